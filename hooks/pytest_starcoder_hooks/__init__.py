@@ -1,0 +1,1 @@
+"""The hooks that git runs: arguments to a job to an exit code, and nothing else."""

@@ -1,0 +1,90 @@
+"""pytest-starcoder: why a test failed, told by StarCoder on your own machine.
+
+Everything promised to others stands in `__all__`; a name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_starcoder.api import ask
+    from pytest_starcoder.backends import Backend
+    from pytest_starcoder.client import Client
+    from pytest_starcoder.errors import (
+        AccessDenied,
+        BackendError,
+        BackendTimeout,
+        BackendUnavailable,
+        BadResponse,
+        ConfigError,
+        MissingExtra,
+        PromptTooLong,
+        RateLimited,
+        StarcoderError,
+        UnknownBackend,
+        UnknownModel,
+        UnreadableAnswer,
+        Untrusted,
+    )
+    from pytest_starcoder.values import Completion, Explanation, Prompt
+
+_HOMES = {
+    "ask": "api",
+    "Backend": "backends",
+    "Client": "client",
+    "Completion": "values",
+    "Explanation": "values",
+    "Prompt": "values",
+    "AccessDenied": "errors",
+    "BackendError": "errors",
+    "BackendTimeout": "errors",
+    "BackendUnavailable": "errors",
+    "BadResponse": "errors",
+    "ConfigError": "errors",
+    "MissingExtra": "errors",
+    "PromptTooLong": "errors",
+    "RateLimited": "errors",
+    "StarcoderError": "errors",
+    "UnknownBackend": "errors",
+    "UnknownModel": "errors",
+    "UnreadableAnswer": "errors",
+    "Untrusted": "errors",
+}
+
+__all__ = [
+    "AccessDenied",
+    "Backend",
+    "BackendError",
+    "BackendTimeout",
+    "BackendUnavailable",
+    "BadResponse",
+    "Client",
+    "Completion",
+    "ConfigError",
+    "Explanation",
+    "MissingExtra",
+    "Prompt",
+    "PromptTooLong",
+    "RateLimited",
+    "StarcoderError",
+    "UnknownBackend",
+    "UnknownModel",
+    "UnreadableAnswer",
+    "Untrusted",
+    "ask",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,116 @@
+"""What can be asked: one module a kind of server, found by name through the entry-point group `starcoder`.
+
+A backend knows how its server wants to be asked and what its errors mean, and
+nothing of prompts, caches or tests.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Protocol
+
+import pluggy
+
+from pytest_starcoder.errors import BackendUnavailable, ConfigError, StarcoderError, UnknownBackend
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+
+OnText = Callable[[str], None]
+"""Given the answer piece by piece, as the model writes it."""
+
+OnWait = Callable[[float], None]
+"""Told the seconds waited, about once a second, from another thread, until the first piece arrives."""
+
+hookspec = pluggy.HookspecMarker("starcoder")
+hookimpl = pluggy.HookimplMarker("starcoder")
+
+
+class Backend(Protocol):
+    """One kind of model server. Every method raises a BackendError for what goes wrong at the server."""
+
+    label: str
+    """What people call it: "Ollama"."""
+
+    place: str
+    """Where it is asked: a URL or a file."""
+
+    def identify(self, deadline: Deadline) -> str:
+        """A text that changes whenever the model does, for at most one request."""
+
+    def inspect(self, digest: str, deadline: Deadline) -> Model:
+        """The model that `identify` gave `digest` for."""
+
+    def count(self, text: str, deadline: Deadline) -> int:
+        """The tokens of `text`; too many rather than too few where the server does not count."""
+
+    def complete(
+        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText, on_wait: OnWait | None
+    ) -> Completion:
+        """What the model writes after `prompt.text`; `on_text` gets every piece of it as it comes."""
+
+    def version(self, deadline: Deadline) -> str:
+        """The server's version, empty where it does not tell."""
+
+    def close(self) -> None:
+        """Ends what the backend started; it is not used afterwards."""
+
+
+class Specs:
+    """The hooks that a backend's module implements."""
+
+    @hookspec(firstresult=True)
+    def starcoder_backend(self, name: str, settings: Settings) -> Backend | None:
+        """The backend called `name`, or None where this module has another."""
+
+
+def make_backend(settings: Settings) -> Backend:
+    """The backend that `settings` choose; nothing is asked yet.
+
+    Raises UnknownBackend where none has that name, and BackendUnavailable for
+    `none`: there is no model then.
+    """
+    name = settings.backend
+    if name == "auto":
+        name = "embedded" if is_model_file(settings.model) else "ollama"
+    if name == "none":
+        raise BackendUnavailable(
+            "No model is asked: backend is none.",
+            "Set backend to auto to use Ollama, or to embedded with model=demo or a .gguf file.",
+        )
+    found = _load(name).hook.starcoder_backend(name=name, settings=settings)
+    if found is None:
+        near = difflib.get_close_matches(name, known_backends(), n=1, cutoff=0.4)
+        raise UnknownBackend(
+            f"{settings.source('backend')}: there is no backend {name!r}.",
+            f"The nearest is {near[0]!r}." if near else f"There are {', '.join(known_backends())}.",
+        )
+    return found  # type: ignore[no-any-return]
+
+
+def is_model_file(model: str) -> bool:
+    """Whether a model's name means the embedded engine: a GGUF file, or the demo model."""
+    return model == "demo" or model.lower().endswith(".gguf")
+
+
+def known_backends() -> list[str]:
+    """Every name that the setting `backend` can have here."""
+    from importlib.metadata import entry_points
+
+    return sorted({"auto", "none", *(entry.name for entry in entry_points(group="starcoder"))})
+
+
+def _load(name: str) -> pluggy.PluginManager:
+    """A plugin manager with the one module that is registered under `name`."""
+    plugins = pluggy.PluginManager("starcoder")
+    plugins.add_hookspecs(Specs)
+    try:
+        plugins.load_setuptools_entrypoints("starcoder", name=name)
+    except StarcoderError:
+        raise
+    except Exception as exc:
+        raise ConfigError(
+            f"The backend {name!r} cannot be loaded: {type(exc).__name__}: {exc}.",
+            "Reinstall or remove its package.",
+        ) from exc
+    return plugins

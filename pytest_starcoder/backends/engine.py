@@ -1,0 +1,48 @@
+"""The child process of the embedded engine: one JSON line in (what to load), one out (where to ask).
+
+Run by path, isolated, with nothing of the project imported. It ends when its
+standard input does, that is with its parent, however that ends.
+"""
+
+import json
+import os
+import sys
+import time
+import urllib.request
+
+
+def main() -> None:
+    order = json.loads(sys.stdin.readline())
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = order["model"]
+    params.n_ctx = order["window"]
+    params.n_parallel = 1
+    params.cpuparams.n_threads = order["threads"]
+    params.cpuparams_batch.n_threads = order["threads"]
+    params.verbosity = -1  # any other value writes to our standard output
+    params.warmup = False
+    params.ui = False
+    params.port = 0
+    params.api_keys = [order["key"]]
+    server = xllamacpp.Server(params)
+    # Not let go before it has answered once: deleting a fresh server hangs for ever.
+    while not healthy(server.listening_address):
+        time.sleep(0.02)
+    print(json.dumps({"url": server.listening_address}), flush=True)
+    sys.stdin.read()
+    os._exit(0)
+
+
+def healthy(address: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{address}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,314 @@
+"""The one way to speak HTTP to a model server, and the one place where its failures become ours.
+
+A path and a JSON body go in; a JSON object or a stream of lines comes out,
+inside a deadline that a silent, dripping or endless server cannot stretch.
+Redirects are never followed: code and keys go to the named host alone.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
+
+from pytest_starcoder.errors import AccessDenied, BackendTimeout, BackendUnavailable, BadResponse
+from pytest_starcoder.settings import Settings, is_loopback
+from pytest_starcoder.text.display import one_line
+from pytest_starcoder.values import Deadline
+
+MAX_BODY = 16 * 2**20
+"""Bytes of one answer that are read at the most; no answer of ours comes near."""
+
+OnWait = Callable[[float], None]
+"""Told the seconds waited, about once a second, from another thread, until something arrives."""
+
+
+class Refused(Exception):
+    """The server answered with an error status; its backend knows what that means."""
+
+    def __init__(self, status: int, text: str, headers: Mapping[str, str]) -> None:
+        super().__init__(status, text)
+        self.status = status
+        self.text = text
+        self.headers = headers
+
+    @property
+    def error(self) -> str:
+        """What the body calls the error, in one line: servers put a text or an object there."""
+        return error_text(self.text)
+
+
+def error_text(body: str) -> str:
+    """The message in a JSON error body, however deep; the body itself where there is none."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return one_line(body)
+    while isinstance(found, dict) and ("error" in found or "message" in found):
+        found = found.get("error") or found.get("message")
+    return one_line(found if isinstance(found, str) else body)
+
+
+class Server:
+    """A model server at `url` (made by `settings.server_url`), called `name` in every message.
+
+    `start` is the sentence that says how to get it running. Not for use from
+    two threads at once.
+    """
+
+    def __init__(self, url: str, settings: Settings, *, name: str, start: str, api_key: str = "") -> None:
+        self.url = url
+        self.name = name
+        self.start = start
+        self._settings = settings
+        self._sockets: WeakSet[Any] = WeakSet()
+        self._session = requests.Session()
+        # This machine is asked directly; elsewhere the user's proxy holds, but never a login from .netrc.
+        self._session.trust_env = not is_loopback(url)
+        self._session.auth = _no_login
+        self._session.headers["Accept-Encoding"] = "identity"
+        if api_key:
+            self._session.headers["Authorization"] = f"Bearer {api_key}"
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _Adapter(self._sockets))
+
+    def get(self, path: str, deadline: Deadline) -> dict[str, Any]:
+        """The JSON object at `path`; raises Refused or a BackendError."""
+        return self._object("GET", path, None, deadline)
+
+    def post(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
+        """The JSON object that answers `body`; raises Refused or a BackendError."""
+        return self._object("POST", path, body, deadline)
+
+    def lines(
+        self, path: str, body: Mapping[str, Any], deadline: Deadline, on_wait: OnWait | None = None
+    ) -> Iterator[str]:
+        """The lines that answer `body`, each as it arrives, without blank ones.
+
+        Closing the generator ends the request at the server as well.
+        """
+        rest = b""
+        with self._answer("POST", path, body, deadline, on_wait) as chunks:
+            for chunk in chunks:
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode("utf-8", "replace") for line in lines if line.strip())
+            if rest.strip():
+                yield rest.decode("utf-8", "replace")
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _object(self, method: str, path: str, body: Mapping[str, Any] | None, deadline: Deadline) -> dict[str, Any]:
+        with self._answer(method, path, body, deadline, None) as chunks:
+            text = b"".join(chunks).decode("utf-8", "replace")
+        return self.parse(text)
+
+    def parse(self, text: str) -> dict[str, Any]:
+        """A JSON object out of `text`; BadResponse where it holds none."""
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            kind = "a web page" if text.lstrip()[:1] == "<" else "something else"
+            raise BadResponse(
+                f"{self.url} answered with {kind} where {self.name} answers with JSON: {one_line(text, 80)!r}.",
+                f"Is another program listening there? Set host to where {self.name} runs.",
+            )
+        return found
+
+    @contextmanager
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        deadline: Deadline,
+        on_wait: OnWait | None,
+    ) -> Iterator[Iterator[bytes]]:
+        """The body of the answer in chunks, with everything that can go wrong as one of our errors."""
+        if deadline.remaining() <= 0:
+            raise self._late(deadline)
+        connect = min(self._settings.connect_timeout, deadline.remaining())
+        silence = self._settings.first_token_timeout
+        with self._translated(deadline, silence), self._watched(deadline, on_wait) as arrived:
+            response = self._session.request(
+                method,
+                self.url + path,
+                json=body,
+                stream=True,
+                allow_redirects=False,
+                timeout=(connect, silence),
+            )
+            with response:
+                chunks = _bounded(response, arrived)
+                if 300 <= response.status_code < 400:
+                    raise self._redirect(response)
+                if response.status_code >= 400:
+                    text = b"".join(chunks).decode("utf-8", "replace")
+                    raise Refused(response.status_code, text, response.headers)
+                yield chunks
+            if deadline.remaining() <= 0:  # what was cut can look like an answer that ended
+                raise self._late(deadline)
+
+    @contextmanager
+    def _translated(self, deadline: Deadline, silence: float) -> Iterator[None]:
+        try:
+            yield
+        except (requests.RequestException, HTTPError, OSError) as exc:
+            raise self._error(exc, deadline, silence) from exc
+
+    def _error(self, exc: Exception, deadline: Deadline, silence: float) -> Exception:
+        kinds = _kinds(exc)
+        if deadline.remaining() <= 0:
+            return self._late(deadline)
+        if requests.exceptions.ProxyError in kinds:
+            return BackendUnavailable(
+                f"The proxy on the way to {self.url} does not answer.", "Check HTTP_PROXY and NO_PROXY."
+            )
+        if requests.exceptions.SSLError in kinds:
+            return BackendUnavailable(
+                f"{self.url} has no certificate that this machine trusts.",
+                "Set REQUESTS_CA_BUNDLE to the file of your own authority.",
+            )
+        if kinds & {requests.exceptions.ReadTimeout, ReadTimeoutError}:
+            return BackendTimeout(
+                f"{self.name} at {self.url} was silent for {silence:.3g} s.",
+                "Is it still loading the model? Give it longer with STARCODER_FIRST_TOKEN_TIMEOUT (seconds).",
+            )
+        if MaxRetryError in kinds:  # urllib3's word for a connection that never came to be
+            return BackendUnavailable(f"Nothing answers at {self.url}.", self.start)
+        return BadResponse(f"{self.name} at {self.url} broke off in the middle of its answer.", "Look into its log.")
+
+    def _late(self, deadline: Deadline) -> BackendTimeout:
+        return BackendTimeout(
+            f"{self.name} at {self.url} did not finish within {deadline.limit:.3g} s.",
+            f"Give it longer with STARCODER_{deadline.setting.upper()} (seconds), or use a smaller model.",
+        )
+
+    def _redirect(self, response: requests.Response) -> Exception:
+        target = urlsplit(response.headers.get("location", ""))
+        where = f"{target.scheme}://{target.netloc}" if target.netloc else "another page"
+        return BadResponse(
+            f"{self.url} redirects to {one_line(where, 100)}, and redirects are not followed.",
+            f"Set host to where {self.name} really runs.",
+        )
+
+    @contextmanager
+    def _watched(self, deadline: Deadline, on_wait: OnWait | None) -> Iterator[Callable[[], None]]:
+        """Cuts the connection when the deadline passes, whatever it is doing.
+
+        A read's own timeout starts anew with every byte, so a dripping server would outlast it.
+        """
+        over, arrived = threading.Event(), threading.Event()
+        started = time.monotonic()
+
+        def watch() -> None:
+            while not over.wait(max(0.0, min(1.0, deadline.remaining()))):
+                if deadline.remaining() <= 0:
+                    self._cut()
+                    return
+                if on_wait is not None and not arrived.is_set():
+                    on_wait(time.monotonic() - started)
+
+        watcher = threading.Thread(target=watch, name="starcoder-deadline", daemon=True)
+        watcher.start()
+        try:
+            yield arrived.set
+        finally:
+            over.set()
+            watcher.join()
+
+    def _cut(self) -> None:
+        for connection in list(self._sockets):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # closed already
+
+
+def key_refused(server: Server, refused: Refused) -> AccessDenied:
+    """What a 401 or 403 means at a server that is guarded by one key."""
+    return AccessDenied(
+        f"{server.name} at {server.url} refuses the key ({refused.status}: {refused.error}).",
+        "Set STARCODER_API_KEY to the key it was started with.",
+    )
+
+
+def _no_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _bounded(response: requests.Response, arrived: Callable[[], None]) -> Iterator[bytes]:
+    """The body as it arrives, up to MAX_BODY bytes."""
+    size = 0
+    # A chunked body comes chunk by chunk; of any other, a read waits until it has what it asked for.
+    for chunk in response.iter_content(65536 if response.raw.chunked else 512):
+        arrived()
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise BadResponse(
+                f"The answer of {response.url} is larger than {MAX_BODY // 2**20} MiB.",
+                "Is another program listening there?",
+            )
+        yield chunk
+
+
+def _kinds(exc: BaseException | None) -> set[type]:
+    """The types of an exception and of all that it wraps: requests and urllib3 wrap each other's."""
+    kinds: set[type] = set()
+    while exc is not None and type(exc) not in kinds:
+        kinds |= set(type(exc).__mro__)
+        inner = [arg for arg in exc.args if isinstance(arg, BaseException)]
+        exc = inner[0] if inner else getattr(exc, "reason", None) or exc.__cause__
+    return kinds
+
+
+class _Adapter(HTTPAdapter):
+    """Remembers the sockets it opens, so that a deadline can close them from outside."""
+
+    def __init__(self, sockets: WeakSet[Any]) -> None:
+        self._sockets = sockets
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self.poolmanager.pool_classes_by_scheme = self._pools()
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        proxies = super().proxy_manager_for(*args, **kwargs)  # type: ignore[no-untyped-call]
+        proxies.pool_classes_by_scheme = self._pools()
+        return proxies
+
+    def _pools(self) -> dict[str, Any]:
+        sockets = self._sockets
+
+        class PlainConnection(HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                sockets.add(self.sock)
+
+        class SecureConnection(HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                sockets.add(self.sock)
+
+        class PlainPool(HTTPConnectionPool):
+            ConnectionCls = PlainConnection
+
+        class SecurePool(HTTPSConnectionPool):
+            ConnectionCls = SecureConnection
+
+        return {"http": PlainPool, "https": SecurePool}

@@ -1,0 +1,306 @@
+"""Ollama: `/api/generate` in raw mode, so that no template of the server's changes the prompt.
+
+Facts checked against v0.12 to v0.33: too long a prompt is cut silently unless
+`truncate` is false (and before v0.12.6 even then); an error after the first
+byte is a last line in a 200 stream; an answer without `done` was aborted.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pytest_starcoder.backends import OnText, OnWait, hookimpl
+from pytest_starcoder.backends.http import Refused, Server
+from pytest_starcoder.errors import (
+    AccessDenied,
+    BackendUnavailable,
+    BadResponse,
+    PromptTooLong,
+    RateLimited,
+    StarcoderError,
+    UnknownModel,
+    Untrusted,
+)
+from pytest_starcoder.settings import Settings, server_url
+from pytest_starcoder.text.display import one_line
+from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+
+SMALLEST_WINDOW = 4096
+"""Tokens that every version of Ollama gives a model unless told otherwise, on a machine without a large GPU."""
+
+
+@hookimpl
+def starcoder_backend(name: str, settings: Settings) -> Ollama | None:
+    return Ollama(settings) if name == "ollama" else None
+
+
+class Ollama:
+    """The Ollama server at `settings.host`, with the model `settings.model`."""
+
+    label = "Ollama"
+
+    def __init__(self, settings: Settings) -> None:
+        self.place = server_url(settings.host or "127.0.0.1:11434")
+        self._settings = settings
+        self._server = Server(
+            self.place,
+            settings,
+            name=self.label,
+            start="Start Ollama with `ollama serve`, set OLLAMA_HOST to where it runs, "
+            "or set STARCODER_MODEL to a .gguf file and do without a server.",
+            # A key goes to nobody whom only the repository has named.
+            api_key="" if "host" in settings.tracked else settings.api_key,
+        )
+
+    def identify(self, deadline: Deadline) -> str:
+        entry = self._entry(deadline)
+        host = entry.get("remote_host")
+        if host and "model" in self._settings.tracked:
+            raise Untrusted(
+                f"{self._settings.source('model')}: {self._settings.model!r} is answered by another machine, "
+                f"{one_line(str(host), 80)}, and a file that belongs to the repository may not choose that.",
+                "Set it with STARCODER_MODEL, a .env that git does not track, or your own config.toml.",
+            )
+        return str(entry.get("digest", ""))
+
+    def inspect(self, digest: str, deadline: Deadline) -> Model:
+        shown = self._call("/api/show", {"model": self._settings.model}, deadline)
+        facts = shown.get("model_info") or {}
+        architecture = str(facts.get("general.architecture", ""))
+        window = facts.get(f"{architecture}.context_length")
+        return Model(self._settings.model, digest, architecture, window if isinstance(window, int) else SMALLEST_WINDOW)
+
+    def count(self, text: str, deadline: Deadline) -> int:
+        return estimate(text)
+
+    def complete(
+        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText, on_wait: OnWait | None
+    ) -> Completion:
+        loaded = self._loaded_window(model, deadline)
+        need = estimate(prompt.text) + prompt.max_tokens
+        sent = None if need <= loaded else _rounded(need, model)
+        try:
+            return self._ask(prompt, model, sent, sent or loaded, deadline, on_text, on_wait)
+        except PromptTooLong:
+            # The server gives less than its default, or the vocabulary is poorer than estimated.
+            surely = _rounded(len(prompt.text.encode("utf-8", "replace")) + prompt.max_tokens, model)
+            if surely <= (sent or 0):
+                raise
+            return self._ask(prompt, model, surely, surely, deadline, on_text, on_wait)
+
+    def version(self, deadline: Deadline) -> str:
+        return str(self._call("/api/version", None, deadline).get("version", ""))
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _entry(self, deadline: Deadline) -> dict[str, Any]:
+        """What the server's list of models says about ours."""
+        wanted = self._settings.model if ":" in self._settings.model else f"{self._settings.model}:latest"
+        models = self._call("/api/tags", None, deadline).get("models")
+        if not isinstance(models, list):
+            raise BadResponse(
+                f"{self.place} lists no models.",
+                "Is another program listening there? Set host to where Ollama runs.",
+            )
+        for entry in models:
+            if isinstance(entry, dict) and wanted in (entry.get("name"), entry.get("model")):
+                return entry
+        raise self._unknown()
+
+    def _loaded_window(self, model: Model, deadline: Deadline) -> int:
+        """The window the model has now, or will be loaded with when nobody asks for another.
+
+        Asking for another one reloads the model under the user's editor.
+        """
+        loaded = self._call("/api/ps", None, deadline).get("models")
+        for entry in loaded if isinstance(loaded, list) else ():
+            if isinstance(entry, dict) and entry.get("digest") == model.digest:
+                window = entry.get("context_length")
+                if isinstance(window, int) and window > 0:
+                    return window
+        return min(SMALLEST_WINDOW, model.window)
+
+    def _body(self, prompt: Prompt, window: int | None) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            # All of them, always: the defaults differ between versions.
+            "temperature": self._settings.temperature,
+            "seed": 1,
+            "top_p": 0.95,
+            "top_k": 40,
+            "min_p": 0.0,
+            "repeat_penalty": 1.0,
+            "num_predict": prompt.max_tokens,
+            "stop": [*prompt.stop, *prompt.stop_tokens],
+        }
+        if window is not None:
+            options["num_ctx"] = window
+        body = {
+            "model": self._settings.model,
+            "prompt": prompt.text,
+            "raw": True,
+            "stream": True,
+            "truncate": False,
+            "options": options,
+        }
+        return body | ({"format": prompt.schema} if prompt.schema is not None else {})
+
+    def _ask(
+        self,
+        prompt: Prompt,
+        model: Model,
+        window: int | None,
+        in_force: int,
+        deadline: Deadline,
+        on_text: OnText,
+        on_wait: OnWait | None,
+    ) -> Completion:
+        pieces: list[str] = []
+        last: dict[str, Any] = {}
+        try:
+            for line in self._server.lines("/api/generate", self._body(prompt, window), deadline, on_wait):
+                last = self._server.parse(line)
+                if "error" in last:
+                    raise Refused(200, line, {})
+                piece = last.get("response")
+                if isinstance(piece, str) and piece:
+                    pieces.append(piece)
+                    on_text(piece)
+        except Refused as refused:
+            raise self._error(refused) from refused
+        evaluated = _count(last, "prompt_eval_count")
+        if 0 < evaluated < _fewest_tokens(prompt.text) or evaluated >= in_force:
+            # A version before v0.12.6 does not know `truncate` and cuts silently.
+            raise PromptTooLong(
+                f"Ollama read {evaluated} tokens of a prompt of {len(prompt.text)} characters and cut the rest.",
+                "Update Ollama, or start it with a larger OLLAMA_CONTEXT_LENGTH.",
+            )
+        return Completion(
+            "".join(pieces),
+            model.name,
+            prompt_tokens=evaluated,
+            completion_tokens=_count(last, "eval_count"),
+            # Without `done` the server gave up: it does so silently after 31 equal tokens.
+            truncated=last.get("done") is not True or last.get("done_reason") == "length",
+        )
+
+    def _call(self, path: str, body: dict[str, Any] | None, deadline: Deadline) -> dict[str, Any]:
+        try:
+            return self._server.get(path, deadline) if body is None else self._server.post(path, body, deadline)
+        except Refused as refused:
+            raise self._error(refused) from refused
+
+    def _unknown(self) -> UnknownModel:
+        name = self._settings.model
+        return UnknownModel(f"Ollama at {self.place} has no model {name!r}.", f"Fetch it with `ollama pull {name}`.")
+
+    def _error(self, refused: Refused) -> StarcoderError:
+        """What an error means; the texts are those of v0.12 to v0.33."""
+        error, status = refused.error, refused.status
+        for pattern, kind, message, hint in _MEANINGS:
+            if re.search(pattern, error):
+                return kind(message.format(name=self._settings.model, error=error), hint)
+        if re.search(r"model .* not found", error):
+            return self._unknown()
+        if status == 503:
+            return RateLimited(
+                "Ollama has too many requests waiting.",
+                "Ask again in a moment, or start it with a larger OLLAMA_MAX_QUEUE.",
+                retry_after=1.0,
+            )
+        if status == 401:
+            return AccessDenied(
+                f"Ollama wants you to sign in before it asks {self._settings.model!r}: {error}.",
+                "Sign in with `ollama signin`, or choose a model that runs on this machine.",
+            )
+        if status == 403:
+            return AccessDenied(
+                f"Ollama at {self.place} refuses: {error or 'it does not serve that host name'}.",
+                "Set host to 127.0.0.1, or start Ollama with an OLLAMA_HOST that other names may use.",
+            )
+        if status in (404, 405):
+            return BadResponse(
+                f"{self.place} does not know what Ollama knows ({status}: {error}).",
+                "Is another program listening there? Set host to where Ollama runs.",
+            )
+        return BadResponse(f"Ollama at {self.place} failed ({status}): {error}.", "Look into its log.")
+
+
+_Kind = type[BackendUnavailable] | type[BadResponse] | type[AccessDenied] | type[PromptTooLong] | type[UnknownModel]
+
+_MEANINGS: tuple[tuple[str, _Kind, str, str], ...] = (
+    (
+        r"input length exceeds|longer than the context|exceeds the available context|exceed_context_size",
+        PromptTooLong,
+        "The prompt does not fit the window of {name!r} on Ollama: {error}.",
+        "Send less, or start Ollama with a larger OLLAMA_CONTEXT_LENGTH.",
+    ),
+    (
+        r"does not support generate$",
+        UnknownModel,
+        "The model {name!r} on Ollama writes no text.",
+        "Choose one that does: `ollama pull starcoder2:7b`.",
+    ),
+    (
+        r"does not support (insert|thinking)$|^raw mode does not support|^missing request body",
+        BadResponse,
+        "Ollama does not do what it was asked with {name!r}: {error}.",
+        "Please report this as a bug of pytest-starcoder, with the model's name.",
+    ),
+    (
+        r"^invalid format|invalid JSON schema",
+        BadResponse,
+        "Ollama refuses the schema of the answer: {error}.",
+        "Please report this as a bug of pytest-starcoder, with Ollama's version.",
+    ),
+    (
+        r"^option .* must be of type",
+        BadResponse,
+        "Ollama refuses an option: {error}.",
+        "Please report this as a bug of pytest-starcoder, with Ollama's version.",
+    ),
+    (
+        r"process has terminated|unexpectedly stopped|incompatible with your version|requires more system memory"
+        r"|unable to load model|error loading model|timed out waiting for",
+        BackendUnavailable,
+        "Ollama cannot load {name!r}: {error}.",
+        "Free memory, use a smaller model such as starcoder2:3b, or update Ollama; its log says more.",
+    ),
+    (r"^request canceled", BadResponse, "Ollama says that the request was cancelled.", "Ask again."),
+)
+"""Pattern of Ollama's text, our error, its message and its next step."""
+
+
+def estimate(text: str) -> int:
+    """Tokens that `text` can have, rather too many: Ollama offers no way to count.
+
+    Two letters a token, every digit and sign one, every byte outside ASCII one.
+    StarCoder2 makes half as many of ordinary source code; a vocabulary poorer
+    than that is told by the server's refusal.
+    """
+    return sum(_most_tokens(piece) for piece in _PIECE.findall(text)) + 1
+
+
+_PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+| {2,}|[^\x00-\x7f]|[^ ]")
+
+
+def _most_tokens(piece: str) -> int:
+    if not piece.isascii():
+        return len(piece.encode("utf-8", "replace"))
+    return -(-len(piece) // 2) if piece[-1].isalpha() else -(-len(piece) // 8)
+
+
+def _fewest_tokens(text: str) -> int:
+    """No vocabulary has tokens that span two words; some words may be neither."""
+    return len(text.split()) * 9 // 10
+
+
+def _rounded(need: int, model: Model) -> int:
+    """`need` tokens rounded up, so that prompts of about the same size do not reload the model, within its window."""
+    return min(-(-need // 1024) * 1024, model.window)
+
+
+def _count(body: dict[str, Any], key: str) -> int:
+    value = body.get(key)
+    return value if isinstance(value, int) else 0

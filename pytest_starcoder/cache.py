@@ -1,0 +1,68 @@
+"""What is remembered between runs: small JSON files under one folder, safe for many processes at once.
+
+Answers, model facts and token counts, each under a hash of what they depend
+on; prompts are not kept. A folder that cannot be read or written means that
+nothing is remembered, and is no error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ENTRIES = 4000
+"""Files that are kept at the most; beyond that the tenth part that was written longest ago goes."""
+
+
+class Cache:
+    """The cache in `folder`, or one that remembers nothing where that is None."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def get(self, *key: object) -> Any:
+        """What was put under `key`, or None."""
+        if self.folder is None:
+            return None
+        try:
+            return json.loads(self._path(key).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def put(self, value: Any, *key: object) -> None:
+        """Remembers `value`, JSON data, under `key`; the last one to put wins."""
+        if self.folder is None:
+            return
+        path = self._path(key)
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".")  # readable by its owner alone
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(value, file)
+            Path(partial).replace(path)
+            self._prune(path.parent)
+
+    def _path(self, key: tuple[object, ...]) -> Path:
+        assert self.folder is not None
+        told = json.dumps(key, sort_keys=True)
+        return self.folder / "answers" / f"{hashlib.sha256(told.encode()).hexdigest()}.json"
+
+    def _prune(self, folder: Path) -> None:
+        found = list(os.scandir(folder))
+        if len(found) <= ENTRIES:
+            return
+        found.sort(key=_written)
+        for entry in found[: len(found) - ENTRIES + ENTRIES // 10]:
+            Path(entry.path).unlink(missing_ok=True)
+
+
+def _written(entry: os.DirEntry[str]) -> float:
+    try:
+        return entry.stat().st_mtime
+    except OSError:
+        return 0.0  # another process removed it

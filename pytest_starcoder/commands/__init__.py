@@ -1,0 +1,34 @@
+"""The command `starcoder`: one file a subcommand, each with `add(parser)` and `run(arguments) -> exit status`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from pytest_starcoder.errors import ConfigError, StarcoderError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0: it worked; 1: it did not; 2: the command or a setting cannot be used; 130: interrupted."""
+    from pytest_starcoder.commands import demo, doctor
+
+    parser = argparse.ArgumentParser(
+        prog="starcoder",
+        description="Why tests fail, told by StarCoder on your own machine. In a project: pytest --starcoder-explain",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in (demo, doctor):
+        name = command.__name__.rpartition(".")[2]
+        added = commands.add_parser(name, help=command.HELP, description=command.HELP)
+        command.add(added)
+        added.set_defaults(run=command.run)
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except StarcoderError as exc:
+        print(f"starcoder: {exc}", file=sys.stderr)
+        return 2 if isinstance(exc, ConfigError) else 1
+    except KeyboardInterrupt:
+        print("starcoder: interrupted.", file=sys.stderr)
+        return 130

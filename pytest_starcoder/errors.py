@@ -1,0 +1,94 @@
+"""What can go wrong, each a sentence and a next step.
+
+StarcoderError(message, hint)
+├── ConfigError          a setting cannot be used
+│   ├── UnknownBackend   no backend has that name
+│   ├── MissingExtra     a package of an optional extra is not installed
+│   └── Untrusted        a file that git tracks tries to decide where code is sent
+├── BackendError         the model could not be asked
+│   ├── BackendUnavailable  nothing answers, or the server cannot load the model
+│   ├── BackendTimeout      no answer within the time allowed
+│   ├── AccessDenied        the server wants another key, or refuses this one
+│   ├── RateLimited         the server has too much to do
+│   ├── UnknownModel        the server does not have the model, or not for this use
+│   └── BadResponse         what came back is no answer
+├── PromptTooLong        the prompt does not fit the model's window
+└── UnreadableAnswer     the model answered nothing that can be used
+
+Foreign errors become these in `backends/http.py` and the backends; these become
+pytest's or an exit code in the doors. Nowhere else.
+"""
+
+from __future__ import annotations
+
+
+class StarcoderError(Exception):
+    """`message` says what happened, `hint` what to do next, in the user's words."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class ConfigError(StarcoderError):
+    """A setting cannot be used; the message names the file and line, the variable or the option."""
+
+
+class UnknownBackend(ConfigError):
+    """No backend has that name."""
+
+
+class MissingExtra(ConfigError):
+    """A package of an optional extra is not installed."""
+
+
+class Untrusted(ConfigError):
+    """A file that git tracks tries to decide where code is sent."""
+
+
+class BackendError(StarcoderError):
+    """The model could not be asked.
+
+    `retry_after` is the number of seconds after which asking again can help, or
+    None where it cannot.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+
+
+class BackendUnavailable(BackendError):
+    """Nothing answers, or the server cannot load the model."""
+
+
+class BackendTimeout(BackendError):
+    """No answer within the time allowed."""
+
+
+class AccessDenied(BackendError):
+    """The server wants another key, or refuses this one."""
+
+
+class RateLimited(BackendError):
+    """The server has too much to do."""
+
+
+class UnknownModel(BackendError):
+    """The server does not have the model, or not for this use."""
+
+
+class BadResponse(BackendError):
+    """What came back is no answer."""
+
+
+class PromptTooLong(StarcoderError):
+    """The prompt does not fit the model's window."""
+
+
+class UnreadableAnswer(StarcoderError):
+    """The model answered nothing that can be used."""

@@ -1,0 +1,1 @@
+"""What is known of a failure before anybody is asked: live exceptions in, values out."""

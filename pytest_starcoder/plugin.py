@@ -1,0 +1,111 @@
+"""The door to pytest: options, the marker, the fixture. Everything else is imported when it is asked for.
+
+Installed and off, the package adds itself and this module to a run, and
+nothing more; tests/plugin/test_switched_off.py holds that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_starcoder.session.explain import Explainer
+    from pytest_starcoder.session.fixture import Asker
+
+SETTINGS = (
+    "backend",
+    "model",
+    "host",
+    "api_key",
+    "family",
+    "timeout",
+    "connect_timeout",
+    "first_token_timeout",
+    "session_timeout",
+    "temperature",
+    "max_tokens",
+    "threads",
+    "cache",
+)
+"""The keys of `settings.SCHEMA`, which is not imported for this; tests/plugin/test_options.py keeps the two alike."""
+
+MARKER = "starcoder_explain"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("starcoder", "StarCoder: why a test failed")
+    group.addoption("--starcoder-explain", action="store_true", help="Explain every failure before the short summary")
+    group.addoption("--no-starcoder", action="store_true", help="Ask nothing, whatever markers and options say")
+    for key in SETTINGS:
+        option = f"--starcoder-{key.replace('_', '-')}"
+        group.addoption(option, metavar="VALUE", help=f"The setting {key}, for this run; see `starcoder doctor`")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", f"{MARKER}(replay=True): explain this test when it fails, with or without --starcoder-explain"
+    )
+    if config.getoption("no_starcoder"):
+        return
+    config.pluginmanager.register(_Door(config), "starcoder-door")
+    if config.getoption("starcoder_explain"):
+        _explain(config, everything=True)
+
+
+class _Door:
+    """Waits for a marked test, or on xdist's controller for the report of one."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        mark = item.get_closest_marker(MARKER)
+        if mark is not None:
+            _check(mark, item.nodeid)
+            _explain(self._config, everything=False)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if hasattr(report, "starcoder_failure") and not self._config.pluginmanager.hasplugin("starcoder-explain"):
+            _explain(self._config, everything=False).pytest_runtest_logreport(report)
+
+
+def _explain(config: pytest.Config, *, everything: bool) -> Explainer:
+    """The session's explainer, made and registered when it is first needed."""
+    from pytest_starcoder.session.explain import Explainer
+
+    found: Explainer | None = config.pluginmanager.get_plugin("starcoder-explain")
+    if found is None:
+        found = Explainer(config, SETTINGS, everything=everything)
+        config.pluginmanager.register(found, "starcoder-explain")
+    return found
+
+
+def _check(mark: pytest.Mark, nodeid: str) -> None:
+    if mark.args or set(mark.kwargs) - {"replay"} or not isinstance(mark.kwargs.get("replay", True), bool):
+        given = ", ".join([*map(repr, mark.args), *(f"{key}={value!r}" for key, value in mark.kwargs.items())])
+        pytest.fail(
+            f"{nodeid}: the marker {MARKER}({given}) takes replay=True or replay=False, and nothing else.",
+            pytrace=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def _starcoder_asker(pytestconfig: pytest.Config) -> Iterator[Asker]:
+    if pytestconfig.getoption("no_starcoder"):
+        pytest.skip("--no-starcoder: this test asks StarCoder")
+    from pytest_starcoder.session.fixture import Asker
+
+    asker = Asker(pytestconfig, SETTINGS)
+    yield asker
+    asker.close()
+
+
+@pytest.fixture
+def starcoder(request: pytest.FixtureRequest, _starcoder_asker: Asker) -> Asker:
+    """Ask the model: `ask(text)`, `complete(prompt)`, `explain(excinfo)`; errors say what to do next."""
+    _starcoder_asker.nodeid = request.node.nodeid
+    return _starcoder_asker

@@ -1,0 +1,1 @@
+"""Reports: values in, lines out; one writer a format."""

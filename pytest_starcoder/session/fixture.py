@@ -1,0 +1,49 @@
+"""What the fixture `starcoder` offers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from pytest_starcoder.api import asked
+from pytest_starcoder.client import Client
+from pytest_starcoder.evidence.failure import describe
+from pytest_starcoder.jobs.explain import explain
+from pytest_starcoder.session import session_settings
+from pytest_starcoder.values import Cause, Completion, Explanation, Prompt
+
+
+class Asker:
+    """Asks the model that a pytest run's settings choose; the first question opens the connection.
+
+    Every method raises a StarcoderError that says what to do next.
+    """
+
+    def __init__(self, config: pytest.Config, keys: Sequence[str]) -> None:
+        self._config = config
+        self._keys = keys
+        self._made: Client | None = None
+        self.nodeid = ""
+
+    def ask(self, prompt: str) -> str:
+        """What the model writes after `prompt`, whose control tokens are made ordinary text; never empty."""
+        return asked(self._client(), prompt)
+
+    def complete(self, prompt: Prompt) -> Completion:
+        """What the model writes after `prompt`, to the letter, with the server's counts."""
+        return self._client().complete(prompt)
+
+    def explain(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Explanation:
+        """Why the exception was raised: `seen` was observed, `why` is the model's guess."""
+        failure = describe(excinfo.value, self.nodeid, "call", self._config.rootpath)
+        return explain(Cause((failure,)), self._client(), lambda _piece: None)
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
+
+    def _client(self) -> Client:
+        if self._made is None:
+            self._made = Client.from_settings(session_settings(self._config, self._keys))
+        return self._made

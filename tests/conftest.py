@@ -1,0 +1,65 @@
+"""Fixtures for all: an environment of the tests' own, a tiny model, and the real servers that run it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.real import RealServer, create_in_ollama, running_llamacpp, running_ollama
+from support.servers import FakeOllama, closed_port, fake_ollama
+from support.tiny_model import write_tiny_model
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """No setting, cache or server of the developer's reaches a test; the new home is returned."""
+    for name in os.environ:
+        if name.startswith(("STARCODER_", "PYTEST_ADDOPTS", "GIT_", "XDG_", "HF_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
+    monkeypatch.setenv("OLLAMA_HOST", closed_port())
+    return home
+
+
+@pytest.fixture
+def ollama_double(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
+    """A server that speaks Ollama and does what a test tells it to; the settings point at it."""
+    with fake_ollama() as fake:
+        monkeypatch.setenv("OLLAMA_HOST", fake.url)
+        yield fake
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GGUF of StarCoder2's shape whose answers are noise."""
+    return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny-starcoder2.gguf")
+
+
+@pytest.fixture(scope="session")
+def llamacpp(tiny_model: Path) -> Iterator[RealServer]:
+    """A real llama.cpp server with the tiny model."""
+    with running_llamacpp(tiny_model) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def real_ollama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real Ollama on a port and with a model folder of its own; skipped where there is no `ollama`."""
+    program = shutil.which("ollama")
+    if program is None:
+        pytest.skip("no `ollama` on PATH: these tests run against a real one where it is installed")
+    with running_ollama(program, tmp_path_factory.mktemp("ollama")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def ollama_model(real_ollama: str, tiny_model: Path) -> str:
+    """The name of the tiny model in the real Ollama."""
+    return create_in_ollama(real_ollama, "tiny-starcoder2", tiny_model)

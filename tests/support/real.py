@@ -1,0 +1,66 @@
+"""The real servers: a llama.cpp, which the extra `embedded` brings, and an Ollama where one is installed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from pytest_starcoder.backends.embedded import Embedded
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.values import Deadline
+
+
+@dataclass(frozen=True)
+class RealServer:
+    url: str
+    key: str
+
+
+@contextlib.contextmanager
+def running_llamacpp(model: Path) -> Iterator[RealServer]:
+    """A real llama.cpp server with `model`: the embedded engine's child, used as a server of its own."""
+    key = "test-key"
+    engine = Embedded(Settings(backend="embedded", model=str(model), threads=1))
+    try:
+        yield RealServer(engine._start(key, Deadline.after(60)), key)
+    finally:
+        engine.close()
+
+
+@contextlib.contextmanager
+def running_ollama(program: str, home: Path) -> Iterator[str]:
+    """The URL of a real Ollama that keeps all it has in `home`."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    environment = {**os.environ, "HOME": str(home), "OLLAMA_HOST": address, "OLLAMA_MODELS": str(home / "models")}
+    with (home / "log").open("w") as log:
+        server = subprocess.Popen([program, "serve"], env=environment, stdout=log, stderr=log)
+    try:
+        for _ in range(400):
+            with contextlib.suppress(requests.ConnectionError):
+                requests.get(f"http://{address}/api/version", timeout=2)
+                break
+            time.sleep(0.05)
+        yield f"http://{address}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def create_in_ollama(url: str, name: str, model: Path) -> str:
+    """Puts a GGUF file into a real Ollama under `name`, over its API."""
+    content = model.read_bytes()
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    requests.post(f"{url}/api/blobs/{digest}", data=content, timeout=30).raise_for_status()
+    body = {"model": name, "files": {"model.gguf": digest}, "stream": False}
+    requests.post(f"{url}/api/create", json=body, timeout=60).raise_for_status()
+    return name

@@ -1,0 +1,228 @@
+"""Servers that misbehave on demand, over real HTTP on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+DIGEST = "0123456789abcdef" * 4
+
+
+@dataclass
+class Request:
+    method: str
+    path: str
+    body: Any
+    headers: dict[str, str]
+
+
+@dataclass
+class FakeOllama:
+    """Speaks Ollama's API; every attribute can be changed while it runs.
+
+    `answer` is what it writes, a chunk a word; `delay` the seconds before the
+    first. `replies` gives a path another reply altogether: (status, body).
+    `requests` holds all that it was asked.
+    """
+
+    url: str = ""
+    answer: str | Callable[[str], str] = " the divisor is one too small."
+    delay: float = 0.0
+    model: str = "starcoder2:7b"
+    digest: str = DIGEST
+    architecture: str = "starcoder2"
+    window: int = 16384
+    loaded: int | None = None
+    evaluated: int | None = None
+    ending: str = "done"
+    tags: dict[str, Any] = field(default_factory=dict)
+    replies: dict[str, tuple[int, bytes | dict[str, Any]]] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+
+    def asked(self, path: str = "/api/generate") -> list[Request]:
+        return [request for request in self.requests if request.path == path]
+
+    def prompts(self) -> list[str]:
+        return [request.body["prompt"] for request in self.asked()]
+
+    def reply(self, request: Request) -> tuple[int, bytes]:
+        models = [{"name": self.model, "model": self.model, "digest": self.digest, **self.tags}]
+        ps = [{**models[0], "context_length": self.loaded}] if self.loaded else []
+        info = {"general.architecture": self.architecture, f"{self.architecture}.context_length": self.window}
+        body: dict[str, Any] = {
+            "/api/version": {"version": "0.24.0"},
+            "/api/tags": {"models": models},
+            "/api/ps": {"models": ps},
+            "/api/show": {"model_info": info, "capabilities": ["completion"]},
+        }.get(request.path, {"error": "404 page not found"})
+        status = 404 if "error" in body else 200
+        return status, json.dumps(body).encode()
+
+    def chunks(self, prompt: str) -> Iterator[dict[str, Any]]:
+        text = self.answer(prompt) if callable(self.answer) else self.answer
+        for word in text.split(" "):
+            yield {"model": self.model, "response": word if word == text.split(" ")[0] else f" {word}", "done": False}
+        evaluated = max(1, len(prompt) // 4) if self.evaluated is None else self.evaluated
+        last = {"model": self.model, "response": "", "done": True, "done_reason": "stop"}
+        counts = {"prompt_eval_count": evaluated, "eval_count": len(text.split(" "))}
+        if self.ending == "done":
+            yield last | counts
+        elif self.ending == "length":
+            yield last | counts | {"done_reason": "length"}
+        elif self.ending == "error":
+            yield {"error": "an error was encountered while running the model"}
+
+
+@contextlib.contextmanager
+def fake_ollama(**attributes: Any) -> Iterator[FakeOllama]:
+    fake = FakeOllama(**attributes)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None: ...
+
+        def do_GET(self) -> None:
+            self._answer(None)
+
+        def do_POST(self) -> None:
+            self._answer(json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"null"))
+
+        def _answer(self, body: Any) -> None:
+            request = Request(self.command, self.path, body, dict(self.headers))
+            fake.requests.append(request)
+            with contextlib.suppress(ConnectionError):
+                if self.path in fake.replies:
+                    status, content = fake.replies[self.path]
+                    self._whole(status, content if isinstance(content, bytes) else json.dumps(content).encode())
+                elif self.path == "/api/generate":
+                    self._stream(body["prompt"])
+                else:
+                    self._whole(*fake.reply(request))
+
+        def _whole(self, status: int, content: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def _stream(self, prompt: str) -> None:
+            time.sleep(fake.delay)
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-ndjson")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for chunk in fake.chunks(prompt):
+                line = json.dumps(chunk).encode() + b"\n"
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
+                self.wfile.flush()
+            if fake.ending == "cut":
+                self.connection.shutdown(socket.SHUT_RDWR)
+            else:
+                self.wfile.write(b"0\r\n\r\n")
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    fake.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield fake
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextlib.contextmanager
+def raw_server(behave: Callable[[socket.socket], None]) -> Iterator[str]:
+    """The URL of a server that does what `behave` does with each connection, after it has read the request."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:
+            connection.recv(2**20)
+            behave(connection)
+
+    def accept() -> None:
+        while not over.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def closed_port() -> str:
+    """A URL at which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+def hangs(_connection: socket.socket) -> None:
+    time.sleep(30)
+
+
+def drips_headers(connection: socket.socket) -> None:
+    _drip(connection, OK + b"X-Slow: " + b"a" * 10_000)
+
+
+def drips_body(connection: socket.socket) -> None:
+    connection.sendall(OK + b"Transfer-Encoding: chunked\r\n\r\n")
+    _drip(connection, b"1\r\n \r\n" * 10_000)
+
+
+def _drip(connection: socket.socket, content: bytes) -> None:
+    for byte in content:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.02)
+
+
+def closes(_connection: socket.socket) -> None: ...
+
+
+def answers(content: bytes, status: str = "200 OK", *headers: str) -> Callable[[socket.socket], None]:
+    """A server that gives every request the same whole answer."""
+    head = "".join(f"{line}\r\n" for line in (f"HTTP/1.1 {status}", f"Content-Length: {len(content)}", *headers))
+
+    def behave(connection: socket.socket) -> None:
+        connection.sendall(head.encode() + b"Connection: close\r\n\r\n" + content)
+
+    return behave
+
+
+def cuts(connection: socket.socket) -> None:
+    connection.sendall(OK + b"Content-Length: 1000\r\n\r\n" + b'{"response": "ha')
+
+
+def floods(connection: socket.socket) -> None:
+    connection.sendall(OK + b"\r\n")
+    while True:
+        connection.sendall(b"a" * 2**16)
+
+
+WEB_PAGE = answers(b"<!doctype html><title>It works!</title>")
+BAD_UTF8 = answers(b'{"version": "\xff\xfe"')
+REDIRECT = answers(b"", "307 Temporary Redirect", "Location: http://127.0.0.2:9/elsewhere")
+ERROR_500 = answers(b'{"error": "boom"}', "500 Internal Server Error")
+ERROR_503 = answers(b'{"error": "server busy, please try again.  maximum pending requests exceeded"}', "503 Busy")
+NOT_FOUND = answers(b"404 page not found", "404 Not Found")

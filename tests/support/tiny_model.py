@@ -1,0 +1,89 @@
+"""A GGUF of StarCoder2's shape that weighs 394 kB: true architecture and sentinels, random weights.
+
+What it answers is noise; tokens, windows, stops and capabilities are those of
+the real model, on a real llama.cpp and a real Ollama.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+from pytest_starcoder.text.sentinels import STARCODER2
+
+MERGES = ("d e", "de f", "r e", "re t", "Ġ Ġ", "ĠĠ ĠĠ")
+MERGED = ("de", "def", "re", "ret", "ĠĠ", "ĠĠĠĠ")
+EMBEDDING, FEED_FORWARD, HEADS, KV_HEADS, BLOCKS = 64, 128, 4, 2, 2
+
+
+def write_tiny_model(path: Path, *, always: str | None = None, context: int = 16384) -> Path:
+    """Writes the model to `path`; with `always`, one that answers nothing but that token, whatever it is asked."""
+    tokens = [*STARCODER2, *_byte_characters(), *MERGED]
+    control, normal = gguf.TokenType.CONTROL, gguf.TokenType.NORMAL
+    writer = gguf.GGUFWriter(path, "starcoder2")
+    writer.add_name("tiny starcoder2")
+    writer.add_context_length(context)
+    writer.add_embedding_length(EMBEDDING)
+    writer.add_block_count(BLOCKS)
+    writer.add_feed_forward_length(FEED_FORWARD)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KV_HEADS)
+    writer.add_rope_freq_base(1e6)
+    writer.add_layer_norm_eps(1e-5)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("starcoder")
+    writer.add_token_list(tokens)
+    writer.add_token_types([control] * len(STARCODER2) + [normal] * (len(tokens) - len(STARCODER2)))
+    writer.add_token_merges(MERGES)
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(0)
+    writer.add_unk_token_id(0)
+    writer.add_add_bos_token(False)
+    random = np.random.default_rng(0)
+
+    def tensor(name: str, *shape: int, fill: float | None = None) -> None:
+        values = random.normal(0, 0.3, shape) if fill is None else np.full(shape, fill)
+        writer.add_tensor(name, values.astype(np.float32))
+
+    tensor("token_embd.weight", len(tokens), EMBEDDING)
+    if always is None:
+        tensor("output.weight", len(tokens), EMBEDDING)
+        tensor("output_norm.weight", EMBEDDING, fill=1)
+        tensor("output_norm.bias", EMBEDDING, fill=0)
+    else:
+        # The last norm forgets what came before it, and one row of the output points where it does.
+        output = np.zeros((len(tokens), EMBEDDING), np.float32)
+        output[tokens.index(always)] = 1
+        writer.add_tensor("output.weight", output)
+        tensor("output_norm.weight", EMBEDDING, fill=0)
+        tensor("output_norm.bias", EMBEDDING, fill=1)
+    key_value = EMBEDDING // HEADS * KV_HEADS
+    for number in range(BLOCKS):
+        block = f"blk.{number}"
+        for name in ("attn_norm", "ffn_norm"):
+            tensor(f"{block}.{name}.weight", EMBEDDING, fill=1)
+            tensor(f"{block}.{name}.bias", EMBEDDING, fill=0)
+        for name, rows, columns in (
+            ("attn_q", EMBEDDING, EMBEDDING),
+            ("attn_k", key_value, EMBEDDING),
+            ("attn_v", key_value, EMBEDDING),
+            ("attn_output", EMBEDDING, EMBEDDING),
+            ("ffn_up", FEED_FORWARD, EMBEDDING),
+            ("ffn_down", EMBEDDING, FEED_FORWARD),
+        ):
+            tensor(f"{block}.{name}.weight", rows, columns)
+            tensor(f"{block}.{name}.bias", rows, fill=0)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _byte_characters() -> list[str]:
+    """GPT-2's character for each of the 256 bytes: printable ones stand for themselves, the others start at 256."""
+    printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = iter(range(256, 512))
+    return [chr(byte) if byte in printable else chr(next(others)) for byte in range(256)]
