@@ -77,11 +77,13 @@ class Ollama:
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText, on_wait: OnWait | None
     ) -> Completion:
-        loaded = self._loaded_window(model, deadline)
         need = estimate(prompt.text) + prompt.max_tokens
-        sent = None if need <= loaded else _rounded(need, model)
+        have = min(SMALLEST_WINDOW, model.window)
+        if need > have:
+            have = self._loaded_window(model, deadline) or have
+        sent = None if need <= have else _rounded(need, model)
         try:
-            return self._ask(prompt, model, sent, sent or loaded, deadline, on_text, on_wait)
+            return self._ask(prompt, model, sent, sent or have, deadline, on_text, on_wait)
         except PromptTooLong:
             # The server gives less than its default, or the vocabulary is poorer than estimated.
             surely = _rounded(len(prompt.text.encode("utf-8", "replace")) + prompt.max_tokens, model)
@@ -110,17 +112,15 @@ class Ollama:
         raise self._unknown()
 
     def _loaded_window(self, model: Model, deadline: Deadline) -> int:
-        """The window the model has now, or will be loaded with when nobody asks for another.
+        """The window that the model is loaded with, 0 where it is not loaded.
 
         Asking for another one reloads the model under the user's editor.
         """
         loaded = self._call("/api/ps", None, deadline).get("models")
         for entry in loaded if isinstance(loaded, list) else ():
             if isinstance(entry, dict) and entry.get("digest") == model.digest:
-                window = entry.get("context_length")
-                if isinstance(window, int) and window > 0:
-                    return window
-        return min(SMALLEST_WINDOW, model.window)
+                return _count(entry, "context_length")
+        return 0
 
     def _body(self, prompt: Prompt, window: int | None) -> dict[str, Any]:
         options: dict[str, Any] = {

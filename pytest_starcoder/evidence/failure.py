@@ -41,7 +41,7 @@ def compared(op: str, left: object, right: object) -> Comparison:
 def short_repr(value: object) -> str:
     """`repr(value)` on one line of at most some 200 characters, whatever it raises and however large it is."""
     short = reprlib.Repr()
-    short.maxstring = short.maxother = short.maxlong = 160
+    short.maxstring = short.maxother = short.maxlong = 100
     short.maxdict = short.maxlist = short.maxtuple = short.maxset = 12
     try:
         return one_line(short.repr(value), 240)
@@ -52,6 +52,8 @@ def short_repr(value: object) -> str:
 def describe(exc: BaseException, nodeid: str, phase: str, root: Path, comparison: Comparison | None = None) -> Failure:
     """The failure that `exc` is of the test `nodeid`; `comparison` is the last that failed in it, if any did."""
     live = list(_project_frames(exc.__traceback__, root))
+    if not live and exc.__cause__ is not None:  # pytest's CollectError tells of the import's own error
+        return describe(exc.__cause__, nodeid, phase, root, comparison)
     kept = live if len(live) <= FRAMES else [*live[:1], *live[1 - FRAMES :]]
     frames = [_frame(frame.f_code, line, root) for frame, line in kept]
     callees = _callees(live, root) if live else ()

@@ -33,7 +33,7 @@ class Section:
         """What is known of a cause without a model."""
         failure, count = cause.first, len(cause.failures)
         tests = one_line(failure.nodeid, 200) if count == 1 else f"{count} tests"
-        self._line(f"{number}/{total}".ljust(MARGIN) + " · ".join([*_where(failure), failure.exception, tests]))
+        self._line(f"{number}/{total} ".ljust(MARGIN) + " · ".join([*_where(failure), failure.exception, tests]))
         self.say("seen", failure.seen)
         label = "at"
         for frame in failure.frames:
