@@ -284,11 +284,11 @@ class _Adapter(HTTPAdapter):
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools()
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        proxies = super().proxy_manager_for(*args, **kwargs)  # type: ignore[no-untyped-call]
+        proxies = super().proxy_manager_for(*args, **kwargs)
         proxies.pool_classes_by_scheme = self._pools()
         return proxies
 

@@ -8,8 +8,10 @@ file is a line in its own section.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -116,18 +118,26 @@ class Explainer:
             section = Section(
                 lambda text: terminal.write(text, flush=True),
                 self._config.get_terminal_writer().fullwidth,
-                live=terminal.isatty,
+                live=bool(terminal.isatty),
             )
             try:
                 for number, cause in enumerate(found, 1):
                     section.observed(number, len(found), cause)
                     asking.explain(cause, section)
-                    section.rerun(self._config.cwd_relative_nodeid(cause.first.nodeid))
+                    section.rerun(self._from_here(cause.first.nodeid))
             except KeyboardInterrupt:
                 section.end(" (interrupted)")
                 terminal.write_line("Interrupted: no more causes are explained.")
             for line in asking.closing(len(found), time.monotonic() - started):
                 terminal.write_line(line)
+
+    def _from_here(self, nodeid: str) -> str:
+        """The node id as a user writes it in the folder where pytest was started."""
+        here, root = self._config.invocation_params.dir, self._config.rootpath
+        if here == root:
+            return nodeid
+        path, colons, rest = nodeid.partition("::")
+        return Path(os.path.relpath(root / path, here)).as_posix() + colons + rest
 
     @contextlib.contextmanager
     def _harmless(self, about: str) -> Iterator[None]:
