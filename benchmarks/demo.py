@@ -1,0 +1,40 @@
+"""The README's first command on a bare machine: seconds to install into a new environment and to run the demo."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.runs import report
+
+
+def main() -> None:
+    root = Path(__file__).parents[1]
+    with tempfile.TemporaryDirectory() as temporary:
+        environment = {"PATH": "/usr/bin:/bin", "HOME": temporary, "TMPDIR": temporary}
+        binaries = Path(temporary) / "venv" / "bin"
+        times = [time.perf_counter()]
+        for command in (
+            [sys.executable, "-m", "venv", f"{temporary}/venv"],
+            [f"{binaries}/pip", "install", "-q", f"{root}[demo]"],
+        ):
+            subprocess.run(command, check=True)
+        times.append(time.perf_counter())
+        subprocess.run([f"{binaries}/starcoder", "demo"], check=True, env=environment)
+        times.append(time.perf_counter())
+    install, run = times[1] - times[0], times[2] - times[1]
+    report(
+        "demo",
+        [
+            ("install into a new environment, s", f"{install:.1f}", ""),
+            ("starcoder demo, s", f"{run:.1f}", ""),
+            ("both, s", f"{install + run:.1f}", "< 120"),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()
