@@ -7,23 +7,28 @@ A file that git tracks cannot decide where code is sent.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import io
 import math
 import os
 import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from pytest_starcoder import git
 from pytest_starcoder.errors import ConfigError, Untrusted
+from pytest_starcoder.text.display import one_line
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """The host names that mean this machine; no other spelling does."""
+
+OLLAMA_HOST = "OLLAMA_HOST"
 
 LOCAL_BACKENDS = ("auto", "none", "ollama", "llamacpp", "embedded")
 """What a file that git tracks may choose: backends that ask this machine unless a host says otherwise."""
@@ -71,7 +76,7 @@ class _Key:
 class _Entry:
     """One value as it was found."""
 
-    value: object
+    value: Any = field(repr=False)  # it may be a key
     source: str
     tracked: bool
 
@@ -80,9 +85,17 @@ class _Entry:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("wants a text that is not empty")
-    return value.strip()
+    text = value.strip() if isinstance(value, str) else ""
+    if not text or not text.isprintable():
+        raise ValueError("wants one line of text")
+    return text
+
+
+def _secret(value: object) -> str:
+    text = _text(value)
+    if not text.isascii():  # an HTTP header has no other characters
+        raise ValueError("wants letters, digits and signs of ASCII")
+    return text
 
 
 def _one_of(*words: str) -> Callable[[object], str]:
@@ -131,8 +144,11 @@ def _cache(value: object) -> str:
         return "on"
     if value is False or word in ("off", "false", "no", "0"):
         return "off"
-    if isinstance(value, str) and Path(value).expanduser().is_absolute():
-        return str(Path(value).expanduser())
+    if isinstance(value, str) and "\0" not in value:
+        with contextlib.suppress(RuntimeError):  # ~somebody who is not there
+            folder = Path(value).expanduser()
+            if folder.is_absolute():
+                return str(folder)
     raise ValueError("wants on, off or the absolute path of a folder")
 
 
@@ -147,8 +163,10 @@ def server_url(value: object, default_port: int = 11434, *, lenient: bool = Fals
     text = value.strip(" \t\"'") if isinstance(value, str) else ""
     if not text:
         raise ValueError("wants an address such as 127.0.0.1:11434 or https://gpu-box.example")
-    if re.search(r"[\s\\\x00-\x1f]", text):
+    if re.search(r"[\s\\]", text) or not text.isprintable():
         raise ValueError("has a character that no address has")
+    if "@" in text:
+        raise ValueError("wants no user and no password; a key goes into api_key")
     scheme, found, rest = text.rpartition("://")
     scheme = scheme.lower() if found else "https" if text == "ollama.com" else "http"
     if scheme not in ("http", "https"):
@@ -162,7 +180,7 @@ def server_url(value: object, default_port: int = 11434, *, lenient: bool = Fals
         host, port = parts.hostname or "", _port(parts, default_port, lenient)
     except ValueError as exc:
         raise ValueError(f"is no address ({exc})") from exc
-    if parts.username is not None or parts.query or parts.fragment:
+    if parts.query or parts.fragment:
         raise ValueError("wants host, port and path alone; a key goes into api_key")
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     shown = f"[{host}]" if ":" in host else host
@@ -195,7 +213,7 @@ def _remote_backend(value: str) -> str:
 
 
 def _cloud_model(value: str) -> str:
-    cloud = value.endswith("-cloud") or value.rpartition(":")[2] == "cloud"
+    cloud = value.lower().endswith((":cloud", "-cloud"))
     return "Ollama sends what a cloud model is asked to another machine" if cloud else ""
 
 
@@ -208,7 +226,7 @@ SCHEMA: Mapping[str, _Key] = {
     "backend": _Key(_text, "auto, ollama, llamacpp, embedded or none", _remote_backend),
     "model": _Key(_text, "the model's name, or for the embedded engine a .gguf file or demo", _cloud_model),
     "host": _Key(_host, "the server's address", _remote_host),
-    "api_key": _Key(_text, "the key that the server wants", lambda _value: "a key is a secret"),
+    "api_key": _Key(_secret, "the key that the server wants", lambda _value: "a key is a secret"),
     "family": _Key(_one_of("auto", "starcoder2", "completion"), "the form of the prompts"),
     "timeout": _Key(_number(0.1, 86400, " (seconds)"), "seconds for one call"),
     "connect_timeout": _Key(_number(0.1, 3600, " (seconds)"), "seconds to connect"),
@@ -238,11 +256,11 @@ def project_root(start: Path) -> Path:
 
 def user_file(environ: Mapping[str, str]) -> Path:
     """Where the user's own `config.toml` is looked for on this platform."""
-    home = Path(environ.get("HOME") or Path.home())
+    home = _folder(environ, "HOME") or Path.home()
     if sys.platform == "win32":
-        base = Path(environ.get("APPDATA") or home / "AppData" / "Roaming")
+        base = _folder(environ, "APPDATA") or home / "AppData" / "Roaming"
     else:
-        base = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+        base = _folder(environ, "XDG_CONFIG_HOME") or home / ".config"
     return base / "starcoder" / "config.toml"
 
 
@@ -250,14 +268,19 @@ def cache_folder(settings: Settings, environ: Mapping[str, str] = os.environ) ->
     """Where answers are kept; the folder may not exist yet."""
     if settings.cache not in ("on", "off"):
         return Path(settings.cache)
-    home = Path(environ.get("HOME") or Path.home())
+    home = _folder(environ, "HOME") or Path.home()
     if sys.platform == "win32":
-        base = Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif sys.platform == "darwin" and not environ.get("XDG_CACHE_HOME"):
-        base = home / "Library" / "Caches"
+        base = _folder(environ, "LOCALAPPDATA") or home / "AppData" / "Local"
     else:
-        base = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
+        usual = home / "Library" / "Caches" if sys.platform == "darwin" else home / ".cache"
+        base = _folder(environ, "XDG_CACHE_HOME") or usual
     return base / "starcoder"
+
+
+def _folder(environ: Mapping[str, str], name: str) -> Path | None:
+    """The folder that a variable names; a relative one would be wherever the program was started, so it is none."""
+    folder = Path(environ.get(name, ""))
+    return folder if folder.is_absolute() else None
 
 
 # --- loading -------------------------------------------------------------------------------
@@ -280,20 +303,19 @@ def load_settings(
         _toml(user_file(environ), (), tracked=False),
         _toml(root / "pyproject.toml", ("tool", "starcoder"), tracked=True),
     ]
-    for layer in layers:
-        for key, entry in layer.items():
-            _check(key, entry)
-    backend = next((str(layer["backend"].value) for layer in layers if "backend" in layer), "auto")
+    layers = [{key: _parsed(key, entry) for key, entry in layer.items()} for layer in layers]
+    backend = next((layer["backend"].value for layer in layers if "backend" in layer), Settings.backend)
     chosen: dict[str, _Entry] = {}
     for layer in reversed(layers):
-        chosen.update({key: entry for key, entry in layer.items() if key != "ollama_host"})
-        if backend in ("auto", "ollama") and "host" not in layer and "ollama_host" in layer:
-            chosen["host"] = layer["ollama_host"]
+        ollama = layer.pop(OLLAMA_HOST, None)
+        if ollama is not None and "host" not in layer and backend in ("auto", "ollama"):
+            layer["host"] = _ollama_host(ollama)
+        chosen.update(layer)
     for key, entry in chosen.items():
         if entry.tracked:
             _refuse_outside(key, entry)
     return Settings(
-        **{key: SCHEMA[key].parse(entry.value) for key, entry in chosen.items()},
+        **{key: entry.value for key, entry in chosen.items()},
         sources={key: entry.source for key, entry in chosen.items()},
         tracked=frozenset(key for key, entry in chosen.items() if entry.tracked),
     )
@@ -308,88 +330,131 @@ def _environment(environ: Mapping[str, str]) -> dict[str, _Entry]:
 
 
 def _dotenv(path: Path) -> dict[str, _Entry]:
-    if not path.is_file():
+    text = _read(path)
+    if "STARCODER_" not in text and OLLAMA_HOST not in text:
         return {}
     from dotenv import dotenv_values
 
-    text = _read(path)
-    variables = {name: value for name, value in dotenv_values(path).items() if value is not None}
+    tracked = git.is_tracked(path)
+    # ${NAME} reads the environment, keys included: no file of the repository's shall.
+    found = dotenv_values(stream=io.StringIO(text), interpolate=not tracked)
+    lines = _variable_lines(text)
+    for name, line in lines.items():
+        if found.get(name) is None:  # python-dotenv skips a line that it cannot read
+            raise ConfigError(f"{path.name}, line {line}: {name} has no value that can be read.", "Write NAME=value.")
 
     def source(name: str) -> str:
-        line = _line(text, rf"\s*(?:export\s+)?['\"]?{re.escape(name)}['\"]?\s*=")
-        return f"{path.name}, line {line} ({name})"
+        line = f", line {lines[name]}" if name in lines else ""
+        return f"{path.name}{line} ({name})"
 
-    entries = dict(_variables(variables, source, tracked=False))
-    if entries and git.is_tracked(path):
-        return {key: _Entry(entry.value, entry.source, True) for key, entry in entries.items()}
-    return entries
+    values = {name: value for name, value in found.items() if value is not None}
+    return dict(_variables(values, source, tracked=tracked))
+
+
+def _variable_lines(text: str) -> dict[str, int]:
+    """The line of each variable of ours in a `.env`; of two for one name the last, whose value holds."""
+    ours = re.compile(rf"\s*(?:export\s+)?['\"]?(STARCODER_\w+|{OLLAMA_HOST}\b)")
+    found = ((ours.match(line), number) for number, line in enumerate(text.split("\n"), 1))
+    return {match[1]: number for match, number in found if match}
 
 
 def _variables(
     values: Mapping[str, str], source: Callable[[str], str], *, tracked: bool
 ) -> Iterator[tuple[str, _Entry]]:
+    """The settings among variables; an empty variable is an unset one."""
     for name, value in values.items():
-        if name == "OLLAMA_HOST" and value.strip(" \t\"'"):
-            yield "ollama_host", _Entry(_ollama_url(value, source(name)), source(name), tracked)
-        elif name.startswith("STARCODER_"):
+        if name == OLLAMA_HOST and value.strip(" \t\"'"):
+            yield OLLAMA_HOST, _Entry(value, source(name), tracked)
+        elif name.startswith("STARCODER_") and value:
             key = name.removeprefix("STARCODER_").lower()
             if key not in SCHEMA:
                 nearest = _nearest(key)
                 raise ConfigError(
-                    f"{source(name)}: there is no setting {name}.",
+                    f"{one_line(source(name), 120)}: there is no such setting.",
                     f"The nearest is STARCODER_{nearest.upper()}." if nearest else _all_keys(),
                 )
-            if value:  # an empty variable is an unset one
-                yield key, _Entry(value, source(name), tracked)
+            yield key, _Entry(value, source(name), tracked)
 
 
 def _toml(path: Path, table: tuple[str, ...], *, tracked: bool) -> dict[str, _Entry]:
-    if not path.is_file():
+    text = _read(path)
+    if not text:
         return {}
     shown = path.name if tracked else str(path)
-    text = _read(path)
     try:
         content: Any = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+    except (ValueError, RecursionError) as exc:  # ValueError: also a number with too many digits
         raise ConfigError(f"{shown} is not valid TOML: {exc}.", "Mend that line.") from exc
     for name in table:
         content = content.get(name, {}) if isinstance(content, dict) else content
     if not isinstance(content, dict):
-        raise ConfigError(f"{shown}: [{'.'.join(table)}] is not a table.", "Write it as [tool.starcoder].")
+        raise ConfigError(f"{shown}: {'.'.join(table)} is not a table.", f"Write it as [{'.'.join(table)}].")
     entries = {}
     for key, value in content.items():
-        source = f"{shown}, line {_toml_line(text, table, key)}"
+        line = _toml_line(text, [*table, key])
+        source = f"{shown}, line {line}" if line else shown
         if key not in SCHEMA:
             nearest = _nearest(key)
             raise ConfigError(
-                f"{source}: there is no setting {key!r}.",
+                f"{source}: there is no setting {one_line(repr(key), 80)}.",
                 f"The nearest is {nearest!r}." if nearest else _all_keys(),
             )
         entries[key] = _Entry(value, source, tracked)
     return entries
 
 
-def _ollama_url(value: str, source: str) -> str:
-    try:
-        return server_url(value, lenient=True)
-    except ValueError as exc:
-        raise ConfigError(f"{source}: OLLAMA_HOST {exc}, not {value!r}.", "Mend or unset it.") from exc
+def _toml_line(text: str, wanted: list[str]) -> int:
+    """The line on which the dotted key `wanted` is set, or the inline table around it; 0 where none is found."""
+    table: list[str] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if header := re.match(r"\s*\[([^\[\]]+)\]", line):
+            table = _dotted(header[1])
+            if table[: len(wanted)] == wanted:
+                return number
+        elif assigned := re.match(r"\s*([\w\-.\"' \t]+?)\s*=", line):
+            path = [*table, *_dotted(assigned[1])]
+            if path[: len(wanted)] == wanted[: len(path)]:
+                return number
+    return 0
 
 
-def _check(key: str, entry: _Entry) -> None:
-    """Raises ConfigError for a value that its key cannot have; a secret is not shown."""
+def _dotted(name: str) -> list[str]:
+    return [part.strip(" \t\"'") for part in name.split(".")]
+
+
+def _parsed(key: str, entry: _Entry) -> _Entry:
+    """The entry with its value as the key wants it; raises ConfigError for one that the key cannot have."""
+    if key == OLLAMA_HOST:  # read where it is used: with another backend it is nobody's business
+        return entry
     try:
-        SCHEMA["host" if key == "ollama_host" else key].parse(entry.value)
+        return replace(entry, value=SCHEMA[key].parse(entry.value))
     except ValueError as exc:
-        shown = "" if key == "api_key" else f", not {entry.value!r}"
-        raise ConfigError(f"{entry.source}: {key} {exc}{shown}.", "Mend or remove it.") from exc
+        raise ConfigError(f"{entry.source}: {key} {exc}{_not(key, entry.value)}.", "Mend or remove it.") from exc
+
+
+def _ollama_host(entry: _Entry) -> _Entry:
+    try:
+        return replace(entry, value=server_url(entry.value, lenient=True))
+    except ValueError as exc:
+        raise ConfigError(
+            f"{entry.source}: {OLLAMA_HOST} {exc}{_not('host', entry.value)}.", "Mend or unset it."
+        ) from exc
+
+
+def _not(key: str, value: object) -> str:
+    """', not 42', as the end of a sentence on a value; empty where the value is or may hold a secret."""
+    if key == "api_key" or (key == "host" and re.search("[@?#]", str(value))):
+        return ""
+    try:
+        return f", not {one_line(repr(value), 100)}"
+    except ValueError:  # of a number with too many digits
+        return ""
 
 
 def _refuse_outside(key: str, entry: _Entry) -> None:
-    value = SCHEMA[key].parse(entry.value)
-    reason = SCHEMA[key].outside(value)
+    reason = SCHEMA[key].outside(entry.value)
     if reason:
-        shown = "" if key == "api_key" else f" = {value!r}"
+        shown = "" if key == "api_key" else f" = {one_line(repr(entry.value), 100)}"
         raise Untrusted(
             f"{entry.source}: a file that belongs to the repository may not set {key}{shown}: {reason}.",
             f"Set it with --starcoder-{key.replace('_', '-')}, STARCODER_{key.upper()}, "
@@ -406,23 +471,13 @@ def _all_keys() -> str:
 
 
 def _read(path: Path) -> str:
+    """The text of a file without its byte order mark; empty where there is no such file."""
+    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises in a folder that may not be entered
+        return ""
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path} cannot be read: {exc}.", "Make it readable UTF-8 text, or remove it.") from exc
-
-
-def _line(text: str, pattern: str, start: int = 0) -> int:
-    """The 1-based number of the first line from index `start` on that matches; 1 where none does."""
-    lines = text.splitlines()
-    return next((n for n, line in enumerate(lines[start:], start + 1) if re.match(pattern, line)), 1)
-
-
-def _toml_line(text: str, table: tuple[str, ...], key: str) -> int:
-    if not table:
-        return _line(text, rf"\s*['\"]?{re.escape(key)}['\"]?\s*=")
-    header = _line(text, r"\s*\[\s*" + r"\s*\.\s*".join(map(re.escape, table)) + r"\s*\]")
-    return _line(text, rf"\s*(?:[\w.]+\.)?['\"]?{re.escape(key)}['\"]?\s*=", header - 1)
 
 
 assert set(SCHEMA) == {entry.name for entry in fields(Settings)} - {"sources", "tracked"}

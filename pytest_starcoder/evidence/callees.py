@@ -7,9 +7,12 @@ how that code comes into the evidence.
 from __future__ import annotations
 
 import ast
+import inspect
 import linecache
 import types
+import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 FUNCTIONS = 6
@@ -34,16 +37,32 @@ def called_functions(frame: types.FrameType, line: int, wanted: Callable[[str], 
     return list(found)
 
 
+@lru_cache(maxsize=16)  # a file with many failing tests is read once
+def syntax_tree(source: str) -> ast.Module | None:
+    """`source` parsed, without a warning on what it holds; None where it is no Python."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(source)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # MemoryError: too deeply nested
+            return None
+
+
+@lru_cache(maxsize=16)
+def functions(source: str) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...]:
+    """Every `def` in `source`."""
+    tree = syntax_tree(source)
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef
+    return tuple(node for node in ast.walk(tree) if isinstance(node, kinds)) if tree else ()
+
+
 def _body(code: types.CodeType) -> ast.AST | None:
     """The syntax tree of the function that `code` is of."""
-    try:
-        tree = ast.parse("".join(linecache.getlines(code.co_filename)))
-    except (SyntaxError, ValueError, RecursionError):
-        return None
+    source = "".join(linecache.getlines(code.co_filename))
     if code.co_name == "<module>":
-        return tree
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == code.co_name:
+        return syntax_tree(source)
+    for node in functions(source):
+        if node.name == code.co_name:
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
             if first <= code.co_firstlineno <= node.lineno:
                 return node
@@ -63,28 +82,29 @@ def _called(body: ast.AST | None, scope: Mapping[str, Any], line: int | None) ->
 
 
 def _named(expression: ast.expr, scope: Mapping[str, Any]) -> object:
-    """The object that a dotted name means, read from dictionaries alone: no property or `__getattr__` is run."""
+    """The object that a dotted name means, found without running a property, a descriptor or a `__getattr__`."""
     if isinstance(expression, ast.Name):
         return scope.get(expression.id)
     if not isinstance(expression, ast.Attribute):
         return None
     owner = _named(expression.value, scope)
-    if owner is None:
-        return None
-    if isinstance(owner, types.ModuleType):
-        return owner.__dict__.get(expression.attr)
-    classes = owner.__mro__ if isinstance(owner, type) else type(owner).__mro__
-    return next((vars(cls)[expression.attr] for cls in classes if expression.attr in vars(cls)), None)
+    return None if owner is None else inspect.getattr_static(owner, expression.attr, None)
 
 
 def _function(named: object) -> types.FunctionType | None:
     """The function that calling `named` enters: of a class its `__init__`, of a decorated function the inner one."""
-    if isinstance(named, type):
-        named = vars(named).get("__init__")
-    if isinstance(named, staticmethod | classmethod | types.MethodType):
-        named = named.__func__
+    if _is(named, type):
+        named = inspect.getattr_static(named, "__init__", None)
     for _ in range(5):
-        if not isinstance(named, types.FunctionType) or "__wrapped__" not in named.__dict__:
+        if _is(named, staticmethod, classmethod, types.MethodType):
+            named = named.__func__  # type: ignore[attr-defined]
+        inner = inspect.getattr_static(named, "__wrapped__", None)
+        if inner is None:
             break
-        named = named.__dict__["__wrapped__"]
-    return named if isinstance(named, types.FunctionType) else None
+        named = inner
+    return named if _is(named, types.FunctionType) else None  # type: ignore[return-value]
+
+
+def _is(value: object, *kinds: type) -> bool:
+    """isinstance, without asking `value`: a proxy's `__class__` may be a property."""
+    return issubclass(type(value), kinds)

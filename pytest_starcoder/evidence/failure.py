@@ -1,25 +1,31 @@
 """A live exception becomes a `Failure`: project frames with their source, and what was seen.
 
 Nothing here runs the user's code, but for the `repr` of compared values and
-the `str` of the exception; whatever those do, a text comes out.
+the `str` of the exception; whatever those raise, a text comes out.
 """
 
 from __future__ import annotations
 
 import ast
 import linecache
+import re
 import reprlib
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from types import CodeType, FrameType, TracebackType
+from types import CodeType, FrameType
 
-from pytest_starcoder.evidence.callees import called_functions
+from pytest_starcoder.evidence.callees import called_functions, syntax_tree
 from pytest_starcoder.text.display import one_line
 from pytest_starcoder.values import Failure, Frame
 
 SOURCE_LINES = 40
 """Lines of one function that are kept at the most, around the line that was being run."""
+
+INSTALLED = {"site-packages", "dist-packages", f"python{sys.version_info.major}.{sys.version_info.minor}"}
+"""Folders whose files are nobody's own, though an environment may stand in the project's folder."""
 
 FRAMES = 8
 """Project frames that are kept at the most: the test, and the last ones of a deep recursion."""
@@ -40,35 +46,49 @@ def compared(op: str, left: object, right: object) -> Comparison:
 
 def short_repr(value: object) -> str:
     """`repr(value)` on one line of at most some 200 characters, whatever it raises and however large it is."""
-    short = reprlib.Repr()
+    short = _Repr()
     short.maxstring = short.maxother = short.maxlong = 100
     short.maxdict = short.maxlist = short.maxtuple = short.maxset = 12
     try:
-        return one_line(short.repr(value), 240)
-    except Exception as exc:  # noqa: BLE001 - somebody's __repr__ may raise anything
+        return one_line(_ADDRESS.sub("", short.repr(value)), 240)
+    except Exception as exc:  # noqa: BLE001 - reprlib goes by names: somebody's class `list` need not be one
         return f"<{type(value).__name__} whose repr raises {type(exc).__name__}>"
+
+
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{4,}")
+"""Where an object lies in memory: another place in every run, and every prompt with it another prompt."""
+
+
+class _Repr(reprlib.Repr):
+    """`reprlib`, but for what it says of an object whose `__repr__` raises."""
+
+    def repr_instance(self, x: object, level: int) -> str:
+        try:
+            text = repr(x)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - somebody's __repr__ may raise anything
+            return f"<{type(x).__name__} whose repr raises {type(exc).__name__}>"
+        half = self.maxother // 2
+        return text if len(text) <= self.maxother else f"{text[:half]}...{text[-half:]}"
 
 
 def describe(exc: BaseException, nodeid: str, phase: str, root: Path, comparison: Comparison | None = None) -> Failure:
     """The failure that `exc` is of the test `nodeid`; `comparison` is the last that failed in it, if any did."""
-    live = list(_project_frames(exc.__traceback__, root))
-    if not live and exc.__cause__ is not None:  # pytest's CollectError tells of the import's own error
-        return describe(exc.__cause__, nodeid, phase, root, comparison)
+    exc = _telling(exc, root)
+    live = list(_project_frames(exc, root))
     kept = live if len(live) <= FRAMES else [*live[:1], *live[1 - FRAMES :]]
     frames = [_frame(frame.f_code, line, root) for frame, line in kept]
-    callees = _callees(live, root) if live else ()
     message = _message(exc)
     statement = _assertion(live[-1]) if live and isinstance(exc, AssertionError) else None
-    if statement is not None and comparison is None:
-        comparison = _told_comparison(exc)
     return Failure(
         nodeid=nodeid,
         phase=phase,
         exception=type(exc).__name__,
         message=message,
         seen=_seen(exc, message, statement, comparison),
-        frames=tuple(frames),
-        callees=tuple(callees),
+        frames=(*frames, *_misspelt(exc, root)),
+        callees=tuple(_callees(live, root)) if live else (),
     )
 
 
@@ -79,35 +99,67 @@ def untraced(nodeid: str, phase: str, text: str) -> Failure:
     return Failure(nodeid, phase, "failure", message, message)
 
 
+def _telling(exc: BaseException, root: Path) -> BaseException:
+    """`exc`, or the first of its causes that has project frames, or the last: pytest's CollectError has none."""
+    chain = [exc]
+    while chain[-1].__cause__ is not None and all(chain[-1].__cause__ is not other for other in chain):
+        chain.append(chain[-1].__cause__)
+    return next((found for found in chain if any(_project_frames(found, root))), chain[-1])
+
+
 def _message(exc: BaseException) -> str:
-    return one_line(_text(exc)[:4000], 400)
+    told = [_text(exc)[:4000]]
+    if isinstance(exc, BaseExceptionGroup):
+        told += [f"{type(inner).__name__}: {_text(inner)[:1000]}" for inner in exc.exceptions[:3]]
+    if exc.__cause__ is not None:
+        told.append(f"from {type(exc.__cause__).__name__}: {_text(exc.__cause__)[:1000]}")
+    return one_line(_ADDRESS.sub("", ", ".join(filter(None, told))), 400)
 
 
 def _text(exc: BaseException) -> str:
     try:
         return str(exc)
-    except Exception as raised:  # noqa: BLE001 - somebody's __str__ may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as raised:  # noqa: BLE001 - somebody's __str__ may raise anything
         return f"<its str raises {type(raised).__name__}>"
 
 
 # --- frames --------------------------------------------------------------------------------
 
 
-def _project_frames(traceback: TracebackType | None, root: Path) -> Iterator[tuple[FrameType, int]]:
-    """Frames and lines of the project's own code; of frames on one line (a generator expression) the outer one."""
+def _project_frames(exc: BaseException, root: Path) -> Iterator[tuple[FrameType, int]]:
+    """Frames and lines of the project's own code; of frames on one line (a generator expression) the outer one.
+
+    Those of a group go on with those of its first exception.
+    """
     before = None
-    while traceback is not None:
-        code, line = traceback.tb_frame.f_code, traceback.tb_lineno
-        if in_project(code.co_filename, root) and (code.co_filename, line) != before:
-            before = code.co_filename, line
-            yield traceback.tb_frame, line
-        traceback = traceback.tb_next
+    group: BaseException | None = exc
+    while group is not None:
+        traceback = group.__traceback__
+        while traceback is not None:
+            code, line = traceback.tb_frame.f_code, traceback.tb_lineno
+            if in_project(code.co_filename, root) and (code.co_filename, line) != before:
+                before = code.co_filename, line
+                yield traceback.tb_frame, line
+            traceback = traceback.tb_next
+        group = group.exceptions[0] if isinstance(group, BaseExceptionGroup) else None
+
+
+def _misspelt(exc: BaseException, root: Path) -> Iterator[Frame]:
+    """The lines up to a syntax error in a file of the project's, which no traceback enters."""
+    if not isinstance(exc, SyntaxError) or not isinstance(exc.filename, str) or not isinstance(exc.lineno, int):
+        return
+    if in_project(exc.filename, root):
+        first = max(1, exc.lineno - 5)
+        source = "".join(linecache.getlines(exc.filename)[first - 1 : exc.lineno]).rstrip("\n")
+        yield Frame(Path(exc.filename).relative_to(root).as_posix(), exc.lineno, "<module>", first, source)
 
 
 def in_project(filename: str, root: Path) -> bool:
     """Whether a file is the project's own: below its root, and not installed there."""
     path = Path(filename)
-    return path.is_relative_to(root) and not {"site-packages", "dist-packages"} & set(path.parts)
+    return path.is_relative_to(root) and not INSTALLED & set(path.parts)
 
 
 def _frame(code: CodeType, line: int, root: Path) -> Frame:
@@ -142,19 +194,18 @@ def _callees(live: list[tuple[FrameType, int]], root: Path) -> Iterable[Frame]:
 
 
 def _assertion(where: tuple[FrameType, int]) -> ast.Assert | None:
-    """The `assert` statement that spans the line, with its text at hand for `_text`."""
+    """The `assert` statement that spans the line."""
     frame, line = where
-    source = "".join(linecache.getlines(frame.f_code.co_filename))
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
-        return None
-    spanning = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assert) and node.lineno <= line <= (node.end_lineno or node.lineno)
-    ]
+    asserts = _assertions("".join(linecache.getlines(frame.f_code.co_filename)))
+    spanning = [node for node in asserts if node.lineno <= line <= (node.end_lineno or node.lineno)]
     return spanning[-1] if spanning else None
+
+
+@lru_cache(maxsize=16)
+def _assertions(source: str) -> tuple[ast.Assert, ...]:
+    """Every `assert` in `source`, the outer before the inner."""
+    tree = syntax_tree(source)
+    return tuple(node for node in ast.walk(tree) if isinstance(node, ast.Assert)) if tree else ()
 
 
 def _told_comparison(exc: BaseException) -> Comparison | None:
@@ -163,10 +214,9 @@ def _told_comparison(exc: BaseException) -> Comparison | None:
     if not first.startswith("assert ") or len(first) > 1000:
         return None
     told = first.removeprefix("assert ")
-    try:
-        comparison = ast.parse(told, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError):
-        return None
+    tree = syntax_tree(told)
+    statement = tree.body[0] if tree and tree.body else None
+    comparison = statement.value if isinstance(statement, ast.Expr) else None
     if not isinstance(comparison, ast.Compare) or len(comparison.ops) != 1:
         return None
     left = ast.get_source_segment(told, comparison.left) or ""
@@ -179,35 +229,59 @@ def _seen(exc: BaseException, message: str, statement: ast.Assert | None, compar
     if statement is None:
         return f"raised {type(exc).__name__}: {message}" if message else f"raised {type(exc).__name__}"
     test = statement.test
-    if comparison and isinstance(test, ast.Compare) and len(test.ops) == 1:
-        return _sides(test.left, test.comparators[0], comparison)
-    if comparison:
-        return f"{comparison.left} {comparison.op} {comparison.right} is false, the test expects it to be true"
-    if statement.msg is None and message.startswith("assert ") and not isinstance(test, ast.Compare):
-        value = message.removeprefix("assert ").partition(" + where ")[0].strip()
-        text = one_line(ast.unparse(test), 120)
-        if value and value != text:
-            return f"{text} is {value}, the test expects it to be true"
-    return (
-        message.removeprefix("assert ") + " is false" if message.startswith("assert ") else message or "assert failed"
-    )
+    if isinstance(test, ast.Compare):
+        found = _found(exc, comparison)
+        if found and len(test.ops) == 1:
+            return _sides(test.left, test.comparators[0], found)
+        if found:
+            return f"{found.left} {found.op} {found.right} is false, the test expects it to be true"
+    if message and not message.startswith("assert "):
+        return message
+    told = message.removeprefix("assert ").partition(" + where ")[0].strip()
+    expected = "true"
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        test, told, expected = test.operand, told.removeprefix("not "), "false"
+    text = one_line(ast.unparse(test), 120)
+    if isinstance(test, ast.Compare | ast.BoolOp | ast.UnaryOp) or told in ("", text):
+        contrary = "true" if expected == "false" else "false"
+        return f"{told or text} is {contrary}, the test expects it to be {expected}"
+    return f"{text} is {told}, the test expects it to be {expected}"
+
+
+def _found(exc: BaseException, comparison: Comparison | None) -> Comparison | None:
+    """The comparison that failed: the live one, unless it was of an earlier assertion, or the one told."""
+    if comparison and "assert " in _text(exc):  # pytest wrote that, having told `comparison` of this assertion
+        return comparison
+    return _told_comparison(exc)
+
+
+FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
 def _sides(left: ast.expr, right: ast.expr, found: Comparison) -> str:
     """Both sides by the words of the source: 'mean([1, 2, 3]) returned 3.0, the test expects 2'."""
-    got, expected, value, wanted = left, right, found.left, found.right
-    if isinstance(left, ast.Constant) and not isinstance(right, ast.Constant) and found.op in ("==", "!=", "is"):
-        got, expected, value, wanted = right, left, found.right, found.left
+    got, expected, value, wanted, op = left, right, found.left, found.right, found.op
+    if _is_literal(left) and not _is_literal(right) and op not in ("in", "not in"):
+        got, expected, value, wanted, op = right, left, found.right, found.left, FLIPPED.get(op, op)
     name = one_line(ast.unparse(got), 120)
     verb = "returned" if isinstance(got, ast.Call) else "is"
     expects = {
         "==": f"the test expects {wanted}",
         "!=": f"the test expects anything but {wanted}",
         "is": f"the test expects the very object {wanted}",
+        "is not": f"the test expects anything but the very object {wanted}",
         "in": f"the test expects it in {wanted}",
         "not in": f"the test expects it not in {wanted}",
-    }.get(found.op, f"the test expects it {found.op} {wanted}")
+    }.get(op, f"the test expects it {op} {wanted}")
     origin = one_line(ast.unparse(expected), 80)
-    if not isinstance(expected, ast.Constant) and origin != wanted:
+    if not _is_literal(expected) and origin != wanted:
         expects += f" ({origin})"
     return f"{name} {verb} {value}, {expects}" if name != value else f"{value}, {expects}"
+
+
+def _is_literal(expression: ast.expr) -> bool:
+    try:
+        ast.literal_eval(expression)
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        return False
+    return True

@@ -21,15 +21,18 @@ def explain(cause: Cause, client: Client, on_text: OnText, on_wait: OnWait | Non
     kind = family(client.model(), client.settings.family)
     lead = FORMS[kind, "explain"].lead
     prompt = question(failure, client, kind)
-    started = False
+    begun, blank = False, ""
 
     def say(piece: str) -> None:
-        nonlocal started
-        if piece.strip() and not started:
-            started = True
+        nonlocal begun, blank
+        if not begun and not piece.strip():
+            blank += piece
+            return
+        if not begun:
+            begun = True
             on_text(lead)
-        if started:
-            on_text(piece)
+            piece = blank + piece
+        on_text(piece)
 
     completion = client.complete(prompt, say, on_wait)
     if not completion.text.strip():

@@ -27,7 +27,9 @@ STARCODER = ("<filename>", "<gh_stars>", "<commit_before>", "<commit_msg>", "<co
 
 _OTHERS = (
     r"<\|[^|<>\s]{1,40}\|>"  # <|im_start|>, <|file_sep|> and their kind: Qwen, Llama 3, Phi
+    r"|<\uff5c[^\uff5c<>\s]{1,40}\uff5c>"  # the same with DeepSeek's full-width bars
     r"|</?s>|<(?:bos|eos|pad|unk|mask|start_of_turn|end_of_turn|start_of_image|unused\d+)>"  # Llama 2, Gemma
+    r"|<(?:PRE|SUF|MID|EOT)>"  # Code Llama
     r"|<[a-z]+(?:_[a-z]+)+>"  # fim, pr, issue, jupyter and whatever a later StarCoder adds
 )
 _SENTINEL = re.compile("|".join([*map(re.escape, (*STARCODER2, *STARCODER)), _OTHERS]))

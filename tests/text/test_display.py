@@ -1,0 +1,84 @@
+"""What reaches a terminal or a report has no control characters."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_starcoder.text.display import counted, one_line, printable
+
+any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates as well
+escapes = st.sampled_from(["\x1b[31m", "\x1b]0;", "\x07", "\x9b", "\x1b", "\r", "\u202e"])
+hostile = st.lists(st.one_of(any_text, escapes))
+
+
+@given(hostile.map("".join))
+def test_no_control_character_passes_but_a_newline(text: str) -> None:
+    shown = printable(text)
+    assert not [char for char in shown if char != "\n" and unicodedata.category(char) in ("Cc", "Cs")]
+    assert "\x1b" not in shown
+
+
+@given(hostile.map("".join))
+def test_every_result_can_be_written_as_utf8(text: str) -> None:
+    printable(text).encode("utf-8")
+    one_line(text).encode("utf-8")
+
+
+@given(hostile.map("".join))
+def test_twice_is_as_once(text: str) -> None:
+    assert printable(printable(text)) == printable(text)
+
+
+@given(hostile.map("".join), st.integers(2, 50))
+def test_one_line_is_one_line_and_no_longer_than_asked(text: str, limit: int) -> None:
+    line = one_line(text, limit)
+    assert len(line.splitlines()) <= 1
+    assert len(line) <= limit
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("\x1b]8;;http://evil\x07link\x1b]8;;\x07", "link"),
+        ("\x1b]0;title\x1b\\text", "text"),
+        ("\x1b]52;c;aGVsbG8=\x07", ""),
+        ("\x1bP1$r\x1b\\text", "text"),
+        ("\x9b31mred", "red"),
+        ("\x1b[2J\x1b[Hcleared", "cleared"),
+        ("\x1b(Bcharset", "charset"),
+        ("over\rwritten", "overwritten"),
+        ("a\r\nb", "a\nb"),
+        ("a\tb", "a b"),
+        ("\a\b\x00\x7f", ""),
+        ("user\u202eetirw", "useretirw"),
+        ("zero\u200bwidth\ufeff", "zerowidth"),
+        ("nai\u0308f 日本 🎉", "nai\u0308f 日本 🎉"),
+        ("👩\u200d💻 \u0645\u06cc\u200c\u062e", "👩\u200d💻 \u0645\u06cc\u200c\u062e"),
+        ("caf\udce9", "caf\\udce9"),
+    ],
+)
+def test_escape_sequences_go_and_letters_stay(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_a_cut_is_shown() -> None:
+    assert one_line("word " * 100, 11) == "word word…"
+    assert one_line("short", 12) == "short"
+    assert one_line("exactly12345", 12) == "exactly12345"
+
+
+def test_a_huge_text_is_cut_without_being_read_whole() -> None:
+    assert one_line("a" * 50_000_000, 10) == "aaaaaaaaa…"
+
+
+def test_white_space_is_folded() -> None:
+    assert one_line("  a\n\n\tb \u2028 c ") == "a b c"
+
+
+def test_numbers_agree_with_their_nouns() -> None:
+    assert [counted(number, "cause") for number in (0, 1, 2)] == ["0 causes", "1 cause", "2 causes"]
