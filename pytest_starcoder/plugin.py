@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--no-starcoder", action="store_true", help="Ask nothing, whatever markers and options say")
     for key in SETTINGS:
         option = f"--starcoder-{key.replace('_', '-')}"
-        group.addoption(option, metavar="VALUE", help=f"The setting {key}, for this run; see `starcoder doctor`")
+        group.addoption(option, metavar="VALUE", help=f"The setting {key}, for this run; see `starcoder doctor --help`")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -61,6 +61,7 @@ class _Door:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         mark = item.get_closest_marker(MARKER)
         if mark is not None:

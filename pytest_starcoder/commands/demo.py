@@ -11,10 +11,10 @@ import tempfile
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from pytest_starcoder.backends.embedded import model_file
-from pytest_starcoder.settings import load_settings
+from pytest_starcoder.backends import make_backend
+from pytest_starcoder.settings import Settings
 
-COMMAND = ("pytest", "--starcoder-explain", "--starcoder-model=demo")
+COMMAND = ("pytest", "--starcoder-explain", "--starcoder-backend=embedded", "--starcoder-model=demo")
 
 HELP = "Explain the failures of a small broken project with the demo model"
 
@@ -24,16 +24,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(_arguments: argparse.Namespace) -> int:
-    """0 if the demo's tests fail, as they should, and are explained; raises MissingExtra without the demo model."""
+    """0 if the demo's tests fail, as they should; raises MissingExtra without the engine or the demo model."""
     print("The demo model is gemma-3-270m, small, and often wrong; StarCoder on Ollama is another matter.")
     print("It comes under Gemma's terms: https://ai.google.dev/gemma/terms", flush=True)
-    model_file(load_settings(Path.cwd(), {"model": "demo"}))
+    make_backend(Settings(backend="embedded", model="demo")).close()
     project = Path(tempfile.mkdtemp(prefix="starcoder-demo-"))
     with as_file(files(__package__) / "demo_project") as source:
         shutil.copytree(source, project, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     print(f"\n$ cd {project}\n$ {' '.join(COMMAND)}", flush=True)
     # The user's settings for another model, and options for their own tests, are not the demo's.
-    own = ("STARCODER_", "PYTEST_ADDOPTS", "PYTEST_PLUGINS")
+    own = ("STARCODER_", "PYTEST_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     status = subprocess.run([sys.executable, "-m", *COMMAND], cwd=project, env=environment, check=False).returncode
     print(f"\nThe project stays in {project}: mend pricing.py and run it again.")

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import replace
 from pathlib import Path
 
-from pytest_starcoder.backends import is_model_file
+from pytest_starcoder.backends import is_model_file, make_backend
 from pytest_starcoder.client import Client
-from pytest_starcoder.errors import StarcoderError
+from pytest_starcoder.errors import ConfigError, StarcoderError, UnreadableAnswer
 from pytest_starcoder.prompts import family
 from pytest_starcoder.settings import SCHEMA, Settings, load_settings, project_root
-from pytest_starcoder.text.display import one_line
+from pytest_starcoder.text.display import one_line, printable
 from pytest_starcoder.values import Prompt
 
 HELP = "Say what would be asked, whether it answers, and what to do next"
 
-TEST = "def fibonacci(n):\n"
+TEST = "def fibonacci(n):"
 """What the test completion continues."""
 
 
@@ -27,7 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 if the model answers, else 1."""
+    """0 if the model answers, 2 if what is set cannot be used, else 1."""
     given = {key: value for key in SCHEMA if (value := getattr(arguments, key)) is not None}
     settings = load_settings(Path.cwd(), given)
     _say("project", str(project_root(Path.cwd())))
@@ -36,28 +35,30 @@ def run(arguments: argparse.Namespace) -> int:
             shown = "(set, not shown)" if key == "api_key" else getattr(settings, key)
             _say(key, f"{shown}   ({settings.source(key)})")
     try:
-        # Answers from memory would prove nothing.
-        with Client.from_settings(replace(settings, cache="off")) as client:
-            return _examine(client, settings)
+        # Without a cache: answers from memory would prove nothing.
+        with Client(make_backend(settings), settings) as client:
+            return _examine(client)
     except StarcoderError as exc:
         _say("problem", exc.message)
         _say("next", exc.hint)
-        return 1
+        return 2 if isinstance(exc, ConfigError) else 1
 
 
-def _examine(client: Client, settings: Settings) -> int:
-    backend = client.backend
-    _say("asks", f"{backend.label} at {backend.place}   ({_reason(settings)})")
+def _examine(client: Client) -> int:
+    _say("asks", f"{client.backend.label} at {client.backend.place}   ({_reason(client.settings)})")
     _say("version", client.version() or "not told")
     model = client.model()
-    _say("model", f"{model.name}, there; prompts in the form of the family {family(model, settings.family)}")
+    _say("model", f"{model.name}, there; prompts in the form of the family {family(model, client.settings.family)}")
     _say("window", f"{model.window} tokens")
+    _say("test", f"asked to continue {TEST!r}; a model that is not loaded yet takes its time")
     started = time.monotonic()
-    completion = client.complete(Prompt(TEST, stop=("\n\n",), max_tokens=40))
+    completion = client.complete(Prompt(TEST, max_tokens=40))
     seconds = time.monotonic() - started
+    if not completion.text.strip():
+        raise UnreadableAnswer(f"{model.name} answered with nothing.", "Choose another model, or update the server.")
+    _say("answer", one_line(completion.text, 100))
     speed = completion.completion_tokens / max(seconds, 0.001)
-    _say("test", f"{completion.completion_tokens} tokens in {seconds:.1f} s, {speed:.1f} a second, loading included")
-    _say("", one_line(TEST + completion.text, 100))
+    _say("speed", f"{completion.completion_tokens} tokens in {seconds:.1f} s, {speed:.1f} a second, loading included")
     _say("next", "It works: run `pytest --starcoder-explain` in your project.")
     return 0
 
@@ -71,4 +72,4 @@ def _reason(settings: Settings) -> str:
 
 
 def _say(label: str, text: str) -> None:
-    print(f"{label:<20}{text}")
+    print(f"{label:<20}{printable(text)}", flush=True)

@@ -1,15 +1,17 @@
 """The section in pytest's terminal: what was observed first, then what a model guesses, as it writes.
 
-Whatever a test or a model says passes `printable`, so that no escape sequence
-of theirs reaches the terminal.
+Whatever a test or a model says passes `printable`, and nothing here writes an
+escape sequence of its own.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-import textwrap
 import threading
-from collections.abc import Callable
+import time
+import unicodedata
+from collections.abc import Callable, Iterator
 
 from pytest_starcoder.text.display import one_line, printable
 from pytest_starcoder.values import Cause, Failure
@@ -27,80 +29,106 @@ class Section:
         self._live = live
         self._lock = threading.Lock()
         self._paragraph: _Paragraph | None = None
-        self._waiting = False
+        self._waiting = ""
 
     def observed(self, number: int, total: int, cause: Cause) -> None:
         """What is known of a cause without a model."""
-        failure, count = cause.first, len(cause.failures)
-        tests = one_line(failure.nodeid, 200) if count == 1 else f"{count} tests"
-        self._line(f"{number}/{total} ".ljust(MARGIN) + " · ".join([*_where(failure), failure.exception, tests]))
+        failure = cause.first
+        parts = [*_where(failure), failure.exception, _whose(cause)]
+        self._wrapped(f"{number}/{total} ".ljust(MARGIN), MARGIN, " · ".join(parts))
         self.say("seen", failure.seen)
         label = "at"
         for frame in failure.frames:
-            self._field(label, f"{frame.path}:{frame.line} in {frame.function}")
-            self._field("", f"    {one_line(frame.statement, self._width)}")
+            self.say(label, f"{frame.path}:{frame.line} in {frame.function}")
+            statement = one_line(frame.statement, self._width - MARGIN - LABEL - 4)
+            self._write(f"{_lead('')}    {statement}".rstrip() + "\n")
             label = ""
         label = "calls"
         for frame in failure.callees:
-            self._field(label, f"{frame.path}:{frame.line} {frame.function}")
+            self.say(label, f"{frame.path}:{frame.line} {frame.function}")
             label = ""
 
     def say(self, label: str, text: str) -> None:
         """A labelled paragraph."""
-        paragraph = _Paragraph(self._write, label, self._width)
-        paragraph.add(printable(text))
-        paragraph.end()
+        self._wrapped(_lead(label), MARGIN + LABEL, text)
 
-    def wait(self, model: str, seconds: float) -> None:
-        """Shows that a model is being waited for; from any thread."""
-        with self._lock:
-            if self._live and self._paragraph is None:
-                self._waiting = True
-                self._write(f"\r{' ' * MARGIN}{'why'.ljust(LABEL)}asking {model}, {seconds:.0f} s")
+    @contextlib.contextmanager
+    def waiting(self, label: str, whom: str) -> Iterator[None]:
+        """Shows on a live terminal, second by second, that `whom` is asked, until `stream` gets its first piece."""
+        if not self._live:
+            yield
+            return
+        over, started = threading.Event(), time.monotonic()
+
+        def tick() -> None:
+            while not over.wait(1.0):
+                self._wait(f"{_lead(label)}asking {whom}, {time.monotonic() - started:.0f} s")
+
+        ticker = threading.Thread(target=tick, name="starcoder-waiting", daemon=True)
+        ticker.start()
+        try:
+            yield
+        finally:
+            over.set()
+            ticker.join()
+            self._clear()
 
     def stream(self, piece: str) -> None:
         """The next piece of what a model writes."""
         with self._lock:
             if self._paragraph is None:
                 self._clear()
-                self._paragraph = _Paragraph(self._write, "why", self._width)
-            self._paragraph.add(printable(piece))
+                self._paragraph = _Paragraph(self._write, _lead("why"), MARGIN + LABEL, self._width)
+            self._paragraph.add(piece)
 
-    def end(self, ending: str = "") -> None:
-        """Closes what `stream` and `wait` have opened, with `ending` as its last words."""
-        with self._lock:
-            self._clear()
-            if self._paragraph is not None:
-                self._paragraph.add(ending)
-                self._paragraph.end()
-                self._paragraph = None
+    def end(self, ending: str) -> bool:
+        """Closes what `stream` has opened, with `ending` as its last words; False where it has opened nothing."""
+        if self._paragraph is None:
+            return False
+        self._paragraph.add(ending)
+        self._paragraph.end()
+        self._paragraph = None
+        return True
 
     def rerun(self, nodeid: str) -> None:
-        """The command that runs one test of the cause again."""
-        self._field("rerun", f"pytest {shlex.quote(printable(nodeid))}")
+        """The command that runs one test of the cause again; on one line however long, for it is copied."""
+        self._write(f"{_lead('rerun')}pytest {shlex.quote(printable(nodeid))}\n")
+
+    def close(self, text: str) -> None:
+        """A sentence about the whole section."""
+        self._wrapped("", 0, text)
+
+    def _wrapped(self, lead: str, indent: int, text: str) -> None:
+        paragraph = _Paragraph(self._write, lead, indent, self._width)
+        paragraph.add(printable(text))
+        paragraph.end()
+
+    def _wait(self, line: str) -> None:
+        with self._lock:
+            if self._paragraph is None:
+                self._waiting = line[: self._width - 1]
+                self._write(f"\r{self._waiting}")
 
     def _clear(self) -> None:
         if self._waiting:
-            self._write("\r\x1b[K")
-            self._waiting = False
-
-    def _field(self, label: str, text: str) -> None:
-        self._line(" " * MARGIN + label.ljust(LABEL) + text)
-
-    def _line(self, text: str) -> None:
-        self._write(printable(text).rstrip() + "\n")
+            self._write(f"\r{' ' * len(self._waiting)}\r")
+            self._waiting = ""
 
 
 class _Paragraph:
-    """Text that arrives in pieces, wrapped at words, each line under the first one's text."""
+    """Text that arrives in pieces, wrapped at words, each further line indented.
 
-    def __init__(self, write: Callable[[str], None], label: str, width: int) -> None:
+    A word is written when it is complete, so that an escape sequence is seen
+    whole however the pieces divide it.
+    """
+
+    def __init__(self, write: Callable[[str], None], lead: str, indent: int, width: int) -> None:
         self._write = write
-        self._indent = MARGIN + LABEL
+        self._indent = indent
         self._width = width
         self._word = ""
-        self._column = self._indent
-        write(" " * MARGIN + label.ljust(LABEL))
+        self._column = indent
+        write(lead)
 
     def add(self, piece: str) -> None:
         for char in piece:
@@ -115,14 +143,18 @@ class _Paragraph:
 
     def _flush(self) -> None:
         """Writes the word that is complete, on a new line where the current one has no room."""
-        for part in textwrap.wrap(self._word, self._width - self._indent):
+        for part in _parts("".join(printable(self._word).split()), self._width - self._indent):
             start = self._column == self._indent
-            if not start and self._column + 1 + len(part) > self._width:
+            if not start and self._column + 1 + _columns(part) > self._width:
                 self._write("\n" + " " * self._indent)
                 self._column, start = self._indent, True
             self._write(part if start else f" {part}")
-            self._column += len(part) + (not start)
+            self._column += _columns(part) + (not start)
         self._word = ""
+
+
+def _lead(label: str) -> str:
+    return " " * MARGIN + label.ljust(LABEL)
 
 
 def _where(failure: Failure) -> list[str]:
@@ -130,3 +162,29 @@ def _where(failure: Failure) -> list[str]:
         return [] if failure.phase == "call" else [failure.phase]
     last = failure.frames[-1]
     return [f"{last.path}:{last.line} in {last.function}"]
+
+
+def _whose(cause: Cause) -> str:
+    """The test, or how many there are: several subtests are one."""
+    tests = {failure.nodeid for failure in cause.failures}
+    return one_line(cause.first.nodeid, 200) if len(tests) == 1 else f"{len(tests)} tests"
+
+
+def _parts(word: str, room: int) -> Iterator[str]:
+    """A word in pieces of at most `room` columns."""
+    part, used = "", 0
+    for char in word:
+        if used + _columns(char) > room:
+            yield part
+            part, used = "", 0
+        part += char
+        used += _columns(char)
+    if part:
+        yield part
+
+
+def _columns(text: str) -> int:
+    """The columns that a terminal gives a text: two for a wide character, none for a combining one."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )

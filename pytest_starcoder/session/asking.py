@@ -2,65 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import traceback
 
 from pytest_starcoder.client import Client
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, StarcoderError
 from pytest_starcoder.jobs.explain import explain
 from pytest_starcoder.report.terminal import Section
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.text.display import counted
-from pytest_starcoder.values import Cause
+from pytest_starcoder.text.display import counted, one_line
+from pytest_starcoder.values import Cause, Explanation
 
 PATIENCE = 2
 """Causes in a row that may go unanswered before no more are asked about."""
+
+SEE_ABOVE = "not asked, see above"
 
 
 class Asking:
     """Asks about causes one by one, and stops asking where that has no use.
 
-    Settings that cannot be used, a server that is away and a model that it does
-    not have are each told once.
+    Settings that cannot be used, a server that is away, a model that it does
+    not have and a Ctrl-C are each told once, where the answer would stand;
+    nothing that goes wrong is raised.
     """
 
-    def __init__(self, settings: Callable[[], Settings]) -> None:
+    def __init__(self, section: Section) -> None:
+        self._section = section
         self._client: Client | None = None
-        self._why_not: StarcoderError | None = None
+        self._model = ""
+        self._why_not = ""
+        self._reason = ""
         self._unanswered = 0
         self._explained = 0
-        self._told = False
-        try:
-            self._client = Client.from_settings(settings())
-            self._model = self._client.model().name
-        except StarcoderError as exc:
-            self._why_not = exc
 
-    def title(self) -> str:
-        """What is asked and where, for the section's heading; empty without a model."""
-        if self._client is None or self._why_not is not None:
+    def begin(self, settings: Settings | StarcoderError) -> str:
+        """Meets the model; what the section's heading says of it, empty without one."""
+        try:
+            if isinstance(settings, StarcoderError):
+                raise settings
+            self._client = Client.from_settings(settings)
+            with self._section.waiting("StarCoder", self._client.backend.label):
+                self._model = self._client.model().name
+        except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - what was seen is reported in any case
+            self._why_not = f"no model: {_told(exc)}"
             return ""
         return f" ({self._model} on {self._client.backend.label})"
 
-    def explain(self, cause: Cause, section: Section) -> None:
+    def explain(self, cause: Cause) -> None:
         """Writes the `why` of a cause, or in one sentence why there is none."""
-        if self._client is None or self._why_not is not None:
-            section.say("why", "not asked, see above" if self._told else f"no model: {self._why_not}")
-            self._told = True
+        if self._client is None or self._why_not:
+            self._section.say("why", self._why_not)
+            self._why_not = SEE_ABOVE
             return
         try:
-            explanation = explain(
-                cause, self._client, section.stream, lambda seconds: section.wait(self._model, seconds)
-            )
-        except StarcoderError as exc:
-            section.end()
-            section.say("why", f"no answer: {exc}")
-            self._told = True
-            self._give_up(exc)
-            return
-        self._unanswered = 0
-        self._explained += 1
-        source = "a guess, remembered" if explanation.from_cache else "a guess"
-        section.end(f"{' …' if explanation.truncated else ''} ({explanation.model}, {source})")
+            with self._section.waiting("why", self._model):
+                explanation = explain(cause, self._client, self._section.stream)
+        except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - the other causes are reported in any case
+            self._broken_off(exc)
+            self._give_up(exc, self._client)
+        else:
+            self._answered(explanation)
 
     def closing(self, total: int, seconds: float) -> list[str]:
         """The last lines: how much was explained, for how many calls, and what to make of it."""
@@ -76,8 +77,36 @@ class Asking:
         if self._client is not None:
             self._client.close()
 
-    def _give_up(self, exc: StarcoderError) -> None:
-        """A server that is away or a run without time left stays so; one bad answer may be followed by a good one."""
+    def _answered(self, explanation: Explanation) -> None:
+        self._unanswered = 0
+        self._explained += 1
+        source = "a guess, remembered" if explanation.from_cache else "a guess"
+        self._section.end(f"{' …' if explanation.truncated else ''} ({explanation.model}, {source})")
+
+    def _broken_off(self, exc: BaseException) -> None:
+        """Labels what came before `exc`, and tells its reason once."""
+        reason = _told(exc)
+        if self._section.end(f" … ({self._model}, a guess)"):
+            self._section.say("", f"broken off: {reason}")
+        else:
+            self._section.say("why", "no answer, as above" if reason == self._reason else f"no answer: {reason}")
+        self._reason = reason
+
+    def _give_up(self, exc: BaseException, client: Client) -> None:
+        """Without a server only memory is asked, to the end; else a server away, no time left or a Ctrl-C stays so.
+
+        One bad answer may be followed by a good one.
+        """
         self._unanswered += 1
-        if isinstance(exc, BackendUnavailable | BackendTimeout) or self._unanswered >= PATIENCE:
-            self._why_not = exc
+        final = isinstance(exc, BackendUnavailable | BackendTimeout) or self._unanswered >= PATIENCE
+        if isinstance(exc, KeyboardInterrupt) or (final and client.away is None):
+            self._why_not = SEE_ABOVE
+
+
+def _told(exc: BaseException) -> str:
+    if isinstance(exc, KeyboardInterrupt):
+        return "interrupted."
+    if isinstance(exc, StarcoderError):
+        return str(exc)
+    told = one_line(traceback.format_exception_only(exc)[-1])
+    return f"{told}. Please report this as a bug of pytest-starcoder."

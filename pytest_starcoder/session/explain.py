@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
+import traceback
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
+from types import FrameType, TracebackType
 
 import pytest
 
@@ -20,10 +23,17 @@ from pytest_starcoder.evidence.causes import causes
 from pytest_starcoder.evidence.failure import Comparison, compared, describe, untraced
 from pytest_starcoder.report.terminal import Section
 from pytest_starcoder.session import session_settings
+from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import counted, one_line
 from pytest_starcoder.values import Failure
 
 MARKER = "starcoder_explain"
+
+PHASES = ("setup", "call", "teardown", "collect")
+"""Pytest's; xdist calls that of a crashed worker "???"."""
+
+Place = tuple[str, int]
+"""A file and a line in it."""
 
 
 class Explainer:
@@ -35,38 +45,46 @@ class Explainer:
 
     def __init__(self, config: pytest.Config, keys: Sequence[str], *, everything: bool) -> None:
         self._config = config
-        self._keys = keys
         self._everything = everything
         self._worker = hasattr(config, "workerinput")
-        self._comparison: Comparison | None = None
+        self._compared: tuple[Place | None, Comparison] | None = None
         self._failures: list[Failure] = []
         self._troubles: dict[str, None] = {}
-        if everything and not self._worker:
-            try:
-                session_settings(config, keys)
-            except StarcoderError as exc:
+        self._settings: Settings | StarcoderError
+        try:
+            self._settings = Settings() if self._worker else session_settings(config, keys)
+        except StarcoderError as exc:
+            if everything:
                 raise pytest.UsageError(str(exc)) from exc
+            self._settings = exc
 
     # --- in the process that runs the test
 
     @pytest.hookimpl
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
         with self._harmless("a comparison"):
-            self._comparison = compared(op, left, right)
+            self._compared = _asserting(sys._getframe()), compared(op, left, right)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        comparison, self._comparison = self._comparison, None
         if report.failed and call.excinfo and (self._everything or item.get_closest_marker(MARKER)):
             with self._harmless(item.nodeid):
+                exc = call.excinfo.value
                 failure = describe(
-                    call.excinfo.value, item.nodeid, report.when or "call", self._config.rootpath, comparison
+                    exc, item.nodeid, report.when or "call", self._config.rootpath, self._compared_by(exc)
                 )
                 report.starcoder_failure = failure.to_json()  # type: ignore[attr-defined]
+        self._compared = None
         return report
+
+    def _compared_by(self, exc: BaseException) -> Comparison | None:
+        """The last comparison, if it is the one that raised `exc`: another may have failed and been caught before."""
+        if self._compared is None or self._compared[0] != _raised(exc.__traceback__):
+            return None
+        return self._compared[1]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(
@@ -84,7 +102,7 @@ class Explainer:
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._collect(report, report.when or "call")
+        self._collect(report, report.when if report.when in PHASES else "call")
 
     @pytest.hookimpl
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -102,8 +120,11 @@ class Explainer:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._worker or not (self._failures or self._troubles):
             return
-        with self._harmless("the report"):
-            self._report(terminalreporter)
+        try:
+            with self._harmless("the failures"):
+                self._report(terminalreporter)
+        except KeyboardInterrupt:  # the second, or one between two questions: pytest's own summary still comes
+            terminalreporter.write_line("\nStarCoder: interrupted.")
         for trouble in self._troubles:
             terminalreporter.write_line(f"StarCoder: {trouble}")
 
@@ -112,24 +133,21 @@ class Explainer:
 
         started = time.monotonic()
         found = causes(self._failures)
-        with contextlib.closing(Asking(lambda: session_settings(self._config, self._keys))) as asking:
-            heading = f"{counted(len(self._failures), 'failure')}, {counted(len(found), 'cause')}{asking.title()}"
+        section = Section(
+            lambda text: terminal.write(text, flush=True),
+            self._config.get_terminal_writer().fullwidth,
+            live=bool(terminal.isatty),
+        )
+        with contextlib.closing(Asking(section)) as asking:
+            title = asking.begin(self._settings)
+            heading = f"{counted(len(self._failures), 'failure')}, {counted(len(found), 'cause')}{title}"
             terminal.write_sep("=", f"StarCoder: {heading}", yellow=True)
-            section = Section(
-                lambda text: terminal.write(text, flush=True),
-                self._config.get_terminal_writer().fullwidth,
-                live=bool(terminal.isatty),
-            )
-            try:
-                for number, cause in enumerate(found, 1):
-                    section.observed(number, len(found), cause)
-                    asking.explain(cause, section)
-                    section.rerun(self._from_here(cause.first.nodeid))
-            except KeyboardInterrupt:
-                section.end(" (interrupted)")
-                terminal.write_line("Interrupted: no more causes are explained.")
+            for number, cause in enumerate(found, 1):
+                section.observed(number, len(found), cause)
+                asking.explain(cause)
+                section.rerun(self._from_here(cause.first.nodeid))
             for line in asking.closing(len(found), time.monotonic() - started):
-                terminal.write_line(line)
+                section.close(line)
 
     def _from_here(self, nodeid: str) -> str:
         """The node id as a user writes it in the folder where pytest was started."""
@@ -137,16 +155,34 @@ class Explainer:
         if here == root:
             return nodeid
         path, colons, rest = nodeid.partition("::")
-        return Path(os.path.relpath(root / path, here)).as_posix() + colons + rest
+        file = root / path
+        with contextlib.suppress(ValueError):  # another drive has no relative path
+            file = Path(os.path.relpath(file, here))
+        return file.as_posix() + colons + rest
 
     @contextlib.contextmanager
     def _harmless(self, about: str) -> Iterator[None]:
         """Whatever goes wrong inside is a line in our section, never pytest's business."""
         try:
             yield
-        except StarcoderError as exc:
-            self._troubles[str(exc)] = None
-        except Exception as exc:  # noqa: BLE001 - the run must end as it would have without us
-            self._troubles[
-                f"{one_line(about)} could not be explained ({type(exc).__name__}: {one_line(str(exc))})."
-            ] = None
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - a user's repr can even call pytest.skip
+            told = one_line(traceback.format_exception_only(exc)[-1])  # safe where its str raises
+            self._troubles[f"{one_line(about)} could not be explained ({told})."] = None
+
+
+def _asserting(frame: FrameType | None) -> Place | None:
+    """Where the assert stands whose comparison pytest is asking about."""
+    while frame is not None and frame.f_code.co_name != "_call_reprcompare":
+        frame = frame.f_back
+    if frame is None or frame.f_back is None:
+        return None
+    return frame.f_back.f_code.co_filename, frame.f_back.f_lineno
+
+
+def _raised(entry: TracebackType | None) -> Place | None:
+    """Where an exception with this traceback was raised."""
+    while entry is not None and entry.tb_next is not None:
+        entry = entry.tb_next
+    return (entry.tb_frame.f_code.co_filename, entry.tb_lineno) if entry else None

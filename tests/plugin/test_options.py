@@ -1,0 +1,74 @@
+"""The options: one a setting, each known to pytest's help, each of use."""
+
+from __future__ import annotations
+
+import pytest
+from support.screens import MEAN, section
+from support.servers import FakeOllama
+
+from pytest_starcoder import plugin
+from pytest_starcoder.session import explain, session_settings
+from pytest_starcoder.settings import SCHEMA, Settings
+
+VALUES = {
+    "backend": ("llamacpp", "llamacpp"),
+    "model": ("starcoder2:3b", "starcoder2:3b"),
+    "host": ("gpu-box:8080", "gpu-box:8080"),
+    "api_key": ("secret", "secret"),
+    "family": ("completion", "completion"),
+    "timeout": ("7", 7.0),
+    "connect_timeout": ("3", 3.0),
+    "first_token_timeout": ("4", 4.0),
+    "session_timeout": ("5", 5.0),
+    "temperature": ("0.5", 0.5),
+    "max_tokens": ("12", 12),
+    "threads": ("2", 2),
+    "cache": ("off", "off"),
+}
+
+
+def test_there_is_an_option_for_every_setting() -> None:
+    assert list(plugin.SETTINGS) == list(SCHEMA) == list(VALUES)
+
+
+def test_the_marker_has_one_name() -> None:
+    assert plugin.MARKER == explain.MARKER
+
+
+@pytest.mark.parametrize("key", VALUES)
+def test_an_option_reaches_the_settings(pytester: pytest.Pytester, key: str) -> None:
+    given, value = VALUES[key]
+    option = f"--starcoder-{key.replace('_', '-')}"
+    settings: Settings = session_settings(pytester.parseconfig(f"{option}={given}"), plugin.SETTINGS)
+    assert getattr(settings, key) == value
+    assert settings.source(key) == option
+
+
+def test_the_help_names_every_option(pytester: pytest.Pytester) -> None:
+    told = " ".join(pytester.runpytest("--help").stdout.str().split())
+    assert "StarCoder: why a test failed: --starcoder-explain Explain every failure before the short summary" in told
+    assert "--no-starcoder Ask nothing, whatever markers and options say" in told
+    for key in SCHEMA:
+        option = f"--starcoder-{key.replace('_', '-')}=VALUE"
+        assert f"{option} The setting {key}, for this run; see `starcoder doctor --help`" in told
+
+
+def test_an_option_wins_over_the_environment(
+    pytester: pytest.Pytester, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARCODER_MODEL", "starcoder2:3b")
+    ollama_double.model = "starcoder2:15b"
+    pytester.makepyfile(**MEAN)
+    result = pytester.runpytest("--starcoder-explain", "--starcoder-model=starcoder2:15b")
+    assert section(result)[0] == "StarCoder: 1 failure, 1 cause (starcoder2:15b on Ollama)"
+
+
+def test_the_project_is_that_of_pytests_root(
+    pytester: pytest.Pytester, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makepyprojecttoml("[tool.pytest.ini_options]\n[tool.starcoder]\nmodel = 'starcoder2:3b'\n")
+    ollama_double.model = "starcoder2:3b"
+    inner = pytester.mkdir("inner")
+    (inner / "test_it.py").write_text("def test_it(): assert 0")
+    monkeypatch.chdir(inner)
+    assert section(pytester.runpytest("--starcoder-explain"))[0].endswith("(starcoder2:3b on Ollama)")

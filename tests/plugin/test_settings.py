@@ -1,0 +1,94 @@
+"""Settings that cannot be used: with the option an error before the first test, with the marker a line."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.screens import section
+from support.servers import FakeOllama, fake_ollama
+
+FAILING = "def test_it(): assert 1 == 2"
+
+
+def usage_error(result: pytest.RunResult) -> str:
+    """The error that ended a run before it began."""
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert result.outlines == []
+    errors = [line for line in result.errlines if line]
+    assert len(errors) == 1
+    return errors[0]
+
+
+def test_a_bad_option_is_named(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(FAILING)
+    result = pytester.runpytest_subprocess("--starcoder-explain", "--starcoder-timeout=soon")
+    assert usage_error(result) == (
+        "ERROR: --starcoder-timeout: timeout wants a number from 0.1 to 86400 (seconds), not 'soon'. Mend or remove it."
+    )
+
+
+def test_a_variable_that_is_no_setting_is_named_with_the_nearest(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARCODER_MODLE", "starcoder2:3b")
+    result = pytester.runpytest_subprocess("--starcoder-explain")
+    assert usage_error(result) == ("ERROR: STARCODER_MODLE: there is no such setting. The nearest is STARCODER_MODEL.")
+
+
+def test_a_key_in_the_project_is_named_with_its_line(pytester: pytest.Pytester) -> None:
+    pytester.makepyprojecttoml("[tool.starcoder]\nmodel = 'starcoder2:3b'\nhots = '127.0.0.1'\n")
+    result = pytester.runpytest_subprocess("--starcoder-explain")
+    assert usage_error(result) == ("ERROR: pyproject.toml, line 3: there is no setting 'hots'. The nearest is 'host'.")
+
+
+def test_without_the_option_bad_settings_are_nobodys_business(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARCODER_MODLE", "starcoder2:3b")
+    pytester.makepyfile("def test_it(): pass")
+    pytester.runpytest().assert_outcomes(passed=1)
+    pytester.runpytest("--no-starcoder", "--starcoder-explain").assert_outcomes(passed=1)
+
+
+def test_with_the_marker_alone_they_are_told_where_the_answer_would_stand(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARCODER_MODLE", "starcoder2:3b")
+    pytester.makepyfile(f"import pytest\n@pytest.mark.starcoder_explain\n{FAILING}")
+    result = pytester.runpytest()
+    result.assert_outcomes(failed=1)
+    assert "why no model: STARCODER_MODLE: there is no such setting. The nearest is STARCODER_MODEL." in (
+        " ".join(" ".join(section(result)).split())
+    )
+
+
+def test_a_setting_of_the_tests_own_environment_comes_too_late(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
+    pytester.makepyfile(
+        "import os\ndef test_it():\n  os.environ['STARCODER_MODEL'] = 'other'\n  os.environ['STARCODER_X'] = '1'\n"
+        "  assert 1 == 2"
+    )
+    assert section(pytester.runpytest_subprocess("--starcoder-explain"))[0].endswith("(starcoder2:7b on Ollama)")
+
+
+def test_a_cloned_repository_does_not_choose_where_code_goes(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("OLLAMA_HOST")
+    with fake_ollama("127.0.0.2") as elsewhere:
+        pytester.makepyprojecttoml(f"[tool.starcoder]\nhost = '{elsewhere.url}'\n")
+        pytester.makepyfile(FAILING)
+        for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Say where"]):
+            subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *command], check=True)
+        subprocess.run(["git", "clone", "-q", str(pytester.path), str(tmp_path / "clone")], check=True)
+        monkeypatch.chdir(tmp_path / "clone")
+        result = pytester.runpytest_subprocess("--starcoder-explain")
+        assert elsewhere.requests == []
+    assert usage_error(result) == (
+        "ERROR: pyproject.toml, line 2: a file that belongs to the repository may not set "
+        f"host = '{elsewhere.url}': it names another machine. Set it with --starcoder-host, STARCODER_HOST, "
+        "a .env that git does not track, or your own config.toml."
+    )

@@ -1,0 +1,224 @@
+"""The section in the terminal: wrapped, streamed, waited for, and free of control characters."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_starcoder.report.terminal import Section
+from pytest_starcoder.values import Cause, Failure, Frame
+
+MEAN = Frame("shop/pricing.py", 14, "mean", 12, "def mean(xs):\n\n    return sum(xs) / (len(xs) - 1)")
+TEST = Frame("tests/test_shop.py", 5, "test_mean", 4, "def test_mean():\n    assert mean([]) == 2")
+FAILURE = Failure(
+    "tests/test_shop.py::test_mean", "call", "ZeroDivisionError", "by zero", "raised by zero", (TEST, MEAN), (MEAN,)
+)
+
+
+class Screen:
+    """A section and all that it wrote."""
+
+    def __init__(self, width: int = 80, *, live: bool = False) -> None:
+        self.written: list[str] = []
+        self.section = Section(self.written.append, width, live=live)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.written)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+
+def columns(line: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in line)
+
+
+def test_a_cause_is_shown_with_where_it_happened_and_what_it_calls() -> None:
+    screen = Screen()
+    screen.section.observed(1, 12, Cause((FAILURE,)))
+    assert screen.lines == [
+        "1/12 shop/pricing.py:14 in mean · ZeroDivisionError ·",
+        "     tests/test_shop.py::test_mean",
+        "     seen      raised by zero",
+        "     at        tests/test_shop.py:5 in test_mean",
+        "                   assert mean([]) == 2",
+        "               shop/pricing.py:14 in mean",
+        "                   return sum(xs) / (len(xs) - 1)",
+        "     calls     shop/pricing.py:14 mean",
+    ]
+
+
+def test_on_forty_columns_everything_but_the_command_is_wrapped() -> None:
+    screen = Screen(40)
+    screen.section.observed(1, 1, Cause((FAILURE,)))
+    screen.section.rerun(FAILURE.nodeid)
+    assert screen.lines == [
+        "1/1  shop/pricing.py:14 in mean ·",
+        "     ZeroDivisionError ·",
+        "     tests/test_shop.py::test_mean",
+        "     seen      raised by zero",
+        "     at        tests/test_shop.py:5 in",
+        "               test_mean",
+        "                   assert mean([]) == 2",
+        "               shop/pricing.py:14 in",
+        "               mean",
+        "                   return sum(xs) / (le…",
+        "     calls     shop/pricing.py:14 mean",
+        "     rerun     pytest tests/test_shop.py::test_mean",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failures", "whose"),
+    [
+        ((FAILURE,), "tests/test_shop.py::test_mean"),
+        ((FAILURE, FAILURE), "tests/test_shop.py::test_mean"),  # two subtests
+        ((FAILURE, Failure("other", "call", "E", "", "")), "2 tests"),
+    ],
+)
+def test_a_cause_names_its_test_or_says_how_many(failures: tuple[Failure, ...], whose: str) -> None:
+    screen = Screen(200)
+    screen.section.observed(1, 1, Cause(failures))
+    assert screen.lines[0] == f"1/1  shop/pricing.py:14 in mean · ZeroDivisionError · {whose}"
+
+
+def test_a_failure_without_a_frame_says_in_which_phase_it_was() -> None:
+    screen = Screen()
+    screen.section.observed(1, 1, Cause((Failure("test_a.py", "collect", "SyntaxError", "", "invalid"),)))
+    screen.section.observed(1, 1, Cause((Failure("test_a.py::t", "call", "failure", "", "[XPASS]"),)))
+    assert screen.lines == [
+        "1/1  collect · SyntaxError · test_a.py",
+        "     seen      invalid",
+        "1/1  failure · test_a.py::t",
+        "     seen      [XPASS]",
+    ]
+
+
+def test_the_command_is_one_that_a_shell_reads() -> None:
+    screen = Screen(40)
+    screen.section.rerun("tests/test_a.py::test_it[a b-$HOME]")
+    assert screen.text == "     rerun     pytest 'tests/test_a.py::test_it[a b-$HOME]'\n"
+
+
+def test_words_are_shown_as_they_are_complete() -> None:
+    screen = Screen()
+    shown = []
+    for piece in ("The te", "st fails", " because", " of it"):
+        screen.section.stream(piece)
+        shown.append(screen.text)
+    screen.section.end(" (tiny, a guess)")
+    assert shown == [
+        "     why       The",
+        "     why       The test",
+        "     why       The test fails",
+        "     why       The test fails because of",
+    ]
+    assert screen.text == "     why       The test fails because of it (tiny, a guess)\n"
+
+
+def test_ending_what_was_not_begun_writes_nothing() -> None:
+    screen = Screen()
+    assert screen.section.end(" (tiny, a guess)") is False
+    assert screen.text == ""
+
+
+def test_two_answers_are_two_paragraphs() -> None:
+    screen = Screen()
+    for _ in range(2):
+        screen.section.stream("so it is")
+        assert screen.section.end("") is True
+    assert screen.lines == ["     why       so it is"] * 2
+
+
+def test_wide_characters_take_two_columns() -> None:
+    screen = Screen(40)
+    screen.section.say("why", "除数が一つ小さいのでこのテストは失敗します。" * 2)
+    assert len(screen.lines) == 4
+    assert all(columns(line) <= 40 for line in screen.lines)
+
+
+def test_escape_sequences_cut_in_two_by_the_stream_are_seen_whole() -> None:
+    screen = Screen()
+    for piece in ("so \x1b", "[3", "1mred", "\x1b[0", "m it\x9b", "2J is"):
+        screen.section.stream(piece)
+    screen.section.end("")
+    assert screen.text == "     why       so red it is\n"
+
+
+@given(text=st.text(max_size=300), cuts=st.lists(st.integers(0, 300)), width=st.integers(20, 120))
+def test_however_an_answer_is_divided_the_screen_is_the_same(text: str, cuts: list[int], width: int) -> None:
+    whole, divided = Screen(width), Screen(width)
+    whole.section.stream(text)
+    places = [0, *sorted(cuts), len(text)]
+    for start, end in pairwise(places):
+        divided.section.stream(text[start:end])
+    for screen in (whole, divided):
+        screen.section.end(" (tiny, a guess)")
+    assert divided.text == whole.text
+    assert all(columns(line) <= max(width, 40) for line in whole.lines)
+    assert not [char for char in whole.text if unicodedata.category(char) == "Cc" and char != "\n"]
+
+
+@given(
+    st.builds(
+        Failure,
+        nodeid=st.text(max_size=99),
+        phase=st.just("call"),
+        exception=st.text(max_size=99),
+        message=st.just(""),
+        seen=st.text(max_size=300),
+        frames=st.just(()),
+    )
+)
+def test_whatever_a_failure_says_no_line_is_too_long_and_none_has_control_characters(failure: Failure) -> None:
+    screen = Screen()
+    screen.section.observed(1, 1, Cause((failure,)))
+    assert all(columns(line) <= 80 for line in screen.text.split("\n"))
+    assert not [char for char in screen.text if unicodedata.category(char) == "Cc" and char != "\n"]
+
+
+@pytest.mark.slow
+def test_waiting_is_shown_each_second_and_wiped_out_by_the_first_word() -> None:
+    screen = Screen(live=True)
+    with screen.section.waiting("why", "starcoder2:7b"):
+        until(lambda: "2 s" in screen.text)
+        screen.section.stream("so ")
+        shown = len(screen.written)
+        time.sleep(1.2)
+        assert len(screen.written) == shown
+    screen.section.end("")
+    line = "     why       asking starcoder2:7b, {} s"
+    wiped = "\r" + " " * len(line.format(1)) + "\r"
+    assert screen.text == f"\r{line.format(1)}\r{line.format(2)}{wiped}     why       so\n"
+
+
+@pytest.mark.slow
+def test_waiting_that_ends_without_a_word_leaves_nothing() -> None:
+    screen = Screen(40, live=True)
+    with screen.section.waiting("StarCoder", "a model with a very long name indeed"):
+        until(lambda: bool(screen.written))
+    shown, wiped = screen.text.strip("\r").split("\r")
+    assert (len(shown), wiped) == (39, " " * 39)
+
+
+@pytest.mark.slow
+def test_waiting_is_not_shown_where_a_line_cannot_be_written_over() -> None:
+    screen = Screen()
+    with screen.section.waiting("why", "starcoder2:7b"):
+        time.sleep(1.2)
+    assert screen.text == ""
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
