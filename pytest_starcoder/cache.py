@@ -1,8 +1,9 @@
 """What is remembered between runs: small JSON files under one folder, safe for many processes at once.
 
 Answers, model facts and token counts, each under a hash of what they depend
-on; prompts are not kept. A folder that cannot be read or written means that
-nothing is remembered, and is no error.
+on; prompts are not kept. A file begins with the hash of the rest of it: one
+that is damaged holds nothing. A folder that cannot be read or written means
+that nothing is remembered, and is no error.
 """
 
 from __future__ import annotations
@@ -30,35 +31,46 @@ class Cache:
         if self.folder is None:
             return None
         try:
-            return json.loads(self._path(key).read_text("utf-8"))
-        except (OSError, ValueError):
+            digest, _, content = self._path(key).read_bytes().partition(b"\n")
+        except OSError:
             return None
+        return json.loads(content) if digest == _digest(content) else None
 
     def put(self, value: Any, *key: object) -> None:
         """Remembers `value`, JSON data, under `key`; the last one to put wins."""
         if self.folder is None:
             return
         path = self._path(key)
+        content = json.dumps(value).encode()
         with contextlib.suppress(OSError):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".")  # readable by its owner alone
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(value, file)
-            Path(partial).replace(path)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".")  # readable by its owner alone
+            partial = Path(name)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(_digest(content) + b"\n" + content)
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
             self._prune(path.parent)
 
     def _path(self, key: tuple[object, ...]) -> Path:
         assert self.folder is not None
-        told = json.dumps(key, sort_keys=True)
-        return self.folder / "answers" / f"{hashlib.sha256(told.encode()).hexdigest()}.json"
+        told = json.dumps(key, sort_keys=True).encode()
+        return self.folder / "answers" / _digest(told).decode()
 
     def _prune(self, folder: Path) -> None:
-        found = list(os.scandir(folder))
+        with os.scandir(folder) as entries:
+            found = list(entries)
         if len(found) <= ENTRIES:
             return
         found.sort(key=_written)
         for entry in found[: len(found) - ENTRIES + ENTRIES // 10]:
             Path(entry.path).unlink(missing_ok=True)
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
 
 
 def _written(entry: os.DirEntry[str]) -> float:

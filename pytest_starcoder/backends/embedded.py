@@ -72,9 +72,7 @@ class Embedded:
         return f"xllamacpp {version('xllamacpp')}"
 
     def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        self._server = None
         if self._engine is not None:
             self._engine.kill()  # it holds nothing that is worth a goodbye
             self._engine.communicate()
@@ -84,8 +82,13 @@ class Embedded:
         if self._server is None:
             key = secrets.token_urlsafe(32)
             url = self._start(key, deadline)
-            self._server = LlamaCpp(url, self._settings, key)
-            self._server.label = self.label
+            self._server = LlamaCpp(
+                url,
+                self._settings,
+                key,
+                label=self.label,
+                start="The engine has ended, for want of memory perhaps: try again, or use a smaller model.",
+            )
         return self._server
 
     def _start(self, key: str, deadline: Deadline) -> str:

@@ -1,7 +1,8 @@
 """The child process of the embedded engine: one JSON line in (what to load), one out (where to ask).
 
 Run by path, isolated, with nothing of the project imported. It ends when its
-standard input does, that is with its parent, however that ends.
+standard input does, that is with its parent, however that ends: at once, or as
+soon as the model is loaded, because nothing else of Python runs until then.
 """
 
 import json
@@ -21,7 +22,7 @@ def main() -> None:
     params.n_parallel = 1
     params.cpuparams.n_threads = order["threads"]
     params.cpuparams_batch.n_threads = order["threads"]
-    params.verbosity = -1  # any other value writes to our standard output
+    params.verbosity = -1  # the default writes to our standard output
     params.warmup = False
     params.ui = False
     params.port = 0

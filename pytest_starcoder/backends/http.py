@@ -8,14 +8,15 @@ Redirects are never followed: code and keys go to the named host alone.
 from __future__ import annotations
 
 import json
+import os
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakSet
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -23,7 +24,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
 
-from pytest_starcoder.errors import AccessDenied, BackendTimeout, BackendUnavailable, BadResponse
+from pytest_starcoder.backends import OnWait
+from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, BadResponse
 from pytest_starcoder.settings import Settings, is_loopback
 from pytest_starcoder.text.display import one_line
 from pytest_starcoder.values import Deadline
@@ -31,41 +33,50 @@ from pytest_starcoder.values import Deadline
 MAX_BODY = 16 * 2**20
 """Bytes of one answer that are read at the most; no answer of ours comes near."""
 
-OnWait = Callable[[float], None]
-"""Told the seconds waited, about once a second, from another thread, until something arrives."""
-
 
 class Refused(Exception):
-    """The server answered with an error status; its backend knows what that means."""
+    """The server answered with an error: a status, or 200 and an error in its stream; its backend knows the meaning.
 
-    def __init__(self, status: int, text: str, headers: Mapping[str, str]) -> None:
+    `error` is what `text`, the body, calls the error, in one line.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
         super().__init__(status, text)
         self.status = status
         self.text = text
-        self.headers = headers
+        self.error = error_text(text).rstrip(".")
 
     @property
-    def error(self) -> str:
-        """What the body calls the error, in one line: servers put a text or an object there."""
-        return error_text(self.text)
+    def told(self) -> str:
+        """Status and error for a message; a 200 says nothing."""
+        return f"{self.status}: {self.error}".removeprefix("200: ").removesuffix(": ")
 
 
 def error_text(body: str) -> str:
-    """The message in a JSON error body, however deep; the body itself where there is none."""
+    """The message in a JSON error body, in one line; the body itself where there is none.
+
+    Servers put a text there, an object with a message, or a text that is such an object.
+    """
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return one_line(body)
-    while isinstance(found, dict) and ("error" in found or "message" in found):
+    while isinstance(found, dict):
         found = found.get("error") or found.get("message")
-    return one_line(found if isinstance(found, str) else body)
+    return error_text(found) if isinstance(found, str) else one_line(body)
+
+
+def whole(body: Mapping[str, Any], key: str) -> int:
+    """The whole number that a server tells under `key`; 0 where it tells none."""
+    value = body.get(key)
+    return value if isinstance(value, int) else 0
 
 
 class Server:
     """A model server at `url` (made by `settings.server_url`), called `name` in every message.
 
-    `start` is the sentence that says how to get it running. Not for use from
-    two threads at once.
+    `start` is the sentence that says how to get it running. Nothing is open between
+    two requests. Not for use from two threads at once.
     """
 
     def __init__(self, url: str, settings: Settings, *, name: str, start: str, api_key: str = "") -> None:
@@ -73,12 +84,14 @@ class Server:
         self.name = name
         self.start = start
         self._settings = settings
-        self._sockets: WeakSet[Any] = WeakSet()
+        self._sockets: list[socket.socket] = []
         self._session = requests.Session()
         # This machine is asked directly; elsewhere the user's proxy holds, but never a login from .netrc.
         self._session.trust_env = not is_loopback(url)
+        self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         self._session.auth = _no_login
         self._session.headers["Accept-Encoding"] = "identity"
+        self._session.headers["Connection"] = "close"
         if api_key:
             self._session.headers["Authorization"] = f"Bearer {api_key}"
         for scheme in ("http://", "https://"):
@@ -94,21 +107,25 @@ class Server:
 
     def lines(
         self, path: str, body: Mapping[str, Any], deadline: Deadline, on_wait: OnWait | None = None
-    ) -> Iterator[str]:
-        """The lines that answer `body`, each as it arrives, without blank ones.
+    ) -> Generator[str]:
+        """The lines that answer `body`, each as it arrives, without blank ones; there is at least one.
 
         Closing the generator ends the request at the server as well.
         """
-        rest = b""
+        rest = bytearray()
+        empty = True
         with self._answer("POST", path, body, deadline, on_wait) as chunks:
             for chunk in chunks:
-                *lines, rest = (rest + chunk).split(b"\n")
-                yield from (line.decode("utf-8", "replace") for line in lines if line.strip())
+                rest += chunk
+                if b"\n" in chunk:
+                    *lines, rest = rest.split(b"\n")
+                    for line in filter(bytes.strip, map(bytes, lines)):
+                        empty = False
+                        yield line.decode("utf-8", "replace")
             if rest.strip():
                 yield rest.decode("utf-8", "replace")
-
-    def close(self) -> None:
-        self._session.close()
+            elif empty:
+                raise BadResponse(f"{self.name} at {self.url} gave an empty answer.", "Look into its log.")
 
     def _object(self, method: str, path: str, body: Mapping[str, Any] | None, deadline: Deadline) -> dict[str, Any]:
         with self._answer(method, path, body, deadline, None) as chunks:
@@ -143,25 +160,44 @@ class Server:
             raise self._late(deadline)
         connect = min(self._settings.connect_timeout, deadline.remaining())
         silence = self._settings.first_token_timeout
-        with self._translated(deadline, silence), self._watched(deadline, on_wait) as arrived:
+        # A lone surrogate, which some servers refuse as JSON, is sent as a question mark.
+        content = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        self._sockets.clear()
+        # Nothing is kept open: a server may close a connection at the very moment it is used again.
+        with closing(self._session), self._translated(deadline, silence), self._watched(deadline, on_wait) as arrived:
             response = self._session.request(
                 method,
                 self.url + path,
-                json=body,
+                data=content,
+                headers={"Content-Type": "application/json"} if content else None,
                 stream=True,
                 allow_redirects=False,
                 timeout=(connect, silence),
             )
             with response:
-                chunks = _bounded(response, arrived)
+                chunks = self._chunks(response, deadline, arrived)
                 if 300 <= response.status_code < 400:
                     raise self._redirect(response)
                 if response.status_code >= 400:
                     text = b"".join(chunks).decode("utf-8", "replace")
-                    raise Refused(response.status_code, text, response.headers)
+                    raise Refused(response.status_code, text)
                 yield chunks
-            if deadline.remaining() <= 0:  # what was cut can look like an answer that ended
-                raise self._late(deadline)
+
+    def _chunks(self, response: requests.Response, deadline: Deadline, arrived: Callable[[], None]) -> Iterator[bytes]:
+        """The body as it arrives, up to MAX_BODY bytes."""
+        size = 0
+        # A chunked body comes chunk by chunk; of any other, a read waits until it has what it asked for.
+        for chunk in response.iter_content(65536 if response.raw.chunked else 512):
+            arrived()
+            size += len(chunk)
+            if size > MAX_BODY:
+                raise BadResponse(
+                    f"The answer of {response.url} is larger than {MAX_BODY // 2**20} MiB.",
+                    "Is another program listening there?",
+                )
+            yield chunk
+        if deadline.remaining() <= 0:  # what was cut can look like an answer that ended
+            raise self._late(deadline)
 
     @contextmanager
     def _translated(self, deadline: Deadline, silence: float) -> Iterator[None]:
@@ -178,10 +214,14 @@ class Server:
             return BackendUnavailable(
                 f"The proxy on the way to {self.url} does not answer.", "Check HTTP_PROXY and NO_PROXY."
             )
-        if requests.exceptions.SSLError in kinds:
+        if ssl.SSLCertVerificationError in kinds:
             return BackendUnavailable(
                 f"{self.url} has no certificate that this machine trusts.",
                 "Set REQUESTS_CA_BUNDLE to the file of your own authority.",
+            )
+        if requests.exceptions.SSLError in kinds:
+            return BackendUnavailable(
+                f"What listens at {self.url} does not speak HTTPS.", "Write http:// in front of the host."
             )
         if kinds & {requests.exceptions.ReadTimeout, ReadTimeoutError}:
             return BackendTimeout(
@@ -216,11 +256,10 @@ class Server:
         started = time.monotonic()
 
         def watch() -> None:
-            while not over.wait(max(0.0, min(1.0, deadline.remaining()))):
+            while not over.wait(max(0.05, min(1.0, deadline.remaining()))):
                 if deadline.remaining() <= 0:
-                    self._cut()
-                    return
-                if on_wait is not None and not arrived.is_set():
+                    self._cut()  # again and again: a connection may only now be coming to be
+                elif on_wait is not None and not arrived.is_set():
                     on_wait(time.monotonic() - started)
 
         watcher = threading.Thread(target=watch, name="starcoder-deadline", daemon=True)
@@ -239,31 +278,8 @@ class Server:
                 continue  # closed already
 
 
-def key_refused(server: Server, refused: Refused) -> AccessDenied:
-    """What a 401 or 403 means at a server that is guarded by one key."""
-    return AccessDenied(
-        f"{server.name} at {server.url} refuses the key ({refused.status}: {refused.error}).",
-        "Set STARCODER_API_KEY to the key it was started with.",
-    )
-
-
 def _no_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
-
-
-def _bounded(response: requests.Response, arrived: Callable[[], None]) -> Iterator[bytes]:
-    """The body as it arrives, up to MAX_BODY bytes."""
-    size = 0
-    # A chunked body comes chunk by chunk; of any other, a read waits until it has what it asked for.
-    for chunk in response.iter_content(65536 if response.raw.chunked else 512):
-        arrived()
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise BadResponse(
-                f"The answer of {response.url} is larger than {MAX_BODY // 2**20} MiB.",
-                "Is another program listening there?",
-            )
-        yield chunk
 
 
 def _kinds(exc: BaseException | None) -> set[type]:
@@ -271,15 +287,21 @@ def _kinds(exc: BaseException | None) -> set[type]:
     kinds: set[type] = set()
     while exc is not None and type(exc) not in kinds:
         kinds |= set(type(exc).__mro__)
-        inner = [arg for arg in exc.args if isinstance(arg, BaseException)]
-        exc = inner[0] if inner else getattr(exc, "reason", None) or exc.__cause__
+        wrapped = (*exc.args, getattr(exc, "reason", None), exc.__cause__)
+        exc = next((inner for inner in wrapped if isinstance(inner, BaseException)), None)
     return kinds
+
+
+def _acknowledge_at_once(connection: Any) -> None:
+    """A server that writes head and body apart waits for our acknowledgement in between, 40 ms on Linux."""
+    if hasattr(socket, "TCP_QUICKACK"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 class _Adapter(HTTPAdapter):
     """Remembers the sockets it opens, so that a deadline can close them from outside."""
 
-    def __init__(self, sockets: WeakSet[Any]) -> None:
+    def __init__(self, sockets: list[socket.socket]) -> None:
         self._sockets = sockets
         super().__init__(max_retries=0)
 
@@ -298,12 +320,16 @@ class _Adapter(HTTPAdapter):
         class PlainConnection(HTTPConnection):
             def connect(self) -> None:
                 super().connect()
-                sockets.add(self.sock)
+                sockets.append(self.sock)
+
+            def getresponse(self) -> Any:
+                _acknowledge_at_once(self.sock)
+                return super().getresponse()
 
         class SecureConnection(HTTPSConnection):
             def connect(self) -> None:
                 super().connect()
-                sockets.add(self.sock)
+                sockets.append(self.sock)
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = PlainConnection

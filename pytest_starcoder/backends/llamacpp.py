@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import closing
 from pathlib import PurePath
 from typing import Any
 
 from pytest_starcoder.backends import OnText, OnWait, hookimpl
-from pytest_starcoder.backends.http import Refused, Server
+from pytest_starcoder.backends.http import Refused, Server, whole
 from pytest_starcoder.errors import AccessDenied, BadResponse, PromptTooLong, RateLimited, StarcoderError
 from pytest_starcoder.settings import Settings, server_url
-from pytest_starcoder.text.display import one_line
 from pytest_starcoder.values import Completion, Deadline, Model, Prompt
 
 
@@ -30,23 +30,30 @@ def starcoder_backend(name: str, settings: Settings) -> LlamaCpp | None:
 
 
 class LlamaCpp:
-    """The llama.cpp server at `url`; which model it has is its own affair."""
+    """The llama.cpp server at `url`; which model it has is its own affair.
 
-    label = "llama.cpp"
+    `label` is what messages call it, `start` how they say to get it running.
+    """
 
-    def __init__(self, url: str, settings: Settings, api_key: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        settings: Settings,
+        api_key: str = "",
+        *,
+        label: str = "llama.cpp",
+        start: str = "Start it with `llama-server -m MODEL.gguf`, or set host to where it runs.",
+    ) -> None:
+        self.label = label
         self.place = url
         self._settings = settings
-        self._server = Server(
-            url,
-            settings,
-            name=self.label,
-            start="Start it with `llama-server -m MODEL.gguf`, or set host to where it runs.",
-            api_key=api_key,
-        )
+        self._server = Server(url, settings, name=label, start=start, api_key=api_key)
 
     def identify(self, deadline: Deadline) -> str:
-        return _digest(self._entry(deadline))
+        """The server tells no digest: the model's path, size, window and vocabulary there stand for it."""
+        entry = self._entry(deadline)
+        told = json.dumps([self.place, entry.get("id"), entry.get("meta")], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()
 
     def inspect(self, digest: str, deadline: Deadline) -> Model:
         entry = self._entry(deadline)
@@ -55,11 +62,7 @@ class LlamaCpp:
         return Model(name, digest, architecture, self._window(entry, deadline))
 
     def count(self, text: str, deadline: Deadline) -> int:
-        body = {"content": text, "add_special": True, "parse_special": True}
-        tokens = self._call("/tokenize", body, deadline).get("tokens")
-        if not isinstance(tokens, list):
-            raise BadResponse(f"{self.place} does not count tokens as llama.cpp does.", "Update llama.cpp.")
-        return len(tokens)
+        return self._count(text, deadline, add_special=True)
 
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText, on_wait: OnWait | None
@@ -68,25 +71,23 @@ class LlamaCpp:
         usage: dict[str, Any] = {}
         finish = None
         try:
-            for line in self._server.lines("/v1/completions", self.body(prompt), deadline, on_wait):
-                event = self._event(line)
-                if event is None:
-                    continue
-                usage = event.get("usage") or usage
-                choice = (event.get("choices") or [{}])[0]
-                finish = choice.get("finish_reason") or finish
-                piece = choice.get("text")
-                if isinstance(piece, str) and piece:
-                    pieces.append(piece)
-                    on_text(piece)
+            with closing(self._server.lines("/v1/completions", self.body(prompt), deadline, on_wait)) as lines:
+                for event in filter(None, map(self._event, lines)):
+                    usage = _object(event, "usage") or usage
+                    choice = _first(event, "choices")
+                    finish = choice.get("finish_reason") or finish
+                    piece = choice.get("text")
+                    if isinstance(piece, str) and piece:
+                        pieces.append(piece)
+                        on_text(piece)
         except Refused as refused:
             raise self._error(refused) from refused
         return Completion(
             "".join(pieces),
             model.name,
-            prompt_tokens=int(usage.get("prompt_tokens", 0)),
-            completion_tokens=int(usage.get("completion_tokens", 0)),
-            cached_tokens=int((usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)),
+            prompt_tokens=whole(usage, "prompt_tokens"),
+            completion_tokens=whole(usage, "completion_tokens"),
+            cached_tokens=whole(_object(usage, "prompt_tokens_details"), "cached_tokens"),
             truncated=finish != "stop",
         )
 
@@ -94,7 +95,7 @@ class LlamaCpp:
         return str(self._call("/props", None, deadline).get("build_info", ""))
 
     def close(self) -> None:
-        self._server.close()
+        """There is nothing to end: no connection outlives its question."""
 
     def body(self, prompt: Prompt) -> dict[str, Any]:
         """What is posted for `prompt`."""
@@ -116,26 +117,32 @@ class LlamaCpp:
         return body | ({"json_schema": prompt.schema} if prompt.schema is not None else {})
 
     def _entry(self, deadline: Deadline) -> dict[str, Any]:
-        listed = self._call("/v1/models", None, deadline).get("data")
-        if not isinstance(listed, list) or not listed or not isinstance(listed[0], dict):
+        entry = _first(self._call("/v1/models", None, deadline), "data")
+        if not entry:
             raise BadResponse(f"{self.place} names no model.", "Start it with `llama-server -m MODEL.gguf`.")
-        return listed[0]
+        return entry
+
+    def _count(self, text: str, deadline: Deadline, *, add_special: bool) -> int:
+        body = {"content": text, "add_special": add_special, "parse_special": True}
+        tokens = self._call("/tokenize", body, deadline).get("tokens")
+        if not isinstance(tokens, list):
+            raise BadResponse(f"{self.place} does not count tokens as llama.cpp does.", "Update llama.cpp.")
+        return len(tokens)
 
     def _window(self, entry: dict[str, Any], deadline: Deadline) -> int:
         """The window of one slot; the list of models knows it too where /props is closed."""
         try:
-            window = self._call("/props", None, deadline).get("default_generation_settings", {}).get("n_ctx")
-        except StarcoderError:
-            window = None
-        if not isinstance(window, int):
-            window = (entry.get("meta") or {}).get("n_ctx")
-        if not isinstance(window, int):
+            props = self._call("/props", None, deadline)
+        except (AccessDenied, BadResponse):
+            props = {}
+        window = whole(_object(props, "default_generation_settings"), "n_ctx") or whole(_object(entry, "meta"), "n_ctx")
+        if not window:
             raise BadResponse(f"{self.place} does not tell its window.", "Update llama.cpp.")
         return window
 
     def _reads_sentinels(self, deadline: Deadline) -> bool:
         """Whether the model's vocabulary is StarCoder2's: nobody else has a token for these two."""
-        return self.count("<file_sep><pr_diff_hunk>", deadline) - self.count("", deadline) == 2
+        return self._count("<file_sep><pr_diff_hunk>", deadline, add_special=False) == 2
 
     def _event(self, line: str) -> dict[str, Any] | None:
         """The object of one server-sent event, or None for what carries none."""
@@ -146,7 +153,7 @@ class LlamaCpp:
             return None
         event = self._server.parse(text)
         if "error" in event or line.startswith("error:"):
-            raise Refused(200, text, {})
+            raise Refused(200, text)
         return event
 
     def _call(self, path: str, body: dict[str, Any] | None, deadline: Deadline) -> dict[str, Any]:
@@ -164,24 +171,28 @@ class LlamaCpp:
             )
         if status in (401, 403):
             return AccessDenied(
-                f"llama.cpp at {self.place} refuses the key ({status}: {error}).",
+                f"{self.label} at {self.place} refuses the key ({refused.told}).",
                 "Set STARCODER_API_KEY to the key it was started with (--api-key).",
             )
         if status in (429, 503):
             return RateLimited(
-                f"llama.cpp at {self.place} is not ready: {one_line(error)}.",
+                f"{self.label} at {self.place} is not ready: {error}.",
                 "It may still be loading its model: ask again in a moment.",
                 retry_after=1.0,
             )
         if status in (404, 405):
             return BadResponse(
-                f"{self.place} does not know what llama.cpp knows ({status}: {error}).",
+                f"{self.place} does not know what llama.cpp knows ({refused.told}).",
                 "Is another program listening there? Set host to where llama.cpp runs.",
             )
-        return BadResponse(f"llama.cpp at {self.place} failed ({status}): {error}.", "Look into its log.")
+        return BadResponse(f"{self.label} at {self.place} failed ({refused.told}).", "Look into its log.")
 
 
-def _digest(entry: dict[str, Any]) -> str:
-    """The server tells no digest: the model's path, size, window and vocabulary stand for it."""
-    told = {key: entry.get(key) for key in ("id", "meta")}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+def _object(body: dict[str, Any], key: str) -> dict[str, Any]:
+    value = body.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _first(body: dict[str, Any], key: str) -> dict[str, Any]:
+    value = body.get(key)
+    return value[0] if isinstance(value, list) and value and isinstance(value[0], dict) else {}

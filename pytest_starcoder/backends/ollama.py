@@ -8,10 +8,11 @@ byte is a last line in a 200 stream; an answer without `done` was aborted.
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from typing import Any
 
 from pytest_starcoder.backends import OnText, OnWait, hookimpl
-from pytest_starcoder.backends.http import Refused, Server
+from pytest_starcoder.backends.http import Refused, Server, whole
 from pytest_starcoder.errors import (
     AccessDenied,
     BackendUnavailable,
@@ -43,6 +44,7 @@ class Ollama:
     def __init__(self, settings: Settings) -> None:
         self.place = server_url(settings.host or "127.0.0.1:11434")
         self._settings = settings
+        self._asked_for = 0  # the window that this run had to ask for; a smaller one would reload the model
         self._server = Server(
             self.place,
             settings,
@@ -66,10 +68,11 @@ class Ollama:
 
     def inspect(self, digest: str, deadline: Deadline) -> Model:
         shown = self._call("/api/show", {"model": self._settings.model}, deadline)
-        facts = shown.get("model_info") or {}
+        found = shown.get("model_info")
+        facts = found if isinstance(found, dict) else {}
         architecture = str(facts.get("general.architecture", ""))
-        window = facts.get(f"{architecture}.context_length")
-        return Model(self._settings.model, digest, architecture, window if isinstance(window, int) else SMALLEST_WINDOW)
+        window = whole(facts, f"{architecture}.context_length") or SMALLEST_WINDOW
+        return Model(self._settings.model, digest, architecture, window)
 
     def count(self, text: str, deadline: Deadline) -> int:
         return estimate(text)
@@ -77,29 +80,35 @@ class Ollama:
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText, on_wait: OnWait | None
     ) -> Completion:
-        need = estimate(prompt.text) + prompt.max_tokens
-        have = min(SMALLEST_WINDOW, model.window)
-        if need > have:
-            have = self._loaded_window(model, deadline) or have
-        sent = None if need <= have else _rounded(need, model)
+        window = self._window(prompt, model, deadline)
         try:
-            return self._ask(prompt, model, sent, sent or have, deadline, on_text, on_wait)
+            completion = self._ask(prompt, model, deadline, on_text, on_wait)
         except PromptTooLong:
             # The server gives less than its default, or the vocabulary is poorer than estimated.
-            surely = _rounded(len(prompt.text.encode("utf-8", "replace")) + prompt.max_tokens, model)
-            if surely <= (sent or 0):
+            window = _rounded(len(prompt.text.encode("utf-8", "replace")) + prompt.max_tokens, model)
+            if window <= self._asked_for:
                 raise
-            return self._ask(prompt, model, surely, surely, deadline, on_text, on_wait)
+            self._asked_for = window
+            completion = self._ask(prompt, model, deadline, on_text, on_wait)
+        if 0 < completion.prompt_tokens < _fewest_tokens(prompt.text) or completion.prompt_tokens >= window:
+            # A version before v0.12.6 does not know `truncate` and cuts silently.
+            raise PromptTooLong(
+                f"Ollama read {completion.prompt_tokens} tokens of a prompt of {len(prompt.text)} characters "
+                "and cut the rest.",
+                "Update Ollama, or start it with a larger OLLAMA_CONTEXT_LENGTH.",
+            )
+        return completion
 
     def version(self, deadline: Deadline) -> str:
         return str(self._call("/api/version", None, deadline).get("version", ""))
 
     def close(self) -> None:
-        self._server.close()
+        """There is nothing to end: no connection outlives its question."""
 
     def _entry(self, deadline: Deadline) -> dict[str, Any]:
         """What the server's list of models says about ours."""
-        wanted = self._settings.model if ":" in self._settings.model else f"{self._settings.model}:latest"
+        name = self._settings.model
+        wanted = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
         models = self._call("/api/tags", None, deadline).get("models")
         if not isinstance(models, list):
             raise BadResponse(
@@ -111,6 +120,19 @@ class Ollama:
                 return entry
         raise self._unknown()
 
+    def _window(self, prompt: Prompt, model: Model, deadline: Deadline) -> int:
+        """The window for `prompt`: what the model has anyway if that is enough; else it is asked for from now on.
+
+        Ollama is asked what it has only where the smallest that it gives could be too small.
+        """
+        need = estimate(prompt.text) + prompt.max_tokens
+        have = self._asked_for or min(SMALLEST_WINDOW, model.window)
+        if need > have and not self._asked_for:
+            have = self._loaded_window(model, deadline) or have
+        if need > have:
+            have = self._asked_for = _rounded(need, model)
+        return have
+
     def _loaded_window(self, model: Model, deadline: Deadline) -> int:
         """The window that the model is loaded with, 0 where it is not loaded.
 
@@ -119,10 +141,10 @@ class Ollama:
         loaded = self._call("/api/ps", None, deadline).get("models")
         for entry in loaded if isinstance(loaded, list) else ():
             if isinstance(entry, dict) and entry.get("digest") == model.digest:
-                return _count(entry, "context_length")
+                return whole(entry, "context_length")
         return 0
 
-    def _body(self, prompt: Prompt, window: int | None) -> dict[str, Any]:
+    def _body(self, prompt: Prompt) -> dict[str, Any]:
         options: dict[str, Any] = {
             # All of them, always: the defaults differ between versions.
             "temperature": self._settings.temperature,
@@ -134,8 +156,8 @@ class Ollama:
             "num_predict": prompt.max_tokens,
             "stop": [*prompt.stop, *prompt.stop_tokens],
         }
-        if window is not None:
-            options["num_ctx"] = window
+        if self._asked_for:
+            options["num_ctx"] = self._asked_for
         body = {
             "model": self._settings.model,
             "prompt": prompt.text,
@@ -147,40 +169,27 @@ class Ollama:
         return body | ({"format": prompt.schema} if prompt.schema is not None else {})
 
     def _ask(
-        self,
-        prompt: Prompt,
-        model: Model,
-        window: int | None,
-        in_force: int,
-        deadline: Deadline,
-        on_text: OnText,
-        on_wait: OnWait | None,
+        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText, on_wait: OnWait | None
     ) -> Completion:
         pieces: list[str] = []
         last: dict[str, Any] = {}
         try:
-            for line in self._server.lines("/api/generate", self._body(prompt, window), deadline, on_wait):
-                last = self._server.parse(line)
-                if "error" in last:
-                    raise Refused(200, line, {})
-                piece = last.get("response")
-                if isinstance(piece, str) and piece:
-                    pieces.append(piece)
-                    on_text(piece)
+            with closing(self._server.lines("/api/generate", self._body(prompt), deadline, on_wait)) as lines:
+                for line in lines:
+                    last = self._server.parse(line)
+                    if "error" in last:
+                        raise Refused(200, line)
+                    piece = last.get("response")
+                    if isinstance(piece, str) and piece:
+                        pieces.append(piece)
+                        on_text(piece)
         except Refused as refused:
             raise self._error(refused) from refused
-        evaluated = _count(last, "prompt_eval_count")
-        if 0 < evaluated < _fewest_tokens(prompt.text) or evaluated >= in_force:
-            # A version before v0.12.6 does not know `truncate` and cuts silently.
-            raise PromptTooLong(
-                f"Ollama read {evaluated} tokens of a prompt of {len(prompt.text)} characters and cut the rest.",
-                "Update Ollama, or start it with a larger OLLAMA_CONTEXT_LENGTH.",
-            )
         return Completion(
             "".join(pieces),
             model.name,
-            prompt_tokens=evaluated,
-            completion_tokens=_count(last, "eval_count"),
+            prompt_tokens=whole(last, "prompt_eval_count"),
+            completion_tokens=whole(last, "eval_count"),
             # Without `done` the server gave up: it does so silently after 31 equal tokens.
             truncated=last.get("done") is not True or last.get("done_reason") == "length",
         )
@@ -203,7 +212,7 @@ class Ollama:
                 return kind(message.format(name=self._settings.model, error=error), hint)
         if re.search(r"model .* not found", error):
             return self._unknown()
-        if status == 503:
+        if status in (429, 503):
             return RateLimited(
                 "Ollama has too many requests waiting.",
                 "Ask again in a moment, or start it with a larger OLLAMA_MAX_QUEUE.",
@@ -211,8 +220,9 @@ class Ollama:
             )
         if status == 401:
             return AccessDenied(
-                f"Ollama wants you to sign in before it asks {self._settings.model!r}: {error}.",
-                "Sign in with `ollama signin`, or choose a model that runs on this machine.",
+                f"Ollama wants you to sign in before it asks {self._settings.model!r} ({refused.told}).",
+                "Sign in with `ollama signin`, set STARCODER_API_KEY where a key guards the server, "
+                "or choose a model that runs on this machine.",
             )
         if status == 403:
             return AccessDenied(
@@ -221,10 +231,10 @@ class Ollama:
             )
         if status in (404, 405):
             return BadResponse(
-                f"{self.place} does not know what Ollama knows ({status}: {error}).",
+                f"{self.place} does not know what Ollama knows ({refused.told}).",
                 "Is another program listening there? Set host to where Ollama runs.",
             )
-        return BadResponse(f"Ollama at {self.place} failed ({status}): {error}.", "Look into its log.")
+        return BadResponse(f"Ollama at {self.place} failed ({refused.told}).", "Look into its log.")
 
 
 _Kind = type[BackendUnavailable] | type[BadResponse] | type[AccessDenied] | type[PromptTooLong] | type[UnknownModel]
@@ -299,8 +309,3 @@ def _fewest_tokens(text: str) -> int:
 def _rounded(need: int, model: Model) -> int:
     """`need` tokens rounded up, so that prompts of about the same size do not reload the model, within its window."""
     return min(-(-need // 1024) * 1024, model.window)
-
-
-def _count(body: dict[str, Any], key: str) -> int:
-    value = body.get(key)
-    return value if isinstance(value, int) else 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
+import re
 import socket
 import threading
 import time
@@ -11,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 DIGEST = "0123456789abcdef" * 4
 
@@ -23,12 +26,16 @@ class Request:
     headers: dict[str, str]
 
 
+Reply = tuple[int, bytes | dict[str, Any]]
+
+
 @dataclass
 class FakeOllama:
     """Speaks Ollama's API; every attribute can be changed while it runs.
 
-    `answer` is what it writes, a chunk a word; `delay` the seconds before the
-    first. `replies` gives a path another reply altogether: (status, body).
+    `answer` is what it writes, a chunk a word, as far as `num_predict` and `stop`
+    let it; `delay` the seconds before the first. `replies` gives a path another
+    reply altogether, (status, body), or a list of those for its next requests.
     `requests` holds all that it was asked.
     """
 
@@ -43,7 +50,7 @@ class FakeOllama:
     evaluated: int | None = None
     ending: str = "done"
     tags: dict[str, Any] = field(default_factory=dict)
-    replies: dict[str, tuple[int, bytes | dict[str, Any]]] = field(default_factory=dict)
+    replies: dict[str, Reply | list[Reply]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
 
     def asked(self, path: str = "/api/generate") -> list[Request]:
@@ -51,6 +58,12 @@ class FakeOllama:
 
     def prompts(self) -> list[str]:
         return [request.body["prompt"] for request in self.asked()]
+
+    def other_reply(self, path: str) -> Reply | None:
+        found = self.replies.get(path)
+        if isinstance(found, list):
+            return found.pop(0) if found else None
+        return found
 
     def reply(self, request: Request) -> tuple[int, bytes]:
         models = [{"name": self.model, "model": self.model, "digest": self.digest, **self.tags}]
@@ -65,13 +78,18 @@ class FakeOllama:
         status = 404 if "error" in body else 200
         return status, json.dumps(body).encode()
 
-    def chunks(self, prompt: str) -> Iterator[dict[str, Any]]:
+    def chunks(self, prompt: str, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
         text = self.answer(prompt) if callable(self.answer) else self.answer
-        for word in text.split(" "):
-            yield {"model": self.model, "response": word if word == text.split(" ")[0] else f" {word}", "done": False}
-        evaluated = max(1, len(prompt) // 4) if self.evaluated is None else self.evaluated
-        last = {"model": self.model, "response": "", "done": True, "done_reason": "stop"}
-        counts = {"prompt_eval_count": evaluated, "eval_count": len(text.split(" "))}
+        for stop in options.get("stop", ()):
+            text = text.partition(stop)[0]
+        words = re.findall(r"^[^ ]*| [^ ]*", text)
+        limit = options.get("num_predict", len(words))
+        for word in words[:limit]:
+            yield {"model": self.model, "response": word, "done": False}
+        evaluated = max(1, len(prompt) // 4, len(prompt.split())) if self.evaluated is None else self.evaluated
+        reason = "length" if limit < len(words) else "stop"
+        last = {"model": self.model, "response": "", "done": True, "done_reason": reason}
+        counts = {"prompt_eval_count": evaluated, "eval_count": min(limit, len(words))}
         if self.ending == "done":
             yield last | counts
         elif self.ending == "length":
@@ -81,7 +99,8 @@ class FakeOllama:
 
 
 @contextlib.contextmanager
-def fake_ollama(**attributes: Any) -> Iterator[FakeOllama]:
+def fake_ollama(host: str = "127.0.0.1", **attributes: Any) -> Iterator[FakeOllama]:
+    """A server on `host`, an address of this machine, for as long as the block lasts."""
     fake = FakeOllama(**attributes)
 
     class Handler(BaseHTTPRequestHandler):
@@ -99,11 +118,11 @@ def fake_ollama(**attributes: Any) -> Iterator[FakeOllama]:
             request = Request(self.command, self.path, body, dict(self.headers))
             fake.requests.append(request)
             with contextlib.suppress(ConnectionError):
-                if self.path in fake.replies:
-                    status, content = fake.replies[self.path]
+                if (other := fake.other_reply(self.path)) is not None:
+                    status, content = other
                     self._whole(status, content if isinstance(content, bytes) else json.dumps(content).encode())
                 elif self.path == "/api/generate":
-                    self._stream(body["prompt"])
+                    self._stream(body["prompt"], body.get("options", {}))
                 else:
                     self._whole(*fake.reply(request))
 
@@ -114,13 +133,13 @@ def fake_ollama(**attributes: Any) -> Iterator[FakeOllama]:
             self.end_headers()
             self.wfile.write(content)
 
-        def _stream(self, prompt: str) -> None:
+        def _stream(self, prompt: str, options: dict[str, Any]) -> None:
             time.sleep(fake.delay)
             self.send_response(200)
             self.send_header("Content-Type", "application/x-ndjson")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            for chunk in fake.chunks(prompt):
+            for chunk in fake.chunks(prompt, options):
                 line = json.dumps(chunk).encode() + b"\n"
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
                 self.wfile.flush()
@@ -129,27 +148,73 @@ def fake_ollama(**attributes: Any) -> Iterator[FakeOllama]:
             else:
                 self.wfile.write(b"0\r\n\r\n")
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with _serving(Handler, host) as fake.url:
+        yield fake
+
+
+@dataclass
+class Relay:
+    """Stands before a real server, passes everything on and keeps what was asked in `requests`."""
+
+    url: str = ""
+    requests: list[Request] = field(default_factory=list)
+
+    def asked(self, path: str) -> list[Request]:
+        return [request for request in self.requests if request.path == path]
+
+
+@contextlib.contextmanager
+def relay(target: str) -> Iterator[Relay]:
+    """A relay before the server at the URL `target`."""
+    seen = Relay()
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+        def do_GET(self) -> None:
+            self._pass_on(b"")
+
+        def do_POST(self) -> None:
+            self._pass_on(self.rfile.read(int(self.headers["Content-Length"])))
+
+        def _pass_on(self, body: bytes) -> None:
+            seen.requests.append(Request(self.command, self.path, json.loads(body or b"null"), dict(self.headers)))
+            there = http.client.HTTPConnection(urlsplit(target).netloc, timeout=30)
+            with contextlib.closing(there):
+                there.request(self.command, self.path, body, dict(self.headers))
+                answer = there.getresponse()
+                self.send_response(answer.status)
+                self.end_headers()
+                while block := answer.read1(2**16):
+                    self.wfile.write(block)
+
+    with _serving(Handler, "127.0.0.1") as seen.url:
+        yield seen
+
+
+@contextlib.contextmanager
+def _serving(handler: type[BaseHTTPRequestHandler], host: str) -> Iterator[str]:
+    server = ThreadingHTTPServer((host, 0), handler)
     server.daemon_threads = True
-    fake.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield fake
+        yield f"http://{host}:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
 
 
 @contextlib.contextmanager
-def raw_server(behave: Callable[[socket.socket], None]) -> Iterator[str]:
-    """The URL of a server that does what `behave` does with each connection, after it has read the request."""
+def raw_server(behave: Callable[[socket.socket], None], *, read: bool = True) -> Iterator[str]:
+    """The URL of a server that does what `behave` does with each connection, once the request is read if `read`."""
     listener = socket.create_server(("127.0.0.1", 0))
     over = threading.Event()
 
     def serve(connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection:
-            connection.recv(2**20)
+            if read:
+                _read_request(connection)
             behave(connection)
 
     def accept() -> None:
@@ -167,6 +232,16 @@ def raw_server(behave: Callable[[socket.socket], None]) -> Iterator[str]:
         over.set()
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+
+
+def _read_request(connection: socket.socket) -> None:
+    """All of it: closing before that resets the connection, and an answer can be lost."""
+    with connection.makefile("rb") as file:
+        length = 0
+        while (line := file.readline()) not in (b"\r\n", b""):
+            name, _, value = line.partition(b":")
+            length = int(value) if name.lower() == b"content-length" else length
+        file.read(length)
 
 
 def closed_port() -> str:
@@ -222,7 +297,9 @@ def floods(connection: socket.socket) -> None:
 
 WEB_PAGE = answers(b"<!doctype html><title>It works!</title>")
 BAD_UTF8 = answers(b'{"version": "\xff\xfe"')
+EMPTY = answers(b"")
 REDIRECT = answers(b"", "307 Temporary Redirect", "Location: http://127.0.0.2:9/elsewhere")
 ERROR_500 = answers(b'{"error": "boom"}', "500 Internal Server Error")
 ERROR_503 = answers(b'{"error": "server busy, please try again.  maximum pending requests exceeded"}', "503 Busy")
+ERROR_LINE = answers(b'{"error": "boom"}\n')
 NOT_FOUND = answers(b"404 page not found", "404 Not Found")

@@ -1,0 +1,114 @@
+"""How an answer ends: every form of every family, on every kind of server, by each of its rules.
+
+| rule          | llama.cpp                 | Ollama up to 0.24 | Ollama from 0.30     |
+| ------------- | ------------------------- | ----------------- | -------------------- |
+| text          | ends                      | ends              | ends                 |
+| control token | ends, being preserved     | ends, being text  | does not             |
+| limit         | ends                      | ends              | ends                 |
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.real import create_in_ollama, running_llamacpp
+from support.tiny_model import write_tiny_model
+
+from pytest_starcoder.backends import Backend
+from pytest_starcoder.backends.llamacpp import LlamaCpp
+from pytest_starcoder.backends.ollama import Ollama
+from pytest_starcoder.prompts import FORMS, render
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.values import Completion, Deadline, Prompt
+
+LIMIT = 12
+
+by_form = pytest.mark.parametrize("form", FORMS, ids="-".join)
+CONTROL = [(form, token) for form, shape in FORMS.items() for token in shape.stop_tokens]
+
+
+@pytest.fixture(params=["ollama", "llamacpp"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+class Answering:
+    """Backends of one kind, each with a model that answers nothing but one token; made once."""
+
+    def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
+        self._request = request
+        self._folder = folder
+        self._made: dict[tuple[str, str], Backend] = {}
+        self.stack = contextlib.ExitStack()
+
+    def with_token(self, kind: str, token: str) -> Backend:
+        if (kind, token) not in self._made:
+            file = write_tiny_model(self._folder / f"{len(self._made)}.gguf", always=token)
+            self._made[kind, token] = self._ollama(file) if kind == "ollama" else self._llamacpp(file)
+        return self._made[kind, token]
+
+    def _ollama(self, file: Path) -> Backend:
+        url = self._request.getfixturevalue("real_ollama")
+        model = create_in_ollama(url, f"always-{file.stem}", file)
+        backend = Ollama(Settings(backend="ollama", host=url, model=model, temperature=0))
+        self.stack.callback(backend.close)
+        return backend
+
+    def _llamacpp(self, file: Path) -> Backend:
+        server = self.stack.enter_context(running_llamacpp(file))
+        backend = LlamaCpp(server.url, Settings(temperature=0), server.key)
+        self.stack.callback(backend.close)
+        return backend
+
+
+@pytest.fixture(scope="module")
+def answering(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answering]:
+    answering = Answering(request, tmp_path_factory.mktemp("models"))
+    with answering.stack:
+        yield answering
+
+
+def asked(backend: Backend, prompt: Prompt) -> Completion:
+    deadline = Deadline.after(60)
+    model = backend.inspect(backend.identify(deadline), deadline)
+    return backend.complete(replace(prompt, max_tokens=LIMIT), model, deadline, lambda _piece: None, None)
+
+
+def prompt(form: tuple[str, str]) -> Prompt:
+    return render(*form, title="a test fails", evidence="assert 1 == 2")
+
+
+@by_form
+def test_a_text_ends_the_answer(kind: str, form: tuple[str, str], answering: Answering) -> None:
+    """A model that writes line breaks without end is stopped at the second."""
+    completion = asked(answering.with_token(kind, "Ċ"), prompt(form))
+    assert "\n\n" in prompt(form).stop
+    assert completion.text == ""
+    assert completion.completion_tokens <= 2
+    assert not completion.truncated
+
+
+@pytest.mark.parametrize(("form", "token"), CONTROL, ids=lambda value: "-".join(value) if len(value) == 2 else value)
+def test_a_control_token_ends_the_answer_where_it_can(
+    kind: str, form: tuple[str, str], token: str, answering: Answering
+) -> None:
+    backend = answering.with_token(kind, token)
+    completion = asked(backend, prompt(form))
+    version = backend.version(Deadline.after(10))
+    if kind == "ollama" and token != "<|endoftext|>" and tuple(map(int, version.split(".")[:2])) >= (0, 30):
+        assert completion.truncated
+    else:
+        assert (completion.text, completion.truncated) == ("", False)
+
+
+@by_form
+def test_a_limit_ends_the_answer_whatever_the_model_writes(
+    kind: str, form: tuple[str, str], answering: Answering
+) -> None:
+    completion = asked(answering.with_token(kind, "def"), prompt(form))
+    assert completion.text == "def" * LIMIT
+    assert completion.truncated
