@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
-from pytest_starcoder.backends import Backend, OnText, OnWait, make_backend
+from pytest_starcoder.backends import Backend, OnText, make_backend
 from pytest_starcoder.cache import Cache
 from pytest_starcoder.errors import BackendError, BackendUnavailable, PromptTooLong
 from pytest_starcoder.settings import Settings, cache_folder
@@ -72,12 +72,11 @@ class Client:
         limit = min(limit or self.model().window, self.model().window)
         return self._at_most(prompt.text, limit - prompt.max_tokens)
 
-    def complete(self, prompt: Prompt, on_text: OnText | None = None, on_wait: OnWait | None = None) -> Completion:
+    def complete(self, prompt: Prompt, on_text: OnText | None = None) -> Completion:
         """What the model writes after `prompt.text`, from memory where it was asked before.
 
-        `on_text` gets the answer piece by piece; `on_wait` is told the seconds
-        waited for the first piece, from another thread. Raises a BackendError,
-        or PromptTooLong before anything is sent.
+        `on_text` gets the answer piece by piece. Raises a BackendError, or
+        PromptTooLong before anything is sent.
         """
         say = on_text or (lambda _piece: None)
         model = self.model()
@@ -95,7 +94,7 @@ class Client:
                 f"do not fit the {model.window} tokens of {model.name}.",
                 "Send less, or use a model or server with a larger window.",
             )
-        completion = self._ask(prompt, model, say, on_wait)
+        completion = self._ask(prompt, model, say)
         if completion.completion_tokens:  # an answer that the server broke off is asked for anew
             self.cache.put(asdict(completion), *key)
         return completion
@@ -104,12 +103,12 @@ class Client:
         """The server's version, empty where it does not tell."""
         return self.backend.version(self._deadline())
 
-    def _ask(self, prompt: Prompt, model: Model, say: OnText, on_wait: OnWait | None) -> Completion:
+    def _ask(self, prompt: Prompt, model: Model, say: OnText) -> Completion:
         deadline = self._deadline()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 self.calls += 1
-                return self.backend.complete(prompt, model, deadline, say, on_wait)
+                return self.backend.complete(prompt, model, deadline, say)
             except BackendError as exc:
                 if exc.retry_after is None or attempt == ATTEMPTS:
                     raise

@@ -19,9 +19,6 @@ from pytest_starcoder.values import Completion, Deadline, Model, Prompt
 OnText = Callable[[str], None]
 """Given the answer piece by piece, as the model writes it."""
 
-OnWait = Callable[[float], None]
-"""Told the seconds waited, about once a second, from another thread, until the first piece arrives."""
-
 hookspec = pluggy.HookspecMarker("starcoder")
 hookimpl = pluggy.HookimplMarker("starcoder")
 
@@ -44,9 +41,7 @@ class Backend(Protocol):
     def count(self, text: str, deadline: Deadline) -> int:
         """The tokens of `text`; too many rather than too few where the server does not count."""
 
-    def complete(
-        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText, on_wait: OnWait | None
-    ) -> Completion:
+    def complete(self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText) -> Completion:
         """What the model writes after `prompt.text`; `on_text` gets every piece of it as it comes."""
 
     def version(self, deadline: Deadline) -> str:

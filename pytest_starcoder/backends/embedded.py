@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pytest_starcoder.backends import OnText, OnWait, hookimpl
+from pytest_starcoder.backends import OnText, hookimpl
 from pytest_starcoder.backends.llamacpp import LlamaCpp
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, ConfigError, MissingExtra
 from pytest_starcoder.settings import Settings, cache_folder
@@ -61,10 +61,8 @@ class Embedded:
     def count(self, text: str, deadline: Deadline) -> int:
         return self._running(deadline).count(text, deadline)
 
-    def complete(
-        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText, on_wait: OnWait | None
-    ) -> Completion:
-        return self._running(deadline).complete(prompt, model, deadline, on_text, on_wait)
+    def complete(self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText) -> Completion:
+        return self._running(deadline).complete(prompt, model, deadline, on_text)
 
     def version(self, deadline: Deadline) -> str:
         from importlib.metadata import version

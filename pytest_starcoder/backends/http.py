@@ -12,8 +12,7 @@ import os
 import socket
 import ssl
 import threading
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +23,6 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
 
-from pytest_starcoder.backends import OnWait
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, BadResponse
 from pytest_starcoder.settings import Settings, is_loopback
 from pytest_starcoder.text.display import one_line
@@ -105,16 +103,14 @@ class Server:
         """The JSON object that answers `body`; raises Refused or a BackendError."""
         return self._object("POST", path, body, deadline)
 
-    def lines(
-        self, path: str, body: Mapping[str, Any], deadline: Deadline, on_wait: OnWait | None = None
-    ) -> Generator[str]:
+    def lines(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> Generator[str]:
         """The lines that answer `body`, each as it arrives, without blank ones; there is at least one.
 
         Closing the generator ends the request at the server as well.
         """
         rest = bytearray()
         empty = True
-        with self._answer("POST", path, body, deadline, on_wait) as chunks:
+        with self._answer("POST", path, body, deadline) as chunks:
             for chunk in chunks:
                 rest += chunk
                 if b"\n" in chunk:
@@ -128,7 +124,7 @@ class Server:
                 raise BadResponse(f"{self.name} at {self.url} gave an empty answer.", "Look into its log.")
 
     def _object(self, method: str, path: str, body: Mapping[str, Any] | None, deadline: Deadline) -> dict[str, Any]:
-        with self._answer(method, path, body, deadline, None) as chunks:
+        with self._answer(method, path, body, deadline) as chunks:
             text = b"".join(chunks).decode("utf-8", "replace")
         return self.parse(text)
 
@@ -153,7 +149,6 @@ class Server:
         path: str,
         body: Mapping[str, Any] | None,
         deadline: Deadline,
-        on_wait: OnWait | None,
     ) -> Iterator[Iterator[bytes]]:
         """The body of the answer in chunks, with everything that can go wrong as one of our errors."""
         if deadline.remaining() <= 0:
@@ -164,7 +159,7 @@ class Server:
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         self._sockets.clear()
         # Nothing is kept open: a server may close a connection at the very moment it is used again.
-        with closing(self._session), self._translated(deadline, silence), self._watched(deadline, on_wait) as arrived:
+        with closing(self._session), self._translated(deadline, silence), self._watched(deadline):
             response = self._session.request(
                 method,
                 self.url + path,
@@ -175,7 +170,7 @@ class Server:
                 timeout=(connect, silence),
             )
             with response:
-                chunks = self._chunks(response, deadline, arrived)
+                chunks = self._chunks(response, deadline)
                 if 300 <= response.status_code < 400:
                     raise self._redirect(response)
                 if response.status_code >= 400:
@@ -183,12 +178,11 @@ class Server:
                     raise Refused(response.status_code, text)
                 yield chunks
 
-    def _chunks(self, response: requests.Response, deadline: Deadline, arrived: Callable[[], None]) -> Iterator[bytes]:
+    def _chunks(self, response: requests.Response, deadline: Deadline) -> Iterator[bytes]:
         """The body as it arrives, up to MAX_BODY bytes."""
         size = 0
         # A chunked body comes chunk by chunk; of any other, a read waits until it has what it asked for.
         for chunk in response.iter_content(65536 if response.raw.chunked else 512):
-            arrived()
             size += len(chunk)
             if size > MAX_BODY:
                 raise BadResponse(
@@ -247,25 +241,22 @@ class Server:
         )
 
     @contextmanager
-    def _watched(self, deadline: Deadline, on_wait: OnWait | None) -> Iterator[Callable[[], None]]:
+    def _watched(self, deadline: Deadline) -> Iterator[None]:
         """Cuts the connection when the deadline passes, whatever it is doing.
 
         A read's own timeout starts anew with every byte, so a dripping server would outlast it.
         """
-        over, arrived = threading.Event(), threading.Event()
-        started = time.monotonic()
+        over = threading.Event()
 
         def watch() -> None:
             while not over.wait(max(0.05, min(1.0, deadline.remaining()))):
                 if deadline.remaining() <= 0:
                     self._cut()  # again and again: a connection may only now be coming to be
-                elif on_wait is not None and not arrived.is_set():
-                    on_wait(time.monotonic() - started)
 
         watcher = threading.Thread(target=watch, name="starcoder-deadline", daemon=True)
         watcher.start()
         try:
-            yield arrived.set
+            yield
         finally:
             over.set()
             watcher.join()

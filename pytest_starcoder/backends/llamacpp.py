@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import PurePath
 from typing import Any
 
-from pytest_starcoder.backends import OnText, OnWait, hookimpl
+from pytest_starcoder.backends import OnText, hookimpl
 from pytest_starcoder.backends.http import Refused, Server, whole
 from pytest_starcoder.errors import AccessDenied, BadResponse, PromptTooLong, RateLimited, StarcoderError
 from pytest_starcoder.settings import Settings, server_url
@@ -64,14 +64,12 @@ class LlamaCpp:
     def count(self, text: str, deadline: Deadline) -> int:
         return self._count(text, deadline, add_special=True)
 
-    def complete(
-        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText, on_wait: OnWait | None
-    ) -> Completion:
+    def complete(self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText) -> Completion:
         pieces: list[str] = []
         usage: dict[str, Any] = {}
         finish = None
         try:
-            with closing(self._server.lines("/v1/completions", self.body(prompt), deadline, on_wait)) as lines:
+            with closing(self._server.lines("/v1/completions", self.body(prompt), deadline)) as lines:
                 for event in filter(None, map(self._event, lines)):
                     usage = _object(event, "usage") or usage
                     choice = _first(event, "choices")

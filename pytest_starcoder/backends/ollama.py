@@ -11,7 +11,7 @@ import re
 from contextlib import closing
 from typing import Any
 
-from pytest_starcoder.backends import OnText, OnWait, hookimpl
+from pytest_starcoder.backends import OnText, hookimpl
 from pytest_starcoder.backends.http import Refused, Server, whole
 from pytest_starcoder.errors import (
     AccessDenied,
@@ -77,19 +77,17 @@ class Ollama:
     def count(self, text: str, deadline: Deadline) -> int:
         return estimate(text)
 
-    def complete(
-        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText, on_wait: OnWait | None
-    ) -> Completion:
+    def complete(self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText) -> Completion:
         window = self._window(prompt, model, deadline)
         try:
-            completion = self._ask(prompt, model, deadline, on_text, on_wait)
+            completion = self._ask(prompt, model, deadline, on_text)
         except PromptTooLong:
             # The server gives less than its default, or the vocabulary is poorer than estimated.
             window = _rounded(len(prompt.text.encode("utf-8", "replace")) + prompt.max_tokens, model)
             if window <= self._asked_for:
                 raise
             self._asked_for = window
-            completion = self._ask(prompt, model, deadline, on_text, on_wait)
+            completion = self._ask(prompt, model, deadline, on_text)
         if 0 < completion.prompt_tokens < _fewest_tokens(prompt.text) or completion.prompt_tokens >= window:
             # A version before v0.12.6 does not know `truncate` and cuts silently.
             raise PromptTooLong(
@@ -168,13 +166,11 @@ class Ollama:
         }
         return body | ({"format": prompt.schema} if prompt.schema is not None else {})
 
-    def _ask(
-        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText, on_wait: OnWait | None
-    ) -> Completion:
+    def _ask(self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText) -> Completion:
         pieces: list[str] = []
         last: dict[str, Any] = {}
         try:
-            with closing(self._server.lines("/api/generate", self._body(prompt), deadline, on_wait)) as lines:
+            with closing(self._server.lines("/api/generate", self._body(prompt), deadline)) as lines:
                 for line in lines:
                     last = self._server.parse(line)
                     if "error" in last:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_starcoder.backends import OnText, OnWait
+from pytest_starcoder.backends import OnText
 from pytest_starcoder.client import Client, fit
 from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.prompts import FORMS, family, render
@@ -12,7 +12,7 @@ LIMIT = 3072
 """Tokens of prompt and answer together: they fit the smallest window that servers give without reloading a model."""
 
 
-def explain(cause: Cause, client: Client, on_text: OnText, on_wait: OnWait | None = None) -> Explanation:
+def explain(cause: Cause, client: Client, on_text: OnText) -> Explanation:
     """What was seen, and why `client`'s model thinks it happened; `on_text` gets that as it is written.
 
     Raises a BackendError, or UnreadableAnswer where the model wrote nothing.
@@ -34,7 +34,7 @@ def explain(cause: Cause, client: Client, on_text: OnText, on_wait: OnWait | Non
             piece = blank + piece
         on_text(piece)
 
-    completion = client.complete(prompt, say, on_wait)
+    completion = client.complete(prompt, say)
     if not completion.text.strip():
         raise UnreadableAnswer(f"{completion.model} answered with nothing.", "Another model may do better.")
     return Explanation(

@@ -73,7 +73,7 @@ def soon() -> Deadline:
 
 
 def complete(backend: Backend, model: Model, prompt: Prompt) -> Completion:
-    return backend.complete(prompt, model, soon(), lambda _piece: None, None)
+    return backend.complete(prompt, model, soon(), lambda _piece: None)
 
 
 def test_a_backend_says_what_it_is_and_where(backend: Backend) -> None:
@@ -110,7 +110,7 @@ def test_a_server_that_counts_counts_exactly(place: Place, backend: Backend, mod
 
 def test_the_pieces_join_to_the_text(backend: Backend, model: Model) -> None:
     pieces: list[str] = []
-    completion = backend.complete(Prompt(TEXT, max_tokens=20), model, soon(), pieces.append, None)
+    completion = backend.complete(Prompt(TEXT, max_tokens=20), model, soon(), pieces.append)
     assert len(pieces) > 1
     assert "".join(pieces) == completion.text
 

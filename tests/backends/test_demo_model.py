@@ -92,5 +92,5 @@ def test_the_real_demo_model_answers(tmp_path: Path) -> None:
     model = backend.inspect(backend.identify(deadline), deadline)
     assert (model.name, model.architecture, model.window) == ("gemma-3-270m", "", 4096)
     prompt = Prompt("one two three four five six seven eight", max_tokens=3)
-    assert "nine" in backend.complete(prompt, model, deadline, lambda _piece: None, None).text
+    assert "nine" in backend.complete(prompt, model, deadline, lambda _piece: None).text
     backend.close()

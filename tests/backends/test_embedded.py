@@ -170,7 +170,7 @@ def test_ctrl_c_at_the_terminal_is_not_the_engines(backend: Embedded) -> None:
 
 def test_nothing_is_printed(tiny_model: Path, capfd: pytest.CaptureFixture[str]) -> None:
     backend = made(tiny_model, threads=1)
-    backend.complete(Prompt("a", max_tokens=2), MODEL, soon(), lambda _piece: None, None)
+    backend.complete(Prompt("a", max_tokens=2), MODEL, soon(), lambda _piece: None)
     backend.close()
     assert capfd.readouterr() == ("", "")
 

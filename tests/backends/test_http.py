@@ -130,7 +130,7 @@ def identify(backend: Backend) -> str:
 
 def complete(backend: Backend, limit: float = LIMIT) -> Completion:
     model = Model("m", "digest", "starcoder2", 16384)
-    return backend.complete(Prompt("a"), model, Deadline.after(limit), lambda _piece: None, None)
+    return backend.complete(Prompt("a"), model, Deadline.after(limit), lambda _piece: None)
 
 
 PATHS = {
@@ -251,18 +251,6 @@ def test_a_timeout_names_the_setting_that_bit() -> None:
         ),
     ):
         backend.identify(Deadline.after(0.3, "session_timeout"))
-
-
-def test_who_waits_is_told_so_until_something_arrives() -> None:
-    def behave(connection: socket.socket) -> None:
-        time.sleep(1.3)
-        servers.answers(b'{"response": "a", "done": true}')(connection)
-
-    told_seconds: list[float] = []
-    model = Model("m", "digest", "starcoder2", 16384)
-    with raw_server(behave) as url, asking(Settings(backend="ollama", host=url)) as backend:
-        backend.complete(Prompt("a"), model, Deadline.after(5), lambda _piece: None, told_seconds.append)
-    assert [round(seconds) for seconds in told_seconds] == [1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends itself a POSIX signal")

@@ -47,7 +47,7 @@ def soon() -> Deadline:
 
 
 def complete(backend: LlamaCpp, prompt: Prompt, on_text: Callable[[str], None] = lambda _piece: None) -> Completion:
-    return backend.complete(prompt, MODEL, soon(), on_text, None)
+    return backend.complete(prompt, MODEL, soon(), on_text)
 
 
 # --- a real server -------------------------------------------------------------------------

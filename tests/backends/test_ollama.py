@@ -40,7 +40,7 @@ def soon() -> Deadline:
 
 def complete(backend: Ollama, prompt: Prompt | str, model: Model = MODEL) -> Completion:
     prompt = Prompt(prompt) if isinstance(prompt, str) else prompt
-    return backend.complete(prompt, model, soon(), lambda _piece: None, None)
+    return backend.complete(prompt, model, soon(), lambda _piece: None)
 
 
 def windows(fake: FakeOllama) -> list[int | None]:

@@ -212,7 +212,7 @@ def test_what_ollama_says_is_told_with_a_next_step(
     backend = Ollama(Settings(backend="ollama", host=ollama_double.url))
     model = Model("starcoder2:7b", "d", "starcoder2", 16384)
     with told(kind, message.format(url=ollama_double.url), hint):
-        backend.complete(Prompt("a"), model, Deadline.after(10), lambda _piece: None, None)
+        backend.complete(Prompt("a"), model, Deadline.after(10), lambda _piece: None)
 
 
 def test_a_sign_in_page_in_the_error_is_left_out(ollama_double: FakeOllama) -> None:

@@ -47,7 +47,7 @@ def soon() -> Deadline:
 
 def complete(backend: Ollama, prompt: Prompt) -> Completion:
     model = backend.inspect(backend.identify(soon()), soon())
-    return backend.complete(prompt, model, soon(), lambda _piece: None, None)
+    return backend.complete(prompt, model, soon(), lambda _piece: None)
 
 
 def test_it_tells_starcoders_architecture_and_window(backend: Ollama) -> None:
@@ -125,7 +125,7 @@ def test_ctrl_c_ends_the_answer_at_the_server_too(real_ollama: str, backend: Oll
 
     model = backend.inspect(backend.identify(soon()), soon())
     with pytest.raises(KeyboardInterrupt):
-        backend.complete(Prompt("a", max_tokens=3000), model, soon(), interrupt, None)
+        backend.complete(Prompt("a", max_tokens=3000), model, soon(), interrupt)
     started = time.monotonic()
     requests.post(
         f"{real_ollama}/api/generate",

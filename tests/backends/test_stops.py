@@ -75,7 +75,7 @@ def answering(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 def asked(backend: Backend, prompt: Prompt) -> Completion:
     deadline = Deadline.after(60)
     model = backend.inspect(backend.identify(deadline), deadline)
-    return backend.complete(replace(prompt, max_tokens=LIMIT), model, deadline, lambda _piece: None, None)
+    return backend.complete(replace(prompt, max_tokens=LIMIT), model, deadline, lambda _piece: None)
 
 
 def prompt(form: tuple[str, str]) -> Prompt:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from pytest_starcoder.backends import OnText, OnWait
+from pytest_starcoder.backends import OnText
 from pytest_starcoder.client import Client
 from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.jobs.explain import LIMIT, evidence, explain, question
@@ -39,9 +39,7 @@ class Echo:
     def count(self, text: str, deadline: Deadline) -> int:
         return len(text.split())
 
-    def complete(
-        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText, on_wait: OnWait | None
-    ) -> Completion:
+    def complete(self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText) -> Completion:
         self.asked.append(prompt)
         for piece in self.answer:
             on_text(piece)

@@ -38,7 +38,8 @@ class Screen:
 
 
 def columns(line: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in line)
+    wide = {"W": 2, "F": 2}
+    return sum(0 if unicodedata.combining(c) else wide.get(unicodedata.east_asian_width(c), 1) for c in line)
 
 
 def test_a_cause_is_shown_with_where_it_happened_and_what_it_calls() -> None:

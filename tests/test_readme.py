@@ -1,0 +1,129 @@
+"""The README is true: its commands are run, and what it shows is what is printed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from support.servers import FakeOllama
+
+from pytest_starcoder.settings import SCHEMA, Settings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+SHOWN = {"HOME": "/home/you", "COLUMNS": "100", "STARCODER_THREADS": "1"}
+
+
+def block(kind: str, name: str) -> str:
+    """The code block after `<!-- kind: name -->`."""
+    found = re.search(rf"<!-- {kind}: {name} -->\n```\w*\n(.*?)```\n", README, re.DOTALL)
+    assert found, f"the README has no {kind} called {name}"
+    return found[1]
+
+
+def told(output: str) -> str:
+    """Output without what differs from run to run and machine to machine: times, versions, the model's own words."""
+    output = re.sub(r"\d+\.\d+( s| a second)\b", r"N\1", output)
+    output = re.sub(
+        r"(why {7}The test fails because).*?(\(gemma-3-270m, a guess\))", r"\1 WORDS \2", output, flags=re.S
+    )
+    output = re.sub(r"^(answer +).*", r"\1WORDS", output, flags=re.M)
+    return re.sub(r"\d+ tokens in|xllamacpp [\d.]+", "N", output).strip()
+
+
+@pytest.fixture
+def demo_project(tmp_path: Path) -> Path:
+    shutil.copytree(str(files("pytest_starcoder.commands") / "demo_project"), tmp_path / "demo")
+    return tmp_path / "demo"
+
+
+def run(command: str, folder: Path, cache: Path) -> str:
+    """What a shell command prints in `folder`, with this environment's programs first on PATH."""
+    environment = {**os.environ, **SHOWN, "XDG_CACHE_HOME": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
+    del environment["OLLAMA_HOST"]
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_screen_it_opens_with_is_what_the_demo_project_prints(demo_project: Path, tmp_path: Path) -> None:
+    command, _, shown = block("output", "explain").partition("\n...\n")
+    printed = run(f"STARCODER_MODEL=demo {command.removeprefix('$ ')}", demo_project, tmp_path)
+    section = re.search(r"^=+ StarCoder: .*?(?=^=+ short test summary)", printed, re.S | re.M)
+    assert section, printed
+    assert told(shown) == told(section[0])
+
+
+@pytest.mark.slow
+def test_the_doctor_says_what_it_shows(demo_project: Path, tmp_path: Path) -> None:
+    command, _, shown = block("output", "doctor").partition("\n")
+    printed = run(command.removeprefix("$ "), demo_project, tmp_path)
+    printed = printed.replace(str(demo_project), "/home/you/shop").replace(str(tmp_path), "/home/you/.cache")
+    assert told(shown) == told(printed)
+
+
+@pytest.mark.slow
+def test_its_first_command_works_where_there_is_only_python(tmp_path: Path) -> None:
+    for name in ("pytest_starcoder", "hooks"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    environment = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "LANG"))}
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "python3").symlink_to(
+        sys.executable if sys.prefix == sys.base_prefix else Path(sys.executable).resolve()
+    )
+    environment |= {"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    started = time.monotonic()
+    done = subprocess.run(
+        ["bash", "-c", block("command", "demo")],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "seen      mean([1, 2, 3]) returned 3.0, the test expects 2" in done.stdout
+    assert "3 failed, 1 passed" in done.stdout
+    assert time.monotonic() - started < 600, "the figure is the benchmark's; this only bounds the test"
+
+
+def test_ci_runs_its_test_command() -> None:
+    assert ".venv/bin/pytest" in block("command", "test")
+    assert "<!-- command: test -->" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_table_of_settings_is_the_schema() -> None:
+    rows = ["| key | default | what it is |", "| --- | --- | --- |"]
+    for key, entry in SCHEMA.items():
+        default = getattr(Settings(), key)
+        shown = f"`{default:g}`" if isinstance(default, float) else f"`{default}`" if default != "" else ""
+        rows.append(f"| `{key}` | {shown} | {entry.help} |")
+    table = "\n".join(rows)
+    assert f"<!-- table: settings -->\n{table}\n" in README, f"\n{table}"
+
+
+def test_its_test_with_the_fixture_passes(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+    pytester.makepyfile(block("python", "fixture"))
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_its_script_prints_an_answer_or_what_to_do(
+    tmp_path: Path, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = [sys.executable, "-c", block("python", "ask")]
+    answered = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert answered.stdout == " the divisor is one too small.\n"
+    monkeypatch.setenv("STARCODER_BACKEND", "none")
+    away = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert away.stdout.startswith("No model is asked: backend is none. Set backend to auto")
