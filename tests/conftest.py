@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,13 +20,21 @@ pytest_plugins = ["pytester"]
 def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """No setting, cache or server of the developer's reaches a test; the new home is returned."""
     for name in os.environ:
-        if name.startswith(("STARCODER_", "PYTEST_ADDOPTS", "GIT_", "XDG_", "HF_")) or name.lower().endswith("_proxy"):
+        own = ("STARCODER_", "PYTEST_ADDOPTS", "GIT_", "XDG_", "HF_", "COLUMNS")
+        if name.startswith(own) or name in ("CI", "BUILD_NUMBER") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
     monkeypatch.setenv("OLLAMA_HOST", closed_port())
     return home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c() -> None:
+    """A Ctrl-C interrupts, also in a run that a shell has put into the background, where it starts ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
