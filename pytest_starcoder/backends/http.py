@@ -24,7 +24,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
 
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, BadResponse
-from pytest_starcoder.settings import Settings, is_loopback
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.text.address import is_loopback
 from pytest_starcoder.text.display import one_line
 from pytest_starcoder.values import Deadline
 

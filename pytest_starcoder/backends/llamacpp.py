@@ -16,7 +16,8 @@ from typing import Any
 from pytest_starcoder.backends import OnText, hookimpl
 from pytest_starcoder.backends.http import Refused, Server, whole
 from pytest_starcoder.errors import AccessDenied, BadResponse, PromptTooLong, RateLimited, StarcoderError
-from pytest_starcoder.settings import Settings, server_url
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.text.address import server_url
 from pytest_starcoder.values import Completion, Deadline, Model, Prompt
 
 

@@ -23,7 +23,8 @@ from pytest_starcoder.errors import (
     UnknownModel,
     Untrusted,
 )
-from pytest_starcoder.settings import Settings, server_url
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.text.address import server_url
 from pytest_starcoder.text.display import one_line
 from pytest_starcoder.values import Completion, Deadline, Model, Prompt
 

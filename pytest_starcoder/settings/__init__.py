@@ -1,0 +1,98 @@
+"""One schema, one place a key: from the command line, the environment and three files to `Settings`.
+
+Precedence, first wins: command line, environment, `.env`, the user's
+`config.toml`, `[tool.starcoder]` in the project's `pyproject.toml`, defaults.
+A file that git tracks cannot decide where code is sent.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pytest_starcoder.errors import ConfigError, Untrusted
+from pytest_starcoder.settings.places import cache_folder, project_root, user_file
+from pytest_starcoder.settings.schema import SCHEMA, Settings
+from pytest_starcoder.settings.sources import OLLAMA_HOST, Entry, command_line, dotenv, environment, toml
+from pytest_starcoder.text.address import server_url
+from pytest_starcoder.text.display import one_line
+
+__all__ = ["SCHEMA", "Settings", "cache_folder", "load_settings", "project_root", "user_file"]
+
+
+def load_settings(
+    start: Path, options: Mapping[str, str] | None = None, environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """The settings in force for the project around `start`.
+
+    `options` are the command line's, by key. Raises ConfigError for a key or
+    value that cannot be used, wherever it stands, and Untrusted where a file
+    that git tracks would decide where code is sent.
+    """
+    root = project_root(start)
+    layers = [
+        command_line(options or {}),
+        environment(environ),
+        dotenv(root / ".env"),
+        toml(user_file(environ), (), tracked=False),
+        toml(root / "pyproject.toml", ("tool", "starcoder"), tracked=True),
+    ]
+    layers = [{key: _parsed(key, entry) for key, entry in layer.items()} for layer in layers]
+    backend = next((layer["backend"].value for layer in layers if "backend" in layer), Settings.backend)
+    chosen: dict[str, Entry] = {}
+    for layer in reversed(layers):
+        ollama = layer.pop(OLLAMA_HOST, None)
+        if ollama is not None and "host" not in layer and backend in ("auto", "ollama"):
+            layer["host"] = _ollama_host(ollama)
+        chosen.update(layer)
+    for key, entry in chosen.items():
+        if entry.tracked:
+            _refuse_outside(key, entry)
+    return Settings(
+        **{key: entry.value for key, entry in chosen.items()},
+        sources={key: entry.source for key, entry in chosen.items()},
+        tracked=frozenset(key for key, entry in chosen.items() if entry.tracked),
+    )
+
+
+def _parsed(key: str, entry: Entry) -> Entry:
+    """The entry with its value as the key wants it; raises ConfigError for one that the key cannot have."""
+    if key == OLLAMA_HOST:  # read where it is used: with another backend it is nobody's business
+        return entry
+    try:
+        return replace(entry, value=SCHEMA[key].parse(entry.value))
+    except ValueError as exc:
+        raise ConfigError(f"{entry.source}: {key} {exc}{_not(key, entry.value)}.", "Mend or remove it.") from exc
+
+
+def _ollama_host(entry: Entry) -> Entry:
+    try:
+        return replace(entry, value=server_url(entry.value, lenient=True))
+    except ValueError as exc:
+        raise ConfigError(
+            f"{entry.source}: {OLLAMA_HOST} {exc}{_not('host', entry.value)}.", "Mend or unset it."
+        ) from exc
+
+
+def _not(key: str, value: object) -> str:
+    """', not 42', as the end of a sentence on a value; empty where the value is or may hold a secret."""
+    if key == "api_key" or (key == "host" and re.search("[@?#]", str(value))):
+        return ""
+    try:
+        return f", not {one_line(repr(value), 100)}"
+    except ValueError:  # of a number with too many digits
+        return ""
+
+
+def _refuse_outside(key: str, entry: Entry) -> None:
+    reason = SCHEMA[key].outside(entry.value)
+    if reason:
+        shown = "" if key == "api_key" else f" = {one_line(repr(entry.value), 100)}"
+        raise Untrusted(
+            f"{entry.source}: a file that belongs to the repository may not set {key}{shown}: {reason}.",
+            f"Set it with --starcoder-{key.replace('_', '-')}, STARCODER_{key.upper()}, "
+            "a .env that git does not track, or your own config.toml.",
+        )

@@ -1,0 +1,165 @@
+"""The schema: every key with its default, what its value may be, and what a file that git tracks may not set."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pytest_starcoder.text.address import is_loopback, server_url
+
+LOCAL_BACKENDS = ("auto", "none", "ollama", "llamacpp", "embedded")
+"""What a file that git tracks may choose: backends that ask this machine unless a host says otherwise."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting, each with its default; times are seconds.
+
+    `sources` names where each key that is not a default was set, as a user
+    would say it: "pyproject.toml, line 7", "STARCODER_MODEL". `tracked` holds
+    the keys that a file tracked by git has set.
+    """
+
+    backend: str = "auto"
+    model: str = "starcoder2:7b"
+    host: str = ""
+    api_key: str = field(default="", repr=False)
+    family: str = "auto"
+    timeout: float = 120.0
+    connect_timeout: float = 2.0
+    first_token_timeout: float = 60.0
+    session_timeout: float = 180.0
+    temperature: float = 0.2
+    max_tokens: int = 500
+    threads: int = 0
+    cache: str = "on"
+    sources: Mapping[str, str] = field(default_factory=dict)
+    tracked: frozenset[str] = frozenset()
+
+    def source(self, key: str) -> str:
+        return self.sources.get(key, "default")
+
+
+@dataclass(frozen=True)
+class Key:
+    parse: Callable[[object], Any]
+    help: str
+    """One line for `--help` and the docs."""
+    outside: Callable[[Any], str] = lambda _value: ""
+    """Why a file that git tracks may not set this value; empty where it may."""
+
+
+# --- what a value may be ---
+
+
+def _text(value: object) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    if not text or not text.isprintable():
+        raise ValueError("wants one line of text")
+    return text
+
+
+def _secret(value: object) -> str:
+    text = _text(value)
+    if not text.isascii():  # an HTTP header has no other characters
+        raise ValueError("wants letters, digits and signs of ASCII")
+    return text
+
+
+def _one_of(*words: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if value not in words:
+            raise ValueError(f"wants one of {', '.join(words)}")
+        return str(value)
+
+    return parse
+
+
+def _number(low: float, high: float, unit: str = "") -> Callable[[object], float]:
+    def parse(value: object) -> float:
+        number = _float(value)
+        if not low <= number <= high:
+            raise ValueError(f"wants a number from {low:g} to {high:g}{unit}")
+        return number
+
+    return parse
+
+
+def _whole(low: int, high: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        number = _float(value)
+        if not low <= number <= high or number != int(number):
+            raise ValueError(f"wants a whole number from {low} to {high}")
+        return int(number)
+
+    return parse
+
+
+def _float(value: object) -> float:
+    """NaN for what is no number, so that every range refuses it."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return math.nan
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def _cache(value: object) -> str:
+    """`on`, `off` or an absolute folder."""
+    word = str(value).strip().lower()
+    if value is True or word in ("on", "true", "yes", "1"):
+        return "on"
+    if value is False or word in ("off", "false", "no", "0"):
+        return "off"
+    if isinstance(value, str) and "\0" not in value:
+        with contextlib.suppress(RuntimeError):  # ~somebody who is not there
+            folder = Path(value).expanduser()
+            if folder.is_absolute():
+                return str(folder)
+    raise ValueError("wants on, off or the absolute path of a folder")
+
+
+def _host(value: object) -> str:
+    server_url(value)
+    return str(value)
+
+
+# --- what a file that git tracks may not set ---
+
+
+def _remote_host(value: str) -> str:
+    return "" if is_loopback(server_url(value)) else "it names another machine"
+
+
+def _remote_backend(value: str) -> str:
+    return "" if value in LOCAL_BACKENDS else "that backend may send code to another machine"
+
+
+def _cloud_model(value: str) -> str:
+    cloud = value.lower().endswith((":cloud", "-cloud"))
+    return "Ollama sends what a cloud model is asked to another machine" if cloud else ""
+
+
+SCHEMA: Mapping[str, Key] = {
+    "backend": Key(_text, "auto, ollama, llamacpp, embedded or none", _remote_backend),
+    "model": Key(_text, "the model's name, or for the embedded engine a .gguf file or demo", _cloud_model),
+    "host": Key(_host, "the server's address", _remote_host),
+    "api_key": Key(_secret, "the key that the server wants", lambda _value: "a key is a secret"),
+    "family": Key(_one_of("auto", "starcoder2", "completion"), "the form of the prompts"),
+    "timeout": Key(_number(0.1, 86400, " (seconds)"), "seconds for one call"),
+    "connect_timeout": Key(_number(0.1, 3600, " (seconds)"), "seconds to connect"),
+    "first_token_timeout": Key(_number(0.1, 86400, " (seconds)"), "seconds of silence, loading included"),
+    "session_timeout": Key(_number(0.1, 86400, " (seconds)"), "seconds for all calls of one run"),
+    "temperature": Key(_number(0, 2), "how freely the model chooses its words"),
+    "max_tokens": Key(_whole(1, 100_000), "tokens of one answer"),
+    "threads": Key(_whole(0, 1024), "threads of the embedded engine; 0 is all cores but one"),
+    "cache": Key(_cache, "on, off or a folder", lambda value: "" if value in ("on", "off") else "it names a folder"),
+}
+
+
+assert set(SCHEMA) == {entry.name for entry in fields(Settings)} - {"sources", "tracked"}
