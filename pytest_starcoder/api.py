@@ -12,16 +12,22 @@ from pytest_starcoder.text.sentinels import neutralise
 from pytest_starcoder.values import Prompt
 
 
-def ask(prompt: str, model: str = "starcoder2:7b") -> str:
+class _Default(str):
+    """A default that can be told from the same text given by the caller."""
+
+    __slots__ = ()
+
+
+def ask(prompt: str, model: str = _Default(Settings.model)) -> str:
     """What `model` writes after `prompt`: at most 500 tokens at temperature 0.2, unless settings say otherwise.
 
-    Settings are those of the project around the current folder; a model named
-    here wins over theirs. Control tokens in `prompt` are made ordinary text.
-    Raises a StarcoderError that says what to do next, and never returns an
-    empty text.
+    Settings are those of the project around the current folder; a model that
+    is named here wins over theirs. Control tokens in `prompt` are made ordinary
+    text. Raises a StarcoderError that says what to do next, and never returns
+    an empty text.
     """
     settings = load_settings(Path.cwd())
-    if model != Settings.model:
+    if not isinstance(model, _Default):
         tracked = settings.tracked - {"model"}
         settings = replace(settings, model=model, sources={**settings.sources, "model": "ask()"}, tracked=tracked)
     with Client.from_settings(settings) as client:
@@ -30,6 +36,8 @@ def ask(prompt: str, model: str = "starcoder2:7b") -> str:
 
 def asked(client: Client, prompt: str) -> str:
     """`ask` with a client that is already there."""
+    if not isinstance(prompt, str):
+        raise TypeError(f"ask wants a text, not {type(prompt).__name__}")
     completion = client.complete(Prompt(neutralise(prompt), max_tokens=client.settings.max_tokens))
     if not completion.text.strip():
         raise UnreadableAnswer(

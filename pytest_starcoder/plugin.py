@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from pytest_starcoder.session.explain import Explainer
     from pytest_starcoder.session.fixture import Asker
 
-SETTINGS = (
-    "backend",
-    "model",
-    "host",
-    "api_key",
-    "family",
-    "timeout",
-    "connect_timeout",
-    "first_token_timeout",
-    "session_timeout",
-    "temperature",
-    "max_tokens",
-    "threads",
-    "cache",
-)
-"""The keys of `settings.SCHEMA`, which is not imported for this; tests/plugin/test_options.py keeps the two alike."""
+SETTINGS = {
+    "backend": "auto, ollama, llamacpp, embedded or none",
+    "model": "the model's name, or for the embedded engine a .gguf file or demo",
+    "host": "the server's address",
+    "api_key": "the key that the server wants",
+    "family": "the form of the prompts",
+    "timeout": "seconds for one call",
+    "connect_timeout": "seconds to connect",
+    "first_token_timeout": "seconds of silence, loading included",
+    "session_timeout": "seconds for all calls of one run",
+    "temperature": "how freely the model chooses its words",
+    "max_tokens": "tokens of one answer at the most",
+    "threads": "threads of the embedded engine; 0 is all cores but one",
+    "cache": "on, off or a folder",
+}
+"""What `settings.SCHEMA` says, which is not imported for this; tests/plugin/test_options.py keeps the two alike."""
 
 MARKER = "starcoder_explain"
 
@@ -39,14 +39,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("starcoder", "StarCoder: why a test failed")
     group.addoption("--starcoder-explain", action="store_true", help="Explain every failure before the short summary")
     group.addoption("--no-starcoder", action="store_true", help="Ask nothing, whatever markers and options say")
-    for key in SETTINGS:
-        option = f"--starcoder-{key.replace('_', '-')}"
-        group.addoption(option, metavar="VALUE", help=f"The setting {key}, for this run; see `starcoder doctor --help`")
+    for key, told in SETTINGS.items():
+        group.addoption(f"--starcoder-{key.replace('_', '-')}", metavar="VALUE", help=f"For this run: {told}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", f"{MARKER}(replay=True): explain this test when it fails, with or without --starcoder-explain"
+        "markers",
+        f"{MARKER}(replay=True): explain this test when it fails, with or without --starcoder-explain; "
+        "replay=False keeps it from ever being run again for that",
     )
     if config.getoption("no_starcoder"):
         return
@@ -80,7 +81,7 @@ def _explain(config: pytest.Config, *, everything: bool) -> Explainer:
 
     found: Explainer | None = config.pluginmanager.get_plugin("starcoder-explain")
     if found is None:
-        found = Explainer(config, SETTINGS, everything=everything)
+        found = Explainer(config, tuple(SETTINGS), everything=everything)
         config.pluginmanager.register(found, "starcoder-explain")
     return found
 
@@ -100,7 +101,7 @@ def _starcoder_asker(pytestconfig: pytest.Config) -> Iterator[Asker]:
         pytest.skip("--no-starcoder: this test asks StarCoder")
     from pytest_starcoder.session.fixture import Asker
 
-    asker = Asker(pytestconfig, SETTINGS)
+    asker = Asker(pytestconfig, tuple(SETTINGS))
     yield asker
     asker.close()
 

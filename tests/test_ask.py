@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,20 @@ def test_a_model_that_is_named_wins_over_the_settings(
     monkeypatch.setenv("STARCODER_MODEL", "starcoder2:15b")
     ollama_double.model = "starcoder2:3b"
     assert ask("a", model="starcoder2:3b") == ollama_double.answer
+
+
+def test_the_default_model_wins_too_where_it_is_named(
+    ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARCODER_MODEL", "starcoder2:15b")
+    assert ask("a", model="starcoder2:7b") == ollama_double.answer
+    assert inspect.signature(ask).parameters["model"].default == "starcoder2:7b"
+
+
+@pytest.mark.parametrize("prompt", [5, b"", None])
+def test_what_is_no_text_is_not_asked(prompt: object, ollama_double: FakeOllama) -> None:
+    with pytest.raises(TypeError, match=f"ask wants a text, not {type(prompt).__name__}"):
+        ask(prompt)  # type: ignore[arg-type]
 
 
 def test_settings_hold_where_no_model_is_named(ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:

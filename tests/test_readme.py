@@ -18,7 +18,7 @@ from pytest_starcoder.settings import SCHEMA, Settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-SHOWN = {"HOME": "/home/you", "COLUMNS": "100", "STARCODER_THREADS": "1"}
+SHOWN = {"HOME": "/home/you", "COLUMNS": "100"}
 
 
 def block(kind: str, name: str) -> str:
@@ -126,4 +126,4 @@ def test_its_script_prints_an_answer_or_what_to_do(
     assert answered.stdout == " the divisor is one too small.\n"
     monkeypatch.setenv("STARCODER_BACKEND", "none")
     away = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert away.stdout.startswith("No model is asked: backend is none. Set backend to auto")
+    assert away.stdout.startswith("The setting backend is none. Set backend to auto")

@@ -247,6 +247,15 @@ def test_the_users_file_is_in_the_platforms_place() -> None:
     assert user_file({"HOME": "/home/ann", "XDG_CONFIG_HOME": "/conf"}) == Path("/conf/starcoder/config.toml")
 
 
+@pytest.mark.parametrize("table", ["starcoder", "tool.starcoder"])
+def test_a_table_in_the_users_own_file_is_one_too_many(places: Places, table: str) -> None:
+    name = table.partition(".")[0]
+    assert places.user(f'[{table}]\nmodel = "a"\n').error() == (
+        f"{places.user_file}, line 1: there is no setting '{name}'. "
+        "In this file the settings stand at the top, without a table."
+    )
+
+
 def test_a_relative_config_folder_is_none_as_it_would_lie_in_the_project(places: Places) -> None:
     assert user_file({"HOME": "/home/ann", "XDG_CONFIG_HOME": "conf"}) == Path(
         "/home/ann/.config/starcoder/config.toml"

@@ -14,8 +14,10 @@ from pytest_starcoder.settings import SCHEMA, Settings, load_settings
 Writer = Callable[[Path, str, str], None]
 
 HINT = (
-    "Set it with --starcoder-{option}, STARCODER_{variable}, a .env that git does not track, or your own config.toml."
+    "Set it with --starcoder-{option}, STARCODER_{variable}, a .env that git does not track{untrack}, "
+    "or your own config.toml."
 )
+UNTRACK = " (`git rm --cached .env`)"
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -97,7 +99,7 @@ def test_a_tracked_pyproject_cannot_decide_where_code_goes(
 ) -> None:
     in_pyproject(project, key, value)
     git(project, "add", "pyproject.toml")
-    hint = HINT.format(option=key.replace("_", "-"), variable=key.upper())
+    hint = HINT.format(option=key.replace("_", "-"), variable=key.upper(), untrack="")
     assert refusal(project, environ) == (
         f"pyproject.toml, line 2: a file that belongs to the repository may not set {said} {hint}"
     )
@@ -108,7 +110,7 @@ def test_a_tracked_dotenv_cannot_decide_where_code_goes(
     project: Path, environ: dict[str, str], key: str, value: str, said: str
 ) -> None:
     in_tracked_dotenv(project, key, value)
-    hint = HINT.format(option=key.replace("_", "-"), variable=key.upper())
+    hint = HINT.format(option=key.replace("_", "-"), variable=key.upper(), untrack=UNTRACK)
     assert refusal(project, environ) == (
         f".env, line 1 (STARCODER_{key.upper()}): a file that belongs to the repository may not set {said} {hint}"
     )
@@ -119,7 +121,8 @@ def test_a_tracked_file_cannot_name_another_host_by_ollamas_variable(project: Pa
     git(project, "add", ".env")
     assert refusal(project, environ) == (
         ".env, line 2 (OLLAMA_HOST): a file that belongs to the repository may not set "
-        f"host = 'http://evil.example:11434': it names another machine. {HINT.format(option='host', variable='HOST')}"
+        "host = 'http://evil.example:11434': it names another machine. "
+        + HINT.format(option="host", variable="HOST", untrack=UNTRACK)
     )
 
 

@@ -65,27 +65,37 @@ def make_backend(settings: Settings) -> Backend:
     Raises UnknownBackend where none has that name, and BackendUnavailable for
     `none`: there is no model then.
     """
+    check_backend(settings)
     name = settings.backend
     if name == "auto":
         name = "embedded" if is_model_file(settings.model) else "ollama"
     if name == "none":
         raise BackendUnavailable(
-            "No model is asked: backend is none.",
+            "The setting backend is none.",
             "Set backend to auto to use Ollama, or to embedded with model=demo or a .gguf file.",
         )
     found = _load(name).hook.starcoder_backend(name=name, settings=settings)
     if found is None:
-        near = difflib.get_close_matches(name, known_backends(), n=1, cutoff=0.4)
-        raise UnknownBackend(
-            f"{settings.source('backend')}: there is no backend {name!r}.",
-            f"The nearest is {near[0]!r}." if near else f"There are {', '.join(known_backends())}.",
+        raise ConfigError(
+            f"The package of the backend {name!r} does not offer it.", "Reinstall or remove that package."
         )
     return found  # type: ignore[no-any-return]
 
 
+def check_backend(settings: Settings) -> None:
+    """Raises UnknownBackend where no backend has the name that is set; loads none."""
+    name, known = settings.backend, known_backends()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        raise UnknownBackend(
+            f"{settings.source('backend')}: there is no backend {name!r}.",
+            f"The nearest is {near[0]!r}." if near else f"There are {', '.join(known)}.",
+        )
+
+
 def is_model_file(model: str) -> bool:
-    """Whether a model's name means the embedded engine: a GGUF file, or the demo model."""
-    return model == "demo" or model.lower().endswith(".gguf")
+    """Whether a model's name means the embedded engine: a GGUF file, another path, or the demo model."""
+    return model == "demo" or model.lower().endswith(".gguf") or model.startswith(("/", "./", "../", "~"))
 
 
 def known_backends() -> list[str]:

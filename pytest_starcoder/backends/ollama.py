@@ -37,6 +37,12 @@ def starcoder_backend(name: str, settings: Settings) -> Ollama | None:
     return Ollama(settings) if name == "ollama" else None
 
 
+def _set_host(settings: Settings) -> str:
+    """How the address is set: where it stands now, for any other place may lose against it."""
+    source = settings.sources.get("host", "OLLAMA_HOST")
+    return f"set host ({source})" if ", line " in source else f"set {source}"
+
+
 class Ollama:
     """The Ollama server at `settings.host`, with the model `settings.model`."""
 
@@ -50,7 +56,7 @@ class Ollama:
             self.place,
             settings,
             name=self.label,
-            start="Start Ollama with `ollama serve`, set OLLAMA_HOST to where it runs, "
+            start=f"Start Ollama with `ollama serve`, {_set_host(settings)} to where it runs, "
             "or set STARCODER_MODEL to a .gguf file and do without a server.",
             # A key goes to nobody whom only the repository has named.
             api_key="" if "host" in settings.tracked else settings.api_key,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -36,5 +37,6 @@ def run(_arguments: argparse.Namespace) -> int:
     own = ("STARCODER_", "PYTEST_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     status = subprocess.run([sys.executable, "-m", *COMMAND], cwd=project, env=environment, check=False).returncode
-    print(f"\nThe project stays in {project}: mend pricing.py and run it again.")
+    print(f"\nThe project stays in {project} until you delete it. Mend pricing.py there, and run it again:")
+    print(f"cd {project} && {shlex.join([sys.executable, '-m', *COMMAND])}")
     return 0 if status == 1 else 1

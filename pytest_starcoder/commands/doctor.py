@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pytest_starcoder.backends import is_model_file, make_backend
 from pytest_starcoder.client import Client
 from pytest_starcoder.errors import ConfigError, StarcoderError, UnreadableAnswer
 from pytest_starcoder.prompts import family
-from pytest_starcoder.settings import SCHEMA, Settings, load_settings, project_root
+from pytest_starcoder.settings import SCHEMA, Settings, cache_folder, load_settings, project_root
 from pytest_starcoder.text.display import one_line, printable
 from pytest_starcoder.values import Prompt
 
@@ -31,9 +32,11 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(Path.cwd(), given)
     _say("project", str(project_root(Path.cwd())))
     for key in SCHEMA:
-        if key in settings.sources:
+        if key in settings.sources or key == "model":
             shown = "(set, not shown)" if key == "api_key" else getattr(settings, key)
             _say(key, f"{shown}   ({settings.source(key)})")
+    if settings.cache != "off" and not _writable(cache_folder(settings)):
+        _say("cache", f"{cache_folder(settings)} cannot be written: nothing is remembered")
     try:
         # Without a cache: answers from memory would prove nothing.
         with Client(make_backend(settings), settings) as client:
@@ -61,6 +64,12 @@ def _examine(client: Client) -> int:
     _say("speed", f"{completion.completion_tokens} tokens in {seconds:.1f} s, {speed:.1f} a second, loading included")
     _say("next", "It works: run `pytest --starcoder-explain` in your project.")
     return 0
+
+
+def _writable(folder: Path) -> bool:
+    """Whether files can be made in a folder, or the folder itself where it is not there yet."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def _reason(settings: Settings) -> str:

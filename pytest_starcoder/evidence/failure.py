@@ -118,6 +118,9 @@ def _message(exc: BaseException) -> str:
 
 
 def _text(exc: BaseException) -> str:
+    missing = vars(exc).get("argname") if type(exc).__name__ == "FixtureLookupError" else None
+    if isinstance(missing, str):  # pytest's own, whose str shows its inside
+        return f"fixture {missing!r} not found"
     try:
         return str(exc)
     except KeyboardInterrupt:
@@ -233,7 +236,8 @@ def _seen(exc: BaseException, message: str, statement: ast.Assert | None, compar
     if isinstance(test, ast.Compare):
         found = _found(exc, comparison)
         if found and len(test.ops) == 1:
-            return _sides(test.left, test.comparators[0], found)
+            said = one_line(_text(exc).partition("\n")[0], 100) if statement.msg else ""
+            return _sides(test.left, test.comparators[0], found) + (f" ({said})" if said else "")
         if found:
             return f"{found.left} {found.op} {found.right} is false, the test expects it to be true"
     if message and not message.startswith("assert "):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pytest_starcoder.backends import OnText
 from pytest_starcoder.client import Client, fit
 from pytest_starcoder.errors import UnreadableAnswer
@@ -48,13 +50,17 @@ def explain(cause: Cause, client: Client, on_text: OnText) -> Explanation:
 
 def question(failure: Failure, client: Client, kind: str) -> Prompt:
     """The prompt for `failure` in the form of the family `kind`, with as much evidence as fits."""
-    title = f"{failure.nodeid} fails with {failure.exception}"
+    title, most = f"{failure.nodeid} fails with {failure.exception}", client.settings.max_tokens
     return fit(
-        lambda parts: render(kind, "explain", title=title, evidence="\n\n".join(parts)),
+        lambda parts: _capped(render(kind, "explain", title=title, evidence="\n\n".join(parts)), most),
         evidence(failure),
         client,
         LIMIT,
     )
+
+
+def _capped(prompt: Prompt, max_tokens: int) -> Prompt:
+    return replace(prompt, max_tokens=min(prompt.max_tokens, max_tokens))
 
 
 def evidence(failure: Failure) -> list[str]:

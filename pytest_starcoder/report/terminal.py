@@ -143,14 +143,14 @@ class _Paragraph:
 
     def _flush(self) -> None:
         """Writes the word that is complete, on a new line where the current one has no room."""
-        for part in _parts("".join(printable(self._word).split()), self._width - self._indent):
+        word, self._word = self._word, ""  # first: a Ctrl-C while it is written shall not have it written twice
+        for part in _parts("".join(printable(word).split()), self._width - self._indent):
             start = self._column == self._indent
             if not start and self._column + 1 + _columns(part) > self._width:
                 self._write("\n" + " " * self._indent)
                 self._column, start = self._indent, True
             self._write(part if start else f" {part}")
             self._column += _columns(part) + (not start)
-        self._word = ""
 
 
 def _lead(label: str) -> str:

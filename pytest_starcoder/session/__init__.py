@@ -6,10 +6,16 @@ from collections.abc import Sequence
 
 import pytest
 
+from pytest_starcoder.backends import check_backend
 from pytest_starcoder.settings import Settings, load_settings
 
 
 def session_settings(config: pytest.Config, keys: Sequence[str]) -> Settings:
-    """The settings of a pytest run: those of the project around its root, under the options of its command line."""
+    """The settings of a pytest run: those of the project around its root, under the options of its command line.
+
+    Raises ConfigError for what cannot be used.
+    """
     given = {key: config.getoption(f"starcoder_{key}") for key in keys}
-    return load_settings(config.rootpath, {key: value for key, value in given.items() if value is not None})
+    settings = load_settings(config.rootpath, {key: value for key, value in given.items() if value is not None})
+    check_backend(settings)
+    return settings

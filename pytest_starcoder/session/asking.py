@@ -35,6 +35,11 @@ class Asking:
         self._unanswered = 0
         self._explained = 0
 
+    def decline(self) -> str:
+        """Asks nobody, for the user has ended the run; the heading's word on the model, which is none."""
+        self._why_not = "not asked: the run was interrupted."
+        return ""
+
     def begin(self, settings: Settings | StarcoderError) -> str:
         """Meets the model; what the section's heading says of it, empty without one."""
         try:

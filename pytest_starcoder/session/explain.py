@@ -50,6 +50,7 @@ class Explainer:
         self._compared: tuple[Place | None, Comparison] | None = None
         self._failures: list[Failure] = []
         self._troubles: dict[str, None] = {}
+        self._interrupted = False
         self._settings: Settings | StarcoderError
         try:
             self._settings = Settings() if self._worker else session_settings(config, keys)
@@ -117,6 +118,11 @@ class Explainer:
             self._failures.append(failure)
 
     @pytest.hookimpl
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        # pytest ends a run that has collection errors in the same way.
+        self._interrupted = not isinstance(excinfo.value, pytest.Session.Interrupted)
+
+    @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._worker or not (self._failures or self._troubles):
             return
@@ -139,7 +145,7 @@ class Explainer:
             live=bool(terminal.isatty),
         )
         with contextlib.closing(Asking(section)) as asking:
-            title = asking.begin(self._settings)
+            title = asking.decline() if self._interrupted else asking.begin(self._settings)
             heading = f"{counted(len(self._failures), 'failure')}, {counted(len(found), 'cause')}{title}"
             terminal.write_sep("=", f"StarCoder: {heading}", yellow=True)
             for number, cause in enumerate(found, 1):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from pytest_starcoder.api import asked
 from pytest_starcoder.client import Client
+from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.evidence.failure import describe
 from pytest_starcoder.jobs.explain import explain
 from pytest_starcoder.session import session_settings
@@ -28,16 +30,22 @@ class Asker:
 
     def ask(self, prompt: str) -> str:
         """What the model writes after `prompt`, whose control tokens are made ordinary text; never empty."""
-        return asked(self._client(), prompt)
+        with _plainly():
+            return asked(self._client(), prompt)
 
     def complete(self, prompt: Prompt) -> Completion:
         """What the model writes after `prompt`, to the letter, with the server's counts."""
-        return self._client().complete(prompt)
+        with _plainly():
+            return self._client().complete(prompt)
 
-    def explain(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Explanation:
+    def explain(self, excinfo: pytest.ExceptionInfo[BaseException] | BaseException) -> Explanation:
         """Why the exception was raised: `seen` was observed, `why` is the model's guess."""
-        failure = describe(excinfo.value, self.nodeid, "call", self._config.rootpath)
-        return explain(Cause((failure,)), self._client(), lambda _piece: None)
+        exc = excinfo.value if isinstance(excinfo, pytest.ExceptionInfo) else excinfo
+        if not isinstance(exc, BaseException):
+            raise TypeError(f"explain wants what pytest.raises gives, or an exception, not {type(exc).__name__}")
+        failure = describe(exc, self.nodeid, "call", self._config.rootpath)
+        with _plainly():
+            return explain(Cause((failure,)), self._client(), lambda _piece: None)
 
     def close(self) -> None:
         if self._made is not None:
@@ -47,3 +55,12 @@ class Asker:
         if self._made is None:
             self._made = Client.from_settings(session_settings(self._config, self._keys))
         return self._made
+
+
+@contextlib.contextmanager
+def _plainly() -> Iterator[None]:
+    """Errors of ours without what they wrap: a test's report shows the sentence, not the inside of an HTTP library."""
+    try:
+        yield
+    except StarcoderError as exc:
+        raise exc.with_traceback(None) from None

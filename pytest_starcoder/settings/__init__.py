@@ -91,8 +91,9 @@ def _refuse_outside(key: str, entry: Entry) -> None:
     reason = SCHEMA[key].outside(entry.value)
     if reason:
         shown = "" if key == "api_key" else f" = {one_line(repr(entry.value), 100)}"
+        untrack = " (`git rm --cached .env`)" if entry.source.startswith(".env") else ""
         raise Untrusted(
             f"{entry.source}: a file that belongs to the repository may not set {key}{shown}: {reason}.",
             f"Set it with --starcoder-{key.replace('_', '-')}, STARCODER_{key.upper()}, "
-            "a .env that git does not track, or your own config.toml.",
+            f"a .env that git does not track{untrack}, or your own config.toml.",
         )

@@ -156,7 +156,7 @@ SCHEMA: Mapping[str, Key] = {
     "first_token_timeout": Key(_number(0.1, 86400, " (seconds)"), "seconds of silence, loading included"),
     "session_timeout": Key(_number(0.1, 86400, " (seconds)"), "seconds for all calls of one run"),
     "temperature": Key(_number(0, 2), "how freely the model chooses its words"),
-    "max_tokens": Key(_whole(1, 100_000), "tokens of one answer"),
+    "max_tokens": Key(_whole(1, 100_000), "tokens of one answer at the most"),
     "threads": Key(_whole(0, 1024), "threads of the embedded engine; 0 is all cores but one"),
     "cache": Key(_cache, "on, off or a folder", lambda value: "" if value in ("on", "off") else "it names a folder"),
 }

@@ -107,10 +107,10 @@ def toml(path: Path, table: tuple[str, ...], *, tracked: bool) -> dict[str, Entr
         source = f"{shown}, line {line}" if line else shown
         if key not in SCHEMA:
             nearest = _nearest(key)
-            raise ConfigError(
-                f"{source}: there is no setting {one_line(repr(key), 80)}.",
-                f"The nearest is {nearest!r}." if nearest else _all_keys(),
-            )
+            hint = f"The nearest is {nearest!r}." if nearest else _all_keys()
+            if not table and key in ("tool", "starcoder"):
+                hint = "In this file the settings stand at the top, without a table."
+            raise ConfigError(f"{source}: there is no setting {one_line(repr(key), 80)}.", hint)
         entries[key] = Entry(value, source, tracked)
     return entries
 

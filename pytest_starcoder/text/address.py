@@ -39,6 +39,8 @@ def server_url(value: object, default_port: int = 11434, *, lenient: bool = Fals
         raise ValueError(f"is no address ({exc})") from exc
     if parts.query or parts.fragment:
         raise ValueError("wants host, port and path alone; a key goes into api_key")
+    if found and not host and not lenient:
+        raise ValueError("wants a host after its ://")
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     shown = f"[{host}]" if ":" in host else host
     return f"{scheme}://{shown}:{port}{parts.path.rstrip('/')}"

@@ -67,7 +67,7 @@ def test_a_gguf_file_or_the_demo_is_a_model_file(model: str, file: bool) -> None
 def test_no_backend_is_no_model() -> None:
     with told(
         BackendUnavailable,
-        "No model is asked: backend is none.",
+        "The setting backend is none.",
         "Set backend to auto to use Ollama, or to embedded with model=demo or a .gguf file.",
     ):
         make_backend(Settings(backend="none"))
@@ -104,9 +104,10 @@ def test_a_third_partys_backend_is_found_by_its_name(plant: Plant) -> None:
     assert make_backend(Settings(backend="parrot", model="m")) == ("parrot", "m")  # type: ignore[comparison-overlap]
 
 
-def test_a_package_that_offers_a_name_and_no_backend_is_unknown(plant: Plant) -> None:
+def test_a_package_that_offers_a_name_and_no_backend_is_named(plant: Plant) -> None:
     plant("parrot", "")
-    with pytest.raises(UnknownBackend, match="there is no backend 'parrot'"):
+    said = "The package of the backend 'parrot' does not offer it."
+    with told(ConfigError, said, "Reinstall or remove that package."):
         make_backend(Settings(backend="parrot"))
 
 

@@ -33,6 +33,7 @@ def test_a_server_that_works(capsys: pytest.CaptureFixture[str], ollama_double: 
         0,
         [
             f"project             {project}",
+            "model               starcoder2:7b   (default)",
             f"host                {ollama_double.url}   (OLLAMA_HOST)",
             f"asks                Ollama at {ollama_double.url}   "
             "(backend is auto: Ollama, unless the model is a file)",
@@ -55,14 +56,15 @@ def test_a_real_llamacpp(capsys: pytest.CaptureFixture[str], llamacpp: RealServe
     )
     status, lines = doctor(capsys, *options)
     assert status == 0
-    assert lines[1:5] == [
+    assert lines[1:6] == [
         "backend             llamacpp   (--starcoder-backend)",
+        "model               starcoder2:7b   (default)",
         f"host                {llamacpp.url}   (--starcoder-host)",
         "api_key             (set, not shown)   (--starcoder-api-key)",
         f"asks                llama.cpp at {llamacpp.url}   (backend is llamacpp: --starcoder-backend)",
     ]
-    assert lines[6] == ("model               tiny-starcoder2.gguf, there; prompts in the form of the family starcoder2")
-    assert lines[7] == "window              4096 tokens"
+    assert lines[7] == ("model               tiny-starcoder2.gguf, there; prompts in the form of the family starcoder2")
+    assert lines[8] == "window              4096 tokens"
     assert lines[-1] == "next                It works: run `pytest --starcoder-explain` in your project."
     assert not [line for line in lines if llamacpp.key in line]
 
@@ -83,6 +85,7 @@ def test_a_closed_port(capsys: pytest.CaptureFixture[str], project: Path, monkey
         1,
         [
             f"project             {project}",
+            "model               starcoder2:7b   (default)",
             f"host                {url}   (OLLAMA_HOST)",
             f"asks                Ollama at {url}   (backend is auto: Ollama, unless the model is a file)",
             f"problem             Nothing answers at {url}.",
@@ -115,7 +118,7 @@ def test_no_backend(capsys: pytest.CaptureFixture[str]) -> None:
     status, lines = doctor(capsys, "--starcoder-backend=none")
     assert status == 1
     assert lines[-2:] == [
-        "problem             No model is asked: backend is none.",
+        "problem             The setting backend is none.",
         "next                Set backend to auto to use Ollama, or to embedded with model=demo or a .gguf file.",
     ]
 
@@ -173,3 +176,12 @@ def test_every_setting_is_an_option_of_its_own(capsys: pytest.CaptureFixture[str
     told = " ".join(capsys.readouterr().out.split())
     assert "--starcoder-first-token-timeout VALUE seconds of silence, loading included" in told
     assert "--starcoder-cache VALUE on, off or a folder" in told
+
+
+def test_a_cache_that_cannot_be_written_is_said(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
+) -> None:
+    (project / "file").write_text("")
+    status, lines = doctor(capsys, f"--starcoder-cache={project / 'file'}")
+    assert status == 0
+    assert f"cache               {project / 'file'} cannot be written: nothing is remembered" in lines

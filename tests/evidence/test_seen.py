@@ -99,7 +99,7 @@ SEEN = {
     "assert nothing is not None": "nothing is None, the test expects anything but the very object None",
     "assert cart.items == []": "cart.items is ['pear'], the test expects []",
     "assert mean(\n    [1,\n     2, 3]\n) == (\n    2\n)": "mean([1, 2, 3]) returned 3.0, the test expects 2",
-    "assert total == 4, 'totals differ'": "total is 3.0, the test expects 4",
+    "assert total == 4, 'totals differ'": "total is 3.0, the test expects 4 (totals differ)",
     "assert total == pytest.approx(4)": "total is 3.0, the test expects 4 ± 4.0e-06 (pytest.approx(4))",
     "assert 1 < total < 2": "3.0 < 2 is false, the test expects it to be true",
     "assert is_open('sunday')": "is_open('sunday') is False, the test expects it to be true",

@@ -126,6 +126,12 @@ def test_the_setting_family_wins_over_the_model() -> None:
     assert client.backend.asked[0].text.startswith("Failing Python tests")  # type: ignore[attr-defined]
 
 
+def test_the_setting_max_tokens_caps_the_answer() -> None:
+    backend = Echo()
+    explain(Cause((FAILURE,)), Client(backend, Settings(max_tokens=7)), lambda _piece: None)
+    assert backend.asked[0].max_tokens == 7
+
+
 # --- evidence ------------------------------------------------------------------------------
 
 

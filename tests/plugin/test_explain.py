@@ -65,8 +65,8 @@ def test_both_sides_of_the_assertion_are_shown_without_a_backend(
         "     at        test_pricing.py:4 in test_mean",
         "                   assert mean([1, 2, 3]) == 2",
         "     calls     pricing.py:1 mean",
-        "     why       no model: No model is asked: backend is none. Set backend to auto",
-        "               to use Ollama, or to embedded with model=demo or a .gguf file.",
+        "     why       no model: The setting backend is none. Set backend to auto to use",
+        "               Ollama, or to embedded with model=demo or a .gguf file.",
         "     rerun     pytest test_pricing.py::test_mean",
     ]
     assert ollama_double.requests == []
@@ -154,6 +154,7 @@ def test_without_assertion_rewriting_the_statement_is_what_was_seen(
             "import pytest\n@pytest.mark.xfail(strict=True)\ndef test_it(): pass",
             "passed, though it is marked as expected to fail (strict)",
         ),
+        ("def test_it(no_such_fixture): pass", "FixtureLookupError: fixture 'no_such_fixture' not found"),
         ("import pytest\n@pytest.fixture\ndef db(): raise OSError('no db')\ndef test_it(db): pass", "OSError: no db"),
         (
             "import pytest\n@pytest.fixture\ndef db():\n  yield\n  raise OSError('still open')\ndef test_it(db): pass",

@@ -105,3 +105,32 @@ def test_the_embedded_engine_ends_with_the_session(pytester: pytest.Pytester, ti
     )
     pytester.runpytest(f"--starcoder-model={tiny_model}").assert_outcomes(passed=1)
     assert not Path("/proc", Path("pid").read_text()).exists()
+
+
+def test_an_error_that_is_not_caught_is_a_sentence_and_not_the_inside_of_a_library(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("def test_it(starcoder): starcoder.ask('why?')")
+    result = pytester.runpytest()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *BackendUnavailable: Nothing answers at *. Start Ollama with *"])
+    assert "urllib3" not in result.stdout.str()
+    assert len(result.outlines) < 80
+
+
+def test_it_explains_a_bare_exception_and_refuses_anything_else(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        def test_exception(starcoder):
+            assert starcoder.explain(ValueError("bad")).seen == "raised ValueError: bad"
+
+        def test_other(starcoder):
+            with pytest.raises(TypeError, match="explain wants what pytest.raises gives.*, not NoneType"):
+                starcoder.explain(None)
+        """
+    )
+    pytester.runpytest().assert_outcomes(passed=2)

@@ -85,7 +85,8 @@ def test_the_marker_is_listed(pytester: pytest.Pytester) -> None:
     pytester.runpytest("--markers").stdout.fnmatch_lines(
         [
             "@pytest.mark.starcoder_explain(replay=True): "
-            "explain this test when it fails, with or without --starcoder-explain"
+            "explain this test when it fails, with or without --starcoder-explain; "
+            "replay=False keeps it from ever being run again for that"
         ]
     )
 

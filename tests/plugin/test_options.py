@@ -28,7 +28,8 @@ VALUES = {
 
 
 def test_there_is_an_option_for_every_setting() -> None:
-    assert list(plugin.SETTINGS) == list(SCHEMA) == list(VALUES)
+    assert {key: entry.help for key, entry in SCHEMA.items()} == plugin.SETTINGS
+    assert list(VALUES) == list(SCHEMA)
 
 
 def test_the_marker_has_one_name() -> None:
@@ -39,7 +40,7 @@ def test_the_marker_has_one_name() -> None:
 def test_an_option_reaches_the_settings(pytester: pytest.Pytester, key: str) -> None:
     given, value = VALUES[key]
     option = f"--starcoder-{key.replace('_', '-')}"
-    settings: Settings = session_settings(pytester.parseconfig(f"{option}={given}"), plugin.SETTINGS)
+    settings: Settings = session_settings(pytester.parseconfig(f"{option}={given}"), tuple(plugin.SETTINGS))
     assert getattr(settings, key) == value
     assert settings.source(key) == option
 
@@ -48,9 +49,9 @@ def test_the_help_names_every_option(pytester: pytest.Pytester) -> None:
     told = " ".join(pytester.runpytest("--help").stdout.str().split())
     assert "StarCoder: why a test failed: --starcoder-explain Explain every failure before the short summary" in told
     assert "--no-starcoder Ask nothing, whatever markers and options say" in told
-    for key in SCHEMA:
+    for key, entry in SCHEMA.items():
         option = f"--starcoder-{key.replace('_', '-')}=VALUE"
-        assert f"{option} The setting {key}, for this run; see `starcoder doctor --help`" in told
+        assert f"{option} For this run: {entry.help}" in told
 
 
 def test_an_option_wins_over_the_environment(

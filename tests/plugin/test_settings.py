@@ -43,6 +43,12 @@ def test_a_key_in_the_project_is_named_with_its_line(pytester: pytest.Pytester) 
     assert usage_error(result) == ("ERROR: pyproject.toml, line 3: there is no setting 'hots'. The nearest is 'host'.")
 
 
+def test_a_backend_that_nobody_has_is_named_before_the_first_test(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_it(): pass")
+    result = pytester.runpytest_subprocess("--starcoder-explain", "--starcoder-backend=olama")
+    assert usage_error(result) == "ERROR: --starcoder-backend: there is no backend 'olama'. The nearest is 'ollama'."
+
+
 def test_without_the_option_bad_settings_are_nobodys_business(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
