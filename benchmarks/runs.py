@@ -27,9 +27,11 @@ class Run:
 def pytest(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Run:
     """Runs pytest in `folder`, with none of the user's own settings."""
     own = {
-        name: value for name, value in os.environ.items() if not name.startswith(("STARCODER_", "OLLAMA_", "PYTEST_"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("STARCODER_", "OLLAMA_", "PYTEST_", "PYTHON"))
     }
-    own |= {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    own |= {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache")}
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],

@@ -7,7 +7,9 @@ nothing of prompts, caches or tests.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
 import pluggy
@@ -100,9 +102,13 @@ def is_model_file(model: str) -> bool:
 
 def known_backends() -> list[str]:
     """Every name that the setting `backend` can have here."""
-    from importlib.metadata import entry_points
+    return sorted({"auto", "none", *_registered()})
 
-    return sorted({"auto", "none", *(entry.name for entry in entry_points(group="starcoder"))})
+
+@cache
+def _registered() -> Mapping[str, EntryPoint]:
+    """Who offers a backend, by its name; looked up once, for it reads what is installed."""
+    return {entry.name: entry for entry in entry_points(group="starcoder")}
 
 
 def _load(name: str) -> pluggy.PluginManager:
@@ -110,12 +116,11 @@ def _load(name: str) -> pluggy.PluginManager:
     plugins = pluggy.PluginManager("starcoder")
     plugins.add_hookspecs(Specs)
     try:
-        plugins.load_setuptools_entrypoints("starcoder", name=name)
+        plugins.register(_registered()[name].load(), name)
     except StarcoderError:
         raise
     except Exception as exc:
         raise ConfigError(
-            f"The backend {name!r} cannot be loaded: {type(exc).__name__}: {exc}.",
-            "Reinstall or remove its package.",
+            f"The backend {name!r} cannot be loaded: {type(exc).__name__}: {exc}.", "Reinstall or remove its package."
         ) from exc
     return plugins

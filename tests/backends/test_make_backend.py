@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support.errors import told
 
+from pytest_starcoder import backends
 from pytest_starcoder.backends import is_model_file, known_backends, make_backend
 from pytest_starcoder.errors import BackendUnavailable, ConfigError, UnknownBackend
 from pytest_starcoder.settings import Settings
@@ -17,7 +18,7 @@ Plant = Callable[[str, str], None]
 
 
 @pytest.fixture
-def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plant:
+def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]:
     """Installs a package that offers the backend `name` and whose one module, `third_party_name`, holds `code`."""
 
     def plant(name: str, code: str) -> None:
@@ -28,9 +29,11 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plant:
         (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: starcoder-{name}\nVersion: 1.0\n")
         (facts / "entry_points.txt").write_text(f"[starcoder]\n{name} = {module}\n")
         monkeypatch.delitem(sys.modules, module, raising=False)
+        backends._registered.cache_clear()
 
     monkeypatch.syspath_prepend(tmp_path)
-    return plant
+    yield plant
+    backends._registered.cache_clear()
 
 
 @pytest.mark.parametrize(
