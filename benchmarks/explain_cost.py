@@ -21,13 +21,12 @@ DEADLINE = 3.0
 
 def added(folder: Path, repeats: int, environment: Mapping[str, str]) -> float:
     """Median seconds that `--starcoder-explain` adds to the failing run, nothing remembered."""
-    pytest(folder, "--starcoder-explain", environment=environment)  # Python compiles what it has not compiled yet
+    forgetful = {**environment, "STARCODER_CACHE": "off"}
+    pytest(folder, "--starcoder-explain", environment=forgetful)  # Python compiles what it has not compiled yet
     without, with_it = [], []
     for _ in range(repeats):
         without.append(pytest(folder).wall)
-        with_it.append(
-            pytest(folder, "--starcoder-explain", environment={**environment, "STARCODER_CACHE": "off"}).wall
-        )
+        with_it.append(pytest(folder, "--starcoder-explain", environment=forgetful).wall)
     return median(with_it) - median(without)
 
 
