@@ -44,10 +44,10 @@ class Cache:
         content = json.dumps(value).encode()
         with contextlib.suppress(OSError):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".")  # readable by its owner alone
+            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")  # readable by its owner alone
             partial = Path(name)
             try:
-                with os.fdopen(handle, "wb") as file:
+                with os.fdopen(descriptor, "wb") as file:
                     file.write(_digest(content) + b"\n" + content)
                 partial.replace(path)
             finally:

@@ -51,9 +51,9 @@ def demo_model(cache: Path) -> Path:
 def _join(parts: list[Path], path: Path) -> None:
     """Writes the content of `parts` to `path`, wholly or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    descriptor, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as whole:
+        with os.fdopen(descriptor, "wb") as whole:
             for part in parts:
                 whole.write(part.read_bytes())
         Path(partial).replace(path)

@@ -59,7 +59,7 @@ class Explainer:
                 raise pytest.UsageError(str(exc)) from exc
             self._settings = exc
 
-    # --- in the process that runs the test
+    # --- where the test runs
 
     @pytest.hookimpl
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
@@ -99,7 +99,7 @@ class Explainer:
                 report.starcoder_failure = failure.to_json()  # type: ignore[attr-defined]
         return report
 
-    # --- in the process that reports
+    # --- where the run is reported
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
