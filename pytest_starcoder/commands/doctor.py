@@ -1,4 +1,4 @@
-"""`starcoder doctor`: what would be asked and why, whether it answers, and what to do next."""
+"""`starcoder doctor`: which model would be asked and why, whether it answers, and what to do next."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_starcoder.settings import SCHEMA, Settings, cache_folder, load_setti
 from pytest_starcoder.text.display import one_line, printable
 from pytest_starcoder.values import Prompt
 
-HELP = "Say what would be asked, whether it answers, and what to do next"
+HELP = "Say which model would be asked, whether it answers, and what to do next"
 
 TEST = "def fibonacci(n):"
 """What the test completion continues."""
