@@ -1,4 +1,4 @@
-"""`starcoder doctor`: what would be asked and why, whether it answers, and what to do next."""
+"""`starcoder doctor`: which model would be asked and why, whether it answers, and what to do next."""
 
 from __future__ import annotations
 

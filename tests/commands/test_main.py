@@ -29,7 +29,7 @@ def test_the_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None
         main(["--help"])
     told = " ".join(capsys.readouterr().out.split())
     assert "demo Explain the failures of a small broken project with the demo model" in told
-    assert "doctor Say what would be asked, whether it answers, and what to do next" in told
+    assert "doctor Say which model would be asked, whether it answers, and what to do next" in told
 
 
 def test_a_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
