@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_starcoder.backends import OnText, hookimpl
+from pytest_starcoder.backends.http import longer
 from pytest_starcoder.backends.llamacpp import LlamaCpp
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, ConfigError, MissingExtra
 from pytest_starcoder.settings import Settings, cache_folder
@@ -123,7 +124,7 @@ class Embedded:
         if deadline.remaining() <= 0:
             raise BackendTimeout(
                 f"The embedded llama.cpp did not load {self._file.name} within {deadline.limit:.3g} s.",
-                f"Give it longer with STARCODER_{deadline.setting.upper()} (seconds), or use a smaller model.",
+                longer(deadline),
             )
         raise BackendUnavailable(
             f"The embedded llama.cpp cannot load {self._file}.",

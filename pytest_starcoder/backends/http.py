@@ -12,7 +12,7 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
 
-from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, BadResponse
+from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, BadResponse, StarcoderError
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.address import is_loopback
 from pytest_starcoder.text.display import one_line
@@ -33,14 +33,13 @@ MAX_BODY = 16 * 2**20
 """Bytes of one answer that are read at the most; no answer of ours comes near."""
 
 
-class Refused(Exception):
-    """The server answered with an error: a status, or 200 and an error in its stream; its backend knows the meaning.
+class Refused:
+    """An answer that is an error: a status, or 200 and an error in its stream; the server's backend knows the meaning.
 
     `error` is what `text`, the body, calls the error, in one line.
     """
 
     def __init__(self, status: int, text: str) -> None:
-        super().__init__(status, text)
         self.status = status
         self.text = text
         self.error = error_text(text).rstrip(".")
@@ -65,6 +64,11 @@ def error_text(body: str) -> str:
     return error_text(found) if isinstance(found, str) else one_line(body)
 
 
+def longer(deadline: Deadline) -> str:
+    """The next step where `deadline` was too short."""
+    return f"Give it longer with STARCODER_{deadline.setting.upper()} (seconds), or use a smaller model."
+
+
 def whole(body: Mapping[str, Any], key: str) -> int:
     """The whole number that a server tells under `key`; 0 where it tells none."""
     value = body.get(key)
@@ -74,14 +78,25 @@ def whole(body: Mapping[str, Any], key: str) -> int:
 class Server:
     """A model server at `url` (made by `settings.server_url`), called `name` in every message.
 
-    `start` is the sentence that says how to get it running. Nothing is open between
-    two requests. Not for use from two threads at once.
+    `start` is the sentence that says how to get it running; `meaning` gives the
+    error of ours for an answer that is one. Every method raises a StarcoderError.
+    Nothing is open between two requests. Not for use from two threads at once.
     """
 
-    def __init__(self, url: str, settings: Settings, *, name: str, start: str, api_key: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        settings: Settings,
+        *,
+        name: str,
+        start: str,
+        meaning: Callable[[Refused], StarcoderError],
+        api_key: str = "",
+    ) -> None:
         self.url = url
         self.name = name
         self.start = start
+        self._meaning = meaning
         self._settings = settings
         self._sockets: list[socket.socket] = []
         self._session = requests.Session()
@@ -97,11 +112,11 @@ class Server:
             self._session.mount(scheme, _Adapter(self._sockets))
 
     def get(self, path: str, deadline: Deadline) -> dict[str, Any]:
-        """The JSON object at `path`; raises Refused or a BackendError."""
+        """The JSON object at `path`."""
         return self._object("GET", path, None, deadline)
 
     def post(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
-        """The JSON object that answers `body`; raises Refused or a BackendError."""
+        """The JSON object that answers `body`."""
         return self._object("POST", path, body, deadline)
 
     def lines(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> Generator[str]:
@@ -176,7 +191,7 @@ class Server:
                     raise self._redirect(response)
                 if response.status_code >= 400:
                     text = b"".join(chunks).decode("utf-8", "replace")
-                    raise Refused(response.status_code, text)
+                    raise self._meaning(Refused(response.status_code, text))
                 yield chunks
 
     def _chunks(self, response: requests.Response, deadline: Deadline) -> Iterator[bytes]:
@@ -230,7 +245,7 @@ class Server:
     def _late(self, deadline: Deadline) -> BackendTimeout:
         return BackendTimeout(
             f"{self.name} at {self.url} did not finish within {deadline.limit:.3g} s.",
-            f"Give it longer with STARCODER_{deadline.setting.upper()} (seconds), or use a smaller model.",
+            longer(deadline),
         )
 
     def _redirect(self, response: requests.Response) -> Exception:

@@ -48,7 +48,7 @@ class LlamaCpp:
         self.label = label
         self.place = url
         self._settings = settings
-        self._server = Server(url, settings, name=label, start=start, api_key=api_key)
+        self._server = Server(url, settings, name=label, start=start, meaning=self._error, api_key=api_key)
 
     def identify(self, deadline: Deadline) -> str:
         """The server tells no digest: the model's path, size, window and vocabulary there stand for it."""
@@ -69,18 +69,15 @@ class LlamaCpp:
         pieces: list[str] = []
         usage: dict[str, Any] = {}
         finish = None
-        try:
-            with closing(self._server.lines("/v1/completions", self.body(prompt), deadline)) as lines:
-                for event in filter(None, map(self._event, lines)):
-                    usage = _object(event, "usage") or usage
-                    choice = _first(event, "choices")
-                    finish = choice.get("finish_reason") or finish
-                    piece = choice.get("text")
-                    if isinstance(piece, str) and piece:
-                        pieces.append(piece)
-                        on_text(piece)
-        except Refused as refused:
-            raise self._error(refused) from refused
+        with closing(self._server.lines("/v1/completions", self.body(prompt), deadline)) as lines:
+            for event in filter(None, map(self._event, lines)):
+                usage = _object(event, "usage") or usage
+                choice = _first(event, "choices")
+                finish = choice.get("finish_reason") or finish
+                piece = choice.get("text")
+                if isinstance(piece, str) and piece:
+                    pieces.append(piece)
+                    on_text(piece)
         return Completion(
             "".join(pieces),
             model.name,
@@ -91,7 +88,7 @@ class LlamaCpp:
         )
 
     def version(self, deadline: Deadline) -> str:
-        return str(self._call("/props", None, deadline).get("build_info", ""))
+        return str(self._server.get("/props", deadline).get("build_info", ""))
 
     def close(self) -> None:
         """There is nothing to end: no connection outlives its question."""
@@ -116,14 +113,14 @@ class LlamaCpp:
         return body | ({"json_schema": prompt.schema} if prompt.schema is not None else {})
 
     def _entry(self, deadline: Deadline) -> dict[str, Any]:
-        entry = _first(self._call("/v1/models", None, deadline), "data")
+        entry = _first(self._server.get("/v1/models", deadline), "data")
         if not entry:
             raise BadResponse(f"{self.place} names no model.", "Start it with `llama-server -m MODEL.gguf`.")
         return entry
 
     def _count(self, text: str, deadline: Deadline, *, add_special: bool) -> int:
         body = {"content": text, "add_special": add_special, "parse_special": True}
-        tokens = self._call("/tokenize", body, deadline).get("tokens")
+        tokens = self._server.post("/tokenize", body, deadline).get("tokens")
         if not isinstance(tokens, list):
             raise BadResponse(f"{self.place} does not count tokens as llama.cpp does.", "Update llama.cpp.")
         return len(tokens)
@@ -131,7 +128,7 @@ class LlamaCpp:
     def _window(self, entry: dict[str, Any], deadline: Deadline) -> int:
         """The window of one slot; the list of models knows it too where /props is closed."""
         try:
-            props = self._call("/props", None, deadline)
+            props = self._server.get("/props", deadline)
         except (AccessDenied, BadResponse):
             props = {}
         window = whole(_object(props, "default_generation_settings"), "n_ctx") or whole(_object(entry, "meta"), "n_ctx")
@@ -152,14 +149,8 @@ class LlamaCpp:
             return None
         event = self._server.parse(text)
         if "error" in event or line.startswith("error:"):
-            raise Refused(200, text)
+            raise self._error(Refused(200, text))
         return event
-
-    def _call(self, path: str, body: dict[str, Any] | None, deadline: Deadline) -> dict[str, Any]:
-        try:
-            return self._server.get(path, deadline) if body is None else self._server.post(path, body, deadline)
-        except Refused as refused:
-            raise self._error(refused) from refused
 
     def _error(self, refused: Refused) -> StarcoderError:
         error, status = refused.error, refused.status

@@ -58,6 +58,7 @@ class Ollama:
             name=self.label,
             start=f"Start Ollama with `ollama serve`, {_set_host(settings)} to where it runs, "
             "or set STARCODER_MODEL to a .gguf file and do without a server.",
+            meaning=self._error,
             # A key goes to nobody whom only the repository has named.
             api_key="" if "host" in settings.tracked else settings.api_key,
         )
@@ -74,7 +75,7 @@ class Ollama:
         return str(entry.get("digest", ""))
 
     def inspect(self, digest: str, deadline: Deadline) -> Model:
-        shown = self._call("/api/show", {"model": self._settings.model}, deadline)
+        shown = self._server.post("/api/show", {"model": self._settings.model}, deadline)
         found = shown.get("model_info")
         facts = found if isinstance(found, dict) else {}
         architecture = str(facts.get("general.architecture", ""))
@@ -105,7 +106,7 @@ class Ollama:
         return completion
 
     def version(self, deadline: Deadline) -> str:
-        return str(self._call("/api/version", None, deadline).get("version", ""))
+        return str(self._server.get("/api/version", deadline).get("version", ""))
 
     def close(self) -> None:
         """There is nothing to end: no connection outlives its question."""
@@ -114,7 +115,7 @@ class Ollama:
         """What the server's list of models says about ours."""
         name = self._settings.model
         wanted = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
-        models = self._call("/api/tags", None, deadline).get("models")
+        models = self._server.get("/api/tags", deadline).get("models")
         if not isinstance(models, list):
             raise BadResponse(
                 f"{self.place} lists no models.",
@@ -143,7 +144,7 @@ class Ollama:
 
         Asking for another one reloads the model under the user's editor.
         """
-        loaded = self._call("/api/ps", None, deadline).get("models")
+        loaded = self._server.get("/api/ps", deadline).get("models")
         for entry in loaded if isinstance(loaded, list) else ():
             if isinstance(entry, dict) and entry.get("digest") == model.digest:
                 return whole(entry, "context_length")
@@ -176,18 +177,15 @@ class Ollama:
     def _ask(self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText) -> Completion:
         pieces: list[str] = []
         last: dict[str, Any] = {}
-        try:
-            with closing(self._server.lines("/api/generate", self._body(prompt), deadline)) as lines:
-                for line in lines:
-                    last = self._server.parse(line)
-                    if "error" in last:
-                        raise Refused(200, line)
-                    piece = last.get("response")
-                    if isinstance(piece, str) and piece:
-                        pieces.append(piece)
-                        on_text(piece)
-        except Refused as refused:
-            raise self._error(refused) from refused
+        with closing(self._server.lines("/api/generate", self._body(prompt), deadline)) as lines:
+            for line in lines:
+                last = self._server.parse(line)
+                if "error" in last:
+                    raise self._error(Refused(200, line))
+                piece = last.get("response")
+                if isinstance(piece, str) and piece:
+                    pieces.append(piece)
+                    on_text(piece)
         return Completion(
             "".join(pieces),
             model.name,
@@ -196,12 +194,6 @@ class Ollama:
             # Without `done` the server gave up: it does so silently after 31 equal tokens.
             truncated=last.get("done") is not True or last.get("done_reason") == "length",
         )
-
-    def _call(self, path: str, body: dict[str, Any] | None, deadline: Deadline) -> dict[str, Any]:
-        try:
-            return self._server.get(path, deadline) if body is None else self._server.post(path, body, deadline)
-        except Refused as refused:
-            raise self._error(refused) from refused
 
     def _unknown(self) -> UnknownModel:
         name = self._settings.model
