@@ -30,8 +30,9 @@ def server_url(value: object, default_port: int = 11434, *, lenient: bool = Fals
         raise ValueError("wants http:// or https://")
     if found or scheme == "https":
         default_port = {"http": 80, "https": 443}[scheme]
-    if rest.count(":") > 1 and not rest.startswith("["):
-        rest = f"[{rest}]"  # a bare IPv6 address
+    name, slash, path = rest.partition("/")
+    if name.count(":") > 1 and not name.startswith("["):
+        rest = f"[{name}]{slash}{path}"  # a bare IPv6 address
     try:
         parts = urlsplit(f"{scheme}://{rest}")
         host, port = parts.hostname or "", _port(parts, default_port, lenient)

@@ -94,6 +94,8 @@ addresses = st.one_of(
 @example("\udc80", False)
 @example("http://℀.example", False)
 @example("https://h:443:443", True)
+@example("/:", False)
+@example("box:80/a:b", False)
 def test_any_text_is_an_address_or_a_value_error(value: object, lenient: bool) -> None:
     try:
         url = server_url(value, lenient=lenient)
