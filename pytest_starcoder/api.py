@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pytest_starcoder.client import Client
 from pytest_starcoder.errors import UnreadableAnswer
-from pytest_starcoder.settings import Settings, load_settings
+from pytest_starcoder.settings import load_settings
 from pytest_starcoder.text.sentinels import neutralise
 from pytest_starcoder.values import Prompt
 
@@ -18,7 +18,7 @@ class _Default(str):
     __slots__ = ()
 
 
-def ask(prompt: str, model: str = _Default(Settings.model)) -> str:
+def ask(prompt: str, model: str = _Default("starcoder2:7b")) -> str:
     """What `model` writes after `prompt`: at most 500 tokens at temperature 0.2, unless settings say otherwise.
 
     Settings are those of the project around the current folder; a model that

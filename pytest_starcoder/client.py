@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 
 from pytest_starcoder.backends import Backend, OnText, make_backend
+from pytest_starcoder.backends.tokens import TEMPLATE
 from pytest_starcoder.cache import Cache
 from pytest_starcoder.errors import BackendError, BackendUnavailable, PromptTooLong
 from pytest_starcoder.settings import Settings, cache_folder
@@ -16,7 +17,7 @@ from pytest_starcoder.values import Completion, Deadline, Model, Prompt
 ATTEMPTS = 3
 """Times one prompt is sent where the server says that asking again can help."""
 
-FORMAT = 2
+FORMAT = 3
 """Of what the cache holds, the fields of Completion and Model; another number makes every entry unknown."""
 
 
@@ -70,7 +71,7 @@ class Client:
     def fits(self, prompt: Prompt, limit: int | None = None) -> bool:
         """Whether prompt and answer fit into `limit` tokens, or else into the model's window."""
         limit = min(limit or self.model().window, self.model().window)
-        return self._at_most(prompt.text, limit - prompt.max_tokens)
+        return self._at_most(prompt.text, limit - prompt.max_tokens - (TEMPLATE if prompt.chat else 0))
 
     def complete(self, prompt: Prompt, on_text: OnText | None = None) -> Completion:
         """What the model writes after `prompt.text`, from memory where it was asked before.

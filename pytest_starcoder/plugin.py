@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from pytest_starcoder.session.fixture import Asker
 
 SETTINGS = {
-    "backend": "auto, ollama, llamacpp, embedded or none",
+    "backend": "auto, ollama, llamacpp, embedded, openai, huggingface or none",
     "model": "the model's name, or for the embedded engine a .gguf file or demo",
     "host": "the server's address",
     "api_key": "the key that the server wants",
-    "family": "the form of the prompts",
+    "hf_token": "the token for Hugging Face",
+    "family": "the form of the prompts: auto, starcoder2, starcoder2-instruct, starcoder, chat, completion",
     "timeout": "seconds for one call",
     "connect_timeout": "seconds to connect",
     "first_token_timeout": "seconds of silence, loading included",

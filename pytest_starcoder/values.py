@@ -15,7 +15,9 @@ class Prompt:
     `text` is sent to the letter: a sentinel in it *is* a sentinel. `stop` holds
     texts at which the answer ends; those that are control tokens of the model
     stand in `stop_tokens`. `max_tokens` bounds the answer. `schema` is a JSON
-    schema that the answer must follow, for servers that can enforce one.
+    schema that the answer must follow, for servers that can enforce one. With
+    `chat` the text is a message instead, around which the server puts the
+    template of its chat model.
     """
 
     text: str
@@ -23,6 +25,7 @@ class Prompt:
     max_tokens: int = 500
     schema: Mapping[str, Any] | None = None
     stop_tokens: tuple[str, ...] = ()
+    chat: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,15 @@ class Model:
 
     `digest` changes whenever the model does. `architecture` is llama.cpp's name
     ("starcoder2", "gemma3", …), empty where the server does not tell. `window`
-    is the most tokens that prompt and answer may have together.
+    is the most tokens that prompt and answer may have together. `chat`: the
+    server has a template of messages for it; False also where it does not tell.
     """
 
     name: str
     digest: str
     architecture: str
     window: int
+    chat: bool = False
 
 
 @dataclass(frozen=True)

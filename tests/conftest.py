@@ -20,7 +20,7 @@ pytest_plugins = ["pytester"]
 def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """No setting, cache or server of the developer's reaches a test; the new home is returned."""
     for name in os.environ:
-        own = ("STARCODER_", "PYTEST_ADDOPTS", "GIT_", "XDG_", "HF_", "COLUMNS")
+        own = ("STARCODER_", "PYTEST_ADDOPTS", "GIT_", "XDG_", "HF_", "HUGGING", "COLUMNS")
         if name.startswith(own) or name in ("CI", "BUILD_NUMBER") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")

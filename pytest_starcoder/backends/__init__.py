@@ -28,11 +28,13 @@ hookimpl = pluggy.HookimplMarker("starcoder")
 class Backend(Protocol):
     """One kind of model server. Every method raises a BackendError for what goes wrong at the server."""
 
-    label: str
-    """What people call it: "Ollama"."""
+    @property
+    def label(self) -> str:
+        """What people call it: "Ollama". A plain attribute will do."""
 
-    place: str
-    """Where it is asked: a URL or a file."""
+    @property
+    def place(self) -> str:
+        """Where it is asked: a URL or a file."""
 
     def identify(self, deadline: Deadline) -> str:
         """A text that changes whenever the model does, for at most one request."""
@@ -76,12 +78,24 @@ def make_backend(settings: Settings) -> Backend:
             "The setting backend is none.",
             "Set backend to auto to use Ollama, or to embedded with model=demo or a .gguf file.",
         )
-    found = _load(name).hook.starcoder_backend(name=name, settings=settings)
+    plugins = _load(name)
+    try:
+        found = plugins.hook.starcoder_backend(name=name, settings=settings)
+    except StarcoderError:
+        raise
+    except Exception as exc:
+        raise ConfigError(
+            f"The backend {name!r} cannot be made: {type(exc).__name__}: {exc}.", "Report it to whoever offers it."
+        ) from exc
     if found is None:
         raise ConfigError(
             f"The package of the backend {name!r} does not offer it.", "Reinstall or remove that package."
         )
-    return found  # type: ignore[no-any-return]
+    if _registered()[name].module.startswith("pytest_starcoder."):
+        return found  # type: ignore[no-any-return]
+    from pytest_starcoder.backends.foreign import Foreign
+
+    return Foreign(name, found)
 
 
 def check_backend(settings: Settings) -> None:

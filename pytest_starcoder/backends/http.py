@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,18 +39,31 @@ MAX_BODY = 16 * 2**20
 class Refused:
     """An answer that is an error: a status, or 200 and an error in its stream; the server's backend knows the meaning.
 
-    `error` is what `text`, the body, calls the error, in one line.
+    `error` is what `text`, the body, calls the error, in one line. The names of
+    `headers` are in any case.
     """
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
         self.status = status
         self.text = text
         self.error = error_text(text).rstrip(".")
+        self.headers = {name.lower(): value for name, value in (headers or {}).items()}
 
     @property
     def told(self) -> str:
         """Status and error for a message; a 200 says nothing."""
         return f"{self.status}: {self.error}".removeprefix("200: ").removesuffix(": ")
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the server wants to be left alone, by its header; None where it tells none."""
+        told = self.headers.get("retry-after", "").strip()
+        if re.fullmatch(r"\d{1,9}(\.\d*)?", told):
+            return float(told)
+        try:
+            return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+        except (ValueError, OverflowError):
+            return None
 
 
 def error_text(body: str) -> str:
@@ -191,7 +207,7 @@ class Server:
                     raise self._redirect(response)
                 if response.status_code >= 400:
                     text = b"".join(chunks).decode("utf-8", "replace")
-                    raise self._meaning(Refused(response.status_code, text))
+                    raise self._meaning(Refused(response.status_code, text, response.headers))
                 yield chunks
 
     def _chunks(self, response: requests.Response, deadline: Deadline) -> Iterator[bytes]:

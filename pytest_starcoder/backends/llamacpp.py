@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import closing
 from pathlib import PurePath
 from typing import Any
 
-from pytest_starcoder.backends import OnText, hookimpl
+from pytest_starcoder.backends import OnText, completions, hookimpl
 from pytest_starcoder.backends.http import Refused, Server, whole
 from pytest_starcoder.errors import AccessDenied, BadResponse, PromptTooLong, RateLimited, StarcoderError
 from pytest_starcoder.settings import Settings
@@ -66,25 +65,15 @@ class LlamaCpp:
         return self._count(text, deadline, add_special=True)
 
     def complete(self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText) -> Completion:
-        pieces: list[str] = []
-        usage: dict[str, Any] = {}
-        finish = None
-        with closing(self._server.lines("/v1/completions", self.body(prompt), deadline)) as lines:
-            for event in filter(None, map(self._event, lines)):
-                usage = _object(event, "usage") or usage
-                choice = _first(event, "choices")
-                finish = choice.get("finish_reason") or finish
-                piece = choice.get("text")
-                if isinstance(piece, str) and piece:
-                    pieces.append(piece)
-                    on_text(piece)
-        return Completion(
-            "".join(pieces),
-            model.name,
-            prompt_tokens=whole(usage, "prompt_tokens"),
-            completion_tokens=whole(usage, "completion_tokens"),
-            cached_tokens=whole(_object(usage, "prompt_tokens_details"), "cached_tokens"),
-            truncated=finish != "stop",
+        return completions.complete(
+            self._server,
+            self.body(prompt),
+            prompt,
+            model,
+            deadline,
+            on_text,
+            meaning=self._error,
+            path=completions.path(prompt),
         )
 
     def version(self, deadline: Deadline) -> str:
@@ -95,25 +84,21 @@ class LlamaCpp:
 
     def body(self, prompt: Prompt) -> dict[str, Any]:
         """What is posted for `prompt`."""
-        body: dict[str, Any] = {
-            "prompt": prompt.text,
-            "stream": True,
+        asked = completions.body(prompt, self._settings) | {
             "cache_prompt": True,
-            "max_tokens": prompt.max_tokens,
-            # All of them, always: the defaults differ between versions.
-            "temperature": self._settings.temperature,
-            "seed": 1,
-            "top_p": 0.95,
             "top_k": 40,
             "min_p": 0.0,
             "repeat_penalty": 1.0,
-            "stop": [*prompt.stop, *prompt.stop_tokens],
             "preserved_tokens": list(prompt.stop_tokens),
         }
-        return body | ({"json_schema": prompt.schema} if prompt.schema is not None else {})
+        if prompt.chat:
+            # A model that thinks first would spend the whole answer on it.
+            asked |= {"chat_template_kwargs": {"enable_thinking": False}}
+        # /v1/completions ignores `response_format`, /v1/chat/completions knows this one too.
+        return asked | ({"json_schema": prompt.schema} if prompt.schema is not None else {})
 
     def _entry(self, deadline: Deadline) -> dict[str, Any]:
-        entry = _first(self._server.get("/v1/models", deadline), "data")
+        entry = completions.first(self._server.get("/v1/models", deadline), "data")
         if not entry:
             raise BadResponse(f"{self.place} names no model.", "Start it with `llama-server -m MODEL.gguf`.")
         return entry
@@ -131,7 +116,8 @@ class LlamaCpp:
             props = self._server.get("/props", deadline)
         except (AccessDenied, BadResponse):
             props = {}
-        window = whole(_object(props, "default_generation_settings"), "n_ctx") or whole(_object(entry, "meta"), "n_ctx")
+        slot, meta = completions.object_in(props, "default_generation_settings"), completions.object_in(entry, "meta")
+        window = whole(slot, "n_ctx") or whole(meta, "n_ctx")
         if not window:
             raise BadResponse(f"{self.place} does not tell its window.", "Update llama.cpp.")
         return window
@@ -139,18 +125,6 @@ class LlamaCpp:
     def _reads_sentinels(self, deadline: Deadline) -> bool:
         """Whether the model's vocabulary is StarCoder2's: nobody else has a token for these two."""
         return self._count("<file_sep><pr_diff_hunk>", deadline, add_special=False) == 2
-
-    def _event(self, line: str) -> dict[str, Any] | None:
-        """The object of one server-sent event, or None for what carries none."""
-        if line.startswith((":", "event:", "id:", "retry:")):
-            return None
-        text = line.removeprefix("data:").removeprefix("error:").strip()
-        if text == "[DONE]":
-            return None
-        event = self._server.parse(text)
-        if "error" in event or line.startswith("error:"):
-            raise self._error(Refused(200, text))
-        return event
 
     def _error(self, refused: Refused) -> StarcoderError:
         error, status = refused.error, refused.status
@@ -176,13 +150,3 @@ class LlamaCpp:
                 "Is another program listening there? Set host to where llama.cpp runs.",
             )
         return BadResponse(f"{self.label} at {self.place} failed ({refused.told}).", "Look into its log.")
-
-
-def _object(body: dict[str, Any], key: str) -> dict[str, Any]:
-    value = body.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _first(body: dict[str, Any], key: str) -> dict[str, Any]:
-    value = body.get(key)
-    return value[0] if isinstance(value, list) and value and isinstance(value[0], dict) else {}

@@ -1,4 +1,4 @@
-"""Ollama: `/api/generate` in raw mode, so that no template of the server's changes the prompt.
+"""Ollama: `/api/generate`, in raw mode so that no template of the server's changes the prompt.
 
 Facts checked against v0.12 to v0.33: too long a prompt is cut silently unless
 `truncate` is false (and before v0.12.6 even then); an error after the first
@@ -13,6 +13,7 @@ from typing import Any
 
 from pytest_starcoder.backends import OnText, hookimpl
 from pytest_starcoder.backends.http import Refused, Server, whole
+from pytest_starcoder.backends.tokens import TEMPLATE, estimate
 from pytest_starcoder.errors import (
     AccessDenied,
     BackendUnavailable,
@@ -80,7 +81,9 @@ class Ollama:
         facts = found if isinstance(found, dict) else {}
         architecture = str(facts.get("general.architecture", ""))
         window = whole(facts, f"{architecture}.context_length") or SMALLEST_WINDOW
-        return Model(self._settings.model, digest, architecture, window)
+        template = str(shown.get("template", ""))
+        chat = ".Messages" in template or ".System" in template
+        return Model(self._settings.model, digest, architecture, window, chat)
 
     def count(self, text: str, deadline: Deadline) -> int:
         return estimate(text)
@@ -131,7 +134,7 @@ class Ollama:
 
         Ollama is asked what it has only where the smallest that it gives could be too small.
         """
-        need = estimate(prompt.text) + prompt.max_tokens
+        need = estimate(prompt.text) + prompt.max_tokens + (TEMPLATE if prompt.chat else 0)
         have = self._asked_for or min(SMALLEST_WINDOW, model.window)
         if need > have and not self._asked_for:
             have = self._loaded_window(model, deadline) or have
@@ -167,11 +170,12 @@ class Ollama:
         body = {
             "model": self._settings.model,
             "prompt": prompt.text,
-            "raw": True,
             "stream": True,
             "truncate": False,
             "options": options,
         }
+        # A model that thinks first would spend the whole answer on it.
+        body |= {"think": False} if prompt.chat else {"raw": True}
         return body | ({"format": prompt.schema} if prompt.schema is not None else {})
 
     def _ask(self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText) -> Completion:
@@ -275,25 +279,6 @@ _MEANINGS: tuple[tuple[str, _Kind, str, str], ...] = (
     (r"^request canceled", BadResponse, "Ollama says that the request was cancelled.", "Ask again."),
 )
 """Pattern of Ollama's text, our error, its message and its next step."""
-
-
-def estimate(text: str) -> int:
-    """Tokens that `text` can have, rather too many: Ollama offers no way to count.
-
-    Two letters a token, every digit and sign one, every byte outside ASCII one.
-    StarCoder2 makes half as many of ordinary source code; a vocabulary poorer
-    than that is told by the server's refusal.
-    """
-    return sum(_most_tokens(piece) for piece in _PIECE.findall(text)) + 1
-
-
-_PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+| {2,}|[^\x00-\x7f]|[^ ]")
-
-
-def _most_tokens(piece: str) -> int:
-    if not piece.isascii():
-        return len(piece.encode("utf-8", "replace"))
-    return -(-len(piece) // 2) if piece[-1].isalpha() else -(-len(piece) // 8)
 
 
 def _fewest_tokens(text: str) -> int:

@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     _say("project", str(project_root(Path.cwd())))
     for key in SCHEMA:
         if key in settings.sources or key == "model":
-            shown = "(set, not shown)" if key == "api_key" else getattr(settings, key)
+            shown = "(set, not shown)" if SCHEMA[key].secret else getattr(settings, key)
             _say(key, f"{shown}   ({settings.source(key)})")
     if settings.cache != "off" and not _writable(cache_folder(settings)):
         _say("cache", f"{cache_folder(settings)} cannot be written: nothing is remembered")

@@ -16,7 +16,7 @@ from pathlib import Path
 from pytest_starcoder.errors import ConfigError, Untrusted
 from pytest_starcoder.settings.places import cache_folder, project_root, user_file
 from pytest_starcoder.settings.schema import SCHEMA, Settings
-from pytest_starcoder.settings.sources import OLLAMA_HOST, Entry, command_line, dotenv, environment, toml
+from pytest_starcoder.settings.sources import FOREIGN, Entry, command_line, dotenv, environment, toml
 from pytest_starcoder.text.address import server_url
 from pytest_starcoder.text.display import one_line
 
@@ -44,9 +44,10 @@ def load_settings(
     backend = next((layer["backend"].value for layer in layers if "backend" in layer), Settings.backend)
     chosen: dict[str, Entry] = {}
     for layer in reversed(layers):
-        ollama = layer.pop(OLLAMA_HOST, None)
-        if ollama is not None and "host" not in layer and backend in ("auto", "ollama"):
-            layer["host"] = _ollama_host(ollama)
+        for name, (key, backends) in FOREIGN.items():
+            entry = layer.pop(name, None)
+            if entry is not None and key not in layer and backend in backends:
+                layer[key] = _adopted(name, key, entry)
         chosen.update(layer)
     for key, entry in chosen.items():
         if entry.tracked:
@@ -60,7 +61,7 @@ def load_settings(
 
 def _parsed(key: str, entry: Entry) -> Entry:
     """The entry with its value as the key wants it; raises ConfigError for one that the key cannot have."""
-    if key == OLLAMA_HOST:  # read where it is used: with another backend it is nobody's business
+    if key in FOREIGN:  # read where it is used: with another backend it is nobody's business
         return entry
     try:
         return replace(entry, value=SCHEMA[key].parse(entry.value))
@@ -68,18 +69,18 @@ def _parsed(key: str, entry: Entry) -> Entry:
         raise ConfigError(f"{entry.source}: {key} {exc}{_not(key, entry.value)}.", "Mend or remove it.") from exc
 
 
-def _ollama_host(entry: Entry) -> Entry:
+def _adopted(name: str, key: str, entry: Entry) -> Entry:
+    """The entry of another program's variable as `key` wants it; Ollama forgives a port that is none."""
     try:
-        return replace(entry, value=server_url(entry.value, lenient=True))
+        value = server_url(entry.value, lenient=True) if key == "host" else SCHEMA[key].parse(entry.value)
     except ValueError as exc:
-        raise ConfigError(
-            f"{entry.source}: {OLLAMA_HOST} {exc}{_not('host', entry.value)}.", "Mend or unset it."
-        ) from exc
+        raise ConfigError(f"{entry.source}: {name} {exc}{_not(key, entry.value)}.", "Mend or unset it.") from exc
+    return replace(entry, value=value)
 
 
 def _not(key: str, value: object) -> str:
     """', not 42', as the end of a sentence on a value; empty where the value is or may hold a secret."""
-    if key == "api_key" or (key == "host" and re.search("[@?#]", str(value))):
+    if SCHEMA[key].secret or (key == "host" and re.search("[@?#]", str(value))):
         return ""
     try:
         return f", not {one_line(repr(value), 100)}"
@@ -90,7 +91,7 @@ def _not(key: str, value: object) -> str:
 def _refuse_outside(key: str, entry: Entry) -> None:
     reason = SCHEMA[key].outside(entry.value)
     if reason:
-        shown = "" if key == "api_key" else f" = {one_line(repr(entry.value), 100)}"
+        shown = "" if SCHEMA[key].secret else f" = {one_line(repr(entry.value), 100)}"
         untrack = " (`git rm --cached .env`)" if entry.source.startswith(".env") else ""
         raise Untrusted(
             f"{entry.source}: a file that belongs to the repository may not set {key}{shown}: {reason}.",

@@ -14,20 +14,28 @@ from pytest_starcoder.text.address import is_loopback, server_url
 LOCAL_BACKENDS = ("auto", "none", "ollama", "llamacpp", "embedded")
 """What a file that git tracks may choose: backends that ask this machine unless a host says otherwise."""
 
+FAMILIES = ("starcoder2", "starcoder2-instruct", "starcoder", "chat", "completion")
+"""Of models: what each was trained on decides the form of its prompts."""
+
+MODELS = {"huggingface": "bigcode/starcoderplus", "openai": ""}
+"""The model that a backend asks where none is set, empty for the one that its server has; else StarCoder2 7B."""
+
 
 @dataclass(frozen=True)
 class Settings:
     """Every setting, each with its default; times are seconds.
 
-    `sources` names where each key that is not a default was set, as a user
-    would say it: "pyproject.toml, line 7", "STARCODER_MODEL". `tracked` holds
-    the keys that a file tracked by git has set.
+    An empty `model` becomes the backend's own default, of `MODELS`. `sources`
+    names where each key that is not a default was set, as a user would say it:
+    "pyproject.toml, line 7", "STARCODER_MODEL". `tracked` holds the keys that a
+    file tracked by git has set.
     """
 
     backend: str = "auto"
-    model: str = "starcoder2:7b"
+    model: str = ""
     host: str = ""
     api_key: str = field(default="", repr=False)
+    hf_token: str = field(default="", repr=False)
     family: str = "auto"
     timeout: float = 120.0
     connect_timeout: float = 2.0
@@ -40,6 +48,9 @@ class Settings:
     sources: Mapping[str, str] = field(default_factory=dict)
     tracked: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", self.model or MODELS.get(self.backend, "starcoder2:7b"))
+
     def source(self, key: str) -> str:
         return self.sources.get(key, "default")
 
@@ -51,6 +62,8 @@ class Key:
     """One line for `--help` and the docs."""
     outside: Callable[[Any], str] = lambda _value: ""
     """Why a file that git tracks may not set this value; empty where it may."""
+    secret: bool = False
+    """Whether its value is never shown."""
 
 
 # --- what a value may be ---
@@ -146,11 +159,12 @@ def _cloud_model(value: str) -> str:
 
 
 SCHEMA: Mapping[str, Key] = {
-    "backend": Key(_text, "auto, ollama, llamacpp, embedded or none", _remote_backend),
+    "backend": Key(_text, "auto, ollama, llamacpp, embedded, openai, huggingface or none", _remote_backend),
     "model": Key(_text, "the model's name, or for the embedded engine a .gguf file or demo", _cloud_model),
     "host": Key(_host, "the server's address", _remote_host),
-    "api_key": Key(_secret, "the key that the server wants", lambda _value: "a key is a secret"),
-    "family": Key(_one_of("auto", "starcoder2", "completion"), "the form of the prompts"),
+    "api_key": Key(_secret, "the key that the server wants", lambda _value: "a key is a secret", secret=True),
+    "hf_token": Key(_secret, "the token for Hugging Face", lambda _value: "a token is a secret", secret=True),
+    "family": Key(_one_of("auto", *FAMILIES), "the form of the prompts: auto, " + ", ".join(FAMILIES)),
     "timeout": Key(_number(0.1, 86400, " (seconds)"), "seconds for one call"),
     "connect_timeout": Key(_number(0.1, 3600, " (seconds)"), "seconds to connect"),
     "first_token_timeout": Key(_number(0.1, 86400, " (seconds)"), "seconds of silence, loading included"),

@@ -17,7 +17,13 @@ from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.settings.schema import SCHEMA
 from pytest_starcoder.text.display import one_line
 
-OLLAMA_HOST = "OLLAMA_HOST"
+HF_TOKENS = ("HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+
+FOREIGN: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "OLLAMA_HOST": ("host", ("auto", "ollama")),
+    **dict.fromkeys(HF_TOKENS, ("hf_token", ("huggingface",))),
+}
+"""Variables of other programs: the key that each stands for, and the backends that read it; the earlier one wins."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ def environment(environ: Mapping[str, str]) -> dict[str, Entry]:
 def dotenv(path: Path) -> dict[str, Entry]:
     """What a `.env` sets; ConfigError for a line of ours that cannot be read."""
     text = _read(path)
-    if "STARCODER_" not in text and OLLAMA_HOST not in text:
+    if not any(name in text for name in ("STARCODER_", *FOREIGN)):
         return {}
     from dotenv import dotenv_values
 
@@ -51,7 +57,8 @@ def dotenv(path: Path) -> dict[str, Entry]:
     found = dotenv_values(stream=io.StringIO(text), interpolate=not tracked)
     lines = _variable_lines(text)
     for name, line in lines.items():
-        if found.get(name) is None:  # python-dotenv skips a line that it cannot read
+        # python-dotenv skips a line that it cannot read; a token of other programs' is theirs to complain about.
+        if found.get(name) is None and name not in HF_TOKENS:
             raise ConfigError(f"{path.name}, line {line}: {name} has no value that can be read.", "Write NAME=value.")
 
     def source(name: str) -> str:
@@ -64,7 +71,7 @@ def dotenv(path: Path) -> dict[str, Entry]:
 
 def _variable_lines(text: str) -> dict[str, int]:
     """The line of each variable of ours in a `.env`; of two for one name the last, whose value holds."""
-    ours = re.compile(rf"\s*(?:export\s+)?['\"]?(STARCODER_\w+|{OLLAMA_HOST}\b)")
+    ours = re.compile(rf"\s*(?:export\s+)?['\"]?(STARCODER_\w+|(?:{'|'.join(FOREIGN)})\b)")
     found = ((ours.match(line), number) for number, line in enumerate(text.split("\n"), 1))
     return {match[1]: number for match, number in found if match}
 
@@ -74,8 +81,8 @@ def _variables(
 ) -> Iterator[tuple[str, Entry]]:
     """The settings among variables; an empty variable is an unset one."""
     for name, value in values.items():
-        if name == OLLAMA_HOST and value.strip(" \t\"'"):
-            yield OLLAMA_HOST, Entry(value, source(name), tracked)
+        if name in FOREIGN and value.strip(" \t\"'"):
+            yield name, Entry(value, source(name), tracked)
         elif name.startswith("STARCODER_") and value:
             key = name.removeprefix("STARCODER_").lower()
             if key not in SCHEMA:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from support.errors import told
 from support.servers import DIGEST, FakeOllama
 
-from pytest_starcoder.backends.ollama import Ollama, estimate
+from pytest_starcoder.backends.ollama import Ollama
+from pytest_starcoder.backends.tokens import estimate
 from pytest_starcoder.errors import BadResponse, PromptTooLong, UnknownModel, Untrusted
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.values import Completion, Deadline, Model, Prompt
