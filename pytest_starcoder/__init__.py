@@ -5,9 +5,11 @@ Everything promised to others stands in `__all__`; a name is imported when it is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # `typing` would be most of what importing this package costs
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from pytest_starcoder.api import ask
     from pytest_starcoder.backends import Backend
     from pytest_starcoder.client import Client

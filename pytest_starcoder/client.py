@@ -17,6 +17,9 @@ from pytest_starcoder.values import Completion, Deadline, Model, Prompt
 ATTEMPTS = 3
 """Times one prompt is sent where the server says that asking again can help."""
 
+ROOM = 2900
+"""Tokens that a prompt may have: with its answer it fits the smallest window that servers give without reloading."""
+
 FORMAT = 3
 """Of what the cache holds, the fields of Completion and Model; another number makes every entry unknown."""
 
@@ -150,19 +153,25 @@ class Client:
         return known <= limit
 
 
-def fit(render: Callable[[list[str]], Prompt], parts: list[str], client: Client, limit: int) -> Prompt:
-    """The prompt of as many of `parts`, most telling first, as fit with the answer into `limit` tokens.
+def fit(render: Callable[[list[str]], Prompt], parts: list[str], client: Client, room: int = ROOM) -> Prompt:
+    """The prompt of as many of `parts`, most telling first, as fit into `room` tokens, and its answer into the window.
 
-    The first part stays in any case, cut in its middle where it is too long by itself.
+    An answer has at most the tokens that the settings allow. The first part
+    stays in any case, cut in its middle where it is too long by itself.
     """
     for count in range(len(parts), 0, -1):
-        prompt = render(parts[:count])
-        if client.fits(prompt, limit):
+        prompt = capped(render(parts[:count]), client)
+        if client.fits(prompt, room + prompt.max_tokens):
             return prompt
     first = parts[0]
     while len(first) > 200:
         first = first[: len(first) // 3] + "\n…\n" + first[-len(first) // 3 :]
-        prompt = render([first])
-        if client.fits(prompt, limit):
+        prompt = capped(render([first]), client)
+        if client.fits(prompt, room + prompt.max_tokens):
             break
     return prompt
+
+
+def capped(prompt: Prompt, client: Client) -> Prompt:
+    """`prompt` with an answer of no more tokens than the settings allow."""
+    return replace(prompt, max_tokens=min(prompt.max_tokens, client.settings.max_tokens))

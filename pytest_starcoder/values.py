@@ -17,7 +17,7 @@ class Prompt:
     stand in `stop_tokens`. `max_tokens` bounds the answer. `schema` is a JSON
     schema that the answer must follow, for servers that can enforce one. With
     `chat` the text is a message instead, around which the server puts the
-    template of its chat model.
+    template of its chat model. `likelihood` asks how likely the answer was.
     """
 
     text: str
@@ -26,6 +26,7 @@ class Prompt:
     schema: Mapping[str, Any] | None = None
     stop_tokens: tuple[str, ...] = ()
     chat: bool = False
+    likelihood: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Completion:
     Token counts are the server's; `cached_tokens` of the prompt's needed no work.
     `truncated`: the answer ended because a limit or the server cut it, not
     because the model was done. `from_cache`: no model was asked this time.
+    `likelihood` is the mean natural logarithm of its tokens' probabilities, None
+    where that was not asked for, or the server does not tell.
     """
 
     text: str
@@ -44,6 +47,7 @@ class Completion:
     cached_tokens: int = 0
     truncated: bool = False
     from_cache: bool = False
+    likelihood: float | None = None
 
 
 @dataclass(frozen=True)
@@ -155,3 +159,36 @@ class Explanation:
     note: str = ""
     truncated: bool = False
     from_cache: bool = False
+
+
+@dataclass(frozen=True)
+class Code:
+    """Code that a model wrote, and nothing else.
+
+    `checked`: it parses (Python) or is a whole page (HTML); False for languages
+    that nothing here can check. `cut`: the answer met a limit, and what it left
+    unfinished is not in `text`.
+    """
+
+    text: str
+    language: str
+    model: str
+    checked: bool
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """One file before and after a change of a model's, whole texts both.
+
+    `inserted` is what the model wrote into it. `problem` says why the new text
+    should not be kept, empty where nothing speaks against it; a file that did not
+    parse before may still not.
+    """
+
+    path: str
+    before: str
+    after: str
+    inserted: str
+    model: str
+    problem: str = ""

@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import Any
 
 from pytest_starcoder.backends import OnText
-from pytest_starcoder.backends.http import Refused, Server, whole
+from pytest_starcoder.backends.http import Refused, Server, mean, whole
 from pytest_starcoder.backends.stops import Ending
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.settings import Settings
@@ -27,6 +27,7 @@ def body(prompt: Prompt, settings: Settings, stops: int | None = None) -> dict[s
     """The fields that all these servers know, at most `stops` of the stops among them."""
     asked: dict[str, Any] = {
         "stream": True,
+        "stream_options": {"include_usage": True},
         "max_tokens": prompt.max_tokens,
         # All of them, always: the defaults differ between servers and versions.
         "temperature": settings.temperature,
@@ -34,6 +35,8 @@ def body(prompt: Prompt, settings: Settings, stops: int | None = None) -> dict[s
         "top_p": 0.95,
     }
     asked |= {"messages": [{"role": "user", "content": prompt.text}]} if prompt.chat else {"prompt": prompt.text}
+    if prompt.likelihood:
+        asked["logprobs"] = True if prompt.chat else 1
     ends = [*prompt.stop, *prompt.stop_tokens][:stops]
     return asked | ({"stop": ends} if ends else {})
 
@@ -52,6 +55,7 @@ def complete(
     """What answers `asked` at `path`; `meaning` is for errors within the stream."""
     ending = Ending([*prompt.stop, *prompt.stop_tokens], on_text)
     usage: dict[str, Any] = {}
+    likelihoods: list[float] = []
     finish, pieces = "", 0
     with closing(server.lines(path, asked, deadline)) as lines:
         for line in lines:
@@ -61,6 +65,7 @@ def complete(
             usage = object_in(found, "usage") or usage
             choice = first(found, "choices")
             finish = choice.get("finish_reason") or finish
+            likelihoods += _likelihoods(choice)
             piece = _text(choice)
             if piece:
                 pieces += 1
@@ -75,6 +80,7 @@ def complete(
         completion_tokens=whole(usage, "completion_tokens") or (pieces if finish or ending.reached else 0),
         cached_tokens=whole(object_in(usage, "prompt_tokens_details"), "cached_tokens"),
         truncated=not ending.reached and finish not in ("stop", "eos_token", "stop_sequence"),
+        likelihood=mean(likelihoods),
     )
 
 
@@ -108,3 +114,10 @@ def _text(choice: dict[str, Any]) -> str:
     said = object_in(choice, "delta") or object_in(choice, "message")
     piece = choice.get("text") or said.get("content")
     return piece if isinstance(piece, str) else ""
+
+
+def _likelihoods(choice: dict[str, Any]) -> list[float]:
+    """The logarithms of the probabilities of a choice's tokens, in the older form or the newer."""
+    told = object_in(choice, "logprobs")
+    newer = [entry.get("logprob") for entry in told.get("content") or [] if isinstance(entry, dict)]
+    return [number for number in newer or told.get("token_logprobs") or [] if isinstance(number, int | float)]

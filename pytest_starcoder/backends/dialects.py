@@ -95,12 +95,7 @@ class Vllm(Dialect):
     _counts = True
 
     def fields(self, prompt: Prompt) -> dict[str, Any]:
-        asked: dict[str, Any] = {
-            "top_k": 40,
-            "min_p": 0.0,
-            "repetition_penalty": 1.0,
-            "stream_options": {"include_usage": True},
-        }
+        asked: dict[str, Any] = {"top_k": 40, "min_p": 0.0, "repetition_penalty": 1.0}
         if prompt.stop_tokens:
             asked["skip_special_tokens"] = False  # left out, they have no text that a stop could match
         if prompt.chat:
@@ -135,10 +130,8 @@ class Tgi(Dialect):
         return "tgi"  # any other name is taken for an adapter's
 
     def fields(self, prompt: Prompt) -> dict[str, Any]:
-        asked: dict[str, Any] = {"stream_options": {"include_usage": True}}
-        if prompt.chat and prompt.schema is not None:
-            asked["response_format"] = {"type": "json", "value": prompt.schema}
-        return asked
+        constrained = prompt.chat and prompt.schema is not None
+        return {"response_format": {"type": "json", "value": prompt.schema}} if constrained else {}
 
     def window(self, deadline: Deadline) -> int:
         return whole(self._server.get("/info", deadline), "max_total_tokens") or SMALLEST_WINDOW

@@ -91,6 +91,11 @@ def whole(body: Mapping[str, Any], key: str) -> int:
     return value if isinstance(value, int) else 0
 
 
+def mean(numbers: list[float]) -> float | None:
+    """Their mean, None where there are none."""
+    return sum(numbers) / len(numbers) if numbers else None
+
+
 class Server:
     """A model server at `url` (made by `settings.server_url`), called `name` in every message.
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from pytest_starcoder.backends import OnText, completions, hookimpl
 from pytest_starcoder.backends.dialects import OVERFLOW, SMALLEST_WINDOW
-from pytest_starcoder.backends.http import Refused, Server, whole
+from pytest_starcoder.backends.http import Refused, Server, mean, whole
 from pytest_starcoder.backends.stops import Ending
 from pytest_starcoder.backends.tokens import estimate
 from pytest_starcoder.errors import (
@@ -99,6 +99,7 @@ class Endpoint:
             )
         ending = Ending([*prompt.stop, *prompt.stop_tokens], on_text)
         last: Mapping[str, Any] = {}
+        likelihoods: list[float] = []
         rest: list[str] = []
         with closing(self._server.lines("", self._body(prompt), deadline)) as lines:
             for line in lines:
@@ -109,6 +110,8 @@ class Endpoint:
                 if found is None:
                     continue
                 last = found
+                told = completions.object_in(found, "token").get("logprob")
+                likelihoods += [told] if isinstance(told, int | float) and prompt.likelihood else []
                 if ending.add(_piece(found)):
                     break
         if rest:
@@ -122,6 +125,7 @@ class Endpoint:
             prompt_tokens=whole(details, "input_length"),
             completion_tokens=whole(details, "generated_tokens") or (1 if ended or ending.reached else 0),
             truncated=not ending.reached and (not ended or details.get("finish_reason") == "length"),
+            likelihood=mean(likelihoods),
         )
 
     def version(self, deadline: Deadline) -> str:

@@ -12,7 +12,7 @@ from contextlib import closing
 from typing import Any
 
 from pytest_starcoder.backends import OnText, hookimpl
-from pytest_starcoder.backends.http import Refused, Server, whole
+from pytest_starcoder.backends.http import Refused, Server, mean, whole
 from pytest_starcoder.backends.tokens import TEMPLATE, estimate
 from pytest_starcoder.errors import (
     AccessDenied,
@@ -176,16 +176,19 @@ class Ollama:
         }
         # A model that thinks first would spend the whole answer on it.
         body |= {"think": False} if prompt.chat else {"raw": True}
+        body |= {"logprobs": True} if prompt.likelihood else {}
         return body | ({"format": prompt.schema} if prompt.schema is not None else {})
 
     def _ask(self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText) -> Completion:
         pieces: list[str] = []
+        likelihoods: list[float] = []
         last: dict[str, Any] = {}
         with closing(self._server.lines("/api/generate", self._body(prompt), deadline)) as lines:
             for line in lines:
                 last = self._server.parse(line)
                 if "error" in last:
                     raise self._error(Refused(200, line))
+                likelihoods += _likelihoods(last)
                 piece = last.get("response")
                 if isinstance(piece, str) and piece:
                     pieces.append(piece)
@@ -197,6 +200,7 @@ class Ollama:
             completion_tokens=whole(last, "eval_count"),
             # Without `done` the server gave up: it does so silently after 31 equal tokens.
             truncated=last.get("done") is not True or last.get("done_reason") == "length",
+            likelihood=mean(likelihoods),
         )
 
     def _unknown(self) -> UnknownModel:
@@ -279,6 +283,14 @@ _MEANINGS: tuple[tuple[str, _Kind, str, str], ...] = (
     (r"^request canceled", BadResponse, "Ollama says that the request was cancelled.", "Ask again."),
 )
 """Pattern of Ollama's text, our error, its message and its next step."""
+
+
+def _likelihoods(chunk: dict[str, Any]) -> list[float]:
+    """The logarithms of the probabilities of a chunk's tokens; v0.12.11 and later tell them."""
+    told = chunk.get("logprobs")
+    entries = told if isinstance(told, list) else []
+    numbers = (entry.get("logprob") for entry in entries if isinstance(entry, dict))
+    return [number for number in numbers if isinstance(number, int | float)]
 
 
 def _fewest_tokens(text: str) -> int:

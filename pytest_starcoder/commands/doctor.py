@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import platform
 import time
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 from pytest_starcoder.backends import is_model_file, make_backend
 from pytest_starcoder.client import Client
+from pytest_starcoder.commands.asking import add_settings, settings_of
 from pytest_starcoder.errors import ConfigError, StarcoderError, UnreadableAnswer
+from pytest_starcoder.jobs.probe import probe
 from pytest_starcoder.prompts import family
-from pytest_starcoder.settings import SCHEMA, Settings, cache_folder, load_settings, project_root
+from pytest_starcoder.settings import SCHEMA, Settings, cache_folder, project_root
 from pytest_starcoder.text.display import one_line, printable
 from pytest_starcoder.values import Prompt
 
@@ -22,14 +28,20 @@ TEST = "def fibonacci(n):"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    for key, entry in SCHEMA.items():
-        parser.add_argument(f"--starcoder-{key.replace('_', '-')}", dest=key, metavar="VALUE", help=entry.help)
+    parser.add_argument(
+        "--deep",
+        nargs="?",
+        const="starcoder-doctor.json",
+        metavar="FILE",
+        help="also prove on this server what could only be read about it, for some minutes, "
+        "and write the figures, without any code, to FILE (%(const)s)",
+    )
+    add_settings(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 if the model answers, 2 if what is set cannot be used, else 1."""
-    given = {key: value for key in SCHEMA if (value := getattr(arguments, key)) is not None}
-    settings = load_settings(Path.cwd(), given)
+    settings = settings_of(arguments)
     _say("project", str(project_root(Path.cwd())))
     for key in SCHEMA:
         if key in settings.sources or key == "model":
@@ -40,14 +52,18 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         # Without a cache: answers from memory would prove nothing.
         with Client(make_backend(settings), settings) as client:
-            return _examine(client)
+            _examine(client)
+            if arguments.deep:
+                _prove(client, Path(arguments.deep))
     except StarcoderError as exc:
         _say("problem", exc.message)
         _say("next", exc.hint)
         return 2 if isinstance(exc, ConfigError) else 1
+    _say("next", "It works: run `pytest --starcoder-explain` in your project.")
+    return 0
 
 
-def _examine(client: Client) -> int:
+def _examine(client: Client) -> None:
     _say("asks", f"{client.backend.label} at {client.backend.place}   ({_reason(client.settings)})")
     _say("version", client.version() or "not told")
     model = client.model()
@@ -62,8 +78,44 @@ def _examine(client: Client) -> int:
     _say("answer", one_line(completion.text, 100))
     speed = completion.completion_tokens / max(seconds, 0.001)
     _say("speed", f"{completion.completion_tokens} tokens in {seconds:.1f} s, {speed:.1f} a second, loading included")
-    _say("next", "It works: run `pytest --starcoder-explain` in your project.")
-    return 0
+
+
+def _prove(client: Client, file: Path) -> None:
+    """Runs every probe, at a temperature and under limits of its own, and writes what they found to `file`."""
+    unhurried = replace(client.settings, temperature=0.0, timeout=600.0, session_timeout=3600.0)
+    _say("deep", "a few questions each; on a machine without a GPU this takes minutes")
+    found = []
+    with Client(make_backend(unhurried), unhurried) as patient:
+        for result in probe(patient):
+            _say(result.name, f"{result.verdict}: {result.told}")
+            found.append({"name": result.name, "verdict": result.verdict, "figures": dict(result.figures)})
+        report = _about(patient) | {"probes": found}
+    try:
+        file.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    except OSError as exc:
+        raise ConfigError(
+            f"{file} cannot be written: {exc.strerror or exc}.", "Name another with --deep=FILE."
+        ) from exc
+    _say("report", f"{file}; there is no code in it: please attach it to an issue")
+
+
+def _about(client: Client) -> dict[str, object]:
+    """Which machine, server and model it was, without addresses and paths."""
+    model = client.model()
+    return {
+        "format": 1,
+        "pytest_starcoder": version("pytest-starcoder"),
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "backend": client.settings.backend,
+        "server": client.backend.label,
+        "version": client.version(),
+        "model": model.name.replace("\\", "/").rpartition("/")[2] if is_model_file(model.name) else model.name,
+        "architecture": model.architecture,
+        "family": family(model, client.settings.family),
+        "window": model.window,
+    }
 
 
 def _writable(folder: Path) -> bool:

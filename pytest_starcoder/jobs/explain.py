@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pytest_starcoder.backends import OnText
 from pytest_starcoder.client import Client, fit
-from pytest_starcoder.errors import UnreadableAnswer
+from pytest_starcoder.jobs.answer import answer
 from pytest_starcoder.prompts import FORMS, family, render
 from pytest_starcoder.values import Cause, Explanation, Failure, Frame, Prompt
-
-LIMIT = 3072
-"""Tokens of prompt and answer together: they fit the smallest window that servers give without reloading a model."""
 
 
 def explain(cause: Cause, client: Client, on_text: OnText) -> Explanation:
@@ -21,27 +16,10 @@ def explain(cause: Cause, client: Client, on_text: OnText) -> Explanation:
     """
     failure = cause.first
     kind = family(client.model(), client.settings.family)
-    lead = FORMS[kind, "explain"].lead
-    prompt = question(failure, client, kind)
-    begun, blank = False, ""
-
-    def say(piece: str) -> None:
-        nonlocal begun, blank
-        if not begun and not piece.strip():
-            blank += piece
-            return
-        if not begun:
-            begun = True
-            on_text(lead)
-            piece = blank + piece
-        on_text(piece)
-
-    completion = client.complete(prompt, say)
-    if not completion.text.strip():
-        raise UnreadableAnswer(f"{completion.model} answered with nothing.", "Another model may do better.")
+    completion = answer(question(failure, client, kind), FORMS[kind, "explain"].lead, client, on_text)
     return Explanation(
         failure.seen,
-        why=lead + completion.text.rstrip(),
+        why=completion.text,
         model=completion.model,
         truncated=completion.truncated,
         from_cache=completion.from_cache,
@@ -50,17 +28,10 @@ def explain(cause: Cause, client: Client, on_text: OnText) -> Explanation:
 
 def question(failure: Failure, client: Client, kind: str) -> Prompt:
     """The prompt for `failure` in the form of the family `kind`, with as much evidence as fits."""
-    title, most = f"{failure.nodeid} fails with {failure.exception}", client.settings.max_tokens
+    title = f"{failure.nodeid} fails with {failure.exception}"
     return fit(
-        lambda parts: _capped(render(kind, "explain", title=title, evidence="\n\n".join(parts)), most),
-        evidence(failure),
-        client,
-        LIMIT,
+        lambda parts: render(kind, "explain", title=title, evidence="\n\n".join(parts)), evidence(failure), client
     )
-
-
-def _capped(prompt: Prompt, max_tokens: int) -> Prompt:
-    return replace(prompt, max_tokens=min(prompt.max_tokens, max_tokens))
 
 
 def evidence(failure: Failure) -> list[str]:

@@ -6,13 +6,12 @@ escape sequence of its own.
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-import threading
-import time
 import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
+from pytest_starcoder.report.waiting import Waiting
 from pytest_starcoder.text.display import one_line, printable
 from pytest_starcoder.values import Cause, Failure
 
@@ -26,10 +25,8 @@ class Section:
     def __init__(self, write: Callable[[str], None], width: int, *, live: bool) -> None:
         self._write = write
         self._width = max(width, 40)
-        self._live = live
-        self._lock = threading.Lock()
+        self._waiting = Waiting(write, self._width, live=live)
         self._paragraph: _Paragraph | None = None
-        self._waiting = ""
 
     def observed(self, number: int, total: int, cause: Cause) -> None:
         """What is known of a cause without a model."""
@@ -52,34 +49,16 @@ class Section:
         """A labelled paragraph."""
         self._wrapped(_lead(label), MARGIN + LABEL, text)
 
-    @contextlib.contextmanager
-    def waiting(self, label: str, whom: str) -> Iterator[None]:
+    def waiting(self, label: str, whom: str) -> AbstractContextManager[None]:
         """Shows on a live terminal, second by second, that `whom` is asked, until `stream` gets its first piece."""
-        if not self._live:
-            yield
-            return
-        over, started = threading.Event(), time.monotonic()
-
-        def tick() -> None:
-            while not over.wait(1.0):
-                self._wait(f"{_lead(label)}asking {whom}, {time.monotonic() - started:.0f} s")
-
-        ticker = threading.Thread(target=tick, name="starcoder-waiting", daemon=True)
-        ticker.start()
-        try:
-            yield
-        finally:
-            over.set()
-            ticker.join()
-            self._clear()
+        return self._waiting.shown(f"{_lead(label)}asking {whom}")
 
     def stream(self, piece: str) -> None:
         """The next piece of what a model writes."""
-        with self._lock:
-            if self._paragraph is None:
-                self._clear()
-                self._paragraph = _Paragraph(self._write, _lead("why"), MARGIN + LABEL, self._width)
-            self._paragraph.add(piece)
+        if self._paragraph is None:
+            self._waiting.hide()
+            self._paragraph = _Paragraph(self._write, _lead("why"), MARGIN + LABEL, self._width)
+        self._paragraph.add(piece)
 
     def end(self, ending: str) -> bool:
         """Closes what `stream` has opened, with `ending` as its last words; False where it has opened nothing."""
@@ -102,17 +81,6 @@ class Section:
         paragraph = _Paragraph(self._write, lead, indent, self._width)
         paragraph.add(printable(text))
         paragraph.end()
-
-    def _wait(self, line: str) -> None:
-        with self._lock:
-            if self._paragraph is None:
-                self._waiting = line[: self._width - 1]
-                self._write(f"\r{self._waiting}")
-
-    def _clear(self) -> None:
-        if self._waiting:
-            self._write(f"\r{' ' * len(self._waiting)}\r")
-            self._waiting = ""
 
 
 class _Paragraph:

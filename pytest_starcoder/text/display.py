@@ -12,16 +12,18 @@ _ESCAPE = re.compile(
 )
 
 
-def printable(text: str) -> str:
-    """`text` without escape sequences, control and direction-changing characters; newlines stay, a tab is a space.
+def printable(text: str, *, tabs: bool = False) -> str:
+    """`text` without escape sequences, control and direction-changing characters; newlines stay.
 
-    Lone surrogates come out as `\\udcXX`, so that every encoder can write the result.
+    A tab is a space, or stays with `tabs`, as code wants it. Lone surrogates
+    come out as `\\udcXX`, so that every encoder can write the result.
     """
-    text = _ESCAPE.sub("", text).replace("\r\n", "\n").replace("\t", " ")
+    text = _ESCAPE.sub("", text).replace("\r\n", "\n")
+    text = text if tabs else text.replace("\t", " ")
     kept = (
         char
         for char in text
-        if char == "\n" or unicodedata.category(char) not in ("Cc", "Cf") or char in "\u200c\u200d"
+        if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf") or char in "\u200c\u200d"
     )
     return "".join(kept).encode("utf-8", "backslashreplace").decode("utf-8")
 

@@ -25,6 +25,9 @@ STARCODER2 = tuple(
 STARCODER = ("<filename>", "<gh_stars>", "<commit_before>", "<commit_msg>", "<commit_after>", "<reponame>")
 """Those that the first StarCoder has besides; StarCoder2 reads them as text."""
 
+FIRST_STARCODER = (*STARCODER2[:5], *STARCODER, *STARCODER2[7:14], "<empty_output>")
+"""All 19 of the first StarCoder, as its vocabulary of 49,152 tokens has them."""
+
 _OTHERS = (
     r"<\|[^|<>\s]{1,40}\|>"  # <|im_start|>, <|file_sep|> and their kind: Qwen, Llama 3, Phi
     r"|<\uff5c[^\uff5c<>\s]{1,40}\uff5c>"  # the same with DeepSeek's full-width bars

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.real import RealServer
+from support.recordings import LLAMACPP, OLLAMA, kept, replayed
 from support.servers import FakeOllama
 
 from pytest_starcoder.backends import Backend, make_backend
@@ -40,7 +41,7 @@ class Place:
             backend.close()
 
 
-@pytest.fixture(params=["ollama double", "ollama", "llamacpp", "embedded"])
+@pytest.fixture(params=["ollama double", "ollama", "ollama recorded", "llamacpp", "llamacpp recorded", "embedded"])
 def place(request: pytest.FixtureRequest) -> Place:
     if request.param == "ollama double":
         fake: FakeOllama = request.getfixturevalue("ollama_double")
@@ -48,11 +49,17 @@ def place(request: pytest.FixtureRequest) -> Place:
         return Place(Settings(backend="ollama", host=fake.url, temperature=0), exact=False)
     if request.param == "ollama":
         model = request.getfixturevalue("ollama_model")
-        url = request.getfixturevalue("real_ollama")
+        url = kept(request, OLLAMA, request.getfixturevalue("real_ollama"))
         return Place(Settings(backend="ollama", host=url, model=model, temperature=0), exact=False)
+    if request.param == "ollama recorded":
+        url = replayed(request, OLLAMA)
+        return Place(Settings(backend="ollama", host=url, model="tiny-starcoder2", temperature=0), exact=False)
     if request.param == "llamacpp":
         server: RealServer = request.getfixturevalue("llamacpp")
-        return Place(Settings(backend="llamacpp", host=server.url, api_key=server.key, temperature=0), exact=True)
+        url = kept(request, LLAMACPP, server.url)
+        return Place(Settings(backend="llamacpp", host=url, api_key=server.key, temperature=0), exact=True)
+    if request.param == "llamacpp recorded":
+        return Place(Settings(backend="llamacpp", host=replayed(request, LLAMACPP), temperature=0), exact=True)
     file: Path = request.getfixturevalue("tiny_model")
     return Place(Settings(backend="embedded", model=str(file), temperature=0, threads=1), exact=True)
 

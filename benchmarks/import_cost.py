@@ -1,0 +1,71 @@
+"""What importing the package costs, over an empty package, and what it brings along.
+
+A new interpreter each time, medians of interleaved runs; the empty package lies
+beside nothing else, ours is found where it is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.runs import median, report
+
+HEAVY = ("requests", "urllib3", "git", "dotenv", "pluggy", "pytest", "xllamacpp")
+
+
+def seconds(code: str, path: str) -> float:
+    """Wall seconds of an interpreter that runs `code` with `path` first among its folders."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, check=True)
+    return time.perf_counter() - started
+
+
+def printed(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=60)
+    repeats = parser.parse_args().repeats
+    import pytest_starcoder
+
+    ours = str(Path(pytest_starcoder.__file__).parents[1])
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "empty_package").mkdir()
+        (Path(folder) / "empty_package" / "__init__.py").touch()
+        for warm in ("import empty_package", "import pytest_starcoder"):
+            seconds(warm, f"{folder}:{ours}")
+        pairs = [
+            (
+                seconds("import empty_package", f"{folder}:{ours}"),
+                seconds("import pytest_starcoder", f"{ours}:{folder}"),
+            )
+            for _ in range(repeats)
+        ]
+    empty, package = median([pair[0] for pair in pairs]), median([pair[1] for pair in pairs])
+    ratio = median([pair[1] / pair[0] for pair in pairs])
+    loaded = f"import sys, pytest_starcoder; print(len(set({HEAVY!r}) & set(sys.modules)))"
+    one = f"import sys, pytest_starcoder.backends.ollama; print(*sorted(m for m in sys.modules if m in {OTHERS!r}))"
+    report(
+        "import_cost",
+        [
+            ("import of an empty package", f"{1000 * empty:.1f} ms", ""),
+            ("import of pytest_starcoder", f"{1000 * package:.1f} ms", ""),
+            ("ratio, median of pairs", f"{ratio:.3f}", "<= 1.1"),
+            ("libraries it brings along", printed(loaded), "0"),
+            ("other backends with Ollama's", printed(one) or "none", "none"),
+        ],
+    )
+
+
+OTHERS = tuple(f"pytest_starcoder.backends.{name}" for name in ("openai", "huggingface", "embedded", "llamacpp"))
+
+if __name__ == "__main__":
+    main()

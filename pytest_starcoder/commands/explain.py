@@ -1,0 +1,31 @@
+"""`starcoder explain`: what a file, or one definition of it, does."""
+
+from __future__ import annotations
+
+import argparse
+
+from pytest_starcoder.commands.asking import add_settings, asking
+from pytest_starcoder.commands.source import read_source
+from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.jobs.describe import describe
+
+HELP = "Explain code that does not fail: a file, or a function or class of a Python file"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("place", metavar="FILE[::NAME]", help="NAME may be dotted: Cart.total")
+    add_settings(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 if there is an explanation."""
+    file, _, name = arguments.place.partition("::")
+    source = read_source(file)
+    if not source.text.strip():
+        raise ConfigError(f"{file} is empty.", "Name a file with code.")
+    with asking(arguments) as it:
+        with it.waiting():
+            completion = describe(source.shown, source.text, name.replace("::", "."), it.client, it.on_text)
+        it.end()
+        it.signed(completion.model, "cut short, unchecked" if completion.truncated else "unchecked")
+    return 0

@@ -1,0 +1,27 @@
+"""A model's words as they come, its lines and indentation kept, without what a terminal would obey."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pytest_starcoder.text.display import printable
+
+
+class Plain:
+    """Writes text through `write` word by word, so that an escape sequence is seen whole however it is divided."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._held = ""
+
+    def add(self, piece: str) -> None:
+        """Takes the next piece, and writes the words that are complete."""
+        self._held += piece
+        complete = max(self._held.rfind(space) for space in " \n\t") + 1
+        words, self._held = self._held[:complete], self._held[complete:]
+        self._write(printable(words, tabs=True))
+
+    def end(self) -> None:
+        """Writes what is left, and a newline."""
+        self._write(printable(self._held, tabs=True) + "\n")
+        self._held = ""
