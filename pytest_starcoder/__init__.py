@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pytest_starcoder.api import ask
-    from pytest_starcoder.backends import Backend
+    from pytest_starcoder.backends import Backend, OnText, hookimpl
+    from pytest_starcoder.backends.stops import Ending
     from pytest_starcoder.client import Client
     from pytest_starcoder.errors import (
         AccessDenied,
@@ -29,15 +30,22 @@ if TYPE_CHECKING:
         UnreadableAnswer,
         Untrusted,
     )
-    from pytest_starcoder.values import Completion, Explanation, Prompt
+    from pytest_starcoder.settings import Settings
+    from pytest_starcoder.values import Completion, Deadline, Explanation, Model, Prompt
 
 _HOMES = {
     "ask": "api",
     "Backend": "backends",
     "Client": "client",
     "Completion": "values",
+    "Deadline": "values",
+    "Ending": "backends.stops",
     "Explanation": "values",
+    "Model": "values",
+    "OnText": "backends",
     "Prompt": "values",
+    "Settings": "settings",
+    "hookimpl": "backends",
     "AccessDenied": "errors",
     "BackendError": "errors",
     "BackendTimeout": "errors",
@@ -64,17 +72,23 @@ __all__ = [
     "Client",
     "Completion",
     "ConfigError",
+    "Deadline",
+    "Ending",
     "Explanation",
     "MissingExtra",
+    "Model",
+    "OnText",
     "Prompt",
     "PromptTooLong",
     "RateLimited",
+    "Settings",
     "StarcoderError",
     "UnknownBackend",
     "UnknownModel",
     "UnreadableAnswer",
     "Untrusted",
     "ask",
+    "hookimpl",
 ]
 
 

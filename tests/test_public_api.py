@@ -11,9 +11,9 @@ import pytest
 import pytest_starcoder
 
 PROMISED = """
-    AccessDenied Backend BackendError BackendTimeout BackendUnavailable BadResponse Client Completion ConfigError
-    Explanation MissingExtra Prompt PromptTooLong RateLimited StarcoderError UnknownBackend UnknownModel
-    UnreadableAnswer Untrusted ask
+    AccessDenied Backend BackendError BackendTimeout BackendUnavailable BadResponse Client Completion
+    ConfigError Deadline Ending Explanation MissingExtra Model OnText Prompt PromptTooLong RateLimited Settings
+    StarcoderError UnknownBackend UnknownModel UnreadableAnswer Untrusted ask hookimpl
 """.split()
 
 

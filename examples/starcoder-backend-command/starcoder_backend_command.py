@@ -21,11 +21,21 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
-from pytest_starcoder import Backend, BackendTimeout, BackendUnavailable, BadResponse, Completion, ConfigError, Prompt
-from pytest_starcoder.backends import OnText, hookimpl
-from pytest_starcoder.backends.stops import Ending
-from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Deadline, Model
+from pytest_starcoder import (
+    Backend,
+    BackendTimeout,
+    BackendUnavailable,
+    BadResponse,
+    Completion,
+    ConfigError,
+    Deadline,
+    Ending,
+    Model,
+    OnText,
+    Prompt,
+    Settings,
+    hookimpl,
+)
 
 WINDOW = 4096
 """Tokens that a program is taken to have room for: it tells none."""
