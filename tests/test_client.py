@@ -18,7 +18,8 @@ from support.errors import told
 from support.servers import FakeOllama, closed_port, fake_ollama, hangs, raw_server
 
 from pytest_starcoder import client as home
-from pytest_starcoder.client import Client, fit
+from pytest_starcoder.backends.tokens import TEMPLATE
+from pytest_starcoder.client import ROOM, Client, capped, fit
 from pytest_starcoder.errors import BackendError, BackendTimeout, BackendUnavailable, PromptTooLong, RateLimited
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.values import Completion, Model, Prompt
@@ -120,6 +121,8 @@ def test_two_processes_at_once_both_get_their_answer(ollama_double: FakeOllama, 
         {"max_tokens": 21},
         {"stop_tokens": ("<file_sep>",)},
         {"schema": {"type": "object"}},
+        {"chat": True},
+        {"likelihood": True},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -224,9 +227,9 @@ def test_a_cache_that_cannot_be_written_is_no_trouble(chosen: Settings) -> None:
 def test_other_fields_are_another_format() -> None:
     """What an older version has written must not be read as one of these: a new field needs a new FORMAT."""
     assert (home.FORMAT, [field.name for field in (*fields(Completion), *fields(Model))]) == (
-        2,
-        "text model prompt_tokens completion_tokens cached_tokens truncated from_cache "
-        "name digest architecture window".split(),
+        3,
+        "text model prompt_tokens completion_tokens cached_tokens truncated from_cache likelihood "
+        "name digest architecture window chat".split(),
     )
 
 
@@ -392,22 +395,56 @@ def test_a_limit_of_ones_own_bounds_a_prompt_and_never_beyond_the_window(
         assert not client.fits(Prompt("(" * 5000, max_tokens=10), 9000)
 
 
+def test_a_message_leaves_room_for_the_template_around_it(chosen: Settings) -> None:
+    message = Prompt("(" * 80, max_tokens=10, chat=True)
+    with Client.from_settings(chosen) as client:
+        assert client.fits(message, 100 + TEMPLATE)
+        assert not client.fits(message, 80 + TEMPLATE)
+        assert client.fits(replace(message, chat=False), 100)
+
+
 def lines(parts: list[str]) -> Prompt:
-    return Prompt("\n".join(parts), max_tokens=10)
+    return Prompt("\n".join(parts), max_tokens=400)
 
 
 def test_as_many_parts_as_fit_are_taken_the_most_telling_first(chosen: Settings) -> None:
+    """The room is the prompt's alone, however long its answer may be."""
     parts = ["(" * 40, ")" * 40, "+" * 40]
     with Client.from_settings(chosen) as client:
-        assert fit(lines, parts, client, 200) == lines(parts)
-        assert fit(lines, parts, client, 100) == lines(parts[:2])
-        assert fit(lines, parts, client, 70) == lines(parts[:1])
+        assert fit(lines, parts, client, 140) == lines(parts)
+        assert fit(lines, parts, client, 90) == lines(parts[:2])
+        assert fit(lines, parts, client, 60) == lines(parts[:1])
+
+
+def test_a_prompt_has_its_room_and_with_its_answer_the_smallest_window_unless_told_otherwise(
+    ollama_double: FakeOllama, chosen: Settings
+) -> None:
+    parts = ["(" * 1000] * 9
+    with Client.from_settings(chosen) as client:
+        prompt = fit(lines, parts, client)
+        assert prompt == lines(parts[:2])
+        assert ROOM + 500 + TEMPLATE <= 4096
+    ollama_double.digest, ollama_double.window = "e" * 64, 2048
+    with Client.from_settings(chosen) as client:
+        assert fit(lines, parts, client) == lines(parts[:1])
 
 
 def test_a_first_part_that_is_too_long_by_itself_is_cut_in_its_middle(chosen: Settings) -> None:
     with Client.from_settings(chosen) as client:
         prompt = fit(lines, ["[" * 500 + "]" * 500, "rest"], client, 400)
-        assert client.fits(prompt, 400)
+        assert client.fits(prompt, 400 + prompt.max_tokens)
     assert prompt.text.startswith("[[[")
     assert prompt.text.endswith("]]]")
     assert "\n…\n" in prompt.text
+
+
+def test_a_first_part_that_cannot_be_cut_short_enough_stays(chosen: Settings) -> None:
+    with Client.from_settings(chosen) as client:
+        assert len(fit(lines, ["[" * 500], client, 10).text) <= 200
+
+
+def test_an_answer_is_as_long_as_the_settings_allow_and_its_form_wants(chosen: Settings) -> None:
+    with Client.from_settings(replace(chosen, max_tokens=50)) as client:
+        assert capped(Prompt("", max_tokens=400), client).max_tokens == 50
+        assert capped(Prompt("", max_tokens=40), client).max_tokens == 40
+        assert fit(lines, ["a"], client).max_tokens == 50

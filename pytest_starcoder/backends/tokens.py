@@ -18,7 +18,7 @@ def estimate(text: str) -> int:
     return sum(_most_tokens(piece) for piece in _PIECE.findall(text)) + 1
 
 
-_PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+| {2,}|[^\x00-\x7f]|[^ ]")
+_PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+| {2,}| (?=\d)|[^\x00-\x7f]|[^ ]")
 
 
 def _most_tokens(piece: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -10,10 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pytest_starcoder.client import Client
+from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.report.plain import Plain
 from pytest_starcoder.report.waiting import Waiting
 from pytest_starcoder.settings import SCHEMA, Settings, load_settings
 from pytest_starcoder.text.display import printable
+
+READER_GONE = 141
+"""The exit status of a program whose reader has gone, as the shell counts it: 128 and the number of SIGPIPE."""
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +28,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         group.add_argument(
             f"--starcoder-{key.replace('_', '-')}", dest=f"starcoder_{key}", metavar="VALUE", help=entry.help
         )
+
+
+def add_examples(parser: argparse.ArgumentParser, *examples: str) -> None:
+    """Command lines to begin with, under the help."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "\n".join(["examples:", *(f"  {example}" for example in examples)])
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
@@ -39,21 +50,34 @@ class Asking:
         live = sys.stderr.isatty()
         self._waiting = Waiting(_to_stderr, shutil.get_terminal_size().columns, live=live)
         self._plain = Plain(_to_stdout)
+        self._begun = False
+        self._held = ""
 
     def on_text(self, piece: str) -> None:
         """Writes a piece of an answer in words as it comes."""
         self._waiting.hide()
-        self._plain.add(piece)
+        self._held += piece
+        words = self._held.rstrip()
+        self._held = self._held[len(words) :]  # an answer ends with its last word
+        if words:
+            self._begun = True
+            self._plain.add(words)
 
     def end(self) -> None:
-        """Ends the answer in words."""
-        self._plain.end()
+        """Ends the answer in words, if there is one that has begun."""
+        if self._begun:
+            self._begun = False
+            self._plain.end()
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Shows who is asked, and for how long, until the first piece comes or the block ends."""
         with self._waiting.shown(f"asking {self.client.backend.label}"):
             yield
+
+    def show(self, text: str) -> None:
+        """Writes code or a diff: to a terminal without what it would obey, elsewhere to the letter."""
+        _to_stdout(printable(text, tabs=True) if sys.stdout.isatty() else text)
 
     def note(self, text: str) -> None:
         """A remark, not a part of the answer."""
@@ -67,14 +91,26 @@ class Asking:
 
 @contextmanager
 def asking(arguments: argparse.Namespace) -> Iterator[Asking]:
-    """Asks under the settings of `arguments`; nothing is open afterwards."""
+    """Asks under the settings of `arguments`; nothing is open afterwards, a line on the screen neither."""
     with Client.from_settings(settings_of(arguments)) as client:
-        yield Asking(client)
+        it = Asking(client)
+        try:
+            yield it
+        finally:
+            it.end()
 
 
 def _to_stdout(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    """Writes at once; ends the command where nobody reads it any more."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as exc:
+        # What could not be written would be tried once more at the very end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(exc, BrokenPipeError):
+            raise SystemExit(READER_GONE) from None
+        raise ConfigError(f"The answer cannot be written: {exc.strerror}.", "Send it to another place.") from exc
 
 
 def _to_stderr(text: str) -> None:

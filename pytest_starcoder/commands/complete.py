@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from pytest_starcoder.commands.asking import add_settings, asking
+from pytest_starcoder.commands.asking import add_examples, add_settings, asking
 from pytest_starcoder.commands.source import read_source
 from pytest_starcoder.errors import ConfigError, UnreadableAnswer
 from pytest_starcoder.jobs.rewrite import complete
-from pytest_starcoder.text.diff import lines_of, unified
-from pytest_starcoder.text.display import printable
+from pytest_starcoder.text.diff import unified
 
 HELP = "Write what belongs at a line of a file: after it, or where it is blank or half written at its end"
 
@@ -18,6 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("place", metavar="FILE:LINE", help="the 1-based line")
     parser.add_argument("--write", action="store_true", help="put it into the file, and print the diff")
     add_settings(parser)
+    add_examples(parser, "starcoder complete shop/pricing.py:14", "starcoder complete shop/pricing.py:14 --write")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -26,18 +26,19 @@ def run(arguments: argparse.Namespace) -> int:
     if not name or not line.isdecimal():
         raise ConfigError(f"{arguments.place!r} is not FILE:LINE.", "Write for example shop/pricing.py:14.")
     source = read_source(name)
-    count = len(lines_of(source.text))
-    if not 1 <= int(line) <= count:
-        raise ConfigError(f"{name} has no line {line}: it has {count}.", "Name one of them.")
+    source.check_lines(int(line), int(line))
     with asking(arguments) as it:
         with it.waiting():
             rewrite = complete(source.shown, source.text, int(line), it.client)
         if arguments.write and rewrite.problem:
-            raise UnreadableAnswer(f"Nothing was written: {rewrite.problem}.", "Ask again, or another model.")
+            raise UnreadableAnswer(
+                f"Nothing was written: with what {rewrite.model} wrote {rewrite.problem}.",
+                "See it without --write, or ask another model.",
+            )
         if arguments.write:
             source.write(rewrite.after)
-            print(printable(unified(rewrite.before, rewrite.after, rewrite.path), tabs=True), end="")
+            it.show(unified(rewrite.before, rewrite.after, rewrite.path))
         else:
-            print(printable(rewrite.inserted, tabs=True))
-        it.signed(rewrite.model, rewrite.problem or "unchecked")
+            it.show(f"{rewrite.inserted}\n")
+        it.signed(rewrite.model, rewrite.problem or ("written, not run" if arguments.write else "unchecked"))
     return 0

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import time
 from dataclasses import replace
 from importlib.metadata import version
@@ -53,8 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
         # Without a cache: answers from memory would prove nothing.
         with Client(make_backend(settings), settings) as client:
             _examine(client)
-            if arguments.deep:
-                _prove(client, Path(arguments.deep))
+        if arguments.deep is not None:
+            _prove(settings, Path(arguments.deep))
     except StarcoderError as exc:
         _say("problem", exc.message)
         _say("next", exc.hint)
@@ -67,11 +68,12 @@ def _examine(client: Client) -> None:
     _say("asks", f"{client.backend.label} at {client.backend.place}   ({_reason(client.settings)})")
     _say("version", client.version() or "not told")
     model = client.model()
-    _say("model", f"{model.name}, there; prompts in the form of the family {family(model, client.settings.family)}")
+    kind = family(model, client.settings.family)
+    _say("model", f"{model.name}, there; prompts in the form of the family {kind}")
     _say("window", f"{model.window} tokens")
     _say("test", f"asked to continue {TEST!r}; a model that is not loaded yet takes its time")
     started = time.monotonic()
-    completion = client.complete(Prompt(TEST, max_tokens=40))
+    completion = client.complete(Prompt(TEST, max_tokens=40, chat=kind == "chat"))
     seconds = time.monotonic() - started
     if not completion.text.strip():
         raise UnreadableAnswer(f"{model.name} answered with nothing.", "Choose another model, or update the server.")
@@ -80,23 +82,30 @@ def _examine(client: Client) -> None:
     _say("speed", f"{completion.completion_tokens} tokens in {seconds:.1f} s, {speed:.1f} a second, loading included")
 
 
-def _prove(client: Client, file: Path) -> None:
-    """Runs every probe, at a temperature and under limits of its own, and writes what they found to `file`."""
-    unhurried = replace(client.settings, temperature=0.0, timeout=600.0, session_timeout=3600.0)
+def _prove(settings: Settings, file: Path) -> None:
+    """Runs every probe, at a temperature and under limits of its own, and writes to `file` what was found so far."""
+    patience = {"timeout": 600.0, "first_token_timeout": 180.0, "session_timeout": 3600.0}
+    longer = {name: max(seconds, getattr(settings, name)) for name, seconds in patience.items()}
+    unhurried = replace(settings, temperature=0.0, **longer)
     _say("deep", "a few questions each; on a machine without a GPU this takes minutes")
-    found = []
-    with Client(make_backend(unhurried), unhurried) as patient:
-        for result in probe(patient):
+    found: list[dict[str, object]] = []
+    with Client(make_backend(unhurried), unhurried) as client:
+        report = _about(client) | {"probes": found}
+        _write(report, file)
+        for result in probe(client):
             _say(result.name, f"{result.verdict}: {result.told}")
             found.append({"name": result.name, "verdict": result.verdict, "figures": dict(result.figures)})
-        report = _about(patient) | {"probes": found}
+            _write(report, file)
+    _say("report", f"{file}; there is no code in it: please attach it to an issue")
+
+
+def _write(report: dict[str, object], file: Path) -> None:
     try:
         file.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     except OSError as exc:
         raise ConfigError(
             f"{file} cannot be written: {exc.strerror or exc}.", "Name another with --deep=FILE."
         ) from exc
-    _say("report", f"{file}; there is no code in it: please attach it to an issue")
 
 
 def _about(client: Client) -> dict[str, object]:
@@ -111,11 +120,19 @@ def _about(client: Client) -> dict[str, object]:
         "backend": client.settings.backend,
         "server": client.backend.label,
         "version": client.version(),
-        "model": model.name.replace("\\", "/").rpartition("/")[2] if is_model_file(model.name) else model.name,
+        "model": _public(model.name),
         "architecture": model.architecture,
         "family": family(model, client.settings.family),
         "window": model.window,
     }
+
+
+def _public(name: str) -> str:
+    """A model's name without the folders of this machine, or the registry, that it may come from."""
+    *folders, last = name.replace("\\", "/").split("/")
+    there = is_model_file(name) or not folders or re.match(r"[~.]|$|[A-Za-z]:$", folders[0])
+    owner = "" if there or re.search(r"[.:]", folders[-1]) else f"{folders[-1]}/"
+    return f"{owner}{last}"
 
 
 def _writable(folder: Path) -> bool:

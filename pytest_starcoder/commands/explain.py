@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pytest_starcoder.commands.asking import add_settings, asking
+from pytest_starcoder.commands.asking import add_examples, add_settings, asking
 from pytest_starcoder.commands.source import read_source
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.jobs.describe import describe
@@ -15,6 +15,7 @@ HELP = "Explain code that does not fail: a file, or a function or class of a Pyt
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("place", metavar="FILE[::NAME]", help="NAME may be dotted: Cart.total")
     add_settings(parser)
+    add_examples(parser, "starcoder explain shop/pricing.py", "starcoder explain shop/pricing.py::Cart.total")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,7 +26,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"{file} is empty.", "Name a file with code.")
     with asking(arguments) as it:
         with it.waiting():
-            completion = describe(source.shown, source.text, name.replace("::", "."), it.client, it.on_text)
+            completion, whole = describe(
+                source.shown, source.text, name.replace("::", ".").strip(), it.client, it.on_text
+            )
         it.end()
-        it.signed(completion.model, "cut short, unchecked" if completion.truncated else "unchecked")
+        if not whole:
+            it.note(f"The model has not seen all of {arguments.place}, which is too long: its middle was left out.")
+        remark = "cut short, unchecked" if completion.truncated else "unchecked"
+        it.signed(completion.model, remark, remembered=completion.from_cache)
     return 0

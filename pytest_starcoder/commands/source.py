@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.text.diff import lines_of
 
 
 @dataclass(frozen=True)
@@ -21,39 +23,64 @@ class Source:
     text: str
     marked: bool
 
+    def check_lines(self, first: int, last: int) -> None:
+        """ConfigError where the 1-based lines `first` to `last` are not there."""
+        count = len(lines_of(self.text))
+        if not count:
+            raise ConfigError(f"{self.path} is empty.", 'Begin it with `starcoder ask --code "…"`.')
+        if not 1 <= first <= last <= count:
+            named = f"line {first}" if first == last else f"lines {first}-{last}"
+            raise ConfigError(f"{self.path} has no {named}.", f"Its lines are 1 to {count}.")
+
     def write(self, text: str) -> None:
         """Replaces the text at once; ConfigError where the file has changed since, or cannot be written."""
-        if read_source(str(self.path)).text != self.text:
-            raise ConfigError(f"{self.shown} has changed meanwhile; nothing was written.", "Ask again.")
-        target = self.path.resolve()
-        content = (codecs.BOM_UTF8 if self.marked else b"") + text.encode("utf-8")
-        partial = None
+        if read_source(str(self.path)) != self:
+            raise ConfigError(f"{self.path} has changed meanwhile; nothing was written.", "Ask again.")
+        target = self.path.resolve()  # what a link leads to is replaced, not the link
         try:
-            descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-            partial = Path(name)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            shutil.copymode(target, partial)
-            partial.replace(target)
+            if not os.access(target, os.W_OK):
+                raise PermissionError(0, "it is read-only")
+            _replace(target, (codecs.BOM_UTF8 if self.marked else b"") + text.encode("utf-8"))
         except OSError as exc:
-            raise ConfigError(f"{self.shown} cannot be written: {exc.strerror or exc}.", "Make it writable.") from exc
-        finally:
-            if partial is not None:
-                partial.unlink(missing_ok=True)
+            raise ConfigError(
+                f"{self.path} cannot be written ({exc.strerror or exc}); it is as it was.",
+                "Make the file and its folder writable.",
+            ) from exc
 
 
 def read_source(name: str) -> Source:
-    """The file called `name`; ConfigError where it cannot be read as UTF-8."""
+    """The file called `name`; ConfigError where it cannot be read as UTF-8 text."""
     path = Path(name)
     try:
         content = path.read_bytes()
         text = content.decode("utf-8-sig")
-    except OSError as exc:
-        raise ConfigError(f"{name} cannot be read: {exc.strerror or exc}.", "Name a file that is there.") from exc
-    except UnicodeDecodeError as exc:
-        raise ConfigError(f"{name} is not UTF-8: {exc.reason} at byte {exc.start}.", "Save it as UTF-8.") from exc
+    except IsADirectoryError as exc:
+        raise ConfigError(f"{name} is a folder.", "Name a file in it.") from exc
+    except (OSError, ValueError) as exc:
+        if isinstance(exc, UnicodeDecodeError):
+            raise ConfigError(f"{name} is not UTF-8: {exc.reason} at byte {exc.start}.", "Save it as UTF-8.") from exc
+        reason = exc.strerror if isinstance(exc, OSError) else exc
+        raise ConfigError(f"{name} cannot be read: {reason}.", "Name a file that is there.") from exc
+    if "\0" in text:
+        raise ConfigError(f"{name} is not a text file.", "Name a file of source code.")
     try:
         shown = path.resolve().relative_to(Path.cwd().resolve()).as_posix()
     except ValueError:
         shown = path.name
     return Source(path, shown, text, content.startswith(codecs.BOM_UTF8))
+
+
+def _replace(target: Path, content: bytes) -> None:
+    """Puts `content` in the place of what is in `target`, with its mode and owner."""
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
+    partial = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        if hasattr(os, "chown"):
+            with contextlib.suppress(OSError):  # only its owner's own, unless root writes
+                os.chown(partial, target.stat().st_uid, target.stat().st_gid)
+        shutil.copymode(target, partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from pytest_starcoder.backends import OnText
@@ -10,28 +9,36 @@ from pytest_starcoder.client import Client
 from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.values import Completion, Prompt
 
-_THOUGHT = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
-
 
 def answer(prompt: Prompt, lead: str, client: Client, on_text: OnText) -> Completion:
     """What the model answers, `lead` included; `on_text` gets it as it is written, from its first word on.
 
-    Raises a BackendError, PromptTooLong, or UnreadableAnswer where the model wrote nothing.
+    What a chat model thinks before it answers is left out. Raises a
+    BackendError, PromptTooLong, or UnreadableAnswer where the model wrote nothing.
     """
-    begun, blank = False, ""
+    begun, held = False, ""
 
     def say(piece: str) -> None:
-        nonlocal begun, blank
-        if not begun and not piece.strip():
-            blank += piece
+        nonlocal begun, held
+        if begun:
+            on_text(piece)
             return
-        if not begun:
+        held += piece
+        words = _spoken(held) if prompt.chat else held
+        if words.strip():
             begun = True
-            piece = lead + blank + piece if lead else piece.lstrip()
-        on_text(piece)
+            on_text(lead + words if lead else words.lstrip())
 
     completion = client.complete(prompt, say)
-    words = _THOUGHT.sub("", completion.text, count=1) if prompt.chat else completion.text
+    words = _spoken(completion.text) if prompt.chat else completion.text
     if not words.strip():
         raise UnreadableAnswer(f"{completion.model} answered with nothing.", "Another model may do better.")
     return replace(completion, text=lead + words.rstrip() if lead else words.strip())
+
+
+def _spoken(text: str) -> str:
+    """`text` after the thought that it begins with; empty as long as it may be nothing else."""
+    begun = text.lstrip()
+    if begun.startswith("<think>"):
+        return begun.partition("</think>")[2]
+    return "" if "<think>".startswith(begun) else text

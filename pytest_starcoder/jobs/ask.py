@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from pytest_starcoder.backends import OnText
-from pytest_starcoder.client import Client, capped
+from pytest_starcoder.client import Client
 from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.jobs.answer import answer
 from pytest_starcoder.prompts import family, render
 from pytest_starcoder.text.code import check, extract, parsing_prefix
-from pytest_starcoder.text.display import one_line
+from pytest_starcoder.text.display import one_line, printable
 from pytest_starcoder.values import Code, Completion
 
 OPENINGS = {"html": "<!DOCTYPE html>\n"}
@@ -17,6 +20,7 @@ OPENINGS = {"html": "<!DOCTYPE html>\n"}
 _TITLES = {"python": "Python", "html": "HTML"}
 _FILES = {"python": "solution_1.py", "html": "index.html", "javascript": "solution_1.js", "c++": "solution_1.cpp"}
 _AGAIN = "Ask in other words, or another model."
+_MORE = "Allow it more tokens with STARCODER_MAX_TOKENS, or ask in other words."
 _COMMENTS = {"html": ("<!--\n", "", "\n-->"), "css": ("/*\n", "", "\n*/"), "sql": ("", "-- ", "")}
 _SLASHES = ("javascript", "typescript", "java", "c", "c++", "c#", "go", "rust", "php", "kotlin", "swift", "scala")
 
@@ -25,7 +29,7 @@ def ask(question: str, client: Client, on_text: OnText) -> Completion:
     """The answer in words; a base model gets the question in the form in which it read questions."""
     kind = family(client.model(), client.settings.family)
     prompt = render(kind, "ask", question=question.strip(), title=one_line(question, 80))
-    return answer(capped(prompt, client), "", client, on_text)
+    return answer(replace(prompt, max_tokens=client.settings.max_tokens), "", client, on_text)
 
 
 def ask_for_code(question: str, language: str, client: Client) -> Code:
@@ -44,16 +48,22 @@ def ask_for_code(question: str, language: str, client: Client) -> Code:
         language=language,
         opening=opening,
     )
-    completion = answer(capped(prompt, client), "", client, lambda _piece: None)
-    code, whole = _code("" if prompt.chat else opening, completion.text, language)
+    prompt = replace(prompt, max_tokens=client.settings.max_tokens)
+    completion = answer(prompt, "", client, lambda _piece: None)
+    # Cleaned before it is checked: what is checked is what is shown.
+    text = printable(re.sub(r"\r\n?", "\n", completion.text), tabs=True)
+    if completion.truncated and "\n" in text.strip():
+        text = text[: text.rindex("\n") + 1]  # the line that the limit cut may well parse
+    begun = prompt.chat or "<!doctype" in text.lower()  # then the page has its own beginning
+    code, whole = _code("" if begun else opening, text, language)
     cut = completion.truncated or not whole
     verdict = check(code, language)
+    hint = _MORE if completion.truncated else _AGAIN
     if not code.strip():
-        raise UnreadableAnswer(f"{completion.model} answered without any {_TITLES.get(language, language)}.", _AGAIN)
+        raise UnreadableAnswer(f"{completion.model} answered without any {_TITLES.get(language, language)}.", hint)
     if verdict.accepted is False:
         raise UnreadableAnswer(
-            f"{completion.model} wrote {_TITLES[language]} that {verdict.problem}.",
-            "Allow it more tokens with STARCODER_MAX_TOKENS, or ask in other words." if cut else _AGAIN,
+            f"{completion.model} wrote {_TITLES.get(language, language)} that {verdict.problem}.", hint
         )
     return Code(code.rstrip() + "\n", language, completion.model, checked=verdict.accepted is True, cut=cut)
 
@@ -61,18 +71,23 @@ def ask_for_code(question: str, language: str, client: Client) -> Code:
 def _code(opening: str, text: str, language: str) -> tuple[str, bool]:
     """The code of an answer, and whether nothing of it had to be left out: what stands as code, else what is marked."""
     written = opening + text
-    if language == "python":
-        for code in (written, parsing_prefix(written)):
-            if check(code, language).accepted:
-                return code, code.strip() == written.strip()
-        marked = extract(written, language)
-        return (marked, True) if check(marked, language).accepted else (parsing_prefix(marked) or marked, False)
-    return extract(written, language) or (extract(text, language) if opening else ""), True
+    marked = extract(written, language) or (extract(text, language) if opening else "")
+    if language == "html" and not marked and re.search(r"<[a-zA-Z]", text):
+        return written, True  # a page that is not whole: `check` says why
+    if language != "python":
+        return marked, True
+    fenced = [marked] if "```" in written else []
+    for code in (written, *fenced, parsing_prefix(written), marked, parsing_prefix(marked)):
+        if check(code, language).accepted:
+            return code, code.strip() in (written.strip(), marked.strip())
+    return marked, False
 
 
 def _request(question: str, language: str, kind: str) -> str:
     """The question as the comment at the top of a file, in the words that helped StarCoder most with Python."""
     begin, line, end = _COMMENTS.get(language, ("", "// " if language in _SLASHES else "# ", ""))
     told = begin + "\n".join(f"{line}{part}".rstrip() for part in question.splitlines()) + end
+    if line:
+        told += "\n"  # the comment is over: a small model would write on in it
     prompted = language == "python" and kind.startswith("starcoder")
     return f"# Here is the correct implementation of the code exercise\n{told}" if prompted else told

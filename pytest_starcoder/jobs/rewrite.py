@@ -1,20 +1,31 @@
-"""A file changed by a model: a hole filled, or some lines rewritten. Nothing is written to disk here."""
+"""A file changed by a model: a hole filled, or some lines rewritten. Nothing is written to disk here.
+
+A model gets and gives lines that end with a newline alone; what is put into a
+file has the file's own line ends, and no character that a terminal would obey:
+what is shown is what is written.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 import warnings
 from dataclasses import replace
 
 from pytest_starcoder.client import ROOM, Client, capped
-from pytest_starcoder.errors import UnreadableAnswer
-from pytest_starcoder.prompts import family, render
+from pytest_starcoder.errors import ConfigError, UnreadableAnswer
+from pytest_starcoder.prompts import FORMS, family, render
 from pytest_starcoder.text.code import extract, language_of_file
 from pytest_starcoder.text.diff import lines_of
-from pytest_starcoder.values import Prompt, Rewrite
+from pytest_starcoder.text.display import printable
+from pytest_starcoder.text.sentinels import neutralise
+from pytest_starcoder.values import Completion, Prompt, Rewrite
 
-AGAIN = "Another model may do better."
+MORE = "allow it more tokens with STARCODER_MAX_TOKENS"
+_TAG = re.compile(r"<[^<>\s]{1,42}>")
+_DEFINITION = re.compile(r"(?:async )?def |class |@|import |from ")
+_FENCE = "```"
 
 
 def complete(path: str, text: str, line: int, client: Client) -> Rewrite:
@@ -24,51 +35,67 @@ def complete(path: str, text: str, line: int, client: Client) -> Rewrite:
     Raises UnreadableAnswer where the model wrote nothing.
     """
     lines = lines_of(text)
-    before = "".join(lines[:line])
-    end = before[len(before.rstrip("\r\n")) :]
-    before, after = before.removesuffix(end), end + "".join(lines[line:])
+    head, end = _divided(lines[line - 1])
+    before, after = "".join(lines[: line - 1]) + head, end + "".join(lines[line:])
     kind = family(client.model(), client.settings.family)
-    prompt = _filling(path, before, after, kind, client)
-    completion = client.complete(prompt)
-    written = extract(completion.text, language_of_file(path)) if prompt.chat else completion.text
-    written = _ended_as(text, written.rstrip())
-    if not written.strip():
-        raise UnreadableAnswer(f"{completion.model} wrote nothing there.", AGAIN)
-    if path.endswith(".py"):
+    completion = client.complete(_filling(path, _newlines(before), _newlines(after), kind, client))
+    written = _code(completion, path, text, (kind, "fill"))
+    if kind in ("chat", "starcoder2-instruct"):
+        written = _placed(path, _newlines(before), written, after)
+    written = _without_repetition(head, written, _newlines(after))
+    if completion.truncated and "\n" in written.strip():
+        written = written[: written.rindex("\n")]  # the line that the limit cut
+    if _is_python(path):
         written = _closing(before, written, after)
+    written = written.rstrip()
+    if not written:
+        raise UnreadableAnswer(f"{completion.model} wrote nothing there.", "Choose another line, or another model.")
+    written = _ended_as(end or lines[0], written)
     return _rewritten(path, text, before + written + after, written, completion.model)
 
 
 def edit(path: str, text: str, first: int, last: int, instruction: str, client: Client) -> Rewrite:
     """The 1-based lines `first` to `last` of `text` as `instruction` wants them.
 
-    Raises UnreadableAnswer where the model wrote nothing, or the same again.
+    Raises ConfigError where these lines are blank, and UnreadableAnswer where
+    the model wrote nothing, or the same again.
     """
     lines = lines_of(text)
-    old = "".join(lines[first - 1 : last])
-    margin = _margin(old)
+    while first < last and not lines[first - 1].strip():
+        first += 1
+    while first < last and not lines[last - 1].strip():
+        last -= 1
+    old = _newlines("".join(lines[first - 1 : last]))
+    if not old.strip():
+        raise ConfigError(f"{path} has nothing to change there: blank lines alone.", "Use `starcoder complete`.")
+    bare = textwrap.dedent(old).rstrip()
     kind = family(client.model(), client.settings.family)
     prompt = render(
         kind,
         "edit",
         path=path,
         language=language_of_file(path),
-        code=textwrap.dedent(old).rstrip(),
+        code=bare,
         instruction=instruction.strip(),
     )
-    completion = client.complete(capped(prompt, client))
-    written = extract(completion.text, language_of_file(path)) if prompt.chat else completion.text
-    new = textwrap.indent(textwrap.dedent(written.strip("\r\n")).rstrip(), margin)
-    if not new.strip():
-        raise UnreadableAnswer(f"{completion.model} wrote nothing in place of these lines.", AGAIN)
-    new = _ended_as(text, new + ("\n" if old.endswith("\n") else ""))
-    if new == old:
-        raise UnreadableAnswer(f"{completion.model} wrote these lines as they are.", "Say more exactly what to change.")
+    completion = client.complete(replace(prompt, max_tokens=client.settings.max_tokens))
+    written = textwrap.dedent(_code(completion, path, text, (kind, "edit")).strip("\n")).rstrip()
+    if not written:
+        raise UnreadableAnswer(f"{completion.model} wrote nothing in place of these lines.", _OTHERWISE)
+    if written == bare:
+        raise UnreadableAnswer(f"{completion.model} wrote these lines as they are.", _OTHERWISE)
+    end = _divided(lines[last - 1])[1]
+    new = _ended_as(end or lines[0], textwrap.indent(written, _margin(old))) + end
     after = "".join([*lines[: first - 1], new, *lines[last:]])
     rewrite = _rewritten(path, text, after, new, completion.model)
     if completion.truncated:
-        return replace(rewrite, problem="the answer was cut: allow it more with STARCODER_MAX_TOKENS")
+        return replace(rewrite, problem=f"the answer was cut ({MORE}, or name fewer lines)")
+    if _FENCE in old and f"\n{_FENCE}" in (*FORMS[kind, "edit"].stop, "\n```" if kind == "chat" else ""):
+        return replace(rewrite, problem=f"these lines have {_FENCE} in them, at which an answer ends")
     return rewrite
+
+
+_OTHERWISE = "Say it in other words, or ask another model."
 
 
 def _filling(path: str, before: str, after: str, kind: str, client: Client) -> Prompt:
@@ -79,21 +106,105 @@ def _filling(path: str, before: str, after: str, kind: str, client: Client) -> P
         prompt = render(
             kind,
             "fill",
-            repository=path.split("/")[0],
+            repository=path.split("/")[0] if "/" in path else "project",
             path=path,
             language=language_of_file(path),
             before="".join(near),
             after="".join(far),
         )
         if following and not prompt.chat:
-            prompt = replace(prompt, stop=(*prompt.stop, f"\n{following}"))  # the model goes on where the file does
+            prompt = replace(prompt, stop=(*prompt.stop, f"\n{following}\n"))  # the model goes on where the file does
         prompt = capped(prompt, client)
-        if (len(near) < 2 and len(far) < 2) or client.fits(prompt, ROOM + prompt.max_tokens):
+        if client.fits(prompt, ROOM + prompt.max_tokens) or sum(map(len, near + far)) < 200:
             return prompt
-        if len(near) > 2 * len(far) or len(far) < 2:
-            near = near[len(near) // 3 or 1 :]
-        else:
-            far = far[: -(len(far) // 3 or 1)]
+        near, far = _nearer(near, far)
+
+
+def _nearer(near: list[str], far: list[str]) -> tuple[list[str], list[str]]:
+    """A third less of what stands around the hole, in whole lines as long as there are several."""
+    if len(near) < 2 and len(far) < 2:
+        return [part[len(part) // 3 :] for part in near], [part[: -(len(part) // 3) or None] for part in far]
+    if len(near) > 2 * len(far) or len(far) < 2:
+        return near[len(near) // 3 or 1 :], far
+    return near, far[: -(len(far) // 3 or 1)]
+
+
+# --- the answer ---
+
+
+def _code(completion: Completion, path: str, text: str, form: tuple[str, str]) -> str:
+    """The code of an answer, with the control tokens that stood in `text` as they stood there."""
+    written = _newlines(completion.text)
+    if form[0] == "chat":
+        written = extract(written, language_of_file(path)) or _block(written, language_of_file(path))
+    elif f"\n{_FENCE}" in FORMS[form].stop:
+        written = re.split(r"^```", written, maxsplit=1, flags=re.MULTILINE)[0]
+    for tag in {*_TAG.findall(text)}:
+        written = written.replace(neutralise(tag), tag)
+    return printable(written, tabs=True)
+
+
+def _block(written: str, language: str) -> str:
+    """The first block between fences without a label, or any for a language that has no name here."""
+    label = r"[ \t]*" if language else ".*"
+    found = re.search(rf"^```{label}\n(.*?)(?:^```|\Z)", written, re.MULTILINE | re.DOTALL)
+    return found[1] if found else ""
+
+
+def _placed(path: str, before: str, block: str, after: str) -> str:
+    """A block of code as it goes to the end of `before`: on that line where it is half written, else below it."""
+    own = _margin(block)
+    bare = textwrap.dedent(block.strip("\n")).rstrip()
+    head = before[before.rfind("\n") + 1 :]
+    told = head.strip()
+    begun, _, rest = bare.partition("\n")
+    indentation = _indentation(head)
+    if told and begun.startswith(told):  # it begins with the line that is there
+        more = begun[len(told) :]
+        joined = f"{more.lstrip() if head[-1:].isspace() else more}\n{textwrap.indent(rest, indentation)}"
+        return joined.rstrip()
+    if told and _half_written(path, before):
+        return f"{begun}\n{textwrap.indent(rest, indentation)}".rstrip()
+    margins = _margins(before, own, "" if told else head)
+    if not head and _DEFINITION.match(bare):  # after a blank line: it belongs to what follows, or to the file
+        margins.insert(0, own or _indentation(next((line for line in after.split("\n") if line.strip()), "")))
+    start = "\n" if told else ""
+    placed = [start + textwrap.indent(bare, margin).removeprefix("" if told else head) for margin in margins]
+    if _is_python(path):
+        return next((code for code in placed if not _error(before + code + after)), placed[0])
+    return placed[0]
+
+
+def _margins(before: str, own: str, head: str) -> list[str]:
+    """Indentations that code can have after `before`, the likeliest first; `head` is what is there already."""
+    last = next((line for line in reversed(before.split("\n")) if line.strip()), "")
+    step = "\t" if "\n\t" in before else "    "
+    likely = _indentation(last) + (step if last.rstrip().endswith((":", "{")) else "")
+    return [margin for margin in (own or head or likely, likely, head, "") if margin.startswith(head)]
+
+
+def _half_written(path: str, before: str) -> bool:
+    """Whether the last line of `before` has to go on."""
+    if before[-1:].isspace():
+        return True
+    if not _is_python(path):
+        return not before.endswith(("{", "}", ";", ":", ">", ","))
+    deeper = _indentation(before[before.rfind("\n") + 1 :]) + " "
+    return bool(_error(before)) and bool(_error(f"{before}\n{deeper}pass"))
+
+
+def _without_repetition(head: str, written: str, after: str) -> str:
+    """`written` up to where it says what follows it in the file anyway, to its end."""
+    following = [line.rstrip() for line in after.split("\n")[1:] if line.strip()]
+    lines = written.split("\n")
+    for number, line in enumerate(lines):
+        whole = (head if not head.strip() else "") + line if number == 0 else line
+        if not following or whole.rstrip() != following[0] or (number == 0 and head.strip()):
+            continue
+        said = [other.rstrip() for other in lines[number + 1 :] if other.strip()]
+        if all(one == other for one, other in zip(said, following[1:], strict=False)):
+            return "\n".join(lines[:number])
+    return written
 
 
 def _closing(before: str, written: str, after: str) -> str:
@@ -106,16 +217,44 @@ def _closing(before: str, written: str, after: str) -> str:
     return written
 
 
-def _ended_as(text: str, written: str) -> str:
-    """`written` with the line ends of `text`."""
-    return "\r\n".join(written.splitlines()) + ("\r\n" if written.endswith("\n") else "") if "\r\n" in text else written
+# --- lines and files ---
+
+
+def _divided(line: str) -> tuple[str, str]:
+    """A line without its end, and the end."""
+    content = line.rstrip("\r\n")
+    return content, line[len(content) :]
+
+
+def _newlines(text: str) -> str:
+    return re.sub(r"\r\n?", "\n", text)
+
+
+def _ended_as(line: str, text: str) -> str:
+    """`text` with the end that `line` has."""
+    return text.replace("\n", _divided(line)[1] or "\n")
+
+
+def _indentation(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]
+
+
+def _margin(code: str) -> str:
+    """The white space that every line of `code` begins with."""
+    lines = [line for line in code.split("\n") if line.strip()]
+    bare = textwrap.dedent("\n".join(lines)).split("\n")
+    return lines[0][: len(lines[0]) - len(bare[0])] if lines else ""
 
 
 def _rewritten(path: str, before: str, after: str, inserted: str, model: str) -> Rewrite:
     problem = ""
-    if path.endswith(".py") and (error := _error(after)) and not _error(before):
+    if _is_python(path) and (error := _error(after)) and not _error(before):
         problem = f"the file would not parse any more ({error})"
     return Rewrite(path, before, after, inserted, model, problem)
+
+
+def _is_python(path: str) -> bool:
+    return language_of_file(path) == "python"
 
 
 def _error(source: str) -> str:
@@ -129,10 +268,3 @@ def _error(source: str) -> str:
     except (ValueError, RecursionError, MemoryError) as exc:
         return str(exc)
     return ""
-
-
-def _margin(code: str) -> str:
-    """The white space that every line of `code` begins with."""
-    lines = [line for line in code.splitlines() if line.strip()]
-    bare = textwrap.dedent("\n".join(lines)).splitlines()
-    return lines[0][: len(lines[0]) - len(bare[0])] if lines else ""

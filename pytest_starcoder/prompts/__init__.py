@@ -84,11 +84,14 @@ FORMS = {
     ("completion", "code"): Form(),
     ("completion", "describe"): Form(("\n\n", "\n---", "\nCode:"), (), 250, "It"),
     ("completion", "fill"): Form(max_tokens=200),
-    ("completion", "edit"): Form((*_FENCE, "\n---")),
+    ("completion", "edit"): Form(_FENCE),
 }
 """Every family has every form; what is not named here is asked in plain words and cut by `max_tokens`."""
 
-_OBEYS = re.compile(r"(?:^|[-_.:/ ])(?:instruct|chat|it|assistant)(?:[-_.:/ ]|$)", re.IGNORECASE)
+_WORD = r"(?:^|[-_.: ])(?:{})(?:[-_.: ]|$)"
+_INSTRUCTED = re.compile(_WORD.format("instruct"))
+_OBEYS = re.compile(_WORD.format("instruct|chat|it|assistant") + "|^starchat")
+_BASE = re.compile(_WORD.format("base"))
 
 
 def family(model: Model, chosen: str = "auto") -> str:
@@ -96,12 +99,16 @@ def family(model: Model, chosen: str = "auto") -> str:
     if chosen != "auto":
         return chosen
     told = f"{model.architecture} {model.name}".lower()
-    obeys = bool(_OBEYS.search(model.name))
-    if "starcoder2" in told:
-        return "starcoder2-instruct" if obeys else "starcoder2"
-    if "starcoder" in told and not obeys:
-        return "starcoder"
-    return "chat" if obeys or model.chat else "completion"
+    name = model.name.lower().rpartition("/")[2]  # a folder on the way says nothing
+    if "starcoder2" in told and _INSTRUCTED.search(name):
+        return "starcoder2-instruct"
+    # Others have taught StarCoders to obey, under names of their own and with a template of messages.
+    taught = model.chat and not name.startswith("starcoder")
+    if _OBEYS.search(name) or (taught and not _BASE.search(name)):  # a base model may come with a template as well
+        return "chat"
+    if "starcoder" in told:
+        return "starcoder2" if "starcoder2" in told else "starcoder"
+    return "completion"
 
 
 def render(family: str, form: str, **parts: str) -> Prompt:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from pytest_starcoder.text.display import printable
+
+_WORDS = re.compile(r"(?<=[ \n\t])")
 
 
 class Plain:
@@ -16,10 +19,9 @@ class Plain:
 
     def add(self, piece: str) -> None:
         """Takes the next piece, and writes the words that are complete."""
-        self._held += piece
-        complete = max(self._held.rfind(space) for space in " \n\t") + 1
-        words, self._held = self._held[:complete], self._held[complete:]
-        self._write(printable(words, tabs=True))
+        *words, self._held = _WORDS.split(self._held + piece)
+        if words:
+            self._write("".join(printable(word, tabs=True) for word in words))
 
     def end(self) -> None:
         """Writes what is left, and a newline."""

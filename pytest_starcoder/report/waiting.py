@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pytest_starcoder.text.display import printable
+
 
 class Waiting:
     """Writes through `write`, at most `width` columns; nothing at all where it is not a `live` terminal."""
@@ -25,7 +27,7 @@ class Waiting:
         if not self._live:
             yield
             return
-        self._over, started = threading.Event(), time.monotonic()
+        self._over, started, text = threading.Event(), time.monotonic(), printable(text).replace("\n", " ")
 
         def tick() -> None:
             while not self._over.wait(1.0):

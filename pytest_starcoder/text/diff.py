@@ -13,5 +13,6 @@ def lines_of(text: str) -> list[str]:
 
 def unified(before: str, after: str, path: str) -> str:
     """The diff that turns `before` into `after`, as git would print it; empty where they are alike."""
-    lines = difflib.unified_diff(lines_of(before), lines_of(after), f"a/{path}", f"b/{path}")
+    old, new = (list(io.StringIO(text, newline="\n")) for text in (before, after))  # git's lines end with nothing else
+    lines = difflib.unified_diff(old, new, f"a/{path}", f"b/{path}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)

@@ -5,6 +5,9 @@
 | text          | ends                      | ends              | ends                 |
 | control token | ends, being preserved     | ends, being text  | does not             |
 | limit         | ends                      | ends              | ends                 |
+
+A model that answers one token for ever shows the stops that are that token, or a
+repetition of it; its vocabulary is StarCoder2's.
 """
 
 from __future__ import annotations
@@ -23,12 +26,18 @@ from pytest_starcoder.backends.llamacpp import LlamaCpp
 from pytest_starcoder.backends.ollama import Ollama
 from pytest_starcoder.prompts import FORMS, render
 from pytest_starcoder.settings import Settings
+from pytest_starcoder.text.sentinels import STARCODER2
 from pytest_starcoder.values import Completion, Deadline, Prompt
 
 LIMIT = 12
 
 by_form = pytest.mark.parametrize("form", FORMS, ids="-".join)
-CONTROL = [(form, token) for form, shape in FORMS.items() for token in shape.stop_tokens]
+CONTROL = [(form, token) for form, shape in FORMS.items() for token in shape.stop_tokens if token in STARCODER2]
+REPEATED = [(form, stop) for form, shape in FORMS.items() for stop in shape.stop if stop == stop[0] * len(stop)]
+PARTS = dict.fromkeys(
+    "title evidence question request file language opening name code repository path before after instruction".split(),
+    "a",
+)
 
 
 @pytest.fixture(params=["ollama", "llamacpp"])
@@ -79,20 +88,22 @@ def asked(backend: Backend, prompt: Prompt) -> Completion:
 
 
 def prompt(form: tuple[str, str]) -> Prompt:
-    return render(*form, title="a test fails", evidence="assert 1 == 2")
+    return render(*form, **PARTS)
 
 
-@by_form
-def test_a_text_ends_the_answer(kind: str, form: tuple[str, str], answering: Answering) -> None:
-    """A model that writes line breaks without end is stopped at the second."""
-    completion = asked(answering.with_token(kind, "Ċ"), prompt(form))
-    assert "\n\n" in prompt(form).stop
-    assert completion.text == ""
-    assert completion.completion_tokens <= 2
-    assert not completion.truncated
+def named(value: str | tuple[str, ...]) -> str:
+    return "-".join(value) if isinstance(value, tuple) else value.replace("\n", "newline ").strip()
 
 
-@pytest.mark.parametrize(("form", "token"), CONTROL, ids=lambda value: "-".join(value) if len(value) == 2 else value)
+@pytest.mark.parametrize(("form", "stop"), REPEATED, ids=named)
+def test_a_text_ends_the_answer(kind: str, form: tuple[str, str], stop: str, answering: Answering) -> None:
+    """A model that writes line breaks or number signs without end is stopped at the second or third."""
+    completion = asked(answering.with_token(kind, stop[0].replace("\n", "Ċ")), prompt(form))
+    assert (completion.text, completion.truncated) == ("", False)
+    assert completion.completion_tokens <= len(stop)
+
+
+@pytest.mark.parametrize(("form", "token"), CONTROL, ids=named)
 def test_a_control_token_ends_the_answer_where_it_can(
     kind: str, form: tuple[str, str], token: str, answering: Answering
 ) -> None:

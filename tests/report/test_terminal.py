@@ -187,35 +187,14 @@ def test_whatever_a_failure_says_no_line_is_too_long_and_none_has_control_charac
 
 
 @pytest.mark.slow
-def test_waiting_is_shown_each_second_and_wiped_out_by_the_first_word() -> None:
+def test_the_first_word_of_an_answer_stands_where_the_waiting_was() -> None:
     screen = Screen(live=True)
     with screen.section.waiting("why", "starcoder2:7b"):
-        until(lambda: "2 s" in screen.text)
-        screen.section.stream("so ")
-        shown = len(screen.written)
-        time.sleep(1.2)
-        assert len(screen.written) == shown
-    screen.section.end("")
-    line = "     why       asking starcoder2:7b, {} s"
-    wiped = "\r" + " " * len(line.format(1)) + "\r"
-    assert screen.text == f"\r{line.format(1)}\r{line.format(2)}{wiped}     why       so\n"
-
-
-@pytest.mark.slow
-def test_waiting_that_ends_without_a_word_leaves_nothing() -> None:
-    screen = Screen(40, live=True)
-    with screen.section.waiting("StarCoder", "a model with a very long name indeed"):
         until(lambda: bool(screen.written))
-    shown, wiped = screen.text.strip("\r").split("\r")
-    assert (len(shown), wiped) == (39, " " * 39)
-
-
-@pytest.mark.slow
-def test_waiting_is_not_shown_where_a_line_cannot_be_written_over() -> None:
-    screen = Screen()
-    with screen.section.waiting("why", "starcoder2:7b"):
-        time.sleep(1.2)
-    assert screen.text == ""
+        screen.section.stream("so ")
+    screen.section.end("")
+    line = "     why       asking starcoder2:7b, 1 s"
+    assert screen.text == f"\r{line}\r{' ' * len(line)}\r     why       so\n"
 
 
 def until(holds: Callable[[], bool]) -> None:

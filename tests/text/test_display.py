@@ -29,6 +29,15 @@ def test_every_result_can_be_written_as_utf8(text: str) -> None:
 
 
 @given(hostile.map("".join))
+def test_with_tabs_nothing_differs_but_the_tabs(text: str) -> None:
+    assert printable(text, tabs=True).replace("\t", " ") == printable(text)
+
+
+def test_code_keeps_its_tabs() -> None:
+    assert printable("if x:\r\n\t\x1b[1my()\t\x07", tabs=True) == "if x:\n\ty()\t"
+
+
+@given(hostile.map("".join))
 def test_twice_is_as_once(text: str) -> None:
     assert printable(printable(text)) == printable(text)
 

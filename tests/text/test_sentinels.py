@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.text.sentinels import STARCODER, STARCODER2, neutralise
+from pytest_starcoder.text.sentinels import FIRST_STARCODER, STARCODER, STARCODER2, neutralise
 
 OTHERS = [
     *("<|im_start|>", "<|im_end|>", "<|fim_prefix|>", "<|file_sep|>", "<|repo_name|>", "<|eot_id|>"),
@@ -18,13 +18,27 @@ OTHERS = [
     *("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜end▁of▁sentence｜>", "<｜User｜>"),  # noqa: RUF001 - DeepSeek's own bars
     "<issue_reopened>",
 ]
-TOKENS = [*STARCODER2, *STARCODER, *OTHERS]
+TOKENS = [*STARCODER2, *FIRST_STARCODER[5:11], *OTHERS]
 
 text_with_tokens = st.lists(st.one_of(st.sampled_from(TOKENS), st.text(), st.sampled_from("<>|_/"))).map("".join)
 
 
 def test_starcoder2_has_38_control_tokens() -> None:
     assert len(set(STARCODER2)) == 38
+
+
+def test_the_first_starcoder_has_19_control_tokens() -> None:
+    """By token id those of its vocabulary file, of which StarCoder2 kept all but six."""
+    assert set(FIRST_STARCODER) == set(
+        """
+        <|endoftext|> <fim_prefix> <fim_middle> <fim_suffix> <fim_pad> <filename> <gh_stars>
+        <issue_start> <issue_comment> <issue_closed>
+        <jupyter_start> <jupyter_text> <jupyter_code> <jupyter_output> <empty_output>
+        <commit_before> <commit_msg> <commit_after> <reponame>
+        """.split()
+    )
+    assert len(FIRST_STARCODER) == 19
+    assert set(FIRST_STARCODER) - set(STARCODER2) == set(STARCODER)
 
 
 @pytest.mark.parametrize("token", TOKENS)
