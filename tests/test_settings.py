@@ -68,7 +68,7 @@ def places(tmp_path: Path) -> Places:
 
 
 ALL_KEYS = (
-    "The settings are backend, model, host, api_key, family, timeout, connect_timeout, first_token_timeout, "
+    "The settings are backend, model, host, api_key, hf_token, family, timeout, connect_timeout, first_token_timeout, "
     "session_timeout, temperature, max_tokens, threads, cache."
 )
 
@@ -128,7 +128,7 @@ def test_ollama_host_stands_right_below_starcoder_host_in_each_source(places: Pl
     assert server_url(found.host) == server_url(next(iter(present.values())))
 
 
-@pytest.mark.parametrize("backend", ["llamacpp", "embedded", "none", "somebody"])
+@pytest.mark.parametrize("backend", ["llamacpp", "embedded", "openai", "huggingface", "none", "somebody"])
 def test_ollama_host_is_of_no_interest_to_another_backend(places: Places, backend: str) -> None:
     places.dotenv("OLLAMA_HOST=http://user:password@elsewhere").env(OLLAMA_HOST="no address at all")
     assert places.load(backend=backend).host == ""
@@ -140,9 +140,77 @@ def test_ollama_host_is_the_host_of_ollama(places: Places, backend: str) -> None
     assert (found.host, found.source("host")) == ("http://127.0.0.1:11434", "OLLAMA_HOST")
 
 
+TOKENS = ["HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "HUGGING_FACE_HUB_TOKEN"]
+
+
+@pytest.mark.parametrize("first", range(len(TOKENS)))
+def test_of_the_variables_for_a_token_the_first_that_is_set_holds(places: Places, first: int) -> None:
+    present = {name: f"hf_{name}" for name in reversed(TOKENS[first:])}
+    found = places.env(**present).load(backend="huggingface")
+    assert (found.hf_token, found.source("hf_token")) == (f"hf_{TOKENS[first]}", TOKENS[first])
+
+
+def test_a_dotenv_has_the_same_order_of_tokens(places: Places) -> None:
+    places.dotenv("HUGGING_FACE_HUB_TOKEN=hf_3\nHUGGINGFACEHUB_API_TOKEN=hf_2\nHF_TOKEN=hf_1\n")
+    found = places.load(backend="huggingface")
+    assert (found.hf_token, found.source("hf_token")) == ("hf_1", ".env, line 3 (HF_TOKEN)")
+
+
+def test_the_environments_token_wins_over_the_dotenvs_whatever_their_names(places: Places) -> None:
+    places.dotenv("HF_TOKEN=hf_dotenv").env(HUGGING_FACE_HUB_TOKEN="hf_environment")
+    assert places.load(backend="huggingface").hf_token == "hf_environment"
+
+
+def test_our_own_variable_for_the_token_wins_over_those_of_others(places: Places) -> None:
+    places.env(HF_TOKEN="hf_theirs", STARCODER_HF_TOKEN="hf_ours")
+    assert places.load(backend="huggingface").hf_token == "hf_ours"
+    places.dotenv("STARCODER_HF_TOKEN=hf_dotenv")
+    assert places.load(backend="huggingface").hf_token == "hf_ours"
+
+
+@pytest.mark.parametrize("backend", ["auto", "ollama", "llamacpp", "embedded", "openai", "none", "somebody"])
+@pytest.mark.parametrize("value", ["hf_token", "no\ttoken at all é"])
+def test_a_token_is_of_no_interest_to_another_backend(places: Places, backend: str, value: str) -> None:
+    places.env(HF_TOKEN=value).dotenv(f"HUGGINGFACEHUB_API_TOKEN='{value}'\nHF_TOKEN without a value\n")
+    assert places.load(backend=backend).hf_token == ""
+
+
+@pytest.mark.parametrize("where", ["option", "STARCODER_BACKEND", "dotenv", "user"])
+def test_the_token_is_read_wherever_the_backend_was_chosen(places: Places, where: str) -> None:
+    places.env(HF_TOKEN="hf_token")
+    if where == "STARCODER_BACKEND":
+        places.env(STARCODER_BACKEND="huggingface")
+    elif where == "dotenv":
+        places.dotenv("STARCODER_BACKEND=huggingface")
+    elif where == "user":
+        places.user("backend = 'huggingface'")
+    assert places.load(**({"backend": "huggingface"} if where == "option" else {})).hf_token == "hf_token"
+
+
+@pytest.mark.parametrize(
+    ("backend", "model"),
+    [
+        ("auto", "starcoder2:7b"),
+        ("ollama", "starcoder2:7b"),
+        ("llamacpp", "starcoder2:7b"),
+        ("huggingface", "bigcode/starcoderplus"),
+        ("openai", ""),
+    ],
+)
+def test_without_a_model_each_backend_has_its_own(places: Places, backend: str, model: str) -> None:
+    found = places.load(backend=backend)
+    assert (found.model, found.source("model")) == (model, "default")
+    assert places.load(backend=backend, model="mine").model == "mine"
+
+
 def test_an_empty_variable_is_an_unset_one(places: Places) -> None:
     places.env(STARCODER_MODEL="", STARCODER_TIMEOUT="", OLLAMA_HOST=' "" ', STARCODER_NOTHING="")
     assert places.dotenv("STARCODER_MODEL=\nSTARCODER_THREADS=''\nOLLAMA_HOST=").load() == Settings()
+
+
+def test_an_empty_token_is_no_token_and_hides_no_other(places: Places) -> None:
+    places.env(HF_TOKEN="", HUGGINGFACEHUB_API_TOKEN=" ", HUGGING_FACE_HUB_TOKEN="hf_3")
+    assert places.load(backend="huggingface").hf_token == "hf_3"
 
 
 def test_other_variables_and_tables_are_none_of_our_business(places: Places) -> None:
@@ -385,6 +453,7 @@ def test_a_file_that_is_not_utf8_is_named(places: Places, place: str) -> None:
     )
 
 
+FAMILY_WORDS = "auto, starcoder2, starcoder2-instruct, starcoder, chat, completion"
 BAD_VALUES = [
     ("model", "''", "wants one line of text, not ''"),
     ("model", "3", "wants one line of text, not 3"),
@@ -393,8 +462,10 @@ BAD_VALUES = [
     ("backend", "['ollama']", "wants one line of text, not ['ollama']"),
     ("api_key", "''", "wants one line of text"),
     ("api_key", "'schlüssel'", "wants letters, digits and signs of ASCII"),
-    ("family", "'starcoder3'", "wants one of auto, starcoder2, completion, not 'starcoder3'"),
-    ("family", "[]", "wants one of auto, starcoder2, completion, not []"),
+    ("hf_token", "''", "wants one line of text"),
+    ("hf_token", "'hf_ключ'", "wants letters, digits and signs of ASCII"),
+    ("family", "'starcoder3'", f"wants one of {FAMILY_WORDS}, not 'starcoder3'"),
+    ("family", "[]", f"wants one of {FAMILY_WORDS}, not []"),
     ("timeout", "0", "wants a number from 0.1 to 86400 (seconds), not 0"),
     ("timeout", "true", "wants a number from 0.1 to 86400 (seconds), not True"),
     ("timeout", "nan", "wants a number from 0.1 to 86400 (seconds), not nan"),
@@ -472,6 +543,13 @@ def test_a_bad_ollama_host_is_said(places: Places) -> None:
     )
 
 
+@pytest.mark.parametrize("name", TOKENS)
+def test_a_bad_token_is_said_and_not_shown(places: Places, name: str) -> None:
+    assert places.env(**{name: "hf_secret\u00e9"}).error(backend="huggingface") == (
+        f"{name}: {name} wants letters, digits and signs of ASCII. Mend or unset it."
+    )
+
+
 def test_a_huge_value_is_not_shown_whole(places: Places) -> None:
     assert len(places.user(f"family = '{'x' * 100_000}'").error()) < 400
     assert len(places.user(f"{'x' * 100_000} = 1").error()) < 500
@@ -485,6 +563,12 @@ SECRET = "sk-very-secret"
 def test_a_key_is_not_in_the_repr_of_the_settings(places: Places) -> None:
     found = places.env(STARCODER_API_KEY=SECRET).load()
     assert found.api_key == SECRET
+    assert SECRET not in repr(found) + str(found)
+
+
+def test_a_token_is_not_in_the_repr_of_the_settings(places: Places) -> None:
+    found = places.env(HF_TOKEN=SECRET).load(backend="huggingface")
+    assert found.hf_token == SECRET
     assert SECRET not in repr(found) + str(found)
 
 
@@ -542,6 +626,7 @@ def in_range(found: Settings) -> None:
     assert found.host == "" or server_url(found.host)
     assert found.model.isprintable()
     assert found.api_key.isascii()
+    assert found.hf_token.isascii()
 
 
 def loaded_or_refused(folder: Path, options: Mapping[str, str], environ: Mapping[str, str]) -> bool:
@@ -560,12 +645,16 @@ quietly = hypothesis_settings(
 
 
 @quietly
-@given(st.dictionaries(st.sampled_from(list(SCHEMA)), values), st.dictionaries(names, values), st.none() | values)
+@given(
+    st.dictionaries(st.sampled_from(list(SCHEMA)), values),
+    st.dictionaries(names, values),
+    st.dictionaries(st.sampled_from(["OLLAMA_HOST", *TOKENS]), values),
+)
 def test_any_options_and_variables_give_settings_or_a_config_error(
-    tmp_path: Path, options: dict[str, str], variables: dict[str, str], ollama: str | None
+    tmp_path: Path, options: dict[str, str], variables: dict[str, str], others: dict[str, str]
 ) -> None:
     environ: dict[str, Any] = {f"STARCODER_{name.upper()}": value for name, value in variables.items()}
-    assert loaded_or_refused(tmp_path, options, environ | ({"OLLAMA_HOST": ollama} if ollama is not None else {}))
+    assert loaded_or_refused(tmp_path, options, environ | others)
 
 
 @quietly

@@ -70,6 +70,7 @@ REFUSED = [
     ("host", "0x7f000001", "host = '0x7f000001': it names another machine."),
     ("host", "[::ffff:127.0.0.1]", "host = '[::ffff:127.0.0.1]': it names another machine."),
     ("backend", "huggingface", "backend = 'huggingface': that backend may send code to another machine."),
+    ("backend", "openai", "backend = 'openai': that backend may send code to another machine."),
     ("backend", "somebodys-plugin", "backend = 'somebodys-plugin': that backend may send code to another machine."),
     (
         "model",
@@ -78,6 +79,7 @@ REFUSED = [
     ),
     ("model", "glm:Cloud", "model = 'glm:Cloud': Ollama sends what a cloud model is asked to another machine."),
     ("api_key", "sk-secret", "api_key: a key is a secret."),
+    ("hf_token", "hf_secret", "hf_token: a token is a secret."),
     ("cache", "/home/ann/.ssh", "cache = '/home/ann/.ssh': it names a folder."),
 ]
 ALLOWED = [
@@ -126,6 +128,37 @@ def test_a_tracked_file_cannot_name_another_host_by_ollamas_variable(project: Pa
     )
 
 
+@pytest.mark.parametrize("name", ["HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "HUGGING_FACE_HUB_TOKEN"])
+def test_a_tracked_file_cannot_give_the_token_that_hugging_face_is_asked_with(
+    project: Path, environ: dict[str, str], name: str
+) -> None:
+    (project / ".env").write_text(f"A=1\n{name}=hf_secret\n")
+    git(project, "add", ".env")
+    assert refusal(project, environ, backend="huggingface") == (
+        f".env, line 2 ({name}): a file that belongs to the repository may not set hf_token: a token is a secret. "
+        + HINT.format(option="hf-token", variable="HF_TOKEN", untrack=UNTRACK)
+    )
+    assert load_settings(project, {"backend": "huggingface"}, {**environ, name: "hf_mine"}).hf_token == "hf_mine"
+
+
+@pytest.mark.parametrize("backend", ["auto", "ollama", "llamacpp", "openai"])
+def test_a_token_in_a_tracked_file_is_nobodys_business_with_another_backend(
+    project: Path, environ: dict[str, str], backend: str
+) -> None:
+    (project / ".env").write_text("HF_TOKEN=hf_secret\n")
+    git(project, "add", ".env")
+    found = load_settings(project, {"backend": backend}, environ)
+    assert (found.hf_token, found.tracked) == ("", frozenset())
+
+
+def test_a_dotenv_with_a_token_does_not_make_a_tracked_choice_of_hugging_face_ones_own(
+    project: Path, environ: dict[str, str]
+) -> None:
+    in_pyproject(project, "backend", "huggingface")
+    (project / ".env").write_text("HF_TOKEN=hf_mine\n")
+    assert "that backend may send code to another machine" in refusal(project, environ)
+
+
 @pytest.mark.parametrize("write", [in_pyproject, in_tracked_dotenv])
 @pytest.mark.parametrize(("key", "value"), ALLOWED)
 def test_a_tracked_file_may_choose_among_what_stays_on_this_machine(
@@ -156,7 +189,7 @@ def test_what_a_tracked_file_sets_and_the_environment_overrides_is_no_error(
     project: Path, environ: dict[str, str], write: Writer, key: str, value: str, _said: str
 ) -> None:
     write(project, key, value)
-    mine = {"host": "gpu-box", "backend": "none", "model": "mine", "api_key": "mine", "cache": "off"}[key]
+    mine = {"host": "gpu-box", "backend": "none", "cache": "off"}.get(key, "mine")
     found = load_settings(project, {}, {**environ, f"STARCODER_{key.upper()}": mine})
     assert (getattr(found, key), found.tracked) == (mine, frozenset())
 
@@ -212,7 +245,7 @@ def test_only_the_dotenv_of_the_project_is_read(project: Path, environ: dict[str
     part.mkdir()
     in_untracked_dotenv(part, "model", "below")
     (project / "pyproject.toml").touch()
-    assert load_settings(part, {}, environ).model == Settings.model
+    assert load_settings(part, {}, environ).model == Settings().model
     in_untracked_dotenv(project, "model", "at the top")
     assert load_settings(part, {}, environ).model == "at the top"
 

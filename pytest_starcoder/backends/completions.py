@@ -6,6 +6,7 @@ stream answers with one such object. Errors after the first byte come as events.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
@@ -16,6 +17,13 @@ from pytest_starcoder.backends.stops import Ending
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+
+FINISHED = ("stop", "eos", "eos_token", "stop_sequence")
+"""Why an answer ended that is whole: OpenAI's word for it, Together's, and the two of TGI's streams."""
+
+
+SILENT = (":", "event:", "id:", "retry:")
+"""How the lines of a stream begin that carry nothing."""
 
 
 def path(prompt: Prompt, prefix: str = "/v1") -> str:
@@ -79,20 +87,20 @@ def complete(
         # An answer without its end has no count: it is not one to be remembered.
         completion_tokens=whole(usage, "completion_tokens") or (pieces if finish or ending.reached else 0),
         cached_tokens=whole(object_in(usage, "prompt_tokens_details"), "cached_tokens"),
-        truncated=not ending.reached and finish not in ("stop", "eos_token", "stop_sequence"),
+        truncated=not ending.reached and finish not in FINISHED,
         likelihood=mean(likelihoods),
     )
 
 
 def event(server: Server, line: str, meaning: Callable[[Refused], StarcoderError]) -> dict[str, Any] | None:
     """The object of one server-sent event, or None for a line that carries none; raises for one that is an error."""
-    if line.startswith((":", "event:", "id:", "retry:")):
+    if line.startswith(SILENT):
         return None
     text = line.removeprefix("data:").removeprefix("error:").strip()
     if text == "[DONE]":
         return None
     found = server.parse(text)
-    if found.get("error") or line.startswith("error:"):
+    if found.get("error") or found.get("object") == "error" or line.startswith("error:"):
         raise meaning(Refused(200, text))
     return found
 
@@ -113,7 +121,11 @@ def _text(choice: dict[str, Any]) -> str:
     """The text of a choice: of a completion, of a message that is streamed, of a whole one."""
     said = object_in(choice, "delta") or object_in(choice, "message")
     piece = choice.get("text") or said.get("content")
-    return piece if isinstance(piece, str) else ""
+    if not isinstance(piece, str):
+        return ""
+    # TGI's last piece is the control token that ended the answer, as text.
+    ended = choice.get("finish_reason") == "eos_token" and re.fullmatch(r"<[^<>\s]+>", piece)
+    return "" if ended else piece
 
 
 def _likelihoods(choice: dict[str, Any]) -> list[float]:

@@ -24,6 +24,7 @@ from pytest_starcoder.backends.http import Refused, Server, whole
 from pytest_starcoder.backends.tokens import estimate
 from pytest_starcoder.errors import AccessDenied, BadResponse, StarcoderError
 from pytest_starcoder.settings import Settings
+from pytest_starcoder.text.display import one_line
 from pytest_starcoder.values import Completion, Deadline, Model, Prompt
 
 SMALLEST_WINDOW = 4096
@@ -51,11 +52,11 @@ class Dialect:
         self._name = str(entry.get("id", ""))
 
     def inspect(self, digest: str, deadline: Deadline) -> Model:
-        return Model(self._name, digest, "", self.window(deadline))
+        return Model(one_line(self._name), digest, "", self.window(deadline))
 
     def complete(self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText) -> Completion:
         asked = {
-            "model": self.wanted(),
+            "model": self._name,
             **completions.body(prompt, self._settings, self.stops),
             **self.fields(prompt),
         }
@@ -71,10 +72,6 @@ class Dialect:
     def version(self, deadline: Deadline) -> str:
         """The server's version, empty where it does not tell."""
         return ""
-
-    def wanted(self) -> str:
-        """The name to ask for."""
-        return self._name
 
     def fields(self, prompt: Prompt) -> dict[str, Any]:
         """What a request has besides what all servers know."""
@@ -126,18 +123,24 @@ class Tgi(Dialect):
 
     label = "TGI"
 
-    def wanted(self) -> str:
-        return "tgi"  # any other name is taken for an adapter's
-
     def fields(self, prompt: Prompt) -> dict[str, Any]:
-        constrained = prompt.chat and prompt.schema is not None
-        return {"response_format": {"type": "json", "value": prompt.schema}} if constrained else {}
+        return tgi_fields(prompt, self._settings)
 
     def window(self, deadline: Deadline) -> int:
         return whole(self._server.get("/info", deadline), "max_total_tokens") or SMALLEST_WINDOW
 
     def version(self, deadline: Deadline) -> str:
         return _told(self._server, "/info", deadline)
+
+
+def tgi_fields(prompt: Prompt, settings: Settings) -> dict[str, Any]:
+    """What TGI wants otherwise than others do."""
+    asked: dict[str, Any] = {"model": "tgi"}  # any other name is taken for an adapter's
+    if settings.temperature == 0:
+        asked["top_p"] = None  # with one it samples after all
+    if prompt.chat and prompt.schema is not None:
+        asked["response_format"] = {"type": "json", "value": prompt.schema}
+    return asked
 
 
 def kind(entry: Mapping[str, Any]) -> type[Dialect]:
@@ -154,6 +157,9 @@ def _told(server: Server, path: str, deadline: Deadline) -> str:
     except (AccessDenied, BadResponse):
         return ""
 
+
+OVERLOADED = "Model is overloaded"
+"""What TGI says where others have a status: its streams have all begun with 200."""
 
 OVERFLOW = re.compile(
     r"maximum context length|maximum model length|exceeds the available context|exceed_context_size"

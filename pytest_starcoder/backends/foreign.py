@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pytest_starcoder.backends import OnText
 from pytest_starcoder.errors import BadResponse, ConfigError, StarcoderError
+from pytest_starcoder.text.display import one_line
 from pytest_starcoder.values import Completion, Deadline, Model, Prompt
 
 Given = TypeVar("Given")
@@ -21,19 +22,19 @@ class Foreign:
     """
 
     def __init__(self, name: str, backend: Any) -> None:
-        lacks = [member for member in MEMBERS if not hasattr(backend, member)]
-        if lacks:
-            raise ConfigError(f"The backend {name!r} has no {', '.join(lacks)}.", "Report it to whoever offers it.")
         self._name = name
         self._backend = backend
+        lacks = [member for member in MEMBERS if not self._given(bool, hasattr, backend, member)]
+        if lacks:
+            raise ConfigError(f"The backend {name!r} has no {', '.join(lacks)}.", "Report it to whoever offers it.")
 
     @property
     def label(self) -> str:
-        return str(self._backend.label)
+        return self._given(str, getattr, self._backend, "label")
 
     @property
     def place(self) -> str:
-        return str(self._backend.place)
+        return self._given(str, getattr, self._backend, "place")
 
     def identify(self, deadline: Deadline) -> str:
         return self._given(str, self._backend.identify, deadline)
@@ -51,7 +52,7 @@ class Foreign:
         return self._given(str, self._backend.version, deadline)
 
     def close(self) -> None:
-        self._given(type(None), self._backend.close)
+        self._given(object, self._backend.close)
 
     def _given(self, kind: type[Given], ask: Callable[..., object], *args: object) -> Given:
         try:
@@ -59,9 +60,8 @@ class Foreign:
         except StarcoderError:
             raise
         except Exception as exc:
-            raise BadResponse(
-                f"The backend {self._name!r} failed: {type(exc).__name__}: {exc}.", "Report it to whoever offers it."
-            ) from exc
+            said = one_line(f"{type(exc).__name__}: {exc}")
+            raise BadResponse(f"The backend {self._name!r} failed: {said}.", "Report it to whoever offers it.") from exc
         if not isinstance(given, kind):
             raise BadResponse(
                 f"The backend {self._name!r} gave a {type(given).__name__}, not a {kind.__name__}.",

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pytest_starcoder.backends import OnText, completions, hookimpl
-from pytest_starcoder.backends.dialects import OVERFLOW, SMALLEST_WINDOW
+from pytest_starcoder.backends.dialects import OVERFLOW, OVERLOADED, SMALLEST_WINDOW, tgi_fields
 from pytest_starcoder.backends.http import Refused, Server, mean, whole
 from pytest_starcoder.backends.stops import Ending
 from pytest_starcoder.backends.tokens import estimate
@@ -32,13 +32,14 @@ from pytest_starcoder.errors import (
 )
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.address import server_url
+from pytest_starcoder.text.display import one_line
 from pytest_starcoder.values import Completion, Deadline, Model, Prompt
 
 HUB = "https://huggingface.co"
 ROUTER = "https://router.huggingface.co"
 
-COMPLETING = ("featherless-ai", "together", "deepinfra", "novita")
-"""The providers whose `/v1/completions` the router passes on; all others only chat."""
+COMPLETING = {"featherless-ai": "/v1", "together": "/v1", "deepinfra": "/v1/openai", "novita": "/v3/openai"}
+"""The providers that complete, and where behind the router's name for them; all others only chat."""
 
 WINDOWS = {"starcoder2": 16384, "starcoder": 8192}
 """Tokens, by what the model's name contains: the router tells none. Both from the models' cards."""
@@ -84,7 +85,7 @@ class Endpoint:
 
     def inspect(self, digest: str, deadline: Deadline) -> Model:
         told = self._told(deadline)
-        name = str(told.get("model_id") or self._settings.model)
+        name = one_line(str(told.get("model_id") or self._settings.model))
         return Model(name, digest, "", whole(told, "max_total_tokens") or SMALLEST_WINDOW)
 
     def count(self, text: str, deadline: Deadline) -> int:
@@ -92,7 +93,7 @@ class Endpoint:
 
     def complete(self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText) -> Completion:
         if prompt.chat:
-            asked = {"model": "tgi", **completions.body(prompt, self._settings, 4)}
+            asked = {**completions.body(prompt, self._settings, 4), **tgi_fields(prompt, self._settings)}
             where = completions.path(prompt)
             return completions.complete(
                 self._server, asked, prompt, model, deadline, on_text, meaning=self._meaning, path=where
@@ -103,7 +104,7 @@ class Endpoint:
         rest: list[str] = []
         with closing(self._server.lines("", self._body(prompt), deadline)) as lines:
             for line in lines:
-                if not line.startswith(("data:", ":", "event:", "error:")):
+                if not line.startswith(("data:", "error:", *completions.SILENT)):
                     rest.append(line)  # an endpoint that does not stream answers with one JSON value
                     continue
                 found = completions.event(self._server, line, self._meaning)
@@ -138,7 +139,7 @@ class Endpoint:
         """What TGI tells of itself; empty for an endpoint that is none."""
         try:
             return self._server.get("/info", deadline)
-        except BadResponse:
+        except (BadResponse, UnknownModel):  # "not found" is said of models as well
             return {}
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
@@ -225,8 +226,12 @@ class Router:
                 f"Hugging Face serves {self._settings.model} for {only} alone.", f"Set family to {family}. {ELSEWHERE}"
             )
         provider, name = self._served[task]
+        if prompt.chat:  # the router itself knows everyone's way to chat
+            name, prefix = self._settings.model, "/v1"
+        else:
+            prefix = f"/{provider}{COMPLETING[provider]}"
         asked = {"model": name, **completions.body(prompt, self._settings, 4)}
-        where = completions.path(prompt, f"/{provider}/v1")
+        where = completions.path(prompt, prefix)
         return completions.complete(
             self._router, asked, prompt, model, deadline, on_text, meaning=self._meaning, path=where
         )
@@ -259,9 +264,11 @@ def _served(mapping: object) -> dict[str, tuple[str, str]]:
         mapping = [{**entry, "provider": name} for name, entry in mapping.items() if isinstance(entry, dict)]
     served: dict[str, tuple[str, str]] = {}
     for entry in mapping if isinstance(mapping, list) else []:
-        provider, name, task = (str(entry.get(key, "")) for key in ("provider", "providerId", "task"))
+        if not isinstance(entry, dict):
+            continue
+        provider, name, task = (str(entry.get(key) or "") for key in ("provider", "providerId", "task"))
         able = provider in COMPLETING if task == "text-generation" else task == "conversational"
-        if able and name and entry.get("status") == "live" and re.fullmatch(r"[\w.-]+", provider):
+        if able and name and entry.get("status") == "live":
             served.setdefault(task, (provider, name))
     return served
 
@@ -276,7 +283,8 @@ class _Meaning:
         self._token = token
 
     def __call__(self, refused: Refused) -> StarcoderError:
-        error, status = refused.headers.get("x-error-message", refused.error).rstrip("."), refused.status
+        error = one_line(refused.headers.get("x-error-message", refused.error)).rstrip(".")
+        status = refused.status
         if OVERFLOW.search(error):
             return PromptTooLong(
                 f"The prompt does not fit the window of {self._model} at {self._place}: {error}.",
@@ -289,7 +297,7 @@ class _Meaning:
                 f"The credits of this Hugging Face account are used up ({error}).",
                 f"Buy some or wait for the next month ({HUB}/settings/billing), or ask a model of your own: Ollama.",
             )
-        if status == 429:
+        if status == 429 or error == OVERLOADED:
             wait = 1.0 if refused.retry_after is None else refused.retry_after
             return RateLimited(
                 f"{self._named} has had too many requests from you.", f"Ask again in {wait:.3g} s.", retry_after=wait

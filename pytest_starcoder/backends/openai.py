@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from pytest_starcoder.backends import OnText, hookimpl
-from pytest_starcoder.backends.dialects import OVERFLOW, Dialect, Tgi, kind
+from pytest_starcoder.backends.dialects import OVERFLOW, OVERLOADED, Dialect, Tgi, kind
 from pytest_starcoder.backends.http import Refused, Server
 from pytest_starcoder.backends.llamacpp import LlamaCpp
 from pytest_starcoder.errors import (
@@ -106,7 +106,7 @@ class OpenAI:
 
     def _error(self, refused: Refused) -> StarcoderError:
         error, status = refused.error, refused.status
-        named = f"{self.label[0].upper()}{self.label[1:]} at {self.place}"
+        named = f"{self.label.replace('the ', 'The ', 1)} at {self.place}"
         if OVERFLOW.search(error):
             return PromptTooLong(
                 f"The prompt does not fit the window of the model at {self.place}: {error}.",
@@ -127,7 +127,7 @@ class OpenAI:
                 f"{self.place} does not know what an OpenAI-compatible server knows ({refused.told}).",
                 "Is another program listening there? Set host to where the server runs, without /v1.",
             )
-        if status in (429, 503):
+        if status in (429, 503) or error == OVERLOADED:
             wait = 1.0 if refused.retry_after is None else refused.retry_after
             return RateLimited(
                 f"{named} has too much to do, or is still loading ({refused.told}).",

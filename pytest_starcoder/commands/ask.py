@@ -26,6 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
     add_examples(
         parser,
+        "[--code] [--language NAME] QUESTION ...",
         'starcoder ask "How do I reverse a dictionary in Python?"',
         'starcoder ask --code "Write a function that returns the nth Fibonacci number." > fibonacci.py',
         'starcoder ask --code --starcoder-max-tokens=2000 "Create a single-page tic-tac-toe game." > game.html',

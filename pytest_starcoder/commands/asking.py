@@ -30,10 +30,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def add_examples(parser: argparse.ArgumentParser, *examples: str) -> None:
-    """Command lines to begin with, under the help."""
+def add_examples(parser: argparse.ArgumentParser, usage: str, *examples: str) -> None:
+    """Usage in one line, and command lines to begin with, before the many options."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "\n".join(["examples:", *(f"  {example}" for example in examples)])
+    parser.usage = f"%(prog)s {usage} [SETTING ...]"
+    parser.description = "\n".join([f"{parser.description}.", "", "examples:", *(f"  {line}" for line in examples)])
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:

@@ -17,7 +17,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("place", metavar="FILE:LINE", help="the 1-based line")
     parser.add_argument("--write", action="store_true", help="put it into the file, and print the diff")
     add_settings(parser)
-    add_examples(parser, "starcoder complete shop/pricing.py:14", "starcoder complete shop/pricing.py:14 --write")
+    add_examples(
+        parser,
+        "FILE:LINE [--write]",
+        "starcoder complete shop/pricing.py:14",
+        "starcoder complete shop/pricing.py:14 --write",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

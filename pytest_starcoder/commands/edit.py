@@ -21,6 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
     add_examples(
         parser,
+        "FILE:A-B INSTRUCTION ... [--write]",
         'starcoder edit shop/pricing.py:14-20 "Return 0 for an empty list."',
         'starcoder edit shop/pricing.py:14-20 --write "Return 0 for an empty list."',
     )

@@ -15,7 +15,9 @@ HELP = "Explain code that does not fail: a file, or a function or class of a Pyt
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("place", metavar="FILE[::NAME]", help="NAME may be dotted: Cart.total")
     add_settings(parser)
-    add_examples(parser, "starcoder explain shop/pricing.py", "starcoder explain shop/pricing.py::Cart.total")
+    add_examples(
+        parser, "FILE[::NAME]", "starcoder explain shop/pricing.py", "starcoder explain shop/pricing.py::Cart.total"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -84,7 +84,13 @@ def _code(opening: str, text: str, language: str) -> tuple[str, bool]:
 
 
 def _request(question: str, language: str, kind: str) -> str:
-    """The question as the comment at the top of a file, in the words that helped StarCoder most with Python."""
+    """The question as the comment at the top of a file, in the words that helped StarCoder most with Python.
+
+    Any other model gets it as the docstring: after a comment the demo model went on with comments.
+    """
+    if language == "python" and kind == "completion":
+        quoted = question.replace("\\", "\\\\").replace('"', "'")
+        return f'"""{quoted}"""\n'
     begin, line, end = _COMMENTS.get(language, ("", "// " if language in _SLASHES else "# ", ""))
     told = begin + "\n".join(f"{line}{part}".rstrip() for part in question.splitlines()) + end
     if line:

@@ -89,17 +89,22 @@ _TOOL = re.compile(r"\b(?:functions?|scripts?|regex|(?:pars|scrap|crawl|fetch|do
 
 
 def language_of(question: str) -> str:
-    """The language that a question in English asks for, in lower case; python where it names none, or names Python."""
-    text = question.lower()
+    """The language that a question in English asks for, in lower case; python where it names none, or names Python.
+
+    What a program reads or writes does not count: "a function that parses HTML"
+    asks for Python. Only the first 2,000 characters are read.
+    """
+    text = question[:2000].lower()
     named = sorted((found.start(), found.end(), name) for name, word in _NAMED.items() for found in word.finditer(text))
     if re.match(r"\W*(?:please )?(?:translate|port|convert|rewrite)\b", text):
         named = [mention for mention in named if text[: mention[0]].endswith((" in ", "to ", " as "))] or named
     asked = [name for start, _, name in named if text[:start].endswith((" in ", " into ", " using "))]
     if plain := [name for name in asked if name not in _READ]:
         return plain[0]
+    if any(name == "python" for *_, name in named):
+        return "python"
     for start, end, name in named:
-        about = name in _READ and (_TOOL.search(text, 0, start) or _TOOL.match(text, end + 1))
-        if not about and not any(name == "python" for *_, name in named):
+        if name not in _READ or not (_TOOL.search(text, 0, start) or _TOOL.match(text, end + 1)):
             return name
     return next((name for name in asked if name in ("sql", "bash")), "python")
 
@@ -253,7 +258,7 @@ def _python_run(answer: str) -> str:
     if check(answer, "python").accepted:
         return _without_prose(answer)
     lines, best, at, work = lines_of(answer), "", 0, 0
-    while work < 40 * LONGEST:
+    while work < 15 * LONGEST:  # each beginning may be read to the end
         at = next((number for number in range(at, len(lines)) if _BEGINNING.match(lines[number])), len(lines))
         if at == len(lines):
             break
@@ -322,8 +327,10 @@ def _python_error(code: str) -> tuple[int, str]:
         _body(code)
     except SyntaxError as exc:
         return exc.lineno or 0, exc.msg
-    except (ValueError, RecursionError, MemoryError) as exc:
-        return 0, str(exc) or "nested too deeply"
+    except (RecursionError, MemoryError):
+        return 0, "nested too deeply"
+    except ValueError as exc:
+        return 0, str(exc)
     return 0, ""
 
 

@@ -6,46 +6,70 @@ import gc
 import os
 import string
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.doubles import FakeHub, FakeRouter, FakeTgi, FakeVllm, running
 from support.real import RealServer
 from support.recordings import LLAMACPP, OLLAMA, kept, replayed
 from support.servers import FakeOllama
 
 from pytest_starcoder.backends import Backend, make_backend
+from pytest_starcoder.backends.huggingface import Router
+from pytest_starcoder.prompts import family
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.values import Completion, Deadline, Model, Prompt
 
 TEXT = "def mean(xs):"
 SIGNS = "x=[3.14159,-2e-7]!=0x7f;#ü日🙂\t\n" * 10
+ANSWER = "because the divisor is one too small: " + string.ascii_letters
 CODE = "def mean(xs):\n    return sum(xs) / (len(xs) - 1)\n\n# ключ, naïve, 日本語, 🙂\n<pr_comment>"
 
 
 @dataclass
 class Place:
-    """A backend, the settings that made it, and whether its count of tokens is exact."""
+    """A backend, the settings that made it, whether its count of tokens is exact, and how it is made."""
 
     settings: Settings
     exact: bool
+    make: Callable[[Settings], Backend] = make_backend
 
     @contextmanager
     def backend(self) -> Iterator[Backend]:
-        backend = make_backend(self.settings)
+        backend = self.make(self.settings)
         try:
             yield backend
         finally:
             backend.close()
 
 
-@pytest.fixture(params=["ollama double", "ollama", "ollama recorded", "llamacpp", "llamacpp recorded", "embedded"])
-def place(request: pytest.FixtureRequest) -> Place:
+PLACES = (
+    "ollama double",
+    "ollama",
+    "ollama recorded",
+    "llamacpp",
+    "llamacpp recorded",
+    "embedded",
+    "openai llamacpp",
+    "openai vllm double",
+    "huggingface endpoint double",
+    "huggingface router double",
+)
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    with ExitStack() as stack:
+        yield stood_up(request, stack)
+
+
+def stood_up(request: pytest.FixtureRequest, stack: ExitStack) -> Place:
     if request.param == "ollama double":
         fake: FakeOllama = request.getfixturevalue("ollama_double")
-        fake.answer = "because the divisor is one too small: " + string.ascii_letters
+        fake.answer = ANSWER
         return Place(Settings(backend="ollama", host=fake.url, temperature=0), exact=False)
     if request.param == "ollama":
         model = request.getfixturevalue("ollama_model")
@@ -58,6 +82,19 @@ def place(request: pytest.FixtureRequest) -> Place:
         server: RealServer = request.getfixturevalue("llamacpp")
         url = kept(request, LLAMACPP, server.url)
         return Place(Settings(backend="llamacpp", host=url, api_key=server.key, temperature=0), exact=True)
+    if request.param == "openai llamacpp":
+        server = request.getfixturevalue("llamacpp")
+        return Place(Settings(backend="openai", host=server.url, api_key=server.key, temperature=0), exact=True)
+    if request.param == "openai vllm double":
+        vllm = stack.enter_context(running(FakeVllm(answer=ANSWER, key="sk-1")))
+        return Place(Settings(backend="openai", host=vllm.url, api_key="sk-1", temperature=0), exact=True)
+    if request.param == "huggingface endpoint double":
+        tgi = stack.enter_context(running(FakeTgi(answer=ANSWER, key="hf_token")))
+        return Place(Settings(backend="huggingface", host=tgi.url, hf_token="hf_token", temperature=0), exact=False)
+    if request.param == "huggingface router double":
+        hub, router = stack.enter_context(running(FakeHub())), stack.enter_context(running(FakeRouter(answer=ANSWER)))
+        settings = Settings(backend="huggingface", model=hub.model, hf_token=hub.key, temperature=0)
+        return Place(settings, exact=False, make=lambda settings: Router(settings, hub.url, router.url))
     if request.param == "llamacpp recorded":
         return Place(Settings(backend="llamacpp", host=replayed(request, LLAMACPP), temperature=0), exact=True)
     file: Path = request.getfixturevalue("tiny_model")
@@ -97,7 +134,7 @@ def test_the_model_has_a_name_a_family_and_a_window(backend: Backend) -> None:
     model = backend.inspect("its digest", soon())
     assert model.name
     assert model.digest == "its digest"
-    assert model.architecture == "starcoder2"
+    assert family(model) == "starcoder2"
     assert model.window >= 4096
 
 
@@ -109,7 +146,7 @@ def test_tokens_are_never_counted_too_low(backend: Backend, model: Model, text: 
 
 def test_a_server_that_counts_counts_exactly(place: Place, backend: Backend, model: Model) -> None:
     if not place.exact:
-        pytest.skip("Ollama does not count")
+        pytest.skip("this server does not count")
     counted = backend.count(CODE, soon())
     assert counted == complete(backend, model, Prompt(CODE, max_tokens=1)).prompt_tokens
     assert backend.count("", soon()) == 0

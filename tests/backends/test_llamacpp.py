@@ -298,7 +298,7 @@ def test_lines_of_the_stream_that_carry_nothing_are_passed_over(ollama_double: F
         b': ping\n\nevent: message\nid: 1\nretry: 10\ndata: {"choices": [{"text": "a", "finish_reason": "stop"}]}\n\n'
         b"data: [DONE]\n\n",
     )
-    assert complete(other, Prompt("a")) == Completion("a", "m")
+    assert complete(other, Prompt("a")) == Completion("a", "m", completion_tokens=1)
 
 
 def test_every_option_is_sent(ollama_double: FakeOllama, other: LlamaCpp) -> None:
@@ -307,6 +307,7 @@ def test_every_option_is_sent(ollama_double: FakeOllama, other: LlamaCpp) -> Non
     assert ollama_double.asked("/v1/completions")[0].body == {
         "prompt": "<pr>",
         "stream": True,
+        "stream_options": {"include_usage": True},
         "cache_prompt": True,
         "max_tokens": 7,
         "temperature": 0.2,

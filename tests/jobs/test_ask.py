@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
 
 import pytest
@@ -114,7 +115,7 @@ def test_a_question_that_does_not_fit_is_not_asked() -> None:
             "<filename>solutions/solution_1.py<gh_stars>100-1000\n"
             "# Here is the correct implementation of the code exercise\n# Greet.\n#\n# Twice.\n\n",
         ),
-        ("completion", "python", "# Greet.\n#\n# Twice.\n\n"),
+        ("completion", "python", '"""Greet.\n\nTwice."""\n\n'),
         ("completion", "javascript", "// Greet.\n//\n// Twice.\n\n"),
         ("completion", "sql", "-- Greet.\n--\n-- Twice.\n\n"),
         ("completion", "css", "/*\nGreet.\n\nTwice.\n*/\n"),
@@ -131,6 +132,12 @@ def test_the_prompt_ends_where_the_code_begins(kind: str, language: str, end: st
         assert backend.asked[0].text == end
     else:
         assert prompted("Greet.\n\nTwice.", language, kind).endswith(end)
+
+
+def test_a_question_cannot_end_the_docstring_that_it_stands_in() -> None:
+    text = prompted('Print """a"""\\', "python", "completion")
+    assert text == "\"\"\"Print '''a'''\\\\\"\"\"\n\n"
+    ast.parse(text)
 
 
 # --- what comes back ---

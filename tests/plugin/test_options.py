@@ -15,6 +15,7 @@ VALUES = {
     "model": ("starcoder2:3b", "starcoder2:3b"),
     "host": ("gpu-box:8080", "gpu-box:8080"),
     "api_key": ("secret", "secret"),
+    "hf_token": ("hf_secret", "hf_secret"),
     "family": ("completion", "completion"),
     "timeout": ("7", 7.0),
     "connect_timeout": ("3", 3.0),
