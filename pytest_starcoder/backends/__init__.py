@@ -16,6 +16,7 @@ import pluggy
 
 from pytest_starcoder.errors import BackendUnavailable, ConfigError, StarcoderError, UnknownBackend
 from pytest_starcoder.settings import Settings
+from pytest_starcoder.text.display import one_line
 from pytest_starcoder.values import Completion, Deadline, Model, Prompt
 
 OnText = Callable[[str], None]
@@ -85,7 +86,8 @@ def make_backend(settings: Settings) -> Backend:
         raise
     except Exception as exc:
         raise ConfigError(
-            f"The backend {name!r} cannot be made: {type(exc).__name__}: {exc}.", "Report it to whoever offers it."
+            f"The backend {name!r} cannot be made: {type(exc).__name__}: {one_line(str(exc))}.",
+            "Report it to whoever offers it.",
         ) from exc
     if found is None:
         raise ConfigError(
@@ -135,6 +137,7 @@ def _load(name: str) -> pluggy.PluginManager:
         raise
     except Exception as exc:
         raise ConfigError(
-            f"The backend {name!r} cannot be loaded: {type(exc).__name__}: {exc}.", "Reinstall or remove its package."
+            f"The backend {name!r} cannot be loaded: {type(exc).__name__}: {one_line(str(exc))}.",
+            "Reinstall or remove its package.",
         ) from exc
     return plugins

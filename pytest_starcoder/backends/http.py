@@ -118,6 +118,7 @@ class Server:
         self.name = name
         self.start = start
         self._meaning = meaning
+        self._key = api_key
         self._settings = settings
         self._sockets: list[socket.socket] = []
         self._session = requests.Session()
@@ -154,16 +155,21 @@ class Server:
                     *lines, rest = rest.split(b"\n")
                     for line in filter(bytes.strip, map(bytes, lines)):
                         empty = False
-                        yield line.decode("utf-8", "replace")
+                        yield self._text(line)
             if rest.strip():
-                yield rest.decode("utf-8", "replace")
+                yield self._text(bytes(rest))
             elif empty:
                 raise BadResponse(f"{self.name} at {self.url} gave an empty answer.", "Look into its log.")
 
     def _object(self, method: str, path: str, body: Mapping[str, Any] | None, deadline: Deadline) -> dict[str, Any]:
         with self._answer(method, path, body, deadline) as chunks:
-            text = b"".join(chunks).decode("utf-8", "replace")
+            text = self._text(b"".join(chunks))
         return self.parse(text)
+
+    def _text(self, content: bytes) -> str:
+        """What a server says, without our key: one that repeats it shall not have it shown."""
+        text = content.decode("utf-8", "replace")
+        return text.replace(self._key, "…") if self._key else text
 
     def parse(self, text: str) -> dict[str, Any]:
         """A JSON object out of `text`; BadResponse where it holds none."""
@@ -211,8 +217,8 @@ class Server:
                 if 300 <= response.status_code < 400:
                     raise self._redirect(response)
                 if response.status_code >= 400:
-                    text = b"".join(chunks).decode("utf-8", "replace")
-                    raise self._meaning(Refused(response.status_code, text, response.headers))
+                    told = {name: self._text(value.encode()) for name, value in response.headers.items()}
+                    raise self._meaning(Refused(response.status_code, self._text(b"".join(chunks)), told))
                 yield chunks
 
     def _chunks(self, response: requests.Response, deadline: Deadline) -> Iterator[bytes]:
@@ -234,7 +240,8 @@ class Server:
     def _translated(self, deadline: Deadline, silence: float) -> Iterator[None]:
         try:
             yield
-        except (requests.RequestException, HTTPError, OSError) as exc:
+        except (requests.RequestException, HTTPError, OSError, ValueError) as exc:
+            # ValueError: requests reads where a redirect goes even if it does not follow.
             raise self._error(exc, deadline, silence) from exc
 
     def _error(self, exc: Exception, deadline: Deadline, silence: float) -> Exception:
@@ -270,7 +277,10 @@ class Server:
         )
 
     def _redirect(self, response: requests.Response) -> Exception:
-        target = urlsplit(response.headers.get("location", ""))
+        try:
+            target = urlsplit(response.headers.get("location", ""))
+        except ValueError:
+            target = urlsplit("")
         where = f"{target.scheme}://{target.netloc}" if target.netloc else "another page"
         return BadResponse(
             f"{self.url} redirects to {one_line(where, 100)}, and redirects are not followed.",

@@ -17,6 +17,7 @@ from pytest_starcoder.backends.http import Refused, Server, whole
 from pytest_starcoder.errors import AccessDenied, BadResponse, PromptTooLong, RateLimited, StarcoderError
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.address import server_url
+from pytest_starcoder.text.display import one_line
 from pytest_starcoder.values import Completion, Deadline, Model, Prompt
 
 
@@ -57,7 +58,7 @@ class LlamaCpp:
 
     def inspect(self, digest: str, deadline: Deadline) -> Model:
         entry = self._entry(deadline)
-        name = PurePath(str(entry.get("id", ""))).name or "the loaded model"
+        name = one_line(PurePath(str(entry.get("id", ""))).name, 100) or "the loaded model"
         architecture = "starcoder2" if self._reads_sentinels(deadline) else ""
         return Model(name, digest, architecture, self._window(entry, deadline))
 

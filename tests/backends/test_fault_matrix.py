@@ -191,6 +191,7 @@ FAULTS: dict[str, tuple[Behaviour | None, tuple[type[StarcoderError], ...]]] = {
     "escape codes after a 200": (error("200 OK", ESCAPES), (BadResponse, UnknownModel)),
     "escape codes in a status": (answers(b"", "500 \x1b[31mred"), (BadResponse,)),
     "escape codes in a redirect": (answers(b"", "302 Found", "Location: http://a\x1b\x9b31m.example/"), (BadResponse,)),
+    "a redirect that is no address": (answers(b"", "302 Found", "Location: http://[bad"), (BadResponse,)),
     "an error without words": (answers(b"", "418 I'm a teapot"), (BadResponse,)),
     "an answer of another length": (
         lambda connection: connection.sendall(servers.OK + b"Content-Length: 99\r\n\r\n{}"),
@@ -238,6 +239,23 @@ def test_a_fault_is_one_sentence_in_time(fault: str, stage: str, name: str) -> N
     assert type(caught.value) in kinds, one_sentence(caught.value)
     one_sentence(caught.value)
     assert took < LIMIT + 1.2
+
+
+@by_column
+@by_stage
+@pytest.mark.parametrize("status", ["200 OK", "400 Bad", "401 Unauthorized", "429 Slow down", "500 Broken"])
+def test_a_server_that_repeats_the_key_does_not_have_it_shown(status: str, stage: str, name: str) -> None:
+    column = COLUMNS[name]
+    sent = TOKEN if column.backend == "huggingface" else KEY
+    repeats = error(status, f"the key {sent} is odd", f"X-Error-Message: Bearer {sent}", "Retry-After: 99")
+    healthy = column.healthy if stage == "in the answer" else {}
+    with (
+        raw_server(unless(healthy, repeats), read=False) as url,
+        client(column, url) as asked,
+        pytest.raises(StarcoderError) as caught,
+    ):
+        asked.complete(Prompt("a"))
+    one_sentence(caught.value)
 
 
 @by_column
