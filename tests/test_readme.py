@@ -71,6 +71,15 @@ def test_the_doctor_says_what_it_shows(demo_project: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_code_is_explained_as_it_shows(demo_project: Path, tmp_path: Path) -> None:
+    command, _, shown = block("output", "ask").partition("\n")
+    printed = run(command.removeprefix("$ "), demo_project, tmp_path)
+    words, _, signed = printed.partition("\nMachine-generated")
+    assert words.strip()
+    assert signed == shown.rstrip("\n").partition("\nMachine-generated")[2] + "\n"
+
+
+@pytest.mark.slow
 def test_its_first_command_works_where_there_is_only_python(tmp_path: Path) -> None:
     for name in ("pytest_starcoder", "hooks"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -10,7 +10,7 @@ from pytest_starcoder.client import Client
 from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.jobs.answer import answer
 from pytest_starcoder.prompts import family, render
-from pytest_starcoder.text.code import check, extract, parsing_prefix
+from pytest_starcoder.text.code import Verdict, check, extract, parsing_prefix
 from pytest_starcoder.text.display import one_line, printable
 from pytest_starcoder.values import Code, Completion
 
@@ -58,6 +58,8 @@ def ask_for_code(question: str, language: str, client: Client) -> Code:
     code, whole = _code("" if begun else opening, text, language)
     cut = completion.truncated or not whole
     verdict = check(code, language)
+    if language == "html" and completion.truncated and verdict.accepted and "</html" not in code.lower():
+        verdict = Verdict(False, "is cut in its middle")  # elements that need no end do not say so
     hint = _MORE if completion.truncated else _AGAIN
     if not code.strip():
         raise UnreadableAnswer(f"{completion.model} answered without any {_TITLES.get(language, language)}.", hint)

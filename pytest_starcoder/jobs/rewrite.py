@@ -26,6 +26,8 @@ MORE = "allow it more tokens with STARCODER_MAX_TOKENS"
 _TAG = re.compile(r"<[^<>\s]{1,42}>")
 _DEFINITION = re.compile(r"(?:async )?def |class |@|import |from ")
 _FENCE = "```"
+_NEXT = ("\ndef ", "\nasync def ", "\nclass ", "\n@", "\nif __name__")
+"""Where a function ends that is followed by something else."""
 
 
 def complete(path: str, text: str, line: int, client: Client) -> Rewrite:
@@ -114,6 +116,8 @@ def _filling(path: str, before: str, after: str, kind: str, client: Client) -> P
         )
         if following and not prompt.chat:
             prompt = replace(prompt, stop=(*prompt.stop, f"\n{following}\n"))  # the model goes on where the file does
+        if kind == "completion" and _is_python(path) and near and re.search(r"^\s|:\s*$", near[-1]):
+            prompt = replace(prompt, stop=(*prompt.stop, *_NEXT))  # without holes it would write the next ones too
         prompt = capped(prompt, client)
         if client.fits(prompt, ROOM + prompt.max_tokens) or sum(map(len, near + far)) < 200:
             return prompt

@@ -20,8 +20,8 @@ def test_without_a_command_it_says_which_there_are(capsys: pytest.CaptureFixture
 
 def test_an_unknown_command_is_misuse(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main(["explain"])
-    assert "invalid choice: 'explain'" in capsys.readouterr().err
+        main(["explian"])
+    assert "invalid choice: 'explian'" in capsys.readouterr().err
 
 
 def test_the_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
