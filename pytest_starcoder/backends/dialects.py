@@ -153,7 +153,7 @@ def kind(entry: Mapping[str, Any]) -> type[Dialect]:
 
 def _told(server: Server, path: str, deadline: Deadline) -> str:
     try:
-        return str(server.get(path, deadline).get("version", ""))
+        return str(server.get(path, deadline).get("version") or "")
     except (AccessDenied, BadResponse):
         return ""
 

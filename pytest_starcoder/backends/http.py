@@ -99,8 +99,9 @@ def mean(numbers: list[float]) -> float | None:
 class Server:
     """A model server at `url` (made by `settings.server_url`), called `name` in every message.
 
-    `start` is the sentence that says how to get it running; `meaning` gives the
-    error of ours for an answer that is one. Every method raises a StarcoderError.
+    `start` is the sentence that says how to get it running, `moved` what to do
+    about a redirect; `meaning` gives the error of ours for an answer that is
+    one. Every method raises a StarcoderError.
     Nothing is open between two requests. Not for use from two threads at once.
     """
 
@@ -113,12 +114,14 @@ class Server:
         start: str,
         meaning: Callable[[Refused], StarcoderError],
         api_key: str = "",
+        moved: str = "",
     ) -> None:
         self.url = url
         self.name = name
         self.start = start
         self._meaning = meaning
         self._key = api_key
+        self._moved = moved or f"Set host to where {name} really runs."
         self._settings = settings
         self._sockets: list[socket.socket] = []
         self._session = requests.Session()
@@ -284,7 +287,7 @@ class Server:
         where = f"{target.scheme}://{target.netloc}" if target.netloc else "another page"
         return BadResponse(
             f"{self.url} redirects to {one_line(where, 100)}, and redirects are not followed.",
-            f"Set host to where {self.name} really runs.",
+            self._moved,
         )
 
     @contextmanager

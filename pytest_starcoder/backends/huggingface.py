@@ -130,7 +130,7 @@ class Endpoint:
         )
 
     def version(self, deadline: Deadline) -> str:
-        return str(self._told(deadline).get("version", ""))
+        return str(self._told(deadline).get("version") or "")
 
     def close(self) -> None:
         """There is nothing to end: no connection outlives its question."""
@@ -195,6 +195,7 @@ class Router:
                 start="Is this machine online? Offline, Ollama and the embedded engine answer.",
                 meaning=self._meaning,
                 api_key=settings.hf_token,
+                moved=f"If {settings.model} has a new name there, set model to that.",
             )
 
         self._hub, self._router = server(hub), server(router)

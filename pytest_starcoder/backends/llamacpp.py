@@ -78,7 +78,7 @@ class LlamaCpp:
         )
 
     def version(self, deadline: Deadline) -> str:
-        return str(self._server.get("/props", deadline).get("build_info", ""))
+        return str(self._server.get("/props", deadline).get("build_info") or "")
 
     def close(self) -> None:
         """There is nothing to end: no connection outlives its question."""

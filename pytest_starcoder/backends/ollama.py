@@ -109,7 +109,7 @@ class Ollama:
         return completion
 
     def version(self, deadline: Deadline) -> str:
-        return str(self._server.get("/api/version", deadline).get("version", ""))
+        return str(self._server.get("/api/version", deadline).get("version") or "")
 
     def close(self) -> None:
         """There is nothing to end: no connection outlives its question."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.doubles import EOS, Double, FakeEndpoint, FakeHub, FakeRouter, FakeTgi, FakeVllm, running
 from support.errors import told
-from support.servers import fake_ollama
+from support.servers import answers, fake_ollama, raw_server
 
 from pytest_starcoder.backends import make_backend
 from pytest_starcoder.backends.huggingface import ELSEWHERE, Endpoint, Router
@@ -778,3 +778,15 @@ def test_nothing_that_is_said_or_shown_has_the_token_in_it() -> None:
             found.backend.identify(soon())
         shown = [repr(found.backend), repr(vars(found.backend)), repr(caught.value), str(caught.value)]
     assert "hf_wrong" not in " ".join(shown)
+
+
+def test_a_model_that_has_moved_on_the_hub_is_told_with_what_to_do() -> None:
+    moved = answers(b"", "307 Temporary Redirect", "Location: /api/models/bigcode/new-name")
+    with raw_server(moved) as url:
+        backend = Router(Settings(backend="huggingface", model="bigcode/old", hf_token="hf_x"), url, url)
+        with pytest.raises(BadResponse) as caught:
+            backend.identify(Deadline.after(5))
+    assert str(caught.value) == (
+        f"{url} redirects to another page, and redirects are not followed. "
+        "If bigcode/old has a new name there, set model to that."
+    )
