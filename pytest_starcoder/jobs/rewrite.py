@@ -116,12 +116,17 @@ def _filling(path: str, before: str, after: str, kind: str, client: Client) -> P
         )
         if following and not prompt.chat:
             prompt = replace(prompt, stop=(*prompt.stop, f"\n{following}\n"))  # the model goes on where the file does
-        if kind == "completion" and _is_python(path) and near and re.search(r"^\s|:\s*$", near[-1]):
+        if kind == "completion" and _is_python(path) and _in_a_block(before):
             prompt = replace(prompt, stop=(*prompt.stop, *_NEXT))  # without holes it would write the next ones too
         prompt = capped(prompt, client)
         if client.fits(prompt, ROOM + prompt.max_tokens) or sum(map(len, near + far)) < 200:
             return prompt
         near, far = _nearer(near, far)
+
+
+def _in_a_block(before: str) -> bool:
+    """Whether Python goes on in a block: on an indented line, or right below the block's header."""
+    return before[before.rfind("\n") + 1 :][:1].isspace() or before.rstrip().endswith(":")
 
 
 def _nearer(near: list[str], far: list[str]) -> tuple[list[str], list[str]]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from support.doubles import Double, FakeTgi, FakeVllm, running
 from support.real import RealServer
 from support.servers import FakeOllama, closed_port
 
@@ -428,37 +429,55 @@ def client_that_answers(answer: str, framed: str) -> Any:
 # --- on every backend ---
 
 
-@pytest.fixture(params=["ollama double", "ollama", "llamacpp", pytest.param("demo", marks=pytest.mark.slow)])
-def backend(request: pytest.FixtureRequest) -> list[str]:
-    """The options that choose a backend."""
-    if request.param == "ollama double":
-        request.getfixturevalue("ollama_double")
-        return []
-    if request.param == "ollama":
-        model = request.getfixturevalue("ollama_model")
-        return [f"--starcoder-host={request.getfixturevalue('real_ollama')}", f"--starcoder-model={model}"]
-    if request.param == "llamacpp":
+@pytest.fixture(
+    params=[
+        "ollama double",
+        "ollama",
+        "llamacpp",
+        "openai llamacpp",
+        "openai vllm double",
+        "huggingface endpoint double",
+        pytest.param("demo", marks=pytest.mark.slow),
+    ]
+)
+def place(request: pytest.FixtureRequest) -> Iterator[tuple[list[str], FakeOllama | Double | None]]:
+    """The options that choose a backend, and its double where it is one."""
+    kind = request.param
+    if kind == "ollama double":
+        yield [], request.getfixturevalue("ollama_double")
+    elif kind == "ollama":
+        model, url = request.getfixturevalue("ollama_model"), request.getfixturevalue("real_ollama")
+        yield [f"--starcoder-host={url}", f"--starcoder-model={model}"], None
+    elif "llamacpp" in kind:
         server: RealServer = request.getfixturevalue("llamacpp")
+        backend = kind.partition(" ")[0]
         there = [f"--starcoder-host={server.url}", f"--starcoder-api-key={server.key}"]
-        return ["--starcoder-backend=llamacpp", *there]
-    request.getfixturevalue("demo")
-    return []
+        yield [f"--starcoder-backend={backend}", *there], None
+    elif kind == "openai vllm double":
+        with running(FakeVllm()) as vllm:
+            yield ["--starcoder-backend=openai", f"--starcoder-host={vllm.url}"], vllm
+    elif kind == "huggingface endpoint double":
+        with running(FakeTgi(key="hf_token")) as tgi:
+            key = f"--starcoder-hf-token={tgi.key}"
+            yield ["--starcoder-backend=huggingface", f"--starcoder-host={tgi.url}", key], tgi
+    else:
+        request.getfixturevalue("demo")
+        yield [], None
 
 
 @every_command
 def test_every_command_works_on_every_backend(
     capsys: pytest.CaptureFixture[str],
-    request: pytest.FixtureRequest,
     project: Path,
-    backend: list[str],
+    place: tuple[list[str], FakeOllama | Double | None],
     command: str,
 ) -> None:
-    double = "ollama_double" in request.fixturenames
-    if double:
-        request.getfixturevalue("ollama_double").answer = ANSWERS[command]
-    screen = starcoder(capsys, *COMMANDS[command], *backend, "--starcoder-max-tokens=60")
-    # The double knows the answer; a tiny or a small model may write anything.
-    assert screen.status in ((0,) if double else (0, 1)), screen.err
+    options, double = place
+    if double is not None:
+        double.answer = ANSWERS[command]
+    screen = starcoder(capsys, *COMMANDS[command], *options, "--starcoder-max-tokens=60")
+    # A double knows the answer; a tiny or a small model may write anything.
+    assert screen.status in ((0, 1) if double is None else (0,)), screen.err
     last = screen.err.splitlines()[-1]
     if screen.status == 0:
         assert screen.out.strip()

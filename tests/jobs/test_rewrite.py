@@ -260,6 +260,23 @@ def test_a_block_in_another_language_goes_on_or_below(kind: str) -> None:
     assert further.after == "let a = 1;\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "ends"),
+    [
+        ("def f():\n    x = 1\n", 2, True),
+        ("def f():\n", 1, True),
+        ("def f():\n\n", 2, True),
+        ("def f():\n    x = 1\n\n", 3, False),
+        ("x = 1\n", 1, False),
+    ],
+)
+def test_without_holes_what_stands_in_a_block_ends_where_something_else_begins(
+    text: str, line: int, ends: bool
+) -> None:
+    rewrite = completed(text, line, "\n    return 1\n\n\ndef g():\n    return 2", kind="completion")
+    assert ("def g" in rewrite.inserted) != ends
+
+
 # --- edit ---
 
 
