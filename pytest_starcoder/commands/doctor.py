@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     for key in SCHEMA:
         if key in settings.sources or key == "model":
             shown = "(set, not shown)" if SCHEMA[key].secret else getattr(settings, key)
-            _say(key, f"{shown}   ({settings.source(key)})")
+            _say(key, f"{'the one that the server has' if shown == '' else shown}   ({settings.source(key)})")
     if settings.cache != "off" and not _writable(cache_folder(settings)):
         _say("cache", f"{cache_folder(settings)} cannot be written: nothing is remembered")
     try:

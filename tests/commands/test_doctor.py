@@ -391,3 +391,8 @@ def test_deep_of_the_tiny_model_in_the_embedded_engine(
     assert (report["backend"], report["server"]) == ("auto", "the embedded llama.cpp")
     assert report["model"] == "tiny-starcoder2.gguf"
     assert str(tiny_model.parent) not in (project / "found.json").read_text()
+
+
+def test_a_model_that_the_server_chooses_is_told_as_that(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", "--starcoder-backend=openai", f"--starcoder-host={closed_port()}"])
+    assert "model               the one that the server has   (default)" in capsys.readouterr().out
