@@ -22,7 +22,8 @@ HEAVY = ("requests", "urllib3", "git", "dotenv", "pluggy", "pytest", "xllamacpp"
 def seconds(code: str, path: str) -> float:
     """Wall seconds of an interpreter that runs `code` with `path` first among its folders."""
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, check=True)
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    subprocess.run([sys.executable, "-c", code], env={**own, "PYTHONPATH": path}, check=True)
     return time.perf_counter() - started
 
 
@@ -42,13 +43,12 @@ def main() -> None:
         (Path(folder) / "empty_package" / "__init__.py").touch()
         for warm in ("import empty_package", "import pytest_starcoder"):
             seconds(warm, f"{folder}:{ours}")
-        pairs = [
-            (
-                seconds("import empty_package", f"{folder}:{ours}"),
-                seconds("import pytest_starcoder", f"{ours}:{folder}"),
-            )
-            for _ in range(repeats)
-        ]
+        pairs = []
+        for number in range(repeats):
+            runs = [("import empty_package", f"{folder}:{ours}"), ("import pytest_starcoder", f"{ours}:{folder}")]
+            order = (0, 1) if number % 2 else (1, 0)  # neither is always the first
+            took = {which: seconds(*runs[which]) for which in order}
+            pairs.append((took[0], took[1]))
     empty, package = median([pair[0] for pair in pairs]), median([pair[1] for pair in pairs])
     ratio = median([pair[1] / pair[0] for pair in pairs])
     loaded = f"import sys, pytest_starcoder; print(len(set({HEAVY!r}) & set(sys.modules)))"
