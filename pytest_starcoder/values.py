@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any, Self
 
 
@@ -113,7 +114,10 @@ class Failure:
 
     `phase` is pytest's: setup, call, teardown or collect. `frames` run from the
     test to where it failed; `callees` are project functions that the failing
-    line calls and that are not on the traceback.
+    line calls, or that the test was recorded to execute, and that are not on
+    the traceback. `facts` are sentences on what was observed, `extra` what
+    other plugins know of it; `fixture` is the one whose setup or teardown
+    failed. Secrets are not in it.
     """
 
     nodeid: str
@@ -123,6 +127,9 @@ class Failure:
     seen: str
     frames: tuple[Frame, ...] = ()
     callees: tuple[Frame, ...] = ()
+    facts: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    fixture: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Builtin types only, so that xdist can carry it on a report."""
@@ -131,7 +138,8 @@ class Failure:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
         frames = {key: tuple(Frame(**frame) for frame in fields[key]) for key in ("frames", "callees")}
-        return cls(**{**fields, **frames})
+        texts = {key: tuple(fields[key]) for key in ("facts", "extra")}
+        return cls(**{**fields, **frames, **texts})
 
 
 @dataclass(frozen=True)
@@ -144,13 +152,100 @@ class Cause:
     def first(self) -> Failure:
         return self.failures[0]
 
+    @property
+    def nodeids(self) -> tuple[str, ...]:
+        """The tests, each once: several subtests are one."""
+        return tuple(dict.fromkeys(failure.nodeid for failure in self.failures))
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a project function in a traced run: what went in and what came out, as bounded texts.
+
+    `outcome` is "returned 3.0" or "raised ValueError: …"; `line` is that of the `def`, 1-based.
+    """
+
+    path: str
+    line: int
+    function: str
+    arguments: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One test that was run again: pytest's outcome of it, and what it executed where it was traced.
+
+    `lines` maps each project file, relative to the root, to its executed lines;
+    `seconds` is the duration of all phases.
+    """
+
+    nodeid: str
+    outcome: str
+    seconds: float = 0.0
+    exception: str = ""
+    message: str = ""
+    lines: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    calls: tuple[Call, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        return self.outcome == "failed"
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A line that may be at fault. `score` is Ochiai's, 0 to 1; `reasons` are what else was observed of it."""
+
+    path: str
+    line: int
+    source: str
+    score: float = 0.0
+    reasons: tuple[str, ...] = ()
+
+
+class Label(StrEnum):
+    """How far a statement can be believed."""
+
+    OBSERVED = "observed"
+    """Seen in the run that failed, in the code or in git."""
+    CHECKED = "checked"
+    """Found by running code again."""
+    GUESSED = "guessed"
+    """Written by a model, and checked by nobody."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One thing that a report says, and how far it can be believed; the only words that a writer may print.
+
+    `kind` is what it is about: seen, fact, at, suspect, replay, extra, why.
+    `by` names the model of a guess. Raises ValueError for a guess of nobody,
+    and for an observation of a model's.
+    """
+
+    kind: str
+    text: str
+    label: Label
+    by: str = ""
+    path: str = ""
+    line: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.label is Label.GUESSED) != bool(self.by):
+            raise ValueError(f"{self.kind}: a guess names its model, and nothing else does")
+
 
 @dataclass(frozen=True)
 class Explanation:
     """Why a test failed.
 
-    `seen` was observed. `why` is a guess of `model`, empty where no model gave
-    one; `note` then says in one sentence why not.
+    `why` is a guess of `model`, empty where no model gave one; `note` then says
+    in one sentence why not. `unsupported` are the files, lines, names and code
+    in `why` that are not in the evidence, and are marked there. All else was
+    observed, but for `replay`, which is what running tests again has shown.
+    `path` and `line` (1-based) are where it failed, empty and 0 where no line of
+    the project is known. `nodeids` are all tests that fail of it.
     """
 
     seen: str
@@ -159,6 +254,55 @@ class Explanation:
     note: str = ""
     truncated: bool = False
     from_cache: bool = False
+    exception: str = ""
+    phase: str = ""
+    path: str = ""
+    line: int = 0
+    function: str = ""
+    nodeids: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    frames: tuple[Frame, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+    replay: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """All that can be said of it, each with its label, in the order in which it is read."""
+        said = [Statement("seen", self.seen, Label.OBSERVED)]
+        said += [Statement("fact", fact, Label.OBSERVED) for fact in self.facts]
+        said += [
+            Statement(
+                "at", f"{frame.path}:{frame.line} in {frame.function}", Label.OBSERVED, "", frame.path, frame.line
+            )
+            for frame in self.frames
+        ]
+        for suspect in self.suspects:
+            told = "  ".join((f"{suspect.path}:{suspect.line}", suspect.source, ", ".join(suspect.reasons))).rstrip()
+            said.append(Statement("suspect", told, Label.OBSERVED, "", suspect.path, suspect.line))
+        said += [Statement("replay", told, Label.CHECKED) for told in self.replay]
+        said += [Statement("extra", told, Label.OBSERVED) for told in self.extra]
+        if self.why:
+            said.append(Statement("why", self.why, Label.GUESSED, self.model))
+        return tuple(said)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one run was told: every cause, the one with most tests first.
+
+    `failures` counts failed reports, `calls` requests to generate, `rerun` tests
+    that were run again, `seconds` all of it. `model` and `server` are empty where none was asked.
+    """
+
+    explanations: tuple[Explanation, ...]
+    failures: int
+    model: str = ""
+    server: str = ""
+    calls: int = 0
+    rerun: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
