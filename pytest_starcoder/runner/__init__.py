@@ -1,0 +1,137 @@
+"""Runs tests of the user's again, as the user ran them, in a child of its own: node ids in, outcomes out.
+
+The child has the user's plugins, environment and configuration, minus this
+plugin, xdist, coverage and whatever changes the order; it keeps no cache of
+pytest's and writes no report file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_starcoder.runner.arguments import kept
+from pytest_starcoder.values import Call, Deadline, Outcome
+
+LEFT_OUT = ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+"""Variables that the child shall not have: the first is among its arguments, coverage would measure it."""
+
+LEFT_OUT_KINDS = ("PYTEST_XDIST_", "COV_CORE_")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How the user's pytest was started.
+
+    `arguments` are all options that were in force, from the command line, the
+    variable and the ini file; `positionals` those of them that name tests.
+    `folder` is where it was started, `here_first` whether that stood first on
+    `sys.path`, as with `python -m pytest`.
+    """
+
+    folder: Path
+    root: Path
+    ini: Path | None = None
+    arguments: tuple[str, ...] = ()
+    positionals: tuple[str, ...] = ()
+    here_first: bool = False
+
+
+def run(launch: Launch, tests: Sequence[str], deadline: Deadline, trace: Sequence[str] = ()) -> list[Outcome]:
+    """What became of `tests` (node ids), run in that order in one child until `deadline`; those of `trace` are traced.
+
+    A test that had not ended by then is not among the outcomes; nor is one that
+    pytest could not collect again. Nothing is raised but KeyboardInterrupt, and
+    OSError where no child can be started.
+    """
+    with tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True) as temporary:
+        folder = Path(temporary)
+        job = {"trace": sorted(set(trace)), "root": str(launch.root), "outcomes": str(folder / "outcomes.jsonl")}
+        (folder / "job.json").write_text(json.dumps(job), "utf-8")
+        arguments = [
+            *kept(launch.arguments, launch.positionals),
+            *_own(launch, folder),
+            *(_address(launch.root, nodeid) for nodeid in tests),
+        ]
+        with (
+            _child(
+                [sys.executable, *([] if launch.here_first else ["-P"]), "-m", "pytest", *arguments], launch
+            ) as child,
+            contextlib.suppress(subprocess.TimeoutExpired),
+        ):  # what has ended by then counts
+            child.wait(max(deadline.remaining(), 0.1))
+        return list(_outcomes(folder / "outcomes.jsonl"))
+
+
+def _own(launch: Launch, folder: Path) -> list[str]:
+    """The options that make the run ours."""
+    ini = ["-c", str(launch.ini)] if launch.ini else []
+    return [
+        *ini,
+        f"--rootdir={launch.root}",
+        *("-o", "addopts=", "-o", f"cache_dir={folder / 'cache'}", f"--basetemp={folder / 'tmp'}"),
+        *("--maxfail=0", "--no-starcoder", "-p", "pytest_starcoder.runner.child"),
+        f"--starcoder-job={folder / 'job.json'}",
+    ]
+
+
+def _address(root: Path, nodeid: str) -> str:
+    path, colons, rest = nodeid.partition("::")
+    return f"{root / path}{colons}{rest}"
+
+
+@contextlib.contextmanager
+def _child(command: list[str], launch: Launch) -> Iterator[subprocess.Popen[bytes]]:
+    """A child in a group of its own, which is gone with all its children at the end of the block."""
+    child = subprocess.Popen(
+        command,
+        cwd=launch.folder,
+        env=_environment(os.environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield child
+    finally:
+        _end(child)
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in LEFT_OUT and not name.startswith(LEFT_OUT_KINDS)
+    }
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):  # all of the group have ended
+        if sys.platform == "win32":
+            child.kill()
+        else:
+            os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _outcomes(path: Path) -> Iterator[Outcome]:
+    """The outcomes that the child has written, without a last line that it was killed in."""
+    try:
+        text = path.read_text("utf-8")
+    except OSError:
+        return
+    for line in text.splitlines(keepends=True):
+        if line.endswith("\n"):
+            fields = json.loads(line)
+            lines = {file: frozenset(numbers) for file, numbers in fields.pop("lines").items()}
+            calls = tuple(Call(**call) for call in fields.pop("calls"))
+            yield Outcome(**fields, lines=lines, calls=calls)

@@ -1,0 +1,108 @@
+"""What a test executes: the lines of the project's files, and the first calls of each function with their values.
+
+By `sys.settrace`, in the thread of the test and those that it starts.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any
+
+from pytest_starcoder.evidence.failure import short_repr
+
+CALLS = 4
+"""Calls of one function whose values are kept; loops call the same one thousands of times."""
+
+ALL_CALLS = 200
+"""Calls whose values are kept of one test."""
+
+ARGUMENTS = 160
+"""Characters of one call's arguments."""
+
+Local = Callable[[FrameType, str, Any], Any]
+
+
+class Tracer:
+    """Records between `start` and `stop`; `wanted` tells by its name whether a file is the project's own.
+
+    `lines` maps file names to executed lines, `calls` holds the calls in the
+    order in which they began: code, arguments, outcome. Both may be replaced
+    by empty ones at any time, to tell what ran in between.
+    """
+
+    def __init__(self, wanted: Callable[[str], bool]) -> None:
+        self._wanted = wanted
+        self.lines: dict[str, set[int]] = {}
+        self.calls: list[list[Any]] = []
+        self._files: dict[str, bool] = {}
+        self._hits: dict[int, int] = {}
+
+    def start(self) -> None:
+        self._hits = {}
+        threading.settrace(self._called)
+        sys.settrace(self._called)
+
+    def stop(self) -> None:
+        sys.settrace(None)
+        threading.settrace(None)
+
+    def _called(self, frame: FrameType, event: str, _arg: Any) -> Local | None:
+        code = frame.f_code
+        filename = code.co_filename
+        wanted = self._files.get(filename)
+        if wanted is None:
+            wanted = self._files[filename] = self._wanted(filename)
+        if not wanted or event != "call":
+            return None
+        self.lines.setdefault(filename, set()).add(frame.f_lineno)
+        hits = self._hits[id(code)] = self._hits.get(id(code), 0) + 1
+        if hits <= CALLS and len(self.calls) < ALL_CALLS and code.co_name[:1] != "<":
+            return self._valued(frame, code)
+        return self._line
+
+    def _line(self, frame: FrameType, event: str, _arg: Any) -> Local:
+        if event == "line":
+            self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
+        return self._line
+
+    def _valued(self, frame: FrameType, code: CodeType) -> Local:
+        """A call whose arguments are kept now, and its outcome once it is there."""
+        call = [code, self._arguments(frame, code), "did not return"]
+        self.calls.append(call)
+        raised: BaseException | None = None
+
+        def local(frame: FrameType, event: str, arg: Any) -> Local:
+            nonlocal raised
+            if event == "line":
+                raised = None
+                self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
+            elif event == "exception":
+                raised = arg[1] if isinstance(arg[1], BaseException) else arg[0]()
+            elif event == "return":
+                if raised is not None:
+                    call[2] = f"raised {type(raised).__name__}"
+                else:
+                    call[2] = f"returned {self._quiet(arg)}"
+            return local
+
+        return local
+
+    def _arguments(self, frame: FrameType, code: CodeType) -> str:
+        count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
+        shown = []
+        for name in code.co_varnames[:count]:
+            if name in frame.f_locals and name not in ("self", "cls"):
+                shown.append(f"{name}={self._quiet(frame.f_locals[name])}")
+        told = ", ".join(shown)
+        return told if len(told) <= ARGUMENTS else told[: ARGUMENTS - 1] + "…"
+
+    def _quiet(self, value: object) -> str:
+        """`short_repr`, whose own run is no part of the test's."""
+        sys.settrace(None)
+        try:
+            return short_repr(value)
+        finally:
+            sys.settrace(self._called)
