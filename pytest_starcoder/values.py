@@ -117,7 +117,8 @@ class Failure:
     line calls, or that the test was recorded to execute, and that are not on
     the traceback. `facts` are sentences on what was observed, `extra` what
     other plugins know of it; `fixture` is the one whose setup or teardown
-    failed. Secrets are not in it.
+    failed; `asserted` names the one project function whose outcome an assertion
+    found wrong. Secrets are not in it.
     """
 
     nodeid: str
@@ -130,6 +131,7 @@ class Failure:
     facts: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     fixture: str = ""
+    asserted: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Builtin types only, so that xdist can carry it on a report."""

@@ -45,8 +45,12 @@ class Launch:
     here_first: bool = False
 
 
-def run(launch: Launch, tests: Sequence[str], deadline: Deadline, trace: Sequence[str] = ()) -> list[Outcome]:
-    """What became of `tests` (node ids), run in that order in one child until `deadline`; those of `trace` are traced.
+def run(
+    launch: Launch, tests: Sequence[str], deadline: Deadline, trace: Sequence[str] = (), values: Sequence[str] = ()
+) -> list[Outcome]:
+    """What became of `tests` (node ids), run in that order in one child until `deadline`.
+
+    Those of `trace` tell which lines they executed, those of `values` their calls as well.
 
     A test that had not ended by then is not among the outcomes; nor is one that
     pytest could not collect again. Nothing is raised but KeyboardInterrupt, and
@@ -54,7 +58,12 @@ def run(launch: Launch, tests: Sequence[str], deadline: Deadline, trace: Sequenc
     """
     with tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
-        job = {"trace": sorted(set(trace)), "root": str(launch.root), "outcomes": str(folder / "outcomes.jsonl")}
+        job = {
+            "trace": sorted({*trace, *values}),
+            "values": sorted(set(values)),
+            "root": str(launch.root),
+            "outcomes": str(folder / "outcomes.jsonl"),
+        }
         (folder / "job.json").write_text(json.dumps(job), "utf-8")
         arguments = [
             *kept(launch.arguments, launch.positionals),

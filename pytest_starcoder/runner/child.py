@@ -31,6 +31,7 @@ class Recorder:
     def __init__(self, job: dict[str, Any]) -> None:
         self._root = Path(job["root"])
         self._traced = set(job["trace"])
+        self._valued = set(job["values"])
         self._path = Path(job["outcomes"])
         self._tracer = Tracer(lambda filename: in_project(filename, self._root))
         self._fixtures: dict[int, tuple[Any, dict[str, set[int]]]] = {}
@@ -60,7 +61,7 @@ class Recorder:
     def _traced_phase(self, item: pytest.Item) -> Generator[None, None, None]:
         if item.nodeid not in self._traced:
             return (yield)
-        self._tracer.start()
+        self._tracer.start(values=item.nodeid in self._valued)
         try:
             return (yield)
         finally:

@@ -39,9 +39,11 @@ class Tracer:
         self.calls: list[list[Any]] = []
         self._files: dict[str, bool] = {}
         self._hits: dict[int, int] = {}
+        self._values = False
 
-    def start(self) -> None:
-        self._hits = {}
+    def start(self, *, values: bool) -> None:
+        """Records from here on, calls if `values`."""
+        self._hits, self._values = {}, values
         threading.settrace(self._called)
         sys.settrace(self._called)
 
@@ -58,6 +60,8 @@ class Tracer:
         if not wanted or event != "call":
             return None
         self.lines.setdefault(filename, set()).add(frame.f_lineno)
+        if not self._values:
+            return self._line
         hits = self._hits[id(code)] = self._hits.get(id(code), 0) + 1
         if hits <= CALLS and len(self.calls) < ALL_CALLS and code.co_name[:1] != "<":
             return self._valued(frame, code)

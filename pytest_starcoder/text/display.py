@@ -37,3 +37,11 @@ def one_line(text: str, limit: int = 300) -> str:
 def counted(number: int, noun: str) -> str:
     """'1 cause', '2 causes'."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def natural(text: str) -> tuple[tuple[str, int], ...]:
+    """A key that sorts texts as people do: test_2 before test_10."""
+    return tuple((word, int(number or 0)) for word, number in _NUMBERED.findall(text))
+
+
+_NUMBERED = re.compile(r"([^0-9]*)([0-9]*)")

@@ -1,0 +1,214 @@
+"""Everything that is known of a cause before a model is asked: causes and their replays in, cases out."""
+
+from __future__ import annotations
+
+import ast
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from pytest_starcoder.evidence.callees import functions
+from pytest_starcoder.evidence.causes import largest_first, united
+from pytest_starcoder.evidence.excerpt import Excerpt, excerpts
+from pytest_starcoder.evidence.replay import Replay
+from pytest_starcoder.evidence.suspicion import Line, Sources, defined_too, ochiai, ranked
+from pytest_starcoder.git import History
+from pytest_starcoder.text.display import counted, one_line
+from pytest_starcoder.values import Cause, Failure, Suspect
+
+SUSPECTS = 10
+"""Lines that a report ranks at the most."""
+
+LARGEST = 2_000_000
+"""Bytes of a source file that is read."""
+
+DAY = 86_400.0
+
+RECENT = 14 * DAY
+"""Seconds within which a commit counts as recent."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cause with all that was found about it; `ranked` are lines, the most suspicious first."""
+
+    cause: Cause
+    replay: Replay = field(default_factory=Replay)
+    ranked: tuple[Line, ...] = ()
+    scores: Mapping[Line, float] = field(default_factory=dict)
+    suspects: tuple[Suspect, ...] = ()
+    excerpts: tuple[Excerpt, ...] = ()
+    changed: tuple[str, ...] = ()
+    """Sentences on executed lines that are not as they were committed."""
+
+
+def sources_of(root: Path) -> Sources:
+    """Reads the files below `root`, each once; what cannot be read is empty."""
+
+    @cache
+    def text_of(path: str) -> str:
+        try:
+            file = root / path
+            return file.read_text("utf-8", "replace") if file.stat().st_size <= LARGEST else ""
+        except (OSError, ValueError):
+            return ""
+
+    return text_of
+
+
+def cases(
+    causes: Sequence[Cause], replays: Sequence[Replay], sources: Sources, history: History, test_files: Collection[str]
+) -> list[Case]:
+    """The cases of `causes`; those that turn out to be one cause are one case."""
+    changes = Changes(history)
+    found = [_case(cause, found, sources, changes, test_files) for cause, found in zip(causes, replays, strict=True)]
+    prime = [case.ranked[:1] if case.replay.failing else () for case in found]
+    together = []
+    for group in united(causes, prime):
+        if len(group) > 1:
+            cause = Cause(tuple(failure for number in group for failure in causes[number].failures))
+            together.append(_case(cause, _joined([replays[n] for n in group]), sources, changes, test_files))
+        else:
+            together.append(found[group[0]])
+    order = {cause: number for number, cause in enumerate(largest_first(case.cause for case in together))}
+    return sorted(together, key=lambda case: order[case.cause])
+
+
+def _joined(replays: Sequence[Replay]) -> Replay:
+    """What the replays of one cause's tests have shown together."""
+    passing = {outcome.nodeid: outcome for found in replays for outcome in found.passing}
+    failing = tuple(outcome for found in replays for outcome in found.failing)
+    told = f"{counted(len(failing), 'test')} failed again when they were run again"
+    if passing:
+        told += f"; {counted(len(passing), 'neighbour')} passed"
+    tests = frozenset().union(*(found.tests for found in replays))
+    return Replay(failing, tuple(passing.values()), (told,), (), tests)
+
+
+def _case(cause: Cause, replay: Replay, sources: Sources, changes: Changes, test_files: Collection[str]) -> Case:
+    failing = [defined_too(outcome, sources) for outcome in replay.failing]
+    passing = [defined_too(outcome, sources) for outcome in replay.passing]
+    scores = ochiai(failing, passing) if failing else _static(cause.first)
+
+    def is_test(line: Line) -> bool:
+        return line[0] in test_files and _in_test(sources(line[0]), line[1])
+
+    age = changes.ages({path for path, _ in scores})
+    lines = ranked(cause.first, scores, sources, age, is_test)
+    own = {
+        (frame.path, number)
+        for frame in cause.first.frames[:1]
+        for number in _shown_lines(frame.first_line, frame.source)
+    }
+    return Case(
+        cause,
+        replay,
+        tuple(lines),
+        scores,
+        tuple(_suspect(line, scores, sources, changes, failing, passing) for line in lines[:SUSPECTS])
+        if failing
+        else (),
+        tuple(excerpts(lines, scores, sources, own)),
+        changes.told(scores),
+    )
+
+
+def _static(failure: Failure) -> dict[Line, float]:
+    """Without a replay: the lines of the functions on the traceback, the deepest first, and those that are called."""
+    scores: dict[Line, float] = {}
+    frames = [*reversed(failure.frames)]
+    for distance, frame in enumerate([*frames[:1], *failure.callees, *frames[1:]]):
+        for number in _shown_lines(frame.first_line, frame.source):
+            scores.setdefault((frame.path, number), 1 / (distance + 2))
+    if failure.frames:
+        scores[failure.frames[-1].path, failure.frames[-1].line] = 1.0
+    return scores
+
+
+def _shown_lines(first: int, source: str) -> range:
+    return range(first, first + source.count("\n") + 1)
+
+
+def _suspect(
+    line: Line,
+    scores: Mapping[Line, float],
+    sources: Sources,
+    changes: Changes,
+    failing: Sequence[object],
+    passing: Sequence[object],
+) -> Suspect:
+    path, number = line
+    text = sources(path).split("\n")
+    statement = one_line(text[number - 1], 100) if number <= len(text) else ""
+    reasons = [changes.reason(line)]
+    if passing and scores[line] == 1.0:
+        reasons.append("no passing test runs it")
+    return Suspect(path, number, statement, round(scores[line], 4), tuple(filter(None, reasons)))
+
+
+def _in_test(source: str, line: int) -> bool:
+    return any(
+        node.name.startswith("test") and _first(node) <= line <= (node.end_lineno or node.lineno)
+        for node in functions(source)
+    )
+
+
+def _first(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+
+
+class Changes:
+    """Which lines were changed lately, by git; each question is asked of it once."""
+
+    def __init__(self, history: History, now: Callable[[], float] = time.time) -> None:
+        self._history = history
+        self._now = now
+        self._head: dict[str, set[int]] | None = None
+        self._base: tuple[str, dict[str, set[int]]] = ("", {})
+        self._blamed: dict[str, dict[int, tuple[str, float]]] = {}
+
+    def ages(self, paths: Collection[str]) -> dict[Line, float]:
+        """How lately the lines of some files were changed: 1 not committed, 0.5 on this branch, else up to 0.25."""
+        head, (_, base) = self._uncommitted(), self._base
+        found = {(path, line): 0.5 for path in paths for line in base.get(path, ())}
+        return found | {(path, line): 1.0 for path in paths for line in head.get(path, ())}
+
+    def reason(self, line: Line) -> str:
+        """What git tells of a line, for a person; empty where that is nothing."""
+        path, number = line
+        if number in self._uncommitted().get(path, ()):
+            return "changed since the last commit"
+        branch, base = self._base
+        if number in base.get(path, ()):
+            return f"changed since {branch}"
+        if path not in self._blamed:
+            self._blamed[path] = self._history.blamed(path)
+        commit, when = self._blamed[path].get(number, ("", 0.0))
+        return f"changed {_ago(self._now() - when)}, {commit}" if commit and self._now() - when < RECENT else ""
+
+    def told(self, executed: Collection[Line]) -> tuple[str, ...]:
+        """Which of the executed lines are not as they were committed."""
+        lines = sorted(line for line in executed if line[1] in self._uncommitted().get(line[0], ()))
+        if not lines:
+            return ()
+        named = ", ".join(f"{path}:{number}" for path, number in lines[:4])
+        more = f" and {len(lines) - 4} more" if len(lines) > 4 else ""
+        return (f"changed since the last commit and executed: {named}{more}",)
+
+    def _uncommitted(self) -> dict[str, set[int]]:
+        if self._head is None:
+            self._head = self._history.changed()
+            self._base = self._history.changed_since_base()
+        return self._head
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 3600:
+        return f"{counted(max(1, int(seconds // 60)), 'minute')} ago"
+    return (
+        f"{counted(int(seconds // 3600), 'hour')} ago"
+        if seconds < DAY
+        else f"{counted(int(seconds // DAY), 'day')} ago"
+    )

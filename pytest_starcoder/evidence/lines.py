@@ -1,0 +1,165 @@
+"""What stands on the lines of a source file: how much of it can be wrong, and which definitions it uses.
+
+Source in, numbers of lines out; nothing is run.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Set
+from functools import lru_cache
+
+from pytest_starcoder.evidence.callees import syntax_tree
+
+_WEIGHTS: dict[type[ast.AST], float] = {
+    ast.Compare: 2,
+    ast.BinOp: 2,
+    ast.BoolOp: 2,
+    ast.AugAssign: 1,
+    ast.Constant: 1,
+    ast.Call: 1,
+    ast.Subscript: 1,
+    ast.Slice: 1,
+    ast.UnaryOp: 1,
+    ast.Name: 0.2,
+}
+"""What a node counts: operators are wrong more often than names (the kinds of the 75 repairs that were measured)."""
+
+_BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
+
+
+@lru_cache(maxsize=64)
+def weights(source: str) -> Mapping[int, float]:
+    """For each line how much on it can be wrong: more for operators, constants and calls; none for definitions."""
+    found: dict[int, float] = {}
+    for statement in _statements(source):
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
+            continue
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+            continue
+        if isinstance(statement, ast.AugAssign):
+            found[statement.lineno] = found.get(statement.lineno, 0) + _WEIGHTS[ast.AugAssign]
+        for node in _own(statement):
+            weight = _WEIGHTS.get(type(node), 0)
+            if weight and isinstance(node, ast.expr):
+                found[node.lineno] = found.get(node.lineno, 0) + weight
+    return found
+
+
+def with_definitions(executed: Set[int], source: str) -> frozenset[int]:
+    """`executed` lines of a file and those of the module's and classes' names that they use, and of their signatures.
+
+    A constant or a default value runs when the module is imported, and belongs
+    to every test that uses it. Names are followed by name alone.
+    """
+    defined, used, signatures = _definitions(source)
+    lines = set(executed)
+    for header, body in signatures:
+        if not lines.isdisjoint(body):
+            lines.update(header)
+    waiting = {name for line in lines for name in used.get(line, ())}
+    done: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        done.add(name)
+        for line in defined.get(name, ()):
+            lines.add(line)
+            waiting.update(used.get(line, frozenset()) - done)
+    return frozenset(lines)
+
+
+def statement_at(source: str, line: int) -> tuple[int, int]:
+    """First and last line of the innermost statement on `line`; of a compound one its head alone."""
+    best = (line, line)
+    for statement in _statements(source):
+        first, last = _span(statement)
+        if first <= line <= last and (best == (line, line) or last - first <= best[1] - best[0]):
+            best = first, last
+    return best
+
+
+def _span(statement: ast.stmt) -> tuple[int, int]:
+    body = getattr(statement, "body", None) or getattr(statement, "cases", None)
+    last = statement.end_lineno or statement.lineno
+    if isinstance(body, list) and body:
+        first_inside = body[0].pattern.lineno if isinstance(body[0], ast.match_case) else body[0].lineno
+        last = max(statement.lineno, min(first_inside - 1, last))
+    return statement.lineno, last
+
+
+def _statements(source: str) -> Iterator[ast.stmt]:
+    tree = syntax_tree(source)
+    return (node for node in ast.walk(tree) if isinstance(node, ast.stmt)) if tree else iter(())
+
+
+def _own(statement: ast.stmt) -> Iterator[ast.AST]:
+    """The nodes of a statement without those of the statements in it."""
+    for name, value in ast.iter_fields(statement):
+        if name not in _BODIES:
+            for node in value if isinstance(value, list) else [value]:
+                if isinstance(node, ast.AST):
+                    yield from ast.walk(node)
+
+
+Definitions = tuple[
+    Mapping[str, frozenset[int]], Mapping[int, frozenset[str]], tuple[tuple[frozenset[int], frozenset[int]], ...]
+]
+
+
+@lru_cache(maxsize=64)
+def _definitions(source: str) -> Definitions:
+    """Lines by the name that they define for a module or class, names by the line that uses them, and signatures.
+
+    A signature is the lines of decorators and default values, and those of the body.
+    """
+    tree = syntax_tree(source)
+    defined: dict[str, set[int]] = {}
+    used: dict[int, set[str]] = {}
+    signatures = []
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Name):
+            used.setdefault(node.lineno, set()).add(node.id)
+        elif isinstance(node, ast.Attribute):
+            used.setdefault(node.end_lineno or node.lineno, set()).add(node.attr)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            signatures.append(_signature(node))
+        if isinstance(node, ast.Module | ast.ClassDef):
+            for statement in _unconditional(node.body):
+                for name in _targets(statement):
+                    lines = range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
+                    defined.setdefault(name, set()).update(lines)
+    return (
+        {name: frozenset(lines) for name, lines in defined.items()},
+        {line: frozenset(names) for line, names in used.items()},
+        tuple(signatures),
+    )
+
+
+def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[frozenset[int], frozenset[int]]:
+    parts = [*node.decorator_list, *node.args.defaults, *(value for value in node.args.kw_defaults if value)]
+    head = {line for part in parts for line in range(part.lineno, (part.end_lineno or part.lineno) + 1)}
+    return frozenset(head), frozenset(range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1))
+
+
+def _unconditional(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements that run at import, those under `if` and `try` among them."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, ast.If | ast.Try | ast.With | ast.For):
+            for name in _BODIES:
+                for inner in getattr(statement, name, ()):
+                    yield from _unconditional(inner.body if isinstance(inner, ast.ExceptHandler) else [inner])
+
+
+def _targets(statement: ast.stmt) -> Iterator[str]:
+    """The names that an assignment gives a value to."""
+    if isinstance(statement, ast.Assign):
+        targets: list[ast.expr] = statement.targets
+    elif isinstance(statement, ast.AnnAssign | ast.AugAssign):
+        targets = [statement.target]
+    else:
+        return
+    for target in targets:
+        for node in ast.walk(target):
+            if isinstance(node, ast.Name):
+                yield node.id

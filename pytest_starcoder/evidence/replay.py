@@ -1,0 +1,216 @@
+"""Failing tests run again beside passing ones: which tests, and what that shows.
+
+Tests as they ran come in, with what each cause's own run again has shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from pytest_starcoder.runner import Launch, run
+from pytest_starcoder.text.display import counted, natural
+from pytest_starcoder.values import Cause, Deadline, Failure, Outcome
+
+QUICK = 3.0
+"""Seconds that a test may have taken to be run again."""
+
+NEIGHBOURS = 30
+"""Passing tests that are run beside each failing one at the most."""
+
+REPRESENTATIVES = 30
+"""Failing tests that are run again in all."""
+
+SLOWER = 4
+"""How much longer a traced test takes than it did (measured: 1.5 to 9 times)."""
+
+EARLIER = 400
+"""Tests that are run again at the most to find the order that fails."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One test of the session: pytest's outcome, the seconds of all its phases, and the xdist worker that ran it.
+
+    `allowed` is False for a test that is marked never to be run again.
+    """
+
+    nodeid: str
+    outcome: str
+    seconds: float
+    worker: str = ""
+    allowed: bool = True
+
+    @property
+    def quick(self) -> bool:
+        return self.allowed and self.seconds <= QUICK
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What running tests again has shown of one cause: statements, and the outcomes that rank its lines.
+
+    `order` holds the tests that must run for it to fail, where that is not the test alone.
+    """
+
+    failing: tuple[Outcome, ...] = ()
+    passing: tuple[Outcome, ...] = ()
+    statements: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    tests: frozenset[str] = field(default_factory=frozenset)
+
+
+def replay(
+    causes: Sequence[Cause],
+    ran: Sequence[Ran],
+    launch: Launch,
+    deadline: Deadline,
+    text_of: Callable[[str], str],
+) -> list[Replay]:
+    """One replay a cause, empty where none of its tests may be run again; `ran` in the order in which they ran.
+
+    `text_of` gives the text of a file by its path relative to the root.
+    """
+    by_id = {test.nodeid: test for test in ran}
+    passed = [test for test in ran if test.outcome == "passed" and test.quick]
+    passed.sort(key=lambda test: natural(test.nodeid))  # in which order xdist ran them is chance
+    chosen = [_representative(cause, by_id) for cause in causes[:REPRESENTATIVES]]
+    room = deadline.remaining() / 2
+    beside: list[list[str]] = []
+    for cause, test in zip(causes, chosen, strict=False):
+        near = list(_neighbours(cause.first, test, passed, text_of)) if test else []
+        beside.append(near[:NEIGHBOURS])
+    failing = [test.nodeid for test in chosen if test]
+    if not failing:
+        return [Replay() for _ in causes]
+    tests = dict.fromkeys(failing)
+    cost = sum(by_id[nodeid].seconds for nodeid in tests) * SLOWER
+    for rank in range(NEIGHBOURS):  # the nearest of every cause first
+        for near in beside:
+            if rank < len(near) and near[rank] not in tests and cost <= room:
+                tests[near[rank]] = None
+                cost += by_id[near[rank]].seconds * SLOWER
+    outcomes = {outcome.nodeid: outcome for outcome in run(launch, list(tests), deadline, list(tests), failing)}
+    found = []
+    for number, cause in enumerate(causes):
+        test = chosen[number] if number < len(chosen) else None
+        outcome = outcomes.get(test.nodeid) if test else None
+        if test is None or outcome is None:
+            found.append(Replay(tests=frozenset({test.nodeid}) if test else frozenset()))
+            continue
+        near_outcomes = (outcomes.get(nodeid) for nodeid in beside[number])
+        passing = tuple(near for near in near_outcomes if near is not None and near.outcome == "passed")
+        if outcome.failed:
+            found.append(_failed_again(cause.first, outcome, passing))
+        else:
+            found.append(_passed_now(test, outcome, passing, ran, launch, deadline))
+    return found
+
+
+def _representative(cause: Cause, by_id: Mapping[str, Ran]) -> Ran | None:
+    """The first test of a cause that may be run again."""
+    tests = (by_id.get(nodeid) for nodeid in cause.nodeids)
+    return next((test for test in tests if test and test.quick), None)
+
+
+def _neighbours(failure: Failure, test: Ran, passed: Sequence[Ran], text_of: Callable[[str], str]) -> Iterator[str]:
+    """Passing tests, most telling first: the same function's, class's, file's, then of the same module under test."""
+    own, name = _parts(test.nodeid)
+    near = [
+        (_distance(name, _parts(other.nodeid)[1]), other.nodeid) for other in passed if _parts(other.nodeid)[0] == own
+    ]
+    yield from (nodeid for _, nodeid in sorted(near, key=lambda entry: entry[0]))
+    frames = (*failure.callees, *reversed(failure.frames))
+    modules = dict.fromkeys(PurePosixPath(frame.path).stem for frame in frames if frame.path != own)
+    modules.pop("__init__", None)
+    if not modules:
+        return
+    named = re.compile(rf"\b(?:{'|'.join(map(re.escape, modules))})\b")
+    others = dict.fromkeys(_parts(other.nodeid)[0] for other in passed)
+    about = {path for path in others if path != own and named.search(text_of(path))}
+    yield from (other.nodeid for other in passed if _parts(other.nodeid)[0] in about)
+
+
+def _parts(nodeid: str) -> tuple[str, str]:
+    path, _, name = nodeid.partition("::")
+    return path, name
+
+
+def _distance(name: str, other: str) -> int:
+    """0 for another parameter of the same function, 1 for the same class, else 2."""
+    if name.partition("[")[0] == other.partition("[")[0]:
+        return 0
+    return 1 if "::" in name and name.rpartition("::")[0] == other.rpartition("::")[0] else 2
+
+
+def _failed_again(failure: Failure, outcome: Outcome, passing: tuple[Outcome, ...]) -> Replay:
+    again = "failed again when it was run again"
+    if outcome.exception and outcome.exception != failure.exception and failure.exception != "failure":
+        again += f", this time with {outcome.exception}"
+    if passing:
+        again += f"; {counted(len(passing), 'neighbour')} passed"
+    return Replay((outcome,), passing, (again,), (), _ids(outcome, *passing))
+
+
+def _passed_now(
+    test: Ran,
+    outcome: Outcome,
+    passing: tuple[Outcome, ...],
+    ran: Sequence[Ran],
+    launch: Launch,
+    deadline: Deadline,
+) -> Replay:
+    """What is found of a test that passes now: after which other ones it fails, or that it is flaky."""
+    earlier = _earlier(test, ran)
+    tests = _ids(outcome, *passing) | set(earlier)
+
+    def fails(before: Sequence[str]) -> bool:
+        outcomes = run(launch, [*before, test.nodeid], deadline)
+        return any(again.nodeid == test.nodeid and again.failed for again in outcomes)
+
+    if not earlier or deadline.remaining() <= 0:
+        return Replay(
+            (), passing, ("passed when it was run again: flaky, or dependent on what is outside it",), (), tests
+        )
+    if not fails(earlier):
+        told = "passed when it was run again, alone and in the order that had failed: flaky"
+        if deadline.remaining() <= 0:
+            told = "passed when it was run again; there was no time left to run the order that had failed"
+        return Replay((), passing, (told,), (), tests)
+    guilty = _narrowed(earlier, fails, deadline)
+    after = guilty[0] if len(guilty) == 1 else f"the {len(guilty)} tests before it"
+    told = f"passes alone and fails after {after}: dependent on the order"
+    return Replay((), passing, (told,), (*guilty, test.nodeid), tests)
+
+
+def _earlier(test: Ran, ran: Sequence[Ran]) -> list[str]:
+    """The tests that the same process ran before `test`, or the last of them that can be run again in time."""
+    before: list[str] = []
+    for other in ran:
+        if other.nodeid == test.nodeid:
+            break
+        if other.worker == test.worker and other.outcome != "skipped" and other.quick:
+            before.append(other.nodeid)
+    return before[-EARLIER:]
+
+
+def _narrowed(tests: list[str], fails: Callable[[Sequence[str]], bool], deadline: Deadline) -> list[str]:
+    """The half, the quarter, … of `tests` that is still enough, as far as time allows."""
+    while len(tests) > 1 and deadline.remaining() > 0:
+        middle = len(tests) // 2
+        half = next((part for part in (tests[middle:], tests[:middle]) if fails(part)), None)
+        if half is None:
+            break
+        tests = half
+    return tests
+
+
+def _ids(*outcomes: Outcome) -> frozenset[str]:
+    return frozenset(outcome.nodeid for outcome in outcomes)
+
+
+def all_tests(replays: Iterable[Replay]) -> int:
+    """How many tests were run again for them."""
+    return len(frozenset().union(*(found.tests for found in replays)))
