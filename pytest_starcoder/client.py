@@ -159,19 +159,28 @@ def fit(render: Callable[[list[str]], Prompt], parts: list[str], client: Client,
     An answer has at most the tokens that the settings allow. The first part
     stays in any case, cut in its middle where it is too long by itself.
     """
+    return fitted(
+        lambda kept: capped(render(kept), client.settings),
+        parts,
+        lambda prompt: client.fits(prompt, room + prompt.max_tokens),
+    )
+
+
+def fitted(render: Callable[[list[str]], Prompt], parts: list[str], fits: Callable[[Prompt], bool]) -> Prompt:
+    """`fit` by another measure."""
     for count in range(len(parts), 0, -1):
-        prompt = capped(render(parts[:count]), client)
-        if client.fits(prompt, room + prompt.max_tokens):
+        prompt = render(parts[:count])
+        if fits(prompt):
             return prompt
     first = parts[0]
     while len(first) > 200:
         first = first[: len(first) // 3] + "\n…\n" + first[-len(first) // 3 :]
-        prompt = capped(render([first]), client)
-        if client.fits(prompt, room + prompt.max_tokens):
+        prompt = render([first])
+        if fits(prompt):
             break
     return prompt
 
 
-def capped(prompt: Prompt, client: Client) -> Prompt:
+def capped(prompt: Prompt, settings: Settings) -> Prompt:
     """`prompt` with an answer of no more tokens than the settings allow."""
-    return replace(prompt, max_tokens=min(prompt.max_tokens, client.settings.max_tokens))
+    return replace(prompt, max_tokens=min(prompt.max_tokens, settings.max_tokens))

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+Value = TypeVar("Value")
+
+
+def with_texts(value: Value, change: Callable[[str], str]) -> Value:
+    """`value`, one of those below, a text or a tuple, with `change` made to every text in it; mappings stay."""
+    if isinstance(value, str):
+        changed: Any = value if isinstance(value, StrEnum) else change(value)
+    elif isinstance(value, tuple):
+        changed = tuple(with_texts(part, change) for part in value)
+    elif is_dataclass(value) and not isinstance(value, type):
+        parts = {entry.name: with_texts(getattr(value, entry.name), change) for entry in fields(value)}
+        changed = replace(value, **parts)
+    else:
+        changed = value
+    return changed  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -244,8 +260,10 @@ class Explanation:
 
     `why` is a guess of `model`, empty where no model gave one; `note` then says
     in one sentence why not. `unsupported` are the files, lines, names and code
-    in `why` that are not in the evidence, and are marked there. All else was
-    observed, but for `replay`, which is what running tests again has shown.
+    in `why` that are not in the evidence, and are marked there; `flaw` is what
+    is wrong with it as a whole: "repeats the question". All else was observed,
+    but for `replay`, which is what running tests again has shown; `order` holds
+    the tests to run where the first one fails after others only.
     `path` and `line` (1-based) are where it failed, empty and 0 where no line of
     the project is known. `nodeids` are all tests that fail of it.
     """
@@ -266,7 +284,9 @@ class Explanation:
     frames: tuple[Frame, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     replay: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
+    flaw: str = ""
     unsupported: tuple[str, ...] = ()
 
     @property

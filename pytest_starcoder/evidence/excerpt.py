@@ -66,7 +66,7 @@ def excerpts(
 
 @dataclass(frozen=True)
 class Unit:
-    """A function or a statement outside any, with the heads of the classes around it; `body` is its first line inside."""
+    """A function, or a statement outside any, with the heads of its classes; `body` is the first line inside."""
 
     first: int
     last: int

@@ -118,7 +118,7 @@ def _filling(path: str, before: str, after: str, kind: str, client: Client) -> P
             prompt = replace(prompt, stop=(*prompt.stop, f"\n{following}\n"))  # the model goes on where the file does
         if kind == "completion" and _is_python(path) and _in_a_block(before):
             prompt = replace(prompt, stop=(*prompt.stop, *_NEXT))  # without holes it would write the next ones too
-        prompt = capped(prompt, client)
+        prompt = capped(prompt, client.settings)
         if client.fits(prompt, ROOM + prompt.max_tokens) or sum(map(len, near + far)) < 200:
             return prompt
         near, far = _nearer(near, far)
