@@ -6,7 +6,7 @@ nothing more; tests/plugin/test_switched_off.py holds that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from pytest_starcoder.session.explain import Explainer
     from pytest_starcoder.session.fixture import Asker
+    from pytest_starcoder.values import Explanation, Failure
 
 SETTINGS = {
     "backend": "auto, ollama, llamacpp, embedded, openai, huggingface or none",
@@ -30,6 +31,10 @@ SETTINGS = {
     "max_tokens": "tokens of one answer at the most",
     "threads": "threads of the embedded engine; 0 is all cores but one",
     "cache": "on, off or a folder",
+    "causes": "causes that are asked about in one run at the most",
+    "replay": "whether failing tests and their neighbours are run again to see what they execute",
+    "replay_timeout": "seconds that running tests again may take in all",
+    "early": "whether causes are asked about while tests still run; auto: where the server is elsewhere",
 }
 """What `settings.SCHEMA` says, which is not imported for this; tests/plugin/test_options.py keeps the two alike."""
 
@@ -39,9 +44,41 @@ MARKER = "starcoder_explain"
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("starcoder", "StarCoder: why a test failed")
     group.addoption("--starcoder-explain", action="store_true", help="Explain every failure before the short summary")
+    group.addoption(
+        "--starcoder-show-prompt",
+        action="store_true",
+        help="Print what would be sent for every failure, and ask nobody",
+    )
+    group.addoption(
+        "--starcoder-report",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="Explain every failure and write that as .json, .md or .sarif; may be given several times",
+    )
     group.addoption("--no-starcoder", action="store_true", help="Ask nothing, whatever markers and options say")
     for key, told in SETTINGS.items():
         group.addoption(f"--starcoder-{key.replace('_', '-')}", metavar="VALUE", help=f"For this run: {told}")
+
+
+class Specs:
+    """What other plugins, and a conftest.py, may add; one that raises is named in the report and ignored."""
+
+    @pytest.hookspec
+    def starcoder_evidence(self, item: pytest.Item, failure: Failure) -> str | Sequence[str] | None:
+        """What else is known of a failure, where the test has just run: a query log, a seed, a screenshot's path."""
+
+    @pytest.hookspec
+    def starcoder_redact(self, text: str) -> str | None:
+        """`text` without what nobody may see, before it is sent, cached or reported; None where nothing is to hide."""
+
+    @pytest.hookspec
+    def starcoder_explained(self, explanation: Explanation) -> None:
+        """Called with every explanation, once it is there."""
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(Specs)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -53,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("no_starcoder"):
         return
     config.pluginmanager.register(_Door(config), "starcoder-door")
-    if config.getoption("starcoder_explain"):
+    if any(map(config.getoption, ("starcoder_explain", "starcoder_show_prompt", "starcoder_report"))):
         _explain(config, everything=True)
 
 

@@ -264,7 +264,8 @@ class Explanation:
     is wrong with it as a whole: "repeats the question". All else was observed,
     but for `replay`, which is what running tests again has shown; `order` holds
     the tests to run where the first one fails after others only.
-    `path` and `line` (1-based) are where it failed, empty and 0 where no line of
+    `calls` are functions that the failing line calls, where no run again has
+    shown what it executes. `path` and `line` (1-based) are where it failed, empty and 0 where no line of
     the project is known. `nodeids` are all tests that fail of it.
     """
 
@@ -282,6 +283,7 @@ class Explanation:
     nodeids: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
     frames: tuple[Frame, ...] = ()
+    calls: tuple[Frame, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     replay: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
@@ -294,15 +296,15 @@ class Explanation:
         """All that can be said of it, each with its label, in the order in which it is read."""
         said = [Statement("seen", self.seen, Label.OBSERVED)]
         said += [Statement("fact", fact, Label.OBSERVED) for fact in self.facts]
-        said += [
-            Statement(
-                "at", f"{frame.path}:{frame.line} in {frame.function}", Label.OBSERVED, "", frame.path, frame.line
-            )
-            for frame in self.frames
-        ]
         for suspect in self.suspects:
             told = "  ".join((f"{suspect.path}:{suspect.line}", suspect.source, ", ".join(suspect.reasons))).rstrip()
             said.append(Statement("suspect", told, Label.OBSERVED, "", suspect.path, suspect.line))
+        for frame in self.frames:
+            told = f"{frame.path}:{frame.line} in {frame.function}"
+            said.append(Statement("at", told, Label.OBSERVED, "", frame.path, frame.line))
+        for frame in self.calls:
+            told = f"{frame.path}:{frame.line} {frame.function}"
+            said.append(Statement("calls", told, Label.OBSERVED, "", frame.path, frame.line))
         said += [Statement("replay", told, Label.CHECKED) for told in self.replay]
         said += [Statement("extra", told, Label.OBSERVED) for told in self.extra]
         if self.why:

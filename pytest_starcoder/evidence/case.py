@@ -143,8 +143,8 @@ def _suspect(
     text = sources(path).split("\n")
     statement = one_line(text[number - 1], 100) if number <= len(text) else ""
     reasons = [changes.reason(line)]
-    if passing and scores[line] == 1.0:
-        reasons.append("no passing test runs it")
+    if len(passing) > 1 and scores[line] == 1.0:
+        reasons.append(f"none of {len(passing)} passing neighbours runs it")
     return Suspect(path, number, statement, round(scores[line], 4), tuple(filter(None, reasons)))
 
 

@@ -53,6 +53,7 @@ def observed(case: Case, redact: Redact) -> Explanation:
         nodeids=case.cause.nodeids,
         facts=(*failure.facts, *case.changed),
         frames=failure.frames,
+        calls=() if case.suspects else failure.callees,
         suspects=case.suspects,
         replay=case.replay.statements,
         order=case.replay.order,

@@ -8,15 +8,30 @@ from __future__ import annotations
 
 import shlex
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from pytest_starcoder.report.waiting import Waiting
 from pytest_starcoder.text.display import one_line, printable
-from pytest_starcoder.values import Cause, Failure
+from pytest_starcoder.values import Explanation, Label
 
 MARGIN = 5
 LABEL = 10
+
+SUSPECTS = 3
+"""Lines that the terminal ranks; the reports in files have more."""
+
+LABELS = {
+    "seen": "seen",
+    "fact": "seen",
+    "at": "at",
+    "calls": "calls",
+    "suspect": "suspect",
+    "replay": "checked",
+    "extra": "also",
+    "why": "why",
+}
+"""What stands before each kind of statement. What is under `why` is guessed, under `checked` checked, else observed."""
 
 
 class Section:
@@ -28,22 +43,22 @@ class Section:
         self._waiting = Waiting(write, self._width, live=live)
         self._paragraph: _Paragraph | None = None
 
-    def observed(self, number: int, total: int, cause: Cause) -> None:
+    def observed(self, number: int, total: int, told: Explanation) -> None:
         """What is known of a cause without a model."""
-        failure = cause.first
-        parts = [*_where(failure), failure.exception, _whose(cause)]
-        self._wrapped(f"{number}/{total} ".ljust(MARGIN), MARGIN, " · ".join(parts))
-        self.say("seen", failure.seen)
-        label = "at"
-        for frame in failure.frames:
-            self.say(label, f"{frame.path}:{frame.line} in {frame.function}")
-            statement = one_line(frame.statement, self._width - MARGIN - LABEL - 4)
-            self._write(f"{_lead('')}    {statement}".rstrip() + "\n")
-            label = ""
-        label = "calls"
-        for frame in failure.callees:
-            self.say(label, f"{frame.path}:{frame.line} {frame.function}")
-            label = ""
+        parts = [*_where(told), told.exception, _whose(told)]
+        self._wrapped(f"{number}/{total} ".ljust(MARGIN), MARGIN, " · ".join(filter(None, parts)))
+        before, suspects = "", 0
+        frames = {(frame.path, frame.line): frame for frame in told.frames}
+        for statement in told.statements:
+            suspects += statement.kind == "suspect"
+            if statement.label is Label.GUESSED or suspects > SUSPECTS and statement.kind == "suspect":
+                continue
+            label = LABELS[statement.kind]
+            self.say("" if label == before else label, statement.text)
+            before = label
+            if statement.kind == "at":
+                code = one_line(frames[statement.path, statement.line].statement, self._width - MARGIN - LABEL - 4)
+                self._write(f"{_lead('')}    {code}".rstrip() + "\n")
 
     def say(self, label: str, text: str) -> None:
         """A labelled paragraph."""
@@ -69,9 +84,20 @@ class Section:
         self._paragraph = None
         return True
 
-    def rerun(self, nodeid: str) -> None:
-        """The command that runs one test of the cause again; on one line however long, for it is copied."""
-        self._write(f"{_lead('rerun')}pytest {shlex.quote(printable(nodeid))}\n")
+    def rerun(self, nodeids: Sequence[str]) -> None:
+        """The command that runs some tests again; on one line however long, for it is copied."""
+        self._write(f"{_lead('rerun')}pytest {' '.join(shlex.quote(printable(nodeid)) for nodeid in nodeids)}\n")
+
+    def tests(self, nodeids: Sequence[str]) -> None:
+        """All tests of a cause where there are several, the parameters of one function together."""
+        if len(nodeids) > 1:
+            self.say("tests", ", ".join(_folded(nodeids)))
+
+    def verbatim(self, title: str, text: str) -> None:
+        """A text as it is, between two rulers, without what a terminal would obey."""
+        self._write(f"{f'----- {title} '.ljust(self._width - 1, '-')}\n")
+        self._write(printable(text, tabs=True).rstrip("\n") + "\n")
+        self._write(f"{'----- end '.ljust(self._width - 1, '-')}\n")
 
     def close(self, text: str) -> None:
         """A sentence about the whole section."""
@@ -125,17 +151,24 @@ def _lead(label: str) -> str:
     return " " * MARGIN + label.ljust(LABEL)
 
 
-def _where(failure: Failure) -> list[str]:
-    if not failure.frames:
-        return [] if failure.phase == "call" else [failure.phase]
-    last = failure.frames[-1]
-    return [f"{last.path}:{last.line} in {last.function}"]
+def _where(told: Explanation) -> list[str]:
+    if not told.path:
+        return [] if told.phase == "call" else [told.phase]
+    return [f"{told.path}:{told.line} in {told.function}"]
 
 
-def _whose(cause: Cause) -> str:
-    """The test, or how many there are: several subtests are one."""
-    tests = {failure.nodeid for failure in cause.failures}
-    return one_line(cause.first.nodeid, 200) if len(tests) == 1 else f"{len(tests)} tests"
+def _whose(told: Explanation) -> str:
+    """The test, or how many there are."""
+    return one_line(told.nodeids[0], 200) if len(told.nodeids) == 1 else f"{len(told.nodeids)} tests"
+
+
+def _folded(nodeids: Sequence[str]) -> list[str]:
+    """Node ids, those of one function as one: `test_a.py::test_b[1] [2] [3]`."""
+    functions: dict[str, list[str]] = {}
+    for nodeid in nodeids:
+        function, bracket, parameters = nodeid.partition("[")
+        functions.setdefault(function, []).append(bracket + parameters)
+    return [function + " ".join(parameters) for function, parameters in functions.items()]
 
 
 def _parts(word: str, room: int) -> Iterator[str]:

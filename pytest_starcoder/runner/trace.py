@@ -59,7 +59,6 @@ class Tracer:
             wanted = self._files[filename] = self._wanted(filename)
         if not wanted or event != "call":
             return None
-        self.lines.setdefault(filename, set()).add(frame.f_lineno)
         if not self._values:
             return self._line
         hits = self._hits[id(code)] = self._hits.get(id(code), 0) + 1

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pytest_starcoder.client import Client
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, StarcoderError
+from pytest_starcoder.evidence.case import Case
+from pytest_starcoder.evidence.excerpt import Excerpt
 from pytest_starcoder.jobs.explain import explain
 from pytest_starcoder.report.terminal import Section
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.text.display import counted, one_line
-from pytest_starcoder.values import Cause, Explanation
+from pytest_starcoder.text.display import one_line
+from pytest_starcoder.values import Explanation
 
 PATIENCE = 2
 """Causes in a row that may go unanswered before no more are asked about."""
@@ -22,80 +26,93 @@ class Asking:
     """Asks about causes one by one, and stops asking where that has no use.
 
     Settings that cannot be used, a server that is away, a model that it does
-    not have and a Ctrl-C are each told once, where the answer would stand;
-    nothing that goes wrong is raised.
+    not have, a Ctrl-C and the number of causes are each told once, where the
+    answer would stand; nothing that goes wrong is raised.
     """
 
-    def __init__(self, section: Section) -> None:
+    def __init__(self, section: Section, redact: Callable[[str], str]) -> None:
         self._section = section
+        self._redact = redact
         self._client: Client | None = None
-        self._model = ""
         self._why_not = ""
         self._reason = ""
         self._unanswered = 0
-        self._explained = 0
+        self._asked = 0
+        self.model = ""
+        self.explained = 0
 
-    def decline(self) -> str:
-        """Asks nobody, for the user has ended the run; the heading's word on the model, which is none."""
+    def decline(self) -> None:
+        """Asks nobody, for the user has ended the run."""
         self._why_not = "not asked: the run was interrupted."
-        return ""
 
-    def begin(self, settings: Settings | StarcoderError) -> str:
-        """Meets the model; what the section's heading says of it, empty without one."""
+    def begin(self, settings: Settings | StarcoderError) -> None:
+        """Meets the model."""
         try:
             if isinstance(settings, StarcoderError):
                 raise settings
             self._client = Client.from_settings(settings)
             with self._section.waiting("StarCoder", self._client.backend.label):
-                self._model = self._client.model().name
+                self.model = self._client.model().name
         except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - what was seen is reported in any case
             self._why_not = f"no model: {_told(exc)}"
-            return ""
-        return f" ({self._model} on {self._client.backend.label})"
 
-    def explain(self, cause: Cause) -> None:
-        """Writes the `why` of a cause, or in one sentence why there is none."""
+    @property
+    def server(self) -> str:
+        return self._client.backend.label if self._client and self.model else ""
+
+    @property
+    def calls(self) -> int:
+        return self._client.calls if self._client else 0
+
+    @property
+    def away(self) -> str:
+        """What is to be said of a server that only memory stands in for."""
+        away = self._client.away if self._client else None
+        return f" {away.message} The answers are those it gave before." if away else ""
+
+    def explain(self, case: Case, told: Explanation, shared: Sequence[Excerpt]) -> Explanation:
+        """Writes the `why` of a cause, or in one sentence why there is none; `told` with either."""
         if self._client is None or self._why_not:
-            self._section.say("why", self._why_not)
-            self._why_not = SEE_ABOVE
-            return
+            return self._silent(told)
+        most = self._client.settings.causes
+        if self._asked >= most:
+            self._why_not = f"not asked: the setting causes is {most}. Ask about more with --starcoder-causes=N."
+            return self._silent(told)
+        self._asked += 1
         try:
-            with self._section.waiting("why", self._model):
-                explanation = explain(cause, self._client, self._section.stream)
+            with self._section.waiting("why", self.model):
+                explanation = explain(case, self._client, self._section.stream, self._redact, shared)
         except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - the other causes are reported in any case
-            self._broken_off(exc)
+            note = self._broken_off(exc)
             self._give_up(exc, self._client)
-        else:
-            self._answered(explanation)
-
-    def closing(self, total: int, seconds: float) -> list[str]:
-        """The last lines: how much was explained, for how many calls, and what to make of it."""
-        if self._client is None or self._explained == 0:
-            return []
-        calls = counted(self._client.calls, "model call")
-        told = f"{self._explained} of {counted(total, 'cause')}, {calls}, {seconds:.1f} s."
-        if self._client.away is not None:
-            told += f" {self._client.away.message} The answers are those it gave before."
-        return [told, f"`why` is machine-generated by {self._model} and unchecked; `seen` was observed."]
+            return replace(told, note=note)
+        self._unanswered = 0
+        self.explained += 1
+        source = "a guess, remembered" if explanation.from_cache else "a guess"
+        flaw = f"; it {explanation.flaw}" if explanation.flaw else ""
+        self._section.end(f"{' …' if explanation.truncated else ''} ({explanation.model}, {source}{flaw})")
+        return explanation
 
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
 
-    def _answered(self, explanation: Explanation) -> None:
-        self._unanswered = 0
-        self._explained += 1
-        source = "a guess, remembered" if explanation.from_cache else "a guess"
-        self._section.end(f"{' …' if explanation.truncated else ''} ({explanation.model}, {source})")
+    def _silent(self, told: Explanation) -> Explanation:
+        self._section.say("why", self._why_not)
+        note, self._why_not = self._why_not, SEE_ABOVE
+        return replace(told, note=note)
 
-    def _broken_off(self, exc: BaseException) -> None:
+    def _broken_off(self, exc: BaseException) -> str:
         """Labels what came before `exc`, and tells its reason once."""
         reason = _told(exc)
-        if self._section.end(f" … ({self._model}, a guess)"):
-            self._section.say("", f"broken off: {reason}")
+        if self._section.end(f" … ({self.model}, a guess)"):
+            note = f"broken off: {reason}"
+            self._section.say("", note)
         else:
-            self._section.say("why", "no answer, as above" if reason == self._reason else f"no answer: {reason}")
+            note = "no answer, as above" if reason == self._reason else f"no answer: {reason}"
+            self._section.say("why", note)
         self._reason = reason
+        return note
 
     def _give_up(self, exc: BaseException, client: Client) -> None:
         """Without a server only memory is asked, to the end; else a server away, no time left or a Ctrl-C stays so.

@@ -1,4 +1,4 @@
-"""Explains the failures of a pytest session: collects them live, asks once a cause, reports before the summary.
+"""Joins a pytest session to explain its failures: collects them live, and has them told before the summary.
 
 Under xdist the workers attach what they saw to their reports, and the
 controller alone asks. Nothing here changes an outcome: what goes wrong in this
@@ -8,24 +8,21 @@ file is a line in its own section.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
-import time
 import traceback
 from collections.abc import Generator, Iterator, Sequence
-from pathlib import Path
 from types import FrameType, TracebackType
 
 import pytest
 
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.evidence.causes import causes
 from pytest_starcoder.evidence.failure import Comparison, compared, describe, untraced
-from pytest_starcoder.report.terminal import Section
 from pytest_starcoder.session import session_settings
+from pytest_starcoder.session.others import Others
+from pytest_starcoder.session.ran import Tests
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.text.display import counted, one_line
-from pytest_starcoder.values import Failure
+from pytest_starcoder.text.display import one_line
+from pytest_starcoder.values import Failure, Report
 
 MARKER = "starcoder_explain"
 
@@ -49,7 +46,9 @@ class Explainer:
         self._worker = hasattr(config, "workerinput")
         self._compared: tuple[Place | None, Comparison] | None = None
         self._failures: list[Failure] = []
+        self._tests = Tests()
         self._troubles: dict[str, None] = {}
+        self._others = Others(config, self._complain)
         self._interrupted = False
         self._settings: Settings | StarcoderError
         try:
@@ -71,7 +70,10 @@ class Explainer:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        if report.failed and call.excinfo and (self._everything or item.get_closest_marker(MARKER)):
+        mark = item.get_closest_marker(MARKER)
+        if mark is not None and not mark.kwargs.get("replay", True):
+            report.starcoder_replay = False  # type: ignore[attr-defined]
+        if report.failed and call.excinfo and (self._everything or mark):
             with self._harmless(item.nodeid):
                 exc = call.excinfo.value
                 failure = describe(
@@ -103,6 +105,8 @@ class Explainer:
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not self._worker:
+            self._tests.add(report)
         self._collect(report, report.when if report.when in PHASES else "call")
 
     @pytest.hookimpl
@@ -135,36 +139,15 @@ class Explainer:
             terminalreporter.write_line(f"StarCoder: {trouble}")
 
     def _report(self, terminal: pytest.TerminalReporter) -> None:
-        from pytest_starcoder.session.asking import Asking
+        from pytest_starcoder.session.telling import Telling
 
-        started = time.monotonic()
-        found = causes(self._failures)
-        section = Section(
-            lambda text: terminal.write(text, flush=True),
-            self._config.get_terminal_writer().fullwidth,
-            live=bool(terminal.isatty),
+        report = Telling(self._config, terminal, self._others).tell(
+            self._failures, self._tests, self._settings, interrupted=self._interrupted
         )
-        with contextlib.closing(Asking(section)) as asking:
-            title = asking.decline() if self._interrupted else asking.begin(self._settings)
-            heading = f"{counted(len(self._failures), 'failure')}, {counted(len(found), 'cause')}{title}"
-            terminal.write_sep("=", f"StarCoder: {heading}", yellow=True)
-            for number, cause in enumerate(found, 1):
-                section.observed(number, len(found), cause)
-                asking.explain(cause)
-                section.rerun(self._from_here(cause.first.nodeid))
-            for line in asking.closing(len(found), time.monotonic() - started):
-                section.close(line)
 
-    def _from_here(self, nodeid: str) -> str:
-        """The node id as a user writes it in the folder where pytest was started."""
-        here, root = self._config.invocation_params.dir, self._config.rootpath
-        if here == root:
-            return nodeid
-        path, colons, rest = nodeid.partition("::")
-        file = root / path
-        with contextlib.suppress(ValueError):  # another drive has no relative path
-            file = Path(os.path.relpath(file, here))
-        return file.as_posix() + colons + rest
+    def _complain(self, trouble: str) -> None:
+        """A line of our section, once."""
+        self._troubles[trouble] = None
 
     @contextlib.contextmanager
     def _harmless(self, about: str) -> Iterator[None]:
@@ -175,7 +158,7 @@ class Explainer:
             raise
         except BaseException as exc:  # noqa: BLE001 - a user's repr can even call pytest.skip
             told = one_line(traceback.format_exception_only(exc)[-1])  # safe where its str raises
-            self._troubles[f"{one_line(about)} could not be explained ({told})."] = None
+            self._complain(f"{one_line(about)} could not be explained ({told}).")
 
 
 def _asserting(frame: FrameType | None) -> Place | None:

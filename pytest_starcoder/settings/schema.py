@@ -45,6 +45,10 @@ class Settings:
     max_tokens: int = 500
     threads: int = 0
     cache: str = "on"
+    causes: int = 10
+    replay: bool = True
+    replay_timeout: float = 20.0
+    early: str = "auto"
     sources: Mapping[str, str] = field(default_factory=dict)
     tracked: frozenset[str] = frozenset()
 
@@ -122,13 +126,28 @@ def _float(value: object) -> float:
         return math.nan
 
 
+def _switch(value: object) -> bool:
+    word = str(value).strip().lower()
+    if word in ("on", "true", "yes", "1"):
+        return True
+    if word in ("off", "false", "no", "0"):
+        return False
+    raise ValueError("wants on or off")
+
+
+def _early(value: object) -> str:
+    """`auto`, `on` or `off`."""
+    if value == "auto":
+        return "auto"
+    with contextlib.suppress(ValueError):
+        return "on" if _switch(value) else "off"
+    raise ValueError("wants auto, on or off")
+
+
 def _cache(value: object) -> str:
     """`on`, `off` or an absolute folder."""
-    word = str(value).strip().lower()
-    if value is True or word in ("on", "true", "yes", "1"):
-        return "on"
-    if value is False or word in ("off", "false", "no", "0"):
-        return "off"
+    with contextlib.suppress(ValueError):
+        return "on" if _switch(value) else "off"
     if isinstance(value, str) and "\0" not in value:
         with contextlib.suppress(RuntimeError):  # ~somebody who is not there
             folder = Path(value).expanduser()
@@ -173,6 +192,10 @@ SCHEMA: Mapping[str, Key] = {
     "max_tokens": Key(_whole(1, 100_000), "tokens of one answer at the most"),
     "threads": Key(_whole(0, 1024), "threads of the embedded engine; 0 is all cores but one"),
     "cache": Key(_cache, "on, off or a folder", lambda value: "" if value in ("on", "off") else "it names a folder"),
+    "causes": Key(_whole(0, 1000), "causes that are asked about in one run at the most"),
+    "replay": Key(_switch, "whether failing tests and their neighbours are run again to see what they execute"),
+    "replay_timeout": Key(_number(1, 3600, " (seconds)"), "seconds that running tests again may take in all"),
+    "early": Key(_early, "whether causes are asked about while tests still run; auto: where the server is elsewhere"),
 }
 
 

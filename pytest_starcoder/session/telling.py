@@ -1,0 +1,142 @@
+"""A session's failures told: causes found, tests run again, a model asked, the reports written.
+
+Failures and tests as they ran come in; what goes out is the section in the terminal and the report as a value.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_starcoder.errors import StarcoderError
+from pytest_starcoder.evidence.case import Case, cases, sources_of
+from pytest_starcoder.evidence.causes import causes
+from pytest_starcoder.evidence.replay import Replay, all_tests, replay
+from pytest_starcoder.git import History
+from pytest_starcoder.jobs.explain import file_of, observed, prompt_of, shared_code
+from pytest_starcoder.report.terminal import Section
+from pytest_starcoder.session.asking import Asking
+from pytest_starcoder.session.others import Others
+from pytest_starcoder.session.ran import Tests, launch_of
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.text.display import counted
+from pytest_starcoder.values import Deadline, Explanation, Failure, Report
+
+
+class Telling:
+    """Tells the failures of one session on a terminal."""
+
+    def __init__(self, config: pytest.Config, terminal: pytest.TerminalReporter, others: Others) -> None:
+        self._config = config
+        self._terminal = terminal
+        self._others = others
+        self._section = Section(
+            lambda text: terminal.write(text, flush=True),
+            config.get_terminal_writer().fullwidth,
+            live=bool(terminal.isatty),
+        )
+
+    def tell(
+        self, failures: Sequence[Failure], tests: Tests, settings: Settings | StarcoderError, *, interrupted: bool
+    ) -> Report:
+        """Writes the section; the report holds what it said."""
+        started = time.monotonic()
+        usable = Settings() if isinstance(settings, StarcoderError) else settings
+        found = self._cases(failures, tests, replace(usable, replay=usable.replay and not interrupted))
+        rerun = all_tests(case.replay for case in found)
+        if self._config.getoption("starcoder_show_prompt"):
+            return self._show(found, failures, usable, rerun)
+        with contextlib.closing(Asking(self._section, self._others.redact)) as asking:
+            if interrupted:
+                asking.decline()
+            else:
+                asking.begin(settings)
+            self._head(failures, found, f" ({asking.model} on {asking.server})" if asking.model else "")
+            shared = shared_code(found)
+            explanations = []
+            for number, case in enumerate(found, 1):
+                told = observed(case, self._others.redact)
+                self._section.observed(number, len(found), told)
+                told = asking.explain(case, told, shared[file_of(case)])
+                self._ending(told)
+                self._others.explained(told)
+                explanations.append(told)
+            report = Report(
+                tuple(explanations),
+                len(failures),
+                asking.model,
+                asking.server,
+                asking.calls,
+                rerun,
+                time.monotonic() - started,
+            )
+            for line in _closing(report, asking.explained, asking.away):
+                self._section.close(line)
+        return report
+
+    def _cases(self, failures: Sequence[Failure], tests: Tests, settings: Settings) -> list[Case]:
+        grouped = causes(failures)
+        sources = sources_of(self._config.rootpath)
+        replays = [Replay() for _ in grouped]
+        if settings.replay:
+            deadline = Deadline.after(settings.replay_timeout, "replay_timeout")
+            with self._section.waiting("StarCoder", "failing tests what they execute, by running them again"):
+                replays = replay(grouped, tests.ran, launch_of(self._config), deadline, sources)
+        return cases(grouped, replays, sources, History(self._config.rootpath), tests.files)
+
+    def _show(self, found: Sequence[Case], failures: Sequence[Failure], settings: Settings, rerun: int) -> Report:
+        """The prompts instead of answers."""
+        self._head(failures, found, "")
+        shared = shared_code(found)
+        explanations = []
+        for number, case in enumerate(found, 1):
+            prompt = prompt_of(case, settings, self._others.redact, shared[file_of(case)])
+            told = replace(observed(case, self._others.redact), note="not asked: --starcoder-show-prompt")
+            self._section.observed(number, len(found), told)
+            self._section.say("why", f"{told.note}. {len(prompt.text)} characters would be sent:")
+            self._section.verbatim(f"prompt {number} of {len(found)}", prompt.text)
+            self._ending(told)
+            explanations.append(told)
+        return Report(tuple(explanations), len(failures), rerun=rerun)
+
+    def _head(self, failures: Sequence[Failure], found: Sequence[Case], model: str) -> None:
+        heading = f"{counted(len(failures), 'failure')}, {counted(len(found), 'cause')}{model}"
+        self._terminal.write_sep("=", f"StarCoder: {heading}", yellow=True)
+
+    def _ending(self, told: Explanation) -> None:
+        self._section.tests(told.nodeids)
+        self._section.rerun([self._from_here(nodeid) for nodeid in told.order or told.nodeids[:1]])
+
+    def _from_here(self, nodeid: str) -> str:
+        """The node id as a user writes it in the folder where pytest was started."""
+        here, root = self._config.invocation_params.dir, self._config.rootpath
+        if here == root:
+            return nodeid
+        path, colons, rest = nodeid.partition("::")
+        file = root / path
+        with contextlib.suppress(ValueError):  # another drive has no relative path
+            file = Path(os.path.relpath(file, here))
+        return file.as_posix() + colons + rest
+
+
+def _closing(report: Report, explained: int, away: str) -> list[str]:
+    """The last lines: how much was explained, for how many calls, and what to make of it."""
+    lines = []
+    rerun = f" Ran {counted(report.rerun, 'test')} again." if report.rerun else ""
+    if explained:
+        total, calls = counted(len(report.explanations), "cause"), counted(report.calls, "model call")
+        lines.append(f"{explained} of {total}, {calls}, {report.seconds:.1f} s.{rerun}{away}")
+        checked = "; `checked` is what running tests again has shown" if report.rerun else ""
+        lines.append(
+            f"`why` is guessed, machine-generated by {report.model} and unchecked{checked}; all else was observed."
+        )
+    elif rerun:
+        lines.append(f"{report.seconds:.1f} s.{rerun}")
+        lines.append("`checked` is what running tests again has shown; all else was observed.")
+    return lines
