@@ -194,8 +194,9 @@ class Call:
 class Outcome:
     """One test that was run again: pytest's outcome of it, and what it executed where it was traced.
 
-    `lines` maps each project file, relative to the root, to its executed lines;
-    `seconds` is the duration of all phases.
+    `lines` maps each project file, relative to the root, to its executed lines,
+    `imported` to those that ran while tests were collected, the same for all
+    tests of a run; `seconds` is the duration of all phases.
     """
 
     nodeid: str
@@ -205,6 +206,7 @@ class Outcome:
     message: str = ""
     lines: Mapping[str, frozenset[int]] = field(default_factory=dict)
     calls: tuple[Call, ...] = ()
+    imported: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:

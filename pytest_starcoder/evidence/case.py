@@ -96,7 +96,10 @@ def _case(cause: Cause, replay: Replay, sources: Sources, changes: Changes, test
         return line[0] in test_files and _in_test(sources(line[0]), line[1])
 
     age = changes.ages({path for path, _ in scores})
-    lines = ranked(cause.first, scores, sources, age, is_test)
+    imported = {
+        (path, number) for outcome in failing[:1] for path in outcome.imported for number in outcome.imported[path]
+    }
+    lines = ranked(cause.first, scores, sources, age, is_test, imported - set(scores))
     own = {
         (frame.path, number)
         for frame in cause.first.frames[:1]

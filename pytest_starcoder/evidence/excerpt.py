@@ -15,14 +15,14 @@ from pytest_starcoder.evidence.callees import syntax_tree
 from pytest_starcoder.evidence.lines import statement_at
 from pytest_starcoder.evidence.suspicion import Line, Sources
 
-SHORT = 12
+SHORT = 8
 """Lines of a function that is shown whole."""
 
 ENOUGH = 1500
 """Characters of code that are shown where nothing asks for more."""
 
 AT_MOST = 6000
-"""Characters of code that are shown of functions that are as suspicious as the first."""
+"""Characters of code that are shown of lines that are as suspicious as the first."""
 
 WIDTH = 200
 """Characters of one line."""
@@ -45,23 +45,24 @@ def excerpts(
     ranked: Sequence[Line], scores: Mapping[Line, float], sources: Sources, without: Collection[Line] = ()
 ) -> list[Excerpt]:
     """The code around `ranked` lines, as much as is worth showing; `without` are lines that are shown elsewhere."""
-    executed: dict[str, set[int]] = {}
-    for path, number in ranked:
-        executed.setdefault(path, set()).add(number)
-    best = scores[ranked[0]] if ranked else 0.0
-    found: dict[Line, Excerpt] = {}
+    best = scores.get(ranked[0], 0.0) if ranked else 0.0
+    chosen: dict[tuple[str, Unit], set[int]] = {}
     size = 0
     for path, number in ranked:
         source = sources(path)
         unit = _unit(source, number)
-        if unit is None or (path, unit.first) in found or (path, number) in without:
+        if unit is None or (path, number) in without:
             continue
-        excerpt = cut(path, source, unit, executed[path])
-        size += len(excerpt.text)
-        if found and size > (AT_MOST if scores[path, number] >= 0.99 * best else ENOUGH):
+        shown = chosen.get((path, unit), set())
+        if number in shown:
+            continue
+        wider = shown | _around(source, unit, number)
+        lines = source.split("\n")
+        size += sum(min(len(lines[n - 1]), WIDTH) + 1 for n in wider - shown if n <= len(lines))
+        if chosen and size > (AT_MOST if scores.get((path, number), 0.0) >= 0.99 * best else ENOUGH):
             break
-        found[path, unit.first] = excerpt
-    return list(found.values())
+        chosen[path, unit] = wider
+    return [_excerpt(path, sources(path), unit, shown) for (path, unit), shown in chosen.items()]
 
 
 @dataclass(frozen=True)
@@ -74,31 +75,26 @@ class Unit:
     classes: tuple[int, ...] = ()
 
 
-def cut(path: str, source: str, unit: Unit, executed: Collection[int]) -> Excerpt:
-    """The lines of `unit` that were executed, and around them what makes them readable."""
-    lines = source.split("\n")
+def _around(source: str, unit: Unit, line: int) -> set[int]:
+    """The lines that `line` is shown with: all of a short function, else its head and the statement."""
     if unit.last - unit.first < SHORT:
-        kept = set(range(unit.first, unit.last + 1))
-    else:
-        kept = {*range(unit.first, unit.body), unit.body}
-        for number in executed:
-            if unit.first <= number <= unit.last:
-                first, last = statement_at(source, number)
-                kept.update(range(first, min(last, first + SHORT) + 1))
-    shown: list[str] = [lines[number - 1] for number in unit.classes if number <= len(lines)]
-    before = unit.first - 1
+        return {*range(unit.first, unit.last + 1), *unit.classes}
+    first, last = statement_at(source, line)
+    head = range(unit.first, min(unit.body, unit.first + SHORT)) if unit.body > unit.first else ()
+    return {*unit.classes, *head, *range(max(first, line - 2), min(last, line + 2) + 1)}
+
+
+def _excerpt(path: str, source: str, unit: Unit, kept: set[int]) -> Excerpt:
+    """The `kept` lines of a unit, with `...` for what is left out between them."""
+    lines = source.split("\n")
+    shown: list[str] = []
+    before = 0
     for number in sorted(number for number in kept if number <= len(lines)):
-        if number > before + 1 and shown:
+        if before and number > before + 1 and before not in unit.classes:
             shown.append(_indentation(lines[number - 1]) + "...")
         shown.append(lines[number - 1][:WIDTH])
         before = number
-    return Excerpt(path, unit.first, "\n".join(shown).rstrip(), frozenset(kept | set(unit.classes)))
-
-
-def whole(path: str, source: str, line: int) -> Excerpt | None:
-    """The unit around `line`, not cut; None where nothing stands there."""
-    unit = _unit(source, line)
-    return cut(path, source, unit, range(unit.first, unit.last + 1)) if unit else None
+    return Excerpt(path, unit.first, "\n".join(shown).rstrip(), frozenset(kept))
 
 
 def _indentation(line: str) -> str:

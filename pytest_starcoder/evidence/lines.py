@@ -6,7 +6,9 @@ Source in, numbers of lines out; nothing is run.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Set
+import re
+from collections.abc import Collection, Iterator, Mapping, Set
+from dataclasses import dataclass
 from functools import lru_cache
 
 from pytest_starcoder.evidence.callees import syntax_tree
@@ -27,6 +29,13 @@ _WEIGHTS: dict[type[ast.AST], float] = {
 
 _BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
 
+_WORD = re.compile(r"\w{2,}")
+
+
+def words_of(text: str) -> frozenset[str]:
+    """The words in a text, names and strings alike."""
+    return frozenset(_WORD.findall(text))
+
 
 @lru_cache(maxsize=64)
 def weights(source: str) -> Mapping[int, float]:
@@ -46,36 +55,45 @@ def weights(source: str) -> Mapping[int, float]:
     return found
 
 
-def with_definitions(executed: Set[int], source: str) -> frozenset[int]:
-    """`executed` lines of a file and those of the module's and classes' names that they use, and of their signatures.
+def with_definitions(executed: Set[int], source: str, words: Collection[str] = ()) -> frozenset[int]:
+    """`executed` lines of a file, all of their statements, and the module's and classes' definitions that they use.
 
     A constant or a default value runs when the module is imported, and belongs
-    to every test that uses it. Names are followed by name alone.
+    to every test that uses its name. Of a table with keys only the entries
+    belong to it whose keys are among `words`, where any are.
     """
-    defined, used, signatures = _definitions(source)
+    known = _definitions(source)
     lines = set(executed)
-    for header, body in signatures:
+    for line in executed:
+        lines.update(known.continued.get(line, ()))
+    for header, body in known.signatures:
         if not lines.isdisjoint(body):
             lines.update(header)
-    waiting = {name for line in lines for name in used.get(line, ())}
+    waiting = {name for line in lines for name in known.used.get(line, ())}
     done: set[str] = set()
     while waiting:
         name = waiting.pop()
         done.add(name)
-        for line in defined.get(name, ()):
+        entries = [part for key, part in known.entries.get(name, ()) if key in words]
+        for line in frozenset().union(*entries) if entries else known.defined.get(name, ()):
             lines.add(line)
-            waiting.update(used.get(line, frozenset()) - done)
+            waiting.update(known.used.get(line, frozenset()) - done)
     return frozenset(lines)
 
 
 def statement_at(source: str, line: int) -> tuple[int, int]:
     """First and last line of the innermost statement on `line`; of a compound one its head alone."""
     best = (line, line)
-    for statement in _statements(source):
-        first, last = _span(statement)
+    for first, last in _spans(source):
         if first <= line <= last and (best == (line, line) or last - first <= best[1] - best[0]):
             best = first, last
     return best
+
+
+@lru_cache(maxsize=64)
+def _spans(source: str) -> tuple[tuple[int, int], ...]:
+    """First and last lines of the statements that have several."""
+    return tuple(span for span in map(_span, _statements(source)) if span[1] > span[0])
 
 
 def _span(statement: ast.stmt) -> tuple[int, int]:
@@ -101,19 +119,24 @@ def _own(statement: ast.stmt) -> Iterator[ast.AST]:
                     yield from ast.walk(node)
 
 
-Definitions = tuple[
-    Mapping[str, frozenset[int]], Mapping[int, frozenset[str]], tuple[tuple[frozenset[int], frozenset[int]], ...]
-]
+@dataclass(frozen=True)
+class Definitions:
+    """Of one file: lines by the name that they define for a module or class, and of tables by name and key;
+    names by the line that uses them; lines of defaults and decorators with those of the function; the lines of
+    a statement by each of them."""
+
+    defined: Mapping[str, frozenset[int]]
+    entries: Mapping[str, tuple[tuple[str, frozenset[int]], ...]]
+    used: Mapping[int, frozenset[str]]
+    signatures: tuple[tuple[frozenset[int], frozenset[int]], ...]
+    continued: Mapping[int, range]
 
 
 @lru_cache(maxsize=64)
 def _definitions(source: str) -> Definitions:
-    """Lines by the name that they define for a module or class, names by the line that uses them, and signatures.
-
-    A signature is the lines of decorators and default values, and those of the body.
-    """
     tree = syntax_tree(source)
     defined: dict[str, set[int]] = {}
+    entries: dict[str, tuple[tuple[str, frozenset[int]], ...]] = {}
     used: dict[int, set[str]] = {}
     signatures = []
     for node in ast.walk(tree) if tree else ():
@@ -126,18 +149,36 @@ def _definitions(source: str) -> Definitions:
         if isinstance(node, ast.Module | ast.ClassDef):
             for statement in _unconditional(node.body):
                 for name in _targets(statement):
-                    lines = range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
-                    defined.setdefault(name, set()).update(lines)
-    return (
+                    defined.setdefault(name, set()).update(_lines(statement))
+                    entries.setdefault(name, tuple(_entries(statement)))
+    return Definitions(
         {name: frozenset(lines) for name, lines in defined.items()},
+        entries,
         {line: frozenset(names) for line, names in used.items()},
         tuple(signatures),
+        {line: range(first, last + 1) for first, last in _spans(source) for line in range(first, last + 1)},
     )
+
+
+def _lines(node: ast.stmt | ast.expr) -> range:
+    return range(node.lineno, (node.end_lineno or node.lineno) + 1)
+
+
+def _entries(statement: ast.stmt) -> Iterator[tuple[str, frozenset[int]]]:
+    """The entries of a table that an assignment writes down over several lines, by their keys."""
+    value = getattr(statement, "value", None)
+    if not isinstance(value, ast.expr) or len(_lines(value)) < 2:
+        return
+    for table in [value, *value.args] if isinstance(value, ast.Call) else [value]:
+        if isinstance(table, ast.Dict):
+            for key, entry in zip(table.keys, table.values, strict=True):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    yield key.value, frozenset((*_lines(key), *_lines(entry)))
 
 
 def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[frozenset[int], frozenset[int]]:
     parts = [*node.decorator_list, *node.args.defaults, *(value for value in node.args.kw_defaults if value)]
-    head = {line for part in parts for line in range(part.lineno, (part.end_lineno or part.lineno) + 1)}
+    head = {line for part in parts for line in _lines(part)}
     return frozenset(head), frozenset(range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1))
 
 

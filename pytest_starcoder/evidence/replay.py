@@ -123,14 +123,17 @@ def _neighbours(failure: Failure, test: Ran, passed: Sequence[Ran], text_of: Cal
     ]
     yield from (nodeid for _, nodeid in sorted(near, key=lambda entry: entry[0]))
     frames = (*failure.callees, *reversed(failure.frames))
-    modules = dict.fromkeys(PurePosixPath(frame.path).stem for frame in frames if frame.path != own)
-    modules.pop("__init__", None)
+    modules = {_module(PurePosixPath(frame.path)) for frame in frames if frame.path != own}
     if not modules:
         return
     named = re.compile(rf"\b(?:{'|'.join(map(re.escape, modules))})\b")
     others = dict.fromkeys(_parts(other.nodeid)[0] for other in passed)
     about = {path for path in others if path != own and named.search(text_of(path))}
     yield from (other.nodeid for other in passed if _parts(other.nodeid)[0] in about)
+
+
+def _module(path: PurePosixPath) -> str:
+    return path.parent.name or path.stem if path.stem == "__init__" else path.stem
 
 
 def _parts(nodeid: str) -> tuple[str, str]:

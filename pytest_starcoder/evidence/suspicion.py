@@ -7,10 +7,12 @@ them; among those decides what git, the traceback and the code itself tell.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_starcoder.evidence.lines import weights, with_definitions
+from pytest_starcoder.evidence.callees import functions
+from pytest_starcoder.evidence.lines import weights, with_definitions, words_of
 from pytest_starcoder.values import Failure, Outcome
 
 Line = tuple[str, int]
@@ -25,6 +27,9 @@ TRACEBACK = (6.0, 2.0)
 CHANGED = 8.0
 """What a tie is worth to a line that was changed and not committed; half of it on the branch."""
 
+ALIKE = 1.0
+"""What a word is worth that the line and the failing test have in common and few other lines have."""
+
 
 def ochiai(failing: Sequence[Outcome], passing: Sequence[Outcome]) -> dict[Line, float]:
     """The suspicion of every line that a failing test executed, 0 to 1.
@@ -37,10 +42,23 @@ def ochiai(failing: Sequence[Outcome], passing: Sequence[Outcome]) -> dict[Line,
 
 
 def defined_too(outcome: Outcome, sources: Sources) -> Outcome:
-    """`outcome` with the module's and classes' definitions that its lines use among its lines."""
+    """`outcome` with all of its statements among its lines, and the definitions that they use."""
+    words = words_of(test_text(outcome.nodeid, sources))
     return replace(
-        outcome, lines={path: with_definitions(numbers, sources(path)) for path, numbers in outcome.lines.items()}
+        outcome,
+        lines={path: with_definitions(numbers, sources(path), words) for path, numbers in outcome.lines.items()},
     )
+
+
+def test_text(nodeid: str, sources: Sources) -> str:
+    """The source of a test's function and its parameters."""
+    path, _, name = nodeid.partition("::")
+    function, _, parameters = name.rpartition("::")[2].partition("[")
+    for node in functions(sources(path)):
+        if node.name == function:
+            lines = sources(path).split("\n")[node.lineno - 1 : node.end_lineno]
+            return "\n".join([*lines, parameters])
+    return parameters
 
 
 def ranked(
@@ -49,20 +67,39 @@ def ranked(
     sources: Sources,
     changed: Mapping[Line, float],
     is_test: Callable[[Line], bool],
+    imported: Collection[Line] = (),
 ) -> list[Line]:
-    """The lines of `scores`, the most suspicious first, without those of test functions.
+    """The lines of `scores`, the most suspicious first, without those of test functions; `imported` ones last.
 
     `changed` is how lately a line was changed, 1 for what is not committed, 0
     for what is old. Lines alike in everything stand in the order of their files.
     """
+    lines = [line for line in scores if not is_test(line)] + [line for line in imported if line not in scores]
     on_traceback = _on_traceback(failure)
+    alike = _alike(failure, lines, sources)
 
-    def order(line: Line) -> tuple[float, float, str, int]:
+    def order(line: Line) -> tuple[bool, float, float, str, int]:
         path, number = line
-        telling = weights(sources(path)).get(number, 0.0) + on_traceback.get(line, 0.0)
-        return -round(scores[line], 6), -(telling + CHANGED * changed.get(line, 0.0)), path, number
+        telling = weights(sources(path)).get(number, 0.0) + on_traceback.get(line, 0.0) + alike.get(line, 0.0)
+        score = scores.get(line)
+        return score is None, -round(score or 0.0, 6), -(telling + CHANGED * changed.get(line, 0.0)), path, number
 
-    return sorted((line for line in scores if not is_test(line)), key=order)
+    return sorted(lines, key=order)
+
+
+def _alike(failure: Failure, lines: Sequence[Line], sources: Sources) -> dict[Line, float]:
+    """How much the lines say what the failing test says: words in common, rare ones for more."""
+    wanted = words_of(f"{test_text(failure.nodeid, sources)} {failure.message}")
+    texts = {path: sources(path).split("\n") for path, _ in lines}
+    common: dict[Line, frozenset[str]] = {}
+    for path, number in lines:
+        text = texts[path][number - 1] if number <= len(texts[path]) else ""
+        common[path, number] = words_of(text) & wanted
+    counts = Counter(word for words in common.values() for word in words)
+    return {
+        line: ALIKE * min(3.0, sum(math.log(len(lines) / counts[word]) for word in words) / math.log(len(lines) + 1))
+        for line, words in common.items()
+    }
 
 
 def _on_traceback(failure: Failure) -> dict[Line, float]:

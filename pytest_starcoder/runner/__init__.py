@@ -138,9 +138,17 @@ def _outcomes(path: Path) -> Iterator[Outcome]:
         text = path.read_text("utf-8")
     except OSError:
         return
+    imported: dict[str, frozenset[int]] | None = None
     for line in text.splitlines(keepends=True):
-        if line.endswith("\n"):
-            fields = json.loads(line)
-            lines = {file: frozenset(numbers) for file, numbers in fields.pop("lines").items()}
-            calls = tuple(Call(**call) for call in fields.pop("calls"))
-            yield Outcome(**fields, lines=lines, calls=calls)
+        if not line.endswith("\n"):
+            return
+        fields = json.loads(line)
+        if imported is None:
+            imported = _numbers(fields)
+            continue
+        lines, calls = _numbers(fields.pop("lines")), tuple(Call(**call) for call in fields.pop("calls"))
+        yield Outcome(**fields, lines=lines, calls=calls, imported=imported)
+
+
+def _numbers(lines: Mapping[str, list[int]]) -> dict[str, frozenset[int]]:
+    return {file: frozenset(numbers) for file, numbers in lines.items()}

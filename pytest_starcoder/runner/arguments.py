@@ -19,7 +19,7 @@ VALUED = set(
 )
 """Options with a value that are left out: other processes, measuring, reports, folders, selection, order.
 
-`-p` is looked at again: only what names xdist, coverage or an order goes.
+`-p` is looked at again: only what names xdist, coverage, an order or no cache goes; the child has a cache of its own.
 """
 
 PLAIN = set(
@@ -49,7 +49,7 @@ def kept(arguments: Sequence[str], positionals: Sequence[str]) -> list[str]:
                 waiting.pop(0)
         elif option == "-p" or (word.startswith("-p") and not word.startswith("--")):
             name = waiting.pop(0) if word == "-p" and waiting else word[2:]
-            if not any(other in name for other in OTHERS):
+            if not any(other in name for other in (*OTHERS, "no:cacheprovider")):
                 found += ["-p", name]
         elif option in VALUED:
             if not equals and waiting and not waiting[0].startswith("-") and waiting[0] not in named:

@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Recorder:
-    """Traces the tests of a job and writes their outcomes, one line of JSON each."""
+    """Traces the tests of a job; writes a line of JSON on what collecting them executed, then one for each outcome."""
 
     def __init__(self, job: dict[str, Any]) -> None:
         self._root = Path(job["root"])
@@ -37,6 +37,17 @@ class Recorder:
         self._fixtures: dict[int, tuple[Any, dict[str, set[int]]]] = {}
         self._reports: dict[str, list[pytest.TestReport]] = {}
         self._exceptions: dict[str, BaseException] = {}
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        """What runs while modules are imported counts for every test, for which one needs it nobody knows."""
+        self._tracer.start(values=False)
+        try:
+            return (yield)
+        finally:
+            self._tracer.stop()
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(self._numbers(self._tracer.lines)) + "\n")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -102,7 +113,7 @@ class Recorder:
             "seconds": round(sum(report.duration for report in reports), 6),
             "exception": type(exception).__name__ if exception is not None else "",
             "message": _message(exception),
-            "lines": {self._relative(file): sorted(numbers) for file, numbers in lines.items()},
+            "lines": self._numbers(lines),
             "calls": [
                 {
                     "path": self._relative(code.co_filename),
@@ -116,6 +127,9 @@ class Recorder:
         }
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(fields) + "\n")
+
+    def _numbers(self, lines: dict[str, set[int]]) -> dict[str, list[int]]:
+        return {self._relative(file): sorted(numbers) for file, numbers in lines.items()}
 
     def _relative(self, filename: str) -> str:
         return Path(filename).relative_to(self._root).as_posix()
