@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,6 +13,7 @@ from pathlib import Path
 from pytest_starcoder.evidence.callees import functions
 from pytest_starcoder.evidence.causes import largest_first, united
 from pytest_starcoder.evidence.excerpt import Excerpt, excerpts
+from pytest_starcoder.evidence.lines import whole_statements
 from pytest_starcoder.evidence.replay import Replay
 from pytest_starcoder.evidence.suspicion import Line, Sources, defined_too, ochiai, ranked
 from pytest_starcoder.git import History
@@ -63,17 +65,34 @@ def cases(
 ) -> list[Case]:
     """The cases of `causes`; those that turn out to be one cause are one case."""
     changes = Changes(history)
-    found = [_case(cause, found, sources, changes, test_files) for cause, found in zip(causes, replays, strict=True)]
+    runs = [_counts_of(found) for found in replays]
+
+    def elsewhere(numbers: Collection[int]) -> dict[Line, float]:
+        others = [run for number, run in enumerate(runs) if run and number not in numbers]
+        counts = Counter(line for run in others for line in run)
+        return {line: count / len(others) for line, count in counts.items()}
+
+    found = [
+        _case(cause, replayed, sources, changes, test_files, elsewhere({number}))
+        for number, (cause, replayed) in enumerate(zip(causes, replays, strict=True))
+    ]
     prime = [case.ranked[:1] if case.replay.failing else () for case in found]
     together = []
     for group in united(causes, prime):
         if len(group) > 1:
             cause = Cause(tuple(failure for number in group for failure in causes[number].failures))
-            together.append(_case(cause, _joined([replays[n] for n in group]), sources, changes, test_files))
+            joined = _joined([replays[number] for number in group])
+            together.append(_case(cause, joined, sources, changes, test_files, elsewhere(group)))
         else:
             together.append(found[group[0]])
     order = {cause: number for number, cause in enumerate(largest_first(case.cause for case in together))}
     return sorted(together, key=lambda case: order[case.cause])
+
+
+def _counts_of(replayed: Replay) -> set[Line]:
+    """The lines that all failing tests of a cause run."""
+    runs = [{(path, n) for path, numbers in found.lines.items() for n in numbers} for found in replayed.failing]
+    return set.intersection(*runs) if runs else set()
 
 
 def _joined(replays: Sequence[Replay]) -> Replay:
@@ -87,7 +106,14 @@ def _joined(replays: Sequence[Replay]) -> Replay:
     return Replay(failing, tuple(passing.values()), (told,), (), tests)
 
 
-def _case(cause: Cause, replay: Replay, sources: Sources, changes: Changes, test_files: Collection[str]) -> Case:
+def _case(
+    cause: Cause,
+    replay: Replay,
+    sources: Sources,
+    changes: Changes,
+    test_files: Collection[str],
+    elsewhere: Mapping[Line, float],
+) -> Case:
     failing = [defined_too(outcome, sources) for outcome in replay.failing]
     passing = [defined_too(outcome, sources) for outcome in replay.passing]
     scores = ochiai(failing, passing) if failing else _static(cause.first)
@@ -97,9 +123,12 @@ def _case(cause: Cause, replay: Replay, sources: Sources, changes: Changes, test
 
     age = changes.ages({path for path, _ in scores})
     imported = {
-        (path, number) for outcome in failing[:1] for path in outcome.imported for number in outcome.imported[path]
+        (path, number)
+        for outcome in failing[:1]
+        for path, numbers in outcome.imported.items()
+        for number in whole_statements(numbers, sources(path))
     }
-    lines = ranked(cause.first, scores, sources, age, is_test, imported - set(scores))
+    lines = ranked(cause.first, scores, sources, age, is_test, imported - set(scores), elsewhere)
     own = {
         (frame.path, number)
         for frame in cause.first.frames[:1]
@@ -146,9 +175,10 @@ def _suspect(
     text = sources(path).split("\n")
     statement = one_line(text[number - 1], 100) if number <= len(text) else ""
     reasons = [changes.reason(line)]
-    if len(passing) > 1 and scores[line] == 1.0:
+    score = scores.get(line, 0.0)
+    if len(passing) > 1 and score == 1.0:
         reasons.append(f"none of {len(passing)} passing neighbours runs it")
-    return Suspect(path, number, statement, round(scores[line], 4), tuple(filter(None, reasons)))
+    return Suspect(path, number, statement, round(score, 4), tuple(filter(None, reasons)))
 
 
 def _in_test(source: str, line: int) -> bool:

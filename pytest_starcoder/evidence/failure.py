@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import ast
 import linecache
-import re
-import reprlib
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,13 +16,11 @@ from types import CodeType, FrameType
 
 from pytest_starcoder.evidence.callees import called_functions, syntax_tree
 from pytest_starcoder.text.display import one_line
+from pytest_starcoder.text.shown import ADDRESS, in_project, short_repr
 from pytest_starcoder.values import Failure, Frame
 
 SOURCE_LINES = 40
 """Lines of one function that are kept at the most, around the line that was being run."""
-
-INSTALLED = {"site-packages", "dist-packages", f"python{sys.version_info.major}.{sys.version_info.minor}"}
-"""Folders whose files are nobody's own, though an environment may stand in the project's folder."""
 
 FRAMES = 8
 """Project frames that are kept at the most: the test, and the last ones of a deep recursion."""
@@ -42,35 +37,6 @@ class Comparison:
 
 def compared(op: str, left: object, right: object) -> Comparison:
     return Comparison(op, short_repr(left), short_repr(right))
-
-
-def short_repr(value: object) -> str:
-    """`repr(value)` on one line of at most some 200 characters, whatever it raises and however large it is."""
-    short = _Repr()
-    short.maxstring = short.maxother = short.maxlong = 100
-    short.maxdict = short.maxlist = short.maxtuple = short.maxset = 12
-    try:
-        return one_line(_ADDRESS.sub("", short.repr(value)), 240)
-    except Exception as exc:  # noqa: BLE001 - reprlib goes by names: somebody's class `list` need not be one
-        return f"<{type(value).__name__} whose repr raises {type(exc).__name__}>"
-
-
-_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{4,}")
-"""Where an object lies in memory: another place in every run, and every prompt with it another prompt."""
-
-
-class _Repr(reprlib.Repr):
-    """`reprlib`, but for what it says of an object whose `__repr__` raises."""
-
-    def repr_instance(self, x: object, level: int) -> str:
-        try:
-            text = repr(x)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as exc:  # noqa: BLE001 - somebody's __repr__ may raise anything
-            return f"<{type(x).__name__} whose repr raises {type(exc).__name__}>"
-        half = self.maxother // 2
-        return text if len(text) <= self.maxother else f"{text[:half]}...{text[-half:]}"
 
 
 def describe(exc: BaseException, nodeid: str, phase: str, root: Path, comparison: Comparison | None = None) -> Failure:
@@ -114,7 +80,7 @@ def _message(exc: BaseException) -> str:
         told += [f"{type(inner).__name__}: {_text(inner)[:1000]}" for inner in exc.exceptions[:3]]
     if exc.__cause__ is not None:
         told.append(f"from {type(exc.__cause__).__name__}: {_text(exc.__cause__)[:1000]}")
-    return one_line(_ADDRESS.sub("", ", ".join(filter(None, told))), 400)
+    return one_line(ADDRESS.sub("", ", ".join(filter(None, told))), 400)
 
 
 def _text(exc: BaseException) -> str:
@@ -158,12 +124,6 @@ def _misspelt(exc: BaseException, root: Path) -> Iterator[Frame]:
         first = max(1, exc.lineno - 5)
         source = "".join(linecache.getlines(exc.filename)[first - 1 : exc.lineno]).rstrip("\n")
         yield Frame(Path(exc.filename).relative_to(root).as_posix(), exc.lineno, "<module>", first, source)
-
-
-def in_project(filename: str, root: Path) -> bool:
-    """Whether a file is the project's own: below its root, and not installed there."""
-    path = Path(filename)
-    return path.is_relative_to(root) and not INSTALLED & set(path.parts)
 
 
 def _frame(code: CodeType, line: int, root: Path) -> Frame:

@@ -55,6 +55,17 @@ def weights(source: str) -> Mapping[int, float]:
     return found
 
 
+@lru_cache(maxsize=64)
+def returns_none(source: str) -> frozenset[int]:
+    """The lines that return None and say so, or return nothing."""
+    return frozenset(
+        statement.lineno
+        for statement in _statements(source)
+        if isinstance(statement, ast.Return)
+        and (statement.value is None or (isinstance(statement.value, ast.Constant) and statement.value.value is None))
+    )
+
+
 def with_definitions(executed: Set[int], source: str, words: Collection[str] = ()) -> frozenset[int]:
     """`executed` lines of a file, all of their statements, and the module's and classes' definitions that they use.
 
@@ -63,9 +74,7 @@ def with_definitions(executed: Set[int], source: str, words: Collection[str] = (
     belong to it whose keys are among `words`, where any are.
     """
     known = _definitions(source)
-    lines = set(executed)
-    for line in executed:
-        lines.update(known.continued.get(line, ()))
+    lines = whole_statements(executed, source)
     for header, body in known.signatures:
         if not lines.isdisjoint(body):
             lines.update(header)
@@ -79,6 +88,15 @@ def with_definitions(executed: Set[int], source: str, words: Collection[str] = (
             lines.add(line)
             waiting.update(known.used.get(line, frozenset()) - done)
     return frozenset(lines)
+
+
+def whole_statements(executed: Set[int], source: str) -> set[int]:
+    """`executed` lines and those of the same statements: a constant on a line of its own has no event."""
+    known = _definitions(source)
+    lines = set(executed)
+    for line in executed:
+        lines.update(number for number in known.continued.get(line, ()) if number in known.telling)
+    return lines
 
 
 def statement_at(source: str, line: int) -> tuple[int, int]:
@@ -123,13 +141,14 @@ def _own(statement: ast.stmt) -> Iterator[ast.AST]:
 class Definitions:
     """Of one file: lines by the name that they define for a module or class, and of tables by name and key;
     names by the line that uses them; lines of defaults and decorators with those of the function; the lines of
-    a statement by each of them."""
+    a statement by each of them; and lines on which anything is."""
 
     defined: Mapping[str, frozenset[int]]
     entries: Mapping[str, tuple[tuple[str, frozenset[int]], ...]]
     used: Mapping[int, frozenset[str]]
     signatures: tuple[tuple[frozenset[int], frozenset[int]], ...]
     continued: Mapping[int, range]
+    telling: frozenset[int]
 
 
 @lru_cache(maxsize=64)
@@ -157,6 +176,7 @@ def _definitions(source: str) -> Definitions:
         {line: frozenset(names) for line, names in used.items()},
         tuple(signatures),
         {line: range(first, last + 1) for first, last in _spans(source) for line in range(first, last + 1)},
+        frozenset({*weights(source), *used}),
     )
 
 

@@ -6,7 +6,7 @@ Tests as they ran come in, with what each cause's own run again has shown.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -17,11 +17,17 @@ from pytest_starcoder.values import Cause, Deadline, Failure, Outcome
 QUICK = 3.0
 """Seconds that a test may have taken to be run again."""
 
-NEIGHBOURS = 30
-"""Passing tests that are run beside each failing one at the most."""
+NEIGHBOURS = 60
+"""Passing tests that are run beside the failing ones of one cause at the most."""
 
-REPRESENTATIVES = 30
-"""Failing tests that are run again in all."""
+FAILING = 4
+"""Failing tests of one cause that are run again at the most."""
+
+CAUSES = 30
+"""Causes whose tests are run again at the most."""
+
+WORTH = 5.0
+"""Seconds that the passing tests may take in all, by what they took."""
 
 SLOWER = 4
 """How much longer a traced test takes than it did (measured: 1.5 to 9 times)."""
@@ -76,60 +82,75 @@ def replay(
     by_id = {test.nodeid: test for test in ran}
     passed = [test for test in ran if test.outcome == "passed" and test.quick]
     passed.sort(key=lambda test: natural(test.nodeid))  # in which order xdist ran them is chance
-    chosen = [_representative(cause, by_id) for cause in causes[:REPRESENTATIVES]]
-    room = deadline.remaining() / 2
-    beside: list[list[str]] = []
-    for cause, test in zip(causes, chosen, strict=False):
-        near = list(_neighbours(cause.first, test, passed, text_of)) if test else []
-        beside.append(near[:NEIGHBOURS])
-    failing = [test.nodeid for test in chosen if test]
-    if not failing:
+    chosen = [_failing(cause, by_id) for cause in causes[:CAUSES]]
+    tests = dict.fromkeys(test.nodeid for failing in chosen for test in failing)
+    if not tests:
         return [Replay() for _ in causes]
-    tests = dict.fromkeys(failing)
-    cost = sum(by_id[nodeid].seconds for nodeid in tests) * SLOWER
+    failing = list(tests)
+    beside = [
+        _neighbours(cause.first, found[0], passed, text_of) if found else []
+        for cause, found in zip(causes, chosen, strict=False)
+    ]
+    room = min(WORTH, deadline.remaining() / 2)
     for rank in range(NEIGHBOURS):  # the nearest of every cause first
         for near in beside:
-            if rank < len(near) and near[rank] not in tests and cost <= room:
-                tests[near[rank]] = None
-                cost += by_id[near[rank]].seconds * SLOWER
+            if rank < len(near) and near[rank].nodeid not in tests and room > 0:
+                tests[near[rank].nodeid] = None
+                room -= near[rank].seconds * SLOWER
     outcomes = {outcome.nodeid: outcome for outcome in run(launch, list(tests), deadline, list(tests), failing)}
     found = []
     for number, cause in enumerate(causes):
-        test = chosen[number] if number < len(chosen) else None
-        outcome = outcomes.get(test.nodeid) if test else None
-        if test is None or outcome is None:
-            found.append(Replay(tests=frozenset({test.nodeid}) if test else frozenset()))
+        again = [outcomes[test.nodeid] for test in chosen[number] if test.nodeid in outcomes] if number < CAUSES else []
+        if not again:
+            found.append(Replay())
             continue
-        near_outcomes = (outcomes.get(nodeid) for nodeid in beside[number])
+        near_outcomes = (outcomes.get(test.nodeid) for test in beside[number])
         passing = tuple(near for near in near_outcomes if near is not None and near.outcome == "passed")
-        if outcome.failed:
-            found.append(_failed_again(cause.first, outcome, passing))
+        if any(outcome.failed for outcome in again):
+            found.append(_failed_again(cause.first, again, passing))
         else:
-            found.append(_passed_now(test, outcome, passing, ran, launch, deadline))
+            found.append(_passed_now(by_id[again[0].nodeid], again[0], passing, ran, launch, deadline))
     return found
 
 
-def _representative(cause: Cause, by_id: Mapping[str, Ran]) -> Ran | None:
-    """The first test of a cause that may be run again."""
-    tests = (by_id.get(nodeid) for nodeid in cause.nodeids)
-    return next((test for test in tests if test and test.quick), None)
+def _failing(cause: Cause, by_id: Mapping[str, Ran]) -> list[Ran]:
+    """The tests of a cause that are run again: the first, and others spread over all of them."""
+    tests = [test for test in map(by_id.get, cause.nodeids) if test and test.quick]
+    return _spread(tests, FAILING)
 
 
-def _neighbours(failure: Failure, test: Ran, passed: Sequence[Ran], text_of: Callable[[str], str]) -> Iterator[str]:
-    """Passing tests, most telling first: the same function's, class's, file's, then of the same module under test."""
+def _spread(tests: Sequence[Ran], most: int) -> list[Ran]:
+    """At most so many of `tests`, the first among them, evenly."""
+    return list(tests) if len(tests) <= most else [tests[len(tests) * number // most] for number in range(most)]
+
+
+def _neighbours(failure: Failure, test: Ran, passed: Sequence[Ran], text_of: Callable[[str], str]) -> list[Ran]:
+    """Passing tests, most telling first: the same function's, class's, file's, then of the same module under test.
+
+    Half of those of one kind are the nearest, half are spread over the file: the
+    nearest run what the failing one runs, the others tell what all tests run.
+    """
     own, name = _parts(test.nodeid)
-    near = [
-        (_distance(name, _parts(other.nodeid)[1]), other.nodeid) for other in passed if _parts(other.nodeid)[0] == own
-    ]
-    yield from (nodeid for _, nodeid in sorted(near, key=lambda entry: entry[0]))
+    place = natural(test.nodeid)
+    kinds: list[list[Ran]] = [[], [], []]
+    for other in passed:
+        if _parts(other.nodeid)[0] == own:
+            kinds[_distance(name, _parts(other.nodeid)[1])].append(other)
+    found: dict[str, Ran] = {}
+    for tests in kinds:
+        before = sum(natural(other.nodeid) < place for other in tests)
+        near = sorted(enumerate(tests), key=lambda entry: abs(entry[0] + 0.5 - before))
+        found |= {other.nodeid: other for _, other in near[: NEIGHBOURS // 3]}
+    found |= {other.nodeid: other for other in _spread([test for tests in kinds for test in tests], NEIGHBOURS // 3)}
     frames = (*failure.callees, *reversed(failure.frames))
     modules = {_module(PurePosixPath(frame.path)) for frame in frames if frame.path != own}
-    if not modules:
-        return
-    named = re.compile(rf"\b(?:{'|'.join(map(re.escape, modules))})\b")
-    others = dict.fromkeys(_parts(other.nodeid)[0] for other in passed)
-    about = {path for path in others if path != own and named.search(text_of(path))}
-    yield from (other.nodeid for other in passed if _parts(other.nodeid)[0] in about)
+    if modules:
+        named = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(modules)))})\b")
+        others = dict.fromkeys(_parts(other.nodeid)[0] for other in passed)
+        about = {path for path in others if path != own and named.search(text_of(path))}
+        elsewhere = [other for other in passed if _parts(other.nodeid)[0] in about]
+        found |= {other.nodeid: other for other in _spread(elsewhere, NEIGHBOURS // 3)}
+    return list(found.values())[:NEIGHBOURS]
 
 
 def _module(path: PurePosixPath) -> str:
@@ -148,13 +169,17 @@ def _distance(name: str, other: str) -> int:
     return 1 if "::" in name and name.rpartition("::")[0] == other.rpartition("::")[0] else 2
 
 
-def _failed_again(failure: Failure, outcome: Outcome, passing: tuple[Outcome, ...]) -> Replay:
-    again = "failed again when it was run again"
-    if outcome.exception and outcome.exception != failure.exception and failure.exception != "failure":
-        again += f", this time with {outcome.exception}"
+def _failed_again(failure: Failure, again: Sequence[Outcome], passing: tuple[Outcome, ...]) -> Replay:
+    failing = tuple(outcome for outcome in again if outcome.failed)
+    told = "failed again when it was run again" if len(failing) == 1 else f"{len(failing)} tests failed again"
+    other = {outcome.exception for outcome in failing} - {failure.exception, ""}
+    if other and failure.exception != "failure":
+        told += f", this time with {', '.join(sorted(other))}"
+    if len(failing) < len(again):
+        told += f"; {counted(len(again) - len(failing), 'other')} of the same cause passed this time"
     if passing:
-        again += f"; {counted(len(passing), 'neighbour')} passed"
-    return Replay((outcome,), passing, (again,), (), _ids(outcome, *passing))
+        told += f"; {counted(len(passing), 'neighbour')} passed"
+    return Replay(failing, passing, (told,), (), _ids(*again, *passing))
 
 
 def _passed_now(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_starcoder.evidence.callees import functions
-from pytest_starcoder.evidence.lines import weights, with_definitions, words_of
+from pytest_starcoder.evidence.lines import returns_none, weights, with_definitions, words_of
 from pytest_starcoder.values import Failure, Outcome
 
 Line = tuple[str, int]
@@ -29,6 +29,13 @@ CHANGED = 8.0
 
 ALIKE = 1.0
 """What a word is worth that the line and the failing test have in common and few other lines have."""
+
+
+NOTHING = 6.0
+"""What a tie is worth to a `return` of None where the failure speaks of None."""
+
+OTHERS = 3.0
+"""What a tie is worth to a line that the failing tests of all other causes run as well."""
 
 
 def ochiai(failing: Sequence[Outcome], passing: Sequence[Outcome]) -> dict[Line, float]:
@@ -68,19 +75,24 @@ def ranked(
     changed: Mapping[Line, float],
     is_test: Callable[[Line], bool],
     imported: Collection[Line] = (),
+    elsewhere: Mapping[Line, float] = {},
 ) -> list[Line]:
     """The lines of `scores`, the most suspicious first, without those of test functions; `imported` ones last.
 
     `changed` is how lately a line was changed, 1 for what is not committed, 0
-    for what is old. Lines alike in everything stand in the order of their files.
+    for what is old; `elsewhere` which part of the other causes runs a line, 0 to 1.
+    Lines alike in everything stand in the order of their files.
     """
     lines = [line for line in scores if not is_test(line)] + [line for line in imported if line not in scores]
     on_traceback = _on_traceback(failure)
     alike = _alike(failure, lines, sources)
+    nothing = "None" in failure.message or any("None" in fact for fact in failure.facts[:2])
 
     def order(line: Line) -> tuple[bool, float, float, str, int]:
         path, number = line
         telling = weights(sources(path)).get(number, 0.0) + on_traceback.get(line, 0.0) + alike.get(line, 0.0)
+        telling += OTHERS * elsewhere.get(line, 0.0)
+        telling += NOTHING if nothing and number in returns_none(sources(path)) else 0.0
         score = scores.get(line)
         return score is None, -round(score or 0.0, 6), -(telling + CHANGED * changed.get(line, 0.0)), path, number
 

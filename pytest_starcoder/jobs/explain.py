@@ -195,7 +195,7 @@ def _test(frame: Frame) -> str:
 def _calls(case: Case) -> list[str]:
     """The traced calls of the functions that hold the most suspicious lines."""
     calls = case.replay.failing[0].calls if case.replay.failing else ()
-    found = []
+    found: list[str] = []
     for excerpt in case.excerpts:
         for call in calls:
             if call.path == excerpt.path and call.line == excerpt.first and len(found) < CALLS:

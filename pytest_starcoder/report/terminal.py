@@ -51,7 +51,7 @@ class Section:
         frames = {(frame.path, frame.line): frame for frame in told.frames}
         for statement in told.statements:
             suspects += statement.kind == "suspect"
-            if statement.label is Label.GUESSED or suspects > SUSPECTS and statement.kind == "suspect":
+            if statement.label is Label.GUESSED or (suspects > SUSPECTS and statement.kind == "suspect"):
                 continue
             label = LABELS[statement.kind]
             self.say("" if label == before else label, statement.text)

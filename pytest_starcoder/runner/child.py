@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_starcoder.evidence.failure import in_project
-from pytest_starcoder.runner.trace import Tracer
+from pytest_starcoder.runner.trace import Tracer, traced_environment, traced_processes
+from pytest_starcoder.text.shown import in_project
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,6 +34,9 @@ class Recorder:
         self._traced = set(job["trace"])
         self._valued = set(job["values"])
         self._path = Path(job["outcomes"])
+        self._folder = self._path.parent / "processes"
+        self._folder.mkdir()
+        self._variables = traced_environment(self._root, self._folder)
         self._tracer = Tracer(lambda filename: in_project(filename, self._root))
         self._fixtures: dict[int, tuple[Any, dict[str, set[int]]]] = {}
         self._reports: dict[str, list[pytest.TestReport]] = {}
@@ -72,11 +76,17 @@ class Recorder:
     def _traced_phase(self, item: pytest.Item) -> Generator[None, None, None]:
         if item.nodeid not in self._traced:
             return (yield)
+        before = {name: os.environ.get(name) for name in self._variables}
+        os.environ.update(self._variables)
         self._tracer.start(values=item.nodeid in self._valued)
         try:
             return (yield)
         finally:
             self._tracer.stop()
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+            for file, lines in traced_processes(self._folder):
+                self._tracer.lines.setdefault(file, set()).update(lines)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, object, object]:

@@ -1,17 +1,21 @@
 """What a test executes: the lines of the project's files, and the first calls of each function with their values.
 
-By `sys.settrace`, in the thread of the test and those that it starts.
+By `sys.settrace`, in the thread of the test, in those that it starts, and in the Pythons that it starts.
 """
 
 from __future__ import annotations
 
+import atexit
+import json
+import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from pytest_starcoder.evidence.failure import short_repr
+from pytest_starcoder.text.shown import in_project, short_repr
 
 CALLS = 4
 """Calls of one function whose values are kept; loops call the same one thousands of times."""
@@ -21,6 +25,9 @@ ALL_CALLS = 200
 
 ARGUMENTS = 160
 """Characters of one call's arguments."""
+
+ROOT, FOLDER = "STARCODER_TRACED_ROOT", "STARCODER_TRACED_FOLDER"
+"""Variables that tell the Pythons which a test starts what to trace, and where their lines go."""
 
 Local = Callable[[FrameType, str, Any], Any]
 
@@ -109,3 +116,38 @@ class Tracer:
             return short_repr(value)
         finally:
             sys.settrace(self._called)
+
+
+def traced_environment(root: Path, folder: Path) -> dict[str, str]:
+    """The variables with which a Python traces itself, for files below `root`, and writes its lines into `folder`."""
+    startup = str(Path(__file__).parent / "startup")
+    path = os.environ.get("PYTHONPATH", "")
+    return {ROOT: str(root), FOLDER: str(folder), "PYTHONPATH": os.pathsep.join(filter(None, (startup, path)))}
+
+
+def trace_process(environment: Mapping[str, str]) -> None:
+    """Traces this process to its end, where the environment says so."""
+    if not (environment.get(ROOT) and environment.get(FOLDER)):
+        return
+    root, folder = Path(environment[ROOT]), Path(environment[FOLDER])
+    tracer = Tracer(lambda filename: in_project(os.path.abspath(filename), root))
+
+    def write() -> None:
+        tracer.stop()
+        found = {os.path.abspath(file): sorted(lines) for file, lines in list(tracer.lines.items())}
+        (folder / f"{os.getpid()}.json").write_text(json.dumps(found), "utf-8")
+
+    atexit.register(write)
+    tracer.start(values=False)
+
+
+def traced_processes(folder: Path) -> Iterator[tuple[str, set[int]]]:
+    """Files and lines that the Pythons which have ended executed; each is told once."""
+    for written in sorted(folder.glob("*.json")):
+        try:
+            found = json.loads(written.read_text("utf-8"))
+        except ValueError:
+            continue  # its process was killed while it wrote
+        written.unlink()
+        for file, lines in found.items():
+            yield file, set(lines)

@@ -22,7 +22,7 @@ from pytest_starcoder.session.others import Others
 from pytest_starcoder.session.ran import Tests
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.values import Failure, Report
+from pytest_starcoder.values import Failure
 
 MARKER = "starcoder_explain"
 

@@ -10,9 +10,11 @@ import pytest
 from pytest_starcoder.api import asked
 from pytest_starcoder.client import Client
 from pytest_starcoder.errors import StarcoderError
+from pytest_starcoder.evidence.case import Case
 from pytest_starcoder.evidence.failure import describe
 from pytest_starcoder.jobs.explain import explain
 from pytest_starcoder.session import session_settings
+from pytest_starcoder.text.redact import redact
 from pytest_starcoder.values import Cause, Completion, Explanation, Prompt
 
 
@@ -44,8 +46,9 @@ class Asker:
         if not isinstance(exc, BaseException):
             raise TypeError(f"explain wants what pytest.raises gives, or an exception, not {type(exc).__name__}")
         failure = describe(exc, self.nodeid, "call", self._config.rootpath)
+        case = Case(Cause((failure,)))
         with _plainly():
-            return explain(Cause((failure,)), self._client(), lambda _piece: None)
+            return explain(case, self._client(), lambda _piece: None, redact)
 
     def close(self) -> None:
         if self._made is not None:

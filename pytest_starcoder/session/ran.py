@@ -16,7 +16,7 @@ _WORSE = {"passed": 0, "skipped": 1, "failed": 2}
 
 
 class Tests:
-    """Takes the reports of a session, in any order of phases; `ran` gives its tests in the order in which they began."""
+    """Takes the reports of a session; `ran` gives its tests in the order in which they began."""
 
     def __init__(self) -> None:
         self._found: dict[str, list[object]] = {}

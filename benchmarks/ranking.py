@@ -1,0 +1,388 @@
+"""How well the faulty line is found: does a prompt show it, and at which rank is it suspected, against baselines.
+
+`python -m benchmarks.ranking CASES --truth TRUTH` measures the projects in the
+folder CASES. TRUTH is the file of HumanEvalFix's faulty lines (a list with
+task_id and buggy_lines; the folders are then python_NNN with solution.py, as
+laid out from bigcode/humanevalpack), or maps a folder's name to {"lines":
+[...]} with, as need be, "path" (solution.py), "run" (arguments for pytest) and
+"env". benchmarks/seeded_edits.py writes such a file.
+
+A fault of several lines counts as found with any of them. A line counts as
+shown where a prompt names it by its number, or has its text, beside a
+neighbour of its where the file has that text more than once. Ranks are those of the first, the
+largest, cause. The baselines see the lines outside tests that the same failing
+and passing tests execute; what they hit by chance counts by its expectation.
+A case that does not end in time, or breaks, is left out and counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from benchmarks.edits import expected_top
+from benchmarks.runs import median, report
+from pytest_starcoder.evidence import case as evidence
+from pytest_starcoder.evidence.causes import causes
+from pytest_starcoder.evidence.replay import Ran, replay
+from pytest_starcoder.evidence.suspicion import ochiai
+from pytest_starcoder.git import History
+from pytest_starcoder.runner import Launch
+from pytest_starcoder.values import Deadline, Failure
+
+Line = tuple[str, int]
+
+TOP = (1, 3, 5)
+LIMIT = 60.0  # seconds of one run
+MEMORY = 4 << 30  # a fault may turn a loop into one that fills a list for ever
+EXPLAIN = ("--starcoder-explain", "--starcoder-backend=none")
+OURS, OCHIAI, FRAME, RANDOM = "ours", "Ochiai, ties by chance", "last frame outside tests", "random executed line"
+
+RECORDER = """
+import dataclasses
+import json
+import os
+import pathlib
+
+from pytest_starcoder.session.ran import Tests, launch_of
+
+failures, tests = [], Tests()
+
+
+def pytest_runtest_logreport(report):
+    tests.add(report)
+    if hasattr(report, "starcoder_failure"):
+        failures.append(report.starcoder_failure)
+
+
+def pytest_unconfigure(config):
+    if config.getoption("no_starcoder"):  # a child of the session's
+        return
+    told = {
+        "failures": failures,
+        "ran": [dataclasses.asdict(ran) for ran in tests.ran],
+        "files": sorted(tests.files),
+        "launch": dataclasses.asdict(launch_of(config)),
+    }
+    pathlib.Path(os.environ["RECORDED"]).write_text(json.dumps(told, default=str))
+"""
+"""A pytest plugin that keeps what the explaining session saw, so that the same tests can be run again outside it."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A project with a fault on any of the lines `truth`, and how its tests are run."""
+
+    name: str
+    project: Path
+    truth: frozenset[Line]
+    run: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that ended in time: its exit status, its seconds and what it printed."""
+
+    status: int
+    seconds: float
+    output: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one case gave.
+
+    `hits` maps each ranking to the chance that a faulty line is among its first
+    1, 3 and 5; `rank` is ours, None where it is not among the suspects.
+    `prompts` are the characters of each cause's prompt, `shown` whether it
+    shows a faulty line. `rerun` is whether the failing test failed again when
+    it was run again, `executed` whether it was seen to execute a faulty line.
+    `seconds` are what explaining adds to the run. `reported` is whether the
+    rank was read from the report of the run; where the plugin wrote none, it is
+    that of the evidence, found in the same way outside the run.
+    """
+
+    name: str
+    hits: Mapping[str, tuple[float, ...]]
+    rank: int | None
+    prompts: tuple[int, ...]
+    shown: tuple[bool, ...]
+    rerun: bool
+    executed: bool
+    seconds: float
+    reported: bool
+
+
+def cases(folder: Path, told: Any, tests: Sequence[str] = ()) -> list[Case]:
+    """The cases of a truth in either form, as far as `folder` has them; `tests` are arguments where it has none."""
+    if isinstance(told, list):
+        told = {f"python_{int(row['task_id'].split('/')[1]):03d}": {"lines": row["buggy_lines"]} for row in told}
+    found = []
+    for name, row in told.items():
+        path = row.get("path", "solution.py")
+        lines = frozenset((path, line) for line in row.get("lines", [row.get("line")]))
+        found.append(Case(name, folder / name, lines, tuple(row.get("run", tests)), row.get("env", {})))
+    return [case for case in found if case.project.is_dir()]
+
+
+def measured(case: Case) -> Found | None:
+    """None where a run does not end in time, or no test fails."""
+    plain = pytest_ended(case.project, ["-p", "no:starcoder", *case.run], case.env)
+    if plain is None or plain.status != 1:
+        return None
+    with tempfile.TemporaryDirectory() as temporary:
+        explained = _explained(case, Path(temporary))
+    if explained is None:
+        return None
+    ended, recorded, told = explained
+    first = _first(case, recorded)
+    if first is None:
+        return None
+    suspects = [(suspect.path, suspect.line) for suspect in first.suspects]
+    if told:
+        suspects = [(suspect["path"], suspect["line"]) for suspect in told["causes"][0]["suspects"]]
+    rank = next((rank for rank, line in enumerate(suspects, 1) if line in case.truth), None)
+    hits, executed = _baselines(case.truth, first)
+    hits[OURS] = tuple(float(rank is not None and rank <= k) for k in TOP)
+    prompts = split_prompts(ended.output)
+    return Found(
+        case.name,
+        hits,
+        rank,
+        prompts=tuple(map(len, prompts)),
+        shown=tuple(any(shows(prompt, _text(case, line[0]), line) for line in case.truth) for prompt in prompts),
+        rerun=bool(first.replay.failing),
+        executed=executed,
+        seconds=ended.seconds - plain.seconds,
+        reported=bool(told),
+    )
+
+
+def pytest_ended(project: Path, arguments: Sequence[str], env: Mapping[str, str], limit: float = LIMIT) -> Ended | None:
+    """Runs pytest in `project` with none of the user's own settings; None where it took longer than `limit` seconds."""
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("STARCODER_", "OLLAMA_", "PYTEST_", "PYTHON"))
+    }
+    started = time.perf_counter()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no", *arguments],
+        cwd=project,
+        env={**own, "HOME": str(project), "STARCODER_CACHE": "off", **env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
+    )
+    try:
+        output, _ = running.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+        return None
+    return Ended(running.returncode, time.perf_counter() - started, output)
+
+
+def _explained(case: Case, folder: Path) -> tuple[Ended, dict[str, Any], dict[str, Any]] | None:
+    """The run with prompts and report: how it ended, what the recorder saw, and the report; {} without that option."""
+    (folder / "recorder.py").write_text(RECORDER, encoding="utf-8")
+    recorded, told = folder / "recorded.json", folder / "report.json"
+    wanted = {"--starcoder-show-prompt": "--starcoder-show-prompt", "--starcoder-report": f"--starcoder-report={told}"}
+    options = [option for name, option in wanted.items() if has_option(name)]
+    env = {
+        **case.env,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(folder), case.env.get("PYTHONPATH", "")])),
+        "PYTEST_PLUGINS": "recorder",
+        "RECORDED": str(recorded),
+    }
+    ended = pytest_ended(case.project, [*EXPLAIN, *options, *case.run], env)
+    if ended is None:
+        return None
+    return ended, json.loads(recorded.read_text()), json.loads(told.read_text("utf-8")) if told.is_file() else {}
+
+
+def split_prompts(output: str) -> list[str]:
+    """The prompts that `--starcoder-show-prompt` has printed, the first cause's first."""
+    return re.findall(r"^----- prompt \d+ of \d+ -*\n(.*?)\n----- end -*$", output, re.MULTILINE | re.DOTALL)
+
+
+@lru_cache
+def has_option(option: str) -> bool:
+    """Whether the installed plugin has it."""
+    return (
+        option
+        in subprocess.run([sys.executable, "-m", "pytest", "--help"], capture_output=True, text=True, check=True).stdout
+    )
+
+
+def shows(prompt: str, source: str, line: Line) -> bool:
+    """Whether the prompt has the line of `source`: named by its number, or its text.
+
+    Where others of the file have the same text, a neighbour must stand beside it.
+    """
+    path, number = line
+    lines = [text.strip() for text in source.splitlines()]
+    wanted, above, below = lines[number - 1], _nearest(lines[: number - 1][::-1]), _nearest(lines[number:])
+    prompted = [text.strip().removesuffix("# fails here").rstrip() for text in prompt.splitlines() if text.strip()]
+    places = [place for place, text in enumerate(prompted) if text == wanted]
+    if lines.count(wanted) == 1 and places:
+        return True
+    return any(text.startswith(f"{path}:{number}: ") for text in prompted) or any(
+        above in prompted[max(place - 1, 0) : place] or below in prompted[place + 1 : place + 2] for place in places
+    )
+
+
+def _nearest(lines: Sequence[str]) -> str:
+    return next((text for text in lines if text), "")
+
+
+def _baselines(truth: frozenset[Line], first: evidence.Case) -> tuple[dict[str, tuple[float, ...]], bool]:
+    """The chances of what needs no tool of ours, on the lines that the first cause's tests execute."""
+    every = ochiai(first.replay.failing, first.replay.passing)
+    scores = {line: score for line, score in every.items() if not is_test(line[0])}
+    lines = [(frame.path, frame.line) for frame in first.cause.first.frames]
+    last = next((line for line in reversed(lines) if not is_test(line[0])), lines[-1] if lines else None)
+    hits = {
+        OCHIAI: tuple(expected_top(scores, truth, k) for k in TOP),
+        FRAME: (float(last in truth),) * len(TOP),
+        RANDOM: tuple(expected_top(dict.fromkeys(scores, 0.0), truth, k) for k in TOP),
+    }
+    return hits, not truth.isdisjoint(scores)
+
+
+def _first(case: Case, recorded: Mapping[str, Any]) -> evidence.Case | None:
+    """The first cause, with its tests and neighbours run again here as the tool runs them."""
+    failures = [Failure.from_json(fields) for fields in recorded["failures"]]
+    ran = [Ran(**fields) for fields in recorded["ran"]]
+    fields = recorded["launch"]
+    launch = Launch(
+        Path(fields["folder"]),
+        Path(fields["root"]),
+        Path(fields["ini"]) if fields["ini"] else None,
+        tuple(fields["arguments"]),
+        tuple(fields["positionals"]),
+        fields["here_first"],
+    )
+    grouped, sources = causes(failures), evidence.sources_of(launch.root)
+    with _environment({**case.env, "HOME": str(case.project)}):
+        replays = replay(grouped, ran, launch, Deadline.after(LIMIT), sources)
+    found = evidence.cases(grouped, replays, sources, History(launch.root), recorded["files"])
+    return found[0] if found else None
+
+
+@contextmanager
+def _environment(env: Mapping[str, str]) -> Iterator[None]:
+    """What a child of ours inherits inside the block."""
+    before = dict(os.environ)
+    os.environ.update(env)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def is_test(path: str) -> bool:
+    """Whether a file is of tests, by its name or its folder's."""
+    parts = PurePosixPath(path).parts
+    name = parts[-1]
+    return (
+        name.startswith(("test_", "conftest.")) or name.endswith("_test.py") or bool({"test", "tests"} & {*parts[:-1]})
+    )
+
+
+def _text(case: Case, path: str) -> str:
+    try:
+        return (case.project / path).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def rows(name: str, found: Sequence[Found]) -> list[tuple[str, str, str]]:
+    """The figures of these cases, as `report` prints them."""
+    told = [(f"{name}: cases", str(len(found)), "")]
+    prompted = [case for case in found if case.prompts]
+    if prompted:
+        told += [
+            (f"{name}: faulty line in a prompt", _share([any(case.shown) for case in prompted]), ""),
+            (f"{name}: faulty line in the first prompt", _share([case.shown[0] for case in prompted]), ""),
+            (f"{name}: characters of the first prompt, median", f"{median([c.prompts[0] for c in prompted]):.0f}", ""),
+            (f"{name}: characters of all prompts, median", f"{median([sum(c.prompts) for c in prompted]):.0f}", ""),
+        ]
+    if found:
+        told += [
+            (f"{name}: first failing test run again, and fails", _share([c.rerun for c in found]), ""),
+            (f"{name}: faulty line executed by the first failing test", _share([c.executed for c in found]), ""),
+            (f"{name}: ranks read from the report", _share([c.reported for c in found]), ""),
+        ]
+    for ranking in (OURS, OCHIAI, FRAME, RANDOM):
+        if found:
+            hits = zip(*(case.hits[ranking] for case in found), strict=True)
+            tops = " / ".join(f"{sum(column) / len(found):.0%}" for column in hits)
+            told.append((f"{name}: top-1/3/5, {ranking}", tops, ""))
+    if found:
+        told.append((f"{name}: added to the run, median, s", f"{median([case.seconds for case in found]):.2f}", ""))
+    return told
+
+
+def _share(values: Sequence[bool]) -> str:
+    return f"{sum(values)} of {len(values)}"
+
+
+def row(found: Found) -> tuple[str, str, str]:
+    """One case on one line."""
+    shown = f"shown {'yes' if any(found.shown) else 'no'}" if found.prompts else "no prompt"
+    told = f"rank {found.rank or '-'}, {shown}, {sum(found.prompts)} characters, Ochiai {found.hits[OCHIAI][0]:.2f}"
+    return found.name, f"{told}, {found.seconds:+.2f} s", ""
+
+
+def measure(waiting: Sequence[Case]) -> list[Found]:
+    """What every case gave, each told as soon as it is there; why others are left out is told too."""
+    found = []
+    for case in waiting:
+        told = "left out: a run does not end in time, or no test fails"
+        try:
+            one = measured(case)
+        except Exception as exc:  # noqa: BLE001 - one broken case of hundreds shall not cost the figures of all
+            one, told = None, f"left out, it breaks: {type(exc).__name__}: {exc}"
+        print(f"{case.name}: {row(one)[1] if one else told}", file=sys.stderr, flush=True)
+        found += [one] if one else []
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", type=Path)
+    parser.add_argument("--truth", type=Path, required=True)
+    parser.add_argument("--tests", nargs="*", default=[], metavar="FILE", help="such as test_full.py; else all")
+    parser.add_argument("--limit", type=int, help="measure the first so many cases")
+    options = parser.parse_args()
+    waiting = cases(options.cases.resolve(), json.loads(options.truth.read_text("utf-8")), options.tests)[
+        : options.limit
+    ]
+    found = measure(waiting)
+    left_out = ("left out, see above", str(len(waiting) - len(found)), "")
+    report("ranking", [*map(row, found), *rows("all", found), left_out])
+
+
+if __name__ == "__main__":
+    main()
