@@ -13,15 +13,18 @@ from pathlib import Path
 from pytest_starcoder.evidence.callees import functions
 from pytest_starcoder.evidence.causes import largest_first, united
 from pytest_starcoder.evidence.excerpt import Excerpt, excerpts
-from pytest_starcoder.evidence.lines import whole_statements
+from pytest_starcoder.evidence.lines import line_of, whole_statements
 from pytest_starcoder.evidence.replay import Replay
-from pytest_starcoder.evidence.suspicion import Line, Sources, defined_too, ochiai, ranked
+from pytest_starcoder.evidence.suspicion import Line, Sources, defined_too, ochiai, ranked, telling
 from pytest_starcoder.git import History
 from pytest_starcoder.text.display import counted, one_line
-from pytest_starcoder.values import Cause, Failure, Suspect
+from pytest_starcoder.values import Cause, Failure, Outcome, Suspect
 
 SUSPECTS = 10
 """Lines that a report ranks at the most."""
+
+TELLING = 60
+"""Lines that say what the failing test says, of which the code that is shown is chosen."""
 
 LARGEST = 2_000_000
 """Bytes of a source file that is read."""
@@ -65,6 +68,15 @@ def cases(
 ) -> list[Case]:
     """The cases of `causes`; those that turn out to be one cause are one case."""
     changes = Changes(history)
+
+    known: dict[int, Outcome] = {}
+
+    def whole(outcome: Outcome) -> Outcome:
+        """`defined_too`, once for each: the causes have neighbours in common."""
+        if id(outcome) not in known:
+            known[id(outcome)] = defined_too(outcome, sources)
+        return known[id(outcome)]
+
     runs = [_counts_of(found) for found in replays]
 
     def elsewhere(numbers: Collection[int]) -> dict[Line, float]:
@@ -73,7 +85,7 @@ def cases(
         return {line: count / len(others) for line, count in counts.items()}
 
     found = [
-        _case(cause, replayed, sources, changes, test_files, elsewhere({number}))
+        _case(cause, replayed, whole, sources, changes, test_files, elsewhere({number}))
         for number, (cause, replayed) in enumerate(zip(causes, replays, strict=True))
     ]
     prime = [case.ranked[:1] if case.replay.failing else () for case in found]
@@ -82,7 +94,7 @@ def cases(
         if len(group) > 1:
             cause = Cause(tuple(failure for number in group for failure in causes[number].failures))
             joined = _joined([replays[number] for number in group])
-            together.append(_case(cause, joined, sources, changes, test_files, elsewhere(group)))
+            together.append(_case(cause, joined, whole, sources, changes, test_files, elsewhere(group)))
         else:
             together.append(found[group[0]])
     order = {cause: number for number, cause in enumerate(largest_first(case.cause for case in together))}
@@ -109,40 +121,34 @@ def _joined(replays: Sequence[Replay]) -> Replay:
 def _case(
     cause: Cause,
     replay: Replay,
+    whole: Callable[[Outcome], Outcome],
     sources: Sources,
     changes: Changes,
     test_files: Collection[str],
     elsewhere: Mapping[Line, float],
 ) -> Case:
-    failing = [defined_too(outcome, sources) for outcome in replay.failing]
-    passing = [defined_too(outcome, sources) for outcome in replay.passing]
+    failing, passing = [*map(whole, replay.failing)], [*map(whole, replay.passing)]
     scores = ochiai(failing, passing) if failing else _static(cause.first)
 
     def is_test(line: Line) -> bool:
         return line[0] in test_files and _in_test(sources(line[0]), line[1])
 
-    age = changes.ages({path for path, _ in scores})
     imported = {
         (path, number)
         for outcome in failing[:1]
         for path, numbers in outcome.imported.items()
         for number in whole_statements(numbers, sources(path))
     }
-    lines = ranked(cause.first, scores, sources, age, is_test, imported - set(scores), elsewhere)
-    own = {
-        (frame.path, number)
-        for frame in cause.first.frames[:1]
-        for number in _shown_lines(frame.first_line, frame.source)
-    }
+    age = changes.ages({path for path, _ in scores})
+    ranking = ranked(cause.first, scores, sources, age, is_test, imported - set(scores), elsewhere)
+    suspects = ranking.lines[:SUSPECTS] if failing else ()
     return Case(
         cause,
         replay,
-        tuple(lines),
+        ranking.lines,
         scores,
-        tuple(_suspect(line, scores, sources, changes, failing, passing) for line in lines[:SUSPECTS])
-        if failing
-        else (),
-        tuple(excerpts(lines, scores, sources, own)),
+        tuple(_suspect(line, scores, sources, changes, len(passing)) for line in suspects),
+        tuple(excerpts(ranking.lines, scores, sources, telling(ranking, scores, sources, TELLING))),
         changes.told(scores),
     )
 
@@ -163,21 +169,13 @@ def _shown_lines(first: int, source: str) -> range:
     return range(first, first + source.count("\n") + 1)
 
 
-def _suspect(
-    line: Line,
-    scores: Mapping[Line, float],
-    sources: Sources,
-    changes: Changes,
-    failing: Sequence[object],
-    passing: Sequence[object],
-) -> Suspect:
+def _suspect(line: Line, scores: Mapping[Line, float], sources: Sources, changes: Changes, neighbours: int) -> Suspect:
     path, number = line
-    text = sources(path).split("\n")
-    statement = one_line(text[number - 1], 100) if number <= len(text) else ""
-    reasons = [changes.reason(line)]
     score = scores.get(line, 0.0)
-    if len(passing) > 1 and score == 1.0:
-        reasons.append(f"none of {len(passing)} passing neighbours runs it")
+    reasons = [changes.reason(line)]
+    if neighbours > 1 and score == 1.0:
+        reasons.append(f"none of {neighbours} passing neighbours runs it")
+    statement = one_line(line_of(sources(path), number), 100)
     return Suspect(path, number, statement, round(score, 4), tuple(filter(None, reasons)))
 
 

@@ -7,22 +7,25 @@ run cannot be what it ran wrongly, so of long functions it is left out.
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from pytest_starcoder.evidence.callees import syntax_tree
-from pytest_starcoder.evidence.lines import statement_at
+from pytest_starcoder.evidence.lines import split, statement_at
 from pytest_starcoder.evidence.suspicion import Line, Sources
 
 SHORT = 8
 """Lines of a function that is shown whole."""
 
-ENOUGH = 1500
-"""Characters of code that are shown where nothing asks for more."""
+ENOUGH = 900
+"""Characters of code that are shown in any case, as far as there are any."""
 
-AT_MOST = 6000
-"""Characters of code that are shown of lines that are as suspicious as the first."""
+WORTH, AT_MOST = 0.6, 3000
+"""Lines of at least so much of the first one's score are shown beyond that, up to so many characters."""
+
+TELLING = 500
+"""Characters of code that are shown for other reasons than its score."""
 
 WIDTH = 200
 """Characters of one line."""
@@ -42,35 +45,61 @@ class Excerpt:
 
 
 def excerpts(
-    ranked: Sequence[Line], scores: Mapping[Line, float], sources: Sources, without: Collection[Line] = ()
+    ranked: Sequence[Line], scores: Mapping[Line, float], sources: Sources, telling: Sequence[Line] = ()
 ) -> list[Excerpt]:
-    """The code around `ranked` lines, as much as is worth showing; `without` are lines that are shown elsewhere."""
+    """The code around `ranked` lines, as much as is worth showing, and around some of those that are `telling`."""
     best = scores.get(ranked[0], 0.0) if ranked else 0.0
-    chosen: dict[tuple[str, Unit], set[int]] = {}
-    size = 0
-    for path, number in ranked:
-        source = sources(path)
-        unit = _unit(source, number)
-        if unit is None or (path, number) in without:
-            continue
-        shown = chosen.get((path, unit), set())
-        if number in shown:
-            continue
-        wider = shown | _around(source, unit, number)
-        lines = source.split("\n")
-        size += sum(min(len(lines[n - 1]), WIDTH) + 1 for n in wider - shown if n <= len(lines))
-        if chosen and size > (AT_MOST if scores.get((path, number), 0.0) >= 0.99 * best else ENOUGH):
+    code = _Code(sources)
+    for line in ranked:
+        if not code.add(line, AT_MOST if scores.get(line, 0.0) >= WORTH * best else ENOUGH):
             break
-        chosen[path, unit] = wider
-    return [_excerpt(path, sources(path), unit, shown) for (path, unit), shown in chosen.items()]
+    room = code.size + TELLING
+    for line in telling:
+        if not code.add(line, room):
+            break
+    return code.excerpts()
+
+
+class _Code:
+    """Code that is chosen line by line; `size` is its characters."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._chosen: dict[tuple[str, Unit], set[int]] = {}
+        self.size = 0
+
+    def add(self, line: Line, room: int) -> bool:
+        """Adds what `line` is shown with, unless that makes it larger than `room`."""
+        path, number = line
+        source = self._sources(path)
+        unit = _unit(source, number)
+        if unit is None:
+            return True
+        shown = self._chosen.get((path, unit), set())
+        if number in shown:
+            return True
+        wider = shown | _around(source, unit, number)
+        more = sum(len(text) + 1 for text in _texts(source, unit, wider - shown))
+        if self._chosen and self.size + more > room:
+            return False
+        self.size += more
+        self._chosen[path, unit] = wider
+        return True
+
+    def excerpts(self) -> list[Excerpt]:
+        return [_excerpt(path, self._sources(path), unit, shown) for (path, unit), shown in self._chosen.items()]
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A function, or a statement outside any, with the heads of its classes; `body` is the first line inside."""
+    """A function, or a statement outside any, with the heads of its classes; `head` is the line of its `def`.
+
+    `body` is the first line inside.
+    """
 
     first: int
     last: int
+    head: int
     body: int
     classes: tuple[int, ...] = ()
 
@@ -80,21 +109,37 @@ def _around(source: str, unit: Unit, line: int) -> set[int]:
     if unit.last - unit.first < SHORT:
         return {*range(unit.first, unit.last + 1), *unit.classes}
     first, last = statement_at(source, line)
-    head = range(unit.first, min(unit.body, unit.first + SHORT)) if unit.body > unit.first else ()
+    head = range(unit.head, unit.body if unit.body <= unit.head + 2 else unit.head + 1) if unit.body > unit.head else ()
     return {*unit.classes, *head, *range(max(first, line - 2), min(last, line + 2) + 1)}
 
 
 def _excerpt(path: str, source: str, unit: Unit, kept: set[int]) -> Excerpt:
     """The `kept` lines of a unit, with `...` for what is left out between them."""
-    lines = source.split("\n")
-    shown: list[str] = []
+    return Excerpt(path, unit.first, "\n".join(_texts(source, unit, kept)), frozenset(kept))
+
+
+def _texts(source: str, unit: Unit, kept: set[int]) -> Iterator[str]:
+    """The `kept` lines without the indentation of the unit, without comments and blank lines."""
+    lines = split(source)
+    margin = len(_indentation(lines[unit.head - 1])) if unit.head <= len(lines) else 0
     before = 0
     for number in sorted(number for number in kept if number <= len(lines)):
-        if before and number > before + 1 and before not in unit.classes:
-            shown.append(_indentation(lines[number - 1]) + "...")
-        shown.append(lines[number - 1][:WIDTH])
+        line = lines[number - 1]
+        if not _says(line):
+            continue
+        if number in unit.classes:
+            yield line.strip()[:WIDTH]
+            continue
+        inside = 4 if unit.classes else 0
+        if before and any(_says(lines[between - 1]) for between in range(before + 1, number)):
+            yield " " * inside + _indentation(line)[margin:] + "..."
         before = number
-    return Excerpt(path, unit.first, "\n".join(shown).rstrip(), frozenset(kept))
+        yield " " * inside + line[min(margin, len(_indentation(line))) :][:WIDTH].rstrip()
+
+
+def _says(line: str) -> bool:
+    """Whether anything but a comment stands on a line."""
+    return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
 def _indentation(line: str) -> str:
@@ -121,15 +166,16 @@ def _of(body: Sequence[ast.stmt], classes: tuple[int, ...]) -> Iterator[Unit]:
         last = node.end_lineno or node.lineno
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            yield Unit(first, last, node.body[0].lineno, classes)
+            yield Unit(first, last, node.lineno, node.body[0].lineno, classes)
             for inner in ast.walk(node):
                 if inner is not node and isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
                     head = min([inner.lineno, *(decorator.lineno for decorator in inner.decorator_list)])
-                    yield Unit(head, inner.end_lineno or inner.lineno, inner.body[0].lineno, (*classes, node.lineno))
+                    end = inner.end_lineno or inner.lineno
+                    yield Unit(head, end, inner.lineno, inner.body[0].lineno, (*classes, node.lineno))
         elif isinstance(node, ast.ClassDef):
             yield from _of(node.body, (*classes, node.lineno))
         elif isinstance(node, ast.If | ast.Try | ast.With | ast.For | ast.While):
-            yield Unit(node.lineno, last, node.body[0].lineno, classes)
+            yield Unit(node.lineno, last, node.lineno, node.body[0].lineno, classes)
             yield from _of([inner for inner in ast.iter_child_nodes(node) if isinstance(inner, ast.stmt)], classes)
         elif not isinstance(node, ast.Import | ast.ImportFrom):
-            yield Unit(node.lineno, last, node.lineno, classes)
+            yield Unit(node.lineno, last, node.lineno, node.lineno, classes)

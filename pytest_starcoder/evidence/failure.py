@@ -8,19 +8,29 @@ from __future__ import annotations
 
 import ast
 import linecache
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
+from typing import NamedTuple
 
 from pytest_starcoder.evidence.callees import called_functions, syntax_tree
+from pytest_starcoder.evidence.differences import differences
+from pytest_starcoder.evidence.facts import facts
 from pytest_starcoder.text.display import one_line
+from pytest_starcoder.text.redact import redact, secret_values
 from pytest_starcoder.text.shown import ADDRESS, in_project, short_repr
-from pytest_starcoder.values import Failure, Frame
+from pytest_starcoder.values import Failure, Frame, with_texts
 
 SOURCE_LINES = 40
 """Lines of one function that are kept at the most, around the line that was being run."""
+
+CALLEES = 40
+"""Functions beside the traceback that are kept at the most."""
+
+FACTS = 6
+"""Facts that are kept at the most."""
 
 FRAMES = 8
 """Project frames that are kept at the most: the test, and the last ones of a deep recursion."""
@@ -33,29 +43,62 @@ class Comparison:
     op: str
     left: str
     right: str
+    differences: tuple[str, ...] = ()
 
 
 def compared(op: str, left: object, right: object) -> Comparison:
-    return Comparison(op, short_repr(left), short_repr(right))
+    return Comparison(op, short_repr(left), short_repr(right), differences(op, left, right))
 
 
-def describe(exc: BaseException, nodeid: str, phase: str, root: Path, comparison: Comparison | None = None) -> Failure:
-    """The failure that `exc` is of the test `nodeid`; `comparison` is the last that failed in it, if any did."""
+def describe(
+    exc: BaseException,
+    nodeid: str,
+    phase: str,
+    root: Path,
+    comparison: Comparison | None = None,
+    executed: Sequence[CodeType] = (),
+) -> Failure:
+    """The failure that `exc` is of the test `nodeid`, without secrets.
+
+    `comparison` is the last that failed in it, if any did; `executed` is the
+    code that it was recorded to execute, where that is known.
+    """
     exc = _telling(exc, root)
     live = list(_project_frames(exc, root))
     kept = live if len(live) <= FRAMES else [*live[:1], *live[1 - FRAMES :]]
-    frames = [_frame(frame.f_code, line, root) for frame, line in kept]
+    frames = [_frame(step.frame.f_code, step.line, root) for step in kept]
     message = _message(exc)
     statement = _assertion(live[-1]) if live and isinstance(exc, AssertionError) else None
-    return Failure(
+    called = [_frame(code, code.co_firstlineno, root) for code in _callees(live, root)] if live else []
+    known = {(frame.path, frame.first_line) for frame in (*frames, *called)}
+    ran = [_frame(code, code.co_firstlineno, root) for code in executed if in_project(code.co_filename, root)]
+    failure = Failure(
         nodeid=nodeid,
         phase=phase,
         exception=type(exc).__name__,
         message=message,
         seen=_seen(exc, message, statement, comparison),
         frames=(*frames, *_misspelt(exc, root)),
-        callees=tuple(_callees(live, root)) if live else (),
+        callees=(*called, *(frame for frame in ran if (frame.path, frame.first_line) not in known))[:CALLEES],
+        facts=_facts(exc, live, comparison if statement is not None else None),
+        fixture=frames[0].function if frames and phase in ("setup", "teardown") else "",
+        asserted=f"{called[0].path}:{called[0].first_line}" if called and statement is not None else "",
     )
+    secrets = tuple({secret for step in live for secret in _secrets(step.frame)})
+    return with_texts(failure, lambda text: redact(text, secrets))
+
+
+def _secrets(frame: FrameType) -> Iterator[str]:
+    yield from secret_values(frame.f_locals)
+    yield from secret_values(frame.f_globals)
+
+
+def _facts(exc: BaseException, live: Sequence[Step], comparison: Comparison | None) -> tuple[str, ...]:
+    """What is observed beyond the sentence: how the sides differ, and what the exception and its line tell."""
+    told = comparison.differences if comparison else ()
+    if live:
+        told = (*told, *facts(exc, live[-1].frame, live[-1].line, live[-1].lasti))
+    return tuple(dict.fromkeys(told))[:FACTS]
 
 
 def untraced(nodeid: str, phase: str, text: str) -> Failure:
@@ -98,8 +141,16 @@ def _text(exc: BaseException) -> str:
 # --- frames --------------------------------------------------------------------------------
 
 
-def _project_frames(exc: BaseException, root: Path) -> Iterator[tuple[FrameType, int]]:
-    """Frames and lines of the project's own code; of frames on one line (a generator expression) the outer one.
+class Step(NamedTuple):
+    """One entry of a traceback: the frame, its 1-based line, and the index of its last instruction."""
+
+    frame: FrameType
+    line: int
+    lasti: int
+
+
+def _project_frames(exc: BaseException, root: Path) -> Iterator[Step]:
+    """Steps through the project's own code; of those on one line (a generator expression) the outer one.
 
     Those of a group go on with those of its first exception.
     """
@@ -111,7 +162,7 @@ def _project_frames(exc: BaseException, root: Path) -> Iterator[tuple[FrameType,
             code, line = traceback.tb_frame.f_code, traceback.tb_lineno
             if in_project(code.co_filename, root) and (code.co_filename, line) != before:
                 before = code.co_filename, line
-                yield traceback.tb_frame, line
+                yield Step(traceback.tb_frame, line, traceback.tb_lasti)
             traceback = traceback.tb_next
         group = group.exceptions[0] if isinstance(group, BaseExceptionGroup) else None
 
@@ -146,22 +197,20 @@ def _source(code: CodeType, line: int) -> tuple[int, str]:
     return first, "".join(lines[first - 1 : last]).rstrip("\n")
 
 
-def _callees(live: list[tuple[FrameType, int]], root: Path) -> Iterable[Frame]:
-    frame, line = live[-1]
-    known = {frame.f_code for frame, _ in live}
-    for code in called_functions(frame, line, lambda filename: in_project(filename, root)):
+def _callees(live: Sequence[Step], root: Path) -> Iterator[CodeType]:
+    known = {step.frame.f_code for step in live}
+    for code in called_functions(live[-1].frame, live[-1].line, lambda filename: in_project(filename, root)):
         if code not in known:
-            yield _frame(code, code.co_firstlineno, root)
+            yield code
 
 
 # --- what was seen -------------------------------------------------------------------------
 
 
-def _assertion(where: tuple[FrameType, int]) -> ast.Assert | None:
+def _assertion(step: Step) -> ast.Assert | None:
     """The `assert` statement that spans the line."""
-    frame, line = where
-    asserts = _assertions("".join(linecache.getlines(frame.f_code.co_filename)))
-    spanning = [node for node in asserts if node.lineno <= line <= (node.end_lineno or node.lineno)]
+    asserts = _assertions("".join(linecache.getlines(step.frame.f_code.co_filename)))
+    spanning = [node for node in asserts if node.lineno <= step.line <= (node.end_lineno or node.lineno)]
     return spanning[-1] if spanning else None
 
 

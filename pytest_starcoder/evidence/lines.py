@@ -30,11 +30,39 @@ _WEIGHTS: dict[type[ast.AST], float] = {
 _BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
 
 _WORD = re.compile(r"\w{2,}")
+_PART = re.compile(r"[A-Z]?[a-z]{3,}|[A-Z]{3,}(?![a-z])")
+_COMMON = frozenset(
+    "assert class def expected for from import none not result return self test the true false with".split()
+)
 
 
 def words_of(text: str) -> frozenset[str]:
     """The words in a text, names and strings alike."""
     return frozenset(_WORD.findall(text))
+
+
+def parts_of(text: str) -> frozenset[str]:
+    """The words in a text and what they are composed of, in small letters, without those that code is full of."""
+    words = _WORD.findall(text)
+    return frozenset(part.lower() for word in words for part in (word, *_PART.findall(word))) - _COMMON
+
+
+@lru_cache(maxsize=64)
+def split(source: str) -> tuple[str, ...]:
+    """The lines of a file, as Python counts them."""
+    return tuple(source.split("\n"))
+
+
+@lru_cache(maxsize=64)
+def parts_by_line(source: str) -> tuple[frozenset[str], ...]:
+    """`parts_of` each line of a file."""
+    return tuple(map(parts_of, split(source)))
+
+
+def line_of(source: str, number: int) -> str:
+    """A line by its number, empty where there is none."""
+    lines = split(source)
+    return lines[number - 1] if 0 < number <= len(lines) else ""
 
 
 @lru_cache(maxsize=64)

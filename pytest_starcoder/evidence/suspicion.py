@@ -6,13 +6,22 @@ them; among those decides what git, the traceback and the code itself tell.
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pytest_starcoder.evidence.callees import functions
-from pytest_starcoder.evidence.lines import returns_none, weights, with_definitions, words_of
+from pytest_starcoder.evidence.lines import (
+    parts_by_line,
+    parts_of,
+    returns_none,
+    split,
+    weights,
+    with_definitions,
+    words_of,
+)
 from pytest_starcoder.values import Failure, Outcome
 
 Line = tuple[str, int]
@@ -63,9 +72,16 @@ def test_text(nodeid: str, sources: Sources) -> str:
     function, _, parameters = name.rpartition("::")[2].partition("[")
     for node in functions(sources(path)):
         if node.name == function:
-            lines = sources(path).split("\n")[node.lineno - 1 : node.end_lineno]
-            return "\n".join([*lines, parameters])
+            return "\n".join([*split(sources(path))[node.lineno - 1 : node.end_lineno], parameters])
     return parameters
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Lines, the most suspicious first, and how much each has in common with what the failing test says."""
+
+    lines: tuple[Line, ...]
+    alike: Mapping[Line, float]
 
 
 def ranked(
@@ -76,42 +92,51 @@ def ranked(
     is_test: Callable[[Line], bool],
     imported: Collection[Line] = (),
     elsewhere: Mapping[Line, float] = {},
-) -> list[Line]:
-    """The lines of `scores`, the most suspicious first, without those of test functions; `imported` ones last.
+) -> Ranking:
+    """The lines of `scores`, without those of test functions; `imported` ones last.
 
     `changed` is how lately a line was changed, 1 for what is not committed, 0
     for what is old; `elsewhere` which part of the other causes runs a line, 0 to 1.
     Lines alike in everything stand in the order of their files.
     """
-    lines = [line for line in scores if not is_test(line)] + [line for line in imported if line not in scores]
+    lines = [line for line in (*scores, *imported) if not is_test(line)]
     on_traceback = _on_traceback(failure)
     alike = _alike(failure, lines, sources)
     nothing = "None" in failure.message or any("None" in fact for fact in failure.facts[:2])
 
     def order(line: Line) -> tuple[bool, float, float, str, int]:
         path, number = line
-        telling = weights(sources(path)).get(number, 0.0) + on_traceback.get(line, 0.0) + alike.get(line, 0.0)
-        telling += OTHERS * elsewhere.get(line, 0.0)
+        telling = weights(sources(path)).get(number, 0.0) + on_traceback.get(line, 0.0)
+        telling += ALIKE * min(3.0, alike[line] / math.log(len(lines) + 1)) + OTHERS * elsewhere.get(line, 0.0)
         telling += NOTHING if nothing and number in returns_none(sources(path)) else 0.0
         score = scores.get(line)
         return score is None, -round(score or 0.0, 6), -(telling + CHANGED * changed.get(line, 0.0)), path, number
 
-    return sorted(lines, key=order)
+    return Ranking(tuple(sorted(lines, key=order)), alike)
+
+
+def telling(ranking: Ranking, scores: Mapping[Line, float], sources: Sources, most: int) -> list[Line]:
+    """The lines that say most of what the failing test says, whoever else runs them, at most so many."""
+
+    def worth(line: Line) -> float:
+        path, number = line
+        return ranking.alike[line] + 10 * scores.get(line, 0.0) + 0.5 * weights(sources(path)).get(number, 0.0)
+
+    return heapq.nlargest(most, ranking.lines, key=worth)
 
 
 def _alike(failure: Failure, lines: Sequence[Line], sources: Sources) -> dict[Line, float]:
-    """How much the lines say what the failing test says: words in common, rare ones for more."""
-    wanted = words_of(f"{test_text(failure.nodeid, sources)} {failure.message}")
-    texts = {path: sources(path).split("\n") for path, _ in lines}
+    """How much the lines say what the failing test says: words in common, rare ones and those of its name for more."""
+    name = parts_of(failure.nodeid.rpartition("::")[2])
+    wanted = parts_of(f"{test_text(failure.nodeid, sources)} {failure.message}") | name
+    paths = {path: len(parts_of(path.replace("/", " ")) & name) for path in {path for path, _ in lines}}
     common: dict[Line, frozenset[str]] = {}
     for path, number in lines:
-        text = texts[path][number - 1] if number <= len(texts[path]) else ""
-        common[path, number] = words_of(text) & wanted
-    counts = Counter(word for words in common.values() for word in words)
-    return {
-        line: ALIKE * min(3.0, sum(math.log(len(lines) / counts[word]) for word in words) / math.log(len(lines) + 1))
-        for line, words in common.items()
-    }
+        parts = parts_by_line(sources(path))
+        common[path, number] = parts[number - 1] & wanted if number <= len(parts) else frozenset()
+    counts = Counter(part for parts in common.values() for part in parts)
+    rare = {part: math.log(len(lines) / count) * (2 if part in name else 1) for part, count in counts.items()}
+    return {line: sum(rare[part] for part in parts) + 4.0 * paths[line[0]] for line, parts in common.items()}
 
 
 def _on_traceback(failure: Failure) -> dict[Line, float]:

@@ -26,13 +26,13 @@ from pytest_starcoder.values import Explanation, Frame, Model, Prompt, with_text
 
 Redact = Callable[[str], str]
 
-TEST_LINES = 16
+TEST_LINES = 12
 """Lines of the failing test that are shown at the most."""
 
-CALLS = 4
-"""Traced calls that are shown."""
+CALLS = 2
+"""Traced calls that are shown, of different functions."""
 
-SUSPECTS = 3
+SUSPECTS = 2
 """Lines that the model is told to be suspicious."""
 
 SHARED = 6000
@@ -170,14 +170,14 @@ def _case(case: Case) -> str:
         told[0] += f", in {failure.frames[0].path}, line {failure.frames[0].line}:\n{_test(failure.frames[0])}"
     seen = [f"Seen: {failure.seen}"]
     if failure.message and failure.message not in failure.seen:
-        seen.append(f"{failure.exception}: {one_line(failure.message, 300)}")
-    seen += [one_line(fact, 200) for fact in failure.facts[:4]]
-    seen += [one_line(extra, 300) for extra in failure.extra[:2]]
+        seen.append(f"{failure.exception}: {one_line(failure.message, 200)}")
+    seen += [one_line(fact, 120) for fact in failure.facts[:3]]
+    seen += [one_line(extra, 200) for extra in failure.extra[:2]]
     told.append("\n".join(seen))
     if calls := _calls(case):
         told.append("Calls:\n" + "\n".join(calls))
     if case.suspects:
-        lines = [f"{found.path}:{found.line}: {found.source}" for found in case.suspects[:SUSPECTS]]
+        lines = [f"{found.path}:{found.line}: {one_line(found.source, 70)}" for found in case.suspects[:SUSPECTS]]
         told.append("Suspicious lines:\n" + "\n".join(lines))
     return "\n\n".join(told)
 
@@ -188,19 +188,19 @@ def _test(frame: Frame) -> str:
     index = min(max(frame.line - frame.first_line, 0), len(lines) - 1)
     lines[index] += "  # fails here"
     first = max(0, min(index - TEST_LINES * 3 // 4, len(lines) - TEST_LINES))
-    shown = [line[:160] for line in lines[first : first + TEST_LINES]]
-    return "```python\n" + "\n".join(([lines[0][:160], "    ..."] if first > 0 else []) + shown) + "\n```"
+    shown = [line[:120] for line in lines[first : first + TEST_LINES]]
+    return "```python\n" + "\n".join(([lines[0][:120], "    ..."] if first > 0 else []) + shown) + "\n```"
 
 
 def _calls(case: Case) -> list[str]:
-    """The traced calls of the functions that hold the most suspicious lines."""
-    calls = case.replay.failing[0].calls if case.replay.failing else ()
-    found: list[str] = []
+    """The first traced calls of the functions that hold the most suspicious lines."""
+    found: dict[tuple[str, int], str] = {}
     for excerpt in case.excerpts:
-        for call in calls:
-            if call.path == excerpt.path and call.line == excerpt.first and len(found) < CALLS:
-                found.append(one_line(f"{call.function}({call.arguments}) {call.outcome}", 200))
-    return list(dict.fromkeys(found))
+        for call in case.replay.failing[0].calls if case.replay.failing else ():
+            place = call.path, call.line
+            if place == (excerpt.path, excerpt.first) and place not in found and len(found) < CALLS:
+                found[place] = f"{call.function}({one_line(call.arguments, 80)}) {one_line(call.outcome, 80)}"
+    return list(found.values())
 
 
 class _Stream:

@@ -130,11 +130,11 @@ def trace_process(environment: Mapping[str, str]) -> None:
     if not (environment.get(ROOT) and environment.get(FOLDER)):
         return
     root, folder = Path(environment[ROOT]), Path(environment[FOLDER])
-    tracer = Tracer(lambda filename: in_project(os.path.abspath(filename), root))
+    tracer = Tracer(lambda filename: in_project(str(Path(filename).absolute()), root))
 
     def write() -> None:
         tracer.stop()
-        found = {os.path.abspath(file): sorted(lines) for file, lines in list(tracer.lines.items())}
+        found = {str(Path(file).absolute()): sorted(lines) for file, lines in list(tracer.lines.items())}
         (folder / f"{os.getpid()}.json").write_text(json.dumps(found), "utf-8")
 
     atexit.register(write)

@@ -11,7 +11,9 @@ import contextlib
 import sys
 import traceback
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from types import FrameType, TracebackType
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,9 +22,14 @@ from pytest_starcoder.evidence.failure import Comparison, compared, describe, un
 from pytest_starcoder.session import session_settings
 from pytest_starcoder.session.others import Others
 from pytest_starcoder.session.ran import Tests
+from pytest_starcoder.session.written import Written
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.values import Failure
+from pytest_starcoder.text.shown import in_project
+from pytest_starcoder.values import Failure, Report
+
+if TYPE_CHECKING:
+    from pytest_starcoder.evidence.recording import Recording
 
 MARKER = "starcoder_explain"
 
@@ -52,13 +59,35 @@ class Explainer:
         self._interrupted = False
         self._settings: Settings | StarcoderError
         try:
-            self._settings = Settings() if self._worker else session_settings(config, keys)
+            self._written = Written(config, self._complain)
+            self._settings = session_settings(config, keys)
         except StarcoderError as exc:
-            if everything:
+            if everything and not self._worker:
                 raise pytest.UsageError(str(exc)) from exc
             self._settings = exc
+        self._recording = self._recorded()
+
+    def _recorded(self) -> Recording | None:
+        """A recording of what the tests of this process execute, where they are not run again to see that."""
+        replay = isinstance(self._settings, StarcoderError) or self._settings.replay
+        distributing = not self._worker and bool(self._config.getoption("numprocesses", None))
+        if replay or not self._everything or distributing:
+            return None
+        from pytest_starcoder.evidence.recording import Recording
+
+        return Recording.start(lambda filename: in_project(filename, self._config.rootpath))
 
     # --- where the test runs
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        if self._recording is not None:
+            self._recording.begin()
+
+    @pytest.hookimpl
+    def pytest_unconfigure(self) -> None:
+        if self._recording is not None:
+            self._recording.stop()
 
     @pytest.hookimpl
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
@@ -75,10 +104,10 @@ class Explainer:
             report.starcoder_replay = False  # type: ignore[attr-defined]
         if report.failed and call.excinfo and (self._everything or mark):
             with self._harmless(item.nodeid):
-                exc = call.excinfo.value
-                failure = describe(
-                    exc, item.nodeid, report.when or "call", self._config.rootpath, self._compared_by(exc)
-                )
+                exc, phase, root = call.excinfo.value, report.when or "call", self._config.rootpath
+                executed = self._recording.executed() if self._recording is not None else ()
+                failure = describe(exc, item.nodeid, phase, root, self._compared_by(exc), executed)
+                failure = replace(failure, extra=self._others.evidence(item, failure))
                 report.starcoder_failure = failure.to_json()  # type: ignore[attr-defined]
         self._compared = None
         return report
@@ -128,7 +157,7 @@ class Explainer:
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self._worker or not (self._failures or self._troubles):
+        if self._worker or not (self._failures or self._troubles or self._written.asked):
             return
         try:
             with self._harmless("the failures"):
@@ -141,9 +170,13 @@ class Explainer:
     def _report(self, terminal: pytest.TerminalReporter) -> None:
         from pytest_starcoder.session.telling import Telling
 
-        report = Telling(self._config, terminal, self._others).tell(
-            self._failures, self._tests, self._settings, interrupted=self._interrupted
-        )
+        told = Telling(self._config, terminal, self._others)
+        if self._failures:
+            report = told.tell(self._failures, self._tests, self._settings, interrupted=self._interrupted)
+        else:
+            report = Report((), 0)
+        with contextlib.suppress(ImportError):
+            self._written.write(report, terminal.write_line)
 
     def _complain(self, trouble: str) -> None:
         """A line of our section, once."""

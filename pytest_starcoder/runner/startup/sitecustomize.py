@@ -8,8 +8,9 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
+from pathlib import Path
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
+_HERE = Path(__file__).resolve().parent
 
 with contextlib.suppress(Exception):  # a test's process must not fail for our sake
     from pytest_starcoder.runner.trace import trace_process
@@ -17,7 +18,7 @@ with contextlib.suppress(Exception):  # a test's process must not fail for our s
     trace_process(os.environ)
 
 _spec = importlib.machinery.PathFinder.find_spec(
-    "sitecustomize", [folder for folder in sys.path if os.path.abspath(folder) != _HERE]
+    "sitecustomize", [folder for folder in sys.path if Path(folder).resolve() != _HERE]
 )
 if _spec is not None and _spec.loader is not None:
     _module = importlib.util.module_from_spec(_spec)

@@ -1,0 +1,78 @@
+"""The reports that a session writes besides its section in the terminal: files, JUnit properties, GitHub's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pytest_starcoder.git import repository
+from pytest_starcoder.values import Report
+
+
+class Written:
+    """Where the reports of one session go; what cannot be written is told to `complain`, and the rest is.
+
+    Raises ConfigError for a file whose suffix names no format.
+    """
+
+    def __init__(self, config: pytest.Config, complain: Callable[[str], None]) -> None:
+        self._config = config
+        self._complain = complain
+        self._files: list[tuple[Path, Callable[[Report], str]]] = []
+        if names := config.getoption("starcoder_report"):
+            from pytest_starcoder.report.files import writer
+
+            self._files = [(config.invocation_params.dir / name, writer(Path(name))) for name in names]
+
+    @property
+    def asked(self) -> bool:
+        """Whether files are to be written, also where nothing failed."""
+        return bool(self._files)
+
+    def write(self, report: Report, line: Callable[[str], None]) -> None:
+        """Writes all of them; `line` writes one line of the log, for GitHub to read."""
+        from pytest_starcoder.report.files import save
+
+        for path, written in self._files:
+            self._try(str(path), lambda path=path, written=written: save(path, written(report)))  # type: ignore[misc]
+        if not report.explanations:
+            return
+        xml = self._config.getoption("xmlpath", None)
+        if xml:
+            self._try(xml, lambda: self._junit(Path(self._config.invocation_params.dir, xml), report))
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            from pytest_starcoder.report.github import annotations
+            from pytest_starcoder.report.markdown import to_markdown
+
+            for annotation in annotations(report, self._prefix()):
+                line(annotation)
+            summary = os.environ.get("GITHUB_STEP_SUMMARY")
+            if summary:
+                self._try(summary, lambda: _append(Path(summary), to_markdown(report)))
+
+    def _junit(self, path: Path, report: Report) -> None:
+        from pytest_starcoder.report.files import save
+        from pytest_starcoder.report.junit import with_explanations
+
+        prefix = self._config.getoption("junitprefix", None) or ""
+        save(path, with_explanations(path.read_text("utf-8"), report, prefix))
+
+    def _prefix(self) -> str:
+        """The folder of the root within its repository, with a slash at its end; empty where they are one."""
+        root = self._config.rootpath
+        top = repository(root / "_")
+        return "" if top is None or top == root else root.relative_to(top).as_posix() + "/"
+
+    def _try(self, name: str, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as exc:
+            self._complain(f"{name} could not be written ({exc.strerror or exc}).")
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
