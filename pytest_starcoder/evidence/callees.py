@@ -25,7 +25,7 @@ def called_functions(frame: types.FrameType, line: int, wanted: Callable[[str], 
     Only functions of files for which `wanted` holds are named and followed.
     """
     scope = {**frame.f_globals, **frame.f_locals}
-    waiting = list(_called(_body(frame.f_code), scope, line))
+    waiting = list(_called(function_around(frame.f_code), scope, line))
     found: dict[types.CodeType, None] = {}
     while waiting and len(found) < FUNCTIONS:
         function = waiting.pop(0)
@@ -33,7 +33,7 @@ def called_functions(frame: types.FrameType, line: int, wanted: Callable[[str], 
         if code in found or not wanted(code.co_filename):
             continue
         found[code] = None
-        waiting.extend(_called(_body(code), function.__globals__, None))
+        waiting.extend(_called(function_around(code), function.__globals__, None))
     return list(found)
 
 
@@ -56,7 +56,7 @@ def functions(source: str) -> tuple[ast.FunctionDef | ast.AsyncFunctionDef, ...]
     return tuple(node for node in ast.walk(tree) if isinstance(node, kinds)) if tree else ()
 
 
-def _body(code: types.CodeType) -> ast.AST | None:
+def function_around(code: types.CodeType) -> ast.AST | None:
     """The syntax tree of the function that `code` is of."""
     source = "".join(linecache.getlines(code.co_filename))
     if code.co_name == "<module>":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from pytest_starcoder.evidence.callees import functions
+from pytest_starcoder.evidence.callees import functions, syntax_tree
 from pytest_starcoder.evidence.causes import largest_first, united
 from pytest_starcoder.evidence.excerpt import Excerpt, excerpts
 from pytest_starcoder.evidence.lines import line_of, whole_statements
@@ -22,6 +23,9 @@ from pytest_starcoder.values import Cause, Failure, Outcome, Suspect
 
 SUSPECTS = 10
 """Lines that a report ranks at the most."""
+
+RETURNED = 2
+"""Calls on the failing line whose outcome is told."""
 
 TELLING = 60
 """Lines that say what the failing test says, of which the code that is shown is chosen."""
@@ -141,7 +145,9 @@ def _case(
     }
     age = changes.ages({path for path, _ in scores})
     ranking = ranked(cause.first, scores, sources, age, is_test, imported - set(scores), elsewhere)
-    suspects = ranking.lines[:SUSPECTS] if failing else ()
+    suspects = [line for line in ranking.lines[:SUSPECTS] if line in scores] if failing else []
+    if failing:
+        replay = dataclasses.replace(replay, statements=(*replay.statements, *_returned(cause.first, failing[0])))
     return Case(
         cause,
         replay,
@@ -151,6 +157,22 @@ def _case(
         tuple(excerpts(ranking.lines, scores, sources, telling(ranking, scores, sources, TELLING))),
         changes.told(scores),
     )
+
+
+def _returned(failure: Failure, outcome: Outcome) -> list[str]:
+    """What the calls on the line that failed returned when the test was run again."""
+    statement = failure.frames[-1].statement if failure.frames else ""
+    named = {
+        node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        for node in ast.walk(syntax_tree(statement.removesuffix(":")) or ast.Module([], []))
+        if isinstance(node, ast.Call)
+    }
+    told = [
+        f"{call.function}({one_line(call.arguments, 80)}) {one_line(call.outcome, 100)}"
+        for call in outcome.calls
+        if call.function.rpartition(".")[2] in named
+    ]
+    return [f"there, {sentence}" for sentence in dict.fromkeys(told)][:RETURNED]
 
 
 def _static(failure: Failure) -> dict[Line, float]:

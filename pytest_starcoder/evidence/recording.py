@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import sys
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from inspect import CO_OPTIMIZED
@@ -46,6 +47,8 @@ class Recording:
         self._counter = counter
         self._found: dict[int, CodeType] = {}  # by id: the hash of code walks it, and equal code may be of another file
         self._hits: dict[int, int] = {}
+        self._let_go: list[CodeType] = []
+        self._turn = threading.RLock()  # reentrant: a finalizer or signal may run the user's code amid `begin`
         self._stopped = False
 
     @classmethod
@@ -59,15 +62,15 @@ class Recording:
         _call(recording._finder, recording._find)
         _call(recording._counter, recording._count)
         monitoring.set_events(recording._finder, sum(EVENTS))
-        monitoring.restart_events()  # what an earlier tool of this id had enough of would not be seen; too dear per test
+        monitoring.restart_events()  # else what an earlier tool of this id had enough of is never seen; dear, so only once
         return recording
 
     def begin(self) -> None:
         """A test starts: what ran before is forgotten."""
-        before, self._hits = self._hits, {}
-        for key, hits in list(before.items()):
-            if hits >= HITS and not self._stopped:
-                self._listen(self._found[key])
+        with self._turn:
+            let_go, self._let_go, self._hits = self._let_go, [], {}
+            for code in let_go:
+                self._listen(code)
 
     def executed(self) -> list[CodeType]:
         """Code of the functions that ran since `begin`, each once, in the order in which they first did."""
@@ -78,6 +81,7 @@ class Recording:
         if self._stopped:
             return
         self._stopped = True
+        self._let_go.clear()
         atexit.unregister(self.stop)
         for tool in (self._finder, self._counter):
             if monitoring.get_tool(tool) is None:  # somebody freed it, which leaves its events and callbacks behind
@@ -108,10 +112,13 @@ class Recording:
     def _count(self, code: CodeType, offset: int) -> None:
         hits, key = self._hits, id(code)
         hits[key] = count = hits.get(key, 0) + 1
-        if count >= HITS:
-            self._listen(code, 0)
-            if hits is not self._hits:  # a test began meanwhile, in another thread, and has listened again in vain
-                self._listen(code)
+        if count >= HITS and self._turn.acquire(blocking=False):
+            try:
+                if hits is self._hits:  # else another thread has begun a test since
+                    self._let_go.append(code)
+                    self._listen(code, 0)
+            finally:
+                self._turn.release()
 
     def _listen(self, code: CodeType, events: int = sum(EVENTS)) -> None:
         """Has the counter hear of this function; with no events, no longer."""

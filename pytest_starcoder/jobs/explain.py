@@ -75,7 +75,7 @@ def explain(case: Case, client: Client, on_text: OnText, redact: Redact, shared:
     completion = answer(prompt, FORMS[kind, "explain"].lead, client, stream.add)
     stream.end()
     words = trimmed(completion.text)
-    flaw = judge(words, question.text, render(kind, "explain", code="", case="").text)
+    flaw = judge(completion.text, question.text, render(kind, "explain", code="", case="").text)
     grounded = Grounded(question.evidence())
     why = (grounded.add(words) + grounded.end()).strip()
     if not why:

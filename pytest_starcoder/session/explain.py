@@ -175,8 +175,7 @@ class Explainer:
             report = told.tell(self._failures, self._tests, self._settings, interrupted=self._interrupted)
         else:
             report = Report((), 0)
-        with contextlib.suppress(ImportError):
-            self._written.write(report, terminal.write_line)
+        self._written.write(report, terminal.write_line)
 
     def _complain(self, trouble: str) -> None:
         """A line of our section, once."""

@@ -44,11 +44,11 @@ class Written:
         if xml:
             self._try(xml, lambda: self._junit(Path(self._config.invocation_params.dir, xml), report))
         if os.environ.get("GITHUB_ACTIONS") == "true":
-            from pytest_starcoder.report.github import annotations
+            from pytest_starcoder.report.github import workflow_commands
             from pytest_starcoder.report.markdown import to_markdown
 
-            for annotation in annotations(report, self._prefix()):
-                line(annotation)
+            for command in workflow_commands(report, self._prefix()):
+                line(command)
             summary = os.environ.get("GITHUB_STEP_SUMMARY")
             if summary:
                 self._try(summary, lambda: _append(Path(summary), to_markdown(report)))

@@ -1,0 +1,94 @@
+"""A report as SARIF 2.1.0, which code hosts and editors show beside the code; values in, text out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from importlib.metadata import version
+from typing import Any
+
+from pytest_starcoder.report.record import notice
+from pytest_starcoder.text.display import one_line
+from pytest_starcoder.values import Explanation, Label, Report
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def to_sarif(report: Report) -> str:
+    """One result a cause, at the line that failed; suspects are its related locations.
+
+    Paths are relative to the root, which a reader knows as SRCROOT.
+    """
+    rules = dict.fromkeys(told.exception or "failure" for told in report.explanations)
+    driver = {
+        "name": "pytest-starcoder",
+        "version": version("pytest-starcoder"),
+        "rules": [{"id": rule, "shortDescription": {"text": f"A test fails with {rule}"}} for rule in rules],
+    }
+    run = {
+        "tool": {"driver": driver},
+        "originalUriBaseIds": {"SRCROOT": {"description": {"text": "The root of the tests' project"}}},
+        "columnKind": "unicodeCodePoints",
+        "results": [_result(told) for told in report.explanations],
+        "properties": {"model": report.model, "server": report.server, "notice": notice(report)},
+    }
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _result(told: Explanation) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "ruleId": told.exception or "failure",
+        "level": "error",
+        "message": {"text": message_of(told)},
+        "partialFingerprints": {"cause/v1": _fingerprint(told)},
+        "properties": {
+            "tests": list(told.nodeids),
+            "statements": [
+                {"kind": said.kind, "label": str(said.label), "text": said.text, **({"by": said.by} if said.by else {})}
+                for said in told.statements
+            ],
+        },
+    }
+    if told.path and told.line > 0:
+        result["locations"] = [_location(told.path, told.line)]
+    if told.suspects:
+        result["relatedLocations"] = [
+            {"id": number, **_location(suspect.path, suspect.line), "message": {"text": f"suspect: {suspect.source}"}}
+            for number, suspect in enumerate(told.suspects, 1)
+        ]
+    return result
+
+
+def message_of(told: Explanation) -> str:
+    """What was observed, then what was checked, then the guess and whose it is, on one line."""
+    said = []
+    for statement in told.statements:
+        if statement.kind in ("seen", "fact", "replay", "extra"):
+            said.append(f"{str(statement.label).capitalize()}: {_sentence(statement.text)}")
+        elif statement.label is Label.GUESSED:
+            said.append(f"Guessed by {statement.by}, machine-generated and unchecked: {_sentence(statement.text)}")
+    return one_line(" ".join(said), 4000)
+
+
+def _sentence(text: str) -> str:
+    line = one_line(text, 1000)
+    return line if line.endswith((".", "!", "?")) else f"{line}."
+
+
+def _location(path: str, line: int) -> dict[str, Any]:
+    artifact = {"uri": _uri(path), "uriBaseId": "SRCROOT"}
+    return {"physicalLocation": {"artifactLocation": artifact, "region": {"startLine": max(line, 1)}}}
+
+
+def _uri(path: str) -> str:
+    from urllib.parse import quote
+
+    return quote(path.encode("utf-8", "backslashreplace"))
+
+
+def _fingerprint(told: Explanation) -> str:
+    """The same wherever the line has moved and whatever the values are."""
+    seen = re.sub(r"\d+|'[^']*'|\"[^\"]*\"", "#", told.seen)
+    key = "\0".join((told.exception, told.path, told.function, seen))
+    return hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()[:32]
