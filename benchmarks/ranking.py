@@ -38,11 +38,11 @@ from benchmarks.edits import expected_top
 from benchmarks.runs import median, report
 from pytest_starcoder.evidence import case as evidence
 from pytest_starcoder.evidence.causes import causes
-from pytest_starcoder.evidence.replay import Ran, replay
+from pytest_starcoder.evidence.replay import replay
 from pytest_starcoder.evidence.suspicion import ochiai
 from pytest_starcoder.git import History
 from pytest_starcoder.runner import Launch
-from pytest_starcoder.values import Deadline, Failure
+from pytest_starcoder.values import Deadline, Failure, Ran
 
 Line = tuple[str, int]
 

@@ -190,6 +190,29 @@ class Call:
     outcome: str
 
 
+QUICK = 3.0
+"""Seconds that a test may have taken to be run again."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One test of the session: pytest's outcome, the seconds of all its phases, and the xdist worker that ran it.
+
+    `allowed` is False for a test that is marked never to be run again.
+    """
+
+    nodeid: str
+    outcome: str
+    seconds: float
+    worker: str = ""
+    allowed: bool = True
+
+    @property
+    def quick(self) -> bool:
+        """Whether it may be run again."""
+        return self.allowed and self.seconds <= QUICK
+
+
 @dataclass(frozen=True)
 class Outcome:
     """One test that was run again: pytest's outcome of it, and what it executed where it was traced.

@@ -62,7 +62,7 @@ class Recording:
         _call(recording._finder, recording._find)
         _call(recording._counter, recording._count)
         monitoring.set_events(recording._finder, sum(EVENTS))
-        monitoring.restart_events()  # else what an earlier tool of this id had enough of is never seen; dear, so only once
+        monitoring.restart_events()  # else what an earlier tool of this id disabled stays unseen; dear, so once
         return recording
 
     def begin(self) -> None:

@@ -12,10 +12,7 @@ from pathlib import PurePosixPath
 
 from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.text.display import counted, natural
-from pytest_starcoder.values import Cause, Deadline, Failure, Outcome
-
-QUICK = 3.0
-"""Seconds that a test may have taken to be run again."""
+from pytest_starcoder.values import Cause, Deadline, Failure, Outcome, Ran
 
 NEIGHBOURS = 60
 """Passing tests that are run beside the failing ones of one cause at the most."""
@@ -34,24 +31,6 @@ SLOWER = 4
 
 EARLIER = 400
 """Tests that are run again at the most to find the order that fails."""
-
-
-@dataclass(frozen=True)
-class Ran:
-    """One test of the session: pytest's outcome, the seconds of all its phases, and the xdist worker that ran it.
-
-    `allowed` is False for a test that is marked never to be run again.
-    """
-
-    nodeid: str
-    outcome: str
-    seconds: float
-    worker: str = ""
-    allowed: bool = True
-
-    @property
-    def quick(self) -> bool:
-        return self.allowed and self.seconds <= QUICK
 
 
 @dataclass(frozen=True)

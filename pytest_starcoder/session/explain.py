@@ -18,18 +18,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.evidence.failure import Comparison, compared, describe, untraced
 from pytest_starcoder.session import session_settings
 from pytest_starcoder.session.others import Others
 from pytest_starcoder.session.ran import Tests
 from pytest_starcoder.session.written import Written
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.text.shown import in_project
-from pytest_starcoder.values import Failure, Report
 
 if TYPE_CHECKING:
+    from pytest_starcoder.evidence.failure import Comparison
     from pytest_starcoder.evidence.recording import Recording
+    from pytest_starcoder.values import Failure
 
 MARKER = "starcoder_explain"
 
@@ -74,6 +73,7 @@ class Explainer:
         if replay or not self._everything or distributing:
             return None
         from pytest_starcoder.evidence.recording import Recording
+        from pytest_starcoder.text.shown import in_project
 
         return Recording.start(lambda filename: in_project(filename, self._config.rootpath))
 
@@ -91,6 +91,8 @@ class Explainer:
 
     @pytest.hookimpl
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
+        from pytest_starcoder.evidence.failure import compared
+
         with self._harmless("a comparison"):
             self._compared = _asserting(sys._getframe()), compared(op, left, right)
 
@@ -99,10 +101,13 @@ class Explainer:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        mark = item.get_closest_marker(MARKER)
-        if mark is not None and not mark.kwargs.get("replay", True):
-            report.starcoder_replay = False  # type: ignore[attr-defined]
+        if report.when == "setup" or report.failed:
+            mark = item.get_closest_marker(MARKER)
+            if mark is not None and not mark.kwargs.get("replay", True):
+                report.starcoder_replay = False  # type: ignore[attr-defined]
         if report.failed and call.excinfo and (self._everything or mark):
+            from pytest_starcoder.evidence.failure import describe
+
             with self._harmless(item.nodeid):
                 exc, phase, root = call.excinfo.value, report.when or "call", self._config.rootpath
                 executed = self._recording.executed() if self._recording is not None else ()
@@ -125,6 +130,8 @@ class Explainer:
         report = yield
         call = getattr(report, "call", None)
         if report.failed and self._everything and call is not None and call.excinfo:
+            from pytest_starcoder.evidence.failure import describe
+
             with self._harmless(collector.nodeid):
                 failure = describe(call.excinfo.value, collector.nodeid, "collect", self._config.rootpath)
                 report.starcoder_failure = failure.to_json()  # type: ignore[attr-defined]
@@ -146,6 +153,9 @@ class Explainer:
         fields = getattr(report, "starcoder_failure", None)
         if self._worker or not report.failed or not (fields or self._everything):
             return
+        from pytest_starcoder.evidence.failure import untraced
+        from pytest_starcoder.values import Failure
+
         with self._harmless(report.nodeid):
             failure = Failure.from_json(fields) if fields else untraced(report.nodeid, phase, report.longreprtext)
             self._failures.append(failure)
@@ -169,6 +179,7 @@ class Explainer:
 
     def _report(self, terminal: pytest.TerminalReporter) -> None:
         from pytest_starcoder.session.telling import Telling
+        from pytest_starcoder.values import Report
 
         told = Telling(self._config, terminal, self._others)
         if self._failures:

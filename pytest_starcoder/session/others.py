@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.text.redact import redact, secret_values
-from pytest_starcoder.values import Explanation, Failure
+
+if TYPE_CHECKING:
+    from pytest_starcoder.values import Explanation, Failure
 
 EXTRA = 2000
 """Characters of one plugin's evidence that are kept."""
@@ -23,7 +24,6 @@ class Others:
     def __init__(self, config: pytest.Config, complain: Callable[[str], None]) -> None:
         self._config = config
         self._complain = complain
-        self._known = tuple(secret_values(os.environ))
 
     def evidence(self, item: pytest.Item, failure: Failure) -> tuple[str, ...]:
         """What the plugins know of `failure`, each text on its own."""
@@ -38,7 +38,9 @@ class Others:
         for implementation in _implementations(self._config.hook.starcoder_redact):
             changed = self._called(implementation, text=text)
             text = changed if isinstance(changed, str) else text
-        return redact(text, self._known)
+        from pytest_starcoder.text.redact import redact, secret_values
+
+        return redact(text, secret_values(os.environ))
 
     def explained(self, explanation: Explanation) -> None:
         """Tells the plugins."""

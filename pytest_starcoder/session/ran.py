@@ -6,11 +6,13 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_starcoder.evidence.replay import Ran
-from pytest_starcoder.runner import Launch
+if TYPE_CHECKING:
+    from pytest_starcoder.runner import Launch
+    from pytest_starcoder.values import Ran
 
 _WORSE = {"passed": 0, "skipped": 1, "failed": 2}
 
@@ -36,6 +38,8 @@ class Tests:
 
     @property
     def ran(self) -> list[Ran]:
+        from pytest_starcoder.values import Ran
+
         return [Ran(nodeid, *fields) for nodeid, fields in self._found.items()]  # type: ignore[arg-type]
 
     @property
@@ -46,6 +50,8 @@ class Tests:
 
 def launch_of(config: pytest.Config) -> Launch:
     """How the session was started, as far as a child needs to know to run its tests in the same way."""
+    from pytest_starcoder.runner import Launch
+
     arguments = [
         *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")),
         *config.getini("addopts"),

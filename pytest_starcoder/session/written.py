@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_starcoder.git import repository
-from pytest_starcoder.values import Report
+if TYPE_CHECKING:
+    from pytest_starcoder.values import Report
 
 
 class Written:
@@ -62,6 +63,8 @@ class Written:
 
     def _prefix(self) -> str:
         """The folder of the root within its repository, with a slash at its end; empty where they are one."""
+        from pytest_starcoder.git import repository
+
         root = self._config.rootpath
         top = repository(root / "_")
         return "" if top is None or top == root else root.relative_to(top).as_posix() + "/"

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError, Untrusted
 from pytest_starcoder.settings.places import cache_folder, project_root, user_file
-from pytest_starcoder.settings.schema import SCHEMA, Settings
+from pytest_starcoder.settings.schema import BACKENDS, SCHEMA, Settings
 from pytest_starcoder.settings.sources import FOREIGN, Entry, command_line, dotenv, environment, toml
 from pytest_starcoder.text.address import server_url
 from pytest_starcoder.text.display import one_line
 
-__all__ = ["SCHEMA", "Settings", "cache_folder", "load_settings", "project_root", "user_file"]
+__all__ = ["BACKENDS", "SCHEMA", "Settings", "cache_folder", "load_settings", "project_root", "user_file"]
 
 
 def load_settings(

@@ -14,6 +14,9 @@ from pytest_starcoder.text.address import is_loopback, server_url
 LOCAL_BACKENDS = ("auto", "none", "ollama", "llamacpp", "embedded")
 """What a file that git tracks may choose: backends that ask this machine unless a host says otherwise."""
 
+BACKENDS = (*LOCAL_BACKENDS, "openai", "huggingface")
+"""Those that this package itself offers."""
+
 FAMILIES = ("starcoder2", "starcoder2-instruct", "starcoder", "chat", "completion")
 """Of models: what each was trained on decides the form of its prompts."""
 
@@ -45,7 +48,7 @@ class Settings:
     max_tokens: int = 500
     threads: int = 0
     cache: str = "on"
-    causes: int = 10
+    causes: int = 20
     replay: bool = True
     replay_timeout: float = 20.0
     early: str = "auto"
