@@ -103,6 +103,14 @@ class Client:
             self.cache.put(asdict(completion), *key)
         return completion
 
+    def allow(self, seconds: float) -> None:
+        """Gives all further calls together that much time."""
+        self._session = Deadline.after(seconds, "session_timeout")
+
+    def spent(self) -> float:
+        """Seconds of the time allowed that have passed."""
+        return 0.0 if self._session is None else self._session.limit - self._session.remaining()
+
     def version(self) -> str:
         """The server's version, empty where it does not tell."""
         return self.backend.version(self._deadline())

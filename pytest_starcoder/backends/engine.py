@@ -23,6 +23,7 @@ def main() -> None:
     params.cpuparams.n_threads = order["threads"]
     params.cpuparams_batch.n_threads = order["threads"]
     params.verbosity = -1  # the default writes to our standard output
+    params.swa_full = True  # else a model with a sliding window reads a prompt anew whose beginning it knows
     params.warmup = False
     params.ui = False
     params.port = 0

@@ -19,7 +19,7 @@ def causes(failures: Iterable[Failure]) -> list[Cause]:
     """
     groups: dict[tuple[object, ...], list[Failure]] = {}
     for failure in sorted(failures, key=lambda failure: (natural(failure.nodeid), PHASES.index(failure.phase))):
-        groups.setdefault(_key(failure), []).append(failure)
+        groups.setdefault(key_of(failure), []).append(failure)
     return largest_first(Cause(tuple(group)) for group in groups.values())
 
 
@@ -57,7 +57,7 @@ _VARYING = re.compile(
 )
 
 
-def _key(failure: Failure) -> tuple[object, ...]:
+def key_of(failure: Failure) -> tuple[object, ...]:
     """Exception and the project line that raised it; without one, the fixture and the message."""
     last = failure.frames[-1] if failure.frames else None
     if last is None:

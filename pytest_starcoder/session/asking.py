@@ -12,6 +12,7 @@ from pytest_starcoder.evidence.case import Case
 from pytest_starcoder.evidence.excerpt import Excerpt
 from pytest_starcoder.jobs.explain import explain
 from pytest_starcoder.report.terminal import Section
+from pytest_starcoder.session.early import Answers, merged
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
 from pytest_starcoder.values import Explanation
@@ -38,12 +39,17 @@ class Asking:
         self._reason = ""
         self._unanswered = 0
         self._asked = 0
+        self._early = Answers({})
         self.model = ""
         self.explained = 0
 
     def decline(self) -> None:
         """Asks nobody, for the user has ended the run."""
         self._why_not = "not asked: the run was interrupted."
+
+    def answered(self, early: Answers) -> None:
+        """Takes what was answered while the tests ran: it is not asked again."""
+        self._early = early
 
     def begin(self, settings: Settings | StarcoderError) -> None:
         """Meets the model."""
@@ -62,7 +68,7 @@ class Asking:
 
     @property
     def calls(self) -> int:
-        return self._client.calls if self._client else 0
+        return self._early.calls + (self._client.calls if self._client else 0)
 
     @property
     def away(self) -> str:
@@ -72,6 +78,9 @@ class Asking:
 
     def explain(self, case: Case, told: Explanation, shared: Sequence[Excerpt]) -> Explanation:
         """Writes the `why` of a cause, or in one sentence why there is none; `told` with either."""
+        for nodeid in told.nodeids:
+            if nodeid in self._early.by_nodeid:
+                return self._was_answered(merged(told, self._early.by_nodeid[nodeid]))
         if self._client is None or self._why_not:
             return self._silent(told)
         most = self._client.settings.causes
@@ -87,6 +96,14 @@ class Asking:
             self._give_up(exc, self._client)
             return replace(told, note=note)
         self._unanswered = 0
+        return self._told(explanation)
+
+    def _was_answered(self, explanation: Explanation) -> Explanation:
+        self._section.stream(explanation.why)
+        return self._told(explanation)
+
+    def _told(self, explanation: Explanation) -> Explanation:
+        """Ends what was streamed with whose words they are."""
         self.explained += 1
         source = "a guess, remembered" if explanation.from_cache else "a guess"
         flaw = f"; it {explanation.flaw}" if explanation.flaw else ""

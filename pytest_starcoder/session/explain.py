@@ -28,6 +28,7 @@ from pytest_starcoder.text.display import one_line
 if TYPE_CHECKING:
     from pytest_starcoder.evidence.failure import Comparison
     from pytest_starcoder.evidence.recording import Recording
+    from pytest_starcoder.session.early import Early
     from pytest_starcoder.values import Failure
 
 MARKER = "starcoder_explain"
@@ -65,6 +66,7 @@ class Explainer:
                 raise pytest.UsageError(str(exc)) from exc
             self._settings = exc
         self._recording = self._recorded()
+        self._early: Early | None = None
 
     def _recorded(self) -> Recording | None:
         """A recording of what the tests of this process execute, where they are not run again to see that."""
@@ -88,6 +90,8 @@ class Explainer:
     def pytest_unconfigure(self) -> None:
         if self._recording is not None:
             self._recording.stop()
+        if self._early is not None:
+            self._early.close()
 
     @pytest.hookimpl
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
@@ -159,6 +163,20 @@ class Explainer:
         with self._harmless(report.nodeid):
             failure = Failure.from_json(fields) if fields else untraced(report.nodeid, phase, report.longreprtext)
             self._failures.append(failure)
+            self._ask_early(failure)
+
+    def _ask_early(self, failure: Failure) -> None:
+        """Has the failure asked about at once, where that is wanted; others who redact are not in the child."""
+        if isinstance(self._settings, StarcoderError) or self._settings.early == "off":
+            return
+        if self._config.hook.starcoder_redact.get_hookimpls() or self._config.getoption("starcoder_show_prompt"):
+            return
+        from pytest_starcoder.session.early import Early, wanted
+
+        if self._early is None and wanted(self._settings):
+            self._early = Early(self._settings, self._config.rootpath)
+        if self._early is not None:
+            self._early.add(failure)
 
     @pytest.hookimpl
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -181,7 +199,7 @@ class Explainer:
         from pytest_starcoder.session.telling import Telling
         from pytest_starcoder.values import Report
 
-        told = Telling(self._config, terminal, self._others)
+        told = Telling(self._config, terminal, self._others, self._early)
         if self._failures:
             report = told.tell(self._failures, self._tests, self._settings, interrupted=self._interrupted)
         else:

@@ -22,6 +22,7 @@ from pytest_starcoder.git import History
 from pytest_starcoder.jobs.explain import file_of, observed, prompt_of, shared_code
 from pytest_starcoder.report.terminal import Section
 from pytest_starcoder.session.asking import Asking
+from pytest_starcoder.session.early import Early
 from pytest_starcoder.session.others import Others
 from pytest_starcoder.session.ran import Tests, launch_of
 from pytest_starcoder.settings import Settings
@@ -32,10 +33,13 @@ from pytest_starcoder.values import Deadline, Explanation, Failure, Report
 class Telling:
     """Tells the failures of one session on a terminal."""
 
-    def __init__(self, config: pytest.Config, terminal: pytest.TerminalReporter, others: Others) -> None:
+    def __init__(
+        self, config: pytest.Config, terminal: pytest.TerminalReporter, others: Others, early: Early | None = None
+    ) -> None:
         self._config = config
         self._terminal = terminal
         self._others = others
+        self._early = early
         self._section = Section(
             lambda text: terminal.write(text, flush=True),
             config.get_terminal_writer().fullwidth,
@@ -53,6 +57,10 @@ class Telling:
         if self._config.getoption("starcoder_show_prompt"):
             return self._show(found, failures, usable, rerun)
         with contextlib.closing(Asking(self._section, self._others.redact)) as asking:
+            if self._early is not None and not interrupted:
+                deadline = Deadline.after(usable.session_timeout, "session_timeout")
+                with self._section.waiting("StarCoder", "for the rest of what was asked while the tests ran"):
+                    asking.answered(self._early.answers(deadline))
             if interrupted:
                 asking.decline()
             else:

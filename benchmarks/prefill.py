@@ -1,0 +1,107 @@
+"""Tokens of a prompt that a server reads anew, for the second and further causes of one test file.
+
+A project with one faulty module and several causes in one test file is
+explained by the demo model on the embedded llama.cpp, whose counts of cached
+tokens are taken. With a path, the tests of that project are taken instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tempfile
+from pathlib import Path
+
+from benchmarks.runs import pytest, report
+from pytest_starcoder.client import Client
+from pytest_starcoder.prompts import FORMS
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.values import Prompt
+
+MODULE = """
+RATES = {"EUR": 1.0, "USD": "1.08"}
+
+
+def mean(values):
+    return sum(values) / (len(values) - 1)
+
+
+def total(items, currency="EUR"):
+    amount = 0
+    for _name, price, quantity in items:
+        amount += price * quantity * RATES[currency]
+    return amount
+
+
+def quantity(text):
+    parts = text.split("x")
+    return int(parts[1])
+
+
+def cheapest(items):
+    best = None
+    for name, price, _quantity in items:
+        if best is None or price > best[1]:
+            best = name, price
+    return best[0]
+"""
+
+TESTS = """
+from shop import cheapest, mean, quantity, total
+
+ITEMS = [("apple", 2, 3), ("pear", 1, 5)]
+
+
+def test_mean():
+    assert mean([1, 2, 3]) == 2
+
+
+def test_total():
+    assert total(ITEMS) == 11
+
+
+def test_total_in_dollars():
+    assert total(ITEMS, "USD") == 11.88
+
+
+def test_quantity():
+    assert quantity("3 apples") == 3
+
+
+def test_cheapest():
+    assert cheapest(ITEMS) == "pear"
+"""
+
+
+def prompts(folder: Path) -> list[str]:
+    """What would be sent for each cause, the shown prompts without their rulers."""
+    printed = pytest(
+        folder, "--tb=no", "-q", "--starcoder-show-prompt", environment={"STARCODER_FAMILY": "completion"}
+    ).output
+    return re.findall(r"^----- prompt \d+ of \d+ -*\n([\s\S]*?)\n----- end -*$", printed, re.MULTILINE)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("project", type=Path, nargs="?", help="a project with failing tests in one file")
+    project = parser.parse_args().project
+    settings = Settings(
+        backend="embedded", model="demo", cache="off", timeout=600, session_timeout=3600, first_token_timeout=300
+    )
+    with tempfile.TemporaryDirectory() as temporary, Client.from_settings(settings) as client:
+        folder = Path(temporary)
+        (folder / "shop.py").write_text(MODULE)
+        (folder / "test_shop.py").write_text(TESTS)
+        (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
+        rows, fresh = [], []
+        for number, text in enumerate(prompts(project or folder), 1):
+            form = FORMS["completion", "explain"]
+            done = client.complete(Prompt(text, stop=form.stop, max_tokens=16))
+            fresh.append(done.prompt_tokens - done.cached_tokens)
+            rows.append((f"cause {number}: tokens of the prompt, read anew", f"{done.prompt_tokens}, {fresh[-1]}", ""))
+    rows.append(("the most that a second or further cause reads anew", str(max(fresh[1:], default=0)), "<= 400"))
+    report("prefill", rows)
+
+
+if __name__ == "__main__":
+    main()

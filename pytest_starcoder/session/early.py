@@ -1,0 +1,173 @@
+"""Causes are asked about while tests still run: failures in as they happen, answers out when the run is over.
+
+A child asks, so that no thread of ours is in the process of the tests. It
+knows what was seen live, and not what running tests again would show.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from pytest_starcoder.client import Client
+from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, StarcoderError
+from pytest_starcoder.evidence.case import cases, sources_of
+from pytest_starcoder.evidence.causes import causes, key_of
+from pytest_starcoder.evidence.replay import Replay
+from pytest_starcoder.git import History
+from pytest_starcoder.jobs.explain import explain
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.text.address import is_loopback, server_url
+from pytest_starcoder.text.redact import redact
+from pytest_starcoder.values import Deadline, Explanation, Failure
+
+
+def wanted(settings: Settings) -> bool:
+    """Whether causes are asked about at once: where the setting says so, or the model does not use this machine."""
+    if settings.early != "auto" or settings.backend == "none":
+        return settings.early == "on" and settings.backend != "none"
+    elsewhere = bool(settings.host) and not is_loopback(server_url(settings.host))
+    return elsewhere or (settings.backend == "huggingface" and not settings.host)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was answered before the run was over: explanations by the test that was asked about, and the calls made."""
+
+    by_nodeid: dict[str, Explanation]
+    calls: int = 0
+
+
+class Early:
+    """The child that asks. Whatever goes wrong in it, there is one answer less."""
+
+    def __init__(self, settings: Settings, root: Path) -> None:
+        order = {"settings": {**asdict(settings), "tracked": sorted(settings.tracked)}, "root": str(root)}
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "pytest_starcoder.session.early"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+        self._send(order)
+
+    def add(self, failure: Failure) -> None:
+        """A failure, as soon as it is there."""
+        self._send({"failure": failure.to_json()})
+
+    def answers(self, deadline: Deadline) -> Answers:
+        """All answers, waiting for those that are being written until `deadline`."""
+        try:
+            told, _ = self._child.communicate(timeout=max(deadline.remaining(), 0.1))
+        except subprocess.TimeoutExpired as exc:
+            told = exc.stdout.decode("utf-8", "replace") if isinstance(exc.stdout, bytes) else exc.stdout or ""
+        except (OSError, ValueError):
+            told = ""
+        finally:
+            self.close()
+        return _read(told.splitlines())
+
+    def close(self) -> None:
+        """Ends the child."""
+        self._child.kill()
+        self._child.wait()
+        for stream in (self._child.stdin, self._child.stdout):
+            with contextlib.suppress(OSError):
+                if stream is not None:
+                    stream.close()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError, ValueError):  # the child has ended
+            assert self._child.stdin is not None
+            self._child.stdin.write(json.dumps(message) + "\n")
+            self._child.stdin.flush()
+
+
+def _read(lines: Iterable[str]) -> Answers:
+    found: dict[str, Explanation] = {}
+    calls = 0
+    for line in lines:
+        try:
+            message = json.loads(line)
+        except ValueError:
+            continue  # cut off where the child was ended
+        calls = message.get("calls", calls)
+        if "nodeid" in message:
+            texts = {"unsupported": tuple(message["unsupported"])}
+            found[message["nodeid"]] = Explanation("", **{**{name: message[name] for name in ANSWERED}, **texts})
+    return Answers(found, calls)
+
+
+ANSWERED = ("why", "model", "truncated", "from_cache", "flaw", "unsupported")
+"""The fields of an explanation that are the model's."""
+
+
+# --- in the child
+
+
+def main() -> None:
+    """Answers what comes on standard input, one JSON object a line, until that ends."""
+    order = json.loads(sys.stdin.readline())
+    given = {entry.name: order["settings"][entry.name] for entry in fields(Settings)}
+    settings = Settings(**{**given, "tracked": frozenset(given["tracked"])})
+    waiting: SimpleQueue[Failure | None] = SimpleQueue()
+    threading.Thread(target=_listen, args=(waiting,), daemon=True).start()
+    with contextlib.suppress(StarcoderError), Client.from_settings(settings) as client:
+        for answer in _answered(_failures(waiting), client, Path(order["root"])):
+            print(json.dumps(answer), flush=True)
+
+
+def _listen(waiting: SimpleQueue[Failure | None]) -> None:
+    """Takes every line at once: whoever writes it runs tests and must not wait."""
+    for line in sys.stdin:
+        waiting.put(Failure.from_json(json.loads(line)["failure"]))
+    waiting.put(None)
+
+
+def _failures(waiting: SimpleQueue[Failure | None]) -> Iterator[Failure]:
+    while (failure := waiting.get()) is not None:
+        yield failure
+
+
+def _answered(failures: Iterable[Failure], client: Client, root: Path) -> Iterator[dict[str, Any]]:
+    """An answer for the first failure of each cause, until the server is away or the settings' limits are met."""
+    known: set[object] = set()
+    left = client.settings.session_timeout
+    for failure in failures:
+        key = key_of(failure)
+        if key in known or len(known) >= client.settings.causes:
+            continue
+        known.add(key)
+        client.allow(left)
+        try:
+            case = cases(
+                causes([failure]), [Replay()], sources_of(root), History(root), {failure.nodeid.partition("::")[0]}
+            )[0]
+            told = explain(case, client, lambda _piece: None, redact)
+        except (BackendUnavailable, BackendTimeout):
+            return
+        except StarcoderError:
+            continue
+        finally:
+            left -= client.spent()
+        yield {"nodeid": failure.nodeid, "calls": client.calls, **{name: getattr(told, name) for name in ANSWERED}}
+
+
+def merged(told: Explanation, answer: Explanation) -> Explanation:
+    """`told` with what the model has answered."""
+    return replace(told, **{name: getattr(answer, name) for name in ANSWERED})
+
+
+if __name__ == "__main__":
+    main()
