@@ -322,7 +322,8 @@ class Explanation:
         said = [Statement("seen", self.seen, Label.OBSERVED)]
         said += [Statement("fact", fact, Label.OBSERVED) for fact in self.facts]
         for suspect in self.suspects:
-            told = "  ".join((f"{suspect.path}:{suspect.line}", suspect.source, ", ".join(suspect.reasons))).rstrip()
+            told = f"{suspect.path}:{suspect.line}: {suspect.source}"
+            told += f" ({', '.join(suspect.reasons)})" if suspect.reasons else ""
             said.append(Statement("suspect", told, Label.OBSERVED, "", suspect.path, suspect.line))
         for frame in self.frames:
             told = f"{frame.path}:{frame.line} in {frame.function}"

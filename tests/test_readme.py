@@ -32,7 +32,7 @@ def told(output: str) -> str:
     """Output without what differs from run to run and machine to machine: times, versions, the model's own words."""
     output = re.sub(r"\d+\.\d+( s| a second)\b", r"N\1", output)
     output = re.sub(
-        r"(why {7}The test fails because).*?(\(gemma-3-270m, a guess\))", r"\1 WORDS \2", output, flags=re.S
+        r"(why {7}The test fails because).*?\(gemma-3-270m,\s+a\s+guess.*?\)$", r"\1 WORDS", output, flags=re.S | re.M
     )
     output = re.sub(r"^(answer +).*", r"\1WORDS", output, flags=re.M)
     return re.sub(r"\d+ tokens in|xllamacpp [\d.]+", "N", output).strip()
@@ -115,7 +115,7 @@ def test_ci_runs_its_test_command() -> None:
 def test_the_table_of_settings_is_the_schema() -> None:
     rows = ["| key | default | what it is |", "| --- | --- | --- |"]
     for key, entry in SCHEMA.items():
-        default = getattr(Settings(), key)
+        default = {True: "on", False: "off"}.get(getattr(Settings(), key), getattr(Settings(), key))
         shown = f"`{default:g}`" if isinstance(default, float) else f"`{default}`" if default != "" else ""
         rows.append(f"| `{key}` | {shown} | {entry.help} |")
     table = "\n".join(rows)
@@ -125,6 +125,16 @@ def test_the_table_of_settings_is_the_schema() -> None:
 def test_its_test_with_the_fixture_passes(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makepyfile(block("python", "fixture"))
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_its_hooks_are_called(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+    pytester.makeconftest(block("python", "hooks"))
+    pytester.makepyfile("def test_order():\n    assert 'ACME Corp' == ''")
+    result = pytester.runpytest_subprocess("--starcoder-explain")
+    result.stdout.fnmatch_lines(["*also      the last query: SELECT 1", "*[[]customer]* []"])
+    [prompt] = ollama_double.prompts()
+    assert "the last query: SELECT 1" in prompt
+    assert "ACME" not in prompt
 
 
 def test_its_script_prints_an_answer_or_what_to_do(

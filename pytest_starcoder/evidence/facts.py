@@ -235,18 +235,28 @@ class _Scene:
         return f"{_text(node)} is the {type(value).__name__} {short_repr(value)}"
 
     def _origin(self, node: ast.expr) -> Iterator[str]:
-        """Where the value of a name came from: its last assignment above, or the caller that passed it."""
-        if not isinstance(node, ast.Name):
+        """Where a value came from: the last assignment of its name, the module's, or the caller that passed it."""
+        while isinstance(node, ast.Subscript | ast.Attribute):
+            node = node.value
+        if not isinstance(node, ast.Name) or node.id == "self":
             return
-        if self._function is not None:
-            above = [entry for entry in _assignments(self._function) if entry[1] == node.id and entry[0] < self._line]
-            if above:
-                line, _, statement = above[-1]
-                yield f"{node.id} was assigned at line {line}: {one_line(statement, 100)}"
-                return
         code, caller = self._frame.f_code, self._frame.f_back
-        if node.id in code.co_varnames[: code.co_argcount] and caller is not None and node.id != "self":
-            yield f"{node.id} was passed by {caller.f_code.co_name} at line {caller.f_lineno}"
+        if node.id not in self._frame.f_locals:
+            tree = syntax_tree("".join(linecache.getlines(code.co_filename)))
+            for line, target, statement in _assignments(tree, nested=False) if tree else ():
+                if target == node.id:
+                    yield f"{node.id} is defined at line {line}: {one_line(statement, 100)}"
+                    return
+            return
+        above = [found for found in _assignments(self._function) if found[1] == node.id and found[0] < self._line]
+        if above:
+            line, _, statement = above[-1]
+            yield f"{node.id} was assigned at line {line}: {one_line(statement, 100)}"
+        elif node.id in code.co_varnames[: code.co_argcount] and caller is not None and code.co_name[0] != "<":
+            while caller is not None and caller.f_code.co_name.startswith("<") and caller.f_code.co_name != "<module>":
+                caller = caller.f_back  # a comprehension is no name for a person
+            if caller is not None:
+                yield f"{node.id} was passed by {caller.f_code.co_name}"
 
     def _signature(self) -> Iterator[str]:
         """The signature of a function that was called with the wrong arguments."""
@@ -343,10 +353,12 @@ def _position(code: types.CodeType, lasti: int) -> tuple[int, int, int, int] | N
     return (first, start, last, end)  # type: ignore[return-value]
 
 
-def _assignments(function: ast.AST) -> list[tuple[int, str, str]]:
-    """The assignments to plain names in a function: line, name, and the statement."""
+def _assignments(function: ast.AST | None, *, nested: bool = True) -> list[tuple[int, str, str]]:
+    """The assignments to plain names in a function or module, or at its top alone: line, name, and the statement."""
     found: list[tuple[int, str, str]] = []
-    for node in ast.walk(function):
+    if function is None:
+        return found
+    for node in ast.walk(function) if nested else ast.iter_child_nodes(function):
         targets: list[ast.expr] = []
         if isinstance(node, ast.Assign):
             targets, text = node.targets, ast.unparse(node)
