@@ -6,7 +6,7 @@ nothing more; tests/plugin/test_switched_off.py holds that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +14,6 @@ import pytest
 if TYPE_CHECKING:
     from pytest_starcoder.session.explain import Explainer
     from pytest_starcoder.session.fixture import Asker
-    from pytest_starcoder.values import Explanation, Failure
 
 SETTINGS = {
     "backend": "auto, ollama, llamacpp, embedded, openai, huggingface or none",
@@ -59,26 +58,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--no-starcoder", action="store_true", help="Ask nothing, whatever markers and options say")
     for key, told in SETTINGS.items():
         group.addoption(f"--starcoder-{key.replace('_', '-')}", metavar="VALUE", help=f"For this run: {told}")
-
-
-class Specs:
-    """What other plugins, and a conftest.py, may add; one that raises is named in the report and ignored."""
-
-    @pytest.hookspec
-    def starcoder_evidence(self, item: pytest.Item, failure: Failure) -> str | Sequence[str] | None:
-        """What else is known of a failure, where the test has just run: a query log, a seed, a screenshot's path."""
-
-    @pytest.hookspec
-    def starcoder_redact(self, text: str) -> str | None:
-        """`text` without what nobody may see, before it is sent, cached or reported; None where nothing is to hide."""
-
-    @pytest.hookspec
-    def starcoder_explained(self, explanation: Explanation) -> None:
-        """Called with every explanation, once it is there."""
-
-
-def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    pluginmanager.add_hookspecs(Specs)
 
 
 def pytest_configure(config: pytest.Config) -> None:

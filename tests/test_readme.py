@@ -115,7 +115,8 @@ def test_ci_runs_its_test_command() -> None:
 def test_the_table_of_settings_is_the_schema() -> None:
     rows = ["| key | default | what it is |", "| --- | --- | --- |"]
     for key, entry in SCHEMA.items():
-        default = {True: "on", False: "off"}.get(getattr(Settings(), key), getattr(Settings(), key))
+        default = getattr(Settings(), key)
+        default = ("off", "on")[default] if isinstance(default, bool) else default
         shown = f"`{default:g}`" if isinstance(default, float) else f"`{default}`" if default != "" else ""
         rows.append(f"| `{key}` | {shown} | {entry.help} |")
     table = "\n".join(rows)

@@ -169,7 +169,7 @@ class Explainer:
         """Has the failure asked about at once, where that is wanted; others who redact are not in the child."""
         if isinstance(self._settings, StarcoderError) or self._settings.early == "off":
             return
-        if self._config.hook.starcoder_redact.get_hookimpls() or self._config.getoption("starcoder_show_prompt"):
+        if self._others.redact_too or self._config.getoption("starcoder_show_prompt"):
             return
         from pytest_starcoder.session.early import Early, wanted
 
