@@ -40,6 +40,9 @@ ALIKE = 1.0
 """What a word is worth that the line and the failing test have in common and few other lines have."""
 
 
+PATH = 6.0
+"""What a word is worth that the path of the file and the name of the test have in common."""
+
 NOTHING = 6.0
 """What a tie is worth to a `return` of None where the failure speaks of None."""
 
@@ -136,7 +139,7 @@ def _alike(failure: Failure, lines: Sequence[Line], sources: Sources) -> dict[Li
         common[path, number] = parts[number - 1] & wanted if number <= len(parts) else frozenset()
     counts = Counter(part for parts in common.values() for part in parts)
     rare = {part: math.log(len(lines) / count) * (2 if part in name else 1) for part, count in counts.items()}
-    return {line: sum(rare[part] for part in parts) + 4.0 * paths[line[0]] for line, parts in common.items()}
+    return {line: sum(rare[part] for part in parts) + PATH * paths[line[0]] for line, parts in common.items()}
 
 
 def _on_traceback(failure: Failure) -> dict[Line, float]:

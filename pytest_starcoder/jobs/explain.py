@@ -26,7 +26,7 @@ from pytest_starcoder.values import Explanation, Frame, Model, Prompt, with_text
 
 Redact = Callable[[str], str]
 
-TEST_LINES = 12
+TEST_LINES = 10
 """Lines of the failing test that are shown at the most."""
 
 CALLS = 2
@@ -177,7 +177,7 @@ def _case(case: Case) -> str:
     if calls := _calls(case):
         told.append("Calls:\n" + "\n".join(calls))
     if case.suspects:
-        lines = [f"{found.path}:{found.line}: {one_line(found.source, 70)}" for found in case.suspects[:SUSPECTS]]
+        lines = [f"{found.path}:{found.line}: {one_line(found.source, 60)}" for found in case.suspects[:SUSPECTS]]
         told.append("Suspicious lines:\n" + "\n".join(lines))
     return "\n\n".join(told)
 
@@ -188,8 +188,8 @@ def _test(frame: Frame) -> str:
     index = min(max(frame.line - frame.first_line, 0), len(lines) - 1)
     lines[index] += "  # fails here"
     first = max(0, min(index - TEST_LINES * 3 // 4, len(lines) - TEST_LINES))
-    shown = [line[:120] for line in lines[first : first + TEST_LINES]]
-    return "```python\n" + "\n".join(([lines[0][:120], "    ..."] if first > 0 else []) + shown) + "\n```"
+    shown = [line[:100] for line in lines[first : first + TEST_LINES]]
+    return "```python\n" + "\n".join(([lines[0][:100], "    ..."] if first > 0 else []) + shown) + "\n```"
 
 
 def _calls(case: Case) -> list[str]:

@@ -29,6 +29,9 @@ ARGUMENTS = 160
 ROOT, FOLDER = "STARCODER_TRACED_ROOT", "STARCODER_TRACED_FOLDER"
 """Variables that tell the Pythons which a test starts what to trace, and where their lines go."""
 
+OPTIMIZED = 0x1
+"""The flag of code that is a function's (inspect.CO_OPTIMIZED)."""
+
 Local = Callable[[FrameType, str, Any], Any]
 
 
@@ -37,11 +40,13 @@ class Tracer:
 
     `lines` maps file names to executed lines, `calls` holds the calls in the
     order in which they began: code, arguments, outcome. Both may be replaced
-    by empty ones at any time, to tell what ran in between.
+    by empty ones at any time, to tell what ran in between. With `functions_only`
+    the bodies of modules and classes do not count: they run in every process.
     """
 
-    def __init__(self, wanted: Callable[[str], bool]) -> None:
+    def __init__(self, wanted: Callable[[str], bool], *, functions_only: bool = False) -> None:
         self._wanted = wanted
+        self._functions_only = functions_only
         self.lines: dict[str, set[int]] = {}
         self.calls: list[list[Any]] = []
         self._files: dict[str, bool] = {}
@@ -64,7 +69,7 @@ class Tracer:
         wanted = self._files.get(filename)
         if wanted is None:
             wanted = self._files[filename] = self._wanted(filename)
-        if not wanted or event != "call":
+        if not wanted or event != "call" or (self._functions_only and not code.co_flags & OPTIMIZED):
             return None
         if not self._values:
             return self._line
@@ -130,7 +135,7 @@ def trace_process(environment: Mapping[str, str]) -> None:
     if not (environment.get(ROOT) and environment.get(FOLDER)):
         return
     root, folder = Path(environment[ROOT]), Path(environment[FOLDER])
-    tracer = Tracer(lambda filename: in_project(str(Path(filename).absolute()), root))
+    tracer = Tracer(lambda filename: in_project(str(Path(filename).absolute()), root), functions_only=True)
 
     def write() -> None:
         tracer.stop()
