@@ -14,7 +14,7 @@ from pathlib import Path
 from pytest_starcoder.evidence.callees import functions, syntax_tree
 from pytest_starcoder.evidence.causes import largest_first, united
 from pytest_starcoder.evidence.excerpt import Excerpt, excerpts
-from pytest_starcoder.evidence.lines import line_of, whole_statements
+from pytest_starcoder.evidence.lines import line_of, weights, whole_statements
 from pytest_starcoder.evidence.replay import Replay
 from pytest_starcoder.evidence.suspicion import Line, Sources, defined_too, ochiai, ranked, telling
 from pytest_starcoder.git import History
@@ -145,7 +145,8 @@ def _case(
     }
     age = changes.ages({path for path, _ in scores})
     ranking = ranked(cause.first, scores, sources, age, is_test, imported - set(scores), elsewhere)
-    suspects = [line for line in ranking.lines[:SUSPECTS] if line in scores] if failing else []
+    known = [line for line in ranking.lines if line in scores] if failing else []
+    suspects = [line for line in known if line[1] in weights(sources(line[0]))][:SUSPECTS] or known[:SUSPECTS]
     if failing:
         replay = dataclasses.replace(replay, statements=(*replay.statements, *_returned(cause.first, failing[0])))
     return Case(
@@ -170,7 +171,7 @@ def _returned(failure: Failure, outcome: Outcome) -> list[str]:
     told = [
         f"{call.function}({one_line(call.arguments, 80)}) {one_line(call.outcome, 100)}"
         for call in outcome.calls
-        if call.function.rpartition(".")[2] in named
+        if call.function.rpartition(".")[2] in named and call.outcome != "did not return"
     ]
     return [f"there, {sentence}" for sentence in dict.fromkeys(told)][:RETURNED]
 

@@ -94,7 +94,10 @@ class Telling:
         replays = [Replay() for _ in grouped]
         if settings.replay:
             deadline = Deadline.after(settings.replay_timeout, "replay_timeout")
-            with self._section.waiting("StarCoder", "failing tests what they execute, by running them again"):
+            with (
+                contextlib.suppress(KeyboardInterrupt),  # enough of that: what was seen is told without it
+                self._section.waiting("StarCoder", "failing tests what they execute, by running them again"),
+            ):
                 replays = replay(grouped, tests.ran, launch_of(self._config), deadline, sources)
         return cases(grouped, replays, sources, History(self._config.rootpath), tests.files)
 
