@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pytest_starcoder.evidence.callees import functions, syntax_tree
 from pytest_starcoder.evidence.causes import largest_first, united
-from pytest_starcoder.evidence.excerpt import Excerpt, excerpts
+from pytest_starcoder.evidence.excerpt import ROOM, Excerpt, excerpts, room_for
 from pytest_starcoder.evidence.lines import line_of, weights, whole_statements
 from pytest_starcoder.evidence.replay import Replay
 from pytest_starcoder.evidence.suspicion import Line, Sources, defined_too, ochiai, ranked, telling
@@ -147,6 +147,7 @@ def _case(
     ranking = ranked(cause.first, scores, sources, age, is_test, imported - set(scores), elsewhere)
     known = [line for line in ranking.lines if line in scores] if failing else []
     suspects = [line for line in known if line[1] in weights(sources(line[0]))][:SUSPECTS] or known[:SUSPECTS]
+    room = room_for(cause.first.exception, ranking.lines, scores) if failing else ROOM
     if failing:
         replay = dataclasses.replace(replay, statements=(*replay.statements, *_returned(cause.first, failing[0])))
     return Case(
@@ -155,7 +156,7 @@ def _case(
         ranking.lines,
         scores,
         tuple(_suspect(line, scores, sources, changes, len(passing)) for line in suspects),
-        tuple(excerpts(ranking.lines, scores, sources, telling(ranking, scores, sources, TELLING))),
+        tuple(excerpts(ranking.lines, scores, sources, telling(ranking, scores, sources, TELLING), room)),
         changes.told(scores),
     )
 

@@ -18,14 +18,31 @@ from pytest_starcoder.evidence.suspicion import Line, Sources
 SHORT = 8
 """Lines of a function that is shown whole."""
 
-ENOUGH = 900
-"""Characters of code that are shown in any case, as far as there are any."""
 
-WORTH, AT_MOST = 0.6, 3000
-"""Lines of at least so much of the first one's score are shown beyond that, up to so many characters."""
+@dataclass(frozen=True)
+class Room:
+    """How much code is shown, in characters.
 
-TELLING = 500
-"""Characters of code that are shown for other reasons than its score."""
+    `enough` in any case, as far as there is any; `at_most` of lines whose score
+    is at least `worth` of the first one's; `telling` beside that for other
+    reasons than the score.
+    """
+
+    enough: int
+    worth: float
+    at_most: int
+    telling: int
+
+
+ROOM = Room(1100, 0.9, 1300, 300)
+
+WIDE = Room(4500, 0.3, 4800, 500)
+"""Where the score tells little: an assertion failed, and only `FEW` lines are the most suspicious.
+
+Those are as often a consequence of the fault as the fault: half of them on the seeded edits.
+"""
+
+FEW = 4
 
 WIDTH = 200
 """Characters of one line."""
@@ -45,19 +62,30 @@ class Excerpt:
 
 
 def excerpts(
-    ranked: Sequence[Line], scores: Mapping[Line, float], sources: Sources, telling: Sequence[Line] = ()
+    ranked: Sequence[Line],
+    scores: Mapping[Line, float],
+    sources: Sources,
+    telling: Sequence[Line] = (),
+    room: Room = ROOM,
 ) -> list[Excerpt]:
-    """The code around `ranked` lines, as much as is worth showing, and around some of those that are `telling`."""
+    """The code around `ranked` lines, as much as `room` has room for, and around some of those that are `telling`."""
     best = scores.get(ranked[0], 0.0) if ranked else 0.0
     code = _Code(sources)
     for line in ranked:
-        if not code.add(line, AT_MOST if scores.get(line, 0.0) >= WORTH * best else ENOUGH):
+        if not code.add(line, room.at_most if scores.get(line, 0.0) >= room.worth * best else room.enough):
             break
-    room = code.size + TELLING
+    most = code.size + room.telling
     for line in telling:
-        if not code.add(line, room):
+        if not code.add(line, most):
             break
     return code.excerpts()
+
+
+def room_for(exception: str, ranked: Sequence[Line], scores: Mapping[Line, float]) -> Room:
+    """How much code a failure by `exception` asks for."""
+    best = scores.get(ranked[0], 0.0) if ranked else 0.0
+    prime = sum(scores.get(line, 0.0) >= 0.99 * best for line in ranked[: FEW + 1])
+    return WIDE if exception in ("AssertionError", "Failed") and prime <= FEW else ROOM
 
 
 class _Code:

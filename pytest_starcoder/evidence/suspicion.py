@@ -36,14 +36,14 @@ TRACEBACK = (6.0, 2.0)
 CHANGED = 8.0
 """What a tie is worth to a line that was changed and not committed; half of it on the branch."""
 
-ALIKE = 1.0
+ALIKE = 0.5
 """What a word is worth that the line and the failing test have in common and few other lines have."""
 
 
 PATH = 6.0
 """What a word is worth that the path of the file and the name of the test have in common."""
 
-NOTHING = 6.0
+NOTHING = 12.0
 """What a tie is worth to a `return` of None where the failure speaks of None."""
 
 OTHERS = 3.0

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from pytest_starcoder.backends import OnText
 from pytest_starcoder.backends.tokens import estimate
-from pytest_starcoder.client import ROOM, Client, capped, fit, fitted
+from pytest_starcoder.client import Client, capped, fit, fitted
 from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.evidence.case import Case
 from pytest_starcoder.evidence.excerpt import Excerpt
@@ -35,8 +35,11 @@ CALLS = 2
 SUSPECTS = 2
 """Lines that the model is told to be suspicious."""
 
-SHARED = 6000
+SHARED = 4500
 """Characters of code that the causes of one file may share."""
+
+ROOM = 3800
+"""Tokens of a prompt by the estimate, which is too many by half: with its answer it fits the smallest window."""
 
 
 def observed(case: Case, redact: Redact) -> Explanation:
@@ -70,7 +73,7 @@ def explain(case: Case, client: Client, on_text: OnText, redact: Redact, shared:
     """
     kind = family(client.model(), client.settings.family)
     question = Question(case, redact, shared)
-    prompt = fit(lambda parts: question.render(kind, parts), question.parts, client)
+    prompt = fit(lambda parts: question.render(kind, parts), question.parts, client, ROOM)
     stream = _Stream(question.evidence(), on_text)
     completion = answer(prompt, FORMS[kind, "explain"].lead, client, stream.add)
     stream.end()
