@@ -36,7 +36,13 @@ LARGEST = 2_000_000
 DAY = 86_400.0
 
 RECENT = 14 * DAY
-"""Seconds within which a commit counts as recent."""
+"""Seconds within which a commit is told of."""
+
+YOUNG = 90 * DAY
+"""Seconds within which a commit breaks ties."""
+
+BLAMED = 3
+"""Files of a cause whose lines' age is asked for."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +149,10 @@ def _case(
         for path, numbers in outcome.imported.items()
         for number in whole_statements(numbers, sources(path))
     }
-    age = changes.ages({path for path, _ in scores})
+    best: dict[str, float] = {}
+    for (path, _), score in scores.items():
+        best[path] = max(best.get(path, 0.0), score)
+    age = changes.ages(sorted(best, key=lambda path: (path in test_files, -best[path], path)))
     ranking = ranked(cause.first, scores, sources, age, is_test, imported - set(scores), elsewhere)
     known = [line for line in ranking.lines if line in scores] if failing else []
     suspects = [line for line in known if line[1] in weights(sources(line[0]))][:SUSPECTS] or known[:SUSPECTS]
@@ -224,10 +233,17 @@ class Changes:
         self._base: tuple[str, dict[str, set[int]]] = ("", {})
         self._blamed: dict[str, dict[int, tuple[str, float]]] = {}
 
-    def ages(self, paths: Collection[str]) -> dict[Line, float]:
-        """How lately the lines of some files were changed: 1 not committed, 0.5 on this branch, else up to 0.25."""
+    def ages(self, paths: Sequence[str]) -> dict[Line, float]:
+        """How lately lines of `paths`, the most suspicious file first, were changed.
+
+        1 is not committed, 0.5 on this branch, below that the younger the more; of the first few files alone.
+        """
         head, (_, base) = self._uncommitted(), self._base
-        found = {(path, line): 0.5 for path in paths for line in base.get(path, ())}
+        found: dict[Line, float] = {}
+        for path in paths[:BLAMED]:
+            for line, (_commit, when) in self._blame(path).items():
+                found[path, line] = 0.25 * max(0.0, 1 - (self._now() - when) / YOUNG)
+        found |= {(path, line): 0.5 for path in paths for line in base.get(path, ())}
         return found | {(path, line): 1.0 for path in paths for line in head.get(path, ())}
 
     def reason(self, line: Line) -> str:
@@ -238,19 +254,24 @@ class Changes:
         branch, base = self._base
         if number in base.get(path, ()):
             return f"changed since {branch}"
-        if path not in self._blamed:
-            self._blamed[path] = self._history.blamed(path)
-        commit, when = self._blamed[path].get(number, ("", 0.0))
+        commit, when = self._blame(path).get(number, ("", 0.0))
         return f"changed {_ago(self._now() - when)}, {commit}" if commit and self._now() - when < RECENT else ""
 
     def told(self, executed: Collection[Line]) -> tuple[str, ...]:
-        """Which of the executed lines are not as they were committed."""
-        lines = sorted(line for line in executed if line[1] in self._uncommitted().get(line[0], ()))
-        if not lines:
-            return ()
-        named = ", ".join(f"{path}:{number}" for path, number in lines[:4])
-        more = f" and {len(lines) - 4} more" if len(lines) > 4 else ""
-        return (f"changed since the last commit and executed: {named}{more}",)
+        """Which of the executed lines are not as they were committed, or else as on the branch that this one left."""
+        head = self._uncommitted()
+        for since, changed in (("the last commit", head), self._base):
+            lines = sorted(line for line in executed if line[1] in changed.get(line[0], ()))
+            if lines:
+                named = ", ".join(f"{path}:{number}" for path, number in lines[:4])
+                more = f" and {len(lines) - 4} more" if len(lines) > 4 else ""
+                return (f"changed since {since} and executed: {named}{more}",)
+        return ()
+
+    def _blame(self, path: str) -> dict[int, tuple[str, float]]:
+        if path not in self._blamed:
+            self._blamed[path] = self._history.blamed(path)
+        return self._blamed[path]
 
     def _uncommitted(self) -> dict[str, set[int]]:
         if self._head is None:
