@@ -34,7 +34,7 @@ class Room:
     telling: int
 
 
-ROOM = Room(1100, 0.9, 1300, 300)
+ROOM = Room(900, 0.9, 1100, 250)
 
 WIDE = Room(4500, 0.3, 4800, 500)
 """Where the score tells little: an assertion failed, and only `FEW` lines are the most suspicious.

@@ -170,7 +170,9 @@ def _case(case: Case) -> str:
     failure = case.cause.first
     told = [f"Test: {failure.nodeid} fails with {failure.exception}"]
     if failure.frames:
-        told[0] += f", in {failure.frames[0].path}, line {failure.frames[0].line}:\n{_test(failure.frames[0])}"
+        first = failure.frames[0]
+        path = "" if failure.nodeid.startswith(f"{first.path}::") else f"{first.path}, "
+        told[0] += f" at {path}line {first.line}:\n{_test(first)}"
     seen = [f"Seen: {failure.seen}"]
     if failure.message and failure.message not in failure.seen:
         seen.append(f"{failure.exception}: {one_line(failure.message, 200)}")
