@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from git import Git
+from typing import Any
 
 BASES = ("@{upstream}", "origin/HEAD", "origin/main", "origin/master", "main", "master")
 """The branches that a branch may have left, the likeliest first."""
@@ -83,8 +80,8 @@ def _in_index(path: Path) -> bool:
     return status != 1  # 1: not tracked; 128: git cannot tell
 
 
-def _opened(root: Path) -> Git | None:
-    """Git in the folder `root`, or None where that is not in a repository or git is not there."""
+def _opened(root: Path) -> Any:
+    """GitPython's Git for the folder `root`, or None where that is not in a repository or git is not there."""
     if repository(root / "_") is None:
         return None
     try:

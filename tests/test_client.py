@@ -445,6 +445,6 @@ def test_a_first_part_that_cannot_be_cut_short_enough_stays(chosen: Settings) ->
 
 def test_an_answer_is_as_long_as_the_settings_allow_and_its_form_wants(chosen: Settings) -> None:
     with Client.from_settings(replace(chosen, max_tokens=50)) as client:
-        assert capped(Prompt("", max_tokens=400), client).max_tokens == 50
-        assert capped(Prompt("", max_tokens=40), client).max_tokens == 40
+        assert capped(Prompt("", max_tokens=400), client.settings).max_tokens == 50
+        assert capped(Prompt("", max_tokens=40), client.settings).max_tokens == 40
         assert fit(lines, ["a"], client).max_tokens == 50

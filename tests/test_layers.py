@@ -21,7 +21,7 @@ LAYERS = (
     {"backends", "prompts"},
     {"report"},
     {"cache"},
-    {"client"},
+    {"client", "runner"},
     {"api"},
     {"evidence"},
     {"jobs"},
@@ -31,7 +31,7 @@ LAYERS = (
 """Lowest first; the names are modules and folders of the package."""
 
 HOMES = {
-    "pytest": {"plugin", "session"},
+    "pytest": {"plugin", "session", "runner"},
     "git": {"git"},
     "requests": {"backends"},
     "urllib3": {"backends"},

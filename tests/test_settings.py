@@ -69,7 +69,8 @@ def places(tmp_path: Path) -> Places:
 
 ALL_KEYS = (
     "The settings are backend, model, host, api_key, hf_token, family, timeout, connect_timeout, first_token_timeout, "
-    "session_timeout, temperature, max_tokens, threads, cache."
+    "session_timeout, temperature, max_tokens, threads, cache, "
+    "causes, replay, replay_timeout, early."
 )
 
 # --- which source wins ---------------------------------------------------------------------
@@ -484,6 +485,12 @@ BAD_VALUES = [
     ("max_tokens", "inf", "wants a whole number from 1 to 100000, not inf"),
     ("max_tokens", "false", "wants a whole number from 1 to 100000, not False"),
     ("threads", "1025", "wants a whole number from 0 to 1024, not 1025"),
+    ("causes", "-1", "wants a whole number from 0 to 1000, not -1"),
+    ("causes", "2.5", "wants a whole number from 0 to 1000, not 2.5"),
+    ("replay", "'sometimes'", "wants on or off, not 'sometimes'"),
+    ("replay", "2", "wants on or off, not 2"),
+    ("replay_timeout", "0", "wants a number from 1 to 3600 (seconds), not 0"),
+    ("early", "'late'", "wants auto, on or off, not 'late'"),
     ("cache", "'maybe'", "wants on, off or the absolute path of a folder, not 'maybe'"),
     ("cache", "'answers/here'", "wants on, off or the absolute path of a folder, not 'answers/here'"),
     (

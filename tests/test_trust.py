@@ -88,6 +88,7 @@ ALLOWED = [
     *(("model", value) for value in ("starcoder2:3b", "models/starcoder2.gguf", "cloudy:7b", "cloud-7b")),
     *(("family", "completion"), ("timeout", "30"), ("max_tokens", "20"), ("cache", "off"), ("threads", "2")),
     *(("temperature", "0"), ("connect_timeout", "1"), ("first_token_timeout", "9"), ("session_timeout", "9")),
+    *(("causes", "3"), ("replay", "False"), ("replay_timeout", "9"), ("early", "off")),
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,12 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_starcoder.report.terminal import Section
-from pytest_starcoder.values import Cause, Failure, Frame
+from pytest_starcoder.values import Explanation, Frame, Suspect
 
 MEAN = Frame("shop/pricing.py", 14, "mean", 12, "def mean(xs):\n\n    return sum(xs) / (len(xs) - 1)")
 TEST = Frame("tests/test_shop.py", 5, "test_mean", 4, "def test_mean():\n    assert mean([]) == 2")
-FAILURE = Failure(
-    "tests/test_shop.py::test_mean", "call", "ZeroDivisionError", "by zero", "raised by zero", (TEST, MEAN), (MEAN,)
+TOLD = Explanation(
+    "raised by zero",
+    exception="ZeroDivisionError",
+    phase="call",
+    path="shop/pricing.py",
+    line=14,
+    function="mean",
+    nodeids=("tests/test_shop.py::test_mean",),
+    frames=(TEST, MEAN),
+    calls=(MEAN,),
 )
 
 
@@ -44,7 +53,7 @@ def columns(line: str) -> int:
 
 def test_a_cause_is_shown_with_where_it_happened_and_what_it_calls() -> None:
     screen = Screen()
-    screen.section.observed(1, 12, Cause((FAILURE,)))
+    screen.section.observed(1, 12, TOLD)
     assert screen.lines == [
         "1/12 shop/pricing.py:14 in mean · ZeroDivisionError ·",
         "     tests/test_shop.py::test_mean",
@@ -59,8 +68,8 @@ def test_a_cause_is_shown_with_where_it_happened_and_what_it_calls() -> None:
 
 def test_on_forty_columns_everything_but_the_command_is_wrapped() -> None:
     screen = Screen(40)
-    screen.section.observed(1, 1, Cause((FAILURE,)))
-    screen.section.rerun(FAILURE.nodeid)
+    screen.section.observed(1, 1, TOLD)
+    screen.section.rerun(TOLD.nodeids)
     assert screen.lines == [
         "1/1  shop/pricing.py:14 in mean ·",
         "     ZeroDivisionError ·",
@@ -77,24 +86,62 @@ def test_on_forty_columns_everything_but_the_command_is_wrapped() -> None:
     ]
 
 
+def test_everything_that_is_known_has_its_line_before_the_model_is_asked() -> None:
+    screen = Screen()
+    told = replace(
+        TOLD,
+        facts=("the divisor len(xs) - 1 is 0",),
+        calls=(),
+        suspects=tuple(
+            Suspect("shop/pricing.py", line, f"line {line}", 1.0, ("changed",)) for line in (14, 15, 16, 17)
+        ),
+        replay=("failed again when it was run again",),
+        extra=("the last query: SELECT 1",),
+    )
+    screen.section.observed(1, 1, told)
+    assert screen.lines[2:] == [
+        "     seen      raised by zero",
+        "               the divisor len(xs) - 1 is 0",
+        "     suspect   shop/pricing.py:14: line 14 (changed)",
+        "               shop/pricing.py:15: line 15 (changed)",
+        "               shop/pricing.py:16: line 16 (changed)",
+        "     at        tests/test_shop.py:5 in test_mean",
+        "                   assert mean([]) == 2",
+        "               shop/pricing.py:14 in mean",
+        "                   return sum(xs) / (len(xs) - 1)",
+        "     checked   failed again when it was run again",
+        "     also      the last query: SELECT 1",
+    ]
+
+
+def test_a_guess_is_not_among_what_is_observed() -> None:
+    screen = Screen()
+    screen.section.observed(1, 1, replace(TOLD, why="it divides by zero", model="tiny"))
+    assert "it divides" not in screen.text
+
+
 @pytest.mark.parametrize(
-    ("failures", "whose"),
-    [
-        ((FAILURE,), "tests/test_shop.py::test_mean"),
-        ((FAILURE, FAILURE), "tests/test_shop.py::test_mean"),  # two subtests
-        ((FAILURE, Failure("other", "call", "E", "", "")), "2 tests"),
-    ],
+    ("nodeids", "whose"),
+    [(("tests/test_shop.py::test_mean",), "tests/test_shop.py::test_mean"), (("one", "other"), "2 tests")],
 )
-def test_a_cause_names_its_test_or_says_how_many(failures: tuple[Failure, ...], whose: str) -> None:
+def test_a_cause_names_its_test_or_says_how_many(nodeids: tuple[str, ...], whose: str) -> None:
     screen = Screen(200)
-    screen.section.observed(1, 1, Cause(failures))
+    screen.section.observed(1, 1, replace(TOLD, nodeids=nodeids))
     assert screen.lines[0] == f"1/1  shop/pricing.py:14 in mean · ZeroDivisionError · {whose}"
+
+
+def test_all_tests_of_a_cause_are_named_the_parameters_of_one_function_together() -> None:
+    screen = Screen()
+    screen.section.tests(["t.py::a[1]", "t.py::b", "t.py::a[2]", "t.py::a[x-y]"])
+    screen.section.tests(["t.py::alone"])
+    assert screen.lines == ["     tests     t.py::a[1] [2] [x-y], t.py::b"]
 
 
 def test_a_failure_without_a_frame_says_in_which_phase_it_was() -> None:
     screen = Screen()
-    screen.section.observed(1, 1, Cause((Failure("test_a.py", "collect", "SyntaxError", "", "invalid"),)))
-    screen.section.observed(1, 1, Cause((Failure("test_a.py::t", "call", "failure", "", "[XPASS]"),)))
+    collected = Explanation("invalid", exception="SyntaxError", phase="collect", nodeids=("test_a.py",))
+    screen.section.observed(1, 1, collected)
+    screen.section.observed(1, 1, Explanation("[XPASS]", exception="failure", phase="call", nodeids=("test_a.py::t",)))
     assert screen.lines == [
         "1/1  collect · SyntaxError · test_a.py",
         "     seen      invalid",
@@ -105,8 +152,19 @@ def test_a_failure_without_a_frame_says_in_which_phase_it_was() -> None:
 
 def test_the_command_is_one_that_a_shell_reads() -> None:
     screen = Screen(40)
-    screen.section.rerun("tests/test_a.py::test_it[a b-$HOME]")
-    assert screen.text == "     rerun     pytest 'tests/test_a.py::test_it[a b-$HOME]'\n"
+    screen.section.rerun(["tests/test_a.py::first", "tests/test_a.py::test_it[a b-$HOME]"])
+    assert screen.text == "     rerun     pytest tests/test_a.py::first 'tests/test_a.py::test_it[a b-$HOME]'\n"
+
+
+def test_a_text_is_shown_as_it_is_between_rulers() -> None:
+    screen = Screen(40)
+    screen.section.verbatim("prompt 1 of 1", "def f():\n\treturn '\x1b[31m'\n")
+    assert screen.lines == [
+        "----- prompt 1 of 1 -------------------",
+        "def f():",
+        "\treturn ''",
+        "----- end -----------------------------",
+    ]
 
 
 def test_words_are_shown_as_they_are_complete() -> None:
@@ -168,20 +226,27 @@ def test_however_an_answer_is_divided_the_screen_is_the_same(text: str, cuts: li
     assert not [char for char in whole.text if unicodedata.category(char) == "Cc" and char != "\n"]
 
 
+TEXTS = st.lists(st.text(max_size=99), max_size=3).map(tuple)
+
+
 @given(
     st.builds(
-        Failure,
-        nodeid=st.text(max_size=99),
-        phase=st.just("call"),
-        exception=st.text(max_size=99),
-        message=st.just(""),
+        Explanation,
         seen=st.text(max_size=300),
-        frames=st.just(()),
+        exception=st.text(max_size=99),
+        nodeids=st.lists(st.text(max_size=99), min_size=1, max_size=3).map(tuple),
+        facts=TEXTS,
+        replay=TEXTS,
+        extra=TEXTS,
+        suspects=st.lists(st.builds(Suspect, st.text(max_size=50), st.just(1), st.text(max_size=99)), max_size=3).map(
+            tuple
+        ),
     )
 )
-def test_whatever_a_failure_says_no_line_is_too_long_and_none_has_control_characters(failure: Failure) -> None:
+def test_whatever_a_failure_says_no_line_is_too_long_and_none_has_control_characters(told: Explanation) -> None:
     screen = Screen()
-    screen.section.observed(1, 1, Cause((failure,)))
+    screen.section.observed(1, 1, told)
+    screen.section.tests(told.nodeids)
     assert all(columns(line) <= 80 for line in screen.text.split("\n"))
     assert not [char for char in screen.text if unicodedata.category(char) == "Cc" and char != "\n"]
 
