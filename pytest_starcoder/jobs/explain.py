@@ -75,8 +75,10 @@ def explain(case: Case, client: Client, on_text: OnText, redact: Redact, shared:
     question = Question(case, redact, shared)
     prompt = fit(lambda parts: question.render(kind, parts), question.parts, client, ROOM)
     stream = _Stream(question.evidence(), on_text)
-    completion = answer(prompt, FORMS[kind, "explain"].lead, client, stream.add)
-    stream.end()
+    try:
+        completion = answer(prompt, FORMS[kind, "explain"].lead, client, stream.add)
+    finally:
+        stream.end()  # what came before a break as well
     words = trimmed(completion.text)
     flaw = judge(completion.text, question.text, render(kind, "explain", code="", case="").text)
     grounded = Grounded(question.evidence())

@@ -86,7 +86,7 @@ def test_a_sentinel_is_one_token_and_a_neutralised_one_is_not(backend: LlamaCpp,
 
 
 def test_a_sentinel_in_the_users_code_is_no_sentinel_in_the_prompt(backend: LlamaCpp) -> None:
-    rendered = render("starcoder2", "explain", title="t", evidence="MARK = '<pr_comment>'").text
+    rendered = render("starcoder2", "explain", code="", case="MARK = '<pr_comment>'").text
     as_text, as_sentinel = (
         complete(backend, Prompt(text, max_tokens=1)).prompt_tokens
         for text in (rendered, rendered.replace("< pr_comment>", "<pr_comment>"))

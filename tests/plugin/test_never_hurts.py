@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ SEEN = "     seen      mean([1, 2, 3]) returned 3.0, the test expects 2"
 def why(result: pytest.RunResult) -> str:
     """What stands after the first `why`, on one line, up to `rerun`."""
     told = " ".join(" ".join(section(result)).split())
-    return told.partition(" why ")[2].partition(" rerun ")[0]
+    return re.split(r" (?:tests|rerun) ", told.partition(" why ")[2])[0]
 
 
 @pytest.mark.parametrize("broken", ["describe", "compared", "causes"])
@@ -28,12 +29,13 @@ def test_an_error_of_our_own_is_one_line(pytester: pytest.Pytester, ollama_doubl
     pytester.makepyfile(**MEAN)
     pytester.makeconftest(
         f"""
-        from pytest_starcoder.session import explain
+        from pytest_starcoder.evidence import failure
+        from pytest_starcoder.session import telling
 
         def boom(*_):
             raise ValueError("boom")
 
-        explain.{broken} = boom
+        ({"telling" if broken == "causes" else "failure"}).{broken} = boom
         """
     )
     bare = pytester.runpytest_subprocess()
@@ -73,7 +75,7 @@ def test_an_error_of_our_own_whose_text_is_an_error_too_is_one_line(
     pytester.makepyfile(**MEAN)
     pytester.makeconftest(
         """
-        from pytest_starcoder.session import explain
+        from pytest_starcoder.evidence import failure
 
         class Bad(Exception):
             def __str__(self):
@@ -82,7 +84,7 @@ def test_an_error_of_our_own_whose_text_is_an_error_too_is_one_line(
         def boom(*_):
             raise Bad
 
-        explain.describe = boom
+        failure.describe = boom
         """
     )
     result = pytester.runpytest_subprocess("--starcoder-explain")
@@ -95,12 +97,12 @@ def test_a_ctrl_c_between_two_questions_ends_only_the_section(pytester: pytest.P
     pytester.makepyfile(**MEAN)
     pytester.makeconftest(
         """
-        from pytest_starcoder.session import explain
+        from pytest_starcoder.session import telling
 
         def interrupted(*_):
             raise KeyboardInterrupt
 
-        explain.causes = interrupted
+        telling.causes = interrupted
         """
     )
     bare = pytester.runpytest_subprocess()
@@ -119,9 +121,9 @@ def test_a_passing_suite_opens_no_connection(pytester: pytest.Pytester, ollama_d
 
 def test_a_closed_server_costs_little(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(**MEAN)
-    pytester.runpytest("--starcoder-explain")
+    pytester.runpytest("--starcoder-explain", "--starcoder-replay=off")
     started = time.monotonic()
-    pytester.runpytest("--starcoder-explain")
+    pytester.runpytest("--starcoder-explain", "--starcoder-replay=off")
     assert time.monotonic() - started < 1
 
 
@@ -132,7 +134,7 @@ def test_a_server_that_never_answers_ends_at_its_deadline(
     with raw_server(hangs) as url:
         monkeypatch.setenv("OLLAMA_HOST", url)
         started = time.monotonic()
-        result = pytester.runpytest("--starcoder-explain", "--starcoder-timeout=1")
+        result = pytester.runpytest("--starcoder-explain", "--starcoder-timeout=1", "--starcoder-replay=off")
     assert time.monotonic() - started < 2
     assert why(result) == (
         f"no model: Ollama at {url} did not finish within 1 s. "
@@ -179,7 +181,7 @@ def test_one_bad_answer_does_not_stop_the_next_question(
     result = pytester.runpytest("--starcoder-explain")
     assert why(result).startswith(told.replace("URL", ollama_double.url))
     assert "     why       The test fails because the divisor is one too small." in section(result)
-    assert "1 of 2 causes, 2 model calls, N s." in section(result)
+    assert "1 of 2 causes, 2 model calls, N s. Ran 3 tests again." in section(result)
 
 
 def test_after_two_bad_answers_in_a_row_no_more_are_asked_for(
@@ -269,7 +271,7 @@ def test_ctrl_c_while_a_server_is_met_keeps_the_rest_of_the_report(
 
 def interrupted(when: Callable[[], bool]) -> pytest.RunResult:
     """A run that gets a Ctrl-C once `when` holds; it ends at once, as a run with failures does."""
-    command = [sys.executable, "-m", "pytest", "--starcoder-explain"]
+    command = [sys.executable, "-m", "pytest", "--starcoder-explain", "--starcoder-replay=off"]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     while not when():
         time.sleep(0.02)

@@ -25,6 +25,10 @@ VALUES = {
     "max_tokens": ("12", 12),
     "threads": ("2", 2),
     "cache": ("off", "off"),
+    "causes": ("3", 3),
+    "replay": ("off", False),
+    "replay_timeout": ("6", 6.0),
+    "early": ("on", "on"),
 }
 
 

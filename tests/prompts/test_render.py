@@ -18,7 +18,7 @@ from pytest_starcoder.values import Model
 by_form = pytest.mark.parametrize("form", FORMS, ids="-".join)
 
 PARTS = {
-    "explain": ("title", "evidence"),
+    "explain": ("code", "case"),
     "ask": ("question", "title"),
     "code": ("question", "request", "file", "language", "opening"),
     "describe": ("name", "code"),
@@ -91,8 +91,9 @@ def test_a_form_has_its_parts_in_it(form: tuple[str, str]) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_of_an_explanation_what_is_the_same_for_every_prompt_comes_first(family: str) -> None:
     """Servers remember a prompt's beginning, so that only the rest of the next one needs work."""
-    text = filled((family, "explain"), title="TITLE", evidence="EVIDENCE")
-    assert 0 < text.index("TITLE") < text.index("EVIDENCE")
+    text = filled((family, "explain"), code="CODE", case="CASE")
+    assert 0 < text.index("CODE") < text.index("CASE")
+    assert "CASE" not in filled((family, "explain"), code="CASE", case="").partition("CASE")[0]
 
 
 @by_form
@@ -135,9 +136,10 @@ def test_a_dollar_in_a_users_text_is_a_dollar(form: tuple[str, str], text: str) 
 
 
 def test_starcoder2_is_asked_why_in_an_issue_of_which_the_answer_is_a_comment() -> None:
-    assert filled(("starcoder2", "explain"), title="test_mean fails", evidence="assert 3 == 2") == (
-        "<issue_start>Title: test_mean fails\n"
-        "username_0: This test fails and I do not see why.\n\n"
+    assert filled(("starcoder2", "explain"), code="def mean(): ...", case="assert 3 == 2") == (
+        "<issue_start>Title: A test fails and I do not see why\n"
+        "username_0: This is the code that the test runs.\n\n"
+        "def mean(): ...\n\n"
         "assert 3 == 2\n\n"
         "What is the cause?<issue_comment>username_1: I had a look at the code. The test fails because"
     )
