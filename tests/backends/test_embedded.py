@@ -189,7 +189,7 @@ def test_the_fields_that_the_engine_sets_are_there() -> None:
     tree = ast.parse(Path(engine.__file__).read_text("utf-8"))
     assigned = [target for node in ast.walk(tree) if isinstance(node, ast.Assign) for target in node.targets]
     fields = [ast.unparse(target) for target in assigned if ast.unparse(target).startswith("params.")]
-    assert len(fields) == 10
+    assert len(fields) == 11
     params = xllamacpp.CommonParams()
     for field in fields:
         operator.attrgetter(field.removeprefix("params."))(params)
