@@ -46,6 +46,9 @@ PATH = 6.0
 NOTHING = 12.0
 """What a tie is worth to a `return` of None where the failure speaks of None."""
 
+OWN = 6.0
+"""What a tie takes from a line of the test's own file: it is the tested code that is sought."""
+
 OTHERS = 3.0
 """What a tie is worth to a line that the failing tests of all other causes run as well."""
 
@@ -104,13 +107,14 @@ def ranked(
     """
     lines = [line for line in (*scores, *imported) if not is_test(line)]
     on_traceback = _on_traceback(failure)
-    alike = _alike(failure, lines, sources)
+    alike, own = _alike(failure, lines, sources), failure.nodeid.partition("::")[0]
     nothing = "None" in failure.message or any("None" in fact for fact in failure.facts[:2])
 
     def order(line: Line) -> tuple[bool, float, float, str, int]:
         path, number = line
         telling = weights(sources(path)).get(number, 0.0) + on_traceback.get(line, 0.0)
         telling += ALIKE * min(3.0, alike[line] / math.log(len(lines) + 1)) + OTHERS * elsewhere.get(line, 0.0)
+        telling -= OWN if path == own else 0.0
         telling += NOTHING if nothing and number in returns_none(sources(path)) else 0.0
         score = scores.get(line)
         return score is None, -round(score or 0.0, 6), -(telling + CHANGED * changed.get(line, 0.0)), path, number

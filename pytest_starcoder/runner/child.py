@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_starcoder.runner.trace import Tracer, traced_environment, traced_processes
+from pytest_starcoder.text.redact import redact
 from pytest_starcoder.text.shown import in_project
 
 
@@ -122,15 +123,15 @@ class Recorder:
             "outcome": _outcome(reports),
             "seconds": round(sum(report.duration for report in reports), 6),
             "exception": type(exception).__name__ if exception is not None else "",
-            "message": _message(exception),
+            "message": redact(_message(exception), self._tracer.secrets),
             "lines": self._numbers(lines),
             "calls": [
                 {
                     "path": self._relative(code.co_filename),
                     "line": code.co_firstlineno,
                     "function": code.co_qualname.replace(".<locals>", ""),
-                    "arguments": arguments,
-                    "outcome": outcome,
+                    "arguments": redact(arguments, self._tracer.secrets),
+                    "outcome": redact(outcome, self._tracer.secrets),
                 }
                 for code, arguments, outcome in self._tracer.calls
             ],

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from pytest_starcoder.text.redact import secret_values
 from pytest_starcoder.text.shown import in_project, short_repr
 
 CALLS = 4
@@ -40,7 +41,8 @@ class Tracer:
 
     `lines` maps file names to executed lines, `calls` holds the calls in the
     order in which they began: code, arguments, outcome. Both may be replaced
-    by empty ones at any time, to tell what ran in between. With `functions_only`
+    by empty ones at any time, to tell what ran in between. `secrets` are values
+    that secret-looking names had in those calls and their modules. With `functions_only`
     the bodies of modules and classes do not count: they run in every process.
     """
 
@@ -49,6 +51,7 @@ class Tracer:
         self._functions_only = functions_only
         self.lines: dict[str, set[int]] = {}
         self.calls: list[list[Any]] = []
+        self.secrets: set[str] = set()
         self._files: dict[str, bool] = {}
         self._hits: dict[int, int] = {}
         self._values = False
@@ -87,6 +90,7 @@ class Tracer:
         """A call whose arguments are kept now, and its outcome once it is there."""
         call = [code, self._arguments(frame, code), "did not return"]
         self.calls.append(call)
+        self._note(frame.f_globals)
         raised: BaseException | None = None
 
         def local(frame: FrameType, event: str, arg: Any) -> Local:
@@ -97,6 +101,7 @@ class Tracer:
             elif event == "exception":
                 raised = arg[1] if isinstance(arg[1], BaseException) else arg[0]()
             elif event == "return":
+                self._note(frame.f_locals)
                 if raised is not None:
                     call[2] = f"raised {type(raised).__name__}"
                 else:
@@ -104,6 +109,9 @@ class Tracer:
             return local
 
         return local
+
+    def _note(self, named: dict[str, Any]) -> None:
+        self.secrets.update(secret_values(named))
 
     def _arguments(self, frame: FrameType, code: CodeType) -> str:
         count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)

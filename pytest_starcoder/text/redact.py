@@ -151,7 +151,7 @@ _LITERAL = re.compile(
     r"|(?P<short>\"|')(?P<line>(?:\\.|(?!(?P=short))[^\n\\]){0,20000}?)(?P=short))"
 )
 
-_BETWEEN = re.compile(r"[ \t]*(?:\+|\*[ \t]*\d+)?[ \t]*(?:\\?\n[ \t]*)?(?:\+[ \t]*)?")
+_BETWEEN = re.compile(r"[ \t]*(?:\+|\*[ \t]*(?P<times>\d{1,6}))?[ \t]*(?:\\?\n[ \t]*)?(?:\+[ \t]*)?")
 
 _BARE = re.compile(r"[^\s,;'\"()\[\]{}<>&]{8,}")
 
@@ -170,12 +170,14 @@ def _named(text: str, found: set[str]) -> str:
         at = match.end()
         literals = list(_literals(text, at, inside=match[0].rstrip().endswith("(")))
         if literals:
-            values = [text[start:end] for start, end in literals]
-            if sum(map(len, values)) < SHORTEST or all(_harmless(value) for value in values):
+            values = [text[start:end] for start, end, _ in literals]
+            if sum((end - start) * times for start, end, times in literals) < SHORTEST or all(
+                _harmless(value) for value in values
+            ):
                 continue
             found.add("".join(values))
             found.update(value for value in values if len(value) >= SHORTEST and not _harmless(value))
-            for start, end in literals:
+            for start, end, _ in literals:
                 pieces += [text[done:start], REDACTED + "\n" * text.count("\n", start, end) if end > start else ""]
                 done = end
             continue
@@ -191,14 +193,15 @@ def _named(text: str, found: set[str]) -> str:
     return "".join(pieces)
 
 
-def _literals(text: str, at: int, *, inside: bool) -> Iterator[tuple[int, int]]:
-    """Where the texts of a string expression stand that begins at `at`; it goes on over lines `inside` brackets."""
+def _literals(text: str, at: int, *, inside: bool) -> Iterator[tuple[int, int, int]]:
+    """Where the texts of a string expression stand that begins at `at`, and how often; over lines `inside` brackets."""
     while True:
         literal = _LITERAL.match(text, at)
         if literal is None:
             return
-        yield literal.span("lines" if literal["long"] else "line")
         between = _BETWEEN.match(text, literal.end())
+        times = int(between["times"] or 1) if between else 1
+        yield *literal.span("lines" if literal["long"] else "line"), times
         at = between.end() if between else literal.end()
         if not inside and "\n" in text[literal.end() : at] and "\\" not in text[literal.end() : at]:
             return

@@ -1,0 +1,261 @@
+"""What running failing tests again shows, and that it is run only where it may be."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from support.screens import MEAN, section
+from support.servers import FakeOllama
+
+BARE = ("--starcoder-explain", "--starcoder-backend=none")
+
+ORDER = """
+    STATE = []
+
+    def test_first():
+        pass
+
+    def test_guilty():
+        STATE.append(1)
+
+    def test_between():
+        pass
+
+    def test_victim():
+        assert STATE == []
+"""
+
+COUNTED = """
+    import pathlib
+    import pytest
+
+    def ran(name):
+        with open(pathlib.Path(__file__).parent / "ran.txt", "a") as file:
+            file.write(name + "\\n")
+"""
+
+
+def told(result: pytest.RunResult) -> str:
+    return " ".join(" ".join(section(result)).split())
+
+
+def ran(pytester: pytest.Pytester) -> list[str]:
+    return (pytester.path / "ran.txt").read_text().split()
+
+
+def test_lines_that_only_failing_tests_run_are_suspected(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        shop="""
+        def price(kind, amount):
+            if kind == "cheap":
+                return amount * 2
+            total = amount
+            total -= 1
+            return total
+        """,
+        test_shop="""
+        from shop import price
+
+        def test_cheap(): assert price("cheap", 2) == 4
+        def test_cheaper(): assert price("cheap", 1) == 2
+        def test_dear(): assert price("dear", 3) == 3
+        """,
+    )
+    text = told(pytester.runpytest_subprocess(*BARE))
+    assert "suspect shop.py:5: total -= 1 (none of 2 passing neighbours runs it)" in text
+    assert "checked failed again when it was run again; 2 neighbours passed there, price(kind='dear', amount=3)" in text
+    assert "Ran 3 tests again." in text
+
+
+def test_a_failure_that_depends_on_the_order_names_the_guilty_test(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_order=ORDER)
+    text = told(pytester.runpytest_subprocess(*BARE))
+    assert "checked passes alone and fails after test_order.py::test_guilty: dependent on the order" in text
+    assert "rerun pytest test_order.py::test_guilty test_order.py::test_victim" in text
+
+
+def test_a_test_that_fails_once_is_called_flaky(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pathlib
+
+        def test_once():
+            file = pathlib.Path(__file__).parent / "once.txt"
+            first = not file.exists()
+            file.write_text("x")
+            assert not first
+        """
+    )
+    text = told(pytester.runpytest_subprocess(*BARE))
+    assert "checked passed when it was run again: flaky, or dependent on what is outside it" in text
+
+
+def test_a_marked_test_is_never_run_again(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_it=COUNTED
+        + """
+    @pytest.mark.starcoder_explain(replay=False)
+    def test_marked():
+        ran("marked")
+        assert 0
+
+    @pytest.mark.starcoder_explain(replay=False)
+    def test_marked_neighbour():
+        ran("neighbour")
+
+    def test_free():
+        ran("free")
+        assert 1 == 2
+"""
+    )
+    pytester.runpytest_subprocess(*BARE)
+    assert sorted(ran(pytester)) == ["free", "free", "marked", "neighbour"]
+
+
+@pytest.mark.parametrize("options", [["--starcoder-replay=off"], ["--no-starcoder"]])
+def test_switched_off_nothing_is_run_again(pytester: pytest.Pytester, options: list[str]) -> None:
+    pytester.makepyfile(test_it=COUNTED + "\n    def test_it():\n        ran('it')\n        assert 0\n")
+    pytester.runpytest_subprocess(*BARE, *options)
+    assert ran(pytester) == ["it"]
+
+
+@pytest.mark.slow
+def test_a_slow_test_is_not_run_again(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_it=COUNTED
+        + "\n    def test_it():\n        ran('it')\n        __import__('time').sleep(3.1)\n        assert 0\n"
+    )
+    pytester.runpytest_subprocess(*BARE)
+    assert ran(pytester) == ["it"]
+
+
+@pytest.mark.slow
+def test_a_test_that_hangs_the_second_time_is_ended_and_the_rest_is_told(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_it=COUNTED
+        + """
+    def test_it():
+        ran("it")
+        if len(open(pathlib.Path(__file__).parent / "ran.txt").readlines()) > 1:
+            __import__("time").sleep(60)
+        assert 0
+"""
+    )
+    started = time.monotonic()
+    result = pytester.runpytest_subprocess(*BARE, "--starcoder-replay-timeout=2")
+    assert time.monotonic() - started < 10
+    assert "seen 0 is false" in told(result)
+    assert "checked" not in told(result)
+    assert result.ret == 1
+
+
+def test_what_the_run_leaves_is_as_without_it(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it="def test_a(): assert 0\ndef test_b(tmp_path): assert not (tmp_path / 'x').exists()")
+    pytester.runpytest_subprocess(*BARE, "--junitxml=out.xml", "--basetemp=own")
+    assert pytester.runpytest_subprocess("--lf").parseoutcomes() == {"failed": 1}
+    pytesters = {"runpytest-0", "runpytest-1", "runpytest-current", "stdout", "stderr"}
+    left = {path.name for path in pytester.path.iterdir()} - pytesters
+    assert left <= {"test_it.py", "out.xml", "own", ".pytest_cache", "__pycache__"}
+
+
+@pytest.mark.parametrize("options", [["-x"], ["--maxfail=1"], ["-n", "2"], ["-p", "no:cacheprovider"], ["-W", "error"]])
+def test_the_users_options_do_not_disturb_it(pytester: pytest.Pytester, options: list[str]) -> None:
+    pytester.makepyfile(**MEAN)
+    text = told(pytester.runpytest_subprocess(*BARE, *options))
+    assert "checked failed again when it was run again there, mean(xs=[1, 2, 3]) returned 3.0" in text
+
+
+@pytest.mark.parametrize(
+    "ini",
+    ["addopts = -n 2 --strict-markers", "filterwarnings = error", "addopts = --import-mode=importlib\npythonpath = ."],
+)
+def test_the_users_configuration_does_not_disturb_it(pytester: pytest.Pytester, ini: str) -> None:
+    pytester.makeini(f"[pytest]\n{ini}\n")
+    pytester.makepyfile(**MEAN)
+    assert "checked failed again" in told(pytester.runpytest_subprocess(*BARE))
+
+
+def test_other_kinds_of_tests_are_run_again_as_well(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import unittest
+        import pytest
+
+        class TestOld(unittest.TestCase):
+            def test_old(self):
+                self.assertEqual(1, 2)
+
+        @pytest.mark.parametrize("text", ["a b", "x[y]", "é::z", "/p"])
+        def test_text(text):
+            assert text == ""
+
+        @pytest.fixture
+        def db():
+            raise OSError("no db")
+
+        def test_db(db):
+            pass
+        """
+    )
+    text = told(pytester.runpytest_subprocess(*BARE))
+    assert text.count("checked failed again when it was run again") == 2
+    assert "checked 4 tests failed again" in text
+
+
+def test_code_that_a_test_starts_as_another_python_is_ranked(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        tool="""
+        def main():
+            amount = 3
+            print(amount - 1)
+
+        if __name__ == "__main__":
+            main()
+        """,
+        test_tool="""
+        import pathlib, subprocess, sys
+
+        TOOL = pathlib.Path(__file__).parent / "tool.py"
+
+        def test_tool():
+            out = subprocess.run([sys.executable, str(TOOL)], capture_output=True, text=True).stdout
+            assert out.strip() == "3"
+        """,
+    )
+    assert "suspect tool.py:3: print(amount - 1) tool.py:2: amount = 3" in told(pytester.runpytest_subprocess(*BARE))
+
+
+def test_assertions_on_one_faulty_function_are_one_cause(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+    pytester.makepyfile(
+        shop="def double(x):\n    return x * 3\n\ndef half(x):\n    return x // 3\n",
+        test_shop="""
+        from shop import double, half
+
+        def test_one(): assert double(1) == 2
+        def test_two(): assert double(2) == 4
+        def test_half(): assert half(4) == 2
+        """,
+    )
+    lines = section(pytester.runpytest_subprocess("--starcoder-explain"))
+    assert lines[0] == "StarCoder: 3 failures, 2 causes (starcoder2:7b on Ollama)"
+    assert "     tests     test_shop.py::test_one, test_shop.py::test_two" in lines
+    assert len(ollama_double.prompts()) == 2
+    first, second = (prompt.partition("Test: ")[0] for prompt in ollama_double.prompts())
+    assert first == second, "the questions begin alike"
+
+
+def test_the_working_tree_is_not_changed(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(**MEAN)
+    pytester.run("git", "init", "-q")
+    Path(".gitignore").write_text("__pycache__\n.pytest_cache\nstd*\nrunpytest*\n")
+    pytester.run("git", "add", "-A")
+    index = (pytester.path / ".git" / "index").read_bytes()
+    pytester.runpytest_subprocess(*BARE)
+    assert pytester.run("git", "status", "--porcelain").outlines == [
+        "A  .gitignore",
+        "A  pricing.py",
+        "A  test_pricing.py",
+    ]
+    assert index  # read before `git status` itself refreshes it
