@@ -31,7 +31,18 @@ if TYPE_CHECKING:
         Untrusted,
     )
     from pytest_starcoder.settings import Settings
-    from pytest_starcoder.values import Completion, Deadline, Explanation, Model, Prompt
+    from pytest_starcoder.values import (
+        Completion,
+        Deadline,
+        Explanation,
+        Failure,
+        Frame,
+        Label,
+        Model,
+        Prompt,
+        Statement,
+        Suspect,
+    )
 
 _HOMES = {
     "ask": "api",
@@ -41,6 +52,11 @@ _HOMES = {
     "Deadline": "values",
     "Ending": "backends.stops",
     "Explanation": "values",
+    "Failure": "values",
+    "Frame": "values",
+    "Label": "values",
+    "Statement": "values",
+    "Suspect": "values",
     "Model": "values",
     "OnText": "backends",
     "Prompt": "values",
@@ -75,6 +91,9 @@ __all__ = [
     "Deadline",
     "Ending",
     "Explanation",
+    "Failure",
+    "Frame",
+    "Label",
     "MissingExtra",
     "Model",
     "OnText",
@@ -83,6 +102,8 @@ __all__ = [
     "RateLimited",
     "Settings",
     "StarcoderError",
+    "Statement",
+    "Suspect",
     "UnknownBackend",
     "UnknownModel",
     "UnreadableAnswer",

@@ -12,8 +12,9 @@ import pytest_starcoder
 
 PROMISED = """
     AccessDenied Backend BackendError BackendTimeout BackendUnavailable BadResponse Client Completion
-    ConfigError Deadline Ending Explanation MissingExtra Model OnText Prompt PromptTooLong RateLimited Settings
-    StarcoderError UnknownBackend UnknownModel UnreadableAnswer Untrusted ask hookimpl
+    ConfigError Deadline Ending Explanation Failure Frame Label MissingExtra Model OnText Prompt PromptTooLong
+    RateLimited Settings StarcoderError Statement Suspect UnknownBackend UnknownModel UnreadableAnswer Untrusted
+    ask hookimpl
 """.split()
 
 
