@@ -98,8 +98,6 @@ _THINGS = re.compile(
 )
 """Everything in a text that is checked. URLs are names with dots, and files."""
 
-_MARKED = re.compile(r"['\"\u201d\u2019*)\]]{0,3}(?: \(not in the evidence\)| \(a suggestion\))")
-
 
 class Grounded:
     """Marks a text that arrives in pieces; however they divide it, the result is the same.
@@ -130,7 +128,7 @@ class Grounded:
         done = 0
         for match in _THINGS.finditer(text):
             mark = self._mark(match)
-            if mark and not _MARKED.match(text, match.end()):
+            if mark:
                 end = match.end() - (match[0].endswith("(") and not match["single"])
                 if re.match(_UNQUOTE, text[end : end + 1]) and (match["called"] or match["given"]):
                     end += 1
@@ -194,7 +192,8 @@ def ground(text: str, evidence: Evidence) -> tuple[str, tuple[str, ...]]:
 
 
 _WAITS = re.compile(
-    rf"(?:\b[Ll]ines?|\bL|#|\b(?:[Tt]he|[Aa]n?|[Ii]ts)(?: {_NOUN})?(?: named| called)?"
+    r"(?:\b[Ll]ines?(?:\s+#?\d+(?:\s*(?:-|\u2013|to|and|,)\s*#?\d+)*)?|\bL|#"
+    rf"|\b(?:[Tt]he|[Aa]n?|[Ii]ts)(?: {_NOUN})?(?: named| called)?"
     rf"|\b(?:called|named)|\b(?:at|on)|,|-|\u2013|\bto|\band|{_FILE}\S*)\s*$"
 )
 """The end of a text after which more may belong to the same thing."""
