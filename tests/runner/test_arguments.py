@@ -1,0 +1,51 @@
+"""Which options of the user's a run of ours keeps."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_starcoder.runner.arguments import OTHERS, kept
+
+WITHOUT = [word for other in OTHERS for word in ("-p", f"no:{other}")]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("-n 2 -k mean", "-k mean"),
+        ("-n2 -nauto --dist=load --maxprocesses 3", ""),
+        ("--cov --cov=src --cov-report term -v", "-v"),
+        ("--junitxml out.xml --junit-xml=o.xml -ra", "-ra"),
+        ("-x --maxfail=3 --lf --ff --sw -m slow", "-m slow"),
+        ("-p own.plugin -p xdist -pno:randomly -p no:cacheprovider", "-p own.plugin"),
+        ("-c other.ini --rootdir=/x --basetemp /tmp/b --pdb", ""),
+        ("--reruns 3 --count=2 --randomly-seed=1", ""),
+        ("--starcoder-explain --starcoder-model starcoder2:3b --starcoder-host=h --no-starcoder -q", "-q"),
+        ("--starcoder-report out.json --starcoder-show-prompt -s", "-s"),
+        ("--import-mode=importlib --ds=config.test", "--import-mode=importlib --ds=config.test"),
+        ("-k tests/a -o xfail_strict=true", "-k tests/a -o xfail_strict=true"),
+        ("-- tests/a.py", ""),
+    ],
+)  # fmt: skip
+def test_what_decides_how_a_test_runs_is_kept(line: str, expected: str) -> None:
+    assert kept(line.split(), []) == [*expected.split(), *WITHOUT]
+
+
+def test_what_names_tests_is_not_kept() -> None:
+    assert kept(["tests/a.py::test_b", "-q", "tests"], ["tests/a.py::test_b", "tests"]) == ["-q", *WITHOUT]
+    assert kept(["--cov", "tests", "-q"], ["tests"]) == ["-q", *WITHOUT]
+
+
+words = st.sampled_from(
+    ["-n", "2", "--cov", "-p", "xdist", "-k", "a b", "--", "", "-", "--starcoder-model", "-x", "t.py"]
+)
+
+
+@given(st.lists(st.one_of(words, st.text(max_size=9))), st.lists(words, max_size=2))
+def test_whatever_is_given_the_order_stays(arguments: list[str], positionals: list[str]) -> None:
+    found = kept(arguments, positionals)[: -len(WITHOUT)]
+    rest = iter([*arguments, *(word[2:] for word in arguments if word.startswith("-p"))])
+    assert all(word == "-p" or word in list(arguments) or f"-p{word}" in arguments for word in found)
+    assert rest

@@ -1,0 +1,265 @@
+"""Tests run again in a child: what became of them, what they executed, and that the host does not notice."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from pytest_starcoder.runner import Launch, run
+from pytest_starcoder.runner.trace import ALL_CALLS, CALLS
+from pytest_starcoder.values import Deadline, Outcome
+
+
+class Project:
+    """A small project, and runs of its tests."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+        self.write("pytest.ini", "[pytest]\npythonpath = .\n")
+
+    def write(self, name: str, text: str) -> None:
+        (self.root / name).write_text(dedent(text))
+
+    def run(self, *names: str, seconds: float = 20, arguments: tuple[str, ...] = ()) -> list[Outcome]:
+        launch = Launch(self.root, self.root, self.root / "pytest.ini", arguments)
+        nodeids = [f"test_it.py::{name}" for name in names]
+        return run(launch, nodeids, Deadline.after(seconds), nodeids, nodeids)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "project")
+
+
+SHOP = """
+    RATE = 3
+
+    def double(x):
+        total = x
+        return total * 2
+
+    def broken(x):
+        raise KeyError(x)
+"""
+
+
+def test_outcomes_come_in_the_order_that_was_asked_for(project: Project) -> None:
+    project.write(
+        "test_it.py", "import pytest\ndef test_a(): assert 0\ndef test_b(): pass\ndef test_c(): pytest.skip()"
+    )
+    found = project.run("test_b", "test_a", "test_c")
+    assert [(outcome.nodeid.partition("::")[2], outcome.outcome) for outcome in found] == [
+        ("test_b", "passed"),
+        ("test_a", "failed"),
+        ("test_c", "skipped"),
+    ]
+    assert (found[1].exception, found[1].message) == ("AssertionError", "assert 0")
+
+
+def test_lines_and_calls_with_their_values(project: Project) -> None:
+    project.write("shop.py", SHOP)
+    project.write(
+        "test_it.py",
+        """
+        from shop import broken, double
+
+        def test_a():
+            assert double(2) == 5
+
+        def test_b():
+            broken('k')
+        """,
+    )
+    first, second = project.run("test_a", "test_b")
+    assert first.lines["shop.py"] == {5, 6}
+    assert [(call.function, call.arguments, call.outcome) for call in first.calls if call.path == "shop.py"] == [
+        ("double", "x=2", "returned 4")
+    ]
+    assert [call.outcome for call in second.calls if call.function == "broken"] == ["raised KeyError"]
+    assert 2 in first.imported["shop.py"]
+
+
+def test_what_a_wider_fixture_runs_counts_for_every_test_that_has_it(project: Project) -> None:
+    project.write("shop.py", SHOP)
+    project.write(
+        "test_it.py",
+        """
+        import pytest
+        from shop import double
+
+        @pytest.fixture(scope="module")
+        def four():
+            return double(2)
+
+        def test_a(four): pass
+        def test_b(four): pass
+        def test_c(): pass
+        """,
+    )
+    assert ["shop.py" in outcome.lines for outcome in project.run("test_a", "test_b", "test_c")] == [True, True, False]
+
+
+def test_calls_in_loops_are_bounded(project: Project) -> None:
+    functions = "".join(f"\ndef f{number}(): pass" for number in range(100))
+    calls = "".join(f"\n        f{number}()" for number in range(100))
+    project.write("test_it.py", f"{functions}\n\ndef test_a():\n    for _ in range(9):{calls}\n")
+    [outcome] = project.run("test_a")
+    assert len(outcome.calls) == ALL_CALLS
+    assert max(sum(call.function == f"f{n}" for call in outcome.calls) for n in range(100)) <= CALLS
+
+
+def test_broken_and_large_values_do_no_harm(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        """
+        class Bad:
+            def __repr__(self): raise RuntimeError
+
+        def f(x): return x
+
+        def test_a():
+            f(Bad()), f("x" * 5_000_000), f(list(range(100_000)))
+        """,
+    )
+    [outcome] = project.run("test_a")
+    assert outcome.outcome == "passed"
+    assert all(len(call.arguments) <= 160 for call in outcome.calls)
+
+
+def test_secrets_are_not_in_what_comes_back(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        """
+        def login(word): raise OSError("no " + word)
+
+        def test_a():
+            order_password = "s3cr3t-pa55word"
+            login(order_password)
+        """,
+    )
+    assert "s3cr3t-pa55word" not in repr(project.run("test_a"))
+
+
+def test_a_test_that_hangs_is_ended_and_what_came_before_it_counts(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        """
+        import pathlib, subprocess, sys, time, os
+
+        def test_a(): pass
+
+        def test_b():
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+            pathlib.Path("pids.txt").write_text(f"{os.getpid()} {child.pid}")
+            time.sleep(60)
+        """,
+    )
+    started = time.monotonic()
+    assert [outcome.nodeid for outcome in project.run("test_a", "test_b", seconds=3)] == ["test_it.py::test_a"]
+    assert time.monotonic() - started < 8
+    pids = (project.root / "pids.txt").read_text().split()
+    for _ in range(200):
+        if not any(map(alive, pids)):
+            break
+        time.sleep(0.02)
+    assert not any(map(alive, pids))
+
+
+def alive(pid: str) -> bool:
+    """Whether a process runs; one that nobody waits for, as in a container, does not."""
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_test_that_ends_its_process_loses_no_outcome_before_it(project: Project) -> None:
+    project.write("test_it.py", "import os\ndef test_a(): pass\ndef test_b(): os._exit(3)\n")
+    assert [outcome.nodeid for outcome in project.run("test_a", "test_b")] == ["test_it.py::test_a"]
+
+
+def test_other_threads_and_other_pythons_are_traced(project: Project) -> None:
+    project.write("shop.py", SHOP + "\n    if __name__ == '__main__':\n        double(1)\n")
+    project.write(
+        "test_it.py",
+        """
+        import os, subprocess, sys, threading
+        import shop
+
+        def test_thread():
+            thread = threading.Thread(target=shop.double, args=(1,))
+            thread.start()
+            thread.join()
+
+        def test_python():
+            subprocess.run([sys.executable, "shop.py"], cwd=os.path.dirname(__file__), check=True)
+
+        def test_bare_python():
+            code, env = "import shop; shop.double(1)", {"PYTHONPATH": os.path.dirname(__file__)}
+            subprocess.run([sys.executable, "-c", code], check=True, env=env)
+
+        def test_the_environment_is_as_before():
+            assert "STARCODER_TRACED_ROOT" in os.environ  # only while it is traced
+        """,
+    )
+    found = project.run("test_thread", "test_python", "test_bare_python", "test_the_environment_is_as_before")
+    assert [outcome.outcome for outcome in found] == ["passed"] * 4
+    assert [outcome.lines.get("shop.py") for outcome in found[:3]] == [{5, 6}, {5, 6}, None]
+
+
+def test_a_sitecustomize_of_the_users_is_imported_in_other_pythons(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("sitecustomize.py", "import os\nos.environ['OWN'] = 'yes'\n")
+    project.write(
+        "test_it.py",
+        """
+        import subprocess, sys
+
+        def test_a():
+            command = [sys.executable, "-c", "import os; print(os.environ['OWN'])"]
+            assert subprocess.run(command, capture_output=True).stdout.strip() == b"yes"
+        """,
+    )
+    monkeypatch.setenv("PYTHONPATH", str(project.root))
+    assert [outcome.outcome for outcome in project.run("test_a")] == ["passed"]
+
+
+@pytest.mark.parametrize(
+    "ini",
+    ["filterwarnings = error", "addopts = --strict-markers -n 3", "addopts = -p no:cacheprovider", "testpaths = gone"],
+)
+def test_the_users_configuration_does_no_harm(project: Project, ini: str) -> None:
+    project.write("pytest.ini", f"[pytest]\n{ini}\n")
+    project.write("test_it.py", "import pytest\n@pytest.mark.starcoder_explain\ndef test_a(): pass\n")
+    assert [outcome.outcome for outcome in project.run("test_a")] == ["passed"]
+
+
+@pytest.mark.parametrize("name", ["a b", "prüfung", "python3.11", "site-packages"])
+def test_the_root_may_be_called_anything(tmp_path: Path, name: str) -> None:
+    project = Project(tmp_path / name)
+    project.write("shop.py", SHOP)
+    project.write("test_it.py", "from shop import double\ndef test_a(): assert double(1) == 2\n")
+    [outcome] = project.run("test_a")
+    assert (outcome.outcome, outcome.lines["shop.py"]) == ("passed", {5, 6})
+
+
+def test_nothing_of_the_host_is_changed(project: Project) -> None:
+    project.write("test_it.py", "import os\ndef test_a():\n    os.environ['NEW'] = '1'\n    os.chdir('/')\n")
+    before, files = dict(os.environ), sorted(path.name for path in project.root.iterdir())
+    project.run("test_a")
+    assert dict(os.environ) == before
+    assert sorted(path.name for path in project.root.iterdir() if path.name != "__pycache__") == files
+
+
+def test_a_debugger_of_the_projects_own_does_no_harm(project: Project) -> None:
+    project.write("conftest.py", "import sys\ndef pytest_runtest_call(): sys.settrace(None)\n")
+    project.write("test_it.py", "def test_a(): pass\n")
+    assert [outcome.outcome for outcome in project.run("test_a")] == ["passed"]
