@@ -44,7 +44,7 @@ def _differences(op: str, left: object, right: object) -> Iterator[str]:
     elif op == "is":
         if _same(left, right):
             yield "they are equal, but not the same object"
-    elif op == "==":
+    elif op == "==" and left is not right:
         yield from _clash(left, right)
         yield from _inside("", left, right, 0)
 
@@ -275,7 +275,7 @@ def _missing_from(item: object, container: object) -> Iterator[str]:
     elif type(container) in (list, tuple, set, frozenset, dict):
         found = list(container)[:ITEMS]  # type: ignore[call-overload]
         near = nearest(item, found)
-        yield f"there are {counted(len(found), 'item')}" + (f", the nearest is {near}" if near else "")
+        yield f"it has {counted(len(found), 'item')}" + (f", the nearest is {near}" if near else "")
 
 
 def nearest(key: object, keys: list[Any]) -> str:

@@ -7,9 +7,11 @@ subscripts are looked up, not evaluated.
 from __future__ import annotations
 
 import ast
+import builtins
 import difflib
 import inspect
 import linecache
+import re
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -97,15 +99,17 @@ class _Scene:
                 yield f"the nearest attribute is {near[0]!r}"
 
     def name(self) -> Iterator[str]:
-        name = getattr(self._exc, "name", None)
-        if not isinstance(name, str):
+        name = getattr(self._exc, "name", None) or _quoted(
+            self._exc
+        )  # of a local name Python 3.11 has it in words alone
+        if not name:
             return
         if isinstance(self._exc, UnboundLocalError) and self._function is not None:
             lines = [line for line, target, _ in _assignments(self._function) if target == name]
             if lines:
                 yield f"{name} is a local name here: it is assigned at line {lines[0]}"
                 return
-        scope = [*self._frame.f_locals, *self._frame.f_globals, *dir(__builtins__)]
+        scope = [*self._frame.f_locals, *self._frame.f_globals, *dir(builtins)]
         near = difflib.get_close_matches(name, scope, n=1, cutoff=0.6)
         if near:
             yield f"the nearest name is {near[0]!r}"
@@ -167,7 +171,7 @@ class _Scene:
 
     def importing(self) -> Iterator[str]:
         module = sys.modules.get(str(getattr(self._exc, "name", "")))
-        wanted = getattr(self._exc, "name_from", None) or ""
+        wanted = getattr(self._exc, "name_from", None) or _quoted(self._exc)
         if not isinstance(self._exc, ModuleNotFoundError) and module is not None and wanted:
             near = difflib.get_close_matches(wanted, dir(module), n=1, cutoff=0.6)
             if near:
@@ -311,6 +315,12 @@ def _dict(owner: object) -> dict[str, Any]:
     except AttributeError:
         return {}
     return found if type(found) is dict else {}
+
+
+def _quoted(exc: BaseException) -> str:
+    """The first name that Python's message has in quotes."""
+    found = re.search(r"'(\w+)'", str(exc))
+    return found[1] if found else ""
 
 
 def _text(node: ast.AST) -> str:
