@@ -136,7 +136,7 @@ class History:
 
         Lines that are not committed have none.
         """
-        told = self._git("blame", "--porcelain", "--", path)
+        told = self._git("blame", "--no-textconv", "--porcelain", "--", path)
         times: dict[str, float] = {}
         found: dict[int, tuple[str, float]] = {}
         commit, line = "", 0

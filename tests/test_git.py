@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_starcoder.git import is_tracked, repository
+from pytest_starcoder.git import History, is_tracked, repository
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -271,3 +271,85 @@ def test_without_git_every_file_in_a_repository_counts_as_tracked(top: Path, tmp
     environment = {"PATH": str(tmp_path)} | ({"GIT_PYTHON_REFRESH": refresh} if refresh else {})
     found = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     assert (found.stdout, found.stderr) == ("[True, False]\n", "")
+
+
+# --- what git tells of lines -----------------------------------------------------------------
+
+
+def committed(folder: Path, **files: str) -> Path:
+    """A repository in `folder` with one commit of `files`, whose names are without `.py`."""
+    git(folder, "init", "-q", "-b", "main")
+    (folder / "README").touch()
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "first")
+    return folder
+
+
+def test_lines_that_were_changed_are_told_by_their_new_numbers(tmp_path: Path) -> None:
+    root = committed(tmp_path, edited="a\nb\nc\n", staged="a\nb\n", shorter="a\nb\nc\n", same="a\n")
+    (root / "edited.py").write_text("new\na\nB\nc\n")
+    (root / "staged.py").write_text("a\nb\nc\n")
+    git(root, "add", "staged.py")
+    (root / "shorter.py").write_text("a\nc\n")
+    assert History(root).changed() == {"edited.py": {1, 3}, "staged.py": {3}, "shorter.py": {1, 2}}
+
+
+def test_paths_are_relative_to_the_root_and_may_be_called_anything(tmp_path: Path) -> None:
+    repository = committed(tmp_path)
+    inner = repository / "in ner"
+    inner.mkdir()
+    for name in ("ü b.py", 'q"uote.py'):
+        (inner / name).write_text("a\n")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-qm", "second")
+    for name in ("ü b.py", 'q"uote.py'):
+        (inner / name).write_text("b\n")
+    assert History(inner).changed() == {"ü b.py": {1}, 'q"uote.py': {1}}
+
+
+def test_a_branch_is_compared_with_where_it_left_the_main_one(tmp_path: Path) -> None:
+    root = committed(tmp_path, shop="a\nb\n")
+    assert History(root).changed_since_base() == ("", {})
+    git(root, "checkout", "-qb", "feature")
+    (root / "shop.py").write_text("a\nB\n")
+    git(root, "commit", "-qam", "second")
+    (root / "shop.py").write_text("A\nB\n")
+    assert History(root).changed_since_base() == ("main", {"shop.py": {1, 2}})
+    assert History(root).changed() == {"shop.py": {1}}
+
+
+def test_each_line_has_its_commit_and_time_but_those_that_have_none(tmp_path: Path) -> None:
+    root = committed(tmp_path, shop="a\nb\n")
+    (root / "shop.py").write_text("a\nB\n")
+    blamed = History(root).blamed("shop.py")
+    assert list(blamed) == [1]
+    assert blamed[1][0] == git(root, "rev-parse", "HEAD")[:7]
+    assert blamed[1][1] > 1_000_000_000
+
+
+@pytest.mark.parametrize("make", ["nothing", "empty"])
+def test_without_a_commit_nothing_is_told(tmp_path: Path, make: str) -> None:
+    if make == "empty":
+        git(tmp_path, "init", "-q")
+    (tmp_path / "a.py").write_text("a\n")
+    history = History(tmp_path)
+    assert (history.changed(), history.changed_since_base(), history.blamed("a.py")) == ({}, ("", {}), {})
+
+
+def test_nothing_of_the_repositorys_configuration_is_run_and_nothing_written(tmp_path: Path) -> None:
+    root = committed(tmp_path, shop="a\n")
+    trap = root / "trap.sh"
+    trap.write_text(f"#!/bin/sh\ntouch {root / 'sprung'}\ncat\n")
+    trap.chmod(0o755)
+    (root / ".gitattributes").write_text("*.py diff=trap\n")
+    for key in ("diff.external", "core.fsmonitor", "diff.trap.textconv", "diff.trap.command", "core.pager"):
+        git(root, "config", key, str(trap))
+    (root / "shop.py").write_text("b\n")
+    before = {path: path.read_bytes() for path in (root / ".git").rglob("*") if path.is_file()}
+    assert History(root).changed() == {"shop.py": {1}}
+    History(root).blamed("shop.py")
+    History(root).changed_since_base()
+    assert not (root / "sprung").exists()
+    assert {path: path.read_bytes() for path in (root / ".git").rglob("*") if path.is_file()} == before
