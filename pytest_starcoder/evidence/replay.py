@@ -94,6 +94,8 @@ def replay(
 
 def _failing(cause: Cause, by_id: Mapping[str, Ran]) -> list[Ran]:
     """The tests of a cause that are run again: the first, and others spread over all of them."""
+    if not cause.first.frames and "crashed while running" in cause.first.message:
+        return []  # it would end our child as it ended xdist's worker, and all tests behind it
     tests = [test for test in map(by_id.get, cause.nodeids) if test and test.quick]
     return _spread(tests, FAILING)
 

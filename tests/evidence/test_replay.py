@@ -72,6 +72,14 @@ def test_a_cause_whose_tests_may_not_be_run_again_has_no_replay(child: Child, te
     assert child.runs == []
 
 
+def test_a_test_that_ended_a_worker_is_not_run_again(child: Child) -> None:
+    crashed = Failure(
+        "test_a.py::test_bad", "call", "failure", "worker 'gw1' crashed while running 'test_a.py::test_bad'", ""
+    )
+    assert replayed([crashed], [ran("test_bad", "failed")]) == [Replay()]
+    assert child.runs == []
+
+
 def test_of_many_failing_tests_some_are_run(child: Child) -> None:
     names = [f"test_bad[{number}]" for number in range(40)]
     [found] = replayed([failure(name) for name in names], [ran(name, "failed") for name in names])
