@@ -146,13 +146,12 @@ class _Scene:
         code, frames = max(counts.items(), key=lambda found: len(found[1]), default=(None, []))
         if code is None or len(frames) < 10:
             return
-        yield f"{code.co_qualname.replace('.<locals>', '')} calls itself, {len(frames)} times on the traceback"
+        yield f"{code.co_qualname.replace('.<locals>', '')} calls itself without end"
         for name in code.co_varnames[: code.co_argcount]:
-            first, last = frames[0].f_locals.get(name, UNKNOWN), frames[-1].f_locals.get(name, UNKNOWN)
-            if name != "self" and first is not UNKNOWN and last is not UNKNOWN:
-                same = short_repr(first) == short_repr(last)
-                went = f"went from {short_repr(first)} to {short_repr(last)}"
-                yield f"{name} stays {short_repr(first)}" if same else f"{name} {went}"
+            values = [frame.f_locals.get(name, UNKNOWN) for frame in frames[:3]]
+            if name != "self" and all(value is not UNKNOWN for value in values):
+                shown = list(dict.fromkeys(map(short_repr, values)))
+                yield f"{name} stays {shown[0]}" if len(shown) == 1 else f"{name} is {', then '.join(shown)}, and so on"
                 return
 
     def missing_file(self) -> Iterator[str]:

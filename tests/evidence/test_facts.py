@@ -79,9 +79,9 @@ def test_the_value_at_fault_and_where_it_came_from(code: str, expected: tuple[st
 
 
 def test_a_recursion_names_its_function_and_what_changes(tmp_path: Path) -> None:
-    first, second = told("def again(n):\n    return again(n + 1)\nagain(0)", tmp_path)[:2]
-    assert first.startswith("again calls itself, ")
-    assert second.startswith("n went from 0 to ")
+    told_of_it = told("def again(n):\n    return again(n + 1)\nagain(0)", tmp_path)[:2]
+    assert told_of_it == ("again calls itself without end", "n is 0, then 1, then 2, and so on")
+    assert told("def again(n):\n    return again(n)\nagain(0)", tmp_path)[1] == "n stays 0"
 
 
 def test_a_missing_file_has_its_nearest_neighbour_or_the_missing_folder(tmp_path: Path) -> None:
