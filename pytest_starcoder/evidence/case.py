@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from pytest_starcoder.evidence.callees import functions, syntax_tree
+from pytest_starcoder.evidence.callees import syntax_tree
 from pytest_starcoder.evidence.causes import largest_first, united
 from pytest_starcoder.evidence.excerpt import ROOM, Excerpt, excerpts, room_for
-from pytest_starcoder.evidence.lines import line_of, weights, whole_statements
+from pytest_starcoder.evidence.lines import line_of, test_lines, weights, whole_statements
 from pytest_starcoder.evidence.replay import Replay
 from pytest_starcoder.evidence.suspicion import Line, Sources, defined_too, ochiai, ranked, telling
 from pytest_starcoder.git import History
@@ -141,7 +141,7 @@ def _case(
     scores = ochiai(failing, passing) if failing else _static(cause.first)
 
     def is_test(line: Line) -> bool:
-        return line[0] in test_files and _in_test(sources(line[0]), line[1])
+        return line[0] in test_files and line[1] in test_lines(sources(line[0]))
 
     imported = {
         (path, number)
@@ -210,17 +210,6 @@ def _suspect(line: Line, scores: Mapping[Line, float], sources: Sources, changes
         reasons.append(f"none of {neighbours} passing neighbours runs it")
     statement = one_line(line_of(sources(path), number), 100)
     return Suspect(path, number, statement, round(score, 4), tuple(filter(None, reasons)))
-
-
-def _in_test(source: str, line: int) -> bool:
-    return any(
-        node.name.startswith("test") and _first(node) <= line <= (node.end_lineno or node.lineno)
-        for node in functions(source)
-    )
-
-
-def _first(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 class Changes:

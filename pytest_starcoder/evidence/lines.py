@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pytest_starcoder.evidence.callees import syntax_tree
+from pytest_starcoder.evidence.callees import functions, syntax_tree
 
 _WEIGHTS: dict[type[ast.AST], float] = {
     ast.Compare: 2,
@@ -92,6 +92,17 @@ def returns_none(source: str) -> frozenset[int]:
         if isinstance(statement, ast.Return)
         and (statement.value is None or (isinstance(statement.value, ast.Constant) and statement.value.value is None))
     )
+
+
+@lru_cache(maxsize=64)
+def test_lines(source: str) -> frozenset[int]:
+    """The lines of functions that are tests by their name."""
+    found: set[int] = set()
+    for node in functions(source):
+        if node.name.startswith("test"):
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            found.update(range(first, (node.end_lineno or node.lineno) + 1))
+    return frozenset(found)
 
 
 def with_definitions(executed: Set[int], source: str, words: Collection[str] = ()) -> frozenset[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,9 @@ from pytest_starcoder.values import Failure, Outcome
 
 Line = tuple[str, int]
 """A file, relative to the root, and a 1-based line of it."""
+
+_PRINTED = re.compile(r'File "([^"\n]+)", line (\d+)')
+"""What Python prints of a frame: a test may have it in its message from a process that it started."""
 
 Sources = Callable[[str], str]
 """The text of a file by that path; empty where it cannot be read."""
@@ -106,7 +110,7 @@ def ranked(
     Lines alike in everything stand in the order of their files.
     """
     lines = [line for line in (*scores, *imported) if not is_test(line)]
-    on_traceback = _on_traceback(failure)
+    on_traceback = _on_traceback(failure, {path for path, _ in lines})
     alike, own = _alike(failure, lines, sources), failure.nodeid.partition("::")[0]
     nothing = "None" in failure.message or any("None" in fact for fact in failure.facts[:2])
 
@@ -146,9 +150,12 @@ def _alike(failure: Failure, lines: Sequence[Line], sources: Sources) -> dict[Li
     return {line: sum(rare[part] for part in parts) + PATH * paths[line[0]] for line, parts in common.items()}
 
 
-def _on_traceback(failure: Failure) -> dict[Line, float]:
+def _on_traceback(failure: Failure, paths: Collection[str]) -> dict[Line, float]:
+    """What the lines of the traceback are worth, and of one that another process has printed."""
     raised, called = TRACEBACK
-    worth = {(frame.path, frame.line): called for frame in failure.frames}
+    printed = [(file.replace("\\", "/"), int(number)) for file, number in _PRINTED.findall(failure.message)]
+    worth = {(path, line): called for file, line in printed for path in paths if f"/{file}".endswith(f"/{path}")}
+    worth |= {(frame.path, frame.line): called for frame in failure.frames}
     if failure.frames:
         worth[failure.frames[-1].path, failure.frames[-1].line] = raised
     return worth

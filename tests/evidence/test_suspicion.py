@@ -257,3 +257,8 @@ def test_any_source_can_be_read(source: str, line: int) -> None:
     weights(source)
     with_definitions({line}, source, {"a"})
     shown(source, line)
+
+
+def test_a_frame_that_another_process_has_printed_counts_like_one_of_the_traceback() -> None:
+    printed = Failure("t.py::t", "call", "OSError", 'Traceback: File "/home/me/src/shop.py", line 2, in main', "")
+    assert order("a = b\nc = d\ne = f\n", failure=printed) == [2, 1, 3]
