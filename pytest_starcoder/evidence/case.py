@@ -14,7 +14,7 @@ from pathlib import Path
 from pytest_starcoder.evidence.callees import syntax_tree
 from pytest_starcoder.evidence.causes import largest_first, united
 from pytest_starcoder.evidence.excerpt import ROOM, Excerpt, excerpts, room_for
-from pytest_starcoder.evidence.lines import line_of, test_lines, weights, whole_statements
+from pytest_starcoder.evidence.lines import line_of, lines_of_tests, weights, whole_statements
 from pytest_starcoder.evidence.replay import Replay
 from pytest_starcoder.evidence.suspicion import Line, Sources, defined_too, ochiai, ranked, telling
 from pytest_starcoder.git import History
@@ -141,7 +141,7 @@ def _case(
     scores = ochiai(failing, passing) if failing else _static(cause.first)
 
     def is_test(line: Line) -> bool:
-        return line[0] in test_files and line[1] in test_lines(sources(line[0]))
+        return line[0] in test_files and line[1] in lines_of_tests(sources(line[0]))
 
     imported = {
         (path, number)

@@ -95,7 +95,7 @@ def returns_none(source: str) -> frozenset[int]:
 
 
 @lru_cache(maxsize=64)
-def test_lines(source: str) -> frozenset[int]:
+def lines_of_tests(source: str) -> frozenset[int]:
     """The lines of functions that are tests by their name."""
     found: set[int] = set()
     for node in functions(source):

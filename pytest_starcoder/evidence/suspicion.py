@@ -69,14 +69,14 @@ def ochiai(failing: Sequence[Outcome], passing: Sequence[Outcome]) -> dict[Line,
 
 def defined_too(outcome: Outcome, sources: Sources) -> Outcome:
     """`outcome` with all of its statements among its lines, and the definitions that they use."""
-    words = words_of(test_text(outcome.nodeid, sources))
+    words = words_of(text_of_test(outcome.nodeid, sources))
     return replace(
         outcome,
         lines={path: with_definitions(numbers, sources(path), words) for path, numbers in outcome.lines.items()},
     )
 
 
-def test_text(nodeid: str, sources: Sources) -> str:
+def text_of_test(nodeid: str, sources: Sources) -> str:
     """The source of a test's function and its parameters."""
     path, _, name = nodeid.partition("::")
     function, _, parameters = name.rpartition("::")[2].partition("[")
@@ -139,7 +139,7 @@ def telling(ranking: Ranking, scores: Mapping[Line, float], sources: Sources, mo
 def _alike(failure: Failure, lines: Sequence[Line], sources: Sources) -> dict[Line, float]:
     """How much the lines say what the failing test says: words in common, rare ones and those of its name for more."""
     name = parts_of(failure.nodeid.rpartition("::")[2])
-    wanted = parts_of(f"{test_text(failure.nodeid, sources)} {failure.message}") | name
+    wanted = parts_of(f"{text_of_test(failure.nodeid, sources)} {failure.message}") | name
     paths = {path: len(parts_of(path.replace("/", " ")) & name) for path in {path for path, _ in lines}}
     common: dict[Line, frozenset[str]] = {}
     for path, number in lines:

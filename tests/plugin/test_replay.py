@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from pathlib import Path
+from textwrap import dedent
+from xml.etree import ElementTree
 
 import pytest
 from support.screens import MEAN, section
@@ -74,6 +78,34 @@ def test_a_failure_that_depends_on_the_order_names_the_guilty_test(pytester: pyt
     text = told(pytester.runpytest_subprocess(*BARE))
     assert "checked passes alone and fails after test_order.py::test_guilty: dependent on the order" in text
     assert "rerun pytest test_order.py::test_guilty test_order.py::test_victim" in text
+    again = ("test_order.py::test_guilty", "test_order.py::test_victim")
+    pytester.runpytest_subprocess(*again).assert_outcomes(passed=1, failed=1)
+
+
+def test_a_test_that_may_not_be_run_again_is_not_run_to_find_the_order_either(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_it=COUNTED
+        + """
+    STATE = []
+
+    @pytest.mark.starcoder_explain(replay=False)
+    def test_guilty():
+        ran("guilty")
+        STATE.append(1)
+
+    def test_harmless():
+        ran("harmless")
+
+    def test_victim():
+        ran("victim")
+        assert STATE == []
+"""
+    )
+    text = told(pytester.runpytest_subprocess(*BARE))
+    assert ran(pytester).count("guilty") == 1
+    assert ran(pytester).count("harmless") > 1
+    assert "dependent on the order" not in text
+    assert "checked passed when it was run again" in text
 
 
 def test_a_test_that_fails_once_is_called_flaky(pytester: pytest.Pytester) -> None:
@@ -114,6 +146,34 @@ def test_a_marked_test_is_never_run_again(pytester: pytest.Pytester) -> None:
     assert sorted(ran(pytester)) == ["free", "free", "marked", "neighbour"]
 
 
+@pytest.mark.parametrize("parallel", [[], ["-n", "2"]])
+@pytest.mark.parametrize("place", ["pytestmark = ", "@", "class"])
+def test_the_mark_counts_wherever_it_stands_and_in_every_process(
+    pytester: pytest.Pytester, place: str, parallel: list[str]
+) -> None:
+    mark = "pytest.mark.starcoder_explain(replay=False)"
+    lines = {
+        "pytestmark = ": f"pytestmark = {mark}\ndef test_it(): ran('it'); assert 0\ndef test_b(): ran('b')\n",
+        "@": f"@{mark}\ndef test_it(): ran('it'); assert 0\n@{mark}\ndef test_b(): ran('b')\n",
+        "class": f"@{mark}\nclass TestAll:\n"
+        "    def test_it(self): ran('it'); assert 0\n    def test_b(self): ran('b')\n",
+    }
+    pytester.makepyfile(test_it=dedent(COUNTED) + lines[place])
+    result = pytester.runpytest_subprocess(*BARE, *parallel)
+    assert sorted(ran(pytester)) == ["b", "it"]
+    assert "checked" not in told(result)
+    assert "suspect" not in told(result)
+
+
+def test_switched_off_the_functions_that_the_line_calls_are_named(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(**MEAN)
+    text = told(pytester.runpytest_subprocess(*BARE, "--starcoder-replay=off"))
+    assert "calls pricing.py:1 mean" in text
+    assert "suspect" not in text
+    assert "checked" not in text
+    assert "again" not in text
+
+
 @pytest.mark.parametrize("options", [["--starcoder-replay=off"], ["--no-starcoder"]])
 def test_switched_off_nothing_is_run_again(pytester: pytest.Pytester, options: list[str]) -> None:
     pytester.makepyfile(test_it=COUNTED + "\n    def test_it():\n        ran('it')\n        assert 0\n")
@@ -151,18 +211,96 @@ def test_a_test_that_hangs_the_second_time_is_ended_and_the_rest_is_told(pyteste
     assert result.ret == 1
 
 
+LEAVES = COUNTED + """
+    def test_once(tmp_path):
+        (tmp_path / "kept.txt").write_text(str(tmp_path))
+        (pathlib.Path(__file__).parent / "tmp_path.txt").open("a").write(f"{tmp_path}\\n")
+        ran("once")
+        assert len(open(pathlib.Path(__file__).parent / "ran.txt").readlines()) > 1
+
+    def test_fine():
+        pass
+"""
+"""A test that passes when it is run again, and leaves a file in its folder."""
+
+
 def test_what_the_run_leaves_is_as_without_it(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(test_it="def test_a(): assert 0\ndef test_b(tmp_path): assert not (tmp_path / 'x').exists()")
+    pytester.makepyfile(test_it=LEAVES)
     pytester.runpytest_subprocess(*BARE, "--junitxml=out.xml", "--basetemp=own")
-    assert pytester.runpytest_subprocess("--lf").parseoutcomes() == {"failed": 1}
+    assert ran(pytester) == ["once"] * len(ran(pytester))
+    assert len(ran(pytester)) > 1, "it was run again"
+    cache = pytester.path / ".pytest_cache" / "v" / "cache"
+    assert json.loads((cache / "lastfailed").read_text()) == {"test_it.py::test_once": True}
+    assert json.loads((cache / "nodeids").read_text()) == ["test_it.py::test_fine", "test_it.py::test_once"]
+    suite = next(ElementTree.parse("out.xml").iter("testsuite"))
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    own, *again = Path("tmp_path.txt").read_text().split()
+    assert own == str(pytester.path / "own" / "test_once0")
+    assert Path(own, "kept.txt").read_text() == own, "the folders of the run itself are left alone"
+    assert not any(Path(folder).exists() for folder in again)
     pytesters = {"runpytest-0", "runpytest-1", "runpytest-current", "stdout", "stderr"}
     left = {path.name for path in pytester.path.iterdir()} - pytesters
-    assert left <= {"test_it.py", "out.xml", "own", ".pytest_cache", "__pycache__"}
+    written = {"test_it.py", "out.xml", "own", "ran.txt", "tmp_path.txt", ".pytest_cache", "__pycache__"}
+    assert left == written
 
 
-@pytest.mark.parametrize("options", [["-x"], ["--maxfail=1"], ["-n", "2"], ["-p", "no:cacheprovider"], ["-W", "error"]])
+def test_the_folders_of_earlier_runs_are_left_alone(pytester: pytest.Pytester) -> None:
+    """A run has three of them, and makes room for its own."""
+    pytester.makepyfile(test_it="def test_it(tmp_path): (tmp_path / 'x').touch(); assert 0")
+    for _ in range(2):
+        pytester.runpytest_subprocess(*BARE)
+    kept = sorted(path.name for path in pytester.path.glob("runpytest-[0-9]*"))
+    assert len(kept) == 2
+
+
+@pytest.mark.parametrize("option", ["--lf", "--ff", "--sw", "--nf"])
+def test_options_that_choose_by_an_earlier_run_do_not_disturb_it(pytester: pytest.Pytester, option: str) -> None:
+    pytester.makepyfile(**MEAN, test_other="def test_other(): assert 0\ndef test_fine(): pass")
+    pytester.runpytest_subprocess()
+    result = pytester.runpytest_subprocess(*BARE, option)
+    assert "checked failed again when it was run again" in told(result)
+    assert json.loads(Path(".pytest_cache/v/cache/lastfailed").read_text()).keys() == {
+        "test_pricing.py::test_mean",
+        "test_other.py::test_other",
+    }
+
+
+def test_coverage_measures_the_run_alone(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        shop="""
+        import pathlib
+
+        def total():
+            again = pathlib.Path(__file__).parent / "again.txt"
+            if again.exists():
+                return 2
+            again.touch()
+            return 1
+        """,
+        test_shop="from shop import total\ndef test_total(): assert total() == 3",
+    )
+    pytester.makefile(".ini", coveragerc="[run]\nparallel = true\npatch = subprocess\n")
+    pytester.run(
+        sys.executable, "-m", "coverage", "run", "--rcfile=coveragerc.ini", "--include=shop.py", "-m", "pytest", *BARE
+    )
+    assert Path("again.txt").exists()
+    pytester.run(sys.executable, "-m", "coverage", "combine", "-q")
+    pytester.run(sys.executable, "-m", "coverage", "json", "-q", "-o", "cov.json")
+    file = json.loads(Path("cov.json").read_text())["files"]["shop.py"]
+    assert 6 in file["missing_lines"], "only running it again returns 2"
+    assert 8 in file["executed_lines"]
+
+
+@pytest.mark.parametrize("options", [
+        *(["-x"], ["--maxfail=1"], ["-n", "2"], ["-p", "no:cacheprovider"], ["-W", "error"], ["-p", "no:tmpdir"]),
+        *(["-k", "mean"], ["test_pricing.py"], ["test_pricing.py::test_mean"], ["--durations", "3"], ["-q"]),
+        *(["--import-mode=importlib", "-o", "pythonpath=."], ["-c", "own.ini"], ["--junitxml", "out.xml"]),
+    ],
+    ids=" ".join,
+)
 def test_the_users_options_do_not_disturb_it(pytester: pytest.Pytester, options: list[str]) -> None:
     pytester.makepyfile(**MEAN)
+    Path("own.ini").write_text("[pytest]\n")
     text = told(pytester.runpytest_subprocess(*BARE, *options))
     assert "checked failed again when it was run again there, mean(xs=[1, 2, 3]) returned 3.0" in text
 
@@ -253,9 +391,9 @@ def test_the_working_tree_is_not_changed(pytester: pytest.Pytester) -> None:
     pytester.run("git", "add", "-A")
     index = (pytester.path / ".git" / "index").read_bytes()
     pytester.runpytest_subprocess(*BARE)
+    assert (pytester.path / ".git" / "index").read_bytes() == index  # before `git status` refreshes it
     assert pytester.run("git", "status", "--porcelain").outlines == [
         "A  .gitignore",
         "A  pricing.py",
         "A  test_pricing.py",
     ]
-    assert index  # read before `git status` itself refreshes it

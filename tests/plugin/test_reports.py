@@ -31,10 +31,18 @@ def test_each_suffix_has_its_format(pytester: pytest.Pytester, ollama_double: Fa
     assert json.loads(Path(names[2]).read_text())["runs"][0]["results"][0]["ruleId"] == "TypeError"
 
 
-def test_where_nothing_failed_a_file_says_so(pytester: pytest.Pytester) -> None:
+@pytest.mark.parametrize("parallel", PARALLEL)
+def test_where_nothing_failed_every_file_says_so(
+    pytester: pytest.Pytester, ollama_double: FakeOllama, parallel: str
+) -> None:
     pytester.makepyfile("def test_it(): pass")
-    result = pytester.runpytest_subprocess("--starcoder-report=out.json")
+    names = ("out.json", "out.md", "out.sarif")
+    options = [f"--starcoder-report={name}" for name in names]
+    result = pytester.runpytest_subprocess(*options, *filter(None, [parallel]))
     assert json.loads(Path("out.json").read_text())["causes"] == []
+    assert Path("out.md").read_text() == "## StarCoder: 0 failures, 0 causes\n"
+    assert json.loads(Path("out.sarif").read_text())["runs"][0]["results"] == []
+    assert ollama_double.requests == []
     assert section(result) == []
     assert result.ret == 0
 
@@ -52,17 +60,24 @@ def test_a_file_that_cannot_be_written_is_one_line_and_changes_no_status(pyteste
     Path("folder.json").mkdir()
     result = pytester.runpytest_subprocess("--starcoder-report=folder.json", "--starcoder-backend=none")
     told = [line for line in result.outlines if "could not be written" in line]
-    assert len(told) == 1
-    assert told[0].startswith("StarCoder: ")
+    assert told == [f"StarCoder: {pytester.path / 'folder.json'} could not be written (Is a directory)."]
     assert result.ret == 1
+    pytester.makepyfile(test_pricing="def test_fine(): pass")
+    Path("file").touch()
+    result = pytester.runpytest_subprocess("--starcoder-report=file/out.md", "--starcoder-report=good.md")
+    told = [line for line in result.outlines if line.startswith("StarCoder: ")]
+    assert told == [f"StarCoder: {pytester.path / 'file/out.md'} could not be written (File exists)."]
+    assert result.ret == 0
+    assert Path("good.md").exists(), "the others are written"
 
 
+@pytest.mark.parametrize("parallel", [[], ["-n2"]])
 def test_junits_file_has_the_explanation_only_where_it_is_asked_for(
-    pytester: pytest.Pytester, ollama_double: FakeOllama
+    pytester: pytest.Pytester, ollama_double: FakeOllama, parallel: list[str]
 ) -> None:
     pytester.makepyfile(**MEAN)
     pytester.runpytest_subprocess("--junitxml=plain.xml")
-    pytester.runpytest_subprocess("--junitxml=out.xml", "--starcoder-explain")
+    pytester.runpytest_subprocess("--junitxml=out.xml", "--starcoder-explain", *parallel)
     assert "starcoder" not in Path("plain.xml").read_text()
     xml = Path("out.xml").read_text()
     assert '<property name="starcoder.observed.seen" value="mean([1, 2, 3]) returned 3.0, the test expects 2"' in xml
@@ -83,3 +98,43 @@ def test_on_github_there_are_annotations_and_a_summary(
     assert commands[0].startswith("::error file=test_pricing.py,line=4,title=AssertionError%2C 1 test::Observed: mean(")
     assert "Guessed by starcoder2:7b, machine-generated and unchecked: The test fails because" in commands[0]
     assert Path("summary.md").read_text().startswith("before\n## StarCoder: 1 failure, 1 cause")
+
+
+@pytest.mark.parametrize("variable", [None, "false"])
+def test_elsewhere_there_are_neither(
+    pytester: pytest.Pytester, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch, variable: str | None
+) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("GITHUB_ACTIONS", variable)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "summary.md"))
+    pytester.makepyfile(**MEAN)
+    result = pytester.runpytest_subprocess("--starcoder-explain")
+    assert [line for line in result.outlines if line.startswith("::")] == []
+    assert not Path("summary.md").exists()
+
+
+def test_on_github_a_run_without_failures_or_without_us_says_nothing(
+    pytester: pytest.Pytester, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "summary.md"))
+    pytester.makepyfile(test_fine="def test_fine(): pass", **MEAN)
+    for options in (["--starcoder-explain", "test_fine.py"], []):
+        result = pytester.runpytest_subprocess(*options)
+        assert [line for line in result.outlines if line.startswith("::")] == []
+    assert not Path("summary.md").exists()
+
+
+def test_on_github_a_project_in_a_folder_is_named_with_it(
+    pytester: pytest.Pytester, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    pytester.run("git", "init", "-q")
+    inner = pytester.mkdir("inner")
+    (inner / "pytest.ini").write_text("[pytest]\n")
+    (inner / "test_it.py").write_text("def test_it(): assert 0")
+    monkeypatch.chdir(inner)
+    result = pytester.runpytest_subprocess("--starcoder-explain")
+    [command] = [line for line in result.outlines if line.startswith("::error ")]
+    assert command.startswith("::error file=inner/test_it.py,line=1,")

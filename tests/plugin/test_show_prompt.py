@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.screens import MEAN, section
+from support.screens import MEAN, TWO_CAUSES, section
 from support.servers import FakeOllama
 
 
@@ -45,3 +45,44 @@ def test_no_secret_is_in_it(pytester: pytest.Pytester) -> None:
     assert "def login" in shown(result)
     for secret in ("s3cr3t-pa55word", "abcdabcd", '"abcd"'):
         assert secret not in result.stdout.str()
+
+
+@pytest.mark.parametrize("options", [["-n", "2"], ["--starcoder-early=on"], ["--starcoder-causes=0"]])
+def test_nothing_is_sent_whatever_else_is_asked_for(
+    pytester: pytest.Pytester, ollama_double: FakeOllama, options: list[str]
+) -> None:
+    pytester.makepyfile(test_pay=TWO_CAUSES)
+    result = pytester.runpytest_subprocess("--starcoder-show-prompt", "--starcoder-explain", *options)
+    assert ollama_double.requests == []
+    assert [line.split(" -")[0] for line in result.outlines if line.startswith("----- ")] == [
+        "----- prompt 1 of 2",
+        "----- end",
+        "----- prompt 2 of 2",
+        "----- end",
+    ]
+    assert result.ret == 1
+
+
+def test_what_is_shown_is_what_is_sent_of_every_cause(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+    pytester.makepyfile(test_pay=TWO_CAUSES, **MEAN)
+    output = pytester.runpytest_subprocess("--starcoder-show-prompt").stdout.str()
+    parts = output.split("----- prompt ")[1:]
+    texts = [part.partition("\n")[2].partition("\n----- end ")[0] for part in parts]
+    pytester.runpytest_subprocess("--starcoder-explain")
+    assert ollama_double.prompts() == texts
+    assert len(texts) == 3
+
+
+def test_no_server_is_needed(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(**MEAN)
+    result = pytester.runpytest_subprocess("--starcoder-show-prompt", "--starcoder-backend=none")
+    assert "Suspicious lines:\npricing.py:2: return sum(xs) / (len(xs) - 1)" in shown(result)
+    assert "no model" not in result.stdout.str()
+
+
+def test_what_a_conftest_takes_out_is_not_in_it(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("def starcoder_redact(text):\n    return text.replace('pricing', 'PRIVATE')")
+    pytester.makepyfile(**MEAN)
+    result = pytester.runpytest_subprocess("--starcoder-show-prompt")
+    assert "def mean(xs)" in shown(result)
+    assert "pricing" not in shown(result)
