@@ -176,7 +176,8 @@ def _case(case: Case) -> str:
         path = "" if failure.nodeid.startswith(f"{first.path}::") else f"{first.path}, "
         told[0] += f" at {path}line {first.line}:\n{_test(first)}"
     seen = [f"Seen: {failure.seen}"]
-    if failure.message and failure.message not in failure.seen:
+    compared = failure.exception == "AssertionError" and failure.message.startswith("assert ")  # seen says it better
+    if failure.message and failure.message not in failure.seen and not compared:
         seen.append(f"{failure.exception}: {one_line(failure.message, 200)}")
     seen += [one_line(fact, 120) for fact in failure.facts[:3]]
     seen += [one_line(extra, 200) for extra in failure.extra[:2]]

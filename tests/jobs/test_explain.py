@@ -189,7 +189,7 @@ def test_the_question_is_the_code_by_file_and_then_the_case() -> None:
         "shop.py:\n```python\ndef f1():\n    return x x x \n\ndef f10():\n    return x x x \n```\n\n"
         "Test: tests/test_shop.py::test_mean fails with AssertionError at line 2:\n"
         "```python\ndef test_mean():\n    return x x x   # fails here\n```\n\n"
-        "Seen: mean([1, 2, 3]) returned 3.0, the test expects 2\nAssertionError: assert 3.0 == 2\n\n"
+        "Seen: mean([1, 2, 3]) returned 3.0, the test expects 2\n\n"
         "Calls:\nf10(xs=[1]) returned 3.0\n\n"
         "Suspicious lines:\nshop.py:11: return x\nshop.py:1: def f\n\n"
         "What is the cause?<issue_comment>username_1: I had a look at the code. The test fails because"
