@@ -83,7 +83,7 @@ def secrets(folder: Path) -> list[tuple[str, str, str]]:
 
 
 def every_failure(folder: Path) -> list[tuple[str, str, str]]:
-    asked, printed, _ = requests(folder, "--tb=no", "-q", "-rN")
+    _, printed, _ = requests(folder, "--tb=no", "-q", "-rN")
     told = json.loads((folder / "out.json").read_text("utf-8"))
     named = {nodeid for cause in told["causes"] for nodeid in cause["tests"]}
     failed = set(_failed(folder))
@@ -97,7 +97,7 @@ def every_failure(folder: Path) -> list[tuple[str, str, str]]:
         ),
         (
             f"{name}: causes without an answer",
-            str(sum(not cause["statements"][-1]["label"] == "guessed" for cause in told["causes"])),
+            str(sum(cause["statements"][-1]["label"] != "guessed" for cause in told["causes"])),
             "0",
         ),
     ]
@@ -113,7 +113,7 @@ def _failed(folder: Path) -> list[str]:
 def liar(folder: Path) -> list[tuple[str, str, str]]:
     unmarked = 0
     for lie in LIES:
-        _, printed, written = requests(folder, "--tb=no", "-q", "-rN", answer=f" {lie}")
+        _, printed, _ = requests(folder, "--tb=no", "-q", "-rN", answer=f" {lie}")
         for text in (printed, json.dumps(json.loads((folder / "out.json").read_text("utf-8"))["causes"])):
             flat = re.sub(r"\s+", " ", text)
             for thing in INVENTED:

@@ -38,16 +38,21 @@ FRAMES = 8
 
 @dataclass(frozen=True)
 class Comparison:
-    """The two sides of a comparison that failed in an `assert`, as bounded texts."""
+    """The two sides of a comparison that failed in an `assert`, as bounded texts.
+
+    `differences` take the right side for the expected one, `mirrored` the left.
+    """
 
     op: str
     left: str
     right: str
     differences: tuple[str, ...] = ()
+    mirrored: tuple[str, ...] = ()
 
 
 def compared(op: str, left: object, right: object) -> Comparison:
-    return Comparison(op, short_repr(left), short_repr(right), differences(op, left, right))
+    mirrored = differences(op, right, left) if op == "==" else ()
+    return Comparison(op, short_repr(left), short_repr(right), differences(op, left, right), mirrored)
 
 
 def describe(
@@ -80,7 +85,7 @@ def describe(
         seen=_seen(exc, message, statement, comparison),
         frames=(*frames, *_misspelt(exc, root)),
         callees=(*called, *(frame for frame in ran if (frame.path, frame.first_line) not in known))[:CALLEES],
-        facts=_facts(exc, live, comparison if statement is not None else None),
+        facts=_facts(exc, live, _differences(statement, comparison) if statement and comparison else ()),
         fixture=frames[0].function if frames and phase in ("setup", "teardown") else "",
         asserted=f"{called[0].path}:{called[0].first_line}" if called and statement is not None else "",
     )
@@ -93,9 +98,8 @@ def _secrets(frame: FrameType) -> Iterator[str]:
     yield from secret_values(frame.f_globals)
 
 
-def _facts(exc: BaseException, live: Sequence[Step], comparison: Comparison | None) -> tuple[str, ...]:
+def _facts(exc: BaseException, live: Sequence[Step], told: tuple[str, ...]) -> tuple[str, ...]:
     """What is observed beyond the sentence: how the sides differ, and what the exception and its line tell."""
-    told = comparison.differences if comparison else ()
     if live:
         told = (*told, *facts(exc, live[-1].frame, live[-1].line, live[-1].lasti))
     return tuple(dict.fromkeys(told))[:FACTS]
@@ -272,10 +276,22 @@ def _found(exc: BaseException, comparison: Comparison | None) -> Comparison | No
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
+def _expected_first(left: ast.expr, right: ast.expr) -> bool:
+    return _is_literal(left) and not _is_literal(right)
+
+
+def _differences(statement: ast.Assert, comparison: Comparison) -> tuple[str, ...]:
+    """How the value that the test looks at differs from the one that it expects."""
+    test = statement.test
+    if isinstance(test, ast.Compare) and comparison.mirrored and _expected_first(test.left, test.comparators[0]):
+        return comparison.mirrored
+    return comparison.differences
+
+
 def _sides(left: ast.expr, right: ast.expr, found: Comparison) -> str:
     """Both sides by the words of the source: 'mean([1, 2, 3]) returned 3.0, the test expects 2'."""
     got, expected, value, wanted, op = left, right, found.left, found.right, found.op
-    if _is_literal(left) and not _is_literal(right) and op not in ("in", "not in"):
+    if _expected_first(left, right) and op not in ("in", "not in"):
         got, expected, value, wanted, op = right, left, found.right, found.left, FLIPPED.get(op, op)
     name = one_line(ast.unparse(got), 120)
     verb = "returned" if isinstance(got, ast.Call) else "is"

@@ -74,7 +74,7 @@ def explain(case: Case, client: Client, on_text: OnText, redact: Redact, shared:
     kind = family(client.model(), client.settings.family)
     question = Question(case, redact, shared)
     prompt = fit(lambda parts: question.render(kind, parts), question.parts, client, ROOM)
-    stream = _Stream(question.evidence(), on_text)
+    stream = _Stream(question.evidence(), lambda piece: on_text(redact(piece)))
     try:
         completion = answer(prompt, FORMS[kind, "explain"].lead, client, stream.add)
     finally:
@@ -131,6 +131,7 @@ class Question:
     def __init__(self, case: Case, redact: Redact, shared: Sequence[Excerpt]) -> None:
         self._excerpts = {(found.path, found.first): found for found in (*case.excerpts, *shared)}
         self._texts = {redact(found.text): place for place, found in self._excerpts.items()}
+        self._redact = redact
         self._case = redact(_case(case))
         self._frames = case.cause.first.frames
         self._suspects = case.suspects
@@ -143,7 +144,7 @@ class Question:
 
     def render(self, kind: str, parts: Sequence[str]) -> Prompt:
         """The prompt of `parts`, the first of which is the case."""
-        return render(kind, "explain", code=_code(parts[1:], self._texts), case=parts[0])
+        return render(kind, "explain", code=self._redact(_code(parts[1:], self._texts)), case=parts[0])
 
     def evidence(self) -> Evidence:
         """What an answer may speak of."""
@@ -174,7 +175,9 @@ def _case(case: Case) -> str:
     if failure.frames:
         first = failure.frames[0]
         path = "" if failure.nodeid.startswith(f"{first.path}::") else f"{first.path}, "
-        told[0] += f" at {path}line {first.line}:\n{_test(first)}"
+        told[0] += f" at {path}line {first.line}"
+        if first.source:
+            told[0] += f":\n{_test(first)}"
     seen = [f"Seen: {failure.seen}"]
     compared = failure.exception == "AssertionError" and failure.message.startswith("assert ")  # seen says it better
     if failure.message and failure.message not in failure.seen and not compared:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_starcoder.runner.arguments import kept
@@ -34,7 +34,8 @@ class Launch:
     `arguments` are all options that were in force, from the command line, the
     variable and the ini file; `positionals` those of them that name tests.
     `folder` is where it was started, `here_first` whether that stood first on
-    `sys.path`, as with `python -m pytest`.
+    `sys.path`, as with `python -m pytest`; `environment` what the variables
+    were before any test could change them, empty for those of this process.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class Launch:
     arguments: tuple[str, ...] = ()
     positionals: tuple[str, ...] = ()
     here_first: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def run(
@@ -86,7 +88,7 @@ def _own(launch: Launch, folder: Path) -> list[str]:
     return [
         *ini,
         f"--rootdir={launch.root}",
-        *("-o", "addopts=", "-o", f"cache_dir={folder / 'cache'}", f"--basetemp={folder / 'tmp'}"),
+        *("-o", "addopts=", "-o", "log_file=", "-o", f"cache_dir={folder / 'cache'}", f"--basetemp={folder / 'tmp'}"),
         *("--maxfail=0", "--no-starcoder", "-p", "pytest_starcoder.runner.child"),
         f"--starcoder-job={folder / 'job.json'}",
     ]
@@ -103,7 +105,7 @@ def _child(command: list[str], launch: Launch) -> Iterator[subprocess.Popen[byte
     child = subprocess.Popen(
         command,
         cwd=launch.folder,
-        env=_environment(os.environ),
+        env=_environment(launch.environment or os.environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

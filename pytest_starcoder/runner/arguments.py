@@ -10,7 +10,7 @@ VALUED = set(
     -n --numprocesses --maxprocesses --dist --tx --px --rsyncdir --rsyncignore
     --cov --cov-report --cov-config --cov-context --cov-fail-under --cov-precision
     --junitxml --junit-xml --junitprefix --junit-prefix --html --css --report-log --json-report-file --csv
-    --basetemp --maxfail -c --config-file --rootdir --pdbcls --durations --durations-min
+    --log-file --basetemp --maxfail -c --config-file --rootdir --pdbcls --durations --durations-min
     --reruns --reruns-delay --only-rerun --count -p
     --random-order-bucket --random-order-seed --randomly-seed
     --splits --group --splitting-algorithm --num-shards --shard-id

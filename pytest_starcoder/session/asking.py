@@ -48,8 +48,9 @@ class Asking:
         self._why_not = "not asked: the run was interrupted."
 
     def answered(self, early: Answers) -> None:
-        """Takes what was answered while the tests ran: it is not asked again."""
+        """Takes what was answered while the tests ran: it is not asked again, and counts."""
         self._early = early
+        self._asked = early.asked
 
     def begin(self, settings: Settings | StarcoderError) -> None:
         """Meets the model."""

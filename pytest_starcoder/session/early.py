@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -26,7 +27,7 @@ from pytest_starcoder.git import History
 from pytest_starcoder.jobs.explain import explain
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.address import is_loopback, server_url
-from pytest_starcoder.text.redact import redact
+from pytest_starcoder.text.redact import redact, secret_values
 from pytest_starcoder.values import Deadline, Explanation, Failure
 
 
@@ -40,10 +41,11 @@ def wanted(settings: Settings) -> bool:
 
 @dataclass(frozen=True)
 class Answers:
-    """What was answered before the run was over: explanations by the test that was asked about, and the calls made."""
+    """What was answered before the run was over, by the test asked about; calls made, and causes asked about."""
 
     by_nodeid: dict[str, Explanation]
     calls: int = 0
+    asked: int = 0
 
 
 class Early:
@@ -96,17 +98,17 @@ class Early:
 
 def _read(lines: Iterable[str]) -> Answers:
     found: dict[str, Explanation] = {}
-    calls = 0
+    calls = asked = 0
     for line in lines:
         try:
             message = json.loads(line)
         except ValueError:
             continue  # cut off where the child was ended
-        calls = message.get("calls", calls)
+        calls, asked = message["calls"], message["asked"]
         if "nodeid" in message:
             texts = {"unsupported": tuple(message["unsupported"])}
             found[message["nodeid"]] = Explanation("", **{**{name: message[name] for name in ANSWERED}, **texts})
-    return Answers(found, calls)
+    return Answers(found, calls, asked)
 
 
 ANSWERED = ("why", "model", "truncated", "from_cache", "flaw", "unsupported")
@@ -154,14 +156,16 @@ def _answered(failures: Iterable[Failure], client: Client, root: Path) -> Iterat
             case = cases(
                 causes([failure]), [Replay()], sources_of(root), History(root), {failure.nodeid.partition("::")[0]}
             )[0]
-            told = explain(case, client, lambda _piece: None, redact)
+            told = explain(case, client, lambda _piece: None, lambda text: redact(text, secret_values(os.environ)))
         except (BackendUnavailable, BackendTimeout):
             return
         except StarcoderError:
+            yield {"calls": client.calls, "asked": len(known)}
             continue
         finally:
             left -= client.spent()
-        yield {"nodeid": failure.nodeid, "calls": client.calls, **{name: getattr(told, name) for name in ANSWERED}}
+        answer = {name: getattr(told, name) for name in ANSWERED}
+        yield {"nodeid": failure.nodeid, "calls": client.calls, "asked": len(known), **answer}
 
 
 def merged(told: Explanation, answer: Explanation) -> Explanation:

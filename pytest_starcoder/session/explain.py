@@ -8,6 +8,7 @@ file is a line in its own section.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Generator, Iterator, Sequence
@@ -54,6 +55,7 @@ class Explainer:
         self._compared: tuple[Place | None, Comparison] | None = None
         self._failures: list[Failure] = []
         self._tests = Tests()
+        self._environment = dict(os.environ)  # before any test can change it
         self._troubles: dict[str, None] = {}
         self._others = Others(config, self._complain)
         self._interrupted = False
@@ -118,6 +120,8 @@ class Explainer:
                 failure = describe(exc, item.nodeid, phase, root, self._compared_by(exc), executed)
                 failure = replace(failure, extra=self._others.evidence(item, failure))
                 report.starcoder_failure = failure.to_json()  # type: ignore[attr-defined]
+            if self._worker:  # the controller tells them
+                report.starcoder_troubles = list(self._troubles)  # type: ignore[attr-defined]
         self._compared = None
         return report
 
@@ -147,6 +151,8 @@ class Explainer:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not self._worker:
             self._tests.add(report)
+            for trouble in getattr(report, "starcoder_troubles", ()):
+                self._complain(trouble)
         self._collect(report, report.when if report.when in PHASES else "call")
 
     @pytest.hookimpl
@@ -199,7 +205,7 @@ class Explainer:
         from pytest_starcoder.session.telling import Telling
         from pytest_starcoder.values import Report
 
-        told = Telling(self._config, terminal, self._others, self._early)
+        told = Telling(self._config, terminal, self._others, self._environment, self._early)
         if self._failures:
             report = told.tell(self._failures, self._tests, self._settings, interrupted=self._interrupted)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ class Tests:
         return {nodeid.partition("::")[0] for nodeid in self._found}
 
 
-def launch_of(config: pytest.Config) -> Launch:
+def launch_of(config: pytest.Config, environment: Mapping[str, str] | None = None) -> Launch:
     """How the session was started, as far as a child needs to know to run its tests in the same way."""
     from pytest_starcoder.runner import Launch
 
@@ -58,6 +59,7 @@ def launch_of(config: pytest.Config) -> Launch:
         *map(str, config.invocation_params.args),
     ]
     folder = Path(config.invocation_params.dir)
+    arguments = [word for argument in arguments for word in _from_file(argument, folder)]
     return Launch(
         folder=folder,
         root=config.rootpath,
@@ -65,4 +67,15 @@ def launch_of(config: pytest.Config) -> Launch:
         arguments=tuple(arguments),
         positionals=tuple(map(str, config.args)),
         here_first="" in sys.path or str(folder) in sys.path,
+        environment=environment or {},
     )
+
+
+def _from_file(argument: str, folder: Path) -> list[str]:
+    """The arguments in the file that `@FILE` names, one a line, as pytest reads it; any other argument itself."""
+    if not argument.startswith("@"):
+        return [argument]
+    try:
+        return (folder / argument[1:]).read_text("utf-8").splitlines()
+    except OSError:
+        return []

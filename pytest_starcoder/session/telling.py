@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,11 +34,17 @@ class Telling:
     """Tells the failures of one session on a terminal."""
 
     def __init__(
-        self, config: pytest.Config, terminal: pytest.TerminalReporter, others: Others, early: Early | None = None
+        self,
+        config: pytest.Config,
+        terminal: pytest.TerminalReporter,
+        others: Others,
+        environment: Mapping[str, str],
+        early: Early | None = None,
     ) -> None:
         self._config = config
         self._terminal = terminal
         self._others = others
+        self._environment = environment
         self._early = early
         self._section = Section(
             lambda text: terminal.write(text, flush=True),
@@ -98,7 +104,8 @@ class Telling:
                 contextlib.suppress(KeyboardInterrupt),  # enough of that: what was seen is told without it
                 self._section.waiting("StarCoder", "failing tests what they execute, by running them again"),
             ):
-                replays = replay(grouped, tests.ran, launch_of(self._config), deadline, sources)
+                launch = launch_of(self._config, self._environment)
+                replays = replay(grouped, tests.ran, launch, deadline, sources)
         return cases(grouped, replays, sources, History(self._config.rootpath), tests.files)
 
     def _show(self, found: Sequence[Case], failures: Sequence[Failure], settings: Settings, rerun: int) -> Report:

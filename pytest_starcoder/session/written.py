@@ -22,6 +22,8 @@ class Written:
     def __init__(self, config: pytest.Config, complain: Callable[[str], None]) -> None:
         self._config = config
         self._complain = complain
+        xml = config.getoption("xmlpath", None)
+        self._xml = _as_pytest_finds(xml) if xml else None
         self._files: list[tuple[Path, Callable[[Report], str]]] = []
         if names := config.getoption("starcoder_report"):
             from pytest_starcoder.report.files import writer
@@ -41,9 +43,9 @@ class Written:
             self._try(str(path), lambda path=path, written=written: save(path, written(report)))  # type: ignore[misc]
         if not report.explanations:
             return
-        xml = self._config.getoption("xmlpath", None)
-        if xml:
-            self._try(xml, lambda: self._junit(Path(self._config.invocation_params.dir, xml), report))
+        if self._xml is not None:
+            xml = self._xml
+            self._try(str(xml), lambda: self._junit(xml, report))
         if os.environ.get("GITHUB_ACTIONS") == "true":
             from pytest_starcoder.report.github import workflow_commands
             from pytest_starcoder.report.markdown import to_markdown
@@ -65,7 +67,7 @@ class Written:
         """The folder of the root within its repository, with a slash at its end; empty where they are one."""
         from pytest_starcoder.git import repository
 
-        root = self._config.rootpath
+        root = self._config.rootpath.resolve()
         top = repository(root / "_")
         return "" if top is None or top == root else root.relative_to(top).as_posix() + "/"
 
@@ -74,6 +76,11 @@ class Written:
             write()
         except OSError as exc:
             self._complain(f"{name} could not be written ({exc.strerror or exc}).")
+
+
+def _as_pytest_finds(name: str) -> Path:
+    """Where pytest writes its JUnit file; it decides that before any test may change the folder."""
+    return Path(os.path.normpath(os.path.abspath(os.path.expanduser(os.path.expandvars(name)))))  # noqa: PTH100, PTH111
 
 
 def _append(path: Path, text: str) -> None:

@@ -17,6 +17,9 @@ REDACTED = "[redacted]"
 SHORTEST = 8
 """Characters from which on a named value is a secret: `USER=demo` is none."""
 
+LONG = 24
+"""Characters from which on a secret may be shown in part."""
+
 _SECRET = set(
     "password passwords passwd passphrase pwd pass secret secrets token credential credentials "
     "apikey authtoken accesstoken".split()
@@ -97,7 +100,24 @@ def _everywhere(text: str, secret: str) -> str:
     for form in dict.fromkeys((secret, repr(secret)[1:-1], quote(secret, safe=""))):
         if form in text:
             text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", REDACTED, text)
-    return text
+    return _pieces(text, secret) if len(secret) >= LONG else text
+
+
+def _pieces(text: str, secret: str) -> str:
+    """`text` without pieces of a long secret, of which only the beginning or the end may have been shown."""
+    parts = {secret[at : at + SHORTEST] for at in range(len(secret) - SHORTEST + 1)}
+    found: list[str] = []
+    done = at = 0
+    while at <= len(text) - SHORTEST:
+        if text[at : at + SHORTEST] not in parts:
+            at += 1
+            continue
+        end = at + SHORTEST
+        while text[end - SHORTEST + 1 : end + 1] in parts and end < len(text):
+            end += 1
+        found += [text[done:at], REDACTED + "\n" * text.count("\n", at, end)]
+        done = at = end
+    return "".join([*found, text[done:]])
 
 
 # --- by their shape ---

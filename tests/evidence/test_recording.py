@@ -665,7 +665,6 @@ def test_hypothesis_explains_as_before_and_the_recording_sees_all(runs: Runs) ->
 def test_coverage_and_the_recording_each_see_all(
     runs: Runs, monkeypatch: pytest.MonkeyPatch, core: str, options: tuple[str, ...]
 ) -> None:
-    pytest.importorskip("coverage")
     monkeypatch.setenv("COVERAGE_CORE", core)
     covered: list[object] = []
     ran: list[list[str]] = []

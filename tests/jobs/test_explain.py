@@ -216,6 +216,13 @@ def test_a_message_that_was_seen_is_not_said_twice() -> None:
     ]
 
 
+def test_a_frame_without_source_is_no_code() -> None:
+    failure = replace(FAILURE, frames=(Frame("gone.py", 1, "f", 1, ""),), callees=())
+    text = Question(Case(Cause((failure,))), redact, ()).text
+    assert "gone.py, line 1" in text
+    assert "```" not in text
+
+
 def test_two_causes_of_one_file_begin_their_questions_alike() -> None:
     other = replace(
         CASE, cause=Cause((replace(FAILURE, nodeid="tests/test_shop.py::test_x"),)), excerpts=(excerpt("shop.py", 20),)

@@ -260,3 +260,14 @@ def test_the_command_to_run_again_is_the_one_for_the_folder_pytest_was_started_i
     (inner / "test_it.py").write_text("def test_it(): assert 0")
     monkeypatch.chdir(inner)
     assert "     rerun     pytest test_it.py::test_it" in section(pytester.runpytest("--starcoder-explain"))
+
+
+def test_a_value_that_is_compared_with_a_literal_before_it_is_measured_by_the_literal(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        pricing=MEAN["pricing"], test_pricing="from pricing import mean\ndef test(): assert 2 == mean([1, 2, 3])"
+    )
+    lines = section(pytester.runpytest("--starcoder-explain", "--starcoder-backend=none"))
+    assert "     seen      mean([1, 2, 3]) returned 3.0, the test expects 2" in lines
+    assert "               the value is too large by 1" in lines

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -80,6 +83,32 @@ def test_a_failure_that_depends_on_the_order_names_the_guilty_test(pytester: pyt
     assert "rerun pytest test_order.py::test_guilty test_order.py::test_victim" in text
     again = ("test_order.py::test_guilty", "test_order.py::test_victim")
     pytester.runpytest_subprocess(*again).assert_outcomes(passed=1, failed=1)
+
+
+@pytest.mark.parametrize(
+    ("guilty", "victim"),
+    [
+        ("os.environ['SHOP_MODE'] = 'x'", "'SHOP_MODE' not in os.environ"),
+        ("os.chdir('/')", "os.getcwd() != '/'"),
+        ("sys.path.insert(0, '/nowhere')", "'/nowhere' not in sys.path"),
+    ],
+    ids=["environment", "folder", "path"],
+)
+def test_what_a_test_does_to_the_process_is_found_as_the_order(
+    pytester: pytest.Pytester, guilty: str, victim: str
+) -> None:
+    pytester.makepyfile(
+        test_it=f"import os, sys\ndef test_guilty(): {guilty}\ndef test_fine(): pass\n"
+        f"def test_victim(): assert {victim}"
+    )
+    text = told(pytester.runpytest_subprocess(*BARE))
+    assert "checked passes alone and fails after test_it.py::test_guilty: dependent on the order" in text
+
+
+def test_the_order_is_that_of_the_worker(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_order=ORDER)
+    text = told(pytester.runpytest_subprocess(*BARE, "-n", "1"))
+    assert "fails after test_order.py::test_guilty: dependent on the order" in text
 
 
 def test_a_test_that_may_not_be_run_again_is_not_run_to_find_the_order_either(pytester: pytest.Pytester) -> None:
@@ -211,7 +240,9 @@ def test_a_test_that_hangs_the_second_time_is_ended_and_the_rest_is_told(pyteste
     assert result.ret == 1
 
 
-LEAVES = COUNTED + """
+LEAVES = (
+    COUNTED
+    + """
     def test_once(tmp_path):
         (tmp_path / "kept.txt").write_text(str(tmp_path))
         (pathlib.Path(__file__).parent / "tmp_path.txt").open("a").write(f"{tmp_path}\\n")
@@ -221,6 +252,7 @@ LEAVES = COUNTED + """
     def test_fine():
         pass
 """
+)
 """A test that passes when it is run again, and leaves a file in its folder."""
 
 
@@ -241,7 +273,75 @@ def test_what_the_run_leaves_is_as_without_it(pytester: pytest.Pytester) -> None
     pytesters = {"runpytest-0", "runpytest-1", "runpytest-current", "stdout", "stderr"}
     left = {path.name for path in pytester.path.iterdir()} - pytesters
     written = {"test_it.py", "out.xml", "own", "ran.txt", "tmp_path.txt", ".pytest_cache", "__pycache__"}
-    assert left == written
+    assert left - {"__pycache__"} == written - {"__pycache__"}
+
+
+@pytest.mark.parametrize(("ini", "options"), [("", ["--log-file=run.log"]), ("log_file = run.log", [])])
+def test_the_log_of_the_run_is_the_runs(pytester: pytest.Pytester, ini: str, options: list[str]) -> None:
+    pytester.makeini(f"[pytest]\nlog_file_level = INFO\n{ini}\n")
+    pytester.makepyfile(
+        """
+        import logging
+
+        def test_it():
+            logging.getLogger().info("of the test that failed")
+            assert 0
+
+        def test_fine(tmp_path):
+            logging.getLogger().info("of all tests %s", tmp_path.parent.name)
+        """
+    )
+    assert "checked failed again" in told(pytester.runpytest_subprocess(*BARE, *options, "--basetemp=own"))
+    log = Path("run.log").read_text()
+    assert log.count("of the test that failed") == 1
+    assert "of all tests own" in log, "its folders are those of the run, not of the one after it"
+
+
+def test_options_in_a_file_do_not_disturb_it(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_it=COUNTED
+        + """
+    @pytest.mark.starcoder_explain(replay=False)
+    def test_marked():
+        ran("marked")
+
+    def test_free():
+        ran("free")
+        assert 1 == 2
+"""
+    )
+    Path("args.txt").write_text("-q\n--junitxml=out.xml\ntest_it.py\n")
+    text = told(pytester.runpytest_subprocess(*BARE, "@args.txt"))
+    assert sorted(ran(pytester)) == ["free", "free", "marked"]
+    assert "checked failed again" in text
+    assert next(ElementTree.parse("out.xml").iter("testsuite")).get("tests") == "2"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
+def test_a_ctrl_c_ends_running_again_and_the_rest_is_told(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_it=COUNTED
+        + """
+    def test_it():
+        ran(str(__import__("os").getpid()))
+        if len(open(pathlib.Path(__file__).parent / "ran.txt").readlines()) > 1:
+            __import__("time").sleep(60)
+        assert 0
+"""
+    )
+    command = [sys.executable, "-m", "pytest", *BARE]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while not Path("ran.txt").exists() or len(ran(pytester)) < 2:
+        time.sleep(0.02)
+    run.send_signal(signal.SIGINT)
+    output, _ = run.communicate(timeout=20)
+    assert "     seen      0 is false, the test expects it to be true" in output
+    assert "checked" not in output
+    assert "short test summary info" in output
+    assert run.returncode == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(ran(pytester)[1]), 0)
 
 
 def test_the_folders_of_earlier_runs_are_left_alone(pytester: pytest.Pytester) -> None:
@@ -291,7 +391,9 @@ def test_coverage_measures_the_run_alone(pytester: pytest.Pytester) -> None:
     assert 8 in file["executed_lines"]
 
 
-@pytest.mark.parametrize("options", [
+@pytest.mark.parametrize(
+    "options",
+    [
         *(["-x"], ["--maxfail=1"], ["-n", "2"], ["-p", "no:cacheprovider"], ["-W", "error"], ["-p", "no:tmpdir"]),
         *(["-k", "mean"], ["test_pricing.py"], ["test_pricing.py::test_mean"], ["--durations", "3"], ["-q"]),
         *(["--import-mode=importlib", "-o", "pythonpath=."], ["-c", "own.ini"], ["--junitxml", "out.xml"]),
@@ -340,6 +442,12 @@ def test_other_kinds_of_tests_are_run_again_as_well(pytester: pytest.Pytester) -
     text = told(pytester.runpytest_subprocess(*BARE))
     assert text.count("checked failed again when it was run again") == 2
     assert "checked 4 tests failed again" in text
+
+
+def test_doctests_are_run_again_as_well(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(shop='def double(x):\n    """\n    >>> double(2)\n    5\n    """\n    return x * 2')
+    text = told(pytester.runpytest_subprocess(*BARE, "--doctest-modules"))
+    assert "checked failed again when it was run again" in text
 
 
 def test_code_that_a_test_starts_as_another_python_is_ranked(pytester: pytest.Pytester) -> None:

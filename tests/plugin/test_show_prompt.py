@@ -86,3 +86,59 @@ def test_what_a_conftest_takes_out_is_not_in_it(pytester: pytest.Pytester) -> No
     result = pytester.runpytest_subprocess("--starcoder-show-prompt")
     assert "def mean(xs)" in shown(result)
     assert "pricing" not in shown(result)
+
+
+@pytest.mark.parametrize("early", ["on", "off"])
+def test_no_value_of_a_secret_variable_is_shown_or_sent(
+    pytester: pytest.Pytester, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch, early: str
+) -> None:
+    monkeypatch.setenv("SHOP_API_KEY", "quite-an-0rdinary-text")
+    pytester.makepyfile(
+        """
+        import os
+
+        def test_it():
+            given = os.environ["SHOP_API_KEY"]
+            raise ValueError(f"refused {given}")
+        """
+    )
+    result = pytester.runpytest_subprocess("--starcoder-show-prompt", "--tb=no", "-rN")
+    assert "raised ValueError: refused [redacted]" in shown(result)
+    assert "0rdinary" not in result.stdout.str()
+    pytester.runpytest_subprocess("--starcoder-explain", f"--starcoder-early={early}", "--starcoder-replay=off")
+    [prompt] = ollama_double.prompts()
+    assert "refused [redacted]" in prompt
+    assert "0rdinary" not in prompt
+
+
+LONG = "".join(f"w{number}x" for number in range(60))
+"""Longer than what is shown of a value."""
+
+
+@pytest.mark.parametrize(
+    "assertion",
+    [
+        "send(SHOP_PASSWORD) == 'no'",
+        "[1, send(SHOP_PASSWORD)] == [1, 'no']",
+        "{'word': SHOP_PASSWORD} == {'word': SHOP_PASSWORD + '!'}",
+        "SHOP_PASSWORD == SHOP_PASSWORD.replace('w30x', 'w31x')",
+        "not send([SHOP_PASSWORD])",
+    ],
+)
+def test_of_a_secret_that_is_too_long_to_be_shown_no_part_is_shown(pytester: pytest.Pytester, assertion: str) -> None:
+    pytester.makepyfile(
+        f"""
+        SHOP_PASSWORD = "".join(f"w{{number}}x" for number in range(60))
+
+        def send(text):
+            return text
+
+        def test_it():
+            assert {assertion}
+        """
+    )
+    result = pytester.runpytest_subprocess("--starcoder-show-prompt", "--tb=no", "-rN")
+    told = "".join(result.stdout.str().split())
+    assert "Test:test_of_a_secret" in told
+    parts = {LONG[start : start + 8] for start in range(len(LONG) - 7)}
+    assert sorted(part for part in parts if part in told) == []
