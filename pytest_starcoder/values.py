@@ -237,6 +237,63 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Edit:
+    """A change of one file's text.
+
+    `span` are the first character and the one after the last, `before` is what
+    stands there; `line` (1-based) is where it begins. The lower the `cost`, the earlier it is tried.
+    """
+
+    path: str
+    span: tuple[int, int]
+    before: str
+    after: str
+    kind: str
+    cost: float
+    line: int
+
+
+@dataclass(frozen=True)
+class Fix:
+    """A change with which the tests pass that failed, and those still pass that passed.
+
+    `diff` is unified, and what `git apply` takes at the root; `before` and
+    `after` are the changed lines. `failing` and `passing` are the tests that
+    were run with it. `checked`: no other change as simple behaves differently on
+    any input that was tried; `level` is the confinement it ran in. `model` wrote
+    it, where it was not found by enumeration. `special`: it holds a text of the test's.
+    """
+
+    edits: tuple[Edit, ...]
+    diff: str
+    path: str
+    line: int
+    before: str
+    after: str
+    failing: tuple[str, ...]
+    passing: tuple[str, ...]
+    checked: bool
+    level: str = ""
+    model: str = ""
+    special: bool = False
+
+
+@dataclass(frozen=True)
+class Fixes:
+    """What a search for fixes found: at most three, one a behaviour.
+
+    `question` is an input on which they differ, with what each makes of it.
+    `note` says why there is none, as a sentence.
+    """
+
+    found: tuple[Fix, ...] = ()
+    question: str = ""
+    tried: int = 0
+    seconds: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Suspect:
     """A line that may be at fault. `score` is Ochiai's, 0 to 1; `reasons` are what else was observed of it."""
 

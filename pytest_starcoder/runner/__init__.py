@@ -100,7 +100,7 @@ def _address(root: Path, nodeid: str) -> str:
 
 
 @contextlib.contextmanager
-def _child(command: list[str], launch: Launch) -> Iterator[subprocess.Popen[bytes]]:
+def _child(command: list[str], launch: Launch, descriptors: Sequence[int] = ()) -> Iterator[subprocess.Popen[bytes]]:
     """A child in a group of its own, which is gone with all its children at the end of the block."""
     child = subprocess.Popen(
         command,
@@ -110,6 +110,7 @@ def _child(command: list[str], launch: Launch) -> Iterator[subprocess.Popen[byte
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        pass_fds=descriptors,
     )
     try:
         yield child

@@ -1,0 +1,269 @@
+"""Changes that make failing tests pass, found by trying: a case in, fixes out, the most likely first.
+
+Edits of the suspicious lines are enumerated, cheapest and most suspicious
+first, and each is run against the failing tests and their passing neighbours.
+No model is asked.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_starcoder.edits import EXTENDED, Seen, enumerate_edits, pairs
+from pytest_starcoder.evidence.case import Case
+from pytest_starcoder.evidence.lines import line_of, statement_at
+from pytest_starcoder.evidence.suspicion import Line, Sources, text_of_test
+from pytest_starcoder.runner import Launch
+from pytest_starcoder.runner.trials import LONGER, SHORTEST, Record, Trial, Trials, Unavailable
+from pytest_starcoder.values import Deadline, Edit, Fix, Fixes
+
+SHOWN = 3
+"""Fixes that are shown at the most, one a behaviour."""
+
+FAILING = 8
+"""Failing tests that each candidate is run against; the others are run with what passes these."""
+
+LINES = 80
+"""Lines that are edited at the most, the most suspicious."""
+
+FAR = 4.0
+"""What an edit of the least suspicious line costs beside its own cost (measured: facts on 40 small functions)."""
+
+HALF = 10
+"""The rank at which a line is half as suspicious as the first one."""
+
+WINDOW = 1.5
+"""How much dearer than the first fix others may be that are looked for: they tell whether it is the only one."""
+
+CHUNK = 256
+"""Candidates between two looks at the clock."""
+
+PAIRS = 4000
+"""Pairs of cheap edits that are tried at the most."""
+
+IMPORTED = 4.0
+"""Seconds for edits that import the project anew, before dearer ones inside of functions are tried."""
+
+BASELINE = 5.0
+"""Seconds of processor time that one test may take with the code as it is."""
+
+
+@dataclass
+class Search:
+    """One search for one cause; `progress` is told how many candidates were tried."""
+
+    case: Case
+    launch: Launch
+    sources: Sources
+    deadline: Deadline
+    progress: Callable[[int], None] = lambda tried: None
+    passed: list[tuple[float, tuple[Edit, ...]]] = field(default_factory=list)
+    tried: int = 0
+    limits: dict[str, float] = field(default_factory=dict)
+    failing: list[str] = field(default_factory=list)
+    passing: list[str] = field(default_factory=list)
+    elsewhere: list[tuple[float, Edit]] = field(default_factory=list)
+
+
+def fix(
+    case: Case,
+    launch: Launch,
+    sources: Sources,
+    deadline: Deadline,
+    progress: Callable[[int], None] = lambda tried: None,
+) -> Fixes:
+    """The fixes of a case, found until `deadline`. Nothing is raised but KeyboardInterrupt."""
+    started = time.monotonic()
+    search = Search(case, launch, sources, deadline, progress)
+    failing = sorted(case.replay.failing, key=lambda outcome: outcome.seconds)
+    passing = sorted(case.replay.passing, key=lambda outcome: outcome.seconds)
+    if not failing or not case.ranked:
+        return Fixes(note="no test of it failed again when it was run again")
+    tests = [outcome.nodeid for outcome in (*failing, *passing)]
+    try:
+        with Trials(launch, tests, deadline) as trials:
+            return _searched(search, trials, tests[: len(failing)], tests[len(failing) :], started)
+    except Unavailable as exc:
+        return Fixes(note=str(exc))
+    except OSError as exc:
+        return Fixes(note=f"no process could be started: {exc}")
+
+
+def _searched(search: Search, trials: Trials, failing: list[str], passing: list[str], started: float) -> Fixes:
+    baseline = trials.baseline([*failing, *passing], BASELINE)
+    search.failing = [nodeid for nodeid in failing if _outcome(baseline, nodeid) in ("failed", "overtime")][:FAILING]
+    search.passing = [nodeid for nodeid in passing if _outcome(baseline, nodeid) == "passed"]
+    if not search.failing:
+        return Fixes(note="it does not fail where changes can be tried", seconds=time.monotonic() - started)
+    for nodeid in (*search.failing, *search.passing):
+        record = baseline[nodeid]
+        search.limits[nodeid] = SHORTEST if record.outcome == "overtime" else SHORTEST + LONGER * record.seconds
+    try:
+        for _ in _stages(search, trials):
+            if search.passed or search.deadline.remaining() <= 0:
+                break
+    except KeyboardInterrupt:
+        pass  # what was found is told
+    return _told(search, trials, started)
+
+
+def _outcome(baseline: Mapping[str, Record], nodeid: str) -> str:
+    return baseline[nodeid].outcome if nodeid in baseline else "missing"
+
+
+def _stages(search: Search, trials: Trials) -> Iterator[None]:
+    """Tries kinds of candidates one after the other; after each it may end."""
+    ranks = _ranks(search.case)
+    edits = sorted(_edits(search, ranks), key=lambda found: (found[0], found[1].path, found[1].span))
+    plain = [found for found in edits if found[1].cost < EXTENDED]
+    dear = [found for found in edits if found[1].cost >= EXTENDED]
+    _try(search, trials, [(cost, (edit,)) for cost, edit in plain])
+    yield
+    _import(search, trials, IMPORTED)
+    yield
+    _try(search, trials, [(cost, (edit,)) for cost, edit in dear])
+    yield
+    costs = dict((edit, cost) for cost, edit in plain)
+    both = [(costs[one] + costs[other], (one, other)) for one, other in pairs([edit for _, edit in plain], PAIRS)]
+    _try(search, trials, both)
+    yield
+    _import(search, trials, search.deadline.remaining())
+    yield
+
+
+def _ranks(case: Case) -> dict[Line, int]:
+    return {line: rank for rank, line in enumerate(case.ranked[:LINES])}
+
+
+def _edits(search: Search, ranks: Mapping[Line, int]) -> Iterator[tuple[float, Edit]]:
+    """Every edit of a suspicious line, with what it costs there."""
+    seen = Seen(strings=_strings(text_of_test(search.case.cause.first.nodeid, search.sources)))
+    for path in dict.fromkeys(path for path, _ in ranks):
+        source = search.sources(path)
+        lines = {number for other, number in ranks if other == path}
+        for edit in enumerate_edits(source, path, lines, seen):
+            first, last = statement_at(source, edit.line)
+            rank = min((ranks[path, line] for line in range(first, last + 1) if (path, line) in ranks), default=LINES)
+            yield edit.cost + FAR * (1 - 1 / (1 + rank / HALF)), edit
+
+
+def _strings(text: str) -> tuple[str, ...]:
+    return tuple(
+        dict.fromkeys(
+            re.findall(r"'([^'\n]*)'|\"([^\"\n]*)\"", text)
+            and [a or b for a, b in re.findall(r"'([^'\n]*)'|\"([^\"\n]*)\"", text)]
+        )
+    )
+
+
+def _try(search: Search, trials: Trials, candidates: Sequence[tuple[float, tuple[Edit, ...]]]) -> None:
+    """Tries candidates in their order, and for a while after the first that passes."""
+    costs = {edits: cost for cost, edits in candidates}
+    for start in range(0, len(candidates), CHUNK):
+        if search.deadline.remaining() <= 0:
+            return
+        chunk = [edits for cost, edits in candidates[start : start + CHUNK] if cost <= _dearest(search)]
+        if not chunk:
+            return
+        for trial in trials.swapped(chunk, search.failing, search.passing, search.limits):
+            _note(search, trial, costs[trial.edits])
+
+
+def _import(search: Search, trials: Trials, seconds: float) -> None:
+    """Tries for some time those that must be imported."""
+    until = time.monotonic() + seconds
+    search.elsewhere.sort(key=lambda found: (found[0], found[1].path, found[1].span))
+    while search.elsewhere and time.monotonic() < until and search.deadline.remaining() > 0:
+        cost, edit = search.elsewhere.pop(0)
+        if cost > _dearest(search):
+            return
+        for trial in trials.imported([(edit,)], search.failing, search.passing, search.limits):
+            _note(search, trial, cost)
+
+
+def _note(search: Search, trial: Trial, cost: float) -> None:
+    if trial.verdict == "unswappable" and len(trial.edits) == 1:
+        search.elsewhere.append((cost, trial.edits[0]))
+        return
+    search.tried += 1
+    search.progress(search.tried)
+    if trial.verdict == "passes":
+        search.passed.append((cost, trial.edits))
+
+
+def _dearest(search: Search) -> float:
+    """The cost up to which candidates are tried."""
+    return min((cost for cost, _ in search.passed), default=float("inf")) + WINDOW
+
+
+def _told(search: Search, trials: Trials, started: float) -> Fixes:
+    """Of what passed one change a behaviour, and the input that tells them apart."""
+    passed = sorted(search.passed, key=lambda found: (found[0], found[1][0].path, found[1][0].span))[:40]
+    seconds = time.monotonic() - started
+    if not passed:
+        return Fixes(tried=search.tried, seconds=seconds)
+    candidates = [edits for _, edits in passed]
+    inputs, behaviours = trials.observed(candidates, search.failing, search.passing, search.limits)
+    groups: dict[tuple[str, ...], list[tuple[Edit, ...]]] = {}
+    for edits, behaviour in zip(candidates, behaviours, strict=True):
+        key = tuple(_plain(outcome) for outcome in behaviour) if behaviour else (repr(edits),)
+        groups.setdefault(key, []).append(edits)
+    kept = list(groups.items())[:SHOWN]
+    question = _question(inputs, [(key, behaviours[candidates.index(found[0])]) for key, found in kept])
+    only = len(groups) == 1 and bool(inputs)
+    fixes = tuple(_fix(search, found[0], checked=only) for _, found in kept)
+    return Fixes(fixes, question, search.tried, time.monotonic() - started)
+
+
+def _plain(outcome: str) -> str:
+    """An outcome in which 2.0 and 2 are the same."""
+    return re.sub(r"\b(\d+)\.0\b", r"\1", outcome)
+
+
+def _question(inputs: Sequence[str], told: Sequence[tuple[tuple[str, ...], tuple[str, ...]]]) -> str:
+    """The shortest input on which the first two behaviours differ, with what they are."""
+    if len(told) < 2 or not inputs:
+        return ""
+    (one, first), (other, second) = told[:2]
+    differing = [index for index in range(min(len(one), len(other))) if one[index] != other[index]]
+    if not differing:
+        return ""
+    best = min(differing, key=lambda index: (len(inputs[index]), index))
+    return f"{inputs[best]} {first[best]}, or {second[best]}?"
+
+
+def _fix(search: Search, edits: tuple[Edit, ...], *, checked: bool) -> Fix:
+    first = min(edits, key=lambda edit: (edit.path, edit.span))
+    source = search.sources(first.path)
+    texts = {edit.path: search.sources(edit.path) for edit in edits}
+    changed = dict(texts)
+    for edit in sorted(edits, key=lambda edit: edit.span, reverse=True):
+        text = changed[edit.path]
+        changed[edit.path] = text[: edit.span[0]] + edit.after + text[edit.span[1] :]
+    diff = "".join(_diff(path, texts[path], changed[path]) for path in texts)
+    removed = [line[1:] for line in diff.splitlines() if line.startswith("-") and not line.startswith("---")]
+    added = [line[1:] for line in diff.splitlines() if line.startswith("+") and not line.startswith("+++")]
+    return Fix(
+        edits=edits,
+        diff=diff,
+        path=first.path,
+        line=first.line,
+        before="\n".join(removed) or line_of(source, first.line),
+        after="\n".join(added),
+        failing=tuple(search.failing),
+        passing=tuple(search.passing),
+        checked=checked,
+        special=any("of the test" in edit.kind for edit in edits),
+    )
+
+
+def _diff(path: str, before: str, after: str) -> str:
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{path}", f"b/{path}", n=2
+    )
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)

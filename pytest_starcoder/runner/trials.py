@@ -1,0 +1,264 @@
+"""Tries changes of the project's code without writing them into a file: changes in, verdicts out.
+
+A pytest with the user's plugins and configuration collects the tests once;
+each batch of changes runs in a fork of it, or of the process it was before the
+project was imported. Needs `os.fork`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pytest_starcoder.runner import Launch, _address, _child, kept
+from pytest_starcoder.values import Deadline, Edit
+
+BATCH = 64
+"""Candidates that one fork tries, one after the other."""
+
+SHORTEST = 0.3
+"""Seconds of processor time that a test has at the least."""
+
+LONGER = 8.0
+"""How much longer than with the code as it is a test may take."""
+
+CALL = 0.1
+"""Seconds of processor time that one call has whose outcome is observed."""
+
+COLLECTING = 20.0
+"""Seconds in which the tests must be collected."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of one test. `outcome` is passed, failed, skipped, overtime or missing; `raised` names the exception."""
+
+    nodeid: str
+    outcome: str
+    seconds: float
+    raised: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What became of a candidate.
+
+    `verdict` is "passes", "fails" (a test that should pass now does not),
+    "breaks" (one that passed does not), "overtime", "hung", "crashed", or why
+    it was not run: "the same", "known", "unswappable", "no Python".
+    """
+
+    edits: tuple[Edit, ...]
+    verdict: str
+    records: tuple[Record, ...] = ()
+
+
+class Unavailable(Exception):
+    """Nothing can be tried here: the reason, as a sentence."""
+
+
+class Trials:
+    """A bench for `tests`, open within a `with` block. Raises Unavailable where they cannot be collected."""
+
+    def __init__(self, launch: Launch, tests: Sequence[str], deadline: Deadline) -> None:
+        if not hasattr(os, "fork"):
+            raise Unavailable("this platform cannot fork a process")
+        self._launch = launch
+        self._tests = tests
+        self._deadline = deadline
+        self._stack = contextlib.ExitStack()
+        self._sources: dict[str, str] = {}
+        self._numbers = 0
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            folder = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True))
+            )
+            early, self._early = _Line.pair(stack)
+            late, self._late = _Line.pair(stack)
+            job = {"root": str(self._launch.root), "folder": str(folder), "early": early, "late": late}
+            (folder / "trials.json").write_text(json.dumps(job), "utf-8")
+            arguments = [
+                *kept(self._launch.arguments, self._launch.positionals),
+                *(["-c", str(self._launch.ini)] if self._launch.ini else []),
+                f"--rootdir={self._launch.root}",
+                *("-o", "addopts=", "-o", "log_file=", "-o", f"cache_dir={folder / 'cache'}"),
+                *(f"--basetemp={folder / 'tmp'}", "--maxfail=0", "--no-starcoder", "--assert=plain", "--capture=sys"),
+                *("-p", "pytest_starcoder.runner.worker", f"--starcoder-trials={folder / 'trials.json'}"),
+                *(_address(self._launch.root, nodeid) for nodeid in self._tests),
+            ]
+            command = [sys.executable, *([] if self._launch.here_first else ["-P"]), "-m", "pytest", *arguments]
+            stack.enter_context(_child(command, self._launch, (early, late)))
+            os.close(early)
+            os.close(late)
+            found = self._late.read(min(COLLECTING, self._deadline.remaining()))
+            if found is None or not set(self._tests) <= set(found["collected"]):
+                raise Unavailable("the tests cannot be collected again")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def baseline(self, tests: Sequence[str], limit: float) -> dict[str, Record]:
+        """What becomes of `tests` with the code as it is, each within `limit` seconds; empty where the process ends."""
+        [trial] = list(self._run(self._late, [()], tests, [], dict.fromkeys(tests, limit), everything=True))
+        return {record.nodeid: record for record in trial.records}
+
+    def swapped(
+        self,
+        candidates: Sequence[tuple[Edit, ...]],
+        failing: Sequence[str],
+        passing: Sequence[str],
+        limits: Mapping[str, float],
+    ) -> Iterator[Trial]:
+        """The verdicts of edits inside of functions, in any order; those that were tried before are not run again."""
+        yield from self._run(self._late, candidates, failing, passing, limits)
+
+    def imported(
+        self,
+        candidates: Sequence[tuple[Edit, ...]],
+        failing: Sequence[str],
+        passing: Sequence[str],
+        limits: Mapping[str, float],
+    ) -> Iterator[Trial]:
+        """The verdicts of edits anywhere: each imports the project anew."""
+        yield from self._run(self._early, candidates, failing, passing, limits)
+
+    def observed(
+        self,
+        candidates: Sequence[tuple[Edit, ...]],
+        failing: Sequence[str],
+        passing: Sequence[str],
+        limits: Mapping[str, float],
+    ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Inputs of the functions that the candidates change, and what each candidate makes of them.
+
+        A candidate that could not be observed has none.
+        """
+        command = self._command(self._late, candidates, failing, passing, limits)
+        seconds = 2 * sum(limits.values()) + 5
+        command |= {
+            "observe": True,
+            "forget": True,
+            "limit": CALL,
+            "batch": len(candidates),
+            "first": seconds,
+            "wall": seconds,
+        }
+        self._late.write(command)
+        inputs: tuple[str, ...] = ()
+        found: dict[int, tuple[str, ...]] = {}
+        while (told := self._late.read(self._deadline.remaining())) is not None and "done" not in told:
+            if "inputs" in told:
+                inputs = tuple(told["inputs"])
+            elif "behaviour" in told:
+                found[told["number"]] = tuple(told["behaviour"])
+        first = self._numbers - len(candidates)
+        return inputs, [found.get(first + number, ()) for number in range(len(candidates))]
+
+    def _run(
+        self,
+        line: _Line,
+        candidates: Sequence[tuple[Edit, ...]],
+        failing: Sequence[str],
+        passing: Sequence[str],
+        limits: Mapping[str, float],
+        *,
+        everything: bool = False,
+    ) -> Iterator[Trial]:
+        first = self._numbers
+        line.write(self._command(line, candidates, failing, passing, limits) | {"all": everything})
+        while True:
+            found = line.read(self._deadline.remaining())
+            if found is None or "done" in found:
+                break
+            records = tuple(Record(**record) for record in found.get("records", ()))
+            yield Trial(candidates[found["number"] - first], found["verdict"], records)
+
+    def _command(
+        self,
+        line: _Line,
+        candidates: Sequence[tuple[Edit, ...]],
+        failing: Sequence[str],
+        passing: Sequence[str],
+        limits: Mapping[str, float],
+    ) -> dict[str, Any]:
+        first = self._numbers
+        self._numbers += len(candidates)
+        longest = max((limits[nodeid] for nodeid in (*failing, *passing)), default=1.0)
+        early = line is self._early
+        return {
+            "candidates": [
+                {"number": first + number, **(self._files(edits) if early else self._changes(edits))}
+                for number, edits in enumerate(candidates)
+            ],
+            "failing": [(nodeid, limits[nodeid]) for nodeid in failing],
+            "passing": [(nodeid, limits[nodeid]) for nodeid in passing],
+            "all": False,
+            "batch": 1 if early else BATCH,
+            "wall": 2 * longest + 1,
+            "first": 2 * longest + (COLLECTING if early else 1),
+        }
+
+    def _changes(self, edits: tuple[Edit, ...]) -> dict[str, Any]:
+        changes: dict[str, list[tuple[int, int, str]]] = {}
+        for edit in edits:
+            changes.setdefault(edit.path, []).append((*edit.span, edit.after))
+        return {"changes": changes}
+
+    def _files(self, edits: tuple[Edit, ...]) -> dict[str, Any]:
+        texts: dict[str, str] = {}
+        for edit in sorted(edits, key=lambda edit: edit.span, reverse=True):
+            file = str(self._launch.root / edit.path)
+            if file not in texts:
+                texts[file] = Path(file).read_text("utf-8")
+            texts[file] = texts[file][: edit.span[0]] + edit.after + texts[file][edit.span[1] :]
+        return {"files": texts}
+
+
+class _Line:
+    """Our end of a pair of sockets; lines of JSON."""
+
+    def __init__(self, ours: socket.socket) -> None:
+        self._ours = ours
+        self._left = b""
+
+    @classmethod
+    def pair(cls, stack: contextlib.ExitStack) -> tuple[int, Self]:
+        ours, theirs = socket.socketpair()
+        stack.callback(ours.close)
+        return theirs.detach(), cls(ours)
+
+    def write(self, value: Mapping[str, Any]) -> None:
+        with contextlib.suppress(OSError):  # the next read tells that nobody is there
+            self._ours.sendall(json.dumps(value).encode() + b"\n")
+
+    def read(self, seconds: float) -> dict[str, Any] | None:
+        """The next line; None once the other side is gone or the time is over."""
+        until = time.monotonic() + seconds
+        while b"\n" not in self._left:
+            ready, _, _ = select.select([self._ours], [], [], max(0.0, until - time.monotonic()))
+            try:
+                more = self._ours.recv(1 << 16) if ready else b""
+            except OSError:
+                more = b""
+            if not more:
+                return None
+            self._left += more
+        line, _, self._left = self._left.partition(b"\n")
+        found: dict[str, Any] = json.loads(line)
+        return found

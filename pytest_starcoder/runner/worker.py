@@ -1,0 +1,391 @@
+"""The code of ours inside a pytest that tries changes of the project's code: each in a fork, none in a file.
+
+A pytest plugin. `--starcoder-trials=FILE` names what `Trials` wrote. Two forks
+serve: `early` was taken before the project was imported, and imports it with
+changed source; `late` has collected the tests, and swaps the code of functions.
+Commands come as lines of JSON, and so do verdicts, one a candidate.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import gc
+import importlib.machinery
+import json
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, NoReturn
+
+import pytest
+
+from pytest_starcoder.runner.behaviour import Inputs, outcome_of, outermost
+from pytest_starcoder.runner.swapped import Swap, Swappable, Unswappable, functions_alive, identity, put
+from pytest_starcoder.text.shown import in_project
+
+TICK = 0.05
+"""Seconds of processor time after which a candidate that swallowed its time-out meets it again."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--starcoder-trials", help="internal")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    job = json.loads(Path(early_config.known_args_namespace.starcoder_trials).read_text("utf-8"))
+    worker = Worker(job)
+    early_config.pluginmanager.register(worker, "starcoder-worker")
+    worker.split()
+
+
+@dataclass
+class Task:
+    """What a fork is to do: `command` for `candidates`, verdicts into the pipe `results`."""
+
+    command: dict[str, Any]
+    candidates: list[dict[str, Any]]
+    results: int
+
+
+class Overtime(BaseException):
+    """Raised in a test that has had its processor time."""
+
+
+class Worker:
+    """Serves commands in two forks; in the forks of those it runs tests."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        self._root = Path(job["root"])
+        self._early, self._late = Channel(job["early"]), Channel(job["late"])
+        self._task: Task | None = None
+        self._bench = Bench(self._root)
+
+    def split(self) -> None:
+        """Returns in the fork that goes on to collect the tests, and in each one that tries a changed source."""
+        if os.fork() == 0:
+            self._early.close()
+            return
+        self._late.close()
+        self._task = serve(self._early, lambda command: command["candidates"])
+        serve_changed(self._task.candidates[0]["files"])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> NoReturn:
+        self._bench.items = {item.nodeid: item for item in session.items}
+        if self._task is not None:
+            self._bench.work(self._task, {})
+        swaps = Swaps(self._root)
+        self._late.write({"collected": list(self._bench.items)})
+        task = serve(self._late, swaps.prepared)
+        self._bench.work(task, swaps.ready)
+
+    @pytest.hookimpl
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
+        """A report without a text, which nobody reads and which takes longer than many a test."""
+        self._bench.note(call)
+        outcome, told = "passed", None
+        if call.excinfo is not None:
+            skipped = isinstance(call.excinfo.value, pytest.skip.Exception)
+            outcome = "skipped" if skipped else "failed"
+            told = (str(item.path), 1, "") if skipped else call.excinfo.typename
+        return pytest.TestReport(
+            item.nodeid, item.location, {}, outcome, told, call.when, (), call.duration, call.start, call.stop
+        )  # type: ignore[arg-type]
+
+    @pytest.hookimpl
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._bench.outcomes.append(report.outcome)
+
+
+class Channel:
+    """Lines of JSON over a socket's file descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._left = b""
+
+    def read(self) -> dict[str, Any] | None:
+        """The next line, None once the other side is gone."""
+        while b"\n" not in self._left:
+            try:
+                more = os.read(self.descriptor, 1 << 16)
+            except OSError:
+                more = b""
+            if not more:
+                return None
+            self._left += more
+        line, _, self._left = self._left.partition(b"\n")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def write(self, value: Mapping[str, Any]) -> None:
+        text = memoryview(json.dumps(value).encode() + b"\n")
+        while text:
+            text = text[os.write(self.descriptor, text) :]
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
+def serve(channel: Channel, prepared: Any) -> Task:
+    """Answers commands until the other side is gone; returns in each fork, with what it is to do."""
+    while (command := channel.read()) is not None:
+        waiting = list(prepared(command))
+        for unfit in [candidate for candidate in waiting if "verdict" in candidate]:
+            channel.write({"number": unfit["number"], "verdict": unfit["verdict"]})
+        waiting = [candidate for candidate in waiting if "verdict" not in candidate]
+        while waiting:
+            results, write = os.pipe()
+            child = os.fork()
+            if child == 0:
+                os.close(results)
+                channel.close()
+                os.setsid()
+                return Task(command, waiting[: command.get("batch", 1)], write)
+            os.close(write)
+            told = watch(child, results, channel, command, waiting)
+            waiting = waiting[told:]
+        channel.write({"done": True})
+    os._exit(0)
+
+
+def watch(
+    child: int, results: int, channel: Channel, command: dict[str, Any], waiting: Sequence[dict[str, Any]]
+) -> int:
+    """Passes on the verdicts of a fork, and ends it when one takes too long; how many candidates have one now."""
+    told, left, verdict = 0, b"", ""
+    until = time.monotonic() + command["first"]
+    while not verdict:
+        ready, _, _ = select.select([results, channel.descriptor], [], [], max(0.0, until - time.monotonic()))
+        if channel.descriptor in ready and results not in ready:  # nobody waits for this any more
+            end(child)
+            os._exit(0)
+        if not ready:
+            verdict = "hung"
+            break
+        more = os.read(results, 1 << 16)
+        *lines, left = (left + more).split(b"\n")
+        for found in map(json.loads, lines):
+            if "ended" in found:
+                verdict = "ended"
+                if "inputs" in found:
+                    channel.write(found)
+                break
+            channel.write(found)
+            told += 1
+            until = time.monotonic() + command["wall"]
+        if not more:
+            verdict = verdict or "crashed"
+    end(child)
+    os.close(results)
+    if verdict != "ended":
+        channel.write({"number": waiting[told]["number"], "verdict": verdict})
+        told += 1
+    return told
+
+
+def end(child: int) -> None:
+    """Ends a fork and all that it has started."""
+    with contextlib.suppress(OSError):
+        os.killpg(child, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        os.waitpid(child, 0)
+
+
+class Swaps:
+    """The candidates of the late fork as code, compiled before it forks: equal ones are run once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._alive = functions_alive(lambda filename: in_project(filename, root))
+        self._files: dict[str, Swappable] = {}
+        self._known: set[object] = set()
+        self.ready: dict[int, Swap] = {}
+
+    def prepared(self, command: dict[str, Any]) -> list[dict[str, Any]]:
+        """The candidates of a command; those that need not run have their verdict."""
+        self.ready = {}
+        if command.get("forget"):
+            self._known = set()
+        return [{**candidate, **self._prepared(candidate)} for candidate in command["candidates"]]
+
+    def _prepared(self, candidate: dict[str, Any]) -> dict[str, str]:
+        swap: dict[Any, CodeType] = {}
+        try:
+            for path, changes in candidate["changes"].items():
+                swap |= self._file(path).swap([tuple(change) for change in changes])
+        except Unswappable:
+            return {"verdict": "unswappable"}
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return {"verdict": "no Python"}
+        if candidate["changes"]:
+            if all(
+                identity({function: code}) == identity({function: function.__code__}) for function, code in swap.items()
+            ):
+                return {"verdict": "the same"}
+            key = identity(swap)
+            if key in self._known:
+                return {"verdict": "known"}
+            self._known.add(key)
+        self.ready[candidate["number"]] = swap
+        return {}
+
+    def _file(self, path: str) -> Swappable:
+        if path not in self._files:
+            filename = str(self._root / path)
+            try:
+                source = (self._root / path).read_text("utf-8")
+            except OSError:
+                raise Unswappable("it cannot be read") from None
+            self._files[path] = Swappable(filename, source, self._alive.get(filename, []))
+        return self._files[path]
+
+
+class Bench:
+    """Runs items, again and again, as pytest runs them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.items: dict[str, pytest.Item] = {}
+        self.outcomes: list[str] = []
+        self._raised: tuple[str, str] = ("", "")
+        self._limit = 0.0
+
+    def note(self, call: pytest.CallInfo[None]) -> None:
+        """Remembers the first exception of a test, and where it came from."""
+        if call.excinfo is not None and not self._raised[0]:
+            last = call.excinfo.traceback[-1] if call.excinfo.traceback else None
+            place = f"{last.path}:{last.lineno + 1}" if last else ""
+            self._raised = call.excinfo.typename, place
+
+    def work(self, task: Task, swaps: Mapping[int, Swap]) -> NoReturn:
+        """Tries the candidates, writes their verdicts, and ends the process."""
+        signal.signal(signal.SIGVTALRM, _overtime)
+        out, own = Channel(task.results), os.getpid()
+        if "observe" in task.command:
+            self._observe(task, swaps, out)
+        caches = _caches(self._root)
+        for candidate in task.candidates:
+            for cache in caches:
+                cache.cache_clear()
+            before = put(swaps.get(candidate["number"], {}))
+            verdict, records = self._tried(task.command)
+            put(before)
+            if os.getpid() != own:
+                os._exit(0)  # the candidate forked, and this is not the process that was to try it
+            out.write({"number": candidate["number"], "verdict": verdict, "records": records})
+            if verdict == "overtime":
+                break  # what pytest was in the midst of nobody knows
+        out.write({"ended": True})
+        os._exit(0)
+
+    def _observe(self, task: Task, swaps: Mapping[int, Swap], out: Channel) -> NoReturn:
+        """Writes what the changed functions do under each candidate, on inputs like those of the tests."""
+        changed = [function for swap in swaps.values() for function in outermost(swap)]
+        inputs = Inputs(dict.fromkeys(changed))
+        first = min(swaps)
+        for number in (None, first):
+            before = put(swaps[number] if number is not None else {})
+            for nodeid, limit in (*task.command["failing"], *task.command["passing"]):
+                with inputs.kept():
+                    self._record(nodeid, limit)
+            put(before)
+        told = inputs.varied()
+        for candidate in task.candidates:
+            before = put(swaps[candidate["number"]])
+            behaviour = [outcome_of(call, task.command["limit"]) for call in told]
+            put(before)
+            out.write({"number": candidate["number"], "verdict": "observed", "behaviour": behaviour})
+        out.write({"inputs": [call.text for call in told], "ended": True})
+        os._exit(0)
+
+    def _tried(self, command: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+        records = []
+        for kind in ("failing", "passing"):
+            for nodeid, limit in command[kind]:
+                record = self._record(nodeid, limit)
+                records.append(record)
+                if record["outcome"] == "overtime":
+                    return "overtime", records[-1:]
+                if not command["all"] and record["outcome"] != "passed":
+                    return ("fails" if kind == "failing" else "breaks"), records[-1:]
+        return "passes", records
+
+    def _record(self, nodeid: str, limit: float) -> dict[str, Any]:
+        """Runs one test, for at most `limit` seconds of processor time."""
+        item = self.items.get(nodeid)
+        if item is None:
+            return {"nodeid": nodeid, "outcome": "missing", "seconds": 0.0, "raised": "", "place": ""}
+        self.outcomes, self._raised = [], ("", "")
+        started = time.perf_counter()
+        outcome = ""
+        with _parameters(item):
+            try:
+                signal.setitimer(signal.ITIMER_VIRTUAL, limit, TICK)
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+            except BaseException:  # noqa: BLE001 - a candidate may raise anything, KeyboardInterrupt too
+                outcome = "overtime"
+            finally:
+                signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        item.session.shouldstop = item.session.shouldfail = False
+        if self._raised[0] == "Overtime":
+            outcome = "overtime"
+        found = set(self.outcomes)
+        outcome = outcome or next((known for known in ("failed", "skipped", "passed") if known in found), "failed")
+        return {
+            "nodeid": nodeid,
+            "outcome": outcome,
+            "seconds": time.perf_counter() - started,
+            "raised": self._raised[0],
+            "place": self._raised[1],
+        }
+
+
+@contextlib.contextmanager
+def _parameters(item: pytest.Item) -> Iterator[None]:
+    """Parameters of its own for one run of a test, which a function under test may change, and an own instance."""
+    call = getattr(item, "callspec", None)
+    before = call.params if call is not None else None
+    if call is not None:
+        with contextlib.suppress(Exception):
+            object.__setattr__(call, "params", copy.deepcopy(before))
+    try:
+        yield
+    finally:
+        if call is not None:
+            object.__setattr__(call, "params", before)
+        for name in ("_instance", "_obj"):
+            item.__dict__.pop(name, None)
+
+
+def _overtime(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise Overtime
+
+
+def _caches(root: Path) -> list[Any]:
+    """The `functools.cache`s of the project: what they hold was computed by other code."""
+    wrapped = [thing for thing in gc.get_objects() if type(thing) is functools._lru_cache_wrapper]
+    codes = [(thing, getattr(getattr(thing, "__wrapped__", None), "__code__", None)) for thing in wrapped]
+    return [thing for thing, code in codes if code is not None and in_project(code.co_filename, root)]
+
+
+def serve_changed(files: Mapping[str, str]) -> None:
+    """Imports from here on find these texts in those files (absolute paths)."""
+    loader = importlib.machinery.SourceFileLoader
+    own = loader.get_code
+    texts = {os.path.realpath(path): text for path, text in files.items()}
+
+    def get_code(self: importlib.machinery.SourceFileLoader, fullname: str) -> CodeType | None:
+        path = self.get_filename(fullname)
+        text = texts.get(os.path.realpath(path))
+        return own(self, fullname) if text is None else compile(text, path, "exec", dont_inherit=True)
+
+    loader.get_code = get_code  # type: ignore[method-assign]
