@@ -33,6 +33,8 @@ SETTINGS = {
     "causes": "causes that are asked about in one run at the most",
     "replay": "whether failing tests and their neighbours are run again to see what they execute",
     "replay_timeout": "seconds that running tests again may take in all",
+    "fix": "whether changes are tried that make failing tests pass",
+    "fix_timeout": "seconds that trying changes for one cause may take",
     "early": "whether causes are asked about while tests still run; auto: where the server is elsewhere",
 }
 """What `settings.SCHEMA` says, which is not imported for this; tests/plugin/test_options.py keeps the two alike."""

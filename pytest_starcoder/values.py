@@ -277,6 +277,17 @@ class Fix:
     model: str = ""
     special: bool = False
 
+    @property
+    def verdict(self) -> str:
+        """What running tests with it has shown, and how far that goes."""
+        failed, passed = len(self.failing), len(self.passing)
+        told = f"{failed} failing test{' passes' if failed == 1 else 's pass'}"
+        if passed:
+            told += f", {passed} neighbour{' still passes' if passed == 1 else 's still pass'}"
+        if self.special:
+            told += "; it holds a text of the test's"
+        return f"checked: {told}" if self.checked else f"passes the tests you have: {told}"
+
 
 @dataclass(frozen=True)
 class Fixes:
@@ -319,7 +330,7 @@ class Label(StrEnum):
 class Statement:
     """One thing that a report says, and how far it can be believed; the only words that a writer may print.
 
-    `kind` is what it is about: seen, fact, at, suspect, replay, extra, why.
+    `kind` is what it is about: seen, fact, at, suspect, replay, fix, question, extra, why.
     `by` names the model of a guess. Raises ValueError for a guess of nobody,
     and for an observation of a model's.
     """
@@ -372,6 +383,7 @@ class Explanation:
     extra: tuple[str, ...] = ()
     flaw: str = ""
     unsupported: tuple[str, ...] = ()
+    fixes: Fixes = Fixes()
 
     @property
     def statements(self) -> tuple[Statement, ...]:
@@ -389,6 +401,12 @@ class Explanation:
             told = f"{frame.path}:{frame.line} {frame.function}"
             said.append(Statement("calls", told, Label.OBSERVED, "", frame.path, frame.line))
         said += [Statement("replay", told, Label.CHECKED) for told in self.replay]
+        for fix in self.fixes.found:
+            before, after = (" ".join(text.split())[:200] for text in (fix.before, fix.after))
+            told = f"{fix.path}:{fix.line}: {after or 'nothing'} instead of {before or 'nothing'} ({fix.verdict})"
+            said.append(Statement("fix", told, Label.CHECKED, "", fix.path, fix.line))
+        if self.fixes.question:
+            said.append(Statement("question", f"which is right: {self.fixes.question}", Label.CHECKED))
         said += [Statement("extra", told, Label.OBSERVED) for told in self.extra]
         if self.why:
             said.append(Statement("why", self.why, Label.GUESSED, self.model))

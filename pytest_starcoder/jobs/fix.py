@@ -7,12 +7,10 @@ No model is asked.
 
 from __future__ import annotations
 
-import difflib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pytest_starcoder.edits import EXTENDED, Seen, enumerate_edits, pairs
 from pytest_starcoder.evidence.case import Case
@@ -20,6 +18,7 @@ from pytest_starcoder.evidence.lines import line_of, statement_at
 from pytest_starcoder.evidence.suspicion import Line, Sources, text_of_test
 from pytest_starcoder.runner import Launch
 from pytest_starcoder.runner.trials import LONGER, SHORTEST, Record, Trial, Trials, Unavailable
+from pytest_starcoder.text.diff import unified
 from pytest_starcoder.values import Deadline, Edit, Fix, Fixes
 
 SHOWN = 3
@@ -128,7 +127,7 @@ def _stages(search: Search, trials: Trials) -> Iterator[None]:
     yield
     _try(search, trials, [(cost, (edit,)) for cost, edit in dear])
     yield
-    costs = dict((edit, cost) for cost, edit in plain)
+    costs = {edit: cost for cost, edit in plain}
     both = [(costs[one] + costs[other], (one, other)) for one, other in pairs([edit for _, edit in plain], PAIRS)]
     _try(search, trials, both)
     yield
@@ -153,12 +152,8 @@ def _edits(search: Search, ranks: Mapping[Line, int]) -> Iterator[tuple[float, E
 
 
 def _strings(text: str) -> tuple[str, ...]:
-    return tuple(
-        dict.fromkeys(
-            re.findall(r"'([^'\n]*)'|\"([^\"\n]*)\"", text)
-            and [a or b for a, b in re.findall(r"'([^'\n]*)'|\"([^\"\n]*)\"", text)]
-        )
-    )
+    """What stands between quotes in a test."""
+    return tuple(dict.fromkeys(match[2] for match in re.finditer(r"(['\"])([^'\"\n]{1,40})\1", text)))
 
 
 def _try(search: Search, trials: Trials, candidates: Sequence[tuple[float, tuple[Edit, ...]]]) -> None:
@@ -245,7 +240,7 @@ def _fix(search: Search, edits: tuple[Edit, ...], *, checked: bool) -> Fix:
     for edit in sorted(edits, key=lambda edit: edit.span, reverse=True):
         text = changed[edit.path]
         changed[edit.path] = text[: edit.span[0]] + edit.after + text[edit.span[1] :]
-    diff = "".join(_diff(path, texts[path], changed[path]) for path in texts)
+    diff = "".join(unified(texts[path], changed[path], path) for path in texts)
     removed = [line[1:] for line in diff.splitlines() if line.startswith("-") and not line.startswith("---")]
     added = [line[1:] for line in diff.splitlines() if line.startswith("+") and not line.startswith("+++")]
     return Fix(
@@ -260,10 +255,3 @@ def _fix(search: Search, edits: tuple[Edit, ...], *, checked: bool) -> Fix:
         checked=checked,
         special=any("of the test" in edit.kind for edit in edits),
     )
-
-
-def _diff(path: str, before: str, after: str) -> str:
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{path}", f"b/{path}", n=2
-    )
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)

@@ -20,6 +20,8 @@ NAMES = {
     "calls": "Calls",
     "suspect": "Suspect",
     "replay": "Run again",
+    "fix": "Fix",
+    "question": "Question",
     "extra": "Also",
     "why": "Why",
 }
@@ -49,6 +51,10 @@ def _cause(number: int, total: int, told: Explanation) -> list[str]:
         "",
         *(_statement(statement) for statement in told.statements),
     ]
+    for fix in told.fixes.found:
+        lines += ["", *_fenced(fix.diff, "diff")]
+    if told.fixes.found:
+        lines.append("")
     if told.flaw:
         lines.append(f"- *guessed* **But** it {_plain(told.flaw)}.")
     if told.note:
@@ -59,13 +65,17 @@ def _cause(number: int, total: int, told: Explanation) -> list[str]:
     else:
         lines += ["", *tests]
     command = "pytest " + " ".join(shlex.quote(printable(nodeid)) for nodeid in told.order or told.nodeids[:1])
-    fence = "`" * max(3, _longest(command) + 1)
-    return [*lines, "", f"{fence}bash", one_line(command, 2000), fence, ""]
+    return [*lines, "", *_fenced(one_line(command, 2000), "bash"), ""]
+
+
+def _fenced(text: str, language: str) -> list[str]:
+    fence = "`" * max(3, _longest(text) + 1)
+    return [f"{fence}{language}", printable(text, tabs=True).rstrip("\n"), fence]
 
 
 def _statement(statement: Statement) -> str:
     by = f" by {_plain(statement.by)}, machine-generated and unchecked" if statement.label is Label.GUESSED else ""
-    text = _code(statement.text) if statement.kind in ("at", "calls", "suspect") else _plain(statement.text)
+    text = _code(statement.text) if statement.kind in ("at", "calls", "suspect", "fix") else _plain(statement.text)
     return f"- *{statement.label}{by}* **{NAMES[statement.kind]}**: {text}"
 
 

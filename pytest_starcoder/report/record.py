@@ -7,7 +7,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from pytest_starcoder.values import Explanation, Report, Statement
+from pytest_starcoder.values import Explanation, Fix, Report, Statement
 
 VERSION = 1
 """Of the schema: another number where a reader of the old one would misread."""
@@ -62,11 +62,31 @@ def _cause(told: Explanation) -> dict[str, Any]:
             }
             for suspect in told.suspects
         ],
+        "fixes": [_fix(fix) for fix in told.fixes.found],
+        "question": told.fixes.question,
+        "fixes_note": told.fixes.note,
+        "changes_tried": told.fixes.tried,
         "note": told.note,
         "flaw": told.flaw,
         "not_in_the_evidence": list(told.unsupported),
         "truncated": told.truncated,
         "remembered": told.from_cache,
+    }
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    return {
+        "path": fix.path,
+        "line": fix.line,
+        "before": fix.before,
+        "after": fix.after,
+        "diff": fix.diff,
+        "checked": fix.checked,
+        "verdict": fix.verdict,
+        "failing": list(fix.failing),
+        "passing": list(fix.passing),
+        "confinement": fix.level,
+        "model": fix.model,
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_starcoder.report.record import notice
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.values import Explanation, Label, Report
+from pytest_starcoder.values import Explanation, Fix, Label, Report
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -52,6 +52,8 @@ def _result(told: Explanation) -> dict[str, Any]:
     }
     if told.path and told.line > 0:
         result["locations"] = [_location(told.path, told.line)]
+    if told.fixes.found:
+        result["fixes"] = [_fix(fix) for fix in told.fixes.found]
     if told.suspects:
         result["relatedLocations"] = [
             {"id": number, **_location(suspect.path, suspect.line), "message": {"text": f"suspect: {suspect.source}"}}
@@ -64,7 +66,7 @@ def message_of(told: Explanation) -> str:
     """What was observed, then what was checked, then the guess and whose it is, on one line."""
     said = []
     for statement in told.statements:
-        if statement.kind in ("seen", "fact", "replay", "extra"):
+        if statement.kind in ("seen", "fact", "replay", "fix", "question", "extra"):
             said.append(f"{str(statement.label).capitalize()}: {_sentence(statement.text)}")
         elif statement.label is Label.GUESSED:
             said.append(f"Guessed by {statement.by}, machine-generated and unchecked: {_sentence(statement.text)}")
@@ -74,6 +76,26 @@ def message_of(told: Explanation) -> str:
 def _sentence(text: str) -> str:
     line = one_line(text, 1000)
     return line if line.endswith((".", "!", "?")) else f"{line}."
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    """Its diff as replacements of whole lines."""
+    changes: list[dict[str, Any]] = []
+    for part in re.split(r"(?m)^(?=--- a/)", fix.diff)[1:]:
+        path, *hunks = re.split(r"(?m)^(?=@@ )", part)
+        artifact = {"uri": _uri(path.partition("\n")[0].removeprefix("--- a/")), "uriBaseId": "SRCROOT"}
+        changes.append({"artifactLocation": artifact, "replacements": [_replacement(hunk) for hunk in hunks]})
+    return {"description": {"text": fix.verdict}, "artifactChanges": changes}
+
+
+def _replacement(hunk: str) -> dict[str, Any]:
+    head, *lines = hunk.removesuffix("\n").split("\n")
+    first = int(head.removeprefix("@@ -").partition(" ")[0].partition(",")[0])
+    before = [line[1:] for line in lines if line[:1] in (" ", "-")]
+    after = [line[1:] for line in lines if line[:1] in (" ", "+")]
+    last = first + len(before) - 1
+    region = {"startLine": first, "startColumn": 1, "endLine": last, "endColumn": len(before[-1]) + 1}
+    return {"deletedRegion": region, "insertedContent": {"text": "\n".join(after)}}
 
 
 def _location(path: str, line: int) -> dict[str, Any]:

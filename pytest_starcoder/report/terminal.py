@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 
 from pytest_starcoder.report.waiting import Waiting
 from pytest_starcoder.text.display import one_line, printable
-from pytest_starcoder.values import Explanation, Label
+from pytest_starcoder.values import Explanation, Fixes, Label
 
 MARGIN = 5
 LABEL = 10
@@ -28,6 +28,8 @@ LABELS = {
     "calls": "calls",
     "suspect": "suspect",
     "replay": "checked",
+    "fix": "fix",
+    "question": "which?",
     "extra": "also",
     "why": "why",
 }
@@ -51,7 +53,8 @@ class Section:
         frames = {(frame.path, frame.line): frame for frame in told.frames}
         for statement in told.statements:
             suspects += statement.kind == "suspect"
-            if statement.label is Label.GUESSED or (suspects > SUSPECTS and statement.kind == "suspect"):
+            later = statement.kind in ("fix", "question") or statement.label is Label.GUESSED
+            if later or (suspects > SUSPECTS and statement.kind == "suspect"):
                 continue
             label = LABELS[statement.kind]
             self.say("" if label == before else label, statement.text)
@@ -60,11 +63,26 @@ class Section:
                 code = one_line(frames[statement.path, statement.line].statement, self._width - MARGIN - LABEL - 4)
                 self._write(f"{_lead('')}    {code}".rstrip() + "\n")
 
+    def fixes(self, fixes: Fixes) -> None:
+        """The changes that were found, each with what running tests with it has shown."""
+        for number, fix in enumerate(fixes.found):
+            self.say("or" if number else "fix", fix.verdict)
+            room = self._width - MARGIN - LABEL - 2
+            for line in fix.diff.splitlines():
+                if line.startswith(("---", "+++")):
+                    continue
+                shown = printable(f"{fix.path}:{fix.line}" if line.startswith("@@") else line, tabs=True)
+                self._write(f"{_lead('')}  {shown if len(shown) <= room else shown[: room - 1] + '…'}".rstrip() + "\n")
+        if fixes.question:
+            self.say("which?", fixes.question)
+        if fixes.note:
+            self.say("fix", fixes.note)
+
     def say(self, label: str, text: str) -> None:
         """A labelled paragraph."""
         self._wrapped(_lead(label), MARGIN + LABEL, text)
 
-    def waiting(self, label: str, whom: str) -> AbstractContextManager[None]:
+    def waiting(self, label: str, whom: str) -> AbstractContextManager[Callable[[str], None]]:
         """Shows on a live terminal, second by second, that `whom` is asked, until `stream` gets its first piece."""
         return self._waiting.shown(f"{_lead(label)}asking {whom}")
 

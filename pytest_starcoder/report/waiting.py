@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from pytest_starcoder.text.display import printable
 
@@ -22,21 +23,26 @@ class Waiting:
         self._line = ""
 
     @contextmanager
-    def shown(self, text: str) -> Iterator[None]:
-        """Shows `text` and the seconds, from the first one on, until `hide` or the end of the block."""
+    def shown(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Shows `text` and the seconds, from the first one on, until `hide` or the end of the block.
+
+        What the block gets takes a text that is shown after them from then on: how far it is.
+        """
+        told = [""]
+        far = partial(told.__setitem__, 0)
         if not self._live:
-            yield
+            yield far
             return
         self._over, started, text = threading.Event(), time.monotonic(), printable(text).replace("\n", " ")
 
         def tick() -> None:
             while not self._over.wait(1.0):
-                self._show(f"{text}, {time.monotonic() - started:.0f} s")
+                self._show(f"{text}, {time.monotonic() - started:.0f} s{told[0]}")
 
         ticker = threading.Thread(target=tick, name="starcoder-waiting", daemon=True)
         ticker.start()
         try:
-            yield
+            yield far
         finally:
             self.hide()
             ticker.join()

@@ -67,30 +67,26 @@ def run(
             "outcomes": str(folder / "outcomes.jsonl"),
         }
         (folder / "job.json").write_text(json.dumps(job), "utf-8")
-        arguments = [
-            *kept(launch.arguments, launch.positionals),
-            *_own(launch, folder),
-            *(_address(launch.root, nodeid) for nodeid in tests),
-        ]
+        own = ["-p", "pytest_starcoder.runner.child", f"--starcoder-job={folder / 'job.json'}"]
         with (
-            _child(
-                [sys.executable, *([] if launch.here_first else ["-P"]), "-m", "pytest", *arguments], launch
-            ) as child,
+            child_of(pytest_command(launch, folder, tests, own), launch) as child,
             contextlib.suppress(subprocess.TimeoutExpired),
         ):  # what has ended by then counts
             child.wait(max(deadline.remaining(), 0.1))
         return list(_outcomes(folder / "outcomes.jsonl"))
 
 
-def _own(launch: Launch, folder: Path) -> list[str]:
-    """The options that make the run ours."""
-    ini = ["-c", str(launch.ini)] if launch.ini else []
+def pytest_command(launch: Launch, folder: Path, tests: Sequence[str], own: Sequence[str]) -> list[str]:
+    """The command that runs `tests` as the user did, with our `own` options; what pytest keeps goes into `folder`."""
     return [
-        *ini,
+        *(sys.executable, *([] if launch.here_first else ["-P"]), "-m", "pytest"),
+        *kept(launch.arguments, launch.positionals),
+        *(["-c", str(launch.ini)] if launch.ini else []),
         f"--rootdir={launch.root}",
         *("-o", "addopts=", "-o", "log_file=", "-o", f"cache_dir={folder / 'cache'}", f"--basetemp={folder / 'tmp'}"),
-        *("--maxfail=0", "--no-starcoder", "-p", "pytest_starcoder.runner.child"),
-        f"--starcoder-job={folder / 'job.json'}",
+        *("--maxfail=0", "--no-starcoder"),
+        *own,
+        *(_address(launch.root, nodeid) for nodeid in tests),
     ]
 
 
@@ -100,7 +96,7 @@ def _address(root: Path, nodeid: str) -> str:
 
 
 @contextlib.contextmanager
-def _child(command: list[str], launch: Launch, descriptors: Sequence[int] = ()) -> Iterator[subprocess.Popen[bytes]]:
+def child_of(command: list[str], launch: Launch, descriptors: Sequence[int] = ()) -> Iterator[subprocess.Popen[bytes]]:
     """A child in a group of its own, which is gone with all its children at the end of the block."""
     child = subprocess.Popen(
         command,

@@ -83,7 +83,7 @@ class Inputs:
     def varied(self) -> list[Called]:
         """The inputs that were seen, and variations of them: of each function no more than `VARIED`."""
         found: list[Called] = []
-        for function, calls in self._calls.items():
+        for calls in self._calls.values():
             own = dict(calls)
             for call in _variations(calls.values()):
                 if len(own) >= VARIED:

@@ -7,7 +7,6 @@ swapped: `Unswappable` says so.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -171,7 +170,8 @@ def _compiled(text: str, unit: Unit, filename: str, flags: int) -> CodeType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         whole = "\n".join([*[""] * padding, *heads, text])
-        return compile(whole, filename, "exec", flags=flags, dont_inherit=True)
+        code: CodeType = compile(whole, filename, "exec", flags=flags, dont_inherit=True)
+        return code
 
 
 def _inner(code: CodeType) -> dict[tuple[str, int], CodeType]:

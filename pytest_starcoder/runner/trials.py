@@ -12,16 +12,15 @@ import json
 import os
 import select
 import socket
-import sys
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
-from pytest_starcoder.runner import Launch, _address, _child, kept
+from pytest_starcoder.runner import Launch, child_of, pytest_command
 from pytest_starcoder.values import Deadline, Edit
 
 BATCH = 64
@@ -36,13 +35,19 @@ LONGER = 8.0
 CALL = 0.1
 """Seconds of processor time that one call has whose outcome is observed."""
 
+LEAVING = 2.0
+"""Seconds for the child to end its forks."""
+
 COLLECTING = 20.0
 """Seconds in which the tests must be collected."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What became of one test. `outcome` is passed, failed, skipped, overtime or missing; `raised` names the exception."""
+    """What became of one test.
+
+    `outcome` is passed, failed, skipped, overtime or missing; `raised` names the exception, `place` is where it rose.
+    """
 
     nodeid: str
     outcome: str
@@ -91,17 +96,11 @@ class Trials:
             late, self._late = _Line.pair(stack)
             job = {"root": str(self._launch.root), "folder": str(folder), "early": early, "late": late}
             (folder / "trials.json").write_text(json.dumps(job), "utf-8")
-            arguments = [
-                *kept(self._launch.arguments, self._launch.positionals),
-                *(["-c", str(self._launch.ini)] if self._launch.ini else []),
-                f"--rootdir={self._launch.root}",
-                *("-o", "addopts=", "-o", "log_file=", "-o", f"cache_dir={folder / 'cache'}"),
-                *(f"--basetemp={folder / 'tmp'}", "--maxfail=0", "--no-starcoder", "--assert=plain", "--capture=sys"),
-                *("-p", "pytest_starcoder.runner.worker", f"--starcoder-trials={folder / 'trials.json'}"),
-                *(_address(self._launch.root, nodeid) for nodeid in self._tests),
-            ]
-            command = [sys.executable, *([] if self._launch.here_first else ["-P"]), "-m", "pytest", *arguments]
-            stack.enter_context(_child(command, self._launch, (early, late)))
+            own = ["--assert=plain", "--capture=sys", "-p", "pytest_starcoder.runner.worker"]
+            own.append(f"--starcoder-trials={folder / 'trials.json'}")
+            command = pytest_command(self._launch, folder, self._tests, own)
+            child = stack.enter_context(child_of(command, self._launch, (early, late)))
+            stack.callback(self._leave, child)
             os.close(early)
             os.close(late)
             found = self._late.read(min(COLLECTING, self._deadline.remaining()))
@@ -112,6 +111,13 @@ class Trials:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def _leave(self, child: subprocess.Popen[bytes]) -> None:
+        """Hangs up, upon which the child ends its forks, wherever they have gone."""
+        self._early.close()
+        self._late.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(LEAVING)
 
     def baseline(self, tests: Sequence[str], limit: float) -> dict[str, Record]:
         """What becomes of `tests` with the code as it is, each within `limit` seconds; empty where the process ends."""
@@ -242,6 +248,9 @@ class _Line:
         ours, theirs = socket.socketpair()
         stack.callback(ours.close)
         return theirs.detach(), cls(ours)
+
+    def close(self) -> None:
+        self._ours.close()
 
     def write(self, value: Mapping[str, Any]) -> None:
         with contextlib.suppress(OSError):  # the next read tells that nobody is there

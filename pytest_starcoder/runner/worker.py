@@ -70,11 +70,12 @@ class Worker:
 
     def split(self) -> None:
         """Returns in the fork that goes on to collect the tests, and in each one that tries a changed source."""
-        if os.fork() == 0:
+        late = os.fork()
+        if late == 0:
             self._early.close()
             return
         self._late.close()
-        self._task = serve(self._early, lambda command: command["candidates"])
+        self._task = serve(self._early, lambda command: command["candidates"], late)
         serve_changed(self._task.candidates[0]["files"])
 
     @pytest.hookimpl(tryfirst=True)
@@ -91,14 +92,15 @@ class Worker:
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
         """A report without a text, which nobody reads and which takes longer than many a test."""
         self._bench.note(call)
-        outcome, told = "passed", None
+        outcome: Any = "passed"
+        told: Any = None
         if call.excinfo is not None:
             skipped = isinstance(call.excinfo.value, pytest.skip.Exception)
             outcome = "skipped" if skipped else "failed"
             told = (str(item.path), 1, "") if skipped else call.excinfo.typename
-        return pytest.TestReport(
-            item.nodeid, item.location, {}, outcome, told, call.when, (), call.duration, call.start, call.stop
-        )  # type: ignore[arg-type]
+        when: Any = call.when
+        times = call.duration, call.start, call.stop
+        return pytest.TestReport(item.nodeid, item.location, {}, outcome, told, when, (), *times)
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -135,8 +137,11 @@ class Channel:
         os.close(self.descriptor)
 
 
-def serve(channel: Channel, prepared: Any) -> Task:
-    """Answers commands until the other side is gone; returns in each fork, with what it is to do."""
+def serve(channel: Channel, prepared: Any, other: int = 0) -> Task:
+    """Answers commands until the other side is gone; returns in each fork, with what it is to do.
+
+    At the end it waits for the `other` process, which has heard the same.
+    """
     while (command := channel.read()) is not None:
         waiting = list(prepared(command))
         for unfit in [candidate for candidate in waiting if "verdict" in candidate]:
@@ -154,6 +159,8 @@ def serve(channel: Channel, prepared: Any) -> Task:
             told = watch(child, results, channel, command, waiting)
             waiting = waiting[told:]
         channel.write({"done": True})
+    if other:
+        os.waitpid(other, 0)
     os._exit(0)
 
 
@@ -167,7 +174,7 @@ def watch(
         ready, _, _ = select.select([results, channel.descriptor], [], [], max(0.0, until - time.monotonic()))
         if channel.descriptor in ready and results not in ready:  # nobody waits for this any more
             end(child)
-            os._exit(0)
+            return len(waiting)
         if not ready:
             verdict = "hung"
             break
@@ -388,4 +395,4 @@ def serve_changed(files: Mapping[str, str]) -> None:
         text = texts.get(os.path.realpath(path))
         return own(self, fullname) if text is None else compile(text, path, "exec", dont_inherit=True)
 
-    loader.get_code = get_code  # type: ignore[method-assign]
+    loader.get_code = get_code  # type: ignore[method-assign, assignment]

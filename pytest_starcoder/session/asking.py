@@ -92,6 +92,7 @@ class Asking:
         try:
             with self._section.waiting("why", self.model):
                 explanation = explain(case, self._client, self._section.stream, self._redact, shared)
+                explanation = replace(explanation, fixes=told.fixes)
         except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - the other causes are reported in any case
             note = self._broken_off(exc)
             self._give_up(exc, self._client)

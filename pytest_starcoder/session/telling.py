@@ -20,6 +20,7 @@ from pytest_starcoder.evidence.causes import causes
 from pytest_starcoder.evidence.replay import Replay, all_tests, replay
 from pytest_starcoder.git import History
 from pytest_starcoder.jobs.explain import file_of, observed, prompt_of, shared_code
+from pytest_starcoder.jobs.fix import fix
 from pytest_starcoder.report.terminal import Section
 from pytest_starcoder.session.asking import Asking
 from pytest_starcoder.session.early import Early
@@ -27,7 +28,7 @@ from pytest_starcoder.session.others import Others
 from pytest_starcoder.session.ran import Tests, launch_of
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import counted
-from pytest_starcoder.values import Deadline, Explanation, Failure, Report
+from pytest_starcoder.values import Deadline, Explanation, Failure, Fixes, Report, with_texts
 
 
 class Telling:
@@ -46,6 +47,7 @@ class Telling:
         self._others = others
         self._environment = environment
         self._early = early
+        self._sources = sources_of(config.rootpath)
         self._section = Section(
             lambda text: terminal.write(text, flush=True),
             config.get_terminal_writer().fullwidth,
@@ -77,6 +79,7 @@ class Telling:
             for number, case in enumerate(found, 1):
                 told = observed(case, self._others.redact)
                 self._section.observed(number, len(found), told)
+                told = replace(told, fixes=self._fixes(case, usable, interrupted=interrupted))
                 told = asking.explain(case, told, shared[file_of(case)])
                 self._ending(told)
                 self._others.explained(told)
@@ -94,9 +97,21 @@ class Telling:
                 self._section.close(line)
         return report
 
+    def _fixes(self, case: Case, settings: Settings, *, interrupted: bool) -> Fixes:
+        """The changes that make its tests pass, written as they are found; none where none is to be looked for."""
+        if not (settings.fix and settings.replay and case.replay.failing) or interrupted:
+            return Fixes()
+        deadline = Deadline.after(settings.fix_timeout, "fix_timeout")
+        with self._section.waiting("fix", "the tests which change makes them pass") as progress:
+            launch = launch_of(self._config, self._environment)
+            found = fix(case, launch, self._sources, deadline, lambda tried: progress(f", {tried} changes tried"))
+        found = with_texts(found, self._others.redact)
+        self._section.fixes(found)
+        return found
+
     def _cases(self, failures: Sequence[Failure], tests: Tests, settings: Settings) -> list[Case]:
         grouped = causes(failures)
-        sources = sources_of(self._config.rootpath)
+        sources = self._sources
         replays = [Replay() for _ in grouped]
         if settings.replay:
             deadline = Deadline.after(settings.replay_timeout, "replay_timeout")

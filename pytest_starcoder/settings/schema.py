@@ -52,6 +52,8 @@ class Settings:
     replay: bool = True
     replay_timeout: float = 20.0
     early: str = "auto"
+    fix: bool = True
+    fix_timeout: float = 15.0
     sources: Mapping[str, str] = field(default_factory=dict)
     tracked: frozenset[str] = frozenset()
 
@@ -198,6 +200,8 @@ SCHEMA: Mapping[str, Key] = {
     "causes": Key(_whole(0, 1000), "causes that are asked about in one run at the most"),
     "replay": Key(_switch, "whether failing tests and their neighbours are run again to see what they execute"),
     "replay_timeout": Key(_number(1, 3600, " (seconds)"), "seconds that running tests again may take in all"),
+    "fix": Key(_switch, "whether changes are tried that make failing tests pass"),
+    "fix_timeout": Key(_number(1, 3600, " (seconds)"), "seconds that trying changes for one cause may take"),
     "early": Key(_early, "whether causes are asked about while tests still run; auto: where the server is elsewhere"),
 }
 

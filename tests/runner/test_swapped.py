@@ -1,5 +1,7 @@
 """Code swapped under functions that are alive: every holder runs the edit, and what cannot be swapped is said."""
 
+# ruff: noqa: E501 - a function on a line is a row of a table
+
 from __future__ import annotations
 
 import importlib.util
@@ -26,7 +28,8 @@ def load(tmp_path: Path) -> Iterator[Load]:
         text = dedent(source)
         path.write_text(text, "utf-8", newline="")
         spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert spec and spec.loader
+        assert spec
+        assert spec.loader
         module = importlib.util.module_from_spec(spec)
         sys.modules[path.stem] = module
         names.append(path.stem)

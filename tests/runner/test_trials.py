@@ -1,5 +1,7 @@
 """Changes tried in forks: the verdicts, what a bad candidate costs, and that no file and no process is left."""
 
+# ruff: noqa: E501 - a file on a line is a row of a table
+
 from __future__ import annotations
 
 import hashlib
@@ -285,7 +287,7 @@ def test_when_the_time_is_over_no_process_is_left(project: Project) -> None:
     with bench.trials as trials:
         assert list(trials.swapped([slow], bench.failing, [], {bench.failing[0]: 30.0})) == []
     assert time.monotonic() - started < 5
-    assert not _running("starcoder-trials")
+    assert not _running(f"--rootdir={project.root}")
 
 
 def _running(words: str) -> list[str]:
@@ -320,6 +322,6 @@ def test_when_the_host_is_killed_all_it_started_ends(project: Project) -> None:
     host.wait()
     host.stdout.close()
     until = time.monotonic() + 5
-    while _running("starcoder-trials") and time.monotonic() < until:
+    while _running(f"--rootdir={project.root}") and time.monotonic() < until:
         time.sleep(0.05)
-    assert not _running("starcoder-trials")
+    assert not _running(f"--rootdir={project.root}")
