@@ -46,6 +46,10 @@ class Replay:
     order: tuple[str, ...] = ()
     tests: frozenset[str] = field(default_factory=frozenset)
 
+    @property
+    def failing_ids(self) -> tuple[str, ...]:
+        return tuple(outcome.nodeid for outcome in self.failing)
+
 
 def replay(
     causes: Sequence[Cause],

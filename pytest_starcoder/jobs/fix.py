@@ -27,6 +27,12 @@ SHOWN = 3
 FAILING = 8
 """Failing tests that each candidate is run against; the others are run with what passes these."""
 
+OTHERS = 12
+"""Failing tests of other causes with which a change that passes is run as well."""
+
+ALIKE = 40
+"""Passing changes that are compared by what they do."""
+
 LINES = 80
 """Lines that are edited at the most, the most suspicious."""
 
@@ -52,16 +58,25 @@ BASELINE = 5.0
 """Seconds of processor time that one test may take with the code as it is."""
 
 
+@dataclass(frozen=True)
+class Passed:
+    """A change that passes: what it cost, and how many tests of other causes pass with it too."""
+
+    cost: float
+    edits: tuple[Edit, ...]
+    healed: int
+
+
 @dataclass
 class Search:
-    """One search for one cause; `progress` is told how many candidates were tried."""
+    """One search for one cause, `others` are tests that fail of other causes; `progress` gets the number of trials."""
 
     case: Case
-    launch: Launch
+    others: list[str]
     sources: Sources
     deadline: Deadline
-    progress: Callable[[int], None] = lambda tried: None
-    passed: list[tuple[float, tuple[Edit, ...]]] = field(default_factory=list)
+    progress: Callable[[int], None]
+    passed: list[Passed] = field(default_factory=list)
     tried: int = 0
     limits: dict[str, float] = field(default_factory=dict)
     failing: list[str] = field(default_factory=list)
@@ -74,41 +89,58 @@ def fix(
     launch: Launch,
     sources: Sources,
     deadline: Deadline,
+    others: Sequence[str] = (),
+    known: Sequence[Fix] = (),
     progress: Callable[[int], None] = lambda tried: None,
 ) -> Fixes:
-    """The fixes of a case, found until `deadline`. Nothing is raised but KeyboardInterrupt."""
+    """The fixes of a case, found until `deadline`; nothing is raised.
+
+    `others` are tests that fail of other causes: a change with which they pass
+    too is likelier to be right. `known` are fixes of those, tried first.
+    """
     started = time.monotonic()
-    search = Search(case, launch, sources, deadline, progress)
+    search = Search(case, list(others)[:OTHERS], sources, deadline, progress)
     failing = sorted(case.replay.failing, key=lambda outcome: outcome.seconds)
     passing = sorted(case.replay.passing, key=lambda outcome: outcome.seconds)
     if not failing or not case.ranked:
         return Fixes(note="no test of it failed again when it was run again")
     tests = [outcome.nodeid for outcome in (*failing, *passing)]
+    search.others = [nodeid for nodeid in search.others if nodeid not in tests]
     try:
-        with Trials(launch, tests, deadline) as trials:
-            return _searched(search, trials, tests[: len(failing)], tests[len(failing) :], started)
+        with Trials(launch, [*tests, *search.others], deadline) as trials:
+            return _searched(search, trials, tests[: len(failing)], tests[len(failing) :], known, started)
     except Unavailable as exc:
         return Fixes(note=str(exc))
     except OSError as exc:
         return Fixes(note=f"no process could be started: {exc}")
 
 
-def _searched(search: Search, trials: Trials, failing: list[str], passing: list[str], started: float) -> Fixes:
-    baseline = trials.baseline([*failing, *passing], BASELINE)
+def _searched(
+    search: Search, trials: Trials, failing: list[str], passing: list[str], known: Sequence[Fix], started: float
+) -> Fixes:
+    baseline = trials.baseline([*failing, *passing, *search.others], BASELINE)
     search.failing = [nodeid for nodeid in failing if _outcome(baseline, nodeid) in ("failed", "overtime")][:FAILING]
     search.passing = [nodeid for nodeid in passing if _outcome(baseline, nodeid) == "passed"]
+    search.others = [nodeid for nodeid in search.others if _outcome(baseline, nodeid) == "failed"]
     if not search.failing:
         return Fixes(note="it does not fail where changes can be tried", seconds=time.monotonic() - started)
-    for nodeid in (*search.failing, *search.passing):
+    for nodeid in (*search.failing, *search.passing, *search.others):
         record = baseline[nodeid]
         search.limits[nodeid] = SHORTEST if record.outcome == "overtime" else SHORTEST + LONGER * record.seconds
     try:
-        for _ in _stages(search, trials):
-            if search.passed or search.deadline.remaining() <= 0:
+        _try(search, trials, [(0.0, found.edits) for found in known])
+        for _ in _stages(search, trials) if not search.passed else ():
+            if _content(search) or search.deadline.remaining() <= 0:
                 break
     except KeyboardInterrupt:
         pass  # what was found is told
     return _told(search, trials, started)
+
+
+def _content(search: Search) -> bool:
+    """Whether there is a change with which all failing tests pass, or some, and half of the time is over."""
+    best = max((found.healed for found in search.passed), default=-1)
+    return best == len(search.others) or (best >= 0 and search.deadline.remaining() < search.deadline.limit / 2)
 
 
 def _outcome(baseline: Mapping[str, Record], nodeid: str) -> str:
@@ -165,8 +197,9 @@ def _try(search: Search, trials: Trials, candidates: Sequence[tuple[float, tuple
         chunk = [edits for cost, edits in candidates[start : start + CHUNK] if cost <= _dearest(search)]
         if not chunk:
             return
-        for trial in trials.swapped(chunk, search.failing, search.passing, search.limits):
-            _note(search, trial, costs[trial.edits])
+        tried = list(trials.swapped(chunk, search.failing, search.passing, search.limits))
+        for trial in tried:
+            _note(search, trials, trial, costs[trial.edits])
 
 
 def _import(search: Search, trials: Trials, seconds: float) -> None:
@@ -178,31 +211,39 @@ def _import(search: Search, trials: Trials, seconds: float) -> None:
         if cost > _dearest(search):
             return
         for trial in trials.imported([(edit,)], search.failing, search.passing, search.limits):
-            _note(search, trial, cost)
+            _note(search, trials, trial, cost)
 
 
-def _note(search: Search, trial: Trial, cost: float) -> None:
+def _note(search: Search, trials: Trials, trial: Trial, cost: float) -> None:
     if trial.verdict == "unswappable" and len(trial.edits) == 1:
         search.elsewhere.append((cost, trial.edits[0]))
         return
     search.tried += 1
     search.progress(search.tried)
     if trial.verdict == "passes":
-        search.passed.append((cost, trial.edits))
+        healed = 0
+        if search.others:
+            [records] = trials.records([trial.edits], search.others, search.limits)
+            healed = sum(record.outcome == "passed" for record in records)
+        search.passed.append(Passed(cost, trial.edits, healed))
 
 
 def _dearest(search: Search) -> float:
-    """The cost up to which candidates are tried."""
-    return min((cost for cost, _ in search.passed), default=float("inf")) + WINDOW
+    """The cost up to which candidates are tried: all, until one is found with which all failing tests pass."""
+    enough = [found.cost for found in search.passed if found.healed == len(search.others)]
+    return min(enough, default=float("inf")) + WINDOW
 
 
 def _told(search: Search, trials: Trials, started: float) -> Fixes:
     """Of what passed one change a behaviour, and the input that tells them apart."""
-    passed = sorted(search.passed, key=lambda found: (found[0], found[1][0].path, found[1][0].span))[:40]
+    best = max((found.healed for found in search.passed), default=0)
+    passed = [found for found in search.passed if found.healed == best]
+    passed.sort(key=lambda found: (_is_special(found.edits), found.cost, found.edits[0].path, found.edits[0].span))
+    passed = passed[:ALIKE]
     seconds = time.monotonic() - started
     if not passed:
         return Fixes(tried=search.tried, seconds=seconds)
-    candidates = [edits for _, edits in passed]
+    candidates = [found.edits for found in passed]
     inputs, behaviours = trials.observed(candidates, search.failing, search.passing, search.limits)
     groups: dict[tuple[str, ...], list[tuple[Edit, ...]]] = {}
     for edits, behaviour in zip(candidates, behaviours, strict=True):
@@ -253,5 +294,10 @@ def _fix(search: Search, edits: tuple[Edit, ...], *, checked: bool) -> Fix:
         failing=tuple(search.failing),
         passing=tuple(search.passing),
         checked=checked,
-        special=any("of the test" in edit.kind for edit in edits),
+        special=_is_special(edits),
     )
+
+
+def _is_special(edits: Sequence[Edit]) -> bool:
+    """Whether a change puts in what stands in the test: it may be made for that test alone."""
+    return any("of the test" in edit.kind for edit in edits)

@@ -66,6 +66,7 @@ def _cause(told: Explanation) -> dict[str, Any]:
         "question": told.fixes.question,
         "fixes_note": told.fixes.note,
         "changes_tried": told.fixes.tried,
+        "search_seconds": round(told.fixes.seconds, 3),
         "note": told.note,
         "flaw": told.flaw,
         "not_in_the_evidence": list(told.unsupported),

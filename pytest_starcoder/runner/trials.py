@@ -121,8 +121,8 @@ class Trials:
 
     def baseline(self, tests: Sequence[str], limit: float) -> dict[str, Record]:
         """What becomes of `tests` with the code as it is, each within `limit` seconds; empty where the process ends."""
-        [trial] = list(self._run(self._late, [()], tests, [], dict.fromkeys(tests, limit), everything=True))
-        return {record.nodeid: record for record in trial.records}
+        [records] = self.records([()], tests, dict.fromkeys(tests, limit))
+        return {record.nodeid: record for record in records}
 
     def swapped(
         self,
@@ -132,7 +132,7 @@ class Trials:
         limits: Mapping[str, float],
     ) -> Iterator[Trial]:
         """The verdicts of edits inside of functions, in any order; those that were tried before are not run again."""
-        yield from self._run(self._late, candidates, failing, passing, limits)
+        yield from self._run(self._late, self._command(self._late, candidates, failing, passing, limits), candidates)
 
     def imported(
         self,
@@ -142,7 +142,17 @@ class Trials:
         limits: Mapping[str, float],
     ) -> Iterator[Trial]:
         """The verdicts of edits anywhere: each imports the project anew."""
-        yield from self._run(self._early, candidates, failing, passing, limits)
+        yield from self._run(self._early, self._command(self._early, candidates, failing, passing, limits), candidates)
+
+    def records(
+        self, candidates: Sequence[tuple[Edit, ...]], tests: Sequence[str], limits: Mapping[str, float]
+    ) -> list[tuple[Record, ...]]:
+        """What becomes of every one of `tests` under each of the edits; nothing where they did not come to an end."""
+        command = self._command(self._late, candidates, tests, [], limits) | {"all": True, "once": False, "batch": 1}
+        seconds = 2 * sum(limits[nodeid] for nodeid in tests) + 1
+        command |= {"first": seconds, "wall": seconds}
+        found = {trial.edits: trial.records for trial in self._run(self._late, command, candidates)}
+        return [found.get(edits, ()) for edits in candidates]
 
     def observed(
         self,
@@ -159,7 +169,7 @@ class Trials:
         seconds = 2 * sum(limits.values()) + 5
         command |= {
             "observe": True,
-            "forget": True,
+            "once": False,
             "limit": CALL,
             "batch": len(candidates),
             "first": seconds,
@@ -176,18 +186,9 @@ class Trials:
         first = self._numbers - len(candidates)
         return inputs, [found.get(first + number, ()) for number in range(len(candidates))]
 
-    def _run(
-        self,
-        line: _Line,
-        candidates: Sequence[tuple[Edit, ...]],
-        failing: Sequence[str],
-        passing: Sequence[str],
-        limits: Mapping[str, float],
-        *,
-        everything: bool = False,
-    ) -> Iterator[Trial]:
-        first = self._numbers
-        line.write(self._command(line, candidates, failing, passing, limits) | {"all": everything})
+    def _run(self, line: _Line, command: Mapping[str, Any], candidates: Sequence[tuple[Edit, ...]]) -> Iterator[Trial]:
+        first = self._numbers - len(candidates)
+        line.write(command)
         while True:
             found = line.read(self._deadline.remaining())
             if found is None or "done" in found:
@@ -215,6 +216,7 @@ class Trials:
             "failing": [(nodeid, limits[nodeid]) for nodeid in failing],
             "passing": [(nodeid, limits[nodeid]) for nodeid in passing],
             "all": False,
+            "once": True,
             "batch": 1 if early else BATCH,
             "wall": 2 * longest + 1,
             "first": 2 * longest + (COLLECTING if early else 1),

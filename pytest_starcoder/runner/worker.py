@@ -170,29 +170,30 @@ def watch(
     """Passes on the verdicts of a fork, and ends it when one takes too long; how many candidates have one now."""
     told, left, verdict = 0, b"", ""
     until = time.monotonic() + command["first"]
-    while not verdict:
-        ready, _, _ = select.select([results, channel.descriptor], [], [], max(0.0, until - time.monotonic()))
-        if channel.descriptor in ready and results not in ready:  # nobody waits for this any more
-            end(child)
-            return len(waiting)
-        if not ready:
-            verdict = "hung"
-            break
-        more = os.read(results, 1 << 16)
-        *lines, left = (left + more).split(b"\n")
-        for found in map(json.loads, lines):
-            if "ended" in found:
-                verdict = "ended"
-                if "inputs" in found:
-                    channel.write(found)
+    try:
+        while not verdict:
+            ready, _, _ = select.select([results, channel.descriptor], [], [], max(0.0, until - time.monotonic()))
+            if channel.descriptor in ready and results not in ready:  # nobody waits for this any more
+                return len(waiting)
+            if not ready:
+                verdict = "hung"
                 break
-            channel.write(found)
-            told += 1
-            until = time.monotonic() + command["wall"]
-        if not more:
-            verdict = verdict or "crashed"
-    end(child)
-    os.close(results)
+            more = os.read(results, 1 << 16)
+            *lines, left = (left + more).split(b"\n")
+            for found in map(json.loads, lines):
+                if "ended" in found:
+                    verdict = "ended"
+                    if "inputs" in found:
+                        channel.write(found)
+                    break
+                channel.write(found)
+                told += 1
+                until = time.monotonic() + command["wall"]
+            if not more:
+                verdict = verdict or "crashed"
+    finally:
+        end(child)
+        os.close(results)
     if verdict != "ended":
         channel.write({"number": waiting[told]["number"], "verdict": verdict})
         told += 1
@@ -220,11 +221,9 @@ class Swaps:
     def prepared(self, command: dict[str, Any]) -> list[dict[str, Any]]:
         """The candidates of a command; those that need not run have their verdict."""
         self.ready = {}
-        if command.get("forget"):
-            self._known = set()
-        return [{**candidate, **self._prepared(candidate)} for candidate in command["candidates"]]
+        return [{**candidate, **self._prepared(candidate, command["once"])} for candidate in command["candidates"]]
 
-    def _prepared(self, candidate: dict[str, Any]) -> dict[str, str]:
+    def _prepared(self, candidate: dict[str, Any], once: bool) -> dict[str, str]:
         swap: dict[Any, CodeType] = {}
         try:
             for path, changes in candidate["changes"].items():
@@ -239,7 +238,7 @@ class Swaps:
             ):
                 return {"verdict": "the same"}
             key = identity(swap)
-            if key in self._known:
+            if once and key in self._known:
                 return {"verdict": "known"}
             self._known.add(key)
         self.ready[candidate["number"]] = swap

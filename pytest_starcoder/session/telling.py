@@ -28,7 +28,7 @@ from pytest_starcoder.session.others import Others
 from pytest_starcoder.session.ran import Tests, launch_of
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import counted
-from pytest_starcoder.values import Deadline, Explanation, Failure, Fixes, Report, with_texts
+from pytest_starcoder.values import Deadline, Explanation, Failure, Fix, Fixes, Report, with_texts
 
 
 class Telling:
@@ -48,6 +48,7 @@ class Telling:
         self._environment = environment
         self._early = early
         self._sources = sources_of(config.rootpath)
+        self.fixes: list[Fix] = []
         self._section = Section(
             lambda text: terminal.write(text, flush=True),
             config.get_terminal_writer().fullwidth,
@@ -75,11 +76,12 @@ class Telling:
                 asking.begin(settings)
             self._head(failures, found, f" ({asking.model} on {asking.server})" if asking.model else "")
             shared = shared_code(found)
-            explanations = []
+            explanations: list[Explanation] = []
             for number, case in enumerate(found, 1):
                 told = observed(case, self._others.redact)
                 self._section.observed(number, len(found), told)
-                told = replace(told, fixes=self._fixes(case, usable, interrupted=interrupted))
+                others = [nodeid for other in found if other is not case for nodeid in other.replay.failing_ids]
+                told = replace(told, fixes=self._fixes(case, usable, others, interrupted=interrupted))
                 told = asking.explain(case, told, shared[file_of(case)])
                 self._ending(told)
                 self._others.explained(told)
@@ -97,17 +99,20 @@ class Telling:
                 self._section.close(line)
         return report
 
-    def _fixes(self, case: Case, settings: Settings, *, interrupted: bool) -> Fixes:
+    def _fixes(self, case: Case, settings: Settings, others: Sequence[str], *, interrupted: bool) -> Fixes:
         """The changes that make its tests pass, written as they are found; none where none is to be looked for."""
         if not (settings.fix and settings.replay and case.replay.failing) or interrupted:
             return Fixes()
         deadline = Deadline.after(settings.fix_timeout, "fix_timeout")
-        with self._section.waiting("fix", "the tests which change makes them pass") as progress:
-            launch = launch_of(self._config, self._environment)
-            found = fix(case, launch, self._sources, deadline, lambda tried: progress(f", {tried} changes tried"))
-        found = with_texts(found, self._others.redact)
-        self._section.fixes(found)
-        return found
+        launch = launch_of(self._config, self._environment)
+        with self._section.waiting("fix", "the tests which change makes them pass") as far:
+            found = fix(
+                case, launch, self._sources, deadline, others, self.fixes, lambda tried: far(f", {tried} tried")
+            )
+        self.fixes += found.found[:1]
+        told = with_texts(found, self._others.redact)
+        self._section.fixes(told)
+        return told
 
     def _cases(self, failures: Sequence[Failure], tests: Tests, settings: Settings) -> list[Case]:
         grouped = causes(failures)
