@@ -35,6 +35,7 @@ SETTINGS = {
     "replay_timeout": "seconds that running tests again may take in all",
     "fix": "whether changes are tried that make failing tests pass",
     "fix_timeout": "seconds that trying changes for one cause may take",
+    "confinement": "what code that nobody has read is confined by at the least: kernel, audit or none",
     "early": "whether causes are asked about while tests still run; auto: where the server is elsewhere",
 }
 """What `settings.SCHEMA` says, which is not imported for this; tests/plugin/test_options.py keeps the two alike."""

@@ -219,7 +219,8 @@ class Outcome:
 
     `lines` maps each project file, relative to the root, to its executed lines,
     `imported` to those that ran while tests were collected, the same for all
-    tests of a run; `seconds` is the duration of all phases.
+    tests of a run; `types` gives the names of the types that the variables of a
+    function had, by its path and first line; `seconds` is the duration of all phases.
     """
 
     nodeid: str
@@ -229,6 +230,7 @@ class Outcome:
     message: str = ""
     lines: Mapping[str, frozenset[int]] = field(default_factory=dict)
     calls: tuple[Call, ...] = ()
+    types: Mapping[tuple[str, int], Mapping[str, frozenset[str]]] = field(default_factory=dict)
     imported: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     @property

@@ -42,10 +42,16 @@ OPERATORS = {
 }
 
 
+NOTHING = Seen()
+
+
 def enumerate_edits(
-    source: str, path: str, lines: Collection[int], seen: Seen = Seen(), direction: Direction = Direction.REPAIRS
+    source: str, path: str, lines: Collection[int], seen: Seen = NOTHING, direction: Direction = Direction.REPAIRS
 ) -> Iterator[Edit]:
-    """Every edit of what begins on one of `lines` (1-based) of a file, each once, in no order; none where it does not parse."""
+    """Every edit of what begins on one of `lines` (1-based) of a file, each once, in no order.
+
+    There is none where the source does not parse.
+    """
     tree = _tree(source)
     if tree is None:
         return
@@ -208,4 +214,3 @@ def _tightness_of(text: str) -> int:
 def cheapest(edits: Sequence[Edit]) -> list[Edit]:
     """Sorted by cost, then by place."""
     return sorted(edits, key=lambda edit: (edit.cost, edit.path, edit.span))
-

@@ -25,9 +25,14 @@ EXTENDED = 3.0
 
 @dataclass(frozen=True)
 class Seen:
-    """What was observed of the failure: types of variables by name, and the texts that the failing test holds."""
+    """What was observed of the failure.
 
-    types: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    `types` are the names of the types that the variables of functions had, by
+    the function's first line (1-based, that of its first decorator) and by
+    name; `strings` are the texts that the failing test holds.
+    """
+
+    types: Mapping[int, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     strings: tuple[str, ...] = ()
 
 
@@ -83,7 +88,11 @@ class Place:
             while after < len(self.source) and self.source[after].isspace():
                 after += 1
             parent = self.parents.get(node)
-            call = isinstance(parent, ast.Call) and node is not parent.func and len(parent.args) + len(parent.keywords) == 1
+            call = (
+                isinstance(parent, ast.Call)
+                and node is not parent.func
+                and len(parent.args) + len(parent.keywords) == 1
+            )
             if before < 0 or after >= len(self.source) or self.source[before] != "(" or self.source[after] != ")":
                 break
             if call or _is_call(self.source, before):
@@ -119,6 +128,13 @@ class Place:
         while not isinstance(found, ast.stmt):
             found = self.parents[found]
         return found
+
+    def types(self, node: ast.AST) -> Mapping[str, frozenset[str]]:
+        """The types that the variables around a node were seen with; empty where nothing was."""
+        around = self.function(node)
+        if around is None:
+            return {}
+        return self.seen.types.get(min([around.lineno, *(found.lineno for found in around.decorator_list)]), {})
 
     def scope(self, node: ast.AST) -> Scope:
         """What the function around `node` has, or the module."""

@@ -19,7 +19,7 @@ from pytest_starcoder.evidence.replay import Replay
 from pytest_starcoder.evidence.suspicion import Line, Sources, defined_too, ochiai, ranked, telling
 from pytest_starcoder.git import History
 from pytest_starcoder.text.display import counted, one_line
-from pytest_starcoder.values import Cause, Failure, Outcome, Suspect
+from pytest_starcoder.values import Cause, Failure, Fix, Outcome, Suspect
 
 SUSPECTS = 10
 """Lines that a report ranks at the most."""
@@ -55,6 +55,7 @@ class Case:
     scores: Mapping[Line, float] = field(default_factory=dict)
     suspects: tuple[Suspect, ...] = ()
     excerpts: tuple[Excerpt, ...] = ()
+    fix: Fix | None = None
     changed: tuple[str, ...] = ()
     """Sentences on executed lines that are not as they were committed."""
 
@@ -166,7 +167,7 @@ def _case(
         scores,
         tuple(_suspect(line, scores, sources, changes, len(passing)) for line in suspects),
         tuple(excerpts(ranking.lines, scores, sources, telling(ranking, scores, sources, TELLING), room)),
-        changes.told(scores),
+        changed=changes.told(scores),
     )
 
 

@@ -35,6 +35,9 @@ CALLS = 2
 SUSPECTS = 2
 """Lines that the model is told to be suspicious."""
 
+DIFF_LINES = 12
+"""Lines of a fix that are shown at the most."""
+
 SHARED = 4500
 """Characters of code that the causes of one file may share."""
 
@@ -190,6 +193,9 @@ def _case(case: Case) -> str:
     if case.suspects:
         lines = [f"{found.path}:{found.line}: {one_line(found.source, 60)}" for found in case.suspects[:SUSPECTS]]
         told.append("Suspicious lines:\n" + "\n".join(lines))
+    if case.fix is not None:
+        changed = [line for line in case.fix.diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+        told.append("With this change it passes:\n```diff\n" + "\n".join(changed[:DIFF_LINES]) + "\n```")
     return "\n\n".join(told)
 
 

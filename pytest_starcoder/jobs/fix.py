@@ -16,7 +16,8 @@ from pytest_starcoder.edits import EXTENDED, Seen, enumerate_edits, pairs
 from pytest_starcoder.evidence.case import Case
 from pytest_starcoder.evidence.lines import line_of, statement_at
 from pytest_starcoder.evidence.suspicion import Line, Sources, text_of_test
-from pytest_starcoder.runner import Launch
+from pytest_starcoder.runner import Launch, run
+from pytest_starcoder.runner.confine import Level
 from pytest_starcoder.runner.trials import LONGER, SHORTEST, Record, Trial, Trials, Unavailable
 from pytest_starcoder.text.diff import unified
 from pytest_starcoder.values import Deadline, Edit, Fix, Fixes
@@ -27,8 +28,17 @@ SHOWN = 3
 FAILING = 8
 """Failing tests that each candidate is run against; the others are run with what passes these."""
 
+SEARCHING = 0.75
+"""Which part of the time may go by before what was found is confirmed."""
+
+CONFIRMED = 200
+"""Tests of the cause with which a fix is confirmed at the most."""
+
 OTHERS = 12
 """Failing tests of other causes with which a change that passes is run as well."""
+
+LONG = 0.03
+"""What a character more costs when one of several edits is shown that do the same."""
 
 ALIKE = 40
 """Passing changes that are compared by what they do."""
@@ -72,9 +82,13 @@ class Search:
     """One search for one cause, `others` are tests that fail of other causes; `progress` gets the number of trials."""
 
     case: Case
+    launch: Launch
+    ran: Sequence[str]
     others: list[str]
+    least: Level
     sources: Sources
     deadline: Deadline
+    confirming: Deadline
     progress: Callable[[int], None]
     passed: list[Passed] = field(default_factory=list)
     tried: int = 0
@@ -83,23 +97,41 @@ class Search:
     passing: list[str] = field(default_factory=list)
     elsewhere: list[tuple[float, Edit]] = field(default_factory=list)
 
+    def confirm(self, edits: tuple[Edit, ...]) -> bool:
+        """Whether all tests pass with the edits in a pytest of their own, in the order in which they ran."""
+        tests = [*self.case.cause.nodeids[:CONFIRMED], *self.failing, *self.passing]
+        place = {nodeid: number for number, nodeid in enumerate(self.ran)}
+        tests = sorted(dict.fromkeys(tests), key=lambda nodeid: place.get(nodeid, len(place)))
+        outcomes = {
+            found.nodeid: found
+            for found in run(self.launch, tests, self.confirming, edits=edits, policy="confined", least=self.least)
+        }
+        passed = {nodeid for nodeid in tests if nodeid in outcomes and outcomes[nodeid].outcome == "passed"}
+        if passed >= {*self.failing, *self.case.cause.nodeids[:CONFIRMED]}:
+            self.failing = [nodeid for nodeid in tests if nodeid not in self.passing]
+            return passed == set(tests)
+        return False
+
 
 def fix(
     case: Case,
     launch: Launch,
     sources: Sources,
     deadline: Deadline,
+    ran: Sequence[str],
+    least: Level,
     others: Sequence[str] = (),
     known: Sequence[Fix] = (),
     progress: Callable[[int], None] = lambda tried: None,
 ) -> Fixes:
     """The fixes of a case, found until `deadline`; nothing is raised.
 
-    `others` are tests that fail of other causes: a change with which they pass
+    `ran` are all tests in the order in which they ran. `others` are tests that fail of other causes: a change with which they pass
     too is likelier to be right. `known` are fixes of those, tried first.
     """
     started = time.monotonic()
-    search = Search(case, list(others)[:OTHERS], sources, deadline, progress)
+    searching = Deadline.after(deadline.remaining() * SEARCHING, deadline.setting)
+    search = Search(case, launch, ran, list(others)[:OTHERS], least, sources, searching, deadline, progress)
     failing = sorted(case.replay.failing, key=lambda outcome: outcome.seconds)
     passing = sorted(case.replay.passing, key=lambda outcome: outcome.seconds)
     if not failing or not case.ranked:
@@ -107,7 +139,7 @@ def fix(
     tests = [outcome.nodeid for outcome in (*failing, *passing)]
     search.others = [nodeid for nodeid in search.others if nodeid not in tests]
     try:
-        with Trials(launch, [*tests, *search.others], deadline) as trials:
+        with Trials(launch, [*tests, *search.others], searching, least) as trials:
             return _searched(search, trials, tests[: len(failing)], tests[len(failing) :], known, started)
     except Unavailable as exc:
         return Fixes(note=str(exc))
@@ -173,9 +205,16 @@ def _ranks(case: Case) -> dict[Line, int]:
 
 def _edits(search: Search, ranks: Mapping[Line, int]) -> Iterator[tuple[float, Edit]]:
     """Every edit of a suspicious line, with what it costs there."""
-    seen = Seen(strings=_strings(text_of_test(search.case.cause.first.nodeid, search.sources)))
+    strings = _strings(text_of_test(search.case.cause.first.nodeid, search.sources))
+    types: dict[Line, dict[str, frozenset[str]]] = {}
+    for outcome in search.case.replay.failing:
+        for place, names in outcome.types.items():
+            known = types.setdefault(place, {})
+            for name, kinds in names.items():
+                known[name] = known.get(name, frozenset()) | kinds
     for path in dict.fromkeys(path for path, _ in ranks):
         source = search.sources(path)
+        seen = Seen({line: names for (file, line), names in types.items() if file == path}, strings)
         lines = {number for other, number in ranks if other == path}
         for edit in enumerate_edits(source, path, lines, seen):
             first, last = statement_at(source, edit.line)
@@ -243,17 +282,27 @@ def _told(search: Search, trials: Trials, started: float) -> Fixes:
     seconds = time.monotonic() - started
     if not passed:
         return Fixes(tried=search.tried, seconds=seconds)
-    candidates = [found.edits for found in passed]
+    costs = {found.edits: found.cost for found in passed}
+    candidates = list(costs)
     inputs, behaviours = trials.observed(candidates, search.failing, search.passing, search.limits)
     groups: dict[tuple[str, ...], list[tuple[Edit, ...]]] = {}
     for edits, behaviour in zip(candidates, behaviours, strict=True):
         key = tuple(_plain(outcome) for outcome in behaviour) if behaviour else (repr(edits),)
         groups.setdefault(key, []).append(edits)
-    kept = list(groups.items())[:SHOWN]
-    question = _question(inputs, [(key, behaviours[candidates.index(found[0])]) for key, found in kept])
+    kept: list[tuple[tuple[str, ...], tuple[Edit, ...]]] = []
+    for key, alike in groups.items():
+        simplest = min(alike, key=lambda edits: costs[edits] + LONG * sum(_longer(edit) for edit in edits))
+        if len(kept) < SHOWN and search.confirm(simplest):
+            kept.append((key, simplest))
+    question = _question(inputs, [(key, behaviours[candidates.index(edits)]) for key, edits in kept])
     only = len(groups) == 1 and bool(inputs)
-    fixes = tuple(_fix(search, found[0], checked=only) for _, found in kept)
-    return Fixes(fixes, question, search.tried, time.monotonic() - started)
+    fixes = tuple(_fix(search, edits, trials.level, checked=only) for _, edits in kept)
+    note = "" if fixes else "what passed one by one did not pass when all tests were run in their order"
+    return Fixes(fixes, question, search.tried, time.monotonic() - started, note)
+
+
+def _longer(edit: Edit) -> int:
+    return len(edit.after) - len(edit.before)
 
 
 def _plain(outcome: str) -> str:
@@ -273,7 +322,7 @@ def _question(inputs: Sequence[str], told: Sequence[tuple[tuple[str, ...], tuple
     return f"{inputs[best]} {first[best]}, or {second[best]}?"
 
 
-def _fix(search: Search, edits: tuple[Edit, ...], *, checked: bool) -> Fix:
+def _fix(search: Search, edits: tuple[Edit, ...], level: Level, *, checked: bool) -> Fix:
     first = min(edits, key=lambda edit: (edit.path, edit.span))
     source = search.sources(first.path)
     texts = {edit.path: search.sources(edit.path) for edit in edits}
@@ -294,6 +343,7 @@ def _fix(search: Search, edits: tuple[Edit, ...], *, checked: bool) -> Fix:
         failing=tuple(search.failing),
         passing=tuple(search.passing),
         checked=checked,
+        level=str(level),
         special=_is_special(edits),
     )
 

@@ -68,11 +68,12 @@ class Section:
         for number, fix in enumerate(fixes.found):
             self.say("or" if number else "fix", fix.verdict)
             room = self._width - MARGIN - LABEL - 2
+            self._write(f"{_lead('')}  {printable(fix.path)}:{fix.line}\n")
             for line in fix.diff.splitlines():
-                if line.startswith(("---", "+++")):
-                    continue
-                shown = printable(f"{fix.path}:{fix.line}" if line.startswith("@@") else line, tabs=True)
-                self._write(f"{_lead('')}  {shown if len(shown) <= room else shown[: room - 1] + '…'}".rstrip() + "\n")
+                if line[:1] in "+-" and not line.startswith(("---", "+++")):
+                    shown = printable(line, tabs=True)
+                    cut = shown if len(shown) <= room else shown[: room - 1] + "…"
+                    self._write(f"{_lead('')}  {cut}".rstrip() + "\n")
         if fixes.question:
             self.say("which?", fixes.question)
         if fixes.note:

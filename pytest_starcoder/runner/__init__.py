@@ -17,9 +17,11 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 from pytest_starcoder.runner.arguments import kept
-from pytest_starcoder.values import Call, Deadline, Outcome
+from pytest_starcoder.runner.confine import Confinement, Level, environment, readable
+from pytest_starcoder.values import Call, Deadline, Edit, Outcome
 
 LEFT_OUT = ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """Variables that the child shall not have: the first is among its arguments, coverage would measure it."""
@@ -48,11 +50,21 @@ class Launch:
 
 
 def run(
-    launch: Launch, tests: Sequence[str], deadline: Deadline, trace: Sequence[str] = (), values: Sequence[str] = ()
+    launch: Launch,
+    tests: Sequence[str],
+    deadline: Deadline,
+    trace: Sequence[str] = (),
+    values: Sequence[str] = (),
+    edits: Sequence[Edit] = (),
+    policy: Literal["trusted", "confined"] = "trusted",
+    least: Level = Level.NONE,
 ) -> list[Outcome]:
     """What became of `tests` (node ids), run in that order in one child until `deadline`.
 
     Those of `trace` tell which lines they executed, those of `values` their calls as well.
+    With `edits` the project is imported with them; no file is changed. *Trusted*
+    tests run as the user runs them, *confined* ones as docs/confinement.md
+    says; where `least` cannot be had they do not run, and there are no outcomes.
 
     A test that had not ended by then is not among the outcomes; nor is one that
     pytest could not collect again. Nothing is raised but KeyboardInterrupt, and
@@ -60,20 +72,36 @@ def run(
     """
     with tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
-        job = {
+        job: dict[str, Any] = {
             "trace": sorted({*trace, *values}),
             "values": sorted(set(values)),
             "root": str(launch.root),
             "outcomes": str(folder / "outcomes.jsonl"),
+            "files": changed(launch.root, edits),
+            "confinement": None,
         }
+        variables = environment_of(launch)
+        if policy == "confined":
+            job["confinement"] = Confinement(folder, readable(launch.root), least).to_json()
+            variables = environment(variables, folder)
         (folder / "job.json").write_text(json.dumps(job), "utf-8")
         own = ["-p", "pytest_starcoder.runner.child", f"--starcoder-job={folder / 'job.json'}"]
         with (
-            child_of(pytest_command(launch, folder, tests, own), launch) as child,
+            child_of(pytest_command(launch, folder, tests, own), launch.folder, variables) as child,
             contextlib.suppress(subprocess.TimeoutExpired),
         ):  # what has ended by then counts
             child.wait(max(deadline.remaining(), 0.1))
         return list(_outcomes(folder / "outcomes.jsonl"))
+
+
+def changed(root: Path, edits: Sequence[Edit]) -> dict[str, str]:
+    """The texts of the files below `root` that the edits change, by absolute path. Raises OSError."""
+    texts: dict[str, str] = {}
+    for edit in sorted(edits, key=lambda edit: edit.span, reverse=True):
+        file = str(root / edit.path)
+        text = texts[file] if file in texts else Path(file).read_text("utf-8")
+        texts[file] = text[: edit.span[0]] + edit.after + text[edit.span[1] :]
+    return texts
 
 
 def pytest_command(launch: Launch, folder: Path, tests: Sequence[str], own: Sequence[str]) -> list[str]:
@@ -96,12 +124,17 @@ def _address(root: Path, nodeid: str) -> str:
 
 
 @contextlib.contextmanager
-def child_of(command: list[str], launch: Launch, descriptors: Sequence[int] = ()) -> Iterator[subprocess.Popen[bytes]]:
-    """A child in a group of its own, which is gone with all its children at the end of the block."""
+def child_of(
+    command: list[str], folder: Path, variables: Mapping[str, str], descriptors: Sequence[int] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A child in a group of its own, which is gone with all its children at the end of the block.
+
+    It has the open `descriptors` of ours besides none.
+    """
     child = subprocess.Popen(
         command,
-        cwd=launch.folder,
-        env=_environment(launch.environment or os.environ),
+        cwd=folder,
+        env=dict(variables),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -114,10 +147,11 @@ def child_of(command: list[str], launch: Launch, descriptors: Sequence[int] = ()
         _end(child)
 
 
-def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+def environment_of(launch: Launch) -> dict[str, str]:
+    """The variables that the user's tests had, without those that would measure the child or change its options."""
     return {
         name: value
-        for name, value in environment.items()
+        for name, value in (launch.environment or os.environ).items()
         if name not in LEFT_OUT and not name.startswith(LEFT_OUT_KINDS)
     }
 
@@ -146,7 +180,12 @@ def _outcomes(path: Path) -> Iterator[Outcome]:
             imported = _numbers(fields)
             continue
         lines, calls = _numbers(fields.pop("lines")), tuple(Call(**call) for call in fields.pop("calls"))
-        yield Outcome(**fields, lines=lines, calls=calls, imported=imported)
+        types = {(path, line): _kinds(names) for path, line, names in fields.pop("types")}
+        yield Outcome(**fields, lines=lines, calls=calls, types=types, imported=imported)
+
+
+def _kinds(names: Mapping[str, list[str]]) -> dict[str, frozenset[str]]:
+    return {name: frozenset(kinds) for name, kinds in names.items()}
 
 
 def _numbers(lines: Mapping[str, list[int]]) -> dict[str, frozenset[int]]:

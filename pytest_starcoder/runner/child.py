@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from pytest_starcoder.runner.confine import Confinement, confine
+from pytest_starcoder.runner.served import serve_changed
 from pytest_starcoder.runner.trace import Tracer, traced_environment, traced_processes
 from pytest_starcoder.text.redact import redact
 from pytest_starcoder.text.shown import in_project
@@ -20,6 +22,15 @@ from pytest_starcoder.text.shown import in_project
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--starcoder-job", help="internal")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before anything of the project's is imported."""
+    job = json.loads(Path(early_config.known_args_namespace.starcoder_job).read_text("utf-8"))
+    if job["confinement"]:
+        confine(Confinement.from_json(job["confinement"]))
+    serve_changed(job["files"])
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,7 +67,7 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        self._tracer.lines, self._tracer.calls = {}, []
+        self._tracer.lines, self._tracer.calls, self._tracer.types = {}, [], {}
         try:
             return (yield)
         finally:
@@ -125,6 +136,14 @@ class Recorder:
             "exception": type(exception).__name__ if exception is not None else "",
             "message": redact(_message(exception), self._tracer.secrets),
             "lines": self._numbers(lines),
+            "types": [
+                [
+                    self._relative(code.co_filename),
+                    code.co_firstlineno,
+                    {name: sorted(kinds) for name, kinds in names.items()},
+                ]
+                for code, names in self._tracer.types.items()
+            ],
             "calls": [
                 {
                     "path": self._relative(code.co_filename),

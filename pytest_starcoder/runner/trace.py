@@ -41,7 +41,8 @@ class Tracer:
 
     `lines` maps file names to executed lines, `calls` holds the calls in the
     order in which they began: code, arguments, outcome. Both may be replaced
-    by empty ones at any time, to tell what ran in between. `secrets` are values
+    by empty ones at any time, to tell what ran in between. `types` are those of
+    the variables of functions whose calls were kept, by name, when they ended. `secrets` are values
     that secret-looking names had in those calls and their modules. With `functions_only`
     the bodies of modules and classes do not count: they run in every process.
     """
@@ -51,6 +52,7 @@ class Tracer:
         self._functions_only = functions_only
         self.lines: dict[str, set[int]] = {}
         self.calls: list[list[Any]] = []
+        self.types: dict[CodeType, dict[str, set[str]]] = {}
         self.secrets: set[str] = set()
         self._files: dict[str, bool] = {}
         self._hits: dict[int, int] = {}
@@ -102,6 +104,9 @@ class Tracer:
                 raised = arg[1] if isinstance(arg[1], BaseException) else arg[0]()
             elif event == "return":
                 self._note(frame.f_locals)
+                kinds = self.types.setdefault(code, {})
+                for name, value in frame.f_locals.items():
+                    kinds.setdefault(name, set()).add(type(value).__name__)
                 if raised is not None:
                     call[2] = f"raised {type(raised).__name__}"
                 else:

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pytest_starcoder.runner import Launch, child_of, pytest_command
+from pytest_starcoder.runner import Launch, changed, child_of, environment_of, pytest_command
+from pytest_starcoder.runner.confine import Confinement, Level, available, environment, readable, weaker
 from pytest_starcoder.values import Deadline, Edit
 
 BATCH = 64
@@ -75,12 +76,18 @@ class Unavailable(Exception):
 
 
 class Trials:
-    """A bench for `tests`, open within a `with` block. Raises Unavailable where they cannot be collected."""
+    """A bench for `tests`, open within a `with` block; `level` is the confinement in force there.
 
-    def __init__(self, launch: Launch, tests: Sequence[str], deadline: Deadline) -> None:
+    Raises Unavailable where they cannot be collected, or not be confined as `least` wants.
+    """
+
+    def __init__(self, launch: Launch, tests: Sequence[str], deadline: Deadline, least: Level = Level.NONE) -> None:
         if not hasattr(os, "fork"):
             raise Unavailable("this platform cannot fork a process")
+        if weaker(available(), least):
+            raise Unavailable(f"code is confined by {available()} here, and the setting confinement is {least}")
         self._launch = launch
+        self._least = least
         self._tests = tests
         self._deadline = deadline
         self._stack = contextlib.ExitStack()
@@ -94,18 +101,26 @@ class Trials:
             )
             early, self._early = _Line.pair(stack)
             late, self._late = _Line.pair(stack)
-            job = {"root": str(self._launch.root), "folder": str(folder), "early": early, "late": late}
+            confinement = Confinement(folder, readable(self._launch.root), self._least)
+            job = {
+                "root": str(self._launch.root),
+                "confinement": confinement.to_json(),
+                "early": early,
+                "late": late,
+            }
             (folder / "trials.json").write_text(json.dumps(job), "utf-8")
             own = ["--assert=plain", "--capture=sys", "-p", "pytest_starcoder.runner.worker"]
             own.append(f"--starcoder-trials={folder / 'trials.json'}")
             command = pytest_command(self._launch, folder, self._tests, own)
-            child = stack.enter_context(child_of(command, self._launch, (early, late)))
+            variables = environment(environment_of(self._launch), folder)
+            child = stack.enter_context(child_of(command, self._launch.folder, variables, (early, late)))
             stack.callback(self._leave, child)
             os.close(early)
             os.close(late)
             found = self._late.read(min(COLLECTING, self._deadline.remaining()))
             if found is None or not set(self._tests) <= set(found["collected"]):
                 raise Unavailable("the tests cannot be collected again")
+            self.level = Level(found["level"])
             self._stack = stack.pop_all()
         return self
 
@@ -210,7 +225,10 @@ class Trials:
         early = line is self._early
         return {
             "candidates": [
-                {"number": first + number, **(self._files(edits) if early else self._changes(edits))}
+                {
+                    "number": first + number,
+                    **({"files": changed(self._launch.root, edits)} if early else self._changes(edits)),
+                }
                 for number, edits in enumerate(candidates)
             ],
             "failing": [(nodeid, limits[nodeid]) for nodeid in failing],
@@ -227,15 +245,6 @@ class Trials:
         for edit in edits:
             changes.setdefault(edit.path, []).append((*edit.span, edit.after))
         return {"changes": changes}
-
-    def _files(self, edits: tuple[Edit, ...]) -> dict[str, Any]:
-        texts: dict[str, str] = {}
-        for edit in sorted(edits, key=lambda edit: edit.span, reverse=True):
-            file = str(self._launch.root / edit.path)
-            if file not in texts:
-                texts[file] = Path(file).read_text("utf-8")
-            texts[file] = texts[file][: edit.span[0]] + edit.after + texts[file][edit.span[1] :]
-        return {"files": texts}
 
 
 class _Line:

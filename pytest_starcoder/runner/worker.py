@@ -12,7 +12,6 @@ import contextlib
 import copy
 import functools
 import gc
-import importlib.machinery
 import json
 import os
 import select
@@ -27,8 +26,13 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_starcoder.runner.behaviour import Inputs, outcome_of, outermost
+from pytest_starcoder.runner.confine import Confinement, confine, descendants, die_with_parent
+from pytest_starcoder.runner.served import serve_changed
 from pytest_starcoder.runner.swapped import Swap, Swappable, Unswappable, functions_alive, identity, put
 from pytest_starcoder.text.shown import in_project
+
+ROUNDS = 50
+"""How often the processes of a fork are looked for, that start others while they are ended."""
 
 TICK = 0.05
 """Seconds of processor time after which a candidate that swallowed its time-out meets it again."""
@@ -67,11 +71,13 @@ class Worker:
         self._early, self._late = Channel(job["early"]), Channel(job["late"])
         self._task: Task | None = None
         self._bench = Bench(self._root)
+        self._level = confine(Confinement.from_json(job["confinement"]))
 
     def split(self) -> None:
         """Returns in the fork that goes on to collect the tests, and in each one that tries a changed source."""
         late = os.fork()
         if late == 0:
+            die_with_parent()
             self._early.close()
             return
         self._late.close()
@@ -84,7 +90,7 @@ class Worker:
         if self._task is not None:
             self._bench.work(self._task, {})
         swaps = Swaps(self._root)
-        self._late.write({"collected": list(self._bench.items)})
+        self._late.write({"collected": list(self._bench.items), "level": str(self._level)})
         task = serve(self._late, swaps.prepared)
         self._bench.work(task, swaps.ready)
 
@@ -151,6 +157,7 @@ def serve(channel: Channel, prepared: Any, other: int = 0) -> Task:
             results, write = os.pipe()
             child = os.fork()
             if child == 0:
+                die_with_parent()
                 os.close(results)
                 channel.close()
                 os.setsid()
@@ -201,11 +208,24 @@ def watch(
 
 
 def end(child: int) -> None:
-    """Ends a fork and all that it has started."""
-    with contextlib.suppress(OSError):
-        os.killpg(child, signal.SIGKILL)
+    """Ends a fork and all that it has started, also what has left its group."""
+    for _ in range(ROUNDS):
+        others = descendants(child)
+        with contextlib.suppress(OSError):
+            os.killpg(child, signal.SIGKILL)
+        for other in others:
+            with contextlib.suppress(OSError):
+                os.kill(other, signal.SIGKILL)
+        if not others:
+            break
     with contextlib.suppress(OSError):
         os.waitpid(child, 0)
+    for orphan in descendants(os.getpid()):  # what it left behind is this process's own by now
+        with contextlib.suppress(OSError):
+            os.kill(orphan, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
 
 
 class Swaps:
@@ -381,17 +401,3 @@ def _caches(root: Path) -> list[Any]:
     wrapped = [thing for thing in gc.get_objects() if type(thing) is functools._lru_cache_wrapper]
     codes = [(thing, getattr(getattr(thing, "__wrapped__", None), "__code__", None)) for thing in wrapped]
     return [thing for thing, code in codes if code is not None and in_project(code.co_filename, root)]
-
-
-def serve_changed(files: Mapping[str, str]) -> None:
-    """Imports from here on find these texts in those files (absolute paths)."""
-    loader = importlib.machinery.SourceFileLoader
-    own = loader.get_code
-    texts = {os.path.realpath(path): text for path, text in files.items()}
-
-    def get_code(self: importlib.machinery.SourceFileLoader, fullname: str) -> CodeType | None:
-        path = self.get_filename(fullname)
-        text = texts.get(os.path.realpath(path))
-        return own(self, fullname) if text is None else compile(text, path, "exec", dont_inherit=True)
-
-    loader.get_code = get_code  # type: ignore[method-assign, assignment]

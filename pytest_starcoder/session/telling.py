@@ -20,15 +20,15 @@ from pytest_starcoder.evidence.causes import causes
 from pytest_starcoder.evidence.replay import Replay, all_tests, replay
 from pytest_starcoder.git import History
 from pytest_starcoder.jobs.explain import file_of, observed, prompt_of, shared_code
-from pytest_starcoder.jobs.fix import fix
 from pytest_starcoder.report.terminal import Section
 from pytest_starcoder.session.asking import Asking
 from pytest_starcoder.session.early import Early
+from pytest_starcoder.session.fixing import Fixing
 from pytest_starcoder.session.others import Others
 from pytest_starcoder.session.ran import Tests, launch_of
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import counted
-from pytest_starcoder.values import Deadline, Explanation, Failure, Fix, Fixes, Report, with_texts
+from pytest_starcoder.values import Deadline, Explanation, Failure, Report
 
 
 class Telling:
@@ -48,7 +48,6 @@ class Telling:
         self._environment = environment
         self._early = early
         self._sources = sources_of(config.rootpath)
-        self.fixes: list[Fix] = []
         self._section = Section(
             lambda text: terminal.write(text, flush=True),
             config.get_terminal_writer().fullwidth,
@@ -64,7 +63,7 @@ class Telling:
         found = self._cases(failures, tests, replace(usable, replay=usable.replay and not interrupted))
         rerun = all_tests(case.replay for case in found)
         if self._config.getoption("starcoder_show_prompt"):
-            return self._show(found, failures, usable, rerun)
+            return self._show(found, failures, usable, self._fixing(found, tests, usable), rerun)
         with contextlib.closing(Asking(self._section, self._others.redact)) as asking:
             if self._early is not None and not interrupted:
                 deadline = Deadline.after(usable.session_timeout, "session_timeout")
@@ -76,12 +75,12 @@ class Telling:
                 asking.begin(settings)
             self._head(failures, found, f" ({asking.model} on {asking.server})" if asking.model else "")
             shared = shared_code(found)
-            explanations: list[Explanation] = []
+            explanations = []
+            fixing = self._fixing(found, tests, replace(usable, fix=usable.fix and not interrupted))
             for number, case in enumerate(found, 1):
                 told = observed(case, self._others.redact)
                 self._section.observed(number, len(found), told)
-                others = [nodeid for other in found if other is not case for nodeid in other.replay.failing_ids]
-                told = replace(told, fixes=self._fixes(case, usable, others, interrupted=interrupted))
+                case, told = fixing.fixed(case, told)
                 told = asking.explain(case, told, shared[file_of(case)])
                 self._ending(told)
                 self._others.explained(told)
@@ -99,21 +98,6 @@ class Telling:
                 self._section.close(line)
         return report
 
-    def _fixes(self, case: Case, settings: Settings, others: Sequence[str], *, interrupted: bool) -> Fixes:
-        """The changes that make its tests pass, written as they are found; none where none is to be looked for."""
-        if not (settings.fix and settings.replay and case.replay.failing) or interrupted:
-            return Fixes()
-        deadline = Deadline.after(settings.fix_timeout, "fix_timeout")
-        launch = launch_of(self._config, self._environment)
-        with self._section.waiting("fix", "the tests which change makes them pass") as far:
-            found = fix(
-                case, launch, self._sources, deadline, others, self.fixes, lambda tried: far(f", {tried} tried")
-            )
-        self.fixes += found.found[:1]
-        told = with_texts(found, self._others.redact)
-        self._section.fixes(told)
-        return told
-
     def _cases(self, failures: Sequence[Failure], tests: Tests, settings: Settings) -> list[Case]:
         grouped = causes(failures)
         sources = self._sources
@@ -128,15 +112,23 @@ class Telling:
                 replays = replay(grouped, tests.ran, launch, deadline, sources)
         return cases(grouped, replays, sources, History(self._config.rootpath), tests.files)
 
-    def _show(self, found: Sequence[Case], failures: Sequence[Failure], settings: Settings, rerun: int) -> Report:
+    def _fixing(self, found: Sequence[Case], tests: Tests, settings: Settings) -> Fixing:
+        launch = launch_of(self._config, self._environment)
+        ran = [test.nodeid for test in tests.ran]
+        return Fixing(found, launch, ran, self._sources, settings, self._section, self._others.redact)
+
+    def _show(
+        self, found: Sequence[Case], failures: Sequence[Failure], settings: Settings, fixing: Fixing, rerun: int
+    ) -> Report:
         """The prompts instead of answers."""
         self._head(failures, found, "")
         shared = shared_code(found)
         explanations = []
         for number, case in enumerate(found, 1):
-            prompt = prompt_of(case, settings, self._others.redact, shared[file_of(case)])
             told = replace(observed(case, self._others.redact), note="not asked: --starcoder-show-prompt")
             self._section.observed(number, len(found), told)
+            case, told = fixing.fixed(case, told)
+            prompt = prompt_of(case, settings, self._others.redact, shared[file_of(case)])
             self._section.say("why", f"{told.note}. {len(prompt.text)} characters would be sent:")
             self._section.verbatim(f"prompt {number} of {len(found)}", prompt.text)
             self._ending(told)

@@ -54,6 +54,7 @@ class Settings:
     early: str = "auto"
     fix: bool = True
     fix_timeout: float = 15.0
+    confinement: str = "audit"
     sources: Mapping[str, str] = field(default_factory=dict)
     tracked: frozenset[str] = frozenset()
 
@@ -202,6 +203,11 @@ SCHEMA: Mapping[str, Key] = {
     "replay_timeout": Key(_number(1, 3600, " (seconds)"), "seconds that running tests again may take in all"),
     "fix": Key(_switch, "whether changes are tried that make failing tests pass"),
     "fix_timeout": Key(_number(1, 3600, " (seconds)"), "seconds that trying changes for one cause may take"),
+    "confinement": Key(
+        _one_of("kernel", "audit", "none"),
+        "what code that nobody has read is confined by at the least: kernel, audit or none",
+        lambda value: "" if value != "none" else "runs code that nobody has read without confinement",
+    ),
     "early": Key(_early, "whether causes are asked about while tests still run; auto: where the server is elsewhere"),
 }
 

@@ -22,7 +22,23 @@ METHODS = (
     "ljust rjust center", "count index", "sort reverse", "partition rpartition", "days seconds total_seconds",
 )  # fmt: skip
 
-WRAPS = ("abs", "sorted", "list", "set", "str", "int", "len", "sum", "float", "round", "reversed", "tuple", "max", "min", "bool")
+WRAPS = (
+    "abs",
+    "sorted",
+    "list",
+    "set",
+    "str",
+    "int",
+    "len",
+    "sum",
+    "float",
+    "round",
+    "reversed",
+    "tuple",
+    "max",
+    "min",
+    "bool",
+)
 
 GROUPS: dict[str, list[str]] = {}
 for row in FUNCTIONS:
@@ -115,7 +131,7 @@ def wrapped(node: ast.expr, place: Place) -> Iterator[Text]:
 
 @kind("method wrapped", *VALUES, cost=2.6)
 def with_method(node: ast.expr, place: Place) -> Iterator[str]:
-    types = place.seen.types.get(node.id, frozenset()) if isinstance(node, ast.Name) else frozenset()
+    types = place.types(node).get(node.id, frozenset()) if isinstance(node, ast.Name) else frozenset()
     if _is_value(node, place) and (not types or "str" in types):
         for other in ("lower", "upper", "strip", "split", "copy", "keys", "values", "items"):
             if other not in ("keys", "values", "items", "copy") or not types:

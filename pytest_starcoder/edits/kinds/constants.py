@@ -17,11 +17,24 @@ def integer(node: ast.Constant, place: Place) -> Iterator[Text]:
     value = node.value
     if type(value) is not int:
         return
+    without = _neutral(node, place)
     for other in (value + 1, value - 1):
-        yield Text(str(other), 1.0)
+        if other != without:
+            yield Text(str(other), 1.0)
     for other, cost in ((0, 1.2), (1, 1.2), (2, 1.3), (-1, 1.6), (3, 1.9), (10, 2.0), (value * 2, 2.1), (-value, 1.8), (value * 10, 2.6), (value // 10, 2.6), (100, 2.7), (value + 2, 2.2), (value - 2, 2.3)):  # fmt: skip
-        if other not in (value, value + 1, value - 1):
+        if other not in (value, value + 1, value - 1, without):
             yield Text(str(other), cost)
+
+
+def _neutral(node: ast.Constant, place: Place) -> int | None:
+    """What would make the operation around a number do nothing: dropping the operand says that better."""
+    parent = place.parents.get(node)
+    if isinstance(parent, ast.BinOp | ast.AugAssign):
+        if isinstance(parent.op, ast.Add | ast.Sub):
+            return 0
+        if isinstance(parent.op, ast.Mult | ast.Div | ast.FloorDiv | ast.Pow):
+            return 1
+    return None
 
 
 @kind("float constant", ast.Constant, cost=1.4)
@@ -42,7 +55,13 @@ def text(node: ast.Constant, place: Place) -> Iterator[Text]:
     changed += [("", 1.5), (" ", 2.0), (",", 2.4), ("\n", 2.4)]
     if value:
         changed += [(value.swapcase(), 2.2), (value.lower(), 2.2), (value.upper(), 2.2), (value.strip(), 1.8)]
-        changed += [(f"{value} ", 2.0), (f" {value}", 2.1), (value[:-1], 2.0), (value[1:], 2.0), (value + value[-1], 2.2)]
+        changed += [
+            (f"{value} ", 2.0),
+            (f" {value}", 2.1),
+            (value[:-1], 2.0),
+            (value[1:], 2.0),
+            (value + value[-1], 2.2),
+        ]
     if len(value) == 1 and value.isalnum():
         changed += [(chr(ord(value) + 1), 2.1), (chr(ord(value) - 1), 2.1)]
     for other, cost in changed:
@@ -69,7 +88,15 @@ def boolean(node: ast.Constant, place: Place) -> Iterator[Text]:
 @kind("None", ast.Constant, cost=1.8)
 def none(node: ast.Constant, place: Place) -> Iterator[Text]:
     if node.value is None:
-        for other, cost in (("False", 1.8), ("True", 1.8), ("0", 1.8), ("[]", 1.9), ('""', 1.9), ("{}", 2.1), ("1", 2.2)):
+        for other, cost in (
+            ("False", 1.8),
+            ("True", 1.8),
+            ("0", 1.8),
+            ("[]", 1.9),
+            ('""', 1.9),
+            ("{}", 2.1),
+            ("1", 2.2),
+        ):
             yield Text(other, cost)
 
 

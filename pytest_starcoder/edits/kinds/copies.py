@@ -26,7 +26,7 @@ def joined(node: ast.expr, place: Place) -> Iterator[Text]:
             yield Text(f"({own}) and ({other})", 3.2 if other in scope.conditions else 3.5)
             yield Text(f"({own}) or ({other})", 3.3 if other in scope.conditions else 3.6)
     for name in scope.names:
-        types = place.seen.types.get(name)
+        types = place.types(node).get(name)
         if types is None or types & {"int", "float"}:
             for test in (f"{name} > 0", f"{name} > 1", f"{name} != 0", f"{name} == 0", f"{name} < 2"):
                 if test != own:

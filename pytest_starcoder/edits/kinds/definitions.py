@@ -45,7 +45,11 @@ def unshared(node: ast.FunctionDef | ast.AsyncFunctionDef, place: Place) -> Iter
     """`def f(xs=[])` with None as the default, and a new list for each call."""
     arguments = [*node.args.posonlyargs, *node.args.args][-len(node.args.defaults) :] if node.args.defaults else []
     whole = _whole(node, place)
-    start = place.span(node)[0] if not node.decorator_list else place.source.rindex("@", 0, place.span(node.decorator_list[0])[0])
+    start = (
+        place.span(node)[0]
+        if not node.decorator_list
+        else place.source.rindex("@", 0, place.span(node.decorator_list[0])[0])
+    )
     for argument, value in zip(arguments, node.args.defaults, strict=True):
         if isinstance(value, ast.List | ast.Dict | ast.Set) or place.text(value) in ("list()", "dict()", "set()"):
             first, last = (edge - start for edge in place.span(value))
@@ -66,4 +70,3 @@ def _whole(node: ast.FunctionDef | ast.AsyncFunctionDef, place: Place) -> str:
 
 def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-

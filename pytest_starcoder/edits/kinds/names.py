@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pytest_starcoder.edits.kind import Place, Text, kind
 
 NUMBERS = frozenset(("int", "float", "bool", "complex"))
 
 
-def _alike(one: str, other: str, place: Place) -> bool:
+def _alike(one: str, other: str, types: Mapping[str, frozenset[str]]) -> bool:
     """Whether two variables were seen with types that may stand for each other, or not seen at all."""
-    types = place.seen.types
     if one not in types or other not in types:
         return True
     first, second = types[one], types[other]
@@ -23,17 +22,17 @@ def _alike(one: str, other: str, place: Place) -> bool:
 @kind("name", ast.Name, cost=1.7)
 def name(node: ast.Name, place: Place) -> Iterator[Text]:
     parent = place.parents.get(node)
-    names = place.scope(node).names
+    names, types = place.scope(node).names, place.types(node)
     if isinstance(node.ctx, ast.Load):
         called = isinstance(parent, ast.Call) and parent.func is node
         if called or (hasattr(builtins, node.id) and node.id not in names):
             return
         for other in names:
-            if other != node.id and _alike(node.id, other, place):
+            if other != node.id and _alike(node.id, other, types):
                 yield Text(other, 1.7)
     elif isinstance(node.ctx, ast.Store) and isinstance(parent, ast.Assign | ast.AugAssign):
         for other in names:
-            if other != node.id and _alike(node.id, other, place):
+            if other != node.id and _alike(node.id, other, types):
                 yield Text(other, 2.1, "target")
 
 
@@ -46,7 +45,7 @@ def named(node: ast.Constant, place: Place) -> Iterator[Text]:
     ):
         wanted = type(node.value).__name__
         for other in place.scope(node).names:
-            types = place.seen.types.get(other)
+            types = place.types(node).get(other)
             if types is None or wanted in types or (wanted in NUMBERS and types & NUMBERS):
                 yield Text(other, 2.2)
 
@@ -54,7 +53,9 @@ def named(node: ast.Constant, place: Place) -> Iterator[Text]:
 @kind("constant for a name", ast.Name, cost=2.3)
 def constant(node: ast.Name, place: Place) -> Iterator[Text]:
     parent = place.parents.get(node)
-    if isinstance(node.ctx, ast.Load) and isinstance(parent, ast.Compare | ast.BinOp | ast.Return | ast.Slice | ast.Call):
+    if isinstance(node.ctx, ast.Load) and isinstance(
+        parent, ast.Compare | ast.BinOp | ast.Return | ast.Slice | ast.Call
+    ):
         if isinstance(parent, ast.Call) and parent.func is node:
             return
         for other, cost in (("0", 2.3), ("1", 2.3), ("None", 2.6), ("2", 2.6), ("[]", 2.9), ('""', 2.9), ("True", 2.8), ("False", 2.8)):  # fmt: skip

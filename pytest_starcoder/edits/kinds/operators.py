@@ -25,6 +25,9 @@ CALCULATED = {
 }  # fmt: skip
 
 
+NEUTRAL_1 = ("*", "/", "//", "**")
+
+
 @kind("comparison operator", ast.Compare, cost=1.0)
 def comparison(node: ast.Compare, place: Place) -> Iterator[str | Text]:
     for index, operator in enumerate(node.ops):
@@ -68,6 +71,8 @@ def arithmetic(node: ast.BinOp, place: Place) -> Iterator[Text]:
     sign = SIGNS[type(node.op)]
     left, right = place.operand(node.left), place.operand(node.right)
     for rank, other in enumerate(CALCULATED.get(sign, "").split()):
+        if (right == "1" and other in NEUTRAL_1) or (right == "0" and other in "+-"):
+            continue  # it would do nothing, which dropping the operand says better
         yield Text(f"{_bound(node.left, left)} {other} {_bound(node.right, right)}", 1.1 + 0.15 * rank)
 
 

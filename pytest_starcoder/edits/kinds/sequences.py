@@ -15,14 +15,16 @@ def one_added(node: ast.expr, place: Place) -> Iterator[Text]:
     """`n` as `n + 1` or `n - 1`, where numbers stand: indices, bounds, comparisons, what is returned."""
     parent = place.parents.get(node)
     if isinstance(node, ast.Name):
-        types = place.seen.types.get(node.id)
+        types = place.types(node).get(node.id)
         if types is not None and not types & {"int", "float"}:
             return
     if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
         return
     called = isinstance(parent, ast.Call) and parent.func is not node
     indexed = isinstance(parent, ast.Subscript) and parent.slice is node
-    calculated = isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult | ast.Div | ast.FloorDiv | ast.Mod | ast.Pow)
+    calculated = isinstance(parent, ast.BinOp) and isinstance(
+        parent.op, ast.Mult | ast.Div | ast.FloorDiv | ast.Mod | ast.Pow
+    )
     valued = isinstance(parent, ast.Compare | ast.Slice | ast.Return | ast.Assign) or calculated
     if called or indexed or valued:
         cost = 1.8 if isinstance(parent, ast.Slice | ast.Compare) or indexed or called else 2.1
@@ -73,7 +75,7 @@ def bounded(node: ast.Subscript, place: Place) -> Iterator[str]:
 def sliced(node: ast.expr, place: Place) -> Iterator[Text]:
     from pytest_starcoder.edits.kinds.calls import _is_value
 
-    types = place.seen.types.get(node.id) if isinstance(node, ast.Name) else None
+    types = place.types(node).get(node.id) if isinstance(node, ast.Name) else None
     if types is not None and not types & {"list", "str", "tuple", "bytes"}:
         return
     parent = place.parents.get(node)
@@ -82,7 +84,7 @@ def sliced(node: ast.expr, place: Place) -> Iterator[Text]:
         for bounds, cost in (("::-1", 2.7), ("1:", 2.7), (":-1", 2.7)):
             yield Text(f"{text}[{bounds}]", cost)
         for name in place.scope(node).names:
-            known = place.seen.types.get(name)
+            known = place.types(node).get(name)
             if name != text and (known is None or "int" in known):
                 for bounds in (f"{name}:", f":{name}", f"{name} + 1:", f":{name} + 1"):
                     yield Text(f"{text}[{bounds}]", 3.2)
@@ -92,7 +94,7 @@ def sliced(node: ast.expr, place: Place) -> Iterator[Text]:
 def indexed(node: ast.Name, place: Place) -> Iterator[str]:
     from pytest_starcoder.edits.kinds.calls import _is_value
 
-    types = place.seen.types.get(node.id)
+    types = place.types(node).get(node.id)
     if _is_value(node, place) and (types is None or types & {"list", "str", "tuple", "dict"}):
         yield f"{node.id}[0]"
         yield f"{node.id}[-1]"
@@ -126,7 +128,7 @@ def swapped(node: ast.Tuple | ast.List, place: Place) -> Iterator[str]:
 @kind("element dropped", ast.Tuple, ast.List, ast.Set, cost=2.4)
 def one_less(node: ast.Tuple | ast.List | ast.Set, place: Place) -> Iterator[str]:
     if isinstance(getattr(node, "ctx", ast.Load()), ast.Load) and 1 < len(node.elts) <= 8:
-        opening, closing = {ast.List: "[]", ast.Set: "{}", ast.Tuple: "()"}[type(node)]
+        opening, closing = {ast.List: ("[", "]"), ast.Set: ("{", "}"), ast.Tuple: ("(", ")")}[type(node)]
         for index in range(len(node.elts)):
             rest = [place.operand(part) for number, part in enumerate(node.elts) if number != index]
             comma = "," if isinstance(node, ast.Tuple) and len(rest) == 1 else ""

@@ -167,7 +167,7 @@ def added(node: ast.stmt, place: Place) -> Iterator[Text]:
         if "\n" not in other and other != own and len(other) <= 80:
             yield Text(f"{own}\n{indent}{other}", 3.6)
     for name in scope.names:
-        types = place.seen.types.get(name)
+        types = place.types(node).get(name)
         if types is None or "int" in types:
             yield Text(f"{own}\n{indent}{name} += 1", 3.7)
             yield Text(f"{own}\n{indent}{name} -= 1", 3.9)
@@ -176,10 +176,14 @@ def added(node: ast.stmt, place: Place) -> Iterator[Text]:
 
 @kind("append added", *SIMPLE, cost=3.9)
 def appended(node: ast.stmt, place: Place) -> Iterator[str]:
-    if place.function(node) is None or _is_text(node) or isinstance(node, ast.Return | ast.Break | ast.Continue | ast.Raise):
+    if (
+        place.function(node) is None
+        or _is_text(node)
+        or isinstance(node, ast.Return | ast.Break | ast.Continue | ast.Raise)
+    ):
         return
     names = place.scope(node).names
-    lists = [name for name in names if "list" in place.seen.types.get(name, ("list",))]
+    lists = [name for name in names if "list" in place.types(node).get(name, ("list",))]
     for name in lists[:4]:
         for other in names:
             if other != name:

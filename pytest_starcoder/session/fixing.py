@@ -1,0 +1,74 @@
+"""The fixes of a session: searched for cause by cause, told as they are found, kept to be applied."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from pytest_starcoder.evidence.case import Case
+from pytest_starcoder.evidence.suspicion import Sources
+from pytest_starcoder.jobs.fix import fix
+from pytest_starcoder.report.terminal import Section
+from pytest_starcoder.runner import Launch
+from pytest_starcoder.runner.confine import Level
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.values import Deadline, Explanation, Fix, Fixes, with_texts
+
+ALL = 4
+"""How many times the time for one cause all of them may take together."""
+
+
+class Fixing:
+    """Looks for fixes of `cases`, where the settings want that; what is told has passed `redact`."""
+
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        launch: Launch,
+        ran: Sequence[str],
+        sources: Sources,
+        settings: Settings,
+        section: Section,
+        redact: Callable[[str], str],
+    ) -> None:
+        self._cases = cases
+        self._launch = launch
+        self._ran = ran
+        self._sources = sources
+        self._settings = settings
+        self._section = section
+        self._redact = redact
+        self._until = time.monotonic() + ALL * settings.fix_timeout
+        self._least = Level(settings.confinement)
+        self._off = not (settings.fix and settings.replay)
+        self.found: list[Fix] = []
+
+    def fixed(self, case: Case, told: Explanation) -> tuple[Case, Explanation]:
+        """Both with what was found of the case."""
+        if self._off or not case.replay.failing:
+            return case, told
+        found = self._searched(case)
+        self.found += found.found[:1]
+        shown = with_texts(found, self._redact)
+        self._section.fixes(shown)
+        return replace(case, fix=found.found[0] if found.found else None), replace(told, fixes=shown)
+
+    def _searched(self, case: Case) -> Fixes:
+        seconds = min(self._settings.fix_timeout, self._until - time.monotonic())
+        if seconds < 1:
+            return Fixes(note="not looked for: the time for all causes is over (the setting fix_timeout)")
+        others = [nodeid for other in self._cases if other is not case for nodeid in other.replay.failing_ids]
+        deadline = Deadline.after(seconds, "fix_timeout")
+        with self._section.waiting("fix", "the tests which change makes them pass") as far:
+
+            def progress(tried: int) -> None:
+                far(f", {tried} tried")
+
+            try:
+                return fix(
+                    case, self._launch, self._sources, deadline, self._ran, self._least, others, self.found, progress
+                )
+            except KeyboardInterrupt:
+                self._off = True
+                return Fixes(note="interrupted")
