@@ -27,7 +27,7 @@ from pytest_starcoder.values import Deadline, Edit
 BATCH = 64
 """Candidates that one fork tries, one after the other."""
 
-SHORTEST = 0.3
+SHORTEST = 0.1
 """Seconds of processor time that a test has at the least."""
 
 LONGER = 8.0

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pytest_starcoder.edits.kind import Place, Text, kind
 
 
+BRACKETS = "([{<)]}>"
+
+
 def _is_text_alone(node: ast.Constant, place: Place) -> bool:
     return isinstance(place.parents.get(node), ast.Expr)
 
@@ -41,7 +44,7 @@ def _neutral(node: ast.Constant, place: Place) -> int | None:
 def floating(node: ast.Constant, place: Place) -> Iterator[Text]:
     value = node.value
     if type(value) is float:
-        for other, cost in ((value + 1, 1.4), (value - 1, 1.4), (0.0, 1.5), (1.0, 1.5), (0.5, 1.7), (value * 2, 1.8), (value / 2, 1.8), (value * 10, 1.9), (value / 10, 1.9), (value * 100, 2.2), (value / 100, 2.2), (-value, 1.9)):  # fmt: skip
+        for other, cost in ((value + 1, 1.4), (value - 1, 1.4), (value + 0.1, 1.8), (value - 0.1, 1.8), (0.0, 1.5), (1.0, 1.5), (0.5, 1.7), (value * 2, 1.8), (value / 2, 1.8), (value * 10, 1.9), (value / 10, 1.9), (value * 100, 2.2), (value / 100, 2.2), (-value, 1.9)):  # fmt: skip
             if other != value:
                 yield Text(repr(float(f"{other:.12g}")), cost)
 
@@ -62,6 +65,9 @@ def text(node: ast.Constant, place: Place) -> Iterator[Text]:
             (value[1:], 2.0),
             (value + value[-1], 2.2),
         ]
+    changed += [
+        (value.replace(one, other), 1.9) for one in BRACKETS if one in value for other in BRACKETS if other != one
+    ]
     if len(value) == 1 and value.isalnum():
         changed += [(chr(ord(value) + 1), 2.1), (chr(ord(value) - 1), 2.1)]
     for other, cost in changed:

@@ -20,8 +20,8 @@ COMPARED = {
 }  # fmt: skip
 
 CALCULATED = {
-    "+": "- *", "-": "+ *", "*": "+ / ** //", "/": "// * %", "//": "/ % *", "%": "// /", "**": "*",
-    "<<": ">>", ">>": "<<", "&": "| ^", "|": "& ^", "^": "& |",
+    "+": "- * // % /", "-": "+ * // % /", "*": "+ / ** // - %", "/": "// * % -", "//": "/ % * -", "%": "// / *",
+    "**": "* + //", "<<": ">>", ">>": "<<", "&": "| ^", "|": "& ^", "^": "& |",
 }  # fmt: skip
 
 
@@ -85,6 +85,15 @@ def _bound(node: ast.expr, text: str) -> str:
 def dropped(node: ast.BinOp, place: Place) -> Iterator[Text]:
     yield Text(place.operand(node.left), 1.2)
     yield Text(place.operand(node.right), 1.5)
+
+
+@kind("inner operand dropped", ast.BinOp, cost=1.9)
+def inner_dropped(node: ast.BinOp, place: Place) -> Iterator[str]:
+    """`a ** b * c` as `a ** c`, and `a + b * c` as `a * c`."""
+    if isinstance(node.left, ast.BinOp):
+        yield f"{place.operand(node.left.left)} {SIGNS[type(node.left.op)]} {place.operand(node.right)}"
+    if isinstance(node.right, ast.BinOp):
+        yield f"{place.operand(node.left)} {SIGNS[type(node.right.op)]} {place.operand(node.right.right)}"
 
 
 @kind("operands swapped", ast.BinOp, cost=1.6)

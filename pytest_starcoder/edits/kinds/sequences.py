@@ -107,6 +107,14 @@ def unindexed(node: ast.Subscript, place: Place) -> Iterator[str]:
         yield place.operand(node.value)
 
 
+@kind("index to a whole", ast.Subscript, cost=2.8)
+def aggregated(node: ast.Subscript, place: Place) -> Iterator[str]:
+    """`xs[0]` as `sum(xs)`, `max(xs)`, `min(xs)`, `len(xs)`."""
+    if isinstance(node.ctx, ast.Load) and not isinstance(node.slice, ast.Slice):
+        for other in ("sum", "max", "min", "len"):
+            yield f"{other}({place.operand(node.value)})"
+
+
 @kind("index from the end", ast.Subscript, cost=2.0)
 def mirrored(node: ast.Subscript, place: Place) -> Iterator[str]:
     if isinstance(node.ctx, ast.Load) and isinstance(node.slice, ast.Name):

@@ -190,6 +190,19 @@ def appended(node: ast.stmt, place: Place) -> Iterator[str]:
                 yield f"{place.text(node)}\n{place.indent(node)}{name}.append({other})"
 
 
+@kind("wrapped in a comparison", ast.Assign, ast.AugAssign, ast.Expr, cost=4.4)
+def compared(node: ast.stmt, place: Place) -> Iterator[str]:
+    """`if one == other:` around a statement, of the names that it or the loops around it use."""
+    if place.function(node) is None or _is_text(node):
+        return
+    inner = place.indent(node) + "    "
+    names = place.scope(node).names[:8]
+    for index, one in enumerate(names):
+        for other in names[index + 1 :]:
+            for sign in ("==", "!=", "<", ">"):
+                yield f"if {one} {sign} {other}:\n{inner}{place.text(node)}"
+
+
 @kind("wrapped in a condition", ast.Assign, ast.AugAssign, ast.Expr, ast.Return, cost=4.2)
 def conditioned(node: ast.stmt, place: Place) -> Iterator[str]:
     if place.function(node) is None or _is_text(node):
