@@ -107,7 +107,7 @@ VALUES = (ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Attribute, ast.ListC
 
 
 def _is_value(node: ast.expr, place: Place) -> bool:
-    """Whether a node is something of a kind that is handed on: an argument, an operand, what is returned or looped over."""
+    """Whether a node is handed on: an argument, an operand, what is returned or looped over."""
     parent = place.parents.get(node)
     if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
         return False
@@ -133,18 +133,19 @@ def wrapped(node: ast.expr, place: Place) -> Iterator[Text]:
 def with_method(node: ast.expr, place: Place) -> Iterator[str]:
     types = place.types(node).get(node.id, frozenset()) if isinstance(node, ast.Name) else frozenset()
     if _is_value(node, place) and (not types or "str" in types):
-        for other in ("lower", "upper", "strip", "split", "copy", "keys", "values", "items"):
-            if other not in ("keys", "values", "items", "copy") or not types:
-                yield f"{place.operand(node) if not isinstance(node, ast.BinOp | ast.IfExp) else '(' + place.operand(node) + ')'}.{other}()"
+        own = place.operand(node)
+        own = f"({own})" if isinstance(node, ast.BinOp | ast.IfExp) and not own.startswith("(") else own
+        for other in ("lower", "upper", "strip", "split", *(() if types else ("copy", "keys", "values", "items"))):
+            yield f"{own}.{other}()"
 
 
 @kind("key given", ast.Call, cost=2.8)
 def keyed(node: ast.Call, place: Place) -> Iterator[str]:
-    if isinstance(node.func, ast.Name) and node.func.id in ("sorted", "max", "min") and len(node.args) == 1 and not node.keywords:  # fmt: skip
-        argument = place.operand(node.args[0])
+    named = node.func.id if isinstance(node.func, ast.Name) else ""
+    if named in ("sorted", "max", "min") and len(node.args) == 1 and not node.keywords:
         for extra in ("key=len", "key=abs", "key=str", "default=0", "default=None", "reverse=True"):
-            if node.func.id != "sorted" or not extra.startswith("default"):
-                yield f"{node.func.id}({argument}, {extra})"
+            if (named == "sorted") != extra.startswith("default"):
+                yield f"{named}({place.operand(node.args[0])}, {extra})"
 
 
 @kind("default given", ast.Call, cost=2.4)

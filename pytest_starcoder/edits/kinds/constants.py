@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from pytest_starcoder.edits.kind import Place, Text, kind
 
-
 BRACKETS = "([{<)]}>"
 
 
@@ -24,7 +23,9 @@ def integer(node: ast.Constant, place: Place) -> Iterator[Text]:
     for other in (value + 1, value - 1):
         if other != without:
             yield Text(str(other), 1.0)
-    for other, cost in ((0, 1.2), (1, 1.2), (2, 1.3), (-1, 1.6), (3, 1.9), (10, 2.0), (value * 2, 2.1), (-value, 1.8), (value * 10, 2.6), (value // 10, 2.6), (100, 2.7), (value + 2, 2.2), (value - 2, 2.3)):  # fmt: skip
+    near = {0: 1.2, 1: 1.2, 2: 1.3, -1: 1.6, 3: 1.9, 10: 2.0, 100: 2.7}
+    near = {value + 2: 2.2, value - 2: 2.3, value * 2: 2.1, value * 10: 2.6, value // 10: 2.6, -value: 1.8} | near
+    for other, cost in near.items():
         if other not in (value, value + 1, value - 1, without):
             yield Text(str(other), cost)
 
@@ -44,7 +45,9 @@ def _neutral(node: ast.Constant, place: Place) -> int | None:
 def floating(node: ast.Constant, place: Place) -> Iterator[Text]:
     value = node.value
     if type(value) is float:
-        for other, cost in ((value + 1, 1.4), (value - 1, 1.4), (value + 0.1, 1.8), (value - 0.1, 1.8), (0.0, 1.5), (1.0, 1.5), (0.5, 1.7), (value * 2, 1.8), (value / 2, 1.8), (value * 10, 1.9), (value / 10, 1.9), (value * 100, 2.2), (value / 100, 2.2), (-value, 1.9)):  # fmt: skip
+        near = {value + 0.1: 1.8, value - 0.1: 1.8, value * 2: 1.8, value / 2: 1.8, value * 10: 1.9, value / 10: 1.9}
+        near |= {value * 100: 2.2, value / 100: 2.2, -value: 1.9, 0.0: 1.5, 1.0: 1.5, 0.5: 1.7}
+        for other, cost in (near | {value + 1: 1.4, value - 1: 1.4}).items():
             if other != value:
                 yield Text(repr(float(f"{other:.12g}")), cost)
 

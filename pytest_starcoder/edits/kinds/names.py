@@ -58,7 +58,8 @@ def constant(node: ast.Name, place: Place) -> Iterator[Text]:
     ):
         if isinstance(parent, ast.Call) and parent.func is node:
             return
-        for other, cost in (("0", 2.3), ("1", 2.3), ("None", 2.6), ("2", 2.6), ("[]", 2.9), ('""', 2.9), ("True", 2.8), ("False", 2.8)):  # fmt: skip
+        costs = {"0": 2.3, "1": 2.3, "None": 2.6, "2": 2.6, "True": 2.8, "False": 2.8, "[]": 2.9, '""': 2.9}
+        for other, cost in costs.items():
             yield Text(other, cost)
 
 

@@ -99,7 +99,8 @@ def inner_dropped(node: ast.BinOp, place: Place) -> Iterator[str]:
 @kind("operands swapped", ast.BinOp, cost=1.6)
 def swapped(node: ast.BinOp, place: Place) -> Iterator[str]:
     if not isinstance(node.op, ast.Mult | ast.BitAnd | ast.BitOr | ast.BitXor):
-        yield f"{_bound(node.right, place.operand(node.right))} {SIGNS[type(node.op)]} {_bound(node.left, place.operand(node.left))}"
+        left, right = (_bound(part, place.operand(part)) for part in (node.left, node.right))
+        yield f"{right} {SIGNS[type(node.op)]} {left}"
 
 
 @kind("grouping", ast.BinOp, cost=1.7)

@@ -10,6 +10,9 @@ from pytest_starcoder.edits.kind import Place, Text, kind
 NUMERIC = (ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Attribute)
 
 
+COUNTS = ("len", "int", "max", "min", "sum", "abs", "round")
+
+
 @kind("one added", *NUMERIC, cost=1.8)
 def one_added(node: ast.expr, place: Place) -> Iterator[Text]:
     """`n` as `n + 1` or `n - 1`, where numbers stand: indices, bounds, comparisons, what is returned."""
@@ -28,7 +31,7 @@ def one_added(node: ast.expr, place: Place) -> Iterator[Text]:
     valued = isinstance(parent, ast.Compare | ast.Slice | ast.Return | ast.Assign) or calculated
     if called or indexed or valued:
         cost = 1.8 if isinstance(parent, ast.Slice | ast.Compare) or indexed or called else 2.1
-        if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in ("len", "int", "max", "min", "sum", "abs", "round")):  # fmt: skip
+        if isinstance(node, ast.Call) and ast.unparse(node.func) not in COUNTS:
             cost += 0.5
         text = place.operand(node)
         yield Text(f"{text} + 1", cost)
@@ -39,7 +42,8 @@ def one_added(node: ast.expr, place: Place) -> Iterator[Text]:
 def unbounded(node: ast.Subscript, place: Place) -> Iterator[str]:
     if isinstance(node.slice, ast.Slice):
         value = place.operand(node.value)
-        lower, upper, step = (place.operand(part) if part else "" for part in (node.slice.lower, node.slice.upper, node.slice.step))  # fmt: skip
+        bounds = (node.slice.lower, node.slice.upper, node.slice.step)
+        lower, upper, step = (place.operand(part) if part else "" for part in bounds)
         if lower:
             yield f"{value}[:{upper}{':' + step if step else ''}]"
         if upper:
@@ -149,13 +153,17 @@ def ranged(node: ast.Call, place: Place) -> Iterator[Text]:
         return
     parts = [place.operand(part) for part in node.args]
     if len(parts) == 1:
-        for told, cost in ((f"1, {parts[0]}", 1.9), (f"1, {parts[0]} + 1", 2.0), (f"2, {parts[0]}", 2.3), (f"{parts[0]} - 1, -1, -1", 2.4), (f"0, {parts[0]}, 2", 2.6), (f"2, {parts[0]} + 1", 2.6)):  # fmt: skip
-            yield Text(f"range({told})", cost)
+        most = parts[0]
+        others = {f"1, {most}": 1.9, f"1, {most} + 1": 2.0, f"2, {most}": 2.3, f"{most} - 1, -1, -1": 2.4}
+        others |= {f"0, {most}, 2": 2.6, f"2, {most} + 1": 2.6}
     elif len(parts) == 2:
-        for told, cost in ((parts[1], 1.9), (f"0, {parts[1]}", 2.0), (f"{parts[1]}, {parts[0]}, -1", 2.3), (f"{parts[0]}, {parts[1]}, 2", 2.4), (f"{parts[0]} + 1, {parts[1]} + 1", 2.4)):  # fmt: skip
-            yield Text(f"range({told})", cost)
+        least, most = parts
+        others = {most: 1.9, f"0, {most}": 2.0, f"{most}, {least}, -1": 2.3, f"{least}, {most}, 2": 2.4}
+        others[f"{least} + 1, {most} + 1"] = 2.4
     else:
-        yield Text(f"range({parts[0]}, {parts[1]})", 2.0)
+        others = {f"{parts[0]}, {parts[1]}": 2.0} if len(parts) == 3 else {}
+    for told, cost in others.items():
+        yield Text(f"range({told})", cost)
 
 
 @kind("filter dropped", ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp, cost=1.8)

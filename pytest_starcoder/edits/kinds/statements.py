@@ -100,19 +100,31 @@ def looped(node: ast.If | ast.While, place: Place) -> Iterator[str]:
         yield "if" + whole[5:]
 
 
+NEAR = {
+    "KeyError": ("IndexError", "LookupError"),
+    "IndexError": ("KeyError", "LookupError"),
+    "ValueError": ("TypeError", "(ValueError, TypeError)"),
+    "TypeError": ("ValueError", "(TypeError, ValueError)"),
+    "AttributeError": ("KeyError", "TypeError"),
+    "OSError": ("FileNotFoundError",),
+    "FileNotFoundError": ("OSError",),
+}
+
+
 @kind("except", ast.Try, cost=2.0)
 def excepted(node: ast.Try, place: Place) -> Iterator[str]:
     whole, (start, _) = place.text(node), place.span(node)
-    near = {
-        "KeyError": ("IndexError", "LookupError"), "IndexError": ("KeyError", "LookupError"),
-        "ValueError": ("TypeError", "(ValueError, TypeError)"), "TypeError": ("ValueError", "(TypeError, ValueError)"),
-        "AttributeError": ("KeyError", "TypeError"), "OSError": ("FileNotFoundError",), "FileNotFoundError": ("OSError",),
-    }  # fmt: skip
     for caught in node.handlers:
         if caught.type is not None:
             first, last = place.span(caught.type)
-            for other in (*near.get(place.text(caught.type), ()), "Exception"):
+            for other in (*NEAR.get(place.text(caught.type), ()), "Exception"):
                 yield whole[: first - start] + other + whole[last - start :]
+
+
+EXCEPTIONS = (
+    "ValueError TypeError KeyError IndexError AttributeError RuntimeError NotImplementedError ZeroDivisionError"
+    " StopIteration"
+).split()
 
 
 @kind("other exception", ast.Raise, cost=2.2)
@@ -120,7 +132,7 @@ def raised(node: ast.Raise, place: Place) -> Iterator[str]:
     called = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
     if isinstance(called, ast.Name):
         rest = place.text(node)[len("raise ") + len(called.id) :]
-        for other in ("ValueError", "TypeError", "KeyError", "IndexError", "AttributeError", "RuntimeError", "NotImplementedError", "ZeroDivisionError", "StopIteration"):  # fmt: skip
+        for other in EXCEPTIONS:
             if other != called.id:
                 yield f"raise {other}{rest}"
 
@@ -226,6 +238,12 @@ def guarded(node: ast.stmt, place: Place) -> Iterator[Text]:
         return
     indent = place.indent(node)
     for argument in [argument.arg for argument in around.args.args if argument.arg not in ("self", "cls")][:3]:
-        for test, cost in ((f"not {argument}", 5.0), (f"{argument} is None", 5.2), (f"{argument} < 2", 5.4), (f"len({argument}) < 2", 5.4)):  # fmt: skip
+        tests = {
+            f"not {argument}": 5.0,
+            f"{argument} is None": 5.2,
+            f"{argument} < 2": 5.4,
+            f"len({argument}) < 2": 5.4,
+        }
+        for test, cost in tests.items():
             for value in ("None", "0", "[]", '""', "False", "True", argument, "1"):
                 yield Text(f"if {test}:\n{indent}    return {value}\n{indent}{place.text(node)}", cost)
