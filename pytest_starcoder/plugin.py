@@ -35,6 +35,7 @@ SETTINGS = {
     "replay_timeout": "seconds that running tests again may take in all",
     "fix": "whether changes are tried that make failing tests pass",
     "fix_timeout": "seconds that trying changes for one cause may take",
+    "fix_suite": "whether a change that passes is run with all tests that passed, not the nearest alone",
     "confinement": "what code that nobody has read is confined by at the least: kernel, audit or none",
     "early": "whether causes are asked about while tests still run; auto: where the server is elsewhere",
 }
@@ -58,6 +59,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         help="Explain every failure and write that as .json, .md or .sarif; may be given several times",
     )
+    group.addoption(
+        "--starcoder-apply",
+        nargs="?",
+        const="ask",
+        choices=("ask", "yes"),
+        help="Explain every failure, and write a change that was run and passes into its file, after asking; "
+        "=yes asks nothing",
+    )
     group.addoption("--no-starcoder", action="store_true", help="Ask nothing, whatever markers and options say")
     for key, told in SETTINGS.items():
         group.addoption(f"--starcoder-{key.replace('_', '-')}", metavar="VALUE", help=f"For this run: {told}")
@@ -66,13 +75,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(replay=True): explain this test when it fails, with or without --starcoder-explain; "
-        "replay=False keeps it from ever being run again for that",
+        f"{MARKER}(replay=True, fix=True): explain this test when it fails, with or without --starcoder-explain; "
+        "replay=False keeps it from ever being run again for that, fix=False from being run with changed code",
     )
     if config.getoption("no_starcoder"):
         return
     config.pluginmanager.register(_Door(config), "starcoder-door")
-    if any(map(config.getoption, ("starcoder_explain", "starcoder_show_prompt", "starcoder_report"))):
+    wanting = ("starcoder_explain", "starcoder_show_prompt", "starcoder_report", "starcoder_apply")
+    if any(map(config.getoption, wanting)):
         _explain(config, everything=True)
 
 
@@ -107,10 +117,10 @@ def _explain(config: pytest.Config, *, everything: bool) -> Explainer:
 
 
 def _check(mark: pytest.Mark, nodeid: str) -> None:
-    if mark.args or set(mark.kwargs) - {"replay"} or not isinstance(mark.kwargs.get("replay", True), bool):
+    if mark.args or set(mark.kwargs) - {"replay", "fix"} or not all(isinstance(v, bool) for v in mark.kwargs.values()):
         given = ", ".join([*map(repr, mark.args), *(f"{key}={value!r}" for key, value in mark.kwargs.items())])
         pytest.fail(
-            f"{nodeid}: the marker {MARKER}({given}) takes replay=True or replay=False, and nothing else.",
+            f"{nodeid}: the marker {MARKER}({given}) takes replay=False and fix=False, and nothing else.",
             pytrace=False,
         )
 

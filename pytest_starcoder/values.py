@@ -198,7 +198,8 @@ QUICK = 3.0
 class Ran:
     """One test of the session: pytest's outcome, the seconds of all its phases, and the xdist worker that ran it.
 
-    `allowed` is False for a test that is marked never to be run again.
+    `allowed` is False for a test that is marked never to be run again, `fixable`
+    for one that is never to be run with changed code.
     """
 
     nodeid: str
@@ -206,6 +207,7 @@ class Ran:
     seconds: float
     worker: str = ""
     allowed: bool = True
+    fixable: bool = True
 
     @property
     def quick(self) -> bool:

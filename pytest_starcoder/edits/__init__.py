@@ -57,15 +57,15 @@ def enumerate_edits(
         return
     place = Place(source, tree, seen)
     wanted = frozenset(lines)
-    known: set[tuple[int, int, str]] = set()
+    cheapest: dict[tuple[int, int, str], Edit] = {}
     for node in _nodes(tree, wanted):
         for found in every_kind():
             if found.direction in (direction, Direction.BOTH) and isinstance(node, found.nodes):
                 for edit in _edits(found, node, place, path):
                     key = (*edit.span, edit.after)
-                    if key not in known:
-                        known.add(key)
-                        yield edit
+                    if key not in cheapest or edit.cost < cheapest[key].cost:
+                        cheapest[key] = edit
+    yield from cheapest.values()
 
 
 def edited(source: str, edits: Sequence[Edit]) -> str:
@@ -209,8 +209,3 @@ def _tightness_of(text: str) -> int:
         return _tightness(ast.parse(text, mode="eval").body) if not text.startswith("(") else ATOM
     except (SyntaxError, ValueError):
         return ATOM
-
-
-def cheapest(edits: Sequence[Edit]) -> list[Edit]:
-    """Sorted by cost, then by place."""
-    return sorted(edits, key=lambda edit: (edit.cost, edit.path, edit.span))

@@ -40,6 +40,9 @@ OTHERS = 12
 LONG = 0.03
 """What a character more costs when one of several edits is shown that do the same."""
 
+LEFT = 0.7
+"""Which part of the time must be left to go on, where a change heals this cause and not others like it."""
+
 ALIKE = 40
 """Passing changes that are compared by what they do."""
 
@@ -85,6 +88,7 @@ class Search:
     launch: Launch
     ran: Sequence[str]
     others: list[str]
+    suite: Sequence[str]
     least: Level
     sources: Sources
     deadline: Deadline
@@ -99,6 +103,7 @@ class Search:
 
     def confirm(self, edits: tuple[Edit, ...]) -> bool:
         """Whether all tests pass with the edits in a pytest of their own, in the order in which they ran."""
+        self.passing = list(dict.fromkeys([*self.passing, *self.suite]))
         tests = [*self.case.cause.nodeids[:CONFIRMED], *self.failing, *self.passing]
         place = {nodeid: number for number, nodeid in enumerate(self.ran)}
         tests = sorted(dict.fromkeys(tests), key=lambda nodeid: place.get(nodeid, len(place)))
@@ -122,16 +127,19 @@ def fix(
     least: Level,
     others: Sequence[str] = (),
     known: Sequence[Fix] = (),
+    suite: Sequence[str] = (),
     progress: Callable[[int], None] = lambda tried: None,
 ) -> Fixes:
     """The fixes of a case, found until `deadline`; nothing is raised.
 
-    `ran` are all tests in the order in which they ran. `others` are tests that fail of other causes: a change with which they pass
-    too is likelier to be right. `known` are fixes of those, tried first.
+    `ran` are all tests in the order in which they ran, `suite` those of them
+    with which a fix is confirmed besides. `others` are tests that fail of other
+    causes: a change with which they pass too is likelier to be right. `known`
+    are fixes of those, tried first.
     """
     started = time.monotonic()
     searching = Deadline.after(deadline.remaining() * SEARCHING, deadline.setting)
-    search = Search(case, launch, ran, list(others)[:OTHERS], least, sources, searching, deadline, progress)
+    search = Search(case, launch, ran, list(others)[:OTHERS], suite, least, sources, searching, deadline, progress)
     failing = sorted(case.replay.failing, key=lambda outcome: outcome.seconds)
     passing = sorted(case.replay.passing, key=lambda outcome: outcome.seconds)
     if not failing or not case.ranked:
@@ -170,9 +178,9 @@ def _searched(
 
 
 def _content(search: Search) -> bool:
-    """Whether there is a change with which all failing tests pass, or some, and half of the time is over."""
+    """Whether there is a change with which all failing tests pass, or some, and much of the time is over."""
     best = max((found.healed for found in search.passed), default=-1)
-    return best == len(search.others) or (best >= 0 and search.deadline.remaining() < search.deadline.limit / 2)
+    return best == len(search.others) or (best >= 0 and search.deadline.remaining() < search.deadline.limit * LEFT)
 
 
 def _outcome(baseline: Mapping[str, Record], nodeid: str) -> str:

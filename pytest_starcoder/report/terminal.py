@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from pytest_starcoder.report.waiting import Waiting
-from pytest_starcoder.text.display import one_line, printable
+from pytest_starcoder.text.display import counted, one_line, printable
 from pytest_starcoder.values import Explanation, Fixes, Label
 
 MARGIN = 5
@@ -76,8 +76,10 @@ class Section:
                     self._write(f"{_lead('')}  {cut}".rstrip() + "\n")
         if fixes.question:
             self.say("which?", fixes.question)
-        if fixes.note:
-            self.say("fix", fixes.note)
+        if fixes.note or not fixes.found:
+            self.say(
+                "fix", fixes.note or f"none found: {counted(fixes.tried, 'change')} tried in {fixes.seconds:.1f} s"
+            )
 
     def say(self, label: str, text: str) -> None:
         """A labelled paragraph."""

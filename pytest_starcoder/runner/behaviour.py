@@ -123,10 +123,18 @@ def call_text(function: FunctionType, arguments: tuple[Any, ...], named: Mapping
     """A call as a person writes it: `mean([1, 2])`, `stack.push(3)`."""
     name = function.__name__
     method = "." in function.__qualname__.replace(".<locals>.", "") and arguments
-    owner = f"{short_repr(arguments[0])}." if method else ""
-    shown = [short_repr(value) for value in (arguments[1:] if method else arguments)]
-    shown += [f"{key}={short_repr(value)}" for key, value in named.items()]
-    return f"{owner}{name}({', '.join(shown)})"
+    owner = f"{shown(arguments[0])}." if method else ""
+    told = [short_repr(value) for value in (arguments[1:] if method else arguments)]
+    told += [f"{key}={short_repr(value)}" for key, value in named.items()]
+    return f"{owner}{name}({', '.join(told)})"
+
+
+def shown(value: object) -> str:
+    """A value as a text; an object that has no text of its own by its attributes: `Account(balance=3)`."""
+    if type(value).__repr__ is not object.__repr__ or not hasattr(value, "__dict__"):
+        return short_repr(value)
+    held = [f"{name}={short_repr(part)}" for name, part in list(vars(value).items())[:6]]
+    return f"{type(value).__name__}({', '.join(held)})"
 
 
 def outcome_of(call: Called, limit: float) -> str:
@@ -135,7 +143,7 @@ def outcome_of(call: Called, limit: float) -> str:
         arguments, named = copy.deepcopy((call.arguments, dict(call.named)))
     except Exception:  # noqa: BLE001
         return "cannot be called again"
-    before = [short_repr(value) for value in arguments]
+    before = [shown(value) for value in arguments]
     previous = signal.signal(signal.SIGVTALRM, _overdue)
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, limit, limit)
@@ -146,7 +154,7 @@ def outcome_of(call: Called, limit: float) -> str:
                 return "is awaited"
             if inspect.isgenerator(result):
                 result = list(itertools.islice(result, YIELDED))
-            told = f"returns {short_repr(result)}"
+            told = f"returns {shown(result)}"
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     except Overdue:
@@ -155,7 +163,7 @@ def outcome_of(call: Called, limit: float) -> str:
         return f"raises {type(exc).__name__}"
     finally:
         signal.signal(signal.SIGVTALRM, previous)
-    after = [short_repr(value) for value in arguments]
+    after = [shown(value) for value in arguments]
     changed = [value for value, old in zip(after, before, strict=True) if value != old]
     return f"{told} and leaves {', '.join(changed)}" if changed else told
 

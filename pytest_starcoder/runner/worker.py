@@ -163,7 +163,7 @@ def serve(channel: Channel, prepared: Any, other: int = 0) -> Task:
                 os.setsid()
                 return Task(command, waiting[: command.get("batch", 1)], write)
             os.close(write)
-            told = watch(child, results, channel, command, waiting)
+            told = watch(child, results, channel, command, waiting, other)
             waiting = waiting[told:]
         channel.write({"done": True})
     if other:
@@ -172,7 +172,12 @@ def serve(channel: Channel, prepared: Any, other: int = 0) -> Task:
 
 
 def watch(
-    child: int, results: int, channel: Channel, command: dict[str, Any], waiting: Sequence[dict[str, Any]]
+    child: int,
+    results: int,
+    channel: Channel,
+    command: dict[str, Any],
+    waiting: Sequence[dict[str, Any]],
+    other: int,
 ) -> int:
     """Passes on the verdicts of a fork, and ends it when one takes too long; how many candidates have one now."""
     told, left, verdict = 0, b"", ""
@@ -199,7 +204,7 @@ def watch(
             if not more:
                 verdict = verdict or "crashed"
     finally:
-        end(child)
+        end(child, other)
         os.close(results)
     if verdict != "ended":
         channel.write({"number": waiting[told]["number"], "verdict": verdict})
@@ -207,8 +212,8 @@ def watch(
     return told
 
 
-def end(child: int) -> None:
-    """Ends a fork and all that it has started, also what has left its group."""
+def end(child: int, other: int = 0) -> None:
+    """Ends a fork and all that it has started, also what has left its group; the `other` fork and its own live on."""
     for _ in range(ROUNDS):
         others = descendants(child)
         with contextlib.suppress(OSError):
@@ -220,12 +225,12 @@ def end(child: int) -> None:
             break
     with contextlib.suppress(OSError):
         os.waitpid(child, 0)
+    spared = {other, *descendants(other)} if other else set()
     for orphan in descendants(os.getpid()):  # what it left behind is this process's own by now
-        with contextlib.suppress(OSError):
-            os.kill(orphan, signal.SIGKILL)
-    with contextlib.suppress(OSError):
-        while os.waitpid(-1, os.WNOHANG) != (0, 0):
-            pass
+        if orphan not in spared:
+            with contextlib.suppress(OSError):
+                os.kill(orphan, signal.SIGKILL)
+                os.waitpid(orphan, 0)
 
 
 class Swaps:

@@ -111,6 +111,8 @@ class Explainer:
             mark = item.get_closest_marker(MARKER)
             if mark is not None and not mark.kwargs.get("replay", True):
                 report.starcoder_replay = False  # type: ignore[attr-defined]
+            if mark is not None and not mark.kwargs.get("fix", True):
+                report.starcoder_fix = False  # type: ignore[attr-defined]
         if report.failed and call.excinfo and (self._everything or mark):
             from pytest_starcoder.evidence.failure import describe
 

@@ -13,7 +13,10 @@ from pytest_starcoder.report.terminal import Section
 from pytest_starcoder.runner import Launch
 from pytest_starcoder.runner.confine import Level
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Deadline, Explanation, Fix, Fixes, with_texts
+from pytest_starcoder.values import Deadline, Explanation, Fix, Fixes, Ran, with_texts
+
+PRIME = 5
+"""Suspects of which two causes must share one to be taken for the same fault, perhaps."""
 
 ALL = 4
 """How many times the time for one cause all of them may take together."""
@@ -26,7 +29,7 @@ class Fixing:
         self,
         cases: Sequence[Case],
         launch: Launch,
-        ran: Sequence[str],
+        ran: Sequence[Ran],
         sources: Sources,
         settings: Settings,
         section: Section,
@@ -34,7 +37,9 @@ class Fixing:
     ) -> None:
         self._cases = cases
         self._launch = launch
-        self._ran = ran
+        self._ran = [test.nodeid for test in ran]
+        self._unfixable = {test.nodeid for test in ran if not test.fixable}
+        self._passed = [test.nodeid for test in ran if test.outcome == "passed" and test.allowed and test.fixable]
         self._sources = sources
         self._settings = settings
         self._section = section
@@ -46,7 +51,7 @@ class Fixing:
 
     def fixed(self, case: Case, told: Explanation) -> tuple[Case, Explanation]:
         """Both with what was found of the case."""
-        if self._off or not case.replay.failing:
+        if self._off or not case.replay.failing or not self._unfixable.isdisjoint(case.cause.nodeids):
             return case, told
         found = self._searched(case)
         self.found += found.found[:1]
@@ -58,7 +63,13 @@ class Fixing:
         seconds = min(self._settings.fix_timeout, self._until - time.monotonic())
         if seconds < 1:
             return Fixes(note="not looked for: the time for all causes is over (the setting fix_timeout)")
-        others = [nodeid for other in self._cases if other is not case for nodeid in other.replay.failing_ids]
+        places = _places(case)
+        others = [
+            nodeid
+            for other in self._cases
+            if other is not case and not places.isdisjoint(_places(other))
+            for nodeid in other.replay.failing_ids
+        ]
         deadline = Deadline.after(seconds, "fix_timeout")
         with self._section.waiting("fix", "the tests which change makes them pass") as far:
 
@@ -67,8 +78,22 @@ class Fixing:
 
             try:
                 return fix(
-                    case, self._launch, self._sources, deadline, self._ran, self._least, others, self.found, progress
+                    case,
+                    self._launch,
+                    self._sources,
+                    deadline,
+                    self._ran,
+                    self._least,
+                    others,
+                    self.found,
+                    self._passed if self._settings.fix_suite else (),
+                    progress,
                 )
             except KeyboardInterrupt:
                 self._off = True
                 return Fixes(note="interrupted")
+
+
+def _places(case: Case) -> set[tuple[str, int]]:
+    """The lines of which one is most likely at fault."""
+    return {(suspect.path, suspect.line) for suspect in case.suspects[:PRIME]}

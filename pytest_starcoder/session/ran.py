@@ -28,7 +28,7 @@ class Tests:
         found = self._found.get(report.nodeid)
         worker = getattr(report, "worker_id", "")
         if found is None:
-            found = self._found[report.nodeid] = [report.outcome, 0.0, worker, True]
+            found = self._found[report.nodeid] = [report.outcome, 0.0, worker, True, True]
         elif _WORSE.get(report.outcome, 2) > _WORSE.get(str(found[0]), 2):
             found[0] = report.outcome
         if hasattr(report, "wasxfail"):
@@ -36,6 +36,8 @@ class Tests:
         found[1] = float(found[1]) + report.duration  # type: ignore[arg-type]
         if not getattr(report, "starcoder_replay", True):
             found[3] = False
+        if not getattr(report, "starcoder_fix", True):
+            found[4] = False
 
     @property
     def ran(self) -> list[Ran]:

@@ -21,6 +21,8 @@ from pytest_starcoder.evidence.replay import Replay, all_tests, replay
 from pytest_starcoder.git import History
 from pytest_starcoder.jobs.explain import file_of, observed, prompt_of, shared_code
 from pytest_starcoder.report.terminal import Section
+from pytest_starcoder.session.applying import apply
+from pytest_starcoder.session.applying import asking as asking_about
 from pytest_starcoder.session.asking import Asking
 from pytest_starcoder.session.early import Early
 from pytest_starcoder.session.fixing import Fixing
@@ -28,7 +30,7 @@ from pytest_starcoder.session.others import Others
 from pytest_starcoder.session.ran import Tests, launch_of
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import counted
-from pytest_starcoder.values import Deadline, Explanation, Failure, Report
+from pytest_starcoder.values import Deadline, Explanation, Failure, Fix, Report
 
 
 class Telling:
@@ -96,7 +98,17 @@ class Telling:
             )
             for line in _closing(report, asking.explained, asking.away):
                 self._section.close(line)
+        self._apply(fixing.found)
         return report
+
+    def _apply(self, fixes: Sequence[Fix]) -> None:
+        """Writes fixes into files, where that is asked for."""
+        how = self._config.getoption("starcoder_apply")
+        if how is None or not fixes:
+            return
+        accept = asking_about(self._config, lambda text: self._terminal.write(text, flush=True))
+        for line in apply(fixes, self._config.rootpath, self._sources, accept if how == "ask" else lambda _fix: True):
+            self._section.close(line)
 
     def _cases(self, failures: Sequence[Failure], tests: Tests, settings: Settings) -> list[Case]:
         grouped = causes(failures)
@@ -114,8 +126,7 @@ class Telling:
 
     def _fixing(self, found: Sequence[Case], tests: Tests, settings: Settings) -> Fixing:
         launch = launch_of(self._config, self._environment)
-        ran = [test.nodeid for test in tests.ran]
-        return Fixing(found, launch, ran, self._sources, settings, self._section, self._others.redact)
+        return Fixing(found, launch, tests.ran, self._sources, settings, self._section, self._others.redact)
 
     def _show(
         self, found: Sequence[Case], failures: Sequence[Failure], settings: Settings, fixing: Fixing, rerun: int

@@ -54,6 +54,7 @@ class Settings:
     early: str = "auto"
     fix: bool = True
     fix_timeout: float = 15.0
+    fix_suite: bool = False
     confinement: str = "audit"
     sources: Mapping[str, str] = field(default_factory=dict)
     tracked: frozenset[str] = frozenset()
@@ -203,6 +204,7 @@ SCHEMA: Mapping[str, Key] = {
     "replay_timeout": Key(_number(1, 3600, " (seconds)"), "seconds that running tests again may take in all"),
     "fix": Key(_switch, "whether changes are tried that make failing tests pass"),
     "fix_timeout": Key(_number(1, 3600, " (seconds)"), "seconds that trying changes for one cause may take"),
+    "fix_suite": Key(_switch, "whether a change that passes is run with all tests that passed, not the nearest alone"),
     "confinement": Key(
         _one_of("kernel", "audit", "none"),
         "what code that nobody has read is confined by at the least: kernel, audit or none",
