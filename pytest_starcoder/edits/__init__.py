@@ -171,7 +171,7 @@ def _fitted(node: ast.expr, after: str, place: Place) -> tuple[str, int, int]:
         if tightness >= ATOM and source[start - 2 : start - 1] in (" ", "(", "[", "-", "+", "*", "/"):
             return after, start - 1, end + 1
         return after, start, end
-    needed = own if own < ATOM else _needed(node, parent)
+    needed = _needed(node, parent)
     return (f"({after})" if tightness < needed or (tightness == needed < ATOM and own >= ATOM) else after), start, end
 
 

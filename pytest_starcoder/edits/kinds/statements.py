@@ -153,7 +153,7 @@ def out(node: ast.For | ast.While | ast.If | ast.With, place: Place) -> Iterator
             yield f"{whole[:at].rstrip()}\n{indent}{moved}"
 
 
-@kind("moved into the block", ast.For, ast.While, ast.If, ast.With, cost=3.0)
+@kind("copied into the block", ast.For, ast.While, ast.If, ast.With, cost=3.0)
 def into(node: ast.For | ast.While | ast.If | ast.With, place: Place) -> Iterator[Text]:
     """The statement behind a block at its end, with the block's own text unchanged: as an addition to it."""
     block = _siblings(node, place)
@@ -164,7 +164,7 @@ def into(node: ast.For | ast.While | ast.If | ast.With, place: Place) -> Iterato
     if not isinstance(behind, SIMPLE):
         return
     inner = place.indent(node.body[-1])
-    yield Text(f"{place.text(node)}\n{inner}{place.text(behind)}", 3.3, "copied into the block")
+    yield Text(f"{place.text(node)}\n{inner}{place.text(behind)}", 3.3)
 
 
 @kind("statement added", *SIMPLE, cost=3.6)
