@@ -18,7 +18,7 @@ LAYERS = (
     {"text"},
     {"git"},
     {"settings"},
-    {"backends", "prompts"},
+    {"backends", "prompts", "edits"},
     {"report"},
     {"cache"},
     {"client", "runner"},

@@ -70,7 +70,7 @@ def places(tmp_path: Path) -> Places:
 ALL_KEYS = (
     "The settings are backend, model, host, api_key, hf_token, family, timeout, connect_timeout, first_token_timeout, "
     "session_timeout, temperature, max_tokens, threads, cache, "
-    "causes, replay, replay_timeout, early."
+    "causes, replay, replay_timeout, fix, fix_timeout, fix_suite, confinement, early."
 )
 
 # --- which source wins ---------------------------------------------------------------------
@@ -490,6 +490,10 @@ BAD_VALUES = [
     ("replay", "'sometimes'", "wants on or off, not 'sometimes'"),
     ("replay", "2", "wants on or off, not 2"),
     ("replay_timeout", "0", "wants a number from 1 to 3600 (seconds), not 0"),
+    ("fix", "'sometimes'", "wants on or off, not 'sometimes'"),
+    ("fix_timeout", "0", "wants a number from 1 to 3600 (seconds), not 0"),
+    ("fix_suite", "'half'", "wants on or off, not 'half'"),
+    ("confinement", "'jail'", "wants one of kernel, audit, none, not 'jail'"),
     ("early", "'late'", "wants auto, on or off, not 'late'"),
     ("cache", "'maybe'", "wants on, off or the absolute path of a folder, not 'maybe'"),
     ("cache", "'answers/here'", "wants on, off or the absolute path of a folder, not 'answers/here'"),

@@ -81,6 +81,8 @@ REFUSED = [
     ("api_key", "sk-secret", "api_key: a key is a secret."),
     ("hf_token", "hf_secret", "hf_token: a token is a secret."),
     ("cache", "/home/ann/.ssh", "cache = '/home/ann/.ssh': it names a folder."),
+    ("confinement", "none", "confinement = 'none': it may lower what confines code that nobody has read."),
+    ("confinement", "audit", "confinement = 'audit': it may lower what confines code that nobody has read."),
 ]
 ALLOWED = [
     *(("host", value) for value in ("127.0.0.1", "localhost:8080", "http://[::1]:11434", "::1", ":8080", "0.0.0.0")),
@@ -89,6 +91,7 @@ ALLOWED = [
     *(("family", "completion"), ("timeout", "30"), ("max_tokens", "20"), ("cache", "off"), ("threads", "2")),
     *(("temperature", "0"), ("connect_timeout", "1"), ("first_token_timeout", "9"), ("session_timeout", "9")),
     *(("causes", "3"), ("replay", "False"), ("replay_timeout", "9"), ("early", "off")),
+    *(("fix", "False"), ("fix_timeout", "9"), ("fix_suite", "True"), ("confinement", "kernel")),
 ]
 
 
@@ -190,7 +193,7 @@ def test_what_a_tracked_file_sets_and_the_environment_overrides_is_no_error(
     project: Path, environ: dict[str, str], write: Writer, key: str, value: str, _said: str
 ) -> None:
     write(project, key, value)
-    mine = {"host": "gpu-box", "backend": "none", "cache": "off"}.get(key, "mine")
+    mine = {"host": "gpu-box", "backend": "none", "cache": "off", "confinement": "kernel"}.get(key, "mine")
     found = load_settings(project, {}, {**environ, f"STARCODER_{key.upper()}": mine})
     assert (getattr(found, key), found.tracked) == (mine, frozenset())
 

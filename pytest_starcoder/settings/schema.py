@@ -208,7 +208,7 @@ SCHEMA: Mapping[str, Key] = {
     "confinement": Key(
         _one_of("kernel", "audit", "none"),
         "what code that nobody has read is confined by at the least: kernel, audit or none",
-        lambda value: "" if value != "none" else "runs code that nobody has read without confinement",
+        lambda value: "" if value == "kernel" else "it may lower what confines code that nobody has read",
     ),
     "early": Key(_early, "whether causes are asked about while tests still run; auto: where the server is elsewhere"),
 }

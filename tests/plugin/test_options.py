@@ -28,6 +28,10 @@ VALUES = {
     "causes": ("3", 3),
     "replay": ("off", False),
     "replay_timeout": ("6", 6.0),
+    "fix": ("off", False),
+    "fix_timeout": ("8", 8.0),
+    "fix_suite": ("on", True),
+    "confinement": ("kernel", "kernel"),
     "early": ("on", "on"),
 }
 

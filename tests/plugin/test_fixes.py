@@ -1,0 +1,313 @@
+# ruff: noqa: E501 - a fault on a line is a row of a table
+"""Fixes in a session: shown as a diff with what was run, told apart by an input, written where that is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.screens import section
+from support.servers import FakeOllama
+
+BARE = ("--starcoder-explain", "--starcoder-backend=none", "-p", "no:cacheprovider")
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="changes are tried in forks")
+
+SHOP = """
+    def mean(xs):
+        return sum(xs) / (len(xs) - 1)
+
+    def limited(n, most):
+        return n < most
+"""
+
+THOROUGH = """
+    import pytest
+    from shop import mean
+
+    @pytest.mark.parametrize("xs, expected", [([1, 2, 3], 2), ([0, 0, 3, 5], 2), ([1, 2], 1.5)])
+    def test_mean(xs, expected):
+        assert mean(xs) == expected
+"""
+
+
+@pytest.fixture(autouse=True)
+def fixing(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STARCODER_FIX")
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+def state(folder: Path) -> dict[str, str]:
+    """The files of a project, without what Python and the tests around it write."""
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.py")}
+
+
+def test_a_fix_is_shown_as_a_diff_with_the_tests_that_were_run(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
+    lines = section(pytester.runpytest_subprocess(*BARE))
+    start = next(number for number, line in enumerate(lines) if line.startswith("     fix"))
+    assert lines[start : start + 5] == [
+        "     fix       checked: 3 failing tests pass",
+        "                 shop.py:2",
+        "                 -    return sum(xs) / (len(xs) - 1)",
+        "                 +    return sum(xs) / len(xs)",
+        "     why       no model: The setting backend is none. Set backend to auto to use Ollama, or to embedded",
+    ]
+
+
+def test_fixes_that_behave_differently_are_told_apart_by_an_input(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(shop=SHOP, test_shop="from shop import limited\ndef test_it(): assert limited(3, 3)")
+    lines = section(pytester.runpytest_subprocess(*BARE))
+    told = "\n".join(lines)
+    assert "     fix       passes the tests you have: 1 failing test passes" in lines
+    assert "                 +    return n <= most" in lines
+    assert "     or        passes the tests you have: 1 failing test passes" in lines
+    assert "     which?    limited(0, 3) returns True, or returns False?" in told
+    assert "checked: " not in told
+
+
+def test_a_neighbour_that_a_change_breaks_speaks_against_it(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        shop=SHOP,
+        test_shop="""
+        from shop import limited
+
+        def test_same(): assert limited(3, 3)
+        def test_less(): assert limited(1, 3)
+        def test_more(): assert not limited(4, 3)
+        """,
+    )
+    told = section(pytester.runpytest_subprocess(*BARE))
+    assert "     fix       checked: 1 failing test passes, 2 neighbours still pass" in told
+    assert "                 +    return n <= most" in told
+    assert not [line for line in told if line.startswith("     or ")]
+
+
+@pytest.mark.parametrize(
+    ("shop", "test", "after"),
+    [
+        ("LIMIT = 3\ndef f(): return g() + LIMIT\ndef g(): return LIMIT\nf.g = g\n", "(f(), f.g()) == (8, 4)", "+LIMIT = 4"),
+        ("def f(n=1): return n\n", "(f(), f(5), f(1)) == (2, 5, 1)", "+def f(n=2): return n"),
+        ("class A:\n    @staticmethod\n    def g(cls): return cls.__name__\ndef f(): return A.g()\n", "f() == 'A'", "+    @classmethod"),
+        ("class A:\n    def g(self): return 1\nclass B(A):\n    def g(self): return super().g() + 1\ndef f(): return B().g()\n", "f() == 3", ""),
+        ("RATES = {\n    'a': 0.5,\n    'b': 0.3,\n}\ndef f(): return RATES['b']\n", "f() == 0.2", "+    'b': 0.2,"),
+    ],
+    ids=["a constant", "a default value", "a decorator", "super", "an entry of a table"],
+)  # fmt: skip
+@pytest.mark.slow
+def test_a_fix_is_found_wherever_it_must_stand(pytester: pytest.Pytester, shop: str, test: str, after: str) -> None:
+    pytester.makepyfile(test_shop=f"from shop import f\ndef test_f(): assert {test}")
+    (pytester.path / "shop.py").write_text(shop)
+    told = section(pytester.runpytest_subprocess(*BARE))
+    assert [line for line in told if line.strip().startswith(after or "+")]
+
+
+@pytest.mark.slow
+def test_one_fix_heals_several_causes_and_is_looked_for_once(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        shop=SHOP,
+        test_shop="""
+        import pytest
+        from shop import mean
+
+        def test_three(): assert mean([1, 2, 3]) == 2
+        def test_one():
+            assert mean([4]) == 4
+        def test_many():
+            with pytest.raises(ZeroDivisionError):
+                mean([])
+            assert mean([0, 0, 3, 5]) == 2
+        """,
+    )
+    told = section(pytester.runpytest_subprocess(*BARE))
+    shown = [line for line in told if line.startswith("                 +")]
+    assert set(shown) == {"                 +    return sum(xs) / len(xs)"}
+
+
+def test_no_file_changes_unless_that_is_asked_for(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
+    before = state(pytester.path)
+    pytester.runpytest_subprocess(*BARE)
+    assert state(pytester.path) == before
+
+
+def test_no_file_changes_when_the_run_is_killed_in_the_middle(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        shop=SHOP + "\n    def slow():\n        return __import__('time').sleep(0.01)\n", test_shop=THOROUGH
+    )
+    before = state(pytester.path)
+    for seconds in (1.0, 1.5, 2.0):
+        run = subprocess.Popen([sys.executable, "-m", "pytest", *BARE], stdout=subprocess.DEVNULL)
+        time.sleep(seconds)
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        assert state(pytester.path) == before
+
+
+@pytest.mark.parametrize("how", ["option", "marker", "setting", "replay"])
+def test_fixes_can_be_switched_off(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    marker = {
+        "marker": "@pytest.mark.starcoder_explain(fix=False)",
+        "replay": "@pytest.mark.starcoder_explain(replay=False)",
+    }
+    test = f"import pytest\nfrom shop import mean\n{marker.get(how, '')}\ndef test_mean(): assert mean([1, 2, 3]) == 2"
+    pytester.makepyfile(shop=SHOP, test_shop=test)
+    if how == "setting":
+        monkeypatch.setenv("STARCODER_FIX", "off")
+    told = section(pytester.runpytest_subprocess(*BARE, *(["--starcoder-fix=off"] if how == "option" else [])))
+    assert told
+    assert not [line for line in told if line.startswith("     fix")]
+
+
+def test_what_no_change_heals_is_said_with_how_many_were_tried(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        shop="def f():\n    return 1\n",
+        test_shop="from shop import f\ndef test_f(): assert f() == 'nothing near'.split()",
+    )
+    told = " ".join(section(pytester.runpytest_subprocess(*BARE, "--starcoder-fix-timeout=3")))
+    assert "fix       none found: " in told
+    assert " changes tried in N s" in told
+
+
+def test_below_the_wanted_confinement_nothing_is_tried(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makeconftest(
+        "from pytest_starcoder.runner import confine, trials\ntrials.available = lambda: confine.Level.AUDIT"
+    )
+    pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
+    told = " ".join(" ".join(section(pytester.runpytest_subprocess(*BARE, "--starcoder-confinement=kernel"))).split())
+    assert "fix code is confined by audit here, and the setting confinement is kernel" in told
+
+
+def test_the_reports_have_the_diff(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
+    pytester.runpytest_subprocess(
+        *BARE, "--starcoder-report=o.json", "--starcoder-report=o.md", "--starcoder-report=o.sarif"
+    )
+    [cause] = json.loads(Path("o.json").read_text())["causes"]
+    [fix] = cause["fixes"]
+    assert (fix["path"], fix["line"], fix["after"]) == ("shop.py", 2, "    return sum(xs) / len(xs)")
+    assert (fix["checked"], fix["verdict"], len(fix["failing"])) == (True, "checked: 3 failing tests pass", 3)
+    assert fix["confinement"] in ("kernel", "audit")
+    done = subprocess.run(["git", "apply", "--check", "-"], input=fix["diff"], text=True, check=False)
+    assert done.returncode == 0
+    assert "```diff\n--- a/shop.py\n+++ b/shop.py\n" in Path("o.md").read_text()
+    [result] = json.loads(Path("o.sarif").read_text())["runs"][0]["results"]
+    [change] = result["fixes"][0]["artifactChanges"]
+    [replacement] = change["replacements"]
+    lines = Path("shop.py").read_text().split("\n")
+    region = replacement["deletedRegion"]
+    kept = lines[region["startLine"] - 1 : region["endLine"]]
+    assert region["endColumn"] == len(kept[-1]) + 1
+    text = replacement["insertedContent"]["text"]
+    assert text == "\n".join(kept).replace("(len(xs) - 1)", "len(xs)")
+
+
+def test_a_model_is_shown_the_change(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+    pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
+    pytester.runpytest_subprocess("--starcoder-explain")
+    [prompt] = ollama_double.prompts()
+    assert (
+        "With this change it passes:\n```diff\n-    return sum(xs) / (len(xs) - 1)\n+    return sum(xs) / len(xs)\n```"
+        in prompt
+    )
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_a_fix_is_written_where_that_is_asked_for(pytester: pytest.Pytester, ending: str) -> None:
+    pytester.makepyfile(test_shop=THOROUGH)
+    text = "# é\ndef mean(xs):\n    return sum(xs) / (len(xs) - 1)\n".replace("\n", ending)
+    Path("shop.py").write_text(text, "utf-8", newline="")
+    told = section(pytester.runpytest_subprocess("--starcoder-apply=yes", "--starcoder-backend=none"))
+    assert Path("shop.py").read_bytes().decode() == text.replace("(len(xs) - 1)", "len(xs)")
+    assert "shop.py:3 was changed. Run the tests again; `git diff` shows what was written." in told
+    pytester.runpytest_subprocess("-q").assert_outcomes(passed=3)
+
+
+def test_without_a_terminal_to_ask_on_nothing_is_written(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
+    before = state(pytester.path)
+    result = pytester.runpytest_subprocess("--starcoder-apply", "--starcoder-backend=none")
+    assert "Nothing was written: there is no terminal to ask on. Use --starcoder-apply=yes." in result.stdout.str()
+    assert state(pytester.path) == before
+
+
+@pytest.mark.parametrize(("answer", "written"), [("y", True), ("n", False), ("", False)])
+@pytest.mark.slow
+def test_on_a_terminal_the_user_decides(pytester: pytest.Pytester, answer: str, written: bool) -> None:
+    pty = pytest.importorskip("pty")
+    pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
+    before = state(pytester.path)
+    pid, screen = pty.fork()
+    if pid == 0:
+        command = [sys.executable, "-m", "pytest", "--starcoder-apply", "--starcoder-backend=none"]
+        os.execve(command[0], command, os.environ)
+    shown = b""
+    while b"[y/N]" not in shown:
+        shown += os.read(screen, 4096)
+    os.write(screen, f"{answer}\n".encode())
+    try:
+        while piece := os.read(screen, 4096):
+            shown += piece
+    except OSError:  # the terminal is gone with its last process
+        pass
+    os.waitpid(pid, 0)
+    os.close(screen)
+    assert b"Change shop.py:2, with which 3 failing tests passed? [y/N]" in shown
+    assert (state(pytester.path) != before) is written
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_search_and_the_rest_is_told(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        shop="def f():\n    return [1, 2, 3, 4]\n",
+        test_shop="from shop import f\ndef test_f(): assert f() == {'far': 'away'}",
+    )
+    command = [sys.executable, "-m", "pytest", *BARE, "--starcoder-fix-timeout=60"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    time.sleep(2.5)
+    run.send_signal(signal.SIGINT)
+    printed, _ = run.communicate(timeout=20)
+    assert "1 failed" in printed
+    assert "rerun     pytest test_shop.py::test_f" in printed
+    assert run.returncode == 1
+
+
+@pytest.mark.slow
+def test_tests_that_need_the_users_own_fixtures_get_their_fixes(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+        from shop import mean
+
+        @pytest.fixture(scope="session")
+        def values(tmp_path_factory):
+            folder = tmp_path_factory.mktemp("values")
+            (folder / "a.txt").write_text("1 2 3")
+            return [int(part) for part in (folder / "a.txt").read_text().split()]
+
+        @pytest.fixture(autouse=True)
+        def here(monkeypatch, tmp_path):
+            monkeypatch.chdir(tmp_path)
+        """
+    )
+    pytester.makepyfile(
+        shop=SHOP,
+        test_shop="""
+        from shop import mean
+        def test_it(values, capsys, monkeypatch):
+            print(mean(values))
+            assert capsys.readouterr().out == "2.0\\n"
+        def test_other(): assert mean([4]) == 4
+        """,
+    )
+    told = section(pytester.runpytest_subprocess(*BARE))
+    assert "                 +    return sum(xs) / len(xs)" in told
