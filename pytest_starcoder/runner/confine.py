@@ -128,7 +128,7 @@ def confine(confinement: Confinement, level: Level | None = None) -> Level:
 
 
 def _limit() -> None:
-    """Bounds memory and files; where this process ends, those it has started do."""
+    """Bounds memory and files."""
     with contextlib.suppress(ImportError):
         import resource
 
@@ -138,11 +138,15 @@ def _limit() -> None:
                 _, most = resource.getrlimit(kind)
                 with contextlib.suppress(OSError, ValueError):
                     resource.setrlimit(kind, (wanted if most < 0 else min(wanted, most), most))
-    if sys.platform == "linux":
-        _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
+
+
+def adopt_orphans() -> None:
+    """What a fork of this process leaves running becomes this process's own child; on Linux. Not inherited."""
+    if sys.platform == "linux":
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent() -> None:

@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_starcoder.runner.behaviour import Inputs, outcome_of, outermost
-from pytest_starcoder.runner.confine import Confinement, confine, descendants, die_with_parent
+from pytest_starcoder.runner.confine import Confinement, adopt_orphans, confine, descendants, die_with_parent
 from pytest_starcoder.runner.served import serve_changed
 from pytest_starcoder.runner.swapped import Swap, Swappable, Unswappable, functions_alive, identity, put
 from pytest_starcoder.text.shown import in_project
@@ -76,6 +76,7 @@ class Worker:
     def split(self) -> None:
         """Returns in the fork that goes on to collect the tests, and in each one that tries a changed source."""
         late = os.fork()
+        adopt_orphans()
         if late == 0:
             die_with_parent()
             self._early.close()

@@ -325,3 +325,19 @@ def test_when_the_host_is_killed_all_it_started_ends(project: Project) -> None:
     while _running(f"--rootdir={project.root}") and time.monotonic() < until:
         time.sleep(0.05)
     assert not _running(f"--rootdir={project.root}")
+
+
+def test_importing_the_project_anew_leaves_the_rest_usable(project: Project) -> None:
+    bench = project.bench(["test_mean"], ["test_two"])
+    fix = project.edit("(len(xs) - 1)", "len(xs)")
+    with bench.trials as trials:
+        for _ in range(2):
+            given = (bench.failing, bench.passing, bench.limits)
+            assert [trial.verdict for trial in trials.imported([fix], *given)] == ["passes"]
+        assert [trial.verdict for trial in trials.swapped([fix], *given)] == ["passes"]
+
+
+def test_what_a_candidate_leaves_running_is_ended(project: Project) -> None:
+    started = "import subprocess; subprocess.Popen(['sleep', '47'], start_new_session=True)"
+    project.bench(["test_mean"]).swapped(project.edit("return", f"{started}\n    return"))
+    assert not _running("sleep 47")
