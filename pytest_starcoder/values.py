@@ -265,7 +265,8 @@ class Fix:
     `after` are the changed lines. `failing` and `passing` are the tests that
     were run with it. `checked`: no other change as simple behaves differently on
     any input that was tried; `level` is the confinement it ran in. `model` wrote
-    it, where it was not found by enumeration. `special`: it holds a text of the test's.
+    it, where it was not found by enumeration. `special`: it holds a text of the
+    test's. `still` are tests of the cause that fail with it all the same.
     """
 
     edits: tuple[Edit, ...]
@@ -280,6 +281,7 @@ class Fix:
     level: str = ""
     model: str = ""
     special: bool = False
+    still: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -288,6 +290,8 @@ class Fix:
         told = f"{failed} failing test{' passes' if failed == 1 else 's pass'}"
         if passed:
             told += f", {passed} neighbour{' still passes' if passed == 1 else 's still pass'}"
+        if self.still:
+            told += f", {len(self.still)} of the same cause still fail{'s' if len(self.still) == 1 else ''}"
         if self.special:
             told += "; it holds a text of the test's"
         return f"checked: {told}" if self.checked else f"passes the tests you have: {told}"

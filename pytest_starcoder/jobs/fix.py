@@ -80,6 +80,15 @@ class Passed:
     healed: int
 
 
+@dataclass(frozen=True)
+class Confirmed:
+    """Tests that failed and pass now, that passed and still do, and of the same cause that still fail."""
+
+    failing: tuple[str, ...]
+    passing: tuple[str, ...]
+    still: tuple[str, ...]
+
+
 @dataclass
 class Search:
     """One search for one cause, `others` are tests that fail of other causes; `progress` gets the number of trials."""
@@ -101,21 +110,22 @@ class Search:
     passing: list[str] = field(default_factory=list)
     elsewhere: list[tuple[float, Edit]] = field(default_factory=list)
 
-    def confirm(self, edits: tuple[Edit, ...]) -> bool:
-        """Whether all tests pass with the edits in a pytest of their own, in the order in which they ran."""
-        self.passing = list(dict.fromkeys([*self.passing, *self.suite]))
-        tests = [*self.case.cause.nodeids[:CONFIRMED], *self.failing, *self.passing]
+    def confirm(self, edits: tuple[Edit, ...]) -> Confirmed | None:
+        """What tests do with the edits in a pytest of their own, in the order in which they ran; None for too little.
+
+        What was tried must pass again, and half of the cause's tests at the least.
+        """
+        cause = self.case.cause.nodeids[:CONFIRMED]
+        passing = list(dict.fromkeys([*self.passing, *self.suite]))
         place = {nodeid: number for number, nodeid in enumerate(self.ran)}
-        tests = sorted(dict.fromkeys(tests), key=lambda nodeid: place.get(nodeid, len(place)))
-        outcomes = {
-            found.nodeid: found
-            for found in run(self.launch, tests, self.confirming, edits=edits, policy="confined", least=self.least)
-        }
-        passed = {nodeid for nodeid in tests if nodeid in outcomes and outcomes[nodeid].outcome == "passed"}
-        if passed >= {*self.failing, *self.case.cause.nodeids[:CONFIRMED]}:
-            self.failing = [nodeid for nodeid in tests if nodeid not in self.passing]
-            return passed == set(tests)
-        return False
+        tests = sorted({*cause, *self.failing, *passing}, key=lambda nodeid: (place.get(nodeid, len(place)), nodeid))
+        outcomes = run(self.launch, tests, self.confirming, edits=edits, policy="confined", least=self.least)
+        passed = {found.nodeid for found in outcomes if found.outcome == "passed"}
+        healed = tuple(nodeid for nodeid in tests if nodeid in passed and nodeid not in passing)
+        still = tuple(nodeid for nodeid in cause if nodeid not in passed)
+        if not passed >= {*self.failing, *passing} or len(still) > len(cause) / 2:
+            return None
+        return Confirmed(healed, tuple(passing), still)
 
 
 def fix(
@@ -142,8 +152,8 @@ def fix(
     search = Search(case, launch, ran, list(others)[:OTHERS], suite, least, sources, searching, deadline, progress)
     failing = sorted(case.replay.failing, key=lambda outcome: outcome.seconds)
     passing = sorted(case.replay.passing, key=lambda outcome: outcome.seconds)
-    if not failing or not case.ranked:
-        return Fixes(note="no test of it failed again when it was run again")
+    if not failing or not _ranks(case):
+        return Fixes()  # there is nothing to change
     tests = [outcome.nodeid for outcome in (*failing, *passing)]
     search.others = [nodeid for nodeid in search.others if nodeid not in tests]
     try:
@@ -208,7 +218,10 @@ def _stages(search: Search, trials: Trials) -> Iterator[None]:
 
 
 def _ranks(case: Case) -> dict[Line, int]:
-    return {line: rank for rank, line in enumerate(case.ranked[:LINES])}
+    """The lines that are changed, by their rank; of the tests' own files those alone that a failing test runs."""
+    tests = {nodeid.partition("::")[0] for nodeid in case.cause.nodeids}
+    lines = [line for line in case.ranked if line in case.scores or line[0] not in tests]
+    return {line: rank for rank, line in enumerate(lines[:LINES])}
 
 
 def _edits(search: Search, ranks: Mapping[Line, int]) -> Iterator[tuple[float, Edit]]:
@@ -298,13 +311,15 @@ def _told(search: Search, trials: Trials, started: float) -> Fixes:
         key = tuple(_plain(outcome) for outcome in behaviour) if behaviour else (repr(edits),)
         groups.setdefault(key, []).append(edits)
     kept: list[tuple[tuple[str, ...], tuple[Edit, ...]]] = []
+    confirmed: dict[tuple[Edit, ...], Confirmed] = {}
     for key, alike in groups.items():
         simplest = min(alike, key=lambda edits: costs[edits] + LONG * sum(_longer(edit) for edit in edits))
-        if len(kept) < SHOWN and search.confirm(simplest):
+        if len(kept) < SHOWN and (found := search.confirm(simplest)) is not None:
             kept.append((key, simplest))
+            confirmed[simplest] = found
     question = _question(inputs, [(key, behaviours[candidates.index(edits)]) for key, edits in kept])
     only = len(groups) == 1 and bool(inputs)
-    fixes = tuple(_fix(search, edits, trials.level, checked=only) for _, edits in kept)
+    fixes = tuple(_fix(search, edits, confirmed[edits], trials.level, checked=only) for _, edits in kept)
     note = "" if fixes else "what passed one by one did not pass when all tests were run in their order"
     return Fixes(fixes, question, search.tried, time.monotonic() - started, note)
 
@@ -330,7 +345,7 @@ def _question(inputs: Sequence[str], told: Sequence[tuple[tuple[str, ...], tuple
     return f"{inputs[best]} {first[best]}, or {second[best]}?"
 
 
-def _fix(search: Search, edits: tuple[Edit, ...], level: Level, *, checked: bool) -> Fix:
+def _fix(search: Search, edits: tuple[Edit, ...], confirmed: Confirmed, level: Level, *, checked: bool) -> Fix:
     first = min(edits, key=lambda edit: (edit.path, edit.span))
     source = search.sources(first.path)
     texts = {edit.path: search.sources(edit.path) for edit in edits}
@@ -348,9 +363,10 @@ def _fix(search: Search, edits: tuple[Edit, ...], level: Level, *, checked: bool
         line=first.line,
         before="\n".join(removed) or line_of(source, first.line),
         after="\n".join(added),
-        failing=tuple(search.failing),
-        passing=tuple(search.passing),
-        checked=checked,
+        failing=confirmed.failing,
+        passing=confirmed.passing,
+        checked=checked and not confirmed.still,
+        still=confirmed.still,
         level=str(level),
         special=_is_special(edits),
     )

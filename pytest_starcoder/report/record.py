@@ -86,6 +86,7 @@ def _fix(fix: Fix) -> dict[str, Any]:
         "verdict": fix.verdict,
         "failing": list(fix.failing),
         "passing": list(fix.passing),
+        "still_failing": list(fix.still),
         "confinement": fix.level,
         "model": fix.model,
     }

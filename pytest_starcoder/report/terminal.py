@@ -76,7 +76,7 @@ class Section:
                     self._write(f"{_lead('')}  {cut}".rstrip() + "\n")
         if fixes.question:
             self.say("which?", fixes.question)
-        if fixes.note or not fixes.found:
+        if fixes.note or (fixes.tried and not fixes.found):
             self.say(
                 "fix", fixes.note or f"none found: {counted(fixes.tried, 'change')} tried in {fixes.seconds:.1f} s"
             )

@@ -58,7 +58,7 @@ def test_a_fix_is_shown_as_a_diff_with_the_tests_that_were_run(pytester: pytest.
         "                 shop.py:2",
         "                 -    return sum(xs) / (len(xs) - 1)",
         "                 +    return sum(xs) / len(xs)",
-        "     why       no model: The setting backend is none. Set backend to auto to use Ollama, or to embedded",
+        "     why       no model: The setting backend is none. Set backend to auto to use Ollama, or to",
     ]
 
 
@@ -268,7 +268,7 @@ def test_on_a_terminal_the_user_decides(pytester: pytest.Pytester, answer: str, 
 @pytest.mark.slow
 def test_ctrl_c_ends_the_search_and_the_rest_is_told(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
-        shop="def f():\n    return [1, 2, 3, 4]\n",
+        shop="import time\n\ndef f():\n    time.sleep(0.2)\n    return [1, 2, 3, 4]\n",
         test_shop="from shop import f\ndef test_f(): assert f() == {'far': 'away'}",
     )
     command = [sys.executable, "-m", "pytest", *BARE, "--starcoder-fix-timeout=60"]
@@ -311,3 +311,46 @@ def test_tests_that_need_the_users_own_fixtures_get_their_fixes(pytester: pytest
     )
     told = section(pytester.runpytest_subprocess(*BARE))
     assert "                 +    return sum(xs) / len(xs)" in told
+
+
+def test_a_fix_in_the_tests_own_file_is_found(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_shop="""
+        RATES = {"EUR": "1.5"}
+
+        def pay(amount):
+            return amount * RATES["EUR"]
+
+        def test_pay(): assert pay(2.0) == 3.0
+        def test_other(): assert pay(3.0) == 4.5
+        """
+    )
+    told = section(pytester.runpytest_subprocess(*BARE))
+    assert '                 +    return amount * float(RATES["EUR"])' in told
+
+
+def test_what_stands_in_a_test_alone_is_not_changed(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("LIMIT = 3\n\nclass Other:\n    limit = 4\n\ndef test_it():\n    assert [1, 2] == [1, 3]")
+    told = section(pytester.runpytest_subprocess(*BARE))
+    assert told
+    assert not [line for line in told if line.startswith("     fix")]
+
+
+def test_a_fix_that_heals_most_of_a_cause_says_what_it_does_not(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        shop="def pay(amount, rate):\n    return amount * rate\n",
+        test_shop="""
+        import pytest
+        from shop import pay
+
+        @pytest.mark.parametrize("amount", [2.0, 4.0, 6.0, 8.0, 10.0])
+        def test_pay(amount):
+            assert pay(amount, "1.5") == amount * 1.5
+
+        def test_rounded():
+            assert pay(3.0, "1.5") == 5
+        """,
+    )
+    told = section(pytester.runpytest_subprocess(*BARE))
+    assert "     fix       passes the tests you have: 5 failing tests pass, 1 of the same cause still fails" in told
+    assert "                 +    return amount * float(rate)" in told
