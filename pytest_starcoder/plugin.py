@@ -67,6 +67,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Explain every failure, and write a change that was run and passes into its file, after asking; "
         "=yes asks nothing",
     )
+    group.addoption(
+        "--starcoder-write",
+        action="store_true",
+        help="Explain every failure, ask which of two fixes is right, and write the answer as a test",
+    )
     group.addoption("--no-starcoder", action="store_true", help="Ask nothing, whatever markers and options say")
     for key, told in SETTINGS.items():
         group.addoption(f"--starcoder-{key.replace('_', '-')}", metavar="VALUE", help=f"For this run: {told}")
@@ -81,7 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("no_starcoder"):
         return
     config.pluginmanager.register(_Door(config), "starcoder-door")
-    wanting = ("starcoder_explain", "starcoder_show_prompt", "starcoder_report", "starcoder_apply")
+    wanting = ("starcoder_explain", "starcoder_show_prompt", "starcoder_report", "starcoder_apply", "starcoder_write")
     if any(map(config.getoption, wanting)):
         _explain(config, everything=True)
 

@@ -292,6 +292,8 @@ class Fix:
             told += f", {passed} neighbour{' still passes' if passed == 1 else 's still pass'}"
         if self.still:
             told += f", {len(self.still)} of the same cause still fail{'s' if len(self.still) == 1 else ''}"
+        if self.model:
+            told += f"; written by {self.model}"
         if self.special:
             told += "; it holds a text of the test's"
         return f"checked: {told}" if self.checked else f"passes the tests you have: {told}"
@@ -302,7 +304,8 @@ class Fixes:
     """What a search for fixes found: at most three, one a behaviour.
 
     `question` is an input on which they differ, with what each makes of it.
-    `note` says why there is none, as a sentence.
+    `answers` are the bodies of two tests, for either answer, where those can be
+    written down. `note` says why there is none, as a sentence.
     """
 
     found: tuple[Fix, ...] = ()
@@ -310,6 +313,7 @@ class Fixes:
     tried: int = 0
     seconds: float = 0.0
     note: str = ""
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ No model is asked.
 
 from __future__ import annotations
 
+import ast
+import builtins
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +20,7 @@ from pytest_starcoder.evidence.lines import line_of, statement_at
 from pytest_starcoder.evidence.suspicion import Line, Sources, text_of_test
 from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.runner.confine import Level
-from pytest_starcoder.runner.trials import LONGER, SHORTEST, Record, Trial, Trials, Unavailable
+from pytest_starcoder.runner.trials import LONGER, SHORTEST, Input, Record, Trial, Trials, Unavailable
 from pytest_starcoder.text.diff import unified
 from pytest_starcoder.values import Deadline, Edit, Fix, Fixes
 
@@ -103,6 +105,8 @@ class Search:
     deadline: Deadline
     confirming: Deadline
     progress: Callable[[int], None]
+    proposed: Sequence[Edit] | None
+    model: str
     passed: list[Passed] = field(default_factory=list)
     tried: int = 0
     limits: dict[str, float] = field(default_factory=dict)
@@ -139,17 +143,22 @@ def fix(
     known: Sequence[Fix] = (),
     suite: Sequence[str] = (),
     progress: Callable[[int], None] = lambda tried: None,
+    proposed: Sequence[Edit] | None = None,
+    model: str = "",
 ) -> Fixes:
     """The fixes of a case, found until `deadline`; nothing is raised.
 
     `ran` are all tests in the order in which they ran, `suite` those of them
     with which a fix is confirmed besides. `others` are tests that fail of other
     causes: a change with which they pass too is likelier to be right. `known`
-    are fixes of those, tried first.
+    are fixes of those, tried first. Where edits are `proposed`, by a `model`,
+    those alone are tried.
     """
     started = time.monotonic()
     searching = Deadline.after(deadline.remaining() * SEARCHING, deadline.setting)
-    search = Search(case, launch, ran, list(others)[:OTHERS], suite, least, sources, searching, deadline, progress)
+    search = Search(
+        case, launch, ran, list(others)[:OTHERS], suite, least, sources, searching, deadline, progress, proposed, model
+    )
     failing = sorted(case.replay.failing, key=lambda outcome: outcome.seconds)
     passing = sorted(case.replay.passing, key=lambda outcome: outcome.seconds)
     if not failing or not _ranks(case):
@@ -199,6 +208,10 @@ def _outcome(baseline: Mapping[str, Record], nodeid: str) -> str:
 
 def _stages(search: Search, trials: Trials) -> Iterator[None]:
     """Tries kinds of candidates one after the other; after each it may end."""
+    if search.proposed is not None:
+        _try(search, trials, [(edit.cost, (edit,)) for edit in search.proposed])
+        _import(search, trials, search.deadline.remaining())
+        return
     ranks = _ranks(search.case)
     edits = sorted(_edits(search, ranks), key=lambda found: (found[0], found[1].path, found[1].span))
     plain = [found for found in edits if found[1].cost < EXTENDED]
@@ -317,11 +330,11 @@ def _told(search: Search, trials: Trials, started: float) -> Fixes:
         if len(kept) < SHOWN and (found := search.confirm(simplest)) is not None:
             kept.append((key, simplest))
             confirmed[simplest] = found
-    question = _question(inputs, [(key, behaviours[candidates.index(edits)]) for key, edits in kept])
+    question, answers = _question(inputs, [(key, behaviours[candidates.index(edits)]) for key, edits in kept])
     only = len(groups) == 1 and bool(inputs)
     fixes = tuple(_fix(search, edits, confirmed[edits], trials.level, checked=only) for _, edits in kept)
     note = "" if fixes else "what passed one by one did not pass when all tests were run in their order"
-    return Fixes(fixes, question, search.tried, time.monotonic() - started, note)
+    return Fixes(fixes, question, search.tried, time.monotonic() - started, note, answers)
 
 
 def _longer(edit: Edit) -> int:
@@ -333,16 +346,35 @@ def _plain(outcome: str) -> str:
     return re.sub(r"\b(\d+)\.0\b", r"\1", outcome)
 
 
-def _question(inputs: Sequence[str], told: Sequence[tuple[tuple[str, ...], tuple[str, ...]]]) -> str:
-    """The shortest input on which the first two behaviours differ, with what they are."""
+def _question(
+    inputs: Sequence[Input], told: Sequence[tuple[tuple[str, ...], tuple[str, ...]]]
+) -> tuple[str, tuple[str, ...]]:
+    """The shortest input on which the first two behaviours differ, with what they are; and a test for each answer."""
     if len(told) < 2 or not inputs:
-        return ""
+        return "", ()
     (one, first), (other, second) = told[:2]
     differing = [index for index in range(min(len(one), len(other))) if one[index] != other[index]]
     if not differing:
+        return "", ()
+    best = min(differing, key=lambda index: (len(inputs[index].text), index))
+    answers = first[best], second[best]
+    tests = tuple(_test(inputs[best].code, answer) for answer in answers)
+    return f"{inputs[best].text} {answers[0]}, or {answers[1]}?", tests if all(tests) else ()
+
+
+def _test(code: str, answer: str) -> str:
+    """The body of a test that holds an answer; empty where it cannot be written down."""
+    imported, _, call = code.partition("\n")
+    verb, _, value = answer.partition(" ")
+    if not call:
         return ""
-    best = min(differing, key=lambda index: (len(inputs[index]), index))
-    return f"{inputs[best]} {first[best]}, or {second[best]}?"
+    if verb == "raises" and isinstance(getattr(builtins, value, None), type):
+        return f"    import pytest\n\n    {imported}\n\n    with pytest.raises({value}):\n        {call}\n"
+    try:
+        ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return ""
+    return f"    {imported}\n\n    assert {call} == {value}\n" if verb == "returns" else ""
 
 
 def _fix(search: Search, edits: tuple[Edit, ...], confirmed: Confirmed, level: Level, *, checked: bool) -> Fix:
@@ -365,9 +397,10 @@ def _fix(search: Search, edits: tuple[Edit, ...], confirmed: Confirmed, level: L
         after="\n".join(added),
         failing=confirmed.failing,
         passing=confirmed.passing,
-        checked=checked and not confirmed.still,
+        checked=checked and not confirmed.still and not search.model,
         still=confirmed.still,
         level=str(level),
+        model=search.model,
         special=_is_special(edits),
     )
 

@@ -6,6 +6,7 @@ calls and simple variations of them; outcomes are texts.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import copy
 import inspect
@@ -127,6 +128,22 @@ def call_text(function: FunctionType, arguments: tuple[Any, ...], named: Mapping
     told = [short_repr(value) for value in (arguments[1:] if method else arguments)]
     told += [f"{key}={short_repr(value)}" for key, value in named.items()]
     return f"{owner}{name}({', '.join(told)})"
+
+
+def written(call: Called) -> str:
+    """The call as code that a test can run, behind the import that it needs; empty where there is none."""
+    function = call.function
+    if "." in function.__qualname__ or function.__module__ in (None, "__main__"):
+        return ""
+    parts = [repr(value) for value in call.arguments]
+    parts += [f"{key}={value!r}" for key, value in call.named.items()]
+    for text, value in zip(parts, (*call.arguments, *call.named.values()), strict=True):
+        try:
+            if ast.literal_eval(text.partition("=")[2] if text.partition("=")[0] in call.named else text) != value:
+                return ""
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            return ""
+    return f"from {function.__module__} import {function.__name__}\n{function.__name__}({', '.join(parts)})"
 
 
 def shown(value: object) -> str:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pytest_starcoder.runner import Launch, changed, child_of, environment_of, pytest_command
 from pytest_starcoder.runner.confine import Confinement, Level, available, environment, readable, weaker
@@ -69,6 +69,13 @@ class Trial:
     edits: tuple[Edit, ...]
     verdict: str
     records: tuple[Record, ...] = ()
+
+
+class Input(NamedTuple):
+    """A call as a person writes it; `code` is what a test can run, an import and the call, empty where that is none."""
+
+    text: str
+    code: str
 
 
 class Unavailable(Exception):
@@ -175,7 +182,7 @@ class Trials:
         failing: Sequence[str],
         passing: Sequence[str],
         limits: Mapping[str, float],
-    ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    ) -> tuple[list[Input], list[tuple[str, ...]]]:
         """Inputs of the functions that the candidates change, and what each candidate makes of them.
 
         A candidate that could not be observed has none.
@@ -191,11 +198,11 @@ class Trials:
             "wall": seconds,
         }
         self._late.write(command)
-        inputs: tuple[str, ...] = ()
+        inputs: list[Input] = []
         found: dict[int, tuple[str, ...]] = {}
         while (told := self._late.read(self._deadline.remaining())) is not None and "done" not in told:
             if "inputs" in told:
-                inputs = tuple(told["inputs"])
+                inputs = [Input(*texts) for texts in told["inputs"]]
             elif "behaviour" in told:
                 found[told["number"]] = tuple(told["behaviour"])
         first = self._numbers - len(candidates)

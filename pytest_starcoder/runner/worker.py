@@ -25,7 +25,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_starcoder.runner.behaviour import Inputs, outcome_of, outermost
+from pytest_starcoder.runner.behaviour import Inputs, outcome_of, outermost, written
 from pytest_starcoder.runner.confine import Confinement, adopt_orphans, confine, descendants, die_with_parent
 from pytest_starcoder.runner.served import serve_changed
 from pytest_starcoder.runner.swapped import Swap, Swappable, Unswappable, functions_alive, identity, put
@@ -336,7 +336,7 @@ class Bench:
             behaviour = [outcome_of(call, task.command["limit"]) for call in told]
             put(before)
             out.write({"number": candidate["number"], "verdict": "observed", "behaviour": behaviour})
-        out.write({"inputs": [call.text for call in told], "ended": True})
+        out.write({"inputs": [(call.text, written(call)) for call in told], "ended": True})
         os._exit(0)
 
     def _tried(self, command: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:

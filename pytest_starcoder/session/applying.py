@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from pytest_starcoder.edits import edited
 from pytest_starcoder.evidence.suspicion import Sources
 from pytest_starcoder.text.display import counted
-from pytest_starcoder.values import Edit, Fix
+from pytest_starcoder.values import Edit, Fix, Fixes
 
 
 class Unwritable(Exception):
@@ -64,26 +65,53 @@ def _changed(file: Path, source: str, made: Sequence[Edit], wanted: Sequence[Edi
     return (after.replace("\n", "\r\n") if windows else after).encode("utf-8")
 
 
-def asking(config: pytest.Config, write: Callable[[str], None]) -> Callable[[Fix], bool]:
-    """Asks the user on the terminal about each fix; without a terminal nothing is accepted, and that is said."""
-    captured = config.pluginmanager.getplugin("capturemanager")
-    said = False
+class Terminal:
+    """Asks the user on the terminal; without one nothing is answered, and `hint` says so once."""
 
-    def accept(fix: Fix) -> bool:
-        nonlocal said
-        if captured is not None:
-            captured.suspend_global_capture(in_=True)
+    def __init__(self, config: pytest.Config, write: Callable[[str], None]) -> None:
+        self._captured = config.pluginmanager.getplugin("capturemanager")
+        self._write = write
+        self._hints: set[str] = set()
+
+    def ask(self, question: str, hint: str) -> str:
+        """What the user answers, in small letters; empty where nobody is there to ask."""
+        if self._captured is not None:
+            self._captured.suspend_global_capture(in_=True)
         try:
             if sys.stdin is not None and sys.stdin.isatty():
-                tests = counted(len(fix.failing), "failing test")
-                write(f"Change {fix.path}:{fix.line}, with which {tests} passed? [y/N] ")
-                return sys.stdin.readline().strip().lower() in ("y", "yes")
+                self._write(question)
+                return sys.stdin.readline().strip().lower()
         finally:
-            if captured is not None:
-                captured.resume_global_capture()
-        if not said:
-            write("Nothing was written: there is no terminal to ask on. Use --starcoder-apply=yes.\n")
-            said = True
-        return False
+            if self._captured is not None:
+                self._captured.resume_global_capture()
+        if hint not in self._hints:
+            self._write(f"Nothing was written: there is no terminal to ask on. {hint}\n")
+        self._hints.add(hint)
+        return ""
 
-    return accept
+    def accepts(self, fix: Fix) -> bool:
+        tests = counted(len(fix.failing), "failing test")
+        question = f"Change {fix.path}:{fix.line}, with which {tests} passed? [y/N] "
+        return self.ask(question, "Use --starcoder-apply=yes.") in ("y", "yes")
+
+    def keep(self, fixes: Fixes, file: Path) -> str:
+        """Writes the user's answer to the question of `fixes` into `file`, as a test; a sentence on that, or none."""
+        call, _, answers = fixes.question.removesuffix("?").partition(") ")
+        first, _, second = answers.partition(", or ")
+        question = f"Which is right: {call}) 1. {first}, 2. {second}? [1/2/N] "
+        answer = self.ask(question, "Answer --starcoder-write on one.")
+        return keep(file, fixes.answers[int(answer) - 1], call) if answer in ("1", "2") else ""
+
+
+def keep(file: Path, body: str, call: str) -> str:
+    """Appends a test with this body to a file of tests; says so."""
+    raw = file.read_bytes().decode("utf-8")
+    name = "test_" + (re.sub(r"\W+", "_", call.partition("(")[0]).strip("_") or "answer")
+    number = 1
+    while re.search(rf"\bdef {name}_{number}\b", raw):
+        number += 1
+    text = f"\n\ndef {name}_{number}() -> None:\n{body}"
+    if raw and not raw.endswith("\n"):
+        text = f"\n{text}"
+    file.write_bytes((raw + (text.replace("\n", "\r\n") if "\r\n" in raw else text)).encode("utf-8"))
+    return f"{name}_{number} was added to {file.name}. Run the tests again."

@@ -64,6 +64,11 @@ class Asking:
             self._why_not = f"no model: {_told(exc)}"
 
     @property
+    def client(self) -> Client | None:
+        """Who can be asked; None where nobody can."""
+        return None if self._why_not else self._client
+
+    @property
     def server(self) -> str:
         return self._client.backend.label if self._client and self.model else ""
 

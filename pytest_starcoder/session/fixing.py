@@ -6,14 +6,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from pytest_starcoder.client import Client
+from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.evidence.case import Case
 from pytest_starcoder.evidence.suspicion import Sources
+from pytest_starcoder.jobs.fill import proposals
 from pytest_starcoder.jobs.fix import fix
 from pytest_starcoder.report.terminal import Section
 from pytest_starcoder.runner import Launch
 from pytest_starcoder.runner.confine import Level
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Deadline, Explanation, Fix, Fixes, Ran, with_texts
+from pytest_starcoder.values import Deadline, Edit, Explanation, Fix, Fixes, Ran, with_texts
 
 PRIME = 5
 """Suspects of which two causes must share one to be taken for the same fault, perhaps."""
@@ -34,6 +37,7 @@ class Fixing:
         settings: Settings,
         section: Section,
         redact: Callable[[str], str],
+        client: Client | None = None,
     ) -> None:
         self._cases = cases
         self._launch = launch
@@ -44,6 +48,7 @@ class Fixing:
         self._settings = settings
         self._section = section
         self._redact = redact
+        self._client = client
         self._until = time.monotonic() + ALL * settings.fix_timeout
         self._least = Level(settings.confinement)
         self._off = not (settings.fix and settings.replay)
@@ -71,6 +76,32 @@ class Fixing:
             for nodeid in other.replay.failing_ids
         ]
         deadline = Deadline.after(seconds, "fix_timeout")
+        found = self._tried(case, deadline, others)
+        if found.found or self._off or self._client is None or case.cause.first.phase != "call" or not found.tried:
+            return found
+        written = self._written(case, self._client, deadline, others)
+        return replace(written, tried=found.tried + written.tried) if written.found else found
+
+    def _written(self, case: Case, client: Client, deadline: Deadline, others: Sequence[str]) -> Fixes:
+        """What the model writes in the place of the suspicious lines, where that passes."""
+        try:
+            with self._section.waiting("fix", f"{client.model().name} for other lines"):
+                edits = proposals(case, client, self._sources, self._redact)
+        except StarcoderError:  # it will be told where the model is asked why
+            return Fixes()
+        except KeyboardInterrupt:
+            self._off = True
+            return Fixes()
+        return self._tried(case, deadline, others, edits, client.model().name) if edits else Fixes()
+
+    def _tried(
+        self,
+        case: Case,
+        deadline: Deadline,
+        others: Sequence[str],
+        proposed: Sequence[Edit] | None = None,
+        model: str = "",
+    ) -> Fixes:
         with self._section.waiting("fix", "the tests which change makes them pass") as far:
 
             def progress(tried: int) -> None:
@@ -88,6 +119,8 @@ class Fixing:
                     self.found,
                     self._passed if self._settings.fix_suite else (),
                     progress,
+                    proposed,
+                    model,
                 )
             except KeyboardInterrupt:
                 self._off = True

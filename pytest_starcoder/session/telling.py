@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_starcoder.client import Client
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.evidence.case import Case, cases, sources_of
 from pytest_starcoder.evidence.causes import causes
@@ -21,8 +22,7 @@ from pytest_starcoder.evidence.replay import Replay, all_tests, replay
 from pytest_starcoder.git import History
 from pytest_starcoder.jobs.explain import file_of, observed, prompt_of, shared_code
 from pytest_starcoder.report.terminal import Section
-from pytest_starcoder.session.applying import apply
-from pytest_starcoder.session.applying import asking as asking_about
+from pytest_starcoder.session.applying import Terminal, apply
 from pytest_starcoder.session.asking import Asking
 from pytest_starcoder.session.early import Early
 from pytest_starcoder.session.fixing import Fixing
@@ -77,8 +77,9 @@ class Telling:
                 asking.begin(settings)
             self._head(failures, found, f" ({asking.model} on {asking.server})" if asking.model else "")
             shared = shared_code(found)
-            explanations = []
-            fixing = self._fixing(found, tests, replace(usable, fix=usable.fix and not interrupted))
+            explanations: list[Explanation] = []
+            wanted = replace(usable, fix=usable.fix and not interrupted)
+            fixing = self._fixing(found, tests, wanted, asking.client)
             for number, case in enumerate(found, 1):
                 told = observed(case, self._others.redact)
                 self._section.observed(number, len(found), told)
@@ -98,16 +99,20 @@ class Telling:
             )
             for line in _closing(report, asking.explained, asking.away):
                 self._section.close(line)
-        self._apply(fixing.found)
+        self._apply(fixing.found, explanations)
         return report
 
-    def _apply(self, fixes: Sequence[Fix]) -> None:
-        """Writes fixes into files, where that is asked for."""
-        how = self._config.getoption("starcoder_apply")
-        if how is None or not fixes:
-            return
-        accept = asking_about(self._config, lambda text: self._terminal.write(text, flush=True))
-        for line in apply(fixes, self._config.rootpath, self._sources, accept if how == "ask" else lambda _fix: True):
+    def _apply(self, fixes: Sequence[Fix], explanations: Sequence[Explanation]) -> None:
+        """Writes fixes into files, and answers as tests, where that is asked for."""
+        how, root = self._config.getoption("starcoder_apply"), self._config.rootpath
+        terminal = Terminal(self._config, lambda text: self._terminal.write(text, flush=True))
+        lines = []
+        if how is not None and fixes:
+            lines += apply(fixes, root, self._sources, terminal.accepts if how == "ask" else lambda _fix: True)
+        for told in explanations if self._config.getoption("starcoder_write") else ():
+            if told.fixes.answers:
+                lines.append(terminal.keep(told.fixes, root / told.nodeids[0].partition("::")[0]))
+        for line in filter(None, lines):
             self._section.close(line)
 
     def _cases(self, failures: Sequence[Failure], tests: Tests, settings: Settings) -> list[Case]:
@@ -124,9 +129,9 @@ class Telling:
                 replays = replay(grouped, tests.ran, launch, deadline, sources)
         return cases(grouped, replays, sources, History(self._config.rootpath), tests.files)
 
-    def _fixing(self, found: Sequence[Case], tests: Tests, settings: Settings) -> Fixing:
+    def _fixing(self, found: Sequence[Case], tests: Tests, settings: Settings, client: Client | None = None) -> Fixing:
         launch = launch_of(self._config, self._environment)
-        return Fixing(found, launch, tests.ran, self._sources, settings, self._section, self._others.redact)
+        return Fixing(found, launch, tests.ran, self._sources, settings, self._section, self._others.redact, client)
 
     def _show(
         self, found: Sequence[Case], failures: Sequence[Failure], settings: Settings, fixing: Fixing, rerun: int

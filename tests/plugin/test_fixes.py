@@ -243,26 +243,51 @@ def test_without_a_terminal_to_ask_on_nothing_is_written(pytester: pytest.Pytest
 @pytest.mark.parametrize(("answer", "written"), [("y", True), ("n", False), ("", False)])
 @pytest.mark.slow
 def test_on_a_terminal_the_user_decides(pytester: pytest.Pytester, answer: str, written: bool) -> None:
-    pty = pytest.importorskip("pty")
     pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
     before = state(pytester.path)
+    shown = on_a_terminal("--starcoder-apply", b"[y/N]", answer)
+    assert "Change shop.py:2, with which 3 failing tests passed? [y/N]" in shown
+    assert (state(pytester.path) != before) is written
+
+
+def on_a_terminal(option: str, question: bytes, answer: str) -> str:
+    """What a run shows on a terminal of its own, on which the question is answered."""
+    pty = pytest.importorskip("pty")
     pid, screen = pty.fork()
     if pid == 0:
-        command = [sys.executable, "-m", "pytest", "--starcoder-apply", "--starcoder-backend=none"]
+        command = [sys.executable, "-m", "pytest", option, "--starcoder-backend=none"]
         os.execve(command[0], command, os.environ)
-    shown = b""
-    while b"[y/N]" not in shown:
-        shown += os.read(screen, 4096)
-    os.write(screen, f"{answer}\n".encode())
+    shown, asked = b"", False
     try:
         while piece := os.read(screen, 4096):
             shown += piece
+            if question in shown and not asked:
+                os.write(screen, f"{answer}\n".encode())
+                asked = True
     except OSError:  # the terminal is gone with its last process
         pass
     os.waitpid(pid, 0)
     os.close(screen)
-    assert b"Change shop.py:2, with which 3 failing tests passed? [y/N]" in shown
-    assert (state(pytester.path) != before) is written
+    return shown.decode()
+
+
+ANSWERED = """
+
+def test_limited_1() -> None:
+    from shop import limited
+
+    assert limited(0, 3) == {}
+"""
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("1", ANSWERED.format(True)), ("2", ANSWERED.format(False)), ("", "")])
+@pytest.mark.slow
+def test_the_answer_to_the_question_is_kept_as_a_test(pytester: pytest.Pytester, answer: str, kept: str) -> None:
+    pytester.makepyfile(shop=SHOP, test_shop="from shop import limited\ndef test_it(): assert limited(3, 3)")
+    before = Path("test_shop.py").read_text()
+    shown = on_a_terminal("--starcoder-write", b"[1/2/N]", answer)
+    assert "Which is right: limited(0, 3) 1. returns True, 2. returns False? [1/2/N]" in shown
+    assert Path("test_shop.py").read_text() == before + ("\n" if kept else "") + kept
 
 
 @pytest.mark.slow
@@ -354,3 +379,41 @@ def test_a_fix_that_heals_most_of_a_cause_says_what_it_does_not(pytester: pytest
     told = section(pytester.runpytest_subprocess(*BARE))
     assert "     fix       passes the tests you have: 5 failing tests pass, 1 of the same cause still fails" in told
     assert "                 +    return amount * float(rate)" in told
+
+
+WORDS = """
+    def label(number):
+        return "few"
+"""
+
+
+def test_a_model_fills_the_line_where_no_small_change_helps(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
+    ollama_double.answer = lambda prompt: (
+        'return "few" if number < 5 else "rather many"' if "<fim_prefix>" in prompt else " the number is not looked at."
+    )
+    pytester.makepyfile(
+        shop=WORDS,
+        test_shop="""
+        from shop import label
+        def test_few(): assert label(3) == "few"
+        def test_many(): assert label(7).split() == ["rather", "many"]
+        """,
+    )
+    told = section(pytester.runpytest_subprocess("--starcoder-explain", "-p", "no:cacheprovider"))
+    assert '                 +    return "few" if number < 5 else "rather many"' in told
+    assert " still passes; written by" in " ".join(" ".join(told).split())
+    again = len(ollama_double.asked())
+    pytester.runpytest_subprocess("--starcoder-explain", "-p", "no:cacheprovider")
+    assert len(ollama_double.asked()) == again, "what was written is remembered"
+
+
+def test_a_model_that_writes_nonsense_costs_a_few_trials(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+    ollama_double.answer = lambda prompt: " )]}: \x1b[31m no" if "<fim_prefix>" in prompt else " nobody knows."
+    pytester.makepyfile(
+        shop=WORDS, test_shop="from shop import label\ndef test_it(): assert label(7).split() == ['rather', 'many']"
+    )
+    told = section(pytester.runpytest_subprocess("--starcoder-explain"))
+    assert [line for line in told if line.startswith("     fix       none found: ")]
+    assert "\x1b" not in "".join(told)

@@ -69,7 +69,7 @@ class Bench:
         """What each candidate makes of each input."""
         with self.trials as trials:
             inputs, found = trials.observed(candidates, self.failing, self.passing, self.limits)
-        return {text: [behaviour[number] for behaviour in found] for number, text in enumerate(inputs)}
+        return {given.text: [behaviour[number] for behaviour in found] for number, given in enumerate(inputs)}
 
     def _ordered(self, candidates: Sequence[tuple[Edit, ...]], trials: list[Trial]) -> list[Trial]:
         assert len(trials) == len(candidates), "each candidate has one verdict"

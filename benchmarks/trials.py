@@ -1,0 +1,67 @@
+"""How many changes are tried a second, on functions that run in microseconds: with their swap, their tests, their verdict.
+
+`python -m benchmarks.trials` lays a project of one function and four tests out,
+and tries all plain and extended edits of it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.runs import report
+from pytest_starcoder.edits import enumerate_edits
+from pytest_starcoder.runner import Launch
+from pytest_starcoder.runner.trials import Trials
+from pytest_starcoder.values import Deadline
+
+CODE = """def median(values):
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    if len(ordered) % 2 == 1:
+        return ordered[middle]
+    return (ordered[middle - 1] + ordered[middle + 1]) / 2
+"""
+
+TESTS = """from code_under_test import median
+
+def test_even(): assert median([4, 1, 3, 2]) == 2.5
+def test_more(): assert median([1, 1, 2, 8, 9, 9]) == 5
+def test_odd(): assert median([3, 1, 2]) == 2
+def test_one(): assert median([7]) == 7
+"""
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "code_under_test.py").write_text(CODE)
+        (root / "test_it.py").write_text(TESTS)
+        (root / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
+        failing = ["test_it.py::test_even", "test_it.py::test_more"]
+        passing = ["test_it.py::test_odd", "test_it.py::test_one"]
+        edits = [(edit,) for edit in enumerate_edits(CODE, "code_under_test.py", range(1, 7))]
+        started = time.perf_counter()
+        with Trials(Launch(root, root, root / "pytest.ini"), [*failing, *passing], Deadline.after(120)) as trials:
+            opened = time.perf_counter() - started
+            limits = dict.fromkeys([*failing, *passing], 0.1)
+            started = time.perf_counter()
+            verdicts = Counter(trial.verdict for trial in trials.swapped(edits, failing, passing, limits))
+            seconds = time.perf_counter() - started
+            level = trials.level
+    report(
+        "trials",
+        [
+            ("edits", str(len(edits)), ""),
+            ("confinement", str(level), ""),
+            ("seconds until the first is tried", f"{opened:.2f}", ""),
+            ("tried a second", f"{len(edits) / seconds:.0f}", ">= 200"),
+            *((f"verdict: {verdict}", str(count), "") for verdict, count in verdicts.most_common()),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()
