@@ -1,4 +1,4 @@
-"""How many changes are tried a second, on functions that run in microseconds: with their swap, their tests, their verdict.
+"""How many changes are tried a second, on functions that run in microseconds: swapped, tested, judged.
 
 `python -m benchmarks.trials` lays a project of one function and four tests out,
 and tries all plain and extended edits of it.

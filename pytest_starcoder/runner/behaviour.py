@@ -7,6 +7,7 @@ calls and simple variations of them; outcomes are texts.
 from __future__ import annotations
 
 import ast
+import asyncio
 import contextlib
 import copy
 import inspect
@@ -26,6 +27,9 @@ KEPT = 24
 
 VARIED = 120
 """Inputs of one function at the most, those of the tests among them."""
+
+AWAITED = 1.0
+"""Seconds that a coroutine is waited for."""
 
 YIELDED = 200
 """Values of a generator that are looked at."""
@@ -167,8 +171,7 @@ def outcome_of(call: Called, limit: float) -> str:
         try:
             result = call.function(*arguments, **named)
             if inspect.iscoroutine(result):
-                result.close()
-                return "is awaited"
+                result = asyncio.run(asyncio.wait_for(result, AWAITED))
             if inspect.isgenerator(result):
                 result = list(itertools.islice(result, YIELDED))
             told = f"returns {shown(result)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import FunctionType
 from typing import Any
 
@@ -75,6 +76,11 @@ def loops(_: int) -> None:
         pass
 
 
+async def waits(n: int) -> int:
+    await asyncio.sleep(0)
+    return n
+
+
 def yields(n: int) -> Any:
     yield from range(n)
 
@@ -86,6 +92,7 @@ def yields(n: int) -> Any:
         (ends, "raises SystemExit"),
         (loops, "does not return"),
         (yields, "returns [0, 1, 2]"),
+        (waits, "returns 3"),
     ],
 )
 def test_every_outcome_is_a_text(function: FunctionType, told: str) -> None:
