@@ -44,6 +44,9 @@ OPERATORS = {
 
 NOTHING = Seen()
 
+TABLE = 12
+"""Lines of a statement that is one thing; of a longer one, a table, each line is by itself."""
+
 
 def enumerate_edits(
     source: str, path: str, lines: Collection[int], seen: Seen = NOTHING, direction: Direction = Direction.REPAIRS
@@ -114,7 +117,8 @@ def _nodes(tree: ast.Module, lines: frozenset[int]) -> Iterator[ast.AST]:
         node, inside = waiting.pop()
         line = getattr(node, "lineno", None)
         if isinstance(node, ast.stmt) and not isinstance(node, _COMPOUND):
-            inside = not lines.isdisjoint(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+            span = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+            inside = len(span) <= TABLE and not lines.isdisjoint(span)
         if line is not None and (inside or line in lines):
             yield node
         if not isinstance(node, ast.JoinedStr):

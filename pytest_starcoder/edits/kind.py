@@ -148,6 +148,10 @@ class Place:
         return self._scopes[around]
 
 
+MOST = (40, 24, 16, 12, 24, 16)
+"""How many of each a scope holds: a long function, or a module, has hundreds, and each would stand for each."""
+
+
 @dataclass(frozen=True)
 class Scope:
     """Names, attributes of self, strings, expressions, conditions and simple statements of one function."""
@@ -183,7 +187,8 @@ class Scope:
                 statements[place.text(node)] = None
         owner = place.parents.get(around)
         attributes = _attributes(owner) if isinstance(owner, ast.ClassDef) else {}
-        return cls(*(tuple(found) for found in (names, attributes, strings, conditions, expressions, statements)))
+        every = (names, attributes, strings, conditions, expressions, statements)
+        return cls(*(tuple(found)[:most] for found, most in zip(every, MOST, strict=True)))
 
 
 def _attributes(owner: ast.ClassDef) -> dict[str, None]:

@@ -251,6 +251,8 @@ def _edits(search: Search, ranks: Mapping[Line, int]) -> Iterator[tuple[float, E
         seen = Seen({line: names for (file, line), names in types.items() if file == path}, strings)
         lines = {number for other, number in ranks if other == path}
         for edit in enumerate_edits(source, path, lines, seen):
+            if search.deadline.remaining() < search.deadline.limit / 2:
+                return  # the rest would not be tried
             first, last = statement_at(source, edit.line)
             rank = min((ranks[path, line] for line in range(first, last + 1) if (path, line) in ranks), default=LINES)
             yield edit.cost + FAR * (1 - 1 / (1 + rank / HALF)), edit

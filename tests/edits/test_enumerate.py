@@ -11,6 +11,7 @@ import inspect
 import shlex
 import statistics
 import textwrap
+import time
 import warnings
 from types import ModuleType
 
@@ -241,3 +242,12 @@ def test_pairs_come_cheapest_first_and_never_overlap() -> None:
     assert len(list(pairs(found, 4))) == 4
     near = [Edit("x", (0, 2), "", "y", "", 1, 1), Edit("x", (1, 3), "", "z", "", 1, 1)]
     assert list(pairs(near, 10)) == []
+
+
+def test_of_a_long_table_only_the_wanted_lines_are_changed_and_quickly() -> None:
+    rows = [f"    'key{number}': ('a{number}', {number}, None, True, [f(x, y) for x in y])," for number in range(600)]
+    source = "\n".join(["TABLE = {", *rows, "}"])
+    started = time.perf_counter()
+    found = edits(source, 300)
+    assert {edit.line for edit in found} == {300}
+    assert time.perf_counter() - started < 5
