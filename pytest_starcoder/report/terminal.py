@@ -18,6 +18,9 @@ from pytest_starcoder.values import Explanation, Fixes, Label
 MARGIN = 5
 LABEL = 10
 
+LONGEST = 400
+"""Characters of a changed line; as it is copied, it is not wrapped."""
+
 SUSPECTS = 3
 """Lines that the terminal ranks; the reports in files have more."""
 
@@ -67,13 +70,10 @@ class Section:
         """The changes that were found, each with what running tests with it has shown."""
         for number, fix in enumerate(fixes.found):
             self.say("or" if number else "fix", fix.verdict)
-            room = self._width - MARGIN - LABEL - 2
             self._write(f"{_lead('')}  {printable(fix.path)}:{fix.line}\n")
             for line in fix.diff.splitlines():
                 if line[:1] in "+-" and not line.startswith(("---", "+++")):
-                    shown = printable(line, tabs=True)
-                    cut = shown if len(shown) <= room else shown[: room - 1] + "…"
-                    self._write(f"{_lead('')}  {cut}".rstrip() + "\n")
+                    self._write(f"{_lead('')}  {printable(line, tabs=True)[:LONGEST]}".rstrip() + "\n")
         if fixes.question:
             self.say("which?", fixes.question)
         if fixes.note or (fixes.tried and not fixes.found):

@@ -70,6 +70,7 @@ REPAIRS = [
     ("other method", "def f(a, b):\n    a.append(b)", "def f(a, b):\n    a.extend(b)"),
     ("arguments swapped", "def f(a, b):\n    return g(a, b)", "def f(a, b):\n    return g(b, a)"),
     ("argument dropped", "def f(a, b):\n    return g(a, key=b)", "def f(a, b):\n    return g(a)"),
+    ("keyword added", "def f(a, b):\n    return g(a)", "def f(a, b):\n    return g(a, b=b)"),
     ("call unwrapped", "def f(a):\n    return sorted(a)", "def f(a):\n    return a"),
     ("call wrapped", "def f(a):\n    return a", "def f(a):\n    return sorted(a)"),
     ("method wrapped", "def f(a):\n    return a", "def f(a):\n    return a.lower()"),

@@ -417,3 +417,13 @@ def test_a_model_that_writes_nonsense_costs_a_few_trials(pytester: pytest.Pytest
     told = section(pytester.runpytest_subprocess("--starcoder-explain"))
     assert [line for line in told if line.startswith("     fix       none found: ")]
     assert "\x1b" not in "".join(told)
+
+
+def test_a_long_line_is_shown_whole_for_what_changed_may_stand_at_its_end(pytester: pytest.Pytester) -> None:
+    line = "return [value for value in values if value is not None and value is not False and isinstance(value, int)]"
+    pytester.makepyfile(
+        shop=f"def whole(values):\n    {line}[1:]\n",
+        test_shop="from shop import whole\ndef test_it(): assert whole([4, None, 5]) == [4, 5]",
+    )
+    told = section(pytester.runpytest_subprocess(*BARE))
+    assert f"                 -    {line}[1:]" in told

@@ -94,6 +94,21 @@ def dropped(node: ast.Call, place: Place) -> Iterator[str]:
         yield _call(node, place, [*arguments[:index], *arguments[index + 1 :]])
 
 
+@kind("keyword added", ast.Call, cost=2.6)
+def worded(node: ast.Call, place: Place) -> Iterator[str]:
+    """`f(x)` as `f(x, name=name)`, with the parameters of the function around that the call does not hand on."""
+    around = place.function(node)
+    if around is None or any(word.arg is None for word in node.keywords):
+        return
+    arguments = _arguments(node, place)
+    for argument in (*around.args.args, *around.args.kwonlyargs):
+        name = argument.arg
+        if name not in ("self", "cls") and not any(
+            name == given or given.startswith(f"{name}=") for given in arguments
+        ):
+            yield _call(node, place, [*arguments, f"{name}={name}"])
+
+
 @kind("call unwrapped", ast.Call, cost=1.4)
 def unwrapped(node: ast.Call, place: Place) -> Iterator[Text]:
     for value in node.args[:2]:

@@ -48,7 +48,7 @@ def other_value(node: ast.Return, place: Place) -> Iterator[Text]:
             yield Text(f"return {name}", 1.9)
         return
     own = place.text(node.value)
-    for name in place.scope(node).names:
+    for name in (*place.scope(node).names, *(f"self.{name}" for name in place.scope(node).attributes)):
         if name != own:
             yield Text(f"return {name}", 2.2)
     for other in ("None", "True", "False", "[]", "0", '""'):
