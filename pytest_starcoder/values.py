@@ -305,7 +305,8 @@ class Fixes:
 
     `question` is an input on which they differ, with what each makes of it.
     `answers` are the bodies of two tests, for either answer, where those can be
-    written down. `note` says why there is none, as a sentence.
+    written down. `note` says why there is none, as a sentence; `level` is the
+    confinement in which changes were run, empty where none were.
     """
 
     found: tuple[Fix, ...] = ()
@@ -314,6 +315,7 @@ class Fixes:
     seconds: float = 0.0
     note: str = ""
     answers: tuple[str, ...] = ()
+    level: str = ""
 
 
 @dataclass(frozen=True)
@@ -440,6 +442,12 @@ class Report:
     calls: int = 0
     rerun: int = 0
     seconds: float = 0.0
+
+    @property
+    def confinement(self) -> str:
+        """How changes were confined that were run, as a sentence; empty where none were."""
+        levels = {told.fixes.level for told in self.explanations} - {""}
+        return f"Changes were run in memory, confined by {' and '.join(sorted(levels))}." if levels else ""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ def block(kind: str, name: str) -> str:
 def told(output: str) -> str:
     """Output without what differs from run to run and machine to machine: times, versions, the model's own words."""
     output = re.sub(r"\d+\.\d+( s| a second)\b", r"N\1", output)
+    output = re.sub(r"confined by (kernel|audit)", "confined", output)
     output = re.sub(
         r"(why {7}The test fails because).*?\(gemma-3-270m,\s+a\s+guess.*?\)$", r"\1 WORDS", output, flags=re.S | re.M
     )

@@ -317,7 +317,7 @@ def _told(search: Search, trials: Trials, started: float) -> Fixes:
     passed = passed[:ALIKE]
     seconds = time.monotonic() - started
     if not passed:
-        return Fixes(tried=search.tried, seconds=seconds)
+        return Fixes(tried=search.tried, seconds=seconds, level=str(trials.level))
     costs = {found.edits: found.cost for found in passed}
     candidates = list(costs)
     inputs, behaviours = trials.observed(candidates, search.failing, search.passing, search.limits)
@@ -336,7 +336,7 @@ def _told(search: Search, trials: Trials, started: float) -> Fixes:
     only = len(groups) == 1 and bool(inputs)
     fixes = tuple(_fix(search, edits, confirmed[edits], trials.level, checked=only) for _, edits in kept)
     note = "" if fixes else "what passed one by one did not pass when all tests were run in their order"
-    return Fixes(fixes, question, search.tried, time.monotonic() - started, note, answers)
+    return Fixes(fixes, question, search.tried, time.monotonic() - started, note, answers, str(trials.level))
 
 
 def _longer(edit: Edit) -> int:

@@ -39,6 +39,8 @@ def to_markdown(report: Report) -> str:
         lines += _cause(number, total, told)
     if report.rerun:
         lines += [f"{counted(report.rerun, 'test')} were run again, {report.seconds:.1f} s in all.", ""]
+    if report.confinement:
+        lines += [_plain(report.confinement), ""]
     if notice(report):
         lines += [_plain(notice(report)), ""]
     return "\n".join(lines)

@@ -21,6 +21,7 @@ def to_json(report: Report) -> str:
         "model": report.model,
         "server": report.server,
         "notice": notice(report),
+        "confinement": report.confinement,
         "failures": report.failures,
         "model_calls": report.calls,
         "tests_run_again": report.rerun,

@@ -31,7 +31,12 @@ def to_sarif(report: Report) -> str:
         "originalUriBaseIds": {"SRCROOT": {"description": {"text": "The root of the tests' project"}}},
         "columnKind": "unicodeCodePoints",
         "results": [_result(told) for told in report.explanations],
-        "properties": {"model": report.model, "server": report.server, "notice": notice(report)},
+        "properties": {
+            "model": report.model,
+            "server": report.server,
+            "notice": notice(report),
+            "confinement": report.confinement,
+        },
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 

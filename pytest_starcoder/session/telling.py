@@ -185,4 +185,4 @@ def _closing(report: Report, explained: int, away: str) -> list[str]:
     elif rerun:
         lines.append(f"{report.seconds:.1f} s.{rerun}")
         lines.append("`checked` is what running tests again has shown; all else was observed.")
-    return lines
+    return [*lines, *filter(None, [report.confinement])]

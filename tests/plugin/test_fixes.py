@@ -16,6 +16,8 @@ import pytest
 from support.screens import section
 from support.servers import FakeOllama
 
+from pytest_starcoder.runner.confine import available
+
 BARE = ("--starcoder-explain", "--starcoder-backend=none", "-p", "no:cacheprovider")
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="changes are tried in forks")
@@ -52,6 +54,7 @@ def state(folder: Path) -> dict[str, str]:
 def test_a_fix_is_shown_as_a_diff_with_the_tests_that_were_run(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
     lines = section(pytester.runpytest_subprocess(*BARE))
+    assert lines[-1] == f"Changes were run in memory, confined by {available()}."
     start = next(number for number, line in enumerate(lines) if line.startswith("     fix"))
     assert lines[start : start + 5] == [
         "     fix       checked: 3 failing tests pass",

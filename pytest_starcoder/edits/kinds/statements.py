@@ -53,6 +53,9 @@ def other_value(node: ast.Return, place: Place) -> Iterator[Text]:
             yield Text(f"return {name}", 2.2)
     for other in ("None", "True", "False", "[]", "0", '""'):
         yield Text(f"return {other}", 2.6)
+    for other in place.scope(node).expressions:
+        if other != own and "\n" not in other:
+            yield Text(f"return {other}", 3.1)
 
 
 @kind("return dropped", ast.Return, cost=2.2)
