@@ -67,8 +67,8 @@ def test_misuse_is_an_error_that_names_the_test(pytester: pytest.Pytester, argum
     result = pytester.runpytest(*options)
     result.assert_outcomes(errors=1)
     message = (
-        f"test_it.py::test_it: the marker starcoder_explain{arguments} takes replay=True or replay=False, "
-        "and nothing else."
+        f"test_it.py::test_it: the marker starcoder_explain{arguments} takes replay=False and "
+        "fix=False, and nothing else."
     )
     assert message in result.outlines
 
@@ -84,9 +84,9 @@ def test_no_starcoder_silences_marker_and_option(pytester: pytest.Pytester, olla
 def test_the_marker_is_listed(pytester: pytest.Pytester) -> None:
     pytester.runpytest("--markers").stdout.fnmatch_lines(
         [
-            "@pytest.mark.starcoder_explain(replay=True): "
+            "@pytest.mark.starcoder_explain(replay=True, fix=True): "
             "explain this test when it fails, with or without --starcoder-explain; "
-            "replay=False keeps it from ever being run again for that"
+            "replay=False keeps it from ever being run again for that, fix=False from being run with changed code"
         ]
     )
 
