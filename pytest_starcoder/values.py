@@ -303,19 +303,25 @@ class Fix:
 class Fixes:
     """What a search for fixes found: at most three, one a behaviour.
 
-    `question` is an input on which they differ, with what each makes of it.
-    `answers` are the bodies of two tests, for either answer, where those can be
-    written down. `note` says why there is none, as a sentence; `level` is the
-    confinement in which changes were run, empty where none were.
+    `call` is an input on which they differ, `outcomes` what the first two make
+    of it; `answers` are the bodies of two tests, for either outcome, where those
+    can be written down. `note` says why there is no fix, as a sentence; `level`
+    is the confinement in which changes were run, empty where none were.
     """
 
     found: tuple[Fix, ...] = ()
-    question: str = ""
+    call: str = ""
+    outcomes: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
     tried: int = 0
     seconds: float = 0.0
     note: str = ""
-    answers: tuple[str, ...] = ()
     level: str = ""
+
+    @property
+    def question(self) -> str:
+        """Which of them is right, by what they do; empty where nothing tells them apart."""
+        return f"{self.call} {', or '.join(self.outcomes)}?" if self.call else ""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ A kind is a function in a module of the folder `kinds`; adding one touches no ot
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 
 from pytest_starcoder.edits.kind import EXTENDED, Direction, Kind, Place, Seen, Text, every_kind
+from pytest_starcoder.text.syntax import syntax_tree
 from pytest_starcoder.values import Edit
 
 __all__ = ["EXTENDED", "Direction", "Seen", "edited", "enumerate_edits", "pairs"]
@@ -55,7 +55,7 @@ def enumerate_edits(
 
     There is none where the source does not parse.
     """
-    tree = _tree(source)
+    tree = syntax_tree(source)
     if tree is None:
         return
     place = Place(source, tree, seen)
@@ -85,10 +85,10 @@ def edited(source: str, edits: Sequence[Edit]) -> str:
 def pairs(edits: Sequence[Edit], most: int) -> Iterator[tuple[Edit, Edit]]:
     """At most so many pairs of edits that do not overlap, the cheapest sum first; `edits` are sorted by cost."""
     found = 0
-    for total in range(1, 2 * len(edits)):
-        for first in range(max(0, total - len(edits)), (total + 1) // 2):
-            one, other = edits[first], edits[total - first - 1] if total - first - 1 < len(edits) else edits[first]
-            if one is other or (one.path == other.path and not _apart(one.span, other.span)):
+    for total in range(1, 2 * len(edits) - 2):
+        for first in range(max(0, total - len(edits) + 1), (total + 1) // 2):
+            one, other = edits[first], edits[total - first]
+            if one.path == other.path and not _apart(one.span, other.span):
                 continue
             yield one, other
             found += 1
@@ -98,16 +98,6 @@ def pairs(edits: Sequence[Edit], most: int) -> Iterator[tuple[Edit, Edit]]:
 
 def _apart(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return one[1] < other[0] or other[1] < one[0]
-
-
-@lru_cache(maxsize=8)
-def _tree(source: str) -> ast.Module | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return ast.parse(source)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
 
 
 def _nodes(tree: ast.Module, lines: frozenset[int]) -> Iterator[ast.AST]:
@@ -132,14 +122,9 @@ _COMPOUND = (
 
 
 def _edits(found: Kind, node: ast.AST, place: Place, path: str) -> Iterator[Edit]:
-    if isinstance(node, ast.expr):
-        start, end = place.span(node)
-    elif isinstance(node, ast.stmt):
-        start, end = place.span(node)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.decorator_list:
-            start = place.source.rindex("@", 0, place.span(node.decorator_list[0])[0])
-    else:
+    if not isinstance(node, ast.expr | ast.stmt):
         return
+    start, end = place.whole(node)
     for given in found.rule(node, place):
         text = given if isinstance(given, Text) else Text(given)
         after, first, last = text.source, start, end

@@ -10,6 +10,8 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
+from pytest_starcoder.text.syntax import Offsets
+
 
 class Direction(StrEnum):
     """What a kind is for: mutants, fixes, or both."""
@@ -52,26 +54,22 @@ class Place:
         self.source = source
         self.seen = seen
         self.parents: dict[ast.AST, ast.AST] = {}
-        self._starts = [0]
-        for line in source.split("\n"):
-            self._starts.append(self._starts[-1] + len(line) + 1)
-        self._ascii = source.isascii()
+        self._offsets = Offsets(source)
         for node in ast.walk(tree):
             for child in ast.iter_child_nodes(node):
                 self.parents[child] = node
         self._scopes: dict[ast.AST, Scope] = {}
 
-    def offset(self, line: int, column: int) -> int:
-        """The character at a line (1-based) and a column in bytes of UTF-8, as `ast` counts them."""
-        start = self._starts[line - 1]
-        if self._ascii:
-            return start + column
-        text = self.source[start : self._starts[line] - 1]
-        return start + len(text.encode()[:column].decode("utf-8", "ignore"))
-
     def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
         last = node.end_lineno or node.lineno
-        return self.offset(node.lineno, node.col_offset), self.offset(last, node.end_col_offset or 0)
+        return self._offsets.of(node.lineno, node.col_offset), self._offsets.of(last, node.end_col_offset or 0)
+
+    def whole(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
+        """The span of a node with its decorators."""
+        start, end = self.span(node)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.decorator_list:
+            start = self.source.rindex("@", 0, self.span(node.decorator_list[0])[0])
+        return start, end
 
     def text(self, node: ast.expr | ast.stmt) -> str:
         """A node as it is written."""
@@ -102,8 +100,7 @@ class Place:
 
     def indent(self, node: ast.stmt) -> str:
         """The white space before a statement's line."""
-        start = self._starts[node.lineno - 1]
-        line = self.source[start : self._starts[node.lineno] - 1]
+        line = self._offsets.line(node.lineno)
         return line[: len(line) - len(line.lstrip())]
 
     def function(self, node: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
@@ -111,22 +108,6 @@ class Place:
         found: ast.AST | None = self.parents.get(node)
         while found is not None and not isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef):
             found = self.parents.get(found)
-        return found
-
-    def around(self, node: ast.AST, *kinds: type[ast.AST]) -> ast.AST | None:
-        """The nearest node around `node` of one of these kinds, within its function."""
-        found: ast.AST | None = self.parents.get(node)
-        while found is not None and not isinstance(found, kinds):
-            if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                return None
-            found = self.parents.get(found)
-        return found
-
-    def statement(self, node: ast.AST) -> ast.stmt:
-        """The statement that a node is in."""
-        found = node
-        while not isinstance(found, ast.stmt):
-            found = self.parents[found]
         return found
 
     def types(self, node: ast.AST) -> Mapping[str, frozenset[str]]:
@@ -183,7 +164,7 @@ class Scope:
                 getattr(node, "ctx", ast.Load()), ast.Load
             ):
                 expressions[place.text(node)] = None
-            if isinstance(node, ast.Assign | ast.AugAssign | ast.Expr | ast.Return) and not _is_docstring(node):
+            if isinstance(node, ast.Assign | ast.AugAssign | ast.Expr | ast.Return) and not is_text(node):
                 statements[place.text(node)] = None
         owner = place.parents.get(around)
         attributes = _attributes(owner) if isinstance(owner, ast.ClassDef) else {}
@@ -200,8 +181,23 @@ def _attributes(owner: ast.ClassDef) -> dict[str, None]:
     }
 
 
-def _is_docstring(node: ast.stmt) -> bool:
+def is_text(node: ast.AST) -> bool:
+    """Whether a statement is a constant alone, as a docstring is."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def is_value(node: ast.expr, place: Place) -> bool:
+    """Whether a node is handed on: an argument, an operand, what is returned or looped over."""
+    parent = place.parents.get(node)
+    if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+        return False
+    if isinstance(parent, ast.Call):
+        return parent.func is not node
+    if isinstance(parent, ast.comprehension | ast.For | ast.AsyncFor):
+        return parent.iter is node
+    if isinstance(parent, ast.Assign | ast.AugAssign | ast.Return | ast.keyword):
+        return True
+    return isinstance(parent, ast.Compare | ast.BinOp | ast.Subscript)
 
 
 def _is_call(source: str, parenthesis: int) -> bool:
@@ -214,8 +210,6 @@ def _is_call(source: str, parenthesis: int) -> bool:
 
 
 KEYWORDS = frozenset("return yield in and or not if elif else while is await assert lambda for from".split())
-
-Rule = Callable[[ast.AST, Place], Iterator["str | Text"]]
 
 
 @dataclass(frozen=True)

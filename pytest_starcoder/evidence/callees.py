@@ -10,10 +10,11 @@ import ast
 import inspect
 import linecache
 import types
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
+
+from pytest_starcoder.text.syntax import syntax_tree
 
 FUNCTIONS = 6
 """Functions that are followed at the most."""
@@ -35,17 +36,6 @@ def called_functions(frame: types.FrameType, line: int, wanted: Callable[[str], 
         found[code] = None
         waiting.extend(_called(function_around(code), function.__globals__, None))
     return list(found)
-
-
-@lru_cache(maxsize=16)  # a file with many failing tests is read once
-def syntax_tree(source: str) -> ast.Module | None:
-    """`source` parsed, without a warning on what it holds; None where it is no Python."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return ast.parse(source)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):  # MemoryError: too deeply nested
-            return None
 
 
 @lru_cache(maxsize=16)

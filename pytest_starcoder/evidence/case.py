@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from pytest_starcoder.evidence.callees import syntax_tree
 from pytest_starcoder.evidence.causes import largest_first, united
 from pytest_starcoder.evidence.excerpt import ROOM, Excerpt, excerpts, room_for
 from pytest_starcoder.evidence.lines import line_of, lines_of_tests, weights, whole_statements
@@ -19,6 +18,7 @@ from pytest_starcoder.evidence.replay import Replay
 from pytest_starcoder.evidence.suspicion import Line, Sources, defined_too, ochiai, ranked, telling
 from pytest_starcoder.git import History
 from pytest_starcoder.text.display import counted, one_line
+from pytest_starcoder.text.syntax import syntax_tree
 from pytest_starcoder.values import Cause, Failure, Fix, Outcome, Suspect
 
 SUSPECTS = 10

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pytest_starcoder.evidence.callees import syntax_tree
 from pytest_starcoder.evidence.lines import split, statement_at
 from pytest_starcoder.evidence.suspicion import Line, Sources
+from pytest_starcoder.text.syntax import syntax_tree
 
 SHORT = 8
 """Lines of a function that is shown whole."""

@@ -25,11 +25,12 @@ from typing import Any
 
 from pytest_starcoder.evidence.callees import _function as function_called
 from pytest_starcoder.evidence.callees import _named as named_by
-from pytest_starcoder.evidence.callees import function_around, functions, syntax_tree
+from pytest_starcoder.evidence.callees import function_around, functions
 from pytest_starcoder.evidence.differences import attributes, differences, is_a, nearest, plain
 from pytest_starcoder.text.display import counted, one_line
 from pytest_starcoder.text.redact import is_secret_name
 from pytest_starcoder.text.shown import short_repr
+from pytest_starcoder.text.syntax import syntax_tree
 
 MOST = 4
 """Sentences on one exception: the last of them tells the values on the line."""

@@ -15,12 +15,13 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import NamedTuple
 
-from pytest_starcoder.evidence.callees import called_functions, syntax_tree
+from pytest_starcoder.evidence.callees import called_functions
 from pytest_starcoder.evidence.differences import differences
 from pytest_starcoder.evidence.facts import facts
 from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.redact import redact, secret_values
 from pytest_starcoder.text.shown import ADDRESS, in_project, short_repr
+from pytest_starcoder.text.syntax import syntax_tree
 from pytest_starcoder.values import Failure, Frame, with_texts
 
 SOURCE_LINES = 40

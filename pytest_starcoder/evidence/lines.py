@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pytest_starcoder.evidence.callees import functions, syntax_tree
+from pytest_starcoder.evidence.callees import functions
+from pytest_starcoder.text.syntax import syntax_tree
 
 _WEIGHTS: dict[type[ast.AST], float] = {
     ast.Compare: 2,

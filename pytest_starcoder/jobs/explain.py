@@ -19,6 +19,7 @@ from pytest_starcoder.evidence.excerpt import Excerpt
 from pytest_starcoder.jobs.answer import answer
 from pytest_starcoder.prompts import FORMS, family, render
 from pytest_starcoder.settings import Settings
+from pytest_starcoder.text.diff import changed_lines
 from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.grounding import Evidence, Grounded
 from pytest_starcoder.text.judged import judge, trimmed
@@ -194,7 +195,7 @@ def _case(case: Case) -> str:
         lines = [f"{found.path}:{found.line}: {one_line(found.source, 60)}" for found in case.suspects[:SUSPECTS]]
         told.append("Suspicious lines:\n" + "\n".join(lines))
     if case.fix is not None:
-        changed = [line for line in case.fix.diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+        changed = changed_lines(case.fix.diff)
         told.append("With this change it passes:\n```diff\n" + "\n".join(changed[:DIFF_LINES]) + "\n```")
     return "\n\n".join(told)
 

@@ -14,14 +14,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pytest_starcoder.edits import EXTENDED, Seen, enumerate_edits, pairs
+from pytest_starcoder.edits import EXTENDED, Seen, edited, enumerate_edits, pairs
 from pytest_starcoder.evidence.case import Case
 from pytest_starcoder.evidence.lines import line_of, statement_at
 from pytest_starcoder.evidence.suspicion import Line, Sources, text_of_test
 from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.runner.confine import Level
 from pytest_starcoder.runner.trials import LONGER, SHORTEST, Input, Record, Trial, Trials, Unavailable
-from pytest_starcoder.text.diff import unified
+from pytest_starcoder.text.diff import changed_lines, unified
 from pytest_starcoder.values import Deadline, Edit, Fix, Fixes
 
 SHOWN = 3
@@ -325,18 +325,19 @@ def _told(search: Search, trials: Trials, started: float) -> Fixes:
     for edits, behaviour in zip(candidates, behaviours, strict=True):
         key = tuple(_plain(outcome) for outcome in behaviour) if behaviour else (repr(edits),)
         groups.setdefault(key, []).append(edits)
-    kept: list[tuple[tuple[str, ...], tuple[Edit, ...]]] = []
-    confirmed: dict[tuple[Edit, ...], Confirmed] = {}
+    kept: list[tuple[tuple[str, ...], tuple[Edit, ...], Confirmed]] = []
     for key, alike in groups.items():
         simplest = min(alike, key=lambda edits: costs[edits] + LONG * sum(_longer(edit) for edit in edits))
         if len(kept) < SHOWN and (found := search.confirm(simplest)) is not None:
-            kept.append((key, simplest))
-            confirmed[simplest] = found
-    question, answers = _question(inputs, [(key, behaviours[candidates.index(edits)]) for key, edits in kept])
+            kept.append((key, simplest, found))
+    told = [(key, behaviours[candidates.index(edits)]) for key, edits, _ in kept]
+    call, outcomes, answers = _question(inputs, told)
     only = len(groups) == 1 and bool(inputs)
-    fixes = tuple(_fix(search, edits, confirmed[edits], trials.level, checked=only) for _, edits in kept)
+    fixes = tuple(_fix(search, edits, found, trials.level, checked=only) for _, edits, found in kept)
     note = "" if fixes else "what passed one by one did not pass when all tests were run in their order"
-    return Fixes(fixes, question, search.tried, time.monotonic() - started, note, answers, str(trials.level))
+    return Fixes(
+        fixes, call, outcomes, answers, search.tried, time.monotonic() - started, note, level=str(trials.level)
+    )
 
 
 def _longer(edit: Edit) -> int:
@@ -350,18 +351,18 @@ def _plain(outcome: str) -> str:
 
 def _question(
     inputs: Sequence[Input], told: Sequence[tuple[tuple[str, ...], tuple[str, ...]]]
-) -> tuple[str, tuple[str, ...]]:
-    """The shortest input on which the first two behaviours differ, with what they are; and a test for each answer."""
+) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """The shortest input on which the first two behaviours differ, what they are, and a test for each answer."""
     if len(told) < 2 or not inputs:
-        return "", ()
+        return "", (), ()
     (one, first), (other, second) = told[:2]
     differing = [index for index in range(min(len(one), len(other))) if one[index] != other[index]]
     if not differing:
-        return "", ()
+        return "", (), ()
     best = min(differing, key=lambda index: (len(inputs[index].text), index))
-    answers = first[best], second[best]
-    tests = tuple(_test(inputs[best].code, answer) for answer in answers)
-    return f"{inputs[best].text} {answers[0]}, or {answers[1]}?", tests if all(tests) else ()
+    outcomes = first[best], second[best]
+    tests = tuple(_test(inputs[best].code, outcome) for outcome in outcomes)
+    return inputs[best].text, outcomes, tests if all(tests) else ()
 
 
 def _test(code: str, answer: str) -> str:
@@ -382,14 +383,13 @@ def _test(code: str, answer: str) -> str:
 def _fix(search: Search, edits: tuple[Edit, ...], confirmed: Confirmed, level: Level, *, checked: bool) -> Fix:
     first = min(edits, key=lambda edit: (edit.path, edit.span))
     source = search.sources(first.path)
-    texts = {edit.path: search.sources(edit.path) for edit in edits}
-    changed = dict(texts)
-    for edit in sorted(edits, key=lambda edit: edit.span, reverse=True):
-        text = changed[edit.path]
-        changed[edit.path] = text[: edit.span[0]] + edit.after + text[edit.span[1] :]
-    diff = "".join(unified(texts[path], changed[path], path) for path in texts)
-    removed = [line[1:] for line in diff.splitlines() if line.startswith("-") and not line.startswith("---")]
-    added = [line[1:] for line in diff.splitlines() if line.startswith("+") and not line.startswith("+++")]
+    diff = ""
+    for path in dict.fromkeys(edit.path for edit in edits):
+        before = search.sources(path)
+        diff += unified(before, edited(before, [edit for edit in edits if edit.path == path]), path)
+    changed = changed_lines(diff)
+    removed = [line[1:] for line in changed if line.startswith("-")]
+    added = [line[1:] for line in changed if line.startswith("+")]
     return Fix(
         edits=edits,
         diff=diff,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from pytest_starcoder.report.waiting import Waiting
+from pytest_starcoder.text.diff import changed_lines
 from pytest_starcoder.text.display import counted, one_line, printable
 from pytest_starcoder.values import Explanation, Fixes, Label
 
@@ -71,9 +72,8 @@ class Section:
         for number, fix in enumerate(fixes.found):
             self.say("or" if number else "fix", fix.verdict)
             self._write(f"{_lead('')}  {printable(fix.path)}:{fix.line}\n")
-            for line in fix.diff.splitlines():
-                if line[:1] in "+-" and not line.startswith(("---", "+++")):
-                    self._write(f"{_lead('')}  {printable(line, tabs=True)[:LONGEST]}".rstrip() + "\n")
+            for line in changed_lines(fix.diff):
+                self._write(f"{_lead('')}  {printable(line, tabs=True)[:LONGEST]}".rstrip() + "\n")
         if fixes.question:
             self.say("which?", fixes.question)
         if fixes.note or (fixes.tried and not fixes.found):

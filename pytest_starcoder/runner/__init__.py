@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pytest_starcoder.edits import edited
 from pytest_starcoder.runner.arguments import kept
 from pytest_starcoder.runner.confine import Confinement, Level, environment, readable
 from pytest_starcoder.values import Call, Deadline, Edit, Outcome
@@ -98,12 +99,10 @@ def run(
 
 def changed(root: Path, edits: Sequence[Edit]) -> dict[str, str]:
     """The texts of the files below `root` that the edits change, by absolute path. Raises OSError."""
-    texts: dict[str, str] = {}
-    for edit in sorted(edits, key=lambda edit: edit.span, reverse=True):
-        file = str(root / edit.path)
-        text = texts[file] if file in texts else Path(file).read_text("utf-8")
-        texts[file] = text[: edit.span[0]] + edit.after + text[edit.span[1] :]
-    return texts
+    by_path: dict[str, list[Edit]] = {}
+    for edit in edits:
+        by_path.setdefault(str(root / edit.path), []).append(edit)
+    return {file: edited(Path(file).read_text("utf-8"), own) for file, own in by_path.items()}
 
 
 def _rewritten(edits: Sequence[Edit], tests: Sequence[str]) -> bool:

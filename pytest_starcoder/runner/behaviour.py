@@ -69,7 +69,6 @@ class Inputs:
     """Keeps the arguments with which `functions` are called."""
 
     def __init__(self, functions: Iterable[FunctionType]) -> None:
-        self._functions = {function.__code__: function for function in functions}
         self._by_place = {
             (function.__code__.co_filename, function.__code__.co_firstlineno, function.__code__.co_qualname): function
             for function in functions

@@ -12,11 +12,12 @@ import __future__
 import ast
 import functools
 import gc
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType, FunctionType
+
+from pytest_starcoder.text.syntax import Offsets, syntax_tree
 
 FUTURE = functools.reduce(
     lambda flags, name: flags | getattr(__future__, name).compiler_flag, __future__.all_feature_names, 0
@@ -126,16 +127,11 @@ def _identity(code: CodeType) -> object:
 
 
 def units(source: str) -> Iterator[Unit]:
-    """Every function that stands in no other one."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tree = ast.parse(source)
-    starts = [0, *(match.end() for match in re.finditer("\n", source))]
-
-    def offset(line: int, column: int) -> int:
-        start = starts[line - 1]
-        text = source[start : starts[line] if line < len(starts) else len(source)]
-        return start + (column if text.isascii() else len(text.encode()[:column].decode("utf-8", "ignore")))
+    """Every function that stands in no other one. Raises SyntaxError."""
+    tree = syntax_tree(source)
+    if tree is None:
+        raise SyntaxError("the file is no Python")
+    offsets = Offsets(source)
 
     def inside(body: Sequence[ast.AST], classes: tuple[str, ...]) -> Iterator[Unit]:
         for node in body:
@@ -143,9 +139,9 @@ def units(source: str) -> Iterator[Unit]:
                 line = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
                 first, last = node.body[0], node.end_lineno or node.lineno
                 yield Unit(
-                    starts[line - 1],
-                    offset(first.lineno, first.col_offset),
-                    offset(last, node.end_col_offset or 0),
+                    offsets.of(line),
+                    offsets.of(first.lineno, first.col_offset),
+                    offsets.of(last, node.end_col_offset or 0),
                     line,
                     last,
                     node.col_offset,

@@ -10,17 +10,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from pytest_starcoder.runner import Launch, changed, child_of, environment_of, pytest_command
+from pytest_starcoder.runner.channel import Channel
 from pytest_starcoder.runner.confine import Confinement, Level, available, environment, readable, weaker
 from pytest_starcoder.values import Deadline, Edit
 
@@ -98,7 +97,6 @@ class Trials:
         self._tests = tests
         self._deadline = deadline
         self._stack = contextlib.ExitStack()
-        self._sources: dict[str, str] = {}
         self._numbers = 0
 
     def __enter__(self) -> Self:
@@ -106,8 +104,8 @@ class Trials:
             folder = Path(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True))
             )
-            early, self._early = _Line.pair(stack)
-            late, self._late = _Line.pair(stack)
+            early, self._early = _pair(stack)
+            late, self._late = _pair(stack)
             confinement = Confinement(folder, readable(self._launch.root), self._least)
             job = {
                 "root": str(self._launch.root),
@@ -197,7 +195,7 @@ class Trials:
             "first": seconds,
             "wall": seconds,
         }
-        self._late.write(command)
+        self._send(self._late, command)
         inputs: list[Input] = []
         found: dict[int, tuple[str, ...]] = {}
         while (told := self._late.read(self._deadline.remaining())) is not None and "done" not in told:
@@ -208,9 +206,11 @@ class Trials:
         first = self._numbers - len(candidates)
         return inputs, [found.get(first + number, ()) for number in range(len(candidates))]
 
-    def _run(self, line: _Line, command: Mapping[str, Any], candidates: Sequence[tuple[Edit, ...]]) -> Iterator[Trial]:
+    def _run(
+        self, line: Channel, command: Mapping[str, Any], candidates: Sequence[tuple[Edit, ...]]
+    ) -> Iterator[Trial]:
         first = self._numbers - len(candidates)
-        line.write(command)
+        self._send(line, command)
         while True:
             found = line.read(self._deadline.remaining())
             if found is None or "done" in found:
@@ -218,9 +218,13 @@ class Trials:
             records = tuple(Record(**record) for record in found.get("records", ()))
             yield Trial(candidates[found["number"] - first], found["verdict"], records)
 
+    def _send(self, line: Channel, command: Mapping[str, Any]) -> None:
+        with contextlib.suppress(OSError):  # the next read tells that nobody is there
+            line.write(command)
+
     def _command(
         self,
-        line: _Line,
+        line: Channel,
         candidates: Sequence[tuple[Edit, ...]],
         failing: Sequence[str],
         passing: Sequence[str],
@@ -254,38 +258,9 @@ class Trials:
         return {"changes": changes}
 
 
-class _Line:
-    """Our end of a pair of sockets; lines of JSON."""
-
-    def __init__(self, ours: socket.socket) -> None:
-        self._ours = ours
-        self._left = b""
-
-    @classmethod
-    def pair(cls, stack: contextlib.ExitStack) -> tuple[int, Self]:
-        ours, theirs = socket.socketpair()
-        stack.callback(ours.close)
-        return theirs.detach(), cls(ours)
-
-    def close(self) -> None:
-        self._ours.close()
-
-    def write(self, value: Mapping[str, Any]) -> None:
-        with contextlib.suppress(OSError):  # the next read tells that nobody is there
-            self._ours.sendall(json.dumps(value).encode() + b"\n")
-
-    def read(self, seconds: float) -> dict[str, Any] | None:
-        """The next line; None once the other side is gone or the time is over."""
-        until = time.monotonic() + seconds
-        while b"\n" not in self._left:
-            ready, _, _ = select.select([self._ours], [], [], max(0.0, until - time.monotonic()))
-            try:
-                more = self._ours.recv(1 << 16) if ready else b""
-            except OSError:
-                more = b""
-            if not more:
-                return None
-            self._left += more
-        line, _, self._left = self._left.partition(b"\n")
-        found: dict[str, Any] = json.loads(line)
-        return found
+def _pair(stack: contextlib.ExitStack) -> tuple[int, Channel]:
+    """The child's end of two sockets, and ours, which ends with `stack`."""
+    ours, theirs = socket.socketpair()
+    channel = Channel(ours.detach())
+    stack.callback(channel.close)
+    return theirs.detach(), channel

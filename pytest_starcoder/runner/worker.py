@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_starcoder.runner.behaviour import Inputs, outcome_of, outermost, written
+from pytest_starcoder.runner.channel import Channel
 from pytest_starcoder.runner.confine import Confinement, adopt_orphans, confine, descendants, die_with_parent
 from pytest_starcoder.runner.served import serve_changed
 from pytest_starcoder.runner.swapped import Swap, Swappable, Unswappable, functions_alive, identity, put
@@ -70,7 +71,7 @@ class Worker:
         self._root = Path(job["root"])
         self._early, self._late = Channel(job["early"]), Channel(job["late"])
         self._task: Task | None = None
-        self._bench = Bench(self._root)
+        self._bench = Bench()
         self._level = confine(Confinement.from_json(job["confinement"]))
 
     def split(self) -> None:
@@ -91,6 +92,7 @@ class Worker:
         if self._task is not None:
             self._bench.work(self._task, {})
         swaps = Swaps(self._root)
+        self._bench.caches = _caches(self._root)
         self._late.write({"collected": list(self._bench.items), "level": str(self._level)})
         task = serve(self._late, swaps.prepared)
         self._bench.work(task, swaps.ready)
@@ -112,36 +114,6 @@ class Worker:
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._bench.outcomes.append(report.outcome)
-
-
-class Channel:
-    """Lines of JSON over a socket's file descriptor."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self._left = b""
-
-    def read(self) -> dict[str, Any] | None:
-        """The next line, None once the other side is gone."""
-        while b"\n" not in self._left:
-            try:
-                more = os.read(self.descriptor, 1 << 16)
-            except OSError:
-                more = b""
-            if not more:
-                return None
-            self._left += more
-        line, _, self._left = self._left.partition(b"\n")
-        found: dict[str, Any] = json.loads(line)
-        return found
-
-    def write(self, value: Mapping[str, Any]) -> None:
-        text = memoryview(json.dumps(value).encode() + b"\n")
-        while text:
-            text = text[os.write(self.descriptor, text) :]
-
-    def close(self) -> None:
-        os.close(self.descriptor)
 
 
 def serve(channel: Channel, prepared: Any, other: int = 0) -> Task:
@@ -259,11 +231,9 @@ class Swaps:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return {"verdict": "no Python"}
         if candidate["changes"]:
-            if all(
-                identity({function: code}) == identity({function: function.__code__}) for function, code in swap.items()
-            ):
-                return {"verdict": "the same"}
             key = identity(swap)
+            if key == identity({function: function.__code__ for function in swap}):
+                return {"verdict": "the same"}
             if once and key in self._known:
                 return {"verdict": "known"}
             self._known.add(key)
@@ -284,8 +254,8 @@ class Swaps:
 class Bench:
     """Runs items, again and again, as pytest runs them."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self) -> None:
+        self.caches: list[Any] = []
         self.items: dict[str, pytest.Item] = {}
         self.outcomes: list[str] = []
         self._raised: tuple[str, str] = ("", "")
@@ -304,9 +274,8 @@ class Bench:
         out, own = Channel(task.results), os.getpid()
         if "observe" in task.command:
             self._observe(task, swaps, out)
-        caches = _caches(self._root)
         for candidate in task.candidates:
-            for cache in caches:
+            for cache in self.caches:
                 cache.cache_clear()
             before = put(swaps.get(candidate["number"], {}))
             verdict, records = self._tried(task.command)

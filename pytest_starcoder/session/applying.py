@@ -96,11 +96,10 @@ class Terminal:
 
     def keep(self, fixes: Fixes, file: Path) -> str:
         """Writes the user's answer to the question of `fixes` into `file`, as a test; a sentence on that, or none."""
-        call, _, answers = fixes.question.removesuffix("?").partition(") ")
-        first, _, second = answers.partition(", or ")
-        question = f"Which is right: {call}) 1. {first}, 2. {second}? [1/2/N] "
+        first, second = fixes.outcomes
+        question = f"Which is right: {fixes.call} 1. {first}, 2. {second}? [1/2/N] "
         answer = self.ask(question, "Answer --starcoder-write on one.")
-        return keep(file, fixes.answers[int(answer) - 1], call) if answer in ("1", "2") else ""
+        return keep(file, fixes.answers[int(answer) - 1], fixes.call) if answer in ("1", "2") else ""
 
 
 def keep(file: Path, body: str, call: str) -> str:

@@ -115,12 +115,12 @@ class Fixing:
                     deadline,
                     self._ran,
                     self._least,
-                    others,
-                    self.found,
-                    self._passed if self._settings.fix_suite else (),
-                    progress,
-                    proposed,
-                    model,
+                    others=others,
+                    known=self.found,
+                    suite=self._passed if self._settings.fix_suite else (),
+                    progress=progress,
+                    proposed=proposed,
+                    model=model,
                 )
             except KeyboardInterrupt:
                 self._off = True

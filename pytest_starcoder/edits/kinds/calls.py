@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from pytest_starcoder.edits.kind import Place, Text, kind
+from pytest_starcoder.edits.kind import Place, Text, is_value, kind
 
 FUNCTIONS = (
     "min max sum len", "any all", "int float round abs", "str repr", "list tuple set sorted reversed",
@@ -121,23 +121,9 @@ def unwrapped(node: ast.Call, place: Place) -> Iterator[Text]:
 VALUES = (ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Attribute, ast.ListComp, ast.IfExp)
 
 
-def _is_value(node: ast.expr, place: Place) -> bool:
-    """Whether a node is handed on: an argument, an operand, what is returned or looped over."""
-    parent = place.parents.get(node)
-    if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
-        return False
-    if isinstance(parent, ast.Call):
-        return parent.func is not node
-    if isinstance(parent, ast.comprehension | ast.For | ast.AsyncFor):
-        return parent.iter is node
-    if isinstance(parent, ast.Assign | ast.AugAssign | ast.Return | ast.keyword):
-        return True
-    return isinstance(parent, ast.Compare | ast.BinOp | ast.Subscript)
-
-
 @kind("call wrapped", *VALUES, cost=2.3)
 def wrapped(node: ast.expr, place: Place) -> Iterator[Text]:
-    if _is_value(node, place):
+    if is_value(node, place):
         own = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
         for rank, other in enumerate(WRAPS):
             if other != own:
@@ -147,7 +133,7 @@ def wrapped(node: ast.expr, place: Place) -> Iterator[Text]:
 @kind("method wrapped", *VALUES, cost=2.6)
 def with_method(node: ast.expr, place: Place) -> Iterator[str]:
     types = place.types(node).get(node.id, frozenset()) if isinstance(node, ast.Name) else frozenset()
-    if _is_value(node, place) and (not types or "str" in types):
+    if is_value(node, place) and (not types or "str" in types):
         own = place.operand(node)
         own = f"({own})" if isinstance(node, ast.BinOp | ast.IfExp) and not own.startswith("(") else own
         for other in ("lower", "upper", "strip", "split", *(() if types else ("copy", "keys", "values", "items"))):

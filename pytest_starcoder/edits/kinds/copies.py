@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from pytest_starcoder.edits.kind import Place, Text, kind
+from pytest_starcoder.edits.kind import Place, Text, is_value, kind
 
 MOST = 24
 """Characters of an expression that is copied with names exchanged; longer ones are copied as they are."""
@@ -68,9 +68,7 @@ def _renamed(text: str, one: str, other: str) -> str:
 @kind("operation added", ast.Name, ast.Subscript, ast.Call, cost=3.1)
 def operated(node: ast.expr, place: Place) -> Iterator[Text]:
     """`x` as `x + y`, `x - y`, `x * y`, with the other names of the function."""
-    from pytest_starcoder.edits.kinds.calls import _is_value
-
-    if not _is_value(node, place):
+    if not is_value(node, place):
         return
     own = place.text(node)
     for name in place.scope(node).names:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from pytest_starcoder.edits.kind import Place, kind
+from pytest_starcoder.edits.kind import Place, is_text, kind
 
 
 @kind("decorator dropped", ast.FunctionDef, ast.AsyncFunctionDef, cost=2.0)
 def undecorated(node: ast.FunctionDef | ast.AsyncFunctionDef, place: Place) -> Iterator[str]:
-    whole, indent = _whole(node, place), place.indent(node)
+    start, end = place.whole(node)
+    whole, indent = place.source[start:end], place.indent(node)
     lines = whole.split("\n")
     first = node.decorator_list[0].lineno if node.decorator_list else 0
     for decorator in node.decorator_list:
@@ -22,7 +23,8 @@ def undecorated(node: ast.FunctionDef | ast.AsyncFunctionDef, place: Place) -> I
 
 @kind("decorator exchanged", ast.FunctionDef, ast.AsyncFunctionDef, cost=2.0)
 def redecorated(node: ast.FunctionDef | ast.AsyncFunctionDef, place: Place) -> Iterator[str]:
-    whole = _whole(node, place)
+    start, end = place.whole(node)
+    whole = place.source[start:end]
     known = ("staticmethod", "classmethod", "property")
     for decorator in node.decorator_list:
         if isinstance(decorator, ast.Name) and decorator.id in known:
@@ -44,29 +46,13 @@ def decorated(node: ast.FunctionDef, place: Place) -> Iterator[str]:
 def unshared(node: ast.FunctionDef | ast.AsyncFunctionDef, place: Place) -> Iterator[str]:
     """`def f(xs=[])` with None as the default, and a new list for each call."""
     arguments = [*node.args.posonlyargs, *node.args.args][-len(node.args.defaults) :] if node.args.defaults else []
-    whole = _whole(node, place)
-    start = (
-        place.span(node)[0]
-        if not node.decorator_list
-        else place.source.rindex("@", 0, place.span(node.decorator_list[0])[0])
-    )
+    start, end = place.whole(node)
+    whole = place.source[start:end]
     for argument, value in zip(arguments, node.args.defaults, strict=True):
         if isinstance(value, ast.List | ast.Dict | ast.Set) or place.text(value) in ("list()", "dict()", "set()"):
             first, last = (edge - start for edge in place.span(value))
-            body = next((part for part in node.body if not _is_text(part)), node.body[-1])
+            body = next((part for part in node.body if not is_text(part)), node.body[-1])
             at = place.span(body)[0] - start
             indent = place.indent(body)
             guard = f"if {argument.arg} is None:\n{indent}    {argument.arg} = {place.text(value)}\n{indent}"
             yield whole[:first] + "None" + whole[last:at] + guard + whole[at:]
-
-
-def _whole(node: ast.FunctionDef | ast.AsyncFunctionDef, place: Place) -> str:
-    """A definition's text with its decorators."""
-    start, end = place.span(node)
-    if node.decorator_list:
-        start = place.source.rindex("@", 0, place.span(node.decorator_list[0])[0])
-    return place.source[start:end]
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from pytest_starcoder.edits.kind import Place, Text, kind
+from pytest_starcoder.edits.kind import Place, Text, is_value, kind
 
 NUMERIC = (ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Attribute)
 
@@ -77,13 +77,11 @@ def bounded(node: ast.Subscript, place: Place) -> Iterator[str]:
 
 @kind("slice added", ast.Name, ast.Call, ast.Attribute, ast.Subscript, cost=2.9)
 def sliced(node: ast.expr, place: Place) -> Iterator[Text]:
-    from pytest_starcoder.edits.kinds.calls import _is_value
-
     types = place.types(node).get(node.id) if isinstance(node, ast.Name) else None
     if types is not None and not types & {"list", "str", "tuple", "bytes"}:
         return
     parent = place.parents.get(node)
-    if _is_value(node, place) or isinstance(parent, ast.For):
+    if is_value(node, place) or isinstance(parent, ast.For):
         text = place.operand(node)
         for bounds, cost in (("::-1", 2.7), ("1:", 2.7), (":-1", 2.7)):
             yield Text(f"{text}[{bounds}]", cost)
@@ -96,10 +94,8 @@ def sliced(node: ast.expr, place: Place) -> Iterator[Text]:
 
 @kind("index added", ast.Name, cost=2.8)
 def indexed(node: ast.Name, place: Place) -> Iterator[str]:
-    from pytest_starcoder.edits.kinds.calls import _is_value
-
     types = place.types(node).get(node.id)
-    if _is_value(node, place) and (types is None or types & {"list", "str", "tuple", "dict"}):
+    if is_value(node, place) and (types is None or types & {"list", "str", "tuple", "dict"}):
         yield f"{node.id}[0]"
         yield f"{node.id}[-1]"
         yield f"{node.id}[1]"

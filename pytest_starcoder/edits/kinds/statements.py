@@ -5,13 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from pytest_starcoder.edits.kind import Place, Text, kind
+from pytest_starcoder.edits.kind import Place, Text, is_text, kind
 
 SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.Return, ast.Raise, ast.Continue, ast.Break, ast.Delete, ast.Assert)
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _siblings(node: ast.stmt, place: Place) -> list[ast.stmt]:
@@ -26,7 +22,7 @@ def _siblings(node: ast.stmt, place: Place) -> list[ast.stmt]:
 
 @kind("statement deleted", *SIMPLE, ast.If, ast.For, ast.While, cost=1.9)
 def deleted(node: ast.stmt, place: Place) -> Iterator[Text]:
-    if not _is_text(node):
+    if not is_text(node):
         yield Text("pass", 1.9 if isinstance(node, SIMPLE) else 2.4)
 
 
@@ -37,7 +33,7 @@ def broken(node: ast.Break | ast.Continue, place: Place) -> Iterator[str]:
 
 @kind("return added", ast.Expr, cost=1.8)
 def returned(node: ast.Expr, place: Place) -> Iterator[str]:
-    if not _is_text(node) and place.function(node) is not None:
+    if not is_text(node) and place.function(node) is not None:
         yield f"return {place.text(node.value)}"
 
 
@@ -174,7 +170,7 @@ def into(node: ast.For | ast.While | ast.If | ast.With, place: Place) -> Iterato
 def added(node: ast.stmt, place: Place) -> Iterator[Text]:
     """A simple statement of the function behind this one, or a step of one of its numbers."""
     around = place.function(node)
-    if around is None or _is_text(node) or isinstance(node, ast.Return | ast.Break | ast.Continue | ast.Raise):
+    if around is None or is_text(node) or isinstance(node, ast.Return | ast.Break | ast.Continue | ast.Raise):
         return
     indent, own = place.indent(node), place.text(node)
     scope = place.scope(node)
@@ -193,7 +189,7 @@ def added(node: ast.stmt, place: Place) -> Iterator[Text]:
 def appended(node: ast.stmt, place: Place) -> Iterator[str]:
     if (
         place.function(node) is None
-        or _is_text(node)
+        or is_text(node)
         or isinstance(node, ast.Return | ast.Break | ast.Continue | ast.Raise)
     ):
         return
@@ -208,7 +204,7 @@ def appended(node: ast.stmt, place: Place) -> Iterator[str]:
 @kind("wrapped in a comparison", ast.Assign, ast.AugAssign, ast.Expr, cost=4.4)
 def compared(node: ast.stmt, place: Place) -> Iterator[str]:
     """`if one == other:` around a statement, of the names that it or the loops around it use."""
-    if place.function(node) is None or _is_text(node):
+    if place.function(node) is None or is_text(node):
         return
     inner = place.indent(node) + "    "
     names = place.scope(node).names[:8]
@@ -220,7 +216,7 @@ def compared(node: ast.stmt, place: Place) -> Iterator[str]:
 
 @kind("wrapped in a condition", ast.Assign, ast.AugAssign, ast.Expr, ast.Return, cost=4.2)
 def conditioned(node: ast.stmt, place: Place) -> Iterator[str]:
-    if place.function(node) is None or _is_text(node):
+    if place.function(node) is None or is_text(node):
         return
     inner = place.indent(node) + "    "
     for condition in place.scope(node).conditions:
@@ -234,9 +230,9 @@ def conditioned(node: ast.stmt, place: Place) -> Iterator[str]:
 def guarded(node: ast.stmt, place: Place) -> Iterator[Text]:
     """`if not x: return …` before the first statement of a function."""
     around = place.function(node)
-    if around is None or _is_text(node):
+    if around is None or is_text(node):
         return
-    body = [statement for statement in around.body if not _is_text(statement)]
+    body = [statement for statement in around.body if not is_text(statement)]
     if not body or body[0] is not node:
         return
     indent = place.indent(node)

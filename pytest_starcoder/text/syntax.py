@@ -1,0 +1,39 @@
+"""Python source as a syntax tree, and where in the text its nodes stand."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from functools import lru_cache
+
+
+@lru_cache(maxsize=16)  # a file with many failing tests is read once
+def syntax_tree(source: str) -> ast.Module | None:
+    """`source` parsed, without a warning on what it holds; None where it is no Python."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(source)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # MemoryError: too deeply nested
+            return None
+
+
+class Offsets:
+    """Characters of a text by line (1-based) and by column in bytes of UTF-8, as `ast` counts them."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._ascii = source.isascii()
+        self._starts = [0]
+        for line in source.split("\n"):
+            self._starts.append(self._starts[-1] + len(line) + 1)
+
+    def of(self, line: int, column: int = 0) -> int:
+        """The character at a line and a column."""
+        if self._ascii:
+            return self._starts[line - 1] + column
+        return self._starts[line - 1] + len(self.line(line).encode()[:column].decode("utf-8", "ignore"))
+
+    def line(self, line: int) -> str:
+        """A line without its end."""
+        return self._source[self._starts[line - 1] : self._starts[line] - 1]
