@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
+
+from pytest_starcoder.errors import ConfigError
 
 BASES = ("@{upstream}", "origin/HEAD", "origin/main", "origin/master", "main", "master")
 """The branches that a branch may have left, the likeliest first."""
@@ -24,6 +31,28 @@ _QUIET = (
     "diff.external=",
 )
 """The repository's configuration may name programs, and files that are not there."""
+
+LARGEST_CHANGE = 16_000_000
+"""Bytes of a change's text that are read; the files after that are not reviewed."""
+
+LARGEST_FILE = 1_000_000
+"""Bytes of a file that is read for what surrounds a change of it."""
+
+_FIXED = (
+    *("-c", "diff.noprefix=false"),
+    *("-c", "diff.mnemonicPrefix=false"),
+    *("-c", "diff.suppressBlankEmpty=false"),
+    *("-c", "core.safecrlf=false"),  # a warning a file could fill a pipe that nobody reads
+)
+"""What has no option of `git diff` and would change what it prints."""
+
+_DIFF = (
+    "diff",
+    f"-O{os.devnull}",
+    *"--raw --patch -z --full-index --no-abbrev --no-color --no-ext-diff --no-textconv --no-relative".split(),
+    *"--src-prefix=a/ --dst-prefix=b/ --find-renames --unified=3 --inter-hunk-context=0".split(),
+    *"--diff-algorithm=myers --indent-heuristic --submodule=short --ignore-submodules=dirty".split(),
+)
 
 _HUNK = re.compile(r"@@ -[0-9,]+ \+(?P<first>[0-9]+)(?:,(?P<count>[0-9]+))? @@")
 
@@ -186,3 +215,227 @@ class History:
             return ""
         text = told if isinstance(told, str) else told.decode("utf-8", "surrogateescape")
         return text if status == 0 else ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a change.
+
+    `status` is git's letter: A, C, D, M, R, T (another type) or U (unmerged).
+    `modes` and `blobs` are those before and after, in full. `patch` is the text
+    of its diff from `diff --git` on, None where there is none to be had.
+    """
+
+    path: str
+    status: str
+    modes: tuple[str, str]
+    blobs: tuple[str, str]
+    patch: bytes | None = None
+
+
+class Repository:
+    """The repository around the folder `start`, asked with fixed flags: no configuration changes what it answers.
+
+    `top` is its working tree, `folder` its git directory. The variables of a hook,
+    such as the index of the commit that is being made, are git's own to read.
+    Raises ConfigError outside a repository, in one without a working tree, and
+    where there is no git.
+    """
+
+    def __init__(self, start: Path) -> None:
+        try:
+            import git
+        except ImportError as exc:
+            raise ConfigError("There is no git on PATH.", "Install it, or mend PATH.") from exc
+        self._start_folder = start
+        self._git = git.Git(str(start))
+        told = self._run("rev-parse", "--show-toplevel", "--absolute-git-dir")
+        lines = told.decode("utf-8", "surrogateescape").splitlines() if told is not None else []
+        if len(lines) != 2:
+            raise ConfigError(
+                f"{start} is not in the working tree of a git repository, or git does not trust it.",
+                "Go into one; `git status` there says what is wrong.",
+            )
+        self.top, self.folder = Path(lines[0]), Path(lines[1])
+
+    def staged(self) -> list[Entry]:
+        """What the next commit changes: the index against HEAD, all of it in a repository without a commit."""
+        return self._diff("--cached")
+
+    def between(self, before: str, after: str) -> list[Entry]:
+        """What differs from one commit or tree to another."""
+        return self._diff(before, after)
+
+    def against(self, commit: str) -> list[Entry]:
+        """The index against `commit`."""
+        return self._diff("--cached", commit)
+
+    def merged(self) -> list[str]:
+        """The other parents of the merge that is being committed, none where it is no merge."""
+        told = self._run("rev-parse", "--git-path", "MERGE_HEAD")
+        named = (told or b"").decode("utf-8", "surrogateescape").rstrip("\n")
+        heads = self._start_folder / named
+        found = heads.read_text("ascii").split() if heads.is_file() else []
+        # Before the hook of a merge without a conflict git has not written them yet; it says so in the environment.
+        return found or [
+            name.removeprefix("GITHEAD_") for name in os.environ if re.fullmatch("GITHEAD_[0-9a-f]{40,64}", name)
+        ]
+
+    def commit(self, name: str) -> str:
+        """The full hash of the commit `name`; raises ConfigError where there is none."""
+        told = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        if told is None:
+            raise ConfigError(
+                f"There is no commit {name!r} here.",
+                "Check the name; in CI fetch the whole history (fetch-depth: 0, or GIT_DEPTH: 0).",
+            )
+        return told.decode("ascii").strip()
+
+    def parent(self, commit: str) -> str:
+        """The first parent of `commit`, or the empty tree for the first commit of all."""
+        told = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^1")
+        return told.decode("ascii").strip() if told is not None else self._empty_tree()
+
+    def merge_base(self, one: str, other: str) -> str:
+        """The commit at which two commits parted; raises ConfigError where none is known."""
+        told = self._run("merge-base", one, other)
+        if told is None:
+            raise ConfigError(
+                f"{one} and {other} have no common commit here.",
+                "Fetch the whole history (fetch-depth: 0, or GIT_DEPTH: 0).",
+            )
+        return told.decode("ascii").split("\n")[0]
+
+    def subject(self, commit: str) -> str:
+        """The first line of its message."""
+        told = self._run("show", "--no-patch", "--no-show-signature", "--format=%h %s", commit)
+        return (told or b"").decode("utf-8", "replace").strip()
+
+    def text(self, commit: str, path: str) -> str | None:
+        """A file, its path relative to the top, as it is in `commit`; None where it is not there."""
+        told = self._run("cat-file", "blob", f"{commit}:{path}")
+        return None if told is None else told.decode("utf-8", "replace")
+
+    def blobs(self, names: Iterable[str]) -> Mapping[str, bytes]:
+        """What the blobs hold; those that cannot be read, or have more than LARGEST_FILE bytes, are left out."""
+        wanted = list(dict.fromkeys(names))
+        if not wanted:
+            return {}
+        found: dict[str, bytes] = {}
+        running = self._start("cat-file", "--batch")
+        try:
+            for name in wanted:
+                # One at a time: neither side waits for a pipe that the other does not read.
+                running.stdin.write(f"{name}\n".encode("ascii"))
+                running.stdin.flush()
+                head = running.stdout.readline().split()
+                if len(head) != 3:  # "<name> missing"
+                    continue
+                size = int(head[2])
+                content = running.stdout.read(size)
+                running.stdout.read(1)
+                if len(content) == size <= LARGEST_FILE:
+                    found[name] = content
+        except OSError:
+            return found  # git has died at a damaged one
+        finally:
+            self._end(running)
+        return found
+
+    def _empty_tree(self) -> str:
+        told = self._run("hash-object", "-t", "tree", os.devnull)
+        return (told or b"").decode("ascii").strip()
+
+    def _diff(self, *what: str) -> list[Entry]:
+        with as_file(files("pytest_starcoder") / "languages.gitattributes") as languages:
+            asked = ("-c", f"core.attributesFile={languages}", *_FIXED, *_DIFF)
+            records, patches, status = self._changes([*asked, *what, "--"])
+            if status and len(patches) < sum(_sections(record) for record in records):
+                # It stops at a file that it cannot read: the others are asked for one by one.
+                alone = [self._changes([*asked, *what, "--", f":(top,literal){record.path}"]) for record in records]
+                return [
+                    Entry(record.path, record.status, record.modes, record.blobs, b"".join(found[1]) or None)
+                    for record, found in zip(records, alone, strict=True)
+                ]
+        entries = []
+        for record in records:
+            own, patches = patches[: _sections(record)], patches[_sections(record) :]
+            entries.append(Entry(record.path, record.status, record.modes, record.blobs, b"".join(own) or None))
+        return entries
+
+    def _changes(self, arguments: list[str]) -> tuple[list[Entry], list[bytes], int]:
+        """The records of a raw diff, the texts that follow, one a file, and git's exit status."""
+        running = self._start(*arguments)
+        try:
+            told = running.stdout.read(LARGEST_CHANGE)
+        finally:
+            status = self._end(running)
+        records, rest = _records(told)
+        cut = len(told) == LARGEST_CHANGE
+        parts = re.split(rb"(?m)^(?=diff --git )", rest)[1:]
+        return records, parts[:-1] if cut else parts, 0 if cut else status
+
+    def _start(self, *arguments: str) -> Any:
+        return self._git.execute(
+            ["git", *_QUIET, *arguments],
+            istream=subprocess.PIPE,
+            as_process=True,
+            env=_UNCHANGING,
+        )
+
+    def _end(self, running: Any) -> int:
+        """Ends a process of `_start`; its exit status."""
+        for pipe in (running.stdin, running.stdout):
+            pipe.close()
+        if running.poll() is None:
+            try:
+                running.proc.wait(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                running.proc.kill()
+                running.proc.wait()
+        running.stderr.close()
+        return int(running.proc.returncode or 0)
+
+    def _run(self, *arguments: str) -> bytes | None:
+        """What git says, None where it fails."""
+        import git
+
+        try:
+            status, told, _ = self._git.execute(
+                ["git", *_QUIET, *arguments],
+                env=_UNCHANGING,
+                with_extended_output=True,
+                with_exceptions=False,
+                stdout_as_string=False,
+                strip_newline_in_stdout=False,
+            )
+        except (git.GitCommandNotFound, git.GitCommandError, OSError):
+            return None
+        return bytes(told) if status == 0 else None
+
+
+_UNCHANGING = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_LITERAL_PATHSPECS": "0",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+}
+"""For questions: nothing is written, nothing is fetched."""
+
+
+def _sections(record: Entry) -> int:
+    """The texts that git's diff has of it: two where a file has become a link."""
+    return {"U": 0, "T": 2}.get(record.status, 1)
+
+
+def _records(told: bytes) -> tuple[list[Entry], bytes]:
+    """The records at the beginning of `git diff --raw -z --patch`, and the texts after them."""
+    records = []
+    while told.startswith(b":"):
+        head, _, rest = told.partition(b"\0")
+        words = head[1:].decode("ascii").split(" ")
+        count = 2 if words[4][0] in "RC" else 1
+        *paths, told = rest.split(b"\0", count)
+        path = os.fsdecode(paths[-1])
+        records.append(Entry(path, words[4][0], (words[0], words[1]), (words[2], words[3])))
+    return records, told.removeprefix(b"\0")

@@ -6,25 +6,37 @@ import argparse
 import io
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from pytest_starcoder.errors import ConfigError, StarcoderError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0: it worked; 1: it did not; 2: the command or a setting cannot be used; 130: interrupted."""
-    from pytest_starcoder.commands import ask, complete, demo, doctor, edit, explain
+    from pytest_starcoder.commands import ask, complete, demo, doctor, edit, explain, review
 
     parser = argparse.ArgumentParser(
         prog="starcoder",
         description="Why tests fail, told by StarCoder on your own machine. In a project: pytest --starcoder-explain",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (demo, doctor, ask, complete, edit, explain):
+    for command in (demo, doctor, ask, complete, edit, explain, review):
         name = command.__name__.rpartition(".")[2]
         added = commands.add_parser(name, help=command.HELP, description=command.HELP)
         command.add(added)
         added.set_defaults(run=command.run)
-    arguments = parser.parse_args(argv)
+    return _run(parser.parse_args(argv))
+
+
+def alone(command: ModuleType, name: str, argv: Sequence[str]) -> int:
+    """A subcommand as a command of its own, with the same exit statuses."""
+    parser = argparse.ArgumentParser(prog=name, description=command.HELP)
+    command.add(parser)
+    parser.set_defaults(run=command.run)
+    return _run(parser.parse_args(argv))
+
+
+def _run(arguments: argparse.Namespace) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a model's words may not exist in the terminal's encoding
     try:

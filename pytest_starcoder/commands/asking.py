@@ -14,7 +14,7 @@ from pytest_starcoder.client import Client
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.report.plain import Plain
 from pytest_starcoder.report.waiting import Waiting
-from pytest_starcoder.settings import SCHEMA, Settings, load_settings
+from pytest_starcoder.settings import SCHEMA, Settings, is_for_review, load_settings
 from pytest_starcoder.text.display import printable
 
 READER_GONE = 141
@@ -25,6 +25,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     """An option for every setting, as pytest has them."""
     group = parser.add_argument_group("settings, for this once")
     for key, entry in SCHEMA.items():
+        if is_for_review(key):
+            continue
         group.add_argument(
             f"--starcoder-{key.replace('_', '-')}", dest=f"starcoder_{key}", metavar="VALUE", help=entry.help
         )
@@ -39,8 +41,13 @@ def add_examples(parser: argparse.ArgumentParser, usage: str, *examples: str) ->
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """The settings in force in the current folder, under the options that were given."""
-    given = {key: value for key in SCHEMA if (value := getattr(arguments, f"starcoder_{key}")) is not None}
-    return load_settings(Path.cwd(), given)
+    return load_settings(Path.cwd(), given(arguments))
+
+
+def given(arguments: argparse.Namespace) -> dict[str, str]:
+    """The settings that the command line sets, by key."""
+    found = {key: getattr(arguments, f"starcoder_{key}", None) for key in SCHEMA}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 class Asking:

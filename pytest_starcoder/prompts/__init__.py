@@ -50,6 +50,21 @@ _ISSUE_1 = ("<issue_comment>", "<issue_closed>", "<issue_start>", "<filename>", 
 _FILE_1 = ("<filename>", "<reponame>", "<issue_start>", "<jupyter_start>", "<|endoftext|>")
 _HOLE_1 = ("<filename>", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<fim_pad>", "<|endoftext|>")
 _COMMIT = ("<commit_before>", "<commit_msg>", "<commit_after>", "<filename>", "<|endoftext|>")
+_REVIEW = (
+    *(
+        "<pr>",
+        "<pr_status>",
+        "<pr_file>",
+        "<pr_diff>",
+        "<pr_diff_hunk>",
+        "<pr_comment>",
+        "<pr_event_id>",
+        "<pr_review>",
+    ),
+    *("<pr_review_state>", "<pr_review_comment>", "<pr_base>", "<pr_base_code>", "<pr_in_reply_to_comment_id>"),
+    *("<file_sep>", "<|endoftext|>"),
+)
+_REMARK = ("\n", "username_")
 _INSTRUCT = ("###",)
 _END = ("<|endoftext|>",)
 _FENCE = ("\n```",)
@@ -61,30 +76,37 @@ FORMS = {
     ("starcoder2", "describe"): Form(("\nusername_", "\n\n\n"), _ISSUE, 250, "It"),
     ("starcoder2", "fill"): Form((), _HOLE, 200),
     ("starcoder2", "edit"): Form((*_FENCE, "\nusername_"), _ISSUE),
+    ("starcoder2", "review-state"): Form(("\n",), _REVIEW, 6),
+    ("starcoder2", "review-line"): Form(("\n",), _REVIEW, 6),
+    ("starcoder2", "review"): Form(_REMARK, _REVIEW, 80),
     ("starcoder", "explain"): Form(("\nusername_", "\n\n"), _ISSUE_1, 120, _CAUSE),
     ("starcoder", "ask"): Form(("\nusername_",), _ISSUE_1),
     ("starcoder", "code"): Form((), _FILE_1),
     ("starcoder", "describe"): Form(("\nusername_", "\n\n\n"), _ISSUE_1, 250, "It"),
     ("starcoder", "fill"): Form((), _HOLE_1, 200),
     ("starcoder", "edit"): Form((), _COMMIT),
+    ("starcoder", "review"): Form(_REMARK, _ISSUE_1, 80),
     ("starcoder2-instruct", "explain"): Form((*_INSTRUCT, "\n\n"), _END, 120, _CAUSE),
     ("starcoder2-instruct", "ask"): Form(_INSTRUCT, _END),
     ("starcoder2-instruct", "code"): Form(_FENCE, _END),
     ("starcoder2-instruct", "describe"): Form(_INSTRUCT, _END, 250, "It"),
     ("starcoder2-instruct", "fill"): Form(_FENCE, _END, 200),
     ("starcoder2-instruct", "edit"): Form(_FENCE, _END),
+    ("starcoder2-instruct", "review"): Form((*_INSTRUCT, *_REMARK), _END, 80),
     ("chat", "explain"): Form(max_tokens=200),
     ("chat", "ask"): Form(),
     ("chat", "code"): Form(),
     ("chat", "describe"): Form(max_tokens=300),
     ("chat", "fill"): Form(max_tokens=300),
     ("chat", "edit"): Form(),
+    ("chat", "review"): Form(max_tokens=300),
     ("completion", "explain"): Form(("\n\n", "\nTest:", "\n---"), (), 120, _CAUSE),
     ("completion", "ask"): Form(("\n---", "\nQuestion:")),
     ("completion", "code"): Form(),
     ("completion", "describe"): Form(("\n\n", "\n---", "\nCode:"), (), 250, "It"),
     ("completion", "fill"): Form(max_tokens=200),
     ("completion", "edit"): Form(_FENCE),
+    ("completion", "review"): Form(_REMARK, (), 80),
 }
 """Every family has every form; what is not named here is asked in plain words and cut by `max_tokens`."""
 
@@ -116,7 +138,8 @@ def render(family: str, form: str, **parts: str) -> Prompt:
     shape = FORMS[family, form]
     filled = {name: neutralise(text) for name, text in parts.items()}
     if family == "starcoder2-instruct":
-        instruction = _template("chat", form).substitute(filled)
+        own = form == "review"  # a chat is asked for JSON
+        instruction = _template(family if own else "chat", form).substitute(filled)
         fenced = shape.stop == _FENCE
         opening = f"```{filled['language']}\n{filled.get('opening', '')}" if fenced else shape.lead
         text = _template(family, "frame").substitute(instruction=instruction, opening=opening)

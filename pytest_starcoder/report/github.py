@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pytest_starcoder.report.findings import summary, whose
 from pytest_starcoder.report.sarif import message_of
 from pytest_starcoder.text.display import counted, one_line
-from pytest_starcoder.values import Report
+from pytest_starcoder.values import Report, Review, Severity
 
 MOST = 10
 """Annotations of one kind that GitHub shows of a step."""
@@ -18,6 +19,21 @@ def workflow_commands(report: Report, prefix: str = "") -> list[str]:
         title = f"{told.exception or 'failure'}, {counted(len(told.nodeids), 'test')}"
         lines.append(f"::error {place}title={_value(one_line(title))}::{_text(message_of(told))}")
     return lines
+
+
+LEVELS = {Severity.INFO: "notice", Severity.WARNING: "warning", Severity.ERROR: "error"}
+
+
+def review_commands(review: Review) -> str:
+    """One annotation a finding, and one that says how much was reviewed."""
+    lines = [
+        f"::{LEVELS[found.severity]} file={_value(found.path)},line={found.line},"
+        f"title={_value(one_line(f'StarCoder ({whose(found)})', 100))}::{_text(one_line(found.message))}"
+        for found in review.findings[:MOST]
+    ]
+    level = "notice" if review.reviewed == review.total else "warning"
+    lines.append(f"::{level} title=StarCoder review::{_text(one_line(summary(review), 1000))}")
+    return "\n".join(lines) + "\n"
 
 
 def _text(text: str) -> str:

@@ -7,7 +7,9 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from pytest_starcoder.values import Explanation, Fix, Report, Statement
+from pytest_starcoder.report.findings import notice as review_notice
+from pytest_starcoder.report.findings import summary
+from pytest_starcoder.values import Explanation, Finding, Fix, Report, Review, Statement
 
 VERSION = 1
 """Of the schema: another number where a reader of the old one would misread."""
@@ -35,6 +37,56 @@ def schema() -> dict[str, Any]:
     """The JSON schema that `to_json` follows."""
     found: dict[str, Any] = json.loads((files(__package__) / "explanations.schema.json").read_text("utf-8"))
     return found
+
+
+def review_to_json(review: Review) -> str:
+    """The review as JSON; `findings` have path, line (1-based), severity and message, and whose words those are."""
+    record = {
+        "version": VERSION,
+        "tool": f"pytest-starcoder {version('pytest-starcoder')}",
+        "change": review.what,
+        "model": review.model,
+        "server": review.server,
+        "notice": review_notice(review),
+        "summary": summary(review),
+        "files": review.files,
+        "hunks": review.total,
+        "hunks_reviewed": review.reviewed,
+        "failed": review.failed,
+        "away": review.away,
+        "notes": list(review.notes),
+        "findings": [_finding(found) for found in review.findings],
+        "not_shown": review.more,
+        "accepted": review.accepted,
+        "ignored": review.ignored,
+        "not_reviewed": [{"path": left.path, "reason": left.reason, "hunks": left.hunks} for left in review.unreviewed],
+        "model_calls": review.calls,
+        "seconds": round(review.seconds, 3),
+    }
+    return json.dumps(record, indent=2, ensure_ascii=True) + "\n"
+
+
+def review_schema() -> dict[str, Any]:
+    """The JSON schema that `review_to_json` follows."""
+    found: dict[str, Any] = json.loads((files(__package__) / "review.schema.json").read_text("utf-8"))
+    return found
+
+
+def _finding(found: Finding) -> dict[str, Any]:
+    return {
+        "path": found.path,
+        "line": found.line,
+        "severity": found.severity.word,
+        "message": found.message,
+        "rule": found.rule,
+        "label": str(found.label),
+        "by": found.model,
+        "guess": found.guess,
+        "source": found.source,
+        "definition": found.definition,
+        "placed": found.placed,
+        "fingerprint": found.fingerprint,
+    }
 
 
 def notice(report: Report) -> str:

@@ -8,9 +8,10 @@ import re
 from importlib.metadata import version
 from typing import Any
 
+from pytest_starcoder.report.findings import notice as review_notice
 from pytest_starcoder.report.record import notice
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.values import Explanation, Fix, Label, Report
+from pytest_starcoder.values import Explanation, Finding, Fix, Label, Report, Review, Severity
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -39,6 +40,53 @@ def to_sarif(report: Report) -> str:
         },
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+LEVELS = {Severity.INFO: "note", Severity.WARNING: "warning", Severity.ERROR: "error"}
+
+
+def review_to_sarif(review: Review) -> str:
+    """One result a finding; what was not reviewed is a notification, so that no reader takes it for clean."""
+    rules = dict.fromkeys(found.rule for found in review.findings)
+    driver = {
+        "name": "starcoder-review",
+        "version": version("pytest-starcoder"),
+        "rules": [{"id": rule, "shortDescription": {"text": f"StarCoder review: {rule}"}} for rule in rules],
+    }
+    missing = [
+        {
+            "level": "warning" if left.hunks else "note",
+            "message": {"text": one_line(f"{left.path} was not reviewed: {left.reason}", 500)},
+        }
+        for left in review.unreviewed
+    ]
+    run = {
+        "tool": {"driver": driver},
+        "originalUriBaseIds": {"SRCROOT": {"description": {"text": "The root of the repository"}}},
+        "columnKind": "unicodeCodePoints",
+        "invocations": [{"executionSuccessful": not review.away, "toolExecutionNotifications": missing}],
+        "results": [_finding(found) for found in review.findings],
+        "properties": {
+            "model": review.model,
+            "server": review.server,
+            "notice": review_notice(review),
+            "hunks": review.total,
+            "hunksReviewed": review.reviewed,
+        },
+    }
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _finding(found: Finding) -> dict[str, Any]:
+    told = f"{found.message} {_sentence(found.guess)}" if found.guess else found.message
+    return {
+        "ruleId": found.rule,
+        "level": LEVELS[found.severity],
+        "message": {"text": one_line(told, 1000)},
+        "locations": [_location(found.path, found.line)],
+        "partialFingerprints": {"finding/v1": found.fingerprint},
+        "properties": {"label": str(found.label), "by": found.model, "placed": found.placed},
+    }
 
 
 def _result(told: Explanation) -> dict[str, Any]:

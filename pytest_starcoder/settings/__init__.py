@@ -9,26 +9,39 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError, Untrusted
 from pytest_starcoder.settings.places import cache_folder, project_root, user_file
-from pytest_starcoder.settings.schema import BACKENDS, SCHEMA, Settings
+from pytest_starcoder.settings.schema import BACKENDS, SCHEMA, Settings, is_for_review
 from pytest_starcoder.settings.sources import FOREIGN, Entry, command_line, dotenv, environment, toml
 from pytest_starcoder.text.address import server_url
 from pytest_starcoder.text.display import one_line
 
-__all__ = ["BACKENDS", "SCHEMA", "Settings", "cache_folder", "load_settings", "project_root", "user_file"]
+__all__ = [
+    "BACKENDS",
+    "SCHEMA",
+    "Settings",
+    "cache_folder",
+    "is_for_review",
+    "load_settings",
+    "project_root",
+    "user_file",
+]
 
 
 def load_settings(
-    start: Path, options: Mapping[str, str] | None = None, environ: Mapping[str, str] = os.environ
+    start: Path,
+    options: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    tracked_text: Callable[[Path], str | None] | None = None,
 ) -> Settings:
     """The settings in force for the project around `start`.
 
-    `options` are the command line's, by key. Raises ConfigError for a key or
+    `options` are the command line's, by key. Of a file that git tracks
+    `tracked_text` gives the content that counts, where that is not what lies there now. Raises ConfigError for a key or
     value that cannot be used, wherever it stands, and Untrusted where a file
     that git tracks would decide where code is sent.
     """
@@ -36,9 +49,9 @@ def load_settings(
     layers = [
         command_line(options or {}),
         environment(environ),
-        dotenv(root / ".env"),
+        dotenv(root / ".env", tracked_text),
         toml(user_file(environ), (), tracked=False),
-        toml(root / "pyproject.toml", ("tool", "starcoder"), tracked=True),
+        toml(root / "pyproject.toml", ("tool", "starcoder"), tracked=True, tracked_text=tracked_text),
     ]
     layers = [{key: _parsed(key, entry) for key, entry in layer.items()} for layer in layers]
     backend = next((layer["backend"].value for layer in layers if "backend" in layer), Settings.backend)

@@ -56,6 +56,12 @@ class Settings:
     fix_timeout: float = 15.0
     fix_suite: bool = False
     confinement: str = "audit"
+    review_time_budget: float = 20.0
+    review_fail_on: str = "warning"
+    review_min_severity: str = "info"
+    review_max_findings: int = 5
+    review_exclude: str = "*.lock,package-lock.json,npm-shrinkwrap.json,pnpm-lock.yaml,go.sum,*.min.js,*.min.css,*.map"
+    review_require_model: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
     tracked: frozenset[str] = frozenset()
 
@@ -163,6 +169,15 @@ def _cache(value: object) -> str:
     raise ValueError("wants on, off or the absolute path of a folder")
 
 
+def _globs(value: object) -> str:
+    """Globs with commas between them; a list in a TOML file is the same."""
+    if isinstance(value, list) and all(isinstance(glob, str) for glob in value):
+        value = ",".join(value)
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError("wants globs with commas between them")
+    return value
+
+
 def _host(value: object) -> str:
     server_url(value)
     return str(value)
@@ -211,7 +226,20 @@ SCHEMA: Mapping[str, Key] = {
         lambda value: "" if value == "kernel" else "it may lower what confines code that nobody has read",
     ),
     "early": Key(_early, "whether causes are asked about while tests still run; auto: where the server is elsewhere"),
+    "review_time_budget": Key(_number(1, 86400, " (seconds)"), "seconds that a review may take"),
+    "review_fail_on": Key(
+        _one_of("info", "warning", "error", "never"), "from which severity on a finding stops a commit; or never"
+    ),
+    "review_min_severity": Key(_one_of("info", "warning", "error"), "from which severity on findings are shown"),
+    "review_max_findings": Key(_whole(1, 1000), "findings that are shown at the most"),
+    "review_exclude": Key(_globs, "globs of files that are not reviewed, with commas between them"),
+    "review_require_model": Key(_switch, "whether a review without a model is an error"),
 }
+
+
+def is_for_review(key: str) -> bool:
+    """Whether a setting concerns reviews alone; the commands for them have options for it."""
+    return key.startswith("review_")
 
 
 assert set(SCHEMA) == {entry.name for entry in fields(Settings)} - {"sources", "tracked"}

@@ -45,9 +45,13 @@ def environment(environ: Mapping[str, str]) -> dict[str, Entry]:
     return dict(_variables(environ, lambda name: name, tracked=False))
 
 
-def dotenv(path: Path) -> dict[str, Entry]:
+TrackedText = Callable[[Path], str | None]
+"""Gives the text of a file that git tracks as it counts, "" where there is none, and None where its own text counts."""
+
+
+def dotenv(path: Path, tracked_text: TrackedText | None = None) -> dict[str, Entry]:
     """What a `.env` sets; ConfigError for a line of ours that cannot be read."""
-    text = _read(path)
+    text = _text_of(path, tracked_text)
     if not any(name in text for name in ("STARCODER_", *FOREIGN)):
         return {}
     from dotenv import dotenv_values
@@ -94,9 +98,11 @@ def _variables(
             yield key, Entry(value, source(name), tracked)
 
 
-def toml(path: Path, table: tuple[str, ...], *, tracked: bool) -> dict[str, Entry]:
+def toml(
+    path: Path, table: tuple[str, ...], *, tracked: bool, tracked_text: TrackedText | None = None
+) -> dict[str, Entry]:
     """What the table of that name in a TOML file sets; an empty name is the whole file."""
-    text = _read(path)
+    text = _text_of(path, tracked_text)
     if not text:
         return {}
     shown = path.name if tracked else str(path)
@@ -147,6 +153,11 @@ def _nearest(key: str) -> str:
 
 def _all_keys() -> str:
     return f"The settings are {', '.join(SCHEMA)}."
+
+
+def _text_of(path: Path, tracked_text: TrackedText | None) -> str:
+    told = tracked_text(path) if tracked_text else None
+    return _read(path) if told is None else told
 
 
 def _read(path: Path) -> str:

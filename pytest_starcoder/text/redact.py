@@ -93,6 +93,11 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
     return text
 
 
+def has_token(text: str) -> bool:
+    """Whether something in `text` has the shape that a service gives its tokens, or begins a private key."""
+    return _SHAPES.search(text) is not None or "PRIVATE KEY-----" in text
+
+
 def _everywhere(text: str, secret: str) -> str:
     """`text` without `secret`, as it is, escaped or quoted for a URL, where it is not part of a longer word."""
     if len(secret) < SHORTEST or secret == REDACTED:

@@ -1,0 +1,147 @@
+"""`starcoder-review`, also `starcoder review`: comments on what is staged, on a range of commits, or on a diff."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping
+
+from pytest_starcoder.commands.asking import add_examples, add_settings, given
+from pytest_starcoder.errors import ConfigError, StarcoderError
+from pytest_starcoder.report.findings import summary, to_text
+from pytest_starcoder.values import Review
+
+HELP = "Review what is staged, a range of commits, or a diff"
+
+OPTIONS = {
+    "review_time_budget": "--time-budget",
+    "review_fail_on": "--fail-on",
+    "review_min_severity": "--min-severity",
+    "review_max_findings": "--max-findings",
+    "review_exclude": "--exclude",
+}
+
+FORMATS = ("github", "gitlab", "json", "sarif", "text")
+"""What standard output can be."""
+
+SKIP = "Skip once: SKIP=starcoder-review git commit ...     Accept: starcoder-review --accept"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    from pytest_starcoder.settings import SCHEMA
+
+    parser.add_argument("diff", nargs="?", choices=("-",), help="- reviews the diff on standard input")
+    parser.add_argument("--from-ref", default="", metavar="COMMIT", help="review what came after this one parted")
+    parser.add_argument("--to-ref", default="", metavar="COMMIT", help="up to this one; HEAD where it is not given")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="of standard output")
+    parser.add_argument("--require-model", action="store_true", help="exit 3 where no model answers")
+    parser.add_argument("--advisory", action="store_true", help="exit 0 whatever is found")
+    parser.add_argument("--accept", action="store_true", help="put the findings of the last review into the baseline")
+    parser.add_argument("--last", action="store_true", help="print the last review again")
+    parser.add_argument("--preview", action="store_true", help="say what would be reviewed, and ask nobody")
+    parser.add_argument("--show-prompt", action="store_true", help="print what would be sent, and ask nobody")
+    parser.add_argument("--background", action="store_true", help="review the last commit while you go on")
+    for key, option in OPTIONS.items():
+        parser.add_argument(option, dest=f"starcoder_{key}", metavar="VALUE", help=SCHEMA[key].help)
+    add_settings(parser)
+    add_examples(
+        parser,
+        "[OPTION ...]",
+        "starcoder-review",
+        "starcoder-review --from-ref origin/main",
+        "git diff | starcoder-review -",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0: nothing stops the commit; 1: a finding does; 2: it cannot be used so; 3: a model is required and away."""
+    try:
+        status = _run(arguments)
+    except ConfigError as exc:
+        print(f"starcoder-review: {exc}", file=sys.stderr)
+        status = 2
+    except Exception as exc:  # noqa: BLE001 - a fault of ours stops nobody's commit
+        told = str(exc) if isinstance(exc, StarcoderError) else f"{type(exc).__name__}: {exc}"
+        print(f"starcoder-review: not reviewed, for the review itself has failed: {told}", file=sys.stderr)
+        status = 3 if arguments.require_model else 0
+    return 0 if arguments.advisory else status
+
+
+def writer(name: str) -> Callable[[Review], str]:
+    """The writer of one of FORMATS."""
+    from pytest_starcoder.report.github import review_commands
+    from pytest_starcoder.report.gitlab import to_code_quality
+    from pytest_starcoder.report.record import review_to_json
+    from pytest_starcoder.report.sarif import review_to_sarif
+
+    writers: Mapping[str, Callable[[Review], str]] = {
+        "text": to_text,
+        "json": review_to_json,
+        "sarif": review_to_sarif,
+        "github": review_commands,
+        "gitlab": to_code_quality,
+    }
+    return writers[name]
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from pytest_starcoder.commit import review as door
+    from pytest_starcoder.commit.screen import Screen
+
+    if arguments.background:
+        door.in_background(door.Asked(given(arguments)))
+        return 0
+    if arguments.accept:
+        print(door.accept())
+        return 0
+    if arguments.last:
+        return _last(arguments.format)
+    options = given(arguments) | ({"review_require_model": "on"} if arguments.require_model else {})
+    diff = sys.stdin.buffer.read() if arguments.diff else None
+    asked = door.Asked(options, arguments.from_ref, arguments.to_ref, diff)
+    place = door.Place(asked)
+    if arguments.preview or arguments.show_prompt:
+        from pytest_starcoder.commit.preview import preview, prompts
+
+        sys.stdout.write(prompts(place) if arguments.show_prompt else preview(place))
+        return 0
+    screen = Screen()
+    try:
+        result = door.review(asked, place, screen)
+        status = 0 if arguments.advisory else door.status_of(result, place.settings)
+        sys.stdout.write(writer(arguments.format)(result))
+        if arguments.format == "text":
+            _hints(result, status)
+        else:
+            print(summary(result), file=sys.stderr)
+        if result.away:
+            print(f"starcoder-review: {result.away}", file=sys.stderr)
+        if status == 0:
+            screen.passed(
+                f"StarCoder: {summary(result)}" + (" See starcoder-review --last." if result.findings else "")
+            )
+        return status
+    finally:
+        screen.close()
+
+
+def _hints(result: Review, status: int) -> None:
+    if status == 1 and os.environ.get("PRE_COMMIT") == "1":
+        print(SKIP)
+
+
+def _last(name: str) -> int:
+    from pathlib import Path
+
+    from pytest_starcoder.commit.kept import Kept
+    from pytest_starcoder.git import Repository
+
+    kept = Kept(Repository(Path.cwd()).folder)
+    if name not in ("text", "json"):
+        raise ConfigError(f"--last is kept as text and JSON, not as {name}.", "Leave --format out, or say json.")
+    text = kept.text("last", name)
+    if text is None:
+        raise ConfigError("Nothing was reviewed here yet.", "Stage a change and run starcoder-review.")
+    sys.stdout.write(text)
+    return 0

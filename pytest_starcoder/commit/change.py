@@ -1,0 +1,88 @@
+"""Which change is reviewed: what is staged, a range of commits or a diff, and which settings count for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_starcoder import git
+from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.evidence.hunks import added_lines, change_of, entries_of
+from pytest_starcoder.git import Repository
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.values import Change
+
+
+@dataclass(frozen=True)
+class Range:
+    """Commits after `base` up to `after`, full hashes; they parted at `base` from `into`, to which they will go."""
+
+    base: str
+    after: str
+    what: str
+    into: str = ""
+
+
+def range_of(repository: Repository, before: str, after: str) -> Range:
+    """The range that CI or a push names: from where `after` parted from `before`, so that nothing is seen reversed."""
+    one, other = repository.commit(before), repository.commit(after)
+    return Range(repository.merge_base(one, other), other, f"{before}...{after}", one)
+
+
+def named_range(environ: Mapping[str, str], before: str, after: str) -> tuple[str, str] | None:
+    """The range of the options, or of pre-commit's variables; None where what is staged is meant."""
+    if before or after:
+        if not before:
+            raise ConfigError("--to-ref needs --from-ref.", "Name the commit that the change goes into.")
+        return before, after or "HEAD"
+    found = environ.get("PRE_COMMIT_FROM_REF", ""), environ.get("PRE_COMMIT_TO_REF", "")
+    return found if all(found) else None
+
+
+def is_first_push(environ: Mapping[str, str]) -> bool:
+    """Whether pre-commit runs for the push of a whole history, for which it names no range."""
+    return bool(environ.get("PRE_COMMIT_REMOTE_NAME")) and not environ.get("PRE_COMMIT_FROM_REF")
+
+
+def staged(repository: Repository, settings: Settings) -> Change:
+    """What is staged; of a merge, what the merge itself changes."""
+    entries = repository.staged()
+    parents = repository.merged()
+    others = [added_lines(repository.against(parent)) for parent in parents]
+    what = "what the merge itself changes" if parents else "what is staged"
+    return change_of(what, entries, repository.blobs(entry.blobs[1] for entry in entries), _globs(settings), others)
+
+
+def committed(repository: Repository, commits: Range, settings: Settings) -> Change:
+    """What a range of commits changes."""
+    entries = repository.between(commits.base, commits.after)
+    return change_of(commits.what, entries, repository.blobs(entry.blobs[1] for entry in entries), _globs(settings))
+
+
+def at_hand(diff: bytes, settings: Settings) -> Change:
+    """The change of a diff that somebody else has made; raises ConfigError for what is none."""
+    try:
+        entries = entries_of(diff)
+    except ValueError as exc:
+        raise ConfigError("What came on standard input is no diff.", "Pipe `git diff` into it.") from exc
+    return change_of("the diff on standard input", entries, {}, _globs(settings))
+
+
+def text_at(repository: Repository, commit: str) -> Callable[[Path], str | None]:
+    """What counts of a file that git tracks is what `commit` has of it: a change does not choose its own reviewer."""
+
+    def text(path: Path) -> str | None:
+        try:
+            told = repository.text(commit, path.resolve().relative_to(repository.top.resolve()).as_posix())
+        except ValueError:
+            return None
+        if told is not None:
+            return told
+        return "" if git.is_tracked(path) else None
+
+    return text
+
+
+def _globs(settings: Settings) -> list[str]:
+    return [glob.strip() for glob in settings.review_exclude.split(",") if glob.strip()]

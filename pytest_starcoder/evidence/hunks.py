@@ -1,0 +1,388 @@
+"""A diff of git's as hunks that a model can be asked about; what of it is none is listed with the reason.
+
+Hunks are git's, with three lines around them; a long one is asked about in
+parts, cut where a definition begins. Text is UTF-8, and what is none is shown
+with a sign in its place.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_starcoder.evidence.definitions import Definition, enclosing
+from pytest_starcoder.git import Entry
+from pytest_starcoder.text.redact import has_token, redact, secret_values
+from pytest_starcoder.values import Change, Hunk, Unreviewed
+
+PART = 2400
+"""Characters from which on a hunk is asked about in parts."""
+
+LONGEST_LINE = 1000
+"""Characters of a line; a hunk with a longer one was not written by hand."""
+
+BASE = 1000
+"""Characters that a prompt shows of a definition as it was before."""
+
+AROUND = 32
+"""Lines that are shown before and after a change: as many as StarCoder2 was shown (arXiv:2402.19173, 5.2)."""
+
+_LINK, _MODULE = "120000", "160000"
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One hunk as it is in the diff, with the numbers of its first lines before and after."""
+
+    old: int
+    new: int
+    lines: tuple[str, ...]
+    context: str = ""
+
+    @property
+    def length(self) -> int:
+        return sum(len(line) + 1 for line in self.lines)
+
+    def added(self) -> Iterator[tuple[int, str]]:
+        at = self.new
+        for line in self.lines:
+            if line.startswith("+"):
+                yield at, line[1:]
+            at += not line.startswith("-")
+
+
+def change_of(
+    what: str,
+    entries: Sequence[Entry],
+    blobs: Mapping[str, bytes],
+    exclude: Sequence[str] = (),
+    others: Sequence[Mapping[str, frozenset[int]]] = (),
+) -> Change:
+    """The change of `entries`; `blobs` are the contents of the files after it, as far as they are known.
+
+    `exclude` are globs of files that are left out. For a merge `others` are the
+    lines that it adds to each of its other parents: it is answerable for those
+    that are new to all.
+    """
+    hunks: list[Hunk] = []
+    skipped: list[Unreviewed] = []
+    texts: dict[str, str] = {}
+    secrets: dict[str, Mapping[int, bool]] = {}
+    known = list(secret_values(os.environ))
+    number = 0
+    for entry in entries:
+        path = _shown(entry.path)
+        reason = _reason(entry, path, exclude)
+        parts = None if reason else _hunks(entry.patch or b"")
+        if parts is None:
+            skipped.append(Unreviewed(path, reason or "git's diff of it cannot be read"))
+            continue
+        content = blobs.get(entry.blobs[1])
+        source = _File(path, content.decode("utf-8", "replace") if content is not None else None, parts, known)
+        mine = [
+            {at for at, _ in part.added()}.intersection(*(other.get(entry.path, frozenset()) for other in others))
+            for part in parts
+        ]
+        if others and not any(mine):
+            skipped.append(Unreviewed(path, "comes from the other branch"))
+            continue
+        if source.text is not None:
+            texts[path] = source.text
+        secrets[path] = source.secrets
+        for part, added in zip(parts, mine, strict=True):
+            if others and not added:
+                continue
+            why_not = _unasked(part)
+            if why_not:
+                skipped.append(Unreviewed(path, why_not, 1))
+            else:
+                hunks += source.hunks(part, added, number)
+                number += 1
+    return Change(what, tuple(hunks), tuple(skipped), len(entries), texts, secrets)
+
+
+def entries_of(diff: bytes) -> list[Entry]:
+    """The files of a diff that is at hand as text alone; raises ValueError where it is none."""
+    found = []
+    for patch in re.split(
+        rb"(?m)^(?=diff --git )" if b"diff --git " in diff else rb"(?m)^(?=--- [^\n]*\n\+\+\+ )", diff
+    ):
+        head = patch.partition(b"\n@@ ")[0].decode("utf-8", "surrogateescape")
+        if not re.match(r"diff --git |--- ", head):
+            continue
+        modes = {side: re.search(rf"(?m)^{side}(?: file)? mode (\d+)$", head) for side in ("old", "new", "deleted")}
+        status = "D" if modes["deleted"] or "\n+++ /dev/null" in head else "A" if "\n--- /dev/null" in head else "M"
+        status = "R" if "\nrename to " in head else status
+        mode = modes["new"][1] if modes["new"] else "100644"
+        found.append(Entry(_path_in(head), status, (modes["old"][1] if modes["old"] else mode, mode), ("", ""), patch))
+    if not found and diff.strip():
+        raise ValueError("no diff")
+    return found
+
+
+def added_lines(entries: Iterable[Entry]) -> dict[str, frozenset[int]]:
+    """The lines that a change adds, by path."""
+    return {
+        entry.path: frozenset(at for part in _hunks(entry.patch or b"") or () for at, _ in part.added())
+        for entry in entries
+    }
+
+
+def _path_in(head: str) -> str:
+    """The path in the head of a file's diff, that after the change."""
+    for pattern in (r"(?m)^\+\+\+ (?!/dev/null)(.+?)\t?$", r"(?m)^rename to (.+)$", r"(?m)^--- (?!/dev/null)(.+?)\t?$"):
+        if match := re.search(pattern, head):
+            return _unquoted(match[1])
+    match = re.match(r"diff --git (.+)$", head.partition("\n")[0])
+    return _unquoted(match[1][(len(match[1]) + 1) // 2 :].strip()) if match else "?"
+
+
+def _unquoted(name: str) -> str:
+    if name.startswith('"') and name.endswith('"'):
+        raw = name[1:-1].encode("utf-8", "surrogateescape").decode("latin-1")
+        name = raw.encode("latin-1").decode("unicode_escape").encode("latin-1").decode("utf-8", "surrogateescape")
+    return re.sub(r"^[abciwo12]/", "", name)
+
+
+def _shown(path: str) -> str:
+    """A path as it can be written anywhere."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _reason(entry: Entry, path: str, exclude: Sequence[str]) -> str:
+    """Why nothing of a file is reviewed; empty where it has hunks."""
+    plain = {"D": "deleted", "U": "unmerged"}.get(entry.status)
+    if plain:
+        return plain
+    kind = {_LINK: "a symbolic link", _MODULE: "a submodule"}.get(entry.modes[1])
+    if kind:
+        return kind
+    if any(fnmatch.fnmatch(path, glob) or fnmatch.fnmatch(path, f"*/{glob}") for glob in exclude):
+        return "excluded"
+    if path.endswith(".ipynb"):
+        return "a notebook"
+    if entry.patch is None:
+        return "git cannot show its change: it is damaged, or too large"
+    if re.search(rb"(?m)^(?:Binary files |GIT binary patch)", entry.patch):
+        return "binary"
+    if not re.search(rb"(?m)^@@ ", entry.patch):
+        if entry.status in "RC":
+            return "renamed" if entry.status == "R" else "copied"
+        return "only its mode changes" if entry.modes[0] != entry.modes[1] and entry.status == "M" else "empty"
+    return ""
+
+
+def _hunks(patch: bytes) -> list[_Part] | None:
+    """The hunks of one file's diff; None where it cannot be read."""
+    from unidiff.errors import UnidiffParseError
+    from unidiff.patch import PatchSet
+
+    text = re.split(rb"(?m)^(?=diff --git )", patch)[-1].decode("utf-8", "replace")
+    lines = [f"{line}\n" for line in text.removesuffix("\n").split("\n")]
+    try:
+        # Its parser keeps some control characters for line ends; the head alone has none, and is not needed.
+        files = PatchSet(lines[next(at for at, line in enumerate(lines) if line.startswith("--- ")) :])
+    except (UnidiffParseError, StopIteration):
+        return None
+    return [
+        _Part(
+            hunk.source_start,
+            hunk.target_start,
+            tuple(
+                f"{line.line_type}{line.value.rstrip(chr(10)).rstrip(chr(13))}"
+                for line in hunk
+                if line.line_type != "\\"
+            ),
+            hunk.section_header.strip(),
+        )
+        for file in files
+        for hunk in file
+    ]
+
+
+def _unasked(part: _Part) -> str:
+    """Why nothing can be asked about a hunk; empty where it can."""
+    if not any(line.startswith("+") for line in part.lines):
+        return "only deletes lines"
+    if not any(text.strip() for _, text in part.added()):
+        return "only adds blank lines"
+    longest = max(map(len, part.lines))
+    return f"a line of {longest:,} characters" if longest > LONGEST_LINE else ""
+
+
+class _File:
+    """A file after the change, without its secrets, and from it the file before."""
+
+    def __init__(self, path: str, text: str | None, parts: Sequence[_Part], known: Sequence[str]) -> None:
+        self._path = path
+        self._known = known
+        self._parts = [self._redacted(part) for part in parts] if text is None else parts
+        self.text = text
+        self.secrets: dict[int, bool] = {}
+        if text is None:
+            for before, after in zip(parts, self._parts, strict=True):
+                self._compare(dict(before.added()), dict(after.added()))
+            return
+        clean = redact(text, known)
+        lines, cleaned = _lines(text), _lines(clean)
+        self.text = clean
+        self._compare(dict(enumerate(lines, 1)), dict(enumerate(cleaned, 1)))
+        self._lines = cleaned
+        self._parts = [self._cleaned(part) for part in parts]
+        self._clean_of = dict(zip(parts, self._parts, strict=True))
+        self._before = list(self._lines_before())
+
+    def _compare(self, before: Mapping[int, str], after: Mapping[int, str]) -> None:
+        for at, line in before.items():
+            if after.get(at) != line:
+                self.secrets[at] = has_token(line)
+
+    def _redacted(self, part: _Part) -> _Part:
+        """A hunk of a file that cannot be read, either side cleaned by itself."""
+        sides = {
+            sign: iter(_lines(redact("\n".join(line[1:] for line in part.lines if line[:1] != other), self._known)))
+            for sign, other in (("+", "-"), ("-", "+"))
+        }
+        lines = []
+        for line in part.lines:
+            after = next(sides["+"], "") if line[:1] != "-" else ""
+            before = next(sides["-"], "") if line[:1] != "+" else ""
+            lines.append(line[:1] + (before if line[:1] == "-" else after))
+        return _Part(part.old, part.new, tuple(lines), part.context)
+
+    def _cleaned(self, part: _Part) -> _Part:
+        """A hunk with its lines as they are in the cleaned file."""
+        gone = iter(_lines(redact("\n".join(line[1:] for line in part.lines if line[:1] != "+"), self._known)))
+        lines, at = [], part.new
+        for line in part.lines:
+            before = next(gone, "") if line[:1] != "+" else ""
+            if line[:1] == "-":
+                lines.append(f"-{before}")
+            else:
+                lines.append(line[:1] + (self._lines[at - 1] if at <= len(self._lines) else line[1:]))
+                at += 1
+        return _Part(part.old, part.new, tuple(lines), part.context)
+
+    def hunks(self, part: _Part, mine: set[int], number: int) -> Iterator[Hunk]:
+        """A hunk of git's as one or several to ask about; `mine` are the added lines that count."""
+        clean = self._clean_of[part] if self.text is not None else self._redacted(part)
+        for piece in (piece for one in self._by_definition(clean) for piece in _pieces(one)):
+            written = [at for at, text in piece.added() if at in mine and text.strip()]
+            if not written:
+                continue
+            name, base = self._around(piece, written[0])
+            yield Hunk(self._path, piece.lines, piece.old, piece.new, tuple(written), number, name, base)
+
+    def _by_definition(self, part: _Part) -> Iterator[_Part]:
+        """A hunk cut between two definitions that it changes; what it adds in one piece stays in one."""
+        if self.text is None:
+            yield part
+            return
+        cuts: list[int] = []
+        last, at, kept = None, part.new, 0
+        for index, line in enumerate(part.lines):
+            if not line.startswith("+"):
+                kept = index + 1
+            elif line[1:].strip():
+                found = enclosing(self._path, self._lines, at, part.context)
+                if last and found and kept > (cuts[-1] if cuts else 0) and _apart(last, found):
+                    # The next one begins where its first line is shown, or else with this line.
+                    back = sum(not text.startswith("-") for text in part.lines[:index])
+                    first = max(found.first - part.new, 0)
+                    cuts.append(_index_of(part.lines, first) if first < back else index)
+                last = found or last
+            at += not line.startswith("-")
+        yield from _cut(part, cuts)
+
+    def _around(self, piece: _Part, line: int) -> tuple[str, str]:
+        """The name of the definition around a line, and the definition as it was before the change."""
+        if self.text is None:
+            return _name_in(piece.context), ""
+        found = enclosing(self._path, self._lines, line, piece.context)
+        last = piece.new + sum(not text.startswith("-") for text in piece.lines)
+        first, end = max(1, piece.new - AROUND), min(len(self._lines), last + AROUND)
+        if found is not None:
+            first, end = max(first, found.first), min(end, max(found.last, last))
+        before = [(at, text) for at, text in self._before if first <= at <= end]
+        # The nearest lines stay where not all fit.
+        while sum(len(text) + 1 for _, text in before) > BASE and len(before) > 1:
+            before.pop(0 if abs(before[0][0] - line) > abs(before[-1][0] - line) else -1)
+        head = ""
+        if found is not None and before and before[0][0] > found.first:
+            head = self._lines[found.first - 1] + "\n"
+        text = head + "\n".join(text for _, text in before)
+        return found.name if found else "", text if before and len(text) <= BASE + 200 else ""
+
+    def _lines_before(self) -> Iterator[tuple[int, str]]:
+        """The lines of the file before the change, each with the number of the line that is there now."""
+        at = 1
+        for part in self._parts:
+            for number in range(at, min(part.new, len(self._lines) + 1)):
+                yield number, self._lines[number - 1]
+            at = part.new
+            for line in part.lines:
+                if not line.startswith("+"):
+                    yield at, line[1:]
+                at += not line.startswith("-")
+        for number in range(at, len(self._lines) + 1):
+            yield number, self._lines[number - 1]
+
+
+def _lines(text: str) -> list[str]:
+    """The lines as git counts them, without their ends."""
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+
+
+def _name_in(context: str) -> str:
+    return context.rstrip("{:( ")[:80]
+
+
+def _apart(one: Definition, other: Definition) -> bool:
+    """Whether neither of two definitions is in the other."""
+    return one.last < other.first or other.last < one.first
+
+
+def _index_of(lines: Sequence[str], after: int) -> int:
+    """The index of the line that is the `after`-th of those after the change, counted from 0."""
+    for index, line in enumerate(lines):
+        if not line.startswith("-"):
+            if not after:
+                return index
+            after -= 1
+    return len(lines)
+
+
+def _cut(part: _Part, cuts: Sequence[int]) -> Iterator[_Part]:
+    """A hunk in parts that begin at the indices `cuts` of its lines."""
+    old, new, done = part.old, part.new, 0
+    for end in (*(cut for cut in cuts if cut > 0), len(part.lines)):
+        lines = part.lines[done:end]
+        if lines:
+            yield _Part(old, new, lines, part.context)
+        old += sum(not line.startswith("+") for line in lines)
+        new += sum(not line.startswith("-") for line in lines)
+        done = max(done, end)
+
+
+def _pieces(part: _Part) -> Iterator[_Part]:
+    """A hunk in parts of at most PART characters, cut where something new begins."""
+    cuts: list[int] = []
+    first, size = 0, 0
+    for at, line in enumerate(part.lines):
+        size += len(line) + 1
+        if size > PART and at > first:
+            fits = range(first + max(1, (at - first) // 3), at + 1)
+            first = max(fits, key=lambda index: (_boundary(part.lines, index), index))
+            cuts.append(first)
+            size = sum(len(text) + 1 for text in part.lines[first : at + 1])
+    yield from _cut(part, cuts)
+
+
+def _boundary(lines: Sequence[str], at: int) -> int:
+    """How good it is to cut before a line: best before what begins at the left margin, behind a blank line."""
+    text, before = lines[at][1:], lines[at - 1][1:]
+    after_blank = not before.strip() and bool(text.strip())
+    return 2 if after_blank and not text[:1].isspace() else 1 if after_blank else 0

@@ -1,0 +1,35 @@
+"""Lines at which ruff points, where it is installed: to choose the line that is asked about, never to report again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+
+PATIENCE = 2.0
+"""Seconds that ruff may take for one file."""
+
+RULES = "F,B,PLE,PLW,S,RET,SIM,TRY,ASYNC,RUF"
+"""Of ruff's: those about what code does, none about how it looks."""
+
+
+def linted_lines(path: str, text: str) -> frozenset[int]:
+    """The lines (1-based) of a Python file of which ruff says something; none where there is no ruff."""
+    program = shutil.which("ruff")
+    if program is None or not path.endswith(".py"):
+        return frozenset()
+    command = [program, "check", "--isolated", "--no-cache", f"--select={RULES}", "--output-format=json", "--exit-zero"]
+    try:
+        told = subprocess.run(
+            [*command, f"--stdin-filename={path.rpartition('/')[2]}", "-"],
+            input=text.encode("utf-8", "replace"),
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+            cwd=tempfile.gettempdir(),
+        ).stdout
+        found = json.loads(told or b"[]")
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return frozenset()
+    return frozenset(int(entry["location"]["row"]) for entry in found if entry.get("location"))
