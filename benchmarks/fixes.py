@@ -32,7 +32,7 @@ LIMIT = 120.0
 
 @dataclass(frozen=True)
 class Found:
-    """What one fault got; `right` tells of each shown fix whether it passes the judge."""
+    """What one fault got; `right` tells of each shown fix, its first cause's first, whether it passes the judge."""
 
     name: str
     ended: bool
@@ -62,6 +62,8 @@ def measured(
         causes = json.loads(told.read_text("utf-8"))["causes"]
         best: dict[str, Any] = next((cause for cause in causes if cause["fixes"]), causes[0] if causes else {})
         fixes = best.get("fixes", [])
+        # One fault may be several causes: what is shown for another of them is shown as well.
+        fixes = [*fixes, *(fix for cause in causes if cause is not best for fix in cause["fixes"])]
         return Found(
             project.name,
             True,

@@ -16,7 +16,7 @@ from benchmarks.runs import pytest, report
 from pytest_starcoder.client import Client
 from pytest_starcoder.prompts import FORMS
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Prompt
+from pytest_starcoder.values.asked import Prompt
 
 MODULE = """
 RATES = {"EUR": 1.0, "USD": "1.08"}

@@ -42,7 +42,9 @@ from pytest_starcoder.evidence.replay import replay
 from pytest_starcoder.evidence.suspicion import ochiai
 from pytest_starcoder.git import History
 from pytest_starcoder.runner import Launch
-from pytest_starcoder.values import Deadline, Failure, Ran
+from pytest_starcoder.values.asked import Deadline
+from pytest_starcoder.values.failure import Failure
+from pytest_starcoder.values.run import Ran
 
 Line = tuple[str, int]
 

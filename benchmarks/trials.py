@@ -15,7 +15,7 @@ from benchmarks.runs import report
 from pytest_starcoder.edits import enumerate_edits
 from pytest_starcoder.runner import Launch
 from pytest_starcoder.runner.trials import Trials
-from pytest_starcoder.values import Deadline
+from pytest_starcoder.values.asked import Deadline
 
 CODE = """def median(values):
     ordered = sorted(values)

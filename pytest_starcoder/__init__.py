@@ -31,35 +31,29 @@ if TYPE_CHECKING:
         Untrusted,
     )
     from pytest_starcoder.settings import Settings
-    from pytest_starcoder.values import (
-        Completion,
-        Deadline,
-        Explanation,
-        Failure,
-        Frame,
-        Label,
-        Model,
-        Prompt,
-        Statement,
-        Suspect,
-    )
+    from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
+    from pytest_starcoder.values.explanation import Explanation, Statement, Suspect
+    from pytest_starcoder.values.failure import Failure, Frame
+    from pytest_starcoder.values.label import Label
+    from pytest_starcoder.values.review import Finding
 
 _HOMES = {
     "ask": "api",
     "Backend": "backends",
     "Client": "client",
-    "Completion": "values",
-    "Deadline": "values",
+    "Completion": "values.asked",
+    "Deadline": "values.asked",
     "Ending": "backends.stops",
-    "Explanation": "values",
-    "Failure": "values",
-    "Frame": "values",
-    "Label": "values",
-    "Statement": "values",
-    "Suspect": "values",
-    "Model": "values",
+    "Explanation": "values.explanation",
+    "Failure": "values.failure",
+    "Finding": "values.review",
+    "Frame": "values.failure",
+    "Label": "values.label",
+    "Statement": "values.explanation",
+    "Suspect": "values.explanation",
+    "Model": "values.asked",
     "OnText": "backends",
-    "Prompt": "values",
+    "Prompt": "values.asked",
     "Settings": "settings",
     "hookimpl": "backends",
     "AccessDenied": "errors",
@@ -92,6 +86,7 @@ __all__ = [
     "Ending",
     "Explanation",
     "Failure",
+    "Finding",
     "Frame",
     "Label",
     "MissingExtra",

@@ -9,7 +9,7 @@ from pytest_starcoder.client import Client
 from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.settings import load_settings
 from pytest_starcoder.text.sentinels import neutralise
-from pytest_starcoder.values import Prompt
+from pytest_starcoder.values.asked import Prompt
 
 
 class _Default(str):

@@ -12,7 +12,7 @@ from pytest_starcoder.backends.tokens import TEMPLATE
 from pytest_starcoder.cache import Cache
 from pytest_starcoder.errors import BackendError, BackendUnavailable, PromptTooLong
 from pytest_starcoder.settings import Settings, cache_folder
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 ATTEMPTS = 3
 """Times one prompt is sent where the server says that asking again can help."""

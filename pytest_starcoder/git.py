@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +44,8 @@ _FIXED = (
     *("-c", "core.safecrlf=false"),  # a warning a file could fill a pipe that nobody reads
 )
 """What has no option of `git diff` and would change what it prints."""
+
+_LANGUAGES = Path(__file__).with_name("languages.gitattributes")
 
 _DIFF = (
     "diff",
@@ -247,7 +248,6 @@ class Repository:
             import git
         except ImportError as exc:
             raise ConfigError("There is no git on PATH.", "Install it, or mend PATH.") from exc
-        self._start_folder = start
         self._git = git.Git(str(start))
         told = self._run("rev-parse", "--show-toplevel", "--absolute-git-dir")
         lines = told.decode("utf-8", "surrogateescape").splitlines() if told is not None else []
@@ -272,9 +272,7 @@ class Repository:
 
     def merged(self) -> list[str]:
         """The other parents of the merge that is being committed, none where it is no merge."""
-        told = self._run("rev-parse", "--git-path", "MERGE_HEAD")
-        named = (told or b"").decode("utf-8", "surrogateescape").rstrip("\n")
-        heads = self._start_folder / named
+        heads = self.folder / "MERGE_HEAD"
         found = heads.read_text("ascii").split() if heads.is_file() else []
         # Before the hook of a merge without a conflict git has not written them yet; it says so in the environment.
         return found or [
@@ -347,16 +345,15 @@ class Repository:
         return (told or b"").decode("ascii").strip()
 
     def _diff(self, *what: str) -> list[Entry]:
-        with as_file(files("pytest_starcoder") / "languages.gitattributes") as languages:
-            asked = ("-c", f"core.attributesFile={languages}", *_FIXED, *_DIFF)
-            records, patches, status = self._changes([*asked, *what, "--"])
-            if status and len(patches) < sum(_sections(record) for record in records):
-                # It stops at a file that it cannot read: the others are asked for one by one.
-                alone = [self._changes([*asked, *what, "--", f":(top,literal){record.path}"]) for record in records]
-                return [
-                    Entry(record.path, record.status, record.modes, record.blobs, b"".join(found[1]) or None)
-                    for record, found in zip(records, alone, strict=True)
-                ]
+        asked = ("-c", f"core.attributesFile={_LANGUAGES}", *_FIXED, *_DIFF)
+        records, patches, status = self._changes([*asked, *what, "--"])
+        if status and len(patches) < sum(_sections(record) for record in records):
+            # It stops at a file that it cannot read: the others are asked for one by one.
+            alone = [self._changes([*asked, *what, "--", f":(top,literal){record.path}"]) for record in records]
+            return [
+                Entry(record.path, record.status, record.modes, record.blobs, b"".join(found[1]) or None)
+                for record, found in zip(records, alone, strict=True)
+            ]
         entries = []
         for record in records:
             own, patches = patches[: _sections(record)], patches[_sections(record) :]

@@ -22,7 +22,7 @@ from pytest_starcoder.backends.tokens import TEMPLATE
 from pytest_starcoder.client import ROOM, Client, capped, fit
 from pytest_starcoder.errors import BackendError, BackendTimeout, BackendUnavailable, PromptTooLong, RateLimited
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Completion, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Model, Prompt
 
 PROMPT = Prompt("def mean(xs):", stop=("\n\n",), max_tokens=20)
 BUSY = (503, {"error": "server busy, please try again.  maximum pending requests exceeded"})
@@ -91,7 +91,7 @@ ASK = """
 import sys
 from pytest_starcoder.client import Client
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Prompt
+from pytest_starcoder.values.asked import Prompt
 settings = Settings(backend="ollama", host=sys.argv[1], cache=sys.argv[2])
 with Client.from_settings(settings) as client:
     print(client.complete(Prompt("def mean(xs):", stop=("\\n\\n",), max_tokens=20)).from_cache)

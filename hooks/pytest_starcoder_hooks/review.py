@@ -14,9 +14,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "--background" in arguments and os.environ.get("PYTEST_STARCODER_DETACHED") != "1":
         return detach(arguments)
-    from pytest_starcoder.commands import alone, review
+    from pytest_starcoder.commit.ahead import Ahead
 
-    return alone(review, "starcoder-review", arguments)
+    with Ahead("pytest_starcoder.commit.find", "find", ("git", "unidiff.patch")) as find:
+        from pytest_starcoder.commands import alone, review
+
+        return alone(review, "starcoder-review", arguments, find=find)
 
 
 def detach(arguments: Sequence[str]) -> int:

@@ -6,18 +6,20 @@ nothing of prompts, caches or tests.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
 
 import pluggy
 
 from pytest_starcoder.errors import BackendUnavailable, ConfigError, StarcoderError, UnknownBackend
-from pytest_starcoder.settings import Settings
+from pytest_starcoder.settings import BACKENDS, Settings
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 OnText = Callable[[str], None]
 """Given the answer piece by piece, as the model writes it."""
@@ -79,6 +81,9 @@ def make_backend(settings: Settings) -> Backend:
             "The setting backend is none.",
             "Set backend to auto to use Ollama, or to embedded with model=demo or a .gguf file.",
         )
+    if name in BACKENDS:  # our own are known without a look at everything that is installed
+        own: Backend = import_module(f"{__name__}.{name}").starcoder_backend(name, settings)
+        return own
     plugins = _load(name)
     try:
         found = plugins.hook.starcoder_backend(name=name, settings=settings)
@@ -93,8 +98,6 @@ def make_backend(settings: Settings) -> Backend:
         raise ConfigError(
             f"The package of the backend {name!r} does not offer it.", "Reinstall or remove that package."
         )
-    if _registered()[name].module.startswith("pytest_starcoder."):
-        return found  # type: ignore[no-any-return]
     from pytest_starcoder.backends.foreign import Foreign
 
     return Foreign(name, found)
@@ -102,8 +105,10 @@ def make_backend(settings: Settings) -> Backend:
 
 def check_backend(settings: Settings) -> None:
     """Raises UnknownBackend where no backend has the name that is set; loads none."""
-    name, known = settings.backend, known_backends()
-    if name not in known:
+    name = settings.backend
+    if name not in BACKENDS and name not in (known := known_backends()):
+        import difflib
+
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         raise UnknownBackend(
             f"{settings.source('backend')}: there is no backend {name!r}.",
@@ -124,6 +129,8 @@ def known_backends() -> list[str]:
 @cache
 def _registered() -> Mapping[str, EntryPoint]:
     """Who offers a backend, by its name; looked up once, for it reads what is installed."""
+    from importlib.metadata import entry_points
+
     return {entry.name: entry for entry in entry_points(group="starcoder")}
 
 

@@ -16,7 +16,7 @@ from pytest_starcoder.backends.http import Refused, Server, mean, whole
 from pytest_starcoder.backends.stops import Ending
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 FINISHED = ("stop", "eos", "eos_token", "stop_sequence")
 """Why an answer ended that is whole: OpenAI's word for it, Together's, and the two of TGI's streams."""

@@ -25,7 +25,7 @@ from pytest_starcoder.backends.tokens import estimate
 from pytest_starcoder.errors import AccessDenied, BadResponse, StarcoderError
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 SMALLEST_WINDOW = 4096
 """Tokens that a server which tells no window is taken to have."""

@@ -21,7 +21,7 @@ from pytest_starcoder.backends.http import longer
 from pytest_starcoder.backends.llamacpp import LlamaCpp
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, ConfigError, MissingExtra
 from pytest_starcoder.settings import Settings, cache_folder
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 WINDOW = 4096
 """Tokens the engine makes room for, or the model's own window where that is smaller."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pytest_starcoder.backends import OnText
 from pytest_starcoder.errors import BadResponse, ConfigError, StarcoderError
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 Given = TypeVar("Given")
 

@@ -30,7 +30,7 @@ from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, BadRespo
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.address import is_loopback
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.values import Deadline
+from pytest_starcoder.values.asked import Deadline
 
 MAX_BODY = 16 * 2**20
 """Bytes of one answer that are read at the most; no answer of ours comes near."""

@@ -27,7 +27,7 @@ from pytest_starcoder.errors import (
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.address import server_url
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 SMALLEST_WINDOW = 4096
 """Tokens that every version of Ollama gives a model unless told otherwise, on a machine without a large GPU."""

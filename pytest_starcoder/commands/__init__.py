@@ -28,11 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _run(parser.parse_args(argv))
 
 
-def alone(command: ModuleType, name: str, argv: Sequence[str]) -> int:
-    """A subcommand as a command of its own, with the same exit statuses."""
+def alone(command: ModuleType, name: str, argv: Sequence[str], **defaults: object) -> int:
+    """A subcommand as a command of its own, with the same exit statuses; `defaults` are more of its arguments."""
     parser = argparse.ArgumentParser(prog=name, description=command.HELP)
     command.add(parser)
-    parser.set_defaults(run=command.run)
+    parser.set_defaults(run=command.run, **defaults)
     return _run(parser.parse_args(argv))
 
 

@@ -20,7 +20,7 @@ from pytest_starcoder.jobs.probe import probe
 from pytest_starcoder.prompts import family
 from pytest_starcoder.settings import SCHEMA, Settings, cache_folder, project_root
 from pytest_starcoder.text.display import one_line, printable
-from pytest_starcoder.values import Prompt
+from pytest_starcoder.values.asked import Prompt
 
 HELP = "Say which model would be asked, whether it answers, and what to do next"
 

@@ -6,11 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 
 from pytest_starcoder.commands.asking import add_examples, add_settings, given
+from pytest_starcoder.commit.asked import Asked, Found
 from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.report.findings import summary, to_text
-from pytest_starcoder.values import Review
+from pytest_starcoder.values.review import Review
 
 HELP = "Review what is staged, a range of commits, or a diff"
 
@@ -44,6 +46,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--background", action="store_true", help="review the last commit while you go on")
     for key, option in OPTIONS.items():
         parser.add_argument(option, dest=f"starcoder_{key}", metavar="VALUE", help=SCHEMA[key].help)
+    parser.set_defaults(find=_find)
     add_settings(parser)
     add_examples(
         parser,
@@ -86,30 +89,27 @@ def writer(name: str) -> Callable[[Review], str]:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.last:
+        return _last(arguments.format)
+    if arguments.background or arguments.accept:
+        return _kept(arguments)
+    options = given(arguments) | ({"review_require_model": "on"} if arguments.require_model else {})
+    diff = sys.stdin.buffer.read() if arguments.diff else None
+    asked = Asked(options, arguments.from_ref, arguments.to_ref, diff)
     from pytest_starcoder.commit import review as door
     from pytest_starcoder.commit.screen import Screen
 
-    if arguments.background:
-        door.in_background(door.Asked(given(arguments)))
-        return 0
-    if arguments.accept:
-        print(door.accept())
-        return 0
-    if arguments.last:
-        return _last(arguments.format)
-    options = given(arguments) | ({"review_require_model": "on"} if arguments.require_model else {})
-    diff = sys.stdin.buffer.read() if arguments.diff else None
-    asked = door.Asked(options, arguments.from_ref, arguments.to_ref, diff)
-    place = door.Place(asked)
+    import_module("pytest_starcoder.backends.ollama")  # most ask it, and requests takes its time
+    found: Found = arguments.find(asked)
     if arguments.preview or arguments.show_prompt:
         from pytest_starcoder.commit.preview import preview, prompts
 
-        sys.stdout.write(prompts(place) if arguments.show_prompt else preview(place))
+        sys.stdout.write(prompts(found) if arguments.show_prompt else preview(found))
         return 0
     screen = Screen()
     try:
-        result = door.review(asked, place, screen)
-        status = 0 if arguments.advisory else door.status_of(result, place.settings)
+        result = door.review(asked, found, screen)
+        status = 0 if arguments.advisory else door.status_of(result, found.settings)
         sys.stdout.write(writer(arguments.format)(result))
         if arguments.format == "text":
             _hints(result, status)
@@ -124,6 +124,22 @@ def _run(arguments: argparse.Namespace) -> int:
         return status
     finally:
         screen.close()
+
+
+def _find(asked: Asked) -> Found:
+    from pytest_starcoder.commit.find import find
+
+    return find(asked)
+
+
+def _kept(arguments: argparse.Namespace) -> int:
+    from pytest_starcoder.commit import review as door
+
+    if arguments.accept:
+        print(door.accept())
+    else:
+        door.in_background(given(arguments))
+    return 0
 
 
 def _hints(result: Review, status: int) -> None:

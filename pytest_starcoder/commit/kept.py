@@ -13,11 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_starcoder.cache import Cache
-from pytest_starcoder.report.files import save
-from pytest_starcoder.report.findings import to_text
-from pytest_starcoder.report.record import review_to_json
 from pytest_starcoder.settings import Settings, cache_folder
-from pytest_starcoder.values import Review
+from pytest_starcoder.values.review import Review
 
 SILENCE = 150.0
 """Seconds after which a review in the background that has said nothing is taken for dead."""
@@ -39,6 +36,10 @@ class Kept:
 
     def keep(self, review: Review, name: str = "last") -> None:
         """Keeps a report under a name: last, or background."""
+        from pytest_starcoder.report.files import save
+        from pytest_starcoder.report.findings import to_text
+        from pytest_starcoder.report.record import review_to_json
+
         with contextlib.suppress(OSError):
             save(self.folder / f"{name}.json", review_to_json(review))
             save(self.folder / f"{name}.txt", to_text(review))
@@ -68,9 +69,11 @@ class Kept:
 
     # --- a review in the background ---
 
-    def say_running(self, commit: str, done: int, total: int) -> None:
+    def say_running(self, commit: str, total: int, done: int) -> None:
         """Tells others how far the review in the background is."""
         state = {"pid": os.getpid(), "commit": commit, "done": done, "total": total, "at": time.time()}
+        from pytest_starcoder.report.files import save
+
         with contextlib.suppress(OSError):
             save(self.folder / "running.json", json.dumps(state))
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from pytest_starcoder.edits.kind import EXTENDED, Direction, Kind, Place, Seen, Text, every_kind
 from pytest_starcoder.text.syntax import syntax_tree
-from pytest_starcoder.values import Edit
+from pytest_starcoder.values.fix import Edit
 
 __all__ = ["EXTENDED", "Direction", "Seen", "edited", "enumerate_edits", "pairs"]
 

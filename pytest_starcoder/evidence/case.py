@@ -19,7 +19,10 @@ from pytest_starcoder.evidence.suspicion import Line, Sources, defined_too, ochi
 from pytest_starcoder.git import History
 from pytest_starcoder.text.display import counted, one_line
 from pytest_starcoder.text.syntax import syntax_tree
-from pytest_starcoder.values import Cause, Failure, Fix, Outcome, Suspect
+from pytest_starcoder.values.explanation import Suspect
+from pytest_starcoder.values.failure import Cause, Failure
+from pytest_starcoder.values.fix import Fix
+from pytest_starcoder.values.run import Outcome
 
 SUSPECTS = 10
 """Lines that a report ranks at the most."""

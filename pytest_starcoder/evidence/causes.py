@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 from pytest_starcoder.text.display import natural
-from pytest_starcoder.values import Cause, Failure
+from pytest_starcoder.values.failure import Cause, Failure
 
 PHASES = ("collect", "setup", "call", "teardown")
 """In the order in which they come."""

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from pytest_starcoder.text.sentinels import neutralise
 from pytest_starcoder.text.syntax import syntax_tree
-from pytest_starcoder.values import Change, Finding, Severity
+from pytest_starcoder.values.review import Change, Finding, Severity
 
 Found = tuple[int, Severity, str]
 """A line (1-based), how much it matters, and why."""
@@ -54,15 +54,19 @@ def _secret(path: str, shape: bool) -> tuple[Severity, str]:
 _INSTRUCTION = re.compile(
     r"(?i)\b(?:ignore|disregard|forget|override)\b.{0,30}\b(?:previous|prior|above|earlier|all|any|your)\b.{0,30}"
     r"\b(?:instructions?|prompts?|rules?|directions?|guidelines?|context)\b"
-    r"|\b(?:as an?|you are an?|dear|note to(?: the)?|attention|hey|hi)\b[ ,]{1,3}(?:the )?"
-    r"(?:ai|llm|language model|code reviewer|ai reviewer|automated reviewer|assistant|copilot|chatbot)\b"
     r"|\b(?:do not|don't|never)\s+(?:report|flag|mention|review|comment on)\b.{0,40}"
     r"\b(?:this|these|any|file|line|code|change|issues?|bugs?|problems?|findings?)\b"
-    r"|\b(?:reply|respond|answer|output|return|print)\b.{0,20}\b(?:only|just|exactly)?\b.{0,12}"
-    r"(?:\[\]|\bapproved?\b|\blgtm\b|\bno issues\b)"
+    r"|\b(?:reply|respond|answer)\b.{0,20}\b(?:with|by|only|just)\b.{0,20}"
+    r"(?:\[\]|\bapproved?\b|\blgtm\b|\bno issues\b|\bnothing\b)"
+    r"|\b(?:return|output|print)\s+(?:only|just|exactly)\s+.{0,12}(?:\[\]|\bapproved?\b|\blgtm\b|\bno issues\b)"
     r"|\b(?:approve|accept)\s+(?:this|the)\s+(?:change|pr|pull request|commit|code|diff|merge request)\b"
     r"|\b(?:reviewers?|ai|llm)\b.{0,12}\b(?:must|should|please)\b.{0,20}\b(?:approve|ignore|skip|pass)\b"
 )
+_ADDRESS = re.compile(
+    r"(?i)\b(?:as an?|you are an?|dear|note to(?: the)?|attention|hey|hi)\b[ ,]{1,3}(?:the )?"
+    r"(?:ai|llm|language model|code reviewer|ai reviewer|automated reviewer|assistant|copilot|chatbot)\b"
+)
+"""What programs that use language models say as well."""
 
 
 def _in_text(line: str) -> Iterator[tuple[str, tuple[Severity, str]]]:
@@ -73,11 +77,10 @@ def _in_text(line: str) -> Iterator[tuple[str, tuple[Severity, str]]]:
             "hidden",
             (Severity.ERROR, "invisible characters make this line read otherwise than it runs"),
         )
-    if _INSTRUCTION.search(line) or neutralise(line) != line:
-        yield (
-            "instruction",
-            (Severity.WARNING, "this text speaks to the reviewer, or imitates its control tokens; it was read as data"),
-        )
+    if _INSTRUCTION.search(line) or re.search("<pr_?[a-z_]*>", line):
+        yield "instruction", (Severity.WARNING, "this text tells the reviewer what to say; it was read as data")
+    elif _ADDRESS.search(line) or neutralise(line) != line:
+        yield "instruction", (Severity.INFO, "this text speaks to a language model; it was read as data")
     if re.match(
         r"\s*(?:breakpoint\(\)|(?:i?pdb|pudb)\.set_trace\(\)|import i?pdb\b|debugger;?\s*$|binding\.pry\b|dd\()", line
     ):

@@ -22,7 +22,8 @@ from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.redact import redact, secret_values
 from pytest_starcoder.text.shown import ADDRESS, in_project, short_repr
 from pytest_starcoder.text.syntax import syntax_tree
-from pytest_starcoder.values import Failure, Frame, with_texts
+from pytest_starcoder.values.failure import Failure, Frame
+from pytest_starcoder.values.texts import with_texts
 
 SOURCE_LINES = 40
 """Lines of one function that are kept at the most, around the line that was being run."""

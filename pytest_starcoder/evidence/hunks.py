@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pytest_starcoder.evidence.definitions import Definition, enclosing
 from pytest_starcoder.git import Entry
 from pytest_starcoder.text.redact import has_token, redact, secret_values
-from pytest_starcoder.values import Change, Hunk, Unreviewed
+from pytest_starcoder.values.review import Change, Hunk, Unreviewed
 
 PART = 2400
 """Characters from which on a hunk is asked about in parts."""
@@ -273,8 +273,16 @@ class _File:
             written = [at for at, text in piece.added() if at in mine and text.strip()]
             if not written:
                 continue
-            name, base = self._around(piece, written[0])
-            yield Hunk(self._path, piece.lines, piece.old, piece.new, tuple(written), number, name, base)
+            if self.text is None:
+                yield Hunk(
+                    self._path, piece.lines, piece.old, piece.new, tuple(written), number, _name_in(piece.context)
+                )
+                continue
+            found = enclosing(self._path, self._lines, written[0], piece.context)
+            own = piece if found is None else _within(piece, found)
+            base = self._base(own, found, written)
+            name = found.name if found else ""
+            yield Hunk(self._path, own.lines, own.old, own.new, tuple(written), number, name, base)
 
     def _by_definition(self, part: _Part) -> Iterator[_Part]:
         """A hunk cut between two definitions that it changes; what it adds in one piece stays in one."""
@@ -282,39 +290,36 @@ class _File:
             yield part
             return
         cuts: list[int] = []
-        last, at, kept = None, part.new, 0
+        around: list[Definition | None] = []
+        at, kept = part.new, 0
         for index, line in enumerate(part.lines):
             if not line.startswith("+"):
                 kept = index + 1
             elif line[1:].strip():
                 found = enclosing(self._path, self._lines, at, part.context)
-                if last and found and kept > (cuts[-1] if cuts else 0) and _apart(last, found):
+                if around and kept > (cuts[-1] if cuts else 0) and _apart(around[-1], found):
                     # The next one begins where its first line is shown, or else with this line.
-                    back = sum(not text.startswith("-") for text in part.lines[:index])
-                    first = max(found.first - part.new, 0)
-                    cuts.append(_index_of(part.lines, first) if first < back else index)
-                last = found or last
+                    first = found.first if found else around[-1].last + 1 if around[-1] else at
+                    cuts.append(min(index, _index_of(part.lines, max(first - part.new, 0))))
+                around.append(found)
             at += not line.startswith("-")
         yield from _cut(part, cuts)
 
-    def _around(self, piece: _Part, line: int) -> tuple[str, str]:
-        """The name of the definition around a line, and the definition as it was before the change."""
-        if self.text is None:
-            return _name_in(piece.context), ""
-        found = enclosing(self._path, self._lines, line, piece.context)
+    def _base(self, piece: _Part, found: Definition | None, written: Sequence[int]) -> str:
+        """The definition around a part, or what stands near it, as it was before the change."""
         last = piece.new + sum(not text.startswith("-") for text in piece.lines)
         first, end = max(1, piece.new - AROUND), min(len(self._lines), last + AROUND)
         if found is not None:
-            first, end = max(first, found.first), min(end, max(found.last, last))
+            first, end = max(first, found.first), min(end, max(found.last, written[-1]))
         before = [(at, text) for at, text in self._before if first <= at <= end]
         # The nearest lines stay where not all fit.
         while sum(len(text) + 1 for _, text in before) > BASE and len(before) > 1:
-            before.pop(0 if abs(before[0][0] - line) > abs(before[-1][0] - line) else -1)
+            before.pop(0 if abs(before[0][0] - written[0]) > abs(before[-1][0] - written[0]) else -1)
         head = ""
         if found is not None and before and before[0][0] > found.first:
             head = self._lines[found.first - 1] + "\n"
         text = head + "\n".join(text for _, text in before)
-        return found.name if found else "", text if before and len(text) <= BASE + 200 else ""
+        return text if before and len(text) <= BASE + 200 else ""
 
     def _lines_before(self) -> Iterator[tuple[int, str]]:
         """The lines of the file before the change, each with the number of the line that is there now."""
@@ -340,9 +345,24 @@ def _name_in(context: str) -> str:
     return context.rstrip("{:( ")[:80]
 
 
-def _apart(one: Definition, other: Definition) -> bool:
-    """Whether neither of two definitions is in the other."""
+def _apart(one: Definition | None, other: Definition | None) -> bool:
+    """Whether neither of two definitions is in the other; None is the top level."""
+    if one is None or other is None:
+        return one is not other
     return one.last < other.first or other.last < one.first
+
+
+def _within(part: _Part, found: Definition) -> _Part:
+    """A part without the unchanged lines at its ends that are no part of the definition: those move apart from it."""
+    first, end, at, ats = 0, len(part.lines), part.new, []
+    for line in part.lines:
+        ats.append(at)
+        at += not line.startswith("-")
+    while first < end and part.lines[first].startswith(" ") and ats[first] < found.first:
+        first += 1
+    while end > first and part.lines[end - 1].startswith(" ") and ats[end - 1] > found.last:
+        end -= 1
+    return _Part(part.old + first, part.new + first, part.lines[first:end], part.context)
 
 
 def _index_of(lines: Sequence[str], after: int) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
+from pathlib import Path
 
 PATIENCE = 2.0
 """Seconds that ruff may take for one file."""
@@ -16,7 +18,7 @@ RULES = "F,B,PLE,PLW,S,RET,SIM,TRY,ASYNC,RUF"
 
 def linted_lines(path: str, text: str) -> frozenset[int]:
     """The lines (1-based) of a Python file of which ruff says something; none where there is no ruff."""
-    program = shutil.which("ruff")
+    program = shutil.which("ruff") or shutil.which("ruff", path=str(Path(sys.executable).parent))
     if program is None or not path.endswith(".py"):
         return frozenset()
     command = [program, "check", "--isolated", "--no-cache", f"--select={RULES}", "--output-format=json", "--exit-zero"]

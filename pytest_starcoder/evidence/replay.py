@@ -12,7 +12,9 @@ from pathlib import PurePosixPath
 
 from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.text.display import counted, natural
-from pytest_starcoder.values import Cause, Deadline, Failure, Outcome, Ran
+from pytest_starcoder.values.asked import Deadline
+from pytest_starcoder.values.failure import Cause, Failure
+from pytest_starcoder.values.run import Outcome, Ran
 
 NEIGHBOURS = 60
 """Passing tests that are run beside the failing ones of one cause at the most."""

@@ -23,7 +23,8 @@ from pytest_starcoder.evidence.lines import (
     with_definitions,
     words_of,
 )
-from pytest_starcoder.values import Failure, Outcome
+from pytest_starcoder.values.failure import Failure
+from pytest_starcoder.values.run import Outcome
 
 Line = tuple[str, int]
 """A file, relative to the root, and a 1-based line of it."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pytest_starcoder.backends import OnText
 from pytest_starcoder.client import Client
 from pytest_starcoder.errors import UnreadableAnswer
-from pytest_starcoder.values import Completion, Prompt
+from pytest_starcoder.values.asked import Completion, Prompt
 
 
 def answer(prompt: Prompt, lead: str, client: Client, on_text: OnText) -> Completion:

@@ -12,7 +12,8 @@ from pytest_starcoder.jobs.answer import answer
 from pytest_starcoder.prompts import family, render
 from pytest_starcoder.text.code import Verdict, check, extract, parsing_prefix
 from pytest_starcoder.text.display import one_line, printable
-from pytest_starcoder.values import Code, Completion
+from pytest_starcoder.values.asked import Completion
+from pytest_starcoder.values.written import Code
 
 OPENINGS = {"html": "<!DOCTYPE html>\n"}
 """How a file of a language begins, whatever it is about: the answer is its continuation."""

@@ -17,7 +17,7 @@ from pytest_starcoder.prompts import FORMS, family, render
 from pytest_starcoder.text.code import language_of_file
 from pytest_starcoder.text.diff import lines_of
 from pytest_starcoder.text.sentinels import neutralise
-from pytest_starcoder.values import Completion
+from pytest_starcoder.values.asked import Completion
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 

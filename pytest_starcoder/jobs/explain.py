@@ -23,7 +23,10 @@ from pytest_starcoder.text.diff import changed_lines
 from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.grounding import Evidence, Grounded
 from pytest_starcoder.text.judged import judge, trimmed
-from pytest_starcoder.values import Explanation, Frame, Model, Prompt, with_texts
+from pytest_starcoder.values.asked import Model, Prompt
+from pytest_starcoder.values.explanation import Explanation
+from pytest_starcoder.values.failure import Frame
+from pytest_starcoder.values.texts import with_texts
 
 Redact = Callable[[str], str]
 

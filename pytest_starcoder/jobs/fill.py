@@ -16,7 +16,7 @@ from pytest_starcoder.evidence.lines import split, statement_at
 from pytest_starcoder.evidence.suspicion import Sources
 from pytest_starcoder.prompts import family, render
 from pytest_starcoder.text.code import extract
-from pytest_starcoder.values import Edit
+from pytest_starcoder.values.fix import Edit
 
 HOLES = ((0, 0), (1, 0), (2, 0), (0, 1))
 """What is asked about: the rank of a suspicious statement, and how many lines behind it are in the hole as well."""

@@ -22,7 +22,8 @@ from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.runner.confine import Level
 from pytest_starcoder.runner.trials import LONGER, SHORTEST, Input, Record, Trial, Trials, Unavailable
 from pytest_starcoder.text.diff import changed_lines, unified
-from pytest_starcoder.values import Deadline, Edit, Fix, Fixes
+from pytest_starcoder.values.asked import Deadline
+from pytest_starcoder.values.fix import Edit, Fix, Fixes
 
 SHOWN = 3
 """Fixes that are shown at the most, one a behaviour."""

@@ -19,7 +19,7 @@ from pytest_starcoder.client import Client
 from pytest_starcoder.errors import BackendTimeout, PromptTooLong, StarcoderError
 from pytest_starcoder.prompts import family
 from pytest_starcoder.text.sentinels import FIRST_STARCODER, STARCODER2
-from pytest_starcoder.values import Completion, Prompt
+from pytest_starcoder.values.asked import Completion, Prompt
 
 EXPLANATION = (1500, 120)
 REVIEW = (900, 80)

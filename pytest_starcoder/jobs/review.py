@@ -18,13 +18,12 @@ from dataclasses import asdict, replace
 from pytest_starcoder.cache import Cache
 from pytest_starcoder.client import Client, capped
 from pytest_starcoder.errors import BackendError, BackendTimeout, BadResponse, PromptTooLong, StarcoderError
-from pytest_starcoder.evidence.linted import linted_lines
 from pytest_starcoder.prompts import family, render
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.text.judged import judge, trimmed
 from pytest_starcoder.text.redact import redact
-from pytest_starcoder.values import Change, Completion, Finding, Hunk, Prompt, Review, Severity, Unreviewed
+from pytest_starcoder.values.asked import Completion, Prompt
+from pytest_starcoder.values.review import Change, Finding, Hunk, Review, Severity, Unreviewed
 
 FORMAT = 1
 """Of what is remembered of a hunk; another number makes all of it unknown."""
@@ -163,6 +162,8 @@ class _Reviewer:
         message = _message(completion.text)
         if _CONTENT.match(message):
             return []
+        from pytest_starcoder.text.judged import judge
+
         flaw = judge(message, prompt.text, prompt.text.rpartition("\n---\n")[0])
         if flaw:
             raise _Unusable(f"what {completion.model} wrote {flaw}")
@@ -188,6 +189,8 @@ class _Reviewer:
         observed = [at for at in hunk.added if (hunk.path, at) in self._observed]
         if observed:
             return max(observed, key=lambda at: self._observed[hunk.path, at].severity), "observed"
+        from pytest_starcoder.evidence.linted import linted_lines
+
         linted = linted_lines(hunk.path, self._change.texts.get(hunk.path, "")) & {*hunk.added}
         if linted:
             return min(linted), "observed"
@@ -207,6 +210,8 @@ class _Reviewer:
         found = findings_in(completion.text, hunk.added)
         if found is None:
             raise _Unusable(f"what {completion.model} answered is no list of findings")
+        from pytest_starcoder.text.judged import judge
+
         usable = [(line, severity, _message(text), "chosen") for line, severity, text in found]
         return [entry for entry in usable if entry[2] and not judge(entry[2], prompt.text)]
 
@@ -219,9 +224,9 @@ STATES = ("approved", "changes_required", "rejected", "commented")
 
 _CONTENT = re.compile(
     r"(?i)\W*(?:nothing|none|no (?:issues?|problems?|comments?|remarks?)|lgtm|looks? (?:good|fine|right|ok)|"
-    r"(?:this|it|that|the (?:line|code|change)) (?:is|looks|seems) (?:right|correct|fine|good|ok)|"
-    r"n/?a|ok(?:ay)?|nice|correct|"
-    r"\+1|:\+1:|👍)\b\W*(?:$|to me\b|at all\b|here\b|to say\b|\.)|\W*$"
+    r"(?:this|it|that|(?:the|this) (?:line|code|change)) (?:is|looks|seems) (?:right|correct|fine|good|ok)|"
+    r"n/?a|ok(?:ay)?|nice|correct)\b\W*(?:$|to me\b|at all\b|here\b|to say\b|\.)"
+    r"|:?\+1:?$|\s*👍"
 )
 """How somebody says that nothing is wrong."""
 
@@ -291,6 +296,8 @@ def findings_in(answer: str, added: tuple[int, ...]) -> list[tuple[int, Severity
 
 def _message(text: str) -> str:
     """A remark on one line, without what does not belong to it."""
+    from pytest_starcoder.text.judged import trimmed
+
     line = next((line for line in text.strip().splitlines() if line.strip()), "")
     return redact(one_line(trimmed(line), LONGEST)).strip()
 

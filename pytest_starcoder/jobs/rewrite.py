@@ -20,7 +20,8 @@ from pytest_starcoder.text.code import extract, language_of_file
 from pytest_starcoder.text.diff import lines_of
 from pytest_starcoder.text.display import printable
 from pytest_starcoder.text.sentinels import neutralise
-from pytest_starcoder.values import Completion, Prompt, Rewrite
+from pytest_starcoder.values.asked import Completion, Prompt
+from pytest_starcoder.values.written import Rewrite
 
 MORE = "allow it more tokens with STARCODER_MAX_TOKENS"
 _TAG = re.compile(r"<[^<>\s]{1,42}>")

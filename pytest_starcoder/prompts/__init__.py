@@ -25,11 +25,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from string import Template
 
 from pytest_starcoder.text.sentinels import neutralise
-from pytest_starcoder.values import Model, Prompt
+from pytest_starcoder.values.asked import Model, Prompt
 
 
 @dataclass(frozen=True)
@@ -152,4 +152,4 @@ def render(family: str, form: str, **parts: str) -> Prompt:
 
 @cache
 def _template(family: str, form: str) -> Template:
-    return Template((files(__name__) / family / f"{form}.txt").read_text("utf-8").removesuffix("\n"))
+    return Template((Path(__file__).parent / family / f"{form}.txt").read_text("utf-8").removesuffix("\n"))

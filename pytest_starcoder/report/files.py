@@ -11,7 +11,7 @@ from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.report.markdown import to_markdown
 from pytest_starcoder.report.record import to_json
 from pytest_starcoder.report.sarif import to_sarif
-from pytest_starcoder.values import Report
+from pytest_starcoder.values.explanation import Report
 
 FORMATS: Mapping[str, Callable[[Report], str]] = {
     ".json": to_json,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_starcoder.text.display import counted, one_line
-from pytest_starcoder.values import Finding, Label, Review
+from pytest_starcoder.values.label import Label
+from pytest_starcoder.values.review import Finding, Review
 
 NAMED = 5
 """Files and reasons that the sentence on what was not reviewed names."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pytest_starcoder.report.findings import summary, whose
 from pytest_starcoder.report.sarif import message_of
 from pytest_starcoder.text.display import counted, one_line
-from pytest_starcoder.values import Report, Review, Severity
+from pytest_starcoder.values.explanation import Report
+from pytest_starcoder.values.review import Review, Severity
 
 MOST = 10
 """Annotations of one kind that GitHub shows of a step."""

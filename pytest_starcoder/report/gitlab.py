@@ -7,7 +7,7 @@ import json
 
 from pytest_starcoder.report.findings import whose
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.values import Review, Severity
+from pytest_starcoder.values.review import Review, Severity
 
 LEVELS = {Severity.INFO: "info", Severity.WARNING: "minor", Severity.ERROR: "major"}
 

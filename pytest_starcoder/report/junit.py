@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree
 
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.values import Explanation, Report
+from pytest_starcoder.values.explanation import Explanation, Report
 
 
 def with_explanations(xml: str, report: Report, prefix: str = "") -> str:

@@ -11,7 +11,8 @@ import shlex
 
 from pytest_starcoder.report.record import notice
 from pytest_starcoder.text.display import counted, one_line, printable
-from pytest_starcoder.values import Explanation, Label, Report, Statement
+from pytest_starcoder.values.explanation import Explanation, Report, Statement
+from pytest_starcoder.values.label import Label
 
 NAMES = {
     "seen": "Seen",

@@ -9,7 +9,9 @@ from typing import Any
 
 from pytest_starcoder.report.findings import notice as review_notice
 from pytest_starcoder.report.findings import summary
-from pytest_starcoder.values import Explanation, Finding, Fix, Report, Review, Statement
+from pytest_starcoder.values.explanation import Explanation, Report, Statement
+from pytest_starcoder.values.fix import Fix
+from pytest_starcoder.values.review import Finding, Review
 
 VERSION = 1
 """Of the schema: another number where a reader of the old one would misread."""

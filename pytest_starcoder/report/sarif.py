@@ -11,7 +11,10 @@ from typing import Any
 from pytest_starcoder.report.findings import notice as review_notice
 from pytest_starcoder.report.record import notice
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.values import Explanation, Finding, Fix, Label, Report, Review, Severity
+from pytest_starcoder.values.explanation import Explanation, Report
+from pytest_starcoder.values.fix import Fix
+from pytest_starcoder.values.label import Label
+from pytest_starcoder.values.review import Finding, Review, Severity
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 

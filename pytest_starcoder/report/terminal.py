@@ -14,7 +14,9 @@ from contextlib import AbstractContextManager
 from pytest_starcoder.report.waiting import Waiting
 from pytest_starcoder.text.diff import changed_lines
 from pytest_starcoder.text.display import counted, one_line, printable
-from pytest_starcoder.values import Explanation, Fixes, Label
+from pytest_starcoder.values.explanation import Explanation
+from pytest_starcoder.values.fix import Fixes
+from pytest_starcoder.values.label import Label
 
 MARGIN = 5
 LABEL = 10

@@ -22,7 +22,10 @@ from typing import Any, Literal
 from pytest_starcoder.edits import edited
 from pytest_starcoder.runner.arguments import kept
 from pytest_starcoder.runner.confine import Confinement, Level, environment, readable
-from pytest_starcoder.values import Call, Deadline, Edit, Outcome
+from pytest_starcoder.values.asked import Deadline
+from pytest_starcoder.values.failure import Call
+from pytest_starcoder.values.fix import Edit
+from pytest_starcoder.values.run import Outcome
 
 LEFT_OUT = ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """Variables that the child shall not have: the first is among its arguments, coverage would measure it."""

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple, Self
 from pytest_starcoder.runner import Launch, changed, child_of, environment_of, pytest_command
 from pytest_starcoder.runner.channel import Channel
 from pytest_starcoder.runner.confine import Confinement, Level, available, environment, readable, weaker
-from pytest_starcoder.values import Deadline, Edit
+from pytest_starcoder.values.asked import Deadline
+from pytest_starcoder.values.fix import Edit
 
 BATCH = 64
 """Candidates that one fork tries, one after the other."""

@@ -12,7 +12,7 @@ import pytest
 from pytest_starcoder.edits import edited
 from pytest_starcoder.evidence.suspicion import Sources
 from pytest_starcoder.text.display import counted
-from pytest_starcoder.values import Edit, Fix, Fixes
+from pytest_starcoder.values.fix import Edit, Fix, Fixes
 
 
 class Unwritable(Exception):

@@ -15,7 +15,7 @@ from pytest_starcoder.report.terminal import Section
 from pytest_starcoder.session.early import Answers, merged
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.values import Explanation
+from pytest_starcoder.values.explanation import Explanation
 
 PATIENCE = 2
 """Causes in a row that may go unanswered before no more are asked about."""

@@ -28,7 +28,9 @@ from pytest_starcoder.jobs.explain import explain
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.address import is_loopback, server_url
 from pytest_starcoder.text.redact import redact, secret_values
-from pytest_starcoder.values import Deadline, Explanation, Failure
+from pytest_starcoder.values.asked import Deadline
+from pytest_starcoder.values.explanation import Explanation
+from pytest_starcoder.values.failure import Failure
 
 
 def wanted(settings: Settings) -> bool:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_starcoder.evidence.failure import Comparison
     from pytest_starcoder.evidence.recording import Recording
     from pytest_starcoder.session.early import Early
-    from pytest_starcoder.values import Failure
+    from pytest_starcoder.values.failure import Failure
 
 MARKER = "starcoder_explain"
 
@@ -166,7 +166,7 @@ class Explainer:
         if self._worker or not report.failed or not (fields or self._everything):
             return
         from pytest_starcoder.evidence.failure import untraced
-        from pytest_starcoder.values import Failure
+        from pytest_starcoder.values.failure import Failure
 
         with self._harmless(report.nodeid):
             failure = Failure.from_json(fields) if fields else untraced(report.nodeid, phase, report.longreprtext)
@@ -205,7 +205,7 @@ class Explainer:
 
     def _report(self, terminal: pytest.TerminalReporter) -> None:
         from pytest_starcoder.session.telling import Telling
-        from pytest_starcoder.values import Report
+        from pytest_starcoder.values.explanation import Report
 
         told = Telling(self._config, terminal, self._others, self._environment, self._early)
         if self._failures:

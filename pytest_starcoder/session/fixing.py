@@ -16,7 +16,11 @@ from pytest_starcoder.report.terminal import Section
 from pytest_starcoder.runner import Launch
 from pytest_starcoder.runner.confine import Level
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Deadline, Edit, Explanation, Fix, Fixes, Ran, with_texts
+from pytest_starcoder.values.asked import Deadline
+from pytest_starcoder.values.explanation import Explanation
+from pytest_starcoder.values.fix import Edit, Fix, Fixes
+from pytest_starcoder.values.run import Ran
+from pytest_starcoder.values.texts import with_texts
 
 PRIME = 5
 """Suspects of which two causes must share one to be taken for the same fault, perhaps."""

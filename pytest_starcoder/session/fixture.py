@@ -15,7 +15,9 @@ from pytest_starcoder.evidence.failure import describe
 from pytest_starcoder.jobs.explain import explain
 from pytest_starcoder.session import session_settings
 from pytest_starcoder.text.redact import redact
-from pytest_starcoder.values import Cause, Completion, Explanation, Prompt
+from pytest_starcoder.values.asked import Completion, Prompt
+from pytest_starcoder.values.explanation import Explanation
+from pytest_starcoder.values.failure import Cause
 
 
 class Asker:

@@ -23,7 +23,8 @@ import pytest
 from pytest_starcoder.text.display import one_line
 
 if TYPE_CHECKING:
-    from pytest_starcoder.values import Explanation, Failure
+    from pytest_starcoder.values.explanation import Explanation
+    from pytest_starcoder.values.failure import Failure
 
 EXTRA = 2000
 """Characters of one text of evidence that are kept."""

@@ -13,7 +13,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_starcoder.runner import Launch
-    from pytest_starcoder.values import Ran
+    from pytest_starcoder.values.run import Ran
 
 _WORSE = {"passed": 0, "skipped": 1, "failed": 2}
 
@@ -41,7 +41,7 @@ class Tests:
 
     @property
     def ran(self) -> list[Ran]:
-        from pytest_starcoder.values import Ran
+        from pytest_starcoder.values.run import Ran
 
         return [Ran(nodeid, *fields) for nodeid, fields in self._found.items()]  # type: ignore[arg-type]
 

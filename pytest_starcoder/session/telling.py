@@ -30,7 +30,10 @@ from pytest_starcoder.session.others import Others
 from pytest_starcoder.session.ran import Tests, launch_of
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import counted
-from pytest_starcoder.values import Deadline, Explanation, Failure, Fix, Report
+from pytest_starcoder.values.asked import Deadline
+from pytest_starcoder.values.explanation import Explanation, Report
+from pytest_starcoder.values.failure import Failure
+from pytest_starcoder.values.fix import Fix
 
 
 class Telling:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_starcoder.values import Report
+    from pytest_starcoder.values.explanation import Report
 
 
 class Written:

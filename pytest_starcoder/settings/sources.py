@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +105,8 @@ def toml(
         return {}
     shown = path.name if tracked else str(path)
     try:
+        import tomllib
+
         content: Any = tomllib.loads(text)
     except (ValueError, RecursionError) as exc:  # ValueError: also a number with too many digits
         raise ConfigError(f"{shown} is not valid TOML: {exc}.", "Mend that line.") from exc
@@ -148,6 +148,8 @@ def _dotted(name: str) -> list[str]:
 
 
 def _nearest(key: str) -> str:
+    import difflib
+
     return next(iter(difflib.get_close_matches(key.lower(), list(SCHEMA), n=1, cutoff=0.5)), "")
 
 

@@ -20,7 +20,7 @@ from pytest_starcoder.backends.stops import Ending
 from pytest_starcoder.backends.tokens import TEMPLATE
 from pytest_starcoder.errors import BadResponse, StarcoderError
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 MODEL = Model("m", "d", "", 4096)
 ANYTHING = Prompt("a")

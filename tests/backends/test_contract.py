@@ -21,7 +21,7 @@ from pytest_starcoder.backends import Backend, make_backend
 from pytest_starcoder.backends.huggingface import Router
 from pytest_starcoder.prompts import family
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 TEXT = "def mean(xs):"
 SIGNS = "x=[3.14159,-2e-7]!=0x7f;#ü日🙂\t\n" * 10

@@ -15,7 +15,7 @@ from pytest_starcoder.backends import make_backend
 from pytest_starcoder.backends.demo_model import demo_model
 from pytest_starcoder.errors import ConfigError, MissingExtra
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Deadline, Prompt
+from pytest_starcoder.values.asked import Deadline, Prompt
 
 CONTENT = b"GGUF and so on"
 

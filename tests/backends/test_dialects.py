@@ -14,7 +14,7 @@ from pytest_starcoder.backends.openai import OpenAI
 from pytest_starcoder.backends.tokens import estimate
 from pytest_starcoder.errors import BadResponse
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 SCHEMA = {"type": "object", "properties": {"line": {"enum": [3, 7]}}}
 ALL = Prompt("<pr>", ("\n\n",), 7, SCHEMA, ("<pr_status>",), likelihood=True)

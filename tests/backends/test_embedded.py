@@ -21,7 +21,7 @@ from pytest_starcoder.backends import engine, make_backend
 from pytest_starcoder.backends.embedded import Embedded
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, ConfigError, MissingExtra
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Deadline, Model, Prompt
 
 MODEL = Model("m", "d", "starcoder2", 4096)
 SET_FILE = "Set model to the path of a .gguf file."
@@ -99,7 +99,7 @@ PARENT = """
 import sys, time
 from pytest_starcoder.backends.embedded import Embedded
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Deadline
+from pytest_starcoder.values.asked import Deadline
 backend = Embedded(Settings(backend="embedded", model=sys.argv[1], threads=1))
 backend.count("a", Deadline.after(30))
 print(backend._engine.pid, flush=True)

@@ -27,7 +27,7 @@ from pytest_starcoder.errors import (
     UnknownModel,
 )
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Prompt
+from pytest_starcoder.values.asked import Prompt
 
 LIMIT = 0.7
 """Seconds that a call may take here."""

@@ -28,7 +28,7 @@ from pytest_starcoder.errors import (
     StarcoderError,
 )
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 LIMIT = 0.7
 """Seconds that a call may take here."""

@@ -27,7 +27,7 @@ from pytest_starcoder.errors import (
 )
 from pytest_starcoder.prompts import family
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 NAME = "bigcode/starcoder2-15b"
 MODEL = Model(NAME, "d", "", 16384)

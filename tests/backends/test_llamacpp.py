@@ -21,7 +21,7 @@ from pytest_starcoder.errors import AccessDenied, BadResponse, PromptTooLong, Ra
 from pytest_starcoder.prompts import render
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.sentinels import STARCODER2, neutralise
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 MODEL = Model("m", "d", "starcoder2", 4096)
 REFUSES_KEY = "Set STARCODER_API_KEY to the key it was started with (--api-key)."

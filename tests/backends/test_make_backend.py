@@ -13,7 +13,7 @@ from pytest_starcoder import backends
 from pytest_starcoder.backends import Backend, is_model_file, known_backends, make_backend
 from pytest_starcoder.errors import BackendUnavailable, BadResponse, ConfigError, RateLimited, UnknownBackend
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 Plant = Callable[[str, str], None]
 
@@ -108,7 +108,7 @@ def test_an_unknown_backend_is_told_with_the_nearest_name(name: str, hint: str) 
 PARROT = """
 from pytest_starcoder.backends import hookimpl
 from pytest_starcoder.errors import RateLimited
-from pytest_starcoder.values import Completion, Model
+from pytest_starcoder.values.asked import Completion, Model
 
 class Parrot:
     label = "the parrot"

@@ -15,7 +15,7 @@ from pytest_starcoder.backends.ollama import Ollama
 from pytest_starcoder.backends.tokens import estimate
 from pytest_starcoder.errors import BadResponse, PromptTooLong, UnknownModel, Untrusted
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 MODEL = Model("starcoder2:7b", DIGEST, "starcoder2", 16384)
 LONG = "word " * 2500

@@ -20,7 +20,7 @@ from pytest_starcoder.errors import (
     UnknownModel,
 )
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Deadline, Model, Prompt
 
 LLAMA_SERVER = json.dumps(
     {

@@ -18,7 +18,7 @@ from pytest_starcoder.backends.ollama import Ollama
 from pytest_starcoder.errors import PromptTooLong, UnknownModel
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.sentinels import neutralise
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 SENTINELS = "<pr_diff_hunk><pr_comment>def"
 

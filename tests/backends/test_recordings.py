@@ -22,7 +22,7 @@ from pytest_starcoder.backends.llamacpp import LlamaCpp
 from pytest_starcoder.backends.ollama import Ollama
 from pytest_starcoder.errors import AccessDenied, BadResponse, PromptTooLong, UnknownModel
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 CHUNKS = [b'{"a": "\xc3', b'\xbc"}\n{"b"', b': "\xff\x00"}\n', '{"c": "日🙂"}\n'.encode(), b"\n"]
 """Boundaries within a character and within a line, a byte that is not UTF-8, a blank line."""

@@ -27,7 +27,7 @@ from pytest_starcoder.backends.ollama import Ollama
 from pytest_starcoder.prompts import FORMS, render
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.sentinels import STARCODER2
-from pytest_starcoder.values import Completion, Deadline, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Prompt
 
 LIMIT = 12
 

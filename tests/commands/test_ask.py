@@ -406,7 +406,7 @@ def client_that_answers(answer: str, framed: str) -> Any:
     """A client in memory whose model is of the family starcoder2-instruct, or a chat model."""
     from pytest_starcoder.client import Client
     from pytest_starcoder.settings import Settings
-    from pytest_starcoder.values import Completion, Model
+    from pytest_starcoder.values.asked import Completion, Model
 
     class Memory:
         label, place = "Memory", "memory"

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from pytest_starcoder.edits import EXTENDED, Direction, Seen, edited, enumerate_edits, pairs
 from pytest_starcoder.edits.kind import every_kind
-from pytest_starcoder.values import Edit
+from pytest_starcoder.values.fix import Edit
 
 
 def edits(source: str, *lines: int, **seen: object) -> list[Edit]:

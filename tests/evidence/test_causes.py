@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_starcoder.evidence.causes import causes
-from pytest_starcoder.values import Failure, Frame
+from pytest_starcoder.values.failure import Failure, Frame
 
 
 def failure(name: str, exception: str = "ValueError", *places: tuple[str, int], message: str = "m") -> Failure:

@@ -24,7 +24,7 @@ from pytest_starcoder.evidence.failure import (
     short_repr,
     untraced,
 )
-from pytest_starcoder.values import Failure
+from pytest_starcoder.values.failure import Failure
 
 
 class Project:

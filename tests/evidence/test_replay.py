@@ -12,7 +12,9 @@ from pytest_starcoder.evidence.case import Changes, cases
 from pytest_starcoder.evidence.causes import causes
 from pytest_starcoder.evidence.replay import FAILING, NEIGHBOURS, Replay, all_tests, replay
 from pytest_starcoder.runner import Launch
-from pytest_starcoder.values import Cause, Deadline, Failure, Frame, Outcome, Ran
+from pytest_starcoder.values.asked import Deadline
+from pytest_starcoder.values.failure import Cause, Failure, Frame
+from pytest_starcoder.values.run import Outcome, Ran
 
 LAUNCH = Launch(Path("/"), Path("/"))
 

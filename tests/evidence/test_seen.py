@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from pytest_starcoder.values import Failure
+from pytest_starcoder.values.failure import Failure
 
 SHOP = """
 def mean(xs):

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pytest_starcoder.evidence.excerpt import FEW, ROOM, WIDE, Room, excerpts, room_for
 from pytest_starcoder.evidence.lines import returns_none, statement_at, weights, with_definitions
 from pytest_starcoder.evidence.suspicion import Line, defined_too, ochiai, ranked, telling
-from pytest_starcoder.values import Failure, Frame, Outcome
+from pytest_starcoder.values.failure import Failure, Frame
+from pytest_starcoder.values.run import Outcome
 
 FAILURE = Failure("test_a.py::test_mean", "call", "AssertionError", "assert 1 == 2", "1, the test expects 2")
 

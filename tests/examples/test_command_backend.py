@@ -41,7 +41,7 @@ from pytest_starcoder.client import Client
 from pytest_starcoder.commands import main
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, BadResponse, ConfigError, StarcoderError
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "starcoder-backend-command"
 WRITES = f"""
@@ -385,7 +385,7 @@ def test_a_run_of_pytest_asks_it(installed: Path, program: Program, pytester: py
 
 WORKS = """
 from pytest_starcoder.backends import hookimpl
-from pytest_starcoder.values import Completion, Model
+from pytest_starcoder.values.asked import Completion, Model
 
 class Broken:
     label = "Broken"

@@ -15,7 +15,7 @@ from pytest_starcoder.client import Client
 from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.jobs.answer import answer
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 LEAD = "It"
 SAID = Prompt("What does f do?", max_tokens=90)

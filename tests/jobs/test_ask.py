@@ -18,7 +18,8 @@ from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.schema import FAMILIES
 from pytest_starcoder.text.code import check
 from pytest_starcoder.text.sentinels import STARCODER2
-from pytest_starcoder.values import Code, Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.written import Code
 
 FIBONACCI = "def fibonacci(n):\n    return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)\n"
 AGAIN = "Ask in other words, or another model."

@@ -13,7 +13,7 @@ from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.jobs.describe import definition, describe
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.schema import FAMILIES
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 SHOP = '''\
 import functools

@@ -17,19 +17,10 @@ from pytest_starcoder.prompts import FORMS
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.redact import redact
 from pytest_starcoder.text.sentinels import STARCODER2
-from pytest_starcoder.values import (
-    Call,
-    Cause,
-    Completion,
-    Deadline,
-    Explanation,
-    Failure,
-    Frame,
-    Model,
-    Outcome,
-    Prompt,
-    Suspect,
-)
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.explanation import Explanation, Suspect
+from pytest_starcoder.values.failure import Call, Cause, Failure, Frame
+from pytest_starcoder.values.run import Outcome
 
 LEAD = "The test fails because"
 

@@ -24,7 +24,7 @@ from pytest_starcoder.client import Client
 from pytest_starcoder.errors import PromptTooLong
 from pytest_starcoder.jobs.probe import HOLES, REVIEWED, Probe, probe
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 TOKEN = re.compile(r"<[A-Za-z_|]+>|.", re.DOTALL)
 

@@ -19,7 +19,8 @@ from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.schema import FAMILIES
 from pytest_starcoder.text.diff import lines_of
 from pytest_starcoder.text.sentinels import STARCODER2
-from pytest_starcoder.values import Completion, Deadline, Model, Prompt, Rewrite
+from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.written import Rewrite
 
 MEAN = "def mean(xs):\n    total = sum(xs)\n    return total / len(xs)\n\n\ndef last(xs):\n    return xs[-1]\n"
 OBEY = ("chat", "starcoder2-instruct")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pytest_starcoder.prompts import FORMS, family, render
 from pytest_starcoder.settings.schema import FAMILIES
 from pytest_starcoder.text.sentinels import FIRST_STARCODER, STARCODER2
-from pytest_starcoder.values import Model
+from pytest_starcoder.values.asked import Model
 
 by_form = pytest.mark.parametrize("form", FORMS, ids="-".join)
 

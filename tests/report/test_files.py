@@ -21,7 +21,8 @@ from pytest_starcoder.report.junit import with_explanations
 from pytest_starcoder.report.markdown import to_markdown
 from pytest_starcoder.report.record import schema, to_json
 from pytest_starcoder.report.sarif import to_sarif
-from pytest_starcoder.values import Report, with_texts
+from pytest_starcoder.values.explanation import Report
+from pytest_starcoder.values.texts import with_texts
 
 HOSTILE = (
     "\x1b[31m]]> ::error:: <script>alert(1)</script> ``` \n# head\n![x](http://x/y) @user #1 \udc00 | a | `b` %0A &amp;"

@@ -15,7 +15,8 @@ from pytest_starcoder.report.junit import with_explanations
 from pytest_starcoder.report.markdown import to_markdown
 from pytest_starcoder.report.record import to_json
 from pytest_starcoder.report.sarif import to_sarif
-from pytest_starcoder.values import Label, Report, Statement
+from pytest_starcoder.values.explanation import Report, Statement
+from pytest_starcoder.values.label import Label
 
 JUNIT = (
     '<testsuite><testcase classname="tests.test_shop" name="test_other"><failure message="x"/></testcase></testsuite>'

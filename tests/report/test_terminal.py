@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_starcoder.report.terminal import Section
-from pytest_starcoder.values import Explanation, Frame, Suspect
+from pytest_starcoder.values.explanation import Explanation, Suspect
+from pytest_starcoder.values.failure import Frame
 
 MEAN = Frame("shop/pricing.py", 14, "mean", 12, "def mean(xs):\n\n    return sum(xs) / (len(xs) - 1)")
 TEST = Frame("tests/test_shop.py", 5, "test_mean", 4, "def test_mean():\n    assert mean([]) == 2")

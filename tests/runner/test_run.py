@@ -11,7 +11,8 @@ import pytest
 
 from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.runner.trace import ALL_CALLS, CALLS
-from pytest_starcoder.values import Deadline, Outcome
+from pytest_starcoder.values.asked import Deadline
+from pytest_starcoder.values.run import Outcome
 
 
 class Project:

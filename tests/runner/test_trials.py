@@ -18,7 +18,8 @@ import pytest
 
 from pytest_starcoder.runner import Launch
 from pytest_starcoder.runner.trials import Record, Trial, Trials, Unavailable
-from pytest_starcoder.values import Deadline, Edit
+from pytest_starcoder.values.asked import Deadline
+from pytest_starcoder.values.fix import Edit
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="changes are tried in forks")
 
@@ -300,7 +301,8 @@ import sys
 from pathlib import Path
 from pytest_starcoder.runner import Launch
 from pytest_starcoder.runner.trials import Trials
-from pytest_starcoder.values import Deadline, Edit
+from pytest_starcoder.values.asked import Deadline
+from pytest_starcoder.values.fix import Edit
 
 root = Path(sys.argv[1])
 nodeid = "test_it.py::test_mean"

@@ -16,7 +16,7 @@ import requests
 
 from pytest_starcoder.backends.embedded import Embedded
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Deadline
+from pytest_starcoder.values.asked import Deadline
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_starcoder.values import Explanation, Frame, Report, Suspect
+from pytest_starcoder.values.explanation import Explanation, Report, Suspect
+from pytest_starcoder.values.failure import Frame
 
 TOLD = Explanation(
     "SEENTEXT",

@@ -36,7 +36,8 @@ class FakeOllama:
     `answer` is what it writes, a chunk a word, as far as `num_predict` and `stop`
     let it; `delay` the seconds before the first. `replies` gives a path another
     reply altogether, (status, body), or a list of those for its next requests.
-    `requests` holds all that it was asked.
+    `likelihood` is the logarithm that it tells of every word, None for a server
+    that tells none. `requests` holds all that it was asked.
     """
 
     url: str = ""
@@ -49,6 +50,7 @@ class FakeOllama:
     loaded: int | None = None
     evaluated: int | None = None
     ending: str = "done"
+    likelihood: float | None = None
     tags: dict[str, Any] = field(default_factory=dict)
     replies: dict[str, Reply | list[Reply]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
@@ -85,7 +87,8 @@ class FakeOllama:
         words = re.findall(r"^[^ ]*| [^ ]*", text)
         limit = options.get("num_predict", len(words))
         for word in words[:limit]:
-            yield {"model": self.model, "response": word, "done": False}
+            told = {} if self.likelihood is None else {"logprobs": [{"token": word, "logprob": self.likelihood}]}
+            yield {"model": self.model, "response": word, "done": False, **told}
         evaluated = max(1, len(prompt) // 4, len(prompt.split())) if self.evaluated is None else self.evaluated
         reason = "length" if limit < len(words) else "stop"
         last = {"model": self.model, "response": "", "done": True, "done_reason": reason}

@@ -2,26 +2,71 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_starcoder import git
+from pytest_starcoder.commit import baseline
+from pytest_starcoder.commit.asked import Asked, Found
 from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.evidence.constructs import constructs
 from pytest_starcoder.evidence.hunks import added_lines, change_of, entries_of
 from pytest_starcoder.git import Repository
-from pytest_starcoder.settings import Settings
-from pytest_starcoder.values import Change
+from pytest_starcoder.settings import Settings, load_settings
+from pytest_starcoder.values.review import Change, Unreviewed
 
 
-@dataclass(frozen=True)
-class Range:
+class Range(NamedTuple):
     """Commits after `base` up to `after`, full hashes; they parted at `base` from `into`, to which they will go."""
 
     base: str
     after: str
     what: str
     into: str = ""
+
+
+def find(asked: Asked, environ: Mapping[str, str] = os.environ) -> Found:
+    """The change that is asked for. Raises ConfigError where it cannot be had, or a setting cannot be used."""
+    here = Path.cwd()
+    if asked.diff is not None:
+        settings = load_settings(here, asked.options)
+        return observed(at_hand(asked.diff, settings), settings, name=here.name)
+    repository = Repository(here)
+    top, folder = repository.top, repository.folder
+    named = named_range(environ, asked.from_ref, asked.to_ref)
+    if named is not None:
+        commits = range_of(repository, *named)
+        settings = load_settings(here, asked.options, tracked_text=text_at(repository, commits.into))
+        accepted = baseline.fingerprints(repository.text(commits.into, baseline.NAME) or "")
+        return observed(committed(repository, commits, settings), settings, accepted, top.name, folder)
+    settings = load_settings(here, asked.options)
+    accepted = baseline.fingerprints(read(top / baseline.NAME))
+    if is_first_push(environ):
+        nothing = Unreviewed("the whole history", "a first push has no commit to compare it with")
+        return Found(Change("the first push", skipped=(nothing,), files=1), settings, (), accepted, top.name, folder)
+    return observed(staged(repository, settings), settings, accepted, top.name, folder)
+
+
+def observed(
+    change: Change,
+    settings: Settings,
+    accepted: frozenset[str] = frozenset(),
+    name: str = "",
+    folder: Path | None = None,
+) -> Found:
+    """The change, with what is wrong with it for certain."""
+    return Found(change, settings, tuple(constructs(change)), accepted, name, folder)
+
+
+def last_commit(repository: Repository, head: str, options: Mapping[str, str]) -> Found:
+    """What the commit `head` has changed."""
+    settings = load_settings(Path.cwd(), options)
+    commits = Range(repository.parent(head), head, repository.subject(head))
+    accepted = baseline.fingerprints(read(repository.top / baseline.NAME))
+    change = committed(repository, commits, settings)
+    return observed(change, settings, accepted, repository.top.name, repository.folder)
 
 
 def range_of(repository: Repository, before: str, after: str) -> Range:
@@ -86,3 +131,11 @@ def text_at(repository: Repository, commit: str) -> Callable[[Path], str | None]
 
 def _globs(settings: Settings) -> list[str]:
     return [glob.strip() for glob in settings.review_exclude.split(",") if glob.strip()]
+
+
+def read(path: Path) -> str:
+    """The text of a file, empty where there is none."""
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""

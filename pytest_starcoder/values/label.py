@@ -1,0 +1,16 @@
+"""How far a statement can be believed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Label(StrEnum):
+    """How far a statement can be believed."""
+
+    OBSERVED = "observed"
+    """Seen in the run that failed, in the code or in git."""
+    CHECKED = "checked"
+    """Found by running code again."""
+    GUESSED = "guessed"
+    """Written by a model, and checked by nobody."""

@@ -1,0 +1,57 @@
+"""Tests that ran, and that were run again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pytest_starcoder.values.failure import Call
+
+QUICK = 3.0
+"""Seconds that a test may have taken to be run again."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One test of the session: pytest's outcome, the seconds of all its phases, and the xdist worker that ran it.
+
+    `allowed` is False for a test that is marked never to be run again, `fixable`
+    for one that is never to be run with changed code.
+    """
+
+    nodeid: str
+    outcome: str
+    seconds: float
+    worker: str = ""
+    allowed: bool = True
+    fixable: bool = True
+
+    @property
+    def quick(self) -> bool:
+        """Whether it may be run again."""
+        return self.allowed and self.seconds <= QUICK
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One test that was run again: pytest's outcome of it, and what it executed where it was traced.
+
+    `lines` maps each project file, relative to the root, to its executed lines,
+    `imported` to those that ran while tests were collected, the same for all
+    tests of a run; `types` gives the names of the types that the variables of a
+    function had, by its path and first line; `seconds` is the duration of all phases.
+    """
+
+    nodeid: str
+    outcome: str
+    seconds: float = 0.0
+    exception: str = ""
+    message: str = ""
+    lines: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    calls: tuple[Call, ...] = ()
+    types: Mapping[tuple[str, int], Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    imported: Mapping[str, frozenset[int]] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        return self.outcome == "failed"

@@ -1,0 +1,66 @@
+"""Real git repositories for the tests of reviews."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+PRICING = '''"""Prices."""
+
+
+def mean(xs):
+    """The mean of xs."""
+    return sum(xs) / max(1, len(xs))
+
+
+def last(xs):
+    return xs[-1]
+'''
+
+
+def git(folder: Path, *arguments: str, **environment: str) -> str:
+    """What a git command says in `folder`; raises where it fails."""
+    identity = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-c", "commit.gpgsign=false")
+    command = ["git", *identity, "-c", "protocol.file.allow=always", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env={**os.environ, **environment},
+    )
+    return done.stdout
+
+
+def repository(folder: Path, files: dict[str, str] | None = None) -> Path:
+    """A repository with one commit of `files`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    committed(folder, {"shop/pricing.py": PRICING} if files is None else files, "first")
+    return folder
+
+
+def written(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+
+
+def staged(folder: Path, files: dict[str, str]) -> None:
+    written(folder, files)
+    git(folder, "add", "--all")
+
+
+def committed(folder: Path, files: dict[str, str], message: str) -> str:
+    """Commits `files`; the hash."""
+    staged(folder, files)
+    git(folder, "commit", "--quiet", "--allow-empty", f"--message={message}")
+    return git(folder, "rev-parse", "HEAD").strip()
+
+
+DIVIDES = PRICING.replace("max(1, len(xs))", "len(xs)")
+"""PRICING, in which an empty list now divides by zero: one hunk, whose added line is number 6."""
