@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from importlib import import_module
 
 from pytest_starcoder.commands.asking import add_examples, add_settings, given
@@ -65,8 +66,13 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"starcoder-review: {exc}", file=sys.stderr)
         status = 2
     except Exception as exc:  # noqa: BLE001 - a fault of ours stops nobody's commit
+        from pytest_starcoder.commit.screen import Screen
+
         told = str(exc) if isinstance(exc, StarcoderError) else f"{type(exc).__name__}: {exc}"
-        print(f"starcoder-review: not reviewed, for the review itself has failed: {told}", file=sys.stderr)
+        told = f"starcoder-review: not reviewed, for the review itself has failed: {told}"
+        print(told, file=sys.stderr)
+        with closing(Screen()) as screen:
+            screen.passed(told)
         status = 3 if arguments.require_model else 0
     return 0 if arguments.advisory else status
 
@@ -106,8 +112,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
         sys.stdout.write(prompts(found) if arguments.show_prompt else preview(found))
         return 0
-    screen = Screen()
-    try:
+    with closing(Screen()) as screen:
         result = door.review(asked, found, screen)
         status = 0 if arguments.advisory else door.status_of(result, found.settings)
         sys.stdout.write(writer(arguments.format)(result))
@@ -122,8 +127,6 @@ def _run(arguments: argparse.Namespace) -> int:
                 f"StarCoder: {summary(result)}" + (" See starcoder-review --last." if result.findings else "")
             )
         return status
-    finally:
-        screen.close()
 
 
 def _find(asked: Asked) -> Found:
