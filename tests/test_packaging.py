@@ -98,5 +98,5 @@ def test_entry_points_and_commands_are_declared() -> None:
 def test_the_run_time_needs_nothing_but_the_packages_agreed_on() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     names = {requirement.split(">")[0].split("=")[0] for requirement in project["dependencies"]}
-    assert names == {"pytest", "pluggy", "requests", "python-dotenv", "gitpython"}
+    assert names == {"pytest", "pluggy", "requests", "python-dotenv", "gitpython", "unidiff"}
     assert metadata("pytest-starcoder")["Requires-Python"] == ">=3.11"

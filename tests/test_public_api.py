@@ -12,7 +12,7 @@ import pytest_starcoder
 
 PROMISED = """
     AccessDenied Backend BackendError BackendTimeout BackendUnavailable BadResponse Client Completion
-    ConfigError Deadline Ending Explanation Failure Frame Label MissingExtra Model OnText Prompt PromptTooLong
+    ConfigError Deadline Ending Explanation Failure Finding Frame Label MissingExtra Model OnText Prompt PromptTooLong
     RateLimited Settings StarcoderError Statement Suspect UnknownBackend UnknownModel UnreadableAnswer Untrusted
     ask hookimpl
 """.split()

@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from support import repositories
 from support.servers import FakeOllama
 
 from pytest_starcoder.settings import SCHEMA, Settings
@@ -36,6 +37,7 @@ def told(output: str) -> str:
         r"(why {7}The test fails because).*?\(gemma-3-270m,\s+a\s+guess.*?\)$", r"\1 WORDS", output, flags=re.S | re.M
     )
     output = re.sub(r"^(answer +).*", r"\1WORDS", output, flags=re.M)
+    output = re.sub(r"^( +also: ).*?(  \(gemma)", r"\1WORDS\2", output, flags=re.M)
     return re.sub(r"\d+ tokens in|xllamacpp [\d.]+", "N", output).strip()
 
 
@@ -106,6 +108,38 @@ def test_its_first_command_works_where_there_is_only_python(tmp_path: Path) -> N
     assert "seen      mean([1, 2, 3]) returned 3.0, the test expects 2" in done.stdout
     assert "3 failed, 1 passed" in done.stdout
     assert time.monotonic() - started < 600, "the figure is the benchmark's; this only bounds the test"
+
+
+@pytest.mark.slow
+def test_the_review_it_shows_is_what_is_printed(demo_project: Path, tmp_path: Path) -> None:
+    repositories.repository(demo_project, {"README": "A demo.\n"})
+    text = (demo_project / "pricing.py").read_text()
+    changed = text.replace("return sum(prices) / (len(prices) - 1)", "return prices[len(prices)]")
+    assert changed != text
+    (demo_project / "logo.png").write_bytes(b"\0")
+    repositories.staged(demo_project, {"pricing.py": changed})
+    command, _, shown = block("output", "review").partition("\n")
+    printed = run(command.removeprefix("$ "), demo_project, tmp_path)
+    assert told(printed) == told(shown)
+
+
+def test_its_hooks_are_those_of_the_manifest() -> None:
+    manifest = (ROOT / ".pre-commit-hooks.yaml").read_text()
+    ids = re.findall(r"(?m)^- id: (\S+)$", manifest)
+    assert len(ids) == 3
+    assert all(f"- id: {name}" in README for name in ids)
+    assert "verbose" not in manifest
+
+
+@pytest.mark.parametrize(
+    ("schema", "file"), [("github-actions", "action.yml"), ("gitlab-ci", "examples/gitlab-review.yml")]
+)
+def test_what_ci_services_read_follows_their_schema(schema: str, file: str) -> None:
+    program = str(Path(sys.executable).with_name("check-jsonschema"))
+    done = subprocess.run(
+        [program, f"--builtin-schema=vendor.{schema}", str(ROOT / file)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_ci_runs_its_test_command() -> None:

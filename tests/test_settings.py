@@ -70,7 +70,8 @@ def places(tmp_path: Path) -> Places:
 ALL_KEYS = (
     "The settings are backend, model, host, api_key, hf_token, family, timeout, connect_timeout, first_token_timeout, "
     "session_timeout, temperature, max_tokens, threads, cache, "
-    "causes, replay, replay_timeout, fix, fix_timeout, fix_suite, confinement, early."
+    "causes, replay, replay_timeout, fix, fix_timeout, fix_suite, confinement, early, "
+    "review_time_budget, review_fail_on, review_min_severity, review_max_findings, review_exclude, review_require_model."
 )
 
 # --- which source wins ---------------------------------------------------------------------
@@ -495,6 +496,12 @@ BAD_VALUES = [
     ("fix_suite", "'half'", "wants on or off, not 'half'"),
     ("confinement", "'jail'", "wants one of kernel, audit, none, not 'jail'"),
     ("early", "'late'", "wants auto, on or off, not 'late'"),
+    ("review_time_budget", "0", "wants a number from 1 to 86400 (seconds), not 0"),
+    ("review_fail_on", "'fatal'", "wants one of info, warning, error, never, not 'fatal'"),
+    ("review_min_severity", "'never'", "wants one of info, warning, error, not 'never'"),
+    ("review_max_findings", "0", "wants a whole number from 1 to 1000, not 0"),
+    ("review_exclude", "3", "wants globs with commas between them, not 3"),
+    ("review_require_model", "'maybe'", "wants on or off, not 'maybe'"),
     ("cache", "'maybe'", "wants on, off or the absolute path of a folder, not 'maybe'"),
     ("cache", "'answers/here'", "wants on, off or the absolute path of a folder, not 'answers/here'"),
     (
@@ -563,7 +570,7 @@ def test_a_bad_token_is_said_and_not_shown(places: Places, name: str) -> None:
 
 def test_a_huge_value_is_not_shown_whole(places: Places) -> None:
     assert len(places.user(f"family = '{'x' * 100_000}'").error()) < 400
-    assert len(places.user(f"{'x' * 100_000} = 1").error()) < 500
+    assert len(places.user(f"{'x' * 100_000} = 1").error()) < 700
 
 
 # --- secrets -------------------------------------------------------------------------------

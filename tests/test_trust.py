@@ -91,6 +91,8 @@ ALLOWED = [
     *(("family", "completion"), ("timeout", "30"), ("max_tokens", "20"), ("cache", "off"), ("threads", "2")),
     *(("temperature", "0"), ("connect_timeout", "1"), ("first_token_timeout", "9"), ("session_timeout", "9")),
     *(("causes", "3"), ("replay", "False"), ("replay_timeout", "9"), ("early", "off")),
+    *(("review_time_budget", "9"), ("review_fail_on", "never"), ("review_min_severity", "error")),
+    *(("review_max_findings", "9"), ("review_exclude", "*"), ("review_require_model", "True")),
     *(("fix", "False"), ("fix_timeout", "9"), ("fix_suite", "True"), ("confinement", "kernel")),
 ]
 

@@ -113,7 +113,13 @@ class Search:
     limits: dict[str, float] = field(default_factory=dict)
     failing: list[str] = field(default_factory=list)
     passing: list[str] = field(default_factory=list)
+    farther: list[str] = field(default_factory=list)
     elsewhere: list[tuple[float, Edit]] = field(default_factory=list)
+
+    @property
+    def kept(self) -> list[str]:
+        """The tests that must still pass: the neighbours first, they are the likelier to fail."""
+        return [*self.passing, *self.farther]
 
     def confirm(self, edits: tuple[Edit, ...]) -> Confirmed | None:
         """What tests do with the edits in a pytest of their own, in the order in which they ran; None for too little.
@@ -121,7 +127,7 @@ class Search:
         What was tried must pass again, and half of the cause's tests at the least.
         """
         cause = self.case.cause.nodeids[:CONFIRMED]
-        passing = list(dict.fromkeys([*self.passing, *self.suite]))
+        passing = list(dict.fromkeys([*self.kept, *self.suite]))
         place = {nodeid: number for number, nodeid in enumerate(self.ran)}
         tests = sorted({*cause, *self.failing, *passing}, key=lambda nodeid: (place.get(nodeid, len(place)), nodeid))
         outcomes = run(self.launch, tests, self.confirming, edits=edits, policy="confined", least=self.least)
@@ -143,6 +149,7 @@ def fix(
     others: Sequence[str] = (),
     known: Sequence[Fix] = (),
     suite: Sequence[str] = (),
+    quick: Sequence[str] = (),
     progress: Callable[[int], None] = lambda tried: None,
     proposed: Sequence[Edit] | None = None,
     model: str = "",
@@ -150,7 +157,8 @@ def fix(
     """The fixes of a case, found until `deadline`; nothing is raised.
 
     `ran` are all tests in the order in which they ran, `suite` those of them
-    with which a fix is confirmed besides. `others` are tests that fail of other
+    with which a fix is confirmed besides, and the `quick` ones those with which
+    every candidate is tried that the failing tests pass with. `others` are tests that fail of other
     causes: a change with which they pass too is likelier to be right. `known`
     are fixes of those, tried first. Where edits are `proposed`, by a `model`,
     those alone are tried.
@@ -164,11 +172,13 @@ def fix(
     passing = sorted(case.replay.passing, key=lambda outcome: outcome.seconds)
     if not failing or not _ranks(case):
         return Fixes()  # there is nothing to change
-    tests = [outcome.nodeid for outcome in (*failing, *passing)]
+    near = [outcome.nodeid for outcome in passing]
+    tests = [*(outcome.nodeid for outcome in failing), *near]
     search.others = [nodeid for nodeid in search.others if nodeid not in tests]
+    search.farther = [nodeid for nodeid in quick if nodeid not in {*tests, *search.others}]
     try:
-        with Trials(launch, [*tests, *search.others], searching, least) as trials:
-            return _searched(search, trials, tests[: len(failing)], tests[len(failing) :], known, started)
+        with Trials(launch, [*tests, *search.farther, *search.others], searching, least) as trials:
+            return _searched(search, trials, tests[: len(failing)], near, known, started)
     except Unavailable as exc:
         return Fixes(note=str(exc))
     except OSError as exc:
@@ -178,13 +188,14 @@ def fix(
 def _searched(
     search: Search, trials: Trials, failing: list[str], passing: list[str], known: Sequence[Fix], started: float
 ) -> Fixes:
-    baseline = trials.baseline([*failing, *passing, *search.others], BASELINE)
+    baseline = trials.baseline([*failing, *passing, *search.farther, *search.others], BASELINE)
     search.failing = [nodeid for nodeid in failing if _outcome(baseline, nodeid) in ("failed", "overtime")][:FAILING]
     search.passing = [nodeid for nodeid in passing if _outcome(baseline, nodeid) == "passed"]
+    search.farther = [nodeid for nodeid in search.farther if _outcome(baseline, nodeid) == "passed"]
     search.others = [nodeid for nodeid in search.others if _outcome(baseline, nodeid) == "failed"]
     if not search.failing:
         return Fixes(note="it does not fail where changes can be tried", seconds=time.monotonic() - started)
-    for nodeid in (*search.failing, *search.passing, *search.others):
+    for nodeid in (*search.failing, *search.kept, *search.others):
         record = baseline[nodeid]
         search.limits[nodeid] = SHORTEST if record.outcome == "overtime" else SHORTEST + LONGER * record.seconds
     try:
@@ -273,7 +284,7 @@ def _try(search: Search, trials: Trials, candidates: Sequence[tuple[float, tuple
         chunk = [edits for cost, edits in candidates[start : start + CHUNK] if cost <= _dearest(search)]
         if not chunk:
             return
-        tried = list(trials.swapped(chunk, search.failing, search.passing, search.limits))
+        tried = list(trials.swapped(chunk, search.failing, search.kept, search.limits))
         for trial in tried:
             _note(search, trials, trial, costs[trial.edits])
 
@@ -286,7 +297,7 @@ def _import(search: Search, trials: Trials, seconds: float) -> None:
         cost, edit = search.elsewhere.pop(0)
         if cost > _dearest(search):
             return
-        for trial in trials.imported([(edit,)], search.failing, search.passing, search.limits):
+        for trial in trials.imported([(edit,)], search.failing, search.kept, search.limits):
             _note(search, trials, trial, cost)
 
 

@@ -28,6 +28,9 @@ PRIME = 5
 ALL = 4
 """How many times the time for one cause all of them may take together."""
 
+QUICK_SUITE = 2.0
+"""Seconds that all passing tests together may have taken for every promising change to be tried with all of them."""
+
 
 class Fixing:
     """Looks for fixes of `cases`, where the settings want that; what is told has passed `redact`."""
@@ -47,7 +50,10 @@ class Fixing:
         self._launch = launch
         self._ran = [test.nodeid for test in ran]
         self._unfixable = {test.nodeid for test in ran if not test.fixable}
-        self._passed = [test.nodeid for test in ran if test.outcome == "passed" and test.allowed and test.fixable]
+        passed = [test for test in ran if test.outcome == "passed" and test.allowed and test.fixable]
+        self._passed = [test.nodeid for test in passed]
+        # A suite that takes no time tells more than its nearest tests.
+        self._quick = self._passed if sum(test.seconds for test in passed) <= QUICK_SUITE else []
         self._sources = sources
         self._settings = settings
         self._section = section
@@ -122,6 +128,7 @@ class Fixing:
                     others=others,
                     known=self.found,
                     suite=self._passed if self._settings.fix_suite else (),
+                    quick=self._quick,
                     progress=progress,
                     proposed=proposed,
                     model=model,

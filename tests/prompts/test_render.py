@@ -18,6 +18,10 @@ from pytest_starcoder.values.asked import Model
 by_form = pytest.mark.parametrize("form", FORMS, ids="-".join)
 
 PARTS = {
+    **dict.fromkeys(
+        ("review", "review-state", "review-line"),
+        ("title", "repository", "path", "base", "hunk", "until", "numbered", "line", "source"),
+    ),
     "explain": ("code", "case"),
     "ask": ("question", "title"),
     "code": ("question", "request", "file", "language", "opening"),
@@ -48,7 +52,7 @@ def filled(form: tuple[str, str], **parts: str) -> str:
 
 def needed(form: tuple[str, str]) -> set[str]:
     """The parts that a form names; the instruct model's instructions are those for chats, its fence has a language."""
-    instructed = form[0] == "starcoder2-instruct"
+    instructed = form[0] == "starcoder2-instruct" and form[1] != "review"  # a chat is asked for JSON
     names = set(Template(template("chat" if instructed else form[0], form[1])).get_identifiers()) - {"lead"}
     fenced = {"language", "opening"} & {*PARTS[form[1]]} if instructed and FORMS[form].stop == ("\n```",) else set()
     return names | fenced
@@ -62,7 +66,8 @@ def template(family: str, name: str) -> str:
 
 
 def test_every_family_has_every_form() -> None:
-    assert {*FORMS} == {(name, form) for name in FAMILIES for form in PARTS}
+    shared = {(name, form) for name in FAMILIES for form in PARTS if "-" not in form}
+    assert {*FORMS} == shared | {("starcoder2", "review-state"), ("starcoder2", "review-line")}
 
 
 @by_form
@@ -115,7 +120,7 @@ def test_control_tokens_are_those_of_the_familys_vocabulary(form: tuple[str, str
 @by_form
 def test_no_stop_is_the_beginning_of_what_the_answer_has_to_be(form: tuple[str, str]) -> None:
     """An answer inside of a fence ends at its end, and may not begin with anything that ends it."""
-    assert all(stop.startswith("\n") or stop == "###" for stop in FORMS[form].stop)
+    assert all(stop.startswith("\n") or stop in ("###", "username_") for stop in FORMS[form].stop)
 
 
 @by_form
