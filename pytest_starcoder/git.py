@@ -7,9 +7,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_starcoder.errors import ConfigError
 
@@ -31,11 +31,11 @@ _QUIET = (
 )
 """The repository's configuration may name programs, and files that are not there."""
 
-LARGEST_CHANGE = 16_000_000
-"""Bytes of a change's text that are read; the files after that are not reviewed."""
+LARGEST_CHANGE = 8_000_000
+"""Bytes of a change's text that are kept; the files after that are not reviewed."""
 
 LARGEST_FILE = 1_000_000
-"""Bytes of a file that is read for what surrounds a change of it."""
+"""Bytes of a file that is read for what surrounds a change of it, and of the change of one file."""
 
 _FIXED = (
     *("-c", "diff.noprefix=false"),
@@ -218,8 +218,7 @@ class History:
         return text if status == 0 else ""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One file of a change.
 
     `status` is git's letter: A, C, D, M, R, T (another type) or U (unmerged).
@@ -364,13 +363,16 @@ class Repository:
         """The records of a raw diff, the texts that follow, one a file, and git's exit status."""
         running = self._start(*arguments)
         try:
-            told = running.stdout.read(LARGEST_CHANGE)
+            begun = b""
+            # The records end with an empty one; a change that only renames has nothing after them.
+            for line in running.stdout:
+                if b"\0diff --git " in line:
+                    records, line = _records(begun + line)
+                    return records, _patches(line, running.stdout), self._end(running)
+                begun += line
+            return _records(begun)[0], [], self._end(running)
         finally:
-            status = self._end(running)
-        records, rest = _records(told)
-        cut = len(told) == LARGEST_CHANGE
-        parts = re.split(rb"(?m)^(?=diff --git )", rest)[1:]
-        return records, parts[:-1] if cut else parts, 0 if cut else status
+            self._end(running)
 
     def _start(self, *arguments: str) -> Any:
         return self._git.execute(
@@ -423,6 +425,24 @@ _UNCHANGING = {
 def _sections(record: Entry) -> int:
     """The texts that git's diff has of it: two where a file has become a link."""
     return {"U": 0, "T": 2}.get(record.status, 1)
+
+
+def _patches(first: bytes, lines: Iterable[bytes]) -> list[bytes]:
+    """The texts of the files, one after the other; empty for one that is too large, or comes after too much."""
+    found: list[list[bytes]] = []
+    kept = size = 0
+    whole = True
+    for line in chain([first], lines):
+        if line.startswith(b"diff --git "):
+            found.append([])
+            kept, size, whole = kept + (size if whole else 0), 0, True
+        size += len(line)
+        whole = whole and size <= LARGEST_FILE and kept + size <= LARGEST_CHANGE
+        if whole:
+            found[-1].append(line)
+        else:
+            found[-1].clear()
+    return [b"".join(part) for part in found]
 
 
 def _records(told: bytes) -> tuple[list[Entry], bytes]:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 PROGRAMS = ("pre-commit", "prek")
 COMMENT = "An empty list divides by zero."
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hook frameworks")]
+pytestmark = pytest.mark.slow
 
 
 def program(name: str) -> str:

@@ -70,8 +70,8 @@ def places(tmp_path: Path) -> Places:
 ALL_KEYS = (
     "The settings are backend, model, host, api_key, hf_token, family, timeout, connect_timeout, first_token_timeout, "
     "session_timeout, temperature, max_tokens, threads, cache, "
-    "causes, replay, replay_timeout, fix, fix_timeout, fix_suite, confinement, early, "
-    "review_time_budget, review_fail_on, review_min_severity, review_max_findings, review_exclude, review_require_model."
+    "causes, replay, replay_timeout, fix, fix_timeout, fix_suite, confinement, early, review_time_budget, "
+    "review_fail_on, review_min_severity, review_max_findings, review_exclude, review_require_model."
 )
 
 # --- which source wins ---------------------------------------------------------------------

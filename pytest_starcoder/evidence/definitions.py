@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_starcoder.text.syntax import syntax_tree
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(NamedTuple):
     """A definition from its first line to its last, both 1-based."""
 
     name: str

@@ -11,7 +11,7 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_starcoder.evidence.definitions import Definition, enclosing
 from pytest_starcoder.git import Entry
@@ -33,8 +33,7 @@ AROUND = 32
 _LINK, _MODULE = "120000", "160000"
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(NamedTuple):
     """One hunk as it is in the diff, with the numbers of its first lines before and after."""
 
     old: int

@@ -9,12 +9,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import TypeVar
 
 from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.text.display import counted, natural
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.failure import Cause, Failure
 from pytest_starcoder.values.run import Outcome, Ran
+
+Value = TypeVar("Value")
 
 NEIGHBOURS = 60
 """Passing tests that are run beside the failing ones of one cause at the most."""
@@ -103,10 +106,10 @@ def _failing(cause: Cause, by_id: Mapping[str, Ran]) -> list[Ran]:
     if not cause.first.frames and "crashed while running" in cause.first.message:
         return []  # it would end our child as it ended xdist's worker, and all tests behind it
     tests = [test for test in map(by_id.get, cause.nodeids) if test and test.quick]
-    return _spread(tests, FAILING)
+    return spread(tests, FAILING)
 
 
-def _spread(tests: Sequence[Ran], most: int) -> list[Ran]:
+def spread(tests: Sequence[Value], most: int) -> list[Value]:
     """At most so many of `tests`, the first among them, evenly."""
     return list(tests) if len(tests) <= most else [tests[len(tests) * number // most] for number in range(most)]
 
@@ -128,7 +131,7 @@ def _neighbours(failure: Failure, test: Ran, passed: Sequence[Ran], text_of: Cal
         before = sum(natural(other.nodeid) < place for other in tests)
         near = sorted(enumerate(tests), key=lambda entry: abs(entry[0] + 0.5 - before))
         found |= {other.nodeid: other for _, other in near[: NEIGHBOURS // 3]}
-    found |= {other.nodeid: other for other in _spread([test for tests in kinds for test in tests], NEIGHBOURS // 3)}
+    found |= {other.nodeid: other for other in spread([test for tests in kinds for test in tests], NEIGHBOURS // 3)}
     frames = (*failure.callees, *reversed(failure.frames))
     modules = {_module(PurePosixPath(frame.path)) for frame in frames if frame.path != own}
     if modules:
@@ -136,7 +139,7 @@ def _neighbours(failure: Failure, test: Ran, passed: Sequence[Ran], text_of: Cal
         others = dict.fromkeys(_parts(other.nodeid)[0] for other in passed)
         about = {path for path in others if path != own and named.search(text_of(path))}
         elsewhere = [other for other in passed if _parts(other.nodeid)[0] in about]
-        found |= {other.nodeid: other for other in _spread(elsewhere, NEIGHBOURS // 3)}
+        found |= {other.nodeid: other for other in spread(elsewhere, NEIGHBOURS // 3)}
     return list(found.values())[:NEIGHBOURS]
 
 

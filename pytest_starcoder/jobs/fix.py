@@ -37,8 +37,8 @@ SEARCHING = 0.75
 CONFIRMED = 200
 """Tests of the cause with which a fix is confirmed at the most."""
 
-OTHERS = 12
-"""Failing tests of other causes with which a change that passes is run as well."""
+OTHERS = 24
+"""Further failing tests, of the same cause and of others, with which a change that passes is run as well."""
 
 LONG = 0.03
 """What a character more costs when one of several edits is shown that do the same."""
@@ -158,8 +158,8 @@ def fix(
 
     `ran` are all tests in the order in which they ran, `suite` those of them
     with which a fix is confirmed besides, and the `quick` ones those with which
-    every candidate is tried that the failing tests pass with. `others` are tests that fail of other
-    causes: a change with which they pass too is likelier to be right. `known`
+    every candidate is tried that the failing tests pass with. `others` are further failing tests,
+    of this cause and of others: a change with which they pass too is likelier to be right. `known`
     are fixes of those, tried first. Where edits are `proposed`, by a `model`,
     those alone are tried.
     """

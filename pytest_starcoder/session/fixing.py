@@ -9,6 +9,7 @@ from dataclasses import replace
 from pytest_starcoder.client import Client
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.evidence.case import Case
+from pytest_starcoder.evidence.replay import spread
 from pytest_starcoder.evidence.suspicion import Sources
 from pytest_starcoder.jobs.fill import proposals
 from pytest_starcoder.jobs.fix import fix
@@ -27,6 +28,9 @@ PRIME = 5
 
 ALL = 4
 """How many times the time for one cause all of them may take together."""
+
+OWN = 12
+"""Further failing tests of the same cause with which a change that passes is run as well."""
 
 QUICK_SUITE = 2.0
 """Seconds that all passing tests together may have taken for every promising change to be tried with all of them."""
@@ -50,6 +54,7 @@ class Fixing:
         self._launch = launch
         self._ran = [test.nodeid for test in ran]
         self._unfixable = {test.nodeid for test in ran if not test.fixable}
+        self._quickly = {test.nodeid for test in ran if test.quick and test.fixable}
         passed = [test for test in ran if test.outcome == "passed" and test.allowed and test.fixable]
         self._passed = [test.nodeid for test in passed]
         # A suite that takes no time tells more than its nearest tests.
@@ -79,7 +84,9 @@ class Fixing:
         if seconds < 1:
             return Fixes(note="not looked for: the time for all causes is over (the setting fix_timeout)")
         places = _places(case)
-        others = [
+        more = set(case.cause.nodeids) - set(case.replay.failing_ids)
+        others = spread([nodeid for nodeid in case.cause.nodeids if nodeid in more & self._quickly], OWN)
+        others += [
             nodeid
             for other in self._cases
             if other is not case and not places.isdisjoint(_places(other))
