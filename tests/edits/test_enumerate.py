@@ -30,6 +30,10 @@ def edits(source: str, *lines: int, **seen: object) -> list[Edit]:
 
 
 REPAIRS = [
+    ("misspelt word", "def f(a):\n    return a['factor'] or a.factory", "def f(a):\n    return a['factory'] or a.factory"),
+    ("misspelt word", "def f(a):\n    return a['nmae'] or a.name", "def f(a):\n    return a['name'] or a.name"),
+    ("misspelt word", "def f(a):\n    return a['nane'] or a.name", "def f(a):\n    return a['name'] or a.name"),
+    ("misspelt word", "def f(a):\n    return a['__neg_']", "def f(a):\n    return a['__neg__']"),
     ("comparison operator", "def f(a, b):\n    return a < b", "def f(a, b):\n    return a <= b"),
     ("comparison operator", "def f(a, b):\n    return a in b", "def f(a, b):\n    return a not in b"),
     ("comparison operator", "def f(a, b):\n    return a is b", "def f(a, b):\n    return a == b"),
