@@ -35,7 +35,10 @@ by_form = pytest.mark.parametrize("form", FORMS, ids="-".join)
 CONTROL = [(form, token) for form, shape in FORMS.items() for token in shape.stop_tokens if token in STARCODER2]
 REPEATED = [(form, stop) for form, shape in FORMS.items() for stop in shape.stop if stop == stop[0] * len(stop)]
 PARTS = dict.fromkeys(
-    "title case question request file language opening name code repository path before after instruction".split(),
+    (
+        "title case question request file language opening name code repository path before after instruction "
+        "base hunk until numbered line source"
+    ).split(),
     "a",
 )
 
