@@ -17,8 +17,9 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.runs import median, report
-from pytest_starcoder.commit.asked import Asked, Found
+from pytest_starcoder.commit.asked import Asked
 from pytest_starcoder.commit.find import find
+from pytest_starcoder.commit.found import Found
 
 
 def git(folder: Path, *arguments: str) -> bytes:

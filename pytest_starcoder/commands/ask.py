@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pytest_starcoder.commands.asking import add_examples, add_settings, asking
+from pytest_starcoder.commands.asking import asking
+from pytest_starcoder.commands.options import add_examples, add_settings
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.jobs.ask import ask, ask_for_code
 from pytest_starcoder.text.code import language_of

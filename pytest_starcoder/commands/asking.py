@@ -11,43 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pytest_starcoder.client import Client
+from pytest_starcoder.commands.options import given
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.report.plain import Plain
 from pytest_starcoder.report.waiting import Waiting
-from pytest_starcoder.settings import SCHEMA, Settings, is_for_review, load_settings
+from pytest_starcoder.settings import Settings, load_settings
 from pytest_starcoder.text.display import printable
 
 READER_GONE = 141
 """The exit status of a program whose reader has gone, as the shell counts it: 128 and the number of SIGPIPE."""
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """An option for every setting, as pytest has them."""
-    group = parser.add_argument_group("settings, for this once")
-    for key, entry in SCHEMA.items():
-        if is_for_review(key):
-            continue
-        group.add_argument(
-            f"--starcoder-{key.replace('_', '-')}", dest=f"starcoder_{key}", metavar="VALUE", help=entry.help
-        )
-
-
-def add_examples(parser: argparse.ArgumentParser, usage: str, *examples: str) -> None:
-    """Usage in one line, and command lines to begin with, before the many options."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.usage = f"%(prog)s {usage} [SETTING ...]"
-    parser.description = "\n".join([f"{parser.description}.", "", "examples:", *(f"  {line}" for line in examples)])
-
-
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """The settings in force in the current folder, under the options that were given."""
     return load_settings(Path.cwd(), given(arguments))
-
-
-def given(arguments: argparse.Namespace) -> dict[str, str]:
-    """The settings that the command line sets, by key."""
-    found = {key: getattr(arguments, f"starcoder_{key}", None) for key in SCHEMA}
-    return {key: value for key, value in found.items() if value is not None}
 
 
 class Asking:

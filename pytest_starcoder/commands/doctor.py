@@ -14,7 +14,8 @@ from pathlib import Path
 
 from pytest_starcoder.backends import is_model_file, make_backend
 from pytest_starcoder.client import Client
-from pytest_starcoder.commands.asking import add_settings, settings_of
+from pytest_starcoder.commands.asking import settings_of
+from pytest_starcoder.commands.options import add_settings
 from pytest_starcoder.errors import ConfigError, StarcoderError, UnreadableAnswer
 from pytest_starcoder.jobs.probe import probe
 from pytest_starcoder.prompts import family

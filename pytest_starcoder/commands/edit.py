@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 
-from pytest_starcoder.commands.asking import add_examples, add_settings, asking
+from pytest_starcoder.commands.asking import asking
+from pytest_starcoder.commands.options import add_examples, add_settings
 from pytest_starcoder.commands.source import read_source
 from pytest_starcoder.errors import ConfigError, UnreadableAnswer
 from pytest_starcoder.jobs.rewrite import edit

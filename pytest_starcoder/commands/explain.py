@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from pytest_starcoder.commands.asking import add_examples, add_settings, asking
+from pytest_starcoder.commands.asking import asking
+from pytest_starcoder.commands.options import add_examples, add_settings
 from pytest_starcoder.commands.source import read_source
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.jobs.describe import describe

@@ -5,15 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from pytest_starcoder.commands.asking import add_examples, add_settings, given
-from pytest_starcoder.commit.asked import Asked, Found
+from pytest_starcoder.commands.options import add_examples, add_settings, given
+from pytest_starcoder.commit.ahead import Ahead
+from pytest_starcoder.commit.asked import Asked
 from pytest_starcoder.errors import ConfigError, StarcoderError
-from pytest_starcoder.report.findings import summary, to_text
-from pytest_starcoder.values.review import Review
+
+if TYPE_CHECKING:
+    from pytest_starcoder.commit.found import Found
+    from pytest_starcoder.values.review import Review
 
 HELP = "Review what is staged, a range of commits, or a diff"
 
@@ -47,7 +52,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--background", action="store_true", help="review the last commit while you go on")
     for key, option in OPTIONS.items():
         parser.add_argument(option, dest=f"starcoder_{key}", metavar="VALUE", help=SCHEMA[key].help)
-    parser.set_defaults(find=_find)
+    parser.set_defaults(find=Ahead("pytest_starcoder.commit.find", "find"))
     add_settings(parser)
     add_examples(
         parser,
@@ -79,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def writer(name: str) -> Callable[[Review], str]:
     """The writer of one of FORMATS."""
+    from pytest_starcoder.report.findings import to_text
     from pytest_starcoder.report.github import review_commands
     from pytest_starcoder.report.gitlab import to_code_quality
     from pytest_starcoder.report.record import review_to_json
@@ -101,19 +107,22 @@ def _run(arguments: argparse.Namespace) -> int:
         return _kept(arguments)
     options = given(arguments) | ({"review_require_model": "on"} if arguments.require_model else {})
     diff = sys.stdin.buffer.read() if arguments.diff else None
-    asked = Asked(options, arguments.from_ref, arguments.to_ref, diff)
+    started = time.monotonic()
+    arguments.find.begin(Asked(options, arguments.from_ref, arguments.to_ref, diff))
+    # While the change is looked for: most people ask Ollama, and requests takes its time.
+    import_module("pytest_starcoder.backends.ollama")
     from pytest_starcoder.commit import review as door
     from pytest_starcoder.commit.screen import Screen
+    from pytest_starcoder.report.findings import summary
 
-    import_module("pytest_starcoder.backends.ollama")  # most ask it, and requests takes its time
-    found: Found = arguments.find(asked)
+    found: Found = arguments.find.value()
     if arguments.preview or arguments.show_prompt:
         from pytest_starcoder.commit.preview import preview, prompts
 
         sys.stdout.write(prompts(found) if arguments.show_prompt else preview(found))
         return 0
     with closing(Screen()) as screen:
-        result = door.review(asked, found, screen)
+        result = door.review(found, screen, started)
         status = 0 if arguments.advisory else door.status_of(result, found.settings)
         sys.stdout.write(writer(arguments.format)(result))
         if arguments.format == "text":
@@ -127,12 +136,6 @@ def _run(arguments: argparse.Namespace) -> int:
                 f"StarCoder: {summary(result)}" + (" See starcoder-review --last." if result.findings else "")
             )
         return status
-
-
-def _find(asked: Asked) -> Found:
-    from pytest_starcoder.commit.find import find
-
-    return find(asked)
 
 
 def _kept(arguments: argparse.Namespace) -> int:

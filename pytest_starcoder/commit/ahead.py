@@ -28,6 +28,7 @@ class Ahead:
         self._needed = needed
         self._name = name
         self._pipes: tuple[BinaryIO, BinaryIO] | None = None
+        self._argument: Any = None
 
     def __enter__(self) -> Ahead:
         # Other threads would not be there in the child, but what they have locked would be.
@@ -49,16 +50,22 @@ class Ahead:
                 pipe.close()
             os.waitpid(self._pid, 0)
 
-    def __call__(self, argument: Any) -> Any:
-        """What the function returns for `argument`; raises what it raises."""
+    def begin(self, argument: Any) -> None:
+        """Calls the function; to be done once."""
+        self._argument = argument
+        if self._pipes is not None:
+            import pickle
+
+            pickle.dump(argument, self._pipes[0])
+            self._pipes[0].flush()
+
+    def value(self) -> Any:
+        """What the function has returned; raises what it raised."""
         if self._pipes is None:
-            return getattr(import_module(self._module), self._name)(argument)
+            return getattr(import_module(self._module), self._name)(self._argument)
         import pickle
 
-        ask, told = self._pipes
-        pickle.dump(argument, ask)
-        ask.flush()
-        raised, value = pickle.load(told)
+        raised, value = pickle.load(self._pipes[1])
         if raised:
             raise value
         return value

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from pytest_starcoder import git
 from pytest_starcoder.commit import baseline
-from pytest_starcoder.commit.asked import Asked, Found
+from pytest_starcoder.commit.asked import Asked
+from pytest_starcoder.commit.found import Found
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.evidence.constructs import constructs
 from pytest_starcoder.evidence.hunks import added_lines, change_of, entries_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_starcoder.commit.asked import Found
+from pytest_starcoder.commit.found import Found
 from pytest_starcoder.jobs.review import prompts_for
 from pytest_starcoder.prompts import family
 from pytest_starcoder.report.findings import not_reviewed

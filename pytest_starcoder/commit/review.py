@@ -11,7 +11,7 @@ from pathlib import Path
 from pytest_starcoder.backends import make_backend
 from pytest_starcoder.client import Client
 from pytest_starcoder.commit import baseline
-from pytest_starcoder.commit.asked import Asked, Found
+from pytest_starcoder.commit.found import Found
 from pytest_starcoder.commit.kept import Kept
 from pytest_starcoder.commit.screen import Screen
 from pytest_starcoder.errors import BackendUnavailable, StarcoderError
@@ -29,16 +29,16 @@ PATIENCE = 600.0
 PASSED, FAILED, NO_MODEL = 0, 1, 3
 
 
-def review(asked: Asked, found: Found, screen: Screen) -> Review:
-    """The review of a change within the time that the settings allow from `asked.started` on; it is kept."""
+def review(found: Found, screen: Screen, started: float) -> Review:
+    """The review of a change within the time that the settings allow, `started` (time.monotonic) then; it is kept."""
     if found.change.hunks:
-        left = max(0.1, found.settings.review_time_budget - RESERVE - (time.monotonic() - asked.started))
+        left = max(0.1, found.settings.review_time_budget - RESERVE - (time.monotonic() - started))
         total = found.change.total
         with screen.waiting(f"StarCoder reviews {counted(total, 'hunk')}") as far:
             result = _with_model(found, left, lambda done: far(f", {done} of {total} done"))
     else:
         result = reviewed(found.change, (), Remarks(), found.settings)
-    result = replace(result, seconds=time.monotonic() - asked.started, notes=tuple(_news(found.kept)))
+    result = replace(result, seconds=time.monotonic() - started, notes=tuple(_news(found.kept)))
     if found.kept is not None:
         found.kept.keep(result)
     return result

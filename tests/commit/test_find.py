@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from support.repositories import DIVIDES, PRICING, committed, git, repository, staged, written
 
-from pytest_starcoder.commit.asked import Asked, Found
+from pytest_starcoder.commit.asked import Asked
 from pytest_starcoder.commit.find import find
+from pytest_starcoder.commit.found import Found
 from pytest_starcoder.errors import ConfigError
 
 

@@ -120,7 +120,8 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_function_is_called_in_a_process_of_its_own() -> None:
     with Ahead(__name__, "doubled", ("not.there", "json")) as call:
-        value, process = call(4)
+        call.begin(4)
+        value, process = call.value()
     assert value == 8
     assert process != os.getpid()
 
@@ -128,8 +129,10 @@ def test_a_function_is_called_in_a_process_of_its_own() -> None:
 @pytest.mark.usefixtures("alone")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_what_it_raises_is_raised_with_its_hint() -> None:
-    with Ahead(__name__, "doubled") as call, pytest.raises(ConfigError) as raised:
-        call(-1)
+    with Ahead(__name__, "doubled") as call:
+        call.begin(-1)
+        with pytest.raises(ConfigError) as raised:
+            call.value()
     assert (raised.value.message, raised.value.hint) == ("Negative.", "Take another.")
 
 
@@ -145,4 +148,5 @@ def test_a_function_that_is_not_called_leaves_no_process() -> None:
 def test_beside_other_threads_it_is_called_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ahead.threading, "active_count", lambda: 2)
     with Ahead(__name__, "doubled") as call:
-        assert call(4) == (8, os.getpid())
+        call.begin(4)
+        assert call.value() == (8, os.getpid())
