@@ -120,7 +120,9 @@ def text_at(repository: Repository, commit: str) -> Callable[[Path], str | None]
 
     def text(path: Path) -> str | None:
         try:
-            told = repository.text(commit, path.resolve().relative_to(repository.top.resolve()).as_posix())
+            # Not what it links to now: that is the change's to say.
+            place = (path.parent.resolve() / path.name).relative_to(repository.top.resolve())
+            told = repository.text(commit, place.as_posix())
         except ValueError:
             return None
         if told is not None:

@@ -182,6 +182,17 @@ def test_a_settings_file_that_a_range_adds_does_not_count(top: Path) -> None:
     assert find(Asked(from_ref="main")).settings.review_fail_on == "warning"
 
 
+def test_a_settings_file_that_a_range_makes_a_link_does_not_count(top: Path, tmp_path: Path) -> None:
+    written(tmp_path, {"elsewhere.toml": '[tool.starcoder]\nreview_fail_on = "never"\n'})
+    committed(top, {"pyproject.toml": "[tool.starcoder]\nreview_max_findings = 3\n"}, "settings")
+    git(top, "checkout", "--quiet", "-b", "feature")
+    (top / "pyproject.toml").unlink()
+    (top / "pyproject.toml").symlink_to(tmp_path / "elsewhere.toml")
+    committed(top, {"shop/pricing.py": DIVIDES}, "divide")
+    settings = find(Asked(from_ref="main")).settings
+    assert (settings.review_max_findings, settings.review_fail_on) == (3, "warning")
+
+
 def test_a_settings_file_that_git_does_not_track_counts_in_a_range_too(top: Path) -> None:
     git(top, "checkout", "--quiet", "-b", "feature")
     committed(top, {"shop/pricing.py": DIVIDES}, "divide")
