@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -69,6 +69,21 @@ class Trial:
     edits: tuple[Edit, ...]
     verdict: str
     records: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of a draft.
+
+    `problem` says why it was not run to its end, empty where it was: then `rounds`
+    are the records of its tests in their order and in reverse, `lines` what each test executed, by its
+    node id and by path, and `left` what they left otherwise than it was.
+    """
+
+    problem: str = ""
+    rounds: tuple[tuple[Record, ...], ...] = ()
+    lines: Mapping[str, Mapping[str, frozenset[int]]] = field(default_factory=dict)
+    left: tuple[str, ...] = ()
 
 
 class Input(NamedTuple):
@@ -175,18 +190,71 @@ class Trials:
         found = {trial.edits: trial.records for trial in self._run(self._late, command, candidates)}
         return [found.get(edits, ()) for edits in candidates]
 
+    def judged(self, drafts: Sequence[tuple[str, str]], limit: float) -> list[Judgement]:
+        """What becomes of test modules that are no files; each is its path, relative to the root, and its source.
+
+        Each runs in a fork of its own, every test for at most `limit` seconds of processor time.
+        """
+        first = self._numbers
+        self._numbers += len(drafts)
+        waiting = [
+            {"number": first + number, "path": str(self._launch.root / path), "source": source, "changes": {}}
+            for number, (path, source) in enumerate(drafts)
+        ]
+        seconds = 4 * limit + 2
+        command = {"candidates": waiting, "judge": limit, "once": False, "batch": 1, "first": seconds, "wall": seconds}
+        self._send(self._late, command)
+        found = [Judgement("not run: the time is over")] * len(drafts)
+        while (told := self._late.read(self._deadline.remaining())) is not None and "done" not in told:
+            found[told["number"] - first] = _judgement(told)
+        return found
+
+    def distinct(self, mutants: Sequence[Edit]) -> list[Edit]:
+        """Those that can be tried, without those that are the same code as another or as it is."""
+        command = self._command(self._late, [(mutant,) for mutant in mutants], [], [], {})
+        trials = self._run(self._late, command, [(mutant,) for mutant in mutants])
+        fit = {trial.edits[0] for trial in trials if trial.verdict == "passes"}
+        return [mutant for mutant in mutants if mutant in fit]
+
+    def killers(
+        self, mutants: Sequence[Edit], tests: Sequence[str], limit: float, drafts: Sequence[tuple[str, str]] = ()
+    ) -> Iterator[tuple[Edit, frozenset[str]]]:
+        """For each mutant the tests that fail with it, in any order.
+
+        Each test has at most `limit` seconds of processor time; to exceed it, or to end the process, is to fail.
+        `drafts` are modules that are no files, as for `judged`, of which some of `tests` are.
+        """
+        if not tests:
+            return
+        candidates = [(mutant,) for mutant in mutants]
+        command = self._command(self._late, candidates, tests, [], dict.fromkeys(tests, limit))
+        command |= {"all": True, "once": False, "drafts": self._placed(drafts)}
+        command |= {"first": 2 * limit * len(tests) + 3, "wall": 2 * limit * len(tests) + 1}
+        for trial in self._run(self._late, command, candidates):
+            [mutant] = trial.edits
+            if trial.verdict in ("crashed", "hung"):
+                yield mutant, frozenset(tests)
+            else:
+                yield mutant, frozenset(record.nodeid for record in trial.records if record.outcome != "passed")
+
+    def _placed(self, drafts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return [(str(self._launch.root / path), source) for path, source in drafts]
+
     def observed(
         self,
         candidates: Sequence[tuple[Edit, ...]],
         failing: Sequence[str],
         passing: Sequence[str],
         limits: Mapping[str, float],
+        drafts: Sequence[tuple[str, str]] = (),
     ) -> tuple[list[Input], list[tuple[str, ...]]]:
         """Inputs of the functions that the candidates change, and what each candidate makes of them.
 
-        A candidate that could not be observed has none.
+        A candidate that could not be observed has none. `drafts` are modules that
+        are no files, of which some of the tests are.
         """
         command = self._command(self._late, candidates, failing, passing, limits)
+        command["drafts"] = self._placed(drafts)
         seconds = 2 * sum(limits.values()) + 5
         command |= {
             "observe": True,
@@ -257,6 +325,17 @@ class Trials:
         for edit in edits:
             changes.setdefault(edit.path, []).append((*edit.span, edit.after))
         return {"changes": changes}
+
+
+def _judgement(told: Mapping[str, Any]) -> Judgement:
+    if told["verdict"] != "judged":
+        return Judgement(str(told["verdict"]))
+    lines = {
+        nodeid: {path: frozenset(numbers) for path, numbers in by_path.items()}
+        for nodeid, by_path in told["lines"].items()
+    }
+    rounds = tuple(tuple(Record(**record) for record in records) for records in told["rounds"])
+    return Judgement(told["problem"], rounds, lines, tuple(told["left"]))
 
 
 def _pair(stack: contextlib.ExitStack) -> tuple[int, Channel]:

@@ -28,6 +28,8 @@ import pytest
 from pytest_starcoder.runner.behaviour import Inputs, outcome_of, outermost, written
 from pytest_starcoder.runner.channel import Channel
 from pytest_starcoder.runner.confine import Confinement, adopt_orphans, confine, descendants, die_with_parent
+from pytest_starcoder.runner.drafted import items_of
+from pytest_starcoder.runner.judged import judged
 from pytest_starcoder.runner.served import serve_changed
 from pytest_starcoder.runner.swapped import Swap, Swappable, Unswappable, functions_alive, identity, put
 from pytest_starcoder.text.shown import in_project
@@ -89,6 +91,7 @@ class Worker:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> NoReturn:
         self._bench.items = {item.nodeid: item for item in session.items}
+        self._bench.session = session
         if self._task is not None:
             self._bench.work(self._task, {})
         swaps = Swaps(self._root)
@@ -257,6 +260,7 @@ class Bench:
     def __init__(self) -> None:
         self.caches: list[Any] = []
         self.items: dict[str, pytest.Item] = {}
+        self.session: pytest.Session | None = None
         self.outcomes: list[str] = []
         self._raised: tuple[str, str] = ("", "")
         self._limit = 0.0
@@ -272,8 +276,13 @@ class Bench:
         """Tries the candidates, writes their verdicts, and ends the process."""
         signal.signal(signal.SIGVTALRM, _overtime)
         out, own = Channel(task.results), os.getpid()
+        if "drafts" in task.command and self.session is not None:
+            for path, source in task.command["drafts"]:
+                self.items |= {item.nodeid: item for item in items_of(self.session, Path(path), source)}
         if "observe" in task.command:
             self._observe(task, swaps, out)
+        if "judge" in task.command:
+            self._judge(task, out)
         for candidate in task.candidates:
             for cache in self.caches:
                 cache.cache_clear()
@@ -307,6 +316,19 @@ class Bench:
             out.write({"number": candidate["number"], "verdict": "observed", "behaviour": behaviour})
         out.write({"inputs": [(call.text, written(call)) for call in told], "ended": True})
         os._exit(0)
+
+    def _judge(self, task: Task, out: Channel) -> NoReturn:
+        """Writes what the tests of each draft do, twice, the second time in reverse, and what they leave behind."""
+        assert self.session is not None
+        for draft in task.candidates:
+            told = judged(self.session, Path(draft["path"]), draft["source"], self._judged, task.command["judge"])
+            out.write({"number": draft["number"], "verdict": "judged", **told})
+        out.write({"ended": True})
+        os._exit(0)
+
+    def _judged(self, items: Sequence[pytest.Item], limit: float) -> list[dict[str, Any]]:
+        self.items = {item.nodeid: item for item in items}
+        return [self._record(item.nodeid, limit) for item in items]
 
     def _tried(self, command: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
         records = []

@@ -1,0 +1,85 @@
+"""What a docstring promises, as tests: its examples, and the exceptions that it names. Nothing is run here."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import re
+from collections.abc import Iterator, Sequence
+
+from pytest_starcoder.values.draft import Draft, Origin, Target
+
+
+def examples_of(target: Target, names: Sequence[str]) -> Iterator[Draft]:
+    """One test an example of the target's docstring, after the statements before it; `names` are those of its module.
+
+    An example whose outcome is elided, or is printed over several lines, is none.
+    """
+    try:
+        found = doctest.DocTestParser().get_examples(target.docstring)
+    except ValueError:
+        return
+    before: list[str] = []
+    number = 0
+    for example in found:
+        source = example.source.rstrip("\n")
+        if doctest.ELLIPSIS in example.options or doctest.SKIP in example.options:
+            continue
+        statements = _assertion(source, example.want.rstrip("\n"), example.exc_msg)
+        if statements is None:
+            if not example.want:
+                before.append(source)
+            continue
+        number += 1
+        body = [*before, *statements]
+        name = f"test_{target.name.lower().replace('.', '_')}_example_{number}"
+        yield Draft(name, tuple(body), imports_for(body, target, names), Origin.DOCTEST, target, f">>> {source}")
+
+
+def imports_for(body: Sequence[str], target: Target, names: Sequence[str]) -> tuple[str, ...]:
+    """The imports that statements need: of `names`, those of the target's module, and of pytest."""
+    used: set[str] = set()
+    bound: set[str] = set()
+    for statement in body:
+        for node in ast.walk(ast.parse(statement)):
+            if isinstance(node, ast.Name):
+                (bound if isinstance(node.ctx, ast.Store) else used).add(node.id)
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                bound |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    wanted = sorted(name for name in used - bound if name in names)
+    lines = ["import pytest", ""] if "pytest" in used else []
+    top = target.module.partition(".")[0]
+    if top in used - bound and top not in names:
+        lines.append(f"import {target.module}")
+    if wanted:
+        lines.append(f"from {target.module} import {', '.join(wanted)}")
+    return tuple(lines)
+
+
+def _assertion(source: str, want: str, raised: str | None) -> list[str] | None:
+    """An example as statements; None where it promises nothing that can be asserted."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return None
+    if raised is not None:
+        kind, _, message = raised.strip().partition(":")
+        if not re.fullmatch(r"[\w.]+", kind):
+            return None
+        match = f", match={re.escape(message.strip())!r}" if message.strip() else ""
+        body = "\n".join(f"    {line}" for line in source.split("\n"))
+        return [f"with pytest.raises({kind.rpartition('.')[2]}{match}):\n{body}"]
+    if not want or "\n" in want or len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr):
+        return None
+    expression = tree.body[0].value
+    match expression:
+        case ast.Call(ast.Name("print"), [shown], []):
+            return [f"assert str({ast.unparse(shown)}) == {want!r}"]
+    text = ast.unparse(expression)
+    if want in ("True", "False", "None"):
+        return [f"assert {text} is {want}"]
+    try:
+        ast.literal_eval(want)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return [f"assert repr({text}) == {want!r}"]
+    return [f"assert {text} == {want}"]
