@@ -16,7 +16,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import FrameType, FunctionType
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from pytest_starcoder.runner.swapped import Swap, identity
@@ -27,6 +27,9 @@ KEPT = 24
 
 VARIED = 120
 """Inputs of one function at the most, those of the tests among them."""
+
+CONSTANTS = 40
+"""Of those at the most that come from the constants in the function's code."""
 
 AWAITED = 1.0
 """Seconds that a coroutine is waited for."""
@@ -192,7 +195,9 @@ def _overdue(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _variations(calls: Iterable[Called]) -> Iterator[Called]:
-    """Calls with one argument changed, the simplest changes of every call first."""
+    """Calls with one argument changed: by what the code itself holds, then the simplest changes of every call first."""
+    calls = list(calls)
+    yield from itertools.islice((other for call in calls[:1] for other in _with_constants(call)), CONSTANTS)
     streams = [_changed(call) for call in calls]
     while streams:
         for stream in list(streams):
@@ -212,6 +217,43 @@ def _changed(call: Called) -> Iterator[Called]:
                 yield Called(
                     call.function, arguments, call.named, call_text(call.function, arguments, call.named), False
                 )
+
+
+def _with_constants(call: Called) -> Iterator[Called]:
+    """A call with one argument replaced by values near to those in the function's code: where it decides something."""
+    held = list(_constants(call.function.__code__))
+    for index, value in enumerate(call.arguments):
+        pool: list[object] = []
+        if type(value) is int:
+            numbers = [constant for constant in held if type(constant) is int]
+            pool += [number + step for number in numbers for step in (0, 1, -1)]
+            pool += [one + other for one, other in itertools.combinations(numbers, 2)]
+        elif type(value) is str:
+            texts = [constant for constant in held if type(constant) is str and 0 < len(constant) <= 12]
+            pool += [
+                *texts,
+                *(f"{value}{text}{value}" for text in texts),
+                f"{value} \u00e9",
+                f"{value}--{value}",
+                f"{value}1",
+            ]
+        for other in dict.fromkeys(pool):
+            if other != value:
+                arguments = (*call.arguments[:index], other, *call.arguments[index + 1 :])
+                text = call_text(call.function, arguments, call.named)
+                yield Called(call.function, arguments, call.named, text, False)
+
+
+def _constants(code: CodeType) -> Iterator[object]:
+    """The constants in a function's code, and in what is defined within it."""
+    documented = isinstance(next(iter(code.co_consts), None), str)  # a docstring comes first
+    for constant in code.co_consts[documented:]:
+        if isinstance(constant, CodeType):
+            yield from _constants(constant)
+        elif isinstance(constant, tuple | frozenset):
+            yield from constant
+        else:
+            yield constant
 
 
 def _varied(value: object) -> Iterator[object]:
