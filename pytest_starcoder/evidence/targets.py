@@ -54,4 +54,16 @@ def _targets(body: list[ast.stmt], path: str, module: str, within: str) -> Itera
                 node.end_lineno or first,
                 tuple(names),
                 ast.get_docstring(node) or "",
+                tuple(_defaults(node.args)),
             )
+
+
+def _defaults(arguments: ast.arguments) -> Iterator[tuple[str, object]]:
+    names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
+    pairs = list(zip(names[len(names) - len(arguments.defaults) :], arguments.defaults, strict=True))
+    pairs += [(a.arg, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None]
+    for name, default in pairs:
+        try:
+            yield name, ast.literal_eval(default)
+        except (ValueError, TypeError, MemoryError, RecursionError):
+            continue

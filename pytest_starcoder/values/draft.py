@@ -10,7 +10,8 @@ from enum import StrEnum
 class Target:
     """A function that wants tests: `name` is dotted within its module; lines are 1-based, the decorators' included.
 
-    `module` is the name under which tests import it; `parameters` are their names, without self and cls.
+    `module` is the name under which tests import it; `parameters` are their names, without self and cls,
+    `defaults` the values of those that have a literal one.
     """
 
     path: str
@@ -20,6 +21,7 @@ class Target:
     last: int
     parameters: tuple[str, ...] = ()
     docstring: str = ""
+    defaults: tuple[tuple[str, object], ...] = ()
 
     @property
     def function(self) -> str:
@@ -33,8 +35,8 @@ class Origin(StrEnum):
     """An example in a docstring."""
     RAISES = "documented exception"
     """An exception that a docstring promises."""
-    SIBLING = "sibling functions"
-    """What one function makes of another's outcome."""
+    SIBLING = "property"
+    """What holds for all inputs that are known: of one function, or of two."""
     MODEL = "model"
     CHARACTERISATION = "characterisation"
     """What the code does now, whether that is right or not."""
