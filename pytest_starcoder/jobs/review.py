@@ -226,7 +226,7 @@ _CONTENT = re.compile(
     r"(?i)\W*(?:nothing|none|no (?:issues?|problems?|comments?|remarks?)|lgtm|looks? (?:good|fine|right|ok)|"
     r"(?:this|it|that|(?:the|this) (?:line|code|change)) (?:is|looks|seems) (?:right|correct|fine|good|ok)|"
     r"n/?a|ok(?:ay)?|nice|correct)\b\W*(?:$|to me\b|at all\b|here\b|to say\b|\.)"
-    r"|:?\+1:?$|\s*👍"
+    r"|\W*(?:no|yes|right|true|false)\W*$|:?\+1:?$|\s*👍"
 )
 """How somebody says that nothing is wrong."""
 

@@ -130,7 +130,19 @@ def test_one_added_line_is_not_asked_for(ollama_double: FakeOllama) -> None:
 
 @pytest.mark.parametrize(
     "comment",
-    [" nothing", " LGTM", " Looks good to me!", " This line is correct.", " None.", " 👍", " +1", " n/a", " ok"],
+    [
+        " nothing",
+        " LGTM",
+        " Looks good to me!",
+        " This line is correct.",
+        " None.",
+        " 👍",
+        " +1",
+        " n/a",
+        " ok",
+        " no",
+        " Yes.",
+    ],
 )
 def test_praise_is_no_finding(ollama_double: FakeOllama, comment: str) -> None:
     ollama_double.answer = answers(comment=comment)
