@@ -72,6 +72,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Explain every failure, ask which of two fixes is right, and write the answer as a test",
     )
+    group.addoption(
+        "--starcoder-generate",
+        metavar="FILE[::NAME]",
+        action="append",
+        default=[],
+        help="After the tests, generate more for a file or one of its functions; may be given several times",
+    )
+    group.addoption(
+        "--starcoder-characterise",
+        action="store_true",
+        help="Generate tests too that hold what the code does now, whether that is right or not",
+    )
     group.addoption("--no-starcoder", action="store_true", help="Ask nothing, whatever markers and options say")
     for key, told in SETTINGS.items():
         group.addoption(f"--starcoder-{key.replace('_', '-')}", metavar="VALUE", help=f"For this run: {told}")
@@ -86,6 +98,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("no_starcoder"):
         return
     config.pluginmanager.register(_Door(config), "starcoder-door")
+    if config.getoption("starcoder_generate"):
+        from pytest_starcoder.session.generating import Generating
+
+        generating = Generating(config, tuple(SETTINGS), config.getoption("starcoder_generate"))
+        config.pluginmanager.register(generating, "starcoder-generating")
     wanting = ("starcoder_explain", "starcoder_show_prompt", "starcoder_report", "starcoder_apply", "starcoder_write")
     if any(map(config.getoption, wanting)):
         _explain(config, everything=True)

@@ -26,6 +26,9 @@ from pytest_starcoder.values.generated import Generated, Kept, Rejected, Tally
 LIMIT = 0.5
 """Seconds of processor time that one draft's test may take."""
 
+TOGETHER = 32
+"""Properties that are run in one fork to see which of them hold."""
+
 CALLERS = 12
 """Tests from which the inputs of a function are taken."""
 
@@ -65,7 +68,7 @@ def generate(
                 own = [draft for draft in drafts if draft.origin is origin]
                 if own and deadline.remaining() > 0:
                     progress(f"{len(own)} drafts from {origin}")
-                    work.take(own)
+                    work.take(work.holding(own) if origin is Origin.SIBLING else own)
             if characterise:
                 progress("what the code does where a change of it goes unseen")
                 work.characterise()
@@ -129,7 +132,7 @@ class _Work:
         self._ran |= lines
         for tests_lines in lines.values():
             self._cover(tests_lines)
-        for mutant, tests in self._found(sorted(self._living, key=lambda edit: edit.span), lines, {}):
+        for mutant, tests in self._found(sorted(self._living, key=lambda edit: edit.span), lines, {}, every=False):
             if tests:
                 self._living.discard(mutant)
 
@@ -140,6 +143,23 @@ class _Work:
         return {outcome.nodeid: outcome.lines for outcome in outcomes if outcome.outcome == "passed"}
 
     # --- drafts ---
+
+    def holding(self, guesses: Sequence[Draft]) -> list[Draft]:
+        """Of properties that nobody has claimed those that hold; many are run in one fork."""
+        found: list[Draft] = []
+        for start in range(0, len(guesses), TOGETHER):
+            batch = guesses[start : start + TOGETHER]
+            imports = dict.fromkeys(line for draft in batch for line in draft.imports)
+            source = "\n".join([*imports, *(draft.source.partition("\n\n\n")[2] for draft in batch)])
+            [judgement] = self._trials.judged([(f"{FOLDER}/properties_drafted.py", source)], LIMIT / 2)
+            passed = {
+                record.nodeid.rpartition("::")[2]
+                for records in judgement.rounds[:1]
+                for record in records
+                if record.outcome == "passed"
+            }
+            found += [draft for draft in batch if draft.name in passed or judgement.problem]
+        return found
 
     def take(self, drafts: Sequence[Draft]) -> None:
         """Judges drafts, and keeps those that add something, the one that adds most first."""
@@ -251,6 +271,8 @@ class _Work:
         mutants: Sequence[Edit],
         lines: Mapping[str, Mapping[str, frozenset[int]]],
         modules: Mapping[str, tuple[str, str]],
+        *,
+        every: bool = True,
     ) -> Iterator[tuple[Edit, frozenset[str]]]:
         """Which of the tests kills each mutant: only those can that run its line, and they are run alone."""
         groups: dict[tuple[str, ...], list[Edit]] = {}
@@ -261,7 +283,7 @@ class _Work:
             if self._deadline.remaining() <= 0:
                 return
             drafts = [modules[nodeid] for nodeid in tests if nodeid in modules]
-            yield from self._trials.killers(group, tests, LIMIT, drafts)
+            yield from self._trials.killers(group, tests, LIMIT, drafts, every=every)
 
     # --- what it has come to ---
 

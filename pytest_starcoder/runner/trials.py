@@ -217,9 +217,15 @@ class Trials:
         return [mutant for mutant in mutants if mutant in fit]
 
     def killers(
-        self, mutants: Sequence[Edit], tests: Sequence[str], limit: float, drafts: Sequence[tuple[str, str]] = ()
+        self,
+        mutants: Sequence[Edit],
+        tests: Sequence[str],
+        limit: float,
+        drafts: Sequence[tuple[str, str]] = (),
+        *,
+        every: bool = True,
     ) -> Iterator[tuple[Edit, frozenset[str]]]:
-        """For each mutant the tests that fail with it, in any order.
+        """For each mutant the tests that fail with it, in any order; only the first of them unless `every`.
 
         Each test has at most `limit` seconds of processor time; to exceed it, or to end the process, is to fail.
         `drafts` are modules that are no files, as for `judged`, of which some of `tests` are.
@@ -228,7 +234,7 @@ class Trials:
             return
         candidates = [(mutant,) for mutant in mutants]
         command = self._command(self._late, candidates, tests, [], dict.fromkeys(tests, limit))
-        command |= {"all": True, "once": False, "drafts": self._placed(drafts)}
+        command |= {"all": every, "once": False, "drafts": self._placed(drafts)}
         command |= {"first": 2 * limit * len(tests) + 3, "wall": 2 * limit * len(tests) + 1}
         for trial in self._run(self._late, command, candidates):
             [mutant] = trial.edits

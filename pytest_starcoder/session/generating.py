@@ -1,0 +1,104 @@
+"""Joins a pytest session to generate tests after it: drafts are judged by what the tests that ran leave open."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_starcoder.errors import ConfigError, StarcoderError
+from pytest_starcoder.session import session_settings
+from pytest_starcoder.session.ran import Tests, launch_of
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.text.display import one_line
+
+if TYPE_CHECKING:
+    from pytest_starcoder.values.generated import Generated
+
+SECONDS = 120.0
+"""That generating may take."""
+
+
+class Generating:
+    """The plugin object of one session. Raises pytest.UsageError for what cannot be generated for."""
+
+    def __init__(self, config: pytest.Config, keys: Sequence[str], places: Sequence[str]) -> None:
+        self._config = config
+        self._worker = hasattr(config, "workerinput")
+        self._tests = Tests()
+        self._environment = dict(os.environ)
+        try:
+            self._settings: Settings = session_settings(config, keys)
+            self._wanted = [_place(place, config.rootpath) for place in places]
+        except StarcoderError as exc:
+            raise pytest.UsageError(str(exc)) from exc
+
+    @pytest.hookimpl
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not self._worker:
+            self._tests.add(report)
+
+    @pytest.hookimpl
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._worker:
+            return
+        from pytest_starcoder.report.generated import lines_of
+
+        terminalreporter.section("StarCoder: generated tests")
+        try:
+            generated = self._generated()
+        except KeyboardInterrupt:
+            terminalreporter.write_line("StarCoder: interrupted.")
+            return
+        except Exception as exc:  # noqa: BLE001 - never pytest's business
+            told = one_line(f"{type(exc).__name__}: {exc}")
+            terminalreporter.write_line(f"StarCoder: no test was generated ({told}).")
+            return
+        for line in lines_of(generated):
+            terminalreporter.write_line(line)
+
+    def _generated(self) -> Generated:
+        from pytest_starcoder.evidence.documented import examples_of
+        from pytest_starcoder.evidence.siblings import properties_of
+        from pytest_starcoder.evidence.targets import targets_of
+        from pytest_starcoder.jobs.generate import generate
+        from pytest_starcoder.runner.confine import Level
+        from pytest_starcoder.values.asked import Deadline
+
+        root = self._config.rootpath
+        targets, drafts = [], []
+        for path, name in self._wanted:
+            source = (root / path).read_text("utf-8")
+            own = [target for target in targets_of(source, path, root) if not name or target.name == name]
+            names = [node.name for node in ast.parse(source).body if hasattr(node, "name")]
+            examples = [draft for target in own for draft in examples_of(target, names)]
+            targets += own
+            drafts += [*examples, *properties_of(own, examples)]
+        suite = [test.nodeid for test in self._tests.ran if test.outcome == "passed" and test.quick and test.fixable]
+        return generate(
+            launch_of(self._config, self._environment),
+            targets,
+            suite,
+            drafts,
+            lambda path: (root / path).read_text("utf-8"),
+            Deadline.after(SECONDS),
+            Level(self._settings.confinement),
+            characterise=self._config.getoption("starcoder_characterise"),
+        )
+
+
+def _place(given: str, root: Path) -> tuple[str, str]:
+    """The path of a file relative to the root, and the dotted name in it, empty for all of it."""
+    file, _, name = given.partition("::")
+    path = Path(file) if Path(file).is_absolute() else Path.cwd() / file
+    asked = f"--starcoder-generate={given}"
+    if not path.is_file() or path.suffix != ".py":
+        raise ConfigError(f"{asked}: there is no Python file {file}.", "Name one: shop/pricing.py.")
+    try:
+        return path.resolve().relative_to(root.resolve()).as_posix(), name.replace("::", ".")
+    except ValueError:
+        raise ConfigError(f"{asked}: {file} is not below {root}.", "Start pytest above it.") from None
