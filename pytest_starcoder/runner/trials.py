@@ -100,10 +100,18 @@ class Unavailable(Exception):
 class Trials:
     """A bench for `tests`, open within a `with` block; `level` is the confinement in force there.
 
+    `modules` are imported there besides what the tests import: what no test imports cannot be changed.
     Raises Unavailable where they cannot be collected, or not be confined as `least` wants.
     """
 
-    def __init__(self, launch: Launch, tests: Sequence[str], deadline: Deadline, least: Level = Level.NONE) -> None:
+    def __init__(
+        self,
+        launch: Launch,
+        tests: Sequence[str],
+        deadline: Deadline,
+        least: Level = Level.NONE,
+        modules: Sequence[str] = (),
+    ) -> None:
         if not hasattr(os, "fork"):
             raise Unavailable("this platform cannot fork a process")
         if weaker(available(), least):
@@ -111,6 +119,7 @@ class Trials:
         self._launch = launch
         self._least = least
         self._tests = tests
+        self._modules = modules
         self._deadline = deadline
         self._stack = contextlib.ExitStack()
         self._numbers = 0
@@ -128,6 +137,7 @@ class Trials:
                 "confinement": confinement.to_json(),
                 "early": early,
                 "late": late,
+                "modules": list(self._modules),
             }
             (folder / "trials.json").write_text(json.dumps(job), "utf-8")
             own = ["--assert=plain", "--capture=sys", "-p", "pytest_starcoder.runner.worker"]

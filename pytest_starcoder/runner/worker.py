@@ -12,6 +12,7 @@ import contextlib
 import copy
 import functools
 import gc
+import importlib
 import json
 import os
 import select
@@ -71,6 +72,7 @@ class Worker:
 
     def __init__(self, job: dict[str, Any]) -> None:
         self._root = Path(job["root"])
+        self._modules: list[str] = job["modules"]
         self._early, self._late = Channel(job["early"]), Channel(job["late"])
         self._task: Task | None = None
         self._bench = Bench()
@@ -94,6 +96,9 @@ class Worker:
         self._bench.session = session
         if self._task is not None:
             self._bench.work(self._task, {})
+        for name in self._modules:
+            with contextlib.suppress(Exception, SystemExit):  # a draft that imports it will say what is wrong
+                importlib.import_module(name)
         swaps = Swaps(self._root)
         self._bench.caches = _caches(self._root)
         self._late.write({"collected": list(self._bench.items), "level": str(self._level)})

@@ -17,7 +17,7 @@ from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
 
 if TYPE_CHECKING:
-    from pytest_starcoder.values.generated import Generated
+    from pytest_starcoder.values.generated import Generated, Kept
 
 SECONDS = 120.0
 """That generating may take."""
@@ -32,6 +32,10 @@ class Generating:
         self._tests = Tests()
         self._environment = dict(os.environ)
         try:
+            if config.getoption("starcoder_write"):
+                from pytest_starcoder.jobs.place import check_installed
+
+                check_installed()
             self._settings: Settings = session_settings(config, keys)
             self._wanted = [_place(place, config.rootpath) for place in places]
         except StarcoderError as exc:
@@ -60,6 +64,35 @@ class Generating:
             return
         for line in lines_of(generated):
             terminalreporter.write_line(line)
+        try:
+            self._write(generated, terminalreporter)
+        except OSError as exc:
+            terminalreporter.write_line(f"StarCoder: the tests could not be written ({exc}).")
+
+    def _write(self, generated: Generated, terminal: pytest.TerminalReporter) -> None:
+        """Puts what was kept into test files, or says where it would."""
+        from pytest_starcoder.jobs.place import formatted, placed, test_file
+        from pytest_starcoder.report.files import save
+        from pytest_starcoder.text.diff import unified
+        from pytest_starcoder.text.display import counted, printable
+
+        root = self._config.rootpath
+        files: dict[str, list[Kept]] = {}
+        for kept in generated.kept:
+            files.setdefault(test_file(kept.draft.target.module, root, self._tests.files), []).append(kept)
+        for path, own in files.items():
+            if not self._config.getoption("starcoder_write"):
+                terminal.write_line(
+                    f"Nothing was written. Add --starcoder-write to put {counted(len(own), 'test')} into {path}."
+                )
+                continue
+            before = (root / path).read_text("utf-8") if (root / path).is_file() else ""
+            after = placed(before, own)
+            if after != before:
+                after = formatted(after, path, root)
+                terminal.write(printable(unified(before, after, path), tabs=True))
+                save(root / path, after)
+                terminal.write_line(f"Written: {path}")
 
     def _generated(self) -> Generated:
         from pytest_starcoder.evidence.documented import examples_of
