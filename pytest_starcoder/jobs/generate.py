@@ -179,11 +179,25 @@ class _Work:
             if not found and not new:
                 break
             waiting.remove(best)
+            if not found and not self._tells(best, lines, modules):
+                self.rejected.append(Rejected(best, "asserts nothing about it"))
+                continue
             self.kept.append(Kept(best, tuple(sorted(found, key=lambda edit: edit.span)), frozenset(new)))
             self._living -= found
             self._cover(lines[nodeid_of(best)])
             self._ran[nodeid_of(best)] = lines[nodeid_of(best)]
         self.rejected += [Rejected(draft, "adds nothing") for draft in waiting]
+
+    def _tells(
+        self,
+        draft: Draft,
+        lines: Mapping[str, Mapping[str, frozenset[int]]],
+        modules: Mapping[str, tuple[str, str]],
+    ) -> bool:
+        """Whether a draft that runs new lines would fail if any of what it runs were otherwise."""
+        own = {nodeid_of(draft): lines[nodeid_of(draft)]}
+        mutants = [mutant for mutant, target in self._mutants.items() if target == draft.target]
+        return any(tests for _, tests in self._found(mutants, own, modules))
 
     def characterise(self) -> None:
         """Adds tests that hold what the code does on inputs on which a living mutant does something else."""

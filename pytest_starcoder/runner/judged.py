@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_starcoder.runner.confine import descendants
 from pytest_starcoder.runner.drafted import items_of
 from pytest_starcoder.runner.trace import Tracer
 from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.shown import in_project
+
+SEEDS = 1, 2
+"""Of chance, in either round: the first number of the one is small, that of the other large."""
 
 Run = Callable[[Sequence[pytest.Item], float], list[dict[str, Any]]]
 """Runs items, each for so many seconds of processor time at the most; a record each."""
@@ -25,7 +30,7 @@ def judged(session: pytest.Session, path: Path, source: str, run: Run, limit: fl
     records of its tests in their order and then in reverse, `lines` what each
     executed of the project the first time, `left` what was otherwise afterwards.
     """
-    before = _surroundings()
+    before, own = _surroundings(), os.getpid()
     try:
         items = items_of(session, path, source)
     except BaseException as exc:  # noqa: BLE001 - a draft may raise anything, SystemExit too
@@ -40,13 +45,19 @@ def judged(session: pytest.Session, path: Path, source: str, run: Run, limit: fl
         tracer.lines = {}
         tracer.start(values=False)
         try:
+            random.seed(SEEDS[0])
             first += run([item], limit)
+            if os.getpid() != own:
+                os._exit(0)
         finally:
             tracer.stop()
         lines[item.nodeid] = {
             Path(file).relative_to(root).as_posix(): sorted(numbers) for file, numbers in tracer.lines.items()
         }
+    random.seed(SEEDS[1])
     second = run(items[::-1], limit)
+    if os.getpid() != own:
+        os._exit(0)  # a test has forked, and this is not the process that was to run it
     left = [what for what, now in _surroundings().items() if before.get(what) != now]
     return {"problem": "", "rounds": [first, second], "lines": lines, "left": left}
 
@@ -57,6 +68,7 @@ def _surroundings() -> Mapping[str, object]:
     return {
         "the environment": {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
         "the working folder": str(Path.cwd()),
+        "a process": bool(descendants(os.getpid())),
         **{
             f"files in {name}": sorted(str(found) for found in Path(place).rglob("*") if "pytest-of-" not in str(found))
             for name, place in places.items()
