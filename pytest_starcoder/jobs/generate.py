@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.evidence.mutants import lines_of, mutants_of
 from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.runner.confine import Level
@@ -26,6 +27,9 @@ from pytest_starcoder.values.generated import Generated, Kept, Rejected, Tally
 LIMIT = 0.5
 """Seconds of processor time that one draft's test may take."""
 
+CONFIRMING = 30.0
+"""Seconds for running what is kept under another hash seed, whatever time is left."""
+
 TOGETHER = 32
 """Properties that are run in one fork to see which of them hold."""
 
@@ -37,7 +41,13 @@ CHARACTERISED = '"""Characterisation: what the code did when this was written, r
 FOLDER = "tests"
 """Where a draft stands that has no test file yet to go into."""
 
+ATTEMPTS = 3
+"""Answers that a model gives for one target at the most."""
+
 Sources = Callable[[str], str]
+
+Write = Callable[[Target, int, str], Sequence[Draft]]
+"""Drafts for a target at an attempt; the text says what no test tests. Raises a StarcoderError."""
 
 
 def generate(
@@ -50,10 +60,12 @@ def generate(
     least: Level,
     progress: Callable[[str], None] = lambda what: None,
     *,
+    write: Write | None = None,
     characterise: bool = False,
 ) -> Generated:
     """Of `drafts` those that are worth keeping, beside the passing tests `suite`; nothing is raised.
 
+    `write` asks a model for more, for a target that has gaps, at an attempt counted from 0.
     With `characterise` tests are added that hold what the code does now, right or
     not, where a mutant is still alive.
     """
@@ -70,6 +82,8 @@ def generate(
                 if own and deadline.remaining() > 0:
                     progress(f"{len(own)} drafts from {origin}")
                     work.take(work.holding(own) if origin is Origin.SIBLING else own)
+            if write is not None:
+                work.write(write, progress)
             if characterise:
                 progress("what the code does where a change of it goes unseen")
                 work.characterise()
@@ -82,6 +96,7 @@ def generate(
                 Counter(str(draft.origin) for draft in drafts),
                 time.monotonic() - started,
                 str(trials.level),
+                remark=work.note,
             )
     except Unavailable as exc:
         return Generated(note=str(exc), seconds=time.monotonic() - started)
@@ -111,6 +126,7 @@ class _Work:
         self.kept: list[Kept] = []
         self.rejected: list[Rejected] = []
         self.suspected: list[Rejected] = []
+        self.note = ""
         self._mutants: dict[Edit, Target] = {}
         self._lines: dict[Target, frozenset[int]] = {}
         for path in dict.fromkeys(target.path for target in targets):
@@ -188,6 +204,32 @@ class _Work:
             self._ran[nodeid_of(best)] = lines[nodeid_of(best)]
         self.rejected += [Rejected(draft, "adds nothing") for draft in waiting]
 
+    def write(self, write: Write, progress: Callable[[str], None]) -> None:
+        """Asks a model for the targets that have most left to find, until it fails or nothing is left."""
+        tried: set[tuple[str, ...]] = set()
+        for attempt in range(ATTEMPTS):
+            for target in sorted(self._targets, key=lambda target: -len(self._left(target))):
+                gaps = self._left(target)
+                if not gaps or self._deadline.remaining() <= 0:
+                    continue
+                progress(f"a model for {target.name}, attempt {attempt + 1}")
+                try:
+                    found = write(target, attempt, ", ".join(gaps[:5]))
+                except StarcoderError as exc:
+                    self.note = str(exc)
+                    return
+                new = [draft for draft in found if draft.body not in tried]
+                tried |= {draft.body for draft in new}
+                if new:
+                    self.take(new)
+
+    def _left(self, target: Target) -> list[str]:
+        """What no test finds in a target, in words."""
+        uncovered = sorted(self._lines[target] - self._covered.get(target.path, set()))
+        living = sorted((edit for edit in self._living if self._mutants[edit] == target), key=lambda edit: edit.span)
+        told = [f"line {line}" for line in uncovered]
+        return told + [f"`{edit.after}` in the place of `{edit.before}`" for edit in living if len(edit.after) < 60]
+
     def _tells(
         self,
         draft: Draft,
@@ -197,7 +239,8 @@ class _Work:
         """Whether a draft that runs new lines would fail if any of what it runs were otherwise."""
         own = {nodeid_of(draft): lines[nodeid_of(draft)]}
         mutants = [mutant for mutant, target in self._mutants.items() if target == draft.target]
-        return any(tests for _, tests in self._found(mutants, own, modules))
+        found = list(self._found(mutants, own, modules))
+        return any(tests for _, tests in found)
 
     def characterise(self) -> None:
         """Adds tests that hold what the code does on inputs on which a living mutant does something else."""
@@ -241,7 +284,8 @@ class _Work:
             return
         environment = {**(self._launch.environment or {}), "PYTHONHASHSEED": "4711"}
         other = replace(self._launch, environment=environment) if self._launch.environment else self._launch
-        with Trials(other, [], self._deadline, least) as trials:
+        modules = list(dict.fromkeys(target.module for target in self._targets))
+        with Trials(other, [], Deadline.after(CONFIRMING), least, modules) as trials:
             again = trials.judged([module_of(kept.draft) for kept in self.kept], LIMIT)
         for kept, judgement in zip(list(self.kept), again, strict=True):
             if _failure(judgement):

@@ -64,6 +64,7 @@ _REVIEW = (
     *("<pr_review_state>", "<pr_review_comment>", "<pr_base>", "<pr_base_code>", "<pr_in_reply_to_comment_id>"),
     *("<file_sep>", "<|endoftext|>"),
 )
+_DEFINITION = ("\nclass ", "\nif __name__", "\n```")
 _REMARK = ("\n", "username_")
 _INSTRUCT = ("###",)
 _END = ("<|endoftext|>",)
@@ -79,6 +80,7 @@ FORMS = {
     ("starcoder2", "review-state"): Form(("\n",), _REVIEW, 6),
     ("starcoder2", "review-line"): Form(("\n",), _REVIEW, 6),
     ("starcoder2", "review"): Form(_REMARK, _REVIEW, 80),
+    ("starcoder2", "test"): Form(_DEFINITION, _FILE, 250),
     ("starcoder", "explain"): Form(("\nusername_", "\n\n"), _ISSUE_1, 120, _CAUSE),
     ("starcoder", "ask"): Form(("\nusername_",), _ISSUE_1),
     ("starcoder", "code"): Form((), _FILE_1),
@@ -86,6 +88,7 @@ FORMS = {
     ("starcoder", "fill"): Form((), _HOLE_1, 200),
     ("starcoder", "edit"): Form((), _COMMIT),
     ("starcoder", "review"): Form(_REMARK, _ISSUE_1, 80),
+    ("starcoder", "test"): Form(_DEFINITION, _FILE_1, 250),
     ("starcoder2-instruct", "explain"): Form((*_INSTRUCT, "\n\n"), _END, 120, _CAUSE),
     ("starcoder2-instruct", "ask"): Form(_INSTRUCT, _END),
     ("starcoder2-instruct", "code"): Form(_FENCE, _END),
@@ -93,6 +96,7 @@ FORMS = {
     ("starcoder2-instruct", "fill"): Form(_FENCE, _END, 200),
     ("starcoder2-instruct", "edit"): Form(_FENCE, _END),
     ("starcoder2-instruct", "review"): Form((*_INSTRUCT, *_REMARK), _END, 80),
+    ("starcoder2-instruct", "test"): Form(_FENCE, _END, 400),
     ("chat", "explain"): Form(max_tokens=200),
     ("chat", "ask"): Form(),
     ("chat", "code"): Form(),
@@ -100,6 +104,7 @@ FORMS = {
     ("chat", "fill"): Form(max_tokens=300),
     ("chat", "edit"): Form(),
     ("chat", "review"): Form(max_tokens=300),
+    ("chat", "test"): Form(max_tokens=600),
     ("completion", "explain"): Form(("\n\n", "\nTest:", "\n---"), (), 120, _CAUSE),
     ("completion", "ask"): Form(("\n---", "\nQuestion:")),
     ("completion", "code"): Form(),
@@ -107,6 +112,7 @@ FORMS = {
     ("completion", "fill"): Form(max_tokens=200),
     ("completion", "edit"): Form(_FENCE),
     ("completion", "review"): Form(_REMARK, (), 80),
+    ("completion", "test"): Form((*_DEFINITION, "\n# File:"), (), 250),
 }
 """Every family has every form; what is not named here is asked in plain words and cut by `max_tokens`."""
 

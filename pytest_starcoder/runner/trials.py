@@ -237,6 +237,7 @@ class Trials:
     ) -> Iterator[tuple[Edit, frozenset[str]]]:
         """For each mutant the tests that fail with it, in any order; only the first of them unless `every`.
 
+        To be read to its end.
         Each test has at most `limit` seconds of processor time; to exceed it, or to end the process, is to fail.
         `drafts` are modules that are no files, as for `judged`, of which some of `tests` are.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
 
 if TYPE_CHECKING:
+    from pytest_starcoder.jobs.generate import Write
+    from pytest_starcoder.values.draft import Draft, Target
     from pytest_starcoder.values.generated import Generated, Kept
 
 SECONDS = 120.0
@@ -31,6 +33,7 @@ class Generating:
         self._worker = hasattr(config, "workerinput")
         self._tests = Tests()
         self._environment = dict(os.environ)
+        self._remark = ""
         try:
             if config.getoption("starcoder_write"):
                 from pytest_starcoder.jobs.place import check_installed
@@ -64,6 +67,8 @@ class Generating:
             return
         for line in lines_of(generated):
             terminalreporter.write_line(line)
+        if generated.remark or self._remark:
+            terminalreporter.write_line(f"No model wrote tests: {generated.remark or self._remark}")
         try:
             self._write(generated, terminalreporter)
         except OSError as exc:
@@ -98,9 +103,6 @@ class Generating:
         from pytest_starcoder.evidence.documented import examples_of
         from pytest_starcoder.evidence.siblings import properties_of
         from pytest_starcoder.evidence.targets import targets_of
-        from pytest_starcoder.jobs.generate import generate
-        from pytest_starcoder.runner.confine import Level
-        from pytest_starcoder.values.asked import Deadline
 
         root = self._config.rootpath
         targets, drafts = [], []
@@ -111,7 +113,41 @@ class Generating:
             examples = [draft for target in own for draft in examples_of(target, names)]
             targets += own
             drafts += [*examples, *properties_of(own, examples)]
+        write, close = self._writer(targets, drafts)
         suite = [test.nodeid for test in self._tests.ran if test.outcome == "passed" and test.quick and test.fixable]
+        try:
+            return self._with(write, targets, drafts, suite)
+        finally:
+            close()
+
+    def _writer(self, targets: Sequence[Target], examples: Sequence[Draft]) -> tuple[Write | None, Callable[[], None]]:
+        """How a model is asked, and what ends it; none where there is none."""
+        from pytest_starcoder.client import Client
+        from pytest_starcoder.jobs.draft import written_for
+
+        try:
+            client = Client.from_settings(self._settings)
+        except StarcoderError as exc:
+            self._remark = str(exc)
+            return None, lambda: None
+        root = self._config.rootpath
+
+        def write(target: Target, attempt: int, gaps: str) -> list[Draft]:
+            source = (root / target.path).read_text("utf-8")
+            names = [node.name for node in ast.parse(source).body if hasattr(node, "name")]
+            own = [draft for draft in examples if draft.target == target]
+            return written_for(target, source, names, client, attempt, gaps, own)
+
+        return write, client.close
+
+    def _with(
+        self, write: Write | None, targets: Sequence[Target], drafts: Sequence[Draft], suite: Sequence[str]
+    ) -> Generated:
+        from pytest_starcoder.jobs.generate import generate
+        from pytest_starcoder.runner.confine import Level
+        from pytest_starcoder.values.asked import Deadline
+
+        root = self._config.rootpath
         return generate(
             launch_of(self._config, self._environment),
             targets,
@@ -120,6 +156,7 @@ class Generating:
             lambda path: (root / path).read_text("utf-8"),
             Deadline.after(SECONDS),
             Level(self._settings.confinement),
+            write=write,
             characterise=self._config.getoption("starcoder_characterise"),
         )
 

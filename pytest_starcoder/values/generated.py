@@ -43,7 +43,9 @@ class Tally:
 class Generated:
     """What was kept, what was not and why, and what the suite is worth before and after.
 
-    `suspected` are drafts that a docstring promises and the code breaks. `level` is the confinement in force.
+    `suspected` are drafts that a docstring promises and the code breaks. `level`
+    is the confinement in force, `note` says why nothing was generated at all,
+    `remark` why no model was asked, or no further.
     """
 
     kept: tuple[Kept, ...] = ()
@@ -54,3 +56,4 @@ class Generated:
     seconds: float = 0.0
     level: str = ""
     note: str = ""
+    remark: str = ""
