@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -282,8 +283,8 @@ class _Work:
         """Runs what is kept under another hash seed; what does not pass there is not kept."""
         if not self.kept:
             return
-        environment = {**(self._launch.environment or {}), "PYTHONHASHSEED": "4711"}
-        other = replace(self._launch, environment=environment) if self._launch.environment else self._launch
+        environment = {**(self._launch.environment or os.environ), "PYTHONHASHSEED": "4711"}
+        other = replace(self._launch, environment=environment)
         modules = list(dict.fromkeys(target.module for target in self._targets))
         with Trials(other, [], Deadline.after(CONFIRMING), least, modules) as trials:
             again = trials.judged([module_of(kept.draft) for kept in self.kept], LIMIT)
