@@ -12,8 +12,11 @@ from pathlib import Path
 PATIENCE = 2.0
 """Seconds that ruff may take for one file."""
 
-RULES = "F,B,PLE,PLW,S,RET,SIM,TRY,ASYNC,RUF"
+RULES = "F,B,PLE,S,ASYNC"
 """Of ruff's: those about what code does, none about how it looks."""
+
+QUIET = "F401,F403,F405,S101,B904"
+"""Of those the ones that are seldom a fault: unused imports, assertions, causes that are not named."""
 
 
 def linted_lines(path: str, text: str) -> frozenset[int]:
@@ -21,7 +24,8 @@ def linted_lines(path: str, text: str) -> frozenset[int]:
     program = shutil.which("ruff") or shutil.which("ruff", path=str(Path(sys.executable).parent))
     if program is None or not path.endswith(".py"):
         return frozenset()
-    command = [program, "check", "--isolated", "--no-cache", f"--select={RULES}", "--output-format=json", "--exit-zero"]
+    command = [program, "check", "--isolated", "--no-cache", f"--select={RULES}", f"--ignore={QUIET}"]
+    command += ["--output-format=json", "--exit-zero"]
     try:
         told = subprocess.run(
             [*command, f"--stdin-filename={path.rpartition('/')[2]}", "-"],

@@ -9,6 +9,7 @@ and last for the comment: each prompt begins with the one before.
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import re
@@ -22,6 +23,7 @@ from pytest_starcoder.prompts import family, render
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.redact import redact
+from pytest_starcoder.text.syntax import syntax_tree
 from pytest_starcoder.values.asked import Completion, Prompt
 from pytest_starcoder.values.review import Change, Finding, Hunk, Review, Severity, Unreviewed
 
@@ -200,7 +202,7 @@ class _Reviewer:
             number = re.match(r"\s*(\d{1,9})(?!\d)", said.text)
             if number and int(number[1]) in hunk.added:
                 return int(number[1]), "chosen"
-        return hunk.added[0], "first"
+        return _first(hunk, self._change.texts.get(hunk.path, "")), "first"
 
     # --- models that obey ---
 
@@ -292,6 +294,29 @@ def findings_in(answer: str, added: tuple[int, ...]) -> list[tuple[int, Severity
             word = str(entry.get("severity", "")).upper()
             found.append((line, Severity[word] if word in Severity.__members__ else severity_of(message), message))
     return found[:3]
+
+
+def _first(hunk: Hunk, text: str) -> int:
+    """The first added line that does something: no import, no head of a definition, no comment, no docstring."""
+    tree = syntax_tree(text) if hunk.path.endswith(".py") else None
+    if tree is not None:
+        doing = {
+            node.lineno
+            for node in ast.walk(tree)
+            if isinstance(node, ast.stmt)
+            and not isinstance(
+                node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+            )
+            and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        }
+    else:
+        doing = {at for at in hunk.added if not _IDLE.match(hunk.line(at))}
+    return next((at for at in hunk.added if at in doing), hunk.added[0])
+
+
+_IDLE = re.compile(
+    r"\s*(?:#|//|/\*|\*|--|;;|%|<!--|import\b|from\b.*\bimport\b|use\b|using\b|include\b|require\b|package\b|[{}()\[\]\s]*$|@)"
+)
 
 
 def _message(text: str) -> str:

@@ -11,7 +11,7 @@ from pytest_starcoder.values.review import Finding, Review
 NAMED = 5
 """Files and reasons that the sentence on what was not reviewed names."""
 
-PLACED = {"first": "the first line that is added: the remark may mean another"}
+PLACED = {"first": "the first line that does something: the remark may mean another"}
 
 
 def to_text(review: Review) -> str:

@@ -121,6 +121,25 @@ def test_a_line_at_which_ruff_points_is_asked_about_and_ruff_is_not_reported(oll
     assert "F8" not in str(told)
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "line"),
+    [
+        ("a.py", 'import os\n\n\ndef f(x):\n    """What it does.\n\n    More.\n    """\n    return x\n', 9),
+        ("a.js", "// A comment.\nimport x from 'x';\nconst y = x + 1;\n", 3),
+        ("a.py", "import os\n", 1),
+    ],
+)
+def test_where_nothing_tells_the_first_line_that_does_something_is_asked_about(
+    ollama_double: FakeOllama, path: str, text: str, line: int
+) -> None:
+    ollama_double.answer = " An empty list divides by zero."
+    lines = text.splitlines()
+    added = tuple(at for at, written in enumerate(lines, 1) if written)
+    hunk = Hunk(path, tuple(f"+{written}" for written in lines), 0, 1, added, 0)
+    told = said(asked(ollama_double, Change("x", (hunk,), texts={path: text}), family="completion"))
+    assert [(number, placed) for number, _, _, placed in told] == [(line, "only" if len(added) == 1 else "first")]
+
+
 def test_one_added_line_is_not_asked_for(ollama_double: FakeOllama) -> None:
     ollama_double.answer = answers()
     change = replace(CHANGE, hunks=(replace(MEAN, added=(6,)),))

@@ -58,7 +58,7 @@ def test_text_shows_the_line_and_whose_words_they_are() -> None:
         "     2 + TOKEN = '[redacted]'\n"
         "       also: It is printed.  (starcoder2:7b)\n"
         "shop/pricing.py:20: info: maybe 100% wrong  (starcoder2:7b)\n"
-        "    20 + return sum(xs) / len(xs)    (the first line that is added: the remark may mean another)\n"
+        "    20 + return sum(xs) / len(xs)    (the first line that does something: the remark may mean another)\n"
         "4 of 5 hunks reviewed, 3 findings, 6.1 s (starcoder2:7b on Ollama). "
         "Not reviewed: logo.png (binary); slow.py (The time for it was used up).\n"
     )
