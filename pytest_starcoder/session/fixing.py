@@ -33,7 +33,7 @@ OWN = 12
 """Further failing tests of the same cause with which a change that passes is run as well."""
 
 QUICK_SUITE, SMALL_SUITE = 0.5, 150
-"""Seconds that all passing tests may have taken, and their number, for a promising change to be tried with all of them."""
+"""Seconds that all passing tests may have taken, and their number, for changes to be tried with all of them."""
 
 
 class Fixing:
