@@ -32,8 +32,8 @@ ALL = 4
 OWN = 12
 """Further failing tests of the same cause with which a change that passes is run as well."""
 
-QUICK_SUITE = 2.0
-"""Seconds that all passing tests together may have taken for every promising change to be tried with all of them."""
+QUICK_SUITE, SMALL_SUITE = 0.5, 150
+"""Seconds that all passing tests may have taken, and their number, for changes to be tried with all of them."""
 
 
 class Fixing:
@@ -58,7 +58,8 @@ class Fixing:
         passed = [test for test in ran if test.outcome == "passed" and test.allowed and test.fixable]
         self._passed = [test.nodeid for test in passed]
         # A suite that takes no time tells more than its nearest tests.
-        self._quick = self._passed if sum(test.seconds for test in passed) <= QUICK_SUITE else []
+        quick = len(passed) <= SMALL_SUITE and sum(test.seconds for test in passed) <= QUICK_SUITE
+        self._quick = self._passed if quick else []
         self._sources = sources
         self._settings = settings
         self._section = section
