@@ -77,9 +77,11 @@ def _assertion(source: str, want: str, raised: str | None) -> list[str] | None:
             return [f"assert str({ast.unparse(shown)}) == {want!r}"]
     text = ast.unparse(expression)
     if want in ("True", "False", "None"):
-        return [f"assert {text} is {want}"]
+        atom = isinstance(expression, ast.Call | ast.Name | ast.Attribute | ast.Subscript)
+        return [f"assert {text} is {want}" if atom else f"assert ({text}) is {want}"]
     try:
         ast.literal_eval(want)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return [f"assert repr({text}) == {want!r}"]
-    return [f"assert {text} == {want}"]
+    compared = isinstance(expression, ast.Compare | ast.BoolOp | ast.Lambda | ast.IfExp)
+    return [f"assert ({text}) == {want}" if compared else f"assert {text} == {want}"]

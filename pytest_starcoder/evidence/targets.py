@@ -20,21 +20,15 @@ def targets_of(source: str, path: str, root: Path) -> list[Target]:
 
 
 def module_name(path: str, root: Path) -> str:
-    """The dotted name of a module: from the outermost folder upwards from it that is a package, or below `src`."""
+    """The dotted name of a module within its packages; `src` and `lib` are where packages lie, other folders are some."""
     place = PurePosixPath(path)
     parts = [place.stem] if place.stem != "__init__" else []
     folder = place.parent
     while folder.name and (root / folder / "__init__.py").is_file():
         parts.insert(0, folder.name)
         folder = folder.parent
-    if (
-        folder.name
-        and folder.name not in ("src", "lib")
-        and len(parts) == 1
-        and not (root / folder / "conftest.py").exists()
-    ):
-        # A folder without __init__.py is a namespace package where the root is importable.
-        parts = [*folder.parts, *parts]
+    if folder.name not in ("", "src", "lib") and len(parts) == 1:
+        parts = [*folder.parts, *parts]  # a namespace package
     return ".".join(parts)
 
 
