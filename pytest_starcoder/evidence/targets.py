@@ -20,7 +20,7 @@ def targets_of(source: str, path: str, root: Path) -> list[Target]:
 
 
 def module_name(path: str, root: Path) -> str:
-    """The dotted name of a module within its packages; `src` and `lib` are where packages lie, other folders are some."""
+    """The dotted name of a module; packages lie in `src` and `lib`, other folders are packages themselves."""
     place = PurePosixPath(path)
     parts = [place.stem] if place.stem != "__init__" else []
     folder = place.parent

@@ -30,7 +30,7 @@ def check_installed() -> None:
         )
 
 
-def test_file(module: str, root: Path, test_files: Iterable[str]) -> str:
+def file_for(module: str, root: Path, test_files: Iterable[str]) -> str:
     """The test file for a module, relative to the root: one that imports it and bears its name, or a new one beside."""
     stem = module.rpartition(".")[2]
     known = sorted(test_files)

@@ -104,7 +104,7 @@ FORMS = {
     ("chat", "fill"): Form(max_tokens=300),
     ("chat", "edit"): Form(),
     ("chat", "review"): Form(max_tokens=300),
-    ("chat", "test"): Form(max_tokens=600),
+    ("chat", "test"): Form(max_tokens=500),
     ("completion", "explain"): Form(("\n\n", "\nTest:", "\n---"), (), 120, _CAUSE),
     ("completion", "ask"): Form(("\n---", "\nQuestion:")),
     ("completion", "code"): Form(),

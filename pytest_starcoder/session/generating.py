@@ -76,7 +76,7 @@ class Generating:
 
     def _write(self, generated: Generated, terminal: pytest.TerminalReporter) -> None:
         """Puts what was kept into test files, or says where it would."""
-        from pytest_starcoder.jobs.place import formatted, placed, test_file
+        from pytest_starcoder.jobs.place import file_for, formatted, placed
         from pytest_starcoder.report.files import save
         from pytest_starcoder.text.diff import unified
         from pytest_starcoder.text.display import counted, printable
@@ -84,7 +84,7 @@ class Generating:
         root = self._config.rootpath
         files: dict[str, list[Kept]] = {}
         for kept in generated.kept:
-            files.setdefault(test_file(kept.draft.target.module, root, self._tests.files), []).append(kept)
+            files.setdefault(file_for(kept.draft.target.module, root, self._tests.files), []).append(kept)
         for path, own in files.items():
             if not self._config.getoption("starcoder_write"):
                 terminal.write_line(

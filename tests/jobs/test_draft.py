@@ -1,0 +1,86 @@
+# ruff: noqa: E501 - an answer on a line is a row of a table
+"""Tests that a model writes: what it is asked, and what of its answer can be used."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.servers import FakeOllama
+
+from pytest_starcoder.client import Client
+from pytest_starcoder.evidence.documented import examples_of
+from pytest_starcoder.jobs.draft import salvaged, written_for
+from pytest_starcoder.settings import load_settings
+from pytest_starcoder.values.draft import Draft, Origin, Target
+
+SOURCE = 'def mean(xs):\n    """The mean.\n\n    >>> mean([1])\n    1.0\n    """\n    return sum(xs) / len(xs)\n'
+TARGET = Target("pkg/shop.py", "pkg.shop", "mean", 1, 7, ("xs",), "The mean.\n\n>>> mean([1])\n1.0\n")
+
+
+def asked(fake: FakeOllama, attempt: int = 0, **settings: str) -> list[Draft]:
+    chosen = replace(load_settings(Path.cwd()), host=fake.url, cache="off", **settings)  # type: ignore[arg-type]
+    with Client.from_settings(chosen) as client:
+        return written_for(TARGET, SOURCE, ["mean"], client, attempt, "line 7", list(examples_of(TARGET, ["mean"])))
+
+
+def test_a_base_model_continues_a_test_file_behind_the_file_under_test(ollama_double: FakeOllama) -> None:
+    ollama_double.answer = "():\n    assert mean([1, 2, 3]) == 2\n"
+    [draft] = asked(ollama_double)
+    assert ollama_double.prompts() == [
+        f"<repo_name>project<file_sep>pkg/shop.py\n{SOURCE}\n<file_sep>tests/test_shop.py\nimport pytest\n\n"
+        "from pkg.shop import mean\n\n\ndef test_mean_example_1():\n    assert mean([1]) == 1.0\n\n\ndef test_mean"
+    ]
+    assert (draft.body, draft.imports) == (("assert mean([1, 2, 3]) == 2",), ("from pkg.shop import mean",))
+    assert (draft.origin, draft.because) == (Origin.MODEL, "starcoder2:7b")
+
+
+def test_every_attempt_begins_with_another_name(ollama_double: FakeOllama) -> None:
+    ollama_double.answer = "():\n    assert mean([1]) == 1\n"
+    names = {draft.name for attempt in range(3) for draft in asked(ollama_double, attempt)}
+    assert names == {"test_mean_written_1_1", "test_mean_written_2_1", "test_mean_written_3_1"}
+    assert len({prompt.rpartition("def ")[2] for prompt in ollama_double.prompts()}) == 3
+
+
+@pytest.mark.parametrize("family", ["chat", "starcoder2-instruct"])
+def test_a_model_that_obeys_is_asked_for_a_block_of_code(ollama_double: FakeOllama, family: str) -> None:
+    ollama_double.answer = (
+        "Here:\n```python\nfrom pkg.shop import mean\n\ndef test_it():\n    assert mean([2]) == 2\n```\n"
+    )
+    if family == "starcoder2-instruct":
+        ollama_double.answer = "def test_it():\n    assert mean([2]) == 2\n"
+    assert [draft.body for draft in asked(ollama_double, family=family)] == [("assert mean([2]) == 2",)]
+    [prompt] = ollama_double.prompts()
+    assert "line 7" in prompt
+
+
+def found(text: str) -> list[tuple[str, ...]]:
+    return [draft.body for draft in salvaged(text, TARGET, ["mean"], "m")]
+
+
+@pytest.mark.parametrize(
+    ("text", "bodies"),
+    [
+        ("def test_a():\n    x = [1]\n    assert mean(x) == 1\n    assert mean([2]) == 2\n    assert mean([", [
+            ("x = [1]", "assert mean(x) == 1"), ("x = [1]", "assert mean([2]) == 2")]),
+        ("def test_a():\n    assert mean([1]) == 1\n\ndef test_b():\n    assert mean([1]) == 1\n", [("assert mean([1]) == 1",)]),
+        ("def test_a():\n    with pytest.raises(ValueError):\n        mean([])\n", [("with pytest.raises(ValueError):\n    mean([])",)]),
+        ("def test_a(xs):\n    assert mean(xs) == 1\n", []),
+        ("@pytest.mark.x\ndef test_a():\n    assert mean([1]) == 1\n", []),
+        ("def test_a():\n    '''Doc.'''\n    mean([1])\n", []),
+        ("I cannot write tests.", []),
+        ("", []),
+        ("\0", []),
+    ],
+)  # fmt: skip
+def test_what_can_be_used_of_an_answer_is_used(text: str, bodies: list[tuple[str, ...]]) -> None:
+    assert found(text) == bodies
+
+
+@given(st.text())
+def test_no_answer_is_too_odd(text: str) -> None:
+    for body in found(f"def test_a():\n    assert mean([1]) == 1\n{text}"):
+        assert body
