@@ -74,10 +74,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--starcoder-generate",
-        metavar="FILE[::NAME]",
+        metavar="PATH[::NAME]",
         action="append",
         default=[],
-        help="After the tests, generate more for a file or one of its functions; may be given several times",
+        help="After the tests, generate more for a file, a folder or one function; may be given several times",
+    )
+    group.addoption(
+        "--starcoder-generate-changed",
+        action="store_true",
+        help="After the tests, generate more for the functions that differ from the last commit",
     )
     group.addoption(
         "--starcoder-characterise",
@@ -98,13 +103,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("no_starcoder"):
         return
     config.pluginmanager.register(_Door(config), "starcoder-door")
-    if config.getoption("starcoder_generate"):
+    generating = config.getoption("starcoder_generate") or config.getoption("starcoder_generate_changed")
+    if generating:
         from pytest_starcoder.session.generating import Generating
 
-        generating = Generating(config, tuple(SETTINGS), config.getoption("starcoder_generate"))
-        config.pluginmanager.register(generating, "starcoder-generating")
+        joined = Generating(config, tuple(SETTINGS), config.getoption("starcoder_generate"))
+        config.pluginmanager.register(joined, "starcoder-generating")
     wanting = ["starcoder_explain", "starcoder_show_prompt", "starcoder_report", "starcoder_apply"]
-    if not config.getoption("starcoder_generate"):
+    if not generating:
         wanting.append("starcoder_write")
     if any(map(config.getoption, wanting)):
         _explain(config, everything=True)

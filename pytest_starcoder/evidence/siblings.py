@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from pytest_starcoder.values.draft import Draft, Origin, Target
 
@@ -77,6 +78,21 @@ RELATIONS: Mapping[type, Mapping[str, str]] = {
     bytes: {"twice": "f(f(value)) == f(value)"},
 }
 """What a function may do with its own inputs, by the type of those."""
+
+
+def values_of(property_: Draft) -> list[str]:
+    """The inputs that a property is said of, as text."""
+    loop = ast.parse(property_.body[0]).body[0]
+    assert isinstance(loop, ast.For)
+    assert isinstance(loop.iter, ast.List)
+    return [ast.unparse(value) for value in loop.iter.elts]
+
+
+def with_values(property_: Draft, values: Sequence[str]) -> Draft:
+    """The same property said of other inputs."""
+    head, _, claim = property_.body[0].partition(":\n")
+    assert head.startswith("for value in [")
+    return replace(property_, body=(f"for value in [{', '.join(values)}]:\n{claim}",))
 
 
 def _widened(own: Sequence[str], everything: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.evidence.mutants import lines_of, mutants_of
+from pytest_starcoder.evidence.siblings import values_of, with_values
 from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.runner.confine import Level
 from pytest_starcoder.runner.trials import Judgement, Trials, Unavailable
@@ -199,7 +200,8 @@ class _Work:
             if not found and not self._tells(best, lines, modules):
                 self.rejected.append(Rejected(best, "asserts nothing about it"))
                 continue
-            self.kept.append(Kept(best, tuple(sorted(found, key=lambda edit: edit.span)), frozenset(new)))
+            shown = self._reduced(best, found, lines) if best.origin is Origin.SIBLING and not new else best
+            self.kept.append(Kept(shown, tuple(sorted(found, key=lambda edit: edit.span)), frozenset(new)))
             self._living -= found
             self._cover(lines[nodeid_of(best)])
             self._ran[nodeid_of(best)] = lines[nodeid_of(best)]
@@ -230,6 +232,26 @@ class _Work:
         living = sorted((edit for edit in self._living if self._mutants[edit] == target), key=lambda edit: edit.span)
         told = [f"line {line}" for line in uncovered]
         return told + [f"`{edit.after}` in the place of `{edit.before}`" for edit in living if len(edit.after) < 60]
+
+    def _reduced(self, draft: Draft, found: set[Edit], lines: Mapping[str, Mapping[str, frozenset[int]]]) -> Draft:
+        """A property said of no more inputs than its mutants take, and of two at the least."""
+        singles = {f"{draft.name}_{at}": value for at, value in enumerate(values_of(draft))}
+        alone = {name: replace(with_values(draft, [value]), name=name) for name, value in singles.items()}
+        modules = {nodeid_of(one): module_of(one) for one in alone.values()}
+        own = dict.fromkeys(modules, lines[nodeid_of(draft)])
+        kills: dict[str, set[Edit]] = {name: set() for name in alone}
+        for mutant, tests in self._found(sorted(found, key=lambda edit: edit.span), own, modules):
+            for nodeid in tests:
+                kills[nodeid.rpartition("::")[2]].add(mutant)
+        left, chosen = set(found), list[str]()
+        while left:
+            best = max(alone, key=lambda name: len(kills[name] & left))
+            if not kills[best] & left:
+                return draft  # it takes several inputs at once
+            chosen.append(best)
+            left -= kills[best]
+        chosen += [name for name in alone if name not in chosen][: max(0, 2 - len(chosen))]
+        return with_values(draft, [singles[name] for name in alone if name in chosen])
 
     def _tells(
         self,

@@ -17,6 +17,8 @@ def lines_of(generated: Generated) -> Iterator[str]:
     if generated.note:
         yield f"No test was generated: {generated.note}."
         return
+    if not generated.tallies:
+        yield "There is no public function to generate tests for."
     for path, tallies in _by_path(generated.tallies).items():
         yield _file(path, tallies, len([kept for kept in generated.kept if kept.draft.target.path == path]), generated)
     for kept in generated.kept[:SHOWN]:

@@ -40,7 +40,7 @@ class Generating:
 
                 check_installed()
             self._settings: Settings = session_settings(config, keys)
-            self._wanted = [_place(place, config.rootpath) for place in places]
+            self._wanted = [wanted for place in places for wanted in _places(place, config.rootpath)]
         except StarcoderError as exc:
             raise pytest.UsageError(str(exc)) from exc
 
@@ -67,7 +67,7 @@ class Generating:
             return
         for line in lines_of(generated):
             terminalreporter.write_line(line)
-        if generated.remark or self._remark:
+        if generated.tallies and (generated.remark or self._remark):
             terminalreporter.write_line(f"No model wrote tests: {generated.remark or self._remark}")
         try:
             self._write(generated, terminalreporter)
@@ -106,9 +106,12 @@ class Generating:
 
         root = self._config.rootpath
         targets, drafts = [], []
-        for path, name in self._wanted:
+        changed = self._changed()
+        for path, name in dict.fromkeys([*self._wanted, *((path, "") for path in changed)]):
             source = (root / path).read_text("utf-8")
             own = [target for target in targets_of(source, path, root) if not name or target.name == name]
+            if (path, name) not in self._wanted:
+                own = [target for target in own if changed[path] & {*range(target.first, target.last + 1)}]
             names = [node.name for node in ast.parse(source).body if hasattr(node, "name")]
             examples = [draft for target in own for draft in examples_of(target, names)]
             targets += own
@@ -119,6 +122,16 @@ class Generating:
             return self._with(write, targets, drafts, suite)
         finally:
             close()
+
+    def _changed(self) -> dict[str, set[int]]:
+        """The lines of Python files, tests left out, that differ from the last commit, where that is asked for."""
+        if not self._config.getoption("starcoder_generate_changed"):
+            return {}
+        from pytest_starcoder.git import History
+
+        found = History(self._config.rootpath).changed()
+        own = {path: lines for path, lines in found.items() if path.endswith(".py") and not _is_test(Path(path))}
+        return {path: lines for path, lines in own.items() if lines}
 
     def _writer(self, targets: Sequence[Target], examples: Sequence[Draft]) -> tuple[Write | None, Callable[[], None]]:
         """How a model is asked, and what ends it; none where there is none."""
@@ -161,14 +174,25 @@ class Generating:
         )
 
 
-def _place(given: str, root: Path) -> tuple[str, str]:
-    """The path of a file relative to the root, and the dotted name in it, empty for all of it."""
-    file, _, name = given.partition("::")
-    path = Path(file) if Path(file).is_absolute() else Path.cwd() / file
+def _places(given: str, root: Path) -> list[tuple[str, str]]:
+    """The files that an argument names, relative to the root, each with the dotted name in it, empty for all of it."""
+    place, _, name = given.partition("::")
+    path = Path(place) if Path(place).is_absolute() else Path.cwd() / place
     asked = f"--starcoder-generate={given}"
-    if not path.is_file() or path.suffix != ".py":
-        raise ConfigError(f"{asked}: there is no Python file {file}.", "Name one: shop/pricing.py.")
+    if path.is_dir():
+        found = [file for file in sorted(path.rglob("*.py")) if not _is_test(file.relative_to(path))]
+    else:
+        found = [path] if path.is_file() and path.suffix == ".py" else []
+    if not found:
+        raise ConfigError(f"{asked}: there is no Python file {place}.", "Name a file or a folder: shop/pricing.py.")
     try:
-        return path.resolve().relative_to(root.resolve()).as_posix(), name.replace("::", ".")
+        return [(file.resolve().relative_to(root.resolve()).as_posix(), name.replace("::", ".")) for file in found]
     except ValueError:
-        raise ConfigError(f"{asked}: {file} is not below {root}.", "Start pytest above it.") from None
+        raise ConfigError(f"{asked}: {place} is not below {root}.", "Start pytest above it.") from None
+
+
+def _is_test(path: Path) -> bool:
+    """Whether a file is one of tests, or hidden."""
+    parts = path.parts
+    named = path.name.startswith(("test_", "conftest", "setup.")) or path.name.endswith("_test.py")
+    return named or any(part in ("tests", "test") or part.startswith((".", "_build")) for part in parts[:-1])
