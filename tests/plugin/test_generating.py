@@ -44,12 +44,17 @@ def project(pytester: pytest.Pytester) -> Path:
     return pytester.path
 
 
+def files(project: Path) -> dict[Path, bytes]:
+    """All files but those that pytester itself writes."""
+    return {p: p.read_bytes() for p in project.rglob("*") if p.is_file() and p.name not in ("stdout", "stderr")}
+
+
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
 
 
 def test_tests_are_shown_and_nothing_is_written(pytester: pytest.Pytester, project: Path) -> None:
-    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    before = files(project)
     result = run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none")
     result.assert_outcomes(passed=1)
     assert result.ret == 0
@@ -63,7 +68,7 @@ def test_tests_are_shown_and_nothing_is_written(pytester: pytest.Pytester, proje
             "Nothing was written. Add --starcoder-write to put 1 test into tests/test_shop.py.",
         ]
     )
-    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
+    assert files(project) == before
 
 
 def test_what_is_written_passes_and_a_second_run_writes_nothing(pytester: pytest.Pytester, project: Path) -> None:
@@ -111,7 +116,7 @@ def test_only_what_differs_from_the_last_commit_is_generated_for(pytester: pytes
     [
         (
             "nowhere.py",
-            "*--starcoder-generate=nowhere.py: there is no Python file nowhere.py. Name a file or a folder: *",
+            "*--starcoder-generate=nowhere.py: there is no Python file nowhere.py. Name a file *",
         ),
         ("tests", "*--starcoder-generate=tests: there is no Python file tests.*"),
         ("/", "*--starcoder-generate=/*"),
