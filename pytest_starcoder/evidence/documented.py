@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import doctest
 import re
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,21 @@ def examples_of(target: Target, names: Sequence[str]) -> Iterator[Draft]:
         body = [*before, *statements]
         name = f"test_{target.name.lower().replace('.', '_')}_example_{number}"
         yield Draft(name, tuple(body), imports_for(body, target, names), Origin.DOCTEST, target, f">>> {source}")
+
+
+_GOOGLE = re.compile(r"(?m)^[ \t]*Raises:[ \t]*\n(?P<body>(?:[ \t]+.*\n?|[ \t]*\n)+)")
+_NUMPY = re.compile(r"(?m)^[ \t]*Raises[ \t]*\n[ \t]*-{3,}[ \t]*\n(?P<body>(?:.+\n?)+)")
+
+
+def exceptions_of(target: Target) -> list[str]:
+    """The built-in exceptions that a docstring says its function raises: in Google's, NumPy's or Sphinx's style."""
+    text = target.docstring + "\n"
+    found = re.findall(r":raises?[ \t]+([A-Z]\w*)", text)
+    for pattern, named in ((_GOOGLE, r"(?m)^[ \t]+([A-Z]\w*)[ \t]*:"), (_NUMPY, r"(?m)^[ \t]*([A-Z]\w*)[ \t]*$")):
+        for section in pattern.finditer(text):
+            found += re.findall(named, section["body"])
+    known = [name for name in found if isinstance(getattr(builtins, name, None), type)]
+    return list(dict.fromkeys(name for name in known if issubclass(getattr(builtins, name), BaseException)))
 
 
 def imports_for(body: Sequence[str], target: Target, names: Sequence[str]) -> tuple[str, ...]:

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pytest_starcoder.errors import StarcoderError
+from pytest_starcoder.evidence.documented import exceptions_of
 from pytest_starcoder.evidence.mutants import lines_of, mutants_of
 from pytest_starcoder.evidence.siblings import values_of, with_values
 from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.runner.confine import Level
-from pytest_starcoder.runner.trials import Judgement, Trials, Unavailable
+from pytest_starcoder.runner.trials import Input, Judgement, Trials, Unavailable
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.draft import Draft, Origin, Target
 from pytest_starcoder.values.fix import Edit
@@ -84,6 +85,8 @@ def generate(
                 if own and deadline.remaining() > 0:
                     progress(f"{len(own)} drafts from {origin}")
                     work.take(work.holding(own) if origin is Origin.SIBLING else own)
+            progress("inputs for the exceptions that docstrings name")
+            work.raising()
             if write is not None:
                 work.write(write, progress)
             if characterise:
@@ -207,6 +210,37 @@ class _Work:
             self._ran[nodeid_of(best)] = lines[nodeid_of(best)]
         self.rejected += [Rejected(draft, "adds nothing") for draft in waiting]
 
+    def raising(self) -> None:
+        """Adds tests for exceptions that docstrings name, on inputs on which the code raises them."""
+        for target in self._targets:
+            promised = exceptions_of(target)
+            mutant = next((edit for edit, own in self._mutants.items() if own == target), None)
+            if not promised or mutant is None or self._deadline.remaining() <= 0:
+                continue
+            inputs, (now, *_) = self._observed(target, [(), (mutant,)])
+            for name in promised:
+                fit = [
+                    given for given, told in zip(inputs, now, strict=False) if given.code and told == f"raises {name}"
+                ]
+                if fit:
+                    given = min(fit, key=lambda given: (len(given.code), given.code))
+                    importing, _, call = given.code.partition("\n")
+                    body = (f"with pytest.raises({name}):\n    {call}",)
+                    test = f"test_{target.name.lower().replace('.', '_')}_raises_{name.lower()}"
+                    imports = ("import pytest", "", importing)
+                    self.take([Draft(test, body, imports, Origin.RAISES, target, f"Raises: {name}")])
+
+    def _observed(
+        self, target: Target, candidates: Sequence[tuple[Edit, ...]]
+    ) -> tuple[list[Input], list[tuple[str, ...]]]:
+        """Inputs of a target, like those of the tests that call it, and what becomes of them under each candidate."""
+        modules = {nodeid_of(kept.draft): module_of(kept.draft) for kept in self.kept}
+        tests = [nodeid for nodeid, lines in self._ran.items() if _within(lines, target)][:CALLERS]
+        if not tests:
+            return [], [()] * len(candidates)
+        drafts = [modules[nodeid] for nodeid in tests if nodeid in modules]
+        return self._trials.observed(candidates, [], tests, dict.fromkeys(tests, LIMIT), drafts)
+
     def write(self, write: Write, progress: Callable[[str], None]) -> None:
         """Asks a model for the targets that have most left to find, until it fails or nothing is left."""
         tried: set[tuple[str, ...]] = set()
@@ -273,14 +307,8 @@ class _Work:
                 self.take(list(self._characterisations(target, sorted(living, key=lambda edit: edit.span))))
 
     def _characterisations(self, target: Target, living: Sequence[Edit]) -> Iterator[Draft]:
-        modules = {nodeid_of(kept.draft): module_of(kept.draft) for kept in self.kept}
-        tests = [nodeid for nodeid, lines in self._ran.items() if _within(lines, target)][:CALLERS]
-        if not tests:
-            return
-        drafts = [modules[nodeid] for nodeid in tests if nodeid in modules]
         candidates: list[tuple[Edit, ...]] = [(mutant,) for mutant in living]
-        limits = dict.fromkeys(tests, LIMIT)
-        inputs, behaviours = self._trials.observed([(), *candidates], [], tests, limits, drafts)
+        inputs, behaviours = self._observed(target, [(), *candidates])
         now, *others = behaviours
         left = {number for number, behaviour in enumerate(others) if behaviour}
         number = 0

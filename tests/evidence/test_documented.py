@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.evidence.documented import examples_of
+from pytest_starcoder.evidence.documented import examples_of, exceptions_of
 from pytest_starcoder.evidence.mutants import lines_of, mutants_of
 from pytest_starcoder.evidence.siblings import properties_of
 from pytest_starcoder.evidence.targets import module_name, targets_of
@@ -141,6 +141,21 @@ def test_a_draft_imports_what_it_uses_and_no_more() -> None:
     assert draft.imports == ("from shop import Cart, mean",)
     function = "def test_mean_example_1():\n    import math\n    assert mean([math.pi, Cart]) == 3\n"
     assert draft.source == f"from shop import Cart, mean\n\n\n{function}"
+
+
+@pytest.mark.parametrize(
+    ("docstring", "names"),
+    [
+        ("Mean.\n\nRaises:\n    ValueError: if it is empty.\n    TypeError: otherwise.\n", ["ValueError", "TypeError"]),
+        ("Mean.\n\nRaises\n------\nValueError\n    If it is empty.\n", ["ValueError"]),
+        ("Mean.\n\n:raises KeyError: never\n:raise OSError:\n", ["KeyError", "OSError"]),
+        ("Raises the roof. ValueError: no.", []),
+        ("Raises:\n    Unknown: not built in.\n    int: no exception.\n", []),
+        ("", []),
+    ],
+)
+def test_the_exceptions_that_a_docstring_names_are_found(docstring: str, names: list[str]) -> None:
+    assert exceptions_of(Target("shop.py", "shop", "mean", 1, 2, ("xs",), docstring)) == names
 
 
 # --- properties -----------------------------------------------------------------------------

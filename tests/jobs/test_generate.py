@@ -216,5 +216,24 @@ def test_a_living_mutant_is_killed_by_what_the_code_does_now(project: Project) -
     assert price.killed > price.mutants / 2
 
 
+def test_an_exception_that_a_docstring_names_is_tested_on_an_input_that_raises_it(project: Project) -> None:
+    source = SHOP.replace(
+        """    >>> mean([])
+    Traceback (most recent call last):
+    ...
+    ValueError: no values
+""",
+        """
+    Raises:
+        ValueError: where there is none.
+        KeyError: never.
+""",
+    )
+    project.write("shop.py", source)
+    generated = project.generated(list(examples_of(project.target("mean"), ["mean"])))
+    [raises] = [kept.draft for kept in generated.kept if kept.draft.origin is Origin.RAISES]
+    assert raises.body == ("with pytest.raises(ValueError):\n    mean([])",)
+
+
 def test_the_level_of_confinement_is_told(project: Project) -> None:
     assert project.generated([]).level in ("kernel", "audit")
