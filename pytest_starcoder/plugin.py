@@ -85,6 +85,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="After the tests, generate more for the functions that differ from the last commit",
     )
     group.addoption(
+        "--starcoder-generate-report",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="Write what was generated, and what was not and why, as .json or .md; may be given several times",
+    )
+    group.addoption(
         "--starcoder-characterise",
         action="store_true",
         help="Generate tests too that hold what the code does now, whether that is right or not",

@@ -33,13 +33,19 @@ class Generating:
         self._worker = hasattr(config, "workerinput")
         self._tests = Tests()
         self._environment = dict(os.environ)
-        self._remark = ""
+        self._remark = self._model = ""
+        self._reports = [Path(name).absolute() for name in config.getoption("starcoder_generate_report")]
         try:
             if config.getoption("starcoder_write"):
                 from pytest_starcoder.jobs.place import check_installed
 
                 check_installed()
             self._settings: Settings = session_settings(config, keys)
+            for path in self._reports:
+                if path.suffix not in (".json", ".md"):
+                    raise ConfigError(
+                        f"--starcoder-generate-report={path.name}: no format has that suffix.", "There are .json, .md."
+                    )
             self._wanted = [wanted for place in places for wanted in _places(place, config.rootpath)]
         except StarcoderError as exc:
             raise pytest.UsageError(str(exc)) from exc
@@ -70,9 +76,18 @@ class Generating:
         if generated.tallies and (generated.remark or self._remark):
             terminalreporter.write_line(f"No model wrote tests: {generated.remark or self._remark}")
         try:
+            self._report(generated)
             self._write(generated, terminalreporter)
         except OSError as exc:
             terminalreporter.write_line(f"StarCoder: the tests could not be written ({exc}).")
+
+    def _report(self, generated: Generated) -> None:
+        """Writes the report files. Raises OSError."""
+        from pytest_starcoder.report.files import save
+        from pytest_starcoder.report.generated import to_json, to_markdown
+
+        for path in self._reports:
+            save(path, to_json(generated, self._model) if path.suffix == ".json" else to_markdown(generated))
 
     def _write(self, generated: Generated, terminal: pytest.TerminalReporter) -> None:
         """Puts what was kept into test files, or says where it would."""
@@ -149,6 +164,7 @@ class Generating:
             source = (root / target.path).read_text("utf-8")
             names = [node.name for node in ast.parse(source).body if hasattr(node, "name")]
             own = [draft for draft in examples if draft.target == target]
+            self._model = client.model().name
             return written_for(target, source, names, client, attempt, gaps, own)
 
         return write, client.close

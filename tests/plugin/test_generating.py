@@ -142,3 +142,15 @@ def test_switched_off_nothing_is_generated(pytester: pytest.Pytester, project: P
 def test_under_xdist_the_controller_alone_generates(pytester: pytest.Pytester, project: Path) -> None:
     result = run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", "-n", "2")
     result.stdout.fnmatch_lines(["  kept           test_mean_example_1*"])
+
+
+def test_a_report_is_written_in_the_format_of_its_name(pytester: pytest.Pytester, project: Path) -> None:
+    reports = [f"--starcoder-generate-report=out/r{suffix}" for suffix in (".json", ".md")]
+    run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", *reports)
+    assert '"name": "test_mean_example_1"' in (project / "out/r.json").read_text()
+    assert (project / "out/r.md").read_text().startswith("## StarCoder: 1 test kept\n")
+    result = run(pytester, "--starcoder-generate=shop.py", "--starcoder-generate-report=r.txt")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(
+        ["*--starcoder-generate-report=r.txt: no format has that suffix. There are .json, .md.*"]
+    )
