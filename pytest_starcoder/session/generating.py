@@ -63,7 +63,14 @@ class Generating:
 
         terminalreporter.section("StarCoder: generated tests")
         try:
-            generated = self._generated()
+            from pytest_starcoder.report.waiting import Waiting
+
+            width = self._config.get_terminal_writer().fullwidth
+            waiting = Waiting(
+                lambda text: terminalreporter.write(text, flush=True), width, live=bool(terminalreporter.isatty)
+            )
+            with waiting.shown("generating tests") as far:
+                generated = self._generated(lambda what: far(f": {what}"))
         except KeyboardInterrupt:
             terminalreporter.write_line("StarCoder: interrupted.")
             return
@@ -114,7 +121,7 @@ class Generating:
                 save(root / path, after)
                 terminal.write_line(f"Written: {path}")
 
-    def _generated(self) -> Generated:
+    def _generated(self, progress: Callable[[str], None]) -> Generated:
         from pytest_starcoder.evidence.documented import examples_of
         from pytest_starcoder.evidence.siblings import properties_of
         from pytest_starcoder.evidence.targets import targets_of
@@ -134,7 +141,7 @@ class Generating:
         write, close = self._writer(targets, drafts)
         suite = [test.nodeid for test in self._tests.ran if test.outcome == "passed" and test.quick and test.fixable]
         try:
-            return self._with(write, targets, drafts, suite)
+            return self._with(write, targets, drafts, suite, progress)
         finally:
             close()
 
@@ -170,7 +177,12 @@ class Generating:
         return write, client.close
 
     def _with(
-        self, write: Write | None, targets: Sequence[Target], drafts: Sequence[Draft], suite: Sequence[str]
+        self,
+        write: Write | None,
+        targets: Sequence[Target],
+        drafts: Sequence[Draft],
+        suite: Sequence[str],
+        progress: Callable[[str], None],
     ) -> Generated:
         from pytest_starcoder.jobs.generate import generate
         from pytest_starcoder.runner.confine import Level
@@ -185,6 +197,7 @@ class Generating:
             lambda path: (root / path).read_text("utf-8"),
             Deadline.after(SECONDS),
             Level(self._settings.confinement),
+            progress=progress,
             write=write,
             characterise=self._config.getoption("starcoder_characterise"),
         )
