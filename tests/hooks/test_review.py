@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -99,7 +100,7 @@ def test_without_a_server_nothing_is_stopped_and_nothing_called_clean(top: Path)
     staged(top, {"shop/pricing.py": DIVIDES.replace("xs[-1]", "xs[len(xs)]")})
     started = time.monotonic()
     done = run(top)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 10, "the figure is the benchmark's; this only bounds the test"
     assert done.returncode == 0
     assert "shop/pricing.py:10: error: xs[len(xs)] is one past the last element: IndexError  (observed)" in done.stdout
     assert "0 of 1 hunk reviewed" in done.stdout
@@ -117,7 +118,7 @@ def test_a_server_that_hangs_costs_the_budget_and_nothing_else(top: Path) -> Non
     with raw_server(lambda _connection: time.sleep(30)) as url:
         started = time.monotonic()
         done = run(top, "--time-budget=1.5", OLLAMA_HOST=url)
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 10
     assert done.returncode == 0
     assert "Not reviewed: shop/pricing.py (" in done.stdout
 
@@ -127,7 +128,9 @@ def test_what_is_done_when_the_time_is_over_is_kept(top: Path, model: FakeOllama
     staged(top, {f"m{n}.py": f"def f(x):\n    return x / {n}\n" for n in range(12)})
     done = run(top, "--time-budget=2.5")
     assert "(The time for it was used up)" in done.stdout
-    assert 0 < int(done.stdout.splitlines()[-1].split()[0]) < 13 if done.returncode != 1 else True
+    reviewed = re.search(r"(?m)^(\d+) of 13 hunks reviewed", done.stdout)
+    assert reviewed is not None
+    assert 0 < int(reviewed[1]) < 13
     model.delay = 0
     assert "13 of 13 hunks reviewed" in run(top).stdout
 
@@ -351,7 +354,7 @@ def test_a_commit_is_reviewed_while_its_author_goes_on_and_the_next_one_tells(to
     committed(top, {}, "divide")
     started = time.monotonic()
     assert run(top, "--background").returncode == 0
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 5
     ended(top)
     model.delay = 0
     staged(top, {"other.py": "a = 1\n"})
@@ -376,7 +379,7 @@ def test_a_push_finds_what_was_reviewed_in_the_background(top: Path, model: Fake
 
 
 def test_what_is_still_running_is_told(top: Path, model: FakeOllama) -> None:
-    model.delay = 1.0
+    model.delay = 3.0
     committed(top, {}, "divide")
     run(top, "--background")
     until = time.monotonic() + 10
