@@ -60,11 +60,8 @@ def row(name: str, root: Path, path: str, generated: Generated) -> tuple[str, st
     share = 100 * killed / max(1, mutants)
     text = placed("", generated.kept) if generated.kept else ""
     told = f"{killed} of {mutants} mutants ({share:.1f} %)"
-    return (
-        name,
-        told,
-        f"{covered(root, path, text)} lines and branches, {len(generated.kept)} tests, {generated.seconds:.1f} s",
-    )
+    tests = f"{len(generated.kept)} tests, {generated.seconds:.1f} s"
+    return name, told, f"{covered(root, path, text)} lines and branches, {tests}"
 
 
 def main() -> None:
@@ -89,20 +86,20 @@ def main() -> None:
         everything = [*examples, *properties_of(targets, examples)]
         settings = replace(load_settings(root), backend=options.backend, session_timeout=3600.0)
         settings = replace(settings, model=options.model) if options.model else settings
-        launch = Launch(root, root, None)
+        launch = Launch(root, root, None, here_first=True)
 
-        def generated(
-            drafts: Sequence[Draft], client: Client | None = None, *, characterise: bool = False
-        ) -> Generated:
+        def read(path: str) -> str:
+            return (root / path).read_text("utf-8")
+
+        def generated(drafts: Sequence[Draft], client: Client | None = None, *, hold: bool = False) -> Generated:
             def write(target: Target, attempt: int, gaps: str) -> list[Draft]:
                 assert client is not None
                 own = [draft for draft in examples if draft.target == target]
                 return written_for(target, source, names, client, attempt, gaps, own)
 
-            return generate(
-                launch, targets, [], drafts, lambda path: (root / path).read_text("utf-8"), Deadline.after(900), Level.NONE,
-                write=write if client is not None else None, characterise=characterise,
-            )  # fmt: skip
+            asked = write if client is not None else None
+            deadline = Deadline.after(900)
+            return generate(launch, targets, [], drafts, read, deadline, Level.NONE, write=asked, characterise=hold)
 
         rows = [
             ("module", module_name(options.file, root), f"{len(targets)} functions"),
@@ -111,12 +108,11 @@ def main() -> None:
         ]
         if options.backend != "none":
             with Client.from_settings(settings) as client:
-                rows.append(
-                    row(f"with {options.model or options.backend}", root, options.file, generated(everything, client))
-                )
-                last = generated(everything, client, characterise=True)
+                told = f"with {options.model or options.backend}"
+                rows.append(row(told, root, options.file, generated(everything, client)))
+                last = generated(everything, client, hold=True)
         else:
-            last = generated(everything, characterise=True)
+            last = generated(everything, hold=True)
         rows.append(row("with characterisation", root, options.file, last))
         kinds = sorted({edit.kind for found in mutants_of(source, targets).values() for edit in found})
         kept = [kept for kept in last.kept if kept.draft.origin is Origin.CHARACTERISATION]
