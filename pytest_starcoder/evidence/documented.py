@@ -26,7 +26,11 @@ def examples_of(target: Target, names: Sequence[str]) -> Iterator[Draft]:
         source = example.source.rstrip("\n")
         if doctest.ELLIPSIS in example.options or doctest.SKIP in example.options:
             continue
-        statements = _assertion(source, example.want.rstrip("\n"), example.exc_msg)
+        want = example.want.rstrip("\n")
+        if not want and (remark := _REMARKED.search(source)):
+            want = _literal(remark["outcome"])
+            source = source[: remark.start()].rstrip() if want else source
+        statements = _assertion(source, want, example.exc_msg)
         if statements is None:
             if not example.want:
                 before.append(source)
@@ -39,6 +43,20 @@ def examples_of(target: Target, names: Sequence[str]) -> Iterator[Draft]:
 
 _GOOGLE = re.compile(r"(?m)^[ \t]*Raises:[ \t]*\n(?P<body>(?:[ \t]+.*\n?|[ \t]*\n)+)")
 _NUMPY = re.compile(r"(?m)^[ \t]*Raises[ \t]*\n[ \t]*-{3,}[ \t]*\n(?P<body>(?:.+\n?)+)")
+
+
+_REMARKED = re.compile(r"[ \t]+#[ \t]*(?:returns?:?|->|=>|==)[ \t]+(?P<outcome>[^#\n]+)$")
+"""How a docstring tells an outcome behind a call, on the same line."""
+
+
+def _literal(text: str) -> str:
+    """A literal in a remark as Python writes it; empty where it is none."""
+    text = {"true": "True", "false": "False", "none": "None"}.get(text.strip().lower(), text.strip().rstrip("."))
+    try:
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return ""
+    return text
 
 
 def exceptions_of(target: Target) -> list[str]:

@@ -103,6 +103,8 @@ def bodies(docstring: str) -> list[tuple[str, ...]]:
         (">>> mean([1]) > 0\nTrue", ("assert (mean([1]) > 0) is True",)),
         (">>> mean([1])\nMean(1)", ("assert repr(mean([1])) == 'Mean(1)'",)),
         (">>> print(mean([1]))\n1.0", ("assert str(mean([1])) == '1.0'",)),
+        (">>> mean([1])  # returns 1.0", ("assert mean([1]) == 1.0",)),
+        (">>> mean([1]) # -> true", ("assert mean([1]) is True",)),
         (">>> xs = [1]\n>>> mean(xs)\n1.0", ("xs = [1]", "assert mean(xs) == 1.0")),
         (
             ">>> mean([])\nTraceback (most recent call last):\n...\nValueError: no (values)",
