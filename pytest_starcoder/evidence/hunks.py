@@ -41,10 +41,6 @@ class _Part(NamedTuple):
     lines: tuple[str, ...]
     context: str = ""
 
-    @property
-    def length(self) -> int:
-        return sum(len(line) + 1 for line in self.lines)
-
     def added(self) -> Iterator[tuple[int, str]]:
         at = self.new
         for line in self.lines:
@@ -218,11 +214,11 @@ class _File:
     def __init__(self, path: str, text: str | None, parts: Sequence[_Part], known: Sequence[str]) -> None:
         self._path = path
         self._known = known
-        self._parts = [self._redacted(part) for part in parts] if text is None else parts
         self.text = text
         self.secrets: dict[int, bool] = {}
         if text is None:
-            for before, after in zip(parts, self._parts, strict=True):
+            self._clean_of = {part: self._redacted(part) for part in parts}
+            for before, after in self._clean_of.items():
                 self._compare(dict(before.added()), dict(after.added()))
             return
         clean = redact(text, known)
@@ -230,8 +226,7 @@ class _File:
         self.text = clean
         self._compare(dict(enumerate(lines, 1)), dict(enumerate(cleaned, 1)))
         self._lines = cleaned
-        self._parts = [self._cleaned(part) for part in parts]
-        self._clean_of = dict(zip(parts, self._parts, strict=True))
+        self._clean_of = {part: self._cleaned(part) for part in parts}
         self._before = list(self._lines_before())
 
     def _compare(self, before: Mapping[int, str], after: Mapping[int, str]) -> None:
@@ -267,8 +262,7 @@ class _File:
 
     def hunks(self, part: _Part, mine: set[int], number: int) -> Iterator[Hunk]:
         """A hunk of git's as one or several to ask about; `mine` are the added lines that count."""
-        clean = self._clean_of[part] if self.text is not None else self._redacted(part)
-        for piece in (piece for one in self._by_definition(clean) for piece in _pieces(one)):
+        for piece in (piece for one in self._by_definition(self._clean_of[part]) for piece in _pieces(one)):
             written = [at for at, text in piece.added() if at in mine and text.strip()]
             if not written:
                 continue
@@ -323,7 +317,7 @@ class _File:
     def _lines_before(self) -> Iterator[tuple[int, str]]:
         """The lines of the file before the change, each with the number of the line that is there now."""
         at = 1
-        for part in self._parts:
+        for part in self._clean_of.values():
             for number in range(at, min(part.new, len(self._lines) + 1)):
                 yield number, self._lines[number - 1]
             at = part.new

@@ -71,8 +71,8 @@ def ask_about(
     for hunk in change.hunks:
         parts[hunk.number] = parts.get(hunk.number, 0) + 1
     ordered = sorted(change.hunks, key=lambda hunk: not any((hunk.path, at) in observed for at in hunk.added))
+    reviewer = _Reviewer(change, observed, client, known, repository)
     for hunk in ordered:
-        reviewer = _Reviewer(change, observed, client, known, repository)
         try:
             remarks.findings += reviewer.findings(hunk, asking=remarks.away is None)
         except (PromptTooLong, BadResponse, _Unusable) as exc:
