@@ -37,11 +37,14 @@ SETTINGS = {
     "fix_timeout": "seconds that trying changes for one cause may take",
     "fix_suite": "whether a change that passes is run with all tests that passed, not the nearest alone",
     "confinement": "what code that nobody has read is confined by at the least: kernel, audit or none",
+    "generate_timeout": "seconds that generating tests may take in all",
+    "generate_requests": "questions to a model that generating tests may take",
+    "generate_tokens": "tokens that a model may write for generated tests",
     "early": "whether causes are asked about while tests still run; auto: where the server is elsewhere",
 }
 """What `settings.SCHEMA` says, which is not imported for this; tests/plugin/test_options.py keeps the two alike."""
 
-MARKER = "starcoder_explain"
+MARKER, GENERATE = "starcoder_explain", "starcoder_generate"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,8 +79,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--starcoder-generate",
         metavar="PATH[::NAME]",
         action="append",
+        nargs="?",
+        const="",
         default=[],
-        help="After the tests, generate more for a file, a folder or one function; may be given several times",
+        help="After the tests, generate more for a file, a folder or one function; may be given several times; "
+        "without a value for what the marker starcoder_generate names",
     )
     group.addoption(
         "--starcoder-generate-changed",
@@ -96,6 +102,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Generate tests too that hold what the code does now, whether that is right or not",
     )
+    group.addoption(
+        "--starcoder-write-suspected",
+        action="store_true",
+        help="As --starcoder-write, and write suspected bugs as tests that are expected to fail, too",
+    )
     group.addoption("--no-starcoder", action="store_true", help="Ask nothing, whatever markers and options say")
     for key, told in SETTINGS.items():
         group.addoption(f"--starcoder-{key.replace('_', '-')}", metavar="VALUE", help=f"For this run: {told}")
@@ -106,6 +117,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         f"{MARKER}(replay=True, fix=True): explain this test when it fails, with or without --starcoder-explain; "
         "replay=False keeps it from ever being run again for that, fix=False from being run with changed code",
+    )
+    config.addinivalue_line(
+        "markers",
+        f'{GENERATE}("package.module:function", ...): what --starcoder-generate without a value generates tests for, '
+        "into the marked module or class",
     )
     if config.getoption("no_starcoder"):
         return
@@ -175,6 +191,9 @@ def _starcoder_asker(pytestconfig: pytest.Config) -> Iterator[Asker]:
 
 @pytest.fixture
 def starcoder(request: pytest.FixtureRequest, _starcoder_asker: Asker) -> Asker:
-    """Ask the model: `ask(text)`, `complete(prompt)`, `explain(excinfo)`; errors say what to do next."""
+    """Ask the model: `ask(text)`, `complete(prompt)`, `explain(excinfo)`, `generate_tests(function)`.
+
+    Errors say what to do next.
+    """
     _starcoder_asker.nodeid = request.node.nodeid
     return _starcoder_asker

@@ -38,7 +38,7 @@ def body(prompt: Prompt, settings: Settings, stops: int | None = None) -> dict[s
         "stream_options": {"include_usage": True},
         "max_tokens": prompt.max_tokens,
         # All of them, always: the defaults differ between servers and versions.
-        "temperature": settings.temperature,
+        "temperature": prompt.temperature_or(settings.temperature),
         "seed": 1,
         "top_p": 0.95,
     }

@@ -136,7 +136,7 @@ class Tgi(Dialect):
 def tgi_fields(prompt: Prompt, settings: Settings) -> dict[str, Any]:
     """What TGI wants otherwise than others do."""
     asked: dict[str, Any] = {"model": "tgi"}  # any other name is taken for an adapter's
-    if settings.temperature == 0:
+    if prompt.temperature_or(settings.temperature) == 0:
         asked["top_p"] = None  # with one it samples after all
     if prompt.chat and prompt.schema is not None:
         asked["response_format"] = {"type": "json", "value": prompt.schema}

@@ -150,8 +150,9 @@ class Endpoint:
             "stop": [*prompt.stop, *prompt.stop_tokens][:4],
             "details": True,
         }
-        if self._settings.temperature > 0:  # TGI refuses 0, which is what not sampling means
-            parameters |= {"do_sample": True, "temperature": self._settings.temperature, "top_p": 0.95}
+        temperature = prompt.temperature_or(self._settings.temperature)
+        if temperature > 0:  # TGI refuses 0, which is what not sampling means
+            parameters |= {"do_sample": True, "temperature": temperature, "top_p": 0.95}
         if prompt.schema is not None:
             parameters["grammar"] = {"type": "json", "value": prompt.schema}
         return {"inputs": prompt.text, "parameters": parameters, "stream": True}

@@ -156,7 +156,7 @@ class Ollama:
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         options: dict[str, Any] = {
             # All of them, always: the defaults differ between versions.
-            "temperature": self._settings.temperature,
+            "temperature": prompt.temperature_or(self._settings.temperature),
             "seed": 1,
             "top_p": 0.95,
             "top_k": 40,

@@ -37,7 +37,7 @@ def examples_of(target: Target, names: Sequence[str]) -> Iterator[Draft]:
             continue
         number += 1
         body = [*before, *statements]
-        name = f"test_{target.name.lower().replace('.', '_')}_example_{number}"
+        name = f"test_{target.stem}_example_{number}"
         yield Draft(name, tuple(body), imports_for(body, target, names), Origin.DOCTEST, target, f">>> {source}")
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pytest_starcoder.edits import Direction, enumerate_edits
 from pytest_starcoder.text.syntax import syntax_tree
-from pytest_starcoder.values.draft import Target
+from pytest_starcoder.values.draft import Branch, Kind, Target
 from pytest_starcoder.values.fix import Edit
 
 DEAREST = 1.6
@@ -32,9 +32,23 @@ def mutants_of(source: str, targets: Sequence[Target]) -> dict[Target, list[Edit
 
 
 def lines_of(source: str, target: Target) -> frozenset[int]:
-    """The lines on which statements of a target's body begin."""
-    tree = syntax_tree(source)
-    return frozenset() if tree is None else frozenset(_statements(tree, target))
+    """The lines on which statements of a target begin, those of definitions in it left out."""
+    return frozenset(node.lineno for node in _statements(syntax_tree(source), target))
+
+
+def branches_of(source: str, target: Target) -> dict[Branch, tuple[range, int]]:
+    """The ways that execution can take in a target: into the body of an `if`, a `while` or a `for`, and past it.
+
+    Each with the lines of its head, and the first line of the body.
+    """
+    found: dict[Branch, tuple[range, int]] = {}
+    for node in _statements(syntax_tree(source), target):
+        if isinstance(node, ast.If | ast.While | ast.For | ast.AsyncFor):
+            head = node.test if isinstance(node, ast.If | ast.While) else node.iter
+            lines = range(node.lineno, (head.end_lineno or node.lineno) + 1)
+            if node.body[0].lineno not in lines and not isinstance(head, ast.Constant):
+                found |= {(node.lineno, way): (lines, node.body[0].lineno) for way in (True, False)}
+    return found
 
 
 def _body(tree: ast.Module, target: Target) -> set[int]:
@@ -45,17 +59,24 @@ def _body(tree: ast.Module, target: Target) -> set[int]:
     return set(range(first[0].lineno, target.last + 1)) if first else set()
 
 
-def _statements(tree: ast.Module, target: Target) -> set[int]:
-    function = _function(tree, target)
-    if function is None:
-        return set()
-    return {
-        node.lineno
-        for statement in function.body
-        if not _is_docstring(statement)
-        for node in ast.walk(statement)
-        if isinstance(node, ast.stmt) and not isinstance(node, ast.Global | ast.Nonlocal)
-    }
+def _statements(tree: ast.Module | None, target: Target) -> Iterator[ast.stmt]:
+    """What is executed in a target and in no other one."""
+    if tree is None or target.kind is Kind.CLASS:
+        return
+    waiting: list[ast.AST] = [tree] if target.kind is Kind.MODULE else [*filter(None, [_function(tree, target)])]
+    within = target.kind is not Kind.MODULE
+    while waiting:
+        for node in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not within:
+                continue  # a target of its own
+            told = not isinstance(node, ast.Global | ast.Nonlocal) and not _is_docstring(node)
+            if isinstance(node, ast.stmt) and told and not (not within and _is_definition(node)):
+                yield node
+            waiting.append(node)
+
+
+def _is_definition(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
 
 
 def _function(tree: ast.Module, target: Target) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
@@ -67,5 +88,5 @@ def _function(tree: ast.Module, target: Target) -> ast.FunctionDef | ast.AsyncFu
     return None
 
 
-def _is_docstring(node: ast.stmt) -> bool:
+def _is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

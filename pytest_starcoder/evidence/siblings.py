@@ -11,7 +11,7 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_starcoder.values.draft import Draft, Origin, Target
+from pytest_starcoder.values.draft import Draft, Kind, Origin, Target
 
 FEWEST = 2
 """Inputs that a property is said of."""
@@ -31,7 +31,11 @@ def properties_of(targets: Sequence[Target], examples: Sequence[Draft]) -> Itera
     Each is said of the inputs of all examples of that type, and of some at the edges.
     """
     inputs = _inputs(examples)
-    alone = [target for target in targets if "." not in target.name and target.parameters]
+    alone = [
+        target
+        for target in targets
+        if target.kind is Kind.FUNCTION and "." not in target.name and target.parameters and not target.awaits
+    ]
     everything = list(dict.fromkeys(value for values in inputs.values() for value in values))
     pairs = 0
     for first in alone:
@@ -113,7 +117,7 @@ def _property(first: Target, second: Target, values: Sequence[str], claim: str, 
     shown = ", ".join(values)
     body = (f"for value in [{shown}]:\n    assert {claim}",)
     return Draft(
-        f"test_{first.name}_{name}",
+        f"test_{first.stem}_{name}",
         body,
         (f"from {first.module} import {', '.join(imported)}",),
         Origin.SIBLING,

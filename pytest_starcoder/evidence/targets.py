@@ -1,4 +1,4 @@
-"""The functions of a file that tests can call, and under which name they import it."""
+"""What of a file tests can be for, and under which name they import it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pytest_starcoder.text.syntax import syntax_tree
-from pytest_starcoder.values.draft import Target
+from pytest_starcoder.values.draft import Kind, Target
 
 
 def targets_of(source: str, path: str, root: Path) -> list[Target]:
-    """The public functions of a file and the public methods of its public classes, in their order.
+    """The functions and methods of a file, its public classes, and last the module itself.
 
     `path` is relative to `root`. There is none where the source does not parse.
     """
     tree = syntax_tree(source)
-    return [] if tree is None else list(_targets(tree.body, path, module_name(path, root), ""))
+    if tree is None:
+        return []
+    module = module_name(path, root)
+    whole = Target(path, module, "", 1, len(source.split("\n")), docstring=_docstring(tree), kind=Kind.MODULE)
+    return [*_targets(tree.body, path, module, "", public=True), whole]
 
 
 def module_name(path: str, root: Path) -> str:
@@ -32,24 +36,63 @@ def module_name(path: str, root: Path) -> str:
     return ".".join(parts)
 
 
-def _targets(body: list[ast.stmt], path: str, module: str, within: str) -> Iterator[Target]:
+def path_of(module: str, root: Path, folders: list[Path]) -> str:
+    """The file of a module below `root`, relative to it; empty where no folder, `src` or `lib` among them, has it."""
+    below = PurePosixPath(*module.split("."))
+    for folder in (root, root / "src", root / "lib", *folders):
+        for file in (folder / f"{below}.py", folder / below / "__init__.py"):
+            if file.is_file() and file.resolve().is_relative_to(root.resolve()):
+                return file.resolve().relative_to(root.resolve()).as_posix()
+    return ""
+
+
+def _targets(body: list[ast.stmt], path: str, module: str, within: str, *, public: bool) -> Iterator[Target]:
     for node in body:
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-            yield from _targets(node.body, path, module, f"{within}{node.name}.")
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
-            names = names[1:] if within and names[:1] in (["self"], ["cls"]) else names
+        name = f"{within}{getattr(node, 'name', '')}"
+        if isinstance(node, ast.ClassDef):
+            known = public and not node.name.startswith("_")
+            if known:
+                told = _docstring(node)
+                yield Target(path, module, name, _first(node), _last(node), docstring=told, kind=Kind.CLASS)
+            yield from _targets(node.body, path, module, f"{name}.", public=known)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            special = node.name.startswith("__") and node.name.endswith("__")
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            if within and arguments and arguments[0].arg in ("self", "cls"):
+                arguments = arguments[1:]
             yield Target(
                 path,
                 module,
-                f"{within}{node.name}",
-                first,
-                node.end_lineno or first,
-                tuple(names),
-                ast.get_docstring(node) or "",
+                name,
+                _first(node),
+                _last(node),
+                tuple((argument.arg, _text(argument.annotation)) for argument in arguments),
+                _docstring(node),
                 tuple(_defaults(node.args)),
+                _text(node.returns),
+                isinstance(node, ast.AsyncFunctionDef),
+                Kind.FUNCTION if public and (special or not node.name.startswith("_")) else Kind.PRIVATE,
             )
+
+
+def _first(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+
+
+def _last(node: ast.stmt) -> int:
+    return node.end_lineno or node.lineno
+
+
+def _docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    return ast.get_docstring(node) or ""
+
+
+def _text(annotation: ast.expr | None) -> str:
+    if annotation is None:
+        return ""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return annotation.value
+    return ast.unparse(annotation)
 
 
 def _defaults(arguments: ast.arguments) -> Iterator[tuple[str, object]]:

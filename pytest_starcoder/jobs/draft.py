@@ -1,4 +1,4 @@
-"""Tests that a model writes for a function: it continues a test file beside the file under test; drafts come out.
+"""Tests that a model writes for a definition: it goes on with a test file beside the file under test; drafts come out.
 
 What it writes is salvaged: the longest beginning that parses, and each assertion
 as a test of its own behind the statements that it stands on.
@@ -7,100 +7,261 @@ as a test of its own behind the statements that it stands on.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 from pytest_starcoder.client import Client, fit
 from pytest_starcoder.evidence.documented import imports_for
-from pytest_starcoder.prompts import family, render
+from pytest_starcoder.evidence.seeds import names_of
+from pytest_starcoder.prompts import FORMS, family, render
 from pytest_starcoder.text.code import extract, parsing_prefix
-from pytest_starcoder.values.draft import Draft, Origin, Target
+from pytest_starcoder.text.syntax import syntax_tree
+from pytest_starcoder.values.draft import Draft, Kind, Origin, Target
+from pytest_starcoder.values.generated import Answer, Spent
 
-OPENINGS = ("", "_with", "_returns", "_of_nothing", "_raises")
+OPENINGS = ("", "_with", "_returns")
 """How the name of a test begins that the model goes on with, one an attempt."""
 
+WARMER = 0.3
+"""What is added to the temperature at each attempt."""
+
+HOTTEST = 1.0
+
 SHOWN = 6000
-"""Characters of the file under test that a prompt shows at the most."""
+"""Characters of the file under test that a prompt shows at the most, and half as many of fixtures."""
+
+NEAREST = 2
+"""Tests that are there of which a prompt shows the text."""
+
+BEHIND = 20
+"""Lines behind the hole that a model fills in a test file."""
+
+GAPS = 5
+"""Of what no test finds, how many are named."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What stands where a test would go: the test file's path and text, and the path and text of fixtures for it."""
+
+    path: str
+    text: str = ""
+    conftest: str = "tests/conftest.py"
+    fixtures: str = ""
 
 
 def written_for(
     target: Target,
     source: str,
-    names: Sequence[str],
+    beside: Beside,
     client: Client,
     attempt: int,
-    gaps: str = "",
-    examples: Sequence[Draft] = (),
-) -> list[Draft]:
-    """The drafts of one answer. `gaps` says in words what no test tests; `examples` are tests that the file has.
+    gaps: Sequence[str],
+    examples: Sequence[Draft],
+    redact: Callable[[str], str],
+) -> Answer:
+    """The drafts of one answer. `gaps` says in words what no test tests; `examples` are tests that docstrings show.
 
     Raises a BackendError, or PromptTooLong.
     """
+    started = time.monotonic()
     kind = family(client.model(), client.settings.family)
-    short = target.name.lower().replace(".", "_")
-    opening = f"def test_{short}{OPENINGS[attempt % len(OPENINGS)]}"
-    before = "\n\n\n".join(
-        [f"import pytest\n\nfrom {target.module} import {target.name.partition('.')[0]}", *map(_body, examples[:2])]
-    )
+    opening = f"def test_{target.stem}{OPENINGS[attempt % len(OPENINGS)]}"
+    if target.awaits:
+        opening = f"{_awaiting()}\nasync {opening}"
+    before, after = _around(target, beside, examples)
+    hole = bool(after) and (kind, "test-fill") in FORMS
     lines = source.split("\n")
-    own = "\n".join(lines[target.first - 1 : target.last])
+    own = source if target.kind is Kind.MODULE else "\n".join(lines[target.first - 1 : target.last])
     whole = source if len(source) <= SHOWN else own
     prompt = fit(
         lambda parts: render(
             kind,
-            "test",
+            "test-fill" if hole else "test",
             repository="project",
             path=target.path,
-            code=parts[-1],
-            file=f"tests/test_{target.module.rpartition('.')[2]}.py",
-            before=before,
+            code=redact(parts[-1]),
+            conftest=beside.conftest,
+            fixtures=redact(beside.fixtures[: SHOWN // 2]),
+            file=beside.path,
+            before=redact(before),
+            after=redact(after),
             opening=opening,
             language="python",
-            name=target.name,
-            gaps=gaps,
+            name=target.name or target.module,
+            gaps=redact(", ".join(gaps[:GAPS])),
         ),
         [own, whole],
         client,
     )
-    completion = client.complete(prompt)
+    warm = min(HOTTEST, client.settings.temperature + WARMER * attempt)
+    completion = client.complete(replace(prompt, temperature=warm) if attempt else prompt)
     obeys = prompt.chat or kind == "starcoder2-instruct"
     text = extract(completion.text, "python") if obeys else opening + completion.text
-    return list(salvaged(text, target, names, completion.model, f"written_{attempt + 1}"))
+    drafts = tuple(salvaged(text, target, names_of(source), completion.model, f"written_{attempt + 1}", before))
+    tokens = completion.completion_tokens or len(completion.text) // 4
+    spent = Spent(0, 0) if completion.from_cache else Spent(1, tokens, time.monotonic() - started)
+    return Answer(drafts, spent, completion.model)
 
 
-def salvaged(text: str, target: Target, names: Sequence[str], model: str, label: str = "written") -> Iterator[Draft]:
-    """The tests in a text that may end in the midst of one: one an assertion, each once."""
-    try:
-        tree = ast.parse(parsing_prefix(text))
-    except (SyntaxError, ValueError):
-        return
-    seen: set[str] = set()
-    number = 0
-    short = target.name.lower().replace(".", "_")
-    for function in ast.walk(tree):
-        if not isinstance(function, ast.FunctionDef) or function.args.args or function.decorator_list:
-            continue  # fixtures and parameters are not told from arguments that nobody gives
-        before: list[str] = []
-        for statement in function.body:
-            told = ast.unparse(statement)
-            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-                continue
-            if not _asserts(statement):
-                before.append(told)
-                continue
-            body = (*before, told)
-            if "\n".join(body) in seen:
-                continue
-            seen.add("\n".join(body))
-            number += 1
-            name = f"test_{short}_{label}_{number}"
-            yield Draft(name, body, imports_for(body, target, names), Origin.MODEL, target, model)
+# --- what a prompt shows of tests ---
 
 
-def _asserts(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Assert) or (
-        isinstance(statement, ast.With) and "raises" in ast.unparse(statement.items[0].context_expr)
+def _around(target: Target, beside: Beside, examples: Sequence[Draft]) -> tuple[str, str]:
+    """What stands before the test to be written, and what behind it, of the file that is there or would be."""
+    importing = (
+        f"from {target.module} import {target.name.partition('.')[0]}" if target.name else f"import {target.module}"
+    )
+    tree = syntax_tree(beside.text)
+    functions = [] if tree is None else [node for node in tree.body if _is_test(node)]
+    if tree is None or not functions:
+        shown = [draft.function for draft in examples if draft.target == target][:NEAREST]
+        return "\n\n\n".join([f"import pytest\n\n{importing}", *shown]), ""
+    head = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    bound = {name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for name in _bound(node)}
+    if not target.name or target.name.partition(".")[0] not in bound:
+        head.append(importing)
+    if "pytest" not in bound:
+        head.insert(0, "import pytest")
+    near = [node for node in functions if target.function and _names(node, target.function)]
+    last = (near or functions)[-1]
+    lines = beside.text.split("\n")
+    behind = [line for line in lines[(last.end_lineno or last.lineno) :] if line.strip()]
+    shown = [ast.unparse(node) for node in sorted(near or functions, key=lambda node: len(ast.dump(node)))[:NEAREST]]
+    after = "\n\n\n" + "\n".join(lines[last.end_lineno or 0 :][:BEHIND]).strip("\n") if behind else ""
+    return "\n\n\n".join(["\n".join(head), *shown]), after
+
+
+def _is_test(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test")
+
+
+def _names(node: ast.AST, name: str) -> bool:
+    return any(
+        (isinstance(part, ast.Name) and part.id == name) or (isinstance(part, ast.Attribute) and part.attr == name)
+        for part in ast.walk(node)
     )
 
 
-def _body(draft: Draft) -> str:
-    return draft.source.partition("\n\n\n")[2].rstrip("\n")
+def _awaiting() -> str:
+    """The marker with which a coroutine is a test."""
+    return "@pytest.mark.asyncio" if find_spec("pytest_asyncio") is not None else "@pytest.mark.anyio"
+
+
+# --- what an answer is good for ---
+
+
+def salvaged(
+    text: str, target: Target, names: Sequence[str], model: str, label: str = "written", before: str = ""
+) -> Iterator[Draft]:
+    """The tests in a text that may end in the midst of one: one an assertion, each once.
+
+    A parametrized test stays whole. `before` is what stood before the text: its imports are there.
+    """
+    tree, head = syntax_tree(parsing_prefix(text)), syntax_tree(before)
+    if tree is None:
+        return
+    imports = [node for part in (head, tree) if part for node in part.body if _is_import(node)]
+    seen: set[tuple[str, ...]] = set()
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) or not function.name.startswith("test"):
+            continue
+        arguments = _arguments(function)
+        decorators = [ast.unparse(decorator) for decorator in function.decorator_list]
+        if arguments is None or not all(decorator.startswith("pytest.mark.") for decorator in decorators):
+            continue
+        awaits = isinstance(function, ast.AsyncFunctionDef)
+        marks = tuple(f"@{decorator}" for decorator in decorators)
+        if awaits and not any("asyncio" in mark or "anyio" in mark for mark in marks):
+            marks = (_awaiting(), *marks)
+        for statements in _split(function, whole=any("parametrize" in mark for mark in marks)):
+            body = tuple(ast.unparse(statement) for statement in statements)
+            if body in seen:
+                continue
+            seen.add(body)
+            used = [argument for argument in arguments if any(_names(node, argument) for node in statements)]
+            yield Draft(
+                f"test_{target.stem}_{label}_{len(seen)}",
+                body,
+                _imports((*body, *(mark[1:] for mark in marks)), imports, target, names),
+                Origin.MODEL,
+                target,
+                model,
+                tuple(arguments if any("parametrize" in mark for mark in marks) else used),
+                marks,
+                awaits,
+            )
+
+
+def _arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str] | None:
+    """What a test takes, without self; None where that is not by name alone."""
+    given = function.args
+    if given.vararg or given.kwarg or given.kwonlyargs or given.posonlyargs or given.defaults:
+        return None
+    return [argument.arg for argument in given.args if argument.arg != "self"]
+
+
+def _split(function: ast.FunctionDef | ast.AsyncFunctionDef, *, whole: bool) -> Iterator[list[ast.stmt]]:
+    """The statements of each test that a function is: up to each of its assertions, without the others."""
+    own = [node for node in function.body if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))]
+    if whole:
+        ends = [at for at, statement in enumerate(own) if _asserts(statement)]
+        if ends:
+            yield own[: ends[-1] + 1]
+        return
+    before: list[ast.stmt] = []
+    for statement in own:
+        if _asserts(statement):
+            yield _needed([*before, statement])
+        else:
+            before.append(statement)
+
+
+def _needed(statements: list[ast.stmt]) -> list[ast.stmt]:
+    """Without assignments to names that nothing behind them uses."""
+    kept: list[ast.stmt] = []
+    for statement in reversed(statements):
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)]) if not any(_names(node, name) for node in kept):
+                continue
+        kept.insert(0, statement)
+    return kept
+
+
+def _asserts(statement: ast.stmt) -> bool:
+    """Whether an assertion is in a statement, or an exception is expected by it."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Assert):
+            return True
+        if isinstance(node, ast.With | ast.AsyncWith):
+            return any("raises" in ast.unparse(item.context_expr) for item in node.items)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2].startswith("assert_"):
+            return True
+    return False
+
+
+def _is_import(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Import | ast.ImportFrom)
+
+
+def _bound(node: ast.stmt) -> set[str]:
+    assert isinstance(node, ast.Import | ast.ImportFrom)
+    return {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+
+
+def _imports(body: Sequence[str], there: Sequence[ast.stmt], target: Target, names: Sequence[str]) -> tuple[str, ...]:
+    """The imports that statements need: those that stood in the text, then those of the target's module."""
+    own = imports_for(body, target, names)
+    bound = {name for line in own if line for node in ast.parse(line).body for name in _bound(node)}
+    others: list[str] = []
+    for node in there:
+        assert isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names:
+            name = (alias.asname or alias.name).partition(".")[0]
+            if name not in bound and any(_names(ast.parse(text), name) for text in body):
+                bound.add(name)
+                start = "" if isinstance(node, ast.Import) else f"from {'.' * node.level}{node.module or ''} "
+                others.append(f"{start}import {ast.unparse(alias)}")
+    return (*others, *own)

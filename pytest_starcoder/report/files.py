@@ -33,14 +33,16 @@ def writer(path: Path) -> Callable[[Report], str]:
 
 
 def save(path: Path, text: str) -> None:
-    """Writes `path` whole or not at all, with the folders that it needs. Raises OSError."""
+    """Writes `path` whole or not at all, with the folders that it needs; who may read it stays. Raises OSError."""
+    path = path.resolve()  # a link stays one
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     partial = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.write(text)
-        partial.chmod(0o666 & ~_umask())
+        partial.chmod(mode)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_starcoder.text.display import counted, one_line
-from pytest_starcoder.values.draft import Draft, Origin
-from pytest_starcoder.values.generated import Generated, Tally
+from pytest_starcoder.values.draft import Draft, Origin, Target
+from pytest_starcoder.values.generated import Generated, Kept, Tally
 
 VERSION = 1
 """Of the schema: another number where a reader of the old one would misread."""
@@ -31,12 +31,7 @@ def lines_of(generated: Generated) -> Iterator[str]:
     for path, tallies in _by_path(generated.tallies).items():
         yield _file(path, tallies, len([kept for kept in generated.kept if kept.draft.target.path == path]), generated)
     for kept in generated.kept[:SHOWN]:
-        added = []
-        if kept.kills:
-            added.append(f"kills {counted(len(kept.kills), 'mutant')}")
-        if kept.lines:
-            added.append(f"covers {_ranges(sorted(kept.lines))}")
-        yield f"  kept           {kept.draft.name}  ({kept.draft.origin}: {', '.join(added)})"
+        yield f"  kept           {kept.draft.name}  ({kept.draft.origin}: {added(kept)})"
     if len(generated.kept) > SHOWN:
         yield f"                 and {len(generated.kept) - SHOWN} more"
     reasons = Counter(rejected.reason for rejected in generated.rejected)
@@ -44,23 +39,46 @@ def lines_of(generated: Generated) -> Iterator[str]:
         yield f"  rejected       {', '.join(f'{count} {reason}' for reason, count in reasons.most_common())}"
     for suspected in generated.suspected:
         told = one_line(suspected.draft.because or suspected.draft.body[-1], 100)
-        yield f"  suspected bug  {suspected.draft.target.name}: {told} {suspected.reason}; its docstring promises that"
+        promise = "type hints promise" if suspected.draft.origin is Origin.SMOKE else "docstring promises"
+        yield f"  suspected bug  {_name(suspected.draft.target)}: {told} {suspected.reason}; its {promise} that"
+    if generated.spent.requests:
+        spent = generated.spent
+        yield (
+            f"  asked          {generated.model}: {counted(spent.requests, 'request')}, "
+            f"{counted(spent.tokens, 'token')}, {spent.seconds:.1f} s"
+        )
+    if generated.remark:
+        asked = "No model was asked further" if generated.spent.requests else "No model wrote tests"
+        yield f"{asked}: {generated.remark}{'' if generated.remark.endswith('.') else '.'}"
 
 
-def to_json(generated: Generated, model: str = "") -> str:
-    """As JSON, by the schema that is shipped beside this module; `model` is who was asked, if anybody."""
+def added(kept: Kept) -> str:
+    """What a test adds: "kills 2 mutants, covers lines 3-5"."""
+    told = [f"kills {counted(len(kept.kills), 'mutant')}"] if kept.kills else []
+    if kept.lines:
+        told.append(f"covers {_ranges(sorted(kept.lines))}")
+    elif kept.branches:
+        told.append(f"takes another way at {_ranges(sorted({line for line, _ in kept.branches}))}")
+    return ", ".join(told) or "covers other code"
+
+
+def to_json(generated: Generated) -> str:
+    """As JSON, by the schema that is shipped beside this module."""
     record = {
         "version": VERSION,
         "tool": f"pytest-starcoder {version('pytest-starcoder')}",
-        "model": model,
+        "model": generated.model,
         "notice": notice(generated),
         "confinement": generated.level,
         "note": generated.note or generated.remark,
         "seconds": round(generated.seconds, 3),
+        "requests": generated.spent.requests,
+        "tokens": generated.spent.tokens,
         "targets": [
             {
                 "path": tally.target.path,
                 "name": tally.target.name,
+                "kind": str(tally.target.kind),
                 "line": tally.target.first,
                 "mutants": tally.mutants,
                 "mutants_killed_before": tally.killed_before,
@@ -68,11 +86,21 @@ def to_json(generated: Generated, model: str = "") -> str:
                 "lines": tally.lines,
                 "lines_covered_before": tally.covered_before,
                 "lines_covered": tally.covered,
+                "branches": tally.branches,
+                "branches_taken_before": tally.taken_before,
+                "branches_taken": tally.taken,
             }
             for tally in generated.tallies
         ],
         "kept": [
-            {**_draft(kept.draft), "kills": len(kept.kills), "covers": sorted(kept.lines), "source": kept.draft.source}
+            {
+                **_draft(kept.draft),
+                "tests": kept.draft.target.tests,
+                "kills": len(kept.kills),
+                "covers": sorted(kept.lines),
+                "takes": sorted({line for line, _ in kept.branches}),
+                "source": kept.draft.source,
+            }
             for kept in generated.kept
         ],
         "rejected": [{**_draft(left.draft), "reason": left.reason} for left in generated.rejected],
@@ -92,16 +120,15 @@ def to_markdown(generated: Generated) -> str:
     if generated.note:
         return f"## StarCoder: no test was generated\n\n{_plain(generated.note)}\n"
     lines = [f"## StarCoder: {counted(len(generated.kept), 'test')} kept", ""]
-    lines += ["| function | lines | mutants killed |", "| --- | --- | --- |"]
+    lines += ["| function | lines and branches | mutants killed |", "| --- | --- | --- |"]
     for tally in generated.tallies:
-        covered = f"{_percent(tally.covered_before, tally.lines)} → {_percent(tally.covered, tally.lines)}"
         lines.append(
-            f"| {_plain(tally.target.path)} `{tally.target.name}` | {covered} "
+            f"| {_plain(tally.target.path)} `{_name(tally.target)}` | {_coverage([tally]).replace('->', '→')} "
             f"| {tally.killed_before} → {tally.killed} of {tally.mutants} |"
         )
     for left in generated.suspected:
         told = one_line(left.draft.because or left.draft.body[-1], 100).replace("`", "'")
-        lines += ["", f"- *suspected bug* `{left.draft.target.name}`: `{told}` {_plain(left.reason)}"]
+        lines += ["", f"- *suspected bug* `{_name(left.draft.target)}`: `{told}` {_plain(left.reason)}"]
     for kept in generated.kept:
         lines += [
             "",
@@ -137,15 +164,27 @@ def _plain(text: str) -> str:
 
 
 def _file(path: str, tallies: Sequence[Tally], kept: int, generated: Generated) -> str:
-    lines, mutants = sum(tally.lines for tally in tallies), sum(tally.mutants for tally in tallies)
-    before, after = sum(tally.covered_before for tally in tallies), sum(tally.covered for tally in tallies)
+    mutants = sum(tally.mutants for tally in tallies)
     killed_before, killed = sum(tally.killed_before for tally in tallies), sum(tally.killed for tally in tallies)
-    tried = len(generated.kept) + len(generated.rejected) + len(generated.suspected)
+    drafts = [found.draft for found in (*generated.rejected, *generated.suspected)]
+    tried = sum(draft.target.path == path for draft in drafts) + kept
     return (
-        f"{one_line(path, 120)}  lines {_percent(before, lines)} -> {_percent(after, lines)}   "
+        f"{one_line(path, 120)}  coverage {_coverage(tallies)}   "
         f"mutants killed {killed_before} -> {killed} of {mutants}   {counted(kept, 'test')} kept of {tried} tried   "
         f"{generated.seconds:.1f} s"
     )
+
+
+def _coverage(tallies: Sequence[Tally]) -> str:
+    """Lines and branches, before and after."""
+    every = sum(tally.lines + tally.branches for tally in tallies)
+    before = sum(tally.covered_before + tally.taken_before for tally in tallies)
+    after = sum(tally.covered + tally.taken for tally in tallies)
+    return f"{_percent(before, every)} -> {_percent(after, every)}"
+
+
+def _name(target: Target) -> str:
+    return target.name or target.module
 
 
 def _percent(part: int, whole: int) -> str:

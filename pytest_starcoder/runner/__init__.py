@@ -62,10 +62,12 @@ def run(
     edits: Sequence[Edit] = (),
     policy: Literal["trusted", "confined"] = "trusted",
     least: Level = Level.NONE,
+    *,
+    steps: bool = False,
 ) -> list[Outcome]:
     """What became of `tests` (node ids), run in that order in one child until `deadline`.
 
-    Those of `trace` tell which lines they executed, those of `values` their calls as well.
+    Those of `trace` tell which lines they executed, with `steps` in which order, those of `values` their calls as well.
     With `edits` the project is imported with them; no file is changed. *Trusted*
     tests run as the user runs them, *confined* ones as docs/confinement.md
     says; where `least` cannot be had they do not run, and there are no outcomes.
@@ -79,6 +81,7 @@ def run(
         job: dict[str, Any] = {
             "trace": sorted({*trace, *values}),
             "values": sorted(set(values)),
+            "steps": steps,
             "root": str(launch.root),
             "outcomes": str(folder / "outcomes.jsonl"),
             "files": changed(launch.root, edits),
@@ -191,7 +194,8 @@ def _outcomes(path: Path) -> Iterator[Outcome]:
             continue
         lines, calls = _numbers(fields.pop("lines")), tuple(Call(**call) for call in fields.pop("calls"))
         types = {(path, line): _kinds(names) for path, line, names in fields.pop("types")}
-        yield Outcome(**fields, lines=lines, calls=calls, types=types, imported=imported)
+        steps = {path: frozenset((before, after) for before, after in own) for path, own in fields.pop("steps").items()}
+        yield Outcome(**fields, lines=lines, steps=steps, calls=calls, types=types, imported=imported)
 
 
 def _kinds(names: Mapping[str, list[str]]) -> dict[str, frozenset[str]]:

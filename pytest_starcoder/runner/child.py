@@ -49,7 +49,7 @@ class Recorder:
         self._folder = self._path.parent / "processes"
         self._folder.mkdir()
         self._variables = traced_environment(self._root, self._folder)
-        self._tracer = Tracer(lambda filename: in_project(filename, self._root))
+        self._tracer = Tracer(lambda filename: in_project(filename, self._root), steps=job["steps"])
         self._fixtures: dict[int, tuple[Any, dict[str, set[int]]]] = {}
         self._reports: dict[str, list[pytest.TestReport]] = {}
         self._exceptions: dict[str, BaseException] = {}
@@ -67,7 +67,7 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        self._tracer.lines, self._tracer.calls, self._tracer.types = {}, [], {}
+        self._tracer.lines, self._tracer.calls, self._tracer.types, self._tracer.steps = {}, [], {}, {}
         try:
             return (yield)
         finally:
@@ -136,6 +136,7 @@ class Recorder:
             "exception": type(exception).__name__ if exception is not None else "",
             "message": redact(_message(exception), self._tracer.secrets),
             "lines": self._numbers(lines),
+            "steps": {self._relative(file): sorted(steps) for file, steps in self._tracer.steps.items()},
             "types": [
                 [
                     self._relative(code.co_filename),

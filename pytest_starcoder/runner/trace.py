@@ -41,16 +41,19 @@ class Tracer:
 
     `lines` maps file names to executed lines, `calls` holds the calls in the
     order in which they began: code, arguments, outcome. Both may be replaced
-    by empty ones at any time, to tell what ran in between. `types` are those of
-    the variables of functions whose calls were kept, by name, when they ended. `secrets` are values
-    that secret-looking names had in those calls and their modules. With `functions_only`
+    by empty ones at any time, to tell what ran in between. `steps` are pairs of lines of which one ran
+    right after the other in one call, 0 for its end; kept with the option of that name, of calls without values.
+    `types` are those of the variables of functions whose calls were kept, by name, when they ended. `secrets` are
+    values that secret-looking names had in those calls and their modules. With `functions_only`
     the bodies of modules and classes do not count: they run in every process.
     """
 
-    def __init__(self, wanted: Callable[[str], bool], *, functions_only: bool = False) -> None:
+    def __init__(self, wanted: Callable[[str], bool], *, functions_only: bool = False, steps: bool = False) -> None:
         self._wanted = wanted
         self._functions_only = functions_only
+        self._steps = steps
         self.lines: dict[str, set[int]] = {}
+        self.steps: dict[str, set[tuple[int, int]]] = {}
         self.calls: list[list[Any]] = []
         self.types: dict[CodeType, dict[str, set[str]]] = {}
         self.secrets: set[str] = set()
@@ -77,11 +80,29 @@ class Tracer:
         if not wanted or event != "call" or (self._functions_only and not code.co_flags & OPTIMIZED):
             return None
         if not self._values:
-            return self._line
+            return self._stepping() if self._steps else self._line
         hits = self._hits[id(code)] = self._hits.get(id(code), 0) + 1
         if hits <= CALLS and len(self.calls) < ALL_CALLS and code.co_name[:1] != "<":
             return self._valued(frame, code)
         return self._line
+
+    def _stepping(self) -> Local:
+        before = 0
+
+        def local(frame: FrameType, event: str, arg: Any) -> Local:
+            nonlocal before
+            filename, now = frame.f_code.co_filename, frame.f_lineno
+            if event == "line":
+                self.lines.setdefault(filename, set()).add(now)
+            if before and event in ("line", "return"):
+                self.steps.setdefault(filename, set()).add((before, now if event == "line" else 0))
+            if event == "line":
+                before = now
+            elif event == "exception" and arg[0] is not StopIteration:
+                before = 0  # it does not go on from here as the text says
+            return local
+
+        return local
 
     def _line(self, frame: FrameType, event: str, _arg: Any) -> Local:
         if event == "line":

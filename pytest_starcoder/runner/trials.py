@@ -36,6 +36,8 @@ LONGER = 8.0
 CALL = 0.1
 """Seconds of processor time that one call has whose outcome is observed."""
 
+OVER = "not run: the time is over"
+
 LEAVING = 2.0
 """Seconds for the child to end its forks."""
 
@@ -47,7 +49,8 @@ COLLECTING = 20.0
 class Record:
     """What became of one test.
 
-    `outcome` is passed, failed, skipped, overtime or missing; `raised` names the exception, `place` is where it rose.
+    `outcome` is passed, failed, skipped, overtime or missing; `raised` names the exception, `place` is where it rose,
+    `note` what was noted on it.
     """
 
     nodeid: str
@@ -55,6 +58,7 @@ class Record:
     seconds: float
     raised: str = ""
     place: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,16 +77,18 @@ class Trial:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What became of a draft.
+    """What became of a draft, or of several in one process.
 
     `problem` says why it was not run to its end, empty where it was: then `rounds`
     are the records of its tests in their order and in reverse, `lines` what each test executed, by its
-    node id and by path, and `left` what they left otherwise than it was.
+    node id and by path, `steps` which lines ran one after the other, 0 for the end of a call,
+    and `left` what they left otherwise than it was.
     """
 
     problem: str = ""
     rounds: tuple[tuple[Record, ...], ...] = ()
     lines: Mapping[str, Mapping[str, frozenset[int]]] = field(default_factory=dict)
+    steps: Mapping[str, Mapping[str, frozenset[tuple[int, int]]]] = field(default_factory=dict)
     left: tuple[str, ...] = ()
 
 
@@ -100,7 +106,8 @@ class Unavailable(Exception):
 class Trials:
     """A bench for `tests`, open within a `with` block; `level` is the confinement in force there.
 
-    `modules` are imported there besides what the tests import: what no test imports cannot be changed.
+    `modules` are imported there besides what the tests import: what no test imports cannot be changed. With some,
+    `ran_on_import` are the lines that importing executes, by path; what a plugin imports early is not among them.
     Raises Unavailable where they cannot be collected, or not be confined as `least` wants.
     """
 
@@ -152,6 +159,7 @@ class Trials:
             if found is None or not set(self._tests) <= set(found["collected"]):
                 raise Unavailable("the tests cannot be collected again")
             self.level = Level(found["level"])
+            self.ran_on_import = {path: frozenset(lines) for path, lines in found["imported"].items()}
             self._stack = stack.pop_all()
         return self
 
@@ -205,16 +213,24 @@ class Trials:
 
         Each runs in a fork of its own, every test for at most `limit` seconds of processor time.
         """
+        return self._judged([[draft] for draft in drafts], limit)
+
+    def together(self, drafts: Sequence[tuple[str, str]], limit: float) -> Judgement:
+        """What becomes of test modules that are no files in one fork, in their order and in reverse."""
+        [judgement] = self._judged([drafts], limit)
+        return judgement
+
+    def _judged(self, groups: Sequence[Sequence[tuple[str, str]]], limit: float) -> list[Judgement]:
         first = self._numbers
-        self._numbers += len(drafts)
+        self._numbers += len(groups)
         waiting = [
-            {"number": first + number, "path": str(self._launch.root / path), "source": source, "changes": {}}
-            for number, (path, source) in enumerate(drafts)
+            {"number": first + number, "modules": self._placed(drafts), "changes": {}}
+            for number, drafts in enumerate(groups)
         ]
-        seconds = 4 * limit + 2
+        seconds = 4 * limit * max(map(len, groups), default=1) + 2
         command = {"candidates": waiting, "judge": limit, "once": False, "batch": 1, "first": seconds, "wall": seconds}
         self._send(self._late, command)
-        found = [Judgement("not run: the time is over")] * len(drafts)
+        found = [Judgement(OVER)] * len(groups)
         while (told := self._late.read(self._deadline.remaining())) is not None and "done" not in told:
             found[told["number"] - first] = _judgement(told)
         return found
@@ -351,8 +367,12 @@ def _judgement(told: Mapping[str, Any]) -> Judgement:
         nodeid: {path: frozenset(numbers) for path, numbers in by_path.items()}
         for nodeid, by_path in told["lines"].items()
     }
+    steps = {
+        nodeid: {path: frozenset((before, after) for before, after in pairs) for path, pairs in by_path.items()}
+        for nodeid, by_path in told["steps"].items()
+    }
     rounds = tuple(tuple(Record(**record) for record in records) for records in told["rounds"])
-    return Judgement(told["problem"], rounds, lines, tuple(told["left"]))
+    return Judgement(told["problem"], rounds, lines, steps, tuple(told["left"]))
 
 
 def _pair(stack: contextlib.ExitStack) -> tuple[int, Channel]:

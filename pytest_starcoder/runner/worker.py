@@ -18,7 +18,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType
@@ -33,6 +33,8 @@ from pytest_starcoder.runner.drafted import items_of
 from pytest_starcoder.runner.judged import judged
 from pytest_starcoder.runner.served import serve_changed
 from pytest_starcoder.runner.swapped import Swap, Swappable, Unswappable, functions_alive, identity, put
+from pytest_starcoder.runner.trace import Tracer
+from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.shown import in_project
 
 ROUNDS = 50
@@ -63,6 +65,10 @@ class Task:
     results: int
 
 
+NOTE = 300
+"""Characters of what is noted on an exception."""
+
+
 class Overtime(BaseException):
     """Raised in a test that has had its processor time."""
 
@@ -74,6 +80,7 @@ class Worker:
         self._root = Path(job["root"])
         self._modules: list[str] = job["modules"]
         self._early, self._late = Channel(job["early"]), Channel(job["late"])
+        self._imported: dict[str, list[int]] = {}
         self._task: Task | None = None
         self._bench = Bench()
         self._level = confine(Confinement.from_json(job["confinement"]))
@@ -90,18 +97,34 @@ class Worker:
         self._task = serve(self._early, lambda command: command["candidates"], late)
         serve_changed(self._task.candidates[0]["files"])
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        """Where modules are to be imported, what that executes of the project is kept."""
+        if not self._modules:
+            return (yield)
+        tracer = Tracer(lambda filename: in_project(filename, self._root))
+        tracer.start(values=False)
+        try:
+            return (yield)
+        finally:
+            for name in self._modules:
+                with contextlib.suppress(Exception, SystemExit):  # a draft that imports it will say what is wrong
+                    importlib.import_module(name)
+            tracer.stop()
+            self._imported = {
+                Path(file).relative_to(self._root).as_posix(): sorted(lines) for file, lines in tracer.lines.items()
+            }
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> NoReturn:
         self._bench.items = {item.nodeid: item for item in session.items}
         self._bench.session = session
         if self._task is not None:
             self._bench.work(self._task, {})
-        for name in self._modules:
-            with contextlib.suppress(Exception, SystemExit):  # a draft that imports it will say what is wrong
-                importlib.import_module(name)
         swaps = Swaps(self._root)
         self._bench.caches = _caches(self._root)
-        self._late.write({"collected": list(self._bench.items), "level": str(self._level)})
+        found = {"collected": list(self._bench.items), "level": str(self._level), "imported": self._imported}
+        self._late.write(found)
         task = serve(self._late, swaps.prepared)
         self._bench.work(task, swaps.ready)
 
@@ -267,7 +290,7 @@ class Bench:
         self.items: dict[str, pytest.Item] = {}
         self.session: pytest.Session | None = None
         self.outcomes: list[str] = []
-        self._raised: tuple[str, str] = ("", "")
+        self._raised: tuple[str, str, str] = ("", "", "")
         self._limit = 0.0
 
     def note(self, call: pytest.CallInfo[None]) -> None:
@@ -275,7 +298,8 @@ class Bench:
         if call.excinfo is not None and not self._raised[0]:
             last = call.excinfo.traceback[-1] if call.excinfo.traceback else None
             place = f"{last.path}:{last.lineno + 1}" if last else ""
-            self._raised = call.excinfo.typename, place
+            notes = " ".join(getattr(call.excinfo.value, "__notes__", ()))
+            self._raised = call.excinfo.typename, place, one_line(notes, NOTE)
 
     def work(self, task: Task, swaps: Mapping[int, Swap]) -> NoReturn:
         """Tries the candidates, writes their verdicts, and ends the process."""
@@ -323,11 +347,11 @@ class Bench:
         os._exit(0)
 
     def _judge(self, task: Task, out: Channel) -> NoReturn:
-        """Writes what the tests of each draft do, twice, the second time in reverse, and what they leave behind."""
+        """Writes what the tests of drafts do, twice, the second time in reverse, and what they leave behind."""
         assert self.session is not None
-        for draft in task.candidates:
-            told = judged(self.session, Path(draft["path"]), draft["source"], self._judged, task.command["judge"])
-            out.write({"number": draft["number"], "verdict": "judged", **told})
+        for drafts in task.candidates:
+            told = judged(self.session, drafts["modules"], self._judged, task.command["judge"])
+            out.write({"number": drafts["number"], "verdict": "judged", **told})
         out.write({"ended": True})
         os._exit(0)
 
@@ -351,8 +375,8 @@ class Bench:
         """Runs one test, for at most `limit` seconds of processor time."""
         item = self.items.get(nodeid)
         if item is None:
-            return {"nodeid": nodeid, "outcome": "missing", "seconds": 0.0, "raised": "", "place": ""}
-        self.outcomes, self._raised = [], ("", "")
+            return {"nodeid": nodeid, "outcome": "missing", "seconds": 0.0, "raised": "", "place": "", "note": ""}
+        self.outcomes, self._raised = [], ("", "", "")
         started = time.perf_counter()
         outcome = ""
         with _parameters(item):
@@ -374,6 +398,7 @@ class Bench:
             "seconds": time.perf_counter() - started,
             "raised": self._raised[0],
             "place": self._raised[1],
+            "note": self._raised[2],
         }
 
 

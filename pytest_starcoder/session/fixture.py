@@ -14,10 +14,12 @@ from pytest_starcoder.evidence.case import Case
 from pytest_starcoder.evidence.failure import describe
 from pytest_starcoder.jobs.explain import explain
 from pytest_starcoder.session import session_settings
+from pytest_starcoder.session.ran import launch_of
 from pytest_starcoder.text.redact import redact
 from pytest_starcoder.values.asked import Completion, Prompt
 from pytest_starcoder.values.explanation import Explanation
 from pytest_starcoder.values.failure import Cause
+from pytest_starcoder.values.generated import Generated
 
 
 class Asker:
@@ -51,6 +53,20 @@ class Asker:
         case = Case(Cause((failure,)))
         with _plainly():
             return explain(case, self._client(), lambda _piece: None, redact)
+
+    def generate_tests(self, obj: object, *, characterise: bool = False) -> Generated:
+        """Tests for a function, a class or a module, or for what "package.module:function" names; none is written.
+
+        What the tests of this run find is not known yet: those that come back are judged by themselves.
+        """
+        from pytest_starcoder.jobs.wanted import generated_for, targets_for
+        from pytest_starcoder.session.generating import wanted_for
+
+        root = self._config.rootpath
+        with _plainly():
+            targets = targets_for([wanted_for(obj, root)], root, ())
+            settings = session_settings(self._config, self._keys)
+            return generated_for(launch_of(self._config), targets, (), settings, characterise=characterise)
 
     def close(self) -> None:
         if self._made is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ast
+import inspect
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,29 +15,37 @@ from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.session import session_settings
 from pytest_starcoder.session.ran import Tests, launch_of
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.text.display import one_line
+from pytest_starcoder.text.display import counted, one_line, printable
 
 if TYPE_CHECKING:
-    from pytest_starcoder.jobs.generate import Write
-    from pytest_starcoder.values.draft import Draft, Target
+    from pytest_starcoder.jobs.wanted import Wanted
+    from pytest_starcoder.values.draft import Draft
     from pytest_starcoder.values.generated import Generated, Kept
 
-SECONDS = 120.0
-"""That generating may take."""
+MARKER = "starcoder_generate"
+
+SENT = "starcoder_marked"
+"""Under which key a worker of xdist hands over what is marked."""
 
 
 class Generating:
-    """The plugin object of one session. Raises pytest.UsageError for what cannot be generated for."""
+    """The plugin object of one session. Raises pytest.UsageError for what cannot be generated for.
+
+    `places` are those of the option: a file, a folder, `FILE::NAME`, or nothing for what tests are marked with.
+    """
 
     def __init__(self, config: pytest.Config, keys: Sequence[str], places: Sequence[str]) -> None:
         self._config = config
         self._worker = hasattr(config, "workerinput")
         self._tests = Tests()
         self._environment = dict(os.environ)
-        self._remark = self._model = ""
+        self._marked: dict[tuple[str, str], None] = {}
+        self._folders: list[str] = []
         self._reports = [Path(name).absolute() for name in config.getoption("starcoder_generate_report")]
+        self._suspected = bool(config.getoption("starcoder_write_suspected"))
+        self._writes = self._suspected or bool(config.getoption("starcoder_write"))
         try:
-            if config.getoption("starcoder_write"):
+            if self._writes:
                 from pytest_starcoder.jobs.place import check_installed
 
                 check_installed()
@@ -46,47 +55,118 @@ class Generating:
                     raise ConfigError(
                         f"--starcoder-generate-report={path.name}: no format has that suffix.", "There are .json, .md."
                     )
-            self._wanted = [wanted for place in places for wanted in _places(place, config.rootpath)]
+            self._places = [found for place in places if place for found in _places(place, config.rootpath)]
         except StarcoderError as exc:
             raise pytest.UsageError(str(exc)) from exc
+
+    # --- what is marked, and what has run ---
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Looks at modules and classes once they are imported: one that has no test yet may be marked, too."""
+        report = yield
+        if report.passed and isinstance(collector, pytest.Module | pytest.Class):
+            for mark in collector.own_markers:
+                if mark.name == MARKER:
+                    for argument in mark.args or ("",):
+                        self._marked[(collector.nodeid, str(argument))] = None
+            self._folders = [*sys.path]  # where the modules that it names are imported from
+        return report
+
+    @pytest.hookimpl
+    def pytest_sessionfinish(self) -> None:
+        if self._worker:
+            self._config.workeroutput[SENT] = [list(self._marked), self._folders]  # type: ignore[attr-defined]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        marked, folders = getattr(node, "workeroutput", {}).get(SENT, ((), ()))
+        self._marked |= {(nodeid, name): None for nodeid, name in marked}  # noqa: C420 - lists, as they came over the wire
+        self._folders = self._folders or [*folders]
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not self._worker:
             self._tests.add(report)
 
+    # --- what comes of it ---
+
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self._worker:
+        if self._worker or self._config.getoption("collectonly"):
             return
         from pytest_starcoder.report.generated import lines_of
+        from pytest_starcoder.report.waiting import Waiting
 
-        terminalreporter.section("StarCoder: generated tests")
+        terminal = terminalreporter
+        terminal.section("StarCoder: generated tests")
+        waiting = Waiting(
+            lambda text: terminal.write(text, flush=True),
+            self._config.get_terminal_writer().fullwidth,
+            live=bool(terminal.isatty),
+        )
         try:
-            from pytest_starcoder.report.waiting import Waiting
-
-            width = self._config.get_terminal_writer().fullwidth
-            waiting = Waiting(
-                lambda text: terminalreporter.write(text, flush=True), width, live=bool(terminalreporter.isatty)
-            )
             with waiting.shown("generating tests") as far:
                 generated = self._generated(lambda what: far(f": {what}"))
-        except KeyboardInterrupt:
-            terminalreporter.write_line("StarCoder: interrupted.")
-            return
-        except Exception as exc:  # noqa: BLE001 - never pytest's business
-            told = one_line(f"{type(exc).__name__}: {exc}")
-            terminalreporter.write_line(f"StarCoder: no test was generated ({told}).")
-            return
-        for line in lines_of(generated):
-            terminalreporter.write_line(line)
-        if generated.tallies and (generated.remark or self._remark):
-            terminalreporter.write_line(f"No model wrote tests: {generated.remark or self._remark}")
-        try:
+            for line in lines_of(generated):
+                terminal.write_line(line)
             self._report(generated)
-            self._write(generated, terminalreporter)
-        except OSError as exc:
-            terminalreporter.write_line(f"StarCoder: the tests could not be written ({exc}).")
+            self._put(generated, terminal)
+        except KeyboardInterrupt:
+            terminal.write_line("StarCoder: interrupted; what a model has answered is remembered.")
+        except StarcoderError as exc:
+            terminal.write_line(f"StarCoder: {exc}")
+        except Exception as exc:  # noqa: BLE001 - never pytest's business
+            terminal.write_line(f"StarCoder: no test was generated ({one_line(f'{type(exc).__name__}: {exc}')}).")
+
+    def _generated(self, progress: Callable[[str], None]) -> Generated:
+        """Raises a StarcoderError, and OSError."""
+        from pytest_starcoder.jobs.wanted import generated_for, targets_for
+
+        root = self._config.rootpath
+        wanted = [*self._by_marks(), *self._by_places(), *self._by_changes()]
+        targets = targets_for(wanted, root, self._tests.files)
+        suite = [test.nodeid for test in self._tests.ran if test.outcome == "passed" and test.quick and test.fixable]
+        return generated_for(
+            launch_of(self._config, self._environment),
+            targets,
+            suite,
+            self._settings,
+            progress,
+            characterise=self._config.getoption("starcoder_characterise"),
+        )
+
+    def _by_places(self) -> list[Wanted]:
+        from pytest_starcoder.jobs.wanted import Wanted
+
+        return [Wanted(path, name) for path, name in self._places]
+
+    def _by_marks(self) -> list[Wanted]:
+        """What markers name, `pkg.mod:func` or `pkg.mod`, with the marked module or class as the place of its tests.
+
+        Raises ConfigError for what they name and is not there.
+        """
+        root = self._config.rootpath
+        return [
+            named(given, root, self._folders, f'{nodeid}: the marker {MARKER}("{given}")', nodeid)
+            for nodeid, given in self._marked
+        ]
+
+    def _by_changes(self) -> list[Wanted]:
+        """The definitions, those of tests left out, that differ from the last commit, where that is asked for."""
+        if not self._config.getoption("starcoder_generate_changed"):
+            return []
+        from pytest_starcoder.git import History
+        from pytest_starcoder.jobs.wanted import Wanted
+
+        changed = History(self._config.rootpath).changed()
+        return [
+            Wanted(path, lines=frozenset(lines))
+            for path, lines in changed.items()
+            if lines and path.endswith(".py") and not _is_test(Path(path))
+        ]
 
     def _report(self, generated: Generated) -> None:
         """Writes the report files. Raises OSError."""
@@ -94,113 +174,79 @@ class Generating:
         from pytest_starcoder.report.generated import to_json, to_markdown
 
         for path in self._reports:
-            save(path, to_json(generated, self._model) if path.suffix == ".json" else to_markdown(generated))
+            save(path, to_json(generated) if path.suffix == ".json" else to_markdown(generated))
 
-    def _write(self, generated: Generated, terminal: pytest.TerminalReporter) -> None:
-        """Puts what was kept into test files, or says where it would."""
-        from pytest_starcoder.jobs.place import file_for, formatted, placed
+    def _put(self, generated: Generated, terminal: pytest.TerminalReporter) -> None:
+        """Puts what was kept into test files, and suspected bugs where that is asked for; or says where it would."""
+        from pytest_starcoder.jobs.place import as_suspected
+
+        tests: dict[str, list[Kept | Draft]] = {}
+        for kept in generated.kept:
+            tests.setdefault(kept.draft.target.tests, []).append(kept)
+        for suspected in generated.suspected if self._suspected else ():
+            tests.setdefault(suspected.draft.target.tests, []).append(as_suspected(suspected))
+        if self._writes or self._config.option.verbose > 0:
+            self._show(tests, terminal)
+        if not self._writes:
+            for place, own in tests.items():
+                told = f"put {counted(len(own), 'test')} into {one_line(place, 120)}"
+                terminal.write_line(f"Nothing was written. Add --starcoder-write to {told}.")
+
+    def _show(self, tests: Mapping[str, Sequence[Kept | Draft]], terminal: pytest.TerminalReporter) -> None:
+        """Shows the diffs, and writes the files where that was asked for."""
+        from pytest_starcoder.jobs.place import check_installed, formatted, placed
         from pytest_starcoder.report.files import save
         from pytest_starcoder.text.diff import unified
-        from pytest_starcoder.text.display import counted, printable
 
+        check_installed()
         root = self._config.rootpath
-        files: dict[str, list[Kept]] = {}
-        for kept in generated.kept:
-            files.setdefault(file_for(kept.draft.target.module, root, self._tests.files), []).append(kept)
-        for path, own in files.items():
-            if not self._config.getoption("starcoder_write"):
-                terminal.write_line(
-                    f"Nothing was written. Add --starcoder-write to put {counted(len(own), 'test')} into {path}."
-                )
-                continue
-            before = (root / path).read_text("utf-8") if (root / path).is_file() else ""
-            after = placed(before, own)
-            if after != before:
+        for place, own in tests.items():
+            path, _, within = place.partition("::")
+            try:
+                before = (root / path).read_bytes().decode("utf-8") if (root / path).is_file() else ""
+                after = placed(before.replace("\r\n", "\n"), own, within)
+                if after == before.replace("\r\n", "\n"):
+                    continue
                 after = formatted(after, path, root)
-                terminal.write(printable(unified(before, after, path), tabs=True))
-                save(root / path, after)
-                terminal.write_line(f"Written: {path}")
+                terminal.write(printable(unified(before.replace("\r\n", "\n"), after, path), tabs=True))
+                if self._writes:
+                    save(root / path, after.replace("\n", "\r\n") if "\r\n" in before else after)
+                    terminal.write_line(f"Written: {one_line(place, 120)}")
+            except (OSError, SyntaxError, UnicodeDecodeError) as exc:
+                told = (exc.strerror if isinstance(exc, OSError) else None) or exc
+                terminal.write_line(f"{one_line(place, 120)} was left as it is: {one_line(str(told))}.")
 
-    def _generated(self, progress: Callable[[str], None]) -> Generated:
-        from pytest_starcoder.evidence.documented import examples_of
-        from pytest_starcoder.evidence.siblings import properties_of
-        from pytest_starcoder.evidence.targets import targets_of
 
-        root = self._config.rootpath
-        targets, drafts = [], []
-        changed = self._changed()
-        for path, name in dict.fromkeys([*self._wanted, *((path, "") for path in changed)]):
-            source = (root / path).read_text("utf-8")
-            own = [target for target in targets_of(source, path, root) if not name or target.name == name]
-            if (path, name) not in self._wanted:
-                own = [target for target in own if changed[path] & {*range(target.first, target.last + 1)}]
-            names = [node.name for node in ast.parse(source).body if hasattr(node, "name")]
-            examples = [draft for target in own for draft in examples_of(target, names)]
-            targets += own
-            drafts += [*examples, *properties_of(own, examples)]
-        write, close = self._writer(targets, drafts)
-        suite = [test.nodeid for test in self._tests.ran if test.outcome == "passed" and test.quick and test.fixable]
-        try:
-            return self._with(write, targets, drafts, suite, progress)
-        finally:
-            close()
+def wanted_for(obj: object, root: Path) -> Wanted:
+    """Where a function, a class or a module stands, or what a text names.
 
-    def _changed(self) -> dict[str, set[int]]:
-        """The lines of Python files, tests left out, that differ from the last commit, where that is asked for."""
-        if not self._config.getoption("starcoder_generate_changed"):
-            return {}
-        from pytest_starcoder.git import History
+    Raises ConfigError for what has no place below `root`.
+    """
+    from pytest_starcoder.jobs.wanted import Wanted
 
-        found = History(self._config.rootpath).changed()
-        own = {path: lines for path, lines in found.items() if path.endswith(".py") and not _is_test(Path(path))}
-        return {path: lines for path, lines in own.items() if lines}
+    if isinstance(obj, str):
+        return named(obj, root, sys.path, f"generate_tests({obj!r})")
+    try:
+        file = Path(inspect.getsourcefile(inspect.unwrap(obj) if callable(obj) else obj) or "")  # type: ignore[arg-type]
+        path = file.resolve().relative_to(root.resolve()).as_posix()
+    except (TypeError, ValueError):
+        told = one_line(repr(obj), 80)
+        raise ConfigError(
+            f"generate_tests({told}) has no file below {root}.", "Give it what a module defines."
+        ) from None
+    return Wanted(path, "" if inspect.ismodule(obj) else getattr(obj, "__qualname__", ""))
 
-    def _writer(self, targets: Sequence[Target], examples: Sequence[Draft]) -> tuple[Write | None, Callable[[], None]]:
-        """How a model is asked, and what ends it; none where there is none."""
-        from pytest_starcoder.client import Client
-        from pytest_starcoder.jobs.draft import written_for
 
-        try:
-            client = Client.from_settings(self._settings)
-        except StarcoderError as exc:
-            self._remark = str(exc)
-            return None, lambda: None
-        root = self._config.rootpath
+def named(given: str, root: Path, folders: Sequence[str], asked: str, tests: str = "") -> Wanted:
+    """What `package.module:function` or `package.module` names. Raises ConfigError where there is none below `root`."""
+    from pytest_starcoder.evidence.targets import path_of
+    from pytest_starcoder.jobs.wanted import Wanted
 
-        def write(target: Target, attempt: int, gaps: str) -> list[Draft]:
-            source = (root / target.path).read_text("utf-8")
-            names = [node.name for node in ast.parse(source).body if hasattr(node, "name")]
-            own = [draft for draft in examples if draft.target == target]
-            self._model = client.model().name
-            return written_for(target, source, names, client, attempt, gaps, own)
-
-        return write, client.close
-
-    def _with(
-        self,
-        write: Write | None,
-        targets: Sequence[Target],
-        drafts: Sequence[Draft],
-        suite: Sequence[str],
-        progress: Callable[[str], None],
-    ) -> Generated:
-        from pytest_starcoder.jobs.generate import generate
-        from pytest_starcoder.runner.confine import Level
-        from pytest_starcoder.values.asked import Deadline
-
-        root = self._config.rootpath
-        return generate(
-            launch_of(self._config, self._environment),
-            targets,
-            suite,
-            drafts,
-            lambda path: (root / path).read_text("utf-8"),
-            Deadline.after(SECONDS),
-            Level(self._settings.confinement),
-            progress=progress,
-            write=write,
-            characterise=self._config.getoption("starcoder_characterise"),
-        )
+    module, _, name = given.partition(":")
+    path = path_of(module, root, [Path(folder) for folder in folders if folder]) if module else ""
+    if not path:
+        raise ConfigError(f"{asked} names no module of this project.", 'Write it as "package.module:function".')
+    return Wanted(path, name, tests)
 
 
 def _places(given: str, root: Path) -> list[tuple[str, str]]:

@@ -56,6 +56,9 @@ class Settings:
     fix_timeout: float = 15.0
     fix_suite: bool = False
     confinement: str = "audit"
+    generate_timeout: float = 120.0
+    generate_requests: int = 60
+    generate_tokens: int = 20_000
     review_time_budget: float = 20.0
     review_fail_on: str = "warning"
     review_min_severity: str = "info"
@@ -226,6 +229,9 @@ SCHEMA: Mapping[str, Key] = {
         lambda value: "" if value == "kernel" else "it may lower what confines code that nobody has read",
     ),
     "early": Key(_early, "whether causes are asked about while tests still run; auto: where the server is elsewhere"),
+    "generate_timeout": Key(_number(1, 86400, " (seconds)"), "seconds that generating tests may take in all"),
+    "generate_requests": Key(_whole(0, 100_000), "questions to a model that generating tests may take"),
+    "generate_tokens": Key(_whole(0, 100_000_000), "tokens that a model may write for generated tests"),
     "review_time_budget": Key(_number(1, 86400, " (seconds)"), "seconds that a review may take"),
     "review_fail_on": Key(
         _one_of("info", "warning", "error", "never"), "from which severity on a finding stops a commit; or never"

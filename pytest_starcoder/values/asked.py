@@ -18,6 +18,7 @@ class Prompt:
     schema that the answer must follow, for servers that can enforce one. With
     `chat` the text is a message instead, around which the server puts the
     template of its chat model. `likelihood` asks how likely the answer was.
+    `temperature` stands in the place of the setting.
     """
 
     text: str
@@ -27,6 +28,10 @@ class Prompt:
     stop_tokens: tuple[str, ...] = ()
     chat: bool = False
     likelihood: bool = False
+    temperature: float | None = None
+
+    def temperature_or(self, setting: float) -> float:
+        return setting if self.temperature is None else self.temperature
 
 
 @dataclass(frozen=True)

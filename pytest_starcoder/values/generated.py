@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pytest_starcoder.values.draft import Draft, Target
+from pytest_starcoder.values.draft import Branch, Draft, Target
 from pytest_starcoder.values.fix import Edit
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A draft that earned its place: the mutants that it alone kills, and the lines that it alone runs."""
+    """A draft that earned its place: the mutants that it alone kills, the lines and branches that it alone runs.
+
+    Lines and branches are those of its target's file.
+    """
 
     draft: Draft
     kills: tuple[Edit, ...] = ()
     lines: frozenset[int] = frozenset()
+    branches: frozenset[Branch] = frozenset()
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A draft that did not, and why: "fails", "leaves something behind", "adds nothing", …"""
+    """A draft that did not, and why: "fails", "leaves global state changed", "adds nothing", …"""
 
     draft: Draft
     reason: str
@@ -28,7 +31,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Tally:
-    """Of one target: its mutants and lines, and how many of them tests kill and run, before and after."""
+    """Of one target: its mutants, lines and branches, and how many of them tests kill and run, before and after."""
 
     target: Target
     mutants: int
@@ -37,23 +40,49 @@ class Tally:
     lines: int
     covered_before: int
     covered: int
+    branches: int = 0
+    taken_before: int = 0
+    taken: int = 0
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a model was asked: questions that it answered anew, and the tokens that it wrote for them."""
+
+    requests: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.requests + other.requests, self.tokens + other.tokens, self.seconds + other.seconds)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The drafts that a model gave for a target, and what they cost."""
+
+    drafts: tuple[Draft, ...]
+    spent: Spent
+    model: str
 
 
 @dataclass(frozen=True)
 class Generated:
     """What was kept, what was not and why, and what the suite is worth before and after.
 
-    `suspected` are drafts that a docstring promises and the code breaks. `level`
-    is the confinement in force, `note` says why nothing was generated at all,
-    `remark` why no model was asked, or no further.
+    `suspected` are drafts that a docstring or a type hint promises and the code
+    breaks. `level` is the confinement in force, `note` says why nothing was
+    generated at all, `remark` why no model was asked, or no further. `model` is
+    who wrote, if anybody did.
     """
 
     kept: tuple[Kept, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     suspected: tuple[Rejected, ...] = ()
     tallies: tuple[Tally, ...] = ()
-    tried: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    spent: Spent = field(default_factory=Spent)
     level: str = ""
     note: str = ""
     remark: str = ""
+    model: str = ""

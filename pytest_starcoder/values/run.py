@@ -37,6 +37,7 @@ class Outcome:
     """One test that was run again: pytest's outcome of it, and what it executed where it was traced.
 
     `lines` maps each project file, relative to the root, to its executed lines,
+    `steps` to pairs of lines that ran one after the other, 0 for the end of a call,
     `imported` to those that ran while tests were collected, the same for all
     tests of a run; `types` gives the names of the types that the variables of a
     function had, by its path and first line; `seconds` is the duration of all phases.
@@ -48,6 +49,7 @@ class Outcome:
     exception: str = ""
     message: str = ""
     lines: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    steps: Mapping[str, frozenset[tuple[int, int]]] = field(default_factory=dict)
     calls: tuple[Call, ...] = ()
     types: Mapping[tuple[str, int], Mapping[str, frozenset[str]]] = field(default_factory=dict)
     imported: Mapping[str, frozenset[int]] = field(default_factory=dict)

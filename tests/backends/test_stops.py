@@ -37,7 +37,7 @@ REPEATED = [(form, stop) for form, shape in FORMS.items() for stop in shape.stop
 PARTS = dict.fromkeys(
     (
         "title case question request file language opening name code repository path before after instruction "
-        "base hunk until numbered line source gaps"
+        "base hunk until numbered line source gaps conftest fixtures"
     ).split(),
     "a",
 )

@@ -27,7 +27,13 @@ PARTS = {
     "code": ("question", "request", "file", "language", "opening"),
     "describe": ("name", "code"),
     "fill": ("repository", "path", "language", "before", "after"),
-    "test": ("repository", "path", "code", "file", "before", "opening", "language", "name", "gaps"),
+    **dict.fromkeys(
+        ("test", "test-fill"),
+        (
+            *("repository", "path", "code", "conftest", "fixtures", "file", "before", "after"),
+            *("opening", "language", "name", "gaps"),
+        ),
+    ),
     "edit": ("path", "language", "code", "instruction"),
 }
 """What a form may be given; each family's takes those that it needs."""
