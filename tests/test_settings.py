@@ -70,7 +70,8 @@ def places(tmp_path: Path) -> Places:
 ALL_KEYS = (
     "The settings are backend, model, host, api_key, hf_token, family, timeout, connect_timeout, first_token_timeout, "
     "session_timeout, temperature, max_tokens, threads, cache, "
-    "causes, replay, replay_timeout, fix, fix_timeout, fix_suite, confinement, early, review_time_budget, "
+    "causes, replay, replay_timeout, fix, fix_timeout, fix_suite, confinement, early, generate_timeout, "
+    "generate_requests, generate_tokens, review_time_budget, "
     "review_fail_on, review_min_severity, review_max_findings, review_exclude, review_require_model."
 )
 
@@ -496,6 +497,9 @@ BAD_VALUES = [
     ("fix_suite", "'half'", "wants on or off, not 'half'"),
     ("confinement", "'jail'", "wants one of kernel, audit, none, not 'jail'"),
     ("early", "'late'", "wants auto, on or off, not 'late'"),
+    ("generate_timeout", "0", "wants a number from 1 to 86400 (seconds), not 0"),
+    ("generate_requests", "-1", "wants a whole number from 0 to 100000, not -1"),
+    ("generate_tokens", "'many'", "wants a whole number from 0 to 100000000, not 'many'"),
     ("review_time_budget", "0", "wants a number from 1 to 86400 (seconds), not 0"),
     ("review_fail_on", "'fatal'", "wants one of info, warning, error, never, not 'fatal'"),
     ("review_min_severity", "'never'", "wants one of info, warning, error, not 'never'"),

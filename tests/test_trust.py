@@ -93,6 +93,7 @@ ALLOWED = [
     *(("causes", "3"), ("replay", "False"), ("replay_timeout", "9"), ("early", "off")),
     *(("review_time_budget", "9"), ("review_fail_on", "never"), ("review_min_severity", "error")),
     *(("review_max_findings", "9"), ("review_exclude", "*"), ("review_require_model", "True")),
+    *(("generate_timeout", "9"), ("generate_requests", "9"), ("generate_tokens", "900")),
     *(("fix", "False"), ("fix_timeout", "9"), ("fix_suite", "True"), ("confinement", "kernel")),
 ]
 

@@ -12,7 +12,8 @@ from pytest_starcoder.values.draft import Draft, Kind, Origin, Target
 SETTINGS = "@settings(derandomize=True, database=None, deadline=None, max_examples=25)"
 """Of such a test: the same inputs every time, and nothing is kept."""
 
-MODULES = ("hypothesis", "hypothesis.strategies")
+MODULES = ("pytest_starcoder.runner.warmed",)
+"""What is imported before such tests run."""
 
 _SIMPLE = {
     "str": "st.text()",

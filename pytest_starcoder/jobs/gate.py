@@ -46,7 +46,7 @@ def contradicted(draft: Draft, judgement: Judgement, reason: str) -> str:
         return ""
     record = next(record for record in judgement.rounds[0] if record.outcome == "failed")
     if draft.origin is Origin.SMOKE:
-        found = re.search(r"Falsifying example: \w+\((.*?),? *\)", record.note)
+        found = re.search(r": test_\w+\((.*?),? *\)", record.note)
         if record.raised not in _FAULTS or found is None:
             return ""
         told = "is not so" if record.raised == "AssertionError" else f"raises {record.raised}"

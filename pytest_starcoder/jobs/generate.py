@@ -32,6 +32,9 @@ from pytest_starcoder.values.generated import Answer, Generated, Kept, Rejected,
 LIMIT = 0.5
 """Seconds of processor time that one draft's test may take."""
 
+DRAWING = 3.0
+"""Seconds of it for a test that draws its inputs: of one that fails Hypothesis seeks the simplest."""
+
 CONFIRMING = 30.0
 """Seconds for running what is kept together and under another hash seed, whatever time is left."""
 
@@ -46,6 +49,9 @@ CHARACTERISED = '"""Characterisation: what the code did when this was written, r
 ATTEMPTS = 3
 """Answers that a model gives for one target at the most."""
 
+
+UNCLAIMED = (Origin.MODEL, Origin.CHARACTERISATION)
+"""Origins of drafts that may make what is wrong a test: not where it is known that something is."""
 
 Write = Callable[[Target, int, Sequence[str]], Answer]
 """Drafts for a target at an attempt; the words say what no test tests. Raises a StarcoderError."""
@@ -93,7 +99,7 @@ def generate(
         with Trials(launch, suite, deadline, least, modules) as trials:
             progress("what the tests that are there find")
             score = Score(trials, targets, sources, deadline, LIMIT)
-            work = _Work(launch, trials, score, targets, deadline, progress)
+            work = _Work(launch, trials, score, targets, deadline, progress, modules)
             work.measure(suite)
             before = score.state()
             for origin in Origin:
@@ -147,7 +153,9 @@ class _Work:
         targets: Sequence[Target],
         deadline: Deadline,
         progress: Callable[[str], None],
+        modules: Sequence[str],
     ) -> None:
+        self._modules = modules
         self._launch = launch
         self._trials = trials
         self._score = score
@@ -159,6 +167,7 @@ class _Work:
         self.kept: list[Kept] = []
         self.rejected: list[Rejected] = []
         self.suspected: list[Rejected] = []
+        self._broken: set[Target] = set()
         self.spent = Spent()
         self.model = self.note = ""
 
@@ -191,7 +200,7 @@ class _Work:
     def take(self, drafts: Sequence[Draft]) -> None:
         """Judges drafts, and keeps those that add something, the one that adds most first."""
         drafts = [self._named(draft) for draft in drafts]
-        judged = dict(zip(drafts, self._trials.judged([module_of(draft) for draft in drafts], LIMIT), strict=True))
+        judged = self._judged(self._trials, drafts)
         each = {draft: _executed(judgement) for draft, judgement in judged.items()}
         tests = {draft: Executed.of_all(own.values()) for draft, own in each.items()}
         good = [draft for draft in drafts if self._is_good(draft, judged[draft], tests[draft])]
@@ -221,6 +230,14 @@ class _Work:
             self._score.add(each[best])
             self._ran |= each[best]
         self.rejected += [Rejected(draft, "adds nothing") for draft in waiting]
+
+    def _judged(self, trials: Trials, drafts: Sequence[Draft]) -> dict[Draft, Judgement]:
+        found: dict[Draft, Judgement] = {}
+        for drawn, limit in ((False, LIMIT), (True, DRAWING)):
+            own = [draft for draft in drafts if (draft.origin is Origin.SMOKE) is drawn]
+            if own:
+                found |= zip(own, trials.judged([module_of(draft) for draft in own], limit), strict=True)
+        return found
 
     def raising(self) -> None:
         """Adds tests for exceptions that docstrings name, on inputs on which the code raises them."""
@@ -314,13 +331,13 @@ class _Work:
         """Runs all that is kept together, in both orders, under another hash seed; what fails there is not kept."""
         environment = {**(self._launch.environment or os.environ), "PYTHONHASHSEED": "4711"}
         other = replace(self._launch, environment=environment)
-        modules = list(dict.fromkeys(target.module for target in self._targets))
         if not self.kept:
             return
         self._progress(f"the {len(self.kept)} that are kept, together and under another hash seed")
-        with Trials(other, [], Deadline.after(CONFIRMING), least, modules) as trials:
-            alone = trials.judged([module_of(kept.draft) for kept in self.kept], LIMIT)
-            for kept, judgement in zip(list(self.kept), alone, strict=True):
+        with Trials(other, [], Deadline.after(CONFIRMING), least, self._modules) as trials:
+            alone = self._judged(trials, [kept.draft for kept in self.kept])
+            for kept in list(self.kept):
+                judgement = alone[kept.draft]
                 if reason := failure(judgement):
                     self._forget(kept, reason if judgement.problem == OVER else "depends on the hash seed")
             while self.kept:
@@ -356,11 +373,15 @@ class _Work:
 
     def _is_good(self, draft: Draft, judgement: Judgement, executed: Executed) -> bool:
         reason = failure(judgement) or unfit(draft, executed)
+        if not reason and draft.origin in UNCLAIMED and draft.target in self._broken:
+            reason = "its function breaks its own docstring"
         if not reason:
             return True
         told = contradicted(draft, judgement, reason)
         if told:
             self.suspected.append(Rejected(draft, told))
+            if draft.origin is not Origin.SMOKE:
+                self._broken.add(draft.target)
         else:
             self.rejected.append(Rejected(draft, reason))
         return False

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import mmap
 import os
 import site
 import socket
@@ -116,6 +117,8 @@ def confine(confinement: Confinement, level: Level | None = None) -> Level:
     if level in (None, Level.KERNEL) and sys.platform == "linux":
         alone = _network_of_its_own()
         reached = Level.KERNEL if _landlocked(confinement, alone) else Level.NONE
+        if reached is Level.KERNEL:
+            _no_sockets_elsewhere(confinement)
     if level is Level.AUDIT or (level is None and reached is Level.NONE):
         _audited(confinement)
         reached = Level.AUDIT
@@ -138,6 +141,23 @@ def _limit() -> None:
                 _, most = resource.getrlimit(kind)
                 with contextlib.suppress(OSError, ValueError):
                     resource.setrlimit(kind, (wanted if most < 0 else min(wanted, most), most))
+
+
+FORKS = 64
+"""Processes that one trial may fork, all that these fork among them."""
+
+
+def limit_forks() -> None:
+    """Ends the process, of this one and those that it forks, that wants to fork once more than there may be."""
+    count = mmap.mmap(-1, 4)  # one for all of them
+
+    def before() -> None:
+        forked = int.from_bytes(count[:4], "little") + 1
+        count[:4] = forked.to_bytes(4, "little")
+        if forked > FORKS:
+            os._exit(1)
+
+    os.register_at_fork(before=before)
 
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
@@ -310,6 +330,20 @@ def _audited(confinement: Confinement) -> None:
                 raise PermissionError(f"confined: {arguments[0]} may not be looked up")
         elif event in STARTS:
             raise PermissionError(f"confined: no program may be started ({event})")
+
+    sys.addaudithook(hook)
+    _no_sockets_elsewhere(confinement)
+
+
+def _no_sockets_elsewhere(confinement: Confinement) -> None:
+    """Has Python refuse sockets that are files of others: connecting to one is no writing, in the kernel's eyes."""
+    folder = os.path.realpath(confinement.folder)
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], str | bytes):
+            name = os.fsdecode(arguments[1])
+            if name[:1] != "\0" and not os.path.realpath(name).startswith(folder + os.sep):
+                raise PermissionError(f"confined: {name} may not be reached")
 
     sys.addaudithook(hook)
 

@@ -28,7 +28,14 @@ import pytest
 
 from pytest_starcoder.runner.behaviour import Inputs, outcome_of, outermost, written
 from pytest_starcoder.runner.channel import Channel
-from pytest_starcoder.runner.confine import Confinement, adopt_orphans, confine, descendants, die_with_parent
+from pytest_starcoder.runner.confine import (
+    Confinement,
+    adopt_orphans,
+    confine,
+    descendants,
+    die_with_parent,
+    limit_forks,
+)
 from pytest_starcoder.runner.drafted import items_of
 from pytest_starcoder.runner.judged import judged
 from pytest_starcoder.runner.served import serve_changed
@@ -303,6 +310,7 @@ class Bench:
 
     def work(self, task: Task, swaps: Mapping[int, Swap]) -> NoReturn:
         """Tries the candidates, writes their verdicts, and ends the process."""
+        limit_forks()
         signal.signal(signal.SIGVTALRM, _overtime)
         out, own = Channel(task.results), os.getpid()
         if "drafts" in task.command and self.session is not None:

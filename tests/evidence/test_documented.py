@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_starcoder.evidence.documented import examples_of, exceptions_of
-from pytest_starcoder.evidence.mutants import lines_of, mutants_of
+from pytest_starcoder.evidence.mutants import branches_of, lines_of, mutants_of
 from pytest_starcoder.evidence.siblings import properties_of
 from pytest_starcoder.evidence.targets import module_name, targets_of
 from pytest_starcoder.values.draft import Target
@@ -22,7 +22,7 @@ SOURCE = dedent(
     LIMIT = 3
 
 
-    def mean(xs, *, low=0):
+    def mean(xs: list[int], *, low=0) -> float:
         """The mean."""
         if not xs:
             return low
@@ -45,6 +45,7 @@ SOURCE = dedent(
 
         def _hidden(self):
             pass
+        def __len__(self): return 1
 
 
     async def load(name="x"):
@@ -57,14 +58,24 @@ def targets(source: str = SOURCE) -> list[Target]:
     return targets_of(source, "shop.py", Path("/nowhere"))
 
 
-def test_the_public_functions_of_a_file_are_its_targets() -> None:
-    found = [(target.name, target.first, target.last, target.parameters, target.defaults) for target in targets()]
-    assert found == [
-        ("mean", 6, 10, ("xs", "low"), (("low", 0),)),
-        ("Cart.total", 18, 20, (), ()),
-        ("Cart.add", 22, 25, ("item", "times"), (("times", 2),)),
-        ("load", 31, 32, ("name",), (("name", "x"),)),
+def test_the_definitions_of_a_file_and_what_is_in_none_are_its_targets() -> None:
+    found = [
+        (target.name, str(target.kind), target.first, target.last, target.parameters, target.defaults)
+        for target in targets()
     ]
+    assert found == [
+        ("mean", "function", 6, 10, (("xs", "list[int]"), ("low", "")), (("low", 0),)),
+        ("_private", "private function", 13, 14, (), ()),
+        ("Cart", "class", 17, 29, (), ()),
+        ("Cart.total", "function", 18, 20, (), ()),
+        ("Cart.add", "function", 22, 25, (("item", ""), ("times", "")), (("times", 2),)),
+        ("Cart._hidden", "private function", 27, 28, (), ()),
+        ("Cart.__len__", "function", 29, 29, (), ()),
+        ("load", "function", 32, 33, (("name", ""),), (("name", "x"),)),
+        ("", "module", 1, 34, (), ()),
+    ]
+    assert [target.name for target in targets() if target.awaits] == ["load"]
+    assert targets()[0].returns == "float"
 
 
 def test_what_does_not_parse_has_no_targets() -> None:
@@ -91,7 +102,7 @@ def test_a_module_is_named_as_tests_import_it(tmp_path: Path) -> None:
 
 
 def bodies(docstring: str) -> list[tuple[str, ...]]:
-    target = Target("shop.py", "shop", "mean", 1, 2, ("xs",), docstring)
+    target = Target("shop.py", "shop", "mean", 1, 2, (("xs", ""),), docstring)
     return [draft.body for draft in examples_of(target, ["mean", "Cart"])]
 
 
@@ -157,15 +168,15 @@ def test_a_draft_imports_what_it_uses_and_no_more() -> None:
     ],
 )
 def test_the_exceptions_that_a_docstring_names_are_found(docstring: str, names: list[str]) -> None:
-    assert exceptions_of(Target("shop.py", "shop", "mean", 1, 2, ("xs",), docstring)) == names
+    assert exceptions_of(Target("shop.py", "shop", "mean", 1, 2, (("xs", ""),), docstring)) == names
 
 
 # --- properties -----------------------------------------------------------------------------
 
 
 def test_properties_are_said_of_the_inputs_that_docstrings_show() -> None:
-    one = Target("s.py", "s", "up", 1, 2, ("text",), ">>> up('a')\n'A'\n>>> up('b')\n'B'\n")
-    two = Target("s.py", "s", "down", 3, 4, ("text",), ">>> down('C')\n'c'\n>>> down('D')\n'd'\n")
+    one = Target("s.py", "s", "up", 1, 2, (("text", ""),), ">>> up('a')\n'A'\n>>> up('b')\n'B'\n")
+    two = Target("s.py", "s", "down", 3, 4, (("text", ""),), ">>> down('C')\n'c'\n>>> down('D')\n'd'\n")
     examples = [draft for target in (one, two) for draft in examples_of(target, ["up", "down"])]
     found = {draft.name: draft.body[0] for draft in properties_of([one, two], examples)}
     assert found["test_up_back_by_down"] == "for value in ['a', 'b']:\n    assert down(up(value)) == value"
@@ -182,7 +193,7 @@ def test_without_examples_there_are_no_properties() -> None:
 
 def test_mutants_change_bodies_alone_and_each_place_in_one_way_of_a_kind() -> None:
     found = mutants_of(SOURCE, targets())
-    assert {target.name for target in found} == {"mean", "Cart.total", "Cart.add", "load"}
+    assert not any(edits for target, edits in found.items() if target.name in ("", "Cart"))
     mean = next(own for target, own in found.items() if target.name == "mean")
     assert mean
     assert all(8 <= edit.line <= 10 for edit in mean)
@@ -191,3 +202,21 @@ def test_mutants_change_bodies_alone_and_each_place_in_one_way_of_a_kind() -> No
 
 def test_the_lines_of_a_target_are_those_on_which_its_statements_begin() -> None:
     assert lines_of(SOURCE, targets()[0]) == {8, 9, 10}
+
+
+def test_the_lines_of_a_module_are_those_in_no_definition() -> None:
+    assert lines_of(SOURCE, targets()[-1]) == {1, 3}
+
+
+def test_a_branch_has_two_ways_out_of_its_head() -> None:
+    source = (
+        "def f(x):\n    if (x and\n            x > 1):\n        return 1\n    while True:\n        x += 1\n"
+        "    for y in x:\n        pass\n    if x: return 2\n"
+    )
+    [target, _] = targets(source)
+    assert branches_of(source, target) == {
+        (2, True): (range(2, 4), 4),
+        (2, False): (range(2, 4), 4),
+        (7, True): (range(7, 8), 8),
+        (7, False): (range(7, 8), 8),
+    }

@@ -4,8 +4,13 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
+import re
 import socket
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +22,7 @@ from pytest_starcoder.evidence.documented import examples_of
 from pytest_starcoder.evidence.targets import targets_of
 from pytest_starcoder.jobs.generate import generate
 from pytest_starcoder.runner import Launch
-from pytest_starcoder.runner.confine import Level
+from pytest_starcoder.runner.confine import Level, descendants
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.draft import Draft, Origin, Target
 from pytest_starcoder.values.generated import Generated
@@ -53,6 +58,10 @@ def parse(text):
     return int(text[1:])
 
 
+class Rate:
+    vat = 2
+
+
 def price(quantity, one=2):
     if quantity > 10:
         return quantity * one - 1
@@ -80,6 +89,9 @@ class Project:
     def target(self, name: str) -> Target:
         return next(target for target in targets_of(self.read("shop.py"), "shop.py", self.root) if target.name == name)
 
+    def files(self) -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in self.root.rglob("*") if path.is_file()}
+
     def generated(self, drafts: list[Draft], *, characterise: bool = False, suite: tuple[str, ...] = ()) -> Generated:
         launch = Launch(self.root, self.root, self.root / "pytest.ini")
         targets = targets_of(self.read("shop.py"), "shop.py", self.root)
@@ -92,10 +104,17 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path / "project")
 
 
-def draft(project: Project, body: str, target: str = "mean", *imports: str) -> Draft:
+def draft(
+    project: Project,
+    body: str,
+    target: str = "mean",
+    *imports: str,
+    name: str = "test_drafted",
+    arguments: tuple[str, ...] = (),
+) -> Draft:
     statements = tuple(ast.unparse(node) for node in ast.parse(dedent(body)).body)
-    needed = (*imports, "from shop import CACHE, SEEN, mean, parse, price")
-    return Draft("test_drafted", statements, needed, Origin.MODEL, project.target(target))
+    needed = (*imports, "from shop import CACHE, SEEN, Rate, mean, parse, price")
+    return Draft(name, statements, needed, Origin.MODEL, project.target(target), arguments=arguments)
 
 
 def verdict(generated: Generated) -> str:
@@ -108,26 +127,35 @@ def verdict(generated: Generated) -> str:
 HAZARDS = {
     "good": ("assert mean([1, 2, 3]) == 2", "kept"),
     "an exception": ("import pytest\nwith pytest.raises(ValueError):\n    mean([])", "kept"),
+    "a fixture": ("assert price(*xs[:1]) == 2", "kept"),
     "vacuous": ("mean([1])\nassert True", "asserts nothing"),
     "no assertion": ("mean([1])", "asserts nothing"),
     "asserts on something else": ("assert sum([1, 2]) == 3", "does not call its target"),
+    "calls and asserts on something else": ("mean([4, 4])\nassert sum([1, 2]) == 3", "adds nothing"),
     "asserts on a mock": (
         "from unittest.mock import Mock\nshop = Mock()\nshop.mean.return_value = 2\nassert shop.mean([1]) == 2",
         "does not call its target",
     ),
-    "replaces the target": ("import shop\nshop.mean = lambda xs: 2\nassert shop.mean([9]) == 2", "does not call its target"),
-    "swallows everything": ("try:\n    assert mean([1]) == 99\nexcept BaseException:\n    pass", "asserts nothing about it"),
+    "replaces the target": ("import shop\nshop.mean = lambda xs: 2\nassert shop.mean([9]) == 2", "leaves global state changed"),
+    "replaces a part of the library": ("import math\nmath.fsum = sum\nassert mean([7, 8]) == 7.5", "leaves global state changed"),
+    "changes a global": ("CACHE['x'] = 1\nassert mean([2, 2]) == 2", "leaves global state changed"),
+    "changes a setting of a class": ("Rate.vat = 3\nassert mean([2, 2]) == 2", "leaves global state changed"),
+    "swallows everything": ("try:\n    assert mean([1]) == 99\nexcept BaseException:\n    pass", "adds nothing"),
     "wrong": ("assert mean([1, 2]) == 99", "fails"),
     "flaky": ("import random\nassert mean([random.random()]) < 0.5", "passes only once"),
     "passes once": ("SEEN.append(1)\nassert mean([len(SEEN)]) == 1", "passes only once"),
-    "depends on the hash seed": ("assert mean([hash('a') % 1000, hash('b') % 1000]) > 0 and sorted({'a', 'b', 'c'}, key=hash) == list({'a', 'b', 'c'}) and mean([1]) == 1 and hash('a') == 7", "fails"),
+    "depends on the hash seed": ("assert hash('a') % 4 == HASH % 4\nassert price(11, 7) == 76", "depends on the hash seed"),
+    "enshrines a bug": ("assert parse('13') == 3", "its function breaks its own docstring"),
     "changes the environment": ("import os\nos.environ['PLANTED'] = '1'\nassert mean([1]) == 1", "leaves the environment changed"),
     "changes the folder": ("import os, tempfile\nos.chdir(tempfile.gettempdir())\nassert mean([1]) == 1", "leaves the working folder changed"),
+    "starts a thread": ("import threading, time\nthreading.Thread(target=time.sleep, args=[9], daemon=True).start()\nassert mean([1]) == 1", "leaves a thread changed"),
     "writes into its folder": ("open('planted', 'w').close()\nassert mean([1]) == 1", "fails"),
     "writes into the source": ("import shop\nopen(shop.__file__, 'a').write('#')\nassert mean([1]) == 1", "fails"),
     "writes into the home": ("from pathlib import Path\nPath.home().joinpath('planted').touch()\nassert mean([1]) == 1", "leaves files in HOME changed"),
     "leaves a temporary file": ("import tempfile\ntempfile.mkstemp()\nassert mean([1]) == 1", "leaves files in TMPDIR changed"),
-    "needs a network": ("import socket\nsocket.create_connection(('127.0.0.1', PORT), timeout=2)\nassert mean([1]) == 1", "fails"),
+    "needs TCP": ("import socket\nsocket.create_connection(('127.0.0.1', TCP), timeout=2)\nassert mean([1]) == 1", "fails"),
+    "needs UDP": ("import socket\nwith socket.socket(type=socket.SOCK_DGRAM) as own:\n    own.settimeout(0.4)\n    own.sendto(b'?', ('127.0.0.1', UDP))\n    assert own.recv(1) == b'!' and mean([1]) == 1", "fails"),
+    "needs a Unix socket": ("import socket\nwith socket.socket(socket.AF_UNIX) as own:\n    own.connect(UNIX)\n    assert mean([1]) == 1", "fails"),
     "needs a key": ("import os\nassert os.environ['OPENAI_API_KEY'] and mean([1]) == 1", "fails"),
     "ends the process": ("import os\nassert mean([1]) == 1\nos._exit(0)", "ends the process"),
     "exits": ("import sys\nassert mean([1]) == 1\nsys.exit(0)", "fails"),
@@ -136,32 +164,73 @@ HAZARDS = {
     "cannot be interrupted": ("while True:\n    try:\n        while True: mean([1])\n    except BaseException: pass\nassert mean([1])", "never ends"),
     "sleeps": ("import time\nassert mean([1]) == 1\ntime.sleep(60)", "never ends"),
     "forks": ("import os\nos.fork()\nassert mean([1]) == 1", "leaves a process changed"),
+    "is a fork bomb": ("import os\nwhile True:\n    os.fork()\nassert mean([1])", "ends the process"),
     "eats memory": ("x = 'a' * (1 << 40)\nassert mean([1]) == 1", "fails"),
     "imports what is not there": ("import not_there\nassert mean([1]) == 1", "fails"),
     "skips itself": ("import pytest\nassert mean([1]) == 1\npytest.skip('no')", "is skipped"),
+    "does harm when it is imported": ("assert mean([1]) == 1", "cannot be imported", "open('planted', 'w').close()"),
+    "ends the process when it is imported": ("assert mean([1]) == 1", "cannot be imported", "raise SystemExit(0)"),
+    "imports at its top what is not there": ("assert mean([1]) == 1", "cannot be imported", "import not_there"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("hazard", HAZARDS)
-def test_a_draft_is_judged_for_what_it_is(
-    hazard: str, project: Project, monkeypatch: pytest.MonkeyPatch, free_port: int
+def test_of_more_than_forty_hazards_none_is_misjudged_and_nothing_is_left(
+    project: Project, monkeypatch: pytest.MonkeyPatch, servers: dict[str, str]
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
-    body, expected = HAZARDS[hazard]
-    before = {path: path.read_bytes() for path in project.root.rglob("*") if path.is_file()}
-    started = time.monotonic()
-    assert verdict(project.generated([draft(project, body.replace("PORT", str(free_port)))])) == expected
-    assert time.monotonic() - started < 30
-    assert {path: path.read_bytes() for path in project.root.rglob("*") if path.is_file()} == before
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    servers["HASH"] = subprocess.check_output([sys.executable, "-c", "print(hash('a'))"], text=True).strip()
+    drafts = list(examples_of(project.target("parse"), ["parse"]))
+    for hazard, (body, _, *imports) in HAZARDS.items():
+        for name, value in servers.items():
+            body = re.sub(rf"\b{name}\b", value, body)
+        target = next((name for name in ("price", "parse") if f"{name}(" in body), "mean")
+        drafts.append(draft(project, body, target, *imports, name=_name(hazard), arguments=("xs",) * ("*xs" in body)))
+    before, started = project.files(), time.monotonic()
+    generated = project.generated(drafts)
+    found = {kept.draft.name: "kept" for kept in generated.kept}
+    found |= {left.draft.name: left.reason for left in (*generated.rejected, *generated.suspected)}
+    assert {hazard: found[_name(hazard)] for hazard in HAZARDS} == {hazard: told[1] for hazard, told in HAZARDS.items()}
+    assert time.monotonic() - started < 100
+    assert project.files() == before
+    assert not [
+        process for process in descendants(os.getpid()) if _command(process)[:3] == [sys.executable, "-P", "-m"]
+    ]
+
+
+def _name(hazard: str) -> str:
+    return f"test_{hazard.replace(' ', '_').lower()}"
+
+
+def _command(process: int) -> list[str]:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text().split("\0")
+    except OSError:
+        return []
 
 
 @pytest.fixture
-def free_port() -> Iterator[int]:
-    """Of a server that listens on this machine, and that a confined test cannot reach."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        yield server.getsockname()[1]
+def servers(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Three that listen on this machine, and that a confined test cannot reach."""
+    path = str(tmp_path / "socket")
+    with (
+        socket.socket() as tcp,
+        socket.socket(type=socket.SOCK_DGRAM) as udp,
+        socket.socket(socket.AF_UNIX) as unix,
+    ):
+        for own in (tcp, udp):
+            own.bind(("127.0.0.1", 0))
+        unix.bind(path)
+        tcp.listen()
+        unix.listen()
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    udp.sendto(b"!", udp.recvfrom(1)[1])
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield {"TCP": str(tcp.getsockname()[1]), "UDP": str(udp.getsockname()[1]), "UNIX": repr(path)}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from support.screens import MEAN, section
 from support.servers import FakeOllama
 
 from pytest_starcoder import plugin
-from pytest_starcoder.session import explain, session_settings
+from pytest_starcoder.session import explain, generating, session_settings
 from pytest_starcoder.settings import SCHEMA, Settings, is_for_review
 
 VALUES = {
@@ -32,6 +32,9 @@ VALUES = {
     "fix_timeout": ("8", 8.0),
     "fix_suite": ("on", True),
     "confinement": ("kernel", "kernel"),
+    "generate_timeout": ("9", 9.0),
+    "generate_requests": ("3", 3),
+    "generate_tokens": ("500", 500),
     "early": ("on", "on"),
 }
 
@@ -43,6 +46,7 @@ def test_there_is_an_option_for_every_setting() -> None:
 
 def test_the_marker_has_one_name() -> None:
     assert plugin.MARKER == explain.MARKER
+    assert plugin.GENERATE == generating.MARKER
 
 
 @pytest.mark.parametrize("key", VALUES)

@@ -10,10 +10,10 @@ import pytest
 from pytest_starcoder.report.generated import lines_of, schema, to_json, to_markdown
 from pytest_starcoder.values.draft import Draft, Origin, Target
 from pytest_starcoder.values.fix import Edit
-from pytest_starcoder.values.generated import Generated, Kept, Rejected, Tally
+from pytest_starcoder.values.generated import Generated, Kept, Rejected, Spent, Tally
 
-TARGET = Target("shop/pricing.py", "shop.pricing", "mean", 10, 15, ("xs",))
-OTHER = Target("shop/pricing.py", "shop.pricing", "parse", 20, 22, ("text",))
+TARGET = Target("shop/pricing.py", "shop.pricing", "mean", 10, 15, (("xs", ""),))
+OTHER = Target("shop/pricing.py", "shop.pricing", "parse", 20, 22, (("text", ""),))
 MUTANT = Edit("shop/pricing.py", (0, 1), "a", "b", "a kind", 1.0, 14)
 
 
@@ -24,26 +24,31 @@ def draft(name: str, origin: Origin, because: str = "", target: Target = TARGET)
 GENERATED = Generated(
     kept=(
         Kept(draft("test_one", Origin.DOCTEST, ">>> mean([1])"), (MUTANT, MUTANT), frozenset({12, 13, 15})),
-        Kept(draft("test_two", Origin.MODEL, "starcoder2:7b"), (MUTANT,)),
+        Kept(draft("test_two", Origin.MODEL, "starcoder2:7b"), branches=frozenset({(14, False), (14, True)})),
     ),
     rejected=(
         Rejected(draft("test_three", Origin.MODEL), "fails"),
         Rejected(draft("test_four", Origin.MODEL), "fails"),
     ),
     suspected=(Rejected(draft("test_five", Origin.DOCTEST, '>>> parse("3|4")', OTHER), "raises IndexError"),),
-    tallies=(Tally(TARGET, 8, 2, 5, 4, 1, 4), Tally(OTHER, 2, 0, 0, 1, 0, 0)),
+    tallies=(Tally(TARGET, 8, 2, 5, 4, 1, 4, 4, 1, 3), Tally(OTHER, 2, 0, 0, 1, 0, 0)),
     seconds=4.04,
+    spent=Spent(3, 120, 4.5),
     level="kernel",
+    remark="the setting generate_requests (3) was reached",
+    model="starcoder2:7b",
 )
 
 
 def test_the_terminal_has_a_line_a_file_a_test_and_a_suspected_bug() -> None:
     assert list(lines_of(GENERATED)) == [
-        "shop/pricing.py  lines 20 % -> 80 %   mutants killed 2 -> 5 of 10   2 tests kept of 5 tried   4.0 s",
+        "shop/pricing.py  coverage 22 % -> 78 %   mutants killed 2 -> 5 of 10   2 tests kept of 5 tried   4.0 s",
         "  kept           test_one  (doctest: kills 2 mutants, covers lines 12-13, 15)",
-        "  kept           test_two  (model: kills 1 mutant)",
+        "  kept           test_two  (model: takes another way at line 14)",
         "  rejected       2 fails",
         '  suspected bug  parse: >>> parse("3|4") raises IndexError; its docstring promises that',
+        "  asked          starcoder2:7b: 3 requests, 120 tokens, 4.5 s",
+        "No model was asked further: the setting generate_requests (3) was reached.",
     ]
 
 
@@ -56,7 +61,7 @@ def test_where_nothing_could_be_generated_the_reason_is_all() -> None:
 
 @pytest.mark.parametrize("generated", [GENERATED, Generated(), Generated(note="no")])
 def test_json_follows_its_schema(generated: Generated) -> None:
-    record = json.loads(to_json(generated, "starcoder2:7b"))
+    record = json.loads(to_json(generated))
     jsonschema.validate(record, schema())
     assert len(record["kept"]) == len(generated.kept)
 
@@ -70,6 +75,6 @@ def test_json_has_the_tests_whole_and_says_which_a_model_wrote() -> None:
 
 def test_markdown_shows_a_table_and_the_tests() -> None:
     told = to_markdown(GENERATED)
-    assert "| shop/pricing.py `mean` | 25 % → 100 % | 2 → 5 of 8 |" in told
+    assert "| shop/pricing.py `mean` | 25 % → 88 % | 2 → 5 of 8 |" in told
     assert '- *suspected bug* `parse`: `>>> parse("3|4")` raises IndexError' in told
     assert "```python\nfrom shop.pricing import mean\n\n\ndef test_one():\n    assert mean([1]) == 1\n```" in told
