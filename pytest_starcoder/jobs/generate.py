@@ -41,6 +41,9 @@ CONFIRMING = 30.0
 TOGETHER = 32
 """Properties that are run in one fork to see which of them hold."""
 
+FEW = 8
+"""Mutants that are tried at once to see whether a draft kills any."""
+
 CALLERS = 12
 """Tests from which the inputs of a function are taken."""
 
@@ -414,8 +417,12 @@ class _Work:
     def _tells(self, draft: Draft, tests: Mapping[str, Executed]) -> bool:
         """Whether a draft that runs something new would fail if any of what it runs were otherwise."""
         mutants = self._score.executed_by(Executed.of_all(tests.values()))
-        found = list(self._score.kills(mutants, tests, dict.fromkeys(tests, module_of(draft))))
-        return any(tests for _, tests in found)
+        modules = dict.fromkeys(tests, module_of(draft))
+        for start in range(0, len(mutants), FEW):
+            found = list(self._score.kills(mutants[start : start + FEW], tests, modules, every=False))
+            if any(tests for _, tests in found):
+                return True
+        return False
 
 
 def _executed(judgement: Judgement) -> dict[str, Executed]:

@@ -11,8 +11,9 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial, reduce
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -55,8 +56,13 @@ def as_suspected(suspected: Rejected) -> Draft:
     return replace(draft, decorators=(mark, *draft.decorators), imports=imports)
 
 
-def placed(text: str, tests: Sequence[Kept | Draft], within: str = "") -> str:
+def placed(
+    text: str, tests: Sequence[Kept | Draft], within: str = "", styles: Sequence[Callable[[str], str]] = ()
+) -> str:
     """The text of a test file with those of the tests that are not in it yet; `within` names a class of the file.
+
+    `styles` give code the style of the project. What was there gets one with the
+    rest only where it has it already.
 
     Raises SyntaxError for a text that is no Python, or has no such class.
     """
@@ -79,7 +85,8 @@ def placed(text: str, tests: Sequence[Kept | Draft], within: str = "") -> str:
         name = _free(draft.name, taken)
         taken.add(name)
         arguments = ("self", *draft.arguments) if within else draft.arguments
-        new.append(f"{_provenance(test)}\n{replace(draft, name=name, arguments=arguments).function}\n")
+        added = f"{_provenance(test)}\n{replace(draft, name=name, arguments=arguments).function}\n"
+        new.append(reduce(lambda styled, style: style(styled), styles, added))
         for statement in ast.parse("\n".join(draft.imports)).body:
             if isinstance(statement, ast.ImportFrom):
                 for alias in statement.names:
@@ -95,7 +102,8 @@ def placed(text: str, tests: Sequence[Kept | Draft], within: str = "") -> str:
         first = tests[0].draft if isinstance(tests[0], Kept) else tests[0]
         head = text if text.strip() else f'"""Tests of {first.target.module}."""\n'
         module = cst.parse_module(head.rstrip("\n") + "\n\n\n" + "\n\n".join(new))
-    return str(AddImportsVisitor(context).transform_module(module).code)
+    after = str(AddImportsVisitor(context).transform_module(module).code)
+    return reduce(lambda styled, style: style(styled) if style(text) == text else styled, styles, after)
 
 
 def _within_class(module: Any, name: str, tests: Sequence[str]) -> Any:
@@ -112,16 +120,20 @@ def _within_class(module: Any, name: str, tests: Sequence[str]) -> Any:
     raise SyntaxError(f"it has no class {name}")
 
 
-def formatted(text: str, path: str, root: Path) -> str:
-    """The text as ruff writes it under the project's own settings; as it is where there is none, or it refuses."""
+def styles_of(path: str, root: Path) -> list[Callable[[str], str]]:
+    """How ruff sorts imports and formats code under the project's own settings; none where there is no ruff."""
     program = shutil.which("ruff") or shutil.which("ruff", path=str(Path(sys.executable).parent))
     if program is None:
-        return text
+        return []
     name = f"--stdin-filename={root / path}"
-    for arguments in (["check", "--quiet", "--select=I", "--fix", name, "-"], ["format", "--quiet", name, "-"]):
-        done = subprocess.run([program, *arguments], input=text, capture_output=True, text=True, cwd=root, check=False)
-        text = done.stdout if done.returncode == 0 and done.stdout else text
-    return text
+    sort = [program, "check", "--quiet", "--select=I", "--fix", name, "-"]
+    return [partial(_styled, root, sort), partial(_styled, root, [program, "format", "--quiet", name, "-"])]
+
+
+def _styled(root: Path, command: Sequence[str], text: str) -> str:
+    """What a command makes of a text; the text where it refuses."""
+    done = subprocess.run(command, input=text, capture_output=True, text=True, cwd=root, check=False)
+    return done.stdout if done.returncode == 0 and done.stdout else text
 
 
 def _provenance(test: Kept | Draft) -> str:

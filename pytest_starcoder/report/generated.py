@@ -29,7 +29,10 @@ def lines_of(generated: Generated) -> Iterator[str]:
     if not generated.tallies:
         yield "There is no public function to generate tests for."
     for path, tallies in _by_path(generated.tallies).items():
-        yield _file(path, tallies, len([kept for kept in generated.kept if kept.draft.target.path == path]), generated)
+        if sum(tally.lines for tally in tallies):
+            yield _file(
+                path, tallies, len([kept for kept in generated.kept if kept.draft.target.path == path]), generated
+            )
     for kept in generated.kept[:SHOWN]:
         yield f"  kept           {kept.draft.name}  ({kept.draft.origin}: {added(kept)})"
     if len(generated.kept) > SHOWN:

@@ -1,7 +1,16 @@
-"""Imported where tests of Hypothesis are judged: its tables of characters are made here once, not in every fork."""
+"""Imported where tests of Hypothesis are judged: what its first test computes is computed here, not in every fork.
 
-from hypothesis import given, settings
+Its tests neither explain a failure nor, where it only matters that they fail, seek the simplest.
+"""
+
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+
+JUDGED, KILLING = "starcoder-judged", "starcoder-killing"
+"""Profiles; a test has what is in force when it is defined."""
+
+settings.register_profile(JUDGED, phases=(Phase.explicit, Phase.generate, Phase.shrink))
+settings.register_profile(KILLING, phases=(Phase.explicit, Phase.generate))
 
 
 @settings(database=None, max_examples=2, deadline=None)
@@ -11,3 +20,4 @@ def warm(drawn: object) -> None:
 
 
 warm()
+settings.load_profile(JUDGED)

@@ -194,7 +194,7 @@ class Generating:
 
     def _show(self, tests: Mapping[str, Sequence[Kept | Draft]], terminal: pytest.TerminalReporter) -> None:
         """Shows the diffs, and writes the files where that was asked for."""
-        from pytest_starcoder.jobs.place import check_installed, formatted, placed
+        from pytest_starcoder.jobs.place import check_installed, placed, styles_of
         from pytest_starcoder.report.files import save
         from pytest_starcoder.text.diff import unified
 
@@ -204,10 +204,9 @@ class Generating:
             path, _, within = place.partition("::")
             try:
                 before = (root / path).read_bytes().decode("utf-8") if (root / path).is_file() else ""
-                after = placed(before.replace("\r\n", "\n"), own, within)
+                after = placed(before.replace("\r\n", "\n"), own, within, styles_of(path, root))
                 if after == before.replace("\r\n", "\n"):
                     continue
-                after = formatted(after, path, root)
                 terminal.write(printable(unified(before.replace("\r\n", "\n"), after, path), tabs=True))
                 if self._writes:
                     save(root / path, after.replace("\n", "\r\n") if "\r\n" in before else after)

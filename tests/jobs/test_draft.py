@@ -94,12 +94,18 @@ def test_at_the_end_of_a_test_file_it_goes_on(ollama_double: FakeOllama) -> None
     assert "<fim_" not in prompt
 
 
-def test_a_coroutine_is_awaited_by_a_test_that_is_one(ollama_double: FakeOllama) -> None:
+@pytest.mark.parametrize(("installed", "mark"), [(True, "asyncio"), (False, "anyio")])
+def test_a_coroutine_is_awaited_by_a_test_that_is_one(
+    ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch, mark: str, installed: bool
+) -> None:
+    monkeypatch.setattr("pytest_starcoder.jobs.draft.find_spec", lambda _name: installed or None)
     ollama_double.answer = "():\n    assert await mean([2]) == 2\n"
     [draft] = asked(ollama_double, target=replace(TARGET, awaits=True))
     [prompt] = ollama_double.prompts()
-    assert prompt.endswith("\n\n\n@pytest.mark.asyncio\nasync def test_mean")
-    assert draft.function == "@pytest.mark.asyncio\nasync def test_mean_written_1_1():\n    assert await mean([2]) == 2"
+    assert prompt.endswith(f"\n\n\n@pytest.mark.{mark}\nasync def test_mean")
+    assert draft.function == (
+        f"@pytest.mark.{mark}\nasync def test_mean_written_1_1():\n    assert await mean([2]) == 2"
+    )
     assert draft.imports[0] == "import pytest"
 
 
