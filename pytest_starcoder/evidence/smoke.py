@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 
 from pytest_starcoder.evidence.documented import exceptions_of
 from pytest_starcoder.values.draft import Draft, Kind, Origin, Target
 
-SETTINGS = "@settings(derandomize=True, database=None, deadline=None, max_examples=25)"
-"""Of such a test: the same inputs every time, and nothing is kept."""
+DRAWS = ("@seed(1)", "@settings(database=None, deadline=None, max_examples={})")
+"""How such a test draws: the same inputs every time and wherever it stands, and none is kept."""
+
+DRAWN, THOROUGH = 25, 200
+"""Inputs of a test, and of the same one when it is judged: what fails sometimes shall not pass."""
 
 MODULES = ("pytest_starcoder.runner.warmed",)
 """What is imported before such tests run."""
@@ -63,15 +67,24 @@ def smoke_of(targets: Sequence[Target]) -> Iterator[Draft]:
             (body,),
             (
                 *(("import contextlib", "") if raised else ()),
-                *("from hypothesis import given, settings", "from hypothesis import strategies as st", ""),
+                *("from hypothesis import given, seed, settings", "from hypothesis import strategies as st", ""),
                 f"from {target.module} import {target.name}",
             ),
             Origin.SMOKE,
             target,
             f"{target.name}({hints}) -> {target.returns}",
             tuple(given),
-            (SETTINGS, f"@given({', '.join(f'{name}={strategy}' for name, strategy in given.items())})"),
+            (*_draws(DRAWN), f"@given({', '.join(f'{name}={strategy}' for name, strategy in given.items())})"),
         )
+
+
+def thorough(draft: Draft) -> Draft:
+    """The same test with as many inputs as it is judged by."""
+    return replace(draft, decorators=(*_draws(THOROUGH), *draft.decorators[len(DRAWS) :]))
+
+
+def _draws(inputs: int) -> tuple[str, ...]:
+    return tuple(decorator.format(inputs) for decorator in DRAWS)
 
 
 def _parsed(annotation: str) -> ast.expr | None:

@@ -7,6 +7,7 @@ as a test of its own behind the statements that it stands on.
 from __future__ import annotations
 
 import ast
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -74,8 +75,9 @@ def written_for(
     before, after = _around(target, beside, examples)
     hole = bool(after) and (kind, "test-fill") in FORMS
     lines = source.split("\n")
-    own = source if target.kind is Kind.MODULE else "\n".join(lines[target.first - 1 : target.last])
-    whole = source if len(source) <= SHOWN else own
+    everything = re.sub(r"\n{3,}", "\n\n\n", source).strip("\n")  # an empty line more is no other question
+    own = everything if target.kind is Kind.MODULE else "\n".join(lines[target.first - 1 : target.last])
+    whole = everything if len(everything) <= SHOWN else own
     prompt = fit(
         lambda parts: render(
             kind,

@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.evidence.documented import exceptions_of
 from pytest_starcoder.evidence.siblings import values_of, with_values
-from pytest_starcoder.evidence.smoke import MODULES
+from pytest_starcoder.evidence.smoke import MODULES, thorough
 from pytest_starcoder.jobs.gate import contradicted, failure, unfit
 from pytest_starcoder.jobs.score import Executed, Score, Sources
 from pytest_starcoder.runner import Launch, run
@@ -109,7 +109,8 @@ def generate(
                 own = [draft for draft in drafts if draft.origin is origin]
                 if own and deadline.remaining() > 0:
                     progress(f"{len(own)} drafts from {origin}")
-                    work.take(work.holding(own) if origin is Origin.SIBLING else own)
+                    sift = {Origin.SIBLING: work.holding, Origin.SMOKE: work.passing}.get(origin, list)
+                    work.take(sift(own))
             progress("inputs for the exceptions that docstrings name")
             work.raising()
             if write is not None:
@@ -199,6 +200,13 @@ class _Work:
             }
             found += [draft for draft in batch if nodeid_of(draft) in passed or judgement.problem]
         return found
+
+    def passing(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """Of tests that draw their inputs those that pass on many."""
+        judged = self._judged(self._trials, [thorough(draft) for draft in drafts])
+        tests = {draft: Executed.of_all(_executed(judgement).values()) for draft, judgement in judged.items()}
+        good = {draft.name for draft, judgement in judged.items() if self._is_good(draft, judgement, tests[draft])}
+        return [draft for draft in drafts if draft.name in good]
 
     def take(self, drafts: Sequence[Draft]) -> None:
         """Judges drafts, and keeps those that add something, the one that adds most first."""
@@ -343,8 +351,9 @@ class _Work:
                 judgement = alone[kept.draft]
                 if reason := failure(judgement):
                     self._forget(kept, reason if judgement.problem == OVER else "depends on the hash seed")
+            drawn = any(kept.draft.origin is Origin.SMOKE for kept in self.kept)
             while self.kept:
-                judgement = trials.together([module_of(kept.draft) for kept in self.kept], LIMIT)
+                judgement = trials.together([module_of(kept.draft) for kept in self.kept], DRAWING if drawn else LIMIT)
                 failed = {record.nodeid for records in judgement.rounds for record in records}
                 failed = {nodeid.partition("[")[0] for nodeid in failed - _passing(judgement)}
                 unwanted = [kept for kept in self.kept if nodeid_of(kept.draft) in failed]

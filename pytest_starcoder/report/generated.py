@@ -27,7 +27,7 @@ def lines_of(generated: Generated) -> Iterator[str]:
         yield f"No test was generated: {generated.note}."
         return
     if not generated.tallies:
-        yield "There is no public function to generate tests for."
+        yield "There is nothing to generate tests for."
     for path, tallies in _by_path(generated.tallies).items():
         if sum(tally.lines for tally in tallies):
             yield _file(

@@ -39,7 +39,7 @@ def test_a_base_model_continues_a_test_file_behind_the_file_under_test(ollama_do
     ollama_double.answer = "():\n    assert mean([1, 2, 3]) == 2\n"
     [draft] = asked(ollama_double)
     assert ollama_double.prompts() == [
-        f"<repo_name>project<file_sep>pkg/shop.py\n{SOURCE}\n<file_sep>tests/conftest.py\n{FIXTURE}\n"
+        f"<repo_name>project<file_sep>pkg/shop.py\n{SOURCE}<file_sep>tests/conftest.py\n{FIXTURE}\n"
         "<file_sep>tests/test_shop.py\nimport pytest\n\n"
         "from pkg.shop import mean\n\n\ndef test_mean_example_1():\n    assert mean([1]) == 1.0\n\n\ndef test_mean"
     ]

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -45,8 +50,9 @@ def project(pytester: pytest.Pytester) -> Path:
 
 
 def files(project: Path) -> dict[Path, bytes]:
-    """All files but those that pytester itself writes."""
-    return {p: p.read_bytes() for p in project.rglob("*") if p.is_file() and p.name not in ("stdout", "stderr")}
+    """All files but those that pytester itself writes, and the cache, which is below its home."""
+    found = [path for path in project.rglob("*") if path.is_file() and ".cache" not in path.parts]
+    return {path: path.read_bytes() for path in found if path.name not in ("stdout", "stderr")}
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
@@ -104,7 +110,7 @@ def test_only_what_differs_from_the_last_commit_is_generated_for(pytester: pytes
     git(project, "add", "--all")
     git(project, "commit", "--quiet", "--message=first")
     result = run(pytester, "--starcoder-generate-changed", "--starcoder-backend=none")
-    result.stdout.fnmatch_lines(["There is no public function to generate tests for."])
+    result.stdout.fnmatch_lines(["There is nothing to generate tests for."])
     (project / "shop.py").write_text(SHOP.replace("return sum(xs) / len(xs)", "n = len(xs)\n    return sum(xs) / n"))
     result = run(pytester, "--starcoder-generate-changed", "--starcoder-backend=none")
     result.stdout.fnmatch_lines(["  kept           test_mean_example_1*"])
@@ -154,3 +160,242 @@ def test_a_report_is_written_in_the_format_of_its_name(pytester: pytest.Pytester
     result.stderr.fnmatch_lines(
         ["*--starcoder-generate-report=r.txt: no format has that suffix. There are .json, .md.*"]
     )
+
+
+# --- what is asked for -----------------------------------------------------------------------
+
+
+MARKED = """
+import pytest
+
+pytestmark = pytest.mark.starcoder_generate("shop:mean")
+
+
+class TestTwice:
+    pytestmark = pytest.mark.starcoder_generate("shop:twice")
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")])
+def test_a_marker_names_what_is_generated_for_and_where_that_goes(
+    pytester: pytest.Pytester, project: Path, ollama_double: FakeOllama, workers: tuple[str, ...]
+) -> None:
+    (project / "tests/test_marked.py").write_text(MARKED)
+    ollama_double.answer = "():\n    assert twice('ab') == 'abab'\n"
+    result = run(pytester, "--starcoder-generate", "--starcoder-write", *workers)
+    result.stdout.fnmatch_lines(["Written: tests/test_marked.py", "Written: tests/test_marked.py::TestTwice"])
+    written = (project / "tests/test_marked.py").read_text()
+    assert "\ndef test_mean_example_1():\n" in written
+    assert re.search(r"class TestTwice:\n.*\n    def test_twice_written_1_1\(self\):\n", written, re.S)
+    run(pytester).assert_outcomes(passed=3)
+
+
+def test_without_the_option_a_marker_does_nothing(
+    pytester: pytest.Pytester, project: Path, ollama_double: FakeOllama
+) -> None:
+    (project / "tests/test_marked.py").write_text(MARKED)
+    result = run(pytester, "--strict-markers")
+    result.stdout.no_fnmatch_line("*StarCoder*")
+    assert not ollama_double.requests
+
+
+@pytest.mark.parametrize(
+    ("marker", "told"),
+    [
+        (
+            '"nowhere:mean"',
+            'StarCoder: tests/test_marked.py: the marker starcoder_generate("nowhere:mean") names no module of this '
+            'project. Write it as "package.module:function".',
+        ),
+        ('"shop:nothing"', "StarCoder: shop.py has no nothing to generate tests for. It has mean, twice, broken."),
+        ("", 'StarCoder: tests/test_marked.py: the marker starcoder_generate("") names no module of this project. *'),
+    ],
+)
+def test_a_marker_that_names_nothing_is_told_and_changes_no_outcome(
+    pytester: pytest.Pytester, project: Path, marker: str, told: str
+) -> None:
+    (project / "tests/test_marked.py").write_text(
+        f"import pytest\n\npytestmark = pytest.mark.starcoder_generate({marker})\n"
+    )
+    result = run(pytester, "--starcoder-generate", "--starcoder-backend=none")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines([told.replace("[", "[[]")])
+
+
+def test_where_nothing_is_marked_that_is_said(pytester: pytest.Pytester, project: Path) -> None:
+    result = run(pytester, "--starcoder-generate", "--starcoder-backend=none")
+    result.stdout.fnmatch_lines(["There is nothing to generate tests for."])
+
+
+def test_a_fixture_gives_tests_for_a_function_and_writes_none(pytester: pytest.Pytester, project: Path) -> None:
+    (project / "tests/test_there.py").write_text(
+        "import pytest\nimport shop\n\n\n"
+        "def test_there(starcoder):\n"
+        "    for given in (shop.mean, 'shop:mean'):\n"
+        "        generated = starcoder.generate_tests(given)\n"
+        "        assert [kept.draft.name for kept in generated.kept] == ['test_mean_example_1']\n"
+        "    with pytest.raises(Exception, match='has no file below'):\n"
+        "        starcoder.generate_tests(len)\n"
+    )
+    before = files(project)
+    run(pytester, "--starcoder-backend=none").assert_outcomes(passed=1)
+    assert files(project) == before
+
+
+def test_nothing_is_generated_where_tests_are_only_collected(pytester: pytest.Pytester, project: Path) -> None:
+    result = run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", "--collect-only")
+    result.stdout.no_fnmatch_line("*StarCoder*")
+
+
+# --- what is written -------------------------------------------------------------------------
+
+
+def test_a_suspected_bug_is_written_as_a_strict_xfail_where_that_is_asked_for(
+    pytester: pytest.Pytester, project: Path
+) -> None:
+    run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", "--starcoder-write-suspected")
+    run(pytester).assert_outcomes(passed=2, xfailed=1)
+    (project / "shop.py").write_text(SHOP.replace("text[1:]", "text"))
+    run(pytester).assert_outcomes(passed=2, failed=1)
+
+
+def test_with_v_the_tests_are_shown_and_not_written(pytester: pytest.Pytester, project: Path) -> None:
+    before = files(project)
+    result = run(pytester, "-v", "--starcoder-generate=shop.py", "--starcoder-backend=none")
+    result.stdout.fnmatch_lines(["+def test_mean_example_1():", "Nothing was written. Add --starcoder-write to *"])
+    assert files(project) == before
+
+
+def test_a_test_file_keeps_its_line_ends_its_mode_and_its_link(pytester: pytest.Pytester, project: Path) -> None:
+    real = project / "real.py"
+    real.write_bytes(b"def test_there():\r\n    pass\r\n")
+    real.chmod(0o640)
+    (project / "tests/test_there.py").unlink()
+    (project / "tests/test_shop.py").symlink_to(real)
+    run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", "--starcoder-write")
+    assert (project / "tests/test_shop.py").is_symlink()
+    written = real.read_bytes()
+    assert b"def test_mean_example_1():\r\n" in written
+    assert written.count(b"\n") == written.count(b"\r\n")
+    assert real.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_test_file_that_is_no_python_stays_as_it_is(pytester: pytest.Pytester, project: Path) -> None:
+    (project / "tests/test_shop.py").write_text("def test_(:\n")
+    arguments = ("--starcoder-generate=shop.py", "--starcoder-backend=none", "--starcoder-write")
+    result = run(pytester, *arguments, "tests/test_there.py", "tests/test_shop.py", "--continue-on-collection-errors")
+    assert (project / "tests/test_shop.py").read_text() == "def test_(:\n" or "test_shop" not in result.stdout.str()
+
+
+# --- what a model may cost -------------------------------------------------------------------
+
+
+def test_requests_are_counted_and_end_where_the_setting_says(
+    pytester: pytest.Pytester, project: Path, ollama_double: FakeOllama
+) -> None:
+    ollama_double.answer = "():\n    assert twice('ab') == 'abab'\n"
+    result = run(pytester, "--starcoder-generate=shop.py", "--starcoder-generate-requests=1")
+    result.stdout.fnmatch_lines(
+        [
+            "  asked          starcoder2:7b: 1 request, * tokens, * s",
+            "No model was asked further: the setting generate_requests (1) was reached.",
+        ]
+    )
+    assert len(ollama_double.asked()) == 1
+
+
+def test_a_server_that_is_away_is_said_and_the_rest_is_done(pytester: pytest.Pytester, project: Path) -> None:
+    result = run(pytester, "--starcoder-generate=shop.py")
+    result.stdout.fnmatch_lines(["  kept           test_mean_example_1*", "No model wrote tests: *"])
+    assert result.ret == 0
+
+
+def test_what_was_answered_is_not_asked_again_wherever_the_function_stands_now(
+    pytester: pytest.Pytester, project: Path, ollama_double: FakeOllama
+) -> None:
+    ollama_double.answer = "():\n    assert twice('ab') == 'abab'\n"
+    arguments = ("--starcoder-generate=shop.py::twice", "--starcoder-cache=on")
+    run(pytester, *arguments)
+    asked = len(ollama_double.asked())
+    (project / "shop.py").write_text(f"\n\n{SHOP}")
+    result = run(pytester, *arguments)
+    result.stdout.fnmatch_lines(["  kept           test_twice_written_1_1*"])
+    assert len(ollama_double.asked()) == asked > 0
+
+
+def test_an_interrupted_run_remembers_what_was_answered_and_leaves_files_whole(
+    pytester: pytest.Pytester, project: Path, ollama_double: FakeOllama
+) -> None:
+    ollama_double.answer = "():\n    assert twice('ab') == 'x'\n"
+    before = files(project)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--starcoder-generate=shop.py::twice"]
+    child = subprocess.Popen([*command, "--starcoder-write"], cwd=project, stdout=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while len(ollama_double.asked()) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    told, _ = child.communicate(timeout=60)
+    assert "StarCoder: interrupted; what a model has answered is remembered." in told
+    first = ollama_double.prompts()[0]
+    run(pytester, "--starcoder-generate=shop.py::twice")
+    assert ollama_double.prompts().count(first) == 1
+    assert files(project) == before
+
+
+# --- other plugins ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def asyncio_and_mock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pytest-asyncio and pytest-mock, which would be in the way of all other tests here."""
+    folder = tmp_path_factory.mktemp("plugins")
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--disable-pip-version-check"]
+    command += ["--target", str(folder), "pytest-asyncio>=1", "pytest-mock>=3.12"]
+    if subprocess.run(command, check=False).returncode != 0:
+        pytest.skip("pytest-asyncio and pytest-mock cannot be installed from here")
+    return folder
+
+
+@pytest.mark.slow
+def test_tests_with_fixtures_of_other_plugins_are_kept(
+    pytester: pytest.Pytester,
+    ollama_double: FakeOllama,
+    asyncio_and_mock: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(asyncio_and_mock)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(asyncio_and_mock), os.environ.get("PYTHONPATH", "")]))
+    pytester.makeini("[pytest]\npythonpath = .\nasyncio_default_fixture_loop_scope = function\n")
+    pytester.makepyfile(
+        client="""
+        import asyncio
+
+        async def price(fetch, item):
+            await asyncio.sleep(0)
+            return 2 * fetch(item)
+        """,
+        conftest="""
+        import pytest_asyncio
+
+        @pytest_asyncio.fixture
+        async def item():
+            return "tea"
+        """,
+        test_there="""
+        async def helper():
+            return 1
+
+        def test_there(mocker):
+            mocker.patch("os.sep", "/")
+        """,
+    )
+    ollama_double.answer = (
+        "(mocker, item):\n    fetch = mocker.Mock(return_value=3)\n    assert await price(fetch, item) == 6\n"
+        "    fetch.assert_called_once_with('tea')\n"
+    )
+    result = run(pytester, "--starcoder-generate=client.py", "--starcoder-write")
+    result.stdout.fnmatch_lines(["  kept           test_price_written_1_1  (model: kills *", "Written: test_client.py"])
+    prompt = ollama_double.prompts()[0]
+    assert "async def item():" in prompt
+    assert prompt.endswith("@pytest.mark.asyncio\nasync def test_price")
+    run(pytester).assert_outcomes(passed=2)
