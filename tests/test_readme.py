@@ -65,6 +65,16 @@ def test_the_screen_it_opens_with_is_what_the_demo_project_prints(demo_project: 
     assert told(shown) == told(section[0])
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="drafts are judged in forks")
+def test_tests_are_generated_as_it_shows(tmp_path: Path) -> None:
+    (tmp_path / "texts.py").write_text(block("file", "texts"), "utf-8")
+    command, _, shown = block("output", "generate").partition("\n...\n")
+    printed = run(command.removeprefix("$ "), tmp_path, tmp_path)
+    section = re.search(r"^=+ StarCoder: .*?(?=^=+ no tests ran)", printed, re.S | re.M)
+    assert section, printed
+    assert told(shown) == told(section[0])
+
+
 @pytest.mark.slow
 def test_the_doctor_says_what_it_shows(demo_project: Path, tmp_path: Path) -> None:
     command, _, shown = block("output", "doctor").partition("\n")

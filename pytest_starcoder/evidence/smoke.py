@@ -13,7 +13,7 @@ from pytest_starcoder.values.draft import Draft, Kind, Origin, Target
 DRAWS = ("@seed(1)", "@settings(database=None, deadline=None, max_examples={})")
 """How such a test draws: the same inputs every time and wherever it stands, and none is kept."""
 
-DRAWN, THOROUGH = 25, 200
+DRAWN, THOROUGH = 25, 100
 """Inputs of a test, and of the same one when it is judged: what fails sometimes shall not pass."""
 
 MODULES = ("pytest_starcoder.runner.warmed",)

@@ -99,10 +99,14 @@ def generate(
         modules = [*dict.fromkeys(target.module for target in targets)]
         if any(draft.origin is Origin.SMOKE for draft in drafts):
             modules += MODULES
-        with Trials(launch, suite, deadline, least, modules) as trials:
+        folders = list(dict.fromkeys(_folder_of(target) for target in targets))
+        with Trials(launch, suite, deadline, least, modules, folders) as trials:
+            told = "; ".join(f"{name} cannot be imported ({why})" for name, why in trials.unimportable.items())
+            if targets and all(target.module in trials.unimportable for target in targets):
+                raise Unavailable(told)
             progress("what the tests that are there find")
             score = Score(trials, targets, sources, deadline, LIMIT)
-            work = _Work(launch, trials, score, targets, deadline, progress, modules)
+            work = _Work(launch, trials, score, targets, deadline, progress)
             work.measure(suite)
             before = score.state()
             for origin in Origin:
@@ -118,7 +122,7 @@ def generate(
             if characterise:
                 progress("what the code does where a change of it goes unseen")
                 work.characterise()
-            work.confirm(least)
+            work.confirm(lambda other: Trials(other, [], Deadline.after(CONFIRMING), least, modules, folders))
             return Generated(
                 tuple(work.kept),
                 tuple(work.rejected),
@@ -127,7 +131,7 @@ def generate(
                 time.monotonic() - started,
                 work.spent,
                 str(trials.level),
-                remark=work.note,
+                remark=". ".join(filter(None, [told, work.note])),
                 model=work.model,
             )
     except Unavailable as exc:
@@ -138,8 +142,12 @@ def generate(
 
 def module_of(draft: Draft) -> tuple[str, str]:
     """The path and the source of a draft as a module that is no file, beside the file it would go into."""
-    folder = PurePosixPath(draft.target.tests.partition("::")[0]).parent
-    return (folder / f"{draft.name}_drafted.py").as_posix(), draft.source
+    return PurePosixPath(_folder_of(draft.target), f"{draft.name}_drafted.py").as_posix(), draft.source
+
+
+def _folder_of(target: Target) -> str:
+    """Where the tests of a target stand."""
+    return PurePosixPath(target.tests.partition("::")[0]).parent.as_posix()
 
 
 def nodeid_of(draft: Draft) -> str:
@@ -157,9 +165,7 @@ class _Work:
         targets: Sequence[Target],
         deadline: Deadline,
         progress: Callable[[str], None],
-        modules: Sequence[str],
     ) -> None:
-        self._modules = modules
         self._launch = launch
         self._trials = trials
         self._score = score
@@ -275,7 +281,10 @@ class _Work:
     ) -> tuple[list[Input], list[tuple[str, ...]]]:
         """Inputs of a target, like those of the tests that call it, and what becomes of them under each candidate."""
         modules = {nodeid_of(kept.draft): module_of(kept.draft) for kept in self.kept}
-        tests = [nodeid for nodeid, executed in self._ran.items() if executed.runs(target)][:CALLERS]
+        drawn = {nodeid_of(kept.draft) for kept in self.kept if kept.draft.origin is Origin.SMOKE}
+        tests = [nodeid for nodeid, executed in self._ran.items() if executed.runs(target)]
+        tests = sorted(tests, key=lambda nodeid: nodeid in drawn)[:CALLERS]
+        tests = [nodeid for nodeid in tests if nodeid not in drawn] or tests  # what people write reads better
         if not tests:
             return [], [()] * len(candidates)
         drafts = [modules[own] for own in dict.fromkeys(nodeid.partition("[")[0] for nodeid in tests) if own in modules]
@@ -338,14 +347,14 @@ class _Work:
             name = f"test_{target.stem}_characterised_{number}"
             yield Draft(name, (CHARACTERISED, statement), imports, Origin.CHARACTERISATION, target, call)
 
-    def confirm(self, least: Level) -> None:
+    def confirm(self, opened: Callable[[Launch], Trials]) -> None:
         """Runs all that is kept together, in both orders, under another hash seed; what fails there is not kept."""
         environment = {**(self._launch.environment or os.environ), "PYTHONHASHSEED": "4711"}
         other = replace(self._launch, environment=environment)
         if not self.kept:
             return
         self._progress(f"the {len(self.kept)} that are kept, together and under another hash seed")
-        with Trials(other, [], Deadline.after(CONFIRMING), least, self._modules) as trials:
+        with opened(other) as trials:
             alone = self._judged(trials, [kept.draft for kept in self.kept])
             for kept in list(self.kept):
                 judgement = alone[kept.draft]
@@ -386,7 +395,7 @@ class _Work:
     def _is_good(self, draft: Draft, judgement: Judgement, executed: Executed) -> bool:
         reason = failure(judgement) or unfit(draft, executed)
         if not reason and draft.origin in UNCLAIMED and draft.target in self._broken:
-            reason = "its function breaks its own docstring"
+            reason = "contradicts its function's docstring"
         if not reason:
             return True
         told = contradicted(draft, judgement, reason)

@@ -39,10 +39,10 @@ def lines_of(generated: Generated) -> Iterator[str]:
         yield f"                 and {len(generated.kept) - SHOWN} more"
     reasons = Counter(rejected.reason for rejected in generated.rejected)
     if reasons:
-        yield f"  rejected       {', '.join(f'{count} {reason}' for reason, count in reasons.most_common())}"
+        yield f"  rejected       {', '.join(_several(reason, count) for reason, count in reasons.most_common())}"
     for suspected in generated.suspected:
         told = one_line(suspected.draft.because or suspected.draft.body[-1], 100)
-        promise = "type hints promise" if suspected.draft.origin is Origin.SMOKE else "docstring promises"
+        promise = "type hints allow" if suspected.draft.origin is Origin.SMOKE else "docstring promises"
         yield f"  suspected bug  {_name(suspected.draft.target)}: {told} {suspected.reason}; its {promise} that"
     if generated.spent.requests:
         spent = generated.spent
@@ -176,6 +176,20 @@ def _file(path: str, tallies: Sequence[Tally], kept: int, generated: Generated) 
         f"mutants killed {killed_before} -> {killed} of {mutants}   {counted(kept, 'test')} kept of {tried} tried   "
         f"{generated.seconds:.1f} s"
     )
+
+
+_VERBS = {"is": "are", "was": "were", "does": "do", "passes": "pass", "cannot": "cannot"}
+"""Words of the reasons of `jobs.gate` and `jobs.generate` that are others of several drafts."""
+
+
+def _several(reason: str, count: int) -> str:
+    """ "1 fails", "2 fail"."""
+    if count == 1:
+        return f"1 {reason}"
+    words = reason.split(" ")
+    at = 1 if words[0] == "never" else 0
+    words[at] = _VERBS.get(words[at], words[at].removesuffix("s"))
+    return f"{count} {' '.join(words)}"
 
 
 def _coverage(tallies: Sequence[Tally]) -> str:

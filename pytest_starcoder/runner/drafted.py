@@ -34,6 +34,16 @@ def items_of(session: pytest.Session, path: Path, source: str) -> list[pytest.It
     return items
 
 
+def reach(config: pytest.Config, folder: Path) -> None:
+    """What pytest does to `sys.path` for a test module in `folder`, by its import mode."""
+    if config.getoption("importmode") == "importlib":
+        return
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
 def _folder(session: pytest.Session, folder: Path) -> Any:
     """The collector of a folder: that of the collected tests beside, which knows their fixtures, or a new one."""
     for item in session.items:

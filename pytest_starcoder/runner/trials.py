@@ -107,7 +107,8 @@ class Trials:
     """A bench for `tests`, open within a `with` block; `level` is the confinement in force there.
 
     `modules` are imported there besides what the tests import: what no test imports cannot be changed. With some,
-    `ran_on_import` are the lines that importing executes, by path; what a plugin imports early is not among them.
+    `ran_on_import` are the lines that importing executes, by path; what a plugin imports early is not among them;
+    `unimportable` says why some could not be imported. `folders`, relative to the root, are those that drafts stand in.
     Raises Unavailable where they cannot be collected, or not be confined as `least` wants.
     """
 
@@ -118,6 +119,7 @@ class Trials:
         deadline: Deadline,
         least: Level = Level.NONE,
         modules: Sequence[str] = (),
+        folders: Sequence[str] = (),
     ) -> None:
         if not hasattr(os, "fork"):
             raise Unavailable("this platform cannot fork a process")
@@ -127,6 +129,7 @@ class Trials:
         self._least = least
         self._tests = tests
         self._modules = modules
+        self._folders = folders
         self._deadline = deadline
         self._stack = contextlib.ExitStack()
         self._numbers = 0
@@ -145,6 +148,7 @@ class Trials:
                 "early": early,
                 "late": late,
                 "modules": list(self._modules),
+                "folders": list(self._folders),
             }
             (folder / "trials.json").write_text(json.dumps(job), "utf-8")
             own = ["--assert=plain", "--capture=sys", "-p", "pytest_starcoder.runner.worker"]
@@ -160,6 +164,7 @@ class Trials:
                 raise Unavailable("the tests cannot be collected again")
             self.level = Level(found["level"])
             self.ran_on_import = {path: frozenset(lines) for path, lines in found["imported"].items()}
+            self.unimportable: dict[str, str] = found["unimportable"]
             self._stack = stack.pop_all()
         return self
 

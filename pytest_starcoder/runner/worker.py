@@ -37,7 +37,7 @@ from pytest_starcoder.runner.confine import (
     die_with_parent,
     limit_forks,
 )
-from pytest_starcoder.runner.drafted import items_of
+from pytest_starcoder.runner.drafted import items_of, reach
 from pytest_starcoder.runner.judged import judged
 from pytest_starcoder.runner.served import serve_changed
 from pytest_starcoder.runner.swapped import Swap, Swappable, Unswappable, functions_alive, identity, put
@@ -88,7 +88,9 @@ class Worker:
         self._root = Path(job["root"])
         self._modules: list[str] = job["modules"]
         self._early, self._late = Channel(job["early"]), Channel(job["late"])
+        self._folders: list[str] = job["folders"]
         self._imported: dict[str, list[int]] = {}
+        self._unimportable: dict[str, str] = {}
         self._task: Task | None = None
         self._bench = Bench()
         self._level = confine(Confinement.from_json(job["confinement"]))
@@ -106,7 +108,7 @@ class Worker:
         serve_changed(self._task.candidates[0]["files"])
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection(self) -> Generator[None, object, object]:
+    def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
         """Where modules are to be imported, what that executes of the project is kept."""
         if not self._modules:
             return (yield)
@@ -115,9 +117,13 @@ class Worker:
         try:
             return (yield)
         finally:
+            for folder in self._folders:
+                reach(session.config, self._root / folder)
             for name in self._modules:
-                with contextlib.suppress(Exception, SystemExit):  # a draft that imports it will say what is wrong
+                try:
                     importlib.import_module(name)
+                except BaseException as exc:  # noqa: BLE001 - a module may raise anything, SystemExit too
+                    self._unimportable[name] = one_line(f"{type(exc).__name__}: {exc}", NOTE)
             tracer.stop()
             self._imported = {
                 Path(file).relative_to(self._root).as_posix(): sorted(lines) for file, lines in tracer.lines.items()
@@ -132,6 +138,7 @@ class Worker:
         swaps = Swaps(self._root)
         self._bench.caches = _caches(self._root)
         found = {"collected": list(self._bench.items), "level": str(self._level), "imported": self._imported}
+        found["unimportable"] = self._unimportable
         self._late.write(found)
         task = serve(self._late, swaps.prepared)
         self._bench.work(task, swaps.ready)

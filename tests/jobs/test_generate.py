@@ -145,7 +145,7 @@ HAZARDS = {
     "flaky": ("import random\nassert mean([random.random()]) < 0.5", "passes only once"),
     "passes once": ("SEEN.append(1)\nassert mean([len(SEEN)]) == 1", "passes only once"),
     "depends on the hash seed": ("assert hash('a') % 4 == HASH % 4\nassert price(11, 7) == 76", "depends on the hash seed"),
-    "enshrines a bug": ("assert parse('13') == 3", "its function breaks its own docstring"),
+    "enshrines a bug": ("assert parse('13') == 3", "contradicts its function's docstring"),
     "changes the environment": ("import os\nos.environ['PLANTED'] = '1'\nassert mean([1]) == 1", "leaves the environment changed"),
     "changes the folder": ("import os, tempfile\nos.chdir(tempfile.gettempdir())\nassert mean([1]) == 1", "leaves the working folder changed"),
     "starts a thread": ("import threading, time\nthreading.Thread(target=time.sleep, args=[9], daemon=True).start()\nassert mean([1]) == 1", "leaves a thread changed"),
@@ -302,6 +302,11 @@ def test_an_exception_that_a_docstring_names_is_tested_on_an_input_that_raises_i
     generated = project.generated(list(examples_of(project.target("mean"), ["mean"])))
     [raises] = [kept.draft for kept in generated.kept if kept.draft.origin is Origin.RAISES]
     assert raises.body == ("with pytest.raises(ValueError):\n    mean([])",)
+
+
+def test_what_cannot_be_imported_is_said_with_the_reason(project: Project) -> None:
+    project.write("shop.py", f"import not_there\n{SHOP}")
+    assert project.generated([]).note == ("shop cannot be imported (ModuleNotFoundError: No module named 'not_there')")
 
 
 def test_the_level_of_confinement_is_told(project: Project) -> None:

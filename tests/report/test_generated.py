@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -45,11 +46,34 @@ def test_the_terminal_has_a_line_a_file_a_test_and_a_suspected_bug() -> None:
         "shop/pricing.py  coverage 22 % -> 78 %   mutants killed 2 -> 5 of 10   2 tests kept of 5 tried   4.0 s",
         "  kept           test_one  (doctest: kills 2 mutants, covers lines 12-13, 15)",
         "  kept           test_two  (model: takes another way at line 14)",
-        "  rejected       2 fails",
+        "  rejected       2 fail",
         '  suspected bug  parse: >>> parse("3|4") raises IndexError; its docstring promises that',
         "  asked          starcoder2:7b: 3 requests, 120 tokens, 4.5 s",
         "No model was asked further: the setting generate_requests (3) was reached.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "several"),
+    [
+        ("adds nothing", "2 add nothing"),
+        ("does not call its target", "2 do not call its target"),
+        ("passes only once", "2 pass only once"),
+        ("is skipped", "2 are skipped"),
+        ("never ends", "2 never end"),
+        ("was not run, the time was over", "2 were not run, the time was over"),
+        ("cannot be imported", "2 cannot be imported"),
+        ("leaves the environment changed", "2 leave the environment changed"),
+        ("contradicts its function's docstring", "2 contradict its function's docstring"),
+    ],
+)
+def test_what_was_rejected_is_counted_by_its_reason(reason: str, several: str) -> None:
+    def lines(count: int) -> list[str]:
+        rejected = tuple(Rejected(draft(f"test_{number}", Origin.MODEL), reason) for number in range(count))
+        return [line for line in lines_of(replace(GENERATED, rejected=rejected)) if "rejected" in line]
+
+    assert lines(1) == [f"  rejected       1 {reason}"]
+    assert lines(2) == [f"  rejected       {several}"]
 
 
 def test_where_nothing_could_be_generated_the_reason_is_all() -> None:
