@@ -19,6 +19,7 @@ from pytest_starcoder.evidence.seeds import names_of
 from pytest_starcoder.prompts import FORMS, family, render
 from pytest_starcoder.text.code import extract, parsing_prefix
 from pytest_starcoder.text.syntax import syntax_tree
+from pytest_starcoder.values.asked import Completion, Prompt
 from pytest_starcoder.values.draft import Draft, Kind, Origin, Target
 from pytest_starcoder.values.generated import Answer, Spent
 
@@ -35,6 +36,12 @@ SHOWN = 6000
 
 NEAREST = 2
 """Tests that are there of which a prompt shows the text."""
+
+EXAMPLES = 8
+"""And where what a call gives is to be told."""
+
+LITERAL = 60
+"""Tokens of what a call gives."""
 
 BEHIND = 20
 """Lines behind the hole that a model fills in a test file."""
@@ -53,65 +60,104 @@ class Beside:
     fixtures: str = ""
 
 
-def written_for(
-    target: Target,
-    source: str,
-    beside: Beside,
-    client: Client,
-    attempt: int,
-    gaps: Sequence[str],
-    examples: Sequence[Draft],
-    redact: Callable[[str], str],
-) -> Answer:
-    """The drafts of one answer. `gaps` says in words what no test tests; `examples` are tests that docstrings show.
+class Author:
+    """Has `client`'s model write tests; `examples` are those that docstrings show, `redact` takes secrets out.
 
-    Raises a BackendError, or PromptTooLong.
+    Every method raises a BackendError, or PromptTooLong.
     """
-    started = time.monotonic()
-    kind = family(client.model(), client.settings.family)
-    opening = f"def test_{target.stem}{OPENINGS[attempt % len(OPENINGS)]}"
-    if target.awaits:
-        opening = f"{_awaiting()}\nasync {opening}"
-    before, after = _around(target, beside, examples)
-    hole = bool(after) and (kind, "test-fill") in FORMS
-    lines = source.split("\n")
-    everything = re.sub(r"\n{3,}", "\n\n\n", source).strip("\n")  # an empty line more is no other question
-    own = everything if target.kind is Kind.MODULE else "\n".join(lines[target.first - 1 : target.last])
-    whole = everything if len(everything) <= SHOWN else own
-    prompt = fit(
-        lambda parts: render(
-            kind,
-            "test-fill" if hole else "test",
-            repository="project",
-            path=target.path,
-            code=redact(parts[-1]),
-            conftest=beside.conftest,
-            fixtures=redact(beside.fixtures[: SHOWN // 2]),
-            file=beside.path,
-            before=redact(before),
-            after=redact(after),
-            opening=opening,
-            language="python",
-            name=target.name or target.module,
-            gaps=redact(", ".join(gaps[:GAPS])),
-        ),
-        [own, whole],
-        client,
-    )
-    warm = min(HOTTEST, client.settings.temperature + WARMER * attempt)
-    completion = client.complete(replace(prompt, temperature=warm) if attempt else prompt)
-    obeys = prompt.chat or kind == "starcoder2-instruct"
-    text = extract(completion.text, "python") if obeys else opening + completion.text
-    drafts = tuple(salvaged(text, target, names_of(source), completion.model, f"written_{attempt + 1}", before))
-    tokens = completion.completion_tokens or len(completion.text) // 4
-    spent = Spent(0, 0) if completion.from_cache else Spent(1, tokens, time.monotonic() - started)
-    return Answer(drafts, spent, completion.model)
+
+    def __init__(
+        self,
+        client: Client,
+        sources: Callable[[str], str],
+        beside: Callable[[Target], Beside],
+        examples: Sequence[Draft],
+        redact: Callable[[str], str],
+    ) -> None:
+        self._client = client
+        self._sources = sources
+        self._beside = beside
+        self._examples = examples
+        self._redact = redact
+
+    def written(self, target: Target, attempt: int, gaps: Sequence[str]) -> Answer:
+        """Tests for a target, at an attempt counted from 0; `gaps` says in words what no test tests."""
+        opening = f"def test_{target.stem}{OPENINGS[attempt % len(OPENINGS)]}"
+        if target.awaits:
+            opening = f"{_awaiting()}\nasync {opening}"
+        prompt, before = self._prompt(target, opening, gaps)
+        warm = min(HOTTEST, self._client.settings.temperature + WARMER * attempt)
+        completion, spent = self._asked(replace(prompt, temperature=warm) if attempt else prompt)
+        text = extract(completion.text, "python") if self._obeys else opening + completion.text
+        names = names_of(self._sources(target.path))
+        drafts = salvaged(text, target, names, completion.model, f"written_{attempt + 1}", before)
+        return Answer(tuple(drafts), spent, completion.model)
+
+    def predicted(self, target: Target, call: str, comparison: str) -> Answer:
+        """The test that a call is, compared as told, what the model takes it to be; none of a model that obeys.
+
+        It does not see what the code makes of the call: where they agree, two have come to the same.
+        """
+        opening = f"def test_{target.stem}_predicted():\n    assert {call} {comparison}"
+        prompt, before = self._prompt(target, opening, (), shown=EXAMPLES, fill=False)
+        if self._obeys:
+            return Answer((), Spent(), self._client.model().name)
+        completion, spent = self._asked(replace(prompt, stop=("\n", *prompt.stop), max_tokens=LITERAL))
+        text = opening + completion.text.split("\n")[0]
+        names = names_of(self._sources(target.path))
+        return Answer(
+            tuple(salvaged(text, target, names, completion.model, "predicted", before)), spent, completion.model
+        )
+
+    @property
+    def _obeys(self) -> bool:
+        return family(self._client.model(), self._client.settings.family) in ("chat", "starcoder2-instruct")
+
+    def _prompt(
+        self, target: Target, opening: str, gaps: Sequence[str], shown: int = NEAREST, *, fill: bool = True
+    ) -> tuple[Prompt, str]:
+        """The prompt, and what stands in it before the opening."""
+        kind = family(self._client.model(), self._client.settings.family)
+        source, beside, redact = self._sources(target.path), self._beside(target), self._redact
+        before, after = _around(target, beside, self._examples, shown)
+        hole = fill and bool(after) and (kind, "test-fill") in FORMS
+        lines = source.split("\n")
+        everything = re.sub(r"\n{3,}", "\n\n\n", source).strip("\n")  # an empty line more is no other question
+        own = everything if target.kind is Kind.MODULE else "\n".join(lines[target.first - 1 : target.last])
+        whole = everything if len(everything) <= SHOWN else own
+        prompt = fit(
+            lambda parts: render(
+                kind,
+                "test-fill" if hole else "test",
+                repository="project",
+                path=target.path,
+                code=redact(parts[-1]),
+                conftest=beside.conftest,
+                fixtures=redact(beside.fixtures[: SHOWN // 2]),
+                file=beside.path,
+                before=redact(before),
+                after=redact(after),
+                opening=opening,
+                language="python",
+                name=target.name or target.module,
+                gaps=redact(", ".join(gaps[:GAPS])),
+            ),
+            [own, whole],
+            self._client,
+        )
+        return prompt, before
+
+    def _asked(self, prompt: Prompt) -> tuple[Completion, Spent]:
+        started = time.monotonic()
+        completion = self._client.complete(prompt)
+        tokens = completion.completion_tokens or len(completion.text) // 4
+        return completion, Spent() if completion.from_cache else Spent(1, tokens, time.monotonic() - started)
 
 
 # --- what a prompt shows of tests ---
 
 
-def _around(target: Target, beside: Beside, examples: Sequence[Draft]) -> tuple[str, str]:
+def _around(target: Target, beside: Beside, examples: Sequence[Draft], most: int) -> tuple[str, str]:
     """What stands before the test to be written, and what behind it, of the file that is there or would be."""
     importing = (
         f"from {target.module} import {target.name.partition('.')[0]}" if target.name else f"import {target.module}"
@@ -119,7 +165,7 @@ def _around(target: Target, beside: Beside, examples: Sequence[Draft]) -> tuple[
     tree = syntax_tree(beside.text)
     functions = [] if tree is None else [node for node in tree.body if _is_test(node)]
     if tree is None or not functions:
-        shown = [draft.function for draft in examples if draft.target == target][:NEAREST]
+        shown = [draft.function for draft in examples if draft.target == target][:most]
         return "\n\n\n".join([f"import pytest\n\n{importing}", *shown]), ""
     head = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     bound = {name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for name in _bound(node)}
@@ -131,7 +177,7 @@ def _around(target: Target, beside: Beside, examples: Sequence[Draft]) -> tuple[
     last = (near or functions)[-1]
     lines = beside.text.split("\n")
     behind = [line for line in lines[(last.end_lineno or last.lineno) :] if line.strip()]
-    shown = [ast.unparse(node) for node in sorted(near or functions, key=lambda node: len(ast.dump(node)))[:NEAREST]]
+    shown = [ast.unparse(node) for node in sorted(near or functions, key=lambda node: len(ast.dump(node)))[:most]]
     after = "\n\n\n" + "\n".join(lines[last.end_lineno or 0 :][:BEHIND]).strip("\n") if behind else ""
     return "\n\n\n".join(["\n".join(head), *shown]), after
 

@@ -13,17 +13,20 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import PurePosixPath
 
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.evidence.documented import exceptions_of
 from pytest_starcoder.evidence.siblings import values_of, with_values
 from pytest_starcoder.evidence.smoke import MODULES, thorough
+from pytest_starcoder.jobs.draft import Author
 from pytest_starcoder.jobs.gate import contradicted, failure, unfit
 from pytest_starcoder.jobs.score import Executed, Score, Sources
 from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.runner.confine import Level
 from pytest_starcoder.runner.trials import OVER, Input, Judgement, Trials, Unavailable
+from pytest_starcoder.text.display import one_line
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.draft import Draft, Kind, Origin, Target
 from pytest_starcoder.values.fix import Edit
@@ -49,15 +52,15 @@ CALLERS = 12
 
 CHARACTERISED = '"""Characterisation: what the code did when this was written, right or not."""'
 
+PREDICTED = 4
+"""Calls of one target of which a model is asked what they give."""
+
 ATTEMPTS = 3
 """Answers that a model gives for one target at the most."""
 
 
 UNCLAIMED = (Origin.MODEL, Origin.CHARACTERISATION)
 """Origins of drafts that may make what is wrong a test: not where it is known that something is."""
-
-Write = Callable[[Target, int, Sequence[str]], Answer]
-"""Drafts for a target at an attempt; the words say what no test tests. Raises a StarcoderError."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +87,15 @@ def generate(
     least: Level,
     progress: Callable[[str], None] = lambda what: None,
     *,
-    write: Write | None = None,
+    author: Author | None = None,
     budget: Budget | None = None,
     characterise: bool = False,
 ) -> Generated:
     """Of `drafts` those that are worth keeping, beside the passing tests `suite`; nothing is raised.
 
-    `write` asks a model for more, for a target that has gaps, at an attempt
-    counted from 0, within `budget`. With `characterise` tests are added that
-    hold what the code does now, right or not, where a mutant is still alive.
+    `author` has a model write more for targets that have gaps, within `budget`. With
+    `characterise` tests are added that hold what the code does now, right or not,
+    where a mutant is still alive.
     """
     started = time.monotonic()
     try:
@@ -117,8 +120,8 @@ def generate(
                     work.take(sift(own))
             progress("inputs for the exceptions that docstrings name")
             work.raising()
-            if write is not None:
-                work.write(write, budget or Budget())
+            if author is not None:
+                work.write(author, budget or Budget())
             if characterise:
                 progress("what the code does where a change of it goes unseen")
                 work.characterise()
@@ -178,6 +181,7 @@ class _Work:
         self.rejected: list[Rejected] = []
         self.suspected: list[Rejected] = []
         self._broken: set[Target] = set()
+        self._tried: set[tuple[str, ...]] = set()
         self.spent = Spent()
         self.model = self.note = ""
 
@@ -290,31 +294,57 @@ class _Work:
         drafts = [modules[own] for own in dict.fromkeys(nodeid.partition("[")[0] for nodeid in tests) if own in modules]
         return self._trials.observed(candidates, [], tests, dict.fromkeys(tests, LIMIT), drafts)
 
-    def write(self, write: Write, budget: Budget) -> None:
-        """Asks a model for the targets that have most left to find, until it fails, or nothing or no budget is left."""
-        tried: set[tuple[str, ...]] = set()
+    def write(self, author: Author, budget: Budget) -> None:
+        """Asks a model for the targets that have most left to find, until it fails, or nothing or no budget is left.
+
+        First what calls give on which a living mutant does something else, then for tests as it likes.
+        """
+        try:
+            for target in self._by_need():
+                for call, comparison in self._telling(target)[:PREDICTED]:
+                    told = f"a model for what {one_line(call, 40)} gives"
+                    if self._score.living_in(target) and not self._asked(
+                        partial(author.predicted, target, call, comparison), budget, told
+                    ):
+                        return
+            for attempt in range(ATTEMPTS):
+                for target in self._by_need():
+                    gaps = self._score.gaps(target)
+                    told = f"a model for {target.name or target.module}, attempt {attempt + 1}"
+                    if gaps and not self._asked(partial(author.written, target, attempt, gaps), budget, told):
+                        return
+        except StarcoderError as exc:
+            self.note = str(exc)
+
+    def _by_need(self) -> list[Target]:
+        """Public functions first, those with most left to find before the others."""
         order = {Kind.FUNCTION: 0, Kind.PRIVATE: 1, Kind.CLASS: 2, Kind.MODULE: 3}
-        for attempt in range(ATTEMPTS):
-            for target in sorted(self._targets, key=lambda own: (order[own.kind], -len(self._score.gaps(own)))):
-                gaps = self._score.gaps(target)
-                self.note = budget.is_spent(self.spent)
-                if self.note or self._deadline.remaining() <= 0:
-                    return
-                if not gaps:
-                    continue
-                named = target.name or target.module
-                told = f"a model for {named}, attempt {attempt + 1}; {len(self.kept)} kept so far"
-                self._progress(told)
-                try:
-                    answer = write(target, attempt, gaps)
-                except StarcoderError as exc:
-                    self.note = str(exc)
-                    return
-                self.spent, self.model = self.spent + answer.spent, answer.model
-                new = [draft for draft in answer.drafts if draft.body not in tried]
-                tried |= {draft.body for draft in new}
-                if new:
-                    self.take(new)
+        return sorted(self._targets, key=lambda own: (order[own.kind], -len(self._score.gaps(own))))
+
+    def _asked(self, ask: Callable[[], Answer], budget: Budget, told: str) -> bool:
+        """Judges one answer; False where time or budget is over."""
+        self.note = budget.is_spent(self.spent)
+        if self.note or self._deadline.remaining() <= 0:
+            return False
+        self._progress(f"{told}; {len(self.kept)} kept so far")
+        answer = ask()
+        self.spent, self.model = self.spent + answer.spent, answer.model
+        new = [draft for draft in answer.drafts if draft.body not in self._tried]
+        self._tried |= {draft.body for draft in new}
+        if new:
+            self.take(new)
+        return True
+
+    def _telling(self, target: Target) -> list[tuple[str, str]]:
+        """Calls on which a living mutant does something else than the code, and how what they give is compared."""
+        living = self._score.living_in(target)
+        if not living:
+            return []
+        return [
+            (call, comparison)
+            for call, comparison in (_split(draft.body[-1]) for draft in self._characterisations(target, living))
+            if call
+        ]
 
     def characterise(self) -> None:
         """Adds tests that hold what the code does on inputs on which a living mutant does something else."""
@@ -452,6 +482,14 @@ def _passing(judgement: Judgement) -> set[str]:
     """The tests that passed in every round."""
     rounds = [{record.nodeid for record in records if record.outcome == "passed"} for records in judgement.rounds]
     return set.intersection(*rounds) if rounds else set()
+
+
+def _split(statement: str) -> tuple[str, str]:
+    """The call and the comparison of an assertion of `_held`; empty for an exception."""
+    match ast.parse(statement).body[0]:
+        case ast.Assert(test=ast.Compare(left=call, ops=[comparison])):
+            return ast.unparse(call), "is" if isinstance(comparison, ast.Is) else "=="
+    return "", ""
 
 
 def _held(code: str, outcome: str, target: Target) -> str:

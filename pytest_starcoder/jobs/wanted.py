@@ -13,7 +13,7 @@ from pytest_starcoder.client import Client
 from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.evidence.seeds import seeds_of
 from pytest_starcoder.evidence.targets import targets_of
-from pytest_starcoder.jobs.draft import Beside, written_for
+from pytest_starcoder.jobs.draft import Author, Beside
 from pytest_starcoder.jobs.generate import Budget, generate
 from pytest_starcoder.jobs.place import file_for
 from pytest_starcoder.runner import Launch
@@ -23,7 +23,7 @@ from pytest_starcoder.text.redact import redact, secret_values
 from pytest_starcoder.text.syntax import syntax_tree
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.draft import Draft, Kind, Origin, Target
-from pytest_starcoder.values.generated import Answer, Generated
+from pytest_starcoder.values.generated import Generated
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def generated_for(
             deadline,
             Level(settings.confinement),
             progress,
-            write=None if client is None else partial(_written, client, launch.root, seeds),
+            author=None if client is None else _author(client, launch.root, read, seeds),
             budget=Budget(settings.generate_requests, settings.generate_tokens),
             characterise=characterise,
         )
@@ -115,14 +115,16 @@ def generated_for(
     return replace(generated, remark=generated.remark or remark)
 
 
-def _written(
-    client: Client, root: Path, seeds: Sequence[Draft], target: Target, attempt: int, gaps: Sequence[str]
-) -> Answer:
-    examples = [draft for draft in seeds if draft.target == target and draft.origin is Origin.DOCTEST]
+def _author(client: Client, root: Path, read: Callable[[str], str], seeds: Sequence[Draft]) -> Author:
+    examples = [draft for draft in seeds if draft.origin is Origin.DOCTEST]
     known = secret_values(dict(os.environ))
-    source = (root / target.path).read_text("utf-8")
-    beside = _beside(root, target.tests.partition("::")[0])
-    return written_for(target, source, beside, client, attempt, gaps, examples, partial(redact, known=known))
+    return Author(
+        client,
+        read,
+        lambda target: _beside(root, target.tests.partition("::")[0]),
+        examples,
+        partial(redact, known=known),
+    )
 
 
 def _beside(root: Path, path: str) -> Beside:

@@ -13,7 +13,7 @@ from support.servers import FakeOllama
 
 from pytest_starcoder.client import Client
 from pytest_starcoder.evidence.documented import examples_of
-from pytest_starcoder.jobs.draft import Beside, salvaged, written_for
+from pytest_starcoder.jobs.draft import Author, Beside, salvaged
 from pytest_starcoder.settings import load_settings
 from pytest_starcoder.text.redact import redact
 from pytest_starcoder.values.draft import Draft, Origin, Target
@@ -28,11 +28,14 @@ def asked(
 ) -> tuple[Draft, ...]:
     chosen = replace(load_settings(Path.cwd()), host=fake.url, cache="off", **settings)  # type: ignore[arg-type]
     beside = Beside("tests/test_shop.py", text, "tests/conftest.py", FIXTURE)
-    examples = list(examples_of(TARGET, ["mean"]))
     with Client.from_settings(chosen) as client:
-        answer = written_for(target, SOURCE, beside, client, attempt, ["the line 7"], examples, redact)
+        answer = author(client, beside).written(target, attempt, ["the line 7"])
     assert answer.spent.requests == 1
     return answer.drafts
+
+
+def author(client: Client, beside: Beside) -> Author:
+    return Author(client, lambda _path: SOURCE, lambda _target: beside, list(examples_of(TARGET, ["mean"])), redact)
 
 
 def test_a_base_model_continues_a_test_file_behind_the_file_under_test(ollama_double: FakeOllama) -> None:
@@ -107,6 +110,19 @@ def test_a_coroutine_is_awaited_by_a_test_that_is_one(
         f"@pytest.mark.{mark}\nasync def test_mean_written_1_1():\n    assert await mean([2]) == 2"
     )
     assert draft.imports[0] == "import pytest"
+
+
+@pytest.mark.parametrize(("family", "bodies"), [("auto", [("assert mean([2, 4]) == 3.0",)]), ("chat", [])])
+def test_what_a_call_gives_is_told_by_a_model_that_does_not_see_it(
+    ollama_double: FakeOllama, family: str, bodies: list[tuple[str, ...]]
+) -> None:
+    ollama_double.answer = " 3.0\n    assert mean([9]) == 8\n"
+    chosen = replace(load_settings(Path.cwd()), host=ollama_double.url, cache="off", family=family)
+    with Client.from_settings(chosen) as client:
+        answer = author(client, Beside("tests/test_shop.py", THERE)).predicted(TARGET, "mean([2, 4])", "==")
+    assert [draft.body for draft in answer.drafts] == bodies
+    for prompt in ollama_double.prompts():
+        assert prompt.endswith("\n\n\ndef test_mean_predicted():\n    assert mean([2, 4]) ==")
 
 
 def test_secrets_are_not_sent(ollama_double: FakeOllama) -> None:
