@@ -125,6 +125,7 @@ def generate(
             if characterise:
                 progress("what the code does where a change of it goes unseen")
                 work.characterise()
+            over = f"the time was over (the setting {deadline.setting})" if deadline.remaining() <= 0 else ""
             work.confirm(lambda other: Trials(other, [], Deadline.after(CONFIRMING), least, modules, folders))
             return Generated(
                 tuple(work.kept),
@@ -135,6 +136,7 @@ def generate(
                 work.spent,
                 str(trials.level),
                 remark=". ".join(filter(None, [told, work.note])),
+                over=over,
                 model=work.model,
             )
     except Unavailable as exc:

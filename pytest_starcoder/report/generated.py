@@ -50,6 +50,8 @@ def lines_of(generated: Generated) -> Iterator[str]:
             f"  asked          {generated.model}: {counted(spent.requests, 'request')}, "
             f"{counted(spent.tokens, 'token')}, {spent.seconds:.1f} s"
         )
+    if generated.over:
+        yield f"Not all was tried: {generated.over}."
     if generated.remark:
         asked = "No model was asked further" if generated.spent.requests else "No model wrote tests"
         yield f"{asked}: {generated.remark}{'' if generated.remark.endswith('.') else '.'}"
@@ -73,7 +75,7 @@ def to_json(generated: Generated) -> str:
         "model": generated.model,
         "notice": notice(generated),
         "confinement": generated.level,
-        "note": generated.note or generated.remark,
+        "note": generated.note or ". ".join(filter(None, [generated.over, generated.remark])),
         "seconds": round(generated.seconds, 3),
         "requests": generated.spent.requests,
         "tokens": generated.spent.tokens,

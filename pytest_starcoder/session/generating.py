@@ -258,7 +258,9 @@ def _places(given: str, root: Path) -> list[tuple[str, str]]:
     else:
         found = [path] if path.is_file() and path.suffix == ".py" else []
     if not found:
-        raise ConfigError(f"{asked}: there is no Python file {place}.", "Name a file or a folder: shop/pricing.py.")
+        told = "there are only tests in" if path.exists() else "there is no Python file"
+        hint = "Name a file or a folder: shop/pricing.py."
+        raise ConfigError(f"{asked}: {told} {place}.", f"{hint} For what is marked put the option last.")
     try:
         return [(file.resolve().relative_to(root.resolve()).as_posix(), name.replace("::", ".")) for file in found]
     except ValueError:

@@ -72,8 +72,8 @@ class Generated:
 
     `suspected` are drafts that a docstring or a type hint promises and the code
     breaks. `level` is the confinement in force, `note` says why nothing was
-    generated at all, `remark` why no model was asked, or no further. `model` is
-    who wrote, if anybody did.
+    generated at all, `remark` why no model was asked, or no further, `over` what
+    ended it before all was tried. `model` is who wrote, if anybody did.
     """
 
     kept: tuple[Kept, ...] = ()
@@ -85,4 +85,5 @@ class Generated:
     level: str = ""
     note: str = ""
     remark: str = ""
+    over: str = ""
     model: str = ""

@@ -92,10 +92,12 @@ class Project:
     def files(self) -> dict[Path, bytes]:
         return {path: path.read_bytes() for path in self.root.rglob("*") if path.is_file()}
 
-    def generated(self, drafts: list[Draft], *, characterise: bool = False, suite: tuple[str, ...] = ()) -> Generated:
+    def generated(
+        self, drafts: list[Draft], *, characterise: bool = False, suite: tuple[str, ...] = (), seconds: float = 60
+    ) -> Generated:
         launch = Launch(self.root, self.root, self.root / "pytest.ini")
         targets = targets_of(self.read("shop.py"), "shop.py", self.root)
-        deadline = Deadline.after(60)
+        deadline = Deadline.after(seconds, "generate_timeout")
         return generate(launch, targets, suite, drafts, self.read, deadline, Level.NONE, characterise=characterise)
 
 
@@ -307,6 +309,15 @@ def test_an_exception_that_a_docstring_names_is_tested_on_an_input_that_raises_i
 def test_what_cannot_be_imported_is_said_with_the_reason(project: Project) -> None:
     project.write("shop.py", f"import not_there\n{SHOP}")
     assert project.generated([]).note == ("shop cannot be imported (ModuleNotFoundError: No module named 'not_there')")
+
+
+def test_when_the_time_is_over_what_was_not_tried_is_told(project: Project) -> None:
+    drafts = [
+        draft(project, f"import time\ntime.sleep({n})\nassert mean([1])", name=f"test_{n}") for n in range(50, 55)
+    ]
+    generated = project.generated([draft(project, "assert mean([1, 2]) == 1.5", name="test_a"), *drafts], seconds=6)
+    assert generated.over == "the time was over (the setting generate_timeout)"
+    assert {left.reason for left in generated.rejected} >= {"was not run, the time was over"}
 
 
 def test_the_level_of_confinement_is_told(project: Project) -> None:

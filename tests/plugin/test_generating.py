@@ -124,7 +124,10 @@ def test_only_what_differs_from_the_last_commit_is_generated_for(pytester: pytes
             "nowhere.py",
             "*--starcoder-generate=nowhere.py: there is no Python file nowhere.py. Name a file *",
         ),
-        ("tests", "*--starcoder-generate=tests: there is no Python file tests.*"),
+        (
+            "tests",
+            "*--starcoder-generate=tests: there are only tests in tests. * For what is marked put the option last.",
+        ),
         ("/", "*--starcoder-generate=/*"),
     ],
 )
@@ -309,7 +312,7 @@ def test_requests_are_counted_and_end_where_the_setting_says(
     result = run(pytester, "--starcoder-generate=shop.py", "--starcoder-generate-requests=1")
     result.stdout.fnmatch_lines(
         [
-            "  asked          starcoder2:7b: 1 request, * tokens, * s",
+            "  asked          starcoder2:7b: 1 request, * token*, * s",
             "No model was asked further: the setting generate_requests (1) was reached.",
         ]
     )

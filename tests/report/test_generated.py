@@ -37,6 +37,7 @@ GENERATED = Generated(
     spent=Spent(3, 120, 4.5),
     level="kernel",
     remark="the setting generate_requests (3) was reached",
+    over="the time was over (the setting generate_timeout)",
     model="starcoder2:7b",
 )
 
@@ -49,6 +50,7 @@ def test_the_terminal_has_a_line_a_file_a_test_and_a_suspected_bug() -> None:
         "  rejected       2 fail",
         '  suspected bug  parse: >>> parse("3|4") raises IndexError; its docstring promises that',
         "  asked          starcoder2:7b: 3 requests, 120 tokens, 4.5 s",
+        "Not all was tried: the time was over (the setting generate_timeout).",
         "No model was asked further: the setting generate_requests (3) was reached.",
     ]
 
