@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pytest_starcoder.evidence.definitions import Definition, enclosing
 from pytest_starcoder.git import Entry
-from pytest_starcoder.text.diff import named_path
+from pytest_starcoder.text.diff import named_path, unquoted
 from pytest_starcoder.text.redact import has_token, redact, secret_values
 from pytest_starcoder.values.review import Change, Hunk, Unreviewed
 
@@ -129,9 +129,13 @@ def added_lines(entries: Iterable[Entry]) -> dict[str, frozenset[int]]:
 
 def _path_in(head: str) -> str:
     """The path in the head of a file's diff, that after the change."""
-    for pattern in (r"(?m)^\+\+\+ (?!/dev/null)(.+)$", r"(?m)^rename to (.+)$", r"(?m)^--- (?!/dev/null)(.+)$"):
+    for pattern, read in (
+        (r"(?m)^\+\+\+ (?!/dev/null)(.+)$", named_path),
+        (r"(?m)^rename to (.+)$", unquoted),
+        (r"(?m)^--- (?!/dev/null)(.+)$", named_path),
+    ):
         if match := re.search(pattern, head):
-            return named_path(match[1])
+            return read(match[1])
     match = re.match(r"diff --git (.+)$", head.partition("\n")[0])
     return named_path(match[1][(len(match[1]) + 1) // 2 :].strip()) if match else "?"
 
