@@ -174,9 +174,19 @@ def test_what_no_change_heals_is_said_with_how_many_were_tried(pytester: pytest.
         shop="def f():\n    return 1\n",
         test_shop="from shop import f\ndef test_f(): assert f() == 'nothing near'.split()",
     )
-    told = " ".join(section(pytester.runpytest_subprocess(*BARE, "--starcoder-fix-timeout=3")))
+    told = " ".join(section(pytester.runpytest_subprocess(*BARE)))
     assert "fix       none found: " in told
     assert " changes tried in N s" in told
+
+
+@pytest.mark.slow
+def test_where_collecting_took_most_of_the_time_the_rest_is_used(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        "import sys, time\nif any(word.startswith('--starcoder-trials=') for word in sys.argv): time.sleep(3.2)"
+    )
+    pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
+    told = section(pytester.runpytest_subprocess(*BARE, "--starcoder-fix-timeout=8"))
+    assert "     fix       checked: 3 failing tests pass" in told
 
 
 def test_below_the_wanted_confinement_nothing_is_tried(
