@@ -141,6 +141,7 @@ def single(source: str, edit: Edit) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_edits_parse_and_are_the_replacement_of_one_text_in_one_statement() -> None:
     for source in sources():
         before = [ast.dump(statement) for statement in ast.parse(source).body]
