@@ -650,6 +650,7 @@ def test_under_xdist_every_worker_records(runs: Runs) -> None:
 
 @pytest.mark.slow
 def test_hypothesis_explains_as_before_and_the_recording_sees_all(runs: Runs) -> None:
+    runs.monkeypatch.delenv("PYTEST_ADDOPTS")  # which leaves Hypothesis out
     runs.pytester.makepyfile(test_given=TEST_GIVEN)
     told = []
     for how in ("nothing", "recording"):
