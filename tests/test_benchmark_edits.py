@@ -126,7 +126,7 @@ def sources() -> list[str]:
 
 def some_edits(source: str) -> list[Edit]:
     found = changes(source)
-    chosen = random.Random(1).sample(found, min(6, len(found)))
+    chosen = random.Random(1).sample(found, min(3, len(found)))
     return [edit for change in chosen if (edit := change.made(source)) is not None]
 
 

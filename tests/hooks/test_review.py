@@ -412,6 +412,7 @@ def test_what_is_still_running_is_told(top: Path, model: FakeOllama) -> None:
     done = run(top, "--time-budget=1")
     assert "Still running in the background: " in done.stdout
     assert "divide, 0 of 1 hunks." in done.stdout
+    model.delay = 0
     ended(top)
 
 

@@ -68,6 +68,7 @@ def test_evidence_is_asked_of_the_folders_above_the_test_alone(
     assert told.count("also      of one") == told.count("also      of other") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("returned", "shown"),
     [

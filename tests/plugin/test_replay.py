@@ -85,6 +85,7 @@ def test_a_failure_that_depends_on_the_order_names_the_guilty_test(pytester: pyt
     pytester.runpytest_subprocess(*again).assert_outcomes(passed=1, failed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("guilty", "victim"),
     [
@@ -277,6 +278,7 @@ def test_what_the_run_leaves_is_as_without_it(pytester: pytest.Pytester) -> None
     assert left - {"__pycache__"} == written - {"__pycache__"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ini", "options"), [("", ["--log-file=run.log"]), ("log_file = run.log", [])])
 def test_the_log_of_the_run_is_the_runs(pytester: pytest.Pytester, ini: str, options: list[str]) -> None:
     pytester.makeini(f"[pytest]\nlog_file_level = INFO\n{ini}\n")
@@ -298,6 +300,7 @@ def test_the_log_of_the_run_is_the_runs(pytester: pytest.Pytester, ini: str, opt
     assert "of all tests own" in log, "its folders are those of the run, not of the one after it"
 
 
+@pytest.mark.slow
 def test_options_in_a_file_do_not_disturb_it(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         test_it=COUNTED
@@ -345,6 +348,7 @@ def test_a_ctrl_c_ends_running_again_and_the_rest_is_told(pytester: pytest.Pytes
         os.kill(int(ran(pytester)[1]), 0)
 
 
+@pytest.mark.slow
 def test_the_folders_of_earlier_runs_are_left_alone(pytester: pytest.Pytester) -> None:
     """A run has three of them, and makes room for its own."""
     pytester.makepyfile(test_it="def test_it(tmp_path): (tmp_path / 'x').touch(); assert 0")

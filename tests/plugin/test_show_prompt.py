@@ -90,6 +90,7 @@ def test_what_a_conftest_takes_out_is_not_in_it(pytester: pytest.Pytester) -> No
     assert "pricing" not in shown(result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("early", ["on", "off"])
 def test_no_value_of_a_secret_variable_is_shown_or_sent(
     pytester: pytest.Pytester, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch, early: str
