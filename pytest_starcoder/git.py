@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.text.diff import named_path
 
 BASES = ("@{upstream}", "origin/HEAD", "origin/main", "origin/master", "main", "master")
 """The branches that a branch may have left, the likeliest first."""
@@ -121,13 +122,6 @@ def _opened(root: Path) -> Any:
     return git.Git(str(root))
 
 
-def _unquoted(name: str) -> str:
-    """The path in a line `+++ b/path`; git quotes one with control characters."""
-    if name.startswith('"') and name.endswith('"'):
-        name = name[1:-1].encode("latin-1", "backslashreplace").decode("unicode_escape", "replace")
-    return name.removeprefix("b/").removesuffix("\t")
-
-
 def _git_dir(top: Path) -> Path:
     """The `.git` of a repository; in a worktree or submodule that is a file which names the folder."""
     entry = top / ".git"
@@ -189,7 +183,7 @@ class History:
                          "--relative", "--src-prefix=a/", "--dst-prefix=b/", since, "--")  # fmt: skip
         for text in told.split("\n"):
             if text.startswith("+++ "):
-                lines = found.setdefault(_unquoted(text.removeprefix("+++ ")), set())
+                lines = found.setdefault(named_path(text.removeprefix("+++ ")), set())
             elif match := _HUNK.match(text):
                 first, count = int(match["first"]), int(match["count"] or 1)
                 lines.update(range(first, first + count) if count else (first, first + 1))

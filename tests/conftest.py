@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,14 +17,20 @@ from support.tiny_model import write_tiny_model
 pytest_plugins = ["pytester"]
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the tests' homes: pytest reads the whole folder of its own for each that it makes there."""
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def own_environment(monkeypatch: pytest.MonkeyPatch, homes: Path) -> Path:
     """No setting, cache or server of the developer's reaches a test; the new home is returned."""
     for name in os.environ:
         own = ("STARCODER_", "PYTEST_ADDOPTS", "GIT_", "XDG_", "HF_", "HUGGING", "COLUMNS")
         if name.startswith(own) or name in ("CI", "BUILD_NUMBER") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-    home = tmp_path_factory.mktemp("home")
+    home = Path(tempfile.mkdtemp(dir=homes))
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
     monkeypatch.setenv("OLLAMA_HOST", closed_port())
@@ -35,6 +42,17 @@ def ctrl_c() -> None:
     """A Ctrl-C interrupts, also in a run that a shell has put into the background, where it starts ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Without the plugin of Hypothesis, which imports all of itself at the end of every run: most of a small one.
+
+    Without looking for fixes too, which takes a second or two of every run; test_fixes.py does.
+    """
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
+    monkeypatch.setenv("STARCODER_FIX", "off")
+    return pytester
 
 
 @pytest.fixture

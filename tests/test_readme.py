@@ -141,6 +141,7 @@ def test_its_hooks_are_those_of_the_manifest() -> None:
     assert "verbose" not in manifest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("schema", "file"), [("github-actions", "action.yml"), ("gitlab-ci", "examples/gitlab-review.yml")]
 )
@@ -168,11 +169,13 @@ def test_the_table_of_settings_is_the_schema() -> None:
     assert f"<!-- table: settings -->\n{table}\n" in README, f"\n{table}"
 
 
+@pytest.mark.slow
 def test_its_test_with_the_fixture_passes(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makepyfile(block("python", "fixture"))
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_its_hooks_are_called(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makeconftest(block("python", "hooks"))
     pytester.makepyfile("def test_order():\n    assert 'ACME Corp' == ''")
@@ -183,6 +186,7 @@ def test_its_hooks_are_called(pytester: pytest.Pytester, ollama_double: FakeOlla
     assert "ACME" not in prompt
 
 
+@pytest.mark.slow
 def test_its_script_prints_an_answer_or_what_to_do(
     tmp_path: Path, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:

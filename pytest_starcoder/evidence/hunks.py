@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from pytest_starcoder.evidence.definitions import Definition, enclosing
 from pytest_starcoder.git import Entry
+from pytest_starcoder.text.diff import named_path, unquoted
 from pytest_starcoder.text.redact import has_token, redact, secret_values
 from pytest_starcoder.values.review import Change, Hunk, Unreviewed
 
@@ -128,18 +129,15 @@ def added_lines(entries: Iterable[Entry]) -> dict[str, frozenset[int]]:
 
 def _path_in(head: str) -> str:
     """The path in the head of a file's diff, that after the change."""
-    for pattern in (r"(?m)^\+\+\+ (?!/dev/null)(.+?)\t?$", r"(?m)^rename to (.+)$", r"(?m)^--- (?!/dev/null)(.+?)\t?$"):
+    for pattern, read in (
+        (r"(?m)^\+\+\+ (?!/dev/null)(.+)$", named_path),
+        (r"(?m)^rename to (.+)$", unquoted),
+        (r"(?m)^--- (?!/dev/null)(.+)$", named_path),
+    ):
         if match := re.search(pattern, head):
-            return _unquoted(match[1])
+            return read(match[1])
     match = re.match(r"diff --git (.+)$", head.partition("\n")[0])
-    return _unquoted(match[1][(len(match[1]) + 1) // 2 :].strip()) if match else "?"
-
-
-def _unquoted(name: str) -> str:
-    if name.startswith('"') and name.endswith('"'):
-        raw = name[1:-1].encode("utf-8", "surrogateescape").decode("latin-1")
-        name = raw.encode("latin-1").decode("unicode_escape").encode("latin-1").decode("utf-8", "surrogateescape")
-    return re.sub(r"^[abciwo12]/", "", name)
+    return named_path(match[1][(len(match[1]) + 1) // 2 :].strip()) if match else "?"
 
 
 def _shown(path: str) -> str:
@@ -217,7 +215,7 @@ class _File:
         self.text = text
         self.secrets: dict[int, bool] = {}
         if text is None:
-            self._clean_of = {part: self._redacted(part) for part in parts}
+            self._clean_of = {part: self._cleaned(part) for part in parts}
             for before, after in self._clean_of.items():
                 self._compare(dict(before.added()), dict(after.added()))
             return
@@ -234,31 +232,20 @@ class _File:
             if after.get(at) != line:
                 self.secrets[at] = has_token(line)
 
-    def _redacted(self, part: _Part) -> _Part:
-        """A hunk of a file that cannot be read, either side cleaned by itself."""
-        sides = {
-            sign: iter(_lines(redact("\n".join(line[1:] for line in part.lines if line[:1] != other), self._known)))
-            for sign, other in (("+", "-"), ("-", "+"))
-        }
+    def _cleaned(self, part: _Part) -> _Part:
+        """A hunk without its secrets: as it is in the cleaned file, and what no file at hand has cleaned by itself."""
+        before = iter(self._side(part, "+"))
+        after = iter(self._side(part, "-") if self.text is None else self._lines[max(part.new - 1, 0) :])
         lines = []
         for line in part.lines:
-            after = next(sides["+"], "") if line[:1] != "-" else ""
-            before = next(sides["-"], "") if line[:1] != "+" else ""
-            lines.append(line[:1] + (before if line[:1] == "-" else after))
+            old = next(before, "") if line[:1] != "+" else ""
+            new = next(after, "") if line[:1] != "-" else ""
+            lines.append(line[:1] + (old if line[:1] == "-" else new))
         return _Part(part.old, part.new, tuple(lines), part.context)
 
-    def _cleaned(self, part: _Part) -> _Part:
-        """A hunk with its lines as they are in the cleaned file."""
-        gone = iter(_lines(redact("\n".join(line[1:] for line in part.lines if line[:1] != "+"), self._known)))
-        lines, at = [], part.new
-        for line in part.lines:
-            before = next(gone, "") if line[:1] != "+" else ""
-            if line[:1] == "-":
-                lines.append(f"-{before}")
-            else:
-                lines.append(line[:1] + (self._lines[at - 1] if at <= len(self._lines) else line[1:]))
-                at += 1
-        return _Part(part.old, part.new, tuple(lines), part.context)
+    def _side(self, part: _Part, other: str) -> list[str]:
+        """The cleaned lines of one side of a hunk; `other` is the sign of those that the other side has alone."""
+        return _lines(redact("\n".join(line[1:] for line in part.lines if line[:1] != other), self._known))
 
     def hunks(self, part: _Part, mine: set[int], number: int) -> Iterator[Hunk]:
         """A hunk of git's as one or several to ask about; `mine` are the added lines that count."""

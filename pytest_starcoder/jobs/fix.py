@@ -252,6 +252,7 @@ def _ranks(case: Case) -> dict[Line, int]:
 def _edits(search: Search, ranks: Mapping[Line, int]) -> Iterator[tuple[float, Edit]]:
     """Every edit of a suspicious line, with what it costs there."""
     strings = _strings(text_of_test(search.case.cause.first.nodeid, search.sources))
+    half = search.deadline.remaining() / 2
     types: dict[Line, dict[str, frozenset[str]]] = {}
     for outcome in search.case.replay.failing:
         for place, names in outcome.types.items():
@@ -263,7 +264,7 @@ def _edits(search: Search, ranks: Mapping[Line, int]) -> Iterator[tuple[float, E
         seen = Seen({line: names for (file, line), names in types.items() if file == path}, strings)
         lines = {number for other, number in ranks if other == path}
         for edit in enumerate_edits(source, path, lines, seen):
-            if search.deadline.remaining() < search.deadline.limit / 2:
+            if search.deadline.remaining() < half:
                 return  # the rest would not be tried
             first, last = statement_at(source, edit.line)
             rank = min((ranks[path, line] for line in range(first, last + 1) if (path, line) in ranks), default=LINES)

@@ -1,9 +1,10 @@
-"""Lines as an editor counts them, and two texts as a unified diff."""
+"""Lines as an editor counts them, two texts as a unified diff, and the paths that a diff names."""
 
 from __future__ import annotations
 
 import difflib
 import io
+import re
 
 
 def lines_of(text: str) -> list[str]:
@@ -21,3 +22,28 @@ def unified(before: str, after: str, path: str) -> str:
 def changed_lines(diff: str) -> list[str]:
     """The lines of a unified diff that it takes away or puts in, with their signs."""
     return [line for line in diff.splitlines() if line[:1] in ("+", "-") and line[:3] not in ("+++", "---")]
+
+
+def named_path(header: str) -> str:
+    """The path that stands behind `+++ ` or `--- `, without quotes, its prefix and the tab that git ends some with."""
+    return re.sub(r"^[abciwo12]/", "", unquoted(header.removesuffix("\t")))
+
+
+def unquoted(name: str) -> str:
+    """A path as it is, where git has quoted it for its control characters, quotes or backslashes.
+
+    Bytes that are no UTF-8 are kept as os.fsdecode keeps them.
+    """
+    if not (len(name) > 1 and name.startswith('"') and name.endswith('"')):
+        return name
+    escaped = name[1:-1].encode("utf-8", "surrogateescape")
+    return re.sub(rb"\\([0-3][0-7]{2}|.)", _unescaped, escaped).decode("utf-8", "surrogateescape")
+
+
+_CONTROLS = dict(zip(b"abtnvfr", b"\a\b\t\n\v\f\r", strict=True))
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    if len(match[1]) == 3:
+        return bytes([int(match[1], 8)])
+    return bytes([_CONTROLS.get(match[1][0], match[1][0])])

@@ -306,6 +306,7 @@ def test_an_answer_that_is_cut_in_the_middle_is_an_error_and_what_came_was_passe
     one_sentence(caught.value)
 
 
+@pytest.mark.slow
 @by_column
 def test_an_answer_that_stops_coming_is_an_error_in_time(name: str) -> None:
     column = COLUMNS[name]

@@ -143,6 +143,7 @@ both_backends = pytest.mark.parametrize("name", NAMES)
 both_calls = pytest.mark.parametrize("call", [identify, complete])
 
 
+@pytest.mark.slow
 @both_backends
 @both_calls
 @pytest.mark.parametrize("cell", CELLS)

@@ -106,6 +106,7 @@ def test_a_text_ends_the_answer(kind: str, form: tuple[str, str], stop: str, ans
     assert completion.completion_tokens <= len(stop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "token"), CONTROL, ids=named)
 def test_a_control_token_ends_the_answer_where_it_can(
     kind: str, form: tuple[str, str], token: str, answering: Answering
@@ -119,6 +120,7 @@ def test_a_control_token_ends_the_answer_where_it_can(
         assert (completion.text, completion.truncated) == ("", False)
 
 
+@pytest.mark.slow
 @by_form
 def test_a_limit_ends_the_answer_whatever_the_model_writes(
     kind: str, form: tuple[str, str], answering: Answering

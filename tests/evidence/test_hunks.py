@@ -58,6 +58,11 @@ def test_a_diff_at_hand_is_read_like_gits_own(before: str, after: str) -> None:
         assert change_of("x", [found], {}) == own
 
 
+def test_a_file_that_is_only_renamed_keeps_the_folder_that_looks_like_a_prefix() -> None:
+    head = b"diff --git a/x.py b/a/x.py\nsimilarity index 100%\nrename from x.py\nrename to a/x.py\n"
+    assert [(found.path, found.status) for found in entries_of(head)] == [("a/x.py", "R")]
+
+
 @given(st.binary(max_size=400))
 def test_no_bytes_break_the_reading_of_a_diff(content: bytes) -> None:
     head = b"diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1,2 +1,2 @@\n"

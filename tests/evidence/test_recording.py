@@ -634,14 +634,12 @@ def runs(monitoring: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyP
     return Runs(pytester, monkeypatch)
 
 
-@pytest.mark.slow
 def test_a_whole_run_is_recorded_as_a_profiler_sees_it(runs: Runs) -> None:
     assert len(profiled := runs.ran("profile")) == 11
     assert runs.ran("recording") == profiled
     runs.run.assert_outcomes(passed=10, failed=1)
 
 
-@pytest.mark.slow
 def test_under_xdist_every_worker_records(runs: Runs) -> None:
     runs.pytester.makepyfile(test_again=TEST_SHOP)
     assert len(profiled := runs.ran("profile")) == 22
@@ -650,6 +648,7 @@ def test_under_xdist_every_worker_records(runs: Runs) -> None:
 
 @pytest.mark.slow
 def test_hypothesis_explains_as_before_and_the_recording_sees_all(runs: Runs) -> None:
+    runs.monkeypatch.delenv("PYTEST_ADDOPTS")  # which leaves Hypothesis out
     runs.pytester.makepyfile(test_given=TEST_GIVEN)
     told = []
     for how in ("nothing", "recording"):
@@ -660,8 +659,10 @@ def test_hypothesis_explains_as_before_and_the_recording_sees_all(runs: Runs) ->
     assert ran == runs.ran("profile", after=("test_given.py",))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("core", "options"), [("ctrace", ()), ("ctrace", ("--branch",)), ("sysmon", ())])
+@pytest.mark.parametrize(
+    ("core", "options"),
+    [("ctrace", ()), pytest.param("ctrace", ("--branch",), marks=pytest.mark.slow), ("sysmon", ())],
+)
 def test_coverage_and_the_recording_each_see_all(
     runs: Runs, monkeypatch: pytest.MonkeyPatch, core: str, options: tuple[str, ...]
 ) -> None:

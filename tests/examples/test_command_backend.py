@@ -460,6 +460,7 @@ def test_a_broken_package_is_named_in_one_sentence(
         client.complete(Prompt("why?"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "error"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_package_changes_no_outcome_and_hides_nothing_that_was_seen(
     pytester: pytest.Pytester,

@@ -63,11 +63,13 @@ def test_the_action_annotates_fails_and_writes_sarif(top: Path) -> None:
     assert [result["message"]["text"] for result in results] == [COMMENT]
 
 
+@pytest.mark.slow
 def test_the_action_can_be_told_never_to_fail(top: Path) -> None:
     script, variables = review_step(**{"from-ref": "main", "fail-on": "never"})
     assert in_shell(script, top, **variables).returncode == 0
 
 
+@pytest.mark.slow
 def test_the_action_can_require_a_model(top: Path) -> None:
     script, variables = review_step(**{"from-ref": "main", "backend": "none", "require-model": "true"})
     assert in_shell(script, top, **variables).returncode == 3
@@ -78,6 +80,7 @@ def test_no_input_of_the_action_is_read_as_code() -> None:
     assert all("${{" not in step["run"] for step in action["runs"]["steps"])
 
 
+@pytest.mark.slow
 def test_the_example_for_gitlab_writes_a_code_quality_report(top: Path) -> None:
     job = yaml.safe_load((ROOT / "examples/gitlab-review.yml").read_text("utf-8"))["starcoder-review"]
     script = "\n".join(line for line in job["script"] if not line.startswith("pip install"))

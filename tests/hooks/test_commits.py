@@ -52,12 +52,14 @@ def test_a_plain_commit(top: Path, out: Path) -> None:
     assert reviewed(out) == ("what is staged", 1, FOUND)
 
 
+@pytest.mark.slow
 def test_a_commit_of_all_that_is_tracked(top: Path, out: Path) -> None:
     written(top, {"shop/pricing.py": WRONG, "untracked.py": "b = xs[len(xs)]\n"})
     git(top, "commit", "--quiet", "--all", "--message=x")
     assert reviewed(out) == ("what is staged", 1, FOUND)
 
 
+@pytest.mark.slow
 def test_a_commit_of_one_file_while_another_is_staged(top: Path, out: Path) -> None:
     staged(top, {"other.py": "b = xs[len(xs)]\n"})
     written(top, {"shop/pricing.py": WRONG})
@@ -65,6 +67,7 @@ def test_a_commit_of_one_file_while_another_is_staged(top: Path, out: Path) -> N
     assert reviewed(out) == ("what is staged", 1, FOUND)
 
 
+@pytest.mark.slow
 def test_an_amended_commit_is_reviewed_for_what_is_new(top: Path, out: Path) -> None:
     committed(top, {"other.py": "b = xs[len(xs)]\n"}, "x")
     staged(top, {"shop/pricing.py": WRONG})
@@ -72,12 +75,14 @@ def test_an_amended_commit_is_reviewed_for_what_is_new(top: Path, out: Path) -> 
     assert reviewed(out) == ("what is staged", 1, FOUND)
 
 
+@pytest.mark.slow
 def test_a_commit_from_a_folder_below(top: Path, out: Path) -> None:
     staged(top, {"shop/pricing.py": WRONG})
     git(top / "shop", "commit", "--quiet", "--message=x")
     assert reviewed(out) == ("what is staged", 1, FOUND)
 
 
+@pytest.mark.slow
 def test_a_commit_in_a_worktree(top: Path, out: Path, tmp_path: Path) -> None:
     git(top, "worktree", "add", "--quiet", str(tmp_path / "tree"))
     staged(tmp_path / "tree", {"shop/pricing.py": WRONG})
@@ -85,6 +90,7 @@ def test_a_commit_in_a_worktree(top: Path, out: Path, tmp_path: Path) -> None:
     assert reviewed(out) == ("what is staged", 1, FOUND)
 
 
+@pytest.mark.slow
 def test_the_first_commit_of_all(tmp_path: Path, out: Path, top: Path) -> None:
     folder = tmp_path / "new"
     folder.mkdir()
@@ -108,6 +114,7 @@ def branched(top: Path, ours: dict[str, str], theirs: dict[str, str]) -> None:
     git(top, "commit", "--quiet", "--no-verify", "--message=ours")
 
 
+@pytest.mark.slow
 def test_a_merge_without_a_conflict_changes_nothing_itself(top: Path, out: Path) -> None:
     branched(top, {"ours.py": "a = 1\n"}, {"theirs.py": "b = xs[len(xs)]\n"})
     git(top, "merge", "--quiet", "--no-edit", "theirs")

@@ -38,11 +38,12 @@ def test_the_largest_cause_is_asked_about_first(pytester: pytest.Pytester, ollam
     assert "unsupported operand" in ollama_double.prompts()[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [1, 2])
 def test_what_is_asked_about_while_tests_run_counts_as_well(
     pytester: pytest.Pytester, ollama_double: FakeOllama, most: int
 ) -> None:
     pytester.makepyfile("\n".join(f"def test_{n}(): assert {n} == 9" for n in range(5)))
     options = ("--starcoder-explain", "--starcoder-early=on", f"--starcoder-causes={most}", "--starcoder-cache=off")
-    pytester.runpytest_subprocess(*options)
+    pytester.runpytest(*options)
     assert len(ollama_double.prompts()) == most

@@ -31,7 +31,7 @@ WAITS = """
 """
 
 
-@pytest.mark.parametrize("parallel", [[], ["-n", "2"]])
+@pytest.mark.parametrize("parallel", [[], pytest.param(["-n", "2"], marks=pytest.mark.slow)])
 def test_the_question_is_asked_while_a_later_test_runs(
     pytester: pytest.Pytester, ollama_double: FakeOllama, parallel: list[str]
 ) -> None:

@@ -132,6 +132,7 @@ def test_an_answer_that_was_cut_ends_in_an_ellipsis(pytester: pytest.Pytester, o
     assert "               (starcoder2:7b, a guess)" in lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [["--tb=no"], ["--tb=line"], ["--tb=short"], ["--tb=long"], ["--tb=native"], ["-q"], ["-v"], ["-rN"]]
 )

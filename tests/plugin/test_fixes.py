@@ -53,7 +53,7 @@ def state(folder: Path) -> dict[str, str]:
 
 def test_a_fix_is_shown_as_a_diff_with_the_tests_that_were_run(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
-    lines = section(pytester.runpytest_subprocess(*BARE))
+    lines = section(pytester.runpytest(*BARE))
     assert lines[-1] == f"Changes were run in memory, confined by {available()}."
     start = next(number for number, line in enumerate(lines) if line.startswith("     fix"))
     assert lines[start : start + 5] == [
@@ -67,7 +67,7 @@ def test_a_fix_is_shown_as_a_diff_with_the_tests_that_were_run(pytester: pytest.
 
 def test_fixes_that_behave_differently_are_told_apart_by_an_input(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(shop=SHOP, test_shop="from shop import limited\ndef test_it(): assert limited(3, 3)")
-    lines = section(pytester.runpytest_subprocess(*BARE))
+    lines = section(pytester.runpytest(*BARE))
     told = "\n".join(lines)
     assert "     fix       passes the tests you have: 1 failing test passes" in lines
     assert "                 +    return n <= most" in lines
@@ -87,7 +87,7 @@ def test_a_neighbour_that_a_change_breaks_speaks_against_it(pytester: pytest.Pyt
         def test_more(): assert not limited(4, 3)
         """,
     )
-    told = section(pytester.runpytest_subprocess(*BARE))
+    told = section(pytester.runpytest(*BARE))
     assert "     fix       checked: 1 failing test passes, 2 neighbours still pass" in told
     assert "                 +    return n <= most" in told
     assert not [line for line in told if line.startswith("     or ")]
@@ -108,7 +108,7 @@ def test_a_neighbour_that_a_change_breaks_speaks_against_it(pytester: pytest.Pyt
 def test_a_fix_is_found_wherever_it_must_stand(pytester: pytest.Pytester, shop: str, test: str, after: str) -> None:
     pytester.makepyfile(test_shop=f"from shop import f\ndef test_f(): assert {test}")
     (pytester.path / "shop.py").write_text(shop)
-    told = section(pytester.runpytest_subprocess(*BARE))
+    told = section(pytester.runpytest(*BARE))
     assert [line for line in told if line.strip().startswith(after or "+")]
 
 
@@ -129,18 +129,20 @@ def test_one_fix_heals_several_causes_and_is_looked_for_once(pytester: pytest.Py
             assert mean([0, 0, 3, 5]) == 2
         """,
     )
-    told = section(pytester.runpytest_subprocess(*BARE))
+    told = section(pytester.runpytest(*BARE))
     shown = [line for line in told if line.startswith("                 +")]
     assert set(shown) == {"                 +    return sum(xs) / len(xs)"}
 
 
+@pytest.mark.slow
 def test_no_file_changes_unless_that_is_asked_for(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
     before = state(pytester.path)
-    pytester.runpytest_subprocess(*BARE)
+    pytester.runpytest(*BARE)
     assert state(pytester.path) == before
 
 
+@pytest.mark.slow
 def test_no_file_changes_when_the_run_is_killed_in_the_middle(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         shop=SHOP + "\n    def slow():\n        return __import__('time').sleep(0.01)\n", test_shop=THOROUGH
@@ -154,6 +156,7 @@ def test_no_file_changes_when_the_run_is_killed_in_the_middle(pytester: pytest.P
         assert state(pytester.path) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["option", "marker", "setting", "replay"])
 def test_fixes_can_be_switched_off(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     marker = {
@@ -164,7 +167,7 @@ def test_fixes_can_be_switched_off(pytester: pytest.Pytester, monkeypatch: pytes
     pytester.makepyfile(shop=SHOP, test_shop=test)
     if how == "setting":
         monkeypatch.setenv("STARCODER_FIX", "off")
-    told = section(pytester.runpytest_subprocess(*BARE, *(["--starcoder-fix=off"] if how == "option" else [])))
+    told = section(pytester.runpytest(*BARE, *(["--starcoder-fix=off"] if how == "option" else [])))
     assert told
     assert not [line for line in told if line.startswith("     fix")]
 
@@ -174,9 +177,19 @@ def test_what_no_change_heals_is_said_with_how_many_were_tried(pytester: pytest.
         shop="def f():\n    return 1\n",
         test_shop="from shop import f\ndef test_f(): assert f() == 'nothing near'.split()",
     )
-    told = " ".join(section(pytester.runpytest_subprocess(*BARE, "--starcoder-fix-timeout=3")))
+    told = " ".join(section(pytester.runpytest(*BARE)))
     assert "fix       none found: " in told
     assert " changes tried in N s" in told
+
+
+@pytest.mark.slow
+def test_where_collecting_took_most_of_the_time_the_rest_is_used(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        "import sys, time\nif any(word.startswith('--starcoder-trials=') for word in sys.argv): time.sleep(3.2)"
+    )
+    pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
+    told = section(pytester.runpytest(*BARE, "--starcoder-fix-timeout=8"))
+    assert "     fix       checked: 3 failing tests pass" in told
 
 
 def test_below_the_wanted_confinement_nothing_is_tried(
@@ -190,11 +203,10 @@ def test_below_the_wanted_confinement_nothing_is_tried(
     assert "fix code is confined by audit here, and the setting confinement is kernel" in told
 
 
+@pytest.mark.slow
 def test_the_reports_have_the_diff(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
-    pytester.runpytest_subprocess(
-        *BARE, "--starcoder-report=o.json", "--starcoder-report=o.md", "--starcoder-report=o.sarif"
-    )
+    pytester.runpytest(*BARE, "--starcoder-report=o.json", "--starcoder-report=o.md", "--starcoder-report=o.sarif")
     [cause] = json.loads(Path("o.json").read_text())["causes"]
     [fix] = cause["fixes"]
     assert (fix["path"], fix["line"], fix["after"]) == ("shop.py", 2, "    return sum(xs) / len(xs)")
@@ -214,9 +226,10 @@ def test_the_reports_have_the_diff(pytester: pytest.Pytester) -> None:
     assert text == "\n".join(kept).replace("(len(xs) - 1)", "len(xs)")
 
 
+@pytest.mark.slow
 def test_a_model_is_shown_the_change(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
-    pytester.runpytest_subprocess("--starcoder-explain")
+    pytester.runpytest("--starcoder-explain")
     [prompt] = ollama_double.prompts()
     assert (
         "With this change it passes:\n```diff\n-    return sum(xs) / (len(xs) - 1)\n+    return sum(xs) / len(xs)\n```"
@@ -224,21 +237,23 @@ def test_a_model_is_shown_the_change(pytester: pytest.Pytester, ollama_double: F
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 def test_a_fix_is_written_where_that_is_asked_for(pytester: pytest.Pytester, ending: str) -> None:
     pytester.makepyfile(test_shop=THOROUGH)
     text = "# é\ndef mean(xs):\n    return sum(xs) / (len(xs) - 1)\n".replace("\n", ending)
     Path("shop.py").write_text(text, "utf-8", newline="")
-    told = section(pytester.runpytest_subprocess("--starcoder-apply=yes", "--starcoder-backend=none"))
+    told = section(pytester.runpytest("--starcoder-apply=yes", "--starcoder-backend=none"))
     assert Path("shop.py").read_bytes().decode() == text.replace("(len(xs) - 1)", "len(xs)")
     assert "shop.py:3 was changed. Run the tests again; `git diff` shows what was written." in told
-    pytester.runpytest_subprocess("-q").assert_outcomes(passed=3)
+    pytester.runpytest("-q").assert_outcomes(passed=3)
 
 
+@pytest.mark.slow
 def test_without_a_terminal_to_ask_on_nothing_is_written(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
     before = state(pytester.path)
-    result = pytester.runpytest_subprocess("--starcoder-apply", "--starcoder-backend=none")
+    result = pytester.runpytest("--starcoder-apply", "--starcoder-backend=none")
     assert "Nothing was written: there is no terminal to ask on. Use --starcoder-apply=yes." in result.stdout.str()
     assert state(pytester.path) == before
 
@@ -337,7 +352,7 @@ def test_tests_that_need_the_users_own_fixtures_get_their_fixes(pytester: pytest
         def test_other(): assert mean([4]) == 4
         """,
     )
-    told = section(pytester.runpytest_subprocess(*BARE))
+    told = section(pytester.runpytest(*BARE))
     assert "                 +    return sum(xs) / len(xs)" in told
 
 
@@ -353,17 +368,18 @@ def test_a_fix_in_the_tests_own_file_is_found(pytester: pytest.Pytester) -> None
         def test_other(): assert pay(3.0) == 4.5
         """
     )
-    told = section(pytester.runpytest_subprocess(*BARE))
+    told = section(pytester.runpytest(*BARE))
     assert '                 +    return amount * float(RATES["EUR"])' in told
 
 
 def test_what_stands_in_a_test_alone_is_not_changed(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("LIMIT = 3\n\nclass Other:\n    limit = 4\n\ndef test_it():\n    assert [1, 2] == [1, 3]")
-    told = section(pytester.runpytest_subprocess(*BARE))
+    told = section(pytester.runpytest(*BARE))
     assert told
     assert not [line for line in told if line.startswith("     fix")]
 
 
+@pytest.mark.slow
 def test_a_fix_that_heals_most_of_a_cause_says_what_it_does_not(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         shop="def pay(amount, rate):\n    return amount * rate\n",
@@ -379,7 +395,7 @@ def test_a_fix_that_heals_most_of_a_cause_says_what_it_does_not(pytester: pytest
             assert pay(3.0, "1.5") == 5
         """,
     )
-    told = section(pytester.runpytest_subprocess(*BARE))
+    told = section(pytester.runpytest(*BARE))
     assert "     fix       passes the tests you have: 5 failing tests pass, 1 of the same cause still fails" in told
     assert "                 +    return amount * float(rate)" in told
 
@@ -390,6 +406,7 @@ WORDS = """
 """
 
 
+@pytest.mark.slow
 def test_a_model_fills_the_line_where_no_small_change_helps(
     pytester: pytest.Pytester, ollama_double: FakeOllama
 ) -> None:
@@ -404,29 +421,31 @@ def test_a_model_fills_the_line_where_no_small_change_helps(
         def test_many(): assert label(7).split() == ["rather", "many"]
         """,
     )
-    told = section(pytester.runpytest_subprocess("--starcoder-explain", "-p", "no:cacheprovider"))
+    told = section(pytester.runpytest("--starcoder-explain", "-p", "no:cacheprovider"))
     assert '                 +    return "few" if number < 5 else "rather many"' in told
     assert " still passes; written by" in " ".join(" ".join(told).split())
     again = len(ollama_double.asked())
-    pytester.runpytest_subprocess("--starcoder-explain", "-p", "no:cacheprovider")
+    pytester.runpytest("--starcoder-explain", "-p", "no:cacheprovider")
     assert len(ollama_double.asked()) == again, "what was written is remembered"
 
 
+@pytest.mark.slow
 def test_a_model_that_writes_nonsense_costs_a_few_trials(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     ollama_double.answer = lambda prompt: " )]}: \x1b[31m no" if "<fim_prefix>" in prompt else " nobody knows."
     pytester.makepyfile(
         shop=WORDS, test_shop="from shop import label\ndef test_it(): assert label(7).split() == ['rather', 'many']"
     )
-    told = section(pytester.runpytest_subprocess("--starcoder-explain"))
+    told = section(pytester.runpytest("--starcoder-explain"))
     assert [line for line in told if line.startswith("     fix       none found: ")]
     assert "\x1b" not in "".join(told)
 
 
+@pytest.mark.slow
 def test_a_long_line_is_shown_whole_for_what_changed_may_stand_at_its_end(pytester: pytest.Pytester) -> None:
     line = "return [value for value in values if value is not None and value is not False and isinstance(value, int)]"
     pytester.makepyfile(
         shop=f"def whole(values):\n    {line}[1:]\n",
         test_shop="from shop import whole\ndef test_it(): assert whole([4, None, 5]) == [4, 5]",
     )
-    told = section(pytester.runpytest_subprocess(*BARE))
+    told = section(pytester.runpytest(*BARE))
     assert f"                 -    {line}[1:]" in told

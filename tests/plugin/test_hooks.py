@@ -24,13 +24,13 @@ CONFTEST = """
 """
 
 
-@pytest.mark.parametrize("parallel", [[], ["-n", "2"]])
+@pytest.mark.parametrize("parallel", [[], pytest.param(["-n", "2"], marks=pytest.mark.slow)])
 def test_a_conftest_adds_evidence_redacts_and_is_told(
     pytester: pytest.Pytester, ollama_double: FakeOllama, parallel: list[str]
 ) -> None:
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(**MEAN)
-    lines = section(pytester.runpytest_subprocess("--starcoder-report=out.json", *parallel))
+    lines = section(pytester.runpytest("--starcoder-report=out.json", *parallel))
     assert "     also      the query of test_m**n in call: SELECT 1" in lines
     [prompt] = ollama_double.prompts()
     assert "SELECT 1" in prompt
@@ -39,7 +39,7 @@ def test_a_conftest_adds_evidence_redacts_and_is_told(
     assert Path("told.txt").read_text() == "The test fails because the divisor is one too small."
 
 
-@pytest.mark.parametrize("parallel", [[], ["-n", "2"]])
+@pytest.mark.parametrize("parallel", [[], pytest.param(["-n", "2"], marks=pytest.mark.slow)])
 @pytest.mark.parametrize("hook", ["starcoder_evidence", "starcoder_redact", "starcoder_explained"])
 def test_one_that_raises_is_named_and_ignored(
     pytester: pytest.Pytester, ollama_double: FakeOllama, hook: str, parallel: list[str]
@@ -47,7 +47,7 @@ def test_one_that_raises_is_named_and_ignored(
     argument = {"starcoder_evidence": "item", "starcoder_redact": "text", "starcoder_explained": "explanation"}[hook]
     pytester.makeconftest(f"def {hook}({argument}):\n    raise ValueError('boom')\n")
     pytester.makepyfile(**MEAN)
-    result = pytester.runpytest_subprocess("--starcoder-explain", *parallel)
+    result = pytester.runpytest("--starcoder-explain", *parallel)
     complaints = [line for line in result.outlines if line.startswith("StarCoder: starcoder_")]
     assert len(complaints) == 1
     assert complaints[0].startswith(f"StarCoder: {hook} of ")
@@ -64,10 +64,11 @@ def test_evidence_is_asked_of_the_folders_above_the_test_alone(
         pytester.mkpydir(folder)
         Path(folder, "conftest.py").write_text(f"def starcoder_evidence():\n    return 'of {folder}'\n")
         Path(folder, f"test_{folder}.py").write_text("def test_it():\n    assert 0\n")
-    told = " ".join(section(pytester.runpytest_subprocess("--starcoder-explain")))
+    told = " ".join(section(pytester.runpytest("--starcoder-explain")))
     assert told.count("also      of one") == told.count("also      of other") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("returned", "shown"),
     [
@@ -85,7 +86,7 @@ def test_whatever_evidence_returns_its_texts_are_shown_without_secrets(
 ) -> None:
     pytester.makeconftest(f"def starcoder_evidence(item):\n    return {returned}\n")
     pytester.makepyfile(**MEAN)
-    lines = section(pytester.runpytest_subprocess("--starcoder-report=out.json"))
+    lines = section(pytester.runpytest("--starcoder-report=out.json"))
     statements = json.loads(Path("out.json").read_text())["causes"][0]["statements"]
     assert [statement["text"] for statement in statements if statement["kind"] == "extra"] == shown
     assert all(any(text in line for line in lines) for text in shown)
@@ -103,7 +104,7 @@ def test_what_is_redacted_is_gone_from_every_report(
     pytester.makeconftest("def starcoder_redact(text):\n    return text.replace('Zanzibar', 'CITY')")
     pytester.makepyfile("def test_it():\n    where = 'Zanzibar'\n    assert where == 'Here'")
     names = ("out.json", "out.md", "out.sarif")
-    result = pytester.runpytest_subprocess(*(f"--starcoder-report={name}" for name in names))
+    result = pytester.runpytest(*(f"--starcoder-report={name}" for name in names))
     [prompt] = ollama_double.prompts()
     for text in (prompt, *(Path(name).read_text() for name in (*names, "summary.md"))):
         assert "CITY" in text

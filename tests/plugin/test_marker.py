@@ -95,6 +95,6 @@ def test_the_marker_is_listed(pytester: pytest.Pytester) -> None:
 def test_the_marker_works_in_workers(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makepyfile(test_it=MARKED)
     alone = pytester.runpytest("--starcoder-cache=off")
-    spread = pytester.runpytest_subprocess("-n", "2", "--starcoder-cache=off")
+    spread = pytester.runpytest("-n", "2", "--starcoder-cache=off")
     assert section(spread) == section(alone)
     assert len(ollama_double.prompts()) == 2

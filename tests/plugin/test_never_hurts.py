@@ -24,6 +24,7 @@ def why(result: pytest.RunResult) -> str:
     return re.split(r" (?:tests|rerun) ", told.partition(" why ")[2])[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["describe", "compared", "causes"])
 def test_an_error_of_our_own_is_one_line(pytester: pytest.Pytester, ollama_double: FakeOllama, broken: str) -> None:
     pytester.makepyfile(**MEAN)
@@ -165,6 +166,7 @@ def test_a_web_page_is_no_model(pytester: pytest.Pytester, monkeypatch: pytest.M
     assert why(result).startswith(f"no model: {url} answered with a web page where Ollama answers with JSON: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reply", "told"),
     [

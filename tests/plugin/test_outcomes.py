@@ -41,6 +41,7 @@ SUITES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SUITES)
 def test_outcomes_and_exit_status_are_the_same(pytester: pytest.Pytester, ollama_double: FakeOllama, name: str) -> None:
     pytester.makepyfile(test_it=SUITES[name])
@@ -51,6 +52,7 @@ def test_outcomes_and_exit_status_are_the_same(pytester: pytest.Pytester, ollama
     assert bool(section(explained)) == (bare.ret in (1, 2))  # else pytest prints no summary at all
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [["-x"], ["--maxfail=2"], ["--collect-only"], ["-k", "nothing"], ["--co", "-q"]])
 def test_options_that_end_a_run_early_do_so(
     pytester: pytest.Pytester, ollama_double: FakeOllama, options: list[str]
@@ -61,6 +63,7 @@ def test_options_that_end_a_run_early_do_so(
     assert (explained.ret, summary(explained)) == (bare.ret, summary(bare))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["no_such_file.py"], ["--no-such-option"], ["-p", "no_such_plugin"]])
 def test_pytests_own_usage_errors_stay(pytester: pytest.Pytester, arguments: list[str]) -> None:
     bare = pytester.runpytest_subprocess(*arguments)

@@ -85,6 +85,7 @@ def test_a_failure_that_depends_on_the_order_names_the_guilty_test(pytester: pyt
     pytester.runpytest_subprocess(*again).assert_outcomes(passed=1, failed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("guilty", "victim"),
     [
@@ -105,6 +106,7 @@ def test_what_a_test_does_to_the_process_is_found_as_the_order(
     assert "checked passes alone and fails after test_it.py::test_guilty: dependent on the order" in text
 
 
+@pytest.mark.slow
 def test_the_order_is_that_of_the_worker(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_order=ORDER)
     text = told(pytester.runpytest_subprocess(*BARE, "-n", "1"))
@@ -175,7 +177,7 @@ def test_a_marked_test_is_never_run_again(pytester: pytest.Pytester) -> None:
     assert sorted(ran(pytester)) == ["free", "free", "marked", "neighbour"]
 
 
-@pytest.mark.parametrize("parallel", [[], ["-n", "2"]])
+@pytest.mark.parametrize("parallel", [[], pytest.param(["-n", "2"], marks=pytest.mark.slow)])
 @pytest.mark.parametrize("place", ["pytestmark = ", "@", "class"])
 def test_the_mark_counts_wherever_it_stands_and_in_every_process(
     pytester: pytest.Pytester, place: str, parallel: list[str]
@@ -276,6 +278,7 @@ def test_what_the_run_leaves_is_as_without_it(pytester: pytest.Pytester) -> None
     assert left - {"__pycache__"} == written - {"__pycache__"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ini", "options"), [("", ["--log-file=run.log"]), ("log_file = run.log", [])])
 def test_the_log_of_the_run_is_the_runs(pytester: pytest.Pytester, ini: str, options: list[str]) -> None:
     pytester.makeini(f"[pytest]\nlog_file_level = INFO\n{ini}\n")
@@ -297,6 +300,7 @@ def test_the_log_of_the_run_is_the_runs(pytester: pytest.Pytester, ini: str, opt
     assert "of all tests own" in log, "its folders are those of the run, not of the one after it"
 
 
+@pytest.mark.slow
 def test_options_in_a_file_do_not_disturb_it(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         test_it=COUNTED
@@ -344,6 +348,7 @@ def test_a_ctrl_c_ends_running_again_and_the_rest_is_told(pytester: pytest.Pytes
         os.kill(int(ran(pytester)[1]), 0)
 
 
+@pytest.mark.slow
 def test_the_folders_of_earlier_runs_are_left_alone(pytester: pytest.Pytester) -> None:
     """A run has three of them, and makes room for its own."""
     pytester.makepyfile(test_it="def test_it(tmp_path): (tmp_path / 'x').touch(); assert 0")
@@ -353,6 +358,7 @@ def test_the_folders_of_earlier_runs_are_left_alone(pytester: pytest.Pytester) -
     assert len(kept) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--lf", "--ff", "--sw", "--nf"])
 def test_options_that_choose_by_an_earlier_run_do_not_disturb_it(pytester: pytest.Pytester, option: str) -> None:
     pytester.makepyfile(**MEAN, test_other="def test_other(): assert 0\ndef test_fine(): pass")
@@ -391,6 +397,7 @@ def test_coverage_measures_the_run_alone(pytester: pytest.Pytester) -> None:
     assert 8 in file["executed_lines"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -407,6 +414,7 @@ def test_the_users_options_do_not_disturb_it(pytester: pytest.Pytester, options:
     assert "checked failed again when it was run again there, mean(xs=[1, 2, 3]) returned 3.0" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ini",
     ["addopts = -n 2 --strict-markers", "filterwarnings = error", "addopts = --import-mode=importlib\npythonpath = ."],

@@ -23,7 +23,7 @@ def usage_error(result: pytest.RunResult) -> str:
 
 def test_a_bad_option_is_named(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(FAILING)
-    result = pytester.runpytest_subprocess("--starcoder-explain", "--starcoder-timeout=soon")
+    result = pytester.runpytest("--starcoder-explain", "--starcoder-timeout=soon")
     assert usage_error(result) == (
         "ERROR: --starcoder-timeout: timeout wants a number from 0.1 to 86400 (seconds), not 'soon'. Mend or remove it."
     )
@@ -33,19 +33,19 @@ def test_a_variable_that_is_no_setting_is_named_with_the_nearest(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STARCODER_MODLE", "starcoder2:3b")
-    result = pytester.runpytest_subprocess("--starcoder-explain")
+    result = pytester.runpytest("--starcoder-explain")
     assert usage_error(result) == ("ERROR: STARCODER_MODLE: there is no such setting. The nearest is STARCODER_MODEL.")
 
 
 def test_a_key_in_the_project_is_named_with_its_line(pytester: pytest.Pytester) -> None:
     pytester.makepyprojecttoml("[tool.starcoder]\nmodel = 'starcoder2:3b'\nhots = '127.0.0.1'\n")
-    result = pytester.runpytest_subprocess("--starcoder-explain")
+    result = pytester.runpytest("--starcoder-explain")
     assert usage_error(result) == ("ERROR: pyproject.toml, line 3: there is no setting 'hots'. The nearest is 'host'.")
 
 
 def test_a_backend_that_nobody_has_is_named_before_the_first_test(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(): pass")
-    result = pytester.runpytest_subprocess("--starcoder-explain", "--starcoder-backend=olama")
+    result = pytester.runpytest("--starcoder-explain", "--starcoder-backend=olama")
     assert usage_error(result) == "ERROR: --starcoder-backend: there is no backend 'olama'. The nearest is 'ollama'."
 
 
@@ -77,7 +77,7 @@ def test_a_setting_of_the_tests_own_environment_comes_too_late(
         "import os\ndef test_it():\n  os.environ['STARCODER_MODEL'] = 'other'\n  os.environ['STARCODER_X'] = '1'\n"
         "  assert 1 == 2"
     )
-    assert section(pytester.runpytest_subprocess("--starcoder-explain"))[0].endswith("(starcoder2:7b on Ollama)")
+    assert section(pytester.runpytest("--starcoder-explain"))[0].endswith("(starcoder2:7b on Ollama)")
 
 
 def test_a_cloned_repository_does_not_choose_where_code_goes(
@@ -91,7 +91,7 @@ def test_a_cloned_repository_does_not_choose_where_code_goes(
             subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *command], check=True)
         subprocess.run(["git", "clone", "-q", str(pytester.path), str(tmp_path / "clone")], check=True)
         monkeypatch.chdir(tmp_path / "clone")
-        result = pytester.runpytest_subprocess("--starcoder-explain")
+        result = pytester.runpytest("--starcoder-explain")
         assert elsewhere.requests == []
     assert usage_error(result) == (
         "ERROR: pyproject.toml, line 2: a file that belongs to the repository may not set "

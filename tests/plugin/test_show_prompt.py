@@ -13,7 +13,7 @@ def shown(result: pytest.RunResult) -> str:
 
 def test_the_prompt_is_shown_and_no_server_is_met(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makepyfile(**MEAN)
-    result = pytester.runpytest_subprocess("--starcoder-show-prompt")
+    result = pytester.runpytest("--starcoder-show-prompt")
     assert ollama_double.requests == []
     assert shown(result).startswith("<issue_start>Title: A test fails and I do not see why\n")
     assert "    return sum(xs) / (len(xs) - 1)" in shown(result)
@@ -23,8 +23,8 @@ def test_the_prompt_is_shown_and_no_server_is_met(pytester: pytest.Pytester, oll
 
 def test_what_is_shown_is_what_is_sent(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makepyfile(**MEAN)
-    text = shown(pytester.runpytest_subprocess("--starcoder-show-prompt"))
-    pytester.runpytest_subprocess("--starcoder-explain")
+    text = shown(pytester.runpytest("--starcoder-show-prompt"))
+    pytester.runpytest("--starcoder-explain")
     assert ollama_double.prompts() == [text]
 
 
@@ -41,18 +41,19 @@ def test_no_secret_is_in_it(pytester: pytest.Pytester) -> None:
             login("admin", order_password)
         """
     )
-    result = pytester.runpytest_subprocess("--starcoder-show-prompt", "--tb=no", "-rN")
+    result = pytester.runpytest("--starcoder-show-prompt", "--tb=no", "-rN")
     assert "def login" in shown(result)
     for secret in ("s3cr3t-pa55word", "abcdabcd", '"abcd"'):
         assert secret not in result.stdout.str()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [["-n", "2"], ["--starcoder-early=on"], ["--starcoder-causes=0"]])
 def test_nothing_is_sent_whatever_else_is_asked_for(
     pytester: pytest.Pytester, ollama_double: FakeOllama, options: list[str]
 ) -> None:
     pytester.makepyfile(test_pay=TWO_CAUSES)
-    result = pytester.runpytest_subprocess("--starcoder-show-prompt", "--starcoder-explain", *options)
+    result = pytester.runpytest("--starcoder-show-prompt", "--starcoder-explain", *options)
     assert ollama_double.requests == []
     assert [line.split(" -")[0] for line in result.outlines if line.startswith("----- ")] == [
         "----- prompt 1 of 2",
@@ -63,19 +64,20 @@ def test_nothing_is_sent_whatever_else_is_asked_for(
     assert result.ret == 1
 
 
+@pytest.mark.slow
 def test_what_is_shown_is_what_is_sent_of_every_cause(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makepyfile(test_pay=TWO_CAUSES, **MEAN)
-    output = pytester.runpytest_subprocess("--starcoder-show-prompt").stdout.str()
+    output = pytester.runpytest("--starcoder-show-prompt").stdout.str()
     parts = output.split("----- prompt ")[1:]
     texts = [part.partition("\n")[2].partition("\n----- end ")[0] for part in parts]
-    pytester.runpytest_subprocess("--starcoder-explain")
+    pytester.runpytest("--starcoder-explain")
     assert ollama_double.prompts() == texts
     assert len(texts) == 3
 
 
 def test_no_server_is_needed(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(**MEAN)
-    result = pytester.runpytest_subprocess("--starcoder-show-prompt", "--starcoder-backend=none")
+    result = pytester.runpytest("--starcoder-show-prompt", "--starcoder-backend=none")
     assert "Suspicious lines:\npricing.py:2: return sum(xs) / (len(xs) - 1)" in shown(result)
     assert "no model" not in result.stdout.str()
 
@@ -83,11 +85,12 @@ def test_no_server_is_needed(pytester: pytest.Pytester) -> None:
 def test_what_a_conftest_takes_out_is_not_in_it(pytester: pytest.Pytester) -> None:
     pytester.makeconftest("def starcoder_redact(text):\n    return text.replace('pricing', 'PRIVATE')")
     pytester.makepyfile(**MEAN)
-    result = pytester.runpytest_subprocess("--starcoder-show-prompt")
+    result = pytester.runpytest("--starcoder-show-prompt")
     assert "def mean(xs)" in shown(result)
     assert "pricing" not in shown(result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("early", ["on", "off"])
 def test_no_value_of_a_secret_variable_is_shown_or_sent(
     pytester: pytest.Pytester, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch, early: str
@@ -102,10 +105,10 @@ def test_no_value_of_a_secret_variable_is_shown_or_sent(
             raise ValueError(f"refused {given}")
         """
     )
-    result = pytester.runpytest_subprocess("--starcoder-show-prompt", "--tb=no", "-rN")
+    result = pytester.runpytest("--starcoder-show-prompt", "--tb=no", "-rN")
     assert "raised ValueError: refused [redacted]" in shown(result)
     assert "0rdinary" not in result.stdout.str()
-    pytester.runpytest_subprocess("--starcoder-explain", f"--starcoder-early={early}", "--starcoder-replay=off")
+    pytester.runpytest("--starcoder-explain", f"--starcoder-early={early}", "--starcoder-replay=off")
     [prompt] = ollama_double.prompts()
     assert "refused [redacted]" in prompt
     assert "0rdinary" not in prompt
@@ -115,6 +118,7 @@ LONG = "".join(f"w{number}x" for number in range(60))
 """Longer than what is shown of a value."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "assertion",
     [
@@ -137,7 +141,7 @@ def test_of_a_secret_that_is_too_long_to_be_shown_no_part_is_shown(pytester: pyt
             assert {assertion}
         """
     )
-    result = pytester.runpytest_subprocess("--starcoder-show-prompt", "--tb=no", "-rN")
+    result = pytester.runpytest("--starcoder-show-prompt", "--tb=no", "-rN")
     told = "".join(result.stdout.str().split())
     assert "Test:test_of_a_secret" in told
     parts = {LONG[start : start + 8] for start in range(len(LONG) - 7)}

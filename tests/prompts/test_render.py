@@ -131,6 +131,7 @@ def test_no_stop_is_the_beginning_of_what_the_answer_has_to_be(form: tuple[str, 
     assert all(stop.startswith("\n") or stop in ("###", "username_") for stop in FORMS[form].stop)
 
 
+@pytest.mark.slow
 @by_form
 @given(text=nasty)
 def test_no_text_of_a_user_puts_a_sentinel_into_a_prompt(form: tuple[str, str], text: str) -> None:
@@ -138,6 +139,7 @@ def test_no_text_of_a_user_puts_a_sentinel_into_a_prompt(form: tuple[str, str], 
     assert SENTINEL.findall(full) == SENTINEL.findall(filled(form))
 
 
+@pytest.mark.slow
 @by_form
 @given(text=st.text("ab$ {}()\\%\n", max_size=30))
 def test_a_dollar_in_a_users_text_is_a_dollar(form: tuple[str, str], text: str) -> None:

@@ -233,6 +233,7 @@ def test_a_sitecustomize_of_the_users_is_imported_in_other_pythons(
     assert [outcome.outcome for outcome in project.run("test_a")] == ["passed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ini",
     ["filterwarnings = error", "addopts = --strict-markers -n 3", "addopts = -p no:cacheprovider", "testpaths = gone"],
@@ -243,6 +244,7 @@ def test_the_users_configuration_does_no_harm(project: Project, ini: str) -> Non
     assert [outcome.outcome for outcome in project.run("test_a")] == ["passed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a b", "prüfung", "python3.11", "site-packages"])
 def test_the_root_may_be_called_anything(tmp_path: Path, name: str) -> None:
     project = Project(tmp_path / name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_starcoder.text.diff import lines_of, unified
+from pytest_starcoder.text.diff import lines_of, named_path, unified
 
 texts = st.text(st.sampled_from("ab +-@\\\r\n\t\x0c\u2028é"), max_size=30)
 
@@ -77,3 +79,40 @@ def test_git_applies_it(repository: Path, before: str, after: str) -> None:
     command = ["git", "-c", "core.autocrlf=false", "apply", "--whitespace=nowarn", "-"]
     subprocess.run(command, input=unified(before, after, file.name).encode(), cwd=repository, check=True)
     assert (file.read_bytes() if file.exists() else b"") == after.encode()
+
+
+@pytest.mark.parametrize(
+    ("header", "path"),
+    [
+        ("b/a.py", "a.py"),
+        ("a.py", "a.py"),
+        ("a b.py\t", "a b.py"),
+        ("w/b/a.py", "b/a.py"),
+        ('"b/a\\"b\\\\c.py"', 'a"b\\c.py'),
+        ('"b/a b\\t.py"\t', "a b\t.py"),
+        ('"b/\\033\\177.py"', "\x1b\x7f.py"),
+        ('"b/caf\\303\\251 \\342\\202\\254.py"', "café €.py"),
+        ('"b/café €\\t.py"', "café €\t.py"),
+        ('"b/caf\\351.py"', "caf\udce9.py"),
+        ('"b/caf\udce9\\t.py"', "caf\udce9\t.py"),
+        ('"', '"'),
+        ('"\\400\\u20ac\\q\\', '"\\400\\u20ac\\q\\'),
+        ('"\\400\\u20ac\\q\\"', "400u20acq\\"),
+    ],
+)
+def test_a_path_is_read_as_it_is(header: str, path: str) -> None:
+    assert named_path(header) == path
+
+
+@pytest.mark.parametrize("quote", ["true", "false"])
+def test_every_name_that_git_prints_is_read_back(tmp_path: Path, quote: str) -> None:
+    names = sorted(f"{chr(code)} {chr(code)}".encode() for code in (*range(1, 0x2F), *range(0x30, 0x100), 0x2028))
+    names += [b"caf\xe9", b"\xff\t"]
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    for name in names:
+        (tmp_path / os.fsdecode(name)).write_text("x\n")
+    subprocess.run(["git", "add", "--all"], cwd=tmp_path, check=True)
+    command = ["git", "-c", f"core.quotePath={quote}", "diff", "--cached", "--dst-prefix=b/"]
+    diff = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True).stdout
+    headers = re.findall(rb"(?m)^\+\+\+ ([^\n]+)$", diff)
+    assert sorted(os.fsencode(named_path(os.fsdecode(header))) for header in headers) == sorted(names)
