@@ -38,6 +38,8 @@ def module_name(path: str, root: Path) -> str:
 
 def path_of(module: str, root: Path, folders: list[Path]) -> str:
     """The file of a module below `root`, relative to it; empty where no folder, `src` or `lib` among them, has it."""
+    if not all(part.isidentifier() for part in module.split(".")):
+        return ""
     below = PurePosixPath(*module.split("."))
     for folder in (root, root / "src", root / "lib", *folders):
         for file in (folder / f"{below}.py", folder / below / "__init__.py"):

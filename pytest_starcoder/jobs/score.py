@@ -89,10 +89,12 @@ class Score:
 
     def count(self, tests: Mapping[str, Executed]) -> None:
         """Counts what these tests execute, and what importing does; what was counted before is forgotten."""
-        self._covered, self._taken = {path: set() for path in self._texts}, {path: set() for path in self._texts}
+        imported = self._trials.ran_on_import
+        self._covered = {path: set(imported.get(path, ())) for path in self._texts}
+        self._taken = {path: set() for path in self._texts}
         for target in self._targets:
-            if target.kind is Kind.MODULE:  # what is imported before it can be looked at counts as executed
-                self._covered[target.path] |= self._trials.ran_on_import.get(target.path, self._lines[target])
+            if target.kind is Kind.MODULE and target.path not in imported:  # before it could be looked at
+                self._covered[target.path] |= self._lines[target]
         self.add(tests)
 
     def add(self, tests: Mapping[str, Executed]) -> None:

@@ -12,20 +12,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
 from pytest_starcoder.evidence.documented import examples_of
+from pytest_starcoder.evidence.smoke import smoke_of
 from pytest_starcoder.evidence.targets import targets_of
-from pytest_starcoder.jobs.generate import generate
+from pytest_starcoder.jobs.generate import Budget, generate
 from pytest_starcoder.runner import Launch
 from pytest_starcoder.runner.confine import Level, descendants
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.draft import Draft, Origin, Target
-from pytest_starcoder.values.generated import Generated
+from pytest_starcoder.values.generated import Answer, Generated, Spent
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="drafts are judged in forks")
 
@@ -93,12 +96,18 @@ class Project:
         return {path: path.read_bytes() for path in self.root.rglob("*") if path.is_file()}
 
     def generated(
-        self, drafts: list[Draft], *, characterise: bool = False, suite: tuple[str, ...] = (), seconds: float = 60
+        self,
+        drafts: list[Draft],
+        *,
+        suite: tuple[str, ...] = (),
+        targets: Sequence[Target] = (),
+        seconds: float = 60,
+        **options: Any,
     ) -> Generated:
         launch = Launch(self.root, self.root, self.root / "pytest.ini")
-        targets = targets_of(self.read("shop.py"), "shop.py", self.root)
+        targets = targets or targets_of(self.read("shop.py"), "shop.py", self.root)
         deadline = Deadline.after(seconds, "generate_timeout")
-        return generate(launch, targets, suite, drafts, self.read, deadline, Level.NONE, characterise=characterise)
+        return generate(launch, targets, suite, drafts, self.read, deadline, Level.NONE, **options)
 
 
 @pytest.fixture
@@ -322,3 +331,83 @@ def test_when_the_time_is_over_what_was_not_tried_is_told(project: Project) -> N
 
 def test_the_level_of_confinement_is_told(project: Project) -> None:
     assert project.generated([]).level in ("kernel", "audit")
+
+
+def test_ways_that_no_test_takes_are_found_as_well_as_lines(project: Project) -> None:
+    project.write(
+        "shop.py",
+        "def f(x):\n    for y in x:\n        if y > 3:\n            x = [y]\n    return x\n",
+    )
+    body = ("from shop import f\nassert f([5, 4]) == [4]", "from shop import f\nassert f([]) == []")
+    target = next(target for target in targets_of(project.read("shop.py"), "shop.py", project.root) if target.name)
+    drafts = [Draft(f"test_{n}", tuple(text.split("\n")), (), Origin.MODEL, target) for n, text in enumerate(body)]
+    generated = project.generated(drafts, targets=[target])
+    [tally] = generated.tallies
+    assert (tally.lines, tally.covered, tally.branches, tally.taken) == (4, 4, 4, 3)
+
+
+def test_a_test_of_hypothesis_tells_the_simplest_input_that_breaks_what_types_promise(project: Project) -> None:
+    project.write(
+        "shop.py",
+        "def first(text: str) -> str:\n    return text[0]\n\n\ndef digits(x: int) -> int:\n    return len(str(x))\n",
+    )
+    targets = targets_of(project.read("shop.py"), "shop.py", project.root)
+    generated = project.generated(list(smoke_of(targets)), targets=targets)
+    assert [(bug.draft.target.name, bug.reason) for bug in generated.suspected] == [
+        ("first", "raises IndexError for text=''")
+    ]
+    assert [kept.draft.name for kept in generated.kept] == ["test_digits_of_any_input"]
+
+
+class Scripted:
+    """An author that writes what a test says, in the place of a model."""
+
+    def __init__(self, project: Project, *bodies: str) -> None:
+        self.project, self.bodies = project, [*bodies]
+        self.asked: list[tuple[str, object]] = []
+
+    def predicted(self, target: Target, call: str, comparison: str) -> Answer:
+        self.asked.append((target.name, call))
+        return Answer((draft(self.project, f"assert {call} {comparison} 3", "mean"),), Spent(1, 10), "scripted")
+
+    def written(self, target: Target, attempt: int, gaps: Sequence[str]) -> Answer:
+        self.asked.append((target.name, attempt))
+        drafts = [draft(self.project, self.bodies.pop(0), target.name)] if self.bodies else []
+        return Answer(tuple(drafts), Spent(1, 10), "scripted")
+
+
+def test_a_model_is_asked_what_telling_calls_give_and_then_for_what_is_left(project: Project) -> None:
+    author = Scripted(project, "assert mean([1, 2]) == 1.5")
+    targets = [project.target("mean")]
+    drafts = [draft(project, "assert mean([4]) == 4", name="test_four")]
+    generated = project.generated(drafts, author=author, targets=targets)
+    assert all(isinstance(call, str) and call.startswith("mean(") for _, call in author.asked[:1])
+    assert ("mean", 0) in author.asked
+    assert any(kept.draft.body == ("assert mean([1, 2]) == 1.5",) for kept in generated.kept)
+    assert (generated.spent.requests, generated.model) == (len(author.asked), "scripted")
+
+
+def test_a_model_is_asked_nothing_where_nothing_is_left(project: Project) -> None:
+    project.write("shop.py", "def one():\n    return 1\n")
+    targets = targets_of(project.read("shop.py"), "shop.py", project.root)
+    found = Draft("test_one", ("assert one() == 1",), ("from shop import one",), Origin.MODEL, targets[0])
+    author = Scripted(project)
+    assert project.generated([found], author=author, targets=targets).kept
+    assert not author.asked
+
+
+def test_a_budget_ends_what_a_model_is_asked(project: Project) -> None:
+    author = Scripted(project)
+    generated = project.generated([], author=author, targets=[project.target("mean")], budget=Budget(100, 15))
+    assert len(author.asked) == 2
+    assert generated.remark == "the setting generate_tokens (15) was reached"
+
+
+def test_what_fails_among_the_others_is_not_kept(project: Project) -> None:
+    project.write("shop.py", f"COUNT = []\n\n\ndef count():\n    COUNT.append(1)\n    return len(COUNT) < 3\n{SHOP}")
+    first = draft(project, "from shop import count\nassert count()", "mean", name="test_count")
+    target = next(t for t in targets_of(project.read("shop.py"), "shop.py", project.root) if t.name == "count")
+    drafts = [replace(first, target=target), replace(first, target=target, name="test_count_again")]
+    drafts[1] = replace(drafts[1], body=("import shop", "assert shop.count() is True"))
+    generated = project.generated(drafts, targets=[target])
+    assert len(generated.kept) <= 1
