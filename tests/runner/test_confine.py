@@ -164,3 +164,39 @@ def test_descendants_are_found_though_they_left_the_group() -> None:
         os.kill(process, 9)
     child.wait()
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_sockets_that_are_files_of_others_are_not_reached_and_own_ones_are(
+    places: tuple[Path, Path, Path], level: str
+) -> None:
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mailbox:
+        server.bind(str(places[1] / "server"))
+        server.listen()
+        mailbox.bind(str(places[1] / "mailbox"))
+        code = """
+def refused(act):
+    try:
+        act()
+    except PermissionError as exc:
+        return "confined: " in str(exc)
+
+assert refused(lambda: socket.socket(socket.AF_UNIX).connect(str(outside / "server")))
+assert refused(lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"?", str(outside / "mailbox")))
+own = socket.socket(socket.AF_UNIX)
+own.bind(str(folder / "own"))
+own.listen()
+socket.socket(socket.AF_UNIX).connect(str(folder / "own"))
+"""
+        done = confined(level, places, code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_fork_bomb_ends_itself_and_some_forks_are_let_be(tmp_path: Path) -> None:
+    code = "from pytest_starcoder.runner.confine import limit_forks\nimport os, sys\nlimit_forks()\n"
+    some = "for _ in range(60):\n    if os.fork() == 0:\n        os._exit(0)\n    os.wait()\nprint('done')\n"
+    done = subprocess.run([sys.executable, "-c", code + some], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "done\n"
+    bomb = "while True:\n    os.fork()\n"
+    done = subprocess.run([sys.executable, "-c", code + bomb], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
