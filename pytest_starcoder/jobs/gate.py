@@ -10,6 +10,9 @@ from pytest_starcoder.jobs.score import Executed
 from pytest_starcoder.runner.trials import OVER, Judgement
 from pytest_starcoder.values.draft import Draft, Origin
 
+NOT_SO = "is not so"
+"""What is said of a draft whose assertion fails."""
+
 _PROBLEMS = {"crashed": "ends the process", "hung": "never ends", OVER: "was not run, the time was over"}
 
 _FAULTS = (
@@ -49,9 +52,9 @@ def contradicted(draft: Draft, judgement: Judgement, reason: str) -> str:
         found = re.search(r": test_\w+\((.*?),? *\)", record.note)
         if record.raised not in _FAULTS or found is None:
             return ""
-        told = "is not so" if record.raised == "AssertionError" else f"raises {record.raised}"
+        told = NOT_SO if record.raised == "AssertionError" else f"raises {record.raised}"
         return f"{told} for {found[1].strip()}"
-    return "is not so" if record.raised == "AssertionError" else f"raises {record.raised}"
+    return NOT_SO if record.raised == "AssertionError" else f"raises {record.raised}"
 
 
 def asserts(body: Sequence[str]) -> bool:

@@ -21,7 +21,7 @@ from pytest_starcoder.evidence.documented import exceptions_of
 from pytest_starcoder.evidence.siblings import values_of, with_values
 from pytest_starcoder.evidence.smoke import MODULES, thorough
 from pytest_starcoder.jobs.draft import Author
-from pytest_starcoder.jobs.gate import contradicted, failure, unfit
+from pytest_starcoder.jobs.gate import NOT_SO, contradicted, failure, unfit
 from pytest_starcoder.jobs.score import Executed, Score, Sources
 from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.runner.confine import Level
@@ -431,6 +431,8 @@ class _Work:
         if not reason:
             return True
         told = contradicted(draft, judgement, reason)
+        if told == NOT_SO:
+            told = self._given(draft) or told
         if told:
             self.suspected.append(Rejected(draft, told))
             if draft.origin is not Origin.SMOKE:
@@ -438,6 +440,16 @@ class _Work:
         else:
             self.rejected.append(Rejected(draft, reason))
         return False
+
+    def _given(self, draft: Draft) -> str:
+        """What a call gives that gives something else than a draft says; empty where that cannot be told."""
+        match ast.parse(draft.body[-1]).body:
+            case [ast.Assert(test=ast.Compare(left=call)) as statement]:
+                telling = f"{ast.unparse(statement)}, repr({ast.unparse(call)})"
+                [judgement] = self._trials.judged([module_of(replace(draft, body=(*draft.body[:-1], telling)))], LIMIT)
+                found = [record.note for records in judgement.rounds[:1] for record in records if record.note]
+                return f"gives {found[0]}" if found else ""
+        return ""
 
     def _worth(
         self, draft: Draft, kills: Mapping[Draft, set[Edit]], tests: Mapping[Draft, Executed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections import Counter
@@ -42,8 +43,8 @@ def lines_of(generated: Generated) -> Iterator[str]:
         yield f"  rejected       {', '.join(_several(reason, count) for reason, count in reasons.most_common())}"
     for suspected in generated.suspected:
         told = one_line(suspected.draft.because or suspected.draft.body[-1], 100)
-        promise = "type hints allow" if suspected.draft.origin is Origin.SMOKE else "docstring promises"
-        yield f"  suspected bug  {_name(suspected.draft.target)}: {told} {suspected.reason}; its {promise} that"
+        name, promise = _name(suspected.draft.target), promised(suspected.draft)
+        yield f"  suspected bug  {name}: {told} {one_line(suspected.reason, 120)}; {promise}"
     if generated.spent.requests:
         spent = generated.spent
         yield (
@@ -65,6 +66,18 @@ def added(kept: Kept) -> str:
     elif kept.branches:
         told.append(f"takes another way at {_ranges(sorted({line for line, _ in kept.branches}))}")
     return ", ".join(told) or "covers other code"
+
+
+def promised(draft: Draft) -> str:
+    """What a draft rests on that the code breaks: "its docstring promises 3"."""
+    if draft.origin is Origin.SMOKE:
+        return "its type hints allow that"
+    match ast.parse(draft.body[-1]).body:
+        case [ast.Assert(test=ast.Compare(comparators=[value]))] | [
+            ast.With(items=[ast.withitem(context_expr=ast.Call(args=[value, *_]))])
+        ]:
+            return f"its docstring promises {one_line(ast.unparse(value), 80)}"
+    return "its docstring promises that"
 
 
 def to_json(generated: Generated) -> str:
@@ -133,7 +146,8 @@ def to_markdown(generated: Generated) -> str:
         )
     for left in generated.suspected:
         told = one_line(left.draft.because or left.draft.body[-1], 100).replace("`", "'")
-        lines += ["", f"- *suspected bug* `{_name(left.draft.target)}`: `{told}` {_plain(left.reason)}"]
+        why = f"{_plain(left.reason)}; {_plain(promised(left.draft))}"
+        lines += ["", f"- *suspected bug* `{_name(left.draft.target)}`: `{told}` {why}"]
     for kept in generated.kept:
         lines += [
             "",

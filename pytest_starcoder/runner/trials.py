@@ -50,7 +50,7 @@ class Record:
     """What became of one test.
 
     `outcome` is passed, failed, skipped, overtime or missing; `raised` names the exception, `place` is where it rose,
-    `note` what was noted on it.
+    `note` what was noted on it, or what an assertion says.
     """
 
     nodeid: str

@@ -313,8 +313,10 @@ class Bench:
         if call.excinfo is not None and not self._raised[0]:
             last = call.excinfo.traceback[-1] if call.excinfo.traceback else None
             place = f"{last.path}:{last.lineno + 1}" if last else ""
-            notes = " ".join(getattr(call.excinfo.value, "__notes__", ()))
-            self._raised = call.excinfo.typename, place, one_line(notes, NOTE)
+            noted = " ".join(getattr(call.excinfo.value, "__notes__", ()))
+            if not noted and type(call.excinfo.value) is AssertionError:
+                noted = str(call.excinfo.value)
+            self._raised = call.excinfo.typename, place, one_line(noted, NOTE)
 
     def work(self, task: Task, swaps: Mapping[int, Swap]) -> NoReturn:
         """Tries the candidates, writes their verdicts, and ends the process."""

@@ -266,6 +266,12 @@ def test_an_example_that_the_code_breaks_is_a_suspected_bug_and_never_a_test(pro
     assert {kept.draft.target.name for kept in generated.kept} == {"mean"}
 
 
+def test_an_example_that_gives_something_else_tells_what(project: Project) -> None:
+    project.write("shop.py", SHOP.replace("int(text[1:])", "int(text) + 4"))
+    generated = project.generated(list(examples_of(project.target("parse"), ["parse"])))
+    assert [found.reason for found in generated.suspected] == ["gives 7"]
+
+
 def test_of_two_drafts_that_find_the_same_the_shorter_is_kept(project: Project) -> None:
     one, two = draft(project, "assert mean([1, 2, 3]) == 2"), draft(project, "x = [1, 2, 3]\nassert mean(x) == 2")
     generated = project.generated([one, Draft(**{**two.__dict__, "name": "test_other"})])

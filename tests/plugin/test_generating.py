@@ -69,7 +69,7 @@ def test_tests_are_shown_and_nothing_is_written(pytester: pytest.Pytester, proje
             "*StarCoder: generated tests*",
             "shop.py  coverage 0 % -> * %   mutants killed 0 -> * of *   1 test kept of * tried   * s",
             "  kept           test_mean_example_1  (doctest: kills * mutants, covers line 8)",
-            '  suspected bug  broken: >>> broken("3") raises ValueError; its docstring promises that',
+            '  suspected bug  broken: >>> broken("3") raises ValueError; its docstring promises 3',
             "No model wrote tests: The setting backend is none. *",
             "Nothing was written. Add --starcoder-write to put 1 test into tests/test_shop.py.",
         ]

@@ -48,7 +48,7 @@ def test_the_terminal_has_a_line_a_file_a_test_and_a_suspected_bug() -> None:
         "  kept           test_one  (doctest: kills 2 mutants, covers lines 12-13, 15)",
         "  kept           test_two  (model: takes another way at line 14)",
         "  rejected       2 fail",
-        '  suspected bug  parse: >>> parse("3|4") raises IndexError; its docstring promises that',
+        '  suspected bug  parse: >>> parse("3|4") raises IndexError; its docstring promises 1',
         "  asked          starcoder2:7b: 3 requests, 120 tokens, 4.5 s",
         "Not all was tried: the time was over (the setting generate_timeout).",
         "No model was asked further: the setting generate_requests (3) was reached.",
