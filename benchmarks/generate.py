@@ -1,7 +1,7 @@
 """What generated tests are worth: mutants killed, and lines and branches covered, in four rows.
 
 `python -m benchmarks.generate PROJECT FILE [--backend B --model M] [--suite TEST ...] [--rival TEST ...]`
-works in a copy of the project, without its tests. The rows add up: doctests
+asks a model as often as the settings allow, and works in a copy of the project, without its tests. The rows add up: doctests
 alone, with properties, documented exceptions and type hints, with what a model
 writes, with characterisation. Coverage is measured by coverage.py over the
 tests as they are written, mutants by the project's own. `--rival` is a test
@@ -92,8 +92,7 @@ def launch_in(root: Path) -> Launch:
 
 
 def settings_in(root: Path, backend: str, model: str) -> Settings:
-    settings = replace(load_settings(root), backend=backend, confinement="none", generate_timeout=3600.0)
-    settings = replace(settings, generate_requests=1000, generate_tokens=1_000_000)
+    settings = replace(load_settings(root), backend=backend, confinement="none", generate_timeout=1200.0)
     return replace(settings, model=model) if model else settings
 
 

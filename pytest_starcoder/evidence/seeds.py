@@ -20,12 +20,19 @@ def seeds_of(source: str, targets: Sequence[Target], origins: Collection[Origin]
     if Origin.SIBLING in origins:
         found += properties_of(targets, examples)
     if Origin.SMOKE in origins:
-        found += smoke_of(targets)
+        found += smoke_of(targets, {*names, *imported_by(source)})
     return found
 
 
+def imported_by(source: str) -> list[str]:
+    """The names that a module imports at its top from others."""
+    tree = syntax_tree(source)
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)] if tree is not None else []
+    return [alias.asname or alias.name for node in imports for alias in node.names]
+
+
 def names_of(source: str) -> list[str]:
-    """What a module defines at its top, or imports there: what its tests can import from it."""
+    """What a module defines at its top: what its tests can import from it."""
     tree = syntax_tree(source)
     found: list[str] = []
     for node in tree.body if tree is not None else ():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -44,8 +44,11 @@ _CHECKED = {
 }
 
 
-def smoke_of(targets: Sequence[Target]) -> Iterator[Draft]:
-    """A test for each function whose type hints say what it takes and gives; none where Hypothesis is not installed."""
+def smoke_of(targets: Sequence[Target], names: Collection[str] = ()) -> Iterator[Draft]:
+    """A test for each function whose type hints say what it takes and gives; none where Hypothesis is not installed.
+
+    `names` are those of the targets' module that may be classes.
+    """
     if find_spec("hypothesis") is None:
         return
     for target in targets:
@@ -54,7 +57,7 @@ def smoke_of(targets: Sequence[Target]) -> Iterator[Draft]:
         optional = dict(target.defaults)
         given = {name: _strategy(annotation) for name, annotation in target.parameters}
         given = {name: strategy for name, strategy in given.items() if strategy or name not in optional}
-        checked = _check(_parsed(target.returns))
+        checked = _check(_parsed(target.returns), names)
         if not given or not all(given.values()) or not checked:
             continue
         call = f"{target.name}({', '.join(f'{name}={name}' for name in given)})"
@@ -68,7 +71,7 @@ def smoke_of(targets: Sequence[Target]) -> Iterator[Draft]:
             (
                 *(("import contextlib", "") if raised else ()),
                 *("from hypothesis import given, seed, settings", "from hypothesis import strategies as st", ""),
-                f"from {target.module} import {target.name}",
+                f"from {target.module} import {', '.join([target.name, *_among(checked, names)])}",
             ),
             Origin.SMOKE,
             target,
@@ -134,14 +137,18 @@ def _all_of(nodes: Sequence[ast.expr], form: str) -> str:
     return form.format(*drawn) if "{1}" in form else form.format(", ".join(drawn))
 
 
-def _check(node: ast.expr | None) -> str:
+def _among(checked: str, names: Collection[str]) -> list[str]:
+    return [name for name in dict.fromkeys(checked.split(" | ")) if name in names]
+
+
+def _check(node: ast.expr | None, names: Collection[str]) -> str:
     """What `isinstance` is to say of what a function returns; empty where nothing simple can be said."""
     match node:
         case ast.Constant(value=None):
             return "None"
         case ast.Name(id=name) | ast.Subscript(value=ast.Name(id=name)):
-            return _CHECKED.get(name, "")
+            return _CHECKED.get(name, name if name in names else "")
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            one, other = _check(left), _check(right)
+            one, other = _check(left, names), _check(right, names)
             return f"{one} | {other}" if one and other else ""
     return ""

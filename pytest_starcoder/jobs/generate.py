@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import PurePosixPath
 
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.evidence.documented import exceptions_of
@@ -22,7 +21,7 @@ from pytest_starcoder.evidence.siblings import values_of, with_values
 from pytest_starcoder.evidence.smoke import MODULES, thorough
 from pytest_starcoder.jobs.draft import Author
 from pytest_starcoder.jobs.gate import NOT_SO, contradicted, failure, unfit
-from pytest_starcoder.jobs.score import Executed, Score, Sources
+from pytest_starcoder.jobs.score import Executed, Score, Sources, folder_of, module_of, nodeid_of
 from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.runner.confine import Level
 from pytest_starcoder.runner.trials import OVER, Input, Judgement, Trials, Unavailable
@@ -102,7 +101,7 @@ def generate(
         modules = [*dict.fromkeys(target.module for target in targets)]
         if any(draft.origin is Origin.SMOKE for draft in drafts):
             modules += MODULES
-        folders = list(dict.fromkeys(_folder_of(target) for target in targets))
+        folders = list(dict.fromkeys(folder_of(target) for target in targets))
         with Trials(launch, suite, deadline, least, modules, folders) as trials:
             told = "; ".join(f"{name} cannot be imported ({why})" for name, why in trials.unimportable.items())
             if targets and all(target.module in trials.unimportable for target in targets):
@@ -143,20 +142,6 @@ def generate(
         return Generated(note=str(exc), seconds=time.monotonic() - started)
     except OSError as exc:
         return Generated(note=f"no process could be started: {exc}", seconds=time.monotonic() - started)
-
-
-def module_of(draft: Draft) -> tuple[str, str]:
-    """The path and the source of a draft as a module that is no file, beside the file it would go into."""
-    return PurePosixPath(_folder_of(draft.target), f"{draft.name}_drafted.py").as_posix(), draft.source
-
-
-def _folder_of(target: Target) -> str:
-    """Where the tests of a target stand."""
-    return PurePosixPath(target.tests.partition("::")[0]).parent.as_posix()
-
-
-def nodeid_of(draft: Draft) -> str:
-    return f"{module_of(draft)[0]}::{draft.name}"
 
 
 class _Work:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from pytest_starcoder.evidence.mutants import branches_of, lines_of, mutants_of
 from pytest_starcoder.runner.trials import Trials
 from pytest_starcoder.values.asked import Deadline
-from pytest_starcoder.values.draft import Branch, Kind, Target
+from pytest_starcoder.values.draft import Branch, Draft, Kind, Target
 from pytest_starcoder.values.fix import Edit
 from pytest_starcoder.values.generated import Tally
 
@@ -17,6 +18,20 @@ Sources = Callable[[str], str]
 
 Modules = Mapping[str, tuple[str, str]]
 """Drafts as modules, path and source, by the node ids of their tests."""
+
+
+def module_of(draft: Draft) -> tuple[str, str]:
+    """The path and the source of a draft as a module that is no file, beside the file it would go into."""
+    return PurePosixPath(folder_of(draft.target), f"{draft.name}_drafted.py").as_posix(), draft.source
+
+
+def folder_of(target: Target) -> str:
+    """Where the tests of a target stand."""
+    return PurePosixPath(target.tests.partition("::")[0]).parent.as_posix()
+
+
+def nodeid_of(draft: Draft) -> str:
+    return f"{module_of(draft)[0]}::{draft.name}"
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,13 @@ def test_what_it_gives_is_checked_as_it_is_annotated(returns: str, claim: str) -
     assert draft.body == (claim,)
 
 
+def test_a_class_that_the_module_knows_is_checked_too() -> None:
+    source = "from x import Money\n\ndef f(x: int) -> Money | None:\n    return 1\n"
+    [draft] = smoke_of(targets_of(source, "shop.py", Path("/nowhere")), {"f", "Money"})
+    assert draft.body == ("assert isinstance(f(x=x), Money | None)",)
+    assert draft.imports[-1] == "from shop import f, Money"
+
+
 def test_exceptions_that_the_docstring_names_are_allowed() -> None:
     [draft] = smoke('def f(x: int) -> int:\n    """F.\n\n    :raises ValueError: if so\n    """\n    return x\n')
     assert draft.body == ("with contextlib.suppress(ValueError):\n    assert isinstance(f(x=x), int)",)

@@ -365,6 +365,13 @@ def test_a_test_of_hypothesis_tells_the_simplest_input_that_breaks_what_types_pr
     assert [kept.draft.name for kept in generated.kept] == ["test_digits_of_any_input"]
 
 
+def test_what_is_no_class_is_no_bug_of_the_function(project: Project) -> None:
+    project.write("shop.py", "Alias = list[int]\n\n\ndef f(x: int) -> Alias:\n    return [x]\n")
+    targets = targets_of(project.read("shop.py"), "shop.py", project.root)
+    generated = project.generated(list(smoke_of(targets, {"Alias"})), targets=targets)
+    assert (generated.suspected, [left.reason for left in generated.rejected]) == ((), ["fails"])
+
+
 class Scripted:
     """An author that writes what a test says, in the place of a model."""
 
