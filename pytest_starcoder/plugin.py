@@ -107,6 +107,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="As --starcoder-write, and write suspected bugs as tests that are expected to fail, too",
     )
+    group.addoption(
+        "--starcoder-require",
+        action="store_true",
+        help="Exit with 1 where all tests passed, and tests could not be generated or no model answered",
+    )
     group.addoption("--no-starcoder", action="store_true", help="Ask nothing, whatever markers and options say")
     for key, told in SETTINGS.items():
         group.addoption(f"--starcoder-{key.replace('_', '-')}", metavar="VALUE", help=f"For this run: {told}")

@@ -76,7 +76,8 @@ class Generating:
         return report
 
     @pytest.hookimpl
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self._session = session
         if self._worker:
             self._config.workeroutput[SENT] = [list(self._marked), self._folders]  # type: ignore[attr-defined]
 
@@ -107,9 +108,11 @@ class Generating:
             self._config.get_terminal_writer().fullwidth,
             live=bool(terminal.isatty),
         )
+        done = False
         try:
             with waiting.shown("generating tests") as far:
                 generated = self._generated(lambda what: far(f": {what}"))
+            done = not generated.note and (bool(generated.model) or not generated.remark)
             for line in lines_of(generated):
                 terminal.write_line(line)
             self._report(generated)
@@ -120,6 +123,8 @@ class Generating:
             terminal.write_line(f"StarCoder: {exc}")
         except Exception as exc:  # noqa: BLE001 - never pytest's business
             terminal.write_line(f"StarCoder: no test was generated ({one_line(f'{type(exc).__name__}: {exc}')}).")
+        if self._config.getoption("starcoder_require") and not done and self._session.exitstatus == pytest.ExitCode.OK:
+            self._session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _generated(self, progress: Callable[[str], None]) -> Generated:
         """Raises a StarcoderError, and OSError."""

@@ -357,6 +357,21 @@ def test_an_interrupted_run_remembers_what_was_answered_and_leaves_files_whole(
     assert files(project) == before
 
 
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        (("--starcoder-backend=none",), 0),
+        (("--starcoder-backend=none", "--starcoder-require"), 1),
+        (("--starcoder-require",), 0),
+    ],
+)
+def test_that_no_model_answered_fails_a_run_that_requires_it(
+    pytester: pytest.Pytester, project: Path, ollama_double: FakeOllama, options: tuple[str, ...], status: int
+) -> None:
+    ollama_double.answer = "():\n    assert twice('ab') == 'abab'\n"
+    assert run(pytester, "--starcoder-generate=shop.py::twice", *options).ret == status
+
+
 # --- other plugins ---------------------------------------------------------------------------
 
 
