@@ -1,12 +1,12 @@
 """What generated tests are worth: mutants killed, and lines and branches covered, in four rows.
 
 `python -m benchmarks.generate PROJECT FILE [--backend B --model M] [--suite TEST ...] [--rival TEST ...]`
-asks a model as often as the settings allow, and works in a copy of the project, without its tests. The rows add up: doctests
-alone, with properties, documented exceptions and type hints, with what a model
-writes, with characterisation. Coverage is measured by coverage.py over the
-tests as they are written, mutants by the project's own. `--rival` is a test
-file of another tool's, put beside; it and `--suite`, the project's own tests,
-are rows of their own on the same mutants.
+works in a copy of the project without its tests, and asks a model as often as
+the settings allow. The rows add up: doctests alone, with properties, documented
+exceptions and type hints, with what a model writes, with characterisation.
+Coverage is measured by coverage.py over the tests as they are written, mutants
+by the project's own. `--rival` is a test file of another tool's, put beside; it
+and `--suite`, the project's own tests, are rows of their own on the same mutants.
 """
 
 from __future__ import annotations
