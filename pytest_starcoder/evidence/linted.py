@@ -21,7 +21,7 @@ QUIET = "F401,F403,F405,S101,B904"
 
 def linted_lines(path: str, text: str) -> frozenset[int]:
     """The lines (1-based) of a Python file of which ruff says something; none where there is no ruff."""
-    program = shutil.which("ruff") or shutil.which("ruff", path=str(Path(sys.executable).parent))
+    program = ruff()
     if program is None or not path.endswith(".py"):
         return frozenset()
     command = [program, "check", "--isolated", "--no-cache", f"--select={RULES}", f"--ignore={QUIET}"]
@@ -39,3 +39,8 @@ def linted_lines(path: str, text: str) -> frozenset[int]:
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return frozenset()
     return frozenset(int(entry["location"]["row"]) for entry in found if entry.get("location"))
+
+
+def ruff() -> str | None:
+    """The program on PATH, or beside the interpreter; None where there is none."""
+    return shutil.which("ruff") or shutil.which("ruff", path=str(Path(sys.executable).parent))

@@ -7,9 +7,7 @@ not put in again.
 from __future__ import annotations
 
 import ast
-import shutil
 import subprocess
-import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -19,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pytest_starcoder.errors import MissingExtra
+from pytest_starcoder.evidence.linted import ruff
 from pytest_starcoder.text.syntax import syntax_tree
 from pytest_starcoder.values.draft import Draft, Origin
 from pytest_starcoder.values.generated import Kept, Rejected
@@ -122,7 +121,7 @@ def _within_class(module: Any, name: str, tests: Sequence[str]) -> Any:
 
 def styles_of(path: str, root: Path) -> list[Callable[[str], str]]:
     """How ruff sorts imports and formats code under the project's own settings; none where there is no ruff."""
-    program = shutil.which("ruff") or shutil.which("ruff", path=str(Path(sys.executable).parent))
+    program = ruff()
     if program is None:
         return []
     name = f"--stdin-filename={root / path}"
