@@ -616,6 +616,7 @@ class Runs:
 
     def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pytester, self.monkeypatch = pytester, monkeypatch
+        monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # these runs are no part of ours
         pytester.makeconftest(WATCHING)
         pytester.makepyfile(shop=SHOP, test_shop=TEST_SHOP)
 
