@@ -92,7 +92,8 @@ def launch_in(root: Path) -> Launch:
 
 
 def settings_in(root: Path, backend: str, model: str) -> Settings:
-    settings = replace(load_settings(root), backend=backend, confinement="none", generate_timeout=1200.0)
+    cache = str(root.parent / "cache")  # the last row asks what the one before it has asked, and nobody else has
+    settings = replace(load_settings(root), backend=backend, confinement="none", generate_timeout=1200.0, cache=cache)
     return replace(settings, model=model) if model else settings
 
 
