@@ -112,7 +112,7 @@ def generate(
             work.measure(suite)
             before = score.state()
             for origin in Origin:
-                own = [draft for draft in drafts if draft.origin is origin]
+                own = [work.named(draft) for draft in drafts if draft.origin is origin]
                 if own and deadline.remaining() > 0:
                     progress(f"{len(own)} drafts from {origin}")
                     sift = {Origin.SIBLING: work.holding, Origin.SMOKE: work.passing}.get(origin, list)
@@ -163,7 +163,7 @@ class _Work:
         self._deadline = deadline
         self._progress = progress
         self._ran: dict[str, Executed] = {}
-        self._names: set[str] = set()
+        self._names: dict[str, Draft] = {}
         self.kept: list[Kept] = []
         self.rejected: list[Rejected] = []
         self.suspected: list[Rejected] = []
@@ -178,13 +178,23 @@ class _Work:
             return
         outcomes = run(self._launch, suite, self._deadline, trace=suite, steps=True)
         passed = {outcome.nodeid: outcome for outcome in outcomes if outcome.outcome == "passed"}
-        self._ran |= {nodeid: Executed(outcome.lines, outcome.steps) for nodeid, outcome in passed.items()}
+        self._ran |= {
+            nodeid: Executed(outcome.lines, outcome.steps, outcome.seconds) for nodeid, outcome in passed.items()
+        }
         self._score.add(self._ran)
         for mutant, tests in self._score.kills(list(self._score.living), self._ran, {}, every=False):
             if tests:
                 self._score.living.discard(mutant)
 
     # --- drafts ---
+
+    def named(self, draft: Draft) -> Draft:
+        """With a name that no other draft has; functions of two modules may be called alike."""
+        named, number = draft, 1
+        while self._names.setdefault(named.name, named) != named:
+            number += 1
+            named = replace(draft, name=f"{draft.name}_{number}")
+        return named
 
     def holding(self, guesses: Sequence[Draft]) -> list[Draft]:
         """Of properties that nobody has claimed those that hold; many are run in one fork."""
@@ -207,7 +217,7 @@ class _Work:
 
     def take(self, drafts: Sequence[Draft]) -> None:
         """Judges drafts, and keeps those that add something, the one that adds most first."""
-        drafts = [self._named(draft) for draft in drafts]
+        drafts = [self.named(draft) for draft in drafts]
         judged = self._judged(self._trials, drafts)
         each = {draft: _executed(judgement) for draft, judgement in judged.items()}
         tests = {draft: Executed.of_all(own.values()) for draft, own in each.items()}
@@ -279,7 +289,8 @@ class _Work:
         if not tests:
             return [], [()] * len(candidates)
         drafts = [modules[own] for own in dict.fromkeys(nodeid.partition("[")[0] for nodeid in tests) if own in modules]
-        return self._trials.observed(candidates, [], tests, dict.fromkeys(tests, LIMIT), drafts)
+        limits = {nodeid: self._score.limit(self._ran[nodeid]) for nodeid in tests}
+        return self._trials.observed(candidates, [], tests, limits, drafts)
 
     def write(self, author: Author, budget: Budget) -> None:
         """Asks a model for the targets that have most left to find, until it fails, or nothing or no budget is left.
@@ -400,15 +411,6 @@ class _Work:
 
     # --- one draft ---
 
-    def _named(self, draft: Draft) -> Draft:
-        """With a name that no other draft has."""
-        name, number = draft.name, 1
-        while name in self._names:
-            number += 1
-            name = f"{draft.name}_{number}"
-        self._names.add(name)
-        return draft if name == draft.name else replace(draft, name=name)
-
     def _is_good(self, draft: Draft, judgement: Judgement, executed: Executed) -> bool:
         reason = failure(judgement) or unfit(draft, executed)
         if not reason and draft.origin in UNCLAIMED and draft.target in self._broken:
@@ -474,7 +476,10 @@ class _Work:
 
 def _executed(judgement: Judgement) -> dict[str, Executed]:
     """What each test of a draft executes: it may be parametrized."""
-    return {nodeid: Executed(lines, judgement.steps[nodeid]) for nodeid, lines in judgement.lines.items()}
+    seconds = {record.nodeid: record.seconds for records in judgement.rounds[:1] for record in records}
+    return {
+        nodeid: Executed(lines, judgement.steps[nodeid], seconds[nodeid]) for nodeid, lines in judgement.lines.items()
+    }
 
 
 def _passing(judgement: Judgement) -> set[str]:

@@ -13,6 +13,9 @@ from pytest_starcoder.values.draft import Branch, Draft, Kind, Target
 from pytest_starcoder.values.fix import Edit
 from pytest_starcoder.values.generated import Tally
 
+LONGER = 4.0
+"""How much longer than with the code as it is a test may take."""
+
 Sources = Callable[[str], str]
 """The text of a file, by its path."""
 
@@ -36,10 +39,11 @@ def nodeid_of(draft: Draft) -> str:
 
 @dataclass(frozen=True)
 class Executed:
-    """What one test executes: lines by path, and which of them ran one after the other."""
+    """What one test executes: lines by path, which of them ran one after the other, and in how many seconds."""
 
     lines: Mapping[str, frozenset[int]] = field(default_factory=dict)
     steps: Mapping[str, frozenset[tuple[int, int]]] = field(default_factory=dict)
+    seconds: float = 0.0
 
     @classmethod
     def of_all(cls, tests: Iterable[Executed]) -> Executed:
@@ -69,7 +73,7 @@ class New:
 
 
 class Score:
-    """Of `targets`, by running tests on `trials` for at most `limit` seconds of processor time each."""
+    """Of `targets`, by running tests on `trials`, those that are quick for `limit` seconds of processor time each."""
 
     def __init__(
         self, trials: Trials, targets: Sequence[Target], sources: Sources, deadline: Deadline, limit: float
@@ -147,7 +151,12 @@ class Score:
             if self._deadline.remaining() <= 0:
                 return
             drafts = list(dict.fromkeys(modules[nodeid] for nodeid in own if nodeid in modules))
-            yield from self._trials.killers(group, own, self._limit, drafts, every=every)
+            limits = {nodeid: self.limit(tests[nodeid]) for nodeid in own}
+            yield from self._trials.killers(group, own, limits, drafts, every=every)
+
+    def limit(self, executed: Executed) -> float:
+        """Seconds of processor time for a test, by what it took: with a mutant it may take longer."""
+        return max(self._limit, LONGER * executed.seconds)
 
     def executed_by(self, executed: Executed) -> list[Edit]:
         """The mutants, those of private functions too, on the lines that a test executes."""

@@ -251,7 +251,7 @@ class Trials:
         self,
         mutants: Sequence[Edit],
         tests: Sequence[str],
-        limit: float,
+        limits: Mapping[str, float],
         drafts: Sequence[tuple[str, str]] = (),
         *,
         every: bool = True,
@@ -259,15 +259,16 @@ class Trials:
         """For each mutant the tests that fail with it, in any order; only the first of them unless `every`.
 
         To be read to its end.
-        Each test has at most `limit` seconds of processor time; to exceed it, or to end the process, is to fail.
+        Each test has at most its seconds of processor time; to exceed them, or to end the process, is to fail.
         `drafts` are modules that are no files, as for `judged`, of which some of `tests` are.
         """
         if not tests:
             return
         candidates = [(mutant,) for mutant in mutants]
-        command = self._command(self._late, candidates, tests, [], dict.fromkeys(tests, limit))
+        command = self._command(self._late, candidates, tests, [], limits)
+        seconds = 2 * sum(limits[nodeid] for nodeid in tests)
         command |= {"all": every, "once": False, "drafts": self._placed(drafts)}
-        command |= {"first": 2 * limit * len(tests) + 3, "wall": 2 * limit * len(tests) + 1}
+        command |= {"first": seconds + 3, "wall": seconds + 1}
         for trial in self._run(self._late, command, candidates):
             [mutant] = trial.edits
             if trial.verdict in ("crashed", "hung"):

@@ -372,6 +372,32 @@ def test_what_is_no_class_is_no_bug_of_the_function(project: Project) -> None:
     assert (generated.suspected, [left.reason for left in generated.rejected]) == ((), ["fails"])
 
 
+def test_a_slow_test_of_the_suite_kills_only_what_it_notices(project: Project) -> None:
+    project.write(
+        "tests/test_there.py",
+        "import time\nfrom shop import price\n\n\ndef test_slow():\n"
+        "    until = time.process_time() + 0.8\n    while time.process_time() < until:\n        pass\n"
+        "    assert price(1) > 0\n",
+    )
+    targets = [project.target("price")]
+    generated = project.generated([], suite=("tests/test_there.py::test_slow",), targets=targets)
+    [tally] = generated.tallies
+    assert 0 <= tally.killed_before < tally.mutants / 2
+
+
+def test_functions_of_two_modules_that_are_called_alike_have_tests_of_their_own(project: Project) -> None:
+    project.write("other.py", SHOP.replace("2.0", "2.0  "))
+    targets = [project.target("mean"), replace(project.target("mean"), path="other.py", module="other")]
+    drafts = [draft for target in targets for draft in examples_of(target, ["mean"])]
+    generated = project.generated(drafts, targets=targets)
+    assert {(kept.draft.target.module, kept.draft.name) for kept in generated.kept} == {
+        ("shop", "test_mean_example_1"),
+        ("shop", "test_mean_example_2"),
+        ("other", "test_mean_example_1_2"),
+        ("other", "test_mean_example_2_2"),
+    }
+
+
 class Scripted:
     """An author that writes what a test says, in the place of a model."""
 
