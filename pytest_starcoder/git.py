@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -142,9 +143,18 @@ class History:
         self._root = root
         self._repository = _opened(root)
 
-    def changed(self) -> dict[str, set[int]]:
-        """The lines of tracked files that differ from the last commit, by path relative to the root, 1-based."""
-        return self._lines("HEAD")
+    def changed(self, *, untracked: bool = False) -> dict[str, set[int]]:
+        """The lines of tracked files that differ from the last commit, by path relative to the root, 1-based.
+
+        With `untracked` all lines of files that git neither tracks nor ignores.
+        """
+        found = self._lines("HEAD")
+        if untracked:
+            for path in self._git("ls-files", "--others", "--exclude-standard", "-z").split("\0"):
+                with contextlib.suppress(OSError):
+                    if path:
+                        found[path] = {*range(1, (self._root / path).read_bytes().count(b"\n") + 2)}
+        return found
 
     def changed_since_base(self) -> tuple[str, dict[str, set[int]]]:
         """The branch that this one left, and the lines that differ from there; ("", {}) on that branch itself."""

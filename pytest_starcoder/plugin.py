@@ -73,7 +73,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--starcoder-write",
         action="store_true",
-        help="Explain every failure, ask which of two fixes is right, and write the answer as a test",
+        help="With --starcoder-generate: show the tests as a diff, and write them into the files that suit; else "
+        "explain every failure, ask which of two fixes is right, and write the answer as a test",
     )
     group.addoption(
         "--starcoder-generate",
@@ -137,11 +138,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
         joined = Generating(config, tuple(SETTINGS), config.getoption("starcoder_generate"))
         config.pluginmanager.register(joined, "starcoder-generating")
+    else:
+        _check_generating(config)
     wanting = ["starcoder_explain", "starcoder_show_prompt", "starcoder_report", "starcoder_apply"]
     if not generating:
         wanting.append("starcoder_write")
     if any(map(config.getoption, wanting)):
         _explain(config, everything=True)
+
+
+def _check_generating(config: pytest.Config) -> None:
+    """Raises pytest.UsageError for options that do nothing where no test is generated."""
+    options = ("characterise", "write_suspected", "generate_report", "require")
+    for option in options:
+        if config.getoption(f"starcoder_{option}"):
+            name = f"--starcoder-{option.replace('_', '-')}"
+            raise pytest.UsageError(f"{name} is about generated tests. Add --starcoder-generate=FILE.")
 
 
 class _Door:

@@ -6,15 +6,20 @@ import ast
 import builtins
 import doctest
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from pytest_starcoder.values.draft import Draft, Origin, Target
 
 
-def examples_of(target: Target, names: Sequence[str]) -> Iterator[Draft]:
-    """One test an example of the target's docstring, after the statements before it; `names` are those of its module.
+def examples_of(
+    target: Target, names: Sequence[str], imports: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Draft]:
+    """One test an example of the target's docstring, after the statements before it.
 
-    An example whose outcome is elided, or is printed over several lines, is none.
+    `names` are those that its module defines, `imports` by their names the
+    statements with which it imports others: an example may use them. One whose
+    outcome is elided, or is printed over several lines, is none.
     """
     try:
         found = doctest.DocTestParser().get_examples(target.docstring)
@@ -38,7 +43,9 @@ def examples_of(target: Target, names: Sequence[str]) -> Iterator[Draft]:
         number += 1
         body = [*before, *statements]
         name = f"test_{target.stem}_example_{number}"
-        yield Draft(name, tuple(body), imports_for(body, target, names), Origin.DOCTEST, target, f">>> {source}")
+        yield Draft(
+            name, tuple(body), imports_for(body, target, names, imports), Origin.DOCTEST, target, f">>> {source}"
+        )
 
 
 _GOOGLE = re.compile(r"(?m)^[ \t]*Raises:[ \t]*\n(?P<body>(?:[ \t]+.*\n?|[ \t]*\n)+)")
@@ -70,8 +77,10 @@ def exceptions_of(target: Target) -> list[str]:
     return list(dict.fromkeys(name for name in known if issubclass(getattr(builtins, name), BaseException)))
 
 
-def imports_for(body: Sequence[str], target: Target, names: Sequence[str]) -> tuple[str, ...]:
-    """The imports that statements need: of `names`, those of the target's module, and of pytest."""
+def imports_for(
+    body: Sequence[str], target: Target, names: Sequence[str], imports: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, ...]:
+    """The imports that statements need: of `names`, those of the target's module, of `imports`, and of pytest."""
     used: set[str] = set()
     bound: set[str] = set()
     for statement in body:
@@ -81,7 +90,9 @@ def imports_for(body: Sequence[str], target: Target, names: Sequence[str]) -> tu
             elif isinstance(node, ast.Import | ast.ImportFrom):
                 bound |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
     wanted = sorted(name for name in used - bound if name in names)
-    lines = ["import pytest", ""] if "pytest" in used else []
+    lines = [imports[name] for name in sorted(used - bound - {"pytest", *names}) if name in imports]
+    lines += ["import pytest"] if "pytest" in used else []
+    lines += [""] if lines else []
     top = target.module.partition(".")[0]
     if top in used - bound and top not in names:
         lines.append(f"import {target.module}")

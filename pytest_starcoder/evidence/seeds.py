@@ -15,20 +15,31 @@ from pytest_starcoder.values.draft import Draft, Origin, Target
 def seeds_of(source: str, targets: Sequence[Target], origins: Collection[Origin] = tuple(Origin)) -> list[Draft]:
     """The drafts for targets of one file, of these origins."""
     names = names_of(source)
-    examples = [draft for target in targets for draft in examples_of(target, names)]
+    imports = imported_by(source, targets[0].module) if targets else {}
+    examples = [draft for target in targets for draft in examples_of(target, names, imports)]
     found = list(examples) if Origin.DOCTEST in origins else []
     if Origin.SIBLING in origins:
         found += properties_of(targets, examples)
     if Origin.SMOKE in origins:
-        found += smoke_of(targets, {*names, *imported_by(source)})
+        found += smoke_of(targets, {*names, *imports})
     return found
 
 
-def imported_by(source: str) -> list[str]:
-    """The names that a module imports at its top from others."""
+def imported_by(source: str, module: str) -> dict[str, str]:
+    """The names that a module imports at its top, each with a statement that imports it elsewhere."""
     tree = syntax_tree(source)
-    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)] if tree is not None else []
-    return [alias.asname or alias.name for node in imports for alias in node.names]
+    found: dict[str, str] = {}
+    for node in tree.body if tree is not None else ():
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            if isinstance(node, ast.Import):
+                found[name] = f"import {ast.unparse(alias)}"
+            elif node.module != "__future__" and alias.name != "*":
+                start = f"from {node.module}" if not node.level else f"from {module}"
+                found[name] = f"{start} import {name if node.level else ast.unparse(alias)}"
+    return found
 
 
 def names_of(source: str) -> list[str]:

@@ -105,9 +105,9 @@ class Author:
         completion, spent = self._asked(replace(prompt, stop=("\n", *prompt.stop), max_tokens=LITERAL))
         text = opening + completion.text.split("\n")[0]
         names = names_of(self._sources(target.path))
-        return Answer(
-            tuple(salvaged(text, target, names, completion.model, "predicted", before)), spent, completion.model
-        )
+        drafts = salvaged(text, target, names, completion.model, "predicted", before)
+        named = tuple(replace(draft, name=f"test_{target.stem}_predicted") for draft in drafts)
+        return Answer(named, spent, completion.model)
 
     @property
     def _obeys(self) -> bool:

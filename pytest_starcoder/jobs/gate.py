@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections.abc import Sequence
 
 from pytest_starcoder.jobs.score import Executed, module_of
-from pytest_starcoder.runner.trials import OVER, Judgement
+from pytest_starcoder.runner.trials import OVER, Judgement, Record
 from pytest_starcoder.values.draft import Draft, Origin
 
 NOT_SO = "is not so"
 """What is said of a draft whose assertion fails."""
+
+ANY = "  # or any other generated value"
+"""What Hypothesis says of an input that does not matter, on one line."""
 
 _PROBLEMS = {"crashed": "ends the process", "hung": "never ends", OVER: "was not run, the time was over"}
 
@@ -48,14 +52,27 @@ def contradicted(draft: Draft, judgement: Judgement, reason: str) -> str:
     if reason != "fails" or draft.origin not in (Origin.DOCTEST, Origin.RAISES, Origin.SMOKE):
         return ""
     record = next(record for record in judgement.rounds[0] if record.outcome == "failed")
+    if _refused(record.raised) or (record.raised == "NameError" and _of_itself(record, draft)):
+        return ""  # by confinement; or the example leans on what stands around it
     if draft.origin is Origin.SMOKE:
         found = re.search(r": test_\w+\((.*?),? *\)", record.note)
-        own = record.raised != "AssertionError" and record.place.rpartition(":")[0].endswith(module_of(draft)[0])
+        own = record.raised != "AssertionError" and _of_itself(record, draft)
         if record.raised not in _FAULTS or found is None or own:  # what a name is that it checks nobody has looked at
             return ""
         told = NOT_SO if record.raised == "AssertionError" else f"raises {record.raised}"
-        return f"{told} for {found[1].strip()}"
+        return f"{told} for {found[1].replace(ANY, '').strip()}"
     return NOT_SO if record.raised == "AssertionError" else f"raises {record.raised}"
+
+
+def _refused(raised: str) -> bool:
+    """Whether an exception may be a file, a network or a program that confinement refuses."""
+    kind = getattr(builtins, raised, None)
+    return isinstance(kind, type) and issubclass(kind, OSError | ImportError)
+
+
+def _of_itself(record: Record, draft: Draft) -> bool:
+    """Whether an exception was raised in the draft, not in what it calls."""
+    return record.place.rpartition(":")[0].endswith(module_of(draft)[0])
 
 
 def asserts(body: Sequence[str]) -> bool:

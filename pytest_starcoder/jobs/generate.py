@@ -109,22 +109,22 @@ def generate(
             progress("what the tests that are there find")
             score = Score(trials, targets, sources, deadline, LIMIT)
             work = _Work(launch, trials, score, targets, deadline, progress)
-            work.measure(suite)
             before = score.state()
-            for origin in Origin:
-                own = [work.named(draft) for draft in drafts if draft.origin is origin]
-                if own and deadline.remaining() > 0:
-                    progress(f"{len(own)} drafts from {origin}")
-                    sift = {Origin.SIBLING: work.holding, Origin.SMOKE: work.passing}.get(origin, list)
-                    work.take(sift(own))
-            progress("inputs for the exceptions that docstrings name")
-            work.raising()
-            if author is not None:
-                work.write(author, budget or Budget())
-            if characterise:
-                progress("what the code does where a change of it goes unseen")
-                work.characterise()
-            over = f"the time was over (the setting {deadline.setting})" if deadline.remaining() <= 0 else ""
+            over = ""
+            try:
+                work.measure(suite)
+                before = score.state()
+                for origin in Origin:
+                    work.take_from(origin, [work.named(draft) for draft in drafts if draft.origin is origin])
+                if author is not None:
+                    work.write(author, budget or Budget())
+                if characterise:
+                    progress("what the code does where a change of it goes unseen")
+                    work.characterise()
+            except KeyboardInterrupt:  # a second one ends the rest as well
+                over = "it was interrupted; what a model has answered is remembered"
+            if deadline.remaining() <= 0:
+                over = f"the time was over (the setting {deadline.setting})"
             work.confirm(lambda other: Trials(other, [], Deadline.after(CONFIRMING), least, modules, folders))
             return Generated(
                 tuple(work.kept),
@@ -188,6 +188,16 @@ class _Work:
 
     # --- drafts ---
 
+    def take_from(self, origin: Origin, drafts: Sequence[Draft]) -> None:
+        """Takes the drafts of one origin; those that draw their inputs after the exceptions that docstrings name."""
+        if origin is Origin.RAISES:
+            self._progress("inputs for the exceptions that docstrings name")
+            self.raising()
+        if drafts and self._deadline.remaining() > 0:
+            self._progress(f"{len(drafts)} drafts from {origin}")
+            sift = {Origin.SIBLING: self.holding, Origin.SMOKE: self.passing}.get(origin, list)
+            self.take(sift(drafts))
+
     def named(self, draft: Draft) -> Draft:
         """With a name that no other draft has; functions of two modules may be called alike."""
         named, number = draft, 1
@@ -236,7 +246,7 @@ class _Work:
             if not found and not len(new):
                 break
             waiting.remove(best)
-            if not found and not self._tells(best, each[best]):
+            if not found and (best.origin is Origin.SMOKE or not self._tells(best, each[best])):
                 self.rejected.append(Rejected(best, "asserts nothing about it"))
                 continue
             shown = self._reduced(best, found, tests[best]) if best.origin is Origin.SIBLING and not len(new) else best

@@ -222,4 +222,5 @@ class Score:
                 branches=len(ways),
                 taken_before=len(ways & taken[path]),
                 taken=len(ways & self._taken[path]),
+                living=tuple(self.living_in(target)),
             )

@@ -48,7 +48,10 @@ def targets_for(wanted: Sequence[Wanted], root: Path, test_files: Iterable[str])
     test_files = list(test_files)
     found: dict[tuple[str, str], Target] = {}
     for own in sorted(wanted, key=lambda own: not own.tests):
-        targets = targets_of((root / own.path).read_text("utf-8"), own.path, root)
+        source = (root / own.path).read_text("utf-8")
+        targets = targets_of(source, own.path, root)
+        if not targets and len(wanted) == 1:
+            raise ConfigError(f"{own.path} is no Python that can be parsed.", "Mend its syntax first.")
         if own.name:
             named = [target for target in targets if f"{target.name}.".startswith(f"{own.name}.")]
             if not named:

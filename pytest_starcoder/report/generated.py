@@ -22,18 +22,19 @@ SHOWN = 12
 """Tests that are named; the others are counted."""
 
 
-def lines_of(generated: Generated) -> Iterator[str]:
-    """A line a file, what was kept and for what, what was not and why, and suspected bugs."""
+def lines_of(generated: Generated, *, everything: bool = False) -> Iterator[str]:
+    """A line a file, what was kept and for what, what was not and why, and suspected bugs.
+
+    With `everything` each draft that was not kept is named, and each mutant that no test notices.
+    """
     if generated.note:
         yield f"No test was generated: {generated.note}."
         return
-    if not generated.tallies:
-        yield "There is nothing to generate tests for."
-    for path, tallies in _by_path(generated.tallies).items():
-        if sum(tally.lines for tally in tallies):
-            yield _file(
-                path, tallies, len([kept for kept in generated.kept if kept.draft.target.path == path]), generated
-            )
+    files = {path: own for path, own in _by_path(generated.tallies).items() if sum(tally.lines for tally in own)}
+    if not files:
+        yield "There is no code to generate tests for."
+    for path, tallies in files.items():
+        yield _file(path, tallies, generated, len(files))
     for kept in generated.kept[:SHOWN]:
         yield f"  kept           {kept.draft.name}  ({kept.draft.origin}: {added(kept)})"
     if len(generated.kept) > SHOWN:
@@ -45,17 +46,40 @@ def lines_of(generated: Generated) -> Iterator[str]:
         told = one_line(suspected.draft.because or suspected.draft.body[-1], 100)
         name, promise = _name(suspected.draft.target), promised(suspected.draft)
         yield f"  suspected bug  {name}: {told} {one_line(suspected.reason, 120)}; {promise}"
+    drafts = [found.draft for found in generated.kept]
+    drafts += [found.draft for found in (*generated.rejected, *generated.suspected)]
+    drafted = {draft.target.name for draft in drafts}
+    bare = [_name(tally.target) for tally in generated.tallies if tally.mutants and tally.target.name not in drafted]
+    if bare:
+        more = f" and {len(bare) - SHOWN} more" if len(bare) > SHOWN else ""
+        told = one_line(", ".join(bare[:SHOWN]), 200) + more
+        yield f"  no draft       {told}: no example, and no types that say enough"
+    if everything:
+        yield from _rest(generated)
+    if generated.model and not generated.spent.requests:
+        yield f"  asked          {generated.model}: all its answers were remembered"
     if generated.spent.requests:
         spent = generated.spent
         yield (
             f"  asked          {generated.model}: {counted(spent.requests, 'request')}, "
             f"{counted(spent.tokens, 'token')}, {spent.seconds:.1f} s"
         )
+    if len(files) > 1:
+        yield f"  in all         {counted(len(generated.kept), 'test')} kept, {generated.seconds:.1f} s"
     if generated.over:
         yield f"Not all was tried: {generated.over}."
     if generated.remark:
         asked = "No model was asked further" if generated.spent.requests else "No model wrote tests"
         yield f"{asked}: {generated.remark}{'' if generated.remark.endswith('.') else '.'}"
+
+
+def _rest(generated: Generated) -> Iterator[str]:
+    for left in generated.rejected:
+        yield f"  not kept       {left.draft.name}: {left.reason}"
+    for tally in generated.tallies:
+        for mutant in tally.living:
+            told = f"`{one_line(mutant.after, 60)}` in the place of `{one_line(mutant.before, 60)}`"
+            yield f"  unnoticed      {_name(tally.target)}, line {mutant.line}: {told}"
 
 
 def added(kept: Kept) -> str:
@@ -107,6 +131,10 @@ def to_json(generated: Generated) -> str:
                 "branches": tally.branches,
                 "branches_taken_before": tally.taken_before,
                 "branches_taken": tally.taken,
+                "living": [
+                    {"line": edit.line, "before": edit.before, "after": edit.after, "kind": edit.kind}
+                    for edit in tally.living
+                ],
             }
             for tally in generated.tallies
         ],
@@ -140,6 +168,8 @@ def to_markdown(generated: Generated) -> str:
     lines = [f"## StarCoder: {counted(len(generated.kept), 'test')} kept", ""]
     lines += ["| function | lines and branches | mutants killed |", "| --- | --- | --- |"]
     for tally in generated.tallies:
+        if not tally.lines:
+            continue
         lines.append(
             f"| {_plain(tally.target.path)} `{_name(tally.target)}` | {_coverage([tally]).replace('->', '→')} "
             f"| {tally.killed_before} → {tally.killed} of {tally.mutants} |"
@@ -157,8 +187,12 @@ def to_markdown(generated: Generated) -> str:
             kept.draft.source.rstrip("\n"),
             "```",
         ]
-    if notice(generated):
-        lines += ["", _plain(notice(generated))]
+    reasons = Counter(rejected.reason for rejected in generated.rejected)
+    if reasons:
+        counts = ", ".join(_several(reason, count) for reason, count in reasons.most_common())
+        lines += ["", f"Not kept: {_plain(counts)}."]
+    for sentence in filter(None, [generated.over, generated.remark, notice(generated)]):
+        lines += ["", _plain(sentence)]
     return "\n".join(lines) + "\n"
 
 
@@ -182,15 +216,16 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>#|!])", r"\\\1", one_line(text, 500))
 
 
-def _file(path: str, tallies: Sequence[Tally], kept: int, generated: Generated) -> str:
+def _file(path: str, tallies: Sequence[Tally], generated: Generated, files: int) -> str:
+    kept = sum(found.draft.target.path == path for found in generated.kept)
     mutants = sum(tally.mutants for tally in tallies)
     killed_before, killed = sum(tally.killed_before for tally in tallies), sum(tally.killed for tally in tallies)
     drafts = [found.draft for found in (*generated.rejected, *generated.suspected)]
     tried = sum(draft.target.path == path for draft in drafts) + kept
     return (
         f"{one_line(path, 120)}  coverage {_coverage(tallies)}   "
-        f"mutants killed {killed_before} -> {killed} of {mutants}   {counted(kept, 'test')} kept of {tried} tried   "
-        f"{generated.seconds:.1f} s"
+        f"mutants killed {killed_before} -> {killed} of {mutants}   {counted(kept, 'test')} kept of {tried} tried"
+        f"{f'   {generated.seconds:.1f} s' if files == 1 else ''}"
     )
 
 

@@ -45,7 +45,8 @@ def kept(arguments: Sequence[str], positionals: Sequence[str]) -> list[str]:
         if word == "--":
             break
         if option.startswith("--starcoder") or option == "--no-starcoder":
-            if not equals and option not in FLAGS and waiting:
+            valued = not equals and option not in FLAGS and bool(waiting)
+            if valued and (option not in MAY_HAVE_ONE or not waiting[0].startswith("-")):
                 waiting.pop(0)
         elif option == "-p" or (word.startswith("-p") and not word.startswith("--")):
             name = waiting.pop(0) if word == "-p" and waiting else word[2:]
@@ -62,5 +63,13 @@ def kept(arguments: Sequence[str], positionals: Sequence[str]) -> list[str]:
 _ATTACHED = re.compile(r"-n(\d+|auto|logical)|-c.+")
 """Short options that are left out, with their value attached."""
 
-FLAGS = {"--starcoder-explain", "--starcoder-show-prompt", "--no-starcoder"}
-"""Options of ours that take no value."""
+FLAGS = set(
+    """
+    --starcoder-explain --starcoder-show-prompt --starcoder-write --starcoder-write-suspected
+    --starcoder-generate-changed --starcoder-characterise --starcoder-require --no-starcoder
+    """.split()
+)
+"""Options of ours that take no value; tests/plugin/test_options.py keeps them and the next ones up to date."""
+
+MAY_HAVE_ONE = {"--starcoder-apply", "--starcoder-generate"}
+"""Options of ours that take a value or none."""

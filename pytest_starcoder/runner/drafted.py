@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+SELECTING = ("mark", "lfplugin", "nfplugin", "stepwiseplugin")
+"""Plugins that choose among tests, by `-k` and what failed last: a draft was not there to be chosen."""
+
 
 class Drafted(pytest.Module):
     """A test module at a path where no file needs to be."""
@@ -30,7 +33,10 @@ def items_of(session: pytest.Session, path: Path, source: str) -> list[pytest.It
     module = Drafted.from_parent(_folder(session, path.parent), path=path)
     module.source = source
     items = list(_tests(module))
-    session.config.hook.pytest_collection_modifyitems(session=session, config=session.config, items=items)
+    manager = session.config.pluginmanager
+    selecting = [plugin for name in SELECTING if (plugin := manager.get_plugin(name)) is not None]
+    modify = manager.subset_hook_caller("pytest_collection_modifyitems", selecting)
+    modify(session=session, config=session.config, items=items)
     return items
 
 

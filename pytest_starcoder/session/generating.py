@@ -68,7 +68,8 @@ class Generating:
         """Looks at modules and classes once they are imported: one that has no test yet may be marked, too."""
         report = yield
         if report.passed and isinstance(collector, pytest.Module | pytest.Class):
-            for mark in collector.own_markers:
+            tests = [item for item in report.result if isinstance(item, pytest.Function)]
+            for mark in [mark for node in (collector, *tests) for mark in node.own_markers]:
                 if mark.name == MARKER:
                     for argument in mark.args or ("",):
                         self._marked[(collector.nodeid, str(argument))] = None
@@ -98,11 +99,16 @@ class Generating:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._worker or self._config.getoption("collectonly"):
             return
+        try:
+            self._summary(terminalreporter)
+        except KeyboardInterrupt:  # the second; the first one ends the search, and what it has found is told
+            terminalreporter.write_line("\nStarCoder: interrupted.")
+
+    def _summary(self, terminal: pytest.TerminalReporter) -> None:
         from pytest_starcoder.report.generated import lines_of
         from pytest_starcoder.report.waiting import Waiting
 
-        terminal = terminalreporter
-        terminal.section("StarCoder: generated tests")
+        terminal.write_sep("=", "StarCoder: generated tests")
         waiting = Waiting(
             lambda text: terminal.write(text, flush=True),
             self._config.get_terminal_writer().fullwidth,
@@ -113,12 +119,10 @@ class Generating:
             with waiting.shown("generating tests") as far:
                 generated = self._generated(lambda what: far(f": {what}"))
             done = not generated.note and (bool(generated.model) or not generated.remark)
-            for line in lines_of(generated):
+            for line in lines_of(generated, everything=self._config.option.verbose > 0):
                 terminal.write_line(line)
             self._report(generated)
             self._put(generated, terminal)
-        except KeyboardInterrupt:
-            terminal.write_line("StarCoder: interrupted; what a model has answered is remembered.")
         except StarcoderError as exc:
             terminal.write_line(f"StarCoder: {exc}")
         except Exception as exc:  # noqa: BLE001 - never pytest's business
@@ -132,6 +136,8 @@ class Generating:
 
         root = self._config.rootpath
         wanted = [*self._by_marks(), *self._by_places(), *self._by_changes()]
+        if not wanted:
+            raise ConfigError(*self._nothing())
         targets = targets_for(wanted, root, self._tests.files)
         suite = [test.nodeid for test in self._tests.ran if test.outcome == "passed" and test.quick and test.fixable]
         return generated_for(
@@ -142,6 +148,13 @@ class Generating:
             progress,
             characterise=self._config.getoption("starcoder_characterise"),
         )
+
+    def _nothing(self) -> tuple[str, str]:
+        """Why there is nothing to generate tests for, and what to do."""
+        hint = "Name a file, a folder or a function: --starcoder-generate=shop/pricing.py."
+        if self._config.getoption("starcoder_generate_changed"):
+            return "Nothing differs from the last commit, tests left out, or this is no git repository.", hint
+        return f"Nothing is marked with {MARKER}.", hint
 
     def _by_places(self) -> list[Wanted]:
         from pytest_starcoder.jobs.wanted import Wanted
@@ -166,7 +179,7 @@ class Generating:
         from pytest_starcoder.git import History
         from pytest_starcoder.jobs.wanted import Wanted
 
-        changed = History(self._config.rootpath).changed()
+        changed = History(self._config.rootpath).changed(untracked=True)
         return [
             Wanted(path, lines=frozenset(lines))
             for path, lines in changed.items()
@@ -192,18 +205,21 @@ class Generating:
             tests.setdefault(suspected.draft.target.tests, []).append(as_suspected(suspected))
         if self._writes or self._config.option.verbose > 0:
             self._show(tests, terminal)
-        if not self._writes:
-            for place, own in tests.items():
-                told = f"put {counted(len(own), 'test')} into {one_line(place, 120)}"
-                terminal.write_line(f"Nothing was written. Add --starcoder-write to {told}.")
+        if tests and not self._writes:
+            told = [f"{counted(len(own), 'test')} into {one_line(place, 120)}" for place, own in tests.items()]
+            last = f" and {told.pop()}" if len(told) > 1 else ""
+            terminal.write_line(f"Nothing was written. Add --starcoder-write to put {', '.join(told)}{last}.")
 
     def _show(self, tests: Mapping[str, Sequence[Kept | Draft]], terminal: pytest.TerminalReporter) -> None:
         """Shows the diffs, and writes the files where that was asked for."""
-        from pytest_starcoder.jobs.place import check_installed, placed, styles_of
+        from pytest_starcoder.jobs.place import draft_of, is_installed, placed, styles_of
         from pytest_starcoder.report.files import save
         from pytest_starcoder.text.diff import unified
 
-        check_installed()
+        if not is_installed():  # to be read only: who wants them written was told at the start
+            for test in [test for own in tests.values() for test in own]:
+                terminal.write_line(f"\n{printable(draft_of(test).function)}")
+            return
         root = self._config.rootpath
         for place, own in tests.items():
             path, _, within = place.partition("::")
@@ -258,14 +274,21 @@ def _places(given: str, root: Path) -> list[tuple[str, str]]:
     place, _, name = given.partition("::")
     path = Path(place) if Path(place).is_absolute() else Path.cwd() / place
     asked = f"--starcoder-generate={given}"
+    hint = "Name a file, a folder or a function: shop/pricing.py."
     if path.is_dir():
         found = [file for file in sorted(path.rglob("*.py")) if not _is_test(file.relative_to(path))]
+        if not found:
+            hint = "Put the option last, or name a folder of code."
+            raise ConfigError(f"{asked}: in {place} there are only tests, or no Python files.", hint)
+    elif not path.is_file():
+        below = root / "src" / place
+        hint = f"Is it src/{place}?" if below.exists() else hint
+        raise ConfigError(f"{asked}: there is no file {place}.", hint)
+    elif path.suffix != ".py" or _is_test(Path(path.name)):
+        told = "is no Python file" if path.suffix != ".py" else "is a file of tests"
+        raise ConfigError(f"{asked}: {place} {told}.", hint)
     else:
-        found = [path] if path.is_file() and path.suffix == ".py" else []
-    if not found:
-        told = "there are only tests in" if path.exists() else "there is no Python file"
-        hint = "Name a file or a folder: shop/pricing.py."
-        raise ConfigError(f"{asked}: {told} {place}.", f"{hint} For what is marked put the option last.")
+        found = [path]
     try:
         return [(file.resolve().relative_to(root.resolve()).as_posix(), name.replace("::", ".")) for file in found]
     except ValueError:

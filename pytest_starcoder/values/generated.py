@@ -31,7 +31,10 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Tally:
-    """Of one target: its mutants, lines and branches, and how many of them tests kill and run, before and after."""
+    """Of one target: its mutants, lines and branches, and how many of them tests kill and run, before and after.
+
+    `living` are the mutants that no test kills.
+    """
 
     target: Target
     mutants: int
@@ -43,6 +46,7 @@ class Tally:
     branches: int = 0
     taken_before: int = 0
     taken: int = 0
+    living: tuple[Edit, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from pytest_starcoder.evidence.documented import examples_of
+from pytest_starcoder.evidence.seeds import seeds_of
 from pytest_starcoder.evidence.smoke import smoke_of
 from pytest_starcoder.evidence.targets import targets_of
 from pytest_starcoder.jobs.generate import Budget, generate
@@ -264,6 +265,31 @@ def test_an_example_that_the_code_breaks_is_a_suspected_bug_and_never_a_test(pro
         ('>>> parse("3")', "raises ValueError")
     ]
     assert {kept.draft.target.name for kept in generated.kept} == {"mean"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def save(text):\n    '''\n    >>> save('a')\n    1\n    '''\n    return open('saved', 'w').write(text)\n",
+        "def f(x):\n    '''\n    >>> f(there)\n    1\n    '''\n    return x\n",
+    ],
+)
+def test_what_confinement_refuses_or_the_example_lacks_is_no_bug(project: Project, source: str) -> None:
+    project.write("shop.py", source)
+    targets = targets_of(source, "shop.py", project.root)
+    generated = project.generated(list(examples_of(targets[0], [targets[0].name])), targets=targets)
+    assert (generated.suspected, [left.reason for left in generated.rejected]) == ((), ["fails"])
+
+
+def test_an_example_may_use_what_its_module_imports(project: Project) -> None:
+    source = (
+        "import decimal\nfrom math import floor\n\n\ndef cap(x):\n    '''\n    >>> cap(decimal.Decimal(floor(2.5)))\n"
+    )
+    source += "    2\n    '''\n    return min(int(x), 9)\n"
+    project.write("shop.py", source)
+    targets = targets_of(source, "shop.py", project.root)
+    [kept] = project.generated(seeds_of(source, targets, [Origin.DOCTEST]), targets=targets).kept
+    assert kept.draft.imports == ("import decimal", "from math import floor", "", "from shop import cap")
 
 
 def test_an_example_that_gives_something_else_tells_what(project: Project) -> None:

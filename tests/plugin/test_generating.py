@@ -110,7 +110,7 @@ def test_only_what_differs_from_the_last_commit_is_generated_for(pytester: pytes
     git(project, "add", "--all")
     git(project, "commit", "--quiet", "--message=first")
     result = run(pytester, "--starcoder-generate-changed", "--starcoder-backend=none")
-    result.stdout.fnmatch_lines(["There is nothing to generate tests for."])
+    result.stdout.fnmatch_lines(["StarCoder: Nothing differs from the last commit, *"])
     (project / "shop.py").write_text(SHOP.replace("return sum(xs) / len(xs)", "n = len(xs)\n    return sum(xs) / n"))
     result = run(pytester, "--starcoder-generate-changed", "--starcoder-backend=none")
     result.stdout.fnmatch_lines(["  kept           test_mean_example_1*"])
@@ -122,11 +122,11 @@ def test_only_what_differs_from_the_last_commit_is_generated_for(pytester: pytes
     [
         (
             "nowhere.py",
-            "*--starcoder-generate=nowhere.py: there is no Python file nowhere.py. Name a file *",
+            "*--starcoder-generate=nowhere.py: there is no file nowhere.py. Name a file, *",
         ),
         (
             "tests",
-            "*--starcoder-generate=tests: there are only tests in tests. * For what is marked put the option last.",
+            "*: in tests there are only tests, or no Python files. Put the option last, or name a folder of code.",
         ),
         ("/", "*--starcoder-generate=/*"),
     ],
@@ -227,7 +227,7 @@ def test_a_marker_that_names_nothing_is_told_and_changes_no_outcome(
 
 def test_where_nothing_is_marked_that_is_said(pytester: pytest.Pytester, project: Path) -> None:
     result = run(pytester, "--starcoder-generate", "--starcoder-backend=none")
-    result.stdout.fnmatch_lines(["There is nothing to generate tests for."])
+    result.stdout.fnmatch_lines(["StarCoder: Nothing is marked with starcoder_generate. Name a file, *"])
 
 
 def test_a_fixture_gives_tests_for_a_function_and_writes_none(pytester: pytest.Pytester, project: Path) -> None:
@@ -250,6 +250,39 @@ def test_nothing_is_generated_where_tests_are_only_collected(pytester: pytest.Py
     result.stdout.no_fnmatch_line("*StarCoder*")
 
 
+def test_options_about_generated_tests_alone_are_a_usage_error(pytester: pytest.Pytester, project: Path) -> None:
+    result = run(pytester, "--starcoder-characterise")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*--starcoder-characterise is about generated tests. Add --starcoder-generate=FILE."])
+
+
+def test_how_tests_are_chosen_and_spread_is_nothing_to_drafts(pytester: pytest.Pytester, project: Path) -> None:
+    options = ("--starcoder-backend=none", "--starcoder-characterise", "-n", "1", "-k", "there")
+    result = run(pytester, "--starcoder-generate=shop.py", *options)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["  kept           test_mean_example_1*"])
+
+
+def test_a_new_file_that_git_does_not_know_yet_differs_from_the_last_commit(
+    pytester: pytest.Pytester, project: Path
+) -> None:
+    git(project, "init", "--quiet")
+    (project / ".gitignore").write_text("ignored.py\n")
+    git(project, "add", ".gitignore")
+    git(project, "commit", "--quiet", "--message=first")
+    (project / "ignored.py").write_text(SHOP)
+    result = run(pytester, "--starcoder-generate-changed", "--starcoder-backend=none")
+    result.stdout.fnmatch_lines(["shop.py  coverage *"])
+    result.stdout.no_fnmatch_line("*ignored.py*")
+
+
+def test_a_file_that_cannot_be_parsed_is_told(pytester: pytest.Pytester, project: Path) -> None:
+    (project / "broken.py").write_text("def (:\n")
+    result = run(pytester, "--starcoder-generate=broken.py", "--starcoder-backend=none")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["StarCoder: broken.py is no Python that can be parsed. Mend its syntax first."])
+
+
 # --- what is written -------------------------------------------------------------------------
 
 
@@ -265,8 +298,26 @@ def test_a_suspected_bug_is_written_as_a_strict_xfail_where_that_is_asked_for(
 def test_with_v_the_tests_are_shown_and_not_written(pytester: pytest.Pytester, project: Path) -> None:
     before = files(project)
     result = run(pytester, "-v", "--starcoder-generate=shop.py", "--starcoder-backend=none")
-    result.stdout.fnmatch_lines(["+def test_mean_example_1():", "Nothing was written. Add --starcoder-write to *"])
+    result.stdout.fnmatch_lines(
+        [
+            "  no draft       twice: no example, and no types that say enough",
+            "  unnoticed      twice, line 12: *",
+            "+def test_mean_example_1():",
+            "Nothing was written. Add --starcoder-write to put 1 test into tests/test_shop.py.",
+        ]
+    )
     assert files(project) == before
+
+
+def test_without_libcst_the_tests_are_shown_as_they_are(
+    pytester: pytest.Pytester, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_starcoder.jobs.place.find_spec", lambda _name: None)
+    arguments = ("-p", "no:cacheprovider", "--starcoder-generate=shop.py", "--starcoder-backend=none")
+    result = pytester.runpytest_inprocess("-v", *arguments)
+    result.stdout.fnmatch_lines(["def test_mean_example_1():"])
+    result = pytester.runpytest_inprocess("--starcoder-write", *arguments)
+    result.stderr.fnmatch_lines(["*Writing tests needs libcst, which is not installed. Install it with *"])
 
 
 def test_a_test_file_keeps_its_line_ends_its_mode_and_its_link(pytester: pytest.Pytester, project: Path) -> None:
@@ -350,7 +401,8 @@ def test_an_interrupted_run_remembers_what_was_answered_and_leaves_files_whole(
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
     told, _ = child.communicate(timeout=60)
-    assert "StarCoder: interrupted; what a model has answered is remembered." in told
+    assert "Not all was tried: it was interrupted; what a model has answered is remembered." in told
+    assert "shop.py  coverage" in told
     first = ollama_double.prompts()[0]
     run(pytester, "--starcoder-generate=shop.py::twice")
     assert ollama_double.prompts().count(first) == 1

@@ -7,6 +7,7 @@ from support.screens import MEAN, section
 from support.servers import FakeOllama
 
 from pytest_starcoder import plugin
+from pytest_starcoder.runner.arguments import FLAGS, MAY_HAVE_ONE
 from pytest_starcoder.session import explain, generating, session_settings
 from pytest_starcoder.settings import SCHEMA, Settings, is_for_review
 
@@ -42,6 +43,16 @@ VALUES = {
 def test_there_is_an_option_for_every_setting() -> None:
     assert {key: entry.help for key, entry in SCHEMA.items() if not is_for_review(key)} == plugin.SETTINGS
     assert list(VALUES) == list(plugin.SETTINGS)
+
+
+def test_which_options_take_a_value_is_known_where_tests_are_run_again(pytester: pytest.Pytester) -> None:
+    ours = [
+        action
+        for action in pytester.parseconfig()._parser.optparser._actions
+        if any("starcoder" in name for name in action.option_strings)
+    ]
+    assert {name for action in ours if action.nargs == 0 for name in action.option_strings} == FLAGS
+    assert {name for action in ours if action.nargs == "?" for name in action.option_strings} == MAY_HAVE_ONE
 
 
 def test_the_marker_has_one_name() -> None:

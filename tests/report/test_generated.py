@@ -82,7 +82,7 @@ def test_where_nothing_could_be_generated_the_reason_is_all() -> None:
     assert list(lines_of(Generated(note="the tests cannot be collected again"))) == [
         "No test was generated: the tests cannot be collected again."
     ]
-    assert list(lines_of(Generated())) == ["There is nothing to generate tests for."]
+    assert list(lines_of(Generated())) == ["There is no code to generate tests for."]
 
 
 @pytest.mark.parametrize("generated", [GENERATED, Generated(), Generated(note="no")])
