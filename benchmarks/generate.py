@@ -1,8 +1,7 @@
 """What generated tests are worth: mutants killed, and lines and branches covered, in four rows.
 
 `python -m benchmarks.generate PROJECT FILE [--backend B --model M] [--suite TEST ...] [--rival TEST ...]`
-works in a copy of the project without its tests, and asks a model as often as
-the settings allow. The rows add up: doctests alone, with properties, documented
+works in a copy of the project without its tests. The rows add up: doctests alone, with properties, documented
 exceptions and type hints, with what a model writes, with characterisation.
 Coverage is measured by coverage.py over the tests as they are written, mutants
 by the project's own. `--rival` is a test file of another tool's, put beside; it
@@ -34,6 +33,9 @@ from pytest_starcoder.values.draft import Kind, Origin, Target
 from pytest_starcoder.values.generated import Generated
 
 FREE = (Origin.DOCTEST, Origin.RAISES, Origin.SIBLING, Origin.SMOKE)
+
+REQUESTS = 30
+"""Questions to a model: half of what the settings allow, for a benchmark that ends."""
 
 TESTS = "tests/test_written_here.py"
 
@@ -94,6 +96,7 @@ def launch_in(root: Path) -> Launch:
 def settings_in(root: Path, backend: str, model: str) -> Settings:
     cache = str(root.parent / "cache")  # the last row asks what the one before it has asked, and nobody else has
     settings = replace(load_settings(root), backend=backend, confinement="none", generate_timeout=1200.0, cache=cache)
+    settings = replace(settings, generate_requests=REQUESTS)
     return replace(settings, model=model) if model else settings
 
 

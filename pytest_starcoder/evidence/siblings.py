@@ -96,6 +96,8 @@ def with_values(property_: Draft, values: Sequence[str]) -> Draft:
     """The same property said of other inputs."""
     head, _, claim = property_.body[0].partition(":\n")
     assert head.startswith("for value in [")
+    if len(values) == 1:
+        return replace(property_, body=(f"value = {values[0]}", claim.strip()))
     return replace(property_, body=(f"for value in [{', '.join(values)}]:\n{claim}",))
 
 

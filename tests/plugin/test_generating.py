@@ -392,7 +392,7 @@ def test_what_was_answered_is_not_asked_again_wherever_the_function_stands_now(
 def test_an_interrupted_run_remembers_what_was_answered_and_leaves_files_whole(
     pytester: pytest.Pytester, project: Path, ollama_double: FakeOllama
 ) -> None:
-    ollama_double.answer = "():\n    assert twice('ab') == 'x'\n"
+    ollama_double.answer, ollama_double.delay = "():\n    assert twice('ab') == 'x'\n", 1.0
     before = files(project)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--starcoder-generate=shop.py::twice"]
     child = subprocess.Popen([*command, "--starcoder-write"], cwd=project, stdout=subprocess.PIPE, text=True)
@@ -403,7 +403,7 @@ def test_an_interrupted_run_remembers_what_was_answered_and_leaves_files_whole(
     told, _ = child.communicate(timeout=60)
     assert "Not all was tried: it was interrupted; what a model has answered is remembered." in told
     assert "shop.py  coverage" in told
-    first = ollama_double.prompts()[0]
+    first, ollama_double.delay = ollama_double.prompts()[0], 0.0
     run(pytester, "--starcoder-generate=shop.py::twice")
     assert ollama_double.prompts().count(first) == 1
     assert files(project) == before
