@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import sys
@@ -56,6 +57,7 @@ class Generating:
                         f"--starcoder-generate-report={path.name}: no format has that suffix.", "There are .json, .md."
                     )
             self._places = [found for place in places if place for found in _places(place, config.rootpath)]
+            self._by_mark = "" in places
         except StarcoderError as exc:
             raise pytest.UsageError(str(exc)) from exc
 
@@ -135,10 +137,15 @@ class Generating:
         from pytest_starcoder.jobs.wanted import generated_for, targets_for
 
         root = self._config.rootpath
-        wanted = [*self._by_marks(), *self._by_places(), *self._by_changes()]
+        marked = self._by_marks()
+        wanted = [*self._by_places(), *self._by_changes(), *(marked if self._by_mark else ())]
         if not wanted:
             raise ConfigError(*self._nothing())
         targets = targets_for(wanted, root, self._tests.files)
+        if marked and not self._by_mark:  # they say where tests go, and no more
+            names = {(target.path, target.name) for target in targets}
+            placed = targets_for([*marked, *wanted], root, self._tests.files)
+            targets = [target for target in placed if (target.path, target.name) in names]
         suite = [test.nodeid for test in self._tests.ran if test.outcome == "passed" and test.quick and test.fixable]
         return generated_for(
             launch_of(self._config, self._environment),
@@ -164,13 +171,14 @@ class Generating:
     def _by_marks(self) -> list[Wanted]:
         """What markers name, `pkg.mod:func` or `pkg.mod`, with the marked module or class as the place of its tests.
 
-        Raises ConfigError for what they name and is not there.
+        Raises ConfigError for what they name and is not there, where that was asked for.
         """
-        root = self._config.rootpath
-        return [
-            named(given, root, self._folders, f'{nodeid}: the marker {MARKER}("{given}")', nodeid)
-            for nodeid, given in self._marked
-        ]
+        found = []
+        for nodeid, given in self._marked:
+            asked = f'{nodeid}: the marker {MARKER}("{given}")'
+            with contextlib.nullcontext() if self._by_mark else contextlib.suppress(ConfigError):
+                found.append(named(given, self._config.rootpath, self._folders, asked, nodeid))
+        return found
 
     def _by_changes(self) -> list[Wanted]:
         """The definitions, those of tests left out, that differ from the last commit, where that is asked for."""

@@ -193,6 +193,18 @@ def test_a_marker_names_what_is_generated_for_and_where_that_goes(
     run(pytester).assert_outcomes(passed=3)
 
 
+def test_beside_a_file_that_is_named_a_marker_says_only_where_tests_go(
+    pytester: pytest.Pytester, project: Path
+) -> None:
+    (project / "tests/test_marked.py").write_text(
+        'import pytest\n\npytestmark = pytest.mark.starcoder_generate("shop:mean", "other:f", "nowhere:f")\n'
+    )
+    (project / "other.py").write_text("def f():\n    return 1\n")
+    result = run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none")
+    result.stdout.fnmatch_lines(["Nothing was written. * to put 1 test into tests/test_marked.py."])
+    result.stdout.no_fnmatch_line("*other.py*")
+
+
 def test_without_the_option_a_marker_does_nothing(
     pytester: pytest.Pytester, project: Path, ollama_double: FakeOllama
 ) -> None:
