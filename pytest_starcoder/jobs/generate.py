@@ -43,6 +43,9 @@ CONFIRMING = 30.0
 TOGETHER = 32
 """Properties that are run in one fork to see which of them hold."""
 
+MEASURING = 0.5
+"""Of the time, how much may go into finding out what the tests that are there find."""
+
 FEW = 8
 """Mutants that are tried at once to see whether a draft kills any."""
 
@@ -135,7 +138,7 @@ def generate(
                 work.spent,
                 str(trials.level),
                 remark=". ".join(filter(None, [told, work.note])),
-                over=over,
+                over="; ".join(filter(None, [over, work.left])),
                 model=work.model,
             )
     except Unavailable as exc:
@@ -170,7 +173,7 @@ class _Work:
         self._broken: set[Target] = set()
         self._tried: set[tuple[str, ...]] = set()
         self.spent = Spent()
-        self.model = self.note = ""
+        self.model = self.note = self.left = ""
 
     def measure(self, suite: Sequence[str]) -> None:
         """What the tests that are there kill and run."""
@@ -182,9 +185,12 @@ class _Work:
             nodeid: Executed(outcome.lines, outcome.steps, outcome.seconds) for nodeid, outcome in passed.items()
         }
         self._score.add(self._ran)
-        for mutant, tests in self._score.kills(list(self._score.living), self._ran, {}, every=False):
-            if tests:
-                self._score.living.discard(mutant)
+        found = dict(self._score.kills(list(self._score.living), self._ran, {}, every=False, share=MEASURING))
+        untried = self._score.living - found.keys()
+        self._score.forget(untried)
+        self._score.living -= {mutant for mutant, tests in found.items() if tests}
+        if untried:
+            self.left = f"{len(untried)} mutants were not tried with the tests that are there, which took long enough"
 
     # --- drafts ---
 

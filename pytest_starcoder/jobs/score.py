@@ -13,6 +13,9 @@ from pytest_starcoder.values.draft import Branch, Draft, Kind, Target
 from pytest_starcoder.values.fix import Edit
 from pytest_starcoder.values.generated import Tally
 
+AT_ONCE, LOOKING = 64, 2.0
+"""Mutants, and about how many seconds, after which the time is looked at again."""
+
 LONGER = 4.0
 """How much longer than with the code as it is a test may take."""
 
@@ -135,12 +138,20 @@ class Score:
         return New(frozenset(lines), frozenset(branches))
 
     def kills(
-        self, mutants: Sequence[Edit], tests: Mapping[str, Executed], modules: Modules, *, every: bool = True
+        self,
+        mutants: Sequence[Edit],
+        tests: Mapping[str, Executed],
+        modules: Modules,
+        *,
+        every: bool = True,
+        share: float = 1.0,
     ) -> Iterator[tuple[Edit, frozenset[str]]]:
         """Which of the tests kills each mutant: only those can that run its line, and they are run alone.
 
-        Only the first of them is told unless `every`.
+        Only the first of them is told unless `every`. Mutants that could not be
+        tried in that `share` of the time are left out.
         """
+        over = self._deadline.remaining() * (1 - share)
         groups: dict[tuple[str, ...], list[Edit]] = {}
         for mutant in sorted(mutants, key=lambda edit: edit.span):
             own = tuple(
@@ -148,11 +159,22 @@ class Score:
             )
             groups.setdefault(own, []).append(mutant)
         for own, group in groups.items():
-            if self._deadline.remaining() <= 0:
-                return
+            if not own:
+                yield from ((mutant, frozenset()) for mutant in group)
+                continue
             drafts = list(dict.fromkeys(modules[nodeid] for nodeid in own if nodeid in modules))
             limits = {nodeid: self.limit(tests[nodeid]) for nodeid in own}
-            yield from self._trials.killers(group, own, limits, drafts, every=every)
+            seconds = sum(tests[nodeid].seconds for nodeid in own)
+            some = min(AT_ONCE, 1 + int(LOOKING / max(0.01, seconds)))
+            for start in range(0, len(group), some):
+                if self._deadline.remaining() <= over:
+                    return
+                yield from self._trials.killers(group[start : start + some], own, limits, drafts, every=every)
+
+    def forget(self, mutants: Iterable[Edit]) -> None:
+        """Counts some mutants no more, of which nothing is known."""
+        self._counted -= frozenset(mutants)
+        self.living -= set(mutants)
 
     def limit(self, executed: Executed) -> float:
         """Seconds of processor time for a test, by what it took: with a mutant it may take longer."""

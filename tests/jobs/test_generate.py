@@ -352,6 +352,23 @@ def test_what_cannot_be_imported_is_said_with_the_reason(project: Project) -> No
     assert project.generated([]).note == ("shop cannot be imported (ModuleNotFoundError: No module named 'not_there')")
 
 
+@pytest.mark.slow
+def test_a_suite_that_is_slow_leaves_time_for_drafts(project: Project) -> None:
+    project.write(
+        "tests/test_there.py",
+        "import time\nfrom shop import mean\n\n\ndef test_slow():\n"
+        "    until = time.process_time() + 1.5\n    while time.process_time() < until:\n        pass\n"
+        "    assert mean([1, 3]) == 2\n",
+    )
+    suite = ("tests/test_there.py::test_slow",)
+    found = draft(project, "assert price(11, 7) == 76", "price")
+    targets = [project.target("mean"), project.target("price")]
+    generated = project.generated([found], suite=suite, targets=targets, seconds=14)
+    assert [kept.draft for kept in generated.kept] == [found]
+    assert re.fullmatch(r"\d+ mutants were not tried with the tests that are there, .*", generated.over)
+
+
+@pytest.mark.slow
 def test_when_the_time_is_over_what_was_not_tried_is_told(project: Project) -> None:
     drafts = [
         draft(project, f"import time\ntime.sleep({n})\nassert mean([1])", name=f"test_{n}") for n in range(50, 55)
@@ -398,6 +415,7 @@ def test_what_is_no_class_is_no_bug_of_the_function(project: Project) -> None:
     assert (generated.suspected, [left.reason for left in generated.rejected]) == ((), ["fails"])
 
 
+@pytest.mark.slow
 def test_a_slow_test_of_the_suite_kills_only_what_it_notices(project: Project) -> None:
     project.write(
         "tests/test_there.py",
