@@ -77,6 +77,7 @@ def test_tests_are_shown_and_nothing_is_written(pytester: pytest.Pytester, proje
     assert files(project) == before
 
 
+@pytest.mark.slow
 def test_what_is_written_passes_and_a_second_run_writes_nothing(pytester: pytest.Pytester, project: Path) -> None:
     arguments = ("--starcoder-generate=shop.py", "--starcoder-backend=none", "--starcoder-write")
     result = run(pytester, *arguments)
@@ -98,6 +99,7 @@ def test_the_model_writes_what_docstrings_leave_open(
     assert ollama_double.asked()
 
 
+@pytest.mark.slow
 def test_a_failing_suite_keeps_its_exit_status(pytester: pytest.Pytester, project: Path) -> None:
     (project / "tests/test_there.py").write_text("def test_there():\n    assert False\n")
     result = run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none")
@@ -105,6 +107,7 @@ def test_a_failing_suite_keeps_its_exit_status(pytester: pytest.Pytester, projec
     result.stdout.fnmatch_lines(["*1 test kept of*"])
 
 
+@pytest.mark.slow
 def test_only_what_differs_from_the_last_commit_is_generated_for(pytester: pytest.Pytester, project: Path) -> None:
     git(project, "init", "--quiet")
     git(project, "add", "--all")
@@ -143,16 +146,19 @@ def test_what_is_no_file_of_the_project_is_a_usage_error(
     result.stderr.fnmatch_lines([told])
 
 
+@pytest.mark.slow
 def test_switched_off_nothing_is_generated(pytester: pytest.Pytester, project: Path) -> None:
     result = run(pytester, "--starcoder-generate=shop.py", "--no-starcoder")
     result.stdout.no_fnmatch_line("*generated tests*")
 
 
+@pytest.mark.slow
 def test_under_xdist_the_controller_alone_generates(pytester: pytest.Pytester, project: Path) -> None:
     result = run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", "-n", "2")
     result.stdout.fnmatch_lines(["  kept           test_mean_example_1*"])
 
 
+@pytest.mark.slow
 def test_a_report_is_written_in_the_format_of_its_name(pytester: pytest.Pytester, project: Path) -> None:
     reports = [f"--starcoder-generate-report=out/r{suffix}" for suffix in (".json", ".md")]
     run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", *reports)
@@ -193,6 +199,7 @@ def test_a_marker_names_what_is_generated_for_and_where_that_goes(
     run(pytester).assert_outcomes(passed=3)
 
 
+@pytest.mark.slow
 def test_beside_a_file_that_is_named_a_marker_says_only_where_tests_go(
     pytester: pytest.Pytester, project: Path
 ) -> None:
@@ -214,6 +221,7 @@ def test_without_the_option_a_marker_does_nothing(
     assert not ollama_double.requests
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("marker", "told"),
     [
@@ -237,6 +245,7 @@ def test_a_marker_that_names_nothing_is_told_and_changes_no_outcome(
     result.stdout.fnmatch_lines([told.replace("[", "[[]")])
 
 
+@pytest.mark.slow
 def test_where_nothing_is_marked_that_is_said(pytester: pytest.Pytester, project: Path) -> None:
     result = run(pytester, "--starcoder-generate", "--starcoder-backend=none")
     result.stdout.fnmatch_lines(["StarCoder: Nothing is marked with starcoder_generate. Name a file, *"])
@@ -257,6 +266,7 @@ def test_a_fixture_gives_tests_for_a_function_and_writes_none(pytester: pytest.P
     assert files(project) == before
 
 
+@pytest.mark.slow
 def test_nothing_is_generated_where_tests_are_only_collected(pytester: pytest.Pytester, project: Path) -> None:
     result = run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", "--collect-only")
     result.stdout.no_fnmatch_line("*StarCoder*")
@@ -268,6 +278,7 @@ def test_options_about_generated_tests_alone_are_a_usage_error(pytester: pytest.
     result.stderr.fnmatch_lines(["*--starcoder-characterise is about generated tests. Add --starcoder-generate=FILE."])
 
 
+@pytest.mark.slow
 def test_how_tests_are_chosen_and_spread_is_nothing_to_drafts(pytester: pytest.Pytester, project: Path) -> None:
     options = ("--starcoder-backend=none", "--starcoder-characterise", "-n", "1", "-k", "there")
     result = run(pytester, "--starcoder-generate=shop.py", *options)
@@ -275,6 +286,7 @@ def test_how_tests_are_chosen_and_spread_is_nothing_to_drafts(pytester: pytest.P
     result.stdout.fnmatch_lines(["  kept           test_mean_example_1*"])
 
 
+@pytest.mark.slow
 def test_a_new_file_that_git_does_not_know_yet_differs_from_the_last_commit(
     pytester: pytest.Pytester, project: Path
 ) -> None:
@@ -288,6 +300,7 @@ def test_a_new_file_that_git_does_not_know_yet_differs_from_the_last_commit(
     result.stdout.no_fnmatch_line("*ignored.py*")
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_parsed_is_told(pytester: pytest.Pytester, project: Path) -> None:
     (project / "broken.py").write_text("def (:\n")
     result = run(pytester, "--starcoder-generate=broken.py", "--starcoder-backend=none")
@@ -298,6 +311,7 @@ def test_a_file_that_cannot_be_parsed_is_told(pytester: pytest.Pytester, project
 # --- what is written -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_suspected_bug_is_written_as_a_strict_xfail_where_that_is_asked_for(
     pytester: pytest.Pytester, project: Path
 ) -> None:
@@ -307,6 +321,7 @@ def test_a_suspected_bug_is_written_as_a_strict_xfail_where_that_is_asked_for(
     run(pytester).assert_outcomes(passed=2, failed=1)
 
 
+@pytest.mark.slow
 def test_with_v_the_tests_are_shown_and_not_written(pytester: pytest.Pytester, project: Path) -> None:
     before = files(project)
     result = run(pytester, "-v", "--starcoder-generate=shop.py", "--starcoder-backend=none")
@@ -321,6 +336,7 @@ def test_with_v_the_tests_are_shown_and_not_written(pytester: pytest.Pytester, p
     assert files(project) == before
 
 
+@pytest.mark.slow
 def test_without_libcst_the_tests_are_shown_as_they_are(
     pytester: pytest.Pytester, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,6 +348,7 @@ def test_without_libcst_the_tests_are_shown_as_they_are(
     result.stderr.fnmatch_lines(["*Writing tests needs libcst, which is not installed. Install it with *"])
 
 
+@pytest.mark.slow
 def test_a_test_file_keeps_its_line_ends_its_mode_and_its_link(pytester: pytest.Pytester, project: Path) -> None:
     real = project / "real.py"
     real.write_bytes(b"def test_there():\r\n    pass\r\n")
@@ -346,6 +363,7 @@ def test_a_test_file_keeps_its_line_ends_its_mode_and_its_link(pytester: pytest.
     assert real.stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.slow
 def test_a_test_file_that_is_no_python_stays_as_it_is(pytester: pytest.Pytester, project: Path) -> None:
     (project / "tests/test_shop.py").write_text("def test_(:\n")
     arguments = ("--starcoder-generate=shop.py", "--starcoder-backend=none", "--starcoder-write")
@@ -354,6 +372,7 @@ def test_a_test_file_that_is_no_python_stays_as_it_is(pytester: pytest.Pytester,
     assert (project / "tests/test_shop.py").read_text() == "def test_(:\n"
 
 
+@pytest.mark.slow
 def test_killed_while_it_writes_it_leaves_the_file_whole(pytester: pytest.Pytester, project: Path) -> None:
     (project / "tests/test_shop.py").write_text("def test_mine():\n    pass\n")
     (project / "conftest.py").write_text(
@@ -368,6 +387,7 @@ def test_killed_while_it_writes_it_leaves_the_file_whole(pytester: pytest.Pytest
 # --- what a model may cost -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_requests_are_counted_and_end_where_the_setting_says(
     pytester: pytest.Pytester, project: Path, ollama_double: FakeOllama
 ) -> None:
@@ -382,12 +402,14 @@ def test_requests_are_counted_and_end_where_the_setting_says(
     assert len(ollama_double.asked()) == 1
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_is_said_and_the_rest_is_done(pytester: pytest.Pytester, project: Path) -> None:
     result = run(pytester, "--starcoder-generate=shop.py")
     result.stdout.fnmatch_lines(["  kept           test_mean_example_1*", "No model wrote tests: *"])
     assert result.ret == 0
 
 
+@pytest.mark.slow
 def test_what_was_answered_is_not_asked_again_wherever_the_function_stands_now(
     pytester: pytest.Pytester, project: Path, ollama_double: FakeOllama
 ) -> None:
@@ -401,6 +423,7 @@ def test_what_was_answered_is_not_asked_again_wherever_the_function_stands_now(
     assert len(ollama_double.asked()) == asked > 0
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_remembers_what_was_answered_and_leaves_files_whole(
     pytester: pytest.Pytester, project: Path, ollama_double: FakeOllama
 ) -> None:
@@ -421,6 +444,7 @@ def test_an_interrupted_run_remembers_what_was_answered_and_leaves_files_whole(
     assert files(project) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "status"),
     [
