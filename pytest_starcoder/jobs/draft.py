@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
@@ -19,6 +19,7 @@ from pytest_starcoder.evidence.seeds import names_of
 from pytest_starcoder.prompts import FORMS, family, render
 from pytest_starcoder.text.code import extract, parsing_prefix
 from pytest_starcoder.text.syntax import syntax_tree
+from pytest_starcoder.text.unittests import plain
 from pytest_starcoder.values.asked import Completion, Prompt
 from pytest_starcoder.values.draft import Draft, Kind, Origin, Target
 from pytest_starcoder.values.generated import Answer, Spent
@@ -88,10 +89,11 @@ class Author:
         prompt, before = self._prompt(target, opening, gaps)
         warm = min(HOTTEST, self._client.settings.temperature + WARMER * attempt)
         completion, spent = self._asked(replace(prompt, temperature=warm) if attempt else prompt)
-        text = extract(completion.text, "python") if self._obeys else opening + completion.text
-        names = names_of(self._sources(target.path))
-        drafts = salvaged(text, target, names, completion.model, f"written_{attempt + 1}", before)
-        return Answer(tuple(drafts), spent, completion.model)
+        names, label = names_of(self._sources(target.path)), f"written_{attempt + 1}"
+        texts = [] if self._obeys else [opening + completion.text]
+        texts.append(extract(completion.text, "python"))  # some begin anew instead of going on
+        found = (tuple(salvaged(text, target, names, completion.model, label, before)) for text in texts)
+        return Answer(next(filter(None, found), ()), spent, completion.model)
 
     def predicted(self, target: Target, call: str, comparison: str) -> Answer:
         """The test that a call is, compared as told, what the model takes it to be; none of a model that obeys.
@@ -206,12 +208,14 @@ def salvaged(
 ) -> Iterator[Draft]:
     """The tests in a text that may end in the midst of one: one an assertion, each once.
 
-    A parametrized test stays whole. `before` is what stood before the text: its imports are there.
+    A parametrized test stays whole. What stands beside a test and it uses goes into it. `before` is what
+    stood before the text: its imports are there.
     """
     tree, head = syntax_tree(parsing_prefix(text)), syntax_tree(before)
     if tree is None:
         return
     imports = [node for part in (head, tree) if part for node in part.body if _is_import(node)]
+    beside = _beside(tree, names)
     seen: set[tuple[str, ...]] = set()
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) or not function.name.startswith("test"):
@@ -224,7 +228,8 @@ def salvaged(
         marks = tuple(f"@{decorator}" for decorator in decorators)
         if awaits and not any("asyncio" in mark or "anyio" in mark for mark in marks):
             marks = (_awaiting(), *marks)
-        for statements in _split(function, whole=any("parametrize" in mark for mark in marks)):
+        for own in _split(function, whole=any("parametrize" in mark for mark in marks)):
+            statements = [*_used(own, beside), *own]
             body = tuple(ast.unparse(statement) for statement in statements)
             if body in seen:
                 continue
@@ -243,6 +248,30 @@ def salvaged(
             )
 
 
+def _beside(tree: ast.Module, names: Sequence[str]) -> dict[str, ast.stmt]:
+    """What a text defines beside its tests, by name; what it repeats of the module under test is none of it."""
+    found: dict[str, ast.stmt] = {}
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef(name=name, decorator_list=[]) if not name.startswith("test"):
+                found[name] = node
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                found[name] = node
+    return {name: node for name, node in found.items() if name not in names}
+
+
+def _used(statements: Sequence[ast.stmt], beside: Mapping[str, ast.stmt]) -> list[ast.stmt]:
+    """Of what stands beside what the statements use, and what that uses."""
+    used: dict[str, ast.stmt] = {}
+    waiting = list(statements)
+    while waiting:
+        node = waiting.pop()
+        new = {name: own for name, own in beside.items() if name not in used and own is not node and _names(node, name)}
+        used |= new
+        waiting += new.values()
+    return [node for name, node in beside.items() if name in used]
+
+
 def _arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str] | None:
     """What a test takes, without self; None where that is not by name alone."""
     given = function.args
@@ -254,6 +283,7 @@ def _arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str] | 
 def _split(function: ast.FunctionDef | ast.AsyncFunctionDef, *, whole: bool) -> Iterator[list[ast.stmt]]:
     """The statements of each test that a function is: up to each of its assertions, without the others."""
     own = [node for node in function.body if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))]
+    own = [plain(node) for node in own]
     if whole:
         ends = [at for at, statement in enumerate(own) if _asserts(statement)]
         if ends:

@@ -64,7 +64,7 @@ _REVIEW = (
     *("<pr_review_state>", "<pr_review_comment>", "<pr_base>", "<pr_base_code>", "<pr_in_reply_to_comment_id>"),
     *("<file_sep>", "<|endoftext|>"),
 )
-_DEFINITION = ("\nclass ", "\nif __name__", "\n```")
+_SCRIPT = ("\nif __name__",)
 _REMARK = ("\n", "username_")
 _INSTRUCT = ("###",)
 _END = ("<|endoftext|>",)
@@ -80,8 +80,8 @@ FORMS = {
     ("starcoder2", "review-state"): Form(("\n",), _REVIEW, 6),
     ("starcoder2", "review-line"): Form(("\n",), _REVIEW, 6),
     ("starcoder2", "review"): Form(_REMARK, _REVIEW, 80),
-    ("starcoder2", "test"): Form(_DEFINITION, _FILE, 250),
-    ("starcoder2", "test-fill"): Form(_DEFINITION, _HOLE, 250),
+    ("starcoder2", "test"): Form(_SCRIPT, _FILE, 250),
+    ("starcoder2", "test-fill"): Form(_SCRIPT, _HOLE, 250),
     ("starcoder", "explain"): Form(("\nusername_", "\n\n"), _ISSUE_1, 120, _CAUSE),
     ("starcoder", "ask"): Form(("\nusername_",), _ISSUE_1),
     ("starcoder", "code"): Form((), _FILE_1),
@@ -89,8 +89,8 @@ FORMS = {
     ("starcoder", "fill"): Form((), _HOLE_1, 200),
     ("starcoder", "edit"): Form((), _COMMIT),
     ("starcoder", "review"): Form(_REMARK, _ISSUE_1, 80),
-    ("starcoder", "test"): Form(_DEFINITION, _FILE_1, 250),
-    ("starcoder", "test-fill"): Form(_DEFINITION, _HOLE_1, 250),
+    ("starcoder", "test"): Form(_SCRIPT, _FILE_1, 250),
+    ("starcoder", "test-fill"): Form(_SCRIPT, _HOLE_1, 250),
     ("starcoder2-instruct", "explain"): Form((*_INSTRUCT, "\n\n"), _END, 120, _CAUSE),
     ("starcoder2-instruct", "ask"): Form(_INSTRUCT, _END),
     ("starcoder2-instruct", "code"): Form(_FENCE, _END),
@@ -114,7 +114,7 @@ FORMS = {
     ("completion", "fill"): Form(max_tokens=200),
     ("completion", "edit"): Form(_FENCE),
     ("completion", "review"): Form(_REMARK, (), 80),
-    ("completion", "test"): Form((*_DEFINITION, "\n# File:"), (), 250),
+    ("completion", "test"): Form((*_SCRIPT, "\n# File:"), (), 250),
 }
 """Every family has every form; what is not named here is asked in plain words and cut by `max_tokens`."""
 

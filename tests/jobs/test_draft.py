@@ -144,6 +144,18 @@ def test_a_model_that_obeys_is_asked_for_a_block_of_code(ollama_double: FakeOlla
     assert FIXTURE in prompt
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "from pkg.shop import mean\n\n\ndef test_it():\n    assert mean([2]) == 2\n",
+        "Sure:\n```python\ndef test_it():\n    assert mean([2]) == 2\n```\nThat is all.",
+    ],
+)
+def test_a_model_that_begins_anew_instead_of_going_on_is_read_as_well(ollama_double: FakeOllama, answer: str) -> None:
+    ollama_double.answer = answer
+    assert [draft.body for draft in asked(ollama_double)] == [("assert mean([2]) == 2",)]
+
+
 def found(text: str) -> list[tuple[str, ...]]:
     return [draft.body for draft in salvaged(text, TARGET, ["mean"], "m")]
 
@@ -164,6 +176,10 @@ def found(text: str) -> list[tuple[str, ...]]:
         ("@pytest.mark.parametrize('x', [1])\ndef test_a(x):\n    assert mean([x]) == 1\n    assert mean([1, x]) == 1\n", [
             ("assert mean([x]) == 1", "assert mean([1, x]) == 1")]),
         ("def test_a():\n    '''Doc.'''\n    mean([1])\n", []),
+        ("class T(TestCase):\n    def test_a(self):\n        self.assertEqual(mean([1]), 1, 'x')\n", [("assert mean([1]) == 1",)]),
+        ("XS = [1]\ndef double(x):\n    return XS\ndef test_a():\n    assert mean(double(1)) == 1\n", [
+            ("XS = [1]", "def double(x):\n    return XS", "assert mean(double(1)) == 1")]),
+        ("def mean(xs):\n    return 1\ndef test_a():\n    assert mean([1]) == 1\n", [("assert mean([1]) == 1",)]),
         ("I cannot write tests.", []),
         ("", []),
         ("\0", []),
