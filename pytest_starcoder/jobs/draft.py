@@ -100,10 +100,10 @@ class Author:
 
         It does not see what the code makes of the call: where they agree, two have come to the same.
         """
-        opening = f"def test_{target.stem}_predicted():\n    assert {call} {comparison}"
-        prompt, before = self._prompt(target, opening, (), shown=EXAMPLES, fill=False)
         if self._obeys:
             return Answer((), Spent(), self._client.model().name)
+        opening = f"def test_{target.stem}_predicted():\n    assert {call} {comparison}"
+        prompt, before = self._prompt(target, opening, (), shown=EXAMPLES, fill=False)
         completion, spent = self._asked(replace(prompt, stop=("\n", *prompt.stop), max_tokens=LITERAL))
         text = opening + completion.text.split("\n")[0]
         names = names_of(self._sources(target.path))
@@ -169,8 +169,9 @@ def _around(target: Target, beside: Beside, examples: Sequence[Draft], most: int
     if tree is None or not functions:
         shown = [draft.function for draft in examples if draft.target == target][:most]
         return "\n\n\n".join([f"import pytest\n\n{importing}", *shown]), ""
-    head = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    bound = {name for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom) for name in _bound(node)}
+    imports = [node for node in tree.body if _is_import(node)]
+    head = [ast.unparse(node) for node in imports]
+    bound = {name for node in imports for name in _bound(node)}
     if not target.name or target.name.partition(".")[0] not in bound:
         head.append(importing)
     if "pytest" not in bound:

@@ -300,8 +300,8 @@ class _Work:
         modules = {nodeid_of(kept.draft): module_of(kept.draft) for kept in self.kept}
         drawn = {nodeid_of(kept.draft) for kept in self.kept if kept.draft.origin is Origin.SMOKE}
         tests = [nodeid for nodeid, executed in self._ran.items() if executed.runs(target)]
-        tests = sorted(tests, key=lambda nodeid: nodeid in drawn)[:CALLERS]
-        tests = [nodeid for nodeid in tests if nodeid not in drawn] or tests  # what people write reads better
+        written = [nodeid for nodeid in tests if nodeid not in drawn]  # what people write reads better
+        tests = (written or tests)[:CALLERS]
         if not tests:
             return [], [()] * len(candidates)
         drafts = [modules[own] for own in dict.fromkeys(nodeid.partition("[")[0] for nodeid in tests) if own in modules]

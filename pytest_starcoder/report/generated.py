@@ -229,7 +229,7 @@ def _file(path: str, tallies: Sequence[Tally], generated: Generated, files: int)
     )
 
 
-_VERBS = {"is": "are", "was": "were", "does": "do", "passes": "pass", "cannot": "cannot"}
+_VERBS = {"is": "are", "was": "were", "does": "do", "passes": "pass"}
 """Words of the reasons of `jobs.gate` and `jobs.generate` that are others of several drafts."""
 
 

@@ -233,10 +233,11 @@ class Generating:
             path, _, within = place.partition("::")
             try:
                 before = (root / path).read_bytes().decode("utf-8") if (root / path).is_file() else ""
-                after = placed(before.replace("\r\n", "\n"), own, within, styles_of(path, root))
-                if after == before.replace("\r\n", "\n"):
+                text = before.replace("\r\n", "\n")
+                after = placed(text, own, within, styles_of(path, root))
+                if after == text:
                     continue
-                terminal.write(printable(unified(before.replace("\r\n", "\n"), after, path), tabs=True))
+                terminal.write(printable(unified(text, after, path), tabs=True))
                 if self._writes:
                     save(root / path, after.replace("\n", "\r\n") if "\r\n" in before else after)
                     terminal.write_line(f"Written: {one_line(place, 120)}")
