@@ -7,12 +7,13 @@ and with it kept out (`-p no:starcoder`); the order within a pair alternates.
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from pathlib import Path
 
-from benchmarks.runs import Run, median, pytest, report, suite
+from benchmarks.published import Outcome, Row, options, publish
+from benchmarks.runs import Run, median, pytest, suite
+from pytest_starcoder.report.bars import Bars
 
 COUNTER = """
 import json, pathlib, sys
@@ -29,7 +30,7 @@ def modules(folder: Path, *arguments: str) -> set[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__)
     parser.add_argument("--pairs", type=int, default=40)
     parser.add_argument("--tests", type=int, default=500)
     arguments = parser.parse_args()
@@ -47,17 +48,22 @@ def main() -> None:
             off.append(pair[False].cpu)
             out.append(pair[True].cpu)
             ratios.append(pair[False].cpu / pair[True].cpu)
-    report(
-        "off_cost",
-        [
-            ("modules added when off", f"{len(added)} ({', '.join(sorted(added))})", "<= 2"),
-            ("CPU of collect-only, kept out, median s", f"{median(out):.3f}", ""),
-            ("CPU of collect-only, off, median s", f"{median(off):.3f}", ""),
-            (f"ratio, median of {arguments.pairs} pairs", f"{median(ratios):.4f}", "<= 1.02"),
-            ("ratio of the medians", f"{median(off) / median(out):.4f}", "<= 1.02"),
-            ("ratio of the minima", f"{min(off) / min(out):.4f}", "<= 1.02"),
-        ],
+    rows = [
+        Row("modules added when off", f"{len(added)} ({', '.join(sorted(added))})", "<= 2"),
+        Row("CPU of collect-only, kept out, median s", f"{median(out):.3f}"),
+        Row("CPU of collect-only, off, median s", f"{median(off):.3f}"),
+        Row(f"ratio, median of {arguments.pairs} pairs", f"{median(ratios):.4f}", "<= 1.02"),
+        Row("ratio of the medians", f"{median(off) / median(out):.4f}", "<= 1.02"),
+        Row("ratio of the minima", f"{min(off) / min(out):.4f}", "<= 1.02"),
+    ]
+    chart = Bars(
+        "CPU of pytest --collect-only, the plugin off, against without it",
+        "ratio, median of interleaved pairs",
+        ("ratio",),
+        (("pytest-starcoder", (round(median(ratios), 3),)),),
+        bound=1.02,
     )
+    publish(Outcome("off_cost", rows, [chart]), arguments)
 
 
 if __name__ == "__main__":

