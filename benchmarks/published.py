@@ -59,9 +59,9 @@ def publish(outcome: Outcome, chosen: argparse.Namespace) -> None:
     record = outcome.record()
     smoke = f", a smoke run with {outcome.smoke}" if outcome.smoke else ""
     print(f"{outcome.name}, Python {record['python']}, {record['cores']} cores{smoke}")
-    what, measured = (max((len(getattr(row, of)) for row in outcome.rows), default=0) for of in ("what", "measured"))
+    width = max((len(row.what) for row in outcome.rows), default=0)
     for row in outcome.rows:
-        print(f"  {row.what.ljust(what)}  {row.measured.rjust(measured)}   {row.asked}".rstrip())
+        print(f"  {row.what.ljust(width)}  {row.measured:>24}   {row.asked}".rstrip())
     for note in outcome.notes:
         print(f"  {note}")
     print(json.dumps(record, ensure_ascii=False))

@@ -78,7 +78,7 @@ def _drawn(chart: Bars, axes: Any) -> None:
             [row - 0.4 + thickness * (number + 0.5) for row, _ in known],
             [value for _, value in known],
             height=thickness * 0.92,
-            label=name,
+            label=name if len(chart.series) > 1 else "_alone",
             color=COLOURS[number % len(COLOURS)],
         )
         axes.bar_label(bars, labels=[f"{value:g}" for _, value in known], padding=3)
@@ -93,4 +93,4 @@ def _drawn(chart: Bars, axes: Any) -> None:
     if chart.bound is not None:
         axes.axvline(chart.bound, linestyle="--", color="#c92a2a", linewidth=1, label=f"asked: {chart.bound:g}")
     if len(chart.series) > 1 or chart.bound is not None:
-        axes.legend(frameon=False, loc="best")
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
