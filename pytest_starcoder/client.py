@@ -71,6 +71,17 @@ class Client:
             self._model = self._facts(digest, *place)
         return self._model
 
+    def count(self, text: str) -> int:
+        """The tokens of `text`, remembered; too many rather than too few where the server does not count."""
+        key = (FORMAT, "tokens", self.model().digest, text)
+        known: int | None = self.cache.get(*key)
+        if known is None:
+            if self.away is not None:
+                raise self.away
+            known = self.backend.count(text, self._deadline())
+            self.cache.put(known, *key)
+        return known
+
     def fits(self, prompt: Prompt, limit: int | None = None) -> bool:
         """Whether prompt and answer fit into `limit` tokens, or else into the model's window."""
         limit = min(limit or self.model().window, self.model().window)
@@ -151,14 +162,7 @@ class Client:
         """Whether `text` has at most `limit` tokens; the server counts only where it could be close."""
         if len(text.encode("utf-8", "replace")) + 8 <= limit:  # no token is shorter than a byte
             return True
-        key = (FORMAT, "tokens", self.model().digest, text)
-        known: int | None = self.cache.get(*key)
-        if known is None:
-            if self.away is not None:
-                raise self.away
-            known = self.backend.count(text, self._deadline())
-            self.cache.put(known, *key)
-        return known <= limit
+        return self.count(text) <= limit
 
 
 def fit(render: Callable[[list[str]], Prompt], parts: list[str], client: Client, room: int = ROOM) -> Prompt:

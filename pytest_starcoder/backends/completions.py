@@ -39,7 +39,7 @@ def body(prompt: Prompt, settings: Settings, stops: int | None = None) -> dict[s
         "max_tokens": prompt.max_tokens,
         # All of them, always: the defaults differ between servers and versions.
         "temperature": prompt.temperature_or(settings.temperature),
-        "seed": 1,
+        "seed": prompt.seed,
         "top_p": 0.95,
     }
     asked |= {"messages": [{"role": "user", "content": prompt.text}]} if prompt.chat else {"prompt": prompt.text}

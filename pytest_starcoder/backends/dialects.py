@@ -92,7 +92,7 @@ class Vllm(Dialect):
     _counts = True
 
     def fields(self, prompt: Prompt) -> dict[str, Any]:
-        asked: dict[str, Any] = {"top_k": 40, "min_p": 0.0, "repetition_penalty": 1.0}
+        asked: dict[str, Any] = {"top_k": prompt.top_k or -1, "min_p": 0.0, "repetition_penalty": 1.0}
         if prompt.stop_tokens:
             asked["skip_special_tokens"] = False  # left out, they have no text that a stop could match
         if prompt.chat:

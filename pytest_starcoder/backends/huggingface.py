@@ -146,7 +146,7 @@ class Endpoint:
         parameters: dict[str, Any] = {
             "max_new_tokens": prompt.max_tokens,
             "return_full_text": False,
-            "seed": 1,
+            "seed": prompt.seed,
             "stop": [*prompt.stop, *prompt.stop_tokens][:4],
             "details": True,
         }

@@ -87,7 +87,7 @@ class LlamaCpp:
         """What is posted for `prompt`."""
         asked = completions.body(prompt, self._settings) | {
             "cache_prompt": True,
-            "top_k": 40,
+            "top_k": prompt.top_k,
             "min_p": 0.0,
             "repeat_penalty": 1.0,
             "preserved_tokens": list(prompt.stop_tokens),

@@ -157,9 +157,9 @@ class Ollama:
         options: dict[str, Any] = {
             # All of them, always: the defaults differ between versions.
             "temperature": prompt.temperature_or(self._settings.temperature),
-            "seed": 1,
+            "seed": prompt.seed,
             "top_p": 0.95,
-            "top_k": 40,
+            "top_k": prompt.top_k,
             "min_p": 0.0,
             "repeat_penalty": 1.0,
             "num_predict": prompt.max_tokens,

@@ -18,7 +18,9 @@ class Prompt:
     schema that the answer must follow, for servers that can enforce one. With
     `chat` the text is a message instead, around which the server puts the
     template of its chat model. `likelihood` asks how likely the answer was.
-    `temperature` stands in the place of the setting.
+    `temperature` stands in the place of the setting. Of several answers to one
+    question each has a `seed` of its own; `top_k` is the most words that each
+    word is chosen among, 0 for all, at the servers that know it.
     """
 
     text: str
@@ -29,6 +31,8 @@ class Prompt:
     chat: bool = False
     likelihood: bool = False
     temperature: float | None = None
+    seed: int = 1
+    top_k: int = 40
 
     def temperature_or(self, setting: float) -> float:
         return setting if self.temperature is None else self.temperature
