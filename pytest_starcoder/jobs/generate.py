@@ -26,6 +26,7 @@ from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.runner.confine import Level
 from pytest_starcoder.runner.trials import OVER, Input, Judgement, Trials, Unavailable
 from pytest_starcoder.text.display import one_line
+from pytest_starcoder.text.syntax import is_literal
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.draft import Draft, Kind, Origin, Target
 from pytest_starcoder.values.fix import Edit
@@ -519,10 +520,6 @@ def _held(code: str, outcome: str, target: Target) -> str:
     kind, _, told = outcome.partition(" ")
     if kind == "raises":
         return f"with pytest.raises({told}):\n    {call}" if isinstance(getattr(builtins, told, None), type) else ""
-    if kind != "returns":
+    if kind != "returns" or not is_literal(told):
         return ""
-    try:
-        value = ast.literal_eval(told)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return ""
-    return f"assert {call} is {told}" if value is None or isinstance(value, bool) else f"assert {call} == {told}"
+    return f"assert {call} is {told}" if told in ("None", "True", "False") else f"assert {call} == {told}"
