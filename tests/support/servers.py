@@ -71,12 +71,13 @@ class FakeOllama:
         models = [{"name": self.model, "model": self.model, "digest": self.digest, **self.tags}]
         ps = [{**models[0], "context_length": self.loaded}] if self.loaded else []
         info = {"general.architecture": self.architecture, f"{self.architecture}.context_length": self.window}
-        body: dict[str, Any] = {
+        bodies: dict[str, dict[str, Any]] = {
             "/api/version": {"version": "0.24.0"},
             "/api/tags": {"models": models},
             "/api/ps": {"models": ps},
             "/api/show": {"model_info": info, "capabilities": ["completion"]},
-        }.get(request.path, {"error": "404 page not found"})
+        }
+        body = bodies.get(request.path, {"error": "404 page not found"})
         status = 404 if "error" in body else 200
         return status, json.dumps(body).encode()
 
