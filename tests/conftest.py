@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from support.servers import FakeOllama, closed_port, fake_ollama
 from support.tiny_model import write_tiny_model
 
 pytest_plugins = ["pytester"]
+
+sys.path.append(str(Path(__file__).parents[1]))  # for `benchmarks`; last, so that the package is the one installed
 
 
 @pytest.fixture(scope="session")
