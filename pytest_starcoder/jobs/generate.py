@@ -18,7 +18,7 @@ from functools import partial
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.evidence.documented import exceptions_of
 from pytest_starcoder.evidence.siblings import values_of, with_values
-from pytest_starcoder.evidence.smoke import MODULES, thorough
+from pytest_starcoder.evidence.smoke import thorough
 from pytest_starcoder.jobs.draft import Author
 from pytest_starcoder.jobs.gate import NOT_SO, contradicted, failure, unfit
 from pytest_starcoder.jobs.score import Executed, Score, Sources, folder_of, module_of, nodeid_of
@@ -103,10 +103,9 @@ def generate(
     started = time.monotonic()
     try:
         modules = [*dict.fromkeys(target.module for target in targets)]
-        if any(draft.origin is Origin.SMOKE for draft in drafts):
-            modules += MODULES
         folders = list(dict.fromkeys(folder_of(target) for target in targets))
-        with Trials(launch, suite, deadline, least, modules, folders) as trials:
+        draws = any(draft.origin is Origin.SMOKE for draft in drafts)
+        with Trials(launch, suite, deadline, least, modules, folders, draws=draws) as trials:
             told = "; ".join(f"{name} cannot be imported ({why})" for name, why in trials.unimportable.items())
             if targets and all(target.module in trials.unimportable for target in targets):
                 raise Unavailable(told)
@@ -129,7 +128,9 @@ def generate(
                 over = "it was interrupted; what a model has answered is remembered"
             if deadline.remaining() <= 0:
                 over = f"the time was over (the setting {deadline.setting})"
-            work.confirm(lambda other: Trials(other, [], Deadline.after(CONFIRMING), least, modules, folders))
+            work.confirm(
+                lambda other: Trials(other, [], Deadline.after(CONFIRMING), least, modules, folders, draws=draws)
+            )
             return Generated(
                 tuple(work.kept),
                 tuple(work.rejected),
