@@ -294,9 +294,19 @@ def cuts(connection: socket.socket) -> None:
 
 
 def floods(connection: socket.socket) -> None:
-    connection.sendall(OK + b"\r\n")
-    while True:
-        connection.sendall(b"a" * 2**16)
+    flooding([])(connection)
+
+
+def flooding(sent: list[int]) -> Callable[[socket.socket], None]:
+    """A server whose answer has no end; `sent` gets how many bytes of it went out at a time."""
+
+    def behave(connection: socket.socket) -> None:
+        connection.sendall(OK + b"\r\n")
+        while True:
+            connection.sendall(b"a" * 2**16)
+            sent.append(2**16)
+
+    return behave
 
 
 WEB_PAGE = answers(b"<!doctype html><title>It works!</title>")
