@@ -191,10 +191,14 @@ class History:
         lines: set[int] = set()
         told = self._git("diff", "--unified=0", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames",
                          "--relative", "--src-prefix=a/", "--dst-prefix=b/", since, "--")  # fmt: skip
+        in_head = True
         for text in told.split("\n"):
-            if text.startswith("+++ "):
+            if text.startswith("diff --git "):
+                in_head = True
+            elif in_head and text.startswith("+++ "):  # in a hunk it is an added line `++ …`
                 lines = found.setdefault(named_path(text.removeprefix("+++ ")), set())
             elif match := _HUNK.match(text):
+                in_head = False
                 first, count = int(match["first"]), int(match["count"] or 1)
                 lines.update(range(first, first + count) if count else (first, first + 1))
         return found

@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from support.real import RealServer, create_in_ollama, running_llamacpp, running_ollama
 from support.servers import FakeOllama, closed_port, fake_ollama
 from support.tiny_model import write_tiny_model
 
 pytest_plugins = ["pytester"]
+
+settings.register_profile("loaded", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("loaded")
+
+sys.path.append(str(Path(__file__).parents[1]))  # for `benchmarks`; last, so that the package is the one installed
 
 
 @pytest.fixture(scope="session")

@@ -296,6 +296,13 @@ def test_lines_that_were_changed_are_told_by_their_new_numbers(tmp_path: Path) -
     assert History(root).changed() == {"edited.py": {1, 3}, "staged.py": {3}, "shorter.py": {1, 2}}
 
 
+def test_lines_that_look_like_the_head_of_a_diff_are_lines(tmp_path: Path) -> None:
+    root = committed(tmp_path, one="a\n-- b/b.py\nc\n", two="a\n")
+    (root / "one.py").write_text("a\n++ b/b.py\nc\nd\n")
+    (root / "two.py").write_text("a\n++ b/c.py\n@@ -1 +1 @@\n")
+    assert History(root).changed() == {"one.py": {2, 4}, "two.py": {2, 3}}
+
+
 def test_paths_are_relative_to_the_root_and_may_be_called_anything(tmp_path: Path) -> None:
     repository = committed(tmp_path)
     inner = repository / "in ner"

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import pytest_starcoder_hooks
 
 import pytest_starcoder
 
 PACKAGE = Path(pytest_starcoder.__file__).parent
-HOOKS = PACKAGE.parent / "hooks" / "pytest_starcoder_hooks"
+HOOKS = Path(pytest_starcoder_hooks.__file__).parent
 
 LAYERS = (
     {"values", "errors"},

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
 import tomllib
 import zipfile
-from importlib.metadata import entry_points, metadata
+from importlib.metadata import entry_points, metadata, version
 from pathlib import Path
 
 import pytest
+from packaging.metadata import Metadata
+from trove_classifiers import classifiers, deprecated_classifiers
 
 ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+VERSION = PROJECT["version"]
+INFO = f"pytest_starcoder-{VERSION}.dist-info"
+SOURCE = "https://github.com/pytest-starcoder/pytest-starcoder"
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel and the source distribution of this tree."""
-    folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    """A folder with the source distribution of this tree, and the wheel that was built from that."""
+    return build(tmp_path_factory.mktemp("dist"))
+
+
+def build(folder: Path, *options: str) -> Path:
+    command = [sys.executable, "-m", "build", "--no-isolation", *options, "--outdir", str(folder), str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -31,11 +41,27 @@ def only(folder: Path, pattern: str) -> Path:
     return found
 
 
+def in_wheel(folder: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(only(folder, "*.whl")) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def in_sdist(folder: Path) -> dict[str, bytes]:
+    found = {}
+    with tarfile.open(only(folder, "*.tar.gz")) as archive:
+        for member in archive.getmembers():
+            top, _, name = member.name.partition("/")
+            assert top == f"pytest_starcoder-{VERSION}"
+            if (file := archive.extractfile(member)) is not None:
+                found[name] = file.read()
+    return found
+
+
 @pytest.mark.slow
 def test_the_wheel_installs_exactly_two_names_and_every_file_of_theirs(built: Path) -> None:
-    names = set(zipfile.ZipFile(only(built, "*.whl")).namelist())
+    names = set(in_wheel(built))
     tops = {name.split("/")[0] for name in names}
-    assert tops == {"pytest_starcoder", "pytest_starcoder_hooks", "pytest_starcoder-0.1.0.dist-info"}
+    assert tops == {"pytest_starcoder", "pytest_starcoder_hooks", INFO}
     for source, installed in (
         (ROOT / "pytest_starcoder", "pytest_starcoder"),
         (ROOT / "hooks" / "pytest_starcoder_hooks", "pytest_starcoder_hooks"),
@@ -44,16 +70,69 @@ def test_the_wheel_installs_exactly_two_names_and_every_file_of_theirs(built: Pa
         expected = {f"{installed}/{path.relative_to(source).as_posix()}" for path in files}
         assert {name for name in names if name.startswith(f"{installed}/")} == expected
     assert {"pytest_starcoder/py.typed", "pytest_starcoder/prompts/starcoder2/explain.txt"} <= names
-    assert "pytest_starcoder/report/explanations.schema.json" in names
+    assert {f"pytest_starcoder/report/{name}.schema.json" for name in ("explanations", "generated", "review")} <= names
     assert "pytest_starcoder/runner/startup/sitecustomize.py" in names
+    assert "pytest_starcoder/languages.gitattributes" in names
 
 
 @pytest.mark.slow
-def test_the_source_distribution_has_what_the_tests_need(built: Path) -> None:
-    with tarfile.open(only(built, "*.tar.gz")) as archive:
-        names = {name.partition("/")[2] for name in archive.getnames()}
-    needed = {"README.md", "LICENSE", "CHANGELOG.md", ".pre-commit-hooks.yaml", "pyproject.toml"}
-    assert needed | {"tests/conftest.py", "benchmarks/off_cost.py", "hooks/pytest_starcoder_hooks/review.py"} <= names
+def test_the_wheel_that_the_source_distribution_gives_is_that_of_the_tree(built: Path, tmp_path: Path) -> None:
+    assert in_wheel(build(tmp_path, "--wheel")) == in_wheel(built)
+
+
+@pytest.mark.slow
+def test_the_source_distribution_is_all_that_git_does_not_ignore(built: Path) -> None:
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    if told.returncode or not told.stdout:
+        pytest.skip("this is no clone: what git tracks is not known")
+    kept = {name for name in told.stdout.decode().split("\0") if name and (ROOT / name).exists()}
+    assert set(in_sdist(built)) - {"PKG-INFO"} == kept
+
+
+@pytest.mark.slow
+def test_an_index_takes_both_and_has_something_to_show(built: Path) -> None:
+    """What `twine check --strict` looks for, and more: each field valid, and the README as it is."""
+    wheel, sdist = in_wheel(built), in_sdist(built)
+    assert wheel[f"{INFO}/METADATA"] == sdist["PKG-INFO"]
+    told = Metadata.from_email(sdist["PKG-INFO"])
+    assert (told.name, str(told.version), str(told.requires_python)) == ("pytest-starcoder", VERSION, ">=3.11")
+    assert told.description_content_type == "text/markdown"
+    assert told.description == (ROOT / "README.md").read_text("utf-8")
+    assert (told.license_expression, told.license_files) == ("MIT", ["LICENSE"])
+    text = (ROOT / "LICENSE").read_bytes()
+    assert wheel[f"{INFO}/licenses/LICENSE"] == sdist["LICENSE"] == text
+
+
+def test_classifiers_are_known_and_leave_the_licence_to_its_expression() -> None:
+    own = PROJECT["classifiers"]
+    assert set(own) <= classifiers
+    assert not [name for name in own if name.startswith("License ::") or name in deprecated_classifiers]
+    tested = re.search(r"for version in ([\d. ]+); do", (ROOT / ".ci/run").read_text())
+    assert tested
+    said = [name.rpartition(" ")[2] for name in own if re.search(r":: 3\.\d+$", name)]
+    assert said == tested[1].split()
+
+
+def test_one_version_stands_everywhere() -> None:
+    assert version("pytest-starcoder") == VERSION
+    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    newest, *_ = re.findall(r"(?m)^## \[(\d\S*)\] - (\d{4}-\d\d-\d\d)$", changelog)
+    assert newest[0] == VERSION
+    assert f"\n[{VERSION}]: {SOURCE}/releases/tag/v{VERSION}\n" in changelog
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.y*ml")]
+    texts = "\n".join(page.read_text("utf-8") for page in pages)
+    shown = re.findall(r"(?:pytest-starcoder/pytest-starcoder@|rev: )v([\d.]+\d)", texts)
+    assert set(shown) == {VERSION}
+
+
+def test_the_project_says_where_to_look() -> None:
+    urls = PROJECT["urls"]
+    assert set(urls) == {"Documentation", "Changelog", "Issues", "Source"}
+    assert urls["Source"] == SOURCE
+    for kind in ("blob", "tree"):
+        for path in re.findall(rf"{SOURCE}/{kind}/main/(\S+)", "\n".join(urls.values())):
+            assert (ROOT / path).exists()
 
 
 @pytest.mark.slow
@@ -73,7 +152,7 @@ def test_the_wheel_works_where_it_is_installed(built: Path, tmp_path: Path) -> N
     ]
     subprocess.run(command, check=True)
     (tmp_path / "test_it.py").write_text("def test_it():\n    left = 1\n    assert left == 2\n")
-    environment = {**os.environ, "PYTHONPATH": str(site), "STARCODER_BACKEND": "none"}
+    environment = {**os.environ, "PYTHONPATH": str(site), "STARCODER_BACKEND": "none", "STARCODER_FIX": "off"}
     run = [sys.executable, "-m", "pytest", "--starcoder-explain", "test_it.py"]
     done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert "seen      left is 1, the test expects 2" in done.stdout
@@ -96,7 +175,6 @@ def test_entry_points_and_commands_are_declared() -> None:
 
 
 def test_the_run_time_needs_nothing_but_the_packages_agreed_on() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    names = {requirement.split(">")[0].split("=")[0] for requirement in project["dependencies"]}
+    names = {requirement.split(">")[0].split("=")[0] for requirement in PROJECT["dependencies"]}
     assert names == {"pytest", "pluggy", "requests", "python-dotenv", "gitpython", "unidiff"}
     assert metadata("pytest-starcoder")["Requires-Python"] == ">=3.11"

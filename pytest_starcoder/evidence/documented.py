@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from pytest_starcoder.text.syntax import is_literal
 from pytest_starcoder.values.draft import Draft, Origin, Target
 
 
@@ -59,11 +60,7 @@ _REMARKED = re.compile(r"[ \t]+#[ \t]*(?:returns?:?|->|=>|==)[ \t]+(?P<outcome>[
 def _literal(text: str) -> str:
     """A literal in a remark as Python writes it; empty where it is none."""
     text = {"true": "True", "false": "False", "none": "None"}.get(text.strip().lower(), text.strip().rstrip("."))
-    try:
-        ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return ""
-    return text
+    return text if is_literal(text) else ""
 
 
 def exceptions_of(target: Target) -> list[str]:
@@ -124,9 +121,7 @@ def _assertion(source: str, want: str, raised: str | None) -> list[str] | None:
     if want in ("True", "False", "None"):
         atom = isinstance(expression, ast.Call | ast.Name | ast.Attribute | ast.Subscript)
         return [f"assert {text} is {want}" if atom else f"assert ({text}) is {want}"]
-    try:
-        ast.literal_eval(want)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    if not is_literal(want):
         return [f"assert repr({text}) == {want!r}"]
     compared = isinstance(expression, ast.Compare | ast.BoolOp | ast.Lambda | ast.IfExp)
     return [f"assert ({text}) == {want}" if compared else f"assert {text} == {want}"]

@@ -21,7 +21,7 @@ from pytest_starcoder.evidence.facts import facts
 from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.redact import redact, secret_values
 from pytest_starcoder.text.shown import ADDRESS, in_project, short_repr
-from pytest_starcoder.text.syntax import syntax_tree
+from pytest_starcoder.text.syntax import is_literal, syntax_tree
 from pytest_starcoder.values.failure import Failure, Frame
 from pytest_starcoder.values.texts import with_texts
 
@@ -279,7 +279,7 @@ FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
 def _expected_first(left: ast.expr, right: ast.expr) -> bool:
-    return _is_literal(left) and not _is_literal(right)
+    return is_literal(left) and not is_literal(right)
 
 
 def _differences(statement: ast.Assert, comparison: Comparison) -> tuple[str, ...]:
@@ -306,14 +306,6 @@ def _sides(left: ast.expr, right: ast.expr, found: Comparison) -> str:
         "not in": f"the test expects it not in {wanted}",
     }.get(op, f"the test expects it {op} {wanted}")
     origin = one_line(ast.unparse(expected), 80)
-    if not _is_literal(expected) and origin != wanted:
+    if not is_literal(expected) and origin != wanted:
         expects += f" ({origin})"
     return f"{name} {verb} {value}, {expects}" if name != value else f"{value}, {expects}"
-
-
-def _is_literal(expression: ast.expr) -> bool:
-    try:
-        ast.literal_eval(expression)
-    except (ValueError, TypeError, RecursionError, MemoryError):
-        return False
-    return True

@@ -11,6 +11,7 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from pytest_starcoder.text.syntax import is_literal
 from pytest_starcoder.values.draft import Draft, Kind, Origin, Target
 
 FEWEST = 2
@@ -135,16 +136,6 @@ def _inputs(examples: Sequence[Draft]) -> Mapping[Target, list[str]]:
         for statement in draft.body:
             for node in ast.walk(ast.parse(statement)):
                 match node:
-                    case ast.Call(ast.Name(name), [argument], []) if name == draft.target.name and _is_literal(
-                        argument
-                    ):
+                    case ast.Call(ast.Name(name), [argument], []) if name == draft.target.name and is_literal(argument):
                         found.setdefault(draft.target, {})[ast.unparse(argument)] = None
     return {target: list(values) for target, values in found.items()}
-
-
-def _is_literal(node: ast.expr) -> bool:
-    try:
-        ast.literal_eval(node)
-    except (ValueError, TypeError, MemoryError, RecursionError):
-        return False
-    return True

@@ -16,9 +16,6 @@ DRAWS = ("@seed(1)", "@settings(database=None, deadline=None, max_examples={})")
 DRAWN, THOROUGH = 25, 100
 """Inputs of a test, and of the same one when it is judged: what fails sometimes shall not pass."""
 
-MODULES = ("pytest_starcoder.runner.warmed",)
-"""What is imported before such tests run."""
-
 _SIMPLE = {
     "str": "st.text()",
     "int": "st.integers()",

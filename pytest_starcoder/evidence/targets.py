@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from pytest_starcoder.text.syntax import syntax_tree
+from pytest_starcoder.text.syntax import is_literal, syntax_tree
 from pytest_starcoder.values.draft import Kind, Target
 
 
@@ -102,7 +102,5 @@ def _defaults(arguments: ast.arguments) -> Iterator[tuple[str, object]]:
     pairs = list(zip(names[len(names) - len(arguments.defaults) :], arguments.defaults, strict=True))
     pairs += [(a.arg, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None]
     for name, default in pairs:
-        try:
+        if is_literal(default):
             yield name, ast.literal_eval(default)
-        except (ValueError, TypeError, MemoryError, RecursionError):
-            continue

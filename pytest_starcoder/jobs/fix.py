@@ -7,7 +7,6 @@ No model is asked.
 
 from __future__ import annotations
 
-import ast
 import builtins
 import re
 import time
@@ -22,6 +21,7 @@ from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.runner.confine import Level
 from pytest_starcoder.runner.trials import LONGER, SHORTEST, Input, Record, Trial, Trials, Unavailable
 from pytest_starcoder.text.diff import changed_lines, unified
+from pytest_starcoder.text.syntax import is_literal
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.fix import Edit, Fix, Fixes
 
@@ -386,11 +386,8 @@ def _test(code: str, answer: str) -> str:
         return ""
     if verb == "raises" and isinstance(getattr(builtins, value, None), type):
         return f"    import pytest\n\n    {imported}\n\n    with pytest.raises({value}):\n        {call}\n"
-    try:
-        ast.literal_eval(value)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return ""
-    return f"    {imported}\n\n    assert {call} == {value}\n" if verb == "returns" else ""
+    holds = verb == "returns" and is_literal(value)
+    return f"    {imported}\n\n    assert {call} == {value}\n" if holds else ""
 
 
 def _fix(search: Search, edits: tuple[Edit, ...], confirmed: Confirmed, level: Level, *, checked: bool) -> Fix:

@@ -18,7 +18,7 @@ from functools import partial
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.evidence.documented import exceptions_of
 from pytest_starcoder.evidence.siblings import values_of, with_values
-from pytest_starcoder.evidence.smoke import MODULES, thorough
+from pytest_starcoder.evidence.smoke import thorough
 from pytest_starcoder.jobs.draft import Author
 from pytest_starcoder.jobs.gate import NOT_SO, contradicted, failure, unfit
 from pytest_starcoder.jobs.score import Executed, Score, Sources, folder_of, module_of, nodeid_of
@@ -26,6 +26,7 @@ from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.runner.confine import Level
 from pytest_starcoder.runner.trials import OVER, Input, Judgement, Trials, Unavailable
 from pytest_starcoder.text.display import one_line
+from pytest_starcoder.text.syntax import is_literal
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.draft import Draft, Kind, Origin, Target
 from pytest_starcoder.values.fix import Edit
@@ -102,10 +103,9 @@ def generate(
     started = time.monotonic()
     try:
         modules = [*dict.fromkeys(target.module for target in targets)]
-        if any(draft.origin is Origin.SMOKE for draft in drafts):
-            modules += MODULES
         folders = list(dict.fromkeys(folder_of(target) for target in targets))
-        with Trials(launch, suite, deadline, least, modules, folders) as trials:
+        draws = any(draft.origin is Origin.SMOKE for draft in drafts)
+        with Trials(launch, suite, deadline, least, modules, folders, draws=draws) as trials:
             told = "; ".join(f"{name} cannot be imported ({why})" for name, why in trials.unimportable.items())
             if targets and all(target.module in trials.unimportable for target in targets):
                 raise Unavailable(told)
@@ -128,7 +128,9 @@ def generate(
                 over = "it was interrupted; what a model has answered is remembered"
             if deadline.remaining() <= 0:
                 over = f"the time was over (the setting {deadline.setting})"
-            work.confirm(lambda other: Trials(other, [], Deadline.after(CONFIRMING), least, modules, folders))
+            work.confirm(
+                lambda other: Trials(other, [], Deadline.after(CONFIRMING), least, modules, folders, draws=draws)
+            )
             return Generated(
                 tuple(work.kept),
                 tuple(work.rejected),
@@ -519,10 +521,6 @@ def _held(code: str, outcome: str, target: Target) -> str:
     kind, _, told = outcome.partition(" ")
     if kind == "raises":
         return f"with pytest.raises({told}):\n    {call}" if isinstance(getattr(builtins, told, None), type) else ""
-    if kind != "returns":
+    if kind != "returns" or not is_literal(told):
         return ""
-    try:
-        value = ast.literal_eval(told)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return ""
-    return f"assert {call} is {told}" if value is None or isinstance(value, bool) else f"assert {call} == {told}"
+    return f"assert {call} is {told}" if told in ("None", "True", "False") else f"assert {call} == {told}"

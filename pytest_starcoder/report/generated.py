@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pytest_starcoder.report.markdown import escaped
 from pytest_starcoder.text.display import counted, one_line
 from pytest_starcoder.values.draft import Draft, Origin, Target
 from pytest_starcoder.values.generated import Generated, Kept, Tally
@@ -164,19 +164,19 @@ def schema() -> dict[str, Any]:
 def to_markdown(generated: Generated) -> str:
     """As GitHub's Markdown: a table of the targets, and the tests."""
     if generated.note:
-        return f"## StarCoder: no test was generated\n\n{_plain(generated.note)}\n"
+        return f"## StarCoder: no test was generated\n\n{escaped(generated.note)}\n"
     lines = [f"## StarCoder: {counted(len(generated.kept), 'test')} kept", ""]
     lines += ["| function | lines and branches | mutants killed |", "| --- | --- | --- |"]
     for tally in generated.tallies:
         if not tally.lines:
             continue
         lines.append(
-            f"| {_plain(tally.target.path)} `{_name(tally.target)}` | {_coverage([tally]).replace('->', '→')} "
+            f"| {escaped(tally.target.path)} `{_name(tally.target)}` | {_coverage([tally]).replace('->', '→')} "
             f"| {tally.killed_before} → {tally.killed} of {tally.mutants} |"
         )
     for left in generated.suspected:
         told = one_line(left.draft.because or left.draft.body[-1], 100).replace("`", "'")
-        why = f"{_plain(left.reason)}; {_plain(promised(left.draft))}"
+        why = f"{escaped(left.reason)}; {escaped(promised(left.draft))}"
         lines += ["", f"- *suspected bug* `{_name(left.draft.target)}`: `{told}` {why}"]
     for kept in generated.kept:
         lines += [
@@ -190,9 +190,9 @@ def to_markdown(generated: Generated) -> str:
     reasons = Counter(rejected.reason for rejected in generated.rejected)
     if reasons:
         counts = ", ".join(_several(reason, count) for reason, count in reasons.most_common())
-        lines += ["", f"Not kept: {_plain(counts)}."]
+        lines += ["", f"Not kept: {escaped(counts)}."]
     for sentence in filter(None, [generated.over, generated.remark, notice(generated)]):
-        lines += ["", _plain(sentence)]
+        lines += ["", escaped(sentence)]
     return "\n".join(lines) + "\n"
 
 
@@ -210,10 +210,6 @@ def _draft(draft: Draft) -> dict[str, str]:
         "target": draft.target.name,
         "because": draft.because,
     }
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>#|!])", r"\\\1", one_line(text, 500))
 
 
 def _file(path: str, tallies: Sequence[Tally], generated: Generated, files: int) -> str:

@@ -33,7 +33,7 @@ SHOWN = 5
 
 def to_markdown(report: Report) -> str:
     """The report as GitHub's Markdown."""
-    whose = f" ({_plain(report.model)} on {_plain(report.server)})" if report.model else ""
+    whose = f" ({escaped(report.model)} on {escaped(report.server)})" if report.model else ""
     total = len(report.explanations)
     lines = [f"## StarCoder: {counted(report.failures, 'failure')}, {counted(total, 'cause')}{whose}", ""]
     for number, told in enumerate(report.explanations, 1):
@@ -41,16 +41,27 @@ def to_markdown(report: Report) -> str:
     if report.rerun:
         lines += [f"{counted(report.rerun, 'test')} were run again, {report.seconds:.1f} s in all.", ""]
     if report.confinement:
-        lines += [_plain(report.confinement), ""]
+        lines += [escaped(report.confinement), ""]
     if notice(report):
-        lines += [_plain(notice(report)), ""]
+        lines += [escaped(notice(report)), ""]
     return "\n".join(lines)
+
+
+def escaped(text: str) -> str:
+    """`text` on one line, with everything escaped that Markdown, HTML or GitHub would read as more than text."""
+    told = _MARKUP.sub(lambda match: _ENTITIES.get(match[0], "\\" + match[0]), one_line(text, 2000))
+    return re.sub(r"(?i)\b(GH)\\-(?=\d)", r"\1&#45;", told).replace("www.", "www&#46;")
+
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+!|~@&$:-])")
+
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;", "#": "&#35;", ":": "&#58;"}
 
 
 def _cause(number: int, total: int, told: Explanation) -> list[str]:
     where = f"{told.path}:{told.line} in {told.function}" if told.path else told.phase
     lines = [
-        f"### {number}/{total} {_code(where)} · {_plain(told.exception)} · {counted(len(told.nodeids), 'test')}",
+        f"### {number}/{total} {_code(where)} · {escaped(told.exception)} · {counted(len(told.nodeids), 'test')}",
         "",
         *(_statement(statement) for statement in told.statements),
     ]
@@ -59,9 +70,9 @@ def _cause(number: int, total: int, told: Explanation) -> list[str]:
     if told.fixes.found:
         lines.append("")
     if told.flaw:
-        lines.append(f"- *guessed* **But** it {_plain(told.flaw)}.")
+        lines.append(f"- *guessed* **But** it {escaped(told.flaw)}.")
     if told.note:
-        lines.append(f"- **No guess**: {_plain(told.note)}")
+        lines.append(f"- **No guess**: {escaped(told.note)}")
     tests = [f"- {_code(nodeid)}" for nodeid in told.nodeids]
     if len(tests) > SHOWN:
         lines += ["", f"<details><summary>All {len(tests)} tests</summary>", "", *tests, "", "</details>"]
@@ -77,21 +88,9 @@ def _fenced(text: str, language: str) -> list[str]:
 
 
 def _statement(statement: Statement) -> str:
-    by = f" by {_plain(statement.by)}, machine-generated and unchecked" if statement.label is Label.GUESSED else ""
-    text = _code(statement.text) if statement.kind in ("at", "calls", "suspect", "fix") else _plain(statement.text)
+    by = f" by {escaped(statement.by)}, machine-generated and unchecked" if statement.label is Label.GUESSED else ""
+    text = _code(statement.text) if statement.kind in ("at", "calls", "suspect", "fix") else escaped(statement.text)
     return f"- *{statement.label}{by}* **{NAMES[statement.kind]}**: {text}"
-
-
-_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+!|~@&$:-])")
-
-
-def _plain(text: str) -> str:
-    """`text` on one line, with everything escaped that Markdown, HTML or GitHub would read as more than text."""
-    escaped = _MARKUP.sub(lambda match: _ENTITIES.get(match[0], "\\" + match[0]), one_line(text, 2000))
-    return re.sub(r"(?i)\b(GH)\\-(?=\d)", r"\1&#45;", escaped).replace("www.", "www&#46;")
-
-
-_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;", "#": "&#35;", ":": "&#58;"}
 
 
 def _code(text: str) -> str:

@@ -101,9 +101,9 @@ def functions_alive(wanted: Callable[[str], bool]) -> dict[str, list[FunctionTyp
     """Every function of this process whose file is `wanted`, by the file's name."""
     found: dict[str, list[FunctionType]] = {}
     for thing in gc.get_objects():
-        if type(thing) is FunctionType and wanted(thing.__code__.co_filename):
+        if type(thing) is FunctionType:
             found.setdefault(thing.__code__.co_filename, []).append(thing)
-    return found
+    return {filename: functions for filename, functions in found.items() if wanted(filename)}
 
 
 def put(swap: Swap) -> Swap:

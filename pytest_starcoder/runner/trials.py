@@ -109,6 +109,7 @@ class Trials:
     `modules` are imported there besides what the tests import: what no test imports cannot be changed. With some,
     `ran_on_import` are the lines that importing executes, by path; what a plugin imports early is not among them;
     `unimportable` says why some could not be imported. `folders`, relative to the root, are those that drafts stand in.
+    With `draws` tests of Hypothesis are judged too.
     Raises Unavailable where they cannot be collected, or not be confined as `least` wants.
     """
 
@@ -120,6 +121,8 @@ class Trials:
         least: Level = Level.NONE,
         modules: Sequence[str] = (),
         folders: Sequence[str] = (),
+        *,
+        draws: bool = False,
     ) -> None:
         if not hasattr(os, "fork"):
             raise Unavailable("this platform cannot fork a process")
@@ -130,6 +133,7 @@ class Trials:
         self._tests = tests
         self._modules = modules
         self._folders = folders
+        self._draws = draws
         self._deadline = deadline
         self._stack = contextlib.ExitStack()
         self._numbers = 0
@@ -149,6 +153,7 @@ class Trials:
                 "late": late,
                 "modules": list(self._modules),
                 "folders": list(self._folders),
+                "draws": self._draws,
             }
             (folder / "trials.json").write_text(json.dumps(job), "utf-8")
             own = ["--assert=plain", "--capture=sys", "-p", "pytest_starcoder.runner.worker"]

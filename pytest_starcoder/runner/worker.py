@@ -61,6 +61,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     job = json.loads(Path(early_config.known_args_namespace.starcoder_trials).read_text("utf-8"))
     worker = Worker(job)
     early_config.pluginmanager.register(worker, "starcoder-worker")
+    worker.warm()
     worker.split()
 
 
@@ -72,6 +73,8 @@ class Task:
     candidates: list[dict[str, Any]]
     results: int
 
+
+WARMED = "pytest_starcoder.runner.warmed"
 
 NOTE = 300
 """Characters of what is noted on an exception."""
@@ -87,6 +90,7 @@ class Worker:
     def __init__(self, job: dict[str, Any]) -> None:
         self._root = Path(job["root"])
         self._modules: list[str] = job["modules"]
+        self._draws: bool = job["draws"]
         self._early, self._late = Channel(job["early"]), Channel(job["late"])
         self._folders: list[str] = job["folders"]
         self._imported: dict[str, list[int]] = {}
@@ -94,6 +98,14 @@ class Worker:
         self._task: Task | None = None
         self._bench = Bench()
         self._level = confine(Confinement.from_json(job["confinement"]))
+
+    def warm(self) -> None:
+        """Before anything is forked or traced, which would make it take many times as long."""
+        if self._draws:
+            try:
+                importlib.import_module(WARMED)
+            except Exception as exc:  # noqa: BLE001 - its tests fail then; what needs no Hypothesis goes on
+                self._unimportable[WARMED] = one_line(f"{type(exc).__name__}: {exc}", NOTE)
 
     def split(self) -> None:
         """Returns in the fork that goes on to collect the tests, and in each one that tries a changed source."""
@@ -125,6 +137,7 @@ class Worker:
                 except BaseException as exc:  # noqa: BLE001 - a module may raise anything, SystemExit too
                     self._unimportable[name] = one_line(f"{type(exc).__name__}: {exc}", NOTE)
             tracer.stop()
+            _draw("JUDGED")  # after the project's own profile
             self._imported = {
                 Path(file).relative_to(self._root).as_posix(): sorted(lines) for file, lines in tracer.lines.items()
             }
@@ -160,6 +173,12 @@ class Worker:
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._bench.outcomes.append(report.outcome)
+
+
+def _draw(profile: str) -> None:
+    """Puts a profile of Hypothesis in force, where its tests are judged at all."""
+    if (warmed := sys.modules.get(WARMED)) is not None:
+        warmed.settings.load_profile(getattr(warmed, profile))
 
 
 def serve(channel: Channel, prepared: Any, other: int = 0) -> Task:
@@ -324,9 +343,7 @@ class Bench:
         signal.signal(signal.SIGVTALRM, _overtime)
         out, own = Channel(task.results), os.getpid()
         if "drafts" in task.command and self.session is not None:
-            warmed = sys.modules.get("pytest_starcoder.runner.warmed")
-            if warmed is not None:
-                warmed.settings.load_profile(warmed.KILLING)
+            _draw("KILLING")
             for path, source in task.command["drafts"]:
                 self.items |= {item.nodeid: item for item in items_of(self.session, Path(path), source)}
         if "observe" in task.command:

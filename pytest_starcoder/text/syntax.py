@@ -18,6 +18,17 @@ def syntax_tree(source: str) -> ast.Module | None:
             return None
 
 
+def is_literal(code: str | ast.expr) -> bool:
+    """Whether an expression is a literal that `ast.literal_eval` can read; without a warning on what it holds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ast.literal_eval(code)
+        except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):  # TypeError: {[]: 1}
+            return False
+    return True
+
+
 class Offsets:
     """Characters of a text by line (1-based) and by column in bytes of UTF-8, as `ast` counts them."""
 

@@ -91,12 +91,6 @@ CELLS: dict[str, tuple[Callable[[socket.socket], None] | None, type[StarcoderErr
         "{url} redirects to another page, and redirects are not followed.",
         "Set host to where {name} really runs.",
     ),
-    "flood": (
-        servers.floods,
-        BadResponse,
-        "The answer of {url}{path} is larger than 16 MiB.",
-        "Is another program listening there?",
-    ),
 }
 
 BUSY = {
@@ -124,8 +118,8 @@ def asking(settings: Settings) -> Iterator[Backend]:
         backend.close()
 
 
-def identify(backend: Backend) -> str:
-    return backend.identify(Deadline.after(LIMIT))
+def identify(backend: Backend, limit: float = LIMIT) -> str:
+    return backend.identify(Deadline.after(limit))
 
 
 def complete(backend: Backend, limit: float = LIMIT) -> Completion:
@@ -158,6 +152,20 @@ def test_a_misbehaving_server_is_one_clear_error_in_time(
             with told(kind, _filled(message, facts), _filled(hint, facts)):
                 call(backend)
             assert time.monotonic() - started < LIMIT + 1
+
+
+@pytest.mark.slow
+@both_backends
+@both_calls
+def test_an_answer_without_an_end_is_read_no_further_than_its_limit(call: Callable[..., object], name: str) -> None:
+    """Counted, not timed: how long 16 MiB take says how busy the machine is."""
+    sent: list[int] = []
+    with raw_server(servers.flooding(sent)) as url, asking(settings(name, url)) as backend:
+        message = f"The answer of {url}{PATHS[name, call]} is larger than 16 MiB."
+        with told(BadResponse, message, "Is another program listening there?"):
+            call(backend, 60)
+        in_the_pipe = 64 * 2**20  # what the two ends of a connection may hold at the most
+        assert sum(sent) <= 16 * 2**20 + in_the_pipe
 
 
 def _filled(text: str, facts: dict[str, str]) -> str:

@@ -245,7 +245,7 @@ def test_a_model_that_is_not_there_is_told_once_with_the_next_step(
 def test_ctrl_c_while_a_model_is_asked_keeps_the_rest_of_the_report(
     pytester: pytest.Pytester, ollama_double: FakeOllama
 ) -> None:
-    ollama_double.delay = 10
+    ollama_double.delay = 30
     pytester.makepyfile(test_pay=TWO_CAUSES)
     result = interrupted(lambda: bool(ollama_double.asked()))
     assert why(result) == "no answer: interrupted."
@@ -272,7 +272,7 @@ def test_ctrl_c_while_a_server_is_met_keeps_the_rest_of_the_report(
 
 
 def interrupted(when: Callable[[], bool]) -> pytest.RunResult:
-    """A run that gets a Ctrl-C once `when` holds; it ends at once, as a run with failures does."""
+    """A run that gets a Ctrl-C once `when` holds; it does not wait for 30 s, and ends as a run with failures does."""
     command = [sys.executable, "-m", "pytest", "--starcoder-explain", "--starcoder-replay=off"]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     while not when():
@@ -280,7 +280,7 @@ def interrupted(when: Callable[[], bool]) -> pytest.RunResult:
     started = time.monotonic()
     run.send_signal(signal.SIGINT)
     screen, _ = run.communicate(timeout=20)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     assert run.returncode == 1
     assert "Traceback" not in screen
     assert "KeyboardInterrupt" not in screen

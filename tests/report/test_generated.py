@@ -104,3 +104,11 @@ def test_markdown_shows_a_table_and_the_tests() -> None:
     assert "| shop/pricing.py `mean` | 25 % → 88 % | 2 → 5 of 8 |" in told
     assert '- *suspected bug* `parse`: `>>> parse("3|4")` raises IndexError' in told
     assert "```python\nfrom shop.pricing import mean\n\n\ndef test_one():\n    assert mean([1]) == 1\n```" in told
+
+
+def test_in_markdown_nothing_that_was_said_becomes_a_mention_a_link_or_html() -> None:
+    told = to_markdown(Generated(note="@ann said <b>#1</b>: see www.example.com, [here](http://x) and *there*"))
+    assert told.split("\n")[2] == (
+        "&#64;ann said &lt;b&gt;&#35;1&lt;/b&gt;&#58; see www&#46;example.com, "
+        r"\[here\]\(http&#58;//x\) and \*there\*"
+    )

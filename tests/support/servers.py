@@ -71,12 +71,13 @@ class FakeOllama:
         models = [{"name": self.model, "model": self.model, "digest": self.digest, **self.tags}]
         ps = [{**models[0], "context_length": self.loaded}] if self.loaded else []
         info = {"general.architecture": self.architecture, f"{self.architecture}.context_length": self.window}
-        body: dict[str, Any] = {
+        bodies: dict[str, dict[str, Any]] = {
             "/api/version": {"version": "0.24.0"},
             "/api/tags": {"models": models},
             "/api/ps": {"models": ps},
             "/api/show": {"model_info": info, "capabilities": ["completion"]},
-        }.get(request.path, {"error": "404 page not found"})
+        }
+        body = bodies.get(request.path, {"error": "404 page not found"})
         status = 404 if "error" in body else 200
         return status, json.dumps(body).encode()
 
@@ -293,9 +294,19 @@ def cuts(connection: socket.socket) -> None:
 
 
 def floods(connection: socket.socket) -> None:
-    connection.sendall(OK + b"\r\n")
-    while True:
-        connection.sendall(b"a" * 2**16)
+    flooding([])(connection)
+
+
+def flooding(sent: list[int]) -> Callable[[socket.socket], None]:
+    """A server whose answer has no end; `sent` gets how many bytes of it went out at a time."""
+
+    def behave(connection: socket.socket) -> None:
+        connection.sendall(OK + b"\r\n")
+        while True:
+            connection.sendall(b"a" * 2**16)
+            sent.append(2**16)
+
+    return behave
 
 
 WEB_PAGE = answers(b"<!doctype html><title>It works!</title>")
