@@ -13,14 +13,14 @@ from pytest_starcoder.errors import ConfigError, StarcoderError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0: it worked; 1: it did not; 2: the command or a setting cannot be used; 130: interrupted."""
-    from pytest_starcoder.commands import ask, complete, demo, doctor, edit, explain, review
+    from pytest_starcoder.commands import ask, complete, demo, doctor, edit, eval, explain, review
 
     parser = argparse.ArgumentParser(
         prog="starcoder",
         description="Why tests fail, told by StarCoder on your own machine. In a project: pytest --starcoder-explain",
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (demo, doctor, ask, complete, edit, explain, review):
+    for command in (demo, doctor, ask, complete, edit, explain, review, eval):
         name = command.__name__.rpartition(".")[2]
         added = commands.add_parser(name, help=command.HELP, description=command.HELP)
         command.add(added)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,11 +25,10 @@ def verdicts(
     problems: Iterable[Problem],
     samples: Sequence[Sample],
     least: Level = Level.NONE,
-    on_verdict: Callable[[Verdict], None] = lambda _verdict: None,
 ) -> Iterator[tuple[Verdict, str]]:
-    """Of each sample what running it showed, and how it was confined, in their order; as many at once as there are cores.
+    """Of each sample what running it showed, and how it was confined, in their order.
 
-    Raises NotRun.
+    As many run at once as there are cores. Raises NotRun.
     """
     by_task = {problem.task: problem for problem in problems}
 
@@ -40,15 +39,13 @@ def verdicts(
         if not ended.level:
             raise NotRun(
                 f"The program of {sample.task} was not run: no process could be started for it in time.",
-                "Is the machine short of memory or processes? Try again; answers that are there are not asked for again.",
+                "Is the machine short of memory or processes? Try again: no answer is asked for twice.",
             )
         return Verdict(sample.task, sample.number, ended.said), ended.level
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         try:
-            for verdict, level in pool.map(run, samples):
-                on_verdict(verdict)
-                yield verdict, level
+            yield from pool.map(run, samples)
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -1,13 +1,15 @@
 """The problems of HumanEval and MBPP from their published files, asked as bigcode-evaluation-harness asks them.
 
-| set       | file                                  | prompt                               | tests             |
-| --------- | ------------------------------------- | ------------------------------------ | ----------------- |
-| humaneval | HumanEval.jsonl.gz (openai/human-eval) | as given, without the space around it | `check(function)` |
-| mbpp      | mbpp.jsonl (google-research): tasks 11 to 510 | a docstring of the description and the first assertion | every assertion |
-|           | sanitized-mbpp.json (google-research): all | the same | the same, and its imports |
-|           | MbppPlus.jsonl (evalplus, version 0.1): all | the same | `assertion`, as EvalPlus has corrected it |
+| set       | file                                          | tests                                     |
+| --------- | --------------------------------------------- | ----------------------------------------- |
+| humaneval | HumanEval.jsonl.gz (openai/human-eval)        | `check(function)`                         |
+| mbpp      | mbpp.jsonl (google-research): tasks 11 to 510 | every assertion                           |
+| mbpp      | sanitized-mbpp.json (google-research): all    | every assertion, and its imports          |
+| mbpp      | MbppPlus.jsonl (evalplus, version 0.1): all   | `assertion`, as EvalPlus has corrected it |
 
-Stops and forms were read in the harness at the commit of its last release.
+A prompt of HumanEval is asked without the space around it; one of MBPP is a
+docstring of the description and the first assertion. Stops and forms were read
+in the harness's tasks humaneval.py and mbpp.py.
 """
 
 from __future__ import annotations
@@ -57,7 +59,10 @@ def read_problems(benchmark: str, path: Path) -> list[Problem]:
 
 
 def records(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a .jsonl, .jsonl.gz or .json file. Raises ConfigError, which names the line, for any other text."""
+    """The objects of a .jsonl, .jsonl.gz or .json file.
+
+    Raises ConfigError, which names the line, for any other text.
+    """
     try:
         content = path.read_bytes()
         text = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode("utf-8")
@@ -67,11 +72,15 @@ def records(path: Path) -> Iterator[dict[str, Any]]:
     if text.lstrip().startswith("["):
         rows, lines = _json(path, text, 1), False
     else:
-        rows, lines = [_json(path, line, number) for number, line in enumerate(text.splitlines(), 1) if line.strip()], True
+        rows, lines = (
+            [_json(path, line, number) for number, line in enumerate(text.splitlines(), 1) if line.strip()],
+            True,
+        )
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             raise ConfigError(
-                f"{path}, {'line' if lines else 'entry'} {number}: this is no object.", "Give the file as it was published."
+                f"{path}, {'line' if lines else 'entry'} {number}: this is no object.",
+                "Give the file as it was published.",
             )
         yield row
 
@@ -80,7 +89,9 @@ def _json(path: Path, text: str, line: int) -> Any:
     try:
         return json.loads(text)
     except ValueError as exc:
-        raise ConfigError(f"{path}, line {line}: this is no JSON ({exc}).", "Give the file as it was published.") from exc
+        raise ConfigError(
+            f"{path}, line {line}: this is no JSON ({exc}).", "Give the file as it was published."
+        ) from exc
 
 
 def _humaneval(row: Mapping[str, Any]) -> Problem:
@@ -91,7 +102,9 @@ def _humaneval(row: Mapping[str, Any]) -> Problem:
 def _mbpp(row: Mapping[str, Any]) -> Problem:
     described = str(row.get("text", row.get("prompt"))).strip("\n'\"")  # EvalPlus has a docstring there
     told = row.get("test_list", row.get("assertion"))
-    asserts = [line for line in str(told).splitlines() if line] if isinstance(told, str) else [str(line) for line in told]
+    asserts = (
+        [line for line in str(told).splitlines() if line] if isinstance(told, str) else [str(line) for line in told]
+    )
     before = [str(line) for line in row.get("test_imports") or ()] or [str(row.get("test_setup_code") or "")]
     if "assertion" in row:
         before = ["import math"]  # what EvalPlus's assertions use

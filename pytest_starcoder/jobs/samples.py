@@ -1,4 +1,4 @@
-"""Asks a model for answers to problems and keeps each in a file at once, so that a run which ends goes on where it was."""
+"""Asks a model for answers to problems and keeps each in a file at once, so that the next run goes on from there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from pytest_starcoder.backends.tokens import estimate
 from pytest_starcoder.client import Client
@@ -22,7 +21,7 @@ PREFIXES = {
     "starcoder": f"<filename>solutions/solution_1.py\n{NOTICE}",
     "starcoder2": f"<file_sep>solutions/solution_1.py\n{NOTICE}",
 }
-"""What makes StarCoder-Prompted, as Hugging Face's post on StarCoder has it, and in StarCoder2's form of a file (unmeasured)."""
+"""What makes StarCoder-Prompted, by Hugging Face's post on StarCoder; the same in StarCoder2's form is unmeasured."""
 
 
 def prefix_for(model: Model, chosen: str) -> str:
@@ -135,6 +134,6 @@ def _asked(client: Client, problem: Problem, number: int, sampling: Sampling) ->
 
 
 def _tokens(client: Client, text: str) -> int:
-    """The tokens of `text`; of a server that does not count, half of what it can have at the most: as in ordinary code."""
+    """The tokens of `text`; where the server does not count half of the most it can have, which ordinary code has."""
     counted = client.count(text)
     return counted // 2 if counted == estimate(text) else counted

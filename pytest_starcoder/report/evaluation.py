@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pytest_starcoder.report.bars import Bars, draw
 from pytest_starcoder.report.markdown import escaped
+from pytest_starcoder.report.progress import left
+from pytest_starcoder.text.display import counted
 from pytest_starcoder.values.evaluation import TITLES, Evaluation, Published
 
 DISCLAIMER = "What was run is machine-generated."
@@ -22,7 +24,7 @@ def published() -> Published:
 
 def lines(evaluation: Evaluation) -> list[str]:
     """What the terminal shows."""
-    counts, sampling = evaluation.counts(), evaluation.sampling
+    counts = evaluation.counts()
     most = max((written for written, _ in counts.values()), default=0)
     who = f"{evaluation.model} on {evaluation.backend}" if evaluation.model else "recorded answers"
     solved = sum(passed > 0 for _, passed in counts.values())
@@ -36,8 +38,8 @@ def lines(evaluation: Evaluation) -> list[str]:
         told.append(f"  sampling  {sampled(evaluation)}")
     if failed := evaluation.failed():
         told.append(f"  failed    {', '.join(f'{count} {kind}' for kind, count in failed.items())}")
-    asked = f"{duration(evaluation.asked)} asking, {evaluation.tokens} tokens; " if evaluation.model else ""
-    told.append(f"  time      {asked}{duration(evaluation.ran)} running, confined by {evaluation.confinement}")
+    asked = f"{left(evaluation.asked)} asking, {evaluation.tokens} tokens; " if evaluation.model else ""
+    told.append(f"  time      {asked}{left(evaluation.ran)} running, confined by {evaluation.confinement}")
     return told
 
 
@@ -84,7 +86,10 @@ def markdown_table(table: Published) -> list[str]:
     return [
         f"| model | {' | '.join(TITLES.values())} |",
         f"| --- |{' ---: |' * len(TITLES)}",
-        *(f"| {escaped(name)} | {' | '.join(_cell(row.get(one)) for one in TITLES)} |" for name, row in table.rows.items()),
+        *(
+            f"| {escaped(name)} | {' | '.join(_cell(row.get(one)) for one in TITLES)} |"
+            for name, row in table.rows.items()
+        ),
     ]
 
 
@@ -93,20 +98,18 @@ def plot(evaluations: Sequence[Evaluation], path: Path) -> None:
     table = published().beside(evaluations)
     rows = tuple((name, tuple(row.get(one) for one in TITLES)) for name, row in table.rows.items())
     measured = frozenset(table.rows) - frozenset(published().rows)
-    draw([Bars("Published figures, and what was measured here", "pass@1, per cent", tuple(TITLES.values()), rows, highlighted=measured)], path)
-
-
-def counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    draw(
+        [
+            Bars(
+                "Published figures, and what was measured here",
+                "pass@1, per cent",
+                tuple(TITLES.values()),
+                rows,
+                highlighted=measured,
+            )
+        ],
+        path,
+    )
 
 
 def _cell(value: float | None) -> str:

@@ -46,7 +46,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Sample:
-    """The `number`-th answer (from 0) to a problem, in how many seconds; `whole` programs need no prompt before them."""
+    """The `number`-th answer (from 0) to a problem, in how many seconds; a `whole` program has its prompt in it."""
 
     task: str
     number: int
@@ -122,7 +122,7 @@ class Evaluation:
 
 
 def pass_at(k: int, written: int, passed: int) -> float:
-    """How likely one of `k` answers passes, of which `passed` of `written` do: unbiased (arXiv:2107.03374, section 2.1)."""
+    """How likely one of `k` answers passes where `passed` of `written` do, unbiased (arXiv:2107.03374, section 2.1)."""
     return 1.0 - math.comb(written - passed, k) / math.comb(written, k)
 
 
@@ -137,6 +137,6 @@ class Published:
         rows = {name: dict(row) for name, row in self.rows.items()}
         for one in evaluations:
             found = one.pass_at().get(1)
-            name = f"{one.model or 'recorded answers'}{' (measured here, a smoke run)' if one.smoke else ' (measured here)'}"
+            name = f"{one.model or 'recorded answers'} (measured here{', a smoke run' if one.smoke else ''})"
             rows.setdefault(name, {})[one.benchmark] = None if found is None else round(100 * found, 1)
         return Published(rows)
