@@ -17,6 +17,9 @@ from pytest_starcoder.values.evaluation import Problem, Sample, Sampling
 
 NOTICE = "# Here is the correct implementation of the code exercise\n"
 
+CONTROL = ("<file_sep>",)
+"""Stops that are control tokens of StarCoder2, which servers must be told as such."""
+
 PREFIXES = {
     "starcoder": f"<filename>solutions/solution_1.py\n{NOTICE}",
     "starcoder2": f"<file_sep>solutions/solution_1.py\n{NOTICE}",
@@ -121,9 +124,12 @@ def _asked(client: Client, problem: Problem, number: int, sampling: Sampling) ->
     client.allow(client.settings.timeout)
     started = time.monotonic()
     text = sampling.prefix + problem.prompt
+    known = CONTROL if family(client.model(), client.settings.family) == "starcoder2" else ()
+    tokens = tuple(stop for stop in problem.stop if stop in known)
     prompt = Prompt(
         text,
-        stop=problem.stop,
+        stop=tuple(stop for stop in problem.stop if stop not in tokens),
+        stop_tokens=tokens,
         max_tokens=max(1, sampling.window - _tokens(client, text)),
         temperature=sampling.temperature,
         seed=number + 1,
