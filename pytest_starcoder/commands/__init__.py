@@ -13,6 +13,11 @@ from pytest_starcoder.errors import ConfigError, StarcoderError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0: it worked; 1: it did not; 2: the command or a setting cannot be used; 130: interrupted."""
+    return _run(parser_of_all().parse_args(argv))
+
+
+def parser_of_all() -> argparse.ArgumentParser:
+    """The parser of `starcoder` and its subcommands."""
     from pytest_starcoder.commands import ask, complete, demo, doctor, edit, eval, explain, review
 
     parser = argparse.ArgumentParser(
@@ -25,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         added = commands.add_parser(name, help=command.HELP, description=command.HELP)
         command.add(added)
         added.set_defaults(run=command.run)
-    return _run(parser.parse_args(argv))
+    return parser
 
 
 def alone(command: ModuleType, name: str, argv: Sequence[str], **defaults: object) -> int:
