@@ -15,6 +15,8 @@ suppress_warnings = ["misc.highlighting_failure"]  # a screen is not code
 
 html_theme = "furo"
 html_title = project
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 html_theme_options = {
     "source_repository": "https://github.com/pytest-starcoder/pytest-starcoder",
     "source_branch": "main",
