@@ -65,6 +65,7 @@ def test_the_screen_it_opens_with_is_what_the_demo_project_prints(demo_project: 
     assert told(shown) == told(section[0])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="drafts are judged in forks")
 def test_tests_are_generated_as_it_shows(tmp_path: Path) -> None:
     (tmp_path / "texts.py").write_text(block("file", "texts"), "utf-8")

@@ -126,7 +126,6 @@ def pytest_command(launch: Launch, folder: Path, tests: Sequence[str], own: Sequ
         f"--rootdir={launch.root}",
         *("-o", "addopts=", "-o", "log_file=", "-o", f"cache_dir={folder / 'cache'}", f"--basetemp={folder / 'tmp'}"),
         *("--maxfail=0", "--no-starcoder"),
-        "--no-summary",  # nobody reads it, and Hypothesis imports all of itself there
         *own,
         *(_address(launch.root, nodeid) for nodeid in tests),
     ]

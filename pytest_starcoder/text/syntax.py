@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from functools import lru_cache
 
@@ -35,9 +36,8 @@ class Offsets:
     def __init__(self, source: str) -> None:
         self._source = source
         self._ascii = source.isascii()
-        self._starts = [0]
-        for line in source.split("\n"):
-            self._starts.append(self._starts[-1] + len(line) + 1)
+        # As Python reads a source, a line ends with a carriage return alone as well.
+        self._starts = [0, *(found.end() for found in re.finditer(r"\r\n?|\n", source)), len(source)]
 
     def of(self, line: int, column: int = 0) -> int:
         """The character at a line and a column."""
@@ -47,4 +47,4 @@ class Offsets:
 
     def line(self, line: int) -> str:
         """A line without its end."""
-        return self._source[self._starts[line - 1] : self._starts[line] - 1]
+        return self._source[self._starts[line - 1] : self._starts[line]].rstrip("\r\n")

@@ -359,10 +359,10 @@ def demo(demo_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_demo_model_answers_the_documents_prompts(
     capsys: pytest.CaptureFixture[str], demo: None, question: str
 ) -> None:
-    words = starcoder(capsys, "ask", question, "--starcoder-max-tokens=150")
+    words = starcoder(capsys, "ask", question, "--starcoder-max-tokens=60")
     assert words.status == 0
     assert words.out.strip()
-    assert_code_or_one_line(starcoder(capsys, "ask", "--code", question, "--starcoder-max-tokens=250"), question)
+    assert_code_or_one_line(starcoder(capsys, "ask", "--code", question, "--starcoder-max-tokens=120"), question)
 
 
 def recorded_completions() -> Iterator[tuple[str, str, str]]:

@@ -50,8 +50,8 @@ def project(pytester: pytest.Pytester) -> Path:
 
 
 def files(project: Path) -> dict[Path, bytes]:
-    """All files but those that pytester itself writes, and the cache, which is below its home."""
-    found = [path for path in project.rglob("*") if path.is_file() and ".cache" not in path.parts]
+    """All files but those that pytester and Python write, and the cache, which is below its home."""
+    found = [path for path in project.rglob("*") if path.is_file() and not {".cache", "__pycache__"} & set(path.parts)]
     return {path: path.read_bytes() for path in found if path.name not in ("stdout", "stderr")}
 
 

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from pytest_starcoder.text.syntax import is_literal
+from pytest_starcoder.text.syntax import Offsets, is_literal
 
 
 @pytest.mark.parametrize("code", ["1", "-1.5", "'a'", "None", "[1, {'a': (2, b'c')}]", "{1, 2}", r"'\d'"])
@@ -26,3 +26,14 @@ def test_what_must_be_run_or_cannot_be_read_is_none(code: str) -> None:
 def test_a_part_of_a_tree_will_do() -> None:
     call = ast.parse("f([1], x)").body[0].value  # type: ignore[attr-defined]
     assert [is_literal(argument) for argument in call.args] == [True, False]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_places_are_found_whichever_way_lines_end(end: str) -> None:
+    source = end.join(["a = 'é'", "é = b", "", "c"])
+    for last in ("", end):
+        offsets = Offsets(source + last)
+        names = [node for node in ast.walk(ast.parse(source + last)) if isinstance(node, ast.Name)]
+        found = [source[offsets.of(node.lineno, node.col_offset)] for node in names]
+        assert sorted(found) == ["a", "b", "c", "é"]
+        assert [offsets.line(number) for number in range(1, 5)] == ["a = 'é'", "é = b", "", "c"]
