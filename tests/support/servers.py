@@ -68,6 +68,8 @@ class FakeOllama:
         return found
 
     def reply(self, request: Request) -> tuple[int, bytes]:
+        if request.path == "/api/chat":  # as one whole: other tools than ours ask for that
+            return 200, json.dumps(self.chatted(request.body["messages"][-1]["content"])).encode()
         models = [{"name": self.model, "model": self.model, "digest": self.digest, **self.tags}]
         ps = [{**models[0], "context_length": self.loaded}] if self.loaded else []
         info = {"general.architecture": self.architecture, f"{self.architecture}.context_length": self.window}
@@ -79,6 +81,11 @@ class FakeOllama:
         }.get(request.path, {"error": "404 page not found"})
         status = 404 if "error" in body else 200
         return status, json.dumps(body).encode()
+
+    def chatted(self, prompt: str) -> dict[str, Any]:
+        text = self.answer(prompt) if callable(self.answer) else self.answer
+        time.sleep(self.delay)
+        return {"model": self.model, "message": {"role": "assistant", "content": text}, "done": True}
 
     def chunks(self, prompt: str, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
         text = self.answer(prompt) if callable(self.answer) else self.answer
