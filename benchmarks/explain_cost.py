@@ -3,8 +3,8 @@
 Seconds added are those over the same failing run without the option, medians
 of interleaved runs; nothing is remembered, and fixes are not looked for. Ours is
 measured also without running the failing tests again. With `--rivals FOLDER`
-failscope and pytest-triage are installed into environments there and run in
-turn with ours. Before the hung server a tool is told to wait 3 s where it can be
+ours, failscope and pytest-triage are each installed into an environment there
+and run in turn. Before the hung server a tool is told to wait 3 s where it can be
 told (ours and pytest-triage); one that cannot is killed after 30 s. The 110
 failures are generated: 60 of one faulty line, from 11 files, and 50 of one
 fixture.
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from support.servers import FakeOllama, closed_port, fake_ollama, hangs, raw_server
 
-from benchmarks.explainers import OURS, TRIAGE, Explainer, installed, questions, rivals_option
+from benchmarks.explainers import OURS, RIVALS, TRIAGE, Explainer, installed, questions, rivals_option
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import median, pytest, suite
 from pytest_starcoder.report.bars import Bars
@@ -206,10 +206,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     rivals_option(parser)
     chosen, started = parser.parse_args(), time.perf_counter()
-    rivals, missing = installed(chosen.rivals)
+    found, missing = installed(chosen.rivals, (OURS, *RIVALS))
+    tools = found if found and found[0].name == OURS.name else [OURS, *found]
+    tools.insert(1, replace(ONCE, python=tools[0].python))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        rows, charts = measured(folder, [OURS, ONCE, *rivals], chosen.repeats)
+        rows, charts = measured(folder, tools, chosen.repeats)
         connections = connections_of_a_passing_suite(suite(folder / "passing", 20))
         server, second = asked_twice(suite(folder / "twice", 1, failing=True))
         reached, said = clone_that_names_a_server(folder)
