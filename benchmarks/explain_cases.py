@@ -8,16 +8,19 @@ keeps what it was asked; pytest is run as a user runs it.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
 import tempfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from support.servers import fake_ollama
 
-from benchmarks.runs import median, pytest, report, suite
+from benchmarks.published import Outcome, Row, options, publish, wall_time
+from benchmarks.runs import median, pytest, suite
+from pytest_starcoder.report.bars import Bars
 
 SECRETS = ("s3cr3t-pa55word", "hunter2-very-secret", "abcdefghijklmnopqrstuvwxyz0123456789", "51HxTEST", "TESTTEST00")
 """Those that are planted in `shop`, and pieces of them."""
@@ -57,45 +60,46 @@ def requests(folder: Path, *arguments: str, answer: str | None = None) -> tuple[
     return asked, run.output, "\n".join(path.read_text("utf-8", "replace") for path in written)
 
 
-def two_causes(folder: Path) -> list[tuple[str, str, str]]:
-    rows, first = [], None
+def two_causes(folder: Path) -> list[Row]:
+    rows: list[Row] = []
+    first: list[str] | None = None
     for arguments in ((), ("-n", "2"), ("--tb=no",), ("--tb=long",)):
         asked, _, _ = requests(folder, *arguments)
         first = first or sorted(asked)
         same = "the same" if sorted(asked) == first else "OTHER PROMPTS"
-        rows.append((f"two_causes {' '.join(arguments)}: generate requests", f"{len(asked)}, {same}", "2"))
+        rows.append(Row(f"two_causes {' '.join(arguments)}: generate requests", f"{len(asked)}, {same}", "2"))
     with fake_ollama() as server:
         for _ in range(2):
             before = len(server.asked())
             pytest(folder, "--starcoder-explain", environment={"OLLAMA_HOST": server.url})
-        rows.append(("two_causes again, nothing changed: generate requests", str(len(server.asked()) - before), "0"))
+        rows.append(Row("two_causes again, nothing changed: generate requests", str(len(server.asked()) - before), "0"))
     return rows
 
 
-def secrets(folder: Path) -> list[tuple[str, str, str]]:
+def secrets(folder: Path) -> list[Row]:
     asked, printed, written = requests(folder, "--tb=no", "-q", "-rN")
     shown = printed[printed.find("StarCoder: ") :]
     places = {"requests": "\n".join(asked), "caches and reports": written, "the section": shown}
     return [
-        (f"shop: planted secrets in {place}", str(sum(secret in text for secret in SECRETS)), "0")
+        Row(f"shop: planted secrets in {place}", str(sum(secret in text for secret in SECRETS)), "0")
         for place, text in places.items()
     ]
 
 
-def every_failure(folder: Path) -> list[tuple[str, str, str]]:
+def every_failure(folder: Path) -> list[Row]:
     _, printed, _ = requests(folder, "--tb=no", "-q", "-rN")
     told = json.loads((folder / "out.json").read_text("utf-8"))
     named = {nodeid for cause in told["causes"] for nodeid in cause["tests"]}
     failed = set(_failed(folder))
     name = folder.name
     return [
-        (f"{name}: failed items without an explanation", str(len(failed - named)), "0"),
-        (
+        Row(f"{name}: failed items without an explanation", str(len(failed - named)), "0"),
+        Row(
             f"{name}: 'could not be explained' or INTERNALERROR",
             str(len(re.findall("could not be expl|INTERNALERR", printed))),
             "0",
         ),
-        (
+        Row(
             f"{name}: causes without an answer",
             str(sum(cause["statements"][-1]["label"] != "guessed" for cause in told["causes"])),
             "0",
@@ -110,7 +114,7 @@ def _failed(folder: Path) -> list[str]:
     return [nodeid for nodeid in found if "." in nodeid]
 
 
-def liar(folder: Path) -> list[tuple[str, str, str]]:
+def liar(folder: Path) -> list[Row]:
     unmarked = 0
     for lie in LIES:
         _, printed, _ = requests(folder, "--tb=no", "-q", "-rN", answer=f" {lie}")
@@ -123,10 +127,10 @@ def liar(folder: Path) -> list[tuple[str, str, str]]:
                         MARK not in after
                         and '"not_in_the_evidence"' not in flat[max(0, found.start() - 200) : found.start()]
                     )
-    return [("a scripted liar: foreign files, lines and names printed unmarked", str(unmarked), "0")]
+    return [Row("a scripted liar: foreign files, lines and names printed unmarked", str(unmarked), "0")]
 
 
-def passing(folder: Path, pairs: int) -> list[tuple[str, str, str]]:
+def passing(folder: Path, pairs: int) -> list[Row]:
     suite(folder, 2000)
     ratios = []
     with fake_ollama() as server:
@@ -140,29 +144,35 @@ def passing(folder: Path, pairs: int) -> list[tuple[str, str, str]]:
             ratios.append(runs[2] / runs[1])
         connections = len(server.requests)
     return [
-        ("2,000 passing tests, CPU with the option ÷ without", f"{median(ratios):.3f}", "<= 1.05"),
-        ("2,000 passing tests: connections", str(connections), "0"),
+        Row("2,000 passing tests, CPU with the option ÷ without", f"{median(ratios):.3f}", "<= 1.05"),
+        Row("2,000 passing tests: connections", str(connections), "0"),
     ]
 
 
+def chart(rows: Sequence[Row]) -> Bars:
+    """How often what may never be was seen: the rows of which none is asked."""
+    counted = tuple((row.what, (float(row.measured),)) for row in rows if row.asked == "0")
+    return Bars("What may never be, and how often it was", "times", ("times",), counted)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("cases", type=Path, help="the folder with the suites")
     parser.add_argument("--pairs", type=int, default=7, help="interleaved pairs of runs of the passing suite")
-    options = parser.parse_args()
+    chosen, started = parser.parse_args(), time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for name in ("two_causes", "shop", "weird", "collection_errors"):
-            shutil.copytree(options.cases / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(chosen.cases / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         rows = [
             *two_causes(folder / "two_causes"),
             *secrets(folder / "shop"),
             *every_failure(folder / "weird"),
             *every_failure(folder / "collection_errors"),
             *liar(folder / "shop"),
-            *passing(folder / "passing", options.pairs),
+            *passing(folder / "passing", chosen.pairs),
         ]
-    report("explain_cases", rows)
+    publish(Outcome("explain_cases", [*rows, wall_time(started)], [chart(rows)]), chosen)
 
 
 if __name__ == "__main__":

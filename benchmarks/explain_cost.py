@@ -1,33 +1,132 @@
 """What explaining costs a run: connections, seconds added by good and bad servers, questions asked twice.
 
 Seconds added are those over the same failing run without the option, medians
-of interleaved runs.
+of interleaved runs; nothing is remembered, and fixes are not looked for. Ours is
+measured also without running the failing tests again. With `--rivals FOLDER`
+ours, failscope and pytest-triage are each installed into an environment there
+and run in turn. Before the hung server a tool is told to wait 3 s where it can be
+told (ours and pytest-triage); one that cannot is killed after 30 s. The 110
+failures are generated: 60 of one faulty line, from 11 files, and 50 of one
+fixture.
 """
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from support.servers import FakeOllama, closed_port, fake_ollama, hangs, raw_server
 
-from benchmarks.runs import median, pytest, report, suite
+from benchmarks.explainers import OURS, RIVALS, TRIAGE, Explainer, installed, questions, rivals_option
+from benchmarks.published import Outcome, Row, options, publish, wall_time
+from benchmarks.runs import median, pytest, suite
+from pytest_starcoder.report.bars import Bars
 
-DEADLINE = 3.0
+DEADLINE, CAP = 3.0, 30.0
+
+ONCE = replace(OURS, name=f"{OURS.name}, replay off", told=lambda url: {**OURS.told(url), "STARCODER_REPLAY": "off"})
+"""Ours, without running the tests again, which no rival does."""
+
+PAY = """
+import pytest
+from pay import pay
 
 
-def added(folder: Path, repeats: int, environment: Mapping[str, str]) -> float:
-    """Median seconds that `--starcoder-explain` adds to the failing run, nothing remembered."""
-    forgetful = {**environment, "STARCODER_CACHE": "off"}
-    pytest(folder, "--starcoder-explain", environment=forgetful)  # Python compiles what it has not compiled yet
-    without, with_it = [], []
-    for _ in range(repeats):
-        without.append(pytest(folder).wall)
-        with_it.append(pytest(folder, "--starcoder-explain", environment=forgetful).wall)
-    return median(with_it) - median(without)
+@pytest.mark.parametrize("n", range({tests}))
+def test_pay_{file}(n):
+    assert pay(n + 1, "EUR") == n + 2
+"""
+
+FIXTURE = """
+import pytest
+
+
+@pytest.fixture
+def server():
+    raise ConnectionRefusedError(111, "Connection refused: 127.0.0.1:5432")
+
+
+@pytest.mark.parametrize("n", range(50))
+def test_uses(server, n):
+    assert server
+"""
+
+
+def two_causes(folder: Path) -> Path:
+    """A project in `folder` with 110 failures: 60 of one faulty line, called from 11 files, and 50 of one fixture."""
+    folder.mkdir(parents=True)
+    (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
+    rates = 'RATES = {"EUR": "1.0"}'
+    (folder / "pay.py").write_text(
+        f"{rates}\n\n\ndef pay(amount, currency):\n    return amount * RATES[currency] + 1\n"
+    )
+    for file, tests in enumerate([50, *[1] * 10]):
+        (folder / f"test_pay_{file}.py").write_text(PAY.format(file=file, tests=tests))
+    (folder / "test_server.py").write_text(FIXTURE)
+    return folder
+
+
+@dataclass(frozen=True)
+class Server:
+    """A way in which a server answers, or does not: `at` gives its URL for a tool, as long as the block lasts."""
+
+    name: str
+    at: Callable[[Explainer], AbstractContextManager[str]]
+    bound: str
+    repeats: int | None = None
+
+
+@contextmanager
+def _slow(tool: Explainer) -> Iterator[str]:
+    with tool.server(delay=2.0) as (url, _):
+        yield url
+
+
+SERVERS = (
+    Server("a server that takes 2.0 s", _slow, "<= 2.2"),
+    Server("a closed port", lambda _tool: nullcontext(closed_port()), "<= 1"),
+    Server(f"a hung server, told {DEADLINE:g} s", lambda _tool: raw_server(hangs), f"<= {DEADLINE + 1:g}", 3),
+)
+
+
+def waiting(tool: Explainer) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Arguments and environment of a tool that is told to wait DEADLINE at the most, as far as it can be told."""
+    arguments = (f"--ai-timeout={DEADLINE:g}",) if tool.name == TRIAGE.name else ()
+    return (*tool.on, *arguments), {"STARCODER_TIMEOUT": f"{DEADLINE:g}", "STARCODER_FIX": "off"}
+
+
+def added(folder: Path, tools: Sequence[Explainer], server: Server, repeats: int) -> dict[str, float | None]:
+    """Median seconds that each tool adds to its own failing run, None where it had to be killed."""
+    without: dict[str, list[float]] = {tool.name: [] for tool in tools}
+    with_it: dict[str, list[float]] = {tool.name: [] for tool in tools}
+    killed: set[str] = set()
+    for number in range(repeats + 1):
+        for tool in [tool for tool in tools if tool.name not in killed]:
+            arguments, told = waiting(tool)
+            plain = pytest(folder, python=tool.python)
+            with server.at(tool) as url:
+                told |= tool.environment(url)
+                run = pytest(folder, *arguments, environment=told, python=tool.python, limit=CAP)
+            if run.status is None:
+                killed.add(tool.name)
+            elif number:  # in the first, Python compiles what it has not compiled yet
+                without[tool.name].append(plain.wall)
+                with_it[tool.name].append(run.wall)
+    return {name: None if name in killed else median(with_it[name]) - median(walls) for name, walls in without.items()}
+
+
+def asked_of_two_causes(folder: Path, tool: Explainer) -> tuple[int, int]:
+    """Questions for 110 failures, and how many of their two causes these are about."""
+    with tool.server() as (url, requests):
+        arguments, told = waiting(tool)
+        pytest(folder, "-q", *arguments, environment={**told, **tool.environment(url)}, python=tool.python)
+        asked = questions(requests)
+    return len(asked), sum(any(word in text for text in asked) for word in ("TypeError", "ConnectionRefusedError"))
 
 
 def connections_of_a_passing_suite(folder: Path) -> int:
@@ -61,34 +160,71 @@ def clone_that_names_a_server(folder: Path) -> tuple[int, str]:
         return len(server.requests), run.output.strip().splitlines()[-1]
 
 
+def measured(folder: Path, tools: Sequence[Explainer], repeats: int) -> tuple[list[Row], list[Bars]]:
+    failing, two = suite(folder / "failing", 1, failing=True), two_causes(folder / "two_causes")
+    seconds = {server: added(failing, tools, server, server.repeats or repeats) for server in SERVERS}
+    calls = {tool.name: asked_of_two_causes(two, tool) for tool in tools}
+    rows = []
+    for server, told in seconds.items():
+        for name, value in told.items():
+            shown = f"killed after {CAP:g} s" if value is None else f"{value:.2f}"
+            rows.append(
+                Row(f"{name}: added by {server.name}, s", shown, server.bound if name.startswith(OURS.name) else "")
+            )
+    for name, (asked, causes) in calls.items():
+        shown = f"{asked}, about {causes} of the causes"
+        rows.append(
+            Row(f"{name}: questions for 110 failures of two causes", shown, "2" if name.startswith(OURS.name) else "")
+        )
+    names = [tool.name for tool in tools]
+    ours = frozenset({OURS.name, ONCE.name})
+    charts = [
+        Bars(
+            f"Seconds that explaining one failure adds (killed after {CAP:g} s)",
+            "seconds over the same run without it",
+            tuple(server.name for server in SERVERS),
+            tuple((name, tuple(_bar(seconds[server][name]) for server in SERVERS)) for name in names),
+            highlighted=ours,
+        ),
+        Bars(
+            "Questions to the model for 110 failures of two causes",
+            "questions",
+            ("questions", "causes they are about"),
+            tuple((name, calls[name]) for name in names),
+            highlighted=ours,
+        ),
+    ]
+    return rows, charts
+
+
+def _bar(seconds: float | None) -> float:
+    return CAP if seconds is None else round(seconds, 2)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=7)
-    repeats = parser.parse_args().repeats
+    parser = options(__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    rivals_option(parser)
+    chosen, started = parser.parse_args(), time.perf_counter()
+    found, missing = installed(chosen.rivals, (OURS, *RIVALS))
+    tools = found if found and found[0].name == OURS.name else [OURS, *found]
+    tools.insert(1, replace(ONCE, python=tools[0].python))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        failing = suite(folder / "failing", 1, failing=True)
+        rows, charts = measured(folder, tools, chosen.repeats)
         connections = connections_of_a_passing_suite(suite(folder / "passing", 20))
-        with fake_ollama(delay=2.0) as server:
-            slow = added(failing, repeats, {"OLLAMA_HOST": server.url})
-        closed = added(failing, repeats, {"OLLAMA_HOST": closed_port()})
-        with raw_server(hangs) as url:
-            hung = added(failing, 3, {"OLLAMA_HOST": url, "STARCODER_TIMEOUT": str(DEADLINE)})
-        server, second = asked_twice(failing)
+        server, second = asked_twice(suite(folder / "twice", 1, failing=True))
         reached, said = clone_that_names_a_server(folder)
-    report(
-        "explain_cost",
-        [
-            ("connections of a passing suite", str(connections), "0"),
-            ("added by a server that takes 2.0 s, s", f"{slow:.2f}", "<= 2.2"),
-            ("added by a closed port, s", f"{closed:.2f}", "<= 1"),
-            (f"added by a hung server, deadline {DEADLINE:g} s, s", f"{hung:.2f}", f"<= {DEADLINE + 1:g}"),
-            ("generate requests of two equal runs", str(len(server.asked())), "1"),
-            ("requests of the second run", str(second), "<= 1"),
-            ("connections to a server that a clone names", str(reached), "0"),
-        ],
-    )
-    print(f"The clone's run says: {said}")
+    rows = [
+        Row("connections of a passing suite", str(connections), "0"),
+        *rows,
+        *missing,
+        Row("generate requests of two equal runs", str(len(server.asked())), "1"),
+        Row("requests of the second run", str(second), "<= 1"),
+        Row("connections to a server that a clone names", str(reached), "0"),
+        wall_time(started),
+    ]
+    publish(Outcome("explain_cost", rows, charts, notes=[f"The clone's run says: {said}"]), chosen)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ beside nothing else, ours is found where it is installed.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -14,7 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.runs import median, report
+from benchmarks.published import Outcome, Row, options, publish, wall_time
+from benchmarks.runs import median
+from pytest_starcoder.report.bars import Bars
 
 HEAVY = ("requests", "urllib3", "git", "dotenv", "pluggy", "pytest", "xllamacpp")
 
@@ -32,9 +33,9 @@ def printed(code: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__)
     parser.add_argument("--repeats", type=int, default=60)
-    repeats = parser.parse_args().repeats
+    chosen, started = parser.parse_args(), time.perf_counter()
     import pytest_starcoder
 
     ours = str(Path(pytest_starcoder.__file__).parents[1])
@@ -44,7 +45,7 @@ def main() -> None:
         for warm in ("import empty_package", "import pytest_starcoder"):
             seconds(warm, f"{folder}:{ours}")
         pairs = []
-        for number in range(repeats):
+        for number in range(chosen.repeats):
             runs = [("import empty_package", f"{folder}:{ours}"), ("import pytest_starcoder", f"{ours}:{folder}")]
             order = (0, 1) if number % 2 else (1, 0)  # neither is always the first
             took = {which: seconds(*runs[which]) for which in order}
@@ -53,16 +54,22 @@ def main() -> None:
     ratio = median([pair[1] / pair[0] for pair in pairs])
     loaded = f"import sys, pytest_starcoder; print(len(set({HEAVY!r}) & set(sys.modules)))"
     one = f"import sys, pytest_starcoder.backends.ollama; print(*sorted(m for m in sys.modules if m in {OTHERS!r}))"
-    report(
-        "import_cost",
-        [
-            ("import of an empty package", f"{1000 * empty:.1f} ms", ""),
-            ("import of pytest_starcoder", f"{1000 * package:.1f} ms", ""),
-            ("ratio, median of pairs", f"{ratio:.3f}", "<= 1.1"),
-            ("libraries it brings along", printed(loaded), "0"),
-            ("other backends with Ollama's", printed(one) or "none", "none"),
-        ],
+    rows = [
+        Row("import of an empty package", f"{1000 * empty:.1f} ms"),
+        Row("import of pytest_starcoder", f"{1000 * package:.1f} ms"),
+        Row("ratio, median of pairs", f"{ratio:.3f}", "<= 1.1"),
+        Row("libraries it brings along", printed(loaded), "0"),
+        Row("other backends with Ollama's", printed(one) or "none", "none"),
+        wall_time(started),
+    ]
+    chart = Bars(
+        "A new interpreter that imports the package, against one that imports an empty package",
+        f"ratio of wall seconds, median of {chosen.repeats} interleaved pairs",
+        ("ratio",),
+        (("pytest_starcoder", (round(ratio, 3),)),),
+        bound=1.1,
     )
+    publish(Outcome("import_cost", rows, [chart]), chosen)
 
 
 OTHERS = tuple(f"pytest_starcoder.backends.{name}" for name in ("openai", "huggingface", "embedded", "llamacpp"))

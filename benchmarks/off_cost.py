@@ -3,15 +3,24 @@
 Modules are counted after the whole run, terminal summary included. CPU seconds
 of `--collect-only` are compared in interleaved pairs, each with the plugin off
 and with it kept out (`-p no:starcoder`); the order within a pair alternates.
+
+With `--rivals FOLDER` ours, failscope and pytest-triage are each installed into
+an environment of its own there, and pytest alone into another, which is the
+reference: of each the same `--collect-only`, everything off, in interleaved
+rounds.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.published import Outcome, Row, options, publish
+from benchmarks.explainers import OURS, PYTEST, RIVALS, installed, rivals_option
+from benchmarks.published import Outcome, Row, options, publish, wall_time
+from benchmarks.rivals import environment
 from benchmarks.runs import Run, median, pytest, suite
 from pytest_starcoder.report.bars import Bars
 
@@ -29,11 +38,56 @@ def modules(folder: Path, *arguments: str) -> set[str]:
     return set(json.loads((folder / "modules.json").read_text()))
 
 
+def seconds(folder: Path, pythons: Mapping[str, Path], rounds: int) -> dict[str, list[float]]:
+    """CPU seconds of `--collect-only` with each of the interpreters, each of them first in turn."""
+    names = list(pythons)
+    taken: dict[str, list[float]] = {name: [] for name in names}
+    for python in pythons.values():
+        pytest(folder, "--collect-only", "-q", python=python)  # Python compiles what it has not compiled yet
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            taken[name].append(pytest(folder, "--collect-only", "-q", python=pythons[name]).cpu)
+    return taken
+
+
+def beside_rivals(folder: Path, rivals: Path, rounds: int) -> tuple[list[Row], Bars]:
+    """Raises NotInstalled where pytest alone cannot be installed: there is nothing to compare with then."""
+    bare = environment(rivals.absolute(), "pytest", [PYTEST])
+    found, missing = installed(rivals, (OURS, *RIVALS))
+    taken = seconds(folder, {"pytest alone": bare, **{one.name: one.python for one in found}}, rounds)
+    reference = median(taken["pytest alone"])
+    ratios = {one.name: median(taken[one.name]) / reference for one in found}
+    rows = [
+        Row(f"{PYTEST.replace('==', ' ')} alone, CPU s of collect-only, median of {rounds} rounds", f"{reference:.3f}"),
+        *[
+            Row(
+                f"{name}, installed and off: CPU, ratio of the medians",
+                f"{ratio:.3f}",
+                "<= 1.02" if name == OURS.name else "",
+            )
+            for name, ratio in ratios.items()
+        ],
+        *missing,
+    ]
+    chart = Bars(
+        "CPU of pytest --collect-only, the tool installed and off, against pytest alone",
+        f"ratio of the medians of {rounds} interleaved rounds",
+        ("ratio",),
+        tuple((name, (round(ratio, 3),)) for name, ratio in ratios.items()),
+        bound=1.02,
+        highlighted=frozenset({OURS.name}),
+    )
+    return rows, chart
+
+
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--pairs", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=20, help="of all environments, with --rivals")
     parser.add_argument("--tests", type=int, default=500)
-    arguments = parser.parse_args()
+    rivals_option(parser)
+    arguments, started = parser.parse_args(), time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
         counted = suite(Path(temporary) / "counted", 1, failing=True)
         (counted / "conftest.py").write_text(COUNTER)
@@ -48,6 +102,7 @@ def main() -> None:
             off.append(pair[False].cpu)
             out.append(pair[True].cpu)
             ratios.append(pair[False].cpu / pair[True].cpu)
+        beside = beside_rivals(folder, arguments.rivals, arguments.rounds) if arguments.rivals else None
     rows = [
         Row("modules added when off", f"{len(added)} ({', '.join(sorted(added))})", "<= 2"),
         Row("CPU of collect-only, kept out, median s", f"{median(out):.3f}"),
@@ -63,7 +118,9 @@ def main() -> None:
         (("pytest-starcoder", (round(median(ratios), 3),)),),
         bound=1.02,
     )
-    publish(Outcome("off_cost", rows, [chart]), arguments)
+    if beside:
+        rows, chart = [*rows, *beside[0]], beside[1]
+    publish(Outcome("off_cost", [*rows, wall_time(started)], [chart]), arguments)
 
 
 if __name__ == "__main__":

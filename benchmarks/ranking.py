@@ -12,12 +12,12 @@ shown where a prompt names it by its number, or has its text, beside a
 neighbour of its where the file has that text more than once. Ranks are those of the first, the
 largest, cause. The baselines see the lines outside tests that the same failing
 and passing tests execute; what they hit by chance counts by its expectation.
-A case that does not end in time, or breaks, is left out and counted.
+A case that does not end in time, or breaks, is left out and counted. Fixes are
+not looked for: they change no rank.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -35,12 +35,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from benchmarks.edits import expected_top
-from benchmarks.runs import median, report
+from benchmarks.published import Outcome, Row, options, publish, wall_time
+from benchmarks.runs import median
 from pytest_starcoder.evidence import case as evidence
 from pytest_starcoder.evidence.causes import causes
 from pytest_starcoder.evidence.replay import replay
 from pytest_starcoder.evidence.suspicion import ochiai
 from pytest_starcoder.git import History
+from pytest_starcoder.report.bars import Bars
 from pytest_starcoder.runner import Launch
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.failure import Failure
@@ -50,9 +52,11 @@ Line = tuple[str, int]
 
 TOP = (1, 3, 5)
 LIMIT = 60.0  # seconds of one run
+SMALL = 30.0  # seconds of a small program's tests
 MEMORY = 4 << 30  # a fault may turn a loop into one that fills a list for ever
 EXPLAIN = ("--starcoder-explain", "--starcoder-backend=none")
 OURS, OCHIAI, FRAME, RANDOM = "ours", "Ochiai, ties by chance", "last frame outside tests", "random executed line"
+RANKINGS = (OURS, OCHIAI, FRAME, RANDOM)
 
 RECORDER = """
 import dataclasses
@@ -142,9 +146,9 @@ def cases(folder: Path, told: Any, tests: Sequence[str] = ()) -> list[Case]:
     return [case for case in found if case.project.is_dir()]
 
 
-def measured(case: Case) -> Found | None:
-    """None where a run does not end in time, or no test fails."""
-    plain = pytest_ended(case.project, ["-p", "no:starcoder", *case.run], case.env)
+def measured(case: Case, limit: float = LIMIT) -> Found | None:
+    """None where a run does not end in time (the plain one: `limit` seconds), or no test fails."""
+    plain = pytest_ended(case.project, ["-p", "no:starcoder", *case.run], case.env, limit)
     if plain is None or plain.status != 1:
         return None
     with tempfile.TemporaryDirectory() as temporary:
@@ -212,6 +216,7 @@ def _explained(case: Case, folder: Path) -> tuple[Ended, dict[str, Any], dict[st
     options = [option for name, option in wanted.items() if has_option(name)]
     env = {
         **case.env,
+        "STARCODER_FIX": "off",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(folder), case.env.get("PYTHONPATH", "")])),
         "PYTEST_PLUGINS": "recorder",
         "RECORDED": str(recorded),
@@ -319,71 +324,83 @@ def _text(case: Case, path: str) -> str:
         return ""
 
 
-def rows(name: str, found: Sequence[Found]) -> list[tuple[str, str, str]]:
-    """The figures of these cases, as `report` prints them."""
-    told = [(f"{name}: cases", str(len(found)), "")]
+def rows(name: str, found: Sequence[Found]) -> list[Row]:
+    """The figures of these cases, each named after `name`."""
+    told = [Row(f"{name}: cases", str(len(found)))]
     prompted = [case for case in found if case.prompts]
     if prompted:
         told += [
-            (f"{name}: faulty line in a prompt", _share([any(case.shown) for case in prompted]), ""),
-            (f"{name}: faulty line in the first prompt", _share([case.shown[0] for case in prompted]), ""),
-            (f"{name}: characters of the first prompt, median", f"{median([c.prompts[0] for c in prompted]):.0f}", ""),
-            (f"{name}: characters of all prompts, median", f"{median([sum(c.prompts) for c in prompted]):.0f}", ""),
+            Row(f"{name}: faulty line in a prompt", _share([any(case.shown) for case in prompted])),
+            Row(f"{name}: faulty line in the first prompt", _share([case.shown[0] for case in prompted])),
+            Row(f"{name}: characters of the first prompt, median", f"{median([c.prompts[0] for c in prompted]):.0f}"),
+            Row(f"{name}: characters of all prompts, median", f"{median([sum(c.prompts) for c in prompted]):.0f}"),
         ]
     if found:
         told += [
-            (f"{name}: first failing test run again, and fails", _share([c.rerun for c in found]), ""),
-            (f"{name}: faulty line executed by the first failing test", _share([c.executed for c in found]), ""),
-            (f"{name}: ranks read from the report", _share([c.reported for c in found]), ""),
+            Row(f"{name}: first failing test run again, and fails", _share([c.rerun for c in found])),
+            Row(f"{name}: faulty line executed by the first failing test", _share([c.executed for c in found])),
+            Row(f"{name}: ranks read from the report", _share([c.reported for c in found])),
         ]
-    for ranking in (OURS, OCHIAI, FRAME, RANDOM):
-        if found:
-            hits = zip(*(case.hits[ranking] for case in found), strict=True)
-            tops = " / ".join(f"{sum(column) / len(found):.0%}" for column in hits)
-            told.append((f"{name}: top-1/3/5, {ranking}", tops, ""))
-    if found:
-        told.append((f"{name}: added to the run, median, s", f"{median([case.seconds for case in found]):.2f}", ""))
+        for ranking, shares in tops(found).items():
+            percents = " / ".join(f"{share:.0%}" for share in shares)
+            told.append(Row(f"{name}: top-1/3/5, {ranking}", percents))
+        told.append(Row(f"{name}: added to the run, median, s", f"{median([case.seconds for case in found]):.2f}"))
     return told
+
+
+def tops(found: Sequence[Found]) -> dict[str, tuple[float, ...]]:
+    """In which share of the cases each ranking has a faulty line among its first 1, 3 and 5."""
+    columns = {ranking: zip(*(case.hits[ranking] for case in found), strict=True) for ranking in RANKINGS}
+    return {ranking: tuple(sum(column) / len(found) for column in hits) for ranking, hits in columns.items()}
+
+
+def chart(title: str, found: Sequence[Found]) -> Bars:
+    return Bars(
+        f"{title} ({len(found)} faults)",
+        "% of the faults whose line is among the first",
+        tuple(f"top-{k}" for k in TOP),
+        tuple((ranking, tuple(round(100 * share) for share in shares)) for ranking, shares in tops(found).items()),
+        highlighted=frozenset({OURS}),
+    )
 
 
 def _share(values: Sequence[bool]) -> str:
     return f"{sum(values)} of {len(values)}"
 
 
-def row(found: Found) -> tuple[str, str, str]:
+def line(found: Found) -> str:
     """One case on one line."""
     shown = f"shown {'yes' if any(found.shown) else 'no'}" if found.prompts else "no prompt"
     told = f"rank {found.rank or '-'}, {shown}, {sum(found.prompts)} characters, Ochiai {found.hits[OCHIAI][0]:.2f}"
-    return found.name, f"{told}, {found.seconds:+.2f} s", ""
+    return f"{told}, {found.seconds:+.2f} s"
 
 
-def measure(waiting: Sequence[Case]) -> list[Found]:
+def measure(waiting: Sequence[Case], limit: float = LIMIT) -> list[Found]:
     """What every case gave, each told as soon as it is there; why others are left out is told too."""
     found = []
     for case in waiting:
         told = "left out: a run does not end in time, or no test fails"
         try:
-            one = measured(case)
+            one = measured(case, limit)
         except Exception as exc:  # noqa: BLE001 - one broken case of hundreds shall not cost the figures of all
             one, told = None, f"left out, it breaks: {type(exc).__name__}: {exc}"
-        print(f"{case.name}: {row(one)[1] if one else told}", file=sys.stderr, flush=True)
+        print(f"{case.name}: {line(one) if one else told}", file=sys.stderr, flush=True)
         found += [one] if one else []
     return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("cases", type=Path)
     parser.add_argument("--truth", type=Path, required=True)
     parser.add_argument("--tests", nargs="*", default=[], metavar="FILE", help="such as test_full.py; else all")
     parser.add_argument("--limit", type=int, help="measure the first so many cases")
-    options = parser.parse_args()
-    waiting = cases(options.cases.resolve(), json.loads(options.truth.read_text("utf-8")), options.tests)[
-        : options.limit
-    ]
-    found = measure(waiting)
-    left_out = ("left out, see above", str(len(waiting) - len(found)), "")
-    report("ranking", [*map(row, found), *rows("all", found), left_out])
+    chosen, started = parser.parse_args(), time.perf_counter()
+    waiting = cases(chosen.cases.resolve(), json.loads(chosen.truth.read_text("utf-8")), chosen.tests)[: chosen.limit]
+    found = measure(waiting, SMALL)
+    left_out = Row("left out: a run does not end in time, or no test fails", str(len(waiting) - len(found)))
+    charts = [chart("At which rank the faulty line is suspected", found)] if found else []
+    publish(Outcome("ranking", [*rows("all", found), left_out, wall_time(started)], charts), chosen)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@ pairs, each with the recording and without; the order within a pair alternates.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-from benchmarks.runs import Run, median, pytest, report
+from benchmarks.published import Outcome, Row, options, publish, wall_time
+from benchmarks.runs import Run, median, pytest
+from pytest_starcoder.report.bars import Bars
 
 CONFTEST = """
 import os
@@ -123,23 +125,29 @@ def pairs(folder: Path, count: int) -> tuple[list[float], list[float]]:
 def main() -> None:
     if sys.version_info < (3, 12):
         raise SystemExit("there is no recording before Python 3.12")
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__)
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--tests", type=int, default=2000)
-    arguments = parser.parse_args()
+    arguments, started = parser.parse_args(), time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
         without, recorded = pairs(suite(Path(temporary) / "timed", arguments.tests), arguments.pairs)
     ratios = [with_it / without_it for with_it, without_it in zip(recorded, without, strict=True)]
-    report(
-        "recording_cost",
-        [
-            (f"CPU of {arguments.tests} tests, not recorded, median s", f"{median(without):.3f}", ""),
-            (f"CPU of {arguments.tests} tests, recorded, median s", f"{median(recorded):.3f}", ""),
-            (f"ratio, median of {arguments.pairs} pairs", f"{median(ratios):.4f}", "<= 1.08"),
-            ("ratio of the medians", f"{median(recorded) / median(without):.4f}", "<= 1.08"),
-            ("ratio of the minima", f"{min(recorded) / min(without):.4f}", "<= 1.08"),
-        ],
+    rows = [
+        Row(f"CPU of {arguments.tests} tests, not recorded, median s", f"{median(without):.3f}"),
+        Row(f"CPU of {arguments.tests} tests, recorded, median s", f"{median(recorded):.3f}"),
+        Row(f"ratio, median of {arguments.pairs} pairs", f"{median(ratios):.4f}", "<= 1.08"),
+        Row("ratio of the medians", f"{median(recorded) / median(without):.4f}", "<= 1.08"),
+        Row("ratio of the minima", f"{min(recorded) / min(without):.4f}", "<= 1.08"),
+        wall_time(started),
+    ]
+    chart = Bars(
+        f"CPU of {arguments.tests} passing tests, recorded, against not recorded",
+        "ratio, median of interleaved pairs",
+        ("ratio",),
+        (("recorded", (round(median(ratios), 3),)),),
+        bound=1.08,
     )
+    publish(Outcome("recording_cost", rows, [chart]), arguments)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -20,12 +21,21 @@ class Run:
 
     wall: float
     cpu: float
-    status: int
+    status: int | None
     output: str
 
 
-def pytest(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Run:
-    """Runs pytest in `folder`, with none of the user's own settings."""
+def pytest(
+    folder: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    python: Path | None = None,
+    limit: float | None = None,
+) -> Run:
+    """Runs pytest in `folder`, with none of the user's own settings; with `python`'s where it is given.
+
+    A run that takes more than `limit` seconds is killed; its status is None.
+    """
     own = {
         name: value
         for name, value in os.environ.items()
@@ -33,19 +43,25 @@ def pytest(folder: Path, *arguments: str, environment: Mapping[str, str] | None 
     }
     own |= {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache")}
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+    running = subprocess.Popen(
+        [str(python or sys.executable), "-m", "pytest", "-p", "no:cacheprovider", *arguments],
         cwd=folder,
         env={**own, **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         text=True,
-        check=False,
+        errors="replace",
+        start_new_session=True,
     )
+    try:
+        output, status = running.communicate(timeout=limit)[0], running.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(running.pid, signal.SIGKILL)
+        output, status = running.communicate()[0], None
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Run(wall, cpu, done.returncode, done.stdout)
+    return Run(wall, cpu, status, output)
 
 
 def suite(folder: Path, tests: int, *, failing: bool = False) -> Path:

@@ -15,7 +15,6 @@ downloads nothing, and measures those that it finds there.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import itertools
 import json
@@ -25,14 +24,15 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.edits import Change, Edit, changes
-from benchmarks.ranking import LIMIT, cases, measure, pytest_ended, rows
-from benchmarks.runs import report
+from benchmarks.published import Outcome, Row, options, publish, wall_time
+from benchmarks.ranking import LIMIT, cases, chart, measure, pytest_ended, rows
 
 NOT_LIBRARY = ("test", "sandbox", "_version", "_compat", "_winconsole", "__main__")
 """How files and folders begin that are tests, generated, or for another platform."""
@@ -193,35 +193,40 @@ def laid_out(wanted: list[Distribution], count: int, seed: int, keep: Path) -> T
     return chosen
 
 
-def measure_all(wanted: list[Distribution], truth: Truth, keep: Path, limit: int | None) -> None:
-    """Prints the figures of each distribution and of all, from `limit` edits of each at the most."""
-    told, everything, left_out = [], [], 0
+def measure_all(wanted: list[Distribution], truth: Truth, keep: Path, limit: int | None) -> Outcome:
+    """The figures of each distribution and of all, from `limit` edits of each at the most."""
+    told, charts, everything, left_out = [], [], [], 0
     for distribution in wanted:
         waiting = [case for case in cases(keep, truth) if case.name.startswith(f"{distribution.name}-")][:limit]
         found = measure(waiting)
-        told += rows(f"{distribution.name} {distribution.version}", found)
+        name = f"{distribution.name} {distribution.version}"
+        told += rows(name, found)
+        charts += [chart(name, found)] if found else []
         everything += found
         left_out += len(waiting) - len(found)
-    report("seeded_edits", [*told, *rows("all", everything), ("left out, see above", str(left_out), "")])
+    charts += [chart("All", everything)] if len(charts) > 1 else []
+    left = Row("left out: a run does not end in time, or no test fails", str(left_out))
+    return Outcome("seeded_edits", [*told, *rows("all", everything), left], charts)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--edits", type=int, default=35, help="of each distribution (35)")
+    parser = options(__doc__)
+    parser.add_argument("--edits", type=int, default=5, help="of each distribution (5)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keeps what is downloaded and laid out")
     parser.add_argument("--only", action="append", metavar="NAME", choices=[d.name for d in DISTRIBUTIONS])
     parser.add_argument("--limit", type=int, help="measure the first so many edits of each distribution")
     parser.add_argument("--lay-out", action="store_true", help="measure nothing")
-    options = parser.parse_args()
-    wanted = [one for one in DISTRIBUTIONS if not options.only or one.name in options.only]
+    chosen, started = parser.parse_args(), time.perf_counter()
+    wanted = [one for one in DISTRIBUTIONS if not chosen.only or one.name in chosen.only]
     with contextlib.ExitStack() as stack:
-        keep = (options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))).resolve()
+        keep = (chosen.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))).resolve()
         keep.mkdir(parents=True, exist_ok=True)
-        count = min(options.edits, options.limit or options.edits)
-        truth = laid_out(wanted, count if options.keep is None else options.edits, options.seed, keep)
-        if not options.lay_out:
-            measure_all(wanted, truth, keep, options.limit)
+        count = min(chosen.edits, chosen.limit or chosen.edits)
+        truth = laid_out(wanted, count if chosen.keep is None else chosen.edits, chosen.seed, keep)
+        if not chosen.lay_out:
+            outcome = measure_all(wanted, truth, keep, chosen.limit)
+            publish(replace(outcome, rows=[*outcome.rows, wall_time(started)]), chosen)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,12 @@ def _drawn(chart: Bars, axes: Any) -> None:
             label=name if len(chart.series) > 1 else "_alone",
             color=COLOURS[number % len(COLOURS)],
         )
-        axes.bar_label(bars, labels=[f"{value:g}" for _, value in known], padding=3)
+        axes.bar_label(
+            bars,
+            labels=[f"{value:g}" for _, value in known],
+            padding=3,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},  # legible where a bound crosses it
+        )
     axes.set_yticks(range(len(chart.rows)), [label for label, _ in chart.rows])
     for tick, (label, _) in zip(axes.get_yticklabels(), chart.rows, strict=True):
         tick.set_fontweight("bold" if label in chart.highlighted else "normal")

@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -68,6 +69,8 @@ class FakeOllama:
         return found
 
     def reply(self, request: Request) -> tuple[int, bytes]:
+        if request.path == "/api/chat":  # as one whole: other tools than ours ask for that
+            return 200, json.dumps(self.chatted(request.body["messages"][-1]["content"])).encode()
         models = [{"name": self.model, "model": self.model, "digest": self.digest, **self.tags}]
         ps = [{**models[0], "context_length": self.loaded}] if self.loaded else []
         info = {"general.architecture": self.architecture, f"{self.architecture}.context_length": self.window}
@@ -80,6 +83,11 @@ class FakeOllama:
         body = bodies.get(request.path, {"error": "404 page not found"})
         status = 404 if "error" in body else 200
         return status, json.dumps(body).encode()
+
+    def chatted(self, prompt: str) -> dict[str, Any]:
+        text = self.answer(prompt) if callable(self.answer) else self.answer
+        time.sleep(self.delay)
+        return {"model": self.model, "message": {"role": "assistant", "content": text}, "done": True}
 
     def chunks(self, prompt: str, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
         text = self.answer(prompt) if callable(self.answer) else self.answer
@@ -196,10 +204,19 @@ def relay(target: str) -> Iterator[Relay]:
         yield seen
 
 
+class _Server(ThreadingHTTPServer):
+    """One that says nothing about a client that has gone."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextlib.contextmanager
 def _serving(handler: type[BaseHTTPRequestHandler], host: str) -> Iterator[str]:
-    server = ThreadingHTTPServer((host, 0), handler)
-    server.daemon_threads = True
+    server = _Server((host, 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

@@ -1,0 +1,130 @@
+"""Does what a model is asked show the fault? Faulty lines in prompts, and the size of prompts, ours beside rivals'.
+
+`python -m benchmarks.evidence CASES --truth TRUTH` runs the tests of each
+project in the folder CASES up to the first failure (`-x`), once with each tool,
+against a server on loopback that keeps what it is asked. CASES and TRUTH are
+those of benchmarks/ranking.py. With `--rivals FOLDER` failscope and
+pytest-triage are installed into environments there and run in turn with ours.
+
+The same search serves all: a faulty line is shown where a question has its text
+(beside a neighbour of its where the file has that text more than once), or
+names it by its number; the marks that pytest prints before lines are left out.
+A fault of several lines is shown with any of them. Characters are those of all
+messages of a run's questions; schemas of tools are not counted. Ours is run
+without looking for fixes, which would put the faulty line into the prompt once
+more.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.explainers import OURS, Explainer, installed, questions, rivals_option
+from benchmarks.published import Outcome, Row, options, publish, wall_time
+from benchmarks.ranking import Case, cases, shows
+from benchmarks.runs import median, pytest
+from pytest_starcoder.report.bars import Bars
+
+LIMIT = 30.0
+"""Seconds of one run."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a tool sent of one case: whether that shows a faulty line, and its characters; 0 where it asked nothing."""
+
+    shown: bool
+    characters: int
+
+
+def sent(case: Case, tool: Explainer) -> Sent | None:
+    """None where the run does not end in time, or no test fails."""
+    with tool.server() as (url, requests):
+        told = {**case.env, **tool.environment(url), "STARCODER_FIX": "off"}
+        run = pytest(case.project, "-x", *case.run, *tool.on, environment=told, python=tool.python, limit=LIMIT)
+        asked = questions(requests)
+    if run.status != 1:
+        return None
+    sources = {path: (case.project / path).read_text("utf-8") for path, _ in case.truth}
+    shown = any(shows(unmarked(text), sources[line[0]], line) for text in asked for line in case.truth)
+    return Sent(shown, sum(map(len, asked)))
+
+
+def unmarked(prompt: str) -> str:
+    """Without the `>` and `E` that pytest prints before lines of a traceback."""
+    return re.sub(r"^[>E](?=\s)", " ", prompt, flags=re.MULTILINE)
+
+
+def measured(waiting: Sequence[Case], tools: Sequence[Explainer]) -> list[dict[str, Sent]]:
+    """What each tool sent of every case of which all were measured."""
+    found = []
+    for number, case in enumerate(waiting):
+        complete: dict[str, Sent] = {}
+        for tool in tools[:: 1 if number % 2 else -1]:
+            one = sent(case, tool)
+            if one is None:
+                break
+            complete[tool.name] = one
+        found += [complete] if len(complete) == len(tools) else []
+        told = ", ".join(f"{name} {one.characters} {'shown' if one.shown else '-'}" for name, one in complete.items())
+        print(f"{case.name}: {told}", file=sys.stderr, flush=True)
+    return found
+
+
+def rows(name: str, found: Sequence[Sent]) -> list[Row]:
+    sizes = [one.characters for one in found]
+    return [
+        Row(f"{name}: programs whose faulty line the model is shown", f"{sum(o.shown for o in found)} of {len(found)}"),
+        Row(f"{name}: characters of a question, median / max", f"{median(sizes):.0f} / {max(sizes)}"),
+    ]
+
+
+def charts(found: Sequence[dict[str, Sent]], tools: Sequence[Explainer]) -> list[Bars]:
+    columns = {tool.name: [row[tool.name] for row in found] for tool in tools}
+    sizes = {name: [one.characters for one in column] for name, column in columns.items()}
+    ours = frozenset({OURS.name})
+    return [
+        Bars(
+            f"The faulty line is in the question ({len(found)} programs, one failing test each)",
+            "programs",
+            ("programs",),
+            tuple((name, (sum(one.shown for one in column),)) for name, column in columns.items()),
+            highlighted=ours,
+        ),
+        Bars(
+            "Size of the question",
+            "characters",
+            ("median", "largest"),
+            tuple((name, (median(size), max(size))) for name, size in sizes.items()),
+            highlighted=ours,
+        ),
+    ]
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("cases", type=Path)
+    parser.add_argument("--truth", type=Path, required=True)
+    parser.add_argument("--tests", nargs="*", default=["test_full.py"], metavar="FILE")
+    parser.add_argument("--limit", type=int, help="measure the first so many cases")
+    rivals_option(parser)
+    chosen, started = parser.parse_args(), time.perf_counter()
+    waiting = cases(chosen.cases.resolve(), json.loads(chosen.truth.read_text("utf-8")), chosen.tests)[: chosen.limit]
+    rivals, missing = installed(chosen.rivals)
+    tools = [OURS, *rivals]
+    found = measured(waiting, tools)
+    if not found:
+        raise SystemExit(f"evidence: no case of {chosen.truth} in {chosen.cases} has a failing test.")
+    told = [row for tool in tools for row in rows(tool.name, [one[tool.name] for one in found])]
+    left_out = Row("left out: a run does not end in time, or no test fails", str(len(waiting) - len(found)))
+    publish(Outcome("evidence", [*told, *missing, left_out, wall_time(started)], charts(found, tools)), chosen)
+
+
+if __name__ == "__main__":
+    main()
