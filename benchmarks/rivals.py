@@ -30,3 +30,9 @@ def environment(folder: Path, name: str, requirements: Sequence[str]) -> Path:
         raise NotInstalled((done.stderr.strip().splitlines() or ["pip said nothing"])[-1])
     ready.write_text(wanted, "utf-8")
     return python
+
+
+def version(python: Path, distribution: str) -> str:
+    """The version of what `environment` has installed."""
+    asked = f"from importlib.metadata import version; print(version({distribution!r}))"
+    return subprocess.run([str(python), "-c", asked], capture_output=True, text=True, check=True).stdout.strip()
