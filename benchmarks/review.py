@@ -168,8 +168,10 @@ class Rival:
 
 def installed(folder: Path | None) -> tuple[list[Rival], list[Row]]:
     """The rivals in environments in `folder`, and a row for each that is not there, with the reason."""
+    if folder is None:
+        return [], []
     found, missing = [], []
-    for command, distribution in RIVALS.items() if folder else ():
+    for command, distribution in RIVALS.items():
         try:
             python = environment(folder.absolute(), command, [distribution])
         except NotInstalled as exc:
