@@ -130,7 +130,7 @@ def bounded(real: RealServer) -> Iterator[Asked]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     asked.url = f"http://127.0.0.1:{server.server_port}/v1"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:
         yield asked
     finally:
@@ -171,7 +171,7 @@ def _ended(command: Sequence[str], folder: Path, own: Mapping[str, str], patienc
     except subprocess.TimeoutExpired:
         os.killpg(running.pid, 9)
         output, _ = running.communicate()
-        output += f"\nended after {patience:.0f} s"
+        output += f"\nended after {patience:g} s"
     return time.perf_counter() - started, output
 
 
