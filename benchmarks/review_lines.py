@@ -14,6 +14,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,9 +47,22 @@ class Tally:
             Row(f"{name}: an added line at random is", f"{self.by_chance:.0f} %"),
         ]
 
-    def bar(self) -> tuple[float | None, float]:
-        """Percent of findings on a faulty line, None without findings; and by chance."""
-        return round(100 * self.hit / self.found) if self.found else None, round(self.by_chance)
+
+def charts(tallies: Mapping[str, Tally]) -> list[Bars]:
+    """How many programs have a finding and where; and beside chance, as far as there are findings."""
+    counted = Bars(
+        "Programs with a fault, reviewed as a change and as a new file",
+        "programs",
+        ("reviewed", "with a finding", "the finding is on a faulty line"),
+        tuple((name, (tally.cases, tally.found, tally.hit)) for name, tally in tallies.items()),
+    )
+    shares = tuple(
+        (name, (round(100 * tally.hit / tally.found), round(tally.by_chance)))
+        for name, tally in tallies.items()
+        if tally.found
+    )
+    beside = Bars("Findings on a faulty line, beside chance", "%", ("findings", "an added line at random"), shares)
+    return [counted, *([beside] if shares else [])]
 
 
 def faulty_lines(right: str, faulty: str) -> set[int]:
@@ -108,14 +122,8 @@ def main() -> None:
         *(row for name, tally in tallies.items() for row in tally.rows(name)),
         wall_time(begun),
     ]
-    chart = Bars(
-        "Findings of the review on a faulty line",
-        "% of the findings",
-        ("findings", "an added line at random"),
-        tuple((f"{kind} ({tally.found} findings)", tally.bar()) for kind, tally in tallies.items()),
-    )
     smoke = "gemma-3-270m" if arguments.model == "demo" else ""
-    publish(Outcome("review_lines", rows, [chart], smoke), arguments)
+    publish(Outcome("review_lines", rows, charts(tallies), smoke), arguments)
 
 
 if __name__ == "__main__":

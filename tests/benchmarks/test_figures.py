@@ -17,7 +17,7 @@ from support.real import RealServer
 
 from benchmarks import fixes, generate, writers
 from benchmarks.review import characters, last_line
-from benchmarks.review_lines import Tally, faulty_lines
+from benchmarks.review_lines import Tally, charts, faulty_lines
 from benchmarks.rivals import NotInstalled
 
 
@@ -122,5 +122,11 @@ def test_characters_are_those_of_the_prompt_or_of_all_messages() -> None:
 
 def test_lines_that_differ_from_the_right_program_are_the_faulty_ones() -> None:
     assert faulty_lines("a\nb\nc", "a\nx\nc") == {2}
-    tally = Tally(cases=2, found=0, hit=0, chance=[0.5, 0.0])
-    assert tally.bar() == (None, 25)
+
+
+def test_findings_are_set_beside_chance_where_there_are_any() -> None:
+    quiet, told = Tally(cases=2, chance=[0.5, 0.0]), Tally(cases=4, found=3, hit=2, chance=[0.1, 0.1, 0.1, 0.1])
+    assert len(charts({"change": quiet})) == 1
+    counted, beside = charts({"change": quiet, "new file": told})
+    assert counted.rows == (("change", (2, 0, 0)), ("new file", (4, 3, 2)))
+    assert beside.rows == (("new file", (67, 10)),)
