@@ -34,8 +34,8 @@ class Figures:
 
 
 FIGURES: Mapping[str, Figures] = {
-    "off_cost": Figures("off_cost"),
-    "explain_cost": Figures("explain_cost"),
+    "off_cost": Figures("off_cost", "--rivals RIVALS"),
+    "explain_cost": Figures("explain_cost", "--rivals RIVALS"),
     "import_cost": Figures("import_cost"),
     "recording_cost": Figures("recording_cost"),
     "evidence": Figures("evidence", "FAULTY --truth TRUTH --rivals RIVALS"),

@@ -102,7 +102,7 @@ def ours(name: str, root: Path, path: str, generated: Generated) -> Worth:
         percent,
         len(generated.kept),
         generated.seconds,
-        " ".join(filter(None, (asked, generated.note or generated.remark))),
+        "; ".join(filter(None, (asked, generated.note or generated.remark))),
     )
 
 
@@ -139,7 +139,8 @@ def rival(written: Written, root: Path, path: str, targets: Sequence[Target]) ->
 
 
 def no_tests(written: Written) -> Row:
-    return Row(f"{written.name}: tests written", f"0 in {written.seconds:.0f} s; it said: {written.said}")
+    asked = f"{written.asked}; " if written.asked else ""
+    return Row(f"{written.name}: tests written", f"0 in {written.seconds:.0f} s; {asked}it said: {written.said}")
 
 
 def without_tests(project: Path, folder: Path) -> Path:
@@ -164,7 +165,7 @@ def settings_in(root: Path, backend: str, model: str) -> Settings:
 def chart(module: str, worths: Sequence[Worth]) -> Bars:
     """Percent of mutants killed and of lines and branches covered, a row each."""
     return Bars(
-        f"Tests of {module}: mutants they kill and code they cover",
+        f"Tests of {module}",
         "%",
         ("mutants killed", "lines and branches"),
         tuple((worth.name, (round(worth.share, 1), round(worth.covered, 1))) for worth in worths),
@@ -183,6 +184,7 @@ def main() -> None:
     parser.add_argument("--rivals", type=Path, metavar="FOLDER", help="environments of Pynguin and CoverUp go there")
     arguments = parser.parse_args()
     begun, path = time.perf_counter(), arguments.file
+    smoke = "gemma-3-270m" if arguments.model == "demo" else ""
     with tempfile.TemporaryDirectory() as temporary:
         here = Path(temporary)
         whole = Path(
@@ -218,7 +220,11 @@ def main() -> None:
             )
             written, missing = attempts(tries)
             rows += [Row(name, reason) for name, reason in missing]
-            rows += [Row(f"{one.name}: seconds to write", f"{one.seconds:.0f}") for one in written if one.tests]
+            rows += [
+                Row(f"{one.name}: seconds to write", f"{one.seconds:.0f}{one.asked and ', ' + one.asked}")
+                for one in written
+                if one.tests
+            ]
             rows += [no_tests(one) for one in written if not one.tests]
         others += [rival(one, root, path, targets) for one in written]
 
@@ -228,15 +234,17 @@ def main() -> None:
             return generated_for(launch_in(root), targets, (), settings, origins=origins, characterise=hold)
 
         worths = [
-            ours("doctests alone", root, path, generated([Origin.DOCTEST])),
-            ours("with free seeds", root, path, free := generated(FREE)),
+            ours("ours: doctests alone", root, path, generated([Origin.DOCTEST])),
+            ours("ours: + free seeds", root, path, free := generated(FREE)),
         ]
         judged = len(free.kept) + len(free.rejected) + len(free.suspected)
         every: Collection[Origin] = FREE
         if arguments.backend != "none":
             every = tuple(Origin)
-            worths.append(ours(f"with {arguments.model or arguments.backend}", root, path, generated(every)))
-        worths.append(ours("with characterisation", root, path, last := generated(every, hold=True)))
+            worths.append(
+                ours(f"ours: + {smoke or arguments.model or arguments.backend}", root, path, generated(every))
+            )
+        worths.append(ours("ours: + characterisation", root, path, last := generated(every, hold=True)))
         held = [kept for kept in last.kept if kept.draft.origin is Origin.CHARACTERISATION]
         rows += [row for worth in (*worths, *others) if worth.mutants for row in worth.rows()]
         rows.append(Row("of the last row of ours characterise", str(len(held))))
@@ -244,7 +252,6 @@ def main() -> None:
         rows.append(
             Row("a judged draft, amortised, s", f"{free.seconds / max(1, judged):.2f}, {judged} drafts", "<= 1")
         )
-    smoke = "gemma-3-270m" if arguments.model == "demo" else ""
     outcome = Outcome("generate", [*rows, wall_time(begun)], [chart(module, [*worths, *others])], smoke)
     publish(outcome, arguments)
 

@@ -7,12 +7,12 @@ and every line that git counts as added must be in a hunk, once.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import tempfile
 import time
 from collections import Counter
+from contextlib import chdir
 from pathlib import Path
 
 from benchmarks.published import Outcome, Row, options, publish, wall_time
@@ -83,10 +83,10 @@ def main() -> None:
                     continue
                 git(folder, "update-ref", "--no-deref", "HEAD", f"{name}^")
                 git(folder, "read-tree", name)
-                os.chdir(folder)
                 started = time.perf_counter()
                 try:
-                    found = find(Asked({"cache": "off"}), {})
+                    with chdir(folder):
+                        found = find(Asked({"cache": "off"}), {})
                     told = wrong(folder, found)
                 except Exception as exc:  # noqa: BLE001 - what is looked for
                     told = f"{type(exc).__name__}: {exc}"
@@ -95,7 +95,6 @@ def main() -> None:
                     files, hunks = files + found.change.files, hunks + found.change.total
                 if told:
                     faults.append(f"{repository.name} {name[:9]}: {told}")
-            os.chdir("/")
             slowness[repository.name] = median(times) * 1000
             rows.append(Row(f"{repository.name}: seen", f"{len(times)} commits, {files} files, {hunks} hunks"))
             rows.append(

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -42,12 +42,13 @@ DANGER = "PYNGUIN_DANGER_AWARE"
 
 @dataclass(frozen=True)
 class Written:
-    """What one rival wrote; `said` is empty, or the last line of a rival that wrote nothing."""
+    """What one rival wrote; `said` is the last line of one that wrote nothing, `asked` what a model did for it."""
 
     name: str
     tests: Sequence[Path]
     seconds: float
     said: str = ""
+    asked: str = ""
 
 
 @dataclass
@@ -75,7 +76,7 @@ def pynguin(folder: Path, root: Path, module: str) -> Written:
 def coverup(folder: Path, root: Path, path: str) -> list[Written]:
     """CoverUp's tests of a file of the project in `root`, by each command that was tried. Raises NotInstalled."""
     python = environment(folder.absolute(), "coverup", ["coverup"])
-    name, tests = f"CoverUp {version(python, 'coverup')}, demo model", root / "tests"
+    name, tests = f"CoverUp {version(python, 'coverup')}", root / "tests"
     tests.mkdir(exist_ok=True)
     found = []
     with running_llamacpp(model_file(Settings(backend="embedded", model="demo"))) as real, bounded(real) as asked:
@@ -88,12 +89,12 @@ def coverup(folder: Path, root: Path, path: str) -> list[Written]:
             "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
         }
         plain = ["--package-dir", path.partition("/")[0], "--tests-dir", "tests", "--model", "openai/local", path]
-        for how, more in (("plain command", ()), ("--prompt gpt-v1", ("--prompt", "gpt-v1"))):
+        for how, more in (("plain", ()), ("prompt gpt-v1", ("--prompt", "gpt-v1"))):
             ended = _ended([str(python.with_name("coverup")), *more, *plain], root, own, PATIENCE["coverup"])
-            told = f"{name}, {how}" + (
-                f", {asked.answers} of {asked.requests} requests answered" if asked.requests else ""
+            one = _written(f"{name}, {how}", sorted(tests.glob("test_coverup_*.py")), *ended)
+            found.append(
+                replace(one, asked=f"the demo model has answered {asked.answers} of {asked.requests} requests")
             )
-            found.append(_written(told, sorted(tests.glob("test_coverup_*.py")), *ended))
             if asked.requests:
                 break
     return found

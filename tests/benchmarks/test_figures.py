@@ -56,8 +56,12 @@ def test_tests_are_worth_the_mutants_they_kill_and_ours_stand_out() -> None:
 
 def test_a_rival_that_wrote_nothing_is_told_with_its_last_words() -> None:
     said = "\x1b[31mTraceback\x1b[0m\nKeyError: no price\n\r 0%| | 0/13 [00:23<?, ?it/s, G=0]\n\n"
-    one = writers.Written("CoverUp 0.6.3", [], 23.4, writers.last_words(said))
-    assert generate.no_tests(one).measured == "0 in 23 s; it said: KeyError: no price"
+    one = writers.Written(
+        "CoverUp 0.6.3", [], 23.4, writers.last_words(said), "the demo model has answered 1 of 13 requests"
+    )
+    assert generate.no_tests(one).measured == (
+        "0 in 23 s; the demo model has answered 1 of 13 requests; it said: KeyError: no price"
+    )
     assert writers.last_words("\n") == "it said nothing"
 
 
