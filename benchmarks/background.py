@@ -7,7 +7,6 @@ commit in each, by turns. Both environments are built before.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -16,8 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.review import git, listening, repository
-from benchmarks.runs import median, report
+from benchmarks.runs import median
+from pytest_starcoder.report.bars import Bars
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,9 +48,10 @@ def commit(folder: Path, number: int, environment: dict[str, str]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--pairs", type=int, default=15)
-    options = parser.parse_args()
+    arguments = parser.parse_args()
+    begun = time.perf_counter()
     beside = Path(sys.executable).parent
     with tempfile.TemporaryDirectory() as temporary, listening() as listener:
         own = {
@@ -72,7 +74,7 @@ def main() -> None:
             )
             commit(folders[name], 0, environment)
         times: dict[str, list[float]] = {"nothing": [], "review": []}
-        for number in range(1, options.pairs + 1):
+        for number in range(1, arguments.pairs + 1):
             for name in ("nothing", "review") if number % 2 else ("review", "nothing"):
                 times[name].append(commit(folders[name], number, environment))
                 # What runs on in the background is no part of the next commit.
@@ -81,15 +83,25 @@ def main() -> None:
                 time.sleep(0.3)
         asked = len(listener.generated())
         shutil.rmtree(temporary, ignore_errors=True)
-    report(
-        "background",
-        [
-            ("a commit with a hook that does nothing, median s", f"{median(times['nothing']):.3f}", ""),
-            ("a commit with the background hook, median s", f"{median(times['review']):.3f}", ""),
-            ("ratio", f"{median(times['review']) / median(times['nothing']):.3f}", "<= 1.1"),
-            ("requests in the background", str(asked), "> 0"),
-        ],
+    nothing, review = median(times["nothing"]), median(times["review"])
+    rows = [
+        Row("a commit with a hook that does nothing, median s", f"{nothing:.3f}"),
+        Row("a commit with the background hook, median s", f"{review:.3f}"),
+        Row(f"ratio of the medians, {arguments.pairs} pairs", f"{review / nothing:.3f}", "<= 1.1"),
+        Row("requests in the background", str(asked), "> 0"),
+        wall_time(begun),
+    ]
+    chart = Bars(
+        "A commit with one pre-commit hook",
+        f"milliseconds, median of {arguments.pairs} interleaved commits",
+        ("ms",),
+        (
+            ("a hook that does nothing", (round(nothing * 1000),)),
+            ("starcoder-review --background", (round(review * 1000),)),
+        ),
+        highlighted=frozenset({"starcoder-review --background"}),
     )
+    publish(Outcome("background", rows, [chart]), arguments)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.runs import report
+from benchmarks.published import Outcome, Row, options, publish
+from pytest_starcoder.report.bars import Bars
 
 
 def main() -> None:
+    arguments = options(__doc__).parse_args()
     root = Path(__file__).parents[1]
     with tempfile.TemporaryDirectory() as temporary:
         environment = {"PATH": "/usr/bin:/bin", "HOME": temporary, "TMPDIR": temporary}
@@ -26,14 +28,18 @@ def main() -> None:
         subprocess.run([f"{binaries}/starcoder", "demo"], check=True, env=environment)
         times.append(time.perf_counter())
     install, run = times[1] - times[0], times[2] - times[1]
-    report(
-        "demo",
-        [
-            ("install into a new environment, s", f"{install:.1f}", ""),
-            ("starcoder demo, s", f"{run:.1f}", ""),
-            ("both, s", f"{install + run:.1f}", "< 120"),
-        ],
+    rows = [
+        Row("install into a new environment, s", f"{install:.1f}"),
+        Row("starcoder demo, s", f"{run:.1f}"),
+        Row("both, and this command, s", f"{install + run:.1f}", "< 120"),
+    ]
+    chart = Bars(
+        "The README's first command, from nothing",
+        "seconds; what pip has downloaded before is taken from its cache",
+        ("seconds",),
+        (("install", (round(install, 1),)), ("starcoder demo", (round(run, 1),))),
     )
+    publish(Outcome("demo", rows, [chart], "gemma-3-270m"), arguments)
 
 
 if __name__ == "__main__":

@@ -8,26 +8,30 @@ seen; without --judge a fix is judged by all tests of the project. With --truth
 (what benchmarks/seeded_edits.py writes) each project is run as that says.
 
 A fault that keeps the run itself from ending in time is counted as no fix.
+CASES are the Python problems of bigcode/humanevalpack, a folder python_NNN each with
+solution.py and the tests split one assertion a test, or any projects of one's own.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.ranking import pytest_ended
-from benchmarks.runs import median, report
+from benchmarks.runs import median
+from pytest_starcoder.report.bars import Bars
 
-LIMIT = 120.0
-"""Seconds of one run."""
+LIMIT = 45.0
+"""Seconds of one run; the search in it has 15 a cause."""
 
 
 @dataclass(frozen=True)
@@ -84,26 +88,42 @@ def _right(project: Path, folder: Path, fix: Mapping[str, Any], judge: Sequence[
     return ended is not None and ended.status == 0
 
 
-def rows(found: Sequence[Found]) -> list[tuple[str, str, str]]:
+def rows(found: Sequence[Found]) -> list[Row]:
     shown = [case for case in found if case.shown]
     checked = [case for case in shown if case.checked[0]]
     wrong = [case for case in shown if not case.right[0]]
     times = [case.searched for case in found if case.ended]
     return [
-        ("faults", str(len(found)), ""),
-        ("did not end", str(sum(not case.ended for case in found)), ""),
-        ("a fix is shown", f"{len(shown)} of {len(found)}", ""),
-        ("the first fix is right", f"{sum(case.right[0] for case in shown)} of {len(shown)}", ""),
-        ("a shown fix is right", f"{sum(any(case.right) for case in shown)} of {len(shown)}", ""),
-        ("labelled checked", f"{len(checked)} of {len(shown)}", ""),
-        ("labelled checked and right", f"{sum(case.right[0] for case in checked)} of {len(checked)}", ""),
-        ("first is wrong, with a question", f"{sum(bool(case.question) for case in wrong)} of {len(wrong)}", ""),
-        ("seconds of search, median / max", f"{median(times):.2f} / {max(times):.2f}" if times else "-", ""),
+        Row("faults measured", str(len(found))),
+        Row("did not end", str(sum(not case.ended for case in found))),
+        Row("a fix is shown", f"{len(shown)} of {len(found)}"),
+        Row("the first fix is right", f"{sum(case.right[0] for case in shown)} of {len(shown)}"),
+        Row("a shown fix is right", f"{sum(any(case.right) for case in shown)} of {len(shown)}"),
+        Row("labelled checked", f"{len(checked)} of {len(shown)}"),
+        Row("labelled checked and right", f"{sum(case.right[0] for case in checked)} of {len(checked)}"),
+        Row("first is wrong, with a question", f"{sum(bool(case.question) for case in wrong)} of {len(wrong)}"),
+        Row("seconds of search, median / max", f"{median(times):.2f} / {max(times):.2f}" if times else "-"),
     ]
 
 
+def bars(found: Sequence[Found], judged_by: str) -> Bars:
+    """Of all faults: with a fix, with a right one, and with one that is called checked."""
+    shown = [case for case in found if case.shown]
+    checked = [case for case in shown if case.checked[0]]
+    counts = {
+        "faults": len(found),
+        "a fix is shown": len(shown),
+        "a shown fix is right": sum(any(case.right) for case in shown),
+        "the first fix is right": sum(case.right[0] for case in shown),
+        "the first is labelled checked": len(checked),
+        "… and is right": sum(case.right[0] for case in checked),
+    }
+    counted = tuple((name, (float(count),)) for name, count in counts.items())
+    return Bars(f"Faults that get a fix, judged by {judged_by}", "faults", ("",), counted)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("cases", type=Path)
     parser.add_argument("--tests", action="append", default=[])
     parser.add_argument("--judge", action="append", default=[])
@@ -112,26 +132,39 @@ def main() -> None:
     parser.add_argument("--model", default="")
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--limit", type=int, default=0, help="so many cases at the most")
-    options = parser.parse_args()
-    told = json.loads(options.truth.read_text("utf-8")) if options.truth else {}
-    names = sorted(told) or sorted(path.name for path in options.cases.iterdir() if path.is_dir())
-    names = [name for name in names if (options.cases / name).is_dir() and (not options.only or name in options.only)]
+    arguments = parser.parse_args()
+    begun = time.perf_counter()
+    told = json.loads(arguments.truth.read_text("utf-8")) if arguments.truth else {}
+    cases = arguments.cases
+    names = sorted(told) or sorted(path.name for path in cases.iterdir() if path.is_dir())
+    names = [name for name in names if (cases / name).is_dir() and (not arguments.only or name in arguments.only)]
     plugin = [
-        f"--starcoder-backend={options.backend}",
-        *([f"--starcoder-model={options.model}"] if options.model else []),
+        f"--starcoder-backend={arguments.backend}",
+        *([f"--starcoder-model={arguments.model}"] if arguments.model else []),
     ]
+    there = [name for name in names if all((cases / name / test).exists() for test in arguments.tests)]
     found = []
-    for name in names[: options.limit or None]:
-        row, project = told.get(name, {}), options.cases / name
-        tests = [*row.get("run", []), *options.tests]
-        if any(not (project / test).exists() for test in options.tests):
-            continue
-        case = measured(project, tests, [*row.get("run", []), *options.judge], row.get("env", {}), plugin)
+    for name in there[: arguments.limit or None]:
+        row, project = told.get(name, {}), cases / name
+        tests = [*row.get("run", []), *arguments.tests]
+        case = measured(project, tests, [*row.get("run", []), *arguments.judge], row.get("env", {}), plugin)
         found.append(case)
         state = "right" if case.shown and case.right[0] else "wrong" if case.shown else case.note or "none"
         label = "checked" if case.shown and case.checked[0] else ""
         print(f"{name}: {state} {label} {case.tried} tried, {case.searched:.1f} s {case.question}", file=sys.stderr)
-    report("fixes", rows(found))
+    outcome = Outcome(
+        "fixes",
+        [
+            Row("run with", ", ".join(arguments.tests) or "all tests"),
+            Row("judged by", judged_by := ", ".join(arguments.judge) or "all tests"),
+            Row("model", arguments.model or arguments.backend),
+            *rows(found),
+            wall_time(begun),
+        ],
+        [bars(found, judged_by)],
+        "gemma-3-270m" if arguments.model == "demo" else "",
+    )
+    publish(outcome, arguments)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
-"""What generated tests are worth: mutants killed, and lines and branches covered, in four rows.
+"""What generated tests are worth: mutants killed, and lines and branches covered, beside what other tools write.
 
-`python -m benchmarks.generate PROJECT FILE [--backend B --model M] [--suite TEST ...] [--rival TEST ...]`
+`python -m benchmarks.generate PROJECT FILE [--backend B --model M] [--suite TEST ...] [--rivals FOLDER]`
 works in a copy of the project without its tests. The rows add up: doctests alone, with properties, documented
 exceptions and type hints, with what a model writes, with characterisation.
 Coverage is measured by coverage.py over the tests as they are written, mutants
-by the project's own. `--rival` is a test file of another tool's, put beside; it
-and `--suite`, the project's own tests, are rows of their own on the same mutants.
+by the project's own. With `--rivals` Pynguin and CoverUp are installed into
+environments in FOLDER and write tests of the same file. `--rival` is a test file
+that another tool has written. They and `--suite`, the project's own tests, are
+judged on the same mutants.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import subprocess
@@ -19,14 +20,16 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.runs import report
+from benchmarks.published import Outcome, Row, options, publish, wall_time
+from benchmarks.writers import Written, attempts, coverup, pynguin
 from pytest_starcoder.evidence.mutants import mutants_of
 from pytest_starcoder.evidence.targets import module_name
 from pytest_starcoder.jobs.place import placed
 from pytest_starcoder.jobs.wanted import Wanted, generated_for, targets_for
+from pytest_starcoder.report.bars import Bars
 from pytest_starcoder.runner import Launch
 from pytest_starcoder.settings import Settings, load_settings
 from pytest_starcoder.values.draft import Kind, Origin, Target
@@ -34,15 +37,41 @@ from pytest_starcoder.values.generated import Generated
 
 FREE = (Origin.DOCTEST, Origin.RAISES, Origin.SIBLING, Origin.SMOKE)
 
-REQUESTS = 30
-"""Questions to a model: half of what the settings allow, for a benchmark that ends."""
+REQUESTS = 20
+"""Questions to a model: a third of what the settings allow, for a benchmark that ends."""
 
 TESTS = "tests/test_written_here.py"
 
-Row = tuple[str, str, str]
+
+@dataclass(frozen=True)
+class Worth:
+    """What the tests of one tool kill and cover; `covered` is in percent."""
+
+    name: str
+    killed: int
+    mutants: int
+    covered: float
+    tests: int
+    seconds: float
+    remark: str = ""
+    ours: bool = True
+
+    @property
+    def share(self) -> float:
+        return 100 * self.killed / max(1, self.mutants)
+
+    def rows(self) -> list[Row]:
+        remark = f", {self.remark}" if self.remark else ""
+        return [
+            Row(f"{self.name}: mutants killed", f"{self.killed} of {self.mutants} ({self.share:.1f} %)"),
+            Row(
+                f"{self.name}: lines and branches",
+                f"{self.covered:.1f} %, {self.tests} tests, {self.seconds:.1f} s{remark}",
+            ),
+        ]
 
 
-def covered(root: Path, path: str, tests: Sequence[str]) -> str:
+def covered(root: Path, path: str, tests: Sequence[str]) -> float:
     """The lines and branches of a file that test files cover, in percent."""
     command = [sys.executable, "-m", "coverage", "run", "--branch", f"--include={root / path}", "-m", "pytest", "-q"]
     done = subprocess.run(
@@ -52,29 +81,33 @@ def covered(root: Path, path: str, tests: Sequence[str]) -> str:
     assert done.returncode in (0, 5), done.stdout
     subprocess.run([sys.executable, "-m", "coverage", "json", "-q", "-o", "c.json"], cwd=root, check=False)
     if not (root / "c.json").exists():
-        return "0 %"
+        return 0.0
     totals = json.loads((root / "c.json").read_text())["totals"]
     (root / "c.json").unlink()
-    return f"{totals['percent_covered']:.1f} %"
+    return float(totals["percent_covered"])
 
 
-def row(name: str, root: Path, path: str, generated: Generated) -> Row:
-    killed, mutants = sum(t.killed for t in generated.tallies), sum(t.mutants for t in generated.tallies)
-    told = f"{killed} of {mutants} mutants ({100 * killed / max(1, mutants):.1f} %)"
+def ours(name: str, root: Path, path: str, generated: Generated) -> Worth:
+    """What generated tests are worth, as they are written into a file of their own."""
     (root / TESTS).parent.mkdir(exist_ok=True)
     (root / TESTS).write_text(placed("", generated.kept) if generated.kept else "", "utf-8")
-    coverage = covered(root, path, [TESTS])
+    percent = covered(root, path, [TESTS])
     (root / TESTS).unlink()
-    asked = (
-        f", {generated.spent.requests} requests, {generated.spent.tokens} tokens" if generated.spent.requests else ""
+    spent = generated.spent
+    asked = f"{spent.requests} requests, {spent.tokens} tokens" if spent.requests else ""
+    return Worth(
+        name,
+        sum(tally.killed for tally in generated.tallies),
+        sum(tally.mutants for tally in generated.tallies),
+        percent,
+        len(generated.kept),
+        generated.seconds,
+        "; ".join(filter(None, (asked, generated.note or generated.remark))),
     )
-    remark = f" [{generated.note or generated.remark}]" if generated.note or generated.remark else ""
-    tests = f"{len(generated.kept)} tests, {generated.seconds:.1f} s{asked}{remark}"
-    return name, told, f"{coverage} lines and branches, {tests}"
 
 
-def suite_row(name: str, root: Path, path: str, targets: Sequence[Target], tests: Sequence[str]) -> list[Row]:
-    """What tests that are there kill of the same mutants, and how many mutants a second are tried with them."""
+def theirs(name: str, root: Path, path: str, targets: Sequence[Target], tests: Sequence[str]) -> Worth:
+    """What tests that are there kill of the same mutants; the seconds are those of trying all mutants with them."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:starcoder"]
     collected = subprocess.run(
         [*command, *tests], cwd=root, capture_output=True, text=True, check=False,
@@ -83,10 +116,39 @@ def suite_row(name: str, root: Path, path: str, targets: Sequence[Target], tests
     started = time.perf_counter()
     generated = generated_for(launch_in(root), targets, suite, settings_in(root, "none", ""), origins=())
     seconds = time.perf_counter() - started
-    killed, mutants = sum(t.killed_before for t in generated.tallies), sum(t.mutants for t in generated.tallies)
-    told = f"{killed} of {mutants} mutants ({100 * killed / max(1, mutants):.1f} %)"
-    rate = f"{covered(root, path, tests)} lines and branches, {len(suite)} tests, {seconds:.1f} s"
-    return [(name, told, rate), (f"mutants a second with it ({name})", f"{mutants / seconds:.1f}", ">= 14")]
+    return Worth(
+        name,
+        sum(tally.killed_before for tally in generated.tallies),
+        sum(tally.mutants for tally in generated.tallies),
+        covered(root, path, tests),
+        len(suite),
+        seconds,
+        ours=False,
+    )
+
+
+def rival(written: Written, root: Path, path: str, targets: Sequence[Target]) -> Worth:
+    """What a rival has written, put into the project for as long as it is judged."""
+    if not written.tests:
+        return Worth(written.name, 0, 0, 0.0, 0, written.seconds, ours=False)
+    copies = [Path(shutil.copy(test, root / test.name)) for test in written.tests]
+    worth = theirs(written.name, root, path, targets, [copy.name for copy in copies])
+    for copy in copies:
+        copy.unlink()
+    return worth
+
+
+def no_tests(written: Written) -> Row:
+    asked = f"{written.asked}; " if written.asked else ""
+    return Row(f"{written.name}: tests written", f"0 in {written.seconds:.0f} s; {asked}it said: {written.said}")
+
+
+def without_tests(project: Path, folder: Path) -> Path:
+    """A copy of the project in `folder` without its tests."""
+    root = Path(shutil.copytree(project, folder, ignore=shutil.ignore_patterns(".git")))
+    for test in [*root.rglob("test_*.py"), *root.rglob("*_test.py"), *root.rglob("conftest.py")]:
+        test.unlink()
+    return root
 
 
 def launch_in(root: Path) -> Launch:
@@ -100,57 +162,98 @@ def settings_in(root: Path, backend: str, model: str) -> Settings:
     return replace(settings, model=model) if model else settings
 
 
+def chart(module: str, worths: Sequence[Worth]) -> Bars:
+    """Percent of mutants killed and of lines and branches covered, a row each."""
+    return Bars(
+        f"Tests of {module}",
+        "%",
+        ("mutants killed", "lines and branches"),
+        tuple((worth.name, (round(worth.share, 1), round(worth.covered, 1))) for worth in worths),
+        highlighted=frozenset(worth.name for worth in worths if worth.ours),
+    )
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("project", type=Path)
     parser.add_argument("file")
     parser.add_argument("--backend", default="none")
     parser.add_argument("--model", default="")
     parser.add_argument("--suite", action="append", default=[])
     parser.add_argument("--rival", action="append", type=Path, default=[])
-    options = parser.parse_args()
+    parser.add_argument("--rivals", type=Path, metavar="FOLDER", help="environments of Pynguin and CoverUp go there")
+    arguments = parser.parse_args()
+    begun, path = time.perf_counter(), arguments.file
+    smoke = "gemma-3-270m" if arguments.model == "demo" else ""
     with tempfile.TemporaryDirectory() as temporary:
-        root = Path(
-            shutil.copytree(options.project, Path(temporary) / "project", ignore=shutil.ignore_patterns(".git"))
+        here = Path(temporary)
+        whole = Path(
+            shutil.copytree(arguments.project, here / "whole" / "project", ignore=shutil.ignore_patterns(".git"))
         )
-        rows: list[Row] = []
-        targets = targets_for([Wanted(options.file, tests=TESTS)], root, ())
+        root = without_tests(whole, here / "bare" / "project")
+        targets = targets_for([Wanted(path, tests=TESTS)], root, ())
+        module = module_name(path, root)
         kinds = Counter(
             edit.kind
-            for target, found in mutants_of((root / options.file).read_text("utf-8"), targets).items()
+            for target, found in mutants_of((root / path).read_text("utf-8"), targets).items()
             for edit in found
             if target.kind is Kind.FUNCTION
         )
-        rows.append(("module", module_name(options.file, root), f"{len(targets)} definitions"))
-        rows.append(("mutants before equal ones go", str(sum(kinds.values())), ""))
-        rows += [(f"  {kind}", str(count), "") for kind, count in kinds.most_common()]
-        if options.suite:
-            rows += suite_row("the project's own tests", root, options.file, targets, options.suite)
-        for test in [*root.rglob("test_*.py"), *root.rglob("*_test.py"), *root.rglob("conftest.py")]:
-            test.unlink()
-        for rival in options.rival:
-            shutil.copy(rival, root / rival.name)
-            rows += suite_row(f"rival {rival.parent.name}/{rival.name}", root, options.file, targets, [rival.name])
-            (root / rival.name).unlink()
+        rows = [
+            Row("module", f"{module}, {len(targets)} definitions"),
+            Row("mutants before equal ones go", str(sum(kinds.values()))),
+            *(Row(f"  {kind}", str(count)) for kind, count in kinds.most_common()),
+        ]
+        others = []
+        if arguments.suite:
+            others.append(suite := theirs("the project's own tests", whole, path, targets, arguments.suite))
+            rows.append(Row("mutants a second with them", f"{suite.mutants / suite.seconds:.1f}", ">= 14"))
+        others += [
+            rival(Written(f"{test.parent.name}/{test.name}", [test], 0.0), root, path, targets)
+            for test in arguments.rival
+        ]
+        written: list[Written] = []
+        if folder := arguments.rivals:
+            tries = (
+                ("Pynguin", lambda: [pynguin(folder, without_tests(whole, here / "pynguin" / "project"), module)]),
+                ("CoverUp", lambda: coverup(folder, without_tests(whole, here / "coverup" / "project"), path)),
+            )
+            written, missing = attempts(tries)
+            rows += [Row(name, reason) for name, reason in missing]
+            rows += [
+                Row(f"{one.name}: seconds to write", f"{one.seconds:.0f}{one.asked and ', ' + one.asked}")
+                for one in written
+                if one.tests
+            ]
+            rows += [no_tests(one) for one in written if not one.tests]
+        others += [rival(one, root, path, targets) for one in written]
 
         def generated(origins: Collection[Origin], *, hold: bool = False) -> Generated:
-            backend = options.backend if Origin.MODEL in origins else "none"
-            settings = settings_in(root, backend, options.model)
+            backend = arguments.backend if Origin.MODEL in origins else "none"
+            settings = settings_in(root, backend, arguments.model)
             return generated_for(launch_in(root), targets, (), settings, origins=origins, characterise=hold)
 
-        rows.append(row("doctests alone", root, options.file, generated([Origin.DOCTEST])))
-        rows.append(row("with free seeds", root, options.file, free := generated(FREE)))
+        worths = [
+            ours("ours: doctests alone", root, path, generated([Origin.DOCTEST])),
+            ours("ours: + free seeds", root, path, free := generated(FREE)),
+        ]
         judged = len(free.kept) + len(free.rejected) + len(free.suspected)
         every: Collection[Origin] = FREE
-        if options.backend != "none":
+        if arguments.backend != "none":
             every = tuple(Origin)
-            rows.append(row(f"with {options.model or options.backend}", root, options.file, generated(every)))
-        rows.append(row("with characterisation", root, options.file, last := generated(every, hold=True)))
+            worths.append(
+                ours(f"ours: + {smoke or arguments.model or arguments.backend}", root, path, generated(every))
+            )
+        worths.append(ours("ours: + characterisation", root, path, last := generated(every, hold=True)))
         held = [kept for kept in last.kept if kept.draft.origin is Origin.CHARACTERISATION]
-        rows.append(("of the last row characterise", str(len(held)), ""))
-        rows += [("suspected bug", bug.draft.because, bug.reason) for bug in last.suspected]
-        rows.append(("a judged draft, amortised", f"{free.seconds / max(1, judged):.2f} s", f"{judged} drafts, <= 1 s"))
-    report("generate", rows)
+        rows += [row for worth in (*worths, *others) if worth.mutants for row in worth.rows()]
+        rows.append(Row("of the last row of ours characterise", str(len(held))))
+        rows += [Row("suspected bug", f"{bug.draft.because}: {bug.reason}") for bug in last.suspected]
+        rows.append(
+            Row("a judged draft, amortised, s", f"{free.seconds / max(1, judged):.2f}, {judged} drafts", "<= 1")
+        )
+    outcome = Outcome("generate", [*rows, wall_time(begun)], [chart(module, [*worths, *others])], smoke)
+    publish(outcome, arguments)
 
 
 if __name__ == "__main__":

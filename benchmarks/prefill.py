@@ -1,20 +1,23 @@
-"""Tokens of a prompt that a server reads anew, for the second and further causes of one test file.
+"""Prefix reuse: tokens of a prompt that a server reads anew, for the second and further causes of one test file.
 
 A project with one faulty module and several causes in one test file is
 explained by the demo model on the embedded llama.cpp, whose counts of cached
-tokens are taken. With a path, the tests of that project are taken instead.
+tokens are taken: how much is read again hangs on the prompts and the server,
+not on what the model is worth. With a path, the tests of that project are taken instead.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
 import tempfile
+import time
 from pathlib import Path
 
-from benchmarks.runs import pytest, report
+from benchmarks.published import Outcome, Row, options, publish, wall_time
+from benchmarks.runs import pytest
 from pytest_starcoder.client import Client
 from pytest_starcoder.prompts import FORMS
+from pytest_starcoder.report.bars import Bars
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.values.asked import Prompt
 
@@ -82,9 +85,10 @@ def prompts(folder: Path) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("project", type=Path, nargs="?", help="a project with failing tests in one file")
-    project = parser.parse_args().project
+    arguments = parser.parse_args()
+    begun = time.perf_counter()
     settings = Settings(
         backend="embedded", model="demo", cache="off", timeout=600, session_timeout=3600, first_token_timeout=300
     )
@@ -93,14 +97,30 @@ def main() -> None:
         (folder / "shop.py").write_text(MODULE)
         (folder / "test_shop.py").write_text(TESTS)
         (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
-        rows, fresh = [], []
-        for number, text in enumerate(prompts(project or folder), 1):
-            form = FORMS["completion", "explain"]
-            done = client.complete(Prompt(text, stop=form.stop, max_tokens=16))
-            fresh.append(done.prompt_tokens - done.cached_tokens)
-            rows.append((f"cause {number}: tokens of the prompt, read anew", f"{done.prompt_tokens}, {fresh[-1]}", ""))
-    rows.append(("the most that a second or further cause reads anew", str(max(fresh[1:], default=0)), "<= 400"))
-    report("prefill", rows)
+        form = FORMS["completion", "explain"]
+        asked = [
+            client.complete(Prompt(text, stop=form.stop, max_tokens=16))
+            for text in prompts(arguments.project or folder)
+        ]
+    read = [(done.prompt_tokens, done.prompt_tokens - done.cached_tokens) for done in asked]
+    rows = [
+        Row(f"cause {number}: tokens of the prompt, read anew", f"{tokens}, {fresh}")
+        for number, (tokens, fresh) in enumerate(read, 1)
+    ]
+    rows.append(
+        Row(
+            "most that a second or further cause reads anew",
+            str(max((new for _, new in read[1:]), default=0)),
+            "<= 400",
+        )
+    )
+    chart = Bars(
+        "Causes of one test file, asked one after the other",
+        "tokens",
+        ("of the prompt", "read anew"),
+        tuple((f"cause {number}", tokens) for number, tokens in enumerate(read, 1)),
+    )
+    publish(Outcome("prefill", [*rows, wall_time(begun)], [chart], "gemma-3-270m"), arguments)
 
 
 if __name__ == "__main__":

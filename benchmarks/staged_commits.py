@@ -7,19 +7,20 @@ and every line that git counts as added must be in a hunk, once.
 
 from __future__ import annotations
 
-import argparse
-import os
 import re
 import subprocess
 import tempfile
 import time
 from collections import Counter
+from contextlib import chdir
 from pathlib import Path
 
-from benchmarks.runs import median, report
+from benchmarks.published import Outcome, Row, options, publish, wall_time
+from benchmarks.runs import median
 from pytest_starcoder.commit.asked import Asked
 from pytest_starcoder.commit.find import find
 from pytest_starcoder.commit.found import Found
+from pytest_starcoder.report.bars import Bars
 
 
 def git(folder: Path, *arguments: str) -> bytes:
@@ -57,18 +58,20 @@ def wrong(folder: Path, found: Found) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("repositories", nargs="+", type=Path)
     parser.add_argument("--limit", type=int, default=200)
-    options = parser.parse_args()
-    rows = []
+    arguments = parser.parse_args()
+    begun = time.perf_counter()
+    rows: list[Row] = []
+    slowness: dict[str, float] = {}
     faults: list[str] = []
-    for repository in options.repositories:
+    for repository in [path.absolute() for path in arguments.repositories]:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            git(folder, "clone", "--quiet", "--shared", "--no-checkout", str(repository.absolute()), ".")
+            git(folder, "clone", "--quiet", "--shared", "--no-checkout", str(repository), ".")
             names = (
-                git(folder, "log", "--no-merges", f"--max-count={options.limit}", "--format=%H", "HEAD")
+                git(folder, "log", "--no-merges", f"--max-count={arguments.limit}", "--format=%H", "HEAD")
                 .decode()
                 .split()
             )
@@ -80,10 +83,10 @@ def main() -> None:
                     continue
                 git(folder, "update-ref", "--no-deref", "HEAD", f"{name}^")
                 git(folder, "read-tree", name)
-                os.chdir(folder)
                 started = time.perf_counter()
                 try:
-                    found = find(Asked({"cache": "off"}), {})
+                    with chdir(folder):
+                        found = find(Asked({"cache": "off"}), {})
                     told = wrong(folder, found)
                 except Exception as exc:  # noqa: BLE001 - what is looked for
                     told = f"{type(exc).__name__}: {exc}"
@@ -92,17 +95,22 @@ def main() -> None:
                     files, hunks = files + found.change.files, hunks + found.change.total
                 if told:
                     faults.append(f"{repository.name} {name[:9]}: {told}")
-            os.chdir("/")
+            slowness[repository.name] = median(times) * 1000
+            rows.append(Row(f"{repository.name}: seen", f"{len(times)} commits, {files} files, {hunks} hunks"))
             rows.append(
-                (
-                    repository.name,
-                    f"{len(times)} commits, {files} files, {hunks} hunks",
-                    f"{median(times) * 1000:.0f} ms median, {max(times):.2f} s max",
+                Row(
+                    f"{repository.name}: ms a commit, median / max",
+                    f"{median(times) * 1000:.0f} / {max(times) * 1000:.0f}",
                 )
             )
-    for fault in faults:
-        print(fault)
-    report("staged_commits", [*rows, ("commits that were seen wrongly", str(len(faults)), "0")])
+    rows += [Row("commits that were seen wrongly", str(len(faults)), "0"), wall_time(begun)]
+    chart = Bars(
+        "Reading what is staged, on the last commits of real repositories",
+        "milliseconds a commit, median",
+        ("ms",),
+        tuple((name, (round(value),)) for name, value in slowness.items()),
+    )
+    publish(Outcome("staged_commits", rows, [chart], notes=faults), arguments)
 
 
 if __name__ == "__main__":

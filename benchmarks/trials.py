@@ -11,8 +11,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.runs import report
+from benchmarks.published import Outcome, Row, options, publish, wall_time
 from pytest_starcoder.edits import enumerate_edits
+from pytest_starcoder.report.bars import Bars
 from pytest_starcoder.runner import Launch
 from pytest_starcoder.runner.trials import Trials
 from pytest_starcoder.values.asked import Deadline
@@ -35,6 +36,8 @@ def test_one(): assert median([7]) == 7
 
 
 def main() -> None:
+    arguments = options(__doc__).parse_args()
+    begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "code_under_test.py").write_text(CODE)
@@ -51,16 +54,22 @@ def main() -> None:
             verdicts = Counter(trial.verdict for trial in trials.swapped(edits, failing, passing, limits))
             seconds = time.perf_counter() - started
             level = trials.level
-    report(
-        "trials",
-        [
-            ("edits", str(len(edits)), ""),
-            ("confinement", str(level), ""),
-            ("seconds until the first is tried", f"{opened:.2f}", ""),
-            ("tried a second", f"{len(edits) / seconds:.0f}", ">= 200"),
-            *((f"verdict: {verdict}", str(count), "") for verdict, count in verdicts.most_common()),
-        ],
-    )
+    rate = len(edits) / seconds
+    rows = [
+        Row("edits", str(len(edits))),
+        Row("confinement", str(level)),
+        Row("seconds until the first is tried", f"{opened:.2f}"),
+        Row("tried a second", f"{rate:.0f}", ">= 200"),
+        *(Row(f"verdict: {verdict}", str(count)) for verdict, count in verdicts.most_common()),
+    ]
+    charts = [
+        Bars("Changes tried, each by four tests", "a second", ("rate",), (("pytest-starcoder", (round(rate),)),), 200),
+        Bars(
+            "What they were found to be", "changes", ("changes",),
+            tuple((str(verdict), (count,)) for verdict, count in verdicts.most_common()),
+        ),
+    ]  # fmt: skip
+    publish(Outcome("trials", [*rows, wall_time(begun)], charts), arguments)
 
 
 if __name__ == "__main__":
