@@ -28,7 +28,21 @@ PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 SHOWN_BY_OTHERS = {"command", "output", "file", "python"}
 """Kinds of marked blocks of the README that tests/test_readme.py runs; a page has them to the letter."""
 
-FOREIGN = {"ollama", "pip", "git", "vllm", "docker", "python3", "curl", "llama-server", "export", "cd", "sbatch", "uv"}
+FOREIGN = {
+    "ollama",
+    "python",
+    "pip",
+    "git",
+    "vllm",
+    "docker",
+    "python3",
+    "curl",
+    "llama-server",
+    "export",
+    "cd",
+    "sbatch",
+    "uv",
+}
 """Programs of others whose commands the pages show; these tests know nothing of their options."""
 
 
@@ -97,14 +111,17 @@ def review_parser() -> argparse.ArgumentParser:
 def test_every_screen_that_a_page_shows_is_one_that_a_test_prints() -> None:
     readme = {block.kind: block.text for block in blocks(README) if block.kind}
     for block in ALL:
-        if block.language in ("", "console", "text") or block.kind:
+        if block.kind.startswith("figures: "):
+            for words in commands(block.text):
+                check_command(words)
+        elif block.language in ("", "console", "text") or block.kind:
             assert block.kind, f"{block.page.name} shows what no test prints:\n{block.text}"
             assert block.kind.split(":")[0] in SHOWN_BY_OTHERS, block.kind
             assert block.text == readme.get(block.kind), f"{block.page.name}: {block.kind} is not the README's"
 
 
 def test_every_block_is_of_a_kind_that_is_looked_at() -> None:
-    known = {"", "bash", "yaml", "toml", "python", "nginx", "{toctree}", "{include}"}
+    known = {"", "bash", "console", "yaml", "toml", "python", "nginx", "{toctree}", "{include}"}
     assert {block.language for block in ALL} <= known
 
 
@@ -170,8 +187,11 @@ def check_command(words: list[str]) -> None:
         assert set(given) <= options_of(subs[rest[0]] if rest and rest[0] in subs else parser_of_all()), words
     elif program == "starcoder-review":
         assert set(given) <= options_of(review_parser()), words
+    elif rest[:1] == ["-m"] and rest[1].startswith("benchmarks"):
+        module = ROOT / rest[1].replace(".", "/")
+        assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file(), words
     else:
-        assert program in FOREIGN or program in ("python", "sphinx-build", "bash", "reviewdog", "hf"), words
+        assert program in FOREIGN or program in ("sphinx-build", "bash", "reviewdog", "hf"), words
 
 
 @named(of("bash"))
