@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import signal
@@ -73,15 +72,6 @@ def suite(folder: Path, tests: int, *, failing: bool = False) -> Path:
     body = "".join(f"\n\ndef test_mean_{n}():\n    assert mean([1, 2, 3]) == {expected}\n" for n in range(tests))
     (folder / "test_pricing.py").write_text(f"from pricing import mean\n{body}")
     return folder
-
-
-def report(name: str, rows: Sequence[tuple[str, str, str]]) -> None:
-    """Prints what was measured beside what it may be, as a table and as JSON."""
-    width = max(len(what) for what, _, _ in rows)
-    print(f"{name}, Python {sys.version.split()[0]}, {os.cpu_count()} cores")
-    for what, measured, bound in rows:
-        print(f"  {what.ljust(width)}  {measured:>24}   {bound}")
-    print(json.dumps({"benchmark": name, **{what: measured for what, measured, _ in rows}}))
 
 
 def median(values: Sequence[float]) -> float:
