@@ -21,7 +21,14 @@ def unified(before: str, after: str, path: str) -> str:
 
 def changed_lines(diff: str) -> list[str]:
     """The lines of a unified diff that it takes away or puts in, with their signs."""
-    return [line for line in diff.splitlines() if line[:1] in ("+", "-") and line[:3] not in ("+++", "---")]
+    lines = diff.splitlines()
+    heads = {
+        at + behind
+        for at, (old, new, hunk) in enumerate(zip(lines, lines[1:], lines[2:], strict=False))
+        if old.startswith("---") and new.startswith("+++") and hunk.startswith("@@")
+        for behind in (0, 1)
+    }
+    return [line for at, line in enumerate(lines) if line[:1] in ("+", "-") and at not in heads]
 
 
 def named_path(header: str) -> str:

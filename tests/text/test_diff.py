@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_starcoder.text.diff import lines_of, named_path, unified
+from pytest_starcoder.text.diff import changed_lines, lines_of, named_path, unified
 
 texts = st.text(st.sampled_from("ab +-@\\\r\n\t\x0c\u2028é"), max_size=30)
 
@@ -116,3 +116,8 @@ def test_every_name_that_git_prints_is_read_back(tmp_path: Path, quote: str) -> 
     diff = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True).stdout
     headers = re.findall(rb"(?m)^\+\+\+ ([^\n]+)$", diff)
     assert sorted(os.fsencode(named_path(os.fsdecode(header))) for header in headers) == sorted(names)
+
+
+def test_changed_lines_are_those_of_the_hunks_whatever_they_begin_with() -> None:
+    diff = unified("keep\n-- a comment of SQL\n", "keep\n++ x\n", "q.sql") + unified("1\n", "2\n", "b.py")
+    assert changed_lines(diff) == ["--- a comment of SQL", "+++ x", "-1", "+2"]
