@@ -168,9 +168,7 @@ def measured(folder: Path, tools: Sequence[Explainer], repeats: int) -> tuple[li
     for server, told in seconds.items():
         for name, value in told.items():
             shown = f"killed after {CAP:g} s" if value is None else f"{value:.2f}"
-            rows.append(
-                Row(f"{name}: added by {server.name}, s", shown, server.bound if name == ONCE.name else "")
-            )
+            rows.append(Row(f"{name}: added by {server.name}, s", shown, server.bound if name == ONCE.name else ""))
     for name, (asked, causes) in calls.items():
         shown = f"{asked}, about {causes} of the causes"
         rows.append(
