@@ -157,7 +157,7 @@ def child_of(
     try:
         yield child
     finally:
-        _end(child)
+        end(child)
 
 
 def environment_of(launch: Launch) -> dict[str, str]:
@@ -169,7 +169,8 @@ def environment_of(launch: Launch) -> dict[str, str]:
     }
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def end(child: subprocess.Popen[bytes]) -> None:
+    """Ends a child that was started in a session of its own, and all that it has started there."""
     with contextlib.suppress(OSError):  # all of the group have ended
         if sys.platform == "win32":
             child.kill()

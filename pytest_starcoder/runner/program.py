@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_starcoder.runner import end
 from pytest_starcoder.runner.confine import Confinement, Level, environment
 
 GRACE = 5.0
@@ -53,7 +54,7 @@ def run_program(source: str, seconds: float, least: Level = Level.NONE) -> Ended
             with contextlib.suppress(subprocess.TimeoutExpired, BrokenPipeError):
                 child.communicate(json.dumps(job).encode("utf-8", "surrogatepass"), timeout=seconds + GRACE)
         finally:
-            _end(child)
+            end(child)
         try:
             level, *rest = said.read_text("utf-8", "replace").splitlines()
         except (OSError, ValueError):
@@ -62,13 +63,3 @@ def run_program(source: str, seconds: float, least: Level = Level.NONE) -> Ended
             return Ended(rest[0], level)
         timed_out = child.returncode in (-getattr(signal, "SIGALRM", 0), -getattr(signal, "SIGKILL", 0))
         return Ended("timed out" if timed_out else f"ended with status {child.returncode}", level)
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Ends the child and all of its group."""
-    if sys.platform == "win32":
-        child.kill()
-    else:
-        with contextlib.suppress(OSError):  # all of the group have ended
-            os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
