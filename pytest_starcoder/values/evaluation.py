@@ -137,6 +137,7 @@ class Published:
         rows = {name: dict(row) for name, row in self.rows.items()}
         for one in evaluations:
             found = one.pass_at().get(1)
-            name = f"{one.model or 'recorded answers'} (measured here{', a smoke run' if one.smoke else ''})"
+            part = "" if len(one.counts()) == one.of else f", {len(one.counts())} of {one.of} problems"
+            name = f"{one.model or 'recorded answers'} (measured here{part}{', a smoke run' if one.smoke else ''})"
             rows.setdefault(name, {})[one.benchmark] = None if found is None else round(100 * found, 1)
         return Published(rows)
