@@ -95,9 +95,10 @@ def markdown_table(table: Published) -> list[str]:
 
 def plot(evaluations: Sequence[Evaluation], path: Path) -> None:
     """Draws the published table and the rows that were measured. Raises what `draw` raises."""
-    table = published().beside(evaluations)
+    known = published()
+    table = known.beside(evaluations)
     rows = tuple((name, tuple(row.get(one) for one in TITLES)) for name, row in table.rows.items())
-    measured = frozenset(table.rows) - frozenset(published().rows)
+    measured = frozenset(table.rows) - frozenset(known.rows)
     draw(
         [
             Bars(

@@ -3,8 +3,6 @@
 Its tests neither explain a failure nor, where it only matters that they fail, seek the simplest.
 """
 
-import contextlib
-
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -25,5 +23,3 @@ def warm(drawn: object) -> None:
 
 
 warm()
-with contextlib.suppress(ImportError):
-    pass  # its plugin does at the first failure, and with that libcst
