@@ -18,6 +18,12 @@ from support.tiny_model import write_tiny_model
 
 pytest_plugins = ["pytester"]
 
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Keep bytes out of test ids: compressed ones may hold the time at which they were made."""
+    return argname if isinstance(val, bytes) else None
+
+
 settings.register_profile("loaded", deadline=None)  # how long an example takes says how busy the machine is
 settings.load_profile("loaded")
 

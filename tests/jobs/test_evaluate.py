@@ -101,7 +101,7 @@ def test_of_the_whole_mbpp_the_test_set_is_asked(tmp_path: Path) -> None:
         ),
         (
             "cut.jsonl.gz",
-            gzip.compress(b"{}" * 99)[:20],
+            gzip.compress(b"{}" * 99, mtime=0)[:20],
             "cut.jsonl.gz cannot be read: it is no UTF-8 text, or not whole. Give the file as it was published.",
         ),
         (
