@@ -27,6 +27,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from pytest_starcoder.forks import fork
 from pytest_starcoder.runner.behaviour import Inputs, outcome_of, outermost, written
 from pytest_starcoder.runner.channel import Channel
 from pytest_starcoder.runner.confine import (
@@ -109,7 +110,7 @@ class Worker:
 
     def split(self) -> None:
         """Returns in the fork that goes on to collect the tests, and in each one that tries a changed source."""
-        late = os.fork()
+        late = fork()
         adopt_orphans()
         if late == 0:
             die_with_parent()
@@ -193,7 +194,7 @@ def serve(channel: Channel, prepared: Any, other: int = 0) -> Task:
         waiting = [candidate for candidate in waiting if "verdict" not in candidate]
         while waiting:
             results, write = os.pipe()
-            child = os.fork()
+            child = fork()
             if child == 0:
                 die_with_parent()
                 os.close(results)
@@ -253,13 +254,13 @@ def watch(
 def end(child: int, other: int = 0) -> None:
     """Ends a fork and all that it has started, also what has left its group; the `other` fork and its own live on."""
     for _ in range(ROUNDS):
-        others = descendants(child)
+        started = descendants(child)
         with contextlib.suppress(OSError):
             os.killpg(child, signal.SIGKILL)
-        for other in others:
+        for process in started:
             with contextlib.suppress(OSError):
-                os.kill(other, signal.SIGKILL)
-        if not others:
+                os.kill(process, signal.SIGKILL)
+        if not started:
             break
     with contextlib.suppress(OSError):
         os.waitpid(child, 0)

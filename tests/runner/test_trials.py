@@ -343,3 +343,15 @@ def test_what_a_candidate_leaves_running_is_ended(project: Project) -> None:
     started = "import subprocess; subprocess.Popen(['sleep', '47'], start_new_session=True)"
     project.bench(["test_mean"]).swapped(project.edit("return", f"{started}\n    return"))
     assert not _running("sleep 47")
+
+
+def test_swapping_works_after_a_stray_process(project: Project) -> None:
+    bench = project.bench(["test_mean"])
+    starts = "import subprocess; subprocess.Popen(['sleep', '46']); raise ValueError"
+    stray = project.edit("return", f"{starts}\n    return")
+    fix = project.edit("(len(xs) - 1)", "len(xs)")
+    with bench.trials as trials:
+        given = (bench.failing, bench.passing, bench.limits)
+        assert [trial.verdict for trial in trials.imported([stray], *given)] == ["fails"]
+        assert [trial.verdict for trial in trials.swapped([fix], *given)] == ["passes"]
+    assert not _running("sleep 46")
