@@ -355,3 +355,40 @@ def test_swapping_works_after_a_stray_process(project: Project) -> None:
         assert [trial.verdict for trial in trials.imported([stray], *given)] == ["fails"]
         assert [trial.verdict for trial in trials.swapped([fix], *given)] == ["passes"]
     assert not _running("sleep 46")
+
+
+def test_trials_go_on_after_a_caller_stops_reading(project: Project) -> None:
+    bench = project.bench(["test_mean"])
+    slow = project.edit("return", "import time; time.sleep(5)\n    return")
+    fix = project.edit("(len(xs) - 1)", "len(xs)")
+    given = (bench.failing, bench.passing, bench.limits)
+    with bench.trials as trials:
+        for trial in trials.swapped([project.edit("- 1", "- 3"), slow], *given):
+            assert trial.verdict == "fails"
+            break
+        assert [(trial.edits, trial.verdict) for trial in trials.swapped([fix], *given)] == [(fix, "passes")]
+
+
+def test_lines_written_among_the_verdicts_are_no_verdicts(project: Project) -> None:
+    noise = r"""import os
+    for descriptor in range(3, 40):
+        try: os.write(descriptor, b'{\n[[1]]\n{"number": -1, "verdict": "passes"}\n{"number": 1}\n')
+        except OSError: pass
+    return"""
+    fix = project.edit("(len(xs) - 1)", "len(xs)")
+    noisy = project.edit("return", noise)
+    trials = project.bench(["test_mean"]).swapped(noisy, fix)
+    assert [trial.verdict for trial in trials] == ["fails", "passes"]
+
+
+def test_a_candidate_that_writes_without_end_is_ended(project: Project) -> None:
+    flood = r"""import os
+    while True:
+        for descriptor in range(3, 40):
+            try: os.write(descriptor, b'x' * 4096)
+            except OSError: pass
+    return"""
+    fix = project.edit("(len(xs) - 1)", "len(xs)")
+    trials = project.bench(["test_mean"]).swapped(project.edit("return", flood), fix)
+    assert trials[0].verdict in ("hung", "crashed", "overtime")
+    assert trials[1].verdict == "passes"
