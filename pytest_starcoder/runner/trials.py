@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from pytest_starcoder.runner import Launch, changed, child_of, environment_of, pytest_command
+from pytest_starcoder.runner import Child, Launch, changed, child_of, environment_of, pytest_command
 from pytest_starcoder.runner.channel import Channel
 from pytest_starcoder.runner.confine import Confinement, Level, available, environment, readable, weaker
 from pytest_starcoder.runner.wire import Malformed, parsed, shown_text
@@ -209,8 +209,12 @@ class Trials:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _leave(self, child: subprocess.Popen[bytes]) -> None:
-        """Hangs up, upon which the child ends its forks, wherever they have gone."""
+    def _leave(self, child: Child) -> None:
+        """Hangs up, upon which the child ends its forks, wherever they have gone.
+
+        None of them has a grace period: fixtures are set up and torn down within a trial, and
+        what one of them holds is in a folder of ours, for all of this is confined.
+        """
         self._early.close()
         self._late.close()
         with contextlib.suppress(subprocess.TimeoutExpired):

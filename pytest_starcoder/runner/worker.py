@@ -34,13 +34,13 @@ from pytest_starcoder.runner.confine import (
     Confinement,
     adopt_orphans,
     confine,
-    descendants,
     die_with_parent,
     limit_forks,
 )
 from pytest_starcoder.runner.drafted import items_of, reach
 from pytest_starcoder.runner.judged import judged
 from pytest_starcoder.runner.served import serve_changed
+from pytest_starcoder.runner.supervisor import descendants
 from pytest_starcoder.runner.swapped import Swap, Swappable, Unswappable, functions_alive, identity, put
 from pytest_starcoder.runner.trace import Tracer
 from pytest_starcoder.runner.wire import MAX_LINE, Malformed, message_of

@@ -13,7 +13,7 @@ from support.processes import still_alive
 pytest.importorskip("fcntl", reason="changes are tried in forks")
 
 from pytest_starcoder.runner import worker
-from pytest_starcoder.runner.confine import descendants
+from pytest_starcoder.runner.supervisor import descendants
 
 SLEEPS = "import time; time.sleep(60)"
 
