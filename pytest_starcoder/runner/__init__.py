@@ -68,7 +68,7 @@ def run(
     least: Level = Level.NONE,
     *,
     steps: bool = False,
-    warn: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], object] = lambda _: None,
 ) -> list[Outcome]:
     """What became of `tests` (node ids), run in that order in one child until `deadline`.
 
@@ -107,14 +107,18 @@ def run(
         end = None
         # Opened before any test can put something else in its place.
         with (folder / "outcomes.jsonl").open("x+b") as outcomes:
-            with child_of(command, launch.folder, variables, grace=grace) as child:
+            child = Child(command, launch.folder, variables, grace=grace)
+            try:
+                child.wait(max(deadline.remaining(), 0.1))
+            except subprocess.TimeoutExpired:
+                # What has ended by now counts: of what is interrupted nobody knows.
+                end = os.fstat(outcomes.fileno()).st_size
+            finally:
                 try:
-                    child.wait(max(deadline.remaining(), 0.1))
-                except subprocess.TimeoutExpired:
-                    # What has ended by now counts: of what is interrupted nobody knows.
-                    end = os.fstat(outcomes.fileno()).st_size
-            if child.was_killed:
-                warn(STILL_RUNNING)
+                    child.end()
+                finally:
+                    if child.was_killed:
+                        warn(STILL_RUNNING)
             return list(_outcomes(messages_in(outcomes, end)))
 
 
@@ -206,6 +210,9 @@ class Child:
                 self.was_killed = self._grace > 0 and self._process.returncode in KILLED
         except subprocess.TimeoutExpired:
             self.was_killed = self._grace > 0
+        except KeyboardInterrupt:  # the second: nobody wants to wait for its teardowns
+            self.was_killed = self._grace > 0
+            raise
         finally:
             self._kill()
 

@@ -18,7 +18,7 @@ from pytest_starcoder.client import Client
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.evidence.case import Case, cases, sources_of
 from pytest_starcoder.evidence.causes import causes
-from pytest_starcoder.evidence.replay import Replay, all_tests, replay
+from pytest_starcoder.evidence.replay import Replay, all_tests, replay, with_warnings
 from pytest_starcoder.git import History
 from pytest_starcoder.jobs.explain import file_of, observed, prompt_of, shared_code
 from pytest_starcoder.report.terminal import Section
@@ -122,6 +122,7 @@ class Telling:
         grouped = causes(failures)
         sources = self._sources
         replays = [Replay() for _ in grouped]
+        warnings: dict[str, None] = {}
         if settings.replay:
             deadline = Deadline.after(settings.replay_timeout, "replay_timeout")
             with (
@@ -129,7 +130,8 @@ class Telling:
                 self._section.waiting("StarCoder", "failing tests what they execute, by running them again"),
             ):
                 launch = launch_of(self._config, self._environment)
-                replays = replay(grouped, tests.ran, launch, deadline, sources)
+                replays = replay(grouped, tests.ran, launch, deadline, sources, warnings.setdefault)
+            replays = with_warnings(replays, warnings)
         return cases(grouped, replays, sources, History(self._config.rootpath), tests.files)
 
     def _fixing(self, found: Sequence[Case], tests: Tests, settings: Settings, client: Client | None = None) -> Fixing:
