@@ -131,7 +131,8 @@ class Telling:
             ):
                 launch = launch_of(self._config, self._environment)
                 replays = replay(grouped, tests.ran, launch, deadline, sources, warnings.setdefault)
-            replays = with_warnings(replays, warnings)
+            if warnings:
+                replays = with_warnings(replays, warnings)
         return cases(grouped, replays, sources, History(self._config.rootpath), tests.files)
 
     def _fixing(self, found: Sequence[Case], tests: Tests, settings: Settings, client: Client | None = None) -> Fixing:
