@@ -392,3 +392,21 @@ def test_a_candidate_that_writes_without_end_is_ended(project: Project) -> None:
     trials = project.bench(["test_mean"]).swapped(project.edit("return", flood), fix)
     assert trials[0].verdict in ("hung", "crashed", "overtime")
     assert trials[1].verdict == "passes"
+
+
+@pytest.mark.parametrize("arguments", [(), ("-W", "error")], ids=["by the variable", "by the option"])
+def test_threads_stop_no_fork_where_warnings_are_errors(
+    project: Project, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    if not arguments:
+        monkeypatch.setenv("PYTHONWARNINGS", "error")
+    project.write("plug.py", "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n")
+    monkeypatch.setenv("PYTHONPATH", str(project.root))
+    bench = project.bench(["test_mean"], ["test_two"])
+    launch = Launch(project.root, project.root, project.root / "pytest.ini", ("-p", "plug", *arguments))
+    bench.trials = Trials(launch, [*bench.failing, *bench.passing], Deadline.after(30))
+    fix = project.edit("(len(xs) - 1)", "len(xs)")
+    with bench.trials as trials:
+        given = (bench.failing, bench.passing, bench.limits)
+        assert [trial.verdict for trial in trials.imported([fix], *given)] == ["passes"]
+        assert [trial.verdict for trial in trials.swapped([fix], *given)] == ["passes"]
