@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -23,7 +23,7 @@ from pytest_starcoder.edits import edited
 from pytest_starcoder.runner.arguments import kept
 from pytest_starcoder.runner.confine import Confinement, Level, environment, readable
 from pytest_starcoder.runner.supervisor import END, KILL
-from pytest_starcoder.runner.wire import Malformed, is_below_root, messages_in, parsed, shown_text
+from pytest_starcoder.runner.wire import MAX_FILE, Malformed, is_below_root, messages_in, parsed, shown_text
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.failure import Call
 from pytest_starcoder.values.fix import Edit
@@ -104,7 +104,7 @@ def run(
             own.append("--assert=plain")  # pytest reads the files that it rewrites itself
         command = pytest_command(launch, folder, tests, own)
         grace = GRACE if policy == "trusted" else 0.0
-        end = None
+        end = min(MAX_FILE + ROOM * len(tests), MOST_ROOM)
         # Opened before any test can put something else in its place.
         with (folder / "outcomes.jsonl").open("x+b") as outcomes:
             child = Child(command, launch.folder, variables, grace=grace)
@@ -112,14 +112,15 @@ def run(
                 child.wait(max(deadline.remaining(), 0.1))
             except subprocess.TimeoutExpired:
                 # What has ended by now counts: of what is interrupted nobody knows.
-                end = os.fstat(outcomes.fileno()).st_size
+                end = min(end, os.fstat(outcomes.fileno()).st_size)
             finally:
                 try:
                     child.end()
                 finally:
                     if child.was_killed:
                         warn(STILL_RUNNING)
-            return list(_outcomes(messages_in(outcomes, end)))
+            by_nodeid = {outcome.nodeid: outcome for outcome in _outcomes(messages_in(outcomes, end), set(tests))}
+        return list(by_nodeid.values())
 
 
 def changed(root: Path, edits: Sequence[Edit]) -> dict[str, str]:
@@ -157,6 +158,9 @@ def _address(root: Path, nodeid: str) -> str:
 
 GRACE = 5.0
 """Seconds in which an interrupted run ends its fixtures: containers and schemas take some. Nobody waits longer."""
+
+ROOM, MOST_ROOM = 1 << 17, 1 << 28
+"""Bytes of outcomes that are read for each test besides, and in all: parsed they take ten times that."""
 
 ENDING = 10.0
 """Seconds after the grace period in which the supervisor has ended everything, however busy the machine is."""
@@ -280,14 +284,14 @@ STILL_RUNNING = (
 )
 
 
-def _outcomes(messages: Iterable[dict[str, Any]]) -> Iterator[Outcome]:
-    """The outcomes that the child has written; what is none is left out."""
+def _outcomes(messages: Iterable[dict[str, Any]], tests: Collection[str]) -> Iterator[Outcome]:
+    """The outcomes of `tests` that the child has written; what is none is left out."""
     imported: Mapping[str, frozenset[int]] = {}
     for message in messages:
         try:
             if "imported" in message:
                 imported = _below_root(parsed(message["imported"], Mapping[str, frozenset[int]]))
-            else:
+            elif parsed(message.get("nodeid"), str) in tests:
                 yield _outcome(message, imported)
         except Malformed:
             continue

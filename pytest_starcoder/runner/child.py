@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Before anything of the project's is imported."""
     job = json.loads(Path(early_config.known_args_namespace.starcoder_job).read_text("utf-8"))
+    if sys.platform == "win32":  # there we interrupt it by Ctrl-Break
+        signal.signal(signal.SIGBREAK, signal.default_int_handler)
     if job["confinement"]:
         confine(Confinement.from_json(job["confinement"]))
     serve_changed(job["files"])

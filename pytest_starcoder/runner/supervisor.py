@@ -17,7 +17,10 @@ import select
 import signal
 import sys
 import time
-from typing import NoReturn
+
+TYPE_CHECKING = False  # importing typing would take as long as starting the interpreter
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 END, KILL = b"e", b"k"
 """Commands: interrupt the child and give it time; or end it at once."""

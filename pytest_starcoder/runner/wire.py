@@ -21,8 +21,11 @@ from typing import Any, BinaryIO, NoReturn, get_args, get_origin, get_type_hints
 MAX_LINE = 8 << 20
 """Bytes of one line. Parsed, `[[],[],…]` takes some twenty times that."""
 
-MAX_FILE = 64 << 20
-"""Bytes that are read of one file."""
+MAX_FILE = 16 << 20
+"""Bytes that are read of one file, if nobody expects more."""
+
+MAX_LINES = 100_000
+"""Lines that are read of one file: empty ones cost time as well."""
 
 MAX_NUMBER = 1 << 31
 """Line numbers and counts are smaller."""
@@ -52,16 +55,17 @@ def message_of(line: bytes) -> dict[str, Any]:
     return value
 
 
-def messages_in(file: BinaryIO, end: int | None = None) -> Iterator[dict[str, Any]]:
+def messages_in(file: BinaryIO, end: int = MAX_FILE) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects in a file, one a line, up to its byte `end`; other lines are skipped.
 
     So is a last line that was being written.
     """
-    last = min(MAX_FILE, MAX_FILE if end is None else end)
     file.seek(0)
     complete = True  # whether a line begins here, and not within one that is too long
-    while file.tell() < last:
-        piece = file.readline(min(MAX_LINE, last - file.tell()))
+    for _ in range(MAX_LINES):
+        if file.tell() >= end:
+            return
+        piece = file.readline(min(MAX_LINE, end - file.tell()))
         if not piece:
             return
         ends_here = piece.endswith(b"\n")

@@ -14,6 +14,7 @@ from pytest_starcoder.runner.trials import Judgement, Record
 from pytest_starcoder.runner.wire import (
     MAX_FILE,
     MAX_LINE,
+    MAX_LINES,
     LineFile,
     Malformed,
     is_below_root,
@@ -63,10 +64,17 @@ def test_a_line_too_long_is_skipped(tmp_path: Path) -> None:
 def test_a_huge_file_is_read_in_part(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b'{"a": 1}\n')
-    os.truncate(path, 100 * MAX_FILE)  # sparse: it takes no room
+    os.truncate(path, 1_500_000_000)  # sparse: it takes no room
     with path.open("rb") as file:
         assert list(messages_in(file)) == [{"a": 1}]
         assert file.tell() <= MAX_FILE
+
+
+def test_many_lines_are_read_in_part(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(b"\n" * MAX_LINES + b'{"a": 1}\n')
+    with path.open("rb") as file:
+        assert list(messages_in(file)) == []
 
 
 def test_later_lines_do_not_count(tmp_path: Path) -> None:
