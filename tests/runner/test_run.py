@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
+from typing import Literal
 
 import pytest
 
@@ -342,6 +345,35 @@ def test_what_a_test_puts_beside_traced_processes_is_not_read(project: Project) 
 
 
 # --- how it ends ---
+
+DAEMON = """
+    import os, subprocess, sys, time
+
+    def test_a():
+        sleeps = [sys.executable, "-c", "import time; time.sleep({seconds})"]
+        subprocess.Popen(sleeps)
+        subprocess.Popen(sleeps, start_new_session=True)
+        if os.fork() == 0:  # twice, and a session of its own
+            os.setsid()
+            if os.fork() == 0:
+                os.execv(sys.executable, sleeps)
+            os._exit(0)
+        os.wait()
+        time.sleep(0.3)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a daemon is init's child")
+@pytest.mark.parametrize("policy", ["trusted", "confined"])
+def test_what_tests_start_does_not_outlive_the_run(project: Project, policy: Literal["trusted", "confined"]) -> None:
+    seconds = {"trusted": "61.25", "confined": "62.25"}[policy]
+    project.write("test_it.py", DAEMON.replace("{seconds}", seconds))
+    launch = Launch(project.root, project.root, project.root / "pytest.ini")
+    outcomes = run(launch, ["test_it.py::test_a"], Deadline.after(20), policy=policy)
+    assert [outcome.outcome for outcome in outcomes] == ["passed"]
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert f"time.sleep({seconds})" not in listed
+
 
 LOCKED = """
     import pathlib, pytest, time
