@@ -107,7 +107,7 @@ def run(
         end = min(MAX_FILE + ROOM * len(tests), MOST_ROOM)
         # Opened before any test can put something else in its place.
         with (folder / "outcomes.jsonl").open("x+b") as outcomes:
-            child = Child(command, launch.folder, variables, grace=grace)
+            child = Child(command, launch.folder, variables, grace=grace, temporary=folder)
             try:
                 child.wait(max(deadline.remaining(), 0.1))
             except subprocess.TimeoutExpired:
@@ -171,7 +171,8 @@ class Child:
 
     It ends with all that it has started when `end` is called, and when this process
     ends, in whatever way. It is interrupted first, and has `grace` seconds for its
-    teardowns; without any it is ended at once.
+    teardowns; without any it is ended at once. `temporary` is a folder of ours that goes
+    with it where this process ends first.
     """
 
     def __init__(
@@ -181,6 +182,7 @@ class Child:
         variables: Mapping[str, str],
         descriptors: Sequence[int] = (),
         grace: float = 0.0,
+        temporary: Path | None = None,
     ) -> None:
         self._grace = grace
         self.was_killed = False
@@ -191,7 +193,8 @@ class Child:
         else:
             numbers = ",".join(map(str, descriptors))
             script = str(Path(__file__).with_name("supervisor.py"))
-            command = [sys.executable, "-I", "-S", script, str(os.getpid()), str(grace), numbers, *command]
+            ours = (str(os.getpid()), str(grace), str(temporary or ""), numbers)
+            command = [sys.executable, "-I", "-S", script, *ours, *command]
             options |= {"stdin": subprocess.PIPE, "bufsize": 0, "start_new_session": True, "pass_fds": descriptors}
         quiet = subprocess.DEVNULL
         self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet, **options)
@@ -260,9 +263,10 @@ def child_of(
     variables: Mapping[str, str],
     descriptors: Sequence[int] = (),
     grace: float = 0.0,
+    temporary: Path | None = None,
 ) -> Iterator[Child]:
     """A Child that has ended, with all that it has started, at the end of the block."""
-    child = Child(command, folder, variables, descriptors, grace)
+    child = Child(command, folder, variables, descriptors, grace, temporary)
     try:
         yield child
     finally:

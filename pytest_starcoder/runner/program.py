@@ -55,7 +55,7 @@ def run_program(source: str, seconds: float, least: Level = Level.NONE) -> Ended
         command = [sys.executable, "-I", str(Path(__file__).with_name("alone.py")), str(folder / "job.json")]
         with said.open("x+b") as file:  # before the program can put something else in its place
             with (
-                child_of(command, folder, environment(os.environ, folder)) as child,
+                child_of(command, folder, environment(os.environ, folder), temporary=folder) as child,
                 contextlib.suppress(subprocess.TimeoutExpired),
             ):
                 child.wait(seconds + GRACE)

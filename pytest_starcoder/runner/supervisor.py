@@ -2,7 +2,8 @@
 
 Run by path, in an interpreter of its own without site-packages. Standard input
 is a pipe whose other end is held by that process alone, so it ends however that
-process ends; what comes over it is END or KILL. The exit status is the child's.
+process ends; what comes over it is END or KILL. The exit status is the child's. If
+that process is gone it cannot remove its temporary folder: that is done here.
 
 A child is interrupted first, as by Ctrl-C, and has some seconds for its
 teardowns. On Linux what it has left running elsewhere becomes this process's own
@@ -222,9 +223,15 @@ def _end_like(status: int | None) -> NoReturn:
 
 
 def main(arguments: list[str]) -> NoReturn:
-    parent, grace, descriptors, *command = arguments
+    parent, grace, temporary, descriptors, *command = arguments
     numbers = [int(number) for number in descriptors.split(",") if number]
-    _end_like(Supervisor(int(parent), float(grace)).run(command, numbers))
+    status = Supervisor(int(parent), float(grace)).run(command, numbers)
+    if temporary and os.getppid() != int(parent):
+        import shutil
+
+        os.chdir("/")
+        shutil.rmtree(temporary, ignore_errors=True)
+    _end_like(status)
 
 
 if __name__ == "__main__":

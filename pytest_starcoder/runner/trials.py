@@ -185,7 +185,9 @@ class Trials:
             own.append(f"--starcoder-trials={folder / 'trials.json'}")
             command = pytest_command(self._launch, folder, self._tests, own)
             variables = environment(environment_of(self._launch), folder)
-            child = stack.enter_context(child_of(command, self._launch.folder, variables, (early, late)))
+            child = stack.enter_context(
+                child_of(command, self._launch.folder, variables, (early, late), temporary=folder)
+            )
             stack.callback(self._leave, child)
             os.close(early)
             os.close(late)

@@ -208,7 +208,10 @@ import os, pathlib, sys, time
 from pytest_starcoder.runner import Child
 
 folder, grace, code = sys.argv[1:]
-child = Child([sys.executable, "-c", code], pathlib.Path(folder), os.environ, grace=float(grace))
+temporary = pathlib.Path(folder, "temporary")
+temporary.mkdir()
+(temporary / "link").symlink_to("..")
+child = Child([sys.executable, "-c", code], pathlib.Path(folder), os.environ, (), float(grace), temporary)
 time.sleep(60)
 """
 
@@ -224,6 +227,10 @@ def test_nothing_outlives_us(tmp_path: Path, number: str) -> None:
     host.send_signal(getattr(signal, number))
     host.wait()
     assert still_alive(running, seconds=8) == []
+    until = time.monotonic() + 5
+    while (tmp_path / "temporary").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert [path.name for path in tmp_path.iterdir()] == ["pids"], "and our temporary folder is gone"
 
 
 def test_a_child_tears_down_when_we_are_killed(tmp_path: Path) -> None:
