@@ -26,7 +26,9 @@ def detach(arguments: list[str]) -> int:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment["PYTEST_STARCODER_DETACHED"] = "1"
     if os.name == "posix":  # subprocess takes longer to import than this takes
-        if not os.fork():
+        from pytest_starcoder.forks import fork
+
+        if not fork():
             try:
                 os.setsid()
                 os.nice(10)  # the commit goes first

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, BinaryIO
 
+from pytest_starcoder.forks import fork
+
 
 class Ahead:
     """The function `name` of `module`, for one call; what it takes, returns and raises can be pickled.
@@ -34,7 +36,7 @@ class Ahead:
         # Other threads would not be there in the child, but what they have locked would be.
         if hasattr(os, "fork") and sys.platform != "darwin" and threading.active_count() == 1:
             (asked, ask), (told, tell) = os.pipe(), os.pipe()
-            self._pid = os.fork()
+            self._pid = fork()
             if not self._pid:
                 os.close(ask)
                 os.close(told)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TypeVar
 
@@ -62,10 +62,12 @@ def replay(
     launch: Launch,
     deadline: Deadline,
     text_of: Callable[[str], str],
+    warn: Callable[[str], object] = lambda _: None,
 ) -> list[Replay]:
     """One replay a cause, empty where none of its tests may be run again; `ran` in the order in which they ran.
 
-    `text_of` gives the text of a file by its path relative to the root.
+    `text_of` gives the text of a file by its path relative to the root; `warn` gets a
+    sentence for each thing that running tests again may have left behind.
     """
     by_id = {test.nodeid: test for test in ran}
     passed = [test for test in ran if test.outcome == "passed" and test.quick]
@@ -85,7 +87,8 @@ def replay(
             if rank < len(near) and near[rank].nodeid not in tests and room > 0:
                 tests[near[rank].nodeid] = None
                 room -= near[rank].seconds * SLOWER
-    outcomes = {outcome.nodeid: outcome for outcome in run(launch, list(tests), deadline, list(tests), failing)}
+    ran_again = run(launch, list(tests), deadline, list(tests), failing, warn=warn)
+    outcomes = {outcome.nodeid: outcome for outcome in ran_again}
     found = []
     for number, cause in enumerate(causes):
         again = [outcomes[test.nodeid] for test in chosen[number] if test.nodeid in outcomes] if number < CAUSES else []
@@ -97,8 +100,14 @@ def replay(
         if any(outcome.failed for outcome in again):
             found.append(_failed_again(cause.first, again, passing))
         else:
-            found.append(_passed_now(by_id[again[0].nodeid], again[0], passing, ran, launch, deadline))
+            found.append(_passed_now(by_id[again[0].nodeid], again[0], passing, ran, launch, deadline, warn))
     return found
+
+
+def with_warnings(replays: Sequence[Replay], warnings: Iterable[str]) -> list[Replay]:
+    """Return the replays, of which the first also says what is about all of them."""
+    first, *others = replays
+    return [replace(first, statements=(*first.statements, *warnings)), *others]
 
 
 def _failing(cause: Cause, by_id: Mapping[str, Ran]) -> list[Ran]:
@@ -179,13 +188,14 @@ def _passed_now(
     ran: Sequence[Ran],
     launch: Launch,
     deadline: Deadline,
+    warn: Callable[[str], object],
 ) -> Replay:
     """What is found of a test that passes now: after which other ones it fails, or that it is flaky."""
     earlier = _earlier(test, ran)
     tests = _ids(outcome, *passing) | set(earlier)
 
     def fails(before: Sequence[str]) -> bool:
-        outcomes = run(launch, [*before, test.nodeid], deadline)
+        outcomes = run(launch, [*before, test.nodeid], deadline, warn=warn)
         return any(again.nodeid == test.nodeid and again.failed for again in outcomes)
 
     if not earlier or deadline.remaining() <= 0:

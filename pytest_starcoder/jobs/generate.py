@@ -181,7 +181,8 @@ class _Work:
         """What the tests that are there kill and run."""
         if not suite:
             return
-        outcomes = run(self._launch, suite, self._deadline, trace=suite, steps=True)
+        incomplete: list[str] = []
+        outcomes = run(self._launch, suite, self._deadline, trace=suite, steps=True, warn=incomplete.append)
         passed = {outcome.nodeid: outcome for outcome in outcomes if outcome.outcome == "passed"}
         self._ran |= {
             nodeid: Executed(outcome.lines, outcome.steps, outcome.seconds) for nodeid, outcome in passed.items()
@@ -192,7 +193,11 @@ class _Work:
         self._score.forget(untried)
         self._score.living -= {mutant for mutant, tests in found.items() if tests}
         if untried:
-            self.left = f"{len(untried)} mutants were not tried with the tests that are there, which took long enough"
+            untried_mutants = (
+                f"{len(untried)} mutants were not tried with the tests that are there, which took long enough"
+            )
+            incomplete.append(untried_mutants)
+        self.left = "; ".join(incomplete)
 
     # --- drafts ---
 

@@ -14,18 +14,22 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pytest_starcoder.edits import edited
 from pytest_starcoder.runner.arguments import kept
 from pytest_starcoder.runner.confine import Confinement, Level, environment, readable
+from pytest_starcoder.runner.supervisor import END, KILL
+from pytest_starcoder.runner.wire import MAX_FILE, Malformed, is_below_root, messages_in, parsed, shown_text
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.failure import Call
 from pytest_starcoder.values.fix import Edit
 from pytest_starcoder.values.run import Outcome
+
+Value = TypeVar("Value")
 
 LEFT_OUT = ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """Variables that the child shall not have: the first is among its arguments, coverage would measure it."""
@@ -64,6 +68,7 @@ def run(
     least: Level = Level.NONE,
     *,
     steps: bool = False,
+    warn: Callable[[str], object] = lambda _: None,
 ) -> list[Outcome]:
     """What became of `tests` (node ids), run in that order in one child until `deadline`.
 
@@ -73,8 +78,10 @@ def run(
     says; where `least` cannot be had they do not run, and there are no outcomes.
 
     A test that had not ended by then is not among the outcomes; nor is one that
-    pytest could not collect again. Nothing is raised but KeyboardInterrupt, and
-    OSError where no child can be started.
+    pytest could not collect again. The run is interrupted then, and has `GRACE`
+    seconds to tear its fixtures down: `warn` gets a sentence where that was not
+    enough. *Confined* tests are ended at once: what their fixtures hold is in a folder of ours.
+    Nothing is raised but KeyboardInterrupt, and OSError where no child can be started.
     """
     with tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
@@ -95,12 +102,25 @@ def run(
         own = ["-p", "pytest_starcoder.runner.child", f"--starcoder-job={folder / 'job.json'}"]
         if _rewritten(edits, tests):
             own.append("--assert=plain")  # pytest reads the files that it rewrites itself
-        with (
-            child_of(pytest_command(launch, folder, tests, own), launch.folder, variables) as child,
-            contextlib.suppress(subprocess.TimeoutExpired),
-        ):  # what has ended by then counts
-            child.wait(max(deadline.remaining(), 0.1))
-        return list(_outcomes(folder / "outcomes.jsonl"))
+        command = pytest_command(launch, folder, tests, own)
+        grace = GRACE if policy == "trusted" else 0.0
+        end = min(MAX_FILE + ROOM * len(tests), MOST_ROOM)
+        # Opened before any test can put something else in its place.
+        with (folder / "outcomes.jsonl").open("x+b") as outcomes:
+            child = Child(command, launch.folder, variables, grace=grace, temporary=folder)
+            try:
+                child.wait(max(deadline.remaining(), 0.1))
+            except subprocess.TimeoutExpired:
+                # What has ended by now counts: of what is interrupted nobody knows.
+                end = min(end, os.fstat(outcomes.fileno()).st_size)
+            finally:
+                try:
+                    child.end()
+                finally:
+                    if child.was_killed:
+                        warn(STILL_RUNNING)
+            by_nodeid = {outcome.nodeid: outcome for outcome in _outcomes(messages_in(outcomes, end), set(tests))}
+        return list(by_nodeid.values())
 
 
 def changed(root: Path, edits: Sequence[Edit]) -> dict[str, str]:
@@ -136,28 +156,121 @@ def _address(root: Path, nodeid: str) -> str:
     return f"{root / path}{colons}{rest}"
 
 
+GRACE = 5.0
+"""Seconds in which an interrupted run ends its fixtures: containers and schemas take some. Nobody waits longer."""
+
+ROOM, MOST_ROOM = 1 << 17, 1 << 28
+"""Bytes of outcomes that are read for each test besides, and in all: parsed they take ten times that."""
+
+ENDING = 10.0
+"""Seconds after the grace period in which the supervisor has ended everything, however busy the machine is."""
+
+
+class Child:
+    """A child in a session of its own, started in `folder` with the open `descriptors` of ours and no others.
+
+    It ends with all that it has started when `end` is called, and when this process
+    ends, in whatever way. It is interrupted first, and has `grace` seconds for its
+    teardowns; without any it is ended at once. `temporary` is a folder of ours that goes
+    with it where this process ends first.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        variables: Mapping[str, str],
+        descriptors: Sequence[int] = (),
+        grace: float = 0.0,
+        temporary: Path | None = None,
+    ) -> None:
+        self._grace = grace
+        self.was_killed = False
+        """Whether the grace period was not enough."""
+        options: dict[str, Any] = {"cwd": folder, "env": dict(variables), "stdin": subprocess.DEVNULL}
+        if sys.platform == "win32":
+            options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
+        else:
+            numbers = ",".join(map(str, descriptors))
+            script = str(Path(__file__).with_name("supervisor.py"))
+            ours = (str(os.getpid()), str(grace), str(temporary or ""), numbers)
+            command = [sys.executable, "-I", "-S", script, *ours, *command]
+            options |= {"stdin": subprocess.PIPE, "bufsize": 0, "start_new_session": True, "pass_fds": descriptors}
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet, **options)
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status, negative for the signal that ended it; None while it runs."""
+        return self._process.returncode
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it has ended by itself. Raises subprocess.TimeoutExpired."""
+        self._process.wait(seconds)
+
+    def end(self) -> None:
+        """End it, if it has not ended, with all that it has started. A second Ctrl-C meanwhile ends it at once."""
+        try:
+            if self._process.poll() is None:
+                self._interrupt()
+                self._process.wait(self._grace + ENDING)
+                self.was_killed = self._grace > 0 and self._process.returncode in KILLED
+        except subprocess.TimeoutExpired:
+            self.was_killed = self._grace > 0
+        except KeyboardInterrupt:  # the second: nobody wants to wait for its teardowns
+            self.was_killed = self._grace > 0
+            raise
+        finally:
+            self._kill()
+
+    def _interrupt(self) -> None:
+        if sys.platform != "win32":
+            self._order(END)
+            return
+        if self._grace:
+            self._process.send_signal(signal.CTRL_BREAK_EVENT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(self._grace)
+                return
+        self._process.kill()
+        self.was_killed = self._grace > 0
+
+    def _kill(self) -> None:
+        """End what is left at once, and wait for that."""
+        if self._process.poll() is None:
+            self._order(KILL)
+            try:
+                self._process.wait(ENDING)
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def _order(self, command: bytes) -> None:
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):  # it has just ended
+                self._process.stdin.write(command)
+
+
+KILLED = (-signal.SIGTERM, -getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
 @contextlib.contextmanager
 def child_of(
-    command: list[str], folder: Path, variables: Mapping[str, str], descriptors: Sequence[int] = ()
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A child in a group of its own, which is gone with all its children at the end of the block.
-
-    It has the open `descriptors` of ours besides none.
-    """
-    child = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=dict(variables),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        pass_fds=descriptors,
-    )
+    command: Sequence[str],
+    folder: Path,
+    variables: Mapping[str, str],
+    descriptors: Sequence[int] = (),
+    grace: float = 0.0,
+    temporary: Path | None = None,
+) -> Iterator[Child]:
+    """A Child that has ended, with all that it has started, at the end of the block."""
+    child = Child(command, folder, variables, descriptors, grace, temporary)
     try:
         yield child
     finally:
-        end(child)
+        child.end()
 
 
 def environment_of(launch: Launch) -> dict[str, str]:
@@ -169,39 +282,56 @@ def environment_of(launch: Launch) -> dict[str, str]:
     }
 
 
-def end(child: subprocess.Popen[bytes]) -> None:
-    """Ends a child that was started in a session of its own, and all that it has started there."""
-    with contextlib.suppress(OSError):  # all of the group have ended
-        if sys.platform == "win32":
-            child.kill()
-        else:
-            os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
+STILL_RUNNING = (
+    f"the run of these tests again was still tearing down after {GRACE:g} s and was killed: "
+    "what its fixtures hold may be left behind"
+)
 
 
-def _outcomes(path: Path) -> Iterator[Outcome]:
-    """The outcomes that the child has written, without a last line that it was killed in."""
-    try:
-        text = path.read_text("utf-8")
-    except OSError:
-        return
-    imported: dict[str, frozenset[int]] | None = None
-    for line in text.splitlines(keepends=True):
-        if not line.endswith("\n"):
-            return
-        fields = json.loads(line)
-        if imported is None:
-            imported = _numbers(fields)
+def _outcomes(messages: Iterable[dict[str, Any]], tests: Collection[str]) -> Iterator[Outcome]:
+    """The outcomes of `tests` that the child has written; what is none is left out."""
+    imported: Mapping[str, frozenset[int]] = {}
+    for message in messages:
+        try:
+            if "imported" in message:
+                imported = _below_root(parsed(message["imported"], Mapping[str, frozenset[int]]))
+            elif parsed(message.get("nodeid"), str) in tests:
+                yield _outcome(message, imported)
+        except Malformed:
             continue
-        lines, calls = _numbers(fields.pop("lines")), tuple(Call(**call) for call in fields.pop("calls"))
-        types = {(path, line): _kinds(names) for path, line, names in fields.pop("types")}
-        steps = {path: frozenset((before, after) for before, after in own) for path, own in fields.pop("steps").items()}
-        yield Outcome(**fields, lines=lines, steps=steps, calls=calls, types=types, imported=imported)
 
 
-def _kinds(names: Mapping[str, list[str]]) -> dict[str, frozenset[str]]:
-    return {name: frozenset(kinds) for name, kinds in names.items()}
+def _outcome(message: dict[str, Any], imported: Mapping[str, frozenset[int]]) -> Outcome:
+    """One outcome. Raises Malformed."""
+    types = {
+        (path, line): kinds
+        for path, line, kinds in parsed(
+            message.pop("types", []), tuple[tuple[str, int, Mapping[str, frozenset[str]]], ...]
+        )
+    }
+    outcome: Outcome = parsed(message, Outcome)
+    if outcome.outcome not in ("passed", "failed", "skipped"):
+        raise Malformed("no outcome of a test")
+    _below_root(outcome.lines)
+    _below_root(outcome.steps)
+    return replace(
+        outcome,
+        exception=shown_text(outcome.exception),
+        message=shown_text(outcome.message),
+        calls=tuple(_call(call) for call in outcome.calls),
+        types=types,
+        imported=imported,
+    )
 
 
-def _numbers(lines: Mapping[str, list[int]]) -> dict[str, frozenset[int]]:
-    return {file: frozenset(numbers) for file, numbers in lines.items()}
+def _call(call: Call) -> Call:
+    _below_root({call.path: ()})
+    function, arguments, outcome = map(shown_text, (call.function, call.arguments, call.outcome))
+    return replace(call, function=function, arguments=arguments, outcome=outcome)
+
+
+def _below_root(by_path: Mapping[str, Value]) -> Mapping[str, Value]:
+    """What belongs to files of the project. Raises Malformed for others: their text would be read, and shown."""
+    if not all(map(is_below_root, by_path)):
+        raise Malformed("a file of somebody else's")
+    return by_path

@@ -1,9 +1,13 @@
-"""The child that runs one program nobody has read: a JSON job on standard input, what became of it in a file.
+"""The child that runs one program nobody has read: a file with a JSON job in, what became of it in another.
 
 Run by path, isolated. The alarm ends the process itself: an exception could be
-caught by the program.
+caught by the program. Both files are gone from their folder when the program
+begins, and only lines with the job's token count, so that no program says by
+accident, or by a guess, what became of it. One that looks for the token in our
+frames can still: in the same process nothing is hidden.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -15,15 +19,25 @@ def main() -> None:
 
     from pytest_starcoder.runner.confine import Confinement, Unconfined, confine, limit_forks
 
-    job = json.loads(sys.stdin.read())
-    said = os.open(job["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    job = json.loads(Path(sys.argv[1]).read_text("ascii"))
+    answers = os.open(job["said"], os.O_WRONLY | os.O_APPEND)
+    for path in (sys.argv[1], job["said"]):
+        with contextlib.suppress(OSError):  # Windows removes no open file
+            Path(path).unlink()
+
+    write, leave = os.write, os._exit  # what the program makes of these names is its own affair
+
+    def say(text: str) -> None:
+        write(answers, f"\n{job['token']}{text}\n".encode("utf-8", "replace"))
+
     os.chdir(job["confinement"]["folder"])
     try:
         level = confine(Confinement.from_json(job["confinement"]))
     except Unconfined as exc:
-        os.write(said, f"\nunconfined: {exc}\n".encode())
+        say("")
+        say(f"unconfined: {exc}")
         return
-    os.write(said, f"{level}\n".encode())
+    say(level)
     if hasattr(os, "fork"):
         limit_forks()
     sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - the program's, until its end
@@ -35,10 +49,10 @@ def main() -> None:
         exec(compile(job["program"], "<solution>", "exec"), {"__name__": "__main__"})
     except BaseException as exc:  # noqa: BLE001 - whatever ends it is the answer
         text = f"{type(exc).__name__}: {exc}".splitlines()[0] if str(exc) else type(exc).__name__
-        os.write(said, f"{text[:300]}\n".encode("utf-8", "replace"))
+        say(text[:300])
     else:
-        os.write(said, b"passed\n")
-    os._exit(0)  # threads that the program left behind would go on
+        say("passed")
+    leave(0)  # threads that the program left behind would go on
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -9,38 +10,94 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from pytest_starcoder.runner.wire import MAX_LINE, Malformed, message_of
+
+PIECE = 1 << 16
+"""Bytes that are read at once."""
+
 
 class Channel:
-    """One end; `descriptor` is its file descriptor, which `close` closes once."""
+    """One end; `descriptor` is its file descriptor, which `close` closes once.
 
-    def __init__(self, descriptor: int) -> None:
+    A line of more than `max_line` bytes is taken for the end: whoever writes it is not one of us.
+    """
+
+    def __init__(self, descriptor: int, max_line: int = MAX_LINE) -> None:
         self.descriptor = descriptor
-        self._left = b""
+        self._max_line = max_line
+        self._unread = b""
+        self._ended = False
 
     def read(self, seconds: float | None = None) -> dict[str, Any] | None:
-        """The next line; None once the other side is gone, or the seconds are over."""
-        until = None if seconds is None else time.monotonic() + seconds
-        while b"\n" not in self._left:
-            left = None if until is None else max(0.0, until - time.monotonic())
-            ready, _, _ = select.select([self.descriptor], [], [], left)
-            try:
-                more = os.read(self.descriptor, 1 << 16) if ready else b""
-            except OSError:
-                more = b""
-            if not more:
-                return None
-            self._left += more
-        line, _, self._left = self._left.partition(b"\n")
-        found: dict[str, Any] = json.loads(line)
-        return found
+        """Return the next message; None once the other side is gone, or the seconds are over.
 
-    def write(self, value: Mapping[str, Any]) -> None:
-        """One line. Raises OSError once the other side is gone."""
-        text = memoryview(json.dumps(value).encode() + b"\n")
-        while text:
-            text = text[os.write(self.descriptor, text) :]
+        Lines that are no message are skipped.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        while until is None or time.monotonic() < until:
+            line, newline, rest = self._unread.partition(b"\n")
+            if newline:
+                self._unread = rest
+                with contextlib.suppress(Malformed):
+                    return message_of(line)
+            elif self._ended or not self._wait(select.POLLIN, until):
+                return None
+            else:
+                self._receive()
+        return None
+
+    def write(self, message: Mapping[str, Any], seconds: float | None = None) -> None:
+        """Write one line, without seconds for as long as it takes. Raises OSError once the other side is gone.
+
+        Within `seconds` also what arrives meanwhile is read, and thrown away: it cannot
+        answer this message, and if nobody read it the other side would wait for that for ever.
+        """
+        line = memoryview(json.dumps(message).encode() + b"\n")
+        if seconds is not None:
+            self._exchange(line, time.monotonic() + seconds)
+            return
+        while line:
+            line = line[os.write(self.descriptor, line) :]
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a part of the next message was read already."""
+        return bool(self._unread)
 
     def close(self) -> None:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
+
+    def _exchange(self, line: memoryview, until: float) -> None:
+        os.set_blocking(self.descriptor, False)
+        while line and not self._ended:
+            ready = self._wait(select.POLLIN | select.POLLOUT, until)
+            if not ready:
+                self._ended = True  # half a message was written: no other can follow it
+            if ready & ~select.POLLOUT:
+                self._receive()
+                self._unread = self._unread.rpartition(b"\n")[2]
+            if ready & select.POLLOUT:
+                with contextlib.suppress(BlockingIOError):
+                    line = line[os.write(self.descriptor, line) :]
+        if line:
+            raise BrokenPipeError("the other side is gone, or takes nothing")
+
+    def _wait(self, events: int, until: float | None) -> int:
+        """Return what is ready, 0 once the time is over."""
+        poll = select.poll()  # `select.select` takes no descriptor above 1023
+        poll.register(self.descriptor, events)
+        milliseconds = None if until is None else max(0.0, until - time.monotonic()) * 1000
+        ready = poll.poll(milliseconds)
+        return ready[0][1] if ready else 0
+
+    def _receive(self) -> None:
+        try:
+            piece = os.read(self.descriptor, PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            piece = b""
+        self._unread += piece
+        self._ended = not piece or len(self._unread) - self._unread.rfind(b"\n") > self._max_line

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 from pytest_starcoder.runner.confine import Confinement, confine
 from pytest_starcoder.runner.served import serve_changed
 from pytest_starcoder.runner.trace import Tracer, traced_environment, traced_processes
+from pytest_starcoder.runner.wire import LineFile
 from pytest_starcoder.text.redact import redact
 from pytest_starcoder.text.shown import in_project
 
@@ -28,6 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Before anything of the project's is imported."""
     job = json.loads(Path(early_config.known_args_namespace.starcoder_job).read_text("utf-8"))
+    if sys.platform == "win32":  # there we interrupt it by Ctrl-Break
+        signal.signal(signal.SIGBREAK, signal.default_int_handler)
     if job["confinement"]:
         confine(Confinement.from_json(job["confinement"]))
     serve_changed(job["files"])
@@ -45,8 +50,8 @@ class Recorder:
         self._root = Path(job["root"])
         self._traced = set(job["trace"])
         self._valued = set(job["values"])
-        self._path = Path(job["outcomes"])
-        self._folder = self._path.parent / "processes"
+        self._outcomes = LineFile(Path(job["outcomes"]))
+        self._folder = Path(job["outcomes"]).parent / "processes"
         self._folder.mkdir()
         self._variables = traced_environment(self._root, self._folder)
         self._tracer = Tracer(lambda filename: in_project(filename, self._root), steps=job["steps"])
@@ -62,8 +67,7 @@ class Recorder:
             return (yield)
         finally:
             self._tracer.stop()
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(self._numbers(self._tracer.lines)) + "\n")
+            self._outcomes.append({"imported": self._numbers(self._tracer.lines)})
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -98,7 +102,8 @@ class Recorder:
             for name, value in before.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
             for file, lines in traced_processes(self._folder):
-                self._tracer.lines.setdefault(file, set()).update(lines)
+                if in_project(file, self._root):
+                    self._tracer.lines.setdefault(file, set()).update(lines)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, object, object]:
@@ -156,8 +161,7 @@ class Recorder:
                 for code, arguments, outcome in self._tracer.calls
             ],
         }
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(fields) + "\n")
+        self._outcomes.append(fields)
 
     def _numbers(self, lines: dict[str, set[int]]) -> dict[str, list[int]]:
         return {self._relative(file): sorted(numbers) for file, numbers in lines.items()}

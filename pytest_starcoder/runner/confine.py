@@ -175,23 +175,6 @@ def die_with_parent() -> None:
         _prctl(PR_SET_PDEATHSIG, 9)
 
 
-def descendants(process: int) -> list[int]:
-    """The processes that `process` has started and those that they have, by /proc; empty where there is none."""
-    children: dict[int, list[int]] = {}
-    with contextlib.suppress(OSError):
-        for entry in os.listdir("/proc"):  # noqa: PTH208 - names alone, thousands of them
-            if entry.isdigit():
-                with contextlib.suppress(OSError, ValueError, IndexError):
-                    stat = Path(f"/proc/{entry}/stat").read_text("utf-8", "replace")
-                    children.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(entry))
-    found, waiting = [], [process]
-    while waiting:
-        mine = children.get(waiting.pop(), [])
-        found += mine
-        waiting += mine
-    return found
-
-
 def _prctl(option: int, value: int) -> bool:
     found: int = ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
     return found == 0

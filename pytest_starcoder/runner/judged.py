@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from pytest_starcoder.runner.confine import descendants
 from pytest_starcoder.runner.drafted import items_of
+from pytest_starcoder.runner.supervisor import descendants
 from pytest_starcoder.runner.trace import Tracer
 from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.shown import in_project

@@ -13,11 +13,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_starcoder.runner import end
+from pytest_starcoder.runner import child_of
 from pytest_starcoder.runner.confine import Confinement, Level, environment
 
 GRACE = 5.0
 """Seconds that starting a process and confining it may take besides, on a busy machine."""
+
+MAX_SAID = 1 << 16
+"""Bytes that are read of what became of it."""
 
 
 @dataclass(frozen=True)
@@ -37,28 +40,31 @@ def run_program(source: str, seconds: float, least: Level = Level.NONE) -> Ended
     """
     with tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary).resolve()
-        said = folder / secrets.token_hex(8)
+        # Only lines that begin with the token count: what the program writes where it should not is none of them.
+        token, said = secrets.token_hex(16), folder / "said"
         installed = (Path(sys.prefix), Path(sys.base_prefix), *(Path(entry) for entry in sys.path if entry))
         confinement = Confinement(folder, tuple(path.resolve() for path in installed), least)
-        job = {"program": source, "seconds": seconds, "said": str(said), "confinement": confinement.to_json()}
-        child = subprocess.Popen(
-            [sys.executable, "-I", str(Path(__file__).with_name("alone.py"))],
-            cwd=folder,
-            env=environment(os.environ, folder),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            with contextlib.suppress(subprocess.TimeoutExpired, BrokenPipeError):
-                child.communicate(json.dumps(job).encode("utf-8", "surrogatepass"), timeout=seconds + GRACE)
-        finally:
-            end(child)
-        try:
-            level, *rest = said.read_text("utf-8", "replace").splitlines()
-        except (OSError, ValueError):
+        job = {
+            "program": source,
+            "seconds": seconds,
+            "said": str(said),
+            "token": token,
+            "confinement": confinement.to_json(),
+        }
+        (folder / "job.json").write_text(json.dumps(job), "ascii")
+        command = [sys.executable, "-I", str(Path(__file__).with_name("alone.py")), str(folder / "job.json")]
+        with said.open("x+b") as file:  # before the program can put something else in its place
+            with (
+                child_of(command, folder, environment(os.environ, folder), temporary=folder) as child,
+                contextlib.suppress(subprocess.TimeoutExpired),
+            ):
+                child.wait(seconds + GRACE)
+            file.seek(0)
+            lines = file.read(MAX_SAID).decode("utf-8", "replace").splitlines()
+        answers = [line.removeprefix(token) for line in lines if line.startswith(token)]
+        if not answers:
             return Ended("not run", "")
+        level, *rest = answers
         if rest:
             return Ended(rest[0], level)
         timed_out = child.returncode in (-getattr(signal, "SIGALRM", 0), -getattr(signal, "SIGKILL", 0))

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+from pytest_starcoder.runner.wire import Malformed, message_of, parsed, read_regular
 from pytest_starcoder.text.redact import secret_values
 from pytest_starcoder.text.shown import in_project, short_repr
 
@@ -29,6 +30,9 @@ ARGUMENTS = 160
 
 ROOT, FOLDER = "STARCODER_TRACED_ROOT", "STARCODER_TRACED_FOLDER"
 """Variables that tell the Pythons which a test starts what to trace, and where their lines go."""
+
+MAX_PROCESSES = 1000
+"""Processes of one test whose lines are read."""
 
 OPTIMIZED = 0x1
 """The flag of code that is a function's (inspect.CO_OPTIMIZED)."""
@@ -180,13 +184,16 @@ def trace_process(environment: Mapping[str, str]) -> None:
     tracer.start(values=False)
 
 
-def traced_processes(folder: Path) -> Iterator[tuple[str, set[int]]]:
-    """Files and lines that the Pythons which have ended executed; each is told once."""
-    for written in sorted(folder.glob("*.json")):
+def traced_processes(folder: Path) -> Iterator[tuple[str, frozenset[int]]]:
+    """Yield files and lines that the Pythons which have ended executed, each once.
+
+    Tests started those Pythons, and may have put anything into the folder: what is no
+    small file with lines in it is left alone.
+    """
+    for written in sorted(folder.glob("*.json"))[:MAX_PROCESSES]:
         try:
-            found = json.loads(written.read_text("utf-8"))
-        except ValueError:
-            continue  # its process was killed while it wrote
-        written.unlink()
-        for file, lines in found.items():
-            yield file, set(lines)
+            lines = parsed(message_of(read_regular(written)), Mapping[str, frozenset[int]])
+            written.unlink()
+        except (OSError, Malformed):
+            continue  # also where its process was killed while it wrote
+        yield from lines.items()

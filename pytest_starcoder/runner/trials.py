@@ -13,14 +13,15 @@ import os
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from pytest_starcoder.runner import Launch, changed, child_of, environment_of, pytest_command
+from pytest_starcoder.runner import Child, Launch, changed, child_of, environment_of, pytest_command
 from pytest_starcoder.runner.channel import Channel
 from pytest_starcoder.runner.confine import Confinement, Level, available, environment, readable, weaker
+from pytest_starcoder.runner.wire import Malformed, parsed, shown_text
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.fix import Edit
 
@@ -43,6 +44,15 @@ LEAVING = 2.0
 
 COLLECTING = 20.0
 """Seconds in which the tests must be collected."""
+
+
+VERDICTS = frozenset(
+    ("passes", "fails", "breaks", "overtime", "hung", "crashed", "the same", "known", "unswappable", "no Python")
+)
+"""All that may become of a candidate."""
+
+OUTCOMES = frozenset(("passed", "failed", "skipped", "overtime", "missing"))
+"""All that may become of one test."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,20 @@ class Judgement:
     left: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Ready:
+    """What the child says once it has collected the tests.
+
+    `level` is how it is confined, `imported` what importing has executed, by path,
+    `unimportable` why a module could not be imported.
+    """
+
+    collected: frozenset[str]
+    level: str
+    imported: Mapping[str, frozenset[int]]
+    unimportable: Mapping[str, str]
+
+
 class Input(NamedTuple):
     """A call as a person writes it; `code` is what a test can run, an import and the call, empty where that is none."""
 
@@ -137,6 +161,7 @@ class Trials:
         self._deadline = deadline
         self._stack = contextlib.ExitStack()
         self._numbers = 0
+        self._commands = 0
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -160,24 +185,38 @@ class Trials:
             own.append(f"--starcoder-trials={folder / 'trials.json'}")
             command = pytest_command(self._launch, folder, self._tests, own)
             variables = environment(environment_of(self._launch), folder)
-            child = stack.enter_context(child_of(command, self._launch.folder, variables, (early, late)))
+            child = stack.enter_context(
+                child_of(command, self._launch.folder, variables, (early, late), temporary=folder)
+            )
             stack.callback(self._leave, child)
             os.close(early)
             os.close(late)
-            found = self._late.read(min(COLLECTING, self._deadline.remaining()))
-            if found is None or not set(self._tests) <= set(found["collected"]):
+            ready = self._ready()
+            if ready is None or not set(self._tests) <= ready.collected:
                 raise Unavailable("the tests cannot be collected again")
-            self.level = Level(found["level"])
-            self.ran_on_import = {path: frozenset(lines) for path, lines in found["imported"].items()}
-            self.unimportable: dict[str, str] = found["unimportable"]
+            self.level = Level(ready.level)
+            self.ran_on_import = ready.imported
+            self.unimportable = ready.unimportable
             self._stack = stack.pop_all()
         return self
+
+    def _ready(self) -> Ready | None:
+        """Wait for what the child says when it has collected the tests; None where it says nothing of the kind."""
+        message = self._late.read(min(COLLECTING, self._deadline.remaining()))
+        try:
+            return None if message is None else parsed(message, Ready)
+        except Malformed:
+            return None
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _leave(self, child: subprocess.Popen[bytes]) -> None:
-        """Hangs up, upon which the child ends its forks, wherever they have gone."""
+    def _leave(self, child: Child) -> None:
+        """Hangs up, upon which the child ends its forks, wherever they have gone.
+
+        None of them has a grace period: fixtures are set up and torn down within a trial, and
+        what one of them holds is in a folder of ours, for all of this is confined.
+        """
         self._early.close()
         self._late.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -239,11 +278,10 @@ class Trials:
         ]
         seconds = 4 * limit * max(map(len, groups), default=1) + 2
         command = {"candidates": waiting, "judge": limit, "once": False, "batch": 1, "first": seconds, "wall": seconds}
-        self._send(self._late, command)
-        found = [Judgement(OVER)] * len(groups)
-        while (told := self._late.read(self._deadline.remaining())) is not None and "done" not in told:
-            found[told["number"] - first] = _judgement(told)
-        return found
+        judgements = dict.fromkeys(range(first, self._numbers), Judgement(OVER))
+        for reply in self._replies(self._late, command):
+            judgements[reply["number"]] = _judgement(reply)
+        return list(judgements.values())
 
     def distinct(self, mutants: Sequence[Edit]) -> list[Edit]:
         """Those that can be tried, without those that are the same code as another or as it is."""
@@ -308,32 +346,48 @@ class Trials:
             "first": seconds,
             "wall": seconds,
         }
-        self._send(self._late, command)
         inputs: list[Input] = []
-        found: dict[int, tuple[str, ...]] = {}
-        while (told := self._late.read(self._deadline.remaining())) is not None and "done" not in told:
-            if "inputs" in told:
-                inputs = [Input(*texts) for texts in told["inputs"]]
-            elif "behaviour" in told:
-                found[told["number"]] = tuple(told["behaviour"])
-        first = self._numbers - len(candidates)
-        return inputs, [found.get(first + number, ()) for number in range(len(candidates))]
+        behaviours: dict[int, tuple[str, ...]] = {candidate["number"]: () for candidate in command["candidates"]}
+        for reply in self._replies(self._late, command):
+            with contextlib.suppress(Malformed):
+                if "inputs" in reply:
+                    inputs = [Input(*texts) for texts in parsed(reply["inputs"], tuple[tuple[str, str], ...])]
+                elif "behaviour" in reply:
+                    behaviours[reply["number"]] = parsed(reply["behaviour"], tuple[str, ...])
+        # What each makes of each input is compared one by one.
+        complete = [seen if len(seen) == len(inputs) else () for seen in behaviours.values()]
+        return inputs, complete
 
     def _run(
         self, line: Channel, command: Mapping[str, Any], candidates: Sequence[tuple[Edit, ...]]
     ) -> Iterator[Trial]:
-        first = self._numbers - len(candidates)
-        self._send(line, command)
-        while True:
-            found = line.read(self._deadline.remaining())
-            if found is None or "done" in found:
-                break
-            records = tuple(Record(**record) for record in found.get("records", ()))
-            yield Trial(candidates[found["number"] - first], found["verdict"], records)
+        numbers = [candidate["number"] for candidate in command["candidates"]]
+        by_number = dict(zip(numbers, candidates, strict=True))
+        tests = {nodeid for nodeid, _ in (*command["failing"], *command["passing"])}
+        for reply in self._replies(line, command):
+            yield _trial(by_number[reply["number"]], reply, tests)
 
-    def _send(self, line: Channel, command: Mapping[str, Any]) -> None:
-        with contextlib.suppress(OSError):  # the next read tells that nobody is there
-            line.write(command)
+    def _replies(self, line: Channel, command: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Send a command, and yield what answers it until all is answered, or the time is over.
+
+        Who reads only some of them leaves the others on the way: they are dropped where
+        the next command is answered, for each carries the number of its command.
+        """
+        self._commands += 1
+        number = self._commands
+        asked_about = {candidate["number"] for candidate in command["candidates"]}
+        try:
+            line.write({**command, "command": number}, self._deadline.remaining())
+        except OSError:
+            return
+        while (reply := line.read(self._deadline.remaining())) is not None:
+            if reply.get("command") != number:
+                continue
+            if "done" in reply:
+                return
+            is_about_all = "inputs" in reply and "observe" in command
+            if is_about_all or _is_one_of(reply.get("number"), asked_about):
+                yield reply
 
     def _command(
         self,
@@ -371,19 +425,39 @@ class Trials:
         return {"changes": changes}
 
 
-def _judgement(told: Mapping[str, Any]) -> Judgement:
-    if told["verdict"] != "judged":
-        return Judgement(str(told["verdict"]))
-    lines = {
-        nodeid: {path: frozenset(numbers) for path, numbers in by_path.items()}
-        for nodeid, by_path in told["lines"].items()
-    }
-    steps = {
-        nodeid: {path: frozenset((before, after) for before, after in pairs) for path, pairs in by_path.items()}
-        for nodeid, by_path in told["steps"].items()
-    }
-    rounds = tuple(tuple(Record(**record) for record in records) for records in told["rounds"])
-    return Judgement(told["problem"], rounds, lines, steps, tuple(told["left"]))
+def _is_one_of(number: object, numbers: Collection[int]) -> bool:
+    return isinstance(number, int) and number in numbers
+
+
+def _trial(edits: tuple[Edit, ...], reply: Mapping[str, Any], tests: Collection[str]) -> Trial:
+    verdict = str(reply.get("verdict"))
+    try:
+        records = parsed(reply.get("records", []), tuple[Record, ...])
+    except Malformed:
+        return Trial(edits, "crashed")
+    if verdict not in VERDICTS or not all(record.outcome in OUTCOMES and record.nodeid in tests for record in records):
+        return Trial(edits, "crashed")
+    return Trial(edits, verdict, tuple(map(_shown, records)))
+
+
+def _shown(record: Record) -> Record:
+    raised, place, note = map(shown_text, (record.raised, record.place, record.note))
+    return replace(record, raised=raised, place=place, note=note)
+
+
+def _judgement(reply: Mapping[str, Any]) -> Judgement:
+    verdict = str(reply.get("verdict"))
+    if verdict != "judged":
+        return Judgement(verdict if verdict in VERDICTS else "crashed")
+    names = {entry.name for entry in fields(Judgement)}
+    try:
+        judgement: Judgement = parsed({name: reply[name] for name in names & reply.keys()}, Judgement)
+    except Malformed:
+        return Judgement("crashed")
+    if any(record.outcome not in OUTCOMES for records in judgement.rounds for record in records):
+        return Judgement("crashed")
+    rounds = tuple(tuple(map(_shown, records)) for records in judgement.rounds)
+    return replace(judgement, problem=shown_text(judgement.problem), rounds=rounds)
 
 
 def _pair(stack: contextlib.ExitStack) -> tuple[int, Channel]:

@@ -27,21 +27,23 @@ from typing import Any, NoReturn
 
 import pytest
 
+from pytest_starcoder.forks import fork
 from pytest_starcoder.runner.behaviour import Inputs, outcome_of, outermost, written
 from pytest_starcoder.runner.channel import Channel
 from pytest_starcoder.runner.confine import (
     Confinement,
     adopt_orphans,
     confine,
-    descendants,
     die_with_parent,
     limit_forks,
 )
 from pytest_starcoder.runner.drafted import items_of, reach
 from pytest_starcoder.runner.judged import judged
 from pytest_starcoder.runner.served import serve_changed
+from pytest_starcoder.runner.supervisor import descendants
 from pytest_starcoder.runner.swapped import Swap, Swappable, Unswappable, functions_alive, identity, put
 from pytest_starcoder.runner.trace import Tracer
+from pytest_starcoder.runner.wire import MAX_LINE, Malformed, message_of
 from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.shown import in_project
 
@@ -91,7 +93,8 @@ class Worker:
         self._root = Path(job["root"])
         self._modules: list[str] = job["modules"]
         self._draws: bool = job["draws"]
-        self._early, self._late = Channel(job["early"]), Channel(job["late"])
+        # What comes in is ours: whole files to import, for each of many candidates.
+        self._early, self._late = (Channel(job[name], sys.maxsize) for name in ("early", "late"))
         self._folders: list[str] = job["folders"]
         self._imported: dict[str, list[int]] = {}
         self._unimportable: dict[str, str] = {}
@@ -109,7 +112,7 @@ class Worker:
 
     def split(self) -> None:
         """Returns in the fork that goes on to collect the tests, and in each one that tries a changed source."""
-        late = os.fork()
+        late = fork()
         adopt_orphans()
         if late == 0:
             die_with_parent()
@@ -187,13 +190,14 @@ def serve(channel: Channel, prepared: Any, other: int = 0) -> Task:
     At the end it waits for the `other` process, which has heard the same.
     """
     while (command := channel.read()) is not None:
+        replies = Replies(channel, command["command"])
         waiting = list(prepared(command))
         for unfit in [candidate for candidate in waiting if "verdict" in candidate]:
-            channel.write({"number": unfit["number"], "verdict": unfit["verdict"]})
+            replies.write({"number": unfit["number"], "verdict": unfit["verdict"]})
         waiting = [candidate for candidate in waiting if "verdict" not in candidate]
         while waiting:
             results, write = os.pipe()
-            child = os.fork()
+            child = fork()
             if child == 0:
                 die_with_parent()
                 os.close(results)
@@ -201,18 +205,35 @@ def serve(channel: Channel, prepared: Any, other: int = 0) -> Task:
                 os.setsid()
                 return Task(command, waiting[: command.get("batch", 1)], write)
             os.close(write)
-            told = watch(child, results, channel, command, waiting, other)
+            told = watch(child, results, replies, command, waiting, other)
             waiting = waiting[told:]
-        channel.write({"done": True})
+        replies.write({"done": True})
     if other:
         os.waitpid(other, 0)
     os._exit(0)
 
 
+@dataclass(frozen=True)
+class Replies:
+    """Answers one command on a channel: each carries the command's number, so that no later one is answered by it."""
+
+    channel: Channel
+    command: int
+
+    def write(self, reply: Mapping[str, Any]) -> None:
+        self.channel.write({**reply, "command": self.command})
+
+    @property
+    def are_unwanted(self) -> bool:
+        """Whether another command has come, or nobody is there any more."""
+        ready, _, _ = select.select([self.channel.descriptor], [], [], 0)
+        return bool(ready) or self.channel.is_pending
+
+
 def watch(
     child: int,
     results: int,
-    channel: Channel,
+    replies: Replies,
     command: dict[str, Any],
     waiting: Sequence[dict[str, Any]],
     other: int,
@@ -220,46 +241,65 @@ def watch(
     """Passes on the verdicts of a fork, and ends it when one takes too long; how many candidates have one now."""
     told, left, verdict = 0, b"", ""
     until = time.monotonic() + command["first"]
+    numbers = [candidate["number"] for candidate in waiting]
+    descriptors = [results, replies.channel.descriptor]
     try:
         while not verdict:
-            ready, _, _ = select.select([results, channel.descriptor], [], [], max(0.0, until - time.monotonic()))
-            if channel.descriptor in ready and results not in ready:  # nobody waits for this any more
+            seconds = until - time.monotonic()
+            ready, _, _ = select.select(descriptors, [], [], max(0.0, seconds))
+            if replies.are_unwanted:
                 return len(waiting)
-            if not ready:
+            if not ready or seconds < 0:  # it may also write without end
                 verdict = "hung"
                 break
             more = os.read(results, 1 << 16)
             *lines, left = (left + more).split(b"\n")
-            for found in map(json.loads, lines):
+            for line in lines:
+                found = reply_of(line)
                 if "ended" in found:
                     verdict = "ended"
                     if "inputs" in found:
-                        channel.write(found)
+                        replies.write(found)
                     break
-                channel.write(found)
+                # The tests run in the same process, and may have written something of their own.
+                if told == len(numbers) or found.get("number") != numbers[told]:
+                    continue
+                replies.write(found)
                 told += 1
                 until = time.monotonic() + command["wall"]
-            if not more:
+            if not more or len(left) > MAX_LINE:
                 verdict = verdict or "crashed"
     finally:
         end(child, other)
         os.close(results)
-    if verdict != "ended":
-        channel.write({"number": waiting[told]["number"], "verdict": verdict})
+    if verdict == "ended" and not told:
+        verdict = "crashed"  # it did not try what it was to try, and would not when it is asked again
+    if verdict != "ended" and told < len(numbers):
+        replies.write({"number": numbers[told], "verdict": verdict})
         told += 1
     return told
+
+
+def reply_of(line: bytes) -> dict[str, Any]:
+    """The message in a line; empty where it is none, or too long for who waits for it."""
+    if len(line) > MAX_LINE:
+        return {}
+    try:
+        return message_of(line)
+    except Malformed:
+        return {}
 
 
 def end(child: int, other: int = 0) -> None:
     """Ends a fork and all that it has started, also what has left its group; the `other` fork and its own live on."""
     for _ in range(ROUNDS):
-        others = descendants(child)
+        started = descendants(child)
         with contextlib.suppress(OSError):
             os.killpg(child, signal.SIGKILL)
-        for other in others:
+        for process in started:
             with contextlib.suppress(OSError):
-                os.kill(other, signal.SIGKILL)
-        if not others:
+                os.kill(process, signal.SIGKILL)
+        if not started:
             break
     with contextlib.suppress(OSError):
         os.waitpid(child, 0)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -25,6 +27,7 @@ from pytest_starcoder.evidence.causes import causes, key_of
 from pytest_starcoder.evidence.replay import Replay
 from pytest_starcoder.git import History
 from pytest_starcoder.jobs.explain import explain
+from pytest_starcoder.runner.wire import Malformed, message_of, parsed
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.address import is_loopback, server_url
 from pytest_starcoder.text.redact import redact, secret_values
@@ -72,6 +75,7 @@ class Early:
 
     def answers(self, deadline: Deadline) -> Answers:
         """All answers, waiting for those that are being written until `deadline`."""
+        self._send(NO_MORE)
         try:
             told, _ = self._child.communicate(timeout=max(deadline.remaining(), 0.1))
         except subprocess.TimeoutExpired as exc:
@@ -80,11 +84,15 @@ class Early:
             told = ""
         finally:
             self.close()
-        return _read(told.splitlines())
+        return _read(told)
 
     def close(self) -> None:
-        """Ends the child."""
-        self._child.kill()
+        """Ends the child, and the gits that it has started."""
+        with contextlib.suppress(OSError):  # it has ended
+            if sys.platform == "win32":
+                self._child.kill()
+            else:
+                os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
         for stream in (self._child.stdin, self._child.stdout):
             with contextlib.suppress(OSError):
@@ -98,23 +106,43 @@ class Early:
             self._child.stdin.flush()
 
 
-def _read(lines: Iterable[str]) -> Answers:
-    found: dict[str, Explanation] = {}
+@dataclass(frozen=True)
+class Answer:
+    """One line of the child: how far it is, and of the test `nodeid`, if it is about one, what the model said."""
+
+    calls: int
+    asked: int
+    nodeid: str = ""
+    why: str = ""
+    model: str = ""
+    truncated: bool = False
+    from_cache: bool = False
+    flaw: str = ""
+    unsupported: tuple[str, ...] = ()
+
+
+def _read(text: str) -> Answers:
+    explanations: dict[str, Explanation] = {}
     calls = asked = 0
-    for line in lines:
+    for line in text.split("\n"):
         try:
-            message = json.loads(line)
-        except ValueError:
+            answer: Answer = parsed(message_of(line.encode("utf-8", "replace")), Answer)
+        except Malformed:
             continue  # cut off where the child was ended
-        calls, asked = message["calls"], message["asked"]
-        if "nodeid" in message:
-            texts = {"unsupported": tuple(message["unsupported"])}
-            found[message["nodeid"]] = Explanation("", **{**{name: message[name] for name in ANSWERED}, **texts})
-    return Answers(found, calls, asked)
+        calls, asked = answer.calls, answer.asked
+        if answer.nodeid:
+            explanations[answer.nodeid] = Explanation("", **{name: getattr(answer, name) for name in ANSWERED})
+    return Answers(explanations, calls, asked)
 
 
 ANSWERED = ("why", "model", "truncated", "from_cache", "flaw", "unsupported")
 """The fields of an explanation that are the model's."""
+
+NO_MORE: dict[str, Any] = {"end": True}
+"""What follows the last failure. Where standard input ends without it, so has the process that wants answers."""
+
+PARENT = 0.5
+"""Seconds after which the parent is looked for: a fork of it may hold its end of the pipe open."""
 
 
 # --- in the child
@@ -127,6 +155,7 @@ def main() -> None:
     settings = Settings(**{**given, "tracked": frozenset(given["tracked"])})
     waiting: SimpleQueue[Failure | None] = SimpleQueue()
     threading.Thread(target=_listen, args=(waiting,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     with contextlib.suppress(StarcoderError), Client.from_settings(settings) as client:
         for answer in _answered(_failures(waiting), client, Path(order["root"])):
             print(json.dumps(answer), flush=True)
@@ -135,8 +164,27 @@ def main() -> None:
 def _listen(waiting: SimpleQueue[Failure | None]) -> None:
     """Takes every line at once: whoever writes it runs tests and must not wait."""
     for line in sys.stdin:
-        waiting.put(Failure.from_json(json.loads(line)["failure"]))
-    waiting.put(None)
+        message = json.loads(line)
+        if message == NO_MORE:
+            waiting.put(None)
+            return
+        waiting.put(Failure.from_json(message["failure"]))
+    _leave()
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process soon after its parent."""
+    while os.getppid() == parent:
+        time.sleep(PARENT)
+    _leave()
+
+
+def _leave() -> None:
+    """Ends this process and the gits that it has started."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):  # started by hand, it leads no group
+            os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(1)
 
 
 def _failures(waiting: SimpleQueue[Failure | None]) -> Iterator[Failure]:

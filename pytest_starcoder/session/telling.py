@@ -18,7 +18,7 @@ from pytest_starcoder.client import Client
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.evidence.case import Case, cases, sources_of
 from pytest_starcoder.evidence.causes import causes
-from pytest_starcoder.evidence.replay import Replay, all_tests, replay
+from pytest_starcoder.evidence.replay import Replay, all_tests, replay, with_warnings
 from pytest_starcoder.git import History
 from pytest_starcoder.jobs.explain import file_of, observed, prompt_of, shared_code
 from pytest_starcoder.report.terminal import Section
@@ -86,8 +86,8 @@ class Telling:
             for number, case in enumerate(found, 1):
                 told = observed(case, self._others.redact)
                 self._section.observed(number, len(found), told)
-                case, told = fixing.fixed(case, told)
-                told = asking.explain(case, told, shared[file_of(case)])
+                fixed_case, told = fixing.fixed(case, told)
+                told = asking.explain(fixed_case, told, shared[file_of(case)])
                 self._ending(told)
                 self._others.explained(told)
                 explanations.append(told)
@@ -122,6 +122,7 @@ class Telling:
         grouped = causes(failures)
         sources = self._sources
         replays = [Replay() for _ in grouped]
+        warnings: dict[str, None] = {}
         if settings.replay:
             deadline = Deadline.after(settings.replay_timeout, "replay_timeout")
             with (
@@ -129,7 +130,9 @@ class Telling:
                 self._section.waiting("StarCoder", "failing tests what they execute, by running them again"),
             ):
                 launch = launch_of(self._config, self._environment)
-                replays = replay(grouped, tests.ran, launch, deadline, sources)
+                replays = replay(grouped, tests.ran, launch, deadline, sources, warnings.setdefault)
+            if warnings:
+                replays = with_warnings(replays, warnings)
         return cases(grouped, replays, sources, History(self._config.rootpath), tests.files)
 
     def _fixing(self, found: Sequence[Case], tests: Tests, settings: Settings, client: Client | None = None) -> Fixing:
@@ -146,8 +149,8 @@ class Telling:
         for number, case in enumerate(found, 1):
             told = replace(observed(case, self._others.redact), note="not asked: --starcoder-show-prompt")
             self._section.observed(number, len(found), told)
-            case, told = fixing.fixed(case, told)
-            prompt = prompt_of(case, settings, self._others.redact, shared[file_of(case)])
+            fixed_case, told = fixing.fixed(case, told)
+            prompt = prompt_of(fixed_case, settings, self._others.redact, shared[file_of(case)])
             self._section.say("why", f"{told.note}. {len(prompt.text)} characters would be sent:")
             self._section.verbatim(f"prompt {number} of {len(found)}", prompt.text)
             self._ending(told)

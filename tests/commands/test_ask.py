@@ -647,9 +647,11 @@ def on_a_terminal(command: list[str]) -> str:
     """What a command writes to a terminal of its own, to the letter."""
     import pty
 
-    pid, screen = pty.fork()
-    if pid == 0:
-        os.execve(command[0], command, {**os.environ, "COLUMNS": "80", "TERM": "xterm"})
+    screen, terminal = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm"}
+    streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
+    child = subprocess.Popen(command, env=environment, start_new_session=True, **streams)
+    os.close(terminal)
     written = b""
     while True:
         try:
@@ -659,7 +661,7 @@ def on_a_terminal(command: list[str]) -> str:
         if not piece:
             break
         written += piece
-    os.waitpid(pid, 0)
+    child.wait()
     os.close(screen)
     return written.decode()
 

@@ -34,7 +34,7 @@ class Child:
         self.runs: list[list[str]] = []
         self.outcome = outcome
 
-    def __call__(self, _launch: object, tests: Sequence[str], *_: object) -> list[Outcome]:
+    def __call__(self, _launch: object, tests: Sequence[str], *_: object, **__: object) -> list[Outcome]:
         self.runs.append(list(tests))
         return [Outcome(test, self.outcome(test, tests), exception="KeyError") for test in tests]
 
@@ -111,7 +111,7 @@ def test_the_order_in_which_tests_ran_does_not_matter(child: Child) -> None:
 
 
 def test_another_exception_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "run", lambda *_: [Outcome("test_a.py::test_bad", "failed", exception="OSError")])
+    monkeypatch.setattr(module, "run", lambda *_, **__: [Outcome("test_a.py::test_bad", "failed", exception="OSError")])
     [found] = replayed([failure("test_bad")], [ran("test_bad", "failed")])
     assert found.statements == ("failed again when it was run again, this time with OSError",)
 

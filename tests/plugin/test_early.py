@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from support.processes import still_alive
 from support.screens import MEAN, section
 from support.servers import FakeOllama
 
+from pytest_starcoder.session import early
 from pytest_starcoder.session.early import wanted
 from pytest_starcoder.settings import Settings
 
@@ -96,6 +98,46 @@ def test_ctrl_c_ends_the_run_and_what_asks(pytester: pytest.Pytester, ollama_dou
     assert run.returncode == pytest.ExitCode.INTERRUPTED
     assert "not asked: the run was interrupted." in screen
     assert asking_in(pytester.path) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="its children are found by /proc")
+@pytest.mark.parametrize(
+    "number",
+    ["SIGKILL", pytest.param("SIGTERM", marks=pytest.mark.slow), pytest.param("SIGHUP", marks=pytest.mark.slow)],
+)
+def test_what_asks_ends_with_the_run(pytester: pytest.Pytester, ollama_double: FakeOllama, number: str) -> None:
+    ollama_double.delay = 30
+    pytester.makepyfile(
+        "import time\ndef test_a(): assert 0\ndef test_b(): assert 1 == 2\ndef test_c(): time.sleep(30)"
+    )
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "--starcoder-explain", "--starcoder-early=on"], stdout=subprocess.DEVNULL
+    )
+    while not ollama_double.asked():
+        time.sleep(0.02)
+    asking = [int(pid) for pid in asking_in(pytester.path)]
+    assert len(asking) == 1
+    run.send_signal(getattr(signal, number))
+    run.wait(timeout=20)
+    assert still_alive(asking, seconds=3) == []
+
+
+LINES = {
+    "cut off": ('{"calls": 1, "asked"', 0),
+    "no JSON object": ("[1]", 0),
+    "numbers that are texts": ('{"calls": "1", "asked": 1}', 0),
+    "a text that is a number": ('{"calls": 1, "asked": 1, "nodeid": "a", "why": 3}', 0),
+    "an unknown field": ('{"calls": 1, "asked": 1, "nodeid": "a", "note": ""}', 0),
+    "deep": ("[" * 100_000, 0),
+    "an answer": ('{"calls": 1, "asked": 1, "nodeid": "a", "why": "so", "unsupported": ["x"]}', 1),
+}
+
+
+@pytest.mark.parametrize(("line", "count"), LINES.values(), ids=LINES)
+def test_only_answers_are_read(line: str, count: int) -> None:
+    answers = early._read(f'{{"calls": 2, "asked": 2}}\n{line}\n\n')
+    assert (answers.calls, answers.asked) == ((1, 1) if count else (2, 2))
+    assert [(told.why, told.unsupported) for told in answers.by_nodeid.values()] == [("so", ("x",))] * count
 
 
 def asking_in(folder: Path) -> list[str]:

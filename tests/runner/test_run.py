@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
+from typing import Literal
 
 import pytest
 
+from pytest_starcoder import runner
 from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.runner.trace import ALL_CALLS, CALLS
 from pytest_starcoder.values.asked import Deadline
@@ -26,10 +31,16 @@ class Project:
     def write(self, name: str, text: str) -> None:
         (self.root / name).write_text(dedent(text))
 
-    def run(self, *names: str, seconds: float = 20, arguments: tuple[str, ...] = ()) -> list[Outcome]:
+    def run(
+        self,
+        *names: str,
+        seconds: float = 20,
+        arguments: tuple[str, ...] = (),
+        warn: Callable[[str], object] = lambda _: None,
+    ) -> list[Outcome]:
         launch = Launch(self.root, self.root, self.root / "pytest.ini", arguments)
         nodeids = [f"test_it.py::{name}" for name in names]
-        return run(launch, nodeids, Deadline.after(seconds), nodeids, nodeids)
+        return run(launch, nodeids, Deadline.after(seconds), nodeids, nodeids, warn=warn)
 
 
 @pytest.fixture
@@ -266,3 +277,155 @@ def test_a_debugger_of_the_projects_own_does_no_harm(project: Project) -> None:
     project.write("conftest.py", "import sys\ndef pytest_runtest_call(): sys.settrace(None)\n")
     project.write("test_it.py", "def test_a(): pass\n")
     assert [outcome.outcome for outcome in project.run("test_a")] == ["passed"]
+
+
+# --- what tests put in our place ---
+
+IN_OUR_PLACE = {
+    "a pipe": "path.unlink(); os.mkfifo(path)",
+    "a link": "path.unlink(); path.symlink_to('/dev/zero')",
+    "a folder": "path.unlink(); path.mkdir()",
+    "nothing": "path.unlink()",
+    "a huge file": "path.write_bytes(b''); os.truncate(path, 1_500_000_000)",
+    "a huge file besides": "os.truncate(path, 900_000_000)",
+    "no JSON": "path.write_text('{\\n\\n[1]\\nnull\\n')",
+    "no UTF-8": "path.write_bytes(b'\\xff\\n')",
+    "deep JSON": "path.write_text('[' * 100_000 + '\\n' + '{\"a\":' * 100_000 + '\\n')",
+    "huge numbers": 'path.write_text(\'{"nodeid": "x", "outcome": "passed", "seconds": \' + \'9\' * 4000 + \'}\\n\')',
+    "wrong types": 'path.write_text(\'{"nodeid": "x", "outcome": "passed", "lines": {"a.py": "b"}}\\n\')',
+    "other files": 'path.write_text(\'{"nodeid": "x", "outcome": "passed", "lines": {"/etc/passwd": [1]}}\\n\')',
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@pytest.mark.parametrize("code", IN_OUR_PLACE.values(), ids=IN_OUR_PLACE)
+def test_what_a_test_puts_in_its_place_is_not_read(project: Project, code: str) -> None:
+    project.write(
+        "test_it.py",
+        f"""
+        import os, pathlib
+
+        def test_a(): pass
+
+        def test_b(request):
+            path = pathlib.Path(request.config.getoption("starcoder_job")).with_name("outcomes.jsonl")
+            {code}
+
+        def test_c(): pass
+        """,
+    )
+    names = [outcome.nodeid.partition("::")[2] for outcome in project.run("test_a", "test_b", "test_c")]
+    assert names in (["test_a", "test_b", "test_c"], ["test_a"], ["test_b", "test_c"], ["test_c"], [])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_what_a_test_puts_beside_traced_processes_is_not_read(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        """
+        import os, pathlib
+
+        def test_a():
+            folder = pathlib.Path(os.environ["STARCODER_TRACED_FOLDER"])
+            os.mkfifo(folder / "1.json")
+            (folder / "2.json").symlink_to("/dev/zero")
+            (folder / "3.json").mkdir()
+            (folder / "4.json").write_text("[" * 100_000)
+            (folder / "5.json").write_text('{"/etc/passwd": [1]}')
+            (folder / "6.json").write_text('{"a.py": [1]}')
+            (folder / "7.json").write_text('{"a.py": "b"}')
+            (folder / "8.json").write_bytes(b"\\xff")
+            (folder / "9.json").touch()
+            os.truncate(folder / "9.json", 1_500_000_000)
+        """,
+    )
+    [outcome] = project.run("test_a")
+    assert outcome.outcome == "passed"
+    assert list(outcome.lines) == ["test_it.py"]
+
+
+# --- how it ends ---
+
+DAEMON = """
+    import os, subprocess, sys, time
+
+    def test_a():
+        sleeps = [sys.executable, "-c", "import time; time.sleep({seconds})"]
+        subprocess.Popen(sleeps)
+        subprocess.Popen(sleeps, start_new_session=True)
+        if os.fork() == 0:  # twice, and a session of its own
+            os.setsid()
+            if os.fork() == 0:
+                os.execv(sys.executable, sleeps)
+            os._exit(0)
+        os.wait()
+        time.sleep(0.3)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a daemon is init's child")
+@pytest.mark.parametrize("policy", ["trusted", "confined"])
+def test_what_tests_start_does_not_outlive_the_run(project: Project, policy: Literal["trusted", "confined"]) -> None:
+    seconds = {"trusted": "61.25", "confined": "62.25"}[policy]
+    project.write("test_it.py", DAEMON.replace("{seconds}", seconds))
+    launch = Launch(project.root, project.root, project.root / "pytest.ini")
+    outcomes = run(launch, ["test_it.py::test_a"], Deadline.after(20), policy=policy)
+    assert [outcome.outcome for outcome in outcomes] == ["passed"]
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert f"time.sleep({seconds})" not in listed
+
+
+LOCKED = """
+    import pathlib, pytest, time
+
+    @pytest.fixture(scope="session", autouse=True)
+    def lock():
+        path = pathlib.Path(__file__).with_name("lock")
+        path.touch(exist_ok=False)
+        yield
+        time.sleep(0.3)
+        path.unlink()
+
+    def test_a(): pass
+
+    def test_b():
+        {stuck}
+"""
+
+
+@pytest.mark.parametrize(
+    "stuck",
+    [
+        pytest.param("time.sleep(60)", id="sleeps"),
+        pytest.param("while True: pass", id="loops", marks=pytest.mark.slow),
+        pytest.param("__import__('os').system('sleep 60')", id="shell", marks=pytest.mark.slow),
+        pytest.param("__import__('subprocess').run(['sleep', '60'])", id="program", marks=pytest.mark.slow),
+        pytest.param("__import__('threading').Event().wait()", id="waits", marks=pytest.mark.slow),
+        pytest.param(
+            "try: time.sleep(60)\n        except KeyboardInterrupt: pass", id="catches", marks=pytest.mark.slow
+        ),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send")
+def test_fixtures_are_torn_down_when_the_time_is_over(project: Project, stuck: str) -> None:
+    project.write("test_it.py", LOCKED.format(stuck=stuck))
+    sentences: list[str] = []
+    outcomes = project.run("test_a", "test_b", seconds=2.5, warn=sentences.append)
+    assert [outcome.nodeid for outcome in outcomes] == ["test_it.py::test_a"]
+    assert not (project.root / "lock").exists()
+    assert sentences == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send")
+def test_a_teardown_that_takes_too_long_is_said(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "GRACE", 0.5)
+    endless = "while True:\n            try: time.sleep(60)\n            except BaseException: pass"
+    project.write("test_it.py", LOCKED.format(stuck=endless))
+    sentences: list[str] = []
+    outcomes = project.run("test_a", "test_b", seconds=2.5, warn=sentences.append)
+    assert [outcome.nodeid for outcome in outcomes] == ["test_it.py::test_a"]
+    assert sentences == [
+        "the run of these tests again was still tearing down after 5 s and was killed: "
+        "what its fixtures hold may be left behind"
+    ]

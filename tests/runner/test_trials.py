@@ -343,3 +343,70 @@ def test_what_a_candidate_leaves_running_is_ended(project: Project) -> None:
     started = "import subprocess; subprocess.Popen(['sleep', '47'], start_new_session=True)"
     project.bench(["test_mean"]).swapped(project.edit("return", f"{started}\n    return"))
     assert not _running("sleep 47")
+
+
+def test_swapping_works_after_a_stray_process(project: Project) -> None:
+    bench = project.bench(["test_mean"])
+    starts = "import subprocess; subprocess.Popen(['sleep', '46']); raise ValueError"
+    stray = project.edit("return", f"{starts}\n    return")
+    fix = project.edit("(len(xs) - 1)", "len(xs)")
+    with bench.trials as trials:
+        given = (bench.failing, bench.passing, bench.limits)
+        assert [trial.verdict for trial in trials.imported([stray], *given)] == ["fails"]
+        assert [trial.verdict for trial in trials.swapped([fix], *given)] == ["passes"]
+    assert not _running("sleep 46")
+
+
+def test_trials_go_on_after_a_caller_stops_reading(project: Project) -> None:
+    bench = project.bench(["test_mean"])
+    slow = project.edit("return", "import time; time.sleep(5)\n    return")
+    fix = project.edit("(len(xs) - 1)", "len(xs)")
+    given = (bench.failing, bench.passing, bench.limits)
+    with bench.trials as trials:
+        for trial in trials.swapped([project.edit("- 1", "- 3"), slow], *given):
+            assert trial.verdict == "fails"
+            break
+        assert [(trial.edits, trial.verdict) for trial in trials.swapped([fix], *given)] == [(fix, "passes")]
+
+
+def test_lines_written_among_the_verdicts_are_no_verdicts(project: Project) -> None:
+    noise = r"""import os
+    for descriptor in range(3, 40):
+        try: os.write(descriptor, b'{\n[[1]]\n{"number": -1, "verdict": "passes"}\n{"number": 1}\n')
+        except OSError: pass
+    return"""
+    fix = project.edit("(len(xs) - 1)", "len(xs)")
+    noisy = project.edit("return", noise)
+    trials = project.bench(["test_mean"]).swapped(noisy, fix)
+    assert [trial.verdict for trial in trials] == ["fails", "passes"]
+
+
+def test_a_candidate_that_writes_without_end_is_ended(project: Project) -> None:
+    flood = r"""import os
+    while True:
+        for descriptor in range(3, 40):
+            try: os.write(descriptor, b'x' * 4096)
+            except OSError: pass
+    return"""
+    fix = project.edit("(len(xs) - 1)", "len(xs)")
+    trials = project.bench(["test_mean"]).swapped(project.edit("return", flood), fix)
+    assert trials[0].verdict in ("hung", "crashed", "overtime")
+    assert trials[1].verdict == "passes"
+
+
+@pytest.mark.parametrize("arguments", [(), ("-W", "error")], ids=["by the variable", "by the option"])
+def test_threads_stop_no_fork_where_warnings_are_errors(
+    project: Project, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    if not arguments:
+        monkeypatch.setenv("PYTHONWARNINGS", "error")
+    project.write("plug.py", "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n")
+    monkeypatch.setenv("PYTHONPATH", str(project.root))
+    bench = project.bench(["test_mean"], ["test_two"])
+    launch = Launch(project.root, project.root, project.root / "pytest.ini", ("-p", "plug", *arguments))
+    bench.trials = Trials(launch, [*bench.failing, *bench.passing], Deadline.after(30))
+    fix = project.edit("(len(xs) - 1)", "len(xs)")
+    with bench.trials as trials:
+        given = (bench.failing, bench.passing, bench.limits)
+        assert [trial.verdict for trial in trials.imported([fix], *given)] == ["passes"]
+        assert [trial.verdict for trial in trials.swapped([fix], *given)] == ["passes"]

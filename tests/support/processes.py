@@ -1,0 +1,31 @@
+"""Which processes run, for tests that look that none is left."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; a zombie that nobody reaps, as in a container, does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return not Path("/proc/self").exists()
+
+
+def still_alive(pids: Iterable[int], seconds: float) -> list[int]:
+    """The processes that have not ended within the seconds."""
+    until = time.monotonic() + seconds
+    running = [pid for pid in pids if is_alive(pid)]
+    while running and time.monotonic() < until:
+        time.sleep(0.02)
+        running = [pid for pid in running if is_alive(pid)]
+    return running
