@@ -49,7 +49,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--last", action="store_true", help="print the last review again")
     parser.add_argument("--preview", action="store_true", help="say what would be reviewed, and ask nobody")
     parser.add_argument("--show-prompt", action="store_true", help="print what would be sent, and ask nobody")
-    parser.add_argument("--background", action="store_true", help="review the last commit while you go on")
+    parser.add_argument(
+        "--background", action="store_true", help="review the last commit while you go on, and say what was found"
+    )
     for key, option in OPTIONS.items():
         parser.add_argument(option, dest=f"starcoder_{key}", metavar="VALUE", help=SCHEMA[key].help)
     parser.set_defaults(find=Ahead("pytest_starcoder.commit.find", "find"))
@@ -103,8 +105,15 @@ def writer(name: str) -> Callable[[Review], str]:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.last:
         return _last(arguments.format)
-    if arguments.background or arguments.accept:
-        return _kept(arguments)
+    if arguments.background:
+        from pytest_starcoder.commit import background
+
+        return background.run(given(arguments), is_advisory=arguments.advisory)
+    if arguments.accept:
+        from pytest_starcoder.commit import review as door
+
+        print(door.accept())
+        return 0
     options = given(arguments) | ({"review_require_model": "on"} if arguments.require_model else {})
     diff = sys.stdin.buffer.read() if arguments.diff else None
     started = time.monotonic()
@@ -136,16 +145,6 @@ def _run(arguments: argparse.Namespace) -> int:
                 f"StarCoder: {summary(result)}" + (" See starcoder-review --last." if result.findings else "")
             )
         return status
-
-
-def _kept(arguments: argparse.Namespace) -> int:
-    from pytest_starcoder.commit import review as door
-
-    if arguments.accept:
-        print(door.accept())
-    else:
-        door.in_background(given(arguments))
-    return 0
 
 
 def _hints(result: Review, status: int) -> None:

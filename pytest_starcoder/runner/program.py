@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import signal
 import subprocess
@@ -13,6 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_starcoder import interpreter
 from pytest_starcoder.runner import end
 from pytest_starcoder.runner.confine import Confinement, Level, environment
 
@@ -41,10 +41,11 @@ def run_program(source: str, seconds: float, least: Level = Level.NONE) -> Ended
         installed = (Path(sys.prefix), Path(sys.base_prefix), *(Path(entry) for entry in sys.path if entry))
         confinement = Confinement(folder, tuple(path.resolve() for path in installed), least)
         job = {"program": source, "seconds": seconds, "said": str(said), "confinement": confinement.to_json()}
+        command, variables = interpreter.start("-I", str(Path(__file__).with_name("alone.py")))
         child = subprocess.Popen(
-            [sys.executable, "-I", str(Path(__file__).with_name("alone.py"))],
+            command,
             cwd=folder,
-            env=environment(os.environ, folder),
+            env=environment(variables, folder),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -1,0 +1,143 @@
+"""What reviews in the background have found: a file a commit, until somebody has seen it.
+
+A report is shown after the next commit, and once more at the push that takes its
+commit along. The files hold text that is ready to print: a hook waits for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator
+
+from pytest_starcoder.commit.queue import Queue, commit_of, names_in, write_whole
+
+TYPE_CHECKING = False  # `typing` would take longer to import than a report takes to read
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pytest_starcoder.values.review import Review
+
+MAX_SHOWN = 100
+"""Reports that were shown are kept up to this number: what is in them is not shown again for another commit."""
+
+NEW, SHOWN, PUSHED = "new", "shown", "pushed"
+"""The folders that a report goes through."""
+
+
+class CommitReport:
+    """The report on one commit, as it was written: `content` is the JSON of `write`."""
+
+    def __init__(self, name: str, stage: str, content: dict[str, Any]) -> None:
+        self.name = name
+        self.stage = stage
+        self.title: str = content["title"]
+        self.summary: str = content["summary"]
+        self.notes: list[str] = content["notes"]
+        self.is_given_up: bool = content["given_up"]
+        self.findings: list[dict[str, Any]] = content["findings"]
+        self.text: str = content["text"]
+        self.record: str = content["record"]
+
+    @property
+    def hash(self) -> str:
+        return commit_of(self.name)
+
+    def lines(self, findings: Iterable[dict[str, Any]]) -> list[str]:
+        """Return what is printed of it when only `findings` of it are to be shown."""
+        shown = list(findings)
+        before = len(self.findings) - len(shown)
+        hint = f" {before} shown before." if before else ""
+        return [
+            f"Reviewed in the background: {self.title}",
+            *(finding["text"] for finding in shown),
+            *self.notes,
+            self.summary + hint,
+        ]
+
+
+class Reports:
+    """The reports of a repository's queue."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._folder = queue.folder
+
+    def write(self, name: str, title: str, review: Review, *, given_up: bool = False) -> None:
+        """Keep the report on the commit of the entry `name` as a new one. Raises OSError."""
+        from dataclasses import replace
+
+        from pytest_starcoder.report.findings import summary, to_text
+        from pytest_starcoder.report.record import review_to_json
+
+        findings = []
+        for finding in review.findings:
+            alone = to_text(replace(review, findings=(finding,), notes=()))
+            findings.append(
+                {
+                    "fingerprint": finding.fingerprint,
+                    "path": finding.path,
+                    "source": finding.source,
+                    "severity": int(finding.severity),
+                    "text": alone.rstrip("\n").rpartition("\n")[0],
+                }
+            )
+        content = {
+            "title": title,
+            "summary": summary(review),
+            "notes": list(review.notes),
+            "given_up": given_up,
+            "findings": findings,
+            "text": to_text(review),
+            "record": review_to_json(review),
+        }
+        write_whole(self._path(NEW, name), json.dumps(content))
+
+    def has_new(self) -> bool:
+        return bool(names_in(self._path(NEW)))
+
+    def show_new(self) -> Iterator[CommitReport]:
+        """Yield the new reports, the oldest first; each is taken by whoever comes first and counts as shown."""
+        yield from self._take((NEW,), SHOWN)
+
+    def show_pushed(self, commits: Collection[str]) -> Iterator[CommitReport]:
+        """Yield the reports on `commits` that no push has shown yet."""
+        yield from self._take((SHOWN, NEW), PUSHED, commits)
+
+    def fingerprints(self) -> set[str]:
+        """Return those of all findings that were shown."""
+        reports = [report for stage in (SHOWN, PUSHED) for report in self._read(stage)]
+        return {finding["fingerprint"] for report in reports for finding in report.findings}
+
+    def _take(
+        self, stages: Iterable[str], after: str, commits: Collection[str] | None = None
+    ) -> Iterator[CommitReport]:
+        for stage in stages:
+            for report in self._read(stage):
+                if commits is not None and report.hash not in commits:
+                    continue
+                os.makedirs(self._path(after), mode=0o700, exist_ok=True)
+                try:
+                    # Of two processes one succeeds.
+                    os.replace(self._path(stage, report.name), self._path(after, report.name))
+                except OSError:
+                    continue
+                yield report
+        for name in names_in(self._path(after))[:-MAX_SHOWN]:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path(after, name))
+
+    def _read(self, stage: str) -> list[CommitReport]:
+        reports = []
+        for name in names_in(self._path(stage)):
+            try:
+                with open(self._path(stage, name), encoding="utf-8") as file:
+                    reports.append(CommitReport(name, stage, json.load(file)))
+            except (OSError, ValueError, KeyError, TypeError):
+                with contextlib.suppress(OSError):
+                    os.unlink(self._path(stage, name))  # damaged: nothing can be shown of it
+        return reports
+
+    def _path(self, *names: str) -> str:
+        return os.path.join(self._folder, *names)
