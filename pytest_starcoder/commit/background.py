@@ -8,6 +8,7 @@ only where there is something to say.
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -17,7 +18,12 @@ from collections.abc import Iterable, Mapping
 from pytest_starcoder import interpreter
 from pytest_starcoder.commit.queue import Lock, Queue, shared_folder, write_whole
 from pytest_starcoder.commit.quick_git import ask_git
-from pytest_starcoder.commit.reports import CommitReport, Reports
+from pytest_starcoder.commit.reports import CommitReport, Reports, merge_records
+
+TYPE_CHECKING = False  # `typing` would take longer to import than a report takes to read
+
+if TYPE_CHECKING:
+    from typing import Any
 
 PUSH_PATIENCE = 2.0
 """Seconds that a push waits for reviews of its commits that are not done."""
@@ -96,14 +102,14 @@ def _new_reports(reports: Reports, git_folder: str) -> tuple[list[list[str]], bo
     if not reports.has_new():
         return [], False
     known = reports.fingerprints()
-    parts, needs_reading = [], False
+    shown = []
     for report in reports.show_new():
         findings = [finding for finding in report.findings if finding["fingerprint"] not in known]
         known |= {finding["fingerprint"] for finding in findings}
-        parts.append(report.lines(findings))
-        needs_reading = needs_reading or bool(findings) or report.is_given_up
-        _keep_as_last(report, git_folder)
-    return parts, needs_reading
+        shown.append((report, findings))
+    _keep_as_last(shown, git_folder)
+    parts = [report.lines(findings) for report, findings in shown]
+    return parts, any(findings or report.is_given_up for report, findings in shown)
 
 
 def start_worker(queue: Queue) -> None:
@@ -202,17 +208,18 @@ def _at_push(
     tips = {commit: tip for tip, base in pushed for commit in _commits(tip, base)}
     waiting = _wait(queue, tips)
     reports = Reports(queue)
-    parts, severities, known = [], [], set()
+    shown, known = [], set[str]()
     for report in reports.show_pushed(tips):
         standing = _standing(report, tips[report.hash])
         findings = [finding for finding in standing if finding["fingerprint"] not in known]
         known |= {finding["fingerprint"] for finding in findings}
-        severities += [int(finding["severity"]) for finding in findings]
         if findings or report.is_given_up:
-            parts.append(report.lines(findings))
-            _keep_as_last(report, git_folder)
+            shown.append((report, findings))
+    _keep_as_last(shown, git_folder)
+    parts = [report.lines(findings) for report, findings in shown]
     if waiting:
         parts.append([f"Not reviewed yet: {_subject(commit)}" for commit in waiting])
+    severities = [int(finding["severity"]) for _, findings in shown for finding in findings]
     return parts, _status(severities, bool(waiting), options) if parts else 0
 
 
@@ -238,7 +245,7 @@ def _wait(queue: Queue, commits: Iterable[str]) -> list[str]:
     return [commit for commit in commits if commit in waiting]
 
 
-def _standing(report: CommitReport, tip: str) -> list[dict[str, str]]:
+def _standing(report: CommitReport, tip: str) -> list[dict[str, Any]]:
     """Return the findings whose line is still in what is pushed, and that nobody has accepted."""
     if not report.findings:
         return []
@@ -299,11 +306,19 @@ def _print(parts: list[list[str]], *, is_hidden: bool) -> None:
                 screen.passed(f"StarCoder: {' '.join(part)}")
 
 
-def _keep_as_last(report: CommitReport, git_folder: str) -> None:
-    """Let `starcoder-review --last` print it again, and `--accept` accept it."""
+def _keep_as_last(shown: list[tuple[CommitReport, list[dict[str, Any]]]], git_folder: str) -> None:
+    """Let `starcoder-review --last` print again what was shown, and `--accept` accept it."""
+    if not shown:
+        return
+    records = []
+    for report, findings in shown:
+        fingerprints = {finding["fingerprint"] for finding in findings}
+        entries = [entry for entry in report.record["findings"] if entry["fingerprint"] in fingerprints]
+        records.append({**report.record, "findings": entries})
+    text = "".join(f"{line}\n" for report, findings in shown for line in report.lines(findings))
     folder = os.path.join(git_folder, "starcoder")
     try:
-        write_whole(os.path.join(folder, "last.json"), report.record)
-        write_whole(os.path.join(folder, "last.txt"), report.text)
+        write_whole(os.path.join(folder, "last.json"), json.dumps(merge_records(records), indent=2) + "\n")
+        write_whole(os.path.join(folder, "last.txt"), text)
     except OSError as exc:
         print(f"starcoder-review: the report cannot be kept: {exc.strerror}.", file=sys.stderr)

@@ -38,8 +38,7 @@ class CommitReport:
         self.notes: list[str] = content["notes"]
         self.is_given_up: bool = content["given_up"]
         self.findings: list[dict[str, Any]] = content["findings"]
-        self.text: str = content["text"]
-        self.record: str = content["record"]
+        self.record: dict[str, Any] = content["record"]
 
     @property
     def hash(self) -> str:
@@ -56,6 +55,25 @@ class CommitReport:
             *self.notes,
             self.summary + hint,
         ]
+
+
+def merge_records(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the JSON report on several commits, as if they had been reviewed at once."""
+    *others, last = records
+    merged = dict(last)
+    if others:
+        merged["change"] = f"{len(records)} commits"
+        merged["failed"] = any(record["failed"] for record in records)
+        merged["summary"] = " ".join(record["summary"] for record in records)
+        for key in _ADDED_UP:
+            merged[key] = sum((record[key] for record in others), start=last[key])
+    return merged
+
+
+_ADDED_UP = (
+    *("files", "hunks", "hunks_reviewed", "not_shown", "accepted", "ignored", "model_calls", "seconds"),
+    *("findings", "not_reviewed", "notes"),
+)
 
 
 class Reports:
@@ -89,8 +107,7 @@ class Reports:
             "notes": list(review.notes),
             "given_up": given_up,
             "findings": findings,
-            "text": to_text(review),
-            "record": review_to_json(review),
+            "record": json.loads(review_to_json(review)),
         }
         write_whole(self._path(NEW, name), json.dumps(content))
 
