@@ -20,7 +20,8 @@ MAX_WAITING = 50
 class WaitingCommit:
     """A commit, the folder it was made in and the settings of its hook.
 
-    `attempts` counts the reviews that were begun, also those that never ended.
+    `attempts` counts the reviews that were begun, also those that never ended;
+    `problem` is why the last that did end has to be done again.
     """
 
     def __init__(
@@ -29,11 +30,13 @@ class WaitingCommit:
         folder: str,
         options: Mapping[str, str],
         attempts: int = 0,
+        problem: str = "",
     ) -> None:
         self.name = name
         self.folder = folder
         self.options = options
         self.attempts = attempts
+        self.problem = problem
 
     @property
     def hash(self) -> str:
@@ -57,7 +60,12 @@ class Queue:
 
     def update(self, waiting: WaitingCommit) -> None:
         """Write a commit's entry, whole or not at all. Raises OSError."""
-        content = {"folder": waiting.folder, "options": dict(waiting.options), "attempts": waiting.attempts}
+        content = {
+            "folder": waiting.folder,
+            "options": dict(waiting.options),
+            "attempts": waiting.attempts,
+            "problem": waiting.problem,
+        }
         write_whole(os.path.join(self._files, waiting.name), json.dumps(content))
 
     def remove(self, waiting: WaitingCommit) -> None:
@@ -77,7 +85,8 @@ class Queue:
         try:
             with open(os.path.join(self._files, name), encoding="utf-8") as file:
                 content = json.load(file)
-            return WaitingCommit(name, content["folder"], content["options"], int(content["attempts"]))
+            attempts = int(content["attempts"])
+            return WaitingCommit(name, content["folder"], content["options"], attempts, content["problem"])
         except (OSError, ValueError, KeyError, TypeError):
             return WaitingCommit(name, "", {})
 

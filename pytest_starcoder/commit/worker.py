@@ -62,8 +62,10 @@ class Worker:
             if not self._queue.lock.take():
                 return
             try:
+                self._drop_oldest()
                 while (waiting := self._next()) is not None:
                     self._work(waiting)
+                    self._drop_oldest()
             finally:
                 self._queue.lock.release()
 
@@ -73,12 +75,11 @@ class Worker:
         return min(commits, key=lambda waiting: waiting.attempts, default=None)
 
     def _work(self, waiting: WaitingCommit) -> None:
-        self._drop_oldest()
         self._attempted.add(waiting.name)
         if waiting.attempts >= MAX_ATTEMPTS:
-            self._give_up(waiting, f"its review was begun {MAX_ATTEMPTS} times and has never come to an end")
+            reason = waiting.problem or "its review has never come to an end"
+            self._give_up(waiting, f"tried {MAX_ATTEMPTS} times: {reason}")
             return
-        first = waiting.attempts == 0
         waiting.attempts += 1
         self._queue.update(waiting)
         try:
@@ -94,8 +95,11 @@ class Worker:
             if result.is_final:
                 self._reports.write(waiting.name, result.title, result.review)
                 self._queue.remove(waiting)
-            elif first:  # named once, and what was observed is shown without waiting for a model
+                return
+            if not waiting.problem:  # named once, and what was observed is shown without waiting for a model
                 self._reports.write(waiting.name, result.title, replace(result.review, notes=(TRIED_AGAIN,)))
+            waiting.problem = result.review.away
+            self._queue.update(waiting)
 
     def _drop_oldest(self) -> None:
         for waiting in self._queue.commits()[:-MAX_WAITING]:
