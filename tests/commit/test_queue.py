@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -322,7 +321,7 @@ def test_old_reports_are_removed(queue: Queue, reports: Reports, monkeypatch: py
         queue.add(f"{number:040x}", "", {})
     worker(queue, reviewing(CLEAN)).run()
     assert len(shown(reports)) == 5
-    assert len(os.listdir(Path(queue.folder) / "shown")) == 3
+    assert len(list((Path(queue.folder) / "shown").iterdir())) == 3
 
 
 def test_records_are_merged_by_the_schema() -> None:
