@@ -178,6 +178,7 @@ def test_the_background_hook_alone_tells(
     framework: str, hook_repository: Path, tmp_path: Path, ollama_double: FakeOllama
 ) -> None:
     ollama_double.answer = lambda prompt: "changes_required" if prompt.endswith("_state>") else f" {COMMENT}"
+    ollama_double.likelihood = -0.1
     folder, remote = repository(tmp_path / "project"), tmp_path / "remote"
     configured(folder, hook_repository, framework, "starcoder-review-background")
     git(tmp_path, "init", "--quiet", "--bare", str(remote))

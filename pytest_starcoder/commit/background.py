@@ -8,6 +8,7 @@ only where there is something to say.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -30,6 +31,9 @@ PUSH_PATIENCE = 2.0
 
 STDIN_PATIENCE = 0.5
 """Seconds in which git has written to the standard input of a hook, if it does."""
+
+MAX_REFS = 20
+"""Branches and tags of a push that are looked at."""
 
 MAX_PUSHED = 1000
 """Commits of a push that are looked at, the newest."""
@@ -55,7 +59,7 @@ def run(options: Mapping[str, str], environ: Mapping[str, str] = os.environ, *, 
         parts, status = _at_push(queue, pushed, git_folder, options)
     if is_advisory:
         status = 0
-    elif status and pushed is not None:
+    elif status == 1 and pushed is not None:
         parts.append([PUSH_AGAIN])
     _print(parts, is_hidden=status == 0)
     return status
@@ -205,9 +209,11 @@ def _at_push(
     queue: Queue, pushed: list[tuple[str, str]], git_folder: str, options: Mapping[str, str]
 ) -> tuple[list[list[str]], int]:
     """Return the lines of each report, and the exit status."""
-    tips = {commit: tip for tip, base in pushed for commit in _commits(tip, base)}
-    waiting = _wait(queue, tips)
     reports = Reports(queue)
+    if not queue.hashes() and not reports.has_any_for_a_push():
+        return [], 0
+    tips = {commit: tip for tip, base in pushed[:MAX_REFS] for commit in _commits(tip, base)}
+    waiting = _wait(queue, tips)
     shown, known = [], set[str]()
     for report in reports.show_pushed(tips):
         standing = _standing(report, tips[report.hash])
@@ -238,7 +244,8 @@ def _wait(queue: Queue, commits: Iterable[str]) -> list[str]:
     waiting = queue.hashes() & {*commits}
     if not waiting:
         return []
-    start_worker(queue)
+    with contextlib.suppress(OSError):  # it cannot be started: they are named
+        start_worker(queue)
     while waiting and time.monotonic() < until:
         time.sleep(0.05)
         waiting = queue.hashes() & waiting
@@ -285,7 +292,9 @@ def _status(severities: Iterable[int], is_waiting: bool, options: Mapping[str, s
 
 
 def _subject(commit: str) -> str:
-    return (ask_git("log", "-1", "--no-show-signature", "--format=%h %s", commit) or commit[:10]).strip()
+    from pytest_starcoder.text.display import one_line
+
+    return one_line(ask_git("log", "-1", "--no-show-signature", "--format=%h %s", commit) or commit[:10], 200).strip()
 
 
 # --- what is seen ---

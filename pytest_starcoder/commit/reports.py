@@ -88,6 +88,7 @@ class Reports:
 
         from pytest_starcoder.report.findings import summary, to_text
         from pytest_starcoder.report.record import review_to_json
+        from pytest_starcoder.text.display import one_line
 
         findings = []
         for finding in review.findings:
@@ -102,7 +103,7 @@ class Reports:
                 }
             )
         content = {
-            "title": title,
+            "title": one_line(title, 200),  # the subject of a commit may hold anything
             "summary": summary(review),
             "notes": list(review.notes),
             "given_up": given_up,
@@ -113,6 +114,9 @@ class Reports:
 
     def has_new(self) -> bool:
         return bool(names_in(self._path(NEW)))
+
+    def has_any_for_a_push(self) -> bool:
+        return any(names_in(self._path(stage)) for stage in (NEW, SHOWN))
 
     def show_new(self) -> Iterator[CommitReport]:
         """Yield the new reports, the oldest first; each is taken by whoever comes first and counts as shown."""
