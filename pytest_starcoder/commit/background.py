@@ -26,6 +26,8 @@ TYPE_CHECKING = False  # `typing` would take longer to import than a report take
 if TYPE_CHECKING:
     from typing import Any
 
+    from pytest_starcoder.settings import Settings
+
 PUSH_PATIENCE = 2.0
 """Seconds that a push waits for reviews of its commits that are not done."""
 
@@ -50,7 +52,7 @@ def run(options: Mapping[str, str], environ: Mapping[str, str] = os.environ, *, 
     if answer is None:
         _explain_refusal()
         return 2
-    git_folder, commit = answer.splitlines()
+    git_folder, _, commit = answer.rstrip("\n").rpartition("\n")
     queue = Queue(shared_folder(git_folder))
     pushed = _pushed(environ)
     if pushed is None:
@@ -92,12 +94,14 @@ def _after_commit(
     queue: Queue, commit: str, git_folder: str, options: Mapping[str, str]
 ) -> tuple[list[list[str]], int]:
     """Return the lines of each report, and the exit status."""
+    reports = Reports(queue)
     try:
-        queue.add(commit, os.getcwd(), options)
+        if not reports.is_reviewed(commit):
+            queue.add(commit, os.getcwd(), options)
         start_worker(queue)
     except OSError as exc:
         return [[f"{commit[:10]} is not reviewed: {queue.folder} cannot be written ({exc.strerror})."]], 1
-    parts, needs_reading = _new_reports(Reports(queue), git_folder)
+    parts, needs_reading = _new_reports(reports, git_folder)
     return parts, int(needs_reading)
 
 
@@ -122,7 +126,7 @@ def start_worker(queue: Queue) -> None:
     It gets the lock from this process, so that there is never a second one. One that
     is about to end looks into the queue again after it has let the lock go.
     """
-    if not queue.lock.take():
+    if not queue.hashes() or not queue.lock.take():
         return
     lock = str(queue.lock.descriptor)
     command, variables = interpreter.start("-m", "pytest_starcoder.commit.worker", queue.folder, lock)
@@ -212,21 +216,24 @@ def _at_push(
     reports = Reports(queue)
     if not queue.hashes() and not reports.has_any_for_a_push():
         return [], 0
+    settings = _settings(options)  # before anything counts as shown
     tips = {commit: tip for tip, base in pushed[:MAX_REFS] for commit in _commits(tip, base)}
     waiting = _wait(queue, tips)
-    shown, known = [], set[str]()
+    shown, known, lacks_model = [], set[str](), bool(waiting)
     for report in reports.show_pushed(tips):
         standing = _standing(report, tips[report.hash])
         findings = [finding for finding in standing if finding["fingerprint"] not in known]
         known |= {finding["fingerprint"] for finding in findings}
-        if findings or report.is_given_up:
+        lacks_model = lacks_model or report.lacks_model
+        if findings or report.is_given_up or (report.lacks_model and settings.review_require_model):
             shown.append((report, findings))
     _keep_as_last(shown, git_folder)
     parts = [report.lines(findings) for report, findings in shown]
     if waiting:
         parts.append([f"Not reviewed yet: {_subject(commit)}" for commit in waiting])
-    severities = [int(finding["severity"]) for _, findings in shown for finding in findings]
-    return parts, _status(severities, bool(waiting), options) if parts else 0
+    if _has_severe(shown, settings):
+        return parts, 1
+    return parts, 3 if lacks_model and settings.review_require_model else 0
 
 
 def _commits(tip: str, base: str) -> list[str]:
@@ -257,11 +264,14 @@ def _standing(report: CommitReport, tip: str) -> list[dict[str, Any]]:
     if not report.findings:
         return []
     accepted = _accepted()
+    lines: dict[str, set[str]] = {}
     standing = []
     for finding in report.findings:
-        text = ask_git("cat-file", "blob", f"{tip}:{finding['path']}")
-        lines = {line.strip() for line in (text or "").splitlines()}
-        is_there = finding["source"] in lines or "[redacted]" in finding["source"]
+        path = finding["path"]
+        if path not in lines:
+            text = ask_git("cat-file", "blob", f"{tip}:{path}") or ""
+            lines[path] = {line.strip() for line in text.splitlines()}
+        is_there = finding["source"] in lines[path] or "[redacted]" in finding["source"]
         if is_there and finding["fingerprint"] not in accepted:
             standing.append(finding)
     return standing
@@ -277,18 +287,21 @@ def _accepted() -> frozenset[str]:
         return frozenset()
 
 
-def _status(severities: Iterable[int], is_waiting: bool, options: Mapping[str, str]) -> int:
-    """Return 1 where a finding is as severe as what stops a push, 3 where a model is required and has not answered."""
+def _settings(options: Mapping[str, str]) -> Settings:
     from pathlib import Path
 
     from pytest_starcoder.settings import load_settings
+
+    return load_settings(Path.cwd(), options)
+
+
+def _has_severe(shown: list[tuple[CommitReport, list[dict[str, Any]]]], settings: Settings) -> bool:
+    """Return whether a finding is as severe as what stops a push."""
     from pytest_starcoder.values.review import Severity
 
-    settings = load_settings(Path.cwd(), options)
     threshold = Severity.__members__.get(settings.review_fail_on.upper())
-    if threshold is not None and any(severity >= threshold for severity in severities):
-        return 1
-    return 3 if is_waiting and settings.review_require_model else 0
+    severities = [finding["severity"] for _, findings in shown for finding in findings]
+    return threshold is not None and any(severity >= threshold for severity in severities)
 
 
 def _subject(commit: str) -> str:

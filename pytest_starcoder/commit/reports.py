@@ -44,11 +44,16 @@ class CommitReport:
     def hash(self) -> str:
         return commit_of(self.name)
 
+    @property
+    def lacks_model(self) -> bool:
+        """Whether a model was away, or the review has failed."""
+        return self.is_given_up or bool(self.record["away"])
+
     def lines(self, findings: Iterable[dict[str, Any]]) -> list[str]:
         """Return what is printed of it when only `findings` of it are to be shown."""
         shown = list(findings)
-        before = len(self.findings) - len(shown)
-        hint = f" {before} shown before." if before else ""
+        left_out = len(self.findings) - len(shown)
+        hint = f" {left_out} left out: shown before, mended or accepted." if left_out else ""
         return [
             f"Reviewed in the background: {self.title}",
             *(finding["text"] for finding in shown),
@@ -111,6 +116,13 @@ class Reports:
             "record": json.loads(review_to_json(review)),
         }
         write_whole(self._path(NEW, name), json.dumps(content))
+
+    def is_reviewed(self, commit: str) -> bool:
+        """Return whether there is a report on `commit` that need not be made again."""
+        for stage in (NEW, SHOWN, PUSHED):
+            if commit in map(commit_of, names_in(self._path(stage))):
+                return any(report.hash == commit and not report.lacks_model for report in self._read(stage))
+        return False
 
     def has_new(self) -> bool:
         return bool(names_in(self._path(NEW)))

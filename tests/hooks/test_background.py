@@ -399,6 +399,36 @@ def test_the_subcommand_does_not_wait_either(top: Path, model: FakeOllama) -> No
     settled(top)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("model")
+def test_a_bad_setting_hides_no_report(top: Path) -> None:
+    commit(top, {"shop/pricing.py": DIVIDES}, "divide")
+    settled(top)
+    shown = seen(top, "push", "origin", "main", status=1, STARCODER_REVIEW_FAIL_ON="huge")
+    assert "starcoder-review: STARCODER_REVIEW_FAIL_ON: review_fail_on wants one of" in shown
+    assert FINDING in seen(top, "push", "origin", "main", status=1)
+
+
+@pytest.mark.slow
+def test_a_required_model_stops_a_push(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STARCODER_REVIEW_REQUIRE_MODEL", "on")
+    commit(top, {"shop/pricing.py": DIVIDES}, "divide")
+    settled(top)
+    shown = seen(top, "push", "origin", "main", status=1)
+    assert "Not reviewed: shop/pricing.py (Nothing answers at " in shown
+    assert "Push again" not in shown
+
+
+@pytest.mark.slow
+def test_a_commit_is_not_reviewed_twice(top: Path, model: FakeOllama) -> None:
+    commit(top, {"shop/pricing.py": DIVIDES}, "divide")
+    settled(top)
+    assert FINDING in run(top, "--background").stdout
+    settled(top)
+    assert run(top, "--background").stdout == ""
+    assert state(top, "queue") == state(top, "new") == []
+
+
 # --- in a foreground review -----------------------------------------------------------------
 
 
