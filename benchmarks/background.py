@@ -60,9 +60,9 @@ def main() -> None:
     begun = time.perf_counter()
     beside = Path(sys.executable).parent
     with tempfile.TemporaryDirectory() as temporary, listening() as listener:
-        own = {
-            name: value for name, value in os.environ.items() if not name.startswith(("STARCODER_", "OLLAMA_", "GIT_"))
-        }
+        # What is installed is compiled, so the hook's modules may be too.
+        others = ("STARCODER_", "OLLAMA_", "GIT_", "PYTHONDONTWRITEBYTECODE")
+        own = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         environment = own | {
             "OLLAMA_HOST": listener.url,
             "PRE_COMMIT_HOME": f"{temporary}/pre-commit",
