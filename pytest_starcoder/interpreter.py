@@ -39,8 +39,8 @@ def leave_repository() -> None:
     suspects = {"", here, *_entries(os.environ)}
     suspects |= {os.path.abspath(entry) for entry in suspects}  # Python writes some of them so
     safe = {*_outside(suspects, here)}
-    unsafe = {entry for entry in suspects if entry not in safe and os.path.realpath(entry) not in safe}
-    sys.path[:] = [entry for entry in sys.path if entry not in unsafe]
+    safe |= {entry for entry in suspects if os.path.realpath(entry) in safe}
+    sys.path[:] = [entry for entry in sys.path if entry in safe or entry not in suspects]
 
 
 def _here() -> str:

@@ -49,9 +49,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--last", action="store_true", help="print the last review again")
     parser.add_argument("--preview", action="store_true", help="say what would be reviewed, and ask nobody")
     parser.add_argument("--show-prompt", action="store_true", help="print what would be sent, and ask nobody")
-    parser.add_argument(
-        "--background", action="store_true", help="review the last commit while you go on, and say what was found"
-    )
+    parser.add_argument("--background", action="store_true", help="review the last commit while you go on")
     for key, option in OPTIONS.items():
         parser.add_argument(option, dest=f"starcoder_{key}", metavar="VALUE", help=SCHEMA[key].help)
     parser.set_defaults(find=Ahead("pytest_starcoder.commit.find", "find"))

@@ -44,9 +44,10 @@ PUSH_AGAIN = "Push again to go on: a finding stops a push once. Accept: starcode
 
 
 def run(options: Mapping[str, str], environ: Mapping[str, str] = os.environ, *, is_advisory: bool = False) -> int:
-    """Return 0, or 1 where something is to be read; after a commit that stops nothing, at a push it stops the push.
+    """Return 0, or 1 where something is to be read. Of a hook after a commit git ignores that.
 
-    Raises ConfigError outside a repository and before its first commit.
+    At a push 1 stops it, and so does 3: a model is required and has not answered. Raises
+    ConfigError outside a repository, before its first commit, and for a bad setting.
     """
     answer = ask_git("rev-parse", "--absolute-git-dir", "HEAD")
     if answer is None:
@@ -68,7 +69,7 @@ def run(options: Mapping[str, str], environ: Mapping[str, str] = os.environ, *, 
 
 
 def notes(git_folder: str) -> list[str]:
-    """Return what is new from the background, as lines, and how many commits wait; it counts as shown then."""
+    """Return the new reports as lines, and how many commits wait; they count as shown then."""
     queue = Queue(shared_folder(git_folder))
     lines = [line for part in _new_reports(Reports(queue), git_folder)[0] for line in part]
     waiting = len(queue.hashes())
@@ -100,24 +101,30 @@ def _after_commit(
             queue.add(commit, os.getcwd(), options)
         start_worker(queue)
     except OSError as exc:
-        return [[f"{commit[:10]} is not reviewed: {queue.folder} cannot be written ({exc.strerror})."]], 1
+        problem = f"{queue.folder} cannot be written ({exc.strerror})"
+        return [[f"{commit[:10]} is not reviewed: {problem}."]], 1
     parts, needs_reading = _new_reports(reports, git_folder)
     return parts, int(needs_reading)
 
 
 def _new_reports(reports: Reports, git_folder: str) -> tuple[list[list[str]], bool]:
-    """Return the lines of each new report, and whether one of them is more than that all is well."""
+    """Return the lines of each new report, and whether one of them has to be read."""
     if not reports.has_new():
         return [], False
-    known = reports.fingerprints()
+    fingerprints = reports.fingerprints()
     shown = []
     for report in reports.show_new():
-        findings = [finding for finding in report.findings if finding["fingerprint"] not in known]
-        known |= {finding["fingerprint"] for finding in findings}
-        shown.append((report, findings))
+        shown.append((report, _unseen(report.findings, fingerprints)))
     _keep_as_last(shown, git_folder)
     parts = [report.lines(findings) for report, findings in shown]
     return parts, any(findings or report.is_given_up for report, findings in shown)
+
+
+def _unseen(findings: list[dict[str, Any]], fingerprints: set[str]) -> list[dict[str, Any]]:
+    """Return the findings whose fingerprint is not among `fingerprints`, and add theirs."""
+    unseen = [finding for finding in findings if finding["fingerprint"] not in fingerprints]
+    fingerprints |= {finding["fingerprint"] for finding in unseen}
+    return unseen
 
 
 def start_worker(queue: Queue) -> None:
@@ -128,8 +135,8 @@ def start_worker(queue: Queue) -> None:
     """
     if not queue.hashes() or not queue.lock.take():
         return
-    lock = str(queue.lock.descriptor)
-    command, variables = interpreter.start("-m", "pytest_starcoder.commit.worker", queue.folder, lock)
+    worker = ("-m", "pytest_starcoder.commit.worker", queue.folder, str(queue.lock.descriptor))
+    command, variables = interpreter.start(*worker)
     # What git tells a hook is about the commit that is over.
     variables = {name: value for name, value in variables.items() if not name.startswith("GIT_")}
     try:
@@ -140,15 +147,22 @@ def start_worker(queue: Queue) -> None:
         queue.lock.release()
     import subprocess
 
-    flags = 0x00000208  # DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP
-    null = subprocess.DEVNULL
     subprocess.Popen(
-        command[:-1], cwd=queue.folder, env=variables, stdin=null, stdout=null, stderr=null, creationflags=flags
+        command[:-1],  # the lock cannot be handed over there
+        cwd=queue.folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        creationflags=0x00000208,  # DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP
     )
 
 
 def _fork(lock: Lock, command: list[str], variables: dict[str, str], folder: str) -> None:
-    """Start `command` in a session of its own, with the lock; `subprocess` takes longer to import than this takes."""
+    """Start `command` in a session of its own, with the lock.
+
+    It takes less time than importing `subprocess`.
+    """
     if os.fork():
         return
     try:
@@ -168,7 +182,10 @@ def _fork(lock: Lock, command: list[str], variables: dict[str, str], folder: str
 
 
 def _pushed(environ: Mapping[str, str]) -> list[tuple[str, str]] | None:
-    """Return what a push takes along: commits, each with the one that is there already; None where there is no push."""
+    """Return the tips that a push takes along, each with the commit that is there already.
+
+    None where this is no push.
+    """
     if environ.get("PRE_COMMIT") == "1":
         tip = environ.get("PRE_COMMIT_TO_REF") or environ.get("PRE_COMMIT_LOCAL_BRANCH") or "HEAD"
         if environ.get("PRE_COMMIT_TO_REF") or environ.get("PRE_COMMIT_REMOTE_NAME"):
@@ -194,7 +211,7 @@ def _is_hash(word: str) -> bool:
 
 
 def _standard_input() -> str:
-    """Return what git writes to a hook; nothing where somebody else is there, who may never write."""
+    """Return what git writes to a hook; nothing where nobody writes within a moment."""
     try:
         if not stat.S_ISFIFO(os.fstat(0).st_mode):
             return ""
@@ -219,11 +236,9 @@ def _at_push(
     settings = _settings(options)  # before anything counts as shown
     tips = {commit: tip for tip, base in pushed[:MAX_REFS] for commit in _commits(tip, base)}
     waiting = _wait(queue, tips)
-    shown, known, lacks_model = [], set[str](), bool(waiting)
+    shown, fingerprints, lacks_model = [], set[str](), bool(waiting)
     for report in reports.show_pushed(tips):
-        standing = _standing(report, tips[report.hash])
-        findings = [finding for finding in standing if finding["fingerprint"] not in known]
-        known |= {finding["fingerprint"] for finding in findings}
+        findings = _unseen(_standing(report, tips[report.hash]), fingerprints)
         lacks_model = lacks_model or report.lacks_model
         if findings or report.is_given_up or (report.lacks_model and settings.review_require_model):
             shown.append((report, findings))
@@ -237,7 +252,7 @@ def _at_push(
 
 
 def _commits(tip: str, base: str) -> list[str]:
-    """Return the commits that a push takes to where `base` is, or to where nothing of the branch is known to be."""
+    """Return the commits after `base` up to `tip`; without a base those that no remote has."""
     command = ("rev-list", f"--max-count={MAX_PUSHED}", tip, "--not")
     answer = ask_git(*command, base) if base else None
     if answer is None:  # a new branch, or somebody has pushed what was not fetched
@@ -307,7 +322,8 @@ def _has_severe(shown: list[tuple[CommitReport, list[dict[str, Any]]]], settings
 def _subject(commit: str) -> str:
     from pytest_starcoder.text.display import one_line
 
-    return one_line(ask_git("log", "-1", "--no-show-signature", "--format=%h %s", commit) or commit[:10], 200).strip()
+    title = ask_git("log", "-1", "--no-show-signature", "--format=%h %s", commit)
+    return one_line(title or commit[:10], 200).strip()
 
 
 # --- what is seen ---
@@ -335,12 +351,14 @@ def _keep_as_last(shown: list[tuple[CommitReport, list[dict[str, Any]]]], git_fo
     records = []
     for report, findings in shown:
         fingerprints = {finding["fingerprint"] for finding in findings}
-        entries = [entry for entry in report.record["findings"] if entry["fingerprint"] in fingerprints]
+        entries = report.record["findings"]
+        entries = [entry for entry in entries if entry["fingerprint"] in fingerprints]
         records.append({**report.record, "findings": entries})
     text = "".join(f"{line}\n" for report, findings in shown for line in report.lines(findings))
+    record = json.dumps(merge_records(records), indent=2)
     folder = os.path.join(git_folder, "starcoder")
     try:
-        write_whole(os.path.join(folder, "last.json"), json.dumps(merge_records(records), indent=2) + "\n")
+        write_whole(os.path.join(folder, "last.json"), record + "\n")
         write_whole(os.path.join(folder, "last.txt"), text)
     except OSError as exc:
         print(f"starcoder-review: the report cannot be kept: {exc.strerror}.", file=sys.stderr)

@@ -62,7 +62,10 @@ def observed(
 
 
 def last_commit(repository: Repository, commit: str, options: Mapping[str, str], folder: Path) -> Found:
-    """Return what `commit` has changed, under the settings of `folder`; of a merge, what the merge itself changes."""
+    """Return what `commit` has changed, under the settings of `folder`.
+
+    Of a merge that is what the merge itself changes.
+    """
     settings = load_settings(folder, options)
     accepted = baseline.fingerprints(read(repository.top / baseline.NAME))
     first = repository.parent(commit)

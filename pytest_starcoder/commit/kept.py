@@ -24,7 +24,7 @@ class Kept:
         self._shared = Path(shared_folder(str(git_folder))) / "starcoder"
 
     def cache(self, settings: Settings) -> Cache:
-        """Where answers are remembered, for all worktrees: here, unless the setting says another place, or none."""
+        """Return where answers are remembered, for all worktrees, unless a setting says otherwise."""
         if settings.cache == "off":
             return Cache(None)
         return Cache(self._shared if settings.cache == "on" else cache_folder(settings))

@@ -85,21 +85,24 @@ class Queue:
         try:
             with open(os.path.join(self._files, name), encoding="utf-8") as file:
                 content = json.load(file)
-            attempts = int(content["attempts"])
-            return WaitingCommit(name, content["folder"], content["options"], attempts, content["problem"])
+            folder, options = content["folder"], content["options"]
+            return WaitingCommit(name, folder, options, int(content["attempts"]), content["problem"])
         except (OSError, ValueError, KeyError, TypeError):
             return WaitingCommit(name, "", {})
 
 
 class Lock:
-    """A file that one process at a time can hold; the system lets it go when that process ends, however it ends."""
+    """A file that one process at a time can hold.
+
+    The system lets it go when that process ends, however it ends.
+    """
 
     def __init__(self, path: str, descriptor: int | None = None) -> None:
         self.path = path
         self.descriptor = descriptor
 
     def take(self) -> bool:
-        """Return whether this process holds the lock now. Raises OSError where the file cannot be made."""
+        """Return whether this process holds the lock now. Raises OSError."""
         if self.descriptor is not None:
             return True
         os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
@@ -133,11 +136,12 @@ def _lock(descriptor: int) -> None:
 
 
 def names_in(folder: str) -> list[str]:
-    """Return the names of the whole files in a folder, the oldest first; none where there is no folder."""
+    """Return the names of the whole files in a folder, the oldest first."""
     try:
-        return sorted(name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith("."))
+        names = os.listdir(folder)
     except OSError:
         return []
+    return sorted(name for name in names if name.endswith(".json") and not name.startswith("."))
 
 
 def commit_of(name: str) -> str:
@@ -146,7 +150,7 @@ def commit_of(name: str) -> str:
 
 
 def write_whole(path: str, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all, with the folder around it. Raises OSError."""
+    """Write a file that only its owner can read, whole or not at all. Raises OSError."""
     folder, name = os.path.split(path)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     partial = os.path.join(folder, f".{name}.{os.getpid()}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_starcoder.values.review import Review
 
 MAX_SHOWN = 100
-"""Reports that were shown are kept up to this number: what is in them is not shown again for another commit."""
+"""Reports that are kept after they were shown: what is in them is not shown for another commit."""
 
 NEW, SHOWN, PUSHED = "new", "shown", "pushed"
 """The folders that a report goes through."""
@@ -76,8 +76,8 @@ def merge_records(records: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 _ADDED_UP = (
-    *("files", "hunks", "hunks_reviewed", "not_shown", "accepted", "ignored", "model_calls", "seconds"),
-    *("findings", "not_reviewed", "notes"),
+    *("files", "hunks", "hunks_reviewed", "model_calls", "seconds"),
+    *("findings", "not_shown", "accepted", "ignored", "not_reviewed", "notes"),
 )
 
 
@@ -121,7 +121,8 @@ class Reports:
         """Return whether there is a report on `commit` that need not be made again."""
         for stage in (NEW, SHOWN, PUSHED):
             if commit in map(commit_of, names_in(self._path(stage))):
-                return any(report.hash == commit and not report.lacks_model for report in self._read(stage))
+                reports = [report for report in self._read(stage) if report.hash == commit]
+                return not all(report.lacks_model for report in reports)
         return False
 
     def has_new(self) -> bool:
@@ -131,7 +132,7 @@ class Reports:
         return any(names_in(self._path(stage)) for stage in (NEW, SHOWN))
 
     def show_new(self) -> Iterator[CommitReport]:
-        """Yield the new reports, the oldest first; each is taken by whoever comes first and counts as shown."""
+        """Yield the new reports, the oldest first; whoever takes one is the only one to show it."""
         yield from self._take((NEW,), SHOWN)
 
     def show_pushed(self, commits: Collection[str]) -> Iterator[CommitReport]:

@@ -43,7 +43,10 @@ def review(found: Found, screen: Screen, started: float) -> Review:
 
 
 def _news(found: Found) -> tuple[str, ...]:
-    """Return what reviews in the background have found; under a framework, which may hide it, their hook says so."""
+    """Return what reviews in the background have found.
+
+    A framework may hide it: there the hook after the commit says so.
+    """
     if found.folder is None or os.environ.get("PRE_COMMIT") == "1":
         return ()
     with contextlib.suppress(OSError):

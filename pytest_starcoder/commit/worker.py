@@ -1,4 +1,4 @@
-"""The process that reviews what waits in the queue, one commit after the other, while nobody waits for it.
+"""The process that reviews what waits in the queue, one commit after the other.
 
 `python -m pytest_starcoder.commit.worker FOLDER [DESCRIPTOR]`: the folder of the
 queue, and its lock where that was taken by whoever started this.
@@ -34,12 +34,15 @@ TRIED_AGAIN = "It is tried again after the next commit."
 
 
 class Replaced(Exception):
-    """The commit was amended or rebased away, or its branch is gone: what came instead waits itself."""
+    """The commit was amended or rebased away; what came in its place is in the queue itself."""
 
 
 @dataclass(frozen=True)
 class CommitReview:
-    """The review of a commit that is called `title`; `is_final` unless its model may answer another time."""
+    """The review of a commit that is called `title`.
+
+    `is_final` unless a model that was away may answer another time.
+    """
 
     title: str
     review: Review
@@ -47,16 +50,21 @@ class CommitReview:
 
 
 class Worker:
-    """Reviews every commit of the queue once; `review` raises Replaced where there is nothing to review any more."""
+    """Reviews every commit of the queue; `review` raises Replaced where there is none any more."""
 
-    def __init__(self, queue: Queue, reports: Reports, review: Callable[[WaitingCommit], CommitReview]) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        reports: Reports,
+        review: Callable[[WaitingCommit], CommitReview],
+    ) -> None:
         self._queue = queue
         self._reports = reports
         self._review = review
         self._attempted: set[str] = set()
 
     def run(self) -> None:
-        """Work until nothing waits that this process has not tried; return at once where another process works."""
+        """Work until nothing waits that this process has not tried, unless another process works."""
         # Again after the lock is let go: who has put a commit in meanwhile has started nobody.
         while self._next() is not None:
             if not self._queue.lock.take():
@@ -70,9 +78,13 @@ class Worker:
                 self._queue.lock.release()
 
     def _next(self) -> WaitingCommit | None:
-        """Return the commit that was tried least often, the oldest of those: one that ends the process comes last."""
-        commits = [waiting for waiting in self._queue.commits() if waiting.name not in self._attempted]
-        return min(commits, key=lambda waiting: waiting.attempts, default=None)
+        """Return the commit that was tried least often, the oldest of those.
+
+        So one that ends the process, whatever it does, comes after all others.
+        """
+        commits = self._queue.commits()
+        untried = [waiting for waiting in commits if waiting.name not in self._attempted]
+        return min(untried, key=lambda waiting: waiting.attempts, default=None)
 
     def _work(self, waiting: WaitingCommit) -> None:
         self._attempted.add(waiting.name)
@@ -88,7 +100,7 @@ class Worker:
             self._queue.remove(waiting)
         except ConfigError as exc:
             self._give_up(waiting, str(exc))
-        except Exception as exc:  # noqa: BLE001 - whatever it is, the commit is named and the others go on
+        except Exception as exc:  # noqa: BLE001 - the commit is named, and the others go on
             reason = str(exc) if isinstance(exc, StarcoderError) else f"{type(exc).__name__}: {exc}"
             self._give_up(waiting, f"the review itself has failed: {reason}")
         else:
@@ -96,8 +108,10 @@ class Worker:
                 self._reports.write(waiting.name, result.title, result.review)
                 self._queue.remove(waiting)
                 return
-            if not waiting.problem:  # named once, and what was observed is shown without waiting for a model
-                self._reports.write(waiting.name, result.title, replace(result.review, notes=(TRIED_AGAIN,)))
+            if not waiting.problem:
+                # Named once; and what was observed is shown without waiting for a model.
+                review = replace(result.review, notes=(TRIED_AGAIN,))
+                self._reports.write(waiting.name, result.title, review)
             waiting.problem = result.review.away
             self._queue.update(waiting)
 
@@ -109,12 +123,13 @@ class Worker:
         """Name a commit as not reviewed, for good."""
         title = waiting.hash[:10]
         missing = Unreviewed("the whole commit", one_line(reason, 300))
-        self._reports.write(waiting.name, title, Review(title, unreviewed=(missing,), files=1), given_up=True)
+        review = Review(title, unreviewed=(missing,), files=1)
+        self._reports.write(waiting.name, title, review, given_up=True)
         self._queue.remove(waiting)
 
 
 def review_commit(waiting: WaitingCommit) -> CommitReview:
-    """Return the review of what a commit has changed; raises Replaced, and ConfigError where it cannot be had."""
+    """Return the review of what a commit has changed. Raises Replaced and ConfigError."""
     started = time.monotonic()
     folder = Path(waiting.folder)
     if not folder.is_dir():

@@ -224,7 +224,8 @@ def test_a_rebase_is_reviewed_by_one_process(top: Path, model: FakeOllama) -> No
     assert len(prompts) == len(set(prompts))
     assert {name.partition("-")[2] for name in state(top, "queue")} == set()
     shown = commit(top, {"last.py": "a = 1\n"}, "last")
-    shown += "".join(json.loads(path.read_text())["title"] for path in (top / ".git").rglob("shown/*.json"))
+    for path in (top / ".git").rglob("shown/*.json"):
+        shown += json.loads(path.read_text())["title"]
     for number in range(8):
         assert f"number {number}" in shown
     settled(top)
@@ -266,15 +267,15 @@ def working(folder: Path) -> list[int]:
     """The processes that review in a repository, by Linux's account."""
     if not Path("/proc").is_dir():
         pytest.skip("processes are not files here")
-    found = []
+    processes = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             here = (process / "cwd").readlink() == folder / ".git/starcoder/background"
             if here and b"commit.worker" in (process / "cmdline").read_bytes():
-                found.append(int(process.name))
+                processes.append(int(process.name))
         except OSError:
             continue
-    return found
+    return processes
 
 
 @pytest.mark.slow
