@@ -47,6 +47,12 @@ def commit(folder: Path, number: int, environment: dict[str, str]) -> float:
     return time.perf_counter() - started
 
 
+def waiting(folder: Path) -> bool:
+    """Return whether a commit is still to be reviewed."""
+    queue = folder / ".git/starcoder/background/queue"
+    return queue.exists() and any(queue.iterdir())
+
+
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--pairs", type=int, default=15)
@@ -54,9 +60,9 @@ def main() -> None:
     begun = time.perf_counter()
     beside = Path(sys.executable).parent
     with tempfile.TemporaryDirectory() as temporary, listening() as listener:
-        own = {
-            name: value for name, value in os.environ.items() if not name.startswith(("STARCODER_", "OLLAMA_", "GIT_"))
-        }
+        # What is installed is compiled, so the hook's modules may be too.
+        others = ("STARCODER_", "OLLAMA_", "GIT_", "PYTHONDONTWRITEBYTECODE")
+        own = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         environment = own | {
             "OLLAMA_HOST": listener.url,
             "PRE_COMMIT_HOME": f"{temporary}/pre-commit",
@@ -78,7 +84,7 @@ def main() -> None:
             for name in ("nothing", "review") if number % 2 else ("review", "nothing"):
                 times[name].append(commit(folders[name], number, environment))
                 # What runs on in the background is no part of the next commit.
-                while (folders[name] / ".git/starcoder/running.json").exists():
+                while name == "review" and waiting(folders[name]):
                     time.sleep(0.02)
                 time.sleep(0.3)
         asked = len(listener.generated())

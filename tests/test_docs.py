@@ -35,6 +35,7 @@ FOREIGN = {
     "git",
     "vllm",
     "docker",
+    "pre-commit",
     "python3",
     "curl",
     "llama-server",

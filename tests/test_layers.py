@@ -15,7 +15,7 @@ PACKAGE = Path(pytest_starcoder.__file__).parent
 HOOKS = Path(pytest_starcoder_hooks.__file__).parent
 
 LAYERS = (
-    {"values", "errors", "forks"},
+    {"values", "errors", "forks", "interpreter"},
     {"text"},
     {"git"},
     {"settings"},

@@ -151,9 +151,7 @@ def test_a_finding_stops_the_commit_and_is_shown(
     assert git(folder, "log", "-1", "--format=%s").strip() == "hooks"
     # Skipped, it is reviewed in the background all the same, and the push hears of it.
     git(folder, "commit", "--quiet", "--message=divide", SKIP="starcoder-review")
-    until = time.monotonic() + 30
-    while not (folder / ".git/starcoder/background.json").exists() and time.monotonic() < until:
-        time.sleep(0.1)
+    reviewed(folder)
     remote = tmp_path / "remote"
     git(tmp_path, "init", "--quiet", "--bare", str(remote))
     git(folder, "remote", "add", "origin", str(remote))
@@ -164,6 +162,60 @@ def test_a_finding_stops_the_commit_and_is_shown(
     assert status == 1, shown
     assert f"shop/pricing.py:6: error: {COMMENT}" in shown
     assert len(ollama_double.asked()) == asked
+
+
+def reviewed(folder: Path) -> None:
+    """Waits until no commit waits for a review in the background."""
+    queue = folder / ".git/starcoder/background/queue"
+    until = time.monotonic() + 30
+    while not queue.exists() or any(queue.iterdir()):
+        assert time.monotonic() < until, "no review in the background has ended"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("framework", PROGRAMS, indirect=True)
+def test_the_background_hook_alone_tells(
+    framework: str, hook_repository: Path, tmp_path: Path, ollama_double: FakeOllama
+) -> None:
+    ollama_double.answer = lambda prompt: "changes_required" if prompt.endswith("_state>") else f" {COMMENT}"
+    ollama_double.likelihood = -0.1
+    folder, remote = repository(tmp_path / "project"), tmp_path / "remote"
+    configured(folder, hook_repository, framework, "starcoder-review-background")
+    git(tmp_path, "init", "--quiet", "--bare", str(remote))
+    git(folder, "remote", "add", "origin", str(remote))
+    git(folder, "push", "--quiet", "--no-verify", "origin", "main")
+    identity = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
+    staged(folder, {"shop/pricing.py": DIVIDES})
+    assert COMMENT not in both(folder, "git", *identity, "commit", "--message=divide")[1]
+    reviewed(folder)
+    ollama_double.answer = "approved"
+    staged(folder, {"other.py": "a = 1\n"})
+    status, shown = both(folder, "git", *identity, "commit", "--message=other")
+    assert status == 0, shown
+    assert shown.count(f"shop/pricing.py:6: error: {COMMENT}") == 1
+    reviewed(folder)
+    status, shown = both(folder, "git", "push", "origin", "main")
+    assert status == 1, shown
+    assert shown.count(f"shop/pricing.py:6: error: {COMMENT}") == 1
+    assert "Push again to go on" in shown
+    status, shown = both(folder, "git", "push", "origin", "main")
+    assert status == 0, shown
+    assert COMMENT not in shown
+    # In a terminal the one that is clean is told too.
+    staged(folder, {"third.py": "b = 1\n"})
+    git(folder, "commit", "--quiet", "--message=third")
+    reviewed(folder)
+    staged(folder, {"fourth.py": "b = 1\n"})
+    status, shown = in_terminal(folder, *COMMIT)
+    assert status == 0, shown
+    assert "StarCoder: Reviewed in the background: " in shown
+    assert "third 1 of 1 hunk reviewed, no findings, " in shown
+
+
+def both(folder: Path, *command: str) -> tuple[int, str]:
+    """The exit status of a command without a terminal, and what it printed."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("framework", PROGRAMS, indirect=True)

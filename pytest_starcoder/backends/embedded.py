@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from pytest_starcoder import interpreter
 from pytest_starcoder.backends import OnText, hookimpl
 from pytest_starcoder.backends.http import longer
 from pytest_starcoder.backends.llamacpp import LlamaCpp
@@ -95,8 +96,10 @@ class Embedded:
         separate: dict[str, Any] = {"start_new_session": True}  # a Ctrl-C at the terminal is ours to answer
         if sys.platform == "win32":
             separate = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        command, variables = interpreter.start("-I", str(Path(__file__).with_name("engine.py")))
         self._engine = subprocess.Popen(
-            [sys.executable, "-I", str(Path(__file__).with_name("engine.py"))],
+            command,
+            env=variables,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # what llama.cpp prints while it loads

@@ -7,11 +7,11 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from pytest_starcoder import interpreter
 from pytest_starcoder.backends import make_backend
 from pytest_starcoder.settings import Settings
 
@@ -36,7 +36,8 @@ def run(_arguments: argparse.Namespace) -> int:
     # The user's settings for another model, and options for their own tests, are not the demo's.
     own = ("STARCODER_", "PYTEST_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(own)}
-    status = subprocess.run([sys.executable, "-m", *COMMAND], cwd=project, env=environment, check=False).returncode
+    command, environment = interpreter.start("-m", *COMMAND, environ=environment)
+    status = subprocess.run(command, cwd=project, env=environment, check=False).returncode
     print(f"\nThe project stays in {project} until you delete it. Mend pricing.py there, and run it again:")
-    print(f"cd {project} && {shlex.join([sys.executable, '-m', *COMMAND])}")
+    print(f"cd {project} && {shlex.join(command)}")
     return 0 if status == 1 else 1

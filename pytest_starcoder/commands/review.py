@@ -103,8 +103,15 @@ def writer(name: str) -> Callable[[Review], str]:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.last:
         return _last(arguments.format)
-    if arguments.background or arguments.accept:
-        return _kept(arguments)
+    if arguments.background:
+        from pytest_starcoder.commit import background
+
+        return background.run(given(arguments), is_advisory=arguments.advisory)
+    if arguments.accept:
+        from pytest_starcoder.commit import review as door
+
+        print(door.accept())
+        return 0
     options = given(arguments) | ({"review_require_model": "on"} if arguments.require_model else {})
     diff = sys.stdin.buffer.read() if arguments.diff else None
     started = time.monotonic()
@@ -136,16 +143,6 @@ def _run(arguments: argparse.Namespace) -> int:
                 f"StarCoder: {summary(result)}" + (" See starcoder-review --last." if result.findings else "")
             )
         return status
-
-
-def _kept(arguments: argparse.Namespace) -> int:
-    from pytest_starcoder.commit import review as door
-
-    if arguments.accept:
-        print(door.accept())
-    else:
-        door.in_background(given(arguments))
-    return 0
 
 
 def _hints(result: Review, status: int) -> None:

@@ -61,12 +61,18 @@ def observed(
     return Found(change, settings, tuple(constructs(change)), accepted, name, folder)
 
 
-def last_commit(repository: Repository, head: str, options: Mapping[str, str]) -> Found:
-    """What the commit `head` has changed."""
-    settings = load_settings(Path.cwd(), options)
-    commits = Range(repository.parent(head), head, repository.subject(head))
+def last_commit(repository: Repository, commit: str, options: Mapping[str, str], folder: Path) -> Found:
+    """Return what `commit` has changed, under the settings of `folder`.
+
+    Of a merge that is what the merge itself changes.
+    """
+    settings = load_settings(folder, options)
     accepted = baseline.fingerprints(read(repository.top / baseline.NAME))
-    change = committed(repository, commits, settings)
+    first = repository.parent(commit)
+    entries = repository.between(first, commit)
+    others = [added_lines(repository.between(parent, commit)) for parent in repository.other_parents(commit)]
+    blobs = repository.blobs(entry.blobs[1] for entry in entries)
+    change = change_of(repository.subject(commit), entries, blobs, _globs(settings), others)
     return observed(change, settings, accepted, repository.top.name, repository.folder)
 
 

@@ -1,4 +1,4 @@
-"""What is kept of reviews under the git directory: answers, the last report, and how far one in the background is.
+"""What is kept of reviews under the git directory: answers, and the last report.
 
 Nothing of it is in the working tree, so git's status and a hook's checks do not see it.
 """
@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import time
 from pathlib import Path
 from typing import Any
 
 from pytest_starcoder.cache import Cache
+from pytest_starcoder.commit.queue import shared_folder
 from pytest_starcoder.settings import Settings, cache_folder
 from pytest_starcoder.values.review import Review
-
-SILENCE = 150.0
-"""Seconds after which a review in the background that has said nothing is taken for dead."""
 
 
 class Kept:
@@ -25,17 +21,16 @@ class Kept:
 
     def __init__(self, git_folder: Path) -> None:
         self.folder = git_folder / "starcoder"
+        self._shared = Path(shared_folder(str(git_folder))) / "starcoder"
 
     def cache(self, settings: Settings) -> Cache:
-        """Where answers are remembered: here, unless the setting says another place, or none."""
+        """Return where answers are remembered, for all worktrees, unless a setting says otherwise."""
         if settings.cache == "off":
             return Cache(None)
-        return Cache(self.folder if settings.cache == "on" else cache_folder(settings))
-
-    # --- the last report ---
+        return Cache(self._shared if settings.cache == "on" else cache_folder(settings))
 
     def keep(self, review: Review, name: str = "last") -> None:
-        """Keeps a report under a name: last, or background."""
+        """Keeps a report under a name."""
         from pytest_starcoder.report.files import save
         from pytest_starcoder.report.findings import to_text
         from pytest_starcoder.report.record import review_to_json
@@ -56,47 +51,3 @@ class Kept:
             found = json.loads((self.folder / f"{name}.json").read_text("utf-8"))
             return found if isinstance(found, dict) else None
         return None
-
-    def take(self, name: str) -> dict[str, Any] | None:
-        """The JSON of a report, which is then no news any more."""
-        found = self.record(name)
-        if found is None:
-            return None
-        with contextlib.suppress(OSError):
-            for suffix in (".json", ".txt"):
-                (self.folder / f"{name}{suffix}").replace(self.folder / f"{name}-seen{suffix}")
-        return found
-
-    # --- a review in the background ---
-
-    def say_running(self, commit: str, total: int, done: int) -> None:
-        """Tells others how far the review in the background is."""
-        state = {"pid": os.getpid(), "commit": commit, "done": done, "total": total, "at": time.time()}
-        from pytest_starcoder.report.files import save
-
-        with contextlib.suppress(OSError):
-            save(self.folder / "running.json", json.dumps(state))
-
-    def say_ended(self) -> None:
-        with contextlib.suppress(OSError):
-            (self.folder / "running.json").unlink()
-
-    def running(self) -> dict[str, Any] | None:
-        """How far the review in the background is: pid, commit, done, total; None where none is running."""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            state = json.loads((self.folder / "running.json").read_text("utf-8"))
-            if time.time() - state["at"] < SILENCE and _lives(state["pid"]):
-                return dict(state)
-        return None
-
-
-def _lives(pid: int) -> bool:
-    if os.name == "nt":
-        return True  # there is no asking without harm; its silence tells
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

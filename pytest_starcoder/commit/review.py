@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from pytest_starcoder.backends import make_backend
 from pytest_starcoder.client import Client
-from pytest_starcoder.commit import baseline
+from pytest_starcoder.commit import background, baseline
 from pytest_starcoder.commit.found import Found
 from pytest_starcoder.commit.kept import Kept
 from pytest_starcoder.commit.screen import Screen
@@ -23,9 +24,6 @@ from pytest_starcoder.values.review import Review, Unreviewed
 RESERVE = 0.3
 """Seconds of the time allowed that are kept for what comes after the last answer."""
 
-PATIENCE = 600.0
-"""Seconds that a review in the background may take."""
-
 PASSED, FAILED, NO_MODEL = 0, 1, 3
 
 
@@ -35,13 +33,25 @@ def review(found: Found, screen: Screen, started: float) -> Review:
         left = max(0.1, found.settings.review_time_budget - RESERVE - (time.monotonic() - started))
         total = found.change.total
         with screen.waiting(f"StarCoder reviews {counted(total, 'hunk')}") as far:
-            result = _with_model(found, left, lambda done: far(f", {done} of {total} done"))
+            result = with_model(found, left, lambda done: far(f", {done} of {total} done"))
     else:
         result = reviewed(found.change, (), Remarks(), found.settings)
-    result = replace(result, seconds=time.monotonic() - started, notes=tuple(_news(found.kept)))
+    result = replace(result, seconds=time.monotonic() - started, notes=_news(found))
     if found.kept is not None:
         found.kept.keep(result)
     return result
+
+
+def _news(found: Found) -> tuple[str, ...]:
+    """Return what reviews in the background have found.
+
+    A framework may hide it: there the hook after the commit says so.
+    """
+    if found.folder is None or os.environ.get("PRE_COMMIT") == "1":
+        return ()
+    with contextlib.suppress(OSError):
+        return tuple(background.notes(str(found.folder)))
+    return ()
 
 
 def status_of(result: Review, settings: Settings) -> int:
@@ -49,27 +59,6 @@ def status_of(result: Review, settings: Settings) -> int:
     if settings.review_require_model and result.away:
         return NO_MODEL
     return FAILED if result.failed else PASSED
-
-
-def in_background(options: Mapping[str, str]) -> None:
-    """Reviews the last commit, and those that are made meanwhile, while nobody waits; one process a repository."""
-    from pytest_starcoder.commit import find
-    from pytest_starcoder.git import Repository
-
-    repository = Repository(Path.cwd())
-    kept = Kept(repository.folder)
-    if kept.running() is not None:
-        return  # it will see this commit when it ends
-    done = ""
-    try:
-        while (head := repository.commit("HEAD")) != done:
-            done, started = head, time.monotonic()
-            found = find.last_commit(repository, head, options)
-            say = partial(kept.say_running, found.change.what, found.change.total)
-            say(0)
-            kept.keep(replace(_with_model(found, PATIENCE, say), seconds=time.monotonic() - started), "background")
-    finally:
-        kept.say_ended()
 
 
 def accept(name: str = "last") -> str:
@@ -90,7 +79,7 @@ def accept(name: str = "last") -> str:
     )
 
 
-def _with_model(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
+def with_model(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
     """The review of a change within so many seconds, by a model where there is one."""
     settings = replace(found.settings, session_timeout=seconds)
     try:
@@ -116,22 +105,3 @@ def _without_model(found: Found, why: StarcoderError) -> Review:
     for hunk in found.change.hunks:
         remarks.missing.setdefault(hunk.number, Unreviewed(hunk.path, one_line(why.message, 200), 1))
     return reviewed(found.change, found.observed, remarks, found.settings, found.accepted)
-
-
-def _news(kept: Kept | None) -> list[str]:
-    """What a review in the background has found, once, or that it is still running."""
-    if kept is None:
-        return []
-    told = []
-    running = kept.running()
-    if running is not None:
-        told.append(
-            f"Still running in the background: {running['commit']}, {running['done']} of {running['total']} hunks."
-        )
-    news = kept.take("background")
-    if news is not None:
-        told.append(f"Reviewed in the background: {news['change']}. {news['summary']}")
-        told += [
-            f"{found['path']}:{found['line']}: {found['severity']}: {found['message']}" for found in news["findings"]
-        ]
-    return told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -42,5 +43,11 @@ def linted_lines(path: str, text: str) -> frozenset[int]:
 
 
 def ruff() -> str | None:
-    """The program on PATH, or beside the interpreter; None where there is none."""
-    return shutil.which("ruff") or shutil.which("ruff", path=str(Path(sys.executable).parent))
+    """Return the program on PATH, or beside the interpreter; None where there is none.
+
+    A relative folder on PATH would make it a program of whichever repository this is.
+    """
+    folders = [folder for folder in os.get_exec_path() if Path(folder).is_absolute()]
+    program = shutil.which("ruff", path=os.pathsep.join([*folders, str(Path(sys.executable).parent)]))
+    # Windows looks in the current folder first, whatever the path.
+    return program if program and Path(program).is_absolute() else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import signal
 import subprocess
@@ -13,6 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_starcoder import interpreter
 from pytest_starcoder.runner import child_of
 from pytest_starcoder.runner.confine import Confinement, Level, environment
 
@@ -52,10 +52,11 @@ def run_program(source: str, seconds: float, least: Level = Level.NONE) -> Ended
             "confinement": confinement.to_json(),
         }
         (folder / "job.json").write_text(json.dumps(job), "ascii")
-        command = [sys.executable, "-I", str(Path(__file__).with_name("alone.py")), str(folder / "job.json")]
+        alone = str(Path(__file__).with_name("alone.py"))
+        command, variables = interpreter.start("-I", alone, str(folder / "job.json"))
         with said.open("x+b") as file:  # before the program can put something else in its place
             with (
-                child_of(command, folder, environment(os.environ, folder), temporary=folder) as child,
+                child_of(command, folder, environment(variables, folder), temporary=folder) as child,
                 contextlib.suppress(subprocess.TimeoutExpired),
             ):
                 child.wait(seconds + GRACE)

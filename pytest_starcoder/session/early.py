@@ -20,6 +20,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from pytest_starcoder import interpreter
 from pytest_starcoder.client import Client
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, StarcoderError
 from pytest_starcoder.evidence.case import cases, sources_of
@@ -58,8 +59,10 @@ class Early:
 
     def __init__(self, settings: Settings, root: Path) -> None:
         order = {"settings": {**asdict(settings), "tracked": sorted(settings.tracked)}, "root": str(root)}
+        command, variables = interpreter.start("-m", "pytest_starcoder.session.early", root=root)
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "pytest_starcoder.session.early"],
+            command,
+            env=variables,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

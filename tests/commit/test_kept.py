@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 
 from pytest_starcoder.commit import ahead, baseline
 from pytest_starcoder.commit.ahead import Ahead
-from pytest_starcoder.commit.kept import SILENCE, Kept
+from pytest_starcoder.commit.kept import Kept
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.values.review import Finding, Review, Severity
@@ -38,9 +36,7 @@ def test_where_nothing_can_be_written_nothing_is_kept_and_nothing_raised(tmp_pat
     (tmp_path / "starcoder").write_text("a file")
     kept = Kept(tmp_path)
     kept.keep(REVIEW)
-    kept.say_running("abc", 2, 0)
-    kept.say_ended()
-    assert (kept.text(), kept.record(), kept.running()) == (None, None, None)
+    assert (kept.text(), kept.record()) == (None, None)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", "\udcff"])
@@ -51,13 +47,6 @@ def test_a_damaged_report_is_none(tmp_path: Path, content: str) -> None:
     assert kept.record() is None
 
 
-def test_news_are_told_once(tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
-    kept.keep(REVIEW, "background")
-    assert kept.take("background") is not None
-    assert kept.take("background") is None
-
-
 def test_answers_are_remembered_under_the_git_directory_unless_a_setting_says_otherwise(tmp_path: Path) -> None:
     kept = Kept(tmp_path)
     assert kept.cache(Settings()).folder == tmp_path / "starcoder"
@@ -65,23 +54,13 @@ def test_answers_are_remembered_under_the_git_directory_unless_a_setting_says_ot
     assert kept.cache(Settings(cache="/elsewhere")).folder == Path("/elsewhere")
 
 
-def test_a_review_that_runs_is_seen_by_others_and_one_that_died_is_not(tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
-    kept.say_running("abc subject", 9, 3)
-    running = kept.running()
-    assert running is not None
-    assert (running["commit"], running["done"], running["total"]) == ("abc subject", 3, 9)
-    kept.say_ended()
-    assert kept.running() is None
-
-
-@pytest.mark.parametrize("wrong", [{"pid": 2**22 + 7}, {"at": time.time() - SILENCE - 1}, {"pid": "x"}, {"at": None}])
-def test_a_mark_that_nobody_renews_is_ignored(tmp_path: Path, wrong: dict[str, object]) -> None:
-    kept = Kept(tmp_path)
-    kept.say_running("abc", 9, 3)
-    path = kept.folder / "running.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | wrong))
-    assert kept.running() is None
+def test_worktrees_remember_together(tmp_path: Path) -> None:
+    worktree = tmp_path / "worktrees" / "other"
+    worktree.mkdir(parents=True)
+    (worktree / "commondir").write_text("../..\n")
+    kept = Kept(worktree)
+    assert kept.cache(Settings()).folder == tmp_path / "starcoder"
+    assert kept.folder == worktree / "starcoder"
 
 
 def test_a_baseline_keeps_what_people_wrote_into_it_and_is_sorted_for_merging() -> None:

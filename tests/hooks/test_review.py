@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from pytest_starcoder_hooks import review
-from support.repositories import DIVIDES, PRICING, committed, git, repository, staged, written
+from support.repositories import DIVIDES, committed, git, repository, staged, written
 from support.servers import FakeOllama, raw_server
 
 COMMAND = [sys.executable, "-m", "pytest_starcoder_hooks.review"]
@@ -355,74 +355,6 @@ def test_it_is_a_subcommand_too(top: Path) -> None:
     done = subprocess.run(command, cwd=top, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert COMMENT in done.stdout
-
-
-# --- in the background ----------------------------------------------------------------------
-
-
-def ended(folder: Path) -> None:
-    """Waits for the review in the background."""
-    until = time.monotonic() + 20
-    while not (folder / ".git/starcoder/background.json").exists():
-        assert time.monotonic() < until, "no review in the background has ended"
-        time.sleep(0.05)
-    while (folder / ".git/starcoder/running.json").exists():
-        time.sleep(0.05)
-
-
-@pytest.mark.slow
-def test_a_commit_is_reviewed_while_its_author_goes_on_and_the_next_one_tells(top: Path, model: FakeOllama) -> None:
-    model.delay = 0.5
-    committed(top, {}, "divide")
-    started = time.monotonic()
-    assert run(top, "--background").returncode == 0
-    assert time.monotonic() - started < 5
-    ended(top)
-    model.delay = 0
-    staged(top, {"other.py": "a = 1\n"})
-    model.answer = "approved"
-    done = run(top)
-    assert done.returncode == 0
-    assert "Reviewed in the background: " in done.stdout
-    assert f"shop/pricing.py:6: error: {COMMENT}" in done.stdout
-    assert "Reviewed in the background" not in run(top).stdout
-
-
-def test_a_push_finds_what_was_reviewed_in_the_background(top: Path, model: FakeOllama) -> None:
-    before = git(top, "rev-parse", "HEAD").strip()
-    after = committed(top, {}, "divide")
-    run(top, "--background")
-    ended(top)
-    model.requests.clear()
-    done = run(top, PRE_COMMIT="1", PRE_COMMIT_FROM_REF=before, PRE_COMMIT_TO_REF=after)
-    assert done.returncode == 1
-    assert COMMENT in done.stdout
-    assert not model.asked()
-
-
-@pytest.mark.slow
-def test_what_is_still_running_is_told(top: Path, model: FakeOllama) -> None:
-    model.delay = 3.0
-    committed(top, {}, "divide")
-    run(top, "--background")
-    until = time.monotonic() + 10
-    while not (top / ".git/starcoder/running.json").exists() and time.monotonic() < until:
-        time.sleep(0.02)
-    staged(top, {"other.py": "a = 1\n"})
-    done = run(top, "--time-budget=1")
-    assert "Still running in the background: " in done.stdout
-    assert "divide, 0 of 1 hunks." in done.stdout
-    model.delay = 0
-    ended(top)
-
-
-@pytest.mark.slow
-def test_the_first_commit_of_all_can_be_reviewed_in_the_background(tmp_path: Path, model: FakeOllama) -> None:
-    git(tmp_path, "init", "--quiet")
-    committed(tmp_path, {"a.py": PRICING}, "first")
-    run(tmp_path, "--background")
-    ended(tmp_path)
-    assert "def mean(xs):" in "".join(model.prompts())
 
 
 def test_the_hooks_module_is_light_until_it_is_used() -> None:

@@ -1,0 +1,42 @@
+"""Questions to git that a hook has to wait for; without what GitPython costs to import."""
+
+from __future__ import annotations
+
+import os
+
+
+def ask_git(*arguments: str) -> str | None:
+    """Return what git prints in the current folder, or None where it fails or is not there.
+
+    Nothing is fetched.
+    """
+    variables = {**os.environ, "GIT_NO_LAZY_FETCH": "1"}
+    if not hasattr(os, "posix_spawnp"):
+        return _ask_by_subprocess(arguments, variables)
+    reading, writing = os.pipe()
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, writing, 1),
+        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+    ]
+    try:
+        process = os.posix_spawnp("git", ["git", *arguments], variables, file_actions=actions)
+    except OSError:
+        os.close(reading)
+        return None
+    finally:
+        os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        printed = pipe.read()
+    _, status = os.waitpid(process, 0)
+    return printed.decode("utf-8", "surrogateescape") if status == 0 else None
+
+
+def _ask_by_subprocess(arguments: tuple[str, ...], variables: dict[str, str]) -> str | None:
+    import subprocess  # takes longer to import than git takes to answer
+
+    try:
+        done = subprocess.run(["git", *arguments], env=variables, capture_output=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None

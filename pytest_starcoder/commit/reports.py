@@ -1,0 +1,177 @@
+"""What reviews in the background have found: a file a commit, until somebody has seen it.
+
+A report is shown after the next commit, and once more at the push that takes its
+commit along. The files hold text that is ready to print: a hook waits for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator
+
+from pytest_starcoder.commit.queue import Queue, commit_of, names_in, write_whole
+
+TYPE_CHECKING = False  # `typing` would take longer to import than a report takes to read
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pytest_starcoder.values.review import Review
+
+MAX_SHOWN = 100
+"""Reports that are kept after they were shown: what is in them is not shown for another commit."""
+
+NEW, SHOWN, PUSHED = "new", "shown", "pushed"
+"""The folders that a report goes through."""
+
+
+class CommitReport:
+    """The report on one commit, as it was written: `content` is the JSON of `write`."""
+
+    def __init__(self, name: str, stage: str, content: dict[str, Any]) -> None:
+        self.name = name
+        self.stage = stage
+        self.title: str = content["title"]
+        self.summary: str = content["summary"]
+        self.notes: list[str] = content["notes"]
+        self.is_given_up: bool = content["given_up"]
+        self.findings: list[dict[str, Any]] = content["findings"]
+        self.record: dict[str, Any] = content["record"]
+
+    @property
+    def hash(self) -> str:
+        return commit_of(self.name)
+
+    @property
+    def lacks_model(self) -> bool:
+        """Whether a model was away, or the review has failed."""
+        return self.is_given_up or bool(self.record["away"])
+
+    def lines(self, findings: Iterable[dict[str, Any]]) -> list[str]:
+        """Return what is printed of it when only `findings` of it are to be shown."""
+        shown = list(findings)
+        left_out = len(self.findings) - len(shown)
+        hint = f" {left_out} left out: shown before, mended or accepted." if left_out else ""
+        return [
+            f"Reviewed in the background: {self.title}",
+            *(finding["text"] for finding in shown),
+            *self.notes,
+            self.summary + hint,
+        ]
+
+
+def merge_records(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the JSON report on several commits, as if they had been reviewed at once."""
+    *others, last = records
+    merged = dict(last)
+    if others:
+        merged["change"] = f"{len(records)} commits"
+        merged["failed"] = any(record["failed"] for record in records)
+        merged["summary"] = " ".join(record["summary"] for record in records)
+        for key in _ADDED_UP:
+            merged[key] = sum((record[key] for record in others), start=last[key])
+    return merged
+
+
+_ADDED_UP = (
+    *("files", "hunks", "hunks_reviewed", "model_calls", "seconds"),
+    *("findings", "not_shown", "accepted", "ignored", "not_reviewed", "notes"),
+)
+
+
+class Reports:
+    """The reports of a repository's queue."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._folder = queue.folder
+
+    def write(self, name: str, title: str, review: Review, *, given_up: bool = False) -> None:
+        """Keep the report on the commit of the entry `name` as a new one. Raises OSError."""
+        from dataclasses import replace
+
+        from pytest_starcoder.report.findings import summary, to_text
+        from pytest_starcoder.report.record import review_to_json
+        from pytest_starcoder.text.display import one_line
+
+        findings = []
+        for finding in review.findings:
+            alone = to_text(replace(review, findings=(finding,), notes=()))
+            findings.append(
+                {
+                    "fingerprint": finding.fingerprint,
+                    "path": finding.path,
+                    "source": finding.source,
+                    "severity": int(finding.severity),
+                    "text": alone.rstrip("\n").rpartition("\n")[0],
+                }
+            )
+        content = {
+            "title": one_line(title, 200),  # the subject of a commit may hold anything
+            "summary": summary(review),
+            "notes": list(review.notes),
+            "given_up": given_up,
+            "findings": findings,
+            "record": json.loads(review_to_json(review)),
+        }
+        write_whole(self._path(NEW, name), json.dumps(content))
+
+    def is_reviewed(self, commit: str) -> bool:
+        """Return whether there is a report on `commit` that need not be made again."""
+        for stage in (NEW, SHOWN, PUSHED):
+            if commit in map(commit_of, names_in(self._path(stage))):
+                reports = [report for report in self._read(stage) if report.hash == commit]
+                return not all(report.lacks_model for report in reports)
+        return False
+
+    def has_new(self) -> bool:
+        return bool(names_in(self._path(NEW)))
+
+    def has_any_for_a_push(self) -> bool:
+        return any(names_in(self._path(stage)) for stage in (NEW, SHOWN))
+
+    def show_new(self) -> Iterator[CommitReport]:
+        """Yield the new reports, the oldest first; whoever takes one is the only one to show it."""
+        yield from self._take((NEW,), SHOWN)
+
+    def show_pushed(self, commits: Collection[str]) -> Iterator[CommitReport]:
+        """Yield the reports on `commits` that no push has shown yet."""
+        yield from self._take((SHOWN, NEW), PUSHED, commits)
+
+    def fingerprints(self) -> set[str]:
+        """Return those of all findings that were shown."""
+        reports = [report for stage in (SHOWN, PUSHED) for report in self._read(stage)]
+        return {finding["fingerprint"] for report in reports for finding in report.findings}
+
+    def _take(
+        self, stages: Iterable[str], after: str, commits: Collection[str] | None = None
+    ) -> Iterator[CommitReport]:
+        for stage in stages:
+            for report in self._read(stage):
+                if commits is not None and report.hash not in commits:
+                    continue
+                os.makedirs(self._path(after), mode=0o700, exist_ok=True)
+                try:
+                    # Of two processes one succeeds.
+                    os.replace(self._path(stage, report.name), self._path(after, report.name))
+                except OSError:
+                    continue
+                yield report
+        for name in names_in(self._path(after))[:-MAX_SHOWN]:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path(after, name))
+
+    def _read(self, stage: str) -> list[CommitReport]:
+        reports = []
+        for name in names_in(self._path(stage)):
+            try:
+                with open(self._path(stage, name), encoding="utf-8") as file:
+                    reports.append(CommitReport(name, stage, json.load(file)))
+            except (OSError, ValueError, KeyError, TypeError):
+                with contextlib.suppress(OSError):
+                    os.unlink(self._path(stage, name))  # damaged: nothing can be shown of it
+        return reports
+
+    def _path(self, *names: str) -> str:
+        return os.path.join(self._folder, *names)

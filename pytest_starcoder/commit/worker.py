@@ -1,0 +1,166 @@
+"""The process that reviews what waits in the queue, one commit after the other.
+
+`python -m pytest_starcoder.commit.worker FOLDER [DESCRIPTOR]`: the folder of the
+queue, and its lock where that was taken by whoever started this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_starcoder.commit import find
+from pytest_starcoder.commit.queue import MAX_WAITING, Lock, Queue, WaitingCommit
+from pytest_starcoder.commit.reports import Reports
+from pytest_starcoder.commit.review import with_model
+from pytest_starcoder.errors import ConfigError, StarcoderError
+from pytest_starcoder.git import Repository
+from pytest_starcoder.jobs.review import SPENT
+from pytest_starcoder.text.display import one_line
+from pytest_starcoder.values.review import Review, Unreviewed
+
+PATIENCE = 600.0
+"""Seconds that the review of one commit may take."""
+
+MAX_ATTEMPTS = 20
+"""Reviews of one commit that may be begun without a model's answer, or without an end."""
+
+TRIED_AGAIN = "It is tried again after the next commit."
+
+
+class Replaced(Exception):
+    """The commit was amended or rebased away; what came in its place is in the queue itself."""
+
+
+@dataclass(frozen=True)
+class CommitReview:
+    """The review of a commit that is called `title`.
+
+    `is_final` unless a model that was away may answer another time.
+    """
+
+    title: str
+    review: Review
+    is_final: bool = True
+
+
+class Worker:
+    """Reviews every commit of the queue; `review` raises Replaced where there is none any more."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        reports: Reports,
+        review: Callable[[WaitingCommit], CommitReview],
+    ) -> None:
+        self._queue = queue
+        self._reports = reports
+        self._review = review
+        self._attempted: set[str] = set()
+
+    def run(self) -> None:
+        """Work until nothing waits that this process has not tried, unless another process works."""
+        # Again after the lock is let go: who has put a commit in meanwhile has started nobody.
+        while self._next() is not None:
+            if not self._queue.lock.take():
+                return
+            try:
+                self._drop_oldest()
+                while (waiting := self._next()) is not None:
+                    self._work(waiting)
+                    self._drop_oldest()
+            finally:
+                self._queue.lock.release()
+
+    def _next(self) -> WaitingCommit | None:
+        """Return the commit that was tried least often, the oldest of those.
+
+        So one that ends the process, whatever it does, comes after all others.
+        """
+        commits = self._queue.commits()
+        untried = [waiting for waiting in commits if waiting.name not in self._attempted]
+        return min(untried, key=lambda waiting: waiting.attempts, default=None)
+
+    def _work(self, waiting: WaitingCommit) -> None:
+        self._attempted.add(waiting.name)
+        if waiting.attempts >= MAX_ATTEMPTS:
+            reason = waiting.problem or "its review has never come to an end"
+            self._give_up(waiting, f"tried {MAX_ATTEMPTS} times: {reason}")
+            return
+        waiting.attempts += 1
+        self._queue.update(waiting)
+        try:
+            result = self._review(waiting)
+        except Replaced:
+            self._queue.remove(waiting)
+        except ConfigError as exc:
+            self._give_up(waiting, str(exc))
+        except Exception as exc:  # noqa: BLE001 - the commit is named, and the others go on
+            reason = str(exc) if isinstance(exc, StarcoderError) else f"{type(exc).__name__}: {exc}"
+            self._give_up(waiting, f"the review itself has failed: {reason}")
+        else:
+            if result.is_final:
+                self._reports.write(waiting.name, result.title, result.review)
+                self._queue.remove(waiting)
+                return
+            if not waiting.problem:
+                # Named once; and what was observed is shown without waiting for a model.
+                review = replace(result.review, notes=(TRIED_AGAIN,))
+                self._reports.write(waiting.name, result.title, review)
+            waiting.problem = result.review.away
+            self._queue.update(waiting)
+
+    def _drop_oldest(self) -> None:
+        for waiting in self._queue.commits()[:-MAX_WAITING]:
+            self._give_up(waiting, f"more than {MAX_WAITING} commits waited")
+
+    def _give_up(self, waiting: WaitingCommit, reason: str) -> None:
+        """Name a commit as not reviewed, for good."""
+        title = waiting.hash[:10]
+        missing = Unreviewed("the whole commit", one_line(reason, 300))
+        review = Review(title, unreviewed=(missing,), files=1)
+        self._reports.write(waiting.name, title, review, given_up=True)
+        self._queue.remove(waiting)
+
+
+def review_commit(waiting: WaitingCommit) -> CommitReview:
+    """Return the review of what a commit has changed. Raises Replaced and ConfigError."""
+    started = time.monotonic()
+    folder = Path(waiting.folder)
+    if not folder.is_dir():
+        folder = _main_worktree()
+    repository = Repository(folder)
+    if not repository.is_reachable(waiting.hash):
+        raise Replaced
+    found = find.last_commit(repository, waiting.hash, waiting.options, folder)
+    result = with_model(found, PATIENCE, lambda _done: None)
+    result = replace(result, seconds=time.monotonic() - started)
+    # Somebody who wants no model waits for none.
+    is_final = not result.away or found.settings.backend == "none" or result.away.startswith(SPENT)
+    return CommitReview(found.change.what, result, is_final)
+
+
+def _main_worktree() -> Path:
+    """Return the folder around the git directory in which this process was started."""
+    here = Path.cwd()
+    return next((folder.parent for folder in here.parents if folder.name == ".git"), here)
+
+
+def main(arguments: list[str]) -> None:
+    folder, *descriptors = arguments
+    queue = Queue(str(Path(folder).parents[1]))
+    if descriptors:
+        descriptor = int(descriptors[0])
+        os.set_inheritable(descriptor, False)  # what this process starts does not hold it
+        queue.lock = Lock(queue.lock.path, descriptor)
+    with contextlib.suppress(OSError):  # the folder is gone, or cannot be written any more
+        Worker(queue, Reports(queue), review_commit).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,84 @@
+"""The Python that runs modules of ours: it never imports from the repository that it works for.
+
+`python -m` puts the current folder first on `sys.path`, and PYTHONPATH often names
+it as well. A repository may have a `requests.py` or a `git.py` at its top.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+
+_INSTALLED_IN = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+"""The folder that this package was imported from."""
+
+
+def start(
+    *arguments: str, environ: Mapping[str, str] = os.environ, root: str | os.PathLike[str] = ""
+) -> tuple[list[str], dict[str, str]]:
+    """Return the command and the variables that start this Python with `arguments`.
+
+    It imports from no folder of the repository around `root`, the current folder by default.
+    """
+    variables = dict(environ)
+    safe = _outside(_entries(environ), os.fspath(root) or _here())
+    if safe:
+        variables["PYTHONPATH"] = os.pathsep.join(safe)
+    else:
+        variables.pop("PYTHONPATH", None)
+    return [sys.executable, "-P", *arguments], variables
+
+
+def leave_repository() -> None:
+    """Take the repository around the current folder off this interpreter's `sys.path`.
+
+    What was installed stays, also where that lies in the repository.
+    """
+    here = _here()
+    suspects = {"", here, *_entries(os.environ)}
+    suspects |= {os.path.abspath(entry) for entry in suspects}  # Python writes some of them so
+    safe = {*_outside(suspects, here)}
+    safe |= {entry for entry in suspects if os.path.realpath(entry) in safe}
+    sys.path[:] = [entry for entry in sys.path if entry in safe or entry not in suspects]
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return os.path.dirname(sys.executable)
+
+
+def _entries(environ: Mapping[str, str]) -> list[str]:
+    value = environ.get("PYTHONPATH", "")
+    return value.split(os.pathsep) if value else []
+
+
+def _outside(entries: Iterable[str], here: str) -> list[str]:
+    """Return the folders that are not in the repository around `here`, or hold this package."""
+    top = _top(os.path.realpath(here))
+    safe = []
+    for entry in entries:
+        folder = os.path.realpath(os.path.join(here, entry))
+        if folder == _INSTALLED_IN:
+            safe.append(folder)  # an unusual installation: `PYTHONPATH=vendor`
+        elif os.path.isabs(entry) and not _is_inside(folder, top):
+            safe.append(entry)
+    return safe
+
+
+def _is_inside(folder: str, top: str) -> bool:
+    return folder == top or folder.startswith(top.rstrip(os.sep) + os.sep)
+
+
+def _top(here: str) -> str:
+    """Return the nearest folder from `here` upwards that holds a `.git`, else `here`."""
+    folder = here
+    while True:
+        if os.path.exists(os.path.join(folder, ".git")):
+            return folder
+        above = os.path.dirname(folder)
+        if above == folder:
+            return here
+        folder = above

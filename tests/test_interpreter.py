@@ -1,0 +1,175 @@
+"""Nothing of ours is started with the repository on `sys.path`."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import pytest_starcoder_hooks
+from support.repositories import DIVIDES, committed, repository
+from support.servers import FakeOllama
+
+import pytest_starcoder
+from pytest_starcoder import interpreter
+from pytest_starcoder.session.early import Early
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.values.asked import Deadline
+
+PACKAGE = Path(pytest_starcoder.__file__).parent
+HOOKS = Path(pytest_starcoder_hooks.__file__).parent
+INSTALLED = str(PACKAGE.resolve().parent)
+
+STANDARD = "json types random argparse typing dataclasses subprocess socket queue".split()
+OTHERS = "requests git unidiff dotenv pluggy urllib3 sitecustomize usercustomize pytest_starcoder/__init__".split()
+
+PERMITTED = {
+    ("runner/__init__.py", "pytest_command"),  # the user's own tests, run as the user did
+    ("evidence/linted.py", "ruff"),  # the folder beside it
+}
+"""Where `sys.executable` may stand besides in `interpreter`."""
+
+
+def uses(path: Path) -> Iterator[str]:
+    """The functions of a module in which `sys.executable` stands."""
+    for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Attribute) and node.attr in ("executable", "_base_executable"):
+                    yield function.name
+
+
+def test_every_python_is_started_here() -> None:
+    files = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
+    files |= {f"hooks/{path.name}": path for path in HOOKS.glob("*.py")}
+    del files["interpreter.py"]
+    assert {(name, function) for name, path in files.items() for function in uses(path)} == PERMITTED
+
+
+def shadowed(top: Path, names: list[str]) -> Path:
+    """Puts modules at the top of a repository that say where they were imported; returns where they say it."""
+    said = top.parent / "imported"
+    for name in names:
+        path = top / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"open({str(said)!r}, 'a').write({name!r} + '\\n')\n")
+    return said
+
+
+def test_the_current_folder_is_not_imported_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = shadowed(tmp_path, [*STANDARD, *OTHERS])
+    monkeypatch.chdir(tmp_path)
+    for entries in ("", ".", ":", f"{tmp_path}:.:", f"{tmp_path}/../{tmp_path.name}"):
+        monkeypatch.setenv("PYTHONPATH", entries)
+        command, variables = interpreter.start("-c", "import json, random, requests, git, pytest_starcoder")
+        subprocess.run(command, env=variables, check=True)
+        assert "PYTHONPATH" not in variables
+    assert not said.exists()
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        pytest.param("{top}", None, id="top"),
+        pytest.param("{top}/src", None, id="below"),
+        pytest.param("src", None, id="relative"),
+        pytest.param("{top}/../project", None, id="dots"),
+        pytest.param("{link}", None, id="link"),
+        pytest.param("{other}", "{other}", id="elsewhere"),
+        pytest.param("{top}2", "{top}2", id="similar-name"),
+        pytest.param(".:{other}::{top}", "{other}", id="mixed"),
+        pytest.param("{installed}", "{installed}", id="our-own-installation"),
+    ],
+)
+def test_pythonpath_without_the_repository(tmp_path: Path, entries: str, expected: str | None) -> None:
+    top, link = tmp_path / "project", tmp_path / "link"
+    (top / ".git").mkdir(parents=True)
+    (top / "src").mkdir()
+    link.symlink_to(top)
+    names = {"top": top, "link": link, "other": tmp_path / "other", "installed": INSTALLED}
+    environ = {"PYTHONPATH": entries.format(**names)}
+    _, variables = interpreter.start(environ=environ, root=top / "src")
+    assert variables.get("PYTHONPATH") == (expected.format(**names) if expected else None)
+
+
+def test_an_installation_in_the_repository_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "vendor").symlink_to(INSTALLED)
+    monkeypatch.chdir(tmp_path)
+    _, variables = interpreter.start(environ={"PYTHONPATH": "vendor"})
+    assert variables == {"PYTHONPATH": INSTALLED}
+    monkeypatch.setattr(sys, "path", ["", str(tmp_path), INSTALLED, "/elsewhere"])
+    monkeypatch.setenv("PYTHONPATH", INSTALLED)
+    interpreter.leave_repository()
+    assert sys.path == [INSTALLED, "/elsewhere"]
+
+
+def test_where_the_folder_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    command, variables = interpreter.start("-c", "", environ={"PYTHONPATH": "."})
+    assert (command, variables) == ([sys.executable, "-P", "-c", ""], {})
+
+
+def test_the_early_child_imports_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ollama_double: FakeOllama
+) -> None:
+    said = shadowed(tmp_path, [*STANDARD, *OTHERS])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", ".")
+    early = Early(Settings(early="on", host=ollama_double.url), tmp_path)
+    early.answers(Deadline.after(20.0))
+    assert early._child.returncode == 0
+    assert not said.exists()
+
+
+@pytest.mark.parametrize(
+    ("pythonpath", "names"),
+    [
+        pytest.param("", [*STANDARD, *OTHERS], id="plain"),
+        # Where the user's own PYTHONPATH names it, Python has imported some of it before our first line.
+        pytest.param(".", ["json", "random", "argparse", *OTHERS[:5], OTHERS[-1]], id="pythonpath"),
+    ],
+)
+def test_a_review_imports_nothing_of_the_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ollama_double: FakeOllama, pythonpath: str, names: list[str]
+) -> None:
+    ollama_double.answer, ollama_double.likelihood = "approved", -0.1
+    top = repository(tmp_path / "project")
+    said = shadowed(top, names)
+    committed(top, {"shop/pricing.py": DIVIDES}, "divide")
+    if pythonpath:
+        monkeypatch.setenv("PYTHONPATH", pythonpath)
+    program = str(Path(sys.executable).with_name("starcoder-review"))
+    subprocess.run([program, "--background"], cwd=top, check=True, capture_output=True)
+    new = top / ".git/starcoder/background/new"
+    until = time.monotonic() + 30
+    while not (new.exists() and any(new.iterdir())):
+        assert time.monotonic() < until, "no report was written"
+        time.sleep(0.05)
+    (report,) = new.iterdir()
+    assert json.loads(report.read_text())["summary"].startswith(f"{len(names) + 1} of {len(names) + 1} hunks reviewed")
+    subprocess.run([program, "--from-ref", "HEAD~1"], cwd=top, check=True, capture_output=True)
+    assert not said.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a program is a script here")
+def test_ruff_is_no_program_of_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pytest_starcoder.evidence.linted import ruff
+
+    program = tmp_path / "ruff"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", os.pathsep.join([".", "", "bin", os.environ["PATH"]]))
+    assert ruff() is None or Path(str(ruff())).parent != tmp_path
+    monkeypatch.setenv("PATH", f"{tmp_path}")
+    assert ruff() == str(program)
