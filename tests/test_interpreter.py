@@ -31,6 +31,7 @@ OTHERS = "requests git unidiff dotenv pluggy urllib3 sitecustomize usercustomize
 
 PERMITTED = {
     ("runner/__init__.py", "pytest_command"),  # the user's own tests, run as the user did
+    ("runner/__init__.py", "__init__"),  # the supervisor: isolated, and without site-packages
     ("evidence/linted.py", "ruff"),  # the folder beside it
 }
 """Where `sys.executable` may stand besides in `interpreter`."""
