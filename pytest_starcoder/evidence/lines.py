@@ -1,6 +1,7 @@
 """What stands on the lines of a source file: how much of it can be wrong, and which definitions it uses.
 
-Source in, numbers of lines out; nothing is run.
+Source in, numbers of lines out; nothing is run. What is asked for line after line of many files is
+held by `Sources.about`, one answer a file.
 """
 
 from __future__ import annotations
@@ -48,16 +49,25 @@ def parts_of(text: str) -> frozenset[str]:
     return frozenset(part.lower() for word in words for part in (word, *_PART.findall(word))) - _COMMON
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)  # of the few files that are shown or changed
 def split(source: str) -> tuple[str, ...]:
     """The lines of a file, as Python counts them."""
     return tuple(source.split("\n"))
 
 
-@lru_cache(maxsize=64)
-def parts_by_line(source: str) -> tuple[frozenset[str], ...]:
-    """`parts_of` each line of a file."""
-    return tuple(map(parts_of, split(source)))
+class Parts:
+    """`parts_of` the lines of a file, worked out as they are asked for."""
+
+    def __init__(self, source: str) -> None:
+        self._lines = source.split("\n")
+        self._parts: dict[int, frozenset[str]] = {}
+
+    def of_line(self, number: int) -> frozenset[str]:
+        """Those of a line by its number, none where there is no such line."""
+        if number not in self._parts:
+            exists = 0 < number <= len(self._lines)
+            self._parts[number] = parts_of(self._lines[number - 1]) if exists else frozenset()
+        return self._parts[number]
 
 
 def line_of(source: str, number: int) -> str:
@@ -66,7 +76,6 @@ def line_of(source: str, number: int) -> str:
     return lines[number - 1] if 0 < number <= len(lines) else ""
 
 
-@lru_cache(maxsize=64)
 def weights(source: str) -> Mapping[int, float]:
     """For each line how much on it can be wrong: more for operators, constants and calls; none for definitions."""
     found: dict[int, float] = {}
@@ -84,7 +93,6 @@ def weights(source: str) -> Mapping[int, float]:
     return found
 
 
-@lru_cache(maxsize=64)
 def returns_none(source: str) -> frozenset[int]:
     """The lines that return None and say so, or return nothing."""
     return frozenset(
@@ -95,7 +103,6 @@ def returns_none(source: str) -> frozenset[int]:
     )
 
 
-@lru_cache(maxsize=64)
 def lines_of_tests(source: str) -> frozenset[int]:
     """The lines of functions that are tests by their name."""
     found: set[int] = set()
@@ -106,15 +113,14 @@ def lines_of_tests(source: str) -> frozenset[int]:
     return frozenset(found)
 
 
-def with_definitions(executed: Set[int], source: str, words: Collection[str] = ()) -> frozenset[int]:
+def with_definitions(executed: Set[int], known: Definitions, words: Collection[str] = ()) -> frozenset[int]:
     """`executed` lines of a file, all of their statements, and the module's and classes' definitions that they use.
 
     A constant or a default value runs when the module is imported, and belongs
     to every test that uses its name. Of a table with keys only the entries
     belong to it whose keys are among `words`, where any are.
     """
-    known = _definitions(source)
-    lines = whole_statements(executed, source)
+    lines = whole_statements(executed, known)
     for header, body in known.signatures:
         if not lines.isdisjoint(body):
             lines.update(header)
@@ -130,12 +136,11 @@ def with_definitions(executed: Set[int], source: str, words: Collection[str] = (
     return frozenset(lines)
 
 
-def whole_statements(executed: Set[int], source: str) -> set[int]:
+def whole_statements(executed: Set[int], known: Definitions) -> set[int]:
     """`executed` lines and those of the same statements: a constant on a line of its own has no event."""
-    known = _definitions(source)
     lines = set(executed)
-    for line in executed:
-        lines.update(number for number in known.continued.get(line, ()) if number in known.telling)
+    for statement in {known.continued[line] for line in executed if line in known.continued}:
+        lines.update(number for number in statement if number in known.telling)
     return lines
 
 
@@ -148,7 +153,7 @@ def statement_at(source: str, line: int) -> tuple[int, int]:
     return best
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)  # of the few files that are shown or changed
 def _spans(source: str) -> tuple[tuple[int, int], ...]:
     """First and last lines of the statements that have several."""
     return tuple(span for span in map(_span, _statements(source)) if span[1] > span[0])
@@ -181,18 +186,20 @@ def _own(statement: ast.stmt) -> Iterator[ast.AST]:
 class Definitions:
     """Of one file: lines by the name that they define for a module or class, and of tables by name and key;
     names by the line that uses them; lines of defaults and decorators with those of the function; the lines of
-    a statement by each of them; and lines on which anything is."""
+    a statement by each of them; lines on which anything is; `weights` and `returns_none` of the file."""
 
     defined: Mapping[str, frozenset[int]]
     entries: Mapping[str, tuple[tuple[str, frozenset[int]], ...]]
     used: Mapping[int, frozenset[str]]
-    signatures: tuple[tuple[frozenset[int], frozenset[int]], ...]
+    signatures: tuple[tuple[frozenset[int], range], ...]
     continued: Mapping[int, range]
     telling: frozenset[int]
+    weights: Mapping[int, float]
+    nothing: frozenset[int]
 
 
-@lru_cache(maxsize=64)
-def _definitions(source: str) -> Definitions:
+def definitions(source: str) -> Definitions:
+    """What a file defines and uses."""
     tree = syntax_tree(source)
     defined: dict[str, set[int]] = {}
     entries: dict[str, tuple[tuple[str, frozenset[int]], ...]] = {}
@@ -210,13 +217,16 @@ def _definitions(source: str) -> Definitions:
                 for name in _targets(statement):
                     defined.setdefault(name, set()).update(_lines(statement))
                     entries.setdefault(name, tuple(_entries(statement)))
+    weighed = weights(source)
     return Definitions(
         {name: frozenset(lines) for name, lines in defined.items()},
         entries,
         {line: frozenset(names) for line, names in used.items()},
         tuple(signatures),
         {line: range(first, last + 1) for first, last in _spans(source) for line in range(first, last + 1)},
-        frozenset({*weights(source), *used}),
+        frozenset({*weighed, *used}),
+        weighed,
+        returns_none(source),
     )
 
 
@@ -236,10 +246,10 @@ def _entries(statement: ast.stmt) -> Iterator[tuple[str, frozenset[int]]]:
                     yield key.value, frozenset((*_lines(key), *_lines(entry)))
 
 
-def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[frozenset[int], frozenset[int]]:
+def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[frozenset[int], range]:
     parts = [*node.decorator_list, *node.args.defaults, *(value for value in node.args.kw_defaults if value)]
     head = {line for part in parts for line in _lines(part)}
-    return frozenset(head), frozenset(range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1))
+    return frozenset(head), range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1)
 
 
 def _unconditional(body: list[ast.stmt]) -> Iterator[ast.stmt]:

@@ -16,9 +16,11 @@ import pytest
 
 from pytest_starcoder.client import Client
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.evidence.case import Case, cases, sources_of
+from pytest_starcoder.evidence.case import Case, cases
 from pytest_starcoder.evidence.causes import causes
+from pytest_starcoder.evidence.fixable import Conventions
 from pytest_starcoder.evidence.replay import Replay, all_tests, replay
+from pytest_starcoder.evidence.sources import sources_of
 from pytest_starcoder.git import History
 from pytest_starcoder.jobs.explain import file_of, observed, prompt_of, shared_code
 from pytest_starcoder.report.terminal import Section
@@ -30,6 +32,7 @@ from pytest_starcoder.session.others import Others
 from pytest_starcoder.session.ran import Tests, launch_of
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import counted
+from pytest_starcoder.text.shown import in_project
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.explanation import Explanation, Report
 from pytest_starcoder.values.failure import Failure
@@ -130,7 +133,21 @@ class Telling:
             ):
                 launch = launch_of(self._config, self._environment)
                 replays = replay(grouped, tests.ran, launch, deadline, sources)
-        return cases(grouped, replays, sources, History(self._config.rootpath), tests.files)
+        deadline = Deadline.after(settings.replay_timeout, "replay_timeout")
+        return cases(grouped, replays, sources, History(self._config.rootpath), self._conventions(tests), deadline)
+
+    def _conventions(self, tests: Tests) -> Conventions:
+        """How this session tells tests from other code: its files of tests, its plugins, its settings."""
+        config = self._config
+        plugins = (getattr(plugin, "__file__", None) for plugin in config.pluginmanager.get_plugins())
+        own = [file for file in plugins if file and in_project(file, config.rootpath)]
+        return Conventions(
+            frozenset({*tests.files, *(Path(file).relative_to(config.rootpath).as_posix() for file in own)}),
+            tuple(config.getini("python_files")),
+            tuple(config.getini("python_functions")),
+            tuple(config.getini("python_classes")),
+            config.rootpath.name,
+        )
 
     def _fixing(self, found: Sequence[Case], tests: Tests, settings: Settings, client: Client | None = None) -> Fixing:
         launch = launch_of(self._config, self._environment)
