@@ -14,7 +14,7 @@ from itertools import islice
 from pytest_starcoder.evidence.causes import largest_first, united
 from pytest_starcoder.evidence.excerpt import ROOM, Excerpt, excerpts, room_for
 from pytest_starcoder.evidence.fixable import Conventions, Fixable, Places
-from pytest_starcoder.evidence.lines import definitions, line_of, lines_of_tests, parts_of, whole_statements
+from pytest_starcoder.evidence.lines import definitions, line_of, lines_of_tests, whole_statements
 from pytest_starcoder.evidence.replay import Replay
 from pytest_starcoder.evidence.sources import Sources
 from pytest_starcoder.evidence.suspicion import Line, defined_too, ochiai, ranked, telling, words_of_failure
@@ -36,7 +36,7 @@ RETURNED = 2
 TELLING = 60
 """Lines that say what the failing test says, of which the code that is shown is chosen."""
 
-IMPORTED = 100
+IMPORTED = 60
 """Files of which the lines that ran at import are ranked at the most."""
 
 DAY = 86_400.0
@@ -192,8 +192,9 @@ class _Working:
             executed, wanted = {path for path, _ in scores}, words_of_failure(failure, sources)
 
             def order(path: str) -> tuple[bool, bool, int, str]:
-                alike = sources.about(path, parts_of) & wanted
-                return path not in executed, not self._changes.are_in(path), -len(alike), path
+                text = sources(path).lower()
+                alike = sum(word in text for word in wanted)
+                return path not in executed, not self._changes.are_in(path), -alike, path
 
             paths = heapq.nsmallest(IMPORTED, paths, key=order)
         return {

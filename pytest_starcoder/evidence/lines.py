@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,6 +28,8 @@ _WEIGHTS: dict[type[ast.AST], float] = {
     ast.Name: 0.2,
 }
 """What a node counts: operators are wrong more often than names (the kinds of the 75 repairs that were measured)."""
+
+_WEIGHTLESS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
 _BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
 
@@ -79,28 +81,37 @@ def line_of(source: str, number: int) -> str:
 def weights(source: str) -> Mapping[int, float]:
     """For each line how much on it can be wrong: more for operators, constants and calls; none for definitions."""
     found: dict[int, float] = {}
-    for statement in _statements(source):
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
-            continue
-        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-            continue
-        if isinstance(statement, ast.AugAssign):
-            found[statement.lineno] = found.get(statement.lineno, 0) + _WEIGHTS[ast.AugAssign]
-        for node in _own(statement):
-            weight = _WEIGHTS.get(type(node), 0)
-            if weight and isinstance(node, ast.expr):
-                found[node.lineno] = found.get(node.lineno, 0) + weight
+    tree = syntax_tree(source)
+    waiting: list[tuple[ast.AST, bool]] = [(tree, False)] if tree else []
+    while waiting:  # one walk: this is asked about every file that a test runs
+        node, counted = waiting.pop()
+        if isinstance(node, ast.stmt):
+            counted = not isinstance(node, _WEIGHTLESS) and not _is_text(node)
+        weight = _WEIGHTS.get(type(node), 0.0) if counted else 0.0
+        if weight and isinstance(node, ast.expr | ast.AugAssign):
+            found[node.lineno] = found.get(node.lineno, 0.0) + weight
+        inside = counted and not isinstance(node, ast.ExceptHandler | ast.match_case)
+        waiting.extend((child, inside) for child in ast.iter_child_nodes(node))
     return found
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
 def returns_none(source: str) -> frozenset[int]:
     """The lines that return None and say so, or return nothing."""
-    return frozenset(
-        statement.lineno
-        for statement in _statements(source)
-        if isinstance(statement, ast.Return)
-        and (statement.value is None or (isinstance(statement.value, ast.Constant) and statement.value.value is None))
-    )
+    tree = syntax_tree(source)
+    return _returning_none(ast.walk(tree)) if tree else frozenset()
+
+
+def _returning_none(nodes: Iterable[ast.AST]) -> frozenset[int]:
+    found = (node for node in nodes if isinstance(node, ast.Return))
+    return frozenset(node.lineno for node in found if node.value is None or _is_none(node.value))
+
+
+def _is_none(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is None
 
 
 def lines_of_tests(source: str) -> frozenset[int]:
@@ -156,7 +167,13 @@ def statement_at(source: str, line: int) -> tuple[int, int]:
 @lru_cache(maxsize=16)  # of the few files that are shown or changed
 def _spans(source: str) -> tuple[tuple[int, int], ...]:
     """First and last lines of the statements that have several."""
-    return tuple(span for span in map(_span, _statements(source)) if span[1] > span[0])
+    tree = syntax_tree(source)
+    return tuple(_long_spans(ast.walk(tree))) if tree else ()
+
+
+def _long_spans(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, int]]:
+    spans = (_span(node) for node in nodes if isinstance(node, ast.stmt))
+    return (span for span in spans if span[1] > span[0])
 
 
 def _span(statement: ast.stmt) -> tuple[int, int]:
@@ -166,20 +183,6 @@ def _span(statement: ast.stmt) -> tuple[int, int]:
         first_inside = body[0].pattern.lineno if isinstance(body[0], ast.match_case) else body[0].lineno
         last = max(statement.lineno, min(first_inside - 1, last))
     return statement.lineno, last
-
-
-def _statements(source: str) -> Iterator[ast.stmt]:
-    tree = syntax_tree(source)
-    return (node for node in ast.walk(tree) if isinstance(node, ast.stmt)) if tree else iter(())
-
-
-def _own(statement: ast.stmt) -> Iterator[ast.AST]:
-    """The nodes of a statement without those of the statements in it."""
-    for name, value in ast.iter_fields(statement):
-        if name not in _BODIES:
-            for node in value if isinstance(value, list) else [value]:
-                if isinstance(node, ast.AST):
-                    yield from ast.walk(node)
 
 
 @dataclass(frozen=True)
@@ -205,7 +208,8 @@ def definitions(source: str) -> Definitions:
     entries: dict[str, tuple[tuple[str, frozenset[int]], ...]] = {}
     used: dict[int, set[str]] = {}
     signatures = []
-    for node in ast.walk(tree) if tree else ():
+    nodes = list(ast.walk(tree)) if tree else []
+    for node in nodes:
         if isinstance(node, ast.Name):
             used.setdefault(node.lineno, set()).add(node.id)
         elif isinstance(node, ast.Attribute):
@@ -223,10 +227,10 @@ def definitions(source: str) -> Definitions:
         entries,
         {line: frozenset(names) for line, names in used.items()},
         tuple(signatures),
-        {line: range(first, last + 1) for first, last in _spans(source) for line in range(first, last + 1)},
+        {line: range(first, last + 1) for first, last in _long_spans(nodes) for line in range(first, last + 1)},
         frozenset({*weighed, *used}),
         weighed,
-        returns_none(source),
+        _returning_none(nodes),
     )
 
 
