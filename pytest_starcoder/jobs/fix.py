@@ -403,9 +403,9 @@ def _fix(search: Search, edits: tuple[Edit, ...], confirmed: Confirmed, level: L
     first = min(edits, key=lambda edit: (edit.path, edit.span))
     source = search.sources(first.path)
     diff = ""
-    for path in dict.fromkeys(edit.path for edit in edits):
+    for path, name in search.launch.project.names_in_diff(edit.path for edit in edits).items():
         before = search.sources(path)
-        diff += unified(before, edited(before, [edit for edit in edits if edit.path == path]), path)
+        diff += unified(before, edited(before, [edit for edit in edits if edit.path == path]), name)
     changed = changed_lines(diff)
     removed = [line[1:] for line in changed if line.startswith("-")]
     added = [line[1:] for line in changed if line.startswith("+")]

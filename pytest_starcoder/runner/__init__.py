@@ -22,6 +22,7 @@ from typing import Any, Literal
 from pytest_starcoder.edits import edited
 from pytest_starcoder.runner.arguments import kept
 from pytest_starcoder.runner.confine import Confinement, Level, environment, readable
+from pytest_starcoder.text.shown import Project
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.failure import Call
 from pytest_starcoder.values.fix import Edit
@@ -39,6 +40,7 @@ class Launch:
 
     `arguments` are all options that were in force, from the command line, the
     variable and the ini file; `positionals` those of them that name tests.
+    Files below the folders `around` the root are the project's own as well.
     `folder` is where it was started, `here_first` whether that stood first on
     `sys.path`, as with `python -m pytest`; `environment` what the variables
     were before any test could change them, empty for those of this process.
@@ -50,7 +52,13 @@ class Launch:
     arguments: tuple[str, ...] = ()
     positionals: tuple[str, ...] = ()
     here_first: bool = False
+    around: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def project(self) -> Project:
+        """Whose files are the user's own."""
+        return Project(self.root, self.around)
 
 
 def run(
@@ -83,13 +91,14 @@ def run(
             "values": sorted(set(values)),
             "steps": steps,
             "root": str(launch.root),
+            "around": [str(folder) for folder in launch.around],
             "outcomes": str(folder / "outcomes.jsonl"),
             "files": changed(launch.root, edits),
             "confinement": None,
         }
         variables = environment_of(launch)
         if policy == "confined":
-            job["confinement"] = Confinement(folder, readable(launch.root), least).to_json()
+            job["confinement"] = Confinement(folder, readable(launch.root, *launch.around), least).to_json()
             variables = environment(variables, folder)
         (folder / "job.json").write_text(json.dumps(job), "utf-8")
         own = ["-p", "pytest_starcoder.runner.child", f"--starcoder-job={folder / 'job.json'}"]
