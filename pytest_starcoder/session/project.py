@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -38,8 +40,18 @@ def _top(folder: Path) -> Path:
 
 def _is_everybodys(folder: Path) -> bool:
     """Whether a folder holds much that has nothing to do with the tests, though it may be a repository of settings."""
-    home, temporary = Path(os.path.expanduser("~")), Path(tempfile.gettempdir())  # noqa: PTH111 - may have no home
+    home, temporary = _home(), Path(tempfile.gettempdir())
     return folder in (home, *home.parents, temporary, *temporary.parents)
+
+
+def _home() -> Path:
+    """The user's own folder, whatever HOME says: tests may run with the project for it."""
+    if sys.platform != "win32":
+        import pwd
+
+        with contextlib.suppress(KeyError):  # a user of a container without an entry
+            return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    return Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
 
 
 class WholeHistory(History):
