@@ -39,7 +39,9 @@ from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import median
 from pytest_starcoder.evidence import case as evidence
 from pytest_starcoder.evidence.causes import causes
+from pytest_starcoder.evidence.fixable import Conventions
 from pytest_starcoder.evidence.replay import replay
+from pytest_starcoder.evidence.sources import sources_of
 from pytest_starcoder.evidence.suspicion import ochiai
 from pytest_starcoder.git import History
 from pytest_starcoder.report.bars import Bars
@@ -289,10 +291,11 @@ def _first(case: Case, recorded: Mapping[str, Any]) -> evidence.Case | None:
         tuple(fields["positionals"]),
         fields["here_first"],
     )
-    grouped, sources = causes(failures), evidence.sources_of(launch.root)
+    grouped, sources = causes(failures), sources_of(launch.root)
     with _environment({**case.env, "HOME": str(case.project)}):
         replays = replay(grouped, ran, launch, Deadline.after(LIMIT), sources)
-    found = evidence.cases(grouped, replays, sources, History(launch.root), recorded["files"])
+    conventions = Conventions(frozenset(recorded["files"]))
+    found = evidence.cases(grouped, replays, sources, History(launch.root), conventions)
     return found[0] if found else None
 
 

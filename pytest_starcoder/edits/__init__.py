@@ -144,7 +144,7 @@ def _shortest(place: Place, path: str, start: int, end: int, after: str, name: s
             break
         start += len(one) + 1
         before, after = before[len(one) + 1 :], after[len(one) + 1 :]
-    line = place.source.count("\n", 0, start) + 1
+    line = place.line(start)
     return Edit(path, (start, start + len(before)), before, after, name, cost, line)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -55,6 +57,7 @@ class Place:
         self.seen = seen
         self.parents: dict[ast.AST, ast.AST] = {}
         self._offsets = Offsets(source)
+        self._newlines = [found.start() for found in re.finditer("\n", source)]
         for node in ast.walk(tree):
             for child in ast.iter_child_nodes(node):
                 self.parents[child] = node
@@ -70,6 +73,10 @@ class Place:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.decorator_list:
             start = self.source.rindex("@", 0, self.span(node.decorator_list[0])[0])
         return start, end
+
+    def line(self, start: int) -> int:
+        """The 1-based line, as newlines count them, that a character stands on."""
+        return bisect_left(self._newlines, start) + 1
 
     def text(self, node: ast.expr | ast.stmt) -> str:
         """A node as it is written."""

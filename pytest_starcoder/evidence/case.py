@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import heapq
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
+from itertools import islice
 
 from pytest_starcoder.evidence.causes import largest_first, united
 from pytest_starcoder.evidence.excerpt import ROOM, Excerpt, excerpts, room_for
-from pytest_starcoder.evidence.lines import line_of, lines_of_tests, weights, whole_statements
+from pytest_starcoder.evidence.fixable import Conventions, Fixable, Places
+from pytest_starcoder.evidence.lines import definitions, line_of, lines_of_tests, whole_statements
 from pytest_starcoder.evidence.replay import Replay
-from pytest_starcoder.evidence.suspicion import Line, Sources, defined_too, ochiai, ranked, telling
+from pytest_starcoder.evidence.sources import Sources
+from pytest_starcoder.evidence.suspicion import Line, defined_too, ochiai, ranked, telling, words_of_failure
 from pytest_starcoder.git import History
 from pytest_starcoder.text.display import counted, one_line
 from pytest_starcoder.text.syntax import syntax_tree
+from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.explanation import Suspect
 from pytest_starcoder.values.failure import Cause, Failure
 from pytest_starcoder.values.fix import Fix
@@ -33,8 +36,8 @@ RETURNED = 2
 TELLING = 60
 """Lines that say what the failing test says, of which the code that is shown is chosen."""
 
-LARGEST = 2_000_000
-"""Bytes of a source file that is read."""
+IMPORTED = 60
+"""Files of which the lines that ran at import are ranked at the most."""
 
 DAY = 86_400.0
 
@@ -50,7 +53,10 @@ BLAMED = 3
 
 @dataclass(frozen=True)
 class Case:
-    """One cause with all that was found about it; `ranked` are lines, the most suspicious first."""
+    """One cause with all that was found about it.
+
+    `ranked` are lines, the most suspicious first, `places` those where a fix may be made.
+    """
 
     cause: Cause
     replay: Replay = field(default_factory=Replay)
@@ -62,37 +68,22 @@ class Case:
     changed: tuple[str, ...] = ()
     """Sentences on executed lines that are not as they were committed."""
 
-
-def sources_of(root: Path) -> Sources:
-    """Reads the files below `root`, each once; what cannot be read is empty."""
-
-    @cache
-    def text_of(path: str) -> str:
-        try:
-            file = root / path
-            # A pipe in the place of a file would never end.
-            fits = file.is_file() and file.stat().st_size <= LARGEST
-            return file.read_text("utf-8", "replace") if fits else ""
-        except (OSError, ValueError):
-            return ""
-
-    return text_of
+    places: Places = field(default_factory=Places)
 
 
 def cases(
-    causes: Sequence[Cause], replays: Sequence[Replay], sources: Sources, history: History, test_files: Collection[str]
+    causes: Sequence[Cause],
+    replays: Sequence[Replay],
+    sources: Sources,
+    history: History,
+    conventions: Conventions,
+    deadline: Deadline | None = None,
 ) -> list[Case]:
-    """The cases of `causes`; those that turn out to be one cause are one case."""
-    changes = Changes(history)
+    """The cases of `causes`; those that turn out to be one cause are one case.
 
-    known: dict[int, Outcome] = {}
-
-    def whole(outcome: Outcome) -> Outcome:
-        """`defined_too`, once for each: the causes have neighbours in common."""
-        if id(outcome) not in known:
-            known[id(outcome)] = defined_too(outcome, sources)
-        return known[id(outcome)]
-
+    After `deadline` lines that ran at import alone are left out, which are the least suspicious.
+    """
+    working = _Working(sources, Changes(history), conventions, deadline)
     runs = [_counts_of(found) for found in replays]
 
     def elsewhere(numbers: Collection[int]) -> dict[Line, float]:
@@ -101,7 +92,7 @@ def cases(
         return {line: count / len(others) for line, count in counts.items()}
 
     found = [
-        _case(cause, replayed, whole, sources, changes, test_files, elsewhere({number}))
+        working.case(cause, replayed, elsewhere({number}))
         for number, (cause, replayed) in enumerate(zip(causes, replays, strict=True))
     ]
     prime = [case.ranked[:1] if case.replay.failing else () for case in found]
@@ -110,7 +101,7 @@ def cases(
         if len(group) > 1:
             cause = Cause(tuple(failure for number in group for failure in causes[number].failures))
             joined = _joined([replays[number] for number in group])
-            together.append(_case(cause, joined, whole, sources, changes, test_files, elsewhere(group)))
+            together.append(working.case(cause, joined, elsewhere(group)))
         else:
             together.append(found[group[0]])
     order = {cause: number for number, cause in enumerate(largest_first(case.cause for case in together))}
@@ -134,46 +125,83 @@ def _joined(replays: Sequence[Replay]) -> Replay:
     return Replay(failing, tuple(passing.values()), (told,), (), tests)
 
 
-def _case(
-    cause: Cause,
-    replay: Replay,
-    whole: Callable[[Outcome], Outcome],
-    sources: Sources,
-    changes: Changes,
-    test_files: Collection[str],
-    elsewhere: Mapping[Line, float],
-) -> Case:
-    failing, passing = [*map(whole, replay.failing)], [*map(whole, replay.passing)]
-    scores = ochiai(failing, passing) if failing else _static(cause.first)
+class _Working:
+    """What the cases of one report have in common; each thing is worked out once."""
 
-    def is_test(line: Line) -> bool:
-        return line[0] in test_files and line[1] in lines_of_tests(sources(line[0]))
+    def __init__(self, sources: Sources, changes: Changes, conventions: Conventions, deadline: Deadline | None) -> None:
+        self._sources = sources
+        self._changes = changes
+        self._conventions = conventions
+        self._deadline = deadline
+        self._fixable = Fixable(sources, conventions)
+        self._whole: dict[int, Outcome] = {}
 
-    imported = {
-        (path, number)
-        for outcome in failing[:1]
-        for path, numbers in outcome.imported.items()
-        for number in whole_statements(numbers, sources(path))
-    }
-    best: dict[str, float] = {}
-    for (path, _), score in scores.items():
-        best[path] = max(best.get(path, 0.0), score)
-    age = changes.ages(sorted(best, key=lambda path: (path in test_files, -best[path], path)))
-    ranking = ranked(cause.first, scores, sources, age, is_test, imported - set(scores), elsewhere)
-    known = [line for line in ranking.lines if line in scores] if failing else []
-    suspects = [line for line in known if line[1] in weights(sources(line[0]))][:SUSPECTS] or known[:SUSPECTS]
-    room = room_for(cause.first.exception, ranking.lines, scores) if failing else ROOM
-    if failing:
-        replay = dataclasses.replace(replay, statements=(*replay.statements, *_returned(cause.first, failing[0])))
-    return Case(
-        cause,
-        replay,
-        ranking.lines,
-        scores,
-        tuple(_suspect(line, scores, sources, changes, len(passing)) for line in suspects),
-        tuple(excerpts(ranking.lines, scores, sources, telling(ranking, scores, sources, TELLING), room)),
-        changed=changes.told(scores),
-    )
+    def case(self, cause: Cause, replay: Replay, elsewhere: Mapping[Line, float]) -> Case:
+        """The case of a cause; `elsewhere` tells which part of the other causes runs a line."""
+        sources, test_files = self._sources, self._conventions.files
+        failing, passing = [*map(self._defined, replay.failing)], [*map(self._defined, replay.passing)]
+        scores = ochiai(failing, passing) if failing else _static(cause.first)
+        imported = self._imported(cause.first, failing[0], scores) if failing else set()
+        best: dict[str, float] = {}
+        for (path, _), score in scores.items():
+            best[path] = max(best.get(path, 0.0), score)
+        age = self._changes.ages(sorted(best, key=lambda path: (path in test_files, -best[path], path)))
+        ranking = ranked(cause.first, scores, sources, age, self._is_test, imported - set(scores), elsewhere)
+        for outcome in failing[:1]:
+            self._fixable.learn((*outcome.lines, *outcome.imported))
+        room = room_for(cause.first.exception, ranking.lines, scores) if failing else ROOM
+        if failing:
+            replay = dataclasses.replace(replay, statements=(*replay.statements, *_returned(cause.first, failing[0])))
+        suspects = self._suspects([line for line in ranking.lines if line in scores]) if failing else []
+        return Case(
+            cause,
+            replay,
+            ranking.lines,
+            scores,
+            tuple(_suspect(line, scores, sources, self._changes, len(passing)) for line in suspects),
+            tuple(excerpts(ranking.lines, scores, sources, telling(ranking, scores, sources, TELLING), room)),
+            changed=self._changes.told(scores),
+            places=self._fixable.places(cause.failures, ranking.lines, scores),
+        )
+
+    def _defined(self, outcome: Outcome) -> Outcome:
+        """`defined_too`, once for each: the causes have neighbours in common."""
+        if id(outcome) not in self._whole:
+            self._whole[id(outcome)] = defined_too(outcome, self._sources)
+        return self._whole[id(outcome)]
+
+    def _is_test(self, line: Line) -> bool:
+        path, number = line
+        return path in self._conventions.files and number in self._sources.about(path, lines_of_tests)
+
+    def _suspects(self, lines: Sequence[Line]) -> list[Line]:
+        """The first of `lines` on which anything can be wrong; no assertion outside of tests where there are others."""
+
+        def weighs(line: Line) -> bool:
+            return line[1] in self._sources.about(line[0], definitions).weights
+
+        working = filter(lambda line: weighs(line) and not self._fixable.is_check(line), lines)
+        return [*islice(working, SUSPECTS)] or [*islice(filter(weighs, lines), SUSPECTS)] or [*lines[:SUSPECTS]]
+
+    def _imported(self, failure: Failure, outcome: Outcome, scores: Collection[Line]) -> set[Line]:
+        """The lines that ran at import, of the files that say most of what the failing test says."""
+        if self._deadline is not None and self._deadline.remaining() <= 0:
+            return set()
+        sources, paths = self._sources, list(outcome.imported)
+        if len(paths) > IMPORTED:
+            executed, wanted = {path for path, _ in scores}, words_of_failure(failure, sources)
+
+            def order(path: str) -> tuple[bool, bool, int, str]:
+                text = sources(path).lower()
+                alike = sum(word in text for word in wanted)
+                return path not in executed, not self._changes.are_in(path), -alike, path
+
+            paths = heapq.nsmallest(IMPORTED, paths, key=order)
+        return {
+            (path, number)
+            for path in paths
+            for number in whole_statements(outcome.imported[path], sources.about(path, definitions))
+        }
 
 
 def _returned(failure: Failure, outcome: Outcome) -> list[str]:
@@ -240,6 +268,10 @@ class Changes:
                 found[path, line] = 0.25 * max(0.0, 1 - (self._now() - when) / YOUNG)
         found |= {(path, line): 0.5 for path in paths for line in base.get(path, ())}
         return found | {(path, line): 1.0 for path in paths for line in head.get(path, ())}
+
+    def are_in(self, path: str) -> bool:
+        """Whether a file is not as it was committed."""
+        return path in self._uncommitted()
 
     def reason(self, line: Line) -> str:
         """What git tells of a line, for a person; empty where that is nothing."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from pytest_starcoder.evidence.lines import split, statement_at
-from pytest_starcoder.evidence.suspicion import Line, Sources
+from pytest_starcoder.evidence.sources import Sources
+from pytest_starcoder.evidence.suspicion import Line
 from pytest_starcoder.text.syntax import syntax_tree
 
 SHORT = 8
@@ -99,10 +99,10 @@ class _Code:
     def add(self, line: Line, room: int) -> bool:
         """Adds what `line` is shown with, unless that makes it larger than `room`."""
         path, number = line
-        source = self._sources(path)
-        unit = _unit(source, number)
+        unit = self._sources.about(path, _units_by_line).get(number)
         if unit is None:
             return True
+        source = self._sources(path)
         shown = self._chosen.get((path, unit), set())
         if number in shown:
             return True
@@ -174,19 +174,14 @@ def _indentation(line: str) -> str:
     return line[: len(line) - len(line.lstrip())]
 
 
-def _unit(source: str, line: int) -> Unit | None:
-    """The innermost function around `line`, else the statement outside any."""
-    best: Unit | None = None
-    for unit in _units(source):
-        if unit.first <= line <= unit.last and (best is None or unit.last - unit.first <= best.last - best.first):
-            best = unit
-    return best
-
-
-@lru_cache(maxsize=64)
-def _units(source: str) -> tuple[Unit, ...]:
+def _units_by_line(source: str) -> dict[int, Unit]:
+    """For each line the innermost function around it, else the statement outside any."""
     tree = syntax_tree(source)
-    return tuple(_of(tree.body, ())) if tree else ()
+    units = list(_of(tree.body, ())) if tree else []
+    found: dict[int, Unit] = {}
+    for unit in sorted(units, key=lambda unit: unit.first - unit.last):  # the inner ones last
+        found.update(dict.fromkeys(range(unit.first, unit.last + 1), unit))
+    return found
 
 
 def _of(body: Sequence[ast.stmt], classes: tuple[int, ...]) -> Iterator[Unit]:

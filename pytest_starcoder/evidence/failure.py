@@ -20,7 +20,7 @@ from pytest_starcoder.evidence.differences import differences
 from pytest_starcoder.evidence.facts import facts
 from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.redact import redact, secret_values
-from pytest_starcoder.text.shown import ADDRESS, in_project, short_repr
+from pytest_starcoder.text.shown import ADDRESS, Project, short_repr
 from pytest_starcoder.text.syntax import is_literal, syntax_tree
 from pytest_starcoder.values.failure import Failure, Frame
 from pytest_starcoder.values.texts import with_texts
@@ -61,31 +61,34 @@ def describe(
     exc: BaseException,
     nodeid: str,
     phase: str,
-    root: Path,
+    project: Project | Path,
     comparison: Comparison | None = None,
     executed: Sequence[CodeType] = (),
 ) -> Failure:
     """The failure that `exc` is of the test `nodeid`, without secrets.
 
+    A `project` of one folder may be given as that.
     `comparison` is the last that failed in it, if any did; `executed` is the
     code that it was recorded to execute, where that is known.
     """
-    exc = _telling(exc, root)
-    live = list(_project_frames(exc, root))
+    if isinstance(project, Path):
+        project = Project(project)
+    exc = _telling(exc, project)
+    live = list(_project_frames(exc, project))
     kept = live if len(live) <= FRAMES else [*live[:1], *live[1 - FRAMES :]]
-    frames = [_frame(step.frame.f_code, step.line, root) for step in kept]
+    frames = [_frame(step.frame.f_code, step.line, project) for step in kept]
     message = _message(exc)
     statement = _assertion(live[-1]) if live and isinstance(exc, AssertionError) else None
-    called = [_frame(code, code.co_firstlineno, root) for code in _callees(live, root)] if live else []
+    called = [_frame(code, code.co_firstlineno, project) for code in _callees(live, project)] if live else []
     known = {(frame.path, frame.first_line) for frame in (*frames, *called)}
-    ran = [_frame(code, code.co_firstlineno, root) for code in executed if in_project(code.co_filename, root)]
+    ran = [_frame(code, code.co_firstlineno, project) for code in executed if project.holds(code.co_filename)]
     failure = Failure(
         nodeid=nodeid,
         phase=phase,
         exception=type(exc).__name__,
         message=message,
         seen=_seen(exc, message, statement, comparison),
-        frames=(*frames, *_misspelt(exc, root)),
+        frames=(*frames, *_misspelt(exc, project)),
         callees=(*called, *(frame for frame in ran if (frame.path, frame.first_line) not in known))[:CALLEES],
         facts=_facts(exc, live, _differences(statement, comparison) if statement and comparison else ()),
         fixture=frames[0].function if frames and phase in ("setup", "teardown") else "",
@@ -115,12 +118,12 @@ def untraced(nodeid: str, phase: str, text: str) -> Failure:
     return Failure(nodeid, phase, "failure", message, message)
 
 
-def _telling(exc: BaseException, root: Path) -> BaseException:
+def _telling(exc: BaseException, project: Project) -> BaseException:
     """`exc`, or the first of its causes that has project frames, or the last: pytest's CollectError has none."""
     chain = [exc]
     while chain[-1].__cause__ is not None and all(chain[-1].__cause__ is not other for other in chain):
         chain.append(chain[-1].__cause__)
-    return next((found for found in chain if any(_project_frames(found, root))), chain[-1])
+    return next((found for found in chain if any(_project_frames(found, project))), chain[-1])
 
 
 def _message(exc: BaseException) -> str:
@@ -155,7 +158,7 @@ class Step(NamedTuple):
     lasti: int
 
 
-def _project_frames(exc: BaseException, root: Path) -> Iterator[Step]:
+def _project_frames(exc: BaseException, project: Project) -> Iterator[Step]:
     """Steps through the project's own code; of those on one line (a generator expression) the outer one.
 
     Those of a group go on with those of its first exception.
@@ -166,26 +169,26 @@ def _project_frames(exc: BaseException, root: Path) -> Iterator[Step]:
         traceback = group.__traceback__
         while traceback is not None:
             code, line = traceback.tb_frame.f_code, traceback.tb_lineno
-            if in_project(code.co_filename, root) and (code.co_filename, line) != before:
+            if project.holds(code.co_filename) and (code.co_filename, line) != before:
                 before = code.co_filename, line
                 yield Step(traceback.tb_frame, line, traceback.tb_lasti)
             traceback = traceback.tb_next
         group = group.exceptions[0] if isinstance(group, BaseExceptionGroup) else None
 
 
-def _misspelt(exc: BaseException, root: Path) -> Iterator[Frame]:
+def _misspelt(exc: BaseException, project: Project) -> Iterator[Frame]:
     """The lines up to a syntax error in a file of the project's, which no traceback enters."""
     if not isinstance(exc, SyntaxError) or not isinstance(exc.filename, str) or not isinstance(exc.lineno, int):
         return
-    if in_project(exc.filename, root):
+    if project.holds(exc.filename):
         first = max(1, exc.lineno - 5)
         source = "".join(linecache.getlines(exc.filename)[first - 1 : exc.lineno]).rstrip("\n")
-        yield Frame(Path(exc.filename).relative_to(root).as_posix(), exc.lineno, "<module>", first, source)
+        yield Frame(project.path_of(exc.filename), exc.lineno, "<module>", first, source)
 
 
-def _frame(code: CodeType, line: int, root: Path) -> Frame:
+def _frame(code: CodeType, line: int, project: Project) -> Frame:
     first, source = _source(code, line)
-    path = Path(code.co_filename).relative_to(root).as_posix()
+    path = project.path_of(code.co_filename)
     return Frame(path, line, code.co_qualname.replace(".<locals>", ""), first, source)
 
 
@@ -203,9 +206,9 @@ def _source(code: CodeType, line: int) -> tuple[int, str]:
     return first, "".join(lines[first - 1 : last]).rstrip("\n")
 
 
-def _callees(live: Sequence[Step], root: Path) -> Iterator[CodeType]:
+def _callees(live: Sequence[Step], project: Project) -> Iterator[CodeType]:
     known = {step.frame.f_code for step in live}
-    for code in called_functions(live[-1].frame, live[-1].line, lambda filename: in_project(filename, root)):
+    for code in called_functions(live[-1].frame, live[-1].line, project.holds):
         if code not in known:
             yield code
 

@@ -1,13 +1,14 @@
 """What stands on the lines of a source file: how much of it can be wrong, and which definitions it uses.
 
-Source in, numbers of lines out; nothing is run.
+Source in, numbers of lines out; nothing is run. What is asked for line after line of many files is
+held by `Sources.about`, one answer a file.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -27,6 +28,8 @@ _WEIGHTS: dict[type[ast.AST], float] = {
     ast.Name: 0.2,
 }
 """What a node counts: operators are wrong more often than names (the kinds of the 75 repairs that were measured)."""
+
+_WEIGHTLESS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
 _BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
 
@@ -48,16 +51,25 @@ def parts_of(text: str) -> frozenset[str]:
     return frozenset(part.lower() for word in words for part in (word, *_PART.findall(word))) - _COMMON
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)  # of the few files that are shown or changed
 def split(source: str) -> tuple[str, ...]:
     """The lines of a file, as Python counts them."""
     return tuple(source.split("\n"))
 
 
-@lru_cache(maxsize=64)
-def parts_by_line(source: str) -> tuple[frozenset[str], ...]:
-    """`parts_of` each line of a file."""
-    return tuple(map(parts_of, split(source)))
+class Parts:
+    """`parts_of` the lines of a file, worked out as they are asked for."""
+
+    def __init__(self, source: str) -> None:
+        self._lines = source.split("\n")
+        self._parts: dict[int, frozenset[str]] = {}
+
+    def of_line(self, number: int) -> frozenset[str]:
+        """Those of a line by its number, none where there is no such line."""
+        if number not in self._parts:
+            exists = 0 < number <= len(self._lines)
+            self._parts[number] = parts_of(self._lines[number - 1]) if exists else frozenset()
+        return self._parts[number]
 
 
 def line_of(source: str, number: int) -> str:
@@ -66,36 +78,42 @@ def line_of(source: str, number: int) -> str:
     return lines[number - 1] if 0 < number <= len(lines) else ""
 
 
-@lru_cache(maxsize=64)
 def weights(source: str) -> Mapping[int, float]:
     """For each line how much on it can be wrong: more for operators, constants and calls; none for definitions."""
     found: dict[int, float] = {}
-    for statement in _statements(source):
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
-            continue
-        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-            continue
-        if isinstance(statement, ast.AugAssign):
-            found[statement.lineno] = found.get(statement.lineno, 0) + _WEIGHTS[ast.AugAssign]
-        for node in _own(statement):
-            weight = _WEIGHTS.get(type(node), 0)
-            if weight and isinstance(node, ast.expr):
-                found[node.lineno] = found.get(node.lineno, 0) + weight
+    tree = syntax_tree(source)
+    waiting: list[tuple[ast.AST, bool]] = [(tree, False)] if tree else []
+    while waiting:  # one walk: this is asked about every file that a test runs
+        node, counted = waiting.pop()
+        if isinstance(node, ast.stmt):
+            counted = not isinstance(node, _WEIGHTLESS) and not _is_text(node)
+        weight = _WEIGHTS.get(type(node), 0.0) if counted else 0.0
+        if weight and isinstance(node, ast.expr | ast.AugAssign):
+            found[node.lineno] = found.get(node.lineno, 0.0) + weight
+        inside = counted and not isinstance(node, ast.ExceptHandler | ast.match_case)
+        waiting.extend((child, inside) for child in ast.iter_child_nodes(node))
     return found
 
 
-@lru_cache(maxsize=64)
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
 def returns_none(source: str) -> frozenset[int]:
     """The lines that return None and say so, or return nothing."""
-    return frozenset(
-        statement.lineno
-        for statement in _statements(source)
-        if isinstance(statement, ast.Return)
-        and (statement.value is None or (isinstance(statement.value, ast.Constant) and statement.value.value is None))
-    )
+    tree = syntax_tree(source)
+    return _returning_none(ast.walk(tree)) if tree else frozenset()
 
 
-@lru_cache(maxsize=64)
+def _returning_none(nodes: Iterable[ast.AST]) -> frozenset[int]:
+    found = (node for node in nodes if isinstance(node, ast.Return))
+    return frozenset(node.lineno for node in found if node.value is None or _is_none(node.value))
+
+
+def _is_none(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is None
+
+
 def lines_of_tests(source: str) -> frozenset[int]:
     """The lines of functions that are tests by their name."""
     found: set[int] = set()
@@ -106,15 +124,14 @@ def lines_of_tests(source: str) -> frozenset[int]:
     return frozenset(found)
 
 
-def with_definitions(executed: Set[int], source: str, words: Collection[str] = ()) -> frozenset[int]:
+def with_definitions(executed: Set[int], known: Definitions, words: Collection[str] = ()) -> frozenset[int]:
     """`executed` lines of a file, all of their statements, and the module's and classes' definitions that they use.
 
     A constant or a default value runs when the module is imported, and belongs
     to every test that uses its name. Of a table with keys only the entries
     belong to it whose keys are among `words`, where any are.
     """
-    known = _definitions(source)
-    lines = whole_statements(executed, source)
+    lines = whole_statements(executed, known)
     for header, body in known.signatures:
         if not lines.isdisjoint(body):
             lines.update(header)
@@ -130,12 +147,11 @@ def with_definitions(executed: Set[int], source: str, words: Collection[str] = (
     return frozenset(lines)
 
 
-def whole_statements(executed: Set[int], source: str) -> set[int]:
+def whole_statements(executed: Set[int], known: Definitions) -> set[int]:
     """`executed` lines and those of the same statements: a constant on a line of its own has no event."""
-    known = _definitions(source)
     lines = set(executed)
-    for line in executed:
-        lines.update(number for number in known.continued.get(line, ()) if number in known.telling)
+    for statement in {known.continued[line] for line in executed if line in known.continued}:
+        lines.update(number for number in statement if number in known.telling)
     return lines
 
 
@@ -148,10 +164,16 @@ def statement_at(source: str, line: int) -> tuple[int, int]:
     return best
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)  # of the few files that are shown or changed
 def _spans(source: str) -> tuple[tuple[int, int], ...]:
     """First and last lines of the statements that have several."""
-    return tuple(span for span in map(_span, _statements(source)) if span[1] > span[0])
+    tree = syntax_tree(source)
+    return tuple(_long_spans(ast.walk(tree))) if tree else ()
+
+
+def _long_spans(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, int]]:
+    spans = (_span(node) for node in nodes if isinstance(node, ast.stmt))
+    return (span for span in spans if span[1] > span[0])
 
 
 def _span(statement: ast.stmt) -> tuple[int, int]:
@@ -163,42 +185,31 @@ def _span(statement: ast.stmt) -> tuple[int, int]:
     return statement.lineno, last
 
 
-def _statements(source: str) -> Iterator[ast.stmt]:
-    tree = syntax_tree(source)
-    return (node for node in ast.walk(tree) if isinstance(node, ast.stmt)) if tree else iter(())
-
-
-def _own(statement: ast.stmt) -> Iterator[ast.AST]:
-    """The nodes of a statement without those of the statements in it."""
-    for name, value in ast.iter_fields(statement):
-        if name not in _BODIES:
-            for node in value if isinstance(value, list) else [value]:
-                if isinstance(node, ast.AST):
-                    yield from ast.walk(node)
-
-
 @dataclass(frozen=True)
 class Definitions:
     """Of one file: lines by the name that they define for a module or class, and of tables by name and key;
     names by the line that uses them; lines of defaults and decorators with those of the function; the lines of
-    a statement by each of them; and lines on which anything is."""
+    a statement by each of them; lines on which anything is; `weights` and `returns_none` of the file."""
 
     defined: Mapping[str, frozenset[int]]
     entries: Mapping[str, tuple[tuple[str, frozenset[int]], ...]]
     used: Mapping[int, frozenset[str]]
-    signatures: tuple[tuple[frozenset[int], frozenset[int]], ...]
+    signatures: tuple[tuple[frozenset[int], range], ...]
     continued: Mapping[int, range]
     telling: frozenset[int]
+    weights: Mapping[int, float]
+    nothing: frozenset[int]
 
 
-@lru_cache(maxsize=64)
-def _definitions(source: str) -> Definitions:
+def definitions(source: str) -> Definitions:
+    """What a file defines and uses."""
     tree = syntax_tree(source)
     defined: dict[str, set[int]] = {}
     entries: dict[str, tuple[tuple[str, frozenset[int]], ...]] = {}
     used: dict[int, set[str]] = {}
     signatures = []
-    for node in ast.walk(tree) if tree else ():
+    nodes = list(ast.walk(tree)) if tree else []
+    for node in nodes:
         if isinstance(node, ast.Name):
             used.setdefault(node.lineno, set()).add(node.id)
         elif isinstance(node, ast.Attribute):
@@ -210,13 +221,16 @@ def _definitions(source: str) -> Definitions:
                 for name in _targets(statement):
                     defined.setdefault(name, set()).update(_lines(statement))
                     entries.setdefault(name, tuple(_entries(statement)))
+    weighed = weights(source)
     return Definitions(
         {name: frozenset(lines) for name, lines in defined.items()},
         entries,
         {line: frozenset(names) for line, names in used.items()},
         tuple(signatures),
-        {line: range(first, last + 1) for first, last in _spans(source) for line in range(first, last + 1)},
-        frozenset({*weights(source), *used}),
+        {line: range(first, last + 1) for first, last in _long_spans(nodes) for line in range(first, last + 1)},
+        frozenset({*weighed, *used}),
+        weighed,
+        _returning_none(nodes),
     )
 
 
@@ -236,10 +250,10 @@ def _entries(statement: ast.stmt) -> Iterator[tuple[str, frozenset[int]]]:
                     yield key.value, frozenset((*_lines(key), *_lines(entry)))
 
 
-def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[frozenset[int], frozenset[int]]:
+def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[frozenset[int], range]:
     parts = [*node.decorator_list, *node.args.defaults, *(value for value in node.args.kw_defaults if value)]
     head = {line for part in parts for line in _lines(part)}
-    return frozenset(head), frozenset(range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1))
+    return frozenset(head), range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1)
 
 
 def _unconditional(body: list[ast.stmt]) -> Iterator[ast.stmt]:

@@ -14,15 +14,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_starcoder.evidence.callees import functions
-from pytest_starcoder.evidence.lines import (
-    parts_by_line,
-    parts_of,
-    returns_none,
-    split,
-    weights,
-    with_definitions,
-    words_of,
-)
+from pytest_starcoder.evidence.lines import Parts, definitions, parts_of, with_definitions, words_of
+from pytest_starcoder.evidence.sources import Sources
 from pytest_starcoder.values.failure import Failure
 from pytest_starcoder.values.run import Outcome
 
@@ -31,9 +24,6 @@ Line = tuple[str, int]
 
 _PRINTED = re.compile(r'File "([^"\n]+)", line (\d+)')
 """What Python prints of a frame: a test may have it in its message from a process that it started."""
-
-Sources = Callable[[str], str]
-"""The text of a file by that path; empty where it cannot be read."""
 
 TRACEBACK = (6.0, 2.0)
 """What a tie is worth to the line that raised, and to those that called it; one operator is worth 2."""
@@ -71,20 +61,28 @@ def ochiai(failing: Sequence[Outcome], passing: Sequence[Outcome]) -> dict[Line,
 def defined_too(outcome: Outcome, sources: Sources) -> Outcome:
     """`outcome` with all of its statements among its lines, and the definitions that they use."""
     words = words_of(text_of_test(outcome.nodeid, sources))
-    return replace(
-        outcome,
-        lines={path: with_definitions(numbers, sources(path), words) for path, numbers in outcome.lines.items()},
-    )
+    lines = {
+        path: with_definitions(numbers, sources.about(path, definitions), words)
+        for path, numbers in outcome.lines.items()
+    }
+    return replace(outcome, lines=lines)
 
 
 def text_of_test(nodeid: str, sources: Sources) -> str:
     """The source of a test's function and its parameters."""
     path, _, name = nodeid.partition("::")
     function, _, parameters = name.rpartition("::")[2].partition("[")
-    for node in functions(sources(path)):
-        if node.name == function:
-            return "\n".join([*split(sources(path))[node.lineno - 1 : node.end_lineno], parameters])
-    return parameters
+    text = sources.about(path, _texts_of_functions).get(function)
+    return parameters if text is None else f"{text}\n{parameters}"
+
+
+def _texts_of_functions(source: str) -> dict[str, str]:
+    """The functions of a file by their names; of several of one name the first."""
+    lines = source.split("\n")
+    found: dict[str, str] = {}
+    for node in functions(source):
+        found.setdefault(node.name, "\n".join(lines[node.lineno - 1 : node.end_lineno]))
+    return found
 
 
 @dataclass(frozen=True)
@@ -117,10 +115,11 @@ def ranked(
 
     def order(line: Line) -> tuple[bool, float, float, str, int]:
         path, number = line
-        telling = weights(sources(path)).get(number, 0.0) + on_traceback.get(line, 0.0)
+        file = sources.about(path, definitions)
+        telling = file.weights.get(number, 0.0) + on_traceback.get(line, 0.0)
         telling += ALIKE * min(3.0, alike[line] / math.log(len(lines) + 1)) + OTHERS * elsewhere.get(line, 0.0)
         telling -= OWN if path == own else 0.0
-        telling += NOTHING if nothing and number in returns_none(sources(path)) else 0.0
+        telling += NOTHING if nothing and number in file.nothing else 0.0
         score = scores.get(line)
         return score is None, -round(score or 0.0, 6), -(telling + CHANGED * changed.get(line, 0.0)), path, number
 
@@ -132,7 +131,8 @@ def telling(ranking: Ranking, scores: Mapping[Line, float], sources: Sources, mo
 
     def worth(line: Line) -> float:
         path, number = line
-        return ranking.alike[line] + 10 * scores.get(line, 0.0) + 0.5 * weights(sources(path)).get(number, 0.0)
+        weight = sources.about(path, definitions).weights.get(number, 0.0)
+        return ranking.alike[line] + 10 * scores.get(line, 0.0) + 0.5 * weight
 
     return heapq.nlargest(most, ranking.lines, key=worth)
 
@@ -140,15 +140,20 @@ def telling(ranking: Ranking, scores: Mapping[Line, float], sources: Sources, mo
 def _alike(failure: Failure, lines: Sequence[Line], sources: Sources) -> dict[Line, float]:
     """How much the lines say what the failing test says: words in common, rare ones and those of its name for more."""
     name = parts_of(failure.nodeid.rpartition("::")[2])
-    wanted = parts_of(f"{text_of_test(failure.nodeid, sources)} {failure.message}") | name
+    wanted = words_of_failure(failure, sources)
     paths = {path: len(parts_of(path.replace("/", " ")) & name) for path in {path for path, _ in lines}}
     common: dict[Line, frozenset[str]] = {}
     for path, number in lines:
-        parts = parts_by_line(sources(path))
-        common[path, number] = parts[number - 1] & wanted if number <= len(parts) else frozenset()
+        common[path, number] = sources.about(path, Parts).of_line(number) & wanted
     counts = Counter(part for parts in common.values() for part in parts)
     rare = {part: math.log(len(lines) / count) * (2 if part in name else 1) for part, count in counts.items()}
     return {line: sum(rare[part] for part in parts) + PATH * paths[line[0]] for line, parts in common.items()}
+
+
+def words_of_failure(failure: Failure, sources: Sources) -> frozenset[str]:
+    """What the failing test says: its name, its text and its message."""
+    name = failure.nodeid.rpartition("::")[2]
+    return parts_of(f"{name} {text_of_test(failure.nodeid, sources)} {failure.message}")
 
 
 def _on_traceback(failure: Failure, paths: Collection[str]) -> dict[Line, float]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pytest_starcoder.client import Client, capped
 from pytest_starcoder.evidence.case import Case
 from pytest_starcoder.evidence.lines import split, statement_at
-from pytest_starcoder.evidence.suspicion import Sources
+from pytest_starcoder.evidence.sources import Sources
 from pytest_starcoder.prompts import family, render
 from pytest_starcoder.text.code import extract
 from pytest_starcoder.values.fix import Edit
@@ -34,7 +34,7 @@ def proposals(case: Case, client: Client, sources: Sources, redact: Callable[[st
     """What `client`'s model writes there, without what it only repeats. Raises a BackendError."""
     kind = family(client.model(), client.settings.family)
     places = list(
-        dict.fromkeys((path, statement_at(sources(path), line)) for path, line in case.ranked[: 2 * len(HOLES)])
+        dict.fromkeys((path, statement_at(sources(path), line)) for path, line in case.places.lines[: 2 * len(HOLES)])
     )
     found: list[Edit] = []
     for rank, more in HOLES:
@@ -43,6 +43,8 @@ def proposals(case: Case, client: Client, sources: Sources, redact: Callable[[st
         path, (first, last) = places[rank]
         lines = split(sources(path))
         last = min(last + more, len(lines))
+        if not all(case.places.may_change((path, number)) for number in range(first, last + 1)):
+            continue
         old = "\n".join(lines[first - 1 : last])
         margin = old[: len(old) - len(old.lstrip())]
         prompt = render(

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pytest_starcoder.edits import EXTENDED, Seen, edited, enumerate_edits, pairs
 from pytest_starcoder.evidence.case import Case
 from pytest_starcoder.evidence.lines import line_of, statement_at
-from pytest_starcoder.evidence.suspicion import Line, Sources, text_of_test
+from pytest_starcoder.evidence.sources import Sources
+from pytest_starcoder.evidence.suspicion import Line, text_of_test
 from pytest_starcoder.runner import Launch, run
 from pytest_starcoder.runner.confine import Level
 from pytest_starcoder.runner.trials import LONGER, SHORTEST, Input, Record, Trial, Trials, Unavailable
@@ -198,8 +199,9 @@ def _searched(
     for nodeid in (*search.failing, *search.kept, *search.others):
         record = baseline[nodeid]
         search.limits[nodeid] = SHORTEST if record.outcome == "overtime" else SHORTEST + LONGER * record.seconds
+    allow = search.case.places.allow
     try:
-        _try(search, trials, [(0.0, found.edits) for found in known])
+        _try(search, trials, [(0.0, found.edits) for found in known if all(map(allow, found.edits))])
         for _ in _stages(search, trials) if not search.passed else ():
             if _content(search) or search.deadline.remaining() <= 0:
                 break
@@ -221,7 +223,8 @@ def _outcome(baseline: Mapping[str, Record], nodeid: str) -> str:
 def _stages(search: Search, trials: Trials) -> Iterator[None]:
     """Tries kinds of candidates one after the other; after each it may end."""
     if search.proposed is not None:
-        _try(search, trials, [(edit.cost, (edit,)) for edit in search.proposed])
+        allowed = filter(search.case.places.allow, search.proposed)
+        _try(search, trials, [(edit.cost, (edit,)) for edit in allowed])
         _import(search, trials, search.deadline.remaining())
         return
     ranks = _ranks(search.case)
@@ -245,7 +248,7 @@ def _stages(search: Search, trials: Trials) -> Iterator[None]:
 def _ranks(case: Case) -> dict[Line, int]:
     """The lines that are changed, by their rank; of the tests' own files those alone that a failing test runs."""
     tests = {nodeid.partition("::")[0] for nodeid in case.cause.nodeids}
-    lines = [line for line in case.ranked if line in case.scores or line[0] not in tests]
+    lines = [line for line in case.places.lines if line in case.scores or line[0] not in tests]
     return {line: rank for rank, line in enumerate(lines[:LINES])}
 
 
@@ -263,10 +266,15 @@ def _edits(search: Search, ranks: Mapping[Line, int]) -> Iterator[tuple[float, E
         source = search.sources(path)
         seen = Seen({line: names for (file, line), names in types.items() if file == path}, strings)
         lines = {number for other, number in ranks if other == path}
+        statements: dict[int, tuple[int, int]] = {}
         for edit in enumerate_edits(source, path, lines, seen):
             if search.deadline.remaining() < half:
                 return  # the rest would not be tried
-            first, last = statement_at(source, edit.line)
+            if not search.case.places.allow(edit):
+                continue
+            if edit.line not in statements:  # thousands of edits begin on one line
+                statements[edit.line] = statement_at(source, edit.line)
+            first, last = statements[edit.line]
             rank = min((ranks[path, line] for line in range(first, last + 1) if (path, line) in ranks), default=LINES)
             yield edit.cost + FAR * (1 - 1 / (1 + rank / HALF)), edit
 
@@ -395,9 +403,9 @@ def _fix(search: Search, edits: tuple[Edit, ...], confirmed: Confirmed, level: L
     first = min(edits, key=lambda edit: (edit.path, edit.span))
     source = search.sources(first.path)
     diff = ""
-    for path in dict.fromkeys(edit.path for edit in edits):
+    for path, name in search.launch.project.names_in_diff(edit.path for edit in edits).items():
         before = search.sources(path)
-        diff += unified(before, edited(before, [edit for edit in edits if edit.path == path]), path)
+        diff += unified(before, edited(before, [edit for edit in edits if edit.path == path]), name)
     changed = changed_lines(diff)
     removed = [line[1:] for line in changed if line.startswith("-")]
     added = [line[1:] for line in changed if line.startswith("+")]

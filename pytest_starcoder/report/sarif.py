@@ -137,9 +137,13 @@ def _sentence(text: str) -> str:
 def _fix(fix: Fix) -> dict[str, Any]:
     """Its diff as replacements of whole lines."""
     changes: list[dict[str, Any]] = []
-    for part in re.split(r"(?m)^(?=--- a/)", fix.diff)[1:]:
-        path, *hunks = re.split(r"(?m)^(?=@@ )", part)
-        artifact = {"uri": _uri(path.partition("\n")[0].removeprefix("--- a/")), "uriBaseId": "SRCROOT"}
+    parts = re.split(r"(?m)^(?=--- a/)", fix.diff)[1:]
+    named = [part.partition("\n")[0].removeprefix("--- a/") for part in parts]
+    edited = list(dict.fromkeys(edit.path for edit in fix.edits))
+    # A diff of a file outside of the root names it from the folder around.
+    for path, part in zip(edited if len(edited) == len(named) else named, parts, strict=True):
+        _, *hunks = re.split(r"(?m)^(?=@@ )", part)
+        artifact = {"uri": _uri(path), "uriBaseId": "SRCROOT"}
         changes.append({"artifactLocation": artifact, "replacements": [_replacement(hunk) for hunk in hunks]})
     return {"description": {"text": fix.verdict}, "artifactChanges": changes}
 

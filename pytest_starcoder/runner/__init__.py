@@ -17,19 +17,18 @@ import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from pytest_starcoder.edits import edited
 from pytest_starcoder.runner.arguments import kept
 from pytest_starcoder.runner.confine import Confinement, Level, environment, readable
 from pytest_starcoder.runner.supervisor import END, KILL
-from pytest_starcoder.runner.wire import MAX_FILE, Malformed, is_below_root, messages_in, parsed, shown_text
+from pytest_starcoder.runner.wire import MAX_FILE, Malformed, messages_in, parsed, shown_text
+from pytest_starcoder.text.shown import Project
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.failure import Call
 from pytest_starcoder.values.fix import Edit
 from pytest_starcoder.values.run import Outcome
-
-Value = TypeVar("Value")
 
 LEFT_OUT = ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """Variables that the child shall not have: the first is among its arguments, coverage would measure it."""
@@ -43,6 +42,7 @@ class Launch:
 
     `arguments` are all options that were in force, from the command line, the
     variable and the ini file; `positionals` those of them that name tests.
+    Files below the folders `around` the root are the project's own as well.
     `folder` is where it was started, `here_first` whether that stood first on
     `sys.path`, as with `python -m pytest`; `environment` what the variables
     were before any test could change them, empty for those of this process.
@@ -54,7 +54,13 @@ class Launch:
     arguments: tuple[str, ...] = ()
     positionals: tuple[str, ...] = ()
     here_first: bool = False
+    around: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def project(self) -> Project:
+        """Whose files are the user's own."""
+        return Project(self.root, self.around)
 
 
 def run(
@@ -90,13 +96,14 @@ def run(
             "values": sorted(set(values)),
             "steps": steps,
             "root": str(launch.root),
+            "around": [str(folder) for folder in launch.around],
             "outcomes": str(folder / "outcomes.jsonl"),
             "files": changed(launch.root, edits),
             "confinement": None,
         }
         variables = environment_of(launch)
         if policy == "confined":
-            job["confinement"] = Confinement(folder, readable(launch.root), least).to_json()
+            job["confinement"] = Confinement(folder, readable(launch.root, *launch.around), least).to_json()
             variables = environment(variables, folder)
         (folder / "job.json").write_text(json.dumps(job), "utf-8")
         own = ["-p", "pytest_starcoder.runner.child", f"--starcoder-job={folder / 'job.json'}"]
@@ -119,7 +126,8 @@ def run(
                 finally:
                     if child.was_killed:
                         warn(STILL_RUNNING)
-            by_nodeid = {outcome.nodeid: outcome for outcome in _outcomes(messages_in(outcomes, end), set(tests))}
+            messages = messages_in(outcomes, end)
+            by_nodeid = {outcome.nodeid: outcome for outcome in _outcomes(messages, set(tests), launch.project)}
         return list(by_nodeid.values())
 
 
@@ -288,20 +296,22 @@ STILL_RUNNING = (
 )
 
 
-def _outcomes(messages: Iterable[dict[str, Any]], tests: Collection[str]) -> Iterator[Outcome]:
+def _outcomes(messages: Iterable[dict[str, Any]], tests: Collection[str], project: Project) -> Iterator[Outcome]:
     """The outcomes of `tests` that the child has written; what is none is left out."""
     imported: Mapping[str, frozenset[int]] = {}
     for message in messages:
         try:
             if "imported" in message:
-                imported = _below_root(parsed(message["imported"], Mapping[str, frozenset[int]]))
+                executed = parsed(message["imported"], Mapping[str, frozenset[int]])
+                _check_paths(executed, project)
+                imported = executed
             elif parsed(message.get("nodeid"), str) in tests:
-                yield _outcome(message, imported)
+                yield _outcome(message, imported, project)
         except Malformed:
             continue
 
 
-def _outcome(message: dict[str, Any], imported: Mapping[str, frozenset[int]]) -> Outcome:
+def _outcome(message: dict[str, Any], imported: Mapping[str, frozenset[int]], project: Project) -> Outcome:
     """One outcome. Raises Malformed."""
     types = {
         (path, line): kinds
@@ -312,8 +322,8 @@ def _outcome(message: dict[str, Any], imported: Mapping[str, frozenset[int]]) ->
     outcome: Outcome = parsed(message, Outcome)
     if outcome.outcome not in ("passed", "failed", "skipped"):
         raise Malformed("no outcome of a test")
-    _below_root(outcome.lines)
-    _below_root(outcome.steps)
+    called = [call.path for call in outcome.calls]
+    _check_paths([*outcome.lines, *outcome.steps, *called], project)
     return replace(
         outcome,
         exception=shown_text(outcome.exception),
@@ -325,13 +335,11 @@ def _outcome(message: dict[str, Any], imported: Mapping[str, frozenset[int]]) ->
 
 
 def _call(call: Call) -> Call:
-    _below_root({call.path: ()})
     function, arguments, outcome = map(shown_text, (call.function, call.arguments, call.outcome))
     return replace(call, function=function, arguments=arguments, outcome=outcome)
 
 
-def _below_root(by_path: Mapping[str, Value]) -> Mapping[str, Value]:
-    """What belongs to files of the project. Raises Malformed for others: their text would be read, and shown."""
-    if not all(map(is_below_root, by_path)):
+def _check_paths(paths: Iterable[str], project: Project) -> None:
+    """Raise Malformed for a file of somebody else's: its text would be read, and shown."""
+    if not all(project.holds(str(project.file(path))) for path in paths):
         raise Malformed("a file of somebody else's")
-    return by_path

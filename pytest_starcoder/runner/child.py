@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 
 from pytest_starcoder.runner.confine import Confinement, confine
+from pytest_starcoder.runner.renamed import Renamed
 from pytest_starcoder.runner.served import serve_changed
 from pytest_starcoder.runner.trace import Tracer, traced_environment, traced_processes
 from pytest_starcoder.runner.wire import LineFile
 from pytest_starcoder.text.redact import redact
-from pytest_starcoder.text.shown import in_project
+from pytest_starcoder.text.shown import Project
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,7 +41,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     job = json.loads(Path(config.getoption("starcoder_job")).read_text("utf-8"))
-    config.pluginmanager.register(Recorder(job), "starcoder-recorder")
+    recorder = Recorder(job)
+    config.pluginmanager.register(recorder, "starcoder-recorder")
+    config.pluginmanager.register(Renamed(recorder.project), "starcoder-renamed")
 
 
 class Recorder:
@@ -48,13 +51,14 @@ class Recorder:
 
     def __init__(self, job: dict[str, Any]) -> None:
         self._root = Path(job["root"])
+        self.project = Project(self._root, tuple(map(Path, job["around"])))
         self._traced = set(job["trace"])
         self._valued = set(job["values"])
         self._outcomes = LineFile(Path(job["outcomes"]))
         self._folder = Path(job["outcomes"]).parent / "processes"
         self._folder.mkdir()
         self._variables = traced_environment(self._root, self._folder)
-        self._tracer = Tracer(lambda filename: in_project(filename, self._root), steps=job["steps"])
+        self._tracer = Tracer(self.project.holds, steps=job["steps"])
         self._fixtures: dict[int, tuple[Any, dict[str, set[int]]]] = {}
         self._reports: dict[str, list[pytest.TestReport]] = {}
         self._exceptions: dict[str, BaseException] = {}
@@ -102,7 +106,7 @@ class Recorder:
             for name, value in before.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
             for file, lines in traced_processes(self._folder):
-                if in_project(file, self._root):
+                if self.project.holds(file):
                     self._tracer.lines.setdefault(file, set()).update(lines)
 
     @pytest.hookimpl(wrapper=True)
@@ -167,7 +171,7 @@ class Recorder:
         return {self._relative(file): sorted(numbers) for file, numbers in lines.items()}
 
     def _relative(self, filename: str) -> str:
-        return Path(filename).relative_to(self._root).as_posix()
+        return self.project.path_of(filename)
 
 
 def _united(one: dict[str, set[int]], other: dict[str, set[int]]) -> dict[str, set[int]]:

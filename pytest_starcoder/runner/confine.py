@@ -88,9 +88,9 @@ def weaker(one: Level, other: Level) -> bool:
     return ORDER.index(one) < ORDER.index(other)
 
 
-def readable(root: Path) -> tuple[Path, ...]:
-    """What running the tests of the project at `root` reads: it, the interpreter and everything that is installed."""
-    known = [root, Path(sys.prefix), Path(sys.base_prefix), Path(sys.exec_prefix), Path(__file__).parents[2]]
+def readable(*folders: Path) -> tuple[Path, ...]:
+    """What running the tests of a project in these folders reads: them, the interpreter, all that is installed."""
+    known = [*folders, Path(sys.prefix), Path(sys.base_prefix), Path(sys.exec_prefix), Path(__file__).parents[2]]
     known += [Path(entry) for entry in sys.path if entry]
     known.append(Path(site.getuserbase()))
     return tuple(dict.fromkeys(path.resolve() for path in known if path.exists()))

@@ -170,9 +170,10 @@ class Trials:
             )
             early, self._early = _pair(stack)
             late, self._late = _pair(stack)
-            confinement = Confinement(folder, readable(self._launch.root), self._least)
+            confinement = Confinement(folder, readable(self._launch.root, *self._launch.around), self._least)
             job = {
                 "root": str(self._launch.root),
+                "around": [str(around) for around in self._launch.around],
                 "confinement": confinement.to_json(),
                 "early": early,
                 "late": late,

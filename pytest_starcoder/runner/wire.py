@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, get_args, get_origin, get_type_hints
 
 MAX_LINE = 8 << 20
@@ -144,12 +144,6 @@ def parsed(value: Any, kind: Any) -> Any:
     if origin is Mapping:
         return {key: parsed(entry, arguments[1]) for key, entry in _checked(value, dict).items()}
     raise TypeError(f"{kind} is not known here")
-
-
-def is_below_root(path: str) -> bool:
-    """Whether a path, relative to the root, leads to something below it."""
-    parts = PureWindowsPath(path).parts  # splits at both kinds of slashes
-    return bool(parts) and ".." not in parts and not PureWindowsPath(path).anchor
 
 
 def shown_text(text: str) -> str:

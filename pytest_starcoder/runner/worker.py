@@ -22,7 +22,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import Any, NoReturn
 
 import pytest
@@ -39,13 +39,14 @@ from pytest_starcoder.runner.confine import (
 )
 from pytest_starcoder.runner.drafted import items_of, reach
 from pytest_starcoder.runner.judged import judged
+from pytest_starcoder.runner.renamed import Renamed
 from pytest_starcoder.runner.served import serve_changed
 from pytest_starcoder.runner.supervisor import descendants
 from pytest_starcoder.runner.swapped import Swap, Swappable, Unswappable, functions_alive, identity, put
 from pytest_starcoder.runner.trace import Tracer
 from pytest_starcoder.runner.wire import MAX_LINE, Malformed, message_of
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.text.shown import in_project
+from pytest_starcoder.text.shown import Project
 
 ROUNDS = 50
 """How often the processes of a fork are looked for, that start others while they are ended."""
@@ -63,6 +64,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     job = json.loads(Path(early_config.known_args_namespace.starcoder_trials).read_text("utf-8"))
     worker = Worker(job)
     early_config.pluginmanager.register(worker, "starcoder-worker")
+    early_config.pluginmanager.register(Renamed(worker.project), "starcoder-renamed")
     worker.warm()
     worker.split()
 
@@ -91,6 +93,7 @@ class Worker:
 
     def __init__(self, job: dict[str, Any]) -> None:
         self._root = Path(job["root"])
+        self.project = Project(self._root, tuple(map(Path, job["around"])))
         self._modules: list[str] = job["modules"]
         self._draws: bool = job["draws"]
         # What comes in is ours: whole files to import, for each of many candidates.
@@ -127,7 +130,7 @@ class Worker:
         """Where modules are to be imported, what that executes of the project is kept."""
         if not self._modules:
             return (yield)
-        tracer = Tracer(lambda filename: in_project(filename, self._root))
+        tracer = Tracer(self.project.holds)
         tracer.start(values=False)
         try:
             return (yield)
@@ -141,9 +144,7 @@ class Worker:
                     self._unimportable[name] = one_line(f"{type(exc).__name__}: {exc}", NOTE)
             tracer.stop()
             _draw("JUDGED")  # after the project's own profile
-            self._imported = {
-                Path(file).relative_to(self._root).as_posix(): sorted(lines) for file, lines in tracer.lines.items()
-            }
+            self._imported = {self.project.path_of(file): sorted(lines) for file, lines in tracer.lines.items()}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> NoReturn:
@@ -151,8 +152,8 @@ class Worker:
         self._bench.session = session
         if self._task is not None:
             self._bench.work(self._task, {})
-        swaps = Swaps(self._root)
-        self._bench.caches = _caches(self._root)
+        swaps = Swaps(self.project)
+        self._bench.caches = _caches(self.project)
         found = {"collected": list(self._bench.items), "level": str(self._level), "imported": self._imported}
         found["unimportable"] = self._unimportable
         self._late.write(found)
@@ -314,9 +315,11 @@ def end(child: int, other: int = 0) -> None:
 class Swaps:
     """The candidates of the late fork as code, compiled before it forks: equal ones are run once."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._alive = functions_alive(lambda filename: in_project(filename, root))
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._alive: dict[str, list[FunctionType]] = {}
+        for filename, functions in functions_alive(project.holds).items():
+            self._alive.setdefault(os.path.normpath(filename), []).extend(functions)
         self._files: dict[str, Swappable] = {}
         self._known: set[object] = set()
         self.ready: dict[int, Swap] = {}
@@ -347,9 +350,10 @@ class Swaps:
 
     def _file(self, path: str) -> Swappable:
         if path not in self._files:
-            filename = str(self._root / path)
+            file = self._project.file(path)
+            filename = str(file)
             try:
-                source = (self._root / path).read_text("utf-8")
+                source = file.read_text("utf-8")
             except OSError:
                 raise Unswappable("it cannot be read") from None
             self._files[path] = Swappable(filename, source, self._alive.get(filename, []))
@@ -501,8 +505,8 @@ def _overtime(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise Overtime
 
 
-def _caches(root: Path) -> list[Any]:
+def _caches(project: Project) -> list[Any]:
     """The `functools.cache`s of the project: what they hold was computed by other code."""
     wrapped = [thing for thing in gc.get_objects() if type(thing) is functools._lru_cache_wrapper]
     codes = [(thing, getattr(getattr(thing, "__wrapped__", None), "__code__", None)) for thing in wrapped]
-    return [thing for thing, code in codes if code is not None and in_project(code.co_filename, root)]
+    return [thing for thing, code in codes if code is not None and project.holds(code.co_filename)]

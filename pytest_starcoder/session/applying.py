@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_starcoder.edits import edited
-from pytest_starcoder.evidence.suspicion import Sources
+from pytest_starcoder.evidence.sources import Sources
 from pytest_starcoder.text.display import counted
 from pytest_starcoder.values.fix import Edit, Fix, Fixes
 

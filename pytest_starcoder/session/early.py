@@ -23,9 +23,11 @@ from typing import Any
 from pytest_starcoder import interpreter
 from pytest_starcoder.client import Client
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, StarcoderError
-from pytest_starcoder.evidence.case import cases, sources_of
+from pytest_starcoder.evidence.case import cases
 from pytest_starcoder.evidence.causes import causes, key_of
+from pytest_starcoder.evidence.fixable import Conventions
 from pytest_starcoder.evidence.replay import Replay
+from pytest_starcoder.evidence.sources import sources_of
 from pytest_starcoder.git import History
 from pytest_starcoder.jobs.explain import explain
 from pytest_starcoder.runner.wire import Malformed, message_of, parsed
@@ -206,9 +208,8 @@ def _answered(failures: Iterable[Failure], client: Client, root: Path) -> Iterat
         known.add(key)
         client.allow(left)
         try:
-            case = cases(
-                causes([failure]), [Replay()], sources_of(root), History(root), {failure.nodeid.partition("::")[0]}
-            )[0]
+            conventions = Conventions(frozenset({failure.nodeid.partition("::")[0]}))
+            case = cases(causes([failure]), [Replay()], sources_of(root), History(root), conventions)[0]
             told = explain(case, client, lambda _piece: None, lambda text: redact(text, secret_values(os.environ)))
         except (BackendUnavailable, BackendTimeout):
             return

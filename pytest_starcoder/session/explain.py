@@ -21,6 +21,7 @@ import pytest
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.session import session_settings
 from pytest_starcoder.session.others import Others
+from pytest_starcoder.session.project import project_of
 from pytest_starcoder.session.ran import Tests
 from pytest_starcoder.session.written import Written
 from pytest_starcoder.settings import Settings
@@ -59,6 +60,7 @@ class Explainer:
         self._troubles: dict[str, None] = {}
         self._others = Others(config, self._complain)
         self._interrupted = False
+        self._project = project_of(config)
         self._settings: Settings | StarcoderError
         try:
             self._written = Written(config, self._complain)
@@ -77,9 +79,8 @@ class Explainer:
         if replay or not self._everything or distributing:
             return None
         from pytest_starcoder.evidence.recording import Recording
-        from pytest_starcoder.text.shown import in_project
 
-        return Recording.start(lambda filename: in_project(filename, self._config.rootpath))
+        return Recording.start(self._project.holds)
 
     # --- where the test runs
 
@@ -107,6 +108,9 @@ class Explainer:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
+        address = self._project.address_of(item.nodeid, item.path)
+        if address != item.nodeid:
+            report.starcoder_address = address  # type: ignore[attr-defined]
         if report.when == "setup" or report.failed:
             mark = item.get_closest_marker(MARKER)
             if mark is not None and not mark.kwargs.get("replay", True):
@@ -117,9 +121,9 @@ class Explainer:
             from pytest_starcoder.evidence.failure import describe
 
             with self._harmless(item.nodeid):
-                exc, phase, root = call.excinfo.value, report.when or "call", self._config.rootpath
+                exc, phase = call.excinfo.value, report.when or "call"
                 executed = self._recording.executed() if self._recording is not None else ()
-                failure = describe(exc, item.nodeid, phase, root, self._compared_by(exc), executed)
+                failure = describe(exc, address, phase, self._project, self._compared_by(exc), executed)
                 failure = replace(failure, extra=self._others.evidence(item, failure))
                 report.starcoder_failure = failure.to_json()  # type: ignore[attr-defined]
             if self._worker:  # the controller tells them
@@ -143,7 +147,8 @@ class Explainer:
             from pytest_starcoder.evidence.failure import describe
 
             with self._harmless(collector.nodeid):
-                failure = describe(call.excinfo.value, collector.nodeid, "collect", self._config.rootpath)
+                address = self._project.address_of(collector.nodeid, collector.path)
+                failure = describe(call.excinfo.value, address, "collect", self._project)
                 report.starcoder_failure = failure.to_json()  # type: ignore[attr-defined]
         return report
 
@@ -169,7 +174,8 @@ class Explainer:
         from pytest_starcoder.values.failure import Failure
 
         with self._harmless(report.nodeid):
-            failure = Failure.from_json(fields) if fields else untraced(report.nodeid, phase, report.longreprtext)
+            address = getattr(report, "starcoder_address", report.nodeid)
+            failure = Failure.from_json(fields) if fields else untraced(address, phase, report.longreprtext)
             self._failures.append(failure)
             self._ask_early(failure)
 

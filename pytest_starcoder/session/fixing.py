@@ -10,7 +10,7 @@ from pytest_starcoder.client import Client
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.evidence.case import Case
 from pytest_starcoder.evidence.replay import spread
-from pytest_starcoder.evidence.suspicion import Sources
+from pytest_starcoder.evidence.sources import Sources
 from pytest_starcoder.jobs.fill import proposals
 from pytest_starcoder.jobs.fix import fix
 from pytest_starcoder.report.terminal import Section

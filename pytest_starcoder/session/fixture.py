@@ -14,6 +14,7 @@ from pytest_starcoder.evidence.case import Case
 from pytest_starcoder.evidence.failure import describe
 from pytest_starcoder.jobs.explain import explain
 from pytest_starcoder.session import session_settings
+from pytest_starcoder.session.project import project_of
 from pytest_starcoder.session.ran import launch_of
 from pytest_starcoder.text.redact import redact
 from pytest_starcoder.values.asked import Completion, Prompt
@@ -49,7 +50,7 @@ class Asker:
         exc = excinfo.value if isinstance(excinfo, pytest.ExceptionInfo) else excinfo
         if not isinstance(exc, BaseException):
             raise TypeError(f"explain wants what pytest.raises gives, or an exception, not {type(exc).__name__}")
-        failure = describe(exc, self.nodeid, "call", self._config.rootpath)
+        failure = describe(exc, self.nodeid, "call", project_of(self._config))
         case = Case(Cause((failure,)))
         with _plainly():
             return explain(case, self._client(), lambda _piece: None, redact)

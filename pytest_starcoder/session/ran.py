@@ -25,10 +25,11 @@ class Tests:
         self._found: dict[str, list[object]] = {}
 
     def add(self, report: pytest.TestReport) -> None:
-        found = self._found.get(report.nodeid)
+        nodeid = getattr(report, "starcoder_address", report.nodeid)
+        found = self._found.get(nodeid)
         worker = getattr(report, "worker_id", "")
         if found is None:
-            found = self._found[report.nodeid] = [report.outcome, 0.0, worker, True, True]
+            found = self._found[nodeid] = [report.outcome, 0.0, worker, True, True]
         elif _WORSE.get(report.outcome, 2) > _WORSE.get(str(found[0]), 2):
             found[0] = report.outcome
         if hasattr(report, "wasxfail"):
@@ -54,6 +55,7 @@ class Tests:
 def launch_of(config: pytest.Config, environment: Mapping[str, str] | None = None) -> Launch:
     """How the session was started, as far as a child needs to know to run its tests in the same way."""
     from pytest_starcoder.runner import Launch
+    from pytest_starcoder.session.project import project_of
 
     arguments = [
         *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")),
@@ -69,6 +71,7 @@ def launch_of(config: pytest.Config, environment: Mapping[str, str] | None = Non
         arguments=tuple(arguments),
         positionals=tuple(map(str, config.args)),
         here_first="" in sys.path or str(folder) in sys.path,
+        around=project_of(config).around,
         environment=environment or {},
     )
 

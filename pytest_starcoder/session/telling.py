@@ -16,10 +16,11 @@ import pytest
 
 from pytest_starcoder.client import Client
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.evidence.case import Case, cases, sources_of
+from pytest_starcoder.evidence.case import Case, cases
 from pytest_starcoder.evidence.causes import causes
+from pytest_starcoder.evidence.fixable import Conventions
 from pytest_starcoder.evidence.replay import Replay, all_tests, replay, with_warnings
-from pytest_starcoder.git import History
+from pytest_starcoder.evidence.sources import sources_of
 from pytest_starcoder.jobs.explain import file_of, observed, prompt_of, shared_code
 from pytest_starcoder.report.terminal import Section
 from pytest_starcoder.session.applying import Terminal, apply
@@ -27,6 +28,7 @@ from pytest_starcoder.session.asking import Asking
 from pytest_starcoder.session.early import Early
 from pytest_starcoder.session.fixing import Fixing
 from pytest_starcoder.session.others import Others
+from pytest_starcoder.session.project import WholeHistory, place_options, project_of
 from pytest_starcoder.session.ran import Tests, launch_of
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import counted
@@ -52,6 +54,7 @@ class Telling:
         self._others = others
         self._environment = environment
         self._early = early
+        self._project = project_of(config)
         self._sources = sources_of(config.rootpath)
         self._section = Section(
             lambda text: terminal.write(text, flush=True),
@@ -133,7 +136,23 @@ class Telling:
                 replays = replay(grouped, tests.ran, launch, deadline, sources, warnings.setdefault)
             if warnings:
                 replays = with_warnings(replays, warnings)
-        return cases(grouped, replays, sources, History(self._config.rootpath), tests.files)
+        deadline = Deadline.after(settings.replay_timeout, "replay_timeout")
+        history = WholeHistory(self._project)
+        return cases(grouped, replays, sources, history, self._conventions(tests), deadline)
+
+    def _conventions(self, tests: Tests) -> Conventions:
+        """How this session tells tests from other code: its files of tests, its plugins, its settings."""
+        config = self._config
+        plugins = (getattr(plugin, "__file__", None) for plugin in config.pluginmanager.get_plugins())
+        project = self._project
+        files = (project.path_of(file) for file in plugins if file and project.holds(file))
+        return Conventions(
+            frozenset({*tests.files, *files}),
+            tuple(config.getini("python_files")),
+            tuple(config.getini("python_functions")),
+            tuple(config.getini("python_classes")),
+            config.rootpath.name,
+        )
 
     def _fixing(self, found: Sequence[Case], tests: Tests, settings: Settings, client: Client | None = None) -> Fixing:
         launch = launch_of(self._config, self._environment)
@@ -163,7 +182,8 @@ class Telling:
 
     def _ending(self, told: Explanation) -> None:
         self._section.tests(told.nodeids)
-        self._section.rerun([self._from_here(nodeid) for nodeid in told.order or told.nodeids[:1]])
+        tests = [self._from_here(nodeid) for nodeid in told.order or told.nodeids[:1]]
+        self._section.rerun(tests, place_options(self._config))
 
     def _from_here(self, nodeid: str) -> str:
         """The node id as a user writes it in the folder where pytest was started."""

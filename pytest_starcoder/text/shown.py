@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import reprlib
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pytest_starcoder.text.display import one_line
@@ -13,10 +17,76 @@ INSTALLED = {"site-packages", "dist-packages", f"python{sys.version_info.major}.
 """Folders whose files are nobody's own, though an environment may stand in the project's folder."""
 
 
+FOREIGN = (".git", ".hg", "pyvenv.cfg", "conda-meta")
+"""What a folder holds that is a repository or an environment of its own."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """Whose files are the user's own: those below `root`, pytest's, and below the folders `around` it.
+
+    Paths are relative to the root, `../src/shop.py` for a file beside it.
+    """
+
+    root: Path
+    around: tuple[Path, ...] = ()
+
+    def holds(self, filename: str) -> bool:
+        """Whether a file is the project's own: not installed, and of no repository or environment within."""
+        path = Path(os.path.normpath(filename))  # an entry of sys.path may be `tests/../src`
+        if path.is_relative_to(self.root):
+            return INSTALLED.isdisjoint(path.relative_to(self.root).parts)
+        return any(self._is_around(path, folder) for folder in self.around)
+
+    def path_of(self, filename: str) -> str:
+        """The path of a file that the project holds, relative to the root."""
+        path = Path(os.path.normpath(filename))
+        if path.is_relative_to(self.root):
+            return path.relative_to(self.root).as_posix()
+        return Path(os.path.relpath(path, self.root)).as_posix()
+
+    def file(self, path: str) -> Path:
+        """The file of a path relative to the root."""
+        return Path(os.path.normpath(self.root / path))
+
+    def names_in_diff(self, paths: Iterable[str]) -> dict[str, str]:
+        """What a diff calls files, by their paths: names for `git apply` at the root.
+
+        Where one is outside of the root, git applies nothing there: all are named from the folder around it.
+        """
+        files = {path: self.file(path) for path in paths}
+        for folder in (self.root, *self.around):
+            if all(file.is_relative_to(folder) for file in files.values()):
+                return {path: file.relative_to(folder).as_posix() for path, file in files.items()}
+        return {path: path for path in files}
+
+    def address_of(self, nodeid: str, file: Path) -> str:
+        """The node id of a test by which it is found again.
+
+        What pytest names a test in a file outside of the root depends on the
+        arguments of the run: then the path is that of the file.
+        """
+        if file.is_relative_to(self.root):
+            return nodeid
+        _, colons, name = nodeid.partition("::")
+        return f"{self.path_of(str(file))}{colons}{name}"
+
+    def _is_around(self, path: Path, folder: Path) -> bool:
+        if not path.is_relative_to(folder) or not INSTALLED.isdisjoint(path.relative_to(folder).parts):
+            return False
+        between = [parent for parent in path.parents if parent != folder and parent.is_relative_to(folder)]
+        return not any(_is_foreign(parent) for parent in between if not self.root.is_relative_to(parent))
+
+
+@cache
+def _is_foreign(folder: Path) -> bool:
+    """Whether a folder is no part of the project around it."""
+    return folder.name.startswith(".") or any((folder / name).exists() for name in FOREIGN)
+
+
 def in_project(filename: str, root: Path) -> bool:
     """Whether a file is the project's own: below its root, and not installed there."""
-    path = Path(filename)
-    return path.is_relative_to(root) and not INSTALLED & set(path.relative_to(root).parts)
+    return Project(root).holds(filename)
 
 
 def short_repr(value: object) -> str:

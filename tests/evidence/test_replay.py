@@ -10,7 +10,9 @@ import pytest
 from pytest_starcoder.evidence import replay as module
 from pytest_starcoder.evidence.case import Changes, cases
 from pytest_starcoder.evidence.causes import causes
+from pytest_starcoder.evidence.fixable import Conventions
 from pytest_starcoder.evidence.replay import FAILING, NEIGHBOURS, Replay, all_tests, replay
+from pytest_starcoder.evidence.sources import Sources
 from pytest_starcoder.runner import Launch
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.failure import Cause, Failure, Frame
@@ -172,11 +174,12 @@ def test_assertions_on_one_function_with_one_prime_suspect_are_one_cause() -> No
         Cause((failure(name, line, asserted="shop.py:1"),)) for name, line in (("test_one", 1), ("test_two", 2))
     ]  # fmt: skip
     runs = [Replay((Outcome("n", "failed", lines={"shop.py": frozenset({number})}),)) for number in (3, 3)]
-    together = cases(found, runs, lambda _path: "a = b\nc = d\ne = f + 1\n", NoHistory(), {"test_a.py"})  # type: ignore[arg-type]
+    sources, conventions = Sources(lambda _path: "a = b\nc = d\ne = f + 1\n"), Conventions(frozenset({"test_a.py"}))
+    together = cases(found, runs, sources, NoHistory(), conventions)  # type: ignore[arg-type]
     assert [case.cause.nodeids for case in together] == [("test_a.py::test_one", "test_a.py::test_two")]
     assert together[0].replay.statements == ("2 tests failed again when they were run again",)
     apart = [runs[0], Replay((Outcome("n", "failed", lines={"shop.py": frozenset({1})}),))]
-    assert len(cases(found, apart, lambda _path: "a = b\nc = d\ne = f + 1\n", NoHistory(), {"test_a.py"})) == 2  # type: ignore[arg-type]
+    assert len(cases(found, apart, sources, NoHistory(), conventions)) == 2  # type: ignore[arg-type]
 
 
 def test_what_git_tells_of_a_line() -> None:

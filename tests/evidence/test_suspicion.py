@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_starcoder.evidence.excerpt import FEW, ROOM, WIDE, Room, excerpts, room_for
-from pytest_starcoder.evidence.lines import returns_none, statement_at, weights, with_definitions
+from pytest_starcoder.evidence.lines import definitions, returns_none, statement_at, weights, with_definitions
+from pytest_starcoder.evidence.sources import Sources
 from pytest_starcoder.evidence.suspicion import Line, defined_too, ochiai, ranked, telling
 from pytest_starcoder.values.failure import Failure, Frame
 from pytest_starcoder.values.run import Outcome
@@ -59,7 +60,7 @@ def order(source: str, *, failure: Failure = FAILURE, **more: object) -> list[in
     scores = {("shop.py", number): 1.0 for number in numbers}
     sources = {"shop.py": text, "test_a.py": "def test_mean():\n    assert mean([1]) == 2\n"}
     given = {"changed": {}, "is_test": nobody, **more}
-    return [line for _, line in ranked(failure, scores, lambda path: sources.get(path, ""), **given).lines]  # type: ignore[arg-type]
+    return [line for _, line in ranked(failure, scores, Sources(lambda path: sources.get(path, "")), **given).lines]  # type: ignore[arg-type]
 
 
 def test_operators_come_before_names_and_definitions() -> None:
@@ -92,7 +93,7 @@ def test_what_only_ran_at_import_comes_last_and_test_functions_not_at_all() -> N
     found = ranked(
         FAILURE,
         {("shop.py", 2): 0.1, ("test_a.py", 1): 1.0},
-        lambda path: sources.get(path, ""),
+        Sources(lambda path: sources.get(path, "")),
         {},
         lambda line: line[0] == "test_a.py",
         [("shop.py", 1)],
@@ -104,7 +105,7 @@ def test_what_only_ran_at_import_comes_last_and_test_functions_not_at_all() -> N
 def test_the_order_does_not_depend_on_that_of_the_scores(chance: random.Random) -> None:
     entries = [(("shop.py", number), 1.0) for number in range(1, 9)]
     chance.shuffle(entries)
-    found = ranked(FAILURE, dict(entries), lambda _path: "x = 1\n" * 9, {}, nobody)
+    found = ranked(FAILURE, dict(entries), Sources(lambda _path: "x = 1\n" * 9), {}, nobody)
     assert [line for _, line in found.lines] == list(range(1, 9))
 
 
@@ -112,8 +113,8 @@ def test_what_says_what_the_test_says_is_telling() -> None:
     sources = {"shop.py": "a = 1 * 2\nkeep_trailing = False\n" * 1, "test_a.py": "def test_keep_trailing(): pass\n"}
     failure = Failure("test_a.py::test_keep_trailing", "call", "E", "", "")
     scores = {("shop.py", 1): 0.2, ("shop.py", 2): 0.2}
-    found = ranked(failure, scores, lambda path: sources[path], {}, nobody)
-    assert telling(found, scores, lambda path: sources[path], 1) == [("shop.py", 2)]
+    found = ranked(failure, scores, Sources(sources.__getitem__), {}, nobody)
+    assert telling(found, scores, Sources(sources.__getitem__), 1) == [("shop.py", 2)]
 
 
 # --- lines and definitions ---
@@ -145,7 +146,7 @@ TABLE = dedent(
 
 def test_a_line_brings_the_definitions_that_it_uses() -> None:
     lines = TABLE.split("\n")
-    found = with_definitions({16}, TABLE)
+    found = with_definitions({16}, definitions(TABLE))
     assert {lines[number - 1].strip() for number in found} == {
         "return amount + self.limit", "limit = 5", "self, amount=RATE,", "RATE = 3",
     }  # fmt: skip
@@ -153,16 +154,16 @@ def test_a_line_brings_the_definitions_that_it_uses() -> None:
 
 def test_of_a_table_only_the_entries_whose_keys_the_test_speaks_of() -> None:
     lines = TABLE.split("\n")
-    plain = {lines[number - 1].strip() for number in with_definitions({19}, TABLE, {"plain"})}
+    plain = {lines[number - 1].strip() for number in with_definitions({19}, definitions(TABLE), {"plain"})}
     assert '"plain": make(' in plain
     assert '"rich": make(2),' not in plain
-    everything = {lines[number - 1].strip() for number in with_definitions({19}, TABLE, {"other"})}
+    everything = {lines[number - 1].strip() for number in with_definitions({19}, definitions(TABLE), {"other"})}
     assert {'"plain": make(', '"rich": make(2),'} <= everything
 
 
 def test_a_statement_over_several_lines_is_one() -> None:
     source = "x = [\n    1,\n    'a',\n]\nif (x and\n        y):\n    pass\n"
-    assert with_definitions({1}, source) == {1, 2, 3, 4}
+    assert with_definitions({1}, definitions(source)) == {1, 2, 3, 4}
     assert statement_at(source, 3) == (1, 4)
     assert statement_at(source, 6) == (5, 6)
     assert statement_at(source, 7) == (7, 7)
@@ -176,7 +177,9 @@ def test_definitions_and_docstrings_weigh_nothing() -> None:
 
 def test_the_words_of_the_failing_test_choose_the_entries() -> None:
     sources = {"shop.py": TABLE, "t.py": "def test_a():\n    show('rich')\n"}
-    found = defined_too(Outcome("t.py::test_a", "failed", lines={"shop.py": frozenset({19})}), sources.__getitem__)
+    found = defined_too(
+        Outcome("t.py::test_a", "failed", lines={"shop.py": frozenset({19})}), Sources(sources.__getitem__)
+    )
     lines = TABLE.split("\n")
     assert '"rich": make(2),' in {lines[number - 1].strip() for number in found.lines["shop.py"]}
     assert '"plain": make(' not in {lines[number - 1].strip() for number in found.lines["shop.py"]}
@@ -190,7 +193,7 @@ LONG = "\n".join(["def long(x):", *(f"    step_{number} = {number}" for number i
 def shown(source: str, *lines: int, room: Room = ROOM) -> list[str]:
     ranked_lines = [("shop.py", line) for line in lines]
     scores = dict.fromkeys(ranked_lines, 1.0)
-    return [found.text for found in excerpts(ranked_lines, scores, lambda _path: source, (), room)]
+    return [found.text for found in excerpts(ranked_lines, scores, Sources(lambda _path: source), (), room)]
 
 
 def test_a_short_function_is_shown_whole_without_comments() -> None:
@@ -223,12 +226,14 @@ def test_what_is_less_suspicious_gets_less_room() -> None:
     functions = "\n".join(f"def f{number}(x):\n    return x + {number}\n" for number in range(100))
     lines = [("shop.py", line) for line in range(2, 300, 3)]
     scores = {line: 1.0 if number < 5 else 0.1 for number, line in enumerate(lines)}
-    assert len(excerpts(lines, scores, lambda _path: functions, (), Room(10, 0.9, 1000, 0))) == 5
+    assert len(excerpts(lines, scores, Sources(lambda _path: functions), (), Room(10, 0.9, 1000, 0))) == 5
 
 
 def test_telling_lines_have_room_of_their_own() -> None:
     lines = [("shop.py", line) for line in (2, 30)]
-    found = excerpts(lines[:1], dict.fromkeys(lines, 1.0), lambda _path: LONG, lines[1:], Room(10, 0.9, 10, 100))
+    found = excerpts(
+        lines[:1], dict.fromkeys(lines, 1.0), Sources(lambda _path: LONG), lines[1:], Room(10, 0.9, 10, 100)
+    )
     assert "step_30" in found[0].text
 
 
@@ -248,7 +253,7 @@ def test_every_line_that_is_said_to_be_shown_is_shown(path: Path) -> None:
     source = path.read_text()
     text = source.split("\n")
     lines = [("shop.py", line) for line in range(1, len(text), 7)]
-    for found in excerpts(lines, dict.fromkeys(lines, 1.0), lambda _path: source, (), WIDE):
+    for found in excerpts(lines, dict.fromkeys(lines, 1.0), Sources(lambda _path: source), (), WIDE):
         said = [text[line - 1].strip() for line in found.lines if text[line - 1].strip()]
         assert all(line.startswith("#") or line[:150] in found.text for line in said)
 
@@ -256,7 +261,7 @@ def test_every_line_that_is_said_to_be_shown_is_shown(path: Path) -> None:
 @given(st.text(max_size=80), st.integers(1, 9))
 def test_any_source_can_be_read(source: str, line: int) -> None:
     weights(source)
-    with_definitions({line}, source, {"a"})
+    with_definitions({line}, definitions(source), {"a"})
     shown(source, line)
 
 

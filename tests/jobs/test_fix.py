@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from pytest_starcoder.jobs.fix import Confirmed, Passed, _told
 from pytest_starcoder.runner.trials import Input
+from pytest_starcoder.text.shown import Project
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.fix import Edit
 
@@ -28,6 +30,7 @@ def test_a_fix_whose_search_ran_out_of_time_is_not_called_checked(seconds: float
         sources=lambda _path: SOURCE,
         confirm=lambda _edits: Confirmed(("test_shop.py::test_one",), (), ()),
         tried=1,
+        launch=SimpleNamespace(project=Project(Path("/project"))),
         model="",
     )
     behaviours = [("returns 1",)]

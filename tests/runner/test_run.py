@@ -14,8 +14,9 @@ from typing import Literal
 import pytest
 
 from pytest_starcoder import runner
-from pytest_starcoder.runner import Launch, run
+from pytest_starcoder.runner import Launch, _outcomes, run
 from pytest_starcoder.runner.trace import ALL_CALLS, CALLS
+from pytest_starcoder.text import shown
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.run import Outcome
 
@@ -429,3 +430,17 @@ def test_a_teardown_that_takes_too_long_is_said(project: Project, monkeypatch: p
         "the run of these tests again was still tearing down after 5 s and was killed: "
         "what its fixtures hold may be left behind"
     ]
+
+
+def message_about(path: str) -> dict[str, object]:
+    return {"nodeid": "test_it.py::test_a", "outcome": "passed", "lines": {path: [1]}}
+
+
+def outcomes_about(path: str, root: Path) -> list[Outcome]:
+    return list(_outcomes([message_about(path)], {"test_it.py::test_a"}, shown.Project(root)))
+
+
+@pytest.mark.parametrize("path", ["../a.py", "a/../../b.py", "/etc/passwd"])
+def test_no_foreign_file_counts(tmp_path: Path, path: str) -> None:
+    assert outcomes_about("src/a..b/c.py", tmp_path)
+    assert not outcomes_about(path, tmp_path)

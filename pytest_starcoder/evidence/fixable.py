@@ -1,0 +1,214 @@
+"""Where a fix may be made: in the code under test, never in what checks it.
+
+A change of an assertion, a test, a fixture or the data of a test makes tests
+pass and tells nothing of the code. Sources in, lines out; nothing is run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import islice
+from pathlib import PurePosixPath
+
+from pytest_starcoder.evidence import checks
+from pytest_starcoder.evidence.sources import Sources
+from pytest_starcoder.evidence.suspicion import Line
+from pytest_starcoder.values.failure import Failure
+from pytest_starcoder.values.fix import Edit
+
+FOLDERS = frozenset({"test", "tests", "testing"})
+"""Folders that hold tests and what serves them."""
+
+FILES = ("test_*.py", "*_test.py", "test.py", "tests.py", "conftest.py")
+"""Files of tests by the names that pytest, unittest and others look for, whatever the settings are."""
+
+EVERYTHING = frozenset({"*", "*.py", "**/*.py", "**.py"})
+"""Settings of python_files that tell no test file from another."""
+
+LEAVING = re.compile(r"\b(return|raise|break|continue|yield)\b")
+"""Words with which an assertion that stands further down is not reached."""
+
+MOST = 400
+"""Places of one cause that are looked for; fewer are ever tried."""
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """How a session tells its tests from other code.
+
+    `files` hold collected tests, or are plugins of pytest; `patterns`,
+    `functions` and `classes` are pytest's settings python_files,
+    python_functions and python_classes; `folder` is the name of the root.
+    """
+
+    files: frozenset[str] = frozenset()
+    patterns: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ("test",)
+    classes: tuple[str, ...] = ("Test",)
+    folder: str = ""
+
+    def name_a_test_file(self, path: str) -> bool:
+        """Whether a file is one of tests by its name, or by a folder that it is in."""
+        file = PurePosixPath(path)
+        if not FOLDERS.isdisjoint(file.parts[:-1]):
+            return True
+        patterns = (*FILES, *(pattern for pattern in self.patterns if pattern not in EVERYTHING))
+        return any(fnmatchcase(file.name, pattern) or file.match(pattern) for pattern in patterns)
+
+    def root_is_for_tests(self, path: str) -> bool:
+        """Whether a file is below a root that is a folder of tests itself."""
+        return self.folder in FOLDERS and not path.startswith("../")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a fix of one cause may be made: `lines`, the most suspicious first, and where else it may reach."""
+
+    lines: tuple[Line, ...] = ()
+    may_change: Callable[[Line], bool] = field(default=lambda _line: True, repr=False)
+    is_guarded: Callable[[Line], bool] = field(default=lambda _line: False, repr=False)
+
+    def allow(self, edit: Edit) -> bool:
+        """Whether an edit leaves alone what checks, all lines that it replaces considered."""
+        touched = [(edit.path, edit.line + number) for number in range(edit.before.count("\n") + 1)]
+        if not all(map(self.may_change, touched)):
+            return False
+        leaving = set(LEAVING.findall(edit.after)) - set(LEAVING.findall(edit.before))
+        return not (leaving and any(map(self.is_guarded, touched)))
+
+
+class Fixable:
+    """Tells code under test from what checks it, in the files of one report."""
+
+    def __init__(self, sources: Sources, conventions: Conventions) -> None:
+        self._sources = sources
+        self._conventions = conventions
+        self._known: frozenset[str] = conventions.files
+        self._by_stem: dict[str, list[str]] | None = None
+        self._registered: frozenset[str] | None = None
+        self._tests: dict[str, bool] = {}
+
+    def learn(self, paths: Iterable[str]) -> None:
+        """Takes in more files that tests import: which file imports which tells what serves tests."""
+        if not self._known.issuperset(paths := frozenset(paths)):
+            self._known |= paths
+            self._by_stem = self._registered = None
+            self._tests = {}
+
+    def is_check(self, line: Line) -> bool:
+        """Whether a line is an assertion, or in a function that does nothing but check."""
+        path, number = line
+        return number in self._checks(path).lines
+
+    def places(self, failures: Sequence[Failure], ranked: Sequence[Line], scores: Mapping[Line, float]) -> Places:
+        """Where a fix of `failures` may be made, of the `ranked` lines.
+
+        Files of tests are no places. Only where the failing tests run nothing
+        else, functions in their own files are: then code stands beside its tests.
+        """
+        failed = self._failed(failures)
+        own = {failure.nodeid.partition("::")[0] for failure in failures}
+
+        def is_code(line: Line) -> bool:
+            return not self.is_test_file(line[0]) and not self.is_check(line) and line not in failed
+
+        def is_beside(line: Line) -> bool:
+            path, number = line
+            if not self.is_test_file(path):
+                return is_code(line)
+            if not (path in own or self._may_hold_code(path)) or path.endswith("conftest.py"):
+                return False
+            conventions = self._conventions
+            functions = self._sources.about(path, checks.Beside(conventions.functions, conventions.classes))
+            return number in functions and not self.is_check(line) and line not in failed
+
+        has_code = any(line in scores and is_code(line) for line in ranked)
+        may_change = is_code if has_code else is_beside
+        lines = tuple(islice(filter(may_change, ranked), MOST))
+        return Places(lines, may_change, lambda line: line[1] in self._checks(line[0]).guarded)
+
+    def is_test_file(self, path: str) -> bool:
+        """Whether a file holds tests, or serves them and nothing else."""
+        if path not in self._tests:
+            self._tests[path] = self._serves_tests(path)
+        return self._tests[path]
+
+    def _serves_tests(self, path: str) -> bool:
+        if self._looks_like_tests(path) or self._conventions.root_is_for_tests(path):
+            return True
+        if path in self._conventions.files and self._holds_tests(path):
+            return True
+        module = f".{_module(path)}."
+        if any(f".{name}." in module or f".{name}.".endswith(module) for name in self._registered_names()):
+            return True
+        return self._only_checks(path) or self._imports_helpers(path)
+
+    def _looks_like_tests(self, path: str) -> bool:
+        return self._conventions.name_a_test_file(path) or self._sources.about(path, checks.imports_testing)
+
+    def _holds_tests(self, path: str) -> bool:
+        holds = checks.HoldsTests(self._conventions.functions, self._conventions.classes)
+        return path.endswith("conftest.py") or self._sources.about(path, holds)
+
+    def _may_hold_code(self, path: str) -> bool:
+        """Whether a file is one of tests only by the root's name, or by what it imports within a package."""
+        if self._conventions.name_a_test_file(path):
+            return False
+        package = (PurePosixPath(path).parent / "__init__.py").as_posix()
+        return self._conventions.root_is_for_tests(path) or package in self._known
+
+    def _only_checks(self, path: str) -> bool:
+        """Whether a file is made of assertions, and no code imports it."""
+        return self._checks(path).prevail and not self._is_imported_by_code(path)
+
+    def _is_imported_by_code(self, path: str) -> bool:
+        name = _module(path).rpartition(".")[2]
+        return any(
+            name in self._sources.about(other, checks.imported)
+            and not self._looks_like_tests(other)
+            and not self._checks(other).prevail
+            for other in self._known - {path}
+        )
+
+    def _imports_helpers(self, path: str) -> bool:
+        """Whether a file imports what serves tests, as no code under test does."""
+        if self._by_stem is None:
+            self._by_stem = {}
+            for other in self._known:
+                self._by_stem.setdefault(_module(other).rpartition(".")[2], []).append(other)
+        for name in self._sources.about(path, checks.imported):
+            named = self._by_stem.get(name, [])
+            if len(named) != 1 or named[0] == path or named[0].endswith("__init__.py"):
+                continue  # several of a name: which of them is imported nobody knows
+            if self._sources.about(named[0], checks.imports_testing) or self._only_checks(named[0]):
+                return True
+        return False
+
+    def _registered_names(self) -> frozenset[str]:
+        """The modules whose assertions tests have pytest rewrite, or that they load as plugins."""
+        if self._registered is None:
+            names = (self._sources.about(path, checks.registered) for path in self._known)
+            self._registered = frozenset().union(*names)
+        return self._registered
+
+    def _checks(self, path: str) -> checks.Checks:
+        return self._sources.about(path, checks.checks_in)
+
+    def _failed(self, failures: Sequence[Failure]) -> Set[Line]:
+        """The lines of the checks that failed, whatever they are written with, and what decides whether they run."""
+        lines: set[Line] = set()
+        for failure in failures:
+            if failure.exception in ("AssertionError", "Failed") and failure.frames:
+                last = failure.frames[-1]
+                around = self._sources.about(last.path, checks.around).get(last.line, frozenset())
+                lines |= {(last.path, number) for number in (last.line, *around)}
+        return lines
+
+
+def _module(path: str) -> str:
+    """The dotted name of a file's module, as far as its path tells."""
+    parts = [part for part in PurePosixPath(path).with_suffix("").parts if part not in ("..", "src")]
+    return ".".join(parts[:-1] if parts and parts[-1] == "__init__" else parts)

@@ -1,0 +1,55 @@
+"""The texts of a project's files, and what was worked out about each of them, for as long as one report takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
+
+LARGEST = 2_000_000
+"""Bytes of a source file that is read."""
+
+
+class Sources:
+    """Gives the text of a file by its path relative to the root; empty where it cannot be read.
+
+    Each file is read once, and each question about it is worked out once, however
+    many files there are: a cache of a fixed size works everything out anew for each
+    line as soon as there are more files than it holds. Syntax trees are not kept,
+    those of eight hundred modules take a gigabyte.
+    """
+
+    def __init__(self, read: Callable[[str], str]) -> None:
+        self._read = read
+        self._texts: dict[str, str] = {}
+        self._answers: dict[tuple[Callable[[str], Any], str], Any] = {}
+
+    def __call__(self, path: str) -> str:
+        if path not in self._texts:
+            self._texts[path] = self._read(path)
+        return self._texts[path]
+
+    def about(self, path: str, work_out: Callable[[str], Value]) -> Value:
+        """`work_out` of the text of a file, the same value each time."""
+        key = work_out, path
+        if key not in self._answers:
+            self._answers[key] = work_out(self(path))
+        answer: Value = self._answers[key]
+        return answer
+
+
+def sources_of(root: Path) -> Sources:
+    """The files below `root`."""
+
+    def read(path: str) -> str:
+        try:
+            file = root / path
+            # A pipe in the place of a file would never end.
+            fits = file.is_file() and file.stat().st_size <= LARGEST
+            return file.read_text("utf-8", "replace") if fits else ""
+        except (OSError, ValueError):
+            return ""
+
+    return Sources(read)

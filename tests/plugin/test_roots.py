@@ -1,0 +1,107 @@
+"""pytest's root elsewhere than the code: frames, suspects, fixes and a command that works, all the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.screens import section
+
+CODE = """
+def total(rows):
+    return sum(rows) - 1
+
+
+def names(rows):
+    return list(rows)
+"""
+
+TESTS = """
+from stock import names, total
+
+
+def test_total():
+    assert total([1, 2]) == 3
+
+
+def test_names():
+    assert names([1]) == [1]
+"""
+
+MORE = "from stock import names\n\n\ndef test_total():\n    assert names([]) == []\n"
+
+BARE = ("--starcoder-explain", "--starcoder-backend=none", "-p", "no:cacheprovider")
+
+
+def laid_out(folder: Path, code: str, tests: str, ini: str, text: str) -> None:
+    for path, content in ((f"{code}/stock.py", CODE), (f"{tests}/test_stock.py", TESTS), (ini, text)):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(content)
+    (folder / tests / "test_more.py").write_text(MORE)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+
+
+INI = "[pytest]\npythonpath = "
+
+LAYOUTS = {
+    "config": (("lib", "tests", "config/pytest.ini", f"{INI}../lib"), "config", "", "-c config/pytest.ini tests"),
+    "files": (
+        ("lib", "tests", "config/pytest.ini", f"{INI}../lib"),
+        "config",
+        "",
+        "-c config/pytest.ini tests/test_more.py tests/test_stock.py",
+    ),
+    "rootdir": ((".", "tests", "elsewhere/a.txt", ""), "elsewhere", "", "--rootdir=elsewhere tests"),
+    "sibling": (("src", "tests", "tests/pytest.ini", f"{INI}../src"), "tests", "tests", ""),
+    "below": (("pkg", "pkg/tests", "pytest.ini", f"{INI}pkg"), ".", "pkg/tests", ""),
+}
+"""Where code, tests and settings are; pytest's root; the folder that it is started in; its arguments."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="changes are tried in forks")
+def test_root_elsewhere(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delenv("STARCODER_FIX")
+    files, root, here, arguments = LAYOUTS[name]
+    laid_out(pytester.path, *files)
+    (pytester.path / "conftest.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    os.chdir(pytester.path / here)
+    report = pytester.path / "report.json"
+    words = shlex.split(arguments)
+    result = pytester.runpytest_subprocess(*BARE, f"--starcoder-report={report}", "--starcoder-apply=yes", *words)
+    lines = section(result)
+    [cause] = json.loads(report.read_text())["causes"]
+    root = pytester.path / {"config": "config", "files": "config", "rootdir": "elsewhere", "sibling": "tests"}.get(
+        name, ""
+    )
+    assert (root / cause["path"]).resolve() == pytester.path / files[1] / "test_stock.py"
+    assert (root / cause["suspects"][0]["path"]).resolve() == (pytester.path / files[0] / "stock.py").resolve()
+    assert "                 +    return sum(rows)" in lines
+    assert "return sum(rows)\n" in code.read_text()
+    [command] = [line.split("pytest ", 1)[1] for line in lines if line.startswith("     rerun ")]
+    again = pytester.runpytest_subprocess("-p", "no:cacheprovider", *shlex.split(command))
+    again.assert_outcomes(passed=1)
+
+
+def test_the_frame_and_the_command(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, _, _, arguments = LAYOUTS["config"]
+    laid_out(pytester.path, *files)
+    lines = section(pytester.runpytest_subprocess(*BARE, *shlex.split(arguments)))
+    assert "     at        ../tests/test_stock.py:6 in test_total" in lines
+    assert "     rerun     pytest -c config/pytest.ini tests/test_stock.py::test_total" in lines
+    assert [line for line in lines if line.startswith("     suspect   ../lib/stock.py:3: return sum(rows) - 1")]
+
+
+@pytest.mark.slow
+def test_root_elsewhere_with_xdist(pytester: pytest.Pytester) -> None:
+    files, _, _, arguments = LAYOUTS["files"]
+    laid_out(pytester.path, *files)
+    lines = section(pytester.runpytest_subprocess(*BARE, "-n2", *shlex.split(arguments)))
+    assert "     at        ../tests/test_stock.py:6 in test_total" in lines
+    assert "     rerun     pytest -c config/pytest.ini tests/test_stock.py::test_total" in lines
