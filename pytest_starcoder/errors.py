@@ -4,6 +4,9 @@ StarcoderError(message, hint)
 ├── ConfigError          a setting cannot be used
 │   ├── UnknownBackend   no backend has that name
 │   ├── MissingExtra     a package of an optional extra is not installed
+│   ├── MissingModel     the model file is not there, or is none
+│   ├── Misuse           the command line cannot be used
+│   ├── GitFailed        git could not answer: the message holds its own sentence
 │   └── Untrusted        a file that git tracks tries to decide where code is sent
 ├── BackendError         the model could not be asked
 │   ├── BackendUnavailable  nothing answers, or the server cannot load the model
@@ -44,6 +47,18 @@ class UnknownBackend(ConfigError):
 
 class MissingExtra(ConfigError):
     """A package of an optional extra is not installed."""
+
+
+class MissingModel(ConfigError):
+    """The model file is not there, or is none."""
+
+
+class Misuse(ConfigError):
+    """The command line cannot be used."""
+
+
+class GitFailed(ConfigError):
+    """git could not answer: the message holds its own sentence."""
 
 
 class Untrusted(ConfigError):
