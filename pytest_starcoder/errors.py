@@ -24,6 +24,9 @@ pytest's or an exit code in the doors. Nowhere else.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+
 
 class StarcoderError(Exception):
     """`message` says what happened, `hint` what to do next, in the user's words."""
@@ -47,6 +50,20 @@ class UnknownBackend(ConfigError):
 
 class MissingExtra(ConfigError):
     """A package of an optional extra is not installed."""
+
+
+def how_to_install(extra: str, remark: str = "", environ: Mapping[str, str] = os.environ) -> str:
+    """The next step where a package of `extra` is not installed, with a remark behind the command.
+
+    A hook of pre-commit or prek runs in an environment that they make of its repository, in
+    which nobody else installs anything.
+    """
+    if environ.get("PRE_COMMIT") == "1":
+        return (
+            "This hook has an environment of its own: add "
+            f"`additional_dependencies: ['pytest-starcoder[{extra}]']` to it in .pre-commit-config.yaml{remark}."
+        )
+    return f"Install it with `pip install 'pytest-starcoder[{extra}]'`{remark}."
 
 
 class MissingModel(ConfigError):

@@ -24,7 +24,7 @@ def preview(found: Found) -> str:
     lines.append(
         f"{counted(numbers, 'hunk')} of {change.total} would be reviewed, {change.what}. {_time(found, numbers)}"
     )
-    missing = not_reviewed(Review(change.what, unreviewed=change.skipped))
+    missing = not_reviewed(Review(change.what, unreviewed=(*change.skipped, *change.unreached)))
     return "\n".join([*lines, *([f"Not reviewed: {missing}."] if missing else [])]) + "\n"
 
 

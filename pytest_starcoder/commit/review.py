@@ -14,7 +14,7 @@ from pytest_starcoder.commit import baseline
 from pytest_starcoder.commit.found import Found
 from pytest_starcoder.commit.kept import Kept
 from pytest_starcoder.commit.screen import Screen
-from pytest_starcoder.errors import BackendUnavailable, StarcoderError
+from pytest_starcoder.errors import BackendUnavailable, MissingExtra, MissingModel, StarcoderError
 from pytest_starcoder.jobs.review import Remarks, ask_about, reviewed
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import counted, one_line
@@ -26,7 +26,7 @@ RESERVE = 0.3
 PATIENCE = 600.0
 """Seconds that a review in the background may take."""
 
-PASSED, FAILED, NO_MODEL = 0, 1, 3
+PASSED, FAILED, NO_GIT, NO_MODEL = 0, 1, 2, 3
 
 
 def review(found: Found, screen: Screen, started: float) -> Review:
@@ -37,7 +37,7 @@ def review(found: Found, screen: Screen, started: float) -> Review:
         with screen.waiting(f"StarCoder reviews {counted(total, 'hunk')}") as far:
             result = _with_model(found, left, lambda done: far(f", {done} of {total} done"))
     else:
-        result = reviewed(found.change, (), Remarks(), found.settings)
+        result = reviewed(found.change, found.observed, Remarks(), found.settings, found.accepted)
     result = replace(result, seconds=time.monotonic() - started, notes=tuple(_news(found.kept)))
     if found.kept is not None:
         found.kept.keep(result)
@@ -45,10 +45,18 @@ def review(found: Found, screen: Screen, started: float) -> Review:
 
 
 def status_of(result: Review, settings: Settings) -> int:
-    """0: nothing stops the commit, perhaps for want of a model; 1: a finding does; 3: a model is required and away."""
-    if settings.review_require_model and result.away:
+    """What a review comes to as an exit status.
+
+    0: nothing stops the commit, perhaps for want of a model; 1: a finding does; 2: git could not
+    read some of the change; 3: a model is required, and has not looked at all that it should.
+    """
+    if result.failed:
+        return FAILED
+    if result.git_error:
+        return NO_GIT
+    if settings.review_require_model and (result.away or result.missed):
         return NO_MODEL
-    return FAILED if result.failed else PASSED
+    return PASSED
 
 
 def in_background(options: Mapping[str, str]) -> None:
@@ -95,7 +103,7 @@ def _with_model(found: Found, seconds: float, progress: Callable[[int], None]) -
     settings = replace(found.settings, session_timeout=seconds)
     try:
         backend = make_backend(settings)
-    except BackendUnavailable as exc:
+    except (BackendUnavailable, MissingExtra, MissingModel) as exc:
         return _without_model(found, exc)
     with Client(backend, settings, found.cache) as client:
         client.allow(seconds)

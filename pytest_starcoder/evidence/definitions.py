@@ -19,13 +19,17 @@ class Definition(NamedTuple):
 
 
 class Definitions:
-    """The definitions of a file of these lines: the file is read once, however many lines are asked about."""
+    """The definitions of a file of these lines: the file is read once, however many lines are asked about.
 
-    def __init__(self, path: str, lines: Sequence[str]) -> None:
+    `text` is the file itself, where it is at hand as one.
+    """
+
+    def __init__(self, path: str, lines: Sequence[str], text: str | None = None) -> None:
         self._count = len(lines)
         self._innermost: list[Definition | None] | None = None
         if path.endswith((".py", ".pyi")):
-            tree = syntax_tree("\n".join(lines))
+            source = "\n".join(lines) if text is None else text
+            tree = syntax_tree(source.removeprefix("\ufeff"))
             if tree is not None:
                 self._innermost = _innermost(tree, len(lines))
         # Without a tree to ask, also of Python that does not parse.

@@ -184,9 +184,7 @@ class Indented:
             above.append(at)
         return [begins[follower] for follower in self._followers]
 
-    def _enclosed(
-        self, at: int | None, same: Sequence[int | None], deeper: Sequence[int | None]
-    ) -> int | None:
+    def _enclosed(self, at: int | None, same: Sequence[int | None], deeper: Sequence[int | None]) -> int | None:
         """The answer for lines of which `at` is the nearest line above that is indented less."""
         if at is None:
             return None
