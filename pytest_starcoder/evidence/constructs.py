@@ -40,22 +40,24 @@ def _in_file(path: str, hunks: Sequence[Hunk], text: str | None, secrets: Mappin
             if at in added and line[:1] != "-":
                 lines[at] = hunk, line[1:]
     tree = syntax_tree(text.removeprefix("\ufeff")) if path.endswith(".py") and text is not None else None
-    quoted = _inside_texts(tree) if tree is not None else frozenset()
+    nodes = _nodes_of(tree) if tree is not None else []
+    quoted = _inside_texts(nodes)
+    rules = LineRules(path)
     told: list[tuple[str, Found]] = []
     for at, shape in secrets.items():
         told.append(("secret", (at, *_secret(path, shape))))
     for at, (_, line) in lines.items():
         # A byte order mark is at its place before the first line.
         shown = line.removeprefix("\ufeff") if at == 1 else line
-        for rule, severity, why in line_faults(path, shown, is_quoted=at in quoted):
+        for rule, severity, why in rules.faults(shown, is_quoted=at in quoted):
             told.append((rule, (at, severity, why)))
-    if tree is not None:
-        told += _in_python(tree, is_test=is_test_file(path))
+    told += _in_python(nodes, is_test=is_test_file(path))
     findings: dict[int, Finding] = {}
     for rule, (at, severity, why) in told:
         if at in lines and (at not in findings or findings[at].severity < severity):
             hunk, line = lines[at]
-            findings[at] = Finding(path, at, severity, why, rule=rule, source=line.strip(), definition=hunk.definition)
+            definition = hunk.definition
+            findings[at] = Finding(path, at, severity, why, rule=rule, source=line.strip(), definition=definition)
     return list(findings.values())
 
 
@@ -73,26 +75,34 @@ def _secret(path: str, shape: bool) -> tuple[Severity, str]:
     return severity, "this looks like a secret, and git keeps it for good; it was not shown to the model"
 
 
-def line_faults(path: str, line: str, *, is_quoted: bool = False) -> Iterator[tuple[str, Severity, str]]:
-    """What is wrong with one line of a file, whatever stands around it.
+class LineRules:
+    """What is wrong with a line of the file `path` by itself, whatever stands around it."""
 
-    `is_quoted`: the line stands inside a text of several lines.
-    """
-    is_prose = path.lower().endswith(_PROSE)
-    if not is_quoted and not is_prose and re.match(r"(?:<{7}|>{7}|\|{7})(?: |$)", line):
-        yield "conflict", Severity.ERROR, "a conflict marker is left in the file"
-    if not line.isascii() and is_hiding(line, is_code=not path.lower().endswith(_NATURAL)):
-        yield "hidden", Severity.ERROR, "invisible characters make this line read otherwise than it runs"
-    if tells_reviewer(line):
-        yield "instruction", Severity.WARNING, "this text tells the reviewer what to say; it was read as data"
-    elif addresses_model(line):
-        yield "instruction", Severity.INFO, "this text speaks to a language model; it was read as data"
-    if is_quoted or path.lower().endswith(_NATURAL):
-        return
-    if _DEBUGGER.match(line) or (path.endswith(".php") and re.match(r"\s*dd\(", line)):
-        yield "debugger", Severity.WARNING, "a stop for the debugger is left in the code"
-    if path.endswith(_JAVASCRIPT) and _FOCUSED.match(line):
-        yield "focused", Severity.WARNING, "with this only one test runs, and the others are skipped silently"
+    def __init__(self, path: str) -> None:
+        name = path.lower()
+        self._is_prose = name.endswith(_PROSE)
+        self._is_code = not name.endswith(_NATURAL)
+        self._is_php = name.endswith(".php")
+        self._is_javascript = name.endswith(_JAVASCRIPT)
+
+    def faults(self, line: str, *, is_quoted: bool = False) -> Iterator[tuple[str, Severity, str]]:
+        """The rule, how much it matters, and why; `is_quoted`: the line stands inside a text of several lines."""
+        if not line.isascii() and is_hiding(line, is_code=self._is_code):
+            yield "hidden", Severity.ERROR, "invisible characters make this line read otherwise than it runs"
+        if tells_reviewer(line):
+            yield "instruction", Severity.WARNING, "this text tells the reviewer what to say; it was read as data"
+        elif addresses_model(line):
+            yield "instruction", Severity.INFO, "this text speaks to a language model; it was read as data"
+        if is_quoted or self._is_prose:
+            return
+        if _CONFLICT.match(line):
+            yield "conflict", Severity.ERROR, "a conflict marker is left in the file"
+        if not self._is_code:
+            return
+        if _DEBUGGER.match(line) or (self._is_php and _DUMP.match(line)):
+            yield "debugger", Severity.WARNING, "a stop for the debugger is left in the code"
+        if self._is_javascript and _FOCUSED.match(line):
+            yield "focused", Severity.WARNING, "with this only one test runs, and the others are skipped silently"
 
 
 _PROSE = (".md", ".markdown", ".rst", ".txt", ".adoc", ".tex", ".patch", ".diff")
@@ -107,6 +117,8 @@ _NATURAL = (
 
 _JAVASCRIPT = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte")
 
+_CONFLICT = re.compile(r"(?:<{7}|>{7}|\|{7})(?: |$)")
+_DUMP = re.compile(r"\s*dd\(")
 _DEBUGGER = re.compile(
     r"\s*(?:breakpoint\(\)|(?:i?pdb|pudb)\.set_trace\(\)|import i?pdb\b|debugger;?\s*$|binding\.pry\b)"
 )
@@ -207,9 +219,22 @@ def addresses_model(line: str) -> bool:
 # --- in Python ---
 
 
-def _in_python(tree: ast.Module, *, is_test: bool) -> Iterator[tuple[str, Found]]:
-    expected = _expected_to_raise(tree)
-    for node in ast.walk(tree):
+def _nodes_of(tree: ast.Module) -> list[ast.AST]:
+    """All nodes of a tree that a rule may look at: `ast.walk` takes three times as long."""
+    nodes: list[ast.AST] = [tree]
+    for node in nodes:  # it grows meanwhile
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                nodes += [entry for entry in value if isinstance(entry, ast.AST)]
+            elif isinstance(value, ast.AST) and name not in ("ctx", "op"):
+                nodes.append(value)
+    return nodes
+
+
+def _in_python(nodes: Sequence[ast.AST], *, is_test: bool) -> Iterator[tuple[str, Found]]:
+    expected = _expected_to_raise(nodes)
+    for node in nodes:
         for rule in _RULES_OF.get(type(node), ()):
             if is_test and rule in _NOT_IN_TESTS:
                 continue
@@ -226,10 +251,10 @@ _RAISING = ("past-the-end", "range-too-long")
 """Rules about code that raises, which somebody may want."""
 
 
-def _expected_to_raise(tree: ast.Module) -> frozenset[int]:
+def _expected_to_raise(nodes: Sequence[ast.AST]) -> frozenset[int]:
     """The lines on which somebody waits for an exception: in `try`, `pytest.raises` and their kind."""
     lines: set[int] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         body: list[ast.stmt] = []
         if isinstance(node, ast.Try) and node.handlers:
             body = node.body
@@ -244,12 +269,14 @@ def _expected_to_raise(tree: ast.Module) -> frozenset[int]:
     return frozenset(lines)
 
 
-def _inside_texts(tree: ast.Module) -> frozenset[int]:
+def _inside_texts(nodes: Sequence[ast.AST]) -> frozenset[int]:
     """The lines that begin inside a text of several lines."""
     lines: set[int] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
-            lines.update(range(node.lineno + 1, (node.end_lineno or node.lineno) + 1))
+            last = node.end_lineno or node.lineno
+            if last > node.lineno:
+                lines.update(range(node.lineno + 1, last + 1))
     return frozenset(lines)
 
 

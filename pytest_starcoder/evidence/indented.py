@@ -61,7 +61,7 @@ _ATTRIBUTE = re.compile(r"\s*(?:@|#\[|\[\w|template\s*<)")
 _AGAIN = re.compile(r"(?:else|elif|elsif|rescue|catch|finally|ensure|except)\b")
 _C = (".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".m", ".mm", ".cs", ".cu")
 _ML = (".hs", ".ml", ".mli", ".fs", ".elm", ".purs", ".sml")
-_PROSE = (".md", ".markdown", ".rst", ".txt", ".adoc", ".tex", ".html", ".htm")
+_PROSE = (".md", ".markdown", ".rst", ".txt", ".adoc", ".tex", ".html", ".htm", ".csv", ".tsv", ".log")
 """Of files whose indentation says nothing; git knows their headings."""
 
 _GOES_ON = ("{", "begin", "BEGIN", "is", "as", "AS", "(", ")", "where", ":", "|")
