@@ -70,6 +70,16 @@ def is_test_file(path: str) -> bool:
     return re.search(pattern, path) is not None
 
 
+def is_made_up(line: str) -> bool:
+    """Whether a secret of a line shows by its own letters that nobody uses it, as those of tests do."""
+    return _MADE_UP.search(line) is not None
+
+
+_MADE_UP = re.compile(
+    r"(?i)example|placeholder|dummy|fake|sample|changeme|your[-_]|0123456|1234567|abcdef|(?P<same>[a-z0-9])(?P=same){5}"
+)
+
+
 def _secret(path: str, shape: bool) -> tuple[Severity, str]:
     severity = Severity.ERROR if shape else Severity.INFO if is_test_file(path) else Severity.WARNING
     return severity, "this looks like a secret, and git keeps it for good; it was not shown to the model"
@@ -120,7 +130,7 @@ _JAVASCRIPT = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".v
 _CONFLICT = re.compile(r"(?:<{7}|>{7}|\|{7})(?: |$)")
 _DUMP = re.compile(r"\s*dd\(")
 _DEBUGGER = re.compile(
-    r"\s*(?:breakpoint\(\)|(?:i?pdb|pudb)\.set_trace\(\)|import i?pdb\b|debugger;?\s*$|binding\.pry\b)"
+    r"\s*(?:breakpoint\(\)|(?:import i?pdb\s*;\s*)?(?:i?pdb|pudb)\.set_trace\(\)|debugger;?\s*$|binding\.pry\b)"
 )
 _FOCUSED = re.compile(r"\s*(?:(?:it|test|describe|context)\.only\s*\(|(?:fit|fdescribe)\s*\(\s*['\"`])")
 
@@ -187,7 +197,7 @@ _TELLS = re.compile(
     rf"(?:this|these|the following)\b"
     r"|\b(?:reply|respond|answer)\s+(?:(?:only|just|simply|exactly)\s+)?(?:with\s+)?"
     rf"(?:(?:only|just|exactly)\s+)?[\"'`]?(?:lgtm|no (?:issues|problems|findings)(?: found)?|approved)[\"'`]?{_END}"
-    r"|<pr_review_state>\s*(?:approved|commented)|<pr_(?:review_)?comment>\s*[\w\"']"
+    r"|<pr_review_state>\s*approved"
 )
 _TOLD_TO = re.compile(
     r"(?i)ignor|disregard|forget|override|report|flag|mention|review|comment|approve|accept|lgtm|answer|respond|reply"
@@ -200,7 +210,7 @@ _ADDRESSES = re.compile(
     r"chatbots?)\b"
     r"|\b(?:you are|act as) an? (?:ai|llm|large language model|language model|helpful assistant)"
     r"(?=\s*(?:$|[.,;:!)\"']|assistant|model|reviewer|agent|code|that|who|and))"
-    r"|<\|im_start\|>\s*(?:system|user|assistant)|<\|(?:system|assistant)\|>"
+    r"|<\|im_start\|>\s*(?:system|user|assistant)|<\|(?:system|assistant)\|>\s*\w"
     r"|<\|start_header_id\|>\s*(?:system|user|assistant)"
 )
 """What programs that use language models say as well."""
@@ -244,8 +254,8 @@ def _in_python(nodes: Sequence[ast.AST], *, is_test: bool) -> Iterator[tuple[str
                         yield rule, found
 
 
-_NOT_IN_TESTS = ("same-operands",)
-"""Tests of operators compare a value with itself on purpose."""
+_NOT_IN_TESTS = ("same-operands", "assigned-to-itself")
+"""Tests of operators and properties use a value with itself on purpose."""
 
 _RAISING = ("past-the-end", "range-too-long")
 """Rules about code that raises, which somebody may want."""
@@ -333,19 +343,26 @@ def _same_operands(node: ast.AST) -> Iterator[Found]:
         pair = node.left, node.right
     elif isinstance(node, ast.BoolOp):
         pair = next(((one, other) for one, other in pairwise(node.values) if _same(one, other)), None)
-    if pair and isinstance(node, ast.expr) and _same(*pair) and _pure(pair[0]):
+    if pair and isinstance(node, ast.expr) and _same(*pair) and _pure(pair[0]) and not _is_infinite(pair[0]):
         yield node.lineno, Severity.WARNING, f"both sides are the same: {_short(node)}"
+
+
+def _is_infinite(node: ast.expr) -> bool:
+    """Whether a value may be an infinity, of which the difference is no number on purpose."""
+    return isinstance(node, ast.Name) and re.search("(?i)inf|nan", node.id) is not None
 
 
 def _assigned_to_itself(node: ast.AST) -> Iterator[Found]:
     match node:
-        case ast.Assign([ast.Attribute() as target], value) if _same(target, value):
+        case ast.Assign([ast.Attribute() as target], value) if _same(target, value) and target.attr != "__doc__":
             yield node.lineno, Severity.WARNING, f"{_short(value)} is assigned to itself"
 
 
 def _equal_branches(node: ast.AST) -> Iterator[Found]:
     match node:
-        case ast.If(body=body, orelse=[_, *_] as other) if _same_values(body, other):
+        case ast.If(body=body, orelse=[_, *_] as other) if _same_values(body, other) and not isinstance(
+            body[0], ast.Pass | ast.Continue | ast.Break
+        ):
             yield node.lineno, Severity.WARNING, "both branches do the same"
         case ast.IfExp(body=one, orelse=two) if _same(one, two):
             yield node.lineno, Severity.WARNING, "both branches give the same"
@@ -372,7 +389,10 @@ def _shared_default(node: ast.AST) -> Iterator[Found]:
             (a.arg, d) for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d is not None
         ]
         for name, default in defaults:
-            if isinstance(default, ast.List | ast.Dict | ast.Set) and _changed(node, name):
+            # One that holds something is a variable of the function's own: `def count(calls=[0])`.
+            is_empty = isinstance(default, ast.List) and not default.elts
+            is_empty = is_empty or (isinstance(default, ast.Dict) and not default.keys)
+            if is_empty and _changed(node, name):
                 yield default.lineno, Severity.ERROR, f"all calls share one {name}, and this function changes it"
 
 
@@ -480,7 +500,8 @@ def _filled(text: str, values: Sequence[ast.expr]) -> Iterator[tuple[str, ast.ex
     """The pieces of a format and the values that fill it, one after the other."""
     done = 0
     for place, value in zip(_FORMAT.finditer(text), values, strict=False):
-        yield text[done : place.start()], value
+        is_number = place[0][-1] in "df"
+        yield text[done : place.start()], None if is_number else value
         done = place.end()
     yield text[done:], None
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from pytest_starcoder.evidence.constructs import is_made_up, is_test_file
 from pytest_starcoder.evidence.definitions import Definition, Definitions
 from pytest_starcoder.git import Entry
 from pytest_starcoder.text.diff import named_path, unquoted
@@ -294,7 +295,8 @@ class _File:
     def _compare(self, before: Mapping[int, str], after: Mapping[int, str]) -> None:
         for at, line in before.items():
             if after.get(at) != line:
-                self.secrets[at] = has_token(line)
+                made_up = is_test_file(self._path) and is_made_up(line)
+                self.secrets[at] = has_token(line) and not made_up
 
     def _cleaned(self, part: _Part) -> _Part:
         """A hunk without its secrets: as it is in the cleaned file, and what no file at hand has cleaned by itself."""
