@@ -24,6 +24,10 @@ SHARE = 0.4
 """Of the time for a review what reading the change may take; the rest is for the rules and for the model."""
 
 
+LEAST = 1.0
+"""Seconds that it has in any case: a change of ten thousand lines is read in less."""
+
+
 class Range(NamedTuple):
     """Commits after `base` up to `after`, full hashes; they parted at `base` from `into`, to which they will go."""
 
@@ -130,7 +134,7 @@ def _contents(repository: Repository, entries: Sequence[Entry]) -> Mapping[str, 
 
 
 def _until(settings: Settings, started: float) -> float:
-    return started + SHARE * settings.review_time_budget
+    return started + max(LEAST, SHARE * settings.review_time_budget)
 
 
 def text_at(repository: Repository, commit: str) -> Callable[[Path], str | None]:
