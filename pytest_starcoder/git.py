@@ -365,7 +365,7 @@ class Repository:
 
     def text(self, commit: str, path: str) -> str | None:
         """A file, its path relative to the top, as it is in `commit`; None where it is not there."""
-        content = self._content(commit, path)
+        content = self._content(commit, path, (b"100", b"120"))
         return None if content is None else content.decode("utf-8", "replace")
 
     def blobs(self, names: Iterable[str]) -> Mapping[str, bytes]:
@@ -396,10 +396,11 @@ class Repository:
     def _empty_tree(self) -> str:
         return self._output("hash-object", "-t", "tree", os.devnull).decode("ascii").strip()
 
-    def _content(self, commit: str, path: str) -> bytes | None:
+    def _content(self, commit: str, path: str, kinds: tuple[bytes, ...]) -> bytes | None:
+        """A file in a commit or tree whose mode begins with one of `kinds`; None where there is none."""
         listed = self._output("ls-tree", "-z", "--full-tree", commit, "--", path)
         mode, _, named = listed.partition(b" ")
-        if mode[:3] not in (b"100", b"120"):
+        if mode[:3] not in kinds:
             return None
         blob = named.partition(b" ")[2].partition(b"\t")[0]
         return self._output("cat-file", "blob", blob.decode("ascii"))
@@ -476,7 +477,8 @@ class Repository:
             for record in records:
                 path = tree / record.path
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(self._content(commit, record.path) or b"")
+                # git reads no attributes through a link.
+                path.write_bytes(self._content(commit, record.path, (b"100",)) or b"")
             lowest = Path(temporary, "attributes")
             lowest.write_bytes(_LANGUAGES.read_bytes() + self._attributes_of_user())
             yield {

@@ -74,18 +74,23 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"starcoder-review: {exc}", file=sys.stderr)
         return 2
     except ConfigError as exc:
-        print(f"starcoder-review: {exc}", file=sys.stderr)
+        _say_why_not(f"starcoder-review: {exc}", passes=arguments.advisory)
         status = 2
     except Exception as exc:  # noqa: BLE001 - a fault of ours stops nobody's commit
-        from pytest_starcoder.commit.screen import Screen
-
         told = str(exc) if isinstance(exc, StarcoderError) else f"{type(exc).__name__}: {exc}"
-        told = f"starcoder-review: not reviewed, for the review itself has failed: {told}"
-        print(told, file=sys.stderr)
-        with closing(Screen()) as screen:
-            screen.passed(told)
+        _say_why_not(f"starcoder-review: not reviewed, for the review itself has failed: {told}", passes=True)
         status = 3 if arguments.require_model else 0
     return 0 if arguments.advisory else status
+
+
+def _say_why_not(sentence: str, *, passes: bool) -> None:
+    """Says why nothing was reviewed; behind a hook that `passes` nobody sees standard error."""
+    print(sentence, file=sys.stderr)
+    if passes:
+        from pytest_starcoder.commit.screen import Screen
+
+        with closing(Screen()) as screen:
+            screen.passed(sentence)
 
 
 def writer(name: str) -> Callable[[Review], str]:

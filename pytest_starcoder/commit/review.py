@@ -14,7 +14,7 @@ from pytest_starcoder.commit import baseline
 from pytest_starcoder.commit.found import Found
 from pytest_starcoder.commit.kept import Kept
 from pytest_starcoder.commit.screen import Screen
-from pytest_starcoder.errors import BackendUnavailable, MissingExtra, MissingModel, StarcoderError
+from pytest_starcoder.errors import BackendUnavailable, ConfigError, MissingExtra, MissingModel, StarcoderError
 from pytest_starcoder.jobs.review import Remarks, ask_about, reviewed
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import counted, one_line
@@ -35,7 +35,7 @@ def review(found: Found, screen: Screen, started: float) -> Review:
         left = max(0.1, found.settings.review_time_budget - RESERVE - (time.monotonic() - started))
         total = found.change.total
         with screen.waiting(f"StarCoder reviews {counted(total, 'hunk')}") as far:
-            result = _with_model(found, left, lambda done: far(f", {done} of {total} done"))
+            result = _at_least_observed(found, left, lambda done: far(f", {done} of {total} done"))
     else:
         result = reviewed(found.change, found.observed, Remarks(), found.settings, found.accepted)
     result = replace(result, seconds=time.monotonic() - started, notes=tuple(_news(found.kept)))
@@ -96,6 +96,16 @@ def accept(name: str = "last") -> str:
         f"{counted(new, 'finding')} accepted, written to {baseline.NAME}. "
         f"Commit it with the change: git add {baseline.NAME}"
     )
+
+
+def _at_least_observed(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
+    """The review of a change; a fault of ours while a model is asked takes away nothing of what was observed."""
+    try:
+        return _with_model(found, seconds, progress)
+    except ConfigError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the observed findings count
+        return _without_model(found, StarcoderError(f"Asking the model has failed: {type(exc).__name__}: {exc}."))
 
 
 def _with_model(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:

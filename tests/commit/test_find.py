@@ -482,6 +482,13 @@ def test_staged_attributes_hide_nothing(top: Path, files: dict[str, str]) -> Non
     assert added(find(Asked()))["shop/pricing.py"] == DIVIDED["shop/pricing.py"]
 
 
+def test_linked_attributes_hide_nothing(top: Path) -> None:
+    staged(top, {"shop/pricing.py": DIVIDES, "rules": "*.py -diff\n"})
+    (top / ".gitattributes").symlink_to("rules")
+    git(top, "add", "--all")
+    assert added(find(Asked()))["shop/pricing.py"] == DIVIDED["shop/pricing.py"]
+
+
 @pytest.mark.parametrize("files", HIDING.values(), ids=HIDING)
 def test_attributes_of_a_range_hide_nothing(top: Path, files: dict[str, str]) -> None:
     git(top, "checkout", "--quiet", "-b", "feature")

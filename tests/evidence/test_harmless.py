@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - the texts are Arabic, Hebrew, Persian and Thai
 """What ordinary lines of many languages look like to the rules: nothing is observed of them."""
 
 from __future__ import annotations
