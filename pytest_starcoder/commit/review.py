@@ -75,7 +75,7 @@ def in_background(options: Mapping[str, str]) -> None:
             found = find.last_commit(repository, head, options)
             say = partial(kept.say_running, found.change.what, found.change.total)
             say(0)
-            kept.keep(replace(_with_model(found, PATIENCE, say), seconds=time.monotonic() - started), "background")
+            kept.keep(replace(with_model(found, PATIENCE, say), seconds=time.monotonic() - started), "background")
     finally:
         kept.say_ended()
 
@@ -101,14 +101,14 @@ def accept(name: str = "last") -> str:
 def _at_least_observed(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
     """The review of a change; a fault of ours while a model is asked takes away nothing of what was observed."""
     try:
-        return _with_model(found, seconds, progress)
+        return with_model(found, seconds, progress)
     except ConfigError:
         raise
     except Exception as exc:  # noqa: BLE001 - whatever it is, the observed findings count
         return _without_model(found, StarcoderError(f"Asking the model has failed: {type(exc).__name__}: {exc}."))
 
 
-def _with_model(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
+def with_model(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
     """The review of a change within so many seconds, by a model where there is one."""
     settings = replace(found.settings, session_timeout=seconds)
     try:
