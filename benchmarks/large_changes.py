@@ -1,17 +1,20 @@
 """How long a review without a model takes of a staged change of 10,000 lines, of ten kinds of files.
 
-The real command in a repository of its own, from its start to its end; beside it the part
-of that time in which secrets are looked for, measured by calling that alone on the same text.
+The real command in a repository of its own, from its start to its end: seconds by the clock, and
+of the processor, which a busy machine does not change much. Beside them the part in which secrets
+are looked for, measured by calling that alone on the same text.
 `python -m benchmarks.large_changes [--lines N]`
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.published import Outcome, Row, options, publish, wall_time
@@ -92,8 +95,21 @@ KINDS: dict[str, Callable[[int], dict[str, str]]] = {
 }
 
 
-def seconds_of(files: dict[str, str]) -> tuple[float, dict[str, object]]:
-    """How long the whole command takes of a change that adds these files, and its report."""
+@dataclass(frozen=True)
+class Measured:
+    """A review by the whole command: seconds by the clock and of the processor, and its report."""
+
+    seconds: float
+    processor: float
+    report: dict[str, object]
+
+    @property
+    def told(self) -> str:
+        return f"{self.seconds:.2f} s, processor {self.processor:.2f} s"
+
+
+def measured(files: dict[str, str]) -> Measured:
+    """The review of a change that adds these files."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "project")
         folder.mkdir()
@@ -102,9 +118,11 @@ def seconds_of(files: dict[str, str]) -> tuple[float, dict[str, object]]:
         for name, text in files.items():
             (folder / name).write_text(text)
         git(folder, "add", "-A")
-        begun = time.perf_counter()
+        begun, before = time.perf_counter(), os.times()
         done = run(folder, NOWHERE, *REVIEW, "--format=json", "--starcoder-backend=none")
-        return time.perf_counter() - begun, json.loads(done.stdout)
+        seconds, after = time.perf_counter() - begun, os.times()
+        processor = after.children_user + after.children_system - before.children_user - before.children_system
+        return Measured(seconds, processor, json.loads(done.stdout))
 
 
 def seconds_of_redaction(files: dict[str, str]) -> float:
@@ -123,18 +141,16 @@ def main() -> None:
     shown: list[tuple[str, tuple[float, ...]]] = []
     for name, make in KINDS.items():
         files = make(arguments.lines)
-        seconds, _ = seconds_of(files)
+        review = measured(files)
         redaction = seconds_of_redaction(files)
-        rows.append(Row(name, f"{seconds:.2f} s, {redaction:.2f} s of it for secrets"))
-        shown.append((name, (round(seconds, 2),)))
-        print(f"{name}: {seconds:.2f} s, secrets {redaction:.2f} s", file=sys.stderr)
+        rows.append(Row(name, f"{review.told}, secrets {redaction:.2f} s", "<= 2 s"))
+        shown.append((name, (round(review.seconds, 2),)))
+        print(f"{name}: {review.told}, secrets {redaction:.2f} s", file=sys.stderr)
     beside = {**csv_rows(10 * arguments.lines), "small.py": "last = xs[len(xs)]\nb = 2\n"}
-    seconds, report = seconds_of(beside)
-    found = "found" if report["findings"] else "missed"
-    rows.append(
-        Row(f"a CSV of {10 * arguments.lines:,} lines beside a fault in two lines", f"{seconds:.2f} s, {found}")
-    )
-    print(f"{10 * arguments.lines:,} lines of CSV: {seconds:.2f} s, the fault beside is {found}", file=sys.stderr)
+    review = measured(beside)
+    outcome = "found" if review.report["findings"] else "missed"
+    rows.append(Row(f"a CSV of {10 * arguments.lines:,} lines beside a faulty one", f"{review.told}, {outcome}"))
+    print(f"{10 * arguments.lines:,} lines of CSV: {review.told}, the fault beside is {outcome}", file=sys.stderr)
     rows.append(wall_time(begun))
     bars = Bars(f"A review of {arguments.lines:,} staged lines without a model", "s", ("seconds",), tuple(shown))
     publish(Outcome("large_changes", rows, [bars]), arguments)
