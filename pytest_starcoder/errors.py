@@ -4,6 +4,9 @@ StarcoderError(message, hint)
 ├── ConfigError          a setting cannot be used
 │   ├── UnknownBackend   no backend has that name
 │   ├── MissingExtra     a package of an optional extra is not installed
+│   ├── MissingModel     the model file is not there, or is none
+│   ├── Misuse           the command line cannot be used
+│   ├── GitFailed        git could not answer: the message holds its own sentence
 │   └── Untrusted        a file that git tracks tries to decide where code is sent
 ├── BackendError         the model could not be asked
 │   ├── BackendUnavailable  nothing answers, or the server cannot load the model
@@ -20,6 +23,9 @@ pytest's or an exit code in the doors. Nowhere else.
 """
 
 from __future__ import annotations
+
+import os
+from collections.abc import Mapping
 
 
 class StarcoderError(Exception):
@@ -44,6 +50,32 @@ class UnknownBackend(ConfigError):
 
 class MissingExtra(ConfigError):
     """A package of an optional extra is not installed."""
+
+
+def how_to_install(extra: str, remark: str = "", environ: Mapping[str, str] = os.environ) -> str:
+    """The next step where a package of `extra` is not installed, with a remark behind the command.
+
+    A hook of pre-commit or prek runs in an environment that they make of its repository, in
+    which nobody else installs anything.
+    """
+    if environ.get("PRE_COMMIT") == "1":
+        return (
+            "This hook has an environment of its own: add "
+            f"`additional_dependencies: ['pytest-starcoder[{extra}]']` to it in .pre-commit-config.yaml{remark}."
+        )
+    return f"Install it with `pip install 'pytest-starcoder[{extra}]'`{remark}."
+
+
+class MissingModel(ConfigError):
+    """The model file is not there, or is none."""
+
+
+class Misuse(ConfigError):
+    """The command line cannot be used."""
+
+
+class GitFailed(ConfigError):
+    """git could not answer: the message holds its own sentence."""
 
 
 class Untrusted(ConfigError):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple
 
-from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.errors import ConfigError, GitFailed
 from pytest_starcoder.text.diff import named_path
 
 BASES = ("@{upstream}", "origin/HEAD", "origin/main", "origin/master", "main", "master")
@@ -35,6 +40,9 @@ _QUIET = (
 
 LARGEST_CHANGE = 8_000_000
 """Bytes of a change's text that are kept; the files after that are not reviewed."""
+
+MOST_ALONE = 500
+"""Files that are asked for one by one, where git fails at the whole of a change."""
 
 LARGEST_FILE = 1_000_000
 """Bytes of a file that is read for what surrounds a change of it, and of the change of one file."""
@@ -231,7 +239,8 @@ class Entry(NamedTuple):
 
     `status` is git's letter: A, C, D, M, R, T (another type) or U (unmerged).
     `modes` and `blobs` are those before and after, in full. `patch` is the text
-    of its diff from `diff --git` on, None where there is none to be had.
+    of its diff from `diff --git` on, None where there is none to be had: because
+    it is too large, or else `problem` is what git says of it.
     """
 
     path: str
@@ -239,6 +248,27 @@ class Entry(NamedTuple):
     modes: tuple[str, str]
     blobs: tuple[str, str]
     patch: bytes | None = None
+    problem: str = ""
+
+
+class _Answer(NamedTuple):
+    """What a git that has ended says: its exit status, standard output and standard error."""
+
+    status: int
+    output: bytes
+    complaint: str
+
+
+class _Changes(NamedTuple):
+    """A diff as far as git gave it: the records, the patches that follow, and how git ended."""
+
+    records: list[Entry]
+    patches: list[bytes]
+    answer: _Answer
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.answer.status and len(self.patches) == sum(map(_sections, self.records))
 
 
 class Repository:
@@ -247,40 +277,57 @@ class Repository:
     `top` is its working tree, `folder` its git directory. The variables of a hook,
     such as the index of the commit that is being made, are git's own to read.
     Raises ConfigError outside a repository, in one without a working tree, and
-    where there is no git.
+    where there is no git. Every question raises GitFailed where git fails.
     """
 
     def __init__(self, start: Path) -> None:
         try:
             import git
         except ImportError as exc:
-            raise ConfigError("There is no git on PATH.", "Install it, or mend PATH.") from exc
+            raise _no_git() from exc
         self._git = git.Git(str(start))
-        told = self._run("rev-parse", "--show-toplevel", "--absolute-git-dir")
-        lines = told.decode("utf-8", "surrogateescape").splitlines() if told is not None else []
-        if len(lines) != 2:
+        answer = self._ask("rev-parse", "--show-toplevel", "--absolute-git-dir")
+        is_inside = repository(start.absolute() / "_") is not None or "GIT_DIR" in os.environ
+        if answer.status and not is_inside:
             raise ConfigError(
-                f"{start} is not in the working tree of a git repository, or git does not trust it.",
+                f"{start} is not in the working tree of a git repository.",
                 "Go into one; `git status` there says what is wrong.",
             )
-        self.top, self.folder = Path(lines[0]), Path(lines[1])
+        if answer.status:
+            raise _failure("rev-parse", answer)
+        lines = answer.output.decode("utf-8", "surrogateescape").splitlines()
+        self.top, self.folder = Path(lines[0]), Path(lines[-1])
 
     def staged(self) -> list[Entry]:
-        """What the next commit changes: the index against HEAD, all of it in a repository without a commit."""
-        return self._diff("--cached")
+        """What the next commit changes: the index against HEAD, all of it in a repository without a commit.
 
-    def between(self, before: str, after: str) -> list[Entry]:
-        """What differs from one commit or tree to another."""
-        return self._diff(before, after)
+        The attributes in force are those of HEAD.
+        """
+        return self._diff(self.head(), "--cached")
+
+    def between(self, before: str, after: str, attributes: str = "") -> list[Entry]:
+        """What differs from one commit or tree to another, with the attributes of the commit of that name."""
+        return self._diff(attributes or before, before, after)
 
     def against(self, commit: str) -> list[Entry]:
-        """The index against `commit`."""
-        return self._diff("--cached", commit)
+        """The index against `commit`, with the attributes of HEAD."""
+        return self._diff(self.head(), "--cached", commit)
+
+    def head(self) -> str:
+        """The commit that HEAD names; the empty tree in a repository without a commit."""
+        commit = self._if_there("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        if commit is not None:
+            return commit.decode("ascii").strip()
+        # A branch that is damaged is no branch without a commit: git's diff takes one for the other.
+        answer = self._ask("log", "-1", "--format=%H")
+        if "does not have any commits yet" not in answer.complaint:
+            raise self._failed("log", answer)
+        return self._empty_tree()
 
     def merged(self) -> list[str]:
         """The other parents of the merge that is being committed, none where it is no merge."""
         heads = self.folder / "MERGE_HEAD"
-        found = heads.read_text("ascii").split() if heads.is_file() else []
+        found = heads.read_text("ascii", "replace").split() if heads.is_file() else []
         # Before the hook of a merge without a conflict git has not written them yet; it says so in the environment.
         return found or [
             name.removeprefix("GITHEAD_") for name in os.environ if re.fullmatch("GITHEAD_[0-9a-f]{40,64}", name)
@@ -288,143 +335,217 @@ class Repository:
 
     def commit(self, name: str) -> str:
         """The full hash of the commit `name`; raises ConfigError where there is none."""
-        told = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-        if told is None:
+        commit = self._if_there("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        if commit is None:
             raise ConfigError(
                 f"There is no commit {name!r} here.",
                 "Check the name; in CI fetch the whole history (fetch-depth: 0, or GIT_DEPTH: 0).",
             )
-        return told.decode("ascii").strip()
+        return commit.decode("ascii").strip()
 
     def parent(self, commit: str) -> str:
         """The first parent of `commit`, or the empty tree for the first commit of all."""
-        told = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^1")
-        return told.decode("ascii").strip() if told is not None else self._empty_tree()
+        parent = self._if_there("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^1")
+        return parent.decode("ascii").strip() if parent is not None else self._empty_tree()
 
     def other_parents(self, commit: str) -> list[str]:
         """The parents of a merge but its first, none where it is no merge."""
-        told = self._run("rev-list", "--parents", "--max-count=1", commit)
-        return (told or b"").decode("ascii").split()[2:]
+        line = self._output("rev-list", "--parents", "--max-count=1", commit)
+        return line.decode("ascii").split()[2:]
 
     def is_reachable(self, commit: str) -> bool:
         """Return whether a ref, or the HEAD of a worktree, still leads to `commit`."""
-        refs = self._run("for-each-ref", "--count=1", f"--contains={commit}")
-        if refs is None:
+        name = f"{commit}^{{commit}}"
+        if self._if_there("rev-parse", "--verify", "--quiet", "--end-of-options", name) is None:
             return False
-        if refs.strip():
+        if self._output("for-each-ref", "--count=1", f"--contains={commit}").strip():
             return True
-        worktrees = (self._run("worktree", "list", "--porcelain") or b"").decode("utf-8", "replace").splitlines()
-        heads = [line.removeprefix("HEAD ") for line in worktrees if line.startswith("HEAD ")]
-        return any(self._run("merge-base", "--is-ancestor", commit, head) is not None for head in heads)
+        worktrees = self._output("worktree", "list", "--porcelain").decode("utf-8", "replace")
+        lines = worktrees.splitlines()
+        heads = [line.removeprefix("HEAD ") for line in lines if line.startswith("HEAD ")]
+        ancestry = ("merge-base", "--is-ancestor", commit)
+        return any(self._if_there(*ancestry, head) is not None for head in heads)
 
     def merge_base(self, one: str, other: str) -> str:
         """The commit at which two commits parted; raises ConfigError where none is known."""
-        told = self._run("merge-base", one, other)
-        if told is None:
+        base = self._if_there("merge-base", one, other)
+        if base is None:
             raise ConfigError(
                 f"{one} and {other} have no common commit here.",
                 "Fetch the whole history (fetch-depth: 0, or GIT_DEPTH: 0).",
             )
-        return told.decode("ascii").split("\n")[0]
+        return base.decode("ascii").split("\n")[0]
 
     def subject(self, commit: str) -> str:
         """The first line of its message."""
-        told = self._run("show", "--no-patch", "--no-show-signature", "--format=%h %s", commit)
-        return (told or b"").decode("utf-8", "replace").strip()
+        line = self._output("show", "--no-patch", "--no-show-signature", "--format=%h %s", commit)
+        return line.decode("utf-8", "replace").strip()
 
     def text(self, commit: str, path: str) -> str | None:
         """A file, its path relative to the top, as it is in `commit`; None where it is not there."""
-        told = self._run("cat-file", "blob", f"{commit}:{path}")
-        return None if told is None else told.decode("utf-8", "replace")
+        content = self._content(commit, path, (b"100", b"120"))
+        return None if content is None else content.decode("utf-8", "replace")
 
     def blobs(self, names: Iterable[str]) -> Mapping[str, bytes]:
-        """What the blobs hold; those that cannot be read, or have more than LARGEST_FILE bytes, are left out."""
+        """What the blobs hold; those that are not there, or have more than LARGEST_FILE bytes, are left out."""
         wanted = list(dict.fromkeys(names))
         if not wanted:
             return {}
-        found: dict[str, bytes] = {}
-        running = self._start("cat-file", "--batch")
-        try:
+        contents: dict[str, bytes] = {}
+        with self._start("cat-file", "--batch") as running, contextlib.suppress(BrokenPipeError):
             for name in wanted:
                 # One at a time: neither side waits for a pipe that the other does not read.
                 running.stdin.write(f"{name}\n".encode("ascii"))
                 running.stdin.flush()
                 head = running.stdout.readline().split()
+                if not head:
+                    break  # git has died, and its status says so
                 if len(head) != 3:  # "<name> missing"
                     continue
                 size = int(head[2])
                 content = running.stdout.read(size)
                 running.stdout.read(1)
                 if len(content) == size <= LARGEST_FILE:
-                    found[name] = content
-        except OSError:
-            return found  # git has died at a damaged one
-        finally:
-            self._end(running)
-        return found
+                    contents[name] = content
+        if running.answer.status:
+            raise self._failed("cat-file", running.answer)
+        return contents
 
     def _empty_tree(self) -> str:
-        told = self._run("hash-object", "-t", "tree", os.devnull)
-        return (told or b"").decode("ascii").strip()
+        return self._output("hash-object", "-t", "tree", os.devnull).decode("ascii").strip()
 
-    def _diff(self, *what: str) -> list[Entry]:
-        asked = ("-c", f"core.attributesFile={_LANGUAGES}", *_FIXED, *_DIFF)
-        records, patches, status = self._changes([*asked, *what, "--"])
-        if status and len(patches) < sum(_sections(record) for record in records):
-            # It stops at a file that it cannot read: the others are asked for one by one.
-            alone = [self._changes([*asked, *what, "--", f":(top,literal){record.path}"]) for record in records]
-            return [
-                Entry(record.path, record.status, record.modes, record.blobs, b"".join(found[1]) or None)
-                for record, found in zip(records, alone, strict=True)
-            ]
-        entries = []
-        for record in records:
-            own, patches = patches[: _sections(record)], patches[_sections(record) :]
-            entries.append(Entry(record.path, record.status, record.modes, record.blobs, b"".join(own) or None))
+    def _content(self, commit: str, path: str, kinds: tuple[bytes, ...]) -> bytes | None:
+        """A file in a commit or tree whose mode begins with one of `kinds`; None where there is none."""
+        listed = self._output("ls-tree", "-z", "--full-tree", commit, "--", path)
+        mode, _, named = listed.partition(b" ")
+        if mode[:3] not in kinds:
+            return None
+        blob = named.partition(b" ")[2].partition(b"\t")[0]
+        return self._output("cat-file", "blob", blob.decode("ascii"))
+
+    # --- differences ---
+
+    def _diff(self, attributes: str, *what: str) -> list[Entry]:
+        """The files that differ, read with the attributes of the commit or tree `attributes`.
+
+        Raises GitFailed where git gives none of them; of those that it cannot read
+        `problem` is why.
+        """
+        with self._attributes(attributes) as environment:
+            lowest = Path(environment["GIT_WORK_TREE"]).with_name("attributes")
+            asked = ["-c", f"core.attributesFile={lowest}", *_FIXED, *_DIFF, *what]
+            changes = self._changes([*asked, "--"], environment)
+            if changes.is_whole:
+                return _with_patches(changes)
+            failure = self._failed("diff", changes.answer, *what)
+            return self._one_by_one(asked, changes.records, environment, failure)
+
+    def _one_by_one(
+        self, asked: list[str], records: list[Entry], environment: Mapping[str, str], failure: GitFailed
+    ) -> list[Entry]:
+        """The files of a diff at which git fails: those that it can read, and why it cannot read the others."""
+        if not records:  # git looks for renames in the contents before it says a word
+            asked = [*asked, "--no-renames"]
+            raw = [argument for argument in asked if argument != "--patch"]
+            records = self._changes([*raw, "--"], environment).records
+        if not 0 < len(records) <= MOST_ALONE:
+            raise failure
+        entries = [self._alone(asked, record, environment) for record in records]
+        if all(entry.problem for entry in entries):
+            raise failure
         return entries
 
-    def _changes(self, arguments: list[str]) -> tuple[list[Entry], list[bytes], int]:
-        """The records of a raw diff, the texts that follow, one a file, and git's exit status."""
-        running = self._start(*arguments)
-        try:
+    def _alone(self, asked: list[str], record: Entry, environment: Mapping[str, str]) -> Entry:
+        changes = self._changes([*asked, "--", f":(top,literal){record.path}"], environment)
+        if changes.answer.status:
+            return record._replace(problem=_sentence(changes.answer))
+        return record._replace(patch=b"".join(changes.patches) or None)
+
+    def _changes(self, arguments: list[str], environment: Mapping[str, str]) -> _Changes:
+        records: list[Entry] = []
+        patches: list[bytes] = []
+        with self._start(*arguments, environment=environment) as running:
             begun = b""
             # The records end with an empty one; a change that only renames has nothing after them.
             for line in running.stdout:
                 if b"\0diff --git " in line:
                     records, first_line = _records(begun + line)
-                    return records, _patches(first_line, running.stdout), self._end(running)
+                    patches = _patches(first_line, running.stdout)
+                    begun = b""
+                    break
                 begun += line
-            return _records(begun)[0], [], self._end(running)
-        finally:
-            self._end(running)
+            if begun:
+                records, _ = _records(begun)
+        return _Changes(records, patches, running.answer)
 
-    def _start(self, *arguments: str) -> Any:
-        return self._git.execute(
-            ["git", *_QUIET, *arguments],
-            istream=subprocess.PIPE,
-            as_process=True,
-            env=_UNCHANGING,
-        )
+    @contextlib.contextmanager
+    def _attributes(self, commit: str) -> Iterator[Mapping[str, str]]:
+        """The environment in which git reads the attributes of `commit`, a commit or tree, instead of the change's own.
 
-    def _end(self, running: Any) -> int:
-        """Ends a process of `_start`; its exit status."""
-        for pipe in (running.stdin, running.stdout):
-            pipe.close()
-        if running.poll() is None:
-            try:
-                running.proc.wait(timeout=PATIENCE)
-            except subprocess.TimeoutExpired:
-                running.proc.kill()
-                running.proc.wait()
-        running.stderr.close()
-        return int(running.proc.returncode or 0)
+        git reads them from the working tree, and from the index where a file is
+        not there. So its working tree is an empty folder but for the files in
+        which the index differs from `commit`. `--attr-source` does it from 2.41 on.
+        """
+        pathspec = ":(top,glob,icase)**/.gitattributes"
+        raw = ("diff", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", commit)
+        records, _ = _records(self._output(*raw, "--", pathspec))
+        with tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True) as temporary:
+            tree = Path(temporary, "tree")
+            tree.mkdir()
+            for record in records:
+                path = tree / record.path
+                if ".." in path.parts or not path.is_relative_to(tree):
+                    # git checks names when it checks them out, not here
+                    continue
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # git reads no attributes through a link.
+                path.write_bytes(self._content(commit, record.path, (b"100",)) or b"")
+            lowest = Path(temporary, "attributes")
+            lowest.write_bytes(_LANGUAGES.read_bytes() + self._attributes_of_user())
+            yield {
+                "GIT_DIR": str(self.folder),
+                "GIT_WORK_TREE": str(tree),
+                **self._absolute_index(),
+            }
 
-    def _run(self, *arguments: str) -> bytes | None:
-        """What git says, None where it fails."""
+    def _attributes_of_user(self) -> bytes:
+        """The attributes that the user has for all repositories; no configuration of this repository names them."""
+        answer = self._ask("config", "--global", "--type=path", "--get", "core.attributesFile")
+        configured = answer.output.decode("utf-8", "surrogateescape").strip()
+        base = os.environ.get("XDG_CONFIG_HOME") or str(Path("~/.config").expanduser())
+        try:
+            return Path(configured or f"{base}/git/attributes").read_bytes()
+        except (OSError, ValueError):
+            return b""
+
+    def _absolute_index(self) -> dict[str, str]:
+        """The index that a hook names, as a path that holds in another folder too; git reads it from the top."""
+        index = os.environ.get("GIT_INDEX_FILE")
+        return {"GIT_INDEX_FILE": str(self.top / index)} if index else {}
+
+    # --- processes ---
+
+    def _output(self, *arguments: str) -> bytes:
+        """What git says; raises GitFailed where it fails."""
+        answer = self._ask(*arguments)
+        if answer.status:
+            raise self._failed(arguments[0], answer)
+        return answer.output
+
+    def _if_there(self, *arguments: str) -> bytes | None:
+        """What git says, None where it says that there is no such thing: exit status 1, and no word."""
+        answer = self._ask(*arguments)
+        if answer.status == 1 and not answer.complaint.strip():
+            return None
+        if answer.status:
+            raise self._failed(arguments[0], answer)
+        return answer.output
+
+    def _ask(self, *arguments: str) -> _Answer:
         import git
 
         try:
-            status, told, _ = self._git.execute(
+            status, output, complaint = self._git.execute(
                 ["git", *_QUIET, *arguments],
                 env=_UNCHANGING,
                 with_extended_output=True,
@@ -432,9 +553,114 @@ class Repository:
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
             )
-        except (git.GitCommandNotFound, git.GitCommandError, OSError):
-            return None
-        return bytes(told) if status == 0 else None
+        except git.GitCommandNotFound as exc:  # GIT_PYTHON_REFRESH keeps the import from raising
+            raise _no_git() from exc
+        return _Answer(status, bytes(output), str(complaint))
+
+    def _start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> _Running:
+        import git
+
+        asked = self._git if environment is None else git.Git(environment["GIT_WORK_TREE"])
+        try:
+            process = asked.execute(
+                ["git", *_QUIET, *arguments],
+                istream=subprocess.PIPE,
+                as_process=True,
+                env={**_UNCHANGING, **(environment or {})},
+            )
+        except git.GitCommandNotFound as exc:
+            raise _no_git() from exc
+        return _Running(process)
+
+    def _failed(self, command: str, answer: _Answer, *what: str) -> GitFailed:
+        """The error of a git that has failed; for a clone without its objects it says how they are fetched."""
+        promised = self._ask("config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.promisor)$")
+        if promised.status:
+            return _failure(command, answer)
+        fetch = " ".join(["git diff --stat", *what]) if what else "git fetch --refetch --no-filter"
+        return _failure(
+            command,
+            answer,
+            f"This is a partial clone: `{fetch}` fetches what is missing, as a clone without --filter has it.",
+        )
+
+
+class _Running:
+    """A git that is read while it runs; `answer` is how it has ended, after the block of a `with` statement.
+
+    What it complains of is read beside, so that it never waits for a full pipe.
+    """
+
+    def __init__(self, process: Any) -> None:
+        self.stdin = process.stdin
+        self.stdout = process.stdout
+        self.answer = _Answer(0, b"", "")
+        self._process = process
+        self._complaint = b""
+        self._reader = threading.Thread(target=self._read_complaint, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> _Running:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError):  # it has ended, with something to read left
+            self.stdin.close()
+        self.stdout.close()
+        process = self._process.proc
+        try:
+            process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._reader.join(PATIENCE)
+        self._process.stderr.close()
+        complaint = self._complaint.decode("utf-8", "replace")
+        self.answer = _Answer(int(process.returncode or 0), b"", complaint)
+
+    def _read_complaint(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            for piece in iter(lambda: self._process.stderr.read(65536), b""):
+                self._complaint = (self._complaint + piece)[-65536:]
+
+
+def _no_git() -> ConfigError:
+    return ConfigError("There is no git on PATH.", "Install it, or fix PATH.")
+
+
+def _failure(command: str, answer: _Answer, hint: str = "") -> GitFailed:
+    lines = [line.strip() for line in answer.complaint.splitlines() if line.strip()]
+    if not hint and "dubious ownership" in answer.complaint:
+        hint = f"If you trust it: {lines[-1]}"
+    return GitFailed(
+        f"git {command} failed: {_sentence(answer).rstrip('.')}.",
+        hint or "`git status` or `git fsck` says more.",
+    )
+
+
+def _sentence(answer: _Answer) -> str:
+    """What git says is wrong, in one line."""
+    lines = [line.strip() for line in answer.complaint.splitlines() if line.strip()]
+    for begin in ("fatal:", "error:", ""):
+        for line in lines:
+            if line.startswith(begin) and not line.startswith("warning:"):
+                return line
+    if answer.status < 0:
+        with contextlib.suppress(ValueError):
+            return f"it was killed ({signal.Signals(-answer.status).name})"
+    return f"exit status {answer.status}"
+
+
+def _with_patches(changes: _Changes) -> list[Entry]:
+    entries = []
+    at = 0
+    for record in changes.records:
+        end = at + _sections(record)
+        entries.append(record._replace(patch=b"".join(changes.patches[at:end]) or None))
+        at = end
+    return entries
 
 
 _UNCHANGING = {
@@ -452,21 +678,36 @@ def _sections(record: Entry) -> int:
 
 
 def _patches(first: bytes, lines: Iterable[bytes]) -> list[bytes]:
-    """The texts of the files, one after the other; empty for one that is too large, or comes after too much."""
-    found: list[list[bytes]] = []
-    kept = size = 0
-    whole = True
-    for line in chain([first], lines):
+    """The texts of the files, one after the other; empty for one that is too large.
+
+    Of a change that is too large as a whole the smallest texts stay.
+    """
+    patches: list[bytes] = []
+    largest: list[tuple[int, int]] = []  # a heap: sizes as negative numbers, with their indices
+    total = size = 0
+    patch: list[bytes] = []
+    for line in chain([first], lines, [_END]):
         if line.startswith(b"diff --git "):
-            found.append([])
-            kept, size, whole = kept + (size if whole else 0), 0, True
+            if patch or size:
+                text = b"".join(patch)
+                heapq.heappush(largest, (-len(text), len(patches)))
+                patches.append(text)
+                total += len(text)
+            while total > LARGEST_CHANGE:
+                negative, index = heapq.heappop(largest)
+                patches[index] = b""
+                total += negative
+            patch, size = [], 0
         size += len(line)
-        whole = whole and size <= LARGEST_FILE and kept + size <= LARGEST_CHANGE
-        if whole:
-            found[-1].append(line)
+        if size <= LARGEST_FILE:
+            patch.append(line)
         else:
-            found[-1].clear()
-    return [b"".join(part) for part in found]
+            patch.clear()
+    return patches
+
+
+_END = b"diff --git "
+"""Ends the last of the texts."""
 
 
 def _records(told: bytes) -> tuple[list[Entry], bytes]:

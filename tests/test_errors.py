@@ -9,7 +9,7 @@ import re
 import pytest
 
 from pytest_starcoder import errors
-from pytest_starcoder.errors import BackendError, StarcoderError
+from pytest_starcoder.errors import BackendError, StarcoderError, how_to_install
 
 CLASSES = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if cls.__module__ == errors.__name__]
 
@@ -51,3 +51,14 @@ def test_an_error_survives_being_sent_to_another_process(cls: type[StarcoderErro
 def test_only_a_backends_error_says_when_asking_again_can_help() -> None:
     assert BackendError("Busy.", retry_after=2.0).retry_after == 2.0
     assert BackendError("Broken.").retry_after is None
+
+
+def test_missing_extra_in_a_terminal() -> None:
+    assert how_to_install("demo", environ={}) == "Install it with `pip install 'pytest-starcoder[demo]'`."
+
+
+def test_missing_extra_in_a_hook() -> None:
+    assert how_to_install("demo", environ={"PRE_COMMIT": "1"}) == (
+        "This hook has an environment of its own: add `additional_dependencies: ['pytest-starcoder[demo]']` "
+        "to it in .pre-commit-config.yaml."
+    )

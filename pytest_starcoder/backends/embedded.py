@@ -20,7 +20,14 @@ from pytest_starcoder import interpreter
 from pytest_starcoder.backends import OnText, hookimpl
 from pytest_starcoder.backends.http import longer
 from pytest_starcoder.backends.llamacpp import LlamaCpp
-from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, ConfigError, MissingExtra
+from pytest_starcoder.errors import (
+    BackendTimeout,
+    BackendUnavailable,
+    ConfigError,
+    MissingExtra,
+    MissingModel,
+    how_to_install,
+)
 from pytest_starcoder.settings import Settings, cache_folder
 from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
@@ -41,9 +48,7 @@ class Embedded:
     def __init__(self, settings: Settings) -> None:
         if find_spec("xllamacpp") is None:
             extra = "demo" if settings.model == "demo" else "embedded"
-            raise MissingExtra(
-                "The embedded engine is not installed.", f"Install it with `pip install 'pytest-starcoder[{extra}]'`."
-            )
+            raise MissingExtra("The embedded engine is not installed.", how_to_install(extra))
         self._settings = settings
         self._file = model_file(settings)
         self._name = "gemma-3-270m" if settings.model == "demo" else self._file.name
@@ -156,10 +161,10 @@ def model_file(settings: Settings) -> Path:
         with path.open("rb") as file:
             magic = file.read(4)
     except OSError as exc:
-        raise ConfigError(
+        raise MissingModel(
             f"{source}: the model file {path} cannot be read ({exc.strerror}).",
             "Set model to the path of a .gguf file.",
         ) from exc
     if magic != b"GGUF":
-        raise ConfigError(f"{source}: {path} is not a GGUF file.", "Set model to the path of a .gguf file.")
+        raise MissingModel(f"{source}: {path} is not a GGUF file.", "Set model to the path of a .gguf file.")
     return path

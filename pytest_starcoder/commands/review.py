@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pytest_starcoder.commands.options import add_examples, add_settings, given
 from pytest_starcoder.commit.ahead import Ahead
 from pytest_starcoder.commit.asked import Asked
-from pytest_starcoder.errors import ConfigError, StarcoderError
+from pytest_starcoder.errors import ConfigError, Misuse, StarcoderError
 
 if TYPE_CHECKING:
     from pytest_starcoder.commit.found import Found
@@ -43,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from-ref", default="", metavar="COMMIT", help="review what came after this one parted")
     parser.add_argument("--to-ref", default="", metavar="COMMIT", help="up to this one; HEAD where it is not given")
     parser.add_argument("--format", choices=FORMATS, default="text", help="of standard output")
-    parser.add_argument("--require-model", action="store_true", help="exit 3 where no model answers")
+    parser.add_argument("--require-model", action="store_true", help="exit 3 where no model has looked at all of it")
     parser.add_argument("--advisory", action="store_true", help="exit 0 whatever is found")
     parser.add_argument("--accept", action="store_true", help="put the findings of the last review into the baseline")
     parser.add_argument("--last", action="store_true", help="print the last review again")
@@ -64,22 +64,33 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0: nothing stops the commit; 1: a finding does; 2: it cannot be used so; 3: a model is required and away."""
+    """0: nothing stops the commit; 1: a finding does; 2: it cannot be used so, or git fails; 3: a model is missing.
+
+    With `--advisory` 0, but for a command line that cannot be used.
+    """
     try:
         status = _run(arguments)
-    except ConfigError as exc:
+    except Misuse as exc:
         print(f"starcoder-review: {exc}", file=sys.stderr)
+        return 2
+    except ConfigError as exc:
+        _say_why_not(f"starcoder-review: {exc}", passes=arguments.advisory)
         status = 2
     except Exception as exc:  # noqa: BLE001 - a fault of ours stops nobody's commit
-        from pytest_starcoder.commit.screen import Screen
-
         told = str(exc) if isinstance(exc, StarcoderError) else f"{type(exc).__name__}: {exc}"
-        told = f"starcoder-review: not reviewed, for the review itself has failed: {told}"
-        print(told, file=sys.stderr)
-        with closing(Screen()) as screen:
-            screen.passed(told)
+        _say_why_not(f"starcoder-review: not reviewed, for the review itself has failed: {told}", passes=True)
         status = 3 if arguments.require_model else 0
     return 0 if arguments.advisory else status
+
+
+def _say_why_not(sentence: str, *, passes: bool) -> None:
+    """Says why nothing was reviewed; behind a hook that `passes` nobody sees standard error."""
+    print(sentence, file=sys.stderr)
+    if passes:
+        from pytest_starcoder.commit.screen import Screen
+
+        with closing(Screen()) as screen:
+            screen.passed(sentence)
 
 
 def writer(name: str) -> Callable[[Review], str]:
@@ -136,8 +147,9 @@ def _run(arguments: argparse.Namespace) -> int:
             _hints(result, status)
         else:
             print(summary(result), file=sys.stderr)
-        if result.away:
-            print(f"starcoder-review: {result.away}", file=sys.stderr)
+        for problem in (result.git_error, result.away):
+            if problem:
+                print(f"starcoder-review: {problem}", file=sys.stderr)
         if status == 0:
             screen.passed(
                 f"StarCoder: {summary(result)}" + (" See starcoder-review --last." if result.findings else "")
@@ -158,7 +170,7 @@ def _last(name: str) -> int:
 
     kept = Kept(Repository(Path.cwd()).folder)
     if name not in ("text", "json"):
-        raise ConfigError(f"--last is kept as text and JSON, not as {name}.", "Leave --format out, or say json.")
+        raise Misuse(f"--last is kept as text and JSON, not as {name}.", "Leave --format out, or say json.")
     text = kept.text("last", name)
     if text is None:
         raise ConfigError("Nothing was reviewed here yet.", "Stage a change and run starcoder-review.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,12 +13,19 @@ from pytest_starcoder import git
 from pytest_starcoder.commit import baseline
 from pytest_starcoder.commit.asked import Asked
 from pytest_starcoder.commit.found import Found
-from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.errors import ConfigError, Misuse
 from pytest_starcoder.evidence.constructs import constructs
 from pytest_starcoder.evidence.hunks import added_lines, change_of, entries_of
-from pytest_starcoder.git import Repository
+from pytest_starcoder.git import Entry, Repository
 from pytest_starcoder.settings import Settings, load_settings
 from pytest_starcoder.values.review import Change, Unreviewed
+
+SHARE = 0.4
+"""Of the time for a review what reading the change may take; the rest is for the rules and for the model."""
+
+
+LEAST = 1.0
+"""Seconds that it has in any case: a change of ten thousand lines is read in less."""
 
 
 class Range(NamedTuple):
@@ -30,10 +39,11 @@ class Range(NamedTuple):
 
 def find(asked: Asked, environ: Mapping[str, str] = os.environ) -> Found:
     """The change that is asked for. Raises ConfigError where it cannot be had, or a setting cannot be used."""
-    here = Path.cwd()
+    here, started = Path.cwd(), time.monotonic()
     if asked.diff is not None:
         settings = load_settings(here, asked.options)
-        return observed(at_hand(asked.diff, settings), settings, name=here.name)
+        until = _until(settings, started)
+        return observed(at_hand(asked.diff, settings, until), settings, name=here.name)
     repository = Repository(here)
     top, folder = repository.top, repository.folder
     named = named_range(environ, asked.from_ref, asked.to_ref)
@@ -41,13 +51,16 @@ def find(asked: Asked, environ: Mapping[str, str] = os.environ) -> Found:
         commits = range_of(repository, *named)
         settings = load_settings(here, asked.options, tracked_text=text_at(repository, commits.into))
         accepted = baseline.fingerprints(repository.text(commits.into, baseline.NAME) or "")
-        return observed(committed(repository, commits, settings), settings, accepted, top.name, folder)
+        until = _until(settings, started)
+        change = committed(repository, commits, settings, until)
+        return observed(change, settings, accepted, top.name, folder)
     settings = load_settings(here, asked.options)
     accepted = baseline.fingerprints(read(top / baseline.NAME))
     if is_first_push(environ):
         nothing = Unreviewed("the whole history", "a first push has no commit to compare it with")
         return Found(Change("the first push", skipped=(nothing,), files=1), settings, (), accepted, top.name, folder)
-    return observed(staged(repository, settings), settings, accepted, top.name, folder)
+    until = _until(settings, started)
+    return observed(staged(repository, settings, until), settings, accepted, top.name, folder)
 
 
 def observed(
@@ -86,7 +99,7 @@ def named_range(environ: Mapping[str, str], before: str, after: str) -> tuple[st
     """The range of the options, or of pre-commit's variables; None where what is staged is meant."""
     if before or after:
         if not before:
-            raise ConfigError("--to-ref needs --from-ref.", "Name the commit that the change goes into.")
+            raise Misuse("--to-ref needs --from-ref.", "Name the commit that the change goes into.")
         return before, after or "HEAD"
     found = environ.get("PRE_COMMIT_FROM_REF", ""), environ.get("PRE_COMMIT_TO_REF", "")
     return found if all(found) else None
@@ -97,28 +110,37 @@ def is_first_push(environ: Mapping[str, str]) -> bool:
     return bool(environ.get("PRE_COMMIT_REMOTE_NAME")) and not environ.get("PRE_COMMIT_FROM_REF")
 
 
-def staged(repository: Repository, settings: Settings) -> Change:
+def staged(repository: Repository, settings: Settings, until: float = math.inf) -> Change:
     """What is staged; of a merge, what the merge itself changes."""
     entries = repository.staged()
     parents = repository.merged()
     others = [added_lines(repository.against(parent)) for parent in parents]
     what = "what the merge itself changes" if parents else "what is staged"
-    return change_of(what, entries, repository.blobs(entry.blobs[1] for entry in entries), _globs(settings), others)
+    return change_of(what, entries, _contents(repository, entries), _globs(settings), others, until)
 
 
-def committed(repository: Repository, commits: Range, settings: Settings) -> Change:
+def committed(repository: Repository, commits: Range, settings: Settings, until: float = math.inf) -> Change:
     """What a range of commits changes."""
-    entries = repository.between(commits.base, commits.after)
-    return change_of(commits.what, entries, repository.blobs(entry.blobs[1] for entry in entries), _globs(settings))
+    entries = repository.between(commits.base, commits.after, commits.into)
+    return change_of(commits.what, entries, _contents(repository, entries), _globs(settings), until=until)
 
 
-def at_hand(diff: bytes, settings: Settings) -> Change:
+def at_hand(diff: bytes, settings: Settings, until: float = math.inf) -> Change:
     """The change of a diff that somebody else has made; raises ConfigError for what is none."""
     try:
         entries = entries_of(diff)
     except ValueError as exc:
         raise ConfigError("What came on standard input is no diff.", "Pipe `git diff` into it.") from exc
-    return change_of("the diff on standard input", entries, {}, _globs(settings))
+    return change_of("the diff on standard input", entries, {}, _globs(settings), until=until)
+
+
+def _contents(repository: Repository, entries: Sequence[Entry]) -> Mapping[str, bytes]:
+    """The files after the change whose diff can be shown, by their blobs."""
+    return repository.blobs(entry.blobs[1] for entry in entries if entry.patch is not None)
+
+
+def _until(settings: Settings, started: float) -> float:
+    return started + max(LEAST, SHARE * settings.review_time_budget)
 
 
 def text_at(repository: Repository, commit: str) -> Callable[[Path], str | None]:

@@ -8,15 +8,17 @@ from pytest_starcoder.prompts import family
 from pytest_starcoder.report.findings import not_reviewed
 from pytest_starcoder.text.display import counted, one_line, printable
 from pytest_starcoder.values.asked import Model
-from pytest_starcoder.values.review import Review
+from pytest_starcoder.values.review import Hunk, Review
 
 
 def preview(found: Found) -> str:
     """The files with their hunks and sizes, what would be left out and why, and how long it may take."""
     change, lines = found.change, []
     sizes = {hunk: len(prompt.text) for hunk, prompt in prompts_for(change, _family(found), found.name)}
-    for path in dict.fromkeys(hunk.path for hunk in change.hunks):
-        own = [hunk for hunk in change.hunks if hunk.path == path]
+    by_path: dict[str, list[Hunk]] = {}
+    for hunk in change.hunks:
+        by_path.setdefault(hunk.path, []).append(hunk)
+    for path, own in by_path.items():
         told = counted(len({hunk.number for hunk in own}), "hunk")
         added = counted(sum(len(hunk.added) for hunk in own), "added line")
         lines.append(f"{one_line(path, 200)}: {told}, {added}, {sum(sizes[hunk] for hunk in own):,} characters to send")
@@ -24,7 +26,7 @@ def preview(found: Found) -> str:
     lines.append(
         f"{counted(numbers, 'hunk')} of {change.total} would be reviewed, {change.what}. {_time(found, numbers)}"
     )
-    missing = not_reviewed(Review(change.what, unreviewed=change.skipped))
+    missing = not_reviewed(Review(change.what, unreviewed=(*change.skipped, *change.unreached)))
     return "\n".join([*lines, *([f"Not reviewed: {missing}."] if missing else [])]) + "\n"
 
 

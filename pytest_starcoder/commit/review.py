@@ -15,7 +15,7 @@ from pytest_starcoder.commit import background, baseline
 from pytest_starcoder.commit.found import Found
 from pytest_starcoder.commit.kept import Kept
 from pytest_starcoder.commit.screen import Screen
-from pytest_starcoder.errors import BackendUnavailable, StarcoderError
+from pytest_starcoder.errors import BackendUnavailable, ConfigError, MissingExtra, MissingModel, StarcoderError
 from pytest_starcoder.jobs.review import Remarks, ask_about, reviewed
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import counted, one_line
@@ -24,7 +24,7 @@ from pytest_starcoder.values.review import Review, Unreviewed
 RESERVE = 0.3
 """Seconds of the time allowed that are kept for what comes after the last answer."""
 
-PASSED, FAILED, NO_MODEL = 0, 1, 3
+PASSED, FAILED, NO_GIT, NO_MODEL = 0, 1, 2, 3
 
 
 def review(found: Found, screen: Screen, started: float) -> Review:
@@ -33,9 +33,9 @@ def review(found: Found, screen: Screen, started: float) -> Review:
         left = max(0.1, found.settings.review_time_budget - RESERVE - (time.monotonic() - started))
         total = found.change.total
         with screen.waiting(f"StarCoder reviews {counted(total, 'hunk')}") as far:
-            result = with_model(found, left, lambda done: far(f", {done} of {total} done"))
+            result = _at_least_observed(found, left, lambda done: far(f", {done} of {total} done"))
     else:
-        result = reviewed(found.change, (), Remarks(), found.settings)
+        result = reviewed(found.change, found.observed, Remarks(), found.settings, found.accepted)
     result = replace(result, seconds=time.monotonic() - started, notes=_news(found))
     if found.kept is not None:
         found.kept.keep(result)
@@ -55,10 +55,18 @@ def _news(found: Found) -> tuple[str, ...]:
 
 
 def status_of(result: Review, settings: Settings) -> int:
-    """0: nothing stops the commit, perhaps for want of a model; 1: a finding does; 3: a model is required and away."""
-    if settings.review_require_model and result.away:
+    """What a review comes to as an exit status.
+
+    0: nothing stops the commit, perhaps for want of a model; 1: a finding does; 2: git could not
+    read some of the change; 3: a model is required, and has not looked at all that it should.
+    """
+    if result.failed:
+        return FAILED
+    if result.git_error:
+        return NO_GIT
+    if settings.review_require_model and (result.away or result.missed):
         return NO_MODEL
-    return FAILED if result.failed else PASSED
+    return PASSED
 
 
 def accept(name: str = "last") -> str:
@@ -79,12 +87,22 @@ def accept(name: str = "last") -> str:
     )
 
 
+def _at_least_observed(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
+    """The review of a change; a fault of ours while a model is asked takes away nothing of what was observed."""
+    try:
+        return with_model(found, seconds, progress)
+    except ConfigError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - whatever it is, the observed findings count
+        return _without_model(found, StarcoderError(f"Asking the model has failed: {type(exc).__name__}: {exc}."))
+
+
 def with_model(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
     """The review of a change within so many seconds, by a model where there is one."""
     settings = replace(found.settings, session_timeout=seconds)
     try:
         backend = make_backend(settings)
-    except BackendUnavailable as exc:
+    except (BackendUnavailable, MissingExtra, MissingModel) as exc:
         return _without_model(found, exc)
     with Client(backend, settings, found.cache) as client:
         client.allow(seconds)

@@ -20,9 +20,8 @@ from pytest_starcoder.commit.reports import Reports
 from pytest_starcoder.commit.review import with_model
 from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.git import Repository
-from pytest_starcoder.jobs.review import SPENT
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.values.review import Review, Unreviewed
+from pytest_starcoder.values.review import SPENT, Review, Unreviewed
 
 PATIENCE = 600.0
 """Seconds that the review of one commit may take."""

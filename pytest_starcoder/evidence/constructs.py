@@ -7,14 +7,15 @@ say by default. Each rule is one function: source in, lines and messages out.
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
-from pytest_starcoder.text.sentinels import neutralise
 from pytest_starcoder.text.syntax import syntax_tree
-from pytest_starcoder.values.review import Change, Finding, Severity
+from pytest_starcoder.values.review import Change, Finding, Hunk, Severity
 
 Found = tuple[int, Severity, str]
 """A line (1-based), how much it matters, and why."""
@@ -22,83 +23,271 @@ Found = tuple[int, Severity, str]
 
 def constructs(change: Change) -> list[Finding]:
     """What is wrong for certain with the added lines of a change, one finding a line, the worst of it."""
-    found: dict[tuple[str, int], Finding] = {}
-    for path in dict.fromkeys(hunk.path for hunk in change.hunks):
-        hunks = [hunk for hunk in change.hunks if hunk.path == path]
-        added = {at: hunk for hunk in hunks for at in hunk.added}
-        told = [("secret", at, *_secret(path, shape)) for at, shape in change.secrets.get(path, {}).items()]
-        for at, hunk in added.items():
-            told += [(rule, at, *said) for rule, said in _in_text(hunk.line(at))]
-        tree = syntax_tree(change.texts[path]) if path.endswith(".py") and path in change.texts else None
-        if tree is not None:
-            told += [(rule, at, severity, why) for rule, (at, severity, why) in _in_python(tree)]
-        for rule, at, severity, why in told:
-            known = found.get((path, at))
-            if at in added and (known is None or known.severity < severity):
-                hunk = added[at]
-                found[path, at] = Finding(
-                    path, at, severity, why, rule=rule, source=hunk.line(at).strip(), definition=hunk.definition
-                )
-    return list(found.values())
+    by_path: dict[str, list[Hunk]] = {}
+    for hunk in (*change.hunks, *change.unasked):
+        by_path.setdefault(hunk.path, []).append(hunk)
+    findings: list[Finding] = []
+    for path, hunks in by_path.items():
+        findings += _in_file(path, hunks, change.texts.get(path), change.secrets.get(path, {}))
+    return findings
+
+
+def _in_file(path: str, hunks: Sequence[Hunk], text: str | None, secrets: Mapping[int, bool]) -> list[Finding]:
+    lines: dict[int, tuple[Hunk, str]] = {}
+    for hunk in hunks:
+        added = {*hunk.added}
+        for at, line in hunk.numbered():
+            if at in added and line[:1] != "-":
+                lines[at] = hunk, line[1:]
+    tree = syntax_tree(text.removeprefix("\ufeff")) if path.endswith(".py") and text is not None else None
+    nodes = _nodes_of(tree) if tree is not None else []
+    quoted = _inside_texts(nodes)
+    rules = LineRules(path)
+    told: list[tuple[str, Found]] = []
+    for at, shape in secrets.items():
+        told.append(("secret", (at, *_secret(path, shape))))
+    for at, (_, line) in lines.items():
+        # A byte order mark is at its place before the first line.
+        shown = line.removeprefix("\ufeff") if at == 1 else line
+        for rule, severity, why in rules.faults(shown, is_quoted=at in quoted):
+            told.append((rule, (at, severity, why)))
+    told += _in_python(nodes, is_test=is_test_file(path))
+    findings: dict[int, Finding] = {}
+    for rule, (at, severity, why) in told:
+        if at in lines and (at not in findings or findings[at].severity < severity):
+            hunk, line = lines[at]
+            definition = hunk.definition
+            findings[at] = Finding(path, at, severity, why, rule=rule, source=line.strip(), definition=definition)
+    return list(findings.values())
 
 
 # --- in any language ---
 
 
+def is_test_file(path: str) -> bool:
+    """Whether a file is one of tests, examples or documentation, by its path."""
+    pattern = r"(?:^|/)(?:tests?|testing|fixtures|examples?|docs?)(?:/|_)|(?:^|/)(?:test_|conftest\.py$)|_test\."
+    return re.search(pattern, path) is not None
+
+
+def is_made_up(line: str) -> bool:
+    """Whether a secret of a line shows by its own letters that nobody uses it, as those of tests do."""
+    return _MADE_UP.search(line) is not None
+
+
+_MADE_UP = re.compile(
+    r"(?i)example|placeholder|dummy|fake|sample|changeme|your[-_]|0123456|1234567|abcdef|(?P<same>[a-z0-9])(?P=same){5}"
+)
+
+
 def _secret(path: str, shape: bool) -> tuple[Severity, str]:
-    tested = re.search(r"(?:^|/)(?:tests?|testing|fixtures|examples?|docs?)(?:/|_)|(?:^|/)test_|_test\.", path)
-    severity = Severity.ERROR if shape else Severity.INFO if tested else Severity.WARNING
+    severity = Severity.ERROR if shape else Severity.INFO if is_test_file(path) else Severity.WARNING
     return severity, "this looks like a secret, and git keeps it for good; it was not shown to the model"
 
 
-_INSTRUCTION = re.compile(
-    r"(?i)\b(?:ignore|disregard|forget|override)\b.{0,30}\b(?:previous|prior|above|earlier|all|any|your)\b.{0,30}"
-    r"\b(?:instructions?|prompts?|rules?|directions?|guidelines?|context)\b"
-    r"|\b(?:do not|don't|never)\s+(?:report|flag|mention|review|comment on)\b.{0,40}"
-    r"\b(?:this|these|any|file|line|code|change|issues?|bugs?|problems?|findings?)\b"
-    r"|\b(?:reply|respond|answer)\b.{0,20}\b(?:with|by|only|just)\b.{0,20}"
-    r"(?:\[\]|\bapproved?\b|\blgtm\b|\bno issues\b|\bnothing\b)"
-    r"|\b(?:return|output|print)\s+(?:only|just|exactly)\s+.{0,12}(?:\[\]|\bapproved?\b|\blgtm\b|\bno issues\b)"
-    r"|\b(?:approve|accept)\s+(?:this|the)\s+(?:change|pr|pull request|commit|code|diff|merge request)\b"
-    r"|\b(?:reviewers?|ai|llm)\b.{0,12}\b(?:must|should|please)\b.{0,20}\b(?:approve|ignore|skip|pass)\b"
+class LineRules:
+    """What is wrong with a line of the file `path` by itself, whatever stands around it."""
+
+    def __init__(self, path: str) -> None:
+        name = path.lower()
+        self._is_prose = name.endswith(_PROSE)
+        self._is_code = not name.endswith(_NATURAL)
+        self._is_php = name.endswith(".php")
+        self._is_javascript = name.endswith(_JAVASCRIPT)
+
+    def faults(self, line: str, *, is_quoted: bool = False) -> Iterator[tuple[str, Severity, str]]:
+        """The rule, how much it matters, and why; `is_quoted`: the line stands inside a text of several lines."""
+        if not line.isascii() and is_hiding(line, is_code=self._is_code):
+            yield "hidden", Severity.ERROR, "invisible characters make this line read otherwise than it runs"
+        if tells_reviewer(line):
+            yield "instruction", Severity.WARNING, "this text tells the reviewer what to say; it was read as data"
+        elif addresses_model(line):
+            yield "instruction", Severity.INFO, "this text speaks to a language model; it was read as data"
+        if is_quoted or self._is_prose:
+            return
+        if _CONFLICT.match(line):
+            yield "conflict", Severity.ERROR, "a conflict marker is left in the file"
+        if not self._is_code:
+            return
+        if _DEBUGGER.match(line) or (self._is_php and _DUMP.match(line)):
+            yield "debugger", Severity.WARNING, "a stop for the debugger is left in the code"
+        if self._is_javascript and _FOCUSED.match(line):
+            yield "focused", Severity.WARNING, "with this only one test runs, and the others are skipped silently"
+
+
+_PROSE = (".md", ".markdown", ".rst", ".txt", ".adoc", ".tex", ".patch", ".diff")
+"""Texts about code, which may show a conflict."""
+
+_NATURAL = (
+    *_PROSE, ".html", ".htm", ".xml", ".svg", ".po", ".pot", ".strings", ".stringsdict", ".properties", ".arb", ".json",
+    ".jsonl", ".json5", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".csv", ".tsv", ".srt", ".vtt", ".sub", ".xlf",
+    ".xliff", ".resx", ".ftl", ".lang", ".plist", ".ipynb",
+)  # fmt: skip
+"""Files that hold words of people rather than code."""
+
+_JAVASCRIPT = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte")
+
+_CONFLICT = re.compile(r"(?:<{7}|>{7}|\|{7})(?: |$)")
+_DUMP = re.compile(r"\s*dd\(")
+_DEBUGGER = re.compile(
+    r"\s*(?:breakpoint\(\)|(?:import i?pdb\s*;\s*)?(?:i?pdb|pudb)\.set_trace\(\)|debugger;?\s*$|binding\.pry\b)"
 )
-_ADDRESS = re.compile(
-    r"(?i)\b(?:as an?|you are an?|dear|note to(?: the)?|attention|hey|hi)\b[ ,]{1,3}(?:the )?"
-    r"(?:ai|llm|language model|code reviewer|ai reviewer|automated reviewer|assistant|copilot|chatbot)\b"
+_FOCUSED = re.compile(r"\s*(?:(?:it|test|describe|context)\.only\s*\(|(?:fit|fdescribe)\s*\(\s*['\"`])")
+
+# --- characters that nobody sees ---
+
+_INVISIBLE = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\u2060\ufeff]")
+_OVERRIDES = "\u202d\u202e"
+_EMBEDDINGS = "\u202a\u202b" + _OVERRIDES
+_ISOLATES = "\u2066\u2067\u2068"
+_POP_EMBEDDING, _POP_ISOLATE = "\u202c", "\u2069"
+_BOUNDARY = re.compile(r"[\"`;]|/\*|\*/|//|(?<!\w)'|'(?!\w)")
+"""What ends or begins a text or a comment in most languages."""
+
+
+def is_hiding(line: str, *, is_code: bool) -> bool:
+    """Whether invisible characters make a line read otherwise than a computer reads it (CVE-2021-42574).
+
+    People who write from right to left put direction marks into their texts: a
+    pair around words of theirs is no fault, and where the file `is_code` neither
+    is it as long as no text or comment begins or ends in between.
+    """
+    if not _INVISIBLE.search(line):
+        return False
+    if is_code and re.search(r"[!-~][\u200b\u2060\ufeff]+[!-~]", line):
+        return True  # between two characters of ASCII, where no script needs it
+    opened: list[tuple[str, int]] = []
+    for at, char in enumerate(line):
+        if char in _EMBEDDINGS or char in _ISOLATES:
+            opened.append((char, at))
+        elif char in (_POP_EMBEDDING, _POP_ISOLATE):
+            kinds = _EMBEDDINGS if char == _POP_EMBEDDING else _ISOLATES
+            if opened and opened[-1][0] in kinds:
+                kind, begin = opened.pop()
+                if kind in _OVERRIDES or (is_code and _BOUNDARY.search(line, begin, at)):
+                    return True
+    if any(kind in _OVERRIDES for kind, _ in opened):
+        return True
+    # A line ends every direction: people who write whole lines from right to left rely on it.
+    return bool(opened) and (is_code or not _is_right_to_left(line))
+
+
+def _is_right_to_left(line: str) -> bool:
+    return any(unicodedata.bidirectional(char) in ("R", "AL") for char in line)
+
+
+# --- words for the reviewer ---
+
+_WHO = r"(?:ai|llms?|language models?|(?:ai|automated|llm|bot) (?:code )?reviewers?|copilot|chat ?gpt|chatbots?)"
+_WHAT = r"(?:change|diff|pr|pull request|merge request|commit|code|file|hunk|line|patch)"
+_BEGIN = r"(?:^|[.!?:;,*/#>\"'(\[{-])\s*(?:(?:and|then|so|now|please|just|simply|important)\b[:,]?\s*){0,3}"
+_END = r"(?=\s*(?:$|[.!?,;:)\]\"'*/-]|and\b|only\b|now\b|immediately\b|without\b|regardless\b))"
+
+_TELLS = re.compile(
+    rf"(?i){_BEGIN}(?:ignore|disregard|forget|override)\s+(?:(?:all|any|every|each|of|the|these|those)\s+){{0,3}}"
+    r"(?:(?:your|previous|prior|above|earlier|preceding|system|existing|original)\s+){1,3}"
+    r"(?:instructions|prompts?|directions|guidelines)\b"
+    rf"|\b{_WHO}\b.{{0,40}}\b(?:do not|don't|must not|never|should not|shouldn't)\s+"
+    r"(?:report|flag|mention|review|comment on)\b"
+    rf"|{_BEGIN}(?:do not|don't|never)\s+(?:report|flag|mention|comment on)\s+"
+    r"(?:any|the|these|its)?\s*(?:issues?|bugs?|problems?|findings?|errors?|faults?|vulnerabilit\w+)\s+"
+    rf"(?:in|with|about|of)\s+this\s+{_WHAT}{_END}"
+    rf"|\b(?:please|just|always|simply|you must|you should)\s+(?:approve|accept|lgtm)\s+this\s+{_WHAT}{_END}"
+    rf"|\b{_WHO}\b.{{0,12}}\b(?:must|should|please|shall)\s+(?:approve|accept|ignore|skip|pass)\s+"
+    rf"(?:this|these|the following)\b"
+    r"|\b(?:reply|respond|answer)\s+(?:(?:only|just|simply|exactly)\s+)?(?:with\s+)?"
+    rf"(?:(?:only|just|exactly)\s+)?[\"'`]?(?:lgtm|no (?:issues|problems|findings)(?: found)?|approved)[\"'`]?{_END}"
+    r"|<pr_review_state>\s*approved"
+)
+_TOLD_TO = re.compile(
+    r"(?i)ignor|disregard|forget|override|report|flag|mention|review|comment|approve|accept|lgtm|answer|respond|reply"
+)
+"""A word without which none of them is said: most lines are done with at once."""
+
+_ADDRESSES = re.compile(
+    r"(?i)\b(?:dear|note to|note for|attention|hey|hi)\b[ ,:]{1,3}(?:the |any |all )?"
+    r"(?:ai|llms?|language models?|(?:ai|automated|llm) (?:code )?(?:reviewers?|assistants?|agents?)|copilot|"
+    r"chatbots?)\b"
+    r"|\b(?:you are|act as) an? (?:ai|llm|large language model|language model|helpful assistant)"
+    r"(?=\s*(?:$|[.,;:!)\"']|assistant|model|reviewer|agent|code|that|who|and))"
+    r"|<\|im_start\|>\s*(?:system|user|assistant)|<\|(?:system|assistant)\|>\s*\w"
+    r"|<\|start_header_id\|>\s*(?:system|user|assistant)"
 )
 """What programs that use language models say as well."""
 
 
-def _in_text(line: str) -> Iterator[tuple[str, tuple[Severity, str]]]:
-    if re.match(r"(?:<{7}|>{7}|\|{7})(?: |$)", line):
-        yield "conflict", (Severity.ERROR, "a conflict marker is left in the file")
-    if any(unicodedata.bidirectional(char) in _TURNING or char in "\u200b\u2060\ufeff" for char in line):
-        yield (
-            "hidden",
-            (Severity.ERROR, "invisible characters make this line read otherwise than it runs"),
-        )
-    if _INSTRUCTION.search(line) or re.search("<pr_?[a-z_]*>", line):
-        yield "instruction", (Severity.WARNING, "this text tells the reviewer what to say; it was read as data")
-    elif _ADDRESS.search(line) or neutralise(line) != line:
-        yield "instruction", (Severity.INFO, "this text speaks to a language model; it was read as data")
-    if re.match(
-        r"\s*(?:breakpoint\(\)|(?:i?pdb|pudb)\.set_trace\(\)|import i?pdb\b|debugger;?\s*$|binding\.pry\b|dd\()", line
-    ):
-        yield "debugger", (Severity.WARNING, "a stop for the debugger is left in the code")
-    if re.match(r"\s*(?:(?:it|test|describe|context)\.only|fit|fdescribe)\s*\(", line):
-        yield "focused", (Severity.WARNING, "with this only one test runs, and the others are skipped silently")
+def tells_reviewer(line: str) -> bool:
+    """Whether a line tells whoever reviews it what to say."""
+    return _TOLD_TO.search(line) is not None and _TELLS.search(line) is not None
 
 
-_TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+def addresses_model(line: str) -> bool:
+    """Whether a line speaks to a language model."""
+    return _ADDRESSES.search(line) is not None
+
 
 # --- in Python ---
 
 
-def _in_python(tree: ast.Module) -> Iterator[tuple[str, Found]]:
-    for node in ast.walk(tree):
-        for rule, check in RULES.items():
-            for found in check(node):
-                yield rule, found
+def _nodes_of(tree: ast.Module) -> list[ast.AST]:
+    """All nodes of a tree that a rule may look at: `ast.walk` takes three times as long."""
+    nodes: list[ast.AST] = [tree]
+    for node in nodes:  # it grows meanwhile
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                nodes += [entry for entry in value if isinstance(entry, ast.AST)]
+            elif isinstance(value, ast.AST) and name not in ("ctx", "op"):
+                nodes.append(value)
+    return nodes
+
+
+def _in_python(nodes: Sequence[ast.AST], *, is_test: bool) -> Iterator[tuple[str, Found]]:
+    expected = _expected_to_raise(nodes)
+    for node in nodes:
+        for rule in _RULES_OF.get(type(node), ()):
+            if is_test and rule in _NOT_IN_TESTS:
+                continue
+            with contextlib.suppress(RecursionError):  # an expression of thousands of operands
+                for found in RULES[rule].check(node):
+                    if not (rule in _RAISING and found[0] in expected):
+                        yield rule, found
+
+
+_NOT_IN_TESTS = ("same-operands", "assigned-to-itself")
+"""Tests of operators and properties use a value with itself on purpose."""
+
+_RAISING = ("past-the-end", "range-too-long")
+"""Rules about code that raises, which somebody may want."""
+
+
+def _expected_to_raise(nodes: Sequence[ast.AST]) -> frozenset[int]:
+    """The lines on which somebody waits for an exception: in `try`, `pytest.raises` and their kind."""
+    lines: set[int] = set()
+    for node in nodes:
+        body: list[ast.stmt] = []
+        if isinstance(node, ast.Try) and node.handlers:
+            body = node.body
+        elif isinstance(node, ast.With | ast.AsyncWith):
+            calls = [item.context_expr for item in node.items if isinstance(item.context_expr, ast.Call)]
+            names = [call.func.attr if isinstance(call.func, ast.Attribute) else call.func for call in calls]
+            plain = [name.id if isinstance(name, ast.Name) else name for name in names]
+            if any(isinstance(name, str) and re.search("(?i)raises|suppress", name) for name in plain):
+                body = node.body
+        if body:
+            lines.update(range(body[0].lineno, (body[-1].end_lineno or body[-1].lineno) + 1))
+    return frozenset(lines)
+
+
+def _inside_texts(nodes: Sequence[ast.AST]) -> frozenset[int]:
+    """The lines that begin inside a text of several lines."""
+    lines: set[int] = set()
+    for node in nodes:
+        if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+            last = node.end_lineno or node.lineno
+            if last > node.lineno:
+                lines.update(range(node.lineno + 1, last + 1))
+    return frozenset(lines)
 
 
 def _past_the_end(node: ast.AST) -> Iterator[Found]:
@@ -117,6 +306,8 @@ def _range_too_long(node: ast.AST) -> Iterator[Found]:
         return
     match call.args[min(1, len(call.args) - 1)]:
         case ast.BinOp(ast.Call(ast.Name("len"), [counted]), ast.Add(), ast.Constant(1)):
+            if _is_guarded(node, node.target.id, counted):
+                return
             for inner in ast.walk(node):
                 match inner:
                     case ast.Subscript(value, ast.Name(index), ast.Load()) if index == node.target.id and _same(
@@ -127,6 +318,23 @@ def _range_too_long(node: ast.AST) -> Iterator[Found]:
                         return
 
 
+def _is_guarded(loop: ast.For, index: str, counted: ast.expr) -> bool:
+    """Whether the body of a loop looks at its index, or lets the sequence grow."""
+    for statement in loop.body:
+        for inner in ast.walk(statement):
+            match inner:
+                case ast.Compare(left, _, others):
+                    sides = (left, *others)
+                    if any(isinstance(name, ast.Name) and name.id == index for side in sides for name in ast.walk(side)
+                           if not isinstance(side, ast.Subscript)):  # fmt: skip
+                        return True
+                case ast.Call(ast.Attribute(value, "append" | "extend" | "insert")) if _same(value, counted):
+                    return True
+                case ast.Try():
+                    return True
+    return False
+
+
 def _same_operands(node: ast.AST) -> Iterator[Found]:
     pair: tuple[ast.expr, ast.expr] | None = None
     if isinstance(node, ast.Compare) and len(node.ops) == 1 and not isinstance(node.ops[0], ast.NotEq | ast.Eq):
@@ -135,19 +343,26 @@ def _same_operands(node: ast.AST) -> Iterator[Found]:
         pair = node.left, node.right
     elif isinstance(node, ast.BoolOp):
         pair = next(((one, other) for one, other in pairwise(node.values) if _same(one, other)), None)
-    if pair and isinstance(node, ast.expr) and _same(*pair) and _pure(pair[0]):
+    if pair and isinstance(node, ast.expr) and _same(*pair) and _pure(pair[0]) and not _is_infinite(pair[0]):
         yield node.lineno, Severity.WARNING, f"both sides are the same: {_short(node)}"
+
+
+def _is_infinite(node: ast.expr) -> bool:
+    """Whether a value may be an infinity, of which the difference is no number on purpose."""
+    return isinstance(node, ast.Name) and re.search("(?i)inf|nan", node.id) is not None
 
 
 def _assigned_to_itself(node: ast.AST) -> Iterator[Found]:
     match node:
-        case ast.Assign([ast.Attribute() as target], value) if _same(target, value):
+        case ast.Assign([ast.Attribute() as target], value) if _same(target, value) and target.attr != "__doc__":
             yield node.lineno, Severity.WARNING, f"{_short(value)} is assigned to itself"
 
 
 def _equal_branches(node: ast.AST) -> Iterator[Found]:
     match node:
-        case ast.If(body=body, orelse=[_, *_] as other) if list(map(ast.dump, body)) == list(map(ast.dump, other)):
+        case ast.If(body=body, orelse=[_, *_] as other) if _same_values(body, other) and not isinstance(
+            body[0], ast.Pass | ast.Continue | ast.Break
+        ):
             yield node.lineno, Severity.WARNING, "both branches do the same"
         case ast.IfExp(body=one, orelse=two) if _same(one, two):
             yield node.lineno, Severity.WARNING, "both branches give the same"
@@ -157,11 +372,12 @@ def _after_the_end(node: ast.AST) -> Iterator[Found]:
     for block in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
         if not isinstance(block, list):
             continue
-        for one, after in pairwise(block):
-            if isinstance(one, ast.Return | ast.Raise | ast.Continue | ast.Break):
+        for at, statement in enumerate(block[:-1]):
+            if isinstance(statement, ast.Return | ast.Raise | ast.Continue | ast.Break):
+                rest = block[at + 1 :]
                 # A yield after the end makes a generator of the function.
-                if not any(isinstance(inner, ast.Yield) for inner in ast.walk(after)):
-                    yield after.lineno, Severity.WARNING, "this line is never reached"
+                if not any(isinstance(inner, ast.Yield | ast.YieldFrom) for after in rest for inner in ast.walk(after)):
+                    yield rest[0].lineno, Severity.WARNING, "this line is never reached"
                 break
 
 
@@ -173,12 +389,24 @@ def _shared_default(node: ast.AST) -> Iterator[Found]:
             (a.arg, d) for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d is not None
         ]
         for name, default in defaults:
-            if isinstance(default, ast.List | ast.Dict | ast.Set) and _changed(node, name):
+            # One that holds something is a variable of the function's own: `def count(calls=[0])`.
+            is_empty = isinstance(default, ast.List) and not default.elts
+            is_empty = is_empty or (isinstance(default, ast.Dict) and not default.keys)
+            if is_empty and _changed(node, name):
                 yield default.lineno, Severity.ERROR, f"all calls share one {name}, and this function changes it"
+
+
+_MEMORY = re.compile(r"(?i)cache|memo|registry")
+"""Names of defaults that are shared on purpose."""
 
 
 def _changed(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> bool:
     methods = {"append", "add", "extend", "insert", "update", "setdefault", "pop", "remove", "clear"}
+    if _MEMORY.search(name):
+        return False
+    stored = (inner for inner in ast.walk(function) if isinstance(inner, ast.Name) and inner.id == name)
+    if any(isinstance(inner.ctx, ast.Store) for inner in stored):
+        return False  # it may be a copy by then
     for inner in ast.walk(function):
         match inner:
             case ast.Call(ast.Attribute(ast.Name(who), what)) if who == name and what in methods:
@@ -222,35 +450,101 @@ def _built_query(node: ast.AST) -> Iterator[Found]:
             )
 
 
+_QUERY = re.compile(r"(?i)^\s*(?:select|insert|update|delete|create|drop|alter|replace|with|pragma)\b")
+_BEFORE_VALUE = re.compile(r"(?i)(?:[=<>]|\blike|\bvalues\s*\([^()]*|\bbetween|\bin\s*\()\s*['\"]?%?$")
+_FORMAT = re.compile(r"%(?:\(\w+\))?[-0-9.]*[sdrf]|\{[^{}]*\}")
+
+
 def _is_built(query: ast.expr) -> bool:
-    words = re.compile(r"(?i)^\s*(?:select|insert|update|delete|create|drop|alter|replace|with|pragma)\b")
-    first: ast.AST = query
+    """Whether a value of the program stands where a query has a value: not the name of a table or a column."""
+    before = ""
+    for text, value in _pieces_of(query):
+        before += text
+        if value is None:
+            continue
+        if _QUERY.match(before) and _BEFORE_VALUE.search(before) and not _is_constant(value):
+            return True
+        before += "x"
+    return False
+
+
+def _pieces_of(query: ast.expr) -> Iterator[tuple[str, ast.expr | None]]:
+    """A text that is put together: each constant piece of it, and the value after it if there is one."""
     match query:
-        case ast.JoinedStr([ast.Constant() as constant, *rest]) if any(
-            isinstance(part, ast.FormattedValue) for part in rest
-        ):
-            first = constant
-        case ast.BinOp(left, ast.Mod() | ast.Add(), right) if not isinstance(right, ast.Constant):
-            first = left
-        case ast.Call(ast.Attribute(value, "format")):
-            first = value
-        case _:
-            return False
-    while isinstance(first, ast.BinOp):
-        first = first.left
-    return isinstance(first, ast.Constant) and isinstance(first.value, str) and words.match(first.value) is not None
+        case ast.JoinedStr(parts):
+            for part in parts:
+                if isinstance(part, ast.FormattedValue):
+                    yield "", part.value
+                elif isinstance(part, ast.Constant):
+                    yield str(part.value), None
+        case ast.BinOp(ast.Constant(str(text)), ast.Mod(), right):
+            yield from _filled(text, right.elts if isinstance(right, ast.Tuple) else [right])
+        case ast.Call(ast.Attribute(ast.Constant(str(text)), "format"), arguments, keywords):
+            yield from _filled(text, [*arguments, *(keyword.value for keyword in keywords)])
+        case ast.BinOp(_, ast.Add(), _):
+            operands: list[ast.expr] = []
+            rest: ast.expr = query
+            while isinstance(rest, ast.BinOp) and isinstance(rest.op, ast.Add):
+                operands.append(rest.right)
+                rest = rest.left
+            for operand in (rest, *reversed(operands)):
+                if isinstance(operand, ast.Constant):
+                    yield str(operand.value), None
+                elif isinstance(operand, ast.JoinedStr):
+                    yield from _pieces_of(operand)
+                else:
+                    yield "", operand
+
+
+def _filled(text: str, values: Sequence[ast.expr]) -> Iterator[tuple[str, ast.expr | None]]:
+    """The pieces of a format and the values that fill it, one after the other."""
+    done = 0
+    for place, value in zip(_FORMAT.finditer(text), values, strict=False):
+        is_number = place[0][-1] in "df"
+        yield text[done : place.start()], None if is_number else value
+        done = place.end()
+    yield text[done:], None
+
+
+def _is_constant(value: ast.expr) -> bool:
+    """Whether a value is one that nobody outside chooses: a constant by its name, a number, placeholders."""
+    match value:
+        case ast.Constant():
+            return True
+        case ast.Name(name) | ast.Attribute(attr=name):
+            return name.isupper() or re.search(r"(?i)place_?holder|marks\b|params?\b|columns?\b", name) is not None
+        case ast.Call(ast.Name("int" | "float" | "len" | "bool")):
+            return True
+        case ast.Call(ast.Attribute(ast.Constant(), "join")):
+            return True  # ", ".join("?" * len(values))
+        case ast.BinOp(ast.Constant(), ast.Mult(), _):
+            return True
+    return False
 
 
 def _through_a_shell(node: ast.AST) -> Iterator[Found]:
     match node:
-        case ast.Call(func, [ast.JoinedStr() | ast.BinOp() | ast.Call(ast.Attribute(attr="format")), *_], keywords) if (
-            ast.unparse(func) in ("os.system", "os.popen")
-            or any(
+        case ast.Call(func, [command, *_], keywords) if _is_put_together(command):
+            runs_shell = any(
                 word.arg == "shell" and isinstance(word.value, ast.Constant) and word.value.value is True
                 for word in keywords
             )
-        ):
-            yield node.lineno, Severity.ERROR, "a shell runs what the values of this text say: pass a list of arguments"
+            match func:
+                case ast.Attribute(ast.Name("os"), "system" | "popen"):
+                    runs_shell = True
+            if runs_shell:
+                yield (
+                    node.lineno,
+                    Severity.ERROR,
+                    "a shell runs what the values of this text say: pass a list of arguments",
+                )
+
+
+def _is_put_together(command: ast.expr) -> bool:
+    """Whether a text has values in it that are no constants of the program."""
+    values = [value for _, value in _pieces_of(command) if value is not None]
+    texts = [text for text, _ in _pieces_of(command)]
+    return any(text.strip() for text in texts) and not all(map(_is_constant, values))
 
 
 def _identity_of_a_value(node: ast.AST) -> Iterator[Found]:
@@ -266,32 +560,62 @@ def _identity_of_a_value(node: ast.AST) -> Iterator[Found]:
 
 def _not_awaited_sleep(node: ast.AST) -> Iterator[Found]:
     match node:
-        case ast.Expr(ast.Call(ast.Attribute(ast.Name("asyncio"), "sleep" | "gather" | "wait" | "wait_for"))):
+        case ast.Expr(ast.Call(ast.Attribute(ast.Name("asyncio"), "sleep" | "wait" | "wait_for"))):
             yield node.lineno, Severity.ERROR, f"without await nothing happens here: {_short(node)}"
 
 
-RULES: dict[str, Callable[[ast.AST], Iterator[Found]]] = {
-    "past-the-end": _past_the_end,
-    "range-too-long": _range_too_long,
-    "same-operands": _same_operands,
-    "assigned-to-itself": _assigned_to_itself,
-    "equal-branches": _equal_branches,
-    "never-reached": _after_the_end,
-    "shared-default": _shared_default,
-    "always-true": _true_tuple,
-    "lost-exception": _lost_exception,
-    "silenced": _silenced,
-    "built-query": _built_query,
-    "shell": _through_a_shell,
-    "identity": _identity_of_a_value,
-    "not-awaited": _not_awaited_sleep,
+class Rule(NamedTuple):
+    """What looks at one node of a syntax tree, and the kinds of nodes that it looks at."""
+
+    check: Callable[[ast.AST], Iterator[Found]]
+    nodes: tuple[type[ast.AST], ...]
+
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_BLOCKS = (
+    *_FUNCTIONS, ast.Module, ast.ClassDef, ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try,
+    ast.TryStar, ast.ExceptHandler, ast.match_case,
+)  # fmt: skip
+
+RULES: dict[str, Rule] = {
+    "past-the-end": Rule(_past_the_end, (ast.Subscript,)),
+    "range-too-long": Rule(_range_too_long, (ast.For,)),
+    "same-operands": Rule(_same_operands, (ast.Compare, ast.BinOp, ast.BoolOp)),
+    "assigned-to-itself": Rule(_assigned_to_itself, (ast.Assign,)),
+    "equal-branches": Rule(_equal_branches, (ast.If, ast.IfExp)),
+    "never-reached": Rule(_after_the_end, _BLOCKS),
+    "shared-default": Rule(_shared_default, _FUNCTIONS),
+    "always-true": Rule(_true_tuple, (ast.Assert,)),
+    "lost-exception": Rule(_lost_exception, (ast.Try,)),
+    "silenced": Rule(_silenced, (ast.ExceptHandler,)),
+    "built-query": Rule(_built_query, (ast.Call,)),
+    "shell": Rule(_through_a_shell, (ast.Call,)),
+    "identity": Rule(_identity_of_a_value, (ast.Compare,)),
+    "not-awaited": Rule(_not_awaited_sleep, (ast.Expr,)),
 }
-"""The rules for Python, by the name that a report gives; each looks at one node of the syntax tree."""
+"""The rules for Python, by the name that a report gives."""
+
+_RULES_OF: dict[type[ast.AST], list[str]] = {}
+for _name, _rule in RULES.items():
+    for _kind in _rule.nodes:
+        _RULES_OF.setdefault(_kind, []).append(_name)
 
 
-def _same(one: ast.expr, other: ast.expr) -> bool:
-    # Where something stands, and whether it is read or written, is no part of what it is.
-    return ast.unparse(one) == ast.unparse(other)
+def _same(one: ast.AST, other: ast.AST) -> bool:
+    """Whether two pieces of code are alike; ends at the first difference, so that long chains cost little."""
+    if type(one) is not type(other):
+        return False
+    # Whether something is read or written is no part of what it is.
+    fields = (name for name in one._fields if name not in ("ctx", "type_comment", "kind"))
+    return all(_same_values(getattr(one, name, None), getattr(other, name, None)) for name in fields)
+
+
+def _same_values(one: object, other: object) -> bool:
+    if isinstance(one, ast.AST) and isinstance(other, ast.AST):
+        return _same(one, other)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same_values, one, other))
+    return type(one) is type(other) and one == other
 
 
 def _pure(node: ast.expr) -> bool:

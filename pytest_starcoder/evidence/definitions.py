@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from pytest_starcoder.evidence.indented import Indented
 from pytest_starcoder.text.syntax import syntax_tree
 
 
@@ -17,37 +18,61 @@ class Definition(NamedTuple):
     last: int
 
 
-def enclosing(path: str, lines: Sequence[str], line: int, context: str = "") -> Definition | None:
-    """The innermost definition around `line` (1-based) of a file of these lines; None at the top level.
+class Definitions:
+    """The definitions of a file of these lines: the file is read once, however many lines are asked about.
 
-    `context` is what git writes behind the second `@@`.
+    `text` is the file itself, where it is at hand as one.
     """
-    if not 1 <= line <= len(lines):
-        return None
-    if path.endswith((".py", ".pyi")):
-        tree = syntax_tree("\n".join(lines))
-        if tree is not None:
-            return _in_python(tree, line)
-    from pytest_starcoder.evidence.indented import around
 
-    found = around(path, lines, line - 1, context)
-    return None if found is None else Definition(found[0], found[1] + 1, found[2] + 1)
+    def __init__(self, path: str, lines: Sequence[str], text: str | None = None) -> None:
+        self._count = len(lines)
+        self._innermost: list[Definition | None] | None = None
+        if path.endswith((".py", ".pyi")):
+            source = "\n".join(lines) if text is None else text
+            tree = syntax_tree(source.removeprefix("\ufeff"))
+            if tree is not None:
+                self._innermost = _innermost(tree, len(lines))
+        # Without a tree to ask, also of Python that does not parse.
+        self._indented = Indented(path, lines) if self._innermost is None else None
+
+    def around(self, line: int, context: str = "", hunk: int = 0) -> Definition | None:
+        """The innermost definition around `line` (1-based); None at the top level.
+
+        `context` is what git writes behind the second `@@` of the hunk that begins
+        with the line `hunk`, which is `line` where it is not given.
+        """
+        if not 1 <= line <= self._count:
+            return None
+        if self._innermost is not None:
+            return self._innermost[line]
+        assert self._indented is not None
+        place = self._indented.around(line - 1, context, (hunk or line) - 1)
+        return None if place is None else Definition(place[0], place[1] + 1, place[2] + 1)
 
 
-def _in_python(tree: ast.Module, line: int) -> Definition | None:
-    found, names = None, []
-    body: list[ast.AST] = [tree]
-    while body:
-        node = body.pop()
+def enclosing(path: str, lines: Sequence[str], line: int, context: str = "") -> Definition | None:
+    """The innermost definition around one `line` (1-based) of a file of these lines; None at the top level."""
+    return Definitions(path, lines).around(line, context)
+
+
+def _innermost(tree: ast.Module, count: int) -> list[Definition | None]:
+    """For each line, 1-based, the innermost definition around it."""
+    innermost: list[Definition | None] = [None] * (count + 1)
+    for definition in _in_python(tree):  # the outer ones come first
+        last = min(definition.last, count)
+        innermost[definition.first : last + 1] = [definition] * (last + 1 - definition.first)
+    return innermost
+
+
+def _in_python(tree: ast.Module) -> Iterator[Definition]:
+    """All definitions of a module, an outer one before those inside it."""
+    waiting: list[tuple[ast.AST, str]] = [(tree, "")]
+    while waiting:
+        node, prefix = waiting.pop()
         for child in ast.iter_child_nodes(node):
-            first = getattr(child, "lineno", 0)
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                first = min([first, *(decorator.lineno for decorator in child.decorator_list)])
-                if first <= line <= (child.end_lineno or 0):
-                    names.append(child.name)
-                    found = Definition(".".join(names), first, child.end_lineno or first)
-                    body = [child]
-                    break
-            elif not first or first <= line <= (getattr(child, "end_lineno", 0) or 0):
-                body.append(child)
-    return found
+                first = min([child.lineno, *(decorator.lineno for decorator in child.decorator_list)])
+                yield Definition(prefix + child.name, first, child.end_lineno or first)
+                waiting.append((child, f"{prefix}{child.name}."))
+            elif isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+                waiting.append((child, prefix))  # no expression holds a definition

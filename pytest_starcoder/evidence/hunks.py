@@ -8,22 +8,27 @@ with a sign in its place.
 from __future__ import annotations
 
 import fnmatch
+import math
 import os
 import re
+import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pytest_starcoder.evidence.definitions import Definition, enclosing
+from pytest_starcoder.evidence.constructs import is_made_up, is_test_file
+from pytest_starcoder.evidence.definitions import Definition, Definitions
 from pytest_starcoder.git import Entry
 from pytest_starcoder.text.diff import named_path, unquoted
 from pytest_starcoder.text.redact import has_token, redact, secret_values
-from pytest_starcoder.values.review import Change, Hunk, Unreviewed
+from pytest_starcoder.values.review import SPENT, Change, Hunk, Unreviewed
 
 PART = 2400
 """Characters from which on a hunk is asked about in parts."""
 
 LONGEST_LINE = 1000
-"""Characters of a line; a hunk with a longer one was not written by hand."""
+"""Characters of a line; a longer one was not written by hand, and no model is asked about it."""
 
 BASE = 1000
 """Characters that a prompt shows of a definition as it was before."""
@@ -50,54 +55,106 @@ class _Part(NamedTuple):
             at += not line.startswith("-")
 
 
+AddedLines = Mapping[str, frozenset[int] | None]
+"""The lines that a change adds, by path; None for a file of which they are not known."""
+
+
 def change_of(
     what: str,
     entries: Sequence[Entry],
     blobs: Mapping[str, bytes],
     exclude: Sequence[str] = (),
-    others: Sequence[Mapping[str, frozenset[int]]] = (),
+    others: Sequence[AddedLines] = (),
+    until: float = math.inf,
 ) -> Change:
     """The change of `entries`; `blobs` are the contents of the files after it, as far as they are known.
 
     `exclude` are globs of files that are left out. For a merge `others` are the
     lines that it adds to each of its other parents: it is answerable for those
-    that are new to all.
+    that are new to all. The smallest changes are read first, and none is begun
+    after `until`, a time of `time.monotonic`.
     """
-    hunks: list[Hunk] = []
-    skipped: list[Unreviewed] = []
-    texts: dict[str, str] = {}
-    secrets: dict[str, Mapping[int, bool]] = {}
     known = list(secret_values(os.environ))
+    readings: dict[int, _Reading] = {}
     number = 0
-    for entry in entries:
-        path = _shown(entry.path)
-        reason = _reason(entry, path, exclude)
-        parts = None if reason else _hunks(entry.patch or b"")
-        if parts is None:
-            skipped.append(Unreviewed(path, reason or "git's diff of it cannot be read"))
+    for index in sorted(range(len(entries)), key=lambda at: len(entries[at].patch or b"")):
+        entry = entries[index]
+        reading = _Reading(_shown(entry.path))
+        readings[index] = reading
+        reason = _reason(entry, reading.path, exclude)
+        if reason:
+            reading.skipped.append(Unreviewed(reading.path, reason))
+        elif time.monotonic() >= until:
+            hunks = len(re.findall(rb"(?m)^@@ ", entry.patch or b""))
+            reading.unreached.append(Unreviewed(reading.path, SPENT, hunks))
+        else:
+            _read(reading, entry, blobs.get(entry.blobs[1]), known, others, number)
+            number += reading.numbers
+    ordered = [readings[index] for index in range(len(entries))]
+    problems = [entry.problem for entry in entries if entry.problem]
+    return Change(
+        what,
+        tuple(hunk for reading in ordered for hunk in reading.hunks),
+        tuple(skipped for reading in ordered for skipped in reading.skipped),
+        len(entries),
+        {reading.path: reading.text for reading in ordered if reading.text is not None},
+        {reading.path: reading.secrets for reading in ordered if reading.secrets},
+        tuple(hunk for reading in ordered for hunk in reading.unasked),
+        tuple(unreached for reading in ordered for unreached in reading.unreached),
+        f"git could not read all of it: {problems[0].rstrip('.')}." if problems else "",
+    )
+
+
+@dataclass
+class _Reading:
+    """What there is to review of one file; it has `numbers` of git's hunks."""
+
+    path: str
+    hunks: list[Hunk] = field(default_factory=list)
+    unasked: list[Hunk] = field(default_factory=list)
+    skipped: list[Unreviewed] = field(default_factory=list)
+    unreached: list[Unreviewed] = field(default_factory=list)
+    text: str | None = None
+    secrets: Mapping[int, bool] = field(default_factory=dict)
+    numbers: int = 0
+
+
+def _read(
+    reading: _Reading,
+    entry: Entry,
+    content: bytes | None,
+    known: Sequence[str],
+    others: Sequence[AddedLines],
+    number: int,
+) -> None:
+    """Fills the reading of a file whose first hunk is the one of that `number`."""
+    parts = _hunks(entry.patch or b"")
+    if parts is None:
+        reading.skipped.append(Unreviewed(reading.path, "git's diff of it cannot be read"))
+        return
+    elsewhere = [lines for other in others if (lines := other.get(entry.path, frozenset())) is not None]
+    mine = [{at for at, _ in part.added()}.intersection(*elsewhere) for part in parts]
+    if others and not any(mine):
+        reading.skipped.append(Unreviewed(reading.path, "comes from the other branch"))
+        return
+    text = content.decode("utf-8", "replace") if content is not None else None
+    source = _File(reading.path, text, parts, known)
+    reading.text, reading.secrets = source.text, source.secrets
+    for part, added in zip(parts, mine, strict=True):
+        if others and not added:
             continue
-        content = blobs.get(entry.blobs[1])
-        source = _File(path, content.decode("utf-8", "replace") if content is not None else None, parts, known)
-        mine = [
-            {at for at, _ in part.added()}.intersection(*(other.get(entry.path, frozenset()) for other in others))
-            for part in parts
-        ]
-        if others and not any(mine):
-            skipped.append(Unreviewed(path, "comes from the other branch"))
+        reason = _unasked(part)
+        if reason:
+            reading.skipped.append(Unreviewed(reading.path, reason, 1))
             continue
-        if source.text is not None:
-            texts[path] = source.text
-        secrets[path] = source.secrets
-        for part, added in zip(parts, mine, strict=True):
-            if others and not added:
-                continue
-            why_not = _unasked(part)
-            if why_not:
-                skipped.append(Unreviewed(path, why_not, 1))
-            else:
-                hunks += source.hunks(part, added, number)
-                number += 1
-    return Change(what, tuple(hunks), tuple(skipped), len(entries), texts, secrets)
+        hunks, unasked = source.hunks(part, added, number + reading.numbers)
+        reading.hunks += hunks
+        reading.unasked += unasked
+        reading.numbers += bool(hunks)
+        if unasked:
+            longest = max(len(line) for hunk in unasked for line in hunk.lines)
+            reason = f"a line of {longest:,} characters"
+            reading.skipped.append(Unreviewed(reading.path, reason, 0 if hunks else 1))
 
 
 def entries_of(diff: bytes) -> list[Entry]:
@@ -119,12 +176,17 @@ def entries_of(diff: bytes) -> list[Entry]:
     return found
 
 
-def added_lines(entries: Iterable[Entry]) -> dict[str, frozenset[int]]:
-    """The lines that a change adds, by path."""
-    return {
-        entry.path: frozenset(at for part in _hunks(entry.patch or b"") or () for at, _ in part.added())
-        for entry in entries
-    }
+def added_lines(entries: Iterable[Entry]) -> AddedLines:
+    """The lines that a change adds, by path; None for a file whose change is too large, or cannot be read."""
+    lines: dict[str, frozenset[int] | None] = {}
+    for entry in entries:
+        parts = _hunks(entry.patch) if entry.patch is not None else None
+        has_no_text = entry.status in "DU" or (entry.patch is not None and b"\n@@ " not in entry.patch)
+        if parts is not None:
+            lines[entry.path] = frozenset(at for part in parts for at, _ in part.added())
+        else:
+            lines[entry.path] = frozenset() if has_no_text else None
+    return lines
 
 
 def _path_in(head: str) -> str:
@@ -157,8 +219,10 @@ def _reason(entry: Entry, path: str, exclude: Sequence[str]) -> str:
         return "excluded"
     if path.endswith(".ipynb"):
         return "a notebook"
+    if entry.problem:
+        return f"git cannot show its change: {entry.problem}"
     if entry.patch is None:
-        return "git cannot show its change: it is damaged, or too large"
+        return "its change is too large"
     if re.search(rb"(?m)^(?:Binary files |GIT binary patch)", entry.patch):
         return "binary"
     if not re.search(rb"(?m)^@@ ", entry.patch):
@@ -202,8 +266,7 @@ def _unasked(part: _Part) -> str:
         return "only deletes lines"
     if not any(text.strip() for _, text in part.added()):
         return "only adds blank lines"
-    longest = max(map(len, part.lines))
-    return f"a line of {longest:,} characters" if longest > LONGEST_LINE else ""
+    return ""
 
 
 class _File:
@@ -224,18 +287,23 @@ class _File:
         self.text = clean
         self._compare(dict(enumerate(lines, 1)), dict(enumerate(cleaned, 1)))
         self._lines = cleaned
+        self._definitions = Definitions(path, cleaned, clean)
         self._clean_of = {part: self._cleaned(part) for part in parts}
         self._before = list(self._lines_before())
+        self._numbers_before = [at for at, _ in self._before]
 
     def _compare(self, before: Mapping[int, str], after: Mapping[int, str]) -> None:
         for at, line in before.items():
             if after.get(at) != line:
-                self.secrets[at] = has_token(line)
+                made_up = is_test_file(self._path) and is_made_up(line)
+                self.secrets[at] = has_token(line) and not made_up
 
     def _cleaned(self, part: _Part) -> _Part:
         """A hunk without its secrets: as it is in the cleaned file, and what no file at hand has cleaned by itself."""
         before = iter(self._side(part, "+"))
-        after = iter(self._side(part, "-") if self.text is None else self._lines[max(part.new - 1, 0) :])
+        count = sum(line[:1] != "-" for line in part.lines)
+        first = max(part.new - 1, 0)
+        after = iter(self._side(part, "-") if self.text is None else self._lines[first : first + count])
         lines = []
         for line in part.lines:
             old = next(before, "") if line[:1] != "+" else ""
@@ -247,22 +315,36 @@ class _File:
         """The cleaned lines of one side of a hunk; `other` is the sign of those that the other side has alone."""
         return _lines(redact("\n".join(line[1:] for line in part.lines if line[:1] != other), self._known))
 
-    def hunks(self, part: _Part, mine: set[int], number: int) -> Iterator[Hunk]:
-        """A hunk of git's as one or several to ask about; `mine` are the added lines that count."""
-        for piece in (piece for one in self._by_definition(self._clean_of[part]) for piece in _pieces(one)):
-            written = [at for at, text in piece.added() if at in mine and text.strip()]
-            if not written:
-                continue
-            if self.text is None:
-                yield Hunk(
-                    self._path, piece.lines, piece.old, piece.new, tuple(written), number, _name_in(piece.context)
-                )
-                continue
-            found = enclosing(self._path, self._lines, written[0], piece.context)
-            own = piece if found is None else _within(piece, found)
-            base = self._base(own, found, written)
-            name = found.name if found else ""
-            yield Hunk(self._path, own.lines, own.old, own.new, tuple(written), number, name, base)
+    def hunks(self, part: _Part, mine: set[int], number: int) -> tuple[list[Hunk], list[Hunk]]:
+        """A hunk of git's as one or several to ask about, and those that are too long to ask about.
+
+        `mine` are the added lines that count.
+        """
+        asked: list[Hunk] = []
+        unasked: list[Hunk] = []
+        for by_definition in self._by_definition(self._clean_of[part]):
+            for by_length in _beside_long_lines(by_definition):
+                if any(len(line) > LONGEST_LINE for line in by_length.lines):
+                    unasked += self._hunk(by_length, mine, number, part.new)
+                    continue
+                for piece in _pieces(by_length):
+                    asked += self._hunk(piece, mine, number, part.new)
+        return asked, unasked
+
+    def _hunk(self, piece: _Part, mine: set[int], number: int, first: int) -> Iterator[Hunk]:
+        """A piece of the hunk that begins with the line `first`, if it adds something that counts."""
+        written = [at for at, text in piece.added() if at in mine and text.strip()]
+        if not written:
+            return
+        if self.text is None:
+            name = _name_in(piece.context)
+            yield Hunk(self._path, piece.lines, piece.old, piece.new, tuple(written), number, name)
+            return
+        found = self._definitions.around(written[0], piece.context, first)
+        own = piece if found is None else _within(piece, found)
+        base = self._base(own, found, written)
+        name = found.name if found else ""
+        yield Hunk(self._path, own.lines, own.old, own.new, tuple(written), number, name, base)
 
     def _by_definition(self, part: _Part) -> Iterator[_Part]:
         """A hunk cut between two definitions that it changes; what it adds in one piece stays in one."""
@@ -270,18 +352,21 @@ class _File:
             yield part
             return
         cuts: list[int] = []
-        around: list[Definition | None] = []
+        previous: Definition | None = None
+        is_first = True
+        shown_at = [index for index, line in enumerate(part.lines) if not line.startswith("-")]
         at, kept = part.new, 0
         for index, line in enumerate(part.lines):
             if not line.startswith("+"):
                 kept = index + 1
             elif line[1:].strip():
-                found = enclosing(self._path, self._lines, at, part.context)
-                if around and kept > (cuts[-1] if cuts else 0) and _apart(around[-1], found):
+                found = self._definitions.around(at, part.context, part.new)
+                if not is_first and kept > (cuts[-1] if cuts else 0) and _apart(previous, found):
                     # The next one begins where its first line is shown, or else with this line.
-                    first = found.first if found else around[-1].last + 1 if around[-1] else at
-                    cuts.append(min(index, _index_of(part.lines, max(first - part.new, 0))))
-                around.append(found)
+                    first = found.first if found else previous.last + 1 if previous else at
+                    after = max(first - part.new, 0)
+                    cuts.append(min(index, shown_at[after] if after < len(shown_at) else len(part.lines)))
+                previous, is_first = found, False
             at += not line.startswith("-")
         yield from _cut(part, cuts)
 
@@ -291,10 +376,16 @@ class _File:
         first, end = max(1, piece.new - AROUND), min(len(self._lines), last + AROUND)
         if found is not None:
             first, end = max(first, found.first), min(end, max(found.last, written[-1]))
-        before = [(at, text) for at, text in self._before if first <= at <= end]
+        low = bisect_left(self._numbers_before, first)
+        high = bisect_right(self._numbers_before, end)
+        size = sum(len(self._before[index][1]) + 1 for index in range(low, high))
         # The nearest lines stay where not all fit.
-        while sum(len(text) + 1 for _, text in before) > BASE and len(before) > 1:
-            before.pop(0 if abs(before[0][0] - written[0]) > abs(before[-1][0] - written[0]) else -1)
+        while size > BASE and high - low > 1:
+            begin_is_far = abs(self._before[low][0] - written[0]) > abs(self._before[high - 1][0] - written[0])
+            dropped = low if begin_is_far else high - 1
+            size -= len(self._before[dropped][1]) + 1
+            low, high = (low + 1, high) if begin_is_far else (low, high - 1)
+        before = self._before[low:high]
         head = ""
         if found is not None and before and before[0][0] > found.first:
             head = self._lines[found.first - 1] + "\n"
@@ -345,16 +436,6 @@ def _within(part: _Part, found: Definition) -> _Part:
     return _Part(part.old + first, part.new + first, part.lines[first:end], part.context)
 
 
-def _index_of(lines: Sequence[str], after: int) -> int:
-    """The index of the line that is the `after`-th of those after the change, counted from 0."""
-    for index, line in enumerate(lines):
-        if not line.startswith("-"):
-            if not after:
-                return index
-            after -= 1
-    return len(lines)
-
-
 def _cut(part: _Part, cuts: Sequence[int]) -> Iterator[_Part]:
     """A hunk in parts that begin at the indices `cuts` of its lines."""
     old, new, done = part.old, part.new, 0
@@ -365,6 +446,15 @@ def _cut(part: _Part, cuts: Sequence[int]) -> Iterator[_Part]:
         old += sum(not line.startswith("+") for line in lines)
         new += sum(not line.startswith("-") for line in lines)
         done = max(done, end)
+
+
+def _beside_long_lines(part: _Part) -> Iterator[_Part]:
+    """A hunk cut before and after each line that is too long to ask about."""
+    cuts = []
+    for index, line in enumerate(part.lines):
+        if len(line) > LONGEST_LINE:
+            cuts += [index, index + 1]
+    yield from _cut(part, cuts)
 
 
 def _pieces(part: _Part) -> Iterator[_Part]:

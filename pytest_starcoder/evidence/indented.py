@@ -9,22 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 
 LONGEST_NAME = 80
 """Characters of a definition's name, where that is a whole line."""
-
-
-def around(path: str, lines: Sequence[str], at: int, context: str = "") -> tuple[str, int, int] | None:
-    """The name, the first and the last line of the definition around the line `at`, all 0-based; None where none is."""
-    indented = _Indented(path, lines)
-    first = None if path.endswith(_PROSE) else indented.around(at)
-    if first is None and context and not _CONTROL.match(context):
-        # What git shows is the last function, which may have ended.
-        shown = (index for index in reversed(range(at)) if lines[index].startswith(context))
-        first = next((index for index in shown if indented.end(index) >= at), None)
-    if first is None:
-        return None
-    return _name(lines[indented.head(first)]), first, indented.end(first)
 
 
 _CONTROL = re.compile(
@@ -73,7 +61,7 @@ _ATTRIBUTE = re.compile(r"\s*(?:@|#\[|\[\w|template\s*<)")
 _AGAIN = re.compile(r"(?:else|elif|elsif|rescue|catch|finally|ensure|except)\b")
 _C = (".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".m", ".mm", ".cs", ".cu")
 _ML = (".hs", ".ml", ".mli", ".fs", ".elm", ".purs", ".sml")
-_PROSE = (".md", ".markdown", ".rst", ".txt", ".adoc", ".tex", ".html", ".htm")
+_PROSE = (".md", ".markdown", ".rst", ".txt", ".adoc", ".tex", ".html", ".htm", ".csv", ".tsv", ".log")
 """Of files whose indentation says nothing; git knows their headings."""
 
 _GOES_ON = ("{", "begin", "BEGIN", "is", "as", "AS", "(", ")", "where", ":", "|")
@@ -85,52 +73,147 @@ def _width(line: str) -> int:
     return len(expanded) - len(expanded.lstrip(" "))
 
 
-class _Indented:
-    """The lines of a file in a language that is known by its suffix alone; indices are 0-based."""
+class Indented:
+    """The lines of a file in a language that is known by its suffix alone; indices are 0-based.
+
+    What is asked of every line is computed once for all of them, from line to line.
+    """
 
     def __init__(self, path: str, lines: Sequence[str]) -> None:
         self._lines = lines
         self._c = path.endswith(_C)
         self._calls = not path.endswith(_ML)  # there a name before brackets is a call
+        self._prose = path.endswith(_PROSE)
+        self._ends: dict[int, int] = {}
+        self._shown: dict[tuple[str, int], int | None] = {}
 
-    def around(self, at: int) -> int | None:
-        """The line with which the definition around the line `at` begins."""
-        lines = self._lines
-        while at < len(lines) - 1 and self._encloses_nothing(lines[at]):
-            at += 1  # a comment belongs to what follows it
-        if self._begins(at):
-            return self._first(at)
-        indent = _width(lines[at]) + (1 if _CLOSER.match(lines[at]) or lines[at].strip() == "{" else 0)
-        while at > 0 and indent > 0:
-            at -= 1
-            line, text, width = lines[at], lines[at].strip(), _width(lines[at])
-            if width >= indent or self._encloses_nothing(line):
-                continue
-            if text in _BEGINS or text.startswith((")", "]", "}", "where")) or _AGAIN.match(text):
-                indent = width + 1  # its beginning stands above, as deep as this
-                continue
-            if self._defines(line) or (width == 0 and not _CONTROL.match(text) and not _CLOSER.match(text)):
-                return self._first(at)
-            indent = width
-        return None
+    def around(self, at: int, context: str = "", hunk: int | None = None) -> tuple[str, int, int] | None:
+        """The name, the first and the last line of the definition around the line `at`; None where none is.
 
-    def head(self, first: int) -> int:
-        """The line that names the definition which begins at `first`, below its decorators."""
-        while first < len(self._lines) - 1 and _ATTRIBUTE.match(self._lines[first]):
-            first += 1
-        return first
+        `context` is what git shows of the function before the hunk that begins with the line `hunk`.
+        """
+        first = None if self._prose else self._firsts[at]
+        if first is None and context and not _CONTROL.match(context):
+            # What git shows is the last function, which may have ended.
+            shown = self._line_shown(context, at if hunk is None else hunk)
+            if shown is not None and shown < at <= self.end(shown):
+                first = shown
+        if first is None:
+            return None
+        return _name(self._lines[self._heads[first]]), first, self.end(first)
 
     def end(self, first: int) -> int:
         """The last line of the definition that begins at `first`."""
-        head = self.head(first)
-        width, last, inside = _width(self._lines[head]), head, False
+        if first not in self._ends:
+            self._ends[first] = self._find_end(first)
+        return self._ends[first]
+
+    # --- what is true of each line by itself ---
+
+    @cached_property
+    def _widths(self) -> list[int]:
+        return [_width(line) for line in self._lines]
+
+    @cached_property
+    def _nothing(self) -> list[bool]:
+        """Whether a line is empty, a comment, a directive or a label of C: it encloses nothing."""
+        return [self._encloses_nothing(line) for line in self._lines]
+
+    @cached_property
+    def _attributes(self) -> list[bool]:
+        return [_ATTRIBUTE.match(line) is not None for line in self._lines]
+
+    # --- what is true of it by its neighbours ---
+
+    @cached_property
+    def _tops(self) -> list[int]:
+        """For each line itself, or the first of the decorators or attributes above it."""
+        tops: list[int] = []
+        for at, width in enumerate(self._widths):
+            decorated = at > 0 and self._widths[at - 1] == width and self._attributes[at - 1]
+            tops.append(tops[at - 1] if decorated else at)
+        return tops
+
+    @cached_property
+    def _heads(self) -> list[int]:
+        """For each line itself, or the one below its decorators, which names the definition."""
+        heads = list(range(len(self._lines)))
+        for at in reversed(range(len(heads) - 1)):
+            if self._attributes[at]:
+                heads[at] = heads[at + 1]
+        return heads
+
+    @cached_property
+    def _followers(self) -> list[int]:
+        """For each line itself, or the first one below that encloses something: a comment belongs to what follows."""
+        followers = list(range(len(self._lines)))
+        for at in reversed(range(len(followers) - 1)):
+            if self._nothing[at]:
+                followers[at] = followers[at + 1]
+        return followers
+
+    @cached_property
+    def _firsts(self) -> list[int | None]:
+        """The line with which the definition around each line begins; None where none is."""
+        # Of each line the answer for what is indented as deep as it, and for what is one deeper.
+        same: list[int | None] = []
+        deeper: list[int | None] = []
+        begins: list[int | None] = []
+        above: list[int] = []  # lines that enclose something, each indented less than the next
+        for at, (line, width) in enumerate(zip(self._lines, self._widths, strict=True)):
+            if self._followers[at] != at:
+                for answers in (same, deeper, begins):
+                    answers.append(None)
+                continue
+            while above and self._widths[above[-1]] > width:
+                above.pop()
+            within = above[-1] if above else None
+            if within is not None and self._widths[within] == width:
+                below = above[-2] if len(above) > 1 else None
+            else:
+                below = within
+            same.append(self._enclosed(below, same, deeper) if width else None)
+            deeper.append(self._enclosed(within, same, deeper))
+            if self._begins(at):
+                begins.append(self._tops[at])
+            else:
+                closes = _CLOSER.match(line) is not None or line.strip() == "{"
+                begins.append(deeper[at] if closes else same[at])
+            if within is not None and self._widths[within] == width:
+                above.pop()
+            above.append(at)
+        return [begins[follower] for follower in self._followers]
+
+    def _enclosed(self, at: int | None, same: Sequence[int | None], deeper: Sequence[int | None]) -> int | None:
+        """The answer for lines of which `at` is the nearest line above that is indented less."""
+        if at is None:
+            return None
+        text = self._lines[at].strip()
+        if text in _BEGINS or text.startswith((")", "]", "}", "where")) or _AGAIN.match(text):
+            return deeper[at]  # its beginning stands above, as deep as this
+        at_margin = self._widths[at] == 0 and not _CONTROL.match(text) and not _CLOSER.match(text)
+        if at_margin or self._defines(text):
+            return self._tops[at]
+        return same[at]
+
+    def _line_shown(self, context: str, hunk: int) -> int | None:
+        """The nearest line above a hunk that begins with what git shows of it."""
+        key = context, hunk
+        if key not in self._shown:
+            above = reversed(range(min(hunk, len(self._lines))))
+            self._shown[key] = next((at for at in above if self._lines[at].startswith(context)), None)
+        return self._shown[key]
+
+    def _find_end(self, first: int) -> int:
+        head = self._heads[first]
+        width, last, inside = self._widths[head], head, False
         for at in range(head + 1, len(self._lines)):
             line, text = self._lines[at], self._lines[at].strip()
             if not text or (self._c and (_DIRECTIVE.match(line) or _LABEL.match(line))):
                 continue
-            if _width(line) > width:
+            if self._widths[at] > width:
                 last, inside = at, True
-            elif _width(line) < width:
+            elif self._widths[at] < width:
                 break
             elif _AGAIN.match(text) or (text.startswith(_GOES_ON) and not re.fullmatch(r"\)[;,]?", text)):
                 last = at
@@ -170,13 +253,6 @@ class _Indented:
         if _DEFINES.match(text) or _ASSIGNED.match(text) or _LISP.match(text) or text.endswith(("{", "(", ",")):
             return True
         return at + 1 < len(self._lines) and self._lines[at + 1].strip().startswith(("{", ")"))
-
-    def _first(self, at: int) -> int:
-        """The line itself, or the first of the decorators or attributes above it."""
-        width = _width(self._lines[at])
-        while at > 0 and _width(self._lines[at - 1]) == width and _ATTRIBUTE.match(self._lines[at - 1]):
-            at -= 1
-        return at
 
 
 _NAMED = (

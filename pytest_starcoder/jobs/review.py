@@ -25,7 +25,7 @@ from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.redact import redact
 from pytest_starcoder.text.syntax import syntax_tree
 from pytest_starcoder.values.asked import Completion, Prompt
-from pytest_starcoder.values.review import Change, Finding, Hunk, Review, Severity, Unreviewed
+from pytest_starcoder.values.review import SPENT, Change, Finding, Hunk, Review, Severity, Unreviewed
 
 FORMAT = 1
 """Of what is remembered of a hunk; another number makes all of it unknown."""
@@ -33,10 +33,11 @@ FORMAT = 1
 SURE = 0.5
 """How likely 'approved' must have been for a hunk to be left uncommented."""
 
+PAGE = 400
+"""Added lines up to which files are asked about in their order; larger ones come later."""
+
 LONGEST = 300
 """Characters of a finding's message."""
-
-SPENT = "The time for it was used up."
 
 Progress = Callable[[int], None]
 """Told how many hunks have been looked at."""
@@ -60,7 +61,9 @@ def ask_about(
     repository: str,
     progress: Progress = lambda _done: None,
 ) -> Remarks:
-    """Asks about every hunk of `change` until the client's time is over, those with something observed first.
+    """Asks about every hunk of `change` until the client's time is over.
+
+    Those with something observed come first, then those of the smallest files.
 
     `observed` are findings by path and line: where they stand is asked about.
     A hunk that was asked about before, in this form and of this model, is not
@@ -68,9 +71,15 @@ def ask_about(
     """
     remarks = Remarks()
     parts: dict[int, int] = {}
+    sizes: dict[str, int] = {}
     for hunk in change.hunks:
         parts[hunk.number] = parts.get(hunk.number, 0) + 1
-    ordered = sorted(change.hunks, key=lambda hunk: not any((hunk.path, at) in observed for at in hunk.added))
+        sizes[hunk.path] = sizes.get(hunk.path, 0) + len(hunk.added)
+
+    def order(hunk: Hunk) -> tuple[bool, int]:
+        return not any((hunk.path, at) in observed for at in hunk.added), sizes[hunk.path] // PAGE
+
+    ordered = sorted(change.hunks, key=order)
     reviewer = _Reviewer(change, observed, client, known, repository)
     for hunk in ordered:
         try:
@@ -373,7 +382,7 @@ def reviewed(
     """The review of a change: what was observed and what a model said, without what is accepted or ignored.
 
     One finding a line, and one of several that say the same of one file.
-    `accepted` are fingerprints. A review stops nothing where no model has looked at any of it.
+    `accepted` are fingerprints. What was observed stops a commit with a model or without.
     """
     lines: dict[tuple[str, int], Finding] = {(found.path, found.line): found for found in observed}
     said: set[tuple[str, str]] = set()
@@ -384,10 +393,17 @@ def reviewed(
         elif place not in lines and words not in said:
             lines[place] = found
         said.add(words)
-    ignored = [found for found in lines.values() if _is_ignored(found, change)]
-    known = [found for found in lines.values() if found not in ignored and found.fingerprint in accepted]
+    marks = _Marks(change)
     least = Severity[settings.review_min_severity.upper()]
-    kept = [f for f in lines.values() if f not in ignored and f not in known and f.severity >= least]
+    ignored = known = 0
+    kept: list[Finding] = []
+    for found in lines.values():
+        if marks.ignore(found):
+            ignored += 1
+        elif accepted and found.fingerprint in accepted:
+            known += 1
+        elif found.severity >= least:
+            kept.append(found)
     kept.sort(key=lambda found: (-found.severity, found.path, found.line))
     threshold = Severity.__members__.get(settings.review_fail_on.upper())
     return Review(
@@ -396,12 +412,14 @@ def reviewed(
         total=change.total,
         reviewed=len(remarks.reviewed),
         files=change.files,
-        unreviewed=(*change.skipped, *remarks.missing.values()),
+        unreviewed=(*change.skipped, *change.unreached, *remarks.missing.values()),
         more=max(0, len(kept) - settings.review_max_findings),
-        accepted=len(known),
-        ignored=len(ignored),
-        failed=bool(remarks.reviewed) and threshold is not None and any(found.severity >= threshold for found in kept),
+        accepted=known,
+        ignored=ignored,
+        failed=threshold is not None and any(found.severity >= threshold for found in kept),
         away=str(remarks.away) if remarks.away else "",
+        missed=len(remarks.missing) + len(change.unreached),
+        git_error=change.git_error,
     )
 
 
@@ -409,18 +427,27 @@ _IGNORE = re.compile(r"(?i)(?:#|//|/\*|--|;|%|<!--|\(\*|\{-|\"|'|\bREM\b|\.\.)\s
 """The mark, behind whatever begins a comment."""
 
 
-def _is_ignored(found: Finding, change: Change) -> bool:
-    """Whether the line bears the mark, or the one above it that is nothing but a comment."""
-    if _IGNORE.search(found.source):
-        return True
-    for hunk in change.hunks:
-        if hunk.path == found.path and found.line in hunk.added:
-            above = hunk.line(found.line - 1).strip() or _line_of(change, found.path, found.line - 1)
-            match = _IGNORE.search(above)
-            return match is not None and match.start() == 0
-    return False
+class _Marks:
+    """Which lines of a change bear the mark that silences a finding."""
 
+    def __init__(self, change: Change) -> None:
+        self._texts = change.texts
+        self._files: dict[str, list[str]] = {}
+        self._hunks = {(hunk.path, at): hunk for hunk in (*change.hunks, *change.unasked) for at in hunk.added}
 
-def _line_of(change: Change, path: str, number: int) -> str:
-    lines = change.texts.get(path, "").split("\n")
-    return lines[number - 1].strip() if 1 <= number <= len(lines) else ""
+    def ignore(self, found: Finding) -> bool:
+        """Whether the line bears the mark, or the one above it that is nothing but a comment."""
+        if _IGNORE.search(found.source):
+            return True
+        hunk = self._hunks.get((found.path, found.line))
+        if hunk is None:
+            return False
+        above = hunk.line(found.line - 1).strip() or self._line(found.path, found.line - 1)
+        match = _IGNORE.search(above)
+        return match is not None and match.start() == 0
+
+    def _line(self, path: str, number: int) -> str:
+        if path not in self._files:
+            self._files[path] = self._texts.get(path, "").split("\n")
+        lines = self._files[path]
+        return lines[number - 1].strip() if 1 <= number <= len(lines) else ""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_starcoder.errors import ConfigError, Untrusted
+from pytest_starcoder.errors import ConfigError, Misuse, Untrusted
 from pytest_starcoder.settings.places import cache_folder, project_root, user_file
 from pytest_starcoder.settings.schema import BACKENDS, SCHEMA, Settings, is_for_review
 from pytest_starcoder.settings.sources import FOREIGN, Entry, command_line, dotenv, environment, toml
@@ -79,7 +79,8 @@ def _parsed(key: str, entry: Entry) -> Entry:
     try:
         return replace(entry, value=SCHEMA[key].parse(entry.value))
     except ValueError as exc:
-        raise ConfigError(f"{entry.source}: {key} {exc}{_not(key, entry.value)}.", "Mend or remove it.") from exc
+        kind = Misuse if entry.source.startswith("--") else ConfigError
+        raise kind(f"{entry.source}: {key} {exc}{_not(key, entry.value)}.", "Mend or remove it.") from exc
 
 
 def _adopted(name: str, key: str, entry: Entry) -> Entry:

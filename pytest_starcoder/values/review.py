@@ -8,6 +8,9 @@ from enum import IntEnum
 
 from pytest_starcoder.values.label import Label
 
+SPENT = "The time for it was used up."
+"""Why something was not reviewed within the time that the settings allow."""
+
 
 class Severity(IntEnum):
     """How much a finding matters, the least first."""
@@ -81,7 +84,10 @@ class Change:
     `files` counts all that it touches; `texts` are the files after it that have
     hunks, by path, as far as they can be read; `secrets` are the lines from which
     a secret was taken out, and whether it had the shape of a service's token.
-    Secrets are nowhere else in it.
+    Secrets are nowhere else in it. `unasked` are hunks that no model is asked
+    about, which `skipped` names: they are looked at all the same. `unreached` is
+    what there was no time to look at. `git_error` is why git could not read some
+    of it, as a sentence.
     """
 
     what: str
@@ -90,11 +96,15 @@ class Change:
     files: int = 0
     texts: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Mapping[int, bool]] = field(default_factory=dict)
+    unasked: tuple[Hunk, ...] = ()
+    unreached: tuple[Unreviewed, ...] = ()
+    git_error: str = ""
 
     @property
     def total(self) -> int:
         """Hunks as git counts them."""
-        return len({hunk.number for hunk in self.hunks}) + sum(skipped.hunks for skipped in self.skipped)
+        left_out = (*self.skipped, *self.unreached)
+        return len({hunk.number for hunk in self.hunks}) + sum(entry.hunks for entry in left_out)
 
 
 @dataclass(frozen=True)
@@ -140,6 +150,8 @@ class Review:
     first; `more` others were found, `accepted` and `ignored` ones are known and left
     out. `failed`: a finding is as severe as what stops a commit. `away`: why no
     model was asked, as a sentence. `notes` are sentences on what else is to be known.
+    `missed` counts the hunks that a model should have looked at and did not.
+    `git_error` is why git could not read some of the change, as a sentence.
     """
 
     what: str
@@ -158,3 +170,5 @@ class Review:
     calls: int = 0
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+    missed: int = 0
+    git_error: str = ""

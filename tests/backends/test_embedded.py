@@ -19,7 +19,7 @@ from support.errors import told
 
 from pytest_starcoder.backends import engine, make_backend
 from pytest_starcoder.backends.embedded import Embedded
-from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, ConfigError, MissingExtra
+from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, ConfigError, MissingExtra, MissingModel
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.values.asked import Deadline, Model, Prompt
 
@@ -223,21 +223,21 @@ def test_a_file_that_llama_cpp_cannot_load_is_said_to_be_one(
 def test_a_file_of_another_kind_is_refused_before_anything_starts(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "bad.gguf"
     file.write_bytes(content)
-    with told(ConfigError, f"STARCODER_MODEL: {file} is not a GGUF file.", SET_FILE):
+    with told(MissingModel, f"STARCODER_MODEL: {file} is not a GGUF file.", SET_FILE):
         made(file)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "none.gguf"
     message = f"pyproject.toml, line 3: the model file {file} cannot be read (No such file or directory)."
-    with told(ConfigError, message, SET_FILE):
+    with told(MissingModel, message, SET_FILE):
         made(file, source="pyproject.toml, line 3")
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "folder.gguf"
     folder.mkdir()
-    with told(ConfigError, f"STARCODER_MODEL: the model file {folder} cannot be read (Is a directory).", SET_FILE):
+    with told(MissingModel, f"STARCODER_MODEL: the model file {folder} cannot be read (Is a directory).", SET_FILE):
         made(folder)
 
 

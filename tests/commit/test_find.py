@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,12 @@ from support.repositories import DIVIDES, PRICING, committed, git, repository, s
 
 from pytest_starcoder.commit.asked import Asked
 from pytest_starcoder.commit.find import find
+from pytest_starcoder.commit.find import staged as staged_change
 from pytest_starcoder.commit.found import Found
-from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.errors import ConfigError, GitFailed
+from pytest_starcoder.git import Repository
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.values.review import Unreviewed
 
 
 @pytest.fixture
@@ -333,11 +339,235 @@ def test_a_name_with_quotes_tabs_and_no_encoding_is_found(top: Path) -> None:
 def test_a_file_that_git_cannot_read_costs_that_file_alone(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES, "zoo.py": "x = 1\n", "aaa.py": "y = 1\n"})
     name = git(top, "rev-parse", ":aaa.py").strip()
-    (top / ".git/objects" / name[:2] / name[2:]).unlink()
+    without(top, name)
     (top / "aaa.py").write_text("not what was staged\n")
     found = find(Asked())
     assert added(found) == {**DIVIDED, "zoo.py": ["x = 1"]}
-    assert reasons(found) == {"aaa.py": "git cannot show its change: it is damaged, or too large"}
+    sentence = f"fatal: unable to read {name}"
+    assert reasons(found) == {"aaa.py": f"git cannot show its change: {sentence}"}
+    assert found.change.git_error == f"git could not read all of it: {sentence}."
+
+
+def without(top: Path, name: str) -> None:
+    """Takes an object out of a repository."""
+    (top / ".git/objects" / name[:2] / name[2:]).unlink()
+
+
+# --- a git that fails -----------------------------------------------------------------------
+
+
+def failure(asked: Asked = Asked()) -> GitFailed:  # noqa: B008 - it is immutable
+    with pytest.raises(GitFailed) as raised:
+        find(asked)
+    return raised.value
+
+
+def test_missing_object_of_base_is_error(top: Path) -> None:
+    name = git(top, "rev-parse", "HEAD:shop/pricing.py").strip()
+    git(top, "checkout", "--quiet", "-b", "feature")
+    committed(top, {"shop/pricing.py": DIVIDES}, "divide")
+    without(top, name)
+    failed = failure(Asked(from_ref="main"))
+    assert str(failed) == f"git diff failed: fatal: unable to read {name}. `git status` or `git fsck` says more."
+
+
+def test_corrupt_object_is_error(top: Path) -> None:
+    name = git(top, "rev-parse", "HEAD:shop/pricing.py").strip()
+    staged(top, {"shop/pricing.py": DIVIDES})
+    path = top / ".git/objects" / name[:2] / name[2:]
+    path.chmod(0o644)
+    path.write_bytes(b"no object")
+    assert failure().message == f"git diff failed: fatal: unable to read {name}."
+
+
+def test_corrupt_index_is_error(top: Path) -> None:
+    (top / ".git/index").write_bytes(b"no index")
+    assert failure().message == "git diff failed: fatal: .git/index: index file smaller than expected."
+
+
+@pytest.mark.parametrize("content", ["", "no hash\n", "0" * 40 + "\n"], ids=["empty", "words", "zeros"])
+def test_damaged_branch_is_no_new_repository(top: Path, content: str) -> None:
+    staged(top, {"shop/pricing.py": DIVIDES})
+    (top / ".git/refs/heads/main").write_text(content)
+    assert failure().message.startswith("git log failed: fatal: ")
+
+
+def test_missing_commit_is_no_new_repository(top: Path) -> None:
+    without(top, git(top, "rev-parse", "HEAD").strip())
+    assert failure().message == "git log failed: fatal: bad object HEAD."
+
+
+def test_broken_configuration_is_error(top: Path) -> None:
+    (top / ".git/config").write_text("[core\n")
+    assert failure().message == "git rev-parse failed: fatal: bad config line 1 in file .git/config."
+
+
+def test_repository_of_others_is_error(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert str(failure()) == (
+        f"git rev-parse failed: fatal: detected dubious ownership in repository at '{top}'. "
+        f"If you trust it: git config --global --add safe.directory {top}"
+    )
+
+
+def test_killed_git_is_error(top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = shutil.which("git")
+    program = tmp_path / "programs" / "git"
+    written(tmp_path, {"programs/git": f'#!/bin/sh\ncase "$*" in *--raw*) kill -9 $$;; esac\nexec {real} "$@"\n'})
+    program.chmod(0o755)
+    staged(top, {"shop/pricing.py": DIVIDES})
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    assert failure().message == "git diff failed: it was killed (SIGKILL)."
+
+
+def test_a_lock_of_another_git_changes_nothing(top: Path) -> None:
+    staged(top, {"shop/pricing.py": DIVIDES})
+    (top / ".git/index.lock").write_bytes(b"")
+    assert added(find(Asked())) == DIVIDED
+
+
+def partial_clone(top: Path, folder: Path) -> Path:
+    """A clone without the contents that its last commit does not need."""
+    git(top, "config", "uploadpack.allowFilter", "true")
+    git(top, "config", "uploadpack.allowAnySHA1InWant", "true")
+    committed(top, {"shop/pricing.py": DIVIDES}, "divide")
+    git(top.parent, "clone", "--quiet", "--filter=blob:none", f"file://{top}", str(folder))
+    return folder
+
+
+def test_partial_clone_says_how_to_fetch(top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(partial_clone(top, tmp_path / "partial"))
+    failed = failure(Asked(from_ref="HEAD~1"))
+    before, after = git(top, "rev-parse", "HEAD~1", "HEAD").split()
+    assert failed.message.startswith("git diff failed: fatal: ")
+    assert failed.hint == (
+        f"This is a partial clone: `git diff --stat {before} {after}` fetches what is missing, "
+        "as a clone without --filter has it."
+    )
+    git(tmp_path / "partial", "diff", "--stat", before, after)
+    assert added(find(Asked(from_ref="HEAD~1"))) == DIVIDED
+
+
+def test_unreadable_settings_of_base_are_error(top: Path) -> None:
+    committed(top, {"pyproject.toml": "[tool.starcoder]\nreview_max_findings = 3\n"}, "settings")
+    name = git(top, "rev-parse", "HEAD:pyproject.toml").strip()
+    git(top, "checkout", "--quiet", "-b", "feature")
+    committed(top, {"pyproject.toml": "", "shop/pricing.py": DIVIDES}, "divide")
+    without(top, name)
+    assert failure(Asked(from_ref="main")).message.startswith("git cat-file failed: ")
+
+
+def test_unreadable_change_of_merge_is_not_hidden(top: Path) -> None:
+    merging(top, {"ours.py": "a = 1\n"}, {"theirs.py": "b = 1\n" * 9})
+    name = git(top, "rev-parse", "theirs:theirs.py").strip()
+    staged(top, {"theirs.py": "b = 2\n" * 9})
+    without(top, name)
+    found = find(Asked())
+    assert added(found) == {"theirs.py": ["b = 2"] * 9}
+
+
+# --- attributes -----------------------------------------------------------------------------
+
+HIDING = {
+    "no diff": {".gitattributes": "*.py -diff\n"},
+    "binary": {".gitattributes": "*.py binary\n"},
+    "macro": {".gitattributes": "[attr]hidden -diff\n*.py hidden\n"},
+    "nested": {"shop/.gitattributes": "pricing.py -diff\n"},
+}
+
+
+@pytest.mark.parametrize("files", HIDING.values(), ids=HIDING)
+def test_staged_attributes_hide_nothing(top: Path, files: dict[str, str]) -> None:
+    staged(top, {**files, "shop/pricing.py": DIVIDES})
+    assert added(find(Asked()))["shop/pricing.py"] == DIVIDED["shop/pricing.py"]
+
+
+def test_linked_attributes_hide_nothing(top: Path) -> None:
+    staged(top, {"shop/pricing.py": DIVIDES, "rules": "*.py -diff\n"})
+    (top / ".gitattributes").symlink_to("rules")
+    git(top, "add", "--all")
+    assert added(find(Asked()))["shop/pricing.py"] == DIVIDED["shop/pricing.py"]
+
+
+@pytest.mark.parametrize("files", HIDING.values(), ids=HIDING)
+def test_attributes_of_a_range_hide_nothing(top: Path, files: dict[str, str]) -> None:
+    git(top, "checkout", "--quiet", "-b", "feature")
+    committed(top, {**files, "shop/pricing.py": DIVIDES}, "divide")
+    assert added(find(Asked(from_ref="main")))["shop/pricing.py"] == DIVIDED["shop/pricing.py"]
+
+
+def test_unstaged_attributes_hide_nothing(top: Path) -> None:
+    staged(top, {"shop/pricing.py": DIVIDES})
+    written(top, {".gitattributes": "*.py -diff\n"})
+    assert added(find(Asked())) == DIVIDED
+
+
+@pytest.mark.parametrize("after", [None, "", "*.txt -diff\n"], ids=["gone", "empty", "other"])
+def test_attributes_of_the_base_are_in_force(top: Path, after: str | None) -> None:
+    committed(top, {".gitattributes": "*.gen -diff\n"}, "attributes")
+    (top / ".gitattributes").unlink()
+    files = {} if after is None else {".gitattributes": after}
+    staged(top, {**files, "a.gen": "x\n", "shop/pricing.py": DIVIDES})
+    assert reasons(find(Asked()))["a.gen"] == "binary"
+    git(top, "checkout", "--quiet", "-b", "feature")
+    committed(top, {}, "change")
+    assert reasons(find(Asked(from_ref="main")))["a.gen"] == "binary"
+
+
+def test_attributes_of_the_user_are_in_force(top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(top, {".git/info/attributes": "*.gen -diff\n"})
+    written(tmp_path, {"home/git/attributes": "*.dat -diff\n"})
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    staged(top, {"a.gen": "x\n", "a.dat": "x\n", "shop/pricing.py": DIVIDES})
+    found = find(Asked())
+    assert reasons(found) == {"a.gen": "binary", "a.dat": "binary"}
+    assert added(found) == DIVIDED
+
+
+def test_attributes_of_a_new_repository_hide_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(tmp_path, "init", "--quiet")
+    staged(tmp_path, {".gitattributes": "*.py -diff\n", "a.py": "x = 1\n"})
+    monkeypatch.chdir(tmp_path)
+    assert added(find(Asked()))["a.py"] == ["x = 1"]
+
+
+@pytest.mark.parametrize("place", ["top", "below"])
+def test_relative_index_of_a_hook_is_read(top: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    staged(top, {"shop/pricing.py": DIVIDES})
+    monkeypatch.chdir(top if place == "top" else top / "shop")
+    monkeypatch.setenv("GIT_INDEX_FILE", ".git/index")
+    assert added(find(Asked())) == DIVIDED
+
+
+# --- what no model is asked about -----------------------------------------------------------
+
+
+def test_long_line_hides_nothing_beside_it(top: Path) -> None:
+    long = f"y = '{'z' * 1001}'"
+    staged(top, {"a.py": f"a = xs[len(xs)]\n{long}\nb = 2\n"})
+    found = find(Asked())
+    assert added(found) == {"a.py": ["a = xs[len(xs)]", "b = 2"]}
+    assert [(told.line, told.rule) for told in found.observed] == [(1, "past-the-end")]
+    assert reasons(found) == {"a.py": "a line of 1,008 characters"}
+    assert found.change.total == 1
+
+
+def test_long_line_is_observed_itself(top: Path) -> None:
+    staged(top, {"a.py": f"a = xs[len(xs)]  # {'z' * 1001}\n"})
+    found = find(Asked())
+    assert (added(found), found.change.total) == ({}, 1)
+    assert [(told.line, told.rule) for told in found.observed] == [(1, "past-the-end")]
+
+
+def test_what_there_is_no_time_for_is_named(top: Path) -> None:
+    staged(top, {"shop/pricing.py": DIVIDES, "a.py": "x = 1\n"})
+    change = staged_change(Repository(top), Settings(), until=0.0)
+    assert change.hunks == ()
+    assert change.unreached == (
+        Unreviewed("a.py", "The time for it was used up.", 1),
+        Unreviewed("shop/pricing.py", "The time for it was used up.", 1),
+    )
+    assert change.total == 2
 
 
 def test_two_definitions_in_one_hunk_are_asked_about_apart(top: Path) -> None:

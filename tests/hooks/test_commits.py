@@ -11,7 +11,7 @@ import pytest
 from support.repositories import DIVIDES, PRICING, committed, git, repository, staged, written
 
 HOOK = f"""#!/bin/sh
-{sys.executable} -m pytest_starcoder_hooks.review --starcoder-backend=none --format=json > "$OUT" 2>/dev/null
+{sys.executable} -m pytest_starcoder_hooks.review --starcoder-backend=none --advisory --format=json > "$OUT" 2>/dev/null
 """
 
 

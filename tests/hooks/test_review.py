@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from pytest_starcoder_hooks import review
-from support.repositories import DIVIDES, committed, git, repository, staged, written
+from support.repositories import DIVIDES, PRICING, committed, git, repository, staged, written
 from support.servers import FakeOllama, raw_server
 
 COMMAND = [sys.executable, "-m", "pytest_starcoder_hooks.review"]
@@ -98,13 +98,14 @@ def test_nothing_staged_is_nothing_to_review(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "Nothing to review: what is staged changes no file.\n")
 
 
-def test_without_a_server_nothing_is_stopped_and_nothing_called_clean(top: Path) -> None:
+def test_without_a_server_only_what_is_observed_stops(top: Path) -> None:
+    started = time.monotonic()
+    assert run(top).returncode == 0
+    assert time.monotonic() - started < 10, "the figure is the benchmark's; this only bounds the test"
     (top / "logo.png").write_bytes(b"\0")
     staged(top, {"shop/pricing.py": DIVIDES.replace("xs[-1]", "xs[len(xs)]")})
-    started = time.monotonic()
     done = run(top)
-    assert time.monotonic() - started < 10, "the figure is the benchmark's; this only bounds the test"
-    assert done.returncode == 0
+    assert done.returncode == 1
     assert "shop/pricing.py:10: error: xs[len(xs)] is one past the last element: IndexError  (observed)" in done.stdout
     assert "0 of 1 hunk reviewed" in done.stdout
     assert "Not reviewed: logo.png (binary); shop/pricing.py (Nothing answers at http://127.0.0.1:" in done.stdout
@@ -116,6 +117,123 @@ def test_a_model_can_be_required(top: Path) -> None:
     assert run(top, "--require-model").returncode == 3
     assert run(top, STARCODER_REVIEW_REQUIRE_MODEL="on").returncode == 3
     assert run(top, "--require-model", "--starcoder-backend=none").returncode == 3
+
+
+WRONG = PRICING.replace("xs[-1]", "xs[len(xs)]")
+"""PRICING with one line that is wrong by its form alone."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reply", [(500, b"boom"), (200, b"not json\n"), (200, b'{"response": ""}\n')])
+def test_required_model_must_answer(top: Path, model: FakeOllama, reply: tuple[int, bytes]) -> None:
+    model.replies["/api/generate"] = reply
+    done = run(top, "--require-model", "--time-budget=3")
+    assert done.returncode == 3
+    assert "0 of 1 hunk reviewed" in done.stdout
+    assert run(top, "--require-model", "--advisory", "--time-budget=3").returncode == 0
+
+
+@pytest.mark.slow
+def test_required_model_must_answer_in_time(top: Path, model: FakeOllama) -> None:
+    model.answer, model.delay = "approved", 0.4
+    staged(top, {f"m{n}.py": f"def f(x):\n    return x / {n}\n" for n in range(12)})
+    done = run(top, "--require-model", "--time-budget=2.5")
+    assert done.returncode == 3
+    assert "(The time for it was used up)" in done.stdout
+
+
+@pytest.mark.slow
+def test_observed_comes_before_missing_model(top: Path, model: FakeOllama) -> None:
+    staged(top, {"shop/pricing.py": WRONG})
+    assert run(top, "--require-model", "--starcoder-backend=none").returncode == 1
+    model.replies["/api/generate"] = (500, b"boom")
+    assert run(top, "--require-model", "--time-budget=3").returncode == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("model")
+def test_required_model_need_not_see_what_is_left_out(top: Path, model: FakeOllama) -> None:
+    model.answer = "approved"
+    (top / "logo.png").write_bytes(b"\0")
+    staged(top, {"shop/pricing.py": DIVIDES, "long.txt": "x" * 1001 + "\n"})
+    assert run(top, "--require-model").returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["", "--require-model"])
+def test_long_line_changes_no_status(top: Path, option: str) -> None:
+    staged(top, {"shop/pricing.py": WRONG + f"\nlong = '{'x' * 1001}'\n"})
+    done = run(top, "--starcoder-backend=none", *filter(None, [option]))
+    assert done.returncode == 1
+    assert "shop/pricing.py:10: error: xs[len(xs)] is one past the last element" in done.stdout
+
+
+def failing(top: Path) -> None:
+    """Lets git fail at the one file that is staged."""
+    name = git(top, "rev-parse", ":shop/pricing.py").strip()
+    (top / ".git/objects" / name[:2] / name[2:]).unlink()
+    (top / "shop/pricing.py").write_text("not what was staged\n")
+
+
+@pytest.mark.parametrize("option", ["--format=text", "--format=json", "--require-model"])
+def test_failed_git_exits_2(top: Path, option: str) -> None:
+    failing(top)
+    done = run(top, option)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("starcoder-review: git diff failed: fatal: unable to read ")
+
+
+@pytest.mark.slow
+def test_failed_git_at_one_file_exits_2(top: Path) -> None:
+    failing(top)
+    git(top, "add", "--intent-to-add", ".")
+    (top / "other.py").write_text("a = 1\n")
+    git(top, "add", "other.py")
+    done = run(top, "--starcoder-backend=none")
+    assert done.returncode == 2
+    assert "Not reviewed: shop/pricing.py (git cannot show its change: fatal: unable to read " in done.stdout
+    assert "starcoder-review: git could not read all of it: fatal: unable to read " in done.stderr
+    (top / "other.py").write_text("a = xs[len(xs)]\n")
+    git(top, "add", "other.py")
+    assert run(top, "--starcoder-backend=none").returncode == 1
+
+
+@pytest.mark.slow
+def test_advisory_review_of_failed_git(top: Path) -> None:
+    failing(top)
+    done = run(top, "--advisory")
+    assert done.returncode == 0
+    assert "starcoder-review: git diff failed: fatal: unable to read " in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("argument", ["--nonsense", "--time-budget=soon", "--to-ref=HEAD"])
+def test_advisory_misuse_exits_2(top: Path, argument: str) -> None:
+    assert run(top, "--advisory", argument).returncode == 2
+
+
+@pytest.mark.slow
+def test_missing_model_file_is_model_away(top: Path) -> None:
+    done = run(top, STARCODER_MODEL="/nowhere/model.gguf")
+    assert done.returncode == 0
+    assert "the model file /nowhere/model.gguf cannot be read (No such file or directory)" in done.stderr
+    assert "0 of 1 hunk reviewed" in done.stdout
+    assert run(top, "--require-model", STARCODER_MODEL="/nowhere/model.gguf").returncode == 3
+
+
+def test_missing_extra_in_a_hook_is_model_away(
+    top: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(top)
+    monkeypatch.setenv("PRE_COMMIT", "1")
+    monkeypatch.setenv("STARCODER_MODEL", "demo")
+    monkeypatch.setattr("pytest_starcoder.backends.embedded.find_spec", lambda _name: None)
+    assert review.main([]) == 0
+    assert capsys.readouterr().err == (
+        "starcoder-review: The embedded engine is not installed. This hook has an environment of its own: add "
+        "`additional_dependencies: ['pytest-starcoder[demo]']` to it in .pre-commit-config.yaml.\n"
+    )
+    assert review.main(["--require-model"]) == 3
 
 
 @pytest.mark.slow

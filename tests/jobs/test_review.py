@@ -379,10 +379,23 @@ def test_a_finding_stops_a_commit_from_a_severity_on(fail_on: str, severity: Sev
     assert shown([remark(severity=severity)], review_fail_on=fail_on).failed is failed
 
 
-def test_without_a_model_nothing_stops_a_commit() -> None:
+def test_observed_stops_without_a_model() -> None:
     observed = [Finding("shop.py", 6, Severity.ERROR, "seen", rule="identity")]
     review = reviewed(CHANGE, observed, Remarks(), SETTINGS)
-    assert (len(review.findings), review.failed) == (1, False)
+    assert (len(review.findings), review.failed) == (1, True)
+
+
+def test_long_line_can_be_ignored() -> None:
+    long = replace(MEAN, lines=(f"+x = 1  # starcoder: ignore {'y' * 1001}",), added=(5,))
+    found = replace(remark(5), source=long.lines[0][1:])
+    review = shown([], [replace(found, rule="identity")], change=replace(CHANGE, hunks=(), unasked=(long,), texts={}))
+    assert (review.findings, review.ignored) == ((), 1)
+
+
+def test_unreached_hunks_are_missed() -> None:
+    change = replace(CHANGE, unreached=(Unreviewed("big.py", "The time for it was used up.", 3),))
+    review = shown([], change=change)
+    assert (review.missed, review.total, review.unreviewed) == (1, 4, change.unreached)
 
 
 def test_what_is_accepted_is_left_out_and_counted() -> None:
