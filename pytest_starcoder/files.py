@@ -65,7 +65,8 @@ def target_of(path: Path, tree: Path | None = None) -> Path:
 
 def private_folder(folder: Path) -> None:
     """Make a folder, if it is not there, that only its owner can enter, whatever the umask. Raises OSError."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    if not folder.parent.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
         folder.chmod(0o700)
