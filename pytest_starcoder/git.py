@@ -51,6 +51,9 @@ HARDENED = {
 }
 """For every git of ours: nothing is written, nothing is fetched, nobody is asked for a password."""
 
+OTHER_VERSION_CONTROLS = (".hg", ".svn", ".jj", ".bzr", "_darcs", ".fslckout")
+"""Whose tree a folder with one of these is, also where it lies in a git repository."""
+
 MAX_LINKS = 40
 """Symbolic links that are followed from one file; Linux gives up there, too."""
 
@@ -88,7 +91,12 @@ def repository(path: Path) -> Path | None:
 
 def is_versioned(path: Path) -> bool:
     """Whether a git repository is there that can tell whose file `path` is."""
-    return repository(path) is not None or bool(os.environ.get("GIT_DIR"))
+    for folder in path.parents:
+        if (folder / ".git").exists():
+            return True
+        if any((folder / name).exists() for name in OTHER_VERSION_CONTROLS):
+            return False
+    return bool(os.environ.get("GIT_DIR"))
 
 
 def is_tracked(path: Path) -> bool:

@@ -103,9 +103,12 @@ def test_outside_of_a_repository_every_file_counts_as_tracked(tmp_path: Path) ->
     assert is_tracked(written(tmp_path / ".env"))
 
 
-def test_a_mercurial_tree_counts_as_tracked(tmp_path: Path) -> None:
-    written(tmp_path / ".hg" / "requires")
-    assert is_tracked(written(tmp_path / ".env"))
+@pytest.mark.parametrize("name", [".hg", ".svn"])
+def test_a_tree_of_another_version_control_counts_as_tracked(top: Path, name: str) -> None:
+    tree = top / "theirs"
+    written(tree / name / "requires")
+    assert is_tracked(written(tree / "sub" / ".env"))
+    assert not is_tracked(written(top / ".env"))
 
 
 @pytest.fixture
