@@ -341,6 +341,15 @@ def test_answers_are_kept_in_the_users_cache_folder() -> None:
     assert cache_folder(Settings(cache="/mine"), {"HOME": "/home/ann"}) == Path("/mine")
 
 
+def test_who_has_no_home_has_settings(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert load_settings(places.project, {}, {}) == Settings()
+    assert cache_folder(Settings(), {}).name == "starcoder"
+
+
 def test_the_root_is_the_nearest_folder_with_a_pyproject(tmp_path: Path) -> None:
     inner = tmp_path / "outer" / "inner"
     (inner / "src" / "deep").mkdir(parents=True)
