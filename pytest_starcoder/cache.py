@@ -16,6 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from pytest_starcoder.files import private_folder
+
 ENTRIES = 4000
 """Files that are kept at the most; beyond that the tenth part that was written longest ago goes."""
 
@@ -34,7 +36,12 @@ class Cache:
             digest, _, content = self._path(key).read_bytes().partition(b"\n")
         except OSError:
             return None
-        return json.loads(content) if digest == _digest(content) else None
+        if digest != _digest(content):
+            return None
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            return None  # whoever wrote that knows how hashes are made
 
     def put(self, value: Any, *key: object) -> None:
         """Remembers `value`, JSON data, under `key`; the last one to put wins."""
@@ -43,7 +50,8 @@ class Cache:
         path = self._path(key)
         content = json.dumps(value).encode()
         with contextlib.suppress(OSError):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self.folder)
+            private_folder(path.parent)
             descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")  # readable by its owner alone
             partial = Path(name)
             try:

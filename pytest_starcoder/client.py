@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pytest_starcoder.cache import Cache
 from pytest_starcoder.errors import BackendError, BackendUnavailable, PromptTooLong
 from pytest_starcoder.settings import Settings, cache_folder
 from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
+from pytest_starcoder.values.fields import Value, from_fields
 
 ATTEMPTS = 3
 """Times one prompt is sent where the server says that asking again can help."""
@@ -65,7 +67,7 @@ class Client:
                 self.cache.put(digest, FORMAT, *place)
             except BackendUnavailable as exc:
                 digest = self.cache.get(FORMAT, *place)
-                if digest is None:
+                if not isinstance(digest, str):
                     raise
                 self.away = exc
             self._model = self._facts(digest, *place)
@@ -74,8 +76,8 @@ class Client:
     def count(self, text: str) -> int:
         """The tokens of `text`, remembered; too many rather than too few where the server does not count."""
         key = (FORMAT, "tokens", self.model().digest, text)
-        known: int | None = self.cache.get(*key)
-        if known is None:
+        known = self.cache.get(*key)
+        if not isinstance(known, int):
             if self.away is not None:
                 raise self.away
             known = self.backend.count(text, self._deadline())
@@ -96,9 +98,9 @@ class Client:
         say = on_text or (lambda _piece: None)
         model = self.model()
         key = (FORMAT, "answer", asdict(model), asdict(prompt), self.settings.temperature)
-        known = self.cache.get(*key)
-        if known is not None:
-            completion = replace(Completion(**known), from_cache=True)
+        remembered = _restored(Completion, self.cache.get(*key))
+        if remembered is not None:
+            completion = replace(remembered, from_cache=True)
             say(completion.text)
             return completion
         if self.away is not None:
@@ -149,9 +151,9 @@ class Client:
 
     def _facts(self, digest: str, *place: str) -> Model:
         """The model's facts, which its digest decides: known, they cost no request."""
-        known = self.cache.get(FORMAT, digest, *place)
-        if known is not None:
-            return Model(**known)
+        remembered = _restored(Model, self.cache.get(FORMAT, digest, *place))
+        if remembered is not None:
+            return remembered
         if self.away is not None:
             raise self.away
         model = self.backend.inspect(digest, self._deadline())
@@ -163,6 +165,13 @@ class Client:
         if len(text.encode("utf-8", "replace")) + 8 <= limit:  # no token is shorter than a byte
             return True
         return self.count(text) <= limit
+
+
+def _restored(kind: type[Value], fields: object) -> Value | None:
+    """What the cache has of a `kind`; None for anything else that may stand there."""
+    with contextlib.suppress(ValueError):
+        return from_fields(kind, fields)
+    return None
 
 
 def fit(render: Callable[[list[str]], Prompt], parts: list[str], client: Client, room: int = ROOM) -> Prompt:

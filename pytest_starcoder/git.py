@@ -26,6 +26,9 @@ BASES = ("@{upstream}", "origin/HEAD", "origin/main", "origin/master", "main", "
 PATIENCE = 5.0
 """Seconds that one question may take."""
 
+_EMPTY = "PYTEST_STARCODER_EMPTY"
+"""A variable for `git --config-env`, which takes keys that `git -c` cannot."""
+
 _QUIET = (
     "-c",
     "core.fsmonitor=false",
@@ -37,6 +40,27 @@ _QUIET = (
     "diff.external=",
 )
 """The repository's configuration may name programs, and files that are not there."""
+
+HARDENED = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_LITERAL_PATHSPECS": "0",
+    "GIT_GLOB_PATHSPECS": "0",
+    "GIT_NOGLOB_PATHSPECS": "0",
+    "GIT_ICASE_PATHSPECS": "0",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    # Before git 2.44 that says nothing: no protocol is then left to fetch with.
+    "GIT_ALLOW_PROTOCOL": "none",
+    _EMPTY: "",
+}
+"""For every git of ours: nothing is written, nothing is fetched, nobody is asked for a password."""
+
+OTHER_VERSION_CONTROLS = (".hg", ".svn", ".jj", ".bzr", "_darcs", ".fslckout")
+"""Whose tree a folder with one of these is, also where it lies in a git repository."""
+
+MAX_LINKS = 40
+"""Symbolic links that are followed from one file; Linux gives up there, too."""
 
 LARGEST_CHANGE = 8_000_000
 """Bytes of a change's text that are kept; the files after that are not reviewed."""
@@ -69,53 +93,70 @@ _HUNK = re.compile(r"@@ -[0-9,]+ \+(?P<first>[0-9]+)(?:,(?P<count>[0-9]+))? @@")
 
 
 def repository(path: Path) -> Path | None:
-    """The nearest folder above `path` that holds a `.git`, or None."""
+    """Return the nearest folder above `path` that holds a `.git`, or None."""
     return next((folder for folder in path.parents if (folder / ".git").exists()), None)
 
 
-def is_tracked(path: Path) -> bool:
-    """Whether git tracks `path`, an absolute path, or anything on the way where that is a symbolic link.
+def is_versioned(path: Path) -> bool:
+    """Whether a git repository is there that can tell whose file `path` is."""
+    for folder in path.parents:
+        if (folder / ".git").exists():
+            return True
+        if any((folder / name).exists() for name in OTHER_VERSION_CONTROLS):
+            return False
+    return bool(os.environ.get("GIT_DIR"))
 
-    False outside a repository. True where there is a repository and git cannot
-    tell, as where it is not installed: who asks wants to know whether the file
-    may be trusted.
+
+def is_tracked(path: Path) -> bool:
+    """Whether `path`, an absolute path, or a file that it links to belongs to the project.
+
+    That is what git tracks. Whoever asks wants to know whether the file may be
+    trusted, so it is also True where nobody can tell: outside of any repository
+    (an unpacked archive, another version control), and where git fails.
     """
-    if _in_index(path):
+    if not is_versioned(path):
         return True
-    if not path.is_symlink():
-        return False
-    target = path.parent / path.readlink()
-    return is_tracked(target.parent.resolve() / target.name)
+    names = [path]
+    while names[-1].is_symlink() and len(names) <= MAX_LINKS:
+        target = names[-1].parent / names[-1].readlink()
+        names.append(target.parent.resolve() / target.name)
+    return len(names) > MAX_LINKS or any(_in_index(name) for name in names)
 
 
 def _in_index(path: Path) -> bool:
+    """Whether the repository around `path` tracks it, or without one that which GIT_DIR names."""
     top = repository(path)
-    if top is None:
+    if top is not None:
+        return _tracks(_git_dir(top), top, "literal", path.relative_to(top).as_posix())
+    elsewhere = os.environ.get("GIT_DIR")
+    if not elsewhere:
         return False
+    # Where the work tree of that one begins is uncertain, so any file of that name counts.
+    name = re.sub(r"([*?\[\]\\])", r"\\\1", path.name)
+    return _tracks(Path.cwd() / elsewhere, path.parent, "glob", f"**/{name}")
+
+
+def _tracks(git_dir: Path, top: Path, magic: str, pattern: str) -> bool:
+    """Whether the index of `git_dir` has a file that the pathspec matches; True where git cannot tell."""
     try:
         import git
     except ImportError:  # GitPython raises it where there is no git program
         return True
-    git_dir = _git_dir(top)
     command = [
         "git",
-        *("-c", "core.fsmonitor=false"),  # it would run a program that the repository's configuration names
+        *_QUIET,
         f"--git-dir={git_dir}",
         f"--work-tree={top}",
         # In any case: a file system that ignores it opens a tracked .ENV as .env.
-        *("ls-files", "--error-unmatch", "--", f":(top,icase,literal){path.relative_to(top).as_posix()}"),
+        *("ls-files", "--error-unmatch", "--", f":(top,icase,{magic}){pattern}"),
     ]
-    environment = {
-        # A hook's names the index of its commit, perhaps of another repository.
-        "GIT_INDEX_FILE": str(git_dir / "index"),
-        # It would make the words before the path a part of it.
-        "GIT_LITERAL_PATHSPECS": "0",
-    }
+    # A hook's index is the one of its commit, perhaps of another repository.
+    environment = {**HARDENED, "GIT_INDEX_FILE": str(git_dir / "index")}
     try:
         status, _, _ = git.Git(str(top)).execute(
             command, env=environment, with_extended_output=True, with_exceptions=False
         )
-    except git.GitCommandNotFound:  # GIT_PYTHON_REFRESH keeps the import from raising
+    except (git.GitCommandNotFound, OSError):  # GIT_PYTHON_REFRESH keeps the import from raising
         return True
     return status != 1  # 1: not tracked; 128: git cannot tell
 
@@ -150,6 +191,7 @@ class History:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._repository = _opened(root)
+        self._filters: list[str] | None = None
 
     def changed(self, *, untracked: bool = False) -> dict[str, set[int]]:
         """The lines of tracked files that differ from the last commit, by path relative to the root, 1-based.
@@ -197,7 +239,9 @@ class History:
         """New line numbers of the differences between `since` and the files as they are."""
         found: dict[str, set[int]] = {}
         lines: set[int] = set()
-        told = self._git("diff", "--unified=0", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames",
+        # git would ask a submodule what has changed in it, by a process that its own configuration rules.
+        told = self._git("diff", "--unified=0", "--inter-hunk-context=0", "--no-color", "--no-ext-diff",
+                         "--no-textconv", "--no-renames", "--ignore-submodules=all", "--submodule=short",
                          "--relative", "--src-prefix=a/", "--dst-prefix=b/", since, "--")  # fmt: skip
         in_head = True
         for text in told.split("\n"):
@@ -213,12 +257,17 @@ class History:
 
     def _git(self, *arguments: str) -> str:
         """What git says, empty where it says nothing, fails or takes more than some seconds."""
+        if self._filters is None:
+            self._filters = without_filters(self._asked("config", "--null", "--name-only", "--list"))
+        return self._asked(*self._filters, *arguments)
+
+    def _asked(self, *arguments: str) -> str:
         if self._repository is None:
             return ""
         import git
 
         command = ["git", *_QUIET, *arguments]
-        environment = {"GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1", "GIT_CONFIG_NOSYSTEM": "1"}
+        environment = {**HARDENED, "GIT_LITERAL_PATHSPECS": "1", "GIT_CONFIG_NOSYSTEM": "1"}
         try:
             status, told, _ = self._repository.execute(
                 command,
@@ -232,6 +281,21 @@ class History:
             return ""
         text = told if isinstance(told, str) else told.decode("utf-8", "surrogateescape")
         return text if status == 0 else ""
+
+
+def without_filters(names: str) -> list[str]:
+    """Return git's options that switch off every filter among the configuration's NUL-separated `names`.
+
+    Without them git runs `filter.<driver>.clean` on a file of the working tree
+    before it compares it: the attributes of a repository choose the driver.
+    """
+    drivers = {name.rpartition(".")[0] for name in names.split("\0") if name.startswith("filter.")}
+    options: list[str] = []
+    for driver in sorted(drivers):
+        for key in (f"{driver}.clean", f"{driver}.process", f"{driver}.required"):
+            # `git -c` ends a key at its first equals sign; the other option is newer, git 2.31.
+            options += [f"--config-env={key}={_EMPTY}"] if "=" in key else ["-c", f"{key}="]
+    return options
 
 
 class Entry(NamedTuple):
@@ -547,7 +611,7 @@ class Repository:
         try:
             status, output, complaint = self._git.execute(
                 ["git", *_QUIET, *arguments],
-                env=_UNCHANGING,
+                env=HARDENED,
                 with_extended_output=True,
                 with_exceptions=False,
                 stdout_as_string=False,
@@ -566,7 +630,7 @@ class Repository:
                 ["git", *_QUIET, *arguments],
                 istream=subprocess.PIPE,
                 as_process=True,
-                env={**_UNCHANGING, **(environment or {})},
+                env={**HARDENED, **(environment or {})},
             )
         except git.GitCommandNotFound as exc:
             raise _no_git() from exc
@@ -661,15 +725,6 @@ def _with_patches(changes: _Changes) -> list[Entry]:
         entries.append(record._replace(patch=b"".join(changes.patches[at:end]) or None))
         at = end
     return entries
-
-
-_UNCHANGING = {
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_LITERAL_PATHSPECS": "0",
-    "GIT_ATTR_NOSYSTEM": "1",
-    "GIT_NO_LAZY_FETCH": "1",
-}
-"""For questions: nothing is written, nothing is fetched."""
 
 
 def _sections(record: Entry) -> int:

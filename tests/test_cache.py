@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from pytest_starcoder import cache as module
 from pytest_starcoder.cache import Cache
+from pytest_starcoder.settings import Settings, cache_folder
 
 data = st.recursive(
     st.none()
@@ -135,3 +136,15 @@ def test_many_processes_may_write_at_once(tmp_path: Path) -> None:
     running = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(4)]
     assert [process.wait(30) for process in running] == [0, 0, 0, 0]
     assert len(entries(tmp_path)) == 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+@pytest.mark.parametrize("mask", [0o000, 0o002, 0o022])
+def test_the_users_folder_is_the_users_alone(own_environment: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        Cache(cache_folder(Settings())).put("answer", "key")
+    finally:
+        os.umask(before)
+    for folder in (own_environment / ".cache" / "starcoder", own_environment / ".cache" / "starcoder" / "answers"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700

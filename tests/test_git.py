@@ -98,9 +98,62 @@ def test_a_folder_may_have_any_name(top: Path, folder: str) -> None:
     assert is_tracked(top / folder / ".env")
 
 
-def test_outside_of_a_repository_nothing_is_tracked(tmp_path: Path) -> None:
+def test_outside_of_a_repository_every_file_counts_as_tracked(tmp_path: Path) -> None:
     assert repository(tmp_path / ".env") is None
-    assert not is_tracked(written(tmp_path / ".env"))
+    assert is_tracked(written(tmp_path / ".env"))
+
+
+@pytest.mark.parametrize("name", [".hg", ".svn"])
+def test_a_tree_of_another_version_control_counts_as_tracked(top: Path, name: str) -> None:
+    tree = top / "theirs"
+    written(tree / name / "requires")
+    assert is_tracked(written(tree / "sub" / ".env"))
+    assert not is_tracked(written(top / ".env"))
+
+
+@pytest.fixture
+def split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tree whose repository only GIT_DIR names; it tracks `.env` and `svc/app.env`."""
+    tree = new_repository(tmp_path / "tree")
+    tracked(tree / ".env")
+    tracked(tree / "svc" / "app.env")
+    (tree / ".git").rename(tmp_path / "elsewhere.git")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere.git"))
+    return tree
+
+
+@pytest.mark.parametrize("work_tree", ["", "given"])
+@pytest.mark.parametrize("start", [".", "svc"])
+def test_a_repository_that_lies_elsewhere_answers(
+    split: Path, monkeypatch: pytest.MonkeyPatch, start: str, work_tree: str
+) -> None:
+    if work_tree:
+        monkeypatch.setenv("GIT_WORK_TREE", str(split))
+    monkeypatch.chdir(split / start)
+    assert is_tracked(split / ".env")
+    assert is_tracked(split / "svc" / "app.env")
+    assert not is_tracked(written(split / "mine.env"))
+
+
+def test_a_bare_repository_that_lies_elsewhere_answers(split: Path, tmp_path: Path) -> None:
+    git(split, "config", "core.bare", "true")
+    assert is_tracked(split / ".env")
+    assert not is_tracked(written(split / "mine[1].env"))
+
+
+@pytest.mark.parametrize("variable", ["GIT_CEILING_DIRECTORIES", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"])
+def test_no_variable_makes_a_tracked_file_ones_own(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    path = tracked(top / ".env")
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert is_tracked(path)
+
+
+def test_a_circle_of_links_counts_as_tracked(top: Path) -> None:
+    (top / "a").symlink_to("b")
+    (top / "b").symlink_to("a")
+    assert is_tracked(top / "a")
 
 
 def test_the_nearest_repository_answers(top: Path) -> None:
@@ -260,7 +313,7 @@ def test_with_a_broken_index_every_file_counts_as_tracked(top: Path) -> None:
 
 
 @pytest.mark.parametrize("refresh", ["", "quiet"])
-def test_without_git_every_file_in_a_repository_counts_as_tracked(top: Path, tmp_path: Path, refresh: str) -> None:
+def test_without_git_every_file_counts_as_tracked(top: Path, tmp_path: Path, refresh: str) -> None:
     written(top / ".env")
     written(tmp_path / "elsewhere" / ".env")
     code = (
@@ -270,7 +323,7 @@ def test_without_git_every_file_in_a_repository_counts_as_tracked(top: Path, tmp
     command = [sys.executable, "-c", code, str(top / ".env"), str(tmp_path / "elsewhere" / ".env")]
     environment = {"PATH": str(tmp_path)} | ({"GIT_PYTHON_REFRESH": refresh} if refresh else {})
     found = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    assert (found.stdout, found.stderr) == ("[True, False]\n", "")
+    assert (found.stdout, found.stderr) == ("[True, True]\n", "")
 
 
 # --- what git tells of lines -----------------------------------------------------------------
@@ -278,6 +331,7 @@ def test_without_git_every_file_in_a_repository_counts_as_tracked(top: Path, tmp
 
 def committed(folder: Path, **files: str) -> Path:
     """A repository in `folder` with one commit of `files`, whose names are without `.py`."""
+    folder.mkdir(exist_ok=True)
     git(folder, "init", "-q", "-b", "main")
     (folder / "README").touch()
     for name, text in files.items():
@@ -360,3 +414,71 @@ def test_nothing_of_the_repositorys_configuration_is_run_and_nothing_written(tmp
     History(root).changed_since_base()
     assert not (root / "sprung").exists()
     assert {path: path.read_bytes() for path in (root / ".git").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("level", ["local", "global"])
+@pytest.mark.parametrize("program", ["clean", "process"])
+@pytest.mark.parametrize("driver", ["trap", "Trap", "a.b", "x=y"])  # the last is none that `git -c` can set
+def test_no_filter_is_run_on_changed_files(tmp_path: Path, driver: str, program: str, level: str) -> None:
+    root = committed(tmp_path / "project", shop="a\nb\n")
+    ran = tmp_path / "ran"
+    trap = written(tmp_path / "trap.sh", f"#!/bin/sh\ntouch '{ran}'\ncat\n")
+    trap.chmod(0o755)
+    (root / ".gitattributes").write_text(f"*.py filter={driver}\n")
+    for key, value in ((program, str(trap)), ("smudge", str(trap)), ("required", "true")):
+        git(root, "config", f"--{level}", f"filter.{driver}.{key}", value)
+    (root / "shop.py").write_text("a\nB\n")
+    history = History(root)
+    assert history.changed() == {"shop.py": {2}}
+    assert list(history.blamed("shop.py")) == [1]
+    assert not ran.exists()
+
+
+def test_the_filters_would_have_run(tmp_path: Path) -> None:
+    root = committed(tmp_path / "project", shop="a\nb\n")
+    ran = tmp_path / "ran"
+    (root / ".gitattributes").write_text("*.py filter=trap\n")
+    git(root, "config", "filter.trap.clean", f"touch '{ran}'; cat")
+    (root / "shop.py").write_text("a\nB\n")
+    git(root, "diff", "HEAD")
+    assert ran.exists()
+
+
+def test_no_program_of_a_submodule_is_run(tmp_path: Path) -> None:
+    library = committed(tmp_path / "library", book="a\n")
+    root = committed(tmp_path / "project", shop="a\n")
+    git(root, "submodule", "--quiet", "add", str(library), "library")
+    git(root, "commit", "-qm", "second")
+    ran = tmp_path / "ran"
+    inner = root / "library"
+    git(inner, "config", "core.fsmonitor", f"touch '{ran}'; false")
+    git(inner, "config", "filter.trap.clean", f"touch '{ran}'; cat")
+    (inner / ".gitattributes").write_text("*.py filter=trap\n")
+    (inner / "book.py").write_text("b\n")
+    (root / "shop.py").write_text("b\n")
+    for option in ("diff.submodule=diff", "diff.ignoreSubmodules=none"):
+        git(root, "config", *option.split("="))
+    ran.unlink(missing_ok=True)
+    assert History(root).changed() == {"shop.py": {1}}
+    assert not ran.exists()
+
+
+def test_nothing_is_fetched_in_a_partial_clone(tmp_path: Path) -> None:
+    origin = committed(tmp_path / "origin", shop="a\nb\n")
+    git(origin, "config", "uploadpack.allowFilter", "true")
+    (origin / "shop.py").write_text("a\nc\n")
+    git(origin, "commit", "-qam", "second")
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--filter=blob:none", "--no-checkout", origin.as_uri(), str(clone))
+    git(clone, "read-tree", "HEAD")
+    (clone / "shop.py").write_text("a\nB\n")
+    asked = tmp_path / "asked"
+    server = written(tmp_path / "server.sh", f"#!/bin/sh\ntouch '{asked}'\nexec git-upload-pack \"$@\"\n")
+    server.chmod(0o755)
+    for key, value in (("remote.origin.uploadpack", str(server)), ("protocol.file.allow", "always")):
+        git(clone, "config", key, value)
+    history = History(clone)
+    assert (history.changed().get("shop.py"), history.blamed("shop.py")) == (None, {})
+    assert not asked.exists()
+    git(clone, "diff", "HEAD")
+    assert asked.exists()  # the trap would have sprung

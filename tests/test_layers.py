@@ -16,7 +16,7 @@ HOOKS = Path(pytest_starcoder_hooks.__file__).parent
 
 LAYERS = (
     {"values", "errors", "forks", "interpreter"},
-    {"text"},
+    {"text", "files"},
     {"git"},
     {"settings"},
     {"backends", "prompts", "edits"},

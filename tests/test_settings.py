@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from support.repositories import git
 
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.settings import (
@@ -31,6 +32,7 @@ class Places:
     def __init__(self, folder: Path) -> None:
         self.project = folder / "project"
         self.project.mkdir()
+        git(self.project, "init", "--quiet")  # without a repository a .env may set less
         self.home = folder / "home"
         self.user_file = self.home / ".config" / "starcoder" / "config.toml"
         self.user_file.parent.mkdir(parents=True)
@@ -339,6 +341,15 @@ def test_answers_are_kept_in_the_users_cache_folder() -> None:
     assert cache_folder(Settings(cache="/mine"), {"HOME": "/home/ann"}) == Path("/mine")
 
 
+def test_who_has_no_home_has_settings(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert load_settings(places.project, {}, {}) == Settings()
+    assert cache_folder(Settings(), {}).name == "starcoder"
+
+
 def test_the_root_is_the_nearest_folder_with_a_pyproject(tmp_path: Path) -> None:
     inner = tmp_path / "outer" / "inner"
     (inner / "src" / "deep").mkdir(parents=True)
@@ -369,6 +380,65 @@ def test_a_folder_called_pyproject_is_no_root(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").touch()
     (tmp_path / "sub" / "pyproject.toml").mkdir(parents=True)
     assert project_root(tmp_path / "sub") == tmp_path
+
+
+# --- several projects in one repository ----------------------------------------------------
+
+
+@pytest.fixture
+def service(places: Places) -> Path:
+    """A folder of the project with an empty `pyproject.toml`; the settings stand at the top."""
+    places.pyproject("[tool.starcoder]\nmodel = 'top'\n")
+    folder = places.project / "svc"
+    folder.mkdir()
+    (folder / "pyproject.toml").touch()
+    return folder
+
+
+@pytest.mark.parametrize("text", ["", "[project]\nname = 'svc'\n", "[tool.starcoder]\n"])
+def test_a_project_without_settings_switches_none_off(places: Places, service: Path, text: str) -> None:
+    (service / "pyproject.toml").write_text(text)
+    assert load_settings(service, {}, places.environ).model == "top"
+
+
+def test_the_nearest_project_with_settings_counts(places: Places, service: Path) -> None:
+    (service / "pyproject.toml").write_text("[tool.starcoder]\ntimeout = 7\n")
+    found = load_settings(service, {}, places.environ)
+    assert (found.model, found.timeout) == (Settings().model, 7.0)
+
+
+@pytest.mark.parametrize("text", ["", "DATABASE_URL=x\n"])
+def test_a_project_without_a_dotenv_of_ours_has_that_above(places: Places, service: Path, text: str) -> None:
+    places.dotenv("STARCODER_THREADS=3\n")
+    (service / ".env").write_text(text)
+    assert load_settings(service, {}, places.environ).threads == 3
+
+
+def test_the_dotenv_of_the_nearest_project_counts(places: Places, service: Path) -> None:
+    places.dotenv("STARCODER_THREADS=3\n")
+    (service / ".env").write_text("STARCODER_THREADS=4\n")
+    assert load_settings(service, {}, places.environ).threads == 4
+
+
+def test_settings_above_the_repository_are_not_read(places: Places) -> None:
+    (places.project.parent / "pyproject.toml").write_text("[tool.starcoder]\nmodel = 'above'\n")
+    assert load_settings(places.project, {}, places.environ).model == Settings().model
+
+
+def test_without_git_settings_above_the_project_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.starcoder]\nmodel = 'above'\n")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "pyproject.toml").touch()
+    assert load_settings(tmp_path / "project", {}, {"HOME": str(tmp_path)}).model == Settings().model
+
+
+def test_a_project_that_the_base_does_not_have_switches_no_settings_off(places: Places, service: Path) -> None:
+    def at_base(path: Path) -> str | None:
+        return "" if path.parent == service else None
+
+    (service / "pyproject.toml").write_text("[tool.starcoder]\nreview_fail_on = 'never'\n")
+    found = load_settings(service, {}, places.environ, at_base)
+    assert (found.model, found.review_fail_on) == ("top", "warning")
 
 
 # --- what cannot be used -------------------------------------------------------------------

@@ -230,9 +230,29 @@ def test_a_pyproject_that_git_does_not_track_yet_is_the_repositorys(project: Pat
     assert "it names another machine" in refusal(project, environ)
 
 
-def test_outside_of_git_a_dotenv_is_ones_own(tmp_path: Path, environ: dict[str, str]) -> None:
+@pytest.mark.parametrize("other", ["", ".hg", ".svn"])
+def test_outside_of_git_a_dotenv_is_somebody_elses_too(tmp_path: Path, environ: dict[str, str], other: str) -> None:
+    (tmp_path / other).mkdir(exist_ok=True)
     in_untracked_dotenv(tmp_path, "host", "gpu-box")
-    assert load_settings(tmp_path, {}, environ).host == "gpu-box"
+    assert refusal(tmp_path, environ) == (
+        ".env, line 1 (STARCODER_HOST): a file that belongs to the repository may not set "
+        "host = 'gpu-box': it names another machine. Set it with --starcoder-host, STARCODER_HOST "
+        "or your own config.toml: without git a .env counts as the project's."
+    )
+
+
+def test_outside_of_git_a_dotenv_may_still_choose_what_stays_here(tmp_path: Path, environ: dict[str, str]) -> None:
+    in_untracked_dotenv(tmp_path, "model", "starcoder2:3b")
+    assert load_settings(tmp_path, {}, environ).model == "starcoder2:3b"
+
+
+def test_the_repository_that_git_dir_names_decides(
+    project: Path, tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_tracked_dotenv(project, "host", "evil.example")
+    (project / ".git").rename(tmp_path / "elsewhere.git")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere.git"))
+    assert "it names another machine" in refusal(project, environ)
 
 
 def test_the_dotenv_of_a_project_inside_of_a_repository_counts_by_that_repository(

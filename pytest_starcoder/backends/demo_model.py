@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from pytest_starcoder.errors import MissingExtra, MissingModel, how_to_install
+from pytest_starcoder.files import private_folder
 
 SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 """Of the whole file; what has another is not used."""
@@ -50,7 +51,8 @@ def demo_model(cache: Path) -> Path:
 
 def _join(parts: list[Path], path: Path) -> None:
     """Writes the content of `parts` to `path`, wholly or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent.parent)
+    private_folder(path.parent)
     descriptor, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as whole:

@@ -151,7 +151,14 @@ def model_file(settings: Settings) -> Path:
 
         return demo_model(cache_folder(settings))
     source = settings.source("model")
-    path = Path(settings.model).expanduser().absolute()
+    try:
+        path = Path(settings.model).expanduser().absolute()
+    except RuntimeError as exc:
+        user = settings.model.partition("/")[0]
+        raise ConfigError(
+            f"{source}: the home of {user}, which the model file {settings.model} is in, is not known.",
+            "Set model to the whole path of a .gguf file.",
+        ) from exc
     if not settings.model.lower().endswith(".gguf"):
         raise ConfigError(
             f"{source}: the embedded engine needs a model file, and {settings.model!r} is none.",

@@ -17,6 +17,8 @@ from pytest_starcoder.client import Client
 from pytest_starcoder.commands.asking import settings_of
 from pytest_starcoder.commands.options import add_settings
 from pytest_starcoder.errors import ConfigError, StarcoderError, UnreadableAnswer
+from pytest_starcoder.files import replace_file
+from pytest_starcoder.git import repository
 from pytest_starcoder.jobs.probe import probe
 from pytest_starcoder.prompts import family
 from pytest_starcoder.settings import SCHEMA, Settings, cache_folder, project_root
@@ -102,7 +104,8 @@ def _prove(settings: Settings, file: Path) -> None:
 
 def _write(report: dict[str, object], file: Path) -> None:
     try:
-        file.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+        content = (json.dumps(report, indent=2) + "\n").encode("utf-8")
+        replace_file(file, content, repository(file.absolute()))
     except OSError as exc:
         raise ConfigError(
             f"{file} cannot be written: {exc.strerror or exc}.", "Name another with --deep=FILE."

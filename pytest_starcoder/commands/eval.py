@@ -16,6 +16,8 @@ from pytest_starcoder.client import Client
 from pytest_starcoder.commands.asking import settings_of
 from pytest_starcoder.commands.options import add_examples, add_settings
 from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.files import UNLINK, replace_file, target_of
+from pytest_starcoder.git import repository
 from pytest_starcoder.jobs.evaluate import recorded, verdicts
 from pytest_starcoder.jobs.problems import read_problems
 from pytest_starcoder.jobs.samples import SampleFile, prefix_for, sample
@@ -95,6 +97,10 @@ def _check(arguments: argparse.Namespace) -> None:
     for path in (*arguments.report, *([drawable(arguments.plot)] if arguments.plot else [])):
         if not path.absolute().parent.is_dir():
             raise ConfigError(f"There is no folder {path.absolute().parent}.", "Make it, or name another file.")
+        try:
+            target_of(path, repository(path.absolute()))
+        except OSError as exc:
+            raise ConfigError(f"{path} cannot be written: {exc.strerror}.", UNLINK) from exc
 
 
 def _asked(
@@ -163,7 +169,7 @@ def _progress(what: str, total: int, done: int) -> Iterator[Progress]:
 
 def _written(path: Path, text: str) -> None:
     try:
-        path.write_text(text, "utf-8")
+        replace_file(path, text.encode("utf-8"), repository(path.absolute()))
     except OSError as exc:
         raise ConfigError(f"{path} cannot be written: {exc.strerror}.", "Name another file with --report.") from exc
 

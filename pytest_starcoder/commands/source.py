@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import contextlib
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file
+from pytest_starcoder.git import repository
 from pytest_starcoder.text.diff import lines_of
 
 
@@ -36,16 +34,12 @@ class Source:
         """Replaces the text at once; ConfigError where the file has changed since, or cannot be written."""
         if read_source(str(self.path)) != self:
             raise ConfigError(f"{self.path} has changed meanwhile; nothing was written.", "Ask again.")
-        target = self.path.resolve()  # what a link leads to is replaced, not the link
+        content = (codecs.BOM_UTF8 if self.marked else b"") + text.encode("utf-8")
         try:
-            if not os.access(target, os.W_OK):
-                raise PermissionError(0, "it is read-only")
-            _replace(target, (codecs.BOM_UTF8 if self.marked else b"") + text.encode("utf-8"))
+            replace_file(self.path, content, repository(self.path.absolute()))
         except OSError as exc:
-            raise ConfigError(
-                f"{self.path} cannot be written ({exc.strerror or exc}); it is as it was.",
-                "Make the file and its folder writable.",
-            ) from exc
+            hint = UNLINK if isinstance(exc, LeadsOutside) else "Make the file and its folder writable."
+            raise ConfigError(f"{self.path} cannot be written ({exc.strerror or exc}); it is as it was.", hint) from exc
 
 
 def read_source(name: str) -> Source:
@@ -68,19 +62,3 @@ def read_source(name: str) -> Source:
     except ValueError:
         shown = path.name
     return Source(path, shown, text, content.startswith(codecs.BOM_UTF8))
-
-
-def _replace(target: Path, content: bytes) -> None:
-    """Puts `content` in the place of what is in `target`, with its mode and owner."""
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
-    partial = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        if hasattr(os, "chown"):
-            with contextlib.suppress(OSError):  # only its owner's own, unless root writes
-                os.chown(partial, target.stat().st_uid, target.stat().st_gid)
-        shutil.copymode(target, partial)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from pytest_starcoder.commit.found import Found
 from pytest_starcoder.commit.kept import Kept
 from pytest_starcoder.commit.screen import Screen
 from pytest_starcoder.errors import BackendUnavailable, ConfigError, MissingExtra, MissingModel, StarcoderError
+from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file
 from pytest_starcoder.jobs.review import Remarks, ask_about, reviewed
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import counted, one_line
@@ -70,7 +71,10 @@ def status_of(result: Review, settings: Settings) -> int:
 
 
 def accept(name: str = "last") -> str:
-    """Writes the findings of the last review into the baseline; a sentence on what to do with it."""
+    """Writes the findings of the last review into the baseline; a sentence on what to do with it.
+
+    Raises ConfigError where it cannot be written, or a link leads out of the repository.
+    """
     from pytest_starcoder.commit.find import read
     from pytest_starcoder.git import Repository
 
@@ -80,7 +84,13 @@ def accept(name: str = "last") -> str:
         return "The last review here has no findings: nothing was accepted."
     path = repository.top / baseline.NAME
     text, new = baseline.with_findings(read(path), record["findings"])
-    path.write_text(text, "utf-8")
+    try:
+        replace_file(path, text.encode("utf-8"), repository.top)
+    except OSError as exc:
+        hint = UNLINK if isinstance(exc, LeadsOutside) else "Make it a file that can be written."
+        raise ConfigError(
+            f"Nothing was accepted, for {baseline.NAME} cannot be written: {exc.strerror or exc}.", hint
+        ) from exc
     return (
         f"{counted(new, 'finding')} accepted, written to {baseline.NAME}. "
         f"Commit it with the change: git add {baseline.NAME}"

@@ -52,10 +52,19 @@ def read_problems(benchmark: str, path: Path) -> list[Problem]:
                 f"{path}: problem {number} has no {' and no '.join(missing)}, so it is none of {TITLES[benchmark]}.",
                 f"Give {SOURCES[benchmark]}.",
             )
-    if benchmark == "humaneval":
-        return [_humaneval(row) for row in rows]
-    test_set = [row for row in rows if row["task_id"] in MBPP_TEST] if len(rows) > 500 else rows
-    return [_mbpp(row) for row in test_set]
+    if benchmark == "mbpp" and len(rows) > 500:
+        rows = [row for row in rows if row["task_id"] in MBPP_TEST]
+    problem_of = _humaneval if benchmark == "humaneval" else _mbpp
+    problems = []
+    for number, row in enumerate(rows, 1):
+        try:
+            problems.append(problem_of(row))
+        except (TypeError, IndexError, RecursionError) as exc:
+            raise ConfigError(
+                f"{path}: problem {number} is not written as those of {TITLES[benchmark]} are.",
+                f"Give {SOURCES[benchmark]}.",
+            ) from exc
+    return problems
 
 
 def records(path: Path) -> Iterator[dict[str, Any]]:
@@ -88,9 +97,10 @@ def records(path: Path) -> Iterator[dict[str, Any]]:
 def _json(path: Path, text: str, line: int) -> Any:
     try:
         return json.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
+        why = "it is nested too deeply" if isinstance(exc, RecursionError) else exc
         raise ConfigError(
-            f"{path}, line {line}: this is no JSON ({exc}).", "Give the file as it was published."
+            f"{path}, line {line}: this is no JSON ({why}).", "Give the file as it was published."
         ) from exc
 
 

@@ -139,7 +139,7 @@ class _Reviewer:
         content = (hunk.path, hunk.lines, hunk.definition, hunk.base, [at - hunk.new for at in hunk.added], told)
         key = ("review", FORMAT, *asked, *content)
         remembered = self._known.get(*key)
-        if remembered is None:
+        if not _are_findings(remembered):
             if not asking:
                 raise _NotAsked
             found = self._chat(hunk) if kind == "chat" else self._comment(hunk, kind)
@@ -252,6 +252,16 @@ _SMALL = re.compile(
     r"consider|maybe|perhaps|"
     r"could|might|prefer|simplif\w+|unused import|spelling|type hints?)\b"
 )
+
+
+def _are_findings(remembered: object) -> bool:
+    """Whether that is what `findings` puts into the cache: anybody may have written what is there."""
+    return isinstance(remembered, list) and all(
+        isinstance(entry, list)
+        and [type(part) for part in entry] == [int, int, str, str]
+        and entry[1] in list(Severity)
+        for entry in remembered
+    )
 
 
 def severity_of(message: str) -> Severity:

@@ -11,9 +11,12 @@ from pathlib import Path
 from pytest_starcoder.backends.tokens import estimate
 from pytest_starcoder.client import Client
 from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.files import target_of
+from pytest_starcoder.git import repository
 from pytest_starcoder.prompts import family
 from pytest_starcoder.values.asked import Model, Prompt
 from pytest_starcoder.values.evaluation import Problem, Sample, Sampling
+from pytest_starcoder.values.fields import from_fields
 
 NOTICE = "# Here is the correct implementation of the code exercise\n"
 
@@ -56,7 +59,8 @@ class SampleFile:
         if not self._whole:
             lines.insert(0, json.dumps(self._head) + "\n")
         try:
-            with self.path.open("ab") as file:
+            target = target_of(self.path, repository(self.path.absolute()))
+            with target.open("ab") as file:
                 if not self._begun:
                     file.truncate(self._whole)
                 file.write("".join(lines).encode())
@@ -80,8 +84,8 @@ class SampleFile:
             return []
         try:
             head, *rows = (json.loads(line) for line in content[: self._whole].splitlines())
-            samples = [Sample(**row) for row in rows]
-        except (ValueError, TypeError) as exc:
+            samples = [from_fields(Sample, row) for row in rows]
+        except (ValueError, RecursionError) as exc:
             raise _another(f"{self.path} is no file of answers.") from exc
         if not isinstance(head, dict):
             raise _another(f"{self.path} is no file of answers.")

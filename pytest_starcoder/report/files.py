@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.files import replace_file, target_of
 from pytest_starcoder.report.markdown import to_markdown
 from pytest_starcoder.report.record import to_json
 from pytest_starcoder.report.sarif import to_sarif
@@ -32,24 +31,7 @@ def writer(path: Path) -> Callable[[Report], str]:
     )
 
 
-def save(path: Path, text: str) -> None:
-    """Writes `path` whole or not at all, with the folders that it needs; who may read it stays. Raises OSError."""
-    path = path.resolve()  # a link stays one
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    partial = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
-        partial.chmod(mode)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """The mask of the process, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+def save(path: Path, text: str, tree: Path | None = None) -> None:
+    """Writes `path` as `files.replace_file` does, with the folders that it needs. Raises OSError."""
+    target_of(path, tree).parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, text.encode("utf-8", "backslashreplace"), tree)

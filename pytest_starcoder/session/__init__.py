@@ -6,16 +6,23 @@ from collections.abc import Sequence
 
 import pytest
 
+from pytest_starcoder.session.options import Options
 from pytest_starcoder.settings import BACKENDS, Settings, load_settings
 
 
 def session_settings(config: pytest.Config, keys: Sequence[str]) -> Settings:
     """The settings of a pytest run: those of the project around its root, under the options of its command line.
 
-    Raises ConfigError for what cannot be used.
+    Raises ConfigError for what cannot be used, and Untrusted for an option that
+    only the user may say and a file of the repository does.
     """
+    options = Options(config)
+    options.check()
     given = {key: config.getoption(f"starcoder_{key}") for key in keys}
-    settings = load_settings(config.rootpath, {key: value for key, value in given.items() if value is not None})
+    given = {key: value for key, value in given.items() if value is not None}
+    files = {key: options.file_of(f"--starcoder-{key.replace('_', '-')}", value) for key, value in given.items()}
+    option_files = {key: options.shown(file) for key, file in files.items() if file is not None}
+    settings = load_settings(config.rootpath, given, option_files=option_files)
     if settings.backend not in BACKENDS:  # finding out who else offers one reads all that is installed
         from pytest_starcoder.backends import check_backend
 

@@ -11,6 +11,8 @@ import pytest
 
 from pytest_starcoder.edits import edited
 from pytest_starcoder.evidence.sources import Sources
+from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file, target_of
+from pytest_starcoder.git import repository
 from pytest_starcoder.text.display import counted
 from pytest_starcoder.values.fix import Edit, Fix, Fixes
 
@@ -25,6 +27,8 @@ def apply(fixes: Sequence[Fix], root: Path, sources: Sources, accept: Callable[[
     `sources` are the texts that the fixes were found in: a file that is
     another one by now stays as it is.
     """
+    root = root.resolve()
+    tree = _tree(root)
     told: list[str] = []
     made: dict[str, list[Edit]] = {}
     for fix in fixes:
@@ -36,15 +40,28 @@ def apply(fixes: Sequence[Fix], root: Path, sources: Sources, accept: Callable[[
             contents = {
                 root / path: _changed(root / path, sources(path), made.get(path, []), wanted[path]) for path in paths
             }
+            for file in contents:
+                target_of(file, tree)  # all are looked at before one is written
             for file, content in contents.items():
-                file.write_bytes(content)
+                replace_file(file, content, tree)
         except (Unwritable, OSError) as exc:
-            reason = exc.strerror or str(exc) if isinstance(exc, OSError) else str(exc)
-            told.append(f"{fix.path}:{fix.line} was not changed: {reason}.")
+            told.append(f"{fix.path}:{fix.line} was not changed: {_reason(exc)}")
             continue
         made |= wanted
         told.append(f"{fix.path}:{fix.line} was changed. Run the tests again; `git diff` shows what was written.")
     return told
+
+
+def _tree(root: Path) -> Path:
+    """The working tree that nothing is written out of."""
+    return repository(root / "_") or root
+
+
+def _reason(exc: Unwritable | OSError) -> str:
+    """Why something was not written, and what to do where that is known."""
+    if isinstance(exc, LeadsOutside):
+        return f"{exc.strerror}. {UNLINK}"
+    return f"{(exc.strerror if isinstance(exc, OSError) else None) or exc}."
 
 
 def _changed(file: Path, source: str, made: Sequence[Edit], wanted: Sequence[Edit]) -> bytes:
@@ -72,6 +89,7 @@ class Terminal:
         self._captured = config.pluginmanager.getplugin("capturemanager")
         self._write = write
         self._hints: set[str] = set()
+        self._root = config.rootpath.resolve()
 
     def ask(self, question: str, hint: str) -> str:
         """What the user answers, in small letters; empty where nobody is there to ask."""
@@ -94,16 +112,22 @@ class Terminal:
         question = f"Change {fix.path}:{fix.line}, with which {tests} passed? [y/N] "
         return self.ask(question, "Use --starcoder-apply=yes.") in ("y", "yes")
 
-    def keep(self, fixes: Fixes, file: Path) -> str:
-        """Writes the user's answer to the question of `fixes` into `file`, as a test; a sentence on that, or none."""
+    def keep(self, fixes: Fixes, path: str) -> str:
+        """Writes the user's answer to the question of `fixes` into a file of tests; a sentence on that, or none."""
         first, second = fixes.outcomes
         question = f"Which is right: {fixes.call} 1. {first}, 2. {second}? [1/2/N] "
         answer = self.ask(question, "Answer --starcoder-write on one.")
-        return keep(file, fixes.answers[int(answer) - 1], fixes.call) if answer in ("1", "2") else ""
+        if answer not in ("1", "2"):
+            return ""
+        try:
+            return keep(self._root, path, fixes.answers[int(answer) - 1], fixes.call)
+        except OSError as exc:
+            return f"{path} was not changed: {_reason(exc)}"
 
 
-def keep(file: Path, body: str, call: str) -> str:
-    """Appends a test with this body to a file of tests; says so."""
+def keep(root: Path, path: str, body: str, call: str) -> str:
+    """Appends a test with this body to a file of tests below `root`; says so. Raises OSError."""
+    file = root / path
     raw = file.read_bytes().decode("utf-8")
     name = "test_" + (re.sub(r"\W+", "_", call.partition("(")[0]).strip("_") or "answer")
     number = 1
@@ -112,5 +136,6 @@ def keep(file: Path, body: str, call: str) -> str:
     text = f"\n\ndef {name}_{number}() -> None:\n{body}"
     if raw and not raw.endswith("\n"):
         text = f"\n{text}"
-    file.write_bytes((raw + (text.replace("\n", "\r\n") if "\r\n" in raw else text)).encode("utf-8"))
+    added = text.replace("\n", "\r\n") if "\r\n" in raw else text
+    replace_file(file, (raw + added).encode("utf-8"), _tree(root))
     return f"{name}_{number} was added to {file.name}. Run the tests again."

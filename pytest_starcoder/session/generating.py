@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_starcoder.errors import ConfigError, StarcoderError
+from pytest_starcoder.files import UNLINK, LeadsOutside
+from pytest_starcoder.git import repository
 from pytest_starcoder.session import session_settings
 from pytest_starcoder.session.ran import Tests, launch_of
 from pytest_starcoder.settings import Settings
@@ -195,12 +197,17 @@ class Generating:
         ]
 
     def _report(self, generated: Generated) -> None:
-        """Writes the report files. Raises OSError."""
+        """Writes the report files. Raises ConfigError."""
         from pytest_starcoder.report.files import save
         from pytest_starcoder.report.generated import to_json, to_markdown
 
         for path in self._reports:
-            save(path, to_json(generated) if path.suffix == ".json" else to_markdown(generated))
+            text = to_json(generated) if path.suffix == ".json" else to_markdown(generated)
+            try:
+                save(path, text, repository(path))
+            except OSError as exc:
+                hint = UNLINK if isinstance(exc, LeadsOutside) else "Name another with --starcoder-generate-report."
+                raise ConfigError(f"{path} could not be written ({exc.strerror or exc}).", hint) from exc
 
     def _put(self, generated: Generated, terminal: pytest.TerminalReporter) -> None:
         """Puts what was kept into test files, and suspected bugs where that is asked for; or says where it would."""
@@ -228,7 +235,8 @@ class Generating:
             for test in [test for own in tests.values() for test in own]:
                 terminal.write_line(f"\n{printable(draft_of(test).function)}")
             return
-        root = self._config.rootpath
+        root = self._config.rootpath.resolve()
+        tree = repository(root / "_") or root
         for place, own in tests.items():
             path, _, within = place.partition("::")
             try:
@@ -239,11 +247,12 @@ class Generating:
                     continue
                 terminal.write(printable(unified(text, after, path), tabs=True))
                 if self._writes:
-                    save(root / path, after.replace("\n", "\r\n") if "\r\n" in before else after)
+                    save(root / path, after.replace("\n", "\r\n") if "\r\n" in before else after, tree)
                     terminal.write_line(f"Written: {one_line(place, 120)}")
             except (OSError, SyntaxError, UnicodeDecodeError) as exc:
                 told = (exc.strerror if isinstance(exc, OSError) else None) or exc
-                terminal.write_line(f"{one_line(place, 120)} was left as it is: {one_line(str(told))}.")
+                hint = f" {UNLINK}" if isinstance(exc, LeadsOutside) else ""
+                terminal.write_line(f"{one_line(place, 120)} was left as it is: {one_line(str(told))}.{hint}")
 
 
 def wanted_for(obj: object, root: Path) -> Wanted:

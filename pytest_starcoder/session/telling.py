@@ -117,7 +117,7 @@ class Telling:
             lines += apply(fixes, root, self._sources, terminal.accepts if how == "ask" else lambda _fix: True)
         for told in explanations if self._config.getoption("starcoder_write") else ():
             if told.fixes.answers:
-                lines.append(terminal.keep(told.fixes, root / told.nodeids[0].partition("::")[0]))
+                lines.append(terminal.keep(told.fixes, told.nodeids[0].partition("::")[0]))
         for line in filter(None, lines):
             self._section.close(line)
 

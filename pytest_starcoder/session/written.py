@@ -37,10 +37,11 @@ class Written:
 
     def write(self, report: Report, line: Callable[[str], None]) -> None:
         """Writes all of them; `line` writes one line of the log, for GitHub to read."""
+        from pytest_starcoder.git import repository
         from pytest_starcoder.report.files import save
 
         for path, written in self._files:
-            self._try(str(path), lambda path=path, written=written: save(path, written(report)))  # type: ignore[misc]
+            self._try(str(path), lambda path=path, written=written: save(path, written(report), repository(path)))  # type: ignore[misc]
         if not report.explanations:
             return
         if self._xml is not None:
@@ -75,7 +76,13 @@ class Written:
         try:
             write()
         except OSError as exc:
-            self._complain(f"{name} could not be written ({exc.strerror or exc}).")
+            self._complain(f"{name} could not be written ({exc.strerror or exc}).{_hint(exc)}")
+
+
+def _hint(exc: OSError) -> str:
+    from pytest_starcoder.files import UNLINK, LeadsOutside
+
+    return f" {UNLINK}" if isinstance(exc, LeadsOutside) else ""
 
 
 def _as_pytest_finds(name: str) -> Path:

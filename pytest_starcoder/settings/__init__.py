@@ -2,21 +2,31 @@
 
 Precedence, first wins: command line, environment, `.env`, the user's
 `config.toml`, `[tool.starcoder]` in the project's `pyproject.toml`, defaults.
-A file that git tracks cannot decide where code is sent.
+Of several projects in one repository the nearest that sets something counts.
+A file that git tracks cannot decide where code is sent, nor can an option in one.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError, Misuse, Untrusted
-from pytest_starcoder.settings.places import cache_folder, project_root, user_file
+from pytest_starcoder.settings.places import cache_folder, is_project, project_root, settings_folders, user_file
 from pytest_starcoder.settings.schema import BACKENDS, SCHEMA, Settings, is_for_review
-from pytest_starcoder.settings.sources import FOREIGN, Entry, command_line, dotenv, environment, toml
+from pytest_starcoder.settings.sources import (
+    FOREIGN,
+    Entry,
+    TrackedText,
+    command_line,
+    dotenv,
+    environment,
+    text_of,
+    toml,
+)
 from pytest_starcoder.text.address import server_url
 from pytest_starcoder.text.display import one_line
 
@@ -36,22 +46,23 @@ def load_settings(
     start: Path,
     options: Mapping[str, str] | None = None,
     environ: Mapping[str, str] = os.environ,
-    tracked_text: Callable[[Path], str | None] | None = None,
+    tracked_text: TrackedText | None = None,
+    option_files: Mapping[str, str] | None = None,
 ) -> Settings:
     """The settings in force for the project around `start`.
 
-    `options` are the command line's, by key. Of a file that git tracks
+    `options` are the command line's, by key; `option_files` names the file of
+    the repository that a key's option stands in, where it stands in one. Of a file that git tracks
     `tracked_text` gives the content that counts, where that is not what lies there now. Raises ConfigError for a key or
     value that cannot be used, wherever it stands, and Untrusted where a file
     that git tracks would decide where code is sent.
     """
-    root = project_root(start)
     layers = [
-        command_line(options or {}),
+        command_line(options or {}, option_files or {}),
         environment(environ),
-        dotenv(root / ".env", tracked_text),
+        _nearest_dotenv(start, tracked_text),
         toml(user_file(environ), (), tracked=False),
-        toml(root / "pyproject.toml", ("tool", "starcoder"), tracked=True, tracked_text=tracked_text),
+        _nearest_table(start, tracked_text),
     ]
     layers = [{key: _parsed(key, entry) for key, entry in layer.items()} for layer in layers]
     backend = next((layer["backend"].value for layer in layers if "backend" in layer), Settings.backend)
@@ -70,6 +81,28 @@ def load_settings(
         sources={key: entry.source for key, entry in chosen.items()},
         tracked=frozenset(key for key, entry in chosen.items() if entry.tracked),
     )
+
+
+def _nearest_dotenv(start: Path, tracked_text: TrackedText | None) -> dict[str, Entry]:
+    """What the `.env` of the nearest project sets that sets anything of ours."""
+    folders = settings_folders(start)
+    for folder in folders:
+        in_force = is_project(folder) or text_of(folder / "pyproject.toml", tracked_text)
+        if in_force or folder == folders[-1]:
+            entries = dotenv(folder / ".env", tracked_text)
+            if entries:
+                return entries
+    return {}
+
+
+def _nearest_table(start: Path, tracked_text: TrackedText | None) -> dict[str, Entry]:
+    """What the nearest `pyproject.toml` sets that has a setting: an empty file switches none off."""
+    for folder in settings_folders(start):
+        path = folder / "pyproject.toml"
+        entries = toml(path, ("tool", "starcoder"), tracked=True, tracked_text=tracked_text)
+        if entries:
+            return entries
+    return {}
 
 
 def _parsed(key: str, entry: Entry) -> Entry:
@@ -106,9 +139,8 @@ def _refuse_outside(key: str, entry: Entry) -> None:
     reason = SCHEMA[key].outside(entry.value)
     if reason:
         shown = "" if SCHEMA[key].secret else f" = {one_line(repr(entry.value), 100)}"
-        untrack = " (`git rm --cached .env`)" if entry.source.startswith(".env") else ""
+        option, variable = f"--starcoder-{key.replace('_', '-')}", f"STARCODER_{key.upper()}"
         raise Untrusted(
             f"{entry.source}: a file that belongs to the repository may not set {key}{shown}: {reason}.",
-            f"Set it with --starcoder-{key.replace('_', '-')}, STARCODER_{key.upper()}, "
-            f"a .env that git does not track{untrack}, or your own config.toml.",
+            entry.hint.format(option=option, variable=variable),
         )

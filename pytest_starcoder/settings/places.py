@@ -22,9 +22,26 @@ def project_root(start: Path) -> Path:
     return start
 
 
+def settings_folders(start: Path) -> list[Path]:
+    """Return where settings may stand, nearest first: `start` and the folders above it up to the repository's top.
+
+    Without a repository that is the nearest folder with a `pyproject.toml`, else `start`.
+    """
+    start = start.resolve()
+    folders = [start, *start.parents]
+    tops = [folder for folder in folders if os.path.exists(folder / ".git")]  # noqa: PTH110 - Path.exists can raise
+    tops = tops or [folder for folder in folders if is_project(folder)] or [start]
+    return folders[: folders.index(tops[0]) + 1]
+
+
+def is_project(folder: Path) -> bool:
+    """Whether a folder has a `pyproject.toml`."""
+    return os.path.isfile(folder / "pyproject.toml")  # noqa: PTH113 - Path.is_file raises in a folder of others
+
+
 def user_file(environ: Mapping[str, str]) -> Path:
     """Where the user's own `config.toml` is looked for on this platform."""
-    home = _folder(environ, "HOME") or Path.home()
+    home = _home(environ)
     if sys.platform == "win32":
         base = _folder(environ, "APPDATA") or home / "AppData" / "Roaming"
     else:
@@ -36,13 +53,21 @@ def cache_folder(settings: Settings, environ: Mapping[str, str] = os.environ) ->
     """Where answers are kept; the folder may not exist yet."""
     if settings.cache not in ("on", "off"):
         return Path(settings.cache)
-    home = _folder(environ, "HOME") or Path.home()
+    home = _home(environ)
     if sys.platform == "win32":
         base = _folder(environ, "LOCALAPPDATA") or home / "AppData" / "Local"
     else:
         usual = home / "Library" / "Caches" if sys.platform == "darwin" else home / ".cache"
         base = _folder(environ, "XDG_CACHE_HOME") or usual
     return base / "starcoder"
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    """The user's home; the root folder for one who has none, as a container's may: little can be written there."""
+    try:
+        return _folder(environ, "HOME") or Path.home()
+    except RuntimeError:
+        return Path(os.sep)
 
 
 def _folder(environ: Mapping[str, str], name: str) -> Path | None:

@@ -24,18 +24,33 @@ FOREIGN: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """Variables of other programs: the key that each stands for, and the backends that read it; the earlier one wins."""
 
 
+SET_IT = "Set it with {option}, {variable}, a .env that git does not track, or your own config.toml."
+UNTRACK_IT = SET_IT.replace("does not track", "does not track (`git rm --cached .env`)")
+WITHOUT_GIT = "Set it with {option}, {variable} or your own config.toml: without git a .env counts as the project's."
+SAY_IT = "Remove it there, or say {option} on the command line or in PYTEST_ADDOPTS."
+"""What to do about a value that may not stand where it stands."""
+
+
 @dataclass(frozen=True)
 class Entry:
-    """One value as it was found."""
+    """One value as it was found; `hint` is for one that a file of the repository may not set."""
 
     value: Any = field(repr=False)  # it may be a key
     source: str
     tracked: bool
+    hint: str = SET_IT
 
 
-def command_line(options: Mapping[str, str]) -> dict[str, Entry]:
-    """The options that were given; `options` are theirs by key."""
-    return {key: Entry(value, f"--starcoder-{key.replace('_', '-')}", False) for key, value in options.items()}
+def command_line(options: Mapping[str, str], files: Mapping[str, str]) -> dict[str, Entry]:
+    """The options that were given, by key; `files` names the file of the repository in which one stands."""
+    entries = {}
+    for key, value in options.items():
+        option = f"--starcoder-{key.replace('_', '-')}"
+        if key in files:
+            entries[key] = Entry(value, f"{files[key]}, {option}", tracked=True, hint=SAY_IT)
+        else:
+            entries[key] = Entry(value, option, tracked=False)
+    return entries
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, Entry]:
@@ -49,12 +64,13 @@ TrackedText = Callable[[Path], str | None]
 
 def dotenv(path: Path, tracked_text: TrackedText | None = None) -> dict[str, Entry]:
     """What a `.env` sets; ConfigError for a line of ours that cannot be read."""
-    text = _text_of(path, tracked_text)
+    text = text_of(path, tracked_text)
     if not any(name in text for name in ("STARCODER_", *FOREIGN)):
         return {}
     from dotenv import dotenv_values
 
     tracked = git.is_tracked(path)
+    hint = UNTRACK_IT if git.is_versioned(path) else WITHOUT_GIT
     # ${NAME} reads the environment, keys included: no file of the repository's shall.
     found = dotenv_values(stream=io.StringIO(text), interpolate=not tracked)
     lines = _variable_lines(text)
@@ -68,7 +84,7 @@ def dotenv(path: Path, tracked_text: TrackedText | None = None) -> dict[str, Ent
         return f"{path.name}{line} ({name})"
 
     values = {name: value for name, value in found.items() if value is not None}
-    return dict(_variables(values, source, tracked=tracked))
+    return dict(_variables(values, source, tracked=tracked, hint=hint))
 
 
 def _variable_lines(text: str) -> dict[str, int]:
@@ -79,12 +95,12 @@ def _variable_lines(text: str) -> dict[str, int]:
 
 
 def _variables(
-    values: Mapping[str, str], source: Callable[[str], str], *, tracked: bool
+    values: Mapping[str, str], source: Callable[[str], str], *, tracked: bool, hint: str = SET_IT
 ) -> Iterator[tuple[str, Entry]]:
     """The settings among variables; an empty variable is an unset one."""
     for name, value in values.items():
         if name in FOREIGN and value.strip(" \t\"'"):
-            yield name, Entry(value, source(name), tracked)
+            yield name, Entry(value, source(name), tracked, hint)
         elif name.startswith("STARCODER_") and value:
             key = name.removeprefix("STARCODER_").lower()
             if key not in SCHEMA:
@@ -93,14 +109,14 @@ def _variables(
                     f"{one_line(source(name), 120)}: there is no such setting.",
                     f"The nearest is STARCODER_{nearest.upper()}." if nearest else _all_keys(),
                 )
-            yield key, Entry(value, source(name), tracked)
+            yield key, Entry(value, source(name), tracked, hint)
 
 
 def toml(
     path: Path, table: tuple[str, ...], *, tracked: bool, tracked_text: TrackedText | None = None
 ) -> dict[str, Entry]:
     """What the table of that name in a TOML file sets; an empty name is the whole file."""
-    text = _text_of(path, tracked_text)
+    text = text_of(path, tracked_text)
     if not text:
         return {}
     shown = path.name if tracked else str(path)
@@ -157,7 +173,8 @@ def _all_keys() -> str:
     return f"The settings are {', '.join(SCHEMA)}."
 
 
-def _text_of(path: Path, tracked_text: TrackedText | None) -> str:
+def text_of(path: Path, tracked_text: TrackedText | None) -> str:
+    """The text of a settings file as it counts; empty where there is none."""
     told = tracked_text(path) if tracked_text else None
     return _read(path) if told is None else told
 

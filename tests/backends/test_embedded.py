@@ -234,6 +234,12 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         made(file, source="pyproject.toml, line 3")
 
 
+def test_a_home_that_nobody_has_is_refused() -> None:
+    message = "STARCODER_MODEL: the home of ~nosuchuser, which the model file ~nosuchuser/x.gguf is in, is not known."
+    with told(ConfigError, message, "Set model to the whole path of a .gguf file."):
+        made(Path("~nosuchuser/x.gguf"))
+
+
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "folder.gguf"
     folder.mkdir()

@@ -188,6 +188,36 @@ def test_a_settings_file_that_a_range_adds_does_not_count(top: Path) -> None:
     assert find(Asked(from_ref="main")).settings.review_fail_on == "warning"
 
 
+@pytest.mark.parametrize("text", ["", "[tool.starcoder]\nreview_max_findings = 99\n"], ids=["empty", "settings"])
+def test_a_project_that_a_range_adds_below_does_not_count(
+    top: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    committed(top, {"pyproject.toml": "[tool.starcoder]\nreview_max_findings = 3\n"}, "settings")
+    git(top, "checkout", "--quiet", "-b", "feature")
+    committed(top, {"svc/pyproject.toml": text, "shop/pricing.py": DIVIDES}, "divide")
+    monkeypatch.chdir(top / "svc")
+    assert find(Asked(from_ref="main", to_ref="HEAD")).settings.review_max_findings == 3
+
+
+def test_a_project_that_a_range_takes_away_below_counts(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = "[tool.starcoder]\nreview_max_findings = 2\n"
+    committed(top, {"pyproject.toml": own.replace("2", "99"), "svc/pyproject.toml": own, "svc/a.py": ""}, "settings")
+    git(top, "checkout", "--quiet", "-b", "feature")
+    (top / "svc" / "pyproject.toml").unlink()
+    committed(top, {"shop/pricing.py": DIVIDES}, "divide")
+    monkeypatch.chdir(top / "svc")
+    assert find(Asked(from_ref="main", to_ref="HEAD")).settings.review_max_findings == 2
+
+
+def test_an_empty_project_that_is_staged_below_switches_no_settings_off(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed(top, {"pyproject.toml": "[tool.starcoder]\nreview_max_findings = 3\n"}, "settings")
+    staged(top, {"svc/pyproject.toml": "", "shop/pricing.py": DIVIDES})
+    monkeypatch.chdir(top / "svc")
+    assert find(Asked()).settings.review_max_findings == 3
+
+
 def test_a_settings_file_that_a_range_makes_a_link_does_not_count(top: Path, tmp_path: Path) -> None:
     written(tmp_path, {"elsewhere.toml": '[tool.starcoder]\nreview_fail_on = "never"\n'})
     committed(top, {"pyproject.toml": "[tool.starcoder]\nreview_max_findings = 3\n"}, "settings")

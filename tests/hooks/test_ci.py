@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def in_shell(script: str, folder: Path, **environment: str) -> subprocess.Comple
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     variables = {**os.environ, "PATH": path, **environment}
     return subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", script],
+        ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script],
         cwd=folder,
         env=variables,
         capture_output=True,
@@ -42,37 +43,70 @@ def in_shell(script: str, folder: Path, **environment: str) -> subprocess.Comple
     )
 
 
-def review_step(**inputs: str) -> tuple[str, dict[str, str]]:
-    """The script of the action's review, and its variables with the inputs filled in."""
+def action_step(name: str, **inputs: str) -> tuple[str, dict[str, str]]:
+    """The script of one step of the action, and its variables with the inputs filled in."""
     action: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
-    given = {name: str(told.get("default", "")) for name, told in action["inputs"].items()} | inputs
-    step = next(step for step in action["runs"]["steps"] if step["name"] == "Review")
+    given = {f"inputs.{name}": str(told.get("default", "")) for name, told in action["inputs"].items()}
+    given |= {f"inputs.{name}": value for name, value in inputs.items()} | {"github.action_path": str(ROOT)}
+    step = next(step for step in action["runs"]["steps"] if step["name"] == name)
 
     def filled(value: str) -> str:
-        return re.sub(r"\$\{\{ inputs\.([\w-]+) \}\}", lambda match: given[match[1]], value)
+        return re.sub(r"\$\{\{ ([\w.-]+) \}\}", lambda match: given[match[1]], value)
 
     return step["run"], {name: filled(value) for name, value in step["env"].items()}
 
 
-def test_the_action_annotates_fails_and_writes_sarif(top: Path) -> None:
-    script, variables = review_step(**{"from-ref": "main", "sarif": "review.sarif"})
-    done = in_shell(script, top, **variables)
+@pytest.fixture
+def runner(tmp_path: Path) -> Path:
+    """The temporary folder of a runner, in which the action has installed this package."""
+    folder = tmp_path / "runner"
+    as_installed(folder / "starcoder-review" / "bin")
+    return folder
+
+
+def as_installed(folder: Path) -> None:
+    """Makes a `python` there that has this package, as that of a virtual environment has."""
+    folder.mkdir(parents=True)
+    (folder / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (folder / "python").chmod(0o755)
+
+
+def reviewed(top: Path, runner: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
+    script, variables = action_step("Review", **{"from-ref": "main"}, **inputs)
+    return in_shell(script, top, RUNNER_TEMP=str(runner), **variables)
+
+
+def test_the_action_annotates_fails_and_writes_sarif(top: Path, runner: Path) -> None:
+    done = reviewed(top, runner, sarif="review.sarif")
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("::error file=shop/pricing.py,line=6,title=StarCoder (starcoder2%3A7b)::")
     results = json.loads((top / "review.sarif").read_text())["runs"][0]["results"]
     assert [result["message"]["text"] for result in results] == [COMMENT]
 
 
-@pytest.mark.slow
-def test_the_action_can_be_told_never_to_fail(top: Path) -> None:
-    script, variables = review_step(**{"from-ref": "main", "fail-on": "never"})
-    assert in_shell(script, top, **variables).returncode == 0
+@pytest.mark.parametrize("name", ["review.sarif", "out/review.sarif", "{top}/out/review.sarif"])
+def test_the_action_writes_through_no_link_of_the_tree(top: Path, runner: Path, tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "home"
+    outside.mkdir()
+    (top / "out").symlink_to(outside)
+    (top / "review.sarif").symlink_to(outside / "profile")
+    done = reviewed(top, runner, sarif=name.format(top=top))
+    link = "review.sarif" if name == "review.sarif" else "out"
+    assert (done.returncode, done.stdout) == (
+        2,
+        f"::error title=StarCoder::sarif: {link} is a link of the pull request. Name another file.\n",
+    )
+    assert list(outside.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_the_action_can_require_a_model(top: Path) -> None:
-    script, variables = review_step(**{"from-ref": "main", "backend": "none", "require-model": "true"})
-    assert in_shell(script, top, **variables).returncode == 3
+def test_the_action_can_be_told_never_to_fail(top: Path, runner: Path) -> None:
+    assert reviewed(top, runner, **{"fail-on": "never"}).returncode == 0
+
+
+@pytest.mark.slow
+def test_the_action_can_require_a_model(top: Path, runner: Path) -> None:
+    assert reviewed(top, runner, **{"backend": "none", "require-model": "true"}).returncode == 3
 
 
 def test_no_input_of_the_action_is_read_as_code() -> None:
@@ -80,14 +114,108 @@ def test_no_input_of_the_action_is_read_as_code() -> None:
     assert all("${{" not in step["run"] for step in action["runs"]["steps"])
 
 
+# --- what a fork can put into its tree -------------------------------------------------------
+
+
+def hostile(top: Path, ran: Path) -> dict[str, str]:
+    """Puts modules into the tree that say so when they are run; variables of a workflow that lead there."""
+    trap = f"open({str(ran)!r}, 'a').write(__file__)\n"
+    modules = "pip venv ensurepip json requests sitecustomize usercustomize hatchling git types argparse".split()
+    names = [f"{module}.py" for module in modules]
+    names += [f"{package}/{name}.py" for package in ("pip", "pytest_starcoder") for name in ("__init__", "__main__")]
+    names += ["pytest_starcoder_hooks/__init__.py", "pytest_starcoder_hooks/review.py", "setup.py"]
+    for name in names:
+        (top / name).parent.mkdir(exist_ok=True)
+        (top / name).write_text(trap)
+    (top / "pip.conf").write_text("[global]\nindex-url = http://127.0.0.1:9/\nfind-links = .\n")
+    (top / "constraints.txt").write_text("pytest-starcoder==99\n")
+    return {
+        "PYTHONPATH": f"{top}:.",
+        "PYTHONSTARTUP": str(top / "json.py"),
+        "PIP_CONFIG_FILE": str(top / "pip.conf"),
+        "PIP_CONSTRAINT": str(top / "constraints.txt"),
+    }
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+def with_our_dependencies(environment: Path) -> None:
+    """Lets an environment that was made without the network import what this one has."""
+    (site,) = environment.glob("lib/python*/site-packages")
+    (site / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+
+
 @pytest.mark.slow
-def test_the_example_for_gitlab_writes_a_code_quality_report(top: Path) -> None:
-    job = yaml.safe_load((ROOT / "examples/gitlab-review.yml").read_text("utf-8"))["starcoder-review"]
-    script = "\n".join(line for line in job["script"] if not line.startswith("pip install"))
-    variables = {name: str(value) for name, value in job["variables"].items()}
-    done = in_shell(script, top, CI_MERGE_REQUEST_DIFF_BASE_SHA=git(top, "rev-parse", "main").strip(), **variables)
+def test_the_action_runs_nothing_of_the_tree(top: Path, tmp_path: Path, wheel: Path) -> None:
+    ran, runner = tmp_path / "ran", tmp_path / "runner"
+    runner.mkdir()
+    variables = hostile(top, ran) | {"RUNNER_TEMP": str(runner), "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1"}
+    install, inputs = action_step("Install", package=str(wheel))
+    done = in_shell(install, top, **inputs, **variables)
+    assert done.returncode == 0, done.stderr
+    with_our_dependencies(runner / "starcoder-review")
+    review, inputs = action_step("Review", **{"from-ref": "main"})
+    done = in_shell(review, top, **inputs, **variables)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("::error file=shop/pricing.py,line=6,")
+    assert not ran.exists()
+
+
+NOTES = """#!/bin/sh
+echo "$PWD | $* | ${PYTHONPATH-} ${PIP_CONFIG_FILE-} ${PIP_INDEX_URL-}" >> "$NOTES"
+if [ "$3" = venv ]; then mkdir -p "$5/bin" && cp "$0" "$5/bin/python"; fi
+"""
+
+
+def test_the_action_installs_its_own_checkout(top: Path, tmp_path: Path) -> None:
+    programs, runner, notes = tmp_path / "programs", tmp_path / "runner", tmp_path / "notes"
+    runner.mkdir()
+    programs.mkdir()
+    (programs / "python3").write_text(NOTES)
+    (programs / "python3").chmod(0o755)
+    script, inputs = action_step("Install")
+    variables = hostile(top, tmp_path / "ran") | {"PIP_INDEX_URL": "http://mirror.example/simple"}
+    path = f"{programs}:{os.environ['PATH']}"
+    done = in_shell(script, top, **inputs, **{**variables, "PATH": path, "RUNNER_TEMP": str(runner)}, NOTES=str(notes))
+    assert done.returncode == 0, done.stderr
+    assert notes.read_text().splitlines() == [
+        f"{runner} | -I -m venv --clear starcoder-review |   http://mirror.example/simple",
+        f"{runner} | -I -m pip install --quiet --disable-pip-version-check {ROOT} |   http://mirror.example/simple",
+    ]
+
+
+def gitlab() -> dict[str, Any]:
+    job: dict[str, Any] = yaml.safe_load((ROOT / "examples/gitlab-review.yml").read_text("utf-8"))["starcoder-review"]
+    return job
+
+
+@pytest.mark.slow
+def test_the_example_for_gitlab_runs_nothing_of_the_tree(top: Path, tmp_path: Path, wheel: Path) -> None:
+    job, ran, outside = gitlab(), tmp_path / "ran", tmp_path / "outside"
+    (top / "review.json").symlink_to(outside)
+    site = sysconfig.get_path("purelib")
+    lines = [line.replace("pip install", "pip install --no-index --no-deps") for line in job["script"]]
+    lines.insert(4, f'for site in "$reviewer"/lib/python*/site-packages; do echo "{site}" > "$site/more.pth"; done')
+    variables = hostile(top, ran) | {name: str(value) for name, value in job["variables"].items()}
+    variables |= {
+        "REVIEWER_SOURCE": str(wheel),
+        "CI_MERGE_REQUEST_DIFF_BASE_SHA": git(top, "rev-parse", "main").strip(),
+    }
+    done = in_shell("\n".join(lines), top, **variables)
     assert done.returncode == 0, done.stderr
     report = json.loads((top / job["artifacts"]["reports"]["codequality"]).read_text())
     assert [(entry["location"]["path"], entry["location"]["lines"]["begin"]) for entry in report] == [
         ("shop/pricing.py", 6)
     ]
+    assert (ran.exists(), outside.exists()) == (False, False)
+
+
+def test_the_example_for_gitlab_pins_what_it_installs() -> None:
+    assert re.fullmatch(r"git\+https://github\.com/[\w./-]+@[\w.]+", gitlab()["variables"]["REVIEWER_SOURCE"])

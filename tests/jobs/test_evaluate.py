@@ -129,6 +129,37 @@ def test_a_file_that_is_not_the_sets_is_said_to_be_none(
     assert str(raised.value) == f"{tmp_path}/{said}"
 
 
+DEEP = "[" * 200_000
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (DEEP, "sets.jsonl, line 1: this is no JSON (it is nested too deeply). Give the file as it was published."),
+        (
+            json.dumps(TWICE) + '\n{"task_id": 1, "prompt": ' + DEEP,
+            "sets.jsonl, line 2: this is no JSON (it is nested too deeply). Give the file as it was published.",
+        ),
+        (
+            json.dumps({"task_id": 1, "prompt": "f", "test_list": []}),
+            "sets.jsonl: problem 1 is not written as those of MBPP are. Give mbpp.jsonl or sanitized-mbpp.json of "
+            "github.com/google-research/google-research (mbpp).",
+        ),
+        (
+            json.dumps({"task_id": 1, "prompt": "f", "test_list": 5}),
+            "sets.jsonl: problem 1 is not written as those of MBPP are. Give mbpp.jsonl or sanitized-mbpp.json of "
+            "github.com/google-research/google-research (mbpp).",
+        ),
+    ],
+    ids=["deep", "deep-line", "no-tests", "number"],
+)
+def test_a_file_of_another_shape_is_a_clean_error(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "sets.jsonl").write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        read_problems("mbpp", tmp_path / "sets.jsonl")
+    assert str(raised.value) == f"{tmp_path}/{said}"
+
+
 # --- answers ---
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,16 @@ def asked(fake: FakeOllama, change: Change = CHANGE, cache: Cache | None = None,
 
 def said(remarks: Remarks) -> list[tuple[int, str, str, str]]:
     return [(found.line, found.severity.word, found.message, found.placed) for found in remarks.findings]
+
+
+def test_what_somebody_else_put_into_the_cache_is_asked_again(ollama_double: FakeOllama, tmp_path: Path) -> None:
+    ollama_double.answer, ollama_double.likelihood = answers(), -0.1
+    first = said(asked(ollama_double, cache=Cache(tmp_path)))
+    for forged in (5, [1], [[0, 9, "x", "y"]], [["0", 1, "x", "y"]], {"a": 1}):
+        content = json.dumps(forged).encode()
+        for file in (tmp_path / "answers").iterdir():
+            file.write_bytes(sha256(content).hexdigest().encode() + b"\n" + content)
+        assert said(asked(ollama_double, cache=Cache(tmp_path))) == first
 
 
 # --- StarCoder2's own form ------------------------------------------------------------------

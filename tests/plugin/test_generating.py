@@ -312,6 +312,20 @@ def test_a_file_that_cannot_be_parsed_is_told(pytester: pytest.Pytester, project
 
 
 @pytest.mark.slow
+def test_nothing_is_written_where_a_link_leads_outside(pytester: pytest.Pytester, project: Path) -> None:
+    git(project, "init", "--quiet")
+    outside = project.parent / f"{project.name}-home.py"
+    outside.write_text("# mine\n")
+    (project / "tests/test_shop.py").symlink_to(outside)
+    result = run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", "--starcoder-write")
+    assert (
+        f"tests/test_shop.py was left as it is: a link leads to {outside}, which is no file of {project}. "
+        "Remove the link, or name that file itself."
+    ) in result.outlines
+    assert outside.read_text() == "# mine\n"
+
+
+@pytest.mark.slow
 def test_a_suspected_bug_is_written_as_a_strict_xfail_where_that_is_asked_for(
     pytester: pytest.Pytester, project: Path
 ) -> None:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from support.repositories import git
 from support.screens import MEAN, TWO_CAUSES, section
 from support.servers import FakeOllama
 
@@ -69,6 +70,21 @@ def test_a_file_that_cannot_be_written_is_one_line_and_changes_no_status(pyteste
     assert told == [f"StarCoder: {pytester.path / 'file/out.md'} could not be written (File exists)."]
     assert result.ret == 0
     assert Path("good.md").exists(), "the others are written"
+
+
+def test_no_report_is_written_where_a_link_leads_outside(pytester: pytest.Pytester) -> None:
+    git(pytester.path, "init", "--quiet")
+    outside = pytester.path.parent / f"{pytester.path.name}-home.json"
+    outside.write_text("mine")
+    Path("out.json").symlink_to(outside)
+    pytester.makepyfile(**MEAN)
+    result = pytester.runpytest("--starcoder-report=out.json", "--starcoder-backend=none")
+    told = [line for line in result.outlines if "could not be written" in line]
+    assert told == [
+        f"StarCoder: {pytester.path / 'out.json'} could not be written (a link leads to {outside}, "
+        f"which is no file of {pytester.path}). Remove the link, or name that file itself."
+    ]
+    assert outside.read_text() == "mine"
 
 
 @pytest.mark.parametrize("parallel", [[], pytest.param(["-n2"], marks=pytest.mark.slow)])

@@ -1,0 +1,91 @@
+"""Files that are written whole or not at all, and never where a link leads out of the project."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+UNLINK = "Remove the link, or name that file itself."
+"""What to do about a file that leads outside."""
+
+
+class LeadsOutside(OSError):
+    """A link leads out of the working tree that a file seems to be in; `strerror` says where to."""
+
+    def __init__(self, target: Path, tree: Path) -> None:
+        super().__init__(errno.ELOOP, f"a link leads to {target}, which is no file of {tree}")
+
+
+def replace_file(path: Path, content: bytes, tree: Path | None = None) -> None:
+    """Put `content` into the file `path`, whole or not at all.
+
+    What a link leads to is replaced, not the link; mode and owner stay. Of a
+    file that has other names (hard links) only this one has the new content.
+    Raises OSError, LeadsOutside as `target_of` does.
+    """
+    target = target_of(path, tree)
+    if target.exists() and not target.is_file():
+        target.write_bytes(content)  # a device or a pipe cannot be replaced; a folder is an error
+        return
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, "it is read-only")
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
+    partial = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        _own_as(target, partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def target_of(path: Path, tree: Path | None = None) -> Path:
+    """Return the file that writing to `path` would change, all links followed.
+
+    Raises LeadsOutside where `path` seems to be in the working tree `tree` and
+    that file is not, or is one of git's own. Raises OSError for a circle of links.
+    """
+    seeming = Path(os.path.abspath(path))  # noqa: PTH100 - its links are what this is about
+    try:
+        target = path.resolve()
+    except RuntimeError as exc:  # before Python 3.13
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from exc
+    if tree is None:
+        return target
+    top = tree.resolve()
+    inside = target.is_relative_to(top) and (".git" not in target.parts or ".git" in seeming.parts)
+    if not inside and (seeming.is_relative_to(tree) or seeming.is_relative_to(top)):
+        raise LeadsOutside(target, tree)
+    return target
+
+
+def private_folder(folder: Path) -> None:
+    """Make a folder, if it is not there, that only its owner can enter, whatever the umask. Raises OSError."""
+    if not folder.parent.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        folder.chmod(0o700)
+
+
+def _own_as(target: Path, partial: Path) -> None:
+    """Give `partial` the owner and mode of `target`, or those of a new file."""
+    if not target.exists():
+        partial.chmod(0o666 & ~_umask())
+        return
+    status = target.stat()
+    if hasattr(os, "chown"):
+        with contextlib.suppress(OSError):  # only root gives a file to somebody else
+            os.chown(partial, status.st_uid, status.st_gid)
+    partial.chmod(status.st_mode & 0o7777)  # after that: changing the owner takes bits away
+
+
+def _umask() -> int:
+    """The mask of the process, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

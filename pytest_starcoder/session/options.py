@@ -1,0 +1,150 @@
+"""Who has said an option of ours: the user, or a file of the repository, which may not say everything.
+
+pytest makes one list of options from `addopts`, PYTEST_ADDOPTS, the command
+line and the `@FILE` arguments in all of them. Of its result alone nobody can
+tell whether a cloned repository or its user wants it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from pytest_starcoder.errors import Untrusted
+from pytest_starcoder.git import is_tracked, repository
+from pytest_starcoder.settings.sources import SAY_IT
+
+FLAGS = ("--starcoder-write", "--starcoder-write-suspected")
+"""Options without a value that a file of the repository may not say."""
+
+APPLY, APPLY_DEFAULT = "--starcoder-apply", "ask"
+"""The one whose value may be left out, and what that means."""
+
+REPORTS = ("--starcoder-report", "--starcoder-generate-report")
+"""Those that name a file to write."""
+
+
+class Word(NamedTuple):
+    """One word of a command line; `files` are those that it was read from, the outermost first."""
+
+    text: str
+    files: tuple[Path, ...] = ()
+
+
+class Options:
+    """The options of ours that are in force in one run, and where each of them stands.
+
+    git is asked only where an option of ours stands in a file.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._folder = Path(config.invocation_params.dir)
+        self._words = list(self._all_words())
+        self._are_tracked: dict[Path, bool] = {}
+
+    def file_of(self, option: str, value: object) -> Path | None:
+        """Return the file of the repository that gives `option` this value; None where the user has said so, too."""
+        places = [files for name, given, files in self._given() if (name, given) == (option, value)]
+        if not places and self._was_read(option, value):
+            # An `-o addopts=…` inside of addopts hides what stood there: it may have been in any of the files.
+            places = [(*self._ini, *(file for word in self._words for file in word.files))]
+        tracked = [self._tracked_of(files) for files in places]
+        return tracked[-1] if tracked and None not in tracked else None
+
+    def _tracked_of(self, files: Iterable[Path]) -> Path | None:
+        """Return the first of the files that belongs to the repository."""
+        for file in files:
+            if file not in self._are_tracked:
+                self._are_tracked[file] = is_tracked(file.parent.resolve() / file.name)
+            if self._are_tracked[file]:
+                return file
+        return None
+
+    def _was_read(self, option: str, value: object) -> bool:
+        """Whether pytest has read the value before any code of the project could set it."""
+        read = getattr(self._config.known_args_namespace, option[2:].replace("-", "_"), None)
+        return value in read if isinstance(read, list) else value == read
+
+    def shown(self, file: Path) -> str:
+        """Return the name of a file as a message gives it."""
+        root = self._config.rootpath
+        return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
+
+    def check(self) -> None:
+        """Raise Untrusted where a file of the repository would have files changed, or reports written outside."""
+        get = self._config.getoption
+        wanted: list[tuple[str, object, str]] = [(APPLY, get("starcoder_apply"), "may not have files changed")]
+        wanted += [(flag, get(flag[2:].replace("-", "_")), "may not have files changed") for flag in FLAGS]
+        for option in REPORTS:
+            names = [name for name in get(option[2:].replace("-", "_")) if self._is_outside(name)]
+            wanted += [(option, name, "may not have a report written outside of it") for name in names]
+        for option, value, reason in wanted:
+            file = self.file_of(option, value) if value else None
+            if file is not None:
+                shown = f"={value}" if isinstance(value, str) else ""
+                raise Untrusted(
+                    f"{self.shown(file)}, {option}{shown}: a file that belongs to the repository {reason}.",
+                    SAY_IT.format(option=option),
+                )
+
+    def _is_outside(self, name: str) -> bool:
+        """Whether a report of that name would not be in the working tree of the project, by links perhaps."""
+        root = self._config.rootpath
+        top = (repository(root / "_") or root).resolve()
+        target = (self._folder / name).resolve()
+        return not target.is_relative_to(top) or ".git" in target.relative_to(top).parts
+
+    def _given(self) -> Iterator[tuple[str, object, tuple[Path, ...]]]:
+        """The options of ours among all words, each with its value as pytest has it, and the files it was read from."""
+        for number, word in enumerate(self._words, 1):
+            name, equals, value = word.text.partition("=")
+            if not name.startswith("--starcoder-"):
+                continue
+            following = self._words[number] if number < len(self._words) else Word("-")
+            if name in FLAGS:
+                yield name, True, word.files
+            elif equals:
+                yield name, value, word.files
+            elif name == APPLY and following.text.startswith("-"):
+                yield name, APPLY_DEFAULT, word.files
+            else:
+                yield name, following.text, (*word.files, *following.files)
+
+    @property
+    def _ini(self) -> tuple[Path, ...]:
+        return (Path(self._config.inipath),) if self._config.inipath else ()
+
+    def _all_words(self) -> Iterator[Word]:
+        """All words in pytest's order: those of addopts, of PYTEST_ADDOPTS and of the command line."""
+        said = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *map(str, self._config.invocation_params.args)]
+        users = list(self._expanded(said))
+        files = self._ini
+        for option, value in zip(users, [*users[1:], Word("")], strict=True):
+            # `-o addopts=…` takes the place of what the file says.
+            if option.text in ("-o", "--override-ini") and value.text.startswith("addopts="):
+                files = (*option.files, *value.files)
+            elif option.text.startswith(("-oaddopts=", "--override-ini=addopts=")):
+                files = option.files
+        yield from self._expanded(self._config.getini("addopts"), files)
+        yield from users
+
+    def _expanded(self, texts: Iterable[str], files: tuple[Path, ...] = ()) -> Iterator[Word]:
+        """The words; in the place of an `@FILE` those that argparse reads from it, one a line."""
+        for text in texts:
+            if not text.startswith("@"):
+                yield Word(text, files)
+                continue
+            file = self._folder / text[1:]
+            try:
+                content = file.read_text(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+            except OSError:
+                continue
+            if file not in files:
+                yield from self._expanded(content.splitlines(), (*files, file))

@@ -1,0 +1,22 @@
+"""Values that were written down as JSON and are read again, by whomever they were written."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, get_type_hints
+
+Value = TypeVar("Value")
+
+
+def from_fields(kind: type[Value], fields: Any) -> Value:
+    """Return the dataclass `kind` with these fields; ValueError where one is missing, unknown or of another type."""
+    hints = get_type_hints(kind)
+    if not isinstance(fields, dict) or not fields.keys() <= hints.keys():
+        raise ValueError(f"these are not the fields of {kind.__name__}")
+    for name, value in fields.items():
+        wanted = int | float if hints[name] is float else hints[name]  # JSON may have 1 for 1.0
+        if not isinstance(value, wanted):
+            raise ValueError(f"{name} is not of its type")
+    try:
+        return kind(**fields)
+    except TypeError as exc:
+        raise ValueError(f"a field of {kind.__name__} is missing") from exc

@@ -1,0 +1,255 @@
+"""Files are written whole or not at all, and never where a link leads out of the project."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.repositories import repository
+
+from pytest_starcoder.commands import doctor
+from pytest_starcoder.commands.source import read_source
+from pytest_starcoder.commit import review
+from pytest_starcoder.commit.kept import Kept
+from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.files import LeadsOutside, private_folder, replace_file, target_of
+from pytest_starcoder.jobs.samples import SampleFile
+from pytest_starcoder.report.files import save
+from pytest_starcoder.session.applying import apply, keep
+from pytest_starcoder.values.asked import Model
+from pytest_starcoder.values.evaluation import Sample, Sampling
+from pytest_starcoder.values.fix import Edit, Fix
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and modes of POSIX")
+
+
+@pytest.fixture
+def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository, in which the process is."""
+    folder = repository(tmp_path / "project", {"shop.py": "x = 1\n"})
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A file of the user's outside of the repository."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "profile").write_text("mine\n")
+    return folder / "profile"
+
+
+# --- how a file is replaced ----------------------------------------------------------------
+
+
+def test_a_new_file_has_the_mode_of_the_umask(tmp_path: Path) -> None:
+    mask = os.umask(0o027)
+    try:
+        replace_file(tmp_path / "new", b"x")
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o755, 0o2755])
+def test_mode_stays(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    file.chmod(mode)
+    replace_file(file, b"x")
+    assert stat.S_IMODE(file.stat().st_mode) == mode
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("file")
+    replace_file(tmp_path / "link", b"x")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"x"
+
+
+def test_other_names_of_a_file_keep_what_they_had(tmp_path: Path) -> None:
+    (tmp_path / "store").write_bytes(b"shared")
+    os.link(tmp_path / "store", tmp_path / "file")
+    replace_file(tmp_path / "file", b"x")
+    assert ((tmp_path / "store").read_bytes(), (tmp_path / "file").read_bytes()) == (b"shared", b"x")
+
+
+def test_what_fails_leaves_all_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"before")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        replace_file(tmp_path / "file", b"after")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
+
+
+def test_a_device_is_written_into() -> None:
+    replace_file(Path(os.devnull), b"x")
+    assert Path(os.devnull).is_char_device()
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o277, 0o777])
+def test_a_private_folder_is_its_owners_alone(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        private_folder(tmp_path / "cache")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o700
+
+
+def test_a_folder_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "team").mkdir()
+    (tmp_path / "team").chmod(0o775)
+    private_folder(tmp_path / "team")
+    assert stat.S_IMODE((tmp_path / "team").stat().st_mode) == 0o775
+
+
+# --- what leads outside --------------------------------------------------------------------
+
+Link = Callable[[Path, Path], Path]
+
+
+def itself(top: Path, outside: Path) -> Path:
+    (top / "link").symlink_to(outside)
+    return top / "link"
+
+
+def relative(top: Path, outside: Path) -> Path:
+    (top / "link").symlink_to(os.path.relpath(outside, top))
+    return top / "link"
+
+
+def folder(top: Path, outside: Path) -> Path:
+    (top / "deep").mkdir()
+    (top / "deep" / "link").symlink_to(outside.parent)
+    return top / "deep" / "link" / outside.name
+
+
+def chain(top: Path, outside: Path) -> Path:
+    (top / "b").symlink_to(outside.parent)
+    (top / "a").symlink_to(f"b/{outside.name}")
+    return top / "a"
+
+
+def missing(top: Path, outside: Path) -> Path:
+    (top / "link").symlink_to(outside.with_name("new"))
+    return top / "link"
+
+
+def git_folder(top: Path, outside: Path) -> Path:
+    (top / "link").symlink_to(".git/config")
+    return top / "link"
+
+
+LINKS = [itself, relative, folder, chain, missing, git_folder]
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_nothing_is_written_where_a_link_leads_outside(top: Path, outside: Path, link: Link) -> None:
+    path = link(top, outside)
+    target = path.resolve()
+    before = target.read_bytes() if target.exists() else None
+    with pytest.raises(LeadsOutside) as caught:
+        replace_file(path, b"x", top)
+    assert caught.value.strerror == f"a link leads to {target}, which is no file of {top}"
+    assert (target.read_bytes() if target.exists() else None) == before
+
+
+def test_a_circle_of_links_is_an_error(top: Path) -> None:
+    (top / "a").symlink_to("a")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        replace_file(top / "a", b"x", top)
+
+
+def test_a_link_within_the_tree_is_followed(top: Path) -> None:
+    (top / "link.py").symlink_to("shop.py")
+    assert target_of(top / "link.py", top) == top / "shop.py"
+
+
+def test_a_tree_that_is_reached_by_a_link_is_the_tree(top: Path, tmp_path: Path) -> None:
+    (tmp_path / "alias").symlink_to(top)
+    assert target_of(tmp_path / "alias" / "shop.py", tmp_path / "alias") == top / "shop.py"
+    assert target_of(tmp_path / "alias" / "shop.py", top) == top / "shop.py"
+
+
+def test_a_place_outside_that_is_named_is_a_place(top: Path, outside: Path) -> None:
+    replace_file(outside, b"x", top)
+    assert outside.read_bytes() == b"x"
+
+
+# --- everything that writes for the user ---------------------------------------------------
+
+
+def said(path: Path, top: Path) -> str:
+    return f"a link leads to {path}, which is no file of {top}"
+
+
+def test_no_fix_is_written_outside(top: Path, outside: Path) -> None:
+    (top / "linked.py").symlink_to(outside)
+    before = (top / "shop.py").read_text()
+    edits = tuple(Edit(path, (0, 1), "x", "y", "name", 1.0, 1) for path in ("shop.py", "linked.py"))
+    fix = Fix(edits, "", "shop.py", 1, "x", "y", (), (), checked=True)
+    told = apply([fix], top, lambda path: (top / path).read_text(), lambda _fix: True)
+    assert told == [f"shop.py:1 was not changed: {said(outside, top)}. Remove the link, or name that file itself."]
+    assert ((top / "shop.py").read_text(), outside.read_text()) == (before, "mine\n")
+
+
+def test_without_git_no_fix_is_written_outside_of_the_root(tmp_path: Path, outside: Path) -> None:
+    root = tmp_path / "unpacked"
+    root.mkdir()
+    (root / "linked.py").symlink_to(outside)
+    with pytest.raises(LeadsOutside):
+        keep(root, "linked.py", "    assert True\n", "mean(1)")
+    assert outside.read_text() == "mine\n"
+
+
+def test_no_accepted_finding_is_written_outside(top: Path, outside: Path) -> None:
+    folder = Kept(top / ".git").folder
+    save(folder / "last.json", '{"findings": [{"fingerprint": "x", "path": "a", "source": "b"}]}')
+    (top / ".starcoder-baseline").symlink_to(outside)
+    with pytest.raises(ConfigError) as caught:
+        review.accept()
+    assert str(caught.value) == (
+        f"Nothing was accepted, for .starcoder-baseline cannot be written: {said(outside, top)}. "
+        "Remove the link, or name that file itself."
+    )
+    assert outside.read_text() == "mine\n"
+
+
+def test_no_completion_is_written_outside(top: Path, outside: Path) -> None:
+    (top / "linked.py").symlink_to(outside)
+    with pytest.raises(ConfigError) as caught:
+        read_source("linked.py").write("y\n")
+    assert str(caught.value) == (
+        f"linked.py cannot be written ({said(outside, top)}); it is as it was. "
+        "Remove the link, or name that file itself."
+    )
+    assert outside.read_text() == "mine\n"
+
+
+def test_no_report_of_the_doctor_is_written_outside(top: Path, outside: Path) -> None:
+    (top / "starcoder-doctor.json").symlink_to(outside)
+    with pytest.raises(ConfigError) as caught:
+        doctor._write({}, Path("starcoder-doctor.json"))
+    assert str(caught.value) == (
+        f"starcoder-doctor.json cannot be written: {said(outside, top)}. Name another with --deep=FILE."
+    )
+    assert outside.read_text() == "mine\n"
+
+
+def test_no_answer_of_an_evaluation_is_written_outside(top: Path, outside: Path) -> None:
+    (top / "answers.jsonl").symlink_to(outside.with_name("new.jsonl"))
+    file = SampleFile(Path("answers.jsonl"), "mbpp", Model("m", "d", "", 4096), Sampling())
+    with pytest.raises(ConfigError, match="which is no file of"):
+        file.add(Sample("MBPP/1", 0, "x"))
+    assert not outside.with_name("new.jsonl").exists()
