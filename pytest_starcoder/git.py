@@ -375,8 +375,8 @@ class Repository:
             # The records end with an empty one; a change that only renames has nothing after them.
             for line in running.stdout:
                 if b"\0diff --git " in line:
-                    records, line = _records(begun + line)
-                    return records, _patches(line, running.stdout), self._end(running)
+                    records, first_line = _records(begun + line)
+                    return records, _patches(first_line, running.stdout), self._end(running)
                 begun += line
             return _records(begun)[0], [], self._end(running)
         finally:

@@ -254,13 +254,13 @@ def watch(
 def end(child: int, other: int = 0) -> None:
     """Ends a fork and all that it has started, also what has left its group; the `other` fork and its own live on."""
     for _ in range(ROUNDS):
-        others = descendants(child)
+        started = descendants(child)
         with contextlib.suppress(OSError):
             os.killpg(child, signal.SIGKILL)
-        for other in others:
+        for process in started:
             with contextlib.suppress(OSError):
-                os.kill(other, signal.SIGKILL)
-        if not others:
+                os.kill(process, signal.SIGKILL)
+        if not started:
             break
     with contextlib.suppress(OSError):
         os.waitpid(child, 0)

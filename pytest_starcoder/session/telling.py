@@ -89,8 +89,8 @@ class Telling:
             for number, case in enumerate(found, 1):
                 told = observed(case, self._others.redact)
                 self._section.observed(number, len(found), told)
-                case, told = fixing.fixed(case, told)
-                told = asking.explain(case, told, shared[file_of(case)])
+                fixed_case, told = fixing.fixed(case, told)
+                told = asking.explain(fixed_case, told, shared[file_of(case)])
                 self._ending(told)
                 self._others.explained(told)
                 explanations.append(told)
@@ -165,8 +165,8 @@ class Telling:
         for number, case in enumerate(found, 1):
             told = replace(observed(case, self._others.redact), note="not asked: --starcoder-show-prompt")
             self._section.observed(number, len(found), told)
-            case, told = fixing.fixed(case, told)
-            prompt = prompt_of(case, settings, self._others.redact, shared[file_of(case)])
+            fixed_case, told = fixing.fixed(case, told)
+            prompt = prompt_of(fixed_case, settings, self._others.redact, shared[file_of(case)])
             self._section.say("why", f"{told.note}. {len(prompt.text)} characters would be sent:")
             self._section.verbatim(f"prompt {number} of {len(found)}", prompt.text)
             self._ending(told)

@@ -194,10 +194,11 @@ def test_of_more_than_forty_hazards_none_is_misjudged_and_nothing_is_left(
     servers["HASH"] = subprocess.check_output([sys.executable, "-c", "print(hash('a'))"], text=True).strip()
     drafts = list(examples_of(project.target("parse"), ["parse"]))
     for hazard, (body, _, *imports) in HAZARDS.items():
+        code = body
         for name, value in servers.items():
-            body = re.sub(rf"\b{name}\b", value, body)
-        target = next((name for name in ("price", "parse") if f"{name}(" in body), "mean")
-        drafts.append(draft(project, body, target, *imports, name=_name(hazard), arguments=("xs",) * ("*xs" in body)))
+            code = re.sub(rf"\b{name}\b", value, code)
+        target = next((name for name in ("price", "parse") if f"{name}(" in code), "mean")
+        drafts.append(draft(project, code, target, *imports, name=_name(hazard), arguments=("xs",) * ("*xs" in code)))
     before, started = project.files(), time.monotonic()
     generated = project.generated(drafts)
     found = {kept.draft.name: "kept" for kept in generated.kept}
