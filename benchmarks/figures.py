@@ -36,6 +36,7 @@ class Figures:
 FIGURES: Mapping[str, Figures] = {
     "off_cost": Figures("off_cost", "--rivals RIVALS"),
     "explain_cost": Figures("explain_cost", "--rivals RIVALS"),
+    "modules": Figures("modules"),
     "import_cost": Figures("import_cost"),
     "recording_cost": Figures("recording_cost"),
     "evidence": Figures("evidence", "FAULTY --truth TRUTH --rivals RIVALS"),

@@ -449,3 +449,48 @@ def test_a_long_line_is_shown_whole_for_what_changed_may_stand_at_its_end(pytest
     )
     told = section(pytester.runpytest(*BARE))
     assert f"                 -    {line}[1:]" in told
+
+
+HELPERS = {
+    "module": ("helpers", "def same(got, wanted):\n    assert got == wanted\n"),
+    "library": (
+        "helpers",
+        "import pytest\n\ndef same(got, wanted):\n    if got != wanted:\n        pytest.fail('no')\n",
+    ),
+    "compared": ("checks", "def near(a, b):\n    return a == b\n\ndef same(a, b):\n    assert near(a, b)\n"),
+    "fixture": (
+        "conftest",
+        "import pytest\n\n@pytest.fixture\ndef rows():\n    return [1, 2]\n\ndef same(a, b):\n    assert a == b\n",
+    ),
+}
+"""What serves tests, in a module of that name."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HELPERS)
+def test_no_fix_weakens_what_checks(pytester: pytest.Pytester, name: str) -> None:
+    module, text = HELPERS[name]
+    test = f"from {module} import same\nfrom shop import total\n\ndef test_total():\n    same(total([1, 2]), 7)\n"
+    pytester.makepyfile(shop="def total(rows):\n    return sum(rows)\n", test_shop=test, **{module: text})
+    before = {path.name: path.read_text() for path in pytester.path.glob("*.py")}
+    told = section(pytester.runpytest(*BARE, "--starcoder-apply=yes"))
+    assert told
+    after = {path.name: path.read_text() for path in pytester.path.glob("*.py")}
+    assert {**before, "shop.py": ""} == {**after, "shop.py": ""}
+    assert not [line for line in told if line.startswith(f"                 {module}.py:")]
+    assert not [line for line in told if line.startswith(f"     suspect   {module}.py:")]
+
+
+@pytest.mark.slow
+def test_a_model_weakens_nothing_that_checks(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+    ollama_double.answer = "pass"
+    pytester.makepyfile(
+        shop="def total(rows):\n    return sum(rows)\n",
+        helpers=HELPERS["module"][1],
+        test_shop="from helpers import same\nfrom shop import total\n\ndef test_total():\n    same(total([1]), 7.5)\n",
+    )
+    told = section(pytester.runpytest("--starcoder-explain", "--starcoder-apply=yes", "-p", "no:cacheprovider"))
+    assert told
+    assert (pytester.path / "helpers.py").read_text() == HELPERS["module"][1].rstrip()
+    holes = [prompt for prompt in ollama_double.prompts() if "<fim_suffix>" in prompt]
+    assert not [prompt for prompt in holes if "helpers.py" in prompt]

@@ -77,11 +77,10 @@ def test_root_elsewhere(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPat
     result = pytester.runpytest_subprocess(*BARE, f"--starcoder-report={report}", "--starcoder-apply=yes", *words)
     lines = section(result)
     [cause] = json.loads(report.read_text())["causes"]
-    root = pytester.path / {"config": "config", "files": "config", "rootdir": "elsewhere", "sibling": "tests"}.get(
-        name, ""
-    )
-    assert (root / cause["path"]).resolve() == pytester.path / files[1] / "test_stock.py"
-    assert (root / cause["suspects"][0]["path"]).resolve() == (pytester.path / files[0] / "stock.py").resolve()
+    tests, code = pytester.path / files[1] / "test_stock.py", pytester.path / files[0] / "stock.py"
+    top = pytester.path / root
+    assert (top / cause["path"]).resolve() == tests.resolve()
+    assert (top / cause["suspects"][0]["path"]).resolve() == code.resolve()
     assert "                 +    return sum(rows)" in lines
     assert "return sum(rows)\n" in code.read_text()
     [command] = [line.split("pytest ", 1)[1] for line in lines if line.startswith("     rerun ")]
