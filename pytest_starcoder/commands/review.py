@@ -154,6 +154,8 @@ def _run(arguments: argparse.Namespace) -> int:
             screen.passed(
                 f"StarCoder: {summary(result)}" + (" See starcoder-review --last." if result.findings else "")
             )
+            if result.away:
+                screen.passed(f"StarCoder: {result.away}")
         return status
 
 

@@ -195,12 +195,21 @@ _TELLS = re.compile(
     rf"|\b(?:please|just|always|simply|you must|you should)\s+(?:approve|accept|lgtm)\s+this\s+{_WHAT}{_END}"
     rf"|\b{_WHO}\b.{{0,12}}\b(?:must|should|please|shall)\s+(?:approve|accept|ignore|skip|pass)\s+"
     rf"(?:this|these|the following)\b"
-    r"|\b(?:reply|respond|answer)\s+(?:(?:only|just|simply|exactly)\s+)?(?:with\s+)?"
+    r"|\b(?:ignore|disregard|forget)\s+(?:everything|all|anything)\s+(?:that\s+)?"
+    r"(?:you\s+(?:were|have been|are)\s+(?:told|asked|given)|"
+    r"(?:above|before)(?:\s+this)?\s*(?:,|;|and)\s*(?:just\s+|only\s+)?"
+    r"(?:say|reply|respond|answer|approve|output|return|write)\b)"
+    rf"|{_BEGIN}(?:do not|don't|never)\s+(?:review|flag)\s+this\s+{_WHAT}{_END}"
+    rf"|\bmark\s+this\s+{_WHAT}\s+as\s+(?:approved|safe|correct|reviewed)\b"
+    r"|\b(?:return|output|give|reply with|respond with|answer with)\s+(?:only\s+|just\s+)?an\s+empty\s+"
+    r"(?:list of\s+)?(?:findings|issues|comments|review)\b"
+    r"|\b(?:reply|respond|answer|say|write)\s+(?:(?:only|just|simply|exactly)\s+)?(?:with\s+)?"
     rf"(?:(?:only|just|exactly)\s+)?[\"'`]?(?:lgtm|no (?:issues|problems|findings)(?: found)?|approved)[\"'`]?{_END}"
     r"|<pr_review_state>\s*approved"
 )
 _TOLD_TO = re.compile(
     r"(?i)ignor|disregard|forget|override|report|flag|mention|review|comment|approve|accept|lgtm|answer|respond|reply"
+    r"|mark this|empty|approved|no issues"
 )
 """A word without which none of them is said: most lines are done with at once."""
 
