@@ -301,22 +301,6 @@ class Repository:
         told = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^1")
         return told.decode("ascii").strip() if told is not None else self._empty_tree()
 
-    def other_parents(self, commit: str) -> list[str]:
-        """The parents of a merge but its first, none where it is no merge."""
-        told = self._run("rev-list", "--parents", "--max-count=1", commit)
-        return (told or b"").decode("ascii").split()[2:]
-
-    def is_reachable(self, commit: str) -> bool:
-        """Return whether a ref, or the HEAD of a worktree, still leads to `commit`."""
-        refs = self._run("for-each-ref", "--count=1", f"--contains={commit}")
-        if refs is None:
-            return False
-        if refs.strip():
-            return True
-        worktrees = (self._run("worktree", "list", "--porcelain") or b"").decode("utf-8", "replace").splitlines()
-        heads = [line.removeprefix("HEAD ") for line in worktrees if line.startswith("HEAD ")]
-        return any(self._run("merge-base", "--is-ancestor", commit, head) is not None for head in heads)
-
     def merge_base(self, one: str, other: str) -> str:
         """The commit at which two commits parted; raises ConfigError where none is known."""
         told = self._run("merge-base", one, other)

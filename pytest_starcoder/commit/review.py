@@ -33,7 +33,7 @@ def review(found: Found, screen: Screen, started: float) -> Review:
         left = max(0.1, found.settings.review_time_budget - RESERVE - (time.monotonic() - started))
         total = found.change.total
         with screen.waiting(f"StarCoder reviews {counted(total, 'hunk')}") as far:
-            result = with_model(found, left, lambda done: far(f", {done} of {total} done"))
+            result = _with_model(found, left, lambda done: far(f", {done} of {total} done"))
     else:
         result = reviewed(found.change, (), Remarks(), found.settings)
     result = replace(result, seconds=time.monotonic() - started, notes=_news(found))
@@ -42,23 +42,16 @@ def review(found: Found, screen: Screen, started: float) -> Review:
     return result
 
 
-def _news(found: Found) -> tuple[str, ...]:
-    """Return what reviews in the background have found.
-
-    A framework may hide it: there the hook after the commit says so.
-    """
-    if found.folder is None or os.environ.get("PRE_COMMIT") == "1":
-        return ()
-    with contextlib.suppress(OSError):
-        return tuple(background.notes(str(found.folder)))
-    return ()
-
-
 def status_of(result: Review, settings: Settings) -> int:
     """0: nothing stops the commit, perhaps for want of a model; 1: a finding does; 3: a model is required and away."""
     if settings.review_require_model and result.away:
         return NO_MODEL
     return FAILED if result.failed else PASSED
+
+
+def review_unwatched(found: Found, seconds: float) -> Review:
+    """Return the review of a change within so many seconds, while nobody waits; it is not kept."""
+    return _with_model(found, seconds, lambda _done: None)
 
 
 def accept(name: str = "last") -> str:
@@ -79,7 +72,7 @@ def accept(name: str = "last") -> str:
     )
 
 
-def with_model(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
+def _with_model(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
     """The review of a change within so many seconds, by a model where there is one."""
     settings = replace(found.settings, session_timeout=seconds)
     try:
@@ -105,3 +98,15 @@ def _without_model(found: Found, why: StarcoderError) -> Review:
     for hunk in found.change.hunks:
         remarks.missing.setdefault(hunk.number, Unreviewed(hunk.path, one_line(why.message, 200), 1))
     return reviewed(found.change, found.observed, remarks, found.settings, found.accepted)
+
+
+def _news(found: Found) -> tuple[str, ...]:
+    """Return what reviews in the background have found.
+
+    A framework may hide it: there the hook after the commit says so.
+    """
+    if found.folder is None or os.environ.get("PRE_COMMIT") == "1":
+        return ()
+    with contextlib.suppress(OSError):
+        return tuple(background.notes(str(found.folder)))
+    return ()
