@@ -412,24 +412,6 @@ class Repository:
         parent = self._if_there("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^1")
         return parent.decode("ascii").strip() if parent is not None else self._empty_tree()
 
-    def other_parents(self, commit: str) -> list[str]:
-        """The parents of a merge but its first, none where it is no merge."""
-        line = self._output("rev-list", "--parents", "--max-count=1", commit)
-        return line.decode("ascii").split()[2:]
-
-    def is_reachable(self, commit: str) -> bool:
-        """Return whether a ref, or the HEAD of a worktree, still leads to `commit`."""
-        name = f"{commit}^{{commit}}"
-        if self._if_there("rev-parse", "--verify", "--quiet", "--end-of-options", name) is None:
-            return False
-        if self._output("for-each-ref", "--count=1", f"--contains={commit}").strip():
-            return True
-        worktrees = self._output("worktree", "list", "--porcelain").decode("utf-8", "replace")
-        lines = worktrees.splitlines()
-        heads = [line.removeprefix("HEAD ") for line in lines if line.startswith("HEAD ")]
-        ancestry = ("merge-base", "--is-ancestor", commit)
-        return any(self._if_there(*ancestry, head) is not None for head in heads)
-
     def merge_base(self, one: str, other: str) -> str:
         """The commit at which two commits parted; raises ConfigError where none is known."""
         base = self._if_there("merge-base", one, other)

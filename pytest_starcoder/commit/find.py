@@ -13,6 +13,7 @@ from pytest_starcoder import git
 from pytest_starcoder.commit import baseline
 from pytest_starcoder.commit.asked import Asked
 from pytest_starcoder.commit.found import Found
+from pytest_starcoder.commit.quick_git import other_parents
 from pytest_starcoder.errors import ConfigError, Misuse
 from pytest_starcoder.evidence.constructs import constructs
 from pytest_starcoder.evidence.hunks import added_lines, change_of, entries_of
@@ -83,7 +84,8 @@ def last_commit(repository: Repository, commit: str, options: Mapping[str, str],
     accepted = baseline.fingerprints(read(repository.top / baseline.NAME))
     first = repository.parent(commit)
     entries = repository.between(first, commit)
-    others = [added_lines(repository.between(parent, commit)) for parent in repository.other_parents(commit)]
+    parents = other_parents(commit, repository.top)
+    others = [added_lines(repository.between(parent, commit)) for parent in parents]
     blobs = repository.blobs(entry.blobs[1] for entry in entries)
     change = change_of(repository.subject(commit), entries, blobs, _globs(settings), others)
     return observed(change, settings, accepted, repository.top.name, repository.folder)

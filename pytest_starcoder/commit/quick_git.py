@@ -32,6 +32,28 @@ def ask_git(*arguments: str) -> str | None:
     return printed.decode("utf-8", "surrogateescape") if status == 0 else None
 
 
+def is_reachable(commit: str, folder: str | os.PathLike[str]) -> bool:
+    """Return whether a ref, or the HEAD of a worktree, of the repository at `folder` leads to `commit`.
+
+    True where git cannot tell: whoever reads the commit will say why.
+    """
+    here = ("-C", os.fspath(folder))
+    refs = ask_git(*here, "for-each-ref", "--count=1", f"--contains={commit}")
+    if refs is None:  # git fails, or the commit is no longer there
+        return ask_git(*here, "rev-parse", "HEAD") is None
+    if refs:
+        return True
+    worktrees = (ask_git(*here, "worktree", "list", "--porcelain") or "").splitlines()
+    heads = [line.removeprefix("HEAD ") for line in worktrees if line.startswith("HEAD ")]
+    return any(ask_git(*here, "merge-base", "--is-ancestor", commit, head) is not None for head in heads)
+
+
+def other_parents(commit: str, folder: str | os.PathLike[str]) -> list[str]:
+    """Return the parents of a merge but its first, none where it is no merge."""
+    answer = ask_git("-C", os.fspath(folder), "rev-list", "--parents", "--max-count=1", commit)
+    return (answer or "").split()[2:]
+
+
 def _ask_by_subprocess(arguments: tuple[str, ...], variables: dict[str, str]) -> str | None:
     import subprocess  # takes longer to import than git takes to answer
 

@@ -43,18 +43,6 @@ def review(found: Found, screen: Screen, started: float) -> Review:
     return result
 
 
-def _news(found: Found) -> tuple[str, ...]:
-    """Return what reviews in the background have found.
-
-    A framework may hide it: there the hook after the commit says so.
-    """
-    if found.folder is None or os.environ.get("PRE_COMMIT") == "1":
-        return ()
-    with contextlib.suppress(OSError):
-        return tuple(background.notes(str(found.folder)))
-    return ()
-
-
 def status_of(result: Review, settings: Settings) -> int:
     """What a review comes to as an exit status.
 
@@ -68,6 +56,11 @@ def status_of(result: Review, settings: Settings) -> int:
     if settings.review_require_model and (result.away or result.missed):
         return NO_MODEL
     return PASSED
+
+
+def review_unwatched(found: Found, seconds: float) -> Review:
+    """Return the review of a change within so many seconds, while nobody waits; it is not kept."""
+    return _at_least_observed(found, seconds, lambda _done: None)
 
 
 def accept(name: str = "last") -> str:
@@ -100,14 +93,14 @@ def accept(name: str = "last") -> str:
 def _at_least_observed(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
     """The review of a change; a fault of ours while a model is asked takes away nothing of what was observed."""
     try:
-        return with_model(found, seconds, progress)
+        return _with_model(found, seconds, progress)
     except ConfigError:
         raise
     except Exception as exc:  # noqa: BLE001 - whatever it is, the observed findings count
         return _without_model(found, StarcoderError(f"Asking the model has failed: {type(exc).__name__}: {exc}."))
 
 
-def with_model(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
+def _with_model(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
     """The review of a change within so many seconds, by a model where there is one."""
     settings = replace(found.settings, session_timeout=seconds)
     try:
@@ -133,3 +126,15 @@ def _without_model(found: Found, why: StarcoderError) -> Review:
     for hunk in found.change.hunks:
         remarks.missing.setdefault(hunk.number, Unreviewed(hunk.path, one_line(why.message, 200), 1))
     return reviewed(found.change, found.observed, remarks, found.settings, found.accepted)
+
+
+def _news(found: Found) -> tuple[str, ...]:
+    """Return what reviews in the background have found.
+
+    A framework may hide it: there the hook after the commit says so.
+    """
+    if found.folder is None or os.environ.get("PRE_COMMIT") == "1":
+        return ()
+    with contextlib.suppress(OSError):
+        return tuple(background.notes(str(found.folder)))
+    return ()

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from pytest_starcoder.commit import find
 from pytest_starcoder.commit.queue import MAX_WAITING, Lock, Queue, WaitingCommit
+from pytest_starcoder.commit.quick_git import is_reachable
 from pytest_starcoder.commit.reports import Reports
-from pytest_starcoder.commit.review import with_model
+from pytest_starcoder.commit.review import review_unwatched
 from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.git import Repository
 from pytest_starcoder.text.display import one_line
@@ -134,10 +135,10 @@ def review_commit(waiting: WaitingCommit) -> CommitReview:
     if not folder.is_dir():
         folder = _main_worktree()
     repository = Repository(folder)
-    if not repository.is_reachable(waiting.hash):
+    if not is_reachable(waiting.hash, repository.top):
         raise Replaced
     found = find.last_commit(repository, waiting.hash, waiting.options, folder)
-    result = with_model(found, PATIENCE, lambda _done: None)
+    result = review_unwatched(found, PATIENCE)
     result = replace(result, seconds=time.monotonic() - started)
     # Somebody who wants no model waits for none.
     is_final = not result.away or found.settings.backend == "none" or result.away.startswith(SPENT)
