@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Generator
@@ -15,7 +16,7 @@ import pytest
 
 from pytest_starcoder.runner.confine import Confinement, confine
 from pytest_starcoder.runner.served import serve_changed
-from pytest_starcoder.runner.trace import Tracer, traced_environment, traced_processes
+from pytest_starcoder.runner.trace import TracedEnvironment, Tracer, traced_processes
 from pytest_starcoder.text.redact import redact
 from pytest_starcoder.text.shown import in_project
 
@@ -48,7 +49,7 @@ class Recorder:
         self._path = Path(job["outcomes"])
         self._folder = self._path.parent / "processes"
         self._folder.mkdir()
-        self._variables = traced_environment(self._root, self._folder)
+        self._variables = TracedEnvironment(self._root, self._folder)
         self._tracer = Tracer(lambda filename: in_project(filename, self._root), steps=job["steps"])
         self._fixtures: dict[int, tuple[Any, dict[str, set[int]]]] = {}
         self._reports: dict[str, list[pytest.TestReport]] = {}
@@ -71,7 +72,8 @@ class Recorder:
         try:
             return (yield)
         finally:
-            self._write(item)
+            with contextlib.suppress(Exception):
+                self._write(item)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
@@ -86,19 +88,24 @@ class Recorder:
         return (yield from self._traced_phase(item))
 
     def _traced_phase(self, item: pytest.Item) -> Generator[None, None, None]:
-        if item.nodeid not in self._traced:
-            return (yield)
-        before = {name: os.environ.get(name) for name in self._variables}
-        os.environ.update(self._variables)
-        self._tracer.start(values=item.nodeid in self._valued)
+        traced = item.nodeid in self._traced
+        environment: Any = os.environ  # a test may put something else in its place
+        if traced:
+            with contextlib.suppress(Exception):
+                self._variables.put(environment)
+            self._tracer.start(values=item.nodeid in self._valued)
         try:
             return (yield)
         finally:
-            self._tracer.stop()
-            for name, value in before.items():
-                os.environ.pop(name) if value is None else os.environ.update({name: value})
-            for file, lines in traced_processes(self._folder):
-                self._tracer.lines.setdefault(file, set()).update(lines)
+            if traced:
+                self._tracer.stop()
+            # Also after a test that is not traced: a wider fixture may put back what a traced one had.
+            for variables in (environment, os.environ):
+                with contextlib.suppress(Exception):
+                    self._variables.take(variables)
+            with contextlib.suppress(Exception):
+                for file, lines in traced_processes(self._folder):
+                    self._tracer.lines.setdefault(file, set()).update(lines)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, object, object]:
@@ -116,9 +123,10 @@ class Recorder:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        self._reports.setdefault(item.nodeid, []).append(report)
-        if report.failed and call.excinfo is not None:
-            self._exceptions.setdefault(item.nodeid, call.excinfo.value)
+        with contextlib.suppress(Exception):  # other plugins return reports of their own kinds
+            self._reports.setdefault(item.nodeid, []).append(report)
+            if report.failed and call.excinfo is not None:
+                self._exceptions.setdefault(item.nodeid, call.excinfo.value)
         return report
 
     def _write(self, item: pytest.Item) -> None:

@@ -266,3 +266,70 @@ def test_a_debugger_of_the_projects_own_does_no_harm(project: Project) -> None:
     project.write("conftest.py", "import sys\ndef pytest_runtest_call(): sys.settrace(None)\n")
     project.write("test_it.py", "def test_a(): pass\n")
     assert [outcome.outcome for outcome in project.run("test_a")] == ["passed"]
+
+
+def test_environment_of_fixtures(project: Project) -> None:
+    """Each test fails as it does alone, whatever a fixture makes of the variables."""
+    fixtures = {
+        "cleared": "with mock.patch.dict(os.environ, {'A': '1'}, clear=True): yield",
+        "replaced": "monkeypatch.setattr(os, 'environ', {'A': '1'}); yield",
+        "path_removed": "monkeypatch.delenv('PYTHONPATH', raising=False); yield",
+        "path_changed": "monkeypatch.setenv('PYTHONPATH', 'lib', prepend=':'); yield",
+        "put_back": "before = dict(os.environ); os.environ.clear(); yield; os.environ.update(before)",
+        "emptied": "os.environ.clear(); yield",
+    }
+    text = "import os, pytest\nfrom unittest import mock\n"
+    for name, body in fixtures.items():
+        text += f"@pytest.fixture\ndef {name}(monkeypatch):\n    {body}\n"
+        text += f"def test_{name}({name}): assert 0\n"
+    project.write("test_it.py", text)
+    found = project.run(*(f"test_{name}" for name in fixtures))
+    assert [(outcome.outcome, outcome.message) for outcome in found] == [("failed", "assert 0")] * 6
+
+
+def test_variables_do_not_stay(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    project.write(
+        "conftest.py",
+        """
+        import os, pytest
+        from unittest import mock
+
+        @pytest.fixture(scope="session", autouse=True)
+        def changed():
+            with mock.patch.dict(os.environ, {"A": "1"}, clear=True):
+                yield
+                os.environ["PYTHONPATH"] = "lib"
+
+        def ours():
+            return [name for name in os.environ if "STARCODER" in name or name == "PYTHONPATH"]
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_protocol(item):
+            try:
+                return (yield)
+            finally:
+                with open("variables.txt", "a") as file:
+                    print(item.name, ours(), file=file)
+        """,
+    )
+    project.write("test_it.py", "def test_a(): pass\ndef test_b(): pass\n")
+    assert [outcome.outcome for outcome in project.run("test_a", "test_b")] == ["passed", "passed"]
+    assert (project.root / "variables.txt").read_text() == "test_a []\ntest_b []\n"
+
+
+def test_path_changed_by_test(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "first")
+    project.write(
+        "test_it.py",
+        """
+        import os
+
+        def test_a(): os.environ["PYTHONPATH"] += os.pathsep + "second"
+        def test_b(): assert os.environ["PYTHONPATH"].split(os.pathsep)[-2:] == ["first", "second"]
+        def test_c(): del os.environ["PYTHONPATH"]
+        def test_d(): assert "first" not in os.environ["PYTHONPATH"]
+        """,
+    )
+    found = project.run("test_a", "test_b", "test_c", "test_d")
+    assert [outcome.outcome for outcome in found] == ["passed"] * 4
