@@ -107,9 +107,10 @@ class Section:
         self._paragraph = None
         return True
 
-    def rerun(self, nodeids: Sequence[str]) -> None:
+    def rerun(self, nodeids: Sequence[str], options: Sequence[str] = ()) -> None:
         """The command that runs some tests again; on one line however long, for it is copied."""
-        self._write(f"{_lead('rerun')}pytest {' '.join(shlex.quote(printable(nodeid)) for nodeid in nodeids)}\n")
+        words = " ".join(shlex.quote(printable(word)) for word in (*options, *nodeids))
+        self._write(f"{_lead('rerun')}pytest {words}\n")
 
     def tests(self, nodeids: Sequence[str]) -> None:
         """All tests of a cause where there are several, the parameters of one function together."""

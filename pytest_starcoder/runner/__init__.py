@@ -1,8 +1,8 @@
 """Runs tests of the user's again, as the user ran them, in a child of its own: node ids in, outcomes out.
 
 The child has the user's plugins, environment and configuration, minus this
-plugin, xdist, coverage and whatever changes the order; it keeps no cache of
-pytest's and writes no report file.
+plugin; what other plugins do to a run (distribute, repeat, shuffle, measure) is
+off, and no report file is written. It keeps no cache of pytest's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pytest_starcoder.runner.confine import Confinement, Level, environment, rea
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.failure import Call
 from pytest_starcoder.values.fix import Edit
-from pytest_starcoder.values.run import Outcome
+from pytest_starcoder.values.run import MISSING, Outcome
 
 LEFT_OUT = ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """Variables that the child shall not have: the first is among its arguments, coverage would measure it."""
@@ -51,6 +51,7 @@ class Launch:
     positionals: tuple[str, ...] = ()
     here_first: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    obstacle: str = ""
 
 
 def run(
@@ -72,13 +73,16 @@ def run(
     tests run as the user runs them, *confined* ones as docs/confinement.md
     says; where `least` cannot be had they do not run, and there are no outcomes.
 
-    A test that had not ended by then is not among the outcomes; nor is one that
-    pytest could not collect again. Nothing is raised but KeyboardInterrupt, and
-    OSError where no child can be started.
+    A test that had not ended by then is not among the outcomes; one that pytest
+    could not collect again is MISSING, its message says why. Nothing is raised but
+    KeyboardInterrupt, and OSError where no child can be started.
     """
+    if launch.obstacle:
+        return [Outcome(nodeid, MISSING, message=launch.obstacle) for nodeid in tests]
     with tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
         job: dict[str, Any] = {
+            "tests": list(tests),
             "trace": sorted({*trace, *values}),
             "values": sorted(set(values)),
             "steps": steps,
@@ -121,19 +125,20 @@ def pytest_command(launch: Launch, folder: Path, tests: Sequence[str], own: Sequ
     """The command that runs `tests` as the user did, with our `own` options; what pytest keeps goes into `folder`."""
     return [
         *(sys.executable, *([] if launch.here_first else ["-P"]), "-m", "pytest"),
-        *kept(launch.arguments, launch.positionals),
+        *kept(launch.arguments, launch.positionals, folder / "reports"),
         *(["-c", str(launch.ini)] if launch.ini else []),
         f"--rootdir={launch.root}",
         *("-o", "addopts=", "-o", "log_file=", "-o", f"cache_dir={folder / 'cache'}", f"--basetemp={folder / 'tmp'}"),
         *("--maxfail=0", "--no-starcoder"),
         *own,
-        *(_address(launch.root, nodeid) for nodeid in tests),
+        *_files(launch.root, tests),
     ]
 
 
-def _address(root: Path, nodeid: str) -> str:
-    path, colons, rest = nodeid.partition("::")
-    return f"{root / path}{colons}{rest}"
+def _files(root: Path, tests: Sequence[str]) -> list[str]:
+    """The files of the tests, which are collected whole: what one of them is called may change from run to run."""
+    files = dict.fromkeys(root / nodeid.partition("::")[0] for nodeid in tests)
+    return [str(file) for file in files if file.exists()] or [str(file) for file in files]
 
 
 @contextlib.contextmanager

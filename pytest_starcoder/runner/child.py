@@ -9,16 +9,20 @@ import contextlib
 import json
 import os
 from collections.abc import Generator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_starcoder.runner.aside import keep_files
 from pytest_starcoder.runner.confine import Confinement, confine
+from pytest_starcoder.runner.selection import Protocol, Selection
 from pytest_starcoder.runner.served import serve_changed
 from pytest_starcoder.runner.trace import TracedEnvironment, Tracer, traced_processes
 from pytest_starcoder.text.redact import redact
 from pytest_starcoder.text.shown import in_project
+from pytest_starcoder.values.run import MISSING
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,19 +35,23 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     job = json.loads(Path(early_config.known_args_namespace.starcoder_job).read_text("utf-8"))
     if job["confinement"]:
         confine(Confinement.from_json(job["confinement"]))
+    keep_files(early_config.pluginmanager, Path(job["outcomes"]).parent / "aside")
     serve_changed(job["files"])
 
 
 def pytest_configure(config: pytest.Config) -> None:
     job = json.loads(Path(config.getoption("starcoder_job")).read_text("utf-8"))
-    config.pluginmanager.register(Recorder(job), "starcoder-recorder")
+    selection = Selection(job["tests"], Path(job["root"]))
+    config.pluginmanager.register(selection, "starcoder-selection")
+    config.pluginmanager.register(Recorder(job, selection), "starcoder-recorder")
 
 
 class Recorder:
     """Traces the tests of a job; writes a line of JSON on what collecting them executed, then one for each outcome."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    def __init__(self, job: dict[str, Any], selection: Selection) -> None:
         self._root = Path(job["root"])
+        self._selection = selection
         self._traced = set(job["trace"])
         self._valued = set(job["values"])
         self._path = Path(job["outcomes"])
@@ -65,6 +73,18 @@ class Recorder:
             self._tracer.stop()
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(self._numbers(self._tracer.lines)) + "\n")
+                for nodeid, reason in self._selection.missing.items():
+                    file.write(json.dumps(_unrun(nodeid, redact(reason))) + "\n")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """In place of pytest's own, and of those of plugins that run tests elsewhere."""
+        protocol = Protocol(session.config, self._root)
+        for item, following in zip_longest(session.items, session.items[1:]):
+            protocol.run(item, following)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
+        return True
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -172,6 +192,12 @@ class Recorder:
 
     def _relative(self, filename: str) -> str:
         return Path(filename).relative_to(self._root).as_posix()
+
+
+def _unrun(nodeid: str, reason: str) -> dict[str, Any]:
+    """The fields of a test that could not be collected again."""
+    fields: dict[str, Any] = {"nodeid": nodeid, "outcome": MISSING, "seconds": 0.0, "exception": ""}
+    return fields | {"message": reason, "lines": {}, "steps": {}, "types": [], "calls": []}
 
 
 def _united(one: dict[str, set[int]], other: dict[str, set[int]]) -> dict[str, set[int]]:

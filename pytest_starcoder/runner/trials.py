@@ -110,7 +110,8 @@ class Trials:
     `ran_on_import` are the lines that importing executes, by path; what a plugin imports early is not among them;
     `unimportable` says why some could not be imported. `folders`, relative to the root, are those that drafts stand in.
     With `draws` tests of Hypothesis are judged too.
-    Raises Unavailable where they cannot be collected, or not be confined as `least` wants.
+    Raises Unavailable where none of them can be collected, or not be confined as `least` wants; in `baseline`
+    those that are not there are missing.
     """
 
     def __init__(
@@ -124,6 +125,8 @@ class Trials:
         *,
         draws: bool = False,
     ) -> None:
+        if launch.obstacle:
+            raise Unavailable(launch.obstacle)
         if not hasattr(os, "fork"):
             raise Unavailable("this platform cannot fork a process")
         if weaker(available(), least):
@@ -147,6 +150,7 @@ class Trials:
             late, self._late = _pair(stack)
             confinement = Confinement(folder, readable(self._launch.root), self._least)
             job = {
+                "tests": list(self._tests),
                 "root": str(self._launch.root),
                 "confinement": confinement.to_json(),
                 "early": early,
@@ -165,8 +169,11 @@ class Trials:
             os.close(early)
             os.close(late)
             found = self._late.read(min(COLLECTING, self._deadline.remaining()))
-            if found is None or not set(self._tests) <= set(found["collected"]):
+            if found is None:
                 raise Unavailable("the tests cannot be collected again")
+            if self._tests and not found["collected"]:
+                reasons = dict.fromkeys(found["missing"].values())
+                raise Unavailable(f"the tests cannot be collected again: {'; '.join(reasons)}")
             self.level = Level(found["level"])
             self.ran_on_import = {path: frozenset(lines) for path, lines in found["imported"].items()}
             self.unimportable: dict[str, str] = found["unimportable"]

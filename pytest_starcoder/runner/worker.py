@@ -27,6 +27,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from pytest_starcoder.runner.aside import keep_files
 from pytest_starcoder.runner.behaviour import Inputs, outcome_of, outermost, written
 from pytest_starcoder.runner.channel import Channel
 from pytest_starcoder.runner.confine import (
@@ -39,6 +40,7 @@ from pytest_starcoder.runner.confine import (
 )
 from pytest_starcoder.runner.drafted import items_of, reach
 from pytest_starcoder.runner.judged import judged
+from pytest_starcoder.runner.selection import Protocol, Selection
 from pytest_starcoder.runner.served import serve_changed
 from pytest_starcoder.runner.swapped import Swap, Swappable, Unswappable, functions_alive, identity, put
 from pytest_starcoder.runner.trace import Tracer
@@ -59,8 +61,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     job = json.loads(Path(early_config.known_args_namespace.starcoder_trials).read_text("utf-8"))
+    keep_files(early_config.pluginmanager, Path(job["confinement"]["folder"]) / "aside")
     worker = Worker(job)
     early_config.pluginmanager.register(worker, "starcoder-worker")
+    early_config.pluginmanager.register(worker.selection, "starcoder-selection")
     worker.warm()
     worker.split()
 
@@ -89,6 +93,7 @@ class Worker:
 
     def __init__(self, job: dict[str, Any]) -> None:
         self._root = Path(job["root"])
+        self.selection = Selection(job["tests"], self._root)
         self._modules: list[str] = job["modules"]
         self._draws: bool = job["draws"]
         self._early, self._late = Channel(job["early"]), Channel(job["late"])
@@ -146,12 +151,14 @@ class Worker:
     def pytest_runtestloop(self, session: pytest.Session) -> NoReturn:
         self._bench.items = {item.nodeid: item for item in session.items}
         self._bench.session = session
+        self._bench.protocol = Protocol(session.config, self._root)
         if self._task is not None:
             self._bench.work(self._task, {})
         swaps = Swaps(self._root)
         self._bench.caches = _caches(self._root)
         found = {"collected": list(self._bench.items), "level": str(self._level), "imported": self._imported}
         found["unimportable"] = self._unimportable
+        found["missing"] = self.selection.missing
         self._late.write(found)
         task = serve(self._late, swaps.prepared)
         self._bench.work(task, swaps.ready)
@@ -172,6 +179,7 @@ class Worker:
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Of what a test itself reports, such as its subtests."""
         self._bench.outcomes.append(report.outcome)
 
 
@@ -323,6 +331,7 @@ class Bench:
         self.caches: list[Any] = []
         self.items: dict[str, pytest.Item] = {}
         self.session: pytest.Session | None = None
+        self.protocol: Protocol | None = None
         self.outcomes: list[str] = []
         self._raised: tuple[str, str, str] = ("", "", "")
         self._limit = 0.0
@@ -420,7 +429,8 @@ class Bench:
         with _parameters(item):
             try:
                 signal.setitimer(signal.ITIMER_VIRTUAL, limit, TICK)
-                item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+                assert self.protocol is not None
+                self.outcomes += [report.outcome for report in self.protocol.run(item)]
             except BaseException:  # noqa: BLE001 - a candidate may raise anything, KeyboardInterrupt too
                 outcome = "overtime"
             finally:

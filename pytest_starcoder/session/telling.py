@@ -27,9 +27,10 @@ from pytest_starcoder.session.asking import Asking
 from pytest_starcoder.session.early import Early
 from pytest_starcoder.session.fixing import Fixing
 from pytest_starcoder.session.others import Others
-from pytest_starcoder.session.ran import Tests, launch_of
+from pytest_starcoder.session.ran import Tests, launch_of, rerun_options
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import counted
+from pytest_starcoder.text.nodeids import without_group
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.explanation import Explanation, Report
 from pytest_starcoder.values.failure import Failure
@@ -160,7 +161,8 @@ class Telling:
 
     def _ending(self, told: Explanation) -> None:
         self._section.tests(told.nodeids)
-        self._section.rerun([self._from_here(nodeid) for nodeid in told.order or told.nodeids[:1]])
+        tests = [without_group(nodeid) for nodeid in told.order or told.nodeids[:1]]
+        self._section.rerun(list(map(self._from_here, tests)), rerun_options(self._config, len(tests)))
 
     def _from_here(self, nodeid: str) -> str:
         """The node id as a user writes it in the folder where pytest was started."""
