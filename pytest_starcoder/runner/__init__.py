@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from typing import Any, Literal
 from pytest_starcoder.edits import edited
 from pytest_starcoder.runner.arguments import kept
 from pytest_starcoder.runner.confine import Confinement, Level, environment, readable
+from pytest_starcoder.text.redact import is_secret_name
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.failure import Call
 from pytest_starcoder.values.fix import Edit
@@ -94,7 +96,7 @@ def run(
         variables = environment_of(launch)
         if policy == "confined":
             job["confinement"] = Confinement(folder, readable(launch.root), least).to_json()
-            variables = environment(variables, folder)
+            variables = confined_environment(launch, folder)
         (folder / "job.json").write_text(json.dumps(job), "utf-8")
         own = ["-p", "pytest_starcoder.runner.child", f"--starcoder-job={folder / 'job.json'}"]
         if _rewritten(edits, tests):
@@ -172,6 +174,30 @@ def environment_of(launch: Launch) -> dict[str, str]:
         for name, value in (launch.environment or os.environ).items()
         if name not in LEFT_OUT and not name.startswith(LEFT_OUT_KINDS)
     }
+
+
+def confined_environment(launch: Launch, folder: Path) -> dict[str, str]:
+    """The variables that confined code has, and of the user's others those that name a file or a folder.
+
+    What a path says is no secret, and a conftest that looks for one would fail without it.
+    """
+    variables = environment_of(launch)
+    paths = {name: value for name, value in variables.items() if _names_path(launch.folder, name, value)}
+    return paths | environment(variables, folder)
+
+
+def _names_path(folder: Path, name: str, value: str) -> bool:
+    """Whether it is a file, a folder, or one that may be made there; a socket, as of an agent, is neither."""
+    if not value or is_secret_name(name) or name.startswith("XDG_"):
+        return False
+    path = folder / value
+    with contextlib.suppress(OSError, ValueError):
+        may_be = bool(_FILE_NAME.fullmatch(path.name)) and path.parent.is_dir() and not path.exists()
+        return may_be or path.is_file() or path.is_dir()
+    return False
+
+
+_FILE_NAME = re.compile(r"[\w-]+(\.[\w-]+)?\.[a-z]{2,5}")
 
 
 def end(child: subprocess.Popen[bytes]) -> None:

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from pytest_starcoder.runner import Launch, changed, child_of, environment_of, pytest_command
+from pytest_starcoder.runner import Launch, changed, child_of, confined_environment, pytest_command
 from pytest_starcoder.runner.channel import Channel
-from pytest_starcoder.runner.confine import Confinement, Level, available, environment, readable, weaker
+from pytest_starcoder.runner.confine import Confinement, Level, available, readable, weaker
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.fix import Edit
 
@@ -163,7 +163,7 @@ class Trials:
             own = ["--assert=plain", "--capture=sys", "-p", "pytest_starcoder.runner.worker"]
             own.append(f"--starcoder-trials={folder / 'trials.json'}")
             command = pytest_command(self._launch, folder, self._tests, own)
-            variables = environment(environment_of(self._launch), folder)
+            variables = confined_environment(self._launch, folder)
             child = stack.enter_context(child_of(command, self._launch.folder, variables, (early, late)))
             stack.callback(self._leave, child)
             os.close(early)
