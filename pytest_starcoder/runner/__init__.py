@@ -90,6 +90,7 @@ def run(
             "steps": steps,
             "root": str(launch.root),
             "outcomes": str(folder / "outcomes.jsonl"),
+            "problem": str(folder / "problem.txt"),
             "files": changed(launch.root, edits),
             "confinement": None,
         }
@@ -106,7 +107,18 @@ def run(
             contextlib.suppress(subprocess.TimeoutExpired),
         ):  # what has ended by then counts
             child.wait(max(deadline.remaining(), 0.1))
-        return list(_outcomes(folder / "outcomes.jsonl"))
+        outcomes = list(_outcomes(folder / "outcomes.jsonl"))
+        if outcomes or deadline.remaining() <= 0 or policy == "confined":
+            return outcomes
+        reason = _problem(folder / "problem.txt", child.returncode)
+        return [Outcome(nodeid, MISSING, message=reason) for nodeid in tests]
+
+
+def _problem(path: Path, status: int) -> str:
+    """Why no test has ended in a child."""
+    with contextlib.suppress(OSError):
+        return f"pytest could not start again: {path.read_text('utf-8', 'replace')[:300]}"
+    return f"pytest ended before the first of them had, with status {status}"
 
 
 def changed(root: Path, edits: Sequence[Edit]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from pytest_starcoder.runner.confine import Confinement, confine
 from pytest_starcoder.runner.selection import Protocol, Selection
 from pytest_starcoder.runner.served import serve_changed
 from pytest_starcoder.runner.trace import TracedEnvironment, Tracer, traced_processes
+from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.redact import redact
 from pytest_starcoder.text.shown import in_project
 from pytest_starcoder.values.run import MISSING
@@ -29,14 +30,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--starcoder-job", help="internal")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Before anything of the project's is imported."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
+    """Before anything of the project's is imported; where that fails, the reason is written."""
     job = json.loads(Path(early_config.known_args_namespace.starcoder_job).read_text("utf-8"))
     if job["confinement"]:
         confine(Confinement.from_json(job["confinement"]))
     keep_files(early_config.pluginmanager, Path(job["outcomes"]).parent / "aside")
     serve_changed(job["files"])
+    try:
+        return (yield)
+    except Exception as exc:
+        with contextlib.suppress(Exception):
+            Path(job["problem"]).write_text(redact(one_line(str(exc), 200)), "utf-8")
+        raise
 
 
 def pytest_configure(config: pytest.Config) -> None:
