@@ -117,7 +117,7 @@ def run(
 def _problem(path: Path, status: int) -> str:
     """Why no test has ended in a child."""
     with contextlib.suppress(OSError):
-        return f"pytest could not start again: {path.read_text('utf-8', 'replace')[:300]}"
+        return f"pytest does not start again: {path.read_text('utf-8', 'replace')[:300]}"
     return f"pytest ended before the first of them had, with status {status}"
 
 
@@ -189,18 +189,22 @@ def environment_of(launch: Launch) -> dict[str, str]:
 
 
 def confined_environment(launch: Launch, folder: Path) -> dict[str, str]:
-    """The variables that confined code has, and of the user's others those that name a file or a folder.
+    """The variables that confined code has, pytest's own, and of the user's others those that name a file or a folder.
 
     What a path says is no secret, and a conftest that looks for one would fail without it.
     """
     variables = environment_of(launch)
-    paths = {name: value for name, value in variables.items() if _names_path(launch.folder, name, value)}
-    return paths | environment(variables, folder)
+    harmless = {
+        name: value
+        for name, value in variables.items()
+        if not is_secret_name(name) and (name.startswith("PYTEST_") or _names_path(launch.folder, name, value))
+    }
+    return harmless | environment(variables, folder)
 
 
 def _names_path(folder: Path, name: str, value: str) -> bool:
     """Whether it is a file, a folder, or one that may be made there; a socket, as of an agent, is neither."""
-    if not value or is_secret_name(name) or name.startswith("XDG_"):
+    if not value or name.startswith("XDG_"):
         return False
     path = folder / value
     with contextlib.suppress(OSError, ValueError):

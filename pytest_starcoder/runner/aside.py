@@ -127,8 +127,8 @@ class Aside:
             if not self._exists(place):
                 self._born.add(place)
             return path
-        if place in self._born or not self._exists(os.path.dirname(place)):  # noqa: PTH120
-            return path
+        if place in self._born or not self._exists(os.path.dirname(place)) or os.path.isdir(place):  # noqa: PTH112, PTH120
+            return path  # where a file cannot be written, the system says so
         there = self._away(place)
         if copied and self._exists(place):
             with contextlib.suppress(OSError):
@@ -231,7 +231,7 @@ class Aside:
     def _open(self, real: Any) -> Any:
         @functools.wraps(real)
         def open_file(file: Any, mode: str = "r", *rest: Any, **options: Any) -> Any:
-            if isinstance(mode, str) and set(mode) & set("wax+"):
+            if isinstance(mode, str) and set(mode) & set("wax+") and not options.get("opener"):
                 file = self.written(file, copied="w" not in mode)
             else:
                 file = self.view(file)
@@ -259,10 +259,19 @@ class Aside:
         def change(path: Any, *rest: Any, **options: Any) -> Any:
             if options.get("dir_fd") is None:
                 exists = _is_path(path) and self._exists(_absolute(path))
-                path = self.written(path) if exists else self.view(path)
+                now = self.written(path) if exists else self.view(path)
+                if now is path and exists and self._is_kept_folder(path):
+                    return None
+                path = now
             return real(path, *rest, **options)
 
         return change
+
+    def _is_kept_folder(self, path: Any) -> bool:
+        """Whether it is a folder of the user's, which cannot be copied for a hook."""
+        place = _absolute(path)
+        is_theirs = os.path.isdir(place) and not self._is_free(place) and place not in self._born  # noqa: PTH112
+        return is_theirs and self._is_from_hook()
 
     def _removing(self, real: Any) -> Any:
         def remove(path: Any, *rest: Any, **options: Any) -> Any:

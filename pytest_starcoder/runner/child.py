@@ -42,7 +42,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         return (yield)
     except Exception as exc:
         with contextlib.suppress(Exception):
-            Path(job["problem"]).write_text(redact(one_line(str(exc), 200)), "utf-8")
+            Path(job["problem"]).write_text(redact(one_line(str(exc).replace(job["root"] + os.sep, ""), 200)), "utf-8")
         raise
 
 
@@ -81,7 +81,7 @@ class Recorder:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(self._numbers(self._tracer.lines)) + "\n")
                 for nodeid, reason in self._selection.missing.items():
-                    file.write(json.dumps(_unrun(nodeid, redact(reason))) + "\n")
+                    file.write(json.dumps(_untraced(nodeid, MISSING, redact(reason))) + "\n")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -159,12 +159,22 @@ class Recorder:
     def _write(self, item: pytest.Item) -> None:
         reports = self._reports.pop(item.nodeid, [])
         exception = self._exceptions.pop(item.nodeid, None)
+        try:
+            fields = self._fields(item, reports, exception)
+        except Exception:  # noqa: BLE001 - what it executed is lost, what became of it is not
+            fields = _untraced(item.nodeid, _outcome(reports))
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(fields) + "\n")
+
+    def _fields(
+        self, item: pytest.Item, reports: list[pytest.TestReport], exception: BaseException | None
+    ) -> dict[str, Any]:
         lines = self._tracer.lines
         if item.nodeid in self._traced:
             for definitions in getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).values():
                 for definition in definitions:
                     lines = _united(lines, self._fixtures.get(id(definition), (None, {}))[1])
-        fields = {
+        return {
             "nodeid": item.nodeid,
             "outcome": _outcome(reports),
             "seconds": round(sum(report.duration for report in reports), 6),
@@ -191,8 +201,6 @@ class Recorder:
                 for code, arguments, outcome in self._tracer.calls
             ],
         }
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(fields) + "\n")
 
     def _numbers(self, lines: dict[str, set[int]]) -> dict[str, list[int]]:
         return {self._relative(file): sorted(numbers) for file, numbers in lines.items()}
@@ -201,10 +209,10 @@ class Recorder:
         return Path(filename).relative_to(self._root).as_posix()
 
 
-def _unrun(nodeid: str, reason: str) -> dict[str, Any]:
-    """The fields of a test that could not be collected again."""
-    fields: dict[str, Any] = {"nodeid": nodeid, "outcome": MISSING, "seconds": 0.0, "exception": ""}
-    return fields | {"message": reason, "lines": {}, "steps": {}, "types": [], "calls": []}
+def _untraced(nodeid: str, outcome: str, message: str = "") -> dict[str, Any]:
+    """The fields of a test of which nothing else is known."""
+    fields: dict[str, Any] = {"nodeid": nodeid, "outcome": outcome, "seconds": 0.0, "exception": ""}
+    return fields | {"message": message, "lines": {}, "steps": {}, "types": [], "calls": []}
 
 
 def _united(one: dict[str, set[int]], other: dict[str, set[int]]) -> dict[str, set[int]]:
