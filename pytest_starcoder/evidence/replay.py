@@ -12,10 +12,11 @@ from pathlib import PurePosixPath
 from typing import TypeVar
 
 from pytest_starcoder.runner import Launch, run
-from pytest_starcoder.text.display import counted, natural
+from pytest_starcoder.text.display import counted, natural, one_line
+from pytest_starcoder.text.nodeids import without_parameters
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.failure import Cause, Failure
-from pytest_starcoder.values.run import Outcome, Ran
+from pytest_starcoder.values.run import MISSING, Outcome, Ran
 
 Value = TypeVar("Value")
 
@@ -87,20 +88,24 @@ def replay(
             if rank < len(near) and near[rank].nodeid not in tests and room > 0:
                 tests[near[rank].nodeid] = None
                 room -= near[rank].seconds * SLOWER
-    ran_again = run(launch, list(tests), deadline, list(tests), failing, warn=warn)
-    outcomes = {outcome.nodeid: outcome for outcome in ran_again}
+    run_again = run(launch, list(tests), deadline, list(tests), failing, warn=warn)
+    outcomes = {outcome.nodeid: outcome for outcome in run_again if outcome.outcome != MISSING}
+    reasons = {outcome.nodeid: outcome.message for outcome in run_again if outcome.outcome == MISSING}
     found = []
     for number, cause in enumerate(causes):
-        again = [outcomes[test.nodeid] for test in chosen[number] if test.nodeid in outcomes] if number < CAUSES else []
+        mine = [test.nodeid for test in chosen[number]] if number < CAUSES else []
+        again = [outcomes[nodeid] for nodeid in mine if nodeid in outcomes]
+        missing = {nodeid: reasons[nodeid] for nodeid in mine if nodeid in reasons}
         if not again:
-            found.append(Replay())
+            found.append(_none_run(missing))
             continue
         near_outcomes = (outcomes.get(test.nodeid) for test in beside[number])
         passing = tuple(near for near in near_outcomes if near is not None and near.outcome == "passed")
         if any(outcome.failed for outcome in again):
-            found.append(_failed_again(cause.first, again, passing))
+            seen = _failed_again(cause.first, again, passing)
         else:
-            found.append(_passed_now(by_id[again[0].nodeid], again[0], passing, ran, launch, deadline, warn))
+            seen = _passed_now(by_id[again[0].nodeid], again[0], passing, ran, launch, deadline, warn)
+        found.append(replace(seen, statements=(*seen.statements, *_not_run(missing))))
     return found
 
 
@@ -108,6 +113,21 @@ def with_warnings(replays: Sequence[Replay], warnings: Iterable[str]) -> list[Re
     """Return the replays, of which the first also says what is about all of them."""
     first, *others = replays
     return [replace(first, statements=(*first.statements, *warnings)), *others]
+
+
+def _none_run(missing: Mapping[str, str]) -> Replay:
+    """The replay of a cause of which no test was run; its first one may be run by the name of its function."""
+    order = tuple(map(without_parameters, list(missing)[:1]))
+    return Replay(statements=_not_run(missing), order=order)
+
+
+def _not_run(missing: Mapping[str, str]) -> tuple[str, ...]:
+    """One sentence on the failing tests that could not be run again, and why; none where all could."""
+    if not missing:
+        return ()
+    reasons = dict.fromkeys(missing.values())
+    names = next(iter(missing)) if len(missing) == 1 else counted(len(missing), "test")
+    return (f"{one_line(names, 120)} could not be run again: {'; '.join(reasons)}",)
 
 
 def _failing(cause: Cause, by_id: Mapping[str, Ran]) -> list[Ran]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_starcoder.report.findings import notice as review_notice
 from pytest_starcoder.report.findings import summary
+from pytest_starcoder.text.nodeids import without_group
 from pytest_starcoder.values.explanation import Explanation, Report, Statement
 from pytest_starcoder.values.fix import Fix
 from pytest_starcoder.values.review import Finding, Review
@@ -105,7 +106,7 @@ def _cause(told: Explanation) -> dict[str, Any]:
         "line": told.line,
         "function": told.function,
         "tests": list(told.nodeids),
-        "rerun": list(told.order or told.nodeids[:1]),
+        "rerun": [without_group(nodeid) for nodeid in told.order or told.nodeids[:1]],
         "statements": [_statement(statement) for statement in told.statements],
         "suspects": [
             {

@@ -1,8 +1,8 @@
 """Runs tests of the user's again, as the user ran them, in a child of its own: node ids in, outcomes out.
 
 The child has the user's plugins, environment and configuration, minus this
-plugin, xdist, coverage and whatever changes the order; it keeps no cache of
-pytest's and writes no report file.
+plugin; what other plugins do to a run (distribute, repeat, shuffle, measure) is
+off, and no report file is written. It keeps no cache of pytest's.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,12 +24,13 @@ from pytest_starcoder.edits import edited
 from pytest_starcoder.runner.arguments import kept
 from pytest_starcoder.runner.confine import Confinement, Level, environment, readable
 from pytest_starcoder.runner.supervisor import END, KILL
-from pytest_starcoder.runner.wire import MAX_FILE, Malformed, messages_in, parsed, shown_text
+from pytest_starcoder.runner.wire import MAX_FILE, Malformed, messages_in, parsed, read_regular, shown_text
+from pytest_starcoder.text.redact import is_secret_name
 from pytest_starcoder.text.shown import Project
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.failure import Call
 from pytest_starcoder.values.fix import Edit
-from pytest_starcoder.values.run import Outcome
+from pytest_starcoder.values.run import MISSING, Outcome
 
 LEFT_OUT = ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 """Variables that the child shall not have: the first is among its arguments, coverage would measure it."""
@@ -56,6 +58,7 @@ class Launch:
     here_first: bool = False
     around: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    obstacle: str = ""
 
     @property
     def project(self) -> Project:
@@ -83,28 +86,32 @@ def run(
     tests run as the user runs them, *confined* ones as docs/confinement.md
     says; where `least` cannot be had they do not run, and there are no outcomes.
 
-    A test that had not ended by then is not among the outcomes; nor is one that
-    pytest could not collect again. The run is interrupted then, and has `GRACE`
+    A test that had not ended by then is not among the outcomes; one that pytest
+    could not collect again is MISSING, its message says why. The run is interrupted then, and has `GRACE`
     seconds to tear its fixtures down: `warn` gets a sentence where that was not
     enough. *Confined* tests are ended at once: what their fixtures hold is in a folder of ours.
     Nothing is raised but KeyboardInterrupt, and OSError where no child can be started.
     """
+    if launch.obstacle:
+        return [Outcome(nodeid, MISSING, message=launch.obstacle) for nodeid in tests]
     with tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
         job: dict[str, Any] = {
+            "tests": list(tests),
             "trace": sorted({*trace, *values}),
             "values": sorted(set(values)),
             "steps": steps,
             "root": str(launch.root),
             "around": [str(folder) for folder in launch.around],
             "outcomes": str(folder / "outcomes.jsonl"),
+            "problem": str(folder / "problem.txt"),
             "files": changed(launch.root, edits),
             "confinement": None,
         }
         variables = environment_of(launch)
         if policy == "confined":
             job["confinement"] = Confinement(folder, readable(launch.root, *launch.around), least).to_json()
-            variables = environment(variables, folder)
+            variables = confined_environment(launch, folder)
         (folder / "job.json").write_text(json.dumps(job), "utf-8")
         own = ["-p", "pytest_starcoder.runner.child", f"--starcoder-job={folder / 'job.json'}"]
         if _rewritten(edits, tests):
@@ -128,7 +135,18 @@ def run(
                         warn(STILL_RUNNING)
             messages = messages_in(outcomes, end)
             by_nodeid = {outcome.nodeid: outcome for outcome in _outcomes(messages, set(tests), launch.project)}
-        return list(by_nodeid.values())
+        if by_nodeid or deadline.remaining() <= 0 or policy == "confined":
+            return list(by_nodeid.values())
+        reason = _problem(folder / "problem.txt", child.returncode)
+        return [Outcome(nodeid, MISSING, message=reason) for nodeid in tests]
+
+
+def _problem(path: Path, status: int | None) -> str:
+    """Why no test has ended in a child."""
+    with contextlib.suppress(OSError, Malformed):
+        reason = shown_text(read_regular(path).decode("utf-8", "replace"))[:300]
+        return f"pytest does not start again: {reason}"
+    return f"pytest ended before the first of them had, with status {status}"
 
 
 def changed(root: Path, edits: Sequence[Edit]) -> dict[str, str]:
@@ -149,19 +167,20 @@ def pytest_command(launch: Launch, folder: Path, tests: Sequence[str], own: Sequ
     """The command that runs `tests` as the user did, with our `own` options; what pytest keeps goes into `folder`."""
     return [
         *(sys.executable, *([] if launch.here_first else ["-P"]), "-m", "pytest"),
-        *kept(launch.arguments, launch.positionals),
+        *kept(launch.arguments, launch.positionals, folder / "reports"),
         *(["-c", str(launch.ini)] if launch.ini else []),
         f"--rootdir={launch.root}",
         *("-o", "addopts=", "-o", "log_file=", "-o", f"cache_dir={folder / 'cache'}", f"--basetemp={folder / 'tmp'}"),
         *("--maxfail=0", "--no-starcoder"),
         *own,
-        *(_address(launch.root, nodeid) for nodeid in tests),
+        *_files(launch.root, tests),
     ]
 
 
-def _address(root: Path, nodeid: str) -> str:
-    path, colons, rest = nodeid.partition("::")
-    return f"{root / path}{colons}{rest}"
+def _files(root: Path, tests: Sequence[str]) -> list[str]:
+    """The files of the tests, which are collected whole: what one of them is called may change from run to run."""
+    files = dict.fromkeys(root / nodeid.partition("::")[0] for nodeid in tests)
+    return [str(file) for file in files if file.exists()] or [str(file) for file in files]
 
 
 GRACE = 5.0
@@ -296,6 +315,34 @@ STILL_RUNNING = (
 )
 
 
+def confined_environment(launch: Launch, folder: Path) -> dict[str, str]:
+    """The variables that confined code has, pytest's own, and of the user's others those that name a file or a folder.
+
+    What a path says is no secret, and a conftest that looks for one would fail without it.
+    """
+    variables = environment_of(launch)
+    harmless = {
+        name: value
+        for name, value in variables.items()
+        if not is_secret_name(name) and (name.startswith("PYTEST_") or _names_path(launch.folder, name, value))
+    }
+    return harmless | environment(variables, folder)
+
+
+def _names_path(folder: Path, name: str, value: str) -> bool:
+    """Whether it is a file, a folder, or one that may be made there; a socket, as of an agent, is neither."""
+    if not value or name.startswith("XDG_"):
+        return False
+    path = folder / value
+    with contextlib.suppress(OSError, ValueError):
+        may_be = bool(_FILE_NAME.fullmatch(path.name)) and path.parent.is_dir() and not path.exists()
+        return may_be or path.is_file() or path.is_dir()
+    return False
+
+
+_FILE_NAME = re.compile(r"[\w-]+(\.[\w-]+)?\.[a-z]{2,5}")
+
+
 def _outcomes(messages: Iterable[dict[str, Any]], tests: Collection[str], project: Project) -> Iterator[Outcome]:
     """The outcomes of `tests` that the child has written; what is none is left out."""
     imported: Mapping[str, frozenset[int]] = {}
@@ -320,7 +367,7 @@ def _outcome(message: dict[str, Any], imported: Mapping[str, frozenset[int]], pr
         )
     }
     outcome: Outcome = parsed(message, Outcome)
-    if outcome.outcome not in ("passed", "failed", "skipped"):
+    if outcome.outcome not in ("passed", "failed", "skipped", MISSING):
         raise Malformed("no outcome of a test")
     called = [call.path for call in outcome.calls]
     _check_paths([*outcome.lines, *outcome.steps, *called], project)

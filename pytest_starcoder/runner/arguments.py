@@ -1,9 +1,14 @@
-"""Which of the user's pytest options a run of ours keeps."""
+"""Which of the user's pytest options a run of ours has.
+
+Those that tests, fixtures and conftests may read stay. Those that choose, order, distribute, repeat, measure
+or report tests go, and so do those that have tests write what they expect: the user's run has just done that.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 VALUED = set(
     """
@@ -11,33 +16,47 @@ VALUED = set(
     --cov --cov-report --cov-config --cov-context --cov-fail-under --cov-precision
     --junitxml --junit-xml --junitprefix --junit-prefix --html --css --report-log --json-report-file --csv
     --log-file --basetemp --maxfail -c --config-file --rootdir --pdbcls --durations --durations-min
-    --reruns --reruns-delay --only-rerun --count -p
-    --random-order-bucket --random-order-seed --randomly-seed
-    --splits --group --splitting-algorithm --num-shards --shard-id
+    --reruns --reruns-delay --only-rerun --rerun-except --max-runs --min-passes --retries --retry-delay
+    --splits --group --splitting-algorithm --num-shards --shard-id -p
     --lfnf --last-failed-no-failures --pastebin
+    --cucumberjson --cucumber-json --resultlog --result-log --excelreport --nunit-xml --ctrf --md-report-output
+    --benchmark-json --benchmark-save --test-groups --benchmark-compare-fail --workers --tests-per-worker
     """.split()
 )
-"""Options with a value that are left out: other processes, measuring, reports, folders, selection, order.
+"""Options with a value that are left out: other processes, measuring, reports, folders, selection, repetition.
 
-`-p` is looked at again: only what names xdist, coverage, an order or no cache goes; the child has a cache of its own.
+`-p` is looked at again: only what names no cache goes; the child has a cache of its own.
 """
 
 PLAIN = set(
     """
     -x --exitfirst -d -f --looponfail --pdb --trace --lf --last-failed --ff --failed-first --nf --new-first
     --sw --stepwise --sw-skip --stepwise-skip --stepwise-reset --sw-reset --cache-clear --pyargs
-    --no-cov --no-cov-on-fail --cov-append --cov-branch --cov-reset --self-contained-html --json-report
-    --random-order --setup-only --setup-plan --setup-show --collect-only --co --forked --testmon
+    --no-cov-on-fail --cov-append --cov-branch --cov-reset --self-contained-html --json-report
+    --setup-only --setup-plan --setup-show --collect-only --co --forked --testmon --force-flaky
+    --benchmark-autosave --picked
     """.split()
 )
 """Options without a value that are left out."""
 
-OTHERS = ("xdist", "pytest_cov", "randomly", "random_order", "random-order", "rerunfailures", "reverse")
-"""Plugins that the child does without; naming one that is not installed does no harm."""
+PLACES = {"--alluredir", "--allure-dir", "--benchmark-storage", "--tap-outdir", "--mpl-results-path"}
+"""Options that name where reports go, and that plugins cannot do without: they name a folder of ours instead."""
+
+WRITES = re.compile(
+    r"--(?:[\w-]+[-_])?(?:update|updates|updated|regen|regenerate|rewrite|overwrite|record|rerecord|generate|"
+    r"bless|accept|approve|clean|clear|purge|store|inline-snapshot|fix)(?:[-_][\w-]+)?"
+)
+"""Options whose name says that tests write what they expect, or that something is removed: `--snapshot-update`."""
+
+WITHOUT = {"--record-mode": "none", "--vcr-record": "none"}
+"""Options of that kind whose value is another one instead: without them the default might record as well."""
 
 
-def kept(arguments: Sequence[str], positionals: Sequence[str]) -> list[str]:
-    """Of `arguments` those that decide how a test runs, without those that name tests (`positionals`)."""
+def kept(arguments: Sequence[str], positionals: Sequence[str], folder: Path) -> list[str]:
+    """Of `arguments` those that decide how a test runs, without those that name tests (`positionals`).
+
+    Reports that a plugin cannot do without go into `folder`.
+    """
     found, named, waiting = [], set(positionals), list(arguments)
     while waiting:
         word = waiting.pop(0)
@@ -50,14 +69,26 @@ def kept(arguments: Sequence[str], positionals: Sequence[str]) -> list[str]:
                 waiting.pop(0)
         elif option == "-p" or (word.startswith("-p") and not word.startswith("--")):
             name = waiting.pop(0) if word == "-p" and waiting else word[2:]
-            if not any(other in name for other in (*OTHERS, "no:cacheprovider")):
+            if name != "no:cacheprovider":
                 found += ["-p", name]
         elif option in VALUED:
             if not equals and waiting and not waiting[0].startswith("-") and waiting[0] not in named:
                 waiting.pop(0)
-        elif option not in PLAIN and word not in named and not _ATTACHED.fullmatch(word):
+        elif option in PLACES:
+            found.append(f"{option}={folder / option.strip('-')}")
+            if not equals and waiting:
+                waiting.pop(0)
+        elif option in WITHOUT:
+            found.append(f"{option}={WITHOUT[option]}")
+            if not equals and waiting:
+                waiting.pop(0)
+        elif not _is_left_out(option, word) and word not in named:
             found.append(word)
-    return [*found, *(word for other in OTHERS for word in ("-p", f"no:{other}"))]
+    return found
+
+
+def _is_left_out(option: str, word: str) -> bool:
+    return option in PLAIN or bool(_ATTACHED.fullmatch(word) or WRITES.fullmatch(option))
 
 
 _ATTACHED = re.compile(r"-n(\d+|auto|logical)|-c.+")

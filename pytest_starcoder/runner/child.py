@@ -5,43 +5,58 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import sys
 from collections.abc import Generator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_starcoder.runner.aside import keep_files
 from pytest_starcoder.runner.confine import Confinement, confine
 from pytest_starcoder.runner.renamed import Renamed
+from pytest_starcoder.runner.selection import Protocol, Selection
 from pytest_starcoder.runner.served import serve_changed
-from pytest_starcoder.runner.trace import Tracer, traced_environment, traced_processes
+from pytest_starcoder.runner.trace import TracedEnvironment, Tracer, traced_processes
 from pytest_starcoder.runner.wire import LineFile
+from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.redact import redact
 from pytest_starcoder.text.shown import Project
+from pytest_starcoder.values.run import MISSING
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--starcoder-job", help="internal")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Before anything of the project's is imported."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
+    """Before anything of the project's is imported; where that fails, the reason is written."""
     job = json.loads(Path(early_config.known_args_namespace.starcoder_job).read_text("utf-8"))
     if sys.platform == "win32":  # there we interrupt it by Ctrl-Break
         signal.signal(signal.SIGBREAK, signal.default_int_handler)
     if job["confinement"]:
         confine(Confinement.from_json(job["confinement"]))
+    keep_files(early_config.pluginmanager, Path(job["outcomes"]).parent / "aside")
     serve_changed(job["files"])
+    try:
+        return (yield)
+    except Exception as exc:
+        with contextlib.suppress(Exception):
+            Path(job["problem"]).write_text(redact(one_line(str(exc).replace(job["root"] + os.sep, ""), 200)), "utf-8")
+        raise
 
 
 def pytest_configure(config: pytest.Config) -> None:
     job = json.loads(Path(config.getoption("starcoder_job")).read_text("utf-8"))
-    recorder = Recorder(job)
+    selection = Selection(job["tests"])
+    recorder = Recorder(job, selection)
+    config.pluginmanager.register(selection, "starcoder-selection")
     config.pluginmanager.register(recorder, "starcoder-recorder")
     config.pluginmanager.register(Renamed(recorder.project), "starcoder-renamed")
 
@@ -49,15 +64,16 @@ def pytest_configure(config: pytest.Config) -> None:
 class Recorder:
     """Traces the tests of a job; writes a line of JSON on what collecting them executed, then one for each outcome."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    def __init__(self, job: dict[str, Any], selection: Selection) -> None:
         self._root = Path(job["root"])
         self.project = Project(self._root, tuple(map(Path, job["around"])))
+        self._selection = selection
         self._traced = set(job["trace"])
         self._valued = set(job["values"])
         self._outcomes = LineFile(Path(job["outcomes"]))
         self._folder = Path(job["outcomes"]).parent / "processes"
         self._folder.mkdir()
-        self._variables = traced_environment(self._root, self._folder)
+        self._variables = TracedEnvironment(self._root, self._folder)
         self._tracer = Tracer(self.project.holds, steps=job["steps"])
         self._fixtures: dict[int, tuple[Any, dict[str, set[int]]]] = {}
         self._reports: dict[str, list[pytest.TestReport]] = {}
@@ -72,6 +88,18 @@ class Recorder:
         finally:
             self._tracer.stop()
             self._outcomes.append({"imported": self._numbers(self._tracer.lines)})
+            for nodeid, reason in self._selection.missing.items():
+                self._outcomes.append(_untraced(nodeid, MISSING, redact(reason)))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """In place of pytest's own, and of those of plugins that run tests elsewhere."""
+        protocol = Protocol(session.config, self.project)
+        for item, following in zip_longest(session.items, session.items[1:]):
+            protocol.run(item, following)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
+        return True
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -79,7 +107,8 @@ class Recorder:
         try:
             return (yield)
         finally:
-            self._write(item)
+            with contextlib.suppress(Exception):
+                self._write(item)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
@@ -94,20 +123,25 @@ class Recorder:
         return (yield from self._traced_phase(item))
 
     def _traced_phase(self, item: pytest.Item) -> Generator[None, None, None]:
-        if item.nodeid not in self._traced:
-            return (yield)
-        before = {name: os.environ.get(name) for name in self._variables}
-        os.environ.update(self._variables)
-        self._tracer.start(values=item.nodeid in self._valued)
+        traced = item.nodeid in self._traced
+        environment: Any = os.environ  # a test may put something else in its place
+        if traced:
+            with contextlib.suppress(Exception):
+                self._variables.put(environment)
+            self._tracer.start(values=item.nodeid in self._valued)
         try:
             return (yield)
         finally:
-            self._tracer.stop()
-            for name, value in before.items():
-                os.environ.pop(name) if value is None else os.environ.update({name: value})
-            for file, lines in traced_processes(self._folder):
-                if self.project.holds(file):
-                    self._tracer.lines.setdefault(file, set()).update(lines)
+            if traced:
+                self._tracer.stop()
+            # Also after a test that is not traced: a wider fixture may put back what a traced one had.
+            for variables in (environment, os.environ):
+                with contextlib.suppress(Exception):
+                    self._variables.take(variables)
+            with contextlib.suppress(Exception):
+                for file, lines in traced_processes(self._folder):
+                    if self.project.holds(file):
+                        self._tracer.lines.setdefault(file, set()).update(lines)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, object, object]:
@@ -125,20 +159,30 @@ class Recorder:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        self._reports.setdefault(item.nodeid, []).append(report)
-        if report.failed and call.excinfo is not None:
-            self._exceptions.setdefault(item.nodeid, call.excinfo.value)
+        with contextlib.suppress(Exception):  # other plugins return reports of their own kinds
+            self._reports.setdefault(item.nodeid, []).append(report)
+            if report.failed and call.excinfo is not None:
+                self._exceptions.setdefault(item.nodeid, call.excinfo.value)
         return report
 
     def _write(self, item: pytest.Item) -> None:
         reports = self._reports.pop(item.nodeid, [])
         exception = self._exceptions.pop(item.nodeid, None)
+        try:
+            fields = self._fields(item, reports, exception)
+        except Exception:  # noqa: BLE001 - what it executed is lost, what became of it is not
+            fields = _untraced(item.nodeid, _outcome(reports))
+        self._outcomes.append(fields)
+
+    def _fields(
+        self, item: pytest.Item, reports: list[pytest.TestReport], exception: BaseException | None
+    ) -> dict[str, Any]:
         lines = self._tracer.lines
         if item.nodeid in self._traced:
             for definitions in getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).values():
                 for definition in definitions:
                     lines = _united(lines, self._fixtures.get(id(definition), (None, {}))[1])
-        fields = {
+        return {
             "nodeid": item.nodeid,
             "outcome": _outcome(reports),
             "seconds": round(sum(report.duration for report in reports), 6),
@@ -165,13 +209,18 @@ class Recorder:
                 for code, arguments, outcome in self._tracer.calls
             ],
         }
-        self._outcomes.append(fields)
 
     def _numbers(self, lines: dict[str, set[int]]) -> dict[str, list[int]]:
         return {self._relative(file): sorted(numbers) for file, numbers in lines.items()}
 
     def _relative(self, filename: str) -> str:
         return self.project.path_of(filename)
+
+
+def _untraced(nodeid: str, outcome: str, message: str = "") -> dict[str, Any]:
+    """The fields of a test of which nothing else is known."""
+    fields: dict[str, Any] = {"nodeid": nodeid, "outcome": outcome, "seconds": 0.0, "exception": ""}
+    return fields | {"message": message, "lines": {}, "steps": {}, "types": [], "calls": []}
 
 
 def _united(one: dict[str, set[int]], other: dict[str, set[int]]) -> dict[str, set[int]]:

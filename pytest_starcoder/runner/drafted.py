@@ -36,8 +36,9 @@ def items_of(session: pytest.Session, path: Path, source: str) -> list[pytest.It
     manager = session.config.pluginmanager
     selecting = [plugin for name in SELECTING if (plugin := manager.get_plugin(name)) is not None]
     modify = manager.subset_hook_caller("pytest_collection_modifyitems", selecting)
+    places = {item: place for place, item in enumerate(items)}
     modify(session=session, config=session.config, items=items)
-    return items
+    return sorted(items, key=lambda item: places.get(item, len(places)))  # one of the plugins may have shuffled them
 
 
 def reach(config: pytest.Config, folder: Path) -> None:

@@ -6,11 +6,12 @@ By `sys.settrace`, in the thread of the test, in those that it starts, and in th
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -80,7 +81,7 @@ class Tracer:
         filename = code.co_filename
         wanted = self._files.get(filename)
         if wanted is None:
-            wanted = self._files[filename] = self._wanted(filename)
+            wanted = self._files[filename] = self._is_wanted(filename)
         if not wanted or event != "call" or (self._functions_only and not code.co_flags & OPTIMIZED):
             return None
         if not self._values:
@@ -89,6 +90,13 @@ class Tracer:
         if hits <= CALLS and len(self.calls) < ALL_CALLS and code.co_name[:1] != "<":
             return self._valued(frame, code)
         return self._line
+
+    def _is_wanted(self, filename: str) -> bool:
+        """Asks `wanted`; False for a name that is no path, such as one with a null character."""
+        try:
+            return self._wanted(filename)
+        except Exception:  # noqa: BLE001 - what a trace function raises is raised in the test
+            return False
 
     def _stepping(self) -> Local:
         before = 0
@@ -118,22 +126,22 @@ class Tracer:
         call = [code, self._arguments(frame, code), "did not return"]
         self.calls.append(call)
         self._note(frame.f_globals)
-        raised: BaseException | None = None
+        raised = ""
 
         def local(frame: FrameType, event: str, arg: Any) -> Local:
             nonlocal raised
             if event == "line":
-                raised = None
+                raised = ""
                 self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
             elif event == "exception":
-                raised = arg[1] if isinstance(arg[1], BaseException) else arg[0]()
+                raised = arg[0].__name__
             elif event == "return":
                 self._note(frame.f_locals)
                 kinds = self.types.setdefault(code, {})
                 for name, value in frame.f_locals.items():
                     kinds.setdefault(name, set()).add(type(value).__name__)
-                if raised is not None:
-                    call[2] = f"raised {type(raised).__name__}"
+                if raised:
+                    call[2] = f"raised {raised}"
                 else:
                     call[2] = f"returned {self._quiet(arg)}"
             return local
@@ -141,7 +149,8 @@ class Tracer:
         return local
 
     def _note(self, named: dict[str, Any]) -> None:
-        self.secrets.update(secret_values(named))
+        with contextlib.suppress(Exception):  # somebody's mapping may raise anything
+            self.secrets.update(secret_values(named))
 
     def _arguments(self, frame: FrameType, code: CodeType) -> str:
         count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
@@ -161,11 +170,32 @@ class Tracer:
             sys.settrace(self._called)
 
 
-def traced_environment(root: Path, folder: Path) -> dict[str, str]:
-    """The variables with which a Python traces itself, for files below `root`, and writes its lines into `folder`."""
-    startup = str(Path(__file__).parent / "startup")
-    path = os.environ.get("PYTHONPATH", "")
-    return {ROOT: str(root), FOLDER: str(folder), "PYTHONPATH": os.pathsep.join(filter(None, (startup, path)))}
+class TracedEnvironment:
+    """Variables with which a Python traces itself, for files below `root`, and writes its lines into `folder`."""
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self._names = {ROOT: str(root), FOLDER: str(folder)}
+        self._startup = str(Path(__file__).parent / "startup")
+        self._had_empty_path = os.environ.get("PYTHONPATH") == ""
+
+    def put(self, environment: MutableMapping[str, str]) -> None:
+        """Adds ours to those that the test has now."""
+        path = environment.get("PYTHONPATH", "")
+        environment.update(self._names)
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (self._startup, path)))
+
+    def take(self, environment: MutableMapping[str, str]) -> None:
+        """Removes ours, wherever a test has copied them to, and nothing of the test's own."""
+        for name in self._names:
+            environment.pop(name, None)
+        path = environment.get("PYTHONPATH")
+        if path is None or self._startup not in path.split(os.pathsep):
+            return
+        folders = [folder for folder in path.split(os.pathsep) if folder != self._startup]
+        if folders or self._had_empty_path:
+            environment["PYTHONPATH"] = os.pathsep.join(folders)
+        else:
+            del environment["PYTHONPATH"]
 
 
 def trace_process(environment: Mapping[str, str]) -> None:

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from pytest_starcoder.runner import Child, Launch, changed, child_of, environment_of, pytest_command
+from pytest_starcoder.runner import Child, Launch, changed, child_of, confined_environment, pytest_command
 from pytest_starcoder.runner.channel import Channel
-from pytest_starcoder.runner.confine import Confinement, Level, available, environment, readable, weaker
+from pytest_starcoder.runner.confine import Confinement, Level, available, readable, weaker
 from pytest_starcoder.runner.wire import Malformed, parsed, shown_text
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.fix import Edit
@@ -107,13 +107,14 @@ class Ready:
     """What the child says once it has collected the tests.
 
     `level` is how it is confined, `imported` what importing has executed, by path,
-    `unimportable` why a module could not be imported.
+    `unimportable` why a module could not be imported, `missing` why a test was not collected.
     """
 
     collected: frozenset[str]
     level: str
     imported: Mapping[str, frozenset[int]]
     unimportable: Mapping[str, str]
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 class Input(NamedTuple):
@@ -134,7 +135,8 @@ class Trials:
     `ran_on_import` are the lines that importing executes, by path; what a plugin imports early is not among them;
     `unimportable` says why some could not be imported. `folders`, relative to the root, are those that drafts stand in.
     With `draws` tests of Hypothesis are judged too.
-    Raises Unavailable where they cannot be collected, or not be confined as `least` wants.
+    Raises Unavailable where none of them can be collected, or not be confined as `least` wants; in `baseline`
+    those that are not there are missing.
     """
 
     def __init__(
@@ -148,6 +150,8 @@ class Trials:
         *,
         draws: bool = False,
     ) -> None:
+        if launch.obstacle:
+            raise Unavailable(launch.obstacle)
         if not hasattr(os, "fork"):
             raise Unavailable("this platform cannot fork a process")
         if weaker(available(), least):
@@ -172,6 +176,7 @@ class Trials:
             late, self._late = _pair(stack)
             confinement = Confinement(folder, readable(self._launch.root, *self._launch.around), self._least)
             job = {
+                "tests": list(self._tests),
                 "root": str(self._launch.root),
                 "around": [str(around) for around in self._launch.around],
                 "confinement": confinement.to_json(),
@@ -185,7 +190,7 @@ class Trials:
             own = ["--assert=plain", "--capture=sys", "-p", "pytest_starcoder.runner.worker"]
             own.append(f"--starcoder-trials={folder / 'trials.json'}")
             command = pytest_command(self._launch, folder, self._tests, own)
-            variables = environment(environment_of(self._launch), folder)
+            variables = confined_environment(self._launch, folder)
             child = stack.enter_context(
                 child_of(command, self._launch.folder, variables, (early, late), temporary=folder)
             )
@@ -193,8 +198,11 @@ class Trials:
             os.close(early)
             os.close(late)
             ready = self._ready()
-            if ready is None or not set(self._tests) <= ready.collected:
+            if ready is None:
                 raise Unavailable("the tests cannot be collected again")
+            if self._tests and not ready.collected:
+                reasons = dict.fromkeys(map(shown_text, ready.missing.values()))
+                raise Unavailable(f"the tests cannot be collected again: {'; '.join(reasons)}")
             self.level = Level(ready.level)
             self.ran_on_import = ready.imported
             self.unimportable = ready.unimportable

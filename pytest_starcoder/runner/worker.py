@@ -28,6 +28,7 @@ from typing import Any, NoReturn
 import pytest
 
 from pytest_starcoder.forks import fork
+from pytest_starcoder.runner.aside import keep_files
 from pytest_starcoder.runner.behaviour import Inputs, outcome_of, outermost, written
 from pytest_starcoder.runner.channel import Channel
 from pytest_starcoder.runner.confine import (
@@ -40,6 +41,7 @@ from pytest_starcoder.runner.confine import (
 from pytest_starcoder.runner.drafted import items_of, reach
 from pytest_starcoder.runner.judged import judged
 from pytest_starcoder.runner.renamed import Renamed
+from pytest_starcoder.runner.selection import Protocol, Selection
 from pytest_starcoder.runner.served import serve_changed
 from pytest_starcoder.runner.supervisor import descendants
 from pytest_starcoder.runner.swapped import Swap, Swappable, Unswappable, functions_alive, identity, put
@@ -62,9 +64,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     job = json.loads(Path(early_config.known_args_namespace.starcoder_trials).read_text("utf-8"))
+    keep_files(early_config.pluginmanager, Path(job["confinement"]["folder"]) / "aside")
     worker = Worker(job)
     early_config.pluginmanager.register(worker, "starcoder-worker")
     early_config.pluginmanager.register(Renamed(worker.project), "starcoder-renamed")
+    early_config.pluginmanager.register(worker.selection, "starcoder-selection")
     worker.warm()
     worker.split()
 
@@ -94,6 +98,7 @@ class Worker:
     def __init__(self, job: dict[str, Any]) -> None:
         self._root = Path(job["root"])
         self.project = Project(self._root, tuple(map(Path, job["around"])))
+        self.selection = Selection(job["tests"])
         self._modules: list[str] = job["modules"]
         self._draws: bool = job["draws"]
         # What comes in is ours: whole files to import, for each of many candidates.
@@ -150,12 +155,14 @@ class Worker:
     def pytest_runtestloop(self, session: pytest.Session) -> NoReturn:
         self._bench.items = {item.nodeid: item for item in session.items}
         self._bench.session = session
+        self._bench.protocol = Protocol(session.config, self.project)
         if self._task is not None:
             self._bench.work(self._task, {})
         swaps = Swaps(self.project)
         self._bench.caches = _caches(self.project)
         found = {"collected": list(self._bench.items), "level": str(self._level), "imported": self._imported}
         found["unimportable"] = self._unimportable
+        found["missing"] = self.selection.missing
         self._late.write(found)
         task = serve(self._late, swaps.prepared)
         self._bench.work(task, swaps.ready)
@@ -176,6 +183,7 @@ class Worker:
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Of what a test itself reports, such as its subtests."""
         self._bench.outcomes.append(report.outcome)
 
 
@@ -367,6 +375,7 @@ class Bench:
         self.caches: list[Any] = []
         self.items: dict[str, pytest.Item] = {}
         self.session: pytest.Session | None = None
+        self.protocol: Protocol | None = None
         self.outcomes: list[str] = []
         self._raised: tuple[str, str, str] = ("", "", "")
         self._limit = 0.0
@@ -464,7 +473,8 @@ class Bench:
         with _parameters(item):
             try:
                 signal.setitimer(signal.ITIMER_VIRTUAL, limit, TICK)
-                item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+                assert self.protocol is not None
+                self.outcomes += [report.outcome for report in self.protocol.run(item)]
             except BaseException:  # noqa: BLE001 - a candidate may raise anything, KeyboardInterrupt too
                 outcome = "overtime"
             finally:

@@ -154,7 +154,7 @@ class Explainer:
 
     # --- where the run is reported
 
-    @pytest.hookimpl
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if not self._worker:
             self._tests.add(report)
@@ -162,13 +162,17 @@ class Explainer:
                 self._complain(trouble)
         self._collect(report, report.when if report.when in PHASES else "call")
 
-    @pytest.hookimpl
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         self._collect(report, "collect")
 
     def _collect(self, report: pytest.TestReport | pytest.CollectReport, phase: str) -> None:
         fields = getattr(report, "starcoder_failure", None)
-        if self._worker or not report.failed or not (fields or self._everything):
+        if self._worker:
+            return
+        for name in ("starcoder_failure", "starcoder_troubles"):
+            report.__dict__.pop(name, None)  # pytest-reportlog writes all that a report holds
+        if not report.failed or not (fields or self._everything):
             return
         from pytest_starcoder.evidence.failure import untraced
         from pytest_starcoder.values.failure import Failure

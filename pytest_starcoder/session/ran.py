@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -64,16 +65,108 @@ def launch_of(config: pytest.Config, environment: Mapping[str, str] | None = Non
     ]
     folder = Path(config.invocation_params.dir)
     arguments = [word for argument in arguments for word in _from_file(argument, folder)]
+    plugins, obstacle = _plugins(config)
     return Launch(
         folder=folder,
         root=config.rootpath,
         ini=config.inipath,
-        arguments=tuple(arguments),
+        arguments=(*plugins, *_joined(arguments, config), *seed_option(config)),
         positionals=tuple(map(str, config.args)),
         here_first="" in sys.path or str(folder) in sys.path,
         around=project_of(config).around,
         environment=environment or {},
+        obstacle=obstacle,
     )
+
+
+def seed_option(config: pytest.Config) -> tuple[str, ...]:
+    """The option that has pytest-randomly draw the same numbers again, where it is in use."""
+    seed = config.getoption("randomly_seed", None)
+    return (f"--randomly-seed={seed}",) if _uses(config, "randomly") and isinstance(seed, int) else ()
+
+
+def _uses(config: pytest.Config, plugin: str) -> bool:
+    """Whether a plugin is there, by the name of its entry point or, with `-p`, of its module."""
+    return any(map(config.pluginmanager.hasplugin, (plugin, f"pytest_{plugin}")))
+
+
+def rerun_options(config: pytest.Config, tests: int) -> list[str]:
+    """The options without which so many tests do not run as they did, or have other names: a seed, a count."""
+    options = [*seed_option(config)]
+    if options and tests > 1:
+        options.append("--randomly-dont-reorganize")
+    count = config.getoption("count", None)
+    if _uses(config, "repeat") and isinstance(count, int) and count > 1:
+        options.append(f"--count={count}")  # pytest-repeat: it stands in the names of the tests
+    return options
+
+
+def _plugins(config: pytest.Config) -> tuple[list[str], str]:
+    """Options that load the plugins that `pytest.main(plugins=…)` was given, and why a child cannot have them all.
+
+    A module, or a name, is loaded there by its name; an object lives in this process alone, which does not
+    matter where it only watches the run.
+    """
+    options: list[str] = []
+    for plugin in config.invocation_params.plugins or ():
+        if isinstance(plugin, ModuleType) and plugin.__name__ in sys.modules and plugin.__name__ != "__main__":
+            options += ["-p", plugin.__name__]
+        elif isinstance(plugin, str):
+            options += ["-p", plugin]
+        elif gives := _given_to_tests(plugin):
+            kind = type(plugin).__name__
+            told = f"pytest.main() was given a plugin object ({kind}, with {gives}), which another process cannot have"
+            return options, told
+    return options, ""
+
+
+def _given_to_tests(plugin: object) -> str:
+    """What an object gives to tests or does to them: the name of one of its hooks or fixtures, empty for none."""
+    for name in dir(plugin):
+        value = getattr(plugin, name, None)
+        is_fixture = "Fixture" in type(value).__name__ or hasattr(value, "_pytestfixturefunction")
+        if is_fixture or (name.startswith("pytest_") and name not in WATCHING):
+            return name
+    return ""
+
+
+WATCHING = frozenset(
+    """
+    pytest_configure pytest_unconfigure pytest_sessionstart pytest_sessionfinish pytest_terminal_summary
+    pytest_report_header pytest_report_collectionfinish pytest_report_teststatus pytest_warning_recorded
+    pytest_collectstart pytest_collectreport pytest_itemcollected pytest_collection_finish pytest_deselected
+    pytest_runtest_logstart pytest_runtest_logreport pytest_runtest_logfinish pytest_exception_interact
+    pytest_internalerror pytest_keyboard_interrupt pytest_plugin_registered pytest_make_collect_report
+    """.split()
+)
+"""Hooks that watch a run: what the tests do does not depend on them."""
+
+
+def _joined(arguments: Sequence[str], config: pytest.Config) -> Iterator[str]:
+    """The arguments, each long option that takes one value as one word with it: `--alluredir=results`.
+
+    Only pytest's parser knows which do; where it does not say, they stay as they are.
+    """
+    actions = _actions(config)
+    waiting = list(arguments)
+    while waiting:
+        word = waiting.pop(0)
+        if word == "--":
+            yield from (word, *waiting)
+            return
+        count = getattr(actions.get(word), "nargs", 0) if word.startswith("--") else 0
+        takes_next = bool(waiting) and (count is None or (count == "?" and not waiting[0].startswith("-")))
+        yield f"{word}={waiting.pop(0)}" if takes_next else word
+
+
+def _actions(config: pytest.Config) -> Mapping[str, object]:
+    """The options of pytest's parser by their names; empty where its inside is another."""
+    parser: Any = getattr(config, "_parser", None)
+    optparser = getattr(parser, "optparser", None)
+    if optparser is None and hasattr(parser, "_getparser"):  # pytest 8
+        optparser = parser._getparser()
+    actions: Mapping[str, object] = getattr(optparser, "_option_string_actions", {})
+    return actions
 
 
 def _from_file(argument: str, folder: Path) -> list[str]:

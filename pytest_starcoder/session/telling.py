@@ -29,9 +29,10 @@ from pytest_starcoder.session.early import Early
 from pytest_starcoder.session.fixing import Fixing
 from pytest_starcoder.session.others import Others
 from pytest_starcoder.session.project import WholeHistory, place_options, project_of
-from pytest_starcoder.session.ran import Tests, launch_of
+from pytest_starcoder.session.ran import Tests, launch_of, rerun_options
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import counted
+from pytest_starcoder.text.nodeids import without_group
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.explanation import Explanation, Report
 from pytest_starcoder.values.failure import Failure
@@ -182,8 +183,9 @@ class Telling:
 
     def _ending(self, told: Explanation) -> None:
         self._section.tests(told.nodeids)
-        tests = [self._from_here(nodeid) for nodeid in told.order or told.nodeids[:1]]
-        self._section.rerun(tests, place_options(self._config))
+        tests = [without_group(nodeid) for nodeid in told.order or told.nodeids[:1]]
+        options = [*place_options(self._config), *rerun_options(self._config, len(tests))]
+        self._section.rerun(list(map(self._from_here, tests)), options)
 
     def _from_here(self, nodeid: str) -> str:
         """The node id as a user writes it in the folder where pytest was started."""

@@ -10,6 +10,9 @@ from pytest_starcoder.values.failure import Call
 QUICK = 3.0
 """Seconds that a test may have taken to be run again."""
 
+MISSING = "missing"
+"""The outcome of a test that could not be collected again."""
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -35,6 +38,8 @@ class Ran:
 @dataclass(frozen=True)
 class Outcome:
     """One test that was run again: pytest's outcome of it, and what it executed where it was traced.
+
+    The outcome of one that could not be collected again is MISSING, and `message` says why.
 
     `lines` maps each project file, relative to the root, to its executed lines,
     `steps` to pairs of lines that ran one after the other, 0 for the end of a call,

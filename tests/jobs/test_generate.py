@@ -26,7 +26,8 @@ from pytest_starcoder.evidence.smoke import smoke_of
 from pytest_starcoder.evidence.targets import targets_of
 from pytest_starcoder.jobs.generate import Budget, generate
 from pytest_starcoder.runner import Launch
-from pytest_starcoder.runner.confine import Level, descendants
+from pytest_starcoder.runner.confine import Level
+from pytest_starcoder.runner.supervisor import descendants
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.draft import Draft, Origin, Target
 from pytest_starcoder.values.generated import Answer, Generated, Spent

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.runner.arguments import OTHERS, kept
+from pytest_starcoder.runner.arguments import kept
 
-WITHOUT = [word for other in OTHERS for word in ("-p", f"no:{other}")]
+REPORTS = Path("reports")
 
 
 @pytest.mark.parametrize(
@@ -19,9 +21,18 @@ WITHOUT = [word for other in OTHERS for word in ("-p", f"no:{other}")]
         ("--cov --cov=src --cov-report term -v", "-v"),
         ("--junitxml out.xml --junit-xml=o.xml -ra", "-ra"),
         ("-x --maxfail=3 --lf --ff --sw -m slow", "-m slow"),
-        ("-p own.plugin -p xdist -pno:randomly -p no:cacheprovider", "-p own.plugin"),
+        ("-p own.plugin -p xdist -pno:randomly -p no:cacheprovider", "-p own.plugin -p xdist -p no:randomly"),
+        ("--max-worker-restart=0 --dist loadgroup -d", "--max-worker-restart=0"),
+        ("--randomly-dont-reorganize", "--randomly-dont-reorganize"),
+        ("--alluredir=res --clean-alluredir", "--alluredir=reports/alluredir"),
+        ("--alluredir res -q", "--alluredir=reports/alluredir -q"),
+        ("--cucumberjson=c.json --json-report --store-durations --splits 2 --group=1", ""),
+        ("--record-mode=rewrite --block-network", "--record-mode=none --block-network"),
+        ("--record-mode all --vcr-record=all", "--record-mode=none --vcr-record=none"),
+        ("--snapshot-update --inline-snapshot=fix --force-regen --regen-all --mpl-generate-path=b", ""),
+        ("--fixtures-dir=data --runslow --create-db", "--fixtures-dir=data --runslow --create-db"),
         ("-c other.ini --rootdir=/x --basetemp /tmp/b --pdb", ""),
-        ("--reruns 3 --count=2 --randomly-seed=1", ""),
+        ("--reruns 3 --count=2 --randomly-seed=1", "--count=2 --randomly-seed=1"),
         ("--starcoder-explain --starcoder-model starcoder2:3b --starcoder-host=h --no-starcoder -q", "-q"),
         ("--starcoder-report out.json --starcoder-show-prompt -s", "-s"),
         ("--import-mode=importlib --ds=config.test", "--import-mode=importlib --ds=config.test"),
@@ -30,12 +41,12 @@ WITHOUT = [word for other in OTHERS for word in ("-p", f"no:{other}")]
     ],
 )  # fmt: skip
 def test_what_decides_how_a_test_runs_is_kept(line: str, expected: str) -> None:
-    assert kept(line.split(), []) == [*expected.split(), *WITHOUT]
+    assert kept(line.split(), [], REPORTS) == expected.split()
 
 
 def test_what_names_tests_is_not_kept() -> None:
-    assert kept(["tests/a.py::test_b", "-q", "tests"], ["tests/a.py::test_b", "tests"]) == ["-q", *WITHOUT]
-    assert kept(["--cov", "tests", "-q"], ["tests"]) == ["-q", *WITHOUT]
+    assert kept(["tests/a.py::test_b", "-q", "tests"], ["tests/a.py::test_b", "tests"], REPORTS) == ["-q"]
+    assert kept(["--cov", "tests", "-q"], ["tests"], REPORTS) == ["-q"]
 
 
 words = st.sampled_from(
@@ -45,7 +56,7 @@ words = st.sampled_from(
 
 @given(st.lists(st.one_of(words, st.text(max_size=9))), st.lists(words, max_size=2))
 def test_whatever_is_given_the_order_stays(arguments: list[str], positionals: list[str]) -> None:
-    found = kept(arguments, positionals)[: -len(WITHOUT)]
+    found = kept(arguments, positionals, REPORTS)
     rest = iter([*arguments, *(word[2:] for word in arguments if word.startswith("-p"))])
     assert all(word == "-p" or word in list(arguments) or f"-p{word}" in arguments for word in found)
     assert rest

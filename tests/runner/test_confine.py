@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_starcoder.runner.confine import Level, available, descendants, environment, weaker
+from pytest_starcoder.runner.confine import Level, available, environment, weaker
+from pytest_starcoder.runner.supervisor import descendants
 
 KERNEL = pytest.param("kernel", marks=pytest.mark.skipif(available() is not Level.KERNEL, reason="no Landlock here"))
 LEVELS = [KERNEL, "audit"]

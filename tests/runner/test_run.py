@@ -408,7 +408,10 @@ LOCKED = """
     ],
 )
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send")
-def test_fixtures_are_torn_down_when_the_time_is_over(project: Project, stuck: str) -> None:
+def test_fixtures_are_torn_down_when_the_time_is_over(
+    project: Project, monkeypatch: pytest.MonkeyPatch, stuck: str
+) -> None:
+    monkeypatch.setattr(runner, "GRACE", 60.0)  # a busy machine takes long to end an interpreter
     project.write("test_it.py", LOCKED.format(stuck=stuck))
     sentences: list[str] = []
     outcomes = project.run("test_a", "test_b", seconds=2.5, warn=sentences.append)
@@ -444,3 +447,70 @@ def outcomes_about(path: str, root: Path) -> list[Outcome]:
 def test_no_foreign_file_counts(tmp_path: Path, path: str) -> None:
     assert outcomes_about("src/a..b/c.py", tmp_path)
     assert not outcomes_about(path, tmp_path)
+
+
+def test_environment_of_fixtures(project: Project) -> None:
+    """Each test fails as it does alone, whatever a fixture makes of the variables."""
+    fixtures = {
+        "cleared": "with mock.patch.dict(os.environ, {'A': '1'}, clear=True): yield",
+        "replaced": "monkeypatch.setattr(os, 'environ', {'A': '1'}); yield",
+        "path_removed": "monkeypatch.delenv('PYTHONPATH', raising=False); yield",
+        "path_changed": "monkeypatch.setenv('PYTHONPATH', 'lib', prepend=':'); yield",
+        "put_back": "before = dict(os.environ); os.environ.clear(); yield; os.environ.update(before)",
+        "emptied": "os.environ.clear(); yield",
+    }
+    text = "import os, pytest\nfrom unittest import mock\n"
+    for name, body in fixtures.items():
+        text += f"@pytest.fixture\ndef {name}(monkeypatch):\n    {body}\n"
+        text += f"def test_{name}({name}): assert 0\n"
+    project.write("test_it.py", text)
+    found = project.run(*(f"test_{name}" for name in fixtures))
+    assert [(outcome.outcome, outcome.message) for outcome in found] == [("failed", "assert 0")] * 6
+
+
+def test_variables_do_not_stay(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    project.write(
+        "conftest.py",
+        """
+        import os, pytest
+        from unittest import mock
+
+        @pytest.fixture(scope="session", autouse=True)
+        def changed():
+            with mock.patch.dict(os.environ, {"A": "1"}, clear=True):
+                yield
+                os.environ["PYTHONPATH"] = "lib"
+
+        def ours():
+            return [name for name in os.environ if "STARCODER" in name or name == "PYTHONPATH"]
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_protocol(item):
+            try:
+                return (yield)
+            finally:
+                pytest.seen_of_ours.append(ours())
+
+        pytest.seen_of_ours = []
+        """,
+    )
+    project.write("test_it.py", "import pytest\ndef test_a(): pass\ndef test_b(): assert pytest.seen_of_ours == [[]]\n")
+    assert [outcome.outcome for outcome in project.run("test_a", "test_b")] == ["passed", "passed"]
+
+
+def test_path_changed_by_test(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "first")
+    project.write(
+        "test_it.py",
+        """
+        import os
+
+        def test_a(): os.environ["PYTHONPATH"] += os.pathsep + "second"
+        def test_b(): assert os.environ["PYTHONPATH"].split(os.pathsep)[-2:] == ["first", "second"]
+        def test_c(): del os.environ["PYTHONPATH"]
+        def test_d(): assert "first" not in os.environ["PYTHONPATH"]
+        """,
+    )
+    found = project.run("test_a", "test_b", "test_c", "test_d")
+    assert [outcome.outcome for outcome in found] == ["passed"] * 4

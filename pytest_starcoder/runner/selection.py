@@ -1,0 +1,121 @@
+"""Which tests a run of ours collects and runs: those asked for, once each and in that order, whatever plugins do.
+
+Plugins that distribute, repeat, shuffle or leave out tests stay loaded, for what they give to tests
+(fixtures, marks, options); only what they do to the run is undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_starcoder.runner.renamed import rename
+from pytest_starcoder.text.display import one_line
+from pytest_starcoder.text.nodeids import without_group, without_parameters
+from pytest_starcoder.text.shown import Project
+
+OFF: dict[str, Any] = {"dist": "no", "tx": [], "numprocesses": None, "maxfail": 0, "usepdb": False, "trace": False}
+"""Options that a conftest may have set, and what they are in a run of ours."""
+
+
+class Selection:
+    """Keeps `tests` (node ids) of what is collected; all of it where there are none. `missing` says why some are not.
+
+    A plugin; register it once the options are read.
+    """
+
+    def __init__(self, tests: Sequence[str]) -> None:
+        self._tests = tests
+        self._collected: list[pytest.Item] = []
+        self._problems: dict[str, str] = {}
+        self.missing: dict[str, str] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        for name, value in OFF.items():
+            if hasattr(config.option, name):
+                setattr(config.option, name, value)
+
+    @pytest.hookimpl
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            lines = [line for line in report.longreprtext.splitlines() if line.startswith("E ")]
+            last = (lines or report.longreprtext.splitlines() or ["it failed"])[-1]
+            self._problems[report.nodeid] = one_line(last.removeprefix("E ").strip(), 200)
+        elif report.skipped:
+            self._problems[report.nodeid] = "it is skipped this time"
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
+        self._collected = list(items)
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Chooses after all plugins: what one of them has left out or moved is back in its place."""
+        if not self._tests:
+            return
+        items: dict[str, pytest.Item] = {}
+        for item in (*session.items, *self._collected):
+            items.setdefault(item.nodeid, item)
+        chosen = []
+        for nodeid in self._tests:
+            same = items.get(nodeid) or items.get(without_group(nodeid))
+            if same is None:
+                self.missing[nodeid] = self._reason(nodeid, items)
+                continue
+            if same.nodeid != nodeid:
+                rename(same, nodeid)
+            chosen.append(same)
+        session.items[:] = chosen
+
+    def _reason(self, nodeid: str, items: dict[str, pytest.Item]) -> str:
+        for place, problem in self._problems.items():
+            if nodeid == place or nodeid.startswith(f"{place}::"):
+                return f"{place} cannot be collected: {problem}"
+        if without_parameters(nodeid) in map(without_parameters, items):
+            return "its parameters have another name each time they are collected"
+        return "it is not collected again"
+
+
+class Protocol:
+    """Runs a test once, and reports it to nobody.
+
+    The wrappers of all plugins are around it, and what the project's own conftests do before a test is done.
+    An installed plugin that runs tests in its own way, several times or in a process of their own, does not.
+    """
+
+    def __init__(self, config: pytest.Config, project: Project) -> None:
+        self._reports: list[pytest.TestReport] = []
+        manager = config.pluginmanager
+        runner: Any = manager.get_plugin("runner")  # pytest's own
+        self._runtestprotocol = runner.runtestprotocol
+        manager.register(self)
+        others = [
+            implementation.plugin
+            for implementation in manager.hook.pytest_runtest_protocol.get_hookimpls()
+            if not (implementation.wrapper or implementation.hookwrapper)
+            and implementation.plugin is not self
+            and not _is_of_project(implementation.function, project)
+        ]
+        self._call = manager.subset_hook_caller("pytest_runtest_protocol", others)
+
+    def run(self, item: pytest.Item, nextitem: pytest.Item | None = None) -> list[pytest.TestReport]:
+        """The reports of the phases of one test."""
+        self._reports = []
+        self._call(item=item, nextitem=nextitem)
+        return self._reports
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+        self._reports = self._runtestprotocol(item, log=False, nextitem=nextitem)
+        return True
+
+
+def _is_of_project(function: Callable[..., object], project: Project) -> bool:
+    code = getattr(function, "__code__", None)
+    file = Path(code.co_filename if code is not None else "")
+    return file.name == "conftest.py" or project.holds(str(file))
