@@ -20,8 +20,11 @@ def session_settings(config: pytest.Config, keys: Sequence[str]) -> Settings:
     options.check()
     given = {key: config.getoption(f"starcoder_{key}") for key in keys}
     given = {key: value for key, value in given.items() if value is not None}
-    files = {key: options.file_of(f"--starcoder-{key.replace('_', '-')}", value) for key, value in given.items()}
-    option_files = {key: options.shown(file) for key, file in files.items() if file is not None}
+    option_files = {}
+    for key, value in given.items():
+        file = options.file_of(f"--starcoder-{key.replace('_', '-')}", value)
+        if file is not None:
+            option_files[key] = options.shown(file)
     settings = load_settings(config.rootpath, given, option_files=option_files)
     if settings.backend not in BACKENDS:  # finding out who else offers one reads all that is installed
         from pytest_starcoder.backends import check_backend

@@ -204,7 +204,7 @@ class Generating:
         for path in self._reports:
             text = to_json(generated) if path.suffix == ".json" else to_markdown(generated)
             try:
-                save(path, text, repository(path))
+                save(path, text, repository(path) or self._config.rootpath)
             except OSError as exc:
                 hint = UNLINK if isinstance(exc, LeadsOutside) else "Name another with --starcoder-generate-report."
                 raise ConfigError(f"{path} could not be written ({exc.strerror or exc}).", hint) from exc

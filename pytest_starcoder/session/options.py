@@ -1,4 +1,4 @@
-"""Who has said an option of ours: the user, or a file of the repository, which may not say everything.
+"""Who has said an option of ours: the user, or a file of the repository, which may not say all.
 
 pytest makes one list of options from `addopts`, PYTEST_ADDOPTS, the command
 line and the `@FILE` arguments in all of them. Of its result alone nobody can
@@ -12,7 +12,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -50,10 +50,13 @@ class Options:
         self._are_tracked: dict[Path, bool] = {}
 
     def file_of(self, option: str, value: object) -> Path | None:
-        """Return the file of the repository that gives `option` this value; None where the user has said so, too."""
+        """Return the file of the repository that gives `option` this value.
+
+        None where the user has said so, too.
+        """
         places = [files for name, given, files in self._given() if (name, given) == (option, value)]
         if not places and self._was_read(option, value):
-            # An `-o addopts=…` inside of addopts hides what stood there: it may have been in any of the files.
+            # An `-o addopts=…` inside of addopts hides what stood there: any file may have had it.
             places = [(*self._ini, *(file for word in self._words for file in word.files))]
         tracked = [self._tracked_of(files) for files in places]
         return tracked[-1] if tracked and None not in tracked else None
@@ -69,7 +72,7 @@ class Options:
 
     def _was_read(self, option: str, value: object) -> bool:
         """Whether pytest has read the value before any code of the project could set it."""
-        read = getattr(self._config.known_args_namespace, option[2:].replace("-", "_"), None)
+        read = getattr(self._config.known_args_namespace, _destination(option), None)
         return value in read if isinstance(read, list) else value == read
 
     def shown(self, file: Path) -> str:
@@ -78,31 +81,42 @@ class Options:
         return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
 
     def check(self) -> None:
-        """Raise Untrusted where a file of the repository would have files changed, or reports written outside."""
-        get = self._config.getoption
-        wanted: list[tuple[str, object, str]] = [(APPLY, get("starcoder_apply"), "may not have files changed")]
-        wanted += [(flag, get(flag[2:].replace("-", "_")), "may not have files changed") for flag in FLAGS]
+        """Raise Untrusted where a file of the repository would have files changed for it.
+
+        A report inside of the working tree is fine.
+        """
+        for option in (APPLY, *FLAGS):
+            value = self._get(option)
+            if value:
+                self._refuse(option, value, "may not have files changed")
         for option in REPORTS:
-            names = [name for name in get(option[2:].replace("-", "_")) if self._is_outside(name)]
-            wanted += [(option, name, "may not have a report written outside of it") for name in names]
-        for option, value, reason in wanted:
-            file = self.file_of(option, value) if value else None
-            if file is not None:
-                shown = f"={value}" if isinstance(value, str) else ""
-                raise Untrusted(
-                    f"{self.shown(file)}, {option}{shown}: a file that belongs to the repository {reason}.",
-                    SAY_IT.format(option=option),
-                )
+            for name in self._get(option):
+                if self._is_outside(name):
+                    self._refuse(option, name, "may not have a report written outside of it")
+
+    def _get(self, option: str) -> Any:
+        return self._config.getoption(_destination(option))
+
+    def _refuse(self, option: str, value: object, reason: str) -> None:
+        """Raise Untrusted where it is a file of the repository that gives `option` this value."""
+        file = self.file_of(option, value)
+        if file is None:
+            return
+        said = f"{option}={value}" if isinstance(value, str) else option
+        raise Untrusted(
+            f"{self.shown(file)}, {said}: a file that belongs to the repository {reason}.",
+            SAY_IT.format(option=option),
+        )
 
     def _is_outside(self, name: str) -> bool:
-        """Whether a report of that name would not be in the working tree of the project, by links perhaps."""
+        """Whether a report of that name would not be in the working tree, perhaps by links."""
         root = self._config.rootpath
         top = (repository(root / "_") or root).resolve()
         target = (self._folder / name).resolve()
         return not target.is_relative_to(top) or ".git" in target.relative_to(top).parts
 
     def _given(self) -> Iterator[tuple[str, object, tuple[Path, ...]]]:
-        """The options of ours among all words, each with its value as pytest has it, and the files it was read from."""
+        """The options of ours among all words, with their value as pytest has it and their files."""
         for number, word in enumerate(self._words, 1):
             name, equals, value = word.text.partition("=")
             if not name.startswith("--starcoder-"):
@@ -123,8 +137,9 @@ class Options:
 
     def _all_words(self) -> Iterator[Word]:
         """All words in pytest's order: those of addopts, of PYTEST_ADDOPTS and of the command line."""
-        said = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *map(str, self._config.invocation_params.args)]
-        users = list(self._expanded(said))
+        variable = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
+        line = map(str, self._config.invocation_params.args)
+        users = list(self._expanded([*variable, *line]))
         files = self._ini
         for option, value in zip(users, [*users[1:], Word("")], strict=True):
             # `-o addopts=…` takes the place of what the file says.
@@ -142,9 +157,19 @@ class Options:
                 yield Word(text, files)
                 continue
             file = self._folder / text[1:]
-            try:
-                content = file.read_text(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
-            except OSError:
-                continue
             if file not in files:
-                yield from self._expanded(content.splitlines(), (*files, file))
+                yield from self._expanded(_arguments_in(file), (*files, file))
+
+
+def _destination(option: str) -> str:
+    """The name under which pytest keeps an option's value."""
+    return option.removeprefix("--").replace("-", "_")
+
+
+def _arguments_in(file: Path) -> list[str]:
+    """The lines of an `@FILE`, decoded as argparse does it."""
+    try:
+        text = file.read_text(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+    except OSError:
+        return []
+    return text.splitlines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,8 @@ class Written:
         from pytest_starcoder.report.files import save
 
         for path, written in self._files:
-            self._try(str(path), lambda path=path, written=written: save(path, written(report), repository(path)))  # type: ignore[misc]
+            tree = repository(path) or self._config.rootpath
+            self._try(str(path), partial(save, path, written(report), tree))
         if not report.explanations:
             return
         if self._xml is not None:

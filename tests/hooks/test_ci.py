@@ -84,7 +84,9 @@ def test_the_action_annotates_fails_and_writes_sarif(top: Path, runner: Path) ->
     assert [result["message"]["text"] for result in results] == [COMMENT]
 
 
-@pytest.mark.parametrize("name", ["review.sarif", "out/review.sarif", "{top}/out/review.sarif"])
+@pytest.mark.parametrize(
+    "name", ["review.sarif", "out/review.sarif", "{top}/out/review.sarif"], ids=["link", "folder", "absolute"]
+)
 def test_the_action_writes_through_no_link_of_the_tree(top: Path, runner: Path, tmp_path: Path, name: str) -> None:
     outside = tmp_path / "home"
     outside.mkdir()

@@ -72,8 +72,10 @@ def test_a_file_that_cannot_be_written_is_one_line_and_changes_no_status(pyteste
     assert Path("good.md").exists(), "the others are written"
 
 
-def test_no_report_is_written_where_a_link_leads_outside(pytester: pytest.Pytester) -> None:
-    git(pytester.path, "init", "--quiet")
+@pytest.mark.parametrize("versioned", [True, False], ids=["git", "no-git"])
+def test_no_report_is_written_where_a_link_leads_outside(pytester: pytest.Pytester, *, versioned: bool) -> None:
+    if versioned:
+        git(pytester.path, "init", "--quiet")
     outside = pytester.path.parent / f"{pytester.path.name}-home.json"
     outside.write_text("mine")
     Path("out.json").symlink_to(outside)

@@ -234,8 +234,12 @@ def test_nothing_is_changed_for_a_repository(project: pytest.Pytester, tracked: 
     assert settings_of(project, *words.split()) == settings_of(project, *words.split(), "-q")
 
 
-@pytest.mark.parametrize("option", ["--starcoder-report", "--starcoder-generate-report"])
-@pytest.mark.parametrize("name", ["../r.json", "{outside}/r.json", "link/r.json", "link.json", ".git/r.json"])
+@pytest.mark.parametrize("option", ["--starcoder-report", "--starcoder-generate-report"], ids=["report", "generate"])
+@pytest.mark.parametrize(
+    "name",
+    ["../r.json", "{outside}/r.json", "link/r.json", "link.json", ".git/r.json"],
+    ids=["above", "absolute", "folder", "link", "git"],
+)
 def test_no_report_is_written_outside_for_a_repository(
     project: pytest.Pytester, tracked: Writer, tmp_path: Path, option: str, name: str
 ) -> None:
