@@ -77,7 +77,7 @@ class Selection:
             if nodeid == place or nodeid.startswith(f"{place}::"):
                 return f"{place} cannot be collected: {problem}"
         if without_parameters(nodeid) in map(without_parameters, items):
-            return "its parameters have another name each time they are collected"
+            return "the parameters have another name each time they are collected"
         return "it is not collected again"
 
 

@@ -513,3 +513,103 @@ def test_the_working_tree_is_not_changed(pytester: pytest.Pytester) -> None:
         "A  pricing.py",
         "A  test_pricing.py",
     ]
+
+
+NEW_NAMES = """
+    import uuid
+    import pytest
+
+    @pytest.mark.parametrize("name", [str(uuid.uuid4()) for _ in range(2)])
+    def test_named(name):
+        assert not name
+
+    def test_plain():
+        assert 1 == 2
+
+    def test_fine():
+        pass
+"""
+
+
+def test_new_names_each_time(pytester: pytest.Pytester) -> None:
+    """What cannot be collected again is named, and the rest is run again."""
+    pytester.makepyfile(test_it=NEW_NAMES)
+    text = told(pytester.runpytest_subprocess(*BARE))
+    assert (
+        "checked 2 tests could not be run again: the parameters have another name each time they are collected" in text
+    )
+    assert "rerun pytest test_it.py::test_named 2/2" in text
+    assert "checked failed again when it was run again; 1 neighbour passed" in text
+    pytester.runpytest_subprocess("test_it.py::test_named").assert_outcomes(failed=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("test_once.py", "test_once.py cannot be collected: RuntimeError: only once"),
+        ("conftest.py", "pytest does not start again: RuntimeError: only once (from conftest.py)"),
+    ],
+)
+def test_files_that_import_once(pytester: pytest.Pytester, name: str, reason: str) -> None:
+    Path(name).write_text("import os\nif os.path.exists('ran'): raise RuntimeError('only once')\n")
+    with Path("test_once.py").open("a") as file:
+        file.write("def test_once(): open('ran', 'w').close(); assert 1 == 2\n")
+    pytester.makepyfile(test_other="def test_other(): assert 1 == 3\n")
+    text = told(pytester.runpytest_subprocess(*BARE))
+    assert f"checked test_once.py::test_once could not be run again: {reason}" in text
+    assert text.count("failed again") == (1 if name == "test_once.py" else 0)
+
+
+@pytest.mark.slow
+def test_order_is_kept_and_nothing_deselected(pytester: pytest.Pytester) -> None:
+    """A conftest that shuffles or leaves out tests the second time does not disturb it."""
+    pytester.makepyfile(
+        test_order=ORDER,
+        conftest="""
+        import pathlib
+
+        def pytest_collection_modifyitems(items):
+            if pathlib.Path("ran").exists():
+                items[:] = items[::-1][:2]
+
+        def pytest_sessionstart():
+            pass
+
+        def pytest_runtest_logfinish():
+            pathlib.Path("ran").touch()
+        """,
+    )
+    text = told(pytester.runpytest_subprocess(*BARE))
+    assert "checked passes alone and fails after test_order.py::test_guilty: dependent on the order" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("plugins", "expected"),
+    [
+        (
+            "[Own()]",
+            "checked test_it.py::test_it could not be run again: pytest.main() was given a plugin object (Own, ",
+        ),
+        ("[own]", "checked failed again when it was run again"),
+        ("['own']", "checked failed again when it was run again"),
+    ],
+    ids=["object", "module", "name"],
+)
+def test_plugins_given_to_main(pytester: pytest.Pytester, plugins: str, expected: str) -> None:
+    fixture = "@pytest.fixture\ndef thing(): return 1\n"
+    pytester.makepyfile(
+        own=f"import pytest\n{fixture}",
+        test_it="def test_it(thing): assert thing == 2\n",
+        run=f"""
+        import pytest, own
+
+        class Own:
+            @pytest.fixture
+            def thing(self): return 1
+
+        pytest.main({[*BARE, "test_it.py"]!r}, plugins={plugins})
+        """,
+    )
+    assert expected in told(pytester.runpython("run.py"))
