@@ -184,17 +184,17 @@ def _files(root: Path, tests: Sequence[str]) -> list[str]:
 
 
 GRACE = 5.0
-"""Seconds in which an interrupted run ends its fixtures: containers and schemas take some. Nobody waits longer."""
+"""Seconds in which an interrupted run tears its fixtures down: stopping a container takes some."""
 
 ROOM, MOST_ROOM = 1 << 17, 1 << 28
-"""Bytes of outcomes that are read for each test besides, and in all: parsed they take ten times that."""
+"""Bytes of outcomes that are read for each test besides, and in all: ten times that when parsed."""
 
 ENDING = 10.0
-"""Seconds after the grace period in which the supervisor has ended everything, however busy the machine is."""
+"""Seconds after the grace period in which a supervisor has ended all, on a busy machine too."""
 
 
 class Child:
-    """A child in a session of its own, started in `folder` with the open `descriptors` of ours and no others.
+    """A child in a session of its own, started in `folder`, with no descriptors but `descriptors`.
 
     It ends with all that it has started when `end` is called, and when this process
     ends, in whatever way. It is interrupted first, and has `grace` seconds for its
@@ -236,7 +236,10 @@ class Child:
         self._process.wait(seconds)
 
     def end(self) -> None:
-        """End it, if it has not ended, with all that it has started. A second Ctrl-C meanwhile ends it at once."""
+        """End it, if it has not ended, with all that it has started.
+
+        A second Ctrl-C meanwhile ends it at once.
+        """
         try:
             if self._process.poll() is None:
                 self._interrupt()

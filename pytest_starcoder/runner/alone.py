@@ -1,4 +1,4 @@
-"""The child that runs one program nobody has read: a file with a JSON job in, what became of it in another.
+"""The child that runs one program nobody has read: a JSON job in a file, what became of it in another.
 
 Run by path, isolated. The alarm ends the process itself: an exception could be
 caught by the program. Both files are gone from their folder when the program

@@ -47,7 +47,9 @@ class Channel:
         return None
 
     def write(self, message: Mapping[str, Any], seconds: float | None = None) -> None:
-        """Write one line, without seconds for as long as it takes. Raises OSError once the other side is gone.
+        """Write one line, without seconds for as long as it takes.
+
+        Raises OSError once the other side is gone.
 
         Within `seconds` also what arrives meanwhile is read, and thrown away: it cannot
         answer this message, and if nobody read it the other side would wait for that for ever.

@@ -40,7 +40,7 @@ def run_program(source: str, seconds: float, least: Level = Level.NONE) -> Ended
     """
     with tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary).resolve()
-        # Only lines that begin with the token count: what the program writes where it should not is none of them.
+        # Only lines that begin with the token count: what the program itself writes is none of them.
         token, said = secrets.token_hex(16), folder / "said"
         installed = (Path(sys.prefix), Path(sys.base_prefix), *(Path(entry) for entry in sys.path if entry))
         confinement = Confinement(folder, tuple(path.resolve() for path in installed), least)

@@ -1,4 +1,4 @@
-"""Starts one child, and ends it with all that it has started: on command, or when the process that wants it is gone.
+"""Starts one child, and ends it and all that it has started when the process that wants it is gone.
 
 Run by path, in an interpreter of its own without site-packages. Standard input
 is a pipe whose other end is held by that process alone, so it ends however that
@@ -42,7 +42,10 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 class Supervisor:
-    """Runs one command in a session of its own; `parent` is the process that wants it, `grace` the child's seconds."""
+    """Runs one command in a session of its own.
+
+    `parent` is the process that wants it, `grace` the seconds for its teardowns.
+    """
 
     def __init__(self, parent: int, grace: float) -> None:
         self._parent = parent
@@ -53,12 +56,15 @@ class Supervisor:
         self._inputs = [0]
 
     def run(self, command: list[str], descriptors: list[int]) -> int | None:
-        """Run the command with our `descriptors`, and return its wait status, None where nothing can end it."""
+        """Run the command with our `descriptors`, and return its wait status.
+
+        None where nothing can end it.
+        """
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
         self._listen_to_signals()
         self._child = _start(command)
         for descriptor in descriptors:
-            os.close(descriptor)  # or who reads their other end would not see that the child is gone
+            os.close(descriptor)  # or who reads the other end would not see that the child is gone
         while self._status is None and not self._command:
             self._wait(PARENT)
         if self._status is None and self._grace and self._command != KILL:
@@ -114,7 +120,7 @@ class Supervisor:
                 self._status = status
 
     def _has_group(self) -> bool:
-        """Whether processes of the child's group run that are no children of ours, as where orphans are init's."""
+        """Whether processes of the child's group run that are init's children, not ours."""
         try:
             os.killpg(self._child, 0)
         except OSError:
@@ -146,7 +152,10 @@ class Supervisor:
 
 
 def descendants(process: int) -> list[int]:
-    """Return the processes that `process` has started and those that they have, by /proc; none where there is none."""
+    """Return the processes that `process` has started, and those that they have started.
+
+    By /proc: none where there is none.
+    """
     children: dict[int, list[int]] = {}
     try:
         entries = os.listdir("/proc")  # noqa: PTH208 - names alone, thousands of them
@@ -176,9 +185,10 @@ def _signal(process: int, number: int) -> None:
 
 
 def _start(command: list[str]) -> int:
-    """Start the child, in a session of its own; it does not outlive this process, where the kernel sees to that."""
+    """Start the child, in a session of its own; on Linux the kernel ends it with this process."""
     supervisor = os.getpid()
-    started, starts = os.pipe()  # its end is open until the command runs: before that it has no group of its own
+    # The child's end is open until the command runs: before that there may be no group to signal.
+    started, starts = os.pipe()
     child = os.fork()
     if child:
         os.close(starts)
@@ -191,7 +201,7 @@ def _start(command: list[str]) -> int:
         if os.getppid() != supervisor:
             os._exit(1)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        # Python ignores these two; a shell's background job ignores SIGINT, and would not be interrupted.
+        # Python ignores the first two; what a shell runs in the background ignores SIGINT.
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))

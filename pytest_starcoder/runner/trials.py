@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self
 
 from pytest_starcoder.runner import Child, Launch, changed, child_of, confined_environment, pytest_command
 from pytest_starcoder.runner.channel import Channel
-from pytest_starcoder.runner.confine import Confinement, Level, available, readable, weaker
+from pytest_starcoder.runner.confine import ORDER, Confinement, Level, available, readable, weaker
 from pytest_starcoder.runner.wire import Malformed, parsed, shown_text
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.fix import Edit
@@ -210,12 +210,13 @@ class Trials:
         return self
 
     def _ready(self) -> Ready | None:
-        """Wait for what the child says when it has collected the tests; None where it says nothing of the kind."""
+        """Wait until the child has collected the tests; None where it does not say so."""
         message = self._late.read(min(COLLECTING, self._deadline.remaining()))
         try:
-            return None if message is None else parsed(message, Ready)
+            ready: Ready = parsed(message, Ready)
         except Malformed:
             return None
+        return ready if ready.level in ORDER else None
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()

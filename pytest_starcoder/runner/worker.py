@@ -224,7 +224,10 @@ def serve(channel: Channel, prepared: Any, other: int = 0) -> Task:
 
 @dataclass(frozen=True)
 class Replies:
-    """Answers one command on a channel: each carries the command's number, so that no later one is answered by it."""
+    """Answers one command on a channel.
+
+    Each answer carries the command's number, so that no later command is answered by it.
+    """
 
     channel: Channel
     command: int
@@ -282,7 +285,7 @@ def watch(
         end(child, other)
         os.close(results)
     if verdict == "ended" and not told:
-        verdict = "crashed"  # it did not try what it was to try, and would not when it is asked again
+        verdict = "crashed"  # it did not try anything, and would not when it is asked again
     if verdict != "ended" and told < len(numbers):
         replies.write({"number": numbers[told], "verdict": verdict})
         told += 1

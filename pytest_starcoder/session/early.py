@@ -113,7 +113,7 @@ class Early:
 
 @dataclass(frozen=True)
 class Answer:
-    """One line of the child: how far it is, and of the test `nodeid`, if it is about one, what the model said."""
+    """One line of the child: how far it is, and what the model said of the test `nodeid`, if any."""
 
     calls: int
     asked: int
@@ -144,7 +144,7 @@ ANSWERED = ("why", "model", "truncated", "from_cache", "flaw", "unsupported")
 """The fields of an explanation that are the model's."""
 
 NO_MORE: dict[str, Any] = {"end": True}
-"""What follows the last failure. Where standard input ends without it, so has the process that wants answers."""
+"""What follows the last failure. Where the input ends without it, nobody wants answers any more."""
 
 PARENT = 0.5
 """Seconds after which the parent is looked for: a fork of it may hold its end of the pipe open."""

@@ -238,3 +238,21 @@ WRONG_VERDICTS: dict[str, dict[str, Any]] = {
 def test_a_verdict_of_the_wrong_kind(more: dict[str, Any]) -> None:
     trials = trials_on(Line([verdict(0, 1, **more), DONE_1]))
     assert list(trials.swapped([A], ["t"], [], {"t": 1.0})) == [Trial(A, "crashed")]
+
+
+READY = {"collected": ["t"], "level": "audit", "imported": {"a.py": [1]}, "unimportable": {}}
+
+
+@pytest.mark.parametrize(
+    ("change", "is_ready"),
+    [({}, True), ({"level": "great"}, False), ({"collected": 1}, False), ({"imported": {"a.py": ["x"]}}, False)],
+    ids=["as it is", "unknown level", "no tests", "texts for lines"],
+)
+def test_what_the_child_says_first_is_checked(change: dict[str, Any], is_ready: bool) -> None:
+    line = Line()
+    line._waiting = [READY | change]
+    assert (trials_on(line)._ready() is not None) is is_ready
+
+
+def test_a_child_that_says_nothing_is_not_ready() -> None:
+    assert trials_on(Line())._ready() is None
