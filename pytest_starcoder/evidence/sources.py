@@ -46,7 +46,9 @@ def sources_of(root: Path) -> Sources:
     def read(path: str) -> str:
         try:
             file = root / path
-            return file.read_text("utf-8", "replace") if file.stat().st_size <= LARGEST else ""
+            # A pipe in the place of a file would never end.
+            fits = file.is_file() and file.stat().st_size <= LARGEST
+            return file.read_text("utf-8", "replace") if fits else ""
         except (OSError, ValueError):
             return ""
 
