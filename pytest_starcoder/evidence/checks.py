@@ -123,6 +123,15 @@ def around(source: str) -> dict[int, frozenset[int]]:
     return found
 
 
+def functions_by_line(source: str) -> dict[int, range]:
+    """For each line inside of a function the lines of the innermost one."""
+    tree = syntax_tree(source)
+    found: dict[int, range] = {}
+    for function in _functions(tree) if tree else ():
+        found.update(dict.fromkeys(function.lines, function.lines))
+    return found
+
+
 @dataclass(frozen=True)
 class HoldsTests:
     """Whether a file holds tests, by pytest's settings python_functions and python_classes."""

@@ -22,7 +22,10 @@ from pytest_starcoder.values.fix import Edit
 FOLDERS = frozenset({"test", "tests", "testing"})
 """Folders that hold tests and what serves them."""
 
-FILES = ("test_*.py", "*_test.py", "test.py", "tests.py", "conftest.py")
+FILES = (
+    *("test_*.py", "*_test.py", "*_tests.py", "test.py", "tests.py", "conftest.py"),
+    *("testing.py", "testutil.py", "testutils.py", "testlib.py", "testhelper.py", "testhelpers.py"),
+)
 """Files of tests by the names that pytest, unittest and others look for, whatever the settings are."""
 
 EVERYTHING = frozenset({"*", "*.py", "**/*.py", "**.py"})
@@ -125,8 +128,19 @@ class Fixable:
             functions = self._sources.about(path, checks.Beside(conventions.functions, conventions.classes))
             return number in functions and not self.is_check(line) and line not in failed
 
-        has_code = any(line in scores and is_code(line) for line in ranked)
-        may_change = is_code if has_code else is_beside
+        raising = self._raising(failures)
+        near = {path for path, _ in raising}
+        used = {name for path in near for name in self._sources.about(path, checks.imported)}
+        near |= {path for path in self._known if _module(path).rpartition(".")[2] in used}
+
+        def is_code_elsewhere(line: Line) -> bool:
+            return line not in raising and is_code(line)
+
+        may_change = is_beside
+        if any(line in scores and is_code(line) for line in ranked):
+            may_change = is_code
+        if any(line in scores and line[0] not in near and is_code(line) for line in ranked):
+            may_change = is_code_elsewhere
         lines = tuple(islice(filter(may_change, ranked), MOST))
         return Places(lines, may_change, lambda line: line[1] in self._checks(line[0]).guarded)
 
@@ -205,6 +219,16 @@ class Fixable:
                 last = failure.frames[-1]
                 around = self._sources.about(last.path, checks.around).get(last.line, frozenset())
                 lines |= {(last.path, number) for number in (last.line, *around)}
+        return lines
+
+    def _raising(self, failures: Sequence[Failure]) -> Set[Line]:
+        """The functions whose own check failed, in files that no code imports: they may serve the tests alone."""
+        lines: set[Line] = set()
+        for failure in failures:
+            last = failure.frames[-1] if failure.exception in ("AssertionError", "Failed") and failure.frames else None
+            if last is not None and not self._is_imported_by_code(last.path):
+                around = self._sources.about(last.path, checks.functions_by_line).get(last.line, ())
+                lines |= {(last.path, number) for number in around}
         return lines
 
 

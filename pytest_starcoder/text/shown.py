@@ -8,7 +8,7 @@ import reprlib
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from pytest_starcoder.text.display import one_line
@@ -66,10 +66,14 @@ class Project:
         What pytest names a test in a file outside of the root depends on the
         arguments of the run: then the path is that of the file.
         """
-        if file.is_relative_to(self.root):
+        if str(file).startswith(self._prefix):  # it is asked of every test
             return nodeid
         _, colons, name = nodeid.partition("::")
         return f"{self.path_of(str(file))}{colons}{name}"
+
+    @cached_property
+    def _prefix(self) -> str:
+        return os.path.join(self.root, "")  # noqa: PTH118 - with a separator at its end
 
     def _is_around(self, path: Path, folder: Path) -> bool:
         if not path.is_relative_to(folder) or not INSTALLED.isdisjoint(path.relative_to(folder).parts):

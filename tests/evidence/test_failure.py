@@ -20,10 +20,10 @@ from pytest_starcoder.evidence.failure import (
     SOURCE_LINES,
     compared,
     describe,
-    in_project,
     short_repr,
     untraced,
 )
+from pytest_starcoder.text.shown import in_project
 from pytest_starcoder.values.failure import Failure
 
 

@@ -70,10 +70,11 @@ def paths(found: Places) -> set[str]:
         ("../tests/samples.py", DATA),
         ("stock_test.py", DATA),
         ("tests.py", DATA),
+        ("shop/testing.py", DATA),
     ],
     ids=(
         "assert raise fail close deeper chained method library pytest unittest conftest nested-conftest "
-        "tests testing sibling suffix module"
+        "tests testing sibling suffix module testing-module"
     ).split(),
 )
 def test_what_serves_tests(path: str, text: str) -> None:
@@ -141,6 +142,20 @@ def test_the_check_that_failed() -> None:
     frame = Frame("stock.py", 4, "total", 1, "")
     found = places({"stock.py": code, "test_stock.py": TESTS}, failed=frame)
     assert [number for _, number in found.lines] == [1, 2, 5]
+
+
+GIVES = "def near(got, wanted):\n    gap = abs(got - wanted)\n    assert gap < 1\n    return gap\n"
+
+
+def test_a_check_that_returns_something() -> None:
+    """Where no code calls it and other code ran, the function whose check failed may be the tests' own."""
+    frame = Frame("nearness.py", 3, "near", 1, "")
+    files = {"stock.py": STOCK, "test_stock.py": TESTS, "nearness.py": GIVES}
+    assert paths(places(files, failed=frame)) == {"stock.py"}
+    called = {**files, "stock.py": f"from nearness import near\n{STOCK}"}
+    assert ("nearness.py", 2) in places(called, failed=frame).lines
+    alone = {"test_stock.py": TESTS, "nearness.py": GIVES}
+    assert ("nearness.py", 2) in places(alone, failed=frame).lines
 
 
 def test_doctests() -> None:
