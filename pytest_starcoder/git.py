@@ -1,4 +1,8 @@
-"""The questions asked of git; the only home of GitPython."""
+"""The questions asked of git; the only home of GitPython.
+
+A review asks by GitPython. What the plugin asks inside the user's pytest it asks
+by subprocess: there GitPython would be the `git` of tests that have a module so named.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -138,13 +141,7 @@ def _in_index(path: Path) -> bool:
 
 def _tracks(git_dir: Path, top: Path, magic: str, pattern: str) -> bool:
     """Whether the index of `git_dir` has a file that the pathspec matches; True where git cannot tell."""
-    try:
-        import git
-    except ImportError:  # GitPython raises it where there is no git program
-        return True
-    command = [
-        "git",
-        *_QUIET,
+    arguments = [
         f"--git-dir={git_dir}",
         f"--work-tree={top}",
         # In any case: a file system that ignores it opens a tracked .ENV as .env.
@@ -152,24 +149,27 @@ def _tracks(git_dir: Path, top: Path, magic: str, pattern: str) -> bool:
     ]
     # A hook's index is the one of its commit, perhaps of another repository.
     environment = {**HARDENED, "GIT_INDEX_FILE": str(git_dir / "index")}
+    answer = _ask_git(top, arguments, environment)
+    # 1: not tracked; 128: git cannot tell
+    return answer is None or answer.returncode != 1
+
+
+def _ask_git(
+    folder: Path, arguments: Iterable[str], environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[bytes] | None:
+    """Run git in `folder`; None where there is none, or it takes more than some seconds."""
     try:
-        status, _, _ = git.Git(str(top)).execute(
-            command, env=environment, with_extended_output=True, with_exceptions=False
+        return subprocess.run(
+            ["git", *_QUIET, *arguments],
+            cwd=folder,
+            env={**os.environ, "LC_ALL": "C", "LANGUAGE": "C", **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
         )
-    except (git.GitCommandNotFound, OSError):  # GIT_PYTHON_REFRESH keeps the import from raising
-        return True
-    return status != 1  # 1: not tracked; 128: git cannot tell
-
-
-def _opened(root: Path) -> Any:
-    """GitPython's Git for the folder `root`, or None where that is not in a repository or git is not there."""
-    if repository(root / "_") is None:
+    except (OSError, ValueError, subprocess.TimeoutExpired):  # ValueError: a NUL in an argument
         return None
-    try:
-        import git
-    except ImportError:
-        return None
-    return git.Git(str(root))
 
 
 def _git_dir(top: Path) -> Path:
@@ -190,7 +190,7 @@ class History:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._repository = _opened(root)
+        self._is_repository = repository(root / "_") is not None
         self._filters: list[str] | None = None
 
     def changed(self, *, untracked: bool = False) -> dict[str, set[int]]:
@@ -262,25 +262,13 @@ class History:
         return self._asked(*self._filters, *arguments)
 
     def _asked(self, *arguments: str) -> str:
-        if self._repository is None:
+        if not self._is_repository:
             return ""
-        import git
-
-        command = ["git", *_QUIET, *arguments]
         environment = {**HARDENED, "GIT_LITERAL_PATHSPECS": "1", "GIT_CONFIG_NOSYSTEM": "1"}
-        try:
-            status, told, _ = self._repository.execute(
-                command,
-                env=environment,
-                with_extended_output=True,
-                with_exceptions=False,
-                stdout_as_string=False,
-                kill_after_timeout=PATIENCE if sys.platform != "win32" else None,
-            )
-        except (git.GitCommandNotFound, git.GitCommandError, OSError):
+        answer = _ask_git(self._root, arguments, environment)
+        if answer is None or answer.returncode:
             return ""
-        text = told if isinstance(told, str) else told.decode("utf-8", "surrogateescape")
-        return text if status == 0 else ""
+        return answer.stdout.decode("utf-8", "surrogateescape")
 
 
 def without_filters(names: str) -> list[str]:

@@ -6,12 +6,15 @@ it as well. A repository may have a `requests.py` or a `git.py` at its top.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 _INSTALLED_IN = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 """The folder that this package was imported from."""
+
+_STANDARD_LIBRARY = os.path.dirname(os.path.realpath(os.__file__))
 
 
 def start(
@@ -41,6 +44,52 @@ def leave_repository() -> None:
     safe = {*_outside(suspects, here)}
     safe |= {entry for entry in suspects if os.path.realpath(entry) in safe}
     sys.path[:] = [entry for entry in sys.path if entry in safe or entry not in suspects]
+
+
+@contextlib.contextmanager
+def installed(*names: str) -> Iterator[None]:
+    """Have a block import the installed modules `names`, though the repository has modules so named.
+
+    pytest puts the folders of tests on `sys.path`. What the repository has imported by
+    these names stays its own, and it gets its own where it imports them later.
+    """
+    path = sys.path[:]
+    theirs = {name: module for name, module in sys.modules.items() if _is_theirs(name, module, names)}
+    for name in theirs:
+        del sys.modules[name]
+    sys.path[:] = [entry for entry in path if _is_installation(entry)]
+    removed = [entry or os.curdir for entry in path if entry not in sys.path]
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        shared = {name for name in names for entry in removed if _has_module(entry, name)}
+        shared |= {name.partition(".")[0] for name in theirs}
+        for name in [*sys.modules]:
+            if name.partition(".")[0] in shared:
+                del sys.modules[name]
+        sys.modules.update(theirs)
+
+
+def _is_theirs(name: str, module: object, names: Iterable[str]) -> bool:
+    file = getattr(module, "__file__", None)
+    is_named = name.partition(".")[0] in names
+    return is_named and not (file and _is_installation(os.path.dirname(file)))
+
+
+def _is_installation(entry: str) -> bool:
+    """Whether a folder is part of an installed Python, of this package, or of neither's repository."""
+    folder = os.path.realpath(entry or os.curdir)
+    if folder == _INSTALLED_IN or _is_inside(folder, _STANDARD_LIBRARY):
+        return True
+    if not {"site-packages", "dist-packages"}.isdisjoint(folder.split(os.sep)):
+        return True
+    return not _is_inside(folder, _top(os.path.realpath(_here())))
+
+
+def _has_module(folder: str, name: str) -> bool:
+    path = os.path.join(folder, name)
+    return os.path.isdir(path) or os.path.isfile(f"{path}.py")
 
 
 def _here() -> str:

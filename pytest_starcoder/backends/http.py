@@ -20,17 +20,19 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
-
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, BadResponse, StarcoderError
+from pytest_starcoder.interpreter import installed
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.address import is_loopback
 from pytest_starcoder.text.display import one_line
 from pytest_starcoder.values.asked import Deadline
+
+with installed("requests"):
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
 
 MAX_BODY = 16 * 2**20
 """Bytes of one answer that are read at the most; no answer of ours comes near."""

@@ -85,9 +85,9 @@ def last_commit(repository: Repository, commit: str, options: Mapping[str, str],
     first = repository.parent(commit)
     entries = repository.between(first, commit)
     parents = other_parents(commit, repository.top)
-    others = [added_lines(repository.between(parent, commit)) for parent in parents]
-    blobs = repository.blobs(entry.blobs[1] for entry in entries)
-    change = change_of(repository.subject(commit), entries, blobs, _globs(settings), others)
+    others = [added_lines(repository.between(parent, commit, first)) for parent in parents]
+    contents = _contents(repository, entries)
+    change = change_of(repository.subject(commit), entries, contents, _globs(settings), others)
     return observed(change, settings, accepted, repository.top.name, repository.folder)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_starcoder import git
 from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.interpreter import installed
 from pytest_starcoder.settings.schema import SCHEMA
 from pytest_starcoder.text.display import one_line
 
@@ -67,7 +68,8 @@ def dotenv(path: Path, tracked_text: TrackedText | None = None) -> dict[str, Ent
     text = text_of(path, tracked_text)
     if not any(name in text for name in ("STARCODER_", *FOREIGN)):
         return {}
-    from dotenv import dotenv_values
+    with installed("dotenv"):
+        from dotenv import dotenv_values
 
     tracked = git.is_tracked(path)
     hint = UNTRACK_IT if git.is_versioned(path) else WITHOUT_GIT

@@ -287,3 +287,36 @@ def interrupted(when: Callable[[], bool]) -> pytest.RunResult:
     result = pytest.RunResult(run.returncode, screen.splitlines(), [], 0)
     assert summary(result)[-1] == "3 failed in N s"
     return result
+
+
+SHADOWS = "git requests dotenv unidiff"
+
+
+@pytest.mark.parametrize("imported", [True, False], ids=["imported", "not-imported"])
+def test_modules_of_the_projects_own(pytester: pytest.Pytester, ollama_double: FakeOllama, *, imported: bool) -> None:
+    """Modules named like ours stay the project's, and we import the installed ones."""
+    pytester.makeini("[pytest]\npythonpath = .\n")
+    for name in SHADOWS.split():
+        pytester.path.joinpath(f"{name}.py").write_text("OF_THE_PROJECT = True\n")
+    pytester.path.joinpath(".git").mkdir()
+    pytester.path.joinpath(".env").write_text("STARCODER_TEMPERATURE=0.3\n")
+    pytester.makepyfile(
+        test_own=f"""
+        if {imported}:
+            import git, requests, dotenv
+
+        def test_before():
+            assert {imported} or 1 == 2
+
+        def test_asks(starcoder):
+            assert starcoder.ask("say something")
+
+        def test_after():
+            import git, requests, dotenv
+            assert git.OF_THE_PROJECT and requests.OF_THE_PROJECT and dotenv.OF_THE_PROJECT
+        """
+    )
+    ollama_double.answer = "because"
+    result = pytester.runpytest_subprocess("--starcoder-explain")
+    result.assert_outcomes(passed=3 if imported else 2, failed=0 if imported else 1)
+    assert "could not be explained" not in result.stdout.str()
