@@ -23,6 +23,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+# Looked for here by who confines; it stands where a script without packages can use it.
+from pytest_starcoder.runner.supervisor import descendants as descendants
+
 
 class Level(StrEnum):
     """How code is confined, the strictest first."""

@@ -257,11 +257,10 @@ def watch(
     descriptors = [results, replies.channel.descriptor]
     try:
         while not verdict:
-            seconds = until - time.monotonic()
-            ready, _, _ = select.select(descriptors, [], [], max(0.0, seconds))
+            ready, _, _ = select.select(descriptors, [], [], max(0.0, until - time.monotonic()))
             if replies.are_unwanted:
                 return len(waiting)
-            if not ready or seconds < 0:  # it may also write without end
+            if not ready:
                 verdict = "hung"
                 break
             more = os.read(results, 1 << 16)
@@ -281,6 +280,8 @@ def watch(
                 until = time.monotonic() + command["wall"]
             if not more or len(left) > MAX_LINE:
                 verdict = verdict or "crashed"
+            elif time.monotonic() > until:  # it writes without end, and says nothing
+                verdict = verdict or "hung"
     finally:
         end(child, other)
         os.close(results)
