@@ -172,7 +172,7 @@ class _Door:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if hasattr(report, "starcoder_failure") and not self._config.pluginmanager.hasplugin("starcoder-explain"):
-            _explain(self._config, everything=False).pytest_runtest_logreport(report)
+            _explain(self._config, everything=False).reported(report)
 
 
 def _explain(config: pytest.Config, *, everything: bool) -> Explainer:

@@ -11,10 +11,10 @@ import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -154,25 +154,39 @@ class Explainer:
 
     # --- where the run is reported
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
+        carried = self._taken(report)
+        yield  # other plugins change reports: that of a test with subtests is a failure only then
+        self.reported(report, carried)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collectreport(self, report: pytest.CollectReport) -> Generator[None, None, None]:
+        carried = self._taken(report)
+        yield
+        self._collect(report, "collect", carried)
+
+    def reported(self, report: pytest.TestReport, carried: Mapping[str, Any] | None = None) -> None:
+        """Takes a report, with what `_taken` took from it."""
+        carried = self._taken(report) if carried is None else carried
         if not self._worker:
             self._tests.add(report)
-            for trouble in getattr(report, "starcoder_troubles", ()):
+            for trouble in carried.get("starcoder_troubles", ()):
                 self._complain(trouble)
-        self._collect(report, report.when if report.when in PHASES else "call")
+        self._collect(report, report.when if report.when in PHASES else "call", carried)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        self._collect(report, "collect")
-
-    def _collect(self, report: pytest.TestReport | pytest.CollectReport, phase: str) -> None:
-        fields = getattr(report, "starcoder_failure", None)
+    def _taken(self, report: pytest.TestReport | pytest.CollectReport) -> dict[str, Any]:
+        """What a report carries for us; it is removed, because pytest-reportlog writes all that a report holds."""
         if self._worker:
-            return
-        for name in ("starcoder_failure", "starcoder_troubles"):
-            report.__dict__.pop(name, None)  # pytest-reportlog writes all that a report holds
-        if not report.failed or not (fields or self._everything):
+            return {}  # the controller takes it
+        names = [name for name in ("starcoder_failure", "starcoder_troubles") if name in report.__dict__]
+        return {name: report.__dict__.pop(name) for name in names}
+
+    def _collect(
+        self, report: pytest.TestReport | pytest.CollectReport, phase: str, carried: Mapping[str, Any]
+    ) -> None:
+        fields = carried.get("starcoder_failure")
+        if self._worker or not report.failed or not (fields or self._everything):
             return
         from pytest_starcoder.evidence.failure import untraced
         from pytest_starcoder.values.failure import Failure
