@@ -13,6 +13,7 @@ import builtins
 import contextlib
 import errno
 import functools
+import glob
 import inspect
 import io
 import os
@@ -227,6 +228,10 @@ class Aside:
             if real in able:
                 able.add(ours)
         setattr(module, name, ours)
+        for kind in vars(glob).values():  # the globbers of Python 3.13 hold some of them since they were made
+            held = vars(kind).get(name) if isinstance(kind, type) else None
+            if isinstance(held, staticmethod) and held.__func__ is real:
+                setattr(kind, name, staticmethod(ours))
 
     def _open(self, real: Any) -> Any:
         @functools.wraps(real)

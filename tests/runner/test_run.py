@@ -14,7 +14,7 @@ from typing import Literal
 import pytest
 
 from pytest_starcoder import runner
-from pytest_starcoder.runner import Launch, _outcomes, run
+from pytest_starcoder.runner import Launch, _outcomes, confined_environment, run
 from pytest_starcoder.runner.trace import ALL_CALLS, CALLS
 from pytest_starcoder.text import shown
 from pytest_starcoder.values.asked import Deadline
@@ -514,3 +514,24 @@ def test_path_changed_by_test(project: Project, monkeypatch: pytest.MonkeyPatch)
     )
     found = project.run("test_a", "test_b", "test_c", "test_d")
     assert [outcome.outcome for outcome in found] == ["passed"] * 4
+
+
+def test_confined_variables(tmp_path: Path) -> None:
+    """Of the user's variables confined code has those of pytest, and those that name a file or a folder."""
+    given = {
+        "LOG": "log.txt",
+        "DATA": str(tmp_path),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "MODE": "fast",
+        "API_KEY": "key.txt",
+        "SERVICE": "https://example.org/x.json",
+        "XDG_CACHE_HOME": str(tmp_path),
+    }
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    found = confined_environment(Launch(tmp_path, tmp_path, environment=given), inside)
+    assert {name: found[name] for name in given if name in found} == {
+        "LOG": "log.txt",
+        "DATA": str(tmp_path),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
