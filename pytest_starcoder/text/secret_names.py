@@ -29,10 +29,10 @@ _SECRETS = set(
     "secret secrets credential credentials cred creds apikey apikeys authtoken accesstoken secretkey "
     "privatekey accesskey authkey sharedkey masterkey signingkey bearer".split()
 )
-_WEAK = set("token pass pw pat jwt".split())
+_WEAK = set("token pass pw jwt".split())
 _HINTS = set(
     "tokens key keys auth authorization cookie cookies session sessionid sid sig signature salt seed otp pin "
-    "webhook dsn csrf xsrf nonce iv hmac kubeconfig hash connection conn license serial activation".split()
+    "webhook dsn csrf xsrf nonce iv hmac".split()
 )
 
 _KEYED = set(
@@ -49,6 +49,12 @@ _TOKENED = set(
     "sas discord telegram aws sts security".split()
 )
 """Words that make a secret of a `token` whatever its value looks like."""
+
+_PAGED = set(
+    "next idempotency starting request page paging continuation sync cursor marker lifecycle parser start stop end "
+    "first last previous current unexpected expected lookahead eof pagination resume skip change action".split()
+)
+"""Words that say that a `token` is a place in a list or a text."""
 
 _PASSED = set(
     "smtp db database mysql ssh user admin mail email ftp redis postgres pg ldap proxy root app http basic auth key "
@@ -93,6 +99,8 @@ def naming(name: str) -> Naming:
         return Naming.NOTHING
     found = set(words)
     pairs = set(pairwise(words))
+    if words[-1] == "token" and found & _PAGED:
+        return Naming.NOTHING
     if found & (_PASSWORDS | _SECRETS) or any(piece in word for word in words for piece in _PIECES):
         return Naming.STRONG
     if any(word in _KEYED and last in ("key", "keys") for word, last in pairs) or ("de", "passe") in pairs:
@@ -107,9 +115,9 @@ def naming(name: str) -> Naming:
 
 
 _PARTS = (
-    "pass pwd pswd pword secret token cred key auth cookie session sid sig hmac bearer webhook jwt pw pat dsn conn csrf "
+    "pass pwd pswd pword secret token cred key auth cookie session sid sig hmac bearer webhook jwt pw dsn csrf "
     "xsrf salt seed otp kennwort contrase senha wachtwoord haslo hasło losenord lösenord пароль 密码 密碼 パスワード "
-    "비밀번호 signature nonce license serial activation"
+    "비밀번호 signature nonce"
 ).split()
 """Parts of every name that `naming` knows: where to look closer."""
 

@@ -52,7 +52,7 @@ def _places(text: str) -> Iterator[Place]:
         start = end - len(name)
         last = re.split(r"[.]|->|::", name)[-1]
         found = naming(last)
-        if found is Naming.NOTHING and "." in name and "_" not in last:
+        if found is Naming.NOTHING and "." in name and "_" not in last and text[end : end + 1] != "(":
             found = naming(name.replace(".", "_"))
         if found is not Naming.NOTHING:
             yield Place(start, end, found, last)
@@ -114,11 +114,11 @@ _LOOKUPS = frozenset(
 """Functions whose first argument is a name, and whose second is a value."""
 
 _WRAPPERS = frozenset(
-    "secretstr secretbytes secret str bytes bytearray string b64decode b64encode encode decode quote quote_plus sha256 "
+    "secretstr secretbytes secret str bytes bytearray string b64decode b64encode quote quote_plus sha256 "
     "md5 sha1 sha512 hashpw generate_password_hash make_password some ok from to_string new value password token "
     "apikey azurekeycredential credential literal string.new string::from to_owned into text urlencode dedent "
-    "strip list tuple set frozenset array of arrayof listof setof mutablelistof deque dict repr print default "
-    "converttosecurestring convertto-securestring base64.b64encode base64.b64decode pack bytes.fromhex fromhex trim "
+    "list tuple set frozenset array of arrayof listof setof mutablelistof deque dict repr print default "
+    "converttosecurestring convertto-securestring base64.b64encode base64.b64decode pack bytes.fromhex fromhex "
     "securestring networkcredential optional.of optional.ofnullable vec objectid passwordcredential".split()
 )
 """Functions that give back what they are given, or a form of it."""
@@ -180,12 +180,14 @@ class _Scan:
     def _signed(self, place: Place, sign: re.Match[str], before: str) -> Iterator[Span]:
         text, at = self._text, sign.end()
         operator = sign["sign"].strip()
+        if _closes_a_text(text, at):
+            return
         if operator in ("->", "=>") and text[at : at + 1] not in "'\"`@":
             if operator == "=>":
                 yield from self._expression(place, at)
             return
-        if operator == "->" and before.endswith("def "):
-            return
+        if operator == "->" and ")" in sign["close"]:
+            return  # what a function returns
         if operator.startswith(":") and "=" in operator and not text.startswith(("'", '"'), at) and "\n" not in operator:
             yield from self._expression(place, at)
             return
@@ -208,7 +210,7 @@ class _Scan:
     def _expression(self, place: Place, at: int) -> Iterator[Span]:
         """The literals that an expression at `at` gives as its value, runs of them judged as one."""
         run: list[_Literal] = []
-        for literal in self._literals(at):
+        for literal in self._literals(at, place.naming):
             if run and not self._joined(run[-1].end, literal.start):
                 yield from self._judged(run, place)
                 run = []
@@ -233,7 +235,7 @@ class _Scan:
             if literal.end > literal.start:
                 yield literal.start, literal.end
 
-    def _literals(self, at: int) -> Iterator[_Literal]:
+    def _literals(self, at: int, strength: Naming) -> Iterator[_Literal]:
         """The texts of the expression at `at`, to its end."""
         text, first = self._text, at
         groups: list[_Group] = [_Group("direct")]
@@ -296,6 +298,8 @@ class _Scan:
                     condition = False
                 after = "?" if said == "?" else "sign"
             elif kind == "open":
+                if len(groups) == 1 and said == "{" and strength < Naming.STRONG:
+                    break
                 indexed = said == "[" and after in ("value", "close", "word") and text[at - 1 : at].strip()
                 groups.append(_Group("index" if indexed else "direct" if group.kind != "call" else "call"))
                 after = "open"
@@ -422,18 +426,28 @@ class _Scan:
         if place.naming >= Naming.WEAK:
             body = _BODY.match(text, place.end)
             if body:
-                for returned in _RETURNED.finditer(text, body.end(), min(body.end() + 400, len(text))):
-                    if re.search(r"\n\S", text[body.end() : returned.start()].rstrip(" \t}")):
-                        break
-                    yield from self._expression(place, returned.end())
-                    break
+                at = self._returned(body)
+                if at is not None:
+                    yield from self._expression(place, at)
+
+    def _returned(self, body: re.Match[str]) -> int | None:
+        """Where the expression begins that a function gives back, if it is near."""
+        text, at = self._text, body.end()
+        if body[0][-1] in "{>=":
+            bare = _TEXT_AHEAD.match(text, at)
+            if bare:
+                return bare.end()
+        returned = _RETURNED.search(text, at, min(at + 400, len(text)))
+        if returned is None or re.search(r"\n\S", text[at : returned.start()].rstrip(" \t}")):
+            return None
+        return returned.end()
 
     def _reversed(self, place: Place) -> Iterator[Span]:
         """The value in `'x' == password`."""
         text = self._text
         window = text[max(place.start - 300, 0) : place.start]
         match = _COMPARED_BEFORE.search(window)
-        if match:
+        if match and not _closes_a_text(text, place.start - len(window) + match.start()):
             at = place.start - len(window)
             if is_secret_value(match["value"], place.naming) and (
                 place.naming is Naming.STRONG or is_random(match["value"])
@@ -506,6 +520,20 @@ class _Scan:
                 yield value.span("value")
 
 
+def _closes_a_text(text: str, at: int) -> bool:
+    """Whether the quote at `at` ends a text that began before it in the line."""
+    quote = text[at : at + 1]
+    if quote not in ("'", '"', "`"):
+        return False
+    before = text[max(text.rfind("\n", 0, at) + 1, at - 400) : at]
+    if quote not in before:
+        return False
+    return len(_OPENING[quote].findall(before)) % 2 == 1
+
+
+_OPENING = {quote: re.compile(rf"(?<![\\A-Za-z0-9]){quote}|{quote}(?![A-Za-z0-9])") for quote in "'\"`"}
+"""A quote, and no apostrophe inside a word or escaped one."""
+
 _QUOTES = frozenset("'\"`\\")
 _SETTERS = frozenset(
     "get getenv setenv setdefault putenv set_var setproperty getproperty set put define setattr setitem set_item "
@@ -519,16 +547,17 @@ _TIMES = re.compile(r"[ \t]*\*[ \t]*(\d{1,6})")
 _KEY_SIGN = re.compile(r"[ \t]*(?::(?!=)|=>)")
 _COMPARED = re.compile(r"[ \t]*(?:in\b|not in\b|===?|!=)")
 _CONTINUED = re.compile(r"(?:[+.?:]|\|\||\?\?)[ \t]*\(?[\"'`]")
-_OPTION_VALUE = re.compile(r"[ \t]+(?:(?P<plain>[^\s'\"|<>;&()\[\]{}]{6,})|[\"'](?P<quoted>[^\n\"']{6,200})[\"'])")
+_OPTION_VALUE = re.compile(r"[ \t]+(?:(?P<plain>[^\s`'\"|<>;&()\[\]{}]{6,})|[\"'](?P<quoted>[^\n\"']{6,200})[\"'])")
 _PLAIN_AFTER = re.compile(r"[ \t]+(?P<value>[^\s'\"|<>(){}\[\]`]{6,})[ \t]*(?=\r?\n|\Z|\\|;)")
 _ARGUMENT = re.compile(r"\(\s*(?:\w+\s*=\s*)?(?=[A-Za-z@]{0,2}[\"'`])")
 _BODY = re.compile(r"\([^()\n]{0,200}\)[^\n;=({]{0,60}?(?::(?=[ \t]*(?:\n|return))|\{|=>|=|\n)")
-_RETURNED = re.compile(r"\breturn\b[ \t(]*|(?<=\{)[ \t\n]*(?=[\"'`])|\A[ \t]*(?=[\"'`])|\n[ \t]+(?=[\"'`][^\n]*\n[ \t]*(?:end|\}))")
+_TEXT_AHEAD = re.compile(r"\s*(?=[\"'`])")
+_RETURNED = re.compile(r"\breturn\b[ \t(]*|\n[ \t]+(?=[\"'`][^\n]*\n[ \t]*(?:end|\}))")
 _COMPARED_BEFORE = re.compile(
     r"(?P<quote>[\"'])(?P<value>(?:\\.|(?!(?P=quote))[^\n\\]){1,200})(?P=quote)"
     r"[ \t]*(?:===?|!==?|in|is|\.equals\(|,)[ \t]*[\w.$]{0,60}\Z(?<!,)"
 )
-_CONTENT = re.compile(r"(?:\s[^<>\n]{0,200})?>\s*(?:<!\[CDATA\[)?(?P<value>[^<>\n]{6,2000}?)(?:\]\]>)?\s*(?:</|$)", re.MULTILINE)
+_CONTENT = re.compile(r"(?:\s[^<>\n]{0,200})?>\s*(?:<!\[CDATA\[)?(?P<value>[^<>\n]{6,2000}?)(?:\]\]>)?\s*</")
 _NAMED_BY = re.compile(
     r"(?:\b(?:name|key|id|type|Name|Key|Id|Type|param|property|header|variable|for|secretName)\s*[\"'`]?\s*[=:]\s*[\"'`]?|<key>)[\w.:/$-]*$"
 )
@@ -563,6 +592,8 @@ def _kind_of_call(said: str) -> str:
         return "fields"
     if ".".join(name[-2:]) in _WRAPPERS or (last in _WRAPPERS and (len(name) == 1 or last not in ("get",))):
         return "direct"
+    if last == "getattr":
+        return "getattr"
     if last in _LOOKUPS or last.endswith(("getenv", "get_env", "lookupenv")):
         return "lookup"
     return "call"
@@ -577,6 +608,8 @@ def _role(group: _Group) -> str:
         return "near" if _NOT_VALUES.search(keyword) else "direct"
     if group.kind == "fields":
         return "direct" if keyword in _DEFAULTS else ""
+    if group.kind == "getattr":
+        return "direct" if group.argument == 2 else ""
     if group.kind == "lookup":
         return "direct" if keyword in _DEFAULTS or (group.argument >= 1 and not keyword) else ""
     if keyword and group.kind != "direct":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from pytest_starcoder.text.secret_values import REDACTED, entropy, is_harmless, is_placeholder, is_random
 
@@ -114,6 +115,8 @@ def shape_spans(text: str) -> Iterator[tuple[Span, bool]]:
             yield (start, end), False
     for match in _ASSIGNED.finditer(text):
         named = _ASSIGNED_NAME.search(text[max(match.start() - 30, 0) : match.start()])
+        if named and "/" in match["secret"] and named[0][-3:].lower() in ("key", "ode"):
+            continue
         if named and _is_mixed(match["secret"]) and entropy(match["secret"]) > 3 and not match["secret"].startswith("sha"):
             yield match.span("secret"), False
     yield from ((span, False) for span in _in_urls(text))
@@ -151,6 +154,10 @@ def _is_credentials(value: str) -> bool:
         return False
 
 
+_NO_PASSWORDS = frozenset("password passwd pass pwd secret token xxx your-password yourpassword mypassword".split())
+"""What documentation writes where a URL has a password."""
+
+
 def _in_urls(text: str) -> Iterator[Span]:
     for match in _URL.finditer(text):
         password = match["password"]
@@ -161,6 +168,8 @@ def _in_urls(text: str) -> Iterator[Span]:
         if re.fullmatch(r"(?:\{[^{}]*\}+|%\(?\w*\)?s|\$\{?[\w.:-]+\}?|\$\([^()]*\)|<[^<>]*>|\*+|\[\w+\]|%\w+%|#\{.*\})", password):
             continue  # code that puts it there, or somebody has hidden it
         if re.search(r"\$\{\{?[^}]*\}|\{\{.*\}\}|^\{.*\}$", password):
+            continue
+        if password.lower() in _NO_PASSWORDS and match["user"]:
             continue
         at = match.start("password")
         stop = password.find("@")
@@ -184,6 +193,8 @@ def _by_entropy(text: str) -> Iterator[Span]:
             continue
         if re.search(r"abcdef|ABCDEF|012345", value) or len(re.findall(r"\d", value)) < 2:
             continue
+        if sum(one < other for one, other in pairwise(value)) > 0.7 * len(value):
+            continue  # an alphabet
         line = text[max(text.rfind("\n", 0, match.start()) + 1, match.start() - 200) : match.start()]
         if not _PUBLIC.search(line):
             yield match.span("value")

@@ -69,6 +69,7 @@ _SELECTOR = re.compile(r"[#.][A-Za-z][A-Za-z_-]*(?:[ >.#:][A-Za-z_-]+)*|\w*\[[\w
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?|\d+(?:\.\d+)+|v\d+(?:\.\d+)*(?:[-.]\w+)?")
 _MARKUP = re.compile(r"</?[a-zA-Z!][^<>]*>|&[a-z]+;")
 _MIME = re.compile(r"[a-z]+/[a-z0-9.+-]+(?:;.*)?")
+_ALPHABET = re.compile(r"abcdefghijklm|ABCDEFGHIJKLM|qwertyuiop")
 _COMMON = set(
     "the a an is are was were be been must may can should has have had do does not no your you my our their its it this "
     "that these those of for to in on at by with from and or if then than when who which please enter type forgot "
@@ -81,6 +82,8 @@ _COMMON = set(
 def is_harmless(value: str) -> bool:
     """Whether a value is no secret though its name says so: a placeholder, a name, words, a reference, hidden already."""
     if REDACTED in value or _HIDDEN.fullmatch(value):
+        return True
+    if len(value) >= 20 and _ALPHABET.search(value):
         return True
     bare = value.strip()
     if len(bare) > 3000:
@@ -141,7 +144,7 @@ def _is_sentence(value: str) -> bool:
         return False
     if any(ord(char) > 127 and char.isalpha() for char in value):
         return True
-    letters = [word.strip(".,:;!?()'\"…-").lower() for word in words]
+    letters = [word.strip(".,:;!?()'\"…#@-").lower() for word in words]
     plain = sum(re.fullmatch(r"[a-z]+(?:['-][a-z]+)*", word) is not None for word in letters)
     if plain < 0.6 * len(words):
         return len(words) > 6
@@ -232,11 +235,11 @@ def is_dense(value: str) -> bool:
 
 def is_secret_value(value: str, name: Naming) -> bool:
     """Whether a quoted value, or one that nothing else can be, is a secret of a name that says so much."""
-    if name is Naming.NOTHING or is_harmless(value):
+    if name is Naming.NOTHING or is_harmless(value) or _is_prose(value):
         return False
     bare = value.strip()
     if name is Naming.HINT:
-        return is_dense(bare)
+        return is_dense(bare) and re.fullmatch(r"[0-9a-f]+|[0-9A-F]+|[0-9a-f-]{36}", bare) is None
     mixed = re.search(r"[A-Za-z]", bare) is not None and re.search(r"[^A-Za-z\s_]", bare) is not None
     if len(bare) < SHORTEST:
         return len(bare) >= SHORT and mixed and re.search(r"\d", bare) is not None and not bare.endswith((":", "=", " "))
@@ -246,10 +249,19 @@ def is_secret_value(value: str, name: Naming) -> bool:
     return True
 
 
+def _is_prose(value: str) -> bool:
+    """Whether the value is lines of text or code; those of a key have no blanks in them."""
+    if "\n" not in value:
+        return len(value) > 300 and value.count(" ") > 3
+    return any(len(line.split()) > 1 for line in value.split("\n"))
+
+
 def may_spread(value: str) -> bool:
     """Whether a value that was learned is a secret wherever it stands: no ordinary word or identifier is."""
     bare = value.strip()
-    if len(bare) < SHORTEST or bare.isdigit() or is_harmless(bare):
+    if len(bare) < SHORTEST or bare.isdigit() or is_harmless(bare) or "\n" in bare:
+        return False
+    if len(bare.split()) > 1 and not re.search(r"\d", bare) and len(bare) < 16:
         return False
     if is_random(bare) or re.search(r"\d", bare):
         return _WORDY.fullmatch(bare) is None or len(bare) >= 12 or not re.fullmatch(r"[a-z_]+\d?", bare)
