@@ -141,23 +141,26 @@ def _forms(value: str) -> Iterator[tuple[str, bool]]:
                 yield form, random
     if random or len(value) >= 16:
         encoded = value.encode("utf-8", "surrogatepass")
-        yield encoded.hex(), True
-        for shift in range(3):
-            yield _stable(encoded, shift), True
-        for form in (base64.b64encode(encoded), base64.urlsafe_b64encode(encoded)):
-            yield form.decode().rstrip("="), True
+        yield from ((form, True) for form in _in_base64(encoded))
 
 
 def _ascii(value: str) -> str:
     return value.encode("ascii", "backslashreplace").decode()
 
 
-def _stable(encoded: bytes, shift: int) -> str:
-    """The part of base64 that a value has whatever stands around it, `shift` bytes behind a whole group."""
-    text = base64.b64encode(b"\0" * shift + encoded).decode()
-    start = 4 if shift else 0
-    end = len(text) - (4 if (len(encoded) + shift) % 3 else 0)
-    return text[start:end] if end - start >= 12 else ""
+def _in_base64(encoded: bytes) -> Iterator[str]:
+    """A value in base64, alone and, as far as it is the same whatever stands around it, inside a longer text."""
+    for shift in range(3):
+        text = base64.b64encode(b"\0" * shift + encoded).decode()
+        start = 4 if shift else 0
+        end = len(text) - (4 if (len(encoded) + shift) % 3 else 0)
+        forms = [text[start:end]] if end - start >= 12 else []
+        if not shift:
+            forms.append(text.rstrip("="))
+        for form in forms:
+            yield form
+            if "+" in form or "/" in form:
+                yield form.replace("+", "-").replace("/", "_")
 
 
 _BREAK = re.compile(r"\r?\n")

@@ -99,7 +99,7 @@ def naming(name: str) -> Naming:
         return Naming.NOTHING
     found = set(words)
     pairs = set(pairwise(words))
-    if words[-1] == "token" and found & _PAGED:
+    if (words[-1] == "token" and found & _PAGED) or ("existing", "secret") in pairs or ("pull", "secrets") in pairs:
         return Naming.NOTHING
     if found & (_PASSWORDS | _SECRETS) or any(piece in word for word in words for piece in _PIECES):
         return Naming.STRONG

@@ -73,14 +73,17 @@ _SIGN = re.compile(
     r"|[ \t]*:[ \t]?[A-Za-z_]\w{0,30}=(?=[\"'])"
     r"|[ \t]+(?:string|String|\[\]byte|\*string|char\s?\*|varchar)[ \t]*=[ \t]*"  # Go: x string = …
     r"|[ \t]*\{[ \t]*get;[^{}\n]{0,40}\}[ \t]*=[ \t]*"  # C#
-    r"|[ \t]*(?:===?|!==?|:=|\+=|\?\?=|\?=|\|\|=|\.=|<-|=>|->|=(?![=>~])|:(?!:))[ \t]*"
+    r"|[ \t]*(?:<<<|===?|!==?|:=|\+=|\?\?=|\?=|\|\|=|\.=|<-|=>|->|=(?![=>~])|:(?!:))[ \t]*"
     r")"
 )
 """The sign between a name and its value."""
 
+_QUOTED_NAME = re.compile(r"[\"'`][#.$:\w-]*\Z")
+"""What stands before a name that is a text, or the end of one."""
+
 _COMMA = re.compile(r"(?P<quote>\\?[\"'`])[ \t]*\]?,\s*(?:value\s*=\s*|default\s*=\s*|new\s*[:=]\s*)?")
 _BLANK = re.compile(r"(?P<close>[\"'`]?\)?)[ \t]+(?:(?:BY|AS|N|is|was|set to|equals|to)[ \t]+)?(?=N?\\?[\"'])")
-_SAID = re.compile(r"[ \t]+(?:is|was|ist|est|es|=>?|:)[ \t]*(?::[ \t]*)?(?P<value>[^\s,;'\"()<>]{8,})(?=[\s,;.)]|\Z)")
+_SAID = re.compile(r"[ \t]+(?:is|was|ist|est|es|=>?|:)[ \t]*(?::[ \t]*)?(?P<value>[^\s,;'\"()<>]{8,})(?=[\s,;.)'\"]|\Z)")
 
 _LITERAL = re.compile(
     r"(?P<prefix>(?:[A-Za-z]{1,2}|@|\$@?|@\$)?)"
@@ -162,7 +165,7 @@ class _Scan:
         sign = _SIGN.match(text, place.end)
         if sign:
             yield from self._signed(place, sign, before)
-        elif before[-1:] in "'\"`" and before:
+        elif text[place.end : place.end + 1] in _QUOTES and _QUOTED_NAME.search(text[max(place.start - 30, 0) : place.start]):
             yield from self._argument(place)
             yield from self._block(place)
         elif before.endswith("<") or before.endswith("</"):
@@ -171,6 +174,7 @@ class _Scan:
             yield from self._option(place, before)
             yield from self._spaced(place, before)
             yield from self._called(place)
+            yield from self._checked(place)
         if not sign or sign["sign"].strip() != "=":
             yield from self._reversed(place)
         yield from self._beside(place)
@@ -283,7 +287,7 @@ class _Scan:
                 after = "sign"
             elif kind == "word":
                 if said == "if":
-                    condition = True
+                    condition, after = True, "sign"
                 elif said in ("else", "and", "or", "return", "not", "lambda", "await", "new", "then", "in", "is"):
                     condition = condition and said != "else"
                     after = "compare" if said in ("in", "is") else "sign"
@@ -341,6 +345,10 @@ class _Scan:
         whole = line.rpartition("\n")[2]
         if re.search(r"parametrize\(\s*[\[(]?[ru]?[\"'][\w\s,.-]*$", line):
             return  # `_by_position` knows which of them
+        default = _DEFAULT.match(text, comma.end())
+        if default:
+            yield from self._expression(place, default.end())
+            return
         called = re.search(r"([\w.:]+)\(\s*(?:[\w.\[\]'\"]+,\s*)?[ru]?[\"'`][#.\w:-]*$", whole)
         verb = re.split(r"\.|::", called[1])[-1].lower() if called else ""
         literal = _LITERAL.match(text, comma.end())
@@ -409,9 +417,23 @@ class _Scan:
             if is_random(value) or (place.naming is Naming.STRONG and re.search(r"\d", value) and not is_harmless(value)):
                 yield said.start("value"), said.start("value") + len(value)
 
+    def _checked(self, place: Place) -> Iterator[Span]:
+        """The value in `assertEqual(user.password, 'x')` and `expect(password).toBe('x')`."""
+        checked = _CHECKED.match(self._text, place.end)
+        literal = _LITERAL.match(self._text, checked.end()) if checked else None
+        if literal:
+            start, end = _inner(literal)
+            if is_random(self._text[start:end]) and not is_harmless(self._text[start:end]):
+                yield start, end
+
     def _called(self, place: Place) -> Iterator[Span]:
         """The value in `set_password('x')`, and what `def get_password(): return 'x'` gives back."""
         text = self._text
+        if text.startswith("def ", place.start - 4) and text[place.end : place.end + 1] in "\r\n":
+            at = self._returned(place.name, place.end)
+            if at is not None:
+                yield from self._expression(place, at)
+            return
         if not text.startswith("(", place.end):
             return
         literal = _ARGUMENT.match(text, place.end)
@@ -426,14 +448,14 @@ class _Scan:
         if place.naming >= Naming.WEAK:
             body = _BODY.match(text, place.end)
             if body:
-                at = self._returned(body)
+                at = self._returned(body[0], body.end())
                 if at is not None:
                     yield from self._expression(place, at)
 
-    def _returned(self, body: re.Match[str]) -> int | None:
-        """Where the expression begins that a function gives back, if it is near."""
-        text, at = self._text, body.end()
-        if body[0][-1] in "{>=":
+    def _returned(self, head: str, at: int) -> int | None:
+        """Where the expression begins that a function gives back, if it is near; its `head` ends at `at`."""
+        text = self._text
+        if head[-1] in "{>=":
             bare = _TEXT_AHEAD.match(text, at)
             if bare:
                 return bare.end()
@@ -543,6 +565,8 @@ _SETTERS = frozenset(
     "set_secret set_password getattr pop".split()
 )
 _BETWEEN = re.compile(r"\"{0,3}'{0,3}`?\\?[\"']?[ \t]*(?:\*[ \t]*\d+[ \t]*)?(?:\\?\r?\n[ \t]*)?(?:[+.&][ \t]*)?(?:\\?\r?\n[ \t]*)?[A-Za-z@]{0,2}[\"'`]{0,3}\\?")
+_DEFAULT = re.compile(r"(?:[^()\n]{0,200}?,\s*)?default\s*=\s*")
+_CHECKED = re.compile(r"(?:,\s*|\)\s*\.(?:to|toBe|toEqual|equals|eq|isEqualTo|is|should)\w*\(\s*)(?=[A-Za-z@]{0,2}[\"'`])")
 _TIMES = re.compile(r"[ \t]*\*[ \t]*(\d{1,6})")
 _KEY_SIGN = re.compile(r"[ \t]*(?::(?!=)|=>)")
 _COMPARED = re.compile(r"[ \t]*(?:in\b|not in\b|===?|!=)")
@@ -565,7 +589,7 @@ _VALUE_AFTER = re.compile(
     r"[\"'`]?(?:[^<>\n{}]{0,120}?[\s,\"']|,?\s*\n[\s-]*)"
     r"[\"'`]?(?:value|Value|default|defaultValue|content|text|data)[\"'`]?\s*[=:]\s*"
     r"(?:[\"'](?P<quoted>[^\n\"']{4,2000})[\"']|(?P<plain>[^\s\"'<>{}\[\],]{6,400})(?=\s|\Z))"
-    r"|[\"']?[^<>\n]{0,60}>\s*(?:<value>|</key>\s*<string>)?(?P<content>[^<>\n]{6,2000})</"
+    r"|(?:[\"']?[^<>\n]{0,60}>\s*(?:<value>)?|</key>\s*<string>)(?P<content>[^<>\n]{6,2000})</"
 )
 _VALUE_BEFORE = re.compile(r"<[^<>]*\bvalue\s*=\s*[\"'](?P<value>[^\"'<>\n]{6,400})[\"'][^<>]*$")
 _TERRAFORM = re.compile(r"[\"']?\s*\{[^{}]{0,400}?\bdefault\s*=\s*\"(?P<value>[^\"\n]{6,400})\"")
@@ -846,6 +870,8 @@ _COMMANDS = {
     r"=(?P<value>[A-Za-z0-9%._~+/=-]{16,})",
     "5432:": r"^[\w.*-]{1,80}:5432:[\w*.-]{1,60}:[\w*.-]{1,60}:(?P<value>[^\s:/]{6,200})$",
     ":*:": r"^[\w.*-]{1,80}:(?:\d+|\*):[\w*.-]{1,60}:[\w*.-]{1,60}:(?P<value>[^\s:/]{6,200})$",
+    "pwd=": r"(?:^|[;\"'])[ ]?pwd=(?P<value>[^;\"'\s]{4,200})",
+    "securestring": r"ConvertTo-SecureString\s+(?:-String\s+)?[\"'](?P<value>[^\"'\n]{4,200})",
     "-u ": r"\b(?:http|https|xh|wget|ab|hey)\b.{0,200}?\s(?:-a|-u|-A)[ ][\"']?[\w.@+-]{1,80}:(?P<value>[^\s\"':/]{5,200})",
 }
 """What takes a secret at a place of its own, by a word that stands in such a line."""

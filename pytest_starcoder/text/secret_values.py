@@ -45,6 +45,8 @@ _TRANSLATIONS = set(
 )
 _LOCKED = set("12 123 1234 12345 123456 1234567 12345678 123456789 1234567890 0000 00000000 11111111 1 2 3".split())
 
+_ALLOWED = _FILLERS | _PLACEHOLDERS | _NAMES
+
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 _TEMPLATE = re.compile(
@@ -63,12 +65,17 @@ _REFERENCE = re.compile(
 )
 _SCREAMING = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _DOTTED = re.compile(r"[A-Za-z_$]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*)+(?:\(.*)?", re.DOTALL)
+_MODULE = re.compile(r"[a-z_]{2,}(?:\.[a-z_]{2,})+\.[A-Za-z]\w*")
+_RULES = re.compile(r"[a-z_]+(?::[\w,]+)?(?:\|[a-z_]+(?::[\w,]+)?)+")
 _CALLED = re.compile(r"[A-Za-z_][\w.]*\(.*|[\w.]+\[.*|lambda\b.*|await\s.*|new\s.*|function\b.*|&\w+|\*\w+", re.DOTALL)
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}")
 _SELECTOR = re.compile(r"[#.][A-Za-z][A-Za-z_-]*(?:[ >.#:][A-Za-z_-]+)*|\w*\[[\w-]+[~|^$*]?=.*\]|//\w.*|input#.*")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?|\d+(?:\.\d+)+|v\d+(?:\.\d+)*(?:[-.]\w+)?")
 _MARKUP = re.compile(r"</?[a-zA-Z!][^<>]*>|&[a-z]+;")
 _MIME = re.compile(r"[a-z]+/[a-z0-9.+-]+(?:;.*)?")
+_SOLID = re.compile(r"[A-Za-z0-9!@#&*?~+_-]{8,200}")
+"""Characters of a word of which nothing else can be made: no template, path, call or sentence."""
+
 _ALPHABET = re.compile(r"abcdefghijklm|ABCDEFGHIJKLM|qwertyuiop")
 _COMMON = set(
     "the a an is are was were be been must may can should has have had do does not no your you my our their its it this "
@@ -86,6 +93,8 @@ def is_harmless(value: str) -> bool:
     if len(value) >= 20 and _ALPHABET.search(value):
         return True
     bare = value.strip()
+    if _SOLID.fullmatch(bare) and is_random(bare):
+        return False
     if len(bare) > 3000:
         return " " in bare[:200] and "\n" not in bare[:200]
     return _is_harmless(bare)
@@ -130,9 +139,7 @@ def is_placeholder(value: str) -> bool:
     if re.search(r"xxx+", value, re.IGNORECASE):
         return True
     pretend = any(word in _PLACEHOLDERS or word in ("your", "change", "insert") for word in words)
-    allowed = _FILLERS | _PLACEHOLDERS | _NAMES
-    numbers = _LOCKED if pretend else set()
-    return all(word in allowed or word in numbers for word in words)
+    return all(word in _ALLOWED or (pretend and word in _LOCKED) for word in words)
 
 
 def _is_sentence(value: str) -> bool:
@@ -170,6 +177,8 @@ def _is_code(value: str) -> bool:
     """Whether the value names something: an identifier with such a word in it, an attribute, a call, a header."""
     if _SCREAMING.fullmatch(value):
         return not any(is_random(word) for word in value.split("_"))
+    if _MODULE.fullmatch(value) or _RULES.fullmatch(value):
+        return True
     if _DOTTED.fullmatch(value) or _CALLED.fullmatch(value):
         return not is_random(max(re.split(r"\W+", value.partition("(")[0]), key=len))
     if re.fullmatch(r"[A-Za-z_][A-Za-z_-]*", value) and re.search(r"[a-z]", value):
@@ -188,26 +197,29 @@ def is_random(value: str) -> bool:
 
 @lru_cache(8192)
 def _is_random(value: str) -> bool:
-    if not re.search(r"\d", value) or not re.search(r"[A-Za-z]", value):
-        return bool(re.search(r"[A-Za-z]", value)) and _has_odd_signs(value)
+    if not _DIGIT.search(value) or not _LETTER.search(value):
+        return bool(_LETTER.search(value)) and _has_odd_signs(value)
     if any(pattern.fullmatch(value) for pattern in (_DATE, _PATH, _REFERENCE, _MAIL)) or _WORDY.fullmatch(value):
         return False
     if _CALLED.fullmatch(value):
         return False
-    changes = sum(
-        one.isdigit() != other.isdigit()
-        for one, other in zip(value, value[1:], strict=False)
-        if one.isalnum() and other.isalnum()
-    )
+    changes = len(_CHANGES.findall(value))
     if _has_odd_signs(value) and changes >= 1:
         return True
     if changes >= 3:
         return True
-    cases = bool(re.search(r"[a-z]", value)) and bool(re.search(r"[A-Z]", value))
-    flips = len(re.findall(r"[a-z][A-Z]", value))
+    cases = bool(_LOWER.search(value)) and bool(_UPPER.search(value))
+    flips = len(_FLIPS.findall(value))
     return changes >= 2 and (cases or len(value) >= 12) or (len(value) >= 16 and flips >= 4 and changes >= 1)
 
 
+_DIGIT = re.compile(r"\d")
+_LETTER = re.compile(r"[A-Za-z]")
+_LOWER = re.compile(r"[a-z]")
+_UPPER = re.compile(r"[A-Z]")
+_FLIPS = re.compile(r"[a-z][A-Z]")
+_CHANGES = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
+_ODD = re.compile(r"[A-Za-z0-9!@#$%^&*?~+=-]*[A-Za-z0-9][!@#$%^&*?~+][A-Za-z0-9!@#$%^&*?~+=-]*")
 _WORDY = re.compile(
     r"(?:[A-Za-z]*[a-z]{2,}|[A-Z]+|[a-z]?)\d{0,4}(?:[_.-](?:[A-Za-z]+\d{0,4}|\d{1,8}|v?\d[\w.]{0,4}|py3|x86|i\d+n))*"
     r"|[A-Z][a-z]+\d{1,4}(?:[A-Z][a-z]+\d{0,4})*|(?:utf|sha|md|base|aes|rsa|int|uint|float|i|x|h|b|s|v|win|amd|arm)\d+\w{0,12}"
@@ -217,7 +229,7 @@ _WORDY = re.compile(
 
 def _has_odd_signs(value: str) -> bool:
     """Whether signs stand inside the word that passwords have and code has not: `tr0ub4dor&3`, `p@ssw0rd!`."""
-    return re.fullmatch(r"[A-Za-z0-9!@#$%^&*?~+=-]*[A-Za-z0-9][!@#$%^&*?~+][A-Za-z0-9!@#$%^&*?~+=-]*", value) is not None
+    return _ODD.fullmatch(value) is not None
 
 
 def entropy(value: str) -> float:
