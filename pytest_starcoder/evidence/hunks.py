@@ -8,7 +8,6 @@ with a sign in its place.
 from __future__ import annotations
 
 import fnmatch
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -16,7 +15,7 @@ from typing import NamedTuple
 from pytest_starcoder.evidence.definitions import Definition, enclosing
 from pytest_starcoder.git import Entry
 from pytest_starcoder.text.diff import named_path, unquoted
-from pytest_starcoder.text.redact import has_token, redact, secret_values
+from pytest_starcoder.text.redact import Redactor, has_token
 from pytest_starcoder.values.review import Change, Hunk, Unreviewed
 
 PART = 2400
@@ -67,7 +66,11 @@ def change_of(
     skipped: list[Unreviewed] = []
     texts: dict[str, str] = {}
     secrets: dict[str, Mapping[int, bool]] = {}
-    known = list(secret_values(os.environ))
+    redactor = Redactor.of_environment()
+    for entry in entries:  # a value that one file tells is hidden in all
+        content = blobs.get(entry.blobs[1])
+        if content is not None and not _reason(entry, _shown(entry.path), exclude):
+            redactor.learn(content.decode("utf-8", "replace"))
     number = 0
     for entry in entries:
         path = _shown(entry.path)
@@ -77,7 +80,7 @@ def change_of(
             skipped.append(Unreviewed(path, reason or "git's diff of it cannot be read"))
             continue
         content = blobs.get(entry.blobs[1])
-        source = _File(path, content.decode("utf-8", "replace") if content is not None else None, parts, known)
+        source = _File(path, content.decode("utf-8", "replace") if content is not None else None, parts, redactor)
         mine = [
             {at for at, _ in part.added()}.intersection(*(other.get(entry.path, frozenset()) for other in others))
             for part in parts
@@ -209,9 +212,9 @@ def _unasked(part: _Part) -> str:
 class _File:
     """A file after the change, without its secrets, and from it the file before."""
 
-    def __init__(self, path: str, text: str | None, parts: Sequence[_Part], known: Sequence[str]) -> None:
+    def __init__(self, path: str, text: str | None, parts: Sequence[_Part], redactor: Redactor) -> None:
         self._path = path
-        self._known = known
+        self._redactor = redactor
         self.text = text
         self.secrets: dict[int, bool] = {}
         if text is None:
@@ -219,7 +222,7 @@ class _File:
             for before, after in self._clean_of.items():
                 self._compare(dict(before.added()), dict(after.added()))
             return
-        clean = redact(text, known)
+        clean = redactor.redact(text)
         lines, cleaned = _lines(text), _lines(clean)
         self.text = clean
         self._compare(dict(enumerate(lines, 1)), dict(enumerate(cleaned, 1)))
@@ -245,7 +248,7 @@ class _File:
 
     def _side(self, part: _Part, other: str) -> list[str]:
         """The cleaned lines of one side of a hunk; `other` is the sign of those that the other side has alone."""
-        return _lines(redact("\n".join(line[1:] for line in part.lines if line[:1] != other), self._known))
+        return _lines(self._redactor.redact("\n".join(line[1:] for line in part.lines if line[:1] != other)))
 
     def hunks(self, part: _Part, mine: set[int], number: int) -> Iterator[Hunk]:
         """A hunk of git's as one or several to ask about; `mine` are the added lines that count."""

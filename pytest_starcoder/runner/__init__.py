@@ -196,6 +196,7 @@ def _outcomes(path: Path) -> Iterator[Outcome]:
         lines, calls = _numbers(fields.pop("lines")), tuple(Call(**call) for call in fields.pop("calls"))
         types = {(path, line): _kinds(names) for path, line, names in fields.pop("types")}
         steps = {path: frozenset((before, after) for before, after in own) for path, own in fields.pop("steps").items()}
+        fields["secrets"] = tuple(fields["secrets"])
         yield Outcome(**fields, lines=lines, steps=steps, calls=calls, types=types, imported=imported)
 
 

@@ -12,6 +12,7 @@ import pytest
 from pytest_starcoder.edits import edited
 from pytest_starcoder.evidence.suspicion import Sources
 from pytest_starcoder.text.display import counted
+from pytest_starcoder.text.redact import REDACTED
 from pytest_starcoder.values.fix import Edit, Fix, Fixes
 
 
@@ -104,6 +105,8 @@ class Terminal:
 
 def keep(file: Path, body: str, call: str) -> str:
     """Appends a test with this body to a file of tests; says so."""
+    if REDACTED in body:
+        return "No test was written: a secret is a part of it. Write it by hand, without the secret."
     raw = file.read_bytes().decode("utf-8")
     name = "test_" + (re.sub(r"\W+", "_", call.partition("(")[0]).strip("_") or "answer")
     number = 1

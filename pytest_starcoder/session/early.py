@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -27,7 +26,7 @@ from pytest_starcoder.git import History
 from pytest_starcoder.jobs.explain import explain
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.address import is_loopback, server_url
-from pytest_starcoder.text.redact import redact, secret_values
+from pytest_starcoder.text.redact import Redactor
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.explanation import Explanation
 from pytest_starcoder.values.failure import Failure
@@ -147,6 +146,7 @@ def _failures(waiting: SimpleQueue[Failure | None]) -> Iterator[Failure]:
 def _answered(failures: Iterable[Failure], client: Client, root: Path) -> Iterator[dict[str, Any]]:
     """An answer for the first failure of each cause, until the server is away or the settings' limits are met."""
     known: set[object] = set()
+    redactor = Redactor.of_environment()
     left = client.settings.session_timeout
     for failure in failures:
         key = key_of(failure)
@@ -158,7 +158,7 @@ def _answered(failures: Iterable[Failure], client: Client, root: Path) -> Iterat
             case = cases(
                 causes([failure]), [Replay()], sources_of(root), History(root), {failure.nodeid.partition("::")[0]}
             )[0]
-            told = explain(case, client, lambda _piece: None, lambda text: redact(text, secret_values(os.environ)))
+            told = explain(case, client, lambda _piece: None, redactor.redact)
         except (BackendUnavailable, BackendTimeout):
             return
         except StarcoderError:

@@ -37,6 +37,9 @@ MARKER = "starcoder_explain"
 PHASES = ("setup", "call", "teardown", "collect")
 """Pytest's; xdist calls that of a crashed worker "???"."""
 
+SECRETS = "starcoder_secrets"
+"""Under which key a worker of xdist hands over the secrets that it has seen."""
+
 Place = tuple[str, int]
 """A file and a line in it."""
 
@@ -119,7 +122,8 @@ class Explainer:
             with self._harmless(item.nodeid):
                 exc, phase, root = call.excinfo.value, report.when or "call", self._config.rootpath
                 executed = self._recording.executed() if self._recording is not None else ()
-                failure = describe(exc, item.nodeid, phase, root, self._compared_by(exc), executed)
+                redactor = self._others.redactor
+                failure = describe(exc, item.nodeid, phase, root, self._compared_by(exc), executed, redactor)
                 failure = replace(failure, extra=self._others.evidence(item, failure))
                 report.starcoder_failure = failure.to_json()  # type: ignore[attr-defined]
             if self._worker:  # the controller tells them
@@ -143,9 +147,23 @@ class Explainer:
             from pytest_starcoder.evidence.failure import describe
 
             with self._harmless(collector.nodeid):
-                failure = describe(call.excinfo.value, collector.nodeid, "collect", self._config.rootpath)
+                exc, root = call.excinfo.value, self._config.rootpath
+                failure = describe(exc, collector.nodeid, "collect", root, redactor=self._others.redactor)
                 report.starcoder_failure = failure.to_json()  # type: ignore[attr-defined]
         return report
+
+    @pytest.hookimpl
+    def pytest_sessionfinish(self) -> None:
+        """Hands the secrets that a worker has seen to the controller, and not to what keeps reports."""
+        if self._worker and self._others.has_redacted:
+            secrets = list(self._others.redactor.known)
+            self._config.workeroutput[SECRETS] = secrets  # type: ignore[attr-defined]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        secrets = getattr(node, "workeroutput", {}).get(SECRETS)
+        if secrets:
+            self._others.redactor.add(secrets)
 
     # --- where the run is reported
 
@@ -201,7 +219,7 @@ class Explainer:
         except KeyboardInterrupt:  # the second, or one between two questions: pytest's own summary still comes
             terminalreporter.write_line("\nStarCoder: interrupted.")
         for trouble in self._troubles:
-            terminalreporter.write_line(f"StarCoder: {trouble}")
+            terminalreporter.write_line(f"StarCoder: {self._others.redactor.redact(trouble)}")
 
     def _report(self, terminal: pytest.TerminalReporter) -> None:
         from pytest_starcoder.session.telling import Telling

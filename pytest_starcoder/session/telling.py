@@ -130,6 +130,8 @@ class Telling:
             ):
                 launch = launch_of(self._config, self._environment)
                 replays = replay(grouped, tests.ran, launch, deadline, sources)
+        for outcome in (outcome for one in replays for outcome in (*one.failing, *one.passing)):
+            self._others.redactor.add(outcome.secrets)
         return cases(grouped, replays, sources, History(self._config.rootpath), tests.files)
 
     def _fixing(self, found: Sequence[Case], tests: Tests, settings: Settings, client: Client | None = None) -> Fixing:

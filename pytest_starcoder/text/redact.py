@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from pytest_starcoder.text.known_secrets import KnownSecrets, Span, without
-from pytest_starcoder.text.secret_names import is_secret_name
-from pytest_starcoder.text.secret_places import named_spans
+from pytest_starcoder.text.secret_names import Naming, is_secret_name
+from pytest_starcoder.text.secret_places import named_spans, passed_spans, signatures
 from pytest_starcoder.text.secret_shapes import has_shape, shape_spans
 from pytest_starcoder.text.secret_values import REDACTED, SHORTEST, may_spread
 
@@ -33,6 +34,7 @@ class Redactor:
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         self._known = KnownSecrets()
+        self._functions: dict[str, tuple[Naming, ...]] = {}
         self.add(known)
 
     @classmethod
@@ -46,7 +48,7 @@ class Redactor:
 
     def learn(self, text: str) -> None:
         """Adds the secrets that `text` tells, for texts that are redacted later."""
-        self._known.add(_look(text)[1])
+        self._spans(text)
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -56,13 +58,22 @@ class Redactor:
     def redact(self, text: str) -> str:
         """`text` without its secrets, and without those of the texts before."""
         for _ in range(_ROUNDS if len(text) < _LARGE else 1):
-            spans, values = _look(text)
-            self._known.add(values)
+            spans = self._spans(text)
             clean = without(text, [*spans, *self._known.spans(text)])
             if clean == text:
                 break
             text = clean
         return text
+
+
+    def _spans(self, text: str) -> list[Span]:
+        """Where the secrets of `text` stand, which are known from now on."""
+        spans, functions = _look(text)
+        self._functions.update(functions)
+        found = [*spans, *passed_spans(text, self._functions)]
+        values = {text[start:end] for start, end in found}
+        self._known.add(value for value in values if may_spread(value))
+        return found
 
 
 def redact(text: str, known: Iterable[str] = ()) -> str:
@@ -95,9 +106,8 @@ def secret_values(named: Mapping[str, object]) -> Iterator[str]:
                 yield str(text)
 
 
-def _look(text: str) -> tuple[list[Span], list[str]]:
-    """Where the secrets of `text` stand, and which of them are secret wherever they stand."""
+@lru_cache(64)
+def _look(text: str) -> tuple[tuple[Span, ...], dict[str, tuple[Naming, ...]]]:
+    """Where the secrets of `text` stand, and which of its functions take some."""
     spans = [span for span, _ in shape_spans(text)]
-    spans += named_spans(text)
-    values = {text[start:end] for start, end in spans}
-    return spans, [value for value in values if may_spread(value)]
+    return (*spans, *named_spans(text)), signatures(text)

@@ -7,7 +7,7 @@ configuration and logs share these, so that no language is told from another her
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pytest_starcoder.text.secret_names import Naming, candidates, naming
@@ -810,6 +810,35 @@ def _columns(text: str, at: int, names: Sequence[Naming], scan: _Scan, *, rows: 
             return
         scan._left -= item.end() - at
         at = item.end()
+
+
+_SIGNATURE = re.compile(r"\b(?:def|function|func|fn|fun|sub)[ \t]+(?P<name>\w+)[ \t]*(?:<[^<>\n]*>)?\((?P<parameters>[^()]{1,600})\)")
+_PARAMETER = re.compile(r"[ \t\n$&*]*(?:(?:mut|const|final|val|var|_|this\.)[ \t]+)?\**(?P<name>\w+)")
+
+
+def signatures(text: str) -> dict[str, tuple[Naming, ...]]:
+    """The functions that `text` defines with a parameter that may hold a secret, and what each says by its name."""
+    found: dict[str, tuple[Naming, ...]] = {}
+    for match in _SIGNATURE.finditer(text):
+        names = [_PARAMETER.match(parameter) for parameter in match["parameters"].split(",")]
+        known = [name["name"] for name in names if name and name["name"] not in ("self", "cls")]
+        said = tuple(naming(name) for name in known)
+        if said and max(said) > Naming.HINT:
+            found[match["name"]] = said
+    return found
+
+
+def passed_spans(text: str, functions: Mapping[str, tuple[Naming, ...]]) -> Iterator[Span]:
+    """Values that calls of these functions pass by the position of a secret parameter: `allowed('x', 2)`."""
+    scan = _Scan(text)
+    for name, said in functions.items():
+        at = text.find(f"{name}(")
+        while at >= 0:
+            if not (at and (text[at - 1].isalnum() or text[at - 1] == "_")):
+                for start, end in _columns(text, at + len(name) + 1, said, scan, rows=False):
+                    if is_random(text[start:end]) or not text[start:end].isidentifier():
+                        yield start, end
+            at = text.find(f"{name}(", at + 1)
 
 
 def _in_tables(text: str) -> Iterator[Span]:

@@ -41,6 +41,7 @@ class Outcome:
     `imported` to those that ran while tests were collected, the same for all
     tests of a run; `types` gives the names of the types that the variables of a
     function had, by its path and first line; `seconds` is the duration of all phases.
+    `secrets` are values that secret-looking names had up to then: they are to be kept out of every text.
     """
 
     nodeid: str
@@ -53,6 +54,7 @@ class Outcome:
     calls: tuple[Call, ...] = ()
     types: Mapping[tuple[str, int], Mapping[str, frozenset[str]]] = field(default_factory=dict)
     imported: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
