@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest_starcoder
 from pytest_starcoder.text.redact import Redactor, redact
@@ -138,7 +139,8 @@ def _detections(sample: Sample) -> Iterator[str]:
     from detect_secrets.settings import default_settings
 
     with default_settings():
-        plugins = [plugin() for plugin in get_mapping_from_secret_type_to_class().values()]
+        classes: list[Any] = list(get_mapping_from_secret_type_to_class().values())
+        plugins = [plugin() for plugin in classes]
         for plugin in plugins:
             if type(plugin).__name__ == "IPPublicDetector":
                 continue

@@ -141,7 +141,9 @@ class Generating:
         except StarcoderError as exc:
             terminal.write_line(f"StarCoder: {exc}")
         except Exception as exc:  # noqa: BLE001 - never pytest's business
-            terminal.write_line(f"StarCoder: no test was generated ({one_line(self._redactor.redact(f'{type(exc).__name__}: {exc}'))}).")
+            terminal.write_line(
+                f"StarCoder: no test was generated ({one_line(self._redactor.redact(f'{type(exc).__name__}: {exc}'))})."
+            )
         if self._config.getoption("starcoder_require") and not done and self._session.exitstatus == pytest.ExitCode.OK:
             self._session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

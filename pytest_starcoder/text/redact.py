@@ -65,7 +65,6 @@ class Redactor:
             text = clean
         return text
 
-
     def _spans(self, text: str) -> list[Span]:
         """Where the secrets of `text` stand, which are known from now on."""
         spans, functions = _look(text)

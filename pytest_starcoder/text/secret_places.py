@@ -83,7 +83,9 @@ _QUOTED_NAME = re.compile(r"[\"'`][#.$:\w-]*\Z")
 
 _COMMA = re.compile(r"(?P<quote>\\?[\"'`])[ \t]*\]?,\s*(?:value\s*=\s*|default\s*=\s*|new\s*[:=]\s*)?")
 _BLANK = re.compile(r"(?P<close>[\"'`]?\)?)[ \t]+(?:(?:BY|AS|N|is|was|set to|equals|to)[ \t]+)?(?=N?\\?[\"'])")
-_SAID = re.compile(r"[ \t]+(?:is|was|ist|est|es|=>?|:)[ \t]*(?::[ \t]*)?(?P<value>[^\s,;'\"()<>]{8,})(?=[\s,;.)'\"]|\Z)")
+_SAID = re.compile(
+    r"[ \t]+(?:is|was|ist|est|es|=>?|:)[ \t]*(?::[ \t]*)?(?P<value>[^\s,;'\"()<>]{8,})(?=[\s,;.)'\"]|\Z)"
+)
 
 _LITERAL = re.compile(
     r"(?P<prefix>(?:[A-Za-z]{1,2}|@|\$@?|@\$)?)"
@@ -165,10 +167,12 @@ class _Scan:
         sign = _SIGN.match(text, place.end)
         if sign:
             yield from self._signed(place, sign, before)
-        elif text[place.end : place.end + 1] in _QUOTES and _QUOTED_NAME.search(text[max(place.start - 30, 0) : place.start]):
+        elif text[place.end : place.end + 1] in _QUOTES and _QUOTED_NAME.search(
+            text[max(place.start - 30, 0) : place.start]
+        ):
             yield from self._argument(place)
             yield from self._block(place)
-        elif before.endswith("<") or before.endswith("</"):
+        elif before.endswith(("<", "</")):
             yield from self._element(place)
         else:
             yield from self._option(place, before)
@@ -192,7 +196,12 @@ class _Scan:
             return
         if operator == "->" and ")" in sign["close"]:
             return  # what a function returns
-        if operator.startswith(":") and "=" in operator and not text.startswith(("'", '"'), at) and "\n" not in operator:
+        if (
+            operator.startswith(":")
+            and "=" in operator
+            and not text.startswith(("'", '"'), at)
+            and "\n" not in operator
+        ):
             yield from self._expression(place, at)
             return
         found = list(self._expression(place, at))
@@ -397,9 +406,9 @@ class _Scan:
             literal = _LITERAL.match(text, at)
             if literal:
                 start, end = _inner(literal)
-                sure = head.startswith(("#define", "define", "ENV ", "ARG ", "setenv", "set -", "export", "machine")) or (
-                    place.name.isupper() or before.endswith((":", "$")) or "BY" in blank[0] or head == ""
-                )
+                sure = head.startswith(
+                    ("#define", "define", "ENV ", "ARG ", "setenv", "set -", "export", "machine")
+                ) or (place.name.isupper() or before.endswith((":", "$")) or "BY" in blank[0] or head == "")
                 if is_secret_value(text[start:end], place.naming) and (sure or is_random(text[start:end])):
                     yield start, end
                 return
@@ -407,14 +416,15 @@ class _Scan:
         if plain and not is_harmless(plain["value"]):
             declared = re.match(r"(?:ENV|ARG|setenv|set -\w+|machine|default|login|SetEnv|fastcgi_param)\b", head)
             alone = not head and place.naming >= Naming.WEAK and place.name.islower()
-            if declared and is_secret_value(plain["value"], place.naming):
-                yield plain.span("value")
-            elif alone and is_random(plain["value"]):
+            is_value = declared is not None and is_secret_value(plain["value"], place.naming)
+            if is_value or (alone and is_random(plain["value"])):
                 yield plain.span("value")
         said = _SAID.match(text, place.end)
         if said and place.naming >= Naming.WEAK:
             value = said["value"].rstrip(".!?")
-            if is_random(value) or (place.naming is Naming.STRONG and re.search(r"\d", value) and not is_harmless(value)):
+            if is_random(value) or (
+                place.naming is Naming.STRONG and re.search(r"\d", value) and not is_harmless(value)
+            ):
                 yield said.start("value"), said.start("value") + len(value)
 
     def _checked(self, place: Place) -> Iterator[Span]:
@@ -535,11 +545,15 @@ class _Scan:
         if value is None or _margin_at(text, value.start("value")) <= _margin_at(text, place.start) - 1:
             return
         said = value["value"]
-        if place.naming >= Naming.WEAK and is_random(said):
+        if (place.naming >= Naming.WEAK and is_random(said)) or (
+            place.naming is Naming.STRONG and _is_lonely(said) and is_secret_value(said, place.naming)
+        ):
             yield value.span("value")
-        elif place.naming is Naming.STRONG and re.search(r"[\d-]", said) and is_secret_value(said, place.naming):
-            if not re.match(r"-|[\w.-]+:|.*[({\[,:]$", said):
-                yield value.span("value")
+
+
+def _is_lonely(value: str) -> bool:
+    """Whether a word alone on a line is no word of a sentence, key or beginning of something longer."""
+    return re.search(r"[\d-]", value) is not None and not re.match(r"-|[\w.-]+:|.*[({\[,:]$", value)
 
 
 def _closes_a_text(text: str, at: int) -> bool:
@@ -564,9 +578,14 @@ _SETTERS = frozenset(
     "setoption var secret addproperty setting insert replace update_or_create store write write_secret create_secret "
     "set_secret set_password getattr pop".split()
 )
-_BETWEEN = re.compile(r"\"{0,3}'{0,3}`?\\?[\"']?[ \t]*(?:\*[ \t]*\d+[ \t]*)?(?:\\?\r?\n[ \t]*)?(?:[+.&][ \t]*)?(?:\\?\r?\n[ \t]*)?[A-Za-z@]{0,2}[\"'`]{0,3}\\?")
+_BETWEEN = re.compile(
+    r"\"{0,3}'{0,3}`?\\?[\"']?[ \t]*(?:\*[ \t]*\d+[ \t]*)?(?:\\?\r?\n[ \t]*)?(?:[+.&][ \t]*)?"
+    r"(?:\\?\r?\n[ \t]*)?[A-Za-z@]{0,2}[\"'`]{0,3}\\?"
+)
 _DEFAULT = re.compile(r"(?:[^()\n]{0,200}?,\s*)?default\s*=\s*")
-_CHECKED = re.compile(r"(?:,\s*|\)\s*\.(?:to|toBe|toEqual|equals|eq|isEqualTo|is|should)\w*\(\s*)(?=[A-Za-z@]{0,2}[\"'`])")
+_CHECKED = re.compile(
+    r"(?:,\s*|\)\s*\.(?:to|toBe|toEqual|equals|eq|isEqualTo|is|should)\w*\(\s*)(?=[A-Za-z@]{0,2}[\"'`])"
+)
 _TIMES = re.compile(r"[ \t]*\*[ \t]*(\d{1,6})")
 _KEY_SIGN = re.compile(r"[ \t]*(?::(?!=)|=>)")
 _COMPARED = re.compile(r"[ \t]*(?:in\b|not in\b|===?|!=)")
@@ -593,7 +612,9 @@ _VALUE_AFTER = re.compile(
 )
 _VALUE_BEFORE = re.compile(r"<[^<>]*\bvalue\s*=\s*[\"'](?P<value>[^\"'<>\n]{6,400})[\"'][^<>]*$")
 _TERRAFORM = re.compile(r"[\"']?\s*\{[^{}]{0,400}?\bdefault\s*=\s*\"(?P<value>[^\"\n]{6,400})\"")
-_ALONE = re.compile(r"\\?[ \t]*\r?\n[ \t]*(?:[>|][+-]?[ \t]*\n[ \t]*)?[\"']?(?P<value>[^\s\"'#]{8,400}?)[\"']?;?,?[ \t]*(?=\r?\n|\Z)")
+_ALONE = re.compile(
+    r"\\?[ \t]*\r?\n[ \t]*(?:[>|][+-]?[ \t]*\n[ \t]*)?[\"']?(?P<value>[^\s\"'#]{8,400}?)[\"']?;?,?[ \t]*(?=\r?\n|\Z)"
+)
 _PROSE = frozenset(
     "authentication required optional support supports handling validation instead option options changes protected "
     "through without should before manager management".split()
@@ -694,7 +715,7 @@ def _bare(text: str, place: Place, sign: re.Match[str], before: str) -> Span | N
 
 def _is_odd(value: str, place: Place, text: str, at: int) -> bool:
     """Whether the rest of a line that is a setting is a password with signs in it that code has, too."""
-    if place.naming < Naming.WEAK or is_harmless(value) or text[at - 1] in " \t" and value.endswith((",", ")")):
+    if place.naming < Naming.WEAK or is_harmless(value) or (text[at - 1] in " \t" and value.endswith((",", ")"))):
         return False
     return re.search(r"[(\[{]", value) is None and is_random(re.sub(r"[,;()&]", "", value)) and value[-1] not in ",;)"
 
@@ -713,7 +734,9 @@ def _is_bare_secret(
         # Signs that no expression has: `correct-horse-battery-staple`, `hunter2-very-secret`.
         if re.search(r"[=*/|%]", value[:-2]) and not re.search(r"\d", value):
             return False
-        return place.naming is Naming.STRONG and is_secret_value(value, place.naming) and not value.startswith(("-", "$"))
+        return (
+            place.naming is Naming.STRONG and is_secret_value(value, place.naming) and not value.startswith(("-", "$"))
+        )
     if place.naming is not Naming.STRONG and not re.search(r"\d", value):
         return False
     if operator == ":":
@@ -744,7 +767,9 @@ def _in_ini(text: str, at: int) -> bool:
 
 # --- values by their position
 
-_TUPLE = re.compile(r"^[ \t]*(?P<names>[A-Za-z_][\w.]*(?:[ \t]*,[ \t]*[A-Za-z_][\w.]*)+)[ \t]*(?:=(?!=)|:=|in)[ \t]*\(?", re.MULTILINE)
+_TUPLE = re.compile(
+    r"^[ \t]*(?P<names>[A-Za-z_][\w.]*(?:[ \t]*,[ \t]*[A-Za-z_][\w.]*)+)[ \t]*(?:=(?!=)|:=|in)[ \t]*\(?", re.MULTILINE
+)
 _PARAMETRIZE = re.compile(r"\bparametrize\(\s*(?P<names>\(?\[?(?:[\"'][\w\s,.-]+[\"'][,\s]*)+\]?\)?)\s*,\s*")
 _INSERT = re.compile(r"\binsert\s+into\s+[\w.\"`\[\]]+\s*\((?P<names>[^()]{1,1000})\)\s*values\s*", re.IGNORECASE)
 _AUTH = re.compile(
@@ -766,17 +791,19 @@ def _by_position(text: str) -> Iterator[Span]:
         if names and max(names) > Naming.NOTHING:
             yield from _columns(text, match.end(), names, scan, rows=True)
     for match in _INSERT.finditer(text):
-        names = [naming(name.strip(" \t\n\"`[]")) for name in match["names"].split(",")]
+        names = [naming(name.strip(' \t\n"`[]')) for name in match["names"].split(",")]
         if max(names) > Naming.NOTHING:
             yield from _columns(text, match.end(), names, scan, rows=True)
     for match in _AUTH.finditer(text):
-        if not is_harmless(match["value"]) and is_secret_value(match["value"], Naming.STRONG):
-            if match["sign"] or is_random(match["value"]) or not re.fullmatch(r"[a-z_]+", match["value"]):
-                yield match.span("value")
+        is_sure = match["sign"] or is_random(match["value"]) or not re.fullmatch(r"[a-z_]+", match["value"])
+        if is_sure and is_secret_value(match["value"], Naming.STRONG):
+            yield match.span("value")
     yield from _in_tables(text)
 
 
-_ITEM = re.compile(r"(?P<blank>\s+)|(?P<comment>#[^\n]*)|(?P<open>[\w.]*[(\[{])|(?P<close>[)\]}])|(?P<comma>,)|(?P<other>[^\s,()\[\]{}\"'`]+|.)")
+_ITEM = re.compile(
+    r"(?P<blank>\s+)|(?P<comment>#[^\n]*)|(?P<open>[\w.]*[(\[{])|(?P<close>[)\]}])|(?P<comma>,)|(?P<other>[^\s,()\[\]{}\"'`]+|.)"
+)
 
 
 def _columns(text: str, at: int, names: Sequence[Naming], scan: _Scan, *, rows: bool) -> Iterator[Span]:
@@ -805,14 +832,20 @@ def _columns(text: str, at: int, names: Sequence[Naming], scan: _Scan, *, rows: 
                 return
             column = 0 if rows else column
         elif item["comma"]:
-            column = 0 if rows and depth <= (1 if not alone else 0) and len(names) > 1 and text[at - 1] in ")]}" else column + 1
+            column = (
+                0
+                if rows and depth <= (1 if not alone else 0) and len(names) > 1 and text[at - 1] in ")]}"
+                else column + 1
+            )
         elif item["blank"] and not rows and depth == 0 and "\n" in item[0]:
             return
         scan._left -= item.end() - at
         at = item.end()
 
 
-_SIGNATURE = re.compile(r"\b(?:def|function|func|fn|fun|sub)[ \t]+(?P<name>\w+)[ \t]*(?:<[^<>\n]*>)?\((?P<parameters>[^()]{1,600})\)")
+_SIGNATURE = re.compile(
+    r"\b(?:def|function|func|fn|fun|sub)[ \t]+(?P<name>\w+)[ \t]*(?:<[^<>\n]*>)?\((?P<parameters>[^()]{1,600})\)"
+)
 _PARAMETER = re.compile(r"[ \t\n$&*]*(?:(?:mut|const|final|val|var|_|this\.)[ \t]+)?\**(?P<name>\w+)")
 
 
@@ -853,8 +886,7 @@ def _in_tables(text: str) -> Iterator[Span]:
             position = at
             for cell, name in zip(cells, columns, strict=True):
                 value = cell.strip().strip("\"'")
-                if name is not Naming.NOTHING and value and (is_random(value) or (
-                    name is Naming.STRONG and is_secret_value(value, name) and re.search(r"[\d-]", value))):  # fmt: skip
+                if value and _is_cell(value, name):
                     start = position + cell.index(value)
                     yield start, start + len(value)
                 position += len(cell) + 1
@@ -868,7 +900,17 @@ def _in_tables(text: str) -> Iterator[Span]:
         at += len(line) + 1
 
 
-_HEADING = re.compile(r"[\"']?[A-Za-z][\w -]{0,40}[\"']?(?P<separator>[,;\t])[\"']?[A-Za-z][\w -]{0,40}[\"']?(?:(?P=separator)[\"']?[\w -]{1,40}[\"']?){0,30}")
+def _is_cell(value: str, name: Naming) -> bool:
+    """Whether a cell of a column of that name is a secret."""
+    if name is Naming.NOTHING or is_random(value):
+        return name is not Naming.NOTHING
+    return name is Naming.STRONG and is_secret_value(value, name) and re.search(r"[\d-]", value) is not None
+
+
+_HEADING = re.compile(
+    r"[\"']?[A-Za-z][\w -]{0,40}[\"']?(?P<separator>[,;\t])[\"']?[A-Za-z][\w -]{0,40}[\"']?"
+    r"(?:(?P=separator)[\"']?[\w -]{1,40}[\"']?){0,30}"
+)
 
 
 # --- commands and files with a grammar of their own
@@ -901,7 +943,8 @@ _COMMANDS = {
     ":*:": r"^[\w.*-]{1,80}:(?:\d+|\*):[\w*.-]{1,60}:[\w*.-]{1,60}:(?P<value>[^\s:/]{6,200})$",
     "pwd=": r"(?:^|[;\"'])[ ]?pwd=(?P<value>[^;\"'\s]{4,200})",
     "securestring": r"ConvertTo-SecureString\s+(?:-String\s+)?[\"'](?P<value>[^\"'\n]{4,200})",
-    "-u ": r"\b(?:http|https|xh|wget|ab|hey)\b.{0,200}?\s(?:-a|-u|-A)[ ][\"']?[\w.@+-]{1,80}:(?P<value>[^\s\"':/]{5,200})",
+    "-u ": r"\b(?:http|https|xh|wget|ab|hey)\b.{0,200}?\s(?:-a|-u|-A)[ ][\"']?[\w.@+-]{1,80}"
+    r":(?P<value>[^\s\"':/]{5,200})",
 }
 """What takes a secret at a place of its own, by a word that stands in such a line."""
 
@@ -931,12 +974,17 @@ def _in_commands(text: str) -> Iterator[Span]:
 def _is_argument(value: str, unsure: bool) -> bool:
     if is_harmless(value) or value.startswith(("$", "-", "<", "%", "{", "@", "`")):
         return False
-    return not unsure or is_random(value) or (is_secret_value(value, Naming.STRONG) and bool(re.search(r"[\d-]", value)))
+    return (
+        not unsure or is_random(value) or (is_secret_value(value, Naming.STRONG) and bool(re.search(r"[\d-]", value)))
+    )
 
 
 _KUBERNETES = re.compile(r"^[ \t]*[\"']?kind[\"']?\s*:\s*[\"']?Secret\b", re.MULTILINE)
 _SECTION = re.compile(r"^(?P<margin>[ \t]*)[\"']?(?:data|stringData)[\"']?\s*:\s*\{?[ \t]*\n", re.MULTILINE)
-_ENTRY = re.compile(r"(?P<margin>[ \t]+)[\"']?[\w.-]+[\"']?\s*:\s*(?P<quote>[\"']?)(?P<value>[^\s\"'{}|>][^\n\"']*?)(?P=quote),?[ \t]*(?:\n|\Z)")
+_ENTRY = re.compile(
+    r"(?P<margin>[ \t]+)[\"']?[\w.-]+[\"']?\s*:\s*(?P<quote>[\"']?)"
+    r"(?P<value>[^\s\"'{}|>][^\n\"']*?)(?P=quote),?[ \t]*(?:\n|\Z)"
+)
 
 
 def _in_kubernetes(text: str) -> Iterator[Span]:

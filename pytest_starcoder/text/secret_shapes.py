@@ -117,7 +117,12 @@ def shape_spans(text: str) -> Iterator[tuple[Span, bool]]:
         named = _ASSIGNED_NAME.search(text[max(match.start() - 30, 0) : match.start()])
         if named and "/" in match["secret"] and named[0][-3:].lower() in ("key", "ode"):
             continue
-        if named and _is_mixed(match["secret"]) and entropy(match["secret"]) > 3 and not match["secret"].startswith("sha"):
+        if (
+            named
+            and _is_mixed(match["secret"])
+            and entropy(match["secret"]) > 3
+            and not match["secret"].startswith("sha")
+        ):
             yield match.span("secret"), False
     yield from ((span, False) for span in _in_urls(text))
     yield from ((span, False) for span in _by_entropy(text))
@@ -165,7 +170,9 @@ def _in_urls(text: str) -> Iterator[Span]:
             continue
         if re.match(r"\d+/", password) or re.fullmatch(r"\d{2,5}/.*", password):
             continue  # a port and a path with an @ in it
-        if re.fullmatch(r"(?:\{[^{}]*\}+|%\(?\w*\)?s|\$\{?[\w.:-]+\}?|\$\([^()]*\)|<[^<>]*>|\*+|\[\w+\]|%\w+%|#\{.*\})", password):
+        if re.fullmatch(
+            r"(?:\{[^{}]*\}+|%\(?\w*\)?s|\$\{?[\w.:-]+\}?|\$\([^()]*\)|<[^<>]*>|\*+|\[\w+\]|%\w+%|#\{.*\})", password
+        ):
             continue  # code that puts it there, or somebody has hidden it
         if re.search(r"\$\{\{?[^}]*\}|\{\{.*\}\}|^\{.*\}$", password):
             continue

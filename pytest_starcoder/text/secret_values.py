@@ -55,7 +55,9 @@ _TEMPLATE = re.compile(
     r"|\\\([^()]*\)|__[A-Z][A-Z_]+__|@[A-Z_]{3,}@"
 )
 _HIDDEN = re.compile(r"(?:[*•xX#.…_?-]|\s|\[redacted\])*")
-_REGEX = re.compile(r"\\[dwsSDWb](?![a-z])|\(\?[:=!<P]|\[\^?[A-Za-z0]-[A-Za-z9]|\.\*|\.\+|\{\d+,\d*\}\$?|^\^.*\$$|\]\+|\\S")
+_REGEX = re.compile(
+    r"\\[dwsSDWb](?![a-z])|\(\?[:=!<P]|\[\^?[A-Za-z0]-[A-Za-z9]|\.\*|\.\+|\{\d+,\d*\}\$?|^\^.*\$$|\]\+|\\S"
+)
 _PATH = re.compile(r"(?:~|\.{1,2})?/[\w.@-]+(?:/[\w.@ -]*)*|[A-Za-z]:\\\\?.*|(?:[\w-]+/)*[\w-]+\.[a-z][a-z0-9]{1,4}"
                    r"|(?:[a-z_-]+/)+[a-z_.-]+/?|\.[a-z]\w{2,}")  # fmt: skip
 _REFERENCE = re.compile(
@@ -78,7 +80,8 @@ _SOLID = re.compile(r"[A-Za-z0-9!@#&*?~+_-]{8,200}")
 
 _ALPHABET = re.compile(r"abcdefghijklm|ABCDEFGHIJKLM|qwertyuiop")
 _COMMON = set(
-    "the a an is are was were be been must may can should has have had do does not no your you my our their its it this "
+    "the a an is are was were be been must may can should has have had do does not no your you my our their its "
+    "it this "
     "that these those of for to in on at by with from and or if then than when who which please enter type forgot "
     "reset change new old current confirm invalid incorrect wrong required missing expired too short long at least "
     "characters de la le les des du un une el los las y o et en und oder der die das ihr ein eine mit von zu zum zur "
@@ -87,7 +90,7 @@ _COMMON = set(
 
 
 def is_harmless(value: str) -> bool:
-    """Whether a value is no secret though its name says so: a placeholder, a name, words, a reference, hidden already."""
+    """Whether a value is no secret though its name says so: a placeholder, a name, words, hidden already."""
     if REDACTED in value or _HIDDEN.fullmatch(value):
         return True
     if len(value) >= 20 and _ALPHABET.search(value):
@@ -167,7 +170,7 @@ def _is_label(value: str) -> bool:
     if not bare or any(char.isdigit() for char in bare):
         return False
     if any(ord(char) > 127 for char in bare):
-        return all(char.isalpha() or char in "-' ’ـ\u200c\u200d" or ord(char) > 0x300 for char in bare)
+        return all(char.isalpha() or char in "-' \u2019\u0640\u200c\u200d" or ord(char) > 0x300 for char in bare)
     if re.fullmatch(r"[A-Z][a-z]+(?:-[a-z]+)*", bare):
         return True
     return bare.lower() in _TRANSLATIONS
@@ -210,7 +213,7 @@ def _is_random(value: str) -> bool:
         return True
     cases = bool(_LOWER.search(value)) and bool(_UPPER.search(value))
     flips = len(_FLIPS.findall(value))
-    return changes >= 2 and (cases or len(value) >= 12) or (len(value) >= 16 and flips >= 4 and changes >= 1)
+    return (changes >= 2 and (cases or len(value) >= 12)) or (len(value) >= 16 and flips >= 4 and changes >= 1)
 
 
 _DIGIT = re.compile(r"\d")
@@ -254,7 +257,9 @@ def is_secret_value(value: str, name: Naming) -> bool:
         return is_dense(bare) and re.fullmatch(r"[0-9a-f]+|[0-9A-F]+|[0-9a-f-]{36}", bare) is None
     mixed = re.search(r"[A-Za-z]", bare) is not None and re.search(r"[^A-Za-z\s_]", bare) is not None
     if len(bare) < SHORTEST:
-        return len(bare) >= SHORT and mixed and re.search(r"\d", bare) is not None and not bare.endswith((":", "=", " "))
+        return (
+            len(bare) >= SHORT and mixed and re.search(r"\d", bare) is not None and not bare.endswith((":", "=", " "))
+        )
     if name is Naming.WEAK:
         return is_random(bare) or (mixed and re.search(r"\d", bare) is not None and _WORDY.fullmatch(bare) is None) or (
             len(bare) >= 9 and re.search(r"\d", bare) is not None and bare.isalnum())  # fmt: skip
