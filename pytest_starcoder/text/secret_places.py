@@ -83,6 +83,7 @@ _QUOTED_NAME = re.compile(r"[\"'`][#.$:\w-]*\Z")
 
 _COMMA = re.compile(r"(?P<quote>\\?[\"'`])[ \t]*\]?,\s*(?:value\s*=\s*|default\s*=\s*|new\s*[:=]\s*)?")
 _BLANK = re.compile(r"(?P<close>[\"'`]?\)?)[ \t]+(?:(?:BY|AS|N|is|was|set to|equals|to)[ \t]+)?(?=N?\\?[\"'])")
+_WORD_AFTER = re.compile(r"[ \t]+(?P<value>[A-Za-z0-9!@#$%^&*_+/=-]{10,200})(?=[\s.;,'\"]|\Z)")
 _SAID = re.compile(
     r"[ \t]+(?:is|was|ist|est|es|=>?|:)[ \t]*(?::[ \t]*)?(?P<value>[^\s,;'\"()<>]{8,})(?=[\s,;.)'\"]|\Z)"
 )
@@ -172,6 +173,7 @@ class _Scan:
         ):
             yield from self._argument(place)
             yield from self._block(place)
+            yield from self._checked(place)
         elif before.endswith(("<", "</")):
             yield from self._element(place)
         else:
@@ -259,6 +261,8 @@ class _Scan:
             group = groups[-1]
             literal = _LITERAL.match(text, at) if text[at] in _QUOTES or text[at + 1 : at + 3][:1] in _QUOTES else None
             literal = literal if literal and not (literal["prefix"] and after == "value") else None
+            if literal and after == "value" and len(groups) == 1 and text[at - 1] in "\"'`":
+                break  # the quote ends a text that all of this is in
             if literal:
                 start, end = _inner(literal)
                 times = _TIMES.match(text, literal.end())
@@ -280,6 +284,8 @@ class _Scan:
             if step is None:
                 break
             kind, said = step.lastgroup or "", step[0]
+            if kind == "word" and after == "value" and len(groups) == 1 and text[at - 1] in "\"'`":
+                break
             if kind == "line":
                 if len(groups) == 1 and after not in ("sign", "open", "?") and not self._goes_on(step.end(), after):
                     break
@@ -419,6 +425,9 @@ class _Scan:
             is_value = declared is not None and is_secret_value(plain["value"], place.naming)
             if is_value or (alone and is_random(plain["value"])):
                 yield plain.span("value")
+        after = _WORD_AFTER.match(text, place.end)
+        if after and place.naming is Naming.STRONG and is_random(after["value"]) and not is_harmless(after["value"]):
+            yield after.span("value")
         said = _SAID.match(text, place.end)
         if said and place.naming >= Naming.WEAK:
             value = said["value"].rstrip(".!?")
@@ -541,6 +550,13 @@ class _Scan:
     def _next_line(self, place: Place, at: int) -> Iterator[Span]:
         """A value that stands alone on the line after its name."""
         text = self._text
+        item = _LISTED.match(text, at)
+        if item:
+            while item:
+                if place.naming >= Naming.WEAK and is_random(item["value"]):
+                    yield item.span("value")
+                item = _LISTED.match(text, item.end())
+            return
         value = _ALONE.match(text, at)
         if value is None or _margin_at(text, value.start("value")) <= _margin_at(text, place.start) - 1:
             return
@@ -584,7 +600,7 @@ _BETWEEN = re.compile(
 )
 _DEFAULT = re.compile(r"(?:[^()\n]{0,200}?,\s*)?default\s*=\s*")
 _CHECKED = re.compile(
-    r"(?:,\s*|\)\s*\.(?:to|toBe|toEqual|equals|eq|isEqualTo|is|should)\w*\(\s*)(?=[A-Za-z@]{0,2}[\"'`])"
+    r"(?:,\s*|[\"'\])]{1,4}\.(?:type|fill|sendKeys|send_keys|setValue|set_value|val|press\w*)\(\s*|\)\s*\.(?:to|toBe|toEqual|equals|eq|isEqualTo|is|should)\w*\(\s*)(?=[A-Za-z@]{0,2}[\"'`])"
 )
 _TIMES = re.compile(r"[ \t]*\*[ \t]*(\d{1,6})")
 _KEY_SIGN = re.compile(r"[ \t]*(?::(?!=)|=>)")
@@ -615,6 +631,7 @@ _TERRAFORM = re.compile(r"[\"']?\s*\{[^{}]{0,400}?\bdefault\s*=\s*\"(?P<value>[^
 _ALONE = re.compile(
     r"\\?[ \t]*\r?\n[ \t]*(?:[>|][+-]?[ \t]*\n[ \t]*)?[\"']?(?P<value>[^\s\"'#]{8,400}?)[\"']?;?,?[ \t]*(?=\r?\n|\Z)"
 )
+_LISTED = re.compile(r"[ \t]*\r?\n[ \t]*-[ \t]+[\"']?(?P<value>[^\s\"'#]{6,400})[\"']?[ \t]*(?=\r?\n|\Z)")
 _PROSE = frozenset(
     "authentication required optional support supports handling validation instead option options changes protected "
     "through without should before manager management".split()
@@ -673,7 +690,7 @@ def _margin_at(text: str, at: int) -> int:
 
 # --- values without quotes
 
-_BARE = re.compile(r"[^\s,;'\"()\[\]{}<>&`]{6,4000}")
+_BARE = re.compile(r"(?:[^\s,;'\"()\[\]{}<>&`\\]|\\(?![nrt\"'])){6,4000}")
 _BARE_LINE = re.compile(r"(?P<value>[^\s'\"`]{6,4000})[ \t]*(?=\r?\n|\Z|[ \t]#)")
 _LINE_HEAD = re.compile(
     r"[ \t]*(?:[-+>*#;$]|//|--|export|set|env|ENV|ARG|declare -x|REM|setx|<!--|E|\d+:)?[ \t\"'+-]*[\w.\"'$-]*$"
@@ -943,13 +960,15 @@ _COMMANDS = {
     ":*:": r"^[\w.*-]{1,80}:(?:\d+|\*):[\w*.-]{1,60}:[\w*.-]{1,60}:(?P<value>[^\s:/]{6,200})$",
     "pwd=": r"(?:^|[;\"'])[ ]?pwd=(?P<value>[^;\"'\s]{4,200})",
     "securestring": r"ConvertTo-SecureString\s+(?:-String\s+)?[\"'](?P<value>[^\"'\n]{4,200})",
+    "-a ": r"\bhttps?\b.{0,200}?\s-a[ ][\"']?[\w.@+-]{1,80}:(?P<value>[^\s\"':/]{5,200})",
+    "jwt.": r"\bjwt\.(?:sign|verify|encode|decode)\(.{1,200}?,\s*[\"'](?P<value>[^\s\"']{8,400})[\"']",
     "-u ": r"\b(?:http|https|xh|wget|ab|hey)\b.{0,200}?\s(?:-a|-u|-A)[ ][\"']?[\w.@+-]{1,80}"
     r":(?P<value>[^\s\"':/]{5,200})",
 }
 """What takes a secret at a place of its own, by a word that stands in such a line."""
 
 _COMMAND_FORMS = {word: re.compile(form, re.IGNORECASE) for word, form in _COMMANDS.items()}
-_UNSURE = frozenset({"echo", "cookie", "5432:", ":*:", "zip", "7z", "login", "password", "-u "})
+_UNSURE = frozenset({"echo", "cookie", "5432:", ":*:", "zip", "7z", "login", "password", "-u ", "-a ", "jwt."})
 
 
 def _in_commands(text: str) -> Iterator[Span]:

@@ -51,9 +51,10 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 _TEMPLATE = re.compile(
     r"\$\{\{?[^{}]*\}?\}|\{\{[^{}]*\}\}|\$\([^()]*\)|<%.*?%>|#\{[^{}]*\}|\{[^{}]*\}|\[\[[^\[\]]*\]\]"
-    r"|%\([\w.]+\)[-0-9.]*[a-z]|%[-0-9.]*[sdrxfiqv](?![A-Za-z0-9])|%[A-Za-z_]\w*%|\$[A-Za-z_]\w*|<[A-Za-z_][^<>]*>"
+    r"|%\([\w.]+\)[-0-9.]*[a-z]|%[-0-9.]*[sdrxfiqv](?![A-Za-z0-9])|%[A-Za-z_]\w*%|%\w+\([^()]*\)%|\$[A-Za-z_]\w*|<[A-Za-z_][^<>]*>"
     r"|\\\([^()]*\)|__[A-Z][A-Z_]+__|@[A-Z_]{3,}@"
 )
+_OPENED = re.compile(r"\{[A-Za-z_][\w.]*[(\[]?\Z")
 _HIDDEN = re.compile(r"(?:[*•xX#.…_?-]|\s|\[redacted\])*")
 _REGEX = re.compile(
     r"\\[dwsSDWb](?![a-z])|\(\?[:=!<P]|\[\^?[A-Za-z0]-[A-Za-z9]|\.\*|\.\+|\{\d+,\d*\}\$?|^\^.*\$$|\]\+|\\S"
@@ -74,6 +75,12 @@ _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}")
 _SELECTOR = re.compile(r"[#.][A-Za-z][A-Za-z_-]*(?:[ >.#:][A-Za-z_-]+)*|\w*\[[\w-]+[~|^$*]?=.*\]|//\w.*|input#.*")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?|\d+(?:\.\d+)+|v\d+(?:\.\d+)*(?:[-.]\w+)?")
 _MARKUP = re.compile(r"</?[a-zA-Z!][^<>]*>|&[a-z]+;")
+_ALGORITHM = re.compile(
+    r"base-?(?:16|32|58|64)(?:url)?|utf-?\d+\w*|latin-?1|us-ascii|(?:hmac-?|scram-)?(?:sha|md|hs|rs|es|ps|aes|rsa|ripemd)-?\d+"
+    r"[\w/+-]*|(?:argon2|bcrypt|scrypt|pbkdf2|blowfish|chacha20|x25519|ed25519|secp\d+\w\d|curve25519)[\w-]*",
+    re.IGNORECASE,
+)
+_YOURS = re.compile(r".*\byour[\s_-].*(?:here|key|token|secret|password|value)\W*|.*[_-]your[_-].*", re.IGNORECASE)
 _MIME = re.compile(r"[a-z]+/[a-z0-9.+-]+(?:;.*)?")
 _SOLID = re.compile(r"[A-Za-z0-9!@#&*?~+_-]{8,200}")
 """Characters of a word of which nothing else can be made: no template, path, call or sentence."""
@@ -111,7 +118,11 @@ def _is_harmless(value: str) -> bool:
         or _is_sentence(value)
         or _is_label(value)
         or _is_code(value)
-        or any(pattern.fullmatch(value) for pattern in (_REFERENCE, _PATH, _MAIL, _SELECTOR, _DATE, _MIME))
+        or any(
+            pattern.fullmatch(value)
+            for pattern in (_REFERENCE, _PATH, _MAIL, _SELECTOR, _DATE, _MIME, _ALGORITHM, _YOURS)
+        )
+        or _OPENED.search(value) is not None
         or _MARKUP.search(value) is not None
         or (_REGEX.search(value) is not None and any(char in value for char in "\\[({^.*+"))
     )

@@ -54,7 +54,7 @@ class Outcome:
     calls: tuple[Call, ...] = ()
     types: Mapping[tuple[str, int], Mapping[str, frozenset[str]]] = field(default_factory=dict)
     imported: Mapping[str, frozenset[int]] = field(default_factory=dict)
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def failed(self) -> bool:

@@ -73,7 +73,7 @@ assert vars(Login('§')) == {}
 password = '§'; assert {'a': [password]} == {}
 """.strip().split("\n")
 
-HEAD = '''
+HEAD = """
 import os
 from dataclasses import dataclass
 
@@ -83,7 +83,7 @@ class Login:
 
 def allowed(password, tries):
     return tries > 3
-'''
+"""
 
 SETTINGS = {"CAUSES": "60", "SESSION_TIMEOUT": "300", "FIX": "off"}
 
@@ -116,7 +116,12 @@ def check_nothing_shows(pytester: pytest.Pytester, model: FakeOllama, forms: lis
     )
     assert "[redacted]" in texts["prompts"]
     assert len(model.prompts()) >= 0.9 * len(forms)
-    shown = {(name, form) for name, said in texts.items() for form, secret in zip(forms, secrets, strict=True) if secret in said}
+    shown = {
+        (name, form)
+        for name, said in texts.items()
+        for form, secret in zip(forms, secrets, strict=True)
+        if secret in said
+    }
     assert shown == set()
 
 
