@@ -53,6 +53,7 @@ FIGURES: Mapping[str, Figures] = {
     "review_lines": Figures("review_lines", "FAULTY RIGHT"),
     "review_lines_demo": Figures("review_lines", "FAULTY RIGHT --backend embedded --model demo"),
     "staged_commits": Figures("staged_commits", "REPOSITORIES"),
+    "redaction": Figures("redaction"),
     "prefill": Figures("prefill"),
     "demo": Figures("demo"),
 }

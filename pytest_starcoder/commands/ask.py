@@ -41,13 +41,13 @@ def run(arguments: argparse.Namespace) -> int:
     with asking(arguments) as it:
         if not arguments.code:
             with it.waiting():
-                completion = ask(question, it.client, it.on_text)
+                completion = ask(it.redact(question), it.client, it.on_text)
             it.end()
             remark = "cut short, unchecked" if completion.truncated else "unchecked"
             it.signed(completion.model, remark, remembered=completion.from_cache)
             return 0
         with it.waiting():
-            code = ask_for_code(question, (arguments.language or language_of(question)).lower(), it.client)
+            code = ask_for_code(it.redact(question), (arguments.language or language_of(question)).lower(), it.client)
         it.show(code.text)
         remark = _CHECKED.get(code.language, "checked") if code.checked else f"{code.language} is not checked"
         it.signed(code.model, remark + (", and what the answer left unfinished was left out" if code.cut else ""))

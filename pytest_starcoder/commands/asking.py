@@ -17,6 +17,7 @@ from pytest_starcoder.report.plain import Plain
 from pytest_starcoder.report.waiting import Waiting
 from pytest_starcoder.settings import Settings, load_settings
 from pytest_starcoder.text.display import printable
+from pytest_starcoder.text.redact import Redactor
 
 READER_GONE = 141
 """The exit status of a program whose reader has gone, as the shell counts it: 128 and the number of SIGPIPE."""
@@ -28,10 +29,14 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 
 
 class Asking:
-    """One question of a command: the answer goes to standard output alone, everything else to standard error."""
+    """One question of a command: the answer goes to standard output alone, everything else to standard error.
+
+    `redact` takes the secrets out of what is sent.
+    """
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.redact = Redactor.of_environment().redact
         live = sys.stderr.isatty()
         self._waiting = Waiting(_to_stderr, shutil.get_terminal_size().columns, live=live)
         self._plain = Plain(_to_stdout)

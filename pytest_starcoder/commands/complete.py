@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     source.check_lines(int(line), int(line))
     with asking(arguments) as it:
         with it.waiting():
-            rewrite = complete(source.shown, source.text, int(line), it.client)
+            rewrite = complete(source.shown, source.text, int(line), it.client, it.redact)
         if arguments.write and rewrite.problem:
             raise UnreadableAnswer(
                 f"Nothing was written: with what {rewrite.model} wrote {rewrite.problem}.",

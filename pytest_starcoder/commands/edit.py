@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     source.check_lines(first, last)
     with asking(arguments) as it:
         with it.waiting():
-            rewrite = edit(source.shown, source.text, first, last, instruction, it.client)
+            rewrite = edit(source.shown, source.text, first, last, instruction, it.client, it.redact)
         diff = unified(rewrite.before, rewrite.after, rewrite.path)
         if rewrite.problem:
             it.note(diff.removesuffix("\n"))

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     with asking(arguments) as it:
         with it.waiting():
             completion, whole = describe(
-                source.shown, source.text, name.replace("::", ".").strip(), it.client, it.on_text
+                source.shown, source.text, name.replace("::", ".").strip(), it.client, it.on_text, it.redact
             )
         it.end()
         if not whole:

@@ -19,7 +19,7 @@ from pytest_starcoder.evidence.callees import called_functions
 from pytest_starcoder.evidence.differences import differences
 from pytest_starcoder.evidence.facts import facts
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.text.redact import redact, secret_values
+from pytest_starcoder.text.redact import Redactor, secret_values
 from pytest_starcoder.text.shown import ADDRESS, Project, short_repr
 from pytest_starcoder.text.syntax import is_literal, syntax_tree
 from pytest_starcoder.values.failure import Failure, Frame
@@ -64,12 +64,13 @@ def describe(
     project: Project | Path,
     comparison: Comparison | None = None,
     executed: Sequence[CodeType] = (),
+    redactor: Redactor | None = None,
 ) -> Failure:
     """The failure that `exc` is of the test `nodeid`, without secrets.
 
     A `project` of one folder may be given as that.
     `comparison` is the last that failed in it, if any did; `executed` is the
-    code that it was recorded to execute, where that is known.
+    code that it was recorded to execute, where that is known. `redactor` learns its secrets.
     """
     if isinstance(project, Path):
         project = Project(project)
@@ -94,8 +95,11 @@ def describe(
         fixture=frames[0].function if frames and phase in ("setup", "teardown") else "",
         asserted=f"{called[0].path}:{called[0].first_line}" if called and statement is not None else "",
     )
-    secrets = tuple({secret for step in live for secret in _secrets(step.frame)})
-    return with_texts(failure, lambda text: redact(text, secrets))
+    redactor = redactor or Redactor.of_environment()
+    redactor.add({secret for step in live for secret in _secrets(step.frame)})
+    for frame in (*failure.frames, *failure.callees):
+        redactor.learn(frame.source)
+    return with_texts(failure, redactor.redact)
 
 
 def _secrets(frame: FrameType) -> Iterator[str]:

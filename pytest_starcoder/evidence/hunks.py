@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fnmatch
 import math
-import os
 import re
 import time
 from bisect import bisect_left, bisect_right
@@ -21,7 +20,7 @@ from pytest_starcoder.evidence.constructs import is_made_up, is_test_file
 from pytest_starcoder.evidence.definitions import Definition, Definitions
 from pytest_starcoder.git import Entry
 from pytest_starcoder.text.diff import named_path, unquoted
-from pytest_starcoder.text.redact import has_token, redact, secret_values
+from pytest_starcoder.text.redact import Redactor, has_token
 from pytest_starcoder.values.review import SPENT, Change, Hunk, Unreviewed
 
 PART = 2400
@@ -74,10 +73,13 @@ def change_of(
     that are new to all. The smallest changes are read first, and none is begun
     after `until`, a time of `time.monotonic`.
     """
-    known = list(secret_values(os.environ))
+    redactor = Redactor.of_environment()
     readings: dict[int, _Reading] = {}
+    smallest_first = sorted(range(len(entries)), key=lambda at: len(entries[at].patch or b""))
+    for index in smallest_first:  # a value that one file tells is hidden in all
+        _learn(redactor, entries[index], blobs, exclude, until)
     number = 0
-    for index in sorted(range(len(entries)), key=lambda at: len(entries[at].patch or b"")):
+    for index in smallest_first:
         entry = entries[index]
         reading = _Reading(_shown(entry.path))
         readings[index] = reading
@@ -88,7 +90,7 @@ def change_of(
             hunks = len(re.findall(rb"(?m)^@@ ", entry.patch or b""))
             reading.unreached.append(Unreviewed(reading.path, SPENT, hunks))
         else:
-            _read(reading, entry, blobs.get(entry.blobs[1]), known, others, number)
+            _read(reading, entry, blobs.get(entry.blobs[1]), redactor, others, number)
             number += reading.numbers
     ordered = [readings[index] for index in range(len(entries))]
     problems = [entry.problem for entry in entries if entry.problem]
@@ -103,6 +105,20 @@ def change_of(
         tuple(unreached for reading in ordered for unreached in reading.unreached),
         f"git could not read all of it: {problems[0].rstrip('.')}." if problems else "",
     )
+
+
+def _learn(
+    redactor: Redactor,
+    entry: Entry,
+    blobs: Mapping[str, bytes],
+    exclude: Sequence[str],
+    until: float,
+) -> None:
+    """Learn the secrets of a file that is read, unless the time is over."""
+    content = blobs.get(entry.blobs[1])
+    is_read = content is not None and not _reason(entry, _shown(entry.path), exclude)
+    if content is not None and is_read and time.monotonic() < until:
+        redactor.learn(content.decode("utf-8", "replace"))
 
 
 @dataclass
@@ -123,7 +139,7 @@ def _read(
     reading: _Reading,
     entry: Entry,
     content: bytes | None,
-    known: Sequence[str],
+    redactor: Redactor,
     others: Sequence[AddedLines],
     number: int,
 ) -> None:
@@ -138,7 +154,7 @@ def _read(
         reading.skipped.append(Unreviewed(reading.path, "comes from the other branch"))
         return
     text = content.decode("utf-8", "replace") if content is not None else None
-    source = _File(reading.path, text, parts, known)
+    source = _File(reading.path, text, parts, redactor)
     reading.text, reading.secrets = source.text, source.secrets
     for part, added in zip(parts, mine, strict=True):
         if others and not added:
@@ -272,9 +288,9 @@ def _unasked(part: _Part) -> str:
 class _File:
     """A file after the change, without its secrets, and from it the file before."""
 
-    def __init__(self, path: str, text: str | None, parts: Sequence[_Part], known: Sequence[str]) -> None:
+    def __init__(self, path: str, text: str | None, parts: Sequence[_Part], redactor: Redactor) -> None:
         self._path = path
-        self._known = known
+        self._redactor = redactor
         self.text = text
         self.secrets: dict[int, bool] = {}
         if text is None:
@@ -282,7 +298,7 @@ class _File:
             for before, after in self._clean_of.items():
                 self._compare(dict(before.added()), dict(after.added()))
             return
-        clean = redact(text, known)
+        clean = redactor.redact(text)
         lines, cleaned = _lines(text), _lines(clean)
         self.text = clean
         self._compare(dict(enumerate(lines, 1)), dict(enumerate(cleaned, 1)))
@@ -313,7 +329,7 @@ class _File:
 
     def _side(self, part: _Part, other: str) -> list[str]:
         """The cleaned lines of one side of a hunk; `other` is the sign of those that the other side has alone."""
-        return _lines(redact("\n".join(line[1:] for line in part.lines if line[:1] != other), self._known))
+        return _lines(self._redactor.redact("\n".join(line[1:] for line in part.lines if line[:1] != other)))
 
     def hunks(self, part: _Part, mine: set[int], number: int) -> tuple[list[Hunk], list[Hunk]]:
         """A hunk of git's as one or several to ask about, and those that are too long to ask about.

@@ -6,7 +6,7 @@ import ast
 import difflib
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
 from pytest_starcoder.backends import OnText
@@ -16,20 +16,27 @@ from pytest_starcoder.jobs.answer import answer
 from pytest_starcoder.prompts import FORMS, family, render
 from pytest_starcoder.text.code import language_of_file
 from pytest_starcoder.text.diff import lines_of
+from pytest_starcoder.text.redact import redact
 from pytest_starcoder.text.sentinels import neutralise
 from pytest_starcoder.values.asked import Completion
+
+Redact = Callable[[str], str]
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
-def describe(path: str, text: str, name: str, client: Client, on_text: OnText) -> tuple[Completion, bool]:
+def describe(
+    path: str, text: str, name: str, client: Client, on_text: OnText, redact: Redact = redact
+) -> tuple[Completion, bool]:
     """What the definition `name` ("mean", "Cart.total") of a file does, or the file where `name` is empty.
 
     Also whether the model saw all of it: the middle of what is too long is left
-    out. Raises ConfigError where the file has no such definition.
+    out. `redact` takes its secrets out. Raises ConfigError where the file has no such definition.
     """
     kind = family(client.model(), client.settings.family)
     source = definition(path, text, name) if name else text.strip()
+    redact(text)  # what it tells elsewhere is a secret in the definition too
+    source = redact(source)
     fence = f"```{language_of_file(path)}"
     prompt = fit(
         lambda parts: render(

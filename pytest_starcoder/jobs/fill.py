@@ -16,6 +16,7 @@ from pytest_starcoder.evidence.lines import split, statement_at
 from pytest_starcoder.evidence.sources import Sources
 from pytest_starcoder.prompts import family, render
 from pytest_starcoder.text.code import extract
+from pytest_starcoder.text.redact import REDACTED
 from pytest_starcoder.values.fix import Edit
 
 HOLES = ((0, 0), (1, 0), (2, 0), (0, 1))
@@ -66,7 +67,7 @@ def proposals(case: Case, client: Client, sources: Sources, redact: Callable[[st
         ).lstrip()
         start = sum(len(line) + 1 for line in lines[: first - 1]) + len(margin)
         before = old[len(margin) :]
-        if new and new != before:
+        if new and new != before and REDACTED not in new:  # it has not seen what stands there
             cost = -(completion.likelihood or 0.0)
             found.append(Edit(path, (start, start + len(before)), before, new, KIND, cost, first))
     return sorted(dict.fromkeys(found), key=lambda edit: edit.cost)

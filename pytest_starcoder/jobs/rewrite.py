@@ -11,6 +11,7 @@ import ast
 import re
 import textwrap
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 
 from pytest_starcoder.client import ROOM, Client, capped
@@ -19,9 +20,12 @@ from pytest_starcoder.prompts import FORMS, family, render
 from pytest_starcoder.text.code import extract, language_of_file
 from pytest_starcoder.text.diff import lines_of
 from pytest_starcoder.text.display import printable
+from pytest_starcoder.text.redact import REDACTED, redact
 from pytest_starcoder.text.sentinels import neutralise
 from pytest_starcoder.values.asked import Completion, Prompt
 from pytest_starcoder.values.written import Rewrite
+
+Redact = Callable[[str], str]
 
 MORE = "allow it more tokens with STARCODER_MAX_TOKENS"
 _TAG = re.compile(r"<[^<>\s]{1,42}>")
@@ -31,18 +35,22 @@ _NEXT = ("\ndef ", "\nasync def ", "\nclass ", "\n@", "\nif __name__")
 """Where a function ends that is followed by something else."""
 
 
-def complete(path: str, text: str, line: int, client: Client) -> Rewrite:
+def complete(path: str, text: str, line: int, client: Client, redact: Redact = redact) -> Rewrite:
     """What belongs after the 1-based `line` of `text`, or at its end where it is blank or half written.
 
     The text after it is respected where the model's family can fill a hole.
-    Raises UnreadableAnswer where the model wrote nothing.
+    Raises UnreadableAnswer where the model wrote nothing, or a secret that it was not shown.
     """
     lines = lines_of(text)
     head, end = _divided(lines[line - 1])
     before, after = "".join(lines[: line - 1]) + head, end + "".join(lines[line:])
     kind = family(client.model(), client.settings.family)
-    completion = client.complete(_filling(path, _newlines(before), _newlines(after), kind, client))
+    clean = lines_of(redact(text))
+    shown, rest = _divided(clean[line - 1])
+    shown, rest = "".join(clean[: line - 1]) + shown, rest + "".join(clean[line:])
+    completion = client.complete(_filling(path, _newlines(shown), _newlines(rest), kind, client))
     written = _code(completion, path, text, (kind, "fill"))
+    written = with_secrets(written, "".join(clean), text, completion.model)
     if kind in ("chat", "starcoder2-instruct"):
         written = _placed(path, _newlines(before), written, after)
     written = _without_repetition(head, written, _newlines(after))
@@ -57,11 +65,14 @@ def complete(path: str, text: str, line: int, client: Client) -> Rewrite:
     return _rewritten(path, text, before + written + after, written, completion.model)
 
 
-def edit(path: str, text: str, first: int, last: int, instruction: str, client: Client) -> Rewrite:
+def edit(
+    path: str, text: str, first: int, last: int, instruction: str, client: Client, redact: Redact = redact
+) -> Rewrite:
     """The 1-based lines `first` to `last` of `text` as `instruction` wants them.
 
-    Raises ConfigError where these lines are blank, and UnreadableAnswer where
-    the model wrote nothing, or the same again.
+    The model does not see their secrets; where it keeps them, they stay. Raises
+    ConfigError where these lines are blank, and UnreadableAnswer where the model
+    wrote nothing, the same again, or a secret elsewhere.
     """
     lines = lines_of(text)
     while first < last and not lines[first - 1].strip():
@@ -71,7 +82,8 @@ def edit(path: str, text: str, first: int, last: int, instruction: str, client: 
     old = _newlines("".join(lines[first - 1 : last]))
     if not old.strip():
         raise ConfigError(f"{path} has nothing to change there: blank lines alone.", "Use `starcoder complete`.")
-    bare = textwrap.dedent(old).rstrip()
+    clean = "".join(lines_of(redact(text))[first - 1 : last])
+    bare = textwrap.dedent(_newlines(clean)).rstrip()
     kind = family(client.model(), client.settings.family)
     prompt = render(
         kind,
@@ -79,7 +91,7 @@ def edit(path: str, text: str, first: int, last: int, instruction: str, client: 
         path=path,
         language=language_of_file(path),
         code=bare,
-        instruction=instruction.strip(),
+        instruction=redact(instruction.strip()),
     )
     completion = client.complete(replace(prompt, max_tokens=client.settings.max_tokens))
     written = textwrap.dedent(_code(completion, path, text, (kind, "edit")).strip("\n")).rstrip()
@@ -87,6 +99,7 @@ def edit(path: str, text: str, first: int, last: int, instruction: str, client: 
         raise UnreadableAnswer(f"{completion.model} wrote nothing in place of these lines.", _OTHERWISE)
     if written == bare:
         raise UnreadableAnswer(f"{completion.model} wrote these lines as they are.", _OTHERWISE)
+    written = with_secrets(written, clean, "".join(lines[first - 1 : last]), completion.model)
     end = _divided(lines[last - 1])[1]
     new = _ended_as(end or lines[0], textwrap.indent(written, _margin(old))) + end
     after = "".join([*lines[: first - 1], new, *lines[last:]])
@@ -96,6 +109,48 @@ def edit(path: str, text: str, first: int, last: int, instruction: str, client: 
     if _FENCE in old and f"\n{_FENCE}" in (*FORMS[kind, "edit"].stop, "\n```" if kind == "chat" else ""):
         return replace(rewrite, problem=f"these lines have {_FENCE} in them, at which an answer ends")
     return rewrite
+
+
+def with_secrets(written: str, clean: str, text: str, model: str) -> str:
+    """`written` with the secrets of `text` where they are hidden in `clean`, which is all that the model was shown.
+
+    A hidden value goes back where the same words stand before it. Raises
+    UnreadableAnswer where it is not clear which one is meant.
+    """
+    if REDACTED not in written:
+        return written
+    hidden = _hidden(clean, text)
+    lines = []
+    for line in written.split("\n"):
+        first, *others = line.split(REDACTED)
+        restored = first
+        for other in others:
+            words = restored.strip()
+            meant = hidden.get(words) or set().union(*hidden.values())
+            if len(meant) != 1:
+                raise UnreadableAnswer(
+                    f"{model} put a secret that it was not shown where none stood before.",
+                    "Name lines without secrets, or change these by hand.",
+                )
+            restored += next(iter(meant)) + other
+        lines.append(restored)
+    return "\n".join(lines)
+
+
+def _hidden(clean: str, text: str) -> dict[str, set[str]]:
+    """The values that are hidden in the lines of `clean`, by the words before each."""
+    hidden: dict[str, set[str]] = {}
+    for shown, line in zip(_newlines(clean).split("\n"), _newlines(text).split("\n"), strict=True):
+        pattern = "(.*?)".join(map(re.escape, shown.split(REDACTED)))
+        values = re.fullmatch(pattern, line) if REDACTED in shown else None
+        if values is None:
+            continue
+        before = ""
+        for part, value in zip(shown.split(REDACTED), values.groups(), strict=False):
+            before += part
+            hidden.setdefault(before.strip(), set()).add(value)
+            before += value
+    return hidden
 
 
 _OTHERWISE = "Say it in other words, or ask another model."

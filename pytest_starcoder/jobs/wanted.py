@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 from pytest_starcoder.client import Client
@@ -19,7 +17,7 @@ from pytest_starcoder.jobs.place import file_for
 from pytest_starcoder.runner import Launch
 from pytest_starcoder.runner.confine import Level
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.text.redact import redact, secret_values
+from pytest_starcoder.text.redact import Redactor
 from pytest_starcoder.text.syntax import syntax_tree
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.draft import Draft, Kind, Origin, Target
@@ -76,19 +74,23 @@ def generated_for(
     *,
     origins: Collection[Origin] = tuple(Origin),
     characterise: bool = False,
+    redactor: Redactor | None = None,
 ) -> Generated:
     """Tests for `targets` that are worth keeping, of these origins, beside the passing tests `suite`.
 
     What keeps a model from being asked is remarked upon; everything else is done
-    without it. Raises OSError for a file that cannot be read.
+    without it. `redactor` learns the secrets of the files. Raises OSError for a file that cannot be read.
     """
 
     def read(path: str) -> str:
         return (launch.root / path).read_text("utf-8")
 
+    redactor = redactor or Redactor.of_environment()
     by_path: dict[str, list[Target]] = {}
     for target in targets:
         by_path.setdefault(target.path, []).append(target)
+    for path in by_path:
+        redactor.learn(read(path))
     seeds = [draft for path, own in by_path.items() for draft in seeds_of(read(path), own, origins)]
     deadline = Deadline.after(settings.generate_timeout, "generate_timeout")
     client, remark = None, ""
@@ -108,7 +110,7 @@ def generated_for(
             deadline,
             Level(settings.confinement),
             progress,
-            author=None if client is None else _author(client, launch.root, read, seeds),
+            author=None if client is None else _author(client, launch.root, read, seeds, redactor),
             budget=Budget(settings.generate_requests, settings.generate_tokens),
             characterise=characterise,
         )
@@ -118,15 +120,16 @@ def generated_for(
     return replace(generated, remark=generated.remark or remark)
 
 
-def _author(client: Client, root: Path, read: Callable[[str], str], seeds: Sequence[Draft]) -> Author:
+def _author(
+    client: Client, root: Path, read: Callable[[str], str], seeds: Sequence[Draft], redactor: Redactor
+) -> Author:
     examples = [draft for draft in seeds if draft.origin is Origin.DOCTEST]
-    known = secret_values(dict(os.environ))
     return Author(
         client,
         read,
         lambda target: _beside(root, target.tests.partition("::")[0]),
         examples,
-        partial(redact, known=known),
+        redactor.redact,
     )
 
 

@@ -188,6 +188,7 @@ class Recorder:
             "seconds": round(sum(report.duration for report in reports), 6),
             "exception": type(exception).__name__ if exception is not None else "",
             "message": redact(_message(exception), self._tracer.secrets),
+            "secrets": sorted(self._tracer.secrets),
             "lines": self._numbers(lines),
             "steps": {self._relative(file): sorted(steps) for file, steps in self._tracer.steps.items()},
             "types": [

@@ -14,6 +14,7 @@ from pytest_starcoder.evidence.sources import Sources
 from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file, target_of
 from pytest_starcoder.git import repository
 from pytest_starcoder.text.display import counted
+from pytest_starcoder.text.redact import REDACTED
 from pytest_starcoder.values.fix import Edit, Fix, Fixes
 
 
@@ -127,6 +128,8 @@ class Terminal:
 
 def keep(root: Path, path: str, body: str, call: str) -> str:
     """Appends a test with this body to a file of tests below `root`; says so. Raises OSError."""
+    if REDACTED in body:
+        return "No test was written: a secret is a part of it. Write it by hand, without the secret."
     file = root / path
     raw = file.read_bytes().decode("utf-8")
     name = "test_" + (re.sub(r"\W+", "_", call.partition("(")[0]).strip("_") or "answer")

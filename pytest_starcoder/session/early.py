@@ -33,7 +33,7 @@ from pytest_starcoder.jobs.explain import explain
 from pytest_starcoder.runner.wire import Malformed, message_of, parsed
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.address import is_loopback, server_url
-from pytest_starcoder.text.redact import redact, secret_values
+from pytest_starcoder.text.redact import Redactor
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.explanation import Explanation
 from pytest_starcoder.values.failure import Failure
@@ -200,6 +200,7 @@ def _failures(waiting: SimpleQueue[Failure | None]) -> Iterator[Failure]:
 def _answered(failures: Iterable[Failure], client: Client, root: Path) -> Iterator[dict[str, Any]]:
     """An answer for the first failure of each cause, until the server is away or the settings' limits are met."""
     known: set[object] = set()
+    redactor = Redactor.of_environment()
     left = client.settings.session_timeout
     for failure in failures:
         key = key_of(failure)
@@ -210,7 +211,7 @@ def _answered(failures: Iterable[Failure], client: Client, root: Path) -> Iterat
         try:
             conventions = Conventions(frozenset({failure.nodeid.partition("::")[0]}))
             case = cases(causes([failure]), [Replay()], sources_of(root), History(root), conventions)[0]
-            told = explain(case, client, lambda _piece: None, lambda text: redact(text, secret_values(os.environ)))
+            told = explain(case, client, lambda _piece: None, redactor.redact)
         except (BackendUnavailable, BackendTimeout):
             return
         except StarcoderError:

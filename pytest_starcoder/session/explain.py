@@ -38,6 +38,9 @@ MARKER = "starcoder_explain"
 PHASES = ("setup", "call", "teardown", "collect")
 """Pytest's; xdist calls that of a crashed worker "???"."""
 
+SECRETS = "starcoder_secrets"
+"""Under which key a worker of xdist hands over the secrets that it has seen."""
+
 Place = tuple[str, int]
 """A file and a line in it."""
 
@@ -123,7 +126,8 @@ class Explainer:
             with self._harmless(item.nodeid):
                 exc, phase = call.excinfo.value, report.when or "call"
                 executed = self._recording.executed() if self._recording is not None else ()
-                failure = describe(exc, address, phase, self._project, self._compared_by(exc), executed)
+                redactor, comparison = self._others.redactor, self._compared_by(exc)
+                failure = describe(exc, address, phase, self._project, comparison, executed, redactor)
                 failure = replace(failure, extra=self._others.evidence(item, failure))
                 report.starcoder_failure = failure.to_json()  # type: ignore[attr-defined]
             if self._worker:  # the controller tells them
@@ -148,9 +152,23 @@ class Explainer:
 
             with self._harmless(collector.nodeid):
                 address = self._project.address_of(collector.nodeid, collector.path)
-                failure = describe(call.excinfo.value, address, "collect", self._project)
+                exc, redactor = call.excinfo.value, self._others.redactor
+                failure = describe(exc, address, "collect", self._project, redactor=redactor)
                 report.starcoder_failure = failure.to_json()  # type: ignore[attr-defined]
         return report
+
+    @pytest.hookimpl
+    def pytest_sessionfinish(self) -> None:
+        """Hands the secrets that a worker has seen to the controller, and not to what keeps reports."""
+        if self._worker and self._others.has_redacted:
+            secrets = list(self._others.redactor.known)
+            self._config.workeroutput[SECRETS] = secrets  # type: ignore[attr-defined]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        secrets = getattr(node, "workeroutput", {}).get(SECRETS)
+        if secrets:
+            self._others.redactor.add(secrets)
 
     # --- where the run is reported
 
@@ -225,7 +243,7 @@ class Explainer:
         except KeyboardInterrupt:  # the second, or one between two questions: pytest's own summary still comes
             terminalreporter.write_line("\nStarCoder: interrupted.")
         for trouble in self._troubles:
-            terminalreporter.write_line(f"StarCoder: {trouble}")
+            terminalreporter.write_line(f"StarCoder: {self._others.redactor.redact(trouble)}")
 
     def _report(self, terminal: pytest.TerminalReporter) -> None:
         from pytest_starcoder.session.telling import Telling

@@ -16,7 +16,7 @@ from pytest_starcoder.jobs.explain import explain
 from pytest_starcoder.session import session_settings
 from pytest_starcoder.session.project import project_of
 from pytest_starcoder.session.ran import launch_of
-from pytest_starcoder.text.redact import redact
+from pytest_starcoder.text.redact import Redactor
 from pytest_starcoder.values.asked import Completion, Prompt
 from pytest_starcoder.values.explanation import Explanation
 from pytest_starcoder.values.failure import Cause
@@ -33,6 +33,7 @@ class Asker:
         self._config = config
         self._keys = keys
         self._made: Client | None = None
+        self._redactor = Redactor.of_environment()
         self.nodeid = ""
 
     def ask(self, prompt: str) -> str:
@@ -50,10 +51,11 @@ class Asker:
         exc = excinfo.value if isinstance(excinfo, pytest.ExceptionInfo) else excinfo
         if not isinstance(exc, BaseException):
             raise TypeError(f"explain wants what pytest.raises gives, or an exception, not {type(exc).__name__}")
-        failure = describe(exc, self.nodeid, "call", project_of(self._config))
+        project = project_of(self._config)
+        failure = describe(exc, self.nodeid, "call", project, redactor=self._redactor)
         case = Case(Cause((failure,)))
         with _plainly():
-            return explain(case, self._client(), lambda _piece: None, redact)
+            return explain(case, self._client(), lambda _piece: None, self._redactor.redact)
 
     def generate_tests(self, obj: object, *, characterise: bool = False) -> Generated:
         """Tests for a function, a class or a module, or for what "package.module:function" names; none is written.

@@ -22,6 +22,7 @@ from pytest_starcoder.text.display import counted, one_line, printable
 
 if TYPE_CHECKING:
     from pytest_starcoder.jobs.wanted import Wanted
+    from pytest_starcoder.text.redact import Redactor
     from pytest_starcoder.values.draft import Draft
     from pytest_starcoder.values.generated import Generated, Kept
 
@@ -42,6 +43,7 @@ class Generating:
         self._worker = hasattr(config, "workerinput")
         self._tests = Tests()
         self._environment = dict(os.environ)
+        self._known: Redactor | None = None
         self._marked: dict[tuple[str, str], None] = {}
         self._folders: list[str] = []
         self._reports = [Path(name).absolute() for name in config.getoption("starcoder_generate_report")]
@@ -99,6 +101,15 @@ class Generating:
 
     # --- what comes of it ---
 
+    @property
+    def _redactor(self) -> Redactor:
+        """What knows the secrets of this run."""
+        if self._known is None:
+            from pytest_starcoder.text.redact import Redactor
+
+            self._known = Redactor.of_environment(self._environment)
+        return self._known
+
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._worker or self._config.getoption("collectonly"):
@@ -111,6 +122,7 @@ class Generating:
     def _summary(self, terminal: pytest.TerminalReporter) -> None:
         from pytest_starcoder.report.generated import lines_of
         from pytest_starcoder.report.waiting import Waiting
+        from pytest_starcoder.values.texts import with_texts
 
         terminal.write_sep("=", "StarCoder: generated tests")
         waiting = Waiting(
@@ -123,14 +135,17 @@ class Generating:
             with waiting.shown("generating tests") as far:
                 generated = self._generated(lambda what: far(f": {what}"))
             done = not generated.note and (bool(generated.model) or not generated.remark)
-            for line in lines_of(generated, everything=self._config.option.verbose > 0):
+            shown = with_texts(generated, self._redactor.redact)
+            for line in lines_of(shown, everything=self._config.option.verbose > 0):
                 terminal.write_line(line)
-            self._report(generated)
+            self._report(shown)
             self._put(generated, terminal)
         except StarcoderError as exc:
             terminal.write_line(f"StarCoder: {exc}")
         except Exception as exc:  # noqa: BLE001 - never pytest's business
-            terminal.write_line(f"StarCoder: no test was generated ({one_line(f'{type(exc).__name__}: {exc}')}).")
+            terminal.write_line(
+                f"StarCoder: no test was generated ({one_line(self._redactor.redact(f'{type(exc).__name__}: {exc}'))})."
+            )
         if self._config.getoption("starcoder_require") and not done and self._session.exitstatus == pytest.ExitCode.OK:
             self._session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -156,6 +171,7 @@ class Generating:
             self._settings,
             progress,
             characterise=self._config.getoption("starcoder_characterise"),
+            redactor=self._redactor,
         )
 
     def _nothing(self) -> tuple[str, str]:
@@ -233,7 +249,7 @@ class Generating:
 
         if not is_installed():  # to be read only: who wants them written was told at the start
             for test in [test for own in tests.values() for test in own]:
-                terminal.write_line(f"\n{printable(draft_of(test).function)}")
+                terminal.write_line(f"\n{printable(self._redactor.redact(draft_of(test).function))}")
             return
         root = self._config.rootpath.resolve()
         tree = repository(root / "_") or root
@@ -245,7 +261,8 @@ class Generating:
                 after = placed(text, own, within, styles_of(path, root))
                 if after == text:
                     continue
-                terminal.write(printable(unified(text, after, path), tabs=True))
+                shown = self._redactor.redact(unified(text, after, path))
+                terminal.write(printable(shown, tabs=True))
                 if self._writes:
                     save(root / path, after.replace("\n", "\r\n") if "\r\n" in before else after, tree)
                     terminal.write_line(f"Written: {one_line(place, 120)}")

@@ -12,7 +12,6 @@ those that begin with `pytest_`, so they are found by their names.
 from __future__ import annotations
 
 import inspect
-import os
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ import pytest
 from pytest_starcoder.text.display import one_line
 
 if TYPE_CHECKING:
+    from pytest_starcoder.text.redact import Redactor
     from pytest_starcoder.values.explanation import Explanation
     from pytest_starcoder.values.failure import Failure
 
@@ -37,6 +37,7 @@ class Others:
         self._config = config
         self._complain = complain
         self._redactors: list[tuple[str, Callable[..., Any]]] | None = None
+        self._redactor: Redactor | None = None
 
     def evidence(self, item: pytest.Item, failure: Failure) -> tuple[str, ...]:
         """What the plugins know of `failure`, each text on its own."""
@@ -48,18 +49,30 @@ class Others:
         return tuple(found)
 
     @property
+    def redactor(self) -> Redactor:
+        """What knows the secrets of this run: those of its environment, and all that it was shown."""
+        if self._redactor is None:
+            from pytest_starcoder.text.redact import Redactor
+
+            self._redactor = Redactor.of_environment()
+        return self._redactor
+
+    @property
+    def has_redacted(self) -> bool:
+        """Whether anything was shown to `redactor` yet."""
+        return self._redactor is not None
+
+    @property
     def redact_too(self) -> bool:
         """Whether any plugin redacts."""
         return bool(self._redact())
 
     def redact(self, text: str) -> str:
         """`text` without secrets: what the plugins take out of it, and then what we do."""
-        from pytest_starcoder.text.redact import redact, secret_values
-
         for name, function in self._redact():
             changed = self._called(name, function, text=text)
             text = changed if isinstance(changed, str) else text
-        return redact(text, secret_values(os.environ))
+        return self.redactor.redact(text)
 
     def explained(self, explanation: Explanation) -> None:
         """Tells the plugins."""

@@ -46,6 +46,7 @@ class Outcome:
     `imported` to those that ran while tests were collected, the same for all
     tests of a run; `types` gives the names of the types that the variables of a
     function had, by its path and first line; `seconds` is the duration of all phases.
+    `secrets` are values that secret-looking names had up to then: they are to be kept out of every text.
     """
 
     nodeid: str
@@ -58,6 +59,7 @@ class Outcome:
     calls: tuple[Call, ...] = ()
     types: Mapping[tuple[str, int], Mapping[str, frozenset[str]]] = field(default_factory=dict)
     imported: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def failed(self) -> bool:

@@ -464,3 +464,48 @@ def parses(source: str) -> bool:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
+
+
+# --- secrets: the model does not see them, and the file keeps them ---
+
+LOGIN = "user = 'ann'\npassword = 'Zq8xV3nB7mK2'\nport = 1\n"
+
+NOT_SHOWN = (
+    UnreadableAnswer,
+    "echo:1b put a secret that it was not shown where none stood before.",
+    "Name lines without secrets, or change these by hand.",
+)
+
+
+def rewritten(answer: str, text: str = LOGIN, last: int = 3) -> str:
+    client = Client(Echo(answer), Settings(family="starcoder2-instruct"))
+    return edit("app.py", text, 1, last, "Use port 2.", client).after
+
+
+def test_a_kept_secret_goes_back() -> None:
+    answer = "user = 'ann'\npassword = '[redacted]'\nport = 2\n"
+    assert rewritten(answer) == LOGIN.replace("port = 1", "port = 2")
+
+
+def test_a_moved_secret_goes_back() -> None:
+    answer = "port = 2\nlogin('ann', password='[redacted]')\n"
+    assert rewritten(answer) == "port = 2\nlogin('ann', password='Zq8xV3nB7mK2')\n"
+
+
+def test_an_unclear_secret_is_refused() -> None:
+    text = "password = 'Zq8xV3nB7mK2'\napi_token = 'Wm4kP9rT2vX6'\n"
+    with told(*NOT_SHOWN):
+        rewritten("secrets = ['[redacted]']\n", text, 2)
+
+
+def test_a_new_secret_is_refused() -> None:
+    client = Client(Echo("password = '[redacted]'"), Settings(family="starcoder2"))
+    with told(*NOT_SHOWN):
+        complete("app.py", "user = 'ann'\n\n", 2, client)
+
+
+@pytest.mark.parametrize("line", [1, 3])
+def test_no_secret_is_sent(line: int) -> None:
+    backend = Echo("x = 2")
+    complete("app.py", LOGIN, line, Client(backend, Settings(family="starcoder2")))
+    assert ["Zq8xV3nB7mK2" in prompt.text for prompt in backend.asked] == [False]

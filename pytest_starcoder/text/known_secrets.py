@@ -1,0 +1,189 @@
+"""Finds known secrets in any text, in time that grows with the text and not with how many there are."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus
+
+from pytest_starcoder.text.secret_values import REDACTED, SHORTEST, is_random
+
+Span = tuple[int, int]
+
+LONG = 24
+"""Characters from which on a secret may be shown in part."""
+
+LONGEST = 10_000
+"""Characters up to which a value is one secret, and no document."""
+
+_WHOLE = 16
+"""Characters from which on a piece of a long secret counts even where it touches a word."""
+
+
+_FEW = 300
+"""Beginnings up to which each is looked for by itself; of more, each place in the text is looked up."""
+
+
+class KnownSecrets:
+    """Values that are secret wherever they stand, in each form that a text may show them in.
+
+    Every form is found by its first characters, so one pass over a text finds them all.
+    """
+
+    def __init__(self) -> None:
+        self._values: set[str] = set()
+        self._forms: dict[str, bool] = {}
+        self._lengths: dict[str, list[int]] = {}
+        self._pieces: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def add(self, values: Iterable[str]) -> None:
+        """Adds the values that are long enough."""
+        for value in values:
+            if value in self._values or not SHORTEST <= len(value) <= LONGEST or REDACTED in value:
+                continue
+            self._values.add(value)
+            for form, anywhere in _forms(value):
+                self._add_form(form, anywhere)
+            if len(value) >= LONG:
+                self._pieces.update(value[at : at + SHORTEST] for at in range(len(value) - SHORTEST + 1))
+
+    def _add_form(self, form: str, anywhere: bool) -> None:
+        if len(form) < SHORTEST or form in self._forms:
+            return
+        self._forms[form] = anywhere
+        lengths = self._lengths.setdefault(form[:SHORTEST], [])
+        if len(form) not in lengths:
+            lengths.append(len(form))
+            lengths.sort(reverse=True)
+
+    def spans(self, text: str) -> Iterator[Span]:
+        """Where they stand in `text`, from its beginning; also pieces of long ones."""
+        if not self._forms or len(text) < SHORTEST:
+            return
+        done = 0
+        for at in self._hits(text):
+            if at < done:
+                continue
+            end = self._form_at(text, at) or self._piece_at(text, at)
+            if end:
+                yield at, end
+                done = end
+
+    def _hits(self, text: str) -> list[int]:
+        """Where characters stand with which a form or a piece begins, in order."""
+        grams = {*self._lengths, *self._pieces}
+        if len(grams) > _FEW:
+            return [at for at in range(len(text) - SHORTEST + 1) if text[at : at + SHORTEST] in grams]
+        found: list[int] = []
+        for gram in grams:
+            at = text.find(gram)
+            while at >= 0:
+                found.append(at)
+                at = text.find(gram, at + 1)
+        return sorted(found)
+
+    def _form_at(self, text: str, at: int) -> int:
+        """Where the longest form ends that begins at `at`; 0 where none does."""
+        for length in self._lengths.get(text[at : at + SHORTEST], ()):
+            anywhere = self._forms.get(text[at : at + length])
+            if anywhere is None:
+                continue
+            end = at + length
+            if anywhere or not (_is_word(text, at - 1) or _is_word(text, end)):
+                return end
+        return 0
+
+    def _piece_at(self, text: str, at: int) -> int:
+        """Where a piece of a long secret ends that begins at `at`, of which only an end may have been shown."""
+        last = at
+        while text[last : last + SHORTEST] in self._pieces:
+            last += 1
+        if last == at:
+            return 0
+        end = last + SHORTEST - 1
+        is_apart = not _is_word(text, at - 1) and not _is_word(text, end)
+        return end if is_apart or end - at >= _WHOLE else 0
+
+
+def _is_word(text: str, at: int) -> bool:
+    return 0 <= at < len(text) and (text[at].isalnum() or text[at] == "_")
+
+
+def _forms(value: str) -> Iterator[tuple[str, bool]]:
+    """The ways to write a value, and whether each is a secret also inside a word."""
+    random = len(value) >= 10 and is_random(value)
+    yield value, random
+    if not value.isalnum():
+        shown = repr(value)[1:-1]
+        written = json.dumps(value)[1:-1]
+        for form in (
+            shown,
+            written,
+            shown.replace("\\", "\\\\"),
+            written.replace("\\", "\\\\"),
+            _ascii(value),
+            quote(value, safe=""),
+            quote(value),
+            quote_plus(value),
+            html.escape(value),
+            html.escape(value, quote=False),
+        ):
+            if form != value:
+                yield form, random
+    if random or len(value) >= 16:
+        encoded = value.encode("utf-8", "surrogatepass")
+        yield from ((form, True) for form in _in_base64(encoded))
+
+
+def _ascii(value: str) -> str:
+    return value.encode("ascii", "backslashreplace").decode()
+
+
+def _in_base64(encoded: bytes) -> Iterator[str]:
+    """A value in base64, alone and, as far as it is the same whatever stands around it, inside a longer text."""
+    for shift in range(3):
+        text = base64.b64encode(b"\0" * shift + encoded).decode()
+        start = 4 if shift else 0
+        end = len(text) - (4 if (len(encoded) + shift) % 3 else 0)
+        forms = [text[start:end]] if end - start >= 12 else []
+        if not shift:
+            forms.append(text.rstrip("="))
+        for form in forms:
+            yield form
+            if "+" in form or "/" in form:
+                yield form.replace("+", "-").replace("/", "_")
+
+
+_BREAK = re.compile(r"\r?\n")
+
+
+def without(text: str, spans: Iterable[Span]) -> str:
+    """`text` with each span hidden; spans that touch or overlap are one, and line breaks in them stay."""
+    pieces: list[str] = []
+    done = 0
+    for start, end in _merged(spans):
+        pieces += [text[done:start], REDACTED, *_BREAK.findall(text, start, end)]
+        done = end
+    return "".join([*pieces, text[done:]])
+
+
+def _merged(spans: Iterable[Span]) -> Iterator[Span]:
+    last: Span | None = None
+    for start, end in sorted(spans):
+        if last is None or start > last[1]:
+            if last is not None:
+                yield last
+            last = start, end
+        else:
+            last = last[0], max(last[1], end)
+    if last is not None:
+        yield last

@@ -1,0 +1,147 @@
+"""Nothing secret is sent, printed by us, or written into a report, in whatever form a test has it."""
+
+from __future__ import annotations
+
+import random
+import string
+from pathlib import Path
+
+import pytest
+from support.screens import section
+from support.servers import FakeOllama
+
+FORMS = """
+password = '§'
+password = "§" + ''
+password: str = '§'
+password = '' or '§'
+password = '' if 0 else '§'
+password = f'§'
+password = '''§'''
+password = ('§')
+password = str('§')
+password = bytes('§', 'utf-8')
+password = ''; password += '§'
+user, password = 'ann', '§'
+password, user = '§', 'ann'
+password = {}.get('password', '§')
+password = os.getenv('X_TOKEN', '§')
+password = os.environ.get('X_SECRET') or '§'
+password = dict(password='§')
+password = {'user': 'ann', 'password': '§'}
+password = [('password', '§')]
+passwords = ['§', '§']
+passwords = {'ann': '§'}
+api_key = '§'
+access_token = '§'
+client_secret = '§'
+secret_key = b'§'
+self_password = lambda: '§'
+credentials = ('ann', '§')
+headers = {'Authorization': 'Bearer §'}
+headers = {'X-Api-Key': '§'}
+headers = 'Authorization: Bearer §'
+url = 'https://ann:§@example.org/'
+url = 'postgres://ann:§@db/shop'
+url = 'redis://:§@cache'
+url = 'https://example.org/?access_token=§&page=2'
+dsn = 'Server=db;Uid=ann;Pwd=§;'
+dsn = 'host=db user=ann password=§'
+command = 'curl -u ann:§ https://example.org'
+command = 'mysql -uroot -p§ shop'
+command = 'tool --password § --verbose'
+command = 'tool --api-key=§'
+line = 'export API_TOKEN=§'
+line = 'login failed: password=§'
+line = 'the password is §'
+line = 'password: §'
+line = '{"password": "§"}'
+line = "{'token': '§'}"
+line = '<password>§</password>'
+line = "IDENTIFIED BY '§'"
+allowed('§', 2)
+allowed(password='§', tries=2)
+monkeypatch.setenv('API_TOKEN', '§')
+os.environ.setdefault('APP_SECRET', '§')
+raise ValueError('login failed: password=§')
+raise ValueError({'password': '§'})
+raise KeyError('token=§')
+password = 'x'; assert '§' == password
+password = 'x'; assert password == '§'
+assert Login('§').password == 'x'
+assert vars(Login('§')) == {}
+password = '§'; assert {'a': [password]} == {}
+""".strip().split("\n")
+
+HEAD = """
+import os
+from dataclasses import dataclass
+
+@dataclass
+class Login:
+    password: str
+
+def allowed(password, tries):
+    return tries > 3
+"""
+
+SETTINGS = {"CAUSES": "60", "SESSION_TIMEOUT": "300", "FIX": "off"}
+
+
+def made_up(number: int) -> str:
+    chance = random.Random(number)
+    return "Zq8" + "".join(chance.choices(string.ascii_letters, k=4)) + f"7{number:02}m" + chance.choice("KLMNP") + "2x"
+
+
+def written(forms: list[str]) -> tuple[str, list[str]]:
+    """A file of tests, one a form, each with a secret of its own."""
+    tests, secrets = [HEAD], []
+    for number, form in enumerate(forms):
+        secrets.append(made_up(number))
+        body = form.replace("§", secrets[-1])
+        tests.append(f"def test_{number}(monkeypatch):\n    {body}\n    assert {number} == -1\n")
+    return "\n\n".join(tests), secrets
+
+
+def check_nothing_shows(pytester: pytest.Pytester, model: FakeOllama, forms: list[str], *options: str) -> None:
+    text, secrets = written(forms)
+    pytester.makepyfile(text)
+    names = ["out.json", "out.md", "out.sarif"]
+    result = pytester.runpytest_subprocess("--tb=no", "-q", *(f"--starcoder-report={name}" for name in names), *options)
+    texts = {name: Path(name).read_text() for name in [*names, "summary.md"]}
+    texts["prompts"] = "\n".join(str(request.body) for request in model.requests)
+    texts["section"] = "\n".join([*section(result), *(line for line in result.outlines if line.startswith("::"))])
+    texts["cache"] = "\n".join(
+        path.read_text("utf-8", "replace") for path in Path("cache").rglob("*") if path.is_file()
+    )
+    assert "[redacted]" in texts["prompts"]
+    assert len(model.prompts()) >= 0.9 * len(forms)
+    shown = {
+        (name, form)
+        for name, said in texts.items()
+        for form, secret in zip(forms, secrets, strict=True)
+        if secret in said
+    }
+    assert shown == set()
+
+
+@pytest.fixture
+def model(pytester: pytest.Pytester, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> FakeOllama:
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(f"STARCODER_{name}", value)
+    monkeypatch.setenv("STARCODER_CACHE", str(pytester.path / "cache"))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "summary.md"))
+    return ollama_double
+
+
+def test_some_forms_show_nowhere(pytester: pytest.Pytester, model: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STARCODER_REPLAY", "off")
+    check_nothing_shows(pytester, model, FORMS[::12])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", [[], ["-n", "2"]], ids=["alone", "xdist"])
+def test_sixty_forms_show_nowhere(pytester: pytest.Pytester, model: FakeOllama, parallel: list[str]) -> None:
+    assert len(FORMS) == 60
+    check_nothing_shows(pytester, model, FORMS, *parallel)
