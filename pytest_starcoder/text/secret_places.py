@@ -72,6 +72,7 @@ _SIGN = re.compile(
     r"[ \t]*:[ \t]?[A-Za-z_&*'][\w.\[\], |&*'?<>:]{0,60}[ \t]=[ \t]*(?![=>~])"  # x: str = …
     r"|[ \t]*:[ \t]?[A-Za-z_]\w{0,30}=(?=[\"'])"
     r"|[ \t]+(?:string|String|\[\]byte|\*string|char\s?\*|varchar)[ \t]*=[ \t]*"  # Go: x string = …
+    r"|[ \t]+(?:or|\|\||\?\?)[ \t]+(?=[\"'])"
     r"|[ \t]*\{[ \t]*get;[^{}\n]{0,40}\}[ \t]*=[ \t]*"  # C#
     r"|[ \t]*(?:<<<|===?|!==?|:=|\+=|\?\?=|\?=|\|\|=|\.=|<-|=>|->|=(?![=>~])|:(?!:))[ \t]*"
     r")"
@@ -296,7 +297,7 @@ class _Scan:
                 groups.append(_Group("index"))
                 after = "open"
             elif kind == "keyword":
-                if len(groups) == 1 and after != "sign":
+                if len(groups) == 1 and after != "start":
                     break
                 groups[-1] = group._replace(keyword=re.split(r"[ \t]*:?=", said)[0])
                 after = "sign"
@@ -690,7 +691,7 @@ def _margin_at(text: str, at: int) -> int:
 
 # --- values without quotes
 
-_BARE = re.compile(r"(?:[^\s,;'\"()\[\]{}<>&`\\]|\\(?![nrt\"'])){6,4000}")
+_BARE = re.compile(r"[^\s,;'\"()\[\]{}<>&`\\]{6,1000}")
 _BARE_LINE = re.compile(r"(?P<value>[^\s'\"`]{6,4000})[ \t]*(?=\r?\n|\Z|[ \t]#)")
 _LINE_HEAD = re.compile(
     r"[ \t]*(?:[-+>*#;$]|//|--|export|set|env|ENV|ARG|declare -x|REM|setx|<!--|E|\d+:)?[ \t\"'+-]*[\w.\"'$-]*$"
