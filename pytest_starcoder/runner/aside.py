@@ -424,7 +424,7 @@ def _runs_test(hook: str, given: Mapping[str, Any], called: list[CodeType]) -> b
 def _codes_of(given: Mapping[str, Any]) -> set[CodeType]:
     """The code of the test or fixture that a hook was given, and of the functions that decorators wrap."""
     function = getattr(given.get("fixturedef"), "func", None) or getattr(given.get("pyfuncitem"), "obj", None)
-    codes = set()
+    codes: set[CodeType] = set()
     while function is not None and len(codes) < MAX_WRAPPED:
         function = getattr(function, "__func__", function)
         code = getattr(function, "__code__", None)
