@@ -28,6 +28,13 @@ FILES = (
 )
 """Files of tests by the names that pytest, unittest and others look for, whatever the settings are."""
 
+DATA = frozenset(
+    """
+    fixture fixtures factories sample samples expected golden dummy dummies fake fakes mock mocks stubs testdata
+    """.split()
+)
+"""Words in the names of files and folders that may hold the data of tests; code of the project may have them, too."""
+
 EVERYTHING = frozenset({"*", "*.py", "**/*.py", "**.py"})
 """Settings of python_files that tell no test file from another."""
 
@@ -158,7 +165,15 @@ class Fixable:
         module = f".{_module(path)}."
         if any(f".{name}." in module or f".{name}.".endswith(module) for name in self._registered_names()):
             return True
-        return self._only_checks(path) or self._imports_helpers(path)
+        return self._only_checks(path) or self._is_data_of_tests(path) or self._imports_helpers(path)
+
+    def _is_data_of_tests(self, path: str) -> bool:
+        """Whether a file is named as data of tests, is imported by tests alone, and has none of its own."""
+        file = PurePosixPath(path)
+        if DATA.isdisjoint(f"{file.parent.name}_{file.stem}".split("_")) or self._is_imported_by_code(path):
+            return False
+        names = {PurePosixPath(other).stem for other in self._known}
+        return names.isdisjoint((f"test_{file.stem}", f"{file.stem}_test"))
 
     def _looks_like_tests(self, path: str) -> bool:
         return self._conventions.name_a_test_file(path) or self._sources.about(path, checks.imports_testing)

@@ -35,6 +35,10 @@ WORTH = 5.0
 SLOWER = 4
 """How much longer a traced test takes than it did (measured: 1.5 to 9 times)."""
 
+NO_TIME = "it had not ended when the seconds of replay_timeout were over"
+ENDED = "pytest ended before it had"
+"""Why a test has no outcome that could be collected."""
+
 EARLIER = 400
 """Tests that are run again at the most to find the order that fails."""
 
@@ -91,11 +95,12 @@ def replay(
     run_again = run(launch, list(tests), deadline, list(tests), failing, warn=warn)
     outcomes = {outcome.nodeid: outcome for outcome in run_again if outcome.outcome != MISSING}
     reasons = {outcome.nodeid: outcome.message for outcome in run_again if outcome.outcome == MISSING}
+    cut_off = NO_TIME if deadline.remaining() <= 0 else ENDED
     found = []
     for number, cause in enumerate(causes):
         mine = [test.nodeid for test in chosen[number]] if number < CAUSES else []
         again = [outcomes[nodeid] for nodeid in mine if nodeid in outcomes]
-        missing = {nodeid: reasons[nodeid] for nodeid in mine if nodeid in reasons}
+        missing = {nodeid: reasons.get(nodeid, cut_off) for nodeid in mine if nodeid not in outcomes}
         if not again:
             found.append(_none_run(missing))
             continue

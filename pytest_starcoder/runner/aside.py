@@ -23,7 +23,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -45,6 +45,9 @@ CALLS_TESTS = frozenset({"pytest_pyfunc_call", "pytest_fixture_setup"})
 
 OURS = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120
 """The folder of the hooks that are our own."""
+
+MAX_WRAPPED = 20
+"""Functions that are looked into for the test that they wrap."""
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -73,19 +76,23 @@ class Aside:
 
     def _is_from_hook(self) -> bool:
         """Whether what runs now was called by the hook of a plugin, and not by a test."""
-        found = self._of_hook(sys._getframe(1))
+        called: list[CodeType] = []
+        found = self._of_hook(sys._getframe(1), called)
         if found is None and threading.current_thread() is not threading.main_thread():
             main = sys._current_frames().get(threading.main_thread().ident or 0)
-            found = self._of_hook(main)
+            found = self._of_hook(main, called)
         return found is not False  # without any hook: a plugin is imported, or the process ends
 
-    def _of_hook(self, frame: FrameType | None) -> bool | None:
-        """The same by the innermost hook that is being called; None where none is."""
-        called: list[CodeType] = []
+    def _of_hook(self, frame: FrameType | None, called: list[CodeType]) -> bool | None:
+        """The same by the innermost hook that is being called; None where none is.
+
+        The codes that it has called, the last one first, come after those that were `called` already.
+        """
         while frame is not None:
             code = frame.f_code
             if code.co_name == "_multicall" and self._is_ours(frame):
-                return not _runs_test(str(frame.f_locals.get("hook_name")), called[::-1])
+                given = frame.f_locals.get("caller_kwargs", {})
+                return not _runs_test(str(frame.f_locals.get("hook_name")), given, called[::-1])
             if code.co_name == "<module>" and code.co_filename.endswith("conftest.py"):
                 return True
             called.append(code)
@@ -406,8 +413,11 @@ class _Entries:
         self._entries = iter(())
 
 
-def _runs_test(hook: str, called: list[CodeType]) -> bool:
-    """Whether code of a test runs below a hook; `called` are the codes from there on, its implementation first."""
+def _runs_test(hook: str, given: Mapping[str, Any], called: list[CodeType]) -> bool:
+    """Whether code of a test runs below a hook that was `given` these arguments.
+
+    `called` are the codes from there on, its implementation first.
+    """
     if not called:
         return False
     implementation = called[0]
@@ -417,7 +427,23 @@ def _runs_test(hook: str, called: list[CodeType]) -> bool:
         return False
     if f"{os.sep}_pytest{os.sep}" in implementation.co_filename:
         return True
-    return hook in CALLS_TESTS and not implementation.co_flags & inspect.CO_GENERATOR
+    if hook not in CALLS_TESTS or implementation.co_flags & inspect.CO_GENERATOR:
+        return False
+    codes = _codes_of(given)
+    return not codes or not codes.isdisjoint(called)
+
+
+def _codes_of(given: Mapping[str, Any]) -> set[CodeType]:
+    """The code of the test or fixture that a hook was given, and of the functions that decorators wrap."""
+    function = getattr(given.get("fixturedef"), "func", None) or getattr(given.get("pyfuncitem"), "obj", None)
+    codes: set[CodeType] = set()
+    while function is not None and len(codes) < MAX_WRAPPED:
+        function = getattr(function, "__func__", function)
+        code = getattr(function, "__code__", None)
+        if isinstance(code, CodeType):
+            codes.add(code)
+        function = getattr(function, "__wrapped__", None)
+    return codes
 
 
 def _temporary() -> str:

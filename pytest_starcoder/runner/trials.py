@@ -22,6 +22,7 @@ from pytest_starcoder.runner import Child, Launch, changed, child_of, confined_e
 from pytest_starcoder.runner.channel import Channel
 from pytest_starcoder.runner.confine import ORDER, Confinement, Level, available, readable, weaker
 from pytest_starcoder.runner.wire import Malformed, parsed, shown_text
+from pytest_starcoder.text.redact import redact
 from pytest_starcoder.values.asked import Deadline
 from pytest_starcoder.values.fix import Edit
 
@@ -45,6 +46,8 @@ LEAVING = 2.0
 COLLECTING = 20.0
 """Seconds in which the tests must be collected."""
 
+MAX_REASON = 300
+"""Characters of the reason why they cannot be."""
 
 VERDICTS = frozenset(
     ("passes", "fails", "breaks", "overtime", "hung", "crashed", "the same", "known", "unswappable", "no Python")
@@ -197,7 +200,10 @@ class Trials:
             stack.callback(self._leave, child)
             os.close(early)
             os.close(late)
-            ready = self._ready()
+            waiting = Deadline.after(min(COLLECTING, self._deadline.remaining()))
+            ready = self._ready(waiting)
+            if ready is None and waiting.remaining() <= 0:
+                raise Unavailable("there was not enough time to collect the tests again")
             if ready is None:
                 raise Unavailable("the tests cannot be collected again")
             if self._tests and not ready.collected:
@@ -209,9 +215,13 @@ class Trials:
             self._stack = stack.pop_all()
         return self
 
-    def _ready(self) -> Ready | None:
+    def _ready(self, waiting: Deadline) -> Ready | None:
         """Wait until the child has collected the tests; None where it does not say so."""
-        message = self._late.read(min(COLLECTING, self._deadline.remaining()))
+        message = self._late.read(waiting.remaining())
+        problem = message.get("problem") if message else None
+        if isinstance(problem, str):
+            reason = redact(shown_text(problem[:MAX_REASON]))
+            raise Unavailable(f"the tests cannot be collected again: {reason}")
         try:
             ready: Ready = parsed(message, Ready)
         except Malformed:

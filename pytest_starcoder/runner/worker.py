@@ -61,8 +61,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--starcoder-trials", help="internal")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
     job = json.loads(Path(early_config.known_args_namespace.starcoder_trials).read_text("utf-8"))
     keep_files(early_config.pluginmanager, Path(job["confinement"]["folder"]) / "aside")
     worker = Worker(job)
@@ -71,6 +71,11 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     early_config.pluginmanager.register(worker.selection, "starcoder-selection")
     worker.warm()
     worker.split()
+    try:
+        return (yield)
+    except Exception as exc:
+        worker.give_up(exc)
+        raise
 
 
 @dataclass
@@ -129,6 +134,13 @@ class Worker:
         self._late.close()
         self._task = serve(self._early, lambda command: command["candidates"], late)
         serve_changed(self._task.candidates[0]["files"])
+
+    def give_up(self, exc: Exception) -> None:
+        """Say why the project's own plugins cannot be loaded here; a candidate says nothing."""
+        if self._task is None:
+            reason = one_line(str(exc).replace(str(self._root) + os.sep, ""), NOTE)
+            with contextlib.suppress(OSError):
+                self._late.write({"problem": reason})
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:

@@ -83,6 +83,25 @@ def test_what_serves_tests(path: str, text: str) -> None:
     assert paths(found) == {"stock.py"}
 
 
+NAMES_OF_DATA = ("sample_data.py", "factories.py", "fixtures/rows.py", "expected_rows.py", "support/fake_rows.py")
+
+
+@pytest.mark.parametrize("path", NAMES_OF_DATA)
+def test_data_by_its_name(path: str) -> None:
+    name = path.removesuffix(".py").replace("/", ".")
+    tests = f"import stock\nfrom {name} import ROWS, rows\n"
+    files = {"stock.py": STOCK, path: DATA, "test_stock.py": tests}
+    assert paths(places(files)) == {"stock.py"}
+
+
+def test_code_named_like_data() -> None:
+    tests = "import stock, samples\n"
+    its_own = {"stock.py": STOCK, "samples.py": DATA, "test_stock.py": tests, "test_samples.py": tests}
+    assert paths(places(its_own)) == {"stock.py", "samples.py"}
+    used = {"stock.py": f"import samples\n{STOCK}", "samples.py": DATA, "test_stock.py": tests}
+    assert paths(places(used)) == {"stock.py", "samples.py"}
+
+
 @pytest.mark.parametrize("text", [FIXTURE, STEP, MATCHER], ids=["fixture", "step", "matcher"])
 def test_functions_that_serve_tests(text: str) -> None:
     found = places({"stock.py": f"{STOCK}\n{text}", "test_stock.py": TESTS})

@@ -112,6 +112,21 @@ def test_the_order_in_which_tests_ran_does_not_matter(child: Child) -> None:
     assert child.runs[0] == child.runs[1] == child.runs[2]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "reason"),
+    [
+        (0.0, "it had not ended when the seconds of replay_timeout were over"),
+        (20.0, "pytest ended before it had"),
+    ],
+    ids=["time-out", "end"],
+)
+def test_a_run_without_outcome_is_said(monkeypatch: pytest.MonkeyPatch, seconds: float, reason: str) -> None:
+    monkeypatch.setattr(module, "run", lambda *_, **__: [])
+    tests = [ran("test_bad", "failed")]
+    [found] = replay(causes([failure("test_bad")]), tests, LAUNCH, Deadline.after(seconds), lambda _path: "")
+    assert found.statements == (f"test_a.py::test_bad could not be run again: {reason}",)
+
+
 def test_another_exception_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "run", lambda *_, **__: [Outcome("test_a.py::test_bad", "failed", exception="OSError")])
     [found] = replayed([failure("test_bad")], [ran("test_bad", "failed")])

@@ -131,12 +131,34 @@ def hostile(top: Path, ran: Path) -> dict[str, str]:
         (top / name).write_text(trap)
     (top / "pip.conf").write_text("[global]\nindex-url = http://127.0.0.1:9/\nfind-links = .\n")
     (top / "constraints.txt").write_text("pytest-starcoder==99\n")
+    (top / "pip" / "pip.conf").write_text("[global]\nindex-url = http://127.0.0.1:9/\n")
+    (top / "starcoder").mkdir()
+    (top / "starcoder" / "config.toml").write_text("host = 'http://127.0.0.1:9'\n")
+    for name in ("python3", "git", "dirname"):
+        (top / name).write_text(f"#!/bin/sh\necho $0 >> {ran}\n")
+        (top / name).chmod(0o755)
     return {
+        "PATH": f"{top}:.::{os.environ['PATH']}",
+        "HOME": str(top),
+        "XDG_CONFIG_HOME": str(top),
         "PYTHONPATH": f"{top}:.",
         "PYTHONSTARTUP": str(top / "json.py"),
         "PIP_CONFIG_FILE": str(top / "pip.conf"),
         "PIP_CONSTRAINT": str(top / "constraints.txt"),
     }
+
+
+def leading_there(top: Path, ran: Path) -> dict[str, str]:
+    """Puts programs and a user's files into the tree; variables of a workflow that lead there."""
+    for name in ("python3", "git", "dirname"):
+        (top / name).write_text(f"#!/bin/sh\necho $0 >> '{ran}'\nexit 1\n")
+        (top / name).chmod(0o755)
+    for folder in ("pip", "starcoder"):
+        (top / folder).mkdir(exist_ok=True)
+    (top / "pip" / "pip.conf").write_text("[global]\nindex-url = http://127.0.0.1:9/\n")
+    (top / "starcoder" / "config.toml").write_text("backend = 'none'\n")
+    path = f"{top}::.:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {"PATH": path, "HOME": str(top), "XDG_CONFIG_HOME": str(top)}
 
 
 @pytest.fixture(scope="session")
@@ -158,7 +180,8 @@ def with_our_dependencies(environment: Path) -> None:
 def test_the_action_runs_nothing_of_the_tree(top: Path, tmp_path: Path, wheel: Path) -> None:
     ran, runner = tmp_path / "ran", tmp_path / "runner"
     runner.mkdir()
-    variables = hostile(top, ran) | {"RUNNER_TEMP": str(runner), "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1"}
+    variables = hostile(top, ran) | leading_there(top, ran)
+    variables |= {"RUNNER_TEMP": str(runner), "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1"}
     install, inputs = action_step("Install", package=str(wheel))
     done = in_shell(install, top, **inputs, **variables)
     assert done.returncode == 0, done.stderr
@@ -171,7 +194,7 @@ def test_the_action_runs_nothing_of_the_tree(top: Path, tmp_path: Path, wheel: P
 
 
 NOTES = """#!/bin/sh
-echo "$PWD | $* | ${PYTHONPATH-} ${PIP_CONFIG_FILE-} ${PIP_INDEX_URL-}" >> "$NOTES"
+echo "$PWD | $* | ${PYTHONPATH-}${PIP_CONFIG_FILE-}${HOME-} ${PIP_INDEX_URL-}" >> "$NOTES"
 if [ "$3" = venv ]; then mkdir -p "$5/bin" && cp "$0" "$5/bin/python"; fi
 """
 
@@ -183,13 +206,14 @@ def test_the_action_installs_its_own_checkout(top: Path, tmp_path: Path) -> None
     (programs / "python3").write_text(NOTES)
     (programs / "python3").chmod(0o755)
     script, inputs = action_step("Install")
-    variables = hostile(top, tmp_path / "ran") | {"PIP_INDEX_URL": "http://mirror.example/simple"}
-    path = f"{programs}:{os.environ['PATH']}"
+    ran = tmp_path / "ran"
+    variables = hostile(top, ran) | leading_there(top, ran) | {"PIP_INDEX_URL": "http://mirror.example/simple"}
+    path = f"{top}::.:{programs}:{os.environ['PATH']}"
     done = in_shell(script, top, **inputs, **{**variables, "PATH": path, "RUNNER_TEMP": str(runner)}, NOTES=str(notes))
     assert done.returncode == 0, done.stderr
     assert notes.read_text().splitlines() == [
-        f"{runner} | -I -m venv --clear starcoder-review |   http://mirror.example/simple",
-        f"{runner} | -I -m pip install --quiet --disable-pip-version-check {ROOT} |   http://mirror.example/simple",
+        f"{runner} | -I -m venv --clear starcoder-review |  http://mirror.example/simple",
+        f"{runner} | -I -m pip install --quiet --disable-pip-version-check {ROOT} |  http://mirror.example/simple",
     ]
 
 

@@ -84,6 +84,36 @@ HOOKS = """
 """
 
 
+CALLS = """
+    import asyncio, functools, inspect, threading
+    import pytest
+
+    def note(name):
+        with open(name, "a") as file:
+            file.write("hook")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(pyfuncitem):
+        note("noted.txt")
+        if not inspect.iscoroutinefunction(inspect.unwrap(pyfuncitem.obj)):
+            return None
+        asyncio.run(pyfuncitem.obj())
+        note("done.txt")
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_fixture_setup(fixturedef, request):
+        note("noted.txt")
+        if fixturedef.argname != "thread":
+            return None
+        setting = threading.Thread(target=fixturedef.func)
+        setting.start()
+        setting.join()
+        fixturedef.cached_result = (None, fixturedef.cache_key(request), None)
+        return ()
+"""
+
+
 def tree(root: Path) -> dict[str, tuple[bytes, int, int]]:
     """Every file below a folder: what it holds, its mode and when it was changed."""
     found = {}
@@ -209,3 +239,32 @@ def test_hooks_of_the_code_under_test(project: Project) -> None:
     outcomes = project.run("test_a", "test_b")
     assert [(outcome.outcome, outcome.message) for outcome in outcomes] == [("passed", "")] * 2
     assert {"app.txt", "inner.txt"} <= tree(project.root).keys()
+
+
+def test_hooks_that_call_tests(project: Project) -> None:
+    project.write("conftest.py", CALLS)
+    project.write(
+        "test_it.py",
+        """
+        import functools, pathlib, pytest
+        @pytest.fixture
+        def plain(): pathlib.Path("plain.txt").write_text("")
+        @pytest.fixture
+        def thread(): pathlib.Path("thread.txt").write_text("")
+        def wrapping(function):
+            @functools.wraps(function)
+            async def wrapped(): await function()
+            return wrapped
+        def test_plain(plain): pathlib.Path("test.txt").write_text("")
+        def test_thread(thread): pass
+        async def test_async(): pathlib.Path("async.txt").write_text("")
+        @wrapping
+        async def test_wrapped(): pathlib.Path("wrapped.txt").write_text("")
+        class TestIt:
+            async def test_method(self): pathlib.Path("method.txt").write_text("")
+        """,
+    )
+    outcomes = project.run("test_plain", "test_thread", "test_async", "test_wrapped", "TestIt::test_method")
+    assert [outcome.outcome for outcome in outcomes] == ["passed"] * 5
+    written = {path.name for path in project.root.glob("*.txt")}
+    assert written == {f"{name}.txt" for name in ("plain", "thread", "test", "async", "wrapped", "method")}

@@ -281,6 +281,19 @@ def test_tests_that_are_not_there_cannot_be_tried(project: Project) -> None:
         project.bench(["test_nothing"]).baseline()
 
 
+def test_a_conftest_that_needs_more_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_NAME", "corner")  # confined code has no variable but those that name a file
+    project.write("conftest.py", "import os\nos.environ['SHOP_NAME']\n")
+    with pytest.raises(Unavailable) as caught:
+        project.bench(["test_mean"]).baseline()
+    assert str(caught.value) == "the tests cannot be collected again: KeyError: 'SHOP_NAME' (from conftest.py)"
+
+
+def test_too_little_time_to_collect(project: Project) -> None:
+    with pytest.raises(Unavailable, match=r"^there was not enough time to collect the tests again$"):
+        project.bench(["test_mean"], seconds=0.1).baseline()
+
+
 def test_when_the_time_is_over_no_process_is_left(project: Project) -> None:
     slow = project.edit("return", "import time; time.sleep(60)\n    return")
     bench = project.bench(["test_mean"], seconds=4)  # in which the tests must be collected, too
