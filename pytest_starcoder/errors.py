@@ -60,7 +60,7 @@ def how_to_install(extra: str, remark: str = "", environ: Mapping[str, str] = os
     """
     if environ.get("PRE_COMMIT") == "1":
         return (
-            "This hook has an environment of its own: add "
+            "This hook runs in its own environment: add "
             f"`additional_dependencies: ['pytest-starcoder[{extra}]']` to it in .pre-commit-config.yaml{remark}."
         )
     return f"Install it with `pip install 'pytest-starcoder[{extra}]'`{remark}."

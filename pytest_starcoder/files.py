@@ -8,7 +8,7 @@ import os
 import tempfile
 from pathlib import Path
 
-UNLINK = "Remove the link, or name that file itself."
+UNLINK = "Remove the link, or name its target."
 """What to do about a file that leads outside."""
 
 
@@ -16,7 +16,7 @@ class LeadsOutside(OSError):
     """A link leads out of the working tree that a file seems to be in; `strerror` says where to."""
 
     def __init__(self, target: Path, tree: Path) -> None:
-        super().__init__(errno.ELOOP, f"a link leads to {target}, which is no file of {tree}")
+        super().__init__(errno.ELOOP, f"a link leads to {target}, which is not a file of {tree}")
 
 
 def replace_file(path: Path, content: bytes, tree: Path | None = None) -> None:

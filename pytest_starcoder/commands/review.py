@@ -41,9 +41,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("diff", nargs="?", choices=("-",), help="- reviews the diff on standard input")
     parser.add_argument("--from-ref", default="", metavar="COMMIT", help="review what came after this one parted")
-    parser.add_argument("--to-ref", default="", metavar="COMMIT", help="up to this one; HEAD where it is not given")
+    parser.add_argument("--to-ref", default="", metavar="COMMIT", help="up to this one (default: HEAD)")
     parser.add_argument("--format", choices=FORMATS, default="text", help="of standard output")
-    parser.add_argument("--require-model", action="store_true", help="exit 3 where no model has looked at all of it")
+    parser.add_argument("--require-model", action="store_true", help="exit 3 unless a model has looked at every hunk")
     parser.add_argument("--advisory", action="store_true", help="exit 0 whatever is found")
     parser.add_argument("--accept", action="store_true", help="put the findings of the last review into the baseline")
     parser.add_argument("--last", action="store_true", help="print the last review again")
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         status = 2
     except Exception as exc:  # noqa: BLE001 - a fault of ours stops nobody's commit
         told = str(exc) if isinstance(exc, StarcoderError) else f"{type(exc).__name__}: {exc}"
-        _say_why_not(f"starcoder-review: not reviewed, for the review itself has failed: {told}", passes=True)
+        _say_why_not(f"starcoder-review: not reviewed: the review itself failed: {told}", passes=True)
         status = 3 if arguments.require_model else 0
     return 0 if arguments.advisory else status
 
@@ -172,7 +172,7 @@ def _last(name: str) -> int:
 
     kept = Kept(Repository(Path.cwd()).folder)
     if name not in ("text", "json"):
-        raise Misuse(f"--last is kept as text and JSON, not as {name}.", "Leave --format out, or say json.")
+        raise Misuse(f"--last is available as text and JSON, not as {name}.", "Omit --format, or use json.")
     text = kept.text("last", name)
     if text is None:
         raise ConfigError("Nothing was reviewed here yet.", "Stage a change and run starcoder-review.")

@@ -40,7 +40,7 @@ MAX_REFS = 20
 MAX_PUSHED = 1000
 """Commits of a push that are looked at, the newest."""
 
-PUSH_AGAIN = "Push again to go on: a finding stops a push once. Accept: starcoder-review --accept"
+PUSH_AGAIN = "Push again to go on: a finding stops a push only once. Accept: starcoder-review --accept"
 
 
 def run(options: Mapping[str, str], environ: Mapping[str, str] = os.environ, *, is_advisory: bool = False) -> int:
@@ -363,4 +363,4 @@ def _keep_as_last(shown: list[tuple[CommitReport, list[dict[str, Any]]]], git_fo
         write_whole(os.path.join(folder, "last.json"), record + "\n")
         write_whole(os.path.join(folder, "last.txt"), text)
     except OSError as exc:
-        print(f"starcoder-review: the report cannot be kept: {exc.strerror}.", file=sys.stderr)
+        print(f"starcoder-review: the report cannot be saved: {exc.strerror}.", file=sys.stderr)

@@ -53,7 +53,7 @@ class CommitReport:
         """Return what is printed of it when only `findings` of it are to be shown."""
         shown = list(findings)
         left_out = len(self.findings) - len(shown)
-        hint = f" {left_out} left out: shown before, mended or accepted." if left_out else ""
+        hint = f" {left_out} left out: shown before, fixed or accepted." if left_out else ""
         return [
             f"Reviewed in the background: {self.title}",
             *(finding["text"] for finding in shown),

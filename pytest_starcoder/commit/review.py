@@ -80,9 +80,9 @@ def accept(name: str = "last") -> str:
     try:
         replace_file(path, text.encode("utf-8"), repository.top)
     except OSError as exc:
-        hint = UNLINK if isinstance(exc, LeadsOutside) else "Make it a file that can be written."
+        hint = UNLINK if isinstance(exc, LeadsOutside) else "Make it a writable file."
         raise ConfigError(
-            f"Nothing was accepted, for {baseline.NAME} cannot be written: {exc.strerror or exc}.", hint
+            f"Nothing was accepted: {baseline.NAME} cannot be written ({exc.strerror or exc}).", hint
         ) from exc
     return (
         f"{counted(new, 'finding')} accepted, written to {baseline.NAME}. "
@@ -97,7 +97,7 @@ def _at_least_observed(found: Found, seconds: float, progress: Callable[[int], N
     except ConfigError:
         raise
     except Exception as exc:  # noqa: BLE001 - whatever it is, the observed findings count
-        return _without_model(found, StarcoderError(f"Asking the model has failed: {type(exc).__name__}: {exc}."))
+        return _without_model(found, StarcoderError(f"Asking the model failed: {type(exc).__name__}: {exc}."))
 
 
 def _with_model(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:

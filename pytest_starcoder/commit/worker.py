@@ -30,7 +30,7 @@ PATIENCE = 600.0
 MAX_ATTEMPTS = 20
 """Reviews of one commit that may be begun without a model's answer, or without an end."""
 
-TRIED_AGAIN = "It is tried again after the next commit."
+TRIED_AGAIN = "It will be tried again after the next commit."
 
 
 class Replaced(Exception):
@@ -89,7 +89,7 @@ class Worker:
     def _work(self, waiting: WaitingCommit) -> None:
         self._attempted.add(waiting.name)
         if waiting.attempts >= MAX_ATTEMPTS:
-            reason = waiting.problem or "its review has never come to an end"
+            reason = waiting.problem or "its review never finished"
             self._give_up(waiting, f"tried {MAX_ATTEMPTS} times: {reason}")
             return
         waiting.attempts += 1
@@ -102,7 +102,7 @@ class Worker:
             self._give_up(waiting, str(exc))
         except Exception as exc:  # noqa: BLE001 - the commit is named, and the others go on
             reason = str(exc) if isinstance(exc, StarcoderError) else f"{type(exc).__name__}: {exc}"
-            self._give_up(waiting, f"the review itself has failed: {reason}")
+            self._give_up(waiting, f"the review itself failed: {reason}")
         else:
             if result.is_final:
                 self._reports.write(waiting.name, result.title, result.review)

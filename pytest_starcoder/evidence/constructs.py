@@ -98,11 +98,11 @@ class LineRules:
     def faults(self, line: str, *, is_quoted: bool = False) -> Iterator[tuple[str, Severity, str]]:
         """The rule, how much it matters, and why; `is_quoted`: the line stands inside a text of several lines."""
         if not line.isascii() and is_hiding(line, is_code=self._is_code):
-            yield "hidden", Severity.ERROR, "invisible characters make this line read otherwise than it runs"
+            yield "hidden", Severity.ERROR, "invisible characters make this line read differently from how it runs"
         if tells_reviewer(line):
-            yield "instruction", Severity.WARNING, "this text tells the reviewer what to say; it was read as data"
+            yield "instruction", Severity.WARNING, "this text tells the reviewer what to say; it was treated as data"
         elif addresses_model(line):
-            yield "instruction", Severity.INFO, "this text speaks to a language model; it was read as data"
+            yield "instruction", Severity.INFO, "this text addresses a language model; it was treated as data"
         if is_quoted or self._is_prose:
             return
         if _CONFLICT.match(line):
@@ -110,9 +110,9 @@ class LineRules:
         if not self._is_code:
             return
         if _DEBUGGER.match(line) or (self._is_php and _DUMP.match(line)):
-            yield "debugger", Severity.WARNING, "a stop for the debugger is left in the code"
+            yield "debugger", Severity.WARNING, "a breakpoint is left in the code"
         if self._is_javascript and _FOCUSED.match(line):
-            yield "focused", Severity.WARNING, "with this only one test runs, and the others are skipped silently"
+            yield "focused", Severity.WARNING, "with this, only one test runs and the others are silently skipped"
 
 
 _PROSE = (".md", ".markdown", ".rst", ".txt", ".adoc", ".tex", ".patch", ".diff")
@@ -545,7 +545,7 @@ def _through_a_shell(node: ast.AST) -> Iterator[Found]:
                 yield (
                     node.lineno,
                     Severity.ERROR,
-                    "a shell runs what the values of this text say: pass a list of arguments",
+                    "values in this command are interpreted by a shell: pass a list of arguments",
                 )
 
 

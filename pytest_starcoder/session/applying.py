@@ -129,7 +129,7 @@ class Terminal:
 def keep(root: Path, path: str, body: str, call: str) -> str:
     """Appends a test with this body to a file of tests below `root`; says so. Raises OSError."""
     if REDACTED in body:
-        return "No test was written: a secret is a part of it. Write it by hand, without the secret."
+        return "No test was written: it contains a secret. Write it by hand, without the secret."
     file = root / path
     raw = file.read_bytes().decode("utf-8")
     name = "test_" + (re.sub(r"\W+", "_", call.partition("(")[0]).strip("_") or "answer")

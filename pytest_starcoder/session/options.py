@@ -88,11 +88,11 @@ class Options:
         for option in (APPLY, *FLAGS):
             value = self._get(option)
             if value:
-                self._refuse(option, value, "may not have files changed")
+                self._refuse(option, value, "may not change files")
         for option in REPORTS:
             for name in self._get(option):
                 if self._is_outside(name):
-                    self._refuse(option, name, "may not have a report written outside of it")
+                    self._refuse(option, name, "may not write a report outside of it")
 
     def _get(self, option: str) -> Any:
         return self._config.getoption(_destination(option))

@@ -115,8 +115,11 @@ def _plugins(config: pytest.Config) -> tuple[list[str], str]:
             options += ["-p", plugin]
         elif gives := _given_to_tests(plugin):
             kind = type(plugin).__name__
-            told = f"pytest.main() was given a plugin object ({kind}, with {gives}), which another process cannot have"
-            return options, told
+            obstacle = (
+                f"pytest.main() was given a plugin object ({kind}, with {gives}), "
+                "which cannot be passed to another process"
+            )
+            return options, obstacle
     return options, ""
 
 

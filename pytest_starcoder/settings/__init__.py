@@ -113,7 +113,7 @@ def _parsed(key: str, entry: Entry) -> Entry:
         return replace(entry, value=SCHEMA[key].parse(entry.value))
     except ValueError as exc:
         kind = Misuse if entry.source.startswith("--") else ConfigError
-        raise kind(f"{entry.source}: {key} {exc}{_not(key, entry.value)}.", "Mend or remove it.") from exc
+        raise kind(f"{entry.source}: {key} {exc}{_not(key, entry.value)}.", "Fix or remove it.") from exc
 
 
 def _adopted(name: str, key: str, entry: Entry) -> Entry:

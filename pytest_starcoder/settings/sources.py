@@ -27,8 +27,10 @@ FOREIGN: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 SET_IT = "Set it with {option}, {variable}, a .env that git does not track, or your own config.toml."
 UNTRACK_IT = SET_IT.replace("does not track", "does not track (`git rm --cached .env`)")
-WITHOUT_GIT = "Set it with {option}, {variable} or your own config.toml: without git a .env counts as the project's."
-SAY_IT = "Remove it there, or say {option} on the command line or in PYTEST_ADDOPTS."
+WITHOUT_GIT = (
+    "Set it with {option}, {variable} or your own config.toml: without git, .env counts as part of the project."
+)
+SAY_IT = "Remove it there, or pass {option} on the command line or in PYTEST_ADDOPTS."
 """What to do about a value that may not stand where it stands."""
 
 
