@@ -64,9 +64,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0: nothing stops the commit; 1: a finding does; 2: it cannot be used so, or git fails; 3: a model is missing.
+    """Run the review and return the exit status.
 
-    With `--advisory` 0, but for a command line that cannot be used.
+    0: nothing stops the commit; 1: a finding does; 2: invalid usage, or git fails; 3: a required
+    model is missing. With `--advisory` it is 0 for everything but an invalid command line.
     """
     try:
         status = _run(arguments)
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigError as exc:
         _say_why_not(f"starcoder-review: {exc}", passes=arguments.advisory)
         status = 2
-    except Exception as exc:  # noqa: BLE001 - a fault of ours stops nobody's commit
+    except Exception as exc:  # noqa: BLE001 - our own bugs must not block a commit
         told = str(exc) if isinstance(exc, StarcoderError) else f"{type(exc).__name__}: {exc}"
         _say_why_not(f"starcoder-review: not reviewed: the review itself failed: {told}", passes=True)
         status = 3 if arguments.require_model else 0
@@ -84,7 +85,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _say_why_not(sentence: str, *, passes: bool) -> None:
-    """Says why nothing was reviewed; behind a hook that `passes` nobody sees standard error."""
+    """Print why nothing was reviewed, also on the terminal if the hook `passes`.
+
+    Hook frameworks hide the standard error of a hook that passes.
+    """
     print(sentence, file=sys.stderr)
     if passes:
         from pytest_starcoder.commit.screen import Screen
