@@ -4,9 +4,9 @@ StarcoderError(message, hint)
 ├── ConfigError          a setting cannot be used
 │   ├── UnknownBackend   no backend has that name
 │   ├── MissingExtra     a package of an optional extra is not installed
-│   ├── MissingModel     the model file is not there, or is none
-│   ├── Misuse           the command line cannot be used
-│   ├── GitFailed        git could not answer: the message holds its own sentence
+│   ├── MissingModel     the model file is missing or is not a model
+│   ├── Misuse           the command line is invalid
+│   ├── GitFailed        git failed: the message contains git's own
 │   └── Untrusted        a file that git tracks tries to decide where code is sent
 ├── BackendError         the model could not be asked
 │   ├── BackendUnavailable  nothing answers, or the server cannot load the model
@@ -53,29 +53,29 @@ class MissingExtra(ConfigError):
 
 
 def how_to_install(extra: str, remark: str = "", environ: Mapping[str, str] = os.environ) -> str:
-    """The next step where a package of `extra` is not installed, with a remark behind the command.
+    """Return the hint for a missing package of `extra`, with `remark` after the command.
 
-    A hook of pre-commit or prek runs in an environment that they make of its repository, in
-    which nobody else installs anything.
+    pre-commit and prek run a hook in an environment of their own, where a plain `pip install`
+    would have no effect.
     """
     if environ.get("PRE_COMMIT") == "1":
         return (
-            "This hook has an environment of its own: add "
+            "This hook runs in its own environment: add "
             f"`additional_dependencies: ['pytest-starcoder[{extra}]']` to it in .pre-commit-config.yaml{remark}."
         )
     return f"Install it with `pip install 'pytest-starcoder[{extra}]'`{remark}."
 
 
 class MissingModel(ConfigError):
-    """The model file is not there, or is none."""
+    """The model file is missing or is not a model."""
 
 
 class Misuse(ConfigError):
-    """The command line cannot be used."""
+    """The command line is invalid."""
 
 
 class GitFailed(ConfigError):
-    """git could not answer: the message holds its own sentence."""
+    """git failed: the message contains git's own."""
 
 
 class Untrusted(ConfigError):

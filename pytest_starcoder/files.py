@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and never where a link leads out of the project."""
+"""Writes files atomically, and never through a link that leads out of the project."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ import os
 import tempfile
 from pathlib import Path
 
-UNLINK = "Remove the link, or name that file itself."
-"""What to do about a file that leads outside."""
+UNLINK = "Remove the link, or name its target."
+"""Hint for LeadsOutside."""
 
 
 class LeadsOutside(OSError):
-    """A link leads out of the working tree that a file seems to be in; `strerror` says where to."""
+    """A link leads out of the working tree that a path seems to be in; `strerror` says where."""
 
     def __init__(self, target: Path, tree: Path) -> None:
-        super().__init__(errno.ELOOP, f"a link leads to {target}, which is no file of {tree}")
+        super().__init__(errno.ELOOP, f"a link leads to {target}, which is not a file of {tree}")
 
 
 def replace_file(path: Path, content: bytes, tree: Path | None = None) -> None:
-    """Put `content` into the file `path`, whole or not at all.
+    """Write `content` to the file `path` atomically, keeping its mode and owner.
 
-    What a link leads to is replaced, not the link; mode and owner stay. Of a
-    file that has other names (hard links) only this one has the new content.
-    Raises OSError, LeadsOutside as `target_of` does.
+    Symbolic links are followed, so the target is replaced. Other hard links to
+    the file keep the old content. Raises OSError, and LeadsOutside as `target_of`.
     """
     target = target_of(path, tree)
     if target.exists() and not target.is_file():
@@ -44,12 +43,12 @@ def replace_file(path: Path, content: bytes, tree: Path | None = None) -> None:
 
 
 def target_of(path: Path, tree: Path | None = None) -> Path:
-    """Return the file that writing to `path` would change, all links followed.
+    """Return the file that writing to `path` would change, following all links.
 
-    Raises LeadsOutside where `path` seems to be in the working tree `tree` and
-    that file is not, or is one of git's own. Raises OSError for a circle of links.
+    Raises LeadsOutside if `path` seems to be in the working tree `tree` but the
+    file is not, or is one of git's own. Raises OSError for a loop of links.
     """
-    seeming = Path(os.path.abspath(path))  # noqa: PTH100 - its links are what this is about
+    seeming = Path(os.path.abspath(path))  # noqa: PTH100 - must not resolve links
     try:
         target = path.resolve()
     except RuntimeError as exc:  # before Python 3.13
@@ -64,7 +63,7 @@ def target_of(path: Path, tree: Path | None = None) -> Path:
 
 
 def private_folder(folder: Path) -> None:
-    """Make a folder, if it is not there, that only its owner can enter, whatever the umask. Raises OSError."""
+    """Create a folder that only its owner can enter, whatever the umask. Raises OSError."""
     if not folder.parent.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
@@ -73,19 +72,19 @@ def private_folder(folder: Path) -> None:
 
 
 def _own_as(target: Path, partial: Path) -> None:
-    """Give `partial` the owner and mode of `target`, or those of a new file."""
+    """Give `partial` the owner and mode of `target`, or the defaults for a new file."""
     if not target.exists():
         partial.chmod(0o666 & ~_umask())
         return
     status = target.stat()
     if hasattr(os, "chown"):
-        with contextlib.suppress(OSError):  # only root gives a file to somebody else
+        with contextlib.suppress(OSError):  # only root can change the owner
             os.chown(partial, status.st_uid, status.st_gid)
-    partial.chmod(status.st_mode & 0o7777)  # after that: changing the owner takes bits away
+    partial.chmod(status.st_mode & 0o7777)  # last: changing the owner clears bits
 
 
 def _umask() -> int:
-    """The mask of the process, which can only be read by setting it."""
+    """Return the umask of the process, which can only be read by setting it."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

@@ -1,4 +1,4 @@
-"""Forks this process without the warning of newer Pythons."""
+"""Forks this process without the DeprecationWarning of newer Pythons."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import warnings
 
 
 def fork() -> int:
-    """Fork like `os.fork`, also where threads run and warnings are errors.
+    """Fork like `os.fork`, even if threads are running and warnings are errors.
 
-    Python 3.12 and later warn of a fork in a process with threads, because the child may
-    deadlock on a lock that another thread holds. Our children run Python code of one thread,
-    and whoever starts them gives them a deadline. Only for processes of our own: other
-    threads that warn meanwhile would miss that one warning.
+    Python 3.12 and later warn about forking a process with threads, because the child may
+    deadlock on a lock that another thread holds. Our children run single-threaded Python
+    code under a deadline. Use it only in our own processes: another thread that warns at
+    the same moment would lose this one warning.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)

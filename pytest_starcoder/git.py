@@ -615,7 +615,7 @@ class Repository:
         return _failure(
             command,
             answer,
-            f"This is a partial clone: `{fetch}` fetches what is missing, as a clone without --filter has it.",
+            f"This is a partial clone: `{fetch}` fetches the missing objects, as in a clone without --filter.",
         )
 
 
@@ -670,7 +670,7 @@ def _failure(command: str, answer: _Answer, hint: str = "") -> GitFailed:
         hint = f"If you trust it: {lines[-1]}"
     return GitFailed(
         f"git {command} failed: {_sentence(answer).rstrip('.')}.",
-        hint or "`git status` or `git fsck` says more.",
+        hint or "Run `git status` or `git fsck` for details.",
     )
 
 

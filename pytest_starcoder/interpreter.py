@@ -1,4 +1,4 @@
-"""The Python that runs modules of ours: it never imports from the repository that it works for.
+"""Starts Python for our own modules, without importing from the user's repository.
 
 `python -m` puts the current folder first on `sys.path`, and PYTHONPATH often names
 it as well. A repository may have a `requests.py` or a `git.py` at its top.
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 
 _INSTALLED_IN = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-"""The folder that this package was imported from."""
+"""The folder this package was imported from."""
 
 _STANDARD_LIBRARY = os.path.dirname(os.path.realpath(os.__file__))
 
@@ -20,9 +20,9 @@ _STANDARD_LIBRARY = os.path.dirname(os.path.realpath(os.__file__))
 def start(
     *arguments: str, environ: Mapping[str, str] = os.environ, root: str | os.PathLike[str] = ""
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the command and the variables that start this Python with `arguments`.
+    """Return the command and environment that start this Python with `arguments`.
 
-    It imports from no folder of the repository around `root`, the current folder by default.
+    It does not import from the repository around `root` (default: the current folder).
     """
     variables = dict(environ)
     safe = _outside(_entries(environ), os.fspath(root) or _here())
@@ -34,13 +34,13 @@ def start(
 
 
 def leave_repository() -> None:
-    """Take the repository around the current folder off this interpreter's `sys.path`.
+    """Remove the repository around the current folder from `sys.path`.
 
-    What was installed stays, also where that lies in the repository.
+    Installed packages stay, even if their folder is in the repository.
     """
     here = _here()
     suspects = {"", here, *_entries(os.environ)}
-    suspects |= {os.path.abspath(entry) for entry in suspects}  # Python writes some of them so
+    suspects |= {os.path.abspath(entry) for entry in suspects}  # Python makes some entries absolute
     safe = {*_outside(suspects, here)}
     safe |= {entry for entry in suspects if os.path.realpath(entry) in safe}
     sys.path[:] = [entry for entry in sys.path if entry in safe or entry not in suspects]
@@ -48,10 +48,10 @@ def leave_repository() -> None:
 
 @contextlib.contextmanager
 def installed(*names: str) -> Iterator[None]:
-    """Have a block import the installed modules `names`, though the repository has modules so named.
+    """Import the installed modules `names` in a block, even if the repository shadows them.
 
-    pytest puts the folders of tests on `sys.path`. What the repository has imported by
-    these names stays its own, and it gets its own where it imports them later.
+    pytest puts test folders on `sys.path`. Modules of these names that the repository has
+    imported, or imports later, remain its own.
     """
     path = sys.path[:]
     theirs = {name: module for name, module in sys.modules.items() if _is_theirs(name, module, names)}
@@ -78,7 +78,7 @@ def _is_theirs(name: str, module: object, names: Iterable[str]) -> bool:
 
 
 def _is_installation(entry: str) -> bool:
-    """Whether a folder is part of an installed Python, of this package, or of neither's repository."""
+    """Return whether a folder is installed, holds this package, or is outside the repository."""
     folder = os.path.realpath(entry or os.curdir)
     if folder == _INSTALLED_IN or _is_inside(folder, _STANDARD_LIBRARY):
         return True
@@ -105,13 +105,13 @@ def _entries(environ: Mapping[str, str]) -> list[str]:
 
 
 def _outside(entries: Iterable[str], here: str) -> list[str]:
-    """Return the folders that are not in the repository around `here`, or hold this package."""
+    """Return the folders outside the repository around `here`, or that contain this package."""
     top = _top(os.path.realpath(here))
     safe = []
     for entry in entries:
         folder = os.path.realpath(os.path.join(here, entry))
         if folder == _INSTALLED_IN:
-            safe.append(folder)  # an unusual installation: `PYTHONPATH=vendor`
+            safe.append(folder)  # our dependencies may be there: `PYTHONPATH=vendor`
         elif os.path.isabs(entry) and not _is_inside(folder, top):
             safe.append(entry)
     return safe

@@ -59,6 +59,6 @@ def test_missing_extra_in_a_terminal() -> None:
 
 def test_missing_extra_in_a_hook() -> None:
     assert how_to_install("demo", environ={"PRE_COMMIT": "1"}) == (
-        "This hook has an environment of its own: add `additional_dependencies: ['pytest-starcoder[demo]']` "
+        "This hook runs in its own environment: add `additional_dependencies: ['pytest-starcoder[demo]']` "
         "to it in .pre-commit-config.yaml."
     )

@@ -161,7 +161,7 @@ def test_nothing_is_written_where_a_link_leads_outside(top: Path, outside: Path,
     before = target.read_bytes() if target.exists() else None
     with pytest.raises(LeadsOutside) as caught:
         replace_file(path, b"x", top)
-    assert caught.value.strerror == f"a link leads to {target}, which is no file of {top}"
+    assert caught.value.strerror == f"a link leads to {target}, which is not a file of {top}"
     assert (target.read_bytes() if target.exists() else None) == before
 
 
@@ -191,7 +191,7 @@ def test_a_place_outside_that_is_named_is_a_place(top: Path, outside: Path) -> N
 
 
 def said(path: Path, top: Path) -> str:
-    return f"a link leads to {path}, which is no file of {top}"
+    return f"a link leads to {path}, which is not a file of {top}"
 
 
 def test_no_fix_is_written_outside(top: Path, outside: Path) -> None:
@@ -200,7 +200,7 @@ def test_no_fix_is_written_outside(top: Path, outside: Path) -> None:
     edits = tuple(Edit(path, (0, 1), "x", "y", "name", 1.0, 1) for path in ("shop.py", "linked.py"))
     fix = Fix(edits, "", "shop.py", 1, "x", "y", (), (), checked=True)
     told = apply([fix], top, lambda path: (top / path).read_text(), lambda _fix: True)
-    assert told == [f"shop.py:1 was not changed: {said(outside, top)}. Remove the link, or name that file itself."]
+    assert told == [f"shop.py:1 was not changed: {said(outside, top)}. Remove the link, or name its target."]
     assert ((top / "shop.py").read_text(), outside.read_text()) == (before, "mine\n")
 
 
@@ -220,8 +220,8 @@ def test_no_accepted_finding_is_written_outside(top: Path, outside: Path) -> Non
     with pytest.raises(ConfigError) as caught:
         review.accept()
     assert str(caught.value) == (
-        f"Nothing was accepted, for .starcoder-baseline cannot be written: {said(outside, top)}. "
-        "Remove the link, or name that file itself."
+        f"Nothing was accepted: .starcoder-baseline cannot be written ({said(outside, top)}). "
+        "Remove the link, or name its target."
     )
     assert outside.read_text() == "mine\n"
 
@@ -231,8 +231,7 @@ def test_no_completion_is_written_outside(top: Path, outside: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_source("linked.py").write("y\n")
     assert str(caught.value) == (
-        f"linked.py cannot be written ({said(outside, top)}); it is as it was. "
-        "Remove the link, or name that file itself."
+        f"linked.py cannot be written ({said(outside, top)}); it is as it was. Remove the link, or name its target."
     )
     assert outside.read_text() == "mine\n"
 
@@ -250,6 +249,6 @@ def test_no_report_of_the_doctor_is_written_outside(top: Path, outside: Path) ->
 def test_no_answer_of_an_evaluation_is_written_outside(top: Path, outside: Path) -> None:
     (top / "answers.jsonl").symlink_to(outside.with_name("new.jsonl"))
     file = SampleFile(Path("answers.jsonl"), "mbpp", Model("m", "d", "", 4096), Sampling())
-    with pytest.raises(ConfigError, match="which is no file of"):
+    with pytest.raises(ConfigError, match="which is not a file of"):
         file.add(Sample("MBPP/1", 0, "x"))
     assert not outside.with_name("new.jsonl").exists()

@@ -601,7 +601,7 @@ def test_a_value_that_a_key_cannot_have_is_said_with_its_place(
     places: Places, key: str, written: str, said: str
 ) -> None:
     assert places.pyproject(f"[tool.starcoder]\n{key} = {written}\n").error() == (
-        f"pyproject.toml, line 2: {key} {said}. Mend or remove it."
+        f"pyproject.toml, line 2: {key} {said}. Fix or remove it."
     )
 
 
@@ -611,17 +611,17 @@ def test_every_key_has_a_row_among_the_bad_values() -> None:
 
 def test_a_bad_value_is_said_with_its_variable_or_option(places: Places) -> None:
     assert places.error(timeout="") == (
-        "--starcoder-timeout: timeout wants a number from 0.1 to 86400 (seconds), not ''. Mend or remove it."
+        "--starcoder-timeout: timeout wants a number from 0.1 to 86400 (seconds), not ''. Fix or remove it."
     )
     assert places.env(STARCODER_MAX_TOKENS="many").error() == (
-        "STARCODER_MAX_TOKENS: max_tokens wants a whole number from 1 to 100000, not 'many'. Mend or remove it."
+        "STARCODER_MAX_TOKENS: max_tokens wants a whole number from 1 to 100000, not 'many'. Fix or remove it."
     )
 
 
 def test_a_bad_value_in_a_dotenv_is_said_with_its_line(places: Places) -> None:
     assert places.dotenv("\n\nSTARCODER_TIMEOUT=soon").error() == (
         ".env, line 3 (STARCODER_TIMEOUT): timeout wants a number from 0.1 to 86400 (seconds), not 'soon'. "
-        "Mend or remove it."
+        "Fix or remove it."
     )
 
 

@@ -237,7 +237,7 @@ def test_outside_of_git_a_dotenv_is_somebody_elses_too(tmp_path: Path, environ: 
     assert refusal(tmp_path, environ) == (
         ".env, line 1 (STARCODER_HOST): a file that belongs to the repository may not set "
         "host = 'gpu-box': it names another machine. Set it with --starcoder-host, STARCODER_HOST "
-        "or your own config.toml: without git a .env counts as the project's."
+        "or your own config.toml: without git, .env counts as part of the project."
     )
 
 

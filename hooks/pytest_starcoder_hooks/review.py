@@ -16,7 +16,7 @@ def main(argv: list[str] | None = None) -> int:
         return in_background()
     from pytest_starcoder.commands import alone, review
 
-    if "--background" in arguments:  # nothing is looked for meanwhile
+    if "--background" in arguments:  # no change to look up meanwhile
         return alone(review, "starcoder-review", arguments)
     from pytest_starcoder.commit.ahead import Ahead
 
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def in_background() -> int:
-    """Do what the hook after a commit does, without the time that reading options takes."""
+    """Run the background review without the cost of parsing options."""
     from pytest_starcoder.commit import background
     from pytest_starcoder.errors import ConfigError
 
@@ -37,7 +37,7 @@ def in_background() -> int:
 
 
 def _import_from_elsewhere() -> None:
-    """Take the repository off `sys.path`, where `python -m` or PYTHONPATH has put it."""
+    """Remove the repository from `sys.path`: `python -m` or PYTHONPATH may have added it."""
     here = (os.getcwd(), os.path.realpath(os.curdir))
     sys.path[:] = [entry for entry in sys.path if entry and entry not in here]
     from pytest_starcoder import interpreter

@@ -156,8 +156,8 @@ def model_file(settings: Settings) -> Path:
     except RuntimeError as exc:
         user = settings.model.partition("/")[0]
         raise ConfigError(
-            f"{source}: the home of {user}, which the model file {settings.model} is in, is not known.",
-            "Set model to the whole path of a .gguf file.",
+            f"{source}: the home folder of {user} in {settings.model} is unknown.",
+            "Set model to the full path of a .gguf file.",
         ) from exc
     if not settings.model.lower().endswith(".gguf"):
         raise ConfigError(

@@ -29,9 +29,9 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 
 
 class Asking:
-    """One question of a command: the answer goes to standard output alone, everything else to standard error.
+    """One question of a command: only the answer goes to standard output.
 
-    `redact` takes the secrets out of what is sent.
+    Everything else goes to standard error. `redact` removes secrets from what is sent.
     """
 
     def __init__(self, client: Client) -> None:

@@ -41,9 +41,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("diff", nargs="?", choices=("-",), help="- reviews the diff on standard input")
     parser.add_argument("--from-ref", default="", metavar="COMMIT", help="review what came after this one parted")
-    parser.add_argument("--to-ref", default="", metavar="COMMIT", help="up to this one; HEAD where it is not given")
+    parser.add_argument("--to-ref", default="", metavar="COMMIT", help="up to this one (default: HEAD)")
     parser.add_argument("--format", choices=FORMATS, default="text", help="of standard output")
-    parser.add_argument("--require-model", action="store_true", help="exit 3 where no model has looked at all of it")
+    parser.add_argument("--require-model", action="store_true", help="exit 3 unless a model has looked at every hunk")
     parser.add_argument("--advisory", action="store_true", help="exit 0 whatever is found")
     parser.add_argument("--accept", action="store_true", help="put the findings of the last review into the baseline")
     parser.add_argument("--last", action="store_true", help="print the last review again")
@@ -64,9 +64,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0: nothing stops the commit; 1: a finding does; 2: it cannot be used so, or git fails; 3: a model is missing.
+    """Run the review and return the exit status.
 
-    With `--advisory` 0, but for a command line that cannot be used.
+    0: nothing stops the commit; 1: a finding does; 2: invalid usage, or git fails; 3: a required
+    model is missing. With `--advisory` it is 0 for everything but an invalid command line.
     """
     try:
         status = _run(arguments)
@@ -76,15 +77,18 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigError as exc:
         _say_why_not(f"starcoder-review: {exc}", passes=arguments.advisory)
         status = 2
-    except Exception as exc:  # noqa: BLE001 - a fault of ours stops nobody's commit
+    except Exception as exc:  # noqa: BLE001 - our own bugs must not block a commit
         told = str(exc) if isinstance(exc, StarcoderError) else f"{type(exc).__name__}: {exc}"
-        _say_why_not(f"starcoder-review: not reviewed, for the review itself has failed: {told}", passes=True)
+        _say_why_not(f"starcoder-review: not reviewed: the review itself failed: {told}", passes=True)
         status = 3 if arguments.require_model else 0
     return 0 if arguments.advisory else status
 
 
 def _say_why_not(sentence: str, *, passes: bool) -> None:
-    """Says why nothing was reviewed; behind a hook that `passes` nobody sees standard error."""
+    """Print why nothing was reviewed, also on the terminal if the hook `passes`.
+
+    Hook frameworks hide the standard error of a hook that passes.
+    """
     print(sentence, file=sys.stderr)
     if passes:
         from pytest_starcoder.commit.screen import Screen
@@ -172,7 +176,7 @@ def _last(name: str) -> int:
 
     kept = Kept(Repository(Path.cwd()).folder)
     if name not in ("text", "json"):
-        raise Misuse(f"--last is kept as text and JSON, not as {name}.", "Leave --format out, or say json.")
+        raise Misuse(f"--last is available as text and JSON, not as {name}.", "Omit --format, or use json.")
     text = kept.text("last", name)
     if text is None:
         raise ConfigError("Nothing was reviewed here yet.", "Stage a change and run starcoder-review.")

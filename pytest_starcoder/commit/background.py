@@ -1,9 +1,9 @@
-"""What `starcoder-review --background` does while git waits for it.
+"""Implements `starcoder-review --background`: the part that git waits for.
 
-After a commit it puts the commit into the queue, starts the worker where none is
-at it, and prints what was found about earlier commits. At a push it prints what is
-known of the commits that are pushed. Both are fast: what takes long is imported
-only where there is something to say.
+After a commit it queues the commit, starts the worker unless one is running, and
+prints the findings on earlier commits. At a push it prints the findings on the
+pushed commits. Both are fast: slow imports happen only when there is something to
+report.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pytest_starcoder.commit.queue import Lock, Queue, shared_folder, write_whol
 from pytest_starcoder.commit.quick_git import ask_git
 from pytest_starcoder.commit.reports import CommitReport, Reports, merge_records
 
-TYPE_CHECKING = False  # `typing` would take longer to import than a report takes to read
+TYPE_CHECKING = False  # importing `typing` would take longer than reading a report
 
 if TYPE_CHECKING:
     from typing import Any
@@ -29,25 +29,26 @@ if TYPE_CHECKING:
     from pytest_starcoder.settings import Settings
 
 PUSH_PATIENCE = 2.0
-"""Seconds that a push waits for reviews of its commits that are not done."""
+"""Seconds that a push waits for pending reviews of its commits."""
 
 STDIN_PATIENCE = 0.5
-"""Seconds in which git has written to the standard input of a hook, if it does."""
+"""Seconds to wait for git to write to the hook's standard input, if it does at all."""
 
 MAX_REFS = 20
-"""Branches and tags of a push that are looked at."""
+"""Maximum number of pushed branches and tags that are checked."""
 
 MAX_PUSHED = 1000
-"""Commits of a push that are looked at, the newest."""
+"""Maximum number of pushed commits that are checked, newest first."""
 
-PUSH_AGAIN = "Push again to go on: a finding stops a push once. Accept: starcoder-review --accept"
+PUSH_AGAIN = "Push again to go on: a finding stops a push only once. Accept: starcoder-review --accept"
 
 
 def run(options: Mapping[str, str], environ: Mapping[str, str] = os.environ, *, is_advisory: bool = False) -> int:
-    """Return 0, or 1 where something is to be read. Of a hook after a commit git ignores that.
+    """Return the exit status: 0, or 1 if there is something to read.
 
-    At a push 1 stops it, and so does 3: a model is required and has not answered. Raises
-    ConfigError outside a repository, before its first commit, and for a bad setting.
+    git ignores the status after a commit. At a push, 1 stops it, and so does 3: a model is
+    required and has not answered. Raises ConfigError outside a repository, before its first
+    commit, and for an invalid setting.
     """
     answer = ask_git("rev-parse", "--absolute-git-dir", "HEAD")
     if answer is None:
@@ -69,7 +70,7 @@ def run(options: Mapping[str, str], environ: Mapping[str, str] = os.environ, *, 
 
 
 def notes(git_folder: str) -> list[str]:
-    """Return the new reports as lines, and how many commits wait; they count as shown then."""
+    """Return the new reports and the number of waiting commits as lines; marks them as shown."""
     queue = Queue(shared_folder(git_folder))
     lines = [line for part in _new_reports(Reports(queue), git_folder)[0] for line in part]
     waiting = len(queue.hashes())
@@ -80,7 +81,7 @@ def notes(git_folder: str) -> list[str]:
 
 
 def _explain_refusal() -> None:
-    """Raise what is wrong with the repository, in a sentence."""
+    """Raise ConfigError with a message about what is wrong with the repository."""
     from pathlib import Path
 
     from pytest_starcoder.git import Repository
@@ -108,7 +109,7 @@ def _after_commit(
 
 
 def _new_reports(reports: Reports, git_folder: str) -> tuple[list[list[str]], bool]:
-    """Return the lines of each new report, and whether one of them has to be read."""
+    """Return the lines of each new report, and whether any of them needs reading."""
     if not reports.has_new():
         return [], False
     fingerprints = reports.fingerprints()
@@ -121,23 +122,23 @@ def _new_reports(reports: Reports, git_folder: str) -> tuple[list[list[str]], bo
 
 
 def _unseen(findings: list[dict[str, Any]], fingerprints: set[str]) -> list[dict[str, Any]]:
-    """Return the findings whose fingerprint is not among `fingerprints`, and add theirs."""
+    """Return the findings whose fingerprint is not in `fingerprints`, and add theirs to it."""
     unseen = [finding for finding in findings if finding["fingerprint"] not in fingerprints]
     fingerprints |= {finding["fingerprint"] for finding in unseen}
     return unseen
 
 
 def start_worker(queue: Queue) -> None:
-    """Start the process that works through the queue, unless one is at it. Raises OSError.
+    """Start the process that works through the queue, unless one is running. Raises OSError.
 
-    It gets the lock from this process, so that there is never a second one. One that
-    is about to end looks into the queue again after it has let the lock go.
+    It inherits the lock from this process, so there is never a second one. A worker that
+    is about to exit checks the queue once more after releasing the lock.
     """
     if not queue.hashes() or not queue.lock.take():
         return
     worker = ("-m", "pytest_starcoder.commit.worker", queue.folder, str(queue.lock.descriptor))
     command, variables = interpreter.start(*worker)
-    # What git tells a hook is about the commit that is over.
+    # GIT_* variables describe the finished commit, not the ones to review.
     variables = {name: value for name, value in variables.items() if not name.startswith("GIT_")}
     try:
         if os.name == "posix":
@@ -148,7 +149,7 @@ def start_worker(queue: Queue) -> None:
     import subprocess
 
     subprocess.Popen(
-        command[:-1],  # the lock cannot be handed over there
+        command[:-1],  # Windows cannot pass the lock on
         cwd=queue.folder,
         env=variables,
         stdin=subprocess.DEVNULL,
@@ -159,9 +160,9 @@ def start_worker(queue: Queue) -> None:
 
 
 def _fork(lock: Lock, command: list[str], variables: dict[str, str], folder: str) -> None:
-    """Start `command` in a session of its own, with the lock.
+    """Start `command` in its own session, passing the lock on.
 
-    It takes less time than importing `subprocess`.
+    Forking is faster than importing `subprocess`.
     """
     from pytest_starcoder.forks import fork
 
@@ -170,7 +171,7 @@ def _fork(lock: Lock, command: list[str], variables: dict[str, str], folder: str
     try:
         os.setsid()
         os.nice(10)  # the commit goes first
-        os.chdir(folder)  # a worktree may be removed meanwhile
+        os.chdir(folder)  # the worktree may be removed while it runs
         for stream in (0, 1, 2):
             os.dup2(os.open(os.devnull, os.O_RDWR), stream)
         assert lock.descriptor is not None
@@ -184,9 +185,9 @@ def _fork(lock: Lock, command: list[str], variables: dict[str, str], folder: str
 
 
 def _pushed(environ: Mapping[str, str]) -> list[tuple[str, str]] | None:
-    """Return the tips that a push takes along, each with the commit that is there already.
+    """Return the pushed tips, each with the commit that the remote has already.
 
-    None where this is no push.
+    Returns None if this is not a push.
     """
     if environ.get("PRE_COMMIT") == "1":
         tip = environ.get("PRE_COMMIT_TO_REF") or environ.get("PRE_COMMIT_LOCAL_BRANCH") or "HEAD"
@@ -197,13 +198,13 @@ def _pushed(environ: Mapping[str, str]) -> list[tuple[str, str]] | None:
 
 
 def _pushed_refs(text: str) -> list[tuple[str, str]] | None:
-    """Return what git writes to a pre-push hook, a line a ref; None for anything else."""
+    """Parse what git writes to a pre-push hook, one line per ref; None for anything else."""
     refs = []
     for line in text.splitlines():
         words = line.split(" ")
         if len(words) != 4 or not _is_hash(words[1]) or not _is_hash(words[3]):
             return None
-        if words[1].strip("0"):  # zeros: the branch is deleted there
+        if words[1].strip("0"):  # zeros: the push deletes the branch
             refs.append((words[1], words[3] if words[3].strip("0") else ""))
     return refs if text else None
 
@@ -213,7 +214,7 @@ def _is_hash(word: str) -> bool:
 
 
 def _standard_input() -> str:
-    """Return what git writes to a hook; nothing where nobody writes within a moment."""
+    """Return what git writes to the hook; empty if nothing arrives within STDIN_PATIENCE."""
     try:
         if not stat.S_ISFIFO(os.fstat(0).st_mode):
             return ""
@@ -235,7 +236,7 @@ def _at_push(
     reports = Reports(queue)
     if not queue.hashes() and not reports.has_any_for_a_push():
         return [], 0
-    settings = _settings(options)  # before anything counts as shown
+    settings = _settings(options)  # may raise, so before any report is marked as shown
     tips = {commit: tip for tip, base in pushed[:MAX_REFS] for commit in _commits(tip, base)}
     waiting = _wait(queue, tips)
     shown, fingerprints, lacks_model = [], set[str](), bool(waiting)
@@ -254,21 +255,21 @@ def _at_push(
 
 
 def _commits(tip: str, base: str) -> list[str]:
-    """Return the commits after `base` up to `tip`; without a base those that no remote has."""
+    """Return the commits after `base` up to `tip`; without a base, those that no remote has."""
     command = ("rev-list", f"--max-count={MAX_PUSHED}", tip, "--not")
     answer = ask_git(*command, base) if base else None
-    if answer is None:  # a new branch, or somebody has pushed what was not fetched
+    if answer is None:  # a new branch, or the remote has commits that were not fetched
         answer = ask_git(*command, "--remotes")
     return (answer or "").split()
 
 
 def _wait(queue: Queue, commits: Iterable[str]) -> list[str]:
-    """Return which of `commits` are still not reviewed after a moment."""
+    """Wait up to PUSH_PATIENCE; return those of `commits` that are still not reviewed."""
     until = time.monotonic() + PUSH_PATIENCE
     waiting = queue.hashes() & {*commits}
     if not waiting:
         return []
-    with contextlib.suppress(OSError):  # it cannot be started: they are named
+    with contextlib.suppress(OSError):  # it cannot be started: the commits are reported as waiting
         start_worker(queue)
     while waiting and time.monotonic() < until:
         time.sleep(0.05)
@@ -277,7 +278,7 @@ def _wait(queue: Queue, commits: Iterable[str]) -> list[str]:
 
 
 def _standing(report: CommitReport, tip: str) -> list[dict[str, Any]]:
-    """Return the findings whose line is still in what is pushed, and that nobody has accepted."""
+    """Return the findings whose line is still in the pushed files and that nobody accepted."""
     if not report.findings:
         return []
     accepted = _accepted()
@@ -313,7 +314,7 @@ def _settings(options: Mapping[str, str]) -> Settings:
 
 
 def _has_severe(shown: list[tuple[CommitReport, list[dict[str, Any]]]], settings: Settings) -> bool:
-    """Return whether a finding is as severe as what stops a push."""
+    """Return whether any finding is severe enough to stop the push."""
     from pytest_starcoder.values.review import Severity
 
     threshold = Severity.__members__.get(settings.review_fail_on.upper())
@@ -328,11 +329,11 @@ def _subject(commit: str) -> str:
     return one_line(title or commit[:10], 200).strip()
 
 
-# --- what is seen ---
+# --- output ---
 
 
 def _print(parts: list[list[str]], *, is_hidden: bool) -> None:
-    """Print the reports; on the terminal itself where a hook framework hides what is printed."""
+    """Print the reports; also on the terminal if a hook framework hides the output."""
     if not parts:
         return
     print("\n".join(line for part in parts for line in part), flush=True)
@@ -347,7 +348,7 @@ def _print(parts: list[list[str]], *, is_hidden: bool) -> None:
 
 
 def _keep_as_last(shown: list[tuple[CommitReport, list[dict[str, Any]]]], git_folder: str) -> None:
-    """Let `starcoder-review --last` print again what was shown, and `--accept` accept it."""
+    """Save what was shown for `starcoder-review --last` and `--accept`."""
     if not shown:
         return
     records = []
@@ -363,4 +364,4 @@ def _keep_as_last(shown: list[tuple[CommitReport, list[dict[str, Any]]]], git_fo
         write_whole(os.path.join(folder, "last.json"), record + "\n")
         write_whole(os.path.join(folder, "last.txt"), text)
     except OSError as exc:
-        print(f"starcoder-review: the report cannot be kept: {exc.strerror}.", file=sys.stderr)
+        print(f"starcoder-review: the report cannot be saved: {exc.strerror}.", file=sys.stderr)

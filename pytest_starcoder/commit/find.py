@@ -22,11 +22,11 @@ from pytest_starcoder.settings import Settings, load_settings
 from pytest_starcoder.values.review import Change, Unreviewed
 
 SHARE = 0.4
-"""Of the time for a review what reading the change may take; the rest is for the rules and for the model."""
+"""Share of the time budget for reading the change; the rest is for the rules and the model."""
 
 
 LEAST = 1.0
-"""Seconds that it has in any case: a change of ten thousand lines is read in less."""
+"""Minimum seconds for reading the change; enough for ten thousand lines."""
 
 
 class Range(NamedTuple):
@@ -76,9 +76,9 @@ def observed(
 
 
 def last_commit(repository: Repository, commit: str, options: Mapping[str, str], folder: Path) -> Found:
-    """Return what `commit` has changed, under the settings of `folder`.
+    """Return the change made by `commit`, under the settings of `folder`.
 
-    Of a merge that is what the merge itself changes.
+    For a merge that is only what the merge itself changes.
     """
     settings = load_settings(folder, options)
     accepted = baseline.fingerprints(read(repository.top / baseline.NAME))
@@ -137,7 +137,7 @@ def at_hand(diff: bytes, settings: Settings, until: float = math.inf) -> Change:
 
 
 def _contents(repository: Repository, entries: Sequence[Entry]) -> Mapping[str, bytes]:
-    """The files after the change whose diff can be shown, by their blobs."""
+    """Return the contents after the change, by blob, of the files whose diff can be shown."""
     return repository.blobs(entry.blobs[1] for entry in entries if entry.patch is not None)
 
 

@@ -1,4 +1,4 @@
-"""What is kept of reviews under the git directory: answers, and the last report.
+"""Stores reviews under the git directory: cached answers and the last report.
 
 Nothing of it is in the working tree, so git's status and a hook's checks do not see it.
 """
@@ -24,13 +24,13 @@ class Kept:
         self._shared = Path(shared_folder(str(git_folder))) / "starcoder"
 
     def cache(self, settings: Settings) -> Cache:
-        """Return where answers are remembered, for all worktrees, unless a setting says otherwise."""
+        """Return the cache of answers, shared by all worktrees unless a setting says otherwise."""
         if settings.cache == "off":
             return Cache(None)
         return Cache(self._shared if settings.cache == "on" else cache_folder(settings))
 
     def keep(self, review: Review, name: str = "last") -> None:
-        """Keeps a report under a name."""
+        """Save a report under a name."""
         from pytest_starcoder.report.files import save
         from pytest_starcoder.report.findings import to_text
         from pytest_starcoder.report.record import review_to_json

@@ -1,7 +1,7 @@
-"""The commits that wait for a review in the background: a small file each, under the git directory.
+"""The queue of commits to review in the background: one small file each, under the git directory.
 
-All worktrees of a repository share one queue. A hook waits for what is done
-here, so nothing is imported that takes longer than the work itself.
+All worktrees of a repository share one queue. Hooks wait for this code, so it
+imports nothing that takes longer than the work itself.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import time
 from collections.abc import Mapping
 
 MAX_WAITING = 50
-"""Commits that may wait at once; the oldest beyond that are given up."""
+"""Maximum number of waiting commits; the oldest beyond that are given up."""
 
 
 class WaitingCommit:
-    """A commit, the folder it was made in and the settings of its hook.
+    """A commit, the folder it was made in, and the options of its hook.
 
-    `attempts` counts the reviews that were begun, also those that never ended;
-    `problem` is why the last that did end has to be done again.
+    `attempts` counts the reviews that were started, including those that never
+    finished; `problem` is why the last finished one has to be repeated.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class WaitingCommit:
 
 
 class Queue:
-    """The queue of the repository whose git directory, shared by its worktrees, is `git_folder`."""
+    """The queue of the repository whose common git directory is `git_folder`."""
 
     def __init__(self, git_folder: str) -> None:
         self.folder = os.path.join(git_folder, "starcoder", "background")
@@ -52,14 +52,14 @@ class Queue:
         self.lock = Lock(os.path.join(self.folder, "lock"))
 
     def add(self, commit: str, folder: str, options: Mapping[str, str]) -> None:
-        """Put a commit at the end, unless it waits already. Raises OSError."""
+        """Append a commit, unless it is already waiting. Raises OSError."""
         if commit in map(commit_of, names_in(self._files)):
             return
         name = f"{time.time_ns():020d}-{commit}.json"
         self.update(WaitingCommit(name, folder, options))
 
     def update(self, waiting: WaitingCommit) -> None:
-        """Write a commit's entry, whole or not at all. Raises OSError."""
+        """Write the entry of a commit atomically. Raises OSError."""
         content = {
             "folder": waiting.folder,
             "options": dict(waiting.options),
@@ -73,15 +73,15 @@ class Queue:
             os.unlink(os.path.join(self._files, waiting.name))
 
     def commits(self) -> list[WaitingCommit]:
-        """Return the commits that wait, the oldest first."""
+        """Return the waiting commits, oldest first."""
         return [self._read(name) for name in names_in(self._files)]
 
     def hashes(self) -> set[str]:
-        """Return the hashes of the commits that wait, or are being reviewed."""
+        """Return the hashes of the commits that are waiting or being reviewed."""
         return set(map(commit_of, names_in(self._files)))
 
     def _read(self, name: str) -> WaitingCommit:
-        """Return an entry; of one that is damaged the commit's hash, which is its name, is left."""
+        """Return an entry; a damaged one has only its hash, which is in the file name."""
         try:
             with open(os.path.join(self._files, name), encoding="utf-8") as file:
                 content = json.load(file)
@@ -94,7 +94,7 @@ class Queue:
 class Lock:
     """A file that one process at a time can hold.
 
-    The system lets it go when that process ends, however it ends.
+    The system releases it when that process ends, however it ends.
     """
 
     def __init__(self, path: str, descriptor: int | None = None) -> None:
@@ -102,7 +102,7 @@ class Lock:
         self.descriptor = descriptor
 
     def take(self) -> bool:
-        """Return whether this process holds the lock now. Raises OSError."""
+        """Try to take the lock; return whether this process holds it now. Raises OSError."""
         if self.descriptor is not None:
             return True
         os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
@@ -113,12 +113,12 @@ class Lock:
             if exc.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
                 os.close(descriptor)
                 return False
-            # A file system without locks: two processes may then ask the same, and nothing is lost.
+            # No locks on this file system: two processes may ask the same, but nothing is lost.
         self.descriptor = descriptor
         return True
 
     def release(self) -> None:
-        """Let the lock go; a process that was started with the descriptor goes on holding it."""
+        """Release the lock; a process that inherited the descriptor still holds it."""
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
@@ -136,7 +136,7 @@ def _lock(descriptor: int) -> None:
 
 
 def names_in(folder: str) -> list[str]:
-    """Return the names of the whole files in a folder, the oldest first."""
+    """Return the names of the complete files in a folder, oldest first."""
     try:
         names = os.listdir(folder)
     except OSError:
@@ -145,12 +145,12 @@ def names_in(folder: str) -> list[str]:
 
 
 def commit_of(name: str) -> str:
-    """Return the hash in the name of a file of ours."""
+    """Return the commit hash in the name of a queue or report file."""
     return name.partition("-")[2].partition(".")[0]
 
 
 def write_whole(path: str, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all. Raises OSError."""
+    """Write a file atomically, readable only by its owner. Raises OSError."""
     folder, name = os.path.split(path)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     partial = os.path.join(folder, f".{name}.{os.getpid()}")
@@ -166,7 +166,7 @@ def write_whole(path: str, text: str) -> None:
 
 
 def shared_folder(git_folder: str) -> str:
-    """Return the git directory that a worktree shares with the others of its repository."""
+    """Return the common git directory of a worktree's repository."""
     try:
         with open(os.path.join(git_folder, "commondir"), encoding="utf-8") as file:
             return os.path.realpath(os.path.join(git_folder, file.read().strip()))

@@ -1,4 +1,4 @@
-"""Questions to git that a hook has to wait for; without what GitPython costs to import."""
+"""Runs git for hooks, without the import cost of GitPython."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 
 
 def ask_git(*arguments: str) -> str | None:
-    """Return what git prints in the current folder, or None where it fails or is not there.
+    """Return the output of git in the current folder, or None if it fails or is not installed.
 
-    Nothing is fetched.
+    Never fetches objects.
     """
     variables = {**os.environ, "GIT_NO_LAZY_FETCH": "1"}
     if not hasattr(os, "posix_spawnp"):
@@ -33,9 +33,9 @@ def ask_git(*arguments: str) -> str | None:
 
 
 def is_reachable(commit: str, folder: str | os.PathLike[str]) -> bool:
-    """Return whether a ref, or the HEAD of a worktree, of the repository at `folder` leads to `commit`.
+    """Return whether `commit` is reachable from a ref or a worktree's HEAD at `folder`.
 
-    True where git cannot tell: whoever reads the commit will say why.
+    True if git cannot tell: reading the commit will then report why.
     """
     here = ("-C", os.fspath(folder))
     refs = ask_git(*here, "for-each-ref", "--count=1", f"--contains={commit}")
@@ -49,13 +49,13 @@ def is_reachable(commit: str, folder: str | os.PathLike[str]) -> bool:
 
 
 def other_parents(commit: str, folder: str | os.PathLike[str]) -> list[str]:
-    """Return the parents of a merge but its first, none where it is no merge."""
+    """Return the parents of a merge except the first; empty if it is not a merge."""
     answer = ask_git("-C", os.fspath(folder), "rev-list", "--parents", "--max-count=1", commit)
     return (answer or "").split()[2:]
 
 
 def _ask_by_subprocess(arguments: tuple[str, ...], variables: dict[str, str]) -> str | None:
-    import subprocess  # takes longer to import than git takes to answer
+    import subprocess  # imported late: slower to import than git is to answer
 
     try:
         done = subprocess.run(["git", *arguments], env=variables, capture_output=True, check=False)

@@ -1,7 +1,7 @@
-"""What reviews in the background have found: a file a commit, until somebody has seen it.
+"""Stores the reports of background reviews, one file per commit, until they were shown.
 
-A report is shown after the next commit, and once more at the push that takes its
-commit along. The files hold text that is ready to print: a hook waits for it.
+A report is shown after the next commit, and once more when its commit is pushed.
+The files hold ready-made text, because a hook waits for it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from pytest_starcoder.commit.queue import Queue, commit_of, names_in, write_whole
 
-TYPE_CHECKING = False  # `typing` would take longer to import than a report takes to read
+TYPE_CHECKING = False  # importing `typing` would take longer than reading a report
 
 if TYPE_CHECKING:
     from typing import Any
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from pytest_starcoder.values.review import Review
 
 MAX_SHOWN = 100
-"""Reports that are kept after they were shown: what is in them is not shown for another commit."""
+"""Number of shown reports to keep: their findings are not shown again for other commits."""
 
 NEW, SHOWN, PUSHED = "new", "shown", "pushed"
-"""The folders that a report goes through."""
+"""The folders that a report moves through."""
 
 
 class CommitReport:
-    """The report on one commit, as it was written: `content` is the JSON of `write`."""
+    """The report on one commit; `content` is the JSON that `Reports.write` wrote."""
 
     def __init__(self, name: str, stage: str, content: dict[str, Any]) -> None:
         self.name = name
@@ -46,14 +46,14 @@ class CommitReport:
 
     @property
     def lacks_model(self) -> bool:
-        """Whether a model was away, or the review has failed."""
+        """Whether a model was unavailable or the review failed."""
         return self.is_given_up or bool(self.record["away"])
 
     def lines(self, findings: Iterable[dict[str, Any]]) -> list[str]:
-        """Return what is printed of it when only `findings` of it are to be shown."""
+        """Return the lines to print when only `findings` are shown."""
         shown = list(findings)
         left_out = len(self.findings) - len(shown)
-        hint = f" {left_out} left out: shown before, mended or accepted." if left_out else ""
+        hint = f" {left_out} left out: shown before, fixed or accepted." if left_out else ""
         return [
             f"Reviewed in the background: {self.title}",
             *(finding["text"] for finding in shown),
@@ -88,7 +88,7 @@ class Reports:
         self._folder = queue.folder
 
     def write(self, name: str, title: str, review: Review, *, given_up: bool = False) -> None:
-        """Keep the report on the commit of the entry `name` as a new one. Raises OSError."""
+        """Save the report on the queue entry `name` as new. Raises OSError."""
         from dataclasses import replace
 
         from pytest_starcoder.report.findings import summary, to_text
@@ -108,7 +108,7 @@ class Reports:
                 }
             )
         content = {
-            "title": one_line(title, 200),  # the subject of a commit may hold anything
+            "title": one_line(title, 200),  # a commit subject may contain anything
             "summary": summary(review),
             "notes": list(review.notes),
             "given_up": given_up,
@@ -118,7 +118,7 @@ class Reports:
         write_whole(self._path(NEW, name), json.dumps(content))
 
     def is_reviewed(self, commit: str) -> bool:
-        """Return whether there is a report on `commit` that need not be made again."""
+        """Return whether `commit` has a report that does not have to be redone."""
         for stage in (NEW, SHOWN, PUSHED):
             if commit in map(commit_of, names_in(self._path(stage))):
                 reports = [report for report in self._read(stage) if report.hash == commit]
@@ -132,15 +132,15 @@ class Reports:
         return any(names_in(self._path(stage)) for stage in (NEW, SHOWN))
 
     def show_new(self) -> Iterator[CommitReport]:
-        """Yield the new reports, the oldest first; whoever takes one is the only one to show it."""
+        """Yield the new reports, oldest first; each is yielded to one process only."""
         yield from self._take((NEW,), SHOWN)
 
     def show_pushed(self, commits: Collection[str]) -> Iterator[CommitReport]:
-        """Yield the reports on `commits` that no push has shown yet."""
+        """Yield the reports on `commits` that were not yet shown at a push."""
         yield from self._take((SHOWN, NEW), PUSHED, commits)
 
     def fingerprints(self) -> set[str]:
-        """Return those of all findings that were shown."""
+        """Return the fingerprints of all findings that were shown."""
         reports = [report for stage in (SHOWN, PUSHED) for report in self._read(stage)]
         return {finding["fingerprint"] for report in reports for finding in report.findings}
 
@@ -153,7 +153,7 @@ class Reports:
                     continue
                 os.makedirs(self._path(after), mode=0o700, exist_ok=True)
                 try:
-                    # Of two processes one succeeds.
+                    # Only one of two concurrent processes succeeds.
                     os.replace(self._path(stage, report.name), self._path(after, report.name))
                 except OSError:
                     continue
@@ -170,7 +170,7 @@ class Reports:
                     reports.append(CommitReport(name, stage, json.load(file)))
             except (OSError, ValueError, KeyError, TypeError):
                 with contextlib.suppress(OSError):
-                    os.unlink(self._path(stage, name))  # damaged: nothing can be shown of it
+                    os.unlink(self._path(stage, name))  # damaged: there is nothing to show
         return reports
 
     def _path(self, *names: str) -> str:

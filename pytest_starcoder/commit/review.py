@@ -44,10 +44,10 @@ def review(found: Found, screen: Screen, started: float) -> Review:
 
 
 def status_of(result: Review, settings: Settings) -> int:
-    """What a review comes to as an exit status.
+    """Return the exit status for a review.
 
-    0: nothing stops the commit, perhaps for want of a model; 1: a finding does; 2: git could not
-    read some of the change; 3: a model is required, and has not looked at all that it should.
+    0: nothing stops the commit, perhaps because there is no model; 1: a finding does; 2: git could
+    not read some of the change; 3: a model is required and has not looked at every hunk it should.
     """
     if result.failed:
         return FAILED
@@ -59,14 +59,14 @@ def status_of(result: Review, settings: Settings) -> int:
 
 
 def review_unwatched(found: Found, seconds: float) -> Review:
-    """Return the review of a change within so many seconds, while nobody waits; it is not kept."""
+    """Review a change within `seconds` without showing progress; the result is not saved."""
     return _at_least_observed(found, seconds, lambda _done: None)
 
 
 def accept(name: str = "last") -> str:
-    """Writes the findings of the last review into the baseline; a sentence on what to do with it.
+    """Write the findings of the last review into the baseline; return what to do next.
 
-    Raises ConfigError where it cannot be written, or a link leads out of the repository.
+    Raises ConfigError if it cannot be written or a link leads out of the repository.
     """
     from pytest_starcoder.commit.find import read
     from pytest_starcoder.git import Repository
@@ -80,9 +80,9 @@ def accept(name: str = "last") -> str:
     try:
         replace_file(path, text.encode("utf-8"), repository.top)
     except OSError as exc:
-        hint = UNLINK if isinstance(exc, LeadsOutside) else "Make it a file that can be written."
+        hint = UNLINK if isinstance(exc, LeadsOutside) else "Make it a writable file."
         raise ConfigError(
-            f"Nothing was accepted, for {baseline.NAME} cannot be written: {exc.strerror or exc}.", hint
+            f"Nothing was accepted: {baseline.NAME} cannot be written ({exc.strerror or exc}).", hint
         ) from exc
     return (
         f"{counted(new, 'finding')} accepted, written to {baseline.NAME}. "
@@ -91,13 +91,13 @@ def accept(name: str = "last") -> str:
 
 
 def _at_least_observed(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
-    """The review of a change; a fault of ours while a model is asked takes away nothing of what was observed."""
+    """Review a change; an internal error while asking the model never loses observed findings."""
     try:
         return _with_model(found, seconds, progress)
     except ConfigError:
         raise
-    except Exception as exc:  # noqa: BLE001 - whatever it is, the observed findings count
-        return _without_model(found, StarcoderError(f"Asking the model has failed: {type(exc).__name__}: {exc}."))
+    except Exception as exc:  # noqa: BLE001 - observed findings count, whatever the error
+        return _without_model(found, StarcoderError(f"Asking the model failed: {type(exc).__name__}: {exc}."))
 
 
 def _with_model(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
@@ -129,9 +129,9 @@ def _without_model(found: Found, why: StarcoderError) -> Review:
 
 
 def _news(found: Found) -> tuple[str, ...]:
-    """Return what reviews in the background have found.
+    """Return the new reports of background reviews, as lines.
 
-    A framework may hide it: there the hook after the commit says so.
+    Empty under a hook framework, which may hide them: there the post-commit hook prints them.
     """
     if found.folder is None or os.environ.get("PRE_COMMIT") == "1":
         return ()

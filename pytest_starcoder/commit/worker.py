@@ -1,7 +1,7 @@
-"""The process that reviews what waits in the queue, one commit after the other.
+"""The process that reviews the queued commits one after another.
 
 `python -m pytest_starcoder.commit.worker FOLDER [DESCRIPTOR]`: the folder of the
-queue, and its lock where that was taken by whoever started this.
+queue, and its lock if the starting process has already taken it.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from pytest_starcoder.text.display import one_line
 from pytest_starcoder.values.review import SPENT, Review, Unreviewed
 
 PATIENCE = 600.0
-"""Seconds that the review of one commit may take."""
+"""Maximum seconds for the review of one commit."""
 
 MAX_ATTEMPTS = 20
-"""Reviews of one commit that may be begun without a model's answer, or without an end."""
+"""Maximum attempts per commit if no model answers or the review never finishes."""
 
-TRIED_AGAIN = "It is tried again after the next commit."
+TRIED_AGAIN = "It will be tried again after the next commit."
 
 
 class Replaced(Exception):
-    """The commit was amended or rebased away; what came in its place is in the queue itself."""
+    """The commit was amended or rebased away; its replacement has its own queue entry."""
 
 
 @dataclass(frozen=True)
 class CommitReview:
-    """The review of a commit that is called `title`.
+    """The review of a commit, with the commit's `title`.
 
-    `is_final` unless a model that was away may answer another time.
+    `is_final` is false if the model was unavailable and may answer another time.
     """
 
     title: str
@@ -50,7 +50,7 @@ class CommitReview:
 
 
 class Worker:
-    """Reviews every commit of the queue; `review` raises Replaced where there is none any more."""
+    """Reviews every queued commit; `review` raises Replaced for one that no longer exists."""
 
     def __init__(
         self,
@@ -64,8 +64,8 @@ class Worker:
         self._attempted: set[str] = set()
 
     def run(self) -> None:
-        """Work until nothing waits that this process has not tried, unless another process works."""
-        # Again after the lock is let go: who has put a commit in meanwhile has started nobody.
+        """Review until this process has tried every waiting commit, or another worker took over."""
+        # Checked again after the lock is released: a commit added meanwhile started no worker.
         while self._next() is not None:
             if not self._queue.lock.take():
                 return
@@ -78,9 +78,9 @@ class Worker:
                 self._queue.lock.release()
 
     def _next(self) -> WaitingCommit | None:
-        """Return the commit that was tried least often, the oldest of those.
+        """Return the least often tried commit, the oldest if several.
 
-        So one that ends the process, whatever it does, comes after all others.
+        So a commit whose review crashes this process comes after all others.
         """
         commits = self._queue.commits()
         untried = [waiting for waiting in commits if waiting.name not in self._attempted]
@@ -89,7 +89,7 @@ class Worker:
     def _work(self, waiting: WaitingCommit) -> None:
         self._attempted.add(waiting.name)
         if waiting.attempts >= MAX_ATTEMPTS:
-            reason = waiting.problem or "its review has never come to an end"
+            reason = waiting.problem or "its review never finished"
             self._give_up(waiting, f"tried {MAX_ATTEMPTS} times: {reason}")
             return
         waiting.attempts += 1
@@ -100,16 +100,16 @@ class Worker:
             self._queue.remove(waiting)
         except ConfigError as exc:
             self._give_up(waiting, str(exc))
-        except Exception as exc:  # noqa: BLE001 - the commit is named, and the others go on
+        except Exception as exc:  # noqa: BLE001 - report the commit and go on with the others
             reason = str(exc) if isinstance(exc, StarcoderError) else f"{type(exc).__name__}: {exc}"
-            self._give_up(waiting, f"the review itself has failed: {reason}")
+            self._give_up(waiting, f"the review itself failed: {reason}")
         else:
             if result.is_final:
                 self._reports.write(waiting.name, result.title, result.review)
                 self._queue.remove(waiting)
                 return
             if not waiting.problem:
-                # Named once; and what was observed is shown without waiting for a model.
+                # Reported once, so observed findings do not have to wait for a model.
                 review = replace(result.review, notes=(TRIED_AGAIN,))
                 self._reports.write(waiting.name, result.title, review)
             waiting.problem = result.review.away
@@ -120,7 +120,7 @@ class Worker:
             self._give_up(waiting, f"more than {MAX_WAITING} commits waited")
 
     def _give_up(self, waiting: WaitingCommit, reason: str) -> None:
-        """Name a commit as not reviewed, for good."""
+        """Report a commit as not reviewed and remove it from the queue."""
         title = waiting.hash[:10]
         missing = Unreviewed("the whole commit", one_line(reason, 300))
         review = Review(title, unreviewed=(missing,), files=1)
@@ -129,7 +129,7 @@ class Worker:
 
 
 def review_commit(waiting: WaitingCommit) -> CommitReview:
-    """Return the review of what a commit has changed. Raises Replaced and ConfigError."""
+    """Review the change made by a commit. Raises Replaced and ConfigError."""
     started = time.monotonic()
     folder = Path(waiting.folder)
     if not folder.is_dir():
@@ -140,13 +140,13 @@ def review_commit(waiting: WaitingCommit) -> CommitReview:
     found = find.last_commit(repository, waiting.hash, waiting.options, folder)
     result = review_unwatched(found, PATIENCE)
     result = replace(result, seconds=time.monotonic() - started)
-    # Somebody who wants no model waits for none.
+    # With the backend `none` no model will ever answer.
     is_final = not result.away or found.settings.backend == "none" or result.away.startswith(SPENT)
     return CommitReview(found.change.what, result, is_final)
 
 
 def _main_worktree() -> Path:
-    """Return the folder around the git directory in which this process was started."""
+    """Return the folder that contains the git directory this process was started in."""
     here = Path.cwd()
     return next((folder.parent for folder in here.parents if folder.name == ".git"), here)
 
@@ -156,9 +156,9 @@ def main(arguments: list[str]) -> None:
     queue = Queue(str(Path(folder).parents[1]))
     if descriptors:
         descriptor = int(descriptors[0])
-        os.set_inheritable(descriptor, False)  # what this process starts does not hold it
+        os.set_inheritable(descriptor, False)  # child processes must not hold the lock
         queue.lock = Lock(queue.lock.path, descriptor)
-    with contextlib.suppress(OSError):  # the folder is gone, or cannot be written any more
+    with contextlib.suppress(OSError):  # the folder is gone or no longer writable
         Worker(queue, Reports(queue), review_commit).run()
 
 

@@ -37,7 +37,7 @@ TELLING = 60
 """Lines that say what the failing test says, of which the code that is shown is chosen."""
 
 IMPORTED = 60
-"""Files of which the lines that ran at import are ranked at the most."""
+"""Maximum number of files whose import-time lines are ranked."""
 
 DAY = 86_400.0
 
@@ -53,9 +53,9 @@ BLAMED = 3
 
 @dataclass(frozen=True)
 class Case:
-    """One cause with all that was found about it.
+    """One cause with all the evidence about it.
 
-    `ranked` are lines, the most suspicious first, `places` those where a fix may be made.
+    `ranked` are lines, most suspicious first; `places` are those where a fix may be made.
     """
 
     cause: Cause
@@ -81,7 +81,7 @@ def cases(
 ) -> list[Case]:
     """The cases of `causes`; those that turn out to be one cause are one case.
 
-    After `deadline` lines that ran at import alone are left out, which are the least suspicious.
+    After `deadline`, lines that only ran at import are left out: they are the least suspicious.
     """
     working = _Working(sources, Changes(history), conventions, deadline)
     runs = [_counts_of(found) for found in replays]
@@ -126,7 +126,7 @@ def _joined(replays: Sequence[Replay]) -> Replay:
 
 
 class _Working:
-    """What the cases of one report have in common; each thing is worked out once."""
+    """Values shared by the cases of one report, each computed once."""
 
     def __init__(self, sources: Sources, changes: Changes, conventions: Conventions, deadline: Deadline | None) -> None:
         self._sources = sources
@@ -137,7 +137,7 @@ class _Working:
         self._whole: dict[int, Outcome] = {}
 
     def case(self, cause: Cause, replay: Replay, elsewhere: Mapping[Line, float]) -> Case:
-        """The case of a cause; `elsewhere` tells which part of the other causes runs a line."""
+        """Return the case of a cause; `elsewhere` tells which other causes run a line."""
         sources, test_files = self._sources, self._conventions.files
         failing, passing = [*map(self._defined, replay.failing)], [*map(self._defined, replay.passing)]
         scores = ochiai(failing, passing) if failing else _static(cause.first)
@@ -165,7 +165,7 @@ class _Working:
         )
 
     def _defined(self, outcome: Outcome) -> Outcome:
-        """`defined_too`, once for each: the causes have neighbours in common."""
+        """Return `defined_too`, computed once per test: causes share neighbour tests."""
         if id(outcome) not in self._whole:
             self._whole[id(outcome)] = defined_too(outcome, self._sources)
         return self._whole[id(outcome)]
@@ -175,7 +175,7 @@ class _Working:
         return path in self._conventions.files and number in self._sources.about(path, lines_of_tests)
 
     def _suspects(self, lines: Sequence[Line]) -> list[Line]:
-        """The first of `lines` on which anything can be wrong; no assertion outside of tests where there are others."""
+        """Return the first of `lines` that can be wrong, preferably no assertion in code."""
 
         def weighs(line: Line) -> bool:
             return line[1] in self._sources.about(line[0], definitions).weights
@@ -184,7 +184,7 @@ class _Working:
         return [*islice(working, SUSPECTS)] or [*islice(filter(weighs, lines), SUSPECTS)] or [*lines[:SUSPECTS]]
 
     def _imported(self, failure: Failure, outcome: Outcome, scores: Collection[Line]) -> set[Line]:
-        """The lines that ran at import, of the files that say most of what the failing test says."""
+        """Return import-time lines of the files that share most words with the failing test."""
         if self._deadline is not None and self._deadline.remaining() <= 0:
             return set()
         sources, paths = self._sources, list(outcome.imported)
@@ -270,7 +270,7 @@ class Changes:
         return found | {(path, line): 1.0 for path in paths for line in head.get(path, ())}
 
     def are_in(self, path: str) -> bool:
-        """Whether a file is not as it was committed."""
+        """Return whether a file differs from its committed version."""
         return path in self._uncommitted()
 
     def reason(self, line: Line) -> str:

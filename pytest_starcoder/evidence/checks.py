@@ -1,6 +1,6 @@
-"""What checks in a file and what works: assertions, and the functions that are made of them.
+"""Tells the checking code of a file from the rest: assertions and functions made of them.
 
-Source in, numbers of lines out; nothing is run. A file that mentions nothing of the kind is not parsed.
+Takes source, returns line numbers; nothing is run. A file that mentions no checks is not parsed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import chain
 
 from pytest_starcoder.text.syntax import syntax_tree
 
@@ -17,13 +18,13 @@ LIBRARIES = (
     "pytest _pytest unittest nose nose2 hypothesis pytest_bdd behave lettuce radish hamcrest assertpy sure expects"
     " testfixtures factory model_bakery polyfactory syrupy inline_snapshot dirty_equals testtools robot"
 ).split()
-"""What code under test does not import at its top."""
+"""Libraries that code under test does not import at its top."""
 
 CALLED_BY_PYTEST = frozenset({"given", "when", "then", "fixture", "yield_fixture"})
-"""Decorators of fixtures and of the steps of a scenario."""
+"""Decorators of fixtures and of scenario steps."""
 
 CASES = ("TestCase", "BaseMatcher")
-"""How the names of the classes end whose methods check."""
+"""Name endings of classes whose methods check."""
 
 SETUP = re.compile(r"(async)?(setup|teardown)(_?(class|module|method|function))?$", re.IGNORECASE)
 
@@ -33,7 +34,7 @@ FAILING = re.compile(r"_*assert|fail$|expect$|raises$|warns$")
 MENTIONS = re.compile(
     r"assert|Assert|fail\b|expect\b|raises\b|warns\b|fixture|TestCase|Matcher|@\s*\w*\.?(given|when|then)\b"
 )
-"""What stands in every file that has checks in it."""
+"""Text found in every file that contains checks."""
 
 _TESTING = re.compile(
     rf"^(?:from[ \t]+(?:{'|'.join(LIBRARIES)})\b|import[ \t][^#\n]*?(?<![\w.])(?:{'|'.join(LIBRARIES)})\b"
@@ -54,9 +55,11 @@ _EXITS = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 
 @dataclass(frozen=True)
 class Checks:
-    """Of one file the `lines` that check: assertions, with what decides whether they are reached, and all of
-    fixtures, steps and functions that do nothing else. `guarded` are those of functions with an `assert`.
-    They `prevail` where most functions do nothing else.
+    """The checking code of one file.
+
+    `lines` are assertions, the conditions that decide whether they are reached, and all of
+    fixtures, steps and functions that only check. `guarded` are the lines of functions with an
+    `assert`. The checks `prevail` if most functions only check.
     """
 
     lines: frozenset[int] = frozenset()
@@ -65,27 +68,32 @@ class Checks:
 
 
 def checks_in(source: str) -> Checks:
-    """The checks of a file."""
+    """Return the checks of a file."""
     tree = syntax_tree(source) if MENTIONS.search(source) else None
     if tree is None:
         return Checks()
     functions = list(_functions(tree))
     helpers = _helpers(functions)
-    checking = [found for found in functions if found.is_case or found.is_called_by_pytest or found.name in helpers]
-    lines = {line for found in checking for line in found.lines}
-    guarded = {line for found in functions if found.has_assert for line in found.lines}
-    outer = [found for found in functions if not found.within]
-    only = sum(found.name in helpers for found in outer)
-    return Checks(frozenset({*lines, *_assertions(tree)}), frozenset(guarded), 0 < len(outer) <= 2 * only)
+    lines = set(_assertions(tree))
+    guarded: set[int] = set()
+    for function in functions:
+        if function.is_case or function.is_called_by_pytest or function.name in helpers:
+            lines.update(function.lines)
+        if function.has_assert:
+            guarded.update(function.lines)
+    outer = [function for function in functions if not function.within]
+    only_checking = sum(function.name in helpers for function in outer)
+    prevail = 0 < len(outer) <= 2 * only_checking
+    return Checks(frozenset(lines), frozenset(guarded), prevail)
 
 
 def imports_testing(source: str) -> bool:
-    """Whether a module imports at its top what tests are written with."""
+    """Return whether a module imports a testing library at its top."""
     return _TESTING.search(source) is not None
 
 
 def imported(source: str) -> frozenset[str]:
-    """The last parts of the names that a file imports, modules and what is in them."""
+    """Return the last parts of all names that a file imports, of modules and their members."""
     names: set[str] = set()
     for module, members, modules in _IMPORTS.findall(source):
         for dotted in (module, *re.split(r"[,\s]+", f"{members},{modules}")):
@@ -94,57 +102,59 @@ def imported(source: str) -> frozenset[str]:
 
 
 def registered(source: str) -> frozenset[str]:
-    """The modules whose assertions a file has pytest rewrite, and those that it names as plugins."""
+    """Return the modules a file registers for assertion rewriting or names as plugins."""
     names: set[str] = set()
     mentioned = "register_assert_rewrite" in source or "pytest_plugins" in source
     tree = syntax_tree(source) if mentioned else None
     for node in ast.walk(tree) if tree else ():
-        named: list[ast.expr] = []
+        expressions: list[ast.expr] = []
         if isinstance(node, ast.Call) and _last_name(node.func) == "register_assert_rewrite":
-            named = node.args
+            expressions = node.args
         elif isinstance(node, ast.Assign) and "pytest_plugins" in map(_last_name, node.targets):
-            named = [node.value]
-        for expression in named:
+            expressions = [node.value]
+        for expression in expressions:
             texts = (inner.value for inner in ast.walk(expression) if isinstance(inner, ast.Constant))
             names.update(text for text in texts if isinstance(text, str))
     return frozenset(names)
 
 
 def around(source: str) -> dict[int, frozenset[int]]:
-    """For each line the other lines of its innermost statement, and the heads of the blocks that this stands in."""
+    """Map each line to the other lines of its innermost statement and its enclosing block heads."""
     tree = syntax_tree(source)
-    found: dict[int, frozenset[int]] = {}
+    related: dict[int, frozenset[int]] = {}
     for statement, heads in (_heads(tree) if tree else {}).items():
         if isinstance(statement, (*_FUNCTIONS, ast.ClassDef)):
             continue
-        own = next(_heads_of(statement)) if isinstance(statement, _COMPOUND) else _lines(statement)
-        lines = frozenset(number for head in (own, *heads) for number in head)
-        found.update(dict.fromkeys(own, lines))
-    return found
+        statement_lines = _lines(statement)
+        if isinstance(statement, _COMPOUND):
+            statement_lines = next(_heads_of(statement))
+        lines = frozenset(chain(statement_lines, *heads))
+        related.update(dict.fromkeys(statement_lines, lines))
+    return related
 
 
 def functions_by_line(source: str) -> dict[int, range]:
-    """For each line inside of a function the lines of the innermost one."""
+    """Map each line in a function to the lines of the innermost function."""
     tree = syntax_tree(source)
-    found: dict[int, range] = {}
+    lines: dict[int, range] = {}
     for function in _functions(tree) if tree else ():
-        found.update(dict.fromkeys(function.lines, function.lines))
-    return found
+        lines.update(dict.fromkeys(function.lines, function.lines))
+    return lines
 
 
 @dataclass(frozen=True)
 class HoldsTests:
-    """Whether a file holds tests, by pytest's settings python_functions and python_classes."""
+    """Tells whether a file contains tests, by python_functions and python_classes."""
 
     functions: tuple[str, ...]
     classes: tuple[str, ...]
 
     def __call__(self, source: str) -> bool:
         tree = syntax_tree(source)
-        return any(self.is_test(found) for found in _functions(tree)) if tree else False
+        return any(self.is_test(function) for function in _functions(tree)) if tree else False
 
     def is_test(self, found: _Found) -> bool:
-        """Whether a function is a test, or a part of a class of tests."""
+        """Return whether a function is a test or belongs to a test class."""
         if found.is_case or any(_matches(name, self.classes) for name in found.classes):
             return True
         return any(_matches(name, ("test", *self.functions)) for name in (found.name, *found.within))
@@ -152,18 +162,18 @@ class HoldsTests:
 
 @dataclass(frozen=True)
 class Beside(HoldsTests):
-    """The lines of the functions of a test file that are no tests and do not serve them by their names."""
+    """Finds the lines of functions in a test file that are neither tests nor support code."""
 
     def __call__(self, source: str) -> frozenset[int]:  # type: ignore[override]
         tree = syntax_tree(source)
         functions = list(_functions(tree)) if tree else []
-        tests = [found for found in functions if self.is_test(found) or SETUP.match(found.name)]
-        lines = {line for found in functions for line in found.lines}
-        return frozenset(lines.difference(*(found.lines for found in tests)))
+        tests = [function for function in functions if self.is_test(function) or SETUP.match(function.name)]
+        lines = set[int]().union(*(function.lines for function in functions))
+        return frozenset(lines.difference(*(function.lines for function in tests)))
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a name begins with a pattern, or is what one with wildcards stands for, as pytest reads them."""
+    """Return whether a name starts with a pattern or matches one with wildcards, as in pytest."""
     return any(
         fnmatchcase(name, pattern) if set(pattern) & set("*?[") else bool(pattern) and name.startswith(pattern)
         for pattern in patterns
@@ -175,9 +185,9 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 
 @dataclass(frozen=True)
 class _Found:
-    """One function of a file, with the names of the classes and functions around it.
+    """One function of a file, with the names of its enclosing classes and functions.
 
-    `is_case` is whether one of the classes is a TestCase.
+    `is_case` is true if one of the classes is a TestCase.
     """
 
     node: Function
@@ -191,7 +201,7 @@ class _Found:
 
     @property
     def lines(self) -> range:
-        """Its lines, those of its decorators among them."""
+        """Its lines, including those of its decorators."""
         first = min([self.node.lineno, *(decorator.lineno for decorator in self.node.decorator_list)])
         return range(first, (self.node.end_lineno or self.node.lineno) + 1)
 
@@ -208,7 +218,7 @@ class _Found:
 def _functions(
     node: ast.AST, classes: tuple[str, ...] = (), within: tuple[str, ...] = (), *, is_case: bool = False
 ) -> Iterator[_Found]:
-    """Every function of a file, the outer before the inner."""
+    """Return every function of a file, outer before inner."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, _FUNCTIONS):
             yield _Found(child, classes, within, is_case)
@@ -221,25 +231,31 @@ def _functions(
 
 
 def _helpers(functions: Sequence[_Found]) -> frozenset[str]:
-    """The names of functions that only check: they fail, or call each other, and give and keep nothing.
+    """Return the names of functions that only check: they fail, or call each other.
 
-    So are those that nothing but them calls, for what they give decides.
+    They return and change nothing. Functions called only by these count too: their results
+    decide the check.
     """
-    others = functions
-    functions = [found for found in others if not found.name.startswith("test")]
-    helpers = {found.name for found in functions if found.name.lstrip("_").startswith("assert")}
-    quiet = [found for found in functions if _gives_nothing(found.node)]
-    calls = {found.node: _called(found.node) for found in functions}
-    helpers |= {found.name for found in quiet if _fails(found.node)}
-    while more := {found.name for found in quiet if not helpers.isdisjoint(calls[found.node])} - helpers:
+    candidates = [function for function in functions if not function.name.startswith("test")]
+    helpers = {function.name for function in candidates if function.name.lstrip("_").startswith("assert")}
+    quiet = [function for function in candidates if _gives_nothing(function.node)]
+    calls = {function.node: _called(function.node) for function in functions}
+    helpers |= {function.name for function in quiet if _fails(function.node)}
+    while more := {function.name for function in quiet if not helpers.isdisjoint(calls[function.node])} - helpers:
         helpers |= more
-    by_code = {name for found in others if found.name not in helpers for name in _called(found.node)}
-    by_helpers = {name for found in functions if found.name in helpers for name in calls[found.node]}
-    return frozenset(helpers | ({found.name for found in functions} & (by_helpers - by_code)))
+    called_by_code: set[str] = set()
+    called_by_helpers: set[str] = set()
+    for function in functions:
+        if function.name not in helpers:
+            called_by_code.update(calls[function.node])
+        elif not function.name.startswith("test"):
+            called_by_helpers.update(calls[function.node])
+    names = {function.name for function in candidates}
+    return frozenset(helpers | (names & (called_by_helpers - called_by_code)))
 
 
 def _gives_nothing(node: Function) -> bool:
-    """Whether a function returns nothing that tells anything, and changes nothing that outlives it."""
+    """Return whether a function returns no information and changes nothing that outlives it."""
     return not any(map(_gives, _own_nodes(node)))
 
 
@@ -258,12 +274,12 @@ def _tells_nothing(value: ast.expr) -> bool:
 
 
 def _fails(node: Function) -> bool:
-    """Whether a function makes a test fail itself."""
+    """Return whether a function itself makes a test fail."""
     return any(isinstance(inner, ast.stmt) and _is_check(inner) for inner in _own_nodes(node))
 
 
 def _own_nodes(node: Function) -> Iterator[ast.AST]:
-    """The nodes of a function's body without those of the functions in it."""
+    """Yield the nodes of a function's body, without those of nested functions."""
     waiting: list[ast.AST] = [*node.body]
     while waiting:
         inner = waiting.pop()
@@ -277,7 +293,7 @@ def _called(node: Function) -> frozenset[str]:
 
 
 def _last_name(node: ast.expr) -> str:
-    """The last part of a dotted name, of what is called where it is a call."""
+    """Return the last part of a dotted name; for a call, that of the called function."""
     if isinstance(node, ast.Call):
         return _last_name(node.func)
     if isinstance(node, ast.Subscript):
@@ -289,7 +305,7 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _is_check(statement: ast.stmt) -> bool:
-    """Whether a statement is an assertion, in whichever words."""
+    """Return whether a statement is an assertion, in any testing style."""
     if isinstance(statement, ast.Assert):
         return True
     if isinstance(statement, ast.Raise):
@@ -303,7 +319,7 @@ def _is_check(statement: ast.stmt) -> bool:
 
 
 def _assertions(tree: ast.Module) -> Iterator[int]:
-    """The lines of assertions, and of an `assert` those of what decides whether it is reached."""
+    """Return the lines of assertions, and of conditions that decide if an `assert` is reached."""
     heads = _heads(tree)
     for statement, blocks in heads.items():
         if _is_check(statement):
@@ -316,7 +332,7 @@ def _assertions(tree: ast.Module) -> Iterator[int]:
 
 
 def _leaving(function: Function) -> Iterator[int]:
-    """The heads of blocks in which a function is left before its last `assert`."""
+    """Return the heads of blocks that leave a function before its last `assert`."""
     nodes = list(_own_nodes(function))
     last = max((node.lineno for node in nodes if isinstance(node, ast.Assert)), default=0)
     for block in nodes:
@@ -328,7 +344,7 @@ def _leaving(function: Function) -> Iterator[int]:
 
 
 def _heads(tree: ast.Module) -> dict[ast.stmt, list[range]]:
-    """For each statement the heads of the blocks of its function that it stands in."""
+    """Map each statement to the heads of its enclosing blocks in the function."""
     found: dict[ast.stmt, list[range]] = {}
     waiting: list[tuple[ast.AST, list[range]]] = [(tree, [])]
     while waiting:
@@ -346,7 +362,7 @@ def _heads(tree: ast.Module) -> dict[ast.stmt, list[range]]:
 
 
 def _heads_of(node: ast.stmt) -> Iterator[range]:
-    """The lines of a compound statement up to its body, and those of its `except` and `case` clauses."""
+    """Return the header lines of a compound statement, with its `except` and `case` clauses."""
     if isinstance(node, ast.Match):
         yield range(node.lineno, node.cases[0].pattern.lineno)
         for case in node.cases:

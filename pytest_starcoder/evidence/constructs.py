@@ -47,7 +47,7 @@ def _in_file(path: str, hunks: Sequence[Hunk], text: str | None, secrets: Mappin
     for at, shape in secrets.items():
         told.append(("secret", (at, *_secret(path, shape))))
     for at, (_, line) in lines.items():
-        # A byte order mark is at its place before the first line.
+        # A byte order mark is legitimate before the first line.
         shown = line.removeprefix("\ufeff") if at == 1 else line
         for rule, severity, why in rules.faults(shown, is_quoted=at in quoted):
             told.append((rule, (at, severity, why)))
@@ -65,13 +65,13 @@ def _in_file(path: str, hunks: Sequence[Hunk], text: str | None, secrets: Mappin
 
 
 def is_test_file(path: str) -> bool:
-    """Whether a file is one of tests, examples or documentation, by its path."""
+    """Return whether a path is one of tests, examples or documentation."""
     pattern = r"(?:^|/)(?:tests?|testing|fixtures|examples?|docs?)(?:/|_)|(?:^|/)(?:test_|conftest\.py$)|_test\."
     return re.search(pattern, path) is not None
 
 
 def is_made_up(line: str) -> bool:
-    """Whether a secret of a line shows by its own letters that nobody uses it, as those of tests do."""
+    """Return whether a secret in the line is visibly a dummy, as in tests."""
     return _MADE_UP.search(line) is not None
 
 
@@ -86,7 +86,7 @@ def _secret(path: str, shape: bool) -> tuple[Severity, str]:
 
 
 class LineRules:
-    """What is wrong with a line of the file `path` by itself, whatever stands around it."""
+    """Finds faults in single lines of the file `path`, without their context."""
 
     def __init__(self, path: str) -> None:
         name = path.lower()
@@ -96,13 +96,13 @@ class LineRules:
         self._is_javascript = name.endswith(_JAVASCRIPT)
 
     def faults(self, line: str, *, is_quoted: bool = False) -> Iterator[tuple[str, Severity, str]]:
-        """The rule, how much it matters, and why; `is_quoted`: the line stands inside a text of several lines."""
+        """Yield rule, severity, reason; `is_quoted` if the line is inside a multi-line string."""
         if not line.isascii() and is_hiding(line, is_code=self._is_code):
-            yield "hidden", Severity.ERROR, "invisible characters make this line read otherwise than it runs"
+            yield "hidden", Severity.ERROR, "invisible characters make this line read differently from how it runs"
         if tells_reviewer(line):
-            yield "instruction", Severity.WARNING, "this text tells the reviewer what to say; it was read as data"
+            yield "instruction", Severity.WARNING, "this text tells the reviewer what to say; it was treated as data"
         elif addresses_model(line):
-            yield "instruction", Severity.INFO, "this text speaks to a language model; it was read as data"
+            yield "instruction", Severity.INFO, "this text addresses a language model; it was treated as data"
         if is_quoted or self._is_prose:
             return
         if _CONFLICT.match(line):
@@ -110,20 +110,20 @@ class LineRules:
         if not self._is_code:
             return
         if _DEBUGGER.match(line) or (self._is_php and _DUMP.match(line)):
-            yield "debugger", Severity.WARNING, "a stop for the debugger is left in the code"
+            yield "debugger", Severity.WARNING, "a breakpoint is left in the code"
         if self._is_javascript and _FOCUSED.match(line):
-            yield "focused", Severity.WARNING, "with this only one test runs, and the others are skipped silently"
+            yield "focused", Severity.WARNING, "with this, only one test runs and the others are silently skipped"
 
 
 _PROSE = (".md", ".markdown", ".rst", ".txt", ".adoc", ".tex", ".patch", ".diff")
-"""Texts about code, which may show a conflict."""
+"""Suffixes of texts about code, which may show a conflict marker."""
 
 _NATURAL = (
     *_PROSE, ".html", ".htm", ".xml", ".svg", ".po", ".pot", ".strings", ".stringsdict", ".properties", ".arb", ".json",
     ".jsonl", ".json5", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".csv", ".tsv", ".srt", ".vtt", ".sub", ".xlf",
     ".xliff", ".resx", ".ftl", ".lang", ".plist", ".ipynb",
 )  # fmt: skip
-"""Files that hold words of people rather than code."""
+"""Suffixes of files that hold natural language rather than code."""
 
 _JAVASCRIPT = (".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".vue", ".svelte")
 
@@ -142,20 +142,19 @@ _EMBEDDINGS = "\u202a\u202b" + _OVERRIDES
 _ISOLATES = "\u2066\u2067\u2068"
 _POP_EMBEDDING, _POP_ISOLATE = "\u202c", "\u2069"
 _BOUNDARY = re.compile(r"[\"`;]|/\*|\*/|//|(?<!\w)'|'(?!\w)")
-"""What ends or begins a text or a comment in most languages."""
+"""Starts and ends a string or a comment in most languages."""
 
 
 def is_hiding(line: str, *, is_code: bool) -> bool:
-    """Whether invisible characters make a line read otherwise than a computer reads it (CVE-2021-42574).
+    """Return whether invisible characters disguise what a line does (CVE-2021-42574).
 
-    People who write from right to left put direction marks into their texts: a
-    pair around words of theirs is no fault, and where the file `is_code` neither
-    is it as long as no text or comment begins or ends in between.
+    Right-to-left text legitimately contains direction marks: a pair around such words
+    is allowed. If the file `is_code`, no string or comment may begin or end in between.
     """
     if not _INVISIBLE.search(line):
         return False
     if is_code and re.search(r"[!-~][\u200b\u2060\ufeff]+[!-~]", line):
-        return True  # between two characters of ASCII, where no script needs it
+        return True  # between two ASCII characters, where no script needs it
     opened: list[tuple[str, int]] = []
     for at, char in enumerate(line):
         if char in _EMBEDDINGS or char in _ISOLATES:
@@ -168,7 +167,7 @@ def is_hiding(line: str, *, is_code: bool) -> bool:
                     return True
     if any(kind in _OVERRIDES for kind, _ in opened):
         return True
-    # A line ends every direction: people who write whole lines from right to left rely on it.
+    # A newline ends every direction; texts of whole right-to-left lines rely on that.
     return bool(opened) and (is_code or not _is_right_to_left(line))
 
 
@@ -211,7 +210,7 @@ _TOLD_TO = re.compile(
     r"(?i)ignor|disregard|forget|override|report|flag|mention|review|comment|approve|accept|lgtm|answer|respond|reply"
     r"|mark this|empty|approved|no issues"
 )
-"""A word without which none of them is said: most lines are done with at once."""
+"""A word that every such instruction contains: it rules out most lines quickly."""
 
 _ADDRESSES = re.compile(
     r"(?i)\b(?:dear|note to|note for|attention|hey|hi)\b[ ,:]{1,3}(?:the |any |all )?"
@@ -226,12 +225,12 @@ _ADDRESSES = re.compile(
 
 
 def tells_reviewer(line: str) -> bool:
-    """Whether a line tells whoever reviews it what to say."""
+    """Return whether a line tells its reviewer what to say."""
     return _TOLD_TO.search(line) is not None and _TELLS.search(line) is not None
 
 
 def addresses_model(line: str) -> bool:
-    """Whether a line speaks to a language model."""
+    """Return whether a line addresses a language model."""
     return _ADDRESSES.search(line) is not None
 
 
@@ -239,9 +238,9 @@ def addresses_model(line: str) -> bool:
 
 
 def _nodes_of(tree: ast.Module) -> list[ast.AST]:
-    """All nodes of a tree that a rule may look at: `ast.walk` takes three times as long."""
+    """Return all nodes of a tree that rules look at; three times as fast as `ast.walk`."""
     nodes: list[ast.AST] = [tree]
-    for node in nodes:  # it grows meanwhile
+    for node in nodes:  # grows while it is iterated
         for name in node._fields:
             value = getattr(node, name, None)
             if isinstance(value, list):
@@ -257,7 +256,7 @@ def _in_python(nodes: Sequence[ast.AST], *, is_test: bool) -> Iterator[tuple[str
         for rule in _RULES_OF.get(type(node), ()):
             if is_test and rule in _NOT_IN_TESTS:
                 continue
-            with contextlib.suppress(RecursionError):  # an expression of thousands of operands
+            with contextlib.suppress(RecursionError):  # an expression with thousands of operands
                 for found in RULES[rule].check(node):
                     if not (rule in _RAISING and found[0] in expected):
                         yield rule, found
@@ -267,11 +266,11 @@ _NOT_IN_TESTS = ("same-operands", "assigned-to-itself")
 """Tests of operators and properties use a value with itself on purpose."""
 
 _RAISING = ("past-the-end", "range-too-long")
-"""Rules about code that raises, which somebody may want."""
+"""Rules about code that raises, which may be intended."""
 
 
 def _expected_to_raise(nodes: Sequence[ast.AST]) -> frozenset[int]:
-    """The lines on which somebody waits for an exception: in `try`, `pytest.raises` and their kind."""
+    """Return the lines on which an exception is expected: in `try`, `pytest.raises` etc."""
     lines: set[int] = set()
     for node in nodes:
         body: list[ast.stmt] = []
@@ -289,7 +288,7 @@ def _expected_to_raise(nodes: Sequence[ast.AST]) -> frozenset[int]:
 
 
 def _inside_texts(nodes: Sequence[ast.AST]) -> frozenset[int]:
-    """The lines that begin inside a text of several lines."""
+    """Return the lines that begin inside a multi-line string."""
     lines: set[int] = set()
     for node in nodes:
         if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
@@ -328,7 +327,7 @@ def _range_too_long(node: ast.AST) -> Iterator[Found]:
 
 
 def _is_guarded(loop: ast.For, index: str, counted: ast.expr) -> bool:
-    """Whether the body of a loop looks at its index, or lets the sequence grow."""
+    """Return whether a loop body checks its index or lets the sequence grow."""
     for statement in loop.body:
         for inner in ast.walk(statement):
             match inner:
@@ -357,7 +356,7 @@ def _same_operands(node: ast.AST) -> Iterator[Found]:
 
 
 def _is_infinite(node: ast.expr) -> bool:
-    """Whether a value may be an infinity, of which the difference is no number on purpose."""
+    """Return whether a value may be infinite: then `x - x` is NaN on purpose."""
     return isinstance(node, ast.Name) and re.search("(?i)inf|nan", node.id) is not None
 
 
@@ -398,7 +397,7 @@ def _shared_default(node: ast.AST) -> Iterator[Found]:
             (a.arg, d) for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d is not None
         ]
         for name, default in defaults:
-            # One that holds something is a variable of the function's own: `def count(calls=[0])`.
+            # A non-empty default is often a deliberate static variable: `def count(calls=[0])`.
             is_empty = isinstance(default, ast.List) and not default.elts
             is_empty = is_empty or (isinstance(default, ast.Dict) and not default.keys)
             if is_empty and _changed(node, name):
@@ -406,7 +405,7 @@ def _shared_default(node: ast.AST) -> Iterator[Found]:
 
 
 _MEMORY = re.compile(r"(?i)cache|memo|registry")
-"""Names of defaults that are shared on purpose."""
+"""Names of parameters whose defaults are shared on purpose."""
 
 
 def _changed(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> bool:
@@ -415,7 +414,7 @@ def _changed(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> boo
         return False
     stored = (inner for inner in ast.walk(function) if isinstance(inner, ast.Name) and inner.id == name)
     if any(isinstance(inner.ctx, ast.Store) for inner in stored):
-        return False  # it may be a copy by then
+        return False  # it may have become a copy
     for inner in ast.walk(function):
         match inner:
             case ast.Call(ast.Attribute(ast.Name(who), what)) if who == name and what in methods:
@@ -465,7 +464,7 @@ _FORMAT = re.compile(r"%(?:\(\w+\))?[-0-9.]*[sdrf]|\{[^{}]*\}")
 
 
 def _is_built(query: ast.expr) -> bool:
-    """Whether a value of the program stands where a query has a value: not the name of a table or a column."""
+    """Return whether a program value stands for a query value, not for a table or column name."""
     before = ""
     for text, value in _pieces_of(query):
         before += text
@@ -478,7 +477,7 @@ def _is_built(query: ast.expr) -> bool:
 
 
 def _pieces_of(query: ast.expr) -> Iterator[tuple[str, ast.expr | None]]:
-    """A text that is put together: each constant piece of it, and the value after it if there is one."""
+    """Return the constant pieces of a built string, each with the value after it, if any."""
     match query:
         case ast.JoinedStr(parts):
             for part in parts:
@@ -506,7 +505,7 @@ def _pieces_of(query: ast.expr) -> Iterator[tuple[str, ast.expr | None]]:
 
 
 def _filled(text: str, values: Sequence[ast.expr]) -> Iterator[tuple[str, ast.expr | None]]:
-    """The pieces of a format and the values that fill it, one after the other."""
+    """Return the pieces of a format string and the values that fill it, in order."""
     done = 0
     for place, value in zip(_FORMAT.finditer(text), values, strict=False):
         is_number = place[0][-1] in "df"
@@ -516,7 +515,7 @@ def _filled(text: str, values: Sequence[ast.expr]) -> Iterator[tuple[str, ast.ex
 
 
 def _is_constant(value: ast.expr) -> bool:
-    """Whether a value is one that nobody outside chooses: a constant by its name, a number, placeholders."""
+    """Return whether a value cannot come from outside: a named constant, a number, placeholders."""
     match value:
         case ast.Constant():
             return True
@@ -545,12 +544,12 @@ def _through_a_shell(node: ast.AST) -> Iterator[Found]:
                 yield (
                     node.lineno,
                     Severity.ERROR,
-                    "a shell runs what the values of this text say: pass a list of arguments",
+                    "values in this command are interpreted by a shell: pass a list of arguments",
                 )
 
 
 def _is_put_together(command: ast.expr) -> bool:
-    """Whether a text has values in it that are no constants of the program."""
+    """Return whether a string is built from values that are not constants."""
     values = [value for _, value in _pieces_of(command) if value is not None]
     texts = [text for text, _ in _pieces_of(command)]
     return any(text.strip() for text in texts) and not all(map(_is_constant, values))
@@ -574,7 +573,7 @@ def _not_awaited_sleep(node: ast.AST) -> Iterator[Found]:
 
 
 class Rule(NamedTuple):
-    """What looks at one node of a syntax tree, and the kinds of nodes that it looks at."""
+    """A function that checks one node of a syntax tree, and the node types it checks."""
 
     check: Callable[[ast.AST], Iterator[Found]]
     nodes: tuple[type[ast.AST], ...]
@@ -602,7 +601,7 @@ RULES: dict[str, Rule] = {
     "identity": Rule(_identity_of_a_value, (ast.Compare,)),
     "not-awaited": Rule(_not_awaited_sleep, (ast.Expr,)),
 }
-"""The rules for Python, by the name that a report gives."""
+"""The rules for Python, by their name in reports."""
 
 _RULES_OF: dict[type[ast.AST], list[str]] = {}
 for _name, _rule in RULES.items():
@@ -611,10 +610,10 @@ for _name, _rule in RULES.items():
 
 
 def _same(one: ast.AST, other: ast.AST) -> bool:
-    """Whether two pieces of code are alike; ends at the first difference, so that long chains cost little."""
+    """Return whether two nodes are alike; stops at the first difference, so chains are cheap."""
     if type(one) is not type(other):
         return False
-    # Whether something is read or written is no part of what it is.
+    # The context (load or store) does not matter for equality.
     fields = (name for name in one._fields if name not in ("ctx", "type_comment", "kind"))
     return all(_same_values(getattr(one, name, None), getattr(other, name, None)) for name in fields)
 

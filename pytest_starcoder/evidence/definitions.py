@@ -19,9 +19,9 @@ class Definition(NamedTuple):
 
 
 class Definitions:
-    """The definitions of a file of these lines: the file is read once, however many lines are asked about.
+    """The definitions in the lines of a file, parsed once for any number of queries.
 
-    `text` is the file itself, where it is at hand as one.
+    `text` is the whole file as one string, if available.
     """
 
     def __init__(self, path: str, lines: Sequence[str], text: str | None = None) -> None:
@@ -32,14 +32,14 @@ class Definitions:
             tree = syntax_tree(source.removeprefix("\ufeff"))
             if tree is not None:
                 self._innermost = _innermost(tree, len(lines))
-        # Without a tree to ask, also of Python that does not parse.
+        # Without a syntax tree, also for Python that does not parse.
         self._indented = Indented(path, lines) if self._innermost is None else None
 
     def around(self, line: int, context: str = "", hunk: int = 0) -> Definition | None:
-        """The innermost definition around `line` (1-based); None at the top level.
+        """Return the innermost definition around `line` (1-based); None at the top level.
 
-        `context` is what git writes behind the second `@@` of the hunk that begins
-        with the line `hunk`, which is `line` where it is not given.
+        `context` is the text after the second `@@` of the hunk that begins with the line
+        `hunk` (default: `line`).
         """
         if not 1 <= line <= self._count:
             return None
@@ -51,12 +51,12 @@ class Definitions:
 
 
 def enclosing(path: str, lines: Sequence[str], line: int, context: str = "") -> Definition | None:
-    """The innermost definition around one `line` (1-based) of a file of these lines; None at the top level."""
+    """Return the innermost definition around `line` (1-based); None at the top level."""
     return Definitions(path, lines).around(line, context)
 
 
 def _innermost(tree: ast.Module, count: int) -> list[Definition | None]:
-    """For each line, 1-based, the innermost definition around it."""
+    """Map each line (1-based) to its innermost definition."""
     innermost: list[Definition | None] = [None] * (count + 1)
     for definition in _in_python(tree):  # the outer ones come first
         last = min(definition.last, count)
@@ -65,7 +65,7 @@ def _innermost(tree: ast.Module, count: int) -> list[Definition | None]:
 
 
 def _in_python(tree: ast.Module) -> Iterator[Definition]:
-    """All definitions of a module, an outer one before those inside it."""
+    """Return all definitions of a module, outer before inner."""
     waiting: list[tuple[ast.AST, str]] = [(tree, "")]
     while waiting:
         node, prefix = waiting.pop()
@@ -75,4 +75,4 @@ def _in_python(tree: ast.Module) -> Iterator[Definition]:
                 yield Definition(prefix + child.name, first, child.end_lineno or first)
                 waiting.append((child, f"{prefix}{child.name}."))
             elif isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
-                waiting.append((child, prefix))  # no expression holds a definition
+                waiting.append((child, prefix))  # expressions contain no definitions

@@ -175,11 +175,11 @@ def _indentation(line: str) -> str:
 
 
 def _units_by_line(source: str) -> dict[int, Unit]:
-    """For each line the innermost function around it, else the statement outside any."""
+    """Map each line to its innermost function, or else to its top-level statement."""
     tree = syntax_tree(source)
     units = list(_of(tree.body, ())) if tree else []
     found: dict[int, Unit] = {}
-    for unit in sorted(units, key=lambda unit: unit.first - unit.last):  # the inner ones last
+    for unit in sorted(units, key=lambda unit: unit.first - unit.last):  # inner ones last
         found.update(dict.fromkeys(range(unit.first, unit.last + 1), unit))
     return found
 

@@ -1,7 +1,7 @@
-"""Where a fix may be made: in the code under test, never in what checks it.
+"""Decides where a fix may be made: in the code under test, never in checking code.
 
-A change of an assertion, a test, a fixture or the data of a test makes tests
-pass and tells nothing of the code. Sources in, lines out; nothing is run.
+Changing an assertion, a test, a fixture or test data makes tests pass but says
+nothing about the code. Takes sources, returns lines; nothing is run.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pytest_starcoder.values.failure import Failure
 from pytest_starcoder.values.fix import Edit
 
 FOLDERS = frozenset({"test", "tests", "testing"})
-"""Folders that hold tests and what serves them."""
+"""Folders of tests and their support code."""
 
 FILES = (
     *("test_*.py", "*_test.py", "*_tests.py", "test.py", "tests.py", "conftest.py"),
     *("testing.py", "testutil.py", "testutils.py", "testlib.py", "testhelper.py", "testhelpers.py"),
 )
-"""Files of tests by the names that pytest, unittest and others look for, whatever the settings are."""
+"""Test file names of pytest, unittest and others, whatever the settings are."""
 
 DATA = frozenset(
     """
@@ -36,20 +36,20 @@ DATA = frozenset(
 """Words in the names of files and folders that may hold the data of tests; code of the project may have them, too."""
 
 EVERYTHING = frozenset({"*", "*.py", "**/*.py", "**.py"})
-"""Settings of python_files that tell no test file from another."""
+"""Values of python_files that match every file."""
 
 LEAVING = re.compile(r"\b(return|raise|break|continue|yield)\b")
-"""Words with which an assertion that stands further down is not reached."""
+"""Keywords that can keep a later assertion from being reached."""
 
 MOST = 400
-"""Places of one cause that are looked for; fewer are ever tried."""
+"""Maximum number of places per cause; fewer are ever tried."""
 
 
 @dataclass(frozen=True)
 class Conventions:
     """How a session tells its tests from other code.
 
-    `files` hold collected tests, or are plugins of pytest; `patterns`,
+    `files` contain collected tests or are pytest plugins; `patterns`,
     `functions` and `classes` are pytest's settings python_files,
     python_functions and python_classes; `folder` is the name of the root.
     """
@@ -61,7 +61,7 @@ class Conventions:
     folder: str = ""
 
     def name_a_test_file(self, path: str) -> bool:
-        """Whether a file is one of tests by its name, or by a folder that it is in."""
+        """Return whether a path is a test file by its name or a folder it is in."""
         file = PurePosixPath(path)
         if not FOLDERS.isdisjoint(file.parts[:-1]):
             return True
@@ -69,20 +69,20 @@ class Conventions:
         return any(fnmatchcase(file.name, pattern) or file.match(pattern) for pattern in patterns)
 
     def root_is_for_tests(self, path: str) -> bool:
-        """Whether a file is below a root that is a folder of tests itself."""
+        """Return whether a file is below a root that is itself a test folder."""
         return self.folder in FOLDERS and not path.startswith("../")
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where a fix of one cause may be made: `lines`, the most suspicious first, and where else it may reach."""
+    """Where a cause may be fixed: `lines`, most suspicious first, and where edits may reach."""
 
     lines: tuple[Line, ...] = ()
     may_change: Callable[[Line], bool] = field(default=lambda _line: True, repr=False)
     is_guarded: Callable[[Line], bool] = field(default=lambda _line: False, repr=False)
 
     def allow(self, edit: Edit) -> bool:
-        """Whether an edit leaves alone what checks, all lines that it replaces considered."""
+        """Return whether none of the lines that an edit replaces is checking code."""
         touched = [(edit.path, edit.line + number) for number in range(edit.before.count("\n") + 1)]
         if not all(map(self.may_change, touched)):
             return False
@@ -102,22 +102,22 @@ class Fixable:
         self._tests: dict[str, bool] = {}
 
     def learn(self, paths: Iterable[str]) -> None:
-        """Takes in more files that tests import: which file imports which tells what serves tests."""
+        """Add files that tests import: the import graph shows which ones only support tests."""
         if not self._known.issuperset(paths := frozenset(paths)):
             self._known |= paths
             self._by_stem = self._registered = None
             self._tests = {}
 
     def is_check(self, line: Line) -> bool:
-        """Whether a line is an assertion, or in a function that does nothing but check."""
+        """Return whether a line is an assertion or in a function that only checks."""
         path, number = line
         return number in self._checks(path).lines
 
     def places(self, failures: Sequence[Failure], ranked: Sequence[Line], scores: Mapping[Line, float]) -> Places:
-        """Where a fix of `failures` may be made, of the `ranked` lines.
+        """Return where `failures` may be fixed, among the `ranked` lines.
 
-        Files of tests are no places. Only where the failing tests run nothing
-        else, functions in their own files are: then code stands beside its tests.
+        Test files are excluded, unless the failing tests run nothing else: then the
+        code is beside its tests, and functions in test files may be changed.
         """
         failed = self._failed(failures)
         own = {failure.nodeid.partition("::")[0] for failure in failures}
@@ -152,7 +152,7 @@ class Fixable:
         return Places(lines, may_change, lambda line: line[1] in self._checks(line[0]).guarded)
 
     def is_test_file(self, path: str) -> bool:
-        """Whether a file holds tests, or serves them and nothing else."""
+        """Return whether a file contains tests or only supports them."""
         if path not in self._tests:
             self._tests[path] = self._serves_tests(path)
         return self._tests[path]
@@ -183,14 +183,14 @@ class Fixable:
         return path.endswith("conftest.py") or self._sources.about(path, holds)
 
     def _may_hold_code(self, path: str) -> bool:
-        """Whether a file is one of tests only by the root's name, or by what it imports within a package."""
+        """Return whether only the root's name or an import makes a file a test file."""
         if self._conventions.name_a_test_file(path):
             return False
         package = (PurePosixPath(path).parent / "__init__.py").as_posix()
         return self._conventions.root_is_for_tests(path) or package in self._known
 
     def _only_checks(self, path: str) -> bool:
-        """Whether a file is made of assertions, and no code imports it."""
+        """Return whether a file consists of assertions and no code imports it."""
         return self._checks(path).prevail and not self._is_imported_by_code(path)
 
     def _is_imported_by_code(self, path: str) -> bool:
@@ -203,7 +203,7 @@ class Fixable:
         )
 
     def _imports_helpers(self, path: str) -> bool:
-        """Whether a file imports what serves tests, as no code under test does."""
+        """Return whether a file imports test support, as code under test never does."""
         if self._by_stem is None:
             self._by_stem = {}
             for other in self._known:
@@ -211,13 +211,13 @@ class Fixable:
         for name in self._sources.about(path, checks.imported):
             named = self._by_stem.get(name, [])
             if len(named) != 1 or named[0] == path or named[0].endswith("__init__.py"):
-                continue  # several of a name: which of them is imported nobody knows
+                continue  # several of that name: unclear which one is imported
             if self._sources.about(named[0], checks.imports_testing) or self._only_checks(named[0]):
                 return True
         return False
 
     def _registered_names(self) -> frozenset[str]:
-        """The modules whose assertions tests have pytest rewrite, or that they load as plugins."""
+        """Return the modules that tests register for assertion rewriting or load as plugins."""
         if self._registered is None:
             names = (self._sources.about(path, checks.registered) for path in self._known)
             self._registered = frozenset().union(*names)
@@ -227,7 +227,7 @@ class Fixable:
         return self._sources.about(path, checks.checks_in)
 
     def _failed(self, failures: Sequence[Failure]) -> Set[Line]:
-        """The lines of the checks that failed, whatever they are written with, and what decides whether they run."""
+        """Return the lines of the failed checks and of the conditions that lead to them."""
         lines: set[Line] = set()
         for failure in failures:
             if failure.exception in ("AssertionError", "Failed") and failure.frames:
@@ -237,7 +237,7 @@ class Fixable:
         return lines
 
     def _raising(self, failures: Sequence[Failure]) -> Set[Line]:
-        """The functions whose own check failed, in files that no code imports: they may serve the tests alone."""
+        """Return functions whose own check failed, in files that no code imports."""
         lines: set[Line] = set()
         for failure in failures:
             last = failure.frames[-1] if failure.exception in ("AssertionError", "Failed") and failure.frames else None
@@ -248,6 +248,6 @@ class Fixable:
 
 
 def _module(path: str) -> str:
-    """The dotted name of a file's module, as far as its path tells."""
+    """Return the dotted module name of a file, judging by its path."""
     parts = [part for part in PurePosixPath(path).with_suffix("").parts if part not in ("..", "src")]
     return ".".join(parts[:-1] if parts and parts[-1] == "__init__" else parts)

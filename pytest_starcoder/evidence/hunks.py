@@ -27,7 +27,7 @@ PART = 2400
 """Characters from which on a hunk is asked about in parts."""
 
 LONGEST_LINE = 1000
-"""Characters of a line; a longer one was not written by hand, and no model is asked about it."""
+"""Maximum characters of a line; longer ones are not handwritten, and no model is asked."""
 
 BASE = 1000
 """Characters that a prompt shows of a definition as it was before."""
@@ -55,7 +55,7 @@ class _Part(NamedTuple):
 
 
 AddedLines = Mapping[str, frozenset[int] | None]
-"""The lines that a change adds, by path; None for a file of which they are not known."""
+"""Return the added lines of a change, by path; None for a file where they are unknown."""
 
 
 def change_of(
@@ -70,13 +70,13 @@ def change_of(
 
     `exclude` are globs of files that are left out. For a merge `others` are the
     lines that it adds to each of its other parents: it is answerable for those
-    that are new to all. The smallest changes are read first, and none is begun
+    that are new to all. The smallest changes are read first, and none is started
     after `until`, a time of `time.monotonic`.
     """
     redactor = Redactor.of_environment()
     readings: dict[int, _Reading] = {}
     smallest_first = sorted(range(len(entries)), key=lambda at: len(entries[at].patch or b""))
-    for index in smallest_first:  # a value that one file tells is hidden in all
+    for index in smallest_first:  # a secret found in one file is hidden in all
         _learn(redactor, entries[index], blobs, exclude, until)
     number = 0
     for index in smallest_first:
@@ -114,7 +114,7 @@ def _learn(
     exclude: Sequence[str],
     until: float,
 ) -> None:
-    """Learn the secrets of a file that is read, unless the time is over."""
+    """Learn the secrets of a file, unless time has run out."""
     content = blobs.get(entry.blobs[1])
     is_read = content is not None and not _reason(entry, _shown(entry.path), exclude)
     if content is not None and is_read and time.monotonic() < until:
@@ -123,7 +123,7 @@ def _learn(
 
 @dataclass
 class _Reading:
-    """What there is to review of one file; it has `numbers` of git's hunks."""
+    """The reviewable parts of one file, which has `numbers` git hunks."""
 
     path: str
     hunks: list[Hunk] = field(default_factory=list)
@@ -143,7 +143,7 @@ def _read(
     others: Sequence[AddedLines],
     number: int,
 ) -> None:
-    """Fills the reading of a file whose first hunk is the one of that `number`."""
+    """Fill `reading` from a file whose first hunk has this `number`."""
     parts = _hunks(entry.patch or b"")
     if parts is None:
         reading.skipped.append(Unreviewed(reading.path, "git's diff of it cannot be read"))
@@ -193,7 +193,7 @@ def entries_of(diff: bytes) -> list[Entry]:
 
 
 def added_lines(entries: Iterable[Entry]) -> AddedLines:
-    """The lines that a change adds, by path; None for a file whose change is too large, or cannot be read."""
+    """Return the added lines of a change, by path; None if they are too large or unreadable."""
     lines: dict[str, frozenset[int] | None] = {}
     for entry in entries:
         parts = _hunks(entry.patch) if entry.patch is not None else None
@@ -332,7 +332,7 @@ class _File:
         return _lines(self._redactor.redact("\n".join(line[1:] for line in part.lines if line[:1] != other)))
 
     def hunks(self, part: _Part, mine: set[int], number: int) -> tuple[list[Hunk], list[Hunk]]:
-        """A hunk of git's as one or several to ask about, and those that are too long to ask about.
+        """Split a git hunk into hunks to ask about and hunks that are too long to ask about.
 
         `mine` are the added lines that count.
         """
@@ -348,7 +348,7 @@ class _File:
         return asked, unasked
 
     def _hunk(self, piece: _Part, mine: set[int], number: int, first: int) -> Iterator[Hunk]:
-        """A piece of the hunk that begins with the line `first`, if it adds something that counts."""
+        """Return the piece of the hunk that starts at line `first`, if it adds lines that count."""
         written = [at for at, text in piece.added() if at in mine and text.strip()]
         if not written:
             return
@@ -465,7 +465,7 @@ def _cut(part: _Part, cuts: Sequence[int]) -> Iterator[_Part]:
 
 
 def _beside_long_lines(part: _Part) -> Iterator[_Part]:
-    """A hunk cut before and after each line that is too long to ask about."""
+    """Split a hunk before and after each line that is too long to ask about."""
     cuts = []
     for index, line in enumerate(part.lines):
         if len(line) > LONGEST_LINE:

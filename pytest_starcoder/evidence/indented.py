@@ -74,9 +74,9 @@ def _width(line: str) -> int:
 
 
 class Indented:
-    """The lines of a file in a language that is known by its suffix alone; indices are 0-based.
+    """The lines of a file in a language known only by its suffix; indices are 0-based.
 
-    What is asked of every line is computed once for all of them, from line to line.
+    Properties of lines are computed once for all of them.
     """
 
     def __init__(self, path: str, lines: Sequence[str]) -> None:
@@ -88,13 +88,13 @@ class Indented:
         self._shown: dict[tuple[str, int], int | None] = {}
 
     def around(self, at: int, context: str = "", hunk: int | None = None) -> tuple[str, int, int] | None:
-        """The name, the first and the last line of the definition around the line `at`; None where none is.
+        """Return name, first and last line of the definition around line `at`, or None.
 
-        `context` is what git shows of the function before the hunk that begins with the line `hunk`.
+        `context` is the function that git shows for the hunk that begins at line `hunk`.
         """
         first = None if self._prose else self._firsts[at]
         if first is None and context and not _CONTROL.match(context):
-            # What git shows is the last function, which may have ended.
+            # git shows the last function before the hunk, which may have ended.
             shown = self._line_shown(context, at if hunk is None else hunk)
             if shown is not None and shown < at <= self.end(shown):
                 first = shown
@@ -116,7 +116,7 @@ class Indented:
 
     @cached_property
     def _nothing(self) -> list[bool]:
-        """Whether a line is empty, a comment, a directive or a label of C: it encloses nothing."""
+        """Return whether a line encloses nothing: empty, a comment, a C directive or label."""
         return [self._encloses_nothing(line) for line in self._lines]
 
     @cached_property
@@ -127,7 +127,7 @@ class Indented:
 
     @cached_property
     def _tops(self) -> list[int]:
-        """For each line itself, or the first of the decorators or attributes above it."""
+        """Map each line to itself, or to the first decorator or attribute above it."""
         tops: list[int] = []
         for at, width in enumerate(self._widths):
             decorated = at > 0 and self._widths[at - 1] == width and self._attributes[at - 1]
@@ -136,7 +136,7 @@ class Indented:
 
     @cached_property
     def _heads(self) -> list[int]:
-        """For each line itself, or the one below its decorators, which names the definition."""
+        """Map each line to itself, or to the line below its decorators that names the definition."""
         heads = list(range(len(self._lines)))
         for at in reversed(range(len(heads) - 1)):
             if self._attributes[at]:
@@ -145,7 +145,7 @@ class Indented:
 
     @cached_property
     def _followers(self) -> list[int]:
-        """For each line itself, or the first one below that encloses something: a comment belongs to what follows."""
+        """Map each line to itself or the next one that encloses something, as for comments."""
         followers = list(range(len(self._lines)))
         for at in reversed(range(len(followers) - 1)):
             if self._nothing[at]:
@@ -154,12 +154,12 @@ class Indented:
 
     @cached_property
     def _firsts(self) -> list[int | None]:
-        """The line with which the definition around each line begins; None where none is."""
-        # Of each line the answer for what is indented as deep as it, and for what is one deeper.
+        """Map each line to the first line of its definition, or None."""
+        # For each line: the answer for lines as deep as it, and for lines one level deeper.
         same: list[int | None] = []
         deeper: list[int | None] = []
         begins: list[int | None] = []
-        above: list[int] = []  # lines that enclose something, each indented less than the next
+        above: list[int] = []  # enclosing lines, each indented less than the next
         for at, (line, width) in enumerate(zip(self._lines, self._widths, strict=True)):
             if self._followers[at] != at:
                 for answers in (same, deeper, begins):
@@ -185,19 +185,19 @@ class Indented:
         return [begins[follower] for follower in self._followers]
 
     def _enclosed(self, at: int | None, same: Sequence[int | None], deeper: Sequence[int | None]) -> int | None:
-        """The answer for lines of which `at` is the nearest line above that is indented less."""
+        """Return the answer for lines whose nearest less-indented line above is `at`."""
         if at is None:
             return None
         text = self._lines[at].strip()
         if text in _BEGINS or text.startswith((")", "]", "}", "where")) or _AGAIN.match(text):
-            return deeper[at]  # its beginning stands above, as deep as this
+            return deeper[at]  # it begins above, at the same depth
         at_margin = self._widths[at] == 0 and not _CONTROL.match(text) and not _CLOSER.match(text)
         if at_margin or self._defines(text):
             return self._tops[at]
         return same[at]
 
     def _line_shown(self, context: str, hunk: int) -> int | None:
-        """The nearest line above a hunk that begins with what git shows of it."""
+        """Return the nearest line above a hunk that starts with the context git shows."""
         key = context, hunk
         if key not in self._shown:
             above = reversed(range(min(hunk, len(self._lines))))

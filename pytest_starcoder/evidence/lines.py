@@ -1,7 +1,7 @@
 """What stands on the lines of a source file: how much of it can be wrong, and which definitions it uses.
 
-Source in, numbers of lines out; nothing is run. What is asked for line after line of many files is
-held by `Sources.about`, one answer a file.
+Takes source, returns line numbers; nothing is run. Answers needed for every line of many files
+are cached per file by `Sources.about`.
 """
 
 from __future__ import annotations
@@ -51,21 +51,21 @@ def parts_of(text: str) -> frozenset[str]:
     return frozenset(part.lower() for word in words for part in (word, *_PART.findall(word))) - _COMMON
 
 
-@lru_cache(maxsize=16)  # of the few files that are shown or changed
+@lru_cache(maxsize=16)  # only for the few files that are shown or changed
 def split(source: str) -> tuple[str, ...]:
     """The lines of a file, as Python counts them."""
     return tuple(source.split("\n"))
 
 
 class Parts:
-    """`parts_of` the lines of a file, worked out as they are asked for."""
+    """`parts_of` the lines of a file, computed on demand."""
 
     def __init__(self, source: str) -> None:
         self._lines = source.split("\n")
         self._parts: dict[int, frozenset[str]] = {}
 
     def of_line(self, number: int) -> frozenset[str]:
-        """Those of a line by its number, none where there is no such line."""
+        """Return the parts of the line `number`; empty if there is no such line."""
         if number not in self._parts:
             exists = 0 < number <= len(self._lines)
             self._parts[number] = parts_of(self._lines[number - 1]) if exists else frozenset()
@@ -83,7 +83,7 @@ def weights(source: str) -> Mapping[int, float]:
     found: dict[int, float] = {}
     tree = syntax_tree(source)
     waiting: list[tuple[ast.AST, bool]] = [(tree, False)] if tree else []
-    while waiting:  # one walk: this is asked about every file that a test runs
+    while waiting:  # a single walk, because this runs for every file a test executes
         node, counted = waiting.pop()
         if isinstance(node, ast.stmt):
             counted = not isinstance(node, _WEIGHTLESS) and not _is_text(node)
@@ -164,7 +164,7 @@ def statement_at(source: str, line: int) -> tuple[int, int]:
     return best
 
 
-@lru_cache(maxsize=16)  # of the few files that are shown or changed
+@lru_cache(maxsize=16)  # only for the few files that are shown or changed
 def _spans(source: str) -> tuple[tuple[int, int], ...]:
     """First and last lines of the statements that have several."""
     tree = syntax_tree(source)
@@ -202,7 +202,7 @@ class Definitions:
 
 
 def definitions(source: str) -> Definitions:
-    """What a file defines and uses."""
+    """The names that a file defines and uses."""
     tree = syntax_tree(source)
     defined: dict[str, set[int]] = {}
     entries: dict[str, tuple[tuple[str, frozenset[int]], ...]] = {}

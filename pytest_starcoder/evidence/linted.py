@@ -43,11 +43,11 @@ def linted_lines(path: str, text: str) -> frozenset[int]:
 
 
 def ruff() -> str | None:
-    """Return the program on PATH, or beside the interpreter; None where there is none.
+    """Return the program on PATH or beside the interpreter; None if there is none.
 
-    A relative folder on PATH would make it a program of whichever repository this is.
+    Relative folders on PATH are ignored: they would find programs of the repository.
     """
     folders = [folder for folder in os.get_exec_path() if Path(folder).is_absolute()]
     program = shutil.which("ruff", path=os.pathsep.join([*folders, str(Path(sys.executable).parent)]))
-    # Windows looks in the current folder first, whatever the path.
+    # Windows searches the current folder first, whatever PATH says.
     return program if program and Path(program).is_absolute() else None

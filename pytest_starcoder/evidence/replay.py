@@ -115,19 +115,19 @@ def replay(
 
 
 def with_warnings(replays: Sequence[Replay], warnings: Iterable[str]) -> list[Replay]:
-    """Return the replays, of which the first also says what is about all of them."""
+    """Return the replays, with the warnings added to the first one."""
     first, *others = replays
     return [replace(first, statements=(*first.statements, *warnings)), *others]
 
 
 def _none_run(missing: Mapping[str, str]) -> Replay:
-    """The replay of a cause of which no test was run; its first one may be run by the name of its function."""
+    """Return the replay of a cause whose tests did not run; tries the first by function name."""
     order = tuple(map(without_parameters, list(missing)[:1]))
     return Replay(statements=_not_run(missing), order=order)
 
 
 def _not_run(missing: Mapping[str, str]) -> tuple[str, ...]:
-    """One sentence on the failing tests that could not be run again, and why; none where all could."""
+    """Return a sentence on the failing tests that could not be run again, if any, and why."""
     if not missing:
         return ()
     reasons = dict.fromkeys(missing.values())

@@ -1,4 +1,4 @@
-"""The texts of a project's files, and what was worked out about each of them, for as long as one report takes."""
+"""Caches the source files of a project, and values computed from them, for one report."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import Any, TypeVar
 Value = TypeVar("Value")
 
 LARGEST = 2_000_000
-"""Bytes of a source file that is read."""
+"""Maximum size of a source file in bytes."""
 
 
 class Sources:
-    """Gives the text of a file by its path relative to the root; empty where it cannot be read.
+    """Returns the text of a file by its path relative to the root; empty if unreadable.
 
-    Each file is read once, and each question about it is worked out once, however
-    many files there are: a cache of a fixed size works everything out anew for each
-    line as soon as there are more files than it holds. Syntax trees are not kept,
-    those of eight hundred modules take a gigabyte.
+    Each file is read once, and each value computed from it once. A cache of fixed
+    size would recompute everything for each line once there are more files than it
+    holds. Syntax trees are not kept: those of eight hundred modules take a gigabyte.
     """
 
     def __init__(self, read: Callable[[str], str]) -> None:
@@ -32,7 +31,7 @@ class Sources:
         return self._texts[path]
 
     def about(self, path: str, work_out: Callable[[str], Value]) -> Value:
-        """`work_out` of the text of a file, the same value each time."""
+        """Return `work_out` of the text of a file, computed once."""
         key = work_out, path
         if key not in self._answers:
             self._answers[key] = work_out(self(path))
@@ -41,12 +40,12 @@ class Sources:
 
 
 def sources_of(root: Path) -> Sources:
-    """The files below `root`."""
+    """Return the sources below `root`."""
 
     def read(path: str) -> str:
         try:
             file = root / path
-            # A pipe in the place of a file would never end.
+            # Reading a pipe in the place of a file would never end.
             fits = file.is_file() and file.stat().st_size <= LARGEST
             return file.read_text("utf-8", "replace") if fits else ""
         except (OSError, ValueError):

@@ -77,7 +77,7 @@ def text_of_test(nodeid: str, sources: Sources) -> str:
 
 
 def _texts_of_functions(source: str) -> dict[str, str]:
-    """The functions of a file by their names; of several of one name the first."""
+    """Return the functions of a file by name; the first one if a name is repeated."""
     lines = source.split("\n")
     found: dict[str, str] = {}
     for node in functions(source):
@@ -151,7 +151,7 @@ def _alike(failure: Failure, lines: Sequence[Line], sources: Sources) -> dict[Li
 
 
 def words_of_failure(failure: Failure, sources: Sources) -> frozenset[str]:
-    """What the failing test says: its name, its text and its message."""
+    """Return the words of the failing test: its name, source and message."""
     name = failure.nodeid.rpartition("::")[2]
     return parts_of(f"{name} {text_of_test(failure.nodeid, sources)} {failure.message}")
 

@@ -193,9 +193,7 @@ class _Work:
         self._score.forget(untried)
         self._score.living -= {mutant for mutant, tests in found.items() if tests}
         if untried:
-            untried_mutants = (
-                f"{len(untried)} mutants were not tried with the tests that are there, which took long enough"
-            )
+            untried_mutants = f"{len(untried)} mutants were not tried with the existing tests, for lack of time"
             incomplete.append(untried_mutants)
         self.left = "; ".join(incomplete)
 

@@ -61,7 +61,7 @@ def read_problems(benchmark: str, path: Path) -> list[Problem]:
             problems.append(problem_of(row))
         except (TypeError, IndexError, RecursionError) as exc:
             raise ConfigError(
-                f"{path}: problem {number} is not written as those of {TITLES[benchmark]} are.",
+                f"{path}: problem {number} is not in the format of {TITLES[benchmark]}.",
                 f"Give {SOURCES[benchmark]}.",
             ) from exc
     return problems
@@ -100,7 +100,7 @@ def _json(path: Path, text: str, line: int) -> Any:
     except (ValueError, RecursionError) as exc:
         why = "it is nested too deeply" if isinstance(exc, RecursionError) else exc
         raise ConfigError(
-            f"{path}, line {line}: this is no JSON ({why}).", "Give the file as it was published."
+            f"{path}, line {line}: this is not JSON ({why}).", "Give the file as it was published."
         ) from exc
 
 

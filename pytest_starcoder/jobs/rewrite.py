@@ -129,8 +129,8 @@ def with_secrets(written: str, clean: str, text: str, model: str) -> str:
             meant = hidden.get(words) or set().union(*hidden.values())
             if len(meant) != 1:
                 raise UnreadableAnswer(
-                    f"{model} put a secret that it was not shown where none stood before.",
-                    "Name lines without secrets, or change these by hand.",
+                    f"{model} wrote [redacted] where there was no secret before.",
+                    "Choose lines without secrets, or change these by hand.",
                 )
             restored += next(iter(meant)) + other
         lines.append(restored)

@@ -145,8 +145,8 @@ def _problem(path: Path, status: int | None) -> str:
     """Why no test has ended in a child."""
     with contextlib.suppress(OSError, Malformed):
         reason = shown_text(read_regular(path).decode("utf-8", "replace"))[:300]
-        return f"pytest does not start again: {reason}"
-    return f"pytest ended before the first of them had, with status {status}"
+        return f"pytest could not be started again: {reason}"
+    return f"pytest exited with status {status} before the first test had finished"
 
 
 def changed(root: Path, edits: Sequence[Edit]) -> dict[str, str]:
@@ -313,8 +313,8 @@ def environment_of(launch: Launch) -> dict[str, str]:
 
 
 STILL_RUNNING = (
-    f"the run of these tests again was still tearing down after {GRACE:g} s and was killed: "
-    "what its fixtures hold may be left behind"
+    f"the tests run again were still tearing down after {GRACE:g} s and were killed: "
+    "their fixtures may have left something behind"
 )
 
 

@@ -46,7 +46,7 @@ class Selection:
             last = (lines or report.longreprtext.splitlines() or ["it failed"])[-1]
             self._problems[report.nodeid] = one_line(last.removeprefix("E ").strip(), 200)
         elif report.skipped:
-            self._problems[report.nodeid] = "it is skipped this time"
+            self._problems[report.nodeid] = "it was skipped this time"
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
@@ -77,8 +77,8 @@ class Selection:
             if nodeid == place or nodeid.startswith(f"{place}::"):
                 return f"{place} cannot be collected: {problem}"
         if without_parameters(nodeid) in map(without_parameters, items):
-            return "the parameters have another name each time they are collected"
-        return "it is not collected again"
+            return "the parameters have different names at each collection"
+        return "it was not collected again"
 
 
 class Protocol:

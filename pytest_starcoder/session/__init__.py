@@ -13,8 +13,8 @@ from pytest_starcoder.settings import BACKENDS, Settings, load_settings
 def session_settings(config: pytest.Config, keys: Sequence[str]) -> Settings:
     """The settings of a pytest run: those of the project around its root, under the options of its command line.
 
-    Raises ConfigError for what cannot be used, and Untrusted for an option that
-    only the user may say and a file of the repository does.
+    Raises ConfigError for an invalid setting, and Untrusted if a file of the
+    repository sets an option that only the user may set.
     """
     options = Options(config)
     options.check()

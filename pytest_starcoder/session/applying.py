@@ -42,7 +42,7 @@ def apply(fixes: Sequence[Fix], root: Path, sources: Sources, accept: Callable[[
                 root / path: _changed(root / path, sources(path), made.get(path, []), wanted[path]) for path in paths
             }
             for file in contents:
-                target_of(file, tree)  # all are looked at before one is written
+                target_of(file, tree)  # check all of them before writing any
             for file, content in contents.items():
                 replace_file(file, content, tree)
         except (Unwritable, OSError) as exc:
@@ -54,12 +54,12 @@ def apply(fixes: Sequence[Fix], root: Path, sources: Sources, accept: Callable[[
 
 
 def _tree(root: Path) -> Path:
-    """The working tree that nothing is written out of."""
+    """Return the working tree that all writes must stay in."""
     return repository(root / "_") or root
 
 
 def _reason(exc: Unwritable | OSError) -> str:
-    """Why something was not written, and what to do where that is known."""
+    """Return why a file was not written, with a hint if there is one."""
     if isinstance(exc, LeadsOutside):
         return f"{exc.strerror}. {UNLINK}"
     return f"{(exc.strerror if isinstance(exc, OSError) else None) or exc}."
@@ -114,7 +114,7 @@ class Terminal:
         return self.ask(question, "Use --starcoder-apply=yes.") in ("y", "yes")
 
     def keep(self, fixes: Fixes, path: str) -> str:
-        """Writes the user's answer to the question of `fixes` into a file of tests; a sentence on that, or none."""
+        """Ask which of the fixes is right and add the answer as a test; return what was done."""
         first, second = fixes.outcomes
         question = f"Which is right: {fixes.call} 1. {first}, 2. {second}? [1/2/N] "
         answer = self.ask(question, "Answer --starcoder-write on one.")
@@ -127,9 +127,9 @@ class Terminal:
 
 
 def keep(root: Path, path: str, body: str, call: str) -> str:
-    """Appends a test with this body to a file of tests below `root`; says so. Raises OSError."""
+    """Append a test with this body to a test file in `root`; return a message. Raises OSError."""
     if REDACTED in body:
-        return "No test was written: a secret is a part of it. Write it by hand, without the secret."
+        return "No test was written: it contains a secret. Write it by hand, without the secret."
     file = root / path
     raw = file.read_bytes().decode("utf-8")
     name = "test_" + (re.sub(r"\W+", "_", call.partition("(")[0]).strip("_") or "answer")

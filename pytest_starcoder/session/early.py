@@ -92,7 +92,7 @@ class Early:
         return _read(told)
 
     def close(self) -> None:
-        """Ends the child, and the gits that it has started."""
+        """Kill the child and the git processes it started."""
         with contextlib.suppress(OSError):  # it has ended
             if sys.platform == "win32":
                 self._child.kill()
@@ -113,7 +113,7 @@ class Early:
 
 @dataclass(frozen=True)
 class Answer:
-    """One line of the child: how far it is, and what the model said of the test `nodeid`, if any."""
+    """One line from the child: its progress, and the model's answer about `nodeid`, if any."""
 
     calls: int
     asked: int
@@ -144,10 +144,10 @@ ANSWERED = ("why", "model", "truncated", "from_cache", "flaw", "unsupported")
 """The fields of an explanation that are the model's."""
 
 NO_MORE: dict[str, Any] = {"end": True}
-"""What follows the last failure. Where the input ends without it, nobody wants answers any more."""
+"""Sent after the last failure. If the input ends without it, no answers are wanted any more."""
 
 PARENT = 0.5
-"""Seconds after which the parent is looked for: a fork of it may hold its end of the pipe open."""
+"""Seconds between checks for the parent: a fork of it may keep its end of the pipe open."""
 
 
 # --- in the child
@@ -178,16 +178,16 @@ def _listen(waiting: SimpleQueue[Failure | None]) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process soon after its parent."""
+    """Exit soon after the parent process has ended."""
     while os.getppid() == parent:
         time.sleep(PARENT)
     _leave()
 
 
 def _leave() -> None:
-    """Ends this process and the gits that it has started."""
+    """Exit, and kill the git processes started from here."""
     if sys.platform != "win32":
-        with contextlib.suppress(OSError):  # started by hand, it leads no group
+        with contextlib.suppress(OSError):  # not a group leader when started by hand
             os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(1)
 

@@ -39,7 +39,7 @@ PHASES = ("setup", "call", "teardown", "collect")
 """Pytest's; xdist calls that of a crashed worker "???"."""
 
 SECRETS = "starcoder_secrets"
-"""Under which key a worker of xdist hands over the secrets that it has seen."""
+"""Key under which an xdist worker passes on the secrets it has seen."""
 
 Place = tuple[str, int]
 """A file and a line in it."""
@@ -159,7 +159,7 @@ class Explainer:
 
     @pytest.hookimpl
     def pytest_sessionfinish(self) -> None:
-        """Hands the secrets that a worker has seen to the controller, and not to what keeps reports."""
+        """Pass the secrets a worker has seen to the controller, but not through reports."""
         if self._worker and self._others.has_redacted:
             secrets = list(self._others.redactor.known)
             self._config.workeroutput[SECRETS] = secrets  # type: ignore[attr-defined]
@@ -175,7 +175,7 @@ class Explainer:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
         carried = self._taken(report)
-        yield  # other plugins change reports: that of a test with subtests is a failure only then
+        yield  # after other plugins: a test with failing subtests is marked as failed there
         self.reported(report, carried)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -185,7 +185,7 @@ class Explainer:
         self._collect(report, "collect", carried)
 
     def reported(self, report: pytest.TestReport, carried: Mapping[str, Any] | None = None) -> None:
-        """Takes a report, with what `_taken` took from it."""
+        """Collect a report, with the fields that `_taken` removed from it."""
         carried = self._taken(report) if carried is None else carried
         if not self._worker:
             self._tests.add(report)
@@ -194,9 +194,9 @@ class Explainer:
         self._collect(report, report.when if report.when in PHASES else "call", carried)
 
     def _taken(self, report: pytest.TestReport | pytest.CollectReport) -> dict[str, Any]:
-        """What a report carries for us; it is removed, because pytest-reportlog writes all that a report holds."""
+        """Remove and return our fields of a report: pytest-reportlog would write them."""
         if self._worker:
-            return {}  # the controller takes it
+            return {}  # left for the controller
         names = [name for name in ("starcoder_failure", "starcoder_troubles") if name in report.__dict__]
         return {name: report.__dict__.pop(name) for name in names}
 

@@ -103,7 +103,7 @@ class Generating:
 
     @property
     def _redactor(self) -> Redactor:
-        """What knows the secrets of this run."""
+        """The redactor that knows the secrets of this run."""
         if self._known is None:
             from pytest_starcoder.text.redact import Redactor
 
@@ -213,7 +213,7 @@ class Generating:
         ]
 
     def _report(self, generated: Generated) -> None:
-        """Writes the report files. Raises ConfigError."""
+        """Write the report files. Raises ConfigError."""
         from pytest_starcoder.report.files import save
         from pytest_starcoder.report.generated import to_json, to_markdown
 

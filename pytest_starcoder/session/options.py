@@ -1,8 +1,8 @@
-"""Who has said an option of ours: the user, or a file of the repository, which may not say all.
+"""Finds out who set one of our options: the user, or a file of the repository.
 
-pytest makes one list of options from `addopts`, PYTEST_ADDOPTS, the command
-line and the `@FILE` arguments in all of them. Of its result alone nobody can
-tell whether a cloned repository or its user wants it.
+pytest merges `addopts`, PYTEST_ADDOPTS, the command line and the `@FILE`
+arguments in all of them into one list. The result does not show whether a cloned
+repository or its user set an option, and a repository may not set all of them.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from pytest_starcoder.git import is_tracked, repository
 from pytest_starcoder.settings.sources import SAY_IT
 
 FLAGS = ("--starcoder-write", "--starcoder-write-suspected")
-"""Options without a value that a file of the repository may not say."""
+"""Options without a value that a file of the repository may not set."""
 
 APPLY, APPLY_DEFAULT = "--starcoder-apply", "ask"
-"""The one whose value may be left out, and what that means."""
+"""The option whose value may be omitted, and its value then."""
 
 REPORTS = ("--starcoder-report", "--starcoder-generate-report")
-"""Those that name a file to write."""
+"""Options that name a file to write."""
 
 
 class Word(NamedTuple):
-    """One word of a command line; `files` are those that it was read from, the outermost first."""
+    """One word of a command line; `files` are the files it was read from, outermost first."""
 
     text: str
     files: tuple[Path, ...] = ()
 
 
 class Options:
-    """The options of ours that are in force in one run, and where each of them stands.
+    """Our options in force in one run, and where each of them was set.
 
-    git is asked only where an option of ours stands in a file.
+    git is called only if one of our options is set in a file.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -50,19 +50,19 @@ class Options:
         self._are_tracked: dict[Path, bool] = {}
 
     def file_of(self, option: str, value: object) -> Path | None:
-        """Return the file of the repository that gives `option` this value.
+        """Return the file of the repository that sets `option` to this value.
 
-        None where the user has said so, too.
+        None if the user set it to this value, too.
         """
         places = [files for name, given, files in self._given() if (name, given) == (option, value)]
         if not places and self._was_read(option, value):
-            # An `-o addopts=…` inside of addopts hides what stood there: any file may have had it.
+            # An `-o addopts=…` within addopts hides the rest: any of the files may have set it.
             places = [(*self._ini, *(file for word in self._words for file in word.files))]
         tracked = [self._tracked_of(files) for files in places]
         return tracked[-1] if tracked and None not in tracked else None
 
     def _tracked_of(self, files: Iterable[Path]) -> Path | None:
-        """Return the first of the files that belongs to the repository."""
+        """Return the first of `files` that belongs to the repository."""
         for file in files:
             if file not in self._are_tracked:
                 self._are_tracked[file] = is_tracked(file.parent.resolve() / file.name)
@@ -71,34 +71,34 @@ class Options:
         return None
 
     def _was_read(self, option: str, value: object) -> bool:
-        """Whether pytest has read the value before any code of the project could set it."""
+        """Return whether pytest parsed the value before any code of the project could set it."""
         read = getattr(self._config.known_args_namespace, _destination(option), None)
         return value in read if isinstance(read, list) else value == read
 
     def shown(self, file: Path) -> str:
-        """Return the name of a file as a message gives it."""
+        """Return the name of a file for a message."""
         root = self._config.rootpath
         return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
 
     def check(self) -> None:
-        """Raise Untrusted where a file of the repository would have files changed for it.
+        """Raise Untrusted if a file of the repository sets an option that changes files.
 
-        A report inside of the working tree is fine.
+        A report inside the working tree is allowed.
         """
         for option in (APPLY, *FLAGS):
             value = self._get(option)
             if value:
-                self._refuse(option, value, "may not have files changed")
+                self._refuse(option, value, "may not change files")
         for option in REPORTS:
             for name in self._get(option):
                 if self._is_outside(name):
-                    self._refuse(option, name, "may not have a report written outside of it")
+                    self._refuse(option, name, "may not write a report outside of it")
 
     def _get(self, option: str) -> Any:
         return self._config.getoption(_destination(option))
 
     def _refuse(self, option: str, value: object, reason: str) -> None:
-        """Raise Untrusted where it is a file of the repository that gives `option` this value."""
+        """Raise Untrusted if a file of the repository sets `option` to this value."""
         file = self.file_of(option, value)
         if file is None:
             return
@@ -109,14 +109,14 @@ class Options:
         )
 
     def _is_outside(self, name: str) -> bool:
-        """Whether a report of that name would not be in the working tree, perhaps by links."""
+        """Return whether a report of that name would be outside the working tree, following links."""
         root = self._config.rootpath
         top = (repository(root / "_") or root).resolve()
         target = (self._folder / name).resolve()
         return not target.is_relative_to(top) or ".git" in target.relative_to(top).parts
 
     def _given(self) -> Iterator[tuple[str, object, tuple[Path, ...]]]:
-        """The options of ours among all words, with their value as pytest has it and their files."""
+        """Yield our options among all words, with the value as pytest parses it and the files."""
         for number, word in enumerate(self._words, 1):
             name, equals, value = word.text.partition("=")
             if not name.startswith("--starcoder-"):
@@ -136,13 +136,13 @@ class Options:
         return (Path(self._config.inipath),) if self._config.inipath else ()
 
     def _all_words(self) -> Iterator[Word]:
-        """All words in pytest's order: those of addopts, of PYTEST_ADDOPTS and of the command line."""
+        """Yield all words in pytest's order: addopts, PYTEST_ADDOPTS, command line."""
         variable = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
         line = map(str, self._config.invocation_params.args)
         users = list(self._expanded([*variable, *line]))
         files = self._ini
         for option, value in zip(users, [*users[1:], Word("")], strict=True):
-            # `-o addopts=…` takes the place of what the file says.
+            # `-o addopts=…` replaces the addopts of the file.
             if option.text in ("-o", "--override-ini") and value.text.startswith("addopts="):
                 files = (*option.files, *value.files)
             elif option.text.startswith(("-oaddopts=", "--override-ini=addopts=")):
@@ -151,7 +151,7 @@ class Options:
         yield from users
 
     def _expanded(self, texts: Iterable[str], files: tuple[Path, ...] = ()) -> Iterator[Word]:
-        """The words; in the place of an `@FILE` those that argparse reads from it, one a line."""
+        """Yield the words, replacing each `@FILE` with the words in it, one per line, like argparse."""
         for text in texts:
             if not text.startswith("@"):
                 yield Word(text, files)
@@ -162,12 +162,12 @@ class Options:
 
 
 def _destination(option: str) -> str:
-    """The name under which pytest keeps an option's value."""
+    """Return the name under which pytest stores an option's value."""
     return option.removeprefix("--").replace("-", "_")
 
 
 def _arguments_in(file: Path) -> list[str]:
-    """The lines of an `@FILE`, decoded as argparse does it."""
+    """Return the lines of an `@FILE`, decoded as argparse does."""
     try:
         text = file.read_text(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
     except OSError:

@@ -50,7 +50,7 @@ class Others:
 
     @property
     def redactor(self) -> Redactor:
-        """What knows the secrets of this run: those of its environment, and all that it was shown."""
+        """The redactor of this run: knows the environment's secrets and those of all texts it saw."""
         if self._redactor is None:
             from pytest_starcoder.text.redact import Redactor
 
@@ -59,7 +59,7 @@ class Others:
 
     @property
     def has_redacted(self) -> bool:
-        """Whether anything was shown to `redactor` yet."""
+        """Whether `redactor` has been used yet."""
         return self._redactor is not None
 
     @property

@@ -1,4 +1,4 @@
-"""Whose files a session is about, also where pytest's root is elsewhere than the code."""
+"""Finds the project of a session, even if pytest's root is not where the code is."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from pytest_starcoder.git import History, repository
 from pytest_starcoder.text.shown import Project
 
 MARKS = ("pyproject.toml", "setup.py", "setup.cfg")
-"""Files at the top of a project that is in no repository."""
+"""Files that mark the top of a project outside any repository."""
 
 
 def project_of(config: pytest.Config) -> Project:
-    """The project of a session: below its root, and the repository that holds the root or the folder it was started in.
+    """Return the project of a session: its root and the repositories around it.
 
-    Without a repository the folder itself counts, or the one above the root that says how the project is built.
+    Those are the ones that contain the root or the folder pytest was started in. Without a
+    repository, the folder itself counts, or the nearest one above with one of MARKS.
     """
     root, here = config.rootpath, Path(config.invocation_params.dir)
     around: list[Path] = []
@@ -39,23 +40,23 @@ def _top(folder: Path) -> Path:
 
 
 def _is_everybodys(folder: Path) -> bool:
-    """Whether a folder holds much that has nothing to do with the tests, though it may be a repository of settings."""
+    """Return whether a folder is too general to be a project, such as the user's home folder."""
     home, temporary = _home(), Path(tempfile.gettempdir())
     return folder in (home, *home.parents, temporary, *temporary.parents)
 
 
 def _home() -> Path:
-    """The user's own folder, whatever HOME says: tests may run with the project for it."""
+    """Return the user's home folder, ignoring HOME: tests may run with it set to the project."""
     if sys.platform != "win32":
         import pwd
 
-        with contextlib.suppress(KeyError):  # a user of a container without an entry
+        with contextlib.suppress(KeyError):  # containers may run as a user without an entry
             return Path(pwd.getpwuid(os.getuid()).pw_dir)
     return Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
 
 
 class WholeHistory(History):
-    """The history of a project of which some files are not below the root."""
+    """The history of a project that has files outside pytest's root."""
 
     def __init__(self, project: Project) -> None:
         super().__init__(project.root)
@@ -75,12 +76,12 @@ class WholeHistory(History):
         return branch, found
 
     def _from(self, folder: Path, changed: dict[str, set[int]]) -> dict[str, set[int]]:
-        """The same by paths that are relative to the root."""
+        """Return the same changes by paths relative to the root."""
         return {self._project.path_of(str(folder / path)): lines for path, lines in changed.items()}
 
 
 def place_options(config: pytest.Config) -> list[str]:
-    """The options that told the session where its settings and its root are, as they were given."""
+    """Return the options that set the session's ini file and root, as they were given."""
     options: list[str] = []
     if config.getoption("inifilename", None):
         options += ["-c", str(config.getoption("inifilename"))]

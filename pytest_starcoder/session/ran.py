@@ -80,32 +80,32 @@ def launch_of(config: pytest.Config, environment: Mapping[str, str] | None = Non
 
 
 def seed_option(config: pytest.Config) -> tuple[str, ...]:
-    """The option that has pytest-randomly draw the same numbers again, where it is in use."""
+    """Return the option that repeats the seed of pytest-randomly, if it is in use."""
     seed = config.getoption("randomly_seed", None)
     return (f"--randomly-seed={seed}",) if _uses(config, "randomly") and isinstance(seed, int) else ()
 
 
 def _uses(config: pytest.Config, plugin: str) -> bool:
-    """Whether a plugin is there, by the name of its entry point or, with `-p`, of its module."""
+    """Return whether a plugin is loaded, by the name of its entry point or of its module (`-p`)."""
     return any(map(config.pluginmanager.hasplugin, (plugin, f"pytest_{plugin}")))
 
 
 def rerun_options(config: pytest.Config, tests: int) -> list[str]:
-    """The options without which so many tests do not run as they did, or have other names: a seed, a count."""
+    """Return the options that `tests` tests need to run as before, under the same names."""
     options = [*seed_option(config)]
     if options and tests > 1:
         options.append("--randomly-dont-reorganize")
     count = config.getoption("count", None)
     if _uses(config, "repeat") and isinstance(count, int) and count > 1:
-        options.append(f"--count={count}")  # pytest-repeat: it stands in the names of the tests
+        options.append(f"--count={count}")  # pytest-repeat puts it into the names of the tests
     return options
 
 
 def _plugins(config: pytest.Config) -> tuple[list[str], str]:
-    """Options that load the plugins that `pytest.main(plugins=…)` was given, and why a child cannot have them all.
+    """Return options that load the plugins of `pytest.main(plugins=…)`, and why not all can be.
 
-    A module, or a name, is loaded there by its name; an object lives in this process alone, which does not
-    matter where it only watches the run.
+    A child loads a module or a name by name. An object exists only in this process, which does
+    not matter if it only observes the run.
     """
     options: list[str] = []
     for plugin in config.invocation_params.plugins or ():
@@ -115,13 +115,16 @@ def _plugins(config: pytest.Config) -> tuple[list[str], str]:
             options += ["-p", plugin]
         elif gives := _given_to_tests(plugin):
             kind = type(plugin).__name__
-            told = f"pytest.main() was given a plugin object ({kind}, with {gives}), which another process cannot have"
-            return options, told
+            obstacle = (
+                f"pytest.main() was given a plugin object ({kind}, with {gives}), "
+                "which cannot be passed to another process"
+            )
+            return options, obstacle
     return options, ""
 
 
 def _given_to_tests(plugin: object) -> str:
-    """What an object gives to tests or does to them: the name of one of its hooks or fixtures, empty for none."""
+    """Return the name of a hook or fixture by which `plugin` affects tests; empty if none."""
     for name in dir(plugin):
         value = getattr(plugin, name, None)
         is_fixture = "Fixture" in type(value).__name__ or hasattr(value, "_pytestfixturefunction")
@@ -139,13 +142,13 @@ WATCHING = frozenset(
     pytest_internalerror pytest_keyboard_interrupt pytest_plugin_registered pytest_make_collect_report
     """.split()
 )
-"""Hooks that watch a run: what the tests do does not depend on them."""
+"""Hooks that only observe a run and do not affect what tests do."""
 
 
 def _joined(arguments: Sequence[str], config: pytest.Config) -> Iterator[str]:
-    """The arguments, each long option that takes one value as one word with it: `--alluredir=results`.
+    """Yield the arguments, with long options and their value as one word: `--alluredir=results`.
 
-    Only pytest's parser knows which do; where it does not say, they stay as they are.
+    Options that pytest's parser does not know are left as they are.
     """
     actions = _actions(config)
     waiting = list(arguments)
@@ -160,7 +163,7 @@ def _joined(arguments: Sequence[str], config: pytest.Config) -> Iterator[str]:
 
 
 def _actions(config: pytest.Config) -> Mapping[str, object]:
-    """The options of pytest's parser by their names; empty where its inside is another."""
+    """Return the options of pytest's parser by name; empty if its internals have changed."""
     parser: Any = getattr(config, "_parser", None)
     optparser = getattr(parser, "optparser", None)
     if optparser is None and hasattr(parser, "_getparser"):  # pytest 8

@@ -144,7 +144,7 @@ class Telling:
         return cases(grouped, replays, sources, history, self._conventions(tests), deadline)
 
     def _conventions(self, tests: Tests) -> Conventions:
-        """How this session tells tests from other code: its files of tests, its plugins, its settings."""
+        """Return how this session tells tests from other code: test files, plugins and settings."""
         config = self._config
         plugins = (getattr(plugin, "__file__", None) for plugin in config.pluginmanager.get_plugins())
         project = self._project

@@ -2,8 +2,8 @@
 
 Precedence, first wins: command line, environment, `.env`, the user's
 `config.toml`, `[tool.starcoder]` in the project's `pyproject.toml`, defaults.
-Of several projects in one repository the nearest that sets something counts.
-A file that git tracks cannot decide where code is sent, nor can an option in one.
+In a repository with several projects, the nearest one that sets something counts.
+A tracked file, or an option in one, cannot decide where code is sent.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def load_settings(
 
 
 def _nearest_dotenv(start: Path, tracked_text: TrackedText | None) -> dict[str, Entry]:
-    """What the `.env` of the nearest project sets that sets anything of ours."""
+    """Return the entries of the nearest `.env` that sets any of ours."""
     folders = settings_folders(start)
     for folder in folders:
         in_force = is_project(folder) or text_of(folder / "pyproject.toml", tracked_text)
@@ -96,7 +96,7 @@ def _nearest_dotenv(start: Path, tracked_text: TrackedText | None) -> dict[str, 
 
 
 def _nearest_table(start: Path, tracked_text: TrackedText | None) -> dict[str, Entry]:
-    """What the nearest `pyproject.toml` sets that has a setting: an empty file switches none off."""
+    """Return the entries of the nearest `pyproject.toml` that has any: an empty one is skipped."""
     for folder in settings_folders(start):
         path = folder / "pyproject.toml"
         entries = toml(path, ("tool", "starcoder"), tracked=True, tracked_text=tracked_text)
@@ -113,7 +113,7 @@ def _parsed(key: str, entry: Entry) -> Entry:
         return replace(entry, value=SCHEMA[key].parse(entry.value))
     except ValueError as exc:
         kind = Misuse if entry.source.startswith("--") else ConfigError
-        raise kind(f"{entry.source}: {key} {exc}{_not(key, entry.value)}.", "Mend or remove it.") from exc
+        raise kind(f"{entry.source}: {key} {exc}{_not(key, entry.value)}.", "Fix or remove it.") from exc
 
 
 def _adopted(name: str, key: str, entry: Entry) -> Entry:

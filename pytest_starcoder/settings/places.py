@@ -23,7 +23,7 @@ def project_root(start: Path) -> Path:
 
 
 def settings_folders(start: Path) -> list[Path]:
-    """Return where settings may stand, nearest first: `start` and the folders above it up to the repository's top.
+    """Return the folders that may hold settings, nearest first, up to the repository's top.
 
     Without a repository that is the nearest folder with a `pyproject.toml`, else `start`.
     """
@@ -35,8 +35,8 @@ def settings_folders(start: Path) -> list[Path]:
 
 
 def is_project(folder: Path) -> bool:
-    """Whether a folder has a `pyproject.toml`."""
-    return os.path.isfile(folder / "pyproject.toml")  # noqa: PTH113 - Path.is_file raises in a folder of others
+    """Return whether a folder has a `pyproject.toml`."""
+    return os.path.isfile(folder / "pyproject.toml")  # noqa: PTH113 - Path.is_file can raise
 
 
 def user_file(environ: Mapping[str, str]) -> Path:
@@ -63,7 +63,7 @@ def cache_folder(settings: Settings, environ: Mapping[str, str] = os.environ) ->
 
 
 def _home(environ: Mapping[str, str]) -> Path:
-    """The user's home; the root folder for one who has none, as a container's may: little can be written there."""
+    """Return the user's home; the root folder if there is none, as in some containers."""
     try:
         return _folder(environ, "HOME") or Path.home()
     except RuntimeError:

@@ -27,14 +27,16 @@ FOREIGN: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 SET_IT = "Set it with {option}, {variable}, a .env that git does not track, or your own config.toml."
 UNTRACK_IT = SET_IT.replace("does not track", "does not track (`git rm --cached .env`)")
-WITHOUT_GIT = "Set it with {option}, {variable} or your own config.toml: without git a .env counts as the project's."
-SAY_IT = "Remove it there, or say {option} on the command line or in PYTEST_ADDOPTS."
-"""What to do about a value that may not stand where it stands."""
+WITHOUT_GIT = (
+    "Set it with {option}, {variable} or your own config.toml: without git, .env counts as part of the project."
+)
+SAY_IT = "Remove it there, or pass {option} on the command line or in PYTEST_ADDOPTS."
+"""Hints for a value in a place where it is not allowed."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One value as it was found; `hint` is for one that a file of the repository may not set."""
+    """A value and its source; `hint` applies if a file of the repository may not set it."""
 
     value: Any = field(repr=False)  # it may be a key
     source: str
@@ -43,7 +45,7 @@ class Entry:
 
 
 def command_line(options: Mapping[str, str], files: Mapping[str, str]) -> dict[str, Entry]:
-    """The options that were given, by key; `files` names the file of the repository in which one stands."""
+    """Return the given options by key; `files` names the repository file that sets each."""
     entries = {}
     for key, value in options.items():
         option = f"--starcoder-{key.replace('_', '-')}"
@@ -176,7 +178,7 @@ def _all_keys() -> str:
 
 
 def text_of(path: Path, tracked_text: TrackedText | None) -> str:
-    """The text of a settings file as it counts; empty where there is none."""
+    """Return the effective text of a settings file; empty if there is none."""
     told = tracked_text(path) if tracked_text else None
     return _read(path) if told is None else told
 

@@ -15,7 +15,7 @@ def from_fields(kind: type[Value], fields: Any) -> Value:
     for name, value in fields.items():
         wanted = int | float if hints[name] is float else hints[name]  # JSON may have 1 for 1.0
         if not isinstance(value, wanted):
-            raise ValueError(f"{name} is not of its type")
+            raise ValueError(f"{name} has the wrong type")
     try:
         return kind(**fields)
     except TypeError as exc:

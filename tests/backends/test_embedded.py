@@ -235,8 +235,8 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_home_that_nobody_has_is_refused() -> None:
-    message = "STARCODER_MODEL: the home of ~nosuchuser, which the model file ~nosuchuser/x.gguf is in, is not known."
-    with told(ConfigError, message, "Set model to the whole path of a .gguf file."):
+    message = "STARCODER_MODEL: the home folder of ~nosuchuser in ~nosuchuser/x.gguf is unknown."
+    with told(ConfigError, message, "Set model to the full path of a .gguf file."):
         made(Path("~nosuchuser/x.gguf"))
 
 

@@ -147,7 +147,7 @@ def test_a_bad_setting_is_the_whole_output(capsys: pytest.CaptureFixture[str], m
     assert capsys.readouterr() == (
         "",
         "starcoder: STARCODER_TIMEOUT: timeout wants a number from 0.1 to 86400 (seconds), not 'soon'. "
-        "Mend or remove it.\n",
+        "Fix or remove it.\n",
     )
 
 

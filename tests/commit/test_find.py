@@ -398,7 +398,7 @@ def test_missing_object_of_base_is_error(top: Path) -> None:
     committed(top, {"shop/pricing.py": DIVIDES}, "divide")
     without(top, name)
     failed = failure(Asked(from_ref="main"))
-    assert str(failed) == f"git diff failed: fatal: unable to read {name}. `git status` or `git fsck` says more."
+    assert str(failed) == f"git diff failed: fatal: unable to read {name}. Run `git status` or `git fsck` for details."
 
 
 def test_corrupt_object_is_error(top: Path) -> None:
@@ -472,7 +472,7 @@ def test_partial_clone_says_how_to_fetch(top: Path, tmp_path: Path, monkeypatch:
     assert failed.message.startswith("git diff failed: fatal: ")
     assert failed.hint == (
         f"This is a partial clone: `git diff --stat {before} {after}` fetches what is missing, "
-        "as a clone without --filter has it."
+        "as in a clone without --filter."
     )
     git(tmp_path / "partial", "diff", "--stat", before, after)
     assert added(find(Asked(from_ref="HEAD~1"))) == DIVIDED

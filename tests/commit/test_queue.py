@@ -224,7 +224,7 @@ def test_a_replaced_commit_is_dropped(queue: Queue, reports: Reports) -> None:
     ("error", "reason"),
     [
         (ConfigError("No such key.", "Remove it."), "No such key. Remove it"),
-        (ZeroDivisionError("by zero"), "the review itself has failed: ZeroDivisionError: by zero"),
+        (ZeroDivisionError("by zero"), "the review itself failed: ZeroDivisionError: by zero"),
     ],
     ids=["setting", "crash"],
 )
@@ -287,9 +287,7 @@ def test_the_others_come_before_one_that_ends_the_process(queue: Queue, reports:
             worker(queue, review).run()
     worker(queue, review).run()
     (report,) = shown(reports)
-    assert report.summary.endswith(
-        "Not reviewed: the whole commit (tried 20 times: its review has never come to an end)."
-    )
+    assert report.summary.endswith("Not reviewed: the whole commit (tried 20 times: its review never finished).")
 
 
 def test_too_many_are_named(queue: Queue, reports: Reports, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ WRONG = {
     "shell": (
         "subprocess.run(f'rm {x}', shell=True)",
         1,
-        "a shell runs what the values of this text say: pass a list of arguments",
+        "values in this command are interpreted by a shell: pass a list of arguments",
     ),
     "identity": ("if x is 'a':\n    pass", 1, "`is` compares objects, not values: x is 'a'"),
     "not-awaited": ("asyncio.sleep(1)", 1, "without await nothing happens here: asyncio.sleep(1)"),

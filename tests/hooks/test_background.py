@@ -110,7 +110,7 @@ def test_the_next_commit_and_the_push_print(top: Path) -> None:
     pushed = seen(top, "push", "origin", "main", status=1)
     assert pushed.count(FINDING) == 1
     assert f"other.py:1: error: {COMMENT}" in pushed
-    assert "Push again to go on: a finding stops a push once. Accept: starcoder-review --accept" in pushed
+    assert "Push again to go on: a finding stops a push only once. Accept: starcoder-review --accept" in pushed
     # It was told: now it goes through.
     assert FINDING not in seen(top, "push", "origin", "main")
     assert git(top, "ls-remote", "origin", "main").startswith(git(top, "rev-parse", "HEAD").strip())
@@ -287,7 +287,7 @@ def test_a_model_that_was_away_is_asked_again(top: Path, model: FakeOllama, monk
     shown = commit(top, {"other.py": "a = 1\n"}, "other")
     assert "xs[len(xs)] is one past the last element" in shown
     assert "Not reviewed: shop/pricing.py (Nothing answers at http://127.0.0.1:9" in shown
-    assert "It is tried again after the next commit." in shown
+    assert "It will be tried again after the next commit." in shown
     settled(top)
     monkeypatch.setenv("OLLAMA_HOST", model.url)
     commit(top, {"third.py": "a = 1\n"}, "third")

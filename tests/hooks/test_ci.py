@@ -96,7 +96,7 @@ def test_the_action_writes_through_no_link_of_the_tree(top: Path, runner: Path, 
     link = "review.sarif" if name == "review.sarif" else "out"
     assert (done.returncode, done.stdout) == (
         2,
-        f"::error title=StarCoder::sarif: {link} is a link of the pull request. Name another file.\n",
+        f"::error title=StarCoder::sarif: {link} is a symbolic link in the pull request. Choose another file.\n",
     )
     assert list(outside.iterdir()) == []
 

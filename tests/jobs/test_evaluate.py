@@ -107,7 +107,7 @@ def test_of_the_whole_mbpp_the_test_set_is_asked(tmp_path: Path) -> None:
         (
             "broken.jsonl",
             b'{"task_id": 1}\n{"task_id": \n',
-            "broken.jsonl, line 2: this is no JSON (Expecting value: line 1 column 13 (char 12)). "
+            "broken.jsonl, line 2: this is not JSON (Expecting value: line 1 column 13 (char 12)). "
             "Give the file as it was published.",
         ),
         ("odd.jsonl", b"3\n", "odd.jsonl, line 1: this is no object. Give the file as it was published."),
@@ -135,19 +135,19 @@ DEEP = "[" * 200_000
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (DEEP, "sets.jsonl, line 1: this is no JSON (it is nested too deeply). Give the file as it was published."),
+        (DEEP, "sets.jsonl, line 1: this is not JSON (it is nested too deeply). Give the file as it was published."),
         (
             json.dumps(TWICE) + '\n{"task_id": 1, "prompt": ' + DEEP,
-            "sets.jsonl, line 2: this is no JSON (it is nested too deeply). Give the file as it was published.",
+            "sets.jsonl, line 2: this is not JSON (it is nested too deeply). Give the file as it was published.",
         ),
         (
             json.dumps({"task_id": 1, "prompt": "f", "test_list": []}),
-            "sets.jsonl: problem 1 is not written as those of MBPP are. Give mbpp.jsonl or sanitized-mbpp.json of "
+            "sets.jsonl: problem 1 is not in the format of MBPP. Give mbpp.jsonl or sanitized-mbpp.json of "
             "github.com/google-research/google-research (mbpp).",
         ),
         (
             json.dumps({"task_id": 1, "prompt": "f", "test_list": 5}),
-            "sets.jsonl: problem 1 is not written as those of MBPP are. Give mbpp.jsonl or sanitized-mbpp.json of "
+            "sets.jsonl: problem 1 is not in the format of MBPP. Give mbpp.jsonl or sanitized-mbpp.json of "
             "github.com/google-research/google-research (mbpp).",
         ),
     ],

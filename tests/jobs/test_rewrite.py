@@ -472,8 +472,8 @@ LOGIN = "user = 'ann'\npassword = 'Zq8xV3nB7mK2'\nport = 1\n"
 
 NOT_SHOWN = (
     UnreadableAnswer,
-    "echo:1b put a secret that it was not shown where none stood before.",
-    "Name lines without secrets, or change these by hand.",
+    "echo:1b wrote [redacted] where there was no secret before.",
+    "Choose lines without secrets, or change these by hand.",
 )
 
 

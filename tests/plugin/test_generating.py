@@ -319,8 +319,8 @@ def test_nothing_is_written_where_a_link_leads_outside(pytester: pytest.Pytester
     (project / "tests/test_shop.py").symlink_to(outside)
     result = run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", "--starcoder-write")
     assert (
-        f"tests/test_shop.py was left as it is: a link leads to {outside}, which is no file of {project}. "
-        "Remove the link, or name that file itself."
+        f"tests/test_shop.py was left as it is: a link leads to {outside}, which is not a file of {project}. "
+        "Remove the link, or name its target."
     ) in result.outlines
     assert outside.read_text() == "# mine\n"
 

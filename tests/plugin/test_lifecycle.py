@@ -82,7 +82,7 @@ def test_a_killed_teardown_is_reported(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess(*BARE, "--starcoder-replay-timeout=3")
     result.assert_outcomes(failed=1)
     assert (
-        "the run of these tests again was still tearing down after 5 s and was killed: "
-        "what its fixtures hold may be left behind"
+        "the tests run again were still tearing down after 5 s and were killed: "
+        "their fixtures may have left something behind"
     ) in " ".join(" ".join(section(result)).split())
     assert still_alive(pids(pytester.path), seconds=1) == []

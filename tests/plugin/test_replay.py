@@ -538,9 +538,7 @@ def test_new_names_each_time(pytester: pytest.Pytester) -> None:
     """What cannot be collected again is named, and the rest is run again."""
     pytester.makepyfile(test_it=NEW_NAMES)
     text = told(pytester.runpytest_subprocess(*BARE))
-    assert (
-        "checked 2 tests could not be run again: the parameters have another name each time they are collected" in text
-    )
+    assert "checked 2 tests could not be run again: the parameters have different names at each collection" in text
     assert "rerun pytest test_it.py::test_named 2/2" in text
     assert "checked failed again when it was run again; 1 neighbour passed" in text
     pytester.runpytest_subprocess("test_it.py::test_named").assert_outcomes(failed=2)
@@ -551,7 +549,7 @@ def test_new_names_each_time(pytester: pytest.Pytester) -> None:
     ("name", "reason"),
     [
         ("test_once.py", "test_once.py cannot be collected: RuntimeError: only once"),
-        ("conftest.py", "pytest does not start again: RuntimeError: only once (from conftest.py)"),
+        ("conftest.py", "pytest could not be started again: RuntimeError: only once (from conftest.py)"),
     ],
 )
 def test_files_that_import_once(pytester: pytest.Pytester, name: str, reason: str) -> None:

@@ -84,7 +84,7 @@ def test_no_report_is_written_where_a_link_leads_outside(pytester: pytest.Pytest
     told = [line for line in result.outlines if "could not be written" in line]
     assert told == [
         f"StarCoder: {pytester.path / 'out.json'} could not be written (a link leads to {outside}, "
-        f"which is no file of {pytester.path}). Remove the link, or name that file itself."
+        f"which is not a file of {pytester.path}). Remove the link, or name its target."
     ]
     assert outside.read_text() == "mine"
 

@@ -20,7 +20,7 @@ from pytest_starcoder.settings import Settings
 FAILING = "def test_it(): assert 1 == 2"
 EVIL = "http://evil.example"
 MAY_NOT = "a file that belongs to the repository may not"
-SAY_HOST = "Remove it there, or say --starcoder-host on the command line or in PYTEST_ADDOPTS."
+SAY_HOST = "Remove it there, or pass --starcoder-host on the command line or in PYTEST_ADDOPTS."
 HOST_REFUSED = f"--starcoder-host: {MAY_NOT} set host = '{EVIL}': it names another machine. {SAY_HOST}"
 
 INI = {
@@ -210,7 +210,7 @@ def test_no_setting_that_a_tracked_file_may_not_set(project: pytest.Pytester, tr
     tracked("pytest.ini", f"[pytest]\naddopts = --starcoder-{option}={value}\n")
     assert refusal(project) == (
         f"pytest.ini, --starcoder-{option}: {MAY_NOT} {said} Remove it there, "
-        f"or say --starcoder-{option} on the command line or in PYTEST_ADDOPTS."
+        f"or pass --starcoder-{option} on the command line or in PYTEST_ADDOPTS."
     )
 
 
@@ -228,8 +228,8 @@ def test_nothing_is_changed_for_a_repository(project: pytest.Pytester, tracked: 
     tracked("pytest.ini", f"[pytest]\naddopts = {words}\n")
     option = shown.partition("=")[0]
     assert refusal(project) == (
-        f"pytest.ini, {shown}: {MAY_NOT} have files changed. "
-        f"Remove it there, or say {option} on the command line or in PYTEST_ADDOPTS."
+        f"pytest.ini, {shown}: {MAY_NOT} change files. "
+        f"Remove it there, or pass {option} on the command line or in PYTEST_ADDOPTS."
     )
     assert settings_of(project, *words.split()) == settings_of(project, *words.split(), "-q")
 
@@ -250,8 +250,8 @@ def test_no_report_is_written_outside_for_a_repository(
     name = name.format(outside=outside)
     tracked("pytest.ini", f"[pytest]\naddopts = {option}={name} {option}=inside.json\n")
     assert refusal(project) == (
-        f"pytest.ini, {option}={name}: {MAY_NOT} have a report written outside of it. "
-        f"Remove it there, or say {option} on the command line or in PYTEST_ADDOPTS."
+        f"pytest.ini, {option}={name}: {MAY_NOT} write a report outside of it. "
+        f"Remove it there, or pass {option} on the command line or in PYTEST_ADDOPTS."
     )
     settings_of(project, f"{option}={name}")
 

@@ -430,8 +430,8 @@ def test_a_teardown_that_takes_too_long_is_said(project: Project, monkeypatch: p
     outcomes = project.run("test_a", "test_b", seconds=2.5, warn=sentences.append)
     assert [outcome.nodeid for outcome in outcomes] == ["test_it.py::test_a"]
     assert sentences == [
-        "the run of these tests again was still tearing down after 5 s and was killed: "
-        "what its fixtures hold may be left behind"
+        "the tests run again were still tearing down after 5 s and were killed: "
+        "their fixtures may have left something behind"
     ]
 
 
