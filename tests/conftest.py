@@ -51,10 +51,15 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, homes: Path) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def ctrl_c() -> None:
-    """A Ctrl-C interrupts, also in a run that a shell has put into the background, where it starts ignored."""
+def signals() -> None:
+    """Let Ctrl-C and a closed terminal end what tests start.
+
+    A run that a shell has put into the background, or that nohup has started, ignores them.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture
