@@ -142,7 +142,9 @@ def _run(arguments: argparse.Namespace) -> int:
         from pytest_starcoder.commit.preview import preview, prompts
 
         sys.stdout.write(prompts(found) if arguments.show_prompt else preview(found))
-        return 0
+        if found.change.git_error:
+            print(f"starcoder-review: {found.change.git_error}", file=sys.stderr)
+        return door.NO_GIT if found.change.git_error else 0
     with closing(Screen()) as screen:
         result = door.review(found, screen, started)
         status = 0 if arguments.advisory else door.status_of(result, found.settings)

@@ -16,9 +16,10 @@ from pytest_starcoder.commit.found import Found
 from pytest_starcoder.commit.quick_git import other_parents
 from pytest_starcoder.errors import ConfigError, Misuse
 from pytest_starcoder.evidence.constructs import constructs
-from pytest_starcoder.evidence.hunks import added_lines, change_of, entries_of
+from pytest_starcoder.evidence.hunks import added_lines, change_of, entries_of, is_cut_off
 from pytest_starcoder.git import Entry, Repository
 from pytest_starcoder.settings import Settings, load_settings
+from pytest_starcoder.text.display import one_line
 from pytest_starcoder.values.review import Change, Unreviewed
 
 SHARE = 0.4
@@ -133,7 +134,14 @@ def at_hand(diff: bytes, settings: Settings, until: float = math.inf) -> Change:
         entries = entries_of(diff)
     except ValueError as exc:
         raise ConfigError("What came on standard input is no diff.", "Pipe `git diff` into it.") from exc
-    return change_of("the diff on standard input", entries, {}, _globs(settings), until=until)
+    for entry in entries:
+        if is_cut_off(entry):
+            raise ConfigError(
+                f"The diff on standard input is cut off or damaged at {one_line(entry.path, 200)}.",
+                "Check the command before the pipe; `set -o pipefail` reports its failure.",
+            )
+    what = "the diff on standard input" if entries else "an empty diff on standard input"
+    return change_of(what, entries, {}, _globs(settings), until=until)
 
 
 def _contents(repository: Repository, entries: Sequence[Entry]) -> Mapping[str, bytes]:

@@ -192,6 +192,12 @@ def entries_of(diff: bytes) -> list[Entry]:
     return found
 
 
+def is_cut_off(entry: Entry) -> bool:
+    """Whether the diff of a file has hunks that cannot be read to their end."""
+    patch = entry.patch or b""
+    return b"\n@@ " in patch and _hunks(patch) is None
+
+
 def added_lines(entries: Iterable[Entry]) -> AddedLines:
     """Return the added lines of a change, by path; None if they are too large or unreadable."""
     lines: dict[str, frozenset[int] | None] = {}

@@ -663,3 +663,22 @@ def test_no_diff_is_no_change_and_something_else_is_an_error(tmp_path: Path, mon
     with pytest.raises(ConfigError) as raised:
         find(Asked(diff=b"hello\n"))
     assert str(raised.value) == "What came on standard input is no diff. Pipe `git diff` into it."
+
+
+CUT_OFF = b"diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1,3 +1,4 @@\n x = 1\n+y = 2\n"
+
+
+def test_cut_off_diff_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a pipe has of a program that failed is not reviewed as if it were all."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as raised:
+        find(Asked(diff=CUT_OFF))
+    assert str(raised.value) == (
+        "The diff on standard input is cut off or damaged at a.py. "
+        "Check the command before the pipe; `set -o pipefail` reports its failure."
+    )
+
+
+def test_empty_diff_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find(Asked(diff=b"")).change.what == "an empty diff on standard input"
