@@ -75,13 +75,14 @@ def change_of(
     after `until`, a time of `time.monotonic`.
     """
     known = list(secret_values(os.environ))
+    excluded = _any_of(exclude)
     readings: dict[int, _Reading] = {}
     number = 0
     for index in sorted(range(len(entries)), key=lambda at: len(entries[at].patch or b"")):
         entry = entries[index]
         reading = _Reading(_shown(entry.path))
         readings[index] = reading
-        reason = _reason(entry, reading.path, exclude)
+        reason = _reason(entry, reading.path, excluded)
         if reason:
             reading.skipped.append(Unreviewed(reading.path, reason))
         elif time.monotonic() >= until:
@@ -207,7 +208,13 @@ def _shown(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _reason(entry: Entry, path: str, exclude: Sequence[str]) -> str:
+def _any_of(globs: Sequence[str]) -> re.Pattern[str]:
+    """Return what matches a path that one of `globs` means, from the top or from any folder."""
+    wanted = [name for glob in globs for name in (glob, f"*/{glob}")]
+    return re.compile("|".join(fnmatch.translate(os.path.normcase(name)) for name in wanted) or "(?!)")
+
+
+def _reason(entry: Entry, path: str, excluded: re.Pattern[str]) -> str:
     """Why nothing of a file is reviewed; empty where it has hunks."""
     plain = {"D": "deleted", "U": "unmerged"}.get(entry.status)
     if plain:
@@ -215,7 +222,7 @@ def _reason(entry: Entry, path: str, exclude: Sequence[str]) -> str:
     kind = {_LINK: "a symbolic link", _MODULE: "a submodule"}.get(entry.modes[1])
     if kind:
         return kind
-    if any(fnmatch.fnmatch(path, glob) or fnmatch.fnmatch(path, f"*/{glob}") for glob in exclude):
+    if excluded.match(os.path.normcase(path)):
         return "excluded"
     if path.endswith(".ipynb"):
         return "a notebook"
