@@ -49,7 +49,8 @@ def run(options: Mapping[str, str], environ: Mapping[str, str] = os.environ, *, 
     At a push 1 stops it, and so does 3: a model is required and has not answered. Raises
     ConfigError outside a repository, before its first commit, and for a bad setting.
     """
-    answer = ask_git("rev-parse", "--absolute-git-dir", "HEAD")
+    # A plain HEAD is also the file of that name in a bare repository without a commit.
+    answer = ask_git("rev-parse", "--absolute-git-dir", "HEAD^{commit}")
     if answer is None:
         _explain_refusal()
         return 2
