@@ -29,6 +29,9 @@ BASES = ("@{upstream}", "origin/HEAD", "origin/main", "origin/master", "main", "
 PATIENCE = 5.0
 """Seconds that one question may take."""
 
+REVIEW_PATIENCE = 60.0
+"""Seconds that one question of a review may take, where nobody says another number."""
+
 _EMPTY = "PYTEST_STARCODER_EMPTY"
 """A variable for `git --config-env`, which takes keys that `git -c` cannot."""
 
@@ -78,6 +81,7 @@ _FIXED = (
     *("-c", "diff.noprefix=false"),
     *("-c", "diff.mnemonicPrefix=false"),
     *("-c", "diff.suppressBlankEmpty=false"),
+    *("-c", "core.bigFileThreshold=512m"),  # to git a larger file is binary
     *("-c", "core.safecrlf=false"),  # a warning a file could fill a pipe that nobody reads
 )
 """What has no option of `git diff` and would change what it prints."""
@@ -329,10 +333,12 @@ class Repository:
     `top` is its working tree, `folder` its git directory. The variables of a hook,
     such as the index of the commit that is being made, are git's own to read.
     Raises ConfigError outside a repository, in one without a working tree, and
-    where there is no git. Every question raises GitFailed where git fails.
+    where there is no git. Every question raises GitFailed where git fails, or
+    takes more than `patience` seconds.
     """
 
-    def __init__(self, start: Path) -> None:
+    def __init__(self, start: Path, patience: float = REVIEW_PATIENCE) -> None:
+        self.patience = patience
         try:
             import git
         except ImportError as exc:
@@ -576,20 +582,10 @@ class Repository:
         return answer.output
 
     def _ask(self, *arguments: str) -> _Answer:
-        import git
-
-        try:
-            status, output, complaint = self._git.execute(
-                ["git", *_QUIET, *arguments],
-                env=HARDENED,
-                with_extended_output=True,
-                with_exceptions=False,
-                stdout_as_string=False,
-                strip_newline_in_stdout=False,
-            )
-        except git.GitCommandNotFound as exc:  # GIT_PYTHON_REFRESH keeps the import from raising
-            raise _no_git() from exc
-        return _Answer(status, bytes(output), str(complaint))
+        with self._start(*arguments) as running:
+            running.stdin.close()
+            output = running.stdout.read()
+        return running.answer._replace(output=output)
 
     def _start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> _Running:
         import git
@@ -601,10 +597,11 @@ class Repository:
                 istream=subprocess.PIPE,
                 as_process=True,
                 env={**HARDENED, **(environment or {})},
+                start_new_session=True,  # what git has started can be ended with it
             )
-        except git.GitCommandNotFound as exc:
+        except git.GitCommandNotFound as exc:  # GIT_PYTHON_REFRESH keeps the import from raising
             raise _no_git() from exc
-        return _Running(process)
+        return _Running(process, self.patience)
 
     def _failed(self, command: str, answer: _Answer, *what: str) -> GitFailed:
         """The error of a git that has failed; for a clone without its objects it says how they are fetched."""
@@ -623,9 +620,10 @@ class _Running:
     """A git that is read while it runs; `answer` is how it has ended, after the block of a `with` statement.
 
     What it complains of is read beside, so that it never waits for a full pipe.
+    After `patience` seconds it is killed, with what it has started.
     """
 
-    def __init__(self, process: Any) -> None:
+    def __init__(self, process: Any, patience: float) -> None:
         self.stdin = process.stdin
         self.stdout = process.stdout
         self.answer = _Answer(0, b"", "")
@@ -633,6 +631,11 @@ class _Running:
         self._complaint = b""
         self._reader = threading.Thread(target=self._read_complaint, daemon=True)
         self._reader.start()
+        self._patience = patience
+        self._is_late = False
+        self._timer = threading.Timer(patience, self._end_late)
+        self._timer.daemon = True
+        self._timer.start()
 
     def __enter__(self) -> _Running:
         return self
@@ -647,12 +650,27 @@ class _Running:
         try:
             process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
-            process.kill()
+            self._kill()
             process.wait()
+        self._timer.cancel()
         self._reader.join(PATIENCE)
         self._process.stderr.close()
         complaint = self._complaint.decode("utf-8", "replace")
+        if self._is_late:
+            complaint = f"it took more than {self._patience:.3g} s"
         self.answer = _Answer(int(process.returncode or 0), b"", complaint)
+
+    def _end_late(self) -> None:
+        self._is_late = True
+        self._kill()
+
+    def _kill(self) -> None:
+        process = self._process.proc
+        if os.name != "posix":
+            process.kill()
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
 
     def _read_complaint(self) -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -737,12 +755,18 @@ _END = b"diff --git "
 
 def _records(told: bytes) -> tuple[list[Entry], bytes]:
     """The records at the beginning of `git diff --raw -z --patch`, and the texts after them."""
-    records = []
-    while told.startswith(b":"):
-        head, _, rest = told.partition(b"\0")
-        words = head[1:].decode("ascii").split(" ")
+    records: list[Entry] = []
+    at = 0
+    while told.startswith(b":", at):
+        end = told.find(b"\0", at)
+        words = told[at + 1 : end].decode("ascii").split(" ")
         count = 2 if words[4][0] in "RC" else 1
-        *paths, told = rest.split(b"\0", count)
-        path = os.fsdecode(paths[-1])
+        begin = at = end + 1
+        for _ in range(count):
+            begin, end = at, told.find(b"\0", at)
+            at = end + 1
+        if end < 0:  # git broke off
+            return records, b""
+        path = os.fsdecode(told[begin:end])
         records.append(Entry(path, words[4][0], (words[0], words[1]), (words[2], words[3])))
-    return records, told.removeprefix(b"\0")
+    return records, told[at:].removeprefix(b"\0")

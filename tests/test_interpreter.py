@@ -138,6 +138,7 @@ def test_the_early_child_imports_what_is_installed(
         pytest.param("", [*STANDARD, *OTHERS], id="plain"),
         # Where the user's own PYTHONPATH names it, Python has imported some of it before our first line.
         pytest.param(".", ["json", "random", "argparse", *OTHERS[:5], OTHERS[-1]], id="pythonpath"),
+        pytest.param("SRC", ["src/pytest_starcoder", "src/requests", "src/json"], id="folder-in-it"),
     ],
 )
 def test_a_review_imports_nothing_of_the_repository(
@@ -148,7 +149,7 @@ def test_a_review_imports_nothing_of_the_repository(
     said = shadowed(top, names)
     committed(top, {"shop/pricing.py": DIVIDES}, "divide")
     if pythonpath:
-        monkeypatch.setenv("PYTHONPATH", pythonpath)
+        monkeypatch.setenv("PYTHONPATH", pythonpath.replace("SRC", str(top / "src")))
     program = str(Path(sys.executable).with_name("starcoder-review"))
     subprocess.run([program, "--background"], cwd=top, check=True, capture_output=True)
     new = top / ".git/starcoder/background/new"
@@ -160,6 +161,13 @@ def test_a_review_imports_nothing_of_the_repository(
     assert json.loads(report.read_text())["summary"].startswith(f"{len(names) + 1} of {len(names) + 1} hunks reviewed")
     subprocess.run([program, "--from-ref", "HEAD~1"], cwd=top, check=True, capture_output=True)
     assert not said.exists()
+
+
+def test_a_review_of_the_folder_it_is_installed_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(INSTALLED)
+    program = str(Path(sys.executable).with_name("starcoder-review"))
+    asked = subprocess.run([program, "--help"], check=False, capture_output=True, text=True)
+    assert (asked.returncode, asked.stderr) == (0, "")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a program is a script here")

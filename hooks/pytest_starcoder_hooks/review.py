@@ -10,7 +10,12 @@ def main(argv: list[str] | None = None) -> int:
     """0: nothing stops the commit; 1: a finding does; 2: misuse; 3: a model is required and away; 130: interrupted."""
     arguments = argv
     if arguments is None:
-        _import_from_elsewhere()
+        try:
+            here = os.path.realpath(os.curdir)
+        except OSError:
+            print("starcoder-review: The current folder is not there any more. Go into another.", file=sys.stderr)
+            return 2
+        _import_from_elsewhere(here)
         arguments = sys.argv[1:]
     if arguments == ["--background"]:
         return in_background()
@@ -36,13 +41,35 @@ def in_background() -> int:
         return 2
 
 
-def _import_from_elsewhere() -> None:
-    """Remove the repository from `sys.path`: `python -m` or PYTHONPATH may have added it."""
-    here = (os.getcwd(), os.path.realpath(os.curdir))
-    sys.path[:] = [entry for entry in sys.path if entry and entry not in here]
+def _import_from_elsewhere(here: str) -> None:
+    """Remove the repository around `here` from `sys.path`: `python -m` or PYTHONPATH may have added it.
+
+    Such entries come before the standard library; those after it are installed.
+    """
+    installed_in = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    library = os.path.dirname(os.path.realpath(os.__file__))
+    top = os.path.join(_top(here), "")
+    folders = [os.path.realpath(entry) for entry in sys.path]
+    front = folders.index(library) if library in folders else len(folders)
+    safe = sys.path[front:]
+    for entry, folder in reversed([*zip(sys.path[:front], folders, strict=False)]):
+        if folder == installed_in or not os.path.join(folder, "").startswith(top):
+            safe.insert(0, entry)
+    sys.path[:] = safe
     from pytest_starcoder import interpreter
 
     interpreter.leave_repository()
+
+
+def _top(here: str) -> str:
+    """Return the nearest folder from `here` upwards that holds a `.git`, else `here`."""
+    folder = here
+    while not os.path.exists(os.path.join(folder, ".git")):
+        above = os.path.dirname(folder)
+        if above == folder:
+            return here
+        folder = above
+    return folder
 
 
 if __name__ == "__main__":

@@ -40,8 +40,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     from pytest_starcoder.settings import SCHEMA
 
     parser.add_argument("diff", nargs="?", choices=("-",), help="- reviews the diff on standard input")
-    parser.add_argument("--from-ref", default="", metavar="COMMIT", help="review what came after this one parted")
-    parser.add_argument("--to-ref", default="", metavar="COMMIT", help="up to this one (default: HEAD)")
+    for option, text in (
+        ("--from-ref", "review what came after this one parted"),
+        ("--to-ref", "up to this one (default: HEAD)"),
+    ):
+        parser.add_argument(option, type=_commit_name, metavar="COMMIT", help=text)
     parser.add_argument("--format", choices=FORMATS, default="text", help="of standard output")
     parser.add_argument("--require-model", action="store_true", help="exit 3 unless a model has looked at every hunk")
     parser.add_argument("--advisory", action="store_true", help="exit 0 whatever is found")
@@ -61,6 +64,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         "starcoder-review --from-ref origin/main",
         "git diff | starcoder-review -",
     )
+
+
+def _commit_name(word: str) -> str:
+    """Return `word`; an empty one is a variable that CI did not set, and would mean what is staged."""
+    if not word.strip():
+        raise argparse.ArgumentTypeError("it is empty; name a commit or a branch")
+    return word
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -130,7 +140,7 @@ def _run(arguments: argparse.Namespace) -> int:
     options = given(arguments) | ({"review_require_model": "on"} if arguments.require_model else {})
     diff = sys.stdin.buffer.read() if arguments.diff else None
     started = time.monotonic()
-    arguments.find.begin(Asked(options, arguments.from_ref, arguments.to_ref, diff))
+    arguments.find.begin(Asked(options, arguments.from_ref or "", arguments.to_ref or "", diff))
     # While the change is looked for: most people ask Ollama, and requests takes its time.
     import_module("pytest_starcoder.backends.ollama")
     from pytest_starcoder.commit import review as door

@@ -50,7 +50,8 @@ def run(options: Mapping[str, str], environ: Mapping[str, str] = os.environ, *, 
     required and has not answered. Raises ConfigError outside a repository, before its first
     commit, and for an invalid setting.
     """
-    answer = ask_git("rev-parse", "--absolute-git-dir", "HEAD")
+    # A plain HEAD is also the file of that name in a bare repository without a commit.
+    answer = ask_git("rev-parse", "--absolute-git-dir", "HEAD^{commit}")
     if answer is None:
         _explain_refusal()
         return 2

@@ -53,6 +53,7 @@ def find(asked: Asked, environ: Mapping[str, str] = os.environ) -> Found:
         commits = range_of(repository, *named)
         settings = load_settings(here, asked.options, tracked_text=text_at(repository, commits.into))
         accepted = baseline.fingerprints(repository.text(commits.into, baseline.NAME) or "")
+        repository.patience = settings.review_time_budget
         until = _until(settings, started)
         change = committed(repository, commits, settings, until)
         return observed(change, settings, accepted, top.name, folder)
@@ -61,6 +62,7 @@ def find(asked: Asked, environ: Mapping[str, str] = os.environ) -> Found:
     if is_first_push(environ):
         nothing = Unreviewed("the whole history", "a first push has no commit to compare it with")
         return Found(Change("the first push", skipped=(nothing,), files=1), settings, (), accepted, top.name, folder)
+    repository.patience = settings.review_time_budget
     until = _until(settings, started)
     return observed(staged(repository, settings, until), settings, accepted, top.name, folder)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import os
 import re
 import time
 from bisect import bisect_left, bisect_right
@@ -74,16 +75,17 @@ def change_of(
     after `until`, a time of `time.monotonic`.
     """
     redactor = Redactor.of_environment()
+    excluded = _any_of(exclude)
     readings: dict[int, _Reading] = {}
     smallest_first = sorted(range(len(entries)), key=lambda at: len(entries[at].patch or b""))
     for index in smallest_first:  # a secret found in one file is hidden in all
-        _learn(redactor, entries[index], blobs, exclude, until)
+        _learn(redactor, entries[index], blobs, excluded, until)
     number = 0
     for index in smallest_first:
         entry = entries[index]
         reading = _Reading(_shown(entry.path))
         readings[index] = reading
-        reason = _reason(entry, reading.path, exclude)
+        reason = _reason(entry, reading.path, excluded)
         if reason:
             reading.skipped.append(Unreviewed(reading.path, reason))
         elif time.monotonic() >= until:
@@ -111,12 +113,12 @@ def _learn(
     redactor: Redactor,
     entry: Entry,
     blobs: Mapping[str, bytes],
-    exclude: Sequence[str],
+    excluded: re.Pattern[str],
     until: float,
 ) -> None:
     """Learn the secrets of a file, unless time has run out."""
     content = blobs.get(entry.blobs[1])
-    is_read = content is not None and not _reason(entry, _shown(entry.path), exclude)
+    is_read = content is not None and not _reason(entry, _shown(entry.path), excluded)
     if content is not None and is_read and time.monotonic() < until:
         redactor.learn(content.decode("utf-8", "replace"))
 
@@ -229,7 +231,13 @@ def _shown(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _reason(entry: Entry, path: str, exclude: Sequence[str]) -> str:
+def _any_of(globs: Sequence[str]) -> re.Pattern[str]:
+    """Return what matches a path that one of `globs` means, from the top or from any folder."""
+    wanted = [name for glob in globs for name in (glob, f"*/{glob}")]
+    return re.compile("|".join(fnmatch.translate(os.path.normcase(name)) for name in wanted) or "(?!)")
+
+
+def _reason(entry: Entry, path: str, excluded: re.Pattern[str]) -> str:
     """Why nothing of a file is reviewed; empty where it has hunks."""
     plain = {"D": "deleted", "U": "unmerged"}.get(entry.status)
     if plain:
@@ -237,7 +245,7 @@ def _reason(entry: Entry, path: str, exclude: Sequence[str]) -> str:
     kind = {_LINK: "a symbolic link", _MODULE: "a submodule"}.get(entry.modes[1])
     if kind:
         return kind
-    if any(fnmatch.fnmatch(path, glob) or fnmatch.fnmatch(path, f"*/{glob}") for glob in exclude):
+    if excluded.match(os.path.normcase(path)):
         return "excluded"
     if path.endswith(".ipynb"):
         return "a notebook"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pytest_starcoder.text.display import counted, one_line
 from pytest_starcoder.values.label import Label
-from pytest_starcoder.values.review import Finding, Review
+from pytest_starcoder.values.review import Finding, Review, Unreviewed
 
 NAMED = 5
 """Files and reasons that the sentence on what was not reviewed names."""
@@ -42,17 +42,18 @@ def summary(review: Review) -> str:
 
 def not_reviewed(review: Review) -> str:
     """What no model has looked at, with the reasons, the same reason once; empty where there is nothing."""
-    reasons: dict[str, tuple[list[str], int]] = {}
+    by_reason: dict[str, list[Unreviewed]] = {}
     for missing in review.unreviewed:
-        paths, hunks = reasons.get(missing.reason, ([], 0))
-        reasons[missing.reason] = [*paths, missing.path], hunks + missing.hunks
+        by_reason.setdefault(missing.reason, []).append(missing)
     said = []
-    for reason, (paths, hunks) in reasons.items():
-        names = list(dict.fromkeys(one_line(path, 120) for path in paths))
-        if hunks and (len(names) > 1 or hunks > 1):
-            what = f"{counted(hunks, 'hunk')} of {names[0] if len(names) == 1 else counted(len(names), 'file')}"
+    for reason, entries in by_reason.items():
+        hunks = sum(entry.hunks for entry in entries)
+        paths = list(dict.fromkeys(entry.path for entry in entries))
+        names = [one_line(path, 120) for path in paths[:NAMED]]
+        if hunks and (len(paths) > 1 or hunks > 1):
+            what = f"{counted(hunks, 'hunk')} of {names[0] if len(paths) == 1 else counted(len(paths), 'file')}"
         else:
-            what = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+            what = ", ".join(names) + (f" and {len(paths) - NAMED} more" if len(paths) > NAMED else "")
         said.append(f"{what} ({one_line(reason, 200).rstrip('.')})")
     return "; ".join(said[:NAMED]) + (f"; and more for {len(said) - NAMED} other reasons" if len(said) > NAMED else "")
 

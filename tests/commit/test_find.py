@@ -450,6 +450,25 @@ def test_killed_git_is_error(top: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert failure().message == "git diff failed: it was killed (SIGKILL)."
 
 
+@pytest.mark.parametrize("command", ["--raw", "cat-file"], ids=["diff", "contents"])
+def test_hanging_git_is_error(top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    real = shutil.which("git")
+    program = tmp_path / "programs" / "git"
+    # The shell waits for another process, which has its pipes, too.
+    written(tmp_path, {"programs/git": f'#!/bin/sh\ncase "$*" in *{command}*) sleep 60;; esac\nexec {real} "$@"\n'})
+    program.chmod(0o755)
+    staged(top, {"shop/pricing.py": DIVIDES})
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    failed = failure(Asked({"review_time_budget": "1"}))
+    assert failed.message.endswith(" failed: it took more than 1 s.")
+
+
+def test_file_size_of_configuration_hides_nothing(top: Path) -> None:
+    git(top, "config", "core.bigFileThreshold", "1")
+    staged(top, {"shop/pricing.py": DIVIDES})
+    assert added(find(Asked())) == DIVIDED
+
+
 def test_a_lock_of_another_git_changes_nothing(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES})
     (top / ".git/index.lock").write_bytes(b"")

@@ -287,6 +287,8 @@ def test_every_printed_line_is_an_added_line_whatever_the_model_says(top: Path, 
     [
         (["--from-ref", "nowhere"], "starcoder-review: There is no commit 'nowhere' here."),
         (["--to-ref", "HEAD"], "starcoder-review: --to-ref needs --from-ref."),
+        (["--from-ref", ""], "argument --from-ref: it is empty; name a commit or a branch"),
+        (["--from-ref", "HEAD", "--to-ref", " "], "argument --to-ref: it is empty; name a commit or a branch"),
         (["--time-budget=soon"], "starcoder-review: --starcoder-review-time-budget: review_time_budget wants a number"),
         (["--fail-on=huge"], "starcoder-review: --starcoder-review-fail-on: review_fail_on wants one of"),
         (["shop/pricing.py"], "starcoder-review: error: argument diff: invalid choice: 'shop/pricing.py'"),
@@ -490,3 +492,12 @@ def test_what_is_not_staged_is_never_sent(top: Path, model: FakeOllama) -> None:
     run(top)
     assert "UNSTAGED" not in "".join(model.prompts())
     assert "UNTRACKED" not in "".join(model.prompts())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder in use stays there")
+def test_folder_that_is_gone(tmp_path: Path) -> None:
+    program = str(Path(sys.executable).with_name("starcoder-review"))
+    script = f'mkdir gone && cd gone && rmdir ../gone && exec "{program}"'
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, check=False, capture_output=True, text=True)
+    sentence = "starcoder-review: The current folder is not there any more. Go into another.\n"
+    assert (done.returncode, done.stderr) == (2, sentence)

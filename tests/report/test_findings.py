@@ -156,3 +156,10 @@ def test_gitlab_gets_one_entry_a_finding_each_with_a_fingerprint_of_its_own() ->
     assert [entry["severity"] for entry in entries] == ["major", "minor", "info"]
     assert len({entry["fingerprint"] for entry in entries}) == 3
     jsonschema.validate(entries, CODE_QUALITY)
+
+
+def test_many_files_for_one_reason() -> None:
+    many = tuple(Unreviewed(f"{number}.py", GONE, 1) for number in range(20_000))
+    assert summary(replace(AWAY, unreviewed=many)) == (
+        "0 of 2 hunks reviewed, 0.0 s. Not reviewed: 20000 hunks of 20000 files (Nothing answers at http://x)."
+    )
