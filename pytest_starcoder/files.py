@@ -27,7 +27,7 @@ def replace_file(path: Path, content: bytes, tree: Path | None = None) -> None:
     """
     target = target_of(path, tree)
     if target.exists() and not target.is_file():
-        target.write_bytes(content)  # a device or a pipe cannot be replaced; a folder is an error
+        _write_into(target, content)
         return
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "it is read-only")
@@ -40,6 +40,17 @@ def replace_file(path: Path, content: bytes, tree: Path | None = None) -> None:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _write_into(target: Path, content: bytes) -> None:
+    """Write into a device or a pipe, which cannot be replaced; a folder is an error.
+
+    So is a pipe that nobody reads: opening it would wait for ever.
+    """
+    descriptor = os.open(target, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "wb") as file:
+        os.set_blocking(descriptor, True)
+        file.write(content)
 
 
 def target_of(path: Path, tree: Path | None = None) -> Path:

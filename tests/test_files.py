@@ -92,6 +92,18 @@ def test_what_fails_leaves_all_as_it_was(tmp_path: Path, monkeypatch: pytest.Mon
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_without_reader_is_an_error(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="No such device or address"):
+        replace_file(pipe, b"new")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    replace_file(pipe, b"new")
+    assert os.read(reader, 9) == b"new"
+    os.close(reader)
+
+
 def test_a_device_is_written_into() -> None:
     replace_file(Path(os.devnull), b"x")
     assert Path(os.devnull).is_char_device()
