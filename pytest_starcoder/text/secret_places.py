@@ -78,6 +78,12 @@ _SIGN = re.compile(
 )
 """The sign between a name and its value."""
 
+_PLAIN = re.compile(
+    r"[\"']?(?:[ \t]*=[ \t]*|:[ \t]*)(?P<quote>[\"']?)(?P<value>[A-Za-z0-9]{8,200})(?P=quote)"
+    r"(?=[ \t]*(?:[\r\n]|\Z)|(?<=[\"']),|(?<![\"'])[ &;])"
+)
+"""The commonest form, an assignment of letters and digits alone: looked for first, as it is the quickest."""
+
 _QUOTED_NAME = re.compile(r"[\"'`][#.$:\w-]*\Z")
 """What stands before a name that is a text, or the end of one."""
 
@@ -164,6 +170,10 @@ class _Scan:
     def spans(self, place: Place) -> Iterator[Span]:
         """The values of one name, by the first of its forms that fits."""
         text = self._text
+        plain = _PLAIN.match(text, place.end)
+        if plain and place.naming >= Naming.WEAK and is_random(plain["value"]):
+            yield plain.span("value")
+            return
         before = text[max(place.start - 3, 0) : place.start]
         sign = _SIGN.match(text, place.end)
         if sign:
@@ -404,8 +414,7 @@ class _Scan:
     def _spaced(self, place: Place, before: str) -> Iterator[Span]:
         """The value after a blank: `#define PASSWORD "x"`, `IDENTIFIED BY 'x'`, `ENV TOKEN x`, `password is x`."""
         text = self._text
-        line_start = text.rfind("\n", 0, place.start) + 1
-        head = text[max(line_start, place.start - 200) : place.start].lstrip()
+        head = _line_before(text, place.start, 200).lstrip()
         blank = _BLANK.match(text, place.end)
         if blank:
             at = blank.end() + (text[blank.end()] == "N")
@@ -487,6 +496,9 @@ class _Scan:
         """The value in `'x' == password`."""
         text = self._text
         window = text[max(place.start - 300, 0) : place.start]
+        quote = max(window.rfind("'"), window.rfind('"'))
+        if quote < 0 or not _COMPARED_AFTER.fullmatch(window, quote + 1):
+            return
         match = _COMPARED_BEFORE.search(window)
         if match and not _closes_a_text(text, place.start - len(window) + match.start()):
             at = place.start - len(window)
@@ -506,9 +518,8 @@ class _Scan:
     def _beside(self, place: Place) -> Iterator[Span]:
         """The value that a `value`, `default` or `string` near a name in quotes holds: XML, JSON, YAML, HTML forms."""
         text = self._text
-        start = text.rfind("\n", 0, place.start) + 1
-        head = text[max(start, place.start - 200) : place.start]
-        if not _NAMED_BY.search(head):
+        head = _line_before(text, place.start, 200)
+        if not _NAMED_BY.search(head[-100:]):
             return
         value = _VALUE_AFTER.match(text, place.end)
         if value:
@@ -577,7 +588,7 @@ def _closes_a_text(text: str, at: int) -> bool:
     quote = text[at : at + 1]
     if quote not in ("'", '"', "`"):
         return False
-    before = text[max(text.rfind("\n", 0, at) + 1, at - 400) : at]
+    before = _line_before(text, at, 400)
     if quote not in before:
         return False
     return len(_OPENING[quote].findall(before)) % 2 == 1
@@ -612,6 +623,7 @@ _ARGUMENT = re.compile(r"\(\s*(?:\w+\s*=\s*)?(?=[A-Za-z@]{0,2}[\"'`])")
 _BODY = re.compile(r"\([^()\n]{0,200}\)[^\n;=({]{0,60}?(?::(?=[ \t]*(?:\n|return))|\{|=>|=|\n)")
 _TEXT_AHEAD = re.compile(r"\s*(?=[\"'`])")
 _RETURNED = re.compile(r"\breturn\b[ \t(]*|\n[ \t]+(?=[\"'`][^\n]*\n[ \t]*(?:end|\}))")
+_COMPARED_AFTER = re.compile(r"[ \t]*(?:===?|!==?|in|is|\.equals\(|,)[ \t]*[\w.$]{0,60}")
 _COMPARED_BEFORE = re.compile(
     r"(?P<quote>[\"'])(?P<value>(?:\\.|(?!(?P=quote))[^\n\\]){1,200})(?P=quote)"
     r"[ \t]*(?:===?|!==?|in|is|\.equals\(|,)[ \t]*[\w.$]{0,60}\Z(?<!,)"
@@ -684,8 +696,14 @@ def _has_blanks(value: str) -> bool:
 
 
 def _margin_at(text: str, at: int) -> int:
-    start = text.rfind("\n", 0, at) + 1
-    return len(text[start:at]) - len(text[start:at].lstrip(" \t-"))
+    before = _line_before(text, at, 1000)
+    return len(before) - len(before.lstrip(" \t-"))
+
+
+def _line_before(text: str, at: int, most: int) -> str:
+    """What stands before `at` in its line, of a long line the last `most` characters."""
+    start = max(at - most, 0)
+    return text[max(text.rfind("\n", start, at) + 1, start) : at]
 
 
 # --- values without quotes
@@ -709,8 +727,7 @@ def _bare(text: str, place: Place, sign: re.Match[str], before: str) -> Span | N
     operator, spaced = sign["sign"].strip(), sign["sign"] != sign["sign"].strip()
     if operator not in ("=", ":", ":=", "?="):
         return None
-    line_start = text.rfind("\n", 0, place.start) + 1
-    head = text[max(line_start, place.start - 300) : place.start]
+    head = _line_before(text, place.start, 300)
     at_head = _LINE_HEAD.fullmatch(head) is not None and not before.endswith(".")
     if at_head:
         whole = _BARE_LINE.match(text, at)
@@ -979,9 +996,9 @@ def _in_commands(text: str) -> Iterator[Span]:
     for word, form in _COMMAND_FORMS.items():
         at = lowered.find(word)
         while at >= 0:
-            start = max(text.rfind("\n", 0, at) + 1, at - 200)
-            end = text.find("\n", at)
-            end = min(len(text) if end < 0 else end, at + 2000)
+            start = at - len(_line_before(text, at, 200))
+            end = text.find("\n", at, at + 2000)
+            end = min(len(text), at + 2000) if end < 0 else end
             for match in form.finditer(text[start:end]):
                 value = match["value"].strip("\"'")
                 begin = start + match.start("value") + match["value"].index(value)
