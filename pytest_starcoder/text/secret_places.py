@@ -72,6 +72,7 @@ _SIGN = re.compile(
     r"[ \t]*:[ \t]?[A-Za-z_&*'][\w.\[\], |&*'?<>:]{0,60}[ \t]=[ \t]*(?![=>~])"  # x: str = …
     r"|[ \t]*:[ \t]?[A-Za-z_]\w{0,30}=(?=[\"'])"
     r"|[ \t]+(?:string|String|\[\]byte|\*string|char\s?\*|varchar)[ \t]*=[ \t]*"  # Go: x string = …
+    r"|(?:[ \t]*:[ \t]?\w{1,40}\??)?[ \t]+by[ \t]+lazy[ \t]*\{[ \t]*"  # Kotlin
     r"|[ \t]*\{[ \t]*get;[^{}\n]{0,40}\}[ \t]*=[ \t]*"  # C#
     r"|[ \t]*(?:<<<|===?|!==?|:=|\+=|\?\?=|\?=|\|\|=|\.=|<-|=>|->|=(?![=>~])|:(?!:))[ \t]*"
     r")"
@@ -194,6 +195,22 @@ class _Scan:
         if not sign or sign["sign"].strip() != "=":
             yield from self._reversed(place)
         yield from self._beside(place)
+        yield from self._told(place)
+
+    def _told(self, place: Place) -> Iterator[Span]:
+        """Random words that prose, a table of Markdown or pytest's `where 'x' = user.password` show of it."""
+        if place.naming < Naming.WEAK:
+            return
+        text = self._text
+        for form in (_CELL, _LATER, _SECOND):
+            match = form.match(text, place.end)
+            if match and is_random(match["value"]):
+                yield match.span("value")
+        head = _line_before(text, place.start, 300)
+        where = _WHERE.search(head)
+        if where and is_secret_value(where["value"], place.naming):
+            at = place.start - len(head)
+            yield at + where.start("value"), at + where.end("value")
 
     # --- after a sign
 
@@ -205,6 +222,9 @@ class _Scan:
         if operator in ("->", "=>") and text[at : at + 1] not in "'\"`@":
             if operator == "=>":
                 yield from self._expression(place, at)
+                mapped = _MAPPED.match(text, at)
+                if mapped and is_random(mapped[0]):
+                    yield mapped.span()
             return
         if operator == "->" and ")" in sign["close"]:
             return  # what a function returns
@@ -287,7 +307,9 @@ class _Scan:
                 elif not condition and after != "compare" and not _COMPARED.match(text, literal.end()):
                     role = _role(group)
                     if role:
-                        yield _Literal(start, end, int(times[1]) if times else 1, role == "direct")
+                        is_name = _CAMEL.fullmatch(text, start, end) and any(one.kind == "pairs" for one in groups)
+                        sure = role == "direct" and not is_name
+                        yield _Literal(start, end, int(times[1]) if times else 1, sure)
                 at, after = literal.end(), "value"
                 continue
             step = _STEP.match(text, at)
@@ -594,6 +616,16 @@ def _closes_a_text(text: str, at: int) -> bool:
     return len(_OPENING[quote].findall(before)) % 2 == 1
 
 
+_MAPPED = re.compile(r"[A-Za-z0-9]{16,200}(?=[\s,;}]|\Z)")
+_CAMEL = re.compile(r"[A-Za-z]?[a-z]+(?:[A-Z][a-z]+)+")
+"""An identifier, which in an object with names is a name again: `"output_token": "nextToken"`."""
+
+_NUMBERED = re.compile(r"_*[a-z]+\d{1,2}[a-z]+")
+_CELL = re.compile(r"[`*]{0,3}[ \t]*\|[ \t]*[`*]{0,3}(?P<value>[^\s|`*]{8,400})[`*]{0,3}[ \t]*(?:\||(?=\r?\n|\Z))")
+_LATER = re.compile(r"[ \t][\w@., -]{2,60}:[ \t]+[`*\"']{0,3}(?P<value>[^\s`*\"',;()]{8,200})[`*\"']{0,3}\.?[ \t]*(?=\r?\n|\Z)")
+_SECOND = re.compile(r"[ \t]*[:=][ \t]*[\w@.-]{1,60}[ \t]*/[ \t]*(?P<value>[^\s`*\"',;()]{8,200})(?=[\s.,;]|\Z)")
+_WHERE = re.compile(r"\bwhere b?(?P<quote>[\"'])(?P<value>[^\"'\n]{6,200})(?P=quote) = [^\n]*\.\Z")
+
 _OPENING = {quote: re.compile(rf"(?<![\\A-Za-z0-9]){quote}|{quote}(?![A-Za-z0-9])") for quote in "'\"`"}
 """A quote, and no apostrophe inside a word or escaped one."""
 
@@ -763,7 +795,7 @@ def _is_bare_secret(
     if is_random(value) and not dotted:
         return True
     if dotted or re.fullmatch(r"[\d._]+", value) or "->" in value or "::" in value:
-        return dotted is not None and any(is_random(part) for part in value.split("."))
+        return dotted is not None and any(is_random(part) and not _NUMBERED.fullmatch(part) for part in value.split("."))
     if not re.fullmatch(r"[A-Za-z_$]\w*", value):
         # Signs that no expression has: `correct-horse-battery-staple`, `hunter2-very-secret`.
         if re.search(r"[=*/|%]", value[:-2]) and not re.search(r"\d", value):
@@ -978,6 +1010,9 @@ _COMMANDS = {
     "pwd=": r"(?:^|[;\"'])[ ]?pwd=(?P<value>[^;\"'\s]{4,200})",
     "securestring": r"ConvertTo-SecureString\s+(?:-String\s+)?[\"'](?P<value>[^\"'\n]{4,200})",
     "-a ": r"\bhttps?\b.{0,200}?\s-a[ ][\"']?[\w.@+-]{1,80}:(?P<value>[^\s\"':/]{5,200})",
+    "hmac.new": r"\bhmac\.new\(\s*b?[\"'](?P<value>[^\s\"']{8,400})[\"']",
+    "getconnection": r"\bgetConnection\([^,()\n]{1,300},\s*\"[^\"\n]{1,80}\",\s*\"(?P<value>[^\"\n]{5,200})\"",
+    "net user": r"\bnet user\s+[\w.-]+\s+(?P<value>[^\s/\"'*]{6,100})",
     "jwt.": r"\bjwt\.(?:sign|verify|encode|decode)\(.{1,200}?,\s*[\"'](?P<value>[^\s\"']{8,400})[\"']",
     "-u ": r"\b(?:http|https|xh|wget|ab|hey)\b.{0,200}?\s(?:-a|-u|-A)[ ][\"']?[\w.@+-]{1,80}"
     r":(?P<value>[^\s\"':/]{5,200})",
@@ -985,7 +1020,7 @@ _COMMANDS = {
 """What takes a secret at a place of its own, by a word that stands in such a line."""
 
 _COMMAND_FORMS = {word: re.compile(form, re.IGNORECASE) for word, form in _COMMANDS.items()}
-_UNSURE = frozenset({"echo", "cookie", "5432:", ":*:", "zip", "7z", "login", "password", "-u ", "-a ", "jwt."})
+_UNSURE = frozenset({"echo", "cookie", "5432:", ":*:", "zip", "7z", "login", "password", "-u ", "-a ", "jwt.", "net user", "hmac.new"})
 
 
 def _in_commands(text: str) -> Iterator[Span]:
