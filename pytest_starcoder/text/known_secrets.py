@@ -23,6 +23,9 @@ _WHOLE = 16
 """Characters from which on a piece of a long secret counts even where it touches a word."""
 
 
+_ENCODED = 1000
+"""Values up to which each is also looked for in base64: who has more has a list, and no text that encodes them."""
+
 _FEW = 300
 """Beginnings up to which each is looked for by itself; of more, each place in the text is looked up."""
 
@@ -51,7 +54,7 @@ class KnownSecrets:
             if value in self._values or not SHORTEST <= len(value) <= LONGEST or REDACTED in value:
                 continue
             self._values.add(value)
-            for form, anywhere in _forms(value):
+            for form, anywhere in _forms(value, encoded=len(self._values) <= _ENCODED):
                 self._add_form(form, anywhere)
             if len(value) >= LONG:
                 self._pieces.update(value[at : at + SHORTEST] for at in range(len(value) - SHORTEST + 1))
@@ -118,8 +121,8 @@ def _is_word(text: str, at: int) -> bool:
     return 0 <= at < len(text) and (text[at].isalnum() or text[at] == "_")
 
 
-def _forms(value: str) -> Iterator[tuple[str, bool]]:
-    """The ways to write a value, and whether each is a secret also inside a word."""
+def _forms(value: str, *, encoded: bool) -> Iterator[tuple[str, bool]]:
+    """The ways to write a value, `encoded` in base64 too, and whether each is a secret also inside a word."""
     random = len(value) >= 10 and is_random(value)
     yield value, random
     if not value.isalnum():
@@ -139,9 +142,8 @@ def _forms(value: str) -> Iterator[tuple[str, bool]]:
         ):
             if form != value:
                 yield form, random
-    if random or len(value) >= 16:
-        encoded = value.encode("utf-8", "surrogatepass")
-        yield from ((form, True) for form in _in_base64(encoded))
+    if encoded and (random or len(value) >= 16):
+        yield from ((form, True) for form in _in_base64(value.encode("utf-8", "surrogatepass")))
 
 
 def _ascii(value: str) -> str:

@@ -39,7 +39,7 @@ _KEYED = set(
     "api access private secret auth encryption signing session client account license service shared master "
     "consumer app application db database storage aws azure gcp stripe twilio sendgrid mailgun openai "
     "anthropic jwt hmac cipher crypto deploy ssh webhook admin root subscription function host instrumentation "
-    "ingest write datadog newrelic algolia maps".split()
+    "ingest write datadog newrelic algolia maps aes des rsa hkdf fernet".split()
 )
 """Words that make a secret of a `key`."""
 
@@ -72,7 +72,7 @@ _OTHER = set(
     "provider service handler helper parser reader writer checker hasher backend endpoint route scope scopes "
     "version algorithm encoding charset mode status state enabled disabled attempts retries lifetime "
     "duration timeout interval exp iat date time at by for from to ref dir folder arn location position "
-    "offset start end line lineno col cost price usage budget window context window types used per".split()
+    "offset start end line lineno col fingerprint fingerprints cost price usage budget window context window types used per".split()
 )
 """Last words of names that hold something else: `token_count`, `password_file`."""
 
@@ -99,6 +99,8 @@ def naming(name: str) -> Naming:
         return Naming.NOTHING
     found = set(words)
     pairs = set(pairwise(words))
+    if "public" in words[:-1] and words[-1] in ("key", "keys", "token"):
+        return Naming.NOTHING
     if (words[-1] == "token" and found & _PAGED) or ("existing", "secret") in pairs or ("pull", "secrets") in pairs:
         return Naming.NOTHING
     if found & (_PASSWORDS | _SECRETS) or any(piece in word for word in words for piece in _PIECES):

@@ -73,11 +73,18 @@ _SIGN = re.compile(
     r"|[ \t]*:[ \t]?[A-Za-z_]\w{0,30}=(?=[\"'])"
     r"|[ \t]+(?:string|String|\[\]byte|\*string|char\s?\*|varchar)[ \t]*=[ \t]*"  # Go: x string = …
     r"|[ \t]+(?:or|\|\||\?\?)[ \t]+(?=[\"'])"
+    r"|(?:[ \t]*:[ \t]?\w{1,40}\??)?[ \t]+by[ \t]+lazy[ \t]*\{[ \t]*"  # Kotlin
     r"|[ \t]*\{[ \t]*get;[^{}\n]{0,40}\}[ \t]*=[ \t]*"  # C#
     r"|[ \t]*(?:<<<|===?|!==?|:=|\+=|\?\?=|\?=|\|\|=|\.=|<-|=>|->|=(?![=>~])|:(?!:))[ \t]*"
     r")"
 )
 """The sign between a name and its value."""
+
+_PLAIN = re.compile(
+    r"[\"']?(?:[ \t]*=[ \t]*|:[ \t]*)(?P<quote>[\"']?)(?P<value>[A-Za-z0-9]{8,200})(?P=quote)"
+    r"(?=[ \t]*(?:[\r\n]|\Z)|(?<=[\"']),|(?<![\"'])[ &;])"
+)
+"""The commonest form, an assignment of letters and digits alone: looked for first, as it is the quickest."""
 
 _QUOTED_NAME = re.compile(r"[\"'`][#.$:\w-]*\Z")
 """What stands before a name that is a text, or the end of one."""
@@ -165,6 +172,10 @@ class _Scan:
     def spans(self, place: Place) -> Iterator[Span]:
         """The values of one name, by the first of its forms that fits."""
         text = self._text
+        plain = _PLAIN.match(text, place.end)
+        if plain and place.naming >= Naming.WEAK and is_random(plain["value"]):
+            yield plain.span("value")
+            return
         before = text[max(place.start - 3, 0) : place.start]
         sign = _SIGN.match(text, place.end)
         if sign:
@@ -185,6 +196,22 @@ class _Scan:
         if not sign or sign["sign"].strip() != "=":
             yield from self._reversed(place)
         yield from self._beside(place)
+        yield from self._told(place)
+
+    def _told(self, place: Place) -> Iterator[Span]:
+        """Random words that prose, a table of Markdown or pytest's `where 'x' = user.password` show of it."""
+        if place.naming < Naming.WEAK:
+            return
+        text = self._text
+        for form in (_CELL, _LATER, _SECOND):
+            match = form.match(text, place.end)
+            if match and is_random(match["value"]):
+                yield match.span("value")
+        head = _line_before(text, place.start, 300)
+        where = _WHERE.search(head)
+        if where and is_secret_value(where["value"], place.naming):
+            at = place.start - len(head)
+            yield at + where.start("value"), at + where.end("value")
 
     # --- after a sign
 
@@ -196,6 +223,9 @@ class _Scan:
         if operator in ("->", "=>") and text[at : at + 1] not in "'\"`@":
             if operator == "=>":
                 yield from self._expression(place, at)
+                mapped = _MAPPED.match(text, at)
+                if mapped and is_random(mapped[0]):
+                    yield mapped.span()
             return
         if operator == "->" and ")" in sign["close"]:
             return  # what a function returns
@@ -278,7 +308,9 @@ class _Scan:
                 elif not condition and after != "compare" and not _COMPARED.match(text, literal.end()):
                     role = _role(group)
                     if role:
-                        yield _Literal(start, end, int(times[1]) if times else 1, role == "direct")
+                        is_name = _CAMEL.fullmatch(text, start, end) and any(one.kind == "pairs" for one in groups)
+                        sure = role == "direct" and not is_name
+                        yield _Literal(start, end, int(times[1]) if times else 1, sure)
                 at, after = literal.end(), "value"
                 continue
             step = _STEP.match(text, at)
@@ -405,8 +437,7 @@ class _Scan:
     def _spaced(self, place: Place, before: str) -> Iterator[Span]:
         """The value after a blank: `#define PASSWORD "x"`, `IDENTIFIED BY 'x'`, `ENV TOKEN x`, `password is x`."""
         text = self._text
-        line_start = text.rfind("\n", 0, place.start) + 1
-        head = text[max(line_start, place.start - 200) : place.start].lstrip()
+        head = _line_before(text, place.start, 200).lstrip()
         blank = _BLANK.match(text, place.end)
         if blank:
             at = blank.end() + (text[blank.end()] == "N")
@@ -488,6 +519,9 @@ class _Scan:
         """The value in `'x' == password`."""
         text = self._text
         window = text[max(place.start - 300, 0) : place.start]
+        quote = max(window.rfind("'"), window.rfind('"'))
+        if quote < 0 or not _COMPARED_AFTER.fullmatch(window, quote + 1):
+            return
         match = _COMPARED_BEFORE.search(window)
         if match and not _closes_a_text(text, place.start - len(window) + match.start()):
             at = place.start - len(window)
@@ -507,9 +541,8 @@ class _Scan:
     def _beside(self, place: Place) -> Iterator[Span]:
         """The value that a `value`, `default` or `string` near a name in quotes holds: XML, JSON, YAML, HTML forms."""
         text = self._text
-        start = text.rfind("\n", 0, place.start) + 1
-        head = text[max(start, place.start - 200) : place.start]
-        if not _NAMED_BY.search(head):
+        head = _line_before(text, place.start, 200)
+        if not _NAMED_BY.search(head[-100:]):
             return
         value = _VALUE_AFTER.match(text, place.end)
         if value:
@@ -578,11 +611,21 @@ def _closes_a_text(text: str, at: int) -> bool:
     quote = text[at : at + 1]
     if quote not in ("'", '"', "`"):
         return False
-    before = text[max(text.rfind("\n", 0, at) + 1, at - 400) : at]
+    before = _line_before(text, at, 400)
     if quote not in before:
         return False
     return len(_OPENING[quote].findall(before)) % 2 == 1
 
+
+_MAPPED = re.compile(r"[A-Za-z0-9]{16,200}(?=[\s,;}]|\Z)")
+_CAMEL = re.compile(r"[A-Za-z]?[a-z]+(?:[A-Z][a-z]+)+")
+"""An identifier, which in an object with names is a name again: `"output_token": "nextToken"`."""
+
+_NUMBERED = re.compile(r"_*[a-z]+\d{1,2}[a-z]+")
+_CELL = re.compile(r"[`*]{0,3}[ \t]*\|[ \t]*[`*]{0,3}(?P<value>[^\s|`*]{8,400})[`*]{0,3}[ \t]*(?:\||(?=\r?\n|\Z))")
+_LATER = re.compile(r"[ \t][\w@., -]{2,60}:[ \t]+[`*\"']{0,3}(?P<value>[^\s`*\"',;()]{8,200})[`*\"']{0,3}\.?[ \t]*(?=\r?\n|\Z)")
+_SECOND = re.compile(r"[ \t]*[:=][ \t]*[\w@.-]{1,60}[ \t]*/[ \t]*(?P<value>[^\s`*\"',;()]{8,200})(?=[\s.,;]|\Z)")
+_WHERE = re.compile(r"\bwhere b?(?P<quote>[\"'])(?P<value>[^\"'\n]{6,200})(?P=quote) = [^\n]*\.\Z")
 
 _OPENING = {quote: re.compile(rf"(?<![\\A-Za-z0-9]){quote}|{quote}(?![A-Za-z0-9])") for quote in "'\"`"}
 """A quote, and no apostrophe inside a word or escaped one."""
@@ -613,6 +656,7 @@ _ARGUMENT = re.compile(r"\(\s*(?:\w+\s*=\s*)?(?=[A-Za-z@]{0,2}[\"'`])")
 _BODY = re.compile(r"\([^()\n]{0,200}\)[^\n;=({]{0,60}?(?::(?=[ \t]*(?:\n|return))|\{|=>|=|\n)")
 _TEXT_AHEAD = re.compile(r"\s*(?=[\"'`])")
 _RETURNED = re.compile(r"\breturn\b[ \t(]*|\n[ \t]+(?=[\"'`][^\n]*\n[ \t]*(?:end|\}))")
+_COMPARED_AFTER = re.compile(r"[ \t]*(?:===?|!==?|in|is|\.equals\(|,)[ \t]*[\w.$]{0,60}")
 _COMPARED_BEFORE = re.compile(
     r"(?P<quote>[\"'])(?P<value>(?:\\.|(?!(?P=quote))[^\n\\]){1,200})(?P=quote)"
     r"[ \t]*(?:===?|!==?|in|is|\.equals\(|,)[ \t]*[\w.$]{0,60}\Z(?<!,)"
@@ -685,8 +729,14 @@ def _has_blanks(value: str) -> bool:
 
 
 def _margin_at(text: str, at: int) -> int:
-    start = text.rfind("\n", 0, at) + 1
-    return len(text[start:at]) - len(text[start:at].lstrip(" \t-"))
+    before = _line_before(text, at, 1000)
+    return len(before) - len(before.lstrip(" \t-"))
+
+
+def _line_before(text: str, at: int, most: int) -> str:
+    """What stands before `at` in its line, of a long line the last `most` characters."""
+    start = max(at - most, 0)
+    return text[max(text.rfind("\n", start, at) + 1, start) : at]
 
 
 # --- values without quotes
@@ -710,8 +760,7 @@ def _bare(text: str, place: Place, sign: re.Match[str], before: str) -> Span | N
     operator, spaced = sign["sign"].strip(), sign["sign"] != sign["sign"].strip()
     if operator not in ("=", ":", ":=", "?="):
         return None
-    line_start = text.rfind("\n", 0, place.start) + 1
-    head = text[max(line_start, place.start - 300) : place.start]
+    head = _line_before(text, place.start, 300)
     at_head = _LINE_HEAD.fullmatch(head) is not None and not before.endswith(".")
     if at_head:
         whole = _BARE_LINE.match(text, at)
@@ -747,7 +796,7 @@ def _is_bare_secret(
     if is_random(value) and not dotted:
         return True
     if dotted or re.fullmatch(r"[\d._]+", value) or "->" in value or "::" in value:
-        return dotted is not None and any(is_random(part) for part in value.split("."))
+        return dotted is not None and any(is_random(part) and not _NUMBERED.fullmatch(part) for part in value.split("."))
     if not re.fullmatch(r"[A-Za-z_$]\w*", value):
         # Signs that no expression has: `correct-horse-battery-staple`, `hunter2-very-secret`.
         if re.search(r"[=*/|%]", value[:-2]) and not re.search(r"\d", value):
@@ -962,6 +1011,9 @@ _COMMANDS = {
     "pwd=": r"(?:^|[;\"'])[ ]?pwd=(?P<value>[^;\"'\s]{4,200})",
     "securestring": r"ConvertTo-SecureString\s+(?:-String\s+)?[\"'](?P<value>[^\"'\n]{4,200})",
     "-a ": r"\bhttps?\b.{0,200}?\s-a[ ][\"']?[\w.@+-]{1,80}:(?P<value>[^\s\"':/]{5,200})",
+    "hmac.new": r"\bhmac\.new\(\s*b?[\"'](?P<value>[^\s\"']{8,400})[\"']",
+    "getconnection": r"\bgetConnection\([^,()\n]{1,300},\s*\"[^\"\n]{1,80}\",\s*\"(?P<value>[^\"\n]{5,200})\"",
+    "net user": r"\bnet user\s+[\w.-]+\s+(?P<value>[^\s/\"'*]{6,100})",
     "jwt.": r"\bjwt\.(?:sign|verify|encode|decode)\(.{1,200}?,\s*[\"'](?P<value>[^\s\"']{8,400})[\"']",
     "-u ": r"\b(?:http|https|xh|wget|ab|hey)\b.{0,200}?\s(?:-a|-u|-A)[ ][\"']?[\w.@+-]{1,80}"
     r":(?P<value>[^\s\"':/]{5,200})",
@@ -969,7 +1021,7 @@ _COMMANDS = {
 """What takes a secret at a place of its own, by a word that stands in such a line."""
 
 _COMMAND_FORMS = {word: re.compile(form, re.IGNORECASE) for word, form in _COMMANDS.items()}
-_UNSURE = frozenset({"echo", "cookie", "5432:", ":*:", "zip", "7z", "login", "password", "-u ", "-a ", "jwt."})
+_UNSURE = frozenset({"echo", "cookie", "5432:", ":*:", "zip", "7z", "login", "password", "-u ", "-a ", "jwt.", "net user", "hmac.new"})
 
 
 def _in_commands(text: str) -> Iterator[Span]:
@@ -980,9 +1032,9 @@ def _in_commands(text: str) -> Iterator[Span]:
     for word, form in _COMMAND_FORMS.items():
         at = lowered.find(word)
         while at >= 0:
-            start = max(text.rfind("\n", 0, at) + 1, at - 200)
-            end = text.find("\n", at)
-            end = min(len(text) if end < 0 else end, at + 2000)
+            start = at - len(_line_before(text, at, 200))
+            end = text.find("\n", at, at + 2000)
+            end = min(len(text), at + 2000) if end < 0 else end
             for match in form.finditer(text[start:end]):
                 value = match["value"].strip("\"'")
                 begin = start + match.start("value") + match["value"].index(value)

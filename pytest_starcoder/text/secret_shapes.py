@@ -36,7 +36,7 @@ _TOKENS = re.compile(
     r"|sq0(?:csp|atp|idp)-[0-9A-Za-z\\_-]{22,}|EAAA[A-Za-z0-9_-]{56,}"  # Square
     r"|(?:AC|SK)[a-f0-9]{32}(?![A-Za-z0-9])|AKC[A-Za-z0-9]{10,}(?![A-Za-z0-9])"  # Twilio, Artifactory
     r"|AP(?=[A-Za-z]*\d)[0-9A-F][A-Za-z0-9]{30,}(?![A-Za-z0-9])"
-    r"|tfp_[A-Za-z0-9]{40,}|PSFB[A-Za-z0-9]{20,}|CFPAT-[A-Za-z0-9_-]{40,}|CMVT[A-Za-z0-9]{30,}|live_[a-f0-9]{32,}"
+    r"|ph[cx]_[A-Za-z0-9]{40,}|sb[ps]_[A-Za-z0-9_]{36,}|pscale_(?:tkn|pw|oauth)_[A-Za-z0-9_.=-]{30,}|tfp_[A-Za-z0-9]{40,}|PSFB[A-Za-z0-9]{20,}|CFPAT-[A-Za-z0-9_-]{40,}|CMVT[A-Za-z0-9]{30,}|live_[a-f0-9]{32,}"
     r"|rnd_[A-Za-z0-9]{28,}|fo1_[A-Za-z0-9_-]{40,}|FlyV1 fm\d[A-Za-z0-9_+/=,-]{40,}|rk_[a-z0-9]{40,}"
     r"|(?:tok|key)_(?:live|test)_[A-Za-z0-9]{16,}|access_token\$production\$[a-z0-9]{16}\$[a-f0-9]{32}"  # Braintree
     r"|AGE-SECRET-KEY-1[A-Z0-9]{50,}|LTAI[A-Za-z0-9]{16,24}(?![A-Za-z0-9])|AKID[A-Za-z0-9]{32}(?![A-Za-z0-9])"
@@ -47,6 +47,9 @@ _TOKENS = re.compile(
     r"|\$argon2(?:id?|d)\$[^\s'\"]{30,}|pbkdf2_sha\d+\$\d+\$[A-Za-z0-9+/=$]{20,}"
     r")"
 )
+
+_FILLED = re.compile(r"([xX0.*])\1{11,}|(?:x{4,}[-_]?){3,}|1234567890{0,1}1234567890", re.IGNORECASE)
+"""What documentation writes where a token has its characters."""
 
 _ENDPOINTS = re.compile(
     r"//(?:[\w.-]{0,60}\.)?"
@@ -73,7 +76,8 @@ _ASSIGNED_NAME = re.compile(
 )
 
 _KEY_BLOCK = re.compile(
-    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?P<body>(?:(?!-----BEGIN )[\s\S])*?)(?=-----END|\Z)"
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+    r"(?![\"'`](?![\s,+\\]*[\"'][A-Za-z0-9+/]))(?P<body>(?:(?!-----BEGIN )[\s\S])*?)(?=-----END|\Z)"
     r"|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\s*\n(?P<ssh2>[\s\S]*?)(?=---- END|\Z)"
     r"|PuTTY-User-Key-File-\d: (?P<putty>[\s\S]*?Private-MAC: \w+|.*)"
 )
@@ -100,6 +104,8 @@ def shape_spans(text: str) -> Iterator[tuple[Span, bool]]:
             if match[group] and match[group].strip() and not match[group].strip().startswith("["):
                 yield match.span(group), True
     for match in _TOKENS.finditer(text):
+        if _FILLED.search(match[0]):
+            continue
         if "." not in match[0][:3] or _is_mixed(match[0]):
             yield match.span(), True
     for match in _ENDPOINTS.finditer(text):

@@ -63,11 +63,12 @@ _PATH = re.compile(r"(?:~|\.{1,2})?/[\w.@-]+(?:/[\w.@ -]*)*|[A-Za-z]:\\\\?.*|(?:
                    r"|(?:[a-z_-]+/)+[a-z_.-]+/?|\.[a-z]\w{2,}")  # fmt: skip
 _REFERENCE = re.compile(
     r"(?:https?|ftp|file|wss?|git|ssh)://[^\s@]*|(?:vault|ssm|env|op|arn|secret|secretsmanager|keyring|file|sops|kms|"
-    r"ref\+\w+|azurekeyvault)[:/].*|!\w+.*|projects/.*|@Microsoft\.KeyVault.*|ENC\(.*|ENC\[.*|urn:.*",
+    r"ref\+\w+|azurekeyvault)[:/].*|#/[\w/-]+|!\w+.*|projects/.*|@Microsoft\.KeyVault.*|ENC\(.*|ENC\[.*|urn:.*",
     re.IGNORECASE,
 )
 _SCREAMING = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _DOTTED = re.compile(r"[A-Za-z_$]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*)+(?:\(.*)?", re.DOTALL)
+_CMDLET = re.compile(r"(?:Get|Read|Set|New|ConvertTo|ConvertFrom|Import|Export|Out|Write|Invoke|Select)-[A-Z][A-Za-z]+")
 _MODULE = re.compile(r"[a-z_]{2,}(?:\.[a-z_]{2,})+\.[A-Za-z]\w*")
 _RULES = re.compile(r"[a-z_]+(?::[\w,]+)?(?:\|[a-z_]+(?::[\w,]+)?)+")
 _CALLED = re.compile(r"[A-Za-z_][\w.]*\(.*|[\w.]+\[.*|lambda\b.*|await\s.*|new\s.*|function\b.*|&\w+|\*\w+", re.DOTALL)
@@ -191,7 +192,7 @@ def _is_code(value: str) -> bool:
     """Whether the value names something: an identifier with such a word in it, an attribute, a call, a header."""
     if _SCREAMING.fullmatch(value):
         return not any(is_random(word) for word in value.split("_"))
-    if _MODULE.fullmatch(value) or _RULES.fullmatch(value):
+    if _CMDLET.fullmatch(value) or _MODULE.fullmatch(value) or _RULES.fullmatch(value):
         return True
     if _DOTTED.fullmatch(value) or _CALLED.fullmatch(value):
         return not is_random(max(re.split(r"\W+", value.partition("(")[0]), key=len))
@@ -265,7 +266,7 @@ def is_secret_value(value: str, name: Naming) -> bool:
         return False
     bare = value.strip()
     if name is Naming.HINT:
-        return is_dense(bare) and re.fullmatch(r"[0-9a-f]+|[0-9A-F]+|[0-9a-f-]{36}", bare) is None
+        return is_dense(bare) and re.fullmatch(r"(?:0x)?[0-9a-f]+|(?:0x)?[0-9A-F]+|[0-9a-f-]{36}", bare) is None
     mixed = re.search(r"[A-Za-z]", bare) is not None and re.search(r"[^A-Za-z\s_]", bare) is not None
     if len(bare) < SHORTEST:
         return (
