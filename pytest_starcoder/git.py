@@ -587,7 +587,7 @@ class Repository:
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
             )
-        except git.GitCommandNotFound as exc:  # GIT_PYTHON_REFRESH prevents this at import
+        except git.GitCommandNotFound as exc:  # not raised at import: GIT_PYTHON_REFRESH
             raise _no_git() from exc
         return _Answer(status, bytes(output), str(complaint))
 
@@ -607,7 +607,7 @@ class Repository:
         return _Running(process)
 
     def _failed(self, command: str, answer: _Answer, *what: str) -> GitFailed:
-        """Return the error for a failed git; for a partial clone it says how to fetch the objects."""
+        """Return the error for a failed git; in a partial clone, with how to fetch the objects."""
         promised = self._ask("config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.promisor)$")
         if promised.status:
             return _failure(command, answer)

@@ -255,7 +255,7 @@ _SMALL = re.compile(
 
 
 def _are_findings(remembered: object) -> bool:
-    """Return whether a cached value has the form that `findings` stores: the file may be altered."""
+    """Return whether a cached value has the form that `findings` stores: it may be forged."""
     return isinstance(remembered, list) and all(
         isinstance(entry, list)
         and [type(part) for part in entry] == [int, int, str, str]

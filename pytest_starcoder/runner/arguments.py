@@ -54,7 +54,7 @@ WITHOUT = {"--record-mode": "none", "--vcr-record": "none"}
 
 
 def kept(arguments: Sequence[str], positionals: Sequence[str], folder: Path) -> list[str]:
-    """Of `arguments` those that decide how a test runs, without those that name tests (`positionals`).
+    """Return the `arguments` that affect how a test runs, without `positionals` that name tests.
 
     Reports that a plugin cannot do without go into `folder`.
     """

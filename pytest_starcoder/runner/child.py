@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
-    """Before anything of the project's is imported; where that fails, the reason is written."""
+    """Set up before importing the project; if that fails, write the reason."""
     job = json.loads(Path(early_config.known_args_namespace.starcoder_job).read_text("utf-8"))
     if sys.platform == "win32":  # interrupted by Ctrl-Break there
         signal.signal(signal.SIGBREAK, signal.default_int_handler)

@@ -104,7 +104,7 @@ class Protocol:
         self._call = manager.subset_hook_caller("pytest_runtest_protocol", others)
 
     def run(self, item: pytest.Item, nextitem: pytest.Item | None = None) -> list[pytest.TestReport]:
-        """The reports of the phases of one test."""
+        """Run one test and return the reports of its phases."""
         self._reports = []
         self._call(item=item, nextitem=nextitem)
         return self._reports

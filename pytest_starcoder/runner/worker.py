@@ -183,7 +183,7 @@ class Worker:
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Of what a test itself reports, such as its subtests."""
+        """Collect what a test itself reports, such as subtests."""
         self._bench.outcomes.append(report.outcome)
 
 

@@ -74,7 +74,7 @@ class Project:
 
     @cached_property
     def _prefix(self) -> str:
-        return os.path.join(self.root, "")  # noqa: PTH118 - with a separator at its end
+        return os.path.join(self.root, "")  # noqa: PTH118 - with a trailing separator
 
     def _is_around(self, path: Path, folder: Path) -> bool:
         if not path.is_relative_to(folder) or not INSTALLED.isdisjoint(path.relative_to(folder).parts):
