@@ -74,7 +74,7 @@ _OTHER = set(
     "duration timeout interval exp iat date time at by for from to ref dir folder arn location position "
     "offset start end line lineno col cost price usage budget window context window types used per".split()
 )
-"""Last words of names that do not hold a secret: `token_count`, `password_file`."""
+"""Last words of names that hold something else: `token_count`, `password_file`."""
 
 _WORDS = re.compile(r"[A-Z]+(?![^\W_A-Z\d])|[A-Z]?[^\W_A-Z\d]+|\d+")
 

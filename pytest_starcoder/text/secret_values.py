@@ -242,7 +242,7 @@ _WORDY = re.compile(
 
 
 def _has_odd_signs(value: str) -> bool:
-    """Return whether a word contains signs as in passwords: `tr0ub4dor&3`, `p@ssw0rd!`."""
+    """Return whether a word contains signs that code does not: `tr0ub4dor&3`, `p@ssw0rd!`."""
     return _ODD.fullmatch(value) is not None
 
 
