@@ -48,7 +48,7 @@ def commit(folder: Path, number: int, environment: dict[str, str]) -> float:
 
 
 def waiting(folder: Path) -> bool:
-    """Return whether a commit is still to be reviewed."""
+    """Return whether a commit is still waiting for a review."""
     queue = folder / ".git/starcoder/background/queue"
     return queue.exists() and any(queue.iterdir())
 
@@ -60,7 +60,7 @@ def main() -> None:
     begun = time.perf_counter()
     beside = Path(sys.executable).parent
     with tempfile.TemporaryDirectory() as temporary, listening() as listener:
-        # What is installed is compiled, so the hook's modules may be too.
+        # Installed modules are compiled, so compile the hook's modules too.
         others = ("STARCODER_", "OLLAMA_", "GIT_", "PYTHONDONTWRITEBYTECODE")
         own = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         environment = own | {

@@ -1,8 +1,8 @@
-"""How long a review without a model takes of a staged change of 10,000 lines, of ten kinds of files.
+"""Measures a review without a model of 10,000 staged lines, for ten kinds of files.
 
-The real command in a repository of its own, from its start to its end: seconds by the clock, and
-of the processor, which a busy machine does not change much. Beside them the part in which secrets
-are looked for, measured by calling that alone on the same text.
+Runs the real command in its own repository, and reports wall-clock seconds and processor seconds,
+which a busy machine changes less. The time of the search for secrets is measured separately, on the
+same text.
 `python -m benchmarks.large_changes [--lines N]`
 """
 
@@ -97,7 +97,7 @@ KINDS: dict[str, Callable[[int], dict[str, str]]] = {
 
 @dataclass(frozen=True)
 class Measured:
-    """A review by the whole command: seconds by the clock and of the processor, and its report."""
+    """One run of the command: wall-clock and processor seconds, and its report."""
 
     seconds: float
     processor: float
@@ -109,7 +109,7 @@ class Measured:
 
 
 def measured(files: dict[str, str]) -> Measured:
-    """The review of a change that adds these files."""
+    """Run the review of a change that adds these files."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "project")
         folder.mkdir()
@@ -134,7 +134,7 @@ def seconds_of_redaction(files: dict[str, str]) -> float:
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--lines", type=int, default=10_000, help="of each change")
+    parser.add_argument("--lines", type=int, default=10_000, help="lines in each change")
     arguments = parser.parse_args()
     begun = time.perf_counter()
     rows = [Row("lines of each change", f"{arguments.lines:,}")]

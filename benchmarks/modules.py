@@ -1,9 +1,9 @@
-"""What a module more costs: seconds that explaining one failure adds, a module, for small and large projects.
+"""Measures the time that explaining one failure adds per module, for small and large projects.
 
 One test fails and imports all modules of a generated project, of 300 lines each.
-Seconds added are those over the same run without the option, medians of
-interleaved runs, with no model and without looking for fixes, whose time has a
-limit of its own. A figure near 1 in the last row says that the time grows as the project does.
+The added time is the difference to the same run without the option, as medians of
+interleaved runs, with no model and no search for fixes, which has its own time limit.
+A figure near 1 in the last row means that time grows linearly with the project.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LINES = 300
 """Lines of one module."""
 
 SIZES = (60, 800)
-"""Modules of a small project and of a large one."""
+"""Number of modules of a small and a large project."""
 
 FUNCTION = """
 def price_{module}_{number}(amount, rate=RATE_{module}):
@@ -45,7 +45,7 @@ def test_price():
 
 
 def shop(folder: Path, modules: int) -> Path:
-    """A project with so many modules, all of which its one test file imports, and one failure."""
+    """Create a project whose one test file imports all `modules` and has one failure."""
     package = folder / "shop"
     package.mkdir(parents=True)
     (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
@@ -65,7 +65,7 @@ def shop(folder: Path, modules: int) -> Path:
 
 @dataclass(frozen=True)
 class Added:
-    """Medians in one project: seconds of a plain run, and those that explaining adds."""
+    """Medians for one project: seconds of a plain run, and seconds added by explaining."""
 
     modules: int
     plain: float
@@ -73,12 +73,12 @@ class Added:
 
     @property
     def milliseconds(self) -> float:
-        """Added milliseconds a module."""
+        """Added milliseconds per module."""
         return 1000 * self.added / self.modules
 
 
 def measured(modules: int, repeats: int) -> Added:
-    """What explaining adds in a project of so many modules."""
+    """Measure what explaining adds in a project of so many modules."""
     told = {"STARCODER_FIX": "off", "STARCODER_BACKEND": "none"}
     plain, explained = [], []
     with tempfile.TemporaryDirectory() as temporary:
@@ -86,7 +86,7 @@ def measured(modules: int, repeats: int) -> Added:
         for number in range(repeats + 1):
             without = pytest(folder).wall
             with_it = pytest(folder, "--starcoder-explain", environment=told).wall
-            if number:  # in the first, Python compiles what it has not compiled yet
+            if number:  # in the first run Python still compiles modules
                 plain.append(without)
                 explained.append(with_it)
     return Added(modules, median(plain), median(explained) - median(plain))

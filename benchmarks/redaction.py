@@ -1,10 +1,10 @@
-"""How many secrets are taken out, how much else is, and how fast, beside detect-secrets.
+"""Measures recall, false positives and speed of redaction, compared with detect-secrets.
 
     python -m benchmarks.redaction [--missed]
 
-The samples are in `tests/redaction`: secrets with what must not be seen of
-them, and harmless texts. Their random characters are made up when they are
-read, always the same ones, so that no file looks as if it had live tokens in it.
+The samples are in `tests/redaction`: secrets, with the parts that must not be
+visible, and harmless texts. Random characters are filled in when they are read, the
+same ones each time, so that no file seems to contain live tokens.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True)
 class Sample:
-    """A text of a format, as a file of that name would have it, and what of it must not be seen."""
+    """A text in some format, under a file name, and the parts of it that must not be visible."""
 
     format: str
     file: str
@@ -41,7 +41,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a detector makes of the samples: those it missed, and the harmless ones that it took for secrets."""
+    """The result of a detector: missed secrets, and harmless samples it took for secrets."""
 
     missed: tuple[Sample, ...]
     secrets: int
@@ -58,7 +58,7 @@ class Figures:
 
 
 def samples(name: str) -> list[Sample]:
-    """The samples of a file of the corpus."""
+    """Return the samples in a corpus file."""
     found: list[Sample] = []
     kind = file = ""
     for line in (CORPUS / f"{name}.txt").read_text("utf-8").splitlines():
@@ -86,7 +86,7 @@ _KINDS = {
 
 
 def _made_up(what: str, chance: random.Random) -> str:
-    """Random characters: `hex:32`, `b64:40`, or a password of letters, digits and perhaps signs: `pw`, `pw:16`."""
+    """Return random characters: `hex:32`, `b64:40`, or a password such as `pw:16`."""
     kind, *rest = what.split(":")
     size = int(rest[-1]) if rest and rest[-1].isdigit() else 12
     if kind != "pw":
@@ -103,14 +103,14 @@ def _made_up(what: str, chance: random.Random) -> str:
 
 
 def ours(secrets: Sequence[Sample], harmless: Sequence[Sample]) -> Figures:
-    """What `redact` makes of the samples, each as a text of its own."""
+    """Redact the samples, each as a separate text, and return the result."""
     missed = [sample for sample in secrets if shows(redact(sample.text), sample)]
     false = [sample for sample in harmless if redact(sample.text) != sample.text]
     return Figures(tuple(missed), len(secrets), tuple(false), len(harmless))
 
 
 def shows(text: str, sample: Sample) -> bool:
-    """Whether a secret of the sample is still seen in `text`, or half of it."""
+    """Return whether a secret of the sample, or half of it, is still visible in `text`."""
     for secret in sample.secrets:
         half = len(secret) // 2
         if secret in text or (half >= 8 and (secret[:half] in text or secret[-half:] in text)):
@@ -119,14 +119,14 @@ def shows(text: str, sample: Sample) -> bool:
 
 
 def theirs(secrets: Sequence[Sample], harmless: Sequence[Sample]) -> Figures:
-    """What the plugins of detect-secrets make of them."""
+    """Run the plugins of detect-secrets on the samples and return the result."""
     missed = [sample for sample in secrets if not detected(sample)]
     false = [sample for sample in harmless if any(_detections(sample))]
     return Figures(tuple(missed), len(secrets), tuple(false), len(harmless))
 
 
 def detected(sample: Sample) -> bool:
-    """Whether detect-secrets finds a secret of the sample, or its line where it does not say which part."""
+    """Return whether detect-secrets finds a secret of the sample, or at least its line."""
     return any(
         value in secret or secret in value or "BEGIN" in value
         for value in _detections(sample)
@@ -135,7 +135,7 @@ def detected(sample: Sample) -> bool:
 
 
 def _detections(sample: Sample) -> Iterator[str]:
-    """The values that detect-secrets finds, by all its plugins but those for public addresses."""
+    """Yield the values that detect-secrets finds, without its plugins for public addresses."""
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
     from detect_secrets.settings import default_settings
 
@@ -151,7 +151,7 @@ def _detections(sample: Sample) -> Iterator[str]:
 
 
 def package_lines() -> tuple[int, int]:
-    """How many lines this package's own source has, and how many of them `redact` changes."""
+    """Return how many lines this package has, and how many of them `redact` changes."""
     lines = changed = 0
     for path in sorted(PACKAGE.rglob("*.py")):
         before = path.read_text("utf-8")
@@ -162,7 +162,7 @@ def package_lines() -> tuple[int, int]:
 
 
 def large_texts() -> dict[str, str]:
-    """A megabyte, or what its name says, of each of several kinds."""
+    """Return a megabyte, or the size in the name, of several kinds of text."""
     chance = random.Random(1)
     source = "".join(path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py")))
     passwords = (f"password = '{_made_up('pw:14', chance)}'\n" for _ in range(100_000))
@@ -189,10 +189,10 @@ def _first(lines: Iterable[str], size: int) -> str:
 
 
 def seconds(text: str) -> float:
-    """Processor seconds that a text takes: the least of two, so that a busy machine counts less."""
+    """Return processor seconds per text: the lower of two, to reduce noise."""
     taken = []
     for number in range(2):
-        fresh = f"{text}\n{number}"  # what was looked through already takes no time
+        fresh = f"{text}\n{number}"  # texts seen before are cached
         start = time.process_time()
         Redactor().redact(fresh)
         taken.append(time.process_time() - start)
@@ -200,7 +200,7 @@ def seconds(text: str) -> float:
 
 
 def rows(secrets: str, harmless: str, label: str) -> list[Row]:
-    """Recall and false rate on one part of the corpus, ours and those of detect-secrets."""
+    """Return recall and false positives on one part of the corpus, ours and detect-secrets'."""
     guarded, plain = samples(secrets), samples(harmless)
     mine, other = ours(guarded, plain), theirs(guarded, plain)
     more = sum(detected(sample) for sample in mine.missed)
@@ -215,7 +215,7 @@ def rows(secrets: str, harmless: str, label: str) -> list[Row]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = options(__doc__)
-    parser.add_argument("--missed", action="store_true", help="only print what is found wrong")
+    parser.add_argument("--missed", action="store_true", help="only print the samples that fail")
     chosen, started = parser.parse_args(argv), time.perf_counter()
     if chosen.missed:
         for kind in ("", "held_out_"):

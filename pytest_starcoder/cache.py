@@ -41,7 +41,7 @@ class Cache:
         try:
             return json.loads(content)
         except (ValueError, RecursionError):
-            return None  # whoever wrote that knows how hashes are made
+            return None  # written by something that knows our hashes
 
     def put(self, value: Any, *key: object) -> None:
         """Remembers `value`, JSON data, under `key`; the last one to put wins."""

@@ -168,7 +168,7 @@ class Client:
 
 
 def _restored(kind: type[Value], fields: object) -> Value | None:
-    """What the cache has of a `kind`; None for anything else that may stand there."""
+    """Return the cached value if it is a `kind`; None for anything else."""
     with contextlib.suppress(ValueError):
         return from_fields(kind, fields)
     return None

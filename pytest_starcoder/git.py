@@ -1,7 +1,7 @@
-"""The questions asked of git; the only home of GitPython.
+"""All queries to git; the only module that uses GitPython.
 
-A review asks by GitPython. What the plugin asks inside the user's pytest it asks
-by subprocess: there GitPython would be the `git` of tests that have a module so named.
+Reviews use GitPython. Inside the user's pytest the plugin uses subprocess instead:
+importing GitPython there would shadow a module `git` of the tests.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ REVIEW_PATIENCE = 60.0
 """Seconds that one question of a review may take, where nobody says another number."""
 
 _EMPTY = "PYTEST_STARCODER_EMPTY"
-"""A variable for `git --config-env`, which takes keys that `git -c` cannot."""
+"""An environment variable for `git --config-env`, which accepts keys that `git -c` cannot."""
 
 _QUIET = (
     "-c",
@@ -56,23 +56,23 @@ HARDENED = {
     "GIT_ATTR_NOSYSTEM": "1",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_NO_LAZY_FETCH": "1",
-    # Before git 2.44 that says nothing: no protocol is then left to fetch with.
+    # Git before 2.44 ignores that, so it also gets no protocol to fetch with.
     "GIT_ALLOW_PROTOCOL": "none",
     _EMPTY: "",
 }
-"""For every git of ours: nothing is written, nothing is fetched, nobody is asked for a password."""
+"""For every git we run: write nothing, fetch nothing, never prompt for a password."""
 
 OTHER_VERSION_CONTROLS = (".hg", ".svn", ".jj", ".bzr", "_darcs", ".fslckout")
-"""Whose tree a folder with one of these is, also where it lies in a git repository."""
+"""Markers of other version control systems, whose trees may lie in a git repository."""
 
 MAX_LINKS = 40
-"""Symbolic links that are followed from one file; Linux gives up there, too."""
+"""Maximum number of symbolic links to follow, as on Linux."""
 
 LARGEST_CHANGE = 8_000_000
 """Bytes of a change's text that are kept; the files after that are not reviewed."""
 
 MOST_ALONE = 500
-"""Files that are asked for one by one, where git fails at the whole of a change."""
+"""Maximum number of files to read one by one if git fails to read the whole change."""
 
 LARGEST_FILE = 1_000_000
 """Bytes of a file that is read for what surrounds a change of it, and of the change of one file."""
@@ -105,7 +105,7 @@ def repository(path: Path) -> Path | None:
 
 
 def is_versioned(path: Path) -> bool:
-    """Whether a git repository is there that can tell whose file `path` is."""
+    """Return whether a git repository can tell who owns the file `path`."""
     for folder in path.parents:
         if (folder / ".git").exists():
             return True
@@ -115,11 +115,11 @@ def is_versioned(path: Path) -> bool:
 
 
 def is_tracked(path: Path) -> bool:
-    """Whether `path`, an absolute path, or a file that it links to belongs to the project.
+    """Return whether the absolute `path`, or a file it links to, belongs to the project.
 
-    That is what git tracks. Whoever asks wants to know whether the file may be
-    trusted, so it is also True where nobody can tell: outside of any repository
-    (an unpacked archive, another version control), and where git fails.
+    That means git tracks it. Callers decide whether to trust the file, so the answer
+    is also True if unknown: outside any repository (an unpacked archive, another
+    version control system), and if git fails.
     """
     if not is_versioned(path):
         return True
@@ -131,27 +131,27 @@ def is_tracked(path: Path) -> bool:
 
 
 def _in_index(path: Path) -> bool:
-    """Whether the repository around `path` tracks it, or without one that which GIT_DIR names."""
+    """Return whether `path` is tracked by the repository around it, or by the one in GIT_DIR."""
     top = repository(path)
     if top is not None:
         return _tracks(_git_dir(top), top, "literal", path.relative_to(top).as_posix())
     elsewhere = os.environ.get("GIT_DIR")
     if not elsewhere:
         return False
-    # Where the work tree of that one begins is uncertain, so any file of that name counts.
+    # The top of its work tree is uncertain, so any file of that name counts.
     name = re.sub(r"([*?\[\]\\])", r"\\\1", path.name)
     return _tracks(Path.cwd() / elsewhere, path.parent, "glob", f"**/{name}")
 
 
 def _tracks(git_dir: Path, top: Path, magic: str, pattern: str) -> bool:
-    """Whether the index of `git_dir` has a file that the pathspec matches; True where git cannot tell."""
+    """Return whether the index of `git_dir` matches the pathspec; True if git cannot tell."""
     arguments = [
         f"--git-dir={git_dir}",
         f"--work-tree={top}",
         # In any case: a file system that ignores it opens a tracked .ENV as .env.
         *("ls-files", "--error-unmatch", "--", f":(top,icase,{magic}){pattern}"),
     ]
-    # A hook's index is the one of its commit, perhaps of another repository.
+    # In a hook, GIT_INDEX_FILE is that of its commit, perhaps of another repository.
     environment = {**HARDENED, "GIT_INDEX_FILE": str(git_dir / "index")}
     answer = _ask_git(top, arguments, environment)
     # 1: not tracked; 128: git cannot tell
@@ -161,7 +161,7 @@ def _tracks(git_dir: Path, top: Path, magic: str, pattern: str) -> bool:
 def _ask_git(
     folder: Path, arguments: Iterable[str], environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[bytes] | None:
-    """Run git in `folder`; None where there is none, or it takes more than some seconds."""
+    """Run git in `folder`; None if there is no git or it takes more than a few seconds."""
     try:
         return subprocess.run(
             ["git", *_QUIET, *arguments],
@@ -243,7 +243,7 @@ class History:
         """New line numbers of the differences between `since` and the files as they are."""
         found: dict[str, set[int]] = {}
         lines: set[int] = set()
-        # git would ask a submodule what has changed in it, by a process that its own configuration rules.
+        # For submodules, git would start a process that obeys their own configuration.
         told = self._git("diff", "--unified=0", "--inter-hunk-context=0", "--no-color", "--no-ext-diff",
                          "--no-textconv", "--no-renames", "--ignore-submodules=all", "--submodule=short",
                          "--relative", "--src-prefix=a/", "--dst-prefix=b/", since, "--")  # fmt: skip
@@ -279,13 +279,13 @@ def without_filters(names: str) -> list[str]:
     """Return git's options that switch off every filter among the configuration's NUL-separated `names`.
 
     Without them git runs `filter.<driver>.clean` on a file of the working tree
-    before it compares it: the attributes of a repository choose the driver.
+    before comparing it, and the repository's attributes choose the driver.
     """
     drivers = {name.rpartition(".")[0] for name in names.split("\0") if name.startswith("filter.")}
     options: list[str] = []
     for driver in sorted(drivers):
         for key in (f"{driver}.clean", f"{driver}.process", f"{driver}.required"):
-            # `git -c` ends a key at its first equals sign; the other option is newer, git 2.31.
+            # `git -c` ends a key at its first equals sign; `--config-env` needs git 2.31.
             options += [f"--config-env={key}={_EMPTY}"] if "=" in key else ["-c", f"{key}="]
     return options
 
@@ -308,7 +308,7 @@ class Entry(NamedTuple):
 
 
 class _Answer(NamedTuple):
-    """What a git that has ended says: its exit status, standard output and standard error."""
+    """The result of a git call: exit status, standard output and standard error."""
 
     status: int
     output: bytes
@@ -316,7 +316,7 @@ class _Answer(NamedTuple):
 
 
 class _Changes(NamedTuple):
-    """A diff as far as git gave it: the records, the patches that follow, and how git ended."""
+    """A diff, perhaps incomplete: its records, their patches, and how git ended."""
 
     records: list[Entry]
     patches: list[bytes]
@@ -333,8 +333,8 @@ class Repository:
     `top` is its working tree, `folder` its git directory. The variables of a hook,
     such as the index of the commit that is being made, are git's own to read.
     Raises ConfigError outside a repository, in one without a working tree, and
-    where there is no git. Every question raises GitFailed where git fails, or
-    takes more than `patience` seconds.
+    if there is no git. Every query raises GitFailed if git fails, or takes more than
+    `patience` seconds.
     """
 
     def __init__(self, start: Path, patience: float = REVIEW_PATIENCE) -> None:
@@ -357,26 +357,26 @@ class Repository:
         self.top, self.folder = Path(lines[0]), Path(lines[-1])
 
     def staged(self) -> list[Entry]:
-        """What the next commit changes: the index against HEAD, all of it in a repository without a commit.
+        """Return what the next commit changes: the index against HEAD, or all of a first commit.
 
         The attributes in force are those of HEAD.
         """
         return self._diff(self.head(), "--cached")
 
     def between(self, before: str, after: str, attributes: str = "") -> list[Entry]:
-        """What differs from one commit or tree to another, with the attributes of the commit of that name."""
+        """Return the differences between two commits or trees, with the attributes of a commit."""
         return self._diff(attributes or before, before, after)
 
     def against(self, commit: str) -> list[Entry]:
-        """The index against `commit`, with the attributes of HEAD."""
+        """Return the index against `commit`, with the attributes of HEAD."""
         return self._diff(self.head(), "--cached", commit)
 
     def head(self) -> str:
-        """The commit that HEAD names; the empty tree in a repository without a commit."""
+        """Return the commit of HEAD, or the empty tree in a repository without commits."""
         commit = self._if_there("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
         if commit is not None:
             return commit.decode("ascii").strip()
-        # A branch that is damaged is no branch without a commit: git's diff takes one for the other.
+        # A damaged branch is not an empty one, but `git diff` cannot tell them apart.
         answer = self._ask("log", "-1", "--format=%H")
         if "does not have any commits yet" not in answer.complaint:
             raise self._failed("log", answer)
@@ -427,7 +427,7 @@ class Repository:
         return None if content is None else content.decode("utf-8", "replace")
 
     def blobs(self, names: Iterable[str]) -> Mapping[str, bytes]:
-        """What the blobs hold; those that are not there, or have more than LARGEST_FILE bytes, are left out."""
+        """Return the contents of blobs, except missing ones and those larger than LARGEST_FILE."""
         wanted = list(dict.fromkeys(names))
         if not wanted:
             return {}
@@ -439,7 +439,7 @@ class Repository:
                 running.stdin.flush()
                 head = running.stdout.readline().split()
                 if not head:
-                    break  # git has died, and its status says so
+                    break  # git died; its status will tell
                 if len(head) != 3:  # "<name> missing"
                     continue
                 size = int(head[2])
@@ -455,7 +455,7 @@ class Repository:
         return self._output("hash-object", "-t", "tree", os.devnull).decode("ascii").strip()
 
     def _content(self, commit: str, path: str, kinds: tuple[bytes, ...]) -> bytes | None:
-        """A file in a commit or tree whose mode begins with one of `kinds`; None where there is none."""
+        """Return a file of a commit or tree whose mode starts with one of `kinds`, or None."""
         listed = self._output("ls-tree", "-z", "--full-tree", commit, "--", path)
         mode, _, named = listed.partition(b" ")
         if mode[:3] not in kinds:
@@ -466,10 +466,10 @@ class Repository:
     # --- differences ---
 
     def _diff(self, attributes: str, *what: str) -> list[Entry]:
-        """The files that differ, read with the attributes of the commit or tree `attributes`.
+        """Return the files that differ, with the attributes of the commit or tree `attributes`.
 
-        Raises GitFailed where git gives none of them; of those that it cannot read
-        `problem` is why.
+        Raises GitFailed if git returns none of them. An entry that git cannot read has the
+        reason in `problem`.
         """
         with self._attributes(attributes) as environment:
             lowest = Path(environment["GIT_WORK_TREE"]).with_name("attributes")
@@ -483,8 +483,8 @@ class Repository:
     def _one_by_one(
         self, asked: list[str], records: list[Entry], environment: Mapping[str, str], failure: GitFailed
     ) -> list[Entry]:
-        """The files of a diff at which git fails: those that it can read, and why it cannot read the others."""
-        if not records:  # git looks for renames in the contents before it says a word
+        """Return the files of a failed diff: those git can read, and why it cannot read others."""
+        if not records:  # git reads contents to find renames before it prints anything
             asked = [*asked, "--no-renames"]
             raw = [argument for argument in asked if argument != "--patch"]
             records = self._changes([*raw, "--"], environment).records
@@ -520,11 +520,11 @@ class Repository:
 
     @contextlib.contextmanager
     def _attributes(self, commit: str) -> Iterator[Mapping[str, str]]:
-        """The environment in which git reads the attributes of `commit`, a commit or tree, instead of the change's own.
+        """Provide an environment in which git reads attributes from `commit`, not the change.
 
-        git reads them from the working tree, and from the index where a file is
-        not there. So its working tree is an empty folder but for the files in
-        which the index differs from `commit`. `--attr-source` does it from 2.41 on.
+        git reads them from the working tree, or from the index if a file is missing
+        there. So its working tree is a folder with only the files in which the index
+        differs from `commit`. From git 2.41 on, `--attr-source` does the same.
         """
         pathspec = ":(top,glob,icase)**/.gitattributes"
         raw = ("diff", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", commit)
@@ -535,7 +535,7 @@ class Repository:
             for record in records:
                 path = tree / record.path
                 if ".." in path.parts or not path.is_relative_to(tree):
-                    # git checks names when it checks them out, not here
+                    # git validates names at checkout, not here
                     continue
                 path.parent.mkdir(parents=True, exist_ok=True)
                 # git reads no attributes through a link.
@@ -549,7 +549,7 @@ class Repository:
             }
 
     def _attributes_of_user(self) -> bytes:
-        """The attributes that the user has for all repositories; no configuration of this repository names them."""
+        """Return the user's global attributes file, never one that this repository configures."""
         answer = self._ask("config", "--global", "--type=path", "--get", "core.attributesFile")
         configured = answer.output.decode("utf-8", "surrogateescape").strip()
         base = os.environ.get("XDG_CONFIG_HOME") or str(Path("~/.config").expanduser())
@@ -559,21 +559,21 @@ class Repository:
             return b""
 
     def _absolute_index(self) -> dict[str, str]:
-        """The index that a hook names, as a path that holds in another folder too; git reads it from the top."""
+        """Return the absolute path of a hook's index; git takes it as relative to the top."""
         index = os.environ.get("GIT_INDEX_FILE")
         return {"GIT_INDEX_FILE": str(self.top / index)} if index else {}
 
     # --- processes ---
 
     def _output(self, *arguments: str) -> bytes:
-        """What git says; raises GitFailed where it fails."""
+        """Return the output of git. Raises GitFailed."""
         answer = self._ask(*arguments)
         if answer.status:
             raise self._failed(arguments[0], answer)
         return answer.output
 
     def _if_there(self, *arguments: str) -> bytes | None:
-        """What git says, None where it says that there is no such thing: exit status 1, and no word."""
+        """Return the output of git; None if there is no such object (exit status 1, no message)."""
         answer = self._ask(*arguments)
         if answer.status == 1 and not answer.complaint.strip():
             return None
@@ -604,7 +604,7 @@ class Repository:
         return _Running(process, self.patience)
 
     def _failed(self, command: str, answer: _Answer, *what: str) -> GitFailed:
-        """The error of a git that has failed; for a clone without its objects it says how they are fetched."""
+        """Return the error for a failed git; in a partial clone, with how to fetch the objects."""
         promised = self._ask("config", "--get-regexp", r"^(extensions\.partialclone|remote\..*\.promisor)$")
         if promised.status:
             return _failure(command, answer)
@@ -617,9 +617,9 @@ class Repository:
 
 
 class _Running:
-    """A git that is read while it runs; `answer` is how it has ended, after the block of a `with` statement.
+    """A running git whose output is read; `answer` is the result, after the `with` block.
 
-    What it complains of is read beside, so that it never waits for a full pipe.
+    A thread reads its standard error, so git never blocks on a full pipe.
     After `patience` seconds it is killed, with what it has started.
     """
 
@@ -643,7 +643,7 @@ class _Running:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(OSError):  # it has ended, with something to read left
+        with contextlib.suppress(OSError):  # it ended with unread output
             self.stdin.close()
         self.stdout.close()
         process = self._process.proc
@@ -693,7 +693,7 @@ def _failure(command: str, answer: _Answer, hint: str = "") -> GitFailed:
 
 
 def _sentence(answer: _Answer) -> str:
-    """What git says is wrong, in one line."""
+    """Return git's error message as one line."""
     lines = [line.strip() for line in answer.complaint.splitlines() if line.strip()]
     for begin in ("fatal:", "error:", ""):
         for line in lines:
@@ -721,9 +721,9 @@ def _sections(record: Entry) -> int:
 
 
 def _patches(first: bytes, lines: Iterable[bytes]) -> list[bytes]:
-    """The texts of the files, one after the other; empty for one that is too large.
+    """Return the texts of the files in order; empty for one that is too large.
 
-    Of a change that is too large as a whole the smallest texts stay.
+    If the whole change is too large, the smallest texts are kept.
     """
     patches: list[bytes] = []
     largest: list[tuple[int, int]] = []  # a heap: sizes as negative numbers, with their indices
@@ -750,7 +750,7 @@ def _patches(first: bytes, lines: Iterable[bytes]) -> list[bytes]:
 
 
 _END = b"diff --git "
-"""Ends the last of the texts."""
+"""Marks the end of the last text."""
 
 
 def _records(told: bytes) -> tuple[list[Entry], bytes]:

@@ -20,7 +20,7 @@ pytest_plugins = ["pytester"]
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Keep bytes out of test ids: compressed ones may hold the time at which they were made."""
+    """Keep bytes out of test ids: compressed data may contain a timestamp."""
     return argname if isinstance(val, bytes) else None
 
 

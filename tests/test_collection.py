@@ -1,4 +1,4 @@
-"""Collecting the suite gives the same test ids every time: xdist's workers compare theirs."""
+"""Collecting the suite gives the same test ids every time: xdist's workers compare them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOT_COPIED = shutil.ignore_patterns(".*", "build", "dist", "__pycache__")
 
 @pytest.mark.slow
 def test_ids_are_the_same_elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """The other collection is later, in a copy of the project, and under another hash seed."""
+    """The second collection runs later, in a copy of the project, with another hash seed."""
     copy = tmp_path / "copy"
     shutil.copytree(PROJECT, copy, ignore=NOT_COPIED)
     (copy.parent / "shared").symlink_to(PROJECT.parent / "shared")

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and never where a link leads out of the project."""
+"""Files are written atomically, and never through a link that leads out of the project."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and modes
 
 @pytest.fixture
 def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository, in which the process is."""
+    """Return a repository that is the current folder."""
     folder = repository(tmp_path / "project", {"shop.py": "x = 1\n"})
     monkeypatch.chdir(folder)
     return folder
@@ -38,7 +38,7 @@ def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
-    """A file of the user's outside of the repository."""
+    """Return a file of the user outside the repository."""
     folder = tmp_path / "home"
     folder.mkdir()
     (folder / "profile").write_text("mine\n")

@@ -113,7 +113,7 @@ def test_a_tree_of_another_version_control_counts_as_tracked(top: Path, name: st
 
 @pytest.fixture
 def split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A tree whose repository only GIT_DIR names; it tracks `.env` and `svc/app.env`."""
+    """Return a tree whose repository is known only from GIT_DIR; tracks `.env` and `svc/app.env`."""
     tree = new_repository(tmp_path / "tree")
     tracked(tree / ".env")
     tracked(tree / "svc" / "app.env")
@@ -418,7 +418,7 @@ def test_nothing_of_the_repositorys_configuration_is_run_and_nothing_written(tmp
 
 @pytest.mark.parametrize("level", ["local", "global"])
 @pytest.mark.parametrize("program", ["clean", "process"])
-@pytest.mark.parametrize("driver", ["trap", "Trap", "a.b", "x=y"])  # the last is none that `git -c` can set
+@pytest.mark.parametrize("driver", ["trap", "Trap", "a.b", "x=y"])  # `git -c` cannot set the last one
 def test_no_filter_is_run_on_changed_files(tmp_path: Path, driver: str, program: str, level: str) -> None:
     root = committed(tmp_path / "project", shop="a\nb\n")
     ran = tmp_path / "ran"

@@ -1,4 +1,4 @@
-"""Nothing of ours is started with the repository on `sys.path`."""
+"""None of our processes starts with the repository on `sys.path`."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ PERMITTED = {
     ("runner/__init__.py", "__init__"),  # the supervisor: isolated, and without site-packages
     ("evidence/linted.py", "ruff"),  # the folder beside it
 }
-"""Where `sys.executable` may stand besides in `interpreter`."""
+"""Places outside `interpreter` that may use `sys.executable`."""
 
 
 def uses(path: Path) -> Iterator[str]:
-    """The functions of a module in which `sys.executable` stands."""
+    """Yield the functions of a module that use `sys.executable`."""
     for function in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             for node in ast.walk(function):
@@ -54,7 +54,7 @@ def test_every_python_is_started_here() -> None:
 
 
 def shadowed(top: Path, names: list[str]) -> Path:
-    """Puts modules at the top of a repository that say where they were imported; returns where they say it."""
+    """Put traps at the top of a repository; return the file in which they report imports."""
     said = top.parent / "imported"
     for name in names:
         path = top / f"{name}.py"
@@ -136,7 +136,7 @@ def test_the_early_child_imports_what_is_installed(
     ("pythonpath", "names"),
     [
         pytest.param("", [*STANDARD, *OTHERS], id="plain"),
-        # Where the user's own PYTHONPATH names it, Python has imported some of it before our first line.
+        # If the user's PYTHONPATH names it, Python imports some of it before our first line.
         pytest.param(".", ["json", "random", "argparse", *OTHERS[:5], OTHERS[-1]], id="pythonpath"),
         pytest.param("SRC", ["src/pytest_starcoder", "src/requests", "src/json"], id="folder-in-it"),
     ],

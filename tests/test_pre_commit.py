@@ -165,7 +165,7 @@ def test_a_finding_stops_the_commit_and_is_shown(
 
 
 def reviewed(folder: Path) -> None:
-    """Waits until no commit waits for a review in the background."""
+    """Wait until no commit is queued for a background review."""
     queue = folder / ".git/starcoder/background/queue"
     until = time.monotonic() + 30
     while not queue.exists() or any(queue.iterdir()):
@@ -201,7 +201,7 @@ def test_the_background_hook_alone_tells(
     status, shown = both(folder, "git", "push", "origin", "main")
     assert status == 0, shown
     assert COMMENT not in shown
-    # In a terminal the one that is clean is told too.
+    # On a terminal a clean review is reported, too.
     staged(folder, {"third.py": "b = 1\n"})
     git(folder, "commit", "--quiet", "--message=third")
     reviewed(folder)
@@ -213,7 +213,7 @@ def test_the_background_hook_alone_tells(
 
 
 def both(folder: Path, *command: str) -> tuple[int, str]:
-    """The exit status of a command without a terminal, and what it printed."""
+    """Run a command without a terminal; return its exit status and output."""
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 

@@ -32,7 +32,7 @@ class Places:
     def __init__(self, folder: Path) -> None:
         self.project = folder / "project"
         self.project.mkdir()
-        git(self.project, "init", "--quiet")  # without a repository a .env may set less
+        git(self.project, "init", "--quiet")  # without a repository, .env may set less
         self.home = folder / "home"
         self.user_file = self.home / ".config" / "starcoder" / "config.toml"
         self.user_file.parent.mkdir(parents=True)
@@ -387,7 +387,7 @@ def test_a_folder_called_pyproject_is_no_root(tmp_path: Path) -> None:
 
 @pytest.fixture
 def service(places: Places) -> Path:
-    """A folder of the project with an empty `pyproject.toml`; the settings stand at the top."""
+    """Return a subfolder with an empty `pyproject.toml`; the settings are at the top."""
     places.pyproject("[tool.starcoder]\nmodel = 'top'\n")
     folder = places.project / "svc"
     folder.mkdir()

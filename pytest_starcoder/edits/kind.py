@@ -75,7 +75,7 @@ class Place:
         return start, end
 
     def line(self, start: int) -> int:
-        """The 1-based line, as newlines count them, that a character stands on."""
+        """Return the 1-based line of a character, counting newlines."""
         return bisect_left(self._newlines, start) + 1
 
     def text(self, node: ast.expr | ast.stmt) -> str:

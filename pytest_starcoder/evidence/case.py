@@ -79,7 +79,7 @@ def cases(
     conventions: Conventions,
     deadline: Deadline | None = None,
 ) -> list[Case]:
-    """The cases of `causes`; those that turn out to be one cause are one case.
+    """Return the cases of `causes`; causes that turn out to be the same share one case.
 
     After `deadline`, lines that only ran at import are left out: they are the least suspicious.
     """

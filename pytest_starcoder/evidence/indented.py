@@ -136,7 +136,7 @@ class Indented:
 
     @cached_property
     def _heads(self) -> list[int]:
-        """Map each line to itself, or to the line below its decorators that names the definition."""
+        """Map each line to itself, or to the definition line below its decorators."""
         heads = list(range(len(self._lines)))
         for at in reversed(range(len(heads) - 1)):
             if self._attributes[at]:

@@ -202,7 +202,7 @@ class Definitions:
 
 
 def definitions(source: str) -> Definitions:
-    """The names that a file defines and uses."""
+    """Return the names that a file defines and uses."""
     tree = syntax_tree(source)
     defined: dict[str, set[int]] = {}
     entries: dict[str, tuple[tuple[str, frozenset[int]], ...]] = {}

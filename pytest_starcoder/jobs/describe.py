@@ -31,11 +31,11 @@ def describe(
     """What the definition `name` ("mean", "Cart.total") of a file does, or the file where `name` is empty.
 
     Also whether the model saw all of it: the middle of what is too long is left
-    out. `redact` takes its secrets out. Raises ConfigError where the file has no such definition.
+    out. `redact` removes its secrets. Raises ConfigError where the file has no such definition.
     """
     kind = family(client.model(), client.settings.family)
     source = definition(path, text, name) if name else text.strip()
-    redact(text)  # what it tells elsewhere is a secret in the definition too
+    redact(text)  # also learn secrets found outside the definition
     source = redact(source)
     fence = f"```{language_of_file(path)}"
     prompt = fit(

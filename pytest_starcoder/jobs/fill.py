@@ -67,7 +67,7 @@ def proposals(case: Case, client: Client, sources: Sources, redact: Callable[[st
         ).lstrip()
         start = sum(len(line) + 1 for line in lines[: first - 1]) + len(margin)
         before = old[len(margin) :]
-        if new and new != before and REDACTED not in new:  # it has not seen what stands there
+        if new and new != before and REDACTED not in new:  # the model has not seen the hidden value
             cost = -(completion.likelihood or 0.0)
             found.append(Edit(path, (start, start + len(before)), before, new, KIND, cost, first))
     return sorted(dict.fromkeys(found), key=lambda edit: edit.cost)

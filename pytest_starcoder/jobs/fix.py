@@ -272,7 +272,7 @@ def _edits(search: Search, ranks: Mapping[Line, int]) -> Iterator[tuple[float, E
                 return  # the rest would not be tried
             if not search.case.places.allow(edit):
                 continue
-            if edit.line not in statements:  # thousands of edits begin on one line
+            if edit.line not in statements:  # thousands of edits may start on one line
                 statements[edit.line] = statement_at(source, edit.line)
             first, last = statements[edit.line]
             rank = min((ranks[path, line] for line in range(first, last + 1) if (path, line) in ranks), default=LINES)

@@ -34,7 +34,7 @@ SURE = 0.5
 """How likely 'approved' must have been for a hunk to be left uncommented."""
 
 PAGE = 400
-"""Added lines up to which files are asked about in their order; larger ones come later."""
+"""Files with up to this many added lines are asked about in order; larger ones come later."""
 
 LONGEST = 300
 """Characters of a finding's message."""
@@ -61,9 +61,9 @@ def ask_about(
     repository: str,
     progress: Progress = lambda _done: None,
 ) -> Remarks:
-    """Asks about every hunk of `change` until the client's time is over.
+    """Ask about every hunk of `change` until the client's time runs out.
 
-    Those with something observed come first, then those of the smallest files.
+    Hunks with observed findings come first, then those of the smallest files.
 
     `observed` are findings by path and line: where they stand is asked about.
     A hunk that was asked about before, in this form and of this model, is not
@@ -255,7 +255,7 @@ _SMALL = re.compile(
 
 
 def _are_findings(remembered: object) -> bool:
-    """Whether that is what `findings` puts into the cache: anybody may have written what is there."""
+    """Return whether a cached value has the form that `findings` stores: it may be forged."""
     return isinstance(remembered, list) and all(
         isinstance(entry, list)
         and [type(part) for part in entry] == [int, int, str, str]
@@ -392,7 +392,7 @@ def reviewed(
     """The review of a change: what was observed and what a model said, without what is accepted or ignored.
 
     One finding a line, and one of several that say the same of one file.
-    `accepted` are fingerprints. What was observed stops a commit with a model or without.
+    `accepted` are fingerprints. Observed findings stop a commit with or without a model.
     """
     lines: dict[tuple[str, int], Finding] = {(found.path, found.line): found for found in observed}
     said: set[tuple[str, str]] = set()
@@ -438,7 +438,7 @@ _IGNORE = re.compile(r"(?i)(?:#|//|/\*|--|;|%|<!--|\(\*|\{-|\"|'|\bREM\b|\.\.)\s
 
 
 class _Marks:
-    """Which lines of a change bear the mark that silences a finding."""
+    """Finds the lines of a change with the mark that silences findings."""
 
     def __init__(self, change: Change) -> None:
         self._texts = change.texts
@@ -446,7 +446,7 @@ class _Marks:
         self._hunks = {(hunk.path, at): hunk for hunk in (*change.hunks, *change.unasked) for at in hunk.added}
 
     def ignore(self, found: Finding) -> bool:
-        """Whether the line bears the mark, or the one above it that is nothing but a comment."""
+        """Return whether the line has the mark, or a comment line above it does."""
         if _IGNORE.search(found.source):
             return True
         hunk = self._hunks.get((found.path, found.line))

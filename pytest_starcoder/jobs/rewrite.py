@@ -39,7 +39,7 @@ def complete(path: str, text: str, line: int, client: Client, redact: Redact = r
     """What belongs after the 1-based `line` of `text`, or at its end where it is blank or half written.
 
     The text after it is respected where the model's family can fill a hole.
-    Raises UnreadableAnswer where the model wrote nothing, or a secret that it was not shown.
+    Raises UnreadableAnswer if the model wrote nothing, or a hidden secret in the wrong place.
     """
     lines = lines_of(text)
     head, end = _divided(lines[line - 1])
@@ -70,9 +70,9 @@ def edit(
 ) -> Rewrite:
     """The 1-based lines `first` to `last` of `text` as `instruction` wants them.
 
-    The model does not see their secrets; where it keeps them, they stay. Raises
-    ConfigError where these lines are blank, and UnreadableAnswer where the model
-    wrote nothing, the same again, or a secret elsewhere.
+    The model does not see their secrets; those it keeps are put back. Raises
+    ConfigError if these lines are blank, and UnreadableAnswer if the model wrote
+    nothing, the same again, or a secret elsewhere.
     """
     lines = lines_of(text)
     while first < last and not lines[first - 1].strip():
@@ -112,10 +112,10 @@ def edit(
 
 
 def with_secrets(written: str, clean: str, text: str, model: str) -> str:
-    """`written` with the secrets of `text` where they are hidden in `clean`, which is all that the model was shown.
+    """Return `written` with the secrets of `text` put back; the model only saw `clean`.
 
-    A hidden value goes back where the same words stand before it. Raises
-    UnreadableAnswer where it is not clear which one is meant.
+    A hidden value is restored after the same words as before. Raises
+    UnreadableAnswer if it is unclear which one is meant.
     """
     if REDACTED not in written:
         return written
@@ -138,7 +138,7 @@ def with_secrets(written: str, clean: str, text: str, model: str) -> str:
 
 
 def _hidden(clean: str, text: str) -> dict[str, set[str]]:
-    """The values that are hidden in the lines of `clean`, by the words before each."""
+    """Return the values hidden in the lines of `clean`, by the words before each."""
     hidden: dict[str, set[str]] = {}
     for shown, line in zip(_newlines(clean).split("\n"), _newlines(text).split("\n"), strict=True):
         pattern = "(.*?)".join(map(re.escape, shown.split(REDACTED)))

@@ -79,7 +79,7 @@ def generated_for(
     """Tests for `targets` that are worth keeping, of these origins, beside the passing tests `suite`.
 
     What keeps a model from being asked is remarked upon; everything else is done
-    without it. `redactor` learns the secrets of the files. Raises OSError for a file that cannot be read.
+    without it. `redactor` learns the secrets of the files. Raises OSError for an unreadable file.
     """
 
     def read(path: str) -> str:

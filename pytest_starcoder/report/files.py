@@ -32,6 +32,6 @@ def writer(path: Path) -> Callable[[Report], str]:
 
 
 def save(path: Path, text: str, tree: Path | None = None) -> None:
-    """Writes `path` as `files.replace_file` does, with the folders that it needs. Raises OSError."""
+    """Write `path` like `files.replace_file`, creating its folders. Raises OSError."""
     target_of(path, tree).parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, text.encode("utf-8", "backslashreplace"), tree)

@@ -18,7 +18,7 @@ def workflow_commands(report: Report, prefix: str = "") -> list[str]:
     """The lines to print; `prefix` is the folder of the root within its repository, with a slash at its end."""
     lines = []
     for told in report.explanations[:MOST]:
-        path = posixpath.normpath(prefix + told.path)  # it may lead out of the root
+        path = posixpath.normpath(prefix + told.path)  # may lead out of the root
         place = f"file={_value(path)},line={told.line}," if told.path and told.line > 0 else ""
         title = f"{told.exception or 'failure'}, {counted(len(told.nodeids), 'test')}"
         lines.append(f"::error {place}title={_value(one_line(title))}::{_text(message_of(told))}")

@@ -140,7 +140,7 @@ def _fix(fix: Fix) -> dict[str, Any]:
     parts = re.split(r"(?m)^(?=--- a/)", fix.diff)[1:]
     named = [part.partition("\n")[0].removeprefix("--- a/") for part in parts]
     edited = list(dict.fromkeys(edit.path for edit in fix.edits))
-    # A diff of a file outside of the root names it from the folder around.
+    # The diff of a file outside the root has paths relative to an outer folder.
     for path, part in zip(edited if len(edited) == len(named) else named, parts, strict=True):
         _, *hunks = re.split(r"(?m)^(?=@@ )", part)
         artifact = {"uri": _uri(path), "uriBaseId": "SRCROOT"}

@@ -44,7 +44,7 @@ class Launch:
 
     `arguments` are all options that were in force, from the command line, the
     variable and the ini file; `positionals` those of them that name tests.
-    Files below the folders `around` the root are the project's own as well.
+    Files below the folders `around` also belong to the project.
     `folder` is where it was started, `here_first` whether that stood first on
     `sys.path`, as with `python -m pytest`; `environment` what the variables
     were before any test could change them, empty for those of this process.
@@ -62,7 +62,7 @@ class Launch:
 
     @property
     def project(self) -> Project:
-        """Whose files are the user's own."""
+        """The project, which knows the user's own files."""
         return Project(self.root, self.around)
 
 
@@ -86,11 +86,11 @@ def run(
     tests run as the user runs them, *confined* ones as docs/confinement.md
     says; where `least` cannot be had they do not run, and there are no outcomes.
 
-    A test that had not ended by then is not among the outcomes; one that pytest
-    could not collect again is MISSING, its message says why. The run is interrupted then, and has `GRACE`
-    seconds to tear its fixtures down: `warn` gets a sentence where that was not
-    enough. *Confined* tests are ended at once: what their fixtures hold is in a folder of ours.
-    Nothing is raised but KeyboardInterrupt, and OSError where no child can be started.
+    A test that has not finished by then has no outcome. One that pytest could not collect
+    again is MISSING, with the reason as its message. The run is then interrupted and has
+    `GRACE` seconds to tear down its fixtures; `warn` gets a sentence if that was not enough.
+    *Confined* tests are killed at once, because what they create is in a temporary folder.
+    Raises only KeyboardInterrupt, and OSError if no child can be started.
     """
     if launch.obstacle:
         return [Outcome(nodeid, MISSING, message=launch.obstacle) for nodeid in tests]
@@ -119,13 +119,13 @@ def run(
         command = pytest_command(launch, folder, tests, own)
         grace = GRACE if policy == "trusted" else 0.0
         end = min(MAX_FILE + ROOM * len(tests), MOST_ROOM)
-        # Opened before any test can put something else in its place.
+        # Opened before any test can replace it.
         with (folder / "outcomes.jsonl").open("x+b") as outcomes:
             child = Child(command, launch.folder, variables, grace=grace, temporary=folder)
             try:
                 child.wait(max(deadline.remaining(), 0.1))
             except subprocess.TimeoutExpired:
-                # What has ended by now counts: of what is interrupted nobody knows.
+                # Only tests finished by now count: the outcome of an interrupted one is unknown.
                 end = min(end, os.fstat(outcomes.fileno()).st_size)
             finally:
                 try:
@@ -142,7 +142,7 @@ def run(
 
 
 def _problem(path: Path, status: int | None) -> str:
-    """Why no test has ended in a child."""
+    """Return why no test finished in a child."""
     with contextlib.suppress(OSError, Malformed):
         reason = shown_text(read_regular(path).decode("utf-8", "replace"))[:300]
         return f"pytest could not be started again: {reason}"
@@ -178,28 +178,28 @@ def pytest_command(launch: Launch, folder: Path, tests: Sequence[str], own: Sequ
 
 
 def _files(root: Path, tests: Sequence[str]) -> list[str]:
-    """The files of the tests, which are collected whole: what one of them is called may change from run to run."""
+    """Return the test files, to collect them whole: test names may vary between runs."""
     files = dict.fromkeys(root / nodeid.partition("::")[0] for nodeid in tests)
     return [str(file) for file in files if file.exists()] or [str(file) for file in files]
 
 
 GRACE = 5.0
-"""Seconds in which an interrupted run tears its fixtures down: stopping a container takes some."""
+"""Seconds for an interrupted run to tear down its fixtures, such as stopping a container."""
 
 ROOM, MOST_ROOM = 1 << 17, 1 << 28
-"""Bytes of outcomes that are read for each test besides, and in all: ten times that when parsed."""
+"""Maximum bytes of outcomes, per test and in total; parsed, they take ten times as much."""
 
 ENDING = 10.0
-"""Seconds after the grace period in which a supervisor has ended all, on a busy machine too."""
+"""Seconds after the grace period for the supervisor to end everything, even on a busy machine."""
 
 
 class Child:
-    """A child in a session of its own, started in `folder`, with no descriptors but `descriptors`.
+    """A child process in its own session, started in `folder`; it inherits only `descriptors`.
 
-    It ends with all that it has started when `end` is called, and when this process
-    ends, in whatever way. It is interrupted first, and has `grace` seconds for its
-    teardowns; without any it is ended at once. `temporary` is a folder of ours that goes
-    with it where this process ends first.
+    The child and everything it started end when `end` is called, or when this process
+    ends in any way. It is interrupted first and has `grace` seconds for its teardown, or is
+    killed at once if there are none. `temporary` is a folder to remove with it if this
+    process ends first.
     """
 
     def __init__(
@@ -213,7 +213,7 @@ class Child:
     ) -> None:
         self._grace = grace
         self.was_killed = False
-        """Whether the grace period was not enough."""
+        """Whether the grace period was too short."""
         options: dict[str, Any] = {"cwd": folder, "env": dict(variables), "stdin": subprocess.DEVNULL}
         if sys.platform == "win32":
             options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
@@ -228,17 +228,17 @@ class Child:
 
     @property
     def returncode(self) -> int | None:
-        """Its exit status, negative for the signal that ended it; None while it runs."""
+        """The exit status, negative for a signal; None while the child runs."""
         return self._process.returncode
 
     def wait(self, seconds: float) -> None:
-        """Wait until it has ended by itself. Raises subprocess.TimeoutExpired."""
+        """Wait for the child to exit. Raises subprocess.TimeoutExpired."""
         self._process.wait(seconds)
 
     def end(self) -> None:
-        """End it, if it has not ended, with all that it has started.
+        """End the child and everything it started.
 
-        A second Ctrl-C meanwhile ends it at once.
+        A second Ctrl-C in the meantime kills it at once.
         """
         try:
             if self._process.poll() is None:
@@ -247,7 +247,7 @@ class Child:
                 self.was_killed = self._grace > 0 and self._process.returncode in KILLED
         except subprocess.TimeoutExpired:
             self.was_killed = self._grace > 0
-        except KeyboardInterrupt:  # the second: nobody wants to wait for its teardowns
+        except KeyboardInterrupt:  # the second Ctrl-C: do not wait for the teardown
             self.was_killed = self._grace > 0
             raise
         finally:
@@ -266,7 +266,7 @@ class Child:
         self.was_killed = self._grace > 0
 
     def _kill(self) -> None:
-        """End what is left at once, and wait for that."""
+        """Kill what is left, and wait for it to end."""
         if self._process.poll() is None:
             self._order(KILL)
             try:
@@ -279,7 +279,7 @@ class Child:
 
     def _order(self, command: bytes) -> None:
         if self._process.stdin is not None:
-            with contextlib.suppress(OSError):  # it has just ended
+            with contextlib.suppress(OSError):  # it ended just now
                 self._process.stdin.write(command)
 
 
@@ -295,7 +295,7 @@ def child_of(
     grace: float = 0.0,
     temporary: Path | None = None,
 ) -> Iterator[Child]:
-    """A Child that has ended, with all that it has started, at the end of the block."""
+    """Start a Child that is ended, with everything it started, at the end of the block."""
     child = Child(command, folder, variables, descriptors, grace, temporary)
     try:
         yield child
@@ -319,9 +319,10 @@ STILL_RUNNING = (
 
 
 def confined_environment(launch: Launch, folder: Path) -> dict[str, str]:
-    """The variables that confined code has, pytest's own, and of the user's others those that name a file or a folder.
+    """Return the environment of confined code.
 
-    What a path says is no secret, and a conftest that looks for one would fail without it.
+    It includes pytest's variables and those that name a file or a folder: paths are no secrets,
+    and a conftest may need them.
     """
     variables = environment_of(launch)
     harmless = {
@@ -333,7 +334,7 @@ def confined_environment(launch: Launch, folder: Path) -> dict[str, str]:
 
 
 def _names_path(folder: Path, name: str, value: str) -> bool:
-    """Whether it is a file, a folder, or one that may be made there; a socket, as of an agent, is neither."""
+    """Return whether a value names a file or folder, even one to create, but not a socket."""
     if not value or name.startswith("XDG_"):
         return False
     path = folder / value
@@ -347,7 +348,7 @@ _FILE_NAME = re.compile(r"[\w-]+(\.[\w-]+)?\.[a-z]{2,5}")
 
 
 def _outcomes(messages: Iterable[dict[str, Any]], tests: Collection[str], project: Project) -> Iterator[Outcome]:
-    """The outcomes of `tests` that the child has written; what is none is left out."""
+    """Return the outcomes of `tests` that the child wrote; invalid ones are skipped."""
     imported: Mapping[str, frozenset[int]] = {}
     for message in messages:
         try:
@@ -362,7 +363,7 @@ def _outcomes(messages: Iterable[dict[str, Any]], tests: Collection[str], projec
 
 
 def _outcome(message: dict[str, Any], imported: Mapping[str, frozenset[int]], project: Project) -> Outcome:
-    """One outcome. Raises Malformed."""
+    """Parse one outcome. Raises Malformed."""
     types = {
         (path, line): kinds
         for path, line, kinds in parsed(
@@ -390,6 +391,6 @@ def _call(call: Call) -> Call:
 
 
 def _check_paths(paths: Iterable[str], project: Project) -> None:
-    """Raise Malformed for a file of somebody else's: its text would be read, and shown."""
+    """Raise Malformed for a file outside the project: its text would be read and shown."""
     if not all(project.holds(str(project.file(path))) for path in paths):
         raise Malformed("a file of somebody else's")

@@ -1,10 +1,10 @@
 """The child that runs one program nobody has read: a JSON job in a file, what became of it in another.
 
 Run by path, isolated. The alarm ends the process itself: an exception could be
-caught by the program. Both files are gone from their folder when the program
-begins, and only lines with the job's token count, so that no program says by
-accident, or by a guess, what became of it. One that looks for the token in our
-frames can still: in the same process nothing is hidden.
+caught by the program. Both files are removed from their folder before the
+program starts, and only lines with the job's token count, so no program reports a
+verdict by accident or by guessing. One that looks for the token in our frames can
+still do so: nothing is hidden within one process.
 """
 
 import contextlib
@@ -22,10 +22,10 @@ def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text("ascii"))
     answers = os.open(job["said"], os.O_WRONLY | os.O_APPEND)
     for path in (sys.argv[1], job["said"]):
-        with contextlib.suppress(OSError):  # Windows removes no open file
+        with contextlib.suppress(OSError):  # Windows cannot remove an open file
             Path(path).unlink()
 
-    write, leave = os.write, os._exit  # what the program makes of these names is its own affair
+    write, leave = os.write, os._exit  # saved, because the program may replace these functions
 
     def say(text: str) -> None:
         write(answers, f"\n{job['token']}{text}\n".encode("utf-8", "replace"))
@@ -52,7 +52,7 @@ def main() -> None:
         say(text[:300])
     else:
         say("passed")
-    leave(0)  # threads that the program left behind would go on
+    leave(0)  # threads left by the program must not keep running
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Which of the user's pytest options a run of ours has.
+"""Selects the user's pytest options for a run of ours.
 
-Those that tests, fixtures and conftests may read stay. Those that choose, order, distribute, repeat, measure
-or report tests go, and so do those that have tests write what they expect: the user's run has just done that.
+Options that tests, fixtures and conftests may read are kept. Options that select, order,
+distribute, repeat, measure or report tests are dropped, and so are those that make tests write
+what they expect: the user's run has just done that.
 """
 
 from __future__ import annotations
@@ -40,20 +41,20 @@ PLAIN = set(
 """Options without a value that are left out."""
 
 PLACES = {"--alluredir", "--allure-dir", "--benchmark-storage", "--tap-outdir", "--mpl-results-path"}
-"""Options that name where reports go, and that plugins cannot do without: they name a folder of ours instead."""
+"""Options for report locations that plugins require: they get a temporary folder instead."""
 
 WRITES = re.compile(
     r"--(?:[\w-]+[-_])?(?:update|updates|updated|regen|regenerate|rewrite|overwrite|record|rerecord|generate|"
     r"bless|accept|approve|clean|clear|purge|store|inline-snapshot|fix)(?:[-_][\w-]+)?"
 )
-"""Options whose name says that tests write what they expect, or that something is removed: `--snapshot-update`."""
+"""Options that make tests write what they expect or remove files: `--snapshot-update`."""
 
 WITHOUT = {"--record-mode": "none", "--vcr-record": "none"}
-"""Options of that kind whose value is another one instead: without them the default might record as well."""
+"""Such options that get another value instead, because their default might record as well."""
 
 
 def kept(arguments: Sequence[str], positionals: Sequence[str], folder: Path) -> list[str]:
-    """Of `arguments` those that decide how a test runs, without those that name tests (`positionals`).
+    """Return the `arguments` that affect how a test runs, without `positionals` that name tests.
 
     Reports that a plugin cannot do without go into `folder`.
     """

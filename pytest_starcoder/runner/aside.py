@@ -1,10 +1,11 @@
-"""Keeps the files of other plugins as they are: what their hooks write or remove goes into a folder of ours.
+"""Protects the files of other plugins: what their hooks write or remove goes to a temporary folder.
 
-A run of ours has the user's plugins, and some of them write reports, clear folders or count runs, in whatever
-hook they like. Tests, fixtures and modules write where they always do; only what is called from a hook of a
-plugin or a conftest is put aside. Whoever reads such a path in the same process then sees what was put aside.
+Our runs load the user's plugins, and some of them write reports, clear folders or count runs, in
+any hook. Tests, fixtures and modules write where they always do; only calls from a hook of a
+plugin or a conftest are redirected. Every reader of such a path in the same process then sees the
+redirected file.
 
-It stands in for functions of `os`, `io`, `shutil` and `sqlite3`. What a hook has another program write is not seen.
+It replaces functions of `os`, `io`, `shutil` and `sqlite3`. Writes by other programs are not seen.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ RUNS_TESTS = frozenset(
     pytest_assertrepr_compare pytest_sessionfinish
     """.split()
 )
-"""Hooks in which pytest itself runs code of tests and fixtures; the last one tears down what is still set up."""
+"""Hooks in which pytest itself runs tests and fixtures; the last one tears down the rest."""
 
 CALLS_TESTS = frozenset({"pytest_pyfunc_call", "pytest_fixture_setup"})
-"""Those of them in which a plugin does so in its place, as the plugins for asyncio do."""
+"""Those hooks in which a plugin may run tests instead, such as asyncio plugins."""
 
 OURS = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120
 """The folder of the hooks that are our own."""
@@ -52,16 +53,16 @@ MAX_WRAPPED = 20
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 EARLIER = 0.05
-"""Seconds by which the clock of a file system may be behind."""
+"""Seconds by which the clock of a file system may lag."""
 
 
 def keep_files(manager: pytest.PytestPluginManager, folder: Path) -> None:
-    """From here on, hooks of the plugins in `manager` write into `folder`, whatever path they name."""
+    """Redirect all writes of hooks of the plugins in `manager` into `folder` from now on."""
     Aside(manager, folder).install()
 
 
 class Aside:
-    """The paths that were put aside, and the functions that know of them."""
+    """Knows the redirected paths, and provides the replacement functions."""
 
     def __init__(self, manager: pytest.PytestPluginManager, folder: Path) -> None:
         self._manager = manager
@@ -72,10 +73,10 @@ class Aside:
         self._count = 0
         self._real = {name: getattr(os, name) for name in ("lstat", "mkdir", "remove")}
 
-    # --- who asks ---
+    # --- callers ---
 
     def _is_from_hook(self) -> bool:
-        """Whether what runs now was called by the hook of a plugin, and not by a test."""
+        """Return whether the current call comes from a plugin's hook, and not from a test."""
         called: list[CodeType] = []
         found = self._of_hook(sys._getframe(1), called)
         if found is None and threading.current_thread() is not threading.main_thread():
@@ -100,7 +101,7 @@ class Aside:
         return None
 
     def _is_ours(self, frame: FrameType) -> bool:
-        """Whether it is this pytest that calls the hook: the code under test may have hooks, too."""
+        """Return whether this pytest calls the hook: the code under test may have hooks, too."""
         if not str(frame.f_globals.get("__name__")).startswith("pluggy"):
             return False
         caller = frame.f_back
@@ -111,10 +112,10 @@ class Aside:
             caller = caller.f_back
         return True
 
-    # --- where things are ---
+    # --- paths ---
 
     def view(self, path: Any) -> Any:
-        """Where `path` is now; itself where nothing was put aside."""
+        """Return where `path` is now: itself unless it was redirected."""
         if not self._moved or not _is_path(path):
             return path
         place = _absolute(path)
@@ -128,7 +129,7 @@ class Aside:
             rest, place = place[len(parent.rstrip(os.sep)) :] + rest, parent
 
     def written(self, path: Any, *, copied: bool = True) -> Any:
-        """Where to write `path`; a hook writes into a copy, or where nothing is yet."""
+        """Return where to write `path`: for a hook, a copy or a new place."""
         if not _is_path(path):
             return path
         place, now = _absolute(path), self.view(path)
@@ -139,7 +140,7 @@ class Aside:
                 self._born.add(place)
             return path
         if place in self._born or not self._exists(os.path.dirname(place)) or os.path.isdir(place):  # noqa: PTH112, PTH120
-            return path  # where a file cannot be written, the system says so
+            return path  # let the system report that it cannot be written
         there = self._away(place)
         if copied and self._exists(place):
             with contextlib.suppress(OSError):
@@ -148,7 +149,7 @@ class Aside:
         return there
 
     def gone(self, path: Any) -> bool:
-        """Whether `path` counts as removed now, and nothing is to be done: it is the user's, and a hook's wish."""
+        """Mark `path` as removed if a hook removes a user's file; return whether it did."""
         if not _is_path(path):
             return False
         place = _absolute(path)
@@ -157,7 +158,7 @@ class Aside:
         if self._is_new(place) or not self._is_from_hook():
             return False
         for made in [made for made in self._born if made.startswith(place + os.sep)]:
-            with contextlib.suppress(OSError):  # a folder, or no longer there
+            with contextlib.suppress(OSError):  # a folder, or already gone
                 self._real["remove"](made)
         for below in [known for known in self._moved if known.startswith(place + os.sep)]:
             del self._moved[below]
@@ -165,7 +166,7 @@ class Aside:
         return True
 
     def _away(self, place: str) -> str:
-        """A path of ours that nothing is at, with the same name."""
+        """Return an unused path in our folder with the same name."""
         self._count += 1
         folder = os.path.join(self._folder, f"{os.getpid()}-{self._count}")  # noqa: PTH118
         with contextlib.suppress(FileExistsError):
@@ -181,7 +182,7 @@ class Aside:
         return True
 
     def _is_free(self, place: str) -> bool:
-        """Whether anybody may write there: it is ours, a device, a cache of Python's, or made for the moment."""
+        """Return whether anyone may write: our folder, devices, Python caches, temporary files."""
         if place.startswith((os.path.dirname(self._folder) + os.sep, "/dev/", "/proc/")):  # noqa: PTH120
             return True
         if f"{os.sep}__pycache__" in place:
@@ -198,7 +199,7 @@ class Aside:
         return (made for made in self._born if made.startswith(temporary))
 
     def _is_new(self, place: str) -> bool:
-        """Whether it was made by this run: then its makers may remove it."""
+        """Return whether this run created the file: then it may be removed."""
         if place in self._born:
             return True
         state = self._real["lstat"](place)
@@ -238,7 +239,7 @@ class Aside:
             if real in able:
                 able.add(ours)
         setattr(module, name, ours)
-        for kind in vars(glob).values():  # the globbers of Python 3.13 hold some of them since they were made
+        for kind in vars(glob).values():  # globbers of Python 3.13 captured some of them
             held = vars(kind).get(name) if isinstance(kind, type) else None
             if isinstance(held, staticmethod) and held.__func__ is real:
                 setattr(kind, name, staticmethod(ours))
@@ -283,7 +284,7 @@ class Aside:
         return change
 
     def _is_kept_folder(self, path: Any) -> bool:
-        """Whether it is a folder of the user's, which cannot be copied for a hook."""
+        """Return whether it is a user's folder, which cannot be copied for a hook."""
         place = _absolute(path)
         is_theirs = os.path.isdir(place) and not self._is_free(place) and place not in self._born  # noqa: PTH112
         return is_theirs and self._is_from_hook()
@@ -325,7 +326,7 @@ class Aside:
             now, there = self.view(source), self.written(target, copied=False)
             if now is not source or there is target or not self._exists(_absolute(source)):
                 return real(now, there)
-            # From the user's files to ours, which may be another file system.
+            # Our folder may be on another file system than the user's files.
             copy = shutil.copytree if os.path.isdir(source) else shutil.copy2  # noqa: PTH112
             copy(source, there)
             if not self.gone(source):
@@ -377,7 +378,7 @@ class Aside:
         return os.path.join(_absolute(folder), os.fsdecode(name))  # noqa: PTH118
 
     def _below(self, folder: Any) -> list[tuple[str, str]]:
-        """What was put aside of what is in a folder: its path, and where it is."""
+        """Return the redirected files in a folder: original path and new place."""
         place = _absolute(folder)
         return [entry for entry in self._moved.items() if os.path.dirname(entry[0]) == place]  # noqa: PTH120
 
@@ -392,7 +393,7 @@ class Aside:
 
 
 class _Entries:
-    """What `os.scandir` returns."""
+    """Mimics the result of `os.scandir`."""
 
     def __init__(self, entries: list[Any]) -> None:
         self._entries = iter(entries)
@@ -414,9 +415,9 @@ class _Entries:
 
 
 def _runs_test(hook: str, given: Mapping[str, Any], called: list[CodeType]) -> bool:
-    """Whether code of a test runs below a hook that was `given` these arguments.
+    """Return whether test code runs below a hook that was `given` these arguments.
 
-    `called` are the codes from there on, its implementation first.
+    `called` are the codes from the hook inwards, its implementation first.
     """
     if not called:
         return False
@@ -447,12 +448,12 @@ def _codes_of(given: Mapping[str, Any]) -> set[CodeType]:
 
 
 def _temporary() -> str:
-    """The folder for temporary files, as `tempfile` knows it: to ask for it would write there."""
+    """Return the known folder for temporary files; `gettempdir()` would write there."""
     return os.path.join(tempfile.tempdir or "/no such folder", "")  # noqa: PTH118
 
 
 def _is_tempfile(frame: FrameType | None) -> bool:
-    """Whether the module `tempfile` calls what is called here."""
+    """Return whether the caller is the module `tempfile`."""
     while frame is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back
     return frame is not None and frame.f_globals.get("__name__") == "tempfile"

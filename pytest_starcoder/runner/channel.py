@@ -13,13 +13,13 @@ from typing import Any
 from pytest_starcoder.runner.wire import MAX_LINE, Malformed, message_of
 
 PIECE = 1 << 16
-"""Bytes that are read at once."""
+"""Bytes to read at once."""
 
 
 class Channel:
     """One end; `descriptor` is its file descriptor, which `close` closes once.
 
-    A line of more than `max_line` bytes is taken for the end: whoever writes it is not one of us.
+    A line of more than `max_line` bytes counts as the end: our processes do not write such lines.
     """
 
     def __init__(self, descriptor: int, max_line: int = MAX_LINE) -> None:
@@ -29,9 +29,9 @@ class Channel:
         self._ended = False
 
     def read(self, seconds: float | None = None) -> dict[str, Any] | None:
-        """Return the next message; None once the other side is gone, or the seconds are over.
+        """Return the next message; None if the other side is gone or time runs out.
 
-        Lines that are no message are skipped.
+        Lines that are not messages are skipped.
         """
         until = None if seconds is None else time.monotonic() + seconds
         while until is None or time.monotonic() < until:
@@ -47,12 +47,12 @@ class Channel:
         return None
 
     def write(self, message: Mapping[str, Any], seconds: float | None = None) -> None:
-        """Write one line, without seconds for as long as it takes.
+        """Write one line, within `seconds` if given.
 
         Raises OSError once the other side is gone.
 
-        Within `seconds` also what arrives meanwhile is read, and thrown away: it cannot
-        answer this message, and if nobody read it the other side would wait for that for ever.
+        With `seconds`, messages that arrive in the meantime are read and discarded: they cannot
+        answer this one, and the other side might block for ever if nobody read them.
         """
         line = memoryview(json.dumps(message).encode() + b"\n")
         if seconds is not None:
@@ -63,7 +63,7 @@ class Channel:
 
     @property
     def is_pending(self) -> bool:
-        """Whether a part of the next message was read already."""
+        """Whether part of the next message was already read."""
         return bool(self._unread)
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class Channel:
         while line and not self._ended:
             ready = self._wait(select.POLLIN | select.POLLOUT, until)
             if not ready:
-                self._ended = True  # half a message was written: no other can follow it
+                self._ended = True  # a partial message was written: no other can follow it
             if ready & ~select.POLLOUT:
                 self._receive()
                 self._unread = self._unread.rpartition(b"\n")[2]
@@ -87,8 +87,8 @@ class Channel:
             raise BrokenPipeError("the other side is gone, or takes nothing")
 
     def _wait(self, events: int, until: float | None) -> int:
-        """Return what is ready, 0 once the time is over."""
-        poll = select.poll()  # `select.select` takes no descriptor above 1023
+        """Return the ready events, 0 on timeout."""
+        poll = select.poll()  # `select.select` cannot handle descriptors above 1023
         poll.register(self.descriptor, events)
         milliseconds = None if until is None else max(0.0, until - time.monotonic()) * 1000
         ready = poll.poll(milliseconds)

@@ -36,9 +36,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
-    """Before anything of the project's is imported; where that fails, the reason is written."""
+    """Set up before importing the project; if that fails, write the reason."""
     job = json.loads(Path(early_config.known_args_namespace.starcoder_job).read_text("utf-8"))
-    if sys.platform == "win32":  # there we interrupt it by Ctrl-Break
+    if sys.platform == "win32":  # interrupted by Ctrl-Break there
         signal.signal(signal.SIGBREAK, signal.default_int_handler)
     if job["confinement"]:
         confine(Confinement.from_json(job["confinement"]))
@@ -93,7 +93,7 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """In place of pytest's own, and of those of plugins that run tests elsewhere."""
+        """Replace pytest's own loop, and those of plugins that run tests elsewhere."""
         protocol = Protocol(session.config, self.project)
         for item, following in zip_longest(session.items, session.items[1:]):
             protocol.run(item, following)
@@ -124,7 +124,7 @@ class Recorder:
 
     def _traced_phase(self, item: pytest.Item) -> Generator[None, None, None]:
         traced = item.nodeid in self._traced
-        environment: Any = os.environ  # a test may put something else in its place
+        environment: Any = os.environ  # a test may replace it
         if traced:
             with contextlib.suppress(Exception):
                 self._variables.put(environment)
@@ -134,7 +134,7 @@ class Recorder:
         finally:
             if traced:
                 self._tracer.stop()
-            # Also after a test that is not traced: a wider fixture may put back what a traced one had.
+            # Also after an untraced test: a wider fixture may restore what a traced one had.
             for variables in (environment, os.environ):
                 with contextlib.suppress(Exception):
                     self._variables.take(variables)
@@ -159,7 +159,7 @@ class Recorder:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        with contextlib.suppress(Exception):  # other plugins return reports of their own kinds
+        with contextlib.suppress(Exception):  # other plugins may return other kinds of reports
             self._reports.setdefault(item.nodeid, []).append(report)
             if report.failed and call.excinfo is not None:
                 self._exceptions.setdefault(item.nodeid, call.excinfo.value)
@@ -170,7 +170,7 @@ class Recorder:
         exception = self._exceptions.pop(item.nodeid, None)
         try:
             fields = self._fields(item, reports, exception)
-        except Exception:  # noqa: BLE001 - what it executed is lost, what became of it is not
+        except Exception:  # noqa: BLE001 - lose the executed lines, not the outcome
             fields = _untraced(item.nodeid, _outcome(reports))
         self._outcomes.append(fields)
 
@@ -219,7 +219,7 @@ class Recorder:
 
 
 def _untraced(nodeid: str, outcome: str, message: str = "") -> dict[str, Any]:
-    """The fields of a test of which nothing else is known."""
+    """Return the fields of a test about which nothing else is known."""
     fields: dict[str, Any] = {"nodeid": nodeid, "outcome": outcome, "seconds": 0.0, "exception": ""}
     return fields | {"message": message, "lines": {}, "steps": {}, "types": [], "calls": []}
 

@@ -23,7 +23,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-# Looked for here by who confines; it stands where a script without packages can use it.
+# Defined in a module that a script without packages can use, and imported from here.
 from pytest_starcoder.runner.supervisor import descendants as descendants
 
 
@@ -92,7 +92,7 @@ def weaker(one: Level, other: Level) -> bool:
 
 
 def readable(*folders: Path) -> tuple[Path, ...]:
-    """What running the tests of a project in these folders reads: them, the interpreter, all that is installed."""
+    """Return what a project's tests read: these folders, the interpreter, installed packages."""
     known = [*folders, Path(sys.prefix), Path(sys.base_prefix), Path(sys.exec_prefix), Path(__file__).parents[2]]
     known += [Path(entry) for entry in sys.path if entry]
     known.append(Path(site.getuserbase()))

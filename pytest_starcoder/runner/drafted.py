@@ -38,7 +38,7 @@ def items_of(session: pytest.Session, path: Path, source: str) -> list[pytest.It
     modify = manager.subset_hook_caller("pytest_collection_modifyitems", selecting)
     places = {item: place for place, item in enumerate(items)}
     modify(session=session, config=session.config, items=items)
-    return sorted(items, key=lambda item: places.get(item, len(places)))  # one of the plugins may have shuffled them
+    return sorted(items, key=lambda item: places.get(item, len(places)))  # may be shuffled
 
 
 def reach(config: pytest.Config, folder: Path) -> None:

@@ -20,7 +20,7 @@ GRACE = 5.0
 """Seconds that starting a process and confining it may take besides, on a busy machine."""
 
 MAX_SAID = 1 << 16
-"""Bytes that are read of what became of it."""
+"""Maximum bytes to read of the program's verdict."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def run_program(source: str, seconds: float, least: Level = Level.NONE) -> Ended
     """
     with tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary).resolve()
-        # Only lines that begin with the token count: what the program itself writes is none of them.
+        # Only lines that begin with the token count, so not the program's own output.
         token, said = secrets.token_hex(16), folder / "said"
         installed = (Path(sys.prefix), Path(sys.base_prefix), *(Path(entry) for entry in sys.path if entry))
         confinement = Confinement(folder, tuple(path.resolve() for path in installed), least)
@@ -54,7 +54,7 @@ def run_program(source: str, seconds: float, least: Level = Level.NONE) -> Ended
         (folder / "job.json").write_text(json.dumps(job), "ascii")
         alone = str(Path(__file__).with_name("alone.py"))
         command, variables = interpreter.start("-I", alone, str(folder / "job.json"))
-        with said.open("x+b") as file:  # before the program can put something else in its place
+        with said.open("x+b") as file:  # before the program can replace it
             with (
                 child_of(command, folder, environment(variables, folder), temporary=folder) as child,
                 contextlib.suppress(subprocess.TimeoutExpired),

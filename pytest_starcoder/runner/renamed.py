@@ -1,4 +1,4 @@
-"""Tests under the names by which the user's run knows them."""
+"""Gives tests the names they have in the user's run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_starcoder.text.shown import Project
 
 
 class Renamed:
-    """Names collected tests outside of the root by their files, as `Project.address_of` does; a plugin of pytest."""
+    """A pytest plugin that names tests outside the root by file, like `Project.address_of`."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -23,7 +23,7 @@ class Renamed:
 
 
 def rename(item: pytest.Item, nodeid: str) -> None:
-    """Gives a test another node id, as xdist does in its workers."""
+    """Change the node id of a test, as xdist does in its workers."""
     node: Any = item
     if hasattr(node, "_id"):  # pytest 9.1 and later
         node._id = type(node._id).parse(nodeid)

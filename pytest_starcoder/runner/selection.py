@@ -1,7 +1,7 @@
-"""Which tests a run of ours collects and runs: those asked for, once each and in that order, whatever plugins do.
+"""Collects and runs exactly the requested tests, once each and in order, whatever plugins do.
 
-Plugins that distribute, repeat, shuffle or leave out tests stay loaded, for what they give to tests
-(fixtures, marks, options); only what they do to the run is undone.
+Plugins that distribute, repeat, shuffle or deselect tests stay loaded for their fixtures, marks
+and options; only their effect on the run is undone.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pytest_starcoder.text.nodeids import without_group, without_parameters
 from pytest_starcoder.text.shown import Project
 
 OFF: dict[str, Any] = {"dist": "no", "tx": [], "numprocesses": None, "maxfail": 0, "usepdb": False, "trace": False}
-"""Options that a conftest may have set, and what they are in a run of ours."""
+"""Options that a conftest may have set, and their values in a run of ours."""
 
 
 class Selection:
-    """Keeps `tests` (node ids) of what is collected; all of it where there are none. `missing` says why some are not.
+    """A plugin that keeps only `tests` (node ids), or all if empty; `missing` gives reasons.
 
-    A plugin; register it once the options are read.
+    Register it after the options were parsed.
     """
 
     def __init__(self, tests: Sequence[str]) -> None:
@@ -55,7 +55,7 @@ class Selection:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Chooses after all plugins: what one of them has left out or moved is back in its place."""
+        """Select after all plugins: restores tests that a plugin left out or moved."""
         if not self._tests:
             return
         items: dict[str, pytest.Item] = {}
@@ -82,16 +82,16 @@ class Selection:
 
 
 class Protocol:
-    """Runs a test once, and reports it to nobody.
+    """Run a test once, without reporting it.
 
-    The wrappers of all plugins are around it, and what the project's own conftests do before a test is done.
-    An installed plugin that runs tests in its own way, several times or in a process of their own, does not.
+    The hook wrappers of all plugins apply, and so do the hooks of the project's conftests. Those of
+    installed plugins that run tests their own way, repeatedly or in another process, do not.
     """
 
     def __init__(self, config: pytest.Config, project: Project) -> None:
         self._reports: list[pytest.TestReport] = []
         manager = config.pluginmanager
-        runner: Any = manager.get_plugin("runner")  # pytest's own
+        runner: Any = manager.get_plugin("runner")  # the one of pytest itself
         self._runtestprotocol = runner.runtestprotocol
         manager.register(self)
         others = [
@@ -104,7 +104,7 @@ class Protocol:
         self._call = manager.subset_hook_caller("pytest_runtest_protocol", others)
 
     def run(self, item: pytest.Item, nextitem: pytest.Item | None = None) -> list[pytest.TestReport]:
-        """The reports of the phases of one test."""
+        """Run one test and return the reports of its phases."""
         self._reports = []
         self._call(item=item, nextitem=nextitem)
         return self._reports

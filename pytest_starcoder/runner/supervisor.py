@@ -1,13 +1,13 @@
-"""Starts one child, and ends it and all that it has started when the process that wants it is gone.
+"""Starts one child, and ends it and everything it started once the requesting process is gone.
 
-Run by path, in an interpreter of its own without site-packages. Standard input
-is a pipe whose other end is held by that process alone, so it ends however that
-process ends; what comes over it is END or KILL. The exit status is the child's. If
-that process is gone it cannot remove its temporary folder: that is done here.
+Run by path, in a separate interpreter without site-packages. Standard input is a
+pipe whose other end only the requesting process holds, so it closes however that
+process ends; its messages are END and KILL. The exit status is that of the child.
+If the requesting process is gone, its temporary folder is removed here.
 
-A child is interrupted first, as by Ctrl-C, and has some seconds for its
-teardowns. On Linux what it has left running elsewhere becomes this process's own
-child, and is found; on other systems only what is still in its process group is.
+A child is interrupted first, as by Ctrl-C, and has some seconds for its teardown.
+On Linux, daemons that it left running become children of this process and are
+found; on other systems only those in its process group are.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ import signal
 import sys
 import time
 
-TYPE_CHECKING = False  # importing typing would take as long as starting the interpreter
+TYPE_CHECKING = False  # importing `typing` would take as long as starting the interpreter
 if TYPE_CHECKING:
     from typing import NoReturn
 
 END, KILL = b"e", b"k"
-"""Commands: interrupt the child and give it time; or end it at once."""
+"""Commands: interrupt the child and give it time, or kill it at once."""
 
 TERMINATING = 1.0
-"""Seconds between SIGTERM and SIGKILL for what has not ended by itself."""
+"""Seconds between SIGTERM and SIGKILL for processes that have not ended."""
 
 KILLING = 5.0
-"""Seconds after which what SIGKILL does not end is left alone: it hangs in the kernel."""
+"""Seconds after which processes that survive SIGKILL are abandoned: they hang in the kernel."""
 
 PARENT = 0.5
-"""Seconds after which the parent is looked for: a fork of it may hold its end of the pipe open."""
+"""Seconds between checks for the parent: a fork of it may keep its end of the pipe open."""
 
 TICK = 0.02
-"""Seconds between two looks at what is being ended."""
+"""Seconds between checks while processes are being ended."""
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 class Supervisor:
-    """Runs one command in a session of its own.
+    """Runs one command in its own session.
 
-    `parent` is the process that wants it, `grace` the seconds for its teardowns.
+    `parent` is the requesting process, `grace` the seconds for the teardown.
     """
 
     def __init__(self, parent: int, grace: float) -> None:
@@ -58,13 +58,13 @@ class Supervisor:
     def run(self, command: list[str], descriptors: list[int]) -> int | None:
         """Run the command with our `descriptors`, and return its wait status.
 
-        None where nothing can end it.
+        Returns None if the child cannot be ended.
         """
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
         self._listen_to_signals()
         self._child = _start(command)
         for descriptor in descriptors:
-            os.close(descriptor)  # or who reads the other end would not see that the child is gone
+            os.close(descriptor)  # or the reader of the other end would not notice the child's exit
         while self._status is None and not self._command:
             self._wait(PARENT)
         if self._status is None and self._grace and self._command != KILL:
@@ -74,18 +74,18 @@ class Supervisor:
         return self._status
 
     def _listen_to_signals(self) -> None:
-        """Have every signal wake the `select` that waits."""
+        """Make every signal wake up the waiting `select`."""
         woken, wake = os.pipe()
         os.set_blocking(woken, False)
         os.set_blocking(wake, False)
         self._inputs.append(woken)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        # With a handler, and not ignored, they have their default effect in the child.
+        # Handled rather than ignored, so they have their default effect in the child.
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, lambda *_: None)
 
     def _wait(self, seconds: float) -> bool:
-        """Wait for news at most so long; return whether processes of ours are left."""
+        """Wait for an event, up to a limit; return whether any of our processes are left."""
         ready, _, _ = select.select(self._inputs, [], [], seconds)
         for descriptor in ready:
             try:
@@ -108,7 +108,7 @@ class Supervisor:
             self._wait(min(PARENT, max(0.0, until - time.monotonic())))
 
     def _reap(self) -> bool:
-        """Wait for all that have ended; return whether others run."""
+        """Reap all ended processes; return whether others are running."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -120,7 +120,7 @@ class Supervisor:
                 self._status = status
 
     def _has_group(self) -> bool:
-        """Whether processes of the child's group run that are init's children, not ours."""
+        """Return whether processes of the child's group run as children of init, not ours."""
         try:
             os.killpg(self._child, 0)
         except OSError:
@@ -128,7 +128,7 @@ class Supervisor:
         return sys.platform != "linux"
 
     def _end_what_is_left(self) -> None:
-        """Ask everything to end, if there is time for that, and then end it."""
+        """Ask everything to end, if there is time, and then kill it."""
         signals = [(signal.SIGKILL, KILLING)]
         if self._grace and self._command != KILL:
             signals.insert(0, (signal.SIGTERM, TERMINATING))
@@ -136,7 +136,7 @@ class Supervisor:
             until = time.monotonic() + seconds
             sent: set[int] = set()
             while self._reap() and time.monotonic() < until:
-                # Those that are asked are asked once, those that were started meanwhile too.
+                # Each process is asked once, including those started in the meantime.
                 processes = {self._child, *descendants(os.getpid())} - sent
                 if number == signal.SIGKILL or self._child in processes:
                     self._signal_group(number)
@@ -147,18 +147,15 @@ class Supervisor:
                 self._wait(TICK)
 
     def _signal_group(self, number: int) -> None:
-        with contextlib.suppress(OSError):  # all of the group have ended
+        with contextlib.suppress(OSError):  # the whole group has ended
             os.killpg(self._child, number)
 
 
 def descendants(process: int) -> list[int]:
-    """Return the processes that `process` has started, and those that they have started.
-
-    By /proc: none where there is none.
-    """
+    """Return the descendants of `process`, from /proc; none if there is no /proc."""
     children: dict[int, list[int]] = {}
     try:
-        entries = os.listdir("/proc")  # noqa: PTH208 - names alone, thousands of them
+        entries = os.listdir("/proc")  # noqa: PTH208 - only names, possibly thousands
     except OSError:
         return []
     for entry in entries:
@@ -180,14 +177,14 @@ def descendants(process: int) -> list[int]:
 
 
 def _signal(process: int, number: int) -> None:
-    with contextlib.suppress(OSError):  # it has ended, or is another user's
+    with contextlib.suppress(OSError):  # it has ended or belongs to another user
         os.kill(process, number)
 
 
 def _start(command: list[str]) -> int:
-    """Start the child, in a session of its own; on Linux the kernel ends it with this process."""
+    """Start the child in its own session; on Linux the kernel kills it with this process."""
     supervisor = os.getpid()
-    # The child's end is open until the command runs: before that there may be no group to signal.
+    # The child's end stays open until exec: before that there may be no group to signal.
     started, starts = os.pipe()
     child = os.fork()
     if child:
@@ -201,7 +198,7 @@ def _start(command: list[str]) -> int:
         if os.getppid() != supervisor:
             os._exit(1)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        # Python ignores the first two; what a shell runs in the background ignores SIGINT.
+        # Python ignores the first two; background jobs of a shell ignore SIGINT.
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
@@ -211,7 +208,7 @@ def _start(command: list[str]) -> int:
 
 
 def _prctl(option: int, value: int) -> None:
-    """Ask Linux for something; elsewhere, and where it is refused, nothing happens."""
+    """Call prctl on Linux; elsewhere, and if refused, do nothing."""
     if sys.platform == "linux":
         import ctypes
 
@@ -219,12 +216,12 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _end_like(status: int | None) -> NoReturn:
-    """End this process as a process with that wait status has ended."""
+    """End this process in the way that the wait status describes."""
     if status is not None and os.WIFSIGNALED(status):
         import resource
 
         number = os.WTERMSIG(status)
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the child has written a core already
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the child has already dumped core
         if number not in (signal.SIGKILL, signal.SIGSTOP):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (number,))

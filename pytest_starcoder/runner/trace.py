@@ -33,7 +33,7 @@ ROOT, FOLDER = "STARCODER_TRACED_ROOT", "STARCODER_TRACED_FOLDER"
 """Variables that tell the Pythons which a test starts what to trace, and where their lines go."""
 
 MAX_PROCESSES = 1000
-"""Processes of one test whose lines are read."""
+"""Maximum number of processes per test whose lines are read."""
 
 OPTIMIZED = 0x1
 """The flag of code that is a function's (inspect.CO_OPTIMIZED)."""
@@ -92,10 +92,10 @@ class Tracer:
         return self._line
 
     def _is_wanted(self, filename: str) -> bool:
-        """Asks `wanted`; False for a name that is no path, such as one with a null character."""
+        """Return `wanted(name)`; False for an invalid path, e.g. with a null character."""
         try:
             return self._wanted(filename)
-        except Exception:  # noqa: BLE001 - what a trace function raises is raised in the test
+        except Exception:  # noqa: BLE001 - an exception in a trace function would reach the test
             return False
 
     def _stepping(self) -> Local:
@@ -149,7 +149,7 @@ class Tracer:
         return local
 
     def _note(self, named: dict[str, Any]) -> None:
-        with contextlib.suppress(Exception):  # somebody's mapping may raise anything
+        with contextlib.suppress(Exception):  # the test's own mapping may raise anything
             self.secrets.update(secret_values(named))
 
     def _arguments(self, frame: FrameType, code: CodeType) -> str:
@@ -171,7 +171,7 @@ class Tracer:
 
 
 class TracedEnvironment:
-    """Variables with which a Python traces itself, for files below `root`, and writes its lines into `folder`."""
+    """Environment that makes Python trace files below `root` and write the lines to `folder`."""
 
     def __init__(self, root: Path, folder: Path) -> None:
         self._names = {ROOT: str(root), FOLDER: str(folder)}
@@ -179,13 +179,13 @@ class TracedEnvironment:
         self._had_empty_path = os.environ.get("PYTHONPATH") == ""
 
     def put(self, environment: MutableMapping[str, str]) -> None:
-        """Adds ours to those that the test has now."""
+        """Add our variables to the current ones of the test."""
         path = environment.get("PYTHONPATH", "")
         environment.update(self._names)
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (self._startup, path)))
 
     def take(self, environment: MutableMapping[str, str]) -> None:
-        """Removes ours, wherever a test has copied them to, and nothing of the test's own."""
+        """Remove our variables, wherever the test copied them, and nothing else."""
         for name in self._names:
             environment.pop(name, None)
         path = environment.get("PYTHONPATH")
@@ -215,15 +215,15 @@ def trace_process(environment: Mapping[str, str]) -> None:
 
 
 def traced_processes(folder: Path) -> Iterator[tuple[str, frozenset[int]]]:
-    """Yield files and lines that the Pythons which have ended executed, each once.
+    """Yield the files and lines executed by Python processes that have ended, each once.
 
-    Tests started those Pythons, and may have put anything into the folder: what is no
-    small file with lines in it is left alone.
+    Tests started those processes and may have put anything into the folder: anything but
+    small files with lines is ignored.
     """
     for written in sorted(folder.glob("*.json"))[:MAX_PROCESSES]:
         try:
             lines = parsed(message_of(read_regular(written)), Mapping[str, frozenset[int]])
             written.unlink()
         except (OSError, Malformed):
-            continue  # also where its process was killed while it wrote
+            continue  # also if its process was killed while writing
         yield from lines.items()

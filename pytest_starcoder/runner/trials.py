@@ -52,10 +52,10 @@ MAX_REASON = 300
 VERDICTS = frozenset(
     ("passes", "fails", "breaks", "overtime", "hung", "crashed", "the same", "known", "unswappable", "no Python")
 )
-"""All that may become of a candidate."""
+"""All possible verdicts on a candidate."""
 
 OUTCOMES = frozenset(("passed", "failed", "skipped", "overtime", "missing"))
-"""All that may become of one test."""
+"""All possible outcomes of one test."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,9 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Ready:
-    """What the child says once it has collected the tests.
+    """The child's message after it has collected the tests.
 
-    `level` is how it is confined, `imported` what importing has executed, by path,
+    `level` is its confinement, `imported` the lines executed by imports, by path,
     `unimportable` why a module could not be imported, `missing` why a test was not collected.
     """
 
@@ -138,8 +138,8 @@ class Trials:
     `ran_on_import` are the lines that importing executes, by path; what a plugin imports early is not among them;
     `unimportable` says why some could not be imported. `folders`, relative to the root, are those that drafts stand in.
     With `draws` tests of Hypothesis are judged too.
-    Raises Unavailable where none of them can be collected, or not be confined as `least` wants; in `baseline`
-    those that are not there are missing.
+    Raises Unavailable if none of them can be collected, or confined as `least` requires; `baseline`
+    lacks those that were not collected.
     """
 
     def __init__(
@@ -216,7 +216,7 @@ class Trials:
         return self
 
     def _ready(self, waiting: Deadline) -> Ready | None:
-        """Wait until the child has collected the tests; None where it does not say so."""
+        """Wait until the child has collected the tests; None if it does not report that."""
         message = self._late.read(waiting.remaining())
         problem = message.get("problem") if message else None
         if isinstance(problem, str):
@@ -232,10 +232,10 @@ class Trials:
         self._stack.close()
 
     def _leave(self, child: Child) -> None:
-        """Hangs up, upon which the child ends its forks, wherever they have gone.
+        """Close the channel; the child then ends all its forks.
 
-        None of them has a grace period: fixtures are set up and torn down within a trial, and
-        what one of them holds is in a folder of ours, for all of this is confined.
+        They have no grace period: fixtures are set up and torn down within a trial, and
+        confined code can only create files in a temporary folder.
         """
         self._early.close()
         self._late.close()
@@ -374,7 +374,7 @@ class Trials:
                     inputs = [Input(*texts) for texts in parsed(reply["inputs"], tuple[tuple[str, str], ...])]
                 elif "behaviour" in reply:
                     behaviours[reply["number"]] = parsed(reply["behaviour"], tuple[str, ...])
-        # What each makes of each input is compared one by one.
+        # The results for each input are compared one by one.
         complete = [seen if len(seen) == len(inputs) else () for seen in behaviours.values()]
         return inputs, complete
 
@@ -388,10 +388,10 @@ class Trials:
             yield _trial(by_number[reply["number"]], reply, tests)
 
     def _replies(self, line: Channel, command: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Send a command, and yield what answers it until all is answered, or the time is over.
+        """Send a command, and yield its answers until all have arrived or time runs out.
 
-        Who reads only some of them leaves the others on the way: they are dropped where
-        the next command is answered, for each carries the number of its command.
+        Answers that are not consumed are dropped when the next command is answered: each
+        carries the number of its command.
         """
         self._commands += 1
         number = self._commands

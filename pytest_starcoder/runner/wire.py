@@ -1,8 +1,8 @@
-"""Reads what another process has written: never more than fits, and checked before it is used.
+"""Reads messages of another process: limited in size, and validated before use.
 
-That process runs tests, which may write anything anywhere. So whatever does not
-parse into the expected type is dropped, and nothing here waits for a pipe that
-has taken the place of a file.
+That process runs tests, which may write anything anywhere. So anything that does
+not parse into the expected type is dropped, and nothing here blocks on a pipe that
+has replaced a file.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, get_args, get_origin, get_type_hints
 
 MAX_LINE = 8 << 20
-"""Bytes of one line. Parsed, `[[],[],…]` takes some twenty times that."""
+"""Maximum bytes of one line. Parsed, `[[],[],…]` takes about twenty times as much."""
 
 MAX_FILE = 16 << 20
-"""Bytes that are read of one file, if nobody expects more."""
+"""Default maximum bytes to read of one file."""
 
 MAX_LINES = 100_000
-"""Lines that are read of one file: empty ones cost time as well."""
+"""Maximum lines to read of one file: even empty ones cost time."""
 
 MAX_NUMBER = 1 << 31
-"""Line numbers and counts are smaller."""
+"""Upper bound of line numbers and counts."""
 
 MAX_TEXT = 4000
-"""Characters of a text that a report shows; what writes it in good faith writes less."""
+"""Maximum characters of a text shown in a report; honest writers use fewer."""
 
 NOT_FOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""Open neither what a symbolic link points to, nor a pipe that makes whoever opens it wait."""
+"""Do not follow symbolic links, and do not block on opening a pipe."""
 
 
 class Malformed(ValueError):
-    """What was read is not what was expected."""
+    """The message does not have the expected form."""
 
 
 # --- lines and files ---
 
 
 def message_of(line: bytes) -> dict[str, Any]:
-    """Return the JSON object that stands in a line. Raises Malformed."""
+    """Return the JSON object in a line. Raises Malformed."""
     try:
         value = json.loads(line.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError, MemoryError) as exc:
@@ -56,12 +56,12 @@ def message_of(line: bytes) -> dict[str, Any]:
 
 
 def messages_in(file: BinaryIO, end: int = MAX_FILE) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects in a file, one a line, up to its byte `end`; other lines are skipped.
+    """Yield the JSON objects in a file, one per line, up to its byte `end`.
 
-    So is a last line that was being written.
+    Other lines are skipped, and so is an incomplete last line.
     """
     file.seek(0)
-    complete = True  # whether a line begins here, and not within one that is too long
+    complete = True  # whether a new line begins here, not the rest of one that is too long
     for _ in range(MAX_LINES):
         if file.tell() >= end:
             return
@@ -76,7 +76,7 @@ def messages_in(file: BinaryIO, end: int = MAX_FILE) -> Iterator[dict[str, Any]]
 
 
 def read_regular(path: Path) -> bytes:
-    """Return what is in a file, unless it is none, or too large. Raises OSError or Malformed."""
+    """Return the content of a file. Raises OSError; Malformed if not regular or too large."""
     descriptor = os.open(path, os.O_RDONLY | NOT_FOLLOWED)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
@@ -86,17 +86,17 @@ def read_regular(path: Path) -> bytes:
 
 
 class LineFile:
-    """Appends lines of JSON to a file that is there, never to what has taken its place."""
+    """Appends lines of JSON to an existing file, never to a replacement of it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._identity = _identity(path.stat())
 
     def append(self, message: Mapping[str, Any]) -> None:
-        """Write one line. Nothing is raised: where the file is gone nobody reads it."""
+        """Write one line. Never raises: if the file is gone, there is no reader."""
         line = memoryview(json.dumps(message).encode() + b"\n")
         with contextlib.suppress(OSError):
-            # Opened anew each time: a test may have closed every descriptor that it did not know.
+            # Reopened each time: a test may have closed all descriptors it does not know.
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | NOT_FOLLOWED)
             try:
                 while line and _identity(os.fstat(descriptor)) == self._identity:
@@ -117,10 +117,10 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def parsed(value: Any, kind: Any) -> Any:
-    """Return what JSON holds as a value of the type `kind`. Raises Malformed.
+    """Convert a JSON value to the type `kind`. Raises Malformed.
 
-    Known are str, bool, int (of a line number's size), float, dataclasses, and
-    tuples, frozensets and mappings of such.
+    Supports str, bool, int (up to the size of a line number), float, dataclasses,
+    and tuples, frozensets and mappings of these.
     """
     if kind in (str, bool):
         return _checked(value, kind)
@@ -147,7 +147,7 @@ def parsed(value: Any, kind: Any) -> Any:
 
 
 def shown_text(text: str) -> str:
-    """Return a text that can be encoded, and is no longer than what a report shows."""
+    """Return a text that can be encoded, cut to the length shown in reports."""
     return text[:MAX_TEXT].encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -164,7 +164,7 @@ def _whole(value: Any) -> int:
 
 
 def _finite(value: Any) -> float:
-    # A whole number may have thousands of digits, which no float can hold.
+    # An integer may have thousands of digits, too many for a float.
     if type(value) not in (int, float) or not abs(value) < MAX_NUMBER or not math.isfinite(value):
         raise Malformed("no number of seconds")
     return float(value)
@@ -185,7 +185,7 @@ def _kinds(kind: type) -> dict[str, Any]:
 
 @cache
 def _needed(kind: Any) -> frozenset[str]:
-    """The names of the fields without a default."""
+    """Return the names of the fields without a default."""
     return frozenset(
         entry.name for entry in fields(kind) if entry.default is MISSING and entry.default_factory is MISSING
     )

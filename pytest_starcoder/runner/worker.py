@@ -106,7 +106,7 @@ class Worker:
         self.selection = Selection(job["tests"])
         self._modules: list[str] = job["modules"]
         self._draws: bool = job["draws"]
-        # What comes in is ours: whole files to import, for each of many candidates.
+        # Our own messages: whole files to import, for each of many candidates.
         self._early, self._late = (Channel(job[name], sys.maxsize) for name in ("early", "late"))
         self._folders: list[str] = job["folders"]
         self._imported: dict[str, list[int]] = {}
@@ -195,7 +195,7 @@ class Worker:
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Of what a test itself reports, such as its subtests."""
+        """Collect what a test itself reports, such as subtests."""
         self._bench.outcomes.append(report.outcome)
 
 
@@ -238,7 +238,7 @@ def serve(channel: Channel, prepared: Any, other: int = 0) -> Task:
 class Replies:
     """Answers one command on a channel.
 
-    Each answer carries the command's number, so that no later command is answered by it.
+    Each answer carries the command's number, so it cannot be taken for a later command's.
     """
 
     channel: Channel
@@ -249,7 +249,7 @@ class Replies:
 
     @property
     def are_unwanted(self) -> bool:
-        """Whether another command has come, or nobody is there any more."""
+        """Whether another command has arrived, or the other side is gone."""
         ready, _, _ = select.select([self.channel.descriptor], [], [], 0)
         return bool(ready) or self.channel.is_pending
 
@@ -284,7 +284,7 @@ def watch(
                     if "inputs" in found:
                         replies.write(found)
                     break
-                # The tests run in the same process, and may have written something of their own.
+                # The tests run in the same process and may have written to the channel.
                 if told == len(numbers) or found.get("number") != numbers[told]:
                     continue
                 replies.write(found)
@@ -292,13 +292,13 @@ def watch(
                 until = time.monotonic() + command["wall"]
             if not more or len(left) > MAX_LINE:
                 verdict = verdict or "crashed"
-            elif time.monotonic() > until:  # it writes without end, and says nothing
+            elif time.monotonic() > until:  # it writes endlessly without an answer
                 verdict = verdict or "hung"
     finally:
         end(child, other)
         os.close(results)
     if verdict == "ended" and not told:
-        verdict = "crashed"  # it did not try anything, and would not when it is asked again
+        verdict = "crashed"  # it tried nothing, and asking again would not help
     if verdict != "ended" and told < len(numbers):
         replies.write({"number": numbers[told], "verdict": verdict})
         told += 1
@@ -306,7 +306,7 @@ def watch(
 
 
 def reply_of(line: bytes) -> dict[str, Any]:
-    """The message in a line; empty where it is none, or too long for who waits for it."""
+    """Return the message in a line; empty if it is not one or too long for the reader."""
     if len(line) > MAX_LINE:
         return {}
     try:

@@ -407,7 +407,7 @@ def _html_problem(code: str) -> str:
         page.end()
     except _Unsound as exc:
         return str(exc)
-    except ValueError:  # how html.parser meets a number of thousands of digits
+    except ValueError:  # html.parser raises it for a number of thousands of digits
         return _UNREADABLE
     return ""
 
@@ -421,7 +421,7 @@ class _Page(HTMLParser):
         self._begun = False
 
     def parse_html_declaration(self, i: int) -> int:
-        """Refuse `<![…]>` on every Python: 3.14 reads it as a comment, as a browser repairs it."""
+        """Reject `<![…]>` on every Python: 3.14 reads it as a comment, like browsers."""
         if re.compile(r"<!\[(?!CDATA\[)", re.IGNORECASE).match(self.rawdata, i):
             raise _Unsound(_UNREADABLE)
         return super().parse_html_declaration(i)

@@ -1,4 +1,4 @@
-"""Finds known secrets in any text, in time that grows with the text and not with how many there are."""
+"""Finds known secrets in a text, in time that does not depend on their number."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from pytest_starcoder.text.secret_values import REDACTED, SHORTEST, is_random
 Span = tuple[int, int]
 
 LONG = 24
-"""Characters from which on a secret may be shown in part."""
+"""Minimum length of a secret that is also matched in parts."""
 
 LONGEST = 10_000
-"""Characters up to which a value is one secret, and no document."""
+"""Maximum length of a secret; longer values are documents."""
 
 _WHOLE = 16
-"""Characters from which on a piece of a long secret counts even where it touches a word."""
+"""Minimum length of a piece that counts even if it touches a word."""
 
 
 _ENCODED = 1000
 """Values up to which each is also looked for in base64: who has more has a list, and no text that encodes them."""
 
 _FEW = 300
-"""Beginnings up to which each is looked for by itself; of more, each place in the text is looked up."""
+"""Number of prefixes that are searched one by one; with more, each position is looked up."""
 
 
 class KnownSecrets:
-    """Values that are secret wherever they stand, in each form that a text may show them in.
+    """Values that are secret in any text, in every form in which a text may show them.
 
-    Every form is found by its first characters, so one pass over a text finds them all.
+    Forms are found by their first characters, so one pass over a text finds them all.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class KnownSecrets:
         return iter(self._values)
 
     def add(self, values: Iterable[str]) -> None:
-        """Adds the values that are long enough."""
+        """Add the values that are long enough."""
         for value in values:
             if value in self._values or not SHORTEST <= len(value) <= LONGEST or REDACTED in value:
                 continue
@@ -69,7 +69,7 @@ class KnownSecrets:
             lengths.sort(reverse=True)
 
     def spans(self, text: str) -> Iterator[Span]:
-        """Where they stand in `text`, from its beginning; also pieces of long ones."""
+        """Yield the spans of the secrets in `text`, in order, including pieces of long ones."""
         if not self._forms or len(text) < SHORTEST:
             return
         done = 0
@@ -82,7 +82,7 @@ class KnownSecrets:
                 done = end
 
     def _hits(self, text: str) -> list[int]:
-        """Where characters stand with which a form or a piece begins, in order."""
+        """Return the positions where a form or a piece may start, in order."""
         grams = {*self._lengths, *self._pieces}
         if len(grams) > _FEW:
             return [at for at in range(len(text) - SHORTEST + 1) if text[at : at + SHORTEST] in grams]
@@ -95,7 +95,7 @@ class KnownSecrets:
         return sorted(found)
 
     def _form_at(self, text: str, at: int) -> int:
-        """Where the longest form ends that begins at `at`; 0 where none does."""
+        """Return the end of the longest form that starts at `at`; 0 if none does."""
         for length in self._lengths.get(text[at : at + SHORTEST], ()):
             anywhere = self._forms.get(text[at : at + length])
             if anywhere is None:
@@ -106,7 +106,7 @@ class KnownSecrets:
         return 0
 
     def _piece_at(self, text: str, at: int) -> int:
-        """Where a piece of a long secret ends that begins at `at`, of which only an end may have been shown."""
+        """Return the end of a piece of a long secret at `at`: a text may show only its end."""
         last = at
         while text[last : last + SHORTEST] in self._pieces:
             last += 1
@@ -122,7 +122,7 @@ def _is_word(text: str, at: int) -> bool:
 
 
 def _forms(value: str, *, encoded: bool) -> Iterator[tuple[str, bool]]:
-    """The ways to write a value, `encoded` in base64 too, and whether each is a secret also inside a word."""
+    """Yield the forms of a value, in base64 too if `encoded`, and whether each counts inside a word."""
     random = len(value) >= 10 and is_random(value)
     yield value, random
     if not value.isalnum():
@@ -151,7 +151,7 @@ def _ascii(value: str) -> str:
 
 
 def _in_base64(encoded: bytes) -> Iterator[str]:
-    """A value in base64, alone and, as far as it is the same whatever stands around it, inside a longer text."""
+    """Yield the base64 of a value, alone and as the stable part within a longer text."""
     for shift in range(3):
         text = base64.b64encode(b"\0" * shift + encoded).decode()
         start = 4 if shift else 0
@@ -169,7 +169,7 @@ _BREAK = re.compile(r"\r?\n")
 
 
 def without(text: str, spans: Iterable[Span]) -> str:
-    """`text` with each span hidden; spans that touch or overlap are one, and line breaks in them stay."""
+    """Return `text` with the spans hidden; touching spans are merged, line breaks are kept."""
     pieces: list[str] = []
     done = 0
     for start, end in _merged(spans):

@@ -8,12 +8,12 @@ _GROUPED = re.compile(r"(?P<plain>.*?\.py(?:::\w+)+(?:\[.*\])?)@[^\]]*", re.DOTA
 
 
 def without_group(nodeid: str) -> str:
-    """`nodeid` without the group that `--dist loadgroup` of xdist appends to it: `test_db.py::test_row@db`."""
+    """Return `nodeid` without the group appended by xdist's loadgroup: `test.py::test_row@db`."""
     grouped = _GROUPED.fullmatch(nodeid)
     return grouped["plain"] if grouped else nodeid
 
 
 def without_parameters(nodeid: str) -> str:
-    """The node id of the function that a test belongs to: `test_db.py::test_row` for `test_db.py::test_row[1]`."""
+    """Return the node id of a test's function: `test.py::test_row` for `test.py::test_row[1]`."""
     path, colons, rest = without_group(nodeid).partition("::")
     return path + colons + rest.partition("[")[0]

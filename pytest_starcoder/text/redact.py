@@ -20,16 +20,16 @@ from pytest_starcoder.text.secret_values import REDACTED, SHORTEST, may_spread
 __all__ = ["REDACTED", "SHORTEST", "Redactor", "has_token", "is_secret_name", "redact", "secret_values"]
 
 _ROUNDS = 4
-"""How often a text is looked through at the most: what is hidden may leave a value beside another name."""
+"""Maximum passes over a text: hiding one value may leave another beside a secret name."""
 
 _LARGE = 100_000
-"""Characters from which on a text is looked through once."""
+"""Length from which a text is searched only once."""
 
 
 class Redactor:
-    """Takes secrets out of the texts of one run: a value that one text tells is hidden in all that follow.
+    """Removes secrets from the texts of one run; a secret in one text is hidden in all later ones.
 
-    `known` are values that are secret already, wherever they stand.
+    `known` are values that are secret from the start.
     """
 
     def __init__(self, known: Iterable[str] = ()) -> None:
@@ -39,24 +39,24 @@ class Redactor:
 
     @classmethod
     def of_environment(cls, variables: Mapping[str, str] | None = None) -> Redactor:
-        """Knows the secrets of the environment, or of `variables`."""
+        """Return a redactor that knows the secrets of the environment, or of `variables`."""
         return cls(secret_values(os.environ if variables is None else variables))
 
     def add(self, values: Iterable[str]) -> None:
-        """Adds values that are secret wherever they stand."""
+        """Add values to hide wherever they occur."""
         self._known.add(values)
 
     def learn(self, text: str) -> None:
-        """Adds the secrets that `text` tells, for texts that are redacted later."""
+        """Learn the secrets in `text`, for texts that are redacted later."""
         self._spans(text)
 
     @property
     def known(self) -> tuple[str, ...]:
-        """The values that are secret wherever they stand."""
+        """The values to hide wherever they occur."""
         return tuple(self._known)
 
     def redact(self, text: str) -> str:
-        """`text` without its secrets, and without those of the texts before."""
+        """Return `text` without its secrets and those of earlier texts."""
         for _ in range(_ROUNDS if len(text) < _LARGE else 1):
             spans = self._spans(text)
             clean = without(text, [*spans, *self._known.spans(text)])
@@ -66,7 +66,7 @@ class Redactor:
         return text
 
     def _spans(self, text: str) -> list[Span]:
-        """Where the secrets of `text` stand, which are known from now on."""
+        """Return the spans of the secrets in `text`, and remember them."""
         spans, functions = _look(text)
         self._functions.update(functions)
         found = [*spans, *passed_spans(text, self._functions)]
@@ -91,7 +91,7 @@ def has_token(text: str) -> bool:
 
 
 def secret_values(named: Mapping[str, object]) -> Iterator[str]:
-    """The texts of at least 8 characters that secret-looking names hold, also those inside a dict."""
+    """Yield strings of 8 or more characters under secret-looking names, also in dicts."""
     for name, value in list(named.items()):
         if not isinstance(name, str):
             continue
@@ -107,6 +107,6 @@ def secret_values(named: Mapping[str, object]) -> Iterator[str]:
 
 @lru_cache(64)
 def _look(text: str) -> tuple[tuple[Span, ...], dict[str, tuple[Naming, ...]]]:
-    """Where the secrets of `text` stand, and which of its functions take some."""
+    """Return the spans of the secrets in `text`, and its functions that take secrets."""
     spans = [span for span, _ in shape_spans(text)]
     return (*spans, *named_spans(text)), signatures(text)

@@ -1,4 +1,4 @@
-"""Judges by its words whether a variable, key, option or header holds a secret."""
+"""Judges by its name whether a variable, key, option or header holds a secret."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import pairwise
 
 
 class Naming(IntEnum):
-    """How much a name says about its value; the less it says, the more the value has to show."""
+    """How strongly a name suggests a secret; the weaker, the more its value has to show."""
 
     NOTHING = 0
     HINT = 1
@@ -41,26 +41,26 @@ _KEYED = set(
     "anthropic jwt hmac cipher crypto deploy ssh webhook admin root subscription function host instrumentation "
     "ingest write datadog newrelic algolia maps aes des rsa hkdf fernet".split()
 )
-"""Words that make a secret of a `key`."""
+"""Words that make a `key` a secret."""
 
 _TOKENED = set(
     "access auth api bearer refresh bot id session csrf xsrf oauth oauth2 github gitlab slack npm pypi hf "
     "huggingface deploy vault user admin service secret personal jwt device push reset login registry ci "
     "sas discord telegram aws sts security".split()
 )
-"""Words that make a secret of a `token` whatever its value looks like."""
+"""Words that make a `token` a secret, whatever its value looks like."""
 
 _PAGED = set(
     "next idempotency starting request page paging continuation sync cursor marker lifecycle parser start stop end "
     "first last previous current unexpected expected lookahead eof pagination resume skip change action".split()
 )
-"""Words that say that a `token` is a place in a list or a text."""
+"""Words that make a `token` a position in a list or a text."""
 
 _PASSED = set(
     "smtp db database mysql ssh user admin mail email ftp redis postgres pg ldap proxy root app http basic auth key "
     "wifi vpn sudo svn login rabbitmq amqp mongo sql imap pop3 sftp api service account".split()
 )
-"""Words that make a password of a `pass`."""
+"""Words that make a `pass` a password."""
 
 _OTHER = set(
     "type types count counts length len name names file filename filenames files path paths url urls uri uris "
@@ -79,17 +79,17 @@ _OTHER = set(
 _WORDS = re.compile(r"[A-Z]+(?![^\W_A-Z\d])|[A-Z]?[^\W_A-Z\d]+|\d+")
 
 _PIECES = ("password", "passwd", "passwort", "apikey", "passphrase")
-"""What also counts inside a word that is written in one: `dbpassword`, `PGPASSWORD`, `mysqlpasswd`."""
+"""Words that also count within a longer one: `dbpassword`, `PGPASSWORD`, `mysqlpasswd`."""
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a variable, key or option of that name holds a secret, judged by its words."""
+    """Return whether a variable, key or option of that name holds a secret."""
     return naming(name) >= Naming.WEAK
 
 
 @lru_cache(4096)
 def naming(name: str) -> Naming:
-    """How likely a value of that name is a secret."""
+    """Return how likely a value of that name is a secret."""
     if name in ("PWD", "OLDPWD"):
         return Naming.NOTHING
     words = [word.lower() for word in _WORDS.findall(name)]
@@ -121,13 +121,13 @@ _PARTS = (
     "xsrf salt seed otp kennwort contrase senha wachtwoord haslo hasło losenord lösenord пароль 密码 密碼 パスワード "
     "비밀번호 signature nonce"
 ).split()
-"""Parts of every name that `naming` knows: where to look closer."""
+"""Parts of all names that `naming` knows, to find candidates quickly."""
 
 
 def candidates(text: str) -> list[int]:
-    """Where parts of names stand that may be those of secrets, in order."""
+    """Return the positions of parts of names that may be secret, in order."""
     lowered = text.lower()
-    if len(lowered) != len(text):  # some letters become two
+    if len(lowered) != len(text):  # some letters become two when lowered
         lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
     found: set[int] = set()
     for part in _PARTS:

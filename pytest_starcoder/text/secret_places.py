@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 
 def named_spans(text: str) -> Iterator[Span]:
-    """Where the values of secret names stand in `text`; one may be said twice."""
+    """Yield the spans of values of secret names in `text`; some may be repeated."""
     scan = _Scan(text)
     for place in _places(text):
         yield from scan.spans(place)
@@ -36,7 +36,7 @@ def named_spans(text: str) -> Iterator[Span]:
 
 
 def _places(text: str) -> Iterator[Place]:
-    """Every name in `text` that says that its value may be secret."""
+    """Yield every name in `text` whose value may be secret."""
     done = 0
     for at in candidates(text):
         if at < done:
@@ -87,7 +87,7 @@ _PLAIN = re.compile(
 """The commonest form, an assignment of letters and digits alone: looked for first, as it is the quickest."""
 
 _QUOTED_NAME = re.compile(r"[\"'`][#.$:\w-]*\Z")
-"""What stands before a name that is a text, or the end of one."""
+"""Text before a name that is a string or the end of one."""
 
 _COMMA = re.compile(r"(?P<quote>\\?[\"'`])[ \t]*\]?,\s*(?:value\s*=\s*|default\s*=\s*|new\s*[:=]\s*)?")
 _BLANK = re.compile(r"(?P<close>[\"'`]?\)?)[ \t]+(?:(?:BY|AS|N|is|was|set to|equals|to)[ \t]+)?(?=N?\\?[\"'])")
@@ -119,7 +119,7 @@ _STEP = re.compile(
 )
 
 _GROUP_LIMIT = 60_000
-"""Characters of one expression in brackets that are looked through at the most."""
+"""Maximum characters to search in a bracketed expression."""
 
 _LOOKUPS = frozenset(
     "get getenv env environ setdefault pop config getattr get_or_default getordefault var default fetch lookup "
@@ -135,7 +135,7 @@ _WRAPPERS = frozenset(
     "converttosecurestring convertto-securestring base64.b64encode base64.b64decode pack bytes.fromhex fromhex "
     "securestring networkcredential optional.of optional.ofnullable vec objectid passwordcredential".split()
 )
-"""Functions that give back what they are given, or a form of it."""
+"""Functions that return their argument, or a form of it."""
 
 _DEFAULTS = frozenset("default value default_value fallback initial new secret password token api_key key pwd".split())
 _NOT_VALUES = re.compile(
@@ -154,7 +154,7 @@ class _Group(NamedTuple):
 
 
 class _Literal(NamedTuple):
-    """A text of an expression: where, what, how often, and whether it is the value or only near it."""
+    """A string in an expression: span, text, repetitions, and whether it is the value itself."""
 
     start: int
     end: int
@@ -163,14 +163,14 @@ class _Literal(NamedTuple):
 
 
 class _Scan:
-    """Looks from names to their values; how much it looks through in all is bounded by the size of the text."""
+    """Finds the values of names; the total work is bounded by the size of the text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._left = 6 * len(text) + 10_000
 
     def spans(self, place: Place) -> Iterator[Span]:
-        """The values of one name, by the first of its forms that fits."""
+        """Yield the values of one name, by the first form that matches."""
         text = self._text
         plain = _PLAIN.match(text, place.end)
         if plain and place.naming >= Naming.WEAK and is_random(plain["value"]):
@@ -254,7 +254,7 @@ class _Scan:
             yield value
 
     def _expression(self, place: Place, at: int) -> Iterator[Span]:
-        """The literals that an expression at `at` gives as its value, runs of them judged as one."""
+        """Yield the literals that form the value of the expression at `at`; joined ones as one."""
         run: list[_Literal] = []
         for literal in self._literals(at, place.naming):
             if run and not self._joined(run[-1].end, literal.start):
@@ -264,7 +264,7 @@ class _Scan:
         yield from self._judged(run, place)
 
     def _joined(self, end: int, start: int) -> bool:
-        """Whether nothing but quotes, blanks and a plus stands between two literals."""
+        """Return whether nothing but quotes, blanks and a plus stands between two literals."""
         return start - end < 300 and _BETWEEN.fullmatch(self._text, end, start) is not None
 
     def _judged(self, run: Sequence[_Literal], place: Place) -> Iterator[Span]:
@@ -282,7 +282,7 @@ class _Scan:
                 yield literal.start, literal.end
 
     def _literals(self, at: int, strength: Naming) -> Iterator[_Literal]:
-        """The texts of the expression at `at`, to its end."""
+        """Yield the texts of the expression at `at`, to its end."""
         text, first = self._text, at
         groups: list[_Group] = [_Group("direct")]
         condition = False
@@ -293,7 +293,7 @@ class _Scan:
             literal = _LITERAL.match(text, at) if text[at] in _QUOTES or text[at + 1 : at + 3][:1] in _QUOTES else None
             literal = literal if literal and not (literal["prefix"] and after == "value") else None
             if literal and after == "value" and len(groups) == 1 and text[at - 1] in "\"'`":
-                break  # the quote ends a text that all of this is in
+                break  # the quote ends the string that contains all of this
             if literal:
                 start, end = _inner(literal)
                 times = _TIMES.match(text, literal.end())
@@ -375,7 +375,7 @@ class _Scan:
         self._left -= at - first
 
     def _goes_on(self, at: int, after: str) -> bool:
-        """Whether the expression goes on in the line that begins at `at`."""
+        """Return whether the expression goes on in the line that begins at `at`."""
         text = self._text
         if after == "start":
             return text[at : at + 1] in _QUOTES
@@ -384,7 +384,7 @@ class _Scan:
     # --- after a comma of a call
 
     def _argument(self, place: Place) -> Iterator[Span]:
-        """The value in `f('password', 'value')`: of a call or a pair that has the name as a text of its own."""
+        """Yield the value in `f('password', 'value')`: a call or pair with the name as a string."""
         text = self._text
         comma = _COMMA.match(text, place.end)
         if not comma:
@@ -392,7 +392,7 @@ class _Scan:
         line = text[max(place.start - 120, 0) : place.start]
         whole = line.rpartition("\n")[2]
         if re.search(r"parametrize\(\s*[\[(]?[ru]?[\"'][\w\s,.-]*$", line):
-            return  # `_by_position` knows which of them
+            return  # left to `_by_position`
         default = _DEFAULT.match(text, comma.end())
         if default:
             yield from self._expression(place, default.end())
@@ -414,7 +414,7 @@ class _Scan:
     # --- `name "value"`, `--name value`, `name(value)`
 
     def _option(self, place: Place, before: str) -> Iterator[Span]:
-        """The value in `--password value`, `-Password value`."""
+        """Yield the value in `--password value`, `-Password value`."""
         text = self._text
         if not before.endswith("-") or before.endswith("--"[:1] + "-" * 2):
             return
@@ -435,7 +435,7 @@ class _Scan:
             yield value.span(group)
 
     def _spaced(self, place: Place, before: str) -> Iterator[Span]:
-        """The value after a blank: `#define PASSWORD "x"`, `IDENTIFIED BY 'x'`, `ENV TOKEN x`, `password is x`."""
+        """Yield the value after a blank: `#define PASSWORD "x"`, `ENV TOKEN x`, `password is x`."""
         text = self._text
         head = _line_before(text, place.start, 200).lstrip()
         blank = _BLANK.match(text, place.end)
@@ -469,7 +469,7 @@ class _Scan:
                 yield said.start("value"), said.start("value") + len(value)
 
     def _checked(self, place: Place) -> Iterator[Span]:
-        """The value in `assertEqual(user.password, 'x')` and `expect(password).toBe('x')`."""
+        """Yield the value in `assertEqual(user.password, 'x')` and `expect(password).toBe('x')`."""
         checked = _CHECKED.match(self._text, place.end)
         literal = _LITERAL.match(self._text, checked.end()) if checked else None
         if literal:
@@ -478,7 +478,7 @@ class _Scan:
                 yield start, end
 
     def _called(self, place: Place) -> Iterator[Span]:
-        """The value in `set_password('x')`, and what `def get_password(): return 'x'` gives back."""
+        """Yield the value in `set_password('x')` and in `def get_password(): return 'x'`."""
         text = self._text
         if text.startswith("def ", place.start - 4) and text[place.end : place.end + 1] in "\r\n":
             at = self._returned(place.name, place.end)
@@ -504,7 +504,7 @@ class _Scan:
                     yield from self._expression(place, at)
 
     def _returned(self, head: str, at: int) -> int | None:
-        """Where the expression begins that a function gives back, if it is near; its `head` ends at `at`."""
+        """Return where the returned expression starts, if it is near; the `head` ends at `at`."""
         text = self._text
         if head[-1] in "{>=":
             bare = _TEXT_AHEAD.match(text, at)
@@ -516,7 +516,7 @@ class _Scan:
         return returned.end()
 
     def _reversed(self, place: Place) -> Iterator[Span]:
-        """The value in `'x' == password`."""
+        """Yield the value in `'x' == password`."""
         text = self._text
         window = text[max(place.start - 300, 0) : place.start]
         quote = max(window.rfind("'"), window.rfind('"'))
@@ -533,13 +533,13 @@ class _Scan:
     # --- markup, and a name that is itself a value
 
     def _element(self, place: Place) -> Iterator[Span]:
-        """The content of `<password>x</password>`, and its attributes `value`."""
+        """Yield the content of `<password>x</password>`, and its attributes `value`."""
         content = _CONTENT.match(self._text, place.end)
         if content and is_secret_value(content["value"], place.naming) and not _has_blanks(content["value"]):
             yield content.span("value")
 
     def _beside(self, place: Place) -> Iterator[Span]:
-        """The value that a `value`, `default` or `string` near a name in quotes holds: XML, JSON, YAML, HTML forms."""
+        """Yield the `value`, `default` or `string` near a quoted name: XML, JSON, YAML, HTML."""
         text = self._text
         head = _line_before(text, place.start, 200)
         if not _NAMED_BY.search(head[-100:]):
@@ -556,7 +556,7 @@ class _Scan:
             yield at + tag.start("value"), at + tag.end("value")
 
     def _block(self, place: Place) -> Iterator[Span]:
-        """The default in Terraform's `variable "db_password" { default = "x" }`."""
+        """Yield the default in Terraform's `variable "db_password" { default = "x" }`."""
         value = _TERRAFORM.match(self._text, place.end)
         if value and is_secret_value(value["value"], place.naming):
             yield value.span("value")
@@ -564,7 +564,7 @@ class _Scan:
     # --- values on lines of their own
 
     def _block_scalar(self, place: Place, at: int) -> Iterator[Span]:
-        """The lines of a YAML block that are deeper than its key."""
+        """Yield the lines of a YAML block that are deeper than its key."""
         text = self._text
         margin = _margin_at(text, place.start)
         found: list[Span] = []
@@ -582,7 +582,7 @@ class _Scan:
             yield from found
 
     def _next_line(self, place: Place, at: int) -> Iterator[Span]:
-        """A value that stands alone on the line after its name."""
+        """Yield a value that stands alone on the line after its name."""
         text = self._text
         item = _LISTED.match(text, at)
         if item:
@@ -602,12 +602,12 @@ class _Scan:
 
 
 def _is_lonely(value: str) -> bool:
-    """Whether a word alone on a line is no word of a sentence, key or beginning of something longer."""
+    """Return whether a lone word on a line is not part of a sentence, a key or a longer value."""
     return re.search(r"[\d-]", value) is not None and not re.match(r"-|[\w.-]+:|.*[({\[,:]$", value)
 
 
 def _closes_a_text(text: str, at: int) -> bool:
-    """Whether the quote at `at` ends a text that began before it in the line."""
+    """Return whether the quote at `at` ends a text that began before it in the line."""
     quote = text[at : at + 1]
     if quote not in ("'", '"', "`"):
         return False
@@ -684,7 +684,7 @@ _PROSE = frozenset(
 
 
 def _inner(literal: re.Match[str]) -> Span:
-    """Where the content of a literal stands."""
+    """Return the span of a literal's content."""
     for group in ("lines", "inner", "line", "open"):
         if literal[group] is not None:
             return literal.span(group)
@@ -692,7 +692,7 @@ def _inner(literal: re.Match[str]) -> Span:
 
 
 def _kind_of_call(said: str) -> str:
-    """What the arguments of a call are to the value of an expression."""
+    """Return what the arguments of a call are to the value of an expression."""
     name = re.split(r"\.|::", re.split(r"[!<(]", said)[0].lower())
     last = name[-1]
     if last in ("field", "option", "argument", "stringvar", "charfield", "mapped_column", "column", "param", "flag"):
@@ -707,7 +707,7 @@ def _kind_of_call(said: str) -> str:
 
 
 def _role(group: _Group) -> str:
-    """What a literal in a group is: the value (`direct`), perhaps (`near`), or nothing."""
+    """Return what a literal in a group is: the value (`direct`), perhaps (`near`), or nothing."""
     keyword = group.keyword
     if group.kind == "index":
         return ""
@@ -754,7 +754,7 @@ _TYPES = frozenset(
 
 
 def _bare(text: str, place: Place, sign: re.Match[str], before: str) -> Span | None:
-    """Where a value without quotes stands, when it is a secret and no expression of code."""
+    """Return the span of an unquoted value that is a secret and not an expression."""
     at = sign.end()
     match = _BARE.match(text, at)
     operator, spaced = sign["sign"].strip(), sign["sign"] != sign["sign"].strip()
@@ -781,7 +781,7 @@ def _bare(text: str, place: Place, sign: re.Match[str], before: str) -> Span | N
 
 
 def _is_odd(value: str, place: Place, text: str, at: int) -> bool:
-    """Whether the rest of a line that is a setting is a password with signs in it that code has, too."""
+    """Return whether the rest of a setting is a password with signs that code has, too."""
     if place.naming < Naming.WEAK or is_harmless(value) or (text[at - 1] in " \t" and value.endswith((",", ")"))):
         return False
     return re.search(r"[(\[{]", value) is None and is_random(re.sub(r"[,;()&]", "", value)) and value[-1] not in ",;)"
@@ -822,7 +822,7 @@ def _is_bare_secret(
 
 
 def _in_ini(text: str, at: int) -> bool:
-    """Whether the lines above are those of a section `[name]` with settings."""
+    """Return whether the lines above are those of a section `[name]` with settings."""
     above = text[max(at - 1500, 0) : at].split("\n")[:-1]
     for line in reversed(above[-20:]):
         if re.fullmatch(r"[ \t]*\[[\w .:/-]+\][ \t]*\r?", line):
@@ -847,7 +847,7 @@ _AUTH = re.compile(
 
 
 def _by_position(text: str) -> Iterator[Span]:
-    """Values that stand where their name stands in a list of names: tuples, parametrize, SQL, CSV."""
+    """Yield values at the position of their name in a list: tuples, parametrize, SQL, CSV."""
     scan = _Scan(text)
     for match in _TUPLE.finditer(text):
         names = [naming(name.strip().split(".")[-1]) for name in match["names"].split(",")]
@@ -874,7 +874,7 @@ _ITEM = re.compile(
 
 
 def _columns(text: str, at: int, names: Sequence[Naming], scan: _Scan, *, rows: bool) -> Iterator[Span]:
-    """The literals of a row, or of rows in brackets, whose column has a secret name."""
+    """Yield the literals of a row, or of rows in brackets, whose column has a secret name."""
     limit = min(at + (_GROUP_LIMIT if rows else 1000), len(text))
     depth, column, alone = 0, 0, len(names) == 1
     while at < limit and scan._left > 0:
@@ -917,7 +917,7 @@ _PARAMETER = re.compile(r"[ \t\n$&*]*(?:(?:mut|const|final|val|var|_|this\.)[ \t
 
 
 def signatures(text: str) -> dict[str, tuple[Naming, ...]]:
-    """The functions that `text` defines with a parameter that may hold a secret, and what each says by its name."""
+    """Return the functions in `text` with secret parameters, and how each one is named."""
     found: dict[str, tuple[Naming, ...]] = {}
     for match in _SIGNATURE.finditer(text):
         names = [_PARAMETER.match(parameter) for parameter in match["parameters"].split(",")]
@@ -929,7 +929,7 @@ def signatures(text: str) -> dict[str, tuple[Naming, ...]]:
 
 
 def passed_spans(text: str, functions: Mapping[str, tuple[Naming, ...]]) -> Iterator[Span]:
-    """Values that calls of these functions pass by the position of a secret parameter: `allowed('x', 2)`."""
+    """Yield arguments of these functions at a secret parameter's position: `allowed('x', 2)`."""
     scan = _Scan(text)
     for name, said in functions.items():
         at = text.find(f"{name}(")
@@ -942,7 +942,7 @@ def passed_spans(text: str, functions: Mapping[str, tuple[Naming, ...]]) -> Iter
 
 
 def _in_tables(text: str) -> Iterator[Span]:
-    """The columns of comma-separated lines below a line of names, one of which is a secret's."""
+    """Yield the cells of CSV columns whose header is a secret name."""
     lines = text.split("\n")
     at = 0
     columns: list[Naming] = []
@@ -968,7 +968,7 @@ def _in_tables(text: str) -> Iterator[Span]:
 
 
 def _is_cell(value: str, name: Naming) -> bool:
-    """Whether a cell of a column of that name is a secret."""
+    """Return whether a cell of a column of that name is a secret."""
     if name is Naming.NOTHING or is_random(value):
         return name is not Naming.NOTHING
     return name is Naming.STRONG and is_secret_value(value, name) and re.search(r"[\d-]", value) is not None
@@ -1018,14 +1018,14 @@ _COMMANDS = {
     "-u ": r"\b(?:http|https|xh|wget|ab|hey)\b.{0,200}?\s(?:-a|-u|-A)[ ][\"']?[\w.@+-]{1,80}"
     r":(?P<value>[^\s\"':/]{5,200})",
 }
-"""What takes a secret at a place of its own, by a word that stands in such a line."""
+"""Patterns of lines with a secret at a fixed place, by a word in such lines."""
 
 _COMMAND_FORMS = {word: re.compile(form, re.IGNORECASE) for word, form in _COMMANDS.items()}
 _UNSURE = frozenset({"echo", "cookie", "5432:", ":*:", "zip", "7z", "login", "password", "-u ", "-a ", "jwt.", "net user", "hmac.new"})
 
 
 def _in_commands(text: str) -> Iterator[Span]:
-    """Values that commands and files take at a place of their own: the user of `curl`, `.netrc`, SQL."""
+    """Yield values at fixed places in commands and files: `curl -u`, `.netrc`, SQL."""
     lowered = text.lower()
     if len(lowered) != len(text):
         lowered = text
@@ -1060,7 +1060,7 @@ _ENTRY = re.compile(
 
 
 def _in_kubernetes(text: str) -> Iterator[Span]:
-    """All values of a Kubernetes Secret: its keys need not say that they are secret."""
+    """Yield all values of a Kubernetes Secret: its keys need not say that they are secret."""
     if not _KUBERNETES.search(text):
         return
     for document in re.compile(r"(?:^---|\A)(?:(?!^---)[\s\S])*", re.MULTILINE).finditer(text):

@@ -1,4 +1,4 @@
-"""Finds secrets by the shapes that services give them, whatever stands beside them."""
+"""Finds secrets by the format that services give them, whatever their name."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ _PUBLIC = re.compile(
 
 
 def shape_spans(text: str) -> Iterator[tuple[Span, bool]]:
-    """Where secrets stand that are known by their shape or by their place in a URL, and whether that is a service's."""
+    """Yield spans of secrets found by format or in URLs, and whether a service issued them."""
     for match in _KEY_BLOCK.finditer(text):
         for group in ("body", "ssh2", "putty"):
             if match[group] and match[group].strip() and not match[group].strip().startswith("["):
@@ -135,7 +135,7 @@ def shape_spans(text: str) -> Iterator[tuple[Span, bool]]:
 
 
 def has_shape(text: str) -> bool:
-    """Whether something in `text` has the shape that a service gives its tokens, or begins a private key."""
+    """Return whether `text` contains a token in a service's format or starts a private key."""
     if _KEY_LINE.search(text) is not None:
         return True
     return any(is_service for _, is_service in shape_spans(text))
@@ -146,7 +146,7 @@ def _is_mixed(value: str) -> bool:
 
 
 def _is_header_value(scheme: str, value: str, before: str) -> bool:
-    """Whether that is a value of an Authorization header, not the next word of a sentence."""
+    """Return whether it is the value of an Authorization header, not a word of a sentence."""
     if REDACTED in value or is_placeholder(value):
         return False
     in_header = re.search(r"authorization|x-\w+", before, re.IGNORECASE) is not None
@@ -158,7 +158,7 @@ def _is_header_value(scheme: str, value: str, before: str) -> bool:
 
 
 def _is_credentials(value: str) -> bool:
-    """Whether base64 holds a user and a password."""
+    """Return whether base64 holds a user and a password."""
     try:
         return b":" in base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
     except ValueError:
@@ -166,7 +166,7 @@ def _is_credentials(value: str) -> bool:
 
 
 _NO_PASSWORDS = frozenset("password passwd pass pwd secret token xxx your-password yourpassword mypassword".split())
-"""What documentation writes where a URL has a password."""
+"""Placeholders that documentation uses for the password in a URL."""
 
 
 def _in_urls(text: str) -> Iterator[Span]:
@@ -175,11 +175,11 @@ def _in_urls(text: str) -> Iterator[Span]:
         if "/" in password and not re.search(r"[A-Za-z0-9]", password.partition("/")[0]):
             continue
         if re.match(r"\d+/", password) or re.fullmatch(r"\d{2,5}/.*", password):
-            continue  # a port and a path with an @ in it
+            continue  # a port, and a path containing @
         if re.fullmatch(
             r"(?:\{[^{}]*\}+|%\(?\w*\)?s|\$\{?[\w.:-]+\}?|\$\([^()]*\)|<[^<>]*>|\*+|\[\w+\]|%\w+%|#\{.*\})", password
         ):
-            continue  # code that puts it there, or somebody has hidden it
+            continue  # inserted by code, or already hidden
         if re.search(r"\$\{\{?[^}]*\}|\{\{.*\}\}|^\{.*\}$", password):
             continue
         if password.lower() in _NO_PASSWORDS and match["user"]:
@@ -197,7 +197,7 @@ def _in_urls(text: str) -> Iterator[Span]:
 
 
 def _by_entropy(text: str) -> Iterator[Span]:
-    """Quoted words so random that they can only be keys, unless their line says that they are hashes or data."""
+    """Yield quoted words random enough to be keys, unless their line suggests hashes or data."""
     for match in _QUOTED.finditer(text):
         value = match["value"]
         if entropy(value) <= 4.5 or not re.search(r"\d", value) or not re.search(r"[A-Z]", value):

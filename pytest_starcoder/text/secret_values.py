@@ -1,4 +1,4 @@
-"""Judges whether a text that stands where a secret could is one: no placeholder, name, sentence, path or template."""
+"""Judges whether a value is a secret rather than a placeholder, name, sentence or path."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pytest_starcoder.text.secret_names import Naming, naming
 REDACTED = "[redacted]"
 
 SHORTEST = 8
-"""Characters from which on any value of a secret name is a secret."""
+"""Minimum length from which any value of a secret name counts as secret."""
 
 SHORT = 6
-"""Characters from which on a value is a secret that has letters and digits or signs: `hunter2`."""
+"""Minimum length of a secret value with letters and digits or signs: `hunter2`."""
 
 _FILLERS = set(
     "your my the a an here this that for in of to is it not real some any this with and or no new old the use put "
@@ -84,7 +84,7 @@ _ALGORITHM = re.compile(
 _YOURS = re.compile(r".*\byour[\s_-].*(?:here|key|token|secret|password|value)\W*|.*[_-]your[_-].*", re.IGNORECASE)
 _MIME = re.compile(r"[a-z]+/[a-z0-9.+-]+(?:;.*)?")
 _SOLID = re.compile(r"[A-Za-z0-9!@#&*?~+_-]{8,200}")
-"""Characters of a word of which nothing else can be made: no template, path, call or sentence."""
+"""Characters of a plain word: not of a template, path, call or sentence."""
 
 _ALPHABET = re.compile(r"abcdefghijklm|ABCDEFGHIJKLM|qwertyuiop")
 _COMMON = set(
@@ -98,7 +98,7 @@ _COMMON = set(
 
 
 def is_harmless(value: str) -> bool:
-    """Whether a value is no secret though its name says so: a placeholder, a name, words, hidden already."""
+    """Return whether a value under a secret name is none: a placeholder, a name, words, hidden."""
     if REDACTED in value or _HIDDEN.fullmatch(value):
         return True
     if len(value) >= 20 and _ALPHABET.search(value):
@@ -130,7 +130,7 @@ def _is_harmless(value: str) -> bool:
 
 
 def _is_template(value: str) -> bool:
-    """Whether something is put into the value when it is used, and the rest is nothing."""
+    """Return whether the value is a template that is filled when it is used."""
     rest = _TEMPLATE.sub(" ", value)
     if rest == value:
         return False
@@ -138,7 +138,7 @@ def _is_template(value: str) -> bool:
 
 
 def is_placeholder(value: str) -> bool:
-    """Whether all words of a value say that the true one goes there: `your-api-key-here`, `changeme`, `<token>`."""
+    """Return whether a value is a placeholder: `your-api-key-here`, `changeme`, `<token>`."""
     if value.startswith("<") and value.endswith(">"):
         return True
     if re.fullmatch(r"(.)\1*", value) or re.fullmatch(r"(?:xx+|\.\.\.|…|\*+|-)+", value, re.IGNORECASE):
@@ -158,7 +158,7 @@ def is_placeholder(value: str) -> bool:
 
 
 def _is_sentence(value: str) -> bool:
-    """Whether the value is words of a human language."""
+    """Return whether the value is text in a human language."""
     words = value.split()
     if len(words) < 2 or (" " not in value and len(words) < 4):
         return False
@@ -177,7 +177,7 @@ def _is_sentence(value: str) -> bool:
 
 
 def _is_label(value: str) -> bool:
-    """Whether the value is one word as people write it: `Passwort`, `パスワード`, `Contraseña:`."""
+    """Return whether the value is one natural word: `Passwort`, `パスワード`, `Contraseña:`."""
     bare = value.rstrip(":*?!. …")
     if not bare or any(char.isdigit() for char in bare):
         return False
@@ -189,7 +189,7 @@ def _is_label(value: str) -> bool:
 
 
 def _is_code(value: str) -> bool:
-    """Whether the value names something: an identifier with such a word in it, an attribute, a call, a header."""
+    """Return whether the value is a name: an identifier, an attribute, a call, a header."""
     if _SCREAMING.fullmatch(value):
         return not any(is_random(word) for word in value.split("_"))
     if _CMDLET.fullmatch(value) or _MODULE.fullmatch(value) or _RULES.fullmatch(value):
@@ -204,7 +204,7 @@ def _is_code(value: str) -> bool:
 
 
 def is_random(value: str) -> bool:
-    """Whether a word has letters and digits mixed as no identifier or word has: `Zq8xV3nB7mK2`, `s3cr3t-pa55word`."""
+    """Return whether letters and digits are mixed as in no identifier: `Zq8xV3nB7mK2`."""
     if not SHORTEST <= len(value) <= 5000 or not value.isascii() or any(char.isspace() for char in value):
         return False
     return _is_random(value)
@@ -239,29 +239,29 @@ _WORDY = re.compile(
     r"(?:[A-Za-z]*[a-z]{2,}|[A-Z]+|[a-z]?)\d{0,4}(?:[_.-](?:[A-Za-z]+\d{0,4}|\d{1,8}|v?\d[\w.]{0,4}|py3|x86|i\d+n))*"
     r"|[A-Z][a-z]+\d{1,4}(?:[A-Z][a-z]+\d{0,4})*|(?:utf|sha|md|base|aes|rsa|int|uint|float|i|x|h|b|s|v|win|amd|arm)\d+\w{0,12}"
 )
-"""Words and identifiers with a number at an end of a part: `test_user_1`, `sha256sum`, `Step2Done`."""
+"""Identifiers with numbers at the end of a part: `test_user_1`, `sha256sum`, `Step2Done`."""
 
 
 def _has_odd_signs(value: str) -> bool:
-    """Whether signs stand inside the word that passwords have and code has not: `tr0ub4dor&3`, `p@ssw0rd!`."""
+    """Return whether a word contains signs that code does not: `tr0ub4dor&3`, `p@ssw0rd!`."""
     return _ODD.fullmatch(value) is not None
 
 
 def entropy(value: str) -> float:
-    """Shannon's entropy of a text in bits a character."""
+    """Return the Shannon entropy of a text, in bits per character."""
     size = len(value)
     return -sum(count / size * math.log2(count / size) for count in Counter(value).values()) if size else 0.0
 
 
 def is_dense(value: str) -> bool:
-    """Whether a long word is as random as keys are: for names that say little."""
+    """Return whether a long word is as random as a key: for weak names."""
     if len(value) < 16 or not re.fullmatch(r"[A-Za-z0-9+/=_.~%$:-]+", value) or _WORDY.fullmatch(value):
         return False
     return is_random(value) and entropy(value) >= 3.0
 
 
 def is_secret_value(value: str, name: Naming) -> bool:
-    """Whether a quoted value, or one that nothing else can be, is a secret of a name that says so much."""
+    """Return whether a quoted or unambiguous value is a secret under a name of this strength."""
     if name is Naming.NOTHING or is_harmless(value) or _is_prose(value):
         return False
     bare = value.strip()
@@ -279,14 +279,14 @@ def is_secret_value(value: str, name: Naming) -> bool:
 
 
 def _is_prose(value: str) -> bool:
-    """Whether the value is lines of text or code; those of a key have no blanks in them."""
+    """Return whether the value is lines of text or code; lines of a key have no blanks."""
     if "\n" not in value:
         return len(value) > 300 and value.count(" ") > 3
     return any(len(line.split()) > 1 for line in value.split("\n"))
 
 
 def may_spread(value: str) -> bool:
-    """Whether a value that was learned is a secret wherever it stands: no ordinary word or identifier is."""
+    """Return whether a learned value is secret everywhere, unlike ordinary words."""
     bare = value.strip()
     if len(bare) < SHORTEST or bare.isdigit() or is_harmless(bare) or "\n" in bare:
         return False

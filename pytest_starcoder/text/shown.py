@@ -18,7 +18,7 @@ INSTALLED = {"site-packages", "dist-packages", f"python{sys.version_info.major}.
 
 
 FOREIGN = (".git", ".hg", "pyvenv.cfg", "conda-meta")
-"""What a folder holds that is a repository or an environment of its own."""
+"""Entries that mark a folder as a separate repository or environment."""
 
 
 @dataclass(frozen=True)
@@ -32,27 +32,28 @@ class Project:
     around: tuple[Path, ...] = ()
 
     def holds(self, filename: str) -> bool:
-        """Whether a file is the project's own: not installed, and of no repository or environment within."""
-        path = Path(os.path.normpath(filename))  # an entry of sys.path may be `tests/../src`
+        """Return whether a file is the project's own: not installed, nor in a nested repository."""
+        path = Path(os.path.normpath(filename))  # entries of sys.path may be like `tests/../src`
         if path.is_relative_to(self.root):
             return INSTALLED.isdisjoint(path.relative_to(self.root).parts)
         return any(self._is_around(path, folder) for folder in self.around)
 
     def path_of(self, filename: str) -> str:
-        """The path of a file that the project holds, relative to the root."""
+        """Return the path of a project file, relative to the root."""
         path = Path(os.path.normpath(filename))
         if path.is_relative_to(self.root):
             return path.relative_to(self.root).as_posix()
         return Path(os.path.relpath(path, self.root)).as_posix()
 
     def file(self, path: str) -> Path:
-        """The file of a path relative to the root."""
+        """Return the file at a path relative to the root."""
         return Path(os.path.normpath(self.root / path))
 
     def names_in_diff(self, paths: Iterable[str]) -> dict[str, str]:
-        """What a diff calls files, by their paths: names for `git apply` at the root.
+        """Return the names of files in a diff, by path, for `git apply` at the root.
 
-        Where one is outside of the root, git applies nothing there: all are named from the folder around it.
+        git does not apply changes outside the root: if there is one, all names are relative
+        to the common outer folder.
         """
         files = {path: self.file(path) for path in paths}
         for folder in (self.root, *self.around):
@@ -61,19 +62,19 @@ class Project:
         return {path: path for path in files}
 
     def address_of(self, nodeid: str, file: Path) -> str:
-        """The node id of a test by which it is found again.
+        """Return the node id by which a test is found again.
 
-        What pytest names a test in a file outside of the root depends on the
-        arguments of the run: then the path is that of the file.
+        pytest's name for a test outside the root depends on the arguments of the run, so
+        the path of the file is used there.
         """
-        if str(file).startswith(self._prefix):  # it is asked of every test
+        if str(file).startswith(self._prefix):  # called for every test
             return nodeid
         _, colons, name = nodeid.partition("::")
         return f"{self.path_of(str(file))}{colons}{name}"
 
     @cached_property
     def _prefix(self) -> str:
-        return os.path.join(self.root, "")  # noqa: PTH118 - with a separator at its end
+        return os.path.join(self.root, "")  # noqa: PTH118 - with a trailing separator
 
     def _is_around(self, path: Path, folder: Path) -> bool:
         if not path.is_relative_to(folder) or not INSTALLED.isdisjoint(path.relative_to(folder).parts):
@@ -84,7 +85,7 @@ class Project:
 
 @cache
 def _is_foreign(folder: Path) -> bool:
-    """Whether a folder is no part of the project around it."""
+    """Return whether a folder is separate from the project around it."""
     return folder.name.startswith(".") or any((folder / name).exists() for name in FOREIGN)
 
 

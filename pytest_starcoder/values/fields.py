@@ -1,4 +1,4 @@
-"""Values that were written down as JSON and are read again, by whomever they were written."""
+"""Restores values from JSON of untrusted origin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Value = TypeVar("Value")
 
 
 def from_fields(kind: type[Value], fields: Any) -> Value:
-    """Return the dataclass `kind` with these fields; ValueError where one is missing, unknown or of another type."""
+    """Build the dataclass `kind` from `fields`. Raises ValueError for wrong fields or types."""
     hints = get_type_hints(kind)
     if not isinstance(fields, dict) or not fields.keys() <= hints.keys():
         raise ValueError(f"these are not the fields of {kind.__name__}")

@@ -9,7 +9,7 @@ from enum import IntEnum
 from pytest_starcoder.values.label import Label
 
 SPENT = "The time for it was used up."
-"""Why something was not reviewed within the time that the settings allow."""
+"""Reason for parts that were not reviewed within the time limit of the settings."""
 
 
 class Severity(IntEnum):
@@ -85,9 +85,9 @@ class Change:
     hunks, by path, as far as they can be read; `secrets` are the lines from which
     a secret was taken out, and whether it had the shape of a service's token.
     Secrets are nowhere else in it. `unasked` are hunks that no model is asked
-    about, which `skipped` names: they are looked at all the same. `unreached` is
-    what there was no time to look at. `git_error` is why git could not read some
-    of it, as a sentence.
+    about, and that `skipped` names; rules still check them. `unreached` is what
+    there was no time to read. `git_error` is a sentence on why git could not
+    read some of it.
     """
 
     what: str
@@ -151,7 +151,7 @@ class Review:
     out. `failed`: a finding is as severe as what stops a commit. `away`: why no
     model was asked, as a sentence. `notes` are sentences on what else is to be known.
     `missed` counts the hunks that a model should have looked at and did not.
-    `git_error` is why git could not read some of the change, as a sentence.
+    `git_error` is a sentence on why git could not read some of the change.
     """
 
     what: str

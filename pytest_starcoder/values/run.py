@@ -11,7 +11,7 @@ QUICK = 3.0
 """Seconds that a test may have taken to be run again."""
 
 MISSING = "missing"
-"""The outcome of a test that could not be collected again."""
+"""Outcome of a test that could not be collected again."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Ran:
 class Outcome:
     """One test that was run again: pytest's outcome of it, and what it executed where it was traced.
 
-    The outcome of one that could not be collected again is MISSING, and `message` says why.
+    A test that could not be collected again has the outcome MISSING, and `message` says why.
 
     `lines` maps each project file, relative to the root, to its executed lines,
     `steps` to pairs of lines that ran one after the other, 0 for the end of a call,
     `imported` to those that ran while tests were collected, the same for all
     tests of a run; `types` gives the names of the types that the variables of a
     function had, by its path and first line; `seconds` is the duration of all phases.
-    `secrets` are values that secret-looking names had up to then: they are to be kept out of every text.
+    `secrets` are values of secret-looking names up to then, to be removed from every text.
     """
 
     nodeid: str

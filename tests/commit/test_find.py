@@ -379,7 +379,7 @@ def test_a_file_that_git_cannot_read_costs_that_file_alone(top: Path) -> None:
 
 
 def without(top: Path, name: str) -> None:
-    """Takes an object out of a repository."""
+    """Remove an object from a repository."""
     (top / ".git/objects" / name[:2] / name[2:]).unlink()
 
 
@@ -476,7 +476,7 @@ def test_a_lock_of_another_git_changes_nothing(top: Path) -> None:
 
 
 def partial_clone(top: Path, folder: Path) -> Path:
-    """A clone without the contents that its last commit does not need."""
+    """Return a clone that has only the contents its last commit needs."""
     git(top, "config", "uploadpack.allowFilter", "true")
     git(top, "config", "uploadpack.allowAnySHA1InWant", "true")
     committed(top, {"shop/pricing.py": DIVIDES}, "divide")

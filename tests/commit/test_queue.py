@@ -172,7 +172,7 @@ def test_what_comes_meanwhile_is_reviewed_too(queue: Queue, reports: Reports) ->
 
 
 def test_what_comes_at_the_very_end_is_reviewed_too(queue: Queue, reports: Reports) -> None:
-    """A hook that finds the lock taken starts nobody: the worker looks again after it has let go."""
+    """A hook that finds the lock taken starts no worker: the running one checks once more."""
     queue.add(A, "", {})
     release = queue.lock.release
 
@@ -274,7 +274,7 @@ def test_the_others_come_before_one_that_ends_the_process(queue: Queue, reports:
 
     def review(waiting: WaitingCommit) -> CommitReview:
         if waiting.hash == A:
-            raise KeyboardInterrupt  # as if it had been killed: nothing is written any more
+            raise KeyboardInterrupt  # as if killed: nothing is written afterwards
         return CommitReview("title", CLEAN)
 
     with pytest.raises(KeyboardInterrupt):
@@ -336,7 +336,7 @@ def test_records_are_merged_by_the_schema() -> None:
     assert merge_records(records[:1]) == records[0]
 
 
-# --- which commits are still there ----------------------------------------------------------
+# --- which commits still exist ----------------------------------------------------------
 
 
 def test_a_commit_is_reachable_by_any_way(tmp_path: Path) -> None:

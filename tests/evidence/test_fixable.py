@@ -1,4 +1,4 @@
-"""Where a fix may be made: the code under test, never what checks it."""
+"""Where a fix may be made: in the code under test, never in checking code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def places(
     failed: Frame | None = None,
     conventions: Conventions | None = None,
 ) -> Places:
-    """The places of a failure whose tests run every line of all files."""
+    """Return the places to fix a failure whose tests run every line of all files."""
     sources = Sources(lambda path: dedent(files.get(path, "")))
     lines = [(path, number) for path in files for number in range(1, sources(path).count("\n") + 1)]
     fixable = Fixable(sources, conventions or Conventions(frozenset({tests})))
@@ -133,7 +133,7 @@ def test_a_helper_that_imports_helpers() -> None:
 
 
 def test_code_that_checks_itself() -> None:
-    """A precondition stays as it is; what code gives to it may be wrong."""
+    """A precondition stays as it is; the values passed to it may be wrong."""
     code = """\
         from checks import not_negative
 
@@ -167,7 +167,7 @@ GIVES = "def near(got, wanted):\n    gap = abs(got - wanted)\n    assert gap < 1
 
 
 def test_a_check_that_returns_something() -> None:
-    """Where no code calls it and other code ran, the function whose check failed may be the tests' own."""
+    """A function whose check failed may be test support if no code calls it and other code ran."""
     frame = Frame("nearness.py", 3, "near", 1, "")
     files = {"stock.py": STOCK, "test_stock.py": TESTS, "nearness.py": GIVES}
     assert paths(places(files, failed=frame)) == {"stock.py"}

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - the texts are Arabic, Hebrew, Persian and Thai
-"""What ordinary lines of many languages look like to the rules: nothing is observed of them."""
+"""Ordinary lines of many languages, in which the rules find nothing."""
 
 from __future__ import annotations
 

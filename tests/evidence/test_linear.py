@@ -1,4 +1,4 @@
-"""The work of reading a change grows as its lines do: counted in lines of ours that run, not in seconds."""
+"""Reading a change takes linear work, counted in executed lines rather than seconds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pytest_starcoder.text.diff import unified
 from pytest_starcoder.values.review import Review
 
 OURS = str(Path(pytest_starcoder.__file__).parent)
-NOT_COUNTED = str(Path(OURS, "text"))  # what looks for secrets has a test of its own
+NOT_COUNTED = str(Path(OURS, "text"))  # the search for secrets has its own test
 
 Texts = dict[str, tuple[str, str]]
 """Files before and after a change, by path."""
@@ -83,7 +83,7 @@ def review(entries: list[Entry], blobs: dict[str, bytes]) -> Review:
 
 
 def work(texts: Texts) -> int:
-    """How many lines of this package run, and how often, for a review of that change."""
+    """Count the executed lines of this package for a review of that change."""
     entries, blobs = entries_of(texts)
     count = 0
 
@@ -108,7 +108,7 @@ def work(texts: Texts) -> int:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_work_grows_as_lines_do(shape: str) -> None:
     make = SHAPES[shape]
-    work(make(100))  # what is imported and compiled once
+    work(make(100))  # imports and compiles what is needed once
     few, many = work(make(150)), work(make(600))
     assert many < 5 * few
 

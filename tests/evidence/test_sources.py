@@ -1,4 +1,4 @@
-"""What is known of files is worked out once a report, however many files there are."""
+"""Values computed from files are computed once per report, however many files there are."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def parses(monkeypatch: pytest.MonkeyPatch, folder: Path, modules: int, causes: int) -> Counter[str]:
-    """How often each text is parsed for as many causes, whose tests import and run all modules."""
+    """Count how often each text is parsed for causes whose tests import and run all modules."""
     syntax_tree.cache_clear()
     files = {f"module_{number}.py": MODULE.format(number=number) for number in range(modules)}
     body = "".join(f"\n\ndef test_{number}():\n    assert run() == {number}\n" for number in range(causes))

@@ -33,7 +33,7 @@ def model(ollama_double: FakeOllama) -> FakeOllama:
 
 @pytest.fixture
 def top(tmp_path: Path) -> Path:
-    """A repository with the hook after commits and before pushes, and a remote."""
+    """Return a repository with the hook after commits and before pushes, and a remote."""
     folder = repository(tmp_path / "project")
     hooked(folder)
     git(tmp_path, "init", "--quiet", "--bare", str(tmp_path / "remote"))
@@ -50,13 +50,13 @@ def hooked(folder: Path, *options: str) -> None:
 
 
 def commit(folder: Path, files: dict[str, str], message: str, *options: str) -> str:
-    """Commits files; what the person sees."""
+    """Commit files and return what the user sees."""
     staged(folder, files)
     return seen(folder, "commit", "--quiet", f"--message={message}", *options)
 
 
 def seen(folder: Path, *arguments: str, status: int = 0, **environment: str) -> str:
-    """What a person sees of a git command, which ends with `status`."""
+    """Return what the user sees of a git command, which must exit with `status`."""
     identity = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
     done = subprocess.run(
         ["git", *identity, *arguments],
@@ -78,13 +78,13 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
 
 
 def state(folder: Path, name: str) -> list[str]:
-    """The names in a folder of the background's."""
+    """Return the names in a folder of the background review."""
     path = folder / ".git/starcoder/background" / name
     return sorted(entry.name for entry in path.iterdir()) if path.exists() else []
 
 
 def settled(folder: Path) -> None:
-    """Waits until no process works any more."""
+    """Wait until no review process is running."""
     until = time.monotonic() + 60
     queue = Queue(str(folder / ".git"))
     while not queue.lock.take():
@@ -93,7 +93,7 @@ def settled(folder: Path) -> None:
     queue.lock.release()
 
 
-# --- what is told, and when -----------------------------------------------------------------
+# --- what is reported, and when -----------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("model")
@@ -111,7 +111,7 @@ def test_the_next_commit_and_the_push_print(top: Path) -> None:
     assert pushed.count(FINDING) == 1
     assert f"other.py:1: error: {COMMENT}" in pushed
     assert "Push again to go on: a finding stops a push only once. Accept: starcoder-review --accept" in pushed
-    # It was told: now it goes through.
+    # Reported once: now the push goes through.
     assert FINDING not in seen(top, "push", "origin", "main")
     assert git(top, "ls-remote", "origin", "main").startswith(git(top, "rev-parse", "HEAD").strip())
 
@@ -264,7 +264,7 @@ def test_a_killed_review_is_taken_up_again(top: Path, model: FakeOllama) -> None
 
 
 def working(folder: Path) -> list[int]:
-    """The processes that review in a repository, by Linux's account."""
+    """Return the processes that review in a repository, from /proc."""
     if not Path("/proc").is_dir():
         pytest.skip("processes are not files here")
     processes = []
@@ -339,7 +339,7 @@ def test_of_a_merge_only_its_own_lines_are_reviewed(top: Path, model: FakeOllama
     assert "def half" not in prompts
 
 
-# --- what is no commit ----------------------------------------------------------------------
+# --- what is not a commit ----------------------------------------------------------------------
 
 
 def test_outside_a_repository_it_says_so(tmp_path: Path) -> None:
@@ -438,7 +438,7 @@ def test_a_commit_is_not_reviewed_twice(top: Path, model: FakeOllama) -> None:
 def test_a_review_by_hand_tells_too(top: Path) -> None:
     commit(top, {"shop/pricing.py": DIVIDES}, "divide")
     settled(top)
-    # A framework would show nothing of a review that passes: its hook after the commit tells.
+    # A framework hides the output of a passing review: its post-commit hook reports instead.
     assert COMMENT not in run(top, PRE_COMMIT="1").stdout
     assert f"shop/pricing.py:6: error: {COMMENT}" in run(top).stdout
     assert COMMENT not in run(top).stdout
@@ -465,7 +465,7 @@ def test_a_review_by_hand_tells_what_waits(top: Path, model: FakeOllama) -> None
     settled(top)
 
 
-# --- how a push is known --------------------------------------------------------------------
+# --- how a push is recognised --------------------------------------------------------------------
 
 ZEROS, SOME, OTHER = "0" * 40, "1a" * 20, "2b" * 20
 

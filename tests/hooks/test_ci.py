@@ -44,7 +44,7 @@ def in_shell(script: str, folder: Path, **environment: str) -> subprocess.Comple
 
 
 def action_step(name: str, **inputs: str) -> tuple[str, dict[str, str]]:
-    """The script of one step of the action, and its variables with the inputs filled in."""
+    """Return the script of one step of the action, and its variables with the inputs set."""
     action: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
     given = {f"inputs.{name}": str(told.get("default", "")) for name, told in action["inputs"].items()}
     given |= {f"inputs.{name}": value for name, value in inputs.items()} | {"github.action_path": str(ROOT)}
@@ -58,14 +58,14 @@ def action_step(name: str, **inputs: str) -> tuple[str, dict[str, str]]:
 
 @pytest.fixture
 def runner(tmp_path: Path) -> Path:
-    """The temporary folder of a runner, in which the action has installed this package."""
+    """Return a runner's temporary folder in which the action has installed this package."""
     folder = tmp_path / "runner"
     as_installed(folder / "starcoder-review" / "bin")
     return folder
 
 
 def as_installed(folder: Path) -> None:
-    """Makes a `python` there that has this package, as that of a virtual environment has."""
+    """Make a `python` that has this package, like that of a virtual environment."""
     folder.mkdir(parents=True)
     (folder / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     (folder / "python").chmod(0o755)
@@ -120,7 +120,7 @@ def test_no_input_of_the_action_is_read_as_code() -> None:
 
 
 def hostile(top: Path, ran: Path) -> dict[str, str]:
-    """Puts modules into the tree that say so when they are run; variables of a workflow that lead there."""
+    """Put traps into the tree: modules that report being run. Return variables that lead there."""
     trap = f"open({str(ran)!r}, 'a').write(__file__)\n"
     modules = "pip venv ensurepip json requests sitecustomize usercustomize hatchling git types argparse".split()
     names = [f"{module}.py" for module in modules]
@@ -171,7 +171,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_our_dependencies(environment: Path) -> None:
-    """Lets an environment that was made without the network import what this one has."""
+    """Let an environment that was made without the network import this one's packages."""
     (site,) = environment.glob("lib/python*/site-packages")
     (site / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
 

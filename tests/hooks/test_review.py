@@ -169,7 +169,7 @@ def test_long_line_changes_no_status(top: Path, option: str) -> None:
 
 
 def failing(top: Path) -> None:
-    """Lets git fail at the one file that is staged."""
+    """Make git fail on the one staged file."""
     name = git(top, "rev-parse", ":shop/pricing.py").strip()
     (top / ".git/objects" / name[:2] / name[2:]).unlink()
     (top / "shop/pricing.py").write_text("not what was staged\n")

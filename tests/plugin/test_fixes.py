@@ -463,7 +463,7 @@ HELPERS = {
         "import pytest\n\n@pytest.fixture\ndef rows():\n    return [1, 2]\n\ndef same(a, b):\n    assert a == b\n",
     ),
 }
-"""What serves tests, in a module of that name."""
+"""Test support, in modules of these names."""
 
 
 @pytest.mark.slow

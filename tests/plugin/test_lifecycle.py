@@ -1,4 +1,4 @@
-"""What running failing tests again leaves behind, however pytest ends: no process, and nothing of a fixture's."""
+"""Running failing tests again leaves nothing behind, however pytest ends."""
 
 from __future__ import annotations
 

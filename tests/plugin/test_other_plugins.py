@@ -1,4 +1,4 @@
-"""Beside plugins that report, distribute, repeat and shuffle: their files stay, and failures are explained as ever.
+"""Works with plugins that report, distribute, repeat and shuffle, and keeps their files.
 
 The real plugins, from the package index, in a folder of their own: installed beside ours they would be in every
 run of this suite.
@@ -32,12 +32,12 @@ PLUGINS = (
 ).split()
 
 OURS = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "coverage", "pygments")
-"""Packages that are installed beside this one already."""
+"""Packages that are already installed."""
 
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the plugins, one for all workers of xdist."""
+    """Return a folder with the plugins, one for all workers of xdist."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
@@ -95,7 +95,7 @@ class Suite:
         self._loaded = ["-p", "starcoder"]
 
     def load(self, names: str) -> None:
-        """Loads plugins by the names of their entry points, and no others."""
+        """Load only the plugins with these entry point names."""
         for name in names.split():
             self._loaded += ["-p", name]
 
@@ -107,12 +107,12 @@ class Suite:
         return self._pytester.runpytest_subprocess(*self._loaded, *options)
 
     def explain(self, *options: str, fix: str = "off") -> str:
-        """The section as one line."""
+        """Return the section as one line."""
         words = ("--starcoder-explain", "--starcoder-backend=none", f"--starcoder-fix={fix}")
         return " ".join(" ".join(section(self.run(*words, *options))).split())
 
     def left(self) -> dict[str, bytes]:
-        """The files that are there now, and no longer afterwards."""
+        """Return the files that exist now, and remove them."""
         found = {}
         for path in sorted(self._pytester.path.rglob("*")):
             name = path.relative_to(self._pytester.path).as_posix()
@@ -131,7 +131,7 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, installed:
 
 
 def shape(files: dict[str, bytes]) -> Counter[tuple[str, str]]:
-    """What files hold, without times, numbers and random names."""
+    """Return what files hold, without times, numbers and random names."""
     changing = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|0x[0-9a-f]+|[0-9a-f]{32}|\d+(\.\d+)?(e-\d+)?")
     texts = {name: content.decode("utf-8", "replace") for name, content in files.items()}
     return Counter((changing.sub("N", name), changing.sub("N", text)) for name, text in texts.items())
@@ -252,7 +252,7 @@ class _Quantity(BaseHTTPRequestHandler):
 
 
 def test_cassettes_stay(suite: Suite) -> None:
-    """The user's run records them anew; a run of ours plays them, and asks nobody."""
+    """The user's run records them again; our run replays them without requests."""
     suite.load("recording")
     suite.write(STOCK)
     with HTTPServer(("127.0.0.1", 0), _Quantity) as server:

@@ -535,7 +535,7 @@ NEW_NAMES = """
 
 
 def test_new_names_each_time(pytester: pytest.Pytester) -> None:
-    """What cannot be collected again is named, and the rest is run again."""
+    """Tests that cannot be collected again are listed, and the rest are run again."""
     pytester.makepyfile(test_it=NEW_NAMES)
     text = told(pytester.runpytest_subprocess(*BARE))
     assert "checked 2 tests could not be run again: the parameters have different names at each collection" in text
@@ -564,7 +564,7 @@ def test_files_that_import_once(pytester: pytest.Pytester, name: str, reason: st
 
 @pytest.mark.slow
 def test_order_is_kept_and_nothing_deselected(pytester: pytest.Pytester) -> None:
-    """A conftest that shuffles or leaves out tests the second time does not disturb it."""
+    """A conftest may shuffle or deselect tests the second time."""
     pytester.makepyfile(
         test_order=ORDER,
         conftest="""

@@ -1,4 +1,4 @@
-"""pytest's root elsewhere than the code: frames, suspects, fixes and a command that works, all the same."""
+"""Frames, suspects, fixes and `rerun` also work if pytest's root is not where the code is."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ LAYOUTS = {
     "sibling": (("src", "tests", "tests/pytest.ini", f"{INI}../src"), "tests", "tests", ""),
     "below": (("pkg", "pkg/tests", "pytest.ini", f"{INI}pkg"), ".", "pkg/tests", ""),
 }
-"""Where code, tests and settings are; pytest's root; the folder that it is started in; its arguments."""
+"""Folders of code, tests and settings; pytest's root, starting folder and arguments."""
 
 
 @pytest.mark.slow

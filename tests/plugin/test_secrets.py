@@ -1,4 +1,4 @@
-"""Nothing secret is sent, printed by us, or written into a report, in whatever form a test has it."""
+"""No secret is sent, printed or written into a report, in whatever form a test has it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def made_up(number: int) -> str:
 
 
 def written(forms: list[str]) -> tuple[str, list[str]]:
-    """A file of tests, one a form, each with a secret of its own."""
+    """Return a test file with one test per form, each with its own secret."""
     tests, secrets = [HEAD], []
     for number, form in enumerate(forms):
         secrets.append(made_up(number))

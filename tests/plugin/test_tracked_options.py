@@ -1,4 +1,4 @@
-"""Options in files that git tracks: a cloned repository does not say where code goes, or what is written."""
+"""Options in tracked files: a cloned repository cannot decide where code goes or is written."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def git(*arguments: str) -> None:
 
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A git repository without files; what it tracks is for the test to say."""
+    """Return a git repository without files; the test decides what it tracks."""
     git("init", "-q")
     return pytester
 
@@ -54,7 +54,7 @@ Writer = Callable[[str, str], None]
 
 @pytest.fixture
 def tracked(project: pytest.Pytester) -> Writer:
-    """Writes a file of that name and adds it."""
+    """Write a file of that name and add it to the index."""
 
     def write(name: str, text: str) -> None:
         path = project.path / name
@@ -75,7 +75,7 @@ def refusal(pytester: pytest.Pytester, *arguments: str) -> str:
     return str(caught.value)
 
 
-# --- where an option may stand -------------------------------------------------------------
+# --- where an option may be set -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", INI)
@@ -149,7 +149,7 @@ def test_without_git_an_ini_file_is_the_projects(pytester: pytest.Pytester) -> N
     assert refusal(pytester) == f"tox.ini, {HOST_REFUSED}"
 
 
-# --- what the user says --------------------------------------------------------------------
+# --- what the user sets --------------------------------------------------------------------
 
 
 def test_an_ini_file_that_git_does_not_track_may(project: pytest.Pytester) -> None:
@@ -192,7 +192,7 @@ def test_harmless_options_count_as_tracked(project: pytest.Pytester, tracked: Wr
     assert found.tracked == {"causes", "host"}
 
 
-# --- what a repository may not say ---------------------------------------------------------
+# --- what a repository may not set ---------------------------------------------------------
 
 REFUSED = {
     "backend": ("huggingface", "set backend = 'huggingface': that backend may send code to another machine."),
@@ -267,7 +267,7 @@ def test_a_report_inside_is_fine(project: pytest.Pytester, tracked: Writer) -> N
 
 @pytest.fixture
 def elsewhere(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> FakeOllama:
-    """A server on another machine, to which nothing may be sent, and the user's key."""
+    """Yield a remote server that must not receive anything, and the user's key."""
     monkeypatch.setenv("STARCODER_API_KEY", "sk-mine")
     with fake_ollama("127.0.0.3") as server:
         yield server

@@ -1,4 +1,4 @@
-"""What hooks write in a re-run is put aside; what tests write is not."""
+"""In a re-run, writes of hooks are redirected and writes of tests are not."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ CALLS = """
 
 
 def tree(root: Path) -> dict[str, tuple[bytes, int, int]]:
-    """Every file below a folder: what it holds, its mode and when it was changed."""
+    """Return every file below a folder: its content, mode and modification time."""
     found = {}
     for path in sorted(root.rglob("*")):
         if "__pycache__" not in path.parts and path.name != "__pycache__":
@@ -207,7 +207,7 @@ def test_hooks_have_temporary_folders(project: Project) -> None:
 
 
 def test_hooks_of_the_code_under_test(project: Project) -> None:
-    """Code that has hooks of its own, or a pytest of its own, is code like any other."""
+    """Code that has its own hooks, or runs its own pytest, is treated like any other code."""
     project.write(
         "test_it.py",
         """

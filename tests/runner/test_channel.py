@@ -1,4 +1,4 @@
-"""Messages between two processes: what the other side does, nobody waits too long for it."""
+"""Messages between two processes: no side waits too long, whatever the other one does."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_writing_reads_what_nobody_wants(ends: tuple[Channel, socket.socket]) ->
     large = {"a": "x" * 1_000_000}
 
     def other_side() -> None:
-        for _ in range(20_000):  # more than fits: it does not read before it has written
+        for _ in range(20_000):  # more than fits: it only reads after writing
             theirs.sendall(b'{"stale": "' + b"x" * 100 + b'"}\n')
         read = b""
         while not read.endswith(b"\n"):
@@ -129,7 +129,7 @@ def test_who_reads_nothing_is_given_up(ends: tuple[Channel, socket.socket]) -> N
 
 
 class Line:
-    """A channel whose other side has its replies ready: for each command a list, of which some are of earlier ones."""
+    """A channel with prepared replies: a list per command, some of them to earlier ones."""
 
     def __init__(self, *replies: list[dict[str, Any]]) -> None:
         self.commands: list[dict[str, Any]] = []
@@ -164,7 +164,7 @@ def verdict(number: Any, command: Any, said: Any = "fails", **more: Any) -> dict
 
 def test_a_stale_verdict_is_dropped() -> None:
     line = Line(
-        [verdict(0, 1), verdict(1, 1)],  # and the time is over
+        [verdict(0, 1), verdict(1, 1)],  # and time runs out
         [verdict(1, 1, "passes"), DONE_1, verdict(2, 2), verdict(3, 2, "passes"), DONE_2],
     )
     trials = trials_on(line)

@@ -1,4 +1,4 @@
-"""Programs that nobody has read: they do not say themselves what became of them."""
+"""Untrusted programs cannot report their own verdict."""
 
 from __future__ import annotations
 

@@ -280,7 +280,7 @@ def test_a_debugger_of_the_projects_own_does_no_harm(project: Project) -> None:
     assert [outcome.outcome for outcome in project.run("test_a")] == ["passed"]
 
 
-# --- what tests put in our place ---
+# --- what tests replace ---
 
 IN_OUR_PLACE = {
     "a pipe": "path.unlink(); os.mkfifo(path)",
@@ -354,7 +354,7 @@ DAEMON = """
         sleeps = [sys.executable, "-c", "import time; time.sleep({seconds})"]
         subprocess.Popen(sleeps)
         subprocess.Popen(sleeps, start_new_session=True)
-        if os.fork() == 0:  # twice, and a session of its own
+        if os.fork() == 0:  # forked twice, in its own session
             os.setsid()
             if os.fork() == 0:
                 os.execv(sys.executable, sleeps)
@@ -411,7 +411,7 @@ LOCKED = """
 def test_fixtures_are_torn_down_when_the_time_is_over(
     project: Project, monkeypatch: pytest.MonkeyPatch, stuck: str
 ) -> None:
-    monkeypatch.setattr(runner, "GRACE", 60.0)  # a busy machine takes long to end an interpreter
+    monkeypatch.setattr(runner, "GRACE", 60.0)  # ending an interpreter is slow on a busy machine
     project.write("test_it.py", LOCKED.format(stuck=stuck))
     sentences: list[str] = []
     outcomes = project.run("test_a", "test_b", seconds=2.5, warn=sentences.append)
@@ -450,7 +450,7 @@ def test_no_foreign_file_counts(tmp_path: Path, path: str) -> None:
 
 
 def test_environment_of_fixtures(project: Project) -> None:
-    """Each test fails as it does alone, whatever a fixture makes of the variables."""
+    """Each test fails as it does alone, whatever a fixture does to the environment."""
     fixtures = {
         "cleared": "with mock.patch.dict(os.environ, {'A': '1'}, clear=True): yield",
         "replaced": "monkeypatch.setattr(os, 'environ', {'A': '1'}); yield",
@@ -517,7 +517,7 @@ def test_path_changed_by_test(project: Project, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_confined_variables(tmp_path: Path) -> None:
-    """Of the user's variables confined code has those of pytest, and those that name a file or a folder."""
+    """Confined code gets the user's pytest variables, and those that name a file or a folder."""
     given = {
         "LOG": "log.txt",
         "DATA": str(tmp_path),

@@ -1,4 +1,4 @@
-"""Children, ended: by themselves, by us, or because we are gone; and what of theirs is left."""
+"""How children end: by themselves, by us, or because we are gone; and what they leave."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ def test_the_child_ends_with_its_supervisor(tmp_path: Path) -> None:
 
 
 def test_a_fork_of_ours_keeps_nothing_alive(tmp_path: Path) -> None:
-    """It holds our end of the pipe open."""
+    """A fork holds our end of the pipe open."""
     forks = "\nif os.fork() == 0:\n    time.sleep(30)\n    os._exit(0)\n"
     code = PARENT.replace("time.sleep(60)", forks + "time.sleep(60)")
     host = subprocess.Popen(

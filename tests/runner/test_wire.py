@@ -1,4 +1,4 @@
-"""What another process has written, read: whatever it is, it is dropped or it is what was expected."""
+"""Messages of another process either have the expected form or are dropped."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_line_too_long_is_skipped(tmp_path: Path) -> None:
 def test_a_huge_file_is_read_in_part(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b'{"a": 1}\n')
-    os.truncate(path, 1_500_000_000)  # sparse: it takes no room
+    os.truncate(path, 1_500_000_000)  # sparse: takes no disk space
     with path.open("rb") as file:
         assert list(messages_in(file)) == [{"a": 1}]
         assert file.tell() <= MAX_FILE

@@ -1,4 +1,4 @@
-"""Which processes run, for tests that look that none is left."""
+"""Lists running processes, for tests that check that none is left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; a zombie that nobody reaps, as in a container, does not."""
+    """Return whether a process is running; unreaped zombies, as in a container, are not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -22,7 +22,7 @@ def is_alive(pid: int) -> bool:
 
 
 def still_alive(pids: Iterable[int], seconds: float) -> list[int]:
-    """The processes that have not ended within the seconds."""
+    """Return the processes that have not ended within `seconds`."""
     until = time.monotonic() + seconds
     running = [pid for pid in pids if is_alive(pid)]
     while running and time.monotonic() < until:

@@ -12,7 +12,7 @@ from pytest_starcoder.text.shown import Project, _is_foreign
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A repository whose root for pytest is `tests`, with another repository and an environment in it."""
+    """Return a repository with `tests` as pytest's root, a nested repository and an environment."""
     for folder in ("tests", "src", "vendored/.git", "environment"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "environment" / "pyvenv.cfg").touch()
