@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -313,6 +314,7 @@ class _Answer(NamedTuple):
     status: int
     output: bytes
     complaint: str
+    is_late: bool = False
 
 
 class _Changes(NamedTuple):
@@ -478,6 +480,8 @@ class Repository:
             if changes.is_whole:
                 return _with_patches(changes)
             failure = self._failed("diff", changes.answer, *what)
+            if changes.answer.is_late:
+                raise failure
             return self._one_by_one(asked, changes.records, environment, failure)
 
     def _one_by_one(
@@ -490,7 +494,13 @@ class Repository:
             records = self._changes([*raw, "--"], environment).records
         if not 0 < len(records) <= MOST_ALONE:
             raise failure
-        entries = [self._alone(asked, record, environment) for record in records]
+        until = time.monotonic() + self.patience
+        entries = []
+        for record in records:
+            if time.monotonic() < until:
+                entries.append(self._alone(asked, record, environment))
+            else:
+                entries.append(record._replace(problem="it took too long to ask for every file by itself"))
         if all(entry.problem for entry in entries):
             raise failure
         return entries
@@ -658,7 +668,7 @@ class _Running:
         complaint = self._complaint.decode("utf-8", "replace")
         if self._is_late:
             complaint = f"it took more than {self._patience:.3g} s"
-        self.answer = _Answer(int(process.returncode or 0), b"", complaint)
+        self.answer = _Answer(int(process.returncode or 0), b"", complaint, self._is_late)
 
     def _end_late(self) -> None:
         self._is_late = True
@@ -755,18 +765,18 @@ _END = b"diff --git "
 
 def _records(told: bytes) -> tuple[list[Entry], bytes]:
     """The records at the beginning of `git diff --raw -z --patch`, and the texts after them."""
-    records: list[Entry] = []
+    records = []
     at = 0
-    while told.startswith(b":", at):
-        end = told.find(b"\0", at)
-        words = told[at + 1 : end].decode("ascii").split(" ")
-        count = 2 if words[4][0] in "RC" else 1
-        begin = at = end + 1
-        for _ in range(count):
-            begin, end = at, told.find(b"\0", at)
-            at = end + 1
-        if end < 0:  # git broke off
-            return records, b""
-        path = os.fsdecode(told[begin:end])
-        records.append(Entry(path, words[4][0], (words[0], words[1]), (words[2], words[3])))
+    while record := _RECORD.match(told, at):
+        before, after, old, new, letter = (part.decode("ascii") for part in record.groups()[:5])
+        path = os.fsdecode(record["path"])
+        records.append(Entry(path, letter, (before, after), (old, new)))
+        at = record.end()
     return records, told[at:].removeprefix(b"\0")
+
+
+_RECORD = re.compile(
+    rb":(\d+) (\d+) ([0-9a-f]+) ([0-9a-f]+) ([A-Z])\d*"
+    rb"(?:(?<= [RC]\d\d\d)\0[^\0]+)?\0(?P<path>[^\0]+)\0"  # git writes the score with three digits
+)
+"""A whole record; of a rename or copy the second path counts."""

@@ -11,11 +11,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments = argv
     if arguments is None:
         try:
-            here = os.path.realpath(os.curdir)
+            os.getcwd()
         except OSError:
             print("starcoder-review: The current folder is not there any more. Go into another.", file=sys.stderr)
             return 2
-        _import_from_elsewhere(here)
+        _import_from_elsewhere()
         arguments = sys.argv[1:]
     if arguments == ["--background"]:
         return in_background()
@@ -41,35 +41,18 @@ def in_background() -> int:
         return 2
 
 
-def _import_from_elsewhere(here: str) -> None:
-    """Remove the repository around `here` from `sys.path`: `python -m` or PYTHONPATH may have added it.
-
-    Such entries come before the standard library; those after it are installed.
-    """
+def _import_from_elsewhere() -> None:
+    """Remove the repository from `sys.path`: `python -m` or PYTHONPATH may have added it."""
     installed_in = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     library = os.path.dirname(os.path.realpath(os.__file__))
-    top = os.path.join(_top(here), "")
-    folders = [os.path.realpath(entry) for entry in sys.path]
-    front = folders.index(library) if library in folders else len(folders)
-    safe = sys.path[front:]
-    for entry, folder in reversed([*zip(sys.path[:front], folders, strict=False)]):
-        if folder == installed_in or not os.path.join(folder, "").startswith(top):
-            safe.insert(0, entry)
-    sys.path[:] = safe
+    path = sys.path[:]
+    folders = [os.path.realpath(entry) for entry in path]
+    front = folders.index(library)  # entries after the standard library are installed
+    sys.path[:] = [*(folder for folder in folders[:front] if folder == installed_in), *path[front:]]
     from pytest_starcoder import interpreter
 
+    sys.path[:] = path
     interpreter.leave_repository()
-
-
-def _top(here: str) -> str:
-    """Return the nearest folder from `here` upwards that holds a `.git`, else `here`."""
-    folder = here
-    while not os.path.exists(os.path.join(folder, ".git")):
-        above = os.path.dirname(folder)
-        if above == folder:
-            return here
-        folder = above
-    return folder
 
 
 if __name__ == "__main__":

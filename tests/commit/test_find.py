@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -450,16 +451,18 @@ def test_killed_git_is_error(top: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert failure().message == "git diff failed: it was killed (SIGKILL)."
 
 
-@pytest.mark.parametrize("command", ["--raw", "cat-file"], ids=["diff", "contents"])
+@pytest.mark.parametrize("command", ["--patch", "--raw", "cat-file"], ids=["diff", "attributes", "contents"])
 def test_hanging_git_is_error(top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     real = shutil.which("git")
     program = tmp_path / "programs" / "git"
     # The shell waits for another process, which has its pipes, too.
     written(tmp_path, {"programs/git": f'#!/bin/sh\ncase "$*" in *{command}*) sleep 60;; esac\nexec {real} "$@"\n'})
     program.chmod(0o755)
-    staged(top, {"shop/pricing.py": DIVIDES})
+    staged(top, {"shop/pricing.py": DIVIDES, **{f"{number}.py": "x = 1\n" for number in range(30)}})
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    started = time.monotonic()
     failed = failure(Asked({"review_time_budget": "1"}))
+    assert time.monotonic() - started < 20  # it is not asked again for every file
     assert failed.message.endswith(" failed: it took more than 1 s.")
 
 
