@@ -99,11 +99,17 @@ class Explainer:
         if self._early is not None:
             self._early.close()
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        """Import what describes failures now: a test may leave nothing to import with, or a file system of its own."""
+        if self._everything:
+            import pytest_starcoder.evidence.failure  # noqa: F401
+
     @pytest.hookimpl
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
-        from pytest_starcoder.evidence.failure import compared
-
         with self._harmless("a comparison"):
+            from pytest_starcoder.evidence.failure import compared
+
             self._compared = _asserting(sys._getframe()), compared(op, left, right)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -111,6 +117,13 @@ class Explainer:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
+        with self._harmless(item.nodeid):
+            self._describe(item, call, report)
+        self._compared = None
+        return report
+
+    def _describe(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """Put into a report what the controller is to know."""
         address = self._project.address_of(item.nodeid, item.path)
         if address != item.nodeid:
             report.starcoder_address = address  # type: ignore[attr-defined]
@@ -121,9 +134,9 @@ class Explainer:
             if mark is not None and not mark.kwargs.get("fix", True):
                 report.starcoder_fix = False  # type: ignore[attr-defined]
         if report.failed and call.excinfo and (self._everything or mark):
-            from pytest_starcoder.evidence.failure import describe
-
             with self._harmless(item.nodeid):
+                from pytest_starcoder.evidence.failure import describe
+
                 exc, phase = call.excinfo.value, report.when or "call"
                 executed = self._recording.executed() if self._recording is not None else ()
                 redactor, comparison = self._others.redactor, self._compared_by(exc)
@@ -132,8 +145,6 @@ class Explainer:
                 report.starcoder_failure = failure.to_json()  # type: ignore[attr-defined]
             if self._worker:  # the controller tells them
                 report.starcoder_troubles = list(self._troubles)  # type: ignore[attr-defined]
-        self._compared = None
-        return report
 
     def _compared_by(self, exc: BaseException) -> Comparison | None:
         """The last comparison, if it is the one that raised `exc`: another may have failed and been caught before."""
@@ -148,9 +159,9 @@ class Explainer:
         report = yield
         call = getattr(report, "call", None)
         if report.failed and self._everything and call is not None and call.excinfo:
-            from pytest_starcoder.evidence.failure import describe
-
             with self._harmless(collector.nodeid):
+                from pytest_starcoder.evidence.failure import describe
+
                 address = self._project.address_of(collector.nodeid, collector.path)
                 exc, redactor = call.excinfo.value, self._others.redactor
                 failure = describe(exc, address, "collect", self._project, redactor=redactor)
@@ -206,10 +217,10 @@ class Explainer:
         fields = carried.get("starcoder_failure")
         if self._worker or not report.failed or not (fields or self._everything):
             return
-        from pytest_starcoder.evidence.failure import untraced
-        from pytest_starcoder.values.failure import Failure
-
         with self._harmless(report.nodeid):
+            from pytest_starcoder.evidence.failure import untraced
+            from pytest_starcoder.values.failure import Failure
+
             address = getattr(report, "starcoder_address", report.nodeid)
             failure = Failure.from_json(fields) if fields else untraced(address, phase, report.longreprtext)
             self._failures.append(failure)
@@ -268,7 +279,10 @@ class Explainer:
         except KeyboardInterrupt:
             raise
         except BaseException as exc:  # noqa: BLE001 - a user's repr can even call pytest.skip
-            told = one_line(traceback.format_exception_only(exc)[-1])  # safe where its str raises
+            try:
+                told = one_line(traceback.format_exception_only(exc)[-1])  # safe where its str raises
+            except Exception:  # noqa: BLE001 - a test may have replaced what this needs
+                told = type(exc).__name__
             self._complain(f"{one_line(about)} could not be explained ({told}).")
 
 

@@ -94,6 +94,34 @@ def test_an_error_of_our_own_whose_text_is_an_error_too_is_one_line(
     assert result.ret == 1
 
 
+@pytest.mark.parametrize(
+    ("change", "marked"),
+    [("(sys, 'meta_path', [])", False), ("(sys, 'meta_path', [])", True), ("(re, 'compile', None)", False)],
+    ids=["finders", "finders-marked", "regex"],
+)
+def test_a_test_that_breaks_what_we_need(pytester: pytest.Pytester, change: str, *, marked: bool) -> None:
+    pytester.makepyfile(
+        f"""
+        import re, sys
+        import pytest
+
+        @pytest.fixture
+        def world(monkeypatch):
+            monkeypatch.setattr{change}
+
+        @pytest.mark.starcoder_explain(replay=False)
+        def test_it(world):
+            assert [1] == [2]
+        """
+    )
+    options = [] if marked else ["--starcoder-explain"]
+    result = pytester.runpytest_subprocess("--starcoder-backend=none", *options)
+    assert result.ret == 1
+    result.assert_outcomes(failed=1)
+    if not marked:
+        assert "StarCoder: 1 failure, 1 cause" in result.stdout.str()
+
+
 def test_a_ctrl_c_between_two_questions_ends_only_the_section(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(**MEAN)
     pytester.makeconftest(
