@@ -205,7 +205,7 @@ def _is_code(value: str) -> bool:
 
 def is_random(value: str) -> bool:
     """Whether a word has letters and digits mixed as no identifier or word has: `Zq8xV3nB7mK2`, `s3cr3t-pa55word`."""
-    if not SHORTEST <= len(value) <= 5000 or not value.isascii() or any(char.isspace() for char in value):
+    if not SHORTEST <= len(value) <= 5000 or not value.isascii() or _SPACE.search(value):
         return False
     return _is_random(value)
 
@@ -228,6 +228,7 @@ def _is_random(value: str) -> bool:
     return (changes >= 2 and (cases or len(value) >= 12)) or (len(value) >= 16 and flips >= 4 and changes >= 1)
 
 
+_SPACE = re.compile(r"\s")
 _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[A-Za-z]")
 _LOWER = re.compile(r"[a-z]")
