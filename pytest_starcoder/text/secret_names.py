@@ -72,7 +72,8 @@ _OTHER = set(
     "provider service handler helper parser reader writer checker hasher backend endpoint route scope scopes "
     "version algorithm encoding charset mode status state enabled disabled attempts retries lifetime "
     "duration timeout interval exp iat date time at by for from to ref dir folder arn location position "
-    "offset start end line lineno col fingerprint fingerprints cost price usage budget window context window types used per".split()
+    "offset start end line lineno col fingerprint fingerprints cost price usage budget window "
+    "context types used per".split()
 )
 """Last words of names that hold something else: `token_count`, `password_file`."""
 

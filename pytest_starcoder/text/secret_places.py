@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pytest_starcoder.text.secret_names import Naming, candidates, naming
-from pytest_starcoder.text.secret_values import is_harmless, is_placeholder, is_random, is_secret_value
+from pytest_starcoder.text.secret_values import NUMBERED, is_harmless, is_placeholder, is_random, is_secret_value
 
 Span = tuple[int, int]
 
@@ -627,7 +627,6 @@ _MAPPED = re.compile(r"[A-Za-z0-9]{16,200}(?=[\s,;}]|\Z)")
 _CAMEL = re.compile(r"[A-Za-z]?[a-z]+(?:[A-Z][a-z]+)+")
 """An identifier, which in an object with names is a name again: `"output_token": "nextToken"`."""
 
-_NUMBERED = re.compile(r"_*[a-z]+\d{1,2}[a-z]+")
 _CELL = re.compile(r"[`*]{0,3}[ \t]*\|[ \t]*[`*]{0,3}(?P<value>[^\s|`*]{8,400})[`*]{0,3}[ \t]*(?:\||(?=\r?\n|\Z))")
 _LATER = re.compile(
     r"[ \t][\w@., -]{2,60}:[ \t]+[`*\"']{0,3}(?P<value>[^\s`*\"',;()]{8,200})[`*\"']{0,3}\.?[ \t]*(?=\r?\n|\Z)"
@@ -807,9 +806,7 @@ def _is_bare_secret(
     if is_random(value) and not dotted:
         return True
     if dotted or re.fullmatch(r"[\d._]+", value) or "->" in value or "::" in value:
-        return dotted is not None and any(
-            is_random(part) and not _NUMBERED.fullmatch(part) for part in value.split(".")
-        )
+        return dotted is not None and any(is_random(part) and not NUMBERED.fullmatch(part) for part in value.split("."))
     if not re.fullmatch(r"[A-Za-z_$]\w*", value):
         # Signs that no expression has: `correct-horse-battery-staple`, `hunter2-very-secret`.
         if re.search(r"[=*/|%]", value[:-2]) and not re.search(r"\d", value):
