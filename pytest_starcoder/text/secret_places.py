@@ -374,7 +374,7 @@ class _Scan:
             elif kind == "number":
                 after = "value"
             at = step.end()
-            if len(groups) == 1 and at - first > 2000:
+            if len(groups) == 1 and at - first > (2000 if self._left > 0 else 100):
                 break
             if len(groups) > 1 and self._left <= 0:
                 break
@@ -1041,7 +1041,7 @@ _COMMANDS = {
     "machine": r"\bmachine[ \t]+\S+\s+login[ \t]+\S+\s+password[ \t]+(?P<value>\S{4,200})",
     ":_": r"//[\w./:-]{1,100}/?:_(?:authToken|password|auth)\s*=\s*(?P<value>[^\s\"'$]{8,400})",
     "identified": r"\bIDENTIFIED\s+(?:WITH\s+\S+\s+)?(?:BY|AS)\s+(?:PASSWORD\s+)?[\"'](?P<value>[^\n\"']{4,200})",
-    "password": r"\bPASSWORD\s*\(?\s*N?'(?P<value>[^\n']{6,200})'",
+    "password": r"\bPASSWORD\s*(?:\(\s*)?N?'(?P<value>[^\n']{6,200})'",
     "cookie": r"cookie[\"']?\s*[:=,]\s*[\"']?(?:[\w.-]+=[^;\s]*;\s*)*?[\w.-]*(?:sess|sid|auth|token|jwt)[\w.-]*"
     r"=(?P<value>[A-Za-z0-9%._~+/=-]{16,})",
     "5432:": r"^[\w.*-]{1,80}:5432:[\w*.-]{1,60}:[\w*.-]{1,60}:(?P<value>[^\s:/]{6,200})$",

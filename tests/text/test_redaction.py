@@ -83,6 +83,8 @@ HOSTILE = {
     "long texts that begin": 'password = """',
     "brackets that open": "password = (",
     "keys that begin": "-----BEGIN PRIVATE KEY-----",
+    "names after colons": "key: ",
+    "names before blanks": "password" + " " * 2000 + "\n",
     "blanks": " ",
     "addresses": "http://a:b",
 }
