@@ -54,7 +54,8 @@ def _places(text: str) -> Iterator[Place]:
         found = naming(last)
         if found is Naming.NOTHING and "." in name and "_" not in last and text[end : end + 1] != "(":
             found = naming(name.replace(".", "_"))
-        if found is not Naming.NOTHING:
+        is_type = text.endswith("::", 0, start) and text[end : end + 1] == '"'  # "AWS::IAM::AccessKey"
+        if found is not Naming.NOTHING and not is_type:
             yield Place(start, end, found, last)
 
 
