@@ -113,6 +113,8 @@ class KnownSecrets:
         if last == at:
             return 0
         end = last + SHORTEST - 1
+        if text[at:end].isalpha():
+            return 0  # words that a name in the secret has, too
         is_apart = not _is_word(text, at - 1) and not _is_word(text, end)
         return end if is_apart or end - at >= _WHOLE else 0
 

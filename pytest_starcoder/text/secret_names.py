@@ -52,7 +52,7 @@ _TOKENED = set(
 
 _PAGED = set(
     "next idempotency starting request page paging continuation sync cursor marker lifecycle parser start stop end "
-    "first last previous current unexpected expected lookahead eof pagination resume skip change action".split()
+    "first last previous current unexpected expected lookahead eof pagination resume skip change action lock".split()
 )
 """Words that make a `token` a position in a list or a text."""
 
@@ -72,7 +72,8 @@ _OTHER = set(
     "provider service handler helper parser reader writer checker hasher backend endpoint route scope scopes "
     "version algorithm encoding charset mode status state enabled disabled attempts retries lifetime "
     "duration timeout interval exp iat date time at by for from to ref dir folder arn location position "
-    "offset start end line lineno col fingerprint fingerprints cost price usage budget window context window types used per".split()
+    "offset start end line lineno col fingerprint fingerprints cost price usage budget window "
+    "context types used per".split()
 )
 """Last words of names that hold something else: `token_count`, `password_file`."""
 
@@ -111,6 +112,8 @@ def naming(name: str) -> Naming:
         return Naming.STRONG
     if any(word in _PASSED and last == "pass" for word, last in pairs):
         return Naming.STRONG
+    if words[0] == "pass" and len(words) > 1 and not found & (_WEAK - {"pass"}):
+        return Naming.NOTHING  # a verb: `pass_value`
     if found & _WEAK or any(word.endswith(("token", "pass")) and len(word) <= 12 for word in words[-1:]):
         return Naming.WEAK if not words[-1].endswith(("bypass", "compass", "trespass")) else Naming.NOTHING
     return Naming.HINT if found & _HINTS else Naming.NOTHING

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pytest_starcoder.text.secret_names import Naming, candidates, naming
-from pytest_starcoder.text.secret_values import is_harmless, is_placeholder, is_random, is_secret_value
+from pytest_starcoder.text.secret_values import NUMBERED, is_harmless, is_placeholder, is_random, is_secret_value
 
 Span = tuple[int, int]
 
@@ -54,7 +54,8 @@ def _places(text: str) -> Iterator[Place]:
         found = naming(last)
         if found is Naming.NOTHING and "." in name and "_" not in last and text[end : end + 1] != "(":
             found = naming(name.replace(".", "_"))
-        if found is not Naming.NOTHING:
+        is_type = text.endswith("::", 0, start) and text[end : end + 1] == '"'  # "AWS::IAM::AccessKey"
+        if found is not Naming.NOTHING and not is_type:
             yield Place(start, end, found, last)
 
 
@@ -67,7 +68,7 @@ def _in_name(text: str, at: int) -> bool:
 
 
 _SIGN = re.compile(
-    r"(?P<close>(?:\\{0,3}[\"'`])?[ \t]?\]?\)?)(?:\[\d*\])?(?:[?!](?=:))?"
+    r"(?P<close>(?:\*\*(?=:)|\\{0,3}[\"'`])?[ \t]?\]?\)?)(?:\[\d*\])?(?:[?!](?=:))?"
     r"(?P<sign>"
     r"[ \t]*:[ \t]?[A-Za-z_&*'][\w.\[\], |&*'?<>:]{0,60}[ \t]=[ \t]*(?![=>~])"  # x: str = …
     r"|[ \t]*:[ \t]?[A-Za-z_]\w{0,30}=(?=[\"'])"
@@ -167,7 +168,7 @@ class _Scan:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._left = 6 * len(text) + 10_000
+        self._left = 2 * len(text) + 10_000
 
     def spans(self, place: Place) -> Iterator[Span]:
         """Yield the values of one name, by the first form that matches."""
@@ -203,12 +204,12 @@ class _Scan:
         if place.naming < Naming.WEAK:
             return
         text = self._text
-        for form in (_CELL, _LATER, _SECOND):
+        for form in (_CELL, _LATER, _SECOND, _USER_AND, _INPUT):
             match = form.match(text, place.end)
             if match and is_random(match["value"]):
                 yield match.span("value")
         head = _line_before(text, place.start, 300)
-        where = _WHERE.search(head)
+        where = _WHERE.search(head) if head.endswith(".") and "where " in head else None
         if where and is_secret_value(where["value"], place.naming):
             at = place.start - len(head)
             yield at + where.start("value"), at + where.end("value")
@@ -249,9 +250,16 @@ class _Scan:
         if operator in (":", "=") and text[at : at + 1] in ("\n", "\r", "\\"):
             yield from self._next_line(place, at)
             return
-        value = _bare(text, place, sign, before)
+        limit = at + (_BARE_LIMIT if self._left > 0 else 64)
+        value = _bare(text, place, sign, before, limit)
+        self._left -= self._bare_cost(at, limit)
         if value is not None:
             yield value
+
+    def _bare_cost(self, at: int, limit: int) -> int:
+        """What a long run without blanks counts, which may have a name at each of its characters."""
+        run = _BARE.match(self._text, at, limit)
+        return 4 * len(run[0]) if run and len(run[0]) > 200 else 0
 
     def _expression(self, place: Place, at: int) -> Iterator[Span]:
         """Yield the literals that form the value of the expression at `at`; joined ones as one."""
@@ -368,7 +376,7 @@ class _Scan:
             elif kind == "number":
                 after = "value"
             at = step.end()
-            if len(groups) == 1 and at - first > 2000:
+            if len(groups) == 1 and at - first > (2000 if self._left > 0 else 100):
                 break
             if len(groups) > 1 and self._left <= 0:
                 break
@@ -621,10 +629,13 @@ _MAPPED = re.compile(r"[A-Za-z0-9]{16,200}(?=[\s,;}]|\Z)")
 _CAMEL = re.compile(r"[A-Za-z]?[a-z]+(?:[A-Z][a-z]+)+")
 """An identifier, which in an object with names is a name again: `"output_token": "nextToken"`."""
 
-_NUMBERED = re.compile(r"_*[a-z]+\d{1,2}[a-z]+")
 _CELL = re.compile(r"[`*]{0,3}[ \t]*\|[ \t]*[`*]{0,3}(?P<value>[^\s|`*]{8,400})[`*]{0,3}[ \t]*(?:\||(?=\r?\n|\Z))")
-_LATER = re.compile(r"[ \t][\w@., -]{2,60}:[ \t]+[`*\"']{0,3}(?P<value>[^\s`*\"',;()]{8,200})[`*\"']{0,3}\.?[ \t]*(?=\r?\n|\Z)")
+_LATER = re.compile(
+    r"[ \t][\w@., -]{2,60}:[ \t]+[`*\"']{0,3}(?P<value>[^\s`*\"',;()]{8,200})[`*\"']{0,3}\.?[ \t]*(?=\r?\n|\Z)"
+)
 _SECOND = re.compile(r"[ \t]*[:=][ \t]*[\w@.-]{1,60}[ \t]*/[ \t]*(?P<value>[^\s`*\"',;()]{8,200})(?=[\s.,;]|\Z)")
+_USER_AND = re.compile(r"[ \t]+[\w.@-]{1,60}:(?P<value>[^\s`*\"',;()/]{8,200})(?=[\s\"'`.,;)]|\Z)")
+_INPUT = re.compile(r"[ \t]*\n[^\n]{0,200}\binput_value=[\"'](?P<value>[^\"'\n]{8,200})[\"']")
 _WHERE = re.compile(r"\bwhere b?(?P<quote>[\"'])(?P<value>[^\"'\n]{6,200})(?P=quote) = [^\n]*\.\Z")
 
 _OPENING = {quote: re.compile(rf"(?<![\\A-Za-z0-9]){quote}|{quote}(?![A-Za-z0-9])") for quote in "'\"`"}
@@ -741,7 +752,8 @@ def _line_before(text: str, at: int, most: int) -> str:
 
 # --- values without quotes
 
-_BARE = re.compile(r"[^\s,;'\"()\[\]{}<>&`\\]{6,1000}")
+_BARE_LIMIT = 4000
+_BARE = re.compile(r"(?:[^\s,;'\"()\[\]{}<>&`\\]|\\(?![nrt\"'])){6,4000}")
 _BARE_LINE = re.compile(r"(?P<value>[^\s'\"`]{6,4000})[ \t]*(?=\r?\n|\Z|[ \t]#)")
 _LINE_HEAD = re.compile(
     r"[ \t]*(?:[-+>*#;$]|//|--|export|set|env|ENV|ARG|declare -x|REM|setx|<!--|E|\d+:)?[ \t\"'+-]*[\w.\"'$-]*$"
@@ -753,17 +765,17 @@ _TYPES = frozenset(
 )
 
 
-def _bare(text: str, place: Place, sign: re.Match[str], before: str) -> Span | None:
+def _bare(text: str, place: Place, sign: re.Match[str], before: str, limit: int) -> Span | None:
     """Return the span of an unquoted value that is a secret and not an expression."""
     at = sign.end()
-    match = _BARE.match(text, at)
+    match = _BARE.match(text, at, limit)
     operator, spaced = sign["sign"].strip(), sign["sign"] != sign["sign"].strip()
     if operator not in ("=", ":", ":=", "?="):
         return None
     head = _line_before(text, place.start, 300)
     at_head = _LINE_HEAD.fullmatch(head) is not None and not before.endswith(".")
     if at_head:
-        whole = _BARE_LINE.match(text, at)
+        whole = _BARE_LINE.match(text, at, limit)
         if whole and re.search(r"[,;()&]", whole["value"]) and _is_odd(whole["value"], place, text, at):
             return whole.span("value")
     if match is None:
@@ -796,7 +808,7 @@ def _is_bare_secret(
     if is_random(value) and not dotted:
         return True
     if dotted or re.fullmatch(r"[\d._]+", value) or "->" in value or "::" in value:
-        return dotted is not None and any(is_random(part) and not _NUMBERED.fullmatch(part) for part in value.split("."))
+        return dotted is not None and any(is_random(part) and not NUMBERED.fullmatch(part) for part in value.split("."))
     if not re.fullmatch(r"[A-Za-z_$]\w*", value):
         # Signs that no expression has: `correct-horse-battery-staple`, `hunter2-very-secret`.
         if re.search(r"[=*/|%]", value[:-2]) and not re.search(r"\d", value):
@@ -838,6 +850,8 @@ _TUPLE = re.compile(
     r"^[ \t]*(?P<names>[A-Za-z_][\w.]*(?:[ \t]*,[ \t]*[A-Za-z_][\w.]*)+)[ \t]*(?:=(?!=)|:=|in)[ \t]*\(?", re.MULTILINE
 )
 _PARAMETRIZE = re.compile(r"\bparametrize\(\s*(?P<names>\(?\[?(?:[\"'][\w\s,.-]+[\"'][,\s]*)+\]?\)?)\s*,\s*")
+_ZIPPED = re.compile(r"[(\[]\s*(?P<names>(?:[\"']\w{1,40}[\"'],?\s*){2,20})[)\]]\s*,\s*(?=[(\[])")
+_FRAME = re.compile(r"^(?:E[ ]+|[ ]+)(?P<names>[A-Za-z_]\w*(?:[ ]+[A-Za-z_]\w*)+)[ ]*$", re.MULTILINE)
 _INSERT = re.compile(r"\binsert\s+into\s+[\w.\"`\[\]]+\s*\((?P<names>[^()]{1,1000})\)\s*values\s*", re.IGNORECASE)
 _AUTH = re.compile(
     r"\b(?:auth|credentials|creds|basic_auth|basicAuth|HTTPBasicAuth|HTTPDigestAuth|BasicAuth|Credentials|NetworkCredential|"
@@ -857,6 +871,10 @@ def _by_position(text: str) -> Iterator[Span]:
         names = [naming(name) for name in re.findall(r"[\w.-]+", match["names"])]
         if names and max(names) > Naming.NOTHING:
             yield from _columns(text, match.end(), names, scan, rows=True)
+    for match in _ZIPPED.finditer(text):
+        names = [naming(name) for name in re.findall(r"\w+", match["names"])]
+        if max(names) > Naming.HINT:
+            yield from _columns(text, match.end(), names, scan, rows=True)
     for match in _INSERT.finditer(text):
         names = [naming(name.strip(' \t\n"`[]')) for name in match["names"].split(",")]
         if max(names) > Naming.NOTHING:
@@ -866,8 +884,30 @@ def _by_position(text: str) -> Iterator[Span]:
         if is_sure and is_secret_value(match["value"], Naming.STRONG):
             yield match.span("value")
     yield from _in_tables(text)
+    for match in _FRAME.finditer(text):
+        names = [naming(name) for name in match["names"].split()]
+        if max(names) > Naming.HINT:
+            yield from _in_frame(text, match.end(), names)
 
 
+def _in_frame(text: str, at: int, names: Sequence[Naming]) -> Iterator[Span]:
+    """The random words below the secret names of a table that pandas prints."""
+    for _ in range(60):
+        line = _FRAME_LINE.match(text, at)
+        if line is None:
+            return
+        cells = list(_FRAME_CELL.finditer(text, line.start("cells"), line.end()))
+        index = len(cells) - len(names)
+        if index not in (0, 1):
+            return
+        for cell, name in zip(cells[index:], names, strict=True):
+            if name > Naming.HINT and is_random(cell[0]):
+                yield cell.span()
+        at = line.end()
+
+
+_FRAME_LINE = re.compile(r"\r?\n(?:E[ ]+)?(?P<cells>[^\n]{3,1000})")
+_FRAME_CELL = re.compile(r"\S+")
 _ITEM = re.compile(
     r"(?P<blank>\s+)|(?P<comment>#[^\n]*)|(?P<open>[\w.]*[(\[{])|(?P<close>[)\]}])|(?P<comma>,)|(?P<other>[^\s,()\[\]{}\"'`]+|.)"
 )
@@ -1003,7 +1043,7 @@ _COMMANDS = {
     "machine": r"\bmachine[ \t]+\S+\s+login[ \t]+\S+\s+password[ \t]+(?P<value>\S{4,200})",
     ":_": r"//[\w./:-]{1,100}/?:_(?:authToken|password|auth)\s*=\s*(?P<value>[^\s\"'$]{8,400})",
     "identified": r"\bIDENTIFIED\s+(?:WITH\s+\S+\s+)?(?:BY|AS)\s+(?:PASSWORD\s+)?[\"'](?P<value>[^\n\"']{4,200})",
-    "password": r"\bPASSWORD\s*\(?\s*N?'(?P<value>[^\n']{6,200})'",
+    "password": r"\bPASSWORD\s*(?:\(\s*)?N?'(?P<value>[^\n']{6,200})'",
     "cookie": r"cookie[\"']?\s*[:=,]\s*[\"']?(?:[\w.-]+=[^;\s]*;\s*)*?[\w.-]*(?:sess|sid|auth|token|jwt)[\w.-]*"
     r"=(?P<value>[A-Za-z0-9%._~+/=-]{16,})",
     "5432:": r"^[\w.*-]{1,80}:5432:[\w*.-]{1,60}:[\w*.-]{1,60}:(?P<value>[^\s:/]{6,200})$",
@@ -1021,7 +1061,9 @@ _COMMANDS = {
 """Patterns of lines with a secret at a fixed place, by a word in such lines."""
 
 _COMMAND_FORMS = {word: re.compile(form, re.IGNORECASE) for word, form in _COMMANDS.items()}
-_UNSURE = frozenset({"echo", "cookie", "5432:", ":*:", "zip", "7z", "login", "password", "-u ", "-a ", "jwt.", "net user", "hmac.new"})
+_UNSURE = frozenset(
+    {"echo", "cookie", "5432:", ":*:", "zip", "7z", "login", "password", "-u ", "-a ", "jwt.", "net user", "hmac.new"}
+)
 
 
 def _in_commands(text: str) -> Iterator[Span]:

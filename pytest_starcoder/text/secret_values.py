@@ -69,6 +69,9 @@ _REFERENCE = re.compile(
 _SCREAMING = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _DOTTED = re.compile(r"[A-Za-z_$]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*)+(?:\(.*)?", re.DOTALL)
 _CMDLET = re.compile(r"(?:Get|Read|Set|New|ConvertTo|ConvertFrom|Import|Export|Out|Write|Invoke|Select)-[A-Z][A-Za-z]+")
+NUMBERED = re.compile(r"_*[a-z]{2,}\d{1,2}[a-z]{3,}")
+"""A part of a dotted name with a number in it: `_win32typing`."""
+
 _MODULE = re.compile(r"[a-z_]{2,}(?:\.[a-z_]{2,})+\.[A-Za-z]\w*")
 _RULES = re.compile(r"[a-z_]+(?::[\w,]+)?(?:\|[a-z_]+(?::[\w,]+)?)+")
 _CALLED = re.compile(r"[A-Za-z_][\w.]*\(.*|[\w.]+\[.*|lambda\b.*|await\s.*|new\s.*|function\b.*|&\w+|\*\w+", re.DOTALL)
@@ -195,7 +198,8 @@ def _is_code(value: str) -> bool:
     if _CMDLET.fullmatch(value) or _MODULE.fullmatch(value) or _RULES.fullmatch(value):
         return True
     if _DOTTED.fullmatch(value) or _CALLED.fullmatch(value):
-        return not is_random(max(re.split(r"\W+", value.partition("(")[0]), key=len))
+        longest = max(re.split(r"\W+", value.partition("(")[0]), key=len)
+        return NUMBERED.fullmatch(longest) is not None or not is_random(longest)
     if re.fullmatch(r"[A-Za-z_][A-Za-z_-]*", value) and re.search(r"[a-z]", value):
         words = [word.lower() for word in _WORD.findall(value)]
         named = len(words) > 1 and any(word in _NAMES for word in words[-1:]) and naming(value.replace("-", "_")) > 1
@@ -205,7 +209,7 @@ def _is_code(value: str) -> bool:
 
 def is_random(value: str) -> bool:
     """Return whether letters and digits are mixed as in no identifier: `Zq8xV3nB7mK2`."""
-    if not SHORTEST <= len(value) <= 5000 or not value.isascii() or any(char.isspace() for char in value):
+    if not SHORTEST <= len(value) <= 5000 or not value.isascii() or _SPACE.search(value):
         return False
     return _is_random(value)
 
@@ -228,6 +232,7 @@ def _is_random(value: str) -> bool:
     return (changes >= 2 and (cases or len(value) >= 12)) or (len(value) >= 16 and flips >= 4 and changes >= 1)
 
 
+_SPACE = re.compile(r"\s")
 _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[A-Za-z]")
 _LOWER = re.compile(r"[a-z]")
