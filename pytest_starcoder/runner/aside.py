@@ -71,11 +71,11 @@ class Aside:
 
     def _is_from_hook(self) -> bool:
         """Return whether the current call comes from a plugin's hook, and not from a test."""
-        found = self._of_hook(sys._getframe(1))
-        if found is None and threading.current_thread() is not threading.main_thread():
+        is_from_hook = self._of_hook(sys._getframe(1))
+        if is_from_hook is None and threading.current_thread() is not threading.main_thread():
             main = sys._current_frames().get(threading.main_thread().ident or 0)
-            found = self._of_hook(main)
-        return found is not False  # outside any hook: at a plugin's import, or at exit
+            is_from_hook = self._of_hook(main)
+        return is_from_hook is not False  # outside any hook: at a plugin's import, or at exit
 
     def _of_hook(self, frame: FrameType | None) -> bool | None:
         """Return the same for the innermost hook call; None outside any."""
