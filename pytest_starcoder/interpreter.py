@@ -63,8 +63,9 @@ def installed(*names: str) -> Iterator[None]:
         yield
     finally:
         sys.path[:] = path
-        shared = {name for name in names for entry in removed if _has_module(entry, name)}
-        shared |= {name.partition(".")[0] for name in theirs}
+        shared = {name.partition(".")[0] for name in theirs}
+        for entry in removed:
+            shared.update(name for name in names if _has_module(entry, name))
         for name in [*sys.modules]:
             if name.partition(".")[0] in shared:
                 del sys.modules[name]

@@ -15,6 +15,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from itertools import chain
 
 from pytest_starcoder import interpreter
 from pytest_starcoder.commit.queue import Lock, Queue, shared_folder, write_whole
@@ -73,7 +74,8 @@ def run(options: Mapping[str, str], environ: Mapping[str, str] = os.environ, *, 
 def notes(git_folder: str) -> list[str]:
     """Return the new reports and the number of waiting commits as lines; marks them as shown."""
     queue = Queue(shared_folder(git_folder))
-    lines = [line for part in _new_reports(Reports(queue), git_folder)[0] for line in part]
+    parts, _ = _new_reports(Reports(queue), git_folder)
+    lines = list(chain.from_iterable(parts))
     waiting = len(queue.hashes())
     if waiting:
         plural = "s wait" if waiting > 1 else " waits"
@@ -238,9 +240,13 @@ def _at_push(
     if not queue.hashes() and not reports.has_any_for_a_push():
         return [], 0
     settings = _settings(options)  # may raise, so before any report is marked as shown
-    tips = {commit: tip for tip, base in pushed[:MAX_REFS] for commit in _commits(tip, base)}
+    tips: dict[str, str] = {}
+    for tip, base in pushed[:MAX_REFS]:
+        tips.update(dict.fromkeys(_commits(tip, base), tip))
     waiting = _wait(queue, tips)
-    shown, fingerprints, lacks_model = [], set[str](), bool(waiting)
+    lacks_model = bool(waiting)
+    fingerprints: set[str] = set()
+    shown = []
     for report in reports.show_pushed(tips):
         findings = _unseen(_standing(report, tips[report.hash]), fingerprints)
         lacks_model = lacks_model or report.lacks_model
@@ -250,9 +256,12 @@ def _at_push(
     parts = [report.lines(findings) for report, findings in shown]
     if waiting:
         parts.append([f"Not reviewed yet: {_subject(commit)}" for commit in waiting])
+    status = 0
     if _has_severe(shown, settings):
-        return parts, 1
-    return parts, 3 if lacks_model and settings.review_require_model else 0
+        status = 1
+    elif lacks_model and settings.review_require_model:
+        status = 3
+    return parts, status
 
 
 def _commits(tip: str, base: str) -> list[str]:
@@ -319,8 +328,9 @@ def _has_severe(shown: list[tuple[CommitReport, list[dict[str, Any]]]], settings
     from pytest_starcoder.values.review import Severity
 
     threshold = Severity.__members__.get(settings.review_fail_on.upper())
-    severities = [finding["severity"] for _, findings in shown for finding in findings]
-    return threshold is not None and any(severity >= threshold for severity in severities)
+    if threshold is None:
+        return False
+    return any(finding["severity"] >= threshold for _, findings in shown for finding in findings)
 
 
 def _subject(commit: str) -> str:
@@ -337,7 +347,7 @@ def _print(parts: list[list[str]], *, is_hidden: bool) -> None:
     """Print the reports; also on the terminal if a hook framework hides the output."""
     if not parts:
         return
-    print("\n".join(line for part in parts for line in part), flush=True)
+    print("\n".join(chain.from_iterable(parts)), flush=True)
     if is_hidden:
         from contextlib import closing
 

@@ -64,14 +64,14 @@ class CommitReport:
 
 def merge_records(records: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the JSON report on several commits, as if they had been reviewed at once."""
-    *others, last = records
+    *earlier, last = records
     merged = dict(last)
-    if others:
+    if earlier:
         merged["change"] = f"{len(records)} commits"
         merged["failed"] = any(record["failed"] for record in records)
         merged["summary"] = " ".join(record["summary"] for record in records)
         for key in _ADDED_UP:
-            merged[key] = sum((record[key] for record in others), start=last[key])
+            merged[key] = sum((record[key] for record in earlier), start=last[key])
     return merged
 
 
@@ -141,8 +141,10 @@ class Reports:
 
     def fingerprints(self) -> set[str]:
         """Return the fingerprints of all findings that were shown."""
-        reports = [report for stage in (SHOWN, PUSHED) for report in self._read(stage)]
-        return {finding["fingerprint"] for report in reports for finding in report.findings}
+        fingerprints: set[str] = set()
+        for report in (*self._read(SHOWN), *self._read(PUSHED)):
+            fingerprints.update(finding["fingerprint"] for finding in report.findings)
+        return fingerprints
 
     def _take(
         self, stages: Iterable[str], after: str, commits: Collection[str] | None = None

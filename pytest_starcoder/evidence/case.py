@@ -197,11 +197,11 @@ class _Working:
                 return path not in executed, not self._changes.are_in(path), -alike, path
 
             paths = heapq.nsmallest(IMPORTED, paths, key=order)
-        return {
-            (path, number)
-            for path in paths
-            for number in whole_statements(outcome.imported[path], sources.about(path, definitions))
-        }
+        lines: set[Line] = set()
+        for path in paths:
+            numbers = whole_statements(outcome.imported[path], sources.about(path, definitions))
+            lines.update((path, number) for number in numbers)
+        return lines
 
 
 def _returned(failure: Failure, outcome: Outcome) -> list[str]:

@@ -81,7 +81,11 @@ _MADE_UP = re.compile(
 
 
 def _secret(path: str, shape: bool) -> tuple[Severity, str]:
-    severity = Severity.ERROR if shape else Severity.INFO if is_test_file(path) else Severity.WARNING
+    severity = Severity.WARNING
+    if shape:
+        severity = Severity.ERROR
+    elif is_test_file(path):
+        severity = Severity.INFO
     return severity, "this looks like a secret, and git keeps it for good; it was not shown to the model"
 
 
@@ -333,14 +337,17 @@ def _is_guarded(loop: ast.For, index: str, counted: ast.expr) -> bool:
             match inner:
                 case ast.Compare(left, _, others):
                     sides = (left, *others)
-                    if any(isinstance(name, ast.Name) and name.id == index for side in sides for name in ast.walk(side)
-                           if not isinstance(side, ast.Subscript)):  # fmt: skip
+                    if any(_mentions(side, index) for side in sides if not isinstance(side, ast.Subscript)):
                         return True
                 case ast.Call(ast.Attribute(value, "append" | "extend" | "insert")) if _same(value, counted):
                     return True
                 case ast.Try():
                     return True
     return False
+
+
+def _mentions(expression: ast.expr, name: str) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(expression))
 
 
 def _same_operands(node: ast.AST) -> Iterator[Found]:

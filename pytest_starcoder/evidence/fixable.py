@@ -137,7 +137,9 @@ class Fixable:
 
         raising = self._raising(failures)
         near = {path for path, _ in raising}
-        used = {name for path in near for name in self._sources.about(path, checks.imported)}
+        used: set[str] = set()
+        for path in near:
+            used |= self._sources.about(path, checks.imported)
         near |= {path for path in self._known if _module(path).rpartition(".")[2] in used}
 
         def is_code_elsewhere(line: Line) -> bool:

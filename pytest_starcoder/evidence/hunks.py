@@ -15,6 +15,7 @@ import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from pytest_starcoder.evidence.constructs import is_made_up, is_test_file
@@ -98,13 +99,13 @@ def change_of(
     problems = [entry.problem for entry in entries if entry.problem]
     return Change(
         what,
-        tuple(hunk for reading in ordered for hunk in reading.hunks),
-        tuple(skipped for reading in ordered for skipped in reading.skipped),
+        tuple(chain.from_iterable(reading.hunks for reading in ordered)),
+        tuple(chain.from_iterable(reading.skipped for reading in ordered)),
         len(entries),
         {reading.path: reading.text for reading in ordered if reading.text is not None},
         {reading.path: reading.secrets for reading in ordered if reading.secrets},
-        tuple(hunk for reading in ordered for hunk in reading.unasked),
-        tuple(unreached for reading in ordered for unreached in reading.unreached),
+        tuple(chain.from_iterable(reading.unasked for reading in ordered)),
+        tuple(chain.from_iterable(reading.unreached for reading in ordered)),
         f"git could not read all of it: {problems[0].rstrip('.')}." if problems else "",
     )
 
@@ -393,7 +394,11 @@ class _File:
                 found = self._definitions.around(at, part.context, part.new)
                 if not is_first and kept > (cuts[-1] if cuts else 0) and _apart(previous, found):
                     # The next one begins where its first line is shown, or else with this line.
-                    first = found.first if found else previous.last + 1 if previous else at
+                    first = at
+                    if found:
+                        first = found.first
+                    elif previous:
+                        first = previous.last + 1
                     after = max(first - part.new, 0)
                     cuts.append(min(index, shown_at[after] if after < len(shown_at) else len(part.lines)))
                 previous, is_first = found, False

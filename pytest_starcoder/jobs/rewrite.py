@@ -122,9 +122,8 @@ def with_secrets(written: str, clean: str, text: str, model: str) -> str:
     hidden = _hidden(clean, text)
     lines = []
     for line in written.split("\n"):
-        first, *others = line.split(REDACTED)
-        restored = first
-        for other in others:
+        restored, *pieces = line.split(REDACTED)
+        for piece in pieces:
             words = restored.strip()
             meant = hidden.get(words) or set().union(*hidden.values())
             if len(meant) != 1:
@@ -132,7 +131,7 @@ def with_secrets(written: str, clean: str, text: str, model: str) -> str:
                     f"{model} wrote [redacted] where there was no secret before.",
                     "Choose lines without secrets, or change these by hand.",
                 )
-            restored += next(iter(meant)) + other
+            restored += next(iter(meant)) + piece
         lines.append(restored)
     return "\n".join(lines)
 

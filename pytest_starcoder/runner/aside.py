@@ -78,16 +78,16 @@ class Aside:
     def _is_from_hook(self) -> bool:
         """Return whether the current call comes from a plugin's hook, and not from a test."""
         called: list[CodeType] = []
-        found = self._of_hook(sys._getframe(1), called)
-        if found is None and threading.current_thread() is not threading.main_thread():
+        is_from_hook = self._of_hook(sys._getframe(1), called)
+        if is_from_hook is None and threading.current_thread() is not threading.main_thread():
             main = sys._current_frames().get(threading.main_thread().ident or 0)
-            found = self._of_hook(main, called)
-        return found is not False  # without any hook: a plugin is imported, or the process ends
+            is_from_hook = self._of_hook(main, called)
+        return is_from_hook is not False  # outside any hook: at a plugin's import, or at exit
 
     def _of_hook(self, frame: FrameType | None, called: list[CodeType]) -> bool | None:
-        """The same by the innermost hook that is being called; None where none is.
+        """Return the same for the innermost hook call; None outside any.
 
-        The codes that it has called, the last one first, come after those that were `called` already.
+        The codes that run below that hook are appended to `called`, innermost first.
         """
         while frame is not None:
             code = frame.f_code

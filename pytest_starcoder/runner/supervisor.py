@@ -167,13 +167,13 @@ def descendants(process: int) -> list[int]:
             except (OSError, ValueError, IndexError):
                 continue  # it has ended
             children.setdefault(parent, []).append(int(entry))
-    found: list[int] = []
+    processes: list[int] = []
     waiting = [process]
     while waiting:
         started = children.get(waiting.pop(), [])
-        found += started
+        processes += started
         waiting += started
-    return found
+    return processes
 
 
 def _signal(process: int, number: int) -> None:

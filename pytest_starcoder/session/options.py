@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,7 +58,7 @@ class Options:
         places = [files for name, given, files in self._given() if (name, given) == (option, value)]
         if not places and self._was_read(option, value):
             # An `-o addopts=…` within addopts hides the rest: any of the files may have set it.
-            places = [(*self._ini, *(file for word in self._words for file in word.files))]
+            places = [(*self._ini, *chain.from_iterable(word.files for word in self._words))]
         tracked = [self._tracked_of(files) for files in places]
         return tracked[-1] if tracked and None not in tracked else None
 

@@ -63,17 +63,18 @@ class WholeHistory(History):
         self._project = project
 
     def changed(self, *, untracked: bool = False) -> dict[str, set[int]]:
-        found = super().changed(untracked=untracked)
+        lines = super().changed(untracked=untracked)
         for folder in self._project.around:
-            found |= self._from(folder, History(folder).changed(untracked=untracked))
-        return found
+            lines |= self._from(folder, History(folder).changed(untracked=untracked))
+        return lines
 
     def changed_since_base(self) -> tuple[str, dict[str, set[int]]]:
-        branch, found = super().changed_since_base()
+        base, lines = super().changed_since_base()
         for folder in self._project.around:
-            other, more = History(folder).changed_since_base()
-            branch, found = branch or other, found | self._from(folder, more)
-        return branch, found
+            folder_base, folder_lines = History(folder).changed_since_base()
+            base = base or folder_base
+            lines = lines | self._from(folder, folder_lines)
+        return base, lines
 
     def _from(self, folder: Path, changed: dict[str, set[int]]) -> dict[str, set[int]]:
         """Return the same changes by paths relative to the root."""

@@ -137,8 +137,9 @@ class Telling:
                 replays = replay(grouped, tests.ran, launch, deadline, sources, warnings.setdefault)
             if warnings:
                 replays = with_warnings(replays, warnings)
-        for outcome in (outcome for one in replays for outcome in (*one.failing, *one.passing)):
-            self._others.redactor.add(outcome.secrets)
+        for rerun in replays:
+            for outcome in (*rerun.failing, *rerun.passing):
+                self._others.redactor.add(outcome.secrets)
         deadline = Deadline.after(settings.replay_timeout, "replay_timeout")
         history = WholeHistory(self._project)
         return cases(grouped, replays, sources, history, self._conventions(tests), deadline)

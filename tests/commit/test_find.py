@@ -493,7 +493,7 @@ def test_partial_clone_says_how_to_fetch(top: Path, tmp_path: Path, monkeypatch:
     before, after = git(top, "rev-parse", "HEAD~1", "HEAD").split()
     assert failed.message.startswith("git diff failed: fatal: ")
     assert failed.hint == (
-        f"This is a partial clone: `git diff --stat {before} {after}` fetches what is missing, "
+        f"This is a partial clone: `git diff --stat {before} {after}` fetches the missing objects, "
         "as in a clone without --filter."
     )
     git(tmp_path / "partial", "diff", "--stat", before, after)
