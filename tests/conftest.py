@@ -63,14 +63,27 @@ def signals() -> None:
 
 
 @pytest.fixture
-def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Pytester]:
     """Without the plugin of Hypothesis, which imports all of itself at the end of every run: most of a small one.
 
     Without looking for fixes too, which takes a second or two of every run; test_fixes.py does.
     """
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
     monkeypatch.setenv("STARCODER_FIX", "off")
-    return pytester
+    yield pytester
+    _attach_modules()
+
+
+def _attach_modules() -> None:
+    """Make each module of ours an attribute of its package again.
+
+    A run in this process restores `sys.modules`, and not what importing did to packages:
+    later tests could patch no module that such a run had imported.
+    """
+    for name, module in list(sys.modules.items()):
+        package, _, child = name.rpartition(".")
+        if package.startswith("pytest_starcoder") and package in sys.modules:
+            setattr(sys.modules[package], child, module)
 
 
 @pytest.fixture
