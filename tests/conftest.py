@@ -71,19 +71,22 @@ def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
     monkeypatch.setenv("STARCODER_FIX", "off")
     yield pytester
-    _attach_modules()
+    _forget_removed_modules()
 
 
-def _attach_modules() -> None:
-    """Make each module of ours an attribute of its package again.
+def _forget_removed_modules() -> None:
+    """Remove from our packages the modules that are no longer in `sys.modules`.
 
     A run in this process restores `sys.modules`, and not what importing did to packages:
-    later tests could patch no module that such a run had imported.
+    a later test would patch a module that nobody imports any more.
     """
-    for name, module in list(sys.modules.items()):
-        package, _, child = name.rpartition(".")
-        if package.startswith("pytest_starcoder") and package in sys.modules:
-            setattr(sys.modules[package], child, module)
+    for name, package in list(sys.modules.items()):
+        if name.partition(".")[0] != "pytest_starcoder":
+            continue
+        for child, value in list(vars(package).items()):
+            is_module = getattr(value, "__name__", "") == f"{name}.{child}"
+            if is_module and f"{name}.{child}" not in sys.modules:
+                delattr(package, child)
 
 
 @pytest.fixture
