@@ -229,7 +229,10 @@ def test_the_example_for_gitlab_runs_nothing_of_the_tree(top: Path, tmp_path: Pa
     site = sysconfig.get_path("purelib")
     lines = [line.replace("pip install", "pip install --no-index --no-deps") for line in job["script"]]
     lines.insert(4, f'for site in "$reviewer"/lib/python*/site-packages; do echo "{site}" > "$site/more.pth"; done')
-    variables = hostile(top, ran) | {name: str(value) for name, value in job["variables"].items()}
+    traps = hostile(top, ran)
+    for name in ("PATH", "HOME", "XDG_CONFIG_HOME"):  # the runner's own: no file of a tree sets them
+        del traps[name]
+    variables = traps | {name: str(value) for name, value in job["variables"].items()}
     variables |= {
         "REVIEWER_SOURCE": str(wheel),
         "CI_MERGE_REQUEST_DIFF_BASE_SHA": git(top, "rev-parse", "main").strip(),
