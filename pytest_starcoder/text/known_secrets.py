@@ -116,7 +116,8 @@ class KnownSecrets:
         if text[at:end].isalpha():
             return 0  # words that a name in the secret has, too
         is_apart = not _is_word(text, at - 1) and not _is_word(text, end)
-        return end if is_apart or end - at >= _WHOLE else 0
+        counts_in_word = end - at >= _WHOLE or is_random(text[at:end])
+        return end if is_apart or counts_in_word else 0
 
 
 def _is_word(text: str, at: int) -> bool:

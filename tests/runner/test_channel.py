@@ -251,8 +251,8 @@ READY = {"collected": ["t"], "level": "audit", "imported": {"a.py": [1]}, "unimp
 def test_what_the_child_says_first_is_checked(change: dict[str, Any], is_ready: bool) -> None:
     line = Line()
     line._waiting = [READY | change]
-    assert (trials_on(line)._ready() is not None) is is_ready
+    assert (trials_on(line)._ready(Deadline.after(5.0)) is not None) is is_ready
 
 
 def test_a_child_that_says_nothing_is_not_ready() -> None:
-    assert trials_on(Line())._ready() is None
+    assert trials_on(Line())._ready(Deadline.after(5.0)) is None
