@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import html
 import json
-import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
+from pytest_starcoder.text.patterns import lazily
 from pytest_starcoder.text.secret_values import REDACTED, SHORTEST, is_random
 
 Span = tuple[int, int]
@@ -168,7 +168,7 @@ def _in_base64(encoded: bytes) -> Iterator[str]:
                 yield form.replace("+", "-").replace("/", "_")
 
 
-_BREAK = re.compile(r"\r?\n")
+_BREAK = lazily(r"\r?\n")
 
 
 def without(text: str, spans: Iterable[Span]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from enum import IntEnum
 from functools import lru_cache
 from itertools import pairwise
+
+from pytest_starcoder.text.patterns import lazily
 
 
 class Naming(IntEnum):
@@ -77,7 +78,7 @@ _OTHER = set(
 )
 """Last words of names that hold something else: `token_count`, `password_file`."""
 
-_WORDS = re.compile(r"[A-Z]+(?![^\W_A-Z\d])|[A-Z]?[^\W_A-Z\d]+|\d+")
+_WORDS = lazily(r"[A-Z]+(?![^\W_A-Z\d])|[A-Z]?[^\W_A-Z\d]+|\d+")
 
 _PIECES = ("password", "passwd", "passwort", "apikey", "passphrase")
 """Words that also count within a longer one: `dbpassword`, `PGPASSWORD`, `mysqlpasswd`."""

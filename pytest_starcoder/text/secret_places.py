@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from pytest_starcoder.text.patterns import lazily
 from pytest_starcoder.text.secret_names import Naming, candidates, naming
 from pytest_starcoder.text.secret_values import NUMBERED, is_harmless, is_placeholder, is_random, is_secret_value
 
@@ -59,7 +60,7 @@ def _places(text: str) -> Iterator[Place]:
             yield Place(start, end, found, last)
 
 
-_REST = re.compile(r"[\w.$-]{0,80}")
+_REST = lazily(r"[\w.$-]{0,80}")
 
 
 def _in_name(text: str, at: int) -> bool:
@@ -67,7 +68,7 @@ def _in_name(text: str, at: int) -> bool:
     return char.isalnum() or char in "_.-$"
 
 
-_SIGN = re.compile(
+_SIGN = lazily(
     r"(?P<close>(?:\*\*(?=:)|\\{0,3}[\"'`])?[ \t]?\]?\)?)(?:\[\d*\])?(?:[?!](?=:))?"
     r"(?P<sign>"
     r"[ \t]*:[ \t]?[A-Za-z_&*'][\w.\[\], |&*'?<>:]{0,60}[ \t]=[ \t]*(?![=>~])"  # x: str = …
@@ -81,23 +82,21 @@ _SIGN = re.compile(
 )
 """The sign between a name and its value."""
 
-_PLAIN = re.compile(
+_PLAIN = lazily(
     r"[\"']?(?:[ \t]*=[ \t]*|:[ \t]*)(?P<quote>[\"']?)(?P<value>[A-Za-z0-9]{8,200})(?P=quote)"
     r"(?=[ \t]*(?:[\r\n]|\Z)|(?<=[\"']),|(?<![\"'])[ &;])"
 )
 """The commonest form, an assignment of letters and digits alone: looked for first, as it is the quickest."""
 
-_QUOTED_NAME = re.compile(r"[\"'`][#.$:\w-]*\Z")
+_QUOTED_NAME = lazily(r"[\"'`][#.$:\w-]*\Z")
 """Text before a name that is a string or the end of one."""
 
-_COMMA = re.compile(r"(?P<quote>\\?[\"'`])[ \t]*\]?,\s*(?:value\s*=\s*|default\s*=\s*|new\s*[:=]\s*)?")
-_BLANK = re.compile(r"(?P<close>[\"'`]?\)?)[ \t]+(?:(?:BY|AS|N|is|was|set to|equals|to)[ \t]+)?(?=N?\\?[\"'])")
-_WORD_AFTER = re.compile(r"[ \t]+(?P<value>[A-Za-z0-9!@#$%^&*_+/=-]{10,200})(?=[\s.;,'\"]|\Z)")
-_SAID = re.compile(
-    r"[ \t]+(?:is|was|ist|est|es|=>?|:)[ \t]*(?::[ \t]*)?(?P<value>[^\s,;'\"()<>]{8,})(?=[\s,;.)'\"]|\Z)"
-)
+_COMMA = lazily(r"(?P<quote>\\?[\"'`])[ \t]*\]?,\s*(?:value\s*=\s*|default\s*=\s*|new\s*[:=]\s*)?")
+_BLANK = lazily(r"(?P<close>[\"'`]?\)?)[ \t]+(?:(?:BY|AS|N|is|was|set to|equals|to)[ \t]+)?(?=N?\\?[\"'])")
+_WORD_AFTER = lazily(r"[ \t]+(?P<value>[A-Za-z0-9!@#$%^&*_+/=-]{10,200})(?=[\s.;,'\"]|\Z)")
+_SAID = lazily(r"[ \t]+(?:is|was|ist|est|es|=>?|:)[ \t]*(?::[ \t]*)?(?P<value>[^\s,;'\"()<>]{8,})(?=[\s,;.)'\"]|\Z)")
 
-_LITERAL = re.compile(
+_LITERAL = lazily(
     r"(?P<prefix>(?:[A-Za-z]{1,2}|@|\$@?|@\$)?)"
     r"(?:(?P<long>\"\"\"|''')(?P<lines>(?:\\[\s\S]|(?!(?P=long))[^\\]){0,20000}?)(?P=long)"
     r"|(?P<escaped>\\{1,3}[\"'])(?P<inner>(?:(?!(?P=escaped))[^\n\"]){0,4000}?)(?P=escaped)"
@@ -105,7 +104,7 @@ _LITERAL = re.compile(
     r"|(?P<cut>[\"'])(?P<open>[^\n\"']{8,400})(?=\n|\Z|\.\.\.))"
 )
 
-_STEP = re.compile(
+_STEP = lazily(
     r"(?P<blank>[ \t]+|\\\r?\n[ \t]*)"
     r"|(?P<line>\r?\n[ \t]*)"
     r"|(?P<comment>#[^\n]*|//[^\n]*|/\*.{0,200}?\*/)"
@@ -139,7 +138,7 @@ _WRAPPERS = frozenset(
 """Functions that return their argument, or a form of it."""
 
 _DEFAULTS = frozenset("default value default_value fallback initial new secret password token api_key key pwd".split())
-_NOT_VALUES = re.compile(
+_NOT_VALUES = lazily(
     r"user|name|login|host|url|uri|mail|type|id$|region|port|path|label|title|descr|help|scope|env|realm|issuer|audience",
     re.IGNORECASE,
 )
@@ -625,20 +624,20 @@ def _closes_a_text(text: str, at: int) -> bool:
     return len(_OPENING[quote].findall(before)) % 2 == 1
 
 
-_MAPPED = re.compile(r"[A-Za-z0-9]{16,200}(?=[\s,;}]|\Z)")
-_CAMEL = re.compile(r"[A-Za-z]?[a-z]+(?:[A-Z][a-z]+)+")
+_MAPPED = lazily(r"[A-Za-z0-9]{16,200}(?=[\s,;}]|\Z)")
+_CAMEL = lazily(r"[A-Za-z]?[a-z]+(?:[A-Z][a-z]+)+")
 """An identifier, which in an object with names is a name again: `"output_token": "nextToken"`."""
 
-_CELL = re.compile(r"[`*]{0,3}[ \t]*\|[ \t]*[`*]{0,3}(?P<value>[^\s|`*]{8,400})[`*]{0,3}[ \t]*(?:\||(?=\r?\n|\Z))")
-_LATER = re.compile(
+_CELL = lazily(r"[`*]{0,3}[ \t]*\|[ \t]*[`*]{0,3}(?P<value>[^\s|`*]{8,400})[`*]{0,3}[ \t]*(?:\||(?=\r?\n|\Z))")
+_LATER = lazily(
     r"[ \t][\w@., -]{2,60}:[ \t]+[`*\"']{0,3}(?P<value>[^\s`*\"',;()]{8,200})[`*\"']{0,3}\.?[ \t]*(?=\r?\n|\Z)"
 )
-_SECOND = re.compile(r"[ \t]*[:=][ \t]*[\w@.-]{1,60}[ \t]*/[ \t]*(?P<value>[^\s`*\"',;()]{8,200})(?=[\s.,;]|\Z)")
-_USER_AND = re.compile(r"[ \t]+[\w.@-]{1,60}:(?P<value>[^\s`*\"',;()/]{8,200})(?=[\s\"'`.,;)]|\Z)")
-_INPUT = re.compile(r"[ \t]*\n[^\n]{0,200}\binput_value=[\"'](?P<value>[^\"'\n]{8,200})[\"']")
-_WHERE = re.compile(r"\bwhere b?(?P<quote>[\"'])(?P<value>[^\"'\n]{6,200})(?P=quote) = [^\n]*\.\Z")
+_SECOND = lazily(r"[ \t]*[:=][ \t]*[\w@.-]{1,60}[ \t]*/[ \t]*(?P<value>[^\s`*\"',;()]{8,200})(?=[\s.,;]|\Z)")
+_USER_AND = lazily(r"[ \t]+[\w.@-]{1,60}:(?P<value>[^\s`*\"',;()/]{8,200})(?=[\s\"'`.,;)]|\Z)")
+_INPUT = lazily(r"[ \t]*\n[^\n]{0,200}\binput_value=[\"'](?P<value>[^\"'\n]{8,200})[\"']")
+_WHERE = lazily(r"\bwhere b?(?P<quote>[\"'])(?P<value>[^\"'\n]{6,200})(?P=quote) = [^\n]*\.\Z")
 
-_OPENING = {quote: re.compile(rf"(?<![\\A-Za-z0-9]){quote}|{quote}(?![A-Za-z0-9])") for quote in "'\"`"}
+_OPENING = {quote: lazily(rf"(?<![\\A-Za-z0-9]){quote}|{quote}(?![A-Za-z0-9])") for quote in "'\"`"}
 """A quote, and no apostrophe inside a word or escaped one."""
 
 _QUOTES = frozenset("'\"`\\")
@@ -649,45 +648,45 @@ _SETTERS = frozenset(
     "setoption var secret addproperty setting insert replace update_or_create store write write_secret create_secret "
     "set_secret set_password getattr pop".split()
 )
-_BETWEEN = re.compile(
+_BETWEEN = lazily(
     r"\"{0,3}'{0,3}`?\\?[\"']?[ \t]*(?:\*[ \t]*\d+[ \t]*)?(?:\\?\r?\n[ \t]*)?(?:[+.&][ \t]*)?"
     r"(?:\\?\r?\n[ \t]*)?[A-Za-z@]{0,2}[\"'`]{0,3}\\?"
 )
-_DEFAULT = re.compile(r"(?:[^()\n]{0,200}?,\s*)?default\s*=\s*")
-_CHECKED = re.compile(
+_DEFAULT = lazily(r"(?:[^()\n]{0,200}?,\s*)?default\s*=\s*")
+_CHECKED = lazily(
     r"(?:,\s*|[\"'\])]{1,4}\.(?:type|fill|sendKeys|send_keys|setValue|set_value|val|press\w*)\(\s*|\)\s*\.(?:to|toBe|toEqual|equals|eq|isEqualTo|is|should)\w*\(\s*)(?=[A-Za-z@]{0,2}[\"'`])"
 )
-_TIMES = re.compile(r"[ \t]*\*[ \t]*(\d{1,6})")
-_KEY_SIGN = re.compile(r"[ \t]*(?::(?!=)|=>)")
-_COMPARED = re.compile(r"[ \t]*(?:in\b|not in\b|===?|!=)")
-_CONTINUED = re.compile(r"(?:[+.?:]|\|\||\?\?)[ \t]*\(?[\"'`]")
-_OPTION_VALUE = re.compile(r"[ \t]+(?:(?P<plain>[^\s`'\"|<>;&()\[\]{}]{6,})|[\"'](?P<quoted>[^\n\"']{6,200})[\"'])")
-_PLAIN_AFTER = re.compile(r"[ \t]+(?P<value>[^\s'\"|<>(){}\[\]`]{6,})[ \t]*(?=\r?\n|\Z|\\|;)")
-_ARGUMENT = re.compile(r"\(\s*(?:\w+\s*=\s*)?(?=[A-Za-z@]{0,2}[\"'`])")
-_BODY = re.compile(r"\([^()\n]{0,200}\)[^\n;=({]{0,60}?(?::(?=[ \t]*(?:\n|return))|\{|=>|=|\n)")
-_TEXT_AHEAD = re.compile(r"\s*(?=[\"'`])")
-_RETURNED = re.compile(r"\breturn\b[ \t(]*|\n[ \t]+(?=[\"'`][^\n]*\n[ \t]*(?:end|\}))")
-_COMPARED_AFTER = re.compile(r"[ \t]*(?:===?|!==?|in|is|\.equals\(|,)[ \t]*[\w.$]{0,60}")
-_COMPARED_BEFORE = re.compile(
+_TIMES = lazily(r"[ \t]*\*[ \t]*(\d{1,6})")
+_KEY_SIGN = lazily(r"[ \t]*(?::(?!=)|=>)")
+_COMPARED = lazily(r"[ \t]*(?:in\b|not in\b|===?|!=)")
+_CONTINUED = lazily(r"(?:[+.?:]|\|\||\?\?)[ \t]*\(?[\"'`]")
+_OPTION_VALUE = lazily(r"[ \t]+(?:(?P<plain>[^\s`'\"|<>;&()\[\]{}]{6,})|[\"'](?P<quoted>[^\n\"']{6,200})[\"'])")
+_PLAIN_AFTER = lazily(r"[ \t]+(?P<value>[^\s'\"|<>(){}\[\]`]{6,})[ \t]*(?=\r?\n|\Z|\\|;)")
+_ARGUMENT = lazily(r"\(\s*(?:\w+\s*=\s*)?(?=[A-Za-z@]{0,2}[\"'`])")
+_BODY = lazily(r"\([^()\n]{0,200}\)[^\n;=({]{0,60}?(?::(?=[ \t]*(?:\n|return))|\{|=>|=|\n)")
+_TEXT_AHEAD = lazily(r"\s*(?=[\"'`])")
+_RETURNED = lazily(r"\breturn\b[ \t(]*|\n[ \t]+(?=[\"'`][^\n]*\n[ \t]*(?:end|\}))")
+_COMPARED_AFTER = lazily(r"[ \t]*(?:===?|!==?|in|is|\.equals\(|,)[ \t]*[\w.$]{0,60}")
+_COMPARED_BEFORE = lazily(
     r"(?P<quote>[\"'])(?P<value>(?:\\.|(?!(?P=quote))[^\n\\]){1,200})(?P=quote)"
     r"[ \t]*(?:===?|!==?|in|is|\.equals\(|,)[ \t]*[\w.$]{0,60}\Z(?<!,)"
 )
-_CONTENT = re.compile(r"(?:\s[^<>\n]{0,200})?>\s*(?:<!\[CDATA\[)?(?P<value>[^<>\n]{6,2000}?)(?:\]\]>)?\s*</")
-_NAMED_BY = re.compile(
+_CONTENT = lazily(r"(?:\s[^<>\n]{0,200})?>\s*(?:<!\[CDATA\[)?(?P<value>[^<>\n]{6,2000}?)(?:\]\]>)?\s*</")
+_NAMED_BY = lazily(
     r"(?:\b(?:name|key|id|type|Name|Key|Id|Type|param|property|header|variable|for|secretName)\s*[\"'`]?\s*[=:]\s*[\"'`]?|<key>)[\w.:/$-]*$"
 )
-_VALUE_AFTER = re.compile(
+_VALUE_AFTER = lazily(
     r"[\"'`]?(?:[^<>\n{}]{0,120}?[\s,\"']|,?\s*\n[\s-]*)"
     r"[\"'`]?(?:value|Value|default|defaultValue|content|text|data)[\"'`]?\s*[=:]\s*"
     r"(?:[\"'](?P<quoted>[^\n\"']{4,2000})[\"']|(?P<plain>[^\s\"'<>{}\[\],]{6,400})(?=\s|\Z))"
     r"|(?:[\"']?[^<>\n]{0,60}>\s*(?:<value>)?|</key>\s*<string>)(?P<content>[^<>\n]{6,2000})</"
 )
-_VALUE_BEFORE = re.compile(r"<[^<>]*\bvalue\s*=\s*[\"'](?P<value>[^\"'<>\n]{6,400})[\"'][^<>]*$")
-_TERRAFORM = re.compile(r"[\"']?\s*\{[^{}]{0,400}?\bdefault\s*=\s*\"(?P<value>[^\"\n]{6,400})\"")
-_ALONE = re.compile(
+_VALUE_BEFORE = lazily(r"<[^<>]*\bvalue\s*=\s*[\"'](?P<value>[^\"'<>\n]{6,400})[\"'][^<>]*$")
+_TERRAFORM = lazily(r"[\"']?\s*\{[^{}]{0,400}?\bdefault\s*=\s*\"(?P<value>[^\"\n]{6,400})\"")
+_ALONE = lazily(
     r"\\?[ \t]*\r?\n[ \t]*(?:[>|][+-]?[ \t]*\n[ \t]*)?[\"']?(?P<value>[^\s\"'#]{8,400}?)[\"']?;?,?[ \t]*(?=\r?\n|\Z)"
 )
-_LISTED = re.compile(r"[ \t]*\r?\n[ \t]*-[ \t]+[\"']?(?P<value>[^\s\"'#]{6,400})[\"']?[ \t]*(?=\r?\n|\Z)")
+_LISTED = lazily(r"[ \t]*\r?\n[ \t]*-[ \t]+[\"']?(?P<value>[^\s\"'#]{6,400})[\"']?[ \t]*(?=\r?\n|\Z)")
 _PROSE = frozenset(
     "authentication required optional support supports handling validation instead option options changes protected "
     "through without should before manager management".split()
@@ -753,9 +752,9 @@ def _line_before(text: str, at: int, most: int) -> str:
 # --- values without quotes
 
 _BARE_LIMIT = 4000
-_BARE = re.compile(r"(?:[^\s,;'\"()\[\]{}<>&`\\]|\\(?![nrt\"'])){6,4000}")
-_BARE_LINE = re.compile(r"(?P<value>[^\s'\"`]{6,4000})[ \t]*(?=\r?\n|\Z|[ \t]#)")
-_LINE_HEAD = re.compile(
+_BARE = lazily(r"(?:[^\s,;'\"()\[\]{}<>&`\\]|\\(?![nrt\"'])){6,4000}")
+_BARE_LINE = lazily(r"(?P<value>[^\s'\"`]{6,4000})[ \t]*(?=\r?\n|\Z|[ \t]#)")
+_LINE_HEAD = lazily(
     r"[ \t]*(?:[-+>*#;$]|//|--|export|set|env|ENV|ARG|declare -x|REM|setx|<!--|E|\d+:)?[ \t\"'+-]*[\w.\"'$-]*$"
 )
 _TYPES = frozenset(
@@ -846,14 +845,14 @@ def _in_ini(text: str, at: int) -> bool:
 
 # --- values by their position
 
-_TUPLE = re.compile(
+_TUPLE = lazily(
     r"^[ \t]*(?P<names>[A-Za-z_][\w.]*(?:[ \t]*,[ \t]*[A-Za-z_][\w.]*)+)[ \t]*(?:=(?!=)|:=|in)[ \t]*\(?", re.MULTILINE
 )
-_PARAMETRIZE = re.compile(r"\bparametrize\(\s*(?P<names>\(?\[?(?:[\"'][\w\s,.-]+[\"'][,\s]*)+\]?\)?)\s*,\s*")
-_ZIPPED = re.compile(r"[(\[]\s*(?P<names>(?:[\"']\w{1,40}[\"'],?\s*){2,20})[)\]]\s*,\s*(?=[(\[])")
-_FRAME = re.compile(r"^(?:E[ ]+|[ ]+)(?P<names>[A-Za-z_]\w*(?:[ ]+[A-Za-z_]\w*)+)[ ]*$", re.MULTILINE)
-_INSERT = re.compile(r"\binsert\s+into\s+[\w.\"`\[\]]+\s*\((?P<names>[^()]{1,1000})\)\s*values\s*", re.IGNORECASE)
-_AUTH = re.compile(
+_PARAMETRIZE = lazily(r"\bparametrize\(\s*(?P<names>\(?\[?(?:[\"'][\w\s,.-]+[\"'][,\s]*)+\]?\)?)\s*,\s*")
+_ZIPPED = lazily(r"[(\[]\s*(?P<names>(?:[\"']\w{1,40}[\"'],?\s*){2,20})[)\]]\s*,\s*(?=[(\[])")
+_FRAME = lazily(r"^(?:E[ ]+|[ ]+)(?P<names>[A-Za-z_]\w*(?:[ ]+[A-Za-z_]\w*)+)[ ]*$", re.MULTILINE)
+_INSERT = lazily(r"\binsert\s+into\s+[\w.\"`\[\]]+\s*\((?P<names>[^()]{1,1000})\)\s*values\s*", re.IGNORECASE)
+_AUTH = lazily(
     r"\b(?:auth|credentials|creds|basic_auth|basicAuth|HTTPBasicAuth|HTTPDigestAuth|BasicAuth|Credentials|NetworkCredential|"
     r"UsernamePasswordCredentials|login|authenticate|log_in|sign_in|signIn|SetBasicAuth)(?P<sign>[ \t]*=[ \t]*)?"
     r"\(\s*(?:(?:username|user)\s*=\s*)?(?P<user>[^\s,()]{1,80})\s*,\s*(?P<quote>[\"'])(?P<value>[^\"'\n]{6,200})(?P=quote)"
@@ -906,9 +905,9 @@ def _in_frame(text: str, at: int, names: Sequence[Naming]) -> Iterator[Span]:
         at = line.end()
 
 
-_FRAME_LINE = re.compile(r"\r?\n(?:E[ ]+)?(?P<cells>[^\n]{3,1000})")
-_FRAME_CELL = re.compile(r"\S+")
-_ITEM = re.compile(
+_FRAME_LINE = lazily(r"\r?\n(?:E[ ]+)?(?P<cells>[^\n]{3,1000})")
+_FRAME_CELL = lazily(r"\S+")
+_ITEM = lazily(
     r"(?P<blank>\s+)|(?P<comment>#[^\n]*)|(?P<open>[\w.]*[(\[{])|(?P<close>[)\]}])|(?P<comma>,)|(?P<other>[^\s,()\[\]{}\"'`]+|.)"
 )
 
@@ -950,10 +949,10 @@ def _columns(text: str, at: int, names: Sequence[Naming], scan: _Scan, *, rows: 
         at = item.end()
 
 
-_SIGNATURE = re.compile(
+_SIGNATURE = lazily(
     r"\b(?:def|function|func|fn|fun|sub)[ \t]+(?P<name>\w+)[ \t]*(?:<[^<>\n]*>)?\((?P<parameters>[^()]{1,600})\)"
 )
-_PARAMETER = re.compile(r"[ \t\n$&*]*(?:(?:mut|const|final|val|var|_|this\.)[ \t]+)?\**(?P<name>\w+)")
+_PARAMETER = lazily(r"[ \t\n$&*]*(?:(?:mut|const|final|val|var|_|this\.)[ \t]+)?\**(?P<name>\w+)")
 
 
 def signatures(text: str) -> dict[str, tuple[Naming, ...]]:
@@ -1014,7 +1013,7 @@ def _is_cell(value: str, name: Naming) -> bool:
     return name is Naming.STRONG and is_secret_value(value, name) and re.search(r"[\d-]", value) is not None
 
 
-_HEADING = re.compile(
+_HEADING = lazily(
     r"[\"']?[A-Za-z][\w -]{0,40}[\"']?(?P<separator>[,;\t])[\"']?[A-Za-z][\w -]{0,40}[\"']?"
     r"(?:(?P=separator)[\"']?[\w -]{1,40}[\"']?){0,30}"
 )
@@ -1060,7 +1059,7 @@ _COMMANDS = {
 }
 """Patterns of lines with a secret at a fixed place, by a word in such lines."""
 
-_COMMAND_FORMS = {word: re.compile(form, re.IGNORECASE) for word, form in _COMMANDS.items()}
+_COMMAND_FORMS = {word: lazily(form, re.IGNORECASE) for word, form in _COMMANDS.items()}
 _UNSURE = frozenset(
     {"echo", "cookie", "5432:", ":*:", "zip", "7z", "login", "password", "-u ", "-a ", "jwt.", "net user", "hmac.new"}
 )
@@ -1093,9 +1092,9 @@ def _is_argument(value: str, unsure: bool) -> bool:
     )
 
 
-_KUBERNETES = re.compile(r"^[ \t]*[\"']?kind[\"']?\s*:\s*[\"']?Secret\b", re.MULTILINE)
-_SECTION = re.compile(r"^(?P<margin>[ \t]*)[\"']?(?:data|stringData)[\"']?\s*:\s*\{?[ \t]*\n", re.MULTILINE)
-_ENTRY = re.compile(
+_KUBERNETES = lazily(r"^[ \t]*[\"']?kind[\"']?\s*:\s*[\"']?Secret\b", re.MULTILINE)
+_SECTION = lazily(r"^(?P<margin>[ \t]*)[\"']?(?:data|stringData)[\"']?\s*:\s*\{?[ \t]*\n", re.MULTILINE)
+_ENTRY = lazily(
     r"(?P<margin>[ \t]+)[\"']?[\w.-]+[\"']?\s*:\s*(?P<quote>[\"']?)"
     r"(?P<value>[^\s\"'{}|>][^\n\"']*?)(?P=quote),?[ \t]*(?:\n|\Z)"
 )

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from pytest_starcoder.text.patterns import lazily
 from pytest_starcoder.text.secret_values import REDACTED, entropy, is_harmless, is_placeholder, is_random
 
 Span = tuple[int, int]
 
-_TOKENS = re.compile(
+_TOKENS = lazily(
     r"(?<![A-Za-z0-9_])(?:"
     r"gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{20,}"  # GitHub
     r"|gl(?:pat|dt|rt|cbt|ptt|ft|soat|imt|agent|oas|ffct)-[A-Za-z0-9_.-]{16,}|GR1348941[A-Za-z0-9_-]{20,}"  # GitLab
@@ -48,10 +49,10 @@ _TOKENS = re.compile(
     r")"
 )
 
-_FILLED = re.compile(r"([xX0.*])\1{11,}|(?:x{4,}[-_]?){3,}|1234567890{0,1}1234567890", re.IGNORECASE)
+_FILLED = lazily(r"([xX0.*])\1{11,}|(?:x{4,}[-_]?){3,}|1234567890{0,1}1234567890", re.IGNORECASE)
 """What documentation writes where a token has its characters."""
 
-_ENDPOINTS = re.compile(
+_ENDPOINTS = lazily(
     r"//(?:[\w.-]{0,60}\.)?"
     r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/"
     r"|(?:discord|discordapp)\.com/api/(?:v\d+/)?webhooks/\d+/"
@@ -62,35 +63,35 @@ _ENDPOINTS = re.compile(
     re.IGNORECASE,
 )
 
-_HEADERS = re.compile(
+_HEADERS = lazily(
     r"\b(?:Bearer|token|Basic|ApiKey|Api-Key|Digest|Splunk|Negotiate|SSWS|GenieKey|Klaviyo-API-Key|DeepL-Auth-Key)"
     r"(?:[ \t]+|%20|\+)(?P<secret>[A-Za-z0-9._~+/=:-]{8,})",
     re.IGNORECASE,
 )
 
-_ASSIGNED = re.compile(r"=(?P<secret>[A-Za-z0-9%+/_=.~-]{16,})")
-_ASSIGNED_NAME = re.compile(
+_ASSIGNED = lazily(r"=(?P<secret>[A-Za-z0-9%+/_=.~-]{16,})")
+_ASSIGNED_NAME = lazily(
     r"(?:[?&;\s'\"(,]|\\u0026|&amp;|^)(?:sig|signature|X-Amz-Signature|X-Amz-Security-Token|X-Goog-Signature|AccountKey|"
     r"SharedAccessKey|SharedAccessSignature|code|key|sv_sig|hmac|auth|apikey|api_key|access_key|subscription-key)\Z",
     re.IGNORECASE,
 )
 
-_KEY_BLOCK = re.compile(
+_KEY_BLOCK = lazily(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
     r"(?![\"'`](?![\s,+\\]*[\"'][A-Za-z0-9+/]))(?P<body>(?:(?!-----BEGIN )[\s\S])*?)(?=-----END|\Z)"
     r"|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\s*\n(?P<ssh2>[\s\S]*?)(?=---- END|\Z)"
     r"|PuTTY-User-Key-File-\d: (?P<putty>[\s\S]*?Private-MAC: \w+|.*)"
 )
-_KEY_LINE = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d")
+_KEY_LINE = lazily(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d")
 
-_URL = re.compile(
+_URL = lazily(
     r"(?P<scheme>(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,30}://)"
     r"(?P<user>[^\s:/@'\"<>`]{0,100}):(?P<password>[^\s'\"<>`]{1,200})@"
 )
-_URL_TOKEN = re.compile(r"https?://(?P<secret>(?=[A-Za-z]*\d)[A-Za-z0-9_-]{20,100})(?::x-oauth-basic)?@")
+_URL_TOKEN = lazily(r"https?://(?P<secret>(?=[A-Za-z]*\d)[A-Za-z0-9_-]{20,100})(?::x-oauth-basic)?@")
 
-_QUOTED = re.compile(r"(?P<quote>[\"'`])(?P<value>[A-Za-z0-9+/=_-]{20,300})(?P=quote)")
-_PUBLIC = re.compile(
+_QUOTED = lazily(r"(?P<quote>[\"'`])(?P<value>[A-Za-z0-9+/=_-]{20,300})(?P=quote)")
+_PUBLIC = lazily(
     r"sha\d|hash|digest|checksum|integrity|fingerprint|etag|public|cert|commit|revision|\bid\b|uuid|guid|img|image|src|href"
     r"|data:|alphabet|charset|chars|letters|nonce|sri|cid|path|module|resolved|expected|encoded|b64|base64",
     re.IGNORECASE,

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from functools import lru_cache
 
+from pytest_starcoder.text.patterns import lazily
 from pytest_starcoder.text.secret_names import Naming, naming
 
 REDACTED = "[redacted]"
@@ -47,49 +48,47 @@ _LOCKED = set("12 123 1234 12345 123456 1234567 12345678 123456789 1234567890 00
 
 _ALLOWED = _FILLERS | _PLACEHOLDERS | _NAMES
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_WORD = lazily(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
-_TEMPLATE = re.compile(
+_TEMPLATE = lazily(
     r"\$\{\{?[^{}]*\}?\}|\{\{[^{}]*\}\}|\$\([^()]*\)|<%.*?%>|#\{[^{}]*\}|\{[^{}]*\}|\[\[[^\[\]]*\]\]"
     r"|%\([\w.]+\)[-0-9.]*[a-z]|%[-0-9.]*[sdrxfiqv](?![A-Za-z0-9])|%[A-Za-z_]\w*%|%\w+\([^()]*\)%|\$[A-Za-z_]\w*|<[A-Za-z_][^<>]*>"
     r"|\\\([^()]*\)|__[A-Z][A-Z_]+__|@[A-Z_]{3,}@"
 )
-_OPENED = re.compile(r"\{[A-Za-z_][\w.]*[(\[]?\Z")
-_HIDDEN = re.compile(r"(?:[*•xX#.…_?-]|\s|\[redacted\])*")
-_REGEX = re.compile(
-    r"\\[dwsSDWb](?![a-z])|\(\?[:=!<P]|\[\^?[A-Za-z0]-[A-Za-z9]|\.\*|\.\+|\{\d+,\d*\}\$?|^\^.*\$$|\]\+|\\S"
-)
-_PATH = re.compile(r"(?:~|\.{1,2})?/[\w.@-]+(?:/[\w.@ -]*)*|[A-Za-z]:\\\\?.*|(?:[\w-]+/)*[\w-]+\.[a-z][a-z0-9]{1,4}"
+_OPENED = lazily(r"\{[A-Za-z_][\w.]*[(\[]?\Z")
+_HIDDEN = lazily(r"(?:[*•xX#.…_?-]|\s|\[redacted\])*")
+_REGEX = lazily(r"\\[dwsSDWb](?![a-z])|\(\?[:=!<P]|\[\^?[A-Za-z0]-[A-Za-z9]|\.\*|\.\+|\{\d+,\d*\}\$?|^\^.*\$$|\]\+|\\S")
+_PATH = lazily(r"(?:~|\.{1,2})?/[\w.@-]+(?:/[\w.@ -]*)*|[A-Za-z]:\\\\?.*|(?:[\w-]+/)*[\w-]+\.[a-z][a-z0-9]{1,4}"
                    r"|(?:[a-z_-]+/)+[a-z_.-]+/?|\.[a-z]\w{2,}")  # fmt: skip
-_REFERENCE = re.compile(
+_REFERENCE = lazily(
     r"(?:https?|ftp|file|wss?|git|ssh)://[^\s@]*|(?:vault|ssm|env|op|arn|secret|secretsmanager|keyring|file|sops|kms|"
     r"ref\+\w+|azurekeyvault)[:/].*|#/[\w/-]+|!\w+.*|projects/.*|@Microsoft\.KeyVault.*|ENC\(.*|ENC\[.*|urn:.*",
     re.IGNORECASE,
 )
-_SCREAMING = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
-_DOTTED = re.compile(r"[A-Za-z_$]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*)+(?:\(.*)?", re.DOTALL)
-_CMDLET = re.compile(r"(?:Get|Read|Set|New|ConvertTo|ConvertFrom|Import|Export|Out|Write|Invoke|Select)-[A-Z][A-Za-z]+")
-NUMBERED = re.compile(r"_*[a-z]{2,}\d{1,2}[a-z]{3,}")
+_SCREAMING = lazily(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+_DOTTED = lazily(r"[A-Za-z_$]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*)+(?:\(.*)?", re.DOTALL)
+_CMDLET = lazily(r"(?:Get|Read|Set|New|ConvertTo|ConvertFrom|Import|Export|Out|Write|Invoke|Select)-[A-Z][A-Za-z]+")
+NUMBERED = lazily(r"_*[a-z]{2,}\d{1,2}[a-z]{3,}")
 """A part of a dotted name with a number in it: `_win32typing`."""
 
-_MODULE = re.compile(r"[a-z_]{2,}(?:\.[a-z_]{2,})+\.[A-Za-z]\w*")
-_RULES = re.compile(r"[a-z_]+(?::[\w,]+)?(?:\|[a-z_]+(?::[\w,]+)?)+")
-_CALLED = re.compile(r"[A-Za-z_][\w.]*\(.*|[\w.]+\[.*|lambda\b.*|await\s.*|new\s.*|function\b.*|&\w+|\*\w+", re.DOTALL)
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}")
-_SELECTOR = re.compile(r"[#.][A-Za-z][A-Za-z_-]*(?:[ >.#:][A-Za-z_-]+)*|\w*\[[\w-]+[~|^$*]?=.*\]|//\w.*|input#.*")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?|\d+(?:\.\d+)+|v\d+(?:\.\d+)*(?:[-.]\w+)?")
-_MARKUP = re.compile(r"</?[a-zA-Z!][^<>]*>|&[a-z]+;")
-_ALGORITHM = re.compile(
+_MODULE = lazily(r"[a-z_]{2,}(?:\.[a-z_]{2,})+\.[A-Za-z]\w*")
+_RULES = lazily(r"[a-z_]+(?::[\w,]+)?(?:\|[a-z_]+(?::[\w,]+)?)+")
+_CALLED = lazily(r"[A-Za-z_][\w.]*\(.*|[\w.]+\[.*|lambda\b.*|await\s.*|new\s.*|function\b.*|&\w+|\*\w+", re.DOTALL)
+_MAIL = lazily(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}")
+_SELECTOR = lazily(r"[#.][A-Za-z][A-Za-z_-]*(?:[ >.#:][A-Za-z_-]+)*|\w*\[[\w-]+[~|^$*]?=.*\]|//\w.*|input#.*")
+_DATE = lazily(r"\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?|\d+(?:\.\d+)+|v\d+(?:\.\d+)*(?:[-.]\w+)?")
+_MARKUP = lazily(r"</?[a-zA-Z!][^<>]*>|&[a-z]+;")
+_ALGORITHM = lazily(
     r"base-?(?:16|32|58|64)(?:url)?|utf-?\d+\w*|latin-?1|us-ascii|(?:hmac-?|scram-)?(?:sha|md|hs|rs|es|ps|aes|rsa|ripemd)-?\d+"
     r"[\w/+-]*|(?:argon2|bcrypt|scrypt|pbkdf2|blowfish|chacha20|x25519|ed25519|secp\d+\w\d|curve25519)[\w-]*",
     re.IGNORECASE,
 )
-_YOURS = re.compile(r".*\byour[\s_-].*(?:here|key|token|secret|password|value)\W*|.*[_-]your[_-].*", re.IGNORECASE)
-_MIME = re.compile(r"[a-z]+/[a-z0-9.+-]+(?:;.*)?")
-_SOLID = re.compile(r"[A-Za-z0-9!@#&*?~+_-]{8,200}")
+_YOURS = lazily(r".*\byour[\s_-].*(?:here|key|token|secret|password|value)\W*|.*[_-]your[_-].*", re.IGNORECASE)
+_MIME = lazily(r"[a-z]+/[a-z0-9.+-]+(?:;.*)?")
+_SOLID = lazily(r"[A-Za-z0-9!@#&*?~+_-]{8,200}")
 """Characters of a plain word: not of a template, path, call or sentence."""
 
-_ALPHABET = re.compile(r"abcdefghijklm|ABCDEFGHIJKLM|qwertyuiop")
+_ALPHABET = lazily(r"abcdefghijklm|ABCDEFGHIJKLM|qwertyuiop")
 _COMMON = set(
     "the a an is are was were be been must may can should has have had do does not no your you my our their its "
     "it this "
@@ -232,15 +231,15 @@ def _is_random(value: str) -> bool:
     return (changes >= 2 and (cases or len(value) >= 12)) or (len(value) >= 16 and flips >= 4 and changes >= 1)
 
 
-_SPACE = re.compile(r"\s")
-_DIGIT = re.compile(r"\d")
-_LETTER = re.compile(r"[A-Za-z]")
-_LOWER = re.compile(r"[a-z]")
-_UPPER = re.compile(r"[A-Z]")
-_FLIPS = re.compile(r"[a-z][A-Z]")
-_CHANGES = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
-_ODD = re.compile(r"[A-Za-z0-9!@#$%^&*?~+=-]*[A-Za-z0-9][!@#$%^&*?~+][A-Za-z0-9!@#$%^&*?~+=-]*")
-_WORDY = re.compile(
+_SPACE = lazily(r"\s")
+_DIGIT = lazily(r"\d")
+_LETTER = lazily(r"[A-Za-z]")
+_LOWER = lazily(r"[a-z]")
+_UPPER = lazily(r"[A-Z]")
+_FLIPS = lazily(r"[a-z][A-Z]")
+_CHANGES = lazily(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
+_ODD = lazily(r"[A-Za-z0-9!@#$%^&*?~+=-]*[A-Za-z0-9][!@#$%^&*?~+][A-Za-z0-9!@#$%^&*?~+=-]*")
+_WORDY = lazily(
     r"(?:[A-Za-z]*[a-z]{2,}|[A-Z]+|[a-z]?)\d{0,4}(?:[_.-](?:[A-Za-z]+\d{0,4}|\d{1,8}|v?\d[\w.]{0,4}|py3|x86|i\d+n))*"
     r"|[A-Z][a-z]+\d{1,4}(?:[A-Z][a-z]+\d{0,4})*|(?:utf|sha|md|base|aes|rsa|int|uint|float|i|x|h|b|s|v|win|amd|arm)\d+\w{0,12}"
 )
