@@ -113,7 +113,7 @@ def is_harmless(value: str) -> bool:
     return _is_harmless(bare)
 
 
-@lru_cache(8192)
+@lru_cache(1 << 16)
 def _is_harmless(value: str) -> bool:
     return (
         _is_template(value)
@@ -213,7 +213,7 @@ def is_random(value: str) -> bool:
     return _is_random(value)
 
 
-@lru_cache(8192)
+@lru_cache(1 << 16)
 def _is_random(value: str) -> bool:
     if not _DIGIT.search(value) or not _LETTER.search(value):
         return bool(_LETTER.search(value)) and _has_odd_signs(value)
