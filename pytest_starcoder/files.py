@@ -62,8 +62,10 @@ def target_of(path: Path, tree: Path | None = None) -> Path:
     seeming = Path(os.path.abspath(path))  # noqa: PTH100 - must not resolve links
     try:
         target = path.resolve()
-    except RuntimeError as exc:  # before Python 3.13
+    except RuntimeError as exc:  # a circle of links, before Python 3.13
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from exc
+    if target.is_symlink():  # the same, since Python 3.13
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     if tree is None:
         return target
     top = tree.resolve()
