@@ -3,4 +3,6 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the servers that answer to the letter live there
+sys.path.insert(
+    0, str(Path(__file__).parents[1] / "tests")
+)  # the servers that answer to the letter live there

@@ -20,17 +20,30 @@ def listing() -> str:
     lines = []
     for name, what in benchmarks().items():
         lines.append(f"{name}: {what}")
-        lines += [f"    {one.command}   -> {file}" for file, one in FIGURES.items() if one.benchmark == name]
+        lines += [
+            f"    {one.command}   -> {file}"
+            for file, one in FIGURES.items()
+            if one.benchmark == name
+        ]
     lines += ["", "In these commands:"]
-    lines += [f"    {word}: {what} (FOLDER/{place} with --data FOLDER)" for word, (place, what) in DATA.items()]
+    lines += [
+        f"    {word}: {what} (FOLDER/{place} with --data FOLDER)"
+        for word, (place, what) in DATA.items()
+    ]
     return "\n".join(lines)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help="files of figures; else all")
-    parser.add_argument("--into", type=Path, metavar="FOLDER", help="run them and write their figures there")
-    parser.add_argument("--data", type=Path, default=Path(), metavar="FOLDER", help="what the commands are given")
+    parser.add_argument(
+        "--into", type=Path, metavar="FOLDER", help="run them and write their figures there"
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path(), metavar="FOLDER", help="what the commands are given"
+    )
     chosen = parser.parse_args()
     if unknown := [name for name in chosen.names if name not in FIGURES]:
         parser.error(f"there are no figures {', '.join(unknown)}; there are {', '.join(FIGURES)}")

@@ -41,7 +41,16 @@ def commit(folder: Path, number: int, environment: dict[str, str]) -> float:
     """Seconds of one commit."""
     (folder / "shop.py").write_text(f"def total(xs):\n    return {number} * sum(xs)\n")
     git(folder, "add", "-A")
-    command = ["git", "-c", "user.name=n", "-c", "user.email=n@example.com", "commit", "-qm", "more"]
+    command = [
+        "git",
+        "-c",
+        "user.name=n",
+        "-c",
+        "user.email=n@example.com",
+        "commit",
+        "-qm",
+        "more",
+    ]
     started = time.perf_counter()
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
     return time.perf_counter() - started
@@ -76,7 +85,11 @@ def main() -> None:
             folders[name] = repository(Path(temporary) / name)
             (folders[name] / ".pre-commit-config.yaml").write_text(CONFIG.format(entry=entry))
             subprocess.run(
-                [beside / "pre-commit", "install"], cwd=folders[name], env=environment, check=True, capture_output=True
+                [beside / "pre-commit", "install"],
+                cwd=folders[name],
+                env=environment,
+                check=True,
+                capture_output=True,
             )
             commit(folders[name], 0, environment)
         times: dict[str, list[float]] = {"nothing": [], "review": []}

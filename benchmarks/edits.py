@@ -73,11 +73,24 @@ PAIRS = (
     "keys values, floor ceil, append extend, add discard, popleft pop, appendleft append, partition rpartition, "
     "ljust rjust, match search, list tuple, removeprefix removesuffix, isdigit isalpha, get pop"
 )
-SIBLINGS = {name: sibling for pair in PAIRS.split(", ") for name, sibling in (pair.split(), pair.split()[::-1])}
+SIBLINGS = {
+    name: sibling
+    for pair in PAIRS.split(", ")
+    for name, sibling in (pair.split(), pair.split()[::-1])
+}
 
 Key = TypeVar("Key", bound=Hashable)
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
-DELETABLE = (ast.Expr, ast.Assign, ast.AugAssign, ast.Return, ast.Raise, ast.Assert, ast.Break, ast.Continue)
+DELETABLE = (
+    ast.Expr,
+    ast.Assign,
+    ast.AugAssign,
+    ast.Return,
+    ast.Raise,
+    ast.Assert,
+    ast.Break,
+    ast.Continue,
+)
 
 
 @dataclass(frozen=True)
@@ -117,7 +130,11 @@ def single_edits(source: str) -> list[Edit]:
 def changes(source: str) -> list[Change]:
     """Every change that may be made to the module, in the order of the text: quicker, for those that need a few."""
     text = _Text(source)
-    found = {change for node, in_function in _code(text.tree) for change in _changes(text, node, in_function)}
+    found = {
+        change
+        for node, in_function in _code(text.tree)
+        for change in _changes(text, node, in_function)
+    }
     return sorted(found, key=lambda change: (change.start, change.stop, change.kind, change.after))
 
 
@@ -183,7 +200,9 @@ class _Text:
     def tokens(self, start: int, stop: int) -> list[tuple[int, str]]:
         return [(at, string) for at, string in self._tokens if start <= at < stop]
 
-    def operator(self, left: ast.expr, right: ast.expr, symbol: str, after: str, kind: str) -> Iterator[Change]:
+    def operator(
+        self, left: ast.expr, right: ast.expr, symbol: str, after: str, kind: str
+    ) -> Iterator[Change]:
         """The operator between two operands becomes `after`; `not in` and `is not` are two words."""
         words = symbol.split()
         tokens = self.tokens(self.stop(left), self.start(right))
@@ -203,7 +222,11 @@ def _indices(node: ast.AST) -> Iterator[ast.AST]:
     if isinstance(node, ast.Subscript):
         bounds = [node.slice]
         if isinstance(node.slice, ast.Slice):
-            bounds = [bound for bound in (node.slice.lower, node.slice.upper, node.slice.step) if bound is not None]
+            bounds = [
+                bound
+                for bound in (node.slice.lower, node.slice.upper, node.slice.step)
+                if bound is not None
+            ]
         for bound in bounds:
             yield bound.operand if isinstance(bound, ast.UnaryOp) else bound
 
@@ -222,11 +245,15 @@ def _outside(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:
         case ast.ClassDef(body=body):
             for member in body:
                 yield from _outside(member)
-        case ast.Assign(targets=targets, value=value) if not any(_is_special(target) for target in targets):
+        case ast.Assign(targets=targets, value=value) if not any(
+            _is_special(target) for target in targets
+        ):
             yield from _below(value, False)
         case ast.AnnAssign(target=target, value=ast.expr() as value) if not _is_special(target):
             yield from _below(value, False)
-        case ast.If(test=test) if "TYPE_CHECKING" in ast.unparse(test) or "__main__" in ast.unparse(test):
+        case ast.If(test=test) if "TYPE_CHECKING" in ast.unparse(test) or "__main__" in ast.unparse(
+            test
+        ):
             pass
         case ast.If() | ast.Try() | ast.With():
             for inner in ast.iter_child_nodes(statement):
@@ -275,7 +302,9 @@ def _changes(text: _Text, node: ast.AST, in_function: bool) -> Iterator[Change]:
 
 
 def _comparison(text: _Text, node: ast.Compare) -> Iterator[Change]:
-    for (left, right), comparison in zip(pairwise([node.left, *node.comparators]), node.ops, strict=True):
+    for (left, right), comparison in zip(
+        pairwise([node.left, *node.comparators]), node.ops, strict=True
+    ):
         symbol = SYMBOLS[type(comparison)]
         for other in COMPARISONS[symbol]:
             yield from text.operator(left, right, symbol, other, "comparison")
@@ -294,11 +323,15 @@ def _arithmetic(text: _Text, node: ast.BinOp) -> Iterator[Change]:
 def _augmented(text: _Text, node: ast.AugAssign) -> Iterator[Change]:
     symbol = SYMBOLS.get(type(node.op))
     if symbol and not _is_text(node.value):
-        yield from text.operator(node.target, node.value, f"{symbol}=", f"{ARITHMETIC[symbol]}=", "arithmetic")
+        yield from text.operator(
+            node.target, node.value, f"{symbol}=", f"{ARITHMETIC[symbol]}=", "arithmetic"
+        )
 
 
 def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str | bytes))
+    return isinstance(node, ast.JoinedStr) or (
+        isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
+    )
 
 
 def _bracketed(text: _Text, node: ast.expr) -> str:
@@ -342,7 +375,9 @@ def _constant(text: _Text, node: ast.Constant) -> Iterator[Change]:
             for other in (node.value + 1, node.value - 1):
                 kind = "index" if id(node) in text.indices else "integer"
                 yield text.replace(node, str(other) if other >= 0 else f"({other})", kind)
-        case str() if len(text.tokens(text.start(node), text.stop(node))) == 1 and "\n" not in text.of(node):
+        case str() if len(
+            text.tokens(text.start(node), text.stop(node))
+        ) == 1 and "\n" not in text.of(node):
             yield text.replace(node, _other_string(text.of(node), node.value), "string")
 
 
@@ -365,7 +400,9 @@ def _call(text: _Text, node: ast.Call) -> Iterator[Change]:
         yield Change(text.start(left), text.stop(right), swapped, "arguments swapped")
     name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
     if name in SIBLINGS:
-        yield Change(text.stop(node.func) - len(name), text.stop(node.func), SIBLINGS[name], "sibling called")
+        yield Change(
+            text.stop(node.func) - len(name), text.stop(node.func), SIBLINGS[name], "sibling called"
+        )
     for keyword in node.keywords:
         yield from _without(text, node, keyword)
 
@@ -376,7 +413,11 @@ def _without(text: _Text, call: ast.Call, keyword: ast.keyword) -> Iterator[Chan
     commas = [at for at, string in text.tokens(text.stop(call.func), start) if string == ","]
     if commas and (call.args or call.keywords[0] is not keyword):
         start = commas[-1]
-    if keyword.arg is not None and "\n" not in text.source[start:stop] and _shares_its_line(text.source, start, stop):
+    if (
+        keyword.arg is not None
+        and "\n" not in text.source[start:stop]
+        and _shares_its_line(text.source, start, stop)
+    ):
         yield Change(start, stop, "", "keyword dropped")
 
 
@@ -390,7 +431,9 @@ def _return(text: _Text, node: ast.Return) -> Iterator[Change]:
 
 
 def _leave(text: _Text, node: ast.Break | ast.Continue) -> Iterator[Change]:
-    yield text.replace(node, "continue" if isinstance(node, ast.Break) else "break", "break/continue")
+    yield text.replace(
+        node, "continue" if isinstance(node, ast.Break) else "break", "break/continue"
+    )
 
 
 RULES: dict[type[ast.AST], tuple[Callable[..., Iterator[Change]], ...]] = {

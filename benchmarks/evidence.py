@@ -47,12 +47,22 @@ def sent(case: Case, tool: Explainer) -> Sent | None:
     """None where the run does not end in time, or no test fails."""
     with tool.server() as (url, requests):
         told = {**case.env, **tool.environment(url), "STARCODER_FIX": "off"}
-        run = pytest(case.project, "-x", *case.run, *tool.on, environment=told, python=tool.python, limit=LIMIT)
+        run = pytest(
+            case.project,
+            "-x",
+            *case.run,
+            *tool.on,
+            environment=told,
+            python=tool.python,
+            limit=LIMIT,
+        )
         asked = questions(requests)
     if run.status != 1:
         return None
     sources = {path: (case.project / path).read_text("utf-8") for path, _ in case.truth}
-    shown = any(shows(unmarked(text), sources[line[0]], line) for text in asked for line in case.truth)
+    shown = any(
+        shows(unmarked(text), sources[line[0]], line) for text in asked for line in case.truth
+    )
     return Sent(shown, sum(map(len, asked)))
 
 
@@ -72,7 +82,10 @@ def measured(waiting: Sequence[Case], tools: Sequence[Explainer]) -> list[dict[s
                 break
             complete[tool.name] = one
         found += [complete] if len(complete) == len(tools) else []
-        told = ", ".join(f"{name} {one.characters} {'shown' if one.shown else '-'}" for name, one in complete.items())
+        told = ", ".join(
+            f"{name} {one.characters} {'shown' if one.shown else '-'}"
+            for name, one in complete.items()
+        )
         print(f"{case.name}: {told}", file=sys.stderr, flush=True)
     return found
 
@@ -80,8 +93,13 @@ def measured(waiting: Sequence[Case], tools: Sequence[Explainer]) -> list[dict[s
 def rows(name: str, found: Sequence[Sent]) -> list[Row]:
     sizes = [one.characters for one in found]
     return [
-        Row(f"{name}: programs whose faulty line the model is shown", f"{sum(o.shown for o in found)} of {len(found)}"),
-        Row(f"{name}: characters of a question, median / max", f"{median(sizes):.0f} / {max(sizes)}"),
+        Row(
+            f"{name}: programs whose faulty line the model is shown",
+            f"{sum(o.shown for o in found)} of {len(found)}",
+        ),
+        Row(
+            f"{name}: characters of a question, median / max", f"{median(sizes):.0f} / {max(sizes)}"
+        ),
     ]
 
 
@@ -115,15 +133,24 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="measure the first so many cases")
     rivals_option(parser)
     chosen, started = parser.parse_args(), time.perf_counter()
-    waiting = cases(chosen.cases.resolve(), json.loads(chosen.truth.read_text("utf-8")), chosen.tests)[: chosen.limit]
+    waiting = cases(
+        chosen.cases.resolve(), json.loads(chosen.truth.read_text("utf-8")), chosen.tests
+    )[: chosen.limit]
     rivals, missing = installed(chosen.rivals)
     tools = [OURS, *rivals]
     found = measured(waiting, tools)
     if not found:
-        raise SystemExit(f"evidence: no case of {chosen.truth} in {chosen.cases} has a failing test.")
+        raise SystemExit(
+            f"evidence: no case of {chosen.truth} in {chosen.cases} has a failing test."
+        )
     told = [row for tool in tools for row in rows(tool.name, [one[tool.name] for one in found])]
-    left_out = Row("left out: a run does not end in time, or no test fails", str(len(waiting) - len(found)))
-    publish(Outcome("evidence", [*told, *missing, left_out, wall_time(started)], charts(found, tools)), chosen)
+    left_out = Row(
+        "left out: a run does not end in time, or no test fails", str(len(waiting) - len(found))
+    )
+    publish(
+        Outcome("evidence", [*told, *missing, left_out, wall_time(started)], charts(found, tools)),
+        chosen,
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,13 @@ from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import median, pytest, suite
 from pytest_starcoder.report.bars import Bars
 
-SECRETS = ("s3cr3t-pa55word", "hunter2-very-secret", "abcdefghijklmnopqrstuvwxyz0123456789", "51HxTEST", "TESTTEST00")
+SECRETS = (
+    "s3cr3t-pa55word",
+    "hunter2-very-secret",
+    "abcdefghijklmnopqrstuvwxyz0123456789",
+    "51HxTEST",
+    "TESTTEST00",
+)
 """Those that are planted in `shop`, and pieces of them."""
 
 LIES = (
@@ -47,16 +53,28 @@ INVENTED = (
 MARK = "(not in the evidence)"
 
 
-def requests(folder: Path, *arguments: str, answer: str | None = None) -> tuple[list[str], str, str]:
+def requests(
+    folder: Path, *arguments: str, answer: str | None = None
+) -> tuple[list[str], str, str]:
     """The prompts that a run sent, what it printed, and all that it wrote besides: cache and reports."""
     shutil.rmtree(folder / ".cache", ignore_errors=True)
     with fake_ollama() as server:
         if answer is not None:
             server.answer = answer
         files = [f"--starcoder-report=out.{suffix}" for suffix in ("json", "md", "sarif")]
-        run = pytest(folder, "--starcoder-explain", *files, *arguments, environment={"OLLAMA_HOST": server.url})
+        run = pytest(
+            folder,
+            "--starcoder-explain",
+            *files,
+            *arguments,
+            environment={"OLLAMA_HOST": server.url},
+        )
         asked = server.prompts()
-    written = [path for path in folder.rglob("*") if path.is_file() and (".cache" in path.parts or path.stem == "out")]
+    written = [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and (".cache" in path.parts or path.stem == "out")
+    ]
     return asked, run.output, "\n".join(path.read_text("utf-8", "replace") for path in written)
 
 
@@ -67,12 +85,22 @@ def two_causes(folder: Path) -> list[Row]:
         asked, _, _ = requests(folder, *arguments)
         first = first or sorted(asked)
         same = "the same" if sorted(asked) == first else "OTHER PROMPTS"
-        rows.append(Row(f"two_causes {' '.join(arguments)}: generate requests", f"{len(asked)}, {same}", "2"))
+        rows.append(
+            Row(
+                f"two_causes {' '.join(arguments)}: generate requests", f"{len(asked)}, {same}", "2"
+            )
+        )
     with fake_ollama() as server:
         for _ in range(2):
             before = len(server.asked())
             pytest(folder, "--starcoder-explain", environment={"OLLAMA_HOST": server.url})
-        rows.append(Row("two_causes again, nothing changed: generate requests", str(len(server.asked()) - before), "0"))
+        rows.append(
+            Row(
+                "two_causes again, nothing changed: generate requests",
+                str(len(server.asked()) - before),
+                "0",
+            )
+        )
     return rows
 
 
@@ -81,7 +109,9 @@ def secrets(folder: Path) -> list[Row]:
     shown = printed[printed.find("StarCoder: ") :]
     places = {"requests": "\n".join(asked), "caches and reports": written, "the section": shown}
     return [
-        Row(f"shop: planted secrets in {place}", str(sum(secret in text for secret in SECRETS)), "0")
+        Row(
+            f"shop: planted secrets in {place}", str(sum(secret in text for secret in SECRETS)), "0"
+        )
         for place, text in places.items()
     ]
 
@@ -110,7 +140,11 @@ def every_failure(folder: Path) -> list[Row]:
 def _failed(folder: Path) -> list[str]:
     """The node ids that pytest's short summary calls failed."""
     output = pytest(folder, "--tb=no", "-q", "-rfE", environment={"COLUMNS": "4000"}).output
-    found = re.findall(r"^(?:FAILED|ERROR|SUBFAILED\S*|SUBFAIL) (?:\([^)]*\) |\[[^\]]*\] )?(\S+)", output, re.MULTILINE)
+    found = re.findall(
+        r"^(?:FAILED|ERROR|SUBFAILED\S*|SUBFAIL) (?:\([^)]*\) |\[[^\]]*\] )?(\S+)",
+        output,
+        re.MULTILINE,
+    )
     return [nodeid for nodeid in found if "." in nodeid]
 
 
@@ -118,16 +152,22 @@ def liar(folder: Path) -> list[Row]:
     unmarked = 0
     for lie in LIES:
         _, printed, _ = requests(folder, "--tb=no", "-q", "-rN", answer=f" {lie}")
-        for text in (printed, json.dumps(json.loads((folder / "out.json").read_text("utf-8"))["causes"])):
+        for text in (
+            printed,
+            json.dumps(json.loads((folder / "out.json").read_text("utf-8"))["causes"]),
+        ):
             flat = re.sub(r"\s+", " ", text)
             for thing in INVENTED:
                 for found in re.finditer(re.escape(thing), flat):
                     after = flat[found.end() : found.end() + 60]
                     unmarked += (
                         MARK not in after
-                        and '"not_in_the_evidence"' not in flat[max(0, found.start() - 200) : found.start()]
+                        and '"not_in_the_evidence"'
+                        not in flat[max(0, found.start() - 200) : found.start()]
                     )
-    return [Row("a scripted liar: foreign files, lines and names printed unmarked", str(unmarked), "0")]
+    return [
+        Row("a scripted liar: foreign files, lines and names printed unmarked", str(unmarked), "0")
+    ]
 
 
 def passing(folder: Path, pairs: int) -> list[Row]:
@@ -144,7 +184,9 @@ def passing(folder: Path, pairs: int) -> list[Row]:
             ratios.append(runs[2] / runs[1])
         connections = len(server.requests)
     return [
-        Row("2,000 passing tests, CPU with the option ÷ without", f"{median(ratios):.3f}", "<= 1.05"),
+        Row(
+            "2,000 passing tests, CPU with the option ÷ without", f"{median(ratios):.3f}", "<= 1.05"
+        ),
         Row("2,000 passing tests: connections", str(connections), "0"),
     ]
 
@@ -158,12 +200,16 @@ def chart(rows: Sequence[Row]) -> Bars:
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("cases", type=Path, help="the folder with the suites")
-    parser.add_argument("--pairs", type=int, default=7, help="interleaved pairs of runs of the passing suite")
+    parser.add_argument(
+        "--pairs", type=int, default=7, help="interleaved pairs of runs of the passing suite"
+    )
     chosen, started = parser.parse_args(), time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for name in ("two_causes", "shop", "weird", "collection_errors"):
-            shutil.copytree(chosen.cases / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                chosen.cases / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+            )
         rows = [
             *two_causes(folder / "two_causes"),
             *secrets(folder / "shop"),

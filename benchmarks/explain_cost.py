@@ -22,14 +22,26 @@ from pathlib import Path
 
 from support.servers import FakeOllama, closed_port, fake_ollama, hangs, raw_server
 
-from benchmarks.explainers import OURS, RIVALS, TRIAGE, Explainer, installed, questions, rivals_option
+from benchmarks.explainers import (
+    OURS,
+    RIVALS,
+    TRIAGE,
+    Explainer,
+    installed,
+    questions,
+    rivals_option,
+)
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import median, pytest, suite
 from pytest_starcoder.report.bars import Bars
 
 DEADLINE, CAP = 3.0, 30.0
 
-ONCE = replace(OURS, name=f"{OURS.name}, replay off", told=lambda url: {**OURS.told(url), "STARCODER_REPLAY": "off"})
+ONCE = replace(
+    OURS,
+    name=f"{OURS.name}, replay off",
+    told=lambda url: {**OURS.told(url), "STARCODER_REPLAY": "off"},
+)
 """Ours, without running the tests again, which no rival does."""
 
 PAY = """
@@ -90,7 +102,12 @@ def _slow(tool: Explainer) -> Iterator[str]:
 SERVERS = (
     Server("a server that takes 2.0 s", _slow, "<= 2.2"),
     Server("a closed port", lambda _tool: nullcontext(closed_port()), "<= 1"),
-    Server(f"a hung server, told {DEADLINE:g} s", lambda _tool: raw_server(hangs), f"<= {DEADLINE + 1:g}", 3),
+    Server(
+        f"a hung server, told {DEADLINE:g} s",
+        lambda _tool: raw_server(hangs),
+        f"<= {DEADLINE + 1:g}",
+        3,
+    ),
 )
 
 
@@ -100,7 +117,9 @@ def waiting(tool: Explainer) -> tuple[tuple[str, ...], dict[str, str]]:
     return (*tool.on, *arguments), {"STARCODER_TIMEOUT": f"{DEADLINE:g}", "STARCODER_FIX": "off"}
 
 
-def added(folder: Path, tools: Sequence[Explainer], server: Server, repeats: int) -> dict[str, float | None]:
+def added(
+    folder: Path, tools: Sequence[Explainer], server: Server, repeats: int
+) -> dict[str, float | None]:
     """Median seconds that each tool adds to its own failing run, None where it had to be killed."""
     without: dict[str, list[float]] = {tool.name: [] for tool in tools}
     with_it: dict[str, list[float]] = {tool.name: [] for tool in tools}
@@ -117,16 +136,27 @@ def added(folder: Path, tools: Sequence[Explainer], server: Server, repeats: int
             elif number:  # in the first, Python compiles what it has not compiled yet
                 without[tool.name].append(plain.wall)
                 with_it[tool.name].append(run.wall)
-    return {name: None if name in killed else median(with_it[name]) - median(walls) for name, walls in without.items()}
+    return {
+        name: None if name in killed else median(with_it[name]) - median(walls)
+        for name, walls in without.items()
+    }
 
 
 def asked_of_two_causes(folder: Path, tool: Explainer) -> tuple[int, int]:
     """Questions for 110 failures, and how many of their two causes these are about."""
     with tool.server() as (url, requests):
         arguments, told = waiting(tool)
-        pytest(folder, "-q", *arguments, environment={**told, **tool.environment(url)}, python=tool.python)
+        pytest(
+            folder,
+            "-q",
+            *arguments,
+            environment={**told, **tool.environment(url)},
+            python=tool.python,
+        )
         asked = questions(requests)
-    return len(asked), sum(any(word in text for text in asked) for word in ("TypeError", "ConnectionRefusedError"))
+    return len(asked), sum(
+        any(word in text for text in asked) for word in ("TypeError", "ConnectionRefusedError")
+    )
 
 
 def connections_of_a_passing_suite(folder: Path) -> int:
@@ -160,19 +190,33 @@ def clone_that_names_a_server(folder: Path) -> tuple[int, str]:
         return len(server.requests), run.output.strip().splitlines()[-1]
 
 
-def measured(folder: Path, tools: Sequence[Explainer], repeats: int) -> tuple[list[Row], list[Bars]]:
+def measured(
+    folder: Path, tools: Sequence[Explainer], repeats: int
+) -> tuple[list[Row], list[Bars]]:
     failing, two = suite(folder / "failing", 1, failing=True), two_causes(folder / "two_causes")
-    seconds = {server: added(failing, tools, server, server.repeats or repeats) for server in SERVERS}
+    seconds = {
+        server: added(failing, tools, server, server.repeats or repeats) for server in SERVERS
+    }
     calls = {tool.name: asked_of_two_causes(two, tool) for tool in tools}
     rows = []
     for server, told in seconds.items():
         for name, value in told.items():
             shown = f"killed after {CAP:g} s" if value is None else f"{value:.2f}"
-            rows.append(Row(f"{name}: added by {server.name}, s", shown, server.bound if name == ONCE.name else ""))
+            rows.append(
+                Row(
+                    f"{name}: added by {server.name}, s",
+                    shown,
+                    server.bound if name == ONCE.name else "",
+                )
+            )
     for name, (asked, causes) in calls.items():
         shown = f"{asked}, about {causes} of the causes"
         rows.append(
-            Row(f"{name}: questions for 110 failures of two causes", shown, "2" if name.startswith(OURS.name) else "")
+            Row(
+                f"{name}: questions for 110 failures of two causes",
+                shown,
+                "2" if name.startswith(OURS.name) else "",
+            )
         )
     names = [tool.name for tool in tools]
     ours = frozenset({OURS.name, ONCE.name})
@@ -181,7 +225,9 @@ def measured(folder: Path, tools: Sequence[Explainer], repeats: int) -> tuple[li
             f"Seconds that explaining one failure adds (killed after {CAP:g} s)",
             "seconds over the same run without it",
             tuple(server.name for server in SERVERS),
-            tuple((name, tuple(_bar(seconds[server][name]) for server in SERVERS)) for name in names),
+            tuple(
+                (name, tuple(_bar(seconds[server][name]) for server in SERVERS)) for name in names
+            ),
             highlighted=ours,
         ),
         Bars(

@@ -98,7 +98,11 @@ TRIAGE = Explainer(
     "pytest-triage 0.1.3",
     ("pytest-triage[openai]==0.1.3",),
     ("--ai-triage=on", "--ai-provider=openai"),
-    lambda url: {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": "none", "OPENAI_MODEL": FakeOpenAI().model},
+    lambda url: {
+        "OPENAI_BASE_URL": f"{url}/v1",
+        "OPENAI_API_KEY": "none",
+        "OPENAI_MODEL": FakeOpenAI().model,
+    },
     "openai",
     json.dumps(TRIAGED),
 )
@@ -111,11 +115,16 @@ PYTEST = f"pytest=={pytest.__version__}"
 
 def rivals_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--rivals", type=Path, metavar="FOLDER", help="install the rivals into environments there, and measure them too"
+        "--rivals",
+        type=Path,
+        metavar="FOLDER",
+        help="install the rivals into environments there, and measure them too",
     )
 
 
-def installed(folder: Path | None, wanted: Sequence[Explainer] = RIVALS) -> tuple[list[Explainer], list[Row]]:
+def installed(
+    folder: Path | None, wanted: Sequence[Explainer] = RIVALS
+) -> tuple[list[Explainer], list[Row]]:
     """Those of `wanted` that can be installed in `folder`, and a row with the reason for every other.
 
     None at all where there is no folder.
@@ -146,4 +155,6 @@ def questions(requests: Sequence[Request]) -> list[str]:
 def _text(body: Any) -> str:
     if not isinstance(body, dict):
         return ""
-    return str(body.get("prompt") or "\n".join(str(said["content"]) for said in body.get("messages", ())))
+    return str(
+        body.get("prompt") or "\n".join(str(said["content"]) for said in body.get("messages", ()))
+    )

@@ -11,7 +11,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 DATA: Mapping[str, tuple[str, str]] = {
-    "FAULTY": ("faulty", "the Python problems of bigcode/humanevalpack with their faults, a project python_NNN each"),
+    "FAULTY": (
+        "faulty",
+        "the Python problems of bigcode/humanevalpack with their faults, a project python_NNN each",
+    ),
     "RIGHT": ("right", "the same with their canonical solutions"),
     "TRUTH": ("truth.json", "the faulty lines of FAULTY"),
     "INFLECTION": ("inflection-0.5.1", "the unpacked source of inflection 0.5.1, from PyPI"),
@@ -73,7 +76,11 @@ def benchmarks() -> dict[str, str]:
 def missing(figures: Figures, data: Path) -> list[str]:
     """What the arguments name and the folder `data` has not, in words."""
     words = [word for word in shlex.split(figures.arguments) if word in DATA and word != "RIVALS"]
-    return [f"{data / DATA[word][0]} ({DATA[word][1]})" for word in words if not list(data.glob(DATA[word][0]))]
+    return [
+        f"{data / DATA[word][0]} ({DATA[word][1]})"
+        for word in words
+        if not list(data.glob(DATA[word][0]))
+    ]
 
 
 def filled(figures: Figures, data: Path) -> list[str]:

@@ -53,25 +53,40 @@ class Found:
 
 
 def measured(
-    project: Path, tests: Sequence[str], judge: Sequence[str], env: Mapping[str, str], options: Sequence[str]
+    project: Path,
+    tests: Sequence[str],
+    judge: Sequence[str],
+    env: Mapping[str, str],
+    options: Sequence[str],
 ) -> Found:
     with tempfile.TemporaryDirectory() as temporary:
-        copy = shutil.copytree(project, Path(temporary) / "project", ignore=shutil.ignore_patterns(".git"))
+        copy = shutil.copytree(
+            project, Path(temporary) / "project", ignore=shutil.ignore_patterns(".git")
+        )
         here = {name: value.replace(str(project), str(copy)) for name, value in env.items()}
         told = Path(temporary) / "report.json"
         arguments = ["--starcoder-explain", f"--starcoder-report={told}", *options]
         ended = pytest_ended(copy, [*arguments, *tests], here, LIMIT)
         if ended is None or not told.is_file():
-            return Found(project.name, ended is not None, note="did not end" if ended is None else "no report")
+            return Found(
+                project.name,
+                ended is not None,
+                note="did not end" if ended is None else "no report",
+            )
         causes = json.loads(told.read_text("utf-8"))["causes"]
-        best: dict[str, Any] = next((cause for cause in causes if cause["fixes"]), causes[0] if causes else {})
+        best: dict[str, Any] = next(
+            (cause for cause in causes if cause["fixes"]), causes[0] if causes else {}
+        )
         fixes = best.get("fixes", [])
         # One fault may be several causes: what is shown for another of them is shown as well.
         fixes = [*fixes, *(fix for cause in causes if cause is not best for fix in cause["fixes"])]
         return Found(
             project.name,
             True,
-            tuple(_right(project, Path(temporary) / str(number), fix, judge, env) for number, fix in enumerate(fixes)),
+            tuple(
+                _right(project, Path(temporary) / str(number), fix, judge, env)
+                for number, fix in enumerate(fixes)
+            ),
             tuple(fix["checked"] for fix in fixes),
             best.get("question", ""),
             best.get("fixes_note", ""),
@@ -80,9 +95,22 @@ def measured(
         )
 
 
-def _right(project: Path, folder: Path, fix: Mapping[str, Any], judge: Sequence[str], env: Mapping[str, str]) -> bool:
+def _right(
+    project: Path,
+    folder: Path,
+    fix: Mapping[str, Any],
+    judge: Sequence[str],
+    env: Mapping[str, str],
+) -> bool:
     copy = shutil.copytree(project, folder, ignore=shutil.ignore_patterns(".git"))
-    subprocess.run(["git", "apply", "-"], cwd=copy, input=fix["diff"], text=True, check=True, capture_output=True)
+    subprocess.run(
+        ["git", "apply", "-"],
+        cwd=copy,
+        input=fix["diff"],
+        text=True,
+        check=True,
+        capture_output=True,
+    )
     here = {name: value.replace(str(project), str(copy)) for name, value in env.items()}
     ended = pytest_ended(copy, ["-p", "no:starcoder", "-x", "-q", *judge], here, LIMIT)
     return ended is not None and ended.status == 0
@@ -100,9 +128,18 @@ def rows(found: Sequence[Found]) -> list[Row]:
         Row("the first fix is right", f"{sum(case.right[0] for case in shown)} of {len(shown)}"),
         Row("a shown fix is right", f"{sum(any(case.right) for case in shown)} of {len(shown)}"),
         Row("labelled checked", f"{len(checked)} of {len(shown)}"),
-        Row("labelled checked and right", f"{sum(case.right[0] for case in checked)} of {len(checked)}"),
-        Row("first is wrong, with a question", f"{sum(bool(case.question) for case in wrong)} of {len(wrong)}"),
-        Row("seconds of search, median / max", f"{median(times):.2f} / {max(times):.2f}" if times else "-"),
+        Row(
+            "labelled checked and right",
+            f"{sum(case.right[0] for case in checked)} of {len(checked)}",
+        ),
+        Row(
+            "first is wrong, with a question",
+            f"{sum(bool(case.question) for case in wrong)} of {len(wrong)}",
+        ),
+        Row(
+            "seconds of search, median / max",
+            f"{median(times):.2f} / {max(times):.2f}" if times else "-",
+        ),
     ]
 
 
@@ -137,21 +174,38 @@ def main() -> None:
     told = json.loads(arguments.truth.read_text("utf-8")) if arguments.truth else {}
     cases = arguments.cases
     names = sorted(told) or sorted(path.name for path in cases.iterdir() if path.is_dir())
-    names = [name for name in names if (cases / name).is_dir() and (not arguments.only or name in arguments.only)]
+    names = [
+        name
+        for name in names
+        if (cases / name).is_dir() and (not arguments.only or name in arguments.only)
+    ]
     plugin = [
         f"--starcoder-backend={arguments.backend}",
         *([f"--starcoder-model={arguments.model}"] if arguments.model else []),
     ]
-    there = [name for name in names if all((cases / name / test).exists() for test in arguments.tests)]
+    there = [
+        name for name in names if all((cases / name / test).exists() for test in arguments.tests)
+    ]
     found = []
     for name in there[: arguments.limit or None]:
         row, project = told.get(name, {}), cases / name
         tests = [*row.get("run", []), *arguments.tests]
-        case = measured(project, tests, [*row.get("run", []), *arguments.judge], row.get("env", {}), plugin)
+        case = measured(
+            project, tests, [*row.get("run", []), *arguments.judge], row.get("env", {}), plugin
+        )
         found.append(case)
-        state = "right" if case.shown and case.right[0] else "wrong" if case.shown else case.note or "none"
+        state = (
+            "right"
+            if case.shown and case.right[0]
+            else "wrong"
+            if case.shown
+            else case.note or "none"
+        )
         label = "checked" if case.shown and case.checked[0] else ""
-        print(f"{name}: {state} {label} {case.tried} tried, {case.searched:.1f} s {case.question}", file=sys.stderr)
+        print(
+            f"{name}: {state} {label} {case.tried} tried, {case.searched:.1f} s {case.question}",
+            file=sys.stderr,
+        )
     outcome = Outcome(
         "fixes",
         [

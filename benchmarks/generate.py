@@ -25,15 +25,15 @@ from pathlib import Path
 
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.writers import Written, attempts, coverup, pynguin
-from pytest_starcoder.evidence.mutants import mutants_of
-from pytest_starcoder.evidence.targets import module_name
-from pytest_starcoder.jobs.place import placed
-from pytest_starcoder.jobs.wanted import Wanted, generated_for, targets_for
+from pytest_starcoder.generate.draft import Kind, Origin, Target
+from pytest_starcoder.generate.job import Wanted, generated_for, targets_for
+from pytest_starcoder.generate.mutants import mutants_of
+from pytest_starcoder.generate.placement import placed
+from pytest_starcoder.generate.result import Generated
+from pytest_starcoder.generate.targets import module_name
 from pytest_starcoder.report.bars import Bars
-from pytest_starcoder.runner import Launch
+from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.settings import Settings, load_settings
-from pytest_starcoder.values.draft import Kind, Origin, Target
-from pytest_starcoder.values.generated import Generated
 
 FREE = (Origin.DOCTEST, Origin.RAISES, Origin.SIBLING, Origin.SMOKE)
 
@@ -63,7 +63,10 @@ class Worth:
     def rows(self) -> list[Row]:
         remark = f", {self.remark}" if self.remark else ""
         return [
-            Row(f"{self.name}: mutants killed", f"{self.killed} of {self.mutants} ({self.share:.1f} %)"),
+            Row(
+                f"{self.name}: mutants killed",
+                f"{self.killed} of {self.mutants} ({self.share:.1f} %)",
+            ),
             Row(
                 f"{self.name}: lines and branches",
                 f"{self.covered:.1f} %, {self.tests} tests, {self.seconds:.1f} s{remark}",
@@ -73,13 +76,25 @@ class Worth:
 
 def covered(root: Path, path: str, tests: Sequence[str]) -> float:
     """The lines and branches of a file that test files cover, in percent."""
-    command = [sys.executable, "-m", "coverage", "run", "--branch", f"--include={root / path}", "-m", "pytest", "-q"]
+    command = [
+        sys.executable,
+        "-m",
+        "coverage",
+        "run",
+        "--branch",
+        f"--include={root / path}",
+        "-m",
+        "pytest",
+        "-q",
+    ]
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider", "-p", "no:starcoder", "-p", "no:cov", *tests],
         cwd=root, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode in (0, 5), done.stdout
-    subprocess.run([sys.executable, "-m", "coverage", "json", "-q", "-o", "c.json"], cwd=root, check=False)
+    subprocess.run(
+        [sys.executable, "-m", "coverage", "json", "-q", "-o", "c.json"], cwd=root, check=False
+    )
     if not (root / "c.json").exists():
         return 0.0
     totals = json.loads((root / "c.json").read_text())["totals"]
@@ -106,15 +121,29 @@ def ours(name: str, root: Path, path: str, generated: Generated) -> Worth:
     )
 
 
-def theirs(name: str, root: Path, path: str, targets: Sequence[Target], tests: Sequence[str]) -> Worth:
+def theirs(
+    name: str, root: Path, path: str, targets: Sequence[Target], tests: Sequence[str]
+) -> Worth:
     """What tests that are there kill of the same mutants; the seconds are those of trying all mutants with them."""
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:starcoder"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:starcoder",
+    ]
     collected = subprocess.run(
         [*command, *tests], cwd=root, capture_output=True, text=True, check=False,
     ).stdout  # fmt: skip
     suite = [line for line in collected.splitlines() if "::" in line]
     started = time.perf_counter()
-    generated = generated_for(launch_in(root), targets, suite, settings_in(root, "none", ""), origins=())
+    generated = generated_for(
+        launch_in(root), targets, suite, settings_in(root, "none", ""), origins=()
+    )
     seconds = time.perf_counter() - started
     return Worth(
         name,
@@ -140,7 +169,10 @@ def rival(written: Written, root: Path, path: str, targets: Sequence[Target]) ->
 
 def no_tests(written: Written) -> Row:
     asked = f"{written.asked}; " if written.asked else ""
-    return Row(f"{written.name}: tests written", f"0 in {written.seconds:.0f} s; {asked}it said: {written.said}")
+    return Row(
+        f"{written.name}: tests written",
+        f"0 in {written.seconds:.0f} s; {asked}it said: {written.said}",
+    )
 
 
 def without_tests(project: Path, folder: Path) -> Path:
@@ -156,8 +188,16 @@ def launch_in(root: Path) -> Launch:
 
 
 def settings_in(root: Path, backend: str, model: str) -> Settings:
-    cache = str(root.parent / "cache")  # the last row asks what the one before it has asked, and nobody else has
-    settings = replace(load_settings(root), backend=backend, confinement="none", generate_timeout=1200.0, cache=cache)
+    cache = str(
+        root.parent / "cache"
+    )  # the last row asks what the one before it has asked, and nobody else has
+    settings = replace(
+        load_settings(root),
+        backend=backend,
+        confinement="none",
+        generate_timeout=1200.0,
+        cache=cache,
+    )
     settings = replace(settings, generate_requests=REQUESTS)
     return replace(settings, model=model) if model else settings
 
@@ -181,14 +221,18 @@ def main() -> None:
     parser.add_argument("--model", default="")
     parser.add_argument("--suite", action="append", default=[])
     parser.add_argument("--rival", action="append", type=Path, default=[])
-    parser.add_argument("--rivals", type=Path, metavar="FOLDER", help="environments of Pynguin and CoverUp go there")
+    parser.add_argument(
+        "--rivals", type=Path, metavar="FOLDER", help="environments of Pynguin and CoverUp go there"
+    )
     arguments = parser.parse_args()
     begun, path = time.perf_counter(), arguments.file
     smoke = "gemma-3-270m" if arguments.model == "demo" else ""
     with tempfile.TemporaryDirectory() as temporary:
         here = Path(temporary)
         whole = Path(
-            shutil.copytree(arguments.project, here / "whole" / "project", ignore=shutil.ignore_patterns(".git"))
+            shutil.copytree(
+                arguments.project, here / "whole" / "project", ignore=shutil.ignore_patterns(".git")
+            )
         )
         root = without_tests(whole, here / "bare" / "project")
         targets = targets_for([Wanted(path, tests=TESTS)], root, ())
@@ -206,8 +250,12 @@ def main() -> None:
         ]
         others = []
         if arguments.suite:
-            others.append(suite := theirs("the project's own tests", whole, path, targets, arguments.suite))
-            rows.append(Row("mutants a second with them", f"{suite.mutants / suite.seconds:.1f}", ">= 14"))
+            others.append(
+                suite := theirs("the project's own tests", whole, path, targets, arguments.suite)
+            )
+            rows.append(
+                Row("mutants a second with them", f"{suite.mutants / suite.seconds:.1f}", ">= 14")
+            )
         others += [
             rival(Written(f"{test.parent.name}/{test.name}", [test], 0.0), root, path, targets)
             for test in arguments.rival
@@ -215,13 +263,26 @@ def main() -> None:
         written: list[Written] = []
         if folder := arguments.rivals:
             tries = (
-                ("Pynguin", lambda: [pynguin(folder, without_tests(whole, here / "pynguin" / "project"), module)]),
-                ("CoverUp", lambda: coverup(folder, without_tests(whole, here / "coverup" / "project"), path)),
+                (
+                    "Pynguin",
+                    lambda: [
+                        pynguin(folder, without_tests(whole, here / "pynguin" / "project"), module)
+                    ],
+                ),
+                (
+                    "CoverUp",
+                    lambda: coverup(
+                        folder, without_tests(whole, here / "coverup" / "project"), path
+                    ),
+                ),
             )
             written, missing = attempts(tries)
             rows += [Row(name, reason) for name, reason in missing]
             rows += [
-                Row(f"{one.name}: seconds to write", f"{one.seconds:.0f}{one.asked and ', ' + one.asked}")
+                Row(
+                    f"{one.name}: seconds to write",
+                    f"{one.seconds:.0f}{one.asked and ', ' + one.asked}",
+                )
                 for one in written
                 if one.tests
             ]
@@ -231,7 +292,9 @@ def main() -> None:
         def generated(origins: Collection[Origin], *, hold: bool = False) -> Generated:
             backend = arguments.backend if Origin.MODEL in origins else "none"
             settings = settings_in(root, backend, arguments.model)
-            return generated_for(launch_in(root), targets, (), settings, origins=origins, characterise=hold)
+            return generated_for(
+                launch_in(root), targets, (), settings, origins=origins, characterise=hold
+            )
 
         worths = [
             ours("ours: doctests alone", root, path, generated([Origin.DOCTEST])),
@@ -242,17 +305,32 @@ def main() -> None:
         if arguments.backend != "none":
             every = tuple(Origin)
             worths.append(
-                ours(f"ours: + {smoke or arguments.model or arguments.backend}", root, path, generated(every))
+                ours(
+                    f"ours: + {smoke or arguments.model or arguments.backend}",
+                    root,
+                    path,
+                    generated(every),
+                )
             )
-        worths.append(ours("ours: + characterisation", root, path, last := generated(every, hold=True)))
+        worths.append(
+            ours("ours: + characterisation", root, path, last := generated(every, hold=True))
+        )
         held = [kept for kept in last.kept if kept.draft.origin is Origin.CHARACTERISATION]
         rows += [row for worth in (*worths, *others) if worth.mutants for row in worth.rows()]
         rows.append(Row("of the last row of ours characterise", str(len(held))))
-        rows += [Row("suspected bug", f"{bug.draft.because}: {bug.reason}") for bug in last.suspected]
+        rows += [
+            Row("suspected bug", f"{bug.draft.because}: {bug.reason}") for bug in last.suspected
+        ]
         rows.append(
-            Row("a judged draft, amortised, s", f"{free.seconds / max(1, judged):.2f}, {judged} drafts", "<= 1")
+            Row(
+                "a judged draft, amortised, s",
+                f"{free.seconds / max(1, judged):.2f}, {judged} drafts",
+                "<= 1",
+            )
         )
-    outcome = Outcome("generate", [*rows, wall_time(begun)], [chart(module, [*worths, *others])], smoke)
+    outcome = Outcome(
+        "generate", [*rows, wall_time(begun)], [chart(module, [*worths, *others])], smoke
+    )
     publish(outcome, arguments)
 
 

@@ -29,7 +29,9 @@ def seconds(code: str, path: str) -> float:
 
 
 def printed(code: str) -> str:
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def main() -> None:
@@ -46,14 +48,17 @@ def main() -> None:
             seconds(warm, f"{folder}:{ours}")
         pairs = []
         for number in range(chosen.repeats):
-            runs = [("import empty_package", f"{folder}:{ours}"), ("import pytest_starcoder", f"{ours}:{folder}")]
+            runs = [
+                ("import empty_package", f"{folder}:{ours}"),
+                ("import pytest_starcoder", f"{ours}:{folder}"),
+            ]
             order = (0, 1) if number % 2 else (1, 0)  # neither is always the first
             took = {which: seconds(*runs[which]) for which in order}
             pairs.append((took[0], took[1]))
     empty, package = median([pair[0] for pair in pairs]), median([pair[1] for pair in pairs])
     ratio = median([pair[1] / pair[0] for pair in pairs])
     loaded = f"import sys, pytest_starcoder; print(len(set({HEAVY!r}) & set(sys.modules)))"
-    one = f"import sys, pytest_starcoder.backends.ollama; print(*sorted(m for m in sys.modules if m in {OTHERS!r}))"
+    one = f"import sys, pytest_starcoder.model.backends.ollama; print(*sorted(m for m in sys.modules if m in {OTHERS!r}))"
     rows = [
         Row("import of an empty package", f"{1000 * empty:.1f} ms"),
         Row("import of pytest_starcoder", f"{1000 * package:.1f} ms"),
@@ -72,7 +77,10 @@ def main() -> None:
     publish(Outcome("import_cost", rows, [chart]), chosen)
 
 
-OTHERS = tuple(f"pytest_starcoder.backends.{name}" for name in ("openai", "huggingface", "embedded", "llamacpp"))
+OTHERS = tuple(
+    f"pytest_starcoder.model.backends.{name}"
+    for name in ("openai", "huggingface", "embedded", "llamacpp")
+)
 
 if __name__ == "__main__":
     main()

@@ -19,14 +19,16 @@ from pathlib import Path
 
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.review import REVIEW, git, run
+from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.report.bars import Bars
-from pytest_starcoder.text.redact import redact
 
 NOWHERE = "http://127.0.0.1:9"
 
 
 def python_table(lines: int) -> dict[str, str]:
-    rows = "".join(f"    ({number}, 'name{number}', {number}.5, None),\n" for number in range(lines - 2))
+    rows = "".join(
+        f"    ({number}, 'name{number}', {number}.5, None),\n" for number in range(lines - 2)
+    )
     return {"table.py": f"TABLE = [\n{rows}]\n"}
 
 
@@ -36,7 +38,9 @@ def python_calls(lines: int) -> dict[str, str]:
 
 def python_functions(lines: int) -> dict[str, str]:
     count = lines // 5
-    functions = (f"def f{number}(x):\n    y = x + {number}\n    return y\n\n\n" for number in range(count))
+    functions = (
+        f"def f{number}(x):\n    y = x + {number}\n    return y\n\n\n" for number in range(count)
+    )
     return {"functions.py": "".join(functions)}
 
 
@@ -74,11 +78,18 @@ def csv_rows(lines: int) -> dict[str, str]:
 
 
 def markdown_text(lines: int) -> dict[str, str]:
-    return {"text.md": "".join(f"Line {number} of a text that says nothing.\n\n" for number in range(lines // 2))}
+    return {
+        "text.md": "".join(
+            f"Line {number} of a text that says nothing.\n\n" for number in range(lines // 2)
+        )
+    }
 
 
 def many_files(lines: int) -> dict[str, str]:
-    return {f"m{number}.py": "".join(f"a{at} = {at}\n" for at in range(10)) for number in range(lines // 10)}
+    return {
+        f"m{number}.py": "".join(f"a{at} = {at}\n" for at in range(10))
+        for number in range(lines // 10)
+    }
 
 
 KINDS: dict[str, Callable[[int], dict[str, str]]] = {
@@ -121,7 +132,12 @@ def measured(files: dict[str, str]) -> Measured:
         begun, before = time.perf_counter(), os.times()
         done = run(folder, NOWHERE, *REVIEW, "--format=json", "--starcoder-backend=none")
         seconds, after = time.perf_counter() - begun, os.times()
-        processor = after.children_user + after.children_system - before.children_user - before.children_system
+        processor = (
+            after.children_user
+            + after.children_system
+            - before.children_user
+            - before.children_system
+        )
         return Measured(seconds, processor, json.loads(done.stdout))
 
 
@@ -149,10 +165,23 @@ def main() -> None:
     beside = {**csv_rows(10 * arguments.lines), "small.py": "last = xs[len(xs)]\nb = 2\n"}
     review = measured(beside)
     outcome = "found" if review.report["findings"] else "missed"
-    rows.append(Row(f"a CSV of {10 * arguments.lines:,} lines beside a faulty one", f"{review.told}, {outcome}"))
-    print(f"{10 * arguments.lines:,} lines of CSV: {review.told}, the fault beside is {outcome}", file=sys.stderr)
+    rows.append(
+        Row(
+            f"a CSV of {10 * arguments.lines:,} lines beside a faulty one",
+            f"{review.told}, {outcome}",
+        )
+    )
+    print(
+        f"{10 * arguments.lines:,} lines of CSV: {review.told}, the fault beside is {outcome}",
+        file=sys.stderr,
+    )
     rows.append(wall_time(begun))
-    bars = Bars(f"A review of {arguments.lines:,} staged lines without a model", "s", ("seconds",), tuple(shown))
+    bars = Bars(
+        f"A review of {arguments.lines:,} staged lines without a model",
+        "s",
+        ("seconds",),
+        tuple(shown),
+    )
     publish(Outcome("large_changes", rows, [bars]), arguments)
 
 

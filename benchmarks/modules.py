@@ -102,7 +102,9 @@ def main() -> None:
     for found, asked in ((small, ""), (large, "<= 10")):
         rows.append(Row(f"{found.modules} modules: a plain run, median, s", f"{found.plain:.2f}"))
         rows.append(Row(f"{found.modules} modules: added, median, s", f"{found.added:.2f}", asked))
-        rows.append(Row(f"{found.modules} modules: added a module, ms", f"{found.milliseconds:.1f}"))
+        rows.append(
+            Row(f"{found.modules} modules: added a module, ms", f"{found.milliseconds:.1f}")
+        )
     growth = large.milliseconds / small.milliseconds
     rows += [Row("added a module, large over small", f"{growth:.2f}", "<= 1.3"), wall_time(started)]
     bars = tuple((f"{found.modules} modules", (found.milliseconds,)) for found in (small, large))

@@ -43,7 +43,9 @@ def seconds(folder: Path, pythons: Mapping[str, Path], rounds: int) -> dict[str,
     names = list(pythons)
     taken: dict[str, list[float]] = {name: [] for name in names}
     for python in pythons.values():
-        pytest(folder, "--collect-only", "-q", python=python)  # Python compiles what it has not compiled yet
+        pytest(
+            folder, "--collect-only", "-q", python=python
+        )  # Python compiles what it has not compiled yet
     for number in range(rounds):
         first = number % len(names)
         for name in names[first:] + names[:first]:
@@ -55,11 +57,16 @@ def beside_rivals(folder: Path, rivals: Path, rounds: int) -> tuple[list[Row], B
     """Raises NotInstalled where pytest alone cannot be installed: there is nothing to compare with then."""
     bare = environment(rivals.absolute(), "pytest", [PYTEST])
     found, missing = installed(rivals, (OURS, *RIVALS))
-    taken = seconds(folder, {"pytest alone": bare, **{one.name: one.python for one in found}}, rounds)
+    taken = seconds(
+        folder, {"pytest alone": bare, **{one.name: one.python for one in found}}, rounds
+    )
     reference = median(taken["pytest alone"])
     ratios = {one.name: median(taken[one.name]) / reference for one in found}
     rows = [
-        Row(f"{PYTEST.replace('==', ' ')} alone, CPU s of collect-only, median of {rounds} rounds", f"{reference:.3f}"),
+        Row(
+            f"{PYTEST.replace('==', ' ')} alone, CPU s of collect-only, median of {rounds} rounds",
+            f"{reference:.3f}",
+        ),
         *[
             Row(
                 f"{name}, installed and off: CPU, ratio of the medians",
@@ -102,7 +109,9 @@ def main() -> None:
             off.append(pair[False].cpu)
             out.append(pair[True].cpu)
             ratios.append(pair[False].cpu / pair[True].cpu)
-        beside = beside_rivals(folder, arguments.rivals, arguments.rounds) if arguments.rivals else None
+        beside = (
+            beside_rivals(folder, arguments.rivals, arguments.rounds) if arguments.rivals else None
+        )
     rows = [
         Row("modules added when off", f"{len(added)} ({', '.join(sorted(added))})", "<= 2"),
         Row("CPU of collect-only, kept out, median s", f"{median(out):.3f}"),

@@ -33,7 +33,11 @@ def written(page: str, folder: Path) -> str:
 def unmeasured(page: str, folder: Path) -> list[str]:
     """The names in the page whose figures or picture are not there."""
     names = [block[2] for block in BLOCK.finditer(page)]
-    return [name for name in names if not all((folder / f"{name}.{ending}").is_file() for ending in ("json", "svg"))]
+    return [
+        name
+        for name in names
+        if not all((folder / f"{name}.{ending}").is_file() for ending in ("json", "svg"))
+    ]
 
 
 def block_of(name: str, folder: Path) -> str:
@@ -42,14 +46,20 @@ def block_of(name: str, folder: Path) -> str:
     path, picture = folder / f"{name}.json", folder / f"{name}.svg"
     if not path.is_file():
         return f"{command}\nNot measured yet.\n"
-    shown = f"\n![The figures of {name} as bars]({folder.name}/{name}.svg)\n" if picture.is_file() else ""
+    shown = (
+        f"\n![The figures of {name} as bars]({folder.name}/{name}.svg)\n"
+        if picture.is_file()
+        else ""
+    )
     return f"{command}\n{table(json.loads(path.read_text('utf-8')))}{shown}"
 
 
 def table(record: Mapping[str, Any]) -> str:
     """What a benchmark has recorded: where it ran, its rows, and its notes."""
     smoke = (
-        f" **A smoke run** with {record['smoke_run']}: no figure of a model's worth." if "smoke_run" in record else ""
+        f" **A smoke run** with {record['smoke_run']}: no figure of a model's worth."
+        if "smoke_run" in record
+        else ""
     )
     lines = [
         f"Python {record['python']}, {record['cores']} cores.{smoke}",
@@ -69,8 +79,12 @@ def cell(text: str) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where the page is not up to date")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail where the page is not up to date"
+    )
     parser.add_argument("--complete", action="store_true", help="fail where figures are missing")
     chosen = parser.parse_args()
     before = PAGE.read_text("utf-8")
@@ -78,7 +92,10 @@ def main() -> int:
     if lacking:
         print(f"Not measured yet: {', '.join(lacking)}.", file=sys.stderr)
     if chosen.check and after != before:
-        print("docs/benchmarks.md is not made from docs/figures. Run `python -m benchmarks.page`.", file=sys.stderr)
+        print(
+            "docs/benchmarks.md is not made from docs/figures. Run `python -m benchmarks.page`.",
+            file=sys.stderr,
+        )
     if not chosen.check:
         PAGE.write_text(after, "utf-8")
     return bool((chosen.check and after != before) or (chosen.complete and lacking))

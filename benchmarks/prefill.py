@@ -15,11 +15,11 @@ from pathlib import Path
 
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import pytest
-from pytest_starcoder.client import Client
-from pytest_starcoder.prompts import FORMS
+from pytest_starcoder.model.client import Client
+from pytest_starcoder.model.prompt import Prompt
+from pytest_starcoder.model.prompts import FORMS
 from pytest_starcoder.report.bars import Bars
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values.asked import Prompt
 
 MODULE = """
 RATES = {"EUR": 1.0, "USD": "1.08"}
@@ -79,18 +79,31 @@ def test_cheapest():
 def prompts(folder: Path) -> list[str]:
     """What would be sent for each cause, the shown prompts without their rulers."""
     printed = pytest(
-        folder, "--tb=no", "-q", "--starcoder-show-prompt", environment={"STARCODER_FAMILY": "completion"}
+        folder,
+        "--tb=no",
+        "-q",
+        "--starcoder-show-prompt",
+        environment={"STARCODER_FAMILY": "completion"},
     ).output
-    return re.findall(r"^----- prompt \d+ of \d+ -*\n([\s\S]*?)\n----- end -*$", printed, re.MULTILINE)
+    return re.findall(
+        r"^----- prompt \d+ of \d+ -*\n([\s\S]*?)\n----- end -*$", printed, re.MULTILINE
+    )
 
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("project", type=Path, nargs="?", help="a project with failing tests in one file")
+    parser.add_argument(
+        "project", type=Path, nargs="?", help="a project with failing tests in one file"
+    )
     arguments = parser.parse_args()
     begun = time.perf_counter()
     settings = Settings(
-        backend="embedded", model="demo", cache="off", timeout=600, session_timeout=3600, first_token_timeout=300
+        backend="embedded",
+        model="demo",
+        cache="off",
+        timeout=600,
+        session_timeout=3600,
+        first_token_timeout=300,
     )
     with tempfile.TemporaryDirectory() as temporary, Client.from_settings(settings) as client:
         folder = Path(temporary)

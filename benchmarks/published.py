@@ -54,9 +54,13 @@ class Outcome:
 
 def options(description: str | None) -> argparse.ArgumentParser:
     """A parser with what every benchmark takes: where its JSON and its picture go."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
-    parser.add_argument("--picture", type=_picture, metavar="FILE", help="draw them there (.svg, .png or .pdf)")
+    parser.add_argument(
+        "--picture", type=_picture, metavar="FILE", help="draw them there (.svg, .png or .pdf)"
+    )
     return parser
 
 

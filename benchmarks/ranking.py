@@ -37,18 +37,18 @@ from typing import Any
 from benchmarks.edits import expected_top
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import median
-from pytest_starcoder.evidence import case as evidence
-from pytest_starcoder.evidence.causes import causes
-from pytest_starcoder.evidence.fixable import Conventions
-from pytest_starcoder.evidence.replay import replay
-from pytest_starcoder.evidence.sources import sources_of
-from pytest_starcoder.evidence.suspicion import ochiai
-from pytest_starcoder.git import History
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.explain import case as evidence
+from pytest_starcoder.explain.causes import causes
+from pytest_starcoder.explain.editable import Conventions
+from pytest_starcoder.explain.failure import Failure
+from pytest_starcoder.explain.replay import replay
+from pytest_starcoder.explain.suspicion import ochiai
 from pytest_starcoder.report.bars import Bars
-from pytest_starcoder.runner import Launch
-from pytest_starcoder.values.asked import Deadline
-from pytest_starcoder.values.failure import Failure
-from pytest_starcoder.values.run import Ran
+from pytest_starcoder.runner.launch import Launch
+from pytest_starcoder.runner.outcome import Ran
+from pytest_starcoder.source.git import History
+from pytest_starcoder.source.sources import sources_of
 
 Line = tuple[str, int]
 
@@ -57,7 +57,12 @@ LIMIT = 60.0  # seconds of one run
 SMALL = 30.0  # seconds of a small program's tests
 MEMORY = 4 << 30  # a fault may turn a loop into one that fills a list for ever
 EXPLAIN = ("--starcoder-explain", "--starcoder-backend=none")
-OURS, OCHIAI, FRAME, RANDOM = "ours", "Ochiai, ties by chance", "last frame outside tests", "random executed line"
+OURS, OCHIAI, FRAME, RANDOM = (
+    "ours",
+    "Ochiai, ties by chance",
+    "last frame outside tests",
+    "random executed line",
+)
 RANKINGS = (OURS, OCHIAI, FRAME, RANDOM)
 
 RECORDER = """
@@ -139,12 +144,17 @@ class Found:
 def cases(folder: Path, told: Any, tests: Sequence[str] = ()) -> list[Case]:
     """The cases of a truth in either form, as far as `folder` has them; `tests` are arguments where it has none."""
     if isinstance(told, list):
-        told = {f"python_{int(row['task_id'].split('/')[1]):03d}": {"lines": row["buggy_lines"]} for row in told}
+        told = {
+            f"python_{int(row['task_id'].split('/')[1]):03d}": {"lines": row["buggy_lines"]}
+            for row in told
+        }
     found = []
     for name, row in told.items():
         path = row.get("path", "solution.py")
         lines = frozenset((path, line) for line in row.get("lines", [row.get("line")]))
-        found.append(Case(name, folder / name, lines, tuple(row.get("run", tests)), row.get("env", {})))
+        found.append(
+            Case(name, folder / name, lines, tuple(row.get("run", tests)), row.get("env", {}))
+        )
     return [case for case in found if case.project.is_dir()]
 
 
@@ -173,7 +183,10 @@ def measured(case: Case, limit: float = LIMIT) -> Found | None:
         hits,
         rank,
         prompts=tuple(map(len, prompts)),
-        shown=tuple(any(shows(prompt, _text(case, line[0]), line) for line in case.truth) for prompt in prompts),
+        shown=tuple(
+            any(shows(prompt, _text(case, line[0]), line) for line in case.truth)
+            for prompt in prompts
+        ),
         rerun=bool(first.replay.failing),
         executed=executed,
         seconds=ended.seconds - plain.seconds,
@@ -181,7 +194,9 @@ def measured(case: Case, limit: float = LIMIT) -> Found | None:
     )
 
 
-def pytest_ended(project: Path, arguments: Sequence[str], env: Mapping[str, str], limit: float = LIMIT) -> Ended | None:
+def pytest_ended(
+    project: Path, arguments: Sequence[str], env: Mapping[str, str], limit: float = LIMIT
+) -> Ended | None:
     """Runs pytest in `project` with none of the user's own settings; None where it took longer than `limit` seconds."""
     own = {
         name: value
@@ -214,7 +229,10 @@ def _explained(case: Case, folder: Path) -> tuple[Ended, dict[str, Any], dict[st
     """The run with prompts and report: how it ended, what the recorder saw, and the report; {} without that option."""
     (folder / "recorder.py").write_text(RECORDER, encoding="utf-8")
     recorded, told = folder / "recorded.json", folder / "report.json"
-    wanted = {"--starcoder-show-prompt": "--starcoder-show-prompt", "--starcoder-report": f"--starcoder-report={told}"}
+    wanted = {
+        "--starcoder-show-prompt": "--starcoder-show-prompt",
+        "--starcoder-report": f"--starcoder-report={told}",
+    }
     options = [option for name, option in wanted.items() if has_option(name)]
     env = {
         **case.env,
@@ -226,12 +244,18 @@ def _explained(case: Case, folder: Path) -> tuple[Ended, dict[str, Any], dict[st
     ended = pytest_ended(case.project, [*EXPLAIN, *options, *case.run], env)
     if ended is None:
         return None
-    return ended, json.loads(recorded.read_text()), json.loads(told.read_text("utf-8")) if told.is_file() else {}
+    return (
+        ended,
+        json.loads(recorded.read_text()),
+        json.loads(told.read_text("utf-8")) if told.is_file() else {},
+    )
 
 
 def split_prompts(output: str) -> list[str]:
     """The prompts that `--starcoder-show-prompt` has printed, the first cause's first."""
-    return re.findall(r"^----- prompt \d+ of \d+ -*\n(.*?)\n----- end -*$", output, re.MULTILINE | re.DOTALL)
+    return re.findall(
+        r"^----- prompt \d+ of \d+ -*\n(.*?)\n----- end -*$", output, re.MULTILINE | re.DOTALL
+    )
 
 
 @lru_cache
@@ -239,7 +263,9 @@ def has_option(option: str) -> bool:
     """Whether the installed plugin has it."""
     return (
         option
-        in subprocess.run([sys.executable, "-m", "pytest", "--help"], capture_output=True, text=True, check=True).stdout
+        in subprocess.run(
+            [sys.executable, "-m", "pytest", "--help"], capture_output=True, text=True, check=True
+        ).stdout
     )
 
 
@@ -250,13 +276,22 @@ def shows(prompt: str, source: str, line: Line) -> bool:
     """
     path, number = line
     lines = [text.strip() for text in source.splitlines()]
-    wanted, above, below = lines[number - 1], _nearest(lines[: number - 1][::-1]), _nearest(lines[number:])
-    prompted = [text.strip().removesuffix("# fails here").rstrip() for text in prompt.splitlines() if text.strip()]
+    wanted, above, below = (
+        lines[number - 1],
+        _nearest(lines[: number - 1][::-1]),
+        _nearest(lines[number:]),
+    )
+    prompted = [
+        text.strip().removesuffix("# fails here").rstrip()
+        for text in prompt.splitlines()
+        if text.strip()
+    ]
     places = [place for place, text in enumerate(prompted) if text == wanted]
     if lines.count(wanted) == 1 and places:
         return True
     return any(text.startswith(f"{path}:{number}: ") for text in prompted) or any(
-        above in prompted[max(place - 1, 0) : place] or below in prompted[place + 1 : place + 2] for place in places
+        above in prompted[max(place - 1, 0) : place] or below in prompted[place + 1 : place + 2]
+        for place in places
     )
 
 
@@ -264,12 +299,16 @@ def _nearest(lines: Sequence[str]) -> str:
     return next((text for text in lines if text), "")
 
 
-def _baselines(truth: frozenset[Line], first: evidence.Case) -> tuple[dict[str, tuple[float, ...]], bool]:
+def _baselines(
+    truth: frozenset[Line], first: evidence.Case
+) -> tuple[dict[str, tuple[float, ...]], bool]:
     """The chances of what needs no tool of ours, on the lines that the first cause's tests execute."""
     every = ochiai(first.replay.failing, first.replay.passing)
     scores = {line: score for line, score in every.items() if not is_test(line[0])}
     lines = [(frame.path, frame.line) for frame in first.cause.first.frames]
-    last = next((line for line in reversed(lines) if not is_test(line[0])), lines[-1] if lines else None)
+    last = next(
+        (line for line in reversed(lines) if not is_test(line[0])), lines[-1] if lines else None
+    )
     hits = {
         OCHIAI: tuple(expected_top(scores, truth, k) for k in TOP),
         FRAME: (float(last in truth),) * len(TOP),
@@ -316,7 +355,9 @@ def is_test(path: str) -> bool:
     parts = PurePosixPath(path).parts
     name = parts[-1]
     return (
-        name.startswith(("test_", "conftest.")) or name.endswith("_test.py") or bool({"test", "tests"} & {*parts[:-1]})
+        name.startswith(("test_", "conftest."))
+        or name.endswith("_test.py")
+        or bool({"test", "tests"} & {*parts[:-1]})
     )
 
 
@@ -334,27 +375,51 @@ def rows(name: str, found: Sequence[Found]) -> list[Row]:
     if prompted:
         told += [
             Row(f"{name}: faulty line in a prompt", _share([any(case.shown) for case in prompted])),
-            Row(f"{name}: faulty line in the first prompt", _share([case.shown[0] for case in prompted])),
-            Row(f"{name}: characters of the first prompt, median", f"{median([c.prompts[0] for c in prompted]):.0f}"),
-            Row(f"{name}: characters of all prompts, median", f"{median([sum(c.prompts) for c in prompted]):.0f}"),
+            Row(
+                f"{name}: faulty line in the first prompt",
+                _share([case.shown[0] for case in prompted]),
+            ),
+            Row(
+                f"{name}: characters of the first prompt, median",
+                f"{median([c.prompts[0] for c in prompted]):.0f}",
+            ),
+            Row(
+                f"{name}: characters of all prompts, median",
+                f"{median([sum(c.prompts) for c in prompted]):.0f}",
+            ),
         ]
     if found:
         told += [
-            Row(f"{name}: first failing test run again, and fails", _share([c.rerun for c in found])),
-            Row(f"{name}: faulty line executed by the first failing test", _share([c.executed for c in found])),
+            Row(
+                f"{name}: first failing test run again, and fails", _share([c.rerun for c in found])
+            ),
+            Row(
+                f"{name}: faulty line executed by the first failing test",
+                _share([c.executed for c in found]),
+            ),
             Row(f"{name}: ranks read from the report", _share([c.reported for c in found])),
         ]
         for ranking, shares in tops(found).items():
             percents = " / ".join(f"{share:.0%}" for share in shares)
             told.append(Row(f"{name}: top-1/3/5, {ranking}", percents))
-        told.append(Row(f"{name}: added to the run, median, s", f"{median([case.seconds for case in found]):.2f}"))
+        told.append(
+            Row(
+                f"{name}: added to the run, median, s",
+                f"{median([case.seconds for case in found]):.2f}",
+            )
+        )
     return told
 
 
 def tops(found: Sequence[Found]) -> dict[str, tuple[float, ...]]:
     """In which share of the cases each ranking has a faulty line among its first 1, 3 and 5."""
-    columns = {ranking: zip(*(case.hits[ranking] for case in found), strict=True) for ranking in RANKINGS}
-    return {ranking: tuple(sum(column) / len(found) for column in hits) for ranking, hits in columns.items()}
+    columns = {
+        ranking: zip(*(case.hits[ranking] for case in found), strict=True) for ranking in RANKINGS
+    }
+    return {
+        ranking: tuple(sum(column) / len(found) for column in hits)
+        for ranking, hits in columns.items()
+    }
 
 
 def chart(title: str, found: Sequence[Found]) -> Bars:
@@ -362,7 +427,10 @@ def chart(title: str, found: Sequence[Found]) -> Bars:
         f"{title} ({len(found)} faults)",
         "% of the faults whose line is among the first",
         tuple(f"top-{k}" for k in TOP),
-        tuple((ranking, tuple(round(100 * share) for share in shares)) for ranking, shares in tops(found).items()),
+        tuple(
+            (ranking, tuple(round(100 * share) for share in shares))
+            for ranking, shares in tops(found).items()
+        ),
         highlighted=frozenset({OURS}),
     )
 
@@ -396,12 +464,18 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("cases", type=Path)
     parser.add_argument("--truth", type=Path, required=True)
-    parser.add_argument("--tests", nargs="*", default=[], metavar="FILE", help="such as test_full.py; else all")
+    parser.add_argument(
+        "--tests", nargs="*", default=[], metavar="FILE", help="such as test_full.py; else all"
+    )
     parser.add_argument("--limit", type=int, help="measure the first so many cases")
     chosen, started = parser.parse_args(), time.perf_counter()
-    waiting = cases(chosen.cases.resolve(), json.loads(chosen.truth.read_text("utf-8")), chosen.tests)[: chosen.limit]
+    waiting = cases(
+        chosen.cases.resolve(), json.loads(chosen.truth.read_text("utf-8")), chosen.tests
+    )[: chosen.limit]
     found = measure(waiting, SMALL)
-    left_out = Row("left out: a run does not end in time, or no test fails", str(len(waiting) - len(found)))
+    left_out = Row(
+        "left out: a run does not end in time, or no test fails", str(len(waiting) - len(found))
+    )
     charts = [chart("At which rank the faulty line is suspected", found)] if found else []
     publish(Outcome("ranking", [*rows("all", found), left_out, wall_time(started)], charts), chosen)
 

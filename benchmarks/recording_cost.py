@@ -130,7 +130,9 @@ def main() -> None:
     parser.add_argument("--tests", type=int, default=2000)
     arguments, started = parser.parse_args(), time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
-        without, recorded = pairs(suite(Path(temporary) / "timed", arguments.tests), arguments.pairs)
+        without, recorded = pairs(
+            suite(Path(temporary) / "timed", arguments.tests), arguments.pairs
+        )
     ratios = [with_it / without_it for with_it, without_it in zip(recorded, without, strict=True)]
     rows = [
         Row(f"CPU of {arguments.tests} tests, not recorded, median s", f"{median(without):.3f}"),

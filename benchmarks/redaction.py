@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest_starcoder
 from benchmarks.published import Outcome, Row, options, publish, wall_time
+from pytest_starcoder.redaction.redactor import Redactor, redact
 from pytest_starcoder.report.bars import Bars
-from pytest_starcoder.text.redact import Redactor, redact
 
 CORPUS = Path(__file__).parents[1] / "tests" / "redaction"
 PACKAGE = Path(pytest_starcoder.__file__).parent
@@ -98,7 +98,11 @@ def _made_up(what: str, chance: random.Random) -> str:
     signs = "" if "alnum" in rest else chance.choice(["", "", "!", "@", "#", "-", "_"])
     while True:
         made = "".join(chance.choices(_KINDS["alnum"], k=size - len(signs)))
-        if re.search(r"[a-z]", made) and re.search(r"[A-Z]", made) and len(re.findall(r"[A-Za-z]\d", made)) >= 2:
+        if (
+            re.search(r"[a-z]", made)
+            and re.search(r"[A-Z]", made)
+            and len(re.findall(r"[A-Za-z]\d", made)) >= 2
+        ):
             return made[: size // 2] + signs + made[size // 2 :]
 
 
@@ -157,7 +161,9 @@ def package_lines() -> tuple[int, int]:
         before = path.read_text("utf-8")
         after = redact(before)
         lines += before.count("\n")
-        changed += sum(one != other for one, other in zip(before.split("\n"), after.split("\n"), strict=True))
+        changed += sum(
+            one != other for one, other in zip(before.split("\n"), after.split("\n"), strict=True)
+        )
     return lines, changed
 
 
@@ -208,7 +214,9 @@ def rows(secrets: str, harmless: str, label: str) -> list[Row]:
         Row(f"secrets found of {mine.secrets}{label}", f"{mine.recall:.1%}", ">= 97 %"),
         Row("the same by detect-secrets", f"{other.recall:.1%}"),
         Row("found by detect-secrets and not by us", str(more), "0"),
-        Row(f"harmless texts changed of {mine.harmless}{label}", f"{mine.false_rate:.1%}", "<= 1 %"),
+        Row(
+            f"harmless texts changed of {mine.harmless}{label}", f"{mine.false_rate:.1%}", "<= 1 %"
+        ),
         Row("the same by detect-secrets", f"{other.false_rate:.1%}"),
     ]
 
@@ -227,7 +235,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         *rows("secrets", "harmless", ""),
         *rows("held_out_secrets", "held_out_harmless", ", written afterwards"),
         Row(f"lines changed of the {lines:,} of this package", str(changed), "0"),
-        *(Row(f"MB a second: {name}", f"{speed:.1f}", ASKED.get(name, "")) for name, speed in speeds),
+        *(
+            Row(f"MB a second: {name}", f"{speed:.1f}", ASKED.get(name, ""))
+            for name, speed in speeds
+        ),
         wall_time(started),
     ]
     chart = Bars(
@@ -239,7 +250,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     publish(Outcome("redaction", table, [chart]), chosen)
 
 
-ASKED = {"this package": ">= 1", "a table": ">= 1", "one line": ">= 1", "0.25 MB of distinct passwords": ">= 0.25"}
+ASKED = {
+    "this package": ">= 1",
+    "a table": ">= 1",
+    "one line": ">= 1",
+    "0.25 MB of distinct passwords": ">= 0.25",
+}
 
 
 def _print_missed(figures: Figures) -> None:

@@ -60,12 +60,20 @@ class Listener:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 listener.asked.append((at, self.path, body))
                 if self.path == "/api/show":
-                    facts = {"general.architecture": "starcoder2", "starcoder2.context_length": 16384}
+                    facts = {
+                        "general.architecture": "starcoder2",
+                        "starcoder2.context_length": 16384,
+                    }
                     self._send({"model_info": facts})
                     return
                 if self.path != "/api/generate":
                     message = {"role": "assistant", "content": "[]"}
-                    self._send({"message": message, "choices": [{"message": message, "finish_reason": "stop"}]})
+                    self._send(
+                        {
+                            "message": message,
+                            "choices": [{"message": message, "finish_reason": "stop"}],
+                        }
+                    )
                     return
                 state = "<pr_review_state>" in str(body["prompt"])[-20:]
                 said = "changes_required" if state else " An empty list divides by zero."
@@ -120,12 +128,15 @@ def repository(folder: Path) -> Path:
     folder.mkdir(parents=True)
     git(folder, "init", "-q")
     functions = [
-        f'def total_{n}(xs):\n    """The total, {n} times."""\n    return {n} * sum(xs)\n\n\n' for n in range(20)
+        f'def total_{n}(xs):\n    """The total, {n} times."""\n    return {n} * sum(xs)\n\n\n'
+        for n in range(20)
     ]
     (folder / "shop.py").write_text("".join(functions))
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "first")
-    functions[10] = 'def total_10(xs):\n    """The mean, 10 times."""\n    return 10 * sum(xs) / len(xs)\n\n\n'
+    functions[10] = (
+        'def total_10(xs):\n    """The mean, 10 times."""\n    return 10 * sum(xs) / len(xs)\n\n\n'
+    )
     (folder / "shop.py").write_text("".join(functions))
     git(folder, "add", "-A")
     return folder
@@ -133,13 +144,25 @@ def repository(folder: Path) -> Path:
 
 def characters(body: Mapping[str, Any]) -> int:
     """The characters of one question: of its prompt, or of all its messages."""
-    return len(body.get("prompt", "")) + sum(len(message["content"]) for message in body.get("messages", []))
+    return len(body.get("prompt", "")) + sum(
+        len(message["content"]) for message in body.get("messages", [])
+    )
 
 
 def run(folder: Path, url: str, *command: str) -> subprocess.CompletedProcess[str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("STARCODER_", "OLLAMA_", "GIT_"))}
-    here = own | {"OLLAMA_HOST": url, "HOME": str(folder.parent), "XDG_CACHE_HOME": str(folder.parent / "cache")}
-    return subprocess.run(command, cwd=folder, env=here, capture_output=True, text=True, check=False)
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("STARCODER_", "OLLAMA_", "GIT_"))
+    }
+    here = own | {
+        "OLLAMA_HOST": url,
+        "HOME": str(folder.parent),
+        "XDG_CACHE_HOME": str(folder.parent / "cache"),
+    }
+    return subprocess.run(
+        command, cwd=folder, env=here, capture_output=True, text=True, check=False
+    )
 
 
 REVIEW = (sys.executable, "-m", "pytest_starcoder_hooks.review")
@@ -161,9 +184,13 @@ class Rival:
     def run(self, folder: Path, url: str) -> subprocess.CompletedProcess[str]:
         if self.command == "aicr":
             told = f"provider: ollama\nmodel: starcoder2:7b\nbase_url: {url}/v1\n"
-            (folder.parent / ".aicr.yaml").write_text(told)  # it looks upwards, so the repository stays as it is
+            (folder.parent / ".aicr.yaml").write_text(
+                told
+            )  # it looks upwards, so the repository stays as it is
             return run(folder, url, str(self.program), "review", "--no-cache")
-        return run(folder, url, str(self.program), "review", "--host", url, "--model", "starcoder2:7b")
+        return run(
+            folder, url, str(self.program), "review", "--host", url, "--model", "starcoder2:7b"
+        )
 
 
 def installed(folder: Path | None) -> tuple[list[Rival], list[Row]]:
@@ -218,7 +245,9 @@ def last_line(output: str) -> str:
     return next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "nothing")
 
 
-def timed(listener: Listener, place: Path, rivals: list[Rival], rounds: int) -> dict[str, list[Asked]]:
+def timed(
+    listener: Listener, place: Path, rivals: list[Rival], rounds: int
+) -> dict[str, list[Asked]]:
     """Every program by turns, each time as on the first: nothing is remembered."""
     url = listener.url
     programs: dict[str, Callable[[], subprocess.CompletedProcess[str]]] = {
@@ -237,7 +266,9 @@ def timed(listener: Listener, place: Path, rivals: list[Rival], rounds: int) -> 
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--pairs", type=int, default=15, help="so many rounds of every program")
-    parser.add_argument("--rivals", type=Path, metavar="FOLDER", help="environments of rivals are made there")
+    parser.add_argument(
+        "--rivals", type=Path, metavar="FOLDER", help="environments of rivals are made there"
+    )
     arguments = parser.parse_args()
     begun = time.perf_counter()
     rivals, missing = installed(arguments.rivals)
@@ -247,7 +278,9 @@ def main() -> None:
         listener.asked.clear()
         run(place, listener.url, *REVIEW)
         prompts = [body["prompt"] for _, body in listener.generated()]
-        diff = subprocess.run(["git", "diff", "--cached"], cwd=place, capture_output=True, text=True, check=True).stdout
+        diff = subprocess.run(
+            ["git", "diff", "--cached"], cwd=place, capture_output=True, text=True, check=True
+        ).stdout
         hunk = diff[diff.index("@@") :]
         listener.asked.clear()
         run(place, listener.url, *REVIEW)
@@ -257,7 +290,9 @@ def main() -> None:
         listener.asked.clear()
         run(place, listener.url, *REVIEW)
         moved = [
-            body["prompt"] for _, body in listener.generated() if "len(xs)" in body["prompt"].rpartition("<pr_diff>")[2]
+            body["prompt"]
+            for _, body in listener.generated()
+            if "len(xs)" in body["prompt"].rpartition("<pr_diff>")[2]
         ]
         other = repository(Path(temporary) / "away" / "repository")
         nowhere = "http://127.0.0.1:9"
@@ -268,9 +303,16 @@ def main() -> None:
     limit = 2 * len(hunk) + 2000
     first = {name: median([one.first for one in runs]) for name, runs in found.items()}
     reference = first[REFERENCE_NAME]
-    rows = [Row(f"{name}: to the first request, median ms", f"{value:.0f}") for name, value in first.items()]
+    rows = [
+        Row(f"{name}: to the first request, median ms", f"{value:.0f}")
+        for name, value in first.items()
+    ]
     rows += [
-        Row(f"{name}: ratio to the script", f"{value / reference:.2f}", "<= 1.25" if name == OURS else "")
+        Row(
+            f"{name}: ratio to the script",
+            f"{value / reference:.2f}",
+            "<= 1.25" if name == OURS else "",
+        )
         for name, value in first.items()
         if name != REFERENCE_NAME
     ]
@@ -287,7 +329,11 @@ def main() -> None:
         Row(f"{OURS}: requests after the hunk moved", str(len(moved)), "0"),
         Row(f"{OURS}: server down, seconds, status", f"{down[0]:.2f}, {down[1]}", "<= 1.5, 0"),
         Row(f"{OURS}: it says that it was not reviewed", str("Not reviewed" in down[2]), "True"),
-        Row(f"{OURS}: server hung, budget 3 s, seconds, status", f"{held[0]:.2f}, {held[1]}", "<= 4, 0"),
+        Row(
+            f"{OURS}: server hung, budget 3 s, seconds, status",
+            f"{held[0]:.2f}, {held[1]}",
+            "<= 4, 0",
+        ),
         Row(f"{OURS}: it says that it was not reviewed", str("Not reviewed" in held[2]), "True"),
     ]
     for rival, (seconds, status, output) in gone.items():

@@ -61,18 +61,28 @@ def charts(tallies: Mapping[str, Tally]) -> list[Bars]:
         for name, tally in tallies.items()
         if tally.found
     )
-    beside = Bars("Findings on a faulty line, beside chance", "%", ("findings", "an added line at random"), shares)
+    beside = Bars(
+        "Findings on a faulty line, beside chance",
+        "%",
+        ("findings", "an added line at random"),
+        shares,
+    )
     return [counted, *([beside] if shares else [])]
 
 
 def faulty_lines(right: str, faulty: str) -> set[int]:
     matcher = difflib.SequenceMatcher(None, right.split("\n"), faulty.split("\n"), autojunk=False)
     return {
-        at for tag, _, _, first, last in matcher.get_opcodes() if tag != "equal" for at in range(first + 1, last + 1)
+        at
+        for tag, _, _, first, last in matcher.get_opcodes()
+        if tag != "equal"
+        for at in range(first + 1, last + 1)
     }
 
 
-def reviewed(folder: Path, right: str, faulty: str, arguments: list[str], *, new: bool) -> list[int]:
+def reviewed(
+    folder: Path, right: str, faulty: str, arguments: list[str], *, new: bool
+) -> list[int]:
     folder.mkdir()
     git(folder, "init", "-q")
     if not new:
@@ -81,7 +91,9 @@ def reviewed(folder: Path, right: str, faulty: str, arguments: list[str], *, new
     git(folder, "commit", "-qm", "first", "--allow-empty")
     (folder / "solution.py").write_text(faulty)
     git(folder, "add", "-A")
-    done = run(folder, "http://127.0.0.1:9", *REVIEW, "--format=json", "--time-budget=120", *arguments)
+    done = run(
+        folder, "http://127.0.0.1:9", *REVIEW, "--format=json", "--time-budget=120", *arguments
+    )
     return [found["line"] for found in json.loads(done.stdout)["findings"]]
 
 
@@ -98,15 +110,28 @@ def main() -> None:
         f"--starcoder-backend={arguments.backend}",
         *([f"--starcoder-model={arguments.model}"] if arguments.model else []),
     ]
-    limit = arguments.limit if arguments.limit is not None else 0 if arguments.backend == "none" else WITH_A_MODEL
+    limit = (
+        arguments.limit
+        if arguments.limit is not None
+        else 0
+        if arguments.backend == "none"
+        else WITH_A_MODEL
+    )
     tallies = {"change": Tally(), "new file": Tally()}
-    names = sorted(path.name for path in arguments.faulty.iterdir() if (arguments.right / path.name).is_dir())
+    names = sorted(
+        path.name for path in arguments.faulty.iterdir() if (arguments.right / path.name).is_dir()
+    )
     for name in names[: limit or None]:
-        right, faulty = ((folder / name / "solution.py").read_text() for folder in (arguments.right, arguments.faulty))
+        right, faulty = (
+            (folder / name / "solution.py").read_text()
+            for folder in (arguments.right, arguments.faulty)
+        )
         wrong = faulty_lines(right, faulty)
         for kind, tally in tallies.items():
             with tempfile.TemporaryDirectory() as temporary:
-                lines = reviewed(Path(temporary) / "project", right, faulty, asked, new=kind == "new file")
+                lines = reviewed(
+                    Path(temporary) / "project", right, faulty, asked, new=kind == "new file"
+                )
             written = {at for at, line in enumerate(faulty.split("\n"), 1) if line.strip()}
             added = wrong & written if kind == "change" else written
             if not added:

@@ -24,7 +24,10 @@ def environment(folder: Path, name: str, requirements: Sequence[str]) -> Path:
         return python
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder / name)], check=True)
     done = subprocess.run(
-        [str(python), "-m", "pip", "install", "-q", *requirements], capture_output=True, text=True, check=False
+        [str(python), "-m", "pip", "install", "-q", *requirements],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise NotInstalled((done.stderr.strip().splitlines() or ["pip said nothing"])[-1])
@@ -35,4 +38,6 @@ def environment(folder: Path, name: str, requirements: Sequence[str]) -> Path:
 def version(python: Path, distribution: str) -> str:
     """The version of what `environment` has installed."""
     asked = f"from importlib.metadata import version; print(version({distribution!r}))"
-    return subprocess.run([str(python), "-c", asked], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [str(python), "-c", asked], capture_output=True, text=True, check=True
+    ).stdout.strip()

@@ -67,9 +67,14 @@ def suite(folder: Path, tests: int, *, failing: bool = False) -> Path:
     """A small project in `folder`: a module, and tests of it that pass, or fail if `failing`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
-    (folder / "pricing.py").write_text("def mean(prices):\n    return sum(prices) / (len(prices) - 1)\n")
+    (folder / "pricing.py").write_text(
+        "def mean(prices):\n    return sum(prices) / (len(prices) - 1)\n"
+    )
     expected = 2.0 if failing else 3.0
-    body = "".join(f"\n\ndef test_mean_{n}():\n    assert mean([1, 2, 3]) == {expected}\n" for n in range(tests))
+    body = "".join(
+        f"\n\ndef test_mean_{n}():\n    assert mean([1, 2, 3]) == {expected}\n"
+        for n in range(tests)
+    )
     (folder / "test_pricing.py").write_text(f"from pricing import mean\n{body}")
     return folder
 

@@ -56,7 +56,9 @@ DISTRIBUTIONS = (
     Distribution("mistune", "3.1.4", "src/mistune", "src"),
     Distribution("tabulate", "0.9.0", "tabulate"),
     Distribution("toolz", "1.0.0", "toolz"),
-    Distribution("click", "8.3.1", "src/click", "src", ("-W", "ignore::pytest.PytestRemovedIn10Warning")),
+    Distribution(
+        "click", "8.3.1", "src/click", "src", ("-W", "ignore::pytest.PytestRemovedIn10Warning")
+    ),
 )
 
 
@@ -89,7 +91,10 @@ def unpacked(distribution: Distribution, keep: Path) -> Path:
 
 def environment(project: Path, distribution: Distribution) -> dict[str, str]:
     """What makes the copy be imported, and not a package of that name that happens to be installed."""
-    return {"PYTHONPATH": str((project / distribution.root).resolve()), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {
+        "PYTHONPATH": str((project / distribution.root).resolve()),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def lay_out(distribution: Distribution, count: int, seed: int, keep: Path) -> Truth:
@@ -97,7 +102,9 @@ def lay_out(distribution: Distribution, count: int, seed: int, keep: Path) -> Tr
     pristine = unpacked(distribution, keep)
     truth: Truth = {}
     with contextlib.ExitStack() as stack:
-        project = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=keep))) / distribution.name
+        project = (
+            Path(stack.enter_context(tempfile.TemporaryDirectory(dir=keep))) / distribution.name
+        )
         shutil.copytree(pristine, project)
         chance = random.Random(f"{seed} {distribution.name}")
         edits = stack.enter_context(contextlib.closing(noticed(distribution, project, chance)))
@@ -129,7 +136,9 @@ def noticed(
     env = environment(project, distribution)
     green = pytest_ended(project, arguments, env)
     if green is None or green.status != 0:
-        raise SystemExit(f"{distribution.name} {distribution.version} is not green here:\n{green and green.output}")
+        raise SystemExit(
+            f"{distribution.name} {distribution.version} is not green here:\n{green and green.output}"
+        )
     tried = found = 0
     for path, change in places(project / distribution.library, chance):
         edit = change.made(path.read_text(encoding="utf-8"))
@@ -139,7 +148,11 @@ def noticed(
             suite = pytest_ended(project, arguments, env, min(10 + 3 * green.seconds, LIMIT))
             fails = suite is not None and suite.status == 1
             tried, found = tried + 1, found + fails
-            print(f"{distribution.name}: {found} of {tried} edits noticed", file=sys.stderr, flush=True)
+            print(
+                f"{distribution.name}: {found} of {tried} edits noticed",
+                file=sys.stderr,
+                flush=True,
+            )
             if fails:
                 yield path.relative_to(project), edit
 
@@ -156,7 +169,11 @@ def _edited(path: Path, source: str) -> Iterator[None]:
 
 def places(library: Path, chance: random.Random) -> Iterator[tuple[Path, Change]]:
     """Changes in random order: the modules take turns, and in a module the kinds are equally likely."""
-    left = {path: _by_kind(path) for path in sorted(library.rglob("*.py")) if _is_code(path.relative_to(library))}
+    left = {
+        path: _by_kind(path)
+        for path in sorted(library.rglob("*.py"))
+        if _is_code(path.relative_to(library))
+    }
     while left := {path: kinds for path, kinds in left.items() if kinds}:
         for path in chance.sample(list(left), len(left)):
             kinds = left[path]
@@ -185,7 +202,9 @@ def laid_out(wanted: list[Distribution], count: int, seed: int, keep: Path) -> T
     chosen: Truth = {}
     for distribution in wanted:
         own = {name: row for name, row in truth.items() if name.startswith(f"{distribution.name}-")}
-        if len(own) < count or any(row["seed"] != seed or not (keep / name).is_dir() for name, row in own.items()):
+        if len(own) < count or any(
+            row["seed"] != seed or not (keep / name).is_dir() for name, row in own.items()
+        ):
             own = lay_out(distribution, count, seed, keep)
             truth |= own
             kept.write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
@@ -197,7 +216,9 @@ def measure_all(wanted: list[Distribution], truth: Truth, keep: Path, limit: int
     """The figures of each distribution and of all, from `limit` edits of each at the most."""
     told, charts, everything, left_out = [], [], [], 0
     for distribution in wanted:
-        waiting = [case for case in cases(keep, truth) if case.name.startswith(f"{distribution.name}-")][:limit]
+        waiting = [
+            case for case in cases(keep, truth) if case.name.startswith(f"{distribution.name}-")
+        ][:limit]
         found = measure(waiting)
         name = f"{distribution.name} {distribution.version}"
         told += rows(name, found)
@@ -213,9 +234,15 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--edits", type=int, default=5, help="of each distribution (5)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keeps what is downloaded and laid out")
-    parser.add_argument("--only", action="append", metavar="NAME", choices=[d.name for d in DISTRIBUTIONS])
-    parser.add_argument("--limit", type=int, help="measure the first so many edits of each distribution")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="keeps what is downloaded and laid out"
+    )
+    parser.add_argument(
+        "--only", action="append", metavar="NAME", choices=[d.name for d in DISTRIBUTIONS]
+    )
+    parser.add_argument(
+        "--limit", type=int, help="measure the first so many edits of each distribution"
+    )
     parser.add_argument("--lay-out", action="store_true", help="measure nothing")
     chosen, started = parser.parse_args(), time.perf_counter()
     wanted = [one for one in DISTRIBUTIONS if not chosen.only or one.name in chosen.only]

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import median
-from pytest_starcoder.commit.asked import Asked
-from pytest_starcoder.commit.find import find
-from pytest_starcoder.commit.found import Found
 from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.review.request import Asked
+from pytest_starcoder.review.selected import Found
+from pytest_starcoder.review.selection import find
 
 
 def git(folder: Path, *arguments: str) -> bytes:
@@ -30,7 +30,16 @@ def git(folder: Path, *arguments: str) -> bytes:
 def wrong(folder: Path, found: Found) -> str:
     """What the review has missed or invented of what is staged; empty where it is right."""
     counted: dict[str, int] = {}
-    plain = ["-c", "core.quotePath=false", "diff", "--cached", "-U3", "--no-ext-diff", "--no-renames", "HEAD"]
+    plain = [
+        "-c",
+        "core.quotePath=false",
+        "diff",
+        "--cached",
+        "-U3",
+        "--no-ext-diff",
+        "--no-renames",
+        "HEAD",
+    ]
     for part in re.split(rb"(?m)^(?=diff --git )", git(folder, *plain))[1:]:
         head, _, body = part.partition(b"\n@@ ")
         if name := re.search(rb"(?m)^\+\+\+ b/(.*?)\t?$", head):
@@ -43,13 +52,18 @@ def wrong(folder: Path, found: Found) -> str:
     if not set(counted) - moved <= told:
         return f"missed {sorted(set(counted) - moved - told)}"
     seen = Counter(
-        hunk.path for hunk in found.change.hunks for line in hunk.lines if line.startswith("+") and line[1:].strip()
+        hunk.path
+        for hunk in found.change.hunks
+        for line in hunk.lines
+        if line.startswith("+") and line[1:].strip()
     )
     for path in told - {left.path for left in found.change.skipped}:
         text = git(folder, "show", f":{path}").decode("utf-8", "replace").split("\n")
         own = [hunk for hunk in found.change.hunks if hunk.path == path]
         clean = not found.change.secrets.get(path)
-        if clean and any(text[at - 1].rstrip("\r") != hunk.line(at) for hunk in own for at in hunk.added):
+        if clean and any(
+            text[at - 1].rstrip("\r") != hunk.line(at) for hunk in own for at in hunk.added
+        ):
             return f"{path}: a line is not what it was"
         # Of a moved file git counts every line here, and the review those alone that are new.
         if counted.get(path, 0) != seen[path] and len(counted) == found.change.files:
@@ -71,14 +85,23 @@ def main() -> None:
             folder = Path(temporary)
             git(folder, "clone", "--quiet", "--shared", "--no-checkout", str(repository), ".")
             names = (
-                git(folder, "log", "--no-merges", f"--max-count={arguments.limit}", "--format=%H", "HEAD")
+                git(
+                    folder,
+                    "log",
+                    "--no-merges",
+                    f"--max-count={arguments.limit}",
+                    "--format=%H",
+                    "HEAD",
+                )
                 .decode()
                 .split()
             )
             times, files, hunks = [], 0, 0
             for name in names:
                 if subprocess.run(
-                    ["git", "rev-parse", "-q", "--verify", f"{name}^"], cwd=folder, capture_output=True
+                    ["git", "rev-parse", "-q", "--verify", f"{name}^"],
+                    cwd=folder,
+                    capture_output=True,
                 ).returncode:
                     continue
                 git(folder, "update-ref", "--no-deref", "HEAD", f"{name}^")
@@ -96,7 +119,12 @@ def main() -> None:
                 if told:
                     faults.append(f"{repository.name} {name[:9]}: {told}")
             slowness[repository.name] = median(times) * 1000
-            rows.append(Row(f"{repository.name}: seen", f"{len(times)} commits, {files} files, {hunks} hunks"))
+            rows.append(
+                Row(
+                    f"{repository.name}: seen",
+                    f"{len(times)} commits, {files} files, {hunks} hunks",
+                )
+            )
             rows.append(
                 Row(
                     f"{repository.name}: ms a commit, median / max",

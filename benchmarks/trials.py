@@ -12,11 +12,11 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.published import Outcome, Row, options, publish, wall_time
-from pytest_starcoder.edits import enumerate_edits
+from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.report.bars import Bars
-from pytest_starcoder.runner import Launch
+from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.trials import Trials
-from pytest_starcoder.values.asked import Deadline
+from pytest_starcoder.source.edits import enumerate_edits
 
 CODE = """def median(values):
     ordered = sorted(values)
@@ -47,11 +47,15 @@ def main() -> None:
         passing = ["test_it.py::test_odd", "test_it.py::test_one"]
         edits = [(edit,) for edit in enumerate_edits(CODE, "code_under_test.py", range(1, 7))]
         started = time.perf_counter()
-        with Trials(Launch(root, root, root / "pytest.ini"), [*failing, *passing], Deadline.after(120)) as trials:
+        with Trials(
+            Launch(root, root, root / "pytest.ini"), [*failing, *passing], Deadline.after(120)
+        ) as trials:
             opened = time.perf_counter() - started
             limits = dict.fromkeys([*failing, *passing], 0.1)
             started = time.perf_counter()
-            verdicts = Counter(trial.verdict for trial in trials.swapped(edits, failing, passing, limits))
+            verdicts = Counter(
+                trial.verdict for trial in trials.swapped(edits, failing, passing, limits)
+            )
             seconds = time.perf_counter() - started
             level = trials.level
     rate = len(edits) / seconds

@@ -25,7 +25,7 @@ import requests
 from support.real import RealServer, running_llamacpp
 
 from benchmarks.rivals import NotInstalled, environment, version
-from pytest_starcoder.backends.embedded import model_file
+from pytest_starcoder.model.backends.embedded import model_file
 from pytest_starcoder.settings import Settings
 
 SEARCH = 60
@@ -79,7 +79,10 @@ def coverup(folder: Path, root: Path, path: str) -> list[Written]:
     name, tests = f"CoverUp {version(python, 'coverup')}", root / "tests"
     tests.mkdir(exist_ok=True)
     found = []
-    with running_llamacpp(model_file(Settings(backend="embedded", model="demo"))) as real, bounded(real) as asked:
+    with (
+        running_llamacpp(model_file(Settings(backend="embedded", model="demo"))) as real,
+        bounded(real) as asked,
+    ):
         own = {
             "OPENAI_API_KEY": real.key,
             "OPENAI_BASE_URL": asked.url,
@@ -88,12 +91,25 @@ def coverup(folder: Path, root: Path, path: str) -> list[Written]:
             "HOME": str(root.parent),
             "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
         }
-        plain = ["--package-dir", path.partition("/")[0], "--tests-dir", "tests", "--model", "openai/local", path]
+        plain = [
+            "--package-dir",
+            path.partition("/")[0],
+            "--tests-dir",
+            "tests",
+            "--model",
+            "openai/local",
+            path,
+        ]
         for how, more in (("plain", ()), ("prompt gpt-v1", ("--prompt", "gpt-v1"))):
-            ended = _ended([str(python.with_name("coverup")), *more, *plain], root, own, PATIENCE["coverup"])
+            ended = _ended(
+                [str(python.with_name("coverup")), *more, *plain], root, own, PATIENCE["coverup"]
+            )
             one = _written(f"{name}, {how}", sorted(tests.glob("test_coverup_*.py")), *ended)
             found.append(
-                replace(one, asked=f"the demo model has answered {asked.answers} of {asked.requests} requests")
+                replace(
+                    one,
+                    asked=f"the demo model has answered {asked.answers} of {asked.requests} requests",
+                )
             )
             if asked.requests:
                 break
@@ -112,11 +128,16 @@ def bounded(real: RealServer) -> Iterator[Asked]:
             key = {"authorization": f"Bearer {real.key}"}
             try:
                 told = requests.post(
-                    f"{real.url}{self.path}", json=body | {"max_tokens": ANSWER}, headers=key, timeout=600
+                    f"{real.url}{self.path}",
+                    json=body | {"max_tokens": ANSWER},
+                    headers=key,
+                    timeout=600,
                 )
             except requests.ConnectionError:
                 return  # the rival has ended and the model with it
-            answer = told.json() | {"model": body["model"]}  # llama.cpp tells a path, servers elsewhere what was asked
+            answer = told.json() | {
+                "model": body["model"]
+            }  # llama.cpp tells a path, servers elsewhere what was asked
             asked.answers += told.ok
             content = json.dumps(answer).encode()
             self.send_response(told.status_code)
@@ -131,7 +152,9 @@ def bounded(real: RealServer) -> Iterator[Asked]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     asked.url = f"http://127.0.0.1:{server.server_port}/v1"
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    ).start()
     try:
         yield asked
     finally:
@@ -143,7 +166,9 @@ def last_words(output: str) -> str:
     """The last line of a tool's output that is no progress bar, without colours, or `it said nothing`."""
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", output).replace("\r", "\n")
     lines = [line.strip() for line in plain.splitlines()]
-    return next((line for line in reversed(lines) if line and "it/s" not in line), "it said nothing")
+    return next(
+        (line for line in reversed(lines) if line and "it/s" not in line), "it said nothing"
+    )
 
 
 def attempts(
@@ -160,7 +185,9 @@ def attempts(
     return written, missing
 
 
-def _ended(command: Sequence[str], folder: Path, own: Mapping[str, str], patience: float) -> tuple[float, str]:
+def _ended(
+    command: Sequence[str], folder: Path, own: Mapping[str, str], patience: float
+) -> tuple[float, str]:
     """Seconds and output of a program that is ended, with all it has started, after `patience` seconds."""
     started = time.perf_counter()
     running = subprocess.Popen(

@@ -10,10 +10,7 @@ TYPE_CHECKING = False  # `typing` would be most of what importing this package c
 if TYPE_CHECKING:
     from typing import Any
 
-    from pytest_starcoder.api import ask
-    from pytest_starcoder.backends import Backend, OnText, hookimpl
-    from pytest_starcoder.backends.stops import Ending
-    from pytest_starcoder.client import Client
+    from pytest_starcoder.deadline import Deadline
     from pytest_starcoder.errors import (
         AccessDenied,
         BackendError,
@@ -30,32 +27,36 @@ if TYPE_CHECKING:
         UnreadableAnswer,
         Untrusted,
     )
+    from pytest_starcoder.explain.explanation import Explanation, Statement, Suspect
+    from pytest_starcoder.explain.failure import Failure, Frame
+    from pytest_starcoder.model.ask import ask
+    from pytest_starcoder.model.backends import Backend, OnText, hookimpl
+    from pytest_starcoder.model.backends.stops import Ending
+    from pytest_starcoder.model.client import Client
+    from pytest_starcoder.model.prompt import Completion, Model, Prompt
+    from pytest_starcoder.report.label import Label
+    from pytest_starcoder.review.finding import Finding
     from pytest_starcoder.settings import Settings
-    from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
-    from pytest_starcoder.values.explanation import Explanation, Statement, Suspect
-    from pytest_starcoder.values.failure import Failure, Frame
-    from pytest_starcoder.values.label import Label
-    from pytest_starcoder.values.review import Finding
 
 _HOMES = {
-    "ask": "api",
-    "Backend": "backends",
-    "Client": "client",
-    "Completion": "values.asked",
-    "Deadline": "values.asked",
-    "Ending": "backends.stops",
-    "Explanation": "values.explanation",
-    "Failure": "values.failure",
-    "Finding": "values.review",
-    "Frame": "values.failure",
-    "Label": "values.label",
-    "Statement": "values.explanation",
-    "Suspect": "values.explanation",
-    "Model": "values.asked",
-    "OnText": "backends",
-    "Prompt": "values.asked",
+    "ask": "model.ask",
+    "Backend": "model.backends",
+    "Client": "model.client",
+    "Completion": "model.prompt",
+    "Deadline": "deadline",
+    "Ending": "model.backends.stops",
+    "Explanation": "explain.explanation",
+    "Failure": "explain.failure",
+    "Finding": "review.finding",
+    "Frame": "explain.failure",
+    "Label": "report.label",
+    "Statement": "explain.explanation",
+    "Suspect": "explain.explanation",
+    "Model": "model.prompt",
+    "OnText": "model.backends",
+    "Prompt": "model.prompt",
     "Settings": "settings",
-    "hookimpl": "backends",
+    "hookimpl": "model.backends",
     "AccessDenied": "errors",
     "BackendError": "errors",
     "BackendTimeout": "errors",

@@ -54,7 +54,9 @@ def installed(*names: str) -> Iterator[None]:
     imported, or imports later, remain its own.
     """
     path = sys.path[:]
-    theirs = {name: module for name, module in sys.modules.items() if _is_theirs(name, module, names)}
+    theirs = {
+        name: module for name, module in sys.modules.items() if _is_theirs(name, module, names)
+    }
     for name in theirs:
         del sys.modules[name]
     sys.path[:] = [entry for entry in path if _is_installation(entry)]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_starcoder.session.explain import Explainer
-    from pytest_starcoder.session.fixture import Asker
+    from pytest_starcoder.explain.session import Explainer
+    from pytest_starcoder.fixture import Asker
 
 SETTINGS = {
     "backend": "auto, ollama, llamacpp, embedded, openai, huggingface or none",
@@ -49,7 +49,11 @@ MARKER, GENERATE = "starcoder_explain", "starcoder_generate"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("starcoder", "StarCoder: why a test failed")
-    group.addoption("--starcoder-explain", action="store_true", help="Explain every failure before the short summary")
+    group.addoption(
+        "--starcoder-explain",
+        action="store_true",
+        help="Explain every failure before the short summary",
+    )
     group.addoption(
         "--starcoder-show-prompt",
         action="store_true",
@@ -113,9 +117,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Exit with 1 where all tests passed, and tests could not be generated or no model answered",
     )
-    group.addoption("--no-starcoder", action="store_true", help="Ask nothing, whatever markers and options say")
+    group.addoption(
+        "--no-starcoder", action="store_true", help="Ask nothing, whatever markers and options say"
+    )
     for key, told in SETTINGS.items():
-        group.addoption(f"--starcoder-{key.replace('_', '-')}", metavar="VALUE", help=f"For this run: {told}")
+        group.addoption(
+            f"--starcoder-{key.replace('_', '-')}", metavar="VALUE", help=f"For this run: {told}"
+        )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -132,9 +140,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("no_starcoder"):
         return
     config.pluginmanager.register(_Door(config), "starcoder-door")
-    generating = config.getoption("starcoder_generate") or config.getoption("starcoder_generate_changed")
+    generating = config.getoption("starcoder_generate") or config.getoption(
+        "starcoder_generate_changed"
+    )
     if generating:
-        from pytest_starcoder.session.generating import Generating
+        from pytest_starcoder.generate.session import Generating
 
         joined = Generating(config, tuple(SETTINGS), config.getoption("starcoder_generate"))
         config.pluginmanager.register(joined, "starcoder-generating")
@@ -153,7 +163,9 @@ def _check_generating(config: pytest.Config) -> None:
     for option in options:
         if config.getoption(f"starcoder_{option}"):
             name = f"--starcoder-{option.replace('_', '-')}"
-            raise pytest.UsageError(f"{name} is about generated tests. Add --starcoder-generate=FILE.")
+            raise pytest.UsageError(
+                f"{name} is about generated tests. Add --starcoder-generate=FILE."
+            )
 
 
 class _Door:
@@ -171,13 +183,15 @@ class _Door:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if hasattr(report, "starcoder_failure") and not self._config.pluginmanager.hasplugin("starcoder-explain"):
+        if hasattr(report, "starcoder_failure") and not self._config.pluginmanager.hasplugin(
+            "starcoder-explain"
+        ):
             _explain(self._config, everything=False).reported(report)
 
 
 def _explain(config: pytest.Config, *, everything: bool) -> Explainer:
     """The session's explainer, made and registered when it is first needed."""
-    from pytest_starcoder.session.explain import Explainer
+    from pytest_starcoder.explain.session import Explainer
 
     found: Explainer | None = config.pluginmanager.get_plugin("starcoder-explain")
     if found is None:
@@ -187,8 +201,14 @@ def _explain(config: pytest.Config, *, everything: bool) -> Explainer:
 
 
 def _check(mark: pytest.Mark, nodeid: str) -> None:
-    if mark.args or set(mark.kwargs) - {"replay", "fix"} or not all(isinstance(v, bool) for v in mark.kwargs.values()):
-        given = ", ".join([*map(repr, mark.args), *(f"{key}={value!r}" for key, value in mark.kwargs.items())])
+    if (
+        mark.args
+        or set(mark.kwargs) - {"replay", "fix"}
+        or not all(isinstance(v, bool) for v in mark.kwargs.values())
+    ):
+        given = ", ".join(
+            [*map(repr, mark.args), *(f"{key}={value!r}" for key, value in mark.kwargs.items())]
+        )
         pytest.fail(
             f"{nodeid}: the marker {MARKER}({given}) takes replay=False and fix=False, and nothing else.",
             pytrace=False,
@@ -199,7 +219,7 @@ def _check(mark: pytest.Mark, nodeid: str) -> None:
 def _starcoder_asker(pytestconfig: pytest.Config) -> Iterator[Asker]:
     if pytestconfig.getoption("no_starcoder"):
         pytest.skip("--no-starcoder: this test asks StarCoder")
-    from pytest_starcoder.session.fixture import Asker
+    from pytest_starcoder.fixture import Asker
 
     asker = Asker(pytestconfig, tuple(SETTINGS))
     yield asker

@@ -24,10 +24,14 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes) else None
 
 
-settings.register_profile("loaded", deadline=None)  # how long an example takes says how busy the machine is
+settings.register_profile(
+    "loaded", deadline=None
+)  # how long an example takes says how busy the machine is
 settings.load_profile("loaded")
 
-sys.path.append(str(Path(__file__).parents[1]))  # for `benchmarks`; last, so that the package is the one installed
+sys.path.append(
+    str(Path(__file__).parents[1])
+)  # for `benchmarks`; last, so that the package is the one installed
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +45,11 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, homes: Path) -> Path:
     """No setting, cache or server of the developer's reaches a test; the new home is returned."""
     for name in os.environ:
         own = ("STARCODER_", "PYTEST_ADDOPTS", "GIT_", "XDG_", "HF_", "HUGGING", "COLUMNS")
-        if name.startswith(own) or name in ("CI", "BUILD_NUMBER") or name.lower().endswith("_proxy"):
+        if (
+            name.startswith(own)
+            or name in ("CI", "BUILD_NUMBER")
+            or name.lower().endswith("_proxy")
+        ):
             monkeypatch.delenv(name)
     home = Path(tempfile.mkdtemp(dir=homes))
     monkeypatch.setenv("HOME", str(home))
@@ -63,7 +71,9 @@ def signals() -> None:
 
 
 @pytest.fixture
-def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Pytester]:
+def pytester(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[pytest.Pytester]:
     """Without the plugin of Hypothesis, which imports all of itself at the end of every run: most of a small one.
 
     Without looking for fixes too, which takes a second or two of every run; test_fixes.py does.

@@ -17,8 +17,8 @@ import yaml
 from support.settings_table import rows
 
 from pytest_starcoder import plugin
-from pytest_starcoder.commands import parser_of_all
-from pytest_starcoder.commands import review as review_command
+from pytest_starcoder.cli import parser_of_all
+from pytest_starcoder.cli import review as review_command
 from pytest_starcoder.settings import SCHEMA, load_settings
 
 ROOT = Path(__file__).parents[1]
@@ -71,7 +71,9 @@ def of(language: str) -> list[Block]:
 
 def named(found: list[Block]) -> Any:
     return pytest.mark.parametrize(
-        "block", found, ids=[f"{block.page.stem}:{block.text.splitlines()[0][:30]}" for block in found]
+        "block",
+        found,
+        ids=[f"{block.page.stem}:{block.text.splitlines()[0][:30]}" for block in found],
     )
 
 
@@ -118,7 +120,9 @@ def test_every_screen_that_a_page_shows_is_one_that_a_test_prints() -> None:
         elif block.language in ("", "console", "text") or block.kind:
             assert block.kind, f"{block.page.name} shows what no test prints:\n{block.text}"
             assert block.kind.split(":")[0] in SHOWN_BY_OTHERS, block.kind
-            assert block.text == readme.get(block.kind), f"{block.page.name}: {block.kind} is not the README's"
+            assert block.text == readme.get(block.kind), (
+                f"{block.page.name}: {block.kind} is not the README's"
+            )
 
 
 def test_every_block_is_of_a_kind_that_is_looked_at() -> None:
@@ -159,8 +163,12 @@ def commands(text: str) -> Iterator[list[str]]:
     """The words of each command of a shell block, without redirections and assignments before it."""
     for line in text.replace("\\\n", " ").splitlines():
         for part in re.split(r"&&|\||;", line.split(" #")[0].removeprefix("$ ")):
-            words = [word for word in shlex.split(part, comments=True) if not re.match(r"[A-Z_]+=", word)]
-            words = words[: next((at for at, word in enumerate(words) if word in (">", "<")), len(words))]
+            words = [
+                word for word in shlex.split(part, comments=True) if not re.match(r"[A-Z_]+=", word)
+            ]
+            words = words[
+                : next((at for at, word in enumerate(words) if word in (">", "<")), len(words))
+            ]
             if words:
                 yield words
 
@@ -183,9 +191,13 @@ def check_command(words: list[str]) -> None:
         ours = [name for name in given if "starcoder" in name]
         assert set(ours) <= set(options_of_pytest()), words
     elif program == "starcoder":
-        subs = next(a for a in parser_of_all()._actions if isinstance(a, argparse._SubParsersAction)).choices
+        subs = next(
+            a for a in parser_of_all()._actions if isinstance(a, argparse._SubParsersAction)
+        ).choices
         assert not rest or rest[0] in subs or rest[0].startswith("-"), words
-        assert set(given) <= options_of(subs[rest[0]] if rest and rest[0] in subs else parser_of_all()), words
+        assert set(given) <= options_of(
+            subs[rest[0]] if rest and rest[0] in subs else parser_of_all()
+        ), words
     elif program == "starcoder-review":
         assert set(given) <= options_of(review_parser()), words
     elif rest[:1] == ["-m"] and rest[1].startswith("benchmarks"):
@@ -216,7 +228,9 @@ def test_every_option_variable_and_setting_in_a_page_exists() -> None:
     variables = {f"STARCODER_{key.upper()}" for key in SCHEMA} | {"STARCODER_"}
     for page in PAGES:
         text = page.read_text("utf-8")
-        assert set(re.findall(r"--(?:no-)?starcoder[a-z-]*", text)) <= known | {"--starcoder-"}, page.name
+        assert set(re.findall(r"--(?:no-)?starcoder[a-z-]*", text)) <= known | {"--starcoder-"}, (
+            page.name
+        )
         if "adding" not in page.name:  # an example backend has variables of its own
             assert set(re.findall(r"\bSTARCODER_[A-Z_]*", text)) <= variables, page.name
 
@@ -226,12 +240,18 @@ def test_every_option_variable_and_setting_in_a_page_exists() -> None:
 
 def test_everything_that_a_user_can_give_is_told_of() -> None:
     text = "\n".join(page.read_text("utf-8") for page in PAGES if page != README)
-    subcommands = next(a for a in parser_of_all()._actions if isinstance(a, argparse._SubParsersAction)).choices
+    subcommands = next(
+        a for a in parser_of_all()._actions if isinstance(a, argparse._SubParsersAction)
+    ).choices
     wanted = [
         *options_of_pytest(),
         *(f"starcoder {name}" for name in subcommands),
         *(f"`{key}`" for key in SCHEMA),
-        *(name for name in options_of(review_parser()) if name.startswith("--") and "starcoder" not in name),
+        *(
+            name
+            for name in options_of(review_parser())
+            if name.startswith("--") and "starcoder" not in name
+        ),
         *("@pytest.mark.starcoder_explain", "starcoder_generate", "`starcoder`"),
         *("starcoder_evidence", "starcoder_redact", "starcoder_explained", "starcoder_backend"),
     ]
@@ -246,7 +266,9 @@ def test_the_table_of_settings_is_the_schema() -> None:
 
 def test_the_table_of_options_is_what_help_says() -> None:
     page = (ROOT / "docs" / "settings.md").read_text("utf-8")
-    told = dict(re.findall(r"^\| `(--[\w-]+)[^`]*` \| (.*) \|$", page.partition("<!-- end -->")[2], re.M))
+    told = dict(
+        re.findall(r"^\| `(--[\w-]+)[^`]*` \| (.*) \|$", page.partition("<!-- end -->")[2], re.M)
+    )
     assert told == {
         name: entry["help"]
         for name, entry in options_of_pytest().items()

@@ -11,7 +11,11 @@ import pytest
 from pytest_starcoder import errors
 from pytest_starcoder.errors import BackendError, StarcoderError, how_to_install
 
-CLASSES = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if cls.__module__ == errors.__name__]
+CLASSES = [
+    cls
+    for _, cls in inspect.getmembers(errors, inspect.isclass)
+    if cls.__module__ == errors.__name__
+]
 
 
 def drawn() -> dict[str, str]:
@@ -54,7 +58,10 @@ def test_only_a_backends_error_says_when_asking_again_can_help() -> None:
 
 
 def test_missing_extra_in_a_terminal() -> None:
-    assert how_to_install("demo", environ={}) == "Install it with `pip install 'pytest-starcoder[demo]'`."
+    assert (
+        how_to_install("demo", environ={})
+        == "Install it with `pip install 'pytest-starcoder[demo]'`."
+    )
 
 
 def test_missing_extra_in_a_hook() -> None:

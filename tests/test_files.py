@@ -12,18 +12,19 @@ from pathlib import Path
 import pytest
 from support.repositories import repository
 
-from pytest_starcoder.commands import doctor
-from pytest_starcoder.commands.source import read_source
-from pytest_starcoder.commit import review
-from pytest_starcoder.commit.kept import Kept
+from pytest_starcoder.cli import doctor
+from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.evaluate.samples import SampleFile
+from pytest_starcoder.evaluate.values import Sample, Sampling
+from pytest_starcoder.explain.report_files import save
 from pytest_starcoder.files import LeadsOutside, private_folder, replace_file, target_of
-from pytest_starcoder.jobs.samples import SampleFile
-from pytest_starcoder.report.files import save
-from pytest_starcoder.session.applying import apply, keep
-from pytest_starcoder.values.asked import Model
-from pytest_starcoder.values.evaluation import Sample, Sampling
-from pytest_starcoder.values.fix import Edit, Fix
+from pytest_starcoder.fix.apply import apply, keep
+from pytest_starcoder.model.prompt import Model
+from pytest_starcoder.review import job
+from pytest_starcoder.review.store import Kept
+from pytest_starcoder.runner.fixes import Fix
+from pytest_starcoder.source.edits.edit import Edit
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and modes of POSIX")
 
@@ -77,7 +78,10 @@ def test_other_names_of_a_file_keep_what_they_had(tmp_path: Path) -> None:
     (tmp_path / "store").write_bytes(b"shared")
     os.link(tmp_path / "store", tmp_path / "file")
     replace_file(tmp_path / "file", b"x")
-    assert ((tmp_path / "store").read_bytes(), (tmp_path / "file").read_bytes()) == (b"shared", b"x")
+    assert ((tmp_path / "store").read_bytes(), (tmp_path / "file").read_bytes()) == (
+        b"shared",
+        b"x",
+    )
 
 
 def test_what_fails_leaves_all_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +171,9 @@ LINKS = [itself, relative, folder, chain, missing, git_folder]
 
 
 @pytest.mark.parametrize("link", LINKS)
-def test_nothing_is_written_where_a_link_leads_outside(top: Path, outside: Path, link: Link) -> None:
+def test_nothing_is_written_where_a_link_leads_outside(
+    top: Path, outside: Path, link: Link
+) -> None:
     path = link(top, outside)
     target = path.resolve()
     before = target.read_bytes() if target.exists() else None
@@ -212,7 +218,9 @@ def test_no_fix_is_written_outside(top: Path, outside: Path) -> None:
     edits = tuple(Edit(path, (0, 1), "x", "y", "name", 1.0, 1) for path in ("shop.py", "linked.py"))
     fix = Fix(edits, "", "shop.py", 1, "x", "y", (), (), checked=True)
     told = apply([fix], top, lambda path: (top / path).read_text(), lambda _fix: True)
-    assert told == [f"shop.py:1 was not changed: {said(outside, top)}. Remove the link, or name its target."]
+    assert told == [
+        f"shop.py:1 was not changed: {said(outside, top)}. Remove the link, or name its target."
+    ]
     assert ((top / "shop.py").read_text(), outside.read_text()) == (before, "mine\n")
 
 
@@ -230,7 +238,7 @@ def test_no_accepted_finding_is_written_outside(top: Path, outside: Path) -> Non
     save(folder / "last.json", '{"findings": [{"fingerprint": "x", "path": "a", "source": "b"}]}')
     (top / ".starcoder-baseline").symlink_to(outside)
     with pytest.raises(ConfigError) as caught:
-        review.accept()
+        job.accept()
     assert str(caught.value) == (
         f"Nothing was accepted: .starcoder-baseline cannot be written ({said(outside, top)}). "
         "Remove the link, or name its target."

@@ -14,7 +14,10 @@ import pytest_starcoder_hooks
 import pytest_starcoder
 
 ROOT = Path(__file__).parents[1]
-PLACES = {pytest_starcoder: ROOT / "pytest_starcoder", pytest_starcoder_hooks: ROOT / "hooks/pytest_starcoder_hooks"}
+PLACES = {
+    pytest_starcoder: ROOT / "pytest_starcoder",
+    pytest_starcoder_hooks: ROOT / "hooks/pytest_starcoder_hooks",
+}
 
 pytestmark = pytest.mark.skipif(
     "PYTEST_STARCODER_INSTALLED" not in os.environ,
@@ -23,14 +26,18 @@ pytestmark = pytest.mark.skipif(
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    found = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    found = [
+        path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
 def test_the_tests_and_their_children_import_what_was_installed(tmp_path: Path) -> None:
     names = [package.__name__ for package in PLACES]
     print_them = f"import {', '.join(names)}; print({', '.join(f'{name}.__file__' for name in names)}, sep='\\n')"
-    told = subprocess.run([sys.executable, "-c", print_them], cwd=tmp_path, capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-c", print_them], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     site = Path(sysconfig.get_path("purelib"))
     expected = [str(site / name / "__init__.py") for name in names]
     assert [package.__file__ for package in PLACES] == expected

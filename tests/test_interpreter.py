@@ -18,9 +18,9 @@ from support.servers import FakeOllama
 
 import pytest_starcoder
 from pytest_starcoder import interpreter
-from pytest_starcoder.session.early import Early
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.explain.prefetch import Early
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values.asked import Deadline
 
 PACKAGE = Path(pytest_starcoder.__file__).parent
 HOOKS = Path(pytest_starcoder_hooks.__file__).parent
@@ -32,7 +32,7 @@ OTHERS = "requests git unidiff dotenv pluggy urllib3 sitecustomize usercustomize
 PERMITTED = {
     ("runner/__init__.py", "pytest_command"),  # the user's own tests, run as the user did
     ("runner/__init__.py", "__init__"),  # the supervisor: isolated, and without site-packages
-    ("evidence/linted.py", "ruff"),  # the folder beside it
+    ("source/ruff.py", "ruff"),  # the folder beside it
 }
 """Places outside `interpreter` that may use `sys.executable`."""
 
@@ -42,7 +42,10 @@ def uses(path: Path) -> Iterator[str]:
     for function in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             for node in ast.walk(function):
-                if isinstance(node, ast.Attribute) and node.attr in ("executable", "_base_executable"):
+                if isinstance(node, ast.Attribute) and node.attr in (
+                    "executable",
+                    "_base_executable",
+                ):
                     yield function.name
 
 
@@ -50,7 +53,9 @@ def test_every_python_is_started_here() -> None:
     files = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
     files |= {f"hooks/{path.name}": path for path in HOOKS.glob("*.py")}
     del files["interpreter.py"]
-    assert {(name, function) for name, path in files.items() for function in uses(path)} == PERMITTED
+    assert {
+        (name, function) for name, path in files.items() for function in uses(path)
+    } == PERMITTED
 
 
 def shadowed(top: Path, names: list[str]) -> Path:
@@ -63,12 +68,16 @@ def shadowed(top: Path, names: list[str]) -> Path:
     return said
 
 
-def test_the_current_folder_is_not_imported_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_current_folder_is_not_imported_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said = shadowed(tmp_path, [*STANDARD, *OTHERS])
     monkeypatch.chdir(tmp_path)
     for entries in ("", ".", ":", f"{tmp_path}:.:", f"{tmp_path}/../{tmp_path.name}"):
         monkeypatch.setenv("PYTHONPATH", entries)
-        command, variables = interpreter.start("-c", "import json, random, requests, git, pytest_starcoder")
+        command, variables = interpreter.start(
+            "-c", "import json, random, requests, git, pytest_starcoder"
+        )
         subprocess.run(command, env=variables, check=True)
         assert "PYTHONPATH" not in variables
     assert not said.exists()
@@ -88,7 +97,9 @@ def test_the_current_folder_is_not_imported_from(tmp_path: Path, monkeypatch: py
         pytest.param("{installed}", "{installed}", id="our-own-installation"),
     ],
 )
-def test_pythonpath_without_the_repository(tmp_path: Path, entries: str, expected: str | None) -> None:
+def test_pythonpath_without_the_repository(
+    tmp_path: Path, entries: str, expected: str | None
+) -> None:
     top, link = tmp_path / "project", tmp_path / "link"
     (top / ".git").mkdir(parents=True)
     (top / "src").mkdir()
@@ -99,7 +110,9 @@ def test_pythonpath_without_the_repository(tmp_path: Path, entries: str, expecte
     assert variables.get("PYTHONPATH") == (expected.format(**names) if expected else None)
 
 
-def test_an_installation_in_the_repository_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installation_in_the_repository_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / "vendor").symlink_to(INSTALLED)
     monkeypatch.chdir(tmp_path)
@@ -138,11 +151,17 @@ def test_the_early_child_imports_what_is_installed(
         pytest.param("", [*STANDARD, *OTHERS], id="plain"),
         # If the user's PYTHONPATH names it, Python imports some of it before our first line.
         pytest.param(".", ["json", "random", "argparse", *OTHERS[:5], OTHERS[-1]], id="pythonpath"),
-        pytest.param("SRC", ["src/pytest_starcoder", "src/requests", "src/json"], id="folder-in-it"),
+        pytest.param(
+            "SRC", ["src/pytest_starcoder", "src/requests", "src/json"], id="folder-in-it"
+        ),
     ],
 )
 def test_a_review_imports_nothing_of_the_repository(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ollama_double: FakeOllama, pythonpath: str, names: list[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ollama_double: FakeOllama,
+    pythonpath: str,
+    names: list[str],
 ) -> None:
     ollama_double.answer, ollama_double.likelihood = "approved", -0.1
     top = repository(tmp_path / "project")
@@ -158,7 +177,9 @@ def test_a_review_imports_nothing_of_the_repository(
         assert time.monotonic() < until, "no report was written"
         time.sleep(0.05)
     (report,) = new.iterdir()
-    assert json.loads(report.read_text())["summary"].startswith(f"{len(names) + 1} of {len(names) + 1} hunks reviewed")
+    assert json.loads(report.read_text())["summary"].startswith(
+        f"{len(names) + 1} of {len(names) + 1} hunks reviewed"
+    )
     subprocess.run([program, "--from-ref", "HEAD~1"], cwd=top, check=True, capture_output=True)
     assert not said.exists()
 
@@ -171,8 +192,10 @@ def test_a_review_of_the_folder_it_is_installed_from(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a program is a script here")
-def test_ruff_is_no_program_of_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytest_starcoder.evidence.linted import ruff
+def test_ruff_is_no_program_of_the_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pytest_starcoder.source.ruff import ruff
 
     program = tmp_path / "ruff"
     program.write_text("#!/bin/sh\n")

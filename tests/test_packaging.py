@@ -30,7 +30,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build(folder: Path, *options: str) -> Path:
-    command = [sys.executable, "-m", "build", "--no-isolation", *options, "--outdir", str(folder), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        *options,
+        "--outdir",
+        str(folder),
+        str(ROOT),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -66,17 +75,24 @@ def test_the_wheel_installs_exactly_two_names_and_every_file_of_theirs(built: Pa
         (ROOT / "pytest_starcoder", "pytest_starcoder"),
         (ROOT / "hooks" / "pytest_starcoder_hooks", "pytest_starcoder_hooks"),
     ):
-        files = {path for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+        files = {
+            path for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+        }
         expected = {f"{installed}/{path.relative_to(source).as_posix()}" for path in files}
         assert {name for name in names if name.startswith(f"{installed}/")} == expected
     assert {"pytest_starcoder/py.typed", "pytest_starcoder/prompts/starcoder2/explain.txt"} <= names
-    assert {f"pytest_starcoder/report/{name}.schema.json" for name in ("explanations", "generated", "review")} <= names
+    assert {
+        f"pytest_starcoder/report/{name}.schema.json"
+        for name in ("explanations", "generated", "review")
+    } <= names
     assert "pytest_starcoder/runner/startup/sitecustomize.py" in names
     assert "pytest_starcoder/languages.gitattributes" in names
 
 
 @pytest.mark.slow
-def test_the_wheel_that_the_source_distribution_gives_is_that_of_the_tree(built: Path, tmp_path: Path) -> None:
+def test_the_wheel_that_the_source_distribution_gives_is_that_of_the_tree(
+    built: Path, tmp_path: Path
+) -> None:
     assert in_wheel(build(tmp_path, "--wheel")) == in_wheel(built)
 
 
@@ -96,7 +112,11 @@ def test_an_index_takes_both_and_has_something_to_show(built: Path) -> None:
     wheel, sdist = in_wheel(built), in_sdist(built)
     assert wheel[f"{INFO}/METADATA"] == sdist["PKG-INFO"]
     told = Metadata.from_email(sdist["PKG-INFO"])
-    assert (told.name, str(told.version), str(told.requires_python)) == ("pytest-starcoder", VERSION, ">=3.11")
+    assert (told.name, str(told.version), str(told.requires_python)) == (
+        "pytest-starcoder",
+        VERSION,
+        ">=3.11",
+    )
     assert told.description_content_type == "text/markdown"
     assert told.description == (ROOT / "README.md").read_text("utf-8")
     assert (told.license_expression, told.license_files) == ("MIT", ["LICENSE"])
@@ -107,7 +127,9 @@ def test_an_index_takes_both_and_has_something_to_show(built: Path) -> None:
 def test_classifiers_are_known_and_leave_the_licence_to_its_expression() -> None:
     own = PROJECT["classifiers"]
     assert set(own) <= classifiers
-    assert not [name for name in own if name.startswith("License ::") or name in deprecated_classifiers]
+    assert not [
+        name for name in own if name.startswith("License ::") or name in deprecated_classifiers
+    ]
     tested = re.search(r"for version in ([\d. ]+); do", (ROOT / ".ci/run").read_text())
     assert tested
     said = [name.rpartition(" ")[2] for name in own if re.search(r":: 3\.\d+$", name)]
@@ -120,7 +142,11 @@ def test_one_version_stands_everywhere() -> None:
     newest, *_ = re.findall(r"(?m)^## \[(\d\S*)\] - (\d{4}-\d\d-\d\d)$", changelog)
     assert newest[0] == VERSION
     assert f"\n[{VERSION}]: {SOURCE}/releases/tag/v{VERSION}\n" in changelog
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.y*ml")]
+    pages = [
+        ROOT / "README.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "examples").rglob("*.y*ml"),
+    ]
     texts = "\n".join(page.read_text("utf-8") for page in pages)
     shown = re.findall(r"(?:pytest-starcoder/pytest-starcoder@|rev: )v([\d.]+\d)", texts)
     assert set(shown) == {VERSION}
@@ -152,12 +178,21 @@ def test_the_wheel_works_where_it_is_installed(built: Path, tmp_path: Path) -> N
     ]
     subprocess.run(command, check=True)
     (tmp_path / "test_it.py").write_text("def test_it():\n    left = 1\n    assert left == 2\n")
-    environment = {**os.environ, "PYTHONPATH": str(site), "STARCODER_BACKEND": "none", "STARCODER_FIX": "off"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(site),
+        "STARCODER_BACKEND": "none",
+        "STARCODER_FIX": "off",
+    }
     run = [sys.executable, "-m", "pytest", "--starcoder-explain", "test_it.py"]
-    done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert "seen      left is 1, the test expects 2" in done.stdout
     where = [sys.executable, "-c", "import pytest_starcoder; print(pytest_starcoder.__file__)"]
-    printed = subprocess.run(where, env=environment, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    printed = subprocess.run(
+        where, env=environment, capture_output=True, text=True, check=True, cwd=tmp_path
+    ).stdout
     assert printed.strip() == str(site / "pytest_starcoder" / "__init__.py")
 
 

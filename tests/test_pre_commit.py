@@ -71,7 +71,11 @@ def configured(folder: Path, hooks: Path, framework: str, *ids: str) -> None:
     git(folder, "commit", "--quiet", "--no-verify", "--message=hooks")
     types = [f"--hook-type={stage}" for stage in ("pre-commit", "post-commit", "pre-push")]
     done = subprocess.run(
-        [framework, "install", "--install-hooks", *types], cwd=folder, capture_output=True, text=True, check=False
+        [framework, "install", "--install-hooks", *types],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -95,10 +99,20 @@ def in_terminal(folder: Path, *command: str) -> tuple[int, str]:
             shown += piece
     _, status = os.waitpid(pid, 0)
     os.close(terminal)
-    return os.waitstatus_to_exitcode(status), re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode("utf-8", "replace"))
+    return os.waitstatus_to_exitcode(status), re.sub(
+        r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode("utf-8", "replace")
+    )
 
 
-COMMIT = ("git", "-c", "user.name=Ann", "-c", "user.email=ann@example.com", "commit", "--message=divide")
+COMMIT = (
+    "git",
+    "-c",
+    "user.name=Ann",
+    "-c",
+    "user.email=ann@example.com",
+    "commit",
+    "--message=divide",
+)
 
 
 @pytest.mark.parametrize("framework", PROGRAMS, indirect=True)
@@ -120,7 +134,11 @@ def test_a_commit_in_a_terminal_shows_how_far_the_review_went_though_it_passes(
     staged(folder, {"other.py": "a = 1\n"})
     git(folder, "commit", "--quiet", "--message=other")
     last = subprocess.run(
-        [program("starcoder-review"), "--last"], cwd=folder, capture_output=True, text=True, check=True
+        [program("starcoder-review"), "--last"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert last.stdout.startswith("1 of 1 hunk reviewed, no findings, ")
     # With the server away the next one passes too, and says that nothing was reviewed.
@@ -137,9 +155,13 @@ def test_a_commit_in_a_terminal_shows_how_far_the_review_went_though_it_passes(
 def test_a_finding_stops_the_commit_and_is_shown(
     framework: str, hook_repository: Path, tmp_path: Path, ollama_double: FakeOllama
 ) -> None:
-    ollama_double.answer = lambda prompt: "changes_required" if prompt.endswith("_state>") else f" {COMMENT}"
+    ollama_double.answer = lambda prompt: (
+        "changes_required" if prompt.endswith("_state>") else f" {COMMENT}"
+    )
     folder = repository(tmp_path / "project")
-    configured(folder, hook_repository, framework, "starcoder-review", "starcoder-review-background")
+    configured(
+        folder, hook_repository, framework, "starcoder-review", "starcoder-review-background"
+    )
     staged(folder, {"shop/pricing.py": DIVIDES})
     (folder / "shop/pricing.py").write_text(DIVIDES + "\nUNSTAGED = 1\n")
     status, shown = in_terminal(folder, *COMMIT)
@@ -177,7 +199,9 @@ def reviewed(folder: Path) -> None:
 def test_the_background_hook_alone_tells(
     framework: str, hook_repository: Path, tmp_path: Path, ollama_double: FakeOllama
 ) -> None:
-    ollama_double.answer = lambda prompt: "changes_required" if prompt.endswith("_state>") else f" {COMMENT}"
+    ollama_double.answer = lambda prompt: (
+        "changes_required" if prompt.endswith("_state>") else f" {COMMENT}"
+    )
     ollama_double.likelihood = -0.1
     folder, remote = repository(tmp_path / "project"), tmp_path / "remote"
     configured(folder, hook_repository, framework, "starcoder-review-background")
@@ -225,7 +249,13 @@ def test_a_repository_can_be_tried_without_a_configuration(
     ollama_double.answer, ollama_double.likelihood = "approved", -0.1
     folder = repository(tmp_path / "project")
     staged(folder, {"shop/pricing.py": DIVIDES})
-    command = [framework, "try-repo", str(hook_repository), "starcoder-review-advisory", "--verbose"]
+    command = [
+        framework,
+        "try-repo",
+        str(hook_repository),
+        "starcoder-review-advisory",
+        "--verbose",
+    ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 of 1 hunk reviewed, no findings, " in done.stdout

@@ -20,7 +20,9 @@ PROMISED = """
 
 def python(code: str) -> str:
     """What a fresh interpreter prints."""
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def test_the_promised_names_are_these() -> None:
@@ -44,7 +46,9 @@ def test_a_star_import_gives_them_all() -> None:
 
 
 def test_an_unknown_name_is_an_ordinary_attribute_error() -> None:
-    with pytest.raises(AttributeError, match=r"^module 'pytest_starcoder' has no attribute 'explian'$"):
+    with pytest.raises(
+        AttributeError, match=r"^module 'pytest_starcoder' has no attribute 'explian'$"
+    ):
         pytest_starcoder.explian  # noqa: B018
 
 

@@ -34,30 +34,50 @@ def told(output: str) -> str:
     output = re.sub(r"\d+\.\d+( s| a second)\b", r"N\1", output)
     output = re.sub(r"confined by (kernel|audit)", "confined", output)
     output = re.sub(
-        r"(why {7}The test fails because).*?\(gemma-3-270m,\s+a\s+guess.*?\)$", r"\1 WORDS", output, flags=re.S | re.M
+        r"(why {7}The test fails because).*?\(gemma-3-270m,\s+a\s+guess.*?\)$",
+        r"\1 WORDS",
+        output,
+        flags=re.S | re.M,
     )
     output = re.sub(r"^(answer +).*", r"\1WORDS", output, flags=re.M)
-    output = re.sub(r"^ +also: .*\n", "", output, flags=re.M)  # what the demo model says of a line, if anything
+    output = re.sub(
+        r"^ +also: .*\n", "", output, flags=re.M
+    )  # what the demo model says of a line, if anything
     return re.sub(r"\d+ tokens in|xllamacpp [\d.]+", "N", output).strip()
 
 
 @pytest.fixture
 def demo_project(tmp_path: Path) -> Path:
-    shutil.copytree(str(files("pytest_starcoder.commands") / "demo_project"), tmp_path / "demo")
+    shutil.copytree(str(files("pytest_starcoder.cli") / "demo_project"), tmp_path / "demo")
     return tmp_path / "demo"
 
 
 def run(command: str, folder: Path, cache: Path) -> str:
     """What a shell command prints in `folder`, with this environment's programs first on PATH."""
-    environment = {**os.environ, **SHOWN, "XDG_CACHE_HOME": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        **SHOWN,
+        "XDG_CACHE_HOME": str(cache),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     del environment["OLLAMA_HOST"]
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done.stdout + done.stderr
 
 
 @pytest.mark.slow
-def test_the_screen_it_opens_with_is_what_the_demo_project_prints(demo_project: Path, tmp_path: Path) -> None:
+def test_the_screen_it_opens_with_is_what_the_demo_project_prints(
+    demo_project: Path, tmp_path: Path
+) -> None:
     command, _, shown = block("output", "explain").partition("\n...\n")
     printed = run(f"STARCODER_MODEL=demo {command.removeprefix('$ ')}", demo_project, tmp_path)
     section = re.search(r"^=+ StarCoder: .*?(?=^=+ short test summary)", printed, re.S | re.M)
@@ -80,7 +100,9 @@ def test_tests_are_generated_as_it_shows(tmp_path: Path) -> None:
 def test_the_doctor_says_what_it_shows(demo_project: Path, tmp_path: Path) -> None:
     command, _, shown = block("output", "doctor").partition("\n")
     printed = run(command.removeprefix("$ "), demo_project, tmp_path)
-    printed = printed.replace(str(demo_project), "/home/you/shop").replace(str(tmp_path), "/home/you/.cache")
+    printed = printed.replace(str(demo_project), "/home/you/shop").replace(
+        str(tmp_path), "/home/you/.cache"
+    )
     assert told(shown) == told(printed)
 
 
@@ -99,7 +121,11 @@ def test_its_first_command_works_where_there_is_only_python(tmp_path: Path) -> N
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path / name)
-    environment = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "LANG"))}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("PIP_", "SSL_", "LANG"))
+    }
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "python3").symlink_to(
@@ -118,7 +144,9 @@ def test_its_first_command_works_where_there_is_only_python(tmp_path: Path) -> N
     assert done.returncode == 0, done.stdout + done.stderr
     assert "seen      mean([1, 2, 3]) returned 3.0, the test expects 2" in done.stdout
     assert "3 failed, 1 passed" in done.stdout
-    assert time.monotonic() - started < 600, "the figure is the benchmark's; this only bounds the test"
+    assert time.monotonic() - started < 600, (
+        "the figure is the benchmark's; this only bounds the test"
+    )
 
 
 @pytest.mark.slow
@@ -144,12 +172,16 @@ def test_its_hooks_are_those_of_the_manifest() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("schema", "file"), [("github-actions", "action.yml"), ("gitlab-ci", "examples/gitlab-review.yml")]
+    ("schema", "file"),
+    [("github-actions", "action.yml"), ("gitlab-ci", "examples/gitlab-review.yml")],
 )
 def test_what_ci_services_read_follows_their_schema(schema: str, file: str) -> None:
     program = str(Path(sys.executable).with_name("check-jsonschema"))
     done = subprocess.run(
-        [program, f"--builtin-schema=vendor.{schema}", str(ROOT / file)], capture_output=True, text=True, check=False
+        [program, f"--builtin-schema=vendor.{schema}", str(ROOT / file)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -164,14 +196,22 @@ def test_the_table_of_settings_is_the_schema() -> None:
     for key, entry in SCHEMA.items():
         default = getattr(Settings(), key)
         default = ("off", "on")[default] if isinstance(default, bool) else default
-        shown = f"`{default:g}`" if isinstance(default, float) else f"`{default}`" if default != "" else ""
+        shown = (
+            f"`{default:g}`"
+            if isinstance(default, float)
+            else f"`{default}`"
+            if default != ""
+            else ""
+        )
         rows.append(f"| `{key}` | {shown} | {entry.help} |")
     table = "\n".join(rows)
     assert f"<!-- table: settings -->\n{table}\n" in README, f"\n{table}"
 
 
 @pytest.mark.slow
-def test_its_test_with_the_fixture_passes(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_its_test_with_the_fixture_passes(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile(block("python", "fixture"))
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
 

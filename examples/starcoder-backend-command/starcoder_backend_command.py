@@ -56,9 +56,13 @@ class Command:
         try:
             words = shlex.split(line)
         except ValueError as exc:
-            raise ConfigError(f"COMMAND_BACKEND is no command line: {exc}.", "Close its quotes.") from exc
+            raise ConfigError(
+                f"COMMAND_BACKEND is no command line: {exc}.", "Close its quotes."
+            ) from exc
         if not words:
-            raise ConfigError("COMMAND_BACKEND is not set.", "Set it to the command line of a program.")
+            raise ConfigError(
+                "COMMAND_BACKEND is not set.", "Set it to the command line of a program."
+            )
         self.place = shutil.which(words[0]) or words[0]
         self._words = [self.place, *words[1:]]
         self._name = Path(self.place).name
@@ -80,7 +84,9 @@ class Command:
         """The bytes of `text`: no token is shorter."""
         return len(text.encode("utf-8", "replace"))
 
-    def complete(self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText) -> Completion:
+    def complete(
+        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
+    ) -> Completion:
         ending = Ending([*prompt.stop, *prompt.stop_tokens], on_text)
         left = LETTERS * prompt.max_tokens
         with contextlib.closing(self._pieces(prompt.text, deadline)) as pieces:
@@ -115,7 +121,12 @@ class Command:
             finally:
                 _end(program)
             if program.returncode:
-                last = complaint.read_bytes()[-300:].decode("utf-8", "replace").strip().rpartition("\n")[2]
+                last = (
+                    complaint.read_bytes()[-300:]
+                    .decode("utf-8", "replace")
+                    .strip()
+                    .rpartition("\n")[2]
+                )
                 told = f"{self._name} ended with status {program.returncode}: {last or 'it does not say why'}"
                 raise BadResponse(f"{told.rstrip('.')}.", "Run it by hand on some text to see why.")
 
@@ -124,16 +135,27 @@ class Command:
         with asked.open("rb") as stdin, said.open("wb") as stdout, complaint.open("wb") as stderr:
             try:
                 return subprocess.Popen(
-                    self._words, stdin=stdin, stdout=stdout, stderr=stderr, cwd=asked.parent, start_new_session=True
+                    self._words,
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=stderr,
+                    cwd=asked.parent,
+                    start_new_session=True,
                 )
             except OSError as exc:
                 raise self._unavailable(exc.strerror or str(exc)) from exc
 
-    def _written(self, file: Path, program: subprocess.Popen[bytes], deadline: Deadline) -> Generator[str]:
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a letter may be written in two halves
+    def _written(
+        self, file: Path, program: subprocess.Popen[bytes], deadline: Deadline
+    ) -> Generator[str]:
+        decoder = codecs.getincrementaldecoder("utf-8")(
+            "replace"
+        )  # a letter may be written in two halves
         with file.open("rb") as answer:
             while True:
-                ended = program.poll() is not None  # asked first: what it wrote until then is read now
+                ended = (
+                    program.poll() is not None
+                )  # asked first: what it wrote until then is read now
                 if piece := decoder.decode(answer.read(), final=ended):
                     yield piece
                 if ended:

@@ -13,26 +13,29 @@ def main(argv: list[str] | None = None) -> int:
         try:
             os.getcwd()
         except OSError:
-            print("starcoder-review: The current folder is not there any more. Go into another.", file=sys.stderr)
+            print(
+                "starcoder-review: The current folder is not there any more. Go into another.",
+                file=sys.stderr,
+            )
             return 2
         _import_from_elsewhere()
         arguments = sys.argv[1:]
     if arguments == ["--background"]:
         return in_background()
-    from pytest_starcoder.commands import alone, review
+    from pytest_starcoder.cli import alone, review
 
     if "--background" in arguments:  # no change to look up meanwhile
         return alone(review, "starcoder-review", arguments)
-    from pytest_starcoder.commit.ahead import Ahead
+    from pytest_starcoder.review.forked_call import Ahead
 
-    with Ahead("pytest_starcoder.commit.find", "find", ("git", "unidiff.patch")) as find:
+    with Ahead("pytest_starcoder.review.selection", "find", ("git", "unidiff.patch")) as find:
         return alone(review, "starcoder-review", arguments, find=find)
 
 
 def in_background() -> int:
     """Run the background review without the cost of parsing options."""
-    from pytest_starcoder.commit import background
     from pytest_starcoder.errors import ConfigError
+    from pytest_starcoder.review import background
 
     try:
         return background.run({})

@@ -1,1 +1,1 @@
-"""Reports: values in, lines out; one writer a format."""
+"""The parts that all reports share."""

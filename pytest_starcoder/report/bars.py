@@ -38,7 +38,8 @@ def drawable(path: Path) -> Path:
     """
     if path.suffix not in FORMATS:
         raise ConfigError(
-            f"A picture cannot be drawn as {path.name}.", f"Give it one of the endings {', '.join(FORMATS)}."
+            f"A picture cannot be drawn as {path.name}.",
+            f"Give it one of the endings {', '.join(FORMATS)}.",
         )
     try:
         import matplotlib  # noqa: F401
@@ -61,7 +62,9 @@ def draw(charts: Sequence[Bars], path: Path) -> None:
     from matplotlib.figure import Figure
 
     heights = [0.9 + len(chart.rows) * (0.12 + 0.24 * len(chart.series)) for chart in charts]
-    with matplotlib.rc_context({"svg.hashsalt": "pytest-starcoder", "svg.fonttype": "none", "font.size": 9.0}):
+    with matplotlib.rc_context(
+        {"svg.hashsalt": "pytest-starcoder", "svg.fonttype": "none", "font.size": 9.0}
+    ):
         figure = Figure(figsize=(8.0, sum(heights)), layout="constrained")
         FigureCanvasAgg(figure)
         grid = figure.subplots(len(charts), 1, squeeze=False, height_ratios=heights)
@@ -73,7 +76,11 @@ def draw(charts: Sequence[Bars], path: Path) -> None:
 def _drawn(chart: Bars, axes: Any) -> None:
     thickness = 0.8 / len(chart.series)
     for number, name in enumerate(chart.series):
-        known = [(row, values[number]) for row, (_, values) in enumerate(chart.rows) if values[number] is not None]
+        known = [
+            (row, values[number])
+            for row, (_, values) in enumerate(chart.rows)
+            if values[number] is not None
+        ]
         bars = axes.barh(
             [row - 0.4 + thickness * (number + 0.5) for row, _ in known],
             [value for _, value in known],
@@ -85,7 +92,11 @@ def _drawn(chart: Bars, axes: Any) -> None:
             bars,
             labels=[f"{value:g}" for _, value in known],
             padding=3,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},  # legible where a bound crosses it
+            bbox={
+                "facecolor": "white",
+                "edgecolor": "none",
+                "pad": 1,
+            },  # legible where a bound crosses it
         )
     axes.set_yticks(range(len(chart.rows)), [label for label, _ in chart.rows])
     for tick, (label, _) in zip(axes.get_yticklabels(), chart.rows, strict=True):
@@ -96,6 +107,12 @@ def _drawn(chart: Bars, axes: Any) -> None:
     axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
     if chart.bound is not None:
-        axes.axvline(chart.bound, linestyle="--", color="#c92a2a", linewidth=1, label=f"asked: {chart.bound:g}")
+        axes.axvline(
+            chart.bound,
+            linestyle="--",
+            color="#c92a2a",
+            linewidth=1,
+            label=f"asked: {chart.bound:g}",
+        )
     if len(chart.series) > 1 or chart.bound is not None:
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))

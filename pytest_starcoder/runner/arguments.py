@@ -40,7 +40,13 @@ PLAIN = set(
 )
 """Options without a value that are left out."""
 
-PLACES = {"--alluredir", "--allure-dir", "--benchmark-storage", "--tap-outdir", "--mpl-results-path"}
+PLACES = {
+    "--alluredir",
+    "--allure-dir",
+    "--benchmark-storage",
+    "--tap-outdir",
+    "--mpl-results-path",
+}
 """Options for report locations that plugins require: they get a temporary folder instead."""
 
 WRITES = re.compile(
@@ -73,7 +79,12 @@ def kept(arguments: Sequence[str], positionals: Sequence[str], folder: Path) -> 
             if name != "no:cacheprovider":
                 found += ["-p", name]
         elif option in VALUED:
-            if not equals and waiting and not waiting[0].startswith("-") and waiting[0] not in named:
+            if (
+                not equals
+                and waiting
+                and not waiting[0].startswith("-")
+                and waiting[0] not in named
+            ):
                 waiting.pop(0)
         elif option in PLACES:
             found.append(f"{option}={folder / option.strip('-')}")

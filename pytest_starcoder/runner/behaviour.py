@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
-from pytest_starcoder.runner.swapped import Swap, identity
-from pytest_starcoder.text.shown import short_repr
+from pytest_starcoder.runner.code_swap import Swap, identity
+from pytest_starcoder.text.reprs import short_repr
 
 KEPT = 24
 """Calls of one function that are kept at the most."""
@@ -73,7 +73,11 @@ class Inputs:
 
     def __init__(self, functions: Iterable[FunctionType]) -> None:
         self._by_place = {
-            (function.__code__.co_filename, function.__code__.co_firstlineno, function.__code__.co_qualname): function
+            (
+                function.__code__.co_filename,
+                function.__code__.co_firstlineno,
+                function.__code__.co_qualname,
+            ): function
             for function in functions
         }
         self._calls: dict[FunctionType, dict[str, Called]] = {}
@@ -115,7 +119,9 @@ class Inputs:
             names = code.co_varnames[:count]
             keywords = code.co_varnames[count : count + code.co_kwonlyargcount]
             local = frame.f_locals
-            rest = local[code.co_varnames[count + code.co_kwonlyargcount]] if code.co_flags & 4 else ()
+            rest = (
+                local[code.co_varnames[count + code.co_kwonlyargcount]] if code.co_flags & 4 else ()
+            )
             arguments = copy.deepcopy(tuple(local[name] for name in names) + tuple(rest))
             named = copy.deepcopy({name: local[name] for name in keywords})
             call = Called(function, arguments, named, call_text(function, arguments, named), True)
@@ -145,7 +151,12 @@ def written(call: Called) -> str:
     parts += [f"{key}={value!r}" for key, value in call.named.items()]
     for text, value in zip(parts, (*call.arguments, *call.named.values()), strict=True):
         try:
-            if ast.literal_eval(text.partition("=")[2] if text.partition("=")[0] in call.named else text) != value:
+            if (
+                ast.literal_eval(
+                    text.partition("=")[2] if text.partition("=")[0] in call.named else text
+                )
+                != value
+            ):
                 return ""
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             return ""
@@ -197,7 +208,9 @@ def _overdue(_signal: int, _frame: FrameType | None) -> None:
 def _variations(calls: Iterable[Called]) -> Iterator[Called]:
     """Calls with one argument changed: by what the code itself holds, then the simplest changes of every call first."""
     calls = list(calls)
-    yield from itertools.islice((other for call in calls[:1] for other in _with_constants(call)), CONSTANTS)
+    yield from itertools.islice(
+        (other for call in calls[:1] for other in _with_constants(call)), CONSTANTS
+    )
     streams = [_changed(call) for call in calls]
     while streams:
         for stream in list(streams):
@@ -215,7 +228,11 @@ def _changed(call: Called) -> Iterator[Called]:
             if round_ < len(pool):
                 arguments = (*call.arguments[:index], pool[round_], *call.arguments[index + 1 :])
                 yield Called(
-                    call.function, arguments, call.named, call_text(call.function, arguments, call.named), False
+                    call.function,
+                    arguments,
+                    call.named,
+                    call_text(call.function, arguments, call.named),
+                    False,
                 )
 
 
@@ -229,7 +246,9 @@ def _with_constants(call: Called) -> Iterator[Called]:
             pool += [number + step for number in numbers for step in (0, 1, -1)]
             pool += [one + other for one, other in itertools.combinations(numbers, 2)]
         elif type(value) is str:
-            texts = [constant for constant in held if type(constant) is str and 0 < len(constant) <= 12]
+            texts = [
+                constant for constant in held if type(constant) is str and 0 < len(constant) <= 12
+            ]
             pool += [
                 *texts,
                 *(f"{value}{text}{value}" for text in texts),
@@ -262,10 +281,14 @@ def _varied(value: object) -> Iterator[object]:
         yield not value
     elif isinstance(value, int):
         yield from dict.fromkeys(
-            other for other in (0, 1, value + 1, value - 1, 2, -value, value * 2, 10) if other != value
+            other
+            for other in (0, 1, value + 1, value - 1, 2, -value, value * 2, 10)
+            if other != value
         )
     elif isinstance(value, float):
-        yield from dict.fromkeys(other for other in (0.0, 1.0, value + 0.5, -value, value * 2) if other != value)
+        yield from dict.fromkeys(
+            other for other in (0.0, 1.0, value + 0.5, -value, value * 2) if other != value
+        )
     elif isinstance(value, str):
         half = value[: len(value) // 2]
         yield from dict.fromkeys(
@@ -293,7 +316,16 @@ def _varied(value: object) -> Iterator[object]:
             for index in range(min(2, len(items)))
             for other in itertools.islice(_varied(items[index]), 3)
         ]
-        shapes = [[], items[:1], items[1:], items[::-1], items + items, items[:-1], *inner, sorted(items, key=repr)]
+        shapes = [
+            [],
+            items[:1],
+            items[1:],
+            items[::-1],
+            items + items,
+            items[:-1],
+            *inner,
+            sorted(items, key=repr),
+        ]
         yield from (kind(shape) for shape in shapes if shape != items)
     elif isinstance(value, dict) and type(value) is dict:
         yield {}

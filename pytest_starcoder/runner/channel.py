@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_starcoder.runner.wire import MAX_LINE, Malformed, message_of
+from pytest_starcoder.runner.protocol import MAX_LINE, Malformed, message_of
 
 PIECE = 1 << 16
 """Bytes to read at once."""

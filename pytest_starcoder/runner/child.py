@@ -17,17 +17,17 @@ from typing import Any
 
 import pytest
 
-from pytest_starcoder.runner.aside import keep_files
-from pytest_starcoder.runner.confine import Confinement, confine
-from pytest_starcoder.runner.renamed import Renamed
+from pytest_starcoder.redaction.redactor import redact
+from pytest_starcoder.runner.edited_source import serve_changed
+from pytest_starcoder.runner.file_guard import keep_files
+from pytest_starcoder.runner.outcome import MISSING
+from pytest_starcoder.runner.protocol import LineFile
+from pytest_starcoder.runner.sandbox import Confinement, confine
 from pytest_starcoder.runner.selection import Protocol, Selection
-from pytest_starcoder.runner.served import serve_changed
+from pytest_starcoder.runner.test_names import Renamed
 from pytest_starcoder.runner.trace import TracedEnvironment, Tracer, traced_processes
-from pytest_starcoder.runner.wire import LineFile
+from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.text.redact import redact
-from pytest_starcoder.text.shown import Project
-from pytest_starcoder.values.run import MISSING
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,7 +48,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         return (yield)
     except Exception as exc:
         with contextlib.suppress(Exception):
-            Path(job["problem"]).write_text(redact(one_line(str(exc).replace(job["root"] + os.sep, ""), 200)), "utf-8")
+            Path(job["problem"]).write_text(
+                redact(one_line(str(exc).replace(job["root"] + os.sep, ""), 200)), "utf-8"
+            )
         raise
 
 
@@ -103,7 +105,12 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        self._tracer.lines, self._tracer.calls, self._tracer.types, self._tracer.steps = {}, [], {}, {}
+        self._tracer.lines, self._tracer.calls, self._tracer.types, self._tracer.steps = (
+            {},
+            [],
+            {},
+            {},
+        )
         try:
             return (yield)
         finally:
@@ -179,7 +186,9 @@ class Recorder:
     ) -> dict[str, Any]:
         lines = self._tracer.lines
         if item.nodeid in self._traced:
-            for definitions in getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).values():
+            for definitions in getattr(
+                getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}
+            ).values():
                 for definition in definitions:
                     lines = _united(lines, self._fixtures.get(id(definition), (None, {}))[1])
         return {
@@ -190,7 +199,9 @@ class Recorder:
             "message": redact(_message(exception), self._tracer.secrets),
             "secrets": sorted(self._tracer.secrets),
             "lines": self._numbers(lines),
-            "steps": {self._relative(file): sorted(steps) for file, steps in self._tracer.steps.items()},
+            "steps": {
+                self._relative(file): sorted(steps) for file, steps in self._tracer.steps.items()
+            },
             "types": [
                 [
                     self._relative(code.co_filename),
@@ -230,11 +241,17 @@ def _united(one: dict[str, set[int]], other: dict[str, set[int]]) -> dict[str, s
 
 def _outcome(reports: list[pytest.TestReport]) -> str:
     outcomes = {report.outcome for report in reports}
-    return next((outcome for outcome in ("failed", "skipped", "passed") if outcome in outcomes), "failed")
+    return next(
+        (outcome for outcome in ("failed", "skipped", "passed") if outcome in outcomes), "failed"
+    )
 
 
 def _message(exception: BaseException | None) -> str:
     try:
-        return "" if exception is None else str(exception)[:1000].encode("utf-8", "backslashreplace").decode()
+        return (
+            ""
+            if exception is None
+            else str(exception)[:1000].encode("utf-8", "backslashreplace").decode()
+        )
     except Exception:  # noqa: BLE001 - somebody's __str__ may raise anything
         return ""

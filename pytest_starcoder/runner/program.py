@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_starcoder import interpreter
-from pytest_starcoder.runner import child_of
-from pytest_starcoder.runner.confine import Confinement, Level, environment
+from pytest_starcoder.runner.launch import child_of
+from pytest_starcoder.runner.sandbox import Confinement, Level, environment
 
 GRACE = 5.0
 """Seconds that starting a process and confining it may take besides, on a busy machine."""
@@ -42,7 +42,11 @@ def run_program(source: str, seconds: float, least: Level = Level.NONE) -> Ended
         folder = Path(temporary).resolve()
         # Only lines that begin with the token count, so not the program's own output.
         token, said = secrets.token_hex(16), folder / "said"
-        installed = (Path(sys.prefix), Path(sys.base_prefix), *(Path(entry) for entry in sys.path if entry))
+        installed = (
+            Path(sys.prefix),
+            Path(sys.base_prefix),
+            *(Path(entry) for entry in sys.path if entry),
+        )
         confinement = Confinement(folder, tuple(path.resolve() for path in installed), least)
         job = {
             "program": source,
@@ -56,7 +60,9 @@ def run_program(source: str, seconds: float, least: Level = Level.NONE) -> Ended
         command, variables = interpreter.start("-I", alone, str(folder / "job.json"))
         with said.open("x+b") as file:  # before the program can replace it
             with (
-                child_of(command, folder, environment(variables, folder), temporary=folder) as child,
+                child_of(
+                    command, folder, environment(variables, folder), temporary=folder
+                ) as child,
                 contextlib.suppress(subprocess.TimeoutExpired),
             ):
                 child.wait(seconds + GRACE)
@@ -68,5 +74,8 @@ def run_program(source: str, seconds: float, least: Level = Level.NONE) -> Ended
         level, *rest = answers
         if rest:
             return Ended(rest[0], level)
-        timed_out = child.returncode in (-getattr(signal, "SIGALRM", 0), -getattr(signal, "SIGKILL", 0))
+        timed_out = child.returncode in (
+            -getattr(signal, "SIGALRM", 0),
+            -getattr(signal, "SIGKILL", 0),
+        )
         return Ended("timed out" if timed_out else f"ended with status {child.returncode}", level)

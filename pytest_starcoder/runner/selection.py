@@ -12,12 +12,19 @@ from typing import Any
 
 import pytest
 
-from pytest_starcoder.runner.renamed import rename
+from pytest_starcoder.runner.test_names import rename
+from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.text.nodeids import without_group, without_parameters
-from pytest_starcoder.text.shown import Project
+from pytest_starcoder.text.node_ids import without_group, without_parameters
 
-OFF: dict[str, Any] = {"dist": "no", "tx": [], "numprocesses": None, "maxfail": 0, "usepdb": False, "trace": False}
+OFF: dict[str, Any] = {
+    "dist": "no",
+    "tx": [],
+    "numprocesses": None,
+    "maxfail": 0,
+    "usepdb": False,
+    "trace": False,
+}
 """Options that a conftest may have set, and their values in a run of ours."""
 
 
@@ -49,7 +56,9 @@ class Selection:
             self._problems[report.nodeid] = "it was skipped this time"
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
+    def pytest_collection_modifyitems(
+        self, items: list[pytest.Item]
+    ) -> Generator[None, object, object]:
         self._collected = list(items)
         return (yield)
 
@@ -103,7 +112,9 @@ class Protocol:
         ]
         self._call = manager.subset_hook_caller("pytest_runtest_protocol", others)
 
-    def run(self, item: pytest.Item, nextitem: pytest.Item | None = None) -> list[pytest.TestReport]:
+    def run(
+        self, item: pytest.Item, nextitem: pytest.Item | None = None
+    ) -> list[pytest.TestReport]:
         """Run one test and return the reports of its phases."""
         self._reports = []
         self._call(item=item, nextitem=nextitem)

@@ -16,9 +16,10 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-from pytest_starcoder.runner.wire import Malformed, message_of, parsed, read_regular
-from pytest_starcoder.text.redact import secret_values
-from pytest_starcoder.text.shown import in_project, short_repr
+from pytest_starcoder.redaction.redactor import secret_values
+from pytest_starcoder.runner.protocol import Malformed, message_of, parsed, read_regular
+from pytest_starcoder.source.project import in_project
+from pytest_starcoder.text.reprs import short_repr
 
 CALLS = 4
 """Calls of one function whose values are kept; loops call the same one thousands of times."""
@@ -53,7 +54,9 @@ class Tracer:
     the bodies of modules and classes do not count: they run in every process.
     """
 
-    def __init__(self, wanted: Callable[[str], bool], *, functions_only: bool = False, steps: bool = False) -> None:
+    def __init__(
+        self, wanted: Callable[[str], bool], *, functions_only: bool = False, steps: bool = False
+    ) -> None:
         self._wanted = wanted
         self._functions_only = functions_only
         self._steps = steps
@@ -82,7 +85,11 @@ class Tracer:
         wanted = self._files.get(filename)
         if wanted is None:
             wanted = self._files[filename] = self._is_wanted(filename)
-        if not wanted or event != "call" or (self._functions_only and not code.co_flags & OPTIMIZED):
+        if (
+            not wanted
+            or event != "call"
+            or (self._functions_only and not code.co_flags & OPTIMIZED)
+        ):
             return None
         if not self._values:
             return self._stepping() if self._steps else self._line
@@ -153,7 +160,12 @@ class Tracer:
             self.secrets.update(secret_values(named))
 
     def _arguments(self, frame: FrameType, code: CodeType) -> str:
-        count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
+        count = (
+            code.co_argcount
+            + code.co_kwonlyargcount
+            + bool(code.co_flags & 4)
+            + bool(code.co_flags & 8)
+        )
         shown = []
         for name in code.co_varnames[:count]:
             if name in frame.f_locals and name not in ("self", "cls"):
@@ -203,11 +215,15 @@ def trace_process(environment: Mapping[str, str]) -> None:
     if not (environment.get(ROOT) and environment.get(FOLDER)):
         return
     root, folder = Path(environment[ROOT]), Path(environment[FOLDER])
-    tracer = Tracer(lambda filename: in_project(str(Path(filename).absolute()), root), functions_only=True)
+    tracer = Tracer(
+        lambda filename: in_project(str(Path(filename).absolute()), root), functions_only=True
+    )
 
     def write() -> None:
         tracer.stop()
-        found = {str(Path(file).absolute()): sorted(lines) for file, lines in list(tracer.lines.items())}
+        found = {
+            str(Path(file).absolute()): sorted(lines) for file, lines in list(tracer.lines.items())
+        }
         (folder / f"{os.getpid()}.json").write_text(json.dumps(found), "utf-8")
 
     atexit.register(write)

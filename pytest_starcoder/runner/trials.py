@@ -18,13 +18,20 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from pytest_starcoder.runner import Child, Launch, changed, child_of, confined_environment, pytest_command
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.runner.channel import Channel
-from pytest_starcoder.runner.confine import ORDER, Confinement, Level, available, readable, weaker
-from pytest_starcoder.runner.wire import Malformed, parsed, shown_text
-from pytest_starcoder.text.redact import redact
-from pytest_starcoder.values.asked import Deadline
-from pytest_starcoder.values.fix import Edit
+from pytest_starcoder.runner.launch import (
+    Child,
+    Launch,
+    changed,
+    child_of,
+    confined_environment,
+    pytest_command,
+)
+from pytest_starcoder.runner.protocol import Malformed, parsed, shown_text
+from pytest_starcoder.runner.sandbox import ORDER, Confinement, Level, available, readable, weaker
+from pytest_starcoder.source.edits.edit import Edit
 
 BATCH = 64
 """Candidates that one fork tries, one after the other."""
@@ -50,7 +57,18 @@ MAX_REASON = 300
 """Characters of the reason why they cannot be."""
 
 VERDICTS = frozenset(
-    ("passes", "fails", "breaks", "overtime", "hung", "crashed", "the same", "known", "unswappable", "no Python")
+    (
+        "passes",
+        "fails",
+        "breaks",
+        "overtime",
+        "hung",
+        "crashed",
+        "the same",
+        "known",
+        "unswappable",
+        "no Python",
+    )
 )
 """All possible verdicts on a candidate."""
 
@@ -158,7 +176,9 @@ class Trials:
         if not hasattr(os, "fork"):
             raise Unavailable("this platform cannot fork a process")
         if weaker(available(), least):
-            raise Unavailable(f"code is confined by {available()} here, and the setting confinement is {least}")
+            raise Unavailable(
+                f"code is confined by {available()} here, and the setting confinement is {least}"
+            )
         self._launch = launch
         self._least = least
         self._tests = tests
@@ -173,11 +193,15 @@ class Trials:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             folder = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True))
+                stack.enter_context(
+                    tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True)
+                )
             )
             early, self._early = _pair(stack)
             late, self._late = _pair(stack)
-            confinement = Confinement(folder, readable(self._launch.root, *self._launch.around), self._least)
+            confinement = Confinement(
+                folder, readable(self._launch.root, *self._launch.around), self._least
+            )
             job = {
                 "tests": list(self._tests),
                 "root": str(self._launch.root),
@@ -255,7 +279,9 @@ class Trials:
         limits: Mapping[str, float],
     ) -> Iterator[Trial]:
         """The verdicts of edits inside of functions, in any order; those that were tried before are not run again."""
-        yield from self._run(self._late, self._command(self._late, candidates, failing, passing, limits), candidates)
+        yield from self._run(
+            self._late, self._command(self._late, candidates, failing, passing, limits), candidates
+        )
 
     def imported(
         self,
@@ -265,13 +291,24 @@ class Trials:
         limits: Mapping[str, float],
     ) -> Iterator[Trial]:
         """The verdicts of edits anywhere: each imports the project anew."""
-        yield from self._run(self._early, self._command(self._early, candidates, failing, passing, limits), candidates)
+        yield from self._run(
+            self._early,
+            self._command(self._early, candidates, failing, passing, limits),
+            candidates,
+        )
 
     def records(
-        self, candidates: Sequence[tuple[Edit, ...]], tests: Sequence[str], limits: Mapping[str, float]
+        self,
+        candidates: Sequence[tuple[Edit, ...]],
+        tests: Sequence[str],
+        limits: Mapping[str, float],
     ) -> list[tuple[Record, ...]]:
         """What becomes of every one of `tests` under each of the edits; nothing where they did not come to an end."""
-        command = self._command(self._late, candidates, tests, [], limits) | {"all": True, "once": False, "batch": 1}
+        command = self._command(self._late, candidates, tests, [], limits) | {
+            "all": True,
+            "once": False,
+            "batch": 1,
+        }
         seconds = 2 * sum(limits[nodeid] for nodeid in tests) + 1
         command |= {"first": seconds, "wall": seconds}
         found = {trial.edits: trial.records for trial in self._run(self._late, command, candidates)}
@@ -297,7 +334,14 @@ class Trials:
             for number, drafts in enumerate(groups)
         ]
         seconds = 4 * limit * max(map(len, groups), default=1) + 2
-        command = {"candidates": waiting, "judge": limit, "once": False, "batch": 1, "first": seconds, "wall": seconds}
+        command = {
+            "candidates": waiting,
+            "judge": limit,
+            "once": False,
+            "batch": 1,
+            "first": seconds,
+            "wall": seconds,
+        }
         judgements = dict.fromkeys(range(first, self._numbers), Judgement(OVER))
         for reply in self._replies(self._late, command):
             judgements[reply["number"]] = _judgement(reply)
@@ -337,7 +381,12 @@ class Trials:
             if trial.verdict in ("crashed", "hung"):
                 yield mutant, frozenset(tests)
             else:
-                yield mutant, frozenset(record.nodeid for record in trial.records if record.outcome != "passed")
+                yield (
+                    mutant,
+                    frozenset(
+                        record.nodeid for record in trial.records if record.outcome != "passed"
+                    ),
+                )
 
     def _placed(self, drafts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         return [(str(self._launch.root / path), source) for path, source in drafts]
@@ -367,11 +416,16 @@ class Trials:
             "wall": seconds,
         }
         inputs: list[Input] = []
-        behaviours: dict[int, tuple[str, ...]] = {candidate["number"]: () for candidate in command["candidates"]}
+        behaviours: dict[int, tuple[str, ...]] = {
+            candidate["number"]: () for candidate in command["candidates"]
+        }
         for reply in self._replies(self._late, command):
             with contextlib.suppress(Malformed):
                 if "inputs" in reply:
-                    inputs = [Input(*texts) for texts in parsed(reply["inputs"], tuple[tuple[str, str], ...])]
+                    inputs = [
+                        Input(*texts)
+                        for texts in parsed(reply["inputs"], tuple[tuple[str, str], ...])
+                    ]
                 elif "behaviour" in reply:
                     behaviours[reply["number"]] = parsed(reply["behaviour"], tuple[str, ...])
         # The results for each input are compared one by one.
@@ -425,7 +479,11 @@ class Trials:
             "candidates": [
                 {
                     "number": first + number,
-                    **({"files": changed(self._launch.root, edits)} if early else self._changes(edits)),
+                    **(
+                        {"files": changed(self._launch.root, edits)}
+                        if early
+                        else self._changes(edits)
+                    ),
                 }
                 for number, edits in enumerate(candidates)
             ],
@@ -455,7 +513,9 @@ def _trial(edits: tuple[Edit, ...], reply: Mapping[str, Any], tests: Collection[
         records = parsed(reply.get("records", []), tuple[Record, ...])
     except Malformed:
         return Trial(edits, "crashed")
-    if verdict not in VERDICTS or not all(record.outcome in OUTCOMES and record.nodeid in tests for record in records):
+    if verdict not in VERDICTS or not all(
+        record.outcome in OUTCOMES and record.nodeid in tests for record in records
+    ):
         return Trial(edits, "crashed")
     return Trial(edits, verdict, tuple(map(_shown, records)))
 
@@ -471,7 +531,9 @@ def _judgement(reply: Mapping[str, Any]) -> Judgement:
         return Judgement(verdict if verdict in VERDICTS else "crashed")
     names = {entry.name for entry in fields(Judgement)}
     try:
-        judgement: Judgement = parsed({name: reply[name] for name in names & reply.keys()}, Judgement)
+        judgement: Judgement = parsed(
+            {name: reply[name] for name in names & reply.keys()}, Judgement
+        )
     except Malformed:
         return Judgement("crashed")
     if any(record.outcome not in OUTCOMES for records in judgement.rounds for record in records):

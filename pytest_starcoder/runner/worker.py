@@ -27,28 +27,35 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_starcoder.forks import fork
-from pytest_starcoder.runner.aside import keep_files
 from pytest_starcoder.runner.behaviour import Inputs, outcome_of, outermost, written
 from pytest_starcoder.runner.channel import Channel
-from pytest_starcoder.runner.confine import (
+from pytest_starcoder.runner.code_swap import (
+    Swap,
+    Swappable,
+    Unswappable,
+    functions_alive,
+    identity,
+    put,
+)
+from pytest_starcoder.runner.draft_judge import judged
+from pytest_starcoder.runner.draft_modules import items_of, reach
+from pytest_starcoder.runner.edited_source import serve_changed
+from pytest_starcoder.runner.file_guard import keep_files
+from pytest_starcoder.runner.forks import fork
+from pytest_starcoder.runner.protocol import MAX_LINE, Malformed, message_of
+from pytest_starcoder.runner.sandbox import (
     Confinement,
     adopt_orphans,
     confine,
     die_with_parent,
     limit_forks,
 )
-from pytest_starcoder.runner.drafted import items_of, reach
-from pytest_starcoder.runner.judged import judged
-from pytest_starcoder.runner.renamed import Renamed
 from pytest_starcoder.runner.selection import Protocol, Selection
-from pytest_starcoder.runner.served import serve_changed
 from pytest_starcoder.runner.supervisor import descendants
-from pytest_starcoder.runner.swapped import Swap, Swappable, Unswappable, functions_alive, identity, put
+from pytest_starcoder.runner.test_names import Renamed
 from pytest_starcoder.runner.trace import Tracer
-from pytest_starcoder.runner.wire import MAX_LINE, Malformed, message_of
+from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
-from pytest_starcoder.text.shown import Project
 
 ROUNDS = 50
 """How often the processes of a fork are looked for, that start others while they are ended."""
@@ -87,7 +94,7 @@ class Task:
     results: int
 
 
-WARMED = "pytest_starcoder.runner.warmed"
+WARMED = "pytest_starcoder.runner.hypothesis_warmup"
 
 NOTE = 300
 """Characters of what is noted on an exception."""
@@ -161,7 +168,9 @@ class Worker:
                     self._unimportable[name] = one_line(f"{type(exc).__name__}: {exc}", NOTE)
             tracer.stop()
             _draw("JUDGED")  # after the project's own profile
-            self._imported = {self.project.path_of(file): sorted(lines) for file, lines in tracer.lines.items()}
+            self._imported = {
+                self.project.path_of(file): sorted(lines) for file, lines in tracer.lines.items()
+            }
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> NoReturn:
@@ -172,7 +181,11 @@ class Worker:
             self._bench.work(self._task, {})
         swaps = Swaps(self.project)
         self._bench.caches = _caches(self.project)
-        found = {"collected": list(self._bench.items), "level": str(self._level), "imported": self._imported}
+        found = {
+            "collected": list(self._bench.items),
+            "level": str(self._level),
+            "imported": self._imported,
+        }
         found["unimportable"] = self._unimportable
         found["missing"] = self.selection.missing
         self._late.write(found)
@@ -180,7 +193,9 @@ class Worker:
         self._bench.work(task, swaps.ready)
 
     @pytest.hookimpl
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> pytest.TestReport:
         """A report without a text, which nobody reads and which takes longer than many a test."""
         self._bench.note(call)
         outcome: Any = "passed"
@@ -351,7 +366,10 @@ class Swaps:
     def prepared(self, command: dict[str, Any]) -> list[dict[str, Any]]:
         """The candidates of a command; those that need not run have their verdict."""
         self.ready = {}
-        return [{**candidate, **self._prepared(candidate, command["once"])} for candidate in command["candidates"]]
+        return [
+            {**candidate, **self._prepared(candidate, command["once"])}
+            for candidate in command["candidates"]
+        ]
 
     def _prepared(self, candidate: dict[str, Any], once: bool) -> dict[str, str]:
         swap: dict[Any, CodeType] = {}
@@ -414,7 +432,9 @@ class Bench:
         if "drafts" in task.command and self.session is not None:
             _draw("KILLING")
             for path, source in task.command["drafts"]:
-                self.items |= {item.nodeid: item for item in items_of(self.session, Path(path), source)}
+                self.items |= {
+                    item.nodeid: item for item in items_of(self.session, Path(path), source)
+                }
         if "observe" in task.command:
             self._observe(task, swaps, out)
         if "judge" in task.command:
@@ -449,7 +469,9 @@ class Bench:
             before = put(swaps[candidate["number"]])
             behaviour = [outcome_of(call, task.command["limit"]) for call in told]
             put(before)
-            out.write({"number": candidate["number"], "verdict": "observed", "behaviour": behaviour})
+            out.write(
+                {"number": candidate["number"], "verdict": "observed", "behaviour": behaviour}
+            )
         out.write({"inputs": [(call.text, written(call)) for call in told], "ended": True})
         os._exit(0)
 
@@ -482,7 +504,14 @@ class Bench:
         """Runs one test, for at most `limit` seconds of processor time."""
         item = self.items.get(nodeid)
         if item is None:
-            return {"nodeid": nodeid, "outcome": "missing", "seconds": 0.0, "raised": "", "place": "", "note": ""}
+            return {
+                "nodeid": nodeid,
+                "outcome": "missing",
+                "seconds": 0.0,
+                "raised": "",
+                "place": "",
+                "note": "",
+            }
         self.outcomes, self._raised = [], ("", "", "")
         started = time.perf_counter()
         outcome = ""
@@ -499,7 +528,9 @@ class Bench:
         if self._raised[0] == "Overtime":
             outcome = "overtime"
         found = set(self.outcomes)
-        outcome = outcome or next((known for known in ("failed", "skipped", "passed") if known in found), "failed")
+        outcome = outcome or next(
+            (known for known in ("failed", "skipped", "passed") if known in found), "failed"
+        )
         return {
             "nodeid": nodeid,
             "outcome": outcome,
@@ -534,5 +565,7 @@ def _overtime(_signal: int, _frame: FrameType | None) -> NoReturn:
 def _caches(project: Project) -> list[Any]:
     """The `functools.cache`s of the project: what they hold was computed by other code."""
     wrapped = [thing for thing in gc.get_objects() if type(thing) is functools._lru_cache_wrapper]
-    codes = [(thing, getattr(getattr(thing, "__wrapped__", None), "__code__", None)) for thing in wrapped]
+    codes = [
+        (thing, getattr(getattr(thing, "__wrapped__", None), "__code__", None)) for thing in wrapped
+    ]
     return [thing for thing, code in codes if code is not None and project.holds(code.co_filename)]

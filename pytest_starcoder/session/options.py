@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_starcoder.errors import Untrusted
-from pytest_starcoder.git import is_tracked, repository
 from pytest_starcoder.settings.sources import SAY_IT
+from pytest_starcoder.source.git import is_tracked, repository
 
 FLAGS = ("--starcoder-write", "--starcoder-write-suspected")
 """Options without a value that a file of the repository may not set."""

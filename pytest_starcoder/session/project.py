@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_starcoder.git import History, repository
-from pytest_starcoder.text.shown import Project
+from pytest_starcoder.source.git import History, repository
+from pytest_starcoder.source.project import Project
 
 MARKS = ("pyproject.toml", "setup.py", "setup.cfg")
 """Files that mark the top of a project outside any repository."""
@@ -26,7 +26,11 @@ def project_of(config: pytest.Config) -> Project:
     root, here = config.rootpath, Path(config.invocation_params.dir)
     around: list[Path] = []
     for folder in (_top(root), _top(here)):
-        if folder not in (root, *around) and not folder.is_relative_to(root) and not _is_everybodys(folder):
+        if (
+            folder not in (root, *around)
+            and not folder.is_relative_to(root)
+            and not _is_everybodys(folder)
+        ):
             around.append(folder)
     return Project(root, tuple(around))
 
@@ -34,7 +38,11 @@ def project_of(config: pytest.Config) -> Project:
 def _top(folder: Path) -> Path:
     top = repository(folder / "_")
     if top is None:
-        marked = (above for above in (folder, *folder.parents) if any((above / name).is_file() for name in MARKS))
+        marked = (
+            above
+            for above in (folder, *folder.parents)
+            if any((above / name).is_file() for name in MARKS)
+        )
         top = next(marked, folder)
     return folder if _is_everybodys(top) else top
 

@@ -15,7 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError, Misuse, Untrusted
-from pytest_starcoder.settings.places import cache_folder, is_project, project_root, settings_folders, user_file
+from pytest_starcoder.settings.address import server_url
+from pytest_starcoder.settings.places import (
+    cache_folder,
+    is_project,
+    project_root,
+    settings_folders,
+    user_file,
+)
 from pytest_starcoder.settings.schema import BACKENDS, SCHEMA, Settings, is_for_review
 from pytest_starcoder.settings.sources import (
     FOREIGN,
@@ -27,7 +34,6 @@ from pytest_starcoder.settings.sources import (
     text_of,
     toml,
 )
-from pytest_starcoder.text.address import server_url
 from pytest_starcoder.text.display import one_line
 
 __all__ = [
@@ -65,7 +71,9 @@ def load_settings(
         _nearest_table(start, tracked_text),
     ]
     layers = [{key: _parsed(key, entry) for key, entry in layer.items()} for layer in layers]
-    backend = next((layer["backend"].value for layer in layers if "backend" in layer), Settings.backend)
+    backend = next(
+        (layer["backend"].value for layer in layers if "backend" in layer), Settings.backend
+    )
     chosen: dict[str, Entry] = {}
     for layer in reversed(layers):
         for name, (key, backends) in FOREIGN.items():
@@ -113,15 +121,23 @@ def _parsed(key: str, entry: Entry) -> Entry:
         return replace(entry, value=SCHEMA[key].parse(entry.value))
     except ValueError as exc:
         kind = Misuse if entry.source.startswith("--") else ConfigError
-        raise kind(f"{entry.source}: {key} {exc}{_not(key, entry.value)}.", "Fix or remove it.") from exc
+        raise kind(
+            f"{entry.source}: {key} {exc}{_not(key, entry.value)}.", "Fix or remove it."
+        ) from exc
 
 
 def _adopted(name: str, key: str, entry: Entry) -> Entry:
     """The entry of another program's variable as `key` wants it; Ollama forgives a port that is none."""
     try:
-        value = server_url(entry.value, lenient=True) if key == "host" else SCHEMA[key].parse(entry.value)
+        value = (
+            server_url(entry.value, lenient=True)
+            if key == "host"
+            else SCHEMA[key].parse(entry.value)
+        )
     except ValueError as exc:
-        raise ConfigError(f"{entry.source}: {name} {exc}{_not(key, entry.value)}.", "Mend or unset it.") from exc
+        raise ConfigError(
+            f"{entry.source}: {name} {exc}{_not(key, entry.value)}.", "Mend or unset it."
+        ) from exc
     return replace(entry, value=value)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from pytest_starcoder.text.address import is_loopback, server_url
+from pytest_starcoder.settings.address import is_loopback, server_url
 
 LOCAL_BACKENDS = ("auto", "none", "ollama", "llamacpp", "embedded")
 """What a file that git tracks may choose: backends that ask this machine unless a host says otherwise."""
@@ -203,40 +203,79 @@ def _cloud_model(value: str) -> str:
 
 
 SCHEMA: Mapping[str, Key] = {
-    "backend": Key(_text, "auto, ollama, llamacpp, embedded, openai, huggingface or none", _remote_backend),
-    "model": Key(_text, "the model's name, or for the embedded engine a .gguf file or demo", _cloud_model),
+    "backend": Key(
+        _text, "auto, ollama, llamacpp, embedded, openai, huggingface or none", _remote_backend
+    ),
+    "model": Key(
+        _text, "the model's name, or for the embedded engine a .gguf file or demo", _cloud_model
+    ),
     "host": Key(_host, "the server's address", _remote_host),
-    "api_key": Key(_secret, "the key that the server wants", lambda _value: "a key is a secret", secret=True),
-    "hf_token": Key(_secret, "the token for Hugging Face", lambda _value: "a token is a secret", secret=True),
-    "family": Key(_one_of("auto", *FAMILIES), "the form of the prompts: auto, " + ", ".join(FAMILIES)),
+    "api_key": Key(
+        _secret, "the key that the server wants", lambda _value: "a key is a secret", secret=True
+    ),
+    "hf_token": Key(
+        _secret, "the token for Hugging Face", lambda _value: "a token is a secret", secret=True
+    ),
+    "family": Key(
+        _one_of("auto", *FAMILIES), "the form of the prompts: auto, " + ", ".join(FAMILIES)
+    ),
     "timeout": Key(_number(0.1, 86400, " (seconds)"), "seconds for one call"),
     "connect_timeout": Key(_number(0.1, 3600, " (seconds)"), "seconds to connect"),
-    "first_token_timeout": Key(_number(0.1, 86400, " (seconds)"), "seconds of silence, loading included"),
+    "first_token_timeout": Key(
+        _number(0.1, 86400, " (seconds)"), "seconds of silence, loading included"
+    ),
     "session_timeout": Key(_number(0.1, 86400, " (seconds)"), "seconds for all calls of one run"),
     "temperature": Key(_number(0, 2), "how freely the model chooses its words"),
     "max_tokens": Key(_whole(1, 100_000), "tokens of one answer at the most"),
     "threads": Key(_whole(0, 1024), "threads of the embedded engine; 0 is all cores but one"),
-    "cache": Key(_cache, "on, off or a folder", lambda value: "" if value in ("on", "off") else "it names a folder"),
+    "cache": Key(
+        _cache,
+        "on, off or a folder",
+        lambda value: "" if value in ("on", "off") else "it names a folder",
+    ),
     "causes": Key(_whole(0, 1000), "causes that are asked about in one run at the most"),
-    "replay": Key(_switch, "whether failing tests and their neighbours are run again to see what they execute"),
-    "replay_timeout": Key(_number(1, 3600, " (seconds)"), "seconds that running tests again may take in all"),
+    "replay": Key(
+        _switch, "whether failing tests and their neighbours are run again to see what they execute"
+    ),
+    "replay_timeout": Key(
+        _number(1, 3600, " (seconds)"), "seconds that running tests again may take in all"
+    ),
     "fix": Key(_switch, "whether changes are tried that make failing tests pass"),
-    "fix_timeout": Key(_number(1, 3600, " (seconds)"), "seconds that trying changes for one cause may take"),
-    "fix_suite": Key(_switch, "whether a change that passes is run with all tests that passed, not the nearest alone"),
+    "fix_timeout": Key(
+        _number(1, 3600, " (seconds)"), "seconds that trying changes for one cause may take"
+    ),
+    "fix_suite": Key(
+        _switch,
+        "whether a change that passes is run with all tests that passed, not the nearest alone",
+    ),
     "confinement": Key(
         _one_of("kernel", "audit", "none"),
         "what code that nobody has read is confined by at the least: kernel, audit or none",
-        lambda value: "" if value == "kernel" else "it may lower what confines code that nobody has read",
+        lambda value: (
+            "" if value == "kernel" else "it may lower what confines code that nobody has read"
+        ),
     ),
-    "early": Key(_early, "whether causes are asked about while tests still run; auto: where the server is elsewhere"),
-    "generate_timeout": Key(_number(1, 86400, " (seconds)"), "seconds that generating tests may take in all"),
-    "generate_requests": Key(_whole(0, 100_000), "questions to a model that generating tests may take"),
-    "generate_tokens": Key(_whole(0, 100_000_000), "tokens that a model may write for generated tests"),
+    "early": Key(
+        _early,
+        "whether causes are asked about while tests still run; auto: where the server is elsewhere",
+    ),
+    "generate_timeout": Key(
+        _number(1, 86400, " (seconds)"), "seconds that generating tests may take in all"
+    ),
+    "generate_requests": Key(
+        _whole(0, 100_000), "questions to a model that generating tests may take"
+    ),
+    "generate_tokens": Key(
+        _whole(0, 100_000_000), "tokens that a model may write for generated tests"
+    ),
     "review_time_budget": Key(_number(1, 86400, " (seconds)"), "seconds that a review may take"),
     "review_fail_on": Key(
-        _one_of("info", "warning", "error", "never"), "from which severity on a finding stops a commit; or never"
+        _one_of("info", "warning", "error", "never"),
+        "from which severity on a finding stops a commit; or never",
     ),
-    "review_min_severity": Key(_one_of("info", "warning", "error"), "from which severity on findings are shown"),
+    "review_min_severity": Key(
+        _one_of("info", "warning", "error"), "from which severity on findings are shown"
+    ),
     "review_max_findings": Key(_whole(1, 1000), "findings that are shown at the most"),
     "review_exclude": Key(_globs, "globs of files that are not reviewed, with commas between them"),
     "review_require_model": Key(_switch, "whether a review without a model is an error"),

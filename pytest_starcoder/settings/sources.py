@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_starcoder import git
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.interpreter import installed
 from pytest_starcoder.settings.schema import SCHEMA
+from pytest_starcoder.source import git
 from pytest_starcoder.text.display import one_line
 
 HF_TOKENS = ("HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "HUGGING_FACE_HUB_TOKEN")
@@ -25,11 +25,11 @@ FOREIGN: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """Variables of other programs: the key that each stands for, and the backends that read it; the earlier one wins."""
 
 
-SET_IT = "Set it with {option}, {variable}, a .env that git does not track, or your own config.toml."
-UNTRACK_IT = SET_IT.replace("does not track", "does not track (`git rm --cached .env`)")
-WITHOUT_GIT = (
-    "Set it with {option}, {variable} or your own config.toml: without git, .env counts as part of the project."
+SET_IT = (
+    "Set it with {option}, {variable}, a .env that git does not track, or your own config.toml."
 )
+UNTRACK_IT = SET_IT.replace("does not track", "does not track (`git rm --cached .env`)")
+WITHOUT_GIT = "Set it with {option}, {variable} or your own config.toml: without git, .env counts as part of the project."
 SAY_IT = "Remove it there, or pass {option} on the command line or in PYTEST_ADDOPTS."
 """Hints for a value in a place where it is not allowed."""
 
@@ -81,7 +81,10 @@ def dotenv(path: Path, tracked_text: TrackedText | None = None) -> dict[str, Ent
     for name, line in lines.items():
         # python-dotenv skips a line that it cannot read; a token of other programs' is theirs to complain about.
         if found.get(name) is None and name not in HF_TOKENS:
-            raise ConfigError(f"{path.name}, line {line}: {name} has no value that can be read.", "Write NAME=value.")
+            raise ConfigError(
+                f"{path.name}, line {line}: {name} has no value that can be read.",
+                "Write NAME=value.",
+            )
 
     def source(name: str) -> str:
         line = f", line {lines[name]}" if name in lines else ""
@@ -133,7 +136,9 @@ def toml(
     for name in table:
         content = content.get(name, {}) if isinstance(content, dict) else content
     if not isinstance(content, dict):
-        raise ConfigError(f"{shown}: {'.'.join(table)} is not a table.", f"Write it as [{'.'.join(table)}].")
+        raise ConfigError(
+            f"{shown}: {'.'.join(table)} is not a table.", f"Write it as [{'.'.join(table)}]."
+        )
     entries = {}
     for key, value in content.items():
         line = _toml_line(text, [*table, key])
@@ -190,4 +195,6 @@ def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path} cannot be read: {exc}.", "Make it readable UTF-8 text, or remove it.") from exc
+        raise ConfigError(
+            f"{path} cannot be read: {exc}.", "Make it readable UTF-8 text, or remove it."
+        ) from exc

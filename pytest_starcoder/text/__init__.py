@@ -1,1 +1,1 @@
-"""Plain text in, plain text out: sentinels, and what may reach a terminal."""
+"""Formats text for people."""

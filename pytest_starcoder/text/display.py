@@ -23,7 +23,9 @@ def printable(text: str, *, tabs: bool = False) -> str:
     kept = (
         char
         for char in text
-        if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf") or char in "\u200c\u200d"
+        if char in "\n\t"
+        or unicodedata.category(char) not in ("Cc", "Cf")
+        or char in "\u200c\u200d"
     )
     return "".join(kept).encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -31,7 +33,9 @@ def printable(text: str, *, tabs: bool = False) -> str:
 def one_line(text: str, limit: int = 300) -> str:
     """`printable(text)` on one line, white space folded, at most `limit` characters with `…` where it was cut."""
     line = " ".join(printable(text[: 4 * limit]).split())
-    return line if len(line) <= limit and len(text) <= 4 * limit else line[: limit - 1].rstrip() + "…"
+    return (
+        line if len(line) <= limit and len(text) <= 4 * limit else line[: limit - 1].rstrip() + "…"
+    )
 
 
 def counted(number: int, noun: str) -> str:

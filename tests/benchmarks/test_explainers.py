@@ -20,7 +20,9 @@ from benchmarks.rivals import NotInstalled
 
 
 def posted(url: str, body: object) -> dict[str, object]:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request) as answer:
         return dict(json.load(answer))
 
@@ -29,12 +31,16 @@ def posted(url: str, body: object) -> dict[str, object]:
     ("tool", "path", "told"),
     [(FAILSCOPE, "/api/chat", "OLLAMA_HOST"), (TRIAGE, "/chat/completions", "OPENAI_BASE_URL")],
 )
-def test_a_rivals_question_is_answered_in_its_form_and_kept(tool: Explainer, path: str, told: str) -> None:
+def test_a_rivals_question_is_answered_in_its_form_and_kept(
+    tool: Explainer, path: str, told: str
+) -> None:
     chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
     with tool.server() as (url, requests):
         environment = tool.environment(url)
         model = environment.get("OPENAI_MODEL", "any")
-        answer = posted(environment[told] + path, {"model": model, "messages": chat, "max_tokens": 99})
+        answer = posted(
+            environment[told] + path, {"model": model, "messages": chat, "max_tokens": 99}
+        )
     assert questions(requests) == ["Be brief.\nWhy?"]
     assert json.dumps(json.loads(tool.said)["category"]) in json.dumps(answer).replace("\\", "")
 
@@ -56,7 +62,9 @@ def test_a_rival_that_cannot_be_installed_is_a_row_with_the_reason(
     found, missing = installed(tmp_path)
     assert [tool.name for tool in found] == ["pytest-triage 0.1.3"]
     assert missing == [
-        Row("failscope 0.3.0", "not installed: No matching distribution found for failscope==0.3.0"),
+        Row(
+            "failscope 0.3.0", "not installed: No matching distribution found for failscope==0.3.0"
+        ),
     ]
 
 
@@ -65,12 +73,21 @@ def test_without_a_folder_no_rival_is_installed() -> None:
 
 
 def test_the_marks_before_lines_of_a_traceback_are_left_out() -> None:
-    assert unmarked(">       return a\nE       Error\n\n  > b\nEnd") == "        return a\n        Error\n\n  > b\nEnd"
+    assert (
+        unmarked(">       return a\nE       Error\n\n  > b\nEnd")
+        == "        return a\n        Error\n\n  > b\nEnd"
+    )
 
 
 def test_evidence_is_counted_by_the_program() -> None:
-    found = [{"ours": Sent(True, 100), "other": Sent(False, 300)}, {"ours": Sent(True, 200), "other": Sent(True, 900)}]
-    assert [row.measured for row in rows("other", [row["other"] for row in found])] == ["1 of 2", "600 / 900"]
+    found = [
+        {"ours": Sent(True, 100), "other": Sent(False, 300)},
+        {"ours": Sent(True, 200), "other": Sent(True, 900)},
+    ]
+    assert [row.measured for row in rows("other", [row["other"] for row in found])] == [
+        "1 of 2",
+        "600 / 900",
+    ]
     tools = [Explainer(name, (), (), lambda _url: {}, "ollama", "") for name in ("ours", "other")]
     assert [chart.rows for chart in charts(found, tools)] == [
         (("ours", (2,)), ("other", (1,))),
@@ -90,7 +107,9 @@ def test_a_chart_of_ranks_has_the_shares_in_percent() -> None:
     def found(ours: float) -> Found:
         others = dict.fromkeys((OCHIAI, FRAME, RANDOM), (0.0, 0.5, 1.0))
         hits = {RANKED_BY_US: (ours, 1.0, 1.0), **others}
-        return Found("a", hits, 1, (9,), (True,), rerun=True, executed=True, seconds=1.0, reported=True)
+        return Found(
+            "a", hits, 1, (9,), (True,), rerun=True, executed=True, seconds=1.0, reported=True
+        )
 
     cases = [found(1.0), found(0.0)]
     assert tops(cases)[RANKED_BY_US] == (0.5, 1.0, 1.0)

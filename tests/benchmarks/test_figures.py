@@ -38,7 +38,14 @@ def test_of_the_fixes_the_first_and_any_are_counted_apart() -> None:
         ("first is wrong, with a question", "1 of 1"),
         ("seconds of search, median / max", "2.00 / 3.00"),
     ]
-    assert [values for _, values in fixes.bars(found, "all tests").rows] == [(4,), (2,), (2,), (1,), (1,), (1,)]
+    assert [values for _, values in fixes.bars(found, "all tests").rows] == [
+        (4,),
+        (2,),
+        (2,),
+        (1,),
+        (1,),
+        (1,),
+    ]
 
 
 def test_tests_are_worth_the_mutants_they_kill_and_ours_stand_out() -> None:
@@ -56,7 +63,11 @@ def test_tests_are_worth_the_mutants_they_kill_and_ours_stand_out() -> None:
 def test_a_rival_that_wrote_nothing_is_told_with_its_last_words() -> None:
     said = "\x1b[31mTraceback\x1b[0m\nKeyError: no price\n\r 0%| | 0/13 [00:23<?, ?it/s, G=0]\n\n"
     one = writers.Written(
-        "CoverUp 0.6.3", [], 23.4, writers.last_words(said), "the demo model has answered 1 of 13 requests"
+        "CoverUp 0.6.3",
+        [],
+        23.4,
+        writers.last_words(said),
+        "the demo model has answered 1 of 13 requests",
     )
     assert generate.no_tests(one).measured == (
         "0 in 23 s; the demo model has answered 1 of 13 requests; it said: KeyError: no price"
@@ -71,7 +82,9 @@ def test_a_rival_that_cannot_be_installed_is_named_with_the_reason() -> None:
     there = writers.Written("CoverUp", [], 1.0)
     written, missing = writers.attempts([("Pynguin", fails), ("CoverUp", lambda: [there])])
     assert written == [there]
-    assert missing == [("Pynguin", "not installed: ERROR: No matching distribution found for pynguin")]
+    assert missing == [
+        ("Pynguin", "not installed: ERROR: No matching distribution found for pynguin")
+    ]
 
 
 def test_a_rival_that_does_not_end_is_ended(tmp_path: Path) -> None:
@@ -99,7 +112,9 @@ def model() -> Iterator[tuple[RealServer, list[dict[str, Any]]]]:
             """It says nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    ).start()
     yield RealServer(f"http://127.0.0.1:{server.server_port}", "key"), seen
     server.shutdown()
     server.server_close()
@@ -110,7 +125,9 @@ def test_a_rival_s_questions_reach_the_model_with_a_bound_and_are_counted(
 ) -> None:
     real, seen = model
     with writers.bounded(real) as asked:
-        told = requests.post(f"{asked.url}/chat/completions", json={"model": "local", "messages": []}, timeout=5)
+        told = requests.post(
+            f"{asked.url}/chat/completions", json={"model": "local", "messages": []}, timeout=5
+        )
     assert told.json() == {"model": "local", "choices": []}
     assert seen == [{"model": "local", "messages": [], "max_tokens": writers.ANSWER}]
     assert (asked.requests, asked.answers) == (1, 1)
@@ -118,7 +135,12 @@ def test_a_rival_s_questions_reach_the_model_with_a_bound_and_are_counted(
 
 def test_characters_are_those_of_the_prompt_or_of_all_messages() -> None:
     assert characters({"prompt": "four", "stream": False}) == 4
-    assert characters({"messages": [{"role": "system", "content": "ab"}, {"role": "user", "content": "cde"}]}) == 5
+    assert (
+        characters(
+            {"messages": [{"role": "system", "content": "ab"}, {"role": "user", "content": "cde"}]}
+        )
+        == 5
+    )
     assert last_line("one\n two \n\n") == "two"
 
 
@@ -127,7 +149,10 @@ def test_lines_that_differ_from_the_right_program_are_the_faulty_ones() -> None:
 
 
 def test_findings_are_set_beside_chance_where_there_are_any() -> None:
-    quiet, told = Tally(cases=2, chance=[0.5, 0.0]), Tally(cases=4, found=3, hit=2, chance=[0.1, 0.1, 0.1, 0.1])
+    quiet, told = (
+        Tally(cases=2, chance=[0.5, 0.0]),
+        Tally(cases=4, found=3, hit=2, chance=[0.1, 0.1, 0.1, 0.1]),
+    )
     assert len(charts({"change": quiet})) == 1
     counted, beside = charts({"change": quiet, "new file": told})
     assert counted.rows == (("change", (2, 0, 0)), ("new file", (4, 3, 2)))

@@ -68,7 +68,9 @@ def test_figures_that_are_there_come_with_their_command_and_their_picture(tmp_pa
 
 
 def test_what_the_page_shows_is_in_the_files_of_the_same_benchmark() -> None:
-    others = {"humaneval"}  # what `starcoder eval` has written; tests/test_evaluating.py reads it
+    others = {
+        "humaneval"
+    }  # what `starcoder eval` has written; tests/evaluate/test_docs_page.py reads it
     files = [path for path in FOLDER.glob("*.json") if path.stem not in others]
     told = {path.stem: json.loads(path.read_text("utf-8")) for path in files}
     assert {name: record["benchmark"] for name, record in told.items()} == {

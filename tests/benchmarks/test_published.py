@@ -34,17 +34,23 @@ def test_the_table_has_each_figure_beside_what_is_asked_and_the_json_line_has_th
     assert "smoke_run" not in told
 
 
-def test_a_smoke_run_names_its_model_in_the_table_and_in_the_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_smoke_run_names_its_model_in_the_table_and_in_the_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     publish(Outcome("cost", [], smoke="gemma-3-270m"), options("").parse_args([]))
     title, line = capsys.readouterr().out.splitlines()
     assert title.endswith("cores, a smoke run with gemma-3-270m")
     assert json.loads(line)["smoke_run"] == "gemma-3-270m"
 
 
-def test_the_json_file_has_what_the_line_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_json_file_has_what_the_line_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     there = tmp_path / "figures" / "cost.json"
     publish(OUTCOME, options("").parse_args(["--json", str(there)]))
-    assert json.loads(there.read_text("utf-8")) == json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert json.loads(there.read_text("utf-8")) == json.loads(
+        capsys.readouterr().out.splitlines()[-1]
+    )
 
 
 @pytest.mark.slow
@@ -55,7 +61,9 @@ def test_the_picture_is_drawn_where_it_was_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_picture_of_a_wrong_ending_is_refused_before_anything_is_measured() -> None:
-    with pytest.raises(SystemExit, match=r"A picture cannot be drawn as cost\.txt\. Give it one of the endings"):
+    with pytest.raises(
+        SystemExit, match=r"A picture cannot be drawn as cost\.txt\. Give it one of the endings"
+    ):
         options("").parse_args(["--picture", "cost.txt"])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_starcoder import errors
-from pytest_starcoder.backends import Backend
+from pytest_starcoder.model.backends import Backend
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "starcoder-backend-command"
@@ -21,7 +21,9 @@ def rows(page: str) -> list[str]:
     return re.findall(r"^\| `(\w+)", page, re.MULTILINE)
 
 
-@pytest.mark.parametrize(("file", "part"), PARTS, ids=[f"{file} {number}" for number, (file, _) in enumerate(PARTS)])
+@pytest.mark.parametrize(
+    ("file", "part"), PARTS, ids=[f"{file} {number}" for number, (file, _) in enumerate(PARTS)]
+)
 def test_what_it_shows_stands_in_the_example(file: str, part: str) -> None:
     assert part in (EXAMPLE / file).read_text("utf-8")
 

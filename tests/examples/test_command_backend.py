@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 # The contract's own clauses, asked of this module's `place`, `backend` and `model`.
-from backends.test_contract import (  # noqa: F401
+from model.backends.test_contract import (  # noqa: F401
     test_a_backend_says_what_it_is_and_where,
     test_a_lone_surrogate_in_the_prompt_is_no_trouble,
     test_a_stop_text_ends_the_answer_and_is_not_in_it,
@@ -35,13 +35,20 @@ from backends.test_contract import (  # noqa: F401
 from support.errors import told
 from support.screens import MEAN, section, summary
 
-from pytest_starcoder import backends
-from pytest_starcoder.backends import Backend
-from pytest_starcoder.client import Client
-from pytest_starcoder.commands import main
-from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, BadResponse, ConfigError, StarcoderError
+from pytest_starcoder.cli import main
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.errors import (
+    BackendTimeout,
+    BackendUnavailable,
+    BadResponse,
+    ConfigError,
+    StarcoderError,
+)
+from pytest_starcoder.model import backends
+from pytest_starcoder.model.backends import Backend
+from pytest_starcoder.model.client import Client
+from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values.asked import Completion, Deadline, Model, Prompt
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "starcoder-backend-command"
 WRITES = f"""
@@ -117,7 +124,9 @@ def soon() -> Deadline:
     return Deadline.after(30)
 
 
-def answer(example: Place, prompt: Prompt | str = "why?", deadline: Deadline | None = None) -> Completion:
+def answer(
+    example: Place, prompt: Prompt | str = "why?", deadline: Deadline | None = None
+) -> Completion:
     """What the program answers, all of it asked anew."""
     prompt = Prompt(prompt) if isinstance(prompt, str) else prompt
     with example.backend() as backend:
@@ -128,7 +137,9 @@ def answer(example: Place, prompt: Prompt | str = "why?", deadline: Deadline | N
 # --- the program ---------------------------------------------------------------------------
 
 
-def test_the_program_reads_the_prompt_and_its_output_is_the_answer(example: Place, program: Program) -> None:
+def test_the_program_reads_the_prompt_and_its_output_is_the_answer(
+    example: Place, program: Program
+) -> None:
     program("import sys; print(sys.stdin.read().upper(), end='')")
     completion = answer(example, "why? ü")
     assert completion == Completion("WHY? Ü", "m", prompt_tokens=7, completion_tokens=2)
@@ -150,7 +161,9 @@ def test_words_of_the_command_line_reach_the_program(
     assert answer(example).text == "--model|a b|$HOME"
 
 
-def test_a_program_on_path_is_found(example: Place, program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_on_path_is_found(
+    example: Place, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = program("print('yes', end='')")
     monkeypatch.setenv("PATH", str(path.parent), prepend=os.pathsep)
     monkeypatch.setenv("COMMAND_BACKEND", "answer")
@@ -204,7 +217,9 @@ def test_a_letter_that_is_written_in_two_halves_is_one(example: Place, program: 
 def test_a_program_that_writes_without_end_is_ended(example: Place, program: Program) -> None:
     program("while True: print('and so on')")
     completion = answer(example, Prompt("why?", max_tokens=5))
-    assert completion == Completion("and so on\nand so on\n", "m", prompt_tokens=4, completion_tokens=5, truncated=True)
+    assert completion == Completion(
+        "and so on\nand so on\n", "m", prompt_tokens=4, completion_tokens=5, truncated=True
+    )
 
 
 def test_what_is_written_after_the_stop_cuts_no_answer(example: Place, program: Program) -> None:
@@ -218,9 +233,13 @@ def test_a_long_prompt_that_nobody_reads_blocks_nobody(example: Place, program: 
     assert answer(example, "why? " * 200_000).text == "yes"
 
 
-def test_what_the_program_leaves_running_is_not_waited_for(example: Place, program: Program) -> None:
+def test_what_the_program_leaves_running_is_not_waited_for(
+    example: Place, program: Program
+) -> None:
     """Some start a server of their own, which inherits their output."""
-    program("import os, time\nif os.fork() == 0:\n    os.setsid(); time.sleep(3)\nelse:\n    print('yes', end='')")
+    program(
+        "import os, time\nif os.fork() == 0:\n    os.setsid(); time.sleep(3)\nelse:\n    print('yes', end='')"
+    )
     started = time.monotonic()
     assert answer(example).text == "yes"
     assert time.monotonic() - started < 2
@@ -284,13 +303,21 @@ def test_without_a_command_line_the_variable_is_named(
     monkeypatch.delenv("COMMAND_BACKEND", raising=False)
     if line is not None:
         monkeypatch.setenv("COMMAND_BACKEND", line)
-    with told(ConfigError, "COMMAND_BACKEND is not set.", "Set it to the command line of a program."):
+    with told(
+        ConfigError, "COMMAND_BACKEND is not set.", "Set it to the command line of a program."
+    ):
         answer(example)
 
 
-def test_a_quote_that_is_not_closed_is_told(example: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quote_that_is_not_closed_is_told(
+    example: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COMMAND_BACKEND", "answer 'a b")
-    with told(ConfigError, "COMMAND_BACKEND is no command line: No closing quotation.", "Close its quotes."):
+    with told(
+        ConfigError,
+        "COMMAND_BACKEND is no command line: No closing quotation.",
+        "Close its quotes.",
+    ):
         answer(example)
 
 
@@ -317,7 +344,10 @@ def test_a_program_that_the_system_cannot_start_is_told(example: Place, program:
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("import sys; sys.exit('loading\\nno such model.')", "answer ended with status 1: no such model."),
+        (
+            "import sys; sys.exit('loading\\nno such model.')",
+            "answer ended with status 1: no such model.",
+        ),
         ("raise SystemExit(3)", "answer ended with status 3: it does not say why."),
         ("import os; os.kill(os.getpid(), 9)", "answer ended with status -9: it does not say why."),
     ],
@@ -337,8 +367,23 @@ def test_a_program_that_fails_is_told_with_its_last_words(
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder into which pip has installed the example, and nothing else."""
     folder = tmp_path_factory.mktemp("installed")
-    offline = ["--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check", "-q"]
-    command = [sys.executable, "-m", "pip", "install", *offline, "--target", str(folder), str(EXAMPLE)]
+    offline = [
+        "--no-index",
+        "--no-deps",
+        "--no-build-isolation",
+        "--disable-pip-version-check",
+        "-q",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        *offline,
+        "--target",
+        str(folder),
+        str(EXAMPLE),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -346,10 +391,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(program: str, *options: str, folder: Path, installed: Path) -> list[str]:
     """The lines that a command prints where the example is installed, times replaced."""
-    command = [str(Path(sys.executable).with_name(program)), *options, "--starcoder-backend=command"]
+    command = [
+        str(Path(sys.executable).with_name(program)),
+        *options,
+        "--starcoder-backend=command",
+    ]
     path = os.pathsep.join(filter(None, [str(installed), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "120"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.stderr == ""
     return re.sub(r"\d+\.\d+( s| a second)", r"N\1", done.stdout).splitlines()
 
@@ -358,7 +409,9 @@ def run(program: str, *options: str, folder: Path, installed: Path) -> list[str]
 def test_it_is_one_module_and_one_entry_point(installed: Path) -> None:
     names = {path.name for path in installed.iterdir() if path.name != "__pycache__"}
     assert names == {"starcoder_backend_command.py", "starcoder_backend_command-1.0.dist-info"}
-    entries = (installed / "starcoder_backend_command-1.0.dist-info" / "entry_points.txt").read_text()
+    entries = (
+        installed / "starcoder_backend_command-1.0.dist-info" / "entry_points.txt"
+    ).read_text()
     assert entries.split("\n") == ["[starcoder]", "command = starcoder_backend_command", ""]
 
 
@@ -366,19 +419,32 @@ def test_it_is_one_module_and_one_entry_point(installed: Path) -> None:
 def test_the_doctor_finds_it_by_its_name(installed: Path, program: Program, tmp_path: Path) -> None:
     path = program("import sys; print(' 1 +', sys.stdin.read(), end='')")
     lines = run("starcoder", "doctor", folder=tmp_path, installed=installed)
-    assert f"asks                the program answer at {path}   (backend is command: --starcoder-backend)" in lines
+    assert (
+        f"asks                the program answer at {path}   (backend is command: --starcoder-backend)"
+        in lines
+    )
     assert "answer              1 + def fibonacci(n):" in lines
-    assert lines[-1] == "next                It works: run `pytest --starcoder-explain` in your project."
+    assert (
+        lines[-1]
+        == "next                It works: run `pytest --starcoder-explain` in your project."
+    )
 
 
 @pytest.mark.slow
-def test_a_run_of_pytest_asks_it(installed: Path, program: Program, pytester: pytest.Pytester) -> None:
+def test_a_run_of_pytest_asks_it(
+    installed: Path, program: Program, pytester: pytest.Pytester
+) -> None:
     program("print(' the divisor is one too small.\\n\\nAnd so on.')")
     pytester.makepyfile(**MEAN)
     lines = run("pytest", "--starcoder-explain", folder=pytester.path, installed=installed)
-    assert any(" StarCoder: 1 failure, 1 cause (answer on the program answer) " in line for line in lines)
+    assert any(
+        " StarCoder: 1 failure, 1 cause (answer on the program answer) " in line for line in lines
+    )
     assert SEEN in lines
-    assert "     why       The test fails because the divisor is one too small. (answer, a guess)" in lines
+    assert (
+        "     why       The test fails because the divisor is one too small. (answer, a guess)"
+        in lines
+    )
 
 
 # --- broken packages of others -------------------------------------------------------------
@@ -406,7 +472,8 @@ BROKEN = {
     "import": (
         "raise ImportError('no such thing')",
         ConfigError(
-            "The backend 'broken' cannot be loaded: ImportError: no such thing.", "Reinstall or remove its package."
+            "The backend 'broken' cannot be loaded: ImportError: no such thing.",
+            "Reinstall or remove its package.",
         ),
     ),
     "hook": (
@@ -429,7 +496,9 @@ BROKEN = {
 
 
 @pytest.fixture
-def plant(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+def plant(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], None]]:
     """Installs a package that offers the backend `broken` and whose one module holds a piece of code."""
     folder = tmp_path_factory.mktemp("site")
 
@@ -437,7 +506,9 @@ def plant(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
         (folder / "broken_backend.py").write_text(code)
         facts = folder / "starcoder_broken-1.0.dist-info"
         facts.mkdir()
-        (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: starcoder-broken\nVersion: 1.0\n")
+        (facts / "METADATA").write_text(
+            "Metadata-Version: 2.1\nName: starcoder-broken\nVersion: 1.0\n"
+        )
         (facts / "entry_points.txt").write_text("[starcoder]\nbroken = broken_backend\n")
         monkeypatch.syspath_prepend(folder)
         monkeypatch.delitem(sys.modules, "broken_backend", raising=False)
@@ -469,7 +540,9 @@ def test_a_broken_package_changes_no_outcome_and_hides_nothing_that_was_seen(
     code: str,
     error: StarcoderError,
 ) -> None:
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")  # it imports all of itself at the end
+    monkeypatch.setenv(
+        "PYTEST_ADDOPTS", "-p no:hypothesispytest"
+    )  # it imports all of itself at the end
     pytester.makepyfile(**MEAN)
     bare = pytester.runpytest()
     plant(code)
@@ -477,7 +550,10 @@ def test_a_broken_package_changes_no_outcome_and_hides_nothing_that_was_seen(
     assert (result.ret, summary(result)) == (bare.ret, summary(bare))
     assert SEEN in section(result)
     why = " ".join(" ".join(section(result)).split()).partition(" why ")[2].partition(" rerun ")[0]
-    assert why.removeprefix("no model: ").removeprefix("no answer: ") == f"{error.message} {error.hint}"
+    assert (
+        why.removeprefix("no model: ").removeprefix("no answer: ")
+        == f"{error.message} {error.hint}"
+    )
 
 
 @pytest.mark.parametrize(("code", "error"), BROKEN.values(), ids=BROKEN)
@@ -492,7 +568,10 @@ def test_the_doctor_names_a_broken_package(
     status = main(["doctor", "--starcoder-backend=broken"])
     lines = capsys.readouterr().out.splitlines()
     assert status == (2 if isinstance(error, ConfigError) else 1)
-    assert lines[-2:] == [f"problem             {error.message}", f"next                {error.hint}"]
+    assert lines[-2:] == [
+        f"problem             {error.message}",
+        f"next                {error.hint}",
+    ]
 
 
 def test_the_package_that_the_others_are_made_from_works(plant: Callable[[str], None]) -> None:

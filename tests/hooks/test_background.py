@@ -15,8 +15,8 @@ import pytest
 from support.repositories import DIVIDES, PRICING, committed, git, repository, staged, written
 from support.servers import FakeOllama
 
-from pytest_starcoder.commit import background
-from pytest_starcoder.commit.queue import Lock, Queue
+from pytest_starcoder.review import background
+from pytest_starcoder.review.queue import Lock, Queue
 
 PROGRAM = str(Path(sys.executable).with_name("starcoder-review"))
 COMMENT = "An empty list divides by zero."
@@ -26,7 +26,9 @@ HALVES = "def half(x, y):\n    return x / y\n"
 
 @pytest.fixture
 def model(ollama_double: FakeOllama) -> FakeOllama:
-    ollama_double.answer = lambda prompt: "changes_required" if prompt.endswith("_state>") else f" {COMMENT}"
+    ollama_double.answer = lambda prompt: (
+        "changes_required" if prompt.endswith("_state>") else f" {COMMENT}"
+    )
     ollama_double.likelihood = -0.1
     return ollama_double
 
@@ -73,7 +75,13 @@ def seen(folder: Path, *arguments: str, status: int = 0, **environment: str) -> 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     variables = {**os.environ, **environment}
     return subprocess.run(
-        [PROGRAM, *arguments], cwd=folder, capture_output=True, text=True, check=False, input="", env=variables
+        [PROGRAM, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        input="",
+        env=variables,
     )
 
 
@@ -110,7 +118,10 @@ def test_the_next_commit_and_the_push_print(top: Path) -> None:
     pushed = seen(top, "push", "origin", "main", status=1)
     assert pushed.count(FINDING) == 1
     assert f"other.py:1: error: {COMMENT}" in pushed
-    assert "Push again to go on: a finding stops a push only once. Accept: starcoder-review --accept" in pushed
+    assert (
+        "Push again to go on: a finding stops a push only once. Accept: starcoder-review --accept"
+        in pushed
+    )
     # Reported once: now the push goes through.
     assert FINDING not in seen(top, "push", "origin", "main")
     assert git(top, "ls-remote", "origin", "main").startswith(git(top, "rev-parse", "HEAD").strip())
@@ -181,7 +192,9 @@ def test_a_push_need_not_be_stopped(top: Path, option: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_push_names_what_is_not_reviewed(top: Path, model: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_push_names_what_is_not_reviewed(
+    top: Path, model: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model.delay = 6.0
     commit(top, {"shop/pricing.py": DIVIDES}, "divide")
     assert "Not reviewed yet: " in seen(top, "push", "origin", "main")
@@ -271,7 +284,7 @@ def working(folder: Path) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             here = (process / "cwd").readlink() == folder / ".git/starcoder/background"
-            if here and b"commit.worker" in (process / "cmdline").read_bytes():
+            if here and b"review.worker" in (process / "cmdline").read_bytes():
                 processes.append(int(process.name))
         except OSError:
             continue
@@ -279,7 +292,9 @@ def working(folder: Path) -> list[int]:
 
 
 @pytest.mark.slow
-def test_a_model_that_was_away_is_asked_again(top: Path, model: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_was_away_is_asked_again(
+    top: Path, model: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
     observed = DIVIDES.replace("xs[-1]", "xs[len(xs)]")
     commit(top, {"shop/pricing.py": observed}, "divide")
@@ -393,7 +408,12 @@ def test_the_first_commit_of_all_is_reviewed(tmp_path: Path, model: FakeOllama) 
 
 def test_the_subcommand_does_not_wait_either(top: Path, model: FakeOllama) -> None:
     model.delay = 4.0
-    command = [str(Path(PROGRAM).with_name("starcoder")), "review", "--background", "--starcoder-model=starcoder2:7b"]
+    command = [
+        str(Path(PROGRAM).with_name("starcoder")),
+        "review",
+        "--background",
+        "--starcoder-model=starcoder2:7b",
+    ]
     subprocess.run(command, cwd=top, check=True, stdin=subprocess.DEVNULL)
     assert len(state(top, "queue")) == 1
     model.delay = 0.0
@@ -478,7 +498,11 @@ ZEROS, SOME, OTHER = "0" * 40, "1a" * 20, "2b" * 20
         pytest.param(f"refs/heads/a {SOME} refs/heads/a {OTHER}\n", [(SOME, OTHER)], id="update"),
         pytest.param(f"refs/heads/a {SOME} refs/heads/a {ZEROS}\n", [(SOME, "")], id="new-branch"),
         pytest.param(f"(delete) {ZEROS} refs/heads/a {OTHER}\n", [], id="deletion"),
-        pytest.param(f"a {SOME} a {OTHER}\nb {OTHER} b {ZEROS}\n", [(SOME, OTHER), (OTHER, "")], id="two-refs"),
+        pytest.param(
+            f"a {SOME} a {OTHER}\nb {OTHER} b {ZEROS}\n",
+            [(SOME, OTHER), (OTHER, "")],
+            id="two-refs",
+        ),
         pytest.param(f"a {'1a' * 32} a {'0' * 64}\n", [("1a" * 32, "")], id="sha-256"),
     ],
 )
@@ -490,11 +514,19 @@ def test_what_git_tells_a_push(text: str, expected: list[tuple[str, str]] | None
     ("variables", "expected"),
     [
         pytest.param({}, None, id="after-a-commit"),
-        pytest.param({"PRE_COMMIT_FROM_REF": OTHER, "PRE_COMMIT_TO_REF": SOME}, [(SOME, OTHER)], id="range"),
-        pytest.param({"PRE_COMMIT_REMOTE_NAME": "o", "PRE_COMMIT_LOCAL_BRANCH": "b"}, [("b", "")], id="first-push"),
+        pytest.param(
+            {"PRE_COMMIT_FROM_REF": OTHER, "PRE_COMMIT_TO_REF": SOME}, [(SOME, OTHER)], id="range"
+        ),
+        pytest.param(
+            {"PRE_COMMIT_REMOTE_NAME": "o", "PRE_COMMIT_LOCAL_BRANCH": "b"},
+            [("b", "")],
+            id="first-push",
+        ),
     ],
 )
-def test_what_a_framework_tells_of_a_push(variables: dict[str, str], expected: list[tuple[str, str]] | None) -> None:
+def test_what_a_framework_tells_of_a_push(
+    variables: dict[str, str], expected: list[tuple[str, str]] | None
+) -> None:
     assert background._pushed({"PRE_COMMIT": "1", **variables}) == expected
 
 

@@ -23,7 +23,9 @@ COMMENT = "An empty list divides by zero."
 @pytest.fixture
 def top(tmp_path: Path, ollama_double: FakeOllama) -> Path:
     """A repository with a branch to review, and a model that comments on it."""
-    ollama_double.answer = lambda prompt: "changes_required" if prompt.endswith("_state>") else f" {COMMENT}"
+    ollama_double.answer = lambda prompt: (
+        "changes_required" if prompt.endswith("_state>") else f" {COMMENT}"
+    )
     folder = repository(tmp_path / "project")
     git(folder, "checkout", "--quiet", "-b", "feature")
     committed(folder, {"shop/pricing.py": DIVIDES}, "divide")
@@ -46,8 +48,12 @@ def in_shell(script: str, folder: Path, **environment: str) -> subprocess.Comple
 def action_step(name: str, **inputs: str) -> tuple[str, dict[str, str]]:
     """Return the script of one step of the action, and its variables with the inputs set."""
     action: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
-    given = {f"inputs.{name}": str(told.get("default", "")) for name, told in action["inputs"].items()}
-    given |= {f"inputs.{name}": value for name, value in inputs.items()} | {"github.action_path": str(ROOT)}
+    given = {
+        f"inputs.{name}": str(told.get("default", "")) for name, told in action["inputs"].items()
+    }
+    given |= {f"inputs.{name}": value for name, value in inputs.items()} | {
+        "github.action_path": str(ROOT)
+    }
     step = next(step for step in action["runs"]["steps"] if step["name"] == name)
 
     def filled(value: str) -> str:
@@ -79,15 +85,21 @@ def reviewed(top: Path, runner: Path, **inputs: str) -> subprocess.CompletedProc
 def test_the_action_annotates_fails_and_writes_sarif(top: Path, runner: Path) -> None:
     done = reviewed(top, runner, sarif="review.sarif")
     assert done.returncode == 1, done.stderr
-    assert done.stdout.startswith("::error file=shop/pricing.py,line=6,title=StarCoder (starcoder2%3A7b)::")
+    assert done.stdout.startswith(
+        "::error file=shop/pricing.py,line=6,title=StarCoder (starcoder2%3A7b)::"
+    )
     results = json.loads((top / "review.sarif").read_text())["runs"][0]["results"]
     assert [result["message"]["text"] for result in results] == [COMMENT]
 
 
 @pytest.mark.parametrize(
-    "name", ["review.sarif", "out/review.sarif", "{top}/out/review.sarif"], ids=["link", "folder", "absolute"]
+    "name",
+    ["review.sarif", "out/review.sarif", "{top}/out/review.sarif"],
+    ids=["link", "folder", "absolute"],
 )
-def test_the_action_writes_through_no_link_of_the_tree(top: Path, runner: Path, tmp_path: Path, name: str) -> None:
+def test_the_action_writes_through_no_link_of_the_tree(
+    top: Path, runner: Path, tmp_path: Path, name: str
+) -> None:
     outside = tmp_path / "home"
     outside.mkdir()
     (top / "out").symlink_to(outside)
@@ -124,7 +136,11 @@ def hostile(top: Path, ran: Path) -> dict[str, str]:
     trap = f"open({str(ran)!r}, 'a').write(__file__)\n"
     modules = "pip venv ensurepip json requests sitecustomize usercustomize hatchling git types argparse".split()
     names = [f"{module}.py" for module in modules]
-    names += [f"{package}/{name}.py" for package in ("pip", "pytest_starcoder") for name in ("__init__", "__main__")]
+    names += [
+        f"{package}/{name}.py"
+        for package in ("pip", "pytest_starcoder")
+        for name in ("__init__", "__main__")
+    ]
     names += ["pytest_starcoder_hooks/__init__.py", "pytest_starcoder_hooks/review.py", "setup.py"]
     for name in names:
         (top / name).parent.mkdir(exist_ok=True)
@@ -155,7 +171,16 @@ def leading_there(top: Path, ran: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--no-isolation",
+        "--wheel",
+        "--outdir",
+        str(folder),
+        str(ROOT),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     (found,) = folder.glob("*.whl")
     return found
@@ -198,9 +223,19 @@ def test_the_action_installs_its_own_checkout(top: Path, tmp_path: Path) -> None
     (programs / "python3").chmod(0o755)
     script, inputs = action_step("Install")
     ran = tmp_path / "ran"
-    variables = hostile(top, ran) | leading_there(top, ran) | {"PIP_INDEX_URL": "http://mirror.example/simple"}
+    variables = (
+        hostile(top, ran)
+        | leading_there(top, ran)
+        | {"PIP_INDEX_URL": "http://mirror.example/simple"}
+    )
     path = f"{top}::.:{programs}:{os.environ['PATH']}"
-    done = in_shell(script, top, **inputs, **{**variables, "PATH": path, "RUNNER_TEMP": str(runner)}, NOTES=str(notes))
+    done = in_shell(
+        script,
+        top,
+        **inputs,
+        **{**variables, "PATH": path, "RUNNER_TEMP": str(runner)},
+        NOTES=str(notes),
+    )
     assert done.returncode == 0, done.stderr
     assert notes.read_text().splitlines() == [
         f"{runner} | -I -m venv --clear starcoder-review |  http://mirror.example/simple",
@@ -209,17 +244,26 @@ def test_the_action_installs_its_own_checkout(top: Path, tmp_path: Path) -> None
 
 
 def gitlab() -> dict[str, Any]:
-    job: dict[str, Any] = yaml.safe_load((ROOT / "examples/gitlab-review.yml").read_text("utf-8"))["starcoder-review"]
+    job: dict[str, Any] = yaml.safe_load((ROOT / "examples/gitlab-review.yml").read_text("utf-8"))[
+        "starcoder-review"
+    ]
     return job
 
 
 @pytest.mark.slow
-def test_the_example_for_gitlab_runs_nothing_of_the_tree(top: Path, tmp_path: Path, wheel: Path) -> None:
+def test_the_example_for_gitlab_runs_nothing_of_the_tree(
+    top: Path, tmp_path: Path, wheel: Path
+) -> None:
     job, ran, outside = gitlab(), tmp_path / "ran", tmp_path / "outside"
     (top / "review.json").symlink_to(outside)
     site = sysconfig.get_path("purelib")
-    lines = [line.replace("pip install", "pip install --no-index --no-deps") for line in job["script"]]
-    lines.insert(4, f'for site in "$reviewer"/lib/python*/site-packages; do echo "{site}" > "$site/more.pth"; done')
+    lines = [
+        line.replace("pip install", "pip install --no-index --no-deps") for line in job["script"]
+    ]
+    lines.insert(
+        4,
+        f'for site in "$reviewer"/lib/python*/site-packages; do echo "{site}" > "$site/more.pth"; done',
+    )
     variables = hostile(top, ran) | {name: str(value) for name, value in job["variables"].items()}
     variables |= {
         "REVIEWER_SOURCE": str(wheel),
@@ -228,11 +272,13 @@ def test_the_example_for_gitlab_runs_nothing_of_the_tree(top: Path, tmp_path: Pa
     done = in_shell("\n".join(lines), top, **variables)
     assert done.returncode == 0, done.stderr
     report = json.loads((top / job["artifacts"]["reports"]["codequality"]).read_text())
-    assert [(entry["location"]["path"], entry["location"]["lines"]["begin"]) for entry in report] == [
-        ("shop/pricing.py", 6)
-    ]
+    assert [
+        (entry["location"]["path"], entry["location"]["lines"]["begin"]) for entry in report
+    ] == [("shop/pricing.py", 6)]
     assert (ran.exists(), outside.exists()) == (False, False)
 
 
 def test_the_example_for_gitlab_pins_what_it_installs() -> None:
-    assert re.fullmatch(r"git\+https://github\.com/[\w./-]+@[\w.]+", gitlab()["variables"]["REVIEWER_SOURCE"])
+    assert re.fullmatch(
+        r"git\+https://github\.com/[\w./-]+@[\w.]+", gitlab()["variables"]["REVIEWER_SOURCE"]
+    )

@@ -39,7 +39,11 @@ WRONG = PRICING.replace("xs[-1]", "xs[len(xs)]")
 def reviewed(out: Path) -> tuple[str, int, list[tuple[str, int]]]:
     """What was reviewed: the change, its files, and where something was found."""
     record = json.loads(out.read_text())
-    return record["change"], record["files"], [(found["path"], found["line"]) for found in record["findings"]]
+    return (
+        record["change"],
+        record["files"],
+        [(found["path"], found["line"]) for found in record["findings"]],
+    )
 
 
 FOUND = [("shop/pricing.py", 10)]

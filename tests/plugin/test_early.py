@@ -14,8 +14,8 @@ from support.processes import still_alive
 from support.screens import MEAN, section
 from support.servers import FakeOllama
 
-from pytest_starcoder.session import early
-from pytest_starcoder.session.early import wanted
+from pytest_starcoder.explain import prefetch
+from pytest_starcoder.explain.prefetch import wanted
 from pytest_starcoder.settings import Settings
 
 WAITS = """
@@ -56,7 +56,12 @@ def test_each_cause_is_asked_about_once_and_no_more_than_allowed(
     pytester: pytest.Pytester, ollama_double: FakeOllama
 ) -> None:
     pytester.makepyfile("\n".join(f"def test_{n}(): assert {n % 3} == 9" for n in range(6)))
-    options = ("--starcoder-explain", "--starcoder-early=on", "--starcoder-causes=2", "--starcoder-cache=off")
+    options = (
+        "--starcoder-explain",
+        "--starcoder-early=on",
+        "--starcoder-causes=2",
+        "--starcoder-cache=off",
+    )
     lines = section(pytester.runpytest_subprocess(*options))
     assert len([line for line in lines if line.endswith("(starcoder2:7b, a guess)")]) >= 2
     assert len(ollama_double.prompts()) == 2
@@ -65,12 +70,16 @@ def test_each_cause_is_asked_about_once_and_no_more_than_allowed(
 def test_a_server_that_is_away_is_told_as_ever(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(**MEAN)
     told = " ".join(
-        " ".join(section(pytester.runpytest_subprocess("--starcoder-explain", "--starcoder-early=on"))).split()
+        " ".join(
+            section(pytester.runpytest_subprocess("--starcoder-explain", "--starcoder-early=on"))
+        ).split()
     )
     assert "why no model: Nothing answers at http://127.0.0.1:" in told
 
 
-def test_where_others_redact_nothing_is_asked_early(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_where_others_redact_nothing_is_asked_early(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makeconftest("def starcoder_redact(text): return text.replace('mean', 'm**n')")
     pytester.makepyfile(**MEAN)
     pytester.runpytest_subprocess("--starcoder-explain", "--starcoder-early=on")
@@ -79,7 +88,9 @@ def test_where_others_redact_nothing_is_asked_early(pytester: pytest.Pytester, o
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_ctrl_c_ends_the_run_and_what_asks(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_ctrl_c_ends_the_run_and_what_asks(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     ollama_double.delay = 30
     pytester.makepyfile("import time\ndef test_a(): assert 0\ndef test_b(): time.sleep(30)\n")
     run = subprocess.Popen(
@@ -103,15 +114,22 @@ def test_ctrl_c_ends_the_run_and_what_asks(pytester: pytest.Pytester, ollama_dou
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="its children are found by /proc")
 @pytest.mark.parametrize(
     "number",
-    ["SIGKILL", pytest.param("SIGTERM", marks=pytest.mark.slow), pytest.param("SIGHUP", marks=pytest.mark.slow)],
+    [
+        "SIGKILL",
+        pytest.param("SIGTERM", marks=pytest.mark.slow),
+        pytest.param("SIGHUP", marks=pytest.mark.slow),
+    ],
 )
-def test_what_asks_ends_with_the_run(pytester: pytest.Pytester, ollama_double: FakeOllama, number: str) -> None:
+def test_what_asks_ends_with_the_run(
+    pytester: pytest.Pytester, ollama_double: FakeOllama, number: str
+) -> None:
     ollama_double.delay = 30
     pytester.makepyfile(
         "import time\ndef test_a(): assert 0\ndef test_b(): assert 1 == 2\ndef test_c(): time.sleep(30)"
     )
     run = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "--starcoder-explain", "--starcoder-early=on"], stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "pytest", "--starcoder-explain", "--starcoder-early=on"],
+        stdout=subprocess.DEVNULL,
     )
     while not ollama_double.asked():
         time.sleep(0.02)
@@ -135,9 +153,11 @@ LINES = {
 
 @pytest.mark.parametrize(("line", "count"), LINES.values(), ids=LINES)
 def test_only_answers_are_read(line: str, count: int) -> None:
-    answers = early._read(f'{{"calls": 2, "asked": 2}}\n{line}\n\n')
+    answers = prefetch._read(f'{{"calls": 2, "asked": 2}}\n{line}\n\n')
     assert (answers.calls, answers.asked) == ((1, 1) if count else (2, 2))
-    assert [(told.why, told.unsupported) for told in answers.by_nodeid.values()] == [("so", ("x",))] * count
+    assert [(told.why, told.unsupported) for told in answers.by_nodeid.values()] == [
+        ("so", ("x",))
+    ] * count
 
 
 def asking_in(folder: Path) -> list[str]:
@@ -145,7 +165,9 @@ def asking_in(folder: Path) -> list[str]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if (process / "cwd").readlink() == folder and b"session.early" in (process / "cmdline").read_bytes():
+            if (process / "cwd").readlink() == folder and b"explain.prefetch" in (
+                process / "cmdline"
+            ).read_bytes():
                 found.append(process.name)
     return found
 

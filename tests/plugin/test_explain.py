@@ -9,7 +9,9 @@ from support.servers import FakeOllama, fake_ollama
 SEEN = "     seen      mean([1, 2, 3]) returned 3.0, the test expects 2"
 
 
-def test_the_whole_section_of_one_failure(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_the_whole_section_of_one_failure(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile(**MEAN)
     assert section(pytester.runpytest("--starcoder-explain")) == [
         "StarCoder: 1 failure, 1 cause (starcoder2:7b on Ollama)",
@@ -45,13 +47,19 @@ def test_where_nothing_is_run_again_the_functions_that_the_line_calls_are_named(
     ]
 
 
-def test_the_section_stands_before_the_short_summary(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_the_section_stands_before_the_short_summary(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile(**MEAN)
     result = pytester.runpytest("--starcoder-explain")
-    result.stdout.fnmatch_lines(["*= FAILURES =*", "*= StarCoder: *", "*short test summary info*", "FAILED *"])
+    result.stdout.fnmatch_lines(
+        ["*= FAILURES =*", "*= StarCoder: *", "*short test summary info*", "FAILED *"]
+    )
 
 
-def test_failures_of_one_cause_are_one_question(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_failures_of_one_cause_are_one_question(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile(test_pay=TWO_CAUSES)
     lines = section(pytester.runpytest("--starcoder-explain"))
     assert lines[0] == "StarCoder: 3 failures, 2 causes (starcoder2:7b on Ollama)"
@@ -60,7 +68,9 @@ def test_failures_of_one_cause_are_one_question(pytester: pytest.Pytester, ollam
     assert len(ollama_double.prompts()) == 2
 
 
-def test_both_sides_of_the_assertion_are_shown_with_the_server_closed(pytester: pytest.Pytester) -> None:
+def test_both_sides_of_the_assertion_are_shown_with_the_server_closed(
+    pytester: pytest.Pytester,
+) -> None:
     pytester.makepyfile(test_pay=TWO_CAUSES, **MEAN)
     lines = section(pytester.runpytest("--starcoder-explain"))
     assert lines[0] == "StarCoder: 4 failures, 3 causes"
@@ -95,7 +105,9 @@ def test_both_sides_of_the_assertion_are_shown_without_a_backend(
     assert ollama_double.requests == []
 
 
-def test_a_second_run_answers_from_memory_and_says_so(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_a_second_run_answers_from_memory_and_says_so(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile(**MEAN)
     pytester.runpytest("--starcoder-explain")
     lines = section(pytester.runpytest("--starcoder-explain"))
@@ -124,7 +136,9 @@ def test_what_was_answered_before_is_shown_with_the_server_away(
     )
 
 
-def test_an_answer_that_was_cut_ends_in_an_ellipsis(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_an_answer_that_was_cut_ends_in_an_ellipsis(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     ollama_double.ending = "length"
     pytester.makepyfile(**MEAN)
     lines = section(pytester.runpytest("--starcoder-explain"))
@@ -134,7 +148,17 @@ def test_an_answer_that_was_cut_ends_in_an_ellipsis(pytester: pytest.Pytester, o
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options", [["--tb=no"], ["--tb=line"], ["--tb=short"], ["--tb=long"], ["--tb=native"], ["-q"], ["-v"], ["-rN"]]
+    "options",
+    [
+        ["--tb=no"],
+        ["--tb=line"],
+        ["--tb=short"],
+        ["--tb=long"],
+        ["--tb=native"],
+        ["-q"],
+        ["-v"],
+        ["-rN"],
+    ],
 )
 def test_the_section_does_not_depend_on_how_pytest_prints(
     pytester: pytest.Pytester, ollama_double: FakeOllama, options: list[str]
@@ -146,7 +170,9 @@ def test_the_section_does_not_depend_on_how_pytest_prints(
     assert len([line for line in lines if line.strip()]) == 16
 
 
-def test_without_a_terminal_plugin_the_run_is_as_before(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_without_a_terminal_plugin_the_run_is_as_before(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile(**MEAN)
     result = pytester.runpytest_subprocess("--starcoder-explain", "-p", "no:terminal")
     assert (result.ret, result.outlines, result.errlines) == (1, [], [])
@@ -168,18 +194,30 @@ def test_without_assertion_rewriting_the_statement_is_what_was_seen(
         ("def test_it(): raise ValueError('boom')", "raised ValueError: boom"),
         ("def test_it(): raise SystemExit(3)", "raised SystemExit: 3"),
         ("import pytest\ndef test_it(): pytest.fail('so it is')", "raised Failed: so it is"),
-        ("import pytest\ndef test_it(): pytest.fail('so it is', pytrace=False)", "raised Failed: so it is"),
+        (
+            "import pytest\ndef test_it(): pytest.fail('so it is', pytrace=False)",
+            "raised Failed: so it is",
+        ),
         (
             "import unittest\nclass T(unittest.TestCase):\n  def test_it(self): self.assertEqual(1, 2)",
             "1 != 2",
         ),
-        ("def again(n): return again(n + 1)\ndef test_it(): again(0)", "raised RecursionError: maximum recursion"),
+        (
+            "def again(n): return again(n + 1)\ndef test_it(): again(0)",
+            "raised RecursionError: maximum recursion",
+        ),
         (
             "import pytest\n@pytest.mark.xfail(strict=True)\ndef test_it(): pass",
             "passed, though it is marked as expected to fail (strict)",
         ),
-        ("def test_it(no_such_fixture): pass", "FixtureLookupError: fixture 'no_such_fixture' not found"),
-        ("import pytest\n@pytest.fixture\ndef db(): raise OSError('no db')\ndef test_it(db): pass", "OSError: no db"),
+        (
+            "def test_it(no_such_fixture): pass",
+            "FixtureLookupError: fixture 'no_such_fixture' not found",
+        ),
+        (
+            "import pytest\n@pytest.fixture\ndef db(): raise OSError('no db')\ndef test_it(db): pass",
+            "OSError: no db",
+        ),
         (
             "import pytest\n@pytest.fixture\ndef db():\n  yield\n  raise OSError('still open')\ndef test_it(db): pass",
             "raised OSError: still open",
@@ -201,7 +239,9 @@ def test_whatever_fails_is_explained(
 
 
 @pytest.mark.skipif(pytest.version_tuple < (9, 0), reason="pytest has subtests from 9.0 on")
-def test_the_subtests_of_a_test_are_counted_as_one_test(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_the_subtests_of_a_test_are_counted_as_one_test(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile(
         test_it="""
         def test_it(subtests):
@@ -250,7 +290,10 @@ def test_both_sides_of_an_assertion_over_several_lines_in_a_function_of_its_own_
         """
     )
     told = " ".join(" ".join(section(pytester.runpytest("--starcoder-explain"))).split())
-    assert "seen found is [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ...], the test expects [2] (wanted)" in told
+    assert (
+        "seen found is [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ...], the test expects [2] (wanted)"
+        in told
+    )
 
 
 def test_the_command_to_run_again_is_the_one_for_the_folder_pytest_was_started_in(
@@ -260,14 +303,17 @@ def test_the_command_to_run_again_is_the_one_for_the_folder_pytest_was_started_i
     inner = pytester.mkdir("inner")
     (inner / "test_it.py").write_text("def test_it(): assert 0")
     monkeypatch.chdir(inner)
-    assert "     rerun     pytest test_it.py::test_it" in section(pytester.runpytest("--starcoder-explain"))
+    assert "     rerun     pytest test_it.py::test_it" in section(
+        pytester.runpytest("--starcoder-explain")
+    )
 
 
 def test_a_value_that_is_compared_with_a_literal_before_it_is_measured_by_the_literal(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile(
-        pricing=MEAN["pricing"], test_pricing="from pricing import mean\ndef test(): assert 2 == mean([1, 2, 3])"
+        pricing=MEAN["pricing"],
+        test_pricing="from pricing import mean\ndef test(): assert 2 == mean([1, 2, 3])",
     )
     lines = section(pytester.runpytest("--starcoder-explain", "--starcoder-backend=none"))
     assert "     seen      mean([1, 2, 3]) returned 3.0, the test expects 2" in lines

@@ -16,7 +16,7 @@ import pytest
 from support.screens import section
 from support.servers import FakeOllama
 
-from pytest_starcoder.runner.confine import available
+from pytest_starcoder.runner.sandbox import available
 
 BARE = ("--starcoder-explain", "--starcoder-backend=none", "-p", "no:cacheprovider")
 
@@ -48,7 +48,9 @@ def fixing(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def state(folder: Path) -> dict[str, str]:
     """The files of a project, without what Python and the tests around it write."""
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.py")}
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*.py")
+    }
 
 
 def test_a_fix_is_shown_as_a_diff_with_the_tests_that_were_run(pytester: pytest.Pytester) -> None:
@@ -65,8 +67,12 @@ def test_a_fix_is_shown_as_a_diff_with_the_tests_that_were_run(pytester: pytest.
     ]
 
 
-def test_fixes_that_behave_differently_are_told_apart_by_an_input(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(shop=SHOP, test_shop="from shop import limited\ndef test_it(): assert limited(3, 3)")
+def test_fixes_that_behave_differently_are_told_apart_by_an_input(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        shop=SHOP, test_shop="from shop import limited\ndef test_it(): assert limited(3, 3)"
+    )
     lines = section(pytester.runpytest(*BARE))
     told = "\n".join(lines)
     assert "     fix       passes the tests you have: 1 failing test passes" in lines
@@ -105,7 +111,9 @@ def test_a_neighbour_that_a_change_breaks_speaks_against_it(pytester: pytest.Pyt
     ids=["a constant", "a default value", "a decorator", "super", "an entry of a table"],
 )  # fmt: skip
 @pytest.mark.slow
-def test_a_fix_is_found_wherever_it_must_stand(pytester: pytest.Pytester, shop: str, test: str, after: str) -> None:
+def test_a_fix_is_found_wherever_it_must_stand(
+    pytester: pytest.Pytester, shop: str, test: str, after: str
+) -> None:
     pytester.makepyfile(test_shop=f"from shop import f\ndef test_f(): assert {test}")
     (pytester.path / "shop.py").write_text(shop)
     told = section(pytester.runpytest(*BARE))
@@ -145,7 +153,8 @@ def test_no_file_changes_unless_that_is_asked_for(pytester: pytest.Pytester) -> 
 @pytest.mark.slow
 def test_no_file_changes_when_the_run_is_killed_in_the_middle(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
-        shop=SHOP + "\n    def slow():\n        return __import__('time').sleep(0.01)\n", test_shop=THOROUGH
+        shop=SHOP + "\n    def slow():\n        return __import__('time').sleep(0.01)\n",
+        test_shop=THOROUGH,
     )
     before = state(pytester.path)
     for seconds in (1.0, 1.5, 2.0):
@@ -158,7 +167,9 @@ def test_no_file_changes_when_the_run_is_killed_in_the_middle(pytester: pytest.P
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["option", "marker", "setting", "replay"])
-def test_fixes_can_be_switched_off(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+def test_fixes_can_be_switched_off(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
     marker = {
         "marker": "@pytest.mark.starcoder_explain(fix=False)",
         "replay": "@pytest.mark.starcoder_explain(replay=False)",
@@ -199,20 +210,36 @@ def test_below_the_wanted_confinement_nothing_is_tried(
         "from pytest_starcoder.runner import confine, trials\ntrials.available = lambda: confine.Level.AUDIT"
     )
     pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
-    told = " ".join(" ".join(section(pytester.runpytest_subprocess(*BARE, "--starcoder-confinement=kernel"))).split())
+    told = " ".join(
+        " ".join(
+            section(pytester.runpytest_subprocess(*BARE, "--starcoder-confinement=kernel"))
+        ).split()
+    )
     assert "fix code is confined by audit here, and the setting confinement is kernel" in told
 
 
 @pytest.mark.slow
 def test_the_reports_have_the_diff(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
-    pytester.runpytest(*BARE, "--starcoder-report=o.json", "--starcoder-report=o.md", "--starcoder-report=o.sarif")
+    pytester.runpytest(
+        *BARE, "--starcoder-report=o.json", "--starcoder-report=o.md", "--starcoder-report=o.sarif"
+    )
     [cause] = json.loads(Path("o.json").read_text())["causes"]
     [fix] = cause["fixes"]
-    assert (fix["path"], fix["line"], fix["after"]) == ("shop.py", 2, "    return sum(xs) / len(xs)")
-    assert (fix["checked"], fix["verdict"], len(fix["failing"])) == (True, "checked: 3 failing tests pass", 3)
+    assert (fix["path"], fix["line"], fix["after"]) == (
+        "shop.py",
+        2,
+        "    return sum(xs) / len(xs)",
+    )
+    assert (fix["checked"], fix["verdict"], len(fix["failing"])) == (
+        True,
+        "checked: 3 failing tests pass",
+        3,
+    )
     assert fix["confinement"] in ("kernel", "audit")
-    done = subprocess.run(["git", "apply", "--check", "-"], input=fix["diff"], text=True, check=False)
+    done = subprocess.run(
+        ["git", "apply", "--check", "-"], input=fix["diff"], text=True, check=False
+    )
     assert done.returncode == 0
     assert "```diff\n--- a/shop.py\n+++ b/shop.py\n" in Path("o.md").read_text()
     [result] = json.loads(Path("o.sarif").read_text())["runs"][0]["results"]
@@ -254,13 +281,18 @@ def test_without_a_terminal_to_ask_on_nothing_is_written(pytester: pytest.Pytest
     pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
     before = state(pytester.path)
     result = pytester.runpytest("--starcoder-apply", "--starcoder-backend=none")
-    assert "Nothing was written: there is no terminal to ask on. Use --starcoder-apply=yes." in result.stdout.str()
+    assert (
+        "Nothing was written: there is no terminal to ask on. Use --starcoder-apply=yes."
+        in result.stdout.str()
+    )
     assert state(pytester.path) == before
 
 
 @pytest.mark.parametrize(("answer", "written"), [("y", True), ("n", False), ("", False)])
 @pytest.mark.slow
-def test_on_a_terminal_the_user_decides(pytester: pytest.Pytester, answer: str, written: bool) -> None:
+def test_on_a_terminal_the_user_decides(
+    pytester: pytest.Pytester, answer: str, written: bool
+) -> None:
     pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
     before = state(pytester.path)
     shown = on_a_terminal("--starcoder-apply", b"[y/N]", answer)
@@ -298,10 +330,16 @@ def test_limited_1() -> None:
 """
 
 
-@pytest.mark.parametrize(("answer", "kept"), [("1", ANSWERED.format(True)), ("2", ANSWERED.format(False)), ("", "")])
+@pytest.mark.parametrize(
+    ("answer", "kept"), [("1", ANSWERED.format(True)), ("2", ANSWERED.format(False)), ("", "")]
+)
 @pytest.mark.slow
-def test_the_answer_to_the_question_is_kept_as_a_test(pytester: pytest.Pytester, answer: str, kept: str) -> None:
-    pytester.makepyfile(shop=SHOP, test_shop="from shop import limited\ndef test_it(): assert limited(3, 3)")
+def test_the_answer_to_the_question_is_kept_as_a_test(
+    pytester: pytest.Pytester, answer: str, kept: str
+) -> None:
+    pytester.makepyfile(
+        shop=SHOP, test_shop="from shop import limited\ndef test_it(): assert limited(3, 3)"
+    )
     before = Path("test_shop.py").read_text()
     shown = on_a_terminal("--starcoder-write", b"[1/2/N]", answer)
     assert "Which is right: limited(0, 3) 1. returns True, 2. returns False? [1/2/N]" in shown
@@ -373,7 +411,9 @@ def test_a_fix_in_the_tests_own_file_is_found(pytester: pytest.Pytester) -> None
 
 
 def test_what_stands_in_a_test_alone_is_not_changed(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile("LIMIT = 3\n\nclass Other:\n    limit = 4\n\ndef test_it():\n    assert [1, 2] == [1, 3]")
+    pytester.makepyfile(
+        "LIMIT = 3\n\nclass Other:\n    limit = 4\n\ndef test_it():\n    assert [1, 2] == [1, 3]"
+    )
     told = section(pytester.runpytest(*BARE))
     assert told
     assert not [line for line in told if line.startswith("     fix")]
@@ -396,7 +436,10 @@ def test_a_fix_that_heals_most_of_a_cause_says_what_it_does_not(pytester: pytest
         """,
     )
     told = section(pytester.runpytest(*BARE))
-    assert "     fix       passes the tests you have: 5 failing tests pass, 1 of the same cause still fails" in told
+    assert (
+        "     fix       passes the tests you have: 5 failing tests pass, 1 of the same cause still fails"
+        in told
+    )
     assert "                 +    return amount * float(rate)" in told
 
 
@@ -411,7 +454,9 @@ def test_a_model_fills_the_line_where_no_small_change_helps(
     pytester: pytest.Pytester, ollama_double: FakeOllama
 ) -> None:
     ollama_double.answer = lambda prompt: (
-        'return "few" if number < 5 else "rather many"' if "<fim_prefix>" in prompt else " the number is not looked at."
+        'return "few" if number < 5 else "rather many"'
+        if "<fim_prefix>" in prompt
+        else " the number is not looked at."
     )
     pytester.makepyfile(
         shop=WORDS,
@@ -430,10 +475,15 @@ def test_a_model_fills_the_line_where_no_small_change_helps(
 
 
 @pytest.mark.slow
-def test_a_model_that_writes_nonsense_costs_a_few_trials(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
-    ollama_double.answer = lambda prompt: " )]}: \x1b[31m no" if "<fim_prefix>" in prompt else " nobody knows."
+def test_a_model_that_writes_nonsense_costs_a_few_trials(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
+    ollama_double.answer = lambda prompt: (
+        " )]}: \x1b[31m no" if "<fim_prefix>" in prompt else " nobody knows."
+    )
     pytester.makepyfile(
-        shop=WORDS, test_shop="from shop import label\ndef test_it(): assert label(7).split() == ['rather', 'many']"
+        shop=WORDS,
+        test_shop="from shop import label\ndef test_it(): assert label(7).split() == ['rather', 'many']",
     )
     told = section(pytester.runpytest("--starcoder-explain"))
     assert [line for line in told if line.startswith("     fix       none found: ")]
@@ -441,7 +491,9 @@ def test_a_model_that_writes_nonsense_costs_a_few_trials(pytester: pytest.Pytest
 
 
 @pytest.mark.slow
-def test_a_long_line_is_shown_whole_for_what_changed_may_stand_at_its_end(pytester: pytest.Pytester) -> None:
+def test_a_long_line_is_shown_whole_for_what_changed_may_stand_at_its_end(
+    pytester: pytest.Pytester,
+) -> None:
     line = "return [value for value in values if value is not None and value is not False and isinstance(value, int)]"
     pytester.makepyfile(
         shop=f"def whole(values):\n    {line}[1:]\n",
@@ -457,7 +509,10 @@ HELPERS = {
         "helpers",
         "import pytest\n\ndef same(got, wanted):\n    if got != wanted:\n        pytest.fail('no')\n",
     ),
-    "compared": ("checks", "def near(a, b):\n    return a == b\n\ndef same(a, b):\n    assert near(a, b)\n"),
+    "compared": (
+        "checks",
+        "def near(a, b):\n    return a == b\n\ndef same(a, b):\n    assert near(a, b)\n",
+    ),
     "fixture": (
         "conftest",
         "import pytest\n\n@pytest.fixture\ndef rows():\n    return [1, 2]\n\ndef same(a, b):\n    assert a == b\n",
@@ -471,7 +526,9 @@ HELPERS = {
 def test_no_fix_weakens_what_checks(pytester: pytest.Pytester, name: str) -> None:
     module, text = HELPERS[name]
     test = f"from {module} import same\nfrom shop import total\n\ndef test_total():\n    same(total([1, 2]), 7)\n"
-    pytester.makepyfile(shop="def total(rows):\n    return sum(rows)\n", test_shop=test, **{module: text})
+    pytester.makepyfile(
+        shop="def total(rows):\n    return sum(rows)\n", test_shop=test, **{module: text}
+    )
     before = {path.name: path.read_text() for path in pytester.path.glob("*.py")}
     told = section(pytester.runpytest(*BARE, "--starcoder-apply=yes"))
     assert told
@@ -482,14 +539,18 @@ def test_no_fix_weakens_what_checks(pytester: pytest.Pytester, name: str) -> Non
 
 
 @pytest.mark.slow
-def test_a_model_weakens_nothing_that_checks(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_a_model_weakens_nothing_that_checks(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     ollama_double.answer = "pass"
     pytester.makepyfile(
         shop="def total(rows):\n    return sum(rows)\n",
         helpers=HELPERS["module"][1],
         test_shop="from helpers import same\nfrom shop import total\n\ndef test_total():\n    same(total([1]), 7.5)\n",
     )
-    told = section(pytester.runpytest("--starcoder-explain", "--starcoder-apply=yes", "-p", "no:cacheprovider"))
+    told = section(
+        pytester.runpytest("--starcoder-explain", "--starcoder-apply=yes", "-p", "no:cacheprovider")
+    )
     assert told
     assert (pytester.path / "helpers.py").read_text() == HELPERS["module"][1].rstrip()
     holes = [prompt for prompt in ollama_double.prompts() if "<fim_suffix>" in prompt]

@@ -8,7 +8,9 @@ import pytest
 from support.servers import FakeOllama
 
 
-def test_it_asks_completes_and_explains(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_it_asks_completes_and_explains(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -39,7 +41,9 @@ def test_it_asks_completes_and_explains(pytester: pytest.Pytester, ollama_double
     assert "::test_explain fails with ZeroDivisionError" in explained
 
 
-def test_its_errors_are_typed_and_say_what_to_do(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_its_errors_are_typed_and_say_what_to_do(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile(
         f"""
         import pytest
@@ -72,20 +76,28 @@ def test_bad_settings_are_its_errors_too(pytester: pytest.Pytester) -> None:
 def test_under_no_starcoder_its_tests_are_skipped_with_the_reason(
     pytester: pytest.Pytester, ollama_double: FakeOllama
 ) -> None:
-    pytester.makepyfile(test_it="def test_a(starcoder): assert 0\ndef test_b(starcoder): assert 0\ndef test_c(): pass")
+    pytester.makepyfile(
+        test_it="def test_a(starcoder): assert 0\ndef test_b(starcoder): assert 0\ndef test_c(): pass"
+    )
     result = pytester.runpytest("--no-starcoder", "-rs")
     result.assert_outcomes(skipped=2, passed=1)
     result.stdout.fnmatch_lines(["SKIPPED * --no-starcoder: this test asks StarCoder"])
     assert ollama_double.requests == []
 
 
-def test_one_client_serves_the_whole_session(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
-    pytester.makepyfile("def test_a(starcoder): starcoder.ask('a')\ndef test_b(starcoder): starcoder.ask('b')")
+def test_one_client_serves_the_whole_session(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
+    pytester.makepyfile(
+        "def test_a(starcoder): starcoder.ask('a')\ndef test_b(starcoder): starcoder.ask('b')"
+    )
     pytester.runpytest("--starcoder-cache=off").assert_outcomes(passed=2)
     assert len(ollama_double.asked("/api/tags")) == 1
 
 
-def test_a_test_that_only_takes_it_opens_no_connection(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_a_test_that_only_takes_it_opens_no_connection(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile("def test_it(starcoder): pass")
     pytester.runpytest().assert_outcomes(passed=1)
     assert ollama_double.requests == []
@@ -93,7 +105,9 @@ def test_a_test_that_only_takes_it_opens_no_connection(pytester: pytest.Pytester
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks a process up in /proc")
-def test_the_embedded_engine_ends_with_the_session(pytester: pytest.Pytester, tiny_model: Path) -> None:
+def test_the_embedded_engine_ends_with_the_session(
+    pytester: pytest.Pytester, tiny_model: Path
+) -> None:
     pytester.makepyfile(
         """
         from pathlib import Path
@@ -113,7 +127,9 @@ def test_an_error_that_is_not_caught_is_a_sentence_and_not_the_inside_of_a_libra
     pytester.makepyfile("def test_it(starcoder): starcoder.ask('why?')")
     result = pytester.runpytest()
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["E *BackendUnavailable: Nothing answers at *. Start Ollama with *"])
+    result.stdout.fnmatch_lines(
+        ["E *BackendUnavailable: Nothing answers at *. Start Ollama with *"]
+    )
     assert "urllib3" not in result.stdout.str()
     assert len(result.outlines) < 80
 

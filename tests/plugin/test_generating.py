@@ -51,7 +51,11 @@ def project(pytester: pytest.Pytester) -> Path:
 
 def files(project: Path) -> dict[Path, bytes]:
     """All files but those that pytester and Python write, and the cache, which is below its home."""
-    found = [path for path in project.rglob("*") if path.is_file() and not {".cache", "__pycache__"} & set(path.parts)]
+    found = [
+        path
+        for path in project.rglob("*")
+        if path.is_file() and not {".cache", "__pycache__"} & set(path.parts)
+    ]
     return {path: path.read_bytes() for path in found if path.name not in ("stdout", "stderr")}
 
 
@@ -78,7 +82,9 @@ def test_tests_are_shown_and_nothing_is_written(pytester: pytest.Pytester, proje
 
 
 @pytest.mark.slow
-def test_what_is_written_passes_and_a_second_run_writes_nothing(pytester: pytest.Pytester, project: Path) -> None:
+def test_what_is_written_passes_and_a_second_run_writes_nothing(
+    pytester: pytest.Pytester, project: Path
+) -> None:
     arguments = ("--starcoder-generate=shop.py", "--starcoder-backend=none", "--starcoder-write")
     result = run(pytester, *arguments)
     result.stdout.fnmatch_lines(["+def test_mean_example_1():", "Written: tests/test_shop.py"])
@@ -108,13 +114,17 @@ def test_a_failing_suite_keeps_its_exit_status(pytester: pytest.Pytester, projec
 
 
 @pytest.mark.slow
-def test_only_what_differs_from_the_last_commit_is_generated_for(pytester: pytest.Pytester, project: Path) -> None:
+def test_only_what_differs_from_the_last_commit_is_generated_for(
+    pytester: pytest.Pytester, project: Path
+) -> None:
     git(project, "init", "--quiet")
     git(project, "add", "--all")
     git(project, "commit", "--quiet", "--message=first")
     result = run(pytester, "--starcoder-generate-changed", "--starcoder-backend=none")
     result.stdout.fnmatch_lines(["StarCoder: Nothing differs from the last commit, *"])
-    (project / "shop.py").write_text(SHOP.replace("return sum(xs) / len(xs)", "n = len(xs)\n    return sum(xs) / n"))
+    (project / "shop.py").write_text(
+        SHOP.replace("return sum(xs) / len(xs)", "n = len(xs)\n    return sum(xs) / n")
+    )
     result = run(pytester, "--starcoder-generate-changed", "--starcoder-backend=none")
     result.stdout.fnmatch_lines(["  kept           test_mean_example_1*"])
     result.stdout.no_fnmatch_line("*broken*")
@@ -153,13 +163,17 @@ def test_switched_off_nothing_is_generated(pytester: pytest.Pytester, project: P
 
 
 @pytest.mark.slow
-def test_under_xdist_the_controller_alone_generates(pytester: pytest.Pytester, project: Path) -> None:
+def test_under_xdist_the_controller_alone_generates(
+    pytester: pytest.Pytester, project: Path
+) -> None:
     result = run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", "-n", "2")
     result.stdout.fnmatch_lines(["  kept           test_mean_example_1*"])
 
 
 @pytest.mark.slow
-def test_a_report_is_written_in_the_format_of_its_name(pytester: pytest.Pytester, project: Path) -> None:
+def test_a_report_is_written_in_the_format_of_its_name(
+    pytester: pytest.Pytester, project: Path
+) -> None:
     reports = [f"--starcoder-generate-report=out/r{suffix}" for suffix in (".json", ".md")]
     run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", *reports)
     assert '"name": "test_mean_example_1"' in (project / "out/r.json").read_text()
@@ -192,10 +206,14 @@ def test_a_marker_names_what_is_generated_for_and_where_that_goes(
     (project / "tests/test_marked.py").write_text(MARKED)
     ollama_double.answer = "():\n    assert twice('ab') == 'abab'\n"
     result = run(pytester, "--starcoder-generate", "--starcoder-write", *workers)
-    result.stdout.fnmatch_lines(["Written: tests/test_marked.py", "Written: tests/test_marked.py::TestTwice"])
+    result.stdout.fnmatch_lines(
+        ["Written: tests/test_marked.py", "Written: tests/test_marked.py::TestTwice"]
+    )
     written = (project / "tests/test_marked.py").read_text()
     assert "\ndef test_mean_example_1():\n" in written
-    assert re.search(r"class TestTwice:\n.*\n    def test_twice_written_1_1\(self\):\n", written, re.S)
+    assert re.search(
+        r"class TestTwice:\n.*\n    def test_twice_written_1_1\(self\):\n", written, re.S
+    )
     run(pytester).assert_outcomes(passed=3)
 
 
@@ -230,8 +248,14 @@ def test_without_the_option_a_marker_does_nothing(
             'StarCoder: tests/test_marked.py: the marker starcoder_generate("nowhere:mean") names no module of this '
             'project. Write it as "package.module:function".',
         ),
-        ('"shop:nothing"', "StarCoder: shop.py has no nothing to generate tests for. It has mean, twice, broken."),
-        ("", 'StarCoder: tests/test_marked.py: the marker starcoder_generate("") names no module of this project. *'),
+        (
+            '"shop:nothing"',
+            "StarCoder: shop.py has no nothing to generate tests for. It has mean, twice, broken.",
+        ),
+        (
+            "",
+            'StarCoder: tests/test_marked.py: the marker starcoder_generate("") names no module of this project. *',
+        ),
     ],
 )
 def test_a_marker_that_names_nothing_is_told_and_changes_no_outcome(
@@ -248,10 +272,14 @@ def test_a_marker_that_names_nothing_is_told_and_changes_no_outcome(
 @pytest.mark.slow
 def test_where_nothing_is_marked_that_is_said(pytester: pytest.Pytester, project: Path) -> None:
     result = run(pytester, "--starcoder-generate", "--starcoder-backend=none")
-    result.stdout.fnmatch_lines(["StarCoder: Nothing is marked with starcoder_generate. Name a file, *"])
+    result.stdout.fnmatch_lines(
+        ["StarCoder: Nothing is marked with starcoder_generate. Name a file, *"]
+    )
 
 
-def test_a_fixture_gives_tests_for_a_function_and_writes_none(pytester: pytest.Pytester, project: Path) -> None:
+def test_a_fixture_gives_tests_for_a_function_and_writes_none(
+    pytester: pytest.Pytester, project: Path
+) -> None:
     (project / "tests/test_there.py").write_text(
         "import pytest\nimport shop\n\n\n"
         "def test_there(starcoder):\n"
@@ -267,19 +295,29 @@ def test_a_fixture_gives_tests_for_a_function_and_writes_none(pytester: pytest.P
 
 
 @pytest.mark.slow
-def test_nothing_is_generated_where_tests_are_only_collected(pytester: pytest.Pytester, project: Path) -> None:
-    result = run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", "--collect-only")
+def test_nothing_is_generated_where_tests_are_only_collected(
+    pytester: pytest.Pytester, project: Path
+) -> None:
+    result = run(
+        pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", "--collect-only"
+    )
     result.stdout.no_fnmatch_line("*StarCoder*")
 
 
-def test_options_about_generated_tests_alone_are_a_usage_error(pytester: pytest.Pytester, project: Path) -> None:
+def test_options_about_generated_tests_alone_are_a_usage_error(
+    pytester: pytest.Pytester, project: Path
+) -> None:
     result = run(pytester, "--starcoder-characterise")
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["*--starcoder-characterise is about generated tests. Add --starcoder-generate=FILE."])
+    result.stderr.fnmatch_lines(
+        ["*--starcoder-characterise is about generated tests. Add --starcoder-generate=FILE."]
+    )
 
 
 @pytest.mark.slow
-def test_how_tests_are_chosen_and_spread_is_nothing_to_drafts(pytester: pytest.Pytester, project: Path) -> None:
+def test_how_tests_are_chosen_and_spread_is_nothing_to_drafts(
+    pytester: pytest.Pytester, project: Path
+) -> None:
     options = ("--starcoder-backend=none", "--starcoder-characterise", "-n", "1", "-k", "there")
     result = run(pytester, "--starcoder-generate=shop.py", *options)
     result.assert_outcomes(passed=1)
@@ -305,19 +343,25 @@ def test_a_file_that_cannot_be_parsed_is_told(pytester: pytest.Pytester, project
     (project / "broken.py").write_text("def (:\n")
     result = run(pytester, "--starcoder-generate=broken.py", "--starcoder-backend=none")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["StarCoder: broken.py is no Python that can be parsed. Mend its syntax first."])
+    result.stdout.fnmatch_lines(
+        ["StarCoder: broken.py is no Python that can be parsed. Mend its syntax first."]
+    )
 
 
 # --- what is written -------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_nothing_is_written_where_a_link_leads_outside(pytester: pytest.Pytester, project: Path) -> None:
+def test_nothing_is_written_where_a_link_leads_outside(
+    pytester: pytest.Pytester, project: Path
+) -> None:
     git(project, "init", "--quiet")
     outside = project.parent / f"{project.name}-home.py"
     outside.write_text("# mine\n")
     (project / "tests/test_shop.py").symlink_to(outside)
-    result = run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", "--starcoder-write")
+    result = run(
+        pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", "--starcoder-write"
+    )
     assert (
         f"tests/test_shop.py was left as it is: a link leads to {outside}, which is not a file of {project}. "
         "Remove the link, or name its target."
@@ -329,14 +373,21 @@ def test_nothing_is_written_where_a_link_leads_outside(pytester: pytest.Pytester
 def test_a_suspected_bug_is_written_as_a_strict_xfail_where_that_is_asked_for(
     pytester: pytest.Pytester, project: Path
 ) -> None:
-    run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", "--starcoder-write-suspected")
+    run(
+        pytester,
+        "--starcoder-generate=shop.py",
+        "--starcoder-backend=none",
+        "--starcoder-write-suspected",
+    )
     run(pytester).assert_outcomes(passed=2, xfailed=1)
     (project / "shop.py").write_text(SHOP.replace("text[1:]", "text"))
     run(pytester).assert_outcomes(passed=2, failed=1)
 
 
 @pytest.mark.slow
-def test_with_v_the_tests_are_shown_and_not_written(pytester: pytest.Pytester, project: Path) -> None:
+def test_with_v_the_tests_are_shown_and_not_written(
+    pytester: pytest.Pytester, project: Path
+) -> None:
     before = files(project)
     result = run(pytester, "-v", "--starcoder-generate=shop.py", "--starcoder-backend=none")
     result.stdout.fnmatch_lines(
@@ -354,16 +405,25 @@ def test_with_v_the_tests_are_shown_and_not_written(pytester: pytest.Pytester, p
 def test_without_libcst_the_tests_are_shown_as_they_are(
     pytester: pytest.Pytester, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_starcoder.jobs.place.find_spec", lambda _name: None)
-    arguments = ("-p", "no:cacheprovider", "--starcoder-generate=shop.py", "--starcoder-backend=none")
+    monkeypatch.setattr("pytest_starcoder.generate.placement.find_spec", lambda _name: None)
+    arguments = (
+        "-p",
+        "no:cacheprovider",
+        "--starcoder-generate=shop.py",
+        "--starcoder-backend=none",
+    )
     result = pytester.runpytest_inprocess("-v", *arguments)
     result.stdout.fnmatch_lines(["def test_mean_example_1():"])
     result = pytester.runpytest_inprocess("--starcoder-write", *arguments)
-    result.stderr.fnmatch_lines(["*Writing tests needs libcst, which is not installed. Install it with *"])
+    result.stderr.fnmatch_lines(
+        ["*Writing tests needs libcst, which is not installed. Install it with *"]
+    )
 
 
 @pytest.mark.slow
-def test_a_test_file_keeps_its_line_ends_its_mode_and_its_link(pytester: pytest.Pytester, project: Path) -> None:
+def test_a_test_file_keeps_its_line_ends_its_mode_and_its_link(
+    pytester: pytest.Pytester, project: Path
+) -> None:
     real = project / "real.py"
     real.write_bytes(b"def test_there():\r\n    pass\r\n")
     real.chmod(0o640)
@@ -378,22 +438,34 @@ def test_a_test_file_keeps_its_line_ends_its_mode_and_its_link(pytester: pytest.
 
 
 @pytest.mark.slow
-def test_a_test_file_that_is_no_python_stays_as_it_is(pytester: pytest.Pytester, project: Path) -> None:
+def test_a_test_file_that_is_no_python_stays_as_it_is(
+    pytester: pytest.Pytester, project: Path
+) -> None:
     (project / "tests/test_shop.py").write_text("def test_(:\n")
     arguments = ("--starcoder-generate=shop.py", "--starcoder-backend=none", "--starcoder-write")
-    result = run(pytester, *arguments, "tests/test_there.py", "tests/test_shop.py", "--continue-on-collection-errors")
+    result = run(
+        pytester,
+        *arguments,
+        "tests/test_there.py",
+        "tests/test_shop.py",
+        "--continue-on-collection-errors",
+    )
     result.stdout.fnmatch_lines(["tests/test_shop.py was left as it is: it is no Python."])
     assert (project / "tests/test_shop.py").read_text() == "def test_(:\n"
 
 
 @pytest.mark.slow
-def test_killed_while_it_writes_it_leaves_the_file_whole(pytester: pytest.Pytester, project: Path) -> None:
+def test_killed_while_it_writes_it_leaves_the_file_whole(
+    pytester: pytest.Pytester, project: Path
+) -> None:
     (project / "tests/test_shop.py").write_text("def test_mine():\n    pass\n")
     (project / "conftest.py").write_text(
         "import os, pathlib, signal\n\n\n"
         "def killed(*_):\n    os.kill(os.getpid(), signal.SIGKILL)\n\n\npathlib.Path.replace = killed\n"
     )
-    result = run(pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", "--starcoder-write")
+    result = run(
+        pytester, "--starcoder-generate=shop.py", "--starcoder-backend=none", "--starcoder-write"
+    )
     assert result.ret == -signal.SIGKILL
     assert (project / "tests/test_shop.py").read_text() == "def test_mine():\n    pass\n"
 
@@ -417,9 +489,13 @@ def test_requests_are_counted_and_end_where_the_setting_says(
 
 
 @pytest.mark.slow
-def test_a_server_that_is_away_is_said_and_the_rest_is_done(pytester: pytest.Pytester, project: Path) -> None:
+def test_a_server_that_is_away_is_said_and_the_rest_is_done(
+    pytester: pytest.Pytester, project: Path
+) -> None:
     result = run(pytester, "--starcoder-generate=shop.py")
-    result.stdout.fnmatch_lines(["  kept           test_mean_example_1*", "No model wrote tests: *"])
+    result.stdout.fnmatch_lines(
+        ["  kept           test_mean_example_1*", "No model wrote tests: *"]
+    )
     assert result.ret == 0
 
 
@@ -443,8 +519,17 @@ def test_an_interrupted_run_remembers_what_was_answered_and_leaves_files_whole(
 ) -> None:
     ollama_double.answer, ollama_double.delay = "():\n    assert twice('ab') == 'x'\n", 1.0
     before = files(project)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--starcoder-generate=shop.py::twice"]
-    child = subprocess.Popen([*command, "--starcoder-write"], cwd=project, stdout=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "--starcoder-generate=shop.py::twice",
+    ]
+    child = subprocess.Popen(
+        [*command, "--starcoder-write"], cwd=project, stdout=subprocess.PIPE, text=True
+    )
     until = time.monotonic() + 60
     while len(ollama_double.asked()) < 2 and time.monotonic() < until:
         time.sleep(0.05)
@@ -468,7 +553,11 @@ def test_an_interrupted_run_remembers_what_was_answered_and_leaves_files_whole(
     ],
 )
 def test_that_no_model_answered_fails_a_run_that_requires_it(
-    pytester: pytest.Pytester, project: Path, ollama_double: FakeOllama, options: tuple[str, ...], status: int
+    pytester: pytest.Pytester,
+    project: Path,
+    ollama_double: FakeOllama,
+    options: tuple[str, ...],
+    status: int,
 ) -> None:
     ollama_double.answer = "():\n    assert twice('ab') == 'abab'\n"
     assert run(pytester, "--starcoder-generate=shop.py::twice", *options).ret == status
@@ -481,7 +570,15 @@ def test_that_no_model_answered_fails_a_run_that_requires_it(
 def asyncio_and_mock(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with pytest-asyncio and pytest-mock, which would be in the way of all other tests here."""
     folder = tmp_path_factory.mktemp("plugins")
-    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--disable-pip-version-check"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--disable-pip-version-check",
+    ]
     command += ["--target", str(folder), "pytest-asyncio>=1", "pytest-mock>=3.12"]
     if subprocess.run(command, check=False).returncode != 0:
         pytest.skip("pytest-asyncio and pytest-mock cannot be installed from here")
@@ -496,7 +593,9 @@ def test_tests_with_fixtures_of_other_plugins_are_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.syspath_prepend(asyncio_and_mock)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(asyncio_and_mock), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(asyncio_and_mock), os.environ.get("PYTHONPATH", "")])
+    )
     pytester.makeini("[pytest]\npythonpath = .\nasyncio_default_fixture_loop_scope = function\n")
     pytester.makepyfile(
         client="""
@@ -526,7 +625,9 @@ def test_tests_with_fixtures_of_other_plugins_are_kept(
         "    fetch.assert_called_once_with('tea')\n"
     )
     result = run(pytester, "--starcoder-generate=client.py", "--starcoder-write")
-    result.stdout.fnmatch_lines(["  kept           test_price_written_1_1  (model: kills *", "Written: test_client.py"])
+    result.stdout.fnmatch_lines(
+        ["  kept           test_price_written_1_1  (model: kills *", "Written: test_client.py"]
+    )
     prompt = ollama_double.prompts()[0]
     assert "async def item():" in prompt
     assert prompt.endswith("@pytest.mark.asyncio\nasync def test_price")

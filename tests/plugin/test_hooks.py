@@ -44,7 +44,11 @@ def test_a_conftest_adds_evidence_redacts_and_is_told(
 def test_one_that_raises_is_named_and_ignored(
     pytester: pytest.Pytester, ollama_double: FakeOllama, hook: str, parallel: list[str]
 ) -> None:
-    argument = {"starcoder_evidence": "item", "starcoder_redact": "text", "starcoder_explained": "explanation"}[hook]
+    argument = {
+        "starcoder_evidence": "item",
+        "starcoder_redact": "text",
+        "starcoder_explained": "explanation",
+    }[hook]
     pytester.makeconftest(f"def {hook}({argument}):\n    raise ValueError('boom')\n")
     pytester.makepyfile(**MEAN)
     result = pytester.runpytest("--starcoder-explain", *parallel)
@@ -62,7 +66,9 @@ def test_evidence_is_asked_of_the_folders_above_the_test_alone(
 ) -> None:
     for folder in ("one", "other"):
         pytester.mkpydir(folder)
-        Path(folder, "conftest.py").write_text(f"def starcoder_evidence():\n    return 'of {folder}'\n")
+        Path(folder, "conftest.py").write_text(
+            f"def starcoder_evidence():\n    return 'of {folder}'\n"
+        )
         Path(folder, f"test_{folder}.py").write_text("def test_it():\n    assert 0\n")
     told = " ".join(section(pytester.runpytest("--starcoder-explain")))
     assert told.count("also      of one") == told.count("also      of other") == 1
@@ -101,7 +107,9 @@ def test_what_is_redacted_is_gone_from_every_report(
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "summary.md"))
     ollama_double.answer = lambda _prompt: " Zanzibar is wrong."
-    pytester.makeconftest("def starcoder_redact(text):\n    return text.replace('Zanzibar', 'CITY')")
+    pytester.makeconftest(
+        "def starcoder_redact(text):\n    return text.replace('Zanzibar', 'CITY')"
+    )
     pytester.makepyfile("def test_it():\n    where = 'Zanzibar'\n    assert where == 'Here'")
     names = ("out.json", "out.md", "out.sarif")
     result = pytester.runpytest(*(f"--starcoder-report={name}" for name in names))
@@ -109,6 +117,8 @@ def test_what_is_redacted_is_gone_from_every_report(
     for text in (prompt, *(Path(name).read_text() for name in (*names, "summary.md"))):
         assert "CITY" in text
         assert "Zanzibar" not in text
-    told = "\n".join([*section(result), *(line for line in result.outlines if line.startswith("::error"))])
+    told = "\n".join(
+        [*section(result), *(line for line in result.outlines if line.startswith("::error"))]
+    )
     assert "CITY" in told
     assert "Zanzibar" not in told

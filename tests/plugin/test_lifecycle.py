@@ -51,8 +51,12 @@ def pids(folder: Path) -> list[int]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGKILL", "SIGHUP", "SIGINT"])
-@pytest.mark.parametrize("parallel", [[], pytest.param(["-n", "2"], marks=pytest.mark.slow)], ids=["alone", "xdist"])
-def test_nothing_outlives_a_signal(pytester: pytest.Pytester, number: str, parallel: list[str]) -> None:
+@pytest.mark.parametrize(
+    "parallel", [[], pytest.param(["-n", "2"], marks=pytest.mark.slow)], ids=["alone", "xdist"]
+)
+def test_nothing_outlives_a_signal(
+    pytester: pytest.Pytester, number: str, parallel: list[str]
+) -> None:
     pytester.makepyfile(test_it=HANGS_AGAIN.format(stuck="time.sleep(60)"))
     command = [sys.executable, "-m", "pytest", *BARE, *parallel]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -60,7 +64,9 @@ def test_nothing_outlives_a_signal(pytester: pytest.Pytester, number: str, paral
     run.send_signal(getattr(signal, number))
     run.communicate(timeout=20)
     assert still_alive(running, seconds=10) == []
-    assert not (pytester.path / "lock").exists(), "its fixtures were torn down, and the next run can begin"
+    assert not (pytester.path / "lock").exists(), (
+        "its fixtures were torn down, and the next run can begin"
+    )
 
 
 @pytest.mark.slow

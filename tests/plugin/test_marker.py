@@ -18,7 +18,9 @@ MARKED = """
 """
 
 
-def test_a_marked_test_is_explained_and_no_other(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_a_marked_test_is_explained_and_no_other(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile(test_it=MARKED)
     result = pytester.runpytest()
     result.assert_outcomes(failed=2)
@@ -40,30 +42,48 @@ def test_a_marked_test_is_explained_in_every_phase(
     assert "     seen      raised OSError: db" in section(pytester.runpytest())
 
 
-def test_a_passing_marked_test_asks_nothing(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
-    pytester.makepyfile("import pytest\n@pytest.mark.starcoder_explain\ndef test_it(): pass\ndef test_b(): assert 0")
+def test_a_passing_marked_test_asks_nothing(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
+    pytester.makepyfile(
+        "import pytest\n@pytest.mark.starcoder_explain\ndef test_it(): pass\ndef test_b(): assert 0"
+    )
     result = pytester.runpytest()
     assert section(result) == []
     assert ollama_double.requests == []
 
 
-def test_a_class_or_module_can_be_marked(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
-    pytester.makepyfile("import pytest\npytestmark = pytest.mark.starcoder_explain\ndef test_it(): assert 1 == 2")
+def test_a_class_or_module_can_be_marked(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
+    pytester.makepyfile(
+        "import pytest\npytestmark = pytest.mark.starcoder_explain\ndef test_it(): assert 1 == 2"
+    )
     assert len(section(pytester.runpytest())) > 3
 
 
 @pytest.mark.parametrize("arguments", ["", "()", "(replay=True)", "(replay=False)"])
-def test_replay_is_accepted(pytester: pytest.Pytester, ollama_double: FakeOllama, arguments: str) -> None:
-    pytester.makepyfile(f"import pytest\n@pytest.mark.starcoder_explain{arguments}\ndef test_it(): assert 1 == 2")
+def test_replay_is_accepted(
+    pytester: pytest.Pytester, ollama_double: FakeOllama, arguments: str
+) -> None:
+    pytester.makepyfile(
+        f"import pytest\n@pytest.mark.starcoder_explain{arguments}\ndef test_it(): assert 1 == 2"
+    )
     result = pytester.runpytest("--strict-markers")
     result.assert_outcomes(failed=1)
     assert "     seen      1, the test expects 2" in section(result)
 
 
-@pytest.mark.parametrize("arguments", ["(True)", "(again=True)", "(replay='yes')", "(replay=True, again=1)"])
+@pytest.mark.parametrize(
+    "arguments", ["(True)", "(again=True)", "(replay='yes')", "(replay=True, again=1)"]
+)
 @pytest.mark.parametrize("options", [[], ["--starcoder-explain", "--starcoder-backend=none"]])
-def test_misuse_is_an_error_that_names_the_test(pytester: pytest.Pytester, arguments: str, options: list[str]) -> None:
-    pytester.makepyfile(test_it=f"import pytest\n@pytest.mark.starcoder_explain{arguments}\ndef test_it(): pass")
+def test_misuse_is_an_error_that_names_the_test(
+    pytester: pytest.Pytester, arguments: str, options: list[str]
+) -> None:
+    pytester.makepyfile(
+        test_it=f"import pytest\n@pytest.mark.starcoder_explain{arguments}\ndef test_it(): pass"
+    )
     result = pytester.runpytest(*options)
     result.assert_outcomes(errors=1)
     message = (
@@ -73,8 +93,13 @@ def test_misuse_is_an_error_that_names_the_test(pytester: pytest.Pytester, argum
     assert message in result.outlines
 
 
-def test_no_starcoder_silences_marker_and_option(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
-    pytester.makepyfile(test_it=MARKED, test_bad="import pytest\n@pytest.mark.starcoder_explain(1)\ndef test_b(): pass")
+def test_no_starcoder_silences_marker_and_option(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
+    pytester.makepyfile(
+        test_it=MARKED,
+        test_bad="import pytest\n@pytest.mark.starcoder_explain(1)\ndef test_b(): pass",
+    )
     result = pytester.runpytest("--no-starcoder", "--starcoder-explain", "--strict-markers")
     result.assert_outcomes(failed=2, passed=1)
     assert section(result) == []

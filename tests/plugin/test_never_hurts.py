@@ -26,7 +26,9 @@ def why(result: pytest.RunResult) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("broken", ["describe", "compared", "causes"])
-def test_an_error_of_our_own_is_one_line(pytester: pytest.Pytester, ollama_double: FakeOllama, broken: str) -> None:
+def test_an_error_of_our_own_is_one_line(
+    pytester: pytest.Pytester, ollama_double: FakeOllama, broken: str
+) -> None:
     pytester.makepyfile(**MEAN)
     pytester.makeconftest(
         f"""
@@ -67,7 +69,10 @@ def test_an_error_of_our_own_while_asking_leaves_what_was_seen(
     )
     result = pytester.runpytest_subprocess("--starcoder-explain")
     assert SEEN in section(result)
-    assert why(result) == "no answer: ValueError: boom. Please report this as a bug of pytest-starcoder."
+    assert (
+        why(result)
+        == "no answer: ValueError: boom. Please report this as a bug of pytest-starcoder."
+    )
 
 
 def test_an_error_of_our_own_whose_text_is_an_error_too_is_one_line(
@@ -96,10 +101,16 @@ def test_an_error_of_our_own_whose_text_is_an_error_too_is_one_line(
 
 @pytest.mark.parametrize(
     ("change", "marked"),
-    [("(sys, 'meta_path', [])", False), ("(sys, 'meta_path', [])", True), ("(re, 'compile', None)", False)],
+    [
+        ("(sys, 'meta_path', [])", False),
+        ("(sys, 'meta_path', [])", True),
+        ("(re, 'compile', None)", False),
+    ],
     ids=["finders", "finders-marked", "regex"],
 )
-def test_a_test_that_breaks_what_we_need(pytester: pytest.Pytester, change: str, *, marked: bool) -> None:
+def test_a_test_that_breaks_what_we_need(
+    pytester: pytest.Pytester, change: str, *, marked: bool
+) -> None:
     pytester.makepyfile(
         f"""
         import re, sys
@@ -140,7 +151,9 @@ def test_a_ctrl_c_between_two_questions_ends_only_the_section(pytester: pytest.P
     assert (result.ret, summary(result)) == (bare.ret, summary(bare))
 
 
-def test_a_passing_suite_opens_no_connection(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_a_passing_suite_opens_no_connection(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile("def test_it(): pass\ndef test_other(): pass")
     result = pytester.runpytest("--starcoder-explain")
     result.assert_outcomes(passed=2)
@@ -163,7 +176,9 @@ def test_a_server_that_never_answers_ends_at_its_deadline(
     with raw_server(hangs) as url:
         monkeypatch.setenv("OLLAMA_HOST", url)
         started = time.monotonic()
-        result = pytester.runpytest("--starcoder-explain", "--starcoder-timeout=1", "--starcoder-replay=off")
+        result = pytester.runpytest(
+            "--starcoder-explain", "--starcoder-timeout=1", "--starcoder-replay=off"
+        )
     assert time.monotonic() - started < 2
     assert why(result) == (
         f"no model: Ollama at {url} did not finish within 1 s. "
@@ -173,7 +188,9 @@ def test_a_server_that_never_answers_ends_at_its_deadline(
     assert summary(result)[-1] == "3 failed in N s"
 
 
-def test_a_model_that_stays_silent_is_not_asked_again(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_a_model_that_stays_silent_is_not_asked_again(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     ollama_double.delay = 3
     pytester.makepyfile(test_pay=TWO_CAUSES)
     result = pytester.runpytest("--starcoder-explain", "--starcoder-first-token-timeout=1")
@@ -191,15 +208,23 @@ def test_a_web_page_is_no_model(pytester: pytest.Pytester, monkeypatch: pytest.M
         monkeypatch.setenv("OLLAMA_HOST", url)
         result = pytester.runpytest("--starcoder-explain")
     assert SEEN in section(result)
-    assert why(result).startswith(f"no model: {url} answered with a web page where Ollama answers with JSON: ")
+    assert why(result).startswith(
+        f"no model: {url} answered with a web page where Ollama answers with JSON: "
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("reply", "told"),
     [
-        ((500, {"error": "boom"}), "no answer: Ollama at URL failed (500: boom). Look into its log."),
-        ((200, b"<html>"), "no answer: URL answered with a web page where Ollama answers with JSON: '<html>'. "),
+        (
+            (500, {"error": "boom"}),
+            "no answer: Ollama at URL failed (500: boom). Look into its log.",
+        ),
+        (
+            (200, b"<html>"),
+            "no answer: URL answered with a web page where Ollama answers with JSON: '<html>'. ",
+        ),
         ((200, b""), "no answer: Ollama at URL gave an empty answer. Look into its log."),
     ],
 )
@@ -230,7 +255,9 @@ def test_after_two_bad_answers_in_a_row_no_more_are_asked_for(
     ]
 
 
-def test_what_came_before_a_break_is_labelled(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_what_came_before_a_break_is_labelled(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     ollama_double.ending = "error"
     pytester.makepyfile(**MEAN)
     assert why(pytester.runpytest("--starcoder-explain")).startswith(
@@ -239,11 +266,16 @@ def test_what_came_before_a_break_is_labelled(pytester: pytest.Pytester, ollama_
     )
 
 
-def test_an_empty_answer_is_said_to_be_one(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_an_empty_answer_is_said_to_be_one(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     ollama_double.answer = " "
     pytester.makepyfile(**MEAN)
     result = pytester.runpytest("--starcoder-explain")
-    assert why(result) == "no answer: starcoder2:7b answered with nothing. Another model may do better."
+    assert (
+        why(result)
+        == "no answer: starcoder2:7b answered with nothing. Another model may do better."
+    )
 
 
 def test_no_escape_sequence_of_a_model_or_a_test_reaches_the_terminal(
@@ -321,7 +353,9 @@ SHADOWS = "git requests dotenv unidiff"
 
 
 @pytest.mark.parametrize("imported", [True, False], ids=["imported", "not-imported"])
-def test_modules_of_the_projects_own(pytester: pytest.Pytester, ollama_double: FakeOllama, *, imported: bool) -> None:
+def test_modules_of_the_projects_own(
+    pytester: pytest.Pytester, ollama_double: FakeOllama, *, imported: bool
+) -> None:
     """Modules named like ours stay the project's, and we import the installed ones."""
     pytester.makeini("[pytest]\npythonpath = .\n")
     for name in SHADOWS.split():

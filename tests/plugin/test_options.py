@@ -7,8 +7,10 @@ from support.screens import MEAN, section
 from support.servers import FakeOllama
 
 from pytest_starcoder import plugin
+from pytest_starcoder.explain import session as explain
+from pytest_starcoder.generate import session as generate
 from pytest_starcoder.runner.arguments import FLAGS, MAY_HAVE_ONE
-from pytest_starcoder.session import explain, generating, session_settings
+from pytest_starcoder.session.settings import session_settings
 from pytest_starcoder.settings import SCHEMA, Settings, is_for_review
 
 VALUES = {
@@ -41,37 +43,48 @@ VALUES = {
 
 
 def test_there_is_an_option_for_every_setting() -> None:
-    assert {key: entry.help for key, entry in SCHEMA.items() if not is_for_review(key)} == plugin.SETTINGS
+    assert {
+        key: entry.help for key, entry in SCHEMA.items() if not is_for_review(key)
+    } == plugin.SETTINGS
     assert list(VALUES) == list(plugin.SETTINGS)
 
 
-def test_which_options_take_a_value_is_known_where_tests_are_run_again(pytester: pytest.Pytester) -> None:
+def test_which_options_take_a_value_is_known_where_tests_are_run_again(
+    pytester: pytest.Pytester,
+) -> None:
     ours = [
         action
         for action in pytester.parseconfig()._parser.optparser._actions
         if any("starcoder" in name for name in action.option_strings)
     ]
     assert {name for action in ours if action.nargs == 0 for name in action.option_strings} == FLAGS
-    assert {name for action in ours if action.nargs == "?" for name in action.option_strings} == MAY_HAVE_ONE
+    assert {
+        name for action in ours if action.nargs == "?" for name in action.option_strings
+    } == MAY_HAVE_ONE
 
 
 def test_the_marker_has_one_name() -> None:
     assert plugin.MARKER == explain.MARKER
-    assert plugin.GENERATE == generating.MARKER
+    assert plugin.GENERATE == generate.MARKER
 
 
 @pytest.mark.parametrize("key", VALUES)
 def test_an_option_reaches_the_settings(pytester: pytest.Pytester, key: str) -> None:
     given, value = VALUES[key]
     option = f"--starcoder-{key.replace('_', '-')}"
-    settings: Settings = session_settings(pytester.parseconfig(f"{option}={given}"), tuple(plugin.SETTINGS))
+    settings: Settings = session_settings(
+        pytester.parseconfig(f"{option}={given}"), tuple(plugin.SETTINGS)
+    )
     assert getattr(settings, key) == value
     assert settings.source(key) == option
 
 
 def test_the_help_names_every_option(pytester: pytest.Pytester) -> None:
     told = " ".join(pytester.runpytest("--help").stdout.str().split())
-    assert "StarCoder: why a test failed: --starcoder-explain Explain every failure before the short summary" in told
+    assert (
+        "StarCoder: why a test failed: --starcoder-explain Explain every failure before the short summary"
+        in told
+    )
     assert "--no-starcoder Ask nothing, whatever markers and options say" in told
     for key, said in plugin.SETTINGS.items():
         option = f"--starcoder-{key.replace('_', '-')}=VALUE"
@@ -91,9 +104,13 @@ def test_an_option_wins_over_the_environment(
 def test_the_project_is_that_of_pytests_root(
     pytester: pytest.Pytester, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytester.makepyprojecttoml("[tool.pytest.ini_options]\n[tool.starcoder]\nmodel = 'starcoder2:3b'\n")
+    pytester.makepyprojecttoml(
+        "[tool.pytest.ini_options]\n[tool.starcoder]\nmodel = 'starcoder2:3b'\n"
+    )
     ollama_double.model = "starcoder2:3b"
     inner = pytester.mkdir("inner")
     (inner / "test_it.py").write_text("def test_it(): assert 0")
     monkeypatch.chdir(inner)
-    assert section(pytester.runpytest("--starcoder-explain"))[0].endswith("(starcoder2:3b on Ollama)")
+    assert section(pytester.runpytest("--starcoder-explain"))[0].endswith(
+        "(starcoder2:3b on Ollama)"
+    )

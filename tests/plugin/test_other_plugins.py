@@ -49,8 +49,18 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         while not (done.exists() or failed.exists()):
             time.sleep(0.2)
     else:
-        command = [sys.executable, "-m", "pip", "install", "-q", "--no-compile", "--disable-pip-version-check"]
-        ended = subprocess.run([*command, "--target", str(folder), *PLUGINS], capture_output=True, timeout=300)
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--no-compile",
+            "--disable-pip-version-check",
+        ]
+        ended = subprocess.run(
+            [*command, "--target", str(folder), *PLUGINS], capture_output=True, timeout=300
+        )
         for name in OURS:
             for path in folder.glob(f"{name}*"):
                 if path.name == name or path.name.startswith(f"{name}-"):
@@ -86,7 +96,9 @@ STOCK = {
 class Suite:
     """A project with a fault in `stock.py`, run with chosen plugins."""
 
-    def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, installed: Path) -> None:
+    def __init__(
+        self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, installed: Path
+    ) -> None:
         self._pytester = pytester
         monkeypatch.setenv("PYTHONPATH", str(installed))
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
@@ -116,7 +128,9 @@ class Suite:
         found = {}
         for path in sorted(self._pytester.path.rglob("*")):
             name = path.relative_to(self._pytester.path).as_posix()
-            own = {"__pycache__", ".pytest_cache"} & set(path.parts) or name.startswith(("std", "runpytest"))
+            own = {"__pycache__", ".pytest_cache"} & set(path.parts) or name.startswith(
+                ("std", "runpytest")
+            )
             if path.is_file() and not own:
                 found[name] = path.read_bytes()
                 path.unlink()
@@ -132,9 +146,13 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, installed:
 
 def shape(files: dict[str, bytes]) -> Counter[tuple[str, str]]:
     """Return what files hold, without times, numbers and random names."""
-    changing = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|0x[0-9a-f]+|[0-9a-f]{32}|\d+(\.\d+)?(e-\d+)?")
+    changing = re.compile(
+        r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|0x[0-9a-f]+|[0-9a-f]{32}|\d+(\.\d+)?(e-\d+)?"
+    )
     texts = {name: content.decode("utf-8", "replace") for name, content in files.items()}
-    return Counter((changing.sub("N", name), changing.sub("N", text)) for name, text in texts.items())
+    return Counter(
+        (changing.sub("N", name), changing.sub("N", text)) for name, text in texts.items()
+    )
 
 
 FIXED = 'stock.py:2 - return sum(row["qty"] for row in rows) - 1 + return sum(row["qty"] for row in rows)'
@@ -207,24 +225,40 @@ OWN = {
     ("plugins", "options", "files"),
     [
         pytest.param("allure_pytest", ["--alluredir=results"], {}, id="allure"),
-        pytest.param("allure_pytest", ["--alluredir", "results", "--clean-alluredir"], {}, id="allure clean"),
+        pytest.param(
+            "allure_pytest", ["--alluredir", "results", "--clean-alluredir"], {}, id="allure clean"
+        ),
         pytest.param("pytest-bdd", ["--cucumberjson=cucumber.json"], FEATURE, id="bdd"),
-        pytest.param("html html_fixtures metadata", ["--html=report.html", "--self-contained-html"], {}, id="html"),
+        pytest.param(
+            "html html_fixtures metadata",
+            ["--html=report.html", "--self-contained-html"],
+            {},
+            id="html",
+        ),
         pytest.param("pytest_jsonreport metadata", ["--json-report"], {}, id="json report"),
         pytest.param("pytest-split", ["--store-durations"], {}, id="split"),
         pytest.param("pytest_reportlog", ["--report-log=log.jsonl"], {}, id="reportlog"),
         pytest.param("pytest_csv", ["--csv=tests.csv"], {}, id="csv"),
         pytest.param(
-            "rerunfailures pytest_jsonreport metadata", ["--reruns=2", "--json-report"], {}, id="rerunfailures"
+            "rerunfailures pytest_jsonreport metadata",
+            ["--reruns=2", "--json-report"],
+            {},
+            id="rerunfailures",
         ),
         *(
-            pytest.param("xdist", [], {"conftest.py": dedent(NOTES) + dedent(text)}, id=f"own {name}")
+            pytest.param(
+                "xdist", [], {"conftest.py": dedent(NOTES) + dedent(text)}, id=f"own {name}"
+            )
             for name, text in OWN.items()
         ),
     ],
 )
 def test_files_stay(
-    suite: Suite, plugins: str, options: list[str], files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    suite: Suite,
+    plugins: str,
+    options: list[str],
+    files: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("NOTES", "notes.txt")
     suite.load(plugins)
@@ -318,7 +352,9 @@ def test_nothing_is_suspected_for_want_of_plugins(suite: Suite) -> None:
             "test_shop.py": "from shop import double\ndef test_double(worker_id): assert double(0) == 0\n",
         }
     )
-    result = suite.run("--starcoder-generate=shop.py", "--starcoder-backend=none", "-n2", "--reruns=1")
+    result = suite.run(
+        "--starcoder-generate=shop.py", "--starcoder-backend=none", "-n2", "--reruns=1"
+    )
     text = result.stdout.str()
     assert "generated tests" in text
     assert "suspected bug" not in text
@@ -327,7 +363,11 @@ def test_nothing_is_suspected_for_want_of_plugins(suite: Suite) -> None:
 
 def test_seed_is_kept(suite: Suite) -> None:
     suite.load("randomly")
-    suite.write({"test_it.py": "import random\ndef test_low(): assert random.random() > 1e9\ndef test_fine(): pass\n"})
+    suite.write(
+        {
+            "test_it.py": "import random\ndef test_low(): assert random.random() > 1e9\ndef test_fine(): pass\n"
+        }
+    )
     text = suite.explain()
     seen = re.search(r"random\.random\(\) returned ([\d.]+)", text)
     seed = re.search(r"rerun pytest --randomly-seed=(\d+) test_it.py::test_low", text)

@@ -43,7 +43,9 @@ SUITES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SUITES)
-def test_outcomes_and_exit_status_are_the_same(pytester: pytest.Pytester, ollama_double: FakeOllama, name: str) -> None:
+def test_outcomes_and_exit_status_are_the_same(
+    pytester: pytest.Pytester, ollama_double: FakeOllama, name: str
+) -> None:
     pytester.makepyfile(test_it=SUITES[name])
     bare = pytester.runpytest("-rA")
     explained = pytester.runpytest("-rA", "--starcoder-explain")
@@ -53,7 +55,9 @@ def test_outcomes_and_exit_status_are_the_same(pytester: pytest.Pytester, ollama
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [["-x"], ["--maxfail=2"], ["--collect-only"], ["-k", "nothing"], ["--co", "-q"]])
+@pytest.mark.parametrize(
+    "options", [["-x"], ["--maxfail=2"], ["--collect-only"], ["-k", "nothing"], ["--co", "-q"]]
+)
 def test_options_that_end_a_run_early_do_so(
     pytester: pytest.Pytester, ollama_double: FakeOllama, options: list[str]
 ) -> None:
@@ -64,7 +68,9 @@ def test_options_that_end_a_run_early_do_so(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", [["no_such_file.py"], ["--no-such-option"], ["-p", "no_such_plugin"]])
+@pytest.mark.parametrize(
+    "arguments", [["no_such_file.py"], ["--no-such-option"], ["-p", "no_such_plugin"]]
+)
 def test_pytests_own_usage_errors_stay(pytester: pytest.Pytester, arguments: list[str]) -> None:
     bare = pytester.runpytest_subprocess(*arguments)
     explained = pytester.runpytest_subprocess("--starcoder-explain", *arguments)
@@ -74,8 +80,12 @@ def test_pytests_own_usage_errors_stay(pytester: pytest.Pytester, arguments: lis
     ]
 
 
-def test_a_ctrl_c_in_a_test_ends_the_run_as_ever(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
-    pytester.makepyfile(test_it="def test_a(): assert 0\ndef test_b(): raise KeyboardInterrupt\ndef test_c(): pass")
+def test_a_ctrl_c_in_a_test_ends_the_run_as_ever(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
+    pytester.makepyfile(
+        test_it="def test_a(): assert 0\ndef test_b(): raise KeyboardInterrupt\ndef test_c(): pass"
+    )
     bare = pytester.runpytest_subprocess("-rA")
     explained = pytester.runpytest_subprocess("-rA", "--starcoder-explain")
     assert explained.ret == bare.ret == 2
@@ -85,7 +95,9 @@ def test_a_ctrl_c_in_a_test_ends_the_run_as_ever(pytester: pytest.Pytester, olla
 
 
 def test_the_junit_file_is_the_same(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
-    pytester.makepyfile(test_it=SUITES["many"], test_db=SUITES["setup"], test_open=SUITES["teardown"])
+    pytester.makepyfile(
+        test_it=SUITES["many"], test_db=SUITES["setup"], test_open=SUITES["teardown"]
+    )
     files = []
     for options in ([], ["--starcoder-explain"]):
         pytester.runpytest("--junitxml=out.xml", *options)

@@ -41,7 +41,9 @@ def shown(line: str) -> str:
     return "".join(cells).rstrip()
 
 
-def test_the_waiting_line_counts_and_is_gone_in_the_end(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_the_waiting_line_counts_and_is_gone_in_the_end(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     ollama_double.delay = 2.5
     pytester.makepyfile(**MEAN)
     command = [sys.executable, "-m", "pytest", "--starcoder-explain", "--color=no"]
@@ -54,7 +56,9 @@ def test_the_waiting_line_counts_and_is_gone_in_the_end(pytester: pytest.Pyteste
     assert "\x1b" not in written
 
 
-def test_without_a_terminal_nothing_is_written_over(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_without_a_terminal_nothing_is_written_over(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     ollama_double.delay = 1.5
     pytester.makepyfile(**MEAN)
     screen = pytester.runpytest_subprocess("--starcoder-explain").stdout.str()

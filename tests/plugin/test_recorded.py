@@ -39,14 +39,20 @@ PROJECT = {
     """,
 }
 
-recorded = pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring came with Python 3.12")
+recorded = pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="sys.monitoring came with Python 3.12"
+)
 
 
 @recorded
 @pytest.mark.parametrize("parallel", [[], ["-n", "2"]])
-def test_functions_that_no_line_names_are_shown(pytester: pytest.Pytester, parallel: list[str]) -> None:
+def test_functions_that_no_line_names_are_shown(
+    pytester: pytest.Pytester, parallel: list[str]
+) -> None:
     pytester.makepyfile(**PROJECT)
-    result = pytester.runpytest_subprocess("--starcoder-show-prompt", "--starcoder-replay=off", *parallel)
+    result = pytester.runpytest_subprocess(
+        "--starcoder-show-prompt", "--starcoder-replay=off", *parallel
+    )
     text = result.stdout.str()
     assert text.count("return x * 3") == 2, "in both prompts, of a fixture as well"
     assert len([line for line in section(result) if line.endswith(" hidden")]) == 2
@@ -66,4 +72,6 @@ def test_nothing_is_recorded_where_tests_are_run_again_or_nothing_is_asked(
         """
     )
     explain = ["--starcoder-explain"] if options else []
-    pytester.runpytest_subprocess("-p", "no:hypothesispytest", *explain, *options).assert_outcomes(passed=1)
+    pytester.runpytest_subprocess("-p", "no:hypothesispytest", *explain, *options).assert_outcomes(
+        passed=1
+    )

@@ -72,14 +72,22 @@ def test_lines_that_only_failing_tests_run_are_suspected(pytester: pytest.Pytest
     )
     text = told(pytester.runpytest_subprocess(*BARE))
     assert "suspect shop.py:5: total -= 1 (none of 2 passing neighbours runs it)" in text
-    assert "checked failed again when it was run again; 2 neighbours passed there, price(kind='dear', amount=3)" in text
+    assert (
+        "checked failed again when it was run again; 2 neighbours passed there, price(kind='dear', amount=3)"
+        in text
+    )
     assert "Ran 3 tests again." in text
 
 
-def test_a_failure_that_depends_on_the_order_names_the_guilty_test(pytester: pytest.Pytester) -> None:
+def test_a_failure_that_depends_on_the_order_names_the_guilty_test(
+    pytester: pytest.Pytester,
+) -> None:
     pytester.makepyfile(test_order=ORDER)
     text = told(pytester.runpytest_subprocess(*BARE))
-    assert "checked passes alone and fails after test_order.py::test_guilty: dependent on the order" in text
+    assert (
+        "checked passes alone and fails after test_order.py::test_guilty: dependent on the order"
+        in text
+    )
     assert "rerun pytest test_order.py::test_guilty test_order.py::test_victim" in text
     again = ("test_order.py::test_guilty", "test_order.py::test_victim")
     pytester.runpytest_subprocess(*again).assert_outcomes(passed=1, failed=1)
@@ -103,7 +111,10 @@ def test_what_a_test_does_to_the_process_is_found_as_the_order(
         f"def test_victim(): assert {victim}"
     )
     text = told(pytester.runpytest_subprocess(*BARE))
-    assert "checked passes alone and fails after test_it.py::test_guilty: dependent on the order" in text
+    assert (
+        "checked passes alone and fails after test_it.py::test_guilty: dependent on the order"
+        in text
+    )
 
 
 @pytest.mark.slow
@@ -113,7 +124,9 @@ def test_the_order_is_that_of_the_worker(pytester: pytest.Pytester) -> None:
     assert "fails after test_order.py::test_guilty: dependent on the order" in text
 
 
-def test_a_test_that_may_not_be_run_again_is_not_run_to_find_the_order_either(pytester: pytest.Pytester) -> None:
+def test_a_test_that_may_not_be_run_again_is_not_run_to_find_the_order_either(
+    pytester: pytest.Pytester,
+) -> None:
     pytester.makepyfile(
         test_it=COUNTED
         + """
@@ -196,7 +209,9 @@ def test_the_mark_counts_wherever_it_stands_and_in_every_process(
     assert "suspect" not in told(result)
 
 
-def test_switched_off_the_functions_that_the_line_calls_are_named(pytester: pytest.Pytester) -> None:
+def test_switched_off_the_functions_that_the_line_calls_are_named(
+    pytester: pytest.Pytester,
+) -> None:
     pytester.makepyfile(**MEAN)
     text = told(pytester.runpytest_subprocess(*BARE, "--starcoder-replay=off"))
     assert "calls pricing.py:1 mean" in text
@@ -207,7 +222,9 @@ def test_switched_off_the_functions_that_the_line_calls_are_named(pytester: pyte
 
 @pytest.mark.parametrize("options", [["--starcoder-replay=off"], ["--no-starcoder"]])
 def test_switched_off_nothing_is_run_again(pytester: pytest.Pytester, options: list[str]) -> None:
-    pytester.makepyfile(test_it=COUNTED + "\n    def test_it():\n        ran('it')\n        assert 0\n")
+    pytester.makepyfile(
+        test_it=COUNTED + "\n    def test_it():\n        ran('it')\n        assert 0\n"
+    )
     pytester.runpytest_subprocess(*BARE, *options)
     assert ran(pytester) == ["it"]
 
@@ -223,7 +240,9 @@ def test_a_slow_test_is_not_run_again(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.slow
-def test_a_test_that_hangs_the_second_time_is_ended_and_the_rest_is_told(pytester: pytest.Pytester) -> None:
+def test_a_test_that_hangs_the_second_time_is_ended_and_the_rest_is_told(
+    pytester: pytest.Pytester,
+) -> None:
     pytester.makepyfile(
         test_it=COUNTED
         + """
@@ -268,7 +287,10 @@ def test_what_the_run_leaves_is_as_without_it(pytester: pytest.Pytester) -> None
     assert len(ran(pytester)) > 1, "it was run again"
     cache = pytester.path / ".pytest_cache" / "v" / "cache"
     assert json.loads((cache / "lastfailed").read_text()) == {"test_it.py::test_once": True}
-    assert json.loads((cache / "nodeids").read_text()) == ["test_it.py::test_fine", "test_it.py::test_once"]
+    assert json.loads((cache / "nodeids").read_text()) == [
+        "test_it.py::test_fine",
+        "test_it.py::test_once",
+    ]
     suite = next(ElementTree.parse("out.xml").iter("testsuite"))
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
     own, *again = Path("tmp_path.txt").read_text().split()
@@ -277,13 +299,25 @@ def test_what_the_run_leaves_is_as_without_it(pytester: pytest.Pytester) -> None
     assert not any(Path(folder).exists() for folder in again)
     pytesters = {"runpytest-0", "runpytest-1", "runpytest-current", "stdout", "stderr"}
     left = {path.name for path in pytester.path.iterdir()} - pytesters
-    written = {"test_it.py", "out.xml", "own", "ran.txt", "tmp_path.txt", ".pytest_cache", "__pycache__"}
+    written = {
+        "test_it.py",
+        "out.xml",
+        "own",
+        "ran.txt",
+        "tmp_path.txt",
+        ".pytest_cache",
+        "__pycache__",
+    }
     assert left - {"__pycache__"} == written - {"__pycache__"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("ini", "options"), [("", ["--log-file=run.log"]), ("log_file = run.log", [])])
-def test_the_log_of_the_run_is_the_runs(pytester: pytest.Pytester, ini: str, options: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("ini", "options"), [("", ["--log-file=run.log"]), ("log_file = run.log", [])]
+)
+def test_the_log_of_the_run_is_the_runs(
+    pytester: pytest.Pytester, ini: str, options: list[str]
+) -> None:
     pytester.makeini(f"[pytest]\nlog_file_level = INFO\n{ini}\n")
     pytester.makepyfile(
         """
@@ -297,7 +331,9 @@ def test_the_log_of_the_run_is_the_runs(pytester: pytest.Pytester, ini: str, opt
             logging.getLogger().info("of all tests %s", tmp_path.parent.name)
         """
     )
-    assert "checked failed again" in told(pytester.runpytest_subprocess(*BARE, *options, "--basetemp=own"))
+    assert "checked failed again" in told(
+        pytester.runpytest_subprocess(*BARE, *options, "--basetemp=own")
+    )
     log = Path("run.log").read_text()
     assert log.count("of the test that failed") == 1
     assert "of all tests own" in log, "its folders are those of the run, not of the one after it"
@@ -363,7 +399,9 @@ def test_the_folders_of_earlier_runs_are_left_alone(pytester: pytest.Pytester) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("option", ["--lf", "--ff", "--sw", "--nf"])
-def test_options_that_choose_by_an_earlier_run_do_not_disturb_it(pytester: pytest.Pytester, option: str) -> None:
+def test_options_that_choose_by_an_earlier_run_do_not_disturb_it(
+    pytester: pytest.Pytester, option: str
+) -> None:
     pytester.makepyfile(**MEAN, test_other="def test_other(): assert 0\ndef test_fine(): pass")
     pytester.runpytest_subprocess()
     result = pytester.runpytest_subprocess(*BARE, option)
@@ -390,7 +428,15 @@ def test_coverage_measures_the_run_alone(pytester: pytest.Pytester) -> None:
     )
     pytester.makefile(".ini", coveragerc="[run]\nparallel = true\npatch = subprocess\n")
     pytester.run(
-        sys.executable, "-m", "coverage", "run", "--rcfile=coveragerc.ini", "--include=shop.py", "-m", "pytest", *BARE
+        sys.executable,
+        "-m",
+        "coverage",
+        "run",
+        "--rcfile=coveragerc.ini",
+        "--include=shop.py",
+        "-m",
+        "pytest",
+        *BARE,
     )
     assert Path("again.txt").exists()
     pytester.run(sys.executable, "-m", "coverage", "combine", "-q")
@@ -404,9 +450,26 @@ def test_coverage_measures_the_run_alone(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        *(["-x"], ["--maxfail=1"], ["-n", "2"], ["-p", "no:cacheprovider"], ["-W", "error"], ["-p", "no:tmpdir"]),
-        *(["-k", "mean"], ["test_pricing.py"], ["test_pricing.py::test_mean"], ["--durations", "3"], ["-q"]),
-        *(["--import-mode=importlib", "-o", "pythonpath=."], ["-c", "own.ini"], ["--junitxml", "out.xml"]),
+        *(
+            ["-x"],
+            ["--maxfail=1"],
+            ["-n", "2"],
+            ["-p", "no:cacheprovider"],
+            ["-W", "error"],
+            ["-p", "no:tmpdir"],
+        ),
+        *(
+            ["-k", "mean"],
+            ["test_pricing.py"],
+            ["test_pricing.py::test_mean"],
+            ["--durations", "3"],
+            ["-q"],
+        ),
+        *(
+            ["--import-mode=importlib", "-o", "pythonpath=."],
+            ["-c", "own.ini"],
+            ["--junitxml", "out.xml"],
+        ),
     ],
     ids=" ".join,
 )
@@ -414,13 +477,19 @@ def test_the_users_options_do_not_disturb_it(pytester: pytest.Pytester, options:
     pytester.makepyfile(**MEAN)
     Path("own.ini").write_text("[pytest]\n")
     text = told(pytester.runpytest_subprocess(*BARE, *options))
-    assert "checked failed again when it was run again there, mean(xs=[1, 2, 3]) returned 3.0" in text
+    assert (
+        "checked failed again when it was run again there, mean(xs=[1, 2, 3]) returned 3.0" in text
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "ini",
-    ["addopts = -n 2 --strict-markers", "filterwarnings = error", "addopts = --import-mode=importlib\npythonpath = ."],
+    [
+        "addopts = -n 2 --strict-markers",
+        "filterwarnings = error",
+        "addopts = --import-mode=importlib\npythonpath = .",
+    ],
 )
 def test_the_users_configuration_does_not_disturb_it(pytester: pytest.Pytester, ini: str) -> None:
     pytester.makeini(f"[pytest]\n{ini}\n")
@@ -456,7 +525,9 @@ def test_other_kinds_of_tests_are_run_again_as_well(pytester: pytest.Pytester) -
 
 
 def test_doctests_are_run_again_as_well(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(shop='def double(x):\n    """\n    >>> double(2)\n    5\n    """\n    return x * 2')
+    pytester.makepyfile(
+        shop='def double(x):\n    """\n    >>> double(2)\n    5\n    """\n    return x * 2'
+    )
     text = told(pytester.runpytest_subprocess(*BARE, "--doctest-modules"))
     assert "checked failed again when it was run again" in text
 
@@ -481,10 +552,14 @@ def test_code_that_a_test_starts_as_another_python_is_ranked(pytester: pytest.Py
             assert out.strip() == "3"
         """,
     )
-    assert "suspect tool.py:3: print(amount - 1) tool.py:2: amount = 3" in told(pytester.runpytest_subprocess(*BARE))
+    assert "suspect tool.py:3: print(amount - 1) tool.py:2: amount = 3" in told(
+        pytester.runpytest_subprocess(*BARE)
+    )
 
 
-def test_assertions_on_one_faulty_function_are_one_cause(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_assertions_on_one_faulty_function_are_one_cause(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile(
         shop="def double(x):\n    return x * 3\n\ndef half(x):\n    return x // 3\n",
         test_shop="""
@@ -510,7 +585,9 @@ def test_the_working_tree_is_not_changed(pytester: pytest.Pytester) -> None:
     pytester.run("git", "add", "-A")
     index = (pytester.path / ".git" / "index").read_bytes()
     pytester.runpytest_subprocess(*BARE)
-    assert (pytester.path / ".git" / "index").read_bytes() == index  # before `git status` refreshes it
+    assert (
+        pytester.path / ".git" / "index"
+    ).read_bytes() == index  # before `git status` refreshes it
     assert pytester.run("git", "status", "--porcelain").outlines == [
         "A  .gitignore",
         "A  pricing.py",
@@ -538,7 +615,10 @@ def test_new_names_each_time(pytester: pytest.Pytester) -> None:
     """Tests that cannot be collected again are listed, and the rest are run again."""
     pytester.makepyfile(test_it=NEW_NAMES)
     text = told(pytester.runpytest_subprocess(*BARE))
-    assert "checked 2 tests could not be run again: the parameters have different names at each collection" in text
+    assert (
+        "checked 2 tests could not be run again: the parameters have different names at each collection"
+        in text
+    )
     assert "rerun pytest test_it.py::test_named 2/2" in text
     assert "checked failed again when it was run again; 1 neighbour passed" in text
     pytester.runpytest_subprocess("test_it.py::test_named").assert_outcomes(failed=2)
@@ -549,7 +629,10 @@ def test_new_names_each_time(pytester: pytest.Pytester) -> None:
     ("name", "reason"),
     [
         ("test_once.py", "test_once.py cannot be collected: RuntimeError: only once"),
-        ("conftest.py", "pytest could not be started again: RuntimeError: only once (from conftest.py)"),
+        (
+            "conftest.py",
+            "pytest could not be started again: RuntimeError: only once (from conftest.py)",
+        ),
     ],
 )
 def test_files_that_import_once(pytester: pytest.Pytester, name: str, reason: str) -> None:
@@ -582,7 +665,10 @@ def test_order_is_kept_and_nothing_deselected(pytester: pytest.Pytester) -> None
         """,
     )
     text = told(pytester.runpytest_subprocess(*BARE))
-    assert "checked passes alone and fails after test_order.py::test_guilty: dependent on the order" in text
+    assert (
+        "checked passes alone and fails after test_order.py::test_guilty: dependent on the order"
+        in text
+    )
 
 
 @pytest.mark.slow

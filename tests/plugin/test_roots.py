@@ -38,7 +38,11 @@ BARE = ("--starcoder-explain", "--starcoder-backend=none", "-p", "no:cacheprovid
 
 
 def laid_out(folder: Path, code: str, tests: str, ini: str, text: str) -> None:
-    for path, content in ((f"{code}/stock.py", CODE), (f"{tests}/test_stock.py", TESTS), (ini, text)):
+    for path, content in (
+        (f"{code}/stock.py", CODE),
+        (f"{tests}/test_stock.py", TESTS),
+        (ini, text),
+    ):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(content)
     (folder / tests / "test_more.py").write_text(MORE)
@@ -48,14 +52,24 @@ def laid_out(folder: Path, code: str, tests: str, ini: str, text: str) -> None:
 INI = "[pytest]\npythonpath = "
 
 LAYOUTS = {
-    "config": (("lib", "tests", "config/pytest.ini", f"{INI}../lib"), "config", "", "-c config/pytest.ini tests"),
+    "config": (
+        ("lib", "tests", "config/pytest.ini", f"{INI}../lib"),
+        "config",
+        "",
+        "-c config/pytest.ini tests",
+    ),
     "files": (
         ("lib", "tests", "config/pytest.ini", f"{INI}../lib"),
         "config",
         "",
         "-c config/pytest.ini tests/test_more.py tests/test_stock.py",
     ),
-    "rootdir": ((".", "tests", "elsewhere/a.txt", ""), "elsewhere", "", "--rootdir=elsewhere tests"),
+    "rootdir": (
+        (".", "tests", "elsewhere/a.txt", ""),
+        "elsewhere",
+        "",
+        "--rootdir=elsewhere tests",
+    ),
     "sibling": (("src", "tests", "tests/pytest.ini", f"{INI}../src"), "tests", "tests", ""),
     "below": (("pkg", "pkg/tests", "pytest.ini", f"{INI}pkg"), ".", "pkg/tests", ""),
 }
@@ -65,7 +79,9 @@ LAYOUTS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUTS)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="changes are tried in forks")
-def test_root_elsewhere(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_root_elsewhere(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.delenv("STARCODER_FIX")
     files, root, here, arguments = LAYOUTS[name]
     laid_out(pytester.path, *files)
@@ -74,7 +90,9 @@ def test_root_elsewhere(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPat
     os.chdir(pytester.path / here)
     report = pytester.path / "report.json"
     words = shlex.split(arguments)
-    result = pytester.runpytest_subprocess(*BARE, f"--starcoder-report={report}", "--starcoder-apply=yes", *words)
+    result = pytester.runpytest_subprocess(
+        *BARE, f"--starcoder-report={report}", "--starcoder-apply=yes", *words
+    )
     lines = section(result)
     [cause] = json.loads(report.read_text())["causes"]
     tests, code = pytester.path / files[1] / "test_stock.py", pytester.path / files[0] / "stock.py"
@@ -88,13 +106,19 @@ def test_root_elsewhere(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPat
     again.assert_outcomes(passed=1)
 
 
-def test_the_frame_and_the_command(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_frame_and_the_command(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files, _, _, arguments = LAYOUTS["config"]
     laid_out(pytester.path, *files)
     lines = section(pytester.runpytest_subprocess(*BARE, *shlex.split(arguments)))
     assert "     at        ../tests/test_stock.py:6 in test_total" in lines
     assert "     rerun     pytest -c config/pytest.ini tests/test_stock.py::test_total" in lines
-    assert [line for line in lines if line.startswith("     suspect   ../lib/stock.py:3: return sum(rows) - 1")]
+    assert [
+        line
+        for line in lines
+        if line.startswith("     suspect   ../lib/stock.py:3: return sum(rows) - 1")
+    ]
 
 
 @pytest.mark.slow

@@ -90,7 +90,13 @@ SETTINGS = {"CAUSES": "60", "SESSION_TIMEOUT": "300", "FIX": "off"}
 
 def made_up(number: int) -> str:
     chance = random.Random(number)
-    return "Zq8" + "".join(chance.choices(string.ascii_letters, k=4)) + f"7{number:02}m" + chance.choice("KLMNP") + "2x"
+    return (
+        "Zq8"
+        + "".join(chance.choices(string.ascii_letters, k=4))
+        + f"7{number:02}m"
+        + chance.choice("KLMNP")
+        + "2x"
+    )
 
 
 def written(forms: list[str]) -> tuple[str, list[str]]:
@@ -103,14 +109,20 @@ def written(forms: list[str]) -> tuple[str, list[str]]:
     return "\n\n".join(tests), secrets
 
 
-def check_nothing_shows(pytester: pytest.Pytester, model: FakeOllama, forms: list[str], *options: str) -> None:
+def check_nothing_shows(
+    pytester: pytest.Pytester, model: FakeOllama, forms: list[str], *options: str
+) -> None:
     text, secrets = written(forms)
     pytester.makepyfile(text)
     names = ["out.json", "out.md", "out.sarif"]
-    result = pytester.runpytest_subprocess("--tb=no", "-q", *(f"--starcoder-report={name}" for name in names), *options)
+    result = pytester.runpytest_subprocess(
+        "--tb=no", "-q", *(f"--starcoder-report={name}" for name in names), *options
+    )
     texts = {name: Path(name).read_text() for name in [*names, "summary.md"]}
     texts["prompts"] = "\n".join(str(request.body) for request in model.requests)
-    texts["section"] = "\n".join([*section(result), *(line for line in result.outlines if line.startswith("::"))])
+    texts["section"] = "\n".join(
+        [*section(result), *(line for line in result.outlines if line.startswith("::"))]
+    )
     texts["cache"] = "\n".join(
         path.read_text("utf-8", "replace") for path in Path("cache").rglob("*") if path.is_file()
     )
@@ -126,7 +138,9 @@ def check_nothing_shows(pytester: pytest.Pytester, model: FakeOllama, forms: lis
 
 
 @pytest.fixture
-def model(pytester: pytest.Pytester, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> FakeOllama:
+def model(
+    pytester: pytest.Pytester, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> FakeOllama:
     for name, value in SETTINGS.items():
         monkeypatch.setenv(f"STARCODER_{name}", value)
     monkeypatch.setenv("STARCODER_CACHE", str(pytester.path / "cache"))
@@ -135,13 +149,17 @@ def model(pytester: pytest.Pytester, ollama_double: FakeOllama, monkeypatch: pyt
     return ollama_double
 
 
-def test_some_forms_show_nowhere(pytester: pytest.Pytester, model: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_some_forms_show_nowhere(
+    pytester: pytest.Pytester, model: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("STARCODER_REPLAY", "off")
     check_nothing_shows(pytester, model, FORMS[::12])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("parallel", [[], ["-n", "2"]], ids=["alone", "xdist"])
-def test_sixty_forms_show_nowhere(pytester: pytest.Pytester, model: FakeOllama, parallel: list[str]) -> None:
+def test_sixty_forms_show_nowhere(
+    pytester: pytest.Pytester, model: FakeOllama, parallel: list[str]
+) -> None:
     assert len(FORMS) == 60
     check_nothing_shows(pytester, model, FORMS, *parallel)

@@ -34,19 +34,28 @@ def test_a_variable_that_is_no_setting_is_named_with_the_nearest(
 ) -> None:
     monkeypatch.setenv("STARCODER_MODLE", "starcoder2:3b")
     result = pytester.runpytest("--starcoder-explain")
-    assert usage_error(result) == ("ERROR: STARCODER_MODLE: there is no such setting. The nearest is STARCODER_MODEL.")
+    assert usage_error(result) == (
+        "ERROR: STARCODER_MODLE: there is no such setting. The nearest is STARCODER_MODEL."
+    )
 
 
 def test_a_key_in_the_project_is_named_with_its_line(pytester: pytest.Pytester) -> None:
     pytester.makepyprojecttoml("[tool.starcoder]\nmodel = 'starcoder2:3b'\nhots = '127.0.0.1'\n")
     result = pytester.runpytest("--starcoder-explain")
-    assert usage_error(result) == ("ERROR: pyproject.toml, line 3: there is no setting 'hots'. The nearest is 'host'.")
+    assert usage_error(result) == (
+        "ERROR: pyproject.toml, line 3: there is no setting 'hots'. The nearest is 'host'."
+    )
 
 
-def test_a_backend_that_nobody_has_is_named_before_the_first_test(pytester: pytest.Pytester) -> None:
+def test_a_backend_that_nobody_has_is_named_before_the_first_test(
+    pytester: pytest.Pytester,
+) -> None:
     pytester.makepyfile("def test_it(): pass")
     result = pytester.runpytest("--starcoder-explain", "--starcoder-backend=olama")
-    assert usage_error(result) == "ERROR: --starcoder-backend: there is no backend 'olama'. The nearest is 'ollama'."
+    assert (
+        usage_error(result)
+        == "ERROR: --starcoder-backend: there is no backend 'olama'. The nearest is 'ollama'."
+    )
 
 
 def test_without_the_option_bad_settings_are_nobodys_business(
@@ -65,8 +74,9 @@ def test_with_the_marker_alone_they_are_told_where_the_answer_would_stand(
     pytester.makepyfile(f"import pytest\n@pytest.mark.starcoder_explain\n{FAILING}")
     result = pytester.runpytest()
     result.assert_outcomes(failed=1)
-    assert "why no model: STARCODER_MODLE: there is no such setting. The nearest is STARCODER_MODEL." in (
-        " ".join(" ".join(section(result)).split())
+    assert (
+        "why no model: STARCODER_MODLE: there is no such setting. The nearest is STARCODER_MODEL."
+        in (" ".join(" ".join(section(result)).split()))
     )
 
 
@@ -77,7 +87,9 @@ def test_a_setting_of_the_tests_own_environment_comes_too_late(
         "import os\ndef test_it():\n  os.environ['STARCODER_MODEL'] = 'other'\n  os.environ['STARCODER_X'] = '1'\n"
         "  assert 1 == 2"
     )
-    assert section(pytester.runpytest("--starcoder-explain"))[0].endswith("(starcoder2:7b on Ollama)")
+    assert section(pytester.runpytest("--starcoder-explain"))[0].endswith(
+        "(starcoder2:7b on Ollama)"
+    )
 
 
 def test_a_cloned_repository_does_not_choose_where_code_goes(
@@ -88,8 +100,12 @@ def test_a_cloned_repository_does_not_choose_where_code_goes(
         pytester.makepyprojecttoml(f"[tool.starcoder]\nhost = '{elsewhere.url}'\n")
         pytester.makepyfile(FAILING)
         for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Say where"]):
-            subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *command], check=True)
-        subprocess.run(["git", "clone", "-q", str(pytester.path), str(tmp_path / "clone")], check=True)
+            subprocess.run(
+                ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *command], check=True
+            )
+        subprocess.run(
+            ["git", "clone", "-q", str(pytester.path), str(tmp_path / "clone")], check=True
+        )
         monkeypatch.chdir(tmp_path / "clone")
         result = pytester.runpytest("--starcoder-explain")
         assert elsewhere.requests == []

@@ -13,7 +13,9 @@ CASES = Path(__file__).parents[3] / "shared" / "cases" / "explain"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not CASES.is_dir(), reason="no shared/cases/explain beside the project's root"),
+    pytest.mark.skipif(
+        not CASES.is_dir(), reason="no shared/cases/explain beside the project's root"
+    ),
 ]
 
 

@@ -8,10 +8,17 @@ from support.servers import FakeOllama
 
 
 def shown(result: pytest.RunResult) -> str:
-    return result.stdout.str().partition("----- prompt 1 of 1 ")[2].partition("\n")[2].partition("\n----- end ")[0]
+    return (
+        result.stdout.str()
+        .partition("----- prompt 1 of 1 ")[2]
+        .partition("\n")[2]
+        .partition("\n----- end ")[0]
+    )
 
 
-def test_the_prompt_is_shown_and_no_server_is_met(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_the_prompt_is_shown_and_no_server_is_met(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile(**MEAN)
     result = pytester.runpytest("--starcoder-show-prompt")
     assert ollama_double.requests == []
@@ -21,7 +28,9 @@ def test_the_prompt_is_shown_and_no_server_is_met(pytester: pytest.Pytester, oll
     assert result.ret == 1
 
 
-def test_what_is_shown_is_what_is_sent(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_what_is_shown_is_what_is_sent(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile(**MEAN)
     text = shown(pytester.runpytest("--starcoder-show-prompt"))
     pytester.runpytest("--starcoder-explain")
@@ -48,7 +57,9 @@ def test_no_secret_is_in_it(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [["-n", "2"], ["--starcoder-early=on"], ["--starcoder-causes=0"]])
+@pytest.mark.parametrize(
+    "options", [["-n", "2"], ["--starcoder-early=on"], ["--starcoder-causes=0"]]
+)
 def test_nothing_is_sent_whatever_else_is_asked_for(
     pytester: pytest.Pytester, ollama_double: FakeOllama, options: list[str]
 ) -> None:
@@ -65,7 +76,9 @@ def test_nothing_is_sent_whatever_else_is_asked_for(
 
 
 @pytest.mark.slow
-def test_what_is_shown_is_what_is_sent_of_every_cause(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_what_is_shown_is_what_is_sent_of_every_cause(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile(test_pay=TWO_CAUSES, **MEAN)
     output = pytester.runpytest("--starcoder-show-prompt").stdout.str()
     parts = output.split("----- prompt ")[1:]
@@ -83,7 +96,9 @@ def test_no_server_is_needed(pytester: pytest.Pytester) -> None:
 
 
 def test_what_a_conftest_takes_out_is_not_in_it(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest("def starcoder_redact(text):\n    return text.replace('pricing', 'PRIVATE')")
+    pytester.makeconftest(
+        "def starcoder_redact(text):\n    return text.replace('pricing', 'PRIVATE')"
+    )
     pytester.makepyfile(**MEAN)
     result = pytester.runpytest("--starcoder-show-prompt")
     assert "def mean(xs)" in shown(result)
@@ -93,7 +108,10 @@ def test_what_a_conftest_takes_out_is_not_in_it(pytester: pytest.Pytester) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("early", ["on", "off"])
 def test_no_value_of_a_secret_variable_is_shown_or_sent(
-    pytester: pytest.Pytester, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch, early: str
+    pytester: pytest.Pytester,
+    ollama_double: FakeOllama,
+    monkeypatch: pytest.MonkeyPatch,
+    early: str,
 ) -> None:
     monkeypatch.setenv("SHOP_API_KEY", "quite-an-0rdinary-text")
     pytester.makepyfile(
@@ -108,7 +126,9 @@ def test_no_value_of_a_secret_variable_is_shown_or_sent(
     result = pytester.runpytest("--starcoder-show-prompt", "--tb=no", "-rN")
     assert "raised ValueError: refused [redacted]" in shown(result)
     assert "0rdinary" not in result.stdout.str()
-    pytester.runpytest("--starcoder-explain", f"--starcoder-early={early}", "--starcoder-replay=off")
+    pytester.runpytest(
+        "--starcoder-explain", f"--starcoder-early={early}", "--starcoder-replay=off"
+    )
     [prompt] = ollama_double.prompts()
     assert "refused [redacted]" in prompt
     assert "0rdinary" not in prompt
@@ -129,7 +149,9 @@ LONG = "".join(f"w{number}x" for number in range(60))
         "not send([SHOP_PASSWORD])",
     ],
 )
-def test_of_a_secret_that_is_too_long_to_be_shown_no_part_is_shown(pytester: pytest.Pytester, assertion: str) -> None:
+def test_of_a_secret_that_is_too_long_to_be_shown_no_part_is_shown(
+    pytester: pytest.Pytester, assertion: str
+) -> None:
     pytester.makepyfile(
         f"""
         SHOP_PASSWORD = "".join(f"w{{number}}x" for number in range(60))

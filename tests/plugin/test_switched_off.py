@@ -84,14 +84,16 @@ def test_the_whole_run_imports_two_modules_more_and_does_nothing_else(
 def test_nothing_is_written(run: Any, pytester: pytest.Pytester) -> None:
     run(FAILING)
     assert Path.home() == pytester.path  # what pytester makes the home is the folder of the run
-    assert [path.name for path in pytester.path.iterdir() if not path.name.startswith(("runpytest-", "std"))] == [
-        "test_it.py"
-    ]
+    assert [
+        path.name
+        for path in pytester.path.iterdir()
+        if not path.name.startswith(("runpytest-", "std"))
+    ] == ["test_it.py"]
 
 
 def test_a_passing_run_with_the_option_imports_no_client(run: Any) -> None:
     seen, _ = run(PASSING, "--starcoder-explain")
-    assert not {"requests", "git", "dotenv", "pytest_starcoder.client"} & set(seen["modules"])
+    assert not {"requests", "git", "dotenv", "pytest_starcoder.model.client"} & set(seen["modules"])
     assert seen["events"] == []
 
 

@@ -13,15 +13,17 @@ from support.servers import FakeOllama, fake_ollama
 
 from pytest_starcoder import plugin
 from pytest_starcoder.errors import Untrusted
-from pytest_starcoder.session import session_settings
 from pytest_starcoder.session.options import FLAGS, Options
+from pytest_starcoder.session.settings import session_settings
 from pytest_starcoder.settings import Settings
 
 FAILING = "def test_it(): assert 1 == 2"
 EVIL = "http://evil.example"
 MAY_NOT = "a file that belongs to the repository may not"
 SAY_HOST = "Remove it there, or pass --starcoder-host on the command line or in PYTEST_ADDOPTS."
-HOST_REFUSED = f"--starcoder-host: {MAY_NOT} set host = '{EVIL}': it names another machine. {SAY_HOST}"
+HOST_REFUSED = (
+    f"--starcoder-host: {MAY_NOT} set host = '{EVIL}': it names another machine. {SAY_HOST}"
+)
 
 INI = {
     "pytest.ini": "[pytest]\naddopts = {}\n",
@@ -39,7 +41,11 @@ PYTEST_9 = int(pytest.__version__.partition(".")[0]) >= 9
 
 
 def git(*arguments: str) -> None:
-    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments], check=True, capture_output=True)
+    subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments],
+        check=True,
+        capture_output=True,
+    )
 
 
 @pytest.fixture
@@ -79,14 +85,18 @@ def refusal(pytester: pytest.Pytester, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("name", INI)
-def test_an_ini_file_cannot_name_a_host(project: pytest.Pytester, tracked: Writer, name: str) -> None:
+def test_an_ini_file_cannot_name_a_host(
+    project: pytest.Pytester, tracked: Writer, name: str
+) -> None:
     tracked(name, INI[name].format(f"--starcoder-host={EVIL}"))
     assert refusal(project) == f"{name}, {HOST_REFUSED}"
 
 
 @pytest.mark.skipif(not PYTEST_9, reason="pytest reads them from 9.0 on")
 @pytest.mark.parametrize("name", TOML)
-def test_a_toml_file_cannot_name_a_host(project: pytest.Pytester, tracked: Writer, name: str) -> None:
+def test_a_toml_file_cannot_name_a_host(
+    project: pytest.Pytester, tracked: Writer, name: str
+) -> None:
     tracked(name, TOML[name].format(f"--starcoder-host={EVIL}"))
     assert refusal(project) == f"{name}, {HOST_REFUSED}"
 
@@ -108,16 +118,24 @@ def test_no_way_of_writing_it_helps(project: pytest.Pytester, tracked: Writer, w
     assert refusal(project) == f"pytest.ini, {HOST_REFUSED}"
 
 
-def test_a_file_of_arguments_in_addopts_cannot_name_a_host(project: pytest.Pytester, tracked: Writer) -> None:
+def test_a_file_of_arguments_in_addopts_cannot_name_a_host(
+    project: pytest.Pytester, tracked: Writer
+) -> None:
     (project.path / "arguments.txt").write_text(f"--starcoder-host={EVIL}\n")
     tracked("pytest.ini", "[pytest]\naddopts = @arguments.txt\n")
     assert refusal(project) == f"pytest.ini, {HOST_REFUSED}"
 
 
-@pytest.mark.parametrize("text", [f"--starcoder-host\n{EVIL}\n", "-q\n@inner.txt\n"], ids=["plain", "nested"])
+@pytest.mark.parametrize(
+    "text", [f"--starcoder-host\n{EVIL}\n", "-q\n@inner.txt\n"], ids=["plain", "nested"]
+)
 @pytest.mark.parametrize("where", ["line", "variable", "untracked-ini"])
 def test_a_tracked_file_of_arguments_cannot_name_a_host(
-    project: pytest.Pytester, tracked: Writer, monkeypatch: pytest.MonkeyPatch, text: str, where: str
+    project: pytest.Pytester,
+    tracked: Writer,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    where: str,
 ) -> None:
     (project.path / "inner.txt").write_text(f"--starcoder-host={EVIL}\n")
     tracked("arguments.txt", text)
@@ -125,20 +143,29 @@ def test_a_tracked_file_of_arguments_cannot_name_a_host(
         monkeypatch.setenv("PYTEST_ADDOPTS", "@arguments.txt")
     elif where == "untracked-ini":
         (project.path / "pytest.ini").write_text("[pytest]\naddopts = @arguments.txt\n")
-    assert refusal(project, *(["@arguments.txt"] if where == "line" else [])) == f"arguments.txt, {HOST_REFUSED}"
+    assert (
+        refusal(project, *(["@arguments.txt"] if where == "line" else []))
+        == f"arguments.txt, {HOST_REFUSED}"
+    )
 
 
-def test_addopts_in_a_tracked_file_of_arguments_cannot_name_a_host(project: pytest.Pytester, tracked: Writer) -> None:
+def test_addopts_in_a_tracked_file_of_arguments_cannot_name_a_host(
+    project: pytest.Pytester, tracked: Writer
+) -> None:
     tracked("arguments.txt", f"-o\naddopts=--starcoder-host={EVIL}\n")
     assert refusal(project, "@arguments.txt") == f"arguments.txt, {HOST_REFUSED}"
 
 
-def test_a_file_that_the_command_line_names_is_still_the_repositorys(project: pytest.Pytester, tracked: Writer) -> None:
+def test_a_file_that_the_command_line_names_is_still_the_repositorys(
+    project: pytest.Pytester, tracked: Writer
+) -> None:
     tracked("conf/other.ini", f"[pytest]\naddopts = --starcoder-host={EVIL}\n")
     assert refusal(project, "-c", "conf/other.ini") == f"other.ini, {HOST_REFUSED}"
 
 
-def test_a_link_to_a_tracked_file_is_still_the_repositorys(project: pytest.Pytester, tracked: Writer) -> None:
+def test_a_link_to_a_tracked_file_is_still_the_repositorys(
+    project: pytest.Pytester, tracked: Writer
+) -> None:
     tracked("conf/team.ini", f"[pytest]\naddopts = --starcoder-host={EVIL}\n")
     (project.path / "pytest.ini").symlink_to("conf/team.ini")
     assert refusal(project) == f"pytest.ini, {HOST_REFUSED}"
@@ -155,13 +182,23 @@ def test_without_git_an_ini_file_is_the_projects(pytester: pytest.Pytester) -> N
 def test_an_ini_file_that_git_does_not_track_may(project: pytest.Pytester) -> None:
     project.makeini(f"[pytest]\naddopts = --starcoder-host={EVIL}\n")
     found = settings_of(project)
-    assert (found.host, found.source("host"), found.tracked) == (EVIL, "--starcoder-host", frozenset())
+    assert (found.host, found.source("host"), found.tracked) == (
+        EVIL,
+        "--starcoder-host",
+        frozenset(),
+    )
 
 
-@pytest.mark.parametrize("repeated", ["", f"--starcoder-host={EVIL}", "--starcoder-host=http://other.example"])
+@pytest.mark.parametrize(
+    "repeated", ["", f"--starcoder-host={EVIL}", "--starcoder-host=http://other.example"]
+)
 @pytest.mark.parametrize("where", ["line", "two-words", "variable", "arguments", "override"])
 def test_the_user_may(
-    project: pytest.Pytester, tracked: Writer, monkeypatch: pytest.MonkeyPatch, where: str, repeated: str
+    project: pytest.Pytester,
+    tracked: Writer,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    repeated: str,
 ) -> None:
     tracked("pytest.ini", f"[pytest]\naddopts = -q {repeated}\n")
     (project.path / "mine.txt").write_text(f"--starcoder-host={EVIL}\n")
@@ -175,10 +212,16 @@ def test_the_user_may(
     if where == "variable":
         monkeypatch.setenv("PYTEST_ADDOPTS", f"--starcoder-host={EVIL}")
     found = settings_of(project, *given)
-    assert (found.host, found.source("host"), found.tracked) == (EVIL, "--starcoder-host", frozenset())
+    assert (found.host, found.source("host"), found.tracked) == (
+        EVIL,
+        "--starcoder-host",
+        frozenset(),
+    )
 
 
-def test_code_of_the_project_may_for_it_runs_anyway(project: pytest.Pytester, tracked: Writer) -> None:
+def test_code_of_the_project_may_for_it_runs_anyway(
+    project: pytest.Pytester, tracked: Writer
+) -> None:
     tracked("pytest.ini", "[pytest]\naddopts = -q\n")
     config = project.parseconfig()
     config.option.starcoder_host = EVIL
@@ -195,17 +238,28 @@ def test_harmless_options_count_as_tracked(project: pytest.Pytester, tracked: Wr
 # --- what a repository may not set ---------------------------------------------------------
 
 REFUSED = {
-    "backend": ("huggingface", "set backend = 'huggingface': that backend may send code to another machine."),
-    "model": ("x:cloud", "set model = 'x:cloud': Ollama sends what a cloud model is asked to another machine."),
+    "backend": (
+        "huggingface",
+        "set backend = 'huggingface': that backend may send code to another machine.",
+    ),
+    "model": (
+        "x:cloud",
+        "set model = 'x:cloud': Ollama sends what a cloud model is asked to another machine.",
+    ),
     "api-key": ("sk-x", "set api_key: a key is a secret."),
     "hf-token": ("hf_x", "set hf_token: a token is a secret."),
     "cache": ("/outside", "set cache = '/outside': it names a folder."),
-    "confinement": ("none", "set confinement = 'none': it may lower what confines code that nobody has read."),
+    "confinement": (
+        "none",
+        "set confinement = 'none': it may lower what confines code that nobody has read.",
+    ),
 }
 
 
 @pytest.mark.parametrize("option", REFUSED)
-def test_no_setting_that_a_tracked_file_may_not_set(project: pytest.Pytester, tracked: Writer, option: str) -> None:
+def test_no_setting_that_a_tracked_file_may_not_set(
+    project: pytest.Pytester, tracked: Writer, option: str
+) -> None:
     value, said = REFUSED[option]
     tracked("pytest.ini", f"[pytest]\naddopts = --starcoder-{option}={value}\n")
     assert refusal(project) == (
@@ -224,7 +278,9 @@ def test_no_setting_that_a_tracked_file_may_not_set(project: pytest.Pytester, tr
         *((flag, flag) for flag in FLAGS),
     ],
 )
-def test_nothing_is_changed_for_a_repository(project: pytest.Pytester, tracked: Writer, words: str, shown: str) -> None:
+def test_nothing_is_changed_for_a_repository(
+    project: pytest.Pytester, tracked: Writer, words: str, shown: str
+) -> None:
     tracked("pytest.ini", f"[pytest]\naddopts = {words}\n")
     option = shown.partition("=")[0]
     assert refusal(project) == (
@@ -234,7 +290,9 @@ def test_nothing_is_changed_for_a_repository(project: pytest.Pytester, tracked: 
     assert settings_of(project, *words.split()) == settings_of(project, *words.split(), "-q")
 
 
-@pytest.mark.parametrize("option", ["--starcoder-report", "--starcoder-generate-report"], ids=["report", "generate"])
+@pytest.mark.parametrize(
+    "option", ["--starcoder-report", "--starcoder-generate-report"], ids=["report", "generate"]
+)
 @pytest.mark.parametrize(
     "name",
     ["../r.json", "{outside}/r.json", "link/r.json", "link.json", ".git/r.json"],
@@ -279,8 +337,12 @@ def usage_error(result: pytest.RunResult) -> str:
     return result.stderr.str().strip()
 
 
-def test_the_run_ends_before_anything_is_sent(project: pytest.Pytester, tracked: Writer, elsewhere: FakeOllama) -> None:
-    tracked("pytest.ini", f"[pytest]\naddopts = --starcoder-explain --starcoder-host={elsewhere.url}\n")
+def test_the_run_ends_before_anything_is_sent(
+    project: pytest.Pytester, tracked: Writer, elsewhere: FakeOllama
+) -> None:
+    tracked(
+        "pytest.ini", f"[pytest]\naddopts = --starcoder-explain --starcoder-host={elsewhere.url}\n"
+    )
     project.makepyfile(FAILING)
     assert usage_error(project.runpytest()) == (
         f"ERROR: pytest.ini, --starcoder-host: {MAY_NOT} set host = '{elsewhere.url}': "
@@ -289,7 +351,9 @@ def test_the_run_ends_before_anything_is_sent(project: pytest.Pytester, tracked:
     project.runpytest("--no-starcoder").assert_outcomes(failed=1)
 
 
-@pytest.mark.parametrize("job", ["--starcoder-generate=shop.py", "--starcoder-report=r.json", "--starcoder-apply"])
+@pytest.mark.parametrize(
+    "job", ["--starcoder-generate=shop.py", "--starcoder-report=r.json", "--starcoder-apply"]
+)
 def test_every_job_of_a_run_is_refused(
     project: pytest.Pytester, tracked: Writer, elsewhere: FakeOllama, job: str
 ) -> None:
@@ -310,14 +374,22 @@ def test_marker_and_fixture_are_refused(
     result.assert_outcomes(failed=2)
     told = " ".join(" ".join(section(result)).split())
     assert f"why no model: pytest.ini, --starcoder-host: {MAY_NOT} set host" in told
-    result.stdout.fnmatch_lines([f"E *Untrusted: pytest.ini, --starcoder-host: {MAY_NOT} set host*"])
+    result.stdout.fnmatch_lines(
+        [f"E *Untrusted: pytest.ini, --starcoder-host: {MAY_NOT} set host*"]
+    )
 
 
 def test_a_tracked_loopback_host_gets_no_key(
-    project: pytest.Pytester, tracked: Writer, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
+    project: pytest.Pytester,
+    tracked: Writer,
+    ollama_double: FakeOllama,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("STARCODER_API_KEY", "sk-mine")
-    tracked("pytest.ini", f"[pytest]\naddopts = --starcoder-explain --starcoder-host={ollama_double.url}\n")
+    tracked(
+        "pytest.ini",
+        f"[pytest]\naddopts = --starcoder-explain --starcoder-host={ollama_double.url}\n",
+    )
     project.makepyfile(FAILING)
     project.runpytest()
     assert ollama_double.requests

@@ -10,7 +10,9 @@ pytestmark = pytest.mark.slow
 
 
 def spread(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
-    return pytester.runpytest_subprocess("-n", "2", "--starcoder-explain", "--starcoder-cache=off", *options)
+    return pytester.runpytest_subprocess(
+        "-n", "2", "--starcoder-explain", "--starcoder-cache=off", *options
+    )
 
 
 def test_the_section_and_the_questions_are_those_of_a_run_without_xdist(
@@ -27,22 +29,31 @@ def test_the_section_and_the_questions_are_those_of_a_run_without_xdist(
     assert result.ret == alone.ret
 
 
-def test_failures_of_several_workers_are_one_cause(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_failures_of_several_workers_are_one_cause(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile(
         shop="def pay(amount): return amount + '1'",
-        **{f"test_{n}": f"from shop import pay\ndef test_pay(): assert pay({n}) == {n}" for n in range(6)},
+        **{
+            f"test_{n}": f"from shop import pay\ndef test_pay(): assert pay({n}) == {n}"
+            for n in range(6)
+        },
     )
     assert section(spread(pytester))[1] == "1/1  shop.py:1 in pay · TypeError · 6 tests"
     assert len(ollama_double.prompts()) == 1
 
 
-def test_a_passing_suite_opens_no_connection(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_a_passing_suite_opens_no_connection(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile("def test_it(): pass")
     assert spread(pytester).ret == 0
     assert ollama_double.requests == []
 
 
-def test_collection_that_fails_is_explained_once(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
+def test_collection_that_fails_is_explained_once(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
     pytester.makepyfile(test_it="import no_such_module")
     result = spread(pytester)
     assert section(result)[:3] == [
@@ -53,8 +64,12 @@ def test_collection_that_fails_is_explained_once(pytester: pytest.Pytester, olla
     assert len(ollama_double.prompts()) == 1
 
 
-def test_a_worker_that_crashes_is_one_more_failure(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
-    pytester.makepyfile(test_it="import os\ndef test_crash(): os._exit(1)\ndef test_it(): assert 1 == 2")
+def test_a_worker_that_crashes_is_one_more_failure(
+    pytester: pytest.Pytester, ollama_double: FakeOllama
+) -> None:
+    pytester.makepyfile(
+        test_it="import os\ndef test_crash(): os._exit(1)\ndef test_it(): assert 1 == 2"
+    )
     bare = pytester.runpytest_subprocess("-n", "2")
     result = spread(pytester)
     assert result.ret == bare.ret == 1

@@ -26,7 +26,17 @@ def test_a_picture_has_every_label_and_value_and_is_the_same_again(tmp_path: Pat
     draw([CHART, CHART], tmp_path / "one.svg")
     draw([CHART, CHART], tmp_path / "two.svg")
     text = (tmp_path / "one.svg").read_text()
-    for shown in ("pass@1", "HumanEval", "MBPP", "StarCoder", "measured here", "33.6", "12.25", "8.5", "asked: 30"):
+    for shown in (
+        "pass@1",
+        "HumanEval",
+        "MBPP",
+        "StarCoder",
+        "measured here",
+        "33.6",
+        "12.25",
+        "8.5",
+        "asked: 30",
+    ):
         assert text.count(f">{shown}<") >= 2, shown
     assert text == (tmp_path / "two.svg").read_text()
 
@@ -34,7 +44,9 @@ def test_a_picture_has_every_label_and_value_and_is_the_same_again(tmp_path: Pat
 def test_a_picture_of_another_ending_is_refused_before_anything_is_drawn() -> None:
     with pytest.raises(ConfigError) as raised:
         drawable(Path("plot.txt"))
-    assert str(raised.value) == ("A picture cannot be drawn as plot.txt. Give it one of the endings .svg, .png, .pdf.")
+    assert str(raised.value) == (
+        "A picture cannot be drawn as plot.txt. Give it one of the endings .svg, .png, .pdf."
+    )
 
 
 def test_without_matplotlib_it_says_which_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,9 @@ from pytest_starcoder.report.plain import Plain
 from pytest_starcoder.text.display import printable
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=60)  # lone surrogates as well
-escapes = st.sampled_from(["\x1b[31m", "\x1b]0;a title\x07", "\x1b", "\x9b", "\x07", "\r\n", "\r", "\t", " ", "\u202e"])
+escapes = st.sampled_from(
+    ["\x1b[31m", "\x1b]0;a title\x07", "\x1b", "\x9b", "\x07", "\r\n", "\r", "\t", " ", "\u202e"]
+)
 hostile = st.lists(any_text | escapes, max_size=8).map("".join)
 cuts = st.lists(st.integers(0, 200))
 
@@ -32,19 +34,25 @@ def divided(text: str, places: list[int]) -> list[str]:
 
 
 @given(hostile, cuts)
-def test_however_a_text_is_divided_what_is_written_is_the_same(text: str, places: list[int]) -> None:
+def test_however_a_text_is_divided_what_is_written_is_the_same(
+    text: str, places: list[int]
+) -> None:
     assert "".join(written(*divided(text, places))) == "".join(written(text))
 
 
 @given(any_text.filter(lambda text: not {"\x1b", "\x9b"} & {*text}), cuts)
-def test_a_text_without_escape_sequences_comes_out_as_it_is_printed(text: str, places: list[int]) -> None:
+def test_a_text_without_escape_sequences_comes_out_as_it_is_printed(
+    text: str, places: list[int]
+) -> None:
     assert "".join(written(*divided(text, places))) == printable(text, tabs=True) + "\n"
 
 
 @given(hostile, cuts)
 def test_nothing_that_a_terminal_obeys_is_written(text: str, places: list[int]) -> None:
     out = "".join(written(*divided(text, places)))
-    assert not [char for char in out if char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cs")]
+    assert not [
+        char for char in out if char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cs")
+    ]
     assert "\u202e" not in out
 
 
@@ -54,11 +62,20 @@ def test_lines_and_indentation_stay() -> None:
 
 
 def test_words_are_written_when_they_are_complete() -> None:
-    assert written("The te", "st fails", " because", " of it") == ["The ", "test ", "fails ", "because of ", "it\n"]
+    assert written("The te", "st fails", " because", " of it") == [
+        "The ",
+        "test ",
+        "fails ",
+        "because of ",
+        "it\n",
+    ]
 
 
 def test_an_escape_sequence_divided_by_the_pieces_is_seen_whole() -> None:
-    assert "".join(written("so \x1b", "[3", "1mred", "\x1b[0", "m it\x9b", "2J is")) == "so red it is\n"
+    assert (
+        "".join(written("so \x1b", "[3", "1mred", "\x1b[0", "m it\x9b", "2J is"))
+        == "so red it is\n"
+    )
 
 
 def test_the_line_end_of_windows_divided_by_the_pieces_is_one() -> None:

@@ -15,7 +15,10 @@ def test_on_a_terminal_one_line_is_written_over_and_taken_away() -> None:
     progress.end()
     first, second, blank, rest = written.getvalue().removeprefix("\r").split("\r")
     assert first == "asking [##########..........] 5/10"
-    assert second.rstrip() == "asking [############........] 6/10, 2.0 a minute, 2 min left"[:59].rstrip()
+    assert (
+        second.rstrip()
+        == "asking [############........] 6/10, 2.0 a minute, 2 min left"[:59].rstrip()
+    )
     assert (blank.strip(), rest) == ("", "")
 
 
@@ -39,4 +42,10 @@ def test_elsewhere_there_is_a_line_now_and_then_and_one_at_the_end() -> None:
 
 
 def test_times_are_said_as_people_say_them() -> None:
-    assert [left(seconds) for seconds in (0.4, 99, 200, 5000, 7300)] == ["0 s", "99 s", "3 min", "83 min", "2.0 h"]
+    assert [left(seconds) for seconds in (0.4, 99, 200, 5000, 7300)] == [
+        "0 s",
+        "99 s",
+        "3 min",
+        "83 min",
+        "2.0 h",
+    ]

@@ -45,12 +45,28 @@ def test_what_decides_how_a_test_runs_is_kept(line: str, expected: str) -> None:
 
 
 def test_what_names_tests_is_not_kept() -> None:
-    assert kept(["tests/a.py::test_b", "-q", "tests"], ["tests/a.py::test_b", "tests"], REPORTS) == ["-q"]
+    assert kept(
+        ["tests/a.py::test_b", "-q", "tests"], ["tests/a.py::test_b", "tests"], REPORTS
+    ) == ["-q"]
     assert kept(["--cov", "tests", "-q"], ["tests"], REPORTS) == ["-q"]
 
 
 words = st.sampled_from(
-    ["-n", "2", "--cov", "-p", "xdist", "-k", "a b", "--", "", "-", "--starcoder-model", "-x", "t.py"]
+    [
+        "-n",
+        "2",
+        "--cov",
+        "-p",
+        "xdist",
+        "-k",
+        "a b",
+        "--",
+        "",
+        "-",
+        "--starcoder-model",
+        "-x",
+        "t.py",
+    ]
 )
 
 
@@ -58,5 +74,7 @@ words = st.sampled_from(
 def test_whatever_is_given_the_order_stays(arguments: list[str], positionals: list[str]) -> None:
     found = kept(arguments, positionals, REPORTS)
     rest = iter([*arguments, *(word[2:] for word in arguments if word.startswith("-p"))])
-    assert all(word == "-p" or word in list(arguments) or f"-p{word}" in arguments for word in found)
+    assert all(
+        word == "-p" or word in list(arguments) or f"-p{word}" in arguments for word in found
+    )
     assert rest

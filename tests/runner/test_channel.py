@@ -14,11 +14,11 @@ import pytest
 
 pytest.importorskip("fcntl", reason="changes are tried in forks")
 
-from pytest_starcoder.runner import Launch
+from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.runner.channel import Channel
+from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.trials import Judgement, Record, Trial, Trials
-from pytest_starcoder.values.asked import Deadline
-from pytest_starcoder.values.fix import Edit
+from pytest_starcoder.source.edits.edit import Edit
 
 
 @pytest.fixture
@@ -169,7 +169,10 @@ def test_a_stale_verdict_is_dropped() -> None:
     )
     trials = trials_on(line)
     assert [trial.edits for trial in trials.swapped([A, B], ["t"], [], {"t": 1.0})] == [A, B]
-    assert list(trials.swapped([C, D], ["t"], [], {"t": 1.0})) == [Trial(C, "fails"), Trial(D, "passes")]
+    assert list(trials.swapped([C, D], ["t"], [], {"t": 1.0})) == [
+        Trial(C, "fails"),
+        Trial(D, "passes"),
+    ]
 
 
 def test_reading_may_stop_half_way() -> None:
@@ -190,8 +193,16 @@ def test_stale_judgements_are_dropped() -> None:
 
 
 def test_stale_observations_are_dropped() -> None:
-    stale = [{"inputs": [["old", ""]], "command": 1}, verdict(0, 1, "observed", behaviour=["old"]), DONE_1]
-    fresh = [verdict(1, 2, "observed", behaviour=["new"]), {"inputs": [["f(1)", ""]], "command": 2}, DONE_2]
+    stale = [
+        {"inputs": [["old", ""]], "command": 1},
+        verdict(0, 1, "observed", behaviour=["old"]),
+        DONE_1,
+    ]
+    fresh = [
+        verdict(1, 2, "observed", behaviour=["new"]),
+        {"inputs": [["f(1)", ""]], "command": 2},
+        DONE_2,
+    ]
     trials = trials_on(Line([], [*stale, *fresh]))
     assert trials.observed([A], ["t"], [], {"t": 1.0}) == ([], [()])
     assert trials.observed([B], ["t"], [], {"t": 1.0}) == ([("f(1)", "")], [("new",)])
@@ -214,12 +225,17 @@ OTHER_REPLIES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("reply", OTHER_REPLIES.values(), ids=OTHER_REPLIES)
 def test_other_replies_are_dropped(reply: dict[str, Any]) -> None:
     trials = trials_on(Line([reply, verdict(0, 1, "passes"), DONE_1]))
-    found = [trial for trial in trials.swapped([A], ["t"], [], {"t": 1.0}) if trial.verdict == "passes"]
+    found = [
+        trial for trial in trials.swapped([A], ["t"], [], {"t": 1.0}) if trial.verdict == "passes"
+    ]
     assert found == [Trial(A, "passes")]
 
 
 def record(**fields: Any) -> dict[str, Any]:
-    return {"said": "passes", "records": [{"nodeid": "t", "outcome": "passed", "seconds": 1, **fields}]}
+    return {
+        "said": "passes",
+        "records": [{"nodeid": "t", "outcome": "passed", "seconds": 1, **fields}],
+    }
 
 
 WRONG_VERDICTS: dict[str, dict[str, Any]] = {
@@ -245,7 +261,12 @@ READY = {"collected": ["t"], "level": "audit", "imported": {"a.py": [1]}, "unimp
 
 @pytest.mark.parametrize(
     ("change", "is_ready"),
-    [({}, True), ({"level": "great"}, False), ({"collected": 1}, False), ({"imported": {"a.py": ["x"]}}, False)],
+    [
+        ({}, True),
+        ({"level": "great"}, False),
+        ({"collected": 1}, False),
+        ({"imported": {"a.py": ["x"]}}, False),
+    ],
     ids=["as it is", "unknown level", "no tests", "texts for lines"],
 )
 def test_what_the_child_says_first_is_checked(change: dict[str, Any], is_ready: bool) -> None:

@@ -54,7 +54,10 @@ def test_a_program_that_writes_a_lot_has_its_verdict() -> None:
             except OSError: pass
     """
     assert run_program(dedent(floods), 3.0).said == "passed"
-    assert run_program(dedent(floods).replace("1_000", "10_000_000"), 3.0).said == "ended with status 0"
+    assert (
+        run_program(dedent(floods).replace("1_000", "10_000_000"), 3.0).said
+        == "ended with status 0"
+    )
 
 
 def test_names_of_ours_may_be_replaced() -> None:

@@ -14,11 +14,11 @@ from typing import Literal
 import pytest
 
 from pytest_starcoder import runner
-from pytest_starcoder.runner import Launch, _outcomes, confined_environment, run
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.runner.launch import Launch, _outcomes, confined_environment, run
+from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.runner.trace import ALL_CALLS, CALLS
-from pytest_starcoder.text import shown
-from pytest_starcoder.values.asked import Deadline
-from pytest_starcoder.values.run import Outcome
+from pytest_starcoder.text import reprs
 
 
 class Project:
@@ -63,7 +63,8 @@ SHOP = """
 
 def test_outcomes_come_in_the_order_that_was_asked_for(project: Project) -> None:
     project.write(
-        "test_it.py", "import pytest\ndef test_a(): assert 0\ndef test_b(): pass\ndef test_c(): pytest.skip()"
+        "test_it.py",
+        "import pytest\ndef test_a(): assert 0\ndef test_b(): pass\ndef test_c(): pytest.skip()",
     )
     found = project.run("test_b", "test_a", "test_c")
     assert [(outcome.nodeid.partition("::")[2], outcome.outcome) for outcome in found] == [
@@ -90,10 +91,14 @@ def test_lines_and_calls_with_their_values(project: Project) -> None:
     )
     first, second = project.run("test_a", "test_b")
     assert first.lines["shop.py"] == {5, 6}
-    assert [(call.function, call.arguments, call.outcome) for call in first.calls if call.path == "shop.py"] == [
-        ("double", "x=2", "returned 4")
+    assert [
+        (call.function, call.arguments, call.outcome)
+        for call in first.calls
+        if call.path == "shop.py"
+    ] == [("double", "x=2", "returned 4")]
+    assert [call.outcome for call in second.calls if call.function == "broken"] == [
+        "raised KeyError"
     ]
-    assert [call.outcome for call in second.calls if call.function == "broken"] == ["raised KeyError"]
     assert 2 in first.imported["shop.py"]
 
 
@@ -114,7 +119,9 @@ def test_what_a_wider_fixture_runs_counts_for_every_test_that_has_it(project: Pr
         def test_c(): pass
         """,
     )
-    assert ["shop.py" in outcome.lines for outcome in project.run("test_a", "test_b", "test_c")] == [True, True, False]
+    assert [
+        "shop.py" in outcome.lines for outcome in project.run("test_a", "test_b", "test_c")
+    ] == [True, True, False]
 
 
 def test_calls_in_loops_are_bounded(project: Project) -> None:
@@ -173,7 +180,9 @@ def test_a_test_that_hangs_is_ended_and_what_came_before_it_counts(project: Proj
         """,
     )
     started = time.monotonic()
-    assert [outcome.nodeid for outcome in project.run("test_a", "test_b", seconds=3)] == ["test_it.py::test_a"]
+    assert [outcome.nodeid for outcome in project.run("test_a", "test_b", seconds=3)] == [
+        "test_it.py::test_a"
+    ]
     assert time.monotonic() - started < 8
     pids = (project.root / "pids.txt").read_text().split()
     for _ in range(200):
@@ -222,7 +231,9 @@ def test_other_threads_and_other_pythons_are_traced(project: Project) -> None:
             assert "STARCODER_TRACED_ROOT" in os.environ  # only while it is traced
         """,
     )
-    found = project.run("test_thread", "test_python", "test_bare_python", "test_the_environment_is_as_before")
+    found = project.run(
+        "test_thread", "test_python", "test_bare_python", "test_the_environment_is_as_before"
+    )
     assert [outcome.outcome for outcome in found] == ["passed"] * 4
     assert [outcome.lines.get("shop.py") for outcome in found[:3]] == [{5, 6}, {5, 6}, None]
 
@@ -248,11 +259,18 @@ def test_a_sitecustomize_of_the_users_is_imported_in_other_pythons(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "ini",
-    ["filterwarnings = error", "addopts = --strict-markers -n 3", "addopts = -p no:cacheprovider", "testpaths = gone"],
+    [
+        "filterwarnings = error",
+        "addopts = --strict-markers -n 3",
+        "addopts = -p no:cacheprovider",
+        "testpaths = gone",
+    ],
 )
 def test_the_users_configuration_does_no_harm(project: Project, ini: str) -> None:
     project.write("pytest.ini", f"[pytest]\n{ini}\n")
-    project.write("test_it.py", "import pytest\n@pytest.mark.starcoder_explain\ndef test_a(): pass\n")
+    project.write(
+        "test_it.py", "import pytest\n@pytest.mark.starcoder_explain\ndef test_a(): pass\n"
+    )
     assert [outcome.outcome for outcome in project.run("test_a")] == ["passed"]
 
 
@@ -267,11 +285,15 @@ def test_the_root_may_be_called_anything(tmp_path: Path, name: str) -> None:
 
 
 def test_nothing_of_the_host_is_changed(project: Project) -> None:
-    project.write("test_it.py", "import os\ndef test_a():\n    os.environ['NEW'] = '1'\n    os.chdir('/')\n")
+    project.write(
+        "test_it.py", "import os\ndef test_a():\n    os.environ['NEW'] = '1'\n    os.chdir('/')\n"
+    )
     before, files = dict(os.environ), sorted(path.name for path in project.root.iterdir())
     project.run("test_a")
     assert dict(os.environ) == before
-    assert sorted(path.name for path in project.root.iterdir() if path.name != "__pycache__") == files
+    assert (
+        sorted(path.name for path in project.root.iterdir() if path.name != "__pycache__") == files
+    )
 
 
 def test_a_debugger_of_the_projects_own_does_no_harm(project: Project) -> None:
@@ -315,8 +337,16 @@ def test_what_a_test_puts_in_its_place_is_not_read(project: Project, code: str) 
         def test_c(): pass
         """,
     )
-    names = [outcome.nodeid.partition("::")[2] for outcome in project.run("test_a", "test_b", "test_c")]
-    assert names in (["test_a", "test_b", "test_c"], ["test_a"], ["test_b", "test_c"], ["test_c"], [])
+    names = [
+        outcome.nodeid.partition("::")[2] for outcome in project.run("test_a", "test_b", "test_c")
+    ]
+    assert names in (
+        ["test_a", "test_b", "test_c"],
+        ["test_a"],
+        ["test_b", "test_c"],
+        ["test_c"],
+        [],
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
@@ -366,13 +396,17 @@ DAEMON = """
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a daemon is init's child")
 @pytest.mark.parametrize("policy", ["trusted", "confined"])
-def test_what_tests_start_does_not_outlive_the_run(project: Project, policy: Literal["trusted", "confined"]) -> None:
+def test_what_tests_start_does_not_outlive_the_run(
+    project: Project, policy: Literal["trusted", "confined"]
+) -> None:
     seconds = {"trusted": "61.25", "confined": "62.25"}[policy]
     project.write("test_it.py", DAEMON.replace("{seconds}", seconds))
     launch = Launch(project.root, project.root, project.root / "pytest.ini")
     outcomes = run(launch, ["test_it.py::test_a"], Deadline.after(20), policy=policy)
     assert [outcome.outcome for outcome in outcomes] == ["passed"]
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["ps", "-eo", "args"], capture_output=True, text=True, check=True
+    ).stdout
     assert f"time.sleep({seconds})" not in listed
 
 
@@ -400,10 +434,14 @@ LOCKED = """
         pytest.param("time.sleep(60)", id="sleeps"),
         pytest.param("while True: pass", id="loops", marks=pytest.mark.slow),
         pytest.param("__import__('os').system('sleep 60')", id="shell", marks=pytest.mark.slow),
-        pytest.param("__import__('subprocess').run(['sleep', '60'])", id="program", marks=pytest.mark.slow),
+        pytest.param(
+            "__import__('subprocess').run(['sleep', '60'])", id="program", marks=pytest.mark.slow
+        ),
         pytest.param("__import__('threading').Event().wait()", id="waits", marks=pytest.mark.slow),
         pytest.param(
-            "try: time.sleep(60)\n        except KeyboardInterrupt: pass", id="catches", marks=pytest.mark.slow
+            "try: time.sleep(60)\n        except KeyboardInterrupt: pass",
+            id="catches",
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -422,7 +460,9 @@ def test_fixtures_are_torn_down_when_the_time_is_over(
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGINT to send")
-def test_a_teardown_that_takes_too_long_is_said(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_teardown_that_takes_too_long_is_said(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(runner, "GRACE", 0.5)
     endless = "while True:\n            try: time.sleep(60)\n            except BaseException: pass"
     project.write("test_it.py", LOCKED.format(stuck=endless))
@@ -440,7 +480,7 @@ def message_about(path: str) -> dict[str, object]:
 
 
 def outcomes_about(path: str, root: Path) -> list[Outcome]:
-    return list(_outcomes([message_about(path)], {"test_it.py::test_a"}, shown.Project(root)))
+    return list(_outcomes([message_about(path)], {"test_it.py::test_a"}, reprs.Project(root)))
 
 
 @pytest.mark.parametrize("path", ["../a.py", "a/../../b.py", "/etc/passwd"])
@@ -495,7 +535,10 @@ def test_variables_do_not_stay(project: Project, monkeypatch: pytest.MonkeyPatch
         pytest.seen_of_ours = []
         """,
     )
-    project.write("test_it.py", "import pytest\ndef test_a(): pass\ndef test_b(): assert pytest.seen_of_ours == [[]]\n")
+    project.write(
+        "test_it.py",
+        "import pytest\ndef test_a(): pass\ndef test_b(): assert pytest.seen_of_ours == [[]]\n",
+    )
     assert [outcome.outcome for outcome in project.run("test_a", "test_b")] == ["passed", "passed"]
 
 

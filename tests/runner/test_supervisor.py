@@ -14,7 +14,7 @@ from textwrap import dedent
 import pytest
 from support.processes import is_alive, still_alive
 
-from pytest_starcoder.runner import Child
+from pytest_starcoder.runner.launch import Child
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a supervisor forks")
 
@@ -122,9 +122,15 @@ def test_an_interrupted_child_tears_down(tmp_path: Path) -> None:
 
 
 STUCK = {
-    "swallows": ("while True:\n            try: time.sleep(60)\n            except BaseException: pass", ""),
+    "swallows": (
+        "while True:\n            try: time.sleep(60)\n            except BaseException: pass",
+        "",
+    ),
     "ignores": ("time.sleep(60)", "signal.signal(signal.SIGINT, signal.SIG_IGN)"),
-    "blocks": ("time.sleep(60)", "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})"),
+    "blocks": (
+        "time.sleep(60)",
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})",
+    ),
     "is in C": ("sum(iter(int, 1))", ""),
     "is stopped": ("os.kill(os.getpid(), signal.SIGSTOP)", ""),
 }
@@ -230,7 +236,9 @@ def test_nothing_outlives_us(tmp_path: Path, number: str) -> None:
     until = time.monotonic() + 5
     while (tmp_path / "temporary").exists() and time.monotonic() < until:
         time.sleep(0.02)
-    assert [path.name for path in tmp_path.iterdir()] == ["pids"], "and our temporary folder is gone"
+    assert [path.name for path in tmp_path.iterdir()] == ["pids"], (
+        "and our temporary folder is gone"
+    )
 
 
 def test_a_child_tears_down_when_we_are_killed(tmp_path: Path) -> None:
@@ -245,7 +253,8 @@ def test_a_child_tears_down_when_we_are_killed(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends it")
 def test_the_child_ends_with_its_supervisor(tmp_path: Path) -> None:
     started = child(
-        tmp_path, "import os; open('pids', 'w').write(f'{os.getpid()} {os.getppid()}'); import time; time.sleep(60)"
+        tmp_path,
+        "import os; open('pids', 'w').write(f'{os.getpid()} {os.getppid()}'); import time; time.sleep(60)",
     )
     pid, supervisor = pids(tmp_path / "pids")
     os.kill(supervisor, signal.SIGKILL)
@@ -258,7 +267,8 @@ def test_a_fork_of_ours_keeps_nothing_alive(tmp_path: Path) -> None:
     forks = "\nif os.fork() == 0:\n    time.sleep(30)\n    os._exit(0)\n"
     code = PARENT.replace("time.sleep(60)", forks + "time.sleep(60)")
     host = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path), "0.3", dedent(holding())], start_new_session=True
+        [sys.executable, "-c", code, str(tmp_path), "0.3", dedent(holding())],
+        start_new_session=True,
     )
     running = pids(tmp_path / "lock")
     try:
@@ -279,7 +289,9 @@ def test_a_second_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
             child.wait(60)
     """
     command = [sys.executable, "-c", dedent(code)]
-    host = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True)
+    host = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     running = pids(tmp_path / "pids")
     for _ in range(2):
         host.send_signal(signal.SIGINT)

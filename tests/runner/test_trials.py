@@ -16,10 +16,10 @@ from textwrap import dedent
 
 import pytest
 
-from pytest_starcoder.runner import Launch
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.trials import Record, Trial, Trials, Unavailable
-from pytest_starcoder.values.asked import Deadline
-from pytest_starcoder.values.fix import Edit
+from pytest_starcoder.source.edits.edit import Edit
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="changes are tried in forks")
 
@@ -39,16 +39,23 @@ class Project:
         line = text[:start].count("\n") + 1
         return (Edit(path, (start, start + len(before)), before, after, "a kind", 1.0, line),)
 
-    def bench(self, failing: Sequence[str], passing: Sequence[str] = (), seconds: float = 30) -> Bench:
+    def bench(
+        self, failing: Sequence[str], passing: Sequence[str] = (), seconds: float = 30
+    ) -> Bench:
         return Bench(
-            self, [f"test_it.py::{name}" for name in failing], [f"test_it.py::{name}" for name in passing], seconds
+            self,
+            [f"test_it.py::{name}" for name in failing],
+            [f"test_it.py::{name}" for name in passing],
+            seconds,
         )
 
 
 class Bench:
     """Trials of one project, opened for each question anew."""
 
-    def __init__(self, project: Project, failing: list[str], passing: list[str], seconds: float) -> None:
+    def __init__(
+        self, project: Project, failing: list[str], passing: list[str], seconds: float
+    ) -> None:
         self.failing, self.passing = failing, passing
         launch = Launch(project.root, project.root, project.root / "pytest.ini")
         self.trials = Trials(launch, [*failing, *passing], Deadline.after(seconds))
@@ -60,17 +67,26 @@ class Bench:
 
     def swapped(self, *candidates: tuple[Edit, ...]) -> list[Trial]:
         with self.trials as trials:
-            return self._ordered(candidates, list(trials.swapped(candidates, self.failing, self.passing, self.limits)))
+            return self._ordered(
+                candidates,
+                list(trials.swapped(candidates, self.failing, self.passing, self.limits)),
+            )
 
     def imported(self, *candidates: tuple[Edit, ...]) -> list[Trial]:
         with self.trials as trials:
-            return self._ordered(candidates, list(trials.imported(candidates, self.failing, self.passing, self.limits)))
+            return self._ordered(
+                candidates,
+                list(trials.imported(candidates, self.failing, self.passing, self.limits)),
+            )
 
     def observed(self, *candidates: tuple[Edit, ...]) -> dict[str, list[str]]:
         """What each candidate makes of each input."""
         with self.trials as trials:
             inputs, found = trials.observed(candidates, self.failing, self.passing, self.limits)
-        return {given.text: [behaviour[number] for behaviour in found] for number, given in enumerate(inputs)}
+        return {
+            given.text: [behaviour[number] for behaviour in found]
+            for number, given in enumerate(inputs)
+        }
 
     def _ordered(self, candidates: Sequence[tuple[Edit, ...]], trials: list[Trial]) -> list[Trial]:
         assert len(trials) == len(candidates), "each candidate has one verdict"
@@ -93,9 +109,15 @@ def project(tmp_path: Path) -> Project:
     return project
 
 
-def test_the_code_as_it_is_tells_what_the_tests_do_and_how_long_that_takes(project: Project) -> None:
+def test_the_code_as_it_is_tells_what_the_tests_do_and_how_long_that_takes(
+    project: Project,
+) -> None:
     failing, passing = project.bench(["test_mean"], ["test_two"]).baseline().values()
-    assert (failing.outcome, failing.raised, passing.outcome) == ("failed", "AssertionError", "passed")
+    assert (failing.outcome, failing.raised, passing.outcome) == (
+        "failed",
+        "AssertionError",
+        "passed",
+    )
     assert failing.place.endswith("test_it.py:4")
     assert 0 < passing.seconds < 1
 
@@ -120,7 +142,9 @@ def test_the_code_as_it_is_tells_what_the_tests_do_and_how_long_that_takes(proje
         ("return", "import pytest; pytest.exit('over', 0)\n    return", "overtime"),
     ],
 )
-def test_each_candidate_has_a_verdict(project: Project, before: str, after: str, verdict: str) -> None:
+def test_each_candidate_has_a_verdict(
+    project: Project, before: str, after: str, verdict: str
+) -> None:
     [trial] = project.bench(["test_mean"], ["test_two"]).swapped(project.edit(before, after))
     assert trial.verdict == verdict
 
@@ -188,7 +212,9 @@ def test_fixtures_and_instances_are_made_anew_for_each_candidate(project: Projec
         """,
     )
     trials = project.bench(["TestIt::test_mean"]).swapped(
-        project.edit("- 1", "- 2"), project.edit("(len(xs) - 1)", "len(xs)"), project.edit("- 1", "- 3")
+        project.edit("- 1", "- 2"),
+        project.edit("(len(xs) - 1)", "len(xs)"),
+        project.edit("- 1", "- 3"),
     )
     assert [trial.verdict for trial in trials] == ["fails", "passes", "fails"]
 
@@ -217,9 +243,13 @@ def test_a_change_anywhere_is_tried_by_importing_the_project_with_it(
     project: Project, shop: str, before: str, after: str
 ) -> None:
     project.write("shop.py", shop)
-    project.write("conftest.py", "from shop import f\nimport pytest\n@pytest.fixture\ndef value(): return f()")
+    project.write(
+        "conftest.py", "from shop import f\nimport pytest\n@pytest.fixture\ndef value(): return f()"
+    )
     project.write("test_it.py", "from shop import f\ndef test_f(value): assert value == f() == 2")
-    trials = project.bench(["test_f"]).imported(project.edit(before, "syntax error"), project.edit(before, after))
+    trials = project.bench(["test_f"]).imported(
+        project.edit(before, "syntax error"), project.edit(before, after)
+    )
     assert [trial.verdict for trial in trials] == ["crashed", "passes"]
 
 
@@ -240,16 +270,23 @@ def test_unittest_xfail_and_skipped_tests_are_judged_as_pytest_does(project: Pro
         """,
     )
     bench = project.bench(["TestIt::test_mean", "test_strict"], ["test_skipped"])
-    assert [record.outcome for record in bench.baseline().values()] == ["failed", "failed", "skipped"]
+    assert [record.outcome for record in bench.baseline().values()] == [
+        "failed",
+        "failed",
+        "skipped",
+    ]
     bench = project.bench(["TestIt::test_mean"])
     [trial] = bench.swapped(project.edit("(len(xs) - 1)", "len(xs)"))
     assert trial.verdict == "passes"
 
 
-def test_a_warning_that_the_configuration_makes_an_error_fails_a_candidate(project: Project) -> None:
+def test_a_warning_that_the_configuration_makes_an_error_fails_a_candidate(
+    project: Project,
+) -> None:
     project.write("pytest.ini", "[pytest]\npythonpath = .\nfilterwarnings = error\n")
     warns = project.edit(
-        "return sum(xs) / (len(xs) - 1)", "import warnings; warnings.warn('old')\n    return sum(xs) / len(xs)"
+        "return sum(xs) / (len(xs) - 1)",
+        "import warnings; warnings.warn('old')\n    return sum(xs) / len(xs)",
     )
     [trial] = project.bench(["test_mean"]).swapped(warns)
     assert trial.verdict == "fails"
@@ -265,7 +302,11 @@ def test_edits_that_pass_are_told_apart_by_an_input(project: Project) -> None:
 
 def test_no_file_of_the_projects_changes_whatever_is_tried(project: Project) -> None:
     def state() -> dict[str, str]:
-        files = [path for path in project.root.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+        files = [
+            path
+            for path in project.root.rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        ]
         return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     before = state()
@@ -281,16 +322,25 @@ def test_tests_that_are_not_there_cannot_be_tried(project: Project) -> None:
         project.bench(["test_nothing"]).baseline()
 
 
-def test_a_conftest_that_needs_more_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHOP_NAME", "corner")  # confined code has no variable but those that name a file
+def test_a_conftest_that_needs_more_is_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "SHOP_NAME", "corner"
+    )  # confined code has no variable but those that name a file
     project.write("conftest.py", "import os\nos.environ['SHOP_NAME']\n")
     with pytest.raises(Unavailable) as caught:
         project.bench(["test_mean"]).baseline()
-    assert str(caught.value) == "the tests cannot be collected again: KeyError: 'SHOP_NAME' (from conftest.py)"
+    assert (
+        str(caught.value)
+        == "the tests cannot be collected again: KeyError: 'SHOP_NAME' (from conftest.py)"
+    )
 
 
 def test_too_little_time_to_collect(project: Project) -> None:
-    with pytest.raises(Unavailable, match=r"^there was not enough time to collect the tests again$"):
+    with pytest.raises(
+        Unavailable, match=r"^there was not enough time to collect the tests again$"
+    ):
         project.bench(["test_mean"], seconds=0.1).baseline()
 
 
@@ -305,7 +355,9 @@ def test_when_the_time_is_over_no_process_is_left(project: Project) -> None:
 
 
 def _running(words: str) -> list[str]:
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["ps", "-eo", "args"], capture_output=True, text=True, check=True
+    ).stdout
     return [line for line in listed.splitlines() if words in line and str(os.getpid()) not in line]
 
 
@@ -329,7 +381,9 @@ with Trials(Launch(root, root, root / "pytest.ini"), [nodeid], Deadline.after(60
 
 
 def test_when_the_host_is_killed_all_it_started_ends(project: Project) -> None:
-    host = subprocess.Popen([sys.executable, "-c", KILLED, str(project.root)], stdout=subprocess.PIPE)
+    host = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(project.root)], stdout=subprocess.PIPE
+    )
     assert host.stdout is not None
     assert host.stdout.readline() == b"ready\n"
     time.sleep(0.3)
@@ -379,7 +433,9 @@ def test_trials_go_on_after_a_caller_stops_reading(project: Project) -> None:
         for trial in trials.swapped([project.edit("- 1", "- 3"), slow], *given):
             assert trial.verdict == "fails"
             break
-        assert [(trial.edits, trial.verdict) for trial in trials.swapped([fix], *given)] == [(fix, "passes")]
+        assert [(trial.edits, trial.verdict) for trial in trials.swapped([fix], *given)] == [
+            (fix, "passes")
+        ]
 
 
 def test_lines_written_among_the_verdicts_are_no_verdicts(project: Project) -> None:
@@ -407,16 +463,23 @@ def test_a_candidate_that_writes_without_end_is_ended(project: Project) -> None:
     assert trials[1].verdict == "passes"
 
 
-@pytest.mark.parametrize("arguments", [(), ("-W", "error")], ids=["by the variable", "by the option"])
+@pytest.mark.parametrize(
+    "arguments", [(), ("-W", "error")], ids=["by the variable", "by the option"]
+)
 def test_threads_stop_no_fork_where_warnings_are_errors(
     project: Project, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     if not arguments:
         monkeypatch.setenv("PYTHONWARNINGS", "error")
-    project.write("plug.py", "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n")
+    project.write(
+        "plug.py",
+        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n",
+    )
     monkeypatch.setenv("PYTHONPATH", str(project.root))
     bench = project.bench(["test_mean"], ["test_two"])
-    launch = Launch(project.root, project.root, project.root / "pytest.ini", ("-p", "plug", *arguments))
+    launch = Launch(
+        project.root, project.root, project.root / "pytest.ini", ("-p", "plug", *arguments)
+    )
     bench.trials = Trials(launch, [*bench.failing, *bench.passing], Deadline.after(30))
     fix = project.edit("(len(xs) - 1)", "len(xs)")
     with bench.trials as trials:

@@ -87,7 +87,14 @@ class Double:
 
     def error(self, message: str, kind: str = "", status: int = 500) -> Any:
         """An error in the words of this server."""
-        return {"error": {"message": message, "type": kind or "server_error", "param": None, "code": status}}
+        return {
+            "error": {
+                "message": message,
+                "type": kind or "server_error",
+                "param": None,
+                "code": status,
+            }
+        }
 
 
 Kind = TypeVar("Kind", bound=Double)
@@ -106,7 +113,9 @@ def running(double: Kind, host: str = "127.0.0.1") -> Iterator[Kind]:
             self._answer(None)
 
         def do_POST(self) -> None:
-            self._answer(json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"null"))
+            self._answer(
+                json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"null")
+            )
 
         def _answer(self, body: Any) -> None:
             request = Request(self.command, self.path, body, dict(self.headers))
@@ -170,7 +179,10 @@ class FakeOpenAI(Double):
         if path.startswith("/v1") and not self.let_in(request):
             return self.denied()
         if path == "/v1/models" and not posted:
-            return 200, {"object": "list", "data": [self.entry(name) for name in (self.model, *self.others)]}
+            return 200, {
+                "object": "list",
+                "data": [self.entry(name) for name in (self.model, *self.others)],
+            }
         if path == "/v1/completions" and posted:
             return self.completed(request.body, request.body["prompt"])
         if path == "/v1/chat/completions" and posted:
@@ -178,7 +190,13 @@ class FakeOpenAI(Double):
         return self.elsewhere(request)
 
     def entry(self, name: str) -> dict[str, Any]:
-        return {"id": name, "object": "model", "created": int(time.time()), "owned_by": self.owner, **self.facts}
+        return {
+            "id": name,
+            "object": "model",
+            "created": int(time.time()),
+            "owned_by": self.owner,
+            **self.facts,
+        }
 
     def denied(self) -> Reply:
         return 401, self.error("Incorrect API key provided.", "invalid_request_error", 401)
@@ -192,7 +210,10 @@ class FakeOpenAI(Double):
             return refusal
         written, finish = self.written(body, prompt)
         prompt_tokens = tokens(prompt) + (10 if chat else 0)
-        usage: dict[str, Any] = {"prompt_tokens": prompt_tokens, "completion_tokens": self.spent(body, prompt)}
+        usage: dict[str, Any] = {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": self.spent(body, prompt),
+        }
         usage["total_tokens"] = sum(usage.values())
         if self.cached is not None:
             usage["prompt_tokens_details"] = {"cached_tokens": self.cached}
@@ -243,34 +264,68 @@ class FakeOpenAI(Double):
         return min(int(body["max_tokens"]), len(pieces(self.said(prompt))))
 
     def events(
-        self, body: dict[str, Any], written: list[str], finish: str, usage: dict[str, Any], chat: bool
+        self,
+        body: dict[str, Any],
+        written: list[str],
+        finish: str,
+        usage: dict[str, Any],
+        chat: bool,
     ) -> Events:
         if chat:
-            yield {**self.frame(chat), "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}
+            yield {
+                **self.frame(chat),
+                "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}],
+            }
         for piece in written:
-            yield {**self.frame(chat), "choices": [self.choice(piece, None, body, chat)], "usage": None}
+            yield {
+                **self.frame(chat),
+                "choices": [self.choice(piece, None, body, chat)],
+                "usage": None,
+            }
         if self.ending == "cut":
             yield CUT
         elif self.ending == "error":
             yield self.error("EngineCore encountered an issue.", "InternalServerError", 500)
             yield DONE
         elif self.ending == "done":
-            yield {**self.frame(chat), "choices": [self.choice("", finish, body, chat)], "usage": None}
+            yield {
+                **self.frame(chat),
+                "choices": [self.choice("", finish, body, chat)],
+                "usage": None,
+            }
             if (body.get("stream_options") or {}).get("include_usage"):
                 yield {**self.frame(chat), "choices": [], "usage": usage}
             yield DONE
 
     def frame(self, chat: bool) -> dict[str, Any]:
-        return {"id": "cmpl-1", "object": "chat.completion.chunk" if chat else "text_completion", "model": self.model}
+        return {
+            "id": "cmpl-1",
+            "object": "chat.completion.chunk" if chat else "text_completion",
+            "model": self.model,
+        }
 
     def choice(
-        self, text: str, finish: str | None, body: dict[str, Any], chat: bool, *, whole: bool = False
+        self,
+        text: str,
+        finish: str | None,
+        body: dict[str, Any],
+        chat: bool,
+        *,
+        whole: bool = False,
     ) -> dict[str, Any]:
-        said = {"message" if whole else "delta": {"role": "assistant", "content": text}} if chat else {"text": text}
+        said = (
+            {"message" if whole else "delta": {"role": "assistant", "content": text}}
+            if chat
+            else {"text": text}
+        )
         likely = None
         if body.get("logprobs") and text:
             numbers = [LIKELIHOOD] * len(pieces(text))
-            likely = {"content": [{"logprob": number} for number in numbers]} if chat else {"token_logprobs": numbers}
+            likely = (
+                {"content": [{"logprob": number} for number in numbers]}
+                if chat
+                else {"token_logprobs": numbers}
+            )
         return {"index": 0, **said, "logprobs": likely, "finish_reason": finish}
 
 
@@ -285,7 +340,12 @@ class FakeVllm(FakeOpenAI):
     def entry(self, name: str) -> dict[str, Any]:
         moment = next(_moments)
         permission = [{"id": f"modelperm-{moment}", "created": moment}]
-        facts = {"root": self.model, "parent": None, "max_model_len": self.window, "permission": permission}
+        facts = {
+            "root": self.model,
+            "parent": None,
+            "max_model_len": self.window,
+            "permission": permission,
+        }
         return super().entry(name) | facts | self.facts
 
     def denied(self) -> Reply:
@@ -294,7 +354,12 @@ class FakeVllm(FakeOpenAI):
     def elsewhere(self, request: Request) -> Reply:
         if request.path == "/tokenize" and request.method == "POST":
             count = tokens(request.body["prompt"])
-            return 200, {"count": count, "max_model_len": self.window, "tokens": [1] * count, "token_strs": None}
+            return 200, {
+                "count": count,
+                "max_model_len": self.window,
+                "tokens": [1] * count,
+                "token_strs": None,
+            }
         if request.path == "/version":
             return 200, {"version": "0.11.0"}
         return 404, {"detail": "Not Found"}
@@ -343,7 +408,9 @@ class FakeTgi(Double):
                 },
                 "/v1/models": {
                     "object": "list",
-                    "data": [{"id": self.model, "object": "model", "created": 0, "owned_by": self.model}],
+                    "data": [
+                        {"id": self.model, "object": "model", "created": 0, "owned_by": self.model}
+                    ],
                 },
             }
             return (200, told[path]) if path in told else (404, b"")
@@ -365,8 +432,14 @@ class FakeTgi(Double):
         written = self.written(parameters, prompt)
         if not body.get("stream"):
             text = "".join(piece for piece, special in written[0] if not special)
-            return 200, [{"generated_text": text}] if native else {"choices": [{"text": text, "finish_reason": "stop"}]}
-        return self.native(*written, prompt, parameters) if native else self.events(*written, prompt, body)
+            return 200, [{"generated_text": text}] if native else {
+                "choices": [{"text": text, "finish_reason": "stop"}]
+            }
+        return (
+            self.native(*written, prompt, parameters)
+            if native
+            else self.events(*written, prompt, body)
+        )
 
     def translated(self, body: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -398,7 +471,10 @@ class FakeTgi(Double):
         if wrong:
             return f"Input validation error: {wrong}", "validation"
         if parameters.get("adapter_id"):
-            return f"Request failed during generation: no adapter {parameters['adapter_id']!r}", "generation"
+            return (
+                f"Request failed during generation: no adapter {parameters['adapter_id']!r}",
+                "generation",
+            )
         if self.ending == "overloaded":
             return "Model is overloaded", "overloaded"
         return None
@@ -408,7 +484,9 @@ class FakeTgi(Double):
             return {"error": {"message": message, "http_status_code": 422}}
         return {"error": message, "error_type": kind}
 
-    def written(self, parameters: dict[str, Any], prompt: str) -> tuple[list[tuple[str, bool]], str]:
+    def written(
+        self, parameters: dict[str, Any], prompt: str
+    ) -> tuple[list[tuple[str, bool]], str]:
         """Tokens, each with whether it is a control token, and why the last is the last."""
         found: list[tuple[str, bool]] = []
         text = ""
@@ -423,10 +501,17 @@ class FakeTgi(Double):
                 return found, "stop_sequence"
         raise AssertionError("the end of the text is the last token")
 
-    def native(self, written: list[tuple[str, bool]], finish: str, prompt: str, parameters: dict[str, Any]) -> Events:
+    def native(
+        self, written: list[tuple[str, bool]], finish: str, prompt: str, parameters: dict[str, Any]
+    ) -> Events:
         yield ": keep-alive\n\n"
         text = "".join(piece for piece, special in written if not special)
-        details = {"finish_reason": finish, "generated_tokens": len(written), "input_length": tokens(prompt), "seed": 1}
+        details = {
+            "finish_reason": finish,
+            "generated_tokens": len(written),
+            "input_length": tokens(prompt),
+            "seed": 1,
+        }
         for index, (piece, special) in enumerate(written, 1):
             last = index == len(written)
             if last and (yield from self._ended(openai=False)):
@@ -438,7 +523,9 @@ class FakeTgi(Double):
                 "details": details if last and parameters.get("details") else None,
             }
 
-    def events(self, written: list[tuple[str, bool]], finish: str, prompt: str, body: dict[str, Any]) -> Events:
+    def events(
+        self, written: list[tuple[str, bool]], finish: str, prompt: str, body: dict[str, Any]
+    ) -> Events:
         chat = "messages" in body
         usage = {"prompt_tokens": tokens(prompt), "completion_tokens": len(written)}
         usage["total_tokens"] = sum(usage.values())
@@ -449,11 +536,28 @@ class FakeTgi(Double):
             if chat:
                 delta = {"role": "assistant", "content": "" if special else piece}
                 reason = finish.replace("eos_token", "stop") if last else None
-                likely = {"content": [{"token": piece, "logprob": LIKELIHOOD}]} if body.get("logprobs") else None
-                yield {"choices": [{"index": 0, "delta": delta, "finish_reason": reason, "logprobs": likely}]}
+                likely = (
+                    {"content": [{"token": piece, "logprob": LIKELIHOOD}]}
+                    if body.get("logprobs")
+                    else None
+                )
+                yield {
+                    "choices": [
+                        {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": likely}
+                    ]
+                }
             else:
-                choice = {"index": 0, "text": piece, "logprobs": None, "finish_reason": finish if last else ""}
-                yield {"object": "text_completion", "choices": [choice], **({"usage": usage} if last else {})}
+                choice = {
+                    "index": 0,
+                    "text": piece,
+                    "logprobs": None,
+                    "finish_reason": finish if last else "",
+                }
+                yield {
+                    "object": "text_completion",
+                    "choices": [choice],
+                    **({"usage": usage} if last else {}),
+                }
         if chat and (body.get("stream_options") or {}).get("include_usage"):
             yield {"choices": [], "usage": usage}
         yield DONE
@@ -464,7 +568,9 @@ class FakeTgi(Double):
             yield CUT
         elif self.ending == "error":
             yield self.event(
-                "Request failed during generation: Server error: CUDA out of memory.", "generation", openai
+                "Request failed during generation: Server error: CUDA out of memory.",
+                "generation",
+                openai,
             )
         return self.ending != "done"
 
@@ -498,7 +604,11 @@ class FakeHub(Double):
     config: dict[str, Any] | None = field(default_factory=lambda: {"model_type": "starcoder2"})
     mapping: Any = field(
         default_factory=lambda: {
-            "featherless-ai": {"status": "live", "providerId": "starcoder2-at-featherless", "task": "text-generation"}
+            "featherless-ai": {
+                "status": "live",
+                "providerId": "starcoder2-at-featherless",
+                "task": "text-generation",
+            }
         }
     )
 
@@ -509,10 +619,16 @@ class FakeHub(Double):
             return 401, {"error": message}, {"X-Error-Message": message}
         if unquote(address.path) != f"/api/models/{self.model}":
             message = "Repository not found"
-            return 401, {"error": message}, {"X-Error-Code": "RepoNotFound", "X-Error-Message": message}
+            return (
+                401,
+                {"error": message},
+                {"X-Error-Code": "RepoNotFound", "X-Error-Message": message},
+            )
         told = {"sha": self.sha, "config": self.config, "inferenceProviderMapping": self.mapping}
         expand = [value for name, value in parse_qsl(address.query) if name == "expand[]"]
-        return 200, {"id": self.model} | {name: told[name] for name in expand if told.get(name) is not None}
+        return 200, {"id": self.model} | {
+            name: told[name] for name in expand if told.get(name) is not None
+        }
 
 
 @dataclass

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import requests
 
-from pytest_starcoder.backends.embedded import Embedded
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.model.backends.embedded import Embedded
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values.asked import Deadline
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,12 @@ def running_ollama(program: str, home: Path) -> Iterator[str]:
     """The URL of a real Ollama that keeps all it has in `home`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
-    environment = {**os.environ, "HOME": str(home), "OLLAMA_HOST": address, "OLLAMA_MODELS": str(home / "models")}
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "OLLAMA_HOST": address,
+        "OLLAMA_MODELS": str(home / "models"),
+    }
     with (home / "log").open("w") as log:
         server = subprocess.Popen([program, "serve"], env=environment, stdout=log, stderr=log)
     try:

@@ -40,7 +40,9 @@ def main() -> int:
             recording = recorder.recordings[file]
             recording.server = server(recording)
             recording.save(file)
-            print(f"{file.name}: {recording.server}, {len(recording.answers)} requests, {file.stat().st_size} bytes")
+            print(
+                f"{file.name}: {recording.server}, {len(recording.answers)} requests, {file.stat().st_size} bytes"
+            )
         else:
             print(f"{file.name} stays as it is: its server was not there.")
     return 0

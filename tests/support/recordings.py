@@ -86,13 +86,23 @@ class Recording:
         """One block a request, sorted, so that a difference shows what changed."""
         exchanges = [
             {
-                "request": {"method": asked.method, "path": asked.path, "body": json.loads(asked.body)},
+                "request": {
+                    "method": asked.method,
+                    "path": asked.path,
+                    "body": json.loads(asked.body),
+                },
                 "answers": [
-                    {"status": answer.status, "headers": answer.headers, "body": [_written(c) for c in answer.chunks]}
+                    {
+                        "status": answer.status,
+                        "headers": answer.headers,
+                        "body": [_written(c) for c in answer.chunks],
+                    }
                     for answer in self.answers[asked]
                 ],
             }
-            for asked in sorted(self.answers, key=lambda asked: (asked.path, asked.method, asked.body))
+            for asked in sorted(
+                self.answers, key=lambda asked: (asked.path, asked.method, asked.body)
+            )
         ]
         text = json.dumps({"server": self.server, "exchanges": exchanges}, indent=1)
         file.write_text(text + "\n", "utf-8")
@@ -102,7 +112,11 @@ class Recording:
         found = json.loads(file.read_text("utf-8"))
         answers = {
             Asked.of(**exchange["request"]): [
-                Answer(answer["status"], answer["headers"], tuple(_read(chunk) for chunk in answer["body"]))
+                Answer(
+                    answer["status"],
+                    answer["headers"],
+                    tuple(_read(chunk) for chunk in answer["body"]),
+                )
                 for answer in exchange["answers"]
             ]
             for exchange in found["exchanges"]
@@ -111,7 +125,11 @@ class Recording:
 
     def missing(self, asked: Asked) -> str:
         """What to say of a request that is not here, with what tells it from the closest that is."""
-        others = [other for other in self.answers if (other.method, other.path) == (asked.method, asked.path)]
+        others = [
+            other
+            for other in self.answers
+            if (other.method, other.path) == (asked.method, asked.path)
+        ]
         differences = sorted((_differences(asked, other) for other in others), key=len)
         closest = f"; the closest differs in {', '.join(differences[0])}" if differences else ""
         request = f"{asked.method} {asked.path} was not recorded{closest}."
@@ -130,7 +148,11 @@ def recording(target: str, into: Recording) -> Iterator[str]:
     """
 
     def answer(asked: Asked, content: bytes, headers: Mapping[str, str]) -> Answer:
-        passed = {name: value for name, value in headers.items() if name.lower() not in ("host", "content-length")}
+        passed = {
+            name: value
+            for name, value in headers.items()
+            if name.lower() not in ("host", "content-length")
+        }
         with requests.request(
             asked.method,
             target + asked.path,
@@ -141,9 +163,15 @@ def recording(target: str, into: Recording) -> Iterator[str]:
             timeout=60,
         ) as response:
             raw = response.raw
-            chunks = raw.read_chunked(decode_content=False) if raw.chunked else [raw.read(decode_content=False)]
+            chunks = (
+                raw.read_chunked(decode_content=False)
+                if raw.chunked
+                else [raw.read(decode_content=False)]
+            )
             found = {name: response.headers[name] for name in HEADERS if name in response.headers}
-            into.keep(asked, kept := Answer(response.status_code, found, tuple(map(_neutral, chunks))))
+            into.keep(
+                asked, kept := Answer(response.status_code, found, tuple(map(_neutral, chunks)))
+            )
         return kept
 
     with _answering(answer) as url:
@@ -173,7 +201,9 @@ def replaying(file: Path) -> Iterator[str]:
     with _answering(answer) as url:
         yield url
     if missed:
-        pytest.fail("\n".join([f"{file.name} is not what is asked any more.", *missed]), pytrace=False)
+        pytest.fail(
+            "\n".join([f"{file.name} is not what is asked any more.", *missed]), pytrace=False
+        )
 
 
 @contextmanager
@@ -230,7 +260,11 @@ def _read(chunk: str | dict[str, str]) -> bytes:
 def _differences(one: Asked, other: Asked) -> list[str]:
     """The names of the fields in which two bodies differ, those within an object behind its own."""
     ours, theirs = dict(_fields(json.loads(one.body))), dict(_fields(json.loads(other.body)))
-    return [name or "its body" for name in sorted(ours.keys() | theirs) if ours.get(name) != theirs.get(name)]
+    return [
+        name or "its body"
+        for name in sorted(ours.keys() | theirs)
+        if ours.get(name) != theirs.get(name)
+    ]
 
 
 def _fields(body: Any, name: str = "") -> Iterator[tuple[str, str]]:

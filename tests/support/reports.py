@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_starcoder.values.explanation import Explanation, Report, Suspect
-from pytest_starcoder.values.failure import Frame
+from pytest_starcoder.explain.explanation import Explanation, Report, Suspect
+from pytest_starcoder.explain.failure import Frame
 
 TOLD = Explanation(
     "SEENTEXT",
@@ -17,12 +17,16 @@ TOLD = Explanation(
     nodeids=("tests/test_shop.py::TestShop::test_mean[1-a b]", "tests/test_shop.py::test_other"),
     facts=("FACTTEXT",),
     frames=(Frame("shop/pricing.py", 14, "mean", 13, "def mean(xs):\n    return sum(xs)"),),
-    suspects=(Suspect("shop/pricing.py", 14, "SUSPECTTEXT", 0.5, ("changed 2 days ago, 1f3c9ab",)),),
+    suspects=(
+        Suspect("shop/pricing.py", 14, "SUSPECTTEXT", 0.5, ("changed 2 days ago, 1f3c9ab",)),
+    ),
     replay=("REPLAYTEXT",),
     extra=("EXTRATEXT",),
     unsupported=("billing.py",),
 )
 
-REPORT = Report((TOLD,), failures=2, model="tiny:1b", server="Ollama", calls=1, rerun=3, seconds=1.23456)
+REPORT = Report(
+    (TOLD,), failures=2, model="tiny:1b", server="Ollama", calls=1, rerun=3, seconds=1.23456
+)
 
 EMPTY = Report((), 0)

@@ -21,7 +21,14 @@ def last(xs):
 
 def git(folder: Path, *arguments: str, **environment: str) -> str:
     """What a git command says in `folder`; raises where it fails."""
-    identity = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-c", "commit.gpgsign=false")
+    identity = (
+        "-c",
+        "user.name=Ann",
+        "-c",
+        "user.email=ann@example.com",
+        "-c",
+        "commit.gpgsign=false",
+    )
     command = ["git", *identity, "-c", "protocol.file.allow=always", *arguments]
     done = subprocess.run(
         command,

@@ -45,14 +45,22 @@ def section(result: pytest.RunResult) -> list[str]:
     if not starts:
         return []
     body = lines[starts[0] + 1 :]
-    end = next((number for number, line in enumerate(body) if re.match(r"[=!]{3,}", line)), len(body))
+    end = next(
+        (number for number, line in enumerate(body) if re.match(r"[=!]{3,}", line)), len(body)
+    )
     return [lines[starts[0]].strip("= "), *body[:end]]
 
 
 def summary(result: pytest.RunResult) -> list[str]:
     """pytest's short summary and its last line, times replaced."""
-    lines = [untimed(line).strip("= ") for line in result.outlines if not line.startswith("StarCoder: ")]
-    return lines[lines.index("short test summary info") :] if "short test summary info" in lines else lines[-1:]
+    lines = [
+        untimed(line).strip("= ") for line in result.outlines if not line.startswith("StarCoder: ")
+    ]
+    return (
+        lines[lines.index("short test summary info") :]
+        if "short test summary info" in lines
+        else lines[-1:]
+    )
 
 
 def untimed(line: str) -> str:

@@ -73,7 +73,10 @@ class FakeOllama:
             return 200, json.dumps(self.chatted(request.body["messages"][-1]["content"])).encode()
         models = [{"name": self.model, "model": self.model, "digest": self.digest, **self.tags}]
         ps = [{**models[0], "context_length": self.loaded}] if self.loaded else []
-        info = {"general.architecture": self.architecture, f"{self.architecture}.context_length": self.window}
+        info = {
+            "general.architecture": self.architecture,
+            f"{self.architecture}.context_length": self.window,
+        }
         bodies: dict[str, dict[str, Any]] = {
             "/api/version": {"version": "0.24.0"},
             "/api/tags": {"models": models},
@@ -87,7 +90,11 @@ class FakeOllama:
     def chatted(self, prompt: str) -> dict[str, Any]:
         text = self.answer(prompt) if callable(self.answer) else self.answer
         time.sleep(self.delay)
-        return {"model": self.model, "message": {"role": "assistant", "content": text}, "done": True}
+        return {
+            "model": self.model,
+            "message": {"role": "assistant", "content": text},
+            "done": True,
+        }
 
     def chunks(self, prompt: str, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
         text = self.answer(prompt) if callable(self.answer) else self.answer
@@ -96,9 +103,17 @@ class FakeOllama:
         words = re.findall(r"^[^ ]*| [^ ]*", text)
         limit = options.get("num_predict", len(words))
         for word in words[:limit]:
-            told = {} if self.likelihood is None else {"logprobs": [{"token": word, "logprob": self.likelihood}]}
+            told = (
+                {}
+                if self.likelihood is None
+                else {"logprobs": [{"token": word, "logprob": self.likelihood}]}
+            )
             yield {"model": self.model, "response": word, "done": False, **told}
-        evaluated = max(1, len(prompt) // 4, len(prompt.split())) if self.evaluated is None else self.evaluated
+        evaluated = (
+            max(1, len(prompt) // 4, len(prompt.split()))
+            if self.evaluated is None
+            else self.evaluated
+        )
         reason = "length" if limit < len(words) else "stop"
         last = {"model": self.model, "response": "", "done": True, "done_reason": reason}
         counts = {"prompt_eval_count": evaluated, "eval_count": min(limit, len(words))}
@@ -124,7 +139,9 @@ def fake_ollama(host: str = "127.0.0.1", **attributes: Any) -> Iterator[FakeOlla
             self._answer(None)
 
         def do_POST(self) -> None:
-            self._answer(json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"null"))
+            self._answer(
+                json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"null")
+            )
 
         def _answer(self, body: Any) -> None:
             request = Request(self.command, self.path, body, dict(self.headers))
@@ -132,7 +149,10 @@ def fake_ollama(host: str = "127.0.0.1", **attributes: Any) -> Iterator[FakeOlla
             with contextlib.suppress(ConnectionError):
                 if (other := fake.other_reply(self.path)) is not None:
                     status, content = other
-                    self._whole(status, content if isinstance(content, bytes) else json.dumps(content).encode())
+                    self._whole(
+                        status,
+                        content if isinstance(content, bytes) else json.dumps(content).encode(),
+                    )
                 elif self.path == "/api/generate":
                     self._stream(body["prompt"], body.get("options", {}))
                 else:
@@ -190,7 +210,9 @@ def relay(target: str) -> Iterator[Relay]:
             self._pass_on(self.rfile.read(int(self.headers["Content-Length"])))
 
         def _pass_on(self, body: bytes) -> None:
-            seen.requests.append(Request(self.command, self.path, json.loads(body or b"null"), dict(self.headers)))
+            seen.requests.append(
+                Request(self.command, self.path, json.loads(body or b"null"), dict(self.headers))
+            )
             there = http.client.HTTPConnection(urlsplit(target).netloc, timeout=30)
             with contextlib.closing(there):
                 there.request(self.command, self.path, body, dict(self.headers))
@@ -217,7 +239,9 @@ class _Server(ThreadingHTTPServer):
 @contextlib.contextmanager
 def _serving(handler: type[BaseHTTPRequestHandler], host: str) -> Iterator[str]:
     server = _Server((host, 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
     thread.start()
     try:
         yield f"http://{host}:{server.server_address[1]}"
@@ -296,9 +320,14 @@ def _drip(connection: socket.socket, content: bytes) -> None:
 def closes(_connection: socket.socket) -> None: ...
 
 
-def answers(content: bytes, status: str = "200 OK", *headers: str) -> Callable[[socket.socket], None]:
+def answers(
+    content: bytes, status: str = "200 OK", *headers: str
+) -> Callable[[socket.socket], None]:
     """A server that gives every request the same whole answer."""
-    head = "".join(f"{line}\r\n" for line in (f"HTTP/1.1 {status}", f"Content-Length: {len(content)}", *headers))
+    head = "".join(
+        f"{line}\r\n"
+        for line in (f"HTTP/1.1 {status}", f"Content-Length: {len(content)}", *headers)
+    )
 
     def behave(connection: socket.socket) -> None:
         connection.sendall(head.encode() + b"Connection: close\r\n\r\n" + content)
@@ -331,6 +360,8 @@ BAD_UTF8 = answers(b'{"version": "\xff\xfe"')
 EMPTY = answers(b"")
 REDIRECT = answers(b"", "307 Temporary Redirect", "Location: http://127.0.0.2:9/elsewhere")
 ERROR_500 = answers(b'{"error": "boom"}', "500 Internal Server Error")
-ERROR_503 = answers(b'{"error": "server busy, please try again.  maximum pending requests exceeded"}', "503 Busy")
+ERROR_503 = answers(
+    b'{"error": "server busy, please try again.  maximum pending requests exceeded"}', "503 Busy"
+)
 ERROR_LINE = answers(b'{"error": "boom"}\n')
 NOT_FOUND = answers(b"404 page not found", "404 Not Found")

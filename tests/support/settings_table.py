@@ -5,7 +5,10 @@ from __future__ import annotations
 from pytest_starcoder.settings import SCHEMA, Settings
 from pytest_starcoder.settings.schema import is_for_review
 
-HEAD = ["| key | default | what it is | command line | a tracked file may |", "| --- | --- | --- | --- | --- |"]
+HEAD = [
+    "| key | default | what it is | command line | a tracked file may |",
+    "| --- | --- | --- | --- | --- |",
+]
 
 
 VALUES = {
@@ -26,9 +29,15 @@ def rows() -> list[str]:
 def row(key: str) -> str:
     default = getattr(Settings(), key)
     default = ("off", "on")[default] if isinstance(default, bool) else default
-    shown = f"`{default:g}`" if isinstance(default, float) else f"`{default}`" if default != "" else ""
+    shown = (
+        f"`{default:g}`" if isinstance(default, float) else f"`{default}`" if default != "" else ""
+    )
     name = key.replace("_", "-")
-    option = f"`--{name.removeprefix('review-')}` (review)" if is_for_review(key) else f"`--starcoder-{name}`"
+    option = (
+        f"`--{name.removeprefix('review-')}` (review)"
+        if is_for_review(key)
+        else f"`--starcoder-{name}`"
+    )
     return f"| `{key}` | {shown} | {SCHEMA[key].help} | {option} | {trusted(key)} |"
 
 
@@ -39,4 +48,6 @@ def trusted(key: str) -> str:
         return "set it"
     if reasons == {True}:
         return "not set it"
-    return {"confinement": "only raise it", "cache": "only switch it"}.get(key, "only keep it on this machine")
+    return {"confinement": "only raise it", "cache": "only switch it"}.get(
+        key, "only keep it on this machine"
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from pytest_starcoder.text.sentinels import STARCODER2
+from pytest_starcoder.model.special_tokens import STARCODER2
 
 MERGES = ("d e", "de f", "r e", "re t", "Ġ Ġ", "ĠĠ ĠĠ")
 MERGED = ("de", "def", "re", "ret", "ĠĠ", "ĠĠĠĠ")

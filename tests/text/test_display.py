@@ -18,7 +18,9 @@ hostile = st.lists(st.one_of(any_text, escapes))
 @given(hostile.map("".join))
 def test_no_control_character_passes_but_a_newline(text: str) -> None:
     shown = printable(text)
-    assert not [char for char in shown if char != "\n" and unicodedata.category(char) in ("Cc", "Cs")]
+    assert not [
+        char for char in shown if char != "\n" and unicodedata.category(char) in ("Cc", "Cs")
+    ]
     assert "\x1b" not in shown
 
 

@@ -1,0 +1,1 @@
+"""Answers questions about code, and completes and edits it."""

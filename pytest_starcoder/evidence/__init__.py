@@ -1,1 +1,0 @@
-"""What is known of a failure before anybody is asked: live exceptions in, values out."""

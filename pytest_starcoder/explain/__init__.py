@@ -1,0 +1,1 @@
+"""Turns a failed test into an explanation."""

@@ -1,0 +1,1 @@
+"""Turns a failed test into a change with which it passes."""

@@ -1,0 +1,1 @@
+"""Turns code into tests worth keeping."""

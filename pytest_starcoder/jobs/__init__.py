@@ -1,1 +1,0 @@
-"""The jobs: values in, values out, a client handed in; nothing here prints or reads settings."""

@@ -1,0 +1,184 @@
+"""The documents that models are asked to continue: one folder a family, one text file a form.
+
+A base model completes and does not obey, so every form of its families is the
+beginning of a document of a kind that it was trained on, up to the words that
+only the answer can follow. The two families that obey share their instructions.
+
+| family              | trained on                       | ends by text      | ends by control token         |
+| ------------------- | -------------------------------- | ----------------- | ----------------------------- |
+| starcoder2          | issues, questions, files, holes  | a new comment     | the next part of the document |
+| starcoder           | the same, and commits            | a new comment     | the next part of the document |
+| starcoder2-instruct | instruction and response         | `###`             | the end of the text           |
+| chat                | messages, in the server's template | none            | the template's own            |
+| completion          | whatever; worked examples        | the next example  | none that we know             |
+
+StarCoder2's forms are those of arXiv:2402.19173, section 5; the first
+StarCoder's those of its playground; the instruct model's that of its card.
+
+How a backend is told the control tokens is the backend's: llama.cpp needs them
+among `preserved_tokens`; Ollama up to 0.24 matches them as text and from 0.30
+on not at all, so every form also ends by text or by a number of tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from string import Template
+
+from pytest_starcoder.model.prompt import Model, Prompt
+from pytest_starcoder.model.special_tokens import neutralise
+
+
+@dataclass(frozen=True)
+class Form:
+    """How an answer starts and ends: `lead` is its first words, which the prompt already says."""
+
+    stop: tuple[str, ...] = ()
+    stop_tokens: tuple[str, ...] = ()
+    max_tokens: int = 500
+    lead: str = ""
+
+
+_CAUSE = "The test fails because"
+_ISSUE = ("<issue_comment>", "<issue_closed>", "<issue_start>", "<file_sep>", "<|endoftext|>")
+_FILE = ("<file_sep>", "<repo_name>", "<issue_start>", "<pr>", "<jupyter_start>", "<|endoftext|>")
+_HOLE = ("<file_sep>", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<fim_pad>", "<|endoftext|>")
+_ISSUE_1 = ("<issue_comment>", "<issue_closed>", "<issue_start>", "<filename>", "<|endoftext|>")
+_FILE_1 = ("<filename>", "<reponame>", "<issue_start>", "<jupyter_start>", "<|endoftext|>")
+_HOLE_1 = (
+    "<filename>",
+    "<fim_prefix>",
+    "<fim_suffix>",
+    "<fim_middle>",
+    "<fim_pad>",
+    "<|endoftext|>",
+)
+_COMMIT = ("<commit_before>", "<commit_msg>", "<commit_after>", "<filename>", "<|endoftext|>")
+_REVIEW = (
+    *(
+        "<pr>",
+        "<pr_status>",
+        "<pr_file>",
+        "<pr_diff>",
+        "<pr_diff_hunk>",
+        "<pr_comment>",
+        "<pr_event_id>",
+        "<pr_review>",
+    ),
+    *(
+        "<pr_review_state>",
+        "<pr_review_comment>",
+        "<pr_base>",
+        "<pr_base_code>",
+        "<pr_in_reply_to_comment_id>",
+    ),
+    *("<file_sep>", "<|endoftext|>"),
+)
+_SCRIPT = ("\nif __name__",)
+_REMARK = ("\n", "username_")
+_INSTRUCT = ("###",)
+_END = ("<|endoftext|>",)
+_FENCE = ("\n```",)
+
+FORMS = {
+    ("starcoder2", "explain"): Form(("\nusername_", "\n\n"), _ISSUE, 120, _CAUSE),
+    ("starcoder2", "ask"): Form(("\nusername_", "\nUpvotes:"), _ISSUE),
+    ("starcoder2", "code"): Form((), _FILE),
+    ("starcoder2", "describe"): Form(("\nusername_", "\n\n\n"), _ISSUE, 250, "It"),
+    ("starcoder2", "fill"): Form((), _HOLE, 200),
+    ("starcoder2", "edit"): Form((*_FENCE, "\nusername_"), _ISSUE),
+    ("starcoder2", "review-state"): Form(("\n",), _REVIEW, 6),
+    ("starcoder2", "review-line"): Form(("\n",), _REVIEW, 6),
+    ("starcoder2", "review"): Form(_REMARK, _REVIEW, 80),
+    ("starcoder2", "test"): Form(_SCRIPT, _FILE, 250),
+    ("starcoder2", "test-fill"): Form(_SCRIPT, _HOLE, 250),
+    ("starcoder", "explain"): Form(("\nusername_", "\n\n"), _ISSUE_1, 120, _CAUSE),
+    ("starcoder", "ask"): Form(("\nusername_",), _ISSUE_1),
+    ("starcoder", "code"): Form((), _FILE_1),
+    ("starcoder", "describe"): Form(("\nusername_", "\n\n\n"), _ISSUE_1, 250, "It"),
+    ("starcoder", "fill"): Form((), _HOLE_1, 200),
+    ("starcoder", "edit"): Form((), _COMMIT),
+    ("starcoder", "review"): Form(_REMARK, _ISSUE_1, 80),
+    ("starcoder", "test"): Form(_SCRIPT, _FILE_1, 250),
+    ("starcoder", "test-fill"): Form(_SCRIPT, _HOLE_1, 250),
+    ("starcoder2-instruct", "explain"): Form((*_INSTRUCT, "\n\n"), _END, 120, _CAUSE),
+    ("starcoder2-instruct", "ask"): Form(_INSTRUCT, _END),
+    ("starcoder2-instruct", "code"): Form(_FENCE, _END),
+    ("starcoder2-instruct", "describe"): Form(_INSTRUCT, _END, 250, "It"),
+    ("starcoder2-instruct", "fill"): Form(_FENCE, _END, 200),
+    ("starcoder2-instruct", "edit"): Form(_FENCE, _END),
+    ("starcoder2-instruct", "review"): Form((*_INSTRUCT, *_REMARK), _END, 80),
+    ("starcoder2-instruct", "test"): Form(_FENCE, _END, 400),
+    ("chat", "explain"): Form(max_tokens=200),
+    ("chat", "ask"): Form(),
+    ("chat", "code"): Form(),
+    ("chat", "describe"): Form(max_tokens=300),
+    ("chat", "fill"): Form(max_tokens=300),
+    ("chat", "edit"): Form(),
+    ("chat", "review"): Form(max_tokens=300),
+    ("chat", "test"): Form(max_tokens=500),
+    ("completion", "explain"): Form(("\n\n", "\nTest:", "\n---"), (), 120, _CAUSE),
+    ("completion", "ask"): Form(("\n---", "\nQuestion:")),
+    ("completion", "code"): Form(),
+    ("completion", "describe"): Form(("\n\n", "\n---", "\nCode:"), (), 250, "It"),
+    ("completion", "fill"): Form(max_tokens=200),
+    ("completion", "edit"): Form(_FENCE),
+    ("completion", "review"): Form(_REMARK, (), 80),
+    ("completion", "test"): Form((*_SCRIPT, "\n# File:"), (), 250),
+}
+"""Every family has every form; what is not named here is asked in plain words and cut by `max_tokens`."""
+
+_WORD = r"(?:^|[-_.: ])(?:{})(?:[-_.: ]|$)"
+_INSTRUCTED = re.compile(_WORD.format("instruct"))
+_OBEYS = re.compile(_WORD.format("instruct|chat|it|assistant") + "|^starchat")
+_BASE = re.compile(_WORD.format("base"))
+
+
+def family(model: Model, chosen: str = "auto") -> str:
+    """The family of a model: what its server tells decides, then its name, and `chosen` over both."""
+    if chosen != "auto":
+        return chosen
+    told = f"{model.architecture} {model.name}".lower()
+    name = model.name.lower().rpartition("/")[2]  # a folder on the way says nothing
+    if "starcoder2" in told and _INSTRUCTED.search(name):
+        return "starcoder2-instruct"
+    # Others have taught StarCoders to obey, under names of their own and with a template of messages.
+    taught = model.chat and not name.startswith("starcoder")
+    if _OBEYS.search(name) or (
+        taught and not _BASE.search(name)
+    ):  # a base model may come with a template as well
+        return "chat"
+    if "starcoder" in told:
+        return "starcoder2" if "starcoder2" in told else "starcoder"
+    return "completion"
+
+
+def render(family: str, form: str, **parts: str) -> Prompt:
+    """The prompt of a form with `parts` filled in; sentinels in them are neutralised, those of the form stand."""
+    shape = FORMS[family, form]
+    filled = {name: neutralise(text) for name, text in parts.items()}
+    if family == "starcoder2-instruct":
+        own = form == "review"  # a chat is asked for JSON
+        instruction = _template(family if own else "chat", form).substitute(filled)
+        fenced = shape.stop == _FENCE
+        opening = f"```{filled['language']}\n{filled.get('opening', '')}" if fenced else shape.lead
+        text = _template(family, "frame").substitute(instruction=instruction, opening=opening)
+    else:
+        text = _template(family, form).substitute(filled, lead=shape.lead)
+    return Prompt(
+        text,
+        stop=shape.stop,
+        max_tokens=shape.max_tokens,
+        stop_tokens=shape.stop_tokens,
+        chat=family == "chat",
+    )
+
+
+@cache
+def _template(family: str, form: str) -> Template:
+    return Template(
+        (Path(__file__).parent / family / f"{form}.txt").read_text("utf-8").removesuffix("\n")
+    )

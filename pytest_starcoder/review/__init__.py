@@ -1,0 +1,1 @@
+"""Turns a change into findings."""

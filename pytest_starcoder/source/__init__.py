@@ -1,0 +1,1 @@
+"""Reads and changes source code as text and trees; runs nothing."""

@@ -1,0 +1,100 @@
+"""The files of a project: its own, not installed ones."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+INSTALLED = {
+    "site-packages",
+    "dist-packages",
+    f"python{sys.version_info.major}.{sys.version_info.minor}",
+}
+"""Folders whose files are nobody's own, though an environment may stand in the project's folder."""
+
+
+FOREIGN = (".git", ".hg", "pyvenv.cfg", "conda-meta")
+"""Entries that mark a folder as a separate repository or environment."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """Whose files are the user's own: those below `root`, pytest's, and below the folders `around` it.
+
+    Paths are relative to the root, `../src/shop.py` for a file beside it.
+    """
+
+    root: Path
+    around: tuple[Path, ...] = ()
+
+    def holds(self, filename: str) -> bool:
+        """Return whether a file is the project's own: not installed, nor in a nested repository."""
+        path = Path(os.path.normpath(filename))  # entries of sys.path may be like `tests/../src`
+        if path.is_relative_to(self.root):
+            return INSTALLED.isdisjoint(path.relative_to(self.root).parts)
+        return any(self._is_around(path, folder) for folder in self.around)
+
+    def path_of(self, filename: str) -> str:
+        """Return the path of a project file, relative to the root."""
+        path = Path(os.path.normpath(filename))
+        if path.is_relative_to(self.root):
+            return path.relative_to(self.root).as_posix()
+        return Path(os.path.relpath(path, self.root)).as_posix()
+
+    def file(self, path: str) -> Path:
+        """Return the file at a path relative to the root."""
+        return Path(os.path.normpath(self.root / path))
+
+    def names_in_diff(self, paths: Iterable[str]) -> dict[str, str]:
+        """Return the names of files in a diff, by path, for `git apply` at the root.
+
+        git does not apply changes outside the root: if there is one, all names are relative
+        to the common outer folder.
+        """
+        files = {path: self.file(path) for path in paths}
+        for folder in (self.root, *self.around):
+            if all(file.is_relative_to(folder) for file in files.values()):
+                return {path: file.relative_to(folder).as_posix() for path, file in files.items()}
+        return {path: path for path in files}
+
+    def address_of(self, nodeid: str, file: Path) -> str:
+        """Return the node id by which a test is found again.
+
+        pytest's name for a test outside the root depends on the arguments of the run, so
+        the path of the file is used there.
+        """
+        if str(file).startswith(self._prefix):  # called for every test
+            return nodeid
+        _, colons, name = nodeid.partition("::")
+        return f"{self.path_of(str(file))}{colons}{name}"
+
+    @cached_property
+    def _prefix(self) -> str:
+        return os.path.join(self.root, "")  # noqa: PTH118 - with a trailing separator
+
+    def _is_around(self, path: Path, folder: Path) -> bool:
+        if not path.is_relative_to(folder) or not INSTALLED.isdisjoint(
+            path.relative_to(folder).parts
+        ):
+            return False
+        between = [
+            parent for parent in path.parents if parent != folder and parent.is_relative_to(folder)
+        ]
+        return not any(
+            _is_foreign(parent) for parent in between if not self.root.is_relative_to(parent)
+        )
+
+
+@cache
+def _is_foreign(folder: Path) -> bool:
+    """Return whether a folder is separate from the project around it."""
+    return folder.name.startswith(".") or any((folder / name).exists() for name in FOREIGN)
+
+
+def in_project(filename: str, root: Path) -> bool:
+    """Whether a file is the project's own: below its root, and not installed there."""
+    return Project(root).holds(filename)

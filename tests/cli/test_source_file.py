@@ -1,0 +1,188 @@
+"""A file of the user's: read as it is, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from support.errors import told
+
+from pytest_starcoder.cli.source_file import read_source
+from pytest_starcoder.errors import ConfigError
+
+AS_NOBODY = """
+import os, sys
+from pytest_starcoder.commands.source import read_source
+from pytest_starcoder.errors import ConfigError
+source = read_source(sys.argv[1])
+if os.geteuid() == 0:  # whom nothing keeps from writing
+    os.setuid(65534)
+try:
+    source.write("y = 2\\n")
+except ConfigError as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`shop.py` in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.py").write_bytes(b"x = 1\n")
+    return tmp_path / "shop.py"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"x = 1",
+        b"x = 1\n",
+        b"x = 1\r\ny\r\n",
+        b"\xef\xbb\xbfx = 1\n",
+        b"a\rb\r\nc\n",
+        "é日🙂".encode(),
+    ],
+)
+def test_what_is_read_and_written_again_is_the_same_to_the_byte(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    source = read_source("shop.py")
+    source.write(source.text)
+    assert file.read_bytes() == content
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text_and_stays(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbfx = 1\n")
+    source = read_source("shop.py")
+    assert source.text == "x = 1\n"
+    source.write("y = 2\n")
+    assert file.read_bytes() == b"\xef\xbb\xbfy = 2\n"
+
+
+def test_its_name_in_prompts_is_relative_to_the_current_folder_or_bare(
+    file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "a.py").touch()
+    assert read_source("inner/../inner/a.py").shown == "inner/a.py"
+    assert read_source(str(tmp_path / "inner" / "a.py")).shown == "inner/a.py"
+    assert read_source(__file__).shown == "test_source.py"
+
+
+def test_its_mode_stays(file: Path) -> None:
+    file.chmod(0o750)
+    read_source("shop.py").write("y = 2\n")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o750
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a file away"
+)
+def test_its_owner_stays(file: Path) -> None:
+    os.chown(file, 65534, 65534)
+    read_source("shop.py").write("y = 2\n")
+    assert (file.stat().st_uid, file.stat().st_gid) == (65534, 65534)
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(file: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.py"
+    link.symlink_to(file)
+    read_source("link.py").write("y = 2\n")
+    assert link.is_symlink()
+    assert file.read_bytes() == b"y = 2\n"
+
+
+def test_nothing_else_is_left_in_the_folder(file: Path, tmp_path: Path) -> None:
+    read_source("shop.py").write("y = 2\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["shop.py"]
+
+
+@pytest.mark.parametrize("content", [b"z = 3\n", b"\xef\xbb\xbfx = 1\n"])
+def test_a_file_that_has_changed_since_is_not_written(file: Path, content: bytes) -> None:
+    source = read_source("shop.py")
+    file.write_bytes(content)
+    with told(ConfigError, "shop.py has changed meanwhile; nothing was written.", "Ask again."):
+        source.write("y = 2\n")
+    assert file.read_bytes() == content
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no modes of POSIX here")
+@pytest.mark.parametrize(
+    ("folder_mode", "file_mode", "reason"),
+    [(0o555, 0o666, "Permission denied"), (0o777, 0o444, "it is read-only")],
+)
+def test_what_may_not_be_written_stays_as_it_was(
+    folder_mode: int, file_mode: int, reason: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # all may enter it, unlike pytest's own
+        there = Path(folder, "shop.py")
+        there.write_bytes(b"x = 1\n")
+        there.chmod(file_mode)
+        Path(folder).chmod(folder_mode)
+        run = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY, there], capture_output=True, text=True, check=False
+        )
+        assert run.stdout + run.stderr == (
+            f"{there} cannot be written ({reason}); it is as it was. Make the file and its folder writable.\n"
+        )
+        assert there.read_bytes() == b"x = 1\n"
+        assert [path.name for path in Path(folder).iterdir()] == ["shop.py"]
+        Path(folder).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        (
+            "gone.py",
+            "gone.py cannot be read: No such file or directory.",
+            "Name a file that is there.",
+        ),
+        ("inner", "inner is a folder.", "Name a file in it."),
+        (
+            "latin.py",
+            "latin.py is not UTF-8: invalid continuation byte at byte 1.",
+            "Save it as UTF-8.",
+        ),
+        ("image.png", "image.png is not a text file.", "Name a file of source code."),
+        ("a\0b", "a\0b cannot be read: embedded null byte.", "Name a file that is there."),
+    ],
+)
+def test_what_cannot_be_read_as_text_is_an_error(
+    file: Path, tmp_path: Path, name: str, message: str, hint: str
+) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "latin.py").write_bytes("aé = 1".encode("latin-1"))
+    (tmp_path / "image.png").write_bytes(b"PNG\0\0\1")
+    with told(ConfigError, message, hint):
+        read_source(name)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "message"),
+    [
+        (0, 0, "shop.py has no line 0."),
+        (4, 4, "shop.py has no line 4."),
+        (2, 1, "shop.py has no lines 2-1."),
+        (2, 9, "shop.py has no lines 2-9."),
+    ],
+)
+def test_lines_that_are_not_there_are_an_error(
+    file: Path, first: int, last: int, message: str
+) -> None:
+    file.write_bytes(b"a\n\nc")
+    source = read_source("shop.py")
+    source.check_lines(1, 3)
+    with told(ConfigError, message, "Its lines are 1 to 3."):
+        source.check_lines(first, last)
+
+
+def test_an_empty_file_has_no_line_at_all(file: Path) -> None:
+    file.write_bytes(b"")
+    with told(ConfigError, "shop.py is empty.", 'Begin it with `starcoder ask --code "…"`.'):
+        read_source("shop.py").check_lines(1, 1)

@@ -1,0 +1,524 @@
+"""How two values differ, in sentences; and that no value does harm."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import enum
+import math
+import time
+from collections import Counter, OrderedDict, defaultdict, namedtuple
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import PurePosixPath
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_starcoder.explain.differences import attributes, differences, nearest
+
+Point = namedtuple("Point", "x y")
+
+
+@dataclasses.dataclass
+class Order:
+    name: str
+    amount: int
+    note: str = dataclasses.field(default="", compare=False)
+
+
+class Plain:
+    def __init__(self, **fields: object) -> None:
+        self.__dict__.update(fields)
+
+
+class Slotted:
+    __slots__ = ("a", "never")
+
+    def __init__(self, a: int) -> None:
+        self.a = a
+
+
+class Bare:
+    pass
+
+
+Twin = type("Plain", (), {"__module__": "elsewhere"})
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+class Name(str):
+    pass
+
+
+async def coroutine() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "told"),
+    [
+        ("apple", "apply", ["they differ from index 4 on: 'apple' instead of 'apply'"]),
+        (
+            "Apple",
+            "apple",
+            [
+                "they differ in case alone",
+                "they differ from index 0 on: 'Apple' instead of 'apple'",
+            ],
+        ),
+        (
+            "a b\n",
+            "a  b",
+            [
+                "they differ in white space alone",
+                "they differ from index 2 on: 'a b\\n' instead of 'a  b'",
+            ],
+        ),
+        ("abc", "abcdef", ["the value has 3 characters less: 'def'"]),
+        ("abcdef", "abc", ["the value has 3 characters more: 'def'"]),
+        ("def", "abcdef", ["the value has 3 characters less in front: 'abc'"]),
+        ("", "a", ["the value has 1 character less: 'a'"]),
+        ("total", "total\n", ["the value ends with 0 newlines, the expected text with 1"]),
+        ("total\n\n", "total\n", ["the value ends with 2 newlines, the expected text with 1"]),
+        ("a\r\nb", "a\nb", ["they differ in line endings alone"]),
+        ("a\nb\nc", "a\nx\nc", ["they differ from line 2 on: 'b\\nc' instead of 'x\\nc'"]),
+        ("a\u00a0b", "a b", ["they differ in white space alone"]),
+        ("pa\u200by", "pay", ["they differ from index 2 on: 'pa\\u200by' instead of 'pay'"]),
+        (
+            "ab",
+            "ax\u00df",
+            ["they differ from index 1 on: 'ab' instead of 'axß'", "2 characters instead of 3"],
+        ),
+        ("\ufb01le", "file", ["they look alike, but are written with other characters"]),
+        (Name("apple"), "apply", ["they differ from index 4 on: 'apple' instead of 'apply'"]),
+        (b"ab", b"ac", ["they differ from byte 1 on: b'ab' instead of b'ac'"]),
+        (
+            b"ab",
+            b"abc",
+            ["they differ from byte 2 on: b'ab' instead of b'abc'", "2 bytes instead of 3"],
+        ),
+    ],
+)
+def test_texts_differ_in_the_most_telling_way(left: object, right: object, told: list[str]) -> None:
+    assert list(differences("==", left, right))[: len(told)] == told
+
+
+def test_characters_that_look_alike_or_like_nothing_are_named() -> None:
+    assert "U+00A0 NO-BREAK SPACE stands where ' ' is expected" in differences(
+        "==", "a\u00a0b", "a b"
+    )
+    assert "U+200B ZERO WIDTH SPACE stands where 'y' is expected" in differences(
+        "==", "pa\u200by", "pay"
+    )
+    assert "'p' stands where U+0440 CYRILLIC SMALL LETTER ER is expected" in differences(
+        "==", "pay", "\u0440ay"
+    )
+    assert "U+0007 stands where 'x' is expected" in differences("==", "a\x07b", "axb")
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "told"),
+    [
+        (3, 2, ["the value is too large by 1"]),
+        (1, 4, ["the value is too small by 3"]),
+        (3.0, 2, ["the value is too large by 1"]),
+        (-5, 5, ["the value has the opposite sign"]),
+        (30, 3, ["the value is too large by 27", "the value is 10 times what is expected"]),
+        (0.25, 25, ["the value is too small by 24.75", "the value is 0.01 times what is expected"]),
+        (8, 4, ["the value is too large by 4", "the value is 2 times what is expected"]),
+        (3.14159, 3.14, ["the value is too large by 0.00159", "rounded to 2 digits it is equal"]),
+        (2.6, 3, ["the value is too small by 0.4", "rounded it is equal"]),
+        (0.1 + 0.2, 0.3, ["they differ by 5.6e-17, which is rounding: compare with pytest.approx"]),
+        (
+            Decimal("0.1"),
+            0.1,
+            ["they differ by 5.6e-18, which is rounding: compare with pytest.approx"],
+        ),
+        (math.nan, 1.0, ["NaN equals nothing, itself neither"]),
+        (math.nan, math.nan, ["NaN equals nothing, itself neither"]),
+        (math.inf, 1, ["the value is infinite"]),
+        (1, -math.inf, ["the value is not infinite"]),
+        pytest.param(10**5000, 1, ["the value is too large by some 10^5000"], id="huge"),
+        (1.5, 10**400, ["the value is too small by some 10^400"]),
+        (Level.LOW, 3, ["the value is too small by 2"]),
+        (3.0, pytest.approx(4), ["the value is too small by 1"]),
+        ([1.0, 2.0000000001, 5.0], pytest.approx([1.0, 2.0, 3.0]), ["[2] is 5.0, not 3.0"]),
+        (True, 3, ["the value is a boolean, not a number"]),
+        (date(2024, 1, 2), date(2024, 1, 1), ["the value is 1 day, 0:00:00 too late"]),
+        (
+            datetime(2024, 1, 1),
+            datetime(2024, 1, 1, tzinfo=UTC),
+            ["only the expected one has a time zone"],
+        ),
+    ],
+)
+def test_numbers_and_dates_differ_by_an_amount(
+    left: object, right: object, told: list[str]
+) -> None:
+    assert list(differences("==", left, right)) == told
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "told"),
+    [
+        ([1, 2], [1, 2, 3], ["2 items instead of 3", "missing at its end: 3"]),
+        ([1, 2, 3, 4], [1], ["4 items instead of 1", "too many at its end: [2, 3, 4]"]),
+        ([1, 2, 3, 4], [1, 3, 4], ["4 items instead of 3", "too many at [1]: 2"]),
+        ([1, 4], [1, 2, 3, 4], ["2 items instead of 4", "missing from [1] on: [2, 3]"]),
+        ([9, 2], [1, 2, 3], ["2 items instead of 3", "[0] is 9, not 1"]),
+        ([1, 5, 3], [1, 2, 3], ["[1] is 5, not 2"]),
+        ((1, 5), (1, 2), ["[1] is 5, not 2"]),
+        ([3, 1, 2], [1, 2, 3], ["the same items in another order", "[0] is 3, not 1"]),
+        ([[1], {}], [{}, [1]], ["the same items in another order", "[0] is [1], not {}"]),
+        ([1], (1,), ["the value is a list, not a tuple"]),
+        ([0.1 + 0.2], [0.3], ["[0] is 0.30000000000000004, not 0.3"]),
+        (
+            ["x" * 50 + "a"],
+            ["x" * 50 + "b"],
+            ["[0] is '" + "x" * 50 + "a', not '" + "x" * 50 + "b'"],
+        ),
+        ({"a": 1}, {"b": 1}, ["the key 'b' is missing"]),
+        ({"usr": 1}, {"user": 1}, ["the key 'user' is missing; there is 'usr'"]),
+        ({1: "a"}, {"1": "a"}, ["the key '1' is missing; there is 1 as a number"]),
+        ({"a": 1, "b": 2}, {"a": 1}, ["the key 'b' is too many"]),
+        ({"a": 1, "b": 2, "c": 3}, {"a": 1}, ["the key 'b' and 1 more are too many"]),
+        ({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}, ["['a']['b'][1] is 2, not 3"]),
+        ({"a": {"b": [1]}}, {"a": {"b": [1, 3]}}, ["at ['a']['b']: 1 item instead of 2"]),
+        ({"a": None}, {"a": []}, ["['a'] is None, not []"]),
+        (defaultdict(int, a=1), {"a": 2}, ["['a'] is 1, not 2"]),
+        (OrderedDict(a=1, b=2), OrderedDict(b=2, a=1), ["the same items in another order"]),
+        (Counter("aab"), {"a": 2, "b": 2}, ["['b'] is 1, not 2"]),
+        ({1, 2}, {1, 3}, ["missing: {3}", "too many: {2}"]),
+        (frozenset("a"), {"b"}, ["missing: {'b'}", "too many: {'a'}"]),
+        ({1, 2}, [1, 2], ["the value is a set, not a list"]),
+    ],
+)
+def test_containers_differ_at_a_place(left: object, right: object, told: list[str]) -> None:
+    assert list(differences("==", left, right))[: len(told)] == told
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "told"),
+    [
+        (Point(1, 2), Point(1, 3), [".y is 2, not 3"]),
+        (Point(1, 2), (1, 3), ["[1] is 2, not 3"]),
+        (Order("a", 1, "x"), Order("a", 2, "y"), [".amount is 1, not 2"]),
+        ([Order("a", 1)], [Order("b", 1)], ["[0].name is 'a', not 'b'"]),
+        (Plain(a=1), Plain(a=2), [".a is 1, not 2"]),
+        (Plain(a=Plain(b=[1])), Plain(a=Plain(b=[2])), []),
+        (Plain(a=[{"b": 1}]), Plain(a=[{"b": 2}]), [".a[0]['b'] is 1, not 2"]),
+        (Plain(a=1), Plain(a=1), ["all fields are equal, but Plain defines no __eq__"]),
+        (Slotted(1), Slotted(2), [".a is 1, not 2"]),
+        (Slotted(1), Slotted(1), ["all fields are equal, but Slotted defines no __eq__"]),
+        (Bare(), Bare(), ["both print alike, but Bare defines no __eq__"]),
+        (ValueError("a"), ValueError("a"), ["both print alike, but ValueError defines no __eq__"]),
+        (Plain(), Twin(), ["the types have one name, but are two: test_differences and elsewhere"]),
+        (Colour.RED, Colour.BLUE, []),
+    ],
+)
+def test_objects_differ_in_a_field(left: object, right: object, told: list[str]) -> None:
+    found = [sentence.replace("tests.evidence.", "") for sentence in differences("==", left, right)]
+    assert found[: len(told)] == told
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "told"),
+    [
+        (None, 3, ["the value is None: nothing was returned?"]),
+        (3, None, ["the value is a number, not None"]),
+        ("3", 3, ["the value is a text, not a number", "as texts, they are equal"]),
+        (3, "3", ["the value is a number, not a text"]),
+        (b"ab", "ab", ["the value is bytes, not a text", "decoded as UTF-8, they are equal"]),
+        (PurePosixPath("a"), "a", ["the value is a PurePosixPath, not a text"]),
+        (Colour.RED, "red", ["the value is a member of Colour: its .value would be equal"]),
+        (Plain(), {"a": 1}, ["the value is a Plain, not a dict"]),
+        (len, 3, ["the value is the function itself: was it called?"]),
+        (Plain, 3, ["the value is the class Plain itself: was it called?"]),
+        (Mock(), 3, ["the value is a mock: was its return_value set?"]),
+        ((n for n in (1, 2)), [1, 2], ["the value is a generator: its items were not taken"]),
+        (map(int, []), [], ["the value is a map: its items were not taken"]),
+        (range(2), [0, 1], ["the value is a range, not a list"]),
+    ],
+)
+def test_values_of_two_kinds_are_called_that(left: object, right: object, told: list[str]) -> None:
+    assert list(differences("==", left, right))[: len(told)] == told
+
+
+def test_a_coroutine_asks_whether_it_was_awaited() -> None:
+    found = coroutine()
+    assert differences("==", found, 3) == ("the value is a coroutine: was it awaited?",)
+    found.close()
+
+
+@pytest.mark.parametrize(
+    ("op", "left", "right", "told"),
+    [
+        ("in", "usr", {"user": 1}, ("it has 1 item, the nearest is 'user'",)),
+        ("in", "usr", {"user": 1}.keys(), ("it has 1 item, the nearest is 'user'",)),
+        ("in", 3, ["3", "4"], ("it has 2 items, the nearest is the text '3'",)),
+        ("in", 3, [], ("it has 0 items",)),
+        ("in", 3, iter([1]), ("its items can be taken only once",)),
+        ("in", "B", "abc", ("the text has it in another case, at index 1: 'b'",)),
+        ("in", "a b", "xa  b", ("the text has it with other white space",)),
+        ("in", "abc", "a", ("the text has 1 character, what is looked for 3",)),
+        ("in", "total: 4", "the total: 5 EUR", ("the nearest is 'total: 5', at index 4",)),
+        ("in", "xyz", "abc def", ()),
+        ("is", [1], [1], ("they are equal, but not the same object",)),
+        ("is", 1, True, ("they are equal, but not the same object",)),
+        ("is", [1], [2], ()),
+        ("not in", 1, [1], ()),
+        ("!=", 1, 1, ()),
+        ("<", 1, 0, ()),
+        ("<", 1, 1, ("they are equal",)),
+    ],
+)
+def test_other_comparisons(op: str, left: object, right: object, told: tuple[str, ...]) -> None:
+    assert differences(op, left, right) == told
+
+
+def test_an_object_that_prints_like_one_of_the_items_defines_no_eq() -> None:
+    assert (
+        differences("in", Bare(), [Bare()])[1]
+        == "one of them prints alike, but Bare defines no __eq__"
+    )
+
+
+def test_the_nearest_of_many_long_keys_is_found_in_time() -> None:
+    began = time.monotonic()
+    nearest("key" * 100 + "!", [f"{number:03}key" * 50 for number in range(10_000)])
+    assert time.monotonic() - began < 2
+
+
+# --- values that would do harm -----------------------------------------------------------------
+
+
+def harm(*_: object, **__: object) -> Any:
+    pytest.skip("not even this does harm")
+
+
+HARMS = ("__repr__", "__len__", "__iter__", "__bool__", "__contains__", "__getitem__")
+
+
+class Hostile:
+    __eq__ = __str__ = __getattr__ = harm
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Key:
+    __eq__ = harm
+
+    def __hash__(self) -> int:
+        return 1
+
+
+class Endless:
+    def __iter__(self) -> Any:
+        while True:
+            yield 1
+
+
+class Lazy:
+    asked: list[str] = []  # noqa: RUF012
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:  # type: ignore[override]
+        self.asked.append("class")
+        return str
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        self.asked.append("dict")
+        return {}
+
+
+class Arrays:
+    """Compares like an array, item by item."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> Any:
+        return [True, False]
+
+
+def subclass(base: type, value: object) -> object:
+    """An object of a subclass of which every method that Python itself calls raises."""
+    return type("Sub", (base,), dict.fromkeys(HARMS, harm))(value)
+
+
+def nested(depth: int, leaf: object) -> object:
+    for _ in range(depth):
+        leaf = [leaf]
+    return leaf
+
+
+def doubled(depth: int) -> object:
+    """A list of two to the power of `depth` items, of which few exist."""
+    value: object = 1
+    for _ in range(depth):
+        value = [value, value]
+    return value
+
+
+def endless() -> Any:
+    while True:
+        yield 1
+
+
+for name in HARMS:
+    setattr(Hostile, name, harm)
+itself: list[object] = [1]
+itself.append(itself)
+other_itself: list[object] = [1]
+other_itself.append(other_itself)
+
+STRANGE = {
+    "hostile": Hostile(),
+    "list of hostile": [Hostile(), 2],
+    "dict of hostile": {"a": Hostile(), "b": 2},
+    "key": {Key(): 1},
+    "set of keys": {Key()},
+    "endless": Endless(),
+    "endless generator": endless(),
+    "endless map": map(str, endless()),
+    "lazy": Lazy(),
+    "arrays": [Arrays(), 1],
+    "itself": itself,
+    "other itself": other_itself,
+    "deep": nested(50_000, 1),
+    "deep too": nested(50_000, 2),
+    "doubled": doubled(60),
+    "doubled too": doubled(60),
+    "long": "x" * 5_000_000 + "a",
+    "long too": "x" * 5_000_000 + "b",
+    "bytes": b"x" * 5_000_000,
+    "large": list(range(1_000_000)),
+    "large too": [*range(999_999), 0],
+    "huge": 10**6000,
+    "surrogate": "\ud800",
+    "escape": "\x1b[31mred\u202e\n\r",
+    "infinite": math.inf,
+    "none": None,
+    "list": subclass(list, [1]),
+    "dict": subclass(dict, {"a": 1}),
+    "str": subclass(str, "a"),
+    "int": subclass(int, 3),
+    "set": subclass(set, [1]),
+    "empty": {},
+}
+
+
+@pytest.mark.parametrize("one", STRANGE)
+def test_strange_values_do_no_harm(one: str) -> None:
+    began = time.monotonic()
+    for other in STRANGE.values():
+        for op in ("==", "in", "is", "<", "not in"):
+            for told in (
+                differences(op, STRANGE[one], other),
+                differences(op, other, STRANGE[one]),
+            ):
+                assert len(told) <= 3
+                assert all(len(sentence) <= 200 and sentence.isprintable() for sentence in told)
+    assert time.monotonic() - began < 60  # a hang is meant, not a slow machine
+
+
+def test_a_lazy_object_is_not_woken() -> None:
+    lazy = Lazy()
+    Lazy.asked.clear()
+    differences("==", lazy, Lazy())
+    differences("==", [lazy], ["x"])
+    assert attributes(lazy) == {}
+    assert Lazy.asked == []
+
+
+def test_what_is_told_before_a_value_does_harm_stays() -> None:
+    assert differences("==", {"a": 1, Key(): 1}, {"a": 1, Key(): 2}) == ()
+    assert differences("==", [1, Hostile()], [2, Hostile()]) == ("[0] is 1, not 2",)
+    assert differences("==", [Hostile(), 1], [Hostile(), 2]) == ("[1] is 1, not 2",)
+
+
+def test_an_interrupt_of_the_user_passes() -> None:
+    class Interrupted:
+        def __repr__(self) -> str:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        differences("==", [Interrupted()], [])
+
+
+def test_large_texts_are_compared_quickly() -> None:
+    assert differences("==", "x" * 5_000_000 + "a", "x" * 5_000_000 + "b")[0].startswith(
+        "they differ from index 5000000 on"
+    )
+
+
+def test_a_structure_that_contains_itself_is_told_to_a_depth() -> None:
+    left: list[object] = [1]
+    right: list[object] = [2]
+    left.append(left)
+    right.append(right)
+    assert differences("==", left, right)[0] == "[0] is 1, not 2"
+
+
+def test_no_value_is_changed() -> None:
+    left, right = defaultdict(list, a=[3, 1, 2]), {"a": [1, 2, 3], "b": {1}}
+    before = copy.deepcopy((left, right))
+    differences("==", left, right)
+    assert (left, right) == before
+
+
+values = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False),
+        st.text(max_size=9),
+        st.binary(max_size=9),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=4), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> tuple[object, object]:
+    """A value, and the same with another value at one place."""
+    left = draw(values)
+    right: Any = copy.deepcopy(left)
+    place = right
+    while isinstance(place, list | dict) and place:
+        at = draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
+        if not isinstance(place[at], list | dict) or draw(st.booleans()):
+            place[at] = draw(values)
+            return left, right
+        place = place[at]
+    return left, draw(values)
+
+
+@given(st.one_of(st.tuples(values, values), mutated()), st.sampled_from(["==", "in", "is"]))
+def test_any_two_values_give_few_short_sentences(pair: tuple[object, object], op: str) -> None:
+    told = differences(op, *pair)
+    assert len(told) <= 3
+    assert all(0 < len(sentence) <= 200 and "\n" not in sentence for sentence in told)
+
+
+@given(mutated())
+def test_builtin_values_have_a_difference_if_they_differ_and_none_if_not(
+    pair: tuple[object, object],
+) -> None:
+    left, right = pair
+    assert bool(differences("==", left, right)) == (left != right)
+    assert differences("==", left, copy.deepcopy(left)) == ()

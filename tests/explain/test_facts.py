@@ -1,0 +1,562 @@
+"""What is observed of an exception: the values at fault and where they came from."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import time
+import types
+import unittest
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_starcoder.explain.facts import facts
+
+MODULE = "pytest_starcoder"
+"""What the code of these tests takes itself for: a module that is imported, and none of Python's."""
+
+
+def raised_in(path: Path, code: str, **scope: object) -> tuple[BaseException, types.TracebackType]:
+    """What `code` raises, a file of its own, with the last entry of its traceback there."""
+    path.write_text(code, "utf-8")
+    linecache.checkcache(str(path))
+    try:
+        exec(compile(code, str(path), "exec"), {"__name__": MODULE, **scope})
+    except BaseException as exc:  # noqa: BLE001 - that is what is looked at
+        entry, inner = exc.__traceback__, None
+        while entry is not None:
+            inner = entry if entry.tb_frame.f_code.co_filename == str(path) else inner
+            entry = entry.tb_next
+        assert inner is not None
+        return exc, inner
+    raise AssertionError("nothing was raised")
+
+
+def told(code: str, tmp_path: Path, **scope: object) -> tuple[str, ...]:
+    """The facts on what `code` raises, a file of its own."""
+    exc, entry = raised_in(tmp_path / "code.py", code, **scope)
+    return facts(exc, entry.tb_frame, entry.tb_lineno, entry.tb_lasti)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (
+            "def f(text):\n    parts = text.split('x')\n    return parts[0] + parts[1]\nf('3 apples')",
+            (
+                "parts[1]: index 1, but parts has length 1: ['3 apples']",
+                "parts was assigned at line 2: parts = text.split('x')",
+                "with parts = ['3 apples']",
+            ),
+        ),
+        (
+            "d = {'user': 1}\nd['usr']",
+            ("d has 1 key, not 'usr'; the nearest is 'user'", "with d = {'user': 1}"),
+        ),
+        (
+            "d = {1: 'a'}\nd['1']",
+            ("d has 1 key, not '1'; the nearest is 1 as a number", "with d = {1: 'a'}"),
+        ),
+        (
+            "def find(): return None\ndef f():\n    user = find()\n    return user.name\nf()",
+            ("user is None", "user was assigned at line 3: user = find()", "with user = None"),
+        ),
+        ("name = 'x'\nname.uper()", ("the nearest attribute is 'upper'", "with name = 'x'")),
+        ("total = 1\ntotl + 1", ("the nearest name is 'total'",)),
+        (
+            "def f():\n    x += 1\nf()",
+            ("x is a local name here: it is assigned at line 2",),
+        ),
+        (
+            "RATES = {'USD': '1.08'}\ndef f(amount):\n    return amount * 1.5 + RATES['USD']\nf(2)",
+            (
+                "in amount * 1.5 + RATES['USD'], RATES['USD'] is the str '1.08'",
+                "RATES is defined at line 1: RATES = {'USD': '1.08'}",
+                "with amount = 2",
+            ),
+        ),
+        ("def f(a, *, b): pass\nf(1, c=2)", ("the signature is f(a, *, b)",)),
+        (
+            "def f(xs):\n    return sum(xs) / (len(xs) - 1)\nf([1])",
+            ("the divisor len(xs) - 1 is 0", "with xs = [1]"),
+        ),
+        (
+            "rows = None\nrows[0]",
+            ("rows is None", "rows was assigned at line 1: rows = None", "with rows = None"),
+        ),
+        ("import jsn", ("the nearest module is 'json'",)),
+        ("from json import dupms", ("the nearest name in json is 'dumps'",)),
+        (
+            "raw = b'ab\\xff'\nraw.decode('utf-8')",
+            ("at index 2 of 3, around b'ab\\xff'", "with raw = b'ab\\xff'"),
+        ),
+        ("x = 3\nassert x in [1]", ("with x = 3",)),
+        ("raise ValueError('bad')", ()),
+    ],
+)
+def test_the_value_at_fault_and_where_it_came_from(
+    code: str, expected: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert told(code, tmp_path) == expected
+
+
+def test_a_recursion_names_its_function_and_what_changes(tmp_path: Path) -> None:
+    told_of_it = told("def again(n):\n    return again(n + 1)\nagain(0)", tmp_path)[:2]
+    assert told_of_it == ("again calls itself without end", "n is 0, then 1, then 2, and so on")
+    assert told("def again(n):\n    return again(n)\nagain(0)", tmp_path)[1] == "n stays 0"
+
+
+def test_a_missing_file_has_its_nearest_neighbour_or_the_missing_folder(tmp_path: Path) -> None:
+    (tmp_path / "data.json").touch()
+    assert (
+        told("open(PATH)", tmp_path, PATH=str(tmp_path / "dat.json"))[0]
+        == "its folder is there, with 'data.json'"
+    )
+    gone = str(tmp_path / "gone" / "deep" / "x.json")
+    assert told("open(PATH)", tmp_path, PATH=gone)[0] == "the folder 'gone' is not there either"
+
+
+def test_the_argument_that_a_caller_passed_names_the_caller(tmp_path: Path) -> None:
+    code = "def f(x):\n    return x.name\ndef caller():\n    f(None)\ncaller()"
+    assert told(code, tmp_path)[:2] == ("x is None", "x was passed by caller at line 4")
+
+
+@pytest.mark.parametrize(
+    ("assertion", "one", "other", "first"),
+    [
+        ("assertEqual", 3, 2, "the value is too large by 1"),
+        ("assertEqual", {"a": 1}, {"b": 1}, "the key 'b' is missing"),
+        ("assertEqual", [1], [2], "[0] is 1, not 2"),
+        ("assertIn", "usr", ["user"], "it has 1 item, the nearest is 'user'"),
+    ],
+)
+def test_the_values_of_a_unittest_assertion_are_compared(
+    assertion: str, one: object, other: object, first: str, tmp_path: Path
+) -> None:
+    check = getattr(unittest.TestCase(), assertion)
+    assert told("check(one, other)", tmp_path, check=check, one=one, other=other)[0] == first
+
+
+HOSTILE = """
+class Bad:
+    def __repr__(self): raise RuntimeError
+    def __eq__(self, other): raise RuntimeError
+    def __len__(self): raise RuntimeError
+    def __getattribute__(self, name):
+        if name == "__class__": raise RuntimeError
+        raise RuntimeError
+bad = Bad()
+"""
+
+
+@pytest.mark.parametrize(
+    "line", ["bad + 1", "bad[0]", "bad.x", "bad()", "{}[bad]", "assert not 1, bad", "[][bad.x]"]
+)
+def test_hostile_values_do_no_harm(line: str, tmp_path: Path) -> None:
+    assert isinstance(told(HOSTILE + line, tmp_path), tuple)
+
+
+def test_no_property_is_run(tmp_path: Path) -> None:
+    code = """
+ran = []
+class Shop:
+    @property
+    def rate(self):
+        ran.append(1)
+        return None
+def f(shop):
+    return ran[9] + shop.rate
+f(Shop())
+"""
+    ran: list[int] = []
+    told(code.replace("ran = []\n", ""), tmp_path, ran=ran)
+    assert ran == []
+
+
+def test_code_without_a_file_has_facts_of_the_exception_alone() -> None:
+    with pytest.raises(KeyError) as error:
+        exec(compile("d = {}\nd['x']", "<string>", "exec"), {})
+    inner = error.value.__traceback__.tb_next  # type: ignore[union-attr]
+    assert facts(error.value, inner.tb_frame, 2, inner.tb_lasti) == ()  # type: ignore[union-attr]
+
+
+def of(*lines: str) -> str:
+    return "\n".join(lines)
+
+
+MORE = {
+    "an index is computed": (
+        of("def f(xs):", "    i = 2", "    return xs[i + 1]", "f([1, 2, 3])"),
+        "xs[i + 1]: index 3, but xs has length 3: [1, 2, 3]",
+        "xs was passed by <module> at line 4",
+        "with xs = [1, 2, 3], i = 2",
+    ),
+    "nothing is left to pop": (of("stack = []", "stack.pop()"), "stack is empty"),
+    "nothing is there to choose from": (
+        of("import random", "def f(xs):", "    return random.choice(xs)", "f([])"),
+        "xs is empty",
+        "xs was passed by <module> at line 4",
+        "with xs = []",
+    ),
+    "the key is missing further inside": (
+        of("def f(d):", "    return d['a']['c']", "f({'a': {'b': 1}})"),
+        "d['a'] has 1 key, not 'c': ['b']",
+        "d was passed by <module> at line 3",
+    ),
+    "a key that is deleted is not there": (
+        of("def f(d, k):", "    del d[k]", "f({'a': 1}, 'A')"),
+        "d has 1 key, not 'A'; the nearest is 'a'",
+        "with d = {'a': 1}, k = 'A'",
+    ),
+    "an item that is removed is not there": (
+        of("s = {1, 2}", "s.remove(3)"),
+        "s has 2 items, not 3",
+    ),
+    "an ordered dict is a dict": (
+        of("from collections import OrderedDict", "d = OrderedDict(a=1)", "d['b']"),
+        "d has 1 key, not 'b': ['a']",
+    ),
+    "an attribute of the instance is near": (
+        of(
+            "class C:",
+            "    def __init__(self): self.items = 1",
+            "    def f(self): return self.item",
+            "C().f()",
+        ),
+        "the nearest attribute is 'items'",
+    ),
+    "no attribute is near": (
+        of("class C:", "    def __init__(self): self.items, self.total = 1, 2", "c = C()", "c.x"),
+        "c is the C <pytest_starcoder.C object>",
+        "c was assigned at line 3: c = C()",
+        "C has items, total",
+    ),
+    "a value is of another type": (
+        of("def f(user):", "    return user.name", "def g():", "    f(3)", "g()"),
+        "user is the int 3",
+        "user was passed by g at line 4",
+        "with user = 3",
+    ),
+    "a function was not called": (
+        of("def f(): pass", "f.items"),
+        "f is the function itself: was it called?",
+    ),
+    "an item is None": (
+        of("def f(items):", "    return [i.name for i in items]", "f([None])"),
+        "i is None",
+        "i was assigned at line 2: for i in items",
+    ),
+    "a module of Python's is not imported": (
+        "json.dumps(1)",
+        "json is a module of the standard library, and not imported here",
+    ),
+    "self was left out": (
+        of(
+            "class A:",
+            "    def __init__(self): self.total = 1",
+            "    def f(self): return total",
+            "A().f()",
+        ),
+        "self has an attribute 'total'",
+    ),
+    "a name is assigned within a nested function alone": (
+        of(
+            "def f():",
+            "    def inner():",
+            "        total = 1",
+            "    return totals",
+            "total = 2",
+            "f()",
+        ),
+        "the nearest name is 'total'",
+    ),
+    "too few arguments for a method": (
+        of("class C:", "    def go(self, n: int = 1, *, m): pass", "C().go()"),
+        "the signature is C.go(self, n: int=1, *, m)",
+    ),
+    "too few arguments for a dataclass": (
+        of(
+            "import dataclasses",
+            "@dataclasses.dataclass",
+            "class D:",
+            "    x: int",
+            "    y: int = 2",
+            "D()",
+        ),
+        "the signature is D(self, x, y=…)",
+    ),
+    "arguments for a class without any": (of("class E: pass", "E(1)"), "E defines no __init__"),
+    "wrong arguments beside a sum": (
+        of("def f(a, b): pass", "def g(x):", "    return f(x + 1)", "g(2)"),
+        "the signature is f(a, b)",
+        "with x = 2",
+    ),
+    "None is taken apart": (of("def find(): return None", "a, b = find()"), "find() returned None"),
+    "None is iterated over": (
+        of("def f(rows):", "    for row in rows:", "        pass", "f(None)"),
+        "rows is None",
+        "rows was passed by <module> at line 4",
+        "with rows = None",
+    ),
+    "None is passed on": (
+        of("def f():", "    v = None", "    return int(v)", "f()"),
+        "v is None",
+        "v was assigned at line 2: v = None",
+    ),
+    "None is entered": (
+        of("def f(n):", "    with n as opened:", "        pass", "f(None)"),
+        "n is None",
+        "n was passed by <module> at line 4",
+    ),
+    "a list is asked for a name": (
+        of("def f(rows):", "    return rows['name']", "f([1])"),
+        "rows is the list [1]",
+        "rows was passed by <module> at line 3",
+    ),
+    "a key cannot be hashed": (of("k = [1]", "{}[k]"), "k is the list [1]"),
+    "a number is called": (of("def f(g):", "    return g(3)", "f(5)"), "g is the int 5"),
+    "a coroutine was not awaited": (
+        of(
+            "async def co(): return 1", "x = co()", "try:", "    x + 1", "finally:", "    x.close()"
+        ),
+        "in x + 1, x is a coroutine: was it awaited?",
+        "x was assigned at line 2: x = co()",
+    ),
+    "two values are not compared": (
+        of("def f(a, b):", "    if a < b:", "        return 1", "f(3, '4')"),
+        "in a < b, a is the int 3 and b is the str '4'",
+        "a was passed by <module> at line 4",
+        "b was passed by <module> at line 4",
+        "with a = 3, b = '4'",
+    ),
+    "a constant says enough": ("'a' + 3",),
+    "more than is taken": (
+        of("def f(parts):", "    name, value = parts", "f([1, 2, 3])"),
+        "parts has 3 items: [1, 2, 3]",
+        "parts was passed by <module> at line 3",
+        "with parts = [1, 2, 3]",
+    ),
+    "a text is no number": (
+        of("def f(t):", "    n = t.strip()", "    return int(n)", "f('x1 ')"),
+        "n was assigned at line 2: n = t.strip()",
+        "with n = 'x1'",
+    ),
+    "an item has no index": (
+        of("xs = ['user', 'b']", "xs.index('usr')"),
+        "of xs: it has 2 items, the nearest is 'user'",
+    ),
+    "the largest of nothing": (
+        of("xs = []", "max(xs)"),
+        "xs is empty",
+        "xs was assigned at line 1: xs = []",
+    ),
+    "no such member": (
+        of(
+            "import enum", "class C(enum.Enum):", "    RED = 'red'", "    BLUE = 'blue'", "C('rde')"
+        ),
+        "C has ['red', 'blue']; the nearest is 'red'",
+    ),
+    "no JSON": (
+        of("import json", "json.loads('{\"a\": x}')"),
+        "at index 6 of 8, around '{\"a\": x}'",
+    ),
+    "no text for JSON": (of("import json", "json.loads('')"), "the text is empty"),
+    "the divisor is a name": (
+        of("def f(xs, n):", "    n -= 2", "    return sum(xs) % n", "f([1], 2)"),
+        "the divisor n is 0",
+        "n was assigned at line 2: n -= 2",
+        "with xs = [1], n = 0",
+    ),
+    "the divisor is an attribute's length": (
+        of(
+            "class C:",
+            "    def __init__(self): self.items = []; self.password = 'hunter2hunter2'",
+            "    def f(self): return self.password, 1 / len(self.items)",
+            "C().f()",
+        ),
+        "the divisor len(self.items) is 0",
+        "with self.items = []",
+    ),
+    "the first argument stays": (
+        of("def f(acc, n): return f(acc, n - 1)", "f(1, 3)"),
+        "f calls itself without end",
+        "n is 3, then 2, then 1, and so on",
+    ),
+    "there is no next": (of("it = iter([])", "next(it)"), "it has no more items"),
+    "there is none at all": (
+        of("xs = [1]", "next(x for x in xs if x > 2)"),
+        "(x for x in xs if x > 2) has no items",
+    ),
+    "a condition was met": (
+        of("def f(a, b):", "    if not a:", "        raise ValueError('bad')", "f(0, 1)"),
+        "with a = 0",
+    ),
+    "None is to be called, and has no place": (of("f = None", "print(*f)"), "f is None"),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_what_is_wrong_is_told_first(name: str, tmp_path: Path) -> None:
+    code, *expected = MORE[name]
+    assert list(told(code, tmp_path))[: len(expected)] == expected
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_without_positions_the_line_tells_what_it_can(name: str, tmp_path: Path) -> None:
+    exc, entry = raised_in(tmp_path / "code.py", MORE[name][0])
+    found = facts(exc, entry.tb_frame, entry.tb_lineno, -1)
+    assert all(len(sentence) <= 200 and "\n" not in sentence for sentence in found)
+    assert found or len(MORE[name]) == 1
+
+
+def test_names_of_modules_and_what_they_hold_are_looked_for_where_they_would_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop_of_facts").mkdir()
+    for name in ("__init__", "prices"):
+        (tmp_path / "shop_of_facts" / f"{name}.py").write_text("RATE = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    try:
+        assert told("import shop_of_fact", tmp_path) == ("the nearest module is 'shop_of_facts'",)
+        assert told("import shop_of_facts.price", tmp_path) == (
+            "the nearest module is 'shop_of_facts.prices'",
+        )
+        assert (
+            told("from shop_of_facts import RATES", tmp_path)[0]
+            == "the nearest name in shop_of_facts is 'RATE'"
+        )
+    finally:
+        for name in [name for name in sys.modules if name.startswith("shop_of_facts")]:
+            del sys.modules[name]
+
+
+def test_a_file_that_stands_in_for_a_module_of_pythons_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = types.ModuleType("random")
+    module.__file__ = str(tmp_path / "random.py")
+    monkeypatch.setitem(sys.modules, "random", module)
+    expected = "random is the file random.py beside code.py, not the standard library's"
+    assert told("import random\nrandom.choice", tmp_path)[0] == expected
+    assert told("from random import choice", tmp_path)[0] == expected
+
+
+def test_a_relative_path_is_not_looked_for_beside_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    (tmp_path / "rates.json").touch()
+    expected = "it is there beside code.py, but a relative path is looked for in the working folder"
+    assert told("open('rates.json')", tmp_path)[0] == expected
+
+
+def test_what_pytest_passes_to_a_test_is_a_fixture_or_a_parameter(tmp_path: Path) -> None:
+    runner: dict[str, object] = {"__name__": "_pytest.python"}
+    exec("def run(test):\n    test(None)", runner)
+    code = "def test_it(cart):\n    cart.total\nrun(test_it)"
+    found = told(code, tmp_path, run=runner["run"])
+    assert found[:2] == ("cart is None", "cart is a fixture's value or a parameter of the test")
+
+
+def test_a_unittest_assertion_may_have_what_is_expected_first(tmp_path: Path) -> None:
+    code = "total = 3\ncheck.assertEqual(2, total)"
+    assert told(code, tmp_path, check=unittest.TestCase())[0] == "the value is too large by 1"
+
+
+def test_a_generator_on_the_line_is_where_it_failed(tmp_path: Path) -> None:
+    code = "def f(rows, rate):\n    return sum(row['price'] * rate for row in rows)\nf([{'price': '3'}], 1.5)"
+    exc, _ = raised_in(tmp_path / "code.py", code)
+    entry = exc.__traceback__
+    while entry is not None and entry.tb_frame.f_code.co_name != "f":
+        entry = entry.tb_next
+    assert entry is not None
+    assert facts(exc, entry.tb_frame, entry.tb_lineno, entry.tb_lasti) == (
+        "in row['price'] * rate, row['price'] is the str '3' and rate is the float 1.5",
+        "row was assigned at line 2: for row in rows",
+        "rate was passed by <module> at line 3",
+        "with row = {'price': '3'}, rate = 1.5, rows = [{'price': '3'}]",
+    )
+
+
+def test_a_failed_negation_of_unittest_tells_no_difference(tmp_path: Path) -> None:
+    check = unittest.TestCase().assertNotEqual
+    assert told("check(1, 1)", tmp_path, check=check) == ()
+
+
+def test_an_interrupt_of_the_user_passes(tmp_path: Path) -> None:
+    code = "class C:\n    def __repr__(self): raise KeyboardInterrupt\nc = C()\nc + 1"
+    with pytest.raises(KeyboardInterrupt):
+        told(code, tmp_path)
+
+
+def test_large_values_are_told_in_time(tmp_path: Path) -> None:
+    large = {
+        "text": "x" * 5_000_000,
+        "rows": list(range(1_000_000)),
+        "keys": {f"key {n}": n for n in range(200_000)},
+    }
+    began = time.monotonic()
+    for line in (
+        "text[9999999]",
+        "rows[9999999]",
+        "keys['kye 7']",
+        "text.uper",
+        "text + 1",
+        "int(text)",
+    ):
+        assert told(line, tmp_path, **large)
+    assert time.monotonic() - began < 10
+
+
+STATEMENTS = st.sampled_from(
+    [
+        "{a}[{b}]",
+        "{a} + {b}",
+        "{a}.{n}",
+        "{a}({b})",
+        "{a}, {n} = {b}",
+        "int({a})",
+        "for {n} in {a}: {b}[0]",
+        "{a} / {b}",
+        "with {a} as {n}: pass",
+        "assert {a} == {b}, {n}",
+        "[x for x in {a} if x.y == {b}]",
+        "{a} += {b}",
+        "if {a} < {b}: raise ValueError({n})",
+        "del {a}[{b}]",
+        "(lambda: {a}.q)()",
+        "raise {n}",
+        "{n}.append(*{a}, **{b})",
+    ]
+)
+OPERANDS = st.sampled_from(
+    ["None", "0", "'a'", "[]", "{}", "bad", "len", "xs[0]", "self.x", "nope", "-1", "1.5", "b''"]
+)
+
+
+@given(STATEMENTS, OPERANDS, OPERANDS, st.sampled_from(["n", "bad", "xs"]))
+def test_whatever_fails_the_facts_are_few_and_short(
+    tmp_path_factory: pytest.TempPathFactory, line: str, a: str, b: str, n: str
+) -> None:
+    code = (
+        HOSTILE
+        + f"class S: pass\nself = S()\nself.x = 0\nxs = [None]\ndef f(n):\n    {line.format(a=a, b=b, n=n)}\nf(bad)"
+    )
+    try:
+        compile(code, "code.py", "exec")
+    except SyntaxError:
+        return
+    try:
+        exc, entry = raised_in(tmp_path_factory.getbasetemp() / "any.py", code)
+    except AssertionError:
+        return  # that line does not fail
+    for lasti in (entry.tb_lasti, -1, 10_000):
+        found = facts(exc, entry.tb_frame, entry.tb_lineno, lasti)
+        assert len(found) <= 4
+        assert all(
+            0 < len(sentence) <= 200 and "\n" not in sentence and " at 0x" not in sentence
+            for sentence in found
+        )

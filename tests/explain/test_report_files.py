@@ -1,0 +1,231 @@
+"""Report files: their formats by suffix, each well-formed whatever it is given, and written whole."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from support.reports import EMPTY, REPORT, TOLD
+
+from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.explain.explanation import Report
+from pytest_starcoder.explain.json_report import schema, to_json
+from pytest_starcoder.explain.junit import with_explanations
+from pytest_starcoder.explain.markdown import to_markdown
+from pytest_starcoder.explain.report_files import FORMATS, save, writer
+from pytest_starcoder.explain.sarif import to_sarif
+from pytest_starcoder.redaction.values import with_texts
+from pytest_starcoder.review.github import workflow_commands
+
+HOSTILE = "\x1b[31m]]> ::error:: <script>alert(1)</script> ``` \n# head\n![x](http://x/y) @user #1 \udc00 | a | `b` %0A &amp;"
+
+
+def hostile(text: str) -> Report:
+    return with_texts(REPORT, lambda _: text or "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.json", to_json),
+        ("a.MD", to_markdown),
+        ("a.markdown", to_markdown),
+        ("a.sarif", to_sarif),
+        ("b/a.sarif.json", to_sarif),
+    ],
+)
+def test_the_suffix_chooses_the_format(name: str, expected: object) -> None:
+    assert writer(Path(name)) is expected
+
+
+def test_another_suffix_lists_those_there_are() -> None:
+    with pytest.raises(ConfigError) as error:
+        writer(Path("out.txt"))
+    assert str(error.value) == (
+        "--starcoder-report=out.txt: no format has that suffix. There are .json, .md, .markdown, .sarif, .sarif.json."
+    )
+
+
+@pytest.mark.parametrize(
+    "report", [REPORT, EMPTY, hostile(HOSTILE)], ids=["full", "empty", "hostile"]
+)
+def test_the_json_follows_the_schema_that_is_shipped(report: Report) -> None:
+    jsonschema.validate(json.loads(to_json(report)), schema())
+
+
+def test_the_schema_refuses_a_guess_of_nobody_and_a_fact_of_somebody() -> None:
+    for change in ({"by": None}, {"label": "observed"}):
+        record = json.loads(to_json(REPORT))
+        guess = record["causes"][0]["statements"][-1]
+        guess.update(change)
+        if guess["by"] is None:
+            del guess["by"]
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(record, schema())
+
+
+def test_the_json_has_everything() -> None:
+    cause = json.loads(to_json(REPORT))["causes"][0]
+    assert cause["tests"] == list(TOLD.nodeids)
+    assert cause["rerun"] == [TOLD.nodeids[0]]
+    assert cause["suspects"][0] == {
+        "path": "shop/pricing.py",
+        "line": 14,
+        "score": 0.5,
+        "source": "SUSPECTTEXT",
+        "reasons": ["changed 2 days ago, 1f3c9ab"],
+    }
+    assert cause["not_in_the_evidence"] == ["billing.py"]
+
+
+def test_sarif_has_a_result_a_cause_with_its_places() -> None:
+    run = json.loads(to_sarif(REPORT))["runs"][0]
+    [result] = run["results"]
+    place = result["locations"][0]["physicalLocation"]
+    assert place == {
+        "artifactLocation": {"uri": "shop/pricing.py", "uriBaseId": "SRCROOT"},
+        "region": {"startLine": 14},
+    }
+    assert result["ruleId"] == run["tool"]["driver"]["rules"][0]["id"] == "AssertionError"
+    assert result["message"]["text"].startswith("Observed: SEENTEXT.")
+    assert (
+        "Guessed by tiny:1b, machine-generated and unchecked: GUESSTEXT"
+        in result["message"]["text"]
+    )
+    assert result["relatedLocations"][0]["message"]["text"] == "suspect: SUSPECTTEXT"
+
+
+def test_the_fingerprint_stays_where_lines_and_values_move() -> None:
+    moved = replace(TOLD, line=99, seen="got 3, not '7'")
+    other = replace(TOLD, seen="got 5, not 'x'")
+    prints = [
+        json.loads(to_sarif(Report((told,), 1)))["runs"][0]["results"][0]["partialFingerprints"]
+        for told in (moved, other, replace(TOLD, exception="KeyError"))
+    ]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_a_cause_without_a_place_has_none_in_sarif() -> None:
+    text = to_sarif(Report((replace(TOLD, path="", line=0),), 1))
+    assert "locations" not in json.loads(text)["runs"][0]["results"][0]
+
+
+@given(st.one_of(st.just(HOSTILE), st.text(max_size=200)))
+@example("<`")
+def test_no_text_breaks_a_format(text: str) -> None:
+    report = hostile(text)
+    json.loads(to_json(report))
+    json.loads(to_sarif(report))
+    markdown = to_markdown(report)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", markdown)
+    assert len([line for line in markdown.split("\n") if line.startswith("#")]) == 2, (
+        "its own two headings"
+    )
+    outside = re.sub(
+        r"(\\.)|(`+)(?!`).*?(?<!`)\2(?!`)", r"\1", markdown, flags=re.DOTALL
+    )  # `\``` begins no code
+    assert not re.search(
+        r"<(?!/?(?:details|summary)\b)|(?<!\\)!\[|(?<![\w;])@\w|(?<!&)#\d", outside
+    )
+    for line in workflow_commands(report):
+        assert "\n" not in line
+        assert line.startswith("::error ")
+    assert ElementTree.fromstring(with_explanations(JUNIT, report)) is not None
+
+
+def test_many_tests_are_folded_in_markdown() -> None:
+    told = replace(TOLD, nodeids=tuple(f"t.py::test_{number}" for number in range(7)))
+    text = to_markdown(Report((told,), 7))
+    assert "<details><summary>All 7 tests</summary>" in text
+    assert all(f"t.py::test_{number}" in text for number in range(7))
+
+
+def test_a_file_is_written_whole_with_the_folders_it_needs(tmp_path: Path) -> None:
+    save(tmp_path / "a" / "b" / "out.md", "text \udc00\n")
+    assert (tmp_path / "a" / "b" / "out.md").read_text() == "text \\udc00\n"
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["out.md"]
+
+
+def test_what_cannot_be_written_raises_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "out.md").mkdir()
+    with pytest.raises(OSError, match=r"out\.md"):
+        save(tmp_path / "out.md", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.md"]
+
+
+# --- JUnit ---
+
+JUNIT = """<?xml version="1.0" encoding="utf-8"?><testsuites><testsuite name="pytest">
+<testcase classname="tests.test_shop.TestShop" name="test_mean[1-a b]"><failure message="x">y</failure></testcase>
+<testcase classname="tests.test_shop" name="test_other">
+<properties><property name="own" value="1"/></properties><error/></testcase>
+<testcase classname="tests.test_shop" name="test_fine"/>
+</testsuite></testsuites>"""
+
+
+def test_failed_cases_get_properties_and_keep_their_own() -> None:
+    root = ElementTree.fromstring(with_explanations(JUNIT, REPORT))
+    found = [
+        [(p.get("name"), p.get("value")) for p in case.iter("property")]
+        for case in root.iter("testcase")
+    ]
+    assert ("starcoder.observed.seen", "SEENTEXT") in found[0]
+    assert ("starcoder.checked.replay", "REPLAYTEXT") in found[0]
+    guess = (
+        "GUESSTEXT names billing.py (not in the evidence) (machine-generated by tiny:1b, unchecked)"
+    )
+    assert ("starcoder.guessed.why", guess) in found[0]
+    assert found[1][0] == ("own", "1")
+    assert found[1][1:] == found[0]
+    assert found[2] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no xml", "<testsuites/>", "<testsuite><testcase name='a'/></testsuite>"]
+)
+def test_what_is_no_such_file_comes_back_as_it_was(text: str) -> None:
+    assert with_explanations(text, REPORT) == text
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--junit-prefix=own.prefix"], ["-o", "junit_family=xunit1"]]
+)
+def test_pytests_own_files_are_understood(pytester: pytest.Pytester, options: list[str]) -> None:
+    folder = pytester.mkdir("deep")
+    (folder / "test_it.py").write_text(
+        "import pytest\n"
+        "class TestA:\n"
+        "    @pytest.mark.parametrize('x', ['a.b::c/d[e]'])\n"
+        "    def test_b(self, x): assert 0\n"
+        "@pytest.fixture\n"
+        "def db(): raise OSError\n"
+        "def test_db(db): pass\n"
+    )
+    pytester.runpytest("--junitxml=out.xml", *options)
+    nodeids = ("deep/test_it.py::TestA::test_b[a.b::c/d[e]]", "deep/test_it.py::test_db")
+    prefix = "own.prefix" if options and "prefix" in options[0] else ""
+    xml = with_explanations(
+        Path("out.xml").read_text(), Report((replace(TOLD, nodeids=nodeids),), 2), prefix
+    )
+    cases = list(ElementTree.fromstring(xml).iter("testcase"))
+    assert [len(list(case.iter("properties"))) for case in cases] == [1, 1]
+
+
+def test_annotations_name_file_line_and_label() -> None:
+    [line] = workflow_commands(REPORT, "sub/")
+    assert line.startswith(
+        "::error file=sub/shop/pricing.py,line=14,title=AssertionError%2C 2 tests::Observed: SEENTEXT."
+    )
+    assert len(workflow_commands(Report((TOLD,) * 30, 30))) == 10
+
+
+def test_every_format_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "adding-a-report-format.md").read_text()
+    assert all(f"`{suffix}`" in page for suffix in FORMATS)

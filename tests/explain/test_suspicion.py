@@ -1,0 +1,317 @@
+"""Which lines are suspected: Ochiai's score, what decides among equals, and what is shown of the code."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_starcoder.explain.excerpt import FEW, ROOM, WIDE, Room, excerpts, room_for
+from pytest_starcoder.explain.failure import Failure, Frame
+from pytest_starcoder.explain.suspicion import Line, defined_too, ochiai, ranked, telling
+from pytest_starcoder.runner.outcome import Outcome
+from pytest_starcoder.source.lines import (
+    definitions,
+    returns_none,
+    statement_at,
+    weights,
+    with_definitions,
+)
+from pytest_starcoder.source.sources import Sources
+
+FAILURE = Failure(
+    "test_a.py::test_mean", "call", "AssertionError", "assert 1 == 2", "1, the test expects 2"
+)
+
+
+def outcome(*lines: int, path: str = "shop.py") -> Outcome:
+    return Outcome("n", "failed", lines={path: frozenset(lines)})
+
+
+def nobody(_line: Line) -> bool:
+    return False
+
+
+# --- Ochiai ---
+
+
+def test_the_score_is_ochiais() -> None:
+    scores = ochiai([outcome(1, 2), outcome(2)], [outcome(2, 3), outcome(3)])
+    assert scores == {("shop.py", 1): 1 / math.sqrt(2 * 1), ("shop.py", 2): 2 / math.sqrt(2 * 3)}
+
+
+runs = st.lists(st.frozensets(st.integers(1, 9)), max_size=5)
+
+
+@given(runs, runs)
+def test_it_is_one_where_all_failing_and_no_passing_test_runs_the_line(
+    failing: list[frozenset[int]], passing: list[frozenset[int]]
+) -> None:
+    scores = ochiai([outcome(*run) for run in failing], [outcome(*run) for run in passing])
+    for (_, line), score in scores.items():
+        assert 0 < score <= 1 + 1e-9
+        only = all(line in run for run in failing) and not any(line in run for run in passing)
+        assert math.isclose(score, 1) == only
+
+
+# --- the order of equals ---
+
+
+def order(source: str, *, failure: Failure = FAILURE, **more: object) -> list[int]:
+    text = dedent(source)
+    numbers = [number for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    scores = {("shop.py", number): 1.0 for number in numbers}
+    sources = {"shop.py": text, "test_a.py": "def test_mean():\n    assert mean([1]) == 2\n"}
+    given = {"changed": {}, "is_test": nobody, **more}
+    return [
+        line
+        for _, line in ranked(
+            failure, scores, Sources(lambda path: sources.get(path, "")), **given
+        ).lines
+    ]  # type: ignore[arg-type]
+
+
+def test_operators_come_before_names_and_definitions() -> None:
+    assert order("def f(x):\n    y = x\n    return y * 2 + 1\n") == [3, 2, 1]
+
+
+def test_the_line_that_raised_comes_before_the_one_that_called_it() -> None:
+    frames = (Frame("shop.py", 1, "f", 1, ""), Frame("shop.py", 2, "g", 2, ""))
+    failure = Failure("t.py::t", "call", "KeyError", "", "", frames)
+    assert order("a = b\nc = d\ne = f\n", failure=failure) == [2, 1, 3]
+
+
+def test_a_line_that_was_just_changed_comes_first() -> None:
+    assert order("a = 1 + 2 * 3\nb = c\n", changed={("shop.py", 2): 1.0}) == [2, 1]
+
+
+def test_a_return_of_none_comes_first_where_the_failure_speaks_of_none() -> None:
+    source = "def f(x):\n    if x > 1:\n        return None\n    return x + 1\n"
+    none = Failure("t.py::t", "call", "TypeError", "'NoneType' object is not iterable", "")
+    assert order(source)[0] != 3
+    assert order(source, failure=none)[0] == 3
+
+
+def test_lines_that_other_causes_run_as_well_come_first() -> None:
+    assert order("a = b\nc = d\n", elsewhere={("shop.py", 2): 1.0}) == [2, 1]
+
+
+def test_what_only_ran_at_import_comes_last_and_test_functions_not_at_all() -> None:
+    sources = {"shop.py": "a = 1 + 1\nb = 2\n"}
+    found = ranked(
+        FAILURE,
+        {("shop.py", 2): 0.1, ("test_a.py", 1): 1.0},
+        Sources(lambda path: sources.get(path, "")),
+        {},
+        lambda line: line[0] == "test_a.py",
+        [("shop.py", 1)],
+    )
+    assert found.lines == (("shop.py", 2), ("shop.py", 1))
+
+
+@given(st.randoms())
+def test_the_order_does_not_depend_on_that_of_the_scores(chance: random.Random) -> None:
+    entries = [(("shop.py", number), 1.0) for number in range(1, 9)]
+    chance.shuffle(entries)
+    found = ranked(FAILURE, dict(entries), Sources(lambda _path: "x = 1\n" * 9), {}, nobody)
+    assert [line for _, line in found.lines] == list(range(1, 9))
+
+
+def test_what_says_what_the_test_says_is_telling() -> None:
+    sources = {
+        "shop.py": "a = 1 * 2\nkeep_trailing = False\n" * 1,
+        "test_a.py": "def test_keep_trailing(): pass\n",
+    }
+    failure = Failure("test_a.py::test_keep_trailing", "call", "E", "", "")
+    scores = {("shop.py", 1): 0.2, ("shop.py", 2): 0.2}
+    found = ranked(failure, scores, Sources(sources.__getitem__), {}, nobody)
+    assert telling(found, scores, Sources(sources.__getitem__), 1) == [("shop.py", 2)]
+
+
+# --- lines and definitions ---
+
+TABLE = dedent(
+    """
+    RATE = 3
+    UNUSED = 4
+    FORMATS = {
+        "plain": make(
+            1,
+        ),
+        "rich": make(2),
+    }
+
+    class Shop:
+        limit = 5
+
+        def price(
+            self, amount=RATE,
+        ):
+            return amount + self.limit
+
+        def show(self, name):
+            return FORMATS[name]
+    """
+).lstrip()
+
+
+def test_a_line_brings_the_definitions_that_it_uses() -> None:
+    lines = TABLE.split("\n")
+    found = with_definitions({16}, definitions(TABLE))
+    assert {lines[number - 1].strip() for number in found} == {
+        "return amount + self.limit", "limit = 5", "self, amount=RATE,", "RATE = 3",
+    }  # fmt: skip
+
+
+def test_of_a_table_only_the_entries_whose_keys_the_test_speaks_of() -> None:
+    lines = TABLE.split("\n")
+    plain = {
+        lines[number - 1].strip()
+        for number in with_definitions({19}, definitions(TABLE), {"plain"})
+    }
+    assert '"plain": make(' in plain
+    assert '"rich": make(2),' not in plain
+    everything = {
+        lines[number - 1].strip()
+        for number in with_definitions({19}, definitions(TABLE), {"other"})
+    }
+    assert {'"plain": make(', '"rich": make(2),'} <= everything
+
+
+def test_a_statement_over_several_lines_is_one() -> None:
+    source = "x = [\n    1,\n    'a',\n]\nif (x and\n        y):\n    pass\n"
+    assert with_definitions({1}, definitions(source)) == {1, 2, 3, 4}
+    assert statement_at(source, 3) == (1, 4)
+    assert statement_at(source, 6) == (5, 6)
+    assert statement_at(source, 7) == (7, 7)
+
+
+def test_definitions_and_docstrings_weigh_nothing() -> None:
+    found = weights('"""Doc."""\nimport os\ndef f(x=1):\n    """Doc."""\n    return x < 2\n')
+    assert set(found) == {5}
+    assert returns_none("def f():\n    return\n    return None\n    return 0\n") == {2, 3}
+
+
+def test_the_words_of_the_failing_test_choose_the_entries() -> None:
+    sources = {"shop.py": TABLE, "t.py": "def test_a():\n    show('rich')\n"}
+    found = defined_too(
+        Outcome("t.py::test_a", "failed", lines={"shop.py": frozenset({19})}),
+        Sources(sources.__getitem__),
+    )
+    lines = TABLE.split("\n")
+    assert '"rich": make(2),' in {lines[number - 1].strip() for number in found.lines["shop.py"]}
+    assert '"plain": make(' not in {lines[number - 1].strip() for number in found.lines["shop.py"]}
+
+
+# --- what is shown ---
+
+LONG = "\n".join(
+    ["def long(x):", *(f"    step_{number} = {number}" for number in range(2, 40)), ""]
+)
+
+
+def shown(source: str, *lines: int, room: Room = ROOM) -> list[str]:
+    ranked_lines = [("shop.py", line) for line in lines]
+    scores = dict.fromkeys(ranked_lines, 1.0)
+    return [
+        found.text
+        for found in excerpts(ranked_lines, scores, Sources(lambda _path: source), (), room)
+    ]
+
+
+def test_a_short_function_is_shown_whole_without_comments() -> None:
+    assert shown("x = 1\n\ndef f(x):\n    # why\n    y = x\n\n    return y\n", 7) == [
+        "def f(x):\n    y = x\n    return y"
+    ]
+
+
+def test_of_a_long_function_its_head_and_the_lines() -> None:
+    assert shown(LONG, 20, 30) == [
+        "def long(x):\n    ...\n    step_20 = 20\n    ...\n    step_30 = 30"
+    ]
+
+
+def test_a_method_has_the_head_of_its_class_and_no_margin() -> None:
+    source = (
+        "class A:\n    class B:\n        @property\n        def f(self):\n            return 1\n"
+    )
+    assert shown(source, 5) == [
+        "class A:\nclass B:\n    @property\n    def f(self):\n        return 1"
+    ]
+
+
+def test_a_statement_of_the_module_stands_alone() -> None:
+    assert shown("import os\nRATE = 3\n\ndef f(): pass\n", 2) == ["RATE = 3"]
+
+
+def test_no_more_is_shown_than_there_is_room_for() -> None:
+    functions = "\n".join(f"def f{number}(x):\n    return x + {number}\n" for number in range(100))
+    few = shown(functions, *range(2, 300, 3), room=Room(100, 0.9, 100, 0))
+    assert 1 <= sum(map(len, few)) <= 140
+    assert sum(map(len, shown(functions, *range(2, 300, 3), room=WIDE))) > 2000
+
+
+def test_what_is_less_suspicious_gets_less_room() -> None:
+    functions = "\n".join(f"def f{number}(x):\n    return x + {number}\n" for number in range(100))
+    lines = [("shop.py", line) for line in range(2, 300, 3)]
+    scores = {line: 1.0 if number < 5 else 0.1 for number, line in enumerate(lines)}
+    assert (
+        len(excerpts(lines, scores, Sources(lambda _path: functions), (), Room(10, 0.9, 1000, 0)))
+        == 5
+    )
+
+
+def test_telling_lines_have_room_of_their_own() -> None:
+    lines = [("shop.py", line) for line in (2, 30)]
+    found = excerpts(
+        lines[:1],
+        dict.fromkeys(lines, 1.0),
+        Sources(lambda _path: LONG),
+        lines[1:],
+        Room(10, 0.9, 10, 100),
+    )
+    assert "step_30" in found[0].text
+
+
+def test_much_is_shown_where_an_assertion_failed_and_few_lines_are_prime() -> None:
+    lines = [("shop.py", line) for line in range(1, 9)]
+    few = {line: 1.0 if number < FEW else 0.5 for number, line in enumerate(lines)}
+    many = dict.fromkeys(lines, 1.0)
+    assert room_for("AssertionError", lines, few) == WIDE
+    assert room_for("AssertionError", lines, many) == ROOM
+    assert room_for("KeyError", lines, few) == ROOM
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(Path(ochiai.__code__.co_filename).parent.glob("*.py")),
+    ids=lambda path: path.name,
+)
+def test_every_line_that_is_said_to_be_shown_is_shown(path: Path) -> None:
+    source = path.read_text()
+    text = source.split("\n")
+    lines = [("shop.py", line) for line in range(1, len(text), 7)]
+    for found in excerpts(
+        lines, dict.fromkeys(lines, 1.0), Sources(lambda _path: source), (), WIDE
+    ):
+        said = [text[line - 1].strip() for line in found.lines if text[line - 1].strip()]
+        assert all(line.startswith("#") or line[:150] in found.text for line in said)
+
+
+@given(st.text(max_size=80), st.integers(1, 9))
+def test_any_source_can_be_read(source: str, line: int) -> None:
+    weights(source)
+    with_definitions({line}, definitions(source), {"a"})
+    shown(source, line)
+
+
+def test_a_frame_that_another_process_has_printed_counts_like_one_of_the_traceback() -> None:
+    printed = Failure(
+        "t.py::t", "call", "OSError", 'Traceback: File "/home/me/src/shop.py", line 2, in main', ""
+    )
+    assert order("a = b\nc = d\ne = f\n", failure=printed) == [2, 1, 3]

@@ -1,0 +1,367 @@
+"""`/v1/completions` and where its answers end; and messages to chat models, on real servers too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.doubles import EOS, FakeOpenAI, running
+from support.errors import told
+from support.real import RealServer
+
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.errors import BadResponse, StarcoderError
+from pytest_starcoder.model.backends import completions, make_backend
+from pytest_starcoder.model.backends.http import Refused, Server
+from pytest_starcoder.model.backends.stops import Ending
+from pytest_starcoder.model.backends.tokens import TEMPLATE
+from pytest_starcoder.model.prompt import Completion, Model, Prompt
+from pytest_starcoder.settings import Settings
+
+MODEL = Model("m", "d", "", 4096)
+ANYTHING = Prompt("a")
+
+# --- stops ---------------------------------------------------------------------------------
+
+few_letters = st.text("ab\n", max_size=8)
+answers = st.lists(few_letters, max_size=12)
+
+
+def up_to_the_first(text: str, stops: list[str]) -> str:
+    return text[: min((text.find(stop) for stop in stops if stop in text), default=len(text))]
+
+
+@given(answers, st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=4))
+def test_whatever_the_pieces_what_stands_before_the_first_stop_comes_out(
+    pieces: list[str], stops: list[str]
+) -> None:
+    passed: list[str] = []
+    ending = Ending(stops, passed.append)
+    ended = [ending.add(piece) for piece in pieces]
+    text = ending.end()
+    # Found as soon as it is there: no shorter beginning of the answer held a stop.
+    fed = "".join(pieces[: ended.index(True) + 1]) if True in ended else "".join(pieces)
+    assert text == "".join(passed) == ending.text == up_to_the_first(fed, stops)
+    assert ending.reached == (True in ended) == any(stop in "".join(pieces) for stop in stops)
+    assert ended == sorted(ended)
+    assert all(passed)
+
+
+@given(answers, st.lists(few_letters, max_size=4))
+def test_no_more_is_held_back_than_could_be_the_beginning_of_a_stop(
+    pieces: list[str], stops: list[str]
+) -> None:
+    passed: list[str] = []
+    ending = Ending(stops, passed.append)
+    fed = ""
+    for piece in pieces:
+        if ending.add(piece):
+            break
+        fed += piece
+        held = fed.removeprefix("".join(passed))
+        assert fed == "".join(passed) + held
+        assert held == "" or any(stop.startswith(held) and stop != held for stop in stops)
+
+
+def test_an_empty_stop_stops_nothing() -> None:
+    passed: list[str] = []
+    ending = Ending(["", "x"], passed.append)
+    assert not ending.add("abc")
+    assert (ending.end(), passed) == ("abc", ["abc"])
+
+
+def test_nothing_comes_after_a_stop() -> None:
+    ending = Ending(["x"], lambda _piece: None)
+    assert ending.add("ax")
+    assert ending.add("b")
+    assert ending.end() == "a"
+
+
+# --- the stream ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def double() -> Iterator[FakeOpenAI]:
+    with running(FakeOpenAI()) as double:
+        yield double
+
+
+def complete(
+    double: FakeOpenAI,
+    prompt: Prompt = ANYTHING,
+    on_text: Callable[[str], None] = lambda _piece: None,
+) -> Completion:
+    settings = Settings(first_token_timeout=5)
+    server = Server(double.url, settings, name="The server", start="Start it.", meaning=said)
+    return completions.complete(
+        server,
+        {"model": double.model, **completions.body(prompt, settings)},
+        prompt,
+        MODEL,
+        Deadline.after(10),
+        on_text,
+        meaning=said,
+        path=completions.path(prompt),
+    )
+
+
+def said(refused: Refused) -> StarcoderError:
+    return BadResponse(f"It says {refused.told}.")
+
+
+def streamed(*events: Any) -> tuple[int, bytes]:
+    """A reply that is a stream of these events, each text as it is."""
+    lines = (
+        event if isinstance(event, str) else f"data: {json.dumps(event)}\n\n" for event in events
+    )
+    return 200, "".join(lines).encode()
+
+
+def written(text: str, finish: str | None = None, **others: Any) -> dict[str, Any]:
+    return {"choices": [{"text": text, "finish_reason": finish, **others}]}
+
+
+def test_the_text_the_counts_and_the_end_are_the_servers(double: FakeOpenAI) -> None:
+    double.cached = 3
+    pieces: list[str] = []
+    completion = complete(double, Prompt("def f(x):", max_tokens=20), pieces.append)
+    assert pieces == [" the", " divisor", " is", " one", " too", " small."]
+    assert completion == Completion(
+        " the divisor is one too small.", "m", prompt_tokens=6, completion_tokens=6, cached_tokens=3
+    )
+
+
+def test_a_chat_is_one_message_of_the_users(double: FakeOpenAI) -> None:
+    completion = complete(double, Prompt("why?", chat=True))
+    assert (completion.text, completion.truncated) == (" the divisor is one too small.", False)
+    (body,) = double.bodies("/v1/chat/completions")
+    assert body["messages"] == [{"role": "user", "content": "why?"}]
+    assert "prompt" not in body
+
+
+@pytest.mark.parametrize("chat", [False, True])
+def test_a_server_that_does_not_stream_is_understood_all_the_same(
+    double: FakeOpenAI, chat: bool
+) -> None:
+    double.streams = False
+    pieces: list[str] = []
+    completion = complete(double, Prompt("a b", chat=chat), pieces.append)
+    assert pieces == [" the divisor is one too small."]
+    assert (completion.text, completion.completion_tokens, completion.truncated) == (
+        pieces[0],
+        6,
+        False,
+    )
+
+
+@pytest.mark.parametrize("chat", [False, True])
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_likelihood_is_the_mean_of_the_tokens(
+    double: FakeOpenAI, streams: bool, chat: bool
+) -> None:
+    double.streams = streams
+    assert complete(double, Prompt("a", chat=chat, likelihood=True)).likelihood == pytest.approx(
+        -0.5
+    )
+    assert complete(double, Prompt("a", chat=chat)).likelihood is None
+    asked, not_asked = double.requests
+    assert asked.body["logprobs"] == 1  # chats say it as true
+    assert "logprobs" not in not_asked.body
+
+
+def test_a_stop_that_the_server_passes_over_ends_the_answer_and_the_request(
+    double: FakeOpenAI,
+) -> None:
+    double.replies["/v1/completions"] = streamed(
+        written("a\n"), written("\nb"), written("c", "length")
+    )
+    pieces: list[str] = []
+    completion = complete(double, Prompt("a", stop=("\n\n",)), pieces.append)
+    assert pieces == ["a"]
+    assert completion == Completion("a", "m", completion_tokens=2)
+
+
+def test_a_stop_that_only_began_is_text(double: FakeOpenAI) -> None:
+    double.replies["/v1/completions"] = streamed(
+        written("a\n"), written("b"), written("\n", "stop")
+    )
+    assert complete(double, Prompt("a", stop=("\n\n",))).text == "a\nb\n"
+
+
+@pytest.mark.parametrize("finish", ["stop", "eos", "eos_token", "stop_sequence"])
+def test_an_answer_that_came_to_its_end_is_whole(double: FakeOpenAI, finish: str) -> None:
+    double.replies["/v1/completions"] = streamed(
+        written("a"), written("b", finish), "data: [DONE]\n\n"
+    )
+    assert complete(double) == Completion("ab", "m", completion_tokens=2)
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter", "abort", "tool_calls"])
+def test_an_answer_that_something_ended_is_truncated(double: FakeOpenAI, finish: str) -> None:
+    double.replies["/v1/completions"] = streamed(written("a"), written("b", finish))
+    assert complete(double) == Completion("ab", "m", completion_tokens=2, truncated=True)
+
+
+def test_an_answer_without_its_end_is_truncated_and_has_no_count(double: FakeOpenAI) -> None:
+    double.ending = "lost"
+    assert complete(double) == Completion(" the divisor is one too small.", "m", truncated=True)
+
+
+@pytest.mark.parametrize("control", [EOS, "</s>", "<eos>", "<|im_end|>"])
+def test_the_control_token_that_tgi_writes_last_is_no_text(
+    double: FakeOpenAI, control: str
+) -> None:
+    double.replies["/v1/completions"] = streamed(written("a", ""), written(control, "eos_token"))
+    assert complete(double).text == "a"
+
+
+@pytest.mark.parametrize("finish", ["length", "stop"])
+def test_a_control_token_that_ended_nothing_is_text(double: FakeOpenAI, finish: str) -> None:
+    double.replies["/v1/completions"] = streamed(written("a", ""), written("<b>", finish))
+    assert complete(double).text == "a<b>"
+
+
+def test_a_whole_answer_of_an_old_tgi_is_text_to_its_end(double: FakeOpenAI) -> None:
+    double.replies["/v1/completions"] = (200, written("a < b > c", "eos_token"))
+    assert complete(double).text == "a < b > c"
+
+
+def test_what_a_model_thinks_before_it_answers_is_not_its_answer(double: FakeOpenAI) -> None:
+    delta = {"delta": {"reasoning_content": "hm", "content": None}}
+    double.replies["/v1/chat/completions"] = streamed(
+        {"choices": [delta]}, {"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}
+    )
+    assert complete(double, Prompt("a", chat=True)).text == "a"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"error": {"message": "boom"}},
+        {"error": "boom"},
+        {"object": "error", "message": "boom", "code": 404},
+        'error: {"message": "boom"}\n\n',
+        'event: error\ndata: {"error": "boom"}\n\n',
+    ],
+)
+def test_an_error_after_the_first_byte_is_an_error(double: FakeOpenAI, event: Any) -> None:
+    double.replies["/v1/completions"] = streamed(written("a"), event)
+    with told(BadResponse, "It says boom.", ""):
+        complete(double)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"choices": None},
+        {"choices": ["a"]},
+        {"choices": [{"text": None}]},
+        {"choices": [{"text": 3, "logprobs": 4}]},
+        {"choices": [{"delta": 3, "message": "a"}]},
+        {
+            "choices": [
+                {"logprobs": {"content": [None, 3, {"logprob": "x"}], "token_logprobs": [None]}}
+            ]
+        },
+        {"usage": 3},
+        {"usage": {"prompt_tokens": "x", "completion_tokens": None, "prompt_tokens_details": []}},
+    ],
+)
+def test_fields_of_another_kind_than_promised_are_no_crash(
+    double: FakeOpenAI, event: dict[str, Any]
+) -> None:
+    double.replies["/v1/completions"] = streamed(event, written("a", "stop"))
+    assert complete(double, Prompt("a", likelihood=True)) == Completion(
+        "a", "m", completion_tokens=1
+    )
+
+
+def test_the_last_count_holds(double: FakeOpenAI) -> None:
+    """vLLM can count in every event, and has none in most."""
+    double.replies["/v1/completions"] = streamed(
+        written("a") | {"usage": {"prompt_tokens": 5, "completion_tokens": 1}},
+        written("b", "stop") | {"usage": {"prompt_tokens": 5, "completion_tokens": 2}},
+        {"choices": [], "usage": None},
+    )
+    assert complete(double) == Completion("ab", "m", prompt_tokens=5, completion_tokens=2)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "most", "stops"),
+    [
+        (Prompt("a"), None, None),
+        (Prompt("a", stop=("1", "2"), stop_tokens=("<3>",)), None, ["1", "2", "<3>"]),
+        (
+            Prompt("a", stop=("1", "2"), stop_tokens=("<3>", "<4>", "<5>")),
+            4,
+            ["1", "2", "<3>", "<4>"],
+        ),
+    ],
+)
+def test_of_the_stops_as_many_are_sent_as_the_server_takes_texts_first(
+    prompt: Prompt, most: int | None, stops: list[str] | None
+) -> None:
+    assert completions.body(prompt, Settings(), most).get("stop") == stops
+
+
+# --- chats, on real servers ----------------------------------------------------------------
+
+
+def answered(settings: Settings, prompt: Prompt) -> Completion:
+    with closing(make_backend(settings)) as backend:
+        deadline = Deadline.after(60)
+        model = backend.inspect(backend.identify(deadline), deadline)
+        return backend.complete(prompt, model, deadline, lambda _piece: None)
+
+
+@pytest.mark.parametrize("name", ["llamacpp", "openai"])
+def test_llamacpp_puts_its_template_around_a_message(llamacpp: RealServer, name: str) -> None:
+    settings = Settings(backend=name, host=llamacpp.url, api_key=llamacpp.key, temperature=0)
+    plain, message = (
+        answered(settings, Prompt("why?", max_tokens=6, chat=chat)) for chat in (False, True)
+    )
+    assert plain.prompt_tokens == 4
+    assert 4 < message.prompt_tokens <= 4 + TEMPLATE
+    assert (message.completion_tokens, message.truncated) == (6, True)
+
+
+@pytest.mark.parametrize("chat", [False, True])
+def test_llamacpp_tells_the_likelihood_and_minds_the_schema_of_both(
+    llamacpp: RealServer, chat: bool
+) -> None:
+    settings = Settings(backend="llamacpp", host=llamacpp.url, api_key=llamacpp.key, temperature=0)
+    likelihood = answered(
+        settings, Prompt("why?", max_tokens=6, chat=chat, likelihood=True)
+    ).likelihood
+    assert likelihood is not None
+    assert likelihood < 0
+    prompt = Prompt("why?", max_tokens=200, chat=chat, schema={"enum": ["aa", "bb"]})
+    assert answered(settings, prompt).text in ('"aa"', '"bb"')
+
+
+@pytest.mark.parametrize(("name", "tag"), [("ollama", ""), ("openai", ":latest")])
+@pytest.mark.parametrize("chat", [False, True])
+def test_ollama_answers_a_message_even_to_a_model_without_a_template(
+    real_ollama: str, ollama_model: str, name: str, tag: str, chat: bool
+) -> None:
+    settings = Settings(backend=name, host=real_ollama, model=ollama_model + tag, temperature=0)
+    completion = answered(settings, Prompt("why?", max_tokens=6, chat=chat))
+    assert (completion.prompt_tokens, completion.completion_tokens, completion.truncated) == (
+        4,
+        6,
+        True,
+    )
+
+
+def test_ollama_minds_the_schema_of_an_answer_to_a_message(
+    real_ollama: str, ollama_model: str
+) -> None:
+    settings = Settings(backend="ollama", host=real_ollama, model=ollama_model, temperature=0)
+    prompt = Prompt("why?", max_tokens=20, chat=True, schema={"enum": ["aa", "bb"]})
+    assert answered(settings, prompt).text in ('"aa"', '"bb"')

@@ -1,0 +1,320 @@
+"""The embedded engine: a real llama.cpp in a child process, from its start to its end."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+import xllamacpp
+from support.errors import told
+
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.errors import (
+    BackendTimeout,
+    BackendUnavailable,
+    ConfigError,
+    MissingExtra,
+    MissingModel,
+)
+from pytest_starcoder.model.backends import engine, make_backend
+from pytest_starcoder.model.backends.embedded import Embedded
+from pytest_starcoder.model.prompt import Model, Prompt
+from pytest_starcoder.settings import Settings
+
+MODEL = Model("m", "d", "starcoder2", 4096)
+SET_FILE = "Set model to the path of a .gguf file."
+
+linux = pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
+
+
+@pytest.fixture
+def backend(tiny_model: Path) -> Iterator[Embedded]:
+    backend = made(tiny_model, threads=1)
+    yield backend
+    backend.close()
+
+
+def made(model: Path | str, threads: int = 0, source: str = "STARCODER_MODEL") -> Embedded:
+    settings = Settings(
+        backend="embedded", model=str(model), threads=threads, sources={"model": source}
+    )
+    return Embedded(settings)
+
+
+def soon() -> Deadline:
+    return Deadline.after(30)
+
+
+def pid(backend: Embedded) -> int:
+    """Of the engine, started where it is not."""
+    backend.count("a", soon())
+    assert backend._engine is not None
+    return backend._engine.pid
+
+
+# --- the child -----------------------------------------------------------------------------
+
+
+def test_nothing_starts_before_a_question_and_identifying_is_none(backend: Embedded) -> None:
+    assert backend.identify(soon())
+    assert backend.version(soon()).startswith("xllamacpp 20")
+    assert backend._engine is None
+
+
+def test_the_digest_is_the_files(tiny_model: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.gguf"
+    copy.write_bytes(tiny_model.read_bytes())
+    before = made(copy).identify(soon())
+    os.utime(copy, (1, 1))
+    assert len({before, made(copy).identify(soon()), made(tiny_model).identify(soon())}) == 3
+
+
+def test_the_model_is_called_by_its_file(backend: Embedded) -> None:
+    assert backend.inspect("d", soon()) == Model("tiny-starcoder2.gguf", "d", "starcoder2", 4096)
+
+
+def test_one_engine_answers_every_question(backend: Embedded) -> None:
+    assert pid(backend) == pid(backend)
+
+
+def test_closing_ends_the_engine(backend: Embedded) -> None:
+    child = pid(backend)
+    backend.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+def test_an_engine_that_was_killed_is_said_to_have_ended(backend: Embedded) -> None:
+    child = pid(backend)
+    assert backend._engine is not None
+    os.kill(child, signal.SIGKILL)
+    backend._engine.wait(5)
+    with pytest.raises(BackendUnavailable) as caught:
+        backend.count("a", soon())
+    assert caught.value.message.startswith("Nothing answers at http://127.0.0.1:")
+    assert (
+        caught.value.hint
+        == "The engine has ended, for want of memory perhaps: try again, or use a smaller model."
+    )
+
+
+PARENT = """
+import sys, time
+from pytest_starcoder.backends.embedded import Embedded
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.values.asked import Deadline
+backend = Embedded(Settings(backend="embedded", model=sys.argv[1], threads=1))
+backend.count("a", Deadline.after(30))
+print(backend._engine.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@linux
+def test_the_engine_ends_with_its_parent_however_that_ends(tiny_model: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, tiny_model], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.kill()
+    killed = time.monotonic()
+    while _runs(child):
+        assert time.monotonic() - killed < 2
+        time.sleep(0.02)
+
+
+def _runs(child: int) -> bool:
+    """Whether the process is there and no zombie that its new parent has not yet buried."""
+    try:
+        return ") Z " not in Path(f"/proc/{child}/stat").read_text()
+    except OSError:
+        return False
+
+
+@linux
+def test_the_key_is_random_and_in_nobodys_sight(tiny_model: Path) -> None:
+    keys = set()
+    for _ in range(2):
+        backend = made(tiny_model, threads=1)
+        proc = Path("/proc") / str(pid(backend))
+        assert backend._server is not None
+        key = str(backend._server._server._session.headers["Authorization"]).removeprefix("Bearer ")
+        seen = (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes()
+        backend.close()
+        assert len(key) > 32
+        assert key.encode() not in seen
+        keys.add(key)
+    assert len(keys) == 2
+
+
+def test_without_the_key_the_engine_answers_nobody(backend: Embedded) -> None:
+    pid(backend)
+    assert backend._server is not None
+    for path in ("/props", "/slots"):
+        assert requests.get(backend._server.place + path, timeout=5).status_code == 401
+    assert (
+        requests.post(
+            f"{backend._server.place}/completion", json={"prompt": "a"}, timeout=5
+        ).status_code
+        == 401
+    )
+
+
+@linux
+def test_the_engine_listens_on_loopback_alone(backend: Embedded) -> None:
+    child = Path("/proc") / str(pid(backend))
+    sockets = {str(link.readlink()) for link in (child / "fd").iterdir() if link.is_symlink()}
+    listening = [
+        line.split()[1].split(":")[0]
+        for table in ("tcp", "tcp6")
+        for line in (child / "net" / table).read_text().splitlines()[1:]
+        if line.split()[3] == "0A" and f"socket:[{line.split()[9]}]" in sockets
+    ]
+    assert listening == ["0100007F"]  # 127.0.0.1
+
+
+def test_ctrl_c_at_the_terminal_is_not_the_engines(backend: Embedded) -> None:
+    assert os.getpgid(pid(backend)) != os.getpgid(0)
+
+
+def test_nothing_is_printed(tiny_model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    backend = made(tiny_model, threads=1)
+    backend.complete(Prompt("a", max_tokens=2), MODEL, soon(), lambda _piece: None)
+    backend.close()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("cores", "chosen", "threads"),
+    [(8, 0, 7), (2, 0, 1), (1, 0, 1), (None, 0, 1), (8, 3, 3), (2, 64, 64)],
+)
+def test_the_engine_has_all_cores_but_one_unless_told_otherwise(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, cores: int | None, chosen: int, threads: int
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert made(tiny_model, threads=chosen)._threads() == threads
+
+
+def test_the_fields_that_the_engine_sets_are_there() -> None:
+    tree = ast.parse(Path(engine.__file__).read_text("utf-8"))
+    assigned = [
+        target for node in ast.walk(tree) if isinstance(node, ast.Assign) for target in node.targets
+    ]
+    fields = [
+        ast.unparse(target) for target in assigned if ast.unparse(target).startswith("params.")
+    ]
+    assert len(fields) == 11
+    params = xllamacpp.CommonParams()
+    for field in fields:
+        operator.attrgetter(field.removeprefix("params."))(params)
+    assert hasattr(xllamacpp.Server, "listening_address")
+
+
+# --- what cannot be loaded -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:100],
+        lambda _content: b"GGUF" * 50,
+    ],
+    ids=["half", "head", "nonsense"],
+)
+def test_a_file_that_llama_cpp_cannot_load_is_said_to_be_one(
+    tiny_model: Path, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    file = tmp_path / "bad.gguf"
+    file.write_bytes(damage(tiny_model.read_bytes()))
+    backend = made(file)
+    with told(
+        BackendUnavailable,
+        f"The embedded llama.cpp cannot load {file}.",
+        "Is the file whole, and a model that llama.cpp knows? Updating xllamacpp may help.",
+    ):
+        backend.count("a", soon())
+    assert backend._engine is None
+
+
+@pytest.mark.parametrize("content", [b"", b"GG", b"PK\x03\x04"])
+def test_a_file_of_another_kind_is_refused_before_anything_starts(
+    tmp_path: Path, content: bytes
+) -> None:
+    file = tmp_path / "bad.gguf"
+    file.write_bytes(content)
+    with told(MissingModel, f"STARCODER_MODEL: {file} is not a GGUF file.", SET_FILE):
+        made(file)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "none.gguf"
+    message = (
+        f"pyproject.toml, line 3: the model file {file} cannot be read (No such file or directory)."
+    )
+    with told(MissingModel, message, SET_FILE):
+        made(file, source="pyproject.toml, line 3")
+
+
+def test_a_home_that_nobody_has_is_refused() -> None:
+    message = "STARCODER_MODEL: the home folder of ~nosuchuser in ~nosuchuser/x.gguf is unknown."
+    with told(ConfigError, message, "Set model to the full path of a .gguf file."):
+        made(Path("~nosuchuser/x.gguf"))
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "folder.gguf"
+    folder.mkdir()
+    with told(
+        MissingModel,
+        f"STARCODER_MODEL: the model file {folder} cannot be read (Is a directory).",
+        SET_FILE,
+    ):
+        made(folder)
+
+
+def test_the_name_of_a_model_is_no_file() -> None:
+    with told(
+        ConfigError,
+        "STARCODER_MODEL: the embedded engine needs a model file, and 'starcoder2:7b' is none.",
+        "Set model to the path of a .gguf file, or to demo after `pip install 'pytest-starcoder[demo]'`.",
+    ):
+        made("starcoder2:7b")
+
+
+def test_a_tilde_is_the_home_folder(tiny_model: Path, own_environment: Path) -> None:
+    (own_environment / "tiny.gguf").write_bytes(tiny_model.read_bytes())
+    assert made("~/tiny.gguf").place == str(own_environment / "tiny.gguf")
+
+
+def test_a_model_that_takes_too_long_to_load_is_given_up(tiny_model: Path) -> None:
+    backend = made(tiny_model)
+    with told(
+        BackendTimeout,
+        "The embedded llama.cpp did not load tiny-starcoder2.gguf within 0.01 s.",
+        "Give it longer with STARCODER_TIMEOUT (seconds), or use a smaller model.",
+    ):
+        backend.count("a", Deadline.after(0.01))
+    assert backend._engine is None
+
+
+def test_without_its_package_the_engine_is_said_to_be_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    with told(
+        MissingExtra,
+        "The embedded engine is not installed.",
+        "Install it with `pip install 'pytest-starcoder[embedded]'`.",
+    ):
+        make_backend(Settings(backend="embedded", model="x.gguf"))

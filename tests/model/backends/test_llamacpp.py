@@ -1,0 +1,358 @@
+"""What is sent to a llama.cpp server and what is made of its answers: on a real one, with the tiny model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from support.errors import told
+from support.real import RealServer, running_llamacpp
+from support.servers import FakeOllama, relay
+from support.tiny_model import write_tiny_model
+
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.errors import (
+    AccessDenied,
+    BadResponse,
+    PromptTooLong,
+    RateLimited,
+    StarcoderError,
+)
+from pytest_starcoder.model.backends import make_backend
+from pytest_starcoder.model.backends.llamacpp import LlamaCpp
+from pytest_starcoder.model.client import Client
+from pytest_starcoder.model.prompt import Completion, Model, Prompt
+from pytest_starcoder.model.prompts import render
+from pytest_starcoder.model.special_tokens import STARCODER2, neutralise
+from pytest_starcoder.settings import Settings
+
+MODEL = Model("m", "d", "starcoder2", 4096)
+REFUSES_KEY = "Set STARCODER_API_KEY to the key it was started with (--api-key)."
+
+
+@pytest.fixture
+def backend(llamacpp: RealServer) -> Iterator[LlamaCpp]:
+    backend = LlamaCpp(llamacpp.url, Settings(temperature=0), llamacpp.key)
+    yield backend
+    backend.close()
+
+
+@pytest.fixture(scope="module")
+def separator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+    """A real server whose model answers nothing but `<file_sep>`."""
+    file = write_tiny_model(
+        tmp_path_factory.mktemp("models") / "separator.gguf", always="<file_sep>"
+    )
+    with running_llamacpp(file) as server:
+        yield server
+
+
+def soon() -> Deadline:
+    return Deadline.after(30)
+
+
+def complete(
+    backend: LlamaCpp, prompt: Prompt, on_text: Callable[[str], None] = lambda _piece: None
+) -> Completion:
+    return backend.complete(prompt, MODEL, soon(), on_text)
+
+
+# --- a real server -------------------------------------------------------------------------
+
+
+def test_the_window_is_the_one_in_props(llamacpp: RealServer, backend: LlamaCpp) -> None:
+    props = requests.get(f"{llamacpp.url}/props", headers=_key(llamacpp), timeout=5).json()
+    assert (
+        backend.inspect("d", soon()).window == props["default_generation_settings"]["n_ctx"] == 4096
+    )
+
+
+def test_a_smaller_model_has_its_own_window(tmp_path: Path) -> None:
+    with running_llamacpp(write_tiny_model(tmp_path / "small.gguf", context=512)) as server:
+        backend = LlamaCpp(server.url, Settings(), server.key)
+        assert backend.inspect("d", soon()) == Model("small.gguf", "d", "starcoder2", 512)
+        backend.close()
+
+
+def test_identifying_is_one_request(llamacpp: RealServer) -> None:
+    with relay(llamacpp.url) as seen:
+        backend = LlamaCpp(seen.url, Settings(), llamacpp.key)
+        backend.identify(soon())
+        backend.close()
+    assert [request.path for request in seen.requests] == ["/v1/models"]
+
+
+def test_another_model_has_another_digest(backend: LlamaCpp, separator: RealServer) -> None:
+    other = LlamaCpp(separator.url, Settings(), separator.key)
+    assert other.identify(soon()) != backend.identify(soon())
+    other.close()
+
+
+@pytest.mark.parametrize("sentinel", STARCODER2)
+def test_a_sentinel_is_one_token_and_a_neutralised_one_is_not(
+    backend: LlamaCpp, sentinel: str
+) -> None:
+    assert backend.count(sentinel, soon()) == 1
+    assert backend.count(neutralise(sentinel), soon()) > 2
+
+
+def test_a_sentinel_in_the_users_code_is_no_sentinel_in_the_prompt(backend: LlamaCpp) -> None:
+    rendered = render("starcoder2", "explain", code="", case="MARK = '<pr_comment>'").text
+    as_text, as_sentinel = (
+        complete(backend, Prompt(text, max_tokens=1)).prompt_tokens
+        for text in (rendered, rendered.replace("< pr_comment>", "<pr_comment>"))
+    )
+    assert as_text - as_sentinel == len("< pr_comment>") - 1
+
+
+def test_the_prompt_read_is_the_prompt_counted(backend: LlamaCpp) -> None:
+    text = "<issue_start>Title: x\nusername_0: def mean(xs):\n    return 1\n" * 5
+    assert complete(backend, Prompt(text, max_tokens=1)).prompt_tokens == backend.count(
+        text, soon()
+    )
+
+
+def test_a_prompt_asked_again_needs_hardly_any_work(backend: LlamaCpp) -> None:
+    complete(backend, Prompt("the constant part first " * 5, max_tokens=1))
+    again = complete(
+        backend, Prompt("the constant part first " * 5 + "the case last", max_tokens=1)
+    )
+    assert again.cached_tokens > 100
+
+
+def test_a_control_token_ends_the_answer(separator: RealServer) -> None:
+    backend = LlamaCpp(separator.url, Settings(), separator.key)
+    completion = complete(backend, Prompt("a", max_tokens=20, stop_tokens=("<file_sep>",)))
+    backend.close()
+    assert (completion.text, completion.completion_tokens, completion.truncated) == ("", 1, False)
+
+
+def test_without_preserving_it_a_control_token_has_no_text_that_could_stop(
+    separator: RealServer,
+) -> None:
+    """The reason for `preserved_tokens`, and the day this fails they may go."""
+    backend = LlamaCpp(separator.url, Settings(), separator.key)
+    completion = complete(backend, Prompt("a", max_tokens=20, stop=("<file_sep>",)))
+    backend.close()
+    assert (completion.text, completion.completion_tokens, completion.truncated) == ("", 20, True)
+
+
+@pytest.mark.parametrize("key", ["", "wrong"])
+def test_a_wrong_key_is_said_to_be_one(llamacpp: RealServer, key: str) -> None:
+    backend = LlamaCpp(llamacpp.url, Settings(), key)
+    message = f"llama.cpp at {llamacpp.url} refuses the key (401: Invalid API Key)."
+    for ask in (lambda: backend.inspect("d", soon()), lambda: complete(backend, Prompt("a"))):
+        with told(AccessDenied, message, REFUSES_KEY):
+            ask()
+    backend.close()
+
+
+def test_the_key_in_the_settings_is_the_servers(llamacpp: RealServer) -> None:
+    backend = make_backend(Settings(backend="llamacpp", host=llamacpp.url, api_key=llamacpp.key))
+    assert backend.count("a", soon()) == 1
+    backend.close()
+
+
+def test_a_prompt_that_fills_the_window_goes_through_and_one_token_more_is_not_sent(
+    llamacpp: RealServer,
+) -> None:
+    room = 4096 - 4
+    with (
+        relay(llamacpp.url) as seen,
+        Client.from_settings(
+            Settings(backend="llamacpp", host=seen.url, api_key=llamacpp.key)
+        ) as client,
+    ):
+        completion = client.complete(Prompt("b" * room, max_tokens=4))
+        assert completion.prompt_tokens == room
+        with told(
+            PromptTooLong,
+            f"The prompt ({room + 1} characters) and an answer of 4 tokens do not fit the 4096 tokens of "
+            "tiny-starcoder2.gguf.",
+            "Send less, or use a model or server with a larger window.",
+        ):
+            client.complete(Prompt("b" * (room + 1), max_tokens=4))
+    assert len(seen.asked("/v1/completions")) == 1
+
+
+def test_a_prompt_that_the_server_finds_too_long_is_too_long(
+    llamacpp: RealServer, backend: LlamaCpp
+) -> None:
+    with told(
+        PromptTooLong,
+        f"The prompt does not fit the window of the model at {llamacpp.url}: request (5000 tokens) exceeds the "
+        "available context size (4096 tokens), try increasing it.",
+        "Send less, or start llama.cpp with a larger --ctx-size.",
+    ):
+        complete(backend, Prompt("b" * 5000))
+
+
+def test_a_schema_holds_the_answer(backend: LlamaCpp) -> None:
+    schema = {"enum": ["aa", "bb"]}
+    assert complete(backend, Prompt("x", max_tokens=20, schema=schema)).text in ('"aa"', '"bb"')
+
+
+def test_ctrl_c_ends_the_answer_at_the_server_too(llamacpp: RealServer, backend: LlamaCpp) -> None:
+    def interrupt(_piece: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        complete(backend, Prompt("a", max_tokens=4000), interrupt)
+    started = time.monotonic()
+    while any(slot["is_processing"] for slot in _slots(llamacpp)):
+        assert time.monotonic() - started < 1, "the server goes on with an answer that nobody reads"
+        time.sleep(0.01)
+
+
+def _slots(server: RealServer) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = requests.get(
+        f"{server.url}/slots", headers=_key(server), timeout=5
+    ).json()
+    return found
+
+
+def _key(server: RealServer) -> dict[str, str]:
+    return {"Authorization": f"Bearer {server.key}"}
+
+
+# --- what servers may answer besides -------------------------------------------------------
+
+
+@pytest.fixture
+def other(ollama_double: FakeOllama) -> Iterator[LlamaCpp]:
+    """A backend at a server that answers what the test puts into `ollama_double.replies`."""
+    backend = LlamaCpp(ollama_double.url, Settings())
+    yield backend
+    backend.close()
+
+
+@pytest.mark.parametrize(
+    "listed", [{}, {"data": []}, {"data": None}, {"data": ["m"]}, {"data": [{}]}]
+)
+def test_a_server_that_names_no_model_is_an_error(
+    ollama_double: FakeOllama, other: LlamaCpp, listed: dict[str, Any]
+) -> None:
+    ollama_double.replies["/v1/models"] = (200, listed)
+    message = f"{ollama_double.url} names no model."
+    with told(BadResponse, message, "Start it with `llama-server -m MODEL.gguf`."):
+        other.identify(soon())
+
+
+def test_a_window_is_found_in_the_list_of_models_where_props_are_closed(
+    ollama_double: FakeOllama, other: LlamaCpp
+) -> None:
+    ollama_double.replies |= {
+        "/v1/models": (200, {"data": [{"id": "m.gguf", "meta": {"n_ctx": 2048}}]}),
+        "/props": (403, {"error": "closed"}),
+        "/tokenize": (200, {"tokens": [1, 2, 3, 4]}),
+    }
+    assert other.inspect("d", soon()) == Model("m.gguf", "d", "", 2048)
+
+
+def test_a_server_that_tells_no_window_is_an_error(
+    ollama_double: FakeOllama, other: LlamaCpp
+) -> None:
+    ollama_double.replies |= {
+        "/v1/models": (200, {"data": [{"id": "m.gguf"}]}),
+        "/tokenize": (200, {"tokens": [1, 2]}),
+    }
+    with told(BadResponse, f"{ollama_double.url} does not tell its window.", "Update llama.cpp."):
+        other.inspect("d", soon())
+
+
+def test_a_server_that_does_not_count_is_an_error(
+    ollama_double: FakeOllama, other: LlamaCpp
+) -> None:
+    ollama_double.replies["/tokenize"] = (200, {"count": 3})
+    message = f"{ollama_double.url} does not count tokens as llama.cpp does."
+    with told(BadResponse, message, "Update llama.cpp."):
+        other.count("a", soon())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "message", "hint"),
+    [
+        (
+            503,
+            {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}},
+            RateLimited,
+            "llama.cpp at {url} is not ready: Loading model.",
+            "It may still be loading its model: ask again in a moment.",
+        ),
+        (
+            403,
+            {"error": {"code": 403, "message": "no"}},
+            AccessDenied,
+            "llama.cpp at {url} refuses the key (403: no).",
+            REFUSES_KEY,
+        ),
+        (
+            500,
+            {"error": {"code": 500, "message": "Compute error.", "type": "server_error"}},
+            BadResponse,
+            "llama.cpp at {url} failed (500: Compute error).",
+            "Look into its log.",
+        ),
+        (
+            200,
+            b'data: {"choices": [{"text": "a"}]}\n\ndata: {"error": {"message": "boom"}}\n\n',
+            BadResponse,
+            "llama.cpp at {url} failed (boom).",
+            "Look into its log.",
+        ),
+        (
+            200,
+            b'error: {"code": 500, "message": "boom"}\n\n',
+            BadResponse,
+            "llama.cpp at {url} failed (boom).",
+            "Look into its log.",
+        ),
+    ],
+)
+def test_what_the_server_says_is_told_with_a_next_step(
+    ollama_double: FakeOllama,
+    other: LlamaCpp,
+    status: int,
+    body: Any,
+    kind: type[StarcoderError],
+    message: str,
+    hint: str,
+) -> None:
+    ollama_double.replies["/v1/completions"] = (status, body)
+    with told(kind, message.format(url=ollama_double.url), hint):
+        complete(other, Prompt("a"))
+
+
+def test_lines_of_the_stream_that_carry_nothing_are_passed_over(
+    ollama_double: FakeOllama, other: LlamaCpp
+) -> None:
+    ollama_double.replies["/v1/completions"] = (
+        200,
+        b': ping\n\nevent: message\nid: 1\nretry: 10\ndata: {"choices": [{"text": "a", "finish_reason": "stop"}]}\n\n'
+        b"data: [DONE]\n\n",
+    )
+    assert complete(other, Prompt("a")) == Completion("a", "m", completion_tokens=1)
+
+
+def test_every_option_is_sent(ollama_double: FakeOllama, other: LlamaCpp) -> None:
+    ollama_double.replies["/v1/completions"] = (200, b"data: [DONE]\n\n")
+    complete(other, Prompt("<pr>", stop=("\n\n",), max_tokens=7, stop_tokens=("<pr_status>",)))
+    assert ollama_double.asked("/v1/completions")[0].body == {
+        "prompt": "<pr>",
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "cache_prompt": True,
+        "max_tokens": 7,
+        "temperature": 0.2,
+        "seed": 1,
+        "top_p": 0.95,
+        "top_k": 40,
+        "min_p": 0.0,
+        "repeat_penalty": 1.0,
+        "stop": ["\n\n", "<pr_status>"],
+        "preserved_tokens": ["<pr_status>"],
+    }

@@ -1,0 +1,307 @@
+"""Which backend the settings choose, and what is said where that one cannot be."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.errors import told
+
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.errors import (
+    BackendUnavailable,
+    BadResponse,
+    ConfigError,
+    RateLimited,
+    UnknownBackend,
+)
+from pytest_starcoder.model import backends
+from pytest_starcoder.model.backends import Backend, is_model_file, known_backends, make_backend
+from pytest_starcoder.model.prompt import Completion, Model, Prompt
+from pytest_starcoder.settings import Settings
+
+Plant = Callable[[str, str], None]
+
+
+@pytest.fixture
+def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]:
+    """Installs a package that offers the backend `name` and whose one module, `third_party_name`, holds `code`."""
+
+    def plant(name: str, code: str) -> None:
+        module = f"third_party_{name}"
+        (tmp_path / f"{module}.py").write_text(code)
+        facts = tmp_path / f"starcoder_{name}-1.0.dist-info"
+        facts.mkdir()
+        (facts / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: starcoder-{name}\nVersion: 1.0\n"
+        )
+        (facts / "entry_points.txt").write_text(f"[starcoder]\n{name} = {module}\n")
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        backends._registered.cache_clear()
+
+    monkeypatch.syspath_prepend(tmp_path)
+    yield plant
+    backends._registered.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("backend", "model", "label"),
+    [
+        ("auto", "starcoder2:7b", "Ollama"),
+        ("ollama", "starcoder2:7b", "Ollama"),
+        ("llamacpp", "starcoder2:7b", "llama.cpp"),
+        ("openai", "", "the OpenAI-compatible server"),
+        ("huggingface", "", "Hugging Face"),
+        ("auto", "{tiny}", "the embedded llama.cpp"),
+        ("embedded", "{tiny}", "the embedded llama.cpp"),
+    ],
+)
+def test_the_settings_choose_the_backend(
+    tiny_model: Path, backend: str, model: str, label: str
+) -> None:
+    made = make_backend(Settings(backend=backend, model=model.format(tiny=tiny_model)))
+    made.close()
+    assert made.label == label
+
+
+@pytest.mark.parametrize(
+    ("backend", "place"),
+    [
+        ("ollama", "http://127.0.0.1:11434"),
+        ("llamacpp", "http://127.0.0.1:8080"),
+        ("openai", "http://127.0.0.1:8000"),
+    ],
+)
+def test_without_a_host_this_machine_is_asked_at_the_servers_own_port(
+    backend: str, place: str
+) -> None:
+    assert make_backend(Settings(backend=backend)).place == place
+
+
+@pytest.mark.parametrize(
+    ("model", "file"),
+    [
+        ("demo", True),
+        ("a.gguf", True),
+        ("A.GGUF", True),
+        ("starcoder2:7b", False),
+        ("demo:latest", False),
+    ],
+)
+def test_a_gguf_file_or_the_demo_is_a_model_file(model: str, file: bool) -> None:
+    assert is_model_file(model) is file
+
+
+def test_no_backend_is_no_model() -> None:
+    with told(
+        BackendUnavailable,
+        "The setting backend is none.",
+        "Set backend to auto to use Ollama, or to embedded with model=demo or a .gguf file.",
+    ):
+        make_backend(Settings(backend="none"))
+
+
+def test_every_name_is_known() -> None:
+    assert known_backends() == [
+        "auto",
+        "embedded",
+        "huggingface",
+        "llamacpp",
+        "none",
+        "ollama",
+        "openai",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("olama", "The nearest is 'ollama'."),
+        ("Ollama", "The nearest is 'ollama'."),
+        ("llama.cpp", "The nearest is 'llamacpp'."),
+        ("zzz", "There are auto, embedded, huggingface, llamacpp, none, ollama, openai."),
+    ],
+)
+def test_an_unknown_backend_is_told_with_the_nearest_name(name: str, hint: str) -> None:
+    settings = Settings(backend=name, sources={"backend": "pyproject.toml, line 3"})
+    with told(UnknownBackend, f"pyproject.toml, line 3: there is no backend {name!r}.", hint):
+        make_backend(settings)
+
+
+# --- backends of other packages ------------------------------------------------------------
+
+PARROT = """
+from pytest_starcoder.backends import hookimpl
+from pytest_starcoder.errors import RateLimited
+from pytest_starcoder.values.asked import Completion, Model
+
+class Parrot:
+    label = "the parrot"
+    place = "its cage"
+
+    def __init__(self, model):
+        self.model = model
+
+    def identify(self, deadline):
+        return "feathers"
+
+    def inspect(self, digest, deadline):
+        return Model(self.model, digest, "", 4096)
+
+    def count(self, text, deadline):
+        return len(text)
+
+    def complete(self, prompt, model, deadline, on_text):
+        on_text(prompt.text)
+        return Completion(prompt.text, model.name)
+
+    def version(self, deadline):
+        return "1.0"
+
+    def close(self):
+        pass
+
+{change}
+
+@hookimpl
+def starcoder_backend(name, settings):
+    return Parrot(settings.model) if name == "parrot" else None
+"""
+
+ASKED: dict[str, Callable[[Backend], object]] = {
+    "identify": lambda backend: backend.identify(soon()),
+    "inspect": lambda backend: backend.inspect("feathers", soon()),
+    "count": lambda backend: backend.count("ab", soon()),
+    "complete": lambda backend: backend.complete(
+        Prompt("ab"), Model("m", "d", "", 4096), soon(), lambda _: None
+    ),
+    "version": lambda backend: backend.version(soon()),
+    "close": lambda backend: backend.close(),
+}
+PROMISED = {
+    "identify": "str",
+    "inspect": "Model",
+    "count": "int",
+    "complete": "Completion",
+    "version": "str",
+}
+REPORT = "Report it to whoever offers it."
+
+every_question = pytest.mark.parametrize("name", ASKED)
+
+
+def soon() -> Deadline:
+    return Deadline.after(5)
+
+
+def parrot(plant: Plant, change: str = "") -> Backend:
+    plant("parrot", PARROT.replace("{change}", change))
+    return make_backend(Settings(backend="parrot", model="m"))
+
+
+def test_a_third_partys_backend_is_found_by_its_name(plant: Plant) -> None:
+    backend = parrot(plant)
+    assert "parrot" in known_backends()
+    assert (backend.label, backend.place) == ("the parrot", "its cage")
+    assert {name: ask(backend) for name, ask in ASKED.items()} == {
+        "identify": "feathers",
+        "inspect": Model("m", "feathers", "", 4096),
+        "count": 2,
+        "complete": Completion("ab", "m"),
+        "version": "1.0",
+        "close": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "lacks"),
+    [
+        ("del Parrot.label", "label"),
+        ("del Parrot.count", "count"),
+        ("del Parrot.place, Parrot.version, Parrot.close", "place, version, close"),
+    ],
+)
+def test_a_backend_that_is_not_whole_is_named_with_what_it_lacks(
+    plant: Plant, change: str, lacks: str
+) -> None:
+    with told(ConfigError, f"The backend 'parrot' has no {lacks}.", REPORT):
+        parrot(plant, change)
+
+
+@every_question
+def test_what_a_third_partys_backend_raises_is_told_in_its_name(plant: Plant, name: str) -> None:
+    backend = parrot(plant, f"def broken(*_): raise KeyError('seed')\nParrot.{name} = broken")
+    with told(BadResponse, "The backend 'parrot' failed: KeyError: 'seed'.", REPORT):
+        ASKED[name](backend)
+
+
+@every_question
+def test_an_error_of_ours_from_a_third_partys_backend_is_passed_on(plant: Plant, name: str) -> None:
+    raises = "raise RateLimited('It sleeps.', 'Wake it.', retry_after=3)"
+    backend = parrot(plant, f"def asleep(*_): {raises}\nParrot.{name} = asleep")
+    with told(RateLimited, "It sleeps.", "Wake it."):
+        ASKED[name](backend)
+
+
+@pytest.mark.parametrize(("name", "kind"), PROMISED.items())
+def test_what_a_third_partys_backend_gives_is_what_was_promised(
+    plant: Plant, name: str, kind: str
+) -> None:
+    backend = parrot(plant, f"Parrot.{name} = lambda *_: None")
+    with told(BadResponse, f"The backend 'parrot' gave a NoneType, not a {kind}.", REPORT):
+        ASKED[name](backend)
+
+
+def test_what_closing_gives_is_nobodys_business(plant: Plant) -> None:
+    parrot(plant, "Parrot.close = lambda self: True").close()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_ctrl_c_in_a_third_partys_backend_is_ctrl_c(
+    plant: Plant, error: type[BaseException]
+) -> None:
+    backend = parrot(plant, f"def broken(*_): raise {error.__name__}\nParrot.complete = broken")
+    with pytest.raises(error):
+        ASKED["complete"](backend)
+
+
+def test_a_backend_that_cannot_be_made_is_named(plant: Plant) -> None:
+    with told(ConfigError, "The backend 'parrot' cannot be made: OSError: no seeds.", REPORT):
+        parrot(plant, "def refuses(*_): raise OSError('no seeds')\nParrot.__init__ = refuses")
+
+
+def test_an_error_of_ours_from_the_making_of_a_backend_is_passed_on(plant: Plant) -> None:
+    with told(RateLimited, "It sleeps.", ""):
+        parrot(plant, "def refuses(*_): raise RateLimited('It sleeps.')\nParrot.__init__ = refuses")
+
+
+def test_a_package_that_offers_a_name_and_no_backend_is_named(plant: Plant) -> None:
+    plant("parrot", "")
+    said = "The package of the backend 'parrot' does not offer it."
+    with told(ConfigError, said, "Reinstall or remove that package."):
+        make_backend(Settings(backend="parrot"))
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("raise RuntimeError('boom')", "RuntimeError: boom"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_backend_that_cannot_be_imported_is_named(plant: Plant, code: str, reason: str) -> None:
+    plant("parrot", code)
+    with told(
+        ConfigError,
+        f"The backend 'parrot' cannot be loaded: {reason}.",
+        "Reinstall or remove its package.",
+    ):
+        make_backend(Settings(backend="parrot"))
+
+
+def test_a_broken_backend_is_no_trouble_for_another(plant: Plant) -> None:
+    plant("parrot", "raise RuntimeError('boom')")
+    assert make_backend(Settings(backend="ollama")).label == "Ollama"

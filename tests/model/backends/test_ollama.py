@@ -1,0 +1,339 @@
+"""What is sent to Ollama, and what is made of its answers; the server is a double that speaks its API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.errors import told
+from support.servers import DIGEST, FakeOllama
+
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.errors import BadResponse, PromptTooLong, UnknownModel, Untrusted
+from pytest_starcoder.model.backends.ollama import Ollama
+from pytest_starcoder.model.backends.tokens import estimate
+from pytest_starcoder.model.prompt import Completion, Model, Prompt
+from pytest_starcoder.settings import Settings
+
+MODEL = Model("starcoder2:7b", DIGEST, "starcoder2", 16384)
+LONG = "word " * 2500
+"""Longer by estimate than the 4096 tokens that Ollama gives a model."""
+TOO_LONG: tuple[int, dict[str, Any]] = (
+    400,
+    {"error": "the input length exceeds the context length"},
+)
+CUT_HINT = "Update Ollama, or start it with a larger OLLAMA_CONTEXT_LENGTH."
+
+
+@pytest.fixture
+def backend(ollama_double: FakeOllama) -> Iterator[Ollama]:
+    backend = made(ollama_double)
+    yield backend
+    backend.close()
+
+
+def made(fake: FakeOllama, **settings: Any) -> Ollama:
+    return Ollama(Settings(backend="ollama", host=fake.url, **settings))
+
+
+def soon() -> Deadline:
+    return Deadline.after(10)
+
+
+def complete(backend: Ollama, prompt: Prompt | str, model: Model = MODEL) -> Completion:
+    prompt = Prompt(prompt) if isinstance(prompt, str) else prompt
+    return backend.complete(prompt, model, soon(), lambda _piece: None)
+
+
+def windows(fake: FakeOllama) -> list[int | None]:
+    """The `num_ctx` of every question."""
+    return [request.body["options"].get("num_ctx") for request in fake.asked()]
+
+
+# --- what is sent --------------------------------------------------------------------------
+
+
+def test_a_prompt_is_posted_raw_streamed_untruncated_and_with_every_option(
+    ollama_double: FakeOllama, backend: Ollama
+) -> None:
+    complete(
+        backend, Prompt("<file_sep>a", stop=("\n\n",), max_tokens=7, stop_tokens=("<file_sep>",))
+    )
+    (request,) = ollama_double.asked()
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.body == {
+        "model": "starcoder2:7b",
+        "prompt": "<file_sep>a",
+        "raw": True,
+        "stream": True,
+        "truncate": False,
+        "options": {
+            "temperature": 0.2,
+            "seed": 1,
+            "top_p": 0.95,
+            "top_k": 40,
+            "min_p": 0.0,
+            "repeat_penalty": 1.0,
+            "num_predict": 7,
+            "stop": ["\n\n", "<file_sep>"],
+        },
+    }
+
+
+def test_a_schema_is_sent_as_the_format(ollama_double: FakeOllama, backend: Ollama) -> None:
+    complete(backend, Prompt("a", schema={"type": "object"}))
+    assert ollama_double.asked()[0].body["format"] == {"type": "object"}
+
+
+def test_identifying_is_one_request_and_nothing_is_asked_before(
+    ollama_double: FakeOllama, backend: Ollama
+) -> None:
+    assert ollama_double.requests == []
+    assert backend.identify(soon()) == DIGEST
+    assert [request.path for request in ollama_double.requests] == ["/api/tags"]
+
+
+# --- which model ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "listed"),
+    [
+        ("starcoder2:7b", "starcoder2:7b"),
+        ("tiny", "tiny:latest"),
+        ("tiny:latest", "tiny:latest"),
+        ("hf.co/someone/model-GGUF:Q4_K_M", "hf.co/someone/model-GGUF:Q4_K_M"),
+        ("localhost:5000/team/model", "localhost:5000/team/model:latest"),
+    ],
+)
+def test_a_model_is_found_by_its_name(ollama_double: FakeOllama, wanted: str, listed: str) -> None:
+    ollama_double.model = listed
+    assert made(ollama_double, model=wanted).identify(soon()) == DIGEST
+
+
+@pytest.mark.parametrize(
+    ("wanted", "listed"), [("starcoder2", "starcoder2:7b"), ("tiny:q4", "tiny:latest")]
+)
+def test_another_tag_is_another_model(ollama_double: FakeOllama, wanted: str, listed: str) -> None:
+    ollama_double.model = listed
+    with told(
+        UnknownModel,
+        f"Ollama at {ollama_double.url} has no model {wanted!r}.",
+        f"Fetch it with `ollama pull {wanted}`.",
+    ):
+        made(ollama_double, model=wanted).identify(soon())
+
+
+@pytest.mark.parametrize("body", [{}, {"models": None}, {"models": {"name": "starcoder2:7b"}}])
+def test_a_server_that_lists_no_models_is_no_ollama(
+    ollama_double: FakeOllama, backend: Ollama, body: dict[str, Any]
+) -> None:
+    ollama_double.replies["/api/tags"] = (200, body)
+    with told(
+        BadResponse,
+        f"{ollama_double.url} lists no models.",
+        "Is another program listening there? Set host to where Ollama runs.",
+    ):
+        backend.identify(soon())
+
+
+def test_entries_of_another_kind_in_the_list_are_passed_over(
+    ollama_double: FakeOllama, backend: Ollama
+) -> None:
+    entries = [None, "starcoder2:7b", {}, {"name": "starcoder2:7b", "digest": "d"}]
+    ollama_double.replies["/api/tags"] = (200, {"models": entries})
+    assert backend.identify(soon()) == "d"
+
+
+def test_a_tracked_file_cannot_choose_a_model_that_another_machine_answers(
+    ollama_double: FakeOllama,
+) -> None:
+    ollama_double.tags = {"remote_host": "https://ollama.com:443"}
+    source = {"model": "pyproject.toml, line 3"}
+    with told(
+        Untrusted,
+        "pyproject.toml, line 3: 'starcoder2:7b' is answered by another machine, https://ollama.com:443, "
+        "and a file that belongs to the repository may not choose that.",
+        "Set it with STARCODER_MODEL, a .env that git does not track, or your own config.toml.",
+    ):
+        made(ollama_double, tracked=frozenset({"model"}), sources=source).identify(soon())
+
+
+def test_the_user_can_choose_a_model_that_another_machine_answers(
+    ollama_double: FakeOllama, backend: Ollama
+) -> None:
+    ollama_double.tags = {"remote_host": "https://ollama.com:443"}
+    assert backend.identify(soon()) == DIGEST
+
+
+def test_the_models_facts_are_what_ollama_shows(ollama_double: FakeOllama, backend: Ollama) -> None:
+    ollama_double.architecture, ollama_double.window = "gemma3", 32768
+    assert backend.inspect("d", soon()) == Model("starcoder2:7b", "d", "gemma3", 32768)
+
+
+@pytest.mark.parametrize(
+    "shown", [{}, {"model_info": None}, {"model_info": {"general.architecture": "llama"}}]
+)
+def test_without_a_window_the_smallest_is_assumed(
+    ollama_double: FakeOllama, backend: Ollama, shown: dict[str, Any]
+) -> None:
+    ollama_double.replies["/api/show"] = (200, shown)
+    assert backend.inspect("d", soon()).window == 4096
+
+
+# --- the window ----------------------------------------------------------------------------
+
+
+def test_a_short_prompt_asks_for_no_window(ollama_double: FakeOllama, backend: Ollama) -> None:
+    complete(backend, "short")
+    assert windows(ollama_double) == [None]
+    assert ollama_double.asked("/api/ps") == []
+
+
+def test_a_long_prompt_asks_for_a_window_where_the_loaded_one_is_too_small(
+    ollama_double: FakeOllama, backend: Ollama
+) -> None:
+    ollama_double.loaded = 4096
+    complete(backend, LONG)
+    assert windows(ollama_double) == [6144]
+
+
+def test_a_long_prompt_asks_for_no_window_where_the_loaded_one_is_large_enough(
+    ollama_double: FakeOllama, backend: Ollama
+) -> None:
+    ollama_double.loaded = 16384
+    complete(backend, LONG)
+    assert windows(ollama_double) == [None]
+
+
+def test_a_long_prompt_asks_for_a_window_where_the_model_is_not_loaded(
+    ollama_double: FakeOllama, backend: Ollama
+) -> None:
+    complete(backend, LONG)
+    assert windows(ollama_double) == [6144]
+
+
+def test_once_asked_for_a_window_is_kept_because_another_would_reload_the_model(
+    ollama_double: FakeOllama, backend: Ollama
+) -> None:
+    for prompt in (LONG, "short", LONG * 2, LONG):
+        complete(backend, prompt, Model("starcoder2:7b", DIGEST, "starcoder2", 32768))
+    assert windows(ollama_double) == [6144, 6144, 11264, 11264]
+    assert len(ollama_double.asked("/api/ps")) == 1
+
+
+def test_no_window_beyond_the_models_own_is_asked_for(
+    ollama_double: FakeOllama, backend: Ollama
+) -> None:
+    complete(backend, LONG, Model("starcoder2:7b", DIGEST, "starcoder2", 5000))
+    assert windows(ollama_double) == [5000]
+
+
+def test_a_refused_prompt_is_sent_once_more_with_a_window_that_surely_holds_it(
+    ollama_double: FakeOllama, backend: Ollama
+) -> None:
+    ollama_double.replies["/api/generate"] = [TOO_LONG]
+    assert complete(backend, "a" * 3000).text == ollama_double.answer
+    assert windows(ollama_double) == [None, 4096]  # a token a byte, and the answer
+
+
+def test_a_prompt_refused_twice_is_too_long(ollama_double: FakeOllama, backend: Ollama) -> None:
+    ollama_double.replies["/api/generate"] = TOO_LONG
+    with pytest.raises(PromptTooLong):
+        complete(backend, LONG)
+    assert windows(ollama_double) == [6144, 13312]
+
+
+def test_a_prompt_refused_with_the_models_whole_window_is_not_sent_again(
+    ollama_double: FakeOllama, backend: Ollama
+) -> None:
+    ollama_double.replies["/api/generate"] = TOO_LONG
+    with pytest.raises(PromptTooLong):
+        complete(backend, LONG, Model("starcoder2:7b", DIGEST, "starcoder2", 5000))
+    assert windows(ollama_double) == [5000]
+
+
+# --- what is made of the answer ------------------------------------------------------------
+
+
+def test_an_answer_comes_with_ollamas_counts(ollama_double: FakeOllama, backend: Ollama) -> None:
+    ollama_double.answer, ollama_double.evaluated = " one two", 3
+    assert complete(backend, "a b c") == Completion(" one two", "starcoder2:7b", 3, 3)
+
+
+@pytest.mark.parametrize("ending", ["length", "aborted"])
+def test_an_answer_that_ollama_ended_is_truncated(
+    ollama_double: FakeOllama, backend: Ollama, ending: str
+) -> None:
+    """After 31 equal tokens, white space among them, Ollama ends the stream without `done`."""
+    ollama_double.ending = ending
+    assert complete(backend, "a").truncated
+
+
+def test_an_error_in_the_middle_of_an_answer_is_an_error(
+    ollama_double: FakeOllama, backend: Ollama
+) -> None:
+    ollama_double.ending = "error"
+    with told(
+        BadResponse,
+        f"Ollama at {ollama_double.url} failed (an error was encountered while running the model).",
+        "Look into its log.",
+    ):
+        complete(backend, "a")
+
+
+def test_an_answer_that_breaks_off_is_an_error(ollama_double: FakeOllama, backend: Ollama) -> None:
+    ollama_double.ending = "cut"
+    with told(
+        BadResponse,
+        f"Ollama at {ollama_double.url} broke off in the middle of its answer.",
+        "Look into its log.",
+    ):
+        complete(backend, "a")
+
+
+@pytest.mark.parametrize(("evaluated", "loaded"), [(1100, 16384), (16384, 16384), (2050, 4096)])
+def test_a_prompt_that_an_old_ollama_cut_silently_is_noticed(
+    ollama_double: FakeOllama, backend: Ollama, evaluated: int, loaded: int
+) -> None:
+    ollama_double.evaluated, ollama_double.loaded = evaluated, loaded
+    with told(
+        PromptTooLong,
+        f"Ollama read {evaluated} tokens of a prompt of 12500 characters and cut the rest.",
+        CUT_HINT,
+    ):
+        complete(backend, LONG)
+    assert len(ollama_double.asked()) == 1  # the answer was shown already: no second one after it
+
+
+def test_an_answer_without_counts_is_not_taken_for_a_cut_prompt(
+    ollama_double: FakeOllama, backend: Ollama
+) -> None:
+    ollama_double.evaluated = 0
+    assert complete(backend, LONG).prompt_tokens == 0
+
+
+# --- counting ------------------------------------------------------------------------------
+
+
+@given(
+    st.text(
+        st.characters(exclude_categories=["L", "Cs"]) | st.sampled_from("abcXYZ   "), max_size=60
+    )
+)
+def test_an_estimate_of_parts_is_never_below_that_of_the_whole(text: str) -> None:
+    half = len(text) // 2
+    assert estimate(text[:half]) + estimate(text[half:]) >= estimate(text)
+
+
+@given(st.text("0123456789()[]{}=+-*/<>!,.;:\n\t" + "éя日🙂", max_size=60))
+def test_a_digit_a_sign_and_a_foreign_byte_are_a_token_each(text: str) -> None:
+    assert estimate(text) >= len(text.encode())
+
+
+@given(st.text(max_size=60))
+def test_no_estimate_is_above_a_token_a_byte(text: str) -> None:
+    assert 1 <= estimate(text) <= len(text.encode("utf-8", "replace")) + 1

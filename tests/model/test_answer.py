@@ -1,0 +1,171 @@
+"""One answer in words: with its lead, without the thoughts before it, and never nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.errors import told
+from support.servers import FakeOllama
+
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.errors import UnreadableAnswer
+from pytest_starcoder.model.answer import answer
+from pytest_starcoder.model.client import Client
+from pytest_starcoder.model.prompt import Completion, Model, Prompt
+from pytest_starcoder.settings import Settings
+
+LEAD = "It"
+SAID = Prompt("What does f do?", max_tokens=90)
+CHAT = Prompt("What does f do?", max_tokens=90, chat=True)
+
+
+class Writer:
+    """A backend in memory that writes the pieces it was made with."""
+
+    label = "Writer"
+    place = "memory"
+
+    def __init__(self, pieces: Sequence[str]) -> None:
+        self._pieces = pieces
+
+    def identify(self, deadline: Deadline) -> str:
+        return "digest"
+
+    def inspect(self, digest: str, deadline: Deadline) -> Model:
+        return Model("writer:1b", digest, "", 4096)
+
+    def count(self, text: str, deadline: Deadline) -> int:
+        return len(text)
+
+    def complete(
+        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: object
+    ) -> Completion:
+        assert callable(on_text)
+        for piece in self._pieces:
+            on_text(piece)
+        return Completion("".join(self._pieces), model.name, 10, len(self._pieces))
+
+    def version(self, deadline: Deadline) -> str:
+        return ""
+
+    def close(self) -> None: ...
+
+
+def answered(prompt: Prompt, lead: str, *pieces: str) -> tuple[str, str]:
+    """What the answer is, and what was seen of it on the way."""
+    said: list[str] = []
+    completion = answer(prompt, lead, Client(Writer(pieces), Settings()), said.append)
+    return completion.text, "".join(said)
+
+
+# --- lead ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "pieces", [(" adds", " two."), ("", " adds two."), (" ", "adds two."), (" adds two.",)]
+)
+def test_the_lead_comes_before_the_first_word(pieces: tuple[str, ...]) -> None:
+    assert answered(SAID, LEAD, *pieces) == ("It adds two.", "It adds two.")
+
+
+def test_a_lead_is_joined_as_the_model_goes_on() -> None:
+    assert answered(SAID, LEAD, "'s a sum.") == ("It's a sum.", "It's a sum.")
+
+
+def test_without_a_lead_an_answer_begins_with_its_first_word() -> None:
+    assert answered(SAID, "", "\n\n ", "\tIt adds", " two.\n") == ("It adds two.", "It adds two.\n")
+
+
+def test_indentation_after_the_first_line_stays() -> None:
+    assert answered(SAID, "", "\nx:\n", "    y\n")[0] == "x:\n    y"
+
+
+def test_the_rest_of_an_answer_is_said_as_it_comes() -> None:
+    said: list[str] = []
+    answer(SAID, "", Client(Writer((" so", " it", "\n", " is")), Settings()), said.append)
+    assert said == ["so", " it", "\n", " is"]
+
+
+# --- thoughts ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ("<think>Let me see.</think>It adds two.",),
+        ("\n<th", "ink>Let", " me see.</thi", "nk>\n\n", "It adds", " two."),
+        ("<think>\n\n</think>\n\nIt adds two.",),
+        ("It adds two.",),
+    ],
+)
+def test_what_a_chat_model_thinks_is_neither_said_nor_answered(pieces: tuple[str, ...]) -> None:
+    assert answered(CHAT, "", *pieces) == ("It adds two.", "It adds two.")
+
+
+def test_a_tag_within_an_answer_is_a_part_of_it() -> None:
+    text = "A model writes <think> before and </think> after."
+    assert answered(CHAT, "", "A model ", text[8:]) == (text, text)
+
+
+def test_a_tag_of_its_own_kind_is_no_thought() -> None:
+    assert answered(CHAT, "", "<th", ">a</th>") == ("<th>a</th>", "<th>a</th>")
+
+
+def test_a_base_model_thinks_nothing() -> None:
+    assert answered(SAID, "", "<think>a</think>b") == ("<think>a</think>b", "<think>a</think>b")
+
+
+@given(
+    text=st.text("<think>/ ab\n", max_size=40),
+    cuts=st.lists(st.integers(0, 60)),
+    thought=st.booleans(),
+)
+def test_however_an_answer_is_divided_what_was_said_is_what_is_answered(
+    text: str, cuts: list[int], thought: bool
+) -> None:
+    text = f"<think>{text}</think>so {text}" if thought else f"so {text}"
+    places = [0, *sorted(cuts), len(text)]
+    whole, said = answered(CHAT, "", *(text[start:end] for start, end in pairwise(places)))
+    assert said.rstrip() == whole == answered(CHAT, "", text)[0]
+
+
+# --- nothing -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("prompt", "lead", "pieces"),
+    [
+        (SAID, LEAD, ()),
+        (SAID, "", ("",)),
+        (SAID, LEAD, (" \n", "\n")),
+        (CHAT, "", ("<think>All of it was a thought.</think>\n",)),
+        (CHAT, "", ("<think>And this one was never", " ended")),
+    ],
+)
+def test_an_answer_without_a_word_is_an_error_and_nothing_is_said(
+    prompt: Prompt, lead: str, pieces: tuple[str, ...]
+) -> None:
+    said: list[str] = []
+    with told(UnreadableAnswer, "writer:1b answered with nothing.", "Another model may do better."):
+        answer(prompt, lead, Client(Writer(pieces), Settings()), said.append)
+    assert said == []
+
+
+def test_a_remembered_answer_has_its_lead_again(
+    ollama_double: FakeOllama, tmp_path: object
+) -> None:
+    settings = Settings(backend="ollama", host=ollama_double.url, cache=f"{tmp_path}/cache")
+    ollama_double.answer = " adds two."
+    for remembered in (False, True):
+        said: list[str] = []
+        with Client.from_settings(settings) as client:
+            completion = answer(SAID, LEAD, client, said.append)
+        assert (completion.text, "".join(said), completion.from_cache) == (
+            "It adds two.",
+            "It adds two.",
+            remembered,
+        )

@@ -1,0 +1,551 @@
+"""What `doctor --deep` proves: the right verdict about servers that do well, badly, and not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.real import RealServer, create_in_ollama, running_llamacpp
+from support.servers import FakeOllama
+from support.tiny_model import write_tiny_model
+
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.errors import PromptTooLong
+from pytest_starcoder.model.backends import Backend, OnText
+from pytest_starcoder.model.backends.llamacpp import LlamaCpp
+from pytest_starcoder.model.backends.ollama import Ollama
+from pytest_starcoder.model.client import Client
+from pytest_starcoder.model.probe import HOLES, REVIEWED, Probe, probe
+from pytest_starcoder.model.prompt import Completion, Model, Prompt
+from pytest_starcoder.settings import Settings
+
+TOKEN = re.compile(r"<[A-Za-z_|]+>|.", re.DOTALL)
+
+SEVEN = Model("starcoder2:7b", "digest", "starcoder2", 4096)
+
+FILLED = ("a + b", "best = max(best, x)")
+
+ALL = [
+    "speed",
+    "stop text",
+    "sentinels",
+    "stop token",
+    "hole",
+    "pull request",
+    "prefix cache",
+    "window",
+]
+
+
+@dataclass
+class Machine:
+    """A backend in memory, a token a character or a sentinel, that does well unless it is told otherwise.
+
+    `hole`, `comment` and `file` are what it writes in the forms of those names,
+    control tokens included; `words` in any other.
+    """
+
+    model: Model = SEVEN
+    words: str = " four five six seven eight nine ten one two three four five"
+    hole: Callable[[str], str] = lambda prompt: (
+        FILLED[prompt.startswith(f"<fim_prefix>{HOLES[1][0]}")] + "<file_sep>x"
+    )
+    comment: str = " It divides by zero.<pr_event_id>2"
+    file: str = "gg<file_sep>h.txt\nhhh" * 9
+    counts: bool = True
+    heeds_text: bool = True
+    heeds_tokens: bool = True
+    shows_tokens: bool = False
+    several: frozenset[str] = frozenset()
+    reads: int = 4096
+    refuses: bool = False
+    remembers: bool = True
+    tells_cached: bool = True
+    pace: float = 0.0
+    likelihood: Callable[[Prompt], float | None] = lambda _prompt: None
+    asked: list[Prompt] = field(default_factory=list)
+    label: str = "Machine"
+    place: str = "memory"
+
+    def identify(self, deadline: Deadline) -> str:
+        return self.model.digest
+
+    def inspect(self, digest: str, deadline: Deadline) -> Model:
+        return self.model
+
+    def count(self, text: str, deadline: Deadline) -> int:
+        return len(TOKEN.findall(text))
+
+    def complete(
+        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
+    ) -> Completion:
+        tokens = TOKEN.findall(prompt.text)
+        read = len(tokens) + len([token for token in tokens if token in self.several])
+        if read > self.reads:
+            if self.refuses:
+                raise PromptTooLong("The prompt does not fit.", "Send less.")
+            read = self.reads
+        before = TOKEN.findall(self.asked[-1].text) if self.asked and self.remembers else []
+        cached = len(
+            [*takewhile(lambda pair: pair[0] == pair[1], zip(before, tokens, strict=False))]
+        )
+        self.asked.append(prompt)
+        time.sleep(self.pace * (read - cached))
+        written, ended = self._written(prompt)
+        text = "".join(token for token in written if self.shows_tokens or len(token) == 1)
+        for stop in prompt.stop if self.heeds_text else ():
+            if stop in text:
+                text, ended = text.partition(stop)[0], True
+        on_text(text)
+        return Completion(
+            text,
+            model.name,
+            prompt_tokens=read if self.counts else 0,
+            completion_tokens=len(written) if self.counts else 0,
+            cached_tokens=cached if self.tells_cached else 0,
+            truncated=not ended,
+            likelihood=self.likelihood(prompt) if prompt.likelihood else None,
+        )
+
+    def version(self, deadline: Deadline) -> str:
+        return "1.0"
+
+    def close(self) -> None: ...
+
+    def _written(self, prompt: Prompt) -> tuple[list[str], bool]:
+        """The tokens of an answer, and whether it has ended."""
+        if prompt.text.endswith("<fim_middle>"):
+            text = self.hole(prompt.text)
+        elif prompt.text.endswith("<pr_comment>username_1:"):
+            text = self.comment
+        else:
+            text = self.file if prompt.text.startswith(("<file_sep>", "<filename>")) else self.words
+        tokens = TOKEN.findall(text)
+        ends = [
+            tokens.index(stop)
+            for stop in prompt.stop_tokens
+            if self.heeds_tokens and stop in tokens
+        ]
+        written = tokens[: min([*ends, prompt.max_tokens])]
+        return written, bool(ends and min(ends) <= prompt.max_tokens) or len(
+            tokens
+        ) < prompt.max_tokens
+
+
+def probed(backend: Backend, settings: Settings | None = None) -> dict[str, Probe]:
+    """What the probes find, by name."""
+    found = list(probe(Client(backend, settings or Settings(temperature=0.0))))
+    assert all(result.verdict in ("yes", "no", "unknown") for result in found)
+    json.dumps([dict(result.figures) for result in found], allow_nan=False)
+    return {result.name: result for result in found}
+
+
+# --- verdicts ------------------------------------------------------------------------------
+
+
+def test_a_server_that_does_all_of_it_well_gets_nothing_but_yes() -> None:
+    found = probed(Machine())
+    assert {name: result.verdict for name, result in found.items()} == dict.fromkeys(ALL, "yes")
+    assert [found[name].told for name in ALL[1:6]] == [
+        "it ends the answer",
+        "each of the 38 is one token",
+        "<file_sep> ended the answer after 2 tokens",
+        "2 of 2 were filled, and the answer ended there",
+        "3 of 3 comments were written and ended by themselves; better with the tokens joined",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "verdict", "told"),
+    [
+        (
+            {"counts": False},
+            "speed",
+            "unknown",
+            "the server does not count its tokens, or the model wrote none",
+        ),
+        (
+            {"counts": False},
+            "sentinels",
+            "unknown",
+            "the server does not count the prompt's tokens",
+        ),
+        ({"counts": False}, "window", "unknown", "the server does not count the prompt's tokens"),
+        ({"heeds_text": False}, "stop text", "no", "the answer went on"),
+        (
+            {"words": "a"},
+            "stop text",
+            "unknown",
+            "the model wrote nothing that it could be stopped at",
+        ),
+        (
+            {"words": "\ufffd" * 24},
+            "stop text",
+            "unknown",
+            "the model wrote nothing that it could be stopped at",
+        ),
+        (
+            {"words": "aaaaaaaa"},
+            "stop text",
+            "unknown",
+            "the model wrote nothing that it could be stopped at",
+        ),
+        ({"words": "def" * 9}, "stop text", "yes", "it ends the answer"),
+        (
+            {"several": frozenset({"<pr_diff_hunk>", "<fim_pad>"})},
+            "sentinels",
+            "no",
+            "36 of 38 are one token",
+        ),
+        (
+            {"heeds_tokens": False, "shows_tokens": True},
+            "stop token",
+            "no",
+            "the model wrote <file_sep>, and the answer went on",
+        ),
+        (
+            {"heeds_tokens": False},
+            "stop token",
+            "unknown",
+            "the answer went on; whether <file_sep> was written cannot be seen",
+        ),
+        (
+            {"file": "gg"},
+            "stop token",
+            "unknown",
+            "the answer ended without <file_sep> being a stop",
+        ),
+        (
+            {"hole": lambda _prompt: "<file_sep>"},
+            "hole",
+            "no",
+            "0 of 2 were filled, and the answer ended there",
+        ),
+        (
+            {"hole": lambda _prompt: "a +<file_sep>"},
+            "hole",
+            "no",
+            "0 of 2 were filled, and the answer ended there",
+        ),
+        (
+            {"hole": lambda _prompt: "a + b" * 30},
+            "hole",
+            "no",
+            "0 of 2 were filled, and the answer ended there",
+        ),
+        (
+            {"hole": lambda _prompt: "a\0<file_sep>"},
+            "hole",
+            "no",
+            "0 of 2 were filled, and the answer ended there",
+        ),
+        (
+            {"hole": lambda _prompt: "'\\d'<file_sep>"},
+            "hole",
+            "yes",
+            "2 of 2 were filled, and the answer ended there",
+        ),
+        (
+            {"comment": "<pr_event_id>2"},
+            "pull request",
+            "no",
+            "0 of 3 comments were written and ended by themselves; better with the tokens joined",
+        ),
+        (
+            {"comment": " and so on" * 50},
+            "pull request",
+            "no",
+            "0 of 3 comments were written and ended by themselves; better with the tokens joined",
+        ),
+        (
+            {"likelihood": lambda prompt: -0.5 if "\n<pr_base>\n" in prompt.text else -0.6},
+            "pull request",
+            "yes",
+            "3 of 3 comments were written and ended by themselves; better with each token on a line of its own",
+        ),
+        (
+            {"likelihood": lambda prompt: None if "\n<pr_base>\n" in prompt.text else -0.6},
+            "pull request",
+            "yes",
+            "3 of 3 comments were written and ended by themselves; better with the tokens joined",
+        ),
+        (
+            {"reads": 2048},
+            "window",
+            "no",
+            "2,048 of 3,811 tokens were read; the window is said to be 4,096",
+        ),
+        ({"reads": 2048, "refuses": True}, "window", "no", "The prompt does not fit. Send less."),
+        ({"model": replace(SEVEN, window=2048)}, "window", "yes", None),
+        (
+            {"model": replace(SEVEN, window=900)},
+            "window",
+            "unknown",
+            "The prompt (1219 characters) and an answer of 1 tokens do not fit the 900 tokens of starcoder2:7b. "
+            "Send less, or use a model or server with a larger window.",
+        ),
+    ],
+)
+def test_a_server_that_does_otherwise(
+    change: dict[str, Any], name: str, verdict: str, told: str | None
+) -> None:
+    result = probed(replace(Machine(), **change))[name]
+    assert result.verdict == verdict
+    assert told is None or result.told == told
+
+
+def test_the_sentinels_that_are_not_one_token_are_named() -> None:
+    found = probed(Machine(several=frozenset({"<pr_diff_hunk>", "<fim_pad>"})))["sentinels"]
+    assert found.figures == {"several": {"<fim_pad>": 2, "<pr_diff_hunk>": 2}}
+
+
+class Restless(Machine):
+    """Goes on counting where it stopped the last time."""
+
+    def _written(self, prompt: Prompt) -> tuple[list[str], bool]:
+        self.words = self.words[5:] + self.words[:5]
+        return super()._written(prompt)
+
+
+def test_an_answer_that_differs_each_time_proves_nothing_about_stops() -> None:
+    found = probed(Restless())["stop text"]
+    assert (found.verdict, found.told) == (
+        "unknown",
+        "the model wrote something else the second time",
+    )
+
+
+def test_a_probability_of_nothing_is_no_figure() -> None:
+    found = probed(Machine(likelihood=lambda _prompt: -math.inf))["pull request"]
+    assert found.figures["joined"]["likelihood"] is None
+
+
+def test_a_hole_filled_with_what_no_parser_can_read_is_an_answer_like_any_other() -> None:
+    assert probed(Machine(hole=lambda _prompt: "(" * 59 + "<file_sep>"))["hole"].verdict == "no"
+    assert probed(Machine(hole=lambda _prompt: "\ud800<file_sep>"))["hole"].verdict == "no"
+
+
+@pytest.mark.parametrize(("remembers", "verdict"), [(True, "yes"), (False, "unknown")])
+def test_a_server_that_is_fast_proves_its_memory_by_telling_it_alone(
+    remembers: bool, verdict: str
+) -> None:
+    assert probed(Machine(remembers=remembers))["prefix cache"].verdict == verdict
+    assert (
+        probed(Machine(remembers=remembers, tells_cached=False))["prefix cache"].verdict
+        == "unknown"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("remembers", "verdict"), [(True, "yes"), (False, "no")])
+def test_a_server_that_is_slow_proves_its_memory_by_the_time_it_needs(
+    remembers: bool, verdict: str
+) -> None:
+    found = probed(Machine(remembers=remembers, tells_cached=False, pace=0.0003))["prefix cache"]
+    assert found.verdict == verdict
+    assert re.fullmatch(r"0\.\d\d s after 0\.\d\d s", found.told)
+    assert set(found.figures) == {"cold", "warm", "cached_tokens"}
+
+
+class Hurried:
+    """As slow as `machine` with every prompt but the longest, which it need not read to the end of its time."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.label, self.place = machine.label, machine.place
+        self.identify, self.inspect, self.count = machine.identify, machine.inspect, machine.count
+        self.version, self.close = machine.version, machine.close
+
+    def complete(
+        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
+    ) -> Completion:
+        if len(prompt.text) > 2000:
+            self._machine.pace = 0.0
+        return self._machine.complete(prompt, model, deadline, on_text)
+
+
+@pytest.mark.slow
+def test_a_server_that_reads_slowly_is_given_no_longer_prompt_than_it_can_read_in_a_minute() -> (
+    None
+):
+    machine = Machine(model=replace(SEVEN, window=100_000), reads=100_000, pace=0.001)
+    found = list(probe(Client(Hurried(machine), Settings(timeout=600, session_timeout=3600))))
+    assert 1000 <= found[-1].figures["tried"] <= 75_000
+
+
+def test_the_speed_is_told_as_the_time_of_what_one_waits_for() -> None:
+    found = probed(Machine(pace=0.0001))["speed"]
+    assert set(found.figures) == {"read", "written", "explanation", "review"}
+    assert re.fullmatch(
+        r"[\d,]+ tokens a second read, [\d,]+ written: "
+        r"an explanation takes about \d+ s, the review of a hunk \d+ s",
+        found.told,
+    )
+
+
+# --- which probes --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("family", "names"),
+    [
+        ("starcoder2", ALL),
+        ("starcoder2-instruct", [name for name in ALL if name != "pull request"]),
+        ("starcoder", [name for name in ALL if name != "pull request"]),
+        ("chat", ["speed", "stop text", "prefix cache", "window"]),
+        ("completion", ["speed", "stop text", "prefix cache", "window"]),
+    ],
+)
+def test_a_model_is_asked_what_its_family_can_do(family: str, names: list[str]) -> None:
+    machine = Machine()
+    assert list(probed(machine, Settings(family=family))) == names
+    assert {prompt.chat for prompt in machine.asked} == {family == "chat"}
+
+
+def test_the_first_starcoder_is_asked_for_its_own_tokens() -> None:
+    machine = Machine(file="gg<filename>h.txt\nhhh" * 9)
+    found = probed(machine, Settings(family="starcoder"))
+    assert found["sentinels"].told == "each of the 19 is one token"
+    assert found["stop token"].told == "<filename> ended the answer after 2 tokens"
+
+
+def test_the_form_of_a_review_is_starcoder2s_to_the_letter() -> None:
+    assert "".join(REVIEWED) == (
+        "<pr>Title: Compute the mean of prices\nusername_0: The shop needs it for its report."
+        "<pr_status>opened<repo_name>shop<pr_base><pr_file>shop/prices.py"
+        "<pr_base_code>def total(xs):\n    return sum(xs)\n"
+        "<pr_diff><pr_file>shop/prices.py"
+        "<pr_diff_hunk>@@ -1,2 +1,6 @@\n def total(xs):\n     return sum(xs)\n+\n+\n+def mean(xs):\n+    {line}\n"
+        "<pr_review_comment><pr_event_id>1<pr_file>shop/prices.py<pr_diff_hunk_comment_line>6"
+    )
+
+
+def test_a_long_prompt_is_never_one_that_the_server_has_seen() -> None:
+    machine = Machine()
+    probed(machine)
+    long = [prompt.text for prompt in machine.asked if prompt.text.startswith("# ")]
+    beginnings = [text.partition("\n")[0] for text in long]
+    assert len(long) == 6
+    assert len(set(beginnings)) == 5, (
+        "only the second question of the memory begins like the one before"
+    )
+    assert {len(beginning) for beginning in beginnings} == {18}
+
+
+def test_no_word_of_an_answer_is_in_what_is_told() -> None:
+    secret = "sesame "
+    machine = Machine(
+        words=secret * 9,
+        hole=lambda _prompt: secret,
+        comment=f" {secret}<pr_event_id>",
+        file=secret * 9,
+    )
+    assert not [
+        result
+        for result in probed(machine).values()
+        if "sesame" in f"{result.told} {dict(result.figures)}"
+    ]
+
+
+# --- servers in trouble --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["error", "cut"])
+def test_a_server_that_breaks_off_half_way_leaves_every_verdict_open(
+    ollama_double: FakeOllama, ending: str
+) -> None:
+    ollama_double.ending = ending
+    found = probed(Ollama(Settings(host=ollama_double.url)))
+    assert list(found) == ALL
+    assert {result.verdict for result in found.values()} == {"unknown"}
+    assert {result.figures["error"] for result in found.values()} == {"BadResponse"}
+
+
+def test_a_server_that_hangs_is_left_alone_after_the_second_time(ollama_double: FakeOllama) -> None:
+    ollama_double.delay = 30
+    settings = Settings(host=ollama_double.url, timeout=0.2)
+    started = time.monotonic()
+    found = probed(Ollama(settings), settings)
+    assert time.monotonic() - started < 5
+    assert [result.figures for result in found.values()] == [{"error": "BackendTimeout"}] * len(ALL)
+    assert found["stop text"].told.startswith(
+        f"Ollama at {ollama_double.url} did not finish within 0.2 s."
+    )
+    assert {found[name].told for name in ALL[2:]} == {"not asked: the server was silent too often"}
+
+
+def test_a_server_that_cuts_silently_is_found_out_by_its_backend(ollama_double: FakeOllama) -> None:
+    ollama_double.evaluated = 100
+    found = probed(Ollama(Settings(host=ollama_double.url)))
+    assert (found["window"].verdict, found["window"].figures) == (
+        "unknown",
+        {"error": "PromptTooLong"},
+    )
+
+
+def test_an_ollama_that_does_not_count(ollama_double: FakeOllama) -> None:
+    ollama_double.evaluated = 0
+    found = probed(Ollama(Settings(host=ollama_double.url)))
+    assert {
+        name: found[name].verdict for name in ("speed", "sentinels", "window")
+    } == dict.fromkeys(("speed", "sentinels", "window"), "unknown")
+
+
+# --- real servers --------------------------------------------------------------------------
+
+
+def test_a_real_llamacpp(llamacpp: RealServer) -> None:
+    found = probed(LlamaCpp(llamacpp.url, Settings(temperature=0.0), llamacpp.key))
+    assert {
+        name: found[name].verdict for name in ("speed", "sentinels", "prefix cache", "window")
+    } == {
+        "speed": "yes",
+        "sentinels": "yes",
+        "prefix cache": "yes",
+        "window": "yes",
+    }
+    assert found["stop token"].verdict == "unknown"
+    assert found["window"].figures["window"] == 4096
+    assert found["pull request"].figures["joined"]["likelihood"] < 0
+
+
+class Forgetful(LlamaCpp):
+    """A llama.cpp that nobody tells which control tokens to preserve."""
+
+    def body(self, prompt: Prompt) -> dict[str, Any]:
+        return super().body(prompt) | {"preserved_tokens": []}
+
+
+def test_a_control_token_ends_the_answer_of_a_real_llamacpp_that_preserves_it_and_of_no_other(
+    tmp_path: Path,
+) -> None:
+    with running_llamacpp(
+        write_tiny_model(tmp_path / "always.gguf", always="<file_sep>")
+    ) as server:
+        kinds = (LlamaCpp, Forgetful)
+        found = [
+            probed(kind(server.url, Settings(temperature=0.0), server.key))["stop token"]
+            for kind in kinds
+        ]
+    assert [(result.verdict, result.told) for result in found] == [
+        ("yes", "<file_sep> ended the answer after 1 tokens"),
+        ("unknown", "the answer went on; whether <file_sep> was written cannot be seen"),
+    ]
+
+
+@pytest.mark.slow
+def test_the_tokens_of_a_real_ollama(real_ollama: str, tmp_path: Path) -> None:
+    file = write_tiny_model(tmp_path / "always.gguf", always="<file_sep>")
+    model = create_in_ollama(real_ollama, "starcoder2-probed", file)
+    settings = Settings(backend="ollama", host=real_ollama, model=model, temperature=0.0)
+    found = {result.name: result for result in islice(probe(Client(Ollama(settings), settings)), 4)}
+    assert found["sentinels"].told == "each of the 38 is one token"
+    assert found["stop token"].verdict in ("yes", "unknown")  # from 0.30 on it ends at none

@@ -1,0 +1,101 @@
+"""A user's text never contains a control token of a model."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_starcoder.model.special_tokens import FIRST_STARCODER, STARCODER, STARCODER2, neutralise
+
+OTHERS = [
+    *(
+        "<|im_start|>",
+        "<|im_end|>",
+        "<|fim_prefix|>",
+        "<|file_sep|>",
+        "<|repo_name|>",
+        "<|eot_id|>",
+    ),
+    *("<|begin_of_text|>", "<|reserved_special_token_0|>", "<|start_of_role|>", "<|assistant|>"),
+    *(
+        "<s>",
+        "</s>",
+        "<bos>",
+        "<eos>",
+        "<pad>",
+        "<unk>",
+        "<start_of_turn>",
+        "<end_of_turn>",
+        "<unused99>",
+    ),
+    *("<PRE>", "<SUF>", "<MID>", "<EOT>"),
+    *("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜end▁of▁sentence｜>", "<｜User｜>"),  # noqa: RUF001 - DeepSeek's own bars
+    "<issue_reopened>",
+]
+TOKENS = [*STARCODER2, *FIRST_STARCODER[5:11], *OTHERS]
+
+text_with_tokens = st.lists(
+    st.one_of(st.sampled_from(TOKENS), st.text(), st.sampled_from("<>|_/"))
+).map("".join)
+
+
+def test_starcoder2_has_38_control_tokens() -> None:
+    assert len(set(STARCODER2)) == 38
+
+
+def test_the_first_starcoder_has_19_control_tokens() -> None:
+    """By token id those of its vocabulary file, of which StarCoder2 kept all but six."""
+    assert set(FIRST_STARCODER) == set(
+        """
+        <|endoftext|> <fim_prefix> <fim_middle> <fim_suffix> <fim_pad> <filename> <gh_stars>
+        <issue_start> <issue_comment> <issue_closed>
+        <jupyter_start> <jupyter_text> <jupyter_code> <jupyter_output> <empty_output>
+        <commit_before> <commit_msg> <commit_after> <reponame>
+        """.split()
+    )
+    assert len(FIRST_STARCODER) == 19
+    assert set(FIRST_STARCODER) - set(STARCODER2) == set(STARCODER)
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_a_control_token_becomes_ordinary_text_that_still_reads_the_same(token: str) -> None:
+    assert neutralise(f"a{token}b") == f"a< {token[1:]}b"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "if a < b and c > d: return a << 2",
+        "<html><body><div class='x'>",
+        "std::vector<int> v; Map<String, List<Integer>> m;",
+        "x: dict[str, int] = {}  # <- here",
+        "def f(*, key: str | None = None) -> None: ...",
+        "<|>",
+        "",
+    ],
+)
+def test_other_text_stays_as_it_is(text: str) -> None:
+    assert neutralise(text) == text
+
+
+@given(text_with_tokens)
+def test_no_control_token_is_left(text: str) -> None:
+    left = neutralise(text)
+    assert not [token for token in TOKENS if token in left]
+
+
+@given(text_with_tokens)
+def test_twice_is_as_once(text: str) -> None:
+    assert neutralise(neutralise(text)) == neutralise(text)
+
+
+@given(text_with_tokens)
+def test_nothing_but_spaces_after_a_smaller_sign_is_added(text: str) -> None:
+    assert re.sub("< ", "<", neutralise(text)) == re.sub("< ", "<", text)
+
+
+def test_a_token_inside_of_smaller_signs_is_found() -> None:
+    assert neutralise("<<file_sep>>") == "<< file_sep>>"

@@ -1,0 +1,185 @@
+"""Secrets and harmless texts of many formats: what is found, what is not, and how long it takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.redaction import (
+    Sample,
+    detected,
+    large_texts,
+    ours,
+    package_lines,
+    samples,
+    seconds,
+    shows,
+    theirs,
+)
+from pytest_starcoder.redaction.redactor import REDACTED, Redactor, has_token, redact
+
+SECRETS = samples("secrets")
+HARMLESS = samples("harmless")
+LARGE = large_texts()
+
+
+def test_the_corpus_is_large_enough() -> None:
+    assert len(SECRETS) >= 200
+    assert len({sample.format for sample in SECRETS}) >= 12
+    assert len(HARMLESS) >= 400
+
+
+def test_secrets_are_found_and_harmless_texts_stay() -> None:
+    figures = ours(SECRETS, HARMLESS)
+    assert figures.recall >= 0.97
+    assert figures.false_rate <= 0.01
+
+
+def test_this_package_stays() -> None:
+    lines, changed = package_lines()
+    assert lines > 10_000
+    assert changed == 0
+
+
+def missed_alone(secrets: list[Sample]) -> list[str]:
+    return [
+        sample.text for sample in secrets if detected(sample) and shows(redact(sample.text), sample)
+    ]
+
+
+def test_no_secret_that_another_detector_finds_is_missed() -> None:
+    assert missed_alone(SECRETS) == []
+
+
+@pytest.mark.parametrize("kind", ["held_out", "adversarial", "adversarial2"])
+def test_held_out_samples_fare_as_well(kind: str) -> None:
+    secrets, harmless = samples(f"{kind}_secrets"), samples(f"{kind}_harmless")
+    figures = ours(secrets, harmless)
+    assert figures.recall >= 0.97
+    assert figures.false_rate <= 0.01
+    assert missed_alone(secrets) == []
+
+
+def test_the_other_detector_finds_less() -> None:
+    other = theirs(SECRETS[:60], HARMLESS[:60])
+    assert other.recall < ours(SECRETS[:60], HARMLESS[:60]).recall
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(LARGE))
+def test_a_megabyte_takes_a_second(name: str) -> None:
+    assert seconds(LARGE[name]) <= 2.0  # twice what is promised: other programs may run
+
+
+@pytest.mark.parametrize("name", list(LARGE))
+def test_time_grows_with_the_text(name: str) -> None:
+    text = LARGE[name]
+    small, large = seconds(text[:20_000]), seconds(text[:100_000])
+    assert large <= 5 * 4 * small + 0.1
+
+
+HOSTILE = {
+    "names in one word": "key=",
+    "names in one line": "var t={password:e,key:function(){return this.secret}},",
+    "objects in objects": '{"password": ',
+    "texts that begin": 'password = "',
+    "long texts that begin": 'password = """',
+    "brackets that open": "password = (",
+    "keys that begin": "-----BEGIN PRIVATE KEY-----",
+    "names after colons": "key: ",
+    "names before blanks": "password" + " " * 2000 + "\n",
+    "blanks": " ",
+    "addresses": "http://a:b",
+}
+"""What stands again and again in a text that is slow to look through where time grows faster than the text."""
+
+
+@pytest.mark.parametrize("name", list(HOSTILE))
+def test_hostile_texts_take_little_time(name: str) -> None:
+    piece = HOSTILE[name]
+    assert seconds(piece * (20_000 // len(piece))) <= 2.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"properties": {"JwtKey": {"$ref": "#/definitions/JwtKey"}}}',
+        '{"ListApiKeys": {"output_token": "nextToken", "limit_key": "maxResults"}}',
+        '{"ManagedSecretConfig": {"required": ["SecretArn", "SecretVersion"]}}',
+        "IID_IObjectWithPropertyKey: _win32typing.PyIID",
+        "when your file has '-----BEGIN RSA PRIVATE KEY-----' and",
+        "GITHUB_TOKEN=ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        '$password = Read-Host -AsSecureString "Password"',
+    ],
+    ids=["reference", "paginator", "schema", "annotation", "marker", "filler", "commandlet"],
+)
+def test_names_are_no_secrets(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_a_value_is_known_in_later_texts() -> None:
+    redactor = Redactor()
+    assert redactor.redact("password = 'Zq8xV3nB7mK2'") == f"password = '{REDACTED}'"
+    assert redactor.redact("allowed('Zq8xV3nB7mK2', 2)") == f"allowed('{REDACTED}', 2)"
+    assert redactor.redact("Zq8xV3nB7mK2") == REDACTED
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("p@ss'w0rd\\x1", 'it was "p@ss\'w0rd\\\\x1"'),
+        ("p@ss/w0rd 17", "?q=p%40ss%2Fw0rd%2017"),
+        ("p@ss/w0rd 17", "?q=p%40ss%2Fw0rd+17"),
+        ('p@ss"w0rd17', '{"x": "p@ss\\"w0rd17"}'),
+        ("Zq8xV3nB7mK2", "WnE4eFYzbkI3bUsy"),
+        ("Zq8xV3nB7mK2", "Basic YW5uOlpxOHhWM25CN21LMg=="),
+        ("p<ss>w0rd17", "p&lt;ss&gt;w0rd17"),
+    ],
+    ids=["repr", "url", "form", "json", "base64", "basic", "html"],
+)
+def test_a_known_value_is_found_in_other_forms(value: str, text: str) -> None:
+    clean = Redactor([value]).redact(text)
+    assert REDACTED in clean
+    assert not any(part in clean for part in (text[-8:], "w0rd", "WnE4eFYz"))
+
+
+def test_an_ordinary_word_is_not_spread() -> None:
+    redactor = Redactor()
+    redactor.redact("password = 'swordfish'")
+    assert redactor.redact("the swordfish swims") == "the swordfish swims"
+
+
+def test_a_piece_of_a_long_secret_is_hidden() -> None:
+    redactor = Redactor(["Zq8xV3nB7mK2Lp5wRt9yUi3oPa6sDf"])
+    assert redactor.redact("got 'Zq8xV3nB7mK2...9yUi3oPa6sDf'") == f"got '{REDACTED}...{REDACTED}'"
+    assert redactor.redact("where there is elsewhere") == "where there is elsewhere"
+
+
+def test_a_position_is_known_by_its_parameter() -> None:
+    redactor = Redactor()
+    redactor.learn("def allowed(password, tries):\n    return tries > 3\n")
+    assert (
+        redactor.redact("allowed('Zq8xV3nB7mK2', 2) returned False")
+        == f"allowed('{REDACTED}', 2) returned False"
+    )
+    assert redactor.redact("disallowed('Zq8xV', 2)") == "disallowed('Zq8xV', 2)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"password": "Password"',
+        'TOKEN="$(get_token)"',
+        "DB_PASSWORD=changeme",
+        "f(\n    password=config.db_password\n)",
+    ],
+    ids=["translation", "command", "placeholder", "attribute"],
+)
+def test_what_stops_no_commit(text: str) -> None:
+    assert redact(text) == text
+    assert not has_token(text)
+
+
+def test_many_secrets_with_one_beginning_take_no_longer() -> None:
+    values = [f"beginning-{number:06}x" for number in range(20_000)]
+    redactor = Redactor(values)
+    assert redactor.redact(" ".join(values[:500])) == " ".join([REDACTED] * 500)

@@ -1,0 +1,419 @@
+"""A repository is not trusted with where code goes: what its tracked files may set, and who may set the rest."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pytest_starcoder.errors import Untrusted
+from pytest_starcoder.settings import SCHEMA, Settings, load_settings
+
+Writer = Callable[[Path, str, str], None]
+
+HINT = (
+    "Set it with --starcoder-{option}, STARCODER_{variable}, a .env that git does not track{untrack}, "
+    "or your own config.toml."
+)
+UNTRACK = " (`git rm --cached .env`)"
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A repository without files."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    git(folder, "init", "--quiet")
+    return folder
+
+
+@pytest.fixture
+def environ(own_environment: Path) -> dict[str, str]:
+    return {"HOME": str(own_environment)}
+
+
+def in_pyproject(project: Path, key: str, value: str) -> None:
+    (project / "pyproject.toml").write_text(f"[tool.starcoder]\n{key} = '{value}'\n")
+
+
+def in_tracked_dotenv(project: Path, key: str, value: str) -> None:
+    in_untracked_dotenv(project, key, value)
+    git(project, "add", "--force", ".env")
+
+
+def in_untracked_dotenv(project: Path, key: str, value: str) -> None:
+    (project / ".env").write_text(f"STARCODER_{key.upper()}={value}\n")
+
+
+def in_user_file(home: Path, key: str, value: str) -> None:
+    (home / ".config" / "starcoder").mkdir(parents=True)
+    (home / ".config" / "starcoder" / "config.toml").write_text(f"{key} = '{value}'\n")
+
+
+def refusal(project: Path, environ: dict[str, str], **options: str) -> str:
+    with pytest.raises(Untrusted) as caught:
+        load_settings(project, options, environ)
+    return str(caught.value)
+
+
+# Key, value, and what is said of it.
+REFUSED = [
+    ("host", "http://evil.example", "host = 'http://evil.example': it names another machine."),
+    ("host", "127.0.0.2", "host = '127.0.0.2': it names another machine."),
+    (
+        "host",
+        "localhost.evil.example",
+        "host = 'localhost.evil.example': it names another machine.",
+    ),
+    ("host", "0x7f000001", "host = '0x7f000001': it names another machine."),
+    ("host", "[::ffff:127.0.0.1]", "host = '[::ffff:127.0.0.1]': it names another machine."),
+    (
+        "backend",
+        "huggingface",
+        "backend = 'huggingface': that backend may send code to another machine.",
+    ),
+    ("backend", "openai", "backend = 'openai': that backend may send code to another machine."),
+    (
+        "backend",
+        "somebodys-plugin",
+        "backend = 'somebodys-plugin': that backend may send code to another machine.",
+    ),
+    (
+        "model",
+        "gpt-oss:120b-cloud",
+        "model = 'gpt-oss:120b-cloud': Ollama sends what a cloud model is asked to another machine.",
+    ),
+    (
+        "model",
+        "glm:Cloud",
+        "model = 'glm:Cloud': Ollama sends what a cloud model is asked to another machine.",
+    ),
+    ("api_key", "sk-secret", "api_key: a key is a secret."),
+    ("hf_token", "hf_secret", "hf_token: a token is a secret."),
+    ("cache", "/home/ann/.ssh", "cache = '/home/ann/.ssh': it names a folder."),
+    (
+        "confinement",
+        "none",
+        "confinement = 'none': it may lower what confines code that nobody has read.",
+    ),
+    (
+        "confinement",
+        "audit",
+        "confinement = 'audit': it may lower what confines code that nobody has read.",
+    ),
+]
+ALLOWED = [
+    *(
+        ("host", value)
+        for value in (
+            "127.0.0.1",
+            "localhost:8080",
+            "http://[::1]:11434",
+            "::1",
+            ":8080",
+            "0.0.0.0",
+        )
+    ),
+    *(("backend", value) for value in ("auto", "none", "ollama", "llamacpp", "embedded")),
+    *(
+        ("model", value)
+        for value in ("starcoder2:3b", "models/starcoder2.gguf", "cloudy:7b", "cloud-7b")
+    ),
+    *(
+        ("family", "completion"),
+        ("timeout", "30"),
+        ("max_tokens", "20"),
+        ("cache", "off"),
+        ("threads", "2"),
+    ),
+    *(
+        ("temperature", "0"),
+        ("connect_timeout", "1"),
+        ("first_token_timeout", "9"),
+        ("session_timeout", "9"),
+    ),
+    *(("causes", "3"), ("replay", "False"), ("replay_timeout", "9"), ("early", "off")),
+    *(("review_time_budget", "9"), ("review_fail_on", "never"), ("review_min_severity", "error")),
+    *(("review_max_findings", "9"), ("review_exclude", "*"), ("review_require_model", "True")),
+    *(("generate_timeout", "9"), ("generate_requests", "9"), ("generate_tokens", "900")),
+    *(("fix", "False"), ("fix_timeout", "9"), ("fix_suite", "True"), ("confinement", "kernel")),
+]
+
+
+def test_every_setting_was_thought_about() -> None:
+    assert {key for key, *_ in REFUSED} | {key for key, _ in ALLOWED} == set(SCHEMA)
+
+
+@pytest.mark.parametrize(("key", "value", "said"), REFUSED)
+def test_a_tracked_pyproject_cannot_decide_where_code_goes(
+    project: Path, environ: dict[str, str], key: str, value: str, said: str
+) -> None:
+    in_pyproject(project, key, value)
+    git(project, "add", "pyproject.toml")
+    hint = HINT.format(option=key.replace("_", "-"), variable=key.upper(), untrack="")
+    assert refusal(project, environ) == (
+        f"pyproject.toml, line 2: a file that belongs to the repository may not set {said} {hint}"
+    )
+
+
+@pytest.mark.parametrize(("key", "value", "said"), REFUSED)
+def test_a_tracked_dotenv_cannot_decide_where_code_goes(
+    project: Path, environ: dict[str, str], key: str, value: str, said: str
+) -> None:
+    in_tracked_dotenv(project, key, value)
+    hint = HINT.format(option=key.replace("_", "-"), variable=key.upper(), untrack=UNTRACK)
+    assert refusal(project, environ) == (
+        f".env, line 1 (STARCODER_{key.upper()}): a file that belongs to the repository may not set {said} {hint}"
+    )
+
+
+def test_a_tracked_file_cannot_name_another_host_by_ollamas_variable(
+    project: Path, environ: dict[str, str]
+) -> None:
+    (project / ".env").write_text("A=1\nOLLAMA_HOST=evil.example\n")
+    git(project, "add", ".env")
+    assert refusal(project, environ) == (
+        ".env, line 2 (OLLAMA_HOST): a file that belongs to the repository may not set "
+        "host = 'http://evil.example:11434': it names another machine. "
+        + HINT.format(option="host", variable="HOST", untrack=UNTRACK)
+    )
+
+
+@pytest.mark.parametrize("name", ["HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "HUGGING_FACE_HUB_TOKEN"])
+def test_a_tracked_file_cannot_give_the_token_that_hugging_face_is_asked_with(
+    project: Path, environ: dict[str, str], name: str
+) -> None:
+    (project / ".env").write_text(f"A=1\n{name}=hf_secret\n")
+    git(project, "add", ".env")
+    assert refusal(project, environ, backend="huggingface") == (
+        f".env, line 2 ({name}): a file that belongs to the repository may not set hf_token: a token is a secret. "
+        + HINT.format(option="hf-token", variable="HF_TOKEN", untrack=UNTRACK)
+    )
+    assert (
+        load_settings(project, {"backend": "huggingface"}, {**environ, name: "hf_mine"}).hf_token
+        == "hf_mine"
+    )
+
+
+@pytest.mark.parametrize("backend", ["auto", "ollama", "llamacpp", "openai"])
+def test_a_token_in_a_tracked_file_is_nobodys_business_with_another_backend(
+    project: Path, environ: dict[str, str], backend: str
+) -> None:
+    (project / ".env").write_text("HF_TOKEN=hf_secret\n")
+    git(project, "add", ".env")
+    found = load_settings(project, {"backend": backend}, environ)
+    assert (found.hf_token, found.tracked) == ("", frozenset())
+
+
+def test_a_dotenv_with_a_token_does_not_make_a_tracked_choice_of_hugging_face_ones_own(
+    project: Path, environ: dict[str, str]
+) -> None:
+    in_pyproject(project, "backend", "huggingface")
+    (project / ".env").write_text("HF_TOKEN=hf_mine\n")
+    assert "that backend may send code to another machine" in refusal(project, environ)
+
+
+@pytest.mark.parametrize("write", [in_pyproject, in_tracked_dotenv])
+@pytest.mark.parametrize(("key", "value"), ALLOWED)
+def test_a_tracked_file_may_choose_among_what_stays_on_this_machine(
+    project: Path, environ: dict[str, str], write: Writer, key: str, value: str
+) -> None:
+    write(project, key, value)
+    found = load_settings(project, {}, environ)
+    assert str(getattr(found, key)).removesuffix(".0") == value.removesuffix(".0")
+    assert found.tracked == {key}
+
+
+@pytest.mark.parametrize(("key", "value", "_said"), REFUSED)
+def test_whoever_is_not_the_repository_may_set_all(
+    project: Path, environ: dict[str, str], own_environment: Path, key: str, value: str, _said: str
+) -> None:
+    in_user_file(own_environment, key, value)
+    assert getattr(load_settings(project, {}, environ), key) == value
+    in_untracked_dotenv(project, key, value)
+    assert getattr(load_settings(project, {}, environ), key) == value
+    assert (
+        getattr(load_settings(project, {}, {**environ, f"STARCODER_{key.upper()}": value}), key)
+        == value
+    )
+    found = load_settings(project, {key: value}, environ)
+    assert (getattr(found, key), found.tracked) == (value, frozenset())
+
+
+@pytest.mark.parametrize("write", [in_pyproject, in_tracked_dotenv])
+@pytest.mark.parametrize(("key", "value", "_said"), REFUSED)
+def test_what_a_tracked_file_sets_and_the_environment_overrides_is_no_error(
+    project: Path, environ: dict[str, str], write: Writer, key: str, value: str, _said: str
+) -> None:
+    write(project, key, value)
+    mine = {"host": "gpu-box", "backend": "none", "cache": "off", "confinement": "kernel"}.get(
+        key, "mine"
+    )
+    found = load_settings(project, {}, {**environ, f"STARCODER_{key.upper()}": mine})
+    assert (getattr(found, key), found.tracked) == (mine, frozenset())
+
+
+def test_ollamas_own_variable_overrides_a_tracked_host_as_well(
+    project: Path, environ: dict[str, str]
+) -> None:
+    in_pyproject(project, "host", "evil.example")
+    assert (
+        load_settings(project, {}, {**environ, "OLLAMA_HOST": "gpu-box"}).host
+        == "http://gpu-box:11434"
+    )
+
+
+def test_a_tracked_host_that_the_chosen_backend_never_reads_is_no_error(
+    project: Path, environ: dict[str, str]
+) -> None:
+    (project / ".env").write_text("OLLAMA_HOST=evil.example\n")
+    git(project, "add", ".env")
+    assert load_settings(project, {"backend": "llamacpp"}, environ).host == ""
+
+
+def test_a_tracked_value_does_not_become_ones_own_by_the_others_around_it(
+    project: Path, environ: dict[str, str]
+) -> None:
+    in_pyproject(project, "host", "127.0.0.1:9")
+    found = load_settings(project, {"api_key": "mine"}, environ)
+    assert found.tracked == {"host"}
+
+
+def test_outside_of_git_a_pyproject_is_somebody_elses_too(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    in_pyproject(tmp_path, "host", "evil.example")
+    assert "it names another machine" in refusal(tmp_path, environ)
+
+
+def test_a_pyproject_that_git_does_not_track_yet_is_the_repositorys(
+    project: Path, environ: dict[str, str]
+) -> None:
+    in_pyproject(project, "host", "evil.example")
+    assert "it names another machine" in refusal(project, environ)
+
+
+@pytest.mark.parametrize("other", ["", ".hg", ".svn"])
+def test_outside_of_git_a_dotenv_is_somebody_elses_too(
+    tmp_path: Path, environ: dict[str, str], other: str
+) -> None:
+    (tmp_path / other).mkdir(exist_ok=True)
+    in_untracked_dotenv(tmp_path, "host", "gpu-box")
+    assert refusal(tmp_path, environ) == (
+        ".env, line 1 (STARCODER_HOST): a file that belongs to the repository may not set "
+        "host = 'gpu-box': it names another machine. Set it with --starcoder-host, STARCODER_HOST "
+        "or your own config.toml: without git, .env counts as part of the project."
+    )
+
+
+def test_outside_of_git_a_dotenv_may_still_choose_what_stays_here(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    in_untracked_dotenv(tmp_path, "model", "starcoder2:3b")
+    assert load_settings(tmp_path, {}, environ).model == "starcoder2:3b"
+
+
+def test_the_repository_that_git_dir_names_decides(
+    project: Path, tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_tracked_dotenv(project, "host", "evil.example")
+    (project / ".git").rename(tmp_path / "elsewhere.git")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere.git"))
+    assert "it names another machine" in refusal(project, environ)
+
+
+def test_the_dotenv_of_a_project_inside_of_a_repository_counts_by_that_repository(
+    project: Path, environ: dict[str, str]
+) -> None:
+    part = project / "services" / "shop"
+    part.mkdir(parents=True)
+    (part / "pyproject.toml").touch()
+    in_untracked_dotenv(part, "host", "gpu-box")
+    assert load_settings(part, {}, environ).host == "gpu-box"
+    git(project, "add", "services")
+    assert "it names another machine" in refusal(part, environ)
+
+
+def test_only_the_dotenv_of_the_project_is_read(project: Path, environ: dict[str, str]) -> None:
+    part = project / "shop"
+    part.mkdir()
+    in_untracked_dotenv(part, "model", "below")
+    (project / "pyproject.toml").touch()
+    assert load_settings(part, {}, environ).model == Settings().model
+    in_untracked_dotenv(project, "model", "at the top")
+    assert load_settings(part, {}, environ).model == "at the top"
+
+
+def test_a_tracked_dotenv_of_another_case_is_the_repositorys(
+    project: Path, environ: dict[str, str]
+) -> None:
+    (project / ".ENV").write_text("STARCODER_HOST=evil.example\n")
+    git(project, "add", ".ENV")
+    in_untracked_dotenv(
+        project, "host", "evil.example"
+    )  # what a file system that ignores case would open
+    assert "it names another machine" in refusal(project, environ)
+
+
+def test_a_dotenv_that_links_to_a_tracked_file_is_the_repositorys(
+    project: Path, environ: dict[str, str]
+) -> None:
+    (project / "team.env").write_text("STARCODER_HOST=evil.example\n")
+    git(project, "add", "team.env")
+    (project / ".env").symlink_to("team.env")
+    assert "it names another machine" in refusal(project, environ)
+
+
+def test_a_hooks_variables_do_not_make_a_tracked_dotenv_ones_own(
+    project: Path, tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_tracked_dotenv(project, "host", "evil.example")
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "--quiet")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
+    assert "it names another machine" in refusal(project, environ)
+
+
+def test_a_project_that_is_reached_over_a_link_is_the_same_project(
+    project: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    in_tracked_dotenv(project, "host", "evil.example")
+    (tmp_path / "link").symlink_to(project)
+    assert "it names another machine" in refusal(tmp_path / "link", environ)
+
+
+def test_a_tracked_dotenv_cannot_read_the_environment(
+    project: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARCODER_API_KEY", "sk-secret")
+    in_tracked_dotenv(project, "model", "${STARCODER_API_KEY}")
+    assert load_settings(project, {}, environ).model == "${STARCODER_API_KEY}"
+
+
+def test_a_relative_config_folder_does_not_make_a_repositorys_file_ones_own(
+    project: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "conf" / "starcoder").mkdir(parents=True)
+    (project / "conf" / "starcoder" / "config.toml").write_text("host = 'evil.example'\n")
+    monkeypatch.chdir(project)
+    assert load_settings(project, {}, {**environ, "XDG_CONFIG_HOME": "conf"}).host == ""
+
+
+def test_git_is_asked_only_where_a_dotenv_has_something_of_ours(
+    project: Path, environ: dict[str, str]
+) -> None:
+    (project / ".git" / "index").write_bytes(
+        b"no index"
+    )  # git would not know, and every file would count as tracked
+    (project / ".env").write_text("DATABASE=x\n")
+    assert load_settings(project, {}, environ).tracked == frozenset()
+    in_untracked_dotenv(project, "model", "x")
+    assert load_settings(project, {}, environ).tracked == {"model"}
