@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pytest_starcoder.evaluate.values import TITLES, Evaluation, Published
-from pytest_starcoder.explain.markdown import escaped
 from pytest_starcoder.report.bars import Bars, draw
+from pytest_starcoder.report.markdown import escape
 from pytest_starcoder.report.progress import left
 from pytest_starcoder.text.display import counted
 
@@ -85,11 +85,11 @@ def as_markdown(evaluation: Evaluation) -> str:
     """The lines of the terminal, and the published table with the row that was measured."""
     head, *rest = lines(evaluation)
     facts = [
-        f"- {name}: {escaped(value.strip())}"
+        f"- {name}: {escape(value.strip())}"
         for name, _, value in (line.strip().partition(" ") for line in rest)
     ]
     table = markdown_table(published().beside([evaluation]))
-    return "\n".join([f"# {escaped(head)}", "", *facts, "", *table, "", DISCLAIMER, ""])
+    return "\n".join([f"# {escape(head)}", "", *facts, "", *table, "", DISCLAIMER, ""])
 
 
 def markdown_table(table: Published) -> list[str]:
@@ -98,7 +98,7 @@ def markdown_table(table: Published) -> list[str]:
         f"| model | {' | '.join(TITLES.values())} |",
         f"| --- |{' ---: |' * len(TITLES)}",
         *(
-            f"| {escaped(name)} | {' | '.join(_cell(row.get(one)) for one in TITLES)} |"
+            f"| {escape(name)} | {' | '.join(_cell(row.get(one)) for one in TITLES)} |"
             for name, row in table.rows.items()
         ),
     ]

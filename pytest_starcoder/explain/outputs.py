@@ -27,10 +27,10 @@ class Written:
         self._xml = _as_pytest_finds(xml) if xml else None
         self._files: list[tuple[Path, Callable[[Report], str]]] = []
         if names := config.getoption("starcoder_report"):
-            from pytest_starcoder.explain.report_files import writer
+            from pytest_starcoder.explain.report_files import find_writer
 
             self._files = [
-                (config.invocation_params.dir / name, writer(Path(name))) for name in names
+                (config.invocation_params.dir / name, find_writer(Path(name))) for name in names
             ]
 
     @property
@@ -40,20 +40,20 @@ class Written:
 
     def write(self, report: Report, line: Callable[[str], None]) -> None:
         """Writes all of them; `line` writes one line of the log, for GitHub to read."""
-        from pytest_starcoder.explain.report_files import save
+        from pytest_starcoder.report.files import write_report
         from pytest_starcoder.source.git import repository
 
         for path, written in self._files:
             tree = repository(path) or self._config.rootpath
-            self._try(str(path), partial(save, path, written(report), tree))
+            self._try(str(path), partial(write_report, path, written(report), tree))
         if not report.explanations:
             return
         if self._xml is not None:
             xml = self._xml
             self._try(str(xml), lambda: self._junit(xml, report))
         if os.environ.get("GITHUB_ACTIONS") == "true":
+            from pytest_starcoder.explain.github import workflow_commands
             from pytest_starcoder.explain.markdown import to_markdown
-            from pytest_starcoder.review.github import workflow_commands
 
             for command in workflow_commands(report, self._prefix()):
                 line(command)
@@ -63,10 +63,10 @@ class Written:
 
     def _junit(self, path: Path, report: Report) -> None:
         from pytest_starcoder.explain.junit import with_explanations
-        from pytest_starcoder.explain.report_files import save
+        from pytest_starcoder.report.files import write_report
 
         prefix = self._config.getoption("junitprefix", None) or ""
-        save(path, with_explanations(path.read_text("utf-8"), report, prefix))
+        write_report(path, with_explanations(path.read_text("utf-8"), report, prefix))
 
     def _prefix(self) -> str:
         """The folder of the root within its repository, with a slash at its end; empty where they are one."""

@@ -10,9 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pytest_starcoder.explain.markdown import escaped
 from pytest_starcoder.generate.draft import Draft, Origin, Target
 from pytest_starcoder.generate.result import Generated, Kept, Tally
+from pytest_starcoder.report.markdown import escape
 from pytest_starcoder.text.display import counted, one_line
 
 VERSION = 1
@@ -181,19 +181,19 @@ def schema() -> dict[str, Any]:
 def to_markdown(generated: Generated) -> str:
     """As GitHub's Markdown: a table of the targets, and the tests."""
     if generated.note:
-        return f"## StarCoder: no test was generated\n\n{escaped(generated.note)}\n"
+        return f"## StarCoder: no test was generated\n\n{escape(generated.note)}\n"
     lines = [f"## StarCoder: {counted(len(generated.kept), 'test')} kept", ""]
     lines += ["| function | lines and branches | mutants killed |", "| --- | --- | --- |"]
     for tally in generated.tallies:
         if not tally.lines:
             continue
         lines.append(
-            f"| {escaped(tally.target.path)} `{_name(tally.target)}` | {_coverage([tally]).replace('->', '→')} "
+            f"| {escape(tally.target.path)} `{_name(tally.target)}` | {_coverage([tally]).replace('->', '→')} "
             f"| {tally.killed_before} → {tally.killed} of {tally.mutants} |"
         )
     for left in generated.suspected:
         told = one_line(left.draft.because or left.draft.body[-1], 100).replace("`", "'")
-        why = f"{escaped(left.reason)}; {escaped(promised(left.draft))}"
+        why = f"{escape(left.reason)}; {escape(promised(left.draft))}"
         lines += ["", f"- *suspected bug* `{_name(left.draft.target)}`: `{told}` {why}"]
     for kept in generated.kept:
         lines += [
@@ -207,9 +207,9 @@ def to_markdown(generated: Generated) -> str:
     reasons = Counter(rejected.reason for rejected in generated.rejected)
     if reasons:
         counts = ", ".join(_several(reason, count) for reason, count in reasons.most_common())
-        lines += ["", f"Not kept: {escaped(counts)}."]
+        lines += ["", f"Not kept: {escape(counts)}."]
     for sentence in filter(None, [generated.over, generated.remark, notice(generated)]):
-        lines += ["", escaped(sentence)]
+        lines += ["", escape(sentence)]
     return "\n".join(lines) + "\n"
 
 

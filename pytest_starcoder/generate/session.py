@@ -232,13 +232,13 @@ class Generating:
 
     def _report(self, generated: Generated) -> None:
         """Write the report files. Raises ConfigError."""
-        from pytest_starcoder.explain.report_files import save
         from pytest_starcoder.generate.report import to_json, to_markdown
+        from pytest_starcoder.report.files import write_report
 
         for path in self._reports:
             text = to_json(generated) if path.suffix == ".json" else to_markdown(generated)
             try:
-                save(path, text, repository(path) or self._config.rootpath)
+                write_report(path, text, repository(path) or self._config.rootpath)
             except OSError as exc:
                 hint = (
                     UNLINK
@@ -274,8 +274,8 @@ class Generating:
         self, tests: Mapping[str, Sequence[Kept | Draft]], terminal: pytest.TerminalReporter
     ) -> None:
         """Shows the diffs, and writes the files where that was asked for."""
-        from pytest_starcoder.explain.report_files import save
         from pytest_starcoder.generate.placement import draft_of, is_installed, placed, styles_of
+        from pytest_starcoder.report.files import write_report
         from pytest_starcoder.source.diff import unified
 
         if not is_installed():  # to be read only: who wants them written was told at the start
@@ -299,7 +299,7 @@ class Generating:
                 shown = self._redactor.redact(unified(text, after, path))
                 terminal.write(printable(shown, tabs=True))
                 if self._writes:
-                    save(
+                    write_report(
                         root / path,
                         after.replace("\n", "\r\n") if "\r\n" in before else after,
                         tree,
