@@ -32,7 +32,7 @@ SENT = "starcoder_marked"
 """Under which key a worker of xdist hands over what is marked."""
 
 
-class Generating:
+class GeneratePlugin:
     """The plugin object of one session. Raises pytest.UsageError for what cannot be generated for.
 
     `places` are those of the option: a file, a folder, `FILE::NAME`, or nothing for what tests are marked with.
@@ -112,7 +112,7 @@ class Generating:
         if self._known is None:
             from pytest_starcoder.redaction.redactor import Redactor
 
-            self._known = Redactor.of_environment(self._environment)
+            self._known = Redactor.from_environment(self._environment)
         return self._known
 
     @pytest.hookimpl

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_starcoder.report.github import MAX_ANNOTATIONS, escape_message, escape_property
 from pytest_starcoder.review.finding import Review, Severity
-from pytest_starcoder.review.text import summary, whose
+from pytest_starcoder.review.text_report import summary, whose
 from pytest_starcoder.text.display import one_line
 
 LEVELS = {Severity.INFO: "notice", Severity.WARNING: "warning", Severity.ERROR: "error"}

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from pytest_starcoder.review.finding import Finding, Review
-from pytest_starcoder.review.text import notice, summary
+from pytest_starcoder.review.text_report import notice, summary
 
 VERSION = 1
 """Version of the schema; raised when a reader of the old one would misread the new one."""

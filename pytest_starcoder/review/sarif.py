@@ -6,7 +6,7 @@ from typing import Any
 
 from pytest_starcoder.report.sarif import location, render_log, sentence
 from pytest_starcoder.review.finding import Finding, Review, Severity
-from pytest_starcoder.review.text import notice
+from pytest_starcoder.review.text_report import notice
 from pytest_starcoder.text.display import one_line
 
 LEVELS = {Severity.INFO: "note", Severity.WARNING: "warning", Severity.ERROR: "error"}
