@@ -223,9 +223,7 @@ def _code(completion: Completion, path: str, text: str, form: tuple[str, str]) -
     """The code of an answer, with the control tokens that stood in `text` as they stood there."""
     written = _newlines(completion.text)
     if form[0] == "chat":
-        written = extract_code(written, file_language(path)) or _block(
-            written, file_language(path)
-        )
+        written = extract_code(written, file_language(path)) or _block(written, file_language(path))
     elif f"\n{_FENCE}" in FORMS[form].stop:
         written = re.split(r"^```", written, maxsplit=1, flags=re.MULTILINE)[0]
     for tag in {*_TAG.findall(text)}:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pytest_starcoder.evaluate.values import TITLES, Evaluation, Published
 from pytest_starcoder.report.bars import Bars, draw
 from pytest_starcoder.report.markdown import escape
-from pytest_starcoder.report.progress import left
+from pytest_starcoder.report.progress import format_duration
 from pytest_starcoder.text.display import counted
 
 DISCLAIMER = "What was run is machine-generated."
@@ -39,10 +39,12 @@ def lines(evaluation: Evaluation) -> list[str]:
     if failed := evaluation.failed():
         told.append(f"  failed    {', '.join(f'{count} {kind}' for kind, count in failed.items())}")
     asked = (
-        f"{left(evaluation.asked)} asking, {evaluation.tokens} tokens; " if evaluation.model else ""
+        f"{format_duration(evaluation.asked)} asking, {evaluation.tokens} tokens; "
+        if evaluation.model
+        else ""
     )
     told.append(
-        f"  time      {asked}{left(evaluation.ran)} running, confined by {evaluation.confinement}"
+        f"  time      {asked}{format_duration(evaluation.ran)} running, confined by {evaluation.confinement}"
     )
     return told
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.failure import Cause, Failure
 from pytest_starcoder.runner.launch import Launch, run
-from pytest_starcoder.runner.outcome import MISSING, Outcome, FinishedTest
+from pytest_starcoder.runner.outcome import MISSING, FinishedTest, Outcome
 from pytest_starcoder.text.display import counted, natural, one_line
 from pytest_starcoder.text.node_ids import without_parameters
 
@@ -161,7 +161,10 @@ def spread(tests: Sequence[Value], most: int) -> list[Value]:
 
 
 def _neighbours(
-    failure: Failure, test: FinishedTest, passed: Sequence[FinishedTest], text_of: Callable[[str], str]
+    failure: Failure,
+    test: FinishedTest,
+    passed: Sequence[FinishedTest],
+    text_of: Callable[[str], str],
 ) -> list[FinishedTest]:
     """Passing tests, most telling first: the same function's, class's, file's, then of the same module under test.
 

@@ -14,8 +14,9 @@ import pytest
 
 from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.files import UNLINK, LeadsOutside
+from pytest_starcoder.session.command_line import session_launch
 from pytest_starcoder.session.settings import session_settings
-from pytest_starcoder.session.tests import SessionTests, session_launch
+from pytest_starcoder.session.tests import SessionTests
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.git import repository
 from pytest_starcoder.text.display import counted, one_line, printable
@@ -139,7 +140,7 @@ class GeneratePlugin:
         )
         done = False
         try:
-            with waiting.shown("generating tests") as far:
+            with waiting.show("generating tests") as far:
                 generated = self._generated(lambda what: far(f": {what}"))
             done = not generated.note and (bool(generated.model) or not generated.remark)
             shown = with_texts(generated, self._redactor.redact)
@@ -176,7 +177,7 @@ class GeneratePlugin:
             targets = [target for target in placed if (target.path, target.name) in names]
         suite = [
             test.nodeid
-            for test in self._tests.ran
+            for test in self._tests.finished
             if test.outcome == "passed" and test.quick and test.fixable
         ]
         return generated_for(

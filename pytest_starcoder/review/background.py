@@ -146,7 +146,12 @@ def start_worker(queue: Queue) -> None:
     """
     if not queue.hashes() or not queue.lock.take():
         return
-    worker = ("-m", "pytest_starcoder.review.background_worker", queue.folder, str(queue.lock.descriptor))
+    worker = (
+        "-m",
+        "pytest_starcoder.review.background_worker",
+        queue.folder,
+        str(queue.lock.descriptor),
+    )
     command, variables = interpreter.start(*worker)
     # GIT_* variables describe the finished commit, not the ones to review.
     variables = {name: value for name, value in variables.items() if not name.startswith("GIT_")}

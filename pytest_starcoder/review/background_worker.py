@@ -16,10 +16,10 @@ from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.review import change_selection
-from pytest_starcoder.review.finding import SPENT, Review, Unreviewed
-from pytest_starcoder.review.reviewer import review_unwatched
 from pytest_starcoder.review.commit_queue import MAX_WAITING, Lock, Queue, WaitingCommit
+from pytest_starcoder.review.finding import SPENT, Review, Unreviewed
 from pytest_starcoder.review.pending_reports import Reports
+from pytest_starcoder.review.reviewer import review_unwatched
 from pytest_starcoder.source.git import Repository
 from pytest_starcoder.source.quick_git import is_reachable
 from pytest_starcoder.text.display import one_line

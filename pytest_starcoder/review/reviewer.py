@@ -21,8 +21,8 @@ from pytest_starcoder.model.backends import make_backend
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.review import background, baseline
 from pytest_starcoder.review.finding import Review, Unreviewed
-from pytest_starcoder.review.model_review import Remarks, ask_about, reviewed
 from pytest_starcoder.review.hook_terminal import Screen
+from pytest_starcoder.review.model_review import Remarks, ask_about, reviewed
 from pytest_starcoder.review.selected import Found
 from pytest_starcoder.review.store import Kept
 from pytest_starcoder.settings import Settings

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_starcoder.model.cache import Cache
-from pytest_starcoder.review.finding import Review
 from pytest_starcoder.review.commit_queue import shared_folder
+from pytest_starcoder.review.finding import Review
 from pytest_starcoder.settings import Settings, cache_folder
 
 

@@ -32,7 +32,7 @@ from pytest_starcoder.runner.protocol import (
     read_regular,
     shown_text,
 )
-from pytest_starcoder.runner.sandbox import Sandbox, Level, environment, readable
+from pytest_starcoder.runner.sandbox import Level, Sandbox, environment, readable
 from pytest_starcoder.runner.supervisor import END, KILL
 from pytest_starcoder.source.edits import edited
 from pytest_starcoder.source.edits.edit import Edit

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pytest_starcoder import interpreter
 from pytest_starcoder.runner.launch import child_of
-from pytest_starcoder.runner.sandbox import Sandbox, Level, environment
+from pytest_starcoder.runner.sandbox import Level, Sandbox, environment
 
 GRACE = 5.0
 """Seconds that starting a process and confining it may take besides, on a busy machine."""

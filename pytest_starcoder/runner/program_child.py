@@ -17,7 +17,12 @@ import sys
 def main() -> None:
     from pathlib import Path
 
-    from pytest_starcoder.runner.sandbox import Sandbox, SandboxUnavailable, enter_sandbox, limit_forks
+    from pytest_starcoder.runner.sandbox import (
+        Sandbox,
+        SandboxUnavailable,
+        enter_sandbox,
+        limit_forks,
+    )
 
     job = json.loads(Path(sys.argv[1]).read_text("ascii"))
     answers = os.open(job["said"], os.O_WRONLY | os.O_APPEND)

@@ -30,7 +30,7 @@ from pytest_starcoder.runner.launch import (
     pytest_command,
 )
 from pytest_starcoder.runner.protocol import Malformed, parsed, shown_text
-from pytest_starcoder.runner.sandbox import ORDER, Sandbox, Level, available, readable, is_weaker
+from pytest_starcoder.runner.sandbox import ORDER, Level, Sandbox, available, is_weaker, readable
 from pytest_starcoder.source.edits.edit import Edit
 
 BATCH = 64

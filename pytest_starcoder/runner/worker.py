@@ -46,8 +46,8 @@ from pytest_starcoder.runner.protocol import MAX_LINE, Malformed, message_of
 from pytest_starcoder.runner.sandbox import (
     Sandbox,
     adopt_orphans,
-    enter_sandbox,
     die_with_parent,
+    enter_sandbox,
     limit_forks,
 )
 from pytest_starcoder.runner.selection import Protocol, Selection

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.model.answer_quality import judge, clean_answer
+from pytest_starcoder.model.answer_quality import clean_answer, judge
 from pytest_starcoder.model.prompts import render
 
 EXAMPLES = render("completion", "explain", code="", case="").text

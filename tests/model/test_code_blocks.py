@@ -19,9 +19,9 @@ from pytest_starcoder.model.code_blocks import (
     Verdict,
     check,
     extract_code,
-    requested_language,
     file_language,
     parsing_prefix,
+    requested_language,
 )
 from pytest_starcoder.source.diff import lines_of
 
@@ -308,7 +308,9 @@ def test_without_a_fence_the_longest_run_of_python_is_taken(answer: str, code: s
 
 def test_without_a_fence_a_page_goes_from_its_doctype_to_its_end() -> None:
     assert extract_code(PAGE, "html") == PAGE
-    assert extract_code(f"Here is the page:\n\n{PAGE}\nOpen it in a browser.", "html") == PAGE.rstrip()
+    assert (
+        extract_code(f"Here is the page:\n\n{PAGE}\nOpen it in a browser.", "html") == PAGE.rstrip()
+    )
     assert (
         extract_code("Sure: <HTML><body>Hi</body></HTML> Enjoy.", "html")
         == "<HTML><body>Hi</body></HTML>"

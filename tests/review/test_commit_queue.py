@@ -17,10 +17,22 @@ from support.repositories import committed, git, repository
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.review import queue as queue_module
 from pytest_starcoder.review import worker as worker_module
+from pytest_starcoder.review.background_worker import (
+    MAX_ATTEMPTS,
+    TRIED_AGAIN,
+    CommitReview,
+    Replaced,
+    Worker,
+)
+from pytest_starcoder.review.commit_queue import (
+    Lock,
+    Queue,
+    WaitingCommit,
+    shared_folder,
+    write_whole,
+)
 from pytest_starcoder.review.finding import Finding, Review, Severity
-from pytest_starcoder.review.commit_queue import Lock, Queue, WaitingCommit, shared_folder, write_whole
 from pytest_starcoder.review.pending_reports import CommitReport, Reports, merge_records
-from pytest_starcoder.review.background_worker import MAX_ATTEMPTS, TRIED_AGAIN, CommitReview, Replaced, Worker
 from pytest_starcoder.source.quick_git import is_reachable, other_parents
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40

@@ -144,7 +144,9 @@ class Ollama:
 
         Ollama is asked what it has only where the smallest that it gives could be too small.
         """
-        need = estimate(prompt.text) + prompt.max_tokens + (CHAT_TEMPLATE_TOKENS if prompt.chat else 0)
+        need = (
+            estimate(prompt.text) + prompt.max_tokens + (CHAT_TEMPLATE_TOKENS if prompt.chat else 0)
+        )
         have = self._asked_for or min(SMALLEST_WINDOW, model.window)
         if need > have and not self._asked_for:
             have = self._loaded_window(model, deadline) or have
