@@ -17,7 +17,7 @@ from pytest_starcoder.files import UNLINK, LeadsOutside
 from pytest_starcoder.session.settings import session_settings
 from pytest_starcoder.session.tests import Tests, launch_of
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.source.git import repository
+from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import counted, one_line, printable
 
 if TYPE_CHECKING:
@@ -221,9 +221,9 @@ class Generating:
         if not self._config.getoption("starcoder_generate_changed"):
             return []
         from pytest_starcoder.generate.job import Wanted
-        from pytest_starcoder.source.git import History
+        from pytest_starcoder.source.git.history import History
 
-        changed = History(self._config.rootpath).changed(untracked=True)
+        changed = History(self._config.rootpath).changed_lines(untracked=True)
         return [
             Wanted(path, lines=frozenset(lines))
             for path, lines in changed.items()
@@ -238,7 +238,7 @@ class Generating:
         for path in self._reports:
             text = to_json(generated) if path.suffix == ".json" else to_markdown(generated)
             try:
-                save(path, text, repository(path) or self._config.rootpath)
+                save(path, text, find_repository(path.parent) or self._config.rootpath)
             except OSError as exc:
                 hint = (
                     UNLINK
@@ -285,7 +285,7 @@ class Generating:
                 )
             return
         root = self._config.rootpath.resolve()
-        tree = repository(root / "_") or root
+        tree = find_repository(root) or root
         for place, own in tests.items():
             path, _, within = place.partition("::")
             try:
