@@ -36,7 +36,7 @@ def describe(
     source = definition(path, text, name) if name else text.strip()
     redact(text)  # also learn secrets found outside the definition
     source = redact(source)
-    fence = f"```{language_of_file(path)}"
+    fence = f"```{file_language(path)}"
     prompt = fit(
         lambda parts: render(
             kind,
