@@ -33,7 +33,7 @@ class Asker:
         self._config = config
         self._keys = keys
         self._made: Client | None = None
-        self._redactor = Redactor.of_environment()
+        self._redactor = Redactor.from_environment()
         self.nodeid = ""
 
     def ask(self, prompt: str) -> str:

@@ -10,7 +10,7 @@ from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.model.answer import answer
 from pytest_starcoder.model.backends import OnText
 from pytest_starcoder.model.client import Client
-from pytest_starcoder.model.code_blocks import Verdict, check, extract, parsing_prefix
+from pytest_starcoder.model.code_blocks import Verdict, check, extract_code, parsing_prefix
 from pytest_starcoder.model.prompt import Completion
 from pytest_starcoder.model.prompts import family, render
 from pytest_starcoder.text.display import one_line, printable
@@ -102,7 +102,7 @@ def ask_for_code(question: str, language: str, client: Client) -> Code:
 def _code(opening: str, text: str, language: str) -> tuple[str, bool]:
     """The code of an answer, and whether nothing of it had to be left out: what stands as code, else what is marked."""
     written = opening + text
-    marked = extract(written, language) or (extract(text, language) if opening else "")
+    marked = extract_code(written, language) or (extract_code(text, language) if opening else "")
     if language == "html" and not marked and re.search(r"<[a-zA-Z]", text):
         return written, True  # a page that is not whole: `check` says why
     if language != "python":

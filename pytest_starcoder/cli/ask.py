@@ -9,7 +9,7 @@ from pytest_starcoder.assist.question import ask, ask_for_code
 from pytest_starcoder.cli.model import asking
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.model.code_blocks import language_of
+from pytest_starcoder.model.code_blocks import requested_language
 
 HELP = "Answer a question, or with --code by checked code and nothing else"
 
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         with it.waiting():
             code = ask_for_code(
                 it.redact(question),
-                (arguments.language or language_of(question)).lower(),
+                (arguments.language or requested_language(question)).lower(),
                 it.client,
             )
         it.show(code.text)

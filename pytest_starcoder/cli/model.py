@@ -36,7 +36,7 @@ class Asking:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.redact = Redactor.of_environment().redact
+        self.redact = Redactor.from_environment().redact
         live = sys.stderr.isatty()
         self._waiting = Waiting(_to_stderr, shutil.get_terminal_size().columns, live=live)
         self._plain = Plain(_to_stdout)

@@ -209,7 +209,7 @@ def _failures(waiting: SimpleQueue[Failure | None]) -> Iterator[Failure]:
 def _answered(failures: Iterable[Failure], client: Client, root: Path) -> Iterator[dict[str, Any]]:
     """An answer for the first failure of each cause, until the server is away or the settings' limits are met."""
     known: set[object] = set()
-    redactor = Redactor.of_environment()
+    redactor = Redactor.from_environment()
     left = client.settings.session_timeout
     for failure in failures:
         key = key_of(failure)

@@ -112,7 +112,7 @@ class Generating:
         if self._known is None:
             from pytest_starcoder.redaction.redactor import Redactor
 
-            self._known = Redactor.of_environment(self._environment)
+            self._known = Redactor.from_environment(self._environment)
         return self._known
 
     @pytest.hookimpl

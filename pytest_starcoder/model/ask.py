@@ -8,7 +8,7 @@ from pathlib import Path
 from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Prompt
-from pytest_starcoder.model.special_tokens import neutralise
+from pytest_starcoder.model.special_tokens import neutralize
 from pytest_starcoder.settings import load_settings
 
 
@@ -40,7 +40,7 @@ def asked(client: Client, prompt: str) -> str:
     """`ask` with a client that is already there."""
     if not isinstance(prompt, str):
         raise TypeError(f"ask wants a text, not {type(prompt).__name__}")
-    completion = client.complete(Prompt(neutralise(prompt), max_tokens=client.settings.max_tokens))
+    completion = client.complete(Prompt(neutralize(prompt), max_tokens=client.settings.max_tokens))
     if not completion.text.strip():
         raise UnreadableAnswer(
             f"{completion.model} answered with nothing.",

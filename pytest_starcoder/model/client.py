@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import BackendError, BackendUnavailable, PromptTooLong
 from pytest_starcoder.model.backends import Backend, OnText, make_backend
-from pytest_starcoder.model.backends.tokens import TEMPLATE
+from pytest_starcoder.model.backends.tokens import CHAT_TEMPLATE_TOKENS
 from pytest_starcoder.model.cache import Cache
 from pytest_starcoder.model.json_fields import Value, from_fields
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
@@ -89,7 +89,7 @@ class Client:
         """Whether prompt and answer fit into `limit` tokens, or else into the model's window."""
         limit = min(limit or self.model().window, self.model().window)
         return self._at_most(
-            prompt.text, limit - prompt.max_tokens - (TEMPLATE if prompt.chat else 0)
+            prompt.text, limit - prompt.max_tokens - (CHAT_TEMPLATE_TOKENS if prompt.chat else 0)
         )
 
     def complete(self, prompt: Prompt, on_text: OnText | None = None) -> Completion:
@@ -187,14 +187,14 @@ def fit(
     An answer has at most the tokens that the settings allow. The first part
     stays in any case, cut in its middle where it is too long by itself.
     """
-    return fitted(
-        lambda kept: capped(render(kept), client.settings),
+    return shorten_to_fit(
+        lambda kept: cap_answer(render(kept), client.settings),
         parts,
         lambda prompt: client.fits(prompt, room + prompt.max_tokens),
     )
 
 
-def fitted(
+def shorten_to_fit(
     render: Callable[[list[str]], Prompt], parts: list[str], fits: Callable[[Prompt], bool]
 ) -> Prompt:
     """`fit` by another measure."""
@@ -211,6 +211,6 @@ def fitted(
     return prompt
 
 
-def capped(prompt: Prompt, settings: Settings) -> Prompt:
+def cap_answer(prompt: Prompt, settings: Settings) -> Prompt:
     """`prompt` with an answer of no more tokens than the settings allow."""
     return replace(prompt, max_tokens=min(prompt.max_tokens, settings.max_tokens))

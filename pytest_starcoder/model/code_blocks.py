@@ -90,7 +90,7 @@ _TOOL = re.compile(
 )
 
 
-def language_of(question: str) -> str:
+def requested_language(question: str) -> str:
     """The language that a question in English asks for, in lower case; python where it names none, or names Python.
 
     What a program reads or writes does not count: "a function that parses HTML"
@@ -119,7 +119,7 @@ def language_of(question: str) -> str:
     return next((name for name in asked if name in ("sql", "bash")), "python")
 
 
-def language_of_file(path: str) -> str:
+def file_language(path: str) -> str:
     """The language of a file, by its suffix; empty for one that is unknown."""
     return _SUFFIXES.get(PurePosixPath(path).suffix.lower(), "")
 
@@ -135,7 +135,7 @@ def _called(label: str) -> str:
 # --- code in an answer ---
 
 
-def extract(answer: str, language: str) -> str:
+def extract_code(answer: str, language: str) -> str:
     """The code of `language` in an answer, as it stands there; empty where there is none.
 
     A fenced block with that label is preferred, whether or not `check` accepts

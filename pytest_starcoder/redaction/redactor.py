@@ -46,7 +46,7 @@ class Redactor:
         self.add(known)
 
     @classmethod
-    def of_environment(cls, variables: Mapping[str, str] | None = None) -> Redactor:
+    def from_environment(cls, variables: Mapping[str, str] | None = None) -> Redactor:
         """Return a redactor that knows the secrets of the environment, or of `variables`."""
         return cls(secret_values(os.environ if variables is None else variables))
 

@@ -18,10 +18,10 @@ from pytest_starcoder.model.code_blocks import (
     LONGEST,
     Verdict,
     check,
-    extract,
-    language_of,
-    language_of_file,
+    extract_code,
+    file_language,
     parsing_prefix,
+    requested_language,
 )
 from pytest_starcoder.source.diff import lines_of
 
@@ -109,7 +109,7 @@ Open `index.html` in your browser.<br>
     ],
 )
 def test_the_language_is_the_one_that_a_question_asks_for(question: str, language: str) -> None:
-    assert language_of(question) == language
+    assert requested_language(question) == language
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_the_language_is_the_one_that_a_question_asks_for(question: str, languag
     ],
 )
 def test_the_language_of_a_file_is_its_suffix(path: str, language: str) -> None:
-    assert language_of_file(path) == language
+    assert file_language(path) == language
 
 
 # --- fenced ---
@@ -178,28 +178,28 @@ def test_the_language_of_a_file_is_its_suffix(path: str, language: str) -> None:
     ],
 )
 def test_a_fenced_block_is_extracted_as_it_stands(answer: str) -> None:
-    assert extract(answer, "python") == ADD
+    assert extract_code(answer, "python") == ADD
 
 
 def test_line_ends_and_tabs_stay() -> None:
     source = "def f():\r\n\treturn 1\r\n"
-    assert extract(f"Sure:\r\n```python\r\n{source}```\r\n", "python") == source
+    assert extract_code(f"Sure:\r\n```python\r\n{source}```\r\n", "python") == source
 
 
 def test_a_block_on_one_line_is_a_block() -> None:
-    assert extract("```python print(add(1, 2))```", "python") == "print(add(1, 2))"
-    assert extract("```print(1)``` prints", "python") == ""
+    assert extract_code("```python print(add(1, 2))```", "python") == "print(add(1, 2))"
+    assert extract_code("```print(1)``` prints", "python") == ""
 
 
 def test_of_two_that_define_the_longer_is_taken() -> None:
     longer = ADD + "\n\ndef twice(a):\n    return add(a, a)\n"
-    assert extract(f"```python\n{ADD}```\nor\n```python\n{longer}```\n", "python") == longer
-    assert extract(f"```python\n{longer}```\nor\n```python\n{ADD}```\n", "python") == longer
+    assert extract_code(f"```python\n{ADD}```\nor\n```python\n{longer}```\n", "python") == longer
+    assert extract_code(f"```python\n{longer}```\nor\n```python\n{ADD}```\n", "python") == longer
 
 
 def test_the_block_that_was_cut_outweighs_a_small_example_before_it() -> None:
     cut = ADD + "\n\ndef twice(a):\n    return add(a,"
-    assert extract(f"```python\nimport os\n```\n```python\n{cut}", "python") == cut
+    assert extract_code(f"```python\nimport os\n```\n```python\n{cut}", "python") == cut
 
 
 def test_a_fence_in_a_docstring_does_not_end_the_block() -> None:
@@ -210,13 +210,13 @@ def test_a_fence_in_a_docstring_does_not_end_the_block() -> None:
         f"````python\n{source}````",
         source,
     ):
-        assert extract(answer, "python") == source
+        assert extract_code(answer, "python") == source
 
 
 def test_a_fence_in_a_page_does_not_end_the_block() -> None:
     page = "<!doctype html><html><body><pre>\n```\nx\n```\n</pre></body></html>\n"
     for answer in (f"```html\n{page}```\nDone.", f"````html\n{page}````", page):
-        assert extract(answer, "html") == page
+        assert extract_code(answer, "html") == page
 
 
 @pytest.mark.parametrize("language", ["python", "html", "javascript", "go"])
@@ -238,7 +238,7 @@ def test_a_fence_in_a_page_does_not_end_the_block() -> None:
     ],
 )
 def test_a_block_of_another_language_and_a_readme_are_no_code(answer: str, language: str) -> None:
-    assert extract(answer, language) == ""
+    assert extract_code(answer, language) == ""
 
 
 @pytest.mark.parametrize(
@@ -253,8 +253,8 @@ def test_a_block_of_another_language_and_a_readme_are_no_code(answer: str, langu
     ],
 )
 def test_a_label_goes_by_its_aliases(label: str, language: str) -> None:
-    assert extract(f"```{label}\nanything\n```", language) == "anything\n"
-    assert extract(f"```{language}\nanything\n```", label) == "anything\n"
+    assert extract_code(f"```{label}\nanything\n```", language) == "anything\n"
+    assert extract_code(f"```{language}\nanything\n```", label) == "anything\n"
 
 
 def test_a_labelled_block_is_taken_although_it_does_not_parse() -> None:
@@ -264,9 +264,9 @@ def test_a_labelled_block_is_taken_although_it_does_not_parse() -> None:
         ">>> 1 + 1\n2\n",
         "if x:\n\u00a0\u00a0y = 1\n",
     ):
-        assert extract(f"```python\n{source}```", "python") == source
+        assert extract_code(f"```python\n{source}```", "python") == source
         assert check(source, "python").accepted is False
-        assert extract(f"```\n{source}```", "python") == ""
+        assert extract_code(f"```\n{source}```", "python") == ""
 
 
 # --- without a fence ---
@@ -303,18 +303,20 @@ def test_a_labelled_block_is_taken_although_it_does_not_parse() -> None:
     ],
 )
 def test_without_a_fence_the_longest_run_of_python_is_taken(answer: str, code: str) -> None:
-    assert extract(answer, "python") == code
+    assert extract_code(answer, "python") == code
 
 
 def test_without_a_fence_a_page_goes_from_its_doctype_to_its_end() -> None:
-    assert extract(PAGE, "html") == PAGE
-    assert extract(f"Here is the page:\n\n{PAGE}\nOpen it in a browser.", "html") == PAGE.rstrip()
+    assert extract_code(PAGE, "html") == PAGE
     assert (
-        extract("Sure: <HTML><body>Hi</body></HTML> Enjoy.", "html")
+        extract_code(f"Here is the page:\n\n{PAGE}\nOpen it in a browser.", "html") == PAGE.rstrip()
+    )
+    assert (
+        extract_code("Sure: <HTML><body>Hi</body></HTML> Enjoy.", "html")
         == "<HTML><body>Hi</body></HTML>"
     )
-    assert extract("İİİ <html>é</html>!", "html") == "<html>é</html>"
-    assert extract(PAGE[:-30], "html") == ""
+    assert extract_code("İİİ <html>é</html>!", "html") == "<html>é</html>"
+    assert extract_code(PAGE[:-30], "html") == ""
 
 
 @pytest.mark.parametrize(
@@ -333,13 +335,13 @@ def test_without_a_fence_a_page_goes_from_its_doctype_to_its_end() -> None:
 def test_without_a_label_other_languages_go_by_the_look_of_their_lines(
     language: str, code: str
 ) -> None:
-    assert extract(code, language) == code
-    assert extract(f"```\n{code}```", language) == code
-    found = extract(
+    assert extract_code(code, language) == code
+    assert extract_code(f"```\n{code}```", language) == code
+    found = extract_code(
         f"This is a simple answer to that.\n\n{code}\nThis is all there is to it.", language
     )
     assert found.strip() == code.strip()
-    assert extract(f"```python\n{code}```", language) == ""
+    assert extract_code(f"```python\n{code}```", language) == ""
 
 
 SENTENCES = [
@@ -376,7 +378,7 @@ SENTENCES = [
 def test_prose_is_never_code(text: str, language: str) -> None:
     assert check(text, language).accepted is not True
     for answer in (text, f"{text}\n", f"{text}\n\n{text}\n", f"```\n{text}\n```"):
-        assert extract(answer, language) == ""
+        assert extract_code(answer, language) == ""
 
 
 words = st.sampled_from(
@@ -393,7 +395,7 @@ def test_no_sentences_are_code(told: list[str], between: str) -> None:
     text = between.join(told)
     for language in ("python", "html", "javascript", "go", "sql"):
         assert check(text, language).accepted is not True
-        assert extract(text, language) == ""
+        assert extract_code(text, language) == ""
 
 
 # --- checked ---
@@ -577,9 +579,9 @@ languages = st.sampled_from(["python", "html", "javascript", "sql", "bash", "", 
 @given(hostile, languages)
 def test_no_text_is_too_odd(text: str, language: str) -> None:
     check(text, language)
-    language_of(text)
-    language_of_file(text)
-    code = extract(text, language)
+    requested_language(text)
+    file_language(text)
+    code = extract_code(text, language)
     assert (
         not code
         or code in text.replace("\ufeff", "")
@@ -598,7 +600,7 @@ def test_no_text_is_too_odd(text: str, language: str) -> None:
     st.sampled_from(["python", "html"]),
 )
 def test_what_no_label_names_is_only_taken_when_it_passes(text: str, language: str) -> None:
-    code = extract(text, language)
+    code = extract_code(text, language)
     assert not code or check(code, language).accepted
 
 
@@ -617,7 +619,7 @@ sources = st.sampled_from(
 )
 def test_fencing_python_round_trips(source: str) -> None:
     if source.strip():
-        assert extract(f"Here:\n\n```python\n{source}```\n\nThat is it.", "python") == source
+        assert extract_code(f"Here:\n\n```python\n{source}```\n\nThat is it.", "python") == source
 
 
 REPEATED = [
@@ -672,9 +674,9 @@ REPEATED = [
 def test_a_million_characters_are_answered_soon(piece: str) -> None:
     million = piece * (1_000_000 // len(piece))
     for text in (million, million[: LONGEST - 10], f"<html>{million[: LONGEST - 10]}"):
-        for read in (language_of, parsing_prefix):
+        for read in (requested_language, parsing_prefix):
             assert seconds(read, text) < 10
-        for read in (extract, check):
+        for read in (extract_code, check):
             assert (
                 max(seconds(read, text, language) for language in ("python", "html", "javascript"))
                 < 10
@@ -710,12 +712,12 @@ def test_what_a_model_wrote_is_accepted_extracted_and_cut() -> None:
     for program in programs:
         assert check(program, "python") == Verdict(True)
         assert (
-            extract(f"Here is the code:\n\n```python\n{program}```\n\nIt works.", "python")
+            extract_code(f"Here is the code:\n\n```python\n{program}```\n\nIt works.", "python")
             == program
         )
-        assert extract(f"```\n{program}```\n", "python") == program
-        assert extract(program, "python") == program
-        assert extract(program, "html") == ""
+        assert extract_code(f"```\n{program}```\n", "python") == program
+        assert extract_code(program, "python") == program
+        assert extract_code(program, "html") == ""
         cut = program[: chance.randrange(len(program))]
         kept = parsing_prefix(cut)
         assert cut.startswith(kept)
