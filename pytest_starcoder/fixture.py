@@ -20,7 +20,7 @@ from pytest_starcoder.model.prompt import Completion, Prompt
 from pytest_starcoder.redaction.redactor import Redactor
 from pytest_starcoder.session.project import project_of
 from pytest_starcoder.session.settings import session_settings
-from pytest_starcoder.session.tests import launch_of
+from pytest_starcoder.session.tests import session_launch
 
 
 class Asker:
@@ -72,7 +72,7 @@ class Asker:
             targets = targets_for([wanted_for(obj, root)], root, ())
             settings = session_settings(self._config, self._keys)
             return generated_for(
-                launch_of(self._config), targets, (), settings, characterise=characterise
+                session_launch(self._config), targets, (), settings, characterise=characterise
             )
 
     def close(self) -> None:

@@ -56,7 +56,7 @@ class Answers:
     asked: int = 0
 
 
-class Early:
+class Prefetch:
     """The child that asks. Whatever goes wrong in it, there is one answer less."""
 
     def __init__(self, settings: Settings, root: Path) -> None:

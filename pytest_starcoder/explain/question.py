@@ -15,7 +15,7 @@ from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.excerpt import Excerpt
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.failure import Frame
-from pytest_starcoder.explain.grounding import Evidence, Grounded
+from pytest_starcoder.explain.grounding import Evidence, Grounding
 from pytest_starcoder.model.answer import answer
 from pytest_starcoder.model.answer_quality import clean_answer, judge
 from pytest_starcoder.model.backends import OnText
@@ -90,7 +90,7 @@ def explain(
         stream.end()  # what came before a break as well
     words = clean_answer(completion.text)
     flaw = judge(completion.text, question.text, render(kind, "explain", code="", case="").text)
-    grounded = Grounded(question.evidence())
+    grounded = Grounding(question.evidence())
     why = (grounded.add(words) + grounded.end()).strip()
     if not why:
         raise UnreadableAnswer(
@@ -255,7 +255,7 @@ class _Stream:
     """The answer as it is written, with marks; an object or a fence is kept back, since its words come out of it."""
 
     def __init__(self, evidence: Evidence, on_text: OnText) -> None:
-        self._grounded = Grounded(evidence)
+        self._grounded = Grounding(evidence)
         self._on_text = on_text
         self._held: str | None = ""
 
