@@ -14,7 +14,7 @@ from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.failure import Cause
 from pytest_starcoder.explain.question import explain
 from pytest_starcoder.generate.result import Generated
-from pytest_starcoder.model.ask import asked
+from pytest_starcoder.model.ask import ask_client
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Completion, Prompt
 from pytest_starcoder.redaction.redactor import Redactor
@@ -39,7 +39,7 @@ class Asker:
     def ask(self, prompt: str) -> str:
         """What the model writes after `prompt`, whose control tokens are made ordinary text; never empty."""
         with _plainly():
-            return asked(self._client(), prompt)
+            return ask_client(self._client(), prompt)
 
     def complete(self, prompt: Prompt) -> Completion:
         """What the model writes after `prompt`, to the letter, with the server's counts."""

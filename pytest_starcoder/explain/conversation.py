@@ -79,7 +79,7 @@ class Asking:
     @property
     def away(self) -> str:
         """What is to be said of a server that only memory stands in for."""
-        away = self._client.away if self._client else None
+        away = self._client.outage if self._client else None
         return f" {away.message} The answers are those it gave before." if away else ""
 
     def explain(self, case: Case, told: Explanation, shared: Sequence[Excerpt]) -> Explanation:
@@ -149,7 +149,7 @@ class Asking:
         """
         self._unanswered += 1
         final = isinstance(exc, BackendUnavailable | BackendTimeout) or self._unanswered >= PATIENCE
-        if isinstance(exc, KeyboardInterrupt) or (final and client.away is None):
+        if isinstance(exc, KeyboardInterrupt) or (final and client.outage is None):
             self._why_not = SEE_ABOVE
 
 

@@ -15,8 +15,8 @@ import pytest
 from support.repositories import committed, git, repository
 
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.review import queue as queue_module
-from pytest_starcoder.review import worker as worker_module
+from pytest_starcoder.review import background_worker as worker_module
+from pytest_starcoder.review import commit_queue as queue_module
 from pytest_starcoder.review.background_worker import (
     MAX_ATTEMPTS,
     TRIED_AGAIN,
