@@ -176,7 +176,7 @@ class Explainer:
     def pytest_sessionfinish(self) -> None:
         """Pass the secrets a worker has seen to the controller, but not through reports."""
         if self._worker and self._others.has_redacted:
-            secrets = list(self._others.redactor.known)
+            secrets = list(self._others.redactor.secrets)
             self._config.workeroutput[SECRETS] = secrets  # type: ignore[attr-defined]
 
     @pytest.hookimpl(optionalhook=True)
