@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import mmap
 import os
 import site
@@ -22,6 +21,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+if sys.platform != "win32":
+    import fcntl
 
 
 class Level(StrEnum):
@@ -105,8 +107,8 @@ def is_weaker(level: Level, reference: Level) -> bool:
 def readable(*folders: Path) -> tuple[Path, ...]:
     """Return what a project's tests read: these folders, the interpreter, installed packages."""
     interpreter = (sys.prefix, sys.base_prefix, sys.exec_prefix)
-    imports = (Path(__file__).parents[2], *filter(None, sys.path), site.getuserbase())
-    paths = map(Path, (*folders, *interpreter, *imports))
+    imports = (str(Path(__file__).parents[2]), *filter(None, sys.path), site.getuserbase())
+    paths = [*folders, *map(Path, interpreter), *map(Path, imports)]
     return tuple(dict.fromkeys(path.resolve() for path in paths if path.exists()))
 
 
