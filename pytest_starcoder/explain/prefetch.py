@@ -55,7 +55,7 @@ class Answers:
     asked: int = 0
 
 
-class Early:
+class Prefetch:
     """The child that asks. Whatever goes wrong in it, there is one answer less."""
 
     def __init__(self, settings: Settings, root: Path) -> None:
@@ -208,7 +208,7 @@ def _failures(waiting: SimpleQueue[Failure | None]) -> Iterator[Failure]:
 def _answered(failures: Iterable[Failure], client: Client, root: Path) -> Iterator[dict[str, Any]]:
     """An answer for the first failure of each cause, until the server is away or the settings' limits are met."""
     known: set[object] = set()
-    redactor = Redactor.of_environment()
+    redactor = Redactor.from_environment()
     left = client.settings.session_timeout
     for failure in failures:
         key = key_of(failure)

@@ -75,7 +75,7 @@ def change_of(
     that are new to all. The smallest changes are read first, and none is started
     after `until`, a time of `time.monotonic`.
     """
-    redactor = Redactor.of_environment()
+    redactor = Redactor.from_environment()
     excluded = _any_of(exclude)
     readings: dict[int, _Reading] = {}
     smallest_first = sorted(range(len(entries)), key=lambda at: len(entries[at].patch or b""))

@@ -14,7 +14,7 @@ from pytest_starcoder.explain.causes import causes
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.replay import FAILING, NEIGHBOURS, Replay, all_tests, replay
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.outcome import Outcome, Ran
+from pytest_starcoder.runner.outcome import FinishedTest, Outcome
 from pytest_starcoder.source.sources import Sources
 
 LAUNCH = Launch(Path("/"), Path("/"))
@@ -32,8 +32,8 @@ def failure(name: str, line: int = 3, path: str = "shop.py", **more: str) -> Fai
     )  # type: ignore[arg-type]
 
 
-def ran(name: str, outcome: str = "passed", seconds: float = 0.01, **more: object) -> Ran:
-    return Ran(name if "::" in name else f"test_a.py::{name}", outcome, seconds, **more)  # type: ignore[arg-type]
+def ran(name: str, outcome: str = "passed", seconds: float = 0.01, **more: object) -> FinishedTest:
+    return FinishedTest(name if "::" in name else f"test_a.py::{name}", outcome, seconds, **more)  # type: ignore[arg-type]
 
 
 class Child:
@@ -59,7 +59,7 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Child:
     return found
 
 
-def replayed(failures: Sequence[Failure], tests: Sequence[Ran]) -> list[Replay]:
+def replayed(failures: Sequence[Failure], tests: Sequence[FinishedTest]) -> list[Replay]:
     return replay(
         causes(failures), tests, LAUNCH, Deadline.after(20), lambda _path: "from shop import f"
     )
@@ -88,7 +88,9 @@ def test_slow_marked_and_failed_tests_are_no_neighbours(child: Child) -> None:
 @pytest.mark.parametrize(
     "test", [ran("test_bad", "failed", 9), ran("test_bad", "failed", allowed=False)]
 )
-def test_a_cause_whose_tests_may_not_be_run_again_has_no_replay(child: Child, test: Ran) -> None:
+def test_a_cause_whose_tests_may_not_be_run_again_has_no_replay(
+    child: Child, test: FinishedTest
+) -> None:
     assert replayed([failure("test_bad")], [test, ran("test_one")]) == [Replay()]
     assert child.runs == []
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_starcoder.runner.sandbox import Level, available, environment, weaker
+from pytest_starcoder.runner.sandbox import Level, available, environment, is_weaker
 from pytest_starcoder.runner.supervisor import descendants
 
 KERNEL = pytest.param(
@@ -167,9 +167,9 @@ def test_variables_that_may_hold_secrets_are_not_handed_on(tmp_path: Path) -> No
 
 
 def test_levels_are_ordered() -> None:
-    assert weaker(Level.AUDIT, Level.KERNEL)
-    assert weaker(Level.NONE, Level.AUDIT)
-    assert not weaker(Level.KERNEL, Level.KERNEL)
+    assert is_weaker(Level.AUDIT, Level.KERNEL)
+    assert is_weaker(Level.NONE, Level.AUDIT)
+    assert not is_weaker(Level.KERNEL, Level.KERNEL)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
