@@ -15,7 +15,6 @@ from pathlib import Path
 from pytest_starcoder.explain.equality import attributes, plain
 from pytest_starcoder.explain.nearest import MAX_CANDIDATES, nearest_key, nearest_name
 from pytest_starcoder.explain.raise_site import (
-    UNKNOWN,
     RaiseSite,
     assignments_in,
     describe_value,

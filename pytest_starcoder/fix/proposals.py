@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pytest_starcoder.fix.places import Places
-from pytest_starcoder.model.client import Client, capped
-from pytest_starcoder.model.code_blocks import extract
+from pytest_starcoder.model.client import Client, cap_answer
+from pytest_starcoder.model.code_blocks import extract_code
 from pytest_starcoder.model.prompts import family, render
 from pytest_starcoder.redaction.redactor import REDACTED
 from pytest_starcoder.source.edits.edit import Edit
@@ -65,10 +65,10 @@ def proposals(
         whole = prompt.chat or kind == "starcoder2-instruct"
         stop = prompt.stop if whole or last > first else (*prompt.stop, "\n")
         prompt = replace(
-            capped(prompt, client.settings), max_tokens=TOKENS, stop=stop, likelihood=True
+            cap_answer(prompt, client.settings), max_tokens=TOKENS, stop=stop, likelihood=True
         )
         completion = client.complete(prompt)
-        written = extract(completion.text, "python") if whole else completion.text
+        written = extract_code(completion.text, "python") if whole else completion.text
         new = textwrap.indent(
             textwrap.dedent(f"{'' if whole else margin}{written}").strip("\n").rstrip(), margin
         ).lstrip()

@@ -11,7 +11,7 @@ from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.replay import spread
-from pytest_starcoder.explain.section import Section
+from pytest_starcoder.explain.section import TerminalSection
 from pytest_starcoder.fix.places import PlaceFinder
 from pytest_starcoder.fix.proposals import proposals
 from pytest_starcoder.fix.search import fix
@@ -19,7 +19,7 @@ from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.values import with_texts
 from pytest_starcoder.runner.fixes import Fix, Fixes
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.outcome import Ran
+from pytest_starcoder.runner.outcome import FinishedTest
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.conventions import Conventions
@@ -46,11 +46,11 @@ class Fixing:
         self,
         cases: Sequence[Case],
         launch: Launch,
-        ran: Sequence[Ran],
+        ran: Sequence[FinishedTest],
         sources: Sources,
         conventions: Conventions,
         settings: Settings,
-        section: Section,
+        section: TerminalSection,
         redact: Callable[[str], str],
         client: Client | None = None,
     ) -> None:
