@@ -58,7 +58,7 @@ class Comparer:
         self.tolerance = tolerance
         self._budget = MAX_COMPARED
 
-    def equal(self, left: object, right: object, depth: int = 0) -> bool | None:
+    def equal(self, left: Any, right: Any, depth: int = 0) -> bool | None:
         """Return whether two values are equal; None if that is unknown without running user code.
 
         Raises BudgetExceededError.

@@ -25,7 +25,7 @@ from pytest_starcoder.source.callees import is_instance
 from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.reprs import short_repr
 
-EMPTY_VALUES = ([], (), {}, "", b"", set())
+EMPTY_VALUES: tuple[object, ...] = ([], (), {}, "", b"", set())
 
 
 def index_facts(site: RaiseSite) -> Iterator[str]:
@@ -198,7 +198,7 @@ def _shadowing_facts(site: RaiseSite, name: object) -> Iterator[str]:
 def file_facts(site: RaiseSite) -> Iterator[str]:
     """Yield how much of a missing file's path exists."""
     file = getattr(site.exc, "filename", None)
-    if not file or not is_instance(file, str, bytes, Path):
+    if not file or not isinstance(file, str | bytes | Path):
         return
     path, source = Path(os.fsdecode(file)), Path(site.frame.f_code.co_filename)
     if not path.is_absolute() and (source.parent / path).exists():

@@ -22,9 +22,11 @@ def nearest_key(key: object, keys: Iterable[object]) -> str:
     """Return the key that is most similar to `key`, as a literal; empty if none is."""
     candidates = list(islice(keys, MAX_CANDIDATES))
     texts = [text for text in candidates if type(text) is str and len(text) <= MAX_KEY_LENGTH]
-    if type(key) is int or type(key) is bytes:
-        text = str(key) if type(key) is int else key.decode("latin-1")
-        return f"the string {text!r}" if text in texts else ""
+    as_string = str(key) if type(key) is int else ""
+    if type(key) is bytes:
+        as_string = key.decode("latin-1")
+    if as_string and as_string in texts:
+        return f"the string {as_string!r}"
     if type(key) is not str or len(key) > MAX_KEY_LENGTH:
         return ""
     for text in texts:
