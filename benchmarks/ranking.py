@@ -40,7 +40,6 @@ from benchmarks.runs import median
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain import case as evidence
 from pytest_starcoder.explain.causes import causes
-from pytest_starcoder.explain.editable import Conventions
 from pytest_starcoder.explain.failure import Failure
 from pytest_starcoder.explain.replay import replay
 from pytest_starcoder.explain.suspicion import ochiai
@@ -333,8 +332,8 @@ def _first(case: Case, recorded: Mapping[str, Any]) -> evidence.Case | None:
     grouped, sources = causes(failures), sources_of(launch.root)
     with _environment({**case.env, "HOME": str(case.project)}):
         replays = replay(grouped, ran, launch, Deadline.after(LIMIT), sources)
-    conventions = Conventions(frozenset(recorded["files"]))
-    found = evidence.cases(grouped, replays, sources, History(launch.root), conventions)
+    test_files = frozenset(recorded["files"])
+    found = evidence.cases(grouped, replays, sources, History(launch.root), test_files)
     return found[0] if found else None
 
 

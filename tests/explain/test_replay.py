@@ -11,7 +11,6 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain import replay as module
 from pytest_starcoder.explain.case import Changes, cases
 from pytest_starcoder.explain.causes import causes
-from pytest_starcoder.explain.editable import Conventions
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.replay import FAILING, NEIGHBOURS, Replay, all_tests, replay
 from pytest_starcoder.runner.launch import Launch
@@ -249,17 +248,17 @@ def test_assertions_on_one_function_with_one_prime_suspect_are_one_cause() -> No
         Replay((Outcome("n", "failed", lines={"shop.py": frozenset({number})}),))
         for number in (3, 3)
     ]
-    sources, conventions = (
+    sources, test_files = (
         Sources(lambda _path: "a = b\nc = d\ne = f + 1\n"),
-        Conventions(frozenset({"test_a.py"})),
+        frozenset({"test_a.py"}),
     )
-    together = cases(found, runs, sources, NoHistory(), conventions)  # type: ignore[arg-type]
+    together = cases(found, runs, sources, NoHistory(), test_files)  # type: ignore[arg-type]
     assert [case.cause.nodeids for case in together] == [
         ("test_a.py::test_one", "test_a.py::test_two")
     ]
     assert together[0].replay.statements == ("2 tests failed again when they were run again",)
     apart = [runs[0], Replay((Outcome("n", "failed", lines={"shop.py": frozenset({1})}),))]
-    assert len(cases(found, apart, sources, NoHistory(), conventions)) == 2  # type: ignore[arg-type]
+    assert len(cases(found, apart, sources, NoHistory(), test_files)) == 2  # type: ignore[arg-type]
 
 
 def test_what_git_tells_of_a_line() -> None:
