@@ -28,7 +28,7 @@ from pytest_starcoder.explain.suspicion import (
 from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.source.checking_code import checks_in
-from pytest_starcoder.source.git import History
+from pytest_starcoder.source.git.history import History
 from pytest_starcoder.source.lines import definitions, line_of, lines_of_tests, whole_statements
 from pytest_starcoder.source.sources import Sources
 from pytest_starcoder.source.syntax import syntax_tree
@@ -341,12 +341,12 @@ class Changes:
 
     def _blame(self, path: str) -> dict[int, tuple[str, float]]:
         if path not in self._blamed:
-            self._blamed[path] = self._history.blamed(path)
+            self._blamed[path] = self._history.blame(path)
         return self._blamed[path]
 
     def _uncommitted(self) -> dict[str, set[int]]:
         if self._head is None:
-            self._head = self._history.changed()
+            self._head = self._history.changed_lines()
             self._base = self._history.changed_since_base()
         return self._head
 
