@@ -28,7 +28,7 @@ from pytest_starcoder.explain.suspicion import (
 from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.source.checking_code import checks_in
-from pytest_starcoder.source.git.history import History
+from pytest_starcoder.source.git.history import History, LineOrigin
 from pytest_starcoder.source.lines import definitions, line_of, lines_of_tests, whole_statements
 from pytest_starcoder.source.sources import Sources
 from pytest_starcoder.source.syntax import syntax_tree
@@ -294,7 +294,7 @@ class Changes:
         self._now = now
         self._head: dict[str, set[int]] | None = None
         self._base: tuple[str, dict[str, set[int]]] = ("", {})
-        self._blamed: dict[str, dict[int, tuple[str, float]]] = {}
+        self._blamed: dict[str, dict[int, LineOrigin]] = {}
 
     def ages(self, paths: Sequence[str]) -> dict[Line, float]:
         """How lately lines of `paths`, the most suspicious file first, were changed.
@@ -339,7 +339,7 @@ class Changes:
                 return (f"changed since {since} and executed: {named}{more}",)
         return ()
 
-    def _blame(self, path: str) -> dict[int, tuple[str, float]]:
+    def _blame(self, path: str) -> dict[int, LineOrigin]:
         if path not in self._blamed:
             self._blamed[path] = self._history.blame(path)
         return self._blamed[path]
