@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.explain.capture import describe
+from pytest_starcoder.explain.capture import capture_failure
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.failure import Cause
@@ -54,7 +54,7 @@ class Asker:
                 f"explain wants what pytest.raises gives, or an exception, not {type(exc).__name__}"
             )
         project = project_of(self._config)
-        failure = describe(exc, self.nodeid, "call", project, redactor=self._redactor)
+        failure = capture_failure(exc, self.nodeid, "call", project, redactor=self._redactor)
         case = Case(Cause((failure,)))
         with _plainly():
             return explain(case, self._client(), lambda _piece: None, self._redactor.redact)

@@ -15,7 +15,7 @@ from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.replay import FAILING, NEIGHBOURS, Replay, all_tests, replay
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest, Outcome
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.source.sources import SourceFiles
 
 LAUNCH = Launch(Path("/"), Path("/"))
 
@@ -249,7 +249,7 @@ def test_assertions_on_one_function_with_one_prime_suspect_are_one_cause() -> No
         for number in (3, 3)
     ]
     sources, test_files = (
-        Sources(lambda _path: "a = b\nc = d\ne = f + 1\n"),
+        SourceFiles(lambda _path: "a = b\nc = d\ne = f + 1\n"),
         frozenset({"test_a.py"}),
     )
     together = cases(found, runs, sources, NoHistory(), test_files)  # type: ignore[arg-type]
