@@ -13,6 +13,7 @@ from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.model.answer import answer
 from pytest_starcoder.model.backends import OnText
 from pytest_starcoder.model.client import Client, fit
+from pytest_starcoder.model.code_blocks import file_language
 from pytest_starcoder.model.prompt import Completion
 from pytest_starcoder.model.prompts import FORMS, family, render
 from pytest_starcoder.model.special_tokens import neutralize
@@ -36,7 +37,7 @@ def describe(
     source = definition(path, text, name) if name else text.strip()
     redact(text)  # also learn secrets found outside the definition
     source = redact(source)
-    fence = f"```{language_of_file(path)}"
+    fence = f"```{file_language(path)}"
     prompt = fit(
         lambda parts: render(
             kind,

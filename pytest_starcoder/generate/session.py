@@ -14,11 +14,10 @@ import pytest
 
 from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.files import UNLINK, LeadsOutside
-from pytest_starcoder.session.command_line import session_launch
 from pytest_starcoder.session.settings import session_settings
-from pytest_starcoder.session.tests import SessionTests
+from pytest_starcoder.session.tests import SessionTests, session_launch
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.source.git import repository
+from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import counted, one_line, printable
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ class GeneratePlugin:
         )
         done = False
         try:
-            with waiting.show("generating tests") as far:
+            with waiting.shown("generating tests") as far:
                 generated = self._generated(lambda what: far(f": {what}"))
             done = not generated.note and (bool(generated.model) or not generated.remark)
             shown = with_texts(generated, self._redactor.redact)
@@ -177,7 +176,7 @@ class GeneratePlugin:
             targets = [target for target in placed if (target.path, target.name) in names]
         suite = [
             test.nodeid
-            for test in self._tests.finished
+            for test in self._tests.ran
             if test.outcome == "passed" and test.quick and test.fixable
         ]
         return generated_for(
@@ -222,9 +221,9 @@ class GeneratePlugin:
         if not self._config.getoption("starcoder_generate_changed"):
             return []
         from pytest_starcoder.generate.job import Wanted
-        from pytest_starcoder.source.git import History
+        from pytest_starcoder.source.git.history import History
 
-        changed = History(self._config.rootpath).changed(untracked=True)
+        changed = History(self._config.rootpath).changed_lines(untracked=True)
         return [
             Wanted(path, lines=frozenset(lines))
             for path, lines in changed.items()
@@ -233,13 +232,13 @@ class GeneratePlugin:
 
     def _report(self, generated: Generated) -> None:
         """Write the report files. Raises ConfigError."""
+        from pytest_starcoder.explain.report_files import save
         from pytest_starcoder.generate.report import to_json, to_markdown
-        from pytest_starcoder.report.files import write_report
 
         for path in self._reports:
             text = to_json(generated) if path.suffix == ".json" else to_markdown(generated)
             try:
-                write_report(path, text, repository(path) or self._config.rootpath)
+                save(path, text, find_repository(path.parent) or self._config.rootpath)
             except OSError as exc:
                 hint = (
                     UNLINK
@@ -275,8 +274,8 @@ class GeneratePlugin:
         self, tests: Mapping[str, Sequence[Kept | Draft]], terminal: pytest.TerminalReporter
     ) -> None:
         """Shows the diffs, and writes the files where that was asked for."""
+        from pytest_starcoder.explain.report_files import save
         from pytest_starcoder.generate.placement import draft_of, is_installed, placed, styles_of
-        from pytest_starcoder.report.files import write_report
         from pytest_starcoder.source.diff import unified
 
         if not is_installed():  # to be read only: who wants them written was told at the start
@@ -286,7 +285,7 @@ class GeneratePlugin:
                 )
             return
         root = self._config.rootpath.resolve()
-        tree = repository(root / "_") or root
+        tree = find_repository(root) or root
         for place, own in tests.items():
             path, _, within = place.partition("::")
             try:
@@ -300,7 +299,7 @@ class GeneratePlugin:
                 shown = self._redactor.redact(unified(text, after, path))
                 terminal.write(printable(shown, tabs=True))
                 if self._writes:
-                    write_report(
+                    save(
                         root / path,
                         after.replace("\n", "\r\n") if "\r\n" in before else after,
                         tree,

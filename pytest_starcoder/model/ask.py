@@ -33,10 +33,10 @@ def ask(prompt: str, model: str = _Default("starcoder2:7b")) -> str:
             settings, model=model, sources={**settings.sources, "model": "ask()"}, tracked=tracked
         )
     with Client.from_settings(settings) as client:
-        return asked(client, prompt)
+        return ask_client(client, prompt)
 
 
-def asked(client: Client, prompt: str) -> str:
+def ask_client(client: Client, prompt: str) -> str:
     """`ask` with a client that is already there."""
     if not isinstance(prompt, str):
         raise TypeError(f"ask wants a text, not {type(prompt).__name__}")

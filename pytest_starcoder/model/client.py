@@ -39,8 +39,8 @@ class Client:
         self.settings = settings
         self.cache = cache or Cache(None)
         self.calls = 0
-        self.away: BackendUnavailable | None = None
-        """Why only remembered answers can be had, where that is so."""
+        self.outage: BackendUnavailable | None = None
+        """Why only cached answers are available, or None."""
         self._model: Model | None = None
         self._session: Deadline | None = None
 
@@ -70,7 +70,7 @@ class Client:
                 digest = self.cache.get(FORMAT, *place)
                 if not isinstance(digest, str):
                     raise
-                self.away = exc
+                self.outage = exc
             self._model = self._facts(digest, *place)
         return self._model
 
@@ -79,8 +79,8 @@ class Client:
         key = (FORMAT, "tokens", self.model().digest, text)
         known = self.cache.get(*key)
         if not isinstance(known, int):
-            if self.away is not None:
-                raise self.away
+            if self.outage is not None:
+                raise self.outage
             known = self.backend.count(text, self._deadline())
             self.cache.put(known, *key)
         return known
@@ -106,8 +106,8 @@ class Client:
             completion = replace(remembered, from_cache=True)
             say(completion.text)
             return completion
-        if self.away is not None:
-            raise self.away
+        if self.outage is not None:
+            raise self.outage
         if not self.fits(prompt):
             raise PromptTooLong(
                 f"The prompt ({len(prompt.text)} characters) and an answer of {prompt.max_tokens} tokens "
@@ -159,8 +159,8 @@ class Client:
         remembered = _restored(Model, self.cache.get(FORMAT, digest, *place))
         if remembered is not None:
             return remembered
-        if self.away is not None:
-            raise self.away
+        if self.outage is not None:
+            raise self.outage
         model = self.backend.inspect(digest, self._deadline())
         self.cache.put(asdict(model), FORMAT, digest, *place)
         return model

@@ -99,9 +99,9 @@ def test_the_same_question_in_another_run_is_one_question_of_metadata(
 
 ASK = """
 import sys
-from pytest_starcoder.client import Client
+from pytest_starcoder.model.client import Client
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values.asked import Prompt
+from pytest_starcoder.model.prompt import Prompt
 settings = Settings(backend="ollama", host=sys.argv[1], cache=sys.argv[2])
 with Client.from_settings(settings) as client:
     print(client.complete(Prompt("def mean(xs):", stop=("\\n\\n",), max_tokens=20)).from_cache)
@@ -282,8 +282,8 @@ def test_with_the_server_away_a_known_answer_is_given_and_that_is_said(
     settings, answer = away
     with Client.from_settings(settings) as client:
         assert client.complete(PROMPT) == replace(answer, from_cache=True)
-        assert client.away is not None
-        assert client.away.message == f"Nothing answers at {settings.host}."
+        assert client.outage is not None
+        assert client.outage.message == f"Nothing answers at {settings.host}."
         assert client.calls == 0
 
 
@@ -318,7 +318,7 @@ def test_a_server_that_was_never_there_is_an_error() -> None:
 def test_with_the_server_there_nothing_is_said_to_be_away(chosen: Settings) -> None:
     with Client.from_settings(chosen) as client:
         client.complete(PROMPT)
-        assert client.away is None
+        assert client.outage is None
 
 
 # --- asking again --------------------------------------------------------------------------
