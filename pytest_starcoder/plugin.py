@@ -205,9 +205,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_MarkedTests(config), "starcoder-marked-tests")
     generates = getoption("starcoder_generate") or getoption("starcoder_generate_changed")
     if generates:
-        from pytest_starcoder.generate.session import Generating
+        from pytest_starcoder.generate.session import GeneratePlugin
 
-        generating = Generating(config, tuple(SETTINGS), getoption("starcoder_generate"))
+        generating = GeneratePlugin(config, tuple(SETTINGS), getoption("starcoder_generate"))
         config.pluginmanager.register(generating, "starcoder-generating")
     else:
         _check_generate_only_options(config)

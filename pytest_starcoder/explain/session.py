@@ -286,14 +286,14 @@ class ExplainPlugin:
         if self._is_worker or not report.failed or not (fields or self._everything):
             return
         with self._complaints.contain(report.nodeid):
-            from pytest_starcoder.explain.capture import untraced
+            from pytest_starcoder.explain.capture import failure_from_report
             from pytest_starcoder.explain.failure import Failure
 
             if fields:
                 failure = Failure.from_json(fields)
             else:
                 address = getattr(report, "starcoder_address", report.nodeid)
-                failure = untraced(address, phase, report.longreprtext)
+                failure = failure_from_report(address, phase, report.longreprtext)
             self._failures.append(failure)
             self._ask_early(failure)
 
