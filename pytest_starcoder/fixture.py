@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.explain.capture import describe
+from pytest_starcoder.explain.capture import capture_failure
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Explanation, complete, describe_case
 from pytest_starcoder.explain.failure import Cause
 from pytest_starcoder.explain.question import ask_why
 from pytest_starcoder.generate.result import Generated
-from pytest_starcoder.model.ask import asked
+from pytest_starcoder.model.ask import ask_client
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Completion, Prompt
 from pytest_starcoder.redaction.redactor import Redactor
@@ -43,7 +43,7 @@ class StarCoder:
         Special tokens in `prompt` become ordinary text.
         """
         with _short_tracebacks():
-            return asked(self._client(), prompt)
+            return ask_client(self._client(), prompt)
 
     def complete(self, prompt: Prompt) -> Completion:
         """Return what the model writes after `prompt`, unchanged, with the server's counts."""
@@ -58,7 +58,7 @@ class StarCoder:
                 f"explain wants what pytest.raises gives, or an exception, not {type(exc).__name__}"
             )
         project = project_of(self._config)
-        failure = describe(exc, self.nodeid, "call", project, redactor=self._redactor)
+        failure = capture_failure(exc, self.nodeid, "call", project, redactor=self._redactor)
         case = Case(Cause((failure,)))
         redact = self._redactor.redact
         with _short_tracebacks():

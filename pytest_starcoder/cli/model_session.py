@@ -14,7 +14,7 @@ from pytest_starcoder.cli.options import given
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.redactor import Redactor
-from pytest_starcoder.report.plain import Plain
+from pytest_starcoder.report.plain import PlainText
 from pytest_starcoder.report.status_line import StatusLine
 from pytest_starcoder.settings import Settings, load_settings
 from pytest_starcoder.text.display import printable
@@ -39,7 +39,7 @@ class Asking:
         self.redact = Redactor.from_environment().redact
         live = sys.stderr.isatty()
         self._waiting = StatusLine(_to_stderr, shutil.get_terminal_size().columns, live=live)
-        self._plain = Plain(_to_stdout)
+        self._plain = PlainText(_to_stdout)
         self._begun = False
         self._held = ""
 
@@ -62,7 +62,7 @@ class Asking:
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Shows who is asked, and for how long, until the first piece comes or the block ends."""
-        with self._waiting.shown(f"asking {self.client.backend.label}"):
+        with self._waiting.show(f"asking {self.client.backend.label}"):
             yield
 
     def show(self, text: str) -> None:

@@ -83,9 +83,9 @@ class Conversation:
     @property
     def outage(self) -> str:
         """A sentence if the server is away and only cached answers can be given."""
-        if self._client is None or self._client.away is None:
+        if self._client is None or self._client.outage is None:
             return ""
-        return f"{self._client.away.message} The answers are those it gave before."
+        return f"{self._client.outage.message} The answers are those it gave before."
 
     def ask(self, case: Case, shared: Sequence[Excerpt]) -> Answer:
         """Ask why a cause fails, and write the answer while it arrives."""
@@ -150,12 +150,12 @@ class Conversation:
         """Ask no more after a Ctrl-C, or if the server is away or out of time.
 
         One bad answer may be followed by a good one. If only cached answers can be given
-        (`client.away`), all causes are tried: reading the cache costs nothing.
+        (`client.outage`), all causes are tried: reading the cache costs nothing.
         """
         self._unanswered += 1
         is_final = isinstance(exc, BackendUnavailable | BackendTimeout)
         is_final = is_final or self._unanswered >= MAX_UNANSWERED
-        if isinstance(exc, KeyboardInterrupt) or (is_final and client.away is None):
+        if isinstance(exc, KeyboardInterrupt) or (is_final and client.outage is None):
             self._refusal = SEE_ABOVE
 
 

@@ -32,8 +32,8 @@ from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.conventions import Conventions
-from pytest_starcoder.source.git import History
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.source.git.history import History
+from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.node_ids import without_group
 
@@ -52,7 +52,7 @@ class FinishedSession:
     tests: Sequence[FinishedTest]
     settings: Settings | StarcoderError
     launch: Launch
-    sources: Sources
+    sources: SourceFiles
     history: History
     conventions: Conventions
     rerun_arguments: Callable[[Sequence[str]], list[str]]

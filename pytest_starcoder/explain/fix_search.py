@@ -15,7 +15,7 @@ from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.conventions import Conventions
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.source.sources import SourceFiles
 
 ShowStatus = Callable[[str, str], AbstractContextManager[Callable[[str], None]]]
 """Shows a label and an activity; the block gets a function that sets the progress."""
@@ -34,7 +34,7 @@ class FixContext:
     cases: Sequence[Case]
     tests: Sequence[FinishedTest]
     launch: Launch
-    sources: Sources
+    sources: SourceFiles
     conventions: Conventions
     settings: Settings
     client: Client | None

@@ -48,10 +48,10 @@ class ReportOutputs:
     def write(self, report: Report, write_line: Callable[[str], None]) -> None:
         """Write all reports; `write_line` writes a line to the log, for GitHub to read."""
         from pytest_starcoder.report.files import write_report
-        from pytest_starcoder.source.git import repository
+        from pytest_starcoder.source.git.tracking import find_repository
 
         for path, render in self._files:
-            tree = repository(path) or self._root
+            tree = find_repository(path.parent) or self._root
             self._try(str(path), partial(write_report, path, render(report), tree))
         if not report.explanations:
             return
@@ -78,10 +78,10 @@ class ReportOutputs:
 
     def _path_in_repository(self) -> str:
         """Return the path of the root in its repository, with a final slash; empty at the top."""
-        from pytest_starcoder.source.git import repository
+        from pytest_starcoder.source.git.tracking import find_repository
 
         root = self._root.resolve()
-        top = repository(root / "_")
+        top = find_repository(root)
         if top is None or top == root:
             return ""
         return root.relative_to(top).as_posix() + "/"

@@ -34,8 +34,8 @@ from pytest_starcoder.redaction.redactor import Redactor
 from pytest_starcoder.runner.protocol import Malformed, message_of, parsed
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.address import is_loopback, server_url
-from pytest_starcoder.source.git import History
-from pytest_starcoder.source.sources import sources_of
+from pytest_starcoder.source.git.history import History
+from pytest_starcoder.source.sources import SourceFiles
 
 
 def should_prefetch(settings: Settings) -> bool:
@@ -216,7 +216,9 @@ def _answer(failures: Iterable[Failure], client: Client, root: Path) -> Iterator
         # Only the time of questions counts, not that of waiting for the next failure.
         client.allow(remaining)
         test_files = frozenset({failure.nodeid.partition("::")[0]})
-        case = cases(causes([failure]), [Replay()], sources_of(root), History(root), test_files)[0]
+        case = cases(
+            causes([failure]), [Replay()], SourceFiles.below(root), History(root), test_files
+        )[0]
         try:
             answer = ask_why(case, client, lambda _piece: None, redactor.redact)
         except (BackendUnavailable, BackendTimeout):

@@ -227,8 +227,9 @@ def _traced_calls(case: Case) -> list[str]:
         first_calls.setdefault((call.path, call.line), call)
     texts = []
     for excerpt in case.excerpts:
-        call = first_calls.pop((excerpt.path, excerpt.first), None)
-        if call is not None:
+        place = excerpt.path, excerpt.first
+        if place in first_calls:
+            call = first_calls.pop(place)
             arguments, outcome = one_line(call.arguments, 80), one_line(call.outcome, 80)
             texts.append(f"{call.function}({arguments}) {outcome}")
     return texts[:MAX_CALLS]

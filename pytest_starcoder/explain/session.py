@@ -26,7 +26,7 @@ from pytest_starcoder.session.tests import SessionTests
 from pytest_starcoder.settings import Settings
 
 if TYPE_CHECKING:
-    from pytest_starcoder.explain.capture import Comparison
+    from pytest_starcoder.explain.assertions import Comparison
     from pytest_starcoder.explain.explainer import FinishedSession
     from pytest_starcoder.explain.explanation import Report
     from pytest_starcoder.explain.failure import Failure
@@ -100,9 +100,9 @@ class FailureCapture:
     @pytest.hookimpl
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
         with self._complaints.contain("a comparison"):
-            from pytest_starcoder.explain.capture import compared
+            from pytest_starcoder.explain.assertions import Comparison
 
-            self._comparison = _assert_place(sys._getframe()), compared(op, left, right)
+            self._comparison = _assert_place(sys._getframe()), Comparison.of_values(op, left, right)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -137,7 +137,7 @@ class FailureCapture:
                 vars(report)["starcoder_complaints"] = list(self._complaints)
 
     def _describe(self, exc: BaseException, address: str, phase: str) -> Failure:
-        from pytest_starcoder.explain.capture import describe
+        from pytest_starcoder.explain.capture import capture_failure
 
         executed = self._recording.executed() if self._recording is not None else ()
         comparison = None
@@ -145,7 +145,7 @@ class FailureCapture:
         if self._comparison is not None and self._comparison[0] == _raise_place(exc.__traceback__):
             comparison = self._comparison[1]
         redactor = self._hooks.redactor
-        return describe(exc, address, phase, self._project, comparison, executed, redactor)
+        return capture_failure(exc, address, phase, self._project, comparison, executed, redactor)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(
@@ -155,10 +155,10 @@ class FailureCapture:
         call = getattr(report, "call", None)
         if report.failed and self._everything and call is not None and call.excinfo:
             with self._complaints.contain(collector.nodeid):
-                from pytest_starcoder.explain.capture import describe
+                from pytest_starcoder.explain.capture import capture_failure
 
                 address = self._project.address_of(collector.nodeid, collector.path)
-                failure = describe(
+                failure = capture_failure(
                     call.excinfo.value,
                     address,
                     "collect",
@@ -371,14 +371,14 @@ class ExplainPlugin:
         from pytest_starcoder.explain.explainer import FinishedSession
         from pytest_starcoder.session.command_line import rerun_arguments, session_launch
         from pytest_starcoder.session.project import ProjectHistory
-        from pytest_starcoder.source.sources import sources_of
+        from pytest_starcoder.source.sources import SourceFiles
 
         return FinishedSession(
             failures=self._failures,
             tests=self._tests.finished,
             settings=self._settings,
             launch=session_launch(self._config, self._environment),
-            sources=sources_of(self._config.rootpath),
+            sources=SourceFiles.below(self._config.rootpath),
             history=ProjectHistory(project_of(self._config)),
             conventions=self._conventions(),
             rerun_arguments=lambda nodeids: rerun_arguments(self._config, nodeids),

@@ -14,8 +14,9 @@ import pytest
 
 from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.files import UNLINK, LeadsOutside
+from pytest_starcoder.session.command_line import session_launch
 from pytest_starcoder.session.settings import session_settings
-from pytest_starcoder.session.tests import SessionTests, session_launch
+from pytest_starcoder.session.tests import SessionTests
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import counted, one_line, printable
@@ -139,7 +140,7 @@ class GeneratePlugin:
         )
         done = False
         try:
-            with waiting.shown("generating tests") as far:
+            with waiting.show("generating tests") as far:
                 generated = self._generated(lambda what: far(f": {what}"))
             done = not generated.note and (bool(generated.model) or not generated.remark)
             shown = with_texts(generated, self._redactor.redact)
@@ -176,7 +177,7 @@ class GeneratePlugin:
             targets = [target for target in placed if (target.path, target.name) in names]
         suite = [
             test.nodeid
-            for test in self._tests.ran
+            for test in self._tests.finished
             if test.outcome == "passed" and test.quick and test.fixable
         ]
         return generated_for(
@@ -232,13 +233,13 @@ class GeneratePlugin:
 
     def _report(self, generated: Generated) -> None:
         """Write the report files. Raises ConfigError."""
-        from pytest_starcoder.explain.report_files import save
         from pytest_starcoder.generate.report import to_json, to_markdown
+        from pytest_starcoder.report.files import write_report
 
         for path in self._reports:
             text = to_json(generated) if path.suffix == ".json" else to_markdown(generated)
             try:
-                save(path, text, find_repository(path.parent) or self._config.rootpath)
+                write_report(path, text, find_repository(path.parent) or self._config.rootpath)
             except OSError as exc:
                 hint = (
                     UNLINK
@@ -274,8 +275,8 @@ class GeneratePlugin:
         self, tests: Mapping[str, Sequence[Kept | Draft]], terminal: pytest.TerminalReporter
     ) -> None:
         """Shows the diffs, and writes the files where that was asked for."""
-        from pytest_starcoder.explain.report_files import save
         from pytest_starcoder.generate.placement import draft_of, is_installed, placed, styles_of
+        from pytest_starcoder.report.files import write_report
         from pytest_starcoder.source.diff import unified
 
         if not is_installed():  # to be read only: who wants them written was told at the start
@@ -299,7 +300,7 @@ class GeneratePlugin:
                 shown = self._redactor.redact(unified(text, after, path))
                 terminal.write(printable(shown, tabs=True))
                 if self._writes:
-                    save(
+                    write_report(
                         root / path,
                         after.replace("\n", "\r\n") if "\r\n" in before else after,
                         tree,
