@@ -16,8 +16,8 @@ WRONG = "is wrong"
 
 FAILS = "fails"
 
-ANY_VALUE = "  # or any other generated value"
-"""The remark of Hypothesis on an input that does not matter."""
+ANY_VALUE = " # or any other generated value"
+"""The remark of Hypothesis on an input that does not matter, with white space folded."""
 
 _PROBLEMS = {
     "crashed": "ends the process",
@@ -95,7 +95,8 @@ def broken_promise(draft: Draft, judgement: Judgement) -> str:
     is_bug = raised in _BUGS and (raised == "AssertionError" or not in_draft)
     if drawn is None or not is_bug:
         return ""
-    return f"{reason} for {drawn[1].replace(ANY_VALUE, '').strip()}"
+    arguments = drawn[1].replace(ANY_VALUE, "").strip(" ,")
+    return f"{reason} for {arguments}"
 
 
 def _outcomes(records: tuple[Record, ...]) -> dict[str, str]:
