@@ -23,20 +23,25 @@ TARGET = Target(
 
 
 def drafts_of(
-    fake: FakeOllama, attempt: int = 0, text: str = "", target: Target = TARGET, **settings: str
+    fake: FakeOllama,
+    attempt: int = 0,
+    text: str = "",
+    target: Target = TARGET,
+    source: str = SOURCE,
+    **settings: str,
 ) -> tuple[Draft, ...]:
     chosen = replace(load_settings(Path.cwd()), host=fake.url, cache="off", **settings)  # type: ignore[arg-type]
     suite_file = SuiteFile("tests/test_shop.py", text, "tests/conftest.py", FIXTURE)
     with Client.from_settings(chosen) as client:
-        answer = author(client, suite_file).write_tests(target, attempt, ["the line 7"])
+        answer = author(client, suite_file, source).write_tests(target, attempt, ["the line 7"])
     assert answer.usage.requests == 1
     return answer.drafts
 
 
-def author(client: Client, suite_file: SuiteFile) -> ModelAuthor:
+def author(client: Client, suite_file: SuiteFile, source: str = SOURCE) -> ModelAuthor:
     return ModelAuthor(
         client,
-        lambda _path: SOURCE,
+        lambda _path: source,
         lambda _target: suite_file,
         list(doctest_drafts(TARGET, ["mean"])),
         redact,
@@ -141,6 +146,14 @@ def test_predicted_result(
     assert [draft.body for draft in answer.drafts] == bodies
     for prompt in ollama_double.prompts():
         assert prompt.endswith("\n\n\ndef test_mean_predicted():\n    assert mean([2, 4]) ==")
+
+
+def test_blank_lines_change_no_prompt(ollama_double: FakeOllama) -> None:
+    """A function that moves within its file is answered from the cache."""
+    for source in (SOURCE, f"\n\n\n\n{SOURCE}\n"):
+        drafts_of(ollama_double, source=source)
+    first, second = ollama_double.prompts()
+    assert first == second
 
 
 def test_no_secrets_sent(ollama_double: FakeOllama) -> None:
