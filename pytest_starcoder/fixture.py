@@ -8,19 +8,19 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.explain.capture import describe
+from pytest_starcoder.explain.capture import capture_failure
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.failure import Cause
 from pytest_starcoder.explain.question import explain
 from pytest_starcoder.generate.result import Generated
-from pytest_starcoder.model.ask import asked
+from pytest_starcoder.model.ask import ask_client
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Completion, Prompt
 from pytest_starcoder.redaction.redactor import Redactor
 from pytest_starcoder.session.project import project_of
 from pytest_starcoder.session.settings import session_settings
-from pytest_starcoder.session.tests import launch_of
+from pytest_starcoder.session.tests import session_launch
 
 
 class Asker:
@@ -33,13 +33,13 @@ class Asker:
         self._config = config
         self._keys = keys
         self._made: Client | None = None
-        self._redactor = Redactor.of_environment()
+        self._redactor = Redactor.from_environment()
         self.nodeid = ""
 
     def ask(self, prompt: str) -> str:
         """What the model writes after `prompt`, whose control tokens are made ordinary text; never empty."""
         with _plainly():
-            return asked(self._client(), prompt)
+            return ask_client(self._client(), prompt)
 
     def complete(self, prompt: Prompt) -> Completion:
         """What the model writes after `prompt`, to the letter, with the server's counts."""
@@ -54,7 +54,7 @@ class Asker:
                 f"explain wants what pytest.raises gives, or an exception, not {type(exc).__name__}"
             )
         project = project_of(self._config)
-        failure = describe(exc, self.nodeid, "call", project, redactor=self._redactor)
+        failure = capture_failure(exc, self.nodeid, "call", project, redactor=self._redactor)
         case = Case(Cause((failure,)))
         with _plainly():
             return explain(case, self._client(), lambda _piece: None, self._redactor.redact)
@@ -64,15 +64,16 @@ class Asker:
 
         What the tests of this run find is not known yet: those that come back are judged by themselves.
         """
-        from pytest_starcoder.generate.job import GenerationJob
-        from pytest_starcoder.generate.locations import location_of_object, targets_at
+        from pytest_starcoder.generate.job import generated_for, targets_for
+        from pytest_starcoder.generate.session import wanted_for
 
         root = self._config.rootpath
         with _plainly():
-            targets = targets_at([location_of_object(obj, root)], root, ())
+            targets = targets_for([wanted_for(obj, root)], root, ())
             settings = session_settings(self._config, self._keys)
-            launch = launch_of(self._config)
-            return GenerationJob(launch, settings, targets, characterise=characterise).run()
+            return generated_for(
+                session_launch(self._config), targets, (), settings, characterise=characterise
+            )
 
     def close(self) -> None:
         if self._made is not None:

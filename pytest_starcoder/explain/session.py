@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.explain.extensions import Others
+from pytest_starcoder.explain.hooks import Others
 from pytest_starcoder.explain.outputs import Written
 from pytest_starcoder.session.project import project_of
 from pytest_starcoder.session.settings import session_settings
-from pytest_starcoder.session.tests import Tests
+from pytest_starcoder.session.tests import SessionTests
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
 
 if TYPE_CHECKING:
-    from pytest_starcoder.explain.capture import Comparison
+    from pytest_starcoder.explain.assertions import Comparison
     from pytest_starcoder.explain.failure import Failure
-    from pytest_starcoder.explain.prefetch import Early
+    from pytest_starcoder.explain.prefetch import Prefetch
     from pytest_starcoder.explain.recording import Recording
 
 MARKER = "starcoder_explain"
@@ -58,7 +58,7 @@ class Explainer:
         self._worker = hasattr(config, "workerinput")
         self._compared: tuple[Place | None, Comparison] | None = None
         self._failures: list[Failure] = []
-        self._tests = Tests()
+        self._tests = SessionTests()
         self._environment = dict(os.environ)  # before any test can change it
         self._troubles: dict[str, None] = {}
         self._others = Others(config, self._complain)
@@ -73,7 +73,7 @@ class Explainer:
                 raise pytest.UsageError(str(exc)) from exc
             self._settings = exc
         self._recording = self._recorded()
-        self._early: Early | None = None
+        self._early: Prefetch | None = None
 
     def _recorded(self) -> Recording | None:
         """A recording of what the tests of this process execute, where they are not run again to see that."""
@@ -108,9 +108,9 @@ class Explainer:
     @pytest.hookimpl
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
         with self._harmless("a comparison"):
-            from pytest_starcoder.explain.capture import compared
+            from pytest_starcoder.explain.assertions import Comparison
 
-            self._compared = _asserting(sys._getframe()), compared(op, left, right)
+            self._compared = _asserting(sys._getframe()), Comparison.of_values(op, left, right)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -137,12 +137,12 @@ class Explainer:
                 report.starcoder_fix = False  # type: ignore[attr-defined]
         if report.failed and call.excinfo and (self._everything or mark):
             with self._harmless(item.nodeid):
-                from pytest_starcoder.explain.capture import describe
+                from pytest_starcoder.explain.capture import capture_failure
 
                 exc, phase = call.excinfo.value, report.when or "call"
                 executed = self._recording.executed() if self._recording is not None else ()
                 redactor, comparison = self._others.redactor, self._compared_by(exc)
-                failure = describe(
+                failure = capture_failure(
                     exc, address, phase, self._project, comparison, executed, redactor
                 )
                 failure = replace(failure, extra=self._others.evidence(item, failure))
@@ -164,11 +164,11 @@ class Explainer:
         call = getattr(report, "call", None)
         if report.failed and self._everything and call is not None and call.excinfo:
             with self._harmless(collector.nodeid):
-                from pytest_starcoder.explain.capture import describe
+                from pytest_starcoder.explain.capture import capture_failure
 
                 address = self._project.address_of(collector.nodeid, collector.path)
                 exc, redactor = call.excinfo.value, self._others.redactor
-                failure = describe(exc, address, "collect", self._project, redactor=redactor)
+                failure = capture_failure(exc, address, "collect", self._project, redactor=redactor)
                 report.starcoder_failure = failure.to_json()  # type: ignore[attr-defined]
         return report
 
@@ -176,7 +176,7 @@ class Explainer:
     def pytest_sessionfinish(self) -> None:
         """Pass the secrets a worker has seen to the controller, but not through reports."""
         if self._worker and self._others.has_redacted:
-            secrets = list(self._others.redactor.known)
+            secrets = list(self._others.redactor.secrets)
             self._config.workeroutput[SECRETS] = secrets  # type: ignore[attr-defined]
 
     @pytest.hookimpl(optionalhook=True)
@@ -227,14 +227,14 @@ class Explainer:
         if self._worker or not report.failed or not (fields or self._everything):
             return
         with self._harmless(report.nodeid):
-            from pytest_starcoder.explain.capture import untraced
+            from pytest_starcoder.explain.capture import failure_from_report
             from pytest_starcoder.explain.failure import Failure
 
             address = getattr(report, "starcoder_address", report.nodeid)
             failure = (
                 Failure.from_json(fields)
                 if fields
-                else untraced(address, phase, report.longreprtext)
+                else failure_from_report(address, phase, report.longreprtext)
             )
             self._failures.append(failure)
             self._ask_early(failure)
@@ -245,10 +245,10 @@ class Explainer:
             return
         if self._others.redact_too or self._config.getoption("starcoder_show_prompt"):
             return
-        from pytest_starcoder.explain.prefetch import Early, wanted
+        from pytest_starcoder.explain.prefetch import Prefetch, wanted
 
         if self._early is None and wanted(self._settings):
-            self._early = Early(self._settings, self._config.rootpath)
+            self._early = Prefetch(self._settings, self._config.rootpath)
         if self._early is not None:
             self._early.add(failure)
 
@@ -272,10 +272,10 @@ class Explainer:
             terminalreporter.write_line(f"StarCoder: {self._others.redactor.redact(trouble)}")
 
     def _report(self, terminal: pytest.TerminalReporter) -> None:
-        from pytest_starcoder.explain.explainer import Telling
+        from pytest_starcoder.explain.explainer import Explainer2
         from pytest_starcoder.explain.explanation import Report
 
-        told = Telling(self._config, terminal, self._others, self._environment, self._early)
+        told = Explainer2(self._config, terminal, self._others, self._environment, self._early)
         if self._failures:
             report = told.tell(
                 self._failures, self._tests, self._settings, interrupted=self._interrupted

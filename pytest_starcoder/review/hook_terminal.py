@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
-from pytest_starcoder.report.status_line import Waiting
+from pytest_starcoder.report.status_line import StatusLine
 from pytest_starcoder.text.display import one_line
 
 
@@ -41,7 +41,7 @@ class Screen:
             if self._framed
             else sys.stderr.isatty()
         )
-        waiting = Waiting(self._write, shutil.get_terminal_size().columns, live=live)
+        waiting = StatusLine(self._write, shutil.get_terminal_size().columns, live=live)
         with waiting.shown(text) as far:
             yield far
 

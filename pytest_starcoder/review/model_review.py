@@ -24,7 +24,7 @@ from pytest_starcoder.errors import (
     StarcoderError,
 )
 from pytest_starcoder.model.cache import Cache
-from pytest_starcoder.model.client import Client, capped
+from pytest_starcoder.model.client import Client, cap_answer
 from pytest_starcoder.model.prompt import Completion, Prompt
 from pytest_starcoder.model.prompts import family, render
 from pytest_starcoder.redaction.redactor import redact
@@ -265,7 +265,7 @@ class _Reviewer:
         return [entry for entry in usable if entry[2] and not judge(entry[2], prompt.text)]
 
     def _complete(self, prompt: Prompt) -> Completion:
-        return self._client.complete(capped(prompt, self._client.settings))
+        return self._client.complete(cap_answer(prompt, self._client.settings))
 
 
 STATES = ("approved", "changes_required", "rejected", "commented")
@@ -385,10 +385,10 @@ _IDLE = re.compile(
 
 def _message(text: str) -> str:
     """A remark on one line, without what does not belong to it."""
-    from pytest_starcoder.model.answer_quality import trimmed
+    from pytest_starcoder.model.answer_quality import clean_answer
 
     line = next((line for line in text.strip().splitlines() if line.strip()), "")
-    return redact(one_line(trimmed(line), LONGEST)).strip()
+    return redact(one_line(clean_answer(line), LONGEST)).strip()
 
 
 def _prompt(kind: str, form: str, hunk: Hunk, repository: str, line: int) -> Prompt:

@@ -15,7 +15,7 @@ from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.redactor import Redactor
 from pytest_starcoder.report.plain import Plain
-from pytest_starcoder.report.status_line import Waiting
+from pytest_starcoder.report.status_line import StatusLine
 from pytest_starcoder.settings import Settings, load_settings
 from pytest_starcoder.text.display import printable
 
@@ -23,7 +23,7 @@ READER_GONE = 141
 """The exit status of a program whose reader has gone, as the shell counts it: 128 and the number of SIGPIPE."""
 
 
-def settings_of(arguments: argparse.Namespace) -> Settings:
+def read_settings(arguments: argparse.Namespace) -> Settings:
     """The settings in force in the current folder, under the options that were given."""
     return load_settings(Path.cwd(), given(arguments))
 
@@ -36,9 +36,9 @@ class Asking:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.redact = Redactor.of_environment().redact
+        self.redact = Redactor.from_environment().redact
         live = sys.stderr.isatty()
-        self._waiting = Waiting(_to_stderr, shutil.get_terminal_size().columns, live=live)
+        self._waiting = StatusLine(_to_stderr, shutil.get_terminal_size().columns, live=live)
         self._plain = Plain(_to_stdout)
         self._begun = False
         self._held = ""
@@ -82,7 +82,7 @@ class Asking:
 @contextmanager
 def asking(arguments: argparse.Namespace) -> Iterator[Asking]:
     """Asks under the settings of `arguments`; nothing is open afterwards, a line on the screen neither."""
-    with Client.from_settings(settings_of(arguments)) as client:
+    with Client.from_settings(read_settings(arguments)) as client:
         it = Asking(client)
         try:
             yield it
