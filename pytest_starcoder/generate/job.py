@@ -46,7 +46,7 @@ class GenerationJob:
     suite: Sequence[str] = ()
     origins: Collection[Origin] = tuple(Origin)
     characterise: bool = False
-    redactor: Redactor = field(default_factory=Redactor.of_environment)
+    redactor: Redactor = field(default_factory=Redactor.from_environment)
     progress: ShowProgress = lambda _: None
 
     def run(self) -> Generated:

@@ -15,7 +15,7 @@ from pytest_starcoder.generate.salvage import async_mark, is_test, salvage_draft
 from pytest_starcoder.generate.statements import mentions
 from pytest_starcoder.generate.suite_score import ReadSource
 from pytest_starcoder.model.client import Client, fit
-from pytest_starcoder.model.code_blocks import extract
+from pytest_starcoder.model.code_blocks import extract_code
 from pytest_starcoder.model.prompt import Completion, Prompt
 from pytest_starcoder.model.prompts import FORMS, family, render
 from pytest_starcoder.source.syntax import syntax_tree
@@ -89,7 +89,7 @@ class ModelAuthor:
             prompt = replace(prompt, temperature=min(MAX_TEMPERATURE, warmer))
         completion, usage = self._complete(prompt)
         # Some models begin anew instead of continuing the opening.
-        texts = [extract(completion.text, "python")]
+        texts = [extract_code(completion.text, "python")]
         if not self._is_instruct:
             texts.insert(0, opening + completion.text)
         drafts: tuple[Draft, ...] = ()

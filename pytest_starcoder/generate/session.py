@@ -14,7 +14,7 @@ import pytest
 from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.files import UNLINK, LeadsOutside
 from pytest_starcoder.session.settings import session_settings
-from pytest_starcoder.session.tests import Tests, launch_of
+from pytest_starcoder.session.tests import SessionTests, session_launch
 from pytest_starcoder.source.git import repository
 from pytest_starcoder.text.display import one_line
 
@@ -40,7 +40,7 @@ class GeneratePlugin:
     def __init__(self, config: pytest.Config, keys: Sequence[str], places: Sequence[str]) -> None:
         self._config = config
         self._is_worker = hasattr(config, "workerinput")
-        self._tests = Tests()
+        self._tests = SessionTests()
         self._environment = dict(os.environ)
         # Node id of the module or class, and the name that its marker has; a dict keeps the order.
         self._marked: dict[tuple[str, str], None] = {}
@@ -145,9 +145,9 @@ class GeneratePlugin:
             self._session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _generate_with_progress(self, terminal: pytest.TerminalReporter) -> Generated:
-        from pytest_starcoder.report.status_line import Waiting
+        from pytest_starcoder.report.status_line import StatusLine
 
-        waiting = Waiting(
+        waiting = StatusLine(
             lambda text: terminal.write(text, flush=True),
             self._config.get_terminal_writer().fullwidth,
             live=bool(terminal.isatty),
@@ -165,7 +165,7 @@ class GeneratePlugin:
             if test.outcome == "passed" and test.quick and test.fixable
         ]
         job = GenerationJob(
-            launch_of(self._config, self._environment),
+            session_launch(self._config, self._environment),
             self._settings,
             self._targets(),
             suite,
@@ -179,7 +179,7 @@ class GeneratePlugin:
     def _redactor(self) -> Redactor:
         from pytest_starcoder.redaction.redactor import Redactor
 
-        return Redactor.of_environment(self._environment)
+        return Redactor.from_environment(self._environment)
 
     # --- the targets ---
 

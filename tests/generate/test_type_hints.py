@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_starcoder.generate.draft import Draft
 from pytest_starcoder.generate.targets import find_targets
-from pytest_starcoder.generate.type_hints import type_hint_drafts, judged_version
+from pytest_starcoder.generate.type_hints import judged_version, type_hint_drafts
 
 
 def drafts_of(source: str) -> list[Draft]:

@@ -8,13 +8,12 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from support.in_process_trials import InProcessBench
-
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.generate.draft import Draft, Origin, Target
 from pytest_starcoder.generate.generation import Generation
 from pytest_starcoder.generate.result import Generated
 from pytest_starcoder.generate.targets import find_targets
+from support.in_process_trials import InProcessBench
 
 SHOP = '''
 SEEN = []
