@@ -15,7 +15,7 @@ from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.files import UNLINK, LeadsOutside
 from pytest_starcoder.session.settings import session_settings
 from pytest_starcoder.session.tests import SessionTests, session_launch
-from pytest_starcoder.source.git import repository
+from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import one_line
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ class GeneratePlugin:
         if not self._config.getoption("starcoder_generate_changed"):
             return []
         from pytest_starcoder.generate.locations import Location, is_test_file
-        from pytest_starcoder.source.git import History
+        from pytest_starcoder.source.git.history import History
 
         locations = []
         for path, lines in History(self._config.rootpath).changed(untracked=True).items():
@@ -272,7 +272,7 @@ class GeneratePlugin:
         for path in self._reports:
             text = to_json(generated) if path.suffix == ".json" else to_markdown(generated)
             try:
-                save(path, text, repository(path) or self._config.rootpath)
+                save(path, text, find_repository(path) or self._config.rootpath)
             except OSError as exc:
                 hint = "Name another with --starcoder-generate-report."
                 if isinstance(exc, LeadsOutside):

@@ -18,7 +18,7 @@ from pytest_starcoder.generate.placement import (
 )
 from pytest_starcoder.generate.result import Generated
 from pytest_starcoder.source.diff import unified
-from pytest_starcoder.source.git import repository
+from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import counted, one_line, printable
 
 Places = Mapping[str, Sequence[NewTest]]
@@ -88,5 +88,5 @@ class SuiteWriter:
         if self.writes:
             if "\r\n" in before:
                 after = after.replace("\n", "\r\n")
-            save(file, after, repository(self.root / "_") or self.root)
+            save(file, after, find_repository(self.root / "_") or self.root)
             self.show(f"Written: {one_line(place, 120)}\n")
