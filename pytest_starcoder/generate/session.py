@@ -240,7 +240,7 @@ class GeneratePlugin:
         from pytest_starcoder.source.git.history import History
 
         locations = []
-        for path, lines in History(self._config.rootpath).changed(untracked=True).items():
+        for path, lines in History(self._config.rootpath).changed_lines(untracked=True).items():
             if lines and path.endswith(".py") and not is_test_file(Path(path)):
                 locations.append(Location(path, lines=frozenset(lines)))
         return locations
