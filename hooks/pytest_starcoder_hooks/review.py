@@ -22,16 +22,16 @@ def main(argv: list[str] | None = None) -> int:
         arguments = sys.argv[1:]
     if arguments == ["--background"]:
         return in_background()
-    from pytest_starcoder.cli import alone, review
+    from pytest_starcoder.cli import review, run_alone
 
     if "--background" in arguments:  # no change to look up meanwhile
-        return alone(review, "starcoder-review", arguments)
+        return run_alone(review, "starcoder-review", arguments)
     from pytest_starcoder.review.forked_call import Ahead
 
     with Ahead(
         "pytest_starcoder.review.change_selection", "find", ("git", "unidiff.patch")
     ) as find:
-        return alone(review, "starcoder-review", arguments, find=find)
+        return run_alone(review, "starcoder-review", arguments, find=find)
 
 
 def in_background() -> int:

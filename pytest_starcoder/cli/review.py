@@ -11,7 +11,7 @@ from contextlib import closing
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from pytest_starcoder.cli.options import add_examples, add_settings, given
+from pytest_starcoder.cli.options import add_examples, add_settings, given_settings
 from pytest_starcoder.errors import ConfigError, Misuse, StarcoderError
 from pytest_starcoder.review.forked_call import Ahead
 from pytest_starcoder.review.request import Asked
@@ -149,13 +149,15 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.background:
         from pytest_starcoder.review import background
 
-        return background.run(given(arguments), is_advisory=arguments.advisory)
+        return background.run(given_settings(arguments), is_advisory=arguments.advisory)
     if arguments.accept:
         from pytest_starcoder.review import reviewer as door
 
         print(door.accept())
         return 0
-    options = given(arguments) | ({"review_require_model": "on"} if arguments.require_model else {})
+    options = given_settings(arguments) | (
+        {"review_require_model": "on"} if arguments.require_model else {}
+    )
     diff = sys.stdin.buffer.read() if arguments.diff else None
     started = time.monotonic()
     arguments.find.begin(Asked(options, arguments.from_ref or "", arguments.to_ref or "", diff))

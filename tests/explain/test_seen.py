@@ -42,7 +42,7 @@ CONFTEST = """
 import json
 import pathlib
 import pytest
-from pytest_starcoder.evidence.failure import compared, describe
+from pytest_starcoder.explain.capture import compared, describe
 
 comparison = None
 found = {}
