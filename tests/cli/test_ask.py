@@ -172,9 +172,7 @@ def test_max_tokens(
     assert ollama_double.asked()[0].body["options"]["num_predict"] == 2000
 
 
-def test_empty_answer(
-    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
-) -> None:
+def test_empty_answer(capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama) -> None:
     ollama_double.answer = " \n"
     screen = starcoder(capsys, "ask", "Why?")
     assert (screen.status, screen.out) == (1, "")
@@ -280,9 +278,7 @@ def test_prose_is_no_code(
     )
 
 
-def test_unparsable_code(
-    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
-) -> None:
+def test_unparsable_code(capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama) -> None:
     ollama_double.answer = "```python\ndef f(:\n    return 1\n```\n"
     screen = starcoder(capsys, "ask", "--code", FIBONACCI, "--starcoder-family=chat")
     assert screen[:2] == (1, "")
@@ -388,9 +384,7 @@ def demo(demo_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("question", [FIBONACCI, TIC_TAC_TOE])
-def test_demo_model_answers(
-    capsys: pytest.CaptureFixture[str], demo: None, question: str
-) -> None:
+def test_demo_model_answers(capsys: pytest.CaptureFixture[str], demo: None, question: str) -> None:
     words = starcoder(capsys, "ask", question, "--starcoder-max-tokens=60")
     assert words.status == 0
     assert words.out.strip()
@@ -531,9 +525,7 @@ def test_commands_on_every_backend(
 
 @pytest.mark.slow
 @every_command
-def test_signature_on_standard_error(
-    ollama_double: FakeOllama, command: str
-) -> None:
+def test_signature_on_standard_error(ollama_double: FakeOllama, command: str) -> None:
     ollama_double.answer = ANSWERS[command]
     run = subprocess.run(program(*COMMANDS[command]), capture_output=True, text=True, check=False)
     shown = {
@@ -635,9 +627,7 @@ def test_answer_is_streamed(halting: threading.Event) -> None:
 
 
 @pytest.mark.parametrize(("command", "begun"), [("ask", b"one two "), ("explain", b"It one two ")])
-def test_interrupt_ends_line(
-    halting: threading.Event, command: str, begun: bytes
-) -> None:
+def test_interrupt_ends_line(halting: threading.Event, command: str, begun: bytes) -> None:
     running = subprocess.Popen(
         program(*COMMANDS[command]), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -676,9 +666,7 @@ def test_broken_answer_ends_line(
 
 @pytest.mark.slow
 @every_command
-def test_status_line_is_erased(
-    ollama_double: FakeOllama, command: str
-) -> None:
+def test_status_line_is_erased(ollama_double: FakeOllama, command: str) -> None:
     pytest.importorskip("pty", reason="no pseudo-terminals here")
     ollama_double.answer, ollama_double.delay = ANSWERS[command], 2.5
     written = on_a_terminal(program(*COMMANDS[command]))
@@ -690,9 +678,7 @@ def test_status_line_is_erased(
     assert "\x1b" not in written
 
 
-def test_file_cannot_control_terminal(
-    project: Path, ollama_double: FakeOllama
-) -> None:
+def test_file_cannot_control_terminal(project: Path, ollama_double: FakeOllama) -> None:
     pytest.importorskip("pty", reason="no pseudo-terminals here")
     (project / "shop.py").write_text("# \x1b[2J\nx = 1\n")
     ollama_double.answer = "x = 2\n"
@@ -752,9 +738,7 @@ def test_settings_for_one_run(
 
 
 @every_command
-def test_invalid_setting(
-    capsys: pytest.CaptureFixture[str], command: str
-) -> None:
+def test_invalid_setting(capsys: pytest.CaptureFixture[str], command: str) -> None:
     screen = starcoder(capsys, *COMMANDS[command], "--starcoder-max-tokens=many")
     assert (screen.status, screen.out) == (2, "")
     assert screen.err.startswith("starcoder: --starcoder-max-tokens: ")

@@ -53,9 +53,7 @@ def test_demo_explains_failures(tmp_path: Path) -> None:
     )
     assert "2 of 2 causes, 2 model calls, " in run.stdout
     assert "3 failed, 1 passed in " in run.stdout
-    assert lines[-2] == (
-        f"The project stays in {project} until you delete it."
-    )
+    assert lines[-2] == (f"The project stays in {project} until you delete it.")
     again = subprocess.run(lines[-1], shell=True, capture_output=True, text=True, check=False)
     assert "2 of 2 causes, 0 model calls, " in again.stdout
 
@@ -75,9 +73,7 @@ def test_demo_explains_failures(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_missing_extra(
-    tmp_path: Path, missing: str, sentence: str
-) -> None:
+def test_missing_extra(tmp_path: Path, missing: str, sentence: str) -> None:
     block = f"""
 import sys, importlib.abc
 class Missing(importlib.abc.MetaPathFinder):

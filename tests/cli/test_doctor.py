@@ -110,9 +110,7 @@ def test_closed_port(
     )
 
 
-def test_unknown_model(
-    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
-) -> None:
+def test_unknown_model(capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama) -> None:
     status, lines = doctor(capsys, "--starcoder-model=other:1b")
     assert status == 1
     assert lines[-2:] == [
@@ -121,9 +119,7 @@ def test_unknown_model(
     ]
 
 
-def test_silent_model(
-    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
-) -> None:
+def test_silent_model(capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama) -> None:
     ollama_double.answer = ""
     status, lines = doctor(capsys)
     assert status == 1
@@ -142,9 +138,7 @@ def test_no_backend(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_missing_model_file(
-    capsys: pytest.CaptureFixture[str], project: Path
-) -> None:
+def test_missing_model_file(capsys: pytest.CaptureFixture[str], project: Path) -> None:
     status, lines = doctor(capsys, "--starcoder-model=gone.gguf")
     assert status == 2
     assert lines[-2:] == [
@@ -154,9 +148,7 @@ def test_missing_model_file(
     ]
 
 
-def test_bad_setting(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STARCODER_TIMEOUT", "soon")
     assert main(["doctor"]) == 2
     assert capsys.readouterr() == (

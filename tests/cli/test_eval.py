@@ -173,9 +173,7 @@ def test_early_errors(
 
 
 @pytest.mark.parametrize("wrong", [["--samples", "0"], ["--limit", "x"], ["--data"], []])
-def test_mistyped_option(
-    data: str, capsys: pytest.CaptureFixture[str], wrong: list[str]
-) -> None:
+def test_mistyped_option(data: str, capsys: pytest.CaptureFixture[str], wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as raised:
         main(
             [
@@ -200,9 +198,7 @@ def test_message_without_model(
 
 
 @pytest.mark.slow
-def test_picture_rows(
-    data: str, tmp_path: Path, ollama_double: FakeOllama
-) -> None:
+def test_picture_rows(data: str, tmp_path: Path, ollama_double: FakeOllama) -> None:
     ollama_double.answer = half_right
     assert main(["eval", "humaneval", "--data", data, "--plot", "p.svg"]) == 0
     text = (tmp_path / "p.svg").read_text()

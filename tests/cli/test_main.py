@@ -43,9 +43,7 @@ def test_interrupt_status(
     assert capsys.readouterr() == ("", "starcoder: interrupted.\n")
 
 
-def test_unencodable_output(
-    monkeypatch: pytest.MonkeyPatch, ollama_double: FakeOllama
-) -> None:
+def test_unencodable_output(monkeypatch: pytest.MonkeyPatch, ollama_double: FakeOllama) -> None:
     ollama_double.answer = " return 'é' # 完"
     written = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", written)

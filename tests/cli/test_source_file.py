@@ -64,14 +64,12 @@ def test_byte_order_mark_stays(file: Path) -> None:
     assert file.read_bytes() == b"\xef\xbb\xbfy = 2\n"
 
 
-def test_name_in_prompts(
-    file: Path, tmp_path: Path
-) -> None:
+def test_name_in_prompts(file: Path, tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "a.py").touch()
     assert read_source("inner/../inner/a.py").shown == "inner/a.py"
     assert read_source(str(tmp_path / "inner" / "a.py")).shown == "inner/a.py"
-    assert read_source(__file__).shown == "test_source.py"
+    assert read_source(__file__).shown == "test_source_file.py"
 
 
 def test_mode_stays(file: Path) -> None:
@@ -116,9 +114,7 @@ def test_changed_file_stays(file: Path, content: bytes) -> None:
     ("folder_mode", "file_mode", "reason"),
     [(0o555, 0o666, "Permission denied"), (0o777, 0o444, "it is read-only")],
 )
-def test_unwritable_file_stays(
-    folder_mode: int, file_mode: int, reason: str
-) -> None:
+def test_unwritable_file_stays(folder_mode: int, file_mode: int, reason: str) -> None:
     with tempfile.TemporaryDirectory() as folder:  # all may enter it, unlike pytest's own
         there = Path(folder, "shop.py")
         there.write_bytes(b"x = 1\n")
@@ -153,9 +149,7 @@ def test_unwritable_file_stays(
         ("a\0b", "a\0b cannot be read: embedded null byte.", "Name a file that exists."),
     ],
 )
-def test_unreadable_files(
-    file: Path, tmp_path: Path, name: str, message: str, hint: str
-) -> None:
+def test_unreadable_files(file: Path, tmp_path: Path, name: str, message: str, hint: str) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "latin.py").write_bytes("aé = 1".encode("latin-1"))
     (tmp_path / "image.png").write_bytes(b"PNG\0\0\1")
@@ -172,9 +166,7 @@ def test_unreadable_files(
         (2, 9, "shop.py has no lines 2-9."),
     ],
 )
-def test_missing_lines(
-    file: Path, first: int, last: int, message: str
-) -> None:
+def test_missing_lines(file: Path, first: int, last: int, message: str) -> None:
     file.write_bytes(b"a\n\nc")
     source = read_source("shop.py")
     source.check_lines(1, 3)
