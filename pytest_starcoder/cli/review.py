@@ -205,7 +205,7 @@ def _last(name: str) -> int:
     from pathlib import Path
 
     from pytest_starcoder.review.store import Kept
-    from pytest_starcoder.source.git import Repository
+    from pytest_starcoder.source.git.repository import Repository
 
     kept = Kept(Repository(Path.cwd()).folder)
     if name not in ("text", "json"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file
 from pytest_starcoder.source.diff import lines_of
-from pytest_starcoder.source.git import repository
+from pytest_starcoder.source.git.tracking import find_repository
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class SourceFile:
         if self.has_byte_order_mark:
             content = codecs.BOM_UTF8 + content
         try:
-            replace_file(self.path, content, repository(self.path.absolute()))
+            replace_file(self.path, content, find_repository(self.path.absolute().parent))
         except OSError as exc:
             is_link = isinstance(exc, LeadsOutside)
             raise ConfigError(

@@ -19,7 +19,6 @@ from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.case import Case, cases
 from pytest_starcoder.explain.causes import causes
 from pytest_starcoder.explain.conversation import Asking
-from pytest_starcoder.explain.editable import Conventions
 from pytest_starcoder.explain.explanation import Explanation, Report
 from pytest_starcoder.explain.failure import Failure
 from pytest_starcoder.explain.hooks import Others
@@ -34,7 +33,8 @@ from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.session.project import ProjectHistory, place_options, project_of
 from pytest_starcoder.session.tests import SessionTests, rerun_options, session_launch
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.source.sources import sources_of
+from pytest_starcoder.source.conventions import Conventions
+from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.node_ids import without_group
 
@@ -56,7 +56,7 @@ class Explainer2:
         self._environment = environment
         self._early = early
         self._project = project_of(config)
-        self._sources = sources_of(config.rootpath)
+        self._sources = SourceFiles.below(config.rootpath)
         self._section = TerminalSection(
             lambda text: terminal.write(text, flush=True),
             config.get_terminal_writer().fullwidth,
@@ -161,7 +161,7 @@ class Explainer2:
                 self._others.redactor.add(outcome.secrets)
         deadline = Deadline.after(settings.replay_timeout, "replay_timeout")
         history = ProjectHistory(self._project)
-        return cases(grouped, replays, sources, history, self._conventions(tests), deadline)
+        return cases(grouped, replays, sources, history, self._conventions(tests).files, deadline)
 
     def _conventions(self, tests: SessionTests) -> Conventions:
         """Return how this session tells tests from other code: test files, plugins and settings."""
@@ -192,6 +192,7 @@ class Explainer2:
             launch,
             tests.ran,
             self._sources,
+            self._conventions(tests),
             settings,
             self._section,
             self._others.redact,

@@ -25,7 +25,6 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, StarcoderError
 from pytest_starcoder.explain.case import cases
 from pytest_starcoder.explain.causes import causes, key_of
-from pytest_starcoder.explain.editable import Conventions
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.failure import Failure
 from pytest_starcoder.explain.question import explain
@@ -35,8 +34,8 @@ from pytest_starcoder.redaction.redactor import Redactor
 from pytest_starcoder.runner.protocol import Malformed, message_of, parsed
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.address import is_loopback, server_url
-from pytest_starcoder.source.git import History
-from pytest_starcoder.source.sources import sources_of
+from pytest_starcoder.source.git.history import History
+from pytest_starcoder.source.sources import SourceFiles
 
 
 def wanted(settings: Settings) -> bool:
@@ -218,9 +217,9 @@ def _answered(failures: Iterable[Failure], client: Client, root: Path) -> Iterat
         known.add(key)
         client.allow(left)
         try:
-            conventions = Conventions(frozenset({failure.nodeid.partition("::")[0]}))
+            test_files = frozenset({failure.nodeid.partition("::")[0]})
             case = cases(
-                causes([failure]), [Replay()], sources_of(root), History(root), conventions
+                causes([failure]), [Replay()], SourceFiles.below(root), History(root), test_files
             )[0]
             told = explain(case, client, lambda _piece: None, redactor.redact)
         except (BackendUnavailable, BackendTimeout):

@@ -364,7 +364,7 @@ def _running(words: str) -> list[str]:
 KILLED = """
 import sys
 from pathlib import Path
-from pytest_starcoder.runner import Launch
+from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.trials import Trials
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.source.edits.edit import Edit
