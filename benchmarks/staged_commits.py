@@ -18,16 +18,15 @@ from pathlib import Path
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import median
 from pytest_starcoder.report.bars import Bars
-from pytest_starcoder.review.request import Asked
-from pytest_starcoder.review.selected import Found
-from pytest_starcoder.review.selection import find
+from pytest_starcoder.review.change_selection import find
+from pytest_starcoder.review.request import ReviewInput, ReviewRequest
 
 
 def git(folder: Path, *arguments: str) -> bytes:
     return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True).stdout
 
 
-def wrong(folder: Path, found: Found) -> str:
+def wrong(folder: Path, found: ReviewInput) -> str:
     """What the review has missed or invented of what is staged; empty where it is right."""
     counted: dict[str, int] = {}
     plain = [
@@ -109,7 +108,7 @@ def main() -> None:
                 started = time.perf_counter()
                 try:
                     with chdir(folder):
-                        found = find(Asked({"cache": "off"}), {})
+                        found = find(ReviewRequest({"cache": "off"}), {})
                     told = wrong(folder, found)
                 except Exception as exc:  # noqa: BLE001 - what is looked for
                     told = f"{type(exc).__name__}: {exc}"

@@ -26,9 +26,11 @@ def main(argv: list[str] | None = None) -> int:
 
     if "--background" in arguments:  # no change to look up meanwhile
         return alone(review, "starcoder-review", arguments)
-    from pytest_starcoder.review.forked_call import Ahead
+    from pytest_starcoder.review.forked_call import ForkedCall
 
-    with Ahead("pytest_starcoder.review.selection", "find", ("git", "unidiff.patch")) as find:
+    with ForkedCall(
+        "pytest_starcoder.review.change_selection", "find", ("git", "unidiff.patch")
+    ) as find:
         return alone(review, "starcoder-review", arguments, find=find)
 
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from pytest_starcoder.cli.options import add_examples, add_settings, given
 from pytest_starcoder.errors import ConfigError, Misuse, StarcoderError
-from pytest_starcoder.review.forked_call import Ahead
-from pytest_starcoder.review.request import Asked
+from pytest_starcoder.review.forked_call import ForkedCall
+from pytest_starcoder.review.request import ReviewRequest
 
 if TYPE_CHECKING:
     from pytest_starcoder.review.finding import Review
-    from pytest_starcoder.review.selected import Found
+    from pytest_starcoder.review.request import ReviewInput
 
 HELP = "Review what is staged, a range of commits, or a diff"
 
@@ -71,7 +71,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     for key, option in OPTIONS.items():
         parser.add_argument(option, dest=f"starcoder_{key}", metavar="VALUE", help=SCHEMA[key].help)
-    parser.set_defaults(find=Ahead("pytest_starcoder.review.selection", "find"))
+    parser.set_defaults(find=ForkedCall("pytest_starcoder.review.change_selection", "find"))
     add_settings(parser)
     add_examples(
         parser,
@@ -119,7 +119,7 @@ def _say_why_not(sentence: str, *, passes: bool) -> None:
     """
     print(sentence, file=sys.stderr)
     if passes:
-        from pytest_starcoder.review.screen import Screen
+        from pytest_starcoder.review.hook_terminal import Screen
 
         with closing(Screen()) as screen:
             screen.passed(sentence)
@@ -131,7 +131,7 @@ def writer(name: str) -> Callable[[Review], str]:
     from pytest_starcoder.explain.sarif import review_to_sarif
     from pytest_starcoder.review.github import review_commands
     from pytest_starcoder.review.gitlab import to_code_quality
-    from pytest_starcoder.review.text import to_text
+    from pytest_starcoder.review.text_report import to_text
 
     writers: Mapping[str, Callable[[Review], str]] = {
         "text": to_text,
@@ -151,21 +151,21 @@ def _run(arguments: argparse.Namespace) -> int:
 
         return background.run(given(arguments), is_advisory=arguments.advisory)
     if arguments.accept:
-        from pytest_starcoder.review import job as door
+        from pytest_starcoder.review import reviewer as door
 
         print(door.accept())
         return 0
     options = given(arguments) | ({"review_require_model": "on"} if arguments.require_model else {})
     diff = sys.stdin.buffer.read() if arguments.diff else None
     started = time.monotonic()
-    arguments.find.begin(Asked(options, arguments.from_ref or "", arguments.to_ref or "", diff))
+    arguments.find.begin(ReviewRequest(options, arguments.from_ref or "", arguments.to_ref or "", diff))
     # While the change is looked for: most people ask Ollama, and requests takes its time.
     import_module("pytest_starcoder.model.backends.ollama")
-    from pytest_starcoder.review import job as door
-    from pytest_starcoder.review.screen import Screen
-    from pytest_starcoder.review.text import summary
+    from pytest_starcoder.review import reviewer as door
+    from pytest_starcoder.review.hook_terminal import Screen
+    from pytest_starcoder.review.text_report import summary
 
-    found: Found = arguments.find.value()
+    found: ReviewInput = arguments.find.value()
     if arguments.preview or arguments.show_prompt:
         from pytest_starcoder.review.preview import preview, prompts
 
@@ -202,10 +202,10 @@ def _hints(result: Review, status: int) -> None:
 def _last(name: str) -> int:
     from pathlib import Path
 
-    from pytest_starcoder.review.store import Kept
+    from pytest_starcoder.review.store import ReviewStore
     from pytest_starcoder.source.git import Repository
 
-    kept = Kept(Repository(Path.cwd()).folder)
+    kept = ReviewStore(Repository(Path.cwd()).folder)
     if name not in ("text", "json"):
         raise Misuse(
             f"--last is available as text and JSON, not as {name}.", "Omit --format, or use json."

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from pytest_starcoder.runner.forks import fork
 
 
-class Ahead:
+class ForkedCall:
     """The function `name` of `module`, for one call; what it takes, returns and raises can be pickled.
 
     `needed` are modules that it imports only when it is called.
@@ -32,7 +32,7 @@ class Ahead:
         self._pipes: tuple[BinaryIO, BinaryIO] | None = None
         self._argument: Any = None
 
-    def __enter__(self) -> Ahead:
+    def __enter__(self) -> ForkedCall:
         # Other threads would not be there in the child, but what they have locked would be.
         if hasattr(os, "fork") and sys.platform != "darwin" and threading.active_count() == 1:
             (asked, ask), (told, tell) = os.pipe(), os.pipe()

@@ -5,17 +5,18 @@ from __future__ import annotations
 from pytest_starcoder.model.prompt import Model
 from pytest_starcoder.model.prompts import family
 from pytest_starcoder.review.finding import Hunk, Review
-from pytest_starcoder.review.remarks import prompts_for
-from pytest_starcoder.review.selected import Found
-from pytest_starcoder.review.text import not_reviewed
+from pytest_starcoder.review.model_review import prompts_for
+from pytest_starcoder.review.request import ReviewInput
+from pytest_starcoder.review.text_report import not_reviewed
 from pytest_starcoder.text.display import counted, one_line, printable
 
 
-def preview(found: Found) -> str:
+def preview(found: ReviewInput) -> str:
     """The files with their hunks and sizes, what would be left out and why, and how long it may take."""
     change, lines = found.change, []
     sizes = {
-        hunk: len(prompt.text) for hunk, prompt in prompts_for(change, _family(found), found.name)
+        hunk: len(prompt.text)
+        for hunk, prompt in prompts_for(change, _family(found), found.repository_name)
     }
     by_path: dict[str, list[Hunk]] = {}
     for hunk in change.hunks:
@@ -34,10 +35,10 @@ def preview(found: Found) -> str:
     return "\n".join([*lines, *([f"Not reviewed: {missing}."] if missing else [])]) + "\n"
 
 
-def prompts(found: Found) -> str:
+def prompts(found: ReviewInput) -> str:
     """The last prompt of every hunk, as it would be sent."""
     told = []
-    for hunk, prompt in prompts_for(found.change, _family(found), found.name):
+    for hunk, prompt in prompts_for(found.change, _family(found), found.repository_name):
         told.append(
             f"--- {one_line(hunk.path, 200)}:{hunk.added[0]}, {len(prompt.text):,} characters\n"
         )
@@ -47,13 +48,13 @@ def prompts(found: Found) -> str:
     )
 
 
-def _family(found: Found) -> str:
+def _family(found: ReviewInput) -> str:
     """By the model's name alone: its server is not asked."""
     return family(Model(found.settings.model, "", "", 0), found.settings.family)
 
 
-def _time(found: Found, hunks: int) -> str:
-    last = found.kept.record() if found.kept else None
+def _time(found: ReviewInput, hunks: int) -> str:
+    last = found.store.record() if found.store else None
     budget = f"The budget is {found.settings.review_time_budget:g} s."
     if not last or not last["hunks_reviewed"] or not last["model_calls"]:
         return f"How long that takes is known after the first review. {budget}"

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_starcoder.model.cache import Cache
+from pytest_starcoder.review.commit_queue import shared_folder
 from pytest_starcoder.review.finding import Review
-from pytest_starcoder.review.queue import shared_folder
 from pytest_starcoder.settings import Settings, cache_folder
 
 
-class Kept:
+class ReviewStore:
     """The folder `starcoder` in a git directory; where it cannot be written nothing is kept, and no error is raised."""
 
     def __init__(self, git_folder: Path) -> None:
@@ -33,7 +33,7 @@ class Kept:
         """Save a report under a name."""
         from pytest_starcoder.explain.json_report import review_to_json
         from pytest_starcoder.explain.report_files import save
-        from pytest_starcoder.review.text import to_text
+        from pytest_starcoder.review.text_report import to_text
 
         with contextlib.suppress(OSError):
             save(self.folder / f"{name}.json", review_to_json(review))

@@ -16,7 +16,7 @@ from support.repositories import DIVIDES, PRICING, committed, git, repository, s
 from support.servers import FakeOllama
 
 from pytest_starcoder.review import background
-from pytest_starcoder.review.queue import Lock, Queue
+from pytest_starcoder.review.commit_queue import Lock, Queue
 
 PROGRAM = str(Path(sys.executable).with_name("starcoder-review"))
 COMMENT = "An empty list divides by zero."
@@ -284,7 +284,7 @@ def working(folder: Path) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             here = (process / "cwd").readlink() == folder / ".git/starcoder/background"
-            if here and b"review.worker" in (process / "cmdline").read_bytes():
+            if here and b"review.background_worker" in (process / "cmdline").read_bytes():
                 processes.append(int(process.name))
         except OSError:
             continue

@@ -13,9 +13,8 @@ from pytest_starcoder.errors import ConfigError, Misuse
 from pytest_starcoder.review import baseline
 from pytest_starcoder.review.finding import Change, Unreviewed
 from pytest_starcoder.review.hunks import added_lines, change_of, entries_of, is_cut_off
-from pytest_starcoder.review.request import Asked
+from pytest_starcoder.review.request import ReviewInput, ReviewRequest
 from pytest_starcoder.review.rules import constructs
-from pytest_starcoder.review.selected import Found
 from pytest_starcoder.settings import Settings, load_settings
 from pytest_starcoder.source import git
 from pytest_starcoder.source.git import Entry, Repository
@@ -39,7 +38,7 @@ class Range(NamedTuple):
     into: str = ""
 
 
-def find(asked: Asked, environ: Mapping[str, str] = os.environ) -> Found:
+def find(asked: ReviewRequest, environ: Mapping[str, str] = os.environ) -> ReviewInput:
     """The change that is asked for. Raises ConfigError where it cannot be had, or a setting cannot be used."""
     here, started = Path.cwd(), time.monotonic()
     if asked.diff is not None:
@@ -63,7 +62,7 @@ def find(asked: Asked, environ: Mapping[str, str] = os.environ) -> Found:
     accepted = baseline.fingerprints(read(top / baseline.NAME))
     if is_first_push(environ):
         nothing = Unreviewed("the whole history", "a first push has no commit to compare it with")
-        return Found(
+        return ReviewInput(
             Change("the first push", skipped=(nothing,), files=1),
             settings,
             (),
@@ -82,14 +81,14 @@ def observed(
     accepted: frozenset[str] = frozenset(),
     name: str = "",
     folder: Path | None = None,
-) -> Found:
+) -> ReviewInput:
     """The change, with what is wrong with it for certain."""
-    return Found(change, settings, tuple(constructs(change)), accepted, name, folder)
+    return ReviewInput(change, settings, tuple(constructs(change)), accepted, name, folder)
 
 
 def last_commit(
     repository: Repository, commit: str, options: Mapping[str, str], folder: Path
-) -> Found:
+) -> ReviewInput:
     """Return the change made by `commit`, under the settings of `folder`.
 
     For a merge that is only what the merge itself changes.

@@ -21,10 +21,10 @@ from pytest_starcoder.model.backends import make_backend
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.review import background, baseline
 from pytest_starcoder.review.finding import Review, Unreviewed
-from pytest_starcoder.review.remarks import Remarks, ask_about, reviewed
-from pytest_starcoder.review.screen import Screen
-from pytest_starcoder.review.selected import Found
-from pytest_starcoder.review.store import Kept
+from pytest_starcoder.review.hook_terminal import Screen
+from pytest_starcoder.review.model_review import Remarks, ask_about, reviewed
+from pytest_starcoder.review.request import ReviewInput
+from pytest_starcoder.review.store import ReviewStore
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import counted, one_line
 
@@ -34,7 +34,7 @@ RESERVE = 0.3
 PASSED, FAILED, NO_GIT, NO_MODEL = 0, 1, 2, 3
 
 
-def review(found: Found, screen: Screen, started: float) -> Review:
+def review(found: ReviewInput, screen: Screen, started: float) -> Review:
     """The review of a change within the time that the settings allow, `started` (time.monotonic) then; it is kept."""
     if found.change.hunks:
         left = max(0.1, found.settings.review_time_budget - RESERVE - (time.monotonic() - started))
@@ -44,8 +44,8 @@ def review(found: Found, screen: Screen, started: float) -> Review:
     else:
         result = reviewed(found.change, found.observed, Remarks(), found.settings, found.accepted)
     result = replace(result, seconds=time.monotonic() - started, notes=_news(found))
-    if found.kept is not None:
-        found.kept.keep(result)
+    if found.store is not None:
+        found.store.keep(result)
     return result
 
 
@@ -64,7 +64,7 @@ def status_of(result: Review, settings: Settings) -> int:
     return PASSED
 
 
-def review_unwatched(found: Found, seconds: float) -> Review:
+def review_unwatched(found: ReviewInput, seconds: float) -> Review:
     """Review a change within `seconds` without showing progress; the result is not saved."""
     return _at_least_observed(found, seconds, lambda _done: None)
 
@@ -74,11 +74,11 @@ def accept(name: str = "last") -> str:
 
     Raises ConfigError if it cannot be written or a link leads out of the repository.
     """
-    from pytest_starcoder.review.selection import read
+    from pytest_starcoder.review.change_selection import read
     from pytest_starcoder.source.git import Repository
 
     repository = Repository(Path.cwd())
-    record = Kept(repository.folder).record(name)
+    record = ReviewStore(repository.folder).record(name)
     if record is None or not record["findings"]:
         return "The last review here has no findings: nothing was accepted."
     path = repository.top / baseline.NAME
@@ -97,7 +97,9 @@ def accept(name: str = "last") -> str:
     )
 
 
-def _at_least_observed(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
+def _at_least_observed(
+    found: ReviewInput, seconds: float, progress: Callable[[int], None]
+) -> Review:
     """Review a change; an internal error while asking the model never loses observed findings."""
     try:
         return _with_model(found, seconds, progress)
@@ -109,7 +111,7 @@ def _at_least_observed(found: Found, seconds: float, progress: Callable[[int], N
         )
 
 
-def _with_model(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
+def _with_model(found: ReviewInput, seconds: float, progress: Callable[[int], None]) -> Review:
     """The review of a change within so many seconds, by a model where there is one."""
     settings = replace(found.settings, session_timeout=seconds)
     try:
@@ -123,12 +125,14 @@ def _with_model(found: Found, seconds: float, progress: Callable[[int], None]) -
         except StarcoderError as exc:
             return replace(_without_model(found, exc), server=backend.label)
         places = {(told.path, told.line): told for told in found.observed}
-        remarks = ask_about(found.change, places, client, found.cache, found.name, progress)
+        remarks = ask_about(
+            found.change, places, client, found.cache, found.repository_name, progress
+        )
         result = reviewed(found.change, found.observed, remarks, settings, found.accepted)
         return replace(result, model=model.name, server=backend.label, calls=client.calls)
 
 
-def _without_model(found: Found, why: StarcoderError) -> Review:
+def _without_model(found: ReviewInput, why: StarcoderError) -> Review:
     """The review of a change where no model can be asked at all."""
     remarks = Remarks()
     remarks.away = why
@@ -139,13 +143,13 @@ def _without_model(found: Found, why: StarcoderError) -> Review:
     return reviewed(found.change, found.observed, remarks, found.settings, found.accepted)
 
 
-def _news(found: Found) -> tuple[str, ...]:
+def _news(found: ReviewInput) -> tuple[str, ...]:
     """Return the new reports of background reviews, as lines.
 
     Empty under a hook framework, which may hide them: there the post-commit hook prints them.
     """
-    if found.folder is None or os.environ.get("PRE_COMMIT") == "1":
+    if found.git_folder is None or os.environ.get("PRE_COMMIT") == "1":
         return ()
     with contextlib.suppress(OSError):
-        return tuple(background.notes(str(found.folder)))
+        return tuple(background.notes(str(found.git_folder)))
     return ()
