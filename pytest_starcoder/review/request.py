@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_starcoder.model.cache import Cache
-    from pytest_starcoder.review.finding import Change, Finding
+    from pytest_starcoder.review.change import Change
+    from pytest_starcoder.review.finding import Finding
     from pytest_starcoder.review.store import ReviewStore
     from pytest_starcoder.settings import Settings
 
