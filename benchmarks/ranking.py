@@ -40,13 +40,12 @@ from benchmarks.runs import median
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain import case as evidence
 from pytest_starcoder.explain.causes import causes
-from pytest_starcoder.explain.editable import Conventions
 from pytest_starcoder.explain.failure import Failure
 from pytest_starcoder.explain.replay import replay
 from pytest_starcoder.explain.suspicion import ochiai
 from pytest_starcoder.report.bars import Bars
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.outcome import Ran
+from pytest_starcoder.runner.outcome import FinishedTest
 from pytest_starcoder.source.git import History
 from pytest_starcoder.source.sources import sources_of
 
@@ -320,7 +319,7 @@ def _baselines(
 def _first(case: Case, recorded: Mapping[str, Any]) -> evidence.Case | None:
     """The first cause, with its tests and neighbours run again here as the tool runs them."""
     failures = [Failure.from_json(fields) for fields in recorded["failures"]]
-    ran = [Ran(**fields) for fields in recorded["ran"]]
+    ran = [FinishedTest(**fields) for fields in recorded["ran"]]
     fields = recorded["launch"]
     launch = Launch(
         Path(fields["folder"]),
@@ -333,8 +332,8 @@ def _first(case: Case, recorded: Mapping[str, Any]) -> evidence.Case | None:
     grouped, sources = causes(failures), sources_of(launch.root)
     with _environment({**case.env, "HOME": str(case.project)}):
         replays = replay(grouped, ran, launch, Deadline.after(LIMIT), sources)
-    conventions = Conventions(frozenset(recorded["files"]))
-    found = evidence.cases(grouped, replays, sources, History(launch.root), conventions)
+    test_files = frozenset(recorded["files"])
+    found = evidence.cases(grouped, replays, sources, History(launch.root), test_files)
     return found[0] if found else None
 
 

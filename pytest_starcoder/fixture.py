@@ -14,13 +14,13 @@ from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.failure import Cause
 from pytest_starcoder.explain.question import explain
 from pytest_starcoder.generate.result import Generated
-from pytest_starcoder.model.ask import asked
+from pytest_starcoder.model.ask import ask_client
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Completion, Prompt
 from pytest_starcoder.redaction.redactor import Redactor
 from pytest_starcoder.session.project import project_of
 from pytest_starcoder.session.settings import session_settings
-from pytest_starcoder.session.tests import launch_of
+from pytest_starcoder.session.tests import session_launch
 
 
 class Asker:
@@ -33,13 +33,13 @@ class Asker:
         self._config = config
         self._keys = keys
         self._made: Client | None = None
-        self._redactor = Redactor.of_environment()
+        self._redactor = Redactor.from_environment()
         self.nodeid = ""
 
     def ask(self, prompt: str) -> str:
         """What the model writes after `prompt`, whose control tokens are made ordinary text; never empty."""
         with _plainly():
-            return asked(self._client(), prompt)
+            return ask_client(self._client(), prompt)
 
     def complete(self, prompt: Prompt) -> Completion:
         """What the model writes after `prompt`, to the letter, with the server's counts."""
@@ -72,7 +72,7 @@ class Asker:
             targets = targets_for([wanted_for(obj, root)], root, ())
             settings = session_settings(self._config, self._keys)
             return generated_for(
-                launch_of(self._config), targets, (), settings, characterise=characterise
+                session_launch(self._config), targets, (), settings, characterise=characterise
             )
 
     def close(self) -> None:

@@ -144,9 +144,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "starcoder_generate_changed"
     )
     if generating:
-        from pytest_starcoder.generate.session import Generating
+        from pytest_starcoder.generate.session import GeneratePlugin
 
-        joined = Generating(config, tuple(SETTINGS), config.getoption("starcoder_generate"))
+        joined = GeneratePlugin(config, tuple(SETTINGS), config.getoption("starcoder_generate"))
         config.pluginmanager.register(joined, "starcoder-generating")
     else:
         _check_generating(config)

@@ -9,14 +9,9 @@ from pytest_starcoder.assist.question import ask, ask_for_code
 from pytest_starcoder.cli.model import asking
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.model.code_blocks import language_of
+from pytest_starcoder.model.code_blocks import language_name, requested_language
 
 HELP = "Answer a question, or with --code by checked code and nothing else"
-
-_CHECKED = {
-    "python": "it parses, and was not run",
-    "html": "it is a whole page, and was not opened",
-}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -53,18 +48,16 @@ def run(arguments: argparse.Namespace) -> int:
             remark = "cut short, unchecked" if completion.truncated else "unchecked"
             it.signed(completion.model, remark, remembered=completion.from_cache)
             return 0
+        if arguments.language:
+            language = language_name(arguments.language)
+        else:
+            language = requested_language(question)
         with it.waiting():
-            code = ask_for_code(
-                it.redact(question),
-                (arguments.language or language_of(question)).lower(),
-                it.client,
-            )
+            code = ask_for_code(it.redact(question), language, it.client)
         it.show(code.text)
-        remark = (
-            _CHECKED.get(code.language, "checked")
-            if code.checked
-            else f"{code.language} is not checked"
-        )
+        remark = "it parses, and was not run"
+        if not code.checked:
+            remark = f"{code.language} is not checked"
         it.signed(
             code.model,
             remark + (", and what the answer left unfinished was left out" if code.cut else ""),

@@ -15,7 +15,7 @@ from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.redactor import Redactor
 from pytest_starcoder.report.plain import Plain
-from pytest_starcoder.report.status_line import Waiting
+from pytest_starcoder.report.status_line import StatusLine
 from pytest_starcoder.settings import Settings, load_settings
 from pytest_starcoder.text.display import printable
 
@@ -36,9 +36,9 @@ class Asking:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.redact = Redactor.of_environment().redact
+        self.redact = Redactor.from_environment().redact
         live = sys.stderr.isatty()
-        self._waiting = Waiting(_to_stderr, shutil.get_terminal_size().columns, live=live)
+        self._waiting = StatusLine(_to_stderr, shutil.get_terminal_size().columns, live=live)
         self._plain = Plain(_to_stdout)
         self._begun = False
         self._held = ""

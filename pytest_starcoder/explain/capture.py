@@ -112,7 +112,7 @@ def describe(
         if called and statement is not None
         else "",
     )
-    redactor = redactor or Redactor.of_environment()
+    redactor = redactor or Redactor.from_environment()
     redactor.add({secret for step in live for secret in _secrets(step.frame)})
     for frame in (*failure.frames, *failure.callees):
         redactor.learn(frame.source)

@@ -12,7 +12,7 @@ from pytest_starcoder.explain.excerpt import Excerpt
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.prefetch import Answers, merged
 from pytest_starcoder.explain.question import explain
-from pytest_starcoder.explain.section import Section
+from pytest_starcoder.explain.section import TerminalSection
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
@@ -31,7 +31,7 @@ class Asking:
     answer would stand; nothing that goes wrong is raised.
     """
 
-    def __init__(self, section: Section, redact: Callable[[str], str]) -> None:
+    def __init__(self, section: TerminalSection, redact: Callable[[str], str]) -> None:
         self._section = section
         self._redact = redact
         self._client: Client | None = None
@@ -79,7 +79,7 @@ class Asking:
     @property
     def away(self) -> str:
         """What is to be said of a server that only memory stands in for."""
-        away = self._client.away if self._client else None
+        away = self._client.outage if self._client else None
         return f" {away.message} The answers are those it gave before." if away else ""
 
     def explain(self, case: Case, told: Explanation, shared: Sequence[Excerpt]) -> Explanation:
@@ -149,7 +149,7 @@ class Asking:
         """
         self._unanswered += 1
         final = isinstance(exc, BackendUnavailable | BackendTimeout) or self._unanswered >= PATIENCE
-        if isinstance(exc, KeyboardInterrupt) or (final and client.away is None):
+        if isinstance(exc, KeyboardInterrupt) or (final and client.outage is None):
             self._why_not = SEE_ABOVE
 
 

@@ -19,27 +19,27 @@ from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.case import Case, cases
 from pytest_starcoder.explain.causes import causes
 from pytest_starcoder.explain.conversation import Asking
-from pytest_starcoder.explain.editable import Conventions
 from pytest_starcoder.explain.explanation import Explanation, Report
-from pytest_starcoder.explain.extensions import Others
 from pytest_starcoder.explain.failure import Failure
-from pytest_starcoder.explain.prefetch import Early
+from pytest_starcoder.explain.hooks import Others
+from pytest_starcoder.explain.prefetch import Prefetch
 from pytest_starcoder.explain.question import file_of, observed, prompt_of, shared_code
 from pytest_starcoder.explain.replay import Replay, all_tests, replay, with_warnings
-from pytest_starcoder.explain.section import Section
+from pytest_starcoder.explain.section import TerminalSection
 from pytest_starcoder.fix.apply import Terminal, apply
 from pytest_starcoder.fix.session import Fixing
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.runner.fixes import Fix
-from pytest_starcoder.session.project import WholeHistory, place_options, project_of
-from pytest_starcoder.session.tests import Tests, launch_of, rerun_options
+from pytest_starcoder.session.project import ProjectHistory, place_options, project_of
+from pytest_starcoder.session.tests import SessionTests, rerun_options, session_launch
 from pytest_starcoder.settings import Settings
+from pytest_starcoder.source.conventions import Conventions
 from pytest_starcoder.source.sources import sources_of
 from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.node_ids import without_group
 
 
-class Telling:
+class Explainer2:
     """Tells the failures of one session on a terminal."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Telling:
         terminal: pytest.TerminalReporter,
         others: Others,
         environment: Mapping[str, str],
-        early: Early | None = None,
+        early: Prefetch | None = None,
     ) -> None:
         self._config = config
         self._terminal = terminal
@@ -57,7 +57,7 @@ class Telling:
         self._early = early
         self._project = project_of(config)
         self._sources = sources_of(config.rootpath)
-        self._section = Section(
+        self._section = TerminalSection(
             lambda text: terminal.write(text, flush=True),
             config.get_terminal_writer().fullwidth,
             live=bool(terminal.isatty),
@@ -66,7 +66,7 @@ class Telling:
     def tell(
         self,
         failures: Sequence[Failure],
-        tests: Tests,
+        tests: SessionTests,
         settings: Settings | StarcoderError,
         *,
         interrupted: bool,
@@ -135,7 +135,9 @@ class Telling:
         for line in filter(None, lines):
             self._section.close(line)
 
-    def _cases(self, failures: Sequence[Failure], tests: Tests, settings: Settings) -> list[Case]:
+    def _cases(
+        self, failures: Sequence[Failure], tests: SessionTests, settings: Settings
+    ) -> list[Case]:
         grouped = causes(failures)
         sources = self._sources
         replays = [Replay() for _ in grouped]
@@ -150,7 +152,7 @@ class Telling:
                     "StarCoder", "failing tests what they execute, by running them again"
                 ),
             ):
-                launch = launch_of(self._config, self._environment)
+                launch = session_launch(self._config, self._environment)
                 replays = replay(grouped, tests.ran, launch, deadline, sources, warnings.setdefault)
             if warnings:
                 replays = with_warnings(replays, warnings)
@@ -158,10 +160,10 @@ class Telling:
             for outcome in (*rerun.failing, *rerun.passing):
                 self._others.redactor.add(outcome.secrets)
         deadline = Deadline.after(settings.replay_timeout, "replay_timeout")
-        history = WholeHistory(self._project)
-        return cases(grouped, replays, sources, history, self._conventions(tests), deadline)
+        history = ProjectHistory(self._project)
+        return cases(grouped, replays, sources, history, self._conventions(tests).files, deadline)
 
-    def _conventions(self, tests: Tests) -> Conventions:
+    def _conventions(self, tests: SessionTests) -> Conventions:
         """Return how this session tells tests from other code: test files, plugins and settings."""
         config = self._config
         plugins = (
@@ -178,14 +180,19 @@ class Telling:
         )
 
     def _fixing(
-        self, found: Sequence[Case], tests: Tests, settings: Settings, client: Client | None = None
+        self,
+        found: Sequence[Case],
+        tests: SessionTests,
+        settings: Settings,
+        client: Client | None = None,
     ) -> Fixing:
-        launch = launch_of(self._config, self._environment)
+        launch = session_launch(self._config, self._environment)
         return Fixing(
             found,
             launch,
             tests.ran,
             self._sources,
+            self._conventions(tests),
             settings,
             self._section,
             self._others.redact,

@@ -104,7 +104,7 @@ _THINGS = re.compile(
 """Everything in a text that is checked. URLs are names with dots, and files."""
 
 
-class Grounded:
+class Grounding:
     """Marks a text that arrives in pieces; however they divide it, the result is the same.
 
     `unsupported` lists what was marked as not in the evidence, each once.
@@ -199,7 +199,7 @@ class Grounded:
 
 def ground(text: str, evidence: Evidence) -> tuple[str, tuple[str, ...]]:
     """`text` with its marks, and what was not in the evidence."""
-    grounded = Grounded(evidence)
+    grounded = Grounding(evidence)
     marked = grounded.add(text) + grounded.end()
     return marked, tuple(grounded.unsupported)
 

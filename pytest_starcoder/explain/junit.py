@@ -9,7 +9,7 @@ from pytest_starcoder.explain.explanation import Explanation, Report
 from pytest_starcoder.text.display import one_line
 
 
-def with_explanations(xml: str, report: Report, prefix: str = "") -> str:
+def add_explanations(xml: str, report: Report, prefix: str = "") -> str:
     """`xml`, which pytest has written, with properties at every failed test case that the report explains.
 
     `prefix` is that of --junit-prefix. What is no such file comes back as it was.

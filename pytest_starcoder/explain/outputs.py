@@ -62,11 +62,11 @@ class Written:
                 self._try(summary, lambda: _append(Path(summary), to_markdown(report)))
 
     def _junit(self, path: Path, report: Report) -> None:
-        from pytest_starcoder.explain.junit import with_explanations
+        from pytest_starcoder.explain.junit import add_explanations
         from pytest_starcoder.explain.report_files import save
 
         prefix = self._config.getoption("junitprefix", None) or ""
-        save(path, with_explanations(path.read_text("utf-8"), report, prefix))
+        save(path, add_explanations(path.read_text("utf-8"), report, prefix))
 
     def _prefix(self) -> str:
         """The folder of the root within its repository, with a slash at its end; empty where they are one."""

@@ -25,7 +25,6 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, StarcoderError
 from pytest_starcoder.explain.case import cases
 from pytest_starcoder.explain.causes import causes, key_of
-from pytest_starcoder.explain.editable import Conventions
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.failure import Failure
 from pytest_starcoder.explain.question import explain
@@ -56,7 +55,7 @@ class Answers:
     asked: int = 0
 
 
-class Early:
+class Prefetch:
     """The child that asks. Whatever goes wrong in it, there is one answer less."""
 
     def __init__(self, settings: Settings, root: Path) -> None:
@@ -209,7 +208,7 @@ def _failures(waiting: SimpleQueue[Failure | None]) -> Iterator[Failure]:
 def _answered(failures: Iterable[Failure], client: Client, root: Path) -> Iterator[dict[str, Any]]:
     """An answer for the first failure of each cause, until the server is away or the settings' limits are met."""
     known: set[object] = set()
-    redactor = Redactor.of_environment()
+    redactor = Redactor.from_environment()
     left = client.settings.session_timeout
     for failure in failures:
         key = key_of(failure)
@@ -218,9 +217,9 @@ def _answered(failures: Iterable[Failure], client: Client, root: Path) -> Iterat
         known.add(key)
         client.allow(left)
         try:
-            conventions = Conventions(frozenset({failure.nodeid.partition("::")[0]}))
+            test_files = frozenset({failure.nodeid.partition("::")[0]})
             case = cases(
-                causes([failure]), [Replay()], sources_of(root), History(root), conventions
+                causes([failure]), [Replay()], sources_of(root), History(root), test_files
             )[0]
             told = explain(case, client, lambda _piece: None, redactor.redact)
         except (BackendUnavailable, BackendTimeout):

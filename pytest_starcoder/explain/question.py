@@ -15,12 +15,12 @@ from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.excerpt import Excerpt
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.failure import Frame
-from pytest_starcoder.explain.grounding import Evidence, Grounded
+from pytest_starcoder.explain.grounding import Evidence, Grounding
 from pytest_starcoder.model.answer import answer
-from pytest_starcoder.model.answer_quality import judge, trimmed
+from pytest_starcoder.model.answer_quality import clean_answer, judge
 from pytest_starcoder.model.backends import OnText
 from pytest_starcoder.model.backends.tokens import estimate
-from pytest_starcoder.model.client import Client, capped, fit, fitted
+from pytest_starcoder.model.client import Client, cap_answer, fit, shorten_to_fit
 from pytest_starcoder.model.prompt import Model, Prompt
 from pytest_starcoder.model.prompts import FORMS, family, render
 from pytest_starcoder.redaction.values import with_texts
@@ -88,9 +88,9 @@ def explain(
         completion = answer(prompt, FORMS[kind, "explain"].lead, client, stream.add)
     finally:
         stream.end()  # what came before a break as well
-    words = trimmed(completion.text)
+    words = clean_answer(completion.text)
     flaw = judge(completion.text, question.text, render(kind, "explain", code="", case="").text)
-    grounded = Grounded(question.evidence())
+    grounded = Grounding(question.evidence())
     why = (grounded.add(words) + grounded.end()).strip()
     if not why:
         raise UnreadableAnswer(
@@ -113,8 +113,8 @@ def prompt_of(
     """The prompt that `explain` sends, made without asking: the model is told by its name, tokens are estimated."""
     kind = family(Model(settings.model, "", "", 0), settings.family)
     question = Question(case, redact, shared)
-    return fitted(
-        lambda parts: capped(question.render(kind, parts), settings),
+    return shorten_to_fit(
+        lambda parts: cap_answer(question.render(kind, parts), settings),
         question.parts,
         lambda prompt: estimate(prompt.text) <= ROOM,
     )
@@ -255,7 +255,7 @@ class _Stream:
     """The answer as it is written, with marks; an object or a fence is kept back, since its words come out of it."""
 
     def __init__(self, evidence: Evidence, on_text: OnText) -> None:
-        self._grounded = Grounded(evidence)
+        self._grounded = Grounding(evidence)
         self._on_text = on_text
         self._held: str | None = ""
 
@@ -271,7 +271,7 @@ class _Stream:
 
     def end(self) -> None:
         if self._held:
-            self._say(self._grounded.add(trimmed(self._held)))
+            self._say(self._grounded.add(clean_answer(self._held)))
         self._say(self._grounded.end())
 
     def _say(self, text: str) -> None:

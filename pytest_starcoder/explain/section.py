@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.report.label import Label
-from pytest_starcoder.report.status_line import Waiting
+from pytest_starcoder.report.status_line import StatusLine
 from pytest_starcoder.runner.fixes import Fixes
 from pytest_starcoder.source.diff import changed_lines
 from pytest_starcoder.text.display import counted, one_line, printable
@@ -42,13 +42,13 @@ LABELS = {
 """What stands before each kind of statement. What is under `why` is guessed, under `checked` checked, else observed."""
 
 
-class Section:
+class TerminalSection:
     """Writes the blocks of one run through `write`; `live` is whether a line can be written over."""
 
     def __init__(self, write: Callable[[str], None], width: int, *, live: bool) -> None:
         self._write = write
         self._width = max(width, 40)
-        self._waiting = Waiting(write, self._width, live=live)
+        self._waiting = StatusLine(write, self._width, live=live)
         self._paragraph: _Paragraph | None = None
 
     def observed(self, number: int, total: int, told: Explanation) -> None:

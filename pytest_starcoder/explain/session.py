@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.explain.extensions import Others
+from pytest_starcoder.explain.hooks import Others
 from pytest_starcoder.explain.outputs import Written
 from pytest_starcoder.session.project import project_of
 from pytest_starcoder.session.settings import session_settings
-from pytest_starcoder.session.tests import Tests
+from pytest_starcoder.session.tests import SessionTests
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
 
 if TYPE_CHECKING:
     from pytest_starcoder.explain.capture import Comparison
     from pytest_starcoder.explain.failure import Failure
-    from pytest_starcoder.explain.prefetch import Early
+    from pytest_starcoder.explain.prefetch import Prefetch
     from pytest_starcoder.explain.recording import Recording
 
 MARKER = "starcoder_explain"
@@ -58,7 +58,7 @@ class Explainer:
         self._worker = hasattr(config, "workerinput")
         self._compared: tuple[Place | None, Comparison] | None = None
         self._failures: list[Failure] = []
-        self._tests = Tests()
+        self._tests = SessionTests()
         self._environment = dict(os.environ)  # before any test can change it
         self._troubles: dict[str, None] = {}
         self._others = Others(config, self._complain)
@@ -73,7 +73,7 @@ class Explainer:
                 raise pytest.UsageError(str(exc)) from exc
             self._settings = exc
         self._recording = self._recorded()
-        self._early: Early | None = None
+        self._early: Prefetch | None = None
 
     def _recorded(self) -> Recording | None:
         """A recording of what the tests of this process execute, where they are not run again to see that."""
@@ -176,7 +176,7 @@ class Explainer:
     def pytest_sessionfinish(self) -> None:
         """Pass the secrets a worker has seen to the controller, but not through reports."""
         if self._worker and self._others.has_redacted:
-            secrets = list(self._others.redactor.known)
+            secrets = list(self._others.redactor.secrets)
             self._config.workeroutput[SECRETS] = secrets  # type: ignore[attr-defined]
 
     @pytest.hookimpl(optionalhook=True)
@@ -245,10 +245,10 @@ class Explainer:
             return
         if self._others.redact_too or self._config.getoption("starcoder_show_prompt"):
             return
-        from pytest_starcoder.explain.prefetch import Early, wanted
+        from pytest_starcoder.explain.prefetch import Prefetch, wanted
 
         if self._early is None and wanted(self._settings):
-            self._early = Early(self._settings, self._config.rootpath)
+            self._early = Prefetch(self._settings, self._config.rootpath)
         if self._early is not None:
             self._early.add(failure)
 
@@ -272,10 +272,10 @@ class Explainer:
             terminalreporter.write_line(f"StarCoder: {self._others.redactor.redact(trouble)}")
 
     def _report(self, terminal: pytest.TerminalReporter) -> None:
-        from pytest_starcoder.explain.explainer import Telling
+        from pytest_starcoder.explain.explainer import Explainer2
         from pytest_starcoder.explain.explanation import Report
 
-        told = Telling(self._config, terminal, self._others, self._environment, self._early)
+        told = Explainer2(self._config, terminal, self._others, self._environment, self._early)
         if self._failures:
             report = told.tell(
                 self._failures, self._tests, self._settings, interrupted=self._interrupted

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from pytest_starcoder.explain.failure import Failure
 from pytest_starcoder.runner.outcome import Outcome
-from pytest_starcoder.source.callees import functions
+from pytest_starcoder.source.functions import functions
 from pytest_starcoder.source.lines import Parts, definitions, parts_of, with_definitions, words_of
 from pytest_starcoder.source.sources import Sources
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from pytest_starcoder.deadline import Deadline
@@ -11,16 +11,18 @@ from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.replay import spread
-from pytest_starcoder.explain.section import Section
+from pytest_starcoder.explain.section import TerminalSection
+from pytest_starcoder.fix.places import PlaceFinder
 from pytest_starcoder.fix.proposals import proposals
 from pytest_starcoder.fix.search import fix
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.values import with_texts
 from pytest_starcoder.runner.fixes import Fix, Fixes
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.outcome import Ran
+from pytest_starcoder.runner.outcome import FinishedTest
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.settings import Settings
+from pytest_starcoder.source.conventions import Conventions
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.sources import Sources
 
@@ -44,10 +46,11 @@ class Fixing:
         self,
         cases: Sequence[Case],
         launch: Launch,
-        ran: Sequence[Ran],
+        ran: Sequence[FinishedTest],
         sources: Sources,
+        conventions: Conventions,
         settings: Settings,
-        section: Section,
+        section: TerminalSection,
         redact: Callable[[str], str],
         client: Client | None = None,
     ) -> None:
@@ -64,6 +67,7 @@ class Fixing:
         quick = len(passed) <= SMALL_SUITE and sum(test.seconds for test in passed) <= QUICK_SUITE
         self._quick = self._passed if quick else []
         self._sources = sources
+        self._finder = PlaceFinder(sources, conventions, _imported(cases))
         self._settings = settings
         self._section = section
         self._redact = redact
@@ -125,7 +129,7 @@ class Fixing:
         """What the model writes in the place of the suspicious lines, where that passes."""
         try:
             with self._section.waiting("fix", f"{client.model().name} for other lines"):
-                edits = proposals(case, client, self._sources, self._redact)
+                edits = proposals(self._finder.places(case), client, self._sources, self._redact)
         except StarcoderError:  # it will be told where the model is asked why
             return Fixes()
         except KeyboardInterrupt:
@@ -149,6 +153,7 @@ class Fixing:
             try:
                 return fix(
                     case,
+                    self._finder.places(case),
                     self._launch,
                     self._sources,
                     deadline,
@@ -165,6 +170,13 @@ class Fixing:
             except KeyboardInterrupt:
                 self._off = True
                 return Fixes(note="interrupted")
+
+
+def _imported(cases: Sequence[Case]) -> Iterator[str]:
+    """Return the files that the first failing test of each case runs or imports."""
+    for case in cases:
+        for outcome in case.replay.failing[:1]:
+            yield from (*outcome.lines, *outcome.imported)
 
 
 def _places(case: Case) -> set[tuple[str, int]]:

@@ -94,7 +94,7 @@ def generated_for(
     def read(path: str) -> str:
         return (launch.root / path).read_text("utf-8")
 
-    redactor = redactor or Redactor.of_environment()
+    redactor = redactor or Redactor.from_environment()
     by_path: dict[str, list[Target]] = {}
     for target in targets:
         by_path.setdefault(target.path, []).append(target)

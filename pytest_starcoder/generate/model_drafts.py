@@ -19,7 +19,7 @@ from pytest_starcoder.generate.result import Answer, Spent
 from pytest_starcoder.generate.seeds import names_of
 from pytest_starcoder.generate.unittest_assertions import plain
 from pytest_starcoder.model.client import Client, fit
-from pytest_starcoder.model.code_blocks import extract, parsing_prefix
+from pytest_starcoder.model.code_blocks import extract_code, parsing_prefix
 from pytest_starcoder.model.prompt import Completion, Prompt
 from pytest_starcoder.model.prompts import FORMS, family, render
 from pytest_starcoder.source.syntax import syntax_tree
@@ -91,7 +91,7 @@ class Author:
         completion, spent = self._asked(replace(prompt, temperature=warm) if attempt else prompt)
         names, label = names_of(self._sources(target.path)), f"written_{attempt + 1}"
         texts = [] if self._obeys else [opening + completion.text]
-        texts.append(extract(completion.text, "python"))  # some begin anew instead of going on
+        texts.append(extract_code(completion.text, "python"))  # some begin anew instead of going on
         found = (
             tuple(salvaged(text, target, names, completion.model, label, before)) for text in texts
         )

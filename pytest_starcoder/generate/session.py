@@ -15,7 +15,7 @@ import pytest
 from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.files import UNLINK, LeadsOutside
 from pytest_starcoder.session.settings import session_settings
-from pytest_starcoder.session.tests import Tests, launch_of
+from pytest_starcoder.session.tests import SessionTests, session_launch
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.git import repository
 from pytest_starcoder.text.display import counted, one_line, printable
@@ -32,7 +32,7 @@ SENT = "starcoder_marked"
 """Under which key a worker of xdist hands over what is marked."""
 
 
-class Generating:
+class GeneratePlugin:
     """The plugin object of one session. Raises pytest.UsageError for what cannot be generated for.
 
     `places` are those of the option: a file, a folder, `FILE::NAME`, or nothing for what tests are marked with.
@@ -41,7 +41,7 @@ class Generating:
     def __init__(self, config: pytest.Config, keys: Sequence[str], places: Sequence[str]) -> None:
         self._config = config
         self._worker = hasattr(config, "workerinput")
-        self._tests = Tests()
+        self._tests = SessionTests()
         self._environment = dict(os.environ)
         self._known: Redactor | None = None
         self._marked: dict[tuple[str, str], None] = {}
@@ -112,7 +112,7 @@ class Generating:
         if self._known is None:
             from pytest_starcoder.redaction.redactor import Redactor
 
-            self._known = Redactor.of_environment(self._environment)
+            self._known = Redactor.from_environment(self._environment)
         return self._known
 
     @pytest.hookimpl
@@ -129,10 +129,10 @@ class Generating:
     def _summary(self, terminal: pytest.TerminalReporter) -> None:
         from pytest_starcoder.generate.report import lines_of
         from pytest_starcoder.redaction.values import with_texts
-        from pytest_starcoder.report.status_line import Waiting
+        from pytest_starcoder.report.status_line import StatusLine
 
         terminal.write_sep("=", "StarCoder: generated tests")
-        waiting = Waiting(
+        waiting = StatusLine(
             lambda text: terminal.write(text, flush=True),
             self._config.get_terminal_writer().fullwidth,
             live=bool(terminal.isatty),
@@ -180,7 +180,7 @@ class Generating:
             if test.outcome == "passed" and test.quick and test.fixable
         ]
         return generated_for(
-            launch_of(self._config, self._environment),
+            session_launch(self._config, self._environment),
             targets,
             suite,
             self._settings,

@@ -11,7 +11,7 @@ from functools import partial
 from pytest_starcoder.text.display import printable
 
 
-class Waiting:
+class StatusLine:
     """Writes through `write`, at most `width` columns; nothing at all where it is not a `live` terminal."""
 
     def __init__(self, write: Callable[[str], None], width: int, *, live: bool) -> None:

@@ -63,7 +63,7 @@ def _home() -> Path:
     return Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
 
 
-class WholeHistory(History):
+class ProjectHistory(History):
     """The history of a project that has files outside pytest's root."""
 
     def __init__(self, project: Project) -> None:

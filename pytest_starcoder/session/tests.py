@@ -14,12 +14,12 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_starcoder.runner.launch import Launch
-    from pytest_starcoder.runner.outcome import Ran
+    from pytest_starcoder.runner.outcome import FinishedTest
 
 _WORSE = {"passed": 0, "skipped": 1, "failed": 2}
 
 
-class Tests:
+class SessionTests:
     """Takes the reports of a session; `ran` gives its tests in the order in which they began."""
 
     def __init__(self) -> None:
@@ -42,10 +42,10 @@ class Tests:
             found[4] = False
 
     @property
-    def ran(self) -> list[Ran]:
-        from pytest_starcoder.runner.outcome import Ran
+    def ran(self) -> list[FinishedTest]:
+        from pytest_starcoder.runner.outcome import FinishedTest
 
-        return [Ran(nodeid, *fields) for nodeid, fields in self._found.items()]  # type: ignore[arg-type]
+        return [FinishedTest(nodeid, *fields) for nodeid, fields in self._found.items()]  # type: ignore[arg-type]
 
     @property
     def files(self) -> set[str]:
@@ -53,7 +53,7 @@ class Tests:
         return {nodeid.partition("::")[0] for nodeid in self._found}
 
 
-def launch_of(config: pytest.Config, environment: Mapping[str, str] | None = None) -> Launch:
+def session_launch(config: pytest.Config, environment: Mapping[str, str] | None = None) -> Launch:
     """How the session was started, as far as a child needs to know to run its tests in the same way."""
     from pytest_starcoder.runner.launch import Launch
     from pytest_starcoder.session.project import project_of

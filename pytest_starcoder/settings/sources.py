@@ -30,7 +30,7 @@ SET_IT = (
 )
 UNTRACK_IT = SET_IT.replace("does not track", "does not track (`git rm --cached .env`)")
 WITHOUT_GIT = "Set it with {option}, {variable} or your own config.toml: without git, .env counts as part of the project."
-SAY_IT = "Remove it there, or pass {option} on the command line or in PYTEST_ADDOPTS."
+OPTION_HINT = "Remove it there, or pass {option} on the command line or in PYTEST_ADDOPTS."
 """Hints for a value in a place where it is not allowed."""
 
 
@@ -50,7 +50,7 @@ def command_line(options: Mapping[str, str], files: Mapping[str, str]) -> dict[s
     for key, value in options.items():
         option = f"--starcoder-{key.replace('_', '-')}"
         if key in files:
-            entries[key] = Entry(value, f"{files[key]}, {option}", tracked=True, hint=SAY_IT)
+            entries[key] = Entry(value, f"{files[key]}, {option}", tracked=True, hint=OPTION_HINT)
         else:
             entries[key] = Entry(value, option, tracked=False)
     return entries

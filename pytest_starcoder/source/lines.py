@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pytest_starcoder.source.callees import functions
+from pytest_starcoder.source.functions import functions
 from pytest_starcoder.source.syntax import syntax_tree
 
 _WEIGHTS: dict[type[ast.AST], float] = {

@@ -450,8 +450,8 @@ def test_a_run_of_pytest_asks_it(
 # --- broken packages of others -------------------------------------------------------------
 
 WORKS = """
-from pytest_starcoder.backends import hookimpl
-from pytest_starcoder.values.asked import Completion, Model
+from pytest_starcoder.model.backends import hookimpl
+from pytest_starcoder.model.prompt import Completion, Model
 
 class Broken:
     label = "Broken"

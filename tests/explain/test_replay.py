@@ -11,11 +11,10 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain import replay as module
 from pytest_starcoder.explain.case import Changes, cases
 from pytest_starcoder.explain.causes import causes
-from pytest_starcoder.explain.editable import Conventions
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.replay import FAILING, NEIGHBOURS, Replay, all_tests, replay
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.outcome import Outcome, Ran
+from pytest_starcoder.runner.outcome import FinishedTest, Outcome
 from pytest_starcoder.source.sources import Sources
 
 LAUNCH = Launch(Path("/"), Path("/"))
@@ -33,8 +32,8 @@ def failure(name: str, line: int = 3, path: str = "shop.py", **more: str) -> Fai
     )  # type: ignore[arg-type]
 
 
-def ran(name: str, outcome: str = "passed", seconds: float = 0.01, **more: object) -> Ran:
-    return Ran(name if "::" in name else f"test_a.py::{name}", outcome, seconds, **more)  # type: ignore[arg-type]
+def ran(name: str, outcome: str = "passed", seconds: float = 0.01, **more: object) -> FinishedTest:
+    return FinishedTest(name if "::" in name else f"test_a.py::{name}", outcome, seconds, **more)  # type: ignore[arg-type]
 
 
 class Child:
@@ -60,7 +59,7 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Child:
     return found
 
 
-def replayed(failures: Sequence[Failure], tests: Sequence[Ran]) -> list[Replay]:
+def replayed(failures: Sequence[Failure], tests: Sequence[FinishedTest]) -> list[Replay]:
     return replay(
         causes(failures), tests, LAUNCH, Deadline.after(20), lambda _path: "from shop import f"
     )
@@ -89,7 +88,9 @@ def test_slow_marked_and_failed_tests_are_no_neighbours(child: Child) -> None:
 @pytest.mark.parametrize(
     "test", [ran("test_bad", "failed", 9), ran("test_bad", "failed", allowed=False)]
 )
-def test_a_cause_whose_tests_may_not_be_run_again_has_no_replay(child: Child, test: Ran) -> None:
+def test_a_cause_whose_tests_may_not_be_run_again_has_no_replay(
+    child: Child, test: FinishedTest
+) -> None:
     assert replayed([failure("test_bad")], [test, ran("test_one")]) == [Replay()]
     assert child.runs == []
 
@@ -247,17 +248,17 @@ def test_assertions_on_one_function_with_one_prime_suspect_are_one_cause() -> No
         Replay((Outcome("n", "failed", lines={"shop.py": frozenset({number})}),))
         for number in (3, 3)
     ]
-    sources, conventions = (
+    sources, test_files = (
         Sources(lambda _path: "a = b\nc = d\ne = f + 1\n"),
-        Conventions(frozenset({"test_a.py"})),
+        frozenset({"test_a.py"}),
     )
-    together = cases(found, runs, sources, NoHistory(), conventions)  # type: ignore[arg-type]
+    together = cases(found, runs, sources, NoHistory(), test_files)  # type: ignore[arg-type]
     assert [case.cause.nodeids for case in together] == [
         ("test_a.py::test_one", "test_a.py::test_two")
     ]
     assert together[0].replay.statements == ("2 tests failed again when they were run again",)
     apart = [runs[0], Replay((Outcome("n", "failed", lines={"shop.py": frozenset({1})}),))]
-    assert len(cases(found, apart, sources, NoHistory(), conventions)) == 2  # type: ignore[arg-type]
+    assert len(cases(found, apart, sources, NoHistory(), test_files)) == 2  # type: ignore[arg-type]
 
 
 def test_what_git_tells_of_a_line() -> None:

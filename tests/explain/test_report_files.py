@@ -17,7 +17,7 @@ from support.reports import EMPTY, REPORT, TOLD
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.explain.explanation import Report
 from pytest_starcoder.explain.json_report import schema, to_json
-from pytest_starcoder.explain.junit import with_explanations
+from pytest_starcoder.explain.junit import add_explanations
 from pytest_starcoder.explain.markdown import to_markdown
 from pytest_starcoder.explain.report_files import FORMATS, save, writer
 from pytest_starcoder.explain.sarif import to_sarif
@@ -137,7 +137,7 @@ def test_no_text_breaks_a_format(text: str) -> None:
     for line in workflow_commands(report):
         assert "\n" not in line
         assert line.startswith("::error ")
-    assert ElementTree.fromstring(with_explanations(JUNIT, report)) is not None
+    assert ElementTree.fromstring(add_explanations(JUNIT, report)) is not None
 
 
 def test_many_tests_are_folded_in_markdown() -> None:
@@ -171,7 +171,7 @@ JUNIT = """<?xml version="1.0" encoding="utf-8"?><testsuites><testsuite name="py
 
 
 def test_failed_cases_get_properties_and_keep_their_own() -> None:
-    root = ElementTree.fromstring(with_explanations(JUNIT, REPORT))
+    root = ElementTree.fromstring(add_explanations(JUNIT, REPORT))
     found = [
         [(p.get("name"), p.get("value")) for p in case.iter("property")]
         for case in root.iter("testcase")
@@ -191,7 +191,7 @@ def test_failed_cases_get_properties_and_keep_their_own() -> None:
     "text", ["", "no xml", "<testsuites/>", "<testsuite><testcase name='a'/></testsuite>"]
 )
 def test_what_is_no_such_file_comes_back_as_it_was(text: str) -> None:
-    assert with_explanations(text, REPORT) == text
+    assert add_explanations(text, REPORT) == text
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_pytests_own_files_are_understood(pytester: pytest.Pytester, options: li
     pytester.runpytest("--junitxml=out.xml", *options)
     nodeids = ("deep/test_it.py::TestA::test_b[a.b::c/d[e]]", "deep/test_it.py::test_db")
     prefix = "own.prefix" if options and "prefix" in options[0] else ""
-    xml = with_explanations(
+    xml = add_explanations(
         Path("out.xml").read_text(), Report((replace(TOLD, nodeids=nodeids),), 2), prefix
     )
     cases = list(ElementTree.fromstring(xml).iter("testcase"))

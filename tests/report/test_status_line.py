@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_starcoder.report.status_line import Waiting
+from pytest_starcoder.report.status_line import StatusLine
 
 
 class Terminal:
@@ -29,8 +29,8 @@ class Terminal:
         return shown.rstrip()
 
 
-def waiting_on(terminal: Terminal, width: int = 80, *, live: bool = True) -> Waiting:
-    return Waiting(terminal.written.append, width, live=live)
+def waiting_on(terminal: Terminal, width: int = 80, *, live: bool = True) -> StatusLine:
+    return StatusLine(terminal.written.append, width, live=live)
 
 
 def test_a_wait_shorter_than_a_second_shows_nothing() -> None:

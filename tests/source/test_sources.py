@@ -11,7 +11,6 @@ import pytest
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.case import IMPORTED, cases
-from pytest_starcoder.explain.editable import Conventions
 from pytest_starcoder.explain.failure import Cause, Failure
 from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.runner.outcome import Outcome
@@ -76,7 +75,7 @@ def parses(
             replays,
             Sources(files.__getitem__),
             History(folder),
-            Conventions(frozenset({"test_all.py"})),
+            frozenset({"test_all.py"}),
         )
     return counts
 
@@ -97,7 +96,7 @@ def test_of_many_files_the_nearest_are_ranked(tmp_path: Path) -> None:
         "test_all.py::test_rate", "failed", lines={"test_all.py": frozenset({2})}, imported=imported
     )
     cause = Cause((Failure("test_all.py::test_rate", "call", "AssertionError", "", ""),))
-    asked = (Sources(files.__getitem__), History(tmp_path), Conventions(frozenset({"test_all.py"})))
+    asked = (Sources(files.__getitem__), History(tmp_path), frozenset({"test_all.py"}))
     [case] = cases([cause], [Replay((outcome,))], *asked)
     assert ("shop/module_117.py", 1) in case.ranked
     assert len({path for path, _ in case.ranked}) <= IMPORTED

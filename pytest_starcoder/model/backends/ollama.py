@@ -24,7 +24,7 @@ from pytest_starcoder.errors import (
 )
 from pytest_starcoder.model.backends import OnText, hookimpl
 from pytest_starcoder.model.backends.http import Refused, Server, mean, whole
-from pytest_starcoder.model.backends.tokens import TEMPLATE, estimate
+from pytest_starcoder.model.backends.tokens import CHAT_TEMPLATE_TOKENS, estimate
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.address import server_url
@@ -144,7 +144,9 @@ class Ollama:
 
         Ollama is asked what it has only where the smallest that it gives could be too small.
         """
-        need = estimate(prompt.text) + prompt.max_tokens + (TEMPLATE if prompt.chat else 0)
+        need = (
+            estimate(prompt.text) + prompt.max_tokens + (CHAT_TEMPLATE_TOKENS if prompt.chat else 0)
+        )
         have = self._asked_for or min(SMALLEST_WINDOW, model.window)
         if need > have and not self._asked_for:
             have = self._loaded_window(model, deadline) or have

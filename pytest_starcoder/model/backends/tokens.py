@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-TEMPLATE = 200
+CHAT_TEMPLATE_TOKENS = 200
 """Tokens that the template of a chat model may add to a message."""
 
 

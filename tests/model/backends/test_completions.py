@@ -19,7 +19,7 @@ from pytest_starcoder.errors import BadResponse, StarcoderError
 from pytest_starcoder.model.backends import completions, make_backend
 from pytest_starcoder.model.backends.http import Refused, Server
 from pytest_starcoder.model.backends.stops import Ending
-from pytest_starcoder.model.backends.tokens import TEMPLATE
+from pytest_starcoder.model.backends.tokens import CHAT_TEMPLATE_TOKENS
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 
@@ -327,7 +327,7 @@ def test_llamacpp_puts_its_template_around_a_message(llamacpp: RealServer, name:
         answered(settings, Prompt("why?", max_tokens=6, chat=chat)) for chat in (False, True)
     )
     assert plain.prompt_tokens == 4
-    assert 4 < message.prompt_tokens <= 4 + TEMPLATE
+    assert 4 < message.prompt_tokens <= 4 + CHAT_TEMPLATE_TOKENS
     assert (message.completion_tokens, message.truncated) == (6, True)
 
 

@@ -109,9 +109,9 @@ def test_an_engine_that_was_killed_is_said_to_have_ended(backend: Embedded) -> N
 
 PARENT = """
 import sys, time
-from pytest_starcoder.backends.embedded import Embedded
+from pytest_starcoder.model.backends.embedded import Embedded
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values.asked import Deadline
+from pytest_starcoder.deadline import Deadline
 backend = Embedded(Settings(backend="embedded", model=sys.argv[1], threads=1))
 backend.count("a", Deadline.after(30))
 print(backend._engine.pid, flush=True)

@@ -133,9 +133,9 @@ def test_an_unknown_backend_is_told_with_the_nearest_name(name: str, hint: str) 
 # --- backends of other packages ------------------------------------------------------------
 
 PARROT = """
-from pytest_starcoder.backends import hookimpl
+from pytest_starcoder.model.backends import hookimpl
 from pytest_starcoder.errors import RateLimited
-from pytest_starcoder.values.asked import Completion, Model
+from pytest_starcoder.model.prompt import Completion, Model
 
 class Parrot:
     label = "the parrot"

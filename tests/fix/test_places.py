@@ -7,8 +7,10 @@ from textwrap import dedent
 
 import pytest
 
-from pytest_starcoder.explain.editable import Conventions, Fixable, Places
-from pytest_starcoder.explain.failure import Failure, Frame
+from pytest_starcoder.explain.case import Case
+from pytest_starcoder.explain.failure import Cause, Failure, Frame
+from pytest_starcoder.fix.places import PlaceFinder, Places
+from pytest_starcoder.source.conventions import Conventions
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.sources import Sources
 
@@ -43,11 +45,11 @@ def places(
     """Return the places to fix a failure whose tests run every line of all files."""
     sources = Sources(lambda path: dedent(files.get(path, "")))
     lines = [(path, number) for path in files for number in range(1, sources(path).count("\n") + 1)]
-    fixable = Fixable(sources, conventions or Conventions(frozenset({tests})))
-    fixable.learn(files)
+    finder = PlaceFinder(sources, conventions or Conventions(frozenset({tests})), files)
     frames = (failed,) if failed else ()
     failure = Failure(f"{tests}::test_total", "call", "AssertionError", "", "", frames)
-    return fixable.places([failure], lines, dict.fromkeys(lines, 1.0))
+    case = Case(Cause((failure,)), ranked=tuple(lines), scores=dict.fromkeys(lines, 1.0))
+    return finder.places(case)
 
 
 def paths(found: Places) -> set[str]:

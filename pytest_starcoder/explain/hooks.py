@@ -54,7 +54,7 @@ class Others:
         if self._redactor is None:
             from pytest_starcoder.redaction.redactor import Redactor
 
-            self._redactor = Redactor.of_environment()
+            self._redactor = Redactor.from_environment()
         return self._redactor
 
     @property
