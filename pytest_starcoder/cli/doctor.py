@@ -12,7 +12,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from pytest_starcoder.cli.model import settings_of
+from pytest_starcoder.cli.model_session import read_settings
 from pytest_starcoder.cli.options import add_settings
 from pytest_starcoder.errors import ConfigError, StarcoderError, UnreadableAnswer
 from pytest_starcoder.files import replace_file
@@ -45,7 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 if the model answers, 2 if what is set cannot be used, else 1."""
-    settings = settings_of(arguments)
+    settings = read_settings(arguments)
     _say("project", str(project_root(Path.cwd())))
     for key in SCHEMA:
         if key in settings.sources or key == "model":

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_starcoder.cli.model import settings_of
+from pytest_starcoder.cli.model_session import read_settings
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.evaluate.execution import recorded, verdicts
@@ -91,7 +91,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 if all was measured; 130 if interrupted, with what was answered kept. Raises StarcoderError."""
     _check(arguments)
-    settings = settings_of(arguments)
+    settings = read_settings(arguments)
     problems = read_problems(arguments.benchmark, arguments.data)
     chosen = problems[: arguments.limit]
     if arguments.completions:

@@ -131,7 +131,7 @@ def _facts(exc: BaseException, live: Sequence[Step], told: tuple[str, ...]) -> t
     return tuple(dict.fromkeys(told))[:FACTS]
 
 
-def untraced(nodeid: str, phase: str, text: str) -> Failure:
+def failure_from_report(nodeid: str, phase: str, text: str) -> Failure:
     """The failure of a test of which only pytest's report is known, because it was no exception or came too late."""
     lines = [line for line in text.splitlines() if line.strip()]
     message = one_line(lines[-1]) if lines else "failed without a message"

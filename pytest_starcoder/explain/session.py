@@ -227,14 +227,14 @@ class Explainer:
         if self._worker or not report.failed or not (fields or self._everything):
             return
         with self._harmless(report.nodeid):
-            from pytest_starcoder.explain.capture import untraced
+            from pytest_starcoder.explain.capture import failure_from_report
             from pytest_starcoder.explain.failure import Failure
 
             address = getattr(report, "starcoder_address", report.nodeid)
             failure = (
                 Failure.from_json(fields)
                 if fields
-                else untraced(address, phase, report.longreprtext)
+                else failure_from_report(address, phase, report.longreprtext)
             )
             self._failures.append(failure)
             self._ask_early(failure)

@@ -87,7 +87,7 @@ class _Reader:
         self._excluded = _compile_globs(exclude)
         self._other_sides = other_sides
         self._deadline = deadline
-        self._redactor = Redactor.of_environment()
+        self._redactor = Redactor.from_environment()
         self._next_number = 0
 
     def learn_secrets(self, patch: FilePatch) -> None:

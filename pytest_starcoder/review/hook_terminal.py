@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
-from pytest_starcoder.report.status_line import Waiting
+from pytest_starcoder.report.status_line import StatusLine
 from pytest_starcoder.text.display import one_line
 
 
@@ -41,7 +41,7 @@ class HookTerminal:
             is_live = self._terminal is not None and not self._is_prek
         else:
             is_live = sys.stderr.isatty()
-        waiting = Waiting(self._write, shutil.get_terminal_size().columns, live=is_live)
+        waiting = StatusLine(self._write, shutil.get_terminal_size().columns, live=is_live)
         with waiting.shown(text) as show:
             yield show
 

@@ -24,7 +24,7 @@ from pytest_starcoder.errors import (
     UnreadableAnswer,
 )
 from pytest_starcoder.model.cache import Cache
-from pytest_starcoder.model.client import Client, capped
+from pytest_starcoder.model.client import Client, cap_answer
 from pytest_starcoder.model.prompt import Completion, Prompt
 from pytest_starcoder.model.prompts import family, render
 from pytest_starcoder.review.change import TIME_LIMIT_REACHED, Change, Hunk, Unreviewed
@@ -255,7 +255,7 @@ class _HunkReviewer:
         return usable
 
     def _complete(self, prompt: Prompt) -> Completion:
-        return self._client.complete(capped(prompt, self._client.settings))
+        return self._client.complete(cap_answer(prompt, self._client.settings))
 
 
 STATES = ("approved", "changes_required", "rejected", "commented")

@@ -64,10 +64,10 @@ def rate_severity(message: str) -> Severity:
 
 def clean_message(answer: str) -> str:
     """Return the first line of an answer without secrets and repetitions."""
-    from pytest_starcoder.model.answer_quality import trimmed
+    from pytest_starcoder.model.answer_quality import clean_answer
 
     lines = [line for line in answer.splitlines() if line.strip()]
-    return redact(one_line(trimmed(lines[0]), MAX_MESSAGE)).strip() if lines else ""
+    return redact(one_line(clean_answer(lines[0]), MAX_MESSAGE)).strip() if lines else ""
 
 
 def answer_schema(hunk: Hunk) -> dict[str, object]:

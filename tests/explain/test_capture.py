@@ -20,8 +20,8 @@ from pytest_starcoder.explain.capture import (
     SOURCE_LINES,
     compared,
     describe,
+    failure_from_report,
     short_repr,
-    untraced,
 )
 from pytest_starcoder.explain.failure import Failure
 from pytest_starcoder.source.project import in_project
@@ -352,7 +352,7 @@ def test_every_failure_survives_json_and_can_be_written(
     nodeid: str, message: str, text: str
 ) -> None:
     for failure in (
-        untraced(nodeid, "call", text),
+        failure_from_report(nodeid, "call", text),
         describe(ValueError(message), nodeid, "call", Path("/x"), compared("==", message, text)),
     ):
         assert Failure.from_json(json.loads(json.dumps(failure.to_json()))) == failure
@@ -368,7 +368,7 @@ def test_every_failure_survives_json_and_can_be_written(
     ],
 )
 def test_of_a_failure_without_an_exception_the_last_line_is_told(text: str, seen: str) -> None:
-    failure = untraced("test_x.py::test_x", "call", text)
+    failure = failure_from_report("test_x.py::test_x", "call", text)
     assert (failure.seen, failure.message, failure.exception, failure.frames) == (
         seen,
         seen,

@@ -23,7 +23,7 @@ READER_GONE = 141
 """The exit status of a program whose reader has gone, as the shell counts it: 128 and the number of SIGPIPE."""
 
 
-def settings_of(arguments: argparse.Namespace) -> Settings:
+def read_settings(arguments: argparse.Namespace) -> Settings:
     """The settings in force in the current folder, under the options that were given."""
     return load_settings(Path.cwd(), given(arguments))
 
@@ -82,7 +82,7 @@ class Asking:
 @contextmanager
 def asking(arguments: argparse.Namespace) -> Iterator[Asking]:
     """Asks under the settings of `arguments`; nothing is open afterwards, a line on the screen neither."""
-    with Client.from_settings(settings_of(arguments)) as client:
+    with Client.from_settings(read_settings(arguments)) as client:
         it = Asking(client)
         try:
             yield it
