@@ -702,7 +702,7 @@ def test_long_line_is_observed_itself(top: Path) -> None:
 
 def test_what_there_is_no_time_for_is_named(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES, "a.py": "x = 1\n"})
-    change = staged_change(Repository(top), Settings(), until=0.0)
+    change = staged_change(Repository(top), Settings(), deadline=0.0)
     assert change.hunks == ()
     assert change.unreached == (
         Unreviewed("a.py", "The time limit was reached.", 1),

@@ -260,7 +260,7 @@ def test_a_commit_that_cannot_be_reviewed_is_named(
     worker(queue, raising(error)).run()
     first, second = shown(reports)
     assert (first.hash, second.hash) == (A, B)
-    assert first.lines([]) == [
+    assert first.lines() == [
         f"Reviewed in the background: {A[:10]}",
         f"0 of 0 hunks reviewed, 0.0 s. Not reviewed: the whole commit ({reason}).",
     ]
@@ -275,7 +275,7 @@ def test_a_model_that_is_away_is_asked_later(queue: CommitQueue, reports: Pendin
     for _ in range(2):
         worker(queue, reviewing(AWAY, is_final=False)).run()
     (named,) = shown(reports)
-    assert named.lines([])[-2:] == [RETRY_NOTE, named.summary]
+    assert named.lines()[-2:] == [RETRY_NOTE, named.summary]
     assert not named.is_given_up
     worker(queue, reviewing(FOUND)).run()
     (report,) = shown(reports)
