@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.explain.capture import describe
+from pytest_starcoder.explain.capture import capture_failure
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.failure import Cause
@@ -54,7 +54,7 @@ class Asker:
                 f"explain wants what pytest.raises gives, or an exception, not {type(exc).__name__}"
             )
         project = project_of(self._config)
-        failure = describe(exc, self.nodeid, "call", project, redactor=self._redactor)
+        failure = capture_failure(exc, self.nodeid, "call", project, redactor=self._redactor)
         case = Case(Cause((failure,)))
         with _plainly():
             return explain(case, self._client(), lambda _piece: None, self._redactor.redact)
@@ -64,16 +64,15 @@ class Asker:
 
         What the tests of this run find is not known yet: those that come back are judged by themselves.
         """
-        from pytest_starcoder.generate.job import generated_for, targets_for
-        from pytest_starcoder.generate.session import wanted_for
+        from pytest_starcoder.generate.job import GenerationJob
+        from pytest_starcoder.generate.locations import location_of_object, targets_at
 
         root = self._config.rootpath
         with _plainly():
-            targets = targets_for([wanted_for(obj, root)], root, ())
+            targets = targets_at([location_of_object(obj, root)], root, ())
             settings = session_settings(self._config, self._keys)
-            return generated_for(
-                session_launch(self._config), targets, (), settings, characterise=characterise
-            )
+            launch = session_launch(self._config)
+            return GenerationJob(launch, settings, targets, characterise=characterise).run()
 
     def close(self) -> None:
         if self._made is not None:

@@ -26,7 +26,7 @@ from pytest_starcoder.report.bars import drawable
 from pytest_starcoder.report.progress import Progress
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.source.git import repository
+from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import printable
 
 HELP = "Measure a model on HumanEval or MBPP: pass@k by running what it writes, confined"
@@ -131,7 +131,7 @@ def _check(arguments: argparse.Namespace) -> None:
                 f"There is no folder {path.absolute().parent}.", "Make it, or name another file."
             )
         try:
-            target_of(path, repository(path.absolute()))
+            target_of(path, find_repository(path.absolute().parent))
         except OSError as exc:
             raise ConfigError(f"{path} cannot be written: {exc.strerror}.", UNLINK) from exc
 
@@ -216,7 +216,7 @@ def _progress(what: str, total: int, done: int) -> Iterator[Progress]:
 
 def _written(path: Path, text: str) -> None:
     try:
-        replace_file(path, text.encode("utf-8"), repository(path.absolute()))
+        replace_file(path, text.encode("utf-8"), find_repository(path.absolute().parent))
     except OSError as exc:
         raise ConfigError(
             f"{path} cannot be written: {exc.strerror}.", "Name another file with --report."

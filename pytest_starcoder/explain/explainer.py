@@ -34,7 +34,7 @@ from pytest_starcoder.session.project import ProjectHistory, place_options, proj
 from pytest_starcoder.session.tests import SessionTests, rerun_options, session_launch
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.conventions import Conventions
-from pytest_starcoder.source.sources import sources_of
+from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.node_ids import without_group
 
@@ -56,7 +56,7 @@ class Explainer2:
         self._environment = environment
         self._early = early
         self._project = project_of(config)
-        self._sources = sources_of(config.rootpath)
+        self._sources = SourceFiles.below(config.rootpath)
         self._section = TerminalSection(
             lambda text: terminal.write(text, flush=True),
             config.get_terminal_writer().fullwidth,

@@ -34,8 +34,8 @@ from pytest_starcoder.redaction.redactor import Redactor
 from pytest_starcoder.runner.protocol import Malformed, message_of, parsed
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.address import is_loopback, server_url
-from pytest_starcoder.source.git import History
-from pytest_starcoder.source.sources import sources_of
+from pytest_starcoder.source.git.history import History
+from pytest_starcoder.source.sources import SourceFiles
 
 
 def wanted(settings: Settings) -> bool:
@@ -219,7 +219,7 @@ def _answered(failures: Iterable[Failure], client: Client, root: Path) -> Iterat
         try:
             test_files = frozenset({failure.nodeid.partition("::")[0]})
             case = cases(
-                causes([failure]), [Replay()], sources_of(root), History(root), test_files
+                causes([failure]), [Replay()], SourceFiles.below(root), History(root), test_files
             )[0]
             told = explain(case, client, lambda _piece: None, redactor.redact)
         except (BackendUnavailable, BackendTimeout):

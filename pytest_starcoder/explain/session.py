@@ -28,7 +28,7 @@ from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line
 
 if TYPE_CHECKING:
-    from pytest_starcoder.explain.capture import Comparison
+    from pytest_starcoder.explain.assertions import Comparison
     from pytest_starcoder.explain.failure import Failure
     from pytest_starcoder.explain.prefetch import Prefetch
     from pytest_starcoder.explain.recording import Recording
@@ -108,9 +108,9 @@ class Explainer:
     @pytest.hookimpl
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
         with self._harmless("a comparison"):
-            from pytest_starcoder.explain.capture import compared
+            from pytest_starcoder.explain.assertions import Comparison
 
-            self._compared = _asserting(sys._getframe()), compared(op, left, right)
+            self._compared = _asserting(sys._getframe()), Comparison.of_values(op, left, right)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -137,12 +137,12 @@ class Explainer:
                 report.starcoder_fix = False  # type: ignore[attr-defined]
         if report.failed and call.excinfo and (self._everything or mark):
             with self._harmless(item.nodeid):
-                from pytest_starcoder.explain.capture import describe
+                from pytest_starcoder.explain.capture import capture_failure
 
                 exc, phase = call.excinfo.value, report.when or "call"
                 executed = self._recording.executed() if self._recording is not None else ()
                 redactor, comparison = self._others.redactor, self._compared_by(exc)
-                failure = describe(
+                failure = capture_failure(
                     exc, address, phase, self._project, comparison, executed, redactor
                 )
                 failure = replace(failure, extra=self._others.evidence(item, failure))
@@ -164,11 +164,11 @@ class Explainer:
         call = getattr(report, "call", None)
         if report.failed and self._everything and call is not None and call.excinfo:
             with self._harmless(collector.nodeid):
-                from pytest_starcoder.explain.capture import describe
+                from pytest_starcoder.explain.capture import capture_failure
 
                 address = self._project.address_of(collector.nodeid, collector.path)
                 exc, redactor = call.excinfo.value, self._others.redactor
-                failure = describe(exc, address, "collect", self._project, redactor=redactor)
+                failure = capture_failure(exc, address, "collect", self._project, redactor=redactor)
                 report.starcoder_failure = failure.to_json()  # type: ignore[attr-defined]
         return report
 

@@ -14,8 +14,8 @@ from pytest_starcoder.redaction.redactor import REDACTED
 from pytest_starcoder.runner.fixes import Fix, Fixes
 from pytest_starcoder.source.edits import edited
 from pytest_starcoder.source.edits.edit import Edit
-from pytest_starcoder.source.git import repository
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.source.git.tracking import find_repository
+from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.text.display import counted
 
 
@@ -24,7 +24,7 @@ class Unwritable(Exception):
 
 
 def apply(
-    fixes: Sequence[Fix], root: Path, sources: Sources, accept: Callable[[Fix], bool]
+    fixes: Sequence[Fix], root: Path, sources: SourceFiles, accept: Callable[[Fix], bool]
 ) -> list[str]:
     """Writes those of the fixes that are accepted into the files below `root`; sentences on what was done.
 
@@ -64,7 +64,7 @@ def apply(
 
 def _tree(root: Path) -> Path:
     """Return the working tree that all writes must stay in."""
-    return repository(root / "_") or root
+    return find_repository(root) or root
 
 
 def _reason(exc: Unwritable | OSError) -> str:

@@ -24,7 +24,7 @@ from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.conventions import Conventions
 from pytest_starcoder.source.edits.edit import Edit
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.source.sources import SourceFiles
 
 PRIME = 5
 """Suspects of which two causes must share one to be taken for the same fault, perhaps."""
@@ -47,7 +47,7 @@ class Fixing:
         cases: Sequence[Case],
         launch: Launch,
         ran: Sequence[FinishedTest],
-        sources: Sources,
+        sources: SourceFiles,
         conventions: Conventions,
         settings: Settings,
         section: TerminalSection,

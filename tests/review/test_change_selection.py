@@ -15,7 +15,7 @@ from pytest_starcoder.review.change import Unreviewed
 from pytest_starcoder.review.change_selection import select_change, staged_change
 from pytest_starcoder.review.request import ReviewInput, ReviewRequest
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.source.git import Repository
+from pytest_starcoder.source.git.repository import Repository
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pytest_starcoder.review.change_reader import read_change
 from pytest_starcoder.review.file_patch import FilePatch, parse_diff
 from pytest_starcoder.review.hunk_cuts import MAX_PART
 from pytest_starcoder.source.diff import unified
-from pytest_starcoder.source.git import Entry
+from pytest_starcoder.source.git.patches import Entry
 
 LINES = [
     "", " ", "def f(x):", "    return x", "    y = 1", "class A:", "    def g(self):", "        return 2", "import os",
