@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pytest_starcoder.source.quick_git import is_reachable, other_parents
 from support.repositories import committed, git, repository
 
 from pytest_starcoder.errors import ConfigError
@@ -33,7 +34,6 @@ from pytest_starcoder.review.commit_queue import (
 )
 from pytest_starcoder.review.finding import Finding, Review, Severity
 from pytest_starcoder.review.pending_reports import CommitReport, PendingReports, merge_records
-from pytest_starcoder.source.quick_git import is_reachable, other_parents
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 FINDING = Finding(
