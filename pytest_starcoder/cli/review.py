@@ -208,7 +208,7 @@ def _print_last(name: str) -> int:
     from pathlib import Path
 
     from pytest_starcoder.review.store import ReviewStore
-    from pytest_starcoder.source.git import Repository
+    from pytest_starcoder.source.git.repository import Repository
 
     store = ReviewStore(Repository(Path.cwd()).folder)
     if name not in ("text", "json"):

@@ -20,7 +20,7 @@ from itertools import chain
 from pytest_starcoder import interpreter
 from pytest_starcoder.review.commit_queue import CommitQueue, Lock, shared_folder, write_atomically
 from pytest_starcoder.review.pending_reports import CommitReport, PendingReports, merge_records
-from pytest_starcoder.source.quick_git import ask_git
+from pytest_starcoder.source.git.command import git_output
 
 TYPE_CHECKING = False  # importing `typing` would take longer than reading a report
 
@@ -62,7 +62,7 @@ def run(
     for an invalid setting.
     """
     # A plain HEAD is also the file of that name in a bare repository without a commit.
-    answer = ask_git("rev-parse", "--absolute-git-dir", "HEAD^{commit}")
+    answer = git_output("rev-parse", "--absolute-git-dir", "HEAD^{commit}")
     if answer is None:
         _raise_git_problem()
         return 2
@@ -97,7 +97,7 @@ def _raise_git_problem() -> None:
     """Raise ConfigError with a message about what is wrong with the repository."""
     from pathlib import Path
 
-    from pytest_starcoder.source.git import Repository
+    from pytest_starcoder.source.git.repository import Repository
 
     Repository(Path.cwd()).commit("HEAD")
 
@@ -275,9 +275,9 @@ def _at_push(
 def _pushed_commits(tip: str, base: str) -> list[str]:
     """Return the commits after `base` up to `tip`; without a base, those that no remote has."""
     command = ("rev-list", f"--max-count={MAX_PUSHED}", tip, "--not")
-    answer = ask_git(*command, base) if base else None
+    answer = git_output(*command, base) if base else None
     if answer is None:  # a new branch, or the remote has commits that were not fetched
-        answer = ask_git(*command, "--remotes")
+        answer = git_output(*command, "--remotes")
     return (answer or "").split()
 
 
@@ -307,7 +307,7 @@ def _open_findings(report: CommitReport, tip: str) -> list[dict[str, Any]]:
     for finding in report.findings:
         path, source = finding["path"], finding["source"]
         if path not in lines:
-            text = ask_git("cat-file", "blob", f"{tip}:{path}") or ""
+            text = git_output("cat-file", "blob", f"{tip}:{path}") or ""
             lines[path] = {line.strip() for line in text.splitlines()}
         is_there = source in lines[path] or "[redacted]" in source
         if is_there and finding["fingerprint"] not in accepted:
@@ -337,7 +337,7 @@ def _has_severe(shown: list[CommitReport], settings: Settings) -> bool:
 def _subject(commit: str) -> str:
     from pytest_starcoder.text.display import one_line
 
-    title = ask_git("log", "-1", "--no-show-signature", "--format=%h %s", commit)
+    title = git_output("log", "-1", "--no-show-signature", "--format=%h %s", commit)
     return one_line(title or commit[:10], 200).strip()
 
 

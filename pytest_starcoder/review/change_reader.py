@@ -14,7 +14,7 @@ from pytest_starcoder.redaction.redactor import Redactor
 from pytest_starcoder.review.change import TIME_LIMIT_REACHED, Change, Hunk, Unreviewed
 from pytest_starcoder.review.changed_file import ChangedFile
 from pytest_starcoder.review.file_patch import SUBMODULE, SYMBOLIC_LINK, FilePatch, PatchHunk
-from pytest_starcoder.source.git import Entry
+from pytest_starcoder.source.git.patches import Entry
 
 AddedLines = Mapping[str, frozenset[int] | None]
 """The added lines of a change, by path; None for a file where they are unknown."""

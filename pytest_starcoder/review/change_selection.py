@@ -17,8 +17,9 @@ from pytest_starcoder.review.file_patch import FilePatch, parse_diff
 from pytest_starcoder.review.request import ReviewInput, ReviewRequest
 from pytest_starcoder.review.rules import find_faults
 from pytest_starcoder.settings import Settings, load_settings
-from pytest_starcoder.source.git import Entry, Repository, is_tracked
-from pytest_starcoder.source.quick_git import other_parents
+from pytest_starcoder.source.git.patches import Entry
+from pytest_starcoder.source.git.repository import Repository
+from pytest_starcoder.source.git.tracking import is_tracked
 
 READING_SHARE = 0.4
 """Share of the time budget for reading the change; the rest is for the rules and the model."""
@@ -54,7 +55,7 @@ def select_change(request: ReviewRequest, environ: Mapping[str, str] = os.enviro
         tracked_text = _text_at(repository, commits.target)
         settings = load_settings(here, request.options, tracked_text=tracked_text)
         accepted = repository.text(commits.target, baseline.NAME) or ""
-    repository.patience = settings.review_time_budget
+    repository.timeout = settings.review_time_budget
     deadline = _deadline(settings, started)
     if commits is not None:
         change = range_change(repository, commits, settings, deadline)
@@ -75,7 +76,7 @@ def select_commit(
     settings = load_settings(folder, options)
     first_parent = repository.parent(commit)
     other_sides = []
-    for parent in other_parents(commit, repository.top):
+    for parent in repository.merged_parents(commit):
         other_sides.append(added_lines(repository.between(parent, commit, first_parent)))
     entries = repository.between(first_parent, commit)
     change = _read(repository, repository.subject(commit), entries, settings, other_sides)
@@ -97,7 +98,7 @@ def _input(
 def staged_change(repository: Repository, settings: Settings, deadline: float = math.inf) -> Change:
     """Return the staged change; for a merge, what the merge itself changes."""
     entries = repository.staged()
-    other_sides = [added_lines(repository.against(parent)) for parent in repository.merged()]
+    other_sides = [added_lines(repository.staged_against(parent)) for parent in repository.merge_heads()]
     description = "what the merge itself changes" if other_sides else "what is staged"
     return _read(repository, description, entries, settings, other_sides, deadline)
 

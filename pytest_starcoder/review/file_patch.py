@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.review.change import number_lines
 from pytest_starcoder.source.diff import named_path, unquoted
-from pytest_starcoder.source.git import Entry
+from pytest_starcoder.source.git.patches import Entry
 from pytest_starcoder.text.display import one_line
 
 if TYPE_CHECKING:
@@ -51,12 +51,13 @@ class FilePatch:
         self.path = entry.path.encode("utf-8", "surrogateescape").decode(
             "utf-8", "backslashreplace"
         )
-        if hunks is not None:
-            self.hunks = hunks
+        self._parsed = hunks
 
     @cached_property
     def hunks(self) -> list[PatchHunk] | None:
         """The hunks; None if the diff is cut off or damaged."""
+        if self._parsed is not None:
+            return self._parsed
         from unidiff.errors import UnidiffParseError
 
         *_, section = _git_sections(self.patch)  # a link that becomes a file has two

@@ -28,7 +28,7 @@ from pytest_starcoder.review.model_review import ModelReview, review_hunks
 from pytest_starcoder.review.request import ReviewInput
 from pytest_starcoder.review.store import ReviewStore
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.source.git import Repository
+from pytest_starcoder.source.git.repository import Repository
 from pytest_starcoder.text.display import counted
 
 RESERVE = 0.3
