@@ -98,7 +98,9 @@ def _input(
 def staged_change(repository: Repository, settings: Settings, deadline: float = math.inf) -> Change:
     """Return the staged change; for a merge, what the merge itself changes."""
     entries = repository.staged()
-    other_sides = [added_lines(repository.staged_against(parent)) for parent in repository.merge_heads()]
+    other_sides = [
+        added_lines(repository.staged_against(parent)) for parent in repository.merge_heads()
+    ]
     description = "what the merge itself changes" if other_sides else "what is staged"
     return _read(repository, description, entries, settings, other_sides, deadline)
 
