@@ -22,7 +22,7 @@ from pytest_starcoder.files import LeadsOutside, private_folder, replace_file, t
 from pytest_starcoder.fix.apply import apply, keep
 from pytest_starcoder.model.prompt import Model
 from pytest_starcoder.review import reviewer
-from pytest_starcoder.review.store import Kept
+from pytest_starcoder.review.store import ReviewStore
 from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.source.edits.edit import Edit
 
@@ -234,7 +234,7 @@ def test_without_git_no_fix_is_written_outside_of_the_root(tmp_path: Path, outsi
 
 
 def test_no_accepted_finding_is_written_outside(top: Path, outside: Path) -> None:
-    folder = Kept(top / ".git").folder
+    folder = ReviewStore(top / ".git").folder
     save(folder / "last.json", '{"findings": [{"fingerprint": "x", "path": "a", "source": "b"}]}')
     (top / ".starcoder-baseline").symlink_to(outside)
     with pytest.raises(ConfigError) as caught:
