@@ -13,7 +13,6 @@ from itertools import islice
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.causes import largest_first, united
-from pytest_starcoder.explain.editable import Conventions, Fixable, Places
 from pytest_starcoder.explain.excerpt import ROOM, Excerpt, excerpts, room_for
 from pytest_starcoder.explain.explanation import Suspect
 from pytest_starcoder.explain.failure import Cause, Failure
@@ -28,9 +27,10 @@ from pytest_starcoder.explain.suspicion import (
 )
 from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.runner.outcome import Outcome
-from pytest_starcoder.source.git import History
+from pytest_starcoder.source.checking_code import checks_in
+from pytest_starcoder.source.git.history import History, LineOrigin
 from pytest_starcoder.source.lines import definitions, line_of, lines_of_tests, whole_statements
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.source.syntax import syntax_tree
 from pytest_starcoder.text.display import counted, one_line
 
@@ -62,7 +62,7 @@ BLAMED = 3
 class Case:
     """One cause with all the evidence about it.
 
-    `ranked` are lines, most suspicious first; `places` are those where a fix may be made.
+    `ranked` are lines, most suspicious first.
     """
 
     cause: Cause
@@ -75,22 +75,20 @@ class Case:
     changed: tuple[str, ...] = ()
     """Sentences on executed lines that are not as they were committed."""
 
-    places: Places = field(default_factory=Places)
-
 
 def cases(
     causes: Sequence[Cause],
     replays: Sequence[Replay],
-    sources: Sources,
+    sources: SourceFiles,
     history: History,
-    conventions: Conventions,
+    test_files: Collection[str],
     deadline: Deadline | None = None,
 ) -> list[Case]:
     """Return the cases of `causes`; causes that turn out to be the same share one case.
 
     After `deadline`, lines that only ran at import are left out: they are the least suspicious.
     """
-    working = _Working(sources, Changes(history), conventions, deadline)
+    working = _Working(sources, Changes(history), test_files, deadline)
     runs = [_counts_of(found) for found in replays]
 
     def elsewhere(numbers: Collection[int]) -> dict[Line, float]:
@@ -142,21 +140,20 @@ class _Working:
 
     def __init__(
         self,
-        sources: Sources,
+        sources: SourceFiles,
         changes: Changes,
-        conventions: Conventions,
+        test_files: Collection[str],
         deadline: Deadline | None,
     ) -> None:
         self._sources = sources
         self._changes = changes
-        self._conventions = conventions
+        self._test_files = test_files
         self._deadline = deadline
-        self._fixable = Fixable(sources, conventions)
         self._whole: dict[int, Outcome] = {}
 
     def case(self, cause: Cause, replay: Replay, elsewhere: Mapping[Line, float]) -> Case:
         """Return the case of a cause; `elsewhere` tells which other causes run a line."""
-        sources, test_files = self._sources, self._conventions.files
+        sources = self._sources
         failing, passing = (
             [*map(self._defined, replay.failing)],
             [*map(self._defined, replay.passing)],
@@ -167,13 +164,11 @@ class _Working:
         for (path, _), score in scores.items():
             best[path] = max(best.get(path, 0.0), score)
         age = self._changes.ages(
-            sorted(best, key=lambda path: (path in test_files, -best[path], path))
+            sorted(best, key=lambda path: (path in self._test_files, -best[path], path))
         )
         ranking = ranked(
             cause.first, scores, sources, age, self._is_test, imported - set(scores), elsewhere
         )
-        for outcome in failing[:1]:
-            self._fixable.learn((*outcome.lines, *outcome.imported))
         room = room_for(cause.first.exception, ranking.lines, scores) if failing else ROOM
         if failing:
             replay = dataclasses.replace(
@@ -196,7 +191,6 @@ class _Working:
                 )
             ),
             changed=self._changes.told(scores),
-            places=self._fixable.places(cause.failures, ranking.lines, scores),
         )
 
     def _defined(self, outcome: Outcome) -> Outcome:
@@ -207,17 +201,20 @@ class _Working:
 
     def _is_test(self, line: Line) -> bool:
         path, number = line
-        return path in self._conventions.files and number in self._sources.about(
-            path, lines_of_tests
-        )
+        return path in self._test_files and number in self._sources.derive(path, lines_of_tests)
 
     def _suspects(self, lines: Sequence[Line]) -> list[Line]:
         """Return the first of `lines` that can be wrong, preferably no assertion in code."""
 
         def weighs(line: Line) -> bool:
-            return line[1] in self._sources.about(line[0], definitions).weights
+            return line[1] in self._sources.derive(line[0], definitions).weights
 
-        working = filter(lambda line: weighs(line) and not self._fixable.is_check(line), lines)
+        working = filter(
+            lambda line: (
+                weighs(line) and line[1] not in self._sources.derive(line[0], checks_in).lines
+            ),
+            lines,
+        )
         return (
             [*islice(working, SUSPECTS)]
             or [*islice(filter(weighs, lines), SUSPECTS)]
@@ -240,7 +237,7 @@ class _Working:
             paths = heapq.nsmallest(IMPORTED, paths, key=order)
         lines: set[Line] = set()
         for path in paths:
-            numbers = whole_statements(outcome.imported[path], sources.about(path, definitions))
+            numbers = whole_statements(outcome.imported[path], sources.derive(path, definitions))
             lines.update((path, number) for number in numbers)
         return lines
 
@@ -278,7 +275,11 @@ def _shown_lines(first: int, source: str) -> range:
 
 
 def _suspect(
-    line: Line, scores: Mapping[Line, float], sources: Sources, changes: Changes, neighbours: int
+    line: Line,
+    scores: Mapping[Line, float],
+    sources: SourceFiles,
+    changes: Changes,
+    neighbours: int,
 ) -> Suspect:
     path, number = line
     score = scores.get(line, 0.0)
@@ -297,7 +298,7 @@ class Changes:
         self._now = now
         self._head: dict[str, set[int]] | None = None
         self._base: tuple[str, dict[str, set[int]]] = ("", {})
-        self._blamed: dict[str, dict[int, tuple[str, float]]] = {}
+        self._blamed: dict[str, dict[int, LineOrigin]] = {}
 
     def ages(self, paths: Sequence[str]) -> dict[Line, float]:
         """How lately lines of `paths`, the most suspicious file first, were changed.
@@ -342,14 +343,14 @@ class Changes:
                 return (f"changed since {since} and executed: {named}{more}",)
         return ()
 
-    def _blame(self, path: str) -> dict[int, tuple[str, float]]:
+    def _blame(self, path: str) -> dict[int, LineOrigin]:
         if path not in self._blamed:
-            self._blamed[path] = self._history.blamed(path)
+            self._blamed[path] = self._history.blame(path)
         return self._blamed[path]
 
     def _uncommitted(self) -> dict[str, set[int]]:
         if self._head is None:
-            self._head = self._history.changed()
+            self._head = self._history.changed_lines()
             self._base = self._history.changed_since_base()
         return self._head
 

@@ -35,9 +35,9 @@ def main() -> None:
     def say(text: str) -> None:
         write(answers, f"\n{job['token']}{text}\n".encode("utf-8", "replace"))
 
-    os.chdir(job["confinement"]["folder"])
+    os.chdir(job["sandbox"]["folder"])
     try:
-        level = enter_sandbox(Sandbox.from_json(job["confinement"]))
+        level = enter_sandbox(Sandbox.from_json(job["sandbox"]))
     except SandboxUnavailable as exc:
         say("")
         say(f"unconfined: {exc}")

@@ -30,7 +30,7 @@ from pytest_starcoder.runner.launch import (
     pytest_command,
 )
 from pytest_starcoder.runner.protocol import Malformed, parsed, shown_text
-from pytest_starcoder.runner.sandbox import ORDER, Level, Sandbox, available, is_weaker, readable
+from pytest_starcoder.runner.sandbox import LEVELS, Level, Sandbox, available, is_weaker, readable
 from pytest_starcoder.source.edits.edit import Edit
 
 BATCH = 64
@@ -177,7 +177,7 @@ class Trials:
             raise Unavailable("this platform cannot fork a process")
         if is_weaker(available(), least):
             raise Unavailable(
-                f"code is confined by {available()} here, and the setting confinement is {least}"
+                f"the sandbox level here is {available()}, and the setting confinement requires {least}"
             )
         self._launch = launch
         self._least = least
@@ -250,7 +250,7 @@ class Trials:
             ready: Ready = parsed(message, Ready)
         except Malformed:
             return None
-        return ready if ready.level in ORDER else None
+        return ready if ready.level in LEVELS else None
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()

@@ -22,7 +22,7 @@ LEVELS = [KERNEL, "audit"]
 CONFINED = """
 import os, socket, subprocess, sys, tempfile, threading
 from pathlib import Path
-from pytest_starcoder.runner.confine import Confinement, Level, confine, readable
+from pytest_starcoder.runner.sandbox import Confinement, Level, confine, readable
 folder, outside, home = map(Path, sys.argv[2:5])
 level = confine(Confinement(folder, readable(Path.cwd())), Level(sys.argv[1]))
 assert level == sys.argv[1], level
