@@ -425,9 +425,7 @@ def test_tgis_own_errors_are_told(double: FakeTgi, text: str) -> None:
 def test_a_tgi_that_is_overloaded_can_be_asked_again_though_it_says_so_after_a_200() -> None:
     double = FakeTgi(ending="overloaded")
     with asking(double) as backend:
-        message = (
-            f"TGI at {double.url} is overloaded or still loading (Model is overloaded)."
-        )
+        message = f"TGI at {double.url} is overloaded or still loading (Model is overloaded)."
         with told(RateLimited, message, "Ask again in 1 s."):
             complete(backend)
         with pytest.raises(RateLimited) as caught:
