@@ -16,8 +16,8 @@ import pytest
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.explain.case import Case, cases
-from pytest_starcoder.explain.causes import causes
+from pytest_starcoder.explain.case import Case, build_cases
+from pytest_starcoder.explain.causes import group_failures
 from pytest_starcoder.explain.conversation import Asking
 from pytest_starcoder.explain.explanation import Explanation, Report
 from pytest_starcoder.explain.failure import Failure
@@ -138,7 +138,7 @@ class Explainer2:
     def _cases(
         self, failures: Sequence[Failure], tests: SessionTests, settings: Settings
     ) -> list[Case]:
-        grouped = causes(failures)
+        grouped = group_failures(failures)
         sources = self._sources
         replays = [Replay() for _ in grouped]
         warnings: dict[str, None] = {}
@@ -161,7 +161,9 @@ class Explainer2:
                 self._others.redactor.add(outcome.secrets)
         deadline = Deadline.after(settings.replay_timeout, "replay_timeout")
         history = ProjectHistory(self._project)
-        return cases(grouped, replays, sources, history, self._conventions(tests).files, deadline)
+        return build_cases(
+            grouped, replays, sources, history, self._conventions(tests).files, deadline
+        )
 
     def _conventions(self, tests: SessionTests) -> Conventions:
         """Return how this session tells tests from other code: test files, plugins and settings."""
