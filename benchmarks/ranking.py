@@ -46,7 +46,7 @@ from pytest_starcoder.explain.suspicion import ochiai
 from pytest_starcoder.report.bars import Bars
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest
-from pytest_starcoder.source.git import History
+from pytest_starcoder.source.git.history import History
 from pytest_starcoder.source.sources import SourceFiles
 
 Line = tuple[str, int]
@@ -70,7 +70,7 @@ import json
 import os
 import pathlib
 
-from pytest_starcoder.session.ran import Tests, launch_of
+from pytest_starcoder.session.tests import Tests, launch_of
 
 failures, tests = [], Tests()
 

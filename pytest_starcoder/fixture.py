@@ -64,16 +64,15 @@ class Asker:
 
         What the tests of this run find is not known yet: those that come back are judged by themselves.
         """
-        from pytest_starcoder.generate.job import generated_for, targets_for
-        from pytest_starcoder.generate.session import wanted_for
+        from pytest_starcoder.generate.job import GenerationJob
+        from pytest_starcoder.generate.locations import location_of_object, targets_at
 
         root = self._config.rootpath
         with _plainly():
-            targets = targets_for([wanted_for(obj, root)], root, ())
+            targets = targets_at([location_of_object(obj, root)], root, ())
             settings = session_settings(self._config, self._keys)
-            return generated_for(
-                session_launch(self._config), targets, (), settings, characterise=characterise
-            )
+            launch = session_launch(self._config)
+            return GenerationJob(launch, settings, targets, characterise=characterise).run()
 
     def close(self) -> None:
         if self._made is not None:

@@ -86,7 +86,7 @@ def test_the_wheel_installs_exactly_two_names_and_every_file_of_theirs(built: Pa
         for name in ("explanations", "generated", "review")
     } <= names
     assert "pytest_starcoder/runner/startup/sitecustomize.py" in names
-    assert "pytest_starcoder/languages.gitattributes" in names
+    assert "pytest_starcoder/source/git/languages.gitattributes" in names
 
 
 @pytest.mark.slow

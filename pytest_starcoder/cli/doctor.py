@@ -22,7 +22,7 @@ from pytest_starcoder.model.probe import probe
 from pytest_starcoder.model.prompt import Prompt
 from pytest_starcoder.model.prompts import family
 from pytest_starcoder.settings import SCHEMA, Settings, cache_folder, project_root
-from pytest_starcoder.source.git import repository
+from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import one_line, printable
 
 HELP = "Say which model would be asked, whether it answers, and what to do next"
@@ -115,7 +115,7 @@ def _prove(settings: Settings, file: Path) -> None:
 def _write(report: dict[str, object], file: Path) -> None:
     try:
         content = (json.dumps(report, indent=2) + "\n").encode("utf-8")
-        replace_file(file, content, repository(file.absolute()))
+        replace_file(file, content, find_repository(file.absolute().parent))
     except OSError as exc:
         raise ConfigError(
             f"{file} cannot be written: {exc.strerror or exc}.", "Name another with --deep=FILE."

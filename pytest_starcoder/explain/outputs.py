@@ -41,10 +41,10 @@ class Written:
     def write(self, report: Report, line: Callable[[str], None]) -> None:
         """Writes all of them; `line` writes one line of the log, for GitHub to read."""
         from pytest_starcoder.explain.report_files import save
-        from pytest_starcoder.source.git import repository
+        from pytest_starcoder.source.git.tracking import find_repository
 
         for path, written in self._files:
-            tree = repository(path) or self._config.rootpath
+            tree = find_repository(path.parent) or self._config.rootpath
             self._try(str(path), partial(save, path, written(report), tree))
         if not report.explanations:
             return
@@ -70,10 +70,10 @@ class Written:
 
     def _prefix(self) -> str:
         """The folder of the root within its repository, with a slash at its end; empty where they are one."""
-        from pytest_starcoder.source.git import repository
+        from pytest_starcoder.source.git.tracking import find_repository
 
         root = self._config.rootpath.resolve()
-        top = repository(root / "_")
+        top = find_repository(root)
         return "" if top is None or top == root else root.relative_to(top).as_posix() + "/"
 
     def _try(self, name: str, write: Callable[[], None]) -> None:

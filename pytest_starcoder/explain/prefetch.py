@@ -34,7 +34,7 @@ from pytest_starcoder.redaction.redactor import Redactor
 from pytest_starcoder.runner.protocol import Malformed, message_of, parsed
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.address import is_loopback, server_url
-from pytest_starcoder.source.git import History
+from pytest_starcoder.source.git.history import History
 from pytest_starcoder.source.sources import SourceFiles
 
 

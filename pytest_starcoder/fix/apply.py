@@ -14,7 +14,7 @@ from pytest_starcoder.redaction.redactor import REDACTED
 from pytest_starcoder.runner.fixes import Fix, Fixes
 from pytest_starcoder.source.edits import edited
 from pytest_starcoder.source.edits.edit import Edit
-from pytest_starcoder.source.git import repository
+from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.text.display import counted
 
@@ -64,7 +64,7 @@ def apply(
 
 def _tree(root: Path) -> Path:
     """Return the working tree that all writes must stay in."""
-    return repository(root / "_") or root
+    return find_repository(root) or root
 
 
 def _reason(exc: Unwritable | OSError) -> str:

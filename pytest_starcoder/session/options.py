@@ -19,7 +19,7 @@ import pytest
 
 from pytest_starcoder.errors import Untrusted
 from pytest_starcoder.settings.sources import OPTION_HINT
-from pytest_starcoder.source.git import is_tracked, repository
+from pytest_starcoder.source.git.tracking import find_repository, is_tracked
 
 FLAGS = ("--starcoder-write", "--starcoder-write-suspected")
 """Options without a value that a file of the repository may not set."""
@@ -112,7 +112,7 @@ class Options:
     def _is_outside(self, name: str) -> bool:
         """Return whether a report of that name would be outside the working tree, following links."""
         root = self._config.rootpath
-        top = (repository(root / "_") or root).resolve()
+        top = (find_repository(root) or root).resolve()
         target = (self._folder / name).resolve()
         return not target.is_relative_to(top) or ".git" in target.relative_to(top).parts
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_starcoder.source.git import History, repository
+from pytest_starcoder.source.git.history import History
+from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.source.project import Project
 
 MARKS = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -36,7 +37,7 @@ def project_of(config: pytest.Config) -> Project:
 
 
 def _top(folder: Path) -> Path:
-    top = repository(folder / "_")
+    top = find_repository(folder)
     if top is None:
         marked = (
             above
@@ -70,10 +71,10 @@ class ProjectHistory(History):
         super().__init__(project.root)
         self._project = project
 
-    def changed(self, *, untracked: bool = False) -> dict[str, set[int]]:
-        lines = super().changed(untracked=untracked)
+    def changed_lines(self, *, untracked: bool = False) -> dict[str, set[int]]:
+        lines = super().changed_lines(untracked=untracked)
         for folder in self._project.around:
-            lines |= self._from(folder, History(folder).changed(untracked=untracked))
+            lines |= self._from(folder, History(folder).changed_lines(untracked=untracked))
         return lines
 
     def changed_since_base(self) -> tuple[str, dict[str, set[int]]]:

@@ -238,13 +238,13 @@ def test_only_tests_of_the_same_worker_ran_before(monkeypatch: pytest.MonkeyPatc
 
 
 class NoHistory:
-    def changed(self) -> dict[str, set[int]]:
+    def changed_lines(self) -> dict[str, set[int]]:
         return {"shop.py": {3}}
 
     def changed_since_base(self) -> tuple[str, dict[str, set[int]]]:
         return "main", {"shop.py": {2, 3}}
 
-    def blamed(self, _path: str) -> dict[int, tuple[str, float]]:
+    def blame(self, _path: str) -> dict[int, tuple[str, float]]:
         return {1: ("1f3c9ab", 1000.0), 4: ("0000001", 1.0)}
 
 

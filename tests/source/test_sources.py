@@ -14,7 +14,7 @@ from pytest_starcoder.explain.case import MAX_IMPORTED, build_cases
 from pytest_starcoder.explain.failure import Cause, Failure
 from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.runner.outcome import Outcome
-from pytest_starcoder.source.git import History
+from pytest_starcoder.source.git.history import History
 from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.source.syntax import syntax_tree
 
