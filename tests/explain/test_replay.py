@@ -278,7 +278,9 @@ def test_what_git_tells_of_a_line() -> None:
     assert changes.changed_lines({("shop.py", 3), ("shop.py", 1)}) == (
         "changed since the last commit and executed: shop.py:3",
     )
-    assert changes.changed_lines({("shop.py", 2)}) == ("changed since main and executed: shop.py:2",)
+    assert changes.changed_lines({("shop.py", 2)}) == (
+        "changed since main and executed: shop.py:2",
+    )
     assert changes.changed_lines({("shop.py", 1)}) == ()
     ages = changes.recency(["shop.py"])
     assert (ages["shop.py", 3], ages["shop.py", 2]) == (1.0, 0.5)
