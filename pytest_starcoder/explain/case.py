@@ -29,7 +29,7 @@ from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.source.checking_code import checks_in
 from pytest_starcoder.source.functions import lines_of_tests
-from pytest_starcoder.source.git import History
+from pytest_starcoder.source.git.history import History
 from pytest_starcoder.source.line_index import index_lines
 from pytest_starcoder.source.lines import line_of
 from pytest_starcoder.source.sources import SourceFiles

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from pytest_starcoder.explain.suspicion import Line
-from pytest_starcoder.source.git import History
+from pytest_starcoder.source.git.history import History
 from pytest_starcoder.text.display import counted
 
 HOUR = 3_600.0

@@ -11,6 +11,7 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain import replay as module
 from pytest_starcoder.explain.case import build_cases
 from pytest_starcoder.explain.causes import group_failures
+from pytest_starcoder.explain.change_history import ChangeHistory
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.replay import FAILING, NEIGHBOURS, Replay, all_tests, replay
 from pytest_starcoder.runner.launch import Launch
