@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from pytest_starcoder.explain.suspicion import Line
-from pytest_starcoder.source.git.history import History
+from pytest_starcoder.source.git.history import History, LineOrigin
 from pytest_starcoder.text.display import counted
 
 HOUR = 3_600.0
@@ -37,7 +37,7 @@ class ChangeHistory:
         self._changed: Changed | None = None
         self._branch = ""
         self._changed_on_branch: Changed = {}
-        self._blamed: dict[str, dict[int, tuple[str, float]]] = {}
+        self._origins: dict[str, dict[int, LineOrigin]] = {}
 
     def recency(self, paths: Sequence[str]) -> dict[Line, float]:
         """Return how recently lines were changed: 1 if uncommitted, 0.5 if on this branch.
@@ -47,8 +47,9 @@ class ChangeHistory:
         uncommitted = self._uncommitted()
         recency: dict[Line, float] = {}
         for path in paths[:MAX_BLAMED]:
-            for number, (_commit, when) in self._blame(path).items():
-                recency[path, number] = 0.25 * max(0.0, 1 - (self._now() - when) / MAX_AGE)
+            for number, origin in self._blame(path).items():
+                age = self._now() - origin.time
+                recency[path, number] = 0.25 * max(0.0, 1 - age / MAX_AGE)
         for changed, value in ((self._changed_on_branch, 0.5), (uncommitted, 1.0)):
             for path in paths:
                 for number in changed.get(path, ()):
@@ -66,9 +67,11 @@ class ChangeHistory:
             return "changed since the last commit"
         if number in self._changed_on_branch.get(path, ()):
             return f"changed since {self._branch}"
-        commit, when = self._blame(path).get(number, ("", 0.0))
-        age = self._now() - when
-        return f"changed {_describe_age(age)}, {commit}" if commit and age < REPORTED_AGE else ""
+        origin = self._blame(path).get(number)
+        if origin is None:
+            return ""
+        age = self._now() - origin.time
+        return f"changed {_describe_age(age)}, {origin.commit}" if age < REPORTED_AGE else ""
 
     def changed_lines(self, executed: Collection[Line]) -> tuple[str, ...]:
         """Return a sentence on executed lines that differ from the last commit, or the base branch."""
@@ -83,14 +86,14 @@ class ChangeHistory:
                 return (f"changed since {base} and executed: {listed}{suffix}",)
         return ()
 
-    def _blame(self, path: str) -> dict[int, tuple[str, float]]:
-        if path not in self._blamed:
-            self._blamed[path] = self._history.blamed(path)
-        return self._blamed[path]
+    def _blame(self, path: str) -> dict[int, LineOrigin]:
+        if path not in self._origins:
+            self._origins[path] = self._history.blame(path)
+        return self._origins[path]
 
     def _uncommitted(self) -> Changed:
         if self._changed is None:
-            self._changed = self._history.changed()
+            self._changed = self._history.changed_lines()
             self._branch, self._changed_on_branch = self._history.changed_since_base()
         return self._changed
 

@@ -16,6 +16,7 @@ from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.replay import FAILING, NEIGHBOURS, Replay, all_tests, replay
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest, Outcome
+from pytest_starcoder.source.git.history import LineOrigin
 from pytest_starcoder.source.sources import SourceFiles
 
 LAUNCH = Launch(Path("/"), Path("/"))
@@ -245,8 +246,8 @@ class NoHistory:
     def changed_since_base(self) -> tuple[str, dict[str, set[int]]]:
         return "main", {"shop.py": {2, 3}}
 
-    def blame(self, _path: str) -> dict[int, tuple[str, float]]:
-        return {1: ("1f3c9ab", 1000.0), 4: ("0000001", 1.0)}
+    def blame(self, _path: str) -> dict[int, LineOrigin]:
+        return {1: LineOrigin("1f3c9ab", 1000.0), 4: LineOrigin("0000001", 1.0)}
 
 
 def test_assertions_on_one_function_with_one_prime_suspect_are_one_cause() -> None:
