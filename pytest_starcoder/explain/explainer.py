@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.case import Case, build_cases
+from pytest_starcoder.explain.causes import group_failures
 from pytest_starcoder.explain.conversation import INTERRUPTED, Conversation
 from pytest_starcoder.explain.explanation import (
     Answer,
