@@ -15,8 +15,8 @@ from support.repositories import repository
 from pytest_starcoder.cli import doctor
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.evaluate.evaluation import Sample, Sampling
 from pytest_starcoder.evaluate.samples import SampleFile
-from pytest_starcoder.evaluate.values import Sample, Sampling
 from pytest_starcoder.explain.report_files import save
 from pytest_starcoder.files import LeadsOutside, private_folder, replace_file, target_of
 from pytest_starcoder.fix.apply import apply, keep
