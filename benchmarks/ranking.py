@@ -70,7 +70,7 @@ import json
 import os
 import pathlib
 
-from pytest_starcoder.session.ran import Tests, launch_of
+from pytest_starcoder.session.tests import Tests, launch_of
 
 failures, tests = [], Tests()
 

@@ -34,7 +34,7 @@ def half_right(prompt: str) -> str:
     return "\n    return a + b\n" if "add_0" in prompt else "\n    return a - b\n"
 
 
-def test_a_model_is_measured_and_told_of_in_every_form(
+def test_every_report_form(
     data: str, tmp_path: Path, ollama_double: FakeOllama, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ollama_double.answer = half_right
@@ -63,7 +63,7 @@ def test_a_model_is_measured_and_told_of_in_every_form(
     assert len(ollama_double.asked()) == asked, "the answers are there"
 
 
-def test_more_answers_are_added_to_those_that_are_there(
+def test_more_answers_are_added(
     data: str, ollama_double: FakeOllama, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ollama_double.answer = half_right
@@ -75,7 +75,7 @@ def test_more_answers_are_added_to_those_that_are_there(
     assert "  problems  1 of 2, 1 solved, 3 answers each\n" in capsys.readouterr().out
 
 
-def test_greedy_and_prompted_are_said_and_kept_apart(
+def test_sampling_kinds_stay_apart(
     data: str, ollama_double: FakeOllama, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (
@@ -95,7 +95,7 @@ def test_greedy_and_prompted_are_said_and_kept_apart(
     )
 
 
-def test_recorded_answers_need_no_model(
+def test_recorded_answers_without_model(
     data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STARCODER_BACKEND", "none")
@@ -110,7 +110,7 @@ def test_recorded_answers_need_no_model(
     )
 
 
-def test_interrupted_it_keeps_what_was_answered_and_says_how_to_go_on(
+def test_interrupt_keeps_answers(
     data: str, tmp_path: Path, ollama_double: FakeOllama, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def answer(prompt: str) -> str:
@@ -159,7 +159,7 @@ def test_interrupted_it_keeps_what_was_answered_and_says_how_to_go_on(
         ),
     ],
 )
-def test_what_can_be_known_to_be_wrong_is_said_before_anybody_is_asked(
+def test_early_errors(
     data: str,
     tmp_path: Path,
     ollama_double: FakeOllama,
@@ -173,9 +173,7 @@ def test_what_can_be_known_to_be_wrong_is_said_before_anybody_is_asked(
 
 
 @pytest.mark.parametrize("wrong", [["--samples", "0"], ["--limit", "x"], ["--data"], []])
-def test_a_mistyped_option_ends_with_usage(
-    data: str, capsys: pytest.CaptureFixture[str], wrong: list[str]
-) -> None:
+def test_mistyped_option(data: str, capsys: pytest.CaptureFixture[str], wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as raised:
         main(
             [
@@ -189,7 +187,7 @@ def test_a_mistyped_option_ends_with_usage(
     assert "usage: starcoder eval {humaneval,mbpp} --data PATH" in capsys.readouterr().err
 
 
-def test_without_a_model_it_says_how_to_get_one(
+def test_message_without_model(
     data: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STARCODER_BACKEND", "none")
@@ -200,9 +198,7 @@ def test_without_a_model_it_says_how_to_get_one(
 
 
 @pytest.mark.slow
-def test_the_picture_has_the_published_rows_and_the_one_that_was_measured(
-    data: str, tmp_path: Path, ollama_double: FakeOllama
-) -> None:
+def test_picture_rows(data: str, tmp_path: Path, ollama_double: FakeOllama) -> None:
     ollama_double.answer = half_right
     assert main(["eval", "humaneval", "--data", data, "--plot", "p.svg"]) == 0
     text = (tmp_path / "p.svg").read_text()
