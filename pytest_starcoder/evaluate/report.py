@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pytest_starcoder.evaluate.evaluation import TITLES, Evaluation, Published
-from pytest_starcoder.explain.markdown import escaped
 from pytest_starcoder.report.bars import Bars, draw
-from pytest_starcoder.report.progress import left
+from pytest_starcoder.report.markdown import escape
+from pytest_starcoder.report.progress import format_duration
 from pytest_starcoder.text.display import counted
 
 DISCLAIMER = "What was run is machine-generated."
@@ -39,10 +39,10 @@ def terminal_lines(evaluation: Evaluation) -> list[str]:
         f"  problems  {len(counts)} of {evaluation.total_problems}, {solved} solved, "
         f"{counted(answers, 'answer')} each",
     ]
-    seconds = f"{left(evaluation.seconds_running)} running, confined by {evaluation.confinement}"
+    seconds = f"{format_duration(evaluation.seconds_running)} running, confined by {evaluation.confinement}"
     if evaluation.model:
         lines.append(f"  sampling  {sampling_description(evaluation)}")
-        asking = f"{left(evaluation.seconds_asking)} asking, {evaluation.tokens} tokens"
+        asking = f"{format_duration(evaluation.seconds_asking)} asking, {evaluation.tokens} tokens"
         seconds = f"{asking}; {seconds}"
     failures = [f"{count} {kind}" for kind, count in evaluation.failures().items()]
     if failures:
@@ -90,10 +90,10 @@ def to_json(evaluation: Evaluation) -> str:
 def to_markdown(evaluation: Evaluation) -> str:
     """Return the lines of the terminal, and the published table with the measured row."""
     title, *facts = terminal_lines(evaluation)
-    lines = [f"# {escaped(title)}", ""]
+    lines = [f"# {escape(title)}", ""]
     for fact in facts:
         name, _, value = fact.strip().partition(" ")
-        lines.append(f"- {name}: {escaped(value.strip())}")
+        lines.append(f"- {name}: {escape(value.strip())}")
     table = markdown_table(published_results().beside([evaluation]))
     return "\n".join([*lines, "", *table, "", DISCLAIMER, ""])
 
@@ -104,7 +104,7 @@ def markdown_table(table: Published) -> list[str]:
     for name, row in table.rows.items():
         scores = [row.get(benchmark) for benchmark in TITLES]
         cells = ["" if score is None else f"{score:.1f}" for score in scores]
-        lines.append(f"| {escaped(name)} | {' | '.join(cells)} |")
+        lines.append(f"| {escape(name)} | {' | '.join(cells)} |")
     return lines
 
 
