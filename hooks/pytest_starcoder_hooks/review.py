@@ -20,15 +20,15 @@ def main(argv: list[str] | None = None) -> int:
         arguments = sys.argv[1:]
     if arguments == ["--background"]:
         return run_background()
-    from pytest_starcoder.cli import alone, review
+    from pytest_starcoder.cli import review, run_alone
 
     if "--background" in arguments:  # there is no change to select meanwhile
-        return alone(review, "starcoder-review", arguments)
+        return run_alone(review, "starcoder-review", arguments)
     from pytest_starcoder.review.forked_call import ForkedCall
 
     module, preloaded = "pytest_starcoder.review.change_selection", ("git", "unidiff.patch")
     with ForkedCall(module, "select_change", preloaded) as selection:
-        return alone(review, "starcoder-review", arguments, selection=selection)
+        return run_alone(review, "starcoder-review", arguments, selection=selection)
 
 
 def run_background() -> int:

@@ -11,7 +11,7 @@ from contextlib import closing
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from pytest_starcoder.cli.options import add_examples, add_settings, given
+from pytest_starcoder.cli.options import add_examples, add_settings, given_settings
 from pytest_starcoder.errors import ConfigError, Misuse, StarcoderError
 from pytest_starcoder.review.forked_call import ForkedCall
 from pytest_starcoder.review.request import ReviewInput, ReviewRequest
@@ -121,10 +121,10 @@ def _print_failure(reason: str, *, passes: bool) -> None:
 
 def writer(name: str) -> Callable[[Review], str]:
     """Return the function that writes one of FORMATS."""
-    from pytest_starcoder.explain.json_report import review_to_json
-    from pytest_starcoder.explain.sarif import review_to_sarif
     from pytest_starcoder.review.github import review_commands
     from pytest_starcoder.review.gitlab import to_code_quality
+    from pytest_starcoder.review.json_report import review_to_json
+    from pytest_starcoder.review.sarif import review_to_sarif
     from pytest_starcoder.review.text_report import to_text
 
     writers: Mapping[str, Callable[[Review], str]] = {
@@ -143,7 +143,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.background:
         from pytest_starcoder.review import background
 
-        return background.run(given(arguments), is_advisory=arguments.advisory)
+        return background.run(given_settings(arguments), is_advisory=arguments.advisory)
     if arguments.accept:
         from pytest_starcoder.review.reviewer import accept_last_review
 
@@ -154,7 +154,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _review(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
-    options = given(arguments)
+    options = given_settings(arguments)
     if arguments.require_model:
         options["review_require_model"] = "on"
     diff = sys.stdin.buffer.read() if arguments.diff else None

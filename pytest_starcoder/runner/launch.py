@@ -34,7 +34,7 @@ from pytest_starcoder.runner.protocol import (
 )
 from pytest_starcoder.runner.sandbox import Level, Sandbox, environment, readable
 from pytest_starcoder.runner.supervisor import END, KILL
-from pytest_starcoder.source.edits import edited
+from pytest_starcoder.source.edits import apply_edits
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.project import Project
 
@@ -170,7 +170,7 @@ def changed(root: Path, edits: Sequence[Edit]) -> dict[str, str]:
     by_path: dict[str, list[Edit]] = {}
     for edit in edits:
         by_path.setdefault(str(root / edit.path), []).append(edit)
-    return {file: edited(Path(file).read_text("utf-8"), own) for file, own in by_path.items()}
+    return {file: apply_edits(Path(file).read_text("utf-8"), own) for file, own in by_path.items()}
 
 
 def _rewritten(edits: Sequence[Edit], tests: Sequence[str]) -> bool:

