@@ -15,7 +15,7 @@ from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Completion
 from pytest_starcoder.redaction.redactor import Redactor
-from pytest_starcoder.report.plain import Plain
+from pytest_starcoder.report.plain import PlainText
 from pytest_starcoder.report.status_line import StatusLine
 from pytest_starcoder.settings import Settings, load_settings
 from pytest_starcoder.text.display import printable
@@ -51,14 +51,14 @@ class ModelSession:
         self.redact = Redactor.from_environment().redact
         columns = shutil.get_terminal_size().columns
         self._status_line = StatusLine(_write_error, columns, live=sys.stderr.isatty())
-        self._plain = Plain(_write_output)
+        self._plain = PlainText(_write_output)
         self._has_begun = False
         self._blanks = ""
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Show who is asked, and for how long, until the first piece comes or the block ends."""
-        with self._status_line.shown(f"asking {self.client.backend.label}"):
+        with self._status_line.show(f"asking {self.client.backend.label}"):
             yield
 
     def on_text(self, piece: str) -> None:

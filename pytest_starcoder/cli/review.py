@@ -121,10 +121,10 @@ def _print_failure(reason: str, *, passes: bool) -> None:
 
 def writer(name: str) -> Callable[[Review], str]:
     """Return the function that writes one of FORMATS."""
-    from pytest_starcoder.explain.json_report import review_to_json
-    from pytest_starcoder.explain.sarif import review_to_sarif
     from pytest_starcoder.review.github import review_commands
     from pytest_starcoder.review.gitlab import to_code_quality
+    from pytest_starcoder.review.json_report import review_to_json
+    from pytest_starcoder.review.sarif import review_to_sarif
     from pytest_starcoder.review.text_report import to_text
 
     writers: Mapping[str, Callable[[Review], str]] = {

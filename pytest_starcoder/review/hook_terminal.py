@@ -42,7 +42,7 @@ class HookTerminal:
         else:
             is_live = sys.stderr.isatty()
         waiting = StatusLine(self._write, shutil.get_terminal_size().columns, live=is_live)
-        with waiting.shown(text) as show:
+        with waiting.show(text) as show:
             yield show
 
     def show_passed(self, line: str) -> None:

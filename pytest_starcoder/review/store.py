@@ -28,13 +28,13 @@ class ReviewStore:
 
     def save(self, review: Review) -> None:
         """Save the last review as text and as JSON."""
-        from pytest_starcoder.explain.json_report import review_to_json
-        from pytest_starcoder.explain.report_files import save
+        from pytest_starcoder.report.files import write_report
+        from pytest_starcoder.review.json_report import review_to_json
         from pytest_starcoder.review.text_report import to_text
 
         with contextlib.suppress(OSError):
-            save(self.folder / "last.json", review_to_json(review))
-            save(self.folder / "last.txt", to_text(review))
+            write_report(self.folder / "last.json", review_to_json(review))
+            write_report(self.folder / "last.txt", to_text(review))
 
     def load(self, suffix: str = "txt") -> str | None:
         """Return the last review as text ("txt") or as JSON ("json"); None if there is none."""
