@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.case import Case
-from pytest_starcoder.explain.suspicion import Line, text_of_test
+from pytest_starcoder.explain.suspicion import Line, source_of_test
+from pytest_starcoder.fix.places import Places
 from pytest_starcoder.runner.fixes import Fix, Fixes
 from pytest_starcoder.runner.launch import Launch, run
 from pytest_starcoder.runner.sandbox import Level
@@ -29,10 +30,16 @@ from pytest_starcoder.runner.trials import (
     Unavailable,
 )
 from pytest_starcoder.source.diff import changed_lines, unified
-from pytest_starcoder.source.edits import EXTENDED, Seen, edited, enumerate_edits, pairs
+from pytest_starcoder.source.edits import (
+    EXTENDED,
+    Observations,
+    apply_edits,
+    enumerate_edits,
+    pair_edits,
+)
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.lines import line_of, statement_at
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.source.syntax import is_literal
 
 SHOWN = 3
@@ -107,12 +114,13 @@ class Search:
     """One search for one cause, `others` are tests that fail of other causes; `progress` gets the number of trials."""
 
     case: Case
+    places: Places
     launch: Launch
     ran: Sequence[str]
     others: list[str]
     suite: Sequence[str]
     least: Level
-    sources: Sources
+    sources: SourceFiles
     deadline: Deadline
     confirming: Deadline
     progress: Callable[[int], None]
@@ -156,8 +164,9 @@ class Search:
 
 def fix(
     case: Case,
+    places: Places,
     launch: Launch,
-    sources: Sources,
+    sources: SourceFiles,
     deadline: Deadline,
     ran: Sequence[str],
     least: Level,
@@ -182,6 +191,7 @@ def fix(
     searching = Deadline.after(deadline.remaining() * SEARCHING, deadline.setting)
     search = Search(
         case,
+        places,
         launch,
         ran,
         list(others)[:OTHERS],
@@ -196,7 +206,7 @@ def fix(
     )
     failing = sorted(case.replay.failing, key=lambda outcome: outcome.seconds)
     passing = sorted(case.replay.passing, key=lambda outcome: outcome.seconds)
-    if not failing or not _ranks(case):
+    if not failing or not _ranks(case, places):
         return Fixes()  # there is nothing to change
     near = [outcome.nodeid for outcome in passing]
     tests = [*(outcome.nodeid for outcome in failing), *near]
@@ -235,7 +245,7 @@ def _searched(
         search.limits[nodeid] = (
             SHORTEST if record.outcome == "overtime" else SHORTEST + LONGER * record.seconds
         )
-    allow = search.case.places.allow
+    allow = search.places.allow
     try:
         _try(
             search, trials, [(0.0, found.edits) for found in known if all(map(allow, found.edits))]
@@ -263,11 +273,11 @@ def _outcome(baseline: Mapping[str, Record], nodeid: str) -> str:
 def _stages(search: Search, trials: Trials) -> Iterator[None]:
     """Tries kinds of candidates one after the other; after each it may end."""
     if search.proposed is not None:
-        allowed = filter(search.case.places.allow, search.proposed)
+        allowed = filter(search.places.allow, search.proposed)
         _try(search, trials, [(edit.cost, (edit,)) for edit in allowed])
         _import(search, trials, search.deadline.remaining())
         return
-    ranks = _ranks(search.case)
+    ranks = _ranks(search.case, search.places)
     edits = sorted(
         _edits(search, ranks), key=lambda found: (found[0], found[1].path, found[1].span)
     )
@@ -282,7 +292,7 @@ def _stages(search: Search, trials: Trials) -> Iterator[None]:
     costs = {edit: cost for cost, edit in plain}
     both = [
         (costs[one] + costs[other], (one, other))
-        for one, other in pairs([edit for _, edit in plain], PAIRS)
+        for one, other in pair_edits([edit for _, edit in plain], PAIRS)
     ]
     _try(search, trials, both)
     yield
@@ -290,16 +300,16 @@ def _stages(search: Search, trials: Trials) -> Iterator[None]:
     yield
 
 
-def _ranks(case: Case) -> dict[Line, int]:
+def _ranks(case: Case, places: Places) -> dict[Line, int]:
     """The lines that are changed, by their rank; of the tests' own files those alone that a failing test runs."""
     tests = {nodeid.partition("::")[0] for nodeid in case.cause.nodeids}
-    lines = [line for line in case.places.lines if line in case.scores or line[0] not in tests]
+    lines = [line for line in places.lines if line in case.scores or line[0] not in tests]
     return {line: rank for rank, line in enumerate(lines[:LINES])}
 
 
 def _edits(search: Search, ranks: Mapping[Line, int]) -> Iterator[tuple[float, Edit]]:
     """Every edit of a suspicious line, with what it costs there."""
-    strings = _strings(text_of_test(search.case.cause.first.nodeid, search.sources))
+    strings = _strings(source_of_test(search.case.cause.first.nodeid, search.sources))
     half = search.deadline.remaining() / 2
     types: dict[Line, dict[str, frozenset[str]]] = {}
     for outcome in search.case.replay.failing:
@@ -309,13 +319,15 @@ def _edits(search: Search, ranks: Mapping[Line, int]) -> Iterator[tuple[float, E
                 known[name] = known.get(name, frozenset()) | kinds
     for path in dict.fromkeys(path for path, _ in ranks):
         source = search.sources(path)
-        seen = Seen({line: names for (file, line), names in types.items() if file == path}, strings)
+        seen = Observations(
+            {line: names for (file, line), names in types.items() if file == path}, strings
+        )
         lines = {number for other, number in ranks if other == path}
         statements: dict[int, tuple[int, int]] = {}
         for edit in enumerate_edits(source, path, lines, seen):
             if search.deadline.remaining() < half:
                 return  # the rest would not be tried
-            if not search.case.places.allow(edit):
+            if not search.places.allow(edit):
                 continue
             if edit.line not in statements:  # thousands of edits may start on one line
                 statements[edit.line] = statement_at(source, edit.line)
@@ -483,7 +495,9 @@ def _fix(
     diff = ""
     for path, name in search.launch.project.names_in_diff(edit.path for edit in edits).items():
         before = search.sources(path)
-        diff += unified(before, edited(before, [edit for edit in edits if edit.path == path]), name)
+        diff += unified(
+            before, apply_edits(before, [edit for edit in edits if edit.path == path]), name
+        )
     changed = changed_lines(diff)
     removed = [line[1:] for line in changed if line.startswith("-")]
     added = [line[1:] for line in changed if line.startswith("+")]

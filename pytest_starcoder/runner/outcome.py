@@ -27,7 +27,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Ran:
+class FinishedTest:
     """One test of the session: pytest's outcome, the seconds of all its phases, and the xdist worker that ran it.
 
     `allowed` is False for a test that is marked never to be run again, `fixable`

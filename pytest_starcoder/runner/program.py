@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pytest_starcoder import interpreter
 from pytest_starcoder.runner.launch import child_of
-from pytest_starcoder.runner.sandbox import Confinement, Level, environment
+from pytest_starcoder.runner.sandbox import Level, Sandbox, environment
 
 GRACE = 5.0
 """Seconds that starting a process and confining it may take besides, on a busy machine."""
@@ -47,16 +47,16 @@ def run_program(source: str, seconds: float, least: Level = Level.NONE) -> Ended
             Path(sys.base_prefix),
             *(Path(entry) for entry in sys.path if entry),
         )
-        confinement = Confinement(folder, tuple(path.resolve() for path in installed), least)
+        sandbox = Sandbox(folder, tuple(path.resolve() for path in installed), least)
         job = {
             "program": source,
             "seconds": seconds,
             "said": str(said),
             "token": token,
-            "confinement": confinement.to_json(),
+            "sandbox": sandbox.to_json(),
         }
         (folder / "job.json").write_text(json.dumps(job), "ascii")
-        alone = str(Path(__file__).with_name("alone.py"))
+        alone = str(Path(__file__).with_name("program_child.py"))
         command, variables = interpreter.start("-I", alone, str(folder / "job.json"))
         with said.open("x+b") as file:  # before the program can replace it
             with (

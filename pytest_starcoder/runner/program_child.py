@@ -17,7 +17,12 @@ import sys
 def main() -> None:
     from pathlib import Path
 
-    from pytest_starcoder.runner.sandbox import Confinement, Unconfined, confine, limit_forks
+    from pytest_starcoder.runner.sandbox import (
+        Sandbox,
+        SandboxUnavailable,
+        enter_sandbox,
+        limit_forks,
+    )
 
     job = json.loads(Path(sys.argv[1]).read_text("ascii"))
     answers = os.open(job["said"], os.O_WRONLY | os.O_APPEND)
@@ -30,10 +35,10 @@ def main() -> None:
     def say(text: str) -> None:
         write(answers, f"\n{job['token']}{text}\n".encode("utf-8", "replace"))
 
-    os.chdir(job["confinement"]["folder"])
+    os.chdir(job["sandbox"]["folder"])
     try:
-        level = confine(Confinement.from_json(job["confinement"]))
-    except Unconfined as exc:
+        level = enter_sandbox(Sandbox.from_json(job["sandbox"]))
+    except SandboxUnavailable as exc:
         say("")
         say(f"unconfined: {exc}")
         return

@@ -26,11 +26,11 @@ from pytest_starcoder.runner.launch import (
     Launch,
     changed,
     child_of,
-    confined_environment,
     pytest_command,
+    sandboxed_variables,
 )
 from pytest_starcoder.runner.protocol import Malformed, parsed, shown_text
-from pytest_starcoder.runner.sandbox import ORDER, Confinement, Level, available, readable, weaker
+from pytest_starcoder.runner.sandbox import LEVELS, Level, Sandbox, available, is_weaker, readable
 from pytest_starcoder.source.edits.edit import Edit
 
 BATCH = 64
@@ -175,9 +175,9 @@ class Trials:
             raise Unavailable(launch.obstacle)
         if not hasattr(os, "fork"):
             raise Unavailable("this platform cannot fork a process")
-        if weaker(available(), least):
+        if is_weaker(available(), least):
             raise Unavailable(
-                f"code is confined by {available()} here, and the setting confinement is {least}"
+                f"the sandbox level here is {available()}, and the setting confinement requires {least}"
             )
         self._launch = launch
         self._least = least
@@ -199,7 +199,7 @@ class Trials:
             )
             early, self._early = _pair(stack)
             late, self._late = _pair(stack)
-            confinement = Confinement(
+            confinement = Sandbox(
                 folder, readable(self._launch.root, *self._launch.around), self._least
             )
             job = {
@@ -217,7 +217,7 @@ class Trials:
             own = ["--assert=plain", "--capture=sys", "-p", "pytest_starcoder.runner.worker"]
             own.append(f"--starcoder-trials={folder / 'trials.json'}")
             command = pytest_command(self._launch, folder, self._tests, own)
-            variables = confined_environment(self._launch, folder)
+            variables = sandboxed_variables(self._launch, folder)
             child = stack.enter_context(
                 child_of(command, self._launch.folder, variables, (early, late), temporary=folder)
             )
@@ -250,7 +250,7 @@ class Trials:
             ready: Ready = parsed(message, Ready)
         except Malformed:
             return None
-        return ready if ready.level in ORDER else None
+        return ready if ready.level in LEVELS else None
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()

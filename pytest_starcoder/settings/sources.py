@@ -13,7 +13,7 @@ from typing import Any
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.interpreter import installed
 from pytest_starcoder.settings.schema import SCHEMA
-from pytest_starcoder.source import git
+from pytest_starcoder.source.git.tracking import is_tracked, is_versioned
 from pytest_starcoder.text.display import one_line
 
 HF_TOKENS = ("HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "HUGGING_FACE_HUB_TOKEN")
@@ -30,7 +30,7 @@ SET_IT = (
 )
 UNTRACK_IT = SET_IT.replace("does not track", "does not track (`git rm --cached .env`)")
 WITHOUT_GIT = "Set it with {option}, {variable} or your own config.toml: without git, .env counts as part of the project."
-SAY_IT = "Remove it there, or pass {option} on the command line or in PYTEST_ADDOPTS."
+OPTION_HINT = "Remove it there, or pass {option} on the command line or in PYTEST_ADDOPTS."
 """Hints for a value in a place where it is not allowed."""
 
 
@@ -50,7 +50,7 @@ def command_line(options: Mapping[str, str], files: Mapping[str, str]) -> dict[s
     for key, value in options.items():
         option = f"--starcoder-{key.replace('_', '-')}"
         if key in files:
-            entries[key] = Entry(value, f"{files[key]}, {option}", tracked=True, hint=SAY_IT)
+            entries[key] = Entry(value, f"{files[key]}, {option}", tracked=True, hint=OPTION_HINT)
         else:
             entries[key] = Entry(value, option, tracked=False)
     return entries
@@ -73,8 +73,8 @@ def dotenv(path: Path, tracked_text: TrackedText | None = None) -> dict[str, Ent
     with installed("dotenv"):
         from dotenv import dotenv_values
 
-    tracked = git.is_tracked(path)
-    hint = UNTRACK_IT if git.is_versioned(path) else WITHOUT_GIT
+    tracked = is_tracked(path)
+    hint = UNTRACK_IT if is_versioned(path) else WITHOUT_GIT
     # ${NAME} reads the environment, keys included: no file of the repository's shall.
     found = dotenv_values(stream=io.StringIO(text), interpolate=not tracked)
     lines = _variable_lines(text)

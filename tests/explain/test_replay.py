@@ -9,14 +9,15 @@ import pytest
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain import replay as module
-from pytest_starcoder.explain.case import Changes, cases
-from pytest_starcoder.explain.causes import causes
-from pytest_starcoder.explain.editable import Conventions
+from pytest_starcoder.explain.case import build_cases
+from pytest_starcoder.explain.causes import group_failures
+from pytest_starcoder.explain.change_history import ChangeHistory
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.replay import FAILING, NEIGHBOURS, Replay, all_tests, replay
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.outcome import Outcome, Ran
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.runner.outcome import FinishedTest, Outcome
+from pytest_starcoder.source.git.history import LineOrigin
+from pytest_starcoder.source.sources import SourceFiles
 
 LAUNCH = Launch(Path("/"), Path("/"))
 
@@ -33,8 +34,8 @@ def failure(name: str, line: int = 3, path: str = "shop.py", **more: str) -> Fai
     )  # type: ignore[arg-type]
 
 
-def ran(name: str, outcome: str = "passed", seconds: float = 0.01, **more: object) -> Ran:
-    return Ran(name if "::" in name else f"test_a.py::{name}", outcome, seconds, **more)  # type: ignore[arg-type]
+def ran(name: str, outcome: str = "passed", seconds: float = 0.01, **more: object) -> FinishedTest:
+    return FinishedTest(name if "::" in name else f"test_a.py::{name}", outcome, seconds, **more)  # type: ignore[arg-type]
 
 
 class Child:
@@ -60,9 +61,13 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Child:
     return found
 
 
-def replayed(failures: Sequence[Failure], tests: Sequence[Ran]) -> list[Replay]:
+def replayed(failures: Sequence[Failure], tests: Sequence[FinishedTest]) -> list[Replay]:
     return replay(
-        causes(failures), tests, LAUNCH, Deadline.after(20), lambda _path: "from shop import f"
+        group_failures(failures),
+        tests,
+        LAUNCH,
+        Deadline.after(20),
+        lambda _path: "from shop import f",
     )
 
 
@@ -89,7 +94,9 @@ def test_slow_marked_and_failed_tests_are_no_neighbours(child: Child) -> None:
 @pytest.mark.parametrize(
     "test", [ran("test_bad", "failed", 9), ran("test_bad", "failed", allowed=False)]
 )
-def test_a_cause_whose_tests_may_not_be_run_again_has_no_replay(child: Child, test: Ran) -> None:
+def test_a_cause_whose_tests_may_not_be_run_again_has_no_replay(
+    child: Child, test: FinishedTest
+) -> None:
     assert replayed([failure("test_bad")], [test, ran("test_one")]) == [Replay()]
     assert child.runs == []
 
@@ -148,7 +155,11 @@ def test_a_run_without_outcome_is_said(
     monkeypatch.setattr(module, "run", lambda *_, **__: [])
     tests = [ran("test_bad", "failed")]
     [found] = replay(
-        causes([failure("test_bad")]), tests, LAUNCH, Deadline.after(seconds), lambda _path: ""
+        group_failures([failure("test_bad")]),
+        tests,
+        LAUNCH,
+        Deadline.after(seconds),
+        lambda _path: "",
     )
     assert found.statements == (f"test_a.py::test_bad could not be run again: {reason}",)
 
@@ -229,14 +240,14 @@ def test_only_tests_of_the_same_worker_ran_before(monkeypatch: pytest.MonkeyPatc
 
 
 class NoHistory:
-    def changed(self) -> dict[str, set[int]]:
+    def changed_lines(self) -> dict[str, set[int]]:
         return {"shop.py": {3}}
 
     def changed_since_base(self) -> tuple[str, dict[str, set[int]]]:
         return "main", {"shop.py": {2, 3}}
 
-    def blamed(self, _path: str) -> dict[int, tuple[str, float]]:
-        return {1: ("1f3c9ab", 1000.0), 4: ("0000001", 1.0)}
+    def blame(self, _path: str) -> dict[int, LineOrigin]:
+        return {1: LineOrigin("1f3c9ab", 1000.0), 4: LineOrigin("0000001", 1.0)}
 
 
 def test_assertions_on_one_function_with_one_prime_suspect_are_one_cause() -> None:
@@ -247,30 +258,32 @@ def test_assertions_on_one_function_with_one_prime_suspect_are_one_cause() -> No
         Replay((Outcome("n", "failed", lines={"shop.py": frozenset({number})}),))
         for number in (3, 3)
     ]
-    sources, conventions = (
-        Sources(lambda _path: "a = b\nc = d\ne = f + 1\n"),
-        Conventions(frozenset({"test_a.py"})),
+    sources, test_files = (
+        SourceFiles(lambda _path: "a = b\nc = d\ne = f + 1\n"),
+        frozenset({"test_a.py"}),
     )
-    together = cases(found, runs, sources, NoHistory(), conventions)  # type: ignore[arg-type]
+    together = build_cases(found, runs, sources, NoHistory(), test_files)  # type: ignore[arg-type]
     assert [case.cause.nodeids for case in together] == [
         ("test_a.py::test_one", "test_a.py::test_two")
     ]
     assert together[0].replay.statements == ("2 tests failed again when they were run again",)
     apart = [runs[0], Replay((Outcome("n", "failed", lines={"shop.py": frozenset({1})}),))]
-    assert len(cases(found, apart, sources, NoHistory(), conventions)) == 2  # type: ignore[arg-type]
+    assert len(build_cases(found, apart, sources, NoHistory(), test_files)) == 2  # type: ignore[arg-type]
 
 
 def test_what_git_tells_of_a_line() -> None:
-    changes = Changes(NoHistory(), now=lambda: 1000.0 + 2 * 86_400)  # type: ignore[arg-type]
-    assert changes.reason(("shop.py", 3)) == "changed since the last commit"
-    assert changes.reason(("shop.py", 2)) == "changed since main"
-    assert changes.reason(("shop.py", 1)) == "changed 2 days ago, 1f3c9ab"
-    assert changes.reason(("shop.py", 9)) == ""
-    assert changes.told({("shop.py", 3), ("shop.py", 1)}) == (
+    changes = ChangeHistory(NoHistory(), now=lambda: 1000.0 + 2 * 86_400)  # type: ignore[arg-type]
+    assert changes.describe(("shop.py", 3)) == "changed since the last commit"
+    assert changes.describe(("shop.py", 2)) == "changed since main"
+    assert changes.describe(("shop.py", 1)) == "changed 2 days ago, 1f3c9ab"
+    assert changes.describe(("shop.py", 9)) == ""
+    assert changes.changed_lines({("shop.py", 3), ("shop.py", 1)}) == (
         "changed since the last commit and executed: shop.py:3",
     )
-    assert changes.told({("shop.py", 2)}) == ("changed since main and executed: shop.py:2",)
-    assert changes.told({("shop.py", 1)}) == ()
-    ages = changes.ages(["shop.py"])
+    assert changes.changed_lines({("shop.py", 2)}) == (
+        "changed since main and executed: shop.py:2",
+    )
+    assert changes.changed_lines({("shop.py", 1)}) == ()
+    ages = changes.recency(["shop.py"])
     assert (ages["shop.py", 3], ages["shop.py", 2]) == (1.0, 0.5)
     assert 0 < ages["shop.py", 1] <= 0.25
