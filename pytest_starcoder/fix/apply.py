@@ -10,7 +10,7 @@ from pytest_starcoder.explain.fix_search import Ask
 from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file, target_of
 from pytest_starcoder.redaction.redactor import REDACTED
 from pytest_starcoder.runner.fixes import Fix, Fixes
-from pytest_starcoder.source.edits import edited
+from pytest_starcoder.source.edits import apply_edits
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.source.sources import SourceFiles
@@ -81,10 +81,10 @@ def _changed(file: Path, source: str, made: Sequence[Edit], wanted: Sequence[Edi
     windows = "\r\n" in text
     if windows and text.count("\r\n") != text.count("\n"):
         raise Unwritable("its lines end in two ways")
-    if text.replace("\r\n", "\n") != edited(source, made):
+    if text.replace("\r\n", "\n") != apply_edits(source, made):
         raise Unwritable("it was changed since the tests ran")
     try:
-        after = edited(source, list(dict.fromkeys(wanted)))
+        after = apply_edits(source, list(dict.fromkeys(wanted)))
     except ValueError:
         raise Unwritable("another fix has changed the same place") from None
     return (after.replace("\n", "\r\n") if windows else after).encode("utf-8")

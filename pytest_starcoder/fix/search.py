@@ -30,7 +30,13 @@ from pytest_starcoder.runner.trials import (
     Unavailable,
 )
 from pytest_starcoder.source.diff import changed_lines, unified
-from pytest_starcoder.source.edits import EXTENDED, Seen, edited, enumerate_edits, pairs
+from pytest_starcoder.source.edits import (
+    EXTENDED,
+    Observations,
+    apply_edits,
+    enumerate_edits,
+    pair_edits,
+)
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.lines import line_of, statement_at
 from pytest_starcoder.source.sources import SourceFiles
@@ -286,7 +292,7 @@ def _stages(search: Search, trials: Trials) -> Iterator[None]:
     costs = {edit: cost for cost, edit in plain}
     both = [
         (costs[one] + costs[other], (one, other))
-        for one, other in pairs([edit for _, edit in plain], PAIRS)
+        for one, other in pair_edits([edit for _, edit in plain], PAIRS)
     ]
     _try(search, trials, both)
     yield
@@ -313,7 +319,9 @@ def _edits(search: Search, ranks: Mapping[Line, int]) -> Iterator[tuple[float, E
                 known[name] = known.get(name, frozenset()) | kinds
     for path in dict.fromkeys(path for path, _ in ranks):
         source = search.sources(path)
-        seen = Seen({line: names for (file, line), names in types.items() if file == path}, strings)
+        seen = Observations(
+            {line: names for (file, line), names in types.items() if file == path}, strings
+        )
         lines = {number for other, number in ranks if other == path}
         statements: dict[int, tuple[int, int]] = {}
         for edit in enumerate_edits(source, path, lines, seen):
@@ -487,7 +495,9 @@ def _fix(
     diff = ""
     for path, name in search.launch.project.names_in_diff(edit.path for edit in edits).items():
         before = search.sources(path)
-        diff += unified(before, edited(before, [edit for edit in edits if edit.path == path]), name)
+        diff += unified(
+            before, apply_edits(before, [edit for edit in edits if edit.path == path]), name
+        )
     changed = changed_lines(diff)
     removed = [line[1:] for line in changed if line.startswith("-")]
     added = [line[1:] for line in changed if line.startswith("+")]

@@ -26,8 +26,8 @@ from pytest_starcoder.runner.launch import (
     Launch,
     changed,
     child_of,
-    confined_environment,
     pytest_command,
+    sandboxed_variables,
 )
 from pytest_starcoder.runner.protocol import Malformed, parsed, shown_text
 from pytest_starcoder.runner.sandbox import LEVELS, Level, Sandbox, available, is_weaker, readable
@@ -217,7 +217,7 @@ class Trials:
             own = ["--assert=plain", "--capture=sys", "-p", "pytest_starcoder.runner.worker"]
             own.append(f"--starcoder-trials={folder / 'trials.json'}")
             command = pytest_command(self._launch, folder, self._tests, own)
-            variables = confined_environment(self._launch, folder)
+            variables = sandboxed_variables(self._launch, folder)
             child = stack.enter_context(
                 child_of(command, self._launch.folder, variables, (early, late), temporary=folder)
             )

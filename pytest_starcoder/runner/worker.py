@@ -40,7 +40,7 @@ from pytest_starcoder.runner.code_swap import (
 from pytest_starcoder.runner.draft_judge import judged
 from pytest_starcoder.runner.draft_modules import items_of, reach
 from pytest_starcoder.runner.edited_source import serve_changed
-from pytest_starcoder.runner.file_guard import keep_files
+from pytest_starcoder.runner.file_guard import guard_files
 from pytest_starcoder.runner.forks import fork
 from pytest_starcoder.runner.protocol import MAX_LINE, Malformed, message_of
 from pytest_starcoder.runner.sandbox import (
@@ -52,7 +52,7 @@ from pytest_starcoder.runner.sandbox import (
 )
 from pytest_starcoder.runner.selection import Protocol, Selection
 from pytest_starcoder.runner.supervisor import descendants
-from pytest_starcoder.runner.test_names import Renamed
+from pytest_starcoder.runner.test_names import StableNodeIds
 from pytest_starcoder.runner.trace import Tracer
 from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
@@ -71,10 +71,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
     job = json.loads(Path(early_config.known_args_namespace.starcoder_trials).read_text("utf-8"))
-    keep_files(early_config.pluginmanager, Path(job["confinement"]["folder"]) / "aside")
+    guard_files(early_config.pluginmanager, Path(job["confinement"]["folder"]) / "aside")
     worker = Worker(job)
     early_config.pluginmanager.register(worker, "starcoder-worker")
-    early_config.pluginmanager.register(Renamed(worker.project), "starcoder-renamed")
+    early_config.pluginmanager.register(StableNodeIds(worker.project), "starcoder-renamed")
     early_config.pluginmanager.register(worker.selection, "starcoder-selection")
     worker.warm()
     worker.split()
