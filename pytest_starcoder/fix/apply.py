@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pytest_starcoder.explain.fix_search import Ask
-from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file, target_of
+from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file, resolve_target
 from pytest_starcoder.redaction.redactor import REDACTED
 from pytest_starcoder.runner.fixes import Fix, Fixes
 from pytest_starcoder.source.edits import apply_edits
@@ -47,7 +47,7 @@ def apply(
                 for path in paths
             }
             for file in contents:
-                target_of(file, tree)  # check all of them before writing any
+                resolve_target(file, tree)  # check all of them before writing any
             for file, content in contents.items():
                 replace_file(file, content, tree)
         except (Unwritable, OSError) as exc:
