@@ -13,7 +13,8 @@ from pytest_starcoder.generate.docstrings import (
     is_exception,
 )
 from pytest_starcoder.generate.draft import Draft, Origin, Target
-from pytest_starcoder.generate.suite_score import draft_modules, time_limit
+from pytest_starcoder.generate.executed_code import draft_modules
+from pytest_starcoder.generate.suite_score import time_limit
 from pytest_starcoder.runner.trials import Input
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.syntax import is_literal
@@ -105,7 +106,7 @@ def telling_calls(context: RunContext, target: Target) -> Iterator[ObservedCall]
     remaining = set(context.score.living_in(target))
     if not remaining:
         return
-    observed = observe_calls(context, target, sorted(remaining, key=lambda edit: edit.span))
+    observed = observe_calls(context, target, context.score.living_in(target))
     calls = [call for call in observed if call.statement]
     while calls:
         best = max(
