@@ -33,18 +33,18 @@ def verdicts(
     by_task = {problem.task: problem for problem in problems}
 
     def run(sample: Sample) -> tuple[Verdict, str]:
-        ended = run_program(by_task[sample.task].program(sample), SECONDS, least)
-        if ended.said.startswith("unconfined: "):
+        result = run_program(by_task[sample.task].program(sample), SECONDS, least)
+        if result.obstacle:
             raise NotRun(
-                f"Nothing was run: {ended.said.removeprefix('unconfined: ')}.",
+                f"Nothing was run: {result.obstacle}.",
                 "Set confinement to audit.",
             )
-        if not ended.level:
+        if not result.level:
             raise NotRun(
                 f"The program of {sample.task} was not run: no process could be started for it in time.",
                 "Is the machine short of memory or processes? Try again: no answer is asked for twice.",
             )
-        return Verdict(sample.task, sample.number, ended.said), ended.level
+        return Verdict(sample.task, sample.number, result.outcome), result.level
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         try:

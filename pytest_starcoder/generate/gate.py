@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from pytest_starcoder.generate.draft import Draft, Origin
 from pytest_starcoder.generate.score import Executed, module_of
-from pytest_starcoder.runner.trials import OVER, Judgement, Record
+from pytest_starcoder.runner.messages import Judgement, Record
+from pytest_starcoder.runner.trials import OUT_OF_TIME
 
 NOT_SO = "is not so"
 """What is said of a draft whose assertion fails."""
@@ -20,7 +21,7 @@ ANY = "  # or any other generated value"
 _PROBLEMS = {
     "crashed": "ends the process",
     "hung": "never ends",
-    OVER: "was not run, the time was over",
+    OUT_OF_TIME: "was not run, the time was over",
 }
 
 _FAULTS = (
@@ -43,7 +44,7 @@ def failure(judgement: Judgement) -> str:
         return "fails" if "failed" in first.values() else "is skipped"
     if first != second:
         return "passes only once"
-    return f"leaves {judgement.left[0]} changed" if judgement.left else ""
+    return f"leaves {judgement.side_effects[0]} changed" if judgement.side_effects else ""
 
 
 def unfit(draft: Draft, executed: Executed) -> str:

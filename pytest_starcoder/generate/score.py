@@ -189,8 +189,8 @@ class Score:
             for start in range(0, len(group), some):
                 if self._deadline.remaining() <= over:
                     return
-                yield from self._trials.killers(
-                    group[start : start + some], own, limits, drafts, every=every
+                yield from self._trials.find_killers(
+                    group[start : start + some], limits, drafts, every=every
                 )
 
     def forget(self, mutants: Iterable[Edit]) -> None:

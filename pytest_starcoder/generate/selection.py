@@ -33,8 +33,9 @@ from pytest_starcoder.generate.score import (
 from pytest_starcoder.generate.siblings import values_of, with_values
 from pytest_starcoder.generate.type_hints import thorough
 from pytest_starcoder.runner.launch import Launch, run
+from pytest_starcoder.runner.messages import Checks, Input, Judgement
 from pytest_starcoder.runner.sandbox import Level
-from pytest_starcoder.runner.trials import OVER, Input, Judgement, Trials, Unavailable
+from pytest_starcoder.runner.trials import OUT_OF_TIME, Trials, Unavailable
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.syntax import is_literal
 from pytest_starcoder.text.display import one_line
@@ -248,7 +249,7 @@ class _Work:
         found: list[Draft] = []
         for start in range(0, len(guesses), TOGETHER):
             batch = guesses[start : start + TOGETHER]
-            judgement = self._trials.together([module_of(draft) for draft in batch], LIMIT / 2)
+            judgement = self._trials.judge_together([module_of(draft) for draft in batch], LIMIT / 2)
             passed = {
                 record.nodeid
                 for records in judgement.rounds[:1]
@@ -318,7 +319,7 @@ class _Work:
             own = [draft for draft in drafts if (draft.origin is Origin.SMOKE) is drawn]
             if own:
                 found |= zip(
-                    own, trials.judged([module_of(draft) for draft in own], limit), strict=True
+                    own, trials.judge([module_of(draft) for draft in own], limit), strict=True
                 )
         return found
 
@@ -365,7 +366,7 @@ class _Work:
             if own in modules
         ]
         limits = {nodeid: self._score.limit(self._ran[nodeid]) for nodeid in tests}
-        return self._trials.observed(candidates, [], tests, limits, drafts)
+        return self._trials.observe(candidates, Checks({}, limits), drafts)
 
     def write(self, author: Author, budget: Budget) -> None:
         """Asks a model for the targets that have most left to find, until it fails, or nothing or no budget is left.
@@ -469,17 +470,17 @@ class _Work:
                 judgement = alone[kept.draft]
                 if reason := failure(judgement):
                     self._forget(
-                        kept, reason if judgement.problem == OVER else "depends on the hash seed"
+                        kept, reason if judgement.problem == OUT_OF_TIME else "depends on the hash seed"
                     )
             drawn = any(kept.draft.origin is Origin.SMOKE for kept in self.kept)
             while self.kept:
-                judgement = trials.together(
+                judgement = trials.judge_together(
                     [module_of(kept.draft) for kept in self.kept], DRAWING if drawn else LIMIT
                 )
                 failed = {record.nodeid for records in judgement.rounds for record in records}
                 failed = {nodeid.partition("[")[0] for nodeid in failed - _passing(judgement)}
                 unwanted = [kept for kept in self.kept if nodeid_of(kept.draft) in failed]
-                if judgement.problem and judgement.problem != OVER:
+                if judgement.problem and judgement.problem != OUT_OF_TIME:
                     unwanted = self.kept[-1:]  # one of them does it, and the last added least
                 for kept in unwanted:
                     self._forget(kept, "depends on the order of tests")
@@ -520,7 +521,7 @@ class _Work:
         match ast.parse(draft.body[-1]).body:
             case [ast.Assert(test=ast.Compare(left=call)) as statement]:
                 telling = f"{ast.unparse(statement)}, repr({ast.unparse(call)})"
-                [judgement] = self._trials.judged(
+                [judgement] = self._trials.judge(
                     [module_of(replace(draft, body=(*draft.body[:-1], telling)))], LIMIT
                 )
                 found = [

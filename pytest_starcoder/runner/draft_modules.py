@@ -1,4 +1,4 @@
-"""Test modules that exist only in memory, collected with the fixtures and plugins of their folder."""
+"""Test modules that exist only in memory, with the fixtures and plugins of their folder."""
 
 from __future__ import annotations
 

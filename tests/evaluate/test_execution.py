@@ -331,17 +331,17 @@ def test_where_code_cannot_be_confined_as_asked_none_is_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from pytest_starcoder.evaluate import execution
-    from pytest_starcoder.runner.program import Ended
+    from pytest_starcoder.runner.program import ProgramResult
 
-    said = "unconfined: code is confined by audit here, and the setting confinement is kernel"
-    monkeypatch.setattr(execution, "run_program", lambda *_: Ended(said, ""))
+    obstacle = "the sandbox level here is audit, and the setting confinement requires kernel"
+    monkeypatch.setattr(execution, "run_program", lambda *_: ProgramResult("", "", obstacle))
     with pytest.raises(NotRun) as raised:
         list(verdicts([Problem("t", "", "", ())], [Sample("t", 0, "")], Level.KERNEL))
     assert str(raised.value) == (
-        "Nothing was run: code is confined by audit here, and the setting confinement is kernel. "
+        "Nothing was run: the sandbox level here is audit, and the setting confinement requires kernel. "
         "Set confinement to audit."
     )
-    monkeypatch.setattr(execution, "run_program", lambda *_: Ended("", ""))
+    monkeypatch.setattr(execution, "run_program", lambda *_: ProgramResult("", ""))
     with pytest.raises(NotRun) as raised:
         list(verdicts([Problem("t", "", "", ())], [Sample("t", 0, "")]))
     assert str(raised.value) == (
