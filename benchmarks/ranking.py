@@ -46,8 +46,8 @@ from pytest_starcoder.explain.suspicion import ochiai
 from pytest_starcoder.report.bars import Bars
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest
-from pytest_starcoder.source.git import History
-from pytest_starcoder.source.sources import sources_of
+from pytest_starcoder.source.git.history import History
+from pytest_starcoder.source.sources import SourceFiles
 
 Line = tuple[str, int]
 
@@ -329,7 +329,7 @@ def _first(case: Case, recorded: Mapping[str, Any]) -> evidence.Case | None:
         tuple(fields["positionals"]),
         fields["here_first"],
     )
-    grouped, sources = causes(failures), sources_of(launch.root)
+    grouped, sources = causes(failures), SourceFiles.below(launch.root)
     with _environment({**case.env, "HOME": str(case.project)}):
         replays = replay(grouped, ran, launch, Deadline.after(LIMIT), sources)
     test_files = frozenset(recorded["files"])

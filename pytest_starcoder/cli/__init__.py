@@ -13,10 +13,10 @@ from pytest_starcoder.errors import ConfigError, StarcoderError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0: it worked; 1: it did not; 2: the command or a setting cannot be used; 130: interrupted."""
-    return _run(parser_of_all().parse_args(argv))
+    return _run(make_parser().parse_args(argv))
 
 
-def parser_of_all() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """The parser of `starcoder` and its subcommands."""
     from pytest_starcoder.cli import ask, complete, demo, doctor, edit, eval, explain, review
 

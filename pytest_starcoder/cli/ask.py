@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from pytest_starcoder.assist.question import ask, ask_for_code
-from pytest_starcoder.cli.model import asking
+from pytest_starcoder.cli.model_session import asking
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.model.code_blocks import language_name, requested_language

@@ -6,7 +6,7 @@ import argparse
 import re
 
 from pytest_starcoder.assist.rewrite import edit
-from pytest_starcoder.cli.model import asking
+from pytest_starcoder.cli.model_session import asking
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError, UnreadableAnswer

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_starcoder.cli.model import settings_of
+from pytest_starcoder.cli.model_session import read_settings
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.evaluate.execution import recorded, verdicts
@@ -26,7 +26,7 @@ from pytest_starcoder.report.bars import drawable
 from pytest_starcoder.report.progress import Progress
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.source.git import repository
+from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import printable
 
 HELP = "Measure a model on HumanEval or MBPP: pass@k by running what it writes, confined"
@@ -91,7 +91,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 if all was measured; 130 if interrupted, with what was answered kept. Raises StarcoderError."""
     _check(arguments)
-    settings = settings_of(arguments)
+    settings = read_settings(arguments)
     problems = read_problems(arguments.benchmark, arguments.data)
     chosen = problems[: arguments.limit]
     if arguments.completions:
@@ -131,7 +131,7 @@ def _check(arguments: argparse.Namespace) -> None:
                 f"There is no folder {path.absolute().parent}.", "Make it, or name another file."
             )
         try:
-            target_of(path, repository(path.absolute()))
+            target_of(path, find_repository(path.absolute().parent))
         except OSError as exc:
             raise ConfigError(f"{path} cannot be written: {exc.strerror}.", UNLINK) from exc
 
@@ -216,7 +216,7 @@ def _progress(what: str, total: int, done: int) -> Iterator[Progress]:
 
 def _written(path: Path, text: str) -> None:
     try:
-        replace_file(path, text.encode("utf-8"), repository(path.absolute()))
+        replace_file(path, text.encode("utf-8"), find_repository(path.absolute().parent))
     except OSError as exc:
         raise ConfigError(
             f"{path} cannot be written: {exc.strerror}.", "Name another file with --report."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pytest_starcoder.assist.describe import describe
-from pytest_starcoder.cli.model import asking
+from pytest_starcoder.cli.model_session import asking
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError

@@ -127,10 +127,10 @@ def _say_why_not(sentence: str, *, passes: bool) -> None:
 
 def writer(name: str) -> Callable[[Review], str]:
     """The writer of one of FORMATS."""
-    from pytest_starcoder.explain.json_report import review_to_json
-    from pytest_starcoder.explain.sarif import review_to_sarif
     from pytest_starcoder.review.github import review_commands
     from pytest_starcoder.review.gitlab import to_code_quality
+    from pytest_starcoder.review.json_report import review_to_json
+    from pytest_starcoder.review.sarif import review_to_sarif
     from pytest_starcoder.review.text_report import to_text
 
     writers: Mapping[str, Callable[[Review], str]] = {
@@ -203,7 +203,7 @@ def _last(name: str) -> int:
     from pathlib import Path
 
     from pytest_starcoder.review.store import Kept
-    from pytest_starcoder.source.git import Repository
+    from pytest_starcoder.source.git.repository import Repository
 
     kept = Kept(Repository(Path.cwd()).folder)
     if name not in ("text", "json"):

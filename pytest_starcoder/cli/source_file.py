@@ -9,7 +9,7 @@ from pathlib import Path
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file
 from pytest_starcoder.source.diff import lines_of
-from pytest_starcoder.source.git import repository
+from pytest_starcoder.source.git.tracking import find_repository
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Source:
             )
         content = (codecs.BOM_UTF8 if self.marked else b"") + text.encode("utf-8")
         try:
-            replace_file(self.path, content, repository(self.path.absolute()))
+            replace_file(self.path, content, find_repository(self.path.absolute().parent))
         except OSError as exc:
             hint = (
                 UNLINK

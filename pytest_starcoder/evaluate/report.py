@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pytest_starcoder.evaluate.values import TITLES, Evaluation, Published
-from pytest_starcoder.explain.markdown import escaped
 from pytest_starcoder.report.bars import Bars, draw
-from pytest_starcoder.report.progress import left
+from pytest_starcoder.report.markdown import escape
+from pytest_starcoder.report.progress import format_duration
 from pytest_starcoder.text.display import counted
 
 DISCLAIMER = "What was run is machine-generated."
@@ -39,10 +39,12 @@ def lines(evaluation: Evaluation) -> list[str]:
     if failed := evaluation.failed():
         told.append(f"  failed    {', '.join(f'{count} {kind}' for kind, count in failed.items())}")
     asked = (
-        f"{left(evaluation.asked)} asking, {evaluation.tokens} tokens; " if evaluation.model else ""
+        f"{format_duration(evaluation.asked)} asking, {evaluation.tokens} tokens; "
+        if evaluation.model
+        else ""
     )
     told.append(
-        f"  time      {asked}{left(evaluation.ran)} running, confined by {evaluation.confinement}"
+        f"  time      {asked}{format_duration(evaluation.ran)} running, confined by {evaluation.confinement}"
     )
     return told
 
@@ -85,11 +87,11 @@ def as_markdown(evaluation: Evaluation) -> str:
     """The lines of the terminal, and the published table with the row that was measured."""
     head, *rest = lines(evaluation)
     facts = [
-        f"- {name}: {escaped(value.strip())}"
+        f"- {name}: {escape(value.strip())}"
         for name, _, value in (line.strip().partition(" ") for line in rest)
     ]
     table = markdown_table(published().beside([evaluation]))
-    return "\n".join([f"# {escaped(head)}", "", *facts, "", *table, "", DISCLAIMER, ""])
+    return "\n".join([f"# {escape(head)}", "", *facts, "", *table, "", DISCLAIMER, ""])
 
 
 def markdown_table(table: Published) -> list[str]:
@@ -98,7 +100,7 @@ def markdown_table(table: Published) -> list[str]:
         f"| model | {' | '.join(TITLES.values())} |",
         f"| --- |{' ---: |' * len(TITLES)}",
         *(
-            f"| {escaped(name)} | {' | '.join(_cell(row.get(one)) for one in TITLES)} |"
+            f"| {escape(name)} | {' | '.join(_cell(row.get(one)) for one in TITLES)} |"
             for name, row in table.rows.items()
         ),
     ]

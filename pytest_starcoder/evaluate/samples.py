@@ -16,7 +16,7 @@ from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.json_fields import from_fields
 from pytest_starcoder.model.prompt import Model, Prompt
 from pytest_starcoder.model.prompts import family
-from pytest_starcoder.source.git import repository
+from pytest_starcoder.source.git.tracking import find_repository
 
 NOTICE = "# Here is the correct implementation of the code exercise\n"
 
@@ -59,7 +59,7 @@ class SampleFile:
         if not self._whole:
             lines.insert(0, json.dumps(self._head) + "\n")
         try:
-            target = target_of(self.path, repository(self.path.absolute()))
+            target = target_of(self.path, find_repository(self.path.absolute().parent))
             with target.open("ab") as file:
                 if not self._begun:
                     file.truncate(self._whole)

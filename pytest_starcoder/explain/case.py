@@ -28,9 +28,9 @@ from pytest_starcoder.explain.suspicion import (
 from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.source.checking_code import checks_in
-from pytest_starcoder.source.git import History
+from pytest_starcoder.source.git.history import History, LineOrigin
 from pytest_starcoder.source.lines import definitions, line_of, lines_of_tests, whole_statements
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.source.syntax import syntax_tree
 from pytest_starcoder.text.display import counted, one_line
 
@@ -79,7 +79,7 @@ class Case:
 def cases(
     causes: Sequence[Cause],
     replays: Sequence[Replay],
-    sources: Sources,
+    sources: SourceFiles,
     history: History,
     test_files: Collection[str],
     deadline: Deadline | None = None,
@@ -140,7 +140,7 @@ class _Working:
 
     def __init__(
         self,
-        sources: Sources,
+        sources: SourceFiles,
         changes: Changes,
         test_files: Collection[str],
         deadline: Deadline | None,
@@ -201,17 +201,17 @@ class _Working:
 
     def _is_test(self, line: Line) -> bool:
         path, number = line
-        return path in self._test_files and number in self._sources.about(path, lines_of_tests)
+        return path in self._test_files and number in self._sources.derive(path, lines_of_tests)
 
     def _suspects(self, lines: Sequence[Line]) -> list[Line]:
         """Return the first of `lines` that can be wrong, preferably no assertion in code."""
 
         def weighs(line: Line) -> bool:
-            return line[1] in self._sources.about(line[0], definitions).weights
+            return line[1] in self._sources.derive(line[0], definitions).weights
 
         working = filter(
             lambda line: (
-                weighs(line) and line[1] not in self._sources.about(line[0], checks_in).lines
+                weighs(line) and line[1] not in self._sources.derive(line[0], checks_in).lines
             ),
             lines,
         )
@@ -237,7 +237,7 @@ class _Working:
             paths = heapq.nsmallest(IMPORTED, paths, key=order)
         lines: set[Line] = set()
         for path in paths:
-            numbers = whole_statements(outcome.imported[path], sources.about(path, definitions))
+            numbers = whole_statements(outcome.imported[path], sources.derive(path, definitions))
             lines.update((path, number) for number in numbers)
         return lines
 
@@ -275,7 +275,11 @@ def _shown_lines(first: int, source: str) -> range:
 
 
 def _suspect(
-    line: Line, scores: Mapping[Line, float], sources: Sources, changes: Changes, neighbours: int
+    line: Line,
+    scores: Mapping[Line, float],
+    sources: SourceFiles,
+    changes: Changes,
+    neighbours: int,
 ) -> Suspect:
     path, number = line
     score = scores.get(line, 0.0)
@@ -294,7 +298,7 @@ class Changes:
         self._now = now
         self._head: dict[str, set[int]] | None = None
         self._base: tuple[str, dict[str, set[int]]] = ("", {})
-        self._blamed: dict[str, dict[int, tuple[str, float]]] = {}
+        self._blamed: dict[str, dict[int, LineOrigin]] = {}
 
     def ages(self, paths: Sequence[str]) -> dict[Line, float]:
         """How lately lines of `paths`, the most suspicious file first, were changed.
@@ -339,14 +343,14 @@ class Changes:
                 return (f"changed since {since} and executed: {named}{more}",)
         return ()
 
-    def _blame(self, path: str) -> dict[int, tuple[str, float]]:
+    def _blame(self, path: str) -> dict[int, LineOrigin]:
         if path not in self._blamed:
-            self._blamed[path] = self._history.blamed(path)
+            self._blamed[path] = self._history.blame(path)
         return self._blamed[path]
 
     def _uncommitted(self) -> dict[str, set[int]]:
         if self._head is None:
-            self._head = self._history.changed()
+            self._head = self._history.changed_lines()
             self._base = self._history.changed_since_base()
         return self._head
 

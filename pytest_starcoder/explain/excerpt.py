@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pytest_starcoder.explain.suspicion import Line
 from pytest_starcoder.source.lines import split, statement_at
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.source.syntax import syntax_tree
 
 SHORT = 8
@@ -64,7 +64,7 @@ class Excerpt:
 def excerpts(
     ranked: Sequence[Line],
     scores: Mapping[Line, float],
-    sources: Sources,
+    sources: SourceFiles,
     telling: Sequence[Line] = (),
     room: Room = ROOM,
 ) -> list[Excerpt]:
@@ -93,7 +93,7 @@ def room_for(exception: str, ranked: Sequence[Line], scores: Mapping[Line, float
 class _Code:
     """Code that is chosen line by line; `size` is its characters."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: SourceFiles) -> None:
         self._sources = sources
         self._chosen: dict[tuple[str, Unit], set[int]] = {}
         self.size = 0
@@ -101,7 +101,7 @@ class _Code:
     def add(self, line: Line, room: int) -> bool:
         """Adds what `line` is shown with, unless that makes it larger than `room`."""
         path, number = line
-        unit = self._sources.about(path, _units_by_line).get(number)
+        unit = self._sources.derive(path, _units_by_line).get(number)
         if unit is None:
             return True
         source = self._sources(path)

@@ -17,7 +17,7 @@ from pytest_starcoder.explain.failure import Failure
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.source.functions import functions
 from pytest_starcoder.source.lines import Parts, definitions, parts_of, with_definitions, words_of
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.source.sources import SourceFiles
 
 Line = tuple[str, int]
 """A file, relative to the root, and a 1-based line of it."""
@@ -61,21 +61,21 @@ def ochiai(failing: Sequence[Outcome], passing: Sequence[Outcome]) -> dict[Line,
     }
 
 
-def defined_too(outcome: Outcome, sources: Sources) -> Outcome:
+def defined_too(outcome: Outcome, sources: SourceFiles) -> Outcome:
     """`outcome` with all of its statements among its lines, and the definitions that they use."""
     words = words_of(text_of_test(outcome.nodeid, sources))
     lines = {
-        path: with_definitions(numbers, sources.about(path, definitions), words)
+        path: with_definitions(numbers, sources.derive(path, definitions), words)
         for path, numbers in outcome.lines.items()
     }
     return replace(outcome, lines=lines)
 
 
-def text_of_test(nodeid: str, sources: Sources) -> str:
+def text_of_test(nodeid: str, sources: SourceFiles) -> str:
     """The source of a test's function and its parameters."""
     path, _, name = nodeid.partition("::")
     function, _, parameters = name.rpartition("::")[2].partition("[")
-    text = sources.about(path, _texts_of_functions).get(function)
+    text = sources.derive(path, _texts_of_functions).get(function)
     return parameters if text is None else f"{text}\n{parameters}"
 
 
@@ -99,7 +99,7 @@ class Ranking:
 def ranked(
     failure: Failure,
     scores: Mapping[Line, float],
-    sources: Sources,
+    sources: SourceFiles,
     changed: Mapping[Line, float],
     is_test: Callable[[Line], bool],
     imported: Collection[Line] = (),
@@ -118,7 +118,7 @@ def ranked(
 
     def order(line: Line) -> tuple[bool, float, float, str, int]:
         path, number = line
-        file = sources.about(path, definitions)
+        file = sources.derive(path, definitions)
         telling = file.weights.get(number, 0.0) + on_traceback.get(line, 0.0)
         telling += ALIKE * min(
             3.0, alike[line] / math.log(len(lines) + 1)
@@ -138,19 +138,19 @@ def ranked(
 
 
 def telling(
-    ranking: Ranking, scores: Mapping[Line, float], sources: Sources, most: int
+    ranking: Ranking, scores: Mapping[Line, float], sources: SourceFiles, most: int
 ) -> list[Line]:
     """The lines that say most of what the failing test says, whoever else runs them, at most so many."""
 
     def worth(line: Line) -> float:
         path, number = line
-        weight = sources.about(path, definitions).weights.get(number, 0.0)
+        weight = sources.derive(path, definitions).weights.get(number, 0.0)
         return ranking.alike[line] + 10 * scores.get(line, 0.0) + 0.5 * weight
 
     return heapq.nlargest(most, ranking.lines, key=worth)
 
 
-def _alike(failure: Failure, lines: Sequence[Line], sources: Sources) -> dict[Line, float]:
+def _alike(failure: Failure, lines: Sequence[Line], sources: SourceFiles) -> dict[Line, float]:
     """How much the lines say what the failing test says: words in common, rare ones and those of its name for more."""
     name = parts_of(failure.nodeid.rpartition("::")[2])
     wanted = words_of_failure(failure, sources)
@@ -159,7 +159,7 @@ def _alike(failure: Failure, lines: Sequence[Line], sources: Sources) -> dict[Li
     }
     common: dict[Line, frozenset[str]] = {}
     for path, number in lines:
-        common[path, number] = sources.about(path, Parts).of_line(number) & wanted
+        common[path, number] = sources.derive(path, Parts).of_line(number) & wanted
     counts = Counter(part for parts in common.values() for part in parts)
     rare = {
         part: math.log(len(lines) / count) * (2 if part in name else 1)
@@ -171,7 +171,7 @@ def _alike(failure: Failure, lines: Sequence[Line], sources: Sources) -> dict[Li
     }
 
 
-def words_of_failure(failure: Failure, sources: Sources) -> frozenset[str]:
+def words_of_failure(failure: Failure, sources: SourceFiles) -> frozenset[str]:
     """Return the words of the failing test: its name, source and message."""
     name = failure.nodeid.rpartition("::")[2]
     return parts_of(f"{name} {text_of_test(failure.nodeid, sources)} {failure.message}")

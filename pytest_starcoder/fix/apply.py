@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pytest
-
+from pytest_starcoder.explain.fix_search import Ask
 from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file, target_of
 from pytest_starcoder.redaction.redactor import REDACTED
 from pytest_starcoder.runner.fixes import Fix, Fixes
 from pytest_starcoder.source.edits import edited
 from pytest_starcoder.source.edits.edit import Edit
-from pytest_starcoder.source.git import repository
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.source.git.tracking import find_repository
+from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.text.display import counted
 
 
@@ -24,7 +22,7 @@ class Unwritable(Exception):
 
 
 def apply(
-    fixes: Sequence[Fix], root: Path, sources: Sources, accept: Callable[[Fix], bool]
+    fixes: Sequence[Fix], root: Path, sources: SourceFiles, accept: Callable[[Fix], bool]
 ) -> list[str]:
     """Writes those of the fixes that are accepted into the files below `root`; sentences on what was done.
 
@@ -64,7 +62,7 @@ def apply(
 
 def _tree(root: Path) -> Path:
     """Return the working tree that all writes must stay in."""
-    return repository(root / "_") or root
+    return find_repository(root) or root
 
 
 def _reason(exc: Unwritable | OSError) -> str:
@@ -92,47 +90,27 @@ def _changed(file: Path, source: str, made: Sequence[Edit], wanted: Sequence[Edi
     return (after.replace("\n", "\r\n") if windows else after).encode("utf-8")
 
 
-class Terminal:
-    """Asks the user on the terminal; without one nothing is answered, and `hint` says so once."""
+def confirm(fix: Fix, ask: Ask) -> bool:
+    """Ask the user whether to write a fix."""
+    tests = counted(len(fix.failing), "failing test")
+    question = f"Change {fix.path}:{fix.line}, with which {tests} passed? [y/N] "
+    return ask(question, "Use --starcoder-apply=yes.") in ("y", "yes")
 
-    def __init__(self, config: pytest.Config, write: Callable[[str], None]) -> None:
-        self._captured = config.pluginmanager.getplugin("capturemanager")
-        self._write = write
-        self._hints: set[str] = set()
-        self._root = config.rootpath.resolve()
 
-    def ask(self, question: str, hint: str) -> str:
-        """What the user answers, in small letters; empty where nobody is there to ask."""
-        if self._captured is not None:
-            self._captured.suspend_global_capture(in_=True)
-        try:
-            if sys.stdin is not None and sys.stdin.isatty():
-                self._write(question)
-                return sys.stdin.readline().strip().lower()
-        finally:
-            if self._captured is not None:
-                self._captured.resume_global_capture()
-        if hint not in self._hints:
-            self._write(f"Nothing was written: there is no terminal to ask on. {hint}\n")
-        self._hints.add(hint)
+def add_answer(fixes: Fixes, root: Path, path: str, ask: Ask) -> str:
+    """Ask which of the fixes is right and add the answer as a test; return a message.
+
+    The message is empty if there is no answer.
+    """
+    first, second = fixes.outcomes
+    question = f"Which is right: {fixes.call} 1. {first}, 2. {second}? [1/2/N] "
+    answer = ask(question, "Answer --starcoder-write on one.")
+    if answer not in ("1", "2"):
         return ""
-
-    def accepts(self, fix: Fix) -> bool:
-        tests = counted(len(fix.failing), "failing test")
-        question = f"Change {fix.path}:{fix.line}, with which {tests} passed? [y/N] "
-        return self.ask(question, "Use --starcoder-apply=yes.") in ("y", "yes")
-
-    def keep(self, fixes: Fixes, path: str) -> str:
-        """Ask which of the fixes is right and add the answer as a test; return what was done."""
-        first, second = fixes.outcomes
-        question = f"Which is right: {fixes.call} 1. {first}, 2. {second}? [1/2/N] "
-        answer = self.ask(question, "Answer --starcoder-write on one.")
-        if answer not in ("1", "2"):
-            return ""
-        try:
-            return keep(self._root, path, fixes.answers[int(answer) - 1], fixes.call)
-        except OSError as exc:
-            return f"{path} was not changed: {_reason(exc)}"
+    try:
+        return keep(root.resolve(), path, fixes.answers[int(answer) - 1], fixes.call)
+    except OSError as exc:
+        return f"{path} was not changed: {_reason(exc)}"
 
 
 def keep(root: Path, path: str, body: str, call: str) -> str:

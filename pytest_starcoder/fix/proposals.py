@@ -17,7 +17,7 @@ from pytest_starcoder.model.prompts import family, render
 from pytest_starcoder.redaction.redactor import REDACTED
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.lines import split, statement_at
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.source.sources import SourceFiles
 
 HOLES = ((0, 0), (1, 0), (2, 0), (0, 1))
 """What is asked about: the rank of a suspicious statement, and how many lines behind it are in the hole as well."""
@@ -32,7 +32,7 @@ KIND = "written by a model"
 
 
 def proposals(
-    places: Places, client: Client, sources: Sources, redact: Callable[[str], str]
+    places: Places, client: Client, sources: SourceFiles, redact: Callable[[str], str]
 ) -> list[Edit]:
     """What `client`'s model writes there, without what it only repeats. Raises a BackendError."""
     kind = family(client.model(), client.settings.family)

@@ -33,7 +33,7 @@ from pytest_starcoder.source.diff import changed_lines, unified
 from pytest_starcoder.source.edits import EXTENDED, Seen, edited, enumerate_edits, pairs
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.lines import line_of, statement_at
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.source.syntax import is_literal
 
 SHOWN = 3
@@ -114,7 +114,7 @@ class Search:
     others: list[str]
     suite: Sequence[str]
     least: Level
-    sources: Sources
+    sources: SourceFiles
     deadline: Deadline
     confirming: Deadline
     progress: Callable[[int], None]
@@ -160,7 +160,7 @@ def fix(
     case: Case,
     places: Places,
     launch: Launch,
-    sources: Sources,
+    sources: SourceFiles,
     deadline: Deadline,
     ran: Sequence[str],
     least: Level,

@@ -20,7 +20,7 @@ from itertools import chain
 from pytest_starcoder import interpreter
 from pytest_starcoder.review.commit_queue import Lock, Queue, shared_folder, write_whole
 from pytest_starcoder.review.pending_reports import CommitReport, Reports, merge_records
-from pytest_starcoder.source.quick_git import ask_git
+from pytest_starcoder.source.git.command import git_output
 
 TYPE_CHECKING = False  # importing `typing` would take longer than reading a report
 
@@ -59,7 +59,7 @@ def run(
     commit, and for an invalid setting.
     """
     # A plain HEAD is also the file of that name in a bare repository without a commit.
-    answer = ask_git("rev-parse", "--absolute-git-dir", "HEAD^{commit}")
+    answer = git_output("rev-parse", "--absolute-git-dir", "HEAD^{commit}")
     if answer is None:
         _explain_refusal()
         return 2
@@ -94,7 +94,7 @@ def _explain_refusal() -> None:
     """Raise ConfigError with a message about what is wrong with the repository."""
     from pathlib import Path
 
-    from pytest_starcoder.source.git import Repository
+    from pytest_starcoder.source.git.repository import Repository
 
     Repository(Path.cwd()).commit("HEAD")
 
@@ -279,9 +279,9 @@ def _at_push(
 def _commits(tip: str, base: str) -> list[str]:
     """Return the commits after `base` up to `tip`; without a base, those that no remote has."""
     command = ("rev-list", f"--max-count={MAX_PUSHED}", tip, "--not")
-    answer = ask_git(*command, base) if base else None
+    answer = git_output(*command, base) if base else None
     if answer is None:  # a new branch, or the remote has commits that were not fetched
-        answer = ask_git(*command, "--remotes")
+        answer = git_output(*command, "--remotes")
     return (answer or "").split()
 
 
@@ -309,7 +309,7 @@ def _standing(report: CommitReport, tip: str) -> list[dict[str, Any]]:
     for finding in report.findings:
         path = finding["path"]
         if path not in lines:
-            text = ask_git("cat-file", "blob", f"{tip}:{path}") or ""
+            text = git_output("cat-file", "blob", f"{tip}:{path}") or ""
             lines[path] = {line.strip() for line in text.splitlines()}
         is_there = finding["source"] in lines[path] or "[redacted]" in finding["source"]
         if is_there and finding["fingerprint"] not in accepted:
@@ -348,7 +348,7 @@ def _has_severe(shown: list[tuple[CommitReport, list[dict[str, Any]]]], settings
 def _subject(commit: str) -> str:
     from pytest_starcoder.text.display import one_line
 
-    title = ask_git("log", "-1", "--no-show-signature", "--format=%h %s", commit)
+    title = git_output("log", "-1", "--no-show-signature", "--format=%h %s", commit)
     return one_line(title or commit[:10], 200).strip()
 
 

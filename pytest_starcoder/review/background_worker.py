@@ -20,8 +20,7 @@ from pytest_starcoder.review.commit_queue import MAX_WAITING, Lock, Queue, Waiti
 from pytest_starcoder.review.finding import SPENT, Review, Unreviewed
 from pytest_starcoder.review.pending_reports import Reports
 from pytest_starcoder.review.reviewer import review_unwatched
-from pytest_starcoder.source.git import Repository
-from pytest_starcoder.source.quick_git import is_reachable
+from pytest_starcoder.source.git.repository import Repository
 from pytest_starcoder.text.display import one_line
 
 PATIENCE = 600.0
@@ -135,7 +134,7 @@ def review_commit(waiting: WaitingCommit) -> CommitReview:
     if not folder.is_dir():
         folder = _main_worktree()
     repository = Repository(folder)
-    if not is_reachable(waiting.hash, repository.top):
+    if not repository.is_reachable(waiting.hash):
         raise Replaced
     found = change_selection.last_commit(repository, waiting.hash, waiting.options, folder)
     result = review_unwatched(found, PATIENCE)

@@ -17,9 +17,9 @@ from pytest_starcoder.review.request import Asked
 from pytest_starcoder.review.rules import constructs
 from pytest_starcoder.review.selected import Found
 from pytest_starcoder.settings import Settings, load_settings
-from pytest_starcoder.source import git
-from pytest_starcoder.source.git import Entry, Repository
-from pytest_starcoder.source.quick_git import other_parents
+from pytest_starcoder.source.git.patches import Entry
+from pytest_starcoder.source.git.repository import Repository
+from pytest_starcoder.source.git.tracking import is_tracked
 from pytest_starcoder.text.display import one_line
 
 SHARE = 0.4
@@ -55,7 +55,7 @@ def find(asked: Asked, environ: Mapping[str, str] = os.environ) -> Found:
             here, asked.options, tracked_text=text_at(repository, commits.into)
         )
         accepted = baseline.fingerprints(repository.text(commits.into, baseline.NAME) or "")
-        repository.patience = settings.review_time_budget
+        repository.timeout = settings.review_time_budget
         until = _until(settings, started)
         change = committed(repository, commits, settings, until)
         return observed(change, settings, accepted, top.name, folder)
@@ -71,7 +71,7 @@ def find(asked: Asked, environ: Mapping[str, str] = os.environ) -> Found:
             top.name,
             folder,
         )
-    repository.patience = settings.review_time_budget
+    repository.timeout = settings.review_time_budget
     until = _until(settings, started)
     return observed(staged(repository, settings, until), settings, accepted, top.name, folder)
 
@@ -98,7 +98,7 @@ def last_commit(
     accepted = baseline.fingerprints(read(repository.top / baseline.NAME))
     first = repository.parent(commit)
     entries = repository.between(first, commit)
-    parents = other_parents(commit, repository.top)
+    parents = repository.merged_parents(commit)
     others = [added_lines(repository.between(parent, commit, first)) for parent in parents]
     contents = _contents(repository, entries)
     change = change_of(repository.subject(commit), entries, contents, _globs(settings), others)
@@ -129,8 +129,8 @@ def is_first_push(environ: Mapping[str, str]) -> bool:
 def staged(repository: Repository, settings: Settings, until: float = math.inf) -> Change:
     """What is staged; of a merge, what the merge itself changes."""
     entries = repository.staged()
-    parents = repository.merged()
-    others = [added_lines(repository.against(parent)) for parent in parents]
+    parents = repository.merge_heads()
+    others = [added_lines(repository.staged_against(parent)) for parent in parents]
     what = "what the merge itself changes" if parents else "what is staged"
     return change_of(what, entries, _contents(repository, entries), _globs(settings), others, until)
 
@@ -184,7 +184,7 @@ def text_at(repository: Repository, commit: str) -> Callable[[Path], str | None]
             return None
         if told is not None:
             return told
-        return "" if git.is_tracked(path) else None
+        return "" if is_tracked(path) else None
 
     return text
 

@@ -42,7 +42,7 @@ class Screen:
             else sys.stderr.isatty()
         )
         waiting = StatusLine(self._write, shutil.get_terminal_size().columns, live=live)
-        with waiting.shown(text) as far:
+        with waiting.show(text) as far:
             yield far
 
     def passed(self, line: str) -> None:

@@ -23,7 +23,7 @@ from pytest_starcoder.review.finding import SPENT, Change, Hunk, Unreviewed
 from pytest_starcoder.review.rules import is_made_up, is_test_file
 from pytest_starcoder.source.definitions import Definition, Definitions
 from pytest_starcoder.source.diff import named_path, unquoted
-from pytest_starcoder.source.git import Entry
+from pytest_starcoder.source.git.patches import Entry
 
 PART = 2400
 """Characters from which on a hunk is asked about in parts."""

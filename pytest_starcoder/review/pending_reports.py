@@ -91,7 +91,7 @@ class Reports:
         """Save the report on the queue entry `name` as new. Raises OSError."""
         from dataclasses import replace
 
-        from pytest_starcoder.explain.json_report import review_to_json
+        from pytest_starcoder.review.json_report import review_to_json
         from pytest_starcoder.review.text_report import summary, to_text
         from pytest_starcoder.text.display import one_line
 

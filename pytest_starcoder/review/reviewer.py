@@ -75,7 +75,7 @@ def accept(name: str = "last") -> str:
     Raises ConfigError if it cannot be written or a link leads out of the repository.
     """
     from pytest_starcoder.review.change_selection import read
-    from pytest_starcoder.source.git import Repository
+    from pytest_starcoder.source.git.repository import Repository
 
     repository = Repository(Path.cwd())
     record = Kept(repository.folder).record(name)

@@ -31,13 +31,13 @@ class Kept:
 
     def keep(self, review: Review, name: str = "last") -> None:
         """Save a report under a name."""
-        from pytest_starcoder.explain.json_report import review_to_json
-        from pytest_starcoder.explain.report_files import save
+        from pytest_starcoder.report.files import write_report
+        from pytest_starcoder.review.json_report import review_to_json
         from pytest_starcoder.review.text_report import to_text
 
         with contextlib.suppress(OSError):
-            save(self.folder / f"{name}.json", review_to_json(review))
-            save(self.folder / f"{name}.txt", to_text(review))
+            write_report(self.folder / f"{name}.json", review_to_json(review))
+            write_report(self.folder / f"{name}.txt", to_text(review))
 
     def text(self, name: str = "last", form: str = "text") -> str | None:
         """The report that was kept under a name, as text or json; None where there is none."""

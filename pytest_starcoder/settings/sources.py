@@ -13,7 +13,7 @@ from typing import Any
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.interpreter import installed
 from pytest_starcoder.settings.schema import SCHEMA
-from pytest_starcoder.source import git
+from pytest_starcoder.source.git.tracking import is_tracked, is_versioned
 from pytest_starcoder.text.display import one_line
 
 HF_TOKENS = ("HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "HUGGING_FACE_HUB_TOKEN")
@@ -73,8 +73,8 @@ def dotenv(path: Path, tracked_text: TrackedText | None = None) -> dict[str, Ent
     with installed("dotenv"):
         from dotenv import dotenv_values
 
-    tracked = git.is_tracked(path)
-    hint = UNTRACK_IT if git.is_versioned(path) else WITHOUT_GIT
+    tracked = is_tracked(path)
+    hint = UNTRACK_IT if is_versioned(path) else WITHOUT_GIT
     # ${NAME} reads the environment, keys included: no file of the repository's shall.
     found = dotenv_values(stream=io.StringIO(text), interpolate=not tracked)
     lines = _variable_lines(text)

@@ -1,7 +1,7 @@
 """What stands on the lines of a source file: how much of it can be wrong, and which definitions it uses.
 
 Takes source, returns line numbers; nothing is run. Answers needed for every line of many files
-are cached per file by `Sources.about`.
+are cached per file by `SourceFiles.about`.
 """
 
 from __future__ import annotations

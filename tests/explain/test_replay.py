@@ -15,7 +15,7 @@ from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.replay import FAILING, NEIGHBOURS, Replay, all_tests, replay
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest, Outcome
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.source.sources import SourceFiles
 
 LAUNCH = Launch(Path("/"), Path("/"))
 
@@ -230,13 +230,13 @@ def test_only_tests_of_the_same_worker_ran_before(monkeypatch: pytest.MonkeyPatc
 
 
 class NoHistory:
-    def changed(self) -> dict[str, set[int]]:
+    def changed_lines(self) -> dict[str, set[int]]:
         return {"shop.py": {3}}
 
     def changed_since_base(self) -> tuple[str, dict[str, set[int]]]:
         return "main", {"shop.py": {2, 3}}
 
-    def blamed(self, _path: str) -> dict[int, tuple[str, float]]:
+    def blame(self, _path: str) -> dict[int, tuple[str, float]]:
         return {1: ("1f3c9ab", 1000.0), 4: ("0000001", 1.0)}
 
 
@@ -249,7 +249,7 @@ def test_assertions_on_one_function_with_one_prime_suspect_are_one_cause() -> No
         for number in (3, 3)
     ]
     sources, test_files = (
-        Sources(lambda _path: "a = b\nc = d\ne = f + 1\n"),
+        SourceFiles(lambda _path: "a = b\nc = d\ne = f + 1\n"),
         frozenset({"test_a.py"}),
     )
     together = cases(found, runs, sources, NoHistory(), test_files)  # type: ignore[arg-type]

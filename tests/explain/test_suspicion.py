@@ -22,7 +22,7 @@ from pytest_starcoder.source.lines import (
     weights,
     with_definitions,
 )
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.source.sources import SourceFiles
 
 FAILURE = Failure(
     "test_a.py::test_mean", "call", "AssertionError", "assert 1 == 2", "1, the test expects 2"
@@ -71,7 +71,7 @@ def order(source: str, *, failure: Failure = FAILURE, **more: object) -> list[in
     return [
         line
         for _, line in ranked(
-            failure, scores, Sources(lambda path: sources.get(path, "")), **given
+            failure, scores, SourceFiles(lambda path: sources.get(path, "")), **given
         ).lines
     ]  # type: ignore[arg-type]
 
@@ -106,7 +106,7 @@ def test_what_only_ran_at_import_comes_last_and_test_functions_not_at_all() -> N
     found = ranked(
         FAILURE,
         {("shop.py", 2): 0.1, ("test_a.py", 1): 1.0},
-        Sources(lambda path: sources.get(path, "")),
+        SourceFiles(lambda path: sources.get(path, "")),
         {},
         lambda line: line[0] == "test_a.py",
         [("shop.py", 1)],
@@ -118,7 +118,7 @@ def test_what_only_ran_at_import_comes_last_and_test_functions_not_at_all() -> N
 def test_the_order_does_not_depend_on_that_of_the_scores(chance: random.Random) -> None:
     entries = [(("shop.py", number), 1.0) for number in range(1, 9)]
     chance.shuffle(entries)
-    found = ranked(FAILURE, dict(entries), Sources(lambda _path: "x = 1\n" * 9), {}, nobody)
+    found = ranked(FAILURE, dict(entries), SourceFiles(lambda _path: "x = 1\n" * 9), {}, nobody)
     assert [line for _, line in found.lines] == list(range(1, 9))
 
 
@@ -129,8 +129,8 @@ def test_what_says_what_the_test_says_is_telling() -> None:
     }
     failure = Failure("test_a.py::test_keep_trailing", "call", "E", "", "")
     scores = {("shop.py", 1): 0.2, ("shop.py", 2): 0.2}
-    found = ranked(failure, scores, Sources(sources.__getitem__), {}, nobody)
-    assert telling(found, scores, Sources(sources.__getitem__), 1) == [("shop.py", 2)]
+    found = ranked(failure, scores, SourceFiles(sources.__getitem__), {}, nobody)
+    assert telling(found, scores, SourceFiles(sources.__getitem__), 1) == [("shop.py", 2)]
 
 
 # --- lines and definitions ---
@@ -201,7 +201,7 @@ def test_the_words_of_the_failing_test_choose_the_entries() -> None:
     sources = {"shop.py": TABLE, "t.py": "def test_a():\n    show('rich')\n"}
     found = defined_too(
         Outcome("t.py::test_a", "failed", lines={"shop.py": frozenset({19})}),
-        Sources(sources.__getitem__),
+        SourceFiles(sources.__getitem__),
     )
     lines = TABLE.split("\n")
     assert '"rich": make(2),' in {lines[number - 1].strip() for number in found.lines["shop.py"]}
@@ -220,7 +220,7 @@ def shown(source: str, *lines: int, room: Room = ROOM) -> list[str]:
     scores = dict.fromkeys(ranked_lines, 1.0)
     return [
         found.text
-        for found in excerpts(ranked_lines, scores, Sources(lambda _path: source), (), room)
+        for found in excerpts(ranked_lines, scores, SourceFiles(lambda _path: source), (), room)
     ]
 
 
@@ -261,7 +261,11 @@ def test_what_is_less_suspicious_gets_less_room() -> None:
     lines = [("shop.py", line) for line in range(2, 300, 3)]
     scores = {line: 1.0 if number < 5 else 0.1 for number, line in enumerate(lines)}
     assert (
-        len(excerpts(lines, scores, Sources(lambda _path: functions), (), Room(10, 0.9, 1000, 0)))
+        len(
+            excerpts(
+                lines, scores, SourceFiles(lambda _path: functions), (), Room(10, 0.9, 1000, 0)
+            )
+        )
         == 5
     )
 
@@ -271,7 +275,7 @@ def test_telling_lines_have_room_of_their_own() -> None:
     found = excerpts(
         lines[:1],
         dict.fromkeys(lines, 1.0),
-        Sources(lambda _path: LONG),
+        SourceFiles(lambda _path: LONG),
         lines[1:],
         Room(10, 0.9, 10, 100),
     )
@@ -297,7 +301,7 @@ def test_every_line_that_is_said_to_be_shown_is_shown(path: Path) -> None:
     text = source.split("\n")
     lines = [("shop.py", line) for line in range(1, len(text), 7)]
     for found in excerpts(
-        lines, dict.fromkeys(lines, 1.0), Sources(lambda _path: source), (), WIDE
+        lines, dict.fromkeys(lines, 1.0), SourceFiles(lambda _path: source), (), WIDE
     ):
         said = [text[line - 1].strip() for line in found.lines if text[line - 1].strip()]
         assert all(line.startswith("#") or line[:150] in found.text for line in said)

@@ -12,7 +12,7 @@ from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.fix.places import PlaceFinder, Places
 from pytest_starcoder.source.conventions import Conventions
 from pytest_starcoder.source.edits.edit import Edit
-from pytest_starcoder.source.sources import Sources
+from pytest_starcoder.source.sources import SourceFiles
 
 STOCK = "def total(rows):\n    return len(rows) - 1\n"
 TESTS = "from stock import total\n\ndef test_total():\n    assert total([1]) == 1\n"
@@ -43,7 +43,7 @@ def places(
     conventions: Conventions | None = None,
 ) -> Places:
     """Return the places to fix a failure whose tests run every line of all files."""
-    sources = Sources(lambda path: dedent(files.get(path, "")))
+    sources = SourceFiles(lambda path: dedent(files.get(path, "")))
     lines = [(path, number) for path in files for number in range(1, sources(path).count("\n") + 1)]
     finder = PlaceFinder(sources, conventions or Conventions(frozenset({tests})), files)
     frames = (failed,) if failed else ()

@@ -17,7 +17,7 @@ from pytest_starcoder.review.finding import Unreviewed
 from pytest_starcoder.review.request import Asked
 from pytest_starcoder.review.selected import Found
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.source.git import Repository
+from pytest_starcoder.source.git.repository import Repository
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_starcoder.review.hunks import PART, change_of, entries_of
 from pytest_starcoder.source.diff import unified
-from pytest_starcoder.source.git import Entry
+from pytest_starcoder.source.git.patches import Entry
 
 LINES = [
     "", " ", "def f(x):", "    return x", "    y = 1", "class A:", "    def g(self):", "        return 2", "import os",

@@ -19,7 +19,7 @@ from pytest_starcoder.review.model_review import Remarks, reviewed
 from pytest_starcoder.review.rules import constructs
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.diff import unified
-from pytest_starcoder.source.git import Entry
+from pytest_starcoder.source.git.patches import Entry
 
 OURS = str(Path(pytest_starcoder.__file__).parent)
 NOT_COUNTED = str(Path(OURS, "text"))  # the search for secrets has its own test

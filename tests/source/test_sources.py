@@ -14,8 +14,8 @@ from pytest_starcoder.explain.case import IMPORTED, cases
 from pytest_starcoder.explain.failure import Cause, Failure
 from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.runner.outcome import Outcome
-from pytest_starcoder.source.git import History
-from pytest_starcoder.source.sources import Sources, sources_of
+from pytest_starcoder.source.git.history import History
+from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.source.syntax import syntax_tree
 
 MODULE = "RATE = {number}\n\n\ndef price_{number}(amount):\n    assert amount\n    return amount * RATE + {number}\n"
@@ -28,8 +28,8 @@ def test_each_answer_once() -> None:
         asked.append(text)
         return len(text)
 
-    sources = Sources(lambda path: asked.append(path) or path * 2)  # type: ignore[func-returns-value]
-    assert [sources.about("ab", length), sources.about("ab", length), sources("ab")] == [
+    sources = SourceFiles(lambda path: asked.append(path) or path * 2)  # type: ignore[func-returns-value]
+    assert [sources.derive("ab", length), sources.derive("ab", length), sources("ab")] == [
         4,
         4,
         "abab",
@@ -39,9 +39,9 @@ def test_each_answer_once() -> None:
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin.py").write_bytes(b"x = '\xe4'\n")
-    assert sources_of(tmp_path)("latin.py") == "x = '\ufffd'\n"
-    assert sources_of(tmp_path)("missing.py") == ""
-    assert sources_of(tmp_path)("nul\0.py") == ""
+    assert SourceFiles.below(tmp_path)("latin.py") == "x = '\ufffd'\n"
+    assert SourceFiles.below(tmp_path)("missing.py") == ""
+    assert SourceFiles.below(tmp_path)("nul\0.py") == ""
 
 
 def parses(
@@ -73,7 +73,7 @@ def parses(
         cases(
             found,
             replays,
-            Sources(files.__getitem__),
+            SourceFiles(files.__getitem__),
             History(folder),
             frozenset({"test_all.py"}),
         )
@@ -96,7 +96,7 @@ def test_of_many_files_the_nearest_are_ranked(tmp_path: Path) -> None:
         "test_all.py::test_rate", "failed", lines={"test_all.py": frozenset({2})}, imported=imported
     )
     cause = Cause((Failure("test_all.py::test_rate", "call", "AssertionError", "", ""),))
-    asked = (Sources(files.__getitem__), History(tmp_path), frozenset({"test_all.py"}))
+    asked = (SourceFiles(files.__getitem__), History(tmp_path), frozenset({"test_all.py"}))
     [case] = cases([cause], [Replay((outcome,))], *asked)
     assert ("shop/module_117.py", 1) in case.ranked
     assert len({path for path, _ in case.ranked}) <= IMPORTED
@@ -112,4 +112,11 @@ def test_only_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "zero.py").symlink_to("/dev/zero")
     (tmp_path / "folder.py").mkdir()
     names = ("shop.py", "link.py", "pipe.py", "zero.py", "folder.py", "gone.py")
-    assert [sources_of(tmp_path)(name) for name in names] == ["x = 1\n", "x = 1\n", "", "", "", ""]
+    assert [SourceFiles.below(tmp_path)(name) for name in names] == [
+        "x = 1\n",
+        "x = 1\n",
+        "",
+        "",
+        "",
+        "",
+    ]

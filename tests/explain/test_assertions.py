@@ -42,14 +42,16 @@ CONFTEST = """
 import json
 import pathlib
 import pytest
-from pytest_starcoder.evidence.failure import compared, describe
+from pytest_starcoder.explain.assertions import Comparison
+from pytest_starcoder.explain.capture import capture_failure
+from pytest_starcoder.source.project import Project
 
 comparison = None
 found = {}
 
 def pytest_assertrepr_compare(op, left, right):
     global comparison
-    comparison = compared(op, left, right)
+    comparison = Comparison.of_values(op, left, right)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
@@ -57,14 +59,14 @@ def pytest_runtest_makereport(item, call):
     report = yield
     last, comparison = comparison, None
     if call.excinfo is not None:
-        found[item.name] = describe(call.excinfo.value, item.nodeid, report.when, item.config.rootpath, last).to_json()
+        found[item.name] = capture_failure(call.excinfo.value, item.nodeid, report.when, Project(item.config.rootpath), last).to_json()
     return report
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector):
     report = yield
     if report.failed:
-        failure = describe(report.call.excinfo.value, collector.nodeid, "collect", collector.config.rootpath)
+        failure = capture_failure(report.call.excinfo.value, collector.nodeid, "collect", Project(collector.config.rootpath))
         found[collector.nodeid] = failure.to_json()
     return report
 

@@ -14,7 +14,7 @@ from pytest_starcoder.cli.options import given
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.redactor import Redactor
-from pytest_starcoder.report.plain import Plain
+from pytest_starcoder.report.plain import PlainText
 from pytest_starcoder.report.status_line import StatusLine
 from pytest_starcoder.settings import Settings, load_settings
 from pytest_starcoder.text.display import printable
@@ -23,7 +23,7 @@ READER_GONE = 141
 """The exit status of a program whose reader has gone, as the shell counts it: 128 and the number of SIGPIPE."""
 
 
-def settings_of(arguments: argparse.Namespace) -> Settings:
+def read_settings(arguments: argparse.Namespace) -> Settings:
     """The settings in force in the current folder, under the options that were given."""
     return load_settings(Path.cwd(), given(arguments))
 
@@ -39,7 +39,7 @@ class Asking:
         self.redact = Redactor.from_environment().redact
         live = sys.stderr.isatty()
         self._waiting = StatusLine(_to_stderr, shutil.get_terminal_size().columns, live=live)
-        self._plain = Plain(_to_stdout)
+        self._plain = PlainText(_to_stdout)
         self._begun = False
         self._held = ""
 
@@ -62,7 +62,7 @@ class Asking:
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Shows who is asked, and for how long, until the first piece comes or the block ends."""
-        with self._waiting.shown(f"asking {self.client.backend.label}"):
+        with self._waiting.show(f"asking {self.client.backend.label}"):
             yield
 
     def show(self, text: str) -> None:
@@ -82,7 +82,7 @@ class Asking:
 @contextmanager
 def asking(arguments: argparse.Namespace) -> Iterator[Asking]:
     """Asks under the settings of `arguments`; nothing is open afterwards, a line on the screen neither."""
-    with Client.from_settings(settings_of(arguments)) as client:
+    with Client.from_settings(read_settings(arguments)) as client:
         it = Asking(client)
         try:
             yield it
