@@ -16,7 +16,7 @@ from pytest_starcoder.cli import doctor
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.evaluate.samples import SampleFile
-from pytest_starcoder.evaluate.values import Sample, Sampling
+from pytest_starcoder.evaluate.evaluation import Sample, Sampling
 from pytest_starcoder.files import LeadsOutside, private_folder, replace_file, target_of
 from pytest_starcoder.fix.apply import apply, keep
 from pytest_starcoder.model.prompt import Model

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.evaluate.values import TITLES, Problem
+from pytest_starcoder.evaluate.evaluation import TITLES, Problem
 
 HUMANEVAL_STOPS = ("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\n```", "<file_sep>")
 MBPP_STOPS = ("\nclass", "\nassert", '\n"""', "\nprint", "\nif", "\n<|/", "\n```")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pytest_starcoder.evaluate.values import TITLES, Evaluation, Published
+from pytest_starcoder.evaluate.evaluation import TITLES, Evaluation, Published
 from pytest_starcoder.report.bars import Bars, draw
 from pytest_starcoder.report.markdown import escape
 from pytest_starcoder.report.progress import format_duration

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.evaluate.values import Problem, Sample, Sampling
+from pytest_starcoder.evaluate.evaluation import Problem, Sample, Sampling
 from pytest_starcoder.files import target_of
 from pytest_starcoder.model.backends.tokens import estimate
 from pytest_starcoder.model.client import Client

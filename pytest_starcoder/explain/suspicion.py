@@ -63,7 +63,7 @@ def ochiai(failing: Sequence[Outcome], passing: Sequence[Outcome]) -> dict[Line,
 
 def defined_too(outcome: Outcome, sources: SourceFiles) -> Outcome:
     """`outcome` with all of its statements among its lines, and the definitions that they use."""
-    words = words_of(text_of_test(outcome.nodeid, sources))
+    words = words_of(source_of_test(outcome.nodeid, sources))
     lines = {
         path: with_definitions(numbers, sources.derive(path, definitions), words)
         for path, numbers in outcome.lines.items()
@@ -71,7 +71,7 @@ def defined_too(outcome: Outcome, sources: SourceFiles) -> Outcome:
     return replace(outcome, lines=lines)
 
 
-def text_of_test(nodeid: str, sources: SourceFiles) -> str:
+def source_of_test(nodeid: str, sources: SourceFiles) -> str:
     """The source of a test's function and its parameters."""
     path, _, name = nodeid.partition("::")
     function, _, parameters = name.rpartition("::")[2].partition("[")
@@ -174,7 +174,7 @@ def _alike(failure: Failure, lines: Sequence[Line], sources: SourceFiles) -> dic
 def words_of_failure(failure: Failure, sources: SourceFiles) -> frozenset[str]:
     """Return the words of the failing test: its name, source and message."""
     name = failure.nodeid.rpartition("::")[2]
-    return parts_of(f"{name} {text_of_test(failure.nodeid, sources)} {failure.message}")
+    return parts_of(f"{name} {source_of_test(failure.nodeid, sources)} {failure.message}")
 
 
 def _on_traceback(failure: Failure, paths: Collection[str]) -> dict[Line, float]:

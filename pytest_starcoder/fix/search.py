@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.case import Case
-from pytest_starcoder.explain.suspicion import Line, text_of_test
+from pytest_starcoder.explain.suspicion import Line, source_of_test
 from pytest_starcoder.fix.places import Places
 from pytest_starcoder.runner.fixes import Fix, Fixes
 from pytest_starcoder.runner.launch import Launch, run
@@ -303,7 +303,7 @@ def _ranks(case: Case, places: Places) -> dict[Line, int]:
 
 def _edits(search: Search, ranks: Mapping[Line, int]) -> Iterator[tuple[float, Edit]]:
     """Every edit of a suspicious line, with what it costs there."""
-    strings = _strings(text_of_test(search.case.cause.first.nodeid, search.sources))
+    strings = _strings(source_of_test(search.case.cause.first.nodeid, search.sources))
     half = search.deadline.remaining() / 2
     types: dict[Line, dict[str, frozenset[str]]] = {}
     for outcome in search.case.replay.failing:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from pytest_starcoder.evaluate.report import markdown_table, published
-from pytest_starcoder.evaluate.values import Published
+from pytest_starcoder.evaluate.evaluation import Published
 
 DOCS = Path(__file__).parents[1] / "docs"
 
