@@ -15,11 +15,11 @@ from pathlib import Path
 from pytest_starcoder.cli.model_session import read_settings
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.evaluate.evaluation import TITLES, Evaluation, Problem, Sample, Sampling
 from pytest_starcoder.evaluate.execution import recorded, verdicts
 from pytest_starcoder.evaluate.problems import read_problems
 from pytest_starcoder.evaluate.report import as_json, as_markdown, lines, plot
 from pytest_starcoder.evaluate.samples import SampleFile, prefix_for, sample
-from pytest_starcoder.evaluate.evaluation import TITLES, Evaluation, Problem, Sample, Sampling
 from pytest_starcoder.files import UNLINK, replace_file, target_of
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.report.bars import drawable

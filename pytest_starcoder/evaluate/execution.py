@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.evaluate.problems import records
 from pytest_starcoder.evaluate.evaluation import Problem, Sample, Verdict
+from pytest_starcoder.evaluate.problems import records
 from pytest_starcoder.runner.program import run_program
 from pytest_starcoder.runner.sandbox import Level
 

@@ -14,7 +14,7 @@ from pytest_starcoder.generate.docstrings import (
 )
 from pytest_starcoder.generate.draft import Draft, Origin, Target
 from pytest_starcoder.generate.suite_score import draft_modules, time_limit
-from pytest_starcoder.runner.trials import Input
+from pytest_starcoder.runner.messages import Checks, Input
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.syntax import is_literal
 
@@ -77,7 +77,7 @@ def observe_calls(
     candidates = [(), *((mutant,) for mutant in mutants)]
     limits = {nodeid: time_limit(callers[nodeid]) for nodeid in tests}
     drafts = draft_modules(callers[nodeid] for nodeid in tests)
-    inputs, behaviours = context.trials.observed(candidates, [], tests, limits, drafts)
+    inputs, behaviours = context.trials.observe(candidates, Checks({}, limits), drafts)
     original, *mutated = behaviours
     calls = []
     for number, (observed, outcome) in enumerate(zip(inputs, original, strict=False)):

@@ -134,7 +134,7 @@ class SuiteScore:
                 if self._deadline.remaining() <= reserved:
                     return
                 batch = group[start : start + size]
-                yield from self._trials.killers(batch, nodeids, limits, drafts, every=every)
+                yield from self._trials.find_killers(batch, limits, drafts, every=every)
 
     def ignore(self, mutants: Iterable[Edit]) -> None:
         """Count some mutants no more."""

@@ -6,8 +6,8 @@ import json
 import re
 from pathlib import Path
 
-from pytest_starcoder.evaluate.report import markdown_table, published
 from pytest_starcoder.evaluate.evaluation import Published
+from pytest_starcoder.evaluate.report import markdown_table, published
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -14,10 +14,17 @@ from hypothesis import strategies as st
 from support.servers import FakeOllama
 
 from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.evaluate.evaluation import (
+    Evaluation,
+    Problem,
+    Sample,
+    Sampling,
+    Verdict,
+    pass_at,
+)
 from pytest_starcoder.evaluate.execution import NotRun, recorded, verdicts
 from pytest_starcoder.evaluate.problems import HUMANEVAL_STOPS, MBPP_STOPS, read_problems
 from pytest_starcoder.evaluate.samples import SampleFile, prefix_for, sample
-from pytest_starcoder.evaluate.evaluation import Evaluation, Problem, Sample, Sampling, Verdict, pass_at
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Model
 from pytest_starcoder.runner.sandbox import Level
