@@ -71,15 +71,15 @@ class StarCoder:
         Nothing is written. The tests of this run have not all run yet, so each generated
         test is judged by itself.
         """
-        from pytest_starcoder.generate.job import generated_for, targets_for
-        from pytest_starcoder.generate.session import wanted_for
+        from pytest_starcoder.generate.job import GenerationJob
+        from pytest_starcoder.generate.locations import location_of_object, targets_at
 
         root = self._config.rootpath
         with _short_tracebacks():
-            targets = targets_for([wanted_for(obj, root)], root, ())
+            targets = targets_at([location_of_object(obj, root)], root, ())
             settings = session_settings(self._config, self._keys)
             launch = session_launch(self._config)
-            return generated_for(launch, targets, (), settings, characterise=characterise)
+            return GenerationJob(launch, settings, targets, characterise=characterise).run()
 
     def close(self) -> None:
         if self._open_client is not None:

@@ -22,7 +22,7 @@ from pytest_starcoder.fix.apply import add_test, apply
 from pytest_starcoder.model.prompt import Model
 from pytest_starcoder.report.files import write_report
 from pytest_starcoder.review import reviewer
-from pytest_starcoder.review.store import Kept
+from pytest_starcoder.review.store import ReviewStore
 from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.source.edits.edit import Edit
 
@@ -234,7 +234,7 @@ def test_without_git_no_fix_is_written_outside_of_the_root(tmp_path: Path, outsi
 
 
 def test_no_accepted_finding_is_written_outside(top: Path, outside: Path) -> None:
-    folder = Kept(top / ".git").folder
+    folder = ReviewStore(top / ".git").folder
     write_report(
         folder / "last.json", '{"findings": [{"fingerprint": "x", "path": "a", "source": "b"}]}'
     )

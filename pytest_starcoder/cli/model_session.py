@@ -1,4 +1,4 @@
-"""What the commands that ask a model share: settings as options, the wait on the terminal, and who wrote what."""
+"""The terminal side of a command that asks a model: waiting, streaming, and signing the answer."""
 
 from __future__ import annotations
 
@@ -10,101 +10,109 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pytest_starcoder.cli.options import given
+from pytest_starcoder.cli.options import given_settings
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.model.client import Client
+from pytest_starcoder.model.prompt import Completion
 from pytest_starcoder.redaction.redactor import Redactor
 from pytest_starcoder.report.plain import PlainText
 from pytest_starcoder.report.status_line import StatusLine
 from pytest_starcoder.settings import Settings, load_settings
 from pytest_starcoder.text.display import printable
 
-READER_GONE = 141
-"""The exit status of a program whose reader has gone, as the shell counts it: 128 and the number of SIGPIPE."""
+BROKEN_PIPE_STATUS = 141
+"""Exit status of a program whose reader has gone, as shells count it: 128 + SIGPIPE."""
 
 
 def read_settings(arguments: argparse.Namespace) -> Settings:
-    """The settings in force in the current folder, under the options that were given."""
-    return load_settings(Path.cwd(), given(arguments))
+    """Return the settings in force in the current folder, under the given options."""
+    return load_settings(Path.cwd(), given_settings(arguments))
 
 
-class Asking:
-    """One question of a command: only the answer goes to standard output.
+@contextmanager
+def model_session(arguments: argparse.Namespace) -> Iterator[ModelSession]:
+    """Ask a model under the settings of `arguments`; everything is closed afterwards."""
+    with Client.from_settings(read_settings(arguments)) as client:
+        session = ModelSession(client)
+        try:
+            yield session
+        finally:
+            session.end()
 
-    Everything else goes to standard error. `redact` removes secrets from what is sent.
+
+class ModelSession:
+    """One question of a command. Standard output gets the answer, standard error the rest.
+
+    `redact` removes secrets from what is sent.
     """
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.redact = Redactor.from_environment().redact
-        live = sys.stderr.isatty()
-        self._waiting = StatusLine(_to_stderr, shutil.get_terminal_size().columns, live=live)
-        self._plain = PlainText(_to_stdout)
-        self._begun = False
-        self._held = ""
-
-    def on_text(self, piece: str) -> None:
-        """Writes a piece of an answer in words as it comes."""
-        self._waiting.hide()
-        self._held += piece
-        words = self._held.rstrip()
-        self._held = self._held[len(words) :]  # an answer ends with its last word
-        if words:
-            self._begun = True
-            self._plain.add(words)
-
-    def end(self) -> None:
-        """Ends the answer in words, if there is one that has begun."""
-        if self._begun:
-            self._begun = False
-            self._plain.end()
+        columns = shutil.get_terminal_size().columns
+        self._status_line = StatusLine(_write_error, columns, live=sys.stderr.isatty())
+        self._plain = PlainText(_write_output)
+        self._has_begun = False
+        self._blanks = ""
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Shows who is asked, and for how long, until the first piece comes or the block ends."""
-        with self._waiting.show(f"asking {self.client.backend.label}"):
+        """Show who is asked, and for how long, until the first piece comes or the block ends."""
+        with self._status_line.show(f"asking {self.client.backend.label}"):
             yield
 
+    def on_text(self, piece: str) -> None:
+        """Write a piece of an answer in words as it comes."""
+        self._status_line.hide()
+        text = self._blanks + piece
+        words = text.rstrip()
+        self._blanks = text[len(words) :]  # not written unless words follow
+        if words:
+            self._has_begun = True
+            self._plain.add(words)
+
+    def end(self) -> None:
+        """End the line of an answer in words, if one has begun."""
+        if self._has_begun:
+            self._has_begun = False
+            self._plain.end()
+
     def show(self, text: str) -> None:
-        """Writes code or a diff: to a terminal without what it would obey, elsewhere to the letter."""
-        _to_stdout(printable(text, tabs=True) if sys.stdout.isatty() else text)
+        """Write code or a diff: to a terminal without control characters, elsewhere verbatim."""
+        _write_output(printable(text, tabs=True) if sys.stdout.isatty() else text)
 
     def note(self, text: str) -> None:
-        """A remark, not a part of the answer."""
+        """Write a remark that is not part of the answer."""
         print(printable(text), file=sys.stderr)
 
-    def signed(self, model: str, remark: str = "unchecked", *, remembered: bool = False) -> None:
-        """Says whose words these were, and how far they can be trusted."""
-        again = ", remembered" if remembered else ""
-        self.note(f"Machine-generated by {model} on {self.client.backend.label}{again}; {remark}.")
+    def sign_completion(self, completion: Completion) -> None:
+        """End an answer in words, and say who wrote it."""
+        self.end()
+        remark = "cut short, unchecked" if completion.truncated else "unchecked"
+        self.sign(completion.model, remark, remembered=completion.from_cache)
+
+    def sign(self, model: str, remark: str, *, remembered: bool = False) -> None:
+        """Say who wrote the answer, and how far it can be trusted."""
+        memory = ", remembered" if remembered else ""
+        author = f"{model} on {self.client.backend.label}"
+        self.note(f"Machine-generated by {author}{memory}; {remark}.")
 
 
-@contextmanager
-def asking(arguments: argparse.Namespace) -> Iterator[Asking]:
-    """Asks under the settings of `arguments`; nothing is open afterwards, a line on the screen neither."""
-    with Client.from_settings(read_settings(arguments)) as client:
-        it = Asking(client)
-        try:
-            yield it
-        finally:
-            it.end()
-
-
-def _to_stdout(text: str) -> None:
-    """Writes at once; ends the command where nobody reads it any more."""
+def _write_output(text: str) -> None:
+    """Write at once; ends the command if nobody reads it any more."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except OSError as exc:
-        # What could not be written would be tried once more at the very end.
+        # Python would try to write the rest once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(exc, BrokenPipeError):
-            raise SystemExit(READER_GONE) from None
+            raise SystemExit(BROKEN_PIPE_STATUS) from None
         raise ConfigError(
             f"The answer cannot be written: {exc.strerror}.", "Send it to another place."
         ) from exc
 
 
-def _to_stderr(text: str) -> None:
+def _write_error(text: str) -> None:
     sys.stderr.write(text)
     sys.stderr.flush()

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.explain.case import Case, cases
-from pytest_starcoder.explain.causes import causes
+from pytest_starcoder.explain.case import Case, build_cases
+from pytest_starcoder.explain.causes import group_failures
 from pytest_starcoder.explain.conversation import INTERRUPTED, Conversation
 from pytest_starcoder.explain.explanation import (
     Answer,
@@ -142,12 +142,12 @@ class Explainer:
     def _gather_evidence(self) -> list[Case]:
         """Group the failures by cause, and run their tests again."""
         session = self._session
-        grouped = causes(session.failures)
+        grouped = group_failures(session.failures)
         replays = self._replay(grouped)
         for rerun in replays:
             for outcome in (*rerun.failing, *rerun.passing):
                 self._hooks.redactor.add(outcome.secrets)
-        return cases(
+        return build_cases(
             grouped,
             replays,
             session.sources,

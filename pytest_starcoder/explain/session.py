@@ -173,7 +173,7 @@ class FailureCapture:
         """Pass the secrets of a worker to the controller: reports could be written to a file."""
         if self._is_worker and self._hooks.has_redactor:
             output: dict[str, Any] = getattr(self._config, "workeroutput", {})
-            output[WORKER_SECRETS] = list(self._hooks.redactor.known)
+            output[WORKER_SECRETS] = list(self._hooks.redactor.secrets)
 
 
 class ExplainPlugin:

@@ -10,9 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pytest_starcoder.explain.markdown import escaped
 from pytest_starcoder.generate.draft import Draft, Origin
 from pytest_starcoder.generate.result import Generated, KeptTest, RejectedDraft, TargetScore
+from pytest_starcoder.report.markdown import escape
 from pytest_starcoder.text.display import counted, one_line
 
 SCHEMA_VERSION = 1
@@ -211,7 +211,7 @@ def schema() -> dict[str, Any]:
 def to_markdown(generated: Generated) -> str:
     """Return the result as GitHub's Markdown: a table of the targets, and the tests."""
     if generated.note:
-        return f"## StarCoder: no test was generated\n\n{escaped(generated.note)}\n"
+        return f"## StarCoder: no test was generated\n\n{escape(generated.note)}\n"
     lines = [
         f"## StarCoder: {counted(len(generated.kept), 'test')} kept",
         "",
@@ -220,22 +220,22 @@ def to_markdown(generated: Generated) -> str:
     ]
     for score in generated.scores:
         if score.total.lines:
-            name = f"{escaped(score.target.path)} `{score.target.label}`"
+            name = f"{escape(score.target.path)} `{score.target.label}`"
             lines.append(f"| {name} | {_coverage([score], '→')} | {_kills([score], '→')} |")
     for suspected in generated.suspected:
         draft = suspected.draft
         example = _example(draft).replace("`", "'")
-        reason = f"{escaped(suspected.reason)}; {escaped(broken_promise(draft))}"
+        reason = f"{escape(suspected.reason)}; {escape(broken_promise(draft))}"
         lines += ["", f"- *suspected bug* `{draft.target.label}`: `{example}` {reason}"]
     for kept in generated.kept:
         draft = kept.draft
         lines += ["", f"`{draft.name}`, from {draft.origin}:", ""]
         lines += ["```python", draft.source.rstrip("\n"), "```"]
     if generated.rejected:
-        lines += ["", f"Not kept: {escaped(_reasons(generated))}."]
+        lines += ["", f"Not kept: {escape(_reasons(generated))}."]
     for sentence in (generated.over, generated.remark, model_notice(generated)):
         if sentence:
-            lines += ["", escaped(sentence)]
+            lines += ["", escape(sentence)]
     return "\n".join(lines) + "\n"
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.files import UNLINK, LeadsOutside
+from pytest_starcoder.session.command_line import session_launch
 from pytest_starcoder.session.settings import session_settings
-from pytest_starcoder.session.tests import SessionTests, session_launch
+from pytest_starcoder.session.tests import SessionTests
 from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import one_line
 
@@ -152,7 +153,7 @@ class GeneratePlugin:
             self._config.get_terminal_writer().fullwidth,
             live=bool(terminal.isatty),
         )
-        with waiting.shown("generating tests") as show_step:
+        with waiting.show("generating tests") as show_step:
             return self._generate(lambda step: show_step(f": {step}"))
 
     def _generate(self, progress: Callable[[str], None]) -> Generated:
@@ -161,7 +162,7 @@ class GeneratePlugin:
 
         suite = [
             test.nodeid
-            for test in self._tests.ran
+            for test in self._tests.finished
             if test.outcome == "passed" and test.quick and test.fixable
         ]
         job = GenerationJob(
@@ -266,13 +267,13 @@ class GeneratePlugin:
 
     def _write_reports(self, generated: Generated) -> None:
         """Write the report files. Raises ConfigError."""
-        from pytest_starcoder.explain.report_files import save
         from pytest_starcoder.generate.report import to_json, to_markdown
+        from pytest_starcoder.report.files import write_report
 
         for path in self._reports:
             text = to_json(generated) if path.suffix == ".json" else to_markdown(generated)
             try:
-                save(path, text, find_repository(path) or self._config.rootpath)
+                write_report(path, text, find_repository(path) or self._config.rootpath)
             except OSError as exc:
                 hint = "Name another with --starcoder-generate-report."
                 if isinstance(exc, LeadsOutside):

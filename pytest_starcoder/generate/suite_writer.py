@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_starcoder.explain.report_files import save
 from pytest_starcoder.files import UNLINK, LeadsOutside
 from pytest_starcoder.generate.placement import (
     NewTest,
@@ -17,6 +16,7 @@ from pytest_starcoder.generate.placement import (
     project_styles,
 )
 from pytest_starcoder.generate.result import Generated
+from pytest_starcoder.report.files import write_report
 from pytest_starcoder.source.diff import unified
 from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import counted, one_line, printable
@@ -88,5 +88,5 @@ class SuiteWriter:
         if self.writes:
             if "\r\n" in before:
                 after = after.replace("\n", "\r\n")
-            save(file, after, find_repository(self.root / "_") or self.root)
+            write_report(file, after, find_repository(self.root / "_") or self.root)
             self.show(f"Written: {one_line(place, 120)}\n")

@@ -19,7 +19,7 @@ def review_to_json(review: Review) -> str:
     record = {
         "version": VERSION,
         "tool": f"pytest-starcoder {version('pytest-starcoder')}",
-        "change": review.what,
+        "change": review.description,
         "model": review.model,
         "server": review.server,
         "notice": notice(review),

@@ -9,12 +9,14 @@ import pytest
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain import replay as module
-from pytest_starcoder.explain.case import Changes, cases
-from pytest_starcoder.explain.causes import causes
+from pytest_starcoder.explain.case import build_cases
+from pytest_starcoder.explain.causes import group_failures
+from pytest_starcoder.explain.change_history import ChangeHistory
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.replay import FAILING, NEIGHBOURS, Replay, all_tests, replay
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest, Outcome
+from pytest_starcoder.source.git.history import LineOrigin
 from pytest_starcoder.source.sources import SourceFiles
 
 LAUNCH = Launch(Path("/"), Path("/"))
@@ -61,7 +63,11 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Child:
 
 def replayed(failures: Sequence[Failure], tests: Sequence[FinishedTest]) -> list[Replay]:
     return replay(
-        causes(failures), tests, LAUNCH, Deadline.after(20), lambda _path: "from shop import f"
+        group_failures(failures),
+        tests,
+        LAUNCH,
+        Deadline.after(20),
+        lambda _path: "from shop import f",
     )
 
 
@@ -149,7 +155,11 @@ def test_a_run_without_outcome_is_said(
     monkeypatch.setattr(module, "run", lambda *_, **__: [])
     tests = [ran("test_bad", "failed")]
     [found] = replay(
-        causes([failure("test_bad")]), tests, LAUNCH, Deadline.after(seconds), lambda _path: ""
+        group_failures([failure("test_bad")]),
+        tests,
+        LAUNCH,
+        Deadline.after(seconds),
+        lambda _path: "",
     )
     assert found.statements == (f"test_a.py::test_bad could not be run again: {reason}",)
 
@@ -236,8 +246,8 @@ class NoHistory:
     def changed_since_base(self) -> tuple[str, dict[str, set[int]]]:
         return "main", {"shop.py": {2, 3}}
 
-    def blame(self, _path: str) -> dict[int, tuple[str, float]]:
-        return {1: ("1f3c9ab", 1000.0), 4: ("0000001", 1.0)}
+    def blame(self, _path: str) -> dict[int, LineOrigin]:
+        return {1: LineOrigin("1f3c9ab", 1000.0), 4: LineOrigin("0000001", 1.0)}
 
 
 def test_assertions_on_one_function_with_one_prime_suspect_are_one_cause() -> None:
@@ -252,26 +262,28 @@ def test_assertions_on_one_function_with_one_prime_suspect_are_one_cause() -> No
         SourceFiles(lambda _path: "a = b\nc = d\ne = f + 1\n"),
         frozenset({"test_a.py"}),
     )
-    together = cases(found, runs, sources, NoHistory(), test_files)  # type: ignore[arg-type]
+    together = build_cases(found, runs, sources, NoHistory(), test_files)  # type: ignore[arg-type]
     assert [case.cause.nodeids for case in together] == [
         ("test_a.py::test_one", "test_a.py::test_two")
     ]
     assert together[0].replay.statements == ("2 tests failed again when they were run again",)
     apart = [runs[0], Replay((Outcome("n", "failed", lines={"shop.py": frozenset({1})}),))]
-    assert len(cases(found, apart, sources, NoHistory(), test_files)) == 2  # type: ignore[arg-type]
+    assert len(build_cases(found, apart, sources, NoHistory(), test_files)) == 2  # type: ignore[arg-type]
 
 
 def test_what_git_tells_of_a_line() -> None:
-    changes = Changes(NoHistory(), now=lambda: 1000.0 + 2 * 86_400)  # type: ignore[arg-type]
-    assert changes.reason(("shop.py", 3)) == "changed since the last commit"
-    assert changes.reason(("shop.py", 2)) == "changed since main"
-    assert changes.reason(("shop.py", 1)) == "changed 2 days ago, 1f3c9ab"
-    assert changes.reason(("shop.py", 9)) == ""
-    assert changes.told({("shop.py", 3), ("shop.py", 1)}) == (
+    changes = ChangeHistory(NoHistory(), now=lambda: 1000.0 + 2 * 86_400)  # type: ignore[arg-type]
+    assert changes.describe(("shop.py", 3)) == "changed since the last commit"
+    assert changes.describe(("shop.py", 2)) == "changed since main"
+    assert changes.describe(("shop.py", 1)) == "changed 2 days ago, 1f3c9ab"
+    assert changes.describe(("shop.py", 9)) == ""
+    assert changes.changed_lines({("shop.py", 3), ("shop.py", 1)}) == (
         "changed since the last commit and executed: shop.py:3",
     )
-    assert changes.told({("shop.py", 2)}) == ("changed since main and executed: shop.py:2",)
-    assert changes.told({("shop.py", 1)}) == ()
-    ages = changes.ages(["shop.py"])
+    assert changes.changed_lines({("shop.py", 2)}) == (
+        "changed since main and executed: shop.py:2",
+    )
+    assert changes.changed_lines({("shop.py", 1)}) == ()
+    ages = changes.recency(["shop.py"])
     assert (ages["shop.py", 3], ages["shop.py", 2]) == (1.0, 0.5)
     assert 0 < ages["shop.py", 1] <= 0.25

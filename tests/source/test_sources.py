@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_starcoder.deadline import Deadline
-from pytest_starcoder.explain.case import IMPORTED, cases
+from pytest_starcoder.explain.case import MAX_IMPORTED, build_cases
 from pytest_starcoder.explain.failure import Cause, Failure
 from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.runner.outcome import Outcome
@@ -70,7 +70,7 @@ def parses(
 
     with monkeypatch.context() as patched:
         patched.setattr(ast, "parse", counting)
-        cases(
+        build_cases(
             found,
             replays,
             SourceFiles(files.__getitem__),
@@ -88,7 +88,8 @@ def test_each_file_is_parsed_a_few_times(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 def test_of_many_files_the_nearest_are_ranked(tmp_path: Path) -> None:
     files = {
-        f"shop/module_{number}.py": f"RATE_{number} = {number}\n" for number in range(2 * IMPORTED)
+        f"shop/module_{number}.py": f"RATE_{number} = {number}\n"
+        for number in range(2 * MAX_IMPORTED)
     }
     files["test_all.py"] = "def test_rate():\n    assert RATE_117 == 3\n"
     imported = {path: frozenset({1}) for path in files}
@@ -97,10 +98,10 @@ def test_of_many_files_the_nearest_are_ranked(tmp_path: Path) -> None:
     )
     cause = Cause((Failure("test_all.py::test_rate", "call", "AssertionError", "", ""),))
     asked = (SourceFiles(files.__getitem__), History(tmp_path), frozenset({"test_all.py"}))
-    [case] = cases([cause], [Replay((outcome,))], *asked)
+    [case] = build_cases([cause], [Replay((outcome,))], *asked)
     assert ("shop/module_117.py", 1) in case.ranked
-    assert len({path for path, _ in case.ranked}) <= IMPORTED
-    [late] = cases([cause], [Replay((outcome,))], *asked, Deadline.after(-1))
+    assert len({path for path, _ in case.ranked}) <= MAX_IMPORTED
+    [late] = build_cases([cause], [Replay((outcome,))], *asked, Deadline.after(-1))
     assert {path for path, _ in late.ranked} <= {"test_all.py"}
 
 
