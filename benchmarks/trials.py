@@ -54,9 +54,7 @@ def main() -> None:
             opened = time.perf_counter() - started
             checks = Checks(dict.fromkeys(failing, 0.1), dict.fromkeys(passing, 0.1))
             started = time.perf_counter()
-            verdicts = Counter(
-                trial.verdict for trial in trials.try_in_functions(edits, checks)
-            )
+            verdicts = Counter(trial.verdict for trial in trials.try_in_functions(edits, checks))
             seconds = time.perf_counter() - started
             level = trials.level
     rate = len(edits) / seconds

@@ -25,8 +25,8 @@ from pytest_starcoder.runner.launch import (
     Launch,
     changed,
     child_of,
-    confined_environment,
     pytest_command,
+    sandboxed_variables,
 )
 from pytest_starcoder.runner.messages import (
     REPLIES,
@@ -400,7 +400,7 @@ class Trials:
             child_of(
                 pytest_command(self._launch, folder, self._tests, options),
                 self._launch.folder,
-                confined_environment(self._launch, folder),
+                sandboxed_variables(self._launch, folder),
                 (early, late),
                 temporary=folder,
             )

@@ -33,7 +33,7 @@ from pytest_starcoder.runner.code_swap import (
 from pytest_starcoder.runner.draft_judge import judge_drafts
 from pytest_starcoder.runner.draft_modules import collect_items, extend_import_path
 from pytest_starcoder.runner.edited_source import serve_changed
-from pytest_starcoder.runner.file_guard import keep_files
+from pytest_starcoder.runner.file_guard import guard_files
 from pytest_starcoder.runner.fork_server import Task, exit_if_forked, serve
 from pytest_starcoder.runner.forks import fork
 from pytest_starcoder.runner.item_runner import MAX_NOTE, ItemRunner, limit_processor_time
@@ -64,7 +64,7 @@ from pytest_starcoder.runner.sandbox import (
     limit_forks,
 )
 from pytest_starcoder.runner.selection import Selection
-from pytest_starcoder.runner.test_names import Renamed
+from pytest_starcoder.runner.test_names import StableNodeIds
 from pytest_starcoder.runner.trace import Tracer
 from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
@@ -81,10 +81,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     file = Path(early_config.known_args_namespace.starcoder_trials)
     job = decode(file.read_bytes(), (WorkerJob,))
     manager = early_config.pluginmanager
-    keep_files(manager, job.sandbox.folder / "aside")
+    guard_files(manager, job.sandbox.folder / "aside")
     worker = Worker(job)
     manager.register(worker, "starcoder-worker")
-    manager.register(Renamed(worker.project), "starcoder-renamed")
+    manager.register(StableNodeIds(worker.project), "starcoder-renamed")
     manager.register(worker.selection, "starcoder-selection")
     worker.warm_up()
     worker.split()
