@@ -10,7 +10,7 @@ from pytest_starcoder.explain.fix_search import Ask
 from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file, target_of
 from pytest_starcoder.redaction.redactor import REDACTED
 from pytest_starcoder.runner.fixes import Fix, Fixes
-from pytest_starcoder.source.edits import edited
+from pytest_starcoder.source.edits import apply_edits
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.source.sources import SourceFiles
@@ -75,12 +75,12 @@ class _FixWriter:
         has_crlf = "\r\n" in text
         if has_crlf and text.count("\r\n") != text.count("\n"):
             raise Unwritable("it mixes line endings")
-        if text.replace("\r\n", "\n") != edited(source, written):
+        if text.replace("\r\n", "\n") != apply_edits(source, written):
             raise Unwritable("it was changed since the tests ran")
         # Two fixes may contain the same edit.
         edits = dict.fromkeys([*written, *(edit for edit in fix.edits if edit.path == path)])
         try:
-            text = edited(source, list(edits))
+            text = apply_edits(source, list(edits))
         except ValueError:
             raise Unwritable("another fix has changed the same place") from None
         return (text.replace("\n", "\r\n") if has_crlf else text).encode("utf-8")

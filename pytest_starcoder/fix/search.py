@@ -39,7 +39,7 @@ from pytest_starcoder.runner.trials import (
     Unavailable,
 )
 from pytest_starcoder.source.diff import changed_lines, unified
-from pytest_starcoder.source.edits import EXTENDED, edited
+from pytest_starcoder.source.edits import EXTENDED, apply_edits
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.lines import line_of
 from pytest_starcoder.source.sources import SourceFiles
@@ -248,7 +248,7 @@ class EditSearch:
         diff = ""
         for path, name in names.items():
             before = self._sources(path)
-            after = edited(before, [edit for edit in edits if edit.path == path])
+            after = apply_edits(before, [edit for edit in edits if edit.path == path])
             diff += unified(before, after, name)
         lines = changed_lines(diff)
         removed = [line[1:] for line in lines if line.startswith("-")]
