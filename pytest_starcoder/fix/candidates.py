@@ -10,7 +10,7 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.suspicion import Line, source_of_test
 from pytest_starcoder.fix.places import Places
-from pytest_starcoder.source.edits import Seen, enumerate_edits, pairs
+from pytest_starcoder.source.edits import Observations, enumerate_edits, pair_edits
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.lines import statement_at
 from pytest_starcoder.source.sources import SourceFiles
@@ -70,7 +70,7 @@ def paired_edits(candidates: Sequence[PricedEdits]) -> list[PricedEdits]:
     costs = {candidate.edits[0]: candidate.cost for candidate in candidates}
     return [
         PricedEdits(costs[first] + costs[second], (first, second))
-        for first, second in pairs(list(costs), MAX_PAIRS)
+        for first, second in pair_edits(list(costs), MAX_PAIRS)
     ]
 
 
@@ -90,7 +90,7 @@ def _ranked_edits(case: Case, places: Places, sources: SourceFiles) -> Iterator[
         file_types = {line: names for (file, line), names in types.items() if file == path}
         numbers = {number for file, number in ranks if file == path}
         statement_ranks: dict[int, int] = {}
-        for edit in enumerate_edits(source, path, numbers, Seen(file_types, strings)):
+        for edit in enumerate_edits(source, path, numbers, Observations(file_types, strings)):
             if edit.line not in statement_ranks:  # thousands of edits may start on one line
                 first, last = statement_at(source, edit.line)
                 lines = [(path, number) for number in range(first, last + 1)]
