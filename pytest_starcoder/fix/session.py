@@ -11,7 +11,7 @@ from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.fix_search import FixContext, WriteOptions
-from pytest_starcoder.explain.replay import spread
+from pytest_starcoder.explain.neighbours import spread
 from pytest_starcoder.fix.apply import add_answer, apply, confirm
 from pytest_starcoder.fix.laboratory import PytestLaboratory
 from pytest_starcoder.fix.places import PlaceFinder
