@@ -24,7 +24,8 @@ from pytest_starcoder.generate.rejection import (
 from pytest_starcoder.generate.result import KeptTest, RejectedDraft
 from pytest_starcoder.generate.suite_score import SuiteScore, position
 from pytest_starcoder.generate.type_hints import judged_version
-from pytest_starcoder.runner.trials import OVER, Judgement, Record, Trials
+from pytest_starcoder.runner.messages import Judgement, Record
+from pytest_starcoder.runner.trials import OUT_OF_TIME, Trials
 from pytest_starcoder.source.edits.edit import Edit
 
 DRAFT_SECONDS = 0.5
@@ -106,7 +107,7 @@ class DraftSelection:
         for kept, judged in zip(list(self.kept), judge(trials, drafts), strict=True):
             failure = run_failure(judged.judgement)
             if failure:
-                timed_out = judged.judgement.problem == OVER
+                timed_out = judged.judgement.problem == OUT_OF_TIME
                 self._drop(kept, failure if timed_out else "depends on the hash seed")
         while self.kept:
             failing = self._failing_together(trials)
@@ -134,7 +135,9 @@ class DraftSelection:
         holding: list[Draft] = []
         for start in range(0, len(guesses), MAX_PROPERTIES):
             batch = guesses[start : start + MAX_PROPERTIES]
-            judgement = self._trials.together([draft.module for draft in batch], DRAFT_SECONDS / 2)
+            judgement = self._trials.judge_together(
+                [draft.module for draft in batch], DRAFT_SECONDS / 2
+            )
             passed = _passed_tests(judgement.rounds[:1])
             holding += [draft for draft in batch if judgement.problem or draft.nodeid in passed]
         return holding
@@ -177,7 +180,7 @@ class DraftSelection:
                 # The message of a failing assertion comes back as the note of its record.
                 message = f"{ast.unparse(statement)}, repr({ast.unparse(call)})"
                 probe = replace(draft, body=(*draft.body[:-1], message))
-                [judgement] = self._trials.judged([probe.module], DRAFT_SECONDS)
+                [judgement] = self._trials.judge([probe.module], DRAFT_SECONDS)
                 for record in judgement.rounds[0] if judgement.rounds else ():
                     if record.note:
                         return f"gives {record.note}"
@@ -261,8 +264,8 @@ class DraftSelection:
         """Return the kept tests that fail when all run in one process."""
         draws = any(kept.draft.origin is Origin.TYPE_HINT for kept in self.kept)
         modules = [kept.draft.module for kept in self.kept]
-        judgement = trials.together(modules, DRAWING_SECONDS if draws else DRAFT_SECONDS)
-        if judgement.problem and judgement.problem != OVER:
+        judgement = trials.judge_together(modules, DRAWING_SECONDS if draws else DRAFT_SECONDS)
+        if judgement.problem and judgement.problem != OUT_OF_TIME:
             return self.kept[-1:]  # one of them is to blame; the last adds least
         failed = {record.nodeid for records in judgement.rounds for record in records}
         failed -= _passed_tests(judgement.rounds)
@@ -287,7 +290,7 @@ def judge(trials: Trials, drafts: Sequence[Draft]) -> list[JudgedDraft]:
     for draws, limit in ((False, DRAFT_SECONDS), (True, DRAWING_SECONDS)):
         group = [draft for draft in drafts if (draft.origin is Origin.TYPE_HINT) is draws]
         if group:
-            results = trials.judged([draft.module for draft in group], limit)
+            results = trials.judge([draft.module for draft in group], limit)
             judgements.update(zip((draft.nodeid for draft in group), results, strict=True))
     return [JudgedDraft.of(draft, judgements[draft.nodeid]) for draft in drafts]
 

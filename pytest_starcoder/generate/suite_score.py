@@ -128,7 +128,7 @@ class SuiteScore:
                 if self._deadline.remaining() <= reserved:
                     return
                 batch = group[start : start + size]
-                yield from self._trials.killers(batch, nodeids, limits, drafts, every=every)
+                yield from self._trials.find_killers(batch, limits, drafts, every=every)
 
     def kills_by_test(
         self, mutants: Iterable[Edit], tests: Mapping[str, ExecutedCode]
