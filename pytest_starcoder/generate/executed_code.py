@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pytest_starcoder.generate.draft import Draft, Target
-from pytest_starcoder.runner.trials import Judgement
+from pytest_starcoder.runner.messages import Judgement
 
 Lines = Mapping[str, frozenset[int]]
 """Line numbers by path."""
