@@ -72,4 +72,6 @@ def test_edit_kind(kind: str) -> None:
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_report_format(suffix: str) -> None:
     assert suffix.removeprefix(".") in text("tests/explain/test_report_files.py")
-    assert f"`{suffix}`" in README + text("docs/explain.md") + text("docs/adding-a-report-format.md")
+    assert f"`{suffix}`" in README + text("docs/explain.md") + text(
+        "docs/adding-a-report-format.md"
+    )
