@@ -18,7 +18,7 @@ from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.evaluate.evaluation import Sample, Sampling
 from pytest_starcoder.evaluate.samples import SampleFile
 from pytest_starcoder.files import LeadsOutside, create_private_folder, replace_file, resolve_target
-from pytest_starcoder.fix.apply import apply, keep
+from pytest_starcoder.fix.apply import add_test, apply
 from pytest_starcoder.model.prompt import Model
 from pytest_starcoder.report.files import write_report
 from pytest_starcoder.review import reviewer
@@ -229,7 +229,7 @@ def test_without_git_no_fix_is_written_outside_of_the_root(tmp_path: Path, outsi
     root.mkdir()
     (root / "linked.py").symlink_to(outside)
     with pytest.raises(LeadsOutside):
-        keep(root, "linked.py", "    assert True\n", "mean(1)")
+        add_test(root, "linked.py", "    assert True\n", "mean(1)")
     assert outside.read_text() == "mine\n"
 
 

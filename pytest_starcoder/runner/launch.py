@@ -124,7 +124,7 @@ def run(
             job["confinement"] = Sandbox(
                 folder, readable(launch.root, *launch.around), least
             ).to_json()
-            variables = confined_environment(launch, folder)
+            variables = sandboxed_variables(launch, folder)
         (folder / "job.json").write_text(json.dumps(job), "utf-8")
         own = ["-p", "pytest_starcoder.runner.child", f"--starcoder-job={folder / 'job.json'}"]
         if _rewritten(edits, tests):
@@ -353,7 +353,7 @@ STILL_RUNNING = (
 )
 
 
-def confined_environment(launch: Launch, folder: Path) -> dict[str, str]:
+def sandboxed_variables(launch: Launch, folder: Path) -> dict[str, str]:
     """Return the environment of confined code.
 
     It includes pytest's variables and those that name a file or a folder: paths are no secrets,
