@@ -12,11 +12,11 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from pytest_starcoder.files import private_folder
+from pytest_starcoder.atomic_write import atomic_write
+from pytest_starcoder.files import create_private_folder
 
 ENTRIES = 4000
 """Files that are kept at the most; beyond that the tenth part that was written longest ago goes."""
@@ -50,18 +50,10 @@ class Cache:
         path = self._path(key)
         content = json.dumps(value).encode()
         with contextlib.suppress(OSError):
-            private_folder(self.folder)
-            private_folder(path.parent)
-            descriptor, name = tempfile.mkstemp(
-                dir=path.parent, prefix="."
-            )  # readable by its owner alone
-            partial = Path(name)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(_digest(content) + b"\n" + content)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
+            create_private_folder(self.folder)
+            create_private_folder(path.parent)
+            with atomic_write(path) as file:
+                file.write(_digest(content) + b"\n" + content)
             self._prune(path.parent)
 
     def _path(self, key: tuple[object, ...]) -> Path:
