@@ -19,12 +19,12 @@ import pytest
 
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.runner.edited_source import serve_changed
-from pytest_starcoder.runner.file_guard import keep_files
+from pytest_starcoder.runner.file_guard import guard_files
 from pytest_starcoder.runner.outcome import MISSING
 from pytest_starcoder.runner.protocol import LineFile
 from pytest_starcoder.runner.sandbox import Sandbox, enter_sandbox
 from pytest_starcoder.runner.selection import Protocol, Selection
-from pytest_starcoder.runner.test_names import Renamed
+from pytest_starcoder.runner.test_names import StableNodeIds
 from pytest_starcoder.runner.trace import TracedEnvironment, Tracer, traced_processes
 from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
@@ -42,7 +42,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         signal.signal(signal.SIGBREAK, signal.default_int_handler)
     if job["confinement"]:
         enter_sandbox(Sandbox.from_json(job["confinement"]))
-    keep_files(early_config.pluginmanager, Path(job["outcomes"]).parent / "aside")
+    guard_files(early_config.pluginmanager, Path(job["outcomes"]).parent / "aside")
     serve_changed(job["files"])
     try:
         return (yield)
@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     recorder = Recorder(job, selection)
     config.pluginmanager.register(selection, "starcoder-selection")
     config.pluginmanager.register(recorder, "starcoder-recorder")
-    config.pluginmanager.register(Renamed(recorder.project), "starcoder-renamed")
+    config.pluginmanager.register(StableNodeIds(recorder.project), "starcoder-renamed")
 
 
 class Recorder:

@@ -56,7 +56,7 @@ EARLIER = 0.05
 """Seconds by which the clock of a file system may lag."""
 
 
-def keep_files(manager: pytest.PytestPluginManager, folder: Path) -> None:
+def guard_files(manager: pytest.PytestPluginManager, folder: Path) -> None:
     """Redirect all writes of hooks of the plugins in `manager` into `folder` from now on."""
     Aside(manager, folder).install()
 

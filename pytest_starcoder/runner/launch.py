@@ -34,7 +34,7 @@ from pytest_starcoder.runner.protocol import (
 )
 from pytest_starcoder.runner.sandbox import Level, Sandbox, environment, readable
 from pytest_starcoder.runner.supervisor import END, KILL
-from pytest_starcoder.source.edits import edited
+from pytest_starcoder.source.edits import apply_edits
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.project import Project
 
@@ -124,7 +124,7 @@ def run(
             job["confinement"] = Sandbox(
                 folder, readable(launch.root, *launch.around), least
             ).to_json()
-            variables = confined_environment(launch, folder)
+            variables = sandboxed_variables(launch, folder)
         (folder / "job.json").write_text(json.dumps(job), "utf-8")
         own = ["-p", "pytest_starcoder.runner.child", f"--starcoder-job={folder / 'job.json'}"]
         if _rewritten(edits, tests):
@@ -170,7 +170,7 @@ def changed(root: Path, edits: Sequence[Edit]) -> dict[str, str]:
     by_path: dict[str, list[Edit]] = {}
     for edit in edits:
         by_path.setdefault(str(root / edit.path), []).append(edit)
-    return {file: edited(Path(file).read_text("utf-8"), own) for file, own in by_path.items()}
+    return {file: apply_edits(Path(file).read_text("utf-8"), own) for file, own in by_path.items()}
 
 
 def _rewritten(edits: Sequence[Edit], tests: Sequence[str]) -> bool:
@@ -353,7 +353,7 @@ STILL_RUNNING = (
 )
 
 
-def confined_environment(launch: Launch, folder: Path) -> dict[str, str]:
+def sandboxed_variables(launch: Launch, folder: Path) -> dict[str, str]:
     """Return the environment of confined code.
 
     It includes pytest's variables and those that name a file or a folder: paths are no secrets,

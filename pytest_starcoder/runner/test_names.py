@@ -9,7 +9,7 @@ import pytest
 from pytest_starcoder.source.project import Project
 
 
-class Renamed:
+class StableNodeIds:
     """A pytest plugin that names tests outside the root by file, like `Project.address_of`."""
 
     def __init__(self, project: Project) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -17,11 +18,14 @@ from pytest_starcoder.runner.protocol import (
     MAX_LINES,
     LineFile,
     Malformed,
+    decode,
+    encode,
     message_of,
     messages_in,
     parsed,
     read_regular,
 )
+from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.runner.trials import Judgement, Record
 
 BAD_LINES = {
@@ -132,6 +136,53 @@ def test_right_types_come_back() -> None:
         {"a": {"b": frozenset({(1, 2)})}},
         ("x",),
     )
+
+
+@dataclass(frozen=True)
+class Hello:
+    name: str
+    colours: frozenset[str] = frozenset()
+    mood: Literal["glad", "sad"] = "glad"
+
+
+@dataclass(frozen=True)
+class Parcel:
+    folder: Path
+    level: Level | None = None
+    hello: Hello | None = None
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Hello("a"),
+        Hello("a", frozenset({"red", "blue"}), "sad"),
+        Parcel(Path("/tmp"), Level.AUDIT, Hello("a")),
+        Parcel(Path("a\0b")),
+    ],
+    ids=["defaults", "set", "nested", "none"],
+)
+def test_encoded_message(message: Hello | Parcel) -> None:
+    assert decode(encode(message), (Hello, Parcel)) == message
+
+
+UNEXPECTED = {
+    "another class": b'{"Other": {"name": "a"}}',
+    "two classes": b'{"Hello": {"name": "a"}, "Parcel": {"folder": "a"}}',
+    "no class": b"{}",
+    "a list": b'{"Hello": ["a"]}',
+    "another word": b'{"Hello": {"name": "a", "mood": "mad"}}',
+    "a list for a word": b'{"Hello": {"name": "a", "mood": ["mad"]}}',
+    "another level": b'{"Parcel": {"folder": "a", "level": "none of all"}}',
+    "a number for a folder": b'{"Parcel": {"folder": 1}}',
+    "a text for a message": b'{"Parcel": {"folder": "a", "hello": "b"}}',
+}
+
+
+@pytest.mark.parametrize("line", UNEXPECTED.values(), ids=UNEXPECTED)
+def test_unexpected_message(line: bytes) -> None:
+    with pytest.raises(Malformed):
+        decode(line, (Hello, Parcel))
 
 
 def test_a_line_file_is_appended_to(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from pytest_starcoder import runner
 from pytest_starcoder.deadline import Deadline
-from pytest_starcoder.runner.launch import Launch, _outcomes, confined_environment, run
+from pytest_starcoder.runner.launch import Launch, _outcomes, run, sandboxed_variables
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.runner.trace import ALL_CALLS, CALLS
 from pytest_starcoder.text import reprs
@@ -572,7 +572,7 @@ def test_confined_variables(tmp_path: Path) -> None:
     }
     inside = tmp_path / "inside"
     inside.mkdir()
-    found = confined_environment(Launch(tmp_path, tmp_path, environment=given), inside)
+    found = sandboxed_variables(Launch(tmp_path, tmp_path, environment=given), inside)
     assert {name: found[name] for name in given if name in found} == {
         "LOG": "log.txt",
         "DATA": str(tmp_path),
