@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pytest_starcoder.files import private_folder
+from pytest_starcoder.files import create_private_folder
 
 MAX_ENTRIES = 4000
 """Maximum number of files; beyond it, the oldest tenth is deleted."""
@@ -49,8 +49,8 @@ class Cache:
         path = self._path(key)
         content = json.dumps(value).encode()
         with contextlib.suppress(OSError):
-            private_folder(self.folder)
-            private_folder(path.parent)
+            create_private_folder(self.folder)
+            create_private_folder(path.parent)
             # mkstemp makes a file that only its owner can read.
             descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
             partial = Path(name)

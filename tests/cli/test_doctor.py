@@ -199,9 +199,7 @@ def test_unwritable_cache(
     (project / "file").write_text("")
     status, lines = doctor(capsys, f"--starcoder-cache={project / 'file'}")
     assert status == 0
-    assert (
-        f"cache               {project / 'file'} cannot be written: nothing is cached" in lines
-    )
+    assert f"cache               {project / 'file'} cannot be written: nothing is cached" in lines
 
 
 def test_chat_model_gets_message(
