@@ -177,9 +177,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Failure]:
 
 
 @pytest.mark.parametrize("body", SEEN)
-def test_both_sides_are_said_in_the_words_of_the_source(
-    failures: dict[str, Failure], body: str
-) -> None:
+def test_description_of_assertion(failures: dict[str, Failure], body: str) -> None:
     assert failures[f"test_{list(SEEN).index(body)}"].seen == SEEN[body]
 
 
@@ -187,7 +185,7 @@ def of(failures: dict[str, Failure], body: str) -> Failure:
     return failures[f"test_{list(SEEN).index(body)}"]
 
 
-def test_the_function_that_an_assertion_calls_is_evidence_though_it_is_on_no_traceback(
+def test_called_function(
     failures: dict[str, Failure],
 ) -> None:
     failure = of(failures, "assert mean([1, 2, 3]) == 2")
@@ -199,7 +197,7 @@ def test_the_function_that_an_assertion_calls_is_evidence_though_it_is_on_no_tra
     ]
 
 
-def test_the_frames_run_from_the_test_to_where_it_failed(failures: dict[str, Failure]) -> None:
+def test_frames(failures: dict[str, Failure]) -> None:
     failure = of(failures, "mean([1])")
     assert [frame.statement for frame in failure.frames] == [
         "mean([1])",
@@ -208,20 +206,20 @@ def test_the_frames_run_from_the_test_to_where_it_failed(failures: dict[str, Fai
     assert failure.callees == ()
 
 
-def test_a_custom_message_is_kept_beside_both_sides(failures: dict[str, Failure]) -> None:
+def test_custom_message(failures: dict[str, Failure]) -> None:
     assert (
         of(failures, "assert total == 4, 'totals differ'").message
         == "totals differ assert 3.0 == 4"
     )
 
 
-def test_a_fixture_that_fails_is_a_failure_of_the_setup(failures: dict[str, Failure]) -> None:
+def test_failing_fixture(failures: dict[str, Failure]) -> None:
     failure = failures["test_never_begins"]
     assert (failure.phase, failure.exception) == ("setup", "ZeroDivisionError")
     assert [frame.function for frame in failure.frames] == ["empty", "mean"]
 
 
-def test_a_syntax_error_in_a_test_file_points_to_its_line(failures: dict[str, Failure]) -> None:
+def test_syntax_error_in_test(failures: dict[str, Failure]) -> None:
     failure = failures["test_misspelt.py"]
     assert (failure.exception, failure.phase) == ("SyntaxError", "collect")
     assert failure.seen == "raised SyntaxError: invalid syntax (test_misspelt.py, line 3)"
@@ -230,7 +228,7 @@ def test_a_syntax_error_in_a_test_file_points_to_its_line(failures: dict[str, Fa
     ]
 
 
-def test_a_syntax_error_in_an_imported_file_points_to_its_line(
+def test_syntax_error_in_import(
     failures: dict[str, Failure],
 ) -> None:
     failure = failures["test_imports_misspelt.py"]
@@ -240,12 +238,12 @@ def test_a_syntax_error_in_an_imported_file_points_to_its_line(
     ]
 
 
-def test_an_import_that_fails_points_to_the_import(failures: dict[str, Failure]) -> None:
+def test_failing_import(failures: dict[str, Failure]) -> None:
     failure = failures["test_missing.py"]
     assert failure.seen == "raised ModuleNotFoundError: No module named 'no_module_of_that_name'"
     assert failure.frames[-1].statement == "import no_module_of_that_name"
 
 
-def test_every_failure_survives_json(failures: dict[str, Failure]) -> None:
+def test_failure_as_json(failures: dict[str, Failure]) -> None:
     for failure in failures.values():
         assert Failure.from_json(json.loads(json.dumps(failure.to_json()))) == failure

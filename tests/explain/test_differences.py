@@ -112,11 +112,11 @@ async def coroutine() -> None: ...
         ),
     ],
 )
-def test_texts_differ_in_the_most_telling_way(left: object, right: object, told: list[str]) -> None:
+def test_texts(left: object, right: object, told: list[str]) -> None:
     assert list(differences("==", left, right))[: len(told)] == told
 
 
-def test_characters_that_look_alike_or_like_nothing_are_named() -> None:
+def test_lookalike_characters() -> None:
     assert "U+00A0 NO-BREAK SPACE instead of ' '" in differences("==", "a\u00a0b", "a b")
     assert "U+200B ZERO WIDTH SPACE instead of 'y'" in differences("==", "pa\u200by", "pay")
     assert "'p' instead of U+0440 CYRILLIC SMALL LETTER ER" in differences("==", "pay", "\u0440ay")
@@ -159,9 +159,7 @@ def test_characters_that_look_alike_or_like_nothing_are_named() -> None:
         ),
     ],
 )
-def test_numbers_and_dates_differ_by_an_amount(
-    left: object, right: object, told: list[str]
-) -> None:
+def test_numbers_and_dates(left: object, right: object, told: list[str]) -> None:
     assert list(differences("==", left, right)) == told
 
 
@@ -200,7 +198,7 @@ def test_numbers_and_dates_differ_by_an_amount(
         ({1, 2}, [1, 2], ["the value is a set, not a list"]),
     ],
 )
-def test_containers_differ_at_a_place(left: object, right: object, told: list[str]) -> None:
+def test_containers(left: object, right: object, told: list[str]) -> None:
     assert list(differences("==", left, right))[: len(told)] == told
 
 
@@ -227,7 +225,7 @@ def test_containers_differ_at_a_place(left: object, right: object, told: list[st
         (Colour.RED, Colour.BLUE, []),
     ],
 )
-def test_objects_differ_in_a_field(left: object, right: object, told: list[str]) -> None:
+def test_objects(left: object, right: object, told: list[str]) -> None:
     found = [sentence.replace("tests.explain.", "") for sentence in differences("==", left, right)]
     assert found[: len(told)] == told
 
@@ -251,11 +249,11 @@ def test_objects_differ_in_a_field(left: object, right: object, told: list[str])
         (range(2), [0, 1], ["the value is a range, not a list"]),
     ],
 )
-def test_values_of_two_kinds_are_called_that(left: object, right: object, told: list[str]) -> None:
+def test_types(left: object, right: object, told: list[str]) -> None:
     assert list(differences("==", left, right))[: len(told)] == told
 
 
-def test_a_coroutine_asks_whether_it_was_awaited() -> None:
+def test_coroutine() -> None:
     found = coroutine()
     assert differences("==", found, 3) == ("the value is a coroutine: was it awaited?",)
     found.close()
@@ -287,14 +285,14 @@ def test_other_comparisons(op: str, left: object, right: object, told: tuple[str
     assert differences(op, left, right) == told
 
 
-def test_an_object_that_prints_like_one_of_the_items_defines_no_eq() -> None:
+def test_item_that_prints_alike() -> None:
     assert (
         differences("in", Bare(), [Bare()])[1]
         == "one of them prints alike, but Bare defines no __eq__"
     )
 
 
-def test_the_nearest_of_many_long_keys_is_found_in_time() -> None:
+def test_nearest_key_speed() -> None:
     began = time.monotonic()
     nearest_key("key" * 100 + "!", [f"{number:03}key" * 50 for number in range(10_000)])
     assert time.monotonic() - began < 2
@@ -419,7 +417,7 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("one", STRANGE)
-def test_strange_values_do_no_harm(one: str) -> None:
+def test_strange_values(one: str) -> None:
     began = time.monotonic()
     for other in STRANGE.values():
         for op in ("==", "in", "is", "<", "not in"):
@@ -432,7 +430,7 @@ def test_strange_values_do_no_harm(one: str) -> None:
     assert time.monotonic() - began < 60  # a hang is meant, not a slow machine
 
 
-def test_a_lazy_object_is_not_woken() -> None:
+def test_lazy_object() -> None:
     lazy = Lazy()
     Lazy.asked.clear()
     differences("==", lazy, Lazy())
@@ -441,13 +439,13 @@ def test_a_lazy_object_is_not_woken() -> None:
     assert Lazy.asked == []
 
 
-def test_what_is_told_before_a_value_does_harm_stays() -> None:
+def test_sentences_before_harm() -> None:
     assert differences("==", {"a": 1, Key(): 1}, {"a": 1, Key(): 2}) == ()
     assert differences("==", [1, Hostile()], [2, Hostile()]) == ("[0] is 1, not 2",)
     assert differences("==", [Hostile(), 1], [Hostile(), 2]) == ("[1] is 1, not 2",)
 
 
-def test_an_interrupt_of_the_user_passes() -> None:
+def test_interrupted_repr() -> None:
     class Interrupted:
         def __repr__(self) -> str:
             raise KeyboardInterrupt
@@ -456,13 +454,13 @@ def test_an_interrupt_of_the_user_passes() -> None:
         differences("==", [Interrupted()], [])
 
 
-def test_large_texts_are_compared_quickly() -> None:
+def test_large_texts() -> None:
     assert differences("==", "x" * 5_000_000 + "a", "x" * 5_000_000 + "b")[0].startswith(
         "they differ from index 5000000 on"
     )
 
 
-def test_a_structure_that_contains_itself_is_told_to_a_depth() -> None:
+def test_recursive_structure() -> None:
     left: list[object] = [1]
     right: list[object] = [2]
     left.append(left)
@@ -509,14 +507,14 @@ def mutated(draw: st.DrawFn) -> tuple[object, object]:
 
 
 @given(st.one_of(st.tuples(values, values), mutated()), st.sampled_from(["==", "in", "is"]))
-def test_any_two_values_give_few_short_sentences(pair: tuple[object, object], op: str) -> None:
+def test_any_values(pair: tuple[object, object], op: str) -> None:
     told = differences(op, *pair)
     assert len(told) <= 3
     assert all(0 < len(sentence) <= 200 and "\n" not in sentence for sentence in told)
 
 
 @given(mutated())
-def test_builtin_values_have_a_difference_if_they_differ_and_none_if_not(
+def test_difference_iff_unequal(
     pair: tuple[object, object],
 ) -> None:
     left, right = pair

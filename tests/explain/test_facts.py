@@ -97,19 +97,17 @@ def told(code: str, tmp_path: Path, **scope: object) -> tuple[str, ...]:
         ("raise ValueError('bad')", ()),
     ],
 )
-def test_the_value_at_fault_and_where_it_came_from(
-    code: str, expected: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_value_and_origin(code: str, expected: tuple[str, ...], tmp_path: Path) -> None:
     assert told(code, tmp_path) == expected
 
 
-def test_a_recursion_names_its_function_and_what_changes(tmp_path: Path) -> None:
+def test_recursion(tmp_path: Path) -> None:
     told_of_it = told("def again(n):\n    return again(n + 1)\nagain(0)", tmp_path)[:2]
     assert told_of_it == ("again calls itself without end", "n is 0, then 1, then 2, and so on")
     assert told("def again(n):\n    return again(n)\nagain(0)", tmp_path)[1] == "n stays 0"
 
 
-def test_a_missing_file_has_its_nearest_neighbour_or_the_missing_folder(tmp_path: Path) -> None:
+def test_missing_file(tmp_path: Path) -> None:
     (tmp_path / "data.json").touch()
     assert (
         told("open(PATH)", tmp_path, PATH=str(tmp_path / "dat.json"))[0]
@@ -119,7 +117,7 @@ def test_a_missing_file_has_its_nearest_neighbour_or_the_missing_folder(tmp_path
     assert told("open(PATH)", tmp_path, PATH=gone)[0] == "the folder 'gone' does not exist either"
 
 
-def test_the_argument_that_a_caller_passed_names_the_caller(tmp_path: Path) -> None:
+def test_passed_argument(tmp_path: Path) -> None:
     code = "def f(x):\n    return x.name\ndef caller():\n    f(None)\ncaller()"
     assert told(code, tmp_path)[:2] == ("x is None", "x was passed by caller at line 4")
 
@@ -133,7 +131,7 @@ def test_the_argument_that_a_caller_passed_names_the_caller(tmp_path: Path) -> N
         ("assertIn", "usr", ["user"], "it has 1 item, the nearest is 'user'"),
     ],
 )
-def test_the_values_of_a_unittest_assertion_are_compared(
+def test_unittest_assertion(
     assertion: str, one: object, other: object, first: str, tmp_path: Path
 ) -> None:
     check = getattr(unittest.TestCase(), assertion)
@@ -155,7 +153,7 @@ bad = Bad()
 @pytest.mark.parametrize(
     "line", ["bad + 1", "bad[0]", "bad.x", "bad()", "{}[bad]", "assert not 1, bad", "[][bad.x]"]
 )
-def test_hostile_values_do_no_harm(line: str, tmp_path: Path) -> None:
+def test_hostile_values(line: str, tmp_path: Path) -> None:
     assert isinstance(told(HOSTILE + line, tmp_path), tuple)
 
 
@@ -176,7 +174,7 @@ f(Shop())
     assert ran == []
 
 
-def test_code_without_a_file_has_facts_of_the_exception_alone() -> None:
+def test_code_without_file() -> None:
     with pytest.raises(KeyError) as error:
         exec(compile("d = {}\nd['x']", "<string>", "exec"), {})
     inner = error.value.__traceback__.tb_next  # type: ignore[union-attr]
@@ -399,22 +397,20 @@ MORE = {
 
 
 @pytest.mark.parametrize("name", MORE)
-def test_what_is_wrong_is_told_first(name: str, tmp_path: Path) -> None:
+def test_most_telling_fact_first(name: str, tmp_path: Path) -> None:
     code, *expected = MORE[name]
     assert list(told(code, tmp_path))[: len(expected)] == expected
 
 
 @pytest.mark.parametrize("name", MORE)
-def test_without_positions_the_line_tells_what_it_can(name: str, tmp_path: Path) -> None:
+def test_without_positions(name: str, tmp_path: Path) -> None:
     exc, entry = raised_in(tmp_path / "code.py", MORE[name][0])
     found = facts(exc, entry.tb_frame, entry.tb_lineno, -1)
     assert all(len(sentence) <= 200 and "\n" not in sentence for sentence in found)
     assert found or len(MORE[name]) == 1
 
 
-def test_names_of_modules_and_what_they_hold_are_looked_for_where_they_would_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nearest_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "shop_of_facts").mkdir()
     for name in ("__init__", "prices"):
         (tmp_path / "shop_of_facts" / f"{name}.py").write_text("RATE = 1\n")
@@ -433,9 +429,7 @@ def test_names_of_modules_and_what_they_hold_are_looked_for_where_they_would_be(
             del sys.modules[name]
 
 
-def test_a_file_that_stands_in_for_a_module_of_pythons_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_shadowed_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("random")
     module.__file__ = str(tmp_path / "random.py")
     monkeypatch.setitem(sys.modules, "random", module)
@@ -444,16 +438,14 @@ def test_a_file_that_stands_in_for_a_module_of_pythons_is_named(
     assert told("from random import choice", tmp_path)[0] == expected
 
 
-def test_a_relative_path_is_not_looked_for_beside_the_source(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")
     (tmp_path / "rates.json").touch()
     expected = "it exists next to code.py, but relative paths start at the working directory"
     assert told("open('rates.json')", tmp_path)[0] == expected
 
 
-def test_what_pytest_passes_to_a_test_is_a_fixture_or_a_parameter(tmp_path: Path) -> None:
+def test_fixture_value(tmp_path: Path) -> None:
     runner: dict[str, object] = {"__name__": "_pytest.python"}
     exec("def run(test):\n    test(None)", runner)
     code = "def test_it(cart):\n    cart.total\nrun(test_it)"
@@ -461,12 +453,12 @@ def test_what_pytest_passes_to_a_test_is_a_fixture_or_a_parameter(tmp_path: Path
     assert found[:2] == ("cart is None", "cart is a fixture value or a parameter of the test")
 
 
-def test_a_unittest_assertion_may_have_what_is_expected_first(tmp_path: Path) -> None:
+def test_expected_value_first(tmp_path: Path) -> None:
     code = "total = 3\ncheck.assertEqual(2, total)"
     assert told(code, tmp_path, check=unittest.TestCase())[0] == "the value is too large by 1"
 
 
-def test_a_generator_on_the_line_is_where_it_failed(tmp_path: Path) -> None:
+def test_generator_on_line(tmp_path: Path) -> None:
     code = "def f(rows, rate):\n    return sum(row['price'] * rate for row in rows)\nf([{'price': '3'}], 1.5)"
     exc, _ = raised_in(tmp_path / "code.py", code)
     entry = exc.__traceback__
@@ -481,18 +473,18 @@ def test_a_generator_on_the_line_is_where_it_failed(tmp_path: Path) -> None:
     )
 
 
-def test_a_failed_negation_of_unittest_tells_no_difference(tmp_path: Path) -> None:
+def test_negated_unittest_assertion(tmp_path: Path) -> None:
     check = unittest.TestCase().assertNotEqual
     assert told("check(1, 1)", tmp_path, check=check) == ()
 
 
-def test_an_interrupt_of_the_user_passes(tmp_path: Path) -> None:
+def test_interrupted_repr(tmp_path: Path) -> None:
     code = "class C:\n    def __repr__(self): raise KeyboardInterrupt\nc = C()\nc + 1"
     with pytest.raises(KeyboardInterrupt):
         told(code, tmp_path)
 
 
-def test_large_values_are_told_in_time(tmp_path: Path) -> None:
+def test_speed_on_large_values(tmp_path: Path) -> None:
     large = {
         "text": "x" * 5_000_000,
         "rows": list(range(1_000_000)),
@@ -538,7 +530,7 @@ OPERANDS = st.sampled_from(
 
 
 @given(STATEMENTS, OPERANDS, OPERANDS, st.sampled_from(["n", "bad", "xs"]))
-def test_whatever_fails_the_facts_are_few_and_short(
+def test_any_failing_line(
     tmp_path_factory: pytest.TempPathFactory, line: str, a: str, b: str, n: str
 ) -> None:
     code = (

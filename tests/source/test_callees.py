@@ -48,35 +48,35 @@ def here(body: str) -> str:
     return HERE.format(body.replace("\n", "\n    "))
 
 
-def test_a_function_is_found_by_its_name(found: Finder) -> None:
+def test_called_by_name(found: Finder) -> None:
     assert found("def f(): ...\n" + here("f()")) == ["f"]
 
 
-def test_the_nearest_call_comes_first_and_what_those_call_last(found: Finder) -> None:
+def test_order_of_callees(found: Finder) -> None:
     source = "def a():\n    deep()\ndef b(): ...\ndef deep(): ...\n" + here("a()\nb()")
     assert found(source) == ["b", "a", "deep"]
 
 
-def test_calls_after_the_failing_line_are_none_of_its_business(found: Finder) -> None:
+def test_calls_after_line(found: Finder) -> None:
     source = "def before(): ...\ndef after(): ...\ndef here():\n    before()\n    raise Stop\n    after()\n"
     assert found(source) == ["before"]
 
 
-def test_functions_that_call_each_other_are_found_once(found: Finder) -> None:
+def test_mutual_calls(found: Finder) -> None:
     source = "def a():\n    if 0: b()\ndef b():\n    if 0: a()\n" + here("a()")
     assert found(source) == ["a", "b"]
 
 
-def test_no_more_than_a_few_are_followed(found: Finder) -> None:
+def test_maximum_number(found: Finder) -> None:
     source = "".join(f"def f{n}():\n    if 0: f{n + 1}()\n" for n in range(30)) + here("f0()")
     assert found(source) == [f"f{n}" for n in range(MAX_CALLEES)]
 
 
-def test_only_wanted_files_are_followed(found: Finder) -> None:
+def test_other_files(found: Finder) -> None:
     assert found("def f(): ...\n" + here("f()"), wanted=False) == []
 
 
-def test_a_nested_call_is_a_call(found: Finder) -> None:
+def test_nested_call(found: Finder) -> None:
     assert sorted(found("def a(x): ...\ndef b(): ...\n" + here("a([b() for _ in 'x'])"))) == [
         "a",
         "b",
@@ -119,7 +119,7 @@ shop = Shop()
         ("bound = cart.total\nbound()", "Cart.total"),
     ],
 )
-def test_methods_and_classes_are_found(found: Finder, call: str, function: str) -> None:
+def test_methods_and_classes(found: Finder, call: str, function: str) -> None:
     assert found(CART + here(call))[0] == function
 
 
@@ -135,7 +135,7 @@ def test_methods_and_classes_are_found(found: Finder, call: str, function: str) 
         "class decorated:\n    def __init__(self, f): functools.update_wrapper(self, f)\n    def __call__(self, x): 0",
     ],
 )
-def test_of_a_decorated_function_the_inner_one_is_found(found: Finder, decorator: str) -> None:
+def test_decorated_function(found: Finder, decorator: str) -> None:
     source = (
         f"import contextlib, functools\n{decorator}\n@decorated\ndef f(x=1):\n    yield\n"
         + here("f(1)")
@@ -143,22 +143,22 @@ def test_of_a_decorated_function_the_inner_one_is_found(found: Finder, decorator
     assert found(source)[0] == "f"
 
 
-def test_a_decorated_method_is_found(found: Finder) -> None:
+def test_decorated_method(found: Finder) -> None:
     source = "import functools\nclass A:\n    @classmethod\n    @functools.lru_cache\n    def f(cls): ...\n"
     assert found(source + here("A.f()")) == ["A.f"]
 
 
-def test_wrappers_that_wrap_each_other_come_to_an_end(found: Finder) -> None:
+def test_circular_wrappers(found: Finder) -> None:
     source = "def a(): ...\ndef b(): ...\na.__wrapped__ = b\nb.__wrapped__ = a\n" + here("a()")
     assert len(found(source)) == 1
 
 
-def test_an_async_function_is_found_and_followed(found: Finder) -> None:
+def test_async_function(found: Finder) -> None:
     source = "async def f():\n    g()\ndef g(): ...\n" + here("f().close()")
     assert found(source) == ["f", "g"]
 
 
-def test_a_module_is_looked_into(found: Finder) -> None:
+def test_module_level(found: Finder) -> None:
     source = "import types\ndef f(): ...\nshop = types.ModuleType('shop')\nshop.f = f\n" + here(
         "shop.f()"
     )
@@ -178,7 +178,7 @@ def test_a_module_is_looked_into(found: Finder) -> None:
         "Cart().total()",
     ],
 )
-def test_what_has_no_name_or_no_source_is_passed_over(found: Finder, call: str) -> None:
+def test_nameless_calls(found: Finder, call: str) -> None:
     source = "cart, nothing = {}, None\nclass Cart:\n    def total(self): ...\n" + here(
         f"if 0: {call}"
     )
@@ -235,7 +235,7 @@ ran.clear()
         ),
     ],
 )
-def test_nothing_of_the_users_is_run(found: Finder, call: str) -> None:
+def test_no_user_code_runs(found: Finder, call: str) -> None:
     ran: list[str] = []
     found(HOSTILE + here(f"if 0: {call}"), ran=ran)
     assert ran == []
