@@ -172,8 +172,8 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Failure]:
         command, cwd=project, env=environment, check=False, capture_output=True, text=True
     )
     assert (project / "found.json").is_file(), done.stdout + done.stderr
-    found = json.loads((project / "found.json").read_text())
-    return {name: Failure.from_json(fields) for name, fields in found.items()}
+    failures_json = json.loads((project / "found.json").read_text())
+    return {name: Failure.from_json(fields) for name, fields in failures_json.items()}
 
 
 @pytest.mark.parametrize("body", SEEN)
@@ -181,14 +181,14 @@ def test_description_of_assertion(failures: dict[str, Failure], body: str) -> No
     assert failures[f"test_{list(SEEN).index(body)}"].seen == SEEN[body]
 
 
-def of(failures: dict[str, Failure], body: str) -> Failure:
+def failure_of(failures: dict[str, Failure], body: str) -> Failure:
     return failures[f"test_{list(SEEN).index(body)}"]
 
 
 def test_called_function(
     failures: dict[str, Failure],
 ) -> None:
-    failure = of(failures, "assert mean([1, 2, 3]) == 2")
+    failure = failure_of(failures, "assert mean([1, 2, 3]) == 2")
     assert [(frame.path, frame.function) for frame in failure.frames] == [
         ("test_shop.py", "test_0")
     ]
@@ -198,7 +198,7 @@ def test_called_function(
 
 
 def test_frames(failures: dict[str, Failure]) -> None:
-    failure = of(failures, "mean([1])")
+    failure = failure_of(failures, "mean([1])")
     assert [frame.statement for frame in failure.frames] == [
         "mean([1])",
         "return sum(xs) / (len(xs) - 1)",
@@ -208,7 +208,7 @@ def test_frames(failures: dict[str, Failure]) -> None:
 
 def test_custom_message(failures: dict[str, Failure]) -> None:
     assert (
-        of(failures, "assert total == 4, 'totals differ'").message
+        failure_of(failures, "assert total == 4, 'totals differ'").message
         == "totals differ assert 3.0 == 4"
     )
 

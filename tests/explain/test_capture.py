@@ -40,9 +40,9 @@ class Project:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source, "utf-8")
         linecache.checkcache(str(path))
-        found: dict[str, Any] = {"__name__": path.stem}
-        exec(compile(source, str(path), "exec"), found)
-        return found
+        scope: dict[str, Any] = {"__name__": path.stem}
+        exec(compile(source, str(path), "exec"), scope)
+        return scope
 
     def failure(self, run: Callable[[], object]) -> Failure:
         try:
@@ -80,15 +80,15 @@ def test_frames(project: Project) -> None:
 
 def test_frames_of_libraries(project: Project) -> None:
     library = project.module(".venv/lib/site-packages/library.py", "def call(f):\n    return f()\n")
-    own = project.module(
+    is_own_file = project.module(
         "own.py", "def fails():\n    raise ValueError('x')\ndef begins(call):\n    call(fails)\n"
     )
-    failure = project.failure(lambda: own["begins"](library["call"]))
+    failure = project.failure(lambda: is_own_file["begins"](library["call"]))
     assert [frame.function for frame in failure.frames] == ["begins", "fails"]
 
 
 @pytest.mark.parametrize(
-    ("path", "own"),
+    ("path", "is_own_file"),
     [
         ("shop.py", True),
         ("tests/deep/test_x.py", True),
@@ -101,10 +101,10 @@ def test_frames_of_libraries(project: Project) -> None:
         ("../elsewhere.py", False),
     ],
 )
-def test_installed_files(tmp_path: Path, path: str, own: bool) -> None:
+def test_installed_files(tmp_path: Path, path: str, is_own_file: bool) -> None:
     folder = tmp_path / "project"
     name = tmp_path / path.removeprefix("../") if path.startswith("../") else folder / path
-    assert in_project(str(name), folder) == own
+    assert in_project(str(name), folder) == is_own_file
 
 
 def test_code_without_file(tmp_path: Path) -> None:

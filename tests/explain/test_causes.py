@@ -16,37 +16,38 @@ def failure(
     return Failure(name, "call", exception, message, "seen", frames)
 
 
-def named(failures: list[Failure]) -> list[list[str]]:
-    return [[found.nodeid for found in cause.failures] for cause in group_failures(failures)]
+def nodeids_of(failures: list[Failure]) -> list[list[str]]:
+    causes = group_failures(failures)
+    return [[failure.nodeid for failure in cause.failures] for cause in causes]
 
 
 def test_same_line() -> None:
     first = failure("a", "ValueError", ("test_a.py", 1), ("shop.py", 5), message="1 is bad")
     second = failure("b", "ValueError", ("test_b.py", 9), ("shop.py", 5), message="2 is bad")
-    assert named([first, second]) == [["a", "b"]]
+    assert nodeids_of([first, second]) == [["a", "b"]]
 
 
 def test_different_line_file_or_exception() -> None:
-    found = [
+    failures = [
         failure("a", "ValueError", ("shop.py", 5)),
         failure("b", "ValueError", ("shop.py", 6)),
         failure("c", "ValueError", ("cart.py", 5)),
         failure("d", "KeyError", ("shop.py", 5)),
     ]
-    assert named(found) == [["a"], ["b"], ["c"], ["d"]]
+    assert nodeids_of(failures) == [["a"], ["b"], ["c"], ["d"]]
 
 
 def test_no_frames() -> None:
-    found = [failure("a", message="x"), failure("b", message="y"), failure("c", message="x")]
-    assert named(found) == [["a", "c"], ["b"]]
+    failures = [failure("a", message="x"), failure("b", message="y"), failure("c", message="x")]
+    assert nodeids_of(failures) == [["a", "c"], ["b"]]
 
 
 def test_order_of_causes() -> None:
-    found = [
+    failures = [
         failure(name, "ValueError", (name[0], 1))
         for name in ("a1", "b1", "c1", "c2", "b2", "d1", "c3")
     ]
-    assert named(found) == [["c1", "c2", "c3"], ["b1", "b2"], ["a1"], ["d1"]]
+    assert nodeids_of(failures) == [["c1", "c2", "c3"], ["b1", "b2"], ["a1"], ["d1"]]
 
 
 def test_no_failures() -> None:
@@ -55,12 +56,12 @@ def test_no_failures() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.integers(1, 3))))
 def test_any_failures(rows: list[tuple[str, str, int]]) -> None:
-    found = [
+    failures = [
         failure(str(n), exception, (path, line)) for n, (exception, path, line) in enumerate(rows)
     ]
-    grouped = group_failures(found)
+    grouped = group_failures(failures)
     assert sorted(each.nodeid for cause in grouped for each in cause.failures) == sorted(
-        each.nodeid for each in found
+        each.nodeid for each in failures
     )
     assert [len(cause.failures) for cause in grouped] == sorted(
         (len(c.failures) for c in grouped), reverse=True

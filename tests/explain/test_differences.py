@@ -68,7 +68,7 @@ async def coroutine() -> None: ...
 
 
 @pytest.mark.parametrize(
-    ("left", "right", "told"),
+    ("actual", "expected", "sentences"),
     [
         ("apple", "apply", ["they differ from index 4 on: 'apple' instead of 'apply'"]),
         (
@@ -112,8 +112,8 @@ async def coroutine() -> None: ...
         ),
     ],
 )
-def test_texts(left: object, right: object, told: list[str]) -> None:
-    assert list(differences("==", left, right))[: len(told)] == told
+def test_texts(actual: object, expected: object, sentences: list[str]) -> None:
+    assert list(differences("==", actual, expected))[: len(sentences)] == sentences
 
 
 def test_lookalike_characters() -> None:
@@ -124,7 +124,7 @@ def test_lookalike_characters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "right", "told"),
+    ("actual", "expected", "sentences"),
     [
         (3, 2, ["the value is too large by 1"]),
         (1, 4, ["the value is too small by 3"]),
@@ -159,12 +159,12 @@ def test_lookalike_characters() -> None:
         ),
     ],
 )
-def test_numbers_and_dates(left: object, right: object, told: list[str]) -> None:
-    assert list(differences("==", left, right)) == told
+def test_numbers_and_dates(actual: object, expected: object, sentences: list[str]) -> None:
+    assert list(differences("==", actual, expected)) == sentences
 
 
 @pytest.mark.parametrize(
-    ("left", "right", "told"),
+    ("actual", "expected", "sentences"),
     [
         ([1, 2], [1, 2, 3], ["2 items instead of 3", "missing at the end: 3"]),
         ([1, 2, 3, 4], [1], ["4 items instead of 1", "too many at the end: [2, 3, 4]"]),
@@ -198,12 +198,12 @@ def test_numbers_and_dates(left: object, right: object, told: list[str]) -> None
         ({1, 2}, [1, 2], ["the value is a set, not a list"]),
     ],
 )
-def test_containers(left: object, right: object, told: list[str]) -> None:
-    assert list(differences("==", left, right))[: len(told)] == told
+def test_containers(actual: object, expected: object, sentences: list[str]) -> None:
+    assert list(differences("==", actual, expected))[: len(sentences)] == sentences
 
 
 @pytest.mark.parametrize(
-    ("left", "right", "told"),
+    ("actual", "expected", "sentences"),
     [
         (Point(1, 2), Point(1, 3), [".y is 2, not 3"]),
         (Point(1, 2), (1, 3), ["[1] is 2, not 3"]),
@@ -225,13 +225,13 @@ def test_containers(left: object, right: object, told: list[str]) -> None:
         (Colour.RED, Colour.BLUE, []),
     ],
 )
-def test_objects(left: object, right: object, told: list[str]) -> None:
-    found = [sentence.replace("tests.explain.", "") for sentence in differences("==", left, right)]
-    assert found[: len(told)] == told
+def test_objects(actual: object, expected: object, sentences: list[str]) -> None:
+    result = [sentence.replace("tests.explain.", "") for sentence in differences("==", actual, expected)]
+    assert result[: len(sentences)] == sentences
 
 
 @pytest.mark.parametrize(
-    ("left", "right", "told"),
+    ("actual", "expected", "sentences"),
     [
         (None, 3, ["the value is None: nothing was returned?"]),
         (3, None, ["the value is a number, not None"]),
@@ -249,18 +249,18 @@ def test_objects(left: object, right: object, told: list[str]) -> None:
         (range(2), [0, 1], ["the value is a range, not a list"]),
     ],
 )
-def test_types(left: object, right: object, told: list[str]) -> None:
-    assert list(differences("==", left, right))[: len(told)] == told
+def test_types(actual: object, expected: object, sentences: list[str]) -> None:
+    assert list(differences("==", actual, expected))[: len(sentences)] == sentences
 
 
 def test_coroutine() -> None:
-    found = coroutine()
-    assert differences("==", found, 3) == ("the value is a coroutine: was it awaited?",)
-    found.close()
+    result = coroutine()
+    assert differences("==", result, 3) == ("the value is a coroutine: was it awaited?",)
+    result.close()
 
 
 @pytest.mark.parametrize(
-    ("op", "left", "right", "told"),
+    ("op", "actual", "expected", "sentences"),
     [
         ("in", "usr", {"user": 1}, ("it has 1 item, the nearest is 'user'",)),
         ("in", "usr", {"user": 1}.keys(), ("it has 1 item, the nearest is 'user'",)),
@@ -281,8 +281,8 @@ def test_coroutine() -> None:
         ("<", 1, 1, ("they are equal",)),
     ],
 )
-def test_other_comparisons(op: str, left: object, right: object, told: tuple[str, ...]) -> None:
-    assert differences(op, left, right) == told
+def test_other_comparisons(op: str, actual: object, expected: object, sentences: tuple[str, ...]) -> None:
+    assert differences(op, actual, expected) == sentences
 
 
 def test_item_that_prints_alike() -> None:
@@ -327,16 +327,16 @@ class Endless:
 
 
 class Lazy:
-    asked: list[str] = []  # noqa: RUF012
+    lookups: list[str] = []  # noqa: RUF012
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # type: ignore[override]
-        self.asked.append("class")
+        self.lookups.append("class")
         return str
 
     @property
     def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
-        self.asked.append("dict")
+        self.lookups.append("dict")
         return {}
 
 
@@ -375,10 +375,10 @@ def endless() -> Any:
 
 for name in HARMS:
     setattr(Hostile, name, harm)
-itself: list[object] = [1]
-itself.append(itself)
-other_itself: list[object] = [1]
-other_itself.append(other_itself)
+recursive_list: list[object] = [1]
+recursive_list.append(recursive_list)
+second_recursive_list: list[object] = [1]
+second_recursive_list.append(second_recursive_list)
 
 STRANGE = {
     "hostile": Hostile(),
@@ -391,8 +391,8 @@ STRANGE = {
     "endless map": map(str, endless()),
     "lazy": Lazy(),
     "arrays": [Arrays(), 1],
-    "itself": itself,
-    "other itself": other_itself,
+    "recursive_list": recursive_list,
+    "other itself": second_recursive_list,
     "deep": nested(50_000, 1),
     "deep too": nested(50_000, 2),
     "doubled": doubled(60),
@@ -416,27 +416,27 @@ STRANGE = {
 }
 
 
-@pytest.mark.parametrize("one", STRANGE)
-def test_strange_values(one: str) -> None:
+@pytest.mark.parametrize("name", STRANGE)
+def test_strange_values(name: str) -> None:
     began = time.monotonic()
-    for other in STRANGE.values():
+    for value in STRANGE.values():
         for op in ("==", "in", "is", "<", "not in"):
-            for told in (
-                differences(op, STRANGE[one], other),
-                differences(op, other, STRANGE[one]),
+            for sentences in (
+                differences(op, STRANGE[name], value),
+                differences(op, value, STRANGE[name]),
             ):
-                assert len(told) <= 3
-                assert all(len(sentence) <= 200 and sentence.isprintable() for sentence in told)
+                assert len(sentences) <= 3
+                assert all(len(sentence) <= 200 and sentence.isprintable() for sentence in sentences)
     assert time.monotonic() - began < 60  # a hang is meant, not a slow machine
 
 
 def test_lazy_object() -> None:
     lazy = Lazy()
-    Lazy.asked.clear()
+    Lazy.lookups.clear()
     differences("==", lazy, Lazy())
     differences("==", [lazy], ["x"])
     assert attributes(lazy) == {}
-    assert Lazy.asked == []
+    assert Lazy.lookups == []
 
 
 def test_sentences_before_harm() -> None:
@@ -461,18 +461,18 @@ def test_large_texts() -> None:
 
 
 def test_recursive_structure() -> None:
-    left: list[object] = [1]
-    right: list[object] = [2]
-    left.append(left)
-    right.append(right)
-    assert differences("==", left, right)[0] == "[0] is 1, not 2"
+    actual: list[object] = [1]
+    expected: list[object] = [2]
+    actual.append(actual)
+    expected.append(expected)
+    assert differences("==", actual, expected)[0] == "[0] is 1, not 2"
 
 
 def test_no_value_is_changed() -> None:
-    left, right = defaultdict(list, a=[3, 1, 2]), {"a": [1, 2, 3], "b": {1}}
-    before = copy.deepcopy((left, right))
-    differences("==", left, right)
-    assert (left, right) == before
+    actual, expected = defaultdict(list, a=[3, 1, 2]), {"a": [1, 2, 3], "b": {1}}
+    before = copy.deepcopy((actual, expected))
+    differences("==", actual, expected)
+    assert (actual, expected) == before
 
 
 values = st.recursive(
@@ -494,29 +494,29 @@ values = st.recursive(
 @st.composite
 def mutated(draw: st.DrawFn) -> tuple[object, object]:
     """A value, and the same with another value at one place."""
-    left = draw(values)
-    right: Any = copy.deepcopy(left)
-    place = right
+    actual = draw(values)
+    expected: Any = copy.deepcopy(actual)
+    place = expected
     while isinstance(place, list | dict) and place:
         at = draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
         if not isinstance(place[at], list | dict) or draw(st.booleans()):
             place[at] = draw(values)
-            return left, right
+            return actual, expected
         place = place[at]
-    return left, draw(values)
+    return actual, draw(values)
 
 
 @given(st.one_of(st.tuples(values, values), mutated()), st.sampled_from(["==", "in", "is"]))
 def test_any_values(pair: tuple[object, object], op: str) -> None:
-    told = differences(op, *pair)
-    assert len(told) <= 3
-    assert all(0 < len(sentence) <= 200 and "\n" not in sentence for sentence in told)
+    sentences = differences(op, *pair)
+    assert len(sentences) <= 3
+    assert all(0 < len(sentence) <= 200 and "\n" not in sentence for sentence in sentences)
 
 
 @given(mutated())
 def test_difference_iff_unequal(
     pair: tuple[object, object],
 ) -> None:
-    left, right = pair
-    assert bool(differences("==", left, right)) == (left != right)
-    assert differences("==", left, copy.deepcopy(left)) == ()
+    actual, expected = pair
+    assert bool(differences("==", actual, expected)) == (actual != expected)
+    assert differences("==", actual, copy.deepcopy(actual)) == ()

@@ -291,7 +291,7 @@ def test_second_recording(monitoring: Any, tmp_path: Path) -> None:
     exec(compile("def a(): ...\n", str(tmp_path / "module.py"), "exec"), scope)
     for wanted in (False, True, True):
         recording = Recording.start(
-            lambda filename, wanted=wanted: wanted and filename.startswith(str(tmp_path))
+            lambda filename, is_wanted=wanted: is_wanted and filename.startswith(str(tmp_path))  # type: ignore[misc]
         )
         assert recording is not None
         recording.begin()
@@ -642,13 +642,13 @@ class Runs:
     def ran(self, how: str, *before: str, after: tuple[str, ...] = ()) -> list[str]:
         """The tests and the functions that each executed, as seen by the recording, by a profiler or by nothing."""
         self.monkeypatch.setenv("WATCHED_BY", how)
-        told = self.pytester.path / "ran.txt"
-        told.unlink(missing_ok=True)
+        output = self.pytester.path / "ran.txt"
+        output.unlink(missing_ok=True)
         self.run = self.pytester.run(
             sys.executable, *before, "-m", "pytest", "-p", "no:cacheprovider", *after
         )
         assert self.run.errlines == []
-        return sorted(told.read_text().splitlines())
+        return sorted(output.read_text().splitlines())
 
 
 @pytest.fixture
@@ -672,14 +672,14 @@ def test_with_xdist(runs: Runs) -> None:
 def test_with_hypothesis(runs: Runs) -> None:
     runs.monkeypatch.delenv("PYTEST_ADDOPTS")  # which leaves Hypothesis out
     runs.pytester.makepyfile(test_given=TEST_GIVEN)
-    told = []
+    output = []
     for how in ("nothing", "recording"):
         ran = runs.ran(how, after=("test_given.py",))
-        told.append(
+        output.append(
             [line for line in runs.run.outlines if line.startswith(("E ", ">", "Falsifying"))]
         )
-    assert told[0] == told[1] != []
-    assert any("Explanation" in line for line in told[0])
+    assert output[0] == output[1] != []
+    assert any("Explanation" in line for line in output[0])
     assert ran == runs.ran("profile", after=("test_given.py",))
 
 

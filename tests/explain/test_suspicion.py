@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
 
@@ -68,18 +69,20 @@ def test_highest_score(failing: list[frozenset[int]], passing: list[frozenset[in
 # --- the order of equals ---
 
 
-def order(source: str, *, failure: Failure = FAILURE, **more: object) -> list[int]:
+def order(
+    source: str,
+    *,
+    failure: Failure = FAILURE,
+    recency: Mapping[Line, float] = {},
+    shared: Mapping[Line, float] = {},
+) -> list[int]:
     text = dedent(source)
     numbers = [number for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     scores = {("shop.py", number): 1.0 for number in numbers}
     sources = {"shop.py": text, "test_a.py": "def test_mean():\n    assert mean([1]) == 2\n"}
-    given = {"recency": {}, "is_test": nobody, **more}
-    return [
-        line
-        for _, line in rank_lines(
-            failure, scores, SourceFiles(lambda path: sources.get(path, "")), **given
-        ).lines
-    ]  # type: ignore[arg-type]
+    files = SourceFiles(lambda path: sources.get(path, ""))
+    ranking = rank_lines(failure, scores, files, recency, nobody, shared=shared)
+    return [number for _, number in ranking.lines]
 
 
 def test_operators_first() -> None:
@@ -109,7 +112,7 @@ def test_shared_line_first() -> None:
 
 def test_imported_lines_last() -> None:
     sources = {"shop.py": "a = 1 + 1\nb = 2\n"}
-    found = rank_lines(
+    result = rank_lines(
         FAILURE,
         {("shop.py", 2): 0.1, ("test_a.py", 1): 1.0},
         SourceFiles(lambda path: sources.get(path, "")),
@@ -117,15 +120,15 @@ def test_imported_lines_last() -> None:
         lambda line: line[0] == "test_a.py",
         [("shop.py", 1)],
     )
-    assert found.lines == (("shop.py", 2), ("shop.py", 1))
+    assert result.lines == (("shop.py", 2), ("shop.py", 1))
 
 
 @given(st.randoms())
 def test_stable_order(chance: random.Random) -> None:
     entries = [(("shop.py", number), 1.0) for number in range(1, 9)]
     chance.shuffle(entries)
-    found = rank_lines(FAILURE, dict(entries), SourceFiles(lambda _path: "x = 1\n" * 9), {}, nobody)
-    assert [line for _, line in found.lines] == list(range(1, 9))
+    result = rank_lines(FAILURE, dict(entries), SourceFiles(lambda _path: "x = 1\n" * 9), {}, nobody)
+    assert [line for _, line in result.lines] == list(range(1, 9))
 
 
 def test_relevant_line() -> None:
@@ -135,8 +138,8 @@ def test_relevant_line() -> None:
     }
     failure = Failure("test_a.py::test_keep_trailing", "call", "E", "", "")
     scores = {("shop.py", 1): 0.2, ("shop.py", 2): 0.2}
-    found = rank_lines(failure, scores, SourceFiles(sources.__getitem__), {}, nobody)
-    assert relevant_lines(found, scores, SourceFiles(sources.__getitem__), 1) == [("shop.py", 2)]
+    result = rank_lines(failure, scores, SourceFiles(sources.__getitem__), {}, nobody)
+    assert relevant_lines(result, scores, SourceFiles(sources.__getitem__), 1) == [("shop.py", 2)]
 
 
 # --- lines and definitions ---
@@ -168,8 +171,8 @@ TABLE = dedent(
 
 def test_used_definitions() -> None:
     lines = TABLE.split("\n")
-    found = index_lines(TABLE).with_definitions({16})
-    assert {lines[number - 1].strip() for number in found} == {
+    result = index_lines(TABLE).with_definitions({16})
+    assert {lines[number - 1].strip() for number in result} == {
         "return amount + self.limit", "limit = 5", "self, amount=RATE,", "RATE = 3",
     }  # fmt: skip
 
@@ -196,10 +199,10 @@ def test_long_statement() -> None:
 
 
 def test_weights() -> None:
-    found = index_lines(
+    result = index_lines(
         '"""Doc."""\nimport os\ndef f(x=1):\n    """Doc."""\n    return x < 2\n'
     ).weights
-    assert set(found) == {5}
+    assert set(result) == {5}
     assert index_lines("def f():\n    return\n    return None\n    return 0\n").none_returns == {
         2,
         3,
@@ -208,13 +211,13 @@ def test_weights() -> None:
 
 def test_entries_by_test_words() -> None:
     sources = {"shop.py": TABLE, "t.py": "def test_a():\n    show('rich')\n"}
-    found = with_definitions(
+    result = with_definitions(
         Outcome("t.py::test_a", "failed", lines={"shop.py": frozenset({19})}),
         SourceFiles(sources.__getitem__),
     )
     lines = TABLE.split("\n")
-    assert '"rich": make(2),' in {lines[number - 1].strip() for number in found.lines["shop.py"]}
-    assert '"plain": make(' not in {lines[number - 1].strip() for number in found.lines["shop.py"]}
+    assert '"rich": make(2),' in {lines[number - 1].strip() for number in result.lines["shop.py"]}
+    assert '"plain": make(' not in {lines[number - 1].strip() for number in result.lines["shop.py"]}
 
 
 # --- what is shown ---
@@ -228,8 +231,8 @@ def shown(source: str, *lines: int, room: Room = NARROW_ROOM) -> list[str]:
     ranked_lines = [("shop.py", line) for line in lines]
     scores = dict.fromkeys(ranked_lines, 1.0)
     return [
-        found.text
-        for found in select_excerpts(
+        result.text
+        for result in select_excerpts(
             ranked_lines, scores, SourceFiles(lambda _path: source), (), room
         )
     ]
@@ -283,14 +286,14 @@ def test_room_by_score() -> None:
 
 def test_room_for_related_lines() -> None:
     lines = [("shop.py", line) for line in (2, 30)]
-    found = select_excerpts(
+    result = select_excerpts(
         lines[:1],
         dict.fromkeys(lines, 1.0),
         SourceFiles(lambda _path: LONG),
         lines[1:],
         Room(10, 0.9, 10, 100),
     )
-    assert "step_30" in found[0].text
+    assert "step_30" in result[0].text
 
 
 def test_wide_room() -> None:
@@ -311,11 +314,12 @@ def test_shown_lines(path: Path) -> None:
     source = path.read_text()
     text = source.split("\n")
     lines = [("shop.py", line) for line in range(1, len(text), 7)]
-    for found in select_excerpts(
+    for result in select_excerpts(
         lines, dict.fromkeys(lines, 1.0), SourceFiles(lambda _path: source), (), WIDE_ROOM
     ):
-        said = [text[line - 1].strip() for line in found.lines if text[line - 1].strip()]
-        assert all(line.startswith("#") or line[:150] in found.text for line in said)
+        for number in result.lines:
+            line = text[number - 1].strip()
+            assert line.startswith("#") or line[:150] in result.text
 
 
 @given(st.text(max_size=80), st.integers(1, 9))

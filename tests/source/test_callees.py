@@ -15,10 +15,10 @@ Finder = Callable[..., list[str]]
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> Finder:
+def callees(tmp_path: Path) -> Finder:
     """The names of the functions that are found for where the function `here` of a source raises Stop."""
 
-    def find(source: str, *, wanted: bool = True, ran: Sequence[str] = ()) -> list[str]:
+    def find(source: str, *, is_followed: bool = True, ran: Sequence[str] = ()) -> list[str]:
         path = tmp_path / "module.py"
         path.write_text(source, "utf-8")
         linecache.checkcache(str(path))
@@ -31,7 +31,7 @@ def found(tmp_path: Path) -> Finder:
             last = last.tb_next
         assert last is not None
         codes = called_functions(
-            last.tb_frame, last.tb_lineno, lambda name: wanted and name == str(path)
+            last.tb_frame, last.tb_lineno, lambda name: is_followed and name == str(path)
         )
         return [code.co_qualname for code in codes]
 
@@ -48,36 +48,36 @@ def here(body: str) -> str:
     return HERE.format(body.replace("\n", "\n    "))
 
 
-def test_called_by_name(found: Finder) -> None:
-    assert found("def f(): ...\n" + here("f()")) == ["f"]
+def test_called_by_name(callees: Finder) -> None:
+    assert callees("def f(): ...\n" + here("f()")) == ["f"]
 
 
-def test_order_of_callees(found: Finder) -> None:
+def test_order_of_callees(callees: Finder) -> None:
     source = "def a():\n    deep()\ndef b(): ...\ndef deep(): ...\n" + here("a()\nb()")
-    assert found(source) == ["b", "a", "deep"]
+    assert callees(source) == ["b", "a", "deep"]
 
 
-def test_calls_after_line(found: Finder) -> None:
+def test_calls_after_line(callees: Finder) -> None:
     source = "def before(): ...\ndef after(): ...\ndef here():\n    before()\n    raise Stop\n    after()\n"
-    assert found(source) == ["before"]
+    assert callees(source) == ["before"]
 
 
-def test_mutual_calls(found: Finder) -> None:
+def test_mutual_calls(callees: Finder) -> None:
     source = "def a():\n    if 0: b()\ndef b():\n    if 0: a()\n" + here("a()")
-    assert found(source) == ["a", "b"]
+    assert callees(source) == ["a", "b"]
 
 
-def test_maximum_number(found: Finder) -> None:
+def test_maximum_number(callees: Finder) -> None:
     source = "".join(f"def f{n}():\n    if 0: f{n + 1}()\n" for n in range(30)) + here("f0()")
-    assert found(source) == [f"f{n}" for n in range(MAX_CALLEES)]
+    assert callees(source) == [f"f{n}" for n in range(MAX_CALLEES)]
 
 
-def test_other_files(found: Finder) -> None:
-    assert found("def f(): ...\n" + here("f()"), wanted=False) == []
+def test_other_files(callees: Finder) -> None:
+    assert callees("def f(): ...\n" + here("f()"), is_followed=False) == []
 
 
-def test_nested_call(found: Finder) -> None:
-    assert sorted(found("def a(x): ...\ndef b(): ...\n" + here("a([b() for _ in 'x'])"))) == [
+def test_nested_call(callees: Finder) -> None:
+    assert sorted(callees("def a(x): ...\ndef b(): ...\n" + here("a([b() for _ in 'x'])"))) == [
         "a",
         "b",
     ]
@@ -119,8 +119,8 @@ shop = Shop()
         ("bound = cart.total\nbound()", "Cart.total"),
     ],
 )
-def test_methods_and_classes(found: Finder, call: str, function: str) -> None:
-    assert found(CART + here(call))[0] == function
+def test_methods_and_classes(callees: Finder, call: str, function: str) -> None:
+    assert callees(CART + here(call))[0] == function
 
 
 @pytest.mark.parametrize(
@@ -135,34 +135,34 @@ def test_methods_and_classes(found: Finder, call: str, function: str) -> None:
         "class decorated:\n    def __init__(self, f): functools.update_wrapper(self, f)\n    def __call__(self, x): 0",
     ],
 )
-def test_decorated_function(found: Finder, decorator: str) -> None:
+def test_decorated_function(callees: Finder, decorator: str) -> None:
     source = (
         f"import contextlib, functools\n{decorator}\n@decorated\ndef f(x=1):\n    yield\n"
         + here("f(1)")
     )
-    assert found(source)[0] == "f"
+    assert callees(source)[0] == "f"
 
 
-def test_decorated_method(found: Finder) -> None:
+def test_decorated_method(callees: Finder) -> None:
     source = "import functools\nclass A:\n    @classmethod\n    @functools.lru_cache\n    def f(cls): ...\n"
-    assert found(source + here("A.f()")) == ["A.f"]
+    assert callees(source + here("A.f()")) == ["A.f"]
 
 
-def test_circular_wrappers(found: Finder) -> None:
+def test_circular_wrappers(callees: Finder) -> None:
     source = "def a(): ...\ndef b(): ...\na.__wrapped__ = b\nb.__wrapped__ = a\n" + here("a()")
-    assert len(found(source)) == 1
+    assert len(callees(source)) == 1
 
 
-def test_async_function(found: Finder) -> None:
+def test_async_function(callees: Finder) -> None:
     source = "async def f():\n    g()\ndef g(): ...\n" + here("f().close()")
-    assert found(source) == ["f", "g"]
+    assert callees(source) == ["f", "g"]
 
 
-def test_module_level(found: Finder) -> None:
+def test_module_level(callees: Finder) -> None:
     source = "import types\ndef f(): ...\nshop = types.ModuleType('shop')\nshop.f = f\n" + here(
         "shop.f()"
     )
-    assert found(source) == ["f"]
+    assert callees(source) == ["f"]
 
 
 @pytest.mark.parametrize(
@@ -178,11 +178,11 @@ def test_module_level(found: Finder) -> None:
         "Cart().total()",
     ],
 )
-def test_nameless_calls(found: Finder, call: str) -> None:
+def test_nameless_calls(callees: Finder, call: str) -> None:
     source = "cart, nothing = {}, None\nclass Cart:\n    def total(self): ...\n" + here(
         f"if 0: {call}"
     )
-    assert found(source) == []
+    assert callees(source) == []
 
 
 HOSTILE = """
@@ -235,7 +235,7 @@ ran.clear()
         ),
     ],
 )
-def test_no_user_code_runs(found: Finder, call: str) -> None:
+def test_no_user_code_runs(callees: Finder, call: str) -> None:
     ran: list[str] = []
-    found(HOSTILE + here(f"if 0: {call}"), ran=ran)
+    callees(HOSTILE + here(f"if 0: {call}"), ran=ran)
     assert ran == []
