@@ -1,4 +1,4 @@
-"""What is said of failed tests that a real pytest has run: 'mean([1, 2]) returned 3.0, the test expects 1.5'."""
+"""Descriptions of failed assertions that a real pytest has run."""
 
 from __future__ import annotations
 
@@ -59,14 +59,17 @@ def pytest_runtest_makereport(item, call):
     report = yield
     last, comparison = comparison, None
     if call.excinfo is not None:
-        found[item.name] = capture_failure(call.excinfo.value, item.nodeid, report.when, Project(item.config.rootpath), last).to_json()
+        exc, project = call.excinfo.value, Project(item.config.rootpath)
+        failure = capture_failure(exc, item.nodeid, report.when, project, last)
+        found[item.name] = failure.to_json()
     return report
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector):
     report = yield
     if report.failed:
-        failure = capture_failure(report.call.excinfo.value, collector.nodeid, "collect", Project(collector.config.rootpath))
+        exc, project = report.call.excinfo.value, Project(collector.config.rootpath)
+        failure = capture_failure(exc, collector.nodeid, "collect", project)
         found[collector.nodeid] = failure.to_json()
     return report
 
@@ -98,11 +101,17 @@ SEEN = {
     "assert 'e' not in name": "'e', the test expects it not in 'pear' (name)",
     "assert nothing is True": "nothing is None, the test expects the very object True",
     "assert None is cart": "cart is Cart(1 item), the test expects the very object None",
-    "assert nothing is not None": "nothing is None, the test expects anything but the very object None",
+    "assert nothing is not None": (
+        "nothing is None, the test expects anything but the very object None"
+    ),
     "assert cart.items == []": "cart.items is ['pear'], the test expects []",
-    "assert mean(\n    [1,\n     2, 3]\n) == (\n    2\n)": "mean([1, 2, 3]) returned 3.0, the test expects 2",
+    "assert mean(\n    [1,\n     2, 3]\n) == (\n    2\n)": (
+        "mean([1, 2, 3]) returned 3.0, the test expects 2"
+    ),
     "assert total == 4, 'totals differ'": "total is 3.0, the test expects 4 (totals differ)",
-    "assert total == pytest.approx(4)": "total is 3.0, the test expects 4 ± 4.0e-06 (pytest.approx(4))",
+    "assert total == pytest.approx(4)": (
+        "total is 3.0, the test expects 4 ± 4.0e-06 (pytest.approx(4))"
+    ),
     "assert 1 < total < 2": "3.0 < 2 is false, the test expects it to be true",
     "assert is_open('sunday')": "is_open('sunday') is False, the test expects it to be true",
     "assert is_open('sunday'), 'closed'": "closed assert False + where False = is_open('sunday')",
@@ -113,7 +122,9 @@ SEEN = {
     "assert not is_open('monday')": "is_open('monday') is True, the test expects it to be false",
     "assert not (total == 3)": "3.0 == 3 is true, the test expects it to be false",
     "assert total == 3 and zero": "(3.0 == 3 and 0) is false, the test expects it to be true",
-    "assert total == 4 or zero == 9": "(3.0 == 4 or 0 == 9) is false, the test expects it to be true",
+    "assert total == 4 or zero == 9": (
+        "(3.0 == 4 or 0 == 9) is false, the test expects it to be true"
+    ),
     # An earlier comparison has nothing to do with it, and shop.py's assertions tell no values.
     "try:\n    assert total > 9\nexcept AssertionError: pass\nchecked(0)": (
         "total > 0 is false, the test expects it to be true"
@@ -128,7 +139,8 @@ SEEN = {
     "mean([1])": "raised ZeroDivisionError: division by zero",
     "raise KeyError": "raised KeyError",
     "converted('x')": (
-        "raised LookupError: no number there, from ValueError: invalid literal for int() with base 10: 'x'"
+        "raised LookupError: no number there, from "
+        "ValueError: invalid literal for int() with base 10: 'x'"
     ),
     "raise ExceptionGroup('two', [ValueError('a'), KeyError('b')])": (
         "raised ExceptionGroup: two (2 sub-exceptions), ValueError: a, KeyError: 'b'"

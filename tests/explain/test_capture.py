@@ -124,7 +124,10 @@ def test_exception_never_raised(project: Project) -> None:
 
 
 def test_deep_recursion(project: Project) -> None:
-    source = "def test_x():\n    down(0)\ndef down(n):\n    if n % 2:\n        down(n + 1)\n    else:\n        down(n + 1)\n"
+    source = (
+        "def test_x():\n    down(0)\ndef down(n):\n    if n % 2:\n"
+        "        down(n + 1)\n    else:\n        down(n + 1)\n"
+    )
     failure = project.failure(project.module("test_x.py", source)["test_x"])
     assert failure.exception == "RecursionError"
     assert [frame.function for frame in failure.frames] == ["test_x", *["down"] * (MAX_FRAMES - 1)]
@@ -172,7 +175,8 @@ def test_exception_group(project: Project) -> None:
     source = (
         "import asyncio\n"
         "async def works():\n    raise ValueError('deep')\n"
-        "async def main():\n    async with asyncio.TaskGroup() as group:\n        group.create_task(works())\n"
+        "async def main():\n    async with asyncio.TaskGroup() as group:\n"
+        "        group.create_task(works())\n"
     )
     module = project.module("tasks.py", source)
     failure = project.failure(lambda: module["asyncio"].run(module["main"]()))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pytest_starcoder.explain.facts import facts
 
 MODULE = "pytest_starcoder"
-"""What the code of these tests takes itself for: a module that is imported, and none of Python's."""
+"""Name of the module that the failing code believes to be."""
 
 
 def raised_in(path: Path, code: str, **scope: object) -> tuple[BaseException, types.TracebackType]:
@@ -45,7 +45,8 @@ def observe(code: str, tmp_path: Path, **scope: object) -> tuple[str, ...]:
     ("code", "expected"),
     [
         (
-            "def f(text):\n    parts = text.split('x')\n    return parts[0] + parts[1]\nf('3 apples')",
+            "def f(text):\n    parts = text.split('x')\n"
+            "    return parts[0] + parts[1]\nf('3 apples')",
             (
                 "parts[1]: index 1, but parts has length 1: ['3 apples']",
                 "parts was assigned at line 2: parts = text.split('x')",
@@ -114,7 +115,8 @@ def test_missing_file(tmp_path: Path) -> None:
         == "its folder exists, with 'data.json'"
     )
     gone = str(tmp_path / "gone" / "deep" / "x.json")
-    assert observe("open(PATH)", tmp_path, PATH=gone)[0] == "the folder 'gone' does not exist either"
+    [fact, *_] = observe("open(PATH)", tmp_path, PATH=gone)
+    assert fact == "the folder 'gone' does not exist either"
 
 
 def test_passed_argument(tmp_path: Path) -> None:
@@ -227,7 +229,12 @@ FAILURES = {
         "the nearest attribute is 'items'",
     ),
     "no attribute is near": (
-        code_of("class C:", "    def __init__(self): self.items, self.total = 1, 2", "c = C()", "c.x"),
+        code_of(
+            "class C:",
+            "    def __init__(self): self.items, self.total = 1, 2",
+            "c = C()",
+            "c.x",
+        ),
         "c is the C <pytest_starcoder.C object>",
         "c was assigned at line 3: c = C()",
         "C has items, total",
@@ -286,13 +293,19 @@ FAILURES = {
         ),
         "the signature is D(self, x, y=…)",
     ),
-    "arguments for a class without any": (code_of("class E: pass", "E(1)"), "E defines no __init__"),
+    "arguments for a class without any": (
+        code_of("class E: pass", "E(1)"),
+        "E defines no __init__",
+    ),
     "wrong arguments beside a sum": (
         code_of("def f(a, b): pass", "def g(x):", "    return f(x + 1)", "g(2)"),
         "the signature is f(a, b)",
         "with x = 2",
     ),
-    "None is taken apart": (code_of("def find(): return None", "a, b = find()"), "find() returned None"),
+    "None is taken apart": (
+        code_of("def find(): return None", "a, b = find()"),
+        "find() returned None",
+    ),
     "None is iterated over": (
         code_of("def f(rows):", "    for row in rows:", "        pass", "f(None)"),
         "rows is None",
@@ -416,7 +429,8 @@ def test_nearest_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         (tmp_path / "shop_of_facts" / f"{name}.py").write_text("RATE = 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     try:
-        assert observe("import shop_of_fact", tmp_path) == ("the nearest module is 'shop_of_facts'",)
+        [fact] = observe("import shop_of_fact", tmp_path)
+        assert fact == "the nearest module is 'shop_of_facts'"
         assert observe("import shop_of_facts.price", tmp_path) == (
             "the nearest module is 'shop_of_facts.prices'",
         )
@@ -459,7 +473,10 @@ def test_expected_value_first(tmp_path: Path) -> None:
 
 
 def test_generator_on_line(tmp_path: Path) -> None:
-    code = "def f(rows, rate):\n    return sum(row['price'] * rate for row in rows)\nf([{'price': '3'}], 1.5)"
+    code = (
+        "def f(rows, rate):\n    return sum(row['price'] * rate for row in rows)\n"
+        "f([{'price': '3'}], 1.5)"
+    )
     exc, _ = raised_in(tmp_path / "code.py", code)
     entry = exc.__traceback__
     while entry is not None and entry.tb_frame.f_code.co_name != "f":
@@ -533,9 +550,9 @@ OPERANDS = st.sampled_from(
 def test_any_failing_line(
     tmp_path_factory: pytest.TempPathFactory, line: str, a: str, b: str, n: str
 ) -> None:
-    code = (
-        HOSTILE
-        + f"class S: pass\nself = S()\nself.x = 0\nxs = [None]\ndef f(n):\n    {line.format(a=a, b=b, n=n)}\nf(bad)"
+    code = HOSTILE + (
+        f"class S: pass\nself = S()\nself.x = 0\nxs = [None]\n"
+        f"def f(n):\n    {line.format(a=a, b=b, n=n)}\nf(bad)"
     )
     try:
         compile(code, "code.py", "exec")

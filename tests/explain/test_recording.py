@@ -180,7 +180,8 @@ def test_resumed_coroutine(
     project: MakeProject,
 ) -> None:
     made = project(
-        "class Wait:\n    def __await__(self): yield\nasync def task():\n    await Wait()\n    await Wait()\n"
+        "class Wait:\n    def __await__(self): yield\n"
+        "async def task():\n    await Wait()\n    await Wait()\n"
     )
     coroutine = made.task()
     coroutine.send(None)
@@ -212,7 +213,8 @@ def test_ignored_until_next_test(monitoring: Any, project: MakeProject) -> None:
 
 def test_deep_recursion(project: MakeProject) -> None:
     made = project(
-        "def down(n=1):\n    try:\n        return down(n + 1)\n    except RecursionError:\n        return n\n"
+        "def down(n=1):\n    try:\n        return down(n + 1)\n"
+        "    except RecursionError:\n        return n\n"
     )
     recorded = made.down()
     assert made.ran() == ["down"]
@@ -592,7 +594,8 @@ class Watching:
     def pytest_runtest_makereport(self, item, call):
         report = yield
         if call.when == "teardown":
-            report.user_properties.append(("ran", [code.co_qualname for code in self.watch.executed()]))
+            names = [code.co_qualname for code in self.watch.executed()]
+            report.user_properties.append(("ran", names))
         return report
 
 def pytest_configure(config):
@@ -640,7 +643,7 @@ class Runs:
         pytester.makepyfile(shop=SHOP, test_shop=TEST_SHOP)
 
     def ran(self, how: str, *before: str, after: tuple[str, ...] = ()) -> list[str]:
-        """The tests and the functions that each executed, as seen by the recording, by a profiler or by nothing."""
+        """Return the functions that each test executed, by the recording or a profiler."""
         self.monkeypatch.setenv("WATCHED_BY", how)
         output = self.pytester.path / "ran.txt"
         output.unlink(missing_ok=True)

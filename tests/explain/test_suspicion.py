@@ -1,4 +1,4 @@
-"""Which lines are suspected: Ochiai's score, what decides among equals, and what is shown of the code."""
+"""Suspicion of lines: the score, the order of ties, and the code that is shown."""
 
 from __future__ import annotations
 
@@ -127,7 +127,8 @@ def test_imported_lines_last() -> None:
 def test_stable_order(chance: random.Random) -> None:
     entries = [(("shop.py", number), 1.0) for number in range(1, 9)]
     chance.shuffle(entries)
-    result = rank_lines(FAILURE, dict(entries), SourceFiles(lambda _path: "x = 1\n" * 9), {}, nobody)
+    sources = SourceFiles(lambda _path: "x = 1\n" * 9)
+    result = rank_lines(FAILURE, dict(entries), sources, {}, nobody)
     assert [line for _, line in result.lines] == list(range(1, 9))
 
 

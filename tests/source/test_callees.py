@@ -16,7 +16,7 @@ Finder = Callable[..., list[str]]
 
 @pytest.fixture
 def callees(tmp_path: Path) -> Finder:
-    """The names of the functions that are found for where the function `here` of a source raises Stop."""
+    """Return a function that finds the callees at the place where `here` raises Stop."""
 
     def find(source: str, *, is_followed: bool = True, ran: Sequence[str] = ()) -> list[str]:
         path = tmp_path / "module.py"
@@ -58,7 +58,10 @@ def test_order_of_callees(callees: Finder) -> None:
 
 
 def test_calls_after_line(callees: Finder) -> None:
-    source = "def before(): ...\ndef after(): ...\ndef here():\n    before()\n    raise Stop\n    after()\n"
+    source = (
+        "def before(): ...\ndef after(): ...\ndef here():\n"
+        "    before()\n    raise Stop\n    after()\n"
+    )
     assert callees(source) == ["before"]
 
 
@@ -126,13 +129,15 @@ def test_methods_and_classes(callees: Finder, call: str, function: str) -> None:
 @pytest.mark.parametrize(
     "decorator",
     [
-        "def decorated(f):\n    @functools.wraps(f)\n    def inner(*a): return f(*a)\n    return inner",
+        "def decorated(f):\n    @functools.wraps(f)\n"
+        "    def inner(*a): return f(*a)\n    return inner",
         "decorated = functools.lru_cache",
         "decorated = functools.lru_cache(maxsize=None)",
         "decorated = functools.singledispatch",
         "decorated = contextlib.contextmanager",
         "def decorated(f): return functools.lru_cache(functools.wraps(f)(lambda *a: f(*a)))",
-        "class decorated:\n    def __init__(self, f): functools.update_wrapper(self, f)\n    def __call__(self, x): 0",
+        "class decorated:\n    def __init__(self, f): functools.update_wrapper(self, f)\n"
+        "    def __call__(self, x): 0",
     ],
 )
 def test_decorated_function(callees: Finder, decorator: str) -> None:
@@ -144,7 +149,10 @@ def test_decorated_function(callees: Finder, decorator: str) -> None:
 
 
 def test_decorated_method(callees: Finder) -> None:
-    source = "import functools\nclass A:\n    @classmethod\n    @functools.lru_cache\n    def f(cls): ...\n"
+    source = (
+        "import functools\nclass A:\n    @classmethod\n"
+        "    @functools.lru_cache\n    def f(cls): ...\n"
+    )
     assert callees(source + here("A.f()")) == ["A.f"]
 
 
