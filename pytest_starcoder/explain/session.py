@@ -324,8 +324,8 @@ class ExplainPlugin:
 
     @pytest.hookimpl
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        # pytest ends a run that has collection errors in the same way.
-        self._interrupted = not isinstance(excinfo.value, pytest.Session.Interrupted)
+        # After collection errors, --maxfail or -x, pytest and xdist raise exceptions of this name.
+        self._interrupted = type(excinfo.value).__name__ != "Interrupted"
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
