@@ -18,9 +18,9 @@ from pathlib import Path
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import median
 from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.review.change_selection import find
 from pytest_starcoder.review.request import Asked
 from pytest_starcoder.review.selected import Found
-from pytest_starcoder.review.selection import find
 
 
 def git(folder: Path, *arguments: str) -> bytes:

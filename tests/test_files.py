@@ -21,7 +21,7 @@ from pytest_starcoder.explain.report_files import save
 from pytest_starcoder.files import LeadsOutside, private_folder, replace_file, target_of
 from pytest_starcoder.fix.apply import apply, keep
 from pytest_starcoder.model.prompt import Model
-from pytest_starcoder.review import job
+from pytest_starcoder.review import reviewer
 from pytest_starcoder.review.store import Kept
 from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.source.edits.edit import Edit
@@ -238,7 +238,7 @@ def test_no_accepted_finding_is_written_outside(top: Path, outside: Path) -> Non
     save(folder / "last.json", '{"findings": [{"fingerprint": "x", "path": "a", "source": "b"}]}')
     (top / ".starcoder-baseline").symlink_to(outside)
     with pytest.raises(ConfigError) as caught:
-        job.accept()
+        reviewer.accept()
     assert str(caught.value) == (
         f"Nothing was accepted: .starcoder-baseline cannot be written ({said(outside, top)}). "
         "Remove the link, or name its target."

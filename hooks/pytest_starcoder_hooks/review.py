@@ -28,7 +28,9 @@ def main(argv: list[str] | None = None) -> int:
         return alone(review, "starcoder-review", arguments)
     from pytest_starcoder.review.forked_call import Ahead
 
-    with Ahead("pytest_starcoder.review.selection", "find", ("git", "unidiff.patch")) as find:
+    with Ahead(
+        "pytest_starcoder.review.change_selection", "find", ("git", "unidiff.patch")
+    ) as find:
         return alone(review, "starcoder-review", arguments, find=find)
 
 

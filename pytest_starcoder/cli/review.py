@@ -71,7 +71,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     for key, option in OPTIONS.items():
         parser.add_argument(option, dest=f"starcoder_{key}", metavar="VALUE", help=SCHEMA[key].help)
-    parser.set_defaults(find=Ahead("pytest_starcoder.review.selection", "find"))
+    parser.set_defaults(find=Ahead("pytest_starcoder.review.change_selection", "find"))
     add_settings(parser)
     add_examples(
         parser,
@@ -119,7 +119,7 @@ def _say_why_not(sentence: str, *, passes: bool) -> None:
     """
     print(sentence, file=sys.stderr)
     if passes:
-        from pytest_starcoder.review.screen import Screen
+        from pytest_starcoder.review.hook_terminal import Screen
 
         with closing(Screen()) as screen:
             screen.passed(sentence)
@@ -131,7 +131,7 @@ def writer(name: str) -> Callable[[Review], str]:
     from pytest_starcoder.explain.sarif import review_to_sarif
     from pytest_starcoder.review.github import review_commands
     from pytest_starcoder.review.gitlab import to_code_quality
-    from pytest_starcoder.review.text import to_text
+    from pytest_starcoder.review.text_report import to_text
 
     writers: Mapping[str, Callable[[Review], str]] = {
         "text": to_text,
@@ -162,8 +162,8 @@ def _run(arguments: argparse.Namespace) -> int:
     # While the change is looked for: most people ask Ollama, and requests takes its time.
     import_module("pytest_starcoder.model.backends.ollama")
     from pytest_starcoder.review import job as door
-    from pytest_starcoder.review.screen import Screen
-    from pytest_starcoder.review.text import summary
+    from pytest_starcoder.review.hook_terminal import Screen
+    from pytest_starcoder.review.text_report import summary
 
     found: Found = arguments.find.value()
     if arguments.preview or arguments.show_prompt:

@@ -9,8 +9,8 @@ from typing import Any
 
 from pytest_starcoder.explain.explanation import Explanation, Report, Statement
 from pytest_starcoder.review.finding import Finding, Review
-from pytest_starcoder.review.text import notice as review_notice
-from pytest_starcoder.review.text import summary
+from pytest_starcoder.review.text_report import notice as review_notice
+from pytest_starcoder.review.text_report import summary
 from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.text.node_ids import without_group
 

@@ -12,7 +12,7 @@ from pytest_starcoder.explain.explanation import Explanation, Report
 from pytest_starcoder.explain.json_report import notice
 from pytest_starcoder.report.label import Label
 from pytest_starcoder.review.finding import Finding, Review, Severity
-from pytest_starcoder.review.text import notice as review_notice
+from pytest_starcoder.review.text_report import notice as review_notice
 from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.text.display import one_line
 

@@ -18,8 +18,8 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from pytest_starcoder import interpreter
-from pytest_starcoder.review.queue import Lock, Queue, shared_folder, write_whole
-from pytest_starcoder.review.report_queue import CommitReport, Reports, merge_records
+from pytest_starcoder.review.commit_queue import Lock, Queue, shared_folder, write_whole
+from pytest_starcoder.review.pending_reports import CommitReport, Reports, merge_records
 from pytest_starcoder.source.quick_git import ask_git
 
 TYPE_CHECKING = False  # importing `typing` would take longer than reading a report
@@ -146,7 +146,12 @@ def start_worker(queue: Queue) -> None:
     """
     if not queue.hashes() or not queue.lock.take():
         return
-    worker = ("-m", "pytest_starcoder.review.worker", queue.folder, str(queue.lock.descriptor))
+    worker = (
+        "-m",
+        "pytest_starcoder.review.background_worker",
+        queue.folder,
+        str(queue.lock.descriptor),
+    )
     command, variables = interpreter.start(*worker)
     # GIT_* variables describe the finished commit, not the ones to review.
     variables = {name: value for name, value in variables.items() if not name.startswith("GIT_")}
@@ -358,7 +363,7 @@ def _print(parts: list[list[str]], *, is_hidden: bool) -> None:
     if is_hidden:
         from contextlib import closing
 
-        from pytest_starcoder.review.screen import Screen
+        from pytest_starcoder.review.hook_terminal import Screen
 
         with closing(Screen()) as screen:
             for part in parts:

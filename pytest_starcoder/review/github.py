@@ -7,7 +7,7 @@ import posixpath
 from pytest_starcoder.explain.explanation import Report
 from pytest_starcoder.explain.sarif import message_of
 from pytest_starcoder.review.finding import Review, Severity
-from pytest_starcoder.review.text import summary, whose
+from pytest_starcoder.review.text_report import summary, whose
 from pytest_starcoder.text.display import counted, one_line
 
 MOST = 10

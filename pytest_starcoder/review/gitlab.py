@@ -6,7 +6,7 @@ import hashlib
 import json
 
 from pytest_starcoder.review.finding import Review, Severity
-from pytest_starcoder.review.text import whose
+from pytest_starcoder.review.text_report import whose
 from pytest_starcoder.text.display import one_line
 
 LEVELS = {Severity.INFO: "info", Severity.WARNING: "minor", Severity.ERROR: "major"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pytest_starcoder.model.prompt import Model
 from pytest_starcoder.model.prompts import family
 from pytest_starcoder.review.finding import Hunk, Review
-from pytest_starcoder.review.remarks import prompts_for
+from pytest_starcoder.review.model_review import prompts_for
 from pytest_starcoder.review.selected import Found
-from pytest_starcoder.review.text import not_reviewed
+from pytest_starcoder.review.text_report import not_reviewed
 from pytest_starcoder.text.display import counted, one_line, printable
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_starcoder.model.cache import Cache
+from pytest_starcoder.review.commit_queue import shared_folder
 from pytest_starcoder.review.finding import Review
-from pytest_starcoder.review.queue import shared_folder
 from pytest_starcoder.settings import Settings, cache_folder
 
 
@@ -33,7 +33,7 @@ class Kept:
         """Save a report under a name."""
         from pytest_starcoder.explain.json_report import review_to_json
         from pytest_starcoder.explain.report_files import save
-        from pytest_starcoder.review.text import to_text
+        from pytest_starcoder.review.text_report import to_text
 
         with contextlib.suppress(OSError):
             save(self.folder / f"{name}.json", review_to_json(review))

@@ -22,7 +22,7 @@ from pytest_starcoder.runner.edited_source import serve_changed
 from pytest_starcoder.runner.file_guard import keep_files
 from pytest_starcoder.runner.outcome import MISSING
 from pytest_starcoder.runner.protocol import LineFile
-from pytest_starcoder.runner.sandbox import Confinement, confine
+from pytest_starcoder.runner.sandbox import Sandbox, confine
 from pytest_starcoder.runner.selection import Protocol, Selection
 from pytest_starcoder.runner.test_names import Renamed
 from pytest_starcoder.runner.trace import TracedEnvironment, Tracer, traced_processes
@@ -41,7 +41,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     if sys.platform == "win32":  # interrupted by Ctrl-Break there
         signal.signal(signal.SIGBREAK, signal.default_int_handler)
     if job["confinement"]:
-        confine(Confinement.from_json(job["confinement"]))
+        confine(Sandbox.from_json(job["confinement"]))
     keep_files(early_config.pluginmanager, Path(job["outcomes"]).parent / "aside")
     serve_changed(job["files"])
     try:

@@ -32,7 +32,7 @@ from pytest_starcoder.runner.protocol import (
     read_regular,
     shown_text,
 )
-from pytest_starcoder.runner.sandbox import Confinement, Level, environment, readable
+from pytest_starcoder.runner.sandbox import Level, Sandbox, environment, readable
 from pytest_starcoder.runner.supervisor import END, KILL
 from pytest_starcoder.source.edits import edited
 from pytest_starcoder.source.edits.edit import Edit
@@ -121,7 +121,7 @@ def run(
         }
         variables = environment_of(launch)
         if policy == "confined":
-            job["confinement"] = Confinement(
+            job["confinement"] = Sandbox(
                 folder, readable(launch.root, *launch.around), least
             ).to_json()
             variables = confined_environment(launch, folder)

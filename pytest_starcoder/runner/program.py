@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pytest_starcoder import interpreter
 from pytest_starcoder.runner.launch import child_of
-from pytest_starcoder.runner.sandbox import Confinement, Level, environment
+from pytest_starcoder.runner.sandbox import Level, Sandbox, environment
 
 GRACE = 5.0
 """Seconds that starting a process and confining it may take besides, on a busy machine."""
@@ -47,7 +47,7 @@ def run_program(source: str, seconds: float, least: Level = Level.NONE) -> Ended
             Path(sys.base_prefix),
             *(Path(entry) for entry in sys.path if entry),
         )
-        confinement = Confinement(folder, tuple(path.resolve() for path in installed), least)
+        confinement = Sandbox(folder, tuple(path.resolve() for path in installed), least)
         job = {
             "program": source,
             "seconds": seconds,

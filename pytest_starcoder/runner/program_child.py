@@ -17,7 +17,7 @@ import sys
 def main() -> None:
     from pathlib import Path
 
-    from pytest_starcoder.runner.sandbox import Confinement, Unconfined, confine, limit_forks
+    from pytest_starcoder.runner.sandbox import Sandbox, Unconfined, confine, limit_forks
 
     job = json.loads(Path(sys.argv[1]).read_text("ascii"))
     answers = os.open(job["said"], os.O_WRONLY | os.O_APPEND)
@@ -32,7 +32,7 @@ def main() -> None:
 
     os.chdir(job["confinement"]["folder"])
     try:
-        level = confine(Confinement.from_json(job["confinement"]))
+        level = confine(Sandbox.from_json(job["confinement"]))
     except Unconfined as exc:
         say("")
         say(f"unconfined: {exc}")

@@ -59,7 +59,7 @@ PRIVATE = ("home", "root", "Users", "tmp", "mnt", "media", "srv", "private")
 
 
 @dataclass(frozen=True)
-class Confinement:
+class Sandbox:
     """`folder` is what may be written, `readable` what may be read besides the system's own folders.
 
     Where the platform gives less than `least`, nothing may run: `confine` raises Unconfined.
@@ -77,7 +77,7 @@ class Confinement:
         }
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Confinement:
+    def from_json(cls, fields: Mapping[str, Any]) -> Sandbox:
         readable = tuple(Path(path) for path in fields["readable"])
         return cls(Path(fields["folder"]), readable, Level(fields["least"]))
 
@@ -124,7 +124,7 @@ def environment(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
     return {"PYTHONUSERBASE": site.getuserbase()} | found
 
 
-def confine(confinement: Confinement, level: Level | None = None) -> Level:
+def confine(confinement: Sandbox, level: Level | None = None) -> Level:
     """Confines this process and all that it will start, for good; `level` is what is tried, by default all there is.
 
     Raises Unconfined where less than the least is in force after it.
@@ -217,7 +217,7 @@ def _landlock_version() -> int:
     return _syscall(CREATE_RULESET, None, ctypes.c_size_t(0), 1) if sys.platform == "linux" else 0
 
 
-def _landlocked(confinement: Confinement, alone: bool) -> bool:
+def _landlocked(confinement: Sandbox, alone: bool) -> bool:
     """Restricts this process; `alone` says that it has a network of its own already."""
     version = _landlock_version()
     if version < 1 or not _prctl(PR_SET_NO_NEW_PRIVS, 1):
@@ -325,7 +325,7 @@ STARTS = (
 )
 
 
-def _audited(confinement: Confinement) -> None:
+def _audited(confinement: Sandbox) -> None:
     """Has Python itself refuse to write elsewhere, to reach others, and to start what it could not watch."""
     folder = os.path.realpath(confinement.folder)
     devices = ("/dev/null", "/dev/tty", "/dev/ptmx", os.devnull)
@@ -374,7 +374,7 @@ def _audited(confinement: Confinement) -> None:
     _no_sockets_elsewhere(confinement)
 
 
-def _no_sockets_elsewhere(confinement: Confinement) -> None:
+def _no_sockets_elsewhere(confinement: Sandbox) -> None:
     """Has Python refuse sockets that are files of others: connecting to one is no writing, in the kernel's eyes."""
     folder = os.path.realpath(confinement.folder)
 

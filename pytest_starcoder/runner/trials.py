@@ -30,7 +30,7 @@ from pytest_starcoder.runner.launch import (
     pytest_command,
 )
 from pytest_starcoder.runner.protocol import Malformed, parsed, shown_text
-from pytest_starcoder.runner.sandbox import ORDER, Confinement, Level, available, readable, weaker
+from pytest_starcoder.runner.sandbox import ORDER, Level, Sandbox, available, readable, weaker
 from pytest_starcoder.source.edits.edit import Edit
 
 BATCH = 64
@@ -199,7 +199,7 @@ class Trials:
             )
             early, self._early = _pair(stack)
             late, self._late = _pair(stack)
-            confinement = Confinement(
+            confinement = Sandbox(
                 folder, readable(self._launch.root, *self._launch.around), self._least
             )
             job = {

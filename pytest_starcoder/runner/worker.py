@@ -44,7 +44,7 @@ from pytest_starcoder.runner.file_guard import keep_files
 from pytest_starcoder.runner.forks import fork
 from pytest_starcoder.runner.protocol import MAX_LINE, Malformed, message_of
 from pytest_starcoder.runner.sandbox import (
-    Confinement,
+    Sandbox,
     adopt_orphans,
     confine,
     die_with_parent,
@@ -120,7 +120,7 @@ class Worker:
         self._unimportable: dict[str, str] = {}
         self._task: Task | None = None
         self._bench = Bench()
-        self._level = confine(Confinement.from_json(job["confinement"]))
+        self._level = confine(Sandbox.from_json(job["confinement"]))
 
     def warm(self) -> None:
         """Before anything is forked or traced, which would make it take many times as long."""

@@ -16,7 +16,7 @@ from support.repositories import DIVIDES, PRICING, committed, git, repository, s
 from support.servers import FakeOllama
 
 from pytest_starcoder.review import background
-from pytest_starcoder.review.queue import Lock, Queue
+from pytest_starcoder.review.commit_queue import Lock, Queue
 
 PROGRAM = str(Path(sys.executable).with_name("starcoder-review"))
 COMMENT = "An empty list divides by zero."

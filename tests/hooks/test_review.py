@@ -368,7 +368,7 @@ def test_a_fault_of_its_own_stops_no_commit_and_says_that_nothing_was_reviewed(
     top: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(top)
-    monkeypatch.setattr("pytest_starcoder.review.selection.find", lambda _asked: 1 / 0)
+    monkeypatch.setattr("pytest_starcoder.review.change_selection.find", lambda _asked: 1 / 0)
     assert review.main([]) == 0
     assert capsys.readouterr().err == (
         "starcoder-review: not reviewed: the review itself failed: ZeroDivisionError: division by zero\n"

@@ -15,7 +15,7 @@ import pytest_starcoder
 from benchmarks.large_changes import KINDS
 from pytest_starcoder.review.finding import Review
 from pytest_starcoder.review.hunks import change_of
-from pytest_starcoder.review.remarks import Remarks, reviewed
+from pytest_starcoder.review.model_review import Remarks, reviewed
 from pytest_starcoder.review.rules import constructs
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.diff import unified

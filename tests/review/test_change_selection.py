@@ -11,11 +11,11 @@ import pytest
 from support.repositories import DIVIDES, PRICING, committed, git, repository, staged, written
 
 from pytest_starcoder.errors import ConfigError, GitFailed
+from pytest_starcoder.review.change_selection import find
+from pytest_starcoder.review.change_selection import staged as staged_change
 from pytest_starcoder.review.finding import Unreviewed
 from pytest_starcoder.review.request import Asked
 from pytest_starcoder.review.selected import Found
-from pytest_starcoder.review.selection import find
-from pytest_starcoder.review.selection import staged as staged_change
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.git import Repository
 

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Collection, Iterable, Iterator
 
-from pytest_starcoder.review.queue import Queue, commit_of, names_in, write_whole
+from pytest_starcoder.review.commit_queue import Queue, commit_of, names_in, write_whole
 
 TYPE_CHECKING = False  # importing `typing` would take longer than reading a report
 
@@ -92,7 +92,7 @@ class Reports:
         from dataclasses import replace
 
         from pytest_starcoder.explain.json_report import review_to_json
-        from pytest_starcoder.review.text import summary, to_text
+        from pytest_starcoder.review.text_report import summary, to_text
         from pytest_starcoder.text.display import one_line
 
         findings = []

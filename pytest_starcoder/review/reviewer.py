@@ -21,8 +21,8 @@ from pytest_starcoder.model.backends import make_backend
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.review import background, baseline
 from pytest_starcoder.review.finding import Review, Unreviewed
-from pytest_starcoder.review.remarks import Remarks, ask_about, reviewed
-from pytest_starcoder.review.screen import Screen
+from pytest_starcoder.review.hook_terminal import Screen
+from pytest_starcoder.review.model_review import Remarks, ask_about, reviewed
 from pytest_starcoder.review.selected import Found
 from pytest_starcoder.review.store import Kept
 from pytest_starcoder.settings import Settings
@@ -74,7 +74,7 @@ def accept(name: str = "last") -> str:
 
     Raises ConfigError if it cannot be written or a link leads out of the repository.
     """
-    from pytest_starcoder.review.selection import read
+    from pytest_starcoder.review.change_selection import read
     from pytest_starcoder.source.git import Repository
 
     repository = Repository(Path.cwd())

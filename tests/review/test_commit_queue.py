@@ -17,10 +17,22 @@ from support.repositories import committed, git, repository
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.review import queue as queue_module
 from pytest_starcoder.review import worker as worker_module
+from pytest_starcoder.review.background_worker import (
+    MAX_ATTEMPTS,
+    TRIED_AGAIN,
+    CommitReview,
+    Replaced,
+    Worker,
+)
+from pytest_starcoder.review.commit_queue import (
+    Lock,
+    Queue,
+    WaitingCommit,
+    shared_folder,
+    write_whole,
+)
 from pytest_starcoder.review.finding import Finding, Review, Severity
-from pytest_starcoder.review.queue import Lock, Queue, WaitingCommit, shared_folder, write_whole
-from pytest_starcoder.review.report_queue import CommitReport, Reports, merge_records
-from pytest_starcoder.review.worker import MAX_ATTEMPTS, TRIED_AGAIN, CommitReview, Replaced, Worker
+from pytest_starcoder.review.pending_reports import CommitReport, Reports, merge_records
 from pytest_starcoder.source.quick_git import is_reachable, other_parents
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
@@ -132,7 +144,7 @@ def test_one_holder_at_a_time(queue: Queue) -> None:
 
 def test_a_killed_holder_lets_go(queue: Queue) -> None:
     code = (
-        "import sys, time; from pytest_starcoder.review.queue import Lock; "
+        "import sys, time; from pytest_starcoder.review.commit_queue import Lock; "
         "lock = Lock(sys.argv[1]); lock.take(); print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code, queue.lock.path], stdout=subprocess.PIPE)
@@ -332,7 +344,7 @@ def test_a_report_is_shown_once_and_at_its_push(queue: Queue, reports: Reports) 
 def test_old_reports_are_removed(
     queue: Queue, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_starcoder.review.report_queue.MAX_SHOWN", 3)
+    monkeypatch.setattr("pytest_starcoder.review.pending_reports.MAX_SHOWN", 3)
     for number in range(5):
         queue.add(f"{number:040x}", "", {})
     worker(queue, reviewing(CLEAN)).run()

@@ -17,7 +17,13 @@ from support.servers import FakeOllama
 from pytest_starcoder.model.cache import Cache
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.review.finding import Change, Finding, Hunk, Review, Severity, Unreviewed
-from pytest_starcoder.review.remarks import Remarks, ask_about, findings_in, reviewed, severity_of
+from pytest_starcoder.review.model_review import (
+    Remarks,
+    ask_about,
+    findings_in,
+    reviewed,
+    severity_of,
+)
 from pytest_starcoder.settings import Settings, load_settings
 
 STATE, LINE, COMMENT = "<pr_review_state>", "<pr_diff_hunk_comment_line>", "<pr_comment>username_1:"

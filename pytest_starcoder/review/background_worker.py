@@ -1,6 +1,6 @@
 """The process that reviews the queued commits one after another.
 
-`python -m pytest_starcoder.review.worker FOLDER [DESCRIPTOR]`: the folder of the
+`python -m pytest_starcoder.review.background_worker FOLDER [DESCRIPTOR]`: the folder of the
 queue, and its lock if the starting process has already taken it.
 """
 
@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError, StarcoderError
-from pytest_starcoder.review import selection
+from pytest_starcoder.review import change_selection
+from pytest_starcoder.review.commit_queue import MAX_WAITING, Lock, Queue, WaitingCommit
 from pytest_starcoder.review.finding import SPENT, Review, Unreviewed
-from pytest_starcoder.review.job import review_unwatched
-from pytest_starcoder.review.queue import MAX_WAITING, Lock, Queue, WaitingCommit
-from pytest_starcoder.review.report_queue import Reports
+from pytest_starcoder.review.pending_reports import Reports
+from pytest_starcoder.review.reviewer import review_unwatched
 from pytest_starcoder.source.git import Repository
 from pytest_starcoder.source.quick_git import is_reachable
 from pytest_starcoder.text.display import one_line
@@ -137,7 +137,7 @@ def review_commit(waiting: WaitingCommit) -> CommitReview:
     repository = Repository(folder)
     if not is_reachable(waiting.hash, repository.top):
         raise Replaced
-    found = selection.last_commit(repository, waiting.hash, waiting.options, folder)
+    found = change_selection.last_commit(repository, waiting.hash, waiting.options, folder)
     result = review_unwatched(found, PATIENCE)
     result = replace(result, seconds=time.monotonic() - started)
     # With the backend `none` no model will ever answer.
