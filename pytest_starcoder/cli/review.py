@@ -151,7 +151,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
         return background.run(given(arguments), is_advisory=arguments.advisory)
     if arguments.accept:
-        from pytest_starcoder.review import job as door
+        from pytest_starcoder.review import reviewer as door
 
         print(door.accept())
         return 0
@@ -161,7 +161,7 @@ def _run(arguments: argparse.Namespace) -> int:
     arguments.find.begin(Asked(options, arguments.from_ref or "", arguments.to_ref or "", diff))
     # While the change is looked for: most people ask Ollama, and requests takes its time.
     import_module("pytest_starcoder.model.backends.ollama")
-    from pytest_starcoder.review import job as door
+    from pytest_starcoder.review import reviewer as door
     from pytest_starcoder.review.hook_terminal import Screen
     from pytest_starcoder.review.text_report import summary
 
