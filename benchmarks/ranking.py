@@ -46,7 +46,7 @@ from pytest_starcoder.explain.replay import replay
 from pytest_starcoder.explain.suspicion import ochiai
 from pytest_starcoder.report.bars import Bars
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.outcome import Ran
+from pytest_starcoder.runner.outcome import FinishedTest
 from pytest_starcoder.source.git import History
 from pytest_starcoder.source.sources import sources_of
 
@@ -320,7 +320,7 @@ def _baselines(
 def _first(case: Case, recorded: Mapping[str, Any]) -> evidence.Case | None:
     """The first cause, with its tests and neighbours run again here as the tool runs them."""
     failures = [Failure.from_json(fields) for fields in recorded["failures"]]
-    ran = [Ran(**fields) for fields in recorded["ran"]]
+    ran = [FinishedTest(**fields) for fields in recorded["ran"]]
     fields = recorded["launch"]
     launch = Launch(
         Path(fields["folder"]),

@@ -30,8 +30,8 @@ STANDARD = "json types random argparse typing dataclasses subprocess socket queu
 OTHERS = "requests git unidiff dotenv pluggy urllib3 sitecustomize usercustomize pytest_starcoder/__init__".split()
 
 PERMITTED = {
-    ("runner/__init__.py", "pytest_command"),  # the user's own tests, run as the user did
-    ("runner/__init__.py", "__init__"),  # the supervisor: isolated, and without site-packages
+    ("runner/launch.py", "command"),  # the user's own tests, run as the user did
+    ("runner/child_process.py", "__init__"),  # the supervisor: isolated, and without site-packages
     ("source/ruff.py", "ruff"),  # the folder beside it
 }
 """Places outside `interpreter` that may use `sys.executable`."""

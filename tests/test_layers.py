@@ -49,6 +49,7 @@ HOMES = {
     "urllib3": {"model/backends"},
     "pluggy": {"model/backends"},
     "dotenv": {"settings"},
+    "platformdirs": {"settings/places.py"},
     "unidiff": {"source", "review"},
     "libcst": {"generate"},
     "matplotlib": {"report"},
@@ -61,6 +62,7 @@ HOMES = {
 LATE = {
     "git",
     "dotenv",
+    "platformdirs",
     "unidiff",
     "libcst",
     "matplotlib",

@@ -13,8 +13,9 @@ from typing import TypeVar
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.failure import Cause, Failure
-from pytest_starcoder.runner.launch import Launch, run
-from pytest_starcoder.runner.outcome import MISSING, Outcome, Ran
+from pytest_starcoder.runner.launch import Launch
+from pytest_starcoder.runner.outcome import MISSING, FinishedTest, Outcome
+from pytest_starcoder.runner.rerun import rerun
 from pytest_starcoder.text.display import counted, natural, one_line
 from pytest_starcoder.text.node_ids import without_parameters
 
@@ -63,7 +64,7 @@ class Replay:
 
 def replay(
     causes: Sequence[Cause],
-    ran: Sequence[Ran],
+    ran: Sequence[FinishedTest],
     launch: Launch,
     deadline: Deadline,
     text_of: Callable[[str], str],
@@ -92,7 +93,7 @@ def replay(
             if rank < len(near) and near[rank].nodeid not in tests and room > 0:
                 tests[near[rank].nodeid] = None
                 room -= near[rank].seconds * SLOWER
-    run_again = run(launch, list(tests), deadline, list(tests), failing, warn=warn)
+    run_again = rerun(launch, list(tests), deadline, trace=list(tests), values=failing, warn=warn)
     outcomes = {outcome.nodeid: outcome for outcome in run_again if outcome.outcome != MISSING}
     reasons = {
         outcome.nodeid: outcome.message for outcome in run_again if outcome.outcome == MISSING
@@ -143,7 +144,7 @@ def _not_run(missing: Mapping[str, str]) -> tuple[str, ...]:
     return (f"{one_line(names, 120)} could not be run again: {'; '.join(reasons)}",)
 
 
-def _failing(cause: Cause, by_id: Mapping[str, Ran]) -> list[Ran]:
+def _failing(cause: Cause, by_id: Mapping[str, FinishedTest]) -> list[FinishedTest]:
     """The tests of a cause that are run again: the first, and others spread over all of them."""
     if not cause.first.frames and "crashed while running" in cause.first.message:
         return []  # it would end our child as it ended xdist's worker, and all tests behind it
@@ -161,8 +162,11 @@ def spread(tests: Sequence[Value], most: int) -> list[Value]:
 
 
 def _neighbours(
-    failure: Failure, test: Ran, passed: Sequence[Ran], text_of: Callable[[str], str]
-) -> list[Ran]:
+    failure: Failure,
+    test: FinishedTest,
+    passed: Sequence[FinishedTest],
+    text_of: Callable[[str], str],
+) -> list[FinishedTest]:
     """Passing tests, most telling first: the same function's, class's, file's, then of the same module under test.
 
     Half of those of one kind are the nearest, half are spread over the file: the
@@ -170,11 +174,11 @@ def _neighbours(
     """
     own, name = _parts(test.nodeid)
     place = natural(test.nodeid)
-    kinds: list[list[Ran]] = [[], [], []]
+    kinds: list[list[FinishedTest]] = [[], [], []]
     for other in passed:
         if _parts(other.nodeid)[0] == own:
             kinds[_distance(name, _parts(other.nodeid)[1])].append(other)
-    found: dict[str, Ran] = {}
+    found: dict[str, FinishedTest] = {}
     for tests in kinds:
         before = sum(natural(other.nodeid) < place for other in tests)
         near = sorted(enumerate(tests), key=lambda entry: abs(entry[0] + 0.5 - before))
@@ -232,10 +236,10 @@ def _failed_again(
 
 
 def _passed_now(
-    test: Ran,
+    test: FinishedTest,
     outcome: Outcome,
     passing: tuple[Outcome, ...],
-    ran: Sequence[Ran],
+    ran: Sequence[FinishedTest],
     launch: Launch,
     deadline: Deadline,
     warn: Callable[[str], object],
@@ -245,7 +249,7 @@ def _passed_now(
     tests = _ids(outcome, *passing) | set(earlier)
 
     def fails(before: Sequence[str]) -> bool:
-        outcomes = run(launch, [*before, test.nodeid], deadline, warn=warn)
+        outcomes = rerun(launch, [*before, test.nodeid], deadline, warn=warn)
         return any(again.nodeid == test.nodeid and again.failed for again in outcomes)
 
     if not earlier or deadline.remaining() <= 0:
@@ -267,7 +271,7 @@ def _passed_now(
     return Replay((), passing, (told,), (*guilty, test.nodeid), tests)
 
 
-def _earlier(test: Ran, ran: Sequence[Ran]) -> list[str]:
+def _earlier(test: FinishedTest, ran: Sequence[FinishedTest]) -> list[str]:
     """The tests that the same process ran before `test`, or the last of them that can be run again in time."""
     before: list[str] = []
     for other in ran:

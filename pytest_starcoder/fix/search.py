@@ -17,7 +17,8 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.suspicion import Line, text_of_test
 from pytest_starcoder.runner.fixes import Fix, Fixes
-from pytest_starcoder.runner.launch import Launch, run
+from pytest_starcoder.runner.launch import Launch
+from pytest_starcoder.runner.rerun import rerun
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.runner.trials import (
     LONGER,
@@ -143,9 +144,7 @@ class Search:
             {*cause, *self.failing, *passing},
             key=lambda nodeid: (place.get(nodeid, len(place)), nodeid),
         )
-        outcomes = run(
-            self.launch, tests, self.confirming, edits=edits, policy="confined", least=self.least
-        )
+        outcomes = rerun(self.launch, tests, self.confirming, edits=edits, sandbox=self.least)
         passed = {found.nodeid for found in outcomes if found.outcome == "passed"}
         healed = tuple(nodeid for nodeid in tests if nodeid in passed and nodeid not in passing)
         still = tuple(nodeid for nodeid in cause if nodeid not in passed)
@@ -303,9 +302,9 @@ def _edits(search: Search, ranks: Mapping[Line, int]) -> Iterator[tuple[float, E
     half = search.deadline.remaining() / 2
     types: dict[Line, dict[str, frozenset[str]]] = {}
     for outcome in search.case.replay.failing:
-        for place, names in outcome.types.items():
-            known = types.setdefault(place, {})
-            for name, kinds in names.items():
+        for function in outcome.types:
+            known = types.setdefault((function.path, function.line), {})
+            for name, kinds in function.names.items():
                 known[name] = known.get(name, frozenset()) | kinds
     for path in dict.fromkeys(path for path, _ in ranks):
         source = search.sources(path)

@@ -18,7 +18,7 @@ from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.values import with_texts
 from pytest_starcoder.runner.fixes import Fix, Fixes
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.outcome import Ran
+from pytest_starcoder.runner.outcome import FinishedTest
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.edits.edit import Edit
@@ -44,7 +44,7 @@ class Fixing:
         self,
         cases: Sequence[Case],
         launch: Launch,
-        ran: Sequence[Ran],
+        ran: Sequence[FinishedTest],
         sources: Sources,
         settings: Settings,
         section: Section,

@@ -32,7 +32,8 @@ from pytest_starcoder.generate.score import (
 )
 from pytest_starcoder.generate.siblings import values_of, with_values
 from pytest_starcoder.generate.type_hints import thorough
-from pytest_starcoder.runner.launch import Launch, run
+from pytest_starcoder.runner.launch import Launch
+from pytest_starcoder.runner.rerun import rerun
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.runner.trials import OVER, Input, Judgement, Trials, Unavailable
 from pytest_starcoder.source.edits.edit import Edit
@@ -201,12 +202,12 @@ class _Work:
         if not suite:
             return
         incomplete: list[str] = []
-        outcomes = run(
-            self._launch, suite, self._deadline, trace=suite, steps=True, warn=incomplete.append
+        outcomes = rerun(
+            self._launch, suite, self._deadline, trace=suite, arcs=True, warn=incomplete.append
         )
         passed = {outcome.nodeid: outcome for outcome in outcomes if outcome.outcome == "passed"}
         self._ran |= {
-            nodeid: Executed(outcome.lines, outcome.steps, outcome.seconds)
+            nodeid: Executed(outcome.lines, outcome.arcs, outcome.seconds)
             for nodeid, outcome in passed.items()
         }
         self._score.add(self._ran)

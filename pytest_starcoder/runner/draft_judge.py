@@ -55,13 +55,13 @@ def judged(
         return _unrun("no test")
     paths = {path for path, _ in modules}
     tracer = Tracer(
-        lambda filename: filename not in paths and in_project(filename, root), steps=True
+        lambda filename: filename not in paths and in_project(filename, root), record_arcs=True
     )
     lines: dict[str, dict[str, list[int]]] = {}
     steps: dict[str, dict[str, list[tuple[int, int]]]] = {}
     first: list[dict[str, Any]] = []
     for item in items:
-        tracer.lines, tracer.steps = {}, {}
+        tracer.clear()
         tracer.start(values=False)
         try:
             random.seed(SEEDS[0])
@@ -74,7 +74,7 @@ def judged(
             _relative(file, root): sorted(numbers) for file, numbers in tracer.lines.items()
         }
         steps[item.nodeid] = {
-            _relative(file, root): sorted(pairs) for file, pairs in tracer.steps.items()
+            _relative(file, root): sorted(pairs) for file, pairs in tracer.arcs.items()
         }
     random.seed(SEEDS[1])
     second = run(items[::-1], limit)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_starcoder import interpreter
-from pytest_starcoder.runner.launch import child_of
+from pytest_starcoder.runner.child_process import ChildProcess
 from pytest_starcoder.runner.sandbox import Level, Sandbox, environment
 
 GRACE = 5.0
@@ -60,7 +60,7 @@ def run_program(source: str, seconds: float, least: Level = Level.NONE) -> Ended
         command, variables = interpreter.start("-I", alone, str(folder / "job.json"))
         with said.open("x+b") as file:  # before the program can replace it
             with (
-                child_of(
+                ChildProcess(
                     command, folder, environment(variables, folder), temporary=folder
                 ) as child,
                 contextlib.suppress(subprocess.TimeoutExpired),

@@ -27,7 +27,6 @@ from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import (
-    TYPE_CHECKING,
     Any,
     BinaryIO,
     Literal,
@@ -38,9 +37,6 @@ from typing import (
     get_origin,
     get_type_hints,
 )
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 M = TypeVar("M")
 
@@ -72,7 +68,7 @@ class Malformed(ValueError):
 # --- messages ---
 
 
-def encode(message: DataclassInstance) -> bytes:
+def encode(message: object) -> bytes:
     """Return the line of a message, with its newline.
 
     Fields may be of the types that `decode` supports, and sets may be of any kind.
@@ -160,7 +156,7 @@ class MessageFile:
         self._path = path
         self._identity = _identity(path.stat())
 
-    def append(self, message: DataclassInstance) -> None:
+    def append(self, message: object) -> None:
         """Write one line. Never raises: if the file is gone, there is no reader."""
         line = memoryview(encode(message))
         with contextlib.suppress(OSError):
@@ -282,24 +278,3 @@ def _required(kind: Any) -> frozenset[str]:
         for entry in fields(kind)
         if entry.default is MISSING and entry.default_factory is MISSING
     )
-
-
-# --- until all callers exchange dataclasses ---
-
-
-def messages_in(file: BinaryIO, end: int = MAX_FILE) -> Iterator[dict[str, Any]]:
-    for line in _lines(file, end):
-        with contextlib.suppress(Malformed):
-            yield message_of(line)
-
-
-class LineFile(MessageFile):
-    def append(self, message: Any) -> None:
-        line = memoryview(json.dumps(message).encode() + b"\n")
-        with contextlib.suppress(OSError):
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | OPEN_REGULAR)
-            try:
-                while line and _identity(os.fstat(descriptor)) == self._identity:
-                    line = line[os.write(descriptor, line) :]
-            finally:
-                os.close(descriptor)

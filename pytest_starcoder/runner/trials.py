@@ -21,16 +21,11 @@ from typing import Any, NamedTuple, Self
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.runner.channel import Channel
-from pytest_starcoder.runner.launch import (
-    Child,
-    Launch,
-    changed,
-    child_of,
-    confined_environment,
-    pytest_command,
-)
+from pytest_starcoder.runner.child_process import ChildProcess
+from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.protocol import Malformed, parsed, shown_text
 from pytest_starcoder.runner.sandbox import ORDER, Level, Sandbox, available, readable, weaker
+from pytest_starcoder.runner.variables import sandboxed_variables
 from pytest_starcoder.source.edits.edit import Edit
 
 BATCH = 64
@@ -216,10 +211,12 @@ class Trials:
             (folder / "trials.json").write_text(json.dumps(job), "utf-8")
             own = ["--assert=plain", "--capture=sys", "-p", "pytest_starcoder.runner.worker"]
             own.append(f"--starcoder-trials={folder / 'trials.json'}")
-            command = pytest_command(self._launch, folder, self._tests, own)
-            variables = confined_environment(self._launch, folder)
+            command = self._launch.command(self._tests, folder, own)
+            variables = sandboxed_variables(self._launch, folder)
             child = stack.enter_context(
-                child_of(command, self._launch.folder, variables, (early, late), temporary=folder)
+                ChildProcess(
+                    command, self._launch.folder, variables, (early, late), temporary=folder
+                )
             )
             stack.callback(self._leave, child)
             os.close(early)
@@ -255,7 +252,7 @@ class Trials:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _leave(self, child: Child) -> None:
+    def _leave(self, child: ChildProcess) -> None:
         """Close the channel; the child then ends all its forks.
 
         They have no grace period: fixtures are set up and torn down within a trial, and
@@ -480,7 +477,7 @@ class Trials:
                 {
                     "number": first + number,
                     **(
-                        {"files": changed(self._launch.root, edits)}
+                        {"files": self._launch.edited_files(edits)}
                         if early
                         else self._changes(edits)
                     ),

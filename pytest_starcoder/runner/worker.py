@@ -40,7 +40,7 @@ from pytest_starcoder.runner.code_swap import (
 from pytest_starcoder.runner.draft_judge import judged
 from pytest_starcoder.runner.draft_modules import items_of, reach
 from pytest_starcoder.runner.edited_source import serve_changed
-from pytest_starcoder.runner.file_guard import keep_files
+from pytest_starcoder.runner.file_guard import guard_files
 from pytest_starcoder.runner.forks import fork
 from pytest_starcoder.runner.protocol import MAX_LINE, Malformed, message_of
 from pytest_starcoder.runner.sandbox import (
@@ -50,9 +50,8 @@ from pytest_starcoder.runner.sandbox import (
     die_with_parent,
     limit_forks,
 )
-from pytest_starcoder.runner.selection import Protocol, Selection
+from pytest_starcoder.runner.selection import ItemRunner, Selection, StableNodeIds
 from pytest_starcoder.runner.supervisor import descendants
-from pytest_starcoder.runner.test_names import Renamed
 from pytest_starcoder.runner.trace import Tracer
 from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
@@ -71,10 +70,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
     job = json.loads(Path(early_config.known_args_namespace.starcoder_trials).read_text("utf-8"))
-    keep_files(early_config.pluginmanager, Path(job["confinement"]["folder"]) / "aside")
+    guard_files(early_config.pluginmanager, Path(job["confinement"]["folder"]) / "aside")
     worker = Worker(job)
     early_config.pluginmanager.register(worker, "starcoder-worker")
-    early_config.pluginmanager.register(Renamed(worker.project), "starcoder-renamed")
+    early_config.pluginmanager.register(StableNodeIds(worker.project), "starcoder-node-ids")
     early_config.pluginmanager.register(worker.selection, "starcoder-selection")
     worker.warm()
     worker.split()
@@ -176,7 +175,7 @@ class Worker:
     def pytest_runtestloop(self, session: pytest.Session) -> NoReturn:
         self._bench.items = {item.nodeid: item for item in session.items}
         self._bench.session = session
-        self._bench.protocol = Protocol(session.config, self.project)
+        self._bench.protocol = ItemRunner(session.config, self.project)
         if self._task is not None:
             self._bench.work(self._task, {})
         swaps = Swaps(self.project)
@@ -409,7 +408,7 @@ class Bench:
         self.caches: list[Any] = []
         self.items: dict[str, pytest.Item] = {}
         self.session: pytest.Session | None = None
-        self.protocol: Protocol | None = None
+        self.protocol: ItemRunner | None = None
         self.outcomes: list[str] = []
         self._raised: tuple[str, str, str] = ("", "", "")
         self._limit = 0.0

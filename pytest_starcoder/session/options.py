@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_starcoder.errors import Untrusted
-from pytest_starcoder.settings.sources import SAY_IT
+from pytest_starcoder.settings.sources import OPTION_HINT
 from pytest_starcoder.source.git import is_tracked, repository
 
 FLAGS = ("--starcoder-write", "--starcoder-write-suspected")
@@ -106,7 +106,7 @@ class Options:
         said = f"{option}={value}" if isinstance(value, str) else option
         raise Untrusted(
             f"{self.shown(file)}, {said}: a file that belongs to the repository {reason}.",
-            SAY_IT.format(option=option),
+            OPTION_HINT.format(option=option),
         )
 
     def _is_outside(self, name: str) -> bool:

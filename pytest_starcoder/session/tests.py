@@ -14,7 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_starcoder.runner.launch import Launch
-    from pytest_starcoder.runner.outcome import Ran
+    from pytest_starcoder.runner.outcome import FinishedTest
 
 _WORSE = {"passed": 0, "skipped": 1, "failed": 2}
 
@@ -42,10 +42,10 @@ class Tests:
             found[4] = False
 
     @property
-    def ran(self) -> list[Ran]:
-        from pytest_starcoder.runner.outcome import Ran
+    def ran(self) -> list[FinishedTest]:
+        from pytest_starcoder.runner.outcome import FinishedTest
 
-        return [Ran(nodeid, *fields) for nodeid, fields in self._found.items()]  # type: ignore[arg-type]
+        return [FinishedTest(nodeid, *fields) for nodeid, fields in self._found.items()]  # type: ignore[arg-type]
 
     @property
     def files(self) -> set[str]:

@@ -161,7 +161,7 @@ def test_a_bad_setting_is_the_whole_output(
     assert main(["doctor"]) == 2
     assert capsys.readouterr() == (
         "",
-        "starcoder: STARCODER_TIMEOUT: timeout wants a number from 0.1 to 86400 (seconds), not 'soon'. "
+        "starcoder: STARCODER_TIMEOUT: timeout must be a number from 0.1 to 86400 (seconds), not 'soon'. "
         "Fix or remove it.\n",
     )
 
@@ -197,7 +197,7 @@ def test_every_setting_is_an_option_of_its_own(capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit, match="0"):
         main(["doctor", "--help"])
     told = " ".join(capsys.readouterr().out.split())
-    assert "--starcoder-first-token-timeout VALUE seconds of silence, loading included" in told
+    assert "--starcoder-first-token-timeout VALUE maximum seconds without output, including loading the model" in told
     assert "--starcoder-cache VALUE on, off or a folder" in told
 
 

@@ -15,7 +15,7 @@ from pytest_starcoder.explain.editable import Conventions
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.replay import FAILING, NEIGHBOURS, Replay, all_tests, replay
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.outcome import Outcome, Ran
+from pytest_starcoder.runner.outcome import FinishedTest, Outcome
 from pytest_starcoder.source.sources import Sources
 
 LAUNCH = Launch(Path("/"), Path("/"))
@@ -33,8 +33,8 @@ def failure(name: str, line: int = 3, path: str = "shop.py", **more: str) -> Fai
     )  # type: ignore[arg-type]
 
 
-def ran(name: str, outcome: str = "passed", seconds: float = 0.01, **more: object) -> Ran:
-    return Ran(name if "::" in name else f"test_a.py::{name}", outcome, seconds, **more)  # type: ignore[arg-type]
+def ran(name: str, outcome: str = "passed", seconds: float = 0.01, **more: object) -> FinishedTest:
+    return FinishedTest(name if "::" in name else f"test_a.py::{name}", outcome, seconds, **more)  # type: ignore[arg-type]
 
 
 class Child:
@@ -56,11 +56,11 @@ class Child:
 @pytest.fixture
 def child(monkeypatch: pytest.MonkeyPatch) -> Child:
     found = Child(lambda test, _tests: "failed" if "bad" in test else "passed")
-    monkeypatch.setattr(module, "run", found)
+    monkeypatch.setattr(module, "rerun", found)
     return found
 
 
-def replayed(failures: Sequence[Failure], tests: Sequence[Ran]) -> list[Replay]:
+def replayed(failures: Sequence[Failure], tests: Sequence[FinishedTest]) -> list[Replay]:
     return replay(
         causes(failures), tests, LAUNCH, Deadline.after(20), lambda _path: "from shop import f"
     )
@@ -89,7 +89,9 @@ def test_slow_marked_and_failed_tests_are_no_neighbours(child: Child) -> None:
 @pytest.mark.parametrize(
     "test", [ran("test_bad", "failed", 9), ran("test_bad", "failed", allowed=False)]
 )
-def test_a_cause_whose_tests_may_not_be_run_again_has_no_replay(child: Child, test: Ran) -> None:
+def test_a_cause_whose_tests_may_not_be_run_again_has_no_replay(
+    child: Child, test: FinishedTest
+) -> None:
     assert replayed([failure("test_bad")], [test, ran("test_one")]) == [Replay()]
     assert child.runs == []
 
@@ -145,7 +147,7 @@ def test_the_order_in_which_tests_ran_does_not_matter(child: Child) -> None:
 def test_a_run_without_outcome_is_said(
     monkeypatch: pytest.MonkeyPatch, seconds: float, reason: str
 ) -> None:
-    monkeypatch.setattr(module, "run", lambda *_, **__: [])
+    monkeypatch.setattr(module, "rerun", lambda *_, **__: [])
     tests = [ran("test_bad", "failed")]
     [found] = replay(
         causes([failure("test_bad")]), tests, LAUNCH, Deadline.after(seconds), lambda _path: ""
@@ -156,7 +158,7 @@ def test_a_run_without_outcome_is_said(
 def test_another_exception_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         module,
-        "run",
+        "rerun",
         lambda *_, **__: [Outcome("test_a.py::test_bad", "failed", exception="OSError")],
     )
     [found] = replayed([failure("test_bad")], [ran("test_bad", "failed")])
@@ -203,7 +205,7 @@ def test_a_test_that_passes_now_is_proven_to_depend_on_the_order_or_called_flaky
     told: str,
     order: tuple[str, ...] | None,
 ) -> None:
-    monkeypatch.setattr(module, "run", Child(after(*needed)))
+    monkeypatch.setattr(module, "rerun", Child(after(*needed)))
     names = ["n0", "n1", "n2", "guilty", "n4", "n5", "n6", "n7"]
     [found] = replayed(
         [failure("victim")], [*map(ran, names), ran("victim", "failed"), ran("later")]
@@ -215,7 +217,7 @@ def test_a_test_that_passes_now_is_proven_to_depend_on_the_order_or_called_flaky
 
 def test_only_tests_of_the_same_worker_ran_before(monkeypatch: pytest.MonkeyPatch) -> None:
     child = Child(after("guilty"))
-    monkeypatch.setattr(module, "run", child)
+    monkeypatch.setattr(module, "rerun", child)
     tests = [
         ran("guilty", worker="gw1"),
         ran("other", worker="gw0"),

@@ -426,7 +426,7 @@ def test_a_bad_setting_hides_no_report(top: Path) -> None:
     commit(top, {"shop/pricing.py": DIVIDES}, "divide")
     settled(top)
     shown = seen(top, "push", "origin", "main", status=1, STARCODER_REVIEW_FAIL_ON="huge")
-    assert "starcoder-review: STARCODER_REVIEW_FAIL_ON: review_fail_on wants one of" in shown
+    assert "starcoder-review: STARCODER_REVIEW_FAIL_ON: review_fail_on must be one of" in shown
     assert FINDING in seen(top, "push", "origin", "main", status=1)
 
 

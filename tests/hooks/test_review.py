@@ -330,11 +330,11 @@ def test_every_printed_line_is_an_added_line_whatever_the_model_says(
         ),
         (
             ["--time-budget=soon"],
-            "starcoder-review: --starcoder-review-time-budget: review_time_budget wants a number",
+            "starcoder-review: --starcoder-review-time-budget: review_time_budget must be a number",
         ),
         (
             ["--fail-on=huge"],
-            "starcoder-review: --starcoder-review-fail-on: review_fail_on wants one of",
+            "starcoder-review: --starcoder-review-fail-on: review_fail_on must be one of",
         ),
         (
             ["shop/pricing.py"],

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.runner.arguments import kept
+from pytest_starcoder.runner.arguments import select_arguments
 
 REPORTS = Path("reports")
 
@@ -40,15 +40,15 @@ REPORTS = Path("reports")
         ("-- tests/a.py", ""),
     ],
 )  # fmt: skip
-def test_what_decides_how_a_test_runs_is_kept(line: str, expected: str) -> None:
-    assert kept(line.split(), [], REPORTS) == expected.split()
+def test_what_decides_how_a_test_runs_is_select_arguments(line: str, expected: str) -> None:
+    assert select_arguments(line.split(), [], REPORTS) == expected.split()
 
 
-def test_what_names_tests_is_not_kept() -> None:
-    assert kept(
+def test_what_names_tests_is_not_select_arguments() -> None:
+    assert select_arguments(
         ["tests/a.py::test_b", "-q", "tests"], ["tests/a.py::test_b", "tests"], REPORTS
     ) == ["-q"]
-    assert kept(["--cov", "tests", "-q"], ["tests"], REPORTS) == ["-q"]
+    assert select_arguments(["--cov", "tests", "-q"], ["tests"], REPORTS) == ["-q"]
 
 
 words = st.sampled_from(
@@ -72,7 +72,7 @@ words = st.sampled_from(
 
 @given(st.lists(st.one_of(words, st.text(max_size=9))), st.lists(words, max_size=2))
 def test_whatever_is_given_the_order_stays(arguments: list[str], positionals: list[str]) -> None:
-    found = kept(arguments, positionals, REPORTS)
+    found = select_arguments(arguments, positionals, REPORTS)
     rest = iter([*arguments, *(word[2:] for word in arguments if word.startswith("-p"))])
     assert all(
         word == "-p" or word in list(arguments) or f"-p{word}" in arguments for word in found

@@ -8,8 +8,9 @@ from textwrap import dedent
 import pytest
 
 from pytest_starcoder.deadline import Deadline
-from pytest_starcoder.runner.launch import Launch, run
+from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import Outcome
+from pytest_starcoder.runner.rerun import rerun
 
 
 class Project:
@@ -25,7 +26,7 @@ class Project:
 
     def run(self, *names: str) -> list[Outcome]:
         launch = Launch(self.root, self.root, self.root / "pytest.ini")
-        return run(launch, [f"test_it.py::{name}" for name in names], Deadline.after(60))
+        return rerun(launch, [f"test_it.py::{name}" for name in names], Deadline.after(60))
 
 
 @pytest.fixture

@@ -7,23 +7,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 from support.processes import is_alive, still_alive
 
-from pytest_starcoder.runner.launch import Child
+from pytest_starcoder.runner.child_process import ChildProcess
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a supervisor forks")
 
-Start = Callable[..., Child]
 
-
-def child(folder: Path, code: str, grace: float = 0.0, descriptors: tuple[int, ...] = ()) -> Child:
+def child(
+    folder: Path, code: str, grace: float = 0.0, descriptors: tuple[int, ...] = ()
+) -> ChildProcess:
     command = [sys.executable, "-c", dedent(code)]
-    return Child(command, folder, {**os.environ, "A_NAME": "a value"}, descriptors, grace)
+    return ChildProcess(command, folder, {**os.environ, "A_NAME": "a value"}, descriptors, grace)
 
 
 def wait_for(path: Path) -> str:
@@ -211,13 +210,13 @@ def test_nothing_outlives_it(tmp_path: Path, then: str, grace: float) -> None:
 
 PARENT = """
 import os, pathlib, sys, time
-from pytest_starcoder.runner import Child
+from pytest_starcoder.runner.child_process import ChildProcess
 
 folder, grace, code = sys.argv[1:]
 temporary = pathlib.Path(folder, "temporary")
 temporary.mkdir()
 (temporary / "link").symlink_to("..")
-child = Child([sys.executable, "-c", code], pathlib.Path(folder), os.environ, (), float(grace), temporary)
+child = ChildProcess([sys.executable, "-c", code], pathlib.Path(folder), os.environ, (), float(grace), temporary)
 time.sleep(60)
 """
 
@@ -282,10 +281,10 @@ def test_a_fork_of_ours_keeps_nothing_alive(tmp_path: Path) -> None:
 def test_a_second_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
     code = """
         import os, pathlib, sys, time
-        from pytest_starcoder.runner import child_of
+        from pytest_starcoder.runner.child_process import ChildProcess
         code = "import os, time; open('pids', 'w').write(str(os.getpid()))"
         code += "\\ntry: time.sleep(60)\\nfinally: time.sleep(60)"
-        with child_of([sys.executable, "-c", code], pathlib.Path.cwd(), os.environ, grace=30) as child:
+        with ChildProcess([sys.executable, "-c", code], pathlib.Path.cwd(), os.environ, grace=30) as child:
             child.wait(60)
     """
     command = [sys.executable, "-c", dedent(code)]

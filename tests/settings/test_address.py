@@ -164,11 +164,11 @@ def test_another_spelling_is_not_this_machine(value: str) -> None:
     ],
 )
 def test_an_address_that_others_could_read_otherwise_is_none(value: str) -> None:
-    with pytest.raises(ValueError, match=r"wants no user|no address has"):
+    with pytest.raises(ValueError, match=r"must not contain a user|not allowed"):
         server_url(value)
 
 
 @pytest.mark.parametrize("value", ["http://", "https://:443", "http:///path"])
 def test_an_address_with_a_scheme_has_a_host(value: str) -> None:
-    with pytest.raises(ValueError, match="wants a host after its ://"):
+    with pytest.raises(ValueError, match="must have a host after its ://"):
         server_url(value)

@@ -87,12 +87,12 @@ REFUSED = [
     (
         "model",
         "gpt-oss:120b-cloud",
-        "model = 'gpt-oss:120b-cloud': Ollama sends what a cloud model is asked to another machine.",
+        "model = 'gpt-oss:120b-cloud': Ollama sends the prompts for a cloud model to another machine.",
     ),
     (
         "model",
         "glm:Cloud",
-        "model = 'glm:Cloud': Ollama sends what a cloud model is asked to another machine.",
+        "model = 'glm:Cloud': Ollama sends the prompts for a cloud model to another machine.",
     ),
     ("api_key", "sk-secret", "api_key: a key is a secret."),
     ("hf_token", "hf_secret", "hf_token: a token is a secret."),
@@ -100,12 +100,12 @@ REFUSED = [
     (
         "confinement",
         "none",
-        "confinement = 'none': it may lower what confines code that nobody has read.",
+        "confinement = 'none': it may weaken the sandbox for untrusted code.",
     ),
     (
         "confinement",
         "audit",
-        "confinement = 'audit': it may lower what confines code that nobody has read.",
+        "confinement = 'audit': it may weaken the sandbox for untrusted code.",
     ),
 ]
 ALLOWED = [
@@ -404,7 +404,8 @@ def test_a_relative_config_folder_does_not_make_a_repositorys_file_ones_own(
     (project / "conf" / "starcoder").mkdir(parents=True)
     (project / "conf" / "starcoder" / "config.toml").write_text("host = 'evil.example'\n")
     monkeypatch.chdir(project)
-    assert load_settings(project, {}, {**environ, "XDG_CONFIG_HOME": "conf"}).host == ""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "conf")
+    assert load_settings(project, {}, environ).host == ""
 
 
 def test_git_is_asked_only_where_a_dotenv_has_something_of_ours(

@@ -9,16 +9,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
-from typing import Literal
 
 import pytest
 
-from pytest_starcoder import runner
 from pytest_starcoder.deadline import Deadline
-from pytest_starcoder.runner.launch import Launch, _outcomes, confined_environment, run
+from pytest_starcoder.runner import rerun as module
+from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import Outcome
-from pytest_starcoder.runner.trace import ALL_CALLS, CALLS
-from pytest_starcoder.text import reprs
+from pytest_starcoder.runner.rerun import rerun, select_outcomes
+from pytest_starcoder.runner.sandbox import Level
+from pytest_starcoder.runner.trace import MAX_ALL_CALLS, MAX_CALLS
+from pytest_starcoder.runner.variables import sandboxed_variables
+from pytest_starcoder.source import project as projects
 
 
 class Project:
@@ -41,7 +43,9 @@ class Project:
     ) -> list[Outcome]:
         launch = Launch(self.root, self.root, self.root / "pytest.ini", arguments)
         nodeids = [f"test_it.py::{name}" for name in names]
-        return run(launch, nodeids, Deadline.after(seconds), nodeids, nodeids, warn=warn)
+        return rerun(
+            launch, nodeids, Deadline.after(seconds), trace=nodeids, values=nodeids, warn=warn
+        )
 
 
 @pytest.fixture
@@ -129,8 +133,11 @@ def test_calls_in_loops_are_bounded(project: Project) -> None:
     calls = "".join(f"\n        f{number}()" for number in range(100))
     project.write("test_it.py", f"{functions}\n\ndef test_a():\n    for _ in range(9):{calls}\n")
     [outcome] = project.run("test_a")
-    assert len(outcome.calls) == ALL_CALLS
-    assert max(sum(call.function == f"f{n}" for call in outcome.calls) for n in range(100)) <= CALLS
+    assert len(outcome.calls) == MAX_ALL_CALLS
+    assert (
+        max(sum(call.function == f"f{n}" for call in outcome.calls) for n in range(100))
+        <= MAX_CALLS
+    )
 
 
 def test_broken_and_large_values_do_no_harm(project: Project) -> None:
@@ -314,9 +321,9 @@ IN_OUR_PLACE = {
     "no JSON": "path.write_text('{\\n\\n[1]\\nnull\\n')",
     "no UTF-8": "path.write_bytes(b'\\xff\\n')",
     "deep JSON": "path.write_text('[' * 100_000 + '\\n' + '{\"a\":' * 100_000 + '\\n')",
-    "huge numbers": 'path.write_text(\'{"nodeid": "x", "outcome": "passed", "seconds": \' + \'9\' * 4000 + \'}\\n\')',
-    "wrong types": 'path.write_text(\'{"nodeid": "x", "outcome": "passed", "lines": {"a.py": "b"}}\\n\')',
-    "other files": 'path.write_text(\'{"nodeid": "x", "outcome": "passed", "lines": {"/etc/passwd": [1]}}\\n\')',
+    "huge numbers": 'path.write_text(\'{"Outcome": {"nodeid": "x", "outcome": "passed", "seconds": \' + \'9\' * 4000 + \'}}\\n\')',
+    "wrong types": 'path.write_text(\'{"Outcome": {"nodeid": "x", "outcome": "passed", "lines": {"a.py": "b"}}}\\n\')',
+    "other files": 'path.write_text(\'{"Outcome": {"nodeid": "x", "outcome": "passed", "lines": {"/etc/passwd": [1]}}}\\n\')',
 }
 
 
@@ -362,9 +369,9 @@ def test_what_a_test_puts_beside_traced_processes_is_not_read(project: Project) 
             (folder / "2.json").symlink_to("/dev/zero")
             (folder / "3.json").mkdir()
             (folder / "4.json").write_text("[" * 100_000)
-            (folder / "5.json").write_text('{"/etc/passwd": [1]}')
-            (folder / "6.json").write_text('{"a.py": [1]}')
-            (folder / "7.json").write_text('{"a.py": "b"}')
+            (folder / "5.json").write_text('{"ExecutedLines": {"lines": {"/etc/passwd": [1]}}}')
+            (folder / "6.json").write_text('{"ExecutedLines": {"lines": {"a.py": [1]}}}')
+            (folder / "7.json").write_text('{"ExecutedLines": {"lines": {"a.py": "b"}}}')
             (folder / "8.json").write_bytes(b"\\xff")
             (folder / "9.json").touch()
             os.truncate(folder / "9.json", 1_500_000_000)
@@ -395,14 +402,12 @@ DAEMON = """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a daemon is init's child")
-@pytest.mark.parametrize("policy", ["trusted", "confined"])
-def test_what_tests_start_does_not_outlive_the_run(
-    project: Project, policy: Literal["trusted", "confined"]
-) -> None:
-    seconds = {"trusted": "61.25", "confined": "62.25"}[policy]
+@pytest.mark.parametrize("sandbox", [None, Level.NONE], ids=["trusted", "sandboxed"])
+def test_what_tests_start_does_not_outlive_the_run(project: Project, sandbox: Level | None) -> None:
+    seconds = "61.25" if sandbox is None else "62.25"
     project.write("test_it.py", DAEMON.replace("{seconds}", seconds))
     launch = Launch(project.root, project.root, project.root / "pytest.ini")
-    outcomes = run(launch, ["test_it.py::test_a"], Deadline.after(20), policy=policy)
+    outcomes = rerun(launch, ["test_it.py::test_a"], Deadline.after(20), sandbox=sandbox)
     assert [outcome.outcome for outcome in outcomes] == ["passed"]
     listed = subprocess.run(
         ["ps", "-eo", "args"], capture_output=True, text=True, check=True
@@ -449,7 +454,7 @@ LOCKED = """
 def test_fixtures_are_torn_down_when_the_time_is_over(
     project: Project, monkeypatch: pytest.MonkeyPatch, stuck: str
 ) -> None:
-    monkeypatch.setattr(runner, "GRACE", 60.0)  # ending an interpreter is slow on a busy machine
+    monkeypatch.setattr(module, "GRACE", 60.0)  # ending an interpreter is slow on a busy machine
     project.write("test_it.py", LOCKED.format(stuck=stuck))
     sentences: list[str] = []
     outcomes = project.run("test_a", "test_b", seconds=2.5, warn=sentences.append)
@@ -463,7 +468,7 @@ def test_fixtures_are_torn_down_when_the_time_is_over(
 def test_a_teardown_that_takes_too_long_is_said(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "GRACE", 0.5)
+    monkeypatch.setattr(module, "GRACE", 0.5)
     endless = "while True:\n            try: time.sleep(60)\n            except BaseException: pass"
     project.write("test_it.py", LOCKED.format(stuck=endless))
     sentences: list[str] = []
@@ -475,12 +480,9 @@ def test_a_teardown_that_takes_too_long_is_said(
     ]
 
 
-def message_about(path: str) -> dict[str, object]:
-    return {"nodeid": "test_it.py::test_a", "outcome": "passed", "lines": {path: [1]}}
-
-
 def outcomes_about(path: str, root: Path) -> list[Outcome]:
-    return list(_outcomes([message_about(path)], {"test_it.py::test_a"}, reprs.Project(root)))
+    outcome = Outcome("test_it.py::test_a", "passed", lines={path: frozenset({1})})
+    return select_outcomes([outcome], {"test_it.py::test_a"}, projects.Project(root))
 
 
 @pytest.mark.parametrize("path", ["../a.py", "a/../../b.py", "/etc/passwd"])
@@ -572,7 +574,7 @@ def test_confined_variables(tmp_path: Path) -> None:
     }
     inside = tmp_path / "inside"
     inside.mkdir()
-    found = confined_environment(Launch(tmp_path, tmp_path, environment=given), inside)
+    found = sandboxed_variables(Launch(tmp_path, tmp_path, environment=given), inside)
     assert {name: found[name] for name in given if name in found} == {
         "LOG": "log.txt",
         "DATA": str(tmp_path),
