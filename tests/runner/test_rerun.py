@@ -207,7 +207,8 @@ def test_calls(outcomes: dict[str, Outcome]) -> None:
 
 def test_types(outcomes: dict[str, Outcome]) -> None:
     [double] = [types for types in outcomes["test_fails"].types if types.path == "shop.py"]
-    assert (double.line, double.names) == (4, {"x": {"int"}, "total": {"int"}})
+    assert double.line == 4
+    assert double.names == {"x": frozenset({"int"}), "total": frozenset({"int"})}
 
 
 def test_lines_of_wider_fixture(outcomes: dict[str, Outcome]) -> None:

@@ -23,7 +23,7 @@ def trace_function() -> Iterator[None]:
     trace, thread_trace = sys.gettrace(), threading.gettrace()
     yield
     sys.settrace(trace)
-    threading.settrace(thread_trace)  # type: ignore[arg-type]
+    threading.settrace(thread_trace)
 
 
 def branches(values: Iterable[int]) -> int:
@@ -36,9 +36,9 @@ def branches(values: Iterable[int]) -> int:
 
 def fails() -> None:
     try:
-        {}["key"]
-    except KeyError:
-        raise ValueError from None
+        int("x")
+    except ValueError:
+        raise TypeError from None
 
 
 def numbers() -> Iterator[int]:
@@ -51,7 +51,7 @@ def traced(function: Callable[[], object], *, values: bool = False, arcs: bool =
     tracer.start(values=values)
     try:
         function()
-    except ValueError:
+    except TypeError:
         pass
     finally:
         tracer.stop()
@@ -89,7 +89,7 @@ def test_calls() -> None:
 
 def test_raised_exception() -> None:
     [call] = traced(fails, values=True).calls
-    assert call.outcome == "raised ValueError"
+    assert call.outcome == "raised TypeError"
 
 
 def test_no_trace_of_broken_filter() -> None:
