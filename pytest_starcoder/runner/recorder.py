@@ -22,7 +22,7 @@ from pytest_starcoder.runner.outcome import MISSING, Call, ExecutedLines, Outcom
 from pytest_starcoder.runner.protocol import MessageFile
 from pytest_starcoder.runner.rerun_job import RerunJob
 from pytest_starcoder.runner.sandbox import confine
-from pytest_starcoder.runner.selection import ItemRunner, Selection, StableNodeIds
+from pytest_starcoder.runner.selection import ItemProtocol, Selection, StableNodeIds
 from pytest_starcoder.runner.trace import TracedEnvironment, Tracer, read_processes
 from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
@@ -95,9 +95,9 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Replace pytest's own loop, and those of plugins that run tests elsewhere."""
-        runner = ItemRunner(session.config, self._project)
+        protocol = ItemProtocol(session.config, self._project)
         for item, following in zip_longest(session.items, session.items[1:]):
-            runner.run(item, following)
+            protocol.run(item, following)
             if session.shouldstop:
                 raise session.Interrupted(session.shouldstop)
         return True

@@ -102,8 +102,8 @@ class StableNodeIds:
             _rename(item, address)
 
 
-class ItemRunner:
-    """Runs a test once, without reporting it.
+class ItemProtocol:
+    """pytest's protocol for running a test, once and without reporting it.
 
     The hook wrappers of all plugins apply, and so do the hooks of the project's conftests. Those of
     installed plugins that run tests their own way, repeatedly or in another process, do not.

@@ -50,7 +50,7 @@ from pytest_starcoder.runner.sandbox import (
     die_with_parent,
     limit_forks,
 )
-from pytest_starcoder.runner.selection import ItemRunner, Selection, StableNodeIds
+from pytest_starcoder.runner.selection import ItemProtocol, Selection, StableNodeIds
 from pytest_starcoder.runner.supervisor import descendants
 from pytest_starcoder.runner.trace import Tracer
 from pytest_starcoder.source.project import Project
@@ -175,7 +175,7 @@ class Worker:
     def pytest_runtestloop(self, session: pytest.Session) -> NoReturn:
         self._bench.items = {item.nodeid: item for item in session.items}
         self._bench.session = session
-        self._bench.protocol = ItemRunner(session.config, self.project)
+        self._bench.protocol = ItemProtocol(session.config, self.project)
         if self._task is not None:
             self._bench.work(self._task, {})
         swaps = Swaps(self.project)
@@ -408,7 +408,7 @@ class Bench:
         self.caches: list[Any] = []
         self.items: dict[str, pytest.Item] = {}
         self.session: pytest.Session | None = None
-        self.protocol: ItemRunner | None = None
+        self.protocol: ItemProtocol | None = None
         self.outcomes: list[str] = []
         self._raised: tuple[str, str, str] = ("", "", "")
         self._limit = 0.0

@@ -92,9 +92,9 @@ def test_malformed_line(line: bytes) -> None:
 
 
 def test_unsupported_field() -> None:
-    with pytest.raises(TypeError, match="object cannot be part of a message"):
+    with pytest.raises(TypeError):
         encode(Hello(object()))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="a message cannot have fields of type"):
+    with pytest.raises(Malformed, match=r"no value of list\[int\]"):
         parsed([], list[int])
 
 
