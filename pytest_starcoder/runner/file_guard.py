@@ -8,7 +8,8 @@ redirected file.
 It replaces functions of `os`, `io`, `shutil` and `sqlite3`. Writes by other programs are not seen.
 """
 
-# ruff: noqa: PTH - pathlib would call the functions that are replaced here
+# pathlib would call the functions that are replaced here.
+# ruff: noqa: PTH100, PTH107, PTH110, PTH112, PTH118, PTH119, PTH120, PTH208
 
 from __future__ import annotations
 
@@ -71,16 +72,16 @@ class FileGuard:
         self._remove = os.remove
 
     def install(self) -> None:
-        builtins.open = io.open = self._guard_open(builtins.open)
+        builtins.open = io.open = functools.wraps(builtins.open)(self._guard_open(builtins.open))
+        _replace(os, "open", self._guard_os_open)
         for name in ("stat", "lstat", "access", "readlink", "chdir"):
-            self._guard(os, name, lambda path, *_, **__: self._current(path))
+            self._guard(os, name, self._current)
         for name in ("utime", "chmod", "chown", "truncate", "setxattr", "removexattr"):
             self._guard(os, name, self._path_to_change)
         for name in ("remove", "unlink"):
             self._guard(os, name, self._path_to_remove)
         self._guard(shutil, "rmtree", self._path_to_remove)
         self._guard(os, "rmdir", self._folder_to_remove)
-        self._guard(os, "open", self._path_to_open)
         self._guard(os, "mkdir", self._path_to_create)
         for name in ("rename", "replace"):
             _replace(os, name, self._guard_rename)
@@ -88,7 +89,8 @@ class FileGuard:
             _replace(os, name, self._guard_link)
         _replace(os, "listdir", self._guard_listdir)
         _replace(os, "scandir", self._guard_scandir)
-        sqlite3.connect = sqlite3.dbapi2.connect = self._guard_connect(sqlite3.connect)
+        _replace(sqlite3, "connect", self._guard_connect)
+        sqlite3.dbapi2.connect = sqlite3.connect
 
     # --- paths ---
 
@@ -198,44 +200,37 @@ class FileGuard:
 
     # --- the path to use in a call, by what the function does ---
 
-    def _path_to_open(self, path: Any, flags: int, *_: Any, **__: Any) -> Any:
-        if flags & WRITE_FLAGS:
-            return self._writable(path, copy=not flags & os.O_TRUNC)
-        return self._current(path)
+    def _path_to_create(self, path: Any) -> Any:
+        return self._writable(path, copy=False)
 
-    def _path_to_create(self, path: Any, *_: Any, **__: Any) -> Any:
-        if not self._exists(_absolute(self._current(path))):
-            path = self._writable(path, copy=False)
-        return self._current(path)
-
-    def _path_to_change(self, path: Any, *_: Any, **__: Any) -> Any:
+    def _path_to_change(self, path: Any) -> Any:
         place = _absolute(path)
         if not self._exists(place):
             return self._current(path)
         target = self._writable(path)
-        # A user's folder cannot be copied for a hook.
-        if target is path and os.path.isdir(place) and place not in self._created:
-            if not self._is_unguarded(place) and self._callers.is_from_hook():
-                return IGNORE
+        is_unchanged_folder = target is path and os.path.isdir(place)
+        if is_unchanged_folder and place not in self._created and not self._is_unguarded(place):
+            # A user's folder cannot be copied for a hook.
+            return IGNORE if self._callers.is_from_hook() else path
         return target
 
-    def _path_to_remove(self, path: Any, *_: Any, **__: Any) -> Any:
+    def _path_to_remove(self, path: Any) -> Any:
         return IGNORE if self._hide(path) else self._current(path)
 
-    def _folder_to_remove(self, path: Any, *_: Any, **__: Any) -> Any:
+    def _folder_to_remove(self, path: Any) -> Any:
         if os.path.isdir(path) and os.listdir(path):
             raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
         return self._path_to_remove(path)
 
     # --- the replacements ---
 
-    def _guard(self, module: Any, name: str, choose_path: Callable[..., Any]) -> None:
+    def _guard(self, module: Any, name: str, choose_path: Callable[[Any], Any]) -> None:
         """Replace a function, so that it is called with the path that `choose_path` returns."""
 
-        def guard(real: Callable[..., Any]) -> Callable[..., Any]:
+        def guard(real: Any) -> Any:
             def call(path: Any, *rest: Any, **options: Any) -> Any:
                 if _is_path(path) and options.get("dir_fd") is None:
-                    path = choose_path(path, *rest, **options)
+                    path = choose_path(path)
                 return None if path is IGNORE else real(path, *rest, **options)
 
             return call
@@ -243,7 +238,6 @@ class FileGuard:
         _replace(module, name, guard)
 
     def _guard_open(self, real: Any) -> Any:
-        @functools.wraps(real)
         def open_file(file: Any, mode: str = "r", *rest: Any, **options: Any) -> Any:
             if isinstance(mode, str) and set(mode) & set("wax+") and not options.get("opener"):
                 file = self._writable(file, copy="w" not in mode)
@@ -253,15 +247,25 @@ class FileGuard:
 
         return open_file
 
+    def _guard_os_open(self, real: Any) -> Any:
+        def open_descriptor(path: Any, flags: int, *rest: Any, **options: Any) -> Any:
+            if options.get("dir_fd") is None:
+                if flags & WRITE_FLAGS:
+                    path = self._writable(path, copy=not flags & os.O_TRUNC)
+                else:
+                    path = self._current(path)
+            return real(path, flags, *rest, **options)
+
+        return open_descriptor
+
     def _guard_rename(self, real: Any) -> Any:
         def rename(source: Any, target: Any, **options: Any) -> Any:
-            has_descriptors = any(value is not None for value in options.values())
-            if has_descriptors or not (_is_path(source) and _is_path(target)):
+            if any(value is not None for value in options.values()) or not _is_path(source):
                 return real(source, target, **options)
             current = self._current(source)
             new_target = self._writable(target, copy=False)
-            is_plain = current is source and new_target is not target
-            if not is_plain or not self._exists(_absolute(source)):
+            is_moved = current is not source or new_target is target
+            if is_moved or not self._exists(_absolute(source)):
                 return real(current, new_target)
             # Our folder may be on another file system than the user's files.
             copy = shutil.copytree if os.path.isdir(source) else shutil.copy2
@@ -307,7 +311,6 @@ class FileGuard:
         return scan_folder
 
     def _guard_connect(self, real: Any) -> Any:
-        @functools.wraps(real)
         def connect(database: Any, *rest: Any, **options: Any) -> Any:
             is_file = _is_path(database) and os.fsdecode(database) not in ("", ":memory:")
             if is_file and not options.get("uri"):

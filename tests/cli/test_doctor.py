@@ -197,7 +197,10 @@ def test_every_setting_is_an_option_of_its_own(capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit, match="0"):
         main(["doctor", "--help"])
     told = " ".join(capsys.readouterr().out.split())
-    assert "--starcoder-first-token-timeout VALUE maximum seconds without output, including loading the model" in told
+    assert (
+        "--starcoder-first-token-timeout VALUE maximum seconds without output, including loading the model"
+        in told
+    )
     assert "--starcoder-cache VALUE on, off or a folder" in told
 
 

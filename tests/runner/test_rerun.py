@@ -172,9 +172,9 @@ def files_before(traced: Project) -> list[str]:
 def outcomes(traced: Project, files_before: list[str]) -> dict[str, Outcome]:
     assert files_before
     variables = dict(os.environ)
-    found = traced.rerun(*NAMES, variables={"PYTHONPATH": str(traced.root)})
+    finished = traced.rerun(*NAMES, variables={"PYTHONPATH": str(traced.root)})
     assert dict(os.environ) == variables
-    return {outcome.nodeid.partition("::")[2]: outcome for outcome in found}
+    return {outcome.nodeid.partition("::")[2]: outcome for outcome in finished}
 
 
 def test_outcomes_in_order(outcomes: dict[str, Outcome]) -> None:

@@ -65,23 +65,17 @@ def places(tmp_path: Path, own_environment: Path) -> Places:
     return Places(tmp_path, own_environment)
 
 
-ALL_KEYS = (
-    "The settings are backend, model, host, api_key, hf_token, family, timeout, connect_timeout, first_token_timeout, "
-    "session_timeout, temperature, max_tokens, threads, cache, "
-    "causes, replay, replay_timeout, fix, fix_timeout, fix_suite, confinement, early, generate_timeout, "
-    "generate_requests, generate_tokens, review_time_budget, "
-    "review_fail_on, review_min_severity, review_max_findings, review_exclude, review_require_model."
-)
+ALL_KEYS = f"The settings are {', '.join(SCHEMA)}."
 
 # --- which source wins ---------------------------------------------------------------------
 
 
-def test_without_any_source_every_setting_has_its_default(places: Places) -> None:
+def test_defaults(places: Places) -> None:
     assert places.load() == Settings()
     assert places.load().source("model") == "default"
 
 
-def test_each_source_wins_over_those_after_it(places: Places) -> None:
+def test_precedence(places: Places) -> None:
     places.pyproject("[tool.starcoder]\nmodel = 'pyproject'\n")
     assert (places.load().model, places.load().source("model")) == (
         "pyproject",
@@ -102,16 +96,22 @@ def test_each_source_wins_over_those_after_it(places: Places) -> None:
         "environment",
         "STARCODER_MODEL",
     )
-    found = places.load(model="option")
-    assert (found.model, found.source("model")) == ("option", "--starcoder-model")
+    settings = places.load(model="option")
+    assert (settings.model, settings.source("model")) == ("option", "--starcoder-model")
 
 
-def test_sources_fill_each_others_gaps(places: Places) -> None:
+def test_combined_sources(places: Places) -> None:
     places.pyproject("[tool.starcoder]\ntimeout = 30\n").user("max_tokens = 9\n").dotenv(
         "STARCODER_THREADS=3"
     )
-    found = places.env(STARCODER_FAMILY="completion").load(cache="off")
-    assert (found.timeout, found.max_tokens, found.threads, found.family, found.cache) == (
+    settings = places.env(STARCODER_FAMILY="completion").load(cache="off")
+    assert (
+        settings.timeout,
+        settings.max_tokens,
+        settings.threads,
+        settings.family,
+        settings.cache,
+    ) == (
         30.0,
         9,
         3,
@@ -132,9 +132,7 @@ WHO = {
 
 
 @pytest.mark.parametrize("first", range(len(WHO)))
-def test_ollama_host_stands_right_below_starcoder_host_in_each_source(
-    places: Places, first: int
-) -> None:
+def test_precedence_of_ollama_host(places: Places, first: int) -> None:
     present = dict(list(WHO.items())[first:])
     dotenv = [f"{name[7:]}={host}" for name, host in present.items() if name.startswith("dotenv ")]
     places.dotenv("\n".join(dotenv))
@@ -147,48 +145,49 @@ def test_ollama_host_stands_right_below_starcoder_host_in_each_source(
     )
     places.user(f"host = '{WHO['user']}'" if "user" in present else "")
     places.pyproject(f"[tool.starcoder]\nhost = '{WHO['pyproject']}'")
-    found = places.load(**({"host": WHO["option"]} if "option" in present else {}))
-    assert server_url(found.host) == server_url(next(iter(present.values())))
+    settings = places.load(**({"host": WHO["option"]} if "option" in present else {}))
+    assert server_url(settings.host) == server_url(next(iter(present.values())))
 
 
 @pytest.mark.parametrize(
     "backend", ["llamacpp", "embedded", "openai", "huggingface", "none", "somebody"]
 )
-def test_ollama_host_is_of_no_interest_to_another_backend(places: Places, backend: str) -> None:
+def test_ollama_host_of_other_backends(places: Places, backend: str) -> None:
     places.dotenv("OLLAMA_HOST=http://user:password@elsewhere").env(OLLAMA_HOST="no address at all")
     assert places.load(backend=backend).host == ""
 
 
 @pytest.mark.parametrize("backend", ["auto", "ollama", " ollama "])
-def test_ollama_host_is_the_host_of_ollama(places: Places, backend: str) -> None:
-    found = places.env(OLLAMA_HOST="0.0.0.0", STARCODER_BACKEND=backend).load()
-    assert (found.host, found.source("host")) == ("http://127.0.0.1:11434", "OLLAMA_HOST")
+def test_ollama_host(places: Places, backend: str) -> None:
+    settings = places.env(OLLAMA_HOST="0.0.0.0", STARCODER_BACKEND=backend).load()
+    assert (settings.host, settings.source("host")) == ("http://127.0.0.1:11434", "OLLAMA_HOST")
 
 
 TOKENS = ["HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "HUGGING_FACE_HUB_TOKEN"]
 
 
 @pytest.mark.parametrize("first", range(len(TOKENS)))
-def test_of_the_variables_for_a_token_the_first_that_is_set_holds(
-    places: Places, first: int
-) -> None:
+def test_precedence_of_tokens(places: Places, first: int) -> None:
     present = {name: f"hf_{name}" for name in reversed(TOKENS[first:])}
-    found = places.env(**present).load(backend="huggingface")
-    assert (found.hf_token, found.source("hf_token")) == (f"hf_{TOKENS[first]}", TOKENS[first])
+    settings = places.env(**present).load(backend="huggingface")
+    assert (settings.hf_token, settings.source("hf_token")) == (
+        f"hf_{TOKENS[first]}",
+        TOKENS[first],
+    )
 
 
-def test_a_dotenv_has_the_same_order_of_tokens(places: Places) -> None:
+def test_precedence_of_tokens_in_dotenv(places: Places) -> None:
     places.dotenv("HUGGING_FACE_HUB_TOKEN=hf_3\nHUGGINGFACEHUB_API_TOKEN=hf_2\nHF_TOKEN=hf_1\n")
-    found = places.load(backend="huggingface")
-    assert (found.hf_token, found.source("hf_token")) == ("hf_1", ".env, line 3 (HF_TOKEN)")
+    settings = places.load(backend="huggingface")
+    assert (settings.hf_token, settings.source("hf_token")) == ("hf_1", ".env, line 3 (HF_TOKEN)")
 
 
-def test_the_environments_token_wins_over_the_dotenvs_whatever_their_names(places: Places) -> None:
+def test_environment_token_before_dotenv(places: Places) -> None:
     places.dotenv("HF_TOKEN=hf_dotenv").env(HUGGING_FACE_HUB_TOKEN="hf_environment")
     assert places.load(backend="huggingface").hf_token == "hf_environment"
 
 
-def test_our_own_variable_for_the_token_wins_over_those_of_others(places: Places) -> None:
+def test_our_token_variable_first(places: Places) -> None:
     places.env(HF_TOKEN="hf_theirs", STARCODER_HF_TOKEN="hf_ours")
     assert places.load(backend="huggingface").hf_token == "hf_ours"
     places.dotenv("STARCODER_HF_TOKEN=hf_dotenv")
@@ -199,9 +198,7 @@ def test_our_own_variable_for_the_token_wins_over_those_of_others(places: Places
     "backend", ["auto", "ollama", "llamacpp", "embedded", "openai", "none", "somebody"]
 )
 @pytest.mark.parametrize("value", ["hf_token", "no\ttoken at all é"])
-def test_a_token_is_of_no_interest_to_another_backend(
-    places: Places, backend: str, value: str
-) -> None:
+def test_token_of_other_backends(places: Places, backend: str, value: str) -> None:
     places.env(HF_TOKEN=value).dotenv(
         f"HUGGINGFACEHUB_API_TOKEN='{value}'\nHF_TOKEN without a value\n"
     )
@@ -209,7 +206,7 @@ def test_a_token_is_of_no_interest_to_another_backend(
 
 
 @pytest.mark.parametrize("where", ["option", "STARCODER_BACKEND", "dotenv", "user"])
-def test_the_token_is_read_wherever_the_backend_was_chosen(places: Places, where: str) -> None:
+def test_token_by_place_of_backend(places: Places, where: str) -> None:
     places.env(HF_TOKEN="hf_token")
     if where == "STARCODER_BACKEND":
         places.env(STARCODER_BACKEND="huggingface")
@@ -233,66 +230,61 @@ def test_the_token_is_read_wherever_the_backend_was_chosen(places: Places, where
         ("openai", ""),
     ],
 )
-def test_without_a_model_each_backend_has_its_own(places: Places, backend: str, model: str) -> None:
-    found = places.load(backend=backend)
-    assert (found.model, found.source("model")) == (model, "default")
+def test_default_model(places: Places, backend: str, model: str) -> None:
+    settings = places.load(backend=backend)
+    assert (settings.model, settings.source("model")) == (model, "default")
     assert places.load(backend=backend, model="mine").model == "mine"
 
 
-def test_an_empty_variable_is_an_unset_one(places: Places) -> None:
+def test_empty_variables(places: Places) -> None:
     places.env(STARCODER_MODEL="", STARCODER_TIMEOUT="", OLLAMA_HOST=' "" ', STARCODER_NOTHING="")
     assert (
         places.dotenv("STARCODER_MODEL=\nSTARCODER_THREADS=''\nOLLAMA_HOST=").load() == Settings()
     )
 
 
-def test_an_empty_token_is_no_token_and_hides_no_other(places: Places) -> None:
+def test_empty_tokens(places: Places) -> None:
     places.env(HF_TOKEN="", HUGGINGFACEHUB_API_TOKEN=" ", HUGGING_FACE_HUB_TOKEN="hf_3")
     assert places.load(backend="huggingface").hf_token == "hf_3"
 
 
-def test_other_variables_and_tables_are_none_of_our_business(places: Places) -> None:
+def test_unrelated_variables_and_tables(places: Places) -> None:
     places.env(STARCODE_MODEL="x", MODEL="x").dotenv("MODEL=x\nthis line is no assignment\n")
     assert places.pyproject("[tool.other]\nmodle = 1\n[project]\nname = 'x'\n").load() == Settings()
 
 
-def test_export_quotes_and_comments_in_a_dotenv_are_understood(places: Places) -> None:
-    places.dotenv(
-        "export STARCODER_MODEL='a model' # mine\n  STARCODER_FAMILY = \"completion\"\nSTARCODER_CACHE=off#x\n"
-    )
+def test_dotenv_syntax(places: Places) -> None:
     places.dotenv("export STARCODER_MODEL='a model' # mine\n  STARCODER_FAMILY = \"completion\"\n")
     assert (places.load().model, places.load().family) == ("a model", "completion")
 
 
-def test_a_variable_inside_of_a_dotenv_is_filled_in(
-    places: Places, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dotenv_interpolation(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUR_MODEL", "starcoder2:15b")
     assert places.dotenv("STARCODER_MODEL=${OUR_MODEL}").load().model == "starcoder2:15b"
 
 
-def test_reading_a_dotenv_leaves_the_environment_as_it_is(places: Places) -> None:
+def test_dotenv_changes_no_environment(places: Places) -> None:
     before = dict(os.environ)
     places.dotenv("STARCODER_MODEL=a\nOTHER=b").load()
     assert dict(os.environ) == before
 
 
-def test_the_last_of_two_lines_for_one_variable_holds_and_is_named(places: Places) -> None:
-    found = places.dotenv("STARCODER_MODEL=a\n\nSTARCODER_MODEL=b\n").load()
-    assert (found.model, found.source("model")) == ("b", ".env, line 3 (STARCODER_MODEL)")
+def test_last_dotenv_line_counts(places: Places) -> None:
+    settings = places.dotenv("STARCODER_MODEL=a\n\nSTARCODER_MODEL=b\n").load()
+    assert (settings.model, settings.source("model")) == ("b", ".env, line 3 (STARCODER_MODEL)")
 
 
 @pytest.mark.parametrize(
     "written", ["timeout = 30", "timeout = 30.0", "timeout = '30'", "timeout = '3e1'"]
 )
-def test_a_number_may_be_written_as_a_number_or_as_text(places: Places, written: str) -> None:
+def test_number_formats(places: Places, written: str) -> None:
     assert places.user(written).load().timeout == 30.0
 
 
 @pytest.mark.parametrize("written", ["max_tokens = 30", "max_tokens = 30.0", "max_tokens = '30'"])
-def test_a_whole_number_may_be_written_as_a_number_or_as_text(places: Places, written: str) -> None:
-    found = places.user(written).load().max_tokens
-    assert (found, type(found)) == (30, int)
+def test_whole_number_formats(places: Places, written: str) -> None:
+    settings = places.user(written).load().max_tokens
+    assert (settings, type(settings)) == (30, int)
 
 
 @pytest.mark.parametrize(
@@ -307,13 +299,11 @@ def test_a_whole_number_may_be_written_as_a_number_or_as_text(places: Places, wr
         ("1", "on"),
     ],
 )
-def test_the_cache_is_switched_by_a_word_or_a_boolean(
-    places: Places, written: str, meant: str
-) -> None:
+def test_cache_switch(places: Places, written: str, meant: str) -> None:
     assert places.user(f"cache = {written}").load().cache == meant
 
 
-def test_the_cache_may_be_an_absolute_folder(places: Places, own_environment: Path) -> None:
+def test_cache_folder(places: Places, own_environment: Path) -> None:
     assert places.user("cache = '/var/answers'").load().cache == "/var/answers"
     assert places.user("cache = '~/answers'").load().cache == str(own_environment / "answers")
 
@@ -328,26 +318,25 @@ def test_the_cache_may_be_an_absolute_folder(places: Places, own_environment: Pa
         ("tool.starcoder.model = 'x'\n[project]\nmodel = 'no'", 1),
         ("[tool]\n\nstarcoder = { timeout = 3, model = 'x' }", 3),
         (
-            "[tool.other]\nmodel = 'no'\n# [tool.starcoder]\n[tool.starcoder] # model = 'no'\n  model = 'x'",
+            "[tool.other]\nmodel = 'no'\n# [tool.starcoder]\n"
+            "[tool.starcoder] # model = 'no'\n  model = 'x'",
             5,
         ),
         ("[[tool.list]]\nmodel = 'no'\n[tool.starcoder]\nmodel = 'x'", 4),
     ],
 )
-def test_the_line_is_named_in_whatever_way_toml_writes_the_key(
-    places: Places, text: str, line: int
-) -> None:
-    found = places.pyproject(text).load()
-    assert (found.model, found.source("model")) == ("x", f"pyproject.toml, line {line}")
+def test_toml_line(places: Places, text: str, line: int) -> None:
+    settings = places.pyproject(text).load()
+    assert (settings.model, settings.source("model")) == ("x", f"pyproject.toml, line {line}")
 
 
-def test_no_line_is_named_where_none_is_known(places: Places) -> None:
-    found = places.pyproject('[tool.starcoder]\n"mod\\u0065l" = "x"').load()
-    assert (found.model, found.source("model")) == ("x", "pyproject.toml")
+def test_unknown_toml_line(places: Places) -> None:
+    settings = places.pyproject('[tool.starcoder]\n"mod\\u0065l" = "x"').load()
+    assert (settings.model, settings.source("model")) == ("x", "pyproject.toml")
 
 
 @pytest.mark.parametrize("place", ["dotenv", "user", "pyproject"])
-def test_a_byte_order_mark_is_no_part_of_a_file(places: Places, place: str) -> None:
+def test_byte_order_mark(places: Places, place: str) -> None:
     text = {
         "dotenv": "STARCODER_MODEL=x",
         "user": "model = 'x'",
@@ -356,13 +345,15 @@ def test_a_byte_order_mark_is_no_part_of_a_file(places: Places, place: str) -> N
     assert getattr(places, place)(b"\xef\xbb\xbf" + text.encode()).load().model == "x"
 
 
-def test_windows_line_ends_are_line_ends(places: Places) -> None:
-    found = places.dotenv("A=1\r\nSTARCODER_MODEL=x\r\n").user("# mine\r\ntimeout = 3\r\n").load()
-    assert (found.model, found.source("model")) == ("x", ".env, line 2 (STARCODER_MODEL)")
-    assert found.source("timeout") == f"{places.user_file}, line 2"
+def test_windows_line_ends(places: Places) -> None:
+    settings = (
+        places.dotenv("A=1\r\nSTARCODER_MODEL=x\r\n").user("# mine\r\ntimeout = 3\r\n").load()
+    )
+    assert (settings.model, settings.source("model")) == ("x", ".env, line 2 (STARCODER_MODEL)")
+    assert settings.source("timeout") == f"{places.user_file}, line 2"
 
 
-def test_a_folder_called_dotenv_is_no_settings_file(places: Places) -> None:
+def test_folder_called_dotenv(places: Places) -> None:
     (places.project / ".env").mkdir()
     assert places.load() == Settings()
 
@@ -371,7 +362,7 @@ def test_a_folder_called_dotenv_is_no_settings_file(places: Places) -> None:
 
 
 @pytest.mark.parametrize("table", ["starcoder", "tool.starcoder"])
-def test_a_table_in_the_users_own_file_is_one_too_many(places: Places, table: str) -> None:
+def test_table_in_user_file(places: Places, table: str) -> None:
     name = table.partition(".")[0]
     assert places.user(f'[{table}]\nmodel = "a"\n').error() == (
         f"{places.user_file}, line 1: there is no setting '{name}'. "
@@ -393,90 +384,85 @@ def service(places: Places) -> Path:
 
 
 @pytest.mark.parametrize("text", ["", "[project]\nname = 'svc'\n", "[tool.starcoder]\n"])
-def test_a_project_without_settings_switches_none_off(
-    places: Places, service: Path, text: str
-) -> None:
+def test_project_without_settings(places: Places, service: Path, text: str) -> None:
     (service / "pyproject.toml").write_text(text)
     assert load_settings(service, {}, places.environ).model == "top"
 
 
-def test_the_nearest_project_with_settings_counts(places: Places, service: Path) -> None:
+def test_nearest_project(places: Places, service: Path) -> None:
     (service / "pyproject.toml").write_text("[tool.starcoder]\ntimeout = 7\n")
-    found = load_settings(service, {}, places.environ)
-    assert (found.model, found.timeout) == (Settings().model, 7.0)
+    settings = load_settings(service, {}, places.environ)
+    assert (settings.model, settings.timeout) == (Settings().model, 7.0)
 
 
 @pytest.mark.parametrize("text", ["", "DATABASE_URL=x\n"])
-def test_a_project_without_a_dotenv_of_ours_has_that_above(
-    places: Places, service: Path, text: str
-) -> None:
+def test_dotenv_above(places: Places, service: Path, text: str) -> None:
     places.dotenv("STARCODER_THREADS=3\n")
     (service / ".env").write_text(text)
     assert load_settings(service, {}, places.environ).threads == 3
 
 
-def test_the_dotenv_of_the_nearest_project_counts(places: Places, service: Path) -> None:
+def test_nearest_dotenv(places: Places, service: Path) -> None:
     places.dotenv("STARCODER_THREADS=3\n")
     (service / ".env").write_text("STARCODER_THREADS=4\n")
     assert load_settings(service, {}, places.environ).threads == 4
 
 
-def test_settings_above_the_repository_are_not_read(places: Places) -> None:
+def test_settings_above_repository(places: Places) -> None:
     (places.project.parent / "pyproject.toml").write_text("[tool.starcoder]\nmodel = 'above'\n")
     assert load_settings(places.project, {}, places.environ).model == Settings().model
 
 
-def test_without_git_settings_above_the_project_are_not_read(tmp_path: Path) -> None:
+def test_settings_above_project(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.starcoder]\nmodel = 'above'\n")
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "pyproject.toml").touch()
     assert load_settings(tmp_path / "project", {}, {}).model == Settings().model
 
 
-def test_a_project_that_the_base_does_not_have_switches_no_settings_off(
-    places: Places, service: Path
-) -> None:
+def test_project_missing_at_base(places: Places, service: Path) -> None:
     def at_base(path: Path) -> str | None:
         return "" if path.parent == service else None
 
     (service / "pyproject.toml").write_text("[tool.starcoder]\nreview_fail_on = 'never'\n")
-    found = load_settings(service, {}, places.environ, at_base)
-    assert (found.model, found.review_fail_on) == ("top", "warning")
+    settings = load_settings(service, {}, places.environ, at_base)
+    assert (settings.model, settings.review_fail_on) == ("top", "warning")
 
 
 # --- what cannot be used -------------------------------------------------------------------
 
 
-def test_an_unknown_variable_names_the_nearest(places: Places) -> None:
+def test_nearest_variable(places: Places) -> None:
     assert places.env(STARCODER_MODLE="x").error() == (
         "STARCODER_MODLE: there is no such setting. The nearest is STARCODER_MODEL."
     )
 
 
-def test_an_unknown_variable_that_is_near_to_none_lists_all(places: Places) -> None:
+def test_all_settings_listed(places: Places) -> None:
     assert (
         places.env(STARCODER_QQQ="x").error()
         == f"STARCODER_QQQ: there is no such setting. {ALL_KEYS}"
     )
 
 
-def test_an_unknown_variable_in_a_dotenv_names_its_line(places: Places) -> None:
+def test_unknown_variable_in_dotenv(places: Places) -> None:
     assert places.dotenv("A=1\nSTARCODER_TIMOUT=3\n").error() == (
-        ".env, line 2 (STARCODER_TIMOUT): there is no such setting. The nearest is STARCODER_TIMEOUT."
+        ".env, line 2 (STARCODER_TIMOUT): there is no such setting. "
+        "The nearest is STARCODER_TIMEOUT."
     )
 
 
-def test_an_unknown_variable_in_a_dotenv_sends_nothing_to_the_terminal(places: Places) -> None:
+def test_escape_sequence_in_dotenv(places: Places) -> None:
     assert "\x1b" not in places.dotenv("STARCODER_\x1b[31mMODEL=3\n").error()
 
 
-def test_an_unknown_key_of_the_project_names_its_line_and_the_nearest(places: Places) -> None:
+def test_unknown_project_key(places: Places) -> None:
     assert places.pyproject("[tool.starcoder]\ntimeout = 3\nmax-tokens = 3\n").error() == (
         "pyproject.toml, line 3: there is no setting 'max-tokens'. The nearest is 'max_tokens'."
     )
 
 
-def test_an_unknown_key_of_the_user_names_file_and_line(places: Places) -> None:
+def test_unknown_user_key(places: Places) -> None:
     assert (
         places.user("qqq = 3\n").error()
         == f"{places.user_file}, line 1: there is no setting 'qqq'. {ALL_KEYS}"
@@ -484,11 +470,11 @@ def test_an_unknown_key_of_the_user_names_file_and_line(places: Places) -> None:
 
 
 @pytest.mark.parametrize("key", ["sources", "tracked"])
-def test_what_is_no_setting_of_the_users_cannot_be_set(places: Places, key: str) -> None:
+def test_internal_fields(places: Places, key: str) -> None:
     assert f"there is no setting '{key}'" in places.user(f"{key} = []").error()
 
 
-def test_a_dotenv_line_without_a_value_is_named(places: Places) -> None:
+def test_dotenv_without_value(places: Places) -> None:
     assert places.dotenv("A=1\nSTARCODER_MODEL starcoder2:3b\n").error() == (
         ".env, line 2: STARCODER_MODEL has no value that can be read. Write NAME=value."
     )
@@ -498,19 +484,20 @@ def test_a_dotenv_line_without_a_value_is_named(places: Places) -> None:
     "line",
     ["STARCODER_MODEL", "export STARCODER_MODEL", "STARCODER_MODEL: x", "STARCODER_MODEL='x"],
 )
-def test_no_line_of_ours_in_a_dotenv_is_passed_over(places: Places, line: str) -> None:
+def test_invalid_dotenv_lines(places: Places, line: str) -> None:
     assert ".env, line 1: STARCODER_MODEL has no value" in places.dotenv(line).error()
 
 
-def test_bad_toml_of_the_project_is_named(places: Places) -> None:
+def test_invalid_project_toml(places: Places) -> None:
     assert places.pyproject("[tool.starcoder]\nmodel = \n").error() == (
         "pyproject.toml is not valid TOML: Invalid value (at line 2, column 9). Fix that line."
     )
 
 
-def test_bad_toml_of_the_user_is_named(places: Places) -> None:
+def test_invalid_user_toml(places: Places) -> None:
     assert places.user("model\n").error() == (
-        f"{places.user_file} is not valid TOML: Expected '=' after a key in a key/value pair (at line 1, column 6). "
+        f"{places.user_file} is not valid TOML: "
+        "Expected '=' after a key in a key/value pair (at line 1, column 6). "
         "Fix that line."
     )
 
@@ -518,28 +505,29 @@ def test_bad_toml_of_the_user_is_named(places: Places) -> None:
 @pytest.mark.parametrize(
     "text", ["timeout = " + "1" * 5000, "a = " + "[" * 20_000, "a = " + "{a=" * 20_000]
 )
-def test_toml_that_python_cannot_hold_is_not_valid(places: Places, text: str) -> None:
+def test_excessive_toml(places: Places, text: str) -> None:
     assert places.user(text).error().startswith(f"{places.user_file} is not valid TOML: ")
 
 
 @pytest.mark.parametrize(
     "text", ["tool = 3", "[tool]\nstarcoder = 3", "[[tool.starcoder]]\nmodel = 'x'"]
 )
-def test_what_should_be_a_table_and_is_none_is_said(places: Places, text: str) -> None:
+def test_missing_table(places: Places, text: str) -> None:
     assert places.pyproject(text).error() == (
         "pyproject.toml: tool.starcoder is not a table. Write it as [tool.starcoder]."
     )
 
 
 @pytest.mark.parametrize("place", ["dotenv", "user", "pyproject"])
-def test_a_file_that_is_not_utf8_is_named(places: Places, place: str) -> None:
+def test_undecodable_file(places: Places, place: str) -> None:
     path = {
         "dotenv": places.project / ".env",
         "user": places.user_file,
         "pyproject": places.project / "pyproject.toml",
     }
     assert getattr(places, place)(b"# caf\xe9\n").error() == (
-        f"{path[place]} cannot be read: 'utf-8' codec can't decode byte 0xe9 in position 5: invalid continuation byte. "
+        f"{path[place]} cannot be read: "
+        "'utf-8' codec can't decode byte 0xe9 in position 5: invalid continuation byte. "
         "Make it readable UTF-8 text, or remove it."
     )
 
@@ -638,53 +626,54 @@ BAD_VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("key", "written", "said"), BAD_VALUES)
-def test_a_value_that_a_key_cannot_have_is_said_with_its_place(
-    places: Places, key: str, written: str, said: str
-) -> None:
+@pytest.mark.parametrize(("key", "written", "reason"), BAD_VALUES)
+def test_bad_value(places: Places, key: str, written: str, reason: str) -> None:
     assert places.pyproject(f"[tool.starcoder]\n{key} = {written}\n").error() == (
-        f"pyproject.toml, line 2: {key} {said}. Fix or remove it."
+        f"pyproject.toml, line 2: {key} {reason}. Fix or remove it."
     )
 
 
-def test_every_key_has_a_row_among_the_bad_values() -> None:
+def test_bad_values_are_complete() -> None:
     assert {key for key, _, _ in BAD_VALUES} == set(SCHEMA)
 
 
-def test_a_bad_value_is_said_with_its_variable_or_option(places: Places) -> None:
+def test_source_of_bad_value(places: Places) -> None:
     assert places.error(timeout="") == (
-        "--starcoder-timeout: timeout must be a number from 0.1 to 86400 (seconds), not ''. Fix or remove it."
+        "--starcoder-timeout: timeout must be a number from 0.1 to 86400 (seconds), not ''. "
+        "Fix or remove it."
     )
     assert places.env(STARCODER_MAX_TOKENS="many").error() == (
-        "STARCODER_MAX_TOKENS: max_tokens must be a whole number from 1 to 100000, not 'many'. Fix or remove it."
-    )
-
-
-def test_a_bad_value_in_a_dotenv_is_said_with_its_line(places: Places) -> None:
-    assert places.dotenv("\n\nSTARCODER_TIMEOUT=soon").error() == (
-        ".env, line 3 (STARCODER_TIMEOUT): timeout must be a number from 0.1 to 86400 (seconds), not 'soon'. "
+        "STARCODER_MAX_TOKENS: max_tokens must be a whole number from 1 to 100000, not 'many'. "
         "Fix or remove it."
     )
 
 
-def test_a_bad_value_is_an_error_even_where_another_source_wins(places: Places) -> None:
+def test_bad_value_in_dotenv(places: Places) -> None:
+    assert places.dotenv("\n\nSTARCODER_TIMEOUT=soon").error() == (
+        ".env, line 3 (STARCODER_TIMEOUT): "
+        "timeout must be a number from 0.1 to 86400 (seconds), not 'soon'. Fix or remove it."
+    )
+
+
+def test_bad_value_with_low_precedence(places: Places) -> None:
     assert "line 1: timeout must be a number" in places.user("timeout = 'soon'").error(timeout="3")
 
 
-def test_a_bad_ollama_host_is_said(places: Places) -> None:
+def test_bad_ollama_host(places: Places) -> None:
     assert places.env(OLLAMA_HOST="ftp://box").error() == (
-        "OLLAMA_HOST: OLLAMA_HOST must begin with http:// or https://, not 'ftp://box'. Fix or unset it."
+        "OLLAMA_HOST: OLLAMA_HOST must begin with http:// or https://, not 'ftp://box'. "
+        "Fix or unset it."
     )
 
 
 @pytest.mark.parametrize("name", TOKENS)
-def test_a_bad_token_is_said_and_not_shown(places: Places, name: str) -> None:
+def test_bad_token_is_hidden(places: Places, name: str) -> None:
     assert places.env(**{name: "hf_secret\u00e9"}).error(backend="huggingface") == (
         f"{name}: {name} must contain only ASCII characters. Fix or unset it."
     )
 
 
-def test_a_huge_value_is_not_shown_whole(places: Places) -> None:
+def test_huge_value_is_cut(places: Places) -> None:
     assert len(places.user(f"family = '{'x' * 100_000}'").error()) < 400
     assert len(places.user(f"{'x' * 100_000} = 1").error()) < 700
 
@@ -694,20 +683,20 @@ def test_a_huge_value_is_not_shown_whole(places: Places) -> None:
 SECRET = "sk-very-secret"
 
 
-def test_a_key_is_not_in_the_repr_of_the_settings(places: Places) -> None:
-    found = places.env(STARCODER_API_KEY=SECRET).load()
-    assert found.api_key == SECRET
-    assert SECRET not in repr(found) + str(found)
+def test_key_in_repr(places: Places) -> None:
+    settings = places.env(STARCODER_API_KEY=SECRET).load()
+    assert settings.api_key == SECRET
+    assert SECRET not in repr(settings) + str(settings)
 
 
-def test_a_token_is_not_in_the_repr_of_the_settings(places: Places) -> None:
-    found = places.env(HF_TOKEN=SECRET).load(backend="huggingface")
-    assert found.hf_token == SECRET
-    assert SECRET not in repr(found) + str(found)
+def test_token_in_repr(places: Places) -> None:
+    settings = places.env(HF_TOKEN=SECRET).load(backend="huggingface")
+    assert settings.hf_token == SECRET
+    assert SECRET not in repr(settings) + str(settings)
 
 
 @pytest.mark.parametrize("key", [f"{SECRET}\u00e9", f"{SECRET}\n", f"a\x07{SECRET}"])
-def test_a_key_that_cannot_be_used_is_not_shown(places: Places, key: str) -> None:
+def test_bad_key_is_hidden(places: Places, key: str) -> None:
     places.env(STARCODER_API_KEY=key)
     if key.strip() == SECRET:  # white space around it is nobody's intention
         assert places.load().api_key == SECRET
@@ -726,7 +715,7 @@ def test_a_key_that_cannot_be_used_is_not_shown(places: Places, key: str) -> Non
     ],
 )
 @pytest.mark.parametrize("variable", ["STARCODER_HOST", "OLLAMA_HOST"])
-def test_a_secret_in_an_address_is_not_shown(places: Places, variable: str, host: str) -> None:
+def test_secret_in_address(places: Places, variable: str, host: str) -> None:
     assert SECRET not in places.env(**{variable: host}).error()
 
 
@@ -765,27 +754,27 @@ toml_values = st.one_of(
 numbered = itertools.count()
 
 
-def in_range(found: Settings) -> None:
-    assert 0.1 <= found.timeout <= 86400
-    assert 0.1 <= found.session_timeout <= 86400
-    assert 0.1 <= found.connect_timeout <= 3600
-    assert 0 <= found.temperature <= 2
-    assert 1 <= found.max_tokens <= 100_000
-    assert 0 <= found.threads <= 1024
-    assert found.cache in ("on", "off") or Path(found.cache).is_absolute()
-    assert found.host == "" or server_url(found.host)
-    assert found.model.isprintable()
-    assert found.api_key.isascii()
-    assert found.hf_token.isascii()
+def in_range(settings: Settings) -> None:
+    assert 0.1 <= settings.timeout <= 86400
+    assert 0.1 <= settings.session_timeout <= 86400
+    assert 0.1 <= settings.connect_timeout <= 3600
+    assert 0 <= settings.temperature <= 2
+    assert 1 <= settings.max_tokens <= 100_000
+    assert 0 <= settings.threads <= 1024
+    assert settings.cache in ("on", "off") or Path(settings.cache).is_absolute()
+    assert settings.host == "" or server_url(settings.host)
+    assert settings.model.isprintable()
+    assert settings.api_key.isascii()
+    assert settings.hf_token.isascii()
 
 
 def loaded_or_refused(folder: Path, options: Mapping[str, str], environ: Mapping[str, str]) -> bool:
     """Whether there are settings, all in range, or an error with a sentence and a next step."""
     try:
-        found = load_settings(folder, options, environ)
+        settings = load_settings(folder, options, environ)
     except ConfigError as exc:
         return exc.message.endswith(".") and exc.hint.endswith(".")
-    in_range(found)
+    in_range(settings)
     return True
 
 
@@ -800,13 +789,13 @@ quietly = hypothesis_settings(
     st.dictionaries(names, values),
     st.dictionaries(st.sampled_from(["OLLAMA_HOST", *TOKENS]), values),
 )
-def test_any_options_and_variables_give_settings_or_a_config_error(
-    tmp_path: Path, options: dict[str, str], variables: dict[str, str], others: dict[str, str]
+def test_any_options_and_variables(
+    tmp_path: Path, options: dict[str, str], variables: dict[str, str], foreign: dict[str, str]
 ) -> None:
     environ: dict[str, Any] = {
         f"STARCODER_{name.upper()}": value for name, value in variables.items()
     }
-    assert loaded_or_refused(tmp_path, options, environ | others)
+    assert loaded_or_refused(tmp_path, options, environ | foreign)
 
 
 @quietly
@@ -819,9 +808,7 @@ def test_any_options_and_variables_give_settings_or_a_config_error(
         ),
     )
 )
-def test_any_toml_gives_settings_or_a_config_error(
-    tmp_path: Path, own_environment: Path, content: bytes
-) -> None:
+def test_any_toml(tmp_path: Path, own_environment: Path, content: bytes) -> None:
     folder = tmp_path / str(next(numbered))
     folder.mkdir()
     user_file = own_environment / ".config" / "starcoder" / "config.toml"
@@ -844,6 +831,6 @@ def test_any_toml_gives_settings_or_a_config_error(
         ),
     )
 )
-def test_any_dotenv_gives_settings_or_a_config_error(tmp_path: Path, content: bytes) -> None:
+def test_any_dotenv(tmp_path: Path, content: bytes) -> None:
     (tmp_path / ".env").write_bytes(content)
     assert loaded_or_refused(tmp_path, {}, {})
