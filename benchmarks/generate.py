@@ -25,17 +25,18 @@ from pathlib import Path
 
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.writers import Written, attempts, coverup, pynguin
-from pytest_starcoder.generate.draft import Kind, Origin, Target
-from pytest_starcoder.generate.job import Wanted, generated_for, targets_for
-from pytest_starcoder.generate.mutants import mutants_of
-from pytest_starcoder.generate.placement import placed
+from pytest_starcoder.generate.draft import Origin, Target, TargetKind
+from pytest_starcoder.generate.job import GenerationJob
+from pytest_starcoder.generate.locations import Location, targets_at
+from pytest_starcoder.generate.mutants import find_mutants
+from pytest_starcoder.generate.placement import accepted_test, insert_tests
 from pytest_starcoder.generate.result import Generated
 from pytest_starcoder.generate.targets import module_name
 from pytest_starcoder.report.bars import Bars
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.settings import Settings, load_settings
 
-FREE = (Origin.DOCTEST, Origin.RAISES, Origin.SIBLING, Origin.SMOKE)
+FREE = (Origin.DOCTEST, Origin.RAISES, Origin.PROPERTY, Origin.TYPE_HINT)
 
 REQUESTS = 20
 """Questions to a model: a third of what the settings allow, for a benchmark that ends."""
@@ -105,15 +106,18 @@ def covered(root: Path, path: str, tests: Sequence[str]) -> float:
 def ours(name: str, root: Path, path: str, generated: Generated) -> Worth:
     """What generated tests are worth, as they are written into a file of their own."""
     (root / TESTS).parent.mkdir(exist_ok=True)
-    (root / TESTS).write_text(placed("", generated.kept) if generated.kept else "", "utf-8")
+    (root / TESTS).write_text(
+        insert_tests("", list(map(accepted_test, generated.kept))) if generated.kept else "",
+        "utf-8",
+    )
     percent = covered(root, path, [TESTS])
     (root / TESTS).unlink()
-    spent = generated.spent
+    spent = generated.usage
     asked = f"{spent.requests} requests, {spent.tokens} tokens" if spent.requests else ""
     return Worth(
         name,
-        sum(tally.killed for tally in generated.tallies),
-        sum(tally.mutants for tally in generated.tallies),
+        sum(score.after.mutants for score in generated.scores),
+        sum(score.total.mutants for score in generated.scores),
         percent,
         len(generated.kept),
         generated.seconds,
@@ -141,14 +145,14 @@ def theirs(
     ).stdout  # fmt: skip
     suite = [line for line in collected.splitlines() if "::" in line]
     started = time.perf_counter()
-    generated = generated_for(
-        launch_in(root), targets, suite, settings_in(root, "none", ""), origins=()
-    )
+    generated = GenerationJob(
+        launch_in(root), settings_in(root, "none", ""), targets, suite, origins=()
+    ).run()
     seconds = time.perf_counter() - started
     return Worth(
         name,
-        sum(tally.killed_before for tally in generated.tallies),
-        sum(tally.mutants for tally in generated.tallies),
+        sum(score.before.mutants for score in generated.scores),
+        sum(score.total.mutants for score in generated.scores),
         covered(root, path, tests),
         len(suite),
         seconds,
@@ -235,13 +239,13 @@ def main() -> None:
             )
         )
         root = without_tests(whole, here / "bare" / "project")
-        targets = targets_for([Wanted(path, tests=TESTS)], root, ())
+        targets = targets_at([Location(path, tests=TESTS)], root, ())
         module = module_name(path, root)
         kinds = Counter(
             edit.kind
-            for target, found in mutants_of((root / path).read_text("utf-8"), targets).items()
+            for target, found in find_mutants((root / path).read_text("utf-8"), targets).items()
             for edit in found
-            if target.kind is Kind.FUNCTION
+            if target.kind is TargetKind.FUNCTION
         )
         rows = [
             Row("module", f"{module}, {len(targets)} definitions"),
@@ -292,9 +296,9 @@ def main() -> None:
         def generated(origins: Collection[Origin], *, hold: bool = False) -> Generated:
             backend = arguments.backend if Origin.MODEL in origins else "none"
             settings = settings_in(root, backend, arguments.model)
-            return generated_for(
-                launch_in(root), targets, (), settings, origins=origins, characterise=hold
-            )
+            return GenerationJob(
+                launch_in(root), settings, targets, origins=origins, characterise=hold
+            ).run()
 
         worths = [
             ours("ours: doctests alone", root, path, generated([Origin.DOCTEST])),

@@ -30,7 +30,7 @@ class Recorded:
 
 def pytest_configure(config):
     if os.environ.get("RECORDED"):
-        from pytest_starcoder.evidence.recording import Recording
+        from pytest_starcoder.explain.recording import Recording
         config.pluginmanager.register(Recorded(Recording.start(lambda filename: filename.startswith(ROOT))))
 """
 

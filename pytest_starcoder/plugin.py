@@ -1,19 +1,22 @@
-"""The door to pytest: options, the marker, the fixture. Everything else is imported when it is asked for.
+"""Options, markers, the fixture and hook specifications of the pytest plugin.
 
-Installed and off, the package adds itself and this module to a run, and
-nothing more; tests/plugin/test_switched_off.py holds that.
+Everything else is imported when it is needed. While no option of ours is used, this module
+and the package are all that is loaded; tests/plugin/test_switched_off.py checks that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_starcoder.explain.session import Explainer
-    from pytest_starcoder.fixture import Asker
+    from pytest_starcoder.explain.explanation import Explanation
+    from pytest_starcoder.explain.failure import Failure
+    from pytest_starcoder.explain.fix_search import FixContext, FixSearch
+    from pytest_starcoder.explain.session import ExplainPlugin
+    from pytest_starcoder.fixture import StarCoder
 
 SETTINGS = {
     "backend": "auto, ollama, llamacpp, embedded, openai, huggingface or none",
@@ -21,7 +24,7 @@ SETTINGS = {
     "host": "address of the server",
     "api_key": "API key of the server",
     "hf_token": "Hugging Face token",
-    "family": "prompt format: auto, starcoder2, starcoder2-instruct, starcoder, chat, completion",
+    "family": ("prompt format: auto, starcoder2, starcoder2-instruct, starcoder, chat, completion"),
     "timeout": "maximum seconds per model call",
     "connect_timeout": "maximum seconds to connect to the server",
     "first_token_timeout": "maximum seconds without output, including loading the model",
@@ -36,17 +39,75 @@ SETTINGS = {
     "fix": "try edits that make failing tests pass",
     "fix_timeout": "maximum seconds for trying edits per cause",
     "fix_suite": "check a fix with all tests that passed, not only the nearest ones",
-    "confinement": "minimum sandbox for untrusted code (candidate fixes, generated tests): "
-    "kernel, audit or none",
+    "confinement": (
+        "minimum sandbox for untrusted code (candidate fixes, generated tests): "
+        "kernel, audit or none"
+    ),
     "generate_timeout": "maximum seconds for generating tests",
     "generate_requests": "maximum number of model calls for generating tests",
     "generate_tokens": "maximum number of tokens the model writes for generated tests",
-    "early": "ask about causes while tests still run: on, off, or auto (if the model "
-    "does not use this machine)",
+    "early": (
+        "ask about causes while tests still run: on, off, or auto (if the model does not use "
+        "this machine)"
+    ),
 }
-"""What `settings.SCHEMA` says, which is not imported for this; tests/plugin/test_options.py keeps the two alike."""
+"""Help texts as in `settings.SCHEMA`, which costs too much to import for every run."""
 
 MARKER, GENERATE = "starcoder_explain", "starcoder_generate"
+
+MARKER_HELP = (
+    f"{MARKER}(replay=True, fix=True): explain this test when it fails, even without "
+    "--starcoder-explain; replay=False never runs it again, fix=False never runs it with "
+    "changed code"
+)
+GENERATE_HELP = (
+    f'{GENERATE}("package.module:function", ...): the code for which --starcoder-generate '
+    "without a value generates tests, into the marked module or class"
+)
+
+EXPLAIN_OPTIONS = (
+    "starcoder_explain",
+    "starcoder_show_prompt",
+    "starcoder_report",
+    "starcoder_apply",
+)
+"""Options that explain every failure, marked or not."""
+
+GENERATE_ONLY_OPTIONS = (
+    "--starcoder-characterise",
+    "--starcoder-write-suspected",
+    "--starcoder-generate-report",
+    "--starcoder-require",
+)
+"""Options that have no effect unless tests are generated."""
+
+
+class StarcoderHooks:
+    """Hooks for conftest files and other plugins.
+
+    A hook that raises is named in the report and ignored.
+    """
+
+    def pytest_starcoder_evidence(
+        self, item: pytest.Item, failure: Failure
+    ) -> str | Sequence[str] | None:
+        """Return what else is known of a failure of `item`, such as the last database query.
+
+        Called where the test ran; a conftest file is asked about tests in its folder.
+        """
+
+    def pytest_starcoder_redact(self, text: str) -> str | None:
+        """Return `text` without secrets; called before it is sent, cached or reported.
+
+        The text is passed from plugin to plugin.
+        """
+
+    def pytest_starcoder_explained(self, explanation: Explanation) -> None:
+        """Called with each explanation as soon as it is complete."""
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(StarcoderHooks)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,28 +120,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--starcoder-show-prompt",
         action="store_true",
-        help="Print what would be sent for every failure, and ask nobody",
+        help="Print the prompt for every failure instead of sending it",
     )
     group.addoption(
         "--starcoder-report",
         metavar="FILE",
         action="append",
         default=[],
-        help="Explain every failure and write that as .json, .md or .sarif; may be given several times",
+        help="Explain every failure and write the explanations to a .json, .md or .sarif file; "
+        "may be given several times",
     )
     group.addoption(
         "--starcoder-apply",
         nargs="?",
         const="ask",
         choices=("ask", "yes"),
-        help="Explain every failure, and write a change that was run and passes into its file, after asking; "
-        "=yes asks nothing",
+        help="Explain every failure and write checked fixes into the code, after asking; "
+        "=yes does not ask",
     )
     group.addoption(
         "--starcoder-write",
         action="store_true",
-        help="With --starcoder-generate: show the tests as a diff, and write them into the files that suit; else "
-        "explain every failure, ask which of two fixes is right, and write the answer as a test",
+        help="With --starcoder-generate: show the tests as a diff and write them into test files. "
+        "Otherwise: explain every failure, ask which of two fixes is right, and write the answer "
+        "as a test",
     )
     group.addoption(
         "--starcoder-generate",
@@ -89,88 +152,79 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         nargs="?",
         const="",
         default=[],
-        help="After the tests, generate more for a file, a folder or one function; may be given several times; "
-        "without a value for what the marker starcoder_generate names",
+        help="Generate tests for a file, a folder or one function after the run; may be given "
+        f"several times; without a value for the code that the marker {GENERATE} names",
     )
     group.addoption(
         "--starcoder-generate-changed",
         action="store_true",
-        help="After the tests, generate more for the functions that differ from the last commit",
+        help="Generate tests for functions that differ from the last commit, after the run",
     )
     group.addoption(
         "--starcoder-generate-report",
         metavar="FILE",
         action="append",
         default=[],
-        help="Write what was generated, and what was not and why, as .json or .md; may be given several times",
+        help="Write generated and rejected tests to a .json or .md file; may be given several "
+        "times",
     )
     group.addoption(
         "--starcoder-characterise",
         action="store_true",
-        help="Generate tests too that hold what the code does now, whether that is right or not",
+        help="Also generate characterization tests: they assert what the code does now, right "
+        "or wrong",
     )
     group.addoption(
         "--starcoder-write-suspected",
         action="store_true",
-        help="As --starcoder-write, and write suspected bugs as tests that are expected to fail, too",
+        help="Like --starcoder-write, and also write suspected bugs as tests that are expected "
+        "to fail",
     )
     group.addoption(
         "--starcoder-require",
         action="store_true",
-        help="Exit with 1 where all tests passed, and tests could not be generated or no model answered",
+        help="Exit with 1 if all tests passed but tests could not be generated, or no model "
+        "answered",
     )
     group.addoption(
-        "--no-starcoder", action="store_true", help="Ask nothing, whatever markers and options say"
+        "--no-starcoder",
+        action="store_true",
+        help="Switch StarCoder off, whatever other options and markers say",
     )
-    for key, told in SETTINGS.items():
-        group.addoption(
-            f"--starcoder-{key.replace('_', '-')}", metavar="VALUE", help=f"For this run: {told}"
-        )
+    for key, text in SETTINGS.items():
+        name = f"--starcoder-{key.replace('_', '-')}"
+        group.addoption(name, metavar="VALUE", help=f"For this run: {text}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers",
-        f"{MARKER}(replay=True, fix=True): explain this test when it fails, with or without --starcoder-explain; "
-        "replay=False keeps it from ever being run again for that, fix=False from being run with changed code",
-    )
-    config.addinivalue_line(
-        "markers",
-        f'{GENERATE}("package.module:function", ...): what --starcoder-generate without a value generates tests for, '
-        "into the marked module or class",
-    )
-    if config.getoption("no_starcoder"):
+    config.addinivalue_line("markers", MARKER_HELP)
+    config.addinivalue_line("markers", GENERATE_HELP)
+    getoption = config.getoption
+    if getoption("no_starcoder"):
         return
-    config.pluginmanager.register(_Door(config), "starcoder-door")
-    generating = config.getoption("starcoder_generate") or config.getoption(
-        "starcoder_generate_changed"
-    )
-    if generating:
-        from pytest_starcoder.generate.session import Generating
+    config.pluginmanager.register(_MarkedTests(config), "starcoder-marked-tests")
+    generates = getoption("starcoder_generate") or getoption("starcoder_generate_changed")
+    if generates:
+        from pytest_starcoder.generate.session import GeneratePlugin
 
-        joined = Generating(config, tuple(SETTINGS), config.getoption("starcoder_generate"))
-        config.pluginmanager.register(joined, "starcoder-generating")
+        generating = GeneratePlugin(config, tuple(SETTINGS), getoption("starcoder_generate"))
+        config.pluginmanager.register(generating, "starcoder-generating")
     else:
-        _check_generating(config)
-    wanting = ["starcoder_explain", "starcoder_show_prompt", "starcoder_report", "starcoder_apply"]
-    if not generating:
-        wanting.append("starcoder_write")
-    if any(map(config.getoption, wanting)):
-        _explain(config, everything=True)
+        _check_generate_only_options(config)
+    explains = any(map(getoption, EXPLAIN_OPTIONS))
+    if explains or (getoption("starcoder_write") and not generates):
+        _explain_plugin(config, everything=True)
 
 
-def _check_generating(config: pytest.Config) -> None:
-    """Raises pytest.UsageError for options that do nothing where no test is generated."""
-    options = ("characterise", "write_suspected", "generate_report", "require")
-    for option in options:
-        if config.getoption(f"starcoder_{option}"):
-            name = f"--starcoder-{option.replace('_', '-')}"
+def _check_generate_only_options(config: pytest.Config) -> None:
+    for name in GENERATE_ONLY_OPTIONS:
+        if config.getoption(name):
             raise pytest.UsageError(
                 f"{name} is about generated tests. Add --starcoder-generate=FILE."
             )
 
 
-class _Door:
+class _MarkedTests:
     """Waits for a marked test, or on xdist's controller for the report of one."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -180,59 +234,63 @@ class _Door:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         mark = item.get_closest_marker(MARKER)
         if mark is not None:
-            _check(mark, item.nodeid)
-            _explain(self._config, everything=False)
+            _check_mark(mark, item.nodeid)
+            _explain_plugin(self._config, everything=False)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if hasattr(report, "starcoder_failure") and not self._config.pluginmanager.hasplugin(
-            "starcoder-explain"
-        ):
-            _explain(self._config, everything=False).reported(report)
+        is_registered = self._config.pluginmanager.hasplugin("starcoder-explain")
+        if hasattr(report, "starcoder_failure") and not is_registered:
+            _explain_plugin(self._config, everything=False).add_report(report)
 
 
-def _explain(config: pytest.Config, *, everything: bool) -> Explainer:
-    """The session's explainer, made and registered when it is first needed."""
-    from pytest_starcoder.explain.session import Explainer
+def _explain_plugin(config: pytest.Config, *, everything: bool) -> ExplainPlugin:
+    """Return the plugin that explains failures, and register it the first time."""
+    plugin: ExplainPlugin | None = config.pluginmanager.get_plugin("starcoder-explain")
+    if plugin is None:
+        from pytest_starcoder.explain.session import ExplainPlugin
 
-    found: Explainer | None = config.pluginmanager.get_plugin("starcoder-explain")
-    if found is None:
-        found = Explainer(config, tuple(SETTINGS), everything=everything)
-        config.pluginmanager.register(found, "starcoder-explain")
-    return found
+        plugin = ExplainPlugin(config, tuple(SETTINGS), _make_fix_search, everything=everything)
+        config.pluginmanager.register(plugin, "starcoder-explain")
+        config.pluginmanager.register(plugin.capture, "starcoder-capture")
+    return plugin
 
 
-def _check(mark: pytest.Mark, nodeid: str) -> None:
-    if (
-        mark.args
-        or set(mark.kwargs) - {"replay", "fix"}
-        or not all(isinstance(v, bool) for v in mark.kwargs.values())
-    ):
-        given = ", ".join(
-            [*map(repr, mark.args), *(f"{key}={value!r}" for key, value in mark.kwargs.items())]
-        )
+def _make_fix_search(context: FixContext) -> FixSearch:
+    from pytest_starcoder.fix.session import FixSession
+
+    return FixSession(context)
+
+
+def _check_mark(mark: pytest.Mark, nodeid: str) -> None:
+    names = set(mark.kwargs)
+    are_switches = all(isinstance(value, bool) for value in mark.kwargs.values())
+    if mark.args or not names <= {"replay", "fix"} or not are_switches:
+        arguments = [repr(value) for value in mark.args]
+        arguments += [f"{key}={value!r}" for key, value in mark.kwargs.items()]
         pytest.fail(
-            f"{nodeid}: the marker {MARKER}({given}) takes replay=False and fix=False, and nothing else.",
+            f"{nodeid}: the marker {MARKER}({', '.join(arguments)}) takes replay=False and "
+            "fix=False, and nothing else.",
             pytrace=False,
         )
 
 
 @pytest.fixture(scope="session")
-def _starcoder_asker(pytestconfig: pytest.Config) -> Iterator[Asker]:
+def _starcoder_session(pytestconfig: pytest.Config) -> Iterator[StarCoder]:
     if pytestconfig.getoption("no_starcoder"):
         pytest.skip("--no-starcoder: this test asks StarCoder")
-    from pytest_starcoder.fixture import Asker
+    from pytest_starcoder.fixture import StarCoder
 
-    asker = Asker(pytestconfig, tuple(SETTINGS))
-    yield asker
-    asker.close()
+    starcoder = StarCoder(pytestconfig, tuple(SETTINGS))
+    yield starcoder
+    starcoder.close()
 
 
 @pytest.fixture
-def starcoder(request: pytest.FixtureRequest, _starcoder_asker: Asker) -> Asker:
+def starcoder(request: pytest.FixtureRequest, _starcoder_session: StarCoder) -> StarCoder:
     """Ask the model: `ask(text)`, `complete(prompt)`, `explain(excinfo)`, `generate_tests(function)`.
 
     Errors say what to do next.
     """
-    _starcoder_asker.nodeid = request.node.nodeid
-    return _starcoder_asker
+    _starcoder_session.nodeid = request.node.nodeid
+    return _starcoder_session

@@ -17,7 +17,7 @@ import yaml
 from support.settings_table import rows
 
 from pytest_starcoder import plugin
-from pytest_starcoder.cli import parser_of_all
+from pytest_starcoder.cli import make_parser
 from pytest_starcoder.cli import review as review_command
 from pytest_starcoder.settings import SCHEMA, load_settings
 
@@ -192,11 +192,11 @@ def check_command(words: list[str]) -> None:
         assert set(ours) <= set(options_of_pytest()), words
     elif program == "starcoder":
         subs = next(
-            a for a in parser_of_all()._actions if isinstance(a, argparse._SubParsersAction)
+            a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction)
         ).choices
         assert not rest or rest[0] in subs or rest[0].startswith("-"), words
         assert set(given) <= options_of(
-            subs[rest[0]] if rest and rest[0] in subs else parser_of_all()
+            subs[rest[0]] if rest and rest[0] in subs else make_parser()
         ), words
     elif program == "starcoder-review":
         assert set(given) <= options_of(review_parser()), words
@@ -224,7 +224,7 @@ def test_every_command_in_the_text_can_be_given() -> None:
 
 
 def test_every_option_variable_and_setting_in_a_page_exists() -> None:
-    known = set(options_of_pytest()) | options_of(parser_of_all()) | options_of(review_parser())
+    known = set(options_of_pytest()) | options_of(make_parser()) | options_of(review_parser())
     variables = {f"STARCODER_{key.upper()}" for key in SCHEMA} | {"STARCODER_"}
     for page in PAGES:
         text = page.read_text("utf-8")
@@ -241,7 +241,7 @@ def test_every_option_variable_and_setting_in_a_page_exists() -> None:
 def test_everything_that_a_user_can_give_is_told_of() -> None:
     text = "\n".join(page.read_text("utf-8") for page in PAGES if page != README)
     subcommands = next(
-        a for a in parser_of_all()._actions if isinstance(a, argparse._SubParsersAction)
+        a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction)
     ).choices
     wanted = [
         *options_of_pytest(),

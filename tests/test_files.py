@@ -15,14 +15,14 @@ from support.repositories import repository
 from pytest_starcoder.cli import doctor
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.evaluate.evaluation import Sample, Sampling
 from pytest_starcoder.evaluate.samples import SampleFile
-from pytest_starcoder.evaluate.values import Sample, Sampling
-from pytest_starcoder.explain.report_files import save
 from pytest_starcoder.files import LeadsOutside, private_folder, replace_file, target_of
-from pytest_starcoder.fix.apply import apply, keep
+from pytest_starcoder.fix.apply import add_test, apply
 from pytest_starcoder.model.prompt import Model
+from pytest_starcoder.report.files import write_report
 from pytest_starcoder.review import reviewer
-from pytest_starcoder.review.store import Kept
+from pytest_starcoder.review.store import ReviewStore
 from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.source.edits.edit import Edit
 
@@ -229,13 +229,15 @@ def test_without_git_no_fix_is_written_outside_of_the_root(tmp_path: Path, outsi
     root.mkdir()
     (root / "linked.py").symlink_to(outside)
     with pytest.raises(LeadsOutside):
-        keep(root, "linked.py", "    assert True\n", "mean(1)")
+        add_test(root, "linked.py", "    assert True\n", "mean(1)")
     assert outside.read_text() == "mine\n"
 
 
 def test_no_accepted_finding_is_written_outside(top: Path, outside: Path) -> None:
-    folder = Kept(top / ".git").folder
-    save(folder / "last.json", '{"findings": [{"fingerprint": "x", "path": "a", "source": "b"}]}')
+    folder = ReviewStore(top / ".git").folder
+    write_report(
+        folder / "last.json", '{"findings": [{"fingerprint": "x", "path": "a", "source": "b"}]}'
+    )
     (top / ".starcoder-baseline").symlink_to(outside)
     with pytest.raises(ConfigError) as caught:
         reviewer.accept()

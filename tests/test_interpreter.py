@@ -19,7 +19,7 @@ from support.servers import FakeOllama
 import pytest_starcoder
 from pytest_starcoder import interpreter
 from pytest_starcoder.deadline import Deadline
-from pytest_starcoder.explain.prefetch import Early
+from pytest_starcoder.explain.prefetch import Prefetch
 from pytest_starcoder.settings import Settings
 
 PACKAGE = Path(pytest_starcoder.__file__).parent
@@ -136,7 +136,7 @@ def test_imports_of_early_child(
     imports = shadowed(tmp_path, [*STANDARD, *OTHERS])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", ".")
-    early = Early(Settings(early="on", host=ollama_double.url), tmp_path)
+    early = Prefetch(Settings(early="on", host=ollama_double.url), tmp_path)
     early.answers(Deadline.after(20.0))
     assert early._child.returncode == 0
     assert not imports.exists()

@@ -44,7 +44,7 @@ HOMES = {
         "explain/session.py",
         "generate/session.py",
     },
-    "git": {"source/git.py"},
+    "git": {"source/git/process.py"},
     "requests": {"model/backends"},
     "urllib3": {"model/backends"},
     "pluggy": {"model/backends"},
@@ -82,18 +82,20 @@ def part_of(path: Path) -> str:
 
 
 def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Yield every imported name and whether the import is inside a function."""
+    """Yield every imported name and whether the import is late: in a function or for types."""
     tree = ast.parse(path.read_text("utf-8"))
     inside = set()
     for function in ast.walk(tree):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             inside.update(id(node) for node in ast.walk(function))
+        elif isinstance(function, ast.If) and ast.unparse(function.test) == "TYPE_CHECKING":
+            inside.update(id(node) for node in ast.walk(function))  # never imported
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports by full name"
-            # `from pytest_starcoder.source import git` imports the module git.
+            # `from pytest_starcoder.source import edits` imports the module edits.
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue

@@ -81,12 +81,11 @@ def test_the_wheel_installs_exactly_two_names_and_every_file_of_theirs(built: Pa
         expected = {f"{installed}/{path.relative_to(source).as_posix()}" for path in files}
         assert {name for name in names if name.startswith(f"{installed}/")} == expected
     assert {"pytest_starcoder/py.typed", "pytest_starcoder/prompts/starcoder2/explain.txt"} <= names
-    assert {
-        f"pytest_starcoder/report/{name}.schema.json"
-        for name in ("explanations", "generated", "review")
-    } <= names
+    assert "pytest_starcoder/explain/explanations.schema.json" in names
+    assert "pytest_starcoder/generate/generated.schema.json" in names
+    assert "pytest_starcoder/review/review.schema.json" in names
     assert "pytest_starcoder/runner/startup/sitecustomize.py" in names
-    assert "pytest_starcoder/languages.gitattributes" in names
+    assert "pytest_starcoder/source/git/languages.gitattributes" in names
 
 
 @pytest.mark.slow

@@ -1,1 +1,1 @@
-"""The hooks that git runs: arguments to a job to an exit code, and nothing else."""
+"""The hooks that git runs; the work is done in `pytest_starcoder`."""

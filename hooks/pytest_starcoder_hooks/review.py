@@ -7,34 +7,31 @@ import sys
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0: nothing stops the commit; 1: a finding does; 2: misuse; 3: a model is required and away; 130: interrupted."""
+    """Return the exit status of `pytest_starcoder.cli.review`, or 130 if interrupted."""
     arguments = argv
     if arguments is None:
         try:
             os.getcwd()
         except OSError:
-            print(
-                "starcoder-review: The current folder is not there any more. Go into another.",
-                file=sys.stderr,
-            )
+            message = "The current folder is not there any more. Go into another."
+            print(f"starcoder-review: {message}", file=sys.stderr)
             return 2
         _import_from_elsewhere()
         arguments = sys.argv[1:]
     if arguments == ["--background"]:
-        return in_background()
-    from pytest_starcoder.cli import alone, review
+        return run_background()
+    from pytest_starcoder.cli import review, run_alone
 
-    if "--background" in arguments:  # no change to look up meanwhile
-        return alone(review, "starcoder-review", arguments)
-    from pytest_starcoder.review.forked_call import Ahead
+    if "--background" in arguments:  # there is no change to select meanwhile
+        return run_alone(review, "starcoder-review", arguments)
+    from pytest_starcoder.review.forked_call import ForkedCall
 
-    with Ahead(
-        "pytest_starcoder.review.change_selection", "find", ("git", "unidiff.patch")
-    ) as find:
-        return alone(review, "starcoder-review", arguments, find=find)
+    module, preloaded = "pytest_starcoder.review.change_selection", ("git", "unidiff.patch")
+    with ForkedCall(module, "select_change", preloaded) as selection:
+        return run_alone(review, "starcoder-review", arguments, selection=selection)
 
 
-def in_background() -> int:
+def run_background() -> int:
     """Run the background review without the cost of parsing options."""
     from pytest_starcoder.errors import ConfigError
     from pytest_starcoder.review import background

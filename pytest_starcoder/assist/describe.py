@@ -13,10 +13,10 @@ from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.model.answer import answer
 from pytest_starcoder.model.backends import OnText
 from pytest_starcoder.model.client import Client, fit
-from pytest_starcoder.model.code_blocks import language_of_file
+from pytest_starcoder.model.code_blocks import file_language
 from pytest_starcoder.model.prompt import Completion
 from pytest_starcoder.model.prompts import FORMS, family, render
-from pytest_starcoder.model.special_tokens import neutralise
+from pytest_starcoder.model.special_tokens import neutralize
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.source.diff import lines_of
 
@@ -37,7 +37,7 @@ def describe(
     source = definition(path, text, name) if name else text.strip()
     redact(text)  # also learn secrets found outside the definition
     source = redact(source)
-    fence = f"```{language_of_file(path)}"
+    fence = f"```{file_language(path)}"
     prompt = fit(
         lambda parts: render(
             kind,
@@ -48,7 +48,7 @@ def describe(
         [source],
         client,
     )
-    return answer(prompt, FORMS[kind, "describe"].lead, client, on_text), neutralise(
+    return answer(prompt, FORMS[kind, "describe"].lead, client, on_text), neutralize(
         source
     ) in prompt.text
 

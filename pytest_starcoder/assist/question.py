@@ -10,7 +10,7 @@ from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.model.answer import answer
 from pytest_starcoder.model.backends import OnText
 from pytest_starcoder.model.client import Client
-from pytest_starcoder.model.code_blocks import Verdict, check, extract, parsing_prefix
+from pytest_starcoder.model.code_blocks import extract_code, parsing_prefix, python_problem
 from pytest_starcoder.model.prompt import Completion
 from pytest_starcoder.model.prompts import family, render
 from pytest_starcoder.text.display import one_line, printable
@@ -52,9 +52,10 @@ def ask(question: str, client: Client, on_text: OnText) -> Completion:
 
 
 def ask_for_code(question: str, language: str, client: Client) -> Code:
-    """The code that answers `question`, checked; `language` is a lower-case name: python, html, javascript, …
+    """Return the code that answers `question`. `language` is a name such as "python" or "html".
 
-    Raises UnreadableAnswer where no code came back, or none that its language accepts.
+    Python is checked; other languages are not. Raises UnreadableAnswer if the answer has no
+    code, or Python that does not parse.
     """
     kind = family(client.model(), client.settings.family)
     opening = OPENINGS.get(language, "")
@@ -76,40 +77,27 @@ def ask_for_code(question: str, language: str, client: Client) -> Code:
     begun = prompt.chat or "<!doctype" in text.lower()  # then the page has its own beginning
     code, whole = _code("" if begun else opening, text, language)
     cut = completion.truncated or not whole
-    verdict = check(code, language)
-    if (
-        language == "html"
-        and completion.truncated
-        and verdict.accepted
-        and "</html" not in code.lower()
-    ):
-        verdict = Verdict(False, "is cut in its middle")  # elements that need no end do not say so
+    is_python = language == "python"
+    problem = python_problem(code) if is_python else ""
     hint = _MORE if completion.truncated else _AGAIN
     if not code.strip():
         raise UnreadableAnswer(
             f"{completion.model} answered without any {_TITLES.get(language, language)}.", hint
         )
-    if verdict.accepted is False:
-        raise UnreadableAnswer(
-            f"{completion.model} wrote {_TITLES.get(language, language)} that {verdict.problem}.",
-            hint,
-        )
-    return Code(
-        code.rstrip() + "\n", language, completion.model, checked=verdict.accepted is True, cut=cut
-    )
+    if problem:
+        raise UnreadableAnswer(f"{completion.model} wrote Python that {problem}.", hint)
+    return Code(code.rstrip() + "\n", language, completion.model, checked=is_python, cut=cut)
 
 
 def _code(opening: str, text: str, language: str) -> tuple[str, bool]:
     """The code of an answer, and whether nothing of it had to be left out: what stands as code, else what is marked."""
     written = opening + text
-    marked = extract(written, language) or (extract(text, language) if opening else "")
-    if language == "html" and not marked and re.search(r"<[a-zA-Z]", text):
-        return written, True  # a page that is not whole: `check` says why
+    marked = extract_code(written, language) or (extract_code(text, language) if opening else "")
     if language != "python":
         return marked, True
     fenced = [marked] if "```" in written else []
     for code in (written, *fenced, parsing_prefix(written), marked, parsing_prefix(marked)):
-        if check(code, language).accepted:
+        if not python_problem(code):
             return code, code.strip() in (written.strip(), marked.strip())
     return marked, False
 

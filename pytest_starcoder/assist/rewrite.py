@@ -16,11 +16,11 @@ from dataclasses import replace
 
 from pytest_starcoder.assist.written_code import Rewrite
 from pytest_starcoder.errors import ConfigError, UnreadableAnswer
-from pytest_starcoder.model.client import ROOM, Client, capped
-from pytest_starcoder.model.code_blocks import extract, language_of_file
+from pytest_starcoder.model.client import ROOM, Client, cap_answer
+from pytest_starcoder.model.code_blocks import extract_code, file_language
 from pytest_starcoder.model.prompt import Completion, Prompt
 from pytest_starcoder.model.prompts import FORMS, family, render
-from pytest_starcoder.model.special_tokens import neutralise
+from pytest_starcoder.model.special_tokens import neutralize
 from pytest_starcoder.redaction.redactor import REDACTED, redact
 from pytest_starcoder.source.diff import lines_of
 from pytest_starcoder.text.display import printable
@@ -99,7 +99,7 @@ def edit(
         kind,
         "edit",
         path=path,
-        language=language_of_file(path),
+        language=file_language(path),
         code=bare,
         instruction=redact(instruction.strip()),
     )
@@ -182,7 +182,7 @@ def _filling(path: str, before: str, after: str, kind: str, client: Client) -> P
             "fill",
             repository=path.split("/")[0] if "/" in path else "project",
             path=path,
-            language=language_of_file(path),
+            language=file_language(path),
             before="".join(near),
             after="".join(far),
         )
@@ -194,7 +194,7 @@ def _filling(path: str, before: str, after: str, kind: str, client: Client) -> P
             prompt = replace(
                 prompt, stop=(*prompt.stop, *_NEXT)
             )  # without holes it would write the next ones too
-        prompt = capped(prompt, client.settings)
+        prompt = cap_answer(prompt, client.settings)
         if client.fits(prompt, ROOM + prompt.max_tokens) or sum(map(len, near + far)) < 200:
             return prompt
         near, far = _nearer(near, far)
@@ -223,13 +223,11 @@ def _code(completion: Completion, path: str, text: str, form: tuple[str, str]) -
     """The code of an answer, with the control tokens that stood in `text` as they stood there."""
     written = _newlines(completion.text)
     if form[0] == "chat":
-        written = extract(written, language_of_file(path)) or _block(
-            written, language_of_file(path)
-        )
+        written = extract_code(written, file_language(path)) or _block(written, file_language(path))
     elif f"\n{_FENCE}" in FORMS[form].stop:
         written = re.split(r"^```", written, maxsplit=1, flags=re.MULTILINE)[0]
     for tag in {*_TAG.findall(text)}:
-        written = written.replace(neutralise(tag), tag)
+        written = written.replace(neutralize(tag), tag)
     return printable(written, tabs=True)
 
 
@@ -352,7 +350,7 @@ def _rewritten(path: str, before: str, after: str, inserted: str, model: str) ->
 
 
 def _is_python(path: str) -> bool:
-    return language_of_file(path) == "python"
+    return file_language(path) == "python"
 
 
 def _error(source: str) -> str:

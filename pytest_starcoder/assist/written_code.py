@@ -9,9 +9,8 @@ from dataclasses import dataclass
 class Code:
     """Code that a model wrote, and nothing else.
 
-    `checked`: it parses (Python) or is a whole page (HTML); False for languages
-    that nothing here can check. `cut`: the answer met a limit, and what it left
-    unfinished is not in `text`.
+    `checked`: it is Python and parses; other languages are not checked. `cut`: the answer
+    met a limit, and what it left unfinished is not in `text`.
     """
 
     text: str

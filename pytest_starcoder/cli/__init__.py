@@ -1,4 +1,7 @@
-"""The command `starcoder`: one file a subcommand, each with `add(parser)` and `run(arguments) -> exit status`."""
+"""The `starcoder` command.
+
+Each subcommand is a module with `add(parser)` and `run(arguments) -> exit status`.
+"""
 
 from __future__ import annotations
 
@@ -10,31 +13,39 @@ from types import ModuleType
 
 from pytest_starcoder.errors import ConfigError, StarcoderError
 
+INTERRUPTED_STATUS = 130
+"""Exit status after Ctrl-C, as shells count it: 128 + SIGINT."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0: it worked; 1: it did not; 2: the command or a setting cannot be used; 130: interrupted."""
-    return _run(parser_of_all().parse_args(argv))
+    """Run `starcoder`.
+
+    Returns 0 for success, 1 for failure, 2 if the command or a setting cannot be used, and 130
+    if the user interrupted it.
+    """
+    return _run(make_parser().parse_args(argv))
 
 
-def parser_of_all() -> argparse.ArgumentParser:
-    """The parser of `starcoder` and its subcommands."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of `starcoder` and its subcommands."""
     from pytest_starcoder.cli import ask, complete, demo, doctor, edit, eval, explain, review
 
     parser = argparse.ArgumentParser(
         prog="starcoder",
-        description="Why tests fail, told by StarCoder on your own machine. In a project: pytest --starcoder-explain",
+        description="Find out why tests fail, with StarCoder on your own machine. "
+        "In a project, run: pytest --starcoder-explain",
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in (demo, doctor, ask, complete, edit, explain, review, eval):
         name = command.__name__.rpartition(".")[2]
-        added = commands.add_parser(name, help=command.HELP, description=command.HELP)
-        command.add(added)
-        added.set_defaults(run=command.run)
+        subparser = subparsers.add_parser(name, help=command.HELP, description=command.HELP)
+        command.add(subparser)
+        subparser.set_defaults(run=command.run)
     return parser
 
 
-def alone(command: ModuleType, name: str, argv: Sequence[str], **defaults: object) -> int:
-    """A subcommand as a command of its own, with the same exit statuses; `defaults` are more of its arguments."""
+def run_alone(command: ModuleType, name: str, argv: Sequence[str], **defaults: object) -> int:
+    """Run a subcommand as a command called `name`; `defaults` are further arguments of it."""
     parser = argparse.ArgumentParser(prog=name, description=command.HELP)
     command.add(parser)
     parser.set_defaults(run=command.run, **defaults)
@@ -43,9 +54,8 @@ def alone(command: ModuleType, name: str, argv: Sequence[str], **defaults: objec
 
 def _run(arguments: argparse.Namespace) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="backslashreplace"
-        )  # a model's words may not exist in the terminal's encoding
+        # A model's words may not exist in the terminal's encoding.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return int(arguments.run(arguments))
     except StarcoderError as exc:
@@ -53,4 +63,4 @@ def _run(arguments: argparse.Namespace) -> int:
         return 2 if isinstance(exc, ConfigError) else 1
     except KeyboardInterrupt:
         print("starcoder: interrupted.", file=sys.stderr)
-        return 130
+        return INTERRUPTED_STATUS

@@ -1,4 +1,4 @@
-"""`starcoder ask`: a question answered in words, or by code alone."""
+"""Runs `starcoder ask`, which answers a question in words or with code."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ import argparse
 import sys
 
 from pytest_starcoder.assist.question import ask, ask_for_code
-from pytest_starcoder.cli.model import asking
+from pytest_starcoder.cli.model_session import ModelSession, model_session
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.model.code_blocks import language_of
+from pytest_starcoder.model.code_blocks import language_name, requested_language
 
-HELP = "Answer a question, or with --code by checked code and nothing else"
-
-_CHECKED = {
-    "python": "it parses, and was not run",
-    "html": "it is a whole page, and was not opened",
-}
+HELP = "Answer a question, or with --code print only code, checked if it is Python"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -24,55 +19,54 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--code",
         action="store_true",
-        help="print only the code of the answer; exit 1 where there is none",
+        help="print only the code of the answer; exit 1 if there is none",
     )
     parser.add_argument(
         "--language",
         metavar="NAME",
-        help="of the code; otherwise the one that the question names, or python",
+        help="language of the code (default: the one that the question names, or python)",
     )
     add_settings(parser)
     add_examples(
         parser,
         "[--code] [--language NAME] QUESTION ...",
         'starcoder ask "How do I reverse a dictionary in Python?"',
-        'starcoder ask --code "Write a function that returns the nth Fibonacci number." > fibonacci.py',
-        'starcoder ask --code --starcoder-max-tokens=2000 "Create a single-page tic-tac-toe game." > game.html',
+        'starcoder ask --code "Write a function for the nth Fibonacci number." > fibonacci.py',
+        'starcoder ask --code --starcoder-max-tokens=2000 "Create a tic-tac-toe page." > game.html',
         "git diff | starcoder ask -",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 if there is an answer; raises UnreadableAnswer, exit 1, where there is none."""
+    """Print the answer and return 0; raises UnreadableAnswer if there is none."""
     question = _question(arguments.question)
-    with asking(arguments) as it:
-        if not arguments.code:
-            with it.waiting():
-                completion = ask(it.redact(question), it.client, it.on_text)
-            it.end()
-            remark = "cut short, unchecked" if completion.truncated else "unchecked"
-            it.signed(completion.model, remark, remembered=completion.from_cache)
-            return 0
-        with it.waiting():
-            code = ask_for_code(
-                it.redact(question),
-                (arguments.language or language_of(question)).lower(),
-                it.client,
-            )
-        it.show(code.text)
-        remark = (
-            _CHECKED.get(code.language, "checked")
-            if code.checked
-            else f"{code.language} is not checked"
-        )
-        it.signed(
-            code.model,
-            remark + (", and what the answer left unfinished was left out" if code.cut else ""),
-        )
+    with model_session(arguments) as session:
+        if arguments.code:
+            _answer_with_code(question, arguments.language, session)
+        else:
+            _answer_in_words(question, session)
     return 0
 
 
+def _answer_in_words(question: str, session: ModelSession) -> None:
+    with session.waiting():
+        completion = ask(session.redact(question), session.client, session.on_text)
+    session.sign_completion(completion)
+
+
+def _answer_with_code(question: str, language: str | None, session: ModelSession) -> None:
+    language = language_name(language) if language else requested_language(question)
+    with session.waiting():
+        code = ask_for_code(session.redact(question), language, session.client)
+    session.show(code.text)
+    remark = "it parses, and was not run" if code.checked else f"{code.language} is not checked"
+    if code.cut:
+        remark += ", and an unfinished part of the answer was left out"
+    session.sign(code.model, remark)
+
+
 def _question(words: list[str]) -> str:
+    """Return the question from the command line or standard input."""
     try:
         question = sys.stdin.read() if words == ["-"] else " ".join(words)
     except UnicodeDecodeError as exc:

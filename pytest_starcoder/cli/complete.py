@@ -1,23 +1,23 @@
-"""`starcoder complete`: what belongs at a line of a file, by what stands around it."""
+"""Runs `starcoder complete`, which writes code at a line of a file."""
 
 from __future__ import annotations
 
 import argparse
 
 from pytest_starcoder.assist.rewrite import complete
-from pytest_starcoder.cli.model import asking
+from pytest_starcoder.cli.model_session import model_session
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError, UnreadableAnswer
 from pytest_starcoder.source.diff import unified
 
-HELP = "Write what belongs at a line of a file: after it, or where it is blank or half written at its end"
+HELP = "Write the code that belongs after a line of a file, or at the end of a half-written one"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("place", metavar="FILE:LINE", help="the 1-based line")
     parser.add_argument(
-        "--write", action="store_true", help="put it into the file, and print the diff"
+        "--write", action="store_true", help="write the code into the file and print the diff"
     )
     add_settings(parser)
     add_examples(
@@ -29,7 +29,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 if something belongs there; nothing is written that keeps a file from being parsed that was before."""
+    """Print or write the code and return 0.
+
+    Raises UnreadableAnswer if `--write` would turn a file that parses into one that does not.
+    """
     name, _, line = arguments.place.rpartition(":")
     if not name or not line.isdecimal():
         raise ConfigError(
@@ -37,21 +40,20 @@ def run(arguments: argparse.Namespace) -> int:
         )
     source = read_source(name)
     source.check_lines(int(line), int(line))
-    with asking(arguments) as it:
-        with it.waiting():
-            rewrite = complete(source.shown, source.text, int(line), it.client, it.redact)
-        if arguments.write and rewrite.problem:
+    with model_session(arguments) as session:
+        with session.waiting():
+            rewrite = complete(source.shown, source.text, int(line), session.client, session.redact)
+        remark = rewrite.problem or "unchecked"
+        if not arguments.write:
+            session.show(f"{rewrite.inserted}\n")
+        elif rewrite.problem:
             raise UnreadableAnswer(
-                f"Nothing was written: with what {rewrite.model} wrote {rewrite.problem}.",
+                f"Nothing was written: with the code of {rewrite.model}, {rewrite.problem}.",
                 "See it without --write, or ask another model.",
             )
-        if arguments.write:
-            source.write(rewrite.after)
-            it.show(unified(rewrite.before, rewrite.after, rewrite.path))
         else:
-            it.show(f"{rewrite.inserted}\n")
-        it.signed(
-            rewrite.model,
-            rewrite.problem or ("written, not run" if arguments.write else "unchecked"),
-        )
+            source.write(rewrite.after)
+            session.show(unified(rewrite.before, rewrite.after, rewrite.path))
+            remark = "written, not run"
+        session.sign(rewrite.model, remark)
     return 0

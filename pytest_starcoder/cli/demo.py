@@ -1,4 +1,4 @@
-"""`starcoder demo`: the main job on a small broken project, with the demo model."""
+"""Runs `starcoder demo`, which explains the failures of a small broken project."""
 
 from __future__ import annotations
 
@@ -24,31 +24,33 @@ COMMAND = (
 
 HELP = "Explain the failures of a small broken project with the demo model"
 
+_USER_SETTINGS = ("STARCODER_", "PYTEST_")
+"""Variables for the user's own tests and model; the demo runs without them."""
+
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """It has no options: it shows one thing."""
+    """Add no options: the demo shows one thing."""
 
 
 def run(_arguments: argparse.Namespace) -> int:
-    """0 if the demo's tests fail, as they should; raises MissingExtra without the engine or the demo model."""
-    print(
-        "The demo model is gemma-3-270m, small, and often wrong; StarCoder on Ollama is another matter."
-    )
-    print("It comes under Gemma's terms: https://ai.google.dev/gemma/terms", flush=True)
+    """Return 0 if the demo's tests fail, as they should.
+
+    Raises MissingExtra without the engine or the demo model.
+    """
+    print("The demo model, gemma-3-270m, is small and often wrong. StarCoder on Ollama is better.")
+    print("Its license: https://ai.google.dev/gemma/terms", flush=True)
     make_backend(Settings(backend="embedded", model="demo")).close()
     project = Path(tempfile.mkdtemp(prefix="starcoder-demo-"))
+    without_caches = shutil.ignore_patterns("__pycache__")
     with as_file(files(__package__) / "demo_project") as source:
-        shutil.copytree(
-            source, project, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(source, project, dirs_exist_ok=True, ignore=without_caches)
     print(f"\n$ cd {project}\n$ {' '.join(COMMAND)}", flush=True)
-    # The user's settings for another model, and options for their own tests, are not the demo's.
-    own = ("STARCODER_", "PYTEST_")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(_USER_SETTINGS)
+    }
     command, environment = interpreter.start("-m", *COMMAND, environ=environment)
     status = subprocess.run(command, cwd=project, env=environment, check=False).returncode
-    print(
-        f"\nThe project stays in {project} until you delete it. Mend pricing.py there, and run it again:"
-    )
+    print(f"\nThe project stays in {project} until you delete it.")
+    print("Fix pricing.py there, and run the tests again:")
     print(f"cd {project} && {shlex.join(command)}")
     return 0 if status == 1 else 1

@@ -12,7 +12,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from pytest_starcoder.cli.model import settings_of
+from pytest_starcoder.cli.model_session import read_settings
 from pytest_starcoder.cli.options import add_settings
 from pytest_starcoder.errors import ConfigError, StarcoderError, UnreadableAnswer
 from pytest_starcoder.files import replace_file
@@ -22,7 +22,7 @@ from pytest_starcoder.model.probe import probe
 from pytest_starcoder.model.prompt import Prompt
 from pytest_starcoder.model.prompts import family
 from pytest_starcoder.settings import SCHEMA, Settings, cache_folder, project_root
-from pytest_starcoder.source.git import repository
+from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import one_line, printable
 
 HELP = "Say which model would be asked, whether it answers, and what to do next"
@@ -45,7 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 if the model answers, 2 if what is set cannot be used, else 1."""
-    settings = settings_of(arguments)
+    settings = read_settings(arguments)
     _say("project", str(project_root(Path.cwd())))
     for key in SCHEMA:
         if key in settings.sources or key == "model":
@@ -115,7 +115,7 @@ def _prove(settings: Settings, file: Path) -> None:
 def _write(report: dict[str, object], file: Path) -> None:
     try:
         content = (json.dumps(report, indent=2) + "\n").encode("utf-8")
-        replace_file(file, content, repository(file.absolute()))
+        replace_file(file, content, find_repository(file.absolute().parent))
     except OSError as exc:
         raise ConfigError(
             f"{file} cannot be written: {exc.strerror or exc}.", "Name another with --deep=FILE."

@@ -1,4 +1,4 @@
-"""`starcoder edit`: lines of a file as an instruction wants them, shown as a diff."""
+"""Runs `starcoder edit`, which changes lines of a file by an instruction and shows the diff."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import argparse
 import re
 
 from pytest_starcoder.assist.rewrite import edit
-from pytest_starcoder.cli.model import asking
+from pytest_starcoder.cli.model_session import model_session
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError, UnreadableAnswer
 from pytest_starcoder.source.diff import unified
 
-HELP = "Change lines of a file as you say, and show the diff"
+HELP = "Change lines of a file by an instruction, and show the diff"
+
+_PLACE = r"(?P<file>.+):(?P<first>\d+)(?:-(?P<last>\d+))?"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "place", metavar="FILE:A-B", help="the 1-based lines from A to B, or FILE:A for one"
+        "place", metavar="FILE:A-B", help="the 1-based lines A to B, or FILE:A for one line"
     )
     parser.add_argument("instruction", nargs="+", help="what to change")
     parser.add_argument("--write", action="store_true", help="change the file")
@@ -31,34 +33,34 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 if there is a change that the file can take, which --write then writes."""
-    found = re.fullmatch(r"(.+):(\d+)(?:-(\d+))?", arguments.place)
-    if found is None:
+    """Show or write the change and return 0; raises UnreadableAnswer if it breaks the file."""
+    place = re.fullmatch(_PLACE, arguments.place)
+    if place is None:
         raise ConfigError(
             f"{arguments.place!r} is not FILE:A-B.", "Write for example shop/pricing.py:14-20."
         )
     instruction = " ".join(arguments.instruction)
     if not instruction.strip():
         raise ConfigError("There is no instruction.", "Say what to change in these lines.")
-    source, first, last = read_source(found[1]), int(found[2]), int(found[3] or found[2])
+    source = read_source(place["file"])
+    first = int(place["first"])
+    last = int(place["last"] or first)
     source.check_lines(first, last)
-    with asking(arguments) as it:
-        with it.waiting():
+    with model_session(arguments) as session:
+        with session.waiting():
             rewrite = edit(
-                source.shown, source.text, first, last, instruction, it.client, it.redact
+                source.shown, source.text, first, last, instruction, session.client, session.redact
             )
         diff = unified(rewrite.before, rewrite.after, rewrite.path)
         if rewrite.problem:
-            it.note(diff.removesuffix("\n"))
+            session.note(diff.removesuffix("\n"))
             raise UnreadableAnswer(
-                f"This change of {rewrite.model}'s is no good: {rewrite.problem}.",
-                "Nothing was written; say it in other words, or ask another model.",
+                f"The change by {rewrite.model} cannot be used: {rewrite.problem}.",
+                "Nothing was written. Reword the instruction, or ask another model.",
             )
         if arguments.write:
             source.write(rewrite.after)
-        it.show(diff)
-        it.signed(
-            rewrite.model,
-            "written, not run" if arguments.write else "nothing was written; --write does it",
-        )
+        session.show(diff)
+        remark = "written, not run" if arguments.write else "nothing was written; use --write"
+        session.sign(rewrite.model, remark)
     return 0

@@ -1,16 +1,16 @@
-"""`starcoder explain`: what a file, or one definition of it, does."""
+"""Runs `starcoder explain`, which explains a file or one definition of it."""
 
 from __future__ import annotations
 
 import argparse
 
 from pytest_starcoder.assist.describe import describe
-from pytest_starcoder.cli.model import asking
+from pytest_starcoder.cli.model_session import model_session
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError
 
-HELP = "Explain code that does not fail: a file, or a function or class of a Python file"
+HELP = "Explain what code does: a file, or a function or class of a Python file"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -25,26 +25,19 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 if there is an explanation."""
+    """Print the explanation and return 0."""
     file, _, name = arguments.place.partition("::")
+    name = name.replace("::", ".").strip()
     source = read_source(file)
     if not source.text.strip():
         raise ConfigError(f"{file} is empty.", "Name a file with code.")
-    with asking(arguments) as it:
-        with it.waiting():
-            completion, whole = describe(
-                source.shown,
-                source.text,
-                name.replace("::", ".").strip(),
-                it.client,
-                it.on_text,
-                it.redact,
+    with model_session(arguments) as session:
+        with session.waiting():
+            completion, is_whole = describe(
+                source.shown, source.text, name, session.client, session.on_text, session.redact
             )
-        it.end()
-        if not whole:
-            it.note(
-                f"The model has not seen all of {arguments.place}, which is too long: its middle was left out."
-            )
-        remark = "cut short, unchecked" if completion.truncated else "unchecked"
-        it.signed(completion.model, remark, remembered=completion.from_cache)
+        session.end()
+        if not is_whole:
+            session.note(f"{arguments.place} is too long for the model: its middle was left out.")
+        session.sign_completion(completion)
     return 0

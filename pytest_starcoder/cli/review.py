@@ -1,4 +1,4 @@
-"""`starcoder-review`, also `starcoder review`: comments on what is staged, on a range of commits, or on a diff."""
+"""`starcoder-review` and `starcoder review`: review staged changes, commits or a diff."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from contextlib import closing
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from pytest_starcoder.cli.options import add_examples, add_settings, given
+from pytest_starcoder.cli.options import add_examples, add_settings, given_settings
 from pytest_starcoder.errors import ConfigError, Misuse, StarcoderError
-from pytest_starcoder.review.forked_call import Ahead
-from pytest_starcoder.review.request import Asked
+from pytest_starcoder.review.forked_call import ForkedCall
+from pytest_starcoder.review.request import ReviewInput, ReviewRequest
 
 if TYPE_CHECKING:
     from pytest_starcoder.review.finding import Review
-    from pytest_starcoder.review.selected import Found
+    from pytest_starcoder.review.hook_terminal import HookTerminal
 
 HELP = "Review what is staged, a range of commits, or a diff"
 
@@ -29,11 +29,22 @@ OPTIONS = {
     "review_max_findings": "--max-findings",
     "review_exclude": "--exclude",
 }
+"""Settings with a short option."""
 
 FORMATS = ("github", "gitlab", "json", "sarif", "text")
-"""What standard output can be."""
+"""Formats of standard output."""
 
 SKIP = "Skip once: SKIP=starcoder-review git commit ...     Accept: starcoder-review --accept"
+
+FLAGS = {
+    "--require-model": "exit 3 unless a model has seen every hunk",
+    "--advisory": "exit 0 whatever is found",
+    "--accept": "add the findings of the last review to the baseline",
+    "--last": "print the last review again",
+    "--preview": "show what would be reviewed, without asking a model",
+    "--show-prompt": "print what would be sent, without asking a model",
+    "--background": "review the last commit while you go on",
+}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -43,35 +54,19 @@ def add(parser: argparse.ArgumentParser) -> None:
         "diff", nargs="?", choices=("-",), help="- reviews the diff on standard input"
     )
     for option, text in (
-        ("--from-ref", "review what came after this one parted"),
-        ("--to-ref", "up to this one (default: HEAD)"),
+        ("--from-ref", "review the commits since the branch left this one"),
+        ("--to-ref", "the last commit to review (default: HEAD)"),
     ):
         parser.add_argument(option, type=_commit_name, metavar="COMMIT", help=text)
-    parser.add_argument("--format", choices=FORMATS, default="text", help="of standard output")
     parser.add_argument(
-        "--require-model",
-        action="store_true",
-        help="exit 3 unless a model has looked at every hunk",
+        "--format", choices=FORMATS, default="text", help="the format of standard output"
     )
-    parser.add_argument("--advisory", action="store_true", help="exit 0 whatever is found")
-    parser.add_argument(
-        "--accept",
-        action="store_true",
-        help="put the findings of the last review into the baseline",
-    )
-    parser.add_argument("--last", action="store_true", help="print the last review again")
-    parser.add_argument(
-        "--preview", action="store_true", help="say what would be reviewed, and ask nobody"
-    )
-    parser.add_argument(
-        "--show-prompt", action="store_true", help="print what would be sent, and ask nobody"
-    )
-    parser.add_argument(
-        "--background", action="store_true", help="review the last commit while you go on"
-    )
+    for flag, text in FLAGS.items():
+        parser.add_argument(flag, action="store_true", help=text)
     for key, option in OPTIONS.items():
         parser.add_argument(option, dest=f"starcoder_{key}", metavar="VALUE", help=SCHEMA[key].help)
-    parser.set_defaults(find=Ahead("pytest_starcoder.review.change_selection", "find"))
+    selection = ForkedCall("pytest_starcoder.review.change_selection", "select_change")
+    parser.set_defaults(selection=selection)
     add_settings(parser)
     add_examples(
         parser,
@@ -83,7 +78,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _commit_name(word: str) -> str:
-    """Return `word`; an empty one is a variable that CI did not set, and would mean what is staged."""
+    """Return `word`. An empty one, a variable that CI did not set, would mean what is staged."""
     if not word.strip():
         raise argparse.ArgumentTypeError("it is empty; name a commit or a branch")
     return word
@@ -101,36 +96,35 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"starcoder-review: {exc}", file=sys.stderr)
         return 2
     except ConfigError as exc:
-        _say_why_not(f"starcoder-review: {exc}", passes=arguments.advisory)
+        _print_failure(str(exc), passes=arguments.advisory)
         status = 2
     except Exception as exc:  # noqa: BLE001 - our own bugs must not block a commit
-        told = str(exc) if isinstance(exc, StarcoderError) else f"{type(exc).__name__}: {exc}"
-        _say_why_not(
-            f"starcoder-review: not reviewed: the review itself failed: {told}", passes=True
-        )
+        reason = str(exc) if isinstance(exc, StarcoderError) else f"{type(exc).__name__}: {exc}"
+        _print_failure(f"not reviewed: the review itself failed: {reason}", passes=True)
         status = 3 if arguments.require_model else 0
     return 0 if arguments.advisory else status
 
 
-def _say_why_not(sentence: str, *, passes: bool) -> None:
+def _print_failure(reason: str, *, passes: bool) -> None:
     """Print why nothing was reviewed, also on the terminal if the hook `passes`.
 
     Hook frameworks hide the standard error of a hook that passes.
     """
+    sentence = f"starcoder-review: {reason}"
     print(sentence, file=sys.stderr)
     if passes:
-        from pytest_starcoder.review.hook_terminal import Screen
+        from pytest_starcoder.review.hook_terminal import HookTerminal
 
-        with closing(Screen()) as screen:
-            screen.passed(sentence)
+        with closing(HookTerminal()) as terminal:
+            terminal.show_passed(sentence)
 
 
 def writer(name: str) -> Callable[[Review], str]:
-    """The writer of one of FORMATS."""
-    from pytest_starcoder.explain.json_report import review_to_json
-    from pytest_starcoder.explain.sarif import review_to_sarif
+    """Return the function that writes one of FORMATS."""
     from pytest_starcoder.review.github import review_commands
     from pytest_starcoder.review.gitlab import to_code_quality
+    from pytest_starcoder.review.json_report import review_to_json
+    from pytest_starcoder.review.sarif import review_to_sarif
     from pytest_starcoder.review.text_report import to_text
 
     writers: Mapping[str, Callable[[Review], str]] = {
@@ -145,75 +139,84 @@ def writer(name: str) -> Callable[[Review], str]:
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.last:
-        return _last(arguments.format)
+        return _print_last(arguments.format)
     if arguments.background:
         from pytest_starcoder.review import background
 
-        return background.run(given(arguments), is_advisory=arguments.advisory)
+        return background.run(given_settings(arguments), is_advisory=arguments.advisory)
     if arguments.accept:
-        from pytest_starcoder.review import reviewer as door
+        from pytest_starcoder.review.reviewer import accept_last_review
 
-        print(door.accept())
+        print(accept_last_review())
         return 0
-    options = given(arguments) | ({"review_require_model": "on"} if arguments.require_model else {})
-    diff = sys.stdin.buffer.read() if arguments.diff else None
+    return _review(arguments)
+
+
+def _review(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
-    arguments.find.begin(Asked(options, arguments.from_ref or "", arguments.to_ref or "", diff))
-    # While the change is looked for: most people ask Ollama, and requests takes its time.
+    options = given_settings(arguments)
+    if arguments.require_model:
+        options["review_require_model"] = "on"
+    diff = sys.stdin.buffer.read() if arguments.diff else None
+    request = ReviewRequest(options, arguments.from_ref or "", arguments.to_ref or "", diff)
+    arguments.selection.start(request)
+    # Import while the change is read: most people use Ollama, and requests takes its time.
     import_module("pytest_starcoder.model.backends.ollama")
-    from pytest_starcoder.review import reviewer as door
-    from pytest_starcoder.review.hook_terminal import Screen
-    from pytest_starcoder.review.text_report import summary
+    from pytest_starcoder.review import reviewer
+    from pytest_starcoder.review.hook_terminal import HookTerminal
 
-    found: Found = arguments.find.value()
+    source: ReviewInput = arguments.selection.result()
     if arguments.preview or arguments.show_prompt:
-        from pytest_starcoder.review.preview import preview, prompts
-
-        sys.stdout.write(prompts(found) if arguments.show_prompt else preview(found))
-        if found.change.git_error:
-            print(f"starcoder-review: {found.change.git_error}", file=sys.stderr)
-        return door.NO_GIT if found.change.git_error else 0
-    with closing(Screen()) as screen:
-        result = door.review(found, screen, started)
-        status = 0 if arguments.advisory else door.status_of(result, found.settings)
-        sys.stdout.write(writer(arguments.format)(result))
-        if arguments.format == "text":
-            _hints(result, status)
-        else:
-            print(summary(result), file=sys.stderr)
-        for problem in (result.git_error, result.away):
-            if problem:
-                print(f"starcoder-review: {problem}", file=sys.stderr)
-        if status == 0:
-            screen.passed(
-                f"StarCoder: {summary(result)}"
-                + (" See starcoder-review --last." if result.findings else "")
-            )
-            if result.away:
-                screen.passed(f"StarCoder: {result.away}")
+        return _print_preview(source, is_prompt=arguments.show_prompt)
+    with closing(HookTerminal()) as terminal:
+        result = reviewer.review(source, terminal, started)
+        status = 0 if arguments.advisory else reviewer.exit_status(result, source.settings)
+        _print_review(result, arguments.format, status, terminal)
         return status
 
 
-def _hints(result: Review, status: int) -> None:
-    if status == 1 and os.environ.get("PRE_COMMIT") == "1":
+def _print_review(result: Review, name: str, status: int, terminal: HookTerminal) -> None:
+    from pytest_starcoder.review.text_report import summary
+
+    sys.stdout.write(writer(name)(result))
+    if name != "text":
+        print(summary(result), file=sys.stderr)
+    elif status == 1 and os.environ.get("PRE_COMMIT") == "1":
         print(SKIP)
+    for problem in (result.git_error, result.away):
+        if problem:
+            print(f"starcoder-review: {problem}", file=sys.stderr)
+    if status == 0:
+        hint = " See starcoder-review --last." if result.findings else ""
+        terminal.show_passed(f"StarCoder: {summary(result)}{hint}")
+        if result.away:
+            terminal.show_passed(f"StarCoder: {result.away}")
 
 
-def _last(name: str) -> int:
+def _print_preview(source: ReviewInput, *, is_prompt: bool) -> int:
+    from pytest_starcoder.review.preview import preview, show_prompts
+    from pytest_starcoder.review.reviewer import NO_GIT
+
+    sys.stdout.write(show_prompts(source) if is_prompt else preview(source))
+    if source.change.git_error:
+        print(f"starcoder-review: {source.change.git_error}", file=sys.stderr)
+        return NO_GIT
+    return 0
+
+
+def _print_last(name: str) -> int:
     from pathlib import Path
 
-    from pytest_starcoder.review.store import Kept
-    from pytest_starcoder.source.git import Repository
+    from pytest_starcoder.review.store import ReviewStore
+    from pytest_starcoder.source.git.repository import Repository
 
-    kept = Kept(Repository(Path.cwd()).folder)
+    store = ReviewStore(Repository(Path.cwd()).folder)
     if name not in ("text", "json"):
-        raise Misuse(
-            f"--last is available as text and JSON, not as {name}.", "Omit --format, or use json."
-        )
-    text = kept.text("last", name)
+        message = f"--last is available as text and JSON, not as {name}."
+        raise Misuse(message, "Omit --format, or use json.")
+    text = store.load("json" if name == "json" else "txt")
     if text is None:
-        raise ConfigError(
-            "Nothing was reviewed here yet.", "Stage a change and run starcoder-review."
-        )
+        message = "Nothing was reviewed here yet."
+        raise ConfigError(message, "Stage a change and run starcoder-review.")
     sys.stdout.write(text)
     return 0

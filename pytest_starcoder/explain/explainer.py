@@ -1,259 +1,240 @@
-"""A session's failures told: causes found, tests run again, a model asked, the reports written.
-
-Failures and tests as they ran come in; what goes out is the section in the terminal and the report as a value.
-"""
+"""Explains the failures of a session in its terminal."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-
-import pytest
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.explain.case import Case, cases
-from pytest_starcoder.explain.causes import causes
-from pytest_starcoder.explain.conversation import Asking
-from pytest_starcoder.explain.editable import Conventions
-from pytest_starcoder.explain.explanation import Explanation, Report
-from pytest_starcoder.explain.extensions import Others
-from pytest_starcoder.explain.failure import Failure
-from pytest_starcoder.explain.prefetch import Early
-from pytest_starcoder.explain.question import file_of, observed, prompt_of, shared_code
-from pytest_starcoder.explain.replay import Replay, all_tests, replay, with_warnings
-from pytest_starcoder.explain.section import Section
-from pytest_starcoder.fix.apply import Terminal, apply
-from pytest_starcoder.fix.session import Fixing
+from pytest_starcoder.explain.case import Case, build_cases
+from pytest_starcoder.explain.causes import group_failures
+from pytest_starcoder.explain.conversation import INTERRUPTED, Conversation
+from pytest_starcoder.explain.explanation import (
+    Answer,
+    Explanation,
+    Report,
+    complete,
+    describe_case,
+)
+from pytest_starcoder.explain.failure import Cause, Failure
+from pytest_starcoder.explain.fix_search import FixContext, FixSearch, MakeFixSearch, WriteOptions
+from pytest_starcoder.explain.hooks import PluginHooks
+from pytest_starcoder.explain.prefetch import Prefetch, PrefetchedAnswers
+from pytest_starcoder.explain.question import file_of_cause, preview_prompt, shared_code
+from pytest_starcoder.explain.replay import Replay, Replayer, add_warnings, count_tests
+from pytest_starcoder.explain.section import TerminalSection
 from pytest_starcoder.model.client import Client
-from pytest_starcoder.runner.fixes import Fix
-from pytest_starcoder.session.project import WholeHistory, place_options, project_of
-from pytest_starcoder.session.tests import Tests, launch_of, rerun_options
+from pytest_starcoder.redaction.values import with_texts
+from pytest_starcoder.runner.launch import Launch
+from pytest_starcoder.runner.outcome import FinishedTest
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.source.sources import sources_of
+from pytest_starcoder.source.conventions import Conventions
+from pytest_starcoder.source.git.history import History
+from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.node_ids import without_group
 
+SHOW_PROMPT = "not asked: --starcoder-show-prompt"
 
-class Telling:
-    """Tells the failures of one session on a terminal."""
+
+@dataclass(frozen=True)
+class FinishedSession:
+    """A session whose tests have run.
+
+    `settings` is the error if they could not be read. `rerun_arguments` returns the
+    arguments with which pytest runs some tests again.
+    """
+
+    failures: Sequence[Failure]
+    tests: Sequence[FinishedTest]
+    settings: Settings | StarcoderError
+    launch: Launch
+    sources: SourceFiles
+    history: History
+    conventions: Conventions
+    rerun_arguments: Callable[[Sequence[str]], list[str]]
+    interrupted: bool = False
+
+
+class Explainer:
+    """Explains the failures of one session; the explanations are written to `section`."""
 
     def __init__(
         self,
-        config: pytest.Config,
-        terminal: pytest.TerminalReporter,
-        others: Others,
-        environment: Mapping[str, str],
-        early: Early | None = None,
+        session: FinishedSession,
+        section: TerminalSection,
+        write_heading: Callable[[str], None],
+        hooks: PluginHooks,
+        make_fix_search: MakeFixSearch,
     ) -> None:
-        self._config = config
-        self._terminal = terminal
-        self._others = others
-        self._environment = environment
-        self._early = early
-        self._project = project_of(config)
-        self._sources = sources_of(config.rootpath)
-        self._section = Section(
-            lambda text: terminal.write(text, flush=True),
-            config.get_terminal_writer().fullwidth,
-            live=bool(terminal.isatty),
-        )
+        self._session = session
+        self._section = section
+        self._write_heading = write_heading
+        self._hooks = hooks
+        self._make_fix_search = make_fix_search
+        settings = session.settings
+        self._settings = settings if isinstance(settings, Settings) else Settings()
+        if session.interrupted:
+            self._settings = replace(self._settings, replay=False, fix=False)
 
-    def tell(
-        self,
-        failures: Sequence[Failure],
-        tests: Tests,
-        settings: Settings | StarcoderError,
-        *,
-        interrupted: bool,
-    ) -> Report:
-        """Writes the section; the report holds what it said."""
-        started = time.monotonic()
-        usable = Settings() if isinstance(settings, StarcoderError) else settings
-        found = self._cases(
-            failures, tests, replace(usable, replay=usable.replay and not interrupted)
+    def explain(self, prefetch: Prefetch | None, writing: WriteOptions) -> Report:
+        """Explain all causes, and write fixes and tests as far as `writing` allows."""
+        start = time.monotonic()
+        all_cases = self._gather_evidence()
+        interrupted = self._session.interrupted
+        conversation = Conversation(
+            self._section,
+            self._hooks.redact,
+            self._collect_answers(prefetch),
+            INTERRUPTED if interrupted else "",
         )
-        rerun = all_tests(case.replay for case in found)
-        if self._config.getoption("starcoder_show_prompt"):
-            return self._show(found, failures, usable, self._fixing(found, tests, usable), rerun)
-        with contextlib.closing(Asking(self._section, self._others.redact)) as asking:
-            if self._early is not None and not interrupted:
-                deadline = Deadline.after(usable.session_timeout, "session_timeout")
-                with self._section.waiting(
-                    "StarCoder", "for the rest of what was asked while the tests ran"
-                ):
-                    asking.answered(self._early.answers(deadline))
-            if interrupted:
-                asking.decline()
-            else:
-                asking.begin(settings)
-            self._head(
-                failures, found, f" ({asking.model} on {asking.server})" if asking.model else ""
-            )
-            shared = shared_code(found)
+        with contextlib.closing(conversation):
+            if not interrupted:
+                conversation.connect(self._session.settings)
+            self._show_heading(all_cases, conversation.model, conversation.server)
+            search = self._search_fixes(all_cases, conversation.client)
+            shared = shared_code(all_cases)
             explanations: list[Explanation] = []
-            wanted = replace(usable, fix=usable.fix and not interrupted)
-            fixing = self._fixing(found, tests, wanted, asking.client)
-            for number, case in enumerate(found, 1):
-                told = observed(case, self._others.redact)
-                self._section.observed(number, len(found), told)
-                fixed_case, told = fixing.fixed(case, told)
-                told = asking.explain(fixed_case, told, shared[file_of(case)])
-                self._ending(told)
-                self._others.explained(told)
-                explanations.append(told)
+            for evidence, case in self._explain_each(all_cases, search):
+                answer = conversation.ask(case, shared[file_of_cause(case)])
+                explanation = complete(evidence, answer)
+                self._show_tests(explanation)
+                self._hooks.report_explanation(explanation)
+                explanations.append(explanation)
             report = Report(
                 tuple(explanations),
-                len(failures),
-                asking.model,
-                asking.server,
-                asking.calls,
-                rerun,
-                time.monotonic() - started,
+                len(self._session.failures),
+                conversation.model,
+                conversation.server,
+                conversation.calls,
+                count_tests(case.replay for case in all_cases),
+                time.monotonic() - start,
             )
-            for line in _closing(report, asking.explained, asking.away):
-                self._section.close(line)
-        self._apply(fixing.found, explanations)
+            for remark in _closing_remarks(report, conversation.answered, conversation.outage):
+                self._section.remark(remark)
+        for message in search.write(explanations, writing):
+            self._section.remark(message)
         return report
 
-    def _apply(self, fixes: Sequence[Fix], explanations: Sequence[Explanation]) -> None:
-        """Writes fixes into files, and answers as tests, where that is asked for."""
-        how, root = self._config.getoption("starcoder_apply"), self._config.rootpath
-        terminal = Terminal(self._config, lambda text: self._terminal.write(text, flush=True))
-        lines = []
-        if how is not None and fixes:
-            lines += apply(
-                fixes, root, self._sources, terminal.accepts if how == "ask" else lambda _fix: True
-            )
-        for told in explanations if self._config.getoption("starcoder_write") else ():
-            if told.fixes.answers:
-                lines.append(terminal.keep(told.fixes, told.nodeids[0].partition("::")[0]))
-        for line in filter(None, lines):
-            self._section.close(line)
+    def show_prompts(self) -> Report:
+        """Write the prompts instead of asking a model."""
+        all_cases = self._gather_evidence()
+        self._show_heading(all_cases)
+        shared = shared_code(all_cases)
+        search = self._search_fixes(all_cases, client=None)
+        explanations: list[Explanation] = []
+        for evidence, case in self._explain_each(all_cases, search):
+            code = shared[file_of_cause(case)]
+            prompt = preview_prompt(case, self._settings, self._hooks.redact, code)
+            size = f"{len(prompt.text)} characters would be sent:"
+            self._section.say("why", f"{SHOW_PROMPT}. {size}")
+            number = len(explanations) + 1
+            self._section.show_text(f"prompt {number} of {len(all_cases)}", prompt.text)
+            explanation = complete(evidence, Answer(note=SHOW_PROMPT))
+            self._show_tests(explanation)
+            explanations.append(explanation)
+        rerun = count_tests(case.replay for case in all_cases)
+        return Report(tuple(explanations), len(self._session.failures), rerun=rerun)
 
-    def _cases(self, failures: Sequence[Failure], tests: Tests, settings: Settings) -> list[Case]:
-        grouped = causes(failures)
-        sources = self._sources
-        replays = [Replay() for _ in grouped]
-        warnings: dict[str, None] = {}
-        if settings.replay:
-            deadline = Deadline.after(settings.replay_timeout, "replay_timeout")
-            with (
-                contextlib.suppress(
-                    KeyboardInterrupt
-                ),  # enough of that: what was seen is told without it
-                self._section.waiting(
-                    "StarCoder", "failing tests what they execute, by running them again"
-                ),
-            ):
-                launch = launch_of(self._config, self._environment)
-                replays = replay(grouped, tests.ran, launch, deadline, sources, warnings.setdefault)
-            if warnings:
-                replays = with_warnings(replays, warnings)
+    def _gather_evidence(self) -> list[Case]:
+        """Group the failures by cause, and run their tests again."""
+        session = self._session
+        grouped = group_failures(session.failures)
+        replays = self._replay(grouped)
         for rerun in replays:
             for outcome in (*rerun.failing, *rerun.passing):
-                self._others.redactor.add(outcome.secrets)
-        deadline = Deadline.after(settings.replay_timeout, "replay_timeout")
-        history = WholeHistory(self._project)
-        return cases(grouped, replays, sources, history, self._conventions(tests), deadline)
-
-    def _conventions(self, tests: Tests) -> Conventions:
-        """Return how this session tells tests from other code: test files, plugins and settings."""
-        config = self._config
-        plugins = (
-            getattr(plugin, "__file__", None) for plugin in config.pluginmanager.get_plugins()
-        )
-        project = self._project
-        files = (project.path_of(file) for file in plugins if file and project.holds(file))
-        return Conventions(
-            frozenset({*tests.files, *files}),
-            tuple(config.getini("python_files")),
-            tuple(config.getini("python_functions")),
-            tuple(config.getini("python_classes")),
-            config.rootpath.name,
+                self._hooks.redactor.add(outcome.secrets)
+        return build_cases(
+            grouped,
+            replays,
+            session.sources,
+            session.history,
+            session.conventions.files,
+            Deadline.after(self._settings.replay_timeout, "replay_timeout"),
         )
 
-    def _fixing(
-        self, found: Sequence[Case], tests: Tests, settings: Settings, client: Client | None = None
-    ) -> Fixing:
-        launch = launch_of(self._config, self._environment)
-        return Fixing(
-            found,
-            launch,
-            tests.ran,
-            self._sources,
-            settings,
-            self._section,
-            self._others.redact,
-            client,
+    def _replay(self, grouped: Sequence[Cause]) -> list[Replay]:
+        """Run failing tests again; a Ctrl-C goes on without that."""
+        replays = [Replay() for _ in grouped]
+        if not self._settings.replay:
+            return replays
+        session = self._session
+        warnings: dict[str, None] = {}
+        deadline = Deadline.after(self._settings.replay_timeout, "replay_timeout")
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            self._section.status("StarCoder", "running failing tests again"),
+        ):
+            replayer = Replayer(session.tests, session.launch, deadline, warnings.setdefault)
+            replays = replayer.replay(grouped, session.sources)
+        return add_warnings(replays, warnings) if warnings else replays
+
+    def _collect_answers(self, prefetch: Prefetch | None) -> PrefetchedAnswers:
+        """Return the answers that were asked for while tests ran."""
+        if prefetch is None or self._session.interrupted:
+            return PrefetchedAnswers()
+        deadline = Deadline.after(self._settings.session_timeout, "session_timeout")
+        with self._section.status("StarCoder", "waiting for the rest of the answers"):
+            return prefetch.answers(deadline)
+
+    def _search_fixes(self, all_cases: Sequence[Case], client: Client | None) -> FixSearch:
+        context = FixContext(
+            cases=all_cases,
+            tests=self._session.tests,
+            launch=self._session.launch,
+            sources=self._session.sources,
+            conventions=self._session.conventions,
+            settings=self._settings,
+            client=client,
+            redact=self._hooks.redact,
+            show_status=self._section.status,
         )
+        return self._make_fix_search(context)
 
-    def _show(
-        self,
-        found: Sequence[Case],
-        failures: Sequence[Failure],
-        settings: Settings,
-        fixing: Fixing,
-        rerun: int,
-    ) -> Report:
-        """The prompts instead of answers."""
-        self._head(failures, found, "")
-        shared = shared_code(found)
-        explanations = []
-        for number, case in enumerate(found, 1):
-            told = replace(
-                observed(case, self._others.redact), note="not asked: --starcoder-show-prompt"
-            )
-            self._section.observed(number, len(found), told)
-            fixed_case, told = fixing.fixed(case, told)
-            prompt = prompt_of(fixed_case, settings, self._others.redact, shared[file_of(case)])
-            self._section.say("why", f"{told.note}. {len(prompt.text)} characters would be sent:")
-            self._section.verbatim(f"prompt {number} of {len(found)}", prompt.text)
-            self._ending(told)
-            explanations.append(told)
-        return Report(tuple(explanations), len(failures), rerun=rerun)
+    def _explain_each(
+        self, all_cases: Sequence[Case], search: FixSearch
+    ) -> Iterator[tuple[Explanation, Case]]:
+        """Yield each explanation without an answer, and the case with its fix."""
+        redact = self._hooks.redact
+        for number, case in enumerate(all_cases, 1):
+            explanation = describe_case(case, redact)
+            self._section.show_evidence(number, len(all_cases), explanation)
+            fixes = search.find(case)
+            redacted = with_texts(fixes, redact)
+            self._section.show_fixes(redacted)
+            best = fixes.found[0] if fixes.found else None
+            yield replace(explanation, fixes=redacted), replace(case, fix=best)
 
-    def _head(self, failures: Sequence[Failure], found: Sequence[Case], model: str) -> None:
-        heading = f"{counted(len(failures), 'failure')}, {counted(len(found), 'cause')}{model}"
-        self._terminal.write_sep("=", f"StarCoder: {heading}", yellow=True)
+    def _show_heading(self, all_cases: Sequence[Case], model: str = "", server: str = "") -> None:
+        failures = counted(len(self._session.failures), "failure")
+        heading = f"StarCoder: {failures}, {counted(len(all_cases), 'cause')}"
+        self._write_heading(f"{heading} ({model} on {server})" if model else heading)
 
-    def _ending(self, told: Explanation) -> None:
-        self._section.tests(told.nodeids)
-        tests = [without_group(nodeid) for nodeid in told.order or told.nodeids[:1]]
-        options = [*place_options(self._config), *rerun_options(self._config, len(tests))]
-        self._section.rerun(list(map(self._from_here, tests)), options)
-
-    def _from_here(self, nodeid: str) -> str:
-        """The node id as a user writes it in the folder where pytest was started."""
-        here, root = self._config.invocation_params.dir, self._config.rootpath
-        if here == root:
-            return nodeid
-        path, colons, rest = nodeid.partition("::")
-        file = root / path
-        with contextlib.suppress(ValueError):  # another drive has no relative path
-            file = Path(os.path.relpath(file, here))
-        return file.as_posix() + colons + rest
+    def _show_tests(self, explanation: Explanation) -> None:
+        self._section.show_tests(explanation.nodeids)
+        tests = [without_group(nodeid) for nodeid in explanation.tests_to_rerun]
+        self._section.show_command(self._session.rerun_arguments(tests))
 
 
-def _closing(report: Report, explained: int, away: str) -> list[str]:
-    """The last lines: how much was explained, for how many calls, and what to make of it."""
-    lines = []
-    rerun = f" Ran {counted(report.rerun, 'test')} again." if report.rerun else ""
-    if explained:
-        total, calls = (
-            counted(len(report.explanations), "cause"),
-            counted(report.calls, "model call"),
-        )
-        lines.append(f"{explained} of {total}, {calls}, {report.seconds:.1f} s.{rerun}{away}")
-        checked = "; `checked` is what running tests again has shown" if report.rerun else ""
-        lines.append(
-            f"`why` is guessed, machine-generated by {report.model} and unchecked{checked}; all else was observed."
+def _closing_remarks(report: Report, answered: int, outage: str) -> list[str]:
+    """Return how much was explained at which cost, and how far it can be believed."""
+    seconds = f"{report.seconds:.1f} s."
+    rerun = f"Ran {counted(report.rerun, 'test')} again." if report.rerun else ""
+    checked = "`checked` is what running tests again has shown; " if report.rerun else ""
+    remarks = []
+    if answered:
+        total = counted(len(report.explanations), "cause")
+        summary = f"{answered} of {total}, {counted(report.calls, 'model call')}, {seconds}"
+        remarks.append(" ".join(filter(None, [summary, rerun, outage])))
+        remarks.append(
+            f"`why` is guessed, machine-generated by {report.model} and unchecked; "
+            f"{checked}all else was observed."
         )
     elif rerun:
-        lines.append(f"{report.seconds:.1f} s.{rerun}")
-        lines.append("`checked` is what running tests again has shown; all else was observed.")
-    return [*lines, *filter(None, [report.confinement])]
+        remarks += [f"{seconds} {rerun}", f"{checked}all else was observed."]
+    if report.confinement:
+        remarks.append(report.confinement)
+    return remarks

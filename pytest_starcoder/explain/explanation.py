@@ -1,17 +1,26 @@
-"""Why tests failed, as far as it is known."""
+"""Explanations of failed tests, and the report of a session."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 from pytest_starcoder.explain.failure import Frame
+from pytest_starcoder.redaction.values import with_texts
 from pytest_starcoder.report.label import Label
-from pytest_starcoder.runner.fixes import NO_FIXES, Fixes
+from pytest_starcoder.runner.fixes import NO_FIXES, Fix, Fixes
+
+if TYPE_CHECKING:
+    from pytest_starcoder.explain.case import Case
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """A line that may be at fault. `score` is Ochiai's, 0 to 1; `reasons` are what else was observed of it."""
+    """A line that may be at fault.
+
+    `score` is Ochiai's, 0 to 1; `reasons` are further observations.
+    """
 
     path: str
     line: int
@@ -22,11 +31,11 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Statement:
-    """One thing that a report says, and how far it can be believed; the only words that a writer may print.
+    """One statement of an explanation, labelled by how far it can be believed.
 
-    `kind` is what it is about: seen, fact, at, suspect, replay, fix, question, extra, why.
-    `by` names the model of a guess. Raises ValueError for a guess of nobody,
-    and for an observation of a model's.
+    `kind` is its subject: seen, fact, at, calls, suspect, replay, fix, question, extra or why.
+    `by` names the model of a guess. Raises ValueError for a guess without a model, and
+    for anything else with one.
     """
 
     kind: str
@@ -42,18 +51,36 @@ class Statement:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """A model's answer to why a test failed, or in `note` the reason why there is none.
+
+    The fields are those of an Explanation.
+    """
+
+    why: str = ""
+    model: str = ""
+    truncated: bool = False
+    from_cache: bool = False
+    flaw: str = ""
+    unsupported: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Explanation:
     """Why a test failed.
 
-    `why` is a guess of `model`, empty where no model gave one; `note` then says
-    in one sentence why not. `unsupported` are the files, lines, names and code
-    in `why` that are not in the evidence, and are marked there; `flaw` is what
-    is wrong with it as a whole: "repeats the question". All else was observed,
-    but for `replay`, which is what running tests again has shown; `order` holds
-    the tests to run where the first one fails after others only.
-    `calls` are functions that the failing line calls, where no run again has
-    shown what it executes. `path` and `line` (1-based) are where it failed, empty and 0 where no line of
-    the project is known. `nodeids` are all tests that fail of it.
+    `why` is a guess of `model`, empty if no model gave one; `note` then says why
+    not. `unsupported` lists the files, lines, names and code in `why` that are not
+    in the evidence, and are marked there; `flaw` is a defect of the whole answer:
+    "repeats the question".
+
+    Everything else was observed, except `replay` and `fixes`, which were checked by
+    running tests. `order` lists the tests to run if the first one fails only after
+    others. `calls` are functions that the failing line calls, if running the test
+    again did not show what it executes. `path` and `line` (1-based) are the place of
+    the failure; empty and 0 if it is not in the project. `nodeids` are all tests
+    that fail for this cause.
     """
 
     seen: str
@@ -80,41 +107,86 @@ class Explanation:
     fixes: Fixes = NO_FIXES
 
     @property
+    def tests_to_rerun(self) -> tuple[str, ...]:
+        """Node ids that show the failure again."""
+        return self.order or self.nodeids[:1]
+
+    @property
     def statements(self) -> tuple[Statement, ...]:
-        """All that can be said of it, each with its label, in the order in which it is read."""
-        said = [Statement("seen", self.seen, Label.OBSERVED)]
-        said += [Statement("fact", fact, Label.OBSERVED) for fact in self.facts]
-        for suspect in self.suspects:
-            told = f"{suspect.path}:{suspect.line}: {suspect.source}"
-            told += f" ({', '.join(suspect.reasons)})" if suspect.reasons else ""
-            said.append(Statement("suspect", told, Label.OBSERVED, "", suspect.path, suspect.line))
-        for frame in self.frames:
-            told = f"{frame.path}:{frame.line} in {frame.function}"
-            said.append(Statement("at", told, Label.OBSERVED, "", frame.path, frame.line))
-        for frame in self.calls:
-            told = f"{frame.path}:{frame.line} {frame.function}"
-            said.append(Statement("calls", told, Label.OBSERVED, "", frame.path, frame.line))
-        said += [Statement("replay", told, Label.CHECKED) for told in self.replay]
-        for fix in self.fixes.found:
-            before, after = (" ".join(text.split())[:200] for text in (fix.before, fix.after))
-            told = f"{fix.path}:{fix.line}: {after or 'nothing'} instead of {before or 'nothing'} ({fix.verdict})"
-            said.append(Statement("fix", told, Label.CHECKED, "", fix.path, fix.line))
-        if self.fixes.question:
-            said.append(
-                Statement("question", f"which is right: {self.fixes.question}", Label.CHECKED)
-            )
-        said += [Statement("extra", told, Label.OBSERVED) for told in self.extra]
-        if self.why:
-            said.append(Statement("why", self.why, Label.GUESSED, self.model))
-        return tuple(said)
+        """Everything that reports say about the failure, in reading order."""
+        return tuple(_statements(self))
+
+
+def describe_case(case: Case, redact: Callable[[str], str]) -> Explanation:
+    """Explain a cause without fixes and without a model."""
+    failure = case.cause.first
+    place = failure.frames[-1] if failure.frames else Frame("", 0, "", 0, "")
+    explanation = Explanation(
+        failure.seen,
+        exception=failure.exception,
+        phase=failure.phase,
+        path=place.path,
+        line=place.line,
+        function=place.function,
+        nodeids=case.cause.nodeids,
+        facts=(*failure.facts, *case.changed),
+        frames=failure.frames,
+        calls=() if case.suspects else failure.callees,
+        suspects=case.suspects,
+        replay=case.replay.statements,
+        order=case.replay.order,
+        extra=failure.extra,
+    )
+    return with_texts(explanation, redact)
+
+
+def complete(explanation: Explanation, answer: Answer) -> Explanation:
+    """Add the answer of a model to an explanation."""
+    return replace(explanation, **asdict(answer))
+
+
+def _statements(explanation: Explanation) -> Iterator[Statement]:
+    yield Statement("seen", explanation.seen, Label.OBSERVED)
+    for fact in explanation.facts:
+        yield Statement("fact", fact, Label.OBSERVED)
+    for suspect in explanation.suspects:
+        text = f"{suspect.path}:{suspect.line}: {suspect.source}"
+        if suspect.reasons:
+            text += f" ({', '.join(suspect.reasons)})"
+        yield Statement("suspect", text, Label.OBSERVED, path=suspect.path, line=suspect.line)
+    for frame in explanation.frames:
+        text = f"{frame.path}:{frame.line} in {frame.function}"
+        yield Statement("at", text, Label.OBSERVED, path=frame.path, line=frame.line)
+    for callee in explanation.calls:
+        text = f"{callee.path}:{callee.line} {callee.function}"
+        yield Statement("calls", text, Label.OBSERVED, path=callee.path, line=callee.line)
+    for text in explanation.replay:
+        yield Statement("replay", text, Label.CHECKED)
+    for fix in explanation.fixes.found:
+        yield Statement("fix", _summary(fix), Label.CHECKED, path=fix.path, line=fix.line)
+    if explanation.fixes.question:
+        question = f"which is right: {explanation.fixes.question}"
+        yield Statement("question", question, Label.CHECKED)
+    for text in explanation.extra:
+        yield Statement("extra", text, Label.OBSERVED)
+    if explanation.why:
+        yield Statement("why", explanation.why, Label.GUESSED, by=explanation.model)
+
+
+def _summary(fix: Fix) -> str:
+    """Return a fix on one line."""
+    before = " ".join(fix.before.split())[:200] or "nothing"
+    after = " ".join(fix.after.split())[:200] or "nothing"
+    return f"{fix.path}:{fix.line}: {after} instead of {before} ({fix.verdict})"
 
 
 @dataclass(frozen=True)
 class Report:
-    """What one run was told: every cause, the one with most tests first.
+    """The explanations of one session, the cause with most tests first.
 
-    `failures` counts failed reports, `calls` requests to generate, `rerun` tests
-    that were run again, `seconds` all of it. `model` and `server` are empty where none was asked.
+    `failures` counts failed reports, `calls` requests to the model, `rerun` tests
+    that were run again; `seconds` is the time for all of it. `model` and `server`
+    are empty if no model was asked.
     """
 
     explanations: tuple[Explanation, ...]
@@ -126,11 +198,17 @@ class Report:
     seconds: float = 0.0
 
     @property
+    def notice(self) -> str:
+        """A sentence that says which model guessed; empty without a guess."""
+        guessed = any(explanation.why for explanation in self.explanations)
+        if not guessed or not self.model:
+            return ""
+        return f"What is guessed is machine-generated by {self.model} and unchecked."
+
+    @property
     def confinement(self) -> str:
-        """How changes were confined that were run, as a sentence; empty where none were."""
-        levels = {told.fixes.level for told in self.explanations} - {""}
-        return (
-            f"Changes were run in memory, confined by {' and '.join(sorted(levels))}."
-            if levels
-            else ""
-        )
+        """A sentence that names the sandbox of changes that were run; empty if none were."""
+        levels = {explanation.fixes.level for explanation in self.explanations} - {""}
+        if not levels:
+            return ""
+        return f"Changes were run in memory, confined by {' and '.join(sorted(levels))}."

@@ -1,7 +1,7 @@
-"""What an answer names and was not shown is marked: text in pieces and evidence in, the same text with marks out.
+"""Marks what a model's answer names but was not shown.
 
-Files, lines, code and names are checked; numbers and prose are not. Nothing is
-taken away: who reads sees what was invented.
+Files, lines, code and names are checked; numbers and prose are not. Nothing is removed:
+the reader sees what was invented.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import PurePosixPath
 NOT_SEEN = " (not in the evidence)"
 SUGGESTED = " (a suggestion)"
 
-HELD = 300
-"""Characters that are held back at the most, until what has begun in them ends."""
+MAX_DELAY = 300
+"""Maximum characters that are held back until a construct in them is complete."""
 
-_KNOWN = {
+_PYTHON_NAMES = {
     *dir(builtins),
     *keyword.kwlist,
     *keyword.softkwlist,
@@ -29,12 +29,15 @@ _KNOWN = {
     "pdb",
 }
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
-_SUFFIXES = "pyi?|pyx|toml|cfg|ini|json|ya?ml|txt|md|rst|html?|css|jsx?|tsx?|cpp|rs|go|java|rb|sh|sql|csv|env|lock|ipynb"
+_SUFFIXES = (
+    "pyi?|pyx|toml|cfg|ini|json|ya?ml|txt|md|rst|html?|css|jsx?|tsx?|cpp|rs|go|java|rb|sh|sql|csv"
+    "|env|lock|ipynb"
+)
 _FILE = rf"(?:[\w.-]+[\\/])*[\w-][\w.-]*\.(?:{_SUFFIXES})\b"
 
 
 class Evidence:
-    """What a model was shown: all texts, and of each file the numbers of the lines in them."""
+    """What a model was shown: all texts, and the line numbers shown of each file."""
 
     def __init__(self, text: str, files: Mapping[str, Container[int]]) -> None:
         self._text = " ".join(text.split())
@@ -43,202 +46,223 @@ class Evidence:
         self._words = frozenset(_IDENTIFIER.findall(text))
 
     def has_file(self, path: str) -> bool:
-        """Whether `path` is a shown file, its end by whole parts, or stands in the texts."""
-        parts = PurePosixPath(path.replace("\\", "/").removeprefix("./")).parts
-        return any(
-            PurePosixPath(file).parts[-len(parts) :] == parts for file in self._files
-        ) or bool(re.search(rf"(?<![\w.-]){re.escape(path)}(?![\w-])", self._text))
+        """Return whether a file was shown, or its name stands in the texts.
+
+        `path` may be the last parts of a path.
+        """
+        if any(_ends_with(file, path.removeprefix("./")) for file in self._files):
+            return True
+        return bool(re.search(rf"(?<![\w.-]){re.escape(path)}(?![\w-])", self._text))
 
     def has_line(self, number: int, path: str = "") -> bool:
-        """Whether that line was shown, of the file `path` if it is named."""
-        parts = PurePosixPath(path.replace("\\", "/")).parts
-        return any(
-            number in lines
-            for file, lines in self._files.items()
-            if not parts or PurePosixPath(file).parts[-len(parts) :] == parts
-        )
+        """Return whether a line was shown, of the file `path` or of any file."""
+        for file, numbers in self._files.items():
+            if number in numbers and _ends_with(file, path):
+                return True
+        return False
 
     def has_code(self, code: str) -> bool:
+        """Return whether code was shown, ignoring white space."""
         squeezed = "".join(code.split())
         return bool(squeezed) and squeezed in self._squeezed
 
     def has_name(self, name: str) -> bool:
-        """Whether every part of a dotted name is a word of the texts, or Python's own."""
-        return all(part in self._words or part in _KNOWN for part in name.split("."))
+        """Return whether every part of a dotted name was shown, or is one of Python's names."""
+        return all(part in self._words or part in _PYTHON_NAMES for part in name.split("."))
 
 
-_NOUN = r"(?:functions?|methods?|class(?:es)?|variables?|modules?|fixtures?|attributes?|arguments?|parameters?|helpers?)"
-_PLAIN = frozenset(
+def _ends_with(file: str, path: str) -> bool:
+    """Return whether `file` ends with the parts of `path`; always true of an empty path."""
+    parts = PurePosixPath(path.replace("\\", "/")).parts
+    return not parts or PurePosixPath(file).parts[-len(parts) :] == parts
+
+
+_NOUN = (
+    r"(?:functions?|methods?|class(?:es)?|variables?|modules?|fixtures?|attributes?|arguments?"
+    r"|parameters?|helpers?)"
+)
+_PLAIN_WORDS = frozenset(
     """
-    a an the this that these those which who whose and or but nor so of to in on at for with from by as if when while is
-    was are were be been being has have had does do did not no it its itself they them their can could should would will
-    may might must call calls called name named body itself definition signature object value result return test tests
-    under above below here there only also then than too more one two first last same other another own new old wrong
-    right correct instead because since before after into onto over out up down used using expects expected expecting
-    given passed defined returned raised takes takes returns raises gets does fails uses needs wants makes adds divides
-    multiplies subtracts checks loops ignores forgets misses handles itself python pytest
+    a an the this that these those which who whose and or but nor so of to in on at for with
+    from by as if when while is was are were be been being has have had does do did not no it
+    its itself they them their can could should would will may might must call calls called
+    name named body definition signature object value result return test tests under above
+    below here there only also then than too more one two first last same other another own new
+    old wrong right correct instead because since before after into onto over out up down used
+    using expects expected expecting given passed defined returned raised takes returns raises
+    gets fails uses needs wants makes adds divides multiplies subtracts checks loops ignores
+    forgets misses handles python pytest
     """.split()
 )
-"""Words that follow 'the function' in a sentence and are no names."""
+"""Words that follow 'the function' in a sentence and are not names."""
 
 _QUOTE = r"['\"\u2018\u201c]"
 _UNQUOTE = r"['\"\u2019\u201d]"
 _BARE = (
     r"(?<![\w.@])(?!(?:e\.g|i\.e|a\.k|cf)\b)(?:[^\W\d]\w*\.)+[^\W\d]\w*(?:\(\))?"  # dotted
     r"|(?<![\w.])[^\W\d]\w*\(\)?"  # called
-    r"|(?<![\w.])[^\W\d]*_\w+(?:\(\))?|(?<![\w.])[A-Za-z][a-z0-9]+[A-Z]\w*(?:\(\))?|(?<![\w.])_*[a-z]\w*\d\w*"
+    r"|(?<![\w.])[^\W\d]*_\w+(?:\(\))?"  # snake_case
+    r"|(?<![\w.])[A-Za-z][a-z0-9]+[A-Z]\w*(?:\(\))?"  # camelCase
+    r"|(?<![\w.])_*[a-z]\w*\d\w*"  # with a digit
 )
 """Names that cannot be English words."""
 
-_THINGS = re.compile(
+_PLACE = r":\d+(?::\d+)?|::[\w.:\[\]-]+|\"?,? (?:at |on )?lines? #?\d+"
+_RANGE = r"(?:\s*(?:-|\u2013|to|and|,)\s*#?\d+)*"
+
+_REFERENCE = re.compile(
     r"(?P<fence>```[^\n]*\n(?P<fenced>[\s\S]*?)```)"
     r"|(?P<ticks>`+)(?P<code>[^`\n]+)(?P=ticks)"
     rf"|(?P<quoted>[\"\u201c](?P<inner>{_FILE})[\"\u201d])"
-    rf"|(?P<file>(?<![\w.]){_FILE})(?P<place>:\d+(?::\d+)?|::[\w.:\[\]-]+|\"?,? (?:at |on )?lines? #?\d+)?"
-    r"|(?P<lines>\b[Ll]ines?\s+#?\d+(?:\s*(?:-|\u2013|to|and|,)\s*#?\d+)*|\bL\d+\b|(?<=\s)#L\d+)"
+    rf"|(?P<file>(?<![\w.]){_FILE})(?P<place>{_PLACE})?"
+    rf"|(?P<lines>\b[Ll]ines?\s+#?\d+{_RANGE}|\bL\d+\b|(?<=\s)#L\d+)"
     rf"|(?P<name>{_BARE})"
-    rf"|(?P<noun>\b(?:[Tt]he|[Aa]n?|[Ii]ts) {_NOUN}(?: named| called)? {_QUOTE}?)(?P<called>[^\W\d]\w*)"
-    rf"|(?P<word>\b(?:called|named) {_QUOTE}?)(?P<given>[^\W\d]\w*)"
-    rf"|(?P<single>(?<!\w)['\u2018](?P<literal>[^\W\d][\w.]*\(?\)?)['\u2019](?!\w))"
+    rf"|(?P<noun>\b(?:[Tt]he|[Aa]n?|[Ii]ts) {_NOUN}(?: named| called)? {_QUOTE}?)"
+    r"(?P<described>[^\W\d]\w*)"
+    rf"|(?P<word>\b(?:called|named) {_QUOTE}?)(?P<introduced>[^\W\d]\w*)"
+    r"|(?P<single>(?<!\w)['\u2018](?P<literal>[^\W\d][\w.]*\(?\)?)['\u2019](?!\w))"
 )
 """Everything in a text that is checked. URLs are names with dots, and files."""
 
 
-class Grounded:
-    """Marks a text that arrives in pieces; however they divide it, the result is the same.
+class Grounding:
+    """Marks a text that arrives in pieces; the result does not depend on the pieces.
 
     `unsupported` lists what was marked as not in the evidence, each once.
     """
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
-        self._held = ""
+        self._pending = ""
         self._file = ""
         self.unsupported: list[str] = []
 
     def add(self, piece: str) -> str:
-        """The text that can be told by now, with marks; empty while something in it is not at its end."""
-        self._held += piece
-        cut = _cut(self._held)
-        told, self._held = self._held[:cut], self._held[cut:]
-        return self._marked(told)
+        """Return the text that is complete by now, with marks; it may be empty."""
+        self._pending += piece
+        end = _complete_length(self._pending)
+        text, self._pending = self._pending[:end], self._pending[end:]
+        return self._mark_text(text)
 
     def end(self) -> str:
-        """The rest."""
-        told, self._held = self._held, ""
-        return self._marked(told)
+        """Return the rest of the text."""
+        text, self._pending = self._pending, ""
+        return self._mark_text(text)
 
-    def _marked(self, text: str) -> str:
+    def _mark_text(self, text: str) -> str:
         pieces: list[str] = []
-        done = 0
-        for match in _THINGS.finditer(text):
-            mark = self._mark(match)
-            if mark:
-                end = match.end() - (match[0].endswith("(") and not match["single"])
-                if re.match(_UNQUOTE, text[end : end + 1]) and (match["called"] or match["given"]):
-                    end += 1
-                pieces += [text[done:end], mark]
-                done = end
-        return "".join([*pieces, text[done:]])
+        start = 0
+        for match in _REFERENCE.finditer(text):
+            mark = self._check(match)
+            if not mark:
+                continue
+            end = match.end()
+            if match[0].endswith("(") and not match["single"]:
+                end -= 1  # the mark of a call comes before its arguments
+            if (match["described"] or match["introduced"]) and re.match(_UNQUOTE, text[end:]):
+                end += 1
+            pieces += [text[start:end], mark]
+            start = end
+        return "".join([*pieces, text[start:]])
 
-    def _mark(self, match: re.Match[str]) -> str:
-        if match["code"] or match["fenced"]:
-            return self._of_code(match["code"] or match["fenced"])
-        if match["file"] or match["inner"]:
-            return self._of_file(match["inner"] or match["file"], match["place"] or "")
+    def _check(self, match: re.Match[str]) -> str:
+        """Return the mark of a reference; empty if it is in the evidence."""
+        code = match["code"] or match["fenced"]
+        if code:
+            return self._check_code(code)
+        file = match["inner"] or match["file"]
+        if file:
+            return self._check_file(file, match["place"] or "")
         if match["lines"]:
             numbers = [int(number) for number in re.findall(r"\d+", match["lines"])]
-            shown = all(self._evidence.has_line(number, self._file) for number in numbers)
-            return "" if shown else self._unseen(match["lines"])
-        name = match["called"] or match["given"] or match["literal"] or match["name"] or ""
-        bare = name.rstrip("()")
-        if (match["called"] or match["given"]) and bare.lower() in _PLAIN:
+            if all(self._evidence.has_line(number, self._file) for number in numbers):
+                return ""
+            return self._unseen(match["lines"])
+        in_prose = match["described"] or match["introduced"] or ""
+        if in_prose.lower() in _PLAIN_WORDS:
             return ""
-        if match["called"] and bare.endswith("s") and "_" not in bare and bare.islower():
+        described = match["described"] or ""
+        if described.endswith("s") and "_" not in described and described.islower():
             return ""  # 'the function divides': a verb
-        return "" if self._evidence.has_name(bare.strip("()")) else self._unseen(name.rstrip("("))
+        name = in_prose or match["literal"] or match["name"] or ""
+        return "" if self._evidence.has_name(name.strip("()")) else self._unseen(name.rstrip("("))
 
-    def _of_file(self, path: str, place: str) -> str:
+    def _check_file(self, path: str, place: str) -> str:
         self._file = path if self._evidence.has_file(path) else ""
         if not self._file:
             return self._unseen(path)
         if place.startswith("::"):
             names = _IDENTIFIER.findall(place)
-            return (
-                ""
-                if all(self._evidence.has_name(name) for name in names)
-                else self._unseen(path + place)
-            )
+            is_shown = all(self._evidence.has_name(name) for name in names)
+            return "" if is_shown else self._unseen(path + place)
         number = re.search(r"\d+", place)
         if number and not self._evidence.has_line(int(number[0]), path):
             return self._unseen(f"{path}:{number[0]}")
         return ""
 
-    def _of_code(self, code: str) -> str:
+    def _check_code(self, code: str) -> str:
         whole = re.fullmatch(rf"\s*(?P<file>{_FILE})(?P<place>:\d+(?::\d+)?|::\S+)?\s*", code)
         if whole:
-            return self._of_file(whole["file"], whole["place"] or "")
+            return self._check_file(whole["file"], whole["place"] or "")
         if self._evidence.has_code(code):
             return ""
-        names = _IDENTIFIER.findall(re.sub(r"(['\"])(?:\\.|(?!\1).)*\1", "''", code))
-        foreign = [name for name in names if not self._evidence.has_name(name)]
-        if not foreign and names:
-            return (
-                SUGGESTED
-                if len(_IDENTIFIER.findall(code)) > 1 or re.search(r"[^\w\s]", code)
-                else ""
-            )
-        return self._unseen(foreign[0] if foreign else code.strip())
+        without_strings = re.sub(r"(['\"])(?:\\.|(?!\1).)*\1", "''", code)
+        names = _IDENTIFIER.findall(without_strings)
+        if not names:
+            return self._unseen(code.strip())
+        for name in names:
+            if not self._evidence.has_name(name):
+                return self._unseen(name)
+        # A single name that is in the evidence suggests nothing.
+        is_expression = len(_IDENTIFIER.findall(code)) > 1 or re.search(r"[^\w\s]", code)
+        return SUGGESTED if is_expression else ""
 
-    def _unseen(self, thing: str) -> str:
-        thing = " ".join(thing.split())[:100]
-        if thing not in self.unsupported:
-            self.unsupported.append(thing)
+    def _unseen(self, reference: str) -> str:
+        reference = " ".join(reference.split())[:100]
+        if reference not in self.unsupported:
+            self.unsupported.append(reference)
         return NOT_SEEN
 
 
-def ground(text: str, evidence: Evidence) -> tuple[str, tuple[str, ...]]:
-    """`text` with its marks, and what was not in the evidence."""
-    grounded = Grounded(evidence)
-    marked = grounded.add(text) + grounded.end()
-    return marked, tuple(grounded.unsupported)
-
-
-_WAITS = re.compile(
+_INCOMPLETE = re.compile(
     r"(?:\b[Ll]ines?(?:\s+#?\d+(?:\s*(?:-|\u2013|to|and|,)\s*#?\d+)*)?|\bL|#"
     rf"|\b(?:[Tt]he|[Aa]n?|[Ii]ts)(?: {_NOUN})?(?: named| called)?"
     rf"|\b(?:called|named)|\b(?:at|on)|,|-|\u2013|\bto|\band|{_FILE}\S*)\s*$"
 )
-"""The end of a text after which more may belong to the same thing."""
+"""The end of a text whose last reference may continue."""
 
 
-def _cut(text: str) -> int:
-    """How much of `text` can be told: up to the last white space with nothing open before it."""
-    cut = max(text.rfind(" "), text.rfind("\n")) + 1
-    if len(text) - cut > HELD:
+def _complete_length(text: str) -> int:
+    """Return the length of `text` up to the last white space with no open construct before it."""
+    end = _last_space(text) + 1
+    if len(text) - end > MAX_DELAY:
         return len(text)
-    while cut > 0:
-        before = text[:cut]
-        opened = _opened(before)
-        if opened is not None and len(text) - opened <= HELD:
-            cut = opened
-        elif _WAITS.search(before[-80:]) and not before.endswith("\n\n"):
-            shorter = max(before.rstrip().rfind(" "), before.rstrip().rfind("\n")) + 1
-            if shorter == cut:
+    while end > 0:
+        complete = text[:end]
+        opening = _open_code(complete)
+        if opening is not None and len(text) - opening <= MAX_DELAY:
+            end = opening
+        elif _INCOMPLETE.search(complete[-80:]) and not complete.endswith("\n\n"):
+            shorter = _last_space(complete.rstrip()) + 1
+            if shorter == end:
                 break
-            cut = shorter
+            end = shorter
         else:
             break
-    return cut
+    return end
 
 
-def _opened(text: str) -> int | None:
-    """Where code begins that has not ended: a fence, or backticks on the last line."""
-    fence = text.count("```")
-    if fence % 2:
+def _last_space(text: str) -> int:
+    return max(text.rfind(" "), text.rfind("\n"))
+
+
+def _open_code(text: str) -> int | None:
+    """Return where code begins that has not ended: a fence, or backticks on the last line."""
+    fences = text.count("```")
+    if fences % 2:
         return text.rfind("```")
-    line = text.rfind("\n") + 1
-    last = text[line:]
-    if fence and "```" in last:
+    start = text.rfind("\n") + 1
+    line = text[start:]
+    if fences and "```" in line:
         return None
-    return line + last.rfind("`") if last.count("`") % 2 else None
+    return start + line.rfind("`") if line.count("`") % 2 else None

@@ -1,4 +1,4 @@
-"""A report as JSON, by the schema that is shipped beside this module; values in, text out."""
+"""Explanations as JSON."""
 
 from __future__ import annotations
 
@@ -7,138 +7,85 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-from pytest_starcoder.explain.explanation import Explanation, Report, Statement
-from pytest_starcoder.review.finding import Finding, Review
-from pytest_starcoder.review.text_report import notice as review_notice
-from pytest_starcoder.review.text_report import summary
+from pytest_starcoder.explain.explanation import Explanation, Report, Statement, Suspect
 from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.text.node_ids import without_group
 
 VERSION = 1
-"""Of the schema: another number where a reader of the old one would misread."""
+"""Version of the schema; raised when a reader of the old one would misread the new one."""
 
 
 def to_json(report: Report) -> str:
-    """The report as JSON, with every statement's label."""
+    """Render a report as JSON that follows `schema()`."""
     record = {
         "version": VERSION,
         "tool": f"pytest-starcoder {version('pytest-starcoder')}",
         "model": report.model,
         "server": report.server,
-        "notice": notice(report),
+        "notice": report.notice,
         "confinement": report.confinement,
         "failures": report.failures,
         "model_calls": report.calls,
         "tests_run_again": report.rerun,
         "seconds": round(report.seconds, 3),
-        "causes": [_cause(told) for told in report.explanations],
+        "causes": [_cause(explanation) for explanation in report.explanations],
     }
     return json.dumps(record, indent=2, ensure_ascii=True) + "\n"
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema that `to_json` follows."""
-    found: dict[str, Any] = json.loads(
-        (files(__package__) / "explanations.schema.json").read_text("utf-8")
-    )
-    return found
+    """Read the JSON schema that is shipped beside this module."""
+    text = (files(__package__) / "explanations.schema.json").read_text("utf-8")
+    content: dict[str, Any] = json.loads(text)
+    return content
 
 
-def review_to_json(review: Review) -> str:
-    """The review as JSON; `findings` have path, line (1-based), severity and message, and whose words those are."""
-    record = {
-        "version": VERSION,
-        "tool": f"pytest-starcoder {version('pytest-starcoder')}",
-        "change": review.what,
-        "model": review.model,
-        "server": review.server,
-        "notice": review_notice(review),
-        "summary": summary(review),
-        "files": review.files,
-        "hunks": review.total,
-        "hunks_reviewed": review.reviewed,
-        "failed": review.failed,
-        "away": review.away,
-        "notes": list(review.notes),
-        "findings": [_finding(found) for found in review.findings],
-        "not_shown": review.more,
-        "accepted": review.accepted,
-        "ignored": review.ignored,
-        "not_reviewed": [
-            {"path": left.path, "reason": left.reason, "hunks": left.hunks}
-            for left in review.unreviewed
-        ],
-        "model_calls": review.calls,
-        "seconds": round(review.seconds, 3),
-    }
-    return json.dumps(record, indent=2, ensure_ascii=True) + "\n"
-
-
-def review_schema() -> dict[str, Any]:
-    """The JSON schema that `review_to_json` follows."""
-    found: dict[str, Any] = json.loads(
-        (files(__package__) / "review.schema.json").read_text("utf-8")
-    )
-    return found
-
-
-def _finding(found: Finding) -> dict[str, Any]:
+def _cause(explanation: Explanation) -> dict[str, Any]:
+    fixes = explanation.fixes
     return {
-        "path": found.path,
-        "line": found.line,
-        "severity": found.severity.word,
-        "message": found.message,
-        "rule": found.rule,
-        "label": str(found.label),
-        "by": found.model,
-        "guess": found.guess,
-        "source": found.source,
-        "definition": found.definition,
-        "placed": found.placed,
-        "fingerprint": found.fingerprint,
+        "exception": explanation.exception,
+        "phase": explanation.phase,
+        "path": explanation.path,
+        "line": explanation.line,
+        "function": explanation.function,
+        "tests": list(explanation.nodeids),
+        "rerun": [without_group(nodeid) for nodeid in explanation.tests_to_rerun],
+        "statements": [_statement(statement) for statement in explanation.statements],
+        "suspects": [_suspect(suspect) for suspect in explanation.suspects],
+        "fixes": [_fix(fix) for fix in fixes.found],
+        "question": fixes.question,
+        "fixes_note": fixes.note,
+        "changes_tried": fixes.tried,
+        "search_seconds": round(fixes.seconds, 3),
+        "note": explanation.note,
+        "flaw": explanation.flaw,
+        "not_in_the_evidence": list(explanation.unsupported),
+        "truncated": explanation.truncated,
+        "remembered": explanation.from_cache,
     }
 
 
-def notice(report: Report) -> str:
-    """The sentence that says whose words a guess is; empty where nobody guessed."""
-    guessed = any(told.why for told in report.explanations)
-    return (
-        f"What is guessed is machine-generated by {report.model} and unchecked."
-        if guessed and report.model
-        else ""
-    )
+def _statement(statement: Statement) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "kind": statement.kind,
+        "label": str(statement.label),
+        "text": statement.text,
+    }
+    if statement.by:
+        record["by"] = statement.by
+    if statement.path:
+        record["path"] = statement.path
+        record["line"] = statement.line
+    return record
 
 
-def _cause(told: Explanation) -> dict[str, Any]:
+def _suspect(suspect: Suspect) -> dict[str, Any]:
     return {
-        "exception": told.exception,
-        "phase": told.phase,
-        "path": told.path,
-        "line": told.line,
-        "function": told.function,
-        "tests": list(told.nodeids),
-        "rerun": [without_group(nodeid) for nodeid in told.order or told.nodeids[:1]],
-        "statements": [_statement(statement) for statement in told.statements],
-        "suspects": [
-            {
-                "path": suspect.path,
-                "line": suspect.line,
-                "score": suspect.score,
-                "source": suspect.source,
-                "reasons": list(suspect.reasons),
-            }
-            for suspect in told.suspects
-        ],
-        "fixes": [_fix(fix) for fix in told.fixes.found],
-        "question": told.fixes.question,
-        "fixes_note": told.fixes.note,
-        "changes_tried": told.fixes.tried,
-        "search_seconds": round(told.fixes.seconds, 3),
-        "note": told.note,
-        "flaw": told.flaw,
-        "not_in_the_evidence": list(told.unsupported),
-        "truncated": told.truncated,
-        "remembered": told.from_cache,
+        "path": suspect.path,
+        "line": suspect.line,
+        "score": suspect.score,
+        "source": suspect.source,
+        "reasons": list(suspect.reasons),
     }
 
 
@@ -156,16 +103,4 @@ def _fix(fix: Fix) -> dict[str, Any]:
         "still_failing": list(fix.still),
         "confinement": fix.level,
         "model": fix.model,
-    }
-
-
-def _statement(statement: Statement) -> dict[str, Any]:
-    place = {"path": statement.path, "line": statement.line} if statement.path else {}
-    by = {"by": statement.by} if statement.by else {}
-    return {
-        "kind": statement.kind,
-        "label": str(statement.label),
-        "text": statement.text,
-        **by,
-        **place,
     }

@@ -1,20 +1,15 @@
-"""A report as Markdown, for a pull request or a step's summary; values in, text out.
-
-Whatever a test or a model said is shown as it is: nothing of it becomes a
-heading, a link, an image, HTML, a mention or a reference to an issue.
-"""
+"""Explanations as GitHub's Markdown, for a pull request or a job summary."""
 
 from __future__ import annotations
 
-import re
 import shlex
 
 from pytest_starcoder.explain.explanation import Explanation, Report, Statement
-from pytest_starcoder.explain.json_report import notice
 from pytest_starcoder.report.label import Label
+from pytest_starcoder.report.markdown import code_block, code_span, escape
 from pytest_starcoder.text.display import counted, one_line, printable
 
-NAMES = {
+TITLES = {
     "seen": "Seen",
     "fact": "Seen",
     "at": "At",
@@ -26,103 +21,65 @@ NAMES = {
     "extra": "Also",
     "why": "Why",
 }
+"""Title of each kind of statement."""
 
-SHOWN = 5
-"""Node ids that are shown at once; more are folded."""
+CODE_KINDS = ("at", "calls", "suspect", "fix")
+"""Kinds of statements whose text is code."""
+
+MAX_UNFOLDED_TESTS = 5
 
 
 def to_markdown(report: Report) -> str:
-    """The report as GitHub's Markdown."""
-    whose = f" ({escaped(report.model)} on {escaped(report.server)})" if report.model else ""
+    """Render a report as Markdown."""
     total = len(report.explanations)
-    lines = [
-        f"## StarCoder: {counted(report.failures, 'failure')}, {counted(total, 'cause')}{whose}",
-        "",
-    ]
-    for number, told in enumerate(report.explanations, 1):
-        lines += _cause(number, total, told)
+    title = f"## StarCoder: {counted(report.failures, 'failure')}, {counted(total, 'cause')}"
+    if report.model:
+        title += f" ({escape(report.model)} on {escape(report.server)})"
+    lines = [title, ""]
+    for number, explanation in enumerate(report.explanations, 1):
+        lines += _cause(f"{number}/{total}", explanation)
     if report.rerun:
-        lines += [
-            f"{counted(report.rerun, 'test')} were run again, {report.seconds:.1f} s in all.",
-            "",
-        ]
-    if report.confinement:
-        lines += [escaped(report.confinement), ""]
-    if notice(report):
-        lines += [escaped(notice(report)), ""]
+        tests = counted(report.rerun, "test")
+        lines += [f"{tests} were run again, {report.seconds:.1f} s in all.", ""]
+    for remark in (report.confinement, report.notice):
+        if remark:
+            lines += [escape(remark), ""]
     return "\n".join(lines)
 
 
-def escaped(text: str) -> str:
-    """`text` on one line, with everything escaped that Markdown, HTML or GitHub would read as more than text."""
-    told = _MARKUP.sub(lambda match: _ENTITIES.get(match[0], "\\" + match[0]), one_line(text, 2000))
-    return re.sub(r"(?i)\b(GH)\\-(?=\d)", r"\1&#45;", told).replace("www.", "www&#46;")
-
-
-_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+!|~@&$:-])")
-
-_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;", "#": "&#35;", ":": "&#58;"}
-
-
-def _cause(number: int, total: int, told: Explanation) -> list[str]:
-    where = f"{told.path}:{told.line} in {told.function}" if told.path else told.phase
-    lines = [
-        f"### {number}/{total} {_code(where)} · {escaped(told.exception)} · {counted(len(told.nodeids), 'test')}",
-        "",
-        *(_statement(statement) for statement in told.statements),
-    ]
-    for fix in told.fixes.found:
-        lines += ["", *_fenced(fix.diff, "diff")]
-    if told.fixes.found:
+def _cause(number: str, explanation: Explanation) -> list[str]:
+    place = explanation.phase
+    if explanation.path:
+        place = f"{explanation.path}:{explanation.line} in {explanation.function}"
+    exception, tests = escape(explanation.exception), counted(len(explanation.nodeids), "test")
+    lines = [f"### {number} {code_span(place)} · {exception} · {tests}", ""]
+    lines += [_statement(statement) for statement in explanation.statements]
+    for fix in explanation.fixes.found:
+        lines += ["", *code_block(fix.diff, "diff")]
+    if explanation.fixes.found:
         lines.append("")
-    if told.flaw:
-        lines.append(f"- *guessed* **But** it {escaped(told.flaw)}.")
-    if told.note:
-        lines.append(f"- **No guess**: {escaped(told.note)}")
-    tests = [f"- {_code(nodeid)}" for nodeid in told.nodeids]
-    if len(tests) > SHOWN:
-        lines += [
-            "",
-            f"<details><summary>All {len(tests)} tests</summary>",
-            "",
-            *tests,
-            "",
-            "</details>",
-        ]
-    else:
-        lines += ["", *tests]
-    command = "pytest " + " ".join(
-        shlex.quote(printable(nodeid)) for nodeid in told.order or told.nodeids[:1]
-    )
-    return [*lines, "", *_fenced(one_line(command, 2000), "bash"), ""]
-
-
-def _fenced(text: str, language: str) -> list[str]:
-    fence = "`" * max(3, _longest(text) + 1)
-    return [f"{fence}{language}", printable(text, tabs=True).rstrip("\n"), fence]
+    if explanation.flaw:
+        lines.append(f"- *guessed* **But** it {escape(explanation.flaw)}.")
+    if explanation.note:
+        lines.append(f"- **No guess**: {escape(explanation.note)}")
+    nodeids = (shlex.quote(printable(nodeid)) for nodeid in explanation.tests_to_rerun)
+    command = one_line(f"pytest {' '.join(nodeids)}", 2000)
+    return [*lines, "", *_tests(explanation.nodeids), "", *code_block(command, "bash"), ""]
 
 
 def _statement(statement: Statement) -> str:
-    by = (
-        f" by {escaped(statement.by)}, machine-generated and unchecked"
-        if statement.label is Label.GUESSED
-        else ""
-    )
-    text = (
-        _code(statement.text)
-        if statement.kind in ("at", "calls", "suspect", "fix")
-        else escaped(statement.text)
-    )
-    return f"- *{statement.label}{by}* **{NAMES[statement.kind]}**: {text}"
+    label = str(statement.label)
+    if statement.label is Label.GUESSED:
+        label += f" by {escape(statement.by)}, machine-generated and unchecked"
+    is_code = statement.kind in CODE_KINDS
+    text = code_span(statement.text) if is_code else escape(statement.text)
+    return f"- *{label}* **{TITLES[statement.kind]}**: {text}"
 
 
-def _code(text: str) -> str:
-    """`text` as a code span, however many backticks it has."""
-    line = one_line(text, 500)
-    ticks = "`" * (_longest(line) + 1)
-    pad = " " if line.startswith("`") or line.endswith("`") or not line else ""
-    return f"{ticks}{pad}{line}{pad}{ticks}"
-
-
-def _longest(text: str) -> int:
-    return max(map(len, re.findall("`+", text)), default=0)
+def _tests(nodeids: tuple[str, ...]) -> list[str]:
+    """List the tests; many are folded."""
+    tests = [f"- {code_span(nodeid)}" for nodeid in nodeids]
+    if len(tests) <= MAX_UNFOLDED_TESTS:
+        return tests
+    summary = f"<details><summary>All {len(tests)} tests</summary>"
+    return [summary, "", *tests, "", "</details>"]

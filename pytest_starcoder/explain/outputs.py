@@ -1,4 +1,4 @@
-"""The reports that a session writes besides its section in the terminal: files, JUnit properties, GitHub's own."""
+"""The reports of a session besides its section in the terminal."""
 
 from __future__ import annotations
 
@@ -8,90 +8,98 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 if TYPE_CHECKING:
     from pytest_starcoder.explain.explanation import Report
 
 
-class Written:
-    """Where the reports of one session go; what cannot be written is told to `complain`, and the rest is.
+class ReportOutputs:
+    """Report files, properties in pytest's JUnit file, and annotations of GitHub Actions.
 
-    Raises ConfigError for a file whose suffix names no format.
+    `folder` is where pytest was started and `root` its root; `junit` is the option
+    --junitxml. What cannot be written is passed to `complain`. Raises ConfigError for a
+    report file whose suffix names no format.
     """
 
-    def __init__(self, config: pytest.Config, complain: Callable[[str], None]) -> None:
-        self._config = config
+    def __init__(
+        self,
+        folder: Path,
+        root: Path,
+        names: list[str],
+        junit: str | None,
+        junit_prefix: str,
+        complain: Callable[[str], None],
+    ) -> None:
+        self._root = root
+        self._junit = _normalize(junit) if junit else None
+        self._junit_prefix = junit_prefix
         self._complain = complain
-        xml = config.getoption("xmlpath", None)
-        self._xml = _as_pytest_finds(xml) if xml else None
         self._files: list[tuple[Path, Callable[[Report], str]]] = []
-        if names := config.getoption("starcoder_report"):
-            from pytest_starcoder.explain.report_files import writer
+        if names:
+            # Not imported without a report: most runs have none.
+            from pytest_starcoder.explain.report_files import find_writer
 
-            self._files = [
-                (config.invocation_params.dir / name, writer(Path(name))) for name in names
-            ]
+            self._files = [(folder / name, find_writer(Path(name))) for name in names]
 
     @property
-    def asked(self) -> bool:
-        """Whether files are to be written, also where nothing failed."""
+    def has_files(self) -> bool:
+        """Whether report files are written, even if no test failed."""
         return bool(self._files)
 
-    def write(self, report: Report, line: Callable[[str], None]) -> None:
-        """Writes all of them; `line` writes one line of the log, for GitHub to read."""
-        from pytest_starcoder.explain.report_files import save
-        from pytest_starcoder.source.git import repository
+    def write(self, report: Report, write_line: Callable[[str], None]) -> None:
+        """Write all reports; `write_line` writes a line to the log, for GitHub to read."""
+        from pytest_starcoder.report.files import write_report
+        from pytest_starcoder.source.git.tracking import find_repository
 
-        for path, written in self._files:
-            tree = repository(path) or self._config.rootpath
-            self._try(str(path), partial(save, path, written(report), tree))
+        for path, render in self._files:
+            tree = find_repository(path.parent) or self._root
+            self._try(str(path), partial(write_report, path, render(report), tree))
         if not report.explanations:
             return
-        if self._xml is not None:
-            xml = self._xml
-            self._try(str(xml), lambda: self._junit(xml, report))
+        if self._junit is not None:
+            self._try(str(self._junit), partial(self._write_junit, self._junit, report))
         if os.environ.get("GITHUB_ACTIONS") == "true":
-            from pytest_starcoder.explain.markdown import to_markdown
-            from pytest_starcoder.review.github import workflow_commands
+            self._annotate(report, write_line)
 
-            for command in workflow_commands(report, self._prefix()):
-                line(command)
-            summary = os.environ.get("GITHUB_STEP_SUMMARY")
-            if summary:
-                self._try(summary, lambda: _append(Path(summary), to_markdown(report)))
+    def _write_junit(self, path: Path, report: Report) -> None:
+        from pytest_starcoder.explain.junit import add_explanations
+        from pytest_starcoder.report.files import write_report
 
-    def _junit(self, path: Path, report: Report) -> None:
-        from pytest_starcoder.explain.junit import with_explanations
-        from pytest_starcoder.explain.report_files import save
+        write_report(path, add_explanations(path.read_text("utf-8"), report, self._junit_prefix))
 
-        prefix = self._config.getoption("junitprefix", None) or ""
-        save(path, with_explanations(path.read_text("utf-8"), report, prefix))
+    def _annotate(self, report: Report, write_line: Callable[[str], None]) -> None:
+        from pytest_starcoder.explain.github import workflow_commands
+        from pytest_starcoder.explain.markdown import to_markdown
 
-    def _prefix(self) -> str:
-        """The folder of the root within its repository, with a slash at its end; empty where they are one."""
-        from pytest_starcoder.source.git import repository
+        for command in workflow_commands(report, self._path_in_repository()):
+            write_line(command)
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if summary:
+            self._try(summary, lambda: _append(Path(summary), to_markdown(report)))
 
-        root = self._config.rootpath.resolve()
-        top = repository(root / "_")
-        return "" if top is None or top == root else root.relative_to(top).as_posix() + "/"
+    def _path_in_repository(self) -> str:
+        """Return the path of the root in its repository, with a final slash; empty at the top."""
+        from pytest_starcoder.source.git.tracking import find_repository
+
+        root = self._root.resolve()
+        top = find_repository(root)
+        if top is None or top == root:
+            return ""
+        return root.relative_to(top).as_posix() + "/"
 
     def _try(self, name: str, write: Callable[[], None]) -> None:
         try:
             write()
         except OSError as exc:
-            self._complain(f"{name} could not be written ({exc.strerror or exc}).{_hint(exc)}")
+            from pytest_starcoder.files import UNLINK, LeadsOutside
+
+            hint = f" {UNLINK}" if isinstance(exc, LeadsOutside) else ""
+            self._complain(f"{name} could not be written ({exc.strerror or exc}).{hint}")
 
 
-def _hint(exc: OSError) -> str:
-    from pytest_starcoder.files import UNLINK, LeadsOutside
-
-    return f" {UNLINK}" if isinstance(exc, LeadsOutside) else ""
-
-
-def _as_pytest_finds(name: str) -> Path:
-    """Where pytest writes its JUnit file; it decides that before any test may change the folder."""
-    return Path(os.path.normpath(os.path.abspath(os.path.expanduser(os.path.expandvars(name)))))  # noqa: PTH100, PTH111
+def _normalize(name: str) -> Path:
+    """Return the path that pytest makes of --junitxml, before a test changes the folder."""
+    expanded = os.path.expanduser(os.path.expandvars(name))  # noqa: PTH111
+    return Path(os.path.normpath(os.path.abspath(expanded)))  # noqa: PTH100
 
 
 def _append(path: Path, text: str) -> None:

@@ -1,7 +1,7 @@
-"""Causes are asked about while tests still run: failures in as they happen, answers out when the run is over.
+"""Asks about failures while tests are still running.
 
-A child asks, so that no thread of ours is in the process of the tests. It
-knows what was seen live, and not what running tests again would show.
+A child process asks, so that no thread of ours runs in the process of the tests. It
+knows what was observed live, but not what running tests again would show.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -23,44 +23,66 @@ from typing import Any
 from pytest_starcoder import interpreter
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, StarcoderError
-from pytest_starcoder.explain.case import cases
-from pytest_starcoder.explain.causes import causes, key_of
-from pytest_starcoder.explain.editable import Conventions
-from pytest_starcoder.explain.explanation import Explanation
+from pytest_starcoder.explain.case import build_cases
+from pytest_starcoder.explain.causes import cause_key, group_failures
+from pytest_starcoder.explain.explanation import Answer
 from pytest_starcoder.explain.failure import Failure
-from pytest_starcoder.explain.question import explain
+from pytest_starcoder.explain.question import ask_why
 from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.redactor import Redactor
 from pytest_starcoder.runner.protocol import Malformed, message_of, parsed
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.address import is_loopback, server_url
-from pytest_starcoder.source.git import History
-from pytest_starcoder.source.sources import sources_of
+from pytest_starcoder.source.git.history import History
+from pytest_starcoder.source.sources import SourceFiles
 
 
-def wanted(settings: Settings) -> bool:
-    """Whether causes are asked about at once: where the setting says so, or the model does not use this machine."""
-    if settings.early != "auto" or settings.backend == "none":
-        return settings.early == "on" and settings.backend != "none"
-    elsewhere = bool(settings.host) and not is_loopback(server_url(settings.host))
-    return elsewhere or (settings.backend == "huggingface" and not settings.host)
+def should_prefetch(settings: Settings) -> bool:
+    """Return whether to ask while tests run: if the setting says so, or the model runs elsewhere.
+
+    A model on this machine would slow the tests down.
+    """
+    if settings.backend == "none" or settings.early == "off":
+        return False
+    if settings.early == "on":
+        return True
+    if settings.host:
+        return not is_loopback(server_url(settings.host))
+    return settings.backend == "huggingface"
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What was answered before the run was over, by the test asked about; calls made, and causes asked about."""
+class PrefetchedAnswers:
+    """Answers by the node id of the test that was asked about.
 
-    by_nodeid: dict[str, Explanation]
+    `calls` counts requests to the model, `asked` the causes that were asked about.
+    """
+
+    by_nodeid: dict[str, Answer] = field(default_factory=dict)
     calls: int = 0
     asked: int = 0
 
 
-class Early:
-    """The child that asks. Whatever goes wrong in it, there is one answer less."""
+@dataclass(frozen=True)
+class _Progress:
+    """One line of the child: counts as above, and an answer about `nodeid`, if there is one."""
+
+    calls: int
+    asked: int
+    nodeid: str = ""
+    answer: Answer = Answer()
+
+
+_END: dict[str, Any] = {"end": True}
+"""Sent after the last failure. If the input ends without it, no answers are needed any more."""
+
+
+class Prefetch:
+    """The child process that asks; if it fails, answers are missing."""
 
     def __init__(self, settings: Settings, root: Path) -> None:
-        order = {
+        setup = {
             "settings": {**asdict(settings), "tracked": sorted(settings.tracked)},
             "root": str(root),
         }
@@ -75,28 +97,25 @@ class Early:
             encoding="utf-8",
             start_new_session=True,
         )
-        self._send(order)
+        self._send(setup)
 
     def add(self, failure: Failure) -> None:
-        """A failure, as soon as it is there."""
+        """Ask about a failure, unless its cause was asked about."""
         self._send({"failure": failure.to_json()})
 
-    def answers(self, deadline: Deadline) -> Answers:
-        """All answers, waiting for those that are being written until `deadline`."""
-        self._send(NO_MORE)
+    def answers(self, deadline: Deadline) -> PrefetchedAnswers:
+        """Return all answers, waiting for those being written until `deadline`."""
+        self._send(_END)
         try:
-            told, _ = self._child.communicate(timeout=max(deadline.remaining(), 0.1))
+            output, _ = self._child.communicate(timeout=max(deadline.remaining(), 0.1))
         except subprocess.TimeoutExpired as exc:
-            told = (
-                exc.stdout.decode("utf-8", "replace")
-                if isinstance(exc.stdout, bytes)
-                else exc.stdout or ""
-            )
+            # The bytes come undecoded, although the stream is a text stream.
+            output = exc.stdout.decode("utf-8", "replace") if exc.stdout else ""
         except (OSError, ValueError):
-            told = ""
+            output = ""
         finally:
             self.close()
-        return _read(told)
+        return parse_answers(output)
 
     def close(self) -> None:
         """Kill the child and the git processes it started."""
@@ -118,82 +137,62 @@ class Early:
             self._child.stdin.flush()
 
 
-@dataclass(frozen=True)
-class Answer:
-    """One line from the child: its progress, and the model's answer about `nodeid`, if any."""
-
-    calls: int
-    asked: int
-    nodeid: str = ""
-    why: str = ""
-    model: str = ""
-    truncated: bool = False
-    from_cache: bool = False
-    flaw: str = ""
-    unsupported: tuple[str, ...] = ()
-
-
-def _read(text: str) -> Answers:
-    explanations: dict[str, Explanation] = {}
+def parse_answers(output: str) -> PrefetchedAnswers:
+    """Parse what the child wrote; the last line may be incomplete."""
+    answers: dict[str, Answer] = {}
     calls = asked = 0
-    for line in text.split("\n"):
+    for line in output.split("\n"):
         try:
-            answer: Answer = parsed(message_of(line.encode("utf-8", "replace")), Answer)
+            progress: _Progress = parsed(message_of(line.encode("utf-8", "replace")), _Progress)
         except Malformed:
-            continue  # cut off where the child was ended
-        calls, asked = answer.calls, answer.asked
-        if answer.nodeid:
-            explanations[answer.nodeid] = Explanation(
-                "", **{name: getattr(answer, name) for name in ANSWERED}
-            )
-    return Answers(explanations, calls, asked)
+            continue
+        calls, asked = progress.calls, progress.asked
+        if progress.nodeid:
+            answers[progress.nodeid] = progress.answer
+    return PrefetchedAnswers(answers, calls, asked)
 
 
-ANSWERED = ("why", "model", "truncated", "from_cache", "flaw", "unsupported")
-"""The fields of an explanation that are the model's."""
+# --- in the child ---
 
-NO_MORE: dict[str, Any] = {"end": True}
-"""Sent after the last failure. If the input ends without it, no answers are wanted any more."""
-
-PARENT = 0.5
-"""Seconds between checks for the parent: a fork of it may keep its end of the pipe open."""
-
-
-# --- in the child
+PARENT_CHECK_INTERVAL = 0.5
+"""Seconds. A fork of the parent may keep its end of the pipe open after it has ended."""
 
 
 def main() -> None:
-    """Answers what comes on standard input, one JSON object a line, until that ends."""
-    order = json.loads(sys.stdin.readline())
-    given = {entry.name: order["settings"][entry.name] for entry in fields(Settings)}
-    settings = Settings(**{**given, "tracked": frozenset(given["tracked"])})
-    waiting: SimpleQueue[Failure | None] = SimpleQueue()
-    threading.Thread(target=_listen, args=(waiting,), daemon=True).start()
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    with contextlib.suppress(StarcoderError), Client.from_settings(settings) as client:
-        for answer in _answered(_failures(waiting), client, Path(order["root"])):
-            print(json.dumps(answer), flush=True)
+    """Answer failures from standard input, one JSON object per line, until `_END`."""
+    setup = json.loads(sys.stdin.readline())
+    values = {entry.name: setup["settings"][entry.name] for entry in fields(Settings)}
+    values["tracked"] = frozenset(values["tracked"])
+    queue: SimpleQueue[Failure | None] = SimpleQueue()
+    threading.Thread(target=_read_failures, args=(queue,), daemon=True).start()
+    threading.Thread(target=_exit_with, args=(os.getppid(),), daemon=True).start()
+    with (
+        contextlib.suppress(StarcoderError),
+        Client.from_settings(Settings(**values)) as client,
+    ):
+        for progress in _answer(iter(queue.get, None), client, Path(setup["root"])):
+            print(json.dumps(asdict(progress)), flush=True)
 
 
-def _listen(waiting: SimpleQueue[Failure | None]) -> None:
-    """Takes every line at once: whoever writes it runs tests and must not wait."""
+def _read_failures(queue: SimpleQueue[Failure | None]) -> None:
+    """Read every line at once, because the tests wait for a full pipe."""
     for line in sys.stdin:
         message = json.loads(line)
-        if message == NO_MORE:
-            waiting.put(None)
+        if message == _END:
+            queue.put(None)
             return
-        waiting.put(Failure.from_json(message["failure"]))
-    _leave()
+        queue.put(Failure.from_json(message["failure"]))
+    _exit()
 
 
-def _end_with(parent: int) -> None:
+def _exit_with(parent: int) -> None:
     """Exit soon after the parent process has ended."""
     while os.getppid() == parent:
-        time.sleep(PARENT)
-    _leave()
+        time.sleep(PARENT_CHECK_INTERVAL)
+    _exit()
 
 
-def _leave() -> None:
+def _exit() -> None:
     """Exit, and kill the git processes started from here."""
     if sys.platform != "win32":
         with contextlib.suppress(OSError):  # not a group leader when started by hand
@@ -201,42 +200,39 @@ def _leave() -> None:
     os._exit(1)
 
 
-def _failures(waiting: SimpleQueue[Failure | None]) -> Iterator[Failure]:
-    while (failure := waiting.get()) is not None:
-        yield failure
+def _answer(failures: Iterable[Failure], client: Client, root: Path) -> Iterator[_Progress]:
+    """Ask about the first failure of each cause, within the limits of the settings.
 
-
-def _answered(failures: Iterable[Failure], client: Client, root: Path) -> Iterator[dict[str, Any]]:
-    """An answer for the first failure of each cause, until the server is away or the settings' limits are met."""
-    known: set[object] = set()
-    redactor = Redactor.of_environment()
-    left = client.settings.session_timeout
+    Ends if the server is away.
+    """
+    keys: set[object] = set()
+    redactor = Redactor.from_environment()
+    remaining = client.settings.session_timeout
     for failure in failures:
-        key = key_of(failure)
-        if key in known or len(known) >= client.settings.causes:
+        key = cause_key(failure)
+        if key in keys or len(keys) >= client.settings.causes:
             continue
-        known.add(key)
-        client.allow(left)
+        keys.add(key)
+        # Only the time of questions counts, not that of waiting for the next failure.
+        client.allow(remaining)
+        test_files = frozenset({failure.nodeid.partition("::")[0]})
+        case = build_cases(
+            group_failures([failure]),
+            [Replay()],
+            SourceFiles.below(root),
+            History(root),
+            test_files,
+        )[0]
         try:
-            conventions = Conventions(frozenset({failure.nodeid.partition("::")[0]}))
-            case = cases(
-                causes([failure]), [Replay()], sources_of(root), History(root), conventions
-            )[0]
-            told = explain(case, client, lambda _piece: None, redactor.redact)
+            answer = ask_why(case, client, lambda _piece: None, redactor.redact)
         except (BackendUnavailable, BackendTimeout):
             return
         except StarcoderError:
-            yield {"calls": client.calls, "asked": len(known)}
-            continue
+            yield _Progress(client.calls, len(keys))
+        else:
+            yield _Progress(client.calls, len(keys), failure.nodeid, answer)
         finally:
-            left -= client.spent()
-        answer = {name: getattr(told, name) for name in ANSWERED}
-        yield {"nodeid": failure.nodeid, "calls": client.calls, "asked": len(known), **answer}
-
-
-def merged(told: Explanation, answer: Explanation) -> Explanation:
-    """`told` with what the model has answered."""
-    return replace(told, **{name: getattr(answer, name) for name in ANSWERED})
+            remaining -= client.spent()
 
 
 if __name__ == "__main__":

@@ -1,279 +1,266 @@
-"""Why a test failed: the evidence of one cause, asked about in the form that the model was trained on.
+"""The question to a model why a test failed, and its answer.
 
-The prompt begins with what is constant, goes on with the code that all causes
-of one file share, and ends with the case: a server that remembers how a prompt
-began reads of the second one little more than its end.
+The prompt starts with what is constant, followed by the code shared by all causes of
+one test file, and ends with the case: a server that caches prompts by their beginning
+reads only the end of the second one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.excerpt import Excerpt
-from pytest_starcoder.explain.explanation import Explanation
-from pytest_starcoder.explain.failure import Frame
-from pytest_starcoder.explain.grounding import Evidence, Grounded
+from pytest_starcoder.explain.explanation import Answer
+from pytest_starcoder.explain.failure import Failure, Frame
+from pytest_starcoder.explain.grounding import Evidence, Grounding
 from pytest_starcoder.model.answer import answer
-from pytest_starcoder.model.answer_quality import judge, trimmed
+from pytest_starcoder.model.answer_quality import clean_answer, judge
 from pytest_starcoder.model.backends import OnText
 from pytest_starcoder.model.backends.tokens import estimate
-from pytest_starcoder.model.client import Client, capped, fit, fitted
+from pytest_starcoder.model.client import Client, cap_answer, fit, shorten_to_fit
 from pytest_starcoder.model.prompt import Model, Prompt
 from pytest_starcoder.model.prompts import FORMS, family, render
-from pytest_starcoder.redaction.values import with_texts
+from pytest_starcoder.runner.outcome import Call
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.diff import changed_lines
 from pytest_starcoder.text.display import one_line
 
 Redact = Callable[[str], str]
 
-TEST_LINES = 10
-"""Lines of the failing test that are shown at the most."""
+MAX_TEST_LINES = 10
+MAX_CALLS = 2
+MAX_SUSPECTS = 2
+MAX_DIFF_LINES = 12
 
-CALLS = 2
-"""Traced calls that are shown, of different functions."""
+MAX_SHARED_CODE = 4500
+"""Maximum characters of code that the prompts of one test file share."""
 
-SUSPECTS = 2
-"""Lines that the model is told to be suspicious."""
-
-DIFF_LINES = 12
-"""Lines of a fix that are shown at the most."""
-
-SHARED = 4500
-"""Characters of code that the causes of one file may share."""
-
-ROOM = 3800
-"""Tokens of a prompt by the estimate, which is too many by half: with its answer it fits the smallest window."""
+MAX_PROMPT_TOKENS = 3800
+"""By the estimate, which is half too high: with its answer, a prompt fits the smallest window."""
 
 
-def observed(case: Case, redact: Redact) -> Explanation:
-    """What is known of a cause without a model."""
-    failure = case.cause.first
-    where = failure.frames[-1] if failure.frames else None
-    explanation = Explanation(
-        failure.seen,
-        exception=failure.exception,
-        phase=failure.phase,
-        path=where.path if where else "",
-        line=where.line if where else 0,
-        function=where.function if where else "",
-        nodeids=case.cause.nodeids,
-        facts=(*failure.facts, *case.changed),
-        frames=failure.frames,
-        calls=() if case.suspects else failure.callees,
-        suspects=case.suspects,
-        replay=case.replay.statements,
-        order=case.replay.order,
-        extra=failure.extra,
-    )
-    return with_texts(explanation, redact)
-
-
-def explain(
+def ask_why(
     case: Case, client: Client, on_text: OnText, redact: Redact, shared: Sequence[Excerpt] = ()
-) -> Explanation:
-    """What is known of a cause, and why `client`'s model thinks it happened; `on_text` gets that as it is written.
+) -> Answer:
+    """Ask the model of `client` why a test failed; `on_text` gets the answer as it is written.
 
-    What the model names and was not shown is marked in it. Raises a
-    BackendError, or UnreadableAnswer where the model wrote nothing of use.
+    What the answer names but was not in the prompt is marked. Raises a BackendError,
+    or UnreadableAnswer if the answer is empty.
     """
     kind = family(client.model(), client.settings.family)
     question = Question(case, redact, shared)
-    prompt = fit(lambda parts: question.render(kind, parts), question.parts, client, ROOM)
-    stream = _Stream(question.evidence(), lambda piece: on_text(redact(piece)))
+    prompt = fit(
+        lambda parts: question.render(kind, parts), question.parts, client, MAX_PROMPT_TOKENS
+    )
+    evidence = question.evidence()
+    stream = _AnswerStream(evidence, lambda piece: on_text(redact(piece)))
     try:
         completion = answer(prompt, FORMS[kind, "explain"].lead, client, stream.add)
     finally:
-        stream.end()  # what came before a break as well
-    words = trimmed(completion.text)
-    flaw = judge(completion.text, question.text, render(kind, "explain", code="", case="").text)
-    grounded = Grounded(question.evidence())
-    why = (grounded.add(words) + grounded.end()).strip()
+        stream.end()  # also shows what was written before an error
+    examples = render(kind, "explain", code="", case="").text
+    flaw = judge(completion.text, question.text, examples)
+    grounding = Grounding(evidence)
+    why = (grounding.add(clean_answer(completion.text)) + grounding.end()).strip()
     if not why:
         raise UnreadableAnswer(
             f"{completion.model} answered with nothing.", "Another model may do better."
         )
-    return replace(
-        observed(case, redact),
-        why=redact(why),
-        model=completion.model,
+    return Answer(
+        redact(why),
+        completion.model,
         truncated=completion.truncated,
         from_cache=completion.from_cache,
         flaw=flaw,
-        unsupported=tuple(grounded.unsupported),
+        unsupported=tuple(redact(name) for name in grounding.unsupported),
     )
 
 
-def prompt_of(
+def preview_prompt(
     case: Case, settings: Settings, redact: Redact, shared: Sequence[Excerpt] = ()
 ) -> Prompt:
-    """The prompt that `explain` sends, made without asking: the model is told by its name, tokens are estimated."""
+    """Return the prompt that `ask_why` would send, without a server: tokens are estimated."""
     kind = family(Model(settings.model, "", "", 0), settings.family)
     question = Question(case, redact, shared)
-    return fitted(
-        lambda parts: capped(question.render(kind, parts), settings),
+    return shorten_to_fit(
+        lambda parts: cap_answer(question.render(kind, parts), settings),
         question.parts,
-        lambda prompt: estimate(prompt.text) <= ROOM,
+        lambda prompt: estimate(prompt.text) <= MAX_PROMPT_TOKENS,
     )
 
 
 def shared_code(cases: Sequence[Case]) -> dict[str, tuple[Excerpt, ...]]:
-    """By test file the code of all its causes, so that their prompts can begin alike; none where that is too much."""
-    found: dict[str, dict[tuple[str, int], Excerpt]] = {}
+    """Return by test file the code of all its causes, so that their prompts can begin alike.
+
+    A file with too much code has none.
+    """
+    files: dict[str, dict[tuple[str, int], Excerpt]] = {}
     for case in cases:
-        file = found.setdefault(file_of(case), {})
+        excerpts = files.setdefault(file_of_cause(case), {})
         for excerpt in case.excerpts:
-            file.setdefault((excerpt.path, excerpt.first), excerpt)
-    return {
-        file: tuple(code.values())
-        if sum(len(excerpt.text) for excerpt in code.values()) <= SHARED
-        else ()
-        for file, code in found.items()
-    }
+            excerpts.setdefault((excerpt.path, excerpt.first), excerpt)
+    shared = {}
+    for file, excerpts in files.items():
+        size = sum(len(excerpt.text) for excerpt in excerpts.values())
+        shared[file] = tuple(excerpts.values()) if size <= MAX_SHARED_CODE else ()
+    return shared
 
 
-def file_of(case: Case) -> str:
-    """The test file of a cause."""
+def file_of_cause(case: Case) -> str:
+    """Return the test file of a cause."""
     return case.cause.first.nodeid.partition("::")[0]
 
 
 class Question:
-    """What a prompt says of a case; `parts` are its texts, the most telling first."""
+    """A case as it is presented to a model; `parts` are its texts, the most telling first."""
 
     def __init__(self, case: Case, redact: Redact, shared: Sequence[Excerpt]) -> None:
-        self._excerpts = {(found.path, found.first): found for found in (*case.excerpts, *shared)}
-        self._texts = {redact(found.text): place for place, found in self._excerpts.items()}
+        self._excerpts = {
+            (excerpt.path, excerpt.first): excerpt for excerpt in (*case.excerpts, *shared)
+        }
+        self._places = {redact(excerpt.text): place for place, excerpt in self._excerpts.items()}
         self._redact = redact
-        self._case = redact(_case(case))
         self._frames = case.cause.first.frames
         self._suspects = case.suspects
-        self.parts = [self._case, *self._texts]
+        self.parts = [redact(_describe(case)), *self._places]
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """All parts."""
         return "\n".join(self.parts)
 
     def render(self, kind: str, parts: Sequence[str]) -> Prompt:
-        """The prompt of `parts`, the first of which is the case."""
-        return render(
-            kind, "explain", code=self._redact(_code(parts[1:], self._texts)), case=parts[0]
-        )
+        """Return the prompt of `parts`, the first of which is the case."""
+        code = self._redact(_code_by_file(parts[1:], self._places))
+        return render(kind, "explain", code=code, case=parts[0])
 
     def evidence(self) -> Evidence:
-        """What an answer may speak of."""
+        """Return what an answer may refer to."""
         lines: dict[str, set[int]] = {}
         for excerpt in self._excerpts.values():
             lines.setdefault(excerpt.path, set()).update(excerpt.lines)
         for frame in self._frames:
-            count = frame.source.count("\n") + 1
-            lines.setdefault(frame.path, set()).update(
-                range(frame.first_line, frame.first_line + count)
-            )
+            end = frame.first_line + frame.source.count("\n") + 1
+            lines.setdefault(frame.path, set()).update(range(frame.first_line, end))
         for suspect in self._suspects:
             lines.setdefault(suspect.path, set()).add(suspect.line)
         return Evidence("\n".join([*self.parts, *lines]), lines)
 
 
-def _code(texts: Iterable[str], places: dict[str, tuple[str, int]]) -> str:
-    """The code of excerpts by file, in the order in which it stands there."""
+def _code_by_file(texts: Iterable[str], places: dict[str, tuple[str, int]]) -> str:
+    """Return excerpts by file, in the order of their lines."""
     files: dict[str, list[str]] = {}
     for text in sorted(texts, key=lambda text: places[text]):
-        files.setdefault(places[text][0], []).append(text)
-    shown = ("\n\n".join(found) for found in files.values())
-    return "\n\n".join(
-        f"{path}:\n```python\n{text}\n```" for path, text in zip(files, shown, strict=True)
-    )
+        path, _ = places[text]
+        files.setdefault(path, []).append(text)
+    blocks = []
+    for path, excerpts in files.items():
+        code = "\n\n".join(excerpts)
+        blocks.append(f"{path}:\n{_python_block(code)}")
+    return "\n\n".join(blocks)
 
 
-def _case(case: Case) -> str:
-    """What only this case has: the test, what was seen of it, what was called, which lines are suspicious."""
+def _python_block(code: str) -> str:
+    return f"```python\n{code}\n```"
+
+
+def _describe(case: Case) -> str:
+    """Describe what only this case has: the test, observations, calls, suspects and the fix."""
     failure = case.cause.first
-    told = [f"Test: {failure.nodeid} fails with {failure.exception}"]
-    if failure.frames:
-        first = failure.frames[0]
-        path = "" if failure.nodeid.startswith(f"{first.path}::") else f"{first.path}, "
-        told[0] += f" at {path}line {first.line}"
-        if first.source:
-            told[0] += f":\n{_test(first)}"
-    seen = [f"Seen: {failure.seen}"]
-    compared = failure.exception == "AssertionError" and failure.message.startswith(
-        "assert "
-    )  # seen says it better
-    if failure.message and failure.message not in failure.seen and not compared:
-        seen.append(f"{failure.exception}: {one_line(failure.message, 200)}")
-    seen += [one_line(fact, 120) for fact in failure.facts[:3]]
-    seen += [one_line(extra, 200) for extra in failure.extra[:2]]
-    told.append("\n".join(seen))
-    if calls := _calls(case):
-        told.append("Calls:\n" + "\n".join(calls))
+    paragraphs = [_describe_test(failure), _describe_observations(failure)]
+    calls = _traced_calls(case)
+    if calls:
+        paragraphs.append("\n".join(["Calls:", *calls]))
     if case.suspects:
-        lines = [
-            f"{found.path}:{found.line}: {one_line(found.source, 60)}"
-            for found in case.suspects[:SUSPECTS]
-        ]
-        told.append("Suspicious lines:\n" + "\n".join(lines))
+        lines = ["Suspicious lines:"]
+        for suspect in case.suspects[:MAX_SUSPECTS]:
+            lines.append(f"{suspect.path}:{suspect.line}: {one_line(suspect.source, 60)}")
+        paragraphs.append("\n".join(lines))
     if case.fix is not None:
-        changed = changed_lines(case.fix.diff)
-        told.append(
-            "With this change it passes:\n```diff\n" + "\n".join(changed[:DIFF_LINES]) + "\n```"
-        )
-    return "\n\n".join(told)
+        diff = "\n".join(changed_lines(case.fix.diff)[:MAX_DIFF_LINES])
+        paragraphs.append(f"With this change it passes:\n```diff\n{diff}\n```")
+    return "\n\n".join(paragraphs)
 
 
-def _test(frame: Frame) -> str:
-    """The failing test around the line that failed, which says so."""
+def _describe_test(failure: Failure) -> str:
+    text = f"Test: {failure.nodeid} fails with {failure.exception}"
+    if not failure.frames:
+        return text
+    frame = failure.frames[0]
+    is_in_test_file = failure.nodeid.startswith(f"{frame.path}::")
+    text += f" at line {frame.line}" if is_in_test_file else f" at {frame.path}, line {frame.line}"
+    return f"{text}:\n{_test_source(frame)}" if frame.source else text
+
+
+def _describe_observations(failure: Failure) -> str:
+    lines = [f"Seen: {failure.seen}"]
+    # pytest's message of an assertion repeats what was seen in a longer form.
+    is_assertion = failure.exception == "AssertionError" and failure.message.startswith("assert ")
+    if failure.message and failure.message not in failure.seen and not is_assertion:
+        lines.append(f"{failure.exception}: {one_line(failure.message, 200)}")
+    lines += [one_line(fact, 120) for fact in failure.facts[:3]]
+    lines += [one_line(text, 200) for text in failure.extra[:2]]
+    return "\n".join(lines)
+
+
+def _test_source(frame: Frame) -> str:
+    """Return the failing test around the line that failed, which is marked."""
     lines = frame.source.split("\n")
     index = min(max(frame.line - frame.first_line, 0), len(lines) - 1)
     lines[index] += "  # fails here"
-    first = max(0, min(index - TEST_LINES * 3 // 4, len(lines) - TEST_LINES))
-    shown = [line[:100] for line in lines[first : first + TEST_LINES]]
-    return (
-        "```python\n"
-        + "\n".join(([lines[0][:100], "    ..."] if first > 0 else []) + shown)
-        + "\n```"
-    )
+    # Most of the lines shown are those before the one that failed.
+    first = max(0, min(index - MAX_TEST_LINES * 3 // 4, len(lines) - MAX_TEST_LINES))
+    excerpt = lines[first : first + MAX_TEST_LINES]
+    if first > 0:
+        excerpt = [lines[0], "    ...", *excerpt]
+    return _python_block("\n".join(line[:100] for line in excerpt))
 
 
-def _calls(case: Case) -> list[str]:
-    """The first traced calls of the functions that hold the most suspicious lines."""
-    found: dict[tuple[str, int], str] = {}
+def _traced_calls(case: Case) -> list[str]:
+    """Return the first traced call of each of the most suspicious functions."""
+    if not case.replay.failing:
+        return []
+    first_calls: dict[tuple[str, int], Call] = {}
+    for call in case.replay.failing[0].calls:
+        first_calls.setdefault((call.path, call.line), call)
+    texts = []
     for excerpt in case.excerpts:
-        for call in case.replay.failing[0].calls if case.replay.failing else ():
-            place = call.path, call.line
-            if place == (excerpt.path, excerpt.first) and place not in found and len(found) < CALLS:
-                found[place] = (
-                    f"{call.function}({one_line(call.arguments, 80)}) {one_line(call.outcome, 80)}"
-                )
-    return list(found.values())
+        place = excerpt.path, excerpt.first
+        if place in first_calls:
+            call = first_calls.pop(place)
+            arguments, outcome = one_line(call.arguments, 80), one_line(call.outcome, 80)
+            texts.append(f"{call.function}({arguments}) {outcome}")
+    return texts[:MAX_CALLS]
 
 
-class _Stream:
-    """The answer as it is written, with marks; an object or a fence is kept back, since its words come out of it."""
+class _AnswerStream:
+    """Marks an answer while it is written.
+
+    A JSON object or a fence is held back until the end, when its words are taken out of it.
+    """
 
     def __init__(self, evidence: Evidence, on_text: OnText) -> None:
-        self._grounded = Grounded(evidence)
+        self._grounding = Grounding(evidence)
         self._on_text = on_text
-        self._held: str | None = ""
+        self._beginning: str | None = ""
 
     def add(self, piece: str) -> None:
-        if self._held is None:
-            self._say(self._grounded.add(piece))
+        if self._beginning is None:
+            self._show(self._grounding.add(piece))
             return
-        self._held += piece
-        begun = self._held.lstrip()
-        if begun and not begun.startswith(("{", "`")):
-            self._say(self._grounded.add(self._held))
-            self._held = None
+        self._beginning += piece
+        text = self._beginning.lstrip()
+        if text and not text.startswith(("{", "`")):
+            self._show(self._grounding.add(self._beginning))
+            self._beginning = None
 
     def end(self) -> None:
-        if self._held:
-            self._say(self._grounded.add(trimmed(self._held)))
-        self._say(self._grounded.end())
+        if self._beginning:
+            self._show(self._grounding.add(clean_answer(self._beginning)))
+        self._show(self._grounding.end())
 
-    def _say(self, text: str) -> None:
+    def _show(self, text: str) -> None:
         if text:
             self._on_text(text)

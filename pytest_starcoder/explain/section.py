@@ -1,7 +1,7 @@
-"""The section in pytest's terminal: what was observed first, then what a model guesses, as it writes.
+"""The section of explanations in pytest's terminal.
 
-Whatever a test or a model says passes `printable`, and nothing here writes an
-escape sequence of its own.
+Observations come first, then what a model guesses, while it is written. All texts pass
+`printable`, and no escape sequence is written.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from contextlib import AbstractContextManager
 
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.report.label import Label
-from pytest_starcoder.report.status_line import Waiting
-from pytest_starcoder.runner.fixes import Fixes
+from pytest_starcoder.report.status_line import StatusLine
+from pytest_starcoder.runner.fixes import Fix, Fixes
 from pytest_starcoder.source.diff import changed_lines
 from pytest_starcoder.text.display import counted, one_line, printable
 
 MARGIN = 5
-LABEL = 10
+LABEL_WIDTH = 10
+INDENT = MARGIN + LABEL_WIDTH
 
-LONGEST = 400
-"""Characters of a changed line; as it is copied, it is not wrapped."""
+MAX_CODE_LINE = 400
+"""Maximum characters of a changed line, which is not wrapped so that it can be copied."""
 
-SUSPECTS = 3
-"""Lines that the terminal ranks; the reports in files have more."""
+MAX_SUSPECTS = 3
+"""Maximum number of suspects on the terminal; report files have more."""
 
 LABELS = {
     "seen": "seen",
@@ -34,170 +35,171 @@ LABELS = {
     "calls": "calls",
     "suspect": "suspect",
     "replay": "checked",
-    "fix": "fix",
-    "question": "which?",
     "extra": "also",
-    "why": "why",
 }
-"""What stands before each kind of statement. What is under `why` is guessed, under `checked` checked, else observed."""
+"""Label of each kind of statement that is observed, or checked before a model is asked."""
 
 
-class Section:
-    """Writes the blocks of one run through `write`; `live` is whether a line can be written over."""
+class TerminalSection:
+    """Writes the section of one run through `write`.
+
+    On a `live` terminal a status line is shown while there is nothing to write.
+    """
 
     def __init__(self, write: Callable[[str], None], width: int, *, live: bool) -> None:
         self._write = write
         self._width = max(width, 40)
-        self._waiting = Waiting(write, self._width, live=live)
-        self._paragraph: _Paragraph | None = None
+        self._status = StatusLine(write, self._width, live=live)
+        self._stream: _Paragraph | None = None
 
-    def observed(self, number: int, total: int, told: Explanation) -> None:
-        """What is known of a cause without a model."""
-        parts = [*_where(told), told.exception, _whose(told)]
-        self._wrapped(f"{number}/{total} ".ljust(MARGIN), MARGIN, " · ".join(filter(None, parts)))
-        before, suspects = "", 0
-        frames = {(frame.path, frame.line): frame for frame in told.frames}
-        for statement in told.statements:
-            suspects += statement.kind == "suspect"
-            later = statement.kind in ("fix", "question") or statement.label is Label.GUESSED
-            if later or (suspects > SUSPECTS and statement.kind == "suspect"):
+    def show_evidence(self, number: int, total: int, explanation: Explanation) -> None:
+        """Write what is known of a cause without fixes and without a model."""
+        self._paragraph(f"{number}/{total} ".ljust(MARGIN), MARGIN, _heading(explanation))
+        code = {(frame.path, frame.line): frame.statement for frame in explanation.frames}
+        suspects = 0
+        last_label = ""
+        for statement in explanation.statements:
+            if statement.kind not in LABELS or statement.label is Label.GUESSED:
                 continue
+            if statement.kind == "suspect":
+                suspects += 1
+                if suspects > MAX_SUSPECTS:
+                    continue
             label = LABELS[statement.kind]
-            self.say("" if label == before else label, statement.text)
-            before = label
+            self.say("" if label == last_label else label, statement.text)
+            last_label = label
             if statement.kind == "at":
-                code = one_line(
-                    frames[statement.path, statement.line].statement,
-                    self._width - MARGIN - LABEL - 4,
-                )
-                self._write(f"{_lead('')}    {code}".rstrip() + "\n")
+                line = one_line(code[statement.path, statement.line], self._width - INDENT - 4)
+                self._code(f"    {line}")
 
-    def fixes(self, fixes: Fixes) -> None:
-        """The changes that were found, each with what running tests with it has shown."""
+    def show_fixes(self, fixes: Fixes) -> None:
+        """Write fixes, each with what running tests with it has shown."""
         for number, fix in enumerate(fixes.found):
             self.say("or" if number else "fix", fix.verdict)
-            self._write(f"{_lead('')}  {printable(fix.path)}:{fix.line}\n")
-            for line in changed_lines(fix.diff):
-                self._write(f"{_lead('')}  {printable(line, tabs=True)[:LONGEST]}".rstrip() + "\n")
+            self._show_diff(fix)
         if fixes.question:
             self.say("which?", fixes.question)
-        if fixes.note or (fixes.tried and not fixes.found):
-            self.say(
-                "fix",
-                fixes.note
-                or f"none found: {counted(fixes.tried, 'change')} tried in {fixes.seconds:.1f} s",
-            )
+        if fixes.note:
+            self.say("fix", fixes.note)
+        elif fixes.tried and not fixes.found:
+            changes = counted(fixes.tried, "change")
+            self.say("fix", f"none found: {changes} tried in {fixes.seconds:.1f} s")
+
+    def _show_diff(self, fix: Fix) -> None:
+        self._code(f"  {printable(fix.path)}:{fix.line}")
+        for line in changed_lines(fix.diff):
+            self._code(f"  {printable(line, tabs=True)[:MAX_CODE_LINE]}")
 
     def say(self, label: str, text: str) -> None:
-        """A labelled paragraph."""
-        self._wrapped(_lead(label), MARGIN + LABEL, text)
+        """Write a labelled paragraph."""
+        self._paragraph(_label(label), INDENT, text)
 
-    def waiting(self, label: str, whom: str) -> AbstractContextManager[Callable[[str], None]]:
-        """Shows on a live terminal, second by second, that `whom` is asked, until `stream` gets its first piece."""
-        return self._waiting.shown(f"{_lead(label)}asking {whom}")
+    def status(self, label: str, activity: str) -> AbstractContextManager[Callable[[str], None]]:
+        """Show on a live terminal what is being done, until `stream` gets its first piece."""
+        return self._status.show(f"{_label(label)}{activity}")
 
     def stream(self, piece: str) -> None:
-        """The next piece of what a model writes."""
-        if self._paragraph is None:
-            self._waiting.hide()
-            self._paragraph = _Paragraph(self._write, _lead("why"), MARGIN + LABEL, self._width)
-        self._paragraph.add(piece)
+        """Write the next piece of a model's answer."""
+        if self._stream is None:
+            self._status.hide()
+            self._stream = _Paragraph(self._write, _label("why"), INDENT, self._width)
+        self._stream.add(piece)
 
-    def end(self, ending: str) -> bool:
-        """Closes what `stream` has opened, with `ending` as its last words; False where it has opened nothing."""
-        if self._paragraph is None:
+    def end_stream(self, ending: str) -> bool:
+        """End the answer with `ending`; return False if no piece of it was written."""
+        if self._stream is None:
             return False
-        self._paragraph.add(ending)
-        self._paragraph.end()
-        self._paragraph = None
+        self._stream.add(ending)
+        self._stream.end()
+        self._stream = None
         return True
 
-    def rerun(self, nodeids: Sequence[str], options: Sequence[str] = ()) -> None:
-        """The command that runs some tests again; on one line however long, for it is copied."""
-        words = " ".join(shlex.quote(printable(word)) for word in (*options, *nodeids))
-        self._write(f"{_lead('rerun')}pytest {words}\n")
-
-    def tests(self, nodeids: Sequence[str]) -> None:
-        """All tests of a cause where there are several, the parameters of one function together."""
+    def show_tests(self, nodeids: Sequence[str]) -> None:
+        """Write all tests of a cause if there are several."""
         if len(nodeids) > 1:
-            self.say("tests", ", ".join(_folded(nodeids)))
+            self.say("tests", ", ".join(_merge_parameters(nodeids)))
 
-    def verbatim(self, title: str, text: str) -> None:
-        """A text as it is, between two rulers, without what a terminal would obey."""
-        self._write(f"{f'----- {title} '.ljust(self._width - 1, '-')}\n")
+    def show_command(self, arguments: Sequence[str]) -> None:
+        """Write a pytest command; on one line, so that it can be copied."""
+        words = " ".join(shlex.quote(printable(argument)) for argument in arguments)
+        self._write(f"{_label('rerun')}pytest {words}\n")
+
+    def show_text(self, title: str, text: str) -> None:
+        """Write a text between two rulers."""
+        self._write(f"----- {title} ".ljust(self._width - 1, "-") + "\n")
         self._write(printable(text, tabs=True).rstrip("\n") + "\n")
-        self._write(f"{'----- end '.ljust(self._width - 1, '-')}\n")
+        self._write("----- end ".ljust(self._width - 1, "-") + "\n")
 
-    def close(self, text: str) -> None:
-        """A sentence about the whole section."""
-        self._wrapped("", 0, text)
+    def remark(self, text: str) -> None:
+        """Write a sentence about the whole section."""
+        self._paragraph("", 0, text)
 
-    def _wrapped(self, lead: str, indent: int, text: str) -> None:
-        paragraph = _Paragraph(self._write, lead, indent, self._width)
+    def _code(self, line: str) -> None:
+        self._write(f"{' ' * INDENT}{line}".rstrip() + "\n")
+
+    def _paragraph(self, start: str, indent: int, text: str) -> None:
+        paragraph = _Paragraph(self._write, start, indent, self._width)
         paragraph.add(printable(text))
         paragraph.end()
 
 
 class _Paragraph:
-    """Text that arrives in pieces, wrapped at words, each further line indented.
+    """Wraps a text that arrives in pieces.
 
-    A word is written when it is complete, so that an escape sequence is seen
-    whole however the pieces divide it.
+    Only whole words are written, so that an escape sequence is recognised however the
+    text is divided.
     """
 
-    def __init__(self, write: Callable[[str], None], lead: str, indent: int, width: int) -> None:
+    def __init__(self, write: Callable[[str], None], start: str, indent: int, width: int) -> None:
         self._write = write
         self._indent = indent
         self._width = width
         self._word = ""
         self._column = indent
-        write(lead)
+        write(start)
 
     def add(self, piece: str) -> None:
-        for char in piece:
-            if char.isspace():
-                self._flush()
+        for character in piece:
+            if character.isspace():
+                self._write_word()
             else:
-                self._word += char
+                self._word += character
 
     def end(self) -> None:
-        self._flush()
+        self._write_word()
         self._write("\n")
 
-    def _flush(self) -> None:
-        """Writes the word that is complete, on a new line where the current one has no room."""
-        word, self._word = (
-            self._word,
-            "",
-        )  # first: a Ctrl-C while it is written shall not have it written twice
-        for part in _parts("".join(printable(word).split()), self._width - self._indent):
-            start = self._column == self._indent
-            if not start and self._column + 1 + _columns(part) > self._width:
+    def _write_word(self) -> None:
+        # Cleared first, so that a Ctrl-C while it is written does not repeat it.
+        word, self._word = "".join(printable(self._word).split()), ""
+        for part in _split_word(word, self._width - self._indent):
+            width = _columns(part)
+            at_start = self._column == self._indent
+            if not at_start and self._column + 1 + width > self._width:
                 self._write("\n" + " " * self._indent)
-                self._column, start = self._indent, True
-            self._write(part if start else f" {part}")
-            self._column += _columns(part) + (not start)
+                self._column = self._indent
+                at_start = True
+            self._write(part if at_start else f" {part}")
+            self._column += width if at_start else width + 1
 
 
-def _lead(label: str) -> str:
-    return " " * MARGIN + label.ljust(LABEL)
+def _label(label: str) -> str:
+    return " " * MARGIN + label.ljust(LABEL_WIDTH)
 
 
-def _where(told: Explanation) -> list[str]:
-    if not told.path:
-        return [] if told.phase == "call" else [told.phase]
-    return [f"{told.path}:{told.line} in {told.function}"]
+def _heading(explanation: Explanation) -> str:
+    """Return where a cause fails, how, and in which test."""
+    if explanation.path:
+        place = f"{explanation.path}:{explanation.line} in {explanation.function}"
+    else:
+        place = "" if explanation.phase == "call" else explanation.phase
+    nodeids = explanation.nodeids
+    tests = one_line(nodeids[0], 200) if len(nodeids) == 1 else f"{len(nodeids)} tests"
+    return " · ".join(filter(None, [place, explanation.exception, tests]))
 
 
-def _whose(told: Explanation) -> str:
-    """The test, or how many there are."""
-    return (
-        one_line(told.nodeids[0], 200) if len(told.nodeids) == 1 else f"{len(told.nodeids)} tests"
-    )
-
-
-def _folded(nodeids: Sequence[str]) -> list[str]:
-    """Node ids, those of one function as one: `test_a.py::test_b[1] [2] [3]`."""
+def _merge_parameters(nodeids: Sequence[str]) -> list[str]:
+    """Return the tests, with all parameters of a function together: `a.py::test_b[1] [2]`."""
     functions: dict[str, list[str]] = {}
     for nodeid in nodeids:
         function, bracket, parameters = nodeid.partition("[")
@@ -205,22 +207,25 @@ def _folded(nodeids: Sequence[str]) -> list[str]:
     return [function + " ".join(parameters) for function, parameters in functions.items()]
 
 
-def _parts(word: str, room: int) -> Iterator[str]:
-    """A word in pieces of at most `room` columns."""
-    part, used = "", 0
-    for char in word:
-        if used + _columns(char) > room:
+def _split_word(word: str, width: int) -> Iterator[str]:
+    """Yield a word in parts of at most `width` columns."""
+    part = ""
+    columns = 0
+    for character in word:
+        if columns + _columns(character) > width:
             yield part
-            part, used = "", 0
-        part += char
-        used += _columns(char)
+            part = ""
+            columns = 0
+        part += character
+        columns += _columns(character)
     if part:
         yield part
 
 
 def _columns(text: str) -> int:
-    """The columns that a terminal gives a text: two for a wide character, none for a combining one."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
-    )
+    """Return the width of a text on a terminal: wide characters take two columns."""
+    columns = 0
+    for character in text:
+        if not unicodedata.combining(character):
+            columns += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+    return columns

@@ -1,17 +1,15 @@
-"""Joins a pytest session to explain its failures: collects them live, and has them told before the summary.
+"""Joins a pytest session to explain its failures before the short summary.
 
-Under xdist the workers attach what they saw to their reports, and the
-controller alone asks. Nothing here changes an outcome: what goes wrong in this
-file is a line in its own section.
+`FailureCapture` describes failures where tests run; `ExplainPlugin` collects the reports
+and explains them. With xdist, workers have the former and the controller the latter.
+Nothing here changes an outcome: errors become complaints.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-import traceback
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -19,73 +17,69 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.explain.extensions import Others
-from pytest_starcoder.explain.outputs import Written
+from pytest_starcoder.explain.complaints import Complaints
+from pytest_starcoder.explain.hooks import PluginHooks
+from pytest_starcoder.explain.outputs import ReportOutputs
 from pytest_starcoder.session.project import project_of
 from pytest_starcoder.session.settings import session_settings
-from pytest_starcoder.session.tests import Tests
+from pytest_starcoder.session.tests import SessionTests
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.text.display import one_line
 
 if TYPE_CHECKING:
-    from pytest_starcoder.explain.capture import Comparison
+    from pytest_starcoder.explain.assertions import Comparison
+    from pytest_starcoder.explain.explainer import FinishedSession
+    from pytest_starcoder.explain.explanation import Report
     from pytest_starcoder.explain.failure import Failure
-    from pytest_starcoder.explain.prefetch import Early
+    from pytest_starcoder.explain.fix_search import MakeFixSearch
+    from pytest_starcoder.explain.prefetch import Prefetch
     from pytest_starcoder.explain.recording import Recording
+    from pytest_starcoder.source.conventions import Conventions
 
 MARKER = "starcoder_explain"
 
 PHASES = ("setup", "call", "teardown", "collect")
-"""Pytest's; xdist calls that of a crashed worker "???"."""
+"""pytest's phases; xdist calls that of a crashed worker "???"."""
 
-SECRETS = "starcoder_secrets"
+CARRIED_FIELDS = ("starcoder_failure", "starcoder_complaints")
+"""Attributes of reports that xdist carries to the controller."""
+
+WORKER_SECRETS = "starcoder_secrets"
 """Key under which an xdist worker passes on the secrets it has seen."""
+
+AnyReport = pytest.TestReport | pytest.CollectReport
 
 Place = tuple[str, int]
 """A file and a line in it."""
 
 
-class Explainer:
-    """The plugin object of one session; `everything` is whether tests without the marker are explained too.
+class FailureCapture:
+    """Describes failures in the process that runs the tests.
 
-    Raises pytest.UsageError for settings that cannot be used, if `everything`:
-    a run that was asked to explain says at once that it cannot.
+    The description becomes an attribute of pytest's report. `everything` is False if
+    only tests with the marker are explained.
     """
 
-    def __init__(self, config: pytest.Config, keys: Sequence[str], *, everything: bool) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        hooks: PluginHooks,
+        complaints: Complaints,
+        *,
+        everything: bool,
+        record: bool,
+    ) -> None:
         self._config = config
+        self._hooks = hooks
+        self._complaints = complaints
         self._everything = everything
-        self._worker = hasattr(config, "workerinput")
-        self._compared: tuple[Place | None, Comparison] | None = None
-        self._failures: list[Failure] = []
-        self._tests = Tests()
-        self._environment = dict(os.environ)  # before any test can change it
-        self._troubles: dict[str, None] = {}
-        self._others = Others(config, self._complain)
-        self._interrupted = False
+        self._is_worker = hasattr(config, "workerinput")
         self._project = project_of(config)
-        self._settings: Settings | StarcoderError
-        try:
-            self._written = Written(config, self._complain)
-            self._settings = session_settings(config, keys)
-        except StarcoderError as exc:
-            if everything and not self._worker:
-                raise pytest.UsageError(str(exc)) from exc
-            self._settings = exc
-        self._recording = self._recorded()
-        self._early: Early | None = None
+        self._comparison: tuple[Place | None, Comparison] | None = None
+        self._recording: Recording | None = None
+        if record:
+            from pytest_starcoder.explain.recording import Recording
 
-    def _recorded(self) -> Recording | None:
-        """A recording of what the tests of this process execute, where they are not run again to see that."""
-        replay = isinstance(self._settings, StarcoderError) or self._settings.replay
-        distributing = not self._worker and bool(self._config.getoption("numprocesses", None))
-        if replay or not self._everything or distributing:
-            return None
-        from pytest_starcoder.explain.recording import Recording
-
-        return Recording.start(self._project.holds)
-
-    # --- where the test runs
+            self._recording = Recording.start(self._project.holds)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:
@@ -96,65 +90,62 @@ class Explainer:
     def pytest_unconfigure(self) -> None:
         if self._recording is not None:
             self._recording.stop()
-        if self._early is not None:
-            self._early.close()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
-        """Import what describes failures now: a test may leave nothing to import with, or a file system of its own."""
+        """Import early: a test may leave nothing to import with, or a file system of its own."""
         if self._everything:
             import pytest_starcoder.explain.capture  # noqa: F401
 
     @pytest.hookimpl
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
-        with self._harmless("a comparison"):
-            from pytest_starcoder.explain.capture import compared
+        with self._complaints.contain("a comparison"):
+            from pytest_starcoder.explain.assertions import Comparison
 
-            self._compared = _asserting(sys._getframe()), compared(op, left, right)
+            self._comparison = _assert_place(sys._getframe()), Comparison.of_values(op, left, right)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        with self._harmless(item.nodeid):
-            self._describe(item, call, report)
-        self._compared = None
+        with self._complaints.contain(item.nodeid):
+            self._annotate(report, item, call)
+        self._comparison = None
         return report
 
-    def _describe(
-        self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
+    def _annotate(
+        self, report: pytest.TestReport, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> None:
-        """Put into a report what the controller is to know."""
+        """Add the attributes that `ExplainPlugin` reads."""
         address = self._project.address_of(item.nodeid, item.path)
         if address != item.nodeid:
-            report.starcoder_address = address  # type: ignore[attr-defined]
-        if report.when == "setup" or report.failed:
-            mark = item.get_closest_marker(MARKER)
-            if mark is not None and not mark.kwargs.get("replay", True):
-                report.starcoder_replay = False  # type: ignore[attr-defined]
-            if mark is not None and not mark.kwargs.get("fix", True):
-                report.starcoder_fix = False  # type: ignore[attr-defined]
+            vars(report)["starcoder_address"] = address
+        if report.when != "setup" and not report.failed:
+            return
+        mark = item.get_closest_marker(MARKER)
+        for option in ("replay", "fix"):
+            if mark is not None and not mark.kwargs.get(option, True):
+                vars(report)[f"starcoder_{option}"] = False
         if report.failed and call.excinfo and (self._everything or mark):
-            with self._harmless(item.nodeid):
-                from pytest_starcoder.explain.capture import describe
+            with self._complaints.contain(item.nodeid):
+                phase = report.when or "call"
+                failure = self._describe(call.excinfo.value, address, phase)
+                extra = self._hooks.collect_evidence(item, failure)
+                vars(report)["starcoder_failure"] = replace(failure, extra=extra).to_json()
+            if self._is_worker:
+                vars(report)["starcoder_complaints"] = list(self._complaints)
 
-                exc, phase = call.excinfo.value, report.when or "call"
-                executed = self._recording.executed() if self._recording is not None else ()
-                redactor, comparison = self._others.redactor, self._compared_by(exc)
-                failure = describe(
-                    exc, address, phase, self._project, comparison, executed, redactor
-                )
-                failure = replace(failure, extra=self._others.evidence(item, failure))
-                report.starcoder_failure = failure.to_json()  # type: ignore[attr-defined]
-            if self._worker:  # the controller tells them
-                report.starcoder_troubles = list(self._troubles)  # type: ignore[attr-defined]
+    def _describe(self, exc: BaseException, address: str, phase: str) -> Failure:
+        from pytest_starcoder.explain.capture import capture_failure
 
-    def _compared_by(self, exc: BaseException) -> Comparison | None:
-        """The last comparison, if it is the one that raised `exc`: another may have failed and been caught before."""
-        if self._compared is None or self._compared[0] != _raised(exc.__traceback__):
-            return None
-        return self._compared[1]
+        executed = self._recording.executed() if self._recording is not None else ()
+        comparison = None
+        # Another comparison may have failed before, in an assert whose error was caught.
+        if self._comparison is not None and self._comparison[0] == _raise_place(exc.__traceback__):
+            comparison = self._comparison[1]
+        redactor = self._hooks.redactor
+        return capture_failure(exc, address, phase, self._project, comparison, executed, redactor)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(
@@ -163,94 +154,165 @@ class Explainer:
         report = yield
         call = getattr(report, "call", None)
         if report.failed and self._everything and call is not None and call.excinfo:
-            with self._harmless(collector.nodeid):
-                from pytest_starcoder.explain.capture import describe
+            with self._complaints.contain(collector.nodeid):
+                from pytest_starcoder.explain.capture import capture_failure
 
                 address = self._project.address_of(collector.nodeid, collector.path)
-                exc, redactor = call.excinfo.value, self._others.redactor
-                failure = describe(exc, address, "collect", self._project, redactor=redactor)
-                report.starcoder_failure = failure.to_json()  # type: ignore[attr-defined]
+                failure = capture_failure(
+                    call.excinfo.value,
+                    address,
+                    "collect",
+                    self._project,
+                    redactor=self._hooks.redactor,
+                )
+                vars(report)["starcoder_failure"] = failure.to_json()
         return report
 
     @pytest.hookimpl
     def pytest_sessionfinish(self) -> None:
-        """Pass the secrets a worker has seen to the controller, but not through reports."""
-        if self._worker and self._others.has_redacted:
-            secrets = list(self._others.redactor.known)
-            self._config.workeroutput[SECRETS] = secrets  # type: ignore[attr-defined]
+        """Pass the secrets of a worker to the controller: reports could be written to a file."""
+        if self._is_worker and self._hooks.has_redactor:
+            output: dict[str, Any] = getattr(self._config, "workeroutput", {})
+            output[WORKER_SECRETS] = list(self._hooks.redactor.secrets)
+
+
+class ExplainPlugin:
+    """Collects the reports of one session, and explains its failures in the summary.
+
+    If `everything` is False, only tests with the marker are explained. Raises
+    pytest.UsageError for invalid settings if `everything`; else they are reported with
+    the first failure.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        keys: Sequence[str],
+        make_fix_search: MakeFixSearch,
+        *,
+        everything: bool,
+    ) -> None:
+        self._config = config
+        self._make_fix_search = make_fix_search
+        self._everything = everything
+        self._is_worker = hasattr(config, "workerinput")
+        self._complaints = Complaints()
+        self._hooks = PluginHooks(config.pluginmanager, self._complaints.add)
+        self._environment = dict(os.environ)  # before any test can change it
+        self._failures: list[Failure] = []
+        self._tests = SessionTests()
+        self._interrupted = False
+        self._prefetch: Prefetch | None = None
+        self._outputs: ReportOutputs | None = None
+        self._settings: Settings | StarcoderError
+        try:
+            self._outputs = self._make_outputs()
+            self._settings = session_settings(config, keys)
+        except StarcoderError as exc:
+            if everything and not self._is_worker:
+                raise pytest.UsageError(str(exc)) from exc
+            self._settings = exc
+        self.capture = FailureCapture(
+            config,
+            self._hooks,
+            self._complaints,
+            everything=everything,
+            record=self._should_record(),
+        )
+
+    def _make_outputs(self) -> ReportOutputs:
+        getoption = self._config.getoption
+        return ReportOutputs(
+            self._config.invocation_params.dir,
+            self._config.rootpath,
+            getoption("starcoder_report"),
+            getoption("xmlpath", None),
+            getoption("junitprefix", None) or "",
+            self._complaints.add,
+        )
+
+    def _should_record(self) -> bool:
+        """Return whether to record executed code, as a substitute for running tests again."""
+        if isinstance(self._settings, StarcoderError) or self._settings.replay:
+            return False
+        runs_no_tests = not self._is_worker and self._config.getoption("numprocesses", None)
+        return self._everything and not runs_no_tests
+
+    @pytest.hookimpl
+    def pytest_unconfigure(self) -> None:
+        if self._prefetch is not None:
+            self._prefetch.close()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:
-        secrets = getattr(node, "workeroutput", {}).get(SECRETS)
+        secrets = getattr(node, "workeroutput", {}).get(WORKER_SECRETS)
         if secrets:
-            self._others.redactor.add(secrets)
-
-    # --- where the run is reported
+            self._hooks.redactor.add(secrets)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
-        carried = self._taken(report)
-        yield  # after other plugins: a test with failing subtests is marked as failed there
-        self.reported(report, carried)
+        carried = self._take_carried(report)
+        yield  # after other plugins: one of them fails the test of failing subtests
+        self.add_report(report, carried)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collectreport(self, report: pytest.CollectReport) -> Generator[None, None, None]:
-        carried = self._taken(report)
+        carried = self._take_carried(report)
         yield
-        self._collect(report, "collect", carried)
+        self._add_failure(report, "collect", carried)
 
-    def reported(self, report: pytest.TestReport, carried: Mapping[str, Any] | None = None) -> None:
-        """Collect a report, with the fields that `_taken` removed from it."""
-        carried = self._taken(report) if carried is None else carried
-        if not self._worker:
-            self._tests.add(report)
-            for trouble in carried.get("starcoder_troubles", ()):
-                self._complain(trouble)
-        self._collect(report, report.when if report.when in PHASES else "call", carried)
-
-    def _taken(self, report: pytest.TestReport | pytest.CollectReport) -> dict[str, Any]:
-        """Remove and return our fields of a report: pytest-reportlog would write them."""
-        if self._worker:
-            return {}  # left for the controller
-        names = [
-            name for name in ("starcoder_failure", "starcoder_troubles") if name in report.__dict__
-        ]
-        return {name: report.__dict__.pop(name) for name in names}
-
-    def _collect(
-        self,
-        report: pytest.TestReport | pytest.CollectReport,
-        phase: str,
-        carried: Mapping[str, Any],
+    def add_report(
+        self, report: pytest.TestReport, carried: Mapping[str, Any] | None = None
     ) -> None:
+        """Add a report, and the attributes that were taken from it before."""
+        if carried is None:
+            carried = self._take_carried(report)
+        if not self._is_worker:
+            self._tests.add(report)
+            for complaint in carried.get("starcoder_complaints", ()):
+                self._complaints.add(complaint)
+        phase = report.when if report.when in PHASES else "call"
+        self._add_failure(report, phase, carried)
+
+    def _take_carried(self, report: AnyReport) -> dict[str, Any]:
+        """Remove our attributes from a report, or pytest-reportlog would write them."""
+        if self._is_worker:
+            return {}  # the controller takes them
+        attributes = vars(report)
+        return {name: attributes.pop(name) for name in CARRIED_FIELDS if name in attributes}
+
+    def _add_failure(self, report: AnyReport, phase: str, carried: Mapping[str, Any]) -> None:
         fields = carried.get("starcoder_failure")
-        if self._worker or not report.failed or not (fields or self._everything):
+        if self._is_worker or not report.failed or not (fields or self._everything):
             return
-        with self._harmless(report.nodeid):
-            from pytest_starcoder.explain.capture import untraced
+        with self._complaints.contain(report.nodeid):
+            from pytest_starcoder.explain.capture import failure_from_report
             from pytest_starcoder.explain.failure import Failure
 
-            address = getattr(report, "starcoder_address", report.nodeid)
-            failure = (
-                Failure.from_json(fields)
-                if fields
-                else untraced(address, phase, report.longreprtext)
-            )
+            if fields:
+                failure = Failure.from_json(fields)
+            else:
+                address = getattr(report, "starcoder_address", report.nodeid)
+                failure = failure_from_report(address, phase, report.longreprtext)
             self._failures.append(failure)
             self._ask_early(failure)
 
     def _ask_early(self, failure: Failure) -> None:
-        """Has the failure asked about at once, where that is wanted; others who redact are not in the child."""
-        if isinstance(self._settings, StarcoderError) or self._settings.early == "off":
-            return
-        if self._others.redact_too or self._config.getoption("starcoder_show_prompt"):
-            return
-        from pytest_starcoder.explain.prefetch import Early, wanted
+        """Have a failure asked about while tests run, if that is useful.
 
-        if self._early is None and wanted(self._settings):
-            self._early = Early(self._settings, self._config.rootpath)
-        if self._early is not None:
-            self._early.add(failure)
+        Hooks that redact do not exist in the child that asks.
+        """
+        settings = self._settings
+        if isinstance(settings, StarcoderError) or settings.early == "off":
+            return
+        if self._hooks.redacts or self._config.getoption("starcoder_show_prompt"):
+            return
+        from pytest_starcoder.explain.prefetch import Prefetch, should_prefetch
+
+        if self._prefetch is None and should_prefetch(settings):
+            self._prefetch = Prefetch(settings, self._config.rootpath)
+        if self._prefetch is not None:
+            self._prefetch.add(failure)
 
     @pytest.hookimpl
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -259,54 +321,92 @@ class Explainer:
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self._worker or not (self._failures or self._troubles or self._written.asked):
+        has_files = self._outputs is not None and self._outputs.has_files
+        if self._is_worker or not (self._failures or self._complaints or has_files):
             return
         try:
-            with self._harmless("the failures"):
-                self._report(terminalreporter)
-        except (
-            KeyboardInterrupt
-        ):  # the second, or one between two questions: pytest's own summary still comes
-            terminalreporter.write_line("\nStarCoder: interrupted.")
-        for trouble in self._troubles:
-            terminalreporter.write_line(f"StarCoder: {self._others.redactor.redact(trouble)}")
-
-    def _report(self, terminal: pytest.TerminalReporter) -> None:
-        from pytest_starcoder.explain.explainer import Telling
-        from pytest_starcoder.explain.explanation import Report
-
-        told = Telling(self._config, terminal, self._others, self._environment, self._early)
-        if self._failures:
-            report = told.tell(
-                self._failures, self._tests, self._settings, interrupted=self._interrupted
-            )
-        else:
-            report = Report((), 0)
-        self._written.write(report, terminal.write_line)
-
-    def _complain(self, trouble: str) -> None:
-        """A line of our section, once."""
-        self._troubles[trouble] = None
-
-    @contextlib.contextmanager
-    def _harmless(self, about: str) -> Iterator[None]:
-        """Whatever goes wrong inside is a line in our section, never pytest's business."""
-        try:
-            yield
+            with self._complaints.contain("the failures"):
+                report = self._explain(terminalreporter)
+                if self._outputs is not None:
+                    self._outputs.write(report, terminalreporter.write_line)
         except KeyboardInterrupt:
-            raise
-        except BaseException as exc:  # noqa: BLE001 - a user's repr can even call pytest.skip
-            try:
-                told = one_line(
-                    traceback.format_exception_only(exc)[-1]
-                )  # safe where its str raises
-            except Exception:  # noqa: BLE001 - a test may have replaced what this needs
-                told = type(exc).__name__
-            self._complain(f"{one_line(about)} could not be explained ({told}).")
+            # The second one, or one between two questions: pytest's own summary still comes.
+            terminalreporter.write_line("\nStarCoder: interrupted.")
+        for complaint in self._complaints:
+            terminalreporter.write_line(f"StarCoder: {self._hooks.redactor.redact(complaint)}")
+
+    def _explain(self, terminal: pytest.TerminalReporter) -> Report:
+        from pytest_starcoder.explain.explainer import Explainer
+        from pytest_starcoder.explain.explanation import Report
+        from pytest_starcoder.explain.fix_search import WriteOptions
+        from pytest_starcoder.explain.section import TerminalSection
+        from pytest_starcoder.session.terminal import TerminalQuestions
+
+        if not self._failures:
+            return Report((), 0)
+
+        def write(text: str) -> None:
+            terminal.write(text, flush=True)
+
+        config = self._config
+        explainer = Explainer(
+            self._finish(),
+            TerminalSection(
+                write, config.get_terminal_writer().fullwidth, live=bool(terminal.isatty)
+            ),
+            lambda heading: terminal.write_sep("=", heading, yellow=True),
+            self._hooks,
+            self._make_fix_search,
+        )
+        if config.getoption("starcoder_show_prompt"):
+            return explainer.show_prompts()
+        options = WriteOptions(
+            apply=config.getoption("starcoder_apply"),
+            add_tests=config.getoption("starcoder_write"),
+            ask=TerminalQuestions(config, write).ask,
+        )
+        return explainer.explain(self._prefetch, options)
+
+    def _finish(self) -> FinishedSession:
+        from pytest_starcoder.explain.explainer import FinishedSession
+        from pytest_starcoder.session.command_line import rerun_arguments, session_launch
+        from pytest_starcoder.session.project import ProjectHistory
+        from pytest_starcoder.source.sources import SourceFiles
+
+        return FinishedSession(
+            failures=self._failures,
+            tests=self._tests.finished,
+            settings=self._settings,
+            launch=session_launch(self._config, self._environment),
+            sources=SourceFiles.below(self._config.rootpath),
+            history=ProjectHistory(project_of(self._config)),
+            conventions=self._conventions(),
+            rerun_arguments=lambda nodeids: rerun_arguments(self._config, nodeids),
+            interrupted=self._interrupted,
+        )
+
+    def _conventions(self) -> Conventions:
+        """Return how this session tells tests from other code."""
+        from pytest_starcoder.source.conventions import Conventions
+
+        project = project_of(self._config)
+        files = self._tests.files
+        for plugin in self._config.pluginmanager.get_plugins():
+            file = getattr(plugin, "__file__", None)
+            if file and project.holds(file):
+                files.add(project.path_of(file))
+        getini = self._config.getini
+        return Conventions(
+            frozenset(files),
+            tuple(getini("python_files")),
+            tuple(getini("python_functions")),
+            tuple(getini("python_classes")),
+            self._config.rootpath.name,
+        )
 
 
-def _asserting(frame: FrameType | None) -> Place | None:
-    """Where the assert stands whose comparison pytest is asking about."""
+def _assert_place(frame: FrameType | None) -> Place | None:
+    """Return where the assert is whose comparison pytest is asking about."""
     while frame is not None and frame.f_code.co_name != "_call_reprcompare":
         frame = frame.f_back
     if frame is None or frame.f_back is None:
@@ -314,8 +414,10 @@ def _asserting(frame: FrameType | None) -> Place | None:
     return frame.f_back.f_code.co_filename, frame.f_back.f_lineno
 
 
-def _raised(entry: TracebackType | None) -> Place | None:
-    """Where an exception with this traceback was raised."""
-    while entry is not None and entry.tb_next is not None:
+def _raise_place(entry: TracebackType | None) -> Place | None:
+    """Return where an exception with this traceback was raised."""
+    if entry is None:
+        return None
+    while entry.tb_next is not None:
         entry = entry.tb_next
-    return (entry.tb_frame.f_code.co_filename, entry.tb_lineno) if entry else None
+    return entry.tb_frame.f_code.co_filename, entry.tb_lineno

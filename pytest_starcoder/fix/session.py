@@ -1,172 +1,181 @@
-"""The fixes of a session: searched for cause by cause, told as they are found, kept to be applied."""
+"""The search for fixes in a session, one cause after the other."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Explanation
-from pytest_starcoder.explain.replay import spread
-from pytest_starcoder.explain.section import Section
+from pytest_starcoder.explain.fix_search import FixContext, WriteOptions
+from pytest_starcoder.explain.neighbours import spread
+from pytest_starcoder.fix.apply import add_answer, apply, confirm
+from pytest_starcoder.fix.laboratory import PytestLaboratory
+from pytest_starcoder.fix.places import PlaceFinder
 from pytest_starcoder.fix.proposals import proposals
-from pytest_starcoder.fix.search import fix
+from pytest_starcoder.fix.search import EditSearch, Query, Suite
 from pytest_starcoder.model.client import Client
-from pytest_starcoder.redaction.values import with_texts
-from pytest_starcoder.runner.fixes import Fix, Fixes
-from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.outcome import FinishedTest
+from pytest_starcoder.runner.fixes import NO_FIXES, Fix, Fixes
 from pytest_starcoder.runner.sandbox import Level
-from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.edits.edit import Edit
-from pytest_starcoder.source.sources import Sources
 
-PRIME = 5
-"""Suspects of which two causes must share one to be taken for the same fault, perhaps."""
+MAX_COMPARED_SUSPECTS = 5
+"""Two causes that share one of their first suspects may have the same fault."""
 
-ALL = 4
-"""How many times the time for one cause all of them may take together."""
+SESSION_FACTOR = 4
+"""How many times the time for one cause all causes may take together."""
 
-OWN = 12
-"""Further failing tests of the same cause with which a change that passes is run as well."""
+MAX_MORE_FAILING = 12
+"""Further failing tests of a cause with which a change that passes is run, too."""
 
-QUICK_SUITE, SMALL_SUITE = 0.5, 150
-"""Seconds that all passing tests may have taken, and their number, for changes to be tried with all of them."""
+SMALL_SUITE_SECONDS, SMALL_SUITE_TESTS = 0.5, 150
+"""If all passing tests are within these limits, changes are tried with all of them."""
 
 
-class Fixing:
-    """Looks for fixes of `cases`, where the settings want that; what is told has passed `redact`."""
+class FixSession:
+    """Searches for fixes of the cases of one session, if the settings allow it."""
 
-    def __init__(
-        self,
-        cases: Sequence[Case],
-        launch: Launch,
-        ran: Sequence[FinishedTest],
-        sources: Sources,
-        settings: Settings,
-        section: Section,
-        redact: Callable[[str], str],
-        client: Client | None = None,
-    ) -> None:
-        self._cases = cases
-        self._launch = launch
-        self._ran = [test.nodeid for test in ran]
-        self._unfixable = {test.nodeid for test in ran if not test.fixable}
-        self._quickly = {test.nodeid for test in ran if test.quick and test.fixable}
-        passed = [
-            test for test in ran if test.outcome == "passed" and test.allowed and test.fixable
-        ]
-        self._passed = [test.nodeid for test in passed]
-        # A suite that takes no time tells more than its nearest tests.
-        quick = len(passed) <= SMALL_SUITE and sum(test.seconds for test in passed) <= QUICK_SUITE
-        self._quick = self._passed if quick else []
-        self._sources = sources
-        self._settings = settings
-        self._section = section
-        self._redact = redact
-        self._client = client
-        self._until = time.monotonic() + ALL * settings.fix_timeout
-        self._least = Level(settings.confinement)
-        self._off = not (settings.fix and settings.replay)
-        self.found: list[Fix] = []
-
-    def fixed(self, case: Case, told: Explanation) -> tuple[Case, Explanation]:
-        """Both with what was found of the case."""
-        if (
-            self._off
-            or not case.replay.failing
-            or not self._unfixable.isdisjoint(case.cause.nodeids)
-        ):
-            return case, told
-        found = self._searched(case)
-        self.found += found.found[:1]
-        shown = with_texts(found, self._redact)
-        self._section.fixes(shown)
-        return replace(case, fix=found.found[0] if found.found else None), replace(
-            told, fixes=shown
+    def __init__(self, context: FixContext) -> None:
+        self._context = context
+        self._settings = context.settings
+        self._unfixable = {test.nodeid for test in context.tests if not test.fixable}
+        self._quick = {test.nodeid for test in context.tests if test.quick and test.fixable}
+        passed = []
+        for test in context.tests:
+            if test.outcome == "passed" and test.allowed and test.fixable:
+                passed.append(test)
+        passed_ids = [test.nodeid for test in passed]
+        # A suite that takes no time tells more than the tests nearest to the failing one.
+        seconds = sum(test.seconds for test in passed)
+        is_small = len(passed) <= SMALL_SUITE_TESTS and seconds <= SMALL_SUITE_SECONDS
+        self._suite = Suite(
+            order=[test.nodeid for test in context.tests],
+            fast=passed_ids if is_small else (),
+            confirming=passed_ids if self._settings.fix_suite else (),
         )
+        self._finder = PlaceFinder(
+            context.sources, context.conventions, _executed_files(context.cases)
+        )
+        self._end = time.monotonic() + SESSION_FACTOR * self._settings.fix_timeout
+        self._stopped = not (self._settings.fix and self._settings.replay)
+        self._best: list[Fix] = []
 
-    def _searched(self, case: Case) -> Fixes:
-        seconds = min(self._settings.fix_timeout, self._until - time.monotonic())
+    def find(self, case: Case) -> Fixes:
+        """Search for fixes of a case, by enumeration and then by asking the model."""
+        if self._stopped or not case.replay.failing:
+            return NO_FIXES
+        if not self._unfixable.isdisjoint(case.cause.nodeids):
+            return NO_FIXES
+        fixes = self._search(case)
+        self._best += fixes.found[:1]
+        return fixes
+
+    def write(self, explanations: Sequence[Explanation], options: WriteOptions) -> list[str]:
+        """Write the best fix of each case, and answers as tests; return messages."""
+        root = self._context.launch.root
+        messages = []
+        if options.apply is not None and self._best:
+
+            def accept(fix: Fix) -> bool:
+                return options.apply == "yes" or confirm(fix, options.ask)
+
+            messages += apply(self._best, root, self._context.sources, accept)
+        if options.add_tests:
+            for explanation in explanations:
+                if explanation.fixes.answers:
+                    path = explanation.nodeids[0].partition("::")[0]
+                    messages.append(add_answer(explanation.fixes, root, path, options.ask))
+        return list(filter(None, messages))
+
+    def _search(self, case: Case) -> Fixes:
+        seconds = min(self._settings.fix_timeout, self._end - time.monotonic())
         if seconds < 1:
             return Fixes(
                 note="not looked for: the time for all causes is over (the setting fix_timeout)"
             )
-        places = _places(case)
-        more = set(case.cause.nodeids) - set(case.replay.failing_ids)
-        others = spread(
-            [nodeid for nodeid in case.cause.nodeids if nodeid in more & self._quickly], OWN
-        )
-        others += [
-            nodeid
-            for other in self._cases
-            if other is not case and not places.isdisjoint(_places(other))
-            for nodeid in other.replay.failing_ids
-        ]
         deadline = Deadline.after(seconds, "fix_timeout")
-        found = self._tried(case, deadline, others)
-        if (
-            found.found
-            or self._off
-            or self._client is None
-            or case.cause.first.phase != "call"
-            or not found.tried
-        ):
-            return found
-        written = self._written(case, self._client, deadline, others)
-        return replace(written, tried=found.tried + written.tried) if written.found else found
+        more_tests = self._more_failing_tests(case)
+        fixes = self._try_edits(case, deadline, more_tests)
+        client = self._context.client
+        if fixes.found or self._stopped or client is None:
+            return fixes
+        if case.cause.first.phase != "call" or not fixes.tried:
+            return fixes
+        proposed = self._try_proposals(case, client, deadline, more_tests)
+        if not proposed.found:
+            return fixes
+        return replace(proposed, tried=fixes.tried + proposed.tried)
 
-    def _written(
-        self, case: Case, client: Client, deadline: Deadline, others: Sequence[str]
+    def _more_failing_tests(self, case: Case) -> list[str]:
+        """Return failing tests that a fix should make pass besides those that were run again."""
+        rerun = set(case.replay.failing_ids)
+        same_cause = [
+            nodeid for nodeid in case.cause.nodeids if nodeid not in rerun and nodeid in self._quick
+        ]
+        more = spread(same_cause, MAX_MORE_FAILING)
+        places = _suspect_places(case)
+        for another in self._context.cases:
+            if another is not case and not places.isdisjoint(_suspect_places(another)):
+                more += another.replay.failing_ids
+        return more
+
+    def _try_proposals(
+        self, case: Case, client: Client, deadline: Deadline, more_tests: Sequence[str]
     ) -> Fixes:
-        """What the model writes in the place of the suspicious lines, where that passes."""
+        """Try what the model writes in place of the suspicious lines."""
+        model = client.model().name
         try:
-            with self._section.waiting("fix", f"{client.model().name} for other lines"):
-                edits = proposals(case, client, self._sources, self._redact)
-        except StarcoderError:  # it will be told where the model is asked why
-            return Fixes()
+            with self._context.show_status("fix", f"asking {model} for other lines"):
+                edits = proposals(
+                    self._finder.places(case),
+                    client,
+                    self._context.sources,
+                    self._context.redact,
+                )
+        except StarcoderError:  # reported when the model is asked why
+            return NO_FIXES
         except KeyboardInterrupt:
-            self._off = True
-            return Fixes()
-        return self._tried(case, deadline, others, edits, client.model().name) if edits else Fixes()
+            self._stopped = True
+            return NO_FIXES
+        return self._try_edits(case, deadline, more_tests, edits, model) if edits else NO_FIXES
 
-    def _tried(
+    def _try_edits(
         self,
         case: Case,
         deadline: Deadline,
-        others: Sequence[str],
+        more_tests: Sequence[str],
         proposed: Sequence[Edit] | None = None,
         model: str = "",
     ) -> Fixes:
-        with self._section.waiting("fix", "the tests which change makes them pass") as far:
-
-            def progress(tried: int) -> None:
-                far(f", {tried} tried")
-
+        query = Query(
+            case, self._finder.places(case), more_tests, tuple(self._best), proposed, model
+        )
+        laboratory = PytestLaboratory(self._context.launch, Level(self._settings.confinement))
+        with self._context.show_status("fix", "trying changes") as show_progress:
+            search = EditSearch(
+                laboratory,
+                self._context.sources,
+                self._suite,
+                lambda tried: show_progress(f", {tried} tried"),
+            )
             try:
-                return fix(
-                    case,
-                    self._launch,
-                    self._sources,
-                    deadline,
-                    self._ran,
-                    self._least,
-                    others=others,
-                    known=self.found,
-                    suite=self._passed if self._settings.fix_suite else (),
-                    quick=self._quick,
-                    progress=progress,
-                    proposed=proposed,
-                    model=model,
-                )
+                return search.find(query, deadline)
             except KeyboardInterrupt:
-                self._off = True
+                self._stopped = True
                 return Fixes(note="interrupted")
 
 
-def _places(case: Case) -> set[tuple[str, int]]:
-    """The lines of which one is most likely at fault."""
-    return {(suspect.path, suspect.line) for suspect in case.suspects[:PRIME]}
+def _executed_files(cases: Sequence[Case]) -> Iterator[str]:
+    """Yield the files that the first failing test of each case runs or imports."""
+    for case in cases:
+        for outcome in case.replay.failing[:1]:
+            yield from (*outcome.lines, *outcome.imported)
+
+
+def _suspect_places(case: Case) -> set[tuple[str, int]]:
+    """Return the lines that are most likely at fault."""
+    suspects = case.suspects[:MAX_COMPARED_SUSPECTS]
+    return {(suspect.path, suspect.line) for suspect in suspects}

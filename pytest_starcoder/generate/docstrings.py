@@ -1,4 +1,4 @@
-"""What a docstring promises, as tests: its examples, and the exceptions that it names. Nothing is run here."""
+"""Drafts from what a docstring promises: its examples, and the exceptions it names."""
 
 from __future__ import annotations
 
@@ -7,136 +7,132 @@ import builtins
 import doctest
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
 
 from pytest_starcoder.generate.draft import Draft, Origin, Target
+from pytest_starcoder.generate.imports import NO_IMPORTS, required_imports
 from pytest_starcoder.source.syntax import is_literal
 
+_GOOGLE = re.compile(r"(?m)^[ \t]*Raises:[ \t]*\n(?P<body>(?:[ \t]+.*\n?|[ \t]*\n)+)")
+_GOOGLE_NAME = re.compile(r"(?m)^[ \t]+([A-Z]\w*)[ \t]*:")
+_NUMPY = re.compile(r"(?m)^[ \t]*Raises[ \t]*\n[ \t]*-{3,}[ \t]*\n(?P<body>(?:.+\n?)+)")
+_NUMPY_NAME = re.compile(r"(?m)^[ \t]*([A-Z]\w*)[ \t]*$")
+_SPHINX_NAME = re.compile(r":raises?[ \t]+([A-Z]\w*)")
 
-def examples_of(
-    target: Target, names: Sequence[str], imports: Mapping[str, str] = MappingProxyType({})
+_REMARK = re.compile(r"[ \t]+#[ \t]*(?:returns?:?|->|=>|==)[ \t]+(?P<outcome>[^#\n]+)$")
+"""An outcome in a comment after a call: `# returns 3`."""
+
+_LOWER_CASE = {"true": "True", "false": "False", "none": "None"}
+
+
+def doctest_drafts(
+    target: Target, names: Sequence[str], imports: Mapping[str, str] = NO_IMPORTS
 ) -> Iterator[Draft]:
-    """One test an example of the target's docstring, after the statements before it.
+    """Yield a test for each example in the target's docstring, with the statements before it.
 
-    `names` are those that its module defines, `imports` by their names the
-    statements with which it imports others: an example may use them. One whose
-    outcome is elided, or is printed over several lines, is none.
+    `names` and `imports` are those of `required_imports`. Examples with an elided outcome,
+    or one of several lines, are left out.
     """
     try:
-        found = doctest.DocTestParser().get_examples(target.docstring)
+        examples = doctest.DocTestParser().get_examples(target.docstring)
     except ValueError:
         return
-    before: list[str] = []
+    setup: list[str] = []
     number = 0
-    for example in found:
-        source = example.source.rstrip("\n")
+    for example in examples:
         if doctest.ELLIPSIS in example.options or doctest.SKIP in example.options:
             continue
-        want = example.want.rstrip("\n")
-        if not want and (remark := _REMARKED.search(source)):
-            want = _literal(remark["outcome"])
-            source = source[: remark.start()].rstrip() if want else source
-        statements = _assertion(source, want, example.exc_msg)
-        if statements is None:
-            if not example.want:
-                before.append(source)
-            continue
-        number += 1
-        body = [*before, *statements]
-        name = f"test_{target.stem}_example_{number}"
-        yield Draft(
-            name,
-            tuple(body),
-            imports_for(body, target, names, imports),
-            Origin.DOCTEST,
-            target,
-            f">>> {source}",
-        )
+        source, outcome = _without_remark(example.source.rstrip("\n"), example.want.rstrip("\n"))
+        assertion = _assertion(source, outcome, example.exc_msg)
+        if assertion:
+            number += 1
+            body = (*setup, assertion)
+            yield Draft(
+                f"test_{target.test_stem}_example_{number}",
+                body,
+                required_imports(body, target, names, imports),
+                Origin.DOCTEST,
+                target,
+                f">>> {source}",
+            )
+        elif not example.want and _parses(source):
+            setup.append(source)
 
 
-_GOOGLE = re.compile(r"(?m)^[ \t]*Raises:[ \t]*\n(?P<body>(?:[ \t]+.*\n?|[ \t]*\n)+)")
-_NUMPY = re.compile(r"(?m)^[ \t]*Raises[ \t]*\n[ \t]*-{3,}[ \t]*\n(?P<body>(?:.+\n?)+)")
-
-
-_REMARKED = re.compile(r"[ \t]+#[ \t]*(?:returns?:?|->|=>|==)[ \t]+(?P<outcome>[^#\n]+)$")
-"""How a docstring tells an outcome behind a call, on the same line."""
-
-
-def _literal(text: str) -> str:
-    """A literal in a remark as Python writes it; empty where it is none."""
-    text = {"true": "True", "false": "False", "none": "None"}.get(
-        text.strip().lower(), text.strip().rstrip(".")
-    )
-    return text if is_literal(text) else ""
-
-
-def exceptions_of(target: Target) -> list[str]:
-    """The built-in exceptions that a docstring says its function raises: in Google's, NumPy's or Sphinx's style."""
+def documented_exceptions(target: Target) -> list[str]:
+    """Return the built-in exceptions that a docstring lists in Google, NumPy or Sphinx style."""
     text = target.docstring + "\n"
-    found = re.findall(r":raises?[ \t]+([A-Z]\w*)", text)
-    for pattern, named in (
-        (_GOOGLE, r"(?m)^[ \t]+([A-Z]\w*)[ \t]*:"),
-        (_NUMPY, r"(?m)^[ \t]*([A-Z]\w*)[ \t]*$"),
-    ):
-        for section in pattern.finditer(text):
-            found += re.findall(named, section["body"])
-    known = [name for name in found if isinstance(getattr(builtins, name, None), type)]
-    return list(
-        dict.fromkeys(name for name in known if issubclass(getattr(builtins, name), BaseException))
-    )
+    names = _SPHINX_NAME.findall(text)
+    for section, entry in ((_GOOGLE, _GOOGLE_NAME), (_NUMPY, _NUMPY_NAME)):
+        for match in section.finditer(text):
+            names += entry.findall(match["body"])
+    return [name for name in dict.fromkeys(names) if is_exception(name)]
 
 
-def imports_for(
-    body: Sequence[str],
-    target: Target,
-    names: Sequence[str],
-    imports: Mapping[str, str] = MappingProxyType({}),
-) -> tuple[str, ...]:
-    """The imports that statements need: of `names`, those of the target's module, of `imports`, and of pytest."""
-    used: set[str] = set()
-    bound: set[str] = set()
-    for statement in body:
-        for node in ast.walk(ast.parse(statement)):
-            if isinstance(node, ast.Name):
-                (bound if isinstance(node.ctx, ast.Store) else used).add(node.id)
-            elif isinstance(node, ast.Import | ast.ImportFrom):
-                bound |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-    wanted = sorted(name for name in used - bound if name in names)
-    lines = [imports[name] for name in sorted(used - bound - {"pytest", *names}) if name in imports]
-    lines += ["import pytest"] if "pytest" in used else []
-    lines += [""] if lines else []
-    top = target.module.partition(".")[0]
-    if top in used - bound and top not in names:
-        lines.append(f"import {target.module}")
-    if wanted:
-        lines.append(f"from {target.module} import {', '.join(wanted)}")
-    return tuple(lines)
+def is_exception(name: str) -> bool:
+    """Return whether a name is that of a built-in exception."""
+    value = getattr(builtins, name, None)
+    return isinstance(value, type) and issubclass(value, BaseException)
 
 
-def _assertion(source: str, want: str, raised: str | None) -> list[str] | None:
-    """An example as statements; None where it promises nothing that can be asserted."""
+def comparison(call: str, literal: str) -> str:
+    """Return the expression that compares a call with a literal."""
+    operator = "is" if literal in ("True", "False", "None") else "=="
+    return f"{call} {operator} {literal}"
+
+
+def expected_exception(statement: str, arguments: str) -> str:
+    """Return `with pytest.raises(arguments):` with the statement in it."""
+    indented = statement.replace("\n", "\n    ")
+    return f"with pytest.raises({arguments}):\n    {indented}"
+
+
+def _without_remark(source: str, outcome: str) -> tuple[str, str]:
+    """Return the source and the outcome of an example, also where a comment gives the outcome."""
+    remark = None if outcome else _REMARK.search(source)
+    if remark is None:
+        return source, outcome
+    text = remark["outcome"].strip()
+    literal = _LOWER_CASE.get(text.lower(), text.rstrip("."))
+    if not is_literal(literal):
+        return source, outcome
+    return source[: remark.start()].rstrip(), literal
+
+
+def _parses(source: str) -> bool:
     try:
-        tree = ast.parse(source)
+        ast.parse(source)
     except SyntaxError:
-        return None
+        return False
+    return True
+
+
+def _assertion(source: str, outcome: str, raised: str | None) -> str:
+    """Return an example as a statement; empty if it promises nothing that can be asserted."""
+    if not _parses(source):
+        return ""
     if raised is not None:
-        kind, _, message = raised.strip().partition(":")
-        if not re.fullmatch(r"[\w.]+", kind):
-            return None
-        match = f", match={re.escape(message.strip())!r}" if message.strip() else ""
-        body = "\n".join(f"    {line}" for line in source.split("\n"))
-        return [f"with pytest.raises({kind.rpartition('.')[2]}{match}):\n{body}"]
-    if not want or "\n" in want or len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr):
-        return None
-    expression = tree.body[0].value
+        return _raises(source, raised)
+    body = ast.parse(source).body
+    if not outcome or "\n" in outcome or len(body) != 1 or not isinstance(body[0], ast.Expr):
+        return ""
+    expression = body[0].value
     match expression:
-        case ast.Call(ast.Name("print"), [shown], []):
-            return [f"assert str({ast.unparse(shown)}) == {want!r}"]
+        case ast.Call(ast.Name("print"), [printed], []):
+            return f"assert str({ast.unparse(printed)}) == {outcome!r}"
     text = ast.unparse(expression)
-    if want in ("True", "False", "None"):
-        atom = isinstance(expression, ast.Call | ast.Name | ast.Attribute | ast.Subscript)
-        return [f"assert {text} is {want}" if atom else f"assert ({text}) is {want}"]
-    if not is_literal(want):
-        return [f"assert repr({text}) == {want!r}"]
-    compared = isinstance(expression, ast.Compare | ast.BoolOp | ast.Lambda | ast.IfExp)
-    return [f"assert ({text}) == {want}" if compared else f"assert {text} == {want}"]
+    if not is_literal(outcome):
+        return f"assert repr({text}) == {outcome!r}"
+    if isinstance(expression, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Lambda | ast.IfExp):
+        text = f"({text})"
+    return f"assert {comparison(text, outcome)}"
+
+
+def _raises(source: str, raised: str) -> str:
+    """Return an example whose last line is `raised` as a statement."""
+    kind, _, message = raised.strip().partition(":")
+    if not re.fullmatch(r"[\w.]+", kind):
+        return ""
+    arguments = kind.rpartition(".")[2]
+    if message.strip():
+        arguments += f", match={re.escape(message.strip())!r}"
+    return expected_exception(source, arguments)

@@ -1,34 +1,41 @@
-"""Tests that do not exist yet: what they are for, where they come from, and what running them has shown."""
+"""The definitions that tests are generated for, and drafts of such tests."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import ast
+from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import PurePosixPath
 
 Branch = tuple[int, bool]
-"""A way out of the statement on a line: into its body, or past it."""
+"""The line of an `if`, `for` or `while`, and whether its body is entered or skipped."""
 
 
-class Kind(StrEnum):
-    """What a target is. Mutants are made of functions that others may call, lines and branches are counted of all."""
+class TargetKind(StrEnum):
+    """The kind of a target. Only public functions have mutants; all kinds count for coverage."""
 
     FUNCTION = "function"
     PRIVATE = "private function"
+    # Only the docstring of the class: its methods are targets of their own.
     CLASS = "class"
-    """Its docstring alone: its methods are targets of their own."""
+    # The code outside all functions.
     MODULE = "module"
-    """What stands in no function."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A definition that wants tests, or what of a module is in none.
+    """A definition to generate tests for, or the top level of a module.
 
-    `name` is dotted within its module, empty for the module itself; lines are
-    1-based, the decorators' included. `module` is the name under which tests
-    import it; `parameters` are the names, without self and cls, with their
-    annotations as text, `defaults` the values of those that have a literal one.
-    `tests` is where its tests go: a file, and behind `::` a class in it.
+    Attributes:
+        path: The file, relative to the root.
+        module: The name under which tests import the file.
+        name: The dotted name within the module; empty for the module itself.
+        first: The first line, 1-based, decorators included.
+        last: The last line.
+        parameters: Names and annotations, without `self` and `cls`.
+        defaults: The default values that are literals, by parameter.
+        tests: The test file, and after `::` a class in it.
+        node: The syntax tree of the definition.
     """
 
     path: str
@@ -40,41 +47,61 @@ class Target:
     docstring: str = ""
     defaults: tuple[tuple[str, object], ...] = ()
     returns: str = ""
-    awaits: bool = False
-    kind: Kind = Kind.FUNCTION
+    is_async: bool = False
+    kind: TargetKind = TargetKind.FUNCTION
     tests: str = "tests/test_generated.py"
+    node: ast.AST | None = field(default=None, compare=False, repr=False)
 
     @property
-    def function(self) -> str:
+    def label(self) -> str:
+        """The name that reports show."""
+        return self.name or self.module
+
+    @property
+    def folder(self) -> PurePosixPath:
+        """The folder of its tests."""
+        return PurePosixPath(self.tests.partition("::")[0]).parent
+
+    @property
+    def function_name(self) -> str:
+        """The last part of the dotted name."""
         return self.name.rpartition(".")[2]
 
     @property
-    def stem(self) -> str:
-        """What names of its tests begin with, behind `test_`."""
-        return (self.name or self.module.rpartition(".")[2]).lower().replace(".", "_").strip("_")
+    def test_stem(self) -> str:
+        """The beginning of the names of its tests, after `test_`."""
+        name = self.name or self.module.rpartition(".")[2]
+        return name.lower().replace(".", "_").strip("_")
+
+    @property
+    def is_plain_function(self) -> bool:
+        """True for a public function of the module that is called without `await`."""
+        return self.kind is TargetKind.FUNCTION and "." not in self.name and not self.is_async
 
 
 class Origin(StrEnum):
-    """Where a draft comes from; reports keep them apart."""
+    """The source of a draft, in the order in which drafts are tried."""
 
     DOCTEST = "doctest"
-    """An example in a docstring."""
     RAISES = "documented exception"
-    """An exception that a docstring promises."""
-    SIBLING = "property"
-    """What holds for all inputs that are known: of one function, or of two."""
-    SMOKE = "type hint"
-    """Whatever is of the types that a function takes gives what it says it returns."""
+    # A relation that holds for all known inputs, of one function or between two.
+    PROPERTY = "property"
+    # Any input of the annotated types gives a result of the annotated type.
+    TYPE_HINT = "type hint"
     MODEL = "model"
+    # What the code does now, right or wrong.
     CHARACTERISATION = "characterisation"
-    """What the code does now, whether that is right or not."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """One test: its name, the statements of its body without indentation, and the imports that they need.
+    """One generated test that has not been accepted yet.
 
-    `arguments` are fixtures, or what a decorator gives it; `awaits` makes it a coroutine.
+    Attributes:
+        body: The statements, not indented.
+        imports: Import statements; an empty string is a blank line between groups.
+        because: The example or promise it was made from, or the name of the model.
+        arguments: Fixtures, or arguments that a decorator passes.
     """
 
     name: str
@@ -85,20 +112,30 @@ class Draft:
     because: str = ""
     arguments: tuple[str, ...] = ()
     decorators: tuple[str, ...] = ()
-    awaits: bool = False
+    is_async: bool = False
 
     @property
-    def function(self) -> str:
-        """It as a function, decorators and all, without a line break at its end."""
-        lines = [
-            f"    {line}" if line else ""
-            for statement in self.body
-            for line in statement.split("\n")
-        ]
-        head = f"{'async ' * self.awaits}def {self.name}({', '.join(self.arguments)}):"
-        return "\n".join([*self.decorators, head, *lines])
+    def code(self) -> str:
+        """The test as a function with its decorators, without a final newline."""
+        prefix = "async " if self.is_async else ""
+        lines = [*self.decorators, f"{prefix}def {self.name}({', '.join(self.arguments)}):"]
+        for line in "\n".join(self.body).split("\n"):
+            lines.append(f"    {line}" if line else "")
+        return "\n".join(lines)
 
     @property
     def source(self) -> str:
-        """It as a module of its own."""
-        return "\n".join([*self.imports, "", "", self.function, ""])
+        """The test as a module of its own."""
+        return "\n".join([*self.imports, "", "", self.code, ""])
+
+    @property
+    def module(self) -> tuple[str, str]:
+        """The path and the source with which it is run: a module in the folder of its tests.
+
+        It is never a file.
+        """
+        return str(self.target.folder / f"{self.name}_drafted.py"), self.source
+
+    @property
+    def nodeid(self) -> str:
+        return f"{self.module[0]}::{self.name}"

@@ -1,21 +1,26 @@
-"""What tests are generated for, from files: places in, what has come of it out. None is written here."""
+"""Generates tests for the targets of a project, with and without a model."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 
 from pytest_starcoder.deadline import Deadline
-from pytest_starcoder.errors import ConfigError, StarcoderError
-from pytest_starcoder.generate.draft import Draft, Kind, Origin, Target
-from pytest_starcoder.generate.model_drafts import Author, Beside
-from pytest_starcoder.generate.placement import file_for
+from pytest_starcoder.errors import StarcoderError
+from pytest_starcoder.generate.bench import DraftBench
+from pytest_starcoder.generate.context import ShowProgress
+from pytest_starcoder.generate.docstrings import doctest_drafts
+from pytest_starcoder.generate.draft import Draft, Origin, Target
+from pytest_starcoder.generate.generation import Generation
+from pytest_starcoder.generate.imports import defined_names, imported_names
+from pytest_starcoder.generate.model_author import ModelAuthor, SuiteFile
+from pytest_starcoder.generate.model_requests import Budget
+from pytest_starcoder.generate.properties import property_drafts
 from pytest_starcoder.generate.result import Generated
-from pytest_starcoder.generate.seeds import seeds_of
-from pytest_starcoder.generate.selection import Budget, generate
-from pytest_starcoder.generate.targets import targets_of
+from pytest_starcoder.generate.statements import Function
+from pytest_starcoder.generate.type_hints import type_hint_drafts
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.redactor import Redactor
 from pytest_starcoder.runner.launch import Launch
@@ -25,147 +30,126 @@ from pytest_starcoder.source.syntax import syntax_tree
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A file below the root, or one definition of it by its dotted name.
+class GenerationJob:
+    """Generates tests for `targets` beside the passing tests `suite`.
 
-    `tests` is where its tests go, a file and behind `::` a class in it, empty
-    for the file that suits. With `lines` only definitions that are on one of them are meant.
+    Attributes:
+        origins: The sources of drafts to use.
+        characterise: Also assert what the code does now where mutants live.
+        redactor: Learns the secrets of the files.
+        progress: Shows a sentence on what is being done.
     """
 
-    path: str
-    name: str = ""
-    tests: str = ""
-    lines: frozenset[int] | None = None
+    launch: Launch
+    settings: Settings
+    targets: Sequence[Target]
+    suite: Sequence[str] = ()
+    origins: Collection[Origin] = tuple(Origin)
+    characterise: bool = False
+    redactor: Redactor = field(default_factory=Redactor.from_environment)
+    progress: ShowProgress = lambda _: None
 
+    def run(self) -> Generated:
+        """Return the tests worth keeping; `remark` says why no model was asked.
 
-def targets_for(wanted: Sequence[Wanted], root: Path, test_files: Iterable[str]) -> list[Target]:
-    """The targets that are wanted, each once: where two places mean one, the one that says where its tests go.
-
-    `test_files` are the files of tests that are known. Raises OSError, and ConfigError for a name that a file has not.
-    """
-    test_files = list(test_files)
-    found: dict[tuple[str, str], Target] = {}
-    for own in sorted(wanted, key=lambda own: not own.tests):
-        source = (root / own.path).read_text("utf-8")
-        targets = targets_of(source, own.path, root)
-        if not targets and len(wanted) == 1:
-            raise ConfigError(
-                f"{own.path} is no Python that can be parsed.", "Mend its syntax first."
-            )
-        if own.name:
-            named = [target for target in targets if f"{target.name}.".startswith(f"{own.name}.")]
-            if not named:
-                known = ", ".join(
-                    target.name for target in targets if target.kind in (Kind.FUNCTION, Kind.CLASS)
-                )
-                raise ConfigError(
-                    f"{own.path} has no {own.name} to generate tests for.",
-                    f"It has {known or 'none'}.",
-                )
-            targets = named
-        if own.lines is not None:
-            of_code = [target for target in targets if target.kind in (Kind.FUNCTION, Kind.PRIVATE)]
-            targets = [
-                target for target in of_code if own.lines & {*range(target.first, target.last + 1)}
-            ]
-        for target in targets:
-            tests = own.tests or file_for(target.module, root, test_files)
-            found.setdefault((target.path, target.name), replace(target, tests=tests))
-    return list(found.values())
-
-
-def generated_for(
-    launch: Launch,
-    targets: Sequence[Target],
-    suite: Sequence[str],
-    settings: Settings,
-    progress: Callable[[str], None] = lambda what: None,
-    *,
-    origins: Collection[Origin] = tuple(Origin),
-    characterise: bool = False,
-    redactor: Redactor | None = None,
-) -> Generated:
-    """Tests for `targets` that are worth keeping, of these origins, beside the passing tests `suite`.
-
-    What keeps a model from being asked is remarked upon; everything else is done
-    without it. `redactor` learns the secrets of the files. Raises OSError for an unreadable file.
-    """
-
-    def read(path: str) -> str:
-        return (launch.root / path).read_text("utf-8")
-
-    redactor = redactor or Redactor.of_environment()
-    by_path: dict[str, list[Target]] = {}
-    for target in targets:
-        by_path.setdefault(target.path, []).append(target)
-    for path in by_path:
-        redactor.learn(read(path))
-    seeds = [draft for path, own in by_path.items() for draft in seeds_of(read(path), own, origins)]
-    deadline = Deadline.after(settings.generate_timeout, "generate_timeout")
-    client, remark = None, ""
-    if Origin.MODEL in origins and targets:
-        try:
-            client = Client.from_settings(settings)
-            client.allow(settings.generate_timeout)
-        except StarcoderError as exc:
-            remark = str(exc)
-    try:
-        generated = generate(
-            launch,
-            targets,
-            suite,
-            seeds,
-            read,
+        Raises OSError for an unreadable file.
+        """
+        paths = dict.fromkeys(target.path for target in self.targets)
+        for path in paths:
+            self.redactor.learn(self.read(path))
+        drafts: list[Draft] = []
+        for path in paths:
+            targets = [target for target in self.targets if target.path == path]
+            drafts += drafts_without_model(self.read(path), targets, self.origins)
+        deadline = Deadline.after(self.settings.generate_timeout, "generate_timeout")
+        client, remark = self._client()
+        bench = DraftBench(
+            self.launch,
+            Level(self.settings.confinement),
+            self.targets,
+            draws=any(draft.origin is Origin.TYPE_HINT for draft in drafts),
+        )
+        generation = Generation(
+            bench,
+            self.read,
             deadline,
-            Level(settings.confinement),
-            progress,
-            author=None if client is None else _author(client, launch.root, read, seeds, redactor),
-            budget=Budget(settings.generate_requests, settings.generate_tokens),
-            characterise=characterise,
+            self.progress,
+            self._author(client, drafts) if client else None,
+            Budget(self.settings.generate_requests, self.settings.generate_tokens),
+            self.characterise,
         )
-    finally:
-        if client is not None:
-            client.close()
-    return replace(generated, remark=generated.remark or remark)
+        try:
+            generated = generation.run(drafts, self.suite)
+        finally:
+            if client:
+                client.close()
+        return replace(generated, remark=generated.remark or remark)
 
+    def read(self, path: str) -> str:
+        """Return the text of a file below the root."""
+        return (self.launch.root / path).read_text("utf-8")
 
-def _author(
-    client: Client,
-    root: Path,
-    read: Callable[[str], str],
-    seeds: Sequence[Draft],
-    redactor: Redactor,
-) -> Author:
-    examples = [draft for draft in seeds if draft.origin is Origin.DOCTEST]
-    return Author(
-        client,
-        read,
-        lambda target: _beside(root, target.tests.partition("::")[0]),
-        examples,
-        redactor.redact,
-    )
+    def _client(self) -> tuple[Client | None, str]:
+        """Return the client of the model, and why there is none."""
+        if Origin.MODEL not in self.origins or not self.targets:
+            return None, ""
+        try:
+            client = Client.from_settings(self.settings)
+            client.allow(self.settings.generate_timeout)
+        except StarcoderError as exc:
+            return None, str(exc)
+        return client, ""
 
+    def _author(self, client: Client, drafts: Sequence[Draft]) -> ModelAuthor:
+        examples = [draft for draft in drafts if draft.origin is Origin.DOCTEST]
+        return ModelAuthor(client, self.read, self._suite_file, examples, self.redactor.redact)
 
-def _beside(root: Path, path: str) -> Beside:
-    """The test file, and the fixtures that a conftest.py gives it."""
-    file = root / path
-    text = file.read_text("utf-8", "replace") if file.is_file() else ""
-    folders = [
-        folder
-        for folder in PurePosixPath(path).parents
-        if (root / folder / "conftest.py").is_file()
-    ]
-    conftests = [(folder / "conftest.py").as_posix() for folder in folders]
-    fixtures = [
-        ast.unparse(node)
-        for conftest in conftests
-        for node in getattr(
-            syntax_tree((root / conftest).read_text("utf-8", "replace")), "body", ()
+    def _suite_file(self, target: Target) -> SuiteFile:
+        """Return the test file of a target, and the fixtures of all conftest.py above it."""
+        path = target.tests.partition("::")[0]
+        root = self.launch.root
+        folders = PurePosixPath(path).parents
+        conftests = [folder / "conftest.py" for folder in folders]
+        existing = [conftest for conftest in conftests if (root / conftest).is_file()]
+        fixtures: list[str] = []
+        for conftest in existing:
+            fixtures += _fixtures((root / conftest).read_text("utf-8", "replace"))
+        file = root / path
+        return SuiteFile(
+            path,
+            file.read_text("utf-8", "replace") if file.is_file() else "",
+            str((existing or conftests)[0]),
+            "\n\n\n".join(fixtures),
         )
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and any("fixture" in ast.unparse(decorator) for decorator in node.decorator_list)
-    ]
-    conftest = (
-        conftests[0] if conftests else (PurePosixPath(path).parent / "conftest.py").as_posix()
-    )
-    return Beside(path, text, conftest, "\n\n\n".join(fixtures))
+
+
+def drafts_without_model(
+    source: str, targets: Sequence[Target], origins: Collection[Origin] = tuple(Origin)
+) -> list[Draft]:
+    """Return the drafts that docstrings and type hints give for the targets of one file."""
+    tree = syntax_tree(source)
+    if tree is None or not targets:
+        return []
+    names = defined_names(source)
+    imports = imported_names(tree.body, targets[0].module)
+    examples: list[Draft] = []
+    for target in targets:
+        examples += doctest_drafts(target, names, imports)
+    drafts = list(examples) if Origin.DOCTEST in origins else []
+    if Origin.PROPERTY in origins:
+        drafts += property_drafts(targets, examples)
+    if Origin.TYPE_HINT in origins:
+        drafts += type_hint_drafts(targets, {*names, *imports})
+    return drafts
+
+
+def _fixtures(source: str) -> list[str]:
+    """Return the fixtures of a conftest.py."""
+    tree = syntax_tree(source)
+    fixtures = []
+    for node in tree.body if tree else ():
+        if isinstance(node, Function):
+            decorators = map(ast.unparse, node.decorator_list)
+            if any("fixture" in decorator for decorator in decorators):
+                fixtures.append(ast.unparse(node))
+    return fixtures

@@ -1,103 +1,86 @@
-"""The mutants by which tests are judged: small breaking edits of the bodies of functions, one of a kind at a place."""
+"""The mutants, lines and branches of a target, by which tests are judged."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
 
-from pytest_starcoder.generate.draft import Branch, Kind, Target
+from pytest_starcoder.generate.draft import Branch, Target, TargetKind
+from pytest_starcoder.generate.statements import Function, is_string
 from pytest_starcoder.source.edits import Direction, enumerate_edits
 from pytest_starcoder.source.edits.edit import Edit
-from pytest_starcoder.source.syntax import syntax_tree
 
-DEAREST = 1.6
-"""The cost of an edit up to which it is a mutant: beyond it stand those that nobody makes by accident."""
-
-
-def mutants_of(source: str, targets: Sequence[Target]) -> dict[Target, list[Edit]]:
-    """The mutants of each target of one file, in the order of the text; docstrings and signatures have none."""
-    tree = syntax_tree(source)
-    if tree is None or not targets:
-        return {target: [] for target in targets}
-    bodies = {target: _body(tree, target) for target in targets}
-    lines = set().union(*bodies.values())
-    cheapest: dict[tuple[str, tuple[int, int]], Edit] = {}
-    for edit in enumerate_edits(source, targets[0].path, lines, direction=Direction.BREAKS):
-        key = edit.kind, edit.span
-        known = cheapest.get(key)
-        if edit.cost <= DEAREST and (
-            known is None or (edit.cost, edit.after) < (known.cost, known.after)
-        ):
-            cheapest[key] = edit
-    found = sorted(cheapest.values(), key=lambda edit: (edit.span, edit.kind))
-    return {target: [edit for edit in found if edit.line in bodies[target]] for target in targets}
+MAX_COST = 1.6
+"""The highest cost of an edit that counts as a mutant; nobody makes dearer ones by accident."""
 
 
-def lines_of(source: str, target: Target) -> frozenset[int]:
-    """The lines on which statements of a target begin, those of definitions in it left out."""
-    return frozenset(node.lineno for node in _statements(syntax_tree(source), target))
+def find_mutants(source: str, targets: Sequence[Target]) -> dict[Target, list[Edit]]:
+    """Return the mutants of each target of one file, in the order of the source.
 
-
-def branches_of(source: str, target: Target) -> dict[Branch, tuple[range, int]]:
-    """The ways that execution can take in a target: into the body of an `if`, a `while` or a `for`, and past it.
-
-    Each with the lines of its head, and the first line of the body.
+    They are breaking edits in the bodies of functions: at each place the cheapest of each kind.
     """
-    found: dict[Branch, tuple[range, int]] = {}
-    for node in _statements(syntax_tree(source), target):
-        if isinstance(node, ast.If | ast.While | ast.For | ast.AsyncFor):
-            head = node.test if isinstance(node, ast.If | ast.While) else node.iter
-            lines = range(node.lineno, (head.end_lineno or node.lineno) + 1)
-            if node.body[0].lineno not in lines and not isinstance(head, ast.Constant):
-                found |= {(node.lineno, way): (lines, node.body[0].lineno) for way in (True, False)}
-    return found
+    bodies = {target: _body_lines(target) for target in targets}
+    lines = set().union(*bodies.values())
+    if not lines:
+        return {target: [] for target in targets}
+    cheapest: dict[tuple[tuple[int, int], str], Edit] = {}
+    for edit in enumerate_edits(source, targets[0].path, lines, direction=Direction.BREAKS):
+        if edit.cost <= MAX_COST:
+            place = (edit.span, edit.kind)
+            rival = cheapest.setdefault(place, edit)
+            if (edit.cost, edit.after) < (rival.cost, rival.after):
+                cheapest[place] = edit
+    edits = [cheapest[place] for place in sorted(cheapest)]
+    return {
+        target: [edit for edit in edits if edit.line in body] for target, body in bodies.items()
+    }
 
 
-def _body(tree: ast.Module, target: Target) -> set[int]:
-    function = _function(tree, target)
-    if function is None:
+def statement_lines(target: Target) -> frozenset[int]:
+    """Return the lines on which the statements of a target begin."""
+    return frozenset(node.lineno for node in _statements(target))
+
+
+def find_branches(target: Target) -> dict[Branch, tuple[range, int]]:
+    """Map both branches of each `if`, `while` and `for` to the lines of its head, and the first
+    line of its body.
+    """
+    branches: dict[Branch, tuple[range, int]] = {}
+    for node in _statements(target):
+        if isinstance(node, ast.If | ast.While):
+            head = node.test
+        elif isinstance(node, ast.For | ast.AsyncFor):
+            head = node.iter
+        else:
+            continue
+        lines = range(node.lineno, (head.end_lineno or node.lineno) + 1)
+        body = node.body[0].lineno
+        # `while True:` is no choice, and lines cannot tell the branches of `if x: return`.
+        if body not in lines and not isinstance(head, ast.Constant):
+            branches[node.lineno, True] = branches[node.lineno, False] = (lines, body)
+    return branches
+
+
+def _body_lines(target: Target) -> set[int]:
+    """Return the lines of a function's body, without the docstring."""
+    if not isinstance(target.node, Function):
         return set()
-    first = [node for node in function.body if not _is_docstring(node)]
-    return set(range(first[0].lineno, target.last + 1)) if first else set()
+    body = [node for node in target.node.body if not is_string(node)]
+    return set(range(body[0].lineno, target.last + 1)) if body else set()
 
 
-def _statements(tree: ast.Module | None, target: Target) -> Iterator[ast.stmt]:
-    """What is executed in a target and in no other one."""
-    if tree is None or target.kind is Kind.CLASS:
+def _statements(target: Target) -> Iterator[ast.stmt]:
+    """Yield the executed statements of a target that belong to no other target."""
+    if target.kind is TargetKind.CLASS or target.node is None:
         return
-    waiting: list[ast.AST] = (
-        [tree] if target.kind is Kind.MODULE else [*filter(None, [_function(tree, target)])]
-    )
-    within = target.kind is not Kind.MODULE
+    is_module = target.kind is TargetKind.MODULE
+    waiting = [target.node]
     while waiting:
         for node in ast.iter_child_nodes(waiting.pop()):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not within:
+            if isinstance(node, Function) and is_module:
                 continue  # a target of its own
-            told = not isinstance(node, ast.Global | ast.Nonlocal) and not _is_docstring(node)
-            if isinstance(node, ast.stmt) and told and not (not within and _is_definition(node)):
-                yield node
             waiting.append(node)
-
-
-def _is_definition(node: ast.AST) -> bool:
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-
-
-def _function(tree: ast.Module, target: Target) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-            and node.name == target.function
-        ):
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            if first == target.first:
-                return node
-    return None
-
-
-def _is_docstring(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
+            if isinstance(node, ast.Global | ast.Nonlocal) or is_string(node):
+                continue
+            if isinstance(node, ast.stmt) and not (isinstance(node, ast.ClassDef) and is_module):
+                yield node

@@ -1,4 +1,4 @@
-"""What generating tests has come to: lines for a terminal, JSON, Markdown; values in, text out."""
+"""The result of generating tests as lines for a terminal, as JSON and as Markdown."""
 
 from __future__ import annotations
 
@@ -10,99 +10,117 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pytest_starcoder.explain.markdown import escaped
-from pytest_starcoder.generate.draft import Draft, Origin, Target
-from pytest_starcoder.generate.result import Generated, Kept, Tally
+from pytest_starcoder.generate.draft import Draft, Origin
+from pytest_starcoder.generate.result import Generated, KeptTest, RejectedDraft, TargetScore
+from pytest_starcoder.report.markdown import escape
 from pytest_starcoder.text.display import counted, one_line
 
-VERSION = 1
-"""Of the schema: another number where a reader of the old one would misread."""
+SCHEMA_VERSION = 1
+"""Increased when a reader of the old schema would misread the new one."""
 
-SHOWN = 12
-"""Tests that are named; the others are counted."""
+MAX_NAMES = 12
+"""Tests or functions that are named; further ones are counted."""
+
+_PLURALS = {"is": "are", "was": "were", "does": "do", "passes": "pass"}
+"""Verbs of the reasons in `rejection` that are irregular in the plural."""
 
 
-def lines_of(generated: Generated, *, everything: bool = False) -> Iterator[str]:
-    """A line a file, what was kept and for what, what was not and why, and suspected bugs.
+def terminal_lines(generated: Generated, *, verbose: bool = False) -> Iterator[str]:
+    """Yield lines on the files, the kept tests, the rejected drafts and suspected bugs.
 
-    With `everything` each draft that was not kept is named, and each mutant that no test notices.
+    With `verbose` each rejected draft and each mutant that no test kills has a line.
     """
     if generated.note:
         yield f"No test was generated: {generated.note}."
         return
-    files = {
-        path: own
-        for path, own in _by_path(generated.tallies).items()
-        if sum(tally.lines for tally in own)
-    }
+    files = _scores_by_file(generated)
     if not files:
         yield "There is no code to generate tests for."
-    for path, tallies in files.items():
-        yield _file(path, tallies, generated, len(files))
-    for kept in generated.kept[:SHOWN]:
-        yield f"  kept           {kept.draft.name}  ({kept.draft.origin}: {added(kept)})"
-    if len(generated.kept) > SHOWN:
-        yield f"                 and {len(generated.kept) - SHOWN} more"
-    reasons = Counter(rejected.reason for rejected in generated.rejected)
-    if reasons:
-        yield f"  rejected       {', '.join(_several(reason, count) for reason, count in reasons.most_common())}"
+    for path, scores in files.items():
+        line = _file_line(path, scores, generated)
+        yield line if len(files) > 1 else f"{line}   {generated.seconds:.1f} s"
+    yield from _kept_lines(generated)
+    if generated.rejected:
+        yield f"  rejected       {_reasons(generated)}"
     for suspected in generated.suspected:
-        told = one_line(suspected.draft.because or suspected.draft.body[-1], 100)
-        name, promise = _name(suspected.draft.target), promised(suspected.draft)
-        yield f"  suspected bug  {name}: {told} {one_line(suspected.reason, 120)}; {promise}"
-    drafts = [found.draft for found in generated.kept]
-    drafts += [found.draft for found in (*generated.rejected, *generated.suspected)]
-    drafted = {draft.target.name for draft in drafts}
-    bare = [
-        _name(tally.target)
-        for tally in generated.tallies
-        if tally.mutants and tally.target.name not in drafted
-    ]
-    if bare:
-        more = f" and {len(bare) - SHOWN} more" if len(bare) > SHOWN else ""
-        told = one_line(", ".join(bare[:SHOWN]), 200) + more
-        yield f"  no draft       {told}: no example, and no types that say enough"
-    if everything:
-        yield from _rest(generated)
-    if generated.model and not generated.spent.requests:
-        yield f"  asked          {generated.model}: all its answers were remembered"
-    if generated.spent.requests:
-        spent = generated.spent
-        yield (
-            f"  asked          {generated.model}: {counted(spent.requests, 'request')}, "
-            f"{counted(spent.tokens, 'token')}, {spent.seconds:.1f} s"
-        )
+        yield f"  suspected bug  {suspected.draft.target.label}: {bug_description(suspected)}"
+    yield from _no_draft_line(generated)
+    if verbose:
+        yield from _verbose_lines(generated)
+    yield from _model_line(generated)
     if len(files) > 1:
-        yield f"  in all         {counted(len(generated.kept), 'test')} kept, {generated.seconds:.1f} s"
+        kept = counted(len(generated.kept), "test")
+        yield f"  in all         {kept} kept, {generated.seconds:.1f} s"
     if generated.over:
         yield f"Not all was tried: {generated.over}."
     if generated.remark:
-        asked = "No model was asked further" if generated.spent.requests else "No model wrote tests"
-        yield f"{asked}: {generated.remark}{'' if generated.remark.endswith('.') else '.'}"
+        start = "No model was asked further" if generated.usage.requests else "No model wrote tests"
+        yield f"{start}: {generated.remark.removesuffix('.')}."
 
 
-def _rest(generated: Generated) -> Iterator[str]:
-    for left in generated.rejected:
-        yield f"  not kept       {left.draft.name}: {left.reason}"
-    for tally in generated.tallies:
-        for mutant in tally.living:
-            told = f"`{one_line(mutant.after, 60)}` in the place of `{one_line(mutant.before, 60)}`"
-            yield f"  unnoticed      {_name(tally.target)}, line {mutant.line}: {told}"
+def _kept_lines(generated: Generated) -> Iterator[str]:
+    for kept in generated.kept[:MAX_NAMES]:
+        draft = kept.draft
+        yield f"  kept           {draft.name}  ({draft.origin}: {added_value(kept)})"
+    if len(generated.kept) > MAX_NAMES:
+        yield f"                 and {len(generated.kept) - MAX_NAMES} more"
 
 
-def added(kept: Kept) -> str:
-    """What a test adds: "kills 2 mutants, covers lines 3-5"."""
-    told = [f"kills {counted(len(kept.kills), 'mutant')}"] if kept.kills else []
+def _no_draft_line(generated: Generated) -> Iterator[str]:
+    """Yield a line on the functions that have no draft at all."""
+    drafted = {draft.target.name for draft in generated.drafts}
+    labels = []
+    for score in generated.scores:
+        if score.total.mutants and score.target.name not in drafted:
+            labels.append(score.target.label)
+    if labels:
+        names = one_line(", ".join(labels[:MAX_NAMES]), 200)
+        if len(labels) > MAX_NAMES:
+            names += f" and {len(labels) - MAX_NAMES} more"
+        yield f"  no draft       {names}: no example, and no types that say enough"
+
+
+def _verbose_lines(generated: Generated) -> Iterator[str]:
+    for rejected in generated.rejected:
+        yield f"  not kept       {rejected.draft.name}: {rejected.reason}"
+    for score in generated.scores:
+        for mutant in score.living:
+            after, before = one_line(mutant.after, 60), one_line(mutant.before, 60)
+            change = f"`{after}` in the place of `{before}`"
+            yield f"  unnoticed      {score.target.label}, line {mutant.line}: {change}"
+
+
+def _model_line(generated: Generated) -> Iterator[str]:
+    usage = generated.usage
+    if usage.requests:
+        requests, tokens = counted(usage.requests, "request"), counted(usage.tokens, "token")
+        yield f"  asked          {generated.model}: {requests}, {tokens}, {usage.seconds:.1f} s"
+    elif generated.model:
+        yield f"  asked          {generated.model}: all its answers were remembered"
+
+
+def added_value(kept: KeptTest) -> str:
+    """Return what a test adds: "kills 2 mutants, covers lines 3-5"."""
+    parts = []
+    if kept.kills:
+        parts.append(f"kills {counted(len(kept.kills), 'mutant')}")
     if kept.lines:
-        told.append(f"covers {_ranges(sorted(kept.lines))}")
+        parts.append(f"covers {_line_ranges(kept.lines)}")
     elif kept.branches:
-        told.append(f"takes another way at {_ranges(sorted({line for line, _ in kept.branches}))}")
-    return ", ".join(told) or "covers other code"
+        lines = frozenset(line for line, _ in kept.branches)
+        parts.append(f"takes another way at {_line_ranges(lines)}")
+    return ", ".join(parts) or "covers other code"
 
 
-def promised(draft: Draft) -> str:
-    """What a draft rests on that the code breaks: "its docstring promises 3"."""
-    if draft.origin is Origin.SMOKE:
+def bug_description(suspected: RejectedDraft) -> str:
+    """Return what is wrong, and what promises otherwise."""
+    reason = one_line(suspected.reason, 120)
+    return f"{_example(suspected.draft)} {reason}; {broken_promise(suspected.draft)}"
+
+
+def broken_promise(draft: Draft) -> str:
+    """Return the promise that a draft rests on: "its docstring promises 3"."""
+    if draft.origin is Origin.TYPE_HINT:
         return "its type hints allow that"
     match ast.parse(draft.body[-1]).body:
         case [ast.Assert(test=ast.Compare(comparators=[value]))] | [
@@ -112,118 +130,68 @@ def promised(draft: Draft) -> str:
     return "its docstring promises that"
 
 
+def _example(draft: Draft) -> str:
+    return one_line(draft.because or draft.body[-1], 100)
+
+
 def to_json(generated: Generated) -> str:
-    """As JSON, by the schema that is shipped beside this module."""
+    """Return the result as JSON, by the schema beside this module."""
+    sentences = filter(None, [generated.over, generated.remark])
     record = {
-        "version": VERSION,
+        "version": SCHEMA_VERSION,
         "tool": f"pytest-starcoder {version('pytest-starcoder')}",
         "model": generated.model,
-        "notice": notice(generated),
+        "notice": model_notice(generated),
         "confinement": generated.level,
-        "note": generated.note or ". ".join(filter(None, [generated.over, generated.remark])),
+        "note": generated.note or ". ".join(sentences),
         "seconds": round(generated.seconds, 3),
-        "requests": generated.spent.requests,
-        "tokens": generated.spent.tokens,
-        "targets": [
-            {
-                "path": tally.target.path,
-                "name": tally.target.name,
-                "kind": str(tally.target.kind),
-                "line": tally.target.first,
-                "mutants": tally.mutants,
-                "mutants_killed_before": tally.killed_before,
-                "mutants_killed": tally.killed,
-                "lines": tally.lines,
-                "lines_covered_before": tally.covered_before,
-                "lines_covered": tally.covered,
-                "branches": tally.branches,
-                "branches_taken_before": tally.taken_before,
-                "branches_taken": tally.taken,
-                "living": [
-                    {
-                        "line": edit.line,
-                        "before": edit.before,
-                        "after": edit.after,
-                        "kind": edit.kind,
-                    }
-                    for edit in tally.living
-                ],
-            }
-            for tally in generated.tallies
-        ],
-        "kept": [
-            {
-                **_draft(kept.draft),
-                "tests": kept.draft.target.tests,
-                "kills": len(kept.kills),
-                "covers": sorted(kept.lines),
-                "takes": sorted({line for line, _ in kept.branches}),
-                "source": kept.draft.source,
-            }
-            for kept in generated.kept
-        ],
-        "rejected": [{**_draft(left.draft), "reason": left.reason} for left in generated.rejected],
-        "suspected": [
-            {**_draft(left.draft), "reason": left.reason} for left in generated.suspected
-        ],
+        "requests": generated.usage.requests,
+        "tokens": generated.usage.tokens,
+        "targets": list(map(_score_record, generated.scores)),
+        "kept": list(map(_kept_record, generated.kept)),
+        "rejected": list(map(_rejected_record, generated.rejected)),
+        "suspected": list(map(_rejected_record, generated.suspected)),
     }
     return json.dumps(record, indent=2, ensure_ascii=True) + "\n"
 
 
-def schema() -> dict[str, Any]:
-    """The JSON schema that `to_json` follows."""
-    found: dict[str, Any] = json.loads(
-        (Path(__file__).parent / "generated.schema.json").read_text("utf-8")
-    )
-    return found
+def _score_record(score: TargetScore) -> dict[str, Any]:
+    target, total, before, after = score.target, score.total, score.before, score.after
+    keys = ("line", "before", "after", "kind")
+    return {
+        "path": target.path,
+        "name": target.name,
+        "kind": str(target.kind),
+        "line": target.first,
+        "mutants": total.mutants,
+        "mutants_killed_before": before.mutants,
+        "mutants_killed": after.mutants,
+        "lines": total.lines,
+        "lines_covered_before": before.lines,
+        "lines_covered": after.lines,
+        "branches": total.branches,
+        "branches_taken_before": before.branches,
+        "branches_taken": after.branches,
+        "living": [{key: getattr(mutant, key) for key in keys} for mutant in score.living],
+    }
 
 
-def to_markdown(generated: Generated) -> str:
-    """As GitHub's Markdown: a table of the targets, and the tests."""
-    if generated.note:
-        return f"## StarCoder: no test was generated\n\n{escaped(generated.note)}\n"
-    lines = [f"## StarCoder: {counted(len(generated.kept), 'test')} kept", ""]
-    lines += ["| function | lines and branches | mutants killed |", "| --- | --- | --- |"]
-    for tally in generated.tallies:
-        if not tally.lines:
-            continue
-        lines.append(
-            f"| {escaped(tally.target.path)} `{_name(tally.target)}` | {_coverage([tally]).replace('->', '→')} "
-            f"| {tally.killed_before} → {tally.killed} of {tally.mutants} |"
-        )
-    for left in generated.suspected:
-        told = one_line(left.draft.because or left.draft.body[-1], 100).replace("`", "'")
-        why = f"{escaped(left.reason)}; {escaped(promised(left.draft))}"
-        lines += ["", f"- *suspected bug* `{_name(left.draft.target)}`: `{told}` {why}"]
-    for kept in generated.kept:
-        lines += [
-            "",
-            f"`{kept.draft.name}`, from {kept.draft.origin}:",
-            "",
-            "```python",
-            kept.draft.source.rstrip("\n"),
-            "```",
-        ]
-    reasons = Counter(rejected.reason for rejected in generated.rejected)
-    if reasons:
-        counts = ", ".join(_several(reason, count) for reason, count in reasons.most_common())
-        lines += ["", f"Not kept: {escaped(counts)}."]
-    for sentence in filter(None, [generated.over, generated.remark, notice(generated)]):
-        lines += ["", escaped(sentence)]
-    return "\n".join(lines) + "\n"
+def _kept_record(kept: KeptTest) -> dict[str, Any]:
+    return {
+        **_draft_record(kept.draft),
+        "tests": kept.draft.target.tests,
+        "kills": len(kept.kills),
+        "covers": sorted(kept.lines),
+        "takes": sorted({line for line, _ in kept.branches}),
+        "source": kept.draft.source,
+    }
 
 
-def notice(generated: Generated) -> str:
-    """The sentence that says which tests a model wrote; empty where it wrote none of them."""
-    models = {kept.draft.because for kept in generated.kept if kept.draft.origin is Origin.MODEL}
-    return (
-        f"Tests from model are machine-generated by {' and '.join(sorted(models))}; they were run."
-        if models
-        else ""
-    )
+def _rejected_record(rejected: RejectedDraft) -> dict[str, str]:
+    return {**_draft_record(rejected.draft), "reason": rejected.reason}
 
 
-def _draft(draft: Draft) -> dict[str, str]:
+def _draft_record(draft: Draft) -> dict[str, str]:
     return {
         "name": draft.name,
         "origin": str(draft.origin),
@@ -233,66 +201,109 @@ def _draft(draft: Draft) -> dict[str, str]:
     }
 
 
-def _file(path: str, tallies: Sequence[Tally], generated: Generated, files: int) -> str:
-    kept = sum(found.draft.target.path == path for found in generated.kept)
-    mutants = sum(tally.mutants for tally in tallies)
-    killed_before, killed = (
-        sum(tally.killed_before for tally in tallies),
-        sum(tally.killed for tally in tallies),
-    )
-    drafts = [found.draft for found in (*generated.rejected, *generated.suspected)]
-    tried = sum(draft.target.path == path for draft in drafts) + kept
+def schema() -> dict[str, Any]:
+    """Return the JSON schema that `to_json` follows."""
+    text = Path(__file__).with_name("generated.schema.json").read_text("utf-8")
+    parsed: dict[str, Any] = json.loads(text)
+    return parsed
+
+
+def to_markdown(generated: Generated) -> str:
+    """Return the result as GitHub's Markdown: a table of the targets, and the tests."""
+    if generated.note:
+        return f"## StarCoder: no test was generated\n\n{escape(generated.note)}\n"
+    lines = [
+        f"## StarCoder: {counted(len(generated.kept), 'test')} kept",
+        "",
+        "| function | lines and branches | mutants killed |",
+        "| --- | --- | --- |",
+    ]
+    for score in generated.scores:
+        if score.total.lines:
+            name = f"{escape(score.target.path)} `{score.target.label}`"
+            lines.append(f"| {name} | {_coverage([score], '→')} | {_kills([score], '→')} |")
+    for suspected in generated.suspected:
+        draft = suspected.draft
+        example = _example(draft).replace("`", "'")
+        reason = f"{escape(suspected.reason)}; {escape(broken_promise(draft))}"
+        lines += ["", f"- *suspected bug* `{draft.target.label}`: `{example}` {reason}"]
+    for kept in generated.kept:
+        draft = kept.draft
+        lines += ["", f"`{draft.name}`, from {draft.origin}:", ""]
+        lines += ["```python", draft.source.rstrip("\n"), "```"]
+    if generated.rejected:
+        lines += ["", f"Not kept: {escape(_reasons(generated))}."]
+    for sentence in (generated.over, generated.remark, model_notice(generated)):
+        if sentence:
+            lines += ["", escape(sentence)]
+    return "\n".join(lines) + "\n"
+
+
+def model_notice(generated: Generated) -> str:
+    """Return the sentence on the tests that a model wrote; empty if there are none."""
+    models = {kept.draft.because for kept in generated.kept if kept.draft.origin is Origin.MODEL}
+    if not models:
+        return ""
+    names = " and ".join(sorted(models))
+    return f"Tests from model are machine-generated by {names}; they were run."
+
+
+def _scores_by_file(generated: Generated) -> dict[str, list[TargetScore]]:
+    """Return the scores of the files that have code."""
+    files: dict[str, list[TargetScore]] = {}
+    for score in generated.scores:
+        files.setdefault(score.target.path, []).append(score)
+    return {path: scores for path, scores in files.items() if any(s.total.lines for s in scores)}
+
+
+def _file_line(path: str, scores: Sequence[TargetScore], generated: Generated) -> str:
+    kept = sum(kept.draft.target.path == path for kept in generated.kept)
+    tried = sum(draft.target.path == path for draft in generated.drafts)
     return (
-        f"{one_line(path, 120)}  coverage {_coverage(tallies)}   "
-        f"mutants killed {killed_before} -> {killed} of {mutants}   {counted(kept, 'test')} kept of {tried} tried"
-        f"{f'   {generated.seconds:.1f} s' if files == 1 else ''}"
+        f"{one_line(path, 120)}  coverage {_coverage(scores, '->')}   "
+        f"mutants killed {_kills(scores, '->')}   {counted(kept, 'test')} kept of {tried} tried"
     )
 
 
-_VERBS = {"is": "are", "was": "were", "does": "do", "passes": "pass"}
-"""Words of the reasons of `jobs.gate` and `jobs.generate` that are others of several drafts."""
+def _kills(scores: Sequence[TargetScore], arrow: str) -> str:
+    before = sum(score.before.mutants for score in scores)
+    after = sum(score.after.mutants for score in scores)
+    return f"{before} {arrow} {after} of {sum(score.total.mutants for score in scores)}"
 
 
-def _several(reason: str, count: int) -> str:
-    """ "1 fails", "2 fail"."""
+def _coverage(scores: Sequence[TargetScore], arrow: str) -> str:
+    """Return the covered share of lines and branches, before and after."""
+    total = sum(score.total.lines + score.total.branches for score in scores)
+    before = sum(score.before.lines + score.before.branches for score in scores)
+    after = sum(score.after.lines + score.after.branches for score in scores)
+    if not total:
+        return f"- {arrow} -"
+    return f"{100 * before / total:.0f} % {arrow} {100 * after / total:.0f} %"
+
+
+def _reasons(generated: Generated) -> str:
+    """Return how often each reason occurs, most frequent first: "1 fails, 2 add nothing"."""
+    reasons = Counter(rejected.reason for rejected in generated.rejected)
+    return ", ".join(_with_count(reason, count) for reason, count in reasons.most_common())
+
+
+def _with_count(reason: str, count: int) -> str:
+    """Return a reason with its count as the subject: "1 fails", "2 fail"."""
     if count == 1:
         return f"1 {reason}"
     words = reason.split(" ")
-    at = 1 if words[0] == "never" else 0
-    words[at] = _VERBS.get(words[at], words[at].removesuffix("s"))
+    verb = 1 if words[0] == "never" else 0
+    words[verb] = _PLURALS.get(words[verb], words[verb].removesuffix("s"))
     return f"{count} {' '.join(words)}"
 
 
-def _coverage(tallies: Sequence[Tally]) -> str:
-    """Lines and branches, before and after."""
-    every = sum(tally.lines + tally.branches for tally in tallies)
-    before = sum(tally.covered_before + tally.taken_before for tally in tallies)
-    after = sum(tally.covered + tally.taken for tally in tallies)
-    return f"{_percent(before, every)} -> {_percent(after, every)}"
-
-
-def _name(target: Target) -> str:
-    return target.name or target.module
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.0f} %" if whole else "-"
-
-
-def _by_path(tallies: Sequence[Tally]) -> dict[str, list[Tally]]:
-    found: dict[str, list[Tally]] = {}
-    for tally in tallies:
-        found.setdefault(tally.target.path, []).append(tally)
-    return found
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """'lines 3-5, 9'."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
+def _line_ranges(numbers: frozenset[int]) -> str:
+    """Return sorted line numbers as text: "lines 3-5, 9"."""
+    ranges: list[list[int]] = []
+    for number in sorted(numbers):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
         else:
-            runs.append([number, number])
-    told = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
-    return f"line {told}" if len(numbers) == 1 else f"lines {told}"
+            ranges.append([number, number])
+    texts = [str(first) if first == last else f"{first}-{last}" for first, last in ranges]
+    return f"{'line' if len(numbers) == 1 else 'lines'} {', '.join(texts)}"

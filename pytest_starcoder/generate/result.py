@@ -1,4 +1,4 @@
-"""What generating tests has come to."""
+"""The result of generating tests."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pytest_starcoder.source.edits.edit import Edit
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A draft that earned its place: the mutants that it alone kills, the lines and branches that it alone runs.
+class KeptTest:
+    """A draft worth keeping, with the mutants, lines and branches that no earlier test reaches.
 
-    Lines and branches are those of its target's file.
+    Lines and branches are those of the target's file.
     """
 
     draft: Draft
@@ -22,74 +22,88 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Rejected:
-    """A draft that did not, and why: "fails", "leaves global state changed", "adds nothing", …"""
+class RejectedDraft:
+    """A rejected draft and the reason, such as "fails" or "adds nothing"."""
 
     draft: Draft
     reason: str
 
 
 @dataclass(frozen=True)
-class Tally:
-    """Of one target: its mutants, lines and branches, and how many of them tests kill and run, before and after.
+class Counts:
+    """Numbers of mutants, lines and branches of a target."""
+
+    mutants: int = 0
+    lines: int = 0
+    branches: int = 0
+
+
+@dataclass(frozen=True)
+class TargetScore:
+    """All mutants, lines and branches of a target, and those that tests reach before and after.
 
     `living` are the mutants that no test kills.
     """
 
     target: Target
-    mutants: int
-    killed_before: int
-    killed: int
-    lines: int
-    covered_before: int
-    covered: int
-    branches: int = 0
-    taken_before: int = 0
-    taken: int = 0
+    total: Counts
+    before: Counts
+    after: Counts
     living: tuple[Edit, ...] = ()
 
 
 @dataclass(frozen=True)
-class Spent:
-    """What a model was asked: questions that it answered anew, and the tokens that it wrote for them."""
+class ModelUsage:
+    """Requests that a model answered (cached answers left out), its tokens, and the seconds."""
 
     requests: int = 0
     tokens: int = 0
     seconds: float = 0.0
 
-    def __add__(self, other: Spent) -> Spent:
-        return Spent(
-            self.requests + other.requests, self.tokens + other.tokens, self.seconds + other.seconds
+    def __add__(self, other: ModelUsage) -> ModelUsage:
+        return ModelUsage(
+            self.requests + other.requests,
+            self.tokens + other.tokens,
+            self.seconds + other.seconds,
         )
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The drafts that a model gave for a target, and what they cost."""
+class ModelAnswer:
+    """The drafts in one answer of a model."""
 
     drafts: tuple[Draft, ...]
-    spent: Spent
+    usage: ModelUsage
     model: str
 
 
 @dataclass(frozen=True)
 class Generated:
-    """What was kept, what was not and why, and what the suite is worth before and after.
+    """The tests generated in one run.
 
-    `suspected` are drafts that a docstring or a type hint promises and the code
-    breaks. `level` is the confinement in force, `note` says why nothing was
-    generated at all, `remark` why no model was asked, or no further, `over` what
-    ended it before all was tried. `model` is who wrote, if anybody did.
+    Attributes:
+        suspected: Drafts that fail although a docstring or a type hint promises otherwise.
+        level: The sandbox in force.
+        note: Why nothing was generated at all.
+        remark: Why no model was asked, or why it was asked no further.
+        over: What ended the run early.
+        model: The model that was asked, if any.
     """
 
-    kept: tuple[Kept, ...] = ()
-    rejected: tuple[Rejected, ...] = ()
-    suspected: tuple[Rejected, ...] = ()
-    tallies: tuple[Tally, ...] = ()
+    kept: tuple[KeptTest, ...] = ()
+    rejected: tuple[RejectedDraft, ...] = ()
+    suspected: tuple[RejectedDraft, ...] = ()
+    scores: tuple[TargetScore, ...] = ()
     seconds: float = 0.0
-    spent: Spent = field(default_factory=Spent)
+    usage: ModelUsage = field(default_factory=ModelUsage)
     level: str = ""
     note: str = ""
     remark: str = ""
     over: str = ""
     model: str = ""
+
+    @property
+    def drafts(self) -> list[Draft]:
+        """All drafts that were judged."""
+        kept = [test.draft for test in self.kept]
+        return kept + [rejected.draft for rejected in self.rejected + self.suspected]

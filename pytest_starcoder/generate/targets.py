@@ -1,35 +1,43 @@
-"""What of a file tests can be for, and under which name they import it."""
+"""The targets in a source file, and the names of modules."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from pytest_starcoder.generate.draft import Kind, Target
+from pytest_starcoder.generate.draft import Target, TargetKind
+from pytest_starcoder.generate.statements import Function
 from pytest_starcoder.source.syntax import is_literal, syntax_tree
 
 
-def targets_of(source: str, path: str, root: Path) -> list[Target]:
-    """The functions and methods of a file, its public classes, and last the module itself.
+def find_targets(source: str, path: str, root: Path) -> list[Target]:
+    """Return the functions, methods and public classes of a file, and last the module itself.
 
-    `path` is relative to `root`. There is none where the source does not parse.
+    `path` is relative to `root`. A source that does not parse has no targets.
     """
     tree = syntax_tree(source)
     if tree is None:
         return []
-    module = module_name(path, root)
-    whole = Target(
-        path, module, "", 1, len(source.split("\n")), docstring=_docstring(tree), kind=Kind.MODULE
+    module = Target(
+        path,
+        module_name(path, root),
+        "",
+        1,
+        len(source.split("\n")),
+        docstring=ast.get_docstring(tree) or "",
+        kind=TargetKind.MODULE,
+        node=tree,
     )
-    return [*_targets(tree.body, path, module, "", public=True), whole]
+    return [*_Scope(module).targets(tree.body), module]
 
 
 def module_name(path: str, root: Path) -> str:
-    """The dotted name of a module; packages lie in `src` and `lib`, other folders are packages themselves."""
-    place = PurePosixPath(path)
-    parts = [place.stem] if place.stem != "__init__" else []
-    folder = place.parent
+    """Return the dotted name of a module; its packages are below `src`, `lib` or the root."""
+    file = PurePosixPath(path)
+    parts = [] if file.stem == "__init__" else [file.stem]
+    folder = file.parent
     while folder.name and (root / folder / "__init__.py").is_file():
         parts.insert(0, folder.name)
         folder = folder.parent
@@ -38,63 +46,70 @@ def module_name(path: str, root: Path) -> str:
     return ".".join(parts)
 
 
-def path_of(module: str, root: Path, folders: list[Path]) -> str:
-    """The file of a module below `root`, relative to it; empty where no folder, `src` or `lib` among them, has it."""
-    if not all(part.isidentifier() for part in module.split(".")):
+def module_path(module: str, root: Path, folders: list[Path]) -> str:
+    """Return the file of a module, relative to `root`; empty if there is none below `root`.
+
+    It is looked up in the root, in `src` and `lib`, and in `folders`.
+    """
+    parts = module.split(".")
+    if not all(part.isidentifier() for part in parts):
         return ""
-    below = PurePosixPath(*module.split("."))
+    top = root.resolve()
     for folder in (root, root / "src", root / "lib", *folders):
-        for file in (folder / f"{below}.py", folder / below / "__init__.py"):
-            if file.is_file() and file.resolve().is_relative_to(root.resolve()):
-                return file.resolve().relative_to(root.resolve()).as_posix()
+        base = folder.joinpath(*parts)
+        for file in (base.with_name(f"{base.name}.py"), base / "__init__.py"):
+            if file.is_file() and file.resolve().is_relative_to(top):
+                return file.resolve().relative_to(top).as_posix()
     return ""
 
 
-def _targets(
-    body: list[ast.stmt], path: str, module: str, within: str, *, public: bool
-) -> Iterator[Target]:
-    for node in body:
-        name = f"{within}{getattr(node, 'name', '')}"
-        if isinstance(node, ast.ClassDef):
-            known = public and not node.name.startswith("_")
-            if known:
-                told = _docstring(node)
-                yield Target(
-                    path, module, name, _first(node), _last(node), docstring=told, kind=Kind.CLASS
+@dataclass(frozen=True)
+class _Scope:
+    """A module, or a class in it."""
+
+    module: Target
+    prefix: str = ""
+    is_public: bool = True
+
+    def targets(self, body: list[ast.stmt]) -> Iterator[Target]:
+        for node in body:
+            if isinstance(node, ast.ClassDef):
+                scope = _Scope(
+                    self.module,
+                    f"{self.prefix}{node.name}.",
+                    self.is_public and not node.name.startswith("_"),
                 )
-            yield from _targets(node.body, path, module, f"{name}.", public=known)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            special = node.name.startswith("__") and node.name.endswith("__")
-            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-            if within and arguments and arguments[0].arg in ("self", "cls"):
-                arguments = arguments[1:]
-            yield Target(
-                path,
-                module,
-                name,
-                _first(node),
-                _last(node),
-                tuple((argument.arg, _text(argument.annotation)) for argument in arguments),
-                _docstring(node),
-                tuple(_defaults(node.args)),
-                _text(node.returns),
-                isinstance(node, ast.AsyncFunctionDef),
-                Kind.FUNCTION
-                if public and (special or not node.name.startswith("_"))
-                else Kind.PRIVATE,
-            )
+                if scope.is_public:
+                    yield self._target(node, TargetKind.CLASS)
+                yield from scope.targets(node.body)
+            elif isinstance(node, Function):
+                yield self._function(node)
 
+    def _target(self, node: ast.ClassDef | Function, kind: TargetKind) -> Target:
+        return replace(
+            self.module,
+            name=self.prefix + node.name,
+            first=min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]),
+            last=node.end_lineno or node.lineno,
+            docstring=ast.get_docstring(node) or "",
+            kind=kind,
+            node=node,
+        )
 
-def _first(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-
-
-def _last(node: ast.stmt) -> int:
-    return node.end_lineno or node.lineno
-
-
-def _docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    return ast.get_docstring(node) or ""
+    def _function(self, node: Function) -> Target:
+        is_special = node.name.startswith("__") and node.name.endswith("__")
+        is_public = self.is_public and (is_special or not node.name.startswith("_"))
+        target = self._target(node, TargetKind.FUNCTION if is_public else TargetKind.PRIVATE)
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        if self.prefix and arguments and arguments[0].arg in ("self", "cls"):
+            del arguments[0]
+        return replace(
+            target,
+            parameters=tuple((argument.arg, _text(argument.annotation)) for argument in arguments),
+            defaults=tuple(_literal_defaults(node.args)),
+            returns=_text(node.returns),
+            is_async=isinstance(node, ast.AsyncFunctionDef),
+        )
 
 
 def _text(annotation: ast.expr | None) -> str:
@@ -105,16 +120,11 @@ def _text(annotation: ast.expr | None) -> str:
     return ast.unparse(annotation)
 
 
-def _defaults(arguments: ast.arguments) -> Iterator[tuple[str, object]]:
-    names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
-    pairs = list(
-        zip(names[len(names) - len(arguments.defaults) :], arguments.defaults, strict=True)
-    )
-    pairs += [
-        (a.arg, d)
-        for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-        if d is not None
-    ]
-    for name, default in pairs:
-        if is_literal(default):
-            yield name, ast.literal_eval(default)
+def _literal_defaults(arguments: ast.arguments) -> Iterator[tuple[str, object]]:
+    positional = [*arguments.posonlyargs, *arguments.args]
+    # The last positional parameters are those with defaults.
+    names = positional[len(positional) - len(arguments.defaults) :] + arguments.kwonlyargs
+    defaults = [*arguments.defaults, *arguments.kw_defaults]
+    for argument, default in zip(names, defaults, strict=True):
+        if default is not None and is_literal(default):
+            yield argument.arg, ast.literal_eval(default)

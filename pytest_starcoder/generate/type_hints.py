@@ -1,4 +1,6 @@
-"""What type hints promise, as tests of Hypothesis: whatever a function takes, it gives what it says it returns."""
+"""Drafts from type hints, run by Hypothesis: any input of the annotated types gives a result
+of the annotated type.
+"""
 
 from __future__ import annotations
 
@@ -7,102 +9,115 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 
-from pytest_starcoder.generate.docstrings import exceptions_of
-from pytest_starcoder.generate.draft import Draft, Kind, Origin, Target
+from pytest_starcoder.generate.docstrings import documented_exceptions
+from pytest_starcoder.generate.draft import Draft, Origin, Target
 
-DRAWS = ("@seed(1)", "@settings(database=None, deadline=None, max_examples={})")
-"""How such a test draws: the same inputs every time and wherever it stands, and none is kept."""
+SEED = "@seed(1)"
+"""The decorator that makes the inputs the same every time, wherever the test is."""
 
-DRAWN, THOROUGH = 25, 100
-"""Inputs of a test, and of the same one when it is judged: what fails sometimes shall not pass."""
+EXAMPLES = 25
+"""Inputs that a written test draws."""
 
-_SIMPLE = {
+JUDGED_EXAMPLES = 100
+"""Inputs that a draft draws while it is judged: a test that fails sometimes must not pass."""
+
+_STRATEGIES = {
     "str": "st.text()",
     "int": "st.integers()",
     "float": "st.floats(allow_nan=False, allow_infinity=False)",
     "bool": "st.booleans()",
     "bytes": "st.binary()",
-    "None": "st.none()",
 }
-_SEVERAL = {
-    "st.lists": ("list", "List", "Sequence", "Iterable", "Collection"),
-    "st.sets": ("set", "Set", "AbstractSet"),
-    "st.frozensets": ("frozenset", "FrozenSet"),
-    "st.dictionaries": ("dict", "Dict", "Mapping"),
+_COLLECTIONS = {
+    **dict.fromkeys(("list", "List", "Sequence", "Iterable", "Collection"), "st.lists"),
+    **dict.fromkeys(("set", "Set", "AbstractSet"), "st.sets"),
+    **dict.fromkeys(("frozenset", "FrozenSet"), "st.frozensets"),
+    **dict.fromkeys(("dict", "Dict", "Mapping"), "st.dictionaries"),
 }
-_CHECKED = {
-    **{
-        name: name
-        for name in ("str", "int", "bool", "bytes", "list", "dict", "set", "tuple", "frozenset")
-    },
+_RESULT_TYPES = {
+    **{name: name for name in ("str", "int", "bool", "bytes", "list", "dict", "set", "tuple")},
+    "frozenset": "frozenset",
     "float": "float | int",
     "List": "list",
     "Dict": "dict",
     "Set": "set",
     "Tuple": "tuple",
-    "None": "None",
 }
 
 
-def smoke_of(targets: Sequence[Target], names: Collection[str] = ()) -> Iterator[Draft]:
-    """A test for each function whose type hints say what it takes and gives; none where Hypothesis is not installed.
+def type_hint_drafts(targets: Sequence[Target], names: Collection[str] = ()) -> Iterator[Draft]:
+    """Yield a test for each function with enough type hints; none without Hypothesis.
 
-    `names` are those of the targets' module that may be classes.
+    `names` of the targets' module may be classes.
     """
     if find_spec("hypothesis") is None:
         return
     for target in targets:
-        if target.kind is not Kind.FUNCTION or "." in target.name or target.awaits:
-            continue
-        optional = dict(target.defaults)
-        given = {name: _strategy(annotation) for name, annotation in target.parameters}
-        given = {
-            name: strategy for name, strategy in given.items() if strategy or name not in optional
-        }
-        checked = _check(_parsed(target.returns), names)
-        if not given or not all(given.values()) or not checked:
-            continue
-        call = f"{target.name}({', '.join(f'{name}={name}' for name in given)})"
-        claim = (
-            f"assert {call} is None"
-            if checked == "None"
-            else f"assert isinstance({call}, {checked})"
-        )
-        raised = exceptions_of(target)
-        body = f"with contextlib.suppress({', '.join(raised)}):\n    {claim}" if raised else claim
-        hints = ", ".join(
-            f"{name}: {annotation}" for name, annotation in target.parameters if name in given
-        )
-        yield Draft(
-            f"test_{target.stem}_of_any_input",
-            (body,),
-            (
-                *(("import contextlib", "") if raised else ()),
-                *(
-                    "from hypothesis import given, seed, settings",
-                    "from hypothesis import strategies as st",
-                    "",
-                ),
-                f"from {target.module} import {', '.join([target.name, *_among(checked, names)])}",
-            ),
-            Origin.SMOKE,
-            target,
-            f"{target.name}({hints}) -> {target.returns}",
-            tuple(given),
-            (
-                *_draws(DRAWN),
-                f"@given({', '.join(f'{name}={strategy}' for name, strategy in given.items())})",
-            ),
-        )
+        if target.is_plain_function:
+            strategies = _parameter_strategies(target)
+            result_type = _result_type(_parsed(target.returns), names)
+            if strategies and result_type:
+                yield _draft(target, strategies, result_type, names)
 
 
-def thorough(draft: Draft) -> Draft:
-    """The same test with as many inputs as it is judged by."""
-    return replace(draft, decorators=(*_draws(THOROUGH), *draft.decorators[len(DRAWS) :]))
+def judged_version(draft: Draft) -> Draft:
+    """Return the same test with as many inputs as it is judged by."""
+    given = draft.decorators[-1]
+    return replace(draft, decorators=(SEED, _settings(JUDGED_EXAMPLES), given))
 
 
-def _draws(inputs: int) -> tuple[str, ...]:
-    return tuple(decorator.format(inputs) for decorator in DRAWS)
+def _settings(examples: int) -> str:
+    # No database: a failing input of an earlier run would be tried first.
+    return f"@settings(database=None, deadline=None, max_examples={examples})"
+
+
+def _draft(
+    target: Target, strategies: dict[str, str], result_type: str, names: Collection[str]
+) -> Draft:
+    call = bound_call(target, strategies)
+    if result_type == "None":
+        claim = f"assert {call} is None"
+    else:
+        claim = f"assert isinstance({call}, {result_type})"
+    imports = ["from hypothesis import given, seed, settings"]
+    imports += ["from hypothesis import strategies as st", ""]
+    exceptions = documented_exceptions(target)
+    if exceptions:
+        claim = f"with contextlib.suppress({', '.join(exceptions)}):\n    {claim}"
+        imports = ["import contextlib", "", *imports]
+    classes = [name for name in dict.fromkeys(result_type.split(" | ")) if name in names]
+    imports.append(f"from {target.module} import {', '.join([target.name, *classes])}")
+    hints = [f"{name}: {hint}" for name, hint in target.parameters if name in strategies]
+    drawn = [f"{name}={strategy}" for name, strategy in strategies.items()]
+    return Draft(
+        f"test_{target.test_stem}_of_any_input",
+        (claim,),
+        tuple(imports),
+        Origin.TYPE_HINT,
+        target,
+        f"{target.name}({', '.join(hints)}) -> {target.returns}",
+        tuple(strategies),
+        (SEED, _settings(EXAMPLES), f"@given({', '.join(drawn)})"),
+    )
+
+
+def bound_call(target: Target, arguments: Collection[str]) -> str:
+    """Return the call that passes each argument by its name."""
+    passed = [f"{name}={name}" for name in arguments]
+    return f"{target.name}({', '.join(passed)})"
+
+
+def _parameter_strategies(target: Target) -> dict[str, str]:
+    """Return a strategy for each parameter; empty if a required one has none."""
+    optional = dict(target.defaults)
+    strategies: dict[str, str] = {}
+    for name, annotation in target.parameters:
+        strategy = _strategy(_parsed(annotation))
+        if strategy:
+            strategies[name] = strategy
+        elif name not in optional:
+            return {}
+    return strategies
 
 
 def _parsed(annotation: str) -> ast.expr | None:
@@ -112,64 +127,51 @@ def _parsed(annotation: str) -> ast.expr | None:
         return None
 
 
-def _strategy(annotation: str) -> str:
-    return _drawn(_parsed(annotation))
-
-
-def _drawn(node: ast.expr | None) -> str:
-    """The strategy for an annotation; empty where none is known."""
+def _strategy(node: ast.expr | None) -> str:
+    """Return the strategy for an annotation; empty if none is known."""
     match node:
         case ast.Constant(value=None):
-            return _SIMPLE["None"]
+            return "st.none()"
         case ast.Name(id=name):
-            return _SIMPLE.get(name, "")
+            return _STRATEGIES.get(name, "")
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _all_of((left, right), "{0} | {1}")
-        case ast.Subscript(
-            value=ast.Name(id="Optional") | ast.Attribute(attr="Optional"), slice=inner
-        ):
-            return _all_of((inner,), "st.none() | {0}")
+            return _combined([left, right], "", " | ", "")
         case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inner):
-            if name in ("tuple", "Tuple"):
-                return _tuple(inner)
-            strategy = next((strategy for strategy, names in _SEVERAL.items() if name in names), "")
-            parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-            wanted = 2 if strategy == "st.dictionaries" else 1
-            return (
-                _all_of(parts, f"{strategy}({{0}}, max_size=5)")
-                if strategy and len(parts) == wanted
-                else ""
-            )
+            return _generic_strategy(name, inner)
     return ""
 
 
-def _tuple(inner: ast.expr) -> str:
-    match inner:
-        case ast.Tuple(elts=[item, ast.Constant(value=value)]) if value is ...:
-            return _all_of((item,), "st.lists({0}, max_size=5).map(tuple)")
+def _generic_strategy(name: str, inner: ast.expr) -> str:
+    """Return the strategy for `name[inner]`."""
     parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-    return _all_of(parts, "st.tuples({0})")
-
-
-def _all_of(nodes: Sequence[ast.expr], form: str) -> str:
-    drawn = [_drawn(node) for node in nodes]
-    if not all(drawn):
+    if name == "Optional":
+        return _combined(parts, "st.none() | ", " | ", "")
+    if name in ("tuple", "Tuple"):
+        match parts:
+            case [item, ast.Constant(value=value)] if value is ...:
+                return _combined([item], "st.lists(", "", ", max_size=5).map(tuple)")
+        return _combined(parts, "st.tuples(", ", ", ")")
+    collection = _COLLECTIONS.get(name)
+    expected = 2 if collection == "st.dictionaries" else 1
+    if collection is None or len(parts) != expected:
         return ""
-    return form.format(*drawn) if "{1}" in form else form.format(", ".join(drawn))
+    return _combined(parts, f"{collection}(", ", ", ", max_size=5)")
 
 
-def _among(checked: str, names: Collection[str]) -> list[str]:
-    return [name for name in dict.fromkeys(checked.split(" | ")) if name in names]
+def _combined(nodes: Sequence[ast.expr], start: str, separator: str, end: str) -> str:
+    """Return the strategies of several annotations as one; empty if one has none."""
+    strategies = list(map(_strategy, nodes))
+    return start + separator.join(strategies) + end if all(strategies) else ""
 
 
-def _check(node: ast.expr | None, names: Collection[str]) -> str:
-    """What `isinstance` is to say of what a function returns; empty where nothing simple can be said."""
+def _result_type(node: ast.expr | None, names: Collection[str]) -> str:
+    """Return the second argument of `isinstance` for an annotation; empty if there is none."""
     match node:
         case ast.Constant(value=None):
             return "None"
         case ast.Name(id=name) | ast.Subscript(value=ast.Name(id=name)):
-            return _CHECKED.get(name, name if name in names else "")
+            return _RESULT_TYPES.get(name, name if name in names else "")
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            one, other = _check(left, names), _check(right, names)
-            return f"{one} | {other}" if one and other else ""
+            types = [_result_type(left, names), _result_type(right, names)]
+            return " | ".join(types) if all(types) else ""
     return ""

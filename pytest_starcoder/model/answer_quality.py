@@ -60,7 +60,7 @@ def judge(text: str, prompt: str, examples: str = "") -> str:
     return ""
 
 
-def trimmed(text: str) -> str:
+def clean_answer(text: str) -> str:
     """The words of an answer: out of the JSON or the fence that they are wrapped in, and a loop only once."""
     text = _unwrapped(text.strip())
     kept: list[str] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Prompt
-from pytest_starcoder.model.special_tokens import neutralise
+from pytest_starcoder.model.special_tokens import neutralize
 from pytest_starcoder.settings import load_settings
 
 
@@ -33,14 +33,14 @@ def ask(prompt: str, model: str = _Default("starcoder2:7b")) -> str:
             settings, model=model, sources={**settings.sources, "model": "ask()"}, tracked=tracked
         )
     with Client.from_settings(settings) as client:
-        return asked(client, prompt)
+        return ask_client(client, prompt)
 
 
-def asked(client: Client, prompt: str) -> str:
+def ask_client(client: Client, prompt: str) -> str:
     """`ask` with a client that is already there."""
     if not isinstance(prompt, str):
         raise TypeError(f"ask wants a text, not {type(prompt).__name__}")
-    completion = client.complete(Prompt(neutralise(prompt), max_tokens=client.settings.max_tokens))
+    completion = client.complete(Prompt(neutralize(prompt), max_tokens=client.settings.max_tokens))
     if not completion.text.strip():
         raise UnreadableAnswer(
             f"{completion.model} answered with nothing.",

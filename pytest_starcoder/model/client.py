@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import BackendError, BackendUnavailable, PromptTooLong
 from pytest_starcoder.model.backends import Backend, OnText, make_backend
-from pytest_starcoder.model.backends.tokens import TEMPLATE
+from pytest_starcoder.model.backends.tokens import CHAT_TEMPLATE_TOKENS
 from pytest_starcoder.model.cache import Cache
 from pytest_starcoder.model.json_fields import Value, from_fields
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
@@ -39,8 +39,8 @@ class Client:
         self.settings = settings
         self.cache = cache or Cache(None)
         self.calls = 0
-        self.away: BackendUnavailable | None = None
-        """Why only remembered answers can be had, where that is so."""
+        self.outage: BackendUnavailable | None = None
+        """Why only cached answers are available, or None."""
         self._model: Model | None = None
         self._session: Deadline | None = None
 
@@ -70,7 +70,7 @@ class Client:
                 digest = self.cache.get(FORMAT, *place)
                 if not isinstance(digest, str):
                     raise
-                self.away = exc
+                self.outage = exc
             self._model = self._facts(digest, *place)
         return self._model
 
@@ -79,8 +79,8 @@ class Client:
         key = (FORMAT, "tokens", self.model().digest, text)
         known = self.cache.get(*key)
         if not isinstance(known, int):
-            if self.away is not None:
-                raise self.away
+            if self.outage is not None:
+                raise self.outage
             known = self.backend.count(text, self._deadline())
             self.cache.put(known, *key)
         return known
@@ -89,7 +89,7 @@ class Client:
         """Whether prompt and answer fit into `limit` tokens, or else into the model's window."""
         limit = min(limit or self.model().window, self.model().window)
         return self._at_most(
-            prompt.text, limit - prompt.max_tokens - (TEMPLATE if prompt.chat else 0)
+            prompt.text, limit - prompt.max_tokens - (CHAT_TEMPLATE_TOKENS if prompt.chat else 0)
         )
 
     def complete(self, prompt: Prompt, on_text: OnText | None = None) -> Completion:
@@ -106,8 +106,8 @@ class Client:
             completion = replace(remembered, from_cache=True)
             say(completion.text)
             return completion
-        if self.away is not None:
-            raise self.away
+        if self.outage is not None:
+            raise self.outage
         if not self.fits(prompt):
             raise PromptTooLong(
                 f"The prompt ({len(prompt.text)} characters) and an answer of {prompt.max_tokens} tokens "
@@ -159,8 +159,8 @@ class Client:
         remembered = _restored(Model, self.cache.get(FORMAT, digest, *place))
         if remembered is not None:
             return remembered
-        if self.away is not None:
-            raise self.away
+        if self.outage is not None:
+            raise self.outage
         model = self.backend.inspect(digest, self._deadline())
         self.cache.put(asdict(model), FORMAT, digest, *place)
         return model
@@ -187,14 +187,14 @@ def fit(
     An answer has at most the tokens that the settings allow. The first part
     stays in any case, cut in its middle where it is too long by itself.
     """
-    return fitted(
-        lambda kept: capped(render(kept), client.settings),
+    return shorten_to_fit(
+        lambda kept: cap_answer(render(kept), client.settings),
         parts,
         lambda prompt: client.fits(prompt, room + prompt.max_tokens),
     )
 
 
-def fitted(
+def shorten_to_fit(
     render: Callable[[list[str]], Prompt], parts: list[str], fits: Callable[[Prompt], bool]
 ) -> Prompt:
     """`fit` by another measure."""
@@ -211,6 +211,6 @@ def fitted(
     return prompt
 
 
-def capped(prompt: Prompt, settings: Settings) -> Prompt:
+def cap_answer(prompt: Prompt, settings: Settings) -> Prompt:
     """`prompt` with an answer of no more tokens than the settings allow."""
     return replace(prompt, max_tokens=min(prompt.max_tokens, settings.max_tokens))

@@ -1,4 +1,4 @@
-"""Code out of a model's answer, and nothing else: found by its fences or by what parses, checked where it can be."""
+"""Extracts code from a model's answer, by its fences or by what parses, and checks Python."""
 
 from __future__ import annotations
 
@@ -8,327 +8,425 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html.parser import HTMLParser
+from functools import cache
 from itertools import groupby, islice
 from pathlib import PurePosixPath
 
 from pytest_starcoder.source.diff import lines_of
 
-LONGEST = 100_000
-"""Characters up to which code is parsed: no answer of a model comes near, and a hostile one costs a second at most."""
+# Answers of models are far shorter. A hostile text of this size takes a second to parse.
+MAX_PARSED_CHARACTERS = 100_000
+
+MAX_BLOCKS = 50
+
+# --- languages ---
+
+_CANONICAL_NAMES = {
+    "cpp": "c++",
+    "csharp": "c#",
+    "jsx": "javascript",
+    "mysql": "sql",
+    "postgresql": "sql",
+    "python2": "python",
+    "splus": "r",
+    "tsx": "typescript",
+}
+"""Pygments' name -> our name. Dialects are merged: for SQL, a `mysql` block is as good."""
 
 
-MOST = 50
-"""Fenced blocks of an answer that are looked at."""
+@cache
+def _languages() -> dict[str, str]:
+    """Map every alias that Pygments knows, such as "py3", to the name of its language."""
+    # Imported late: only a few commands look for code in an answer.
+    from pygments.lexers import get_all_lexers  # type: ignore[import-untyped]
+
+    languages = {}
+    for _, aliases, _, _ in get_all_lexers(plugins=False):
+        for alias in aliases:
+            languages[alias] = _CANONICAL_NAMES.get(aliases[0], aliases[0])
+    return languages
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """`accepted` is None for a language that nothing here can check; `problem` goes on from "Python that …"."""
+def language_name(label: str) -> str:
+    """Return the name of the language that the label of a fence means: "py3" is "python".
 
-    accepted: bool | None
-    problem: str = ""
-
-
-# --- which language ---
-
-_SUFFIXES = {
-    ".py": "python", ".pyi": "python", ".html": "html", ".htm": "html", ".js": "javascript", ".mjs": "javascript",
-    ".jsx": "javascript", ".ts": "typescript", ".tsx": "typescript", ".java": "java", ".c": "c", ".h": "c",
-    ".cpp": "c++", ".cc": "c++", ".cxx": "c++", ".hpp": "c++", ".cs": "c#", ".go": "go", ".rs": "rust", ".rb": "ruby",
-    ".php": "php", ".sh": "bash", ".bash": "bash", ".sql": "sql", ".css": "css", ".kt": "kotlin", ".swift": "swift",
-    ".scala": "scala", ".r": "r", ".lua": "lua", ".pl": "perl", ".json": "json", ".yaml": "yaml", ".yml": "yaml",
-    ".toml": "toml", ".xml": "xml", ".md": "markdown",
-}  # fmt: skip
-_ALIASES = {
-    "py": "python", "py3": "python", "htm": "html", "html5": "html", "xhtml": "html", "js": "javascript",
-    "mjs": "javascript", "node": "javascript", "jsx": "javascript", "ts": "typescript", "tsx": "typescript",
-    "cpp": "c++", "cxx": "c++", "cs": "c#", "csharp": "c#", "golang": "go", "rs": "rust", "rb": "ruby", "sh": "bash",
-    "shell": "bash", "zsh": "bash", "postgresql": "sql", "mysql": "sql", "kt": "kotlin", "yml": "yaml",
-    "md": "markdown",
-}  # fmt: skip
-_LANGUAGES = frozenset(_SUFFIXES.values())
+    Attributes around the language are ignored. An unknown language is returned in lower case.
+    """
+    label = label.strip().lower().lstrip("{.")
+    word = re.split(r"[\s{}(,:;]", label, maxsplit=1)[0].removeprefix("language-")
+    if re.fullmatch(r"python[\d.]+", word):
+        return "python"
+    return _languages().get(word, word)
 
 
-def _as_a_name(word: str) -> str:
-    """A pattern for a name that is an English word or a letter as well: "in Go" and "Go program", not "go"."""
+def file_language(path: str) -> str:
+    """Return the language of a file by its name; empty if it is unknown."""
+    name = PurePosixPath(path.lower()).name
+    # Most suffixes are aliases too, without the ambiguity of `*.pl` and `*.sql`.
+    language = _languages().get(name.rpartition(".")[2]) if "." in name else None
+    if language is None:
+        from pygments.lexers import find_lexer_class_for_filename
+
+        lexer = find_lexer_class_for_filename(name)
+        language = language_name(lexer.aliases[0]) if lexer and lexer.aliases else ""
+    return language
+
+
+def _as_language(word: str) -> str:
+    """Return a pattern for a name that is an English word too: "in Go", "Go program"."""
     kinds = "program|function|code|script|class|struct|method|module|library"
     return rf"(?:(?<=\bin )|(?<=\binto )|(?<=\busing )){word}(?!-)|{word}(?= (?:{kinds})s?\b)"
 
 
-_NAMED = {
-    language: re.compile(rf"(?<!\w)(?:{words})(?![\w+#])", re.IGNORECASE)
-    for language, words in {
-        "python": r"python[\d.]*",
-        "html": r"html5?|web[ -]?pages?|websites?|web sites?|single[- ]page",
-        "typescript": r"typescript",
-        "javascript": r"java ?script|node\.?js|js",
-        "java": r"java(?! ?script)",
-        "c++": r"c\+\+|cpp",
-        "c#": r"c#|c sharp|csharp",
-        "c": rf"ansi c|c(?:89|99|11|17)|{_as_a_name('c')}",
-        "go": rf"golang|{_as_a_name('go')}",
-        "rust": _as_a_name("rust"),
-        "swift": _as_a_name("swift"),
-        "r": _as_a_name("r"),
-        "ruby": r"ruby",
-        "php": r"php",
-        "kotlin": r"kotlin",
-        "scala": r"scala",
-        "lua": r"lua",
-        "perl": r"perl",
-        "sql": r"sql|(?:postgresql|mysql|sqlite) (?:query|queries|statement|schema|table)",
-        "css": r"css|style ?sheets?",
-        "bash": r"bash|zsh|shell[ -](?:script|command|function)s?|(?<=\bin )shell",
-    }.items()
+_NAME_PATTERNS = {
+    "python": r"python[\d.]*",
+    "html": r"html5?|web[ -]?pages?|websites?|web sites?|single[- ]page",
+    "typescript": r"typescript",
+    "javascript": r"java ?script|node\.?js|js",
+    "java": r"java(?! ?script)",
+    "c++": r"c\+\+|cpp",
+    "c#": r"c#|c sharp|csharp",
+    "c": rf"ansi c|c(?:89|99|11|17)|{_as_language('c')}",
+    "go": rf"golang|{_as_language('go')}",
+    "rust": _as_language("rust"),
+    "swift": _as_language("swift"),
+    "r": _as_language("r"),
+    "ruby": r"ruby",
+    "php": r"php",
+    "kotlin": r"kotlin",
+    "scala": r"scala",
+    "lua": r"lua",
+    "perl": r"perl",
+    "sql": r"sql|(?:postgresql|mysql|sqlite) (?:query|queries|statement|schema|table)",
+    "css": r"css|style ?sheets?",
+    "bash": r"bash|zsh|shell[ -](?:script|command|function)s?|(?<=\bin )shell",
 }
-_READ = frozenset({"html", "css", "sql", "bash"})
-"""Languages that a request also names because a program in another reads, writes or runs them."""
+"""How a question names a language. Pygments' aliases do not help: many are English words."""
+
+_INPUT_LANGUAGES = frozenset({"html", "css", "sql", "bash"})
+"""Languages that a question may name because a program reads, writes or runs them."""
 
 _TOOL = re.compile(
     r"\b(?:functions?|scripts?|regex|(?:pars|scrap|crawl|fetch|download|extract|connect)\w*)\b"
 )
+_TRANSLATION = re.compile(r"\W*(?:please )?(?:translate|port|convert|rewrite)\b")
 
 
-def language_of(question: str) -> str:
-    """The language that a question in English asks for, in lower case; python where it names none, or names Python.
+@dataclass(frozen=True, order=True)
+class _Mention:
+    start: int
+    end: int
+    language: str
 
-    What a program reads or writes does not count: "a function that parses HTML"
-    asks for Python. Only the first 2,000 characters are read.
+
+def requested_language(question: str) -> str:
+    """Return the language that a question in English asks for; "python" if it names none.
+
+    What a program reads or writes does not count: "a function that parses HTML" asks for
+    Python. Only the first 2,000 characters are read.
     """
     text = question[:2000].lower()
-    named = sorted(
-        (found.start(), found.end(), name)
-        for name, word in _NAMED.items()
-        for found in word.finditer(text)
-    )
-    if re.match(r"\W*(?:please )?(?:translate|port|convert|rewrite)\b", text):
-        named = [
-            mention for mention in named if text[: mention[0]].endswith((" in ", "to ", " as "))
-        ] or named
-    asked = [
-        name for start, _, name in named if text[:start].endswith((" in ", " into ", " using "))
+    mentions = _mentions(text)
+    if _TRANSLATION.match(text):
+        targets = [
+            mention
+            for mention in mentions
+            if text[: mention.start].endswith((" in ", "to ", " as "))
+        ]
+        mentions = targets or mentions
+    written_in = [
+        mention.language
+        for mention in mentions
+        if text[: mention.start].endswith((" in ", " into ", " using "))
     ]
-    if plain := [name for name in asked if name not in _READ]:
-        return plain[0]
-    if any(name == "python" for *_, name in named):
+    for language in written_in:
+        if language not in _INPUT_LANGUAGES:
+            return language
+    if any(mention.language == "python" for mention in mentions):
         return "python"
-    for start, end, name in named:
-        if name not in _READ or not (_TOOL.search(text, 0, start) or _TOOL.match(text, end + 1)):
-            return name
-    return next((name for name in asked if name in ("sql", "bash")), "python")
+    for mention in mentions:
+        if mention.language not in _INPUT_LANGUAGES:
+            return mention.language
+        has_tool = _TOOL.search(text, 0, mention.start) or _TOOL.match(text, mention.end + 1)
+        if not has_tool:
+            return mention.language
+    for language in written_in:
+        if language in ("sql", "bash"):
+            return language
+    return "python"
 
 
-def language_of_file(path: str) -> str:
-    """The language of a file, by its suffix; empty for one that is unknown."""
-    return _SUFFIXES.get(PurePosixPath(path).suffix.lower(), "")
-
-
-def _called(label: str) -> str:
-    """The language that a fence's label means: its first word, whatever attributes stand around it."""
-    word = re.split(r"[\s{}(,:;]", label.strip().lower().lstrip("{."), maxsplit=1)[0].removeprefix(
-        "language-"
-    )
-    return _ALIASES.get(word, "python" if re.fullmatch(r"python[\d.]+", word) else word)
+def _mentions(text: str) -> list[_Mention]:
+    """Return the languages that a text in lower case names, in order."""
+    mentions = []
+    for language, words in _NAME_PATTERNS.items():
+        for match in re.finditer(rf"(?<!\w)(?:{words})(?![\w+#])", text):
+            mentions.append(_Mention(match.start(), match.end(), language))
+    return sorted(mentions)
 
 
 # --- code in an answer ---
 
 
-def extract(answer: str, language: str) -> str:
-    """The code of `language` in an answer, as it stands there; empty where there is none.
+def extract_code(answer: str, language: str) -> str:
+    """Return the code of `language` in an answer, unchanged; empty if there is none.
 
-    A fenced block with that label is preferred, whether or not `check` accepts
-    it, then one without a label that passes as code; of several the best. A block
-    with another label is not taken. Without any fence, it is what parses; for a
-    language that nothing here parses, the longest run of lines in which half show
-    the punctuation of code and none reads as a sentence.
+    A fenced block with that label is preferred, even if it does not parse, then one without
+    a label that looks like code; of several the best. Blocks with another label are ignored.
+    Without a fence, the result is the longest part that parses. For languages other than
+    Python, it is the longest run of lines that look like code.
     """
-    answer, language = answer.removeprefix("\ufeff"), _called(language)
-    if check(answer, language).accepted:
-        return _unfenced(answer, language)  # its fences, if any, stand in a docstring or a script
-    blocks = list(islice(_blocks(answer, language), MOST))
-    for label, text in tuple(blocks):
-        if label == "markdown" or (not label and not _passes(text, language)):
-            blocks += islice(_blocks(text, language), MOST)
-    labelled = [text for label, text in blocks if label == language and text.strip()]
-    found = labelled or [text for label, text in blocks if not label and _passes(text, language)]
-    return _best(found, language) if found else _unfenced(_unmarked(answer), language)
+    answer = answer.removeprefix("\ufeff")
+    language = language_name(language)
+    if language == "python" and not python_problem(answer):
+        # Its fences, if any, stand in a docstring.
+        return _longest_python(answer)
+    blocks = list(islice(_blocks(answer, language), MAX_BLOCKS))
+    for block in tuple(blocks):
+        is_wrapper = not block.language and not _is_code(block.text, language)
+        if block.language == "markdown" or is_wrapper:
+            blocks += islice(_blocks(block.text, language), MAX_BLOCKS)
+    candidates = [block.text for block in blocks if block.language == language]
+    candidates = [text for text in candidates if text.strip()]
+    if not candidates:
+        unlabelled = [block.text for block in blocks if not block.language]
+        candidates = [text for text in unlabelled if _is_code(text, language)]
+    if candidates:
+        return _best_block(candidates, language)
+    return _unfenced_code(_text_before_fences(answer), language)
 
 
-def _blocks(answer: str, language: str) -> Iterator[tuple[str, str]]:
-    """Language and text of each fenced block; one that never ends goes to the end."""
-    lines, at = lines_of(answer), 0
-    while at < len(lines):
-        margin, mark, label = _opening(lines[at])
-        at += 1
-        if mark and mark in label:  # all on one line
-            word, _, code = label.partition(" ")
-            yield _called(word), code[: code.find(mark)]
-        elif mark:
-            end = _end(
-                lines, at, margin, mark, language if _called(label) in (language, "") else ""
-            )
-            yield _called(label), _text(lines[at:end], margin)
-            at = end + 1
+@dataclass(frozen=True)
+class _Fence:
+    """The line that opens a block. `mark` is its backticks or tildes."""
+
+    indentation: str
+    mark: str
+    label: str
 
 
-def _opening(line: str) -> tuple[str, str, str]:
-    """Indentation, mark and label where a line opens a fence; after other words only with a language's name."""
-    told = line.strip()
-    mark = _mark(told)
-    label = told[len(mark) :]
+@dataclass(frozen=True)
+class _Block:
+    language: str
+    text: str
+
+
+def _blocks(answer: str, language: str) -> Iterator[_Block]:
+    """Yield each fenced block; one that is not closed extends to the end."""
+    lines = lines_of(answer)
+    index = 0
+    while index < len(lines):
+        fence = _opening_fence(lines[index])
+        index += 1
+        if fence is None:
+            continue
+        if fence.mark in fence.label:  # opened and closed on one line
+            word, _, code = fence.label.partition(" ")
+            yield _Block(language_name(word), code[: code.find(fence.mark)])
+            continue
+        label = language_name(fence.label)
+        is_python = language == "python" and label in ("", "python")
+        end = _closing_line(lines, index, fence, is_python=is_python)
+        yield _Block(label, _block_text(lines[index:end], fence))
+        index = end + 1
+
+
+def _opening_fence(line: str) -> _Fence | None:
+    """Return the fence that a line opens; after other words it needs a known language."""
+    text = line.strip()
+    mark = _mark(text)
+    label = text[len(mark) :]
     if mark and (mark[0] == "~" or "`" not in label):
-        return line[: len(line) - len(line.lstrip())], mark, label
-    if mark and label.endswith(mark) and _known(label.partition(" ")[0]):
-        return "", mark, label
-    before, mark, label = told.rpartition("```")
-    return ("", mark, label) if mark and "`" not in before and _known(label) else ("", "", "")
+        return _Fence(line[: len(line) - len(line.lstrip())], mark, label)
+    if mark and label.endswith(mark) and _is_known(label.partition(" ")[0]):
+        return _Fence("", mark, label)
+    before, mark, label = text.rpartition("```")
+    if mark and "`" not in before and _is_known(label):
+        return _Fence("", mark, label)
+    return None
 
 
-def _known(label: str) -> bool:
-    return _called(label) in _LANGUAGES
+def _is_known(label: str) -> bool:
+    return language_name(label) in _languages()
 
 
 def _mark(line: str) -> str:
-    """The run of at least three backticks or tildes that a line begins with."""
-    run = len(line) - len(line.lstrip(line[0])) if line.startswith(("```", "~~~")) else 0
-    return line[:run]
+    """Return the run of at least three backticks or tildes that a line begins with."""
+    if not line.startswith(("```", "~~~")):
+        return ""
+    return line[: len(line) - len(line.lstrip(line[0]))]
 
 
-def _end(lines: list[str], at: int, margin: str, mark: str, language: str) -> int:
-    """The line that closes a fence, and none in a docstring, a script or preformatted text of `language`."""
-    told = ((number, lines[number].strip()) for number in range(at, len(lines)))
-    closing = (number for number, line in told if line.startswith(mark) and _mark(line) == line)
-    first = next(closing, len(lines))
-    if language and _QUOTES.search(check(_text(lines[at:first], margin), language).problem):
-        for end in islice(closing, 8):
-            if check(_text(lines[at:end], margin), language).accepted:
+def _closing_line(lines: list[str], start: int, fence: _Fence, *, is_python: bool) -> int:
+    """Return the index of the line that closes a fence, `len(lines)` if none does."""
+    closing = []
+    for index in range(start, len(lines)):
+        line = lines[index].strip()
+        if line.startswith(fence.mark) and _mark(line) == line:
+            closing.append(index)
+    if not closing:
+        return len(lines)
+    first, *later = closing
+    # A docstring may contain a fence: such a block ends where all of it parses.
+    if is_python and _is_open_string(_block_text(lines[start:first], fence)):
+        for end in later[:8]:
+            if not python_problem(_block_text(lines[start:end], fence)):
                 return end
     return first
 
 
-_QUOTES = re.compile(r"unterminated triple-quoted|never ends <(?:pre|code|script|style|textarea)>")
+def _is_open_string(code: str) -> bool:
+    return "unterminated triple-quoted" in python_problem(code)
 
 
-def _text(lines: list[str], margin: str) -> str:
-    """The lines of a block without the indentation of its fence."""
-    return "".join(line.removeprefix(margin) for line in lines).removeprefix("\ufeff")
+def _block_text(lines: list[str], fence: _Fence) -> str:
+    text = "".join(line.removeprefix(fence.indentation) for line in lines)
+    return text.removeprefix("\ufeff")
 
 
-def _best(found: list[str], language: str) -> str:
-    """The block that is accepted and defines something, else that of which most can be kept."""
-    if len(found) == 1 or sum(map(len, found)) > LONGEST:
-        return max(found, key=len)
-    return max(found, key=lambda text: _worth(text, language))
+def _best_block(texts: list[str], language: str) -> str:
+    """Return the block that parses and defines something, else the one of which most parses."""
+    if len(texts) == 1 or sum(map(len, texts)) > MAX_PARSED_CHARACTERS:
+        return max(texts, key=len)
+    return max(texts, key=lambda text: _rank(text, language))
 
 
-def _worth(text: str, language: str) -> tuple[bool, bool, bool, int]:
-    accepted = check(text, language).accepted is not False
-    kept = text if accepted or language != "python" else parsing_prefix(text)
-    defines = bool(re.search(r"^[ \t]*(?:async +)?(?:def|class) ", kept, re.MULTILINE))
-    return accepted and defines, defines, accepted, len(kept)
+def _rank(text: str, language: str) -> tuple[bool, bool, bool, int]:
+    parses = True
+    usable = text
+    if language == "python" and python_problem(text):
+        parses = False
+        usable = parsing_prefix(text)
+    defines = bool(re.search(r"^[ \t]*(?:async +)?(?:def|class) ", usable, re.MULTILINE))
+    return parses and defines, defines, parses, len(usable)
 
 
-def _passes(text: str, language: str) -> bool:
-    verdict = check(text, language).accepted
-    return _looks_like_code(text, language) if verdict is None else verdict
+def _text_before_fences(answer: str) -> str:
+    """Return an answer up to its first fence, which its prompt may have opened.
 
-
-def _unmarked(answer: str) -> str:
-    """An answer without fences: all of it, or what stands before a fence that its prompt had opened."""
+    A fence with a label was opened by the answer: nothing before it is code.
+    """
     lines = lines_of(answer)
     for number, line in enumerate(lines):
-        _, mark, label = _opening(line)
-        if mark:
-            return "" if label else "".join(lines[:number])
+        fence = _opening_fence(line)
+        if fence is not None:
+            return "" if fence.label else "".join(lines[:number])
     return answer
 
 
-def _unfenced(answer: str, language: str) -> str:
-    if len(answer) > LONGEST:
+def _unfenced_code(answer: str, language: str) -> str:
+    if len(answer) > MAX_PARSED_CHARACTERS:
         return ""
     if language == "python":
-        return _python_run(answer)
-    if language == "html":
-        begin = re.search(r"<!doctype\s+html\b|<html\b", answer, re.IGNORECASE)
-        ends = [found.end() for found in re.finditer(r"</html\s*>", answer, re.IGNORECASE)]
-        page = answer[begin.start() : ends[-1]] if begin and ends else ""
-        return next((text for text in (answer, page) if _passes(text, language)), "")
-    runs = ("".join(lines) for prose, lines in groupby(lines_of(answer), _is_sentence) if not prose)
-    return max((run for run in runs if _looks_like_code(run, language)), key=len, default="")
+        return _longest_python(answer)
+    page = _html_page(answer) if language == "html" else ""
+    if page:
+        return page
+    longest = ""
+    for is_prose, lines in groupby(lines_of(answer), _is_sentence):
+        run = "".join(lines)
+        if not is_prose and len(run) > len(longest) and _looks_like_code(run, language):
+            longest = run
+    return longest
+
+
+def _is_code(text: str, language: str) -> bool:
+    if language == "python":
+        return not python_problem(text)
+    return _looks_like_code(text, language) or (language == "html" and bool(_html_page(text)))
 
 
 # --- Python ---
 
-_BEGINNING = re.compile(
-    r"(?:import|from|del|try|global)\b|(?:def|class|if|for|while|with|async|assert|match|print)\s|@\w|[\"'(\[]"
+
+def python_problem(code: str) -> str:
+    """Return why `code` is not acceptable, to go on from "Python that …"; empty if it is.
+
+    It must parse, and must not be prose that happens to parse. Nothing is executed.
+    """
+    if len(code) > MAX_PARSED_CHARACTERS:
+        return f"is too long to be checked ({len(code):,} characters)"
+    line, problem = _syntax_error(code)
+    if problem and line:
+        return f"does not parse (line {line}: {problem})"
+    if problem:
+        return f"does not parse ({problem})"
+    is_prose = all(_is_prose(statement) for statement in _statements(code))
+    return "is no code" if is_prose else ""
+
+
+_STATEMENT_START = re.compile(
+    r"(?:import|from|del|try|global)\b"
+    r"|(?:def|class|if|for|while|with|async|assert|match|print)\s"
+    r"|@\w|[\"'(\[]"
     r"|[^\W\d][\w.]*\s*(?:[\[(:,=]|[-+*/]=)"
 )
 
 
-def _python_run(answer: str) -> str:
-    """The longest run of whole lines that is Python and not prose."""
-    if check(answer, "python").accepted:
+def _longest_python(answer: str) -> str:
+    """Return the longest run of whole lines that is Python and not prose."""
+    if not python_problem(answer):
         return _without_prose(answer)
-    lines, best, at, work = lines_of(answer), "", 0, 0
-    while work < 15 * LONGEST:  # each beginning may be read to the end
-        at = next(
-            (number for number in range(at, len(lines)) if _BEGINNING.match(lines[number])),
-            len(lines),
-        )
-        if at == len(lines):
-            break
-        begin = at
-        while begin and lines[begin - 1].startswith("#"):
-            begin -= 1
-        rest = "".join(lines[begin:])
-        work += len(rest)
+    lines = lines_of(answer)
+    longest = ""
+    index = parsed = 0
+    # Each start may be parsed to the end of the answer: the sum is limited, too.
+    while index < len(lines) and parsed < 15 * MAX_PARSED_CHARACTERS:
+        if not _STATEMENT_START.match(lines[index]):
+            index += 1
+            continue
+        start = index
+        while start and lines[start - 1].startswith("#"):
+            start -= 1
+        rest = "".join(lines[start:])
+        parsed += len(rest)
         run = parsing_prefix(rest)
-        best = max(best, _without_prose(run), key=len)
-        at = max(at + 1, begin + len(lines_of(run)))
-    return best
+        longest = max(longest, _without_prose(run), key=len)
+        index = max(index + 1, start + len(lines_of(run)))
+    return longest
 
 
 def _without_prose(code: str) -> str:
-    """Python without the words before and after it; empty where that leaves no more than imports."""
-    body = _body(code)
-    kept = [statement for statement in body if not _is_prose(statement) or _is_text(statement)]
-    if all(
-        isinstance(statement, ast.Import | ast.ImportFrom) or _is_text(statement)
-        for statement in kept
-    ):
+    """Return Python without the words around it; empty if only imports are left."""
+    statements = _statements(code)
+    wanted = [node for node in statements if not _is_prose(node) or _is_string(node)]
+    if all(isinstance(node, ast.Import | ast.ImportFrom) or _is_string(node) for node in wanted):
         return ""
-    first = min(node.lineno for node in (kept[0], *getattr(kept[0], "decorator_list", ())))
-    begin = 0 if kept[0] is body[0] else first - 1
-    end = None if kept[-1] is body[-1] else kept[-1].end_lineno
-    return "".join(lines_of(code)[begin:end])
+    first, last = wanted[0], wanted[-1]
+    start = 0
+    if first is not statements[0]:
+        decorators = getattr(first, "decorator_list", ())
+        start = min(node.lineno for node in (first, *decorators)) - 1
+    end = None if last is statements[-1] else last.end_lineno
+    return "".join(lines_of(code)[start:end])
 
 
 def parsing_prefix(code: str) -> str:
-    """The longest beginning of `code`, in whole lines, that Python parses; empty where none does.
+    """Return the longest beginning of `code`, in whole lines, that parses as Python.
 
-    So it ends with a whole statement, also an inner one. Of more than LONGEST
-    characters, and of code that seems made to take long, it may be a shorter one.
+    It may end within a function or a block. Code that takes too long to parse, or has more
+    than MAX_PARSED_CHARACTERS, may give a shorter one.
     """
-    if len(code) > LONGEST:
-        code = code[: code.rfind("\n", 0, LONGEST) + 1]
-    lines, work = lines_of(code), 0
+    if len(code) > MAX_PARSED_CHARACTERS:
+        code = code[: code.rfind("\n", 0, MAX_PARSED_CHARACTERS) + 1]
+    lines = lines_of(code)
     end = len(lines)
-    while end > 0 and work < 50 * LONGEST:
-        part = "".join(lines[:end])
-        line, problem = _python_error(part)
+    parsed = 0
+    while end > 0 and parsed < 50 * MAX_PARSED_CHARACTERS:
+        prefix = "".join(lines[:end])
+        line, problem = _syntax_error(prefix)
         if not problem:
-            return part if part.strip() else ""
-        work += len(part)
+            return prefix if prefix.strip() else ""
+        parsed += len(prefix)
         wrong = min(line or end, end)
-        end = _open_try(lines[:wrong]) if "'except' or 'finally'" in problem else wrong - 1
+        is_open_try = "'except' or 'finally'" in problem
+        end = _lines_before_try(lines[:wrong]) if is_open_try else wrong - 1
     return ""
 
 
-def _open_try(lines: list[str]) -> int:
-    """How many lines stand before the innermost `try` in which the last one is; all but one where there is none."""
-    margin = LONGEST
+def _lines_before_try(lines: list[str]) -> int:
+    """Return how many lines precede the innermost `try` around the last line."""
+    margin = MAX_PARSED_CHARACTERS
     for number in range(len(lines) - 1, -1, -1):
         line = lines[number].lstrip()
         indentation = len(lines[number]) - len(line)
@@ -339,12 +437,13 @@ def _open_try(lines: list[str]) -> int:
     return len(lines) - 1
 
 
-def _python_error(code: str) -> tuple[int, str]:
-    """The line and the text of what Python does not parse; empty where it parses all."""
-    if found := re.search("[\0\ud800-\udfff]", code):
-        return len(lines_of(code[: found.end()])), "a character that no source may have"
+def _syntax_error(code: str) -> tuple[int, str]:
+    """Return the line and the message of a syntax error; line 0 if it has none."""
+    invalid = re.search("[\0\ud800-\udfff]", code)
+    if invalid:
+        return len(lines_of(code[: invalid.end()])), "a character that no source may have"
     try:
-        _body(code)
+        _statements(code)
     except SyntaxError as exc:
         return exc.lineno or 0, exc.msg
     except (RecursionError, MemoryError):
@@ -354,168 +453,67 @@ def _python_error(code: str) -> tuple[int, str]:
     return 0, ""
 
 
-def _body(code: str) -> list[ast.stmt]:
+def _statements(code: str) -> list[ast.stmt]:
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # invalid escapes in strings and their kind: not ours to remark
+        # An invalid escape in a string would be reported to the user, who has not written it.
+        warnings.simplefilter("ignore")
         return ast.parse(code).body
 
 
-_WORDS = (
-    ast.Name, ast.Attribute, ast.Constant, ast.Compare, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.Subscript,
-    ast.Slice, ast.Starred, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.IfExp, ast.JoinedStr, ast.FormattedValue,
-    ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context, ast.Expr, ast.Return, ast.Raise, ast.Assert,
-    ast.Delete, ast.Global, ast.Pass, ast.Break, ast.Continue, ast.If, ast.While, ast.For, ast.With, ast.withitem,
+_PROSE_NODES = (
+    ast.Name, ast.Attribute, ast.Constant, ast.Compare, ast.Tuple, ast.List, ast.Set, ast.Dict,
+    ast.Subscript, ast.Slice, ast.Starred, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.IfExp,
+    ast.JoinedStr, ast.FormattedValue, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
+    ast.expr_context, ast.Expr, ast.Return, ast.Raise, ast.Assert, ast.Delete, ast.Global,
+    ast.Pass, ast.Break, ast.Continue, ast.If, ast.While, ast.For, ast.With, ast.withitem,
 )  # fmt: skip
-"""What English makes of Python by accident: "Sure", "yes or no", "tic-tac-toe", "return home", "if so: stop"."""
+"""What English parses as by accident: "Sure", "yes or no", "return home", "if so: stop"."""
 
 
 def _is_prose(statement: ast.stmt) -> bool:
-    """Whether a statement only names things; "Note: this" and "Copyright (c)" parse as well."""
-    return all(isinstance(node, _WORDS) or _is_remark(node) for node in ast.walk(statement))
+    """Return whether a statement only names things, as English that parses does."""
+    return all(isinstance(node, _PROSE_NODES) or _is_note(node) for node in ast.walk(statement))
 
 
-def _is_remark(node: ast.AST) -> bool:
+def _is_note(node: ast.AST) -> bool:
+    """Return whether a node is like "Note: this" or "Copyright (c)", with a space."""
     if isinstance(node, ast.AnnAssign):
         return node.value is None
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and not hasattr(builtins, node.func.id)
-        and isinstance(argument := next(iter(node.args), None), ast.Name)
-        and argument.col_offset > (node.func.end_col_offset or 0) + 1
-    )
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or not node.args:
+        return False
+    argument = node.args[0]
+    has_space = argument.col_offset > (node.func.end_col_offset or 0) + 1
+    return isinstance(argument, ast.Name) and has_space and not hasattr(builtins, node.func.id)
 
 
-def _is_text(statement: ast.stmt) -> bool:
+def _is_string(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
-# --- HTML ---
+# --- other languages: recognized by the look of their lines, and not checked ---
 
-_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
-_OPTIONAL = frozenset(
-    "html head body p li dt dd tr td th thead tbody tfoot option optgroup colgroup caption rp rt".split()
+_PAGE_START = re.compile(r"<!doctype\s+html\b|<html\b", re.IGNORECASE)
+_PAGE_END = re.compile(r"</html\s*>(?:\s*\Z)?", re.IGNORECASE)
+
+
+_TAG_LINE = re.compile(r"</?[a-z]", re.IGNORECASE)
+
+
+def _html_page(answer: str) -> str:
+    """Return the page in an answer from its doctype to its last `</html>`; empty if cut."""
+    start = _PAGE_START.search(answer)
+    ends = [match.end() for match in _PAGE_END.finditer(answer)]
+    return answer[start.start() : ends[-1]] if start and ends else ""
+
+
+_CODE_LINE = re.compile(
+    r"[}\])]|//|/\*|#!|#include\b|<\?"
+    r"|[\w.$\[\]\"']+\s*(?::=|[-+*/|&]?=|<-|=>|->)\s*\S"
+    r"|[\w.:$]+\(.*\)$|\"[\w-]+\":"
+    r"|(?:const|let|var|func|fn|function|fun|def|public|private|protected|static|struct|class"
+    r"|interface|enum|impl|import|if|for|while|switch|return|puts|echo)\b[^.!?]*[({=;<\"'\[]"
 )
-"""Elements whose end may be left out."""
-
-_ELEMENTS = _VOID | _OPTIONAL | frozenset(
-    """
-    a abbr address article aside audio b bdi bdo blockquote button canvas center cite code data datalist del details
-    dfn dialog div dl em fieldset figcaption figure font footer form h1 h2 h3 h4 h5 h6 header hgroup i iframe ins kbd
-    label legend main map mark marquee math menu meter nav noscript object ol output picture pre progress q ruby s samp
-    script search section select slot small span strike strong style sub summary sup svg table template textarea time
-    title tt u ul var video
-    """.split()
-)  # fmt: skip
-
-
-_UNREADABLE = "has a mark that no browser reads"
-
-
-class _Unsound(Exception):
-    """Ends the reading of a page; its text goes on from "HTML that …"."""
-
-
-def _html_problem(code: str) -> str:
-    """Why `code` is no page; empty where it is one."""
-    begin = re.match(
-        r"(?:\s|<!--.*?-->)*<(!doctype\s+html\b|[a-z][a-z0-9]*)", code, re.IGNORECASE | re.DOTALL
-    )
-    if begin is None or not (begin[1].startswith("!") or begin[1].lower() in _ELEMENTS):
-        return "begins with no element"
-    page = _Page()
-    try:
-        page.feed(code)
-        page.end()
-    except _Unsound as exc:
-        return str(exc)
-    except ValueError:  # html.parser raises it for a number of thousands of digits
-        return _UNREADABLE
-    return ""
-
-
-class _Page(HTMLParser):
-    """Follows which elements are open; raises _Unsound at the first that cannot be."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._open: list[str] = []
-        self._begun = False
-
-    def parse_html_declaration(self, i: int) -> int:
-        """Reject `<![…]>` on every Python: 3.14 reads it as a comment, like browsers."""
-        if re.compile(r"<!\[(?!CDATA\[)", re.IGNORECASE).match(self.rawdata, i):
-            raise _Unsound(_UNREADABLE)
-        return super().parse_html_declaration(i)
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        self._begun = True
-        if not (tag in _ELEMENTS or "-" in tag or self._foreign()):
-            raise _Unsound(f"has an unknown element <{tag}>")
-        if tag in _OPTIONAL and tag in self._open[self._unfinished() :]:
-            self.handle_endtag(tag)  # the next item ends the one before
-        if tag not in _VOID:
-            self._open.append(tag)
-        if len(self._open) > 500:
-            raise _Unsound("nests deeper than a browser does")
-
-    def handle_startendtag(self, tag: str, attrs: object) -> None:
-        self.handle_starttag(tag, attrs)
-        if self._foreign() and tag not in _VOID:
-            self._open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        last = self._unfinished()
-        if tag in self._open[last:]:
-            del self._open[len(self._open) - 1 - self._open[::-1].index(tag) :]
-        elif last and self._open[last - 1] == tag:
-            del self._open[last - 1 :]
-        elif tag not in _VOID and tag != "p":  # browsers read a lone </p> as an empty paragraph
-            raise _Unsound(
-                f"ends <{tag}>, which is not open"
-                if tag not in self._open
-                else f"never ends <{self._open[last - 1]}>"
-            )
-
-    def handle_data(self, data: str) -> None:
-        if data.strip() and not self._open:
-            raise _Unsound("has text outside its elements")
-
-    def end(self) -> None:
-        """Asks what is left; `close` would read each unfinished mark again to the end."""
-        last = self._unfinished()
-        if last:
-            raise _Unsound(f"never ends <{self._open[last - 1]}>")
-        if self.rawdata.startswith("<"):
-            raise _Unsound(
-                "never ends a comment"
-                if self.rawdata.startswith("<!--")
-                else "never ends its last tag"
-            )
-        self.handle_data(self.rawdata)
-        if not self._begun:
-            raise _Unsound("has no element")
-
-    def _unfinished(self) -> int:
-        """From where on all that is open may be left open."""
-        return next(
-            (at for at in range(len(self._open), 0, -1) if self._open[at - 1] not in _OPTIONAL), 0
-        )
-
-    def _foreign(self) -> bool:
-        return "svg" in self._open or "math" in self._open
-
-
-# --- other languages ---
-
-_SIGNS = re.compile(
-    r"[}\])]|//|/\*|#!|#include\b|<\?|[\w.$\[\]\"']+\s*(?::=|[-+*/|&]?=|<-|=>|->)\s*\S|[\w.:$]+\(.*\)$|\"[\w-]+\":"
-    r"|(?:const|let|var|func|fn|function|fun|def|public|private|protected|static|struct|class|interface|enum|impl|import"
-    r"|if|for|while|switch|return|puts|echo)\b[^.!?]*[({=;<\"'\[]"
-)
-_SIGNS_OF = {
+_CODE_LINES_OF = {
     "sql": re.compile(
         r"(?:select|insert into|create|update|delete from|from|where|order by|alter|drop)\b",
         re.IGNORECASE,
@@ -524,49 +522,37 @@ _SIGNS_OF = {
         r"(?:\$ )?(?:cd|ls|cp|mv|rm|git|pip|npm|echo|mkdir|curl|sudo|apt|export|find|grep|cat)\s"
     ),
 }
-_WEAK = re.compile(
-    r"(?:end|else|do|done|fi|then|return|break|import|package|use|using|require|puts|begin)\b(?: \S+){0,2}$"
+_MAYBE_CODE_LINE = re.compile(
+    r"(?:end|else|do|done|fi|then|return|break|import|package|use|using|require|puts|begin)\b"
+    r"(?: \S+){0,2}$"
 )
 
 
 def _looks_like_code(text: str, language: str) -> bool:
-    """Whether half of the lines have the signs of code, and none reads as a sentence."""
+    """Return whether half of the lines look like code, and none reads as a sentence."""
     lines = [line.strip() for line in lines_of(text) if line.strip()]
-    own = _SIGNS_OF.get(language)
-    signs = sum(
-        bool(line[-1] in ";{}([" or _SIGNS.match(line) or (own and own.match(line)))
-        for line in lines
-    )
-    weak = sum(bool(_WEAK.match(line)) for line in lines)
-    return signs > 0 and 2 * (signs + weak) >= len(lines) and not any(map(_is_sentence, lines))
+    if language == "html":
+        tags = sum(bool(_TAG_LINE.match(line)) for line in lines)
+        return tags > 0 and 2 * tags >= len(lines)
+    specific = _CODE_LINES_OF.get(language)
+    sure = maybe = 0
+    for line in lines:
+        if _is_sentence(line):
+            return False
+        if line[-1] in ";{}([" or _CODE_LINE.match(line) or (specific and specific.match(line)):
+            sure += 1
+        # A line that counts both ways is strong evidence.
+        if _MAYBE_CODE_LINE.match(line):
+            maybe += 1
+    return sure > 0 and 2 * (sure + maybe) >= len(lines)
 
 
 def _is_sentence(line: str) -> bool:
-    """Four words or more, nearly all of letters, that begin or end as a sentence does."""
+    """Return whether a line has four words or more, and begins or ends as a sentence does."""
     words = line.split()
     if len(words) < 4 or words[0].startswith(("//", "/*", "#!", "--")) or words[-1][-1] in ";{}([,":
         return line.startswith("##")
-    plain = sum(word.strip("#.,:;!?()'\"*`-").replace("'", "").isalpha() for word in words)
-    begins = words[0][0].isupper() and not words[0][:2].isupper()
-    return 4 * plain >= 3 * len(words) and (begins or words[-1][-1] in ".:!?")
-
-
-# --- checked ---
-
-
-def check(code: str, language: str) -> Verdict:
-    """Whether `code` is Python or HTML, and no prose; other languages are not checked. Nothing is run."""
-    language = _called(language)
-    if language not in ("python", "html"):
-        return Verdict(None)
-    if len(code) > LONGEST:
-        return Verdict(False, f"is too long to be checked ({len(code):,} characters)")
-    problem = _python_problem(code) if language == "python" else _html_problem(code)
-    return Verdict(not problem, problem)
-
-
-def _python_problem(code: str) -> str:
-    line, problem = _python_error(code)
-    if problem:
-        return f"does not parse (line {line}: {problem})" if line else f"does not parse ({problem})"
-    return "is no code" if all(map(_is_prose, _body(code))) else ""
+    letters = [word.strip("#.,:;!?()'\"*`-").replace("'", "") for word in words]
+    plain = sum(word.isalpha() for word in letters)
+    is_capitalized = words[0][0].isupper() and not words[0][:2].isupper()
+    return 4 * plain >= 3 * len(words) and (is_capitalized or words[-1][-1] in ".:!?")

@@ -45,7 +45,7 @@ _OTHERS = (
 _SENTINEL = re.compile("|".join([*map(re.escape, (*STARCODER2, *STARCODER)), _OTHERS]))
 
 
-def neutralise(text: str) -> str:
+def neutralize(text: str) -> str:
     """`text` with a space after the `<` of everything that some model reads as a control token.
 
     Doing it twice changes nothing more.

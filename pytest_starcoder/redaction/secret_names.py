@@ -1,4 +1,4 @@
-"""Judges by its name whether a variable, key, option or header holds a secret."""
+"""Rates by its name whether a variable, key, option or header holds a secret."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from enum import IntEnum
 from functools import lru_cache
 from itertools import pairwise
 
-from pytest_starcoder.redaction.patterns import lazily
+from pytest_starcoder.redaction.patterns import lazy_pattern
 
 
 class Naming(IntEnum):
-    """How strongly a name suggests a secret; the weaker, the more its value has to show."""
+    """How strongly a name suggests a secret; the weaker it is, the more its value must show."""
 
     NOTHING = 0
     HINT = 1
@@ -23,133 +23,150 @@ class Naming(IntEnum):
 
 _PASSWORDS = set(
     "password passwords passwd passwds passphrase passphrases passcode pwd pswd pword "
-    "passwort passworte kennwort contrasena contraseña senha motdepasse wachtwoord haslo hasło "
-    "lösenord losenord пароль 密码 密碼 パスワード 비밀번호".split()
+    "passwort passworte kennwort contrasena contraseña senha motdepasse wachtwoord haslo "
+    "hasło lösenord losenord пароль 密码 密碼 パスワード 비밀번호".split()
 )
 _SECRETS = set(
-    "secret secrets credential credentials cred creds apikey apikeys authtoken accesstoken secretkey "
-    "privatekey accesskey authkey sharedkey masterkey signingkey bearer".split()
+    "secret secrets credential credentials cred creds apikey apikeys authtoken accesstoken "
+    "secretkey privatekey accesskey authkey sharedkey masterkey signingkey bearer".split()
 )
-_WEAK = set("token pass pw jwt".split())
-_HINTS = set(
-    "tokens key keys auth authorization cookie cookies session sessionid sid sig signature salt seed otp pin "
-    "webhook dsn csrf xsrf nonce iv hmac".split()
+_WEAK_WORDS = set("token pass pw jwt".split())
+_HINT_WORDS = set(
+    "tokens key keys auth authorization cookie cookies session sessionid sid sig signature "
+    "salt seed otp pin webhook dsn csrf xsrf nonce iv hmac".split()
 )
 
-_KEYED = set(
-    "api access private secret auth encryption signing session client account license service shared master "
-    "consumer app application db database storage aws azure gcp stripe twilio sendgrid mailgun openai "
-    "anthropic jwt hmac cipher crypto deploy ssh webhook admin root subscription function host instrumentation "
-    "ingest write datadog newrelic algolia maps aes des rsa hkdf fernet".split()
+_KEY_WORDS = set(
+    "api access private secret auth encryption signing session client account license service "
+    "shared master consumer app application db database storage aws azure gcp stripe twilio "
+    "sendgrid mailgun openai anthropic jwt hmac cipher crypto deploy ssh webhook admin root "
+    "subscription function host instrumentation ingest write datadog newrelic algolia maps "
+    "aes des rsa hkdf fernet".split()
 )
 """Words that make a `key` a secret."""
 
-_TOKENED = set(
-    "access auth api bearer refresh bot id session csrf xsrf oauth oauth2 github gitlab slack npm pypi hf "
-    "huggingface deploy vault user admin service secret personal jwt device push reset login registry ci "
-    "sas discord telegram aws sts security".split()
+_TOKEN_WORDS = set(
+    "access auth api bearer refresh bot id session csrf xsrf oauth oauth2 github gitlab slack "
+    "npm pypi hf huggingface deploy vault user admin service secret personal jwt device push "
+    "reset login registry ci sas discord telegram aws sts security".split()
 )
 """Words that make a `token` a secret, whatever its value looks like."""
 
-_PAGED = set(
-    "next idempotency starting request page paging continuation sync cursor marker lifecycle parser start stop end "
-    "first last previous current unexpected expected lookahead eof pagination resume skip change action lock".split()
+_POSITION_WORDS = set(
+    "next idempotency starting request page paging continuation sync cursor marker lifecycle "
+    "parser start stop end first last previous current unexpected expected lookahead eof "
+    "pagination resume skip change action lock".split()
 )
 """Words that make a `token` a position in a list or a text."""
 
-_PASSED = set(
-    "smtp db database mysql ssh user admin mail email ftp redis postgres pg ldap proxy root app http basic auth key "
-    "wifi vpn sudo svn login rabbitmq amqp mongo sql imap pop3 sftp api service account".split()
+_PASS_WORDS = set(
+    "smtp db database mysql ssh user admin mail email ftp redis postgres pg ldap proxy root "
+    "app http basic auth key wifi vpn sudo svn login rabbitmq amqp mongo sql imap pop3 sftp "
+    "api service account".split()
 )
 """Words that make a `pass` a password."""
 
-_OTHER = set(
-    "type types count counts length len name names file filename filenames files path paths url urls uri uris "
-    "field fields header headers pattern patterns regex regexp re class cls env var limit limits size kind index "
-    "sock socket ids policy policies hint hints min max reset form forms expiry expires expiration ttl age format "
-    "manager store storage prompt label labels error errors list map message messages msg title text help "
-    "description desc placeholder validator validators validation required invalid changed updated strength "
-    "rule rules template templates view page screen button link input id column table generator factory "
-    "provider service handler helper parser reader writer checker hasher backend endpoint route scope scopes "
-    "version algorithm encoding charset mode status state enabled disabled attempts retries lifetime "
-    "duration timeout interval exp iat date time at by for from to ref dir folder arn location position "
-    "offset start end line lineno col fingerprint fingerprints cost price usage budget window "
-    "context types used per".split()
+_OTHER_ENDINGS = set(
+    "type types count counts length len name names file filename filenames files path paths "
+    "url urls uri uris field fields header headers pattern patterns regex regexp re class cls "
+    "env var limit limits size kind index sock socket ids policy policies hint hints min max "
+    "reset form forms expiry expires expiration ttl age format manager store storage prompt "
+    "label labels error errors list map message messages msg title text help description desc "
+    "placeholder validator validators validation required invalid changed updated strength "
+    "rule rules template templates view page screen button link input id column table "
+    "generator factory provider service handler helper parser reader writer checker hasher "
+    "backend endpoint route scope scopes version algorithm encoding charset mode status state "
+    "enabled disabled attempts retries lifetime duration timeout interval exp iat date time "
+    "at by for from to ref dir folder arn location position offset start end line lineno col "
+    "fingerprint fingerprints cost price usage budget window context types used per".split()
 )
 """Last words of names that hold something else: `token_count`, `password_file`."""
 
-_WORDS = lazily(r"[A-Z]+(?![^\W_A-Z\d])|[A-Z]?[^\W_A-Z\d]+|\d+")
+_WORD = lazy_pattern(r"[A-Z]+(?![^\W_A-Z\d])|[A-Z]?[^\W_A-Z\d]+|\d+")
 
-_PIECES = ("password", "passwd", "passwort", "apikey", "passphrase")
+_INNER_WORDS = ("password", "passwd", "passwort", "apikey", "passphrase")
 """Words that also count within a longer one: `dbpassword`, `PGPASSWORD`, `mysqlpasswd`."""
+
+_STRONG_WORDS = frozenset(_PASSWORDS | _SECRETS)
+_OTHER_PAIRS = {("existing", "secret"), ("pull", "secrets")}
+"""Settings of Helm charts that name a Secret."""
+
+_STRONG_PAIRS = (
+    (_KEY_WORDS, ("key", "keys")),
+    (_TOKEN_WORDS, ("token",)),
+    (_PASS_WORDS, ("pass",)),
+    ({"de"}, ("passe",)),
+)
+"""Words that make the next one the name of a secret."""
 
 
 def is_secret_name(name: str) -> bool:
     """Return whether a variable, key or option of that name holds a secret."""
-    return naming(name) >= Naming.WEAK
+    return rate_name(name) >= Naming.WEAK
 
 
 @lru_cache(4096)
-def naming(name: str) -> Naming:
+def rate_name(name: str) -> Naming:
     """Return how likely a value of that name is a secret."""
     if name in ("PWD", "OLDPWD"):
         return Naming.NOTHING
-    words = [word.lower() for word in _WORDS.findall(name)]
+    words = [word.lower() for word in _WORD.findall(name)]
     while words and words[-1].isdigit():
         words.pop()
-    if not words or words[-1] in _OTHER:
+    if not words or _holds_something_else(words):
         return Naming.NOTHING
-    found = set(words)
-    pairs = set(pairwise(words))
-    if "public" in words[:-1] and words[-1] in ("key", "keys", "token"):
-        return Naming.NOTHING
-    if (
-        (words[-1] == "token" and found & _PAGED)
-        or ("existing", "secret") in pairs
-        or ("pull", "secrets") in pairs
-    ):
-        return Naming.NOTHING
-    if found & (_PASSWORDS | _SECRETS) or any(piece in word for word in words for piece in _PIECES):
+    if _is_strong(words):
         return Naming.STRONG
-    if (
-        any(word in _KEYED and last in ("key", "keys") for word, last in pairs)
-        or ("de", "passe") in pairs
-    ):
-        return Naming.STRONG
-    if any(word in _TOKENED and last == "token" for word, last in pairs):
-        return Naming.STRONG
-    if any(word in _PASSED and last == "pass" for word, last in pairs):
-        return Naming.STRONG
-    if words[0] == "pass" and len(words) > 1 and not found & (_WEAK - {"pass"}):
+    if words[0] == "pass" and len(words) > 1 and _WEAK_WORDS.isdisjoint(words[1:]):
         return Naming.NOTHING  # a verb: `pass_value`
-    if found & _WEAK or any(
-        word.endswith(("token", "pass")) and len(word) <= 12 for word in words[-1:]
-    ):
-        return (
-            Naming.WEAK
-            if not words[-1].endswith(("bypass", "compass", "trespass"))
-            else Naming.NOTHING
-        )
-    return Naming.HINT if found & _HINTS else Naming.NOTHING
+    last = words[-1]
+    if last.endswith(("bypass", "compass", "trespass")):
+        return Naming.NOTHING
+    ends_weakly = last.endswith(("token", "pass")) and len(last) <= 12  # `authtoken`
+    if ends_weakly or not _WEAK_WORDS.isdisjoint(words):
+        return Naming.WEAK
+    return Naming.NOTHING if _HINT_WORDS.isdisjoint(words) else Naming.HINT
+
+
+def _holds_something_else(words: list[str]) -> bool:
+    last = words[-1]
+    if last in _OTHER_ENDINGS or not _OTHER_PAIRS.isdisjoint(pairwise(words)):
+        return True
+    if "public" in words[:-1] and last in ("key", "keys", "token"):
+        return True
+    return last == "token" and not _POSITION_WORDS.isdisjoint(words)
+
+
+def _is_strong(words: list[str]) -> bool:
+    if not _STRONG_WORDS.isdisjoint(words):
+        return True
+    joined = " ".join(words)
+    if any(word in joined for word in _INNER_WORDS):
+        return True
+    for first, second in pairwise(words):
+        for qualifiers, nouns in _STRONG_PAIRS:
+            if first in qualifiers and second in nouns:
+                return True
+    return False
 
 
 _PARTS = (
-    "pass pwd pswd pword secret token cred key auth cookie session sid sig hmac bearer webhook jwt pw dsn csrf "
-    "xsrf salt seed otp kennwort contrase senha wachtwoord haslo hasło losenord lösenord пароль 密码 密碼 パスワード "
-    "비밀번호 signature nonce"
+    "pass pwd pswd pword secret token cred key auth cookie session sid sig hmac bearer webhook jwt "
+    "pw dsn csrf xsrf salt seed otp kennwort contrase senha wachtwoord haslo hasło losenord "
+    "lösenord пароль 密码 密碼 パスワード 비밀번호 signature nonce"
 ).split()
-"""Parts of all names that `naming` knows, to find candidates quickly."""
+"""Parts of all names that `rate_name` knows, to find candidates quickly."""
 
 
-def candidates(text: str) -> list[int]:
+def candidate_positions(text: str) -> list[int]:
     """Return the positions of parts of names that may be secret, in order."""
     lowered = text.lower()
     if len(lowered) != len(text):  # some letters become two when lowered
         lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
-    found: set[int] = set()
+    positions: set[int] = set()
     for part in _PARTS:
-        at = lowered.find(part)
-        while at >= 0:
-            found.add(at)
-            at = lowered.find(part, at + len(part))
-    return sorted(found)
+        position = lowered.find(part)
+        while position >= 0:
+            positions.add(position)
+            position = lowered.find(part, position + len(part))
+    return sorted(positions)

@@ -1,4 +1,4 @@
-"""Every text in a value changed at once."""
+"""Changes every text in a value at once."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ Value = TypeVar("Value")
 
 
 def with_texts(value: Value, change: Callable[[str], str]) -> Value:
-    """`value`, one of those below, a text or a tuple, with `change` made to every text in it; mappings stay."""
+    """Return a dataclass, tuple or text with `change` applied to every text in it.
+
+    Values of other types, mappings among them, stay as they are.
+    """
+    changed: Any = value
     if isinstance(value, str):
-        changed: Any = value if isinstance(value, StrEnum) else change(value)
+        changed = value if isinstance(value, StrEnum) else change(value)
     elif isinstance(value, tuple):
         changed = tuple(with_texts(part, change) for part in value)
     elif is_dataclass(value) and not isinstance(value, type):
-        parts = {
-            entry.name: with_texts(getattr(value, entry.name), change) for entry in fields(value)
-        }
+        names = [entry.name for entry in fields(value)]
+        parts = {name: with_texts(getattr(value, name), change) for name in names}
         changed = replace(value, **parts)
-    else:
-        changed = value
     return changed  # type: ignore[no-any-return]

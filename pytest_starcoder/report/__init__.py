@@ -1,1 +1,1 @@
-"""The parts that all reports share."""
+"""Parts of reports that several features share."""

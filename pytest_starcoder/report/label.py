@@ -1,4 +1,4 @@
-"""How far a statement can be believed."""
+"""The labels of statements in reports."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ class Label(StrEnum):
     CHECKED = "checked"
     """Found by running code again."""
     GUESSED = "guessed"
-    """Written by a model, and checked by nobody."""
+    """Written by a model, and not checked."""

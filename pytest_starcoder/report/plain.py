@@ -1,4 +1,4 @@
-"""A model's words as they come, its lines and indentation kept, without what a terminal would obey."""
+"""A model's answer as plain text on a terminal, while it is written."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ from collections.abc import Callable
 
 from pytest_starcoder.text.display import printable
 
-_WORDS = re.compile(r"(?<=[ \n\t])")
+_WORD_END = re.compile(r"(?<=[ \n\t])")
 
 
-class Plain:
-    """Writes text through `write` word by word, so that an escape sequence is seen whole however it is divided."""
+class PlainText:
+    """Writes a text word by word through `write`, without escape sequences.
+
+    Only whole words are written, so that an escape sequence is recognised however the
+    text is divided. Lines and indentation are kept.
+    """
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._held = ""
+        self._word = ""
 
     def add(self, piece: str) -> None:
-        """Takes the next piece, and writes the words that are complete."""
-        *words, self._held = _WORDS.split(self._held + piece)
+        """Add a piece of the text."""
+        *words, self._word = _WORD_END.split(self._word + piece)
         if words:
             self._write("".join(printable(word, tabs=True) for word in words))
 
     def end(self) -> None:
-        """Writes what is left, and a newline."""
-        self._write(printable(self._held, tabs=True) + "\n")
-        self._held = ""
+        """Write the last word and a newline."""
+        self._write(printable(self._word, tabs=True) + "\n")
+        self._word = ""

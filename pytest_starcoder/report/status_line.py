@@ -1,4 +1,4 @@
-"""The one line that can be written over: who is asked, and for how many seconds already."""
+"""A line on a terminal that says what is being waited for."""
 
 from __future__ import annotations
 
@@ -6,61 +6,74 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from pytest_starcoder.text.display import printable
 
 
-class Waiting:
-    """Writes through `write`, at most `width` columns; nothing at all where it is not a `live` terminal."""
+class StatusLine:
+    """Writes a line that is replaced every second, at most `width` columns.
 
-    def __init__(self, write: Callable[[str], None], width: int, *, live: bool) -> None:
+    Nothing is written if the terminal is not `live`.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        width: int,
+        *,
+        live: bool,
+        interval: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._write = write
         self._width = width
         self._live = live
+        self._interval = interval
+        self._clock = clock
         self._lock = threading.Lock()
-        self._over = threading.Event()
+        self._ended = threading.Event()
         self._line = ""
+        self._progress = ""
 
     @contextmanager
-    def shown(self, text: str) -> Iterator[Callable[[str], None]]:
-        """Shows `text` and the seconds, from the first one on, until `hide` or the end of the block.
+    def show(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show `text` and the seconds, until `hide` is called or the block ends.
 
-        What the block gets takes a text that is shown after them from then on: how far it is.
+        The block gets a function that sets a text to be shown after the seconds.
         """
-        told = [""]
-        far = partial(told.__setitem__, 0)
+        self._progress = ""
         if not self._live:
-            yield far
+            yield self._set_progress
             return
-        self._over, started, text = (
-            threading.Event(),
-            time.monotonic(),
-            printable(text).replace("\n", " "),
-        )
+        text = printable(text).replace("\n", " ")
+        self._ended = threading.Event()
+        start = self._clock()
 
-        def tick() -> None:
-            while not self._over.wait(1.0):
-                self._show(f"{text}, {time.monotonic() - started:.0f} s{told[0]}")
+        def update() -> None:
+            while not self._ended.wait(self._interval):
+                self._replace(f"{text}, {self._clock() - start:.0f} s{self._progress}")
 
-        ticker = threading.Thread(target=tick, name="starcoder-waiting", daemon=True)
-        ticker.start()
+        thread = threading.Thread(target=update, name="starcoder-status", daemon=True)
+        thread.start()
         try:
-            yield far
+            yield self._set_progress
         finally:
             self.hide()
-            ticker.join()
+            thread.join()
 
     def hide(self) -> None:
-        """Takes the line away, for good; what is written next stands in its place."""
+        """Remove the line; other text can be written in its place."""
         with self._lock:
-            self._over.set()
+            self._ended.set()
             if self._line:
                 self._write(f"\r{' ' * len(self._line)}\r")
                 self._line = ""
 
-    def _show(self, line: str) -> None:
+    def _set_progress(self, text: str) -> None:
+        self._progress = text
+
+    def _replace(self, line: str) -> None:
         with self._lock:
-            if not self._over.is_set():
+            if not self._ended.is_set():
                 self._line = line[: self._width - 1]
                 self._write(f"\r{self._line}")

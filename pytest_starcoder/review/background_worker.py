@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError, StarcoderError
-from pytest_starcoder.review import change_selection
-from pytest_starcoder.review.commit_queue import MAX_WAITING, Lock, Queue, WaitingCommit
-from pytest_starcoder.review.finding import SPENT, Review, Unreviewed
-from pytest_starcoder.review.pending_reports import Reports
-from pytest_starcoder.review.reviewer import review_unwatched
-from pytest_starcoder.source.git import Repository
-from pytest_starcoder.source.quick_git import is_reachable
+from pytest_starcoder.review.change import TIME_LIMIT_REACHED, Unreviewed
+from pytest_starcoder.review.change_selection import select_commit
+from pytest_starcoder.review.commit_queue import MAX_WAITING, CommitQueue, Lock, WaitingCommit
+from pytest_starcoder.review.finding import Review
+from pytest_starcoder.review.pending_reports import PendingReports
+from pytest_starcoder.review.reviewer import review_quietly
+from pytest_starcoder.source.git.repository import Repository
 from pytest_starcoder.text.display import one_line
 
 PATIENCE = 600.0
@@ -30,7 +30,7 @@ PATIENCE = 600.0
 MAX_ATTEMPTS = 20
 """Maximum attempts per commit if no model answers or the review never finishes."""
 
-TRIED_AGAIN = "It will be tried again after the next commit."
+RETRY_NOTE = "It will be tried again after the next commit."
 
 
 class Replaced(Exception):
@@ -49,13 +49,16 @@ class CommitReview:
     is_final: bool = True
 
 
-class Worker:
-    """Reviews every queued commit; `review` raises Replaced for one that no longer exists."""
+class BackgroundWorker:
+    """Reviews every queued commit; `review` raises Replaced for one that no longer exists.
+
+    It raises ConfigError for one that cannot be reviewed.
+    """
 
     def __init__(
         self,
-        queue: Queue,
-        reports: Reports,
+        queue: CommitQueue,
+        reports: PendingReports,
         review: Callable[[WaitingCommit], CommitReview],
     ) -> None:
         self._queue = queue
@@ -87,13 +90,14 @@ class Worker:
         return min(untried, key=lambda waiting: waiting.attempts, default=None)
 
     def _work(self, waiting: WaitingCommit) -> None:
+        """Review a commit, and report or postpone it."""
         self._attempted.add(waiting.name)
         if waiting.attempts >= MAX_ATTEMPTS:
             reason = waiting.problem or "its review never finished"
             self._give_up(waiting, f"tried {MAX_ATTEMPTS} times: {reason}")
             return
         waiting.attempts += 1
-        self._queue.update(waiting)
+        self._queue.update(waiting)  # before the review, which may crash this process
         try:
             result = self._review(waiting)
         except Replaced:
@@ -104,16 +108,19 @@ class Worker:
             reason = str(exc) if isinstance(exc, StarcoderError) else f"{type(exc).__name__}: {exc}"
             self._give_up(waiting, f"the review itself failed: {reason}")
         else:
-            if result.is_final:
-                self._reports.write(waiting.name, result.title, result.review)
-                self._queue.remove(waiting)
-                return
-            if not waiting.problem:
-                # Reported once, so observed findings do not have to wait for a model.
-                review = replace(result.review, notes=(TRIED_AGAIN,))
-                self._reports.write(waiting.name, result.title, review)
-            waiting.problem = result.review.away
-            self._queue.update(waiting)
+            self._report(waiting, result)
+
+    def _report(self, waiting: WaitingCommit, result: CommitReview) -> None:
+        if result.is_final:
+            self._reports.write(waiting.name, result.title, result.review)
+            self._queue.remove(waiting)
+            return
+        if not waiting.problem:
+            # Reported once, so observed findings do not have to wait for a model.
+            review = replace(result.review, notes=(RETRY_NOTE,))
+            self._reports.write(waiting.name, result.title, review)
+        waiting.problem = result.review.away
+        self._queue.update(waiting)
 
     def _drop_oldest(self) -> None:
         for waiting in self._queue.commits()[:-MAX_WAITING]:
@@ -135,14 +142,18 @@ def review_commit(waiting: WaitingCommit) -> CommitReview:
     if not folder.is_dir():
         folder = _main_worktree()
     repository = Repository(folder)
-    if not is_reachable(waiting.hash, repository.top):
+    if not repository.is_reachable(waiting.hash):
         raise Replaced
-    found = change_selection.last_commit(repository, waiting.hash, waiting.options, folder)
-    result = review_unwatched(found, PATIENCE)
+    source = select_commit(repository, waiting.hash, waiting.options, folder)
+    result = review_quietly(source, PATIENCE)
     result = replace(result, seconds=time.monotonic() - started)
-    # With the backend `none` no model will ever answer.
-    is_final = not result.away or found.settings.backend == "none" or result.away.startswith(SPENT)
-    return CommitReview(found.change.what, result, is_final)
+    is_final = (
+        not result.away
+        or result.away.startswith(TIME_LIMIT_REACHED)
+        # With the backend `none` no model will ever answer.
+        or source.settings.backend == "none"
+    )
+    return CommitReview(result.description, result, is_final)
 
 
 def _main_worktree() -> Path:
@@ -153,13 +164,13 @@ def _main_worktree() -> Path:
 
 def main(arguments: list[str]) -> None:
     folder, *descriptors = arguments
-    queue = Queue(str(Path(folder).parents[1]))
+    queue = CommitQueue(str(Path(folder).parents[1]))
     if descriptors:
         descriptor = int(descriptors[0])
         os.set_inheritable(descriptor, False)  # child processes must not hold the lock
         queue.lock = Lock(queue.lock.path, descriptor)
     with contextlib.suppress(OSError):  # the folder is gone or no longer writable
-        Worker(queue, Reports(queue), review_commit).run()
+        BackgroundWorker(queue, PendingReports(queue), review_commit).run()
 
 
 if __name__ == "__main__":

@@ -1,31 +1,51 @@
-"""What a team has accepted: a file of fingerprints at the top of the repository, one a line, which git can merge."""
+"""The findings that a team has accepted: a file in the repository with one per line.
+
+It is sorted by path, so that git can merge it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+
+TYPE_CHECKING = False  # importing `typing` would take longer than reading the file
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from typing import Any
 
 NAME = ".starcoder-baseline"
 
-_HEAD = "# Findings of starcoder-review that were accepted. Remove a line, and its finding is shown again.\n"
+_HEADER = (
+    "# Findings of starcoder-review that were accepted. "
+    "Remove a line, and its finding is shown again.\n"
+)
+
+
+def read(path: str | PathLike[str]) -> str:
+    """Return the text of a baseline; empty if it cannot be read."""
+    try:
+        # A hook reads it without importing pathlib.
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            return file.read()
+    except OSError:
+        return ""
 
 
 def fingerprints(text: str) -> frozenset[str]:
-    """Those in the text of a baseline; other lines are remarks."""
+    """Return the fingerprints in the text of a baseline; other lines are comments."""
     return frozenset(re.findall(r"(?m)^([0-9a-f]{32})\b", text))
 
 
-def with_findings(text: str, findings: Iterable[Mapping[str, Any]]) -> tuple[str, int]:
-    """The text of a baseline with those findings of a JSON report accepted as well, and how many of them are new."""
-    known = fingerprints(text)
-    new = {
-        found[
-            "fingerprint"
-        ]: f"{found['fingerprint']} {found['path']}: {' '.join(found['source'].split())[:100]}"
-        for found in findings
-        if found["fingerprint"] not in known
-    }
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    lines = sorted({*lines, *new.values()}, key=lambda line: line.partition(" ")[2])
-    return _HEAD + "".join(f"{line}\n" for line in lines), len(new)
+def add_findings(text: str, findings: Iterable[Mapping[str, Any]]) -> tuple[str, int]:
+    """Return a baseline with the findings of a JSON report added, and how many were new."""
+    accepted = fingerprints(text)
+    new = {}
+    for finding in findings:
+        fingerprint = finding["fingerprint"]
+        if fingerprint not in accepted:
+            source = " ".join(finding["source"].split())[:100]
+            new[fingerprint] = f"{fingerprint} {finding['path']}: {source}"
+    lines = {line for line in text.splitlines() if line.strip() and not line.startswith("#")}
+    ordered = sorted(lines | {*new.values()}, key=lambda line: line.partition(" ")[2])
+    return _HEADER + "".join(f"{line}\n" for line in ordered), len(new)

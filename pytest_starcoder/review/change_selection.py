@@ -1,4 +1,4 @@
-"""Which change is reviewed: what is staged, a range of commits or a diff, and which settings count for it."""
+"""Selects the change to review (staged, a range of commits or a diff) and its settings."""
 
 from __future__ import annotations
 
@@ -9,193 +9,183 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pytest_starcoder.errors import ConfigError, Misuse
+from pytest_starcoder.errors import Misuse
 from pytest_starcoder.review import baseline
-from pytest_starcoder.review.finding import Change, Unreviewed
-from pytest_starcoder.review.hunks import added_lines, change_of, entries_of, is_cut_off
-from pytest_starcoder.review.request import Asked
-from pytest_starcoder.review.rules import constructs
-from pytest_starcoder.review.selected import Found
+from pytest_starcoder.review.change import Change, Unreviewed
+from pytest_starcoder.review.change_reader import AddedLines, added_lines, read_change
+from pytest_starcoder.review.file_patch import FilePatch, parse_diff
+from pytest_starcoder.review.request import ReviewInput, ReviewRequest
+from pytest_starcoder.review.rules import find_faults
 from pytest_starcoder.settings import Settings, load_settings
-from pytest_starcoder.source import git
-from pytest_starcoder.source.git import Entry, Repository
-from pytest_starcoder.source.quick_git import other_parents
-from pytest_starcoder.text.display import one_line
+from pytest_starcoder.source.git.patches import Entry
+from pytest_starcoder.source.git.repository import Repository
+from pytest_starcoder.source.git.tracking import is_tracked
 
-SHARE = 0.4
+READING_SHARE = 0.4
 """Share of the time budget for reading the change; the rest is for the rules and the model."""
 
-
-LEAST = 1.0
+MIN_READING = 1.0
 """Minimum seconds for reading the change; enough for ten thousand lines."""
 
 
-class Range(NamedTuple):
-    """Commits after `base` up to `after`, full hashes; they parted at `base` from `into`, to which they will go."""
+class CommitRange(NamedTuple):
+    """The commits from `base` to `tip`; their branch left `target` at `base`."""
 
     base: str
-    after: str
-    what: str
-    into: str = ""
+    tip: str
+    target: str
+    description: str
 
 
-def find(asked: Asked, environ: Mapping[str, str] = os.environ) -> Found:
-    """The change that is asked for. Raises ConfigError where it cannot be had, or a setting cannot be used."""
+def select_change(request: ReviewRequest, environ: Mapping[str, str] = os.environ) -> ReviewInput:
+    """Return the requested change. Raises ConfigError for it or for a setting."""
     here, started = Path.cwd(), time.monotonic()
-    if asked.diff is not None:
-        settings = load_settings(here, asked.options)
-        until = _until(settings, started)
-        return observed(at_hand(asked.diff, settings, until), settings, name=here.name)
+    if request.diff is not None:
+        settings = load_settings(here, request.options)
+        change = diff_change(request.diff, settings, _deadline(settings, started))
+        return ReviewInput(change, settings, tuple(find_faults(change)), repository_name=here.name)
     repository = Repository(here)
-    top, folder = repository.top, repository.folder
-    named = named_range(environ, asked.from_ref, asked.to_ref)
-    if named is not None:
-        commits = range_of(repository, *named)
-        settings = load_settings(
-            here, asked.options, tracked_text=text_at(repository, commits.into)
-        )
-        accepted = baseline.fingerprints(repository.text(commits.into, baseline.NAME) or "")
-        repository.patience = settings.review_time_budget
-        until = _until(settings, started)
-        change = committed(repository, commits, settings, until)
-        return observed(change, settings, accepted, top.name, folder)
-    settings = load_settings(here, asked.options)
-    accepted = baseline.fingerprints(read(top / baseline.NAME))
-    if is_first_push(environ):
-        nothing = Unreviewed("the whole history", "a first push has no commit to compare it with")
-        return Found(
-            Change("the first push", skipped=(nothing,), files=1),
-            settings,
-            (),
-            accepted,
-            top.name,
-            folder,
-        )
-    repository.patience = settings.review_time_budget
-    until = _until(settings, started)
-    return observed(staged(repository, settings, until), settings, accepted, top.name, folder)
+    refs = range_refs(environ, request.from_ref, request.to_ref)
+    commits = None if refs is None else resolve_range(repository, *refs)
+    if commits is None:
+        settings = load_settings(here, request.options)
+        accepted = baseline.read(repository.top / baseline.NAME)
+    else:
+        # A change chooses neither its own settings nor its own baseline.
+        tracked_text = _text_at(repository, commits.target)
+        settings = load_settings(here, request.options, tracked_text=tracked_text)
+        accepted = repository.text(commits.target, baseline.NAME) or ""
+    repository.timeout = settings.review_time_budget
+    deadline = _deadline(settings, started)
+    if commits is not None:
+        change = range_change(repository, commits, settings, deadline)
+    elif is_first_push(environ):
+        change = _first_push()
+    else:
+        change = staged_change(repository, settings, deadline)
+    return _input(repository, change, settings, accepted)
 
 
-def observed(
-    change: Change,
-    settings: Settings,
-    accepted: frozenset[str] = frozenset(),
-    name: str = "",
-    folder: Path | None = None,
-) -> Found:
-    """The change, with what is wrong with it for certain."""
-    return Found(change, settings, tuple(constructs(change)), accepted, name, folder)
-
-
-def last_commit(
+def select_commit(
     repository: Repository, commit: str, options: Mapping[str, str], folder: Path
-) -> Found:
+) -> ReviewInput:
     """Return the change made by `commit`, under the settings of `folder`.
 
     For a merge that is only what the merge itself changes.
     """
     settings = load_settings(folder, options)
-    accepted = baseline.fingerprints(read(repository.top / baseline.NAME))
-    first = repository.parent(commit)
-    entries = repository.between(first, commit)
-    parents = other_parents(commit, repository.top)
-    others = [added_lines(repository.between(parent, commit, first)) for parent in parents]
-    contents = _contents(repository, entries)
-    change = change_of(repository.subject(commit), entries, contents, _globs(settings), others)
-    return observed(change, settings, accepted, repository.top.name, repository.folder)
+    first_parent = repository.parent(commit)
+    other_sides = []
+    for parent in repository.merged_parents(commit):
+        other_sides.append(added_lines(repository.between(parent, commit, first_parent)))
+    entries = repository.between(first_parent, commit)
+    change = _read(repository, repository.subject(commit), entries, settings, other_sides)
+    return _input(repository, change, settings, baseline.read(repository.top / baseline.NAME))
 
 
-def range_of(repository: Repository, before: str, after: str) -> Range:
-    """The range that CI or a push names: from where `after` parted from `before`, so that nothing is seen reversed."""
-    one, other = repository.commit(before), repository.commit(after)
-    return Range(repository.merge_base(one, other), other, f"{before}...{after}", one)
+def _input(
+    repository: Repository, change: Change, settings: Settings, accepted: str
+) -> ReviewInput:
+    observed = tuple(find_faults(change))
+    fingerprints = baseline.fingerprints(accepted)
+    name = repository.top.name
+    return ReviewInput(change, settings, observed, fingerprints, name, repository.folder)
 
 
-def named_range(environ: Mapping[str, str], before: str, after: str) -> tuple[str, str] | None:
-    """The range of the options, or of pre-commit's variables; None where what is staged is meant."""
-    if before or after:
-        if not before:
-            raise Misuse("--to-ref needs --from-ref.", "Name the commit that the change goes into.")
-        return before, after or "HEAD"
-    found = environ.get("PRE_COMMIT_FROM_REF", ""), environ.get("PRE_COMMIT_TO_REF", "")
-    return found if all(found) else None
+# --- changes ---
+
+
+def staged_change(repository: Repository, settings: Settings, deadline: float = math.inf) -> Change:
+    """Return the staged change; for a merge, what the merge itself changes."""
+    entries = repository.staged()
+    other_sides = [
+        added_lines(repository.staged_against(parent)) for parent in repository.merge_heads()
+    ]
+    description = "what the merge itself changes" if other_sides else "what is staged"
+    return _read(repository, description, entries, settings, other_sides, deadline)
+
+
+def range_change(
+    repository: Repository, commits: CommitRange, settings: Settings, deadline: float = math.inf
+) -> Change:
+    entries = repository.between(commits.base, commits.tip, commits.target)
+    return _read(repository, commits.description, entries, settings, deadline=deadline)
+
+
+def diff_change(diff: bytes, settings: Settings, deadline: float = math.inf) -> Change:
+    """Return the change in a diff from standard input. Raises ConfigError."""
+    patches = parse_diff(diff)
+    description = "the diff on standard input" if patches else "an empty diff on standard input"
+    return read_change(description, patches, {}, _exclude(settings), deadline=deadline)
+
+
+def _first_push() -> Change:
+    """Return the change for the push of a whole history, for which pre-commit names no range."""
+    reason = "a first push has no commit to compare it with"
+    return Change("the first push", skipped=(Unreviewed("the whole history", reason),), files=1)
+
+
+def _read(
+    repository: Repository,
+    description: str,
+    entries: Sequence[Entry],
+    settings: Settings,
+    other_sides: Sequence[AddedLines] = (),
+    deadline: float = math.inf,
+) -> Change:
+    blobs = repository.blobs(entry.blobs[1] for entry in entries if entry.patch is not None)
+    patches = [FilePatch(entry) for entry in entries]
+    exclude = _exclude(settings)
+    return read_change(description, patches, blobs, exclude, other_sides, deadline)
+
+
+# --- ranges ---
+
+
+def range_refs(environ: Mapping[str, str], from_ref: str, to_ref: str) -> tuple[str, str] | None:
+    """Return the range of the options or of pre-commit's variables; None for what is staged."""
+    if from_ref:
+        return from_ref, to_ref or "HEAD"
+    if to_ref:
+        raise Misuse("--to-ref needs --from-ref.", "Name the commit that the change goes into.")
+    refs = environ.get("PRE_COMMIT_FROM_REF", ""), environ.get("PRE_COMMIT_TO_REF", "")
+    return refs if all(refs) else None
+
+
+def resolve_range(repository: Repository, from_ref: str, to_ref: str) -> CommitRange:
+    """Return the range from the merge base, so that newer commits of the target do not count."""
+    target, tip = repository.commit(from_ref), repository.commit(to_ref)
+    base = repository.merge_base(target, tip)
+    return CommitRange(base, tip, target, f"{from_ref}...{to_ref}")
 
 
 def is_first_push(environ: Mapping[str, str]) -> bool:
-    """Whether pre-commit runs for the push of a whole history, for which it names no range."""
     return bool(environ.get("PRE_COMMIT_REMOTE_NAME")) and not environ.get("PRE_COMMIT_FROM_REF")
 
 
-def staged(repository: Repository, settings: Settings, until: float = math.inf) -> Change:
-    """What is staged; of a merge, what the merge itself changes."""
-    entries = repository.staged()
-    parents = repository.merged()
-    others = [added_lines(repository.against(parent)) for parent in parents]
-    what = "what the merge itself changes" if parents else "what is staged"
-    return change_of(what, entries, _contents(repository, entries), _globs(settings), others, until)
-
-
-def committed(
-    repository: Repository, commits: Range, settings: Settings, until: float = math.inf
-) -> Change:
-    """What a range of commits changes."""
-    entries = repository.between(commits.base, commits.after, commits.into)
-    return change_of(
-        commits.what, entries, _contents(repository, entries), _globs(settings), until=until
-    )
-
-
-def at_hand(diff: bytes, settings: Settings, until: float = math.inf) -> Change:
-    """The change of a diff that somebody else has made; raises ConfigError for what is none."""
-    try:
-        entries = entries_of(diff)
-    except ValueError as exc:
-        raise ConfigError(
-            "What came on standard input is no diff.", "Pipe `git diff` into it."
-        ) from exc
-    for entry in entries:
-        if is_cut_off(entry):
-            raise ConfigError(
-                f"The diff on standard input is cut off or damaged at {one_line(entry.path, 200)}.",
-                "Check the command before the pipe; `set -o pipefail` reports its failure.",
-            )
-    what = "the diff on standard input" if entries else "an empty diff on standard input"
-    return change_of(what, entries, {}, _globs(settings), until=until)
-
-
-def _contents(repository: Repository, entries: Sequence[Entry]) -> Mapping[str, bytes]:
-    """Return the contents after the change, by blob, of the files whose diff can be shown."""
-    return repository.blobs(entry.blobs[1] for entry in entries if entry.patch is not None)
-
-
-def _until(settings: Settings, started: float) -> float:
-    return started + max(LEAST, SHARE * settings.review_time_budget)
-
-
-def text_at(repository: Repository, commit: str) -> Callable[[Path], str | None]:
-    """What counts of a file that git tracks is what `commit` has of it: a change does not choose its own reviewer."""
+def _text_at(repository: Repository, commit: str) -> Callable[[Path], str | None]:
+    """Return a function for the text of a tracked file in `commit`; None if it is not tracked."""
 
     def text(path: Path) -> str | None:
         try:
-            # Not what it links to now: that is the change's to say.
+            # The link itself, not its target, which the change may have chosen.
             place = (path.parent.resolve() / path.name).relative_to(repository.top.resolve())
-            told = repository.text(commit, place.as_posix())
+            content = repository.text(commit, place.as_posix())
         except ValueError:
             return None
-        if told is not None:
-            return told
-        return "" if git.is_tracked(path) else None
+        if content is None and is_tracked(path):
+            return ""  # the change adds it
+        return content
 
     return text
 
 
-def _globs(settings: Settings) -> list[str]:
+# --- settings ---
+
+
+def _deadline(settings: Settings, started: float) -> float:
+    return started + max(MIN_READING, READING_SHARE * settings.review_time_budget)
+
+
+def _exclude(settings: Settings) -> list[str]:
     return [glob.strip() for glob in settings.review_exclude.split(",") if glob.strip()]
-
-
-def read(path: Path) -> str:
-    """The text of a file, empty where there is none."""
-    try:
-        return path.read_text("utf-8", "replace")
-    except OSError:
-        return ""

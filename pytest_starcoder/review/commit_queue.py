@@ -1,7 +1,7 @@
-"""The queue of commits to review in the background: one small file each, under the git directory.
+"""The queue of commits to review in the background: one small file each, in the git directory.
 
-All worktrees of a repository share one queue. Hooks wait for this code, so it
-imports nothing that takes longer than the work itself.
+All worktrees of a repository share one queue. git waits for this code in a hook, so it
+imports nothing that takes longer than the work itself, such as pathlib or tempfile.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 
 MAX_WAITING = 50
-"""Maximum number of waiting commits; the oldest beyond that are given up."""
+"""Maximum number of waiting commits; older ones are reported as not reviewed."""
 
 
 class WaitingCommit:
@@ -40,10 +40,10 @@ class WaitingCommit:
 
     @property
     def hash(self) -> str:
-        return commit_of(self.name)
+        return commit_hash(self.name)
 
 
-class Queue:
+class CommitQueue:
     """The queue of the repository whose common git directory is `git_folder`."""
 
     def __init__(self, git_folder: str) -> None:
@@ -53,7 +53,7 @@ class Queue:
 
     def add(self, commit: str, folder: str, options: Mapping[str, str]) -> None:
         """Append a commit, unless it is already waiting. Raises OSError."""
-        if commit in map(commit_of, names_in(self._files)):
+        if commit in self.hashes():
             return
         name = f"{time.time_ns():020d}-{commit}.json"
         self.update(WaitingCommit(name, folder, options))
@@ -66,7 +66,7 @@ class Queue:
             "attempts": waiting.attempts,
             "problem": waiting.problem,
         }
-        write_whole(os.path.join(self._files, waiting.name), json.dumps(content))
+        write_atomically(os.path.join(self._files, waiting.name), json.dumps(content))
 
     def remove(self, waiting: WaitingCommit) -> None:
         with contextlib.suppress(OSError):
@@ -74,11 +74,11 @@ class Queue:
 
     def commits(self) -> list[WaitingCommit]:
         """Return the waiting commits, oldest first."""
-        return [self._read(name) for name in names_in(self._files)]
+        return [self._read(name) for name in list_files(self._files)]
 
     def hashes(self) -> set[str]:
         """Return the hashes of the commits that are waiting or being reviewed."""
-        return set(map(commit_of, names_in(self._files)))
+        return {commit_hash(name) for name in list_files(self._files)}
 
     def _read(self, name: str) -> WaitingCommit:
         """Return an entry; a damaged one has only its hash, which is in the file name."""
@@ -115,7 +115,7 @@ class Lock:
             if exc.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
                 os.close(descriptor)
                 return False
-            # No locks on this file system: two processes may ask the same, but nothing is lost.
+            # No locks on this file system: two processes may review a commit, but none is lost.
         self.descriptor = descriptor
         return True
 
@@ -137,7 +137,7 @@ def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def names_in(folder: str) -> list[str]:
+def list_files(folder: str) -> list[str]:
     """Return the names of the complete files in a folder, oldest first."""
     try:
         names = os.listdir(folder)
@@ -146,12 +146,12 @@ def names_in(folder: str) -> list[str]:
     return sorted(name for name in names if name.endswith(".json") and not name.startswith("."))
 
 
-def commit_of(name: str) -> str:
+def commit_hash(name: str) -> str:
     """Return the commit hash in the name of a queue or report file."""
     return name.partition("-")[2].partition(".")[0]
 
 
-def write_whole(path: str, text: str) -> None:
+def write_atomically(path: str, text: str) -> None:
     """Write a file atomically, readable only by its owner. Raises OSError."""
     folder, name = os.path.split(path)
     os.makedirs(folder, mode=0o700, exist_ok=True)

@@ -1,7 +1,7 @@
-"""A function in a process of its own, which imports what it needs while this one imports other things.
+"""Calls a function in a forked process, which imports its modules while this one imports others.
 
-Half of the time before a model is asked goes into importing what reads git, the
-other half into importing what asks; neither needs the other.
+Half of the time before the first request goes into importing what reads git, the other half
+into importing what asks the model, and neither needs the other (benchmarks/review.py).
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from typing import Any, BinaryIO
 from pytest_starcoder.runner.forks import fork
 
 
-class Ahead:
-    """The function `name` of `module`, for one call; what it takes, returns and raises can be pickled.
+class ForkedCall:
+    """One call of the function `name` of `module`; arguments and results must be picklable.
 
-    `needed` are modules that it imports only when it is called.
-    Its process is there as long as the block of a `with` statement. Where no process
-    can be forked safely, it is called in this one.
+    `preloaded` are modules that the function imports late. The process lives as long as the
+    block of a `with` statement. If forking is unsafe, the function is called in this process.
     """
 
-    def __init__(self, module: str, name: str, needed: Sequence[str] = ()) -> None:
+    def __init__(self, module: str, name: str, preloaded: Sequence[str] = ()) -> None:
         self._module = module
-        self._needed = needed
         self._name = name
+        self._preloaded = preloaded
         self._pipes: tuple[BinaryIO, BinaryIO] | None = None
         self._argument: Any = None
 
-    def __enter__(self) -> Ahead:
-        # Other threads would not be there in the child, but what they have locked would be.
+    def __enter__(self) -> ForkedCall:
+        # A child has no other threads, but the locks that they hold.
         if hasattr(os, "fork") and sys.platform != "darwin" and threading.active_count() == 1:
-            (asked, ask), (told, tell) = os.pipe(), os.pipe()
+            argument_out, argument_in = os.pipe()
+            result_out, result_in = os.pipe()
             self._pid = fork()
             if not self._pid:
-                os.close(ask)
-                os.close(told)
-                self._serve(os.fdopen(asked, "rb"), os.fdopen(tell, "wb"))
-            os.close(asked)
-            os.close(tell)
-            self._pipes = os.fdopen(ask, "wb"), os.fdopen(told, "rb")
+                os.close(argument_in)
+                os.close(result_out)
+                self._serve(os.fdopen(argument_out, "rb"), os.fdopen(result_in, "wb"))
+            os.close(argument_out)
+            os.close(result_in)
+            self._pipes = os.fdopen(argument_in, "wb"), os.fdopen(result_out, "rb")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -52,8 +52,8 @@ class Ahead:
                 pipe.close()
             os.waitpid(self._pid, 0)
 
-    def begin(self, argument: Any) -> None:
-        """Calls the function; to be done once."""
+    def start(self, argument: Any) -> None:
+        """Call the function; only once."""
         self._argument = argument
         if self._pipes is not None:
             import pickle
@@ -61,33 +61,36 @@ class Ahead:
             pickle.dump(argument, self._pipes[0])
             self._pipes[0].flush()
 
-    def value(self) -> Any:
-        """What the function has returned; raises what it raised."""
+    def result(self) -> Any:
+        """Wait for the result, and return or raise it."""
         if self._pipes is None:
-            return getattr(import_module(self._module), self._name)(self._argument)
+            return self._function()(self._argument)
         import pickle
 
-        raised, value = pickle.load(self._pipes[1])
-        if raised:
+        is_error, value = pickle.load(self._pipes[1])
+        if is_error:
             raise value
         return value
 
-    def _serve(self, asked: BinaryIO, tell: BinaryIO) -> None:
-        """The child: imports, waits for the argument, answers and ends without a word."""
+    def _function(self) -> Any:
+        return getattr(import_module(self._module), self._name)
+
+    def _serve(self, arguments: BinaryIO, results: BinaryIO) -> None:
+        """Run the child: import, wait for the argument, send the result, exit silently."""
         try:
             import pickle
 
-            with contextlib.suppress(ImportError):  # the function itself says what is missing
-                for needed in self._needed:
-                    import_module(needed)
-            function = getattr(import_module(self._module), self._name)
+            with contextlib.suppress(ImportError):  # the function reports a missing package
+                for name in self._preloaded:
+                    import_module(name)
+            function = self._function()
             try:
-                told = pickle.dumps((False, function(pickle.load(asked))))
+                result = pickle.dumps((False, function(pickle.load(arguments))))
             except EOFError:
-                return  # nobody has asked
-            except Exception as exc:  # noqa: BLE001 - whoever asked raises it
-                told = pickle.dumps((True, exc))
-            tell.write(told)
-            tell.flush()
+                return  # never called
+            except Exception as exc:  # noqa: BLE001 - the parent raises it
+                result = pickle.dumps((True, exc))
+            results.write(result)
+            results.flush()
         finally:
             os._exit(0)

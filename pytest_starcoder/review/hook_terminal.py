@@ -1,8 +1,7 @@
-"""Where a person sees a review while it runs and after it passed.
+"""The terminal on which a person watches a hook.
 
-pre-commit and prek show nothing of a hook that passes, and hold back what it
-prints until it ends; the terminal itself is the only place to say how far it
-is, and how far it went.
+pre-commit and prek show nothing of a hook that passes, and hold back its output until it
+ends. So progress and the summary of a passing review are written to the terminal itself.
 """
 
 from __future__ import annotations
@@ -15,54 +14,55 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
-from pytest_starcoder.report.status_line import Waiting
+from pytest_starcoder.report.status_line import StatusLine
 from pytest_starcoder.text.display import one_line
 
 
-class Screen:
-    """The terminal of whoever waits: behind a hook framework it is opened by its name, else it is standard error."""
+class HookTerminal:
+    """/dev/tty under a hook framework, otherwise standard error."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        self._framed = environ.get("PRE_COMMIT") == "1"
-        self._redraws = any(
-            name.startswith("PREK") for name in environ
-        )  # its lines move while a hook runs
+        self._is_hook = environ.get("PRE_COMMIT") == "1"
+        # prek redraws its lines while a hook runs, which would mix with progress.
+        self._is_prek = any(name.startswith("PREK") for name in environ)
         self._terminal: TextIO | None = None
-        self._begun = False
-        if self._framed and os.name == "posix":
+        self._has_written = False
+        if self._is_hook and os.name == "posix":
             with contextlib.suppress(OSError):
                 self._terminal = open("/dev/tty", "w", encoding="utf-8", errors="replace")  # noqa: SIM115, PTH123
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[Callable[[str], None]]:
-        """Shows that something is waited for, on a terminal alone."""
-        live = (
-            self._terminal is not None and not self._redraws
-            if self._framed
-            else sys.stderr.isatty()
-        )
-        waiting = Waiting(self._write, shutil.get_terminal_size().columns, live=live)
-        with waiting.shown(text) as far:
-            yield far
+        """Show `text` and the seconds while the block runs, if this is a terminal.
 
-    def passed(self, line: str) -> None:
-        """Says how far a review went that stops nothing, where nobody would see it otherwise."""
+        The block gets a function that shows more text behind them.
+        """
+        if self._is_hook:
+            is_live = self._terminal is not None and not self._is_prek
+        else:
+            is_live = sys.stderr.isatty()
+        waiting = StatusLine(self._write, shutil.get_terminal_size().columns, live=is_live)
+        with waiting.show(text) as show:
+            yield show
+
+    def show_passed(self, line: str) -> None:
+        """Show a line about a passing review, whose output the framework hides."""
         if self._terminal is not None:
-            self._write(("" if self._begun else "\r\n") + f"{one_line(line, 1000)}\r\n")
+            start = "" if self._has_written else "\r\n"
+            self._write(f"{start}{one_line(line, 1000)}\r\n")
 
     def close(self) -> None:
         if self._terminal is not None:
             self._terminal.close()
 
     def _write(self, text: str) -> None:
-        if self._terminal is None:
-            if not self._framed:
-                sys.stderr.write(text)
-                sys.stderr.flush()
-            return
-        if not self._begun and text.startswith("\r") and not text.startswith("\r\n"):
-            text = "\r\n" + text  # the line with the hook's name stays
-        self._begun = True
-        with contextlib.suppress(OSError):
-            self._terminal.write(text)
-            self._terminal.flush()
+        if not self._is_hook:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        elif self._terminal is not None:
+            if not self._has_written and text.startswith("\r") and not text.startswith("\r\n"):
+                text = "\r\n" + text  # the line with the hook's name stays
+            self._has_written = True
+            with contextlib.suppress(OSError):
+                self._terminal.write(text)
+                self._terminal.flush()

@@ -1,7 +1,7 @@
-"""Stores the reports of background reviews, one file per commit, until they were shown.
+"""The reports of background reviews, one file per commit, until they were shown.
 
-A report is shown after the next commit, and once more when its commit is pushed.
-The files hold ready-made text, because a hook waits for it.
+A report is shown after the next commit, and once more when its commit is pushed. The files
+hold ready-made text, because git waits for the hook that shows it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,12 @@ import json
 import os
 from collections.abc import Collection, Iterable, Iterator
 
-from pytest_starcoder.review.commit_queue import Queue, commit_of, names_in, write_whole
+from pytest_starcoder.review.commit_queue import (
+    CommitQueue,
+    commit_hash,
+    list_files,
+    write_atomically,
+)
 
 TYPE_CHECKING = False  # importing `typing` would take longer than reading a report
 
@@ -28,38 +33,48 @@ NEW, SHOWN, PUSHED = "new", "shown", "pushed"
 
 
 class CommitReport:
-    """The report on one commit; `content` is the JSON that `Reports.write` wrote."""
+    """The report on one commit; `content` is the JSON that `PendingReports.write` wrote.
 
-    def __init__(self, name: str, stage: str, content: dict[str, Any]) -> None:
+    `shown` are the findings to print: all of them unless a caller selects some.
+    """
+
+    def __init__(self, name: str, content: dict[str, Any]) -> None:
         self.name = name
-        self.stage = stage
+        self.hash = commit_hash(name)
         self.title: str = content["title"]
         self.summary: str = content["summary"]
         self.notes: list[str] = content["notes"]
         self.is_given_up: bool = content["given_up"]
         self.findings: list[dict[str, Any]] = content["findings"]
         self.record: dict[str, Any] = content["record"]
-
-    @property
-    def hash(self) -> str:
-        return commit_of(self.name)
+        self.shown = self.findings
 
     @property
     def lacks_model(self) -> bool:
         """Whether a model was unavailable or the review failed."""
         return self.is_given_up or bool(self.record["away"])
 
-    def lines(self, findings: Iterable[dict[str, Any]]) -> list[str]:
-        """Return the lines to print when only `findings` are shown."""
-        shown = list(findings)
-        left_out = len(self.findings) - len(shown)
-        hint = f" {left_out} left out: shown before, fixed or accepted." if left_out else ""
+    @property
+    def needs_reading(self) -> bool:
+        return bool(self.shown) or self.is_given_up
+
+    def lines(self) -> list[str]:
+        """Return the lines to print."""
+        hidden = len(self.findings) - len(self.shown)
+        hint = f" {hidden} left out: shown before, fixed or accepted." if hidden else ""
         return [
             f"Reviewed in the background: {self.title}",
-            *(finding["text"] for finding in shown),
+            *(finding["text"] for finding in self.shown),
             *self.notes,
             self.summary + hint,
         ]
+
+    def shown_record(self) -> dict[str, Any]:
+        """Return the JSON report with only the findings that are printed."""
+        fingerprints = {finding["fingerprint"] for finding in self.shown}
+        entries = self.record["findings"]
+        entries = [entry for entry in entries if entry["fingerprint"] in fingerprints]
+        return {**self.record, "findings": entries}
 
 
 def merge_records(records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -81,32 +96,31 @@ _ADDED_UP = (
 )
 
 
-class Reports:
+class PendingReports:
     """The reports of a repository's queue."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: CommitQueue) -> None:
         self._folder = queue.folder
 
     def write(self, name: str, title: str, review: Review, *, given_up: bool = False) -> None:
         """Save the report on the queue entry `name` as new. Raises OSError."""
         from dataclasses import replace
 
-        from pytest_starcoder.explain.json_report import review_to_json
+        from pytest_starcoder.review.json_report import review_to_json
         from pytest_starcoder.review.text_report import summary, to_text
         from pytest_starcoder.text.display import one_line
 
         findings = []
         for finding in review.findings:
-            alone = to_text(replace(review, findings=(finding,), notes=()))
-            findings.append(
-                {
-                    "fingerprint": finding.fingerprint,
-                    "path": finding.path,
-                    "source": finding.source,
-                    "severity": int(finding.severity),
-                    "text": alone.rstrip("\n").rpartition("\n")[0],
-                }
-            )
+            text = to_text(replace(review, findings=(finding,), notes=()))
+            entry = {
+                "fingerprint": finding.fingerprint,
+                "path": finding.path,
+                "source": finding.source,
+                "severity": int(finding.severity),
+                "text": text.rstrip("\n").rpartition("\n")[0],  # without the summary
+            }
+            findings.append(entry)
         content = {
             "title": one_line(title, 200),  # a commit subject may contain anything
             "summary": summary(review),
@@ -115,21 +129,21 @@ class Reports:
             "findings": findings,
             "record": json.loads(review_to_json(review)),
         }
-        write_whole(self._path(NEW, name), json.dumps(content))
+        write_atomically(self._path(NEW, name), json.dumps(content))
 
     def is_reviewed(self, commit: str) -> bool:
         """Return whether `commit` has a report that does not have to be redone."""
         for stage in (NEW, SHOWN, PUSHED):
-            if commit in map(commit_of, names_in(self._path(stage))):
+            if commit in map(commit_hash, list_files(self._path(stage))):
                 reports = [report for report in self._read(stage) if report.hash == commit]
                 return not all(report.lacks_model for report in reports)
         return False
 
     def has_new(self) -> bool:
-        return bool(names_in(self._path(NEW)))
+        return bool(list_files(self._path(NEW)))
 
     def has_any_for_a_push(self) -> bool:
-        return any(names_in(self._path(stage)) for stage in (NEW, SHOWN))
+        return any(list_files(self._path(stage)) for stage in (NEW, SHOWN))
 
     def show_new(self) -> Iterator[CommitReport]:
         """Yield the new reports, oldest first; each is yielded to one process only."""
@@ -147,29 +161,30 @@ class Reports:
         return fingerprints
 
     def _take(
-        self, stages: Iterable[str], after: str, commits: Collection[str] | None = None
+        self, stages: Iterable[str], target: str, commits: Collection[str] | None = None
     ) -> Iterator[CommitReport]:
+        """Move reports to the folder `target` and yield them."""
         for stage in stages:
             for report in self._read(stage):
                 if commits is not None and report.hash not in commits:
                     continue
-                os.makedirs(self._path(after), mode=0o700, exist_ok=True)
+                os.makedirs(self._path(target), mode=0o700, exist_ok=True)
                 try:
                     # Only one of two concurrent processes succeeds.
-                    os.replace(self._path(stage, report.name), self._path(after, report.name))
+                    os.replace(self._path(stage, report.name), self._path(target, report.name))
                 except OSError:
                     continue
                 yield report
-        for name in names_in(self._path(after))[:-MAX_SHOWN]:
+        for name in list_files(self._path(target))[:-MAX_SHOWN]:
             with contextlib.suppress(OSError):
-                os.unlink(self._path(after, name))
+                os.unlink(self._path(target, name))
 
     def _read(self, stage: str) -> list[CommitReport]:
         reports = []
-        for name in names_in(self._path(stage)):
+        for name in list_files(self._path(stage)):
             try:
                 with open(self._path(stage, name), encoding="utf-8") as file:
-                    reports.append(CommitReport(name, stage, json.load(file)))
+                    reports.append(CommitReport(name, json.load(file)))
             except (OSError, ValueError, KeyError, TypeError):
                 with contextlib.suppress(OSError):
                     os.unlink(self._path(stage, name))  # damaged: there is nothing to show

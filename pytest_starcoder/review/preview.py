@@ -1,60 +1,62 @@
-"""What would be reviewed, and what would be sent: nobody is asked."""
+"""Shows what a review would read and send, without asking a model."""
 
 from __future__ import annotations
 
 from pytest_starcoder.model.prompt import Model
 from pytest_starcoder.model.prompts import family
-from pytest_starcoder.review.finding import Hunk, Review
-from pytest_starcoder.review.model_review import prompts_for
-from pytest_starcoder.review.selected import Found
-from pytest_starcoder.review.text_report import not_reviewed
+from pytest_starcoder.review.change import Hunk
+from pytest_starcoder.review.finding import Review
+from pytest_starcoder.review.model_review import render_prompts
+from pytest_starcoder.review.request import ReviewInput
+from pytest_starcoder.review.text_report import describe_unreviewed
 from pytest_starcoder.text.display import counted, one_line, printable
 
 
-def preview(found: Found) -> str:
-    """The files with their hunks and sizes, what would be left out and why, and how long it may take."""
-    change, lines = found.change, []
-    sizes = {
-        hunk: len(prompt.text) for hunk, prompt in prompts_for(change, _family(found), found.name)
-    }
+def preview(source: ReviewInput) -> str:
+    """Return the files with their hunks and sizes, what is left out, and the expected time."""
+    change = source.change
     by_path: dict[str, list[Hunk]] = {}
-    for hunk in change.hunks:
+    sizes: dict[str, int] = {}
+    for hunk, prompt in render_prompts(change, _family(source), source.repository_name):
         by_path.setdefault(hunk.path, []).append(hunk)
-    for path, own in by_path.items():
-        told = counted(len({hunk.number for hunk in own}), "hunk")
-        added = counted(sum(len(hunk.added) for hunk in own), "added line")
-        lines.append(
-            f"{one_line(path, 200)}: {told}, {added}, {sum(sizes[hunk] for hunk in own):,} characters to send"
-        )
-    numbers = len({hunk.number for hunk in change.hunks})
-    lines.append(
-        f"{counted(numbers, 'hunk')} of {change.total} would be reviewed, {change.what}. {_time(found, numbers)}"
-    )
-    missing = not_reviewed(Review(change.what, unreviewed=(*change.skipped, *change.unreached)))
-    return "\n".join([*lines, *([f"Not reviewed: {missing}."] if missing else [])]) + "\n"
+        sizes[hunk.path] = sizes.get(hunk.path, 0) + len(prompt.text)
+    lines = []
+    for path, hunks in by_path.items():
+        numbers = counted(len({hunk.number for hunk in hunks}), "hunk")
+        added = counted(sum(len(hunk.added) for hunk in hunks), "added line")
+        size = f"{sizes[path]:,} characters to send"
+        lines.append(f"{one_line(path, 200)}: {numbers}, {added}, {size}")
+    count = len({hunk.number for hunk in change.hunks})
+    summary = f"{counted(count, 'hunk')} of {change.total} would be reviewed"
+    lines.append(f"{summary}, {change.description}. {_expected_time(source, count)}")
+    unreviewed = (*change.skipped, *change.unreached)
+    missing = describe_unreviewed(Review(change.description, unreviewed=unreviewed))
+    if missing:
+        lines.append(f"Not reviewed: {missing}.")
+    return "\n".join(lines) + "\n"
 
 
-def prompts(found: Found) -> str:
-    """The last prompt of every hunk, as it would be sent."""
-    told = []
-    for hunk, prompt in prompts_for(found.change, _family(found), found.name):
-        told.append(
-            f"--- {one_line(hunk.path, 200)}:{hunk.added[0]}, {len(prompt.text):,} characters\n"
-        )
-        told.append(printable(prompt.text, tabs=True) + "\n")
-    return (
-        "".join(told) or f"Nothing would be sent: {found.change.what} has no hunk to ask about.\n"
-    )
+def show_prompts(source: ReviewInput) -> str:
+    """Return the last prompt for every hunk, as it would be sent."""
+    parts = []
+    for hunk, prompt in render_prompts(source.change, _family(source), source.repository_name):
+        place = f"{one_line(hunk.path, 200)}:{hunk.added[0]}"
+        parts.append(f"--- {place}, {len(prompt.text):,} characters\n")
+        parts.append(printable(prompt.text, tabs=True) + "\n")
+    if not parts:
+        return f"Nothing would be sent: {source.change.description} has no hunk to ask about.\n"
+    return "".join(parts)
 
 
-def _family(found: Found) -> str:
-    """By the model's name alone: its server is not asked."""
-    return family(Model(found.settings.model, "", "", 0), found.settings.family)
+def _family(source: ReviewInput) -> str:
+    """Return the model family by the model's name alone: its server is not asked."""
+    return family(Model(source.settings.model, "", "", 0), source.settings.family)
 
 
-def _time(found: Found, hunks: int) -> str:
-    last = found.kept.record() if found.kept else None
-    budget = f"The budget is {found.settings.review_time_budget:g} s."
+def _expected_time(source: ReviewInput, hunks: int) -> str:
+    last = source.store.load_record() if source.store else None
+    budget = f"The budget is {source.settings.review_time_budget:g} s."
     if not last or not last["hunks_reviewed"] or not last["model_calls"]:
         return f"How long that takes is known after the first review. {budget}"
-    return f"About {hunks * last['seconds'] / last['hunks_reviewed']:.0f} s, as the last review went. {budget}"
+    seconds = hunks * last["seconds"] / last["hunks_reviewed"]
+    return f"About {seconds:.0f} s, judging by the last review. {budget}"

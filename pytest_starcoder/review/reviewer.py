@@ -1,11 +1,12 @@
-"""A review from its beginning to its exit status, for a hook, for CI and for a person at a terminal."""
+"""Reviews a change, for a hook, for CI and for a person at a terminal."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,40 +21,64 @@ from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file
 from pytest_starcoder.model.backends import make_backend
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.review import background, baseline
-from pytest_starcoder.review.finding import Review, Unreviewed
-from pytest_starcoder.review.hook_terminal import Screen
-from pytest_starcoder.review.model_review import Remarks, ask_about, reviewed
-from pytest_starcoder.review.selected import Found
-from pytest_starcoder.review.store import Kept
+from pytest_starcoder.review.finding import Finding, Review, Severity
+from pytest_starcoder.review.hook_terminal import HookTerminal
+from pytest_starcoder.review.ignore_marks import IgnoreMarks
+from pytest_starcoder.review.model_review import ModelReview, review_hunks
+from pytest_starcoder.review.request import ReviewInput
+from pytest_starcoder.review.store import ReviewStore
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.text.display import counted, one_line
+from pytest_starcoder.source.git.repository import Repository
+from pytest_starcoder.text.display import counted
 
 RESERVE = 0.3
-"""Seconds of the time allowed that are kept for what comes after the last answer."""
+"""Seconds of the time budget for the work after the last answer."""
 
 PASSED, FAILED, NO_GIT, NO_MODEL = 0, 1, 2, 3
+"""Exit statuses."""
 
 
-def review(found: Found, screen: Screen, started: float) -> Review:
-    """The review of a change within the time that the settings allow, `started` (time.monotonic) then; it is kept."""
-    if found.change.hunks:
-        left = max(0.1, found.settings.review_time_budget - RESERVE - (time.monotonic() - started))
-        total = found.change.total
-        with screen.waiting(f"StarCoder reviews {counted(total, 'hunk')}") as far:
-            result = _at_least_observed(found, left, lambda done: far(f", {done} of {total} done"))
+def review(source: ReviewInput, terminal: HookTerminal, started: float) -> Review:
+    """Review a change within the time budget, and save the result.
+
+    The budget began at `started` (time.monotonic), before the change was read.
+    """
+    if source.change.hunks:
+        spent = time.monotonic() - started
+        seconds = max(0.1, source.settings.review_time_budget - RESERVE - spent)
+        total = source.change.total
+        with terminal.waiting(f"StarCoder reviews {counted(total, 'hunk')}") as show:
+            result = review_quietly(source, seconds, lambda done: show(f", {done} of {total} done"))
     else:
-        result = reviewed(found.change, found.observed, Remarks(), found.settings, found.accepted)
-    result = replace(result, seconds=time.monotonic() - started, notes=_news(found))
-    if found.kept is not None:
-        found.kept.keep(result)
+        result = compose_review(source, ModelReview())
+    seconds = time.monotonic() - started
+    result = replace(result, seconds=seconds, notes=_background_notes(source))
+    if source.store is not None:
+        source.store.save(result)
     return result
 
 
-def status_of(result: Review, settings: Settings) -> int:
+def review_quietly(
+    source: ReviewInput, seconds: float, progress: Callable[[int], None] = lambda _done: None
+) -> Review:
+    """Review a change within `seconds`; the result is neither shown nor saved.
+
+    An internal error while asking the model never loses observed findings.
+    """
+    try:
+        return _review_with_model(source, seconds, progress)
+    except ConfigError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - observed findings count, whatever the error
+        error = StarcoderError(f"Asking the model failed: {type(exc).__name__}: {exc}.")
+        return _review_without_model(source, error)
+
+
+def exit_status(result: Review, settings: Settings) -> int:
     """Return the exit status for a review.
 
-    0: nothing stops the commit, perhaps because there is no model; 1: a finding does; 2: git could
-    not read some of the change; 3: a model is required and has not looked at every hunk it should.
+    0: nothing stops the commit, perhaps because there is no model; 1: a finding does; 2: git
+    could not read some of the change; 3: a required model has not seen every hunk it should.
     """
     if result.failed:
         return FAILED
@@ -64,88 +89,126 @@ def status_of(result: Review, settings: Settings) -> int:
     return PASSED
 
 
-def review_unwatched(found: Found, seconds: float) -> Review:
-    """Review a change within `seconds` without showing progress; the result is not saved."""
-    return _at_least_observed(found, seconds, lambda _done: None)
-
-
-def accept(name: str = "last") -> str:
-    """Write the findings of the last review into the baseline; return what to do next.
+def accept_last_review() -> str:
+    """Add the findings of the last review to the baseline; return what to do next.
 
     Raises ConfigError if it cannot be written or a link leads out of the repository.
     """
-    from pytest_starcoder.review.change_selection import read
-    from pytest_starcoder.source.git import Repository
-
     repository = Repository(Path.cwd())
-    record = Kept(repository.folder).record(name)
+    record = ReviewStore(repository.folder).load_record()
     if record is None or not record["findings"]:
         return "The last review here has no findings: nothing was accepted."
     path = repository.top / baseline.NAME
-    text, new = baseline.with_findings(read(path), record["findings"])
+    text, added = baseline.add_findings(baseline.read(path), record["findings"])
     try:
         replace_file(path, text.encode("utf-8"), repository.top)
     except OSError as exc:
         hint = UNLINK if isinstance(exc, LeadsOutside) else "Make it a writable file."
-        raise ConfigError(
-            f"Nothing was accepted: {baseline.NAME} cannot be written ({exc.strerror or exc}).",
-            hint,
-        ) from exc
+        reason = exc.strerror or exc
+        message = f"Nothing was accepted: {baseline.NAME} cannot be written ({reason})."
+        raise ConfigError(message, hint) from exc
     return (
-        f"{counted(new, 'finding')} accepted, written to {baseline.NAME}. "
+        f"{counted(added, 'finding')} accepted, written to {baseline.NAME}. "
         f"Commit it with the change: git add {baseline.NAME}"
     )
 
 
-def _at_least_observed(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
-    """Review a change; an internal error while asking the model never loses observed findings."""
-    try:
-        return _with_model(found, seconds, progress)
-    except ConfigError:
-        raise
-    except Exception as exc:  # noqa: BLE001 - observed findings count, whatever the error
-        return _without_model(
-            found, StarcoderError(f"Asking the model failed: {type(exc).__name__}: {exc}.")
-        )
-
-
-def _with_model(found: Found, seconds: float, progress: Callable[[int], None]) -> Review:
-    """The review of a change within so many seconds, by a model where there is one."""
-    settings = replace(found.settings, session_timeout=seconds)
+def _review_with_model(
+    source: ReviewInput, seconds: float, progress: Callable[[int], None]
+) -> Review:
+    settings = replace(source.settings, session_timeout=seconds)
     try:
         backend = make_backend(settings)
     except (BackendUnavailable, MissingExtra, MissingModel) as exc:
-        return _without_model(found, exc)
-    with Client(backend, settings, found.cache) as client:
+        return _review_without_model(source, exc)
+    cache = source.cache
+    with Client(backend, settings, cache) as client:
         client.allow(seconds)
         try:
             model = client.model()
         except StarcoderError as exc:
-            return replace(_without_model(found, exc), server=backend.label)
-        places = {(told.path, told.line): told for told in found.observed}
-        remarks = ask_about(found.change, places, client, found.cache, found.name, progress)
-        result = reviewed(found.change, found.observed, remarks, settings, found.accepted)
+            return replace(_review_without_model(source, exc), server=backend.label)
+        observed = {(finding.path, finding.line): finding for finding in source.observed}
+        by_model = review_hunks(
+            source.change, observed, client, cache, source.repository_name, progress
+        )
+        result = compose_review(source, by_model)
         return replace(result, model=model.name, server=backend.label, calls=client.calls)
 
 
-def _without_model(found: Found, why: StarcoderError) -> Review:
-    """The review of a change where no model can be asked at all."""
-    remarks = Remarks()
-    remarks.away = why
-    for hunk in found.change.hunks:
-        remarks.missing.setdefault(
-            hunk.number, Unreviewed(hunk.path, one_line(why.message, 200), 1)
-        )
-    return reviewed(found.change, found.observed, remarks, found.settings, found.accepted)
+def _review_without_model(source: ReviewInput, error: StarcoderError) -> Review:
+    by_model = ModelReview()
+    by_model.away = error
+    for hunk in source.change.hunks:
+        by_model.miss(hunk, error.message)
+    return compose_review(source, by_model)
 
 
-def _news(found: Found) -> tuple[str, ...]:
+def _background_notes(source: ReviewInput) -> tuple[str, ...]:
     """Return the new reports of background reviews, as lines.
 
     Empty under a hook framework, which may hide them: there the post-commit hook prints them.
     """
-    if found.folder is None or os.environ.get("PRE_COMMIT") == "1":
+    if source.git_folder is None or os.environ.get("PRE_COMMIT") == "1":
         return ()
     with contextlib.suppress(OSError):
-        return tuple(background.notes(str(found.folder)))
+        return tuple(background.notes(str(source.git_folder)))
     return ()
+
+
+# --- findings to show ---
+
+
+def compose_review(source: ReviewInput, by_model: ModelReview) -> Review:
+    """Return the review with the observed findings and a model's, worst first.
+
+    Accepted and ignored findings are only counted.
+    """
+    change, settings = source.change, source.settings
+    marks = IgnoreMarks(change)
+    min_severity = Severity[settings.review_min_severity.upper()]
+    ignored = accepted = 0
+    findings: list[Finding] = []
+    for finding in _merge(source.observed, by_model.findings):
+        if marks.cover(finding):
+            ignored += 1
+        elif source.accepted and finding.fingerprint in source.accepted:
+            accepted += 1
+        elif finding.severity >= min_severity:
+            findings.append(finding)
+    findings.sort(key=lambda finding: (-finding.severity, finding.path, finding.line))
+    return Review(
+        change.description,
+        tuple(findings[: settings.review_max_findings]),
+        total=change.total,
+        reviewed=len(by_model.reviewed),
+        files=change.files,
+        unreviewed=(*change.skipped, *change.unreached, *by_model.missing.values()),
+        more=max(0, len(findings) - settings.review_max_findings),
+        accepted=accepted,
+        ignored=ignored,
+        failed=any(finding.severity.reaches(settings.review_fail_on) for finding in findings),
+        away=str(by_model.away or ""),
+        missed=len(by_model.missing) + len(change.unreached),
+        git_error=change.git_error,
+    )
+
+
+def _merge(observed: Iterable[Finding], by_model: Iterable[Finding]) -> Iterable[Finding]:
+    """Return one finding per line, and one per file of those with the same words.
+
+    A model's words on an observed finding are added to that.
+    """
+    by_line = {(finding.path, finding.line): finding for finding in observed}
+    messages: set[tuple[str, str]] = set()
+    for finding in sorted(by_model, key=lambda finding: (finding.path, finding.line)):
+        place = (finding.path, finding.line)
+        message = (finding.path, " ".join(re.findall(r"\w+", finding.message.lower())))
+        existing = by_line.get(place)
+        if existing is None:
+            if message not in messages:
+                by_line[place] = finding
+        elif existing.rule != "comment":
+            by_line[place] = replace(existing, guess=finding.message, model=finding.model)
+        messages.add(message)
+    return by_line.values()

@@ -1,7 +1,4 @@
-"""Stores reviews under the git directory: cached answers and the last report.
-
-Nothing of it is in the working tree, so git's status and a hook's checks do not see it.
-"""
+"""Stores the last review and cached answers in the git directory, outside the working tree."""
 
 from __future__ import annotations
 
@@ -16,40 +13,40 @@ from pytest_starcoder.review.finding import Review
 from pytest_starcoder.settings import Settings, cache_folder
 
 
-class Kept:
-    """The folder `starcoder` in a git directory; where it cannot be written nothing is kept, and no error is raised."""
+class ReviewStore:
+    """The folder `starcoder` in a git directory; if it is not writable, nothing is saved."""
 
     def __init__(self, git_folder: Path) -> None:
         self.folder = git_folder / "starcoder"
         self._shared = Path(shared_folder(str(git_folder))) / "starcoder"
 
     def cache(self, settings: Settings) -> Cache:
-        """Return the cache of answers, shared by all worktrees unless a setting says otherwise."""
+        """Return the cache of answers; all worktrees share it unless a setting names another."""
         if settings.cache == "off":
             return Cache(None)
         return Cache(self._shared if settings.cache == "on" else cache_folder(settings))
 
-    def keep(self, review: Review, name: str = "last") -> None:
-        """Save a report under a name."""
-        from pytest_starcoder.explain.json_report import review_to_json
-        from pytest_starcoder.explain.report_files import save
+    def save(self, review: Review) -> None:
+        """Save the last review as text and as JSON."""
+        from pytest_starcoder.report.files import write_report
+        from pytest_starcoder.review.json_report import review_to_json
         from pytest_starcoder.review.text_report import to_text
 
         with contextlib.suppress(OSError):
-            save(self.folder / f"{name}.json", review_to_json(review))
-            save(self.folder / f"{name}.txt", to_text(review))
+            write_report(self.folder / "last.json", review_to_json(review))
+            write_report(self.folder / "last.txt", to_text(review))
 
-    def text(self, name: str = "last", form: str = "text") -> str | None:
-        """The report that was kept under a name, as text or json; None where there is none."""
-        with contextlib.suppress(OSError):
-            return (self.folder / f"{name}{'.txt' if form == 'text' else '.json'}").read_text(
-                "utf-8"
-            )
-        return None
+    def load(self, suffix: str = "txt") -> str | None:
+        """Return the last review as text ("txt") or as JSON ("json"); None if there is none."""
+        try:
+            return (self.folder / f"last.{suffix}").read_text("utf-8")
+        except (OSError, ValueError):
+            return None
 
-    def record(self, name: str = "last") -> dict[str, Any] | None:
-        """The JSON of the report that was kept under a name."""
-        with contextlib.suppress(OSError, ValueError):
-            found = json.loads((self.folder / f"{name}.json").read_text("utf-8"))
-            return found if isinstance(found, dict) else None
-        return None
+    def load_record(self) -> dict[str, Any] | None:
+        """Return the parsed JSON report of the last review; None if there is none."""
+        try:
+            record = json.loads(self.load("json") or "")
+        except ValueError:
+            return None
+        return record if isinstance(record, dict) else None

@@ -1,92 +1,98 @@
-"""A review as text, and in one sentence how far it went; values in, text out."""
+"""A review as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from pytest_starcoder.report.label import Label
-from pytest_starcoder.review.finding import Finding, Review, Unreviewed
+from pytest_starcoder.review.change import Unreviewed
+from pytest_starcoder.review.finding import Finding, Review
 from pytest_starcoder.text.display import counted, one_line
 
-NAMED = 5
-"""Files and reasons that the sentence on what was not reviewed names."""
+MAX_NAMES = 5
+"""Files and reasons that the sentence on unreviewed hunks names."""
 
-PLACED = {"first": "the first line that does something: the remark may mean another"}
+PLACEMENT_HINTS = {"first": "the first line that does something: the remark may mean another"}
 
 
 def to_text(review: Review) -> str:
-    """The findings, each with its line, then how much was reviewed and what was not."""
-    lines = [line for found in review.findings for line in _finding(found)]
+    """Return the findings, each with its line, then the summary."""
+    lines: list[str] = []
+    for finding in review.findings:
+        lines += _finding_lines(finding)
     lines += [one_line(note, 500) for note in review.notes]
     return "\n".join([*lines, summary(review)]) + "\n"
 
 
+def _finding_lines(finding: Finding) -> Iterator[str]:
+    place = f"{one_line(finding.path, 200)}:{finding.line}"
+    message = f"{finding.severity.word}: {one_line(finding.message)}"
+    yield f"{place}: {message}  ({one_line(finding.author, 80)})"
+    hint = PLACEMENT_HINTS.get(finding.placed)
+    source = f"{finding.line:>6} + {one_line(finding.source, 160)}"
+    yield f"{source}    ({hint})" if hint else source
+    if finding.guess:
+        yield f"       also: {one_line(finding.guess)}  ({one_line(finding.model, 80)})"
+
+
 def summary(review: Review) -> str:
-    """'4 of 4 hunks reviewed, 1 finding, 6.1 s (starcoder2:7b on Ollama).', and what was not reviewed and why."""
+    """Return how much was reviewed, and what was not and why.
+
+    "4 of 4 hunks reviewed, 1 finding, 6.1 s (starcoder2:7b on Ollama)."
+    """
     if not review.files:
-        return f"Nothing to review: {review.what} changes no file."
-    found = len(review.findings) + review.more
-    said = [f"{review.reviewed} of {counted(review.total, 'hunk')} reviewed"]
-    if review.reviewed or found:
-        said.append(counted(found, "finding") if found else "no findings")
+        return f"Nothing to review: {review.description} changes no file."
+    findings = len(review.findings) + review.more
+    parts = [f"{review.reviewed} of {counted(review.total, 'hunk')} reviewed"]
+    if review.reviewed or findings:
+        parts.append(counted(findings, "finding") if findings else "no findings")
     if review.more:
-        said.append(f"{review.more} of them not shown")
-    said += [
-        f"{number} {word}"
-        for number, word in ((review.accepted, "accepted"), (review.ignored, "ignored"))
-        if number
-    ]
-    whose = (
-        f" ({one_line(review.model, 80)} on {review.server})"
-        if review.model and review.reviewed
-        else ""
-    )
-    text = f"{', '.join(said)}, {review.seconds:.1f} s{whose}."
-    missing = not_reviewed(review)
-    return f"{text} Not reviewed: {missing}." if missing else text
+        parts.append(f"{review.more} of them not shown")
+    if review.accepted:
+        parts.append(f"{review.accepted} accepted")
+    if review.ignored:
+        parts.append(f"{review.ignored} ignored")
+    parts.append(f"{review.seconds:.1f} s")
+    text = ", ".join(parts)
+    if review.model and review.reviewed:
+        text += f" ({one_line(review.model, 80)} on {review.server})"
+    missing = describe_unreviewed(review)
+    return f"{text}. Not reviewed: {missing}." if missing else f"{text}."
 
 
-def not_reviewed(review: Review) -> str:
-    """What no model has looked at, with the reasons, the same reason once; empty where there is nothing."""
+def describe_unreviewed(review: Review) -> str:
+    """Return what no model has seen, grouped by reason; empty if there is nothing."""
     by_reason: dict[str, list[Unreviewed]] = {}
-    for missing in review.unreviewed:
-        by_reason.setdefault(missing.reason, []).append(missing)
-    said = []
+    for entry in review.unreviewed:
+        by_reason.setdefault(entry.reason, []).append(entry)
+    parts = []
     for reason, entries in by_reason.items():
-        hunks = sum(entry.hunks for entry in entries)
-        paths = list(dict.fromkeys(entry.path for entry in entries))
-        names = [one_line(path, 120) for path in paths[:NAMED]]
-        if hunks and (len(paths) > 1 or hunks > 1):
-            what = f"{counted(hunks, 'hunk')} of {names[0] if len(paths) == 1 else counted(len(paths), 'file')}"
-        else:
-            what = ", ".join(names) + (
-                f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
-            )
-        said.append(f"{what} ({one_line(reason, 200).rstrip('.')})")
-    return "; ".join(said[:NAMED]) + (
-        f"; and more for {len(said) - NAMED} other reasons" if len(said) > NAMED else ""
-    )
+        parts.append(f"{_describe_entries(entries)} ({one_line(reason, 200).rstrip('.')})")
+    text = "; ".join(parts[:MAX_NAMES])
+    if len(parts) > MAX_NAMES:
+        text += f"; and more for {len(parts) - MAX_NAMES} other reasons"
+    return text
+
+
+def _describe_entries(entries: list[Unreviewed]) -> str:
+    """Return the files of some entries, or how many hunks of how many files there are."""
+    hunks = sum(entry.hunks for entry in entries)
+    paths = list(dict.fromkeys(entry.path for entry in entries))
+    names = [one_line(path, 120) for path in paths[:MAX_NAMES]]
+    if hunks and (len(paths) > 1 or hunks > 1):
+        files = names[0] if len(paths) == 1 else counted(len(paths), "file")
+        return f"{counted(hunks, 'hunk')} of {files}"
+    text = ", ".join(names)
+    return text if len(paths) <= MAX_NAMES else f"{text} and {len(paths) - MAX_NAMES} more"
 
 
 def notice(review: Review) -> str:
-    """The sentence that says whose words a comment is; empty where no model has written one."""
-    guessed = any(found.label is Label.GUESSED or found.guess for found in review.findings)
-    return (
-        f"Comments are machine-generated by {review.model} and unchecked."
-        if guessed and review.model
-        else ""
-    )
+    """Return the sentence that labels a model's comments; empty if there are none."""
+    has_guess = any(finding.label is Label.GUESSED or finding.guess for finding in review.findings)
+    if not has_guess or not review.model:
+        return ""
+    return f"Comments are machine-generated by {review.model} and unchecked."
 
 
-def whose(found: Finding) -> str:
-    """Who says it: 'observed', or the model."""
-    return "observed" if found.label is Label.OBSERVED else found.model
-
-
-def _finding(found: Finding) -> Iterator[str]:
-    place = f"{one_line(found.path, 200)}:{found.line}"
-    yield f"{place}: {found.severity.word}: {one_line(found.message)}  ({one_line(whose(found), 80)})"
-    hint = f"    ({PLACED[found.placed]})" if found.placed in PLACED else ""
-    yield f"{found.line:>6} + {one_line(found.source, 160)}{hint}"
-    if found.guess:
-        yield f"       also: {one_line(found.guess)}  ({one_line(found.model, 80)})"
+def whose(finding: Finding) -> str:
+    return finding.author

@@ -1,283 +1,307 @@
-"""What keeps code that nobody has read from harm: it writes into one folder, and reaches no network.
+"""A sandbox for unreviewed code: it writes into one folder only, and has no network.
 
-Linux does it in the kernel: Landlock for files and signals, a network namespace
-with a loopback of its own. Elsewhere an audit hook refuses what Python itself
-is asked to do, which stops accidents and no attacker. docs/confinement.md has
-the table. Constants are those of Linux's landlock.h, sched.h and prctl.h.
+On Linux the kernel enforces it: Landlock for files and signals, a network namespace with
+only a loopback device. Elsewhere an audit hook refuses operations that Python itself is
+asked for, which stops accidents but no attacker. docs/sandbox.md has the table. Constants
+are those of Linux's landlock.h, sched.h and prctl.h.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import mmap
 import os
 import site
 import socket
 import struct
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-# Defined in a module that a script without packages can use, and imported from here.
-from pytest_starcoder.runner.supervisor import descendants as descendants
+if sys.platform != "win32":
+    import fcntl
 
 
 class Level(StrEnum):
-    """How code is confined, the strictest first."""
+    """Sandbox levels, the strictest first."""
 
     KERNEL = "kernel"
     AUDIT = "audit"
     NONE = "none"
 
 
-ORDER = (Level.NONE, Level.AUDIT, Level.KERNEL)
+LEVELS = (Level.NONE, Level.AUDIT, Level.KERNEL)
+"""All levels, the weakest first."""
 
-MEMORY = 4 << 30
-"""Bytes that one process may have."""
+MAX_MEMORY = 4 << 30
+"""Bytes of memory per process."""
 
-FILE = 1 << 30
-"""Bytes that one file may have."""
+MAX_FILE_SIZE = 1 << 30
+"""Bytes of one file."""
 
-ALLOWED = frozenset(
+ALLOWED_VARIABLES = frozenset(
     """
-    PATH LANG LANGUAGE TZ TERM COLUMNS LINES SHELL USER LOGNAME SYSTEMROOT WINDIR COMSPEC PATHEXT NUMBER_OF_PROCESSORS
-    VIRTUAL_ENV LD_LIBRARY_PATH DYLD_LIBRARY_PATH SSL_CERT_FILE SSL_CERT_DIR CI TOX_ENV_NAME DJANGO_SETTINGS_MODULE
-    DJANGO_CONFIGURATION FLASK_APP FLASK_ENV QT_QPA_PLATFORM MPLBACKEND OMP_NUM_THREADS SOURCE_DATE_EPOCH
+    PATH LANG LANGUAGE TZ TERM COLUMNS LINES SHELL USER LOGNAME SYSTEMROOT WINDIR COMSPEC
+    PATHEXT NUMBER_OF_PROCESSORS VIRTUAL_ENV LD_LIBRARY_PATH DYLD_LIBRARY_PATH SSL_CERT_FILE
+    SSL_CERT_DIR CI TOX_ENV_NAME DJANGO_SETTINGS_MODULE DJANGO_CONFIGURATION FLASK_APP
+    FLASK_ENV QT_QPA_PLATFORM MPLBACKEND OMP_NUM_THREADS SOURCE_DATE_EPOCH
     """.split()
 )
-"""Variables that confined code has; the others may hold secrets."""
+"""Environment variables passed into the sandbox; others may hold secrets."""
 
-ALLOWED_KINDS = ("LC_", "PYTHON", "CONDA_PREFIX")
+ALLOWED_PREFIXES = ("LC_", "PYTHON", "CONDA_PREFIX")
 
-PRIVATE = ("home", "root", "Users", "tmp", "mnt", "media", "srv", "private")
-"""Folders of the root that are read only where that is allowed: the others are the system's."""
+USER_FOLDERS = ("home", "root", "Users", "tmp", "mnt", "media", "srv", "private")
+"""Top-level folders that may hold a user's files; all others are the system's and readable."""
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """`folder` is what may be written, `readable` what may be read besides the system's own folders.
+    """Access rules: `folder` is writable; `readable` and the system's folders are readable.
 
-    Where the platform gives less than `least`, nothing may run: `confine` raises Unconfined.
+    No code runs where the platform cannot provide `min_level`.
     """
 
     folder: Path
     readable: tuple[Path, ...] = ()
-    least: Level = Level.NONE
+    min_level: Level = Level.NONE
 
     def to_json(self) -> dict[str, Any]:
         return {
             "folder": str(self.folder),
             "readable": [str(path) for path in self.readable],
-            "least": str(self.least),
+            "min_level": str(self.min_level),
         }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Sandbox:
-        readable = tuple(Path(path) for path in fields["readable"])
-        return cls(Path(fields["folder"]), readable, Level(fields["least"]))
+        readable = tuple(map(Path, fields["readable"]))
+        return cls(Path(fields["folder"]), readable, Level(fields["min_level"]))
 
 
-class Unconfined(Exception):
-    """The platform cannot confine code as it was asked to."""
+class SandboxUnavailable(Exception):
+    """The platform cannot provide the level that the settings require."""
 
 
 def available() -> Level:
-    """What this platform gives; changes nothing."""
+    """Return the level this platform provides; nothing is changed."""
     return Level.KERNEL if _landlock_version() >= 1 else Level.AUDIT
 
 
-def weaker(one: Level, other: Level) -> bool:
-    return ORDER.index(one) < ORDER.index(other)
+def check_level(level: Level, min_level: Level) -> None:
+    """Raise SandboxUnavailable if `level` is weaker than `min_level`."""
+    if is_weaker(level, min_level):
+        raise SandboxUnavailable(
+            f"the sandbox level here is {level}, and the setting confinement requires {min_level}"
+        )
+
+
+def is_weaker(level: Level, reference: Level) -> bool:
+    return LEVELS.index(level) < LEVELS.index(reference)
 
 
 def readable(*folders: Path) -> tuple[Path, ...]:
     """Return what a project's tests read: these folders, the interpreter, installed packages."""
-    known = [
-        *folders,
-        Path(sys.prefix),
-        Path(sys.base_prefix),
-        Path(sys.exec_prefix),
-        Path(__file__).parents[2],
-    ]
-    known += [Path(entry) for entry in sys.path if entry]
-    known.append(Path(site.getuserbase()))
-    return tuple(dict.fromkeys(path.resolve() for path in known if path.exists()))
+    interpreter = (sys.prefix, sys.base_prefix, sys.exec_prefix)
+    imports = (str(Path(__file__).parents[2]), *filter(None, sys.path), site.getuserbase())
+    paths = [*folders, *map(Path, interpreter), *map(Path, imports)]
+    return tuple(dict.fromkeys(path.resolve() for path in paths if path.exists()))
 
 
 def environment(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """The variables that confined code has: those it needs, with home and temporary files in `folder`."""
-    found = {
-        name: value
-        for name, value in variables.items()
-        if name in ALLOWED or name.startswith(ALLOWED_KINDS)
-    }
+    """Return the allowed variables, with home and temporary folders inside `folder`."""
+    allowed = {"PYTHONUSERBASE": site.getuserbase()}
+    for name, value in variables.items():
+        if name in ALLOWED_VARIABLES or name.startswith(ALLOWED_PREFIXES):
+            allowed[name] = value
     home, temporary = folder / "home", folder / "temporary"
-    for path in (home, temporary):
-        path.mkdir(exist_ok=True)
-    found |= {"HOME": str(home), "USERPROFILE": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
-    found |= {name: str(temporary) for name in ("TMPDIR", "TEMP", "TMP")}
-    return {"PYTHONUSERBASE": site.getuserbase()} | found
+    home.mkdir(exist_ok=True)
+    temporary.mkdir(exist_ok=True)
+    allowed |= dict.fromkeys(("HOME", "USERPROFILE"), str(home))
+    allowed |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
+    allowed["PYTHONDONTWRITEBYTECODE"] = "1"
+    return allowed
 
 
-def confine(confinement: Sandbox, level: Level | None = None) -> Level:
-    """Confines this process and all that it will start, for good; `level` is what is tried, by default all there is.
+def enter_sandbox(sandbox: Sandbox, level: Level | None = None) -> Level:
+    """Restrict this process and all its future children, for good; return the level reached.
 
-    Raises Unconfined where less than the least is in force after it.
+    Only `level` is tried if given, else the strictest that works. Raises SandboxUnavailable
+    if the level reached is weaker than the sandbox requires.
     """
-    _limit()
+    _limit_resources()
     reached = Level.NONE
     if level in (None, Level.KERNEL) and sys.platform == "linux":
-        alone = _network_of_its_own()
-        reached = Level.KERNEL if _landlocked(confinement, alone) else Level.NONE
-        if reached is Level.KERNEL:
-            _no_sockets_elsewhere(confinement)
+        has_own_network = _enter_network_namespace()
+        if _restrict_by_landlock(sandbox, has_own_network):
+            # Landlock does not cover connecting to a socket file.
+            sys.addaudithook(_SocketHook(sandbox.folder))
+            reached = Level.KERNEL
     if level is Level.AUDIT or (level is None and reached is Level.NONE):
-        _audited(confinement)
+        sys.addaudithook(_FileHook(sandbox.folder))
+        sys.addaudithook(_SocketHook(sandbox.folder))
         reached = Level.AUDIT
-    if weaker(reached, confinement.least):
-        raise Unconfined(
-            f"code is confined by {reached} here, and the setting confinement is {confinement.least}"
-        )
+    check_level(reached, sandbox.min_level)
     return reached
 
 
 # --- limits and processes ------------------------------------------------------------------
 
 
-def _limit() -> None:
-    """Bounds memory and files."""
-    with contextlib.suppress(ImportError):
+def _limit_resources() -> None:
+    with contextlib.suppress(ImportError):  # Windows
         import resource
 
-        for name, wanted in (("RLIMIT_CORE", 0), ("RLIMIT_FSIZE", FILE), ("RLIMIT_AS", MEMORY)):
+        limits = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": MAX_FILE_SIZE, "RLIMIT_AS": MAX_MEMORY}
+        for name, limit in limits.items():
             kind = getattr(resource, name, None)
-            if kind is not None:
-                _, most = resource.getrlimit(kind)
-                with contextlib.suppress(OSError, ValueError):
-                    resource.setrlimit(kind, (wanted if most < 0 else min(wanted, most), most))
+            if kind is None:
+                continue
+            _, hard_limit = resource.getrlimit(kind)
+            soft_limit = limit if hard_limit < 0 else min(limit, hard_limit)  # negative: no limit
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(kind, (soft_limit, hard_limit))
 
 
-FORKS = 64
-"""Processes that one trial may fork, all that these fork among them."""
+MAX_FORKS = 64
+"""Forks of one trial, including those of its own children."""
 
 
 def limit_forks() -> None:
-    """Ends the process, of this one and those that it forks, that wants to fork once more than there may be."""
-    count = mmap.mmap(-1, 4)  # one for all of them
+    """End this process, or any process forked from it, at the first fork above the limit."""
+    counter = mmap.mmap(-1, 4)  # shared with all forks
 
-    def before() -> None:
-        forked = int.from_bytes(count[:4], "little") + 1
-        count[:4] = forked.to_bytes(4, "little")
-        if forked > FORKS:
+    def count_fork() -> None:
+        forks = int.from_bytes(counter[:4], "little") + 1
+        counter[:4] = forks.to_bytes(4, "little")
+        if forks > MAX_FORKS:
             os._exit(1)
 
-    os.register_at_fork(before=before)
+    os.register_at_fork(before=count_fork)
 
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
+SIGKILL = 9
 
 
 def adopt_orphans() -> None:
-    """What a fork of this process leaves running becomes this process's own child; on Linux. Not inherited."""
+    """Become the parent of whatever a fork leaves running (on Linux; not inherited)."""
     if sys.platform == "linux":
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with_parent() -> None:
-    """The kernel ends this process when the one that forked it ends; on Linux."""
+    """Have the kernel kill this process when its parent ends (on Linux)."""
     if sys.platform == "linux":
-        _prctl(PR_SET_PDEATHSIG, 9)
+        _prctl(PR_SET_PDEATHSIG, SIGKILL)
 
 
 def _prctl(option: int, value: int) -> bool:
-    found: int = ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
-    return found == 0
+    return bool(_libc().prctl(option, value, 0, 0, 0) == 0)
+
+
+def _libc() -> Any:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 # --- Landlock ------------------------------------------------------------------------------
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
+CREATE_RULESET_VERSION, RULE_PATH_BENEATH = 1, 1
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
 REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
-ON_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
+BIND_TCP, CONNECT_TCP = 1, 2
+ABSTRACT_SOCKETS, SIGNALS = 1, 2
+FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 READING = EXECUTE | READ_FILE | READ_DIR
+
+RIGHTS_BY_VERSION = {1: (1 << 13) - 1, 2: REFER, 3: TRUNCATE, 5: IOCTL_DEV}
+"""File rights by the Landlock version that introduced them."""
+
+DEVICES = ("null", "zero", "full", "tty", "ptmx", "pts", "shm")
 
 
 def _syscall(number: int, *arguments: Any) -> int:
-    found: int = ctypes.CDLL(None, use_errno=True).syscall(ctypes.c_long(number), *arguments)
-    return found
+    return int(_libc().syscall(ctypes.c_long(number), *arguments))
 
 
 def _landlock_version() -> int:
-    return _syscall(CREATE_RULESET, None, ctypes.c_size_t(0), 1) if sys.platform == "linux" else 0
+    """Return the kernel's Landlock version; 0 or less if it has none."""
+    if sys.platform != "linux":
+        return 0
+    return _syscall(CREATE_RULESET, None, ctypes.c_size_t(0), CREATE_RULESET_VERSION)
 
 
-def _landlocked(confinement: Sandbox, alone: bool) -> bool:
-    """Restricts this process; `alone` says that it has a network of its own already."""
+def _restrict_by_landlock(sandbox: Sandbox, has_own_network: bool) -> bool:
+    """Return whether files and network are restricted now."""
     version = _landlock_version()
     if version < 1 or not _prctl(PR_SET_NO_NEW_PRIVS, 1):
         return False
-    every = (1 << 13) - 1
-    every |= (
-        (REFER if version >= 2 else 0)
-        | (TRUNCATE if version >= 3 else 0)
-        | (IOCTL_DEV if version >= 5 else 0)
-    )
-    network = 0 if alone or version < 4 else 3  # TCP: to bind and to connect
-    scoped = 3 if version >= 6 else 0  # abstract sockets and signals
-    attributes = struct.pack("QQQ", every, network, scoped)[
-        : 24 if version >= 6 else 16 if version >= 4 else 8
-    ]
-    ruleset = _syscall(CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
+    all_rights = 0
+    for since, rights in RIGHTS_BY_VERSION.items():
+        if version >= since:
+            all_rights |= rights
+    blocks_tcp = version >= 4 and not has_own_network
+    ruleset = _create_ruleset(version, all_rights, blocks_tcp)
     if ruleset < 0:
         return False
-    rules: dict[Path, int] = dict.fromkeys(_system(), READING)
-    rules |= dict.fromkeys(confinement.readable, READING)
-    rules |= {
-        Path("/dev") / name: every & ~EXECUTE
-        for name in ("null", "zero", "full", "tty", "ptmx", "pts", "shm")
-    }
-    rules[confinement.folder.resolve()] = every
+    rules = dict.fromkeys((*_system_folders(), *sandbox.readable), READING)
+    for name in DEVICES:
+        rules[Path("/dev", name)] = all_rights & ~EXECUTE
+    rules[sandbox.folder.resolve()] = all_rights
     for path, rights in rules.items():
-        _allow(ruleset, path, rights & every)
-    done = _syscall(RESTRICT_SELF, ruleset, 0) == 0
+        _add_rule(ruleset, path, rights & all_rights)
+    is_restricted = _syscall(RESTRICT_SELF, ruleset, 0) == 0
     os.close(ruleset)
-    return done and (alone or network != 0)
+    return is_restricted and (has_own_network or blocks_tcp)
 
 
-def _system() -> Iterator[Path]:
-    """The folders of the root that hold no user's files."""
+def _create_ruleset(version: int, all_rights: int, blocks_tcp: bool) -> int:
+    """Return the descriptor of a ruleset that denies everything it handles."""
+    fields = [all_rights]
+    if version >= 4:
+        fields.append(BIND_TCP | CONNECT_TCP if blocks_tcp else 0)
+    if version >= 6:
+        fields.append(ABSTRACT_SOCKETS | SIGNALS)
+    attributes = struct.pack(f"{len(fields)}Q", *fields)
+    return _syscall(CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
+
+
+def _system_folders() -> Iterator[Path]:
+    """Yield the top-level folders that hold no user's files."""
     with os.scandir("/") as entries:
         for entry in entries:
-            if entry.name not in PRIVATE:
+            if entry.name not in USER_FOLDERS:
                 yield Path(entry.path)
 
 
-def _allow(ruleset: int, path: Path, rights: int) -> None:
-    with contextlib.suppress(OSError):  # what is not there needs no rule
-        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+def _add_rule(ruleset: int, path: Path, rights: int) -> None:
+    with contextlib.suppress(OSError):  # a missing path needs no rule
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        if not path.is_dir():
+            rights &= FILE_RIGHTS
         try:
-            rule = struct.pack("=Qi", rights if path.is_dir() else rights & ON_FILES, place)
-            _syscall(ADD_RULE, ruleset, 1, rule, 0)
+            rule = struct.pack("=Qi", rights, descriptor)
+            _syscall(ADD_RULE, ruleset, RULE_PATH_BENEATH, rule, 0)
         finally:
-            os.close(place)
+            os.close(descriptor)
 
 
-# --- a network of its own ------------------------------------------------------------------
+# --- network namespace ---------------------------------------------------------------------
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 SIOCSIFFLAGS, IFF_UP_RUNNING = 0x8914, 0x41
 
 
-def _network_of_its_own() -> bool:
-    """Leaves the machine's network for one that has nothing but a loopback; False where that is not permitted."""
+def _enter_network_namespace() -> bool:
+    """Leave the machine's network for one with only a loopback; False if not permitted."""
     user, group = os.getuid(), os.getgid()
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = _libc()
+    # Root may do it directly; anyone else needs a user namespace as well.
     if libc.unshare(CLONE_NEWNET) != 0:
         if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0:
             return False
@@ -293,16 +317,20 @@ def _network_of_its_own() -> bool:
     return True
 
 
-# --- the audit hook ------------------------------------------------------------------------
+# --- audit hooks ---------------------------------------------------------------------------
 
-WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
-CHANGES: Mapping[str, Sequence[int]] = {
-    "os.remove": (0,), "os.rmdir": (0,), "os.mkdir": (0,), "os.rename": (0, 1), "os.link": (1,), "os.symlink": (1,),
-    "os.truncate": (0,), "os.chmod": (0,), "os.chown": (0,), "os.utime": (0,), "os.setxattr": (0,),
-    "os.removexattr": (0,), "os.mkfifo": (0,), "os.mknod": (0,), "sqlite3.connect": (0,),
-}  # fmt: skip
-"""Events that change a file, and which of their arguments name it."""
+FILE_CHANGES = frozenset(
+    """
+    os.remove os.rmdir os.mkdir os.rename os.link os.symlink os.truncate os.chmod os.chown
+    os.utime os.setxattr os.removexattr os.mkfifo os.mknod sqlite3.connect
+    """.split()
+)
+"""Events that change a file."""
+
+PATH_ARGUMENTS = {"os.rename": (0, 1), "os.link": (1,), "os.symlink": (1,)}
+"""Positions of the paths that change; the first argument for all other events."""
 
 FOLDER_ARGUMENT = {
     "os.remove": 1,
@@ -312,9 +340,11 @@ FOLDER_ARGUMENT = {
     "os.chown": 3,
     "os.utime": 3,
 }
-"""Which argument is the open folder that a name is relative to."""
+"""Position of the descriptor of the folder that a relative path starts from."""
 
-STARTS = (
+LOCAL_HOSTS = (None, "127.0.0.1", "localhost", b"localhost", "::1", "0.0.0.0", "")
+
+PROGRAM_STARTS = (
     "subprocess.Popen",
     "os.exec",
     "os.posix_spawn",
@@ -324,73 +354,77 @@ STARTS = (
     "pty.spawn",
 )
 
+F_GETPATH = 50
+"""The fcntl of macOS that returns the path of a descriptor."""
 
-def _audited(confinement: Sandbox) -> None:
-    """Has Python itself refuse to write elsewhere, to reach others, and to start what it could not watch."""
-    folder = os.path.realpath(confinement.folder)
-    devices = ("/dev/null", "/dev/tty", "/dev/ptmx", os.devnull)
 
-    def inside(name: Any, place: Any = None) -> bool:
-        if isinstance(name, int):
-            return True  # it was opened before, and asked about then
-        text = os.fsdecode(name)
-        if isinstance(place, int) and place >= 0 and not os.path.isabs(text):  # noqa: PTH117
-            text = os.path.join(_path_of(place), text)  # noqa: PTH118
-        real = os.path.realpath(text)
-        return real == folder or text in devices or real.startswith((folder + os.sep, "/dev/pts/"))
+class _FileHook:
+    """Refuses to write outside a folder, to reach other hosts and to start programs."""
 
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = os.path.realpath(folder)
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
-            name, _, flags = arguments
-            if isinstance(flags, int) and flags & WRITES and not inside(name):
-                raise PermissionError(f"confined: {os.fsdecode(name)} may not be written")
-        elif event in CHANGES:
-            place = arguments[FOLDER_ARGUMENT[event]] if event in FOLDER_ARGUMENT else None
-            for index in CHANGES[event]:
-                name = arguments[index]
-                if not (event == "sqlite3.connect" and name == ":memory:") and not inside(
-                    name, place
-                ):
-                    raise PermissionError(
-                        f"confined: {os.fsdecode(name)} may not be changed ({event})"
-                    )
+            path, _, flags = arguments
+            if isinstance(flags, int) and flags & WRITE_FLAGS and not self._is_inside(path):
+                raise PermissionError(f"sandbox: {os.fsdecode(path)} may not be written")
+        elif event in FILE_CHANGES:
+            self._check_change(event, arguments)
         elif event in ("socket.connect", "socket.sendto", "socket.bind"):
             address = arguments[1]
-            if isinstance(address, tuple) and str(address[0]) not in (
-                "127.0.0.1",
-                "localhost",
-                "::1",
-                "0.0.0.0",
-                "",
-            ):
-                raise PermissionError(f"confined: {address[0]} may not be reached")
+            if isinstance(address, tuple) and str(address[0]) not in LOCAL_HOSTS:
+                raise PermissionError(f"sandbox: {address[0]} may not be reached")
         elif event == "socket.getaddrinfo":
-            if arguments[0] not in (None, "localhost", b"localhost", "127.0.0.1", "::1", ""):
-                raise PermissionError(f"confined: {arguments[0]} may not be looked up")
-        elif event in STARTS:
-            raise PermissionError(f"confined: no program may be started ({event})")
+            if arguments[0] not in LOCAL_HOSTS:
+                raise PermissionError(f"sandbox: {arguments[0]} may not be looked up")
+        elif event in PROGRAM_STARTS:
+            # A program would run without this hook.
+            raise PermissionError(f"sandbox: no program may be started ({event})")
 
-    sys.addaudithook(hook)
-    _no_sockets_elsewhere(confinement)
+    def _check_change(self, event: str, arguments: tuple[Any, ...]) -> None:
+        folder = None
+        if event in FOLDER_ARGUMENT:
+            folder = arguments[FOLDER_ARGUMENT[event]]
+        for position in PATH_ARGUMENTS.get(event, (0,)):
+            path = arguments[position]
+            if event == "sqlite3.connect" and path == ":memory:":
+                continue
+            if not self._is_inside(path, folder):
+                raise PermissionError(f"sandbox: {os.fsdecode(path)} may not be changed ({event})")
+
+    def _is_inside(self, path: Any, folder: Any = None) -> bool:
+        if isinstance(path, int):
+            return True  # a descriptor, checked when it was opened
+        text = os.fsdecode(path)
+        if isinstance(folder, int) and folder >= 0 and not os.path.isabs(text):  # noqa: PTH117
+            text = os.path.join(_path_of_descriptor(folder), text)  # noqa: PTH118
+        if text in ("/dev/null", "/dev/tty", "/dev/ptmx", os.devnull):
+            return True
+        real = os.path.realpath(text)
+        return real == self._folder or real.startswith((self._folder + os.sep, "/dev/pts/"))
 
 
-def _no_sockets_elsewhere(confinement: Sandbox) -> None:
-    """Has Python refuse sockets that are files of others: connecting to one is no writing, in the kernel's eyes."""
-    folder = os.path.realpath(confinement.folder)
+class _SocketHook:
+    """Refuses to connect to socket files outside a folder."""
 
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], str | bytes):
-            name = os.fsdecode(arguments[1])
-            if name[:1] != "\0" and not os.path.realpath(name).startswith(folder + os.sep):
-                raise PermissionError(f"confined: {name} may not be reached")
+    def __init__(self, folder: Path) -> None:
+        self._prefix = os.path.realpath(folder) + os.sep
 
-    sys.addaudithook(hook)
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in ("socket.connect", "socket.sendto"):
+            return
+        address = arguments[1]
+        if not isinstance(address, str | bytes):
+            return
+        path = os.fsdecode(address)
+        is_abstract = path.startswith("\0")
+        if not is_abstract and not os.path.realpath(path).startswith(self._prefix):
+            raise PermissionError(f"sandbox: {path} may not be reached")
 
 
-def _path_of(descriptor: int) -> str:
-    """The path of an open folder."""
+def _path_of_descriptor(descriptor: int) -> str:
     if sys.platform == "darwin":
-        return os.fsdecode(
-            fcntl.fcntl(descriptor, 50, b"\0" * 1024).partition(b"\0")[0]
-        )  # F_GETPATH
+        path = fcntl.fcntl(descriptor, F_GETPATH, b"\0" * 1024)
+        return os.fsdecode(path.partition(b"\0")[0])
     return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115

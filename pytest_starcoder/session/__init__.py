@@ -1,1 +1,1 @@
-"""The parts of a pytest session that features share."""
+"""Access to a pytest session, shared by the features that join it."""

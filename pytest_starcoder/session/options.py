@@ -19,7 +19,7 @@ import pytest
 
 from pytest_starcoder.errors import Untrusted
 from pytest_starcoder.settings.sources import OPTION_HINT
-from pytest_starcoder.source.git import is_tracked, repository
+from pytest_starcoder.source.git.tracking import find_repository, is_tracked
 
 FLAGS = ("--starcoder-write", "--starcoder-write-suspected")
 """Options without a value that a file of the repository may not set."""
@@ -47,7 +47,7 @@ class Options:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._folder = Path(config.invocation_params.dir)
-        self._words = list(self._all_words())
+        self._words = list(self._read_words())
         self._are_tracked: dict[Path, bool] = {}
 
     def file_of(self, option: str, value: object) -> Path | None:
@@ -55,14 +55,17 @@ class Options:
 
         None if the user set it to this value, too.
         """
-        places = [files for name, given, files in self._given() if (name, given) == (option, value)]
+        places = []
+        for name, word_value, files in self._set_options():
+            if (name, word_value) == (option, value):
+                places.append(files)
         if not places and self._was_read(option, value):
             # An `-o addopts=…` within addopts hides the rest: any of the files may have set it.
             places = [(*self._ini, *chain.from_iterable(word.files for word in self._words))]
-        tracked = [self._tracked_of(files) for files in places]
+        tracked = [self._tracked_file(files) for files in places]
         return tracked[-1] if tracked and None not in tracked else None
 
-    def _tracked_of(self, files: Iterable[Path]) -> Path | None:
+    def _tracked_file(self, files: Iterable[Path]) -> Path | None:
         """Return the first of `files` that belongs to the repository."""
         for file in files:
             if file not in self._are_tracked:
@@ -103,20 +106,20 @@ class Options:
         file = self.file_of(option, value)
         if file is None:
             return
-        said = f"{option}={value}" if isinstance(value, str) else option
+        setting = f"{option}={value}" if isinstance(value, str) else option
         raise Untrusted(
-            f"{self.shown(file)}, {said}: a file that belongs to the repository {reason}.",
+            f"{self.shown(file)}, {setting}: a file that belongs to the repository {reason}.",
             OPTION_HINT.format(option=option),
         )
 
     def _is_outside(self, name: str) -> bool:
-        """Return whether a report of that name would be outside the working tree, following links."""
+        """Return whether a report would be outside the working tree, following links."""
         root = self._config.rootpath
-        top = (repository(root / "_") or root).resolve()
+        top = (find_repository(root) or root).resolve()
         target = (self._folder / name).resolve()
         return not target.is_relative_to(top) or ".git" in target.relative_to(top).parts
 
-    def _given(self) -> Iterator[tuple[str, object, tuple[Path, ...]]]:
+    def _set_options(self) -> Iterator[tuple[str, object, tuple[Path, ...]]]:
         """Yield our options among all words, with the value as pytest parses it and the files."""
         for number, word in enumerate(self._words, 1):
             name, equals, value = word.text.partition("=")
@@ -136,11 +139,11 @@ class Options:
     def _ini(self) -> tuple[Path, ...]:
         return (Path(self._config.inipath),) if self._config.inipath else ()
 
-    def _all_words(self) -> Iterator[Word]:
+    def _read_words(self) -> Iterator[Word]:
         """Yield all words in pytest's order: addopts, PYTEST_ADDOPTS, command line."""
         variable = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
         line = map(str, self._config.invocation_params.args)
-        users = list(self._expanded([*variable, *line]))
+        users = list(self._expand([*variable, *line]))
         files = self._ini
         for option, value in zip(users, [*users[1:], Word("")], strict=True):
             # `-o addopts=…` replaces the addopts of the file.
@@ -148,18 +151,18 @@ class Options:
                 files = (*option.files, *value.files)
             elif option.text.startswith(("-oaddopts=", "--override-ini=addopts=")):
                 files = option.files
-        yield from self._expanded(self._config.getini("addopts"), files)
+        yield from self._expand(self._config.getini("addopts"), files)
         yield from users
 
-    def _expanded(self, texts: Iterable[str], files: tuple[Path, ...] = ()) -> Iterator[Word]:
-        """Yield the words, replacing each `@FILE` with the words in it, one per line, like argparse."""
+    def _expand(self, texts: Iterable[str], files: tuple[Path, ...] = ()) -> Iterator[Word]:
+        """Yield the words, each `@FILE` replaced by the lines of the file, as argparse does."""
         for text in texts:
             if not text.startswith("@"):
                 yield Word(text, files)
                 continue
             file = self._folder / text[1:]
             if file not in files:
-                yield from self._expanded(_arguments_in(file), (*files, file))
+                yield from self._expand(_read_lines(file), (*files, file))
 
 
 def _destination(option: str) -> str:
@@ -167,7 +170,7 @@ def _destination(option: str) -> str:
     return option.removeprefix("--").replace("-", "_")
 
 
-def _arguments_in(file: Path) -> list[str]:
+def _read_lines(file: Path) -> list[str]:
     """Return the lines of an `@FILE`, decoded as argparse does."""
     try:
         text = file.read_text(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())

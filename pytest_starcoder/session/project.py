@@ -1,4 +1,4 @@
-"""Finds the project of a session, even if pytest's root is not where the code is."""
+"""The project of a session, even if pytest's root is not where the code is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_starcoder.source.git import History, repository
+from pytest_starcoder.source.git.history import History
+from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.source.project import Project
 
 MARKS = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -23,31 +24,27 @@ def project_of(config: pytest.Config) -> Project:
     Those are the ones that contain the root or the folder pytest was started in. Without a
     repository, the folder itself counts, or the nearest one above with one of MARKS.
     """
-    root, here = config.rootpath, Path(config.invocation_params.dir)
+    root = config.rootpath
     around: list[Path] = []
-    for folder in (_top(root), _top(here)):
-        if (
-            folder not in (root, *around)
-            and not folder.is_relative_to(root)
-            and not _is_everybodys(folder)
-        ):
+    for folder in (_top(root), _top(Path(config.invocation_params.dir))):
+        is_outside = folder not in around and not folder.is_relative_to(root)
+        if is_outside and not _is_shared(folder):
             around.append(folder)
     return Project(root, tuple(around))
 
 
 def _top(folder: Path) -> Path:
-    top = repository(folder / "_")
+    top = find_repository(folder)
     if top is None:
-        marked = (
-            above
-            for above in (folder, *folder.parents)
-            if any((above / name).is_file() for name in MARKS)
-        )
-        top = next(marked, folder)
-    return folder if _is_everybodys(top) else top
+        top = folder
+        for above in (folder, *folder.parents):
+            if any((above / name).is_file() for name in MARKS):
+                top = above
+                break
+    return folder if _is_shared(top) else top
 
 
-def _is_everybodys(folder: Path) -> bool:
+def _is_shared(folder: Path) -> bool:
     """Return whether a folder is too general to be a project, such as the user's home folder."""
     home, temporary = _home(), Path(tempfile.gettempdir())
     return folder in (home, *home.parents, temporary, *temporary.parents)
@@ -63,17 +60,17 @@ def _home() -> Path:
     return Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
 
 
-class WholeHistory(History):
+class ProjectHistory(History):
     """The history of a project that has files outside pytest's root."""
 
     def __init__(self, project: Project) -> None:
         super().__init__(project.root)
         self._project = project
 
-    def changed(self, *, untracked: bool = False) -> dict[str, set[int]]:
-        lines = super().changed(untracked=untracked)
+    def changed_lines(self, *, untracked: bool = False) -> dict[str, set[int]]:
+        lines = super().changed_lines(untracked=untracked)
         for folder in self._project.around:
-            lines |= self._from(folder, History(folder).changed(untracked=untracked))
+            lines |= self._relative(folder, History(folder).changed_lines(untracked=untracked))
         return lines
 
     def changed_since_base(self) -> tuple[str, dict[str, set[int]]]:
@@ -81,19 +78,9 @@ class WholeHistory(History):
         for folder in self._project.around:
             folder_base, folder_lines = History(folder).changed_since_base()
             base = base or folder_base
-            lines = lines | self._from(folder, folder_lines)
+            lines = lines | self._relative(folder, folder_lines)
         return base, lines
 
-    def _from(self, folder: Path, changed: dict[str, set[int]]) -> dict[str, set[int]]:
+    def _relative(self, folder: Path, changed: dict[str, set[int]]) -> dict[str, set[int]]:
         """Return the same changes by paths relative to the root."""
         return {self._project.path_of(str(folder / path)): lines for path, lines in changed.items()}
-
-
-def place_options(config: pytest.Config) -> list[str]:
-    """Return the options that set the session's ini file and root, as they were given."""
-    options: list[str] = []
-    if config.getoption("inifilename", None):
-        options += ["-c", str(config.getoption("inifilename"))]
-    if config.getoption("rootdir", None):
-        options.append(f"--rootdir={config.getoption('rootdir')}")
-    return options

@@ -1,60 +1,95 @@
-"""Lines as an editor counts them, two texts as a unified diff, and the paths that a diff names."""
+"""Splits text into lines, writes unified diffs, and reads them and the paths in them."""
 
 from __future__ import annotations
 
 import difflib
 import io
 import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+from pytest_starcoder.interpreter import installed
+
+if TYPE_CHECKING:
+    from unidiff.patch import PatchSet
+
+NO_NEWLINE = "\\ No newline at end of file\n"
+
+_ESCAPED_CONTROLS = dict(zip(b"abtnvfr", b"\a\b\t\n\v\f\r", strict=True))
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines of `text` with their ends: form feeds and Unicode's separators end none."""
+    """Split text into lines with their ends, where an editor does.
+
+    Unlike `str.splitlines`, form feeds and Unicode separators end no line.
+    """
     return list(io.StringIO(text, newline=""))
 
 
 def unified(before: str, after: str, path: str) -> str:
-    """The diff that turns `before` into `after`, as git would print it; empty where they are alike."""
-    old, new = (
-        list(io.StringIO(text, newline="\n")) for text in (before, after)
-    )  # git's lines end with nothing else
-    lines = difflib.unified_diff(old, new, f"a/{path}", f"b/{path}")
-    return "".join(
-        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
-    )
+    """Return the diff from `before` to `after` as git prints it; empty if they are equal."""
+    # For git, only "\n" ends a line.
+    old_lines = list(io.StringIO(before, newline="\n"))
+    new_lines = list(io.StringIO(after, newline="\n"))
+    lines = []
+    for line in difflib.unified_diff(old_lines, new_lines, f"a/{path}", f"b/{path}"):
+        lines.append(line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}")
+    return "".join(lines)
+
+
+def parse_diff(diff: str, *, metadata_only: bool = False) -> PatchSet:
+    """Parse a unified diff; with `metadata_only`, hunks without their lines.
+
+    Raises ValueError if it is not a diff.
+    """
+    patch_set, parse_error = _parser()
+    try:
+        return patch_set(diff, metadata_only=metadata_only)
+    except parse_error as exc:
+        raise ValueError(str(exc)) from exc
+
+
+@cache
+def _parser() -> tuple[type[PatchSet], type[Exception]]:
+    # Late: few runs read a diff. Projects may have a module of that name.
+    with installed("unidiff"):
+        from unidiff.errors import UnidiffParseError
+        from unidiff.patch import PatchSet
+    return PatchSet, UnidiffParseError
 
 
 def changed_lines(diff: str) -> list[str]:
-    """The lines of a unified diff that it takes away or puts in, with their signs."""
-    lines = diff.splitlines()
-    heads = {
-        at + behind
-        for at, (old, new, hunk) in enumerate(zip(lines, lines[1:], lines[2:], strict=False))
-        if old.startswith("---") and new.startswith("+++") and hunk.startswith("@@")
-        for behind in (0, 1)
-    }
-    return [line for at, line in enumerate(lines) if line[:1] in ("+", "-") and at not in heads]
+    """Return the removed and added lines of a unified diff, with their signs."""
+    lines = []
+    for file in parse_diff(diff):
+        for hunk in file:
+            for line in hunk:
+                if line.is_added or line.is_removed:
+                    lines.append(str(line).removesuffix("\n"))
+    return lines
 
 
 def named_path(header: str) -> str:
-    """The path that stands behind `+++ ` or `--- `, without quotes, its prefix and the tab that git ends some with."""
+    """Return the path in a `+++ ` or `--- ` line, given what follows the sign and space.
+
+    Quotes and the prefix (`a/`) are removed, as is the tab that git puts after some paths.
+    """
     return re.sub(r"^[abciwo12]/", "", unquoted(header.removesuffix("\t")))
 
 
 def unquoted(name: str) -> str:
-    """A path as it is, where git has quoted it for its control characters, quotes or backslashes.
+    """Return a path that git may have quoted for its control characters, quotes or backslashes.
 
-    Bytes that are no UTF-8 are kept as os.fsdecode keeps them.
+    Bytes that are not UTF-8 are decoded as by `os.fsdecode`.
     """
     if not (len(name) > 1 and name.startswith('"') and name.endswith('"')):
         return name
     escaped = name[1:-1].encode("utf-8", "surrogateescape")
-    return re.sub(rb"\\([0-3][0-7]{2}|.)", _unescaped, escaped).decode("utf-8", "surrogateescape")
+    return re.sub(rb"\\([0-3][0-7]{2}|.)", _unescape, escaped).decode("utf-8", "surrogateescape")
 
 
-_CONTROLS = dict(zip(b"abtnvfr", b"\a\b\t\n\v\f\r", strict=True))
-
-
-def _unescaped(match: re.Match[bytes]) -> bytes:
+def _unescape(match: re.Match[bytes]) -> bytes:
     if len(match[1]) == 3:
         return bytes([int(match[1], 8)])
-    return bytes([_CONTROLS.get(match[1][0], match[1][0])])
+    character = match[1][0]
+    return bytes([_ESCAPED_CONTROLS.get(character, character)])

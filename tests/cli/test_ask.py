@@ -25,7 +25,7 @@ from support.servers import FakeOllama, closed_port
 
 from pytest_starcoder.assist.question import ask_for_code
 from pytest_starcoder.cli import main
-from pytest_starcoder.model.code_blocks import check
+from pytest_starcoder.model.code_blocks import python_problem
 from pytest_starcoder.settings.schema import FAMILIES
 
 TESTS = Path(__file__).parents[1]
@@ -50,6 +50,8 @@ ANSWERS = {
     "explain": " returns the mean.",
 }
 every_command = pytest.mark.parametrize("command", COMMANDS)
+in_words_and_code = pytest.mark.parametrize("command", ["ask", "edit"])
+"""One command that streams words and one that prints code at once; the others share their paths."""
 
 
 class Screen(NamedTuple):
@@ -81,7 +83,7 @@ def program(*arguments: str) -> list[str]:
 # --- in words ---
 
 
-def test_standard_output_has_the_answer_alone(
+def test_output_is_answer_alone(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
 ) -> None:
     ollama_double.answer = " Sort it:\n\n```python\nif x:\n\txs.sort()\n```\n\n"
@@ -103,14 +105,14 @@ def test_standard_output_has_the_answer_alone(
         ("chat", "Why?"),
     ],
 )
-def test_a_model_is_asked_in_the_form_in_which_it_read_questions(
+def test_prompt_form_per_family(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, family: str, prompt: str
 ) -> None:
     starcoder(capsys, "ask", "Why?", f"--starcoder-family={family}")
     assert ollama_double.prompts() == [prompt]
 
 
-def test_the_question_can_come_from_standard_input(
+def test_question_from_standard_input(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("Why\nis this <file_sep>?\n"))
@@ -121,7 +123,7 @@ def test_the_question_can_come_from_standard_input(
 
 
 @pytest.mark.parametrize("words", [[""], [" ", "\n"], ["-"]])
-def test_without_a_question_nothing_is_asked(
+def test_missing_question(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
@@ -132,7 +134,7 @@ def test_without_a_question_nothing_is_asked(
     )
 
 
-def test_a_question_that_is_no_text_is_not_asked(
+def test_undecodable_question(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), "utf-8"))
@@ -143,7 +145,7 @@ def test_a_question_that_is_no_text_is_not_asked(
     )
 
 
-def test_the_same_question_again_is_answered_from_memory_and_says_so(
+def test_cached_answer_is_marked(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
 ) -> None:
     first = starcoder(capsys, "ask", "Why?")
@@ -153,7 +155,7 @@ def test_the_same_question_again_is_answered_from_memory_and_says_so(
     assert len(ollama_double.prompts()) == 1
 
 
-def test_a_cut_answer_says_so(
+def test_truncated_answer_is_marked(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
 ) -> None:
     ollama_double.answer = " one two three four"
@@ -165,16 +167,14 @@ def test_a_cut_answer_says_so(
 
 
 @pytest.mark.parametrize("command", ["ask", "ask --code", "edit"])
-def test_an_answer_may_have_as_many_tokens_as_the_settings_say(
+def test_max_tokens(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, command: str
 ) -> None:
     starcoder(capsys, *COMMANDS[command], "--starcoder-max-tokens=2000")
     assert ollama_double.asked()[0].body["options"]["num_predict"] == 2000
 
 
-def test_an_answer_without_a_word_is_an_error(
-    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
-) -> None:
+def test_empty_answer(capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama) -> None:
     ollama_double.answer = " \n"
     screen = starcoder(capsys, "ask", "Why?")
     assert (screen.status, screen.out) == (1, "")
@@ -189,14 +189,14 @@ def test_an_answer_without_a_word_is_an_error(
         ("<think of it>", "<think of it>\n"),
     ],
 )
-def test_what_a_model_thinks_first_is_no_answer(
+def test_reasoning_is_removed(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, answer: str, out: str
 ) -> None:
     ollama_double.answer = answer
     assert starcoder(capsys, "ask", "How?", "--starcoder-family=chat")[:2] == (0, out)
 
 
-def test_what_a_terminal_would_obey_is_not_written(
+def test_control_characters_are_removed(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
 ) -> None:
     ollama_double.answer = " Be\x1b[2J warned\x07 of \x1b]0;title\x07this."
@@ -207,7 +207,7 @@ def test_what_a_terminal_would_obey_is_not_written(
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_code_is_printed_to_the_letter_and_checked(
+def test_code_is_checked(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, kind: str
 ) -> None:
     code = "def fibonacci(n):\n\treturn n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)\n\n\nprint(fibonacci(9))\n"
@@ -220,18 +220,18 @@ def test_code_is_printed_to_the_letter_and_checked(
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_a_page_is_printed_whole(
+def test_page_is_whole(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, kind: str
 ) -> None:
     ollama_double.answer = f"```html\n{PAGE}```\n" if kind == "chat" else PAGE.partition("\n")[2]
     assert starcoder(capsys, "ask", "--code", TIC_TAC_TOE, f"--starcoder-family={kind}") == (
         0,
         PAGE,
-        "Machine-generated by starcoder2:7b on Ollama; it is a whole page, and was not opened.\n",
+        "Machine-generated by starcoder2:7b on Ollama; html is not checked.\n",
     )
 
 
-def test_a_language_that_nothing_here_checks_says_so(
+def test_unchecked_language_is_marked(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
 ) -> None:
     code = 'console.log("hello");\nlet x = 1;\n'
@@ -244,7 +244,7 @@ def test_a_language_that_nothing_here_checks_says_so(
         )
 
 
-def test_the_language_that_is_given_wins_over_the_one_that_the_question_names(
+def test_language_option_wins(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
 ) -> None:
     starcoder(capsys, "ask", "--code", "--language=html", "Show Python.")
@@ -265,7 +265,7 @@ def test_the_language_that_is_given_wins_over_the_one_that_the_question_names(
         ),
     ],
 )
-def test_prose_is_never_code(
+def test_prose_is_no_code(
     capsys: pytest.CaptureFixture[str],
     ollama_double: FakeOllama,
     question: str,
@@ -280,9 +280,7 @@ def test_prose_is_never_code(
     )
 
 
-def test_code_that_does_not_parse_is_not_printed(
-    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
-) -> None:
+def test_unparsable_code(capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama) -> None:
     ollama_double.answer = "```python\ndef f(:\n    return 1\n```\n"
     screen = starcoder(capsys, "ask", "--code", FIBONACCI, "--starcoder-family=chat")
     assert screen[:2] == (1, "")
@@ -292,7 +290,7 @@ def test_code_that_does_not_parse_is_not_printed(
     )
 
 
-def test_what_a_limit_left_unfinished_is_left_out(
+def test_unfinished_code_is_dropped(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
 ) -> None:
     ollama_double.answer = "def f():\n\treturn 1\n\nx = fibo nacci(2)\n"
@@ -300,23 +298,21 @@ def test_what_a_limit_left_unfinished_is_left_out(
         0,
         "def f():\n\treturn 1\n",
         "Machine-generated by starcoder2:7b on Ollama; it parses, and was not run, "
-        "and what the answer left unfinished was left out.\n",
+        "and an unfinished part of the answer was left out.\n",
     )
 
 
-def test_a_page_that_was_cut_asks_for_more_tokens(
-    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
-) -> None:
+def test_cut_page_is_marked(capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama) -> None:
     ollama_double.answer = "<html>\n<body>\n<div>\none two three\n</div>\n</body>\n</html>\n"
     assert starcoder(capsys, "ask", "--code", TIC_TAC_TOE, "--starcoder-max-tokens=2") == (
-        1,
-        "",
-        "starcoder: starcoder2:7b wrote HTML that never ends <div>. "
-        "Allow it more tokens with STARCODER_MAX_TOKENS, or ask in other words.\n",
+        0,
+        "<!DOCTYPE html>\n<html>\n<body>\n<div>\n",
+        "Machine-generated by starcoder2:7b on Ollama; html is not checked, "
+        "and an unfinished part of the answer was left out.\n",
     )
 
 
-def test_what_is_checked_is_what_is_printed(
+def test_checked_code_is_printed(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
 ) -> None:
     ollama_double.answer = "x = 1\ry = '\x1b[2J\u202e'\r\n"
@@ -335,7 +331,7 @@ def reply(name: str) -> str:
 @pytest.mark.parametrize(
     ("name", "question"), [("fibonacci", FIBONACCI), ("tic-tac-toe", TIC_TAC_TOE)]
 )
-def test_whatever_is_answered_to_the_documents_prompts_is_code_or_one_line(
+def test_code_or_one_line(
     capsys: pytest.CaptureFixture[str],
     ollama_double: FakeOllama,
     name: str,
@@ -354,7 +350,7 @@ def test_whatever_is_answered_to_the_documents_prompts_is_code_or_one_line(
 
 @pytest.mark.parametrize("kind", FAMILIES)
 @pytest.mark.parametrize("question", [FIBONACCI, TIC_TAC_TOE])
-def test_a_readme_with_a_git_clone_is_no_code(
+def test_shell_lines_are_no_code(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, question: str, kind: str
 ) -> None:
     ollama_double.answer = reply("tic-tac-toe.readme")
@@ -366,7 +362,10 @@ def test_a_readme_with_a_git_clone_is_no_code(
 
 def assert_code_or_one_line(screen: Screen, question: str) -> None:
     if screen.status == 0:
-        assert check(screen.out, "python" if question == FIBONACCI else "html").accepted
+        if question == FIBONACCI:
+            assert not python_problem(screen.out)
+        else:
+            assert "<" in screen.out
     else:
         assert (screen.status, screen.out) == (1, "")
         assert re.fullmatch(r"starcoder: .+\. .+\.\n", screen.err)
@@ -386,16 +385,12 @@ def demo(demo_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("question", [FIBONACCI, TIC_TAC_TOE])
-def test_the_demo_model_answers_the_documents_prompts(
-    capsys: pytest.CaptureFixture[str], demo: None, question: str
-) -> None:
-    words = starcoder(capsys, "ask", question, "--starcoder-max-tokens=60")
+def test_demo_model_answers(capsys: pytest.CaptureFixture[str], demo: None) -> None:
+    words = starcoder(capsys, "ask", FIBONACCI, "--starcoder-max-tokens=20")
     assert words.status == 0
     assert words.out.strip()
-    assert_code_or_one_line(
-        starcoder(capsys, "ask", "--code", question, "--starcoder-max-tokens=120"), question
-    )
+    code = starcoder(capsys, "ask", "--code", FIBONACCI, "--starcoder-max-tokens=40")
+    assert_code_or_one_line(code, FIBONACCI)
 
 
 def recorded_completions() -> Iterator[tuple[str, str, str]]:
@@ -413,7 +408,7 @@ def recorded_completions() -> Iterator[tuple[str, str, str]]:
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the recorded programs are not here")
 @pytest.mark.parametrize("framed", ["alone", "with an explanation after its fence", "in a chat"])
-def test_no_program_that_starcoder2_instruct_wrote_is_lost_or_changed(framed: str) -> None:
+def test_published_answers_stay_whole(framed: str) -> None:
     lost, whole, broken = [], 0, 0
     for task, code, _ in recorded_completions():
         answer = {
@@ -474,7 +469,6 @@ def client_that_answers(answer: str, framed: str) -> Any:
         "openai llamacpp",
         "openai vllm double",
         "huggingface endpoint double",
-        pytest.param("demo", marks=pytest.mark.slow),
     ]
 )
 def place(request: pytest.FixtureRequest) -> Iterator[tuple[list[str], FakeOllama | Double | None]]:
@@ -493,17 +487,14 @@ def place(request: pytest.FixtureRequest) -> Iterator[tuple[list[str], FakeOllam
     elif kind == "openai vllm double":
         with running(FakeVllm()) as vllm:
             yield ["--starcoder-backend=openai", f"--starcoder-host={vllm.url}"], vllm
-    elif kind == "huggingface endpoint double":
+    else:
         with running(FakeTgi(key="hf_token")) as tgi:
             key = f"--starcoder-hf-token={tgi.key}"
             yield ["--starcoder-backend=huggingface", f"--starcoder-host={tgi.url}", key], tgi
-    else:
-        request.getfixturevalue("demo")
-        yield [], None
 
 
 @every_command
-def test_every_command_works_on_every_backend(
+def test_commands_on_every_backend(
     capsys: pytest.CaptureFixture[str],
     project: Path,
     place: tuple[list[str], FakeOllama | Double | None],
@@ -512,7 +503,7 @@ def test_every_command_works_on_every_backend(
     options, double = place
     if double is not None:
         double.answer = ANSWERS[command]
-    screen = starcoder(capsys, *COMMANDS[command], *options, "--starcoder-max-tokens=60")
+    screen = starcoder(capsys, *COMMANDS[command], *options, "--starcoder-max-tokens=20")
     # A double knows the answer; a tiny or a small model may write anything.
     assert screen.status in ((0, 1) if double is None else (0,)), screen.err
     last = screen.err.splitlines()[-1]
@@ -529,10 +520,8 @@ def test_every_command_works_on_every_backend(
 
 
 @pytest.mark.slow
-@every_command
-def test_the_answer_is_on_standard_output_and_who_wrote_it_on_standard_error(
-    ollama_double: FakeOllama, command: str
-) -> None:
+@in_words_and_code
+def test_signature_on_standard_error(ollama_double: FakeOllama, command: str) -> None:
     ollama_double.answer = ANSWERS[command]
     run = subprocess.run(program(*COMMANDS[command]), capture_output=True, text=True, check=False)
     shown = {
@@ -545,7 +534,7 @@ def test_the_answer_is_on_standard_output_and_who_wrote_it_on_standard_error(
     }
     remark = {
         "ask --code": "it parses, and was not run",
-        "edit": "nothing was written; --write does it",
+        "edit": "nothing was written; use --write",
     }.get(command, "unchecked")
     assert (run.returncode, run.stdout) == (0, shown[command])
     assert run.stderr == f"Machine-generated by starcoder2:7b on Ollama; {remark}.\n"
@@ -553,7 +542,7 @@ def test_the_answer_is_on_standard_output_and_who_wrote_it_on_standard_error(
 
 @pytest.mark.slow
 @every_command
-def test_with_the_server_down_it_is_one_line_and_soon(command: str) -> None:
+def test_server_down(command: str) -> None:
     url = closed_port()
     started = time.monotonic()
     run = subprocess.run(
@@ -568,8 +557,8 @@ def test_with_the_server_down_it_is_one_line_and_soon(command: str) -> None:
 
 
 @pytest.mark.slow
-@every_command
-def test_a_reader_that_has_enough_ends_it_quietly(ollama_double: FakeOllama, command: str) -> None:
+@in_words_and_code
+def test_broken_pipe(ollama_double: FakeOllama, command: str) -> None:
     ollama_double.answer = ANSWERS[command]
     ready, gone = os.pipe()
     os.close(ready)
@@ -589,8 +578,8 @@ def test_head_gets_its_line(ollama_double: FakeOllama) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-@every_command
-def test_a_full_disk_is_an_error(ollama_double: FakeOllama, command: str) -> None:
+@in_words_and_code
+def test_full_disk(ollama_double: FakeOllama, command: str) -> None:
     ollama_double.answer = ANSWERS[command]
     with Path("/dev/full").open("w") as full:
         run = subprocess.run(
@@ -620,7 +609,7 @@ def halting(ollama_double: FakeOllama) -> Iterator[threading.Event]:
     go_on.set()
 
 
-def test_an_answer_is_written_while_it_comes(halting: threading.Event) -> None:
+def test_answer_is_streamed(halting: threading.Event) -> None:
     running = subprocess.Popen(
         program("ask", "Count."), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -634,9 +623,7 @@ def test_an_answer_is_written_while_it_comes(halting: threading.Event) -> None:
 
 
 @pytest.mark.parametrize(("command", "begun"), [("ask", b"one two "), ("explain", b"It one two ")])
-def test_ctrl_c_ends_it_and_the_line_that_had_begun(
-    halting: threading.Event, command: str, begun: bytes
-) -> None:
+def test_interrupt_ends_line(halting: threading.Event, command: str, begun: bytes) -> None:
     running = subprocess.Popen(
         program(*COMMANDS[command]), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -650,7 +637,7 @@ def test_ctrl_c_ends_it_and_the_line_that_had_begun(
     assert (written + out).replace(b"three", b"") == begun + b"\n"
 
 
-def test_ctrl_c_before_the_first_word_leaves_nothing(
+def test_early_interrupt_prints_nothing(
     halting: threading.Event, ollama_double: FakeOllama
 ) -> None:
     running = subprocess.Popen(
@@ -663,7 +650,7 @@ def test_ctrl_c_before_the_first_word_leaves_nothing(
     assert running.returncode == 130
 
 
-def test_an_answer_that_breaks_off_ends_its_line_before_the_error(
+def test_broken_answer_ends_line(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
 ) -> None:
     ollama_double.ending = "error"
@@ -674,10 +661,8 @@ def test_an_answer_that_breaks_off_ends_its_line_before_the_error(
 
 
 @pytest.mark.slow
-@every_command
-def test_on_a_terminal_the_wait_is_shown_and_leaves_no_trace(
-    ollama_double: FakeOllama, command: str
-) -> None:
+@in_words_and_code
+def test_status_line_is_erased(ollama_double: FakeOllama, command: str) -> None:
     pytest.importorskip("pty", reason="no pseudo-terminals here")
     ollama_double.answer, ollama_double.delay = ANSWERS[command], 2.5
     written = on_a_terminal(program(*COMMANDS[command]))
@@ -689,9 +674,7 @@ def test_on_a_terminal_the_wait_is_shown_and_leaves_no_trace(
     assert "\x1b" not in written
 
 
-def test_on_a_terminal_a_file_cannot_change_the_screen(
-    project: Path, ollama_double: FakeOllama
-) -> None:
+def test_file_cannot_control_terminal(project: Path, ollama_double: FakeOllama) -> None:
     pytest.importorskip("pty", reason="no pseudo-terminals here")
     (project / "shop.py").write_text("# \x1b[2J\nx = 1\n")
     ollama_double.answer = "x = 2\n"
@@ -738,7 +721,7 @@ def shown(line: str) -> str:
 
 
 @every_command
-def test_settings_hold_for_this_once(
+def test_settings_for_one_run(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, command: str
 ) -> None:
     ollama_double.answer, ollama_double.model = ANSWERS[command], "starcoder2:3b"
@@ -751,16 +734,14 @@ def test_settings_hold_for_this_once(
 
 
 @every_command
-def test_a_setting_that_cannot_be_used_is_misuse(
-    capsys: pytest.CaptureFixture[str], command: str
-) -> None:
+def test_invalid_setting(capsys: pytest.CaptureFixture[str], command: str) -> None:
     screen = starcoder(capsys, *COMMANDS[command], "--starcoder-max-tokens=many")
     assert (screen.status, screen.out) == (2, "")
     assert screen.err.startswith("starcoder: --starcoder-max-tokens: ")
 
 
 @pytest.mark.parametrize("command", ["ask", "complete", "edit", "explain"])
-def test_the_help_shows_how_to_begin(capsys: pytest.CaptureFixture[str], command: str) -> None:
+def test_help_has_examples(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])
     told = capsys.readouterr().out

@@ -35,7 +35,7 @@ def complete(capsys: pytest.CaptureFixture[str], *arguments: str) -> Screen:
     return Screen(main(["complete", *arguments]), *capsys.readouterr())
 
 
-def test_what_belongs_there_is_printed_and_nothing_is_written(
+def test_completion_is_printed(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, file: Path
 ) -> None:
     ollama_double.answer = "\n    assert total\n    return total / len(xs)\n"
@@ -47,7 +47,7 @@ def test_what_belongs_there_is_printed_and_nothing_is_written(
     assert file.read_bytes() == MEAN
 
 
-def test_with_write_it_is_in_the_file_and_the_diff_is_printed(
+def test_write_prints_diff(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, file: Path
 ) -> None:
     ollama_double.answer = "\n    assert total"
@@ -95,7 +95,7 @@ def test_with_write_it_is_in_the_file_and_the_diff_is_printed(
         ),
     ],
 )
-def test_what_was_there_stays_to_the_byte(
+def test_other_bytes_stay(
     capsys: pytest.CaptureFixture[str],
     ollama_double: FakeOllama,
     file: Path,
@@ -110,7 +110,7 @@ def test_what_was_there_stays_to_the_byte(
     assert file.read_bytes() == after
 
 
-def test_a_link_stays_a_link(
+def test_link_stays(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, file: Path
 ) -> None:
     ollama_double.answer = "\n    assert total"
@@ -121,7 +121,7 @@ def test_a_link_stays_a_link(
     assert b"assert total" in file.read_bytes()
 
 
-def test_what_keeps_the_file_from_being_parsed_is_shown_and_said(
+def test_syntax_error_is_shown(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
 ) -> None:
     ollama_double.answer = "\n    assert total) and (\n"
@@ -132,20 +132,20 @@ def test_what_keeps_the_file_from_being_parsed_is_shown_and_said(
     )
 
 
-def test_what_keeps_the_file_from_being_parsed_is_not_written(
+def test_syntax_error_is_not_written(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, file: Path
 ) -> None:
     ollama_double.answer = "\n    assert total) and (\n"
     assert complete(capsys, "shop.py:2", "--write") == (
         1,
         "",
-        "starcoder: Nothing was written: with what starcoder2:7b wrote the file would not parse any more "
+        "starcoder: Nothing was written: with the code of starcoder2:7b, the file would not parse any more "
         "(line 3: unmatched ')'). See it without --write, or ask another model.\n",
     )
     assert file.read_bytes() == MEAN
 
 
-def test_a_file_that_changed_while_the_model_wrote_is_not_written(
+def test_concurrent_change_stays(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, file: Path
 ) -> None:
     def saved_meanwhile(_prompt: str) -> str:
@@ -160,7 +160,7 @@ def test_a_file_that_changed_while_the_model_wrote_is_not_written(
 @pytest.mark.parametrize(
     "place", ["shop.py", "shop.py:", ":3", "shop.py:x", "shop.py:-1", "shop.py:1-2", "shop.py:²"]
 )
-def test_a_place_that_is_none_is_misuse(capsys: pytest.CaptureFixture[str], place: str) -> None:
+def test_invalid_place(capsys: pytest.CaptureFixture[str], place: str) -> None:
     assert complete(capsys, place) == (
         2,
         "",
@@ -168,14 +168,14 @@ def test_a_place_that_is_none_is_misuse(capsys: pytest.CaptureFixture[str], plac
     )
 
 
-def test_a_line_that_is_not_there_is_misuse(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_line(capsys: pytest.CaptureFixture[str]) -> None:
     screen = complete(capsys, "shop.py:4")
     assert (screen.status, screen.out) == (2, "")
     assert screen.err.startswith("starcoder: shop.py has no line 4. ")
 
 
 @pytest.mark.parametrize("kind", ["starcoder2", "starcoder", "completion"])
-def test_a_blank_first_line_can_be_completed(
+def test_blank_first_line(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, file: Path, kind: str
 ) -> None:
     file.write_bytes(b"\nx = 1\n")
@@ -201,7 +201,7 @@ TEXT = st.text(
     st.sampled_from(["a.py", "a.md"]),
     st.sampled_from(["starcoder2", "chat"]),
 )
-def test_without_write_nothing_changes_and_with_it_nothing_else_does(
+def test_write_changes_nothing_else(
     capsys: pytest.CaptureFixture[str],
     ollama_double: FakeOllama,
     tmp_path: Path,

@@ -33,7 +33,7 @@ def doctor(capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, list
     return status, re.sub(r"\d+\.\d+ (s|a second)", r"N \1", screen.out).splitlines()
 
 
-def test_a_server_that_works(
+def test_working_server(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
 ) -> None:
     ollama_double.answer = "\n    return n if n < 2 else fibonacci(n - 1)"
@@ -56,7 +56,7 @@ def test_a_server_that_works(
     )
 
 
-def test_a_real_llamacpp(capsys: pytest.CaptureFixture[str], llamacpp: RealServer) -> None:
+def test_real_llamacpp(capsys: pytest.CaptureFixture[str], llamacpp: RealServer) -> None:
     options = (
         "--starcoder-backend=llamacpp",
         f"--starcoder-host={llamacpp.url}",
@@ -82,7 +82,7 @@ def test_a_real_llamacpp(capsys: pytest.CaptureFixture[str], llamacpp: RealServe
     assert not [line for line in lines if llamacpp.key in line]
 
 
-def test_the_embedded_engine(capsys: pytest.CaptureFixture[str], tiny_model: Path) -> None:
+def test_embedded_engine(capsys: pytest.CaptureFixture[str], tiny_model: Path) -> None:
     status, lines = doctor(capsys, f"--starcoder-model={tiny_model}")
     assert status == 0
     assert (
@@ -91,7 +91,7 @@ def test_the_embedded_engine(capsys: pytest.CaptureFixture[str], tiny_model: Pat
     )
 
 
-def test_a_closed_port(
+def test_closed_port(
     capsys: pytest.CaptureFixture[str], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = closed_port()
@@ -110,9 +110,7 @@ def test_a_closed_port(
     )
 
 
-def test_a_model_that_the_server_does_not_have(
-    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
-) -> None:
+def test_unknown_model(capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama) -> None:
     status, lines = doctor(capsys, "--starcoder-model=other:1b")
     assert status == 1
     assert lines[-2:] == [
@@ -121,9 +119,7 @@ def test_a_model_that_the_server_does_not_have(
     ]
 
 
-def test_a_model_that_says_nothing_does_not_work(
-    capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
-) -> None:
+def test_silent_model(capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama) -> None:
     ollama_double.answer = ""
     status, lines = doctor(capsys)
     assert status == 1
@@ -142,9 +138,7 @@ def test_no_backend(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_a_model_file_that_is_not_there_is_a_setting_that_cannot_be_used(
-    capsys: pytest.CaptureFixture[str], project: Path
-) -> None:
+def test_missing_model_file(capsys: pytest.CaptureFixture[str], project: Path) -> None:
     status, lines = doctor(capsys, "--starcoder-model=gone.gguf")
     assert status == 2
     assert lines[-2:] == [
@@ -154,9 +148,7 @@ def test_a_model_file_that_is_not_there_is_a_setting_that_cannot_be_used(
     ]
 
 
-def test_a_bad_setting_is_the_whole_output(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STARCODER_TIMEOUT", "soon")
     assert main(["doctor"]) == 2
     assert capsys.readouterr() == (
@@ -166,7 +158,7 @@ def test_a_bad_setting_is_the_whole_output(
     )
 
 
-def test_answers_from_memory_prove_nothing(
+def test_cached_answers_prove_nothing(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
 ) -> None:
     doctor(capsys)
@@ -174,7 +166,7 @@ def test_answers_from_memory_prove_nothing(
     assert len(ollama_double.asked()) == 2
 
 
-def test_a_secret_is_never_shown(
+def test_secrets_stay_hidden(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STARCODER_API_KEY", "sk-very-secret")
@@ -185,7 +177,7 @@ def test_a_secret_is_never_shown(
     assert "sk-very-secret" not in "\n".join(lines)
 
 
-def test_escape_sequences_of_a_model_are_not_passed_on(
+def test_escape_sequences_are_removed(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
 ) -> None:
     ollama_double.answer = "\x1b[31m return\x1b]0;title\x07 1"
@@ -193,7 +185,7 @@ def test_escape_sequences_of_a_model_are_not_passed_on(
     assert "answer              return 1" in lines
 
 
-def test_every_setting_is_an_option_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_settings_are_options(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["doctor", "--help"])
     told = " ".join(capsys.readouterr().out.split())
@@ -204,7 +196,7 @@ def test_every_setting_is_an_option_of_its_own(capsys: pytest.CaptureFixture[str
     assert "--starcoder-cache VALUE on, off or a folder" in told
 
 
-def test_a_cache_that_cannot_be_written_is_said(
+def test_unwritable_cache(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
 ) -> None:
     (project / "file").write_text("")
@@ -215,7 +207,7 @@ def test_a_cache_that_cannot_be_written_is_said(
     )
 
 
-def test_a_chat_model_is_examined_by_a_message(
+def test_chat_model_gets_message(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama
 ) -> None:
     assert doctor(capsys, "--starcoder-family=chat")[0] == 0
@@ -253,7 +245,7 @@ def deep(
     return status, lines[[line.split()[0] for line in lines].index("deep") :], report
 
 
-def test_deep_says_what_each_probe_found_and_where_the_figures_are(
+def test_deep_output(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
 ) -> None:
     ollama_double.answer = "\n    return n if n < 2 else fibonacci(n - 1)"
@@ -272,7 +264,7 @@ def test_deep_says_what_each_probe_found_and_where_the_figures_are(
     ]
 
 
-def test_deep_writes_who_was_asked_and_what_was_found_and_nothing_else(
+def test_deep_file(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
 ) -> None:
     _, _, report = deep(capsys, project / "found.json")
@@ -295,7 +287,7 @@ def test_deep_writes_who_was_asked_and_what_was_found_and_nothing_else(
     assert {tuple(probe) for probe in report["probes"]} == {("name", "verdict", "figures")}
 
 
-def test_deep_sends_no_code_of_the_users_and_writes_no_word_address_path_or_key(
+def test_deep_keeps_privacy(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
 ) -> None:
     (project / "theirs.py").write_text("their_secret = 1")
@@ -317,7 +309,7 @@ def test_deep_sends_no_code_of_the_users_and_writes_no_word_address_path_or_key(
     assert not [prompt for prompt in ollama_double.prompts() if "their_secret" in prompt]
 
 
-def test_deep_asks_at_a_temperature_of_nothing_whatever_is_set(
+def test_deep_temperature(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
 ) -> None:
     deep(capsys, project / "found.json", "--starcoder-temperature=0.7")
@@ -325,7 +317,7 @@ def test_deep_asks_at_a_temperature_of_nothing_whatever_is_set(
     assert (temperatures[0], set(temperatures[1:])) == (0.7, {0.0})
 
 
-def test_deep_has_time_of_its_own(
+def test_deep_timeout(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
 ) -> None:
     def answer(prompt: str) -> str:
@@ -342,7 +334,7 @@ def test_deep_has_time_of_its_own(
     assert report["probes"][0]["verdict"] == "yes"
 
 
-def test_deep_writes_to_a_file_of_its_own_name_by_itself(
+def test_deep_default_file(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
 ) -> None:
     status, lines = doctor(capsys, "--deep")
@@ -357,7 +349,7 @@ def test_deep_writes_to_a_file_of_its_own_name_by_itself(
 @pytest.mark.parametrize(
     ("name", "reason"), [("gone/found.json", "No such file or directory"), ("", "Is a directory")]
 )
-def test_deep_says_that_a_file_cannot_be_written_before_it_asks_for_minutes(
+def test_deep_unwritable_file(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, name: str, reason: str
 ) -> None:
     status, lines = doctor(capsys, f"--deep={name}")
@@ -369,7 +361,7 @@ def test_deep_says_that_a_file_cannot_be_written_before_it_asks_for_minutes(
     assert len(ollama_double.asked()) == 1
 
 
-def test_deep_writes_nothing_where_the_model_does_not_work(
+def test_deep_without_working_model(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
 ) -> None:
     ollama_double.answer = ""
@@ -377,7 +369,7 @@ def test_deep_writes_nothing_where_the_model_does_not_work(
     assert list(project.iterdir()) == []
 
 
-def test_deep_keeps_what_was_found_before_the_server_went_away(
+def test_deep_server_stops(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
 ) -> None:
     def answer(prompt: str) -> str:
@@ -394,7 +386,7 @@ def test_deep_keeps_what_was_found_before_the_server_went_away(
     assert "boom" not in (project / "found.json").read_text()
 
 
-def test_deep_keeps_what_was_found_before_a_ctrl_c(
+def test_deep_interrupt(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, project: Path
 ) -> None:
     def answer(prompt: str) -> str:
@@ -423,7 +415,7 @@ def test_deep_keeps_what_was_found_before_a_ctrl_c(
         ("registry.example.com:5000/team/starcoder2:7b", "team/starcoder2:7b"),
     ],
 )
-def test_deep_writes_the_models_name_without_where_it_came_from(
+def test_deep_model_name(
     capsys: pytest.CaptureFixture[str],
     ollama_double: FakeOllama,
     project: Path,
@@ -435,7 +427,7 @@ def test_deep_writes_the_models_name_without_where_it_came_from(
     assert deep(capsys, project / "found.json", *options)[2]["model"] == told
 
 
-def test_deep_of_a_real_llamacpp(
+def test_deep_real_llamacpp(
     capsys: pytest.CaptureFixture[str], llamacpp: RealServer, project: Path
 ) -> None:
     options = ("--starcoder-backend=llamacpp", f"--starcoder-host={llamacpp.url}")
@@ -455,7 +447,7 @@ def test_deep_of_a_real_llamacpp(
 
 
 @pytest.mark.slow
-def test_deep_of_the_tiny_model_in_the_embedded_engine(
+def test_deep_embedded_engine(
     capsys: pytest.CaptureFixture[str], tiny_model: Path, project: Path
 ) -> None:
     status, _, report = deep(capsys, project / "found.json", f"--starcoder-model={tiny_model}")
@@ -465,7 +457,7 @@ def test_deep_of_the_tiny_model_in_the_embedded_engine(
     assert str(tiny_model.parent) not in (project / "found.json").read_text()
 
 
-def test_a_model_that_the_server_chooses_is_told_as_that(
+def test_server_chooses_model(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     main(["doctor", "--starcoder-backend=openai", f"--starcoder-host={closed_port()}"])

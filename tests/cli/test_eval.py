@@ -9,7 +9,7 @@ import pytest
 from support.servers import FakeOllama
 
 from pytest_starcoder.cli import main
-from pytest_starcoder.evaluate.report import published
+from pytest_starcoder.evaluate.report import published_results
 
 PROBLEMS = [
     {
@@ -34,7 +34,7 @@ def half_right(prompt: str) -> str:
     return "\n    return a + b\n" if "add_0" in prompt else "\n    return a - b\n"
 
 
-def test_a_model_is_measured_and_told_of_in_every_form(
+def test_every_report_form(
     data: str, tmp_path: Path, ollama_double: FakeOllama, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ollama_double.answer = half_right
@@ -51,7 +51,7 @@ def test_a_model_is_measured_and_told_of_in_every_form(
     ]
     assert rest[4].startswith("  time      0 s asking, ")
     assert "asking starcoder2:7b [....................] 0/2\n" in screen.err
-    assert "running what was written [####################] 2/2" in screen.err
+    assert "running the answers [####################] 2/2" in screen.err
     told = json.loads((tmp_path / "r.json").read_text())
     assert (told["pass_at"], told["problems"], told["of"]) == ({"1": 0.5}, 2, 2)
     assert [one["said"] for one in told["verdicts"]] == ["passed", "AssertionError"]
@@ -63,7 +63,7 @@ def test_a_model_is_measured_and_told_of_in_every_form(
     assert len(ollama_double.asked()) == asked, "the answers are there"
 
 
-def test_more_answers_are_added_to_those_that_are_there(
+def test_more_answers_are_added(
     data: str, ollama_double: FakeOllama, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ollama_double.answer = half_right
@@ -75,7 +75,7 @@ def test_more_answers_are_added_to_those_that_are_there(
     assert "  problems  1 of 2, 1 solved, 3 answers each\n" in capsys.readouterr().out
 
 
-def test_greedy_and_prompted_are_said_and_kept_apart(
+def test_sampling_kinds_stay_apart(
     data: str, ollama_double: FakeOllama, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (
@@ -90,12 +90,12 @@ def test_greedy_and_prompted_are_said_and_kept_apart(
     )
     assert main(["eval", "humaneval", "--data", data]) == 2
     assert (
-        "holds answers of another evaluation: not the same temperature and prefix."
+        "has answers of another evaluation: temperature and prefix differ."
         in capsys.readouterr().err
     )
 
 
-def test_recorded_answers_need_no_model(
+def test_recorded_answers_without_model(
     data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STARCODER_BACKEND", "none")
@@ -110,7 +110,7 @@ def test_recorded_answers_need_no_model(
     )
 
 
-def test_interrupted_it_keeps_what_was_answered_and_says_how_to_go_on(
+def test_interrupt_keeps_answers(
     data: str, tmp_path: Path, ollama_double: FakeOllama, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def answer(prompt: str) -> str:
@@ -126,7 +126,7 @@ def test_interrupted_it_keeps_what_was_answered_and_says_how_to_go_on(
         patch.setattr(Progress, "step", interrupt)
         assert main(["eval", "humaneval", "--data", data, "--output", "kept.jsonl"]) == 130
     assert capsys.readouterr().err.endswith(
-        "The answers so far are in kept.jsonl; the same command goes on from there.\nstarcoder: interrupted.\n"
+        "The answers so far are in kept.jsonl; run the same command again to continue.\nstarcoder: interrupted.\n"
     )
     assert len((tmp_path / "kept.jsonl").read_text().splitlines()) == 2
     assert main(["eval", "humaneval", "--data", data, "--output", "kept.jsonl"]) == 0
@@ -151,7 +151,7 @@ def test_interrupted_it_keeps_what_was_answered_and_says_how_to_go_on(
         ),
         (
             ["--report", "away/r.md"],
-            "There is no folder {folder}/away. Make it, or name another file.",
+            "There is no folder {folder}/away. Create it, or name another file.",
         ),
         (
             ["--plot", "p.gif"],
@@ -159,7 +159,7 @@ def test_interrupted_it_keeps_what_was_answered_and_says_how_to_go_on(
         ),
     ],
 )
-def test_what_can_be_known_to_be_wrong_is_said_before_anybody_is_asked(
+def test_early_errors(
     data: str,
     tmp_path: Path,
     ollama_double: FakeOllama,
@@ -173,9 +173,7 @@ def test_what_can_be_known_to_be_wrong_is_said_before_anybody_is_asked(
 
 
 @pytest.mark.parametrize("wrong", [["--samples", "0"], ["--limit", "x"], ["--data"], []])
-def test_a_mistyped_option_ends_with_usage(
-    data: str, capsys: pytest.CaptureFixture[str], wrong: list[str]
-) -> None:
+def test_mistyped_option(data: str, capsys: pytest.CaptureFixture[str], wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as raised:
         main(
             [
@@ -189,7 +187,7 @@ def test_a_mistyped_option_ends_with_usage(
     assert "usage: starcoder eval {humaneval,mbpp} --data PATH" in capsys.readouterr().err
 
 
-def test_without_a_model_it_says_how_to_get_one(
+def test_message_without_model(
     data: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STARCODER_BACKEND", "none")
@@ -200,11 +198,9 @@ def test_without_a_model_it_says_how_to_get_one(
 
 
 @pytest.mark.slow
-def test_the_picture_has_the_published_rows_and_the_one_that_was_measured(
-    data: str, tmp_path: Path, ollama_double: FakeOllama
-) -> None:
+def test_picture_rows(data: str, tmp_path: Path, ollama_double: FakeOllama) -> None:
     ollama_double.answer = half_right
     assert main(["eval", "humaneval", "--data", data, "--plot", "p.svg"]) == 0
     text = (tmp_path / "p.svg").read_text()
-    for name in (*published().rows, "starcoder2:7b (measured here)"):
+    for name in (*published_results().rows, "starcoder2:7b (measured here)"):
         assert f">{name}<" in text

@@ -12,19 +12,19 @@ from support.servers import FakeOllama
 from pytest_starcoder.cli import doctor, main
 
 
-def test_without_a_command_it_says_which_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main([])
     assert "the following arguments are required: COMMAND" in capsys.readouterr().err
 
 
-def test_an_unknown_command_is_misuse(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["explian"])
     assert "invalid choice: 'explian'" in capsys.readouterr().err
 
 
-def test_the_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_commands(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     told = " ".join(capsys.readouterr().out.split())
@@ -32,7 +32,7 @@ def test_the_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None
     assert "doctor Say which model would be asked, whether it answers, and what to do next" in told
 
 
-def test_a_ctrl_c_is_130(
+def test_interrupt_status(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(_arguments: object) -> int:
@@ -43,9 +43,7 @@ def test_a_ctrl_c_is_130(
     assert capsys.readouterr() == ("", "starcoder: interrupted.\n")
 
 
-def test_words_that_the_terminal_cannot_show_are_written_otherwise(
-    monkeypatch: pytest.MonkeyPatch, ollama_double: FakeOllama
-) -> None:
+def test_unencodable_output(monkeypatch: pytest.MonkeyPatch, ollama_double: FakeOllama) -> None:
     ollama_double.answer = " return 'é' # 完"
     written = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", written)
@@ -55,7 +53,7 @@ def test_words_that_the_terminal_cannot_show_are_written_otherwise(
 
 
 @pytest.mark.slow
-def test_the_installed_command_is_the_same() -> None:
+def test_installed_command() -> None:
     run = subprocess.run(
         [
             sys.executable,

@@ -17,7 +17,7 @@ from pytest_starcoder.errors import ConfigError
 
 AS_NOBODY = """
 import os, sys
-from pytest_starcoder.commands.source import read_source
+from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError
 source = read_source(sys.argv[1])
 if os.geteuid() == 0:  # whom nothing keeps from writing
@@ -49,14 +49,14 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "é日🙂".encode(),
     ],
 )
-def test_what_is_read_and_written_again_is_the_same_to_the_byte(file: Path, content: bytes) -> None:
+def test_round_trip_keeps_bytes(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     source = read_source("shop.py")
     source.write(source.text)
     assert file.read_bytes() == content
 
 
-def test_a_byte_order_mark_is_no_part_of_the_text_and_stays(file: Path) -> None:
+def test_byte_order_mark_stays(file: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbfx = 1\n")
     source = read_source("shop.py")
     assert source.text == "x = 1\n"
@@ -64,17 +64,15 @@ def test_a_byte_order_mark_is_no_part_of_the_text_and_stays(file: Path) -> None:
     assert file.read_bytes() == b"\xef\xbb\xbfy = 2\n"
 
 
-def test_its_name_in_prompts_is_relative_to_the_current_folder_or_bare(
-    file: Path, tmp_path: Path
-) -> None:
+def test_name_in_prompts(file: Path, tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "a.py").touch()
     assert read_source("inner/../inner/a.py").shown == "inner/a.py"
     assert read_source(str(tmp_path / "inner" / "a.py")).shown == "inner/a.py"
-    assert read_source(__file__).shown == "test_source.py"
+    assert read_source(__file__).shown == "test_source_file.py"
 
 
-def test_its_mode_stays(file: Path) -> None:
+def test_mode_stays(file: Path) -> None:
     file.chmod(0o750)
     read_source("shop.py").write("y = 2\n")
     assert stat.S_IMODE(file.stat().st_mode) == 0o750
@@ -83,13 +81,13 @@ def test_its_mode_stays(file: Path) -> None:
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a file away"
 )
-def test_its_owner_stays(file: Path) -> None:
+def test_owner_stays(file: Path) -> None:
     os.chown(file, 65534, 65534)
     read_source("shop.py").write("y = 2\n")
     assert (file.stat().st_uid, file.stat().st_gid) == (65534, 65534)
 
 
-def test_a_link_stays_and_what_it_leads_to_is_written(file: Path, tmp_path: Path) -> None:
+def test_link_target_is_written(file: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.py"
     link.symlink_to(file)
     read_source("link.py").write("y = 2\n")
@@ -97,13 +95,13 @@ def test_a_link_stays_and_what_it_leads_to_is_written(file: Path, tmp_path: Path
     assert file.read_bytes() == b"y = 2\n"
 
 
-def test_nothing_else_is_left_in_the_folder(file: Path, tmp_path: Path) -> None:
+def test_no_leftover_files(file: Path, tmp_path: Path) -> None:
     read_source("shop.py").write("y = 2\n")
     assert [path.name for path in tmp_path.iterdir()] == ["shop.py"]
 
 
 @pytest.mark.parametrize("content", [b"z = 3\n", b"\xef\xbb\xbfx = 1\n"])
-def test_a_file_that_has_changed_since_is_not_written(file: Path, content: bytes) -> None:
+def test_changed_file_stays(file: Path, content: bytes) -> None:
     source = read_source("shop.py")
     file.write_bytes(content)
     with told(ConfigError, "shop.py has changed meanwhile; nothing was written.", "Ask again."):
@@ -116,9 +114,7 @@ def test_a_file_that_has_changed_since_is_not_written(file: Path, content: bytes
     ("folder_mode", "file_mode", "reason"),
     [(0o555, 0o666, "Permission denied"), (0o777, 0o444, "it is read-only")],
 )
-def test_what_may_not_be_written_stays_as_it_was(
-    folder_mode: int, file_mode: int, reason: str
-) -> None:
+def test_unwritable_file_stays(folder_mode: int, file_mode: int, reason: str) -> None:
     with tempfile.TemporaryDirectory() as folder:  # all may enter it, unlike pytest's own
         there = Path(folder, "shop.py")
         there.write_bytes(b"x = 1\n")
@@ -141,7 +137,7 @@ def test_what_may_not_be_written_stays_as_it_was(
         (
             "gone.py",
             "gone.py cannot be read: No such file or directory.",
-            "Name a file that is there.",
+            "Name a file that exists.",
         ),
         ("inner", "inner is a folder.", "Name a file in it."),
         (
@@ -150,12 +146,10 @@ def test_what_may_not_be_written_stays_as_it_was(
             "Save it as UTF-8.",
         ),
         ("image.png", "image.png is not a text file.", "Name a file of source code."),
-        ("a\0b", "a\0b cannot be read: embedded null byte.", "Name a file that is there."),
+        ("a\0b", "a\0b cannot be read: embedded null byte.", "Name a file that exists."),
     ],
 )
-def test_what_cannot_be_read_as_text_is_an_error(
-    file: Path, tmp_path: Path, name: str, message: str, hint: str
-) -> None:
+def test_unreadable_files(file: Path, tmp_path: Path, name: str, message: str, hint: str) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "latin.py").write_bytes("aé = 1".encode("latin-1"))
     (tmp_path / "image.png").write_bytes(b"PNG\0\0\1")
@@ -172,9 +166,7 @@ def test_what_cannot_be_read_as_text_is_an_error(
         (2, 9, "shop.py has no lines 2-9."),
     ],
 )
-def test_lines_that_are_not_there_are_an_error(
-    file: Path, first: int, last: int, message: str
-) -> None:
+def test_missing_lines(file: Path, first: int, last: int, message: str) -> None:
     file.write_bytes(b"a\n\nc")
     source = read_source("shop.py")
     source.check_lines(1, 3)
@@ -182,7 +174,7 @@ def test_lines_that_are_not_there_are_an_error(
         source.check_lines(first, last)
 
 
-def test_an_empty_file_has_no_line_at_all(file: Path) -> None:
+def test_empty_file(file: Path) -> None:
     file.write_bytes(b"")
     with told(ConfigError, "shop.py is empty.", 'Begin it with `starcoder ask --code "…"`.'):
         read_source("shop.py").check_lines(1, 1)

@@ -15,16 +15,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_starcoder.explain.assertions import Comparison
 from pytest_starcoder.explain.capture import (
-    FRAMES,
-    SOURCE_LINES,
-    compared,
-    describe,
-    short_repr,
-    untraced,
+    MAX_FRAMES,
+    MAX_SOURCE_LINES,
+    capture_failure,
+    failure_from_report,
 )
 from pytest_starcoder.explain.failure import Failure
+from pytest_starcoder.source import project as source
 from pytest_starcoder.source.project import in_project
+from pytest_starcoder.text.reprs import short_repr
 
 
 class Project:
@@ -32,6 +33,7 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.files = source.Project(root)
 
     def module(self, name: str, source: str) -> dict[str, Any]:
         path = self.root / name
@@ -46,7 +48,7 @@ class Project:
         try:
             run()
         except BaseException as exc:  # noqa: BLE001 - whatever it is
-            return describe(exc, "test_x.py::test_x", "call", self.root)
+            return capture_failure(exc, "test_x.py::test_x", "call", self.files)
         raise AssertionError("nothing was raised")
 
 
@@ -118,21 +120,23 @@ def test_without_a_frame_of_the_project_the_exception_is_all_there_is(project: P
 
 
 def test_an_exception_that_was_never_raised_has_no_frames(project: Project) -> None:
-    assert describe(ValueError("x"), "n", "call", project.root).seen == "raised ValueError: x"
+    assert (
+        capture_failure(ValueError("x"), "n", "call", project.files).seen == "raised ValueError: x"
+    )
 
 
 def test_of_a_deep_recursion_the_test_and_the_last_frames_stay(project: Project) -> None:
     source = "def test_x():\n    down(0)\ndef down(n):\n    if n % 2:\n        down(n + 1)\n    else:\n        down(n + 1)\n"
     failure = project.failure(project.module("test_x.py", source)["test_x"])
     assert failure.exception == "RecursionError"
-    assert [frame.function for frame in failure.frames] == ["test_x", *["down"] * (FRAMES - 1)]
+    assert [frame.function for frame in failure.frames] == ["test_x", *["down"] * (MAX_FRAMES - 1)]
 
 
 def test_of_a_long_function_the_lines_around_stay(project: Project) -> None:
     lines = [f"    x = {number}" for number in range(200)]
     source = "\n".join(["def long():", *lines[:150], "    raise ValueError", *lines[150:]])
     frame = project.failure(project.module("long.py", source)["long"]).frames[0]
-    assert len(frame.source.splitlines()) <= SOURCE_LINES
+    assert len(frame.source.splitlines()) <= MAX_SOURCE_LINES
     assert frame.statement == "raise ValueError"
 
 
@@ -156,14 +160,14 @@ def test_a_cause_stands_in_for_an_exception_without_frames(project: Project) -> 
     with pytest.raises(KeyError) as caught:
         inner()
     outer.__cause__ = caught.value
-    failure = describe(outer, "n", "collect", project.root)
+    failure = capture_failure(outer, "n", "collect", project.files)
     assert (failure.exception, failure.frames[-1].function) == ("KeyError", "f")
 
 
 def test_causes_that_go_round_in_a_circle_come_to_an_end(project: Project) -> None:
     first, second = ValueError("first"), ValueError("second")
     first.__cause__, second.__cause__ = second, first
-    assert describe(first, "n", "call", project.root).exception == "ValueError"
+    assert capture_failure(first, "n", "call", project.files).exception == "ValueError"
 
 
 def test_a_group_leads_to_where_its_first_exception_was_raised(project: Project) -> None:
@@ -214,7 +218,7 @@ def test_a_syntax_error_with_odd_fields_is_no_trouble(
 ) -> None:
     exc = SyntaxError("odd")
     exc.filename, exc.lineno = lines[:2]
-    assert describe(exc, "n", "collect", project.root).frames == ()
+    assert capture_failure(exc, "n", "collect", project.files).frames == ()
 
 
 # --- hostile values ------------------------------------------------------------------------
@@ -234,7 +238,7 @@ def test_a_str_or_repr_that_raises_is_said(project: Project, raised: type[BaseEx
         __repr__ = __str__
 
     assert (
-        describe(Hostile(), "n", "call", project.root).message
+        capture_failure(Hostile(), "n", "call", project.files).message
         == f"<its str raises {raised.__name__}>"
     )
     assert short_repr(Hostile()) == f"<Hostile whose repr raises {raised.__name__}>"
@@ -261,7 +265,7 @@ def test_where_an_object_lies_in_memory_is_left_out_so_that_a_rerun_asks_the_sam
     project: Project,
 ) -> None:
     assert short_repr([object()]) == "[<object object>]"
-    assert describe(ValueError(f"not {object()}"), "n", "call", project.root).seen == (
+    assert capture_failure(ValueError(f"not {object()}"), "n", "call", project.files).seen == (
         "raised ValueError: not <object object>"
     )
 
@@ -283,7 +287,7 @@ def test_an_exception_that_equals_everything_is_described(project: Project) -> N
 
     exc = Equal("x")
     exc.__cause__ = Equal("y")
-    assert describe(exc, "n", "call", project.root).exception == "Equal"
+    assert capture_failure(exc, "n", "call", project.files).exception == "Equal"
 
 
 @pytest.mark.parametrize(
@@ -305,7 +309,7 @@ def test_a_huge_value_has_a_short_text(value: object) -> None:
 
 
 def test_a_huge_message_is_cut(project: Project) -> None:
-    failure = describe(ValueError("x" * 5_000_000), "n", "call", project.root)
+    failure = capture_failure(ValueError("x" * 5_000_000), "n", "call", project.files)
     assert len(failure.message) == 400
     assert len(failure.seen) < 500
 
@@ -317,7 +321,7 @@ def test_a_value_that_holds_itself_has_a_short_text() -> None:
 
 
 def test_escape_sequences_do_not_come_out(project: Project) -> None:
-    assert "\x1b" not in describe(ValueError("\x1b[31mred"), "n", "call", project.root).seen
+    assert "\x1b" not in capture_failure(ValueError("\x1b[31mred"), "n", "call", project.files).seen
 
     class Red:
         def __repr__(self) -> str:
@@ -352,8 +356,14 @@ def test_every_failure_survives_json_and_can_be_written(
     nodeid: str, message: str, text: str
 ) -> None:
     for failure in (
-        untraced(nodeid, "call", text),
-        describe(ValueError(message), nodeid, "call", Path("/x"), compared("==", message, text)),
+        failure_from_report(nodeid, "call", text),
+        capture_failure(
+            ValueError(message),
+            nodeid,
+            "call",
+            source.Project(Path("/x")),
+            Comparison.of_values("==", message, text),
+        ),
     ):
         assert Failure.from_json(json.loads(json.dumps(failure.to_json()))) == failure
 
@@ -368,7 +378,7 @@ def test_every_failure_survives_json_and_can_be_written(
     ],
 )
 def test_of_a_failure_without_an_exception_the_last_line_is_told(text: str, seen: str) -> None:
-    failure = untraced("test_x.py::test_x", "call", text)
+    failure = failure_from_report("test_x.py::test_x", "call", text)
     assert (failure.seen, failure.message, failure.exception, failure.frames) == (
         seen,
         seen,

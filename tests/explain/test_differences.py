@@ -18,7 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.explain.differences import attributes, differences, nearest
+from pytest_starcoder.explain.differences import differences
+from pytest_starcoder.explain.equality import attributes
+from pytest_starcoder.explain.nearest import nearest_key
 
 Point = namedtuple("Point", "x y")
 
@@ -73,7 +75,7 @@ async def coroutine() -> None: ...
             "Apple",
             "apple",
             [
-                "they differ in case alone",
+                "they differ only in case",
                 "they differ from index 0 on: 'Apple' instead of 'apple'",
             ],
         ),
@@ -81,26 +83,26 @@ async def coroutine() -> None: ...
             "a b\n",
             "a  b",
             [
-                "they differ in white space alone",
+                "they differ only in whitespace",
                 "they differ from index 2 on: 'a b\\n' instead of 'a  b'",
             ],
         ),
-        ("abc", "abcdef", ["the value has 3 characters less: 'def'"]),
-        ("abcdef", "abc", ["the value has 3 characters more: 'def'"]),
-        ("def", "abcdef", ["the value has 3 characters less in front: 'abc'"]),
-        ("", "a", ["the value has 1 character less: 'a'"]),
+        ("abc", "abcdef", ["3 characters missing at the end: 'def'"]),
+        ("abcdef", "abc", ["3 characters too many at the end: 'def'"]),
+        ("def", "abcdef", ["3 characters missing at the start: 'abc'"]),
+        ("", "a", ["1 character missing at the end: 'a'"]),
         ("total", "total\n", ["the value ends with 0 newlines, the expected text with 1"]),
         ("total\n\n", "total\n", ["the value ends with 2 newlines, the expected text with 1"]),
-        ("a\r\nb", "a\nb", ["they differ in line endings alone"]),
+        ("a\r\nb", "a\nb", ["they differ only in line endings"]),
         ("a\nb\nc", "a\nx\nc", ["they differ from line 2 on: 'b\\nc' instead of 'x\\nc'"]),
-        ("a\u00a0b", "a b", ["they differ in white space alone"]),
+        ("a\u00a0b", "a b", ["they differ only in whitespace"]),
         ("pa\u200by", "pay", ["they differ from index 2 on: 'pa\\u200by' instead of 'pay'"]),
         (
             "ab",
             "ax\u00df",
             ["they differ from index 1 on: 'ab' instead of 'axß'", "2 characters instead of 3"],
         ),
-        ("\ufb01le", "file", ["they look alike, but are written with other characters"]),
+        ("\ufb01le", "file", ["they look alike, but consist of different characters"]),
         (Name("apple"), "apply", ["they differ from index 4 on: 'apple' instead of 'apply'"]),
         (b"ab", b"ac", ["they differ from byte 1 on: b'ab' instead of b'ac'"]),
         (
@@ -115,16 +117,10 @@ def test_texts_differ_in_the_most_telling_way(left: object, right: object, told:
 
 
 def test_characters_that_look_alike_or_like_nothing_are_named() -> None:
-    assert "U+00A0 NO-BREAK SPACE stands where ' ' is expected" in differences(
-        "==", "a\u00a0b", "a b"
-    )
-    assert "U+200B ZERO WIDTH SPACE stands where 'y' is expected" in differences(
-        "==", "pa\u200by", "pay"
-    )
-    assert "'p' stands where U+0440 CYRILLIC SMALL LETTER ER is expected" in differences(
-        "==", "pay", "\u0440ay"
-    )
-    assert "U+0007 stands where 'x' is expected" in differences("==", "a\x07b", "axb")
+    assert "U+00A0 NO-BREAK SPACE instead of ' '" in differences("==", "a\u00a0b", "a b")
+    assert "U+200B ZERO WIDTH SPACE instead of 'y'" in differences("==", "pa\u200by", "pay")
+    assert "'p' instead of U+0440 CYRILLIC SMALL LETTER ER" in differences("==", "pay", "\u0440ay")
+    assert "U+0007 instead of 'x'" in differences("==", "a\x07b", "axb")
 
 
 @pytest.mark.parametrize(
@@ -134,23 +130,23 @@ def test_characters_that_look_alike_or_like_nothing_are_named() -> None:
         (1, 4, ["the value is too small by 3"]),
         (3.0, 2, ["the value is too large by 1"]),
         (-5, 5, ["the value has the opposite sign"]),
-        (30, 3, ["the value is too large by 27", "the value is 10 times what is expected"]),
-        (0.25, 25, ["the value is too small by 24.75", "the value is 0.01 times what is expected"]),
-        (8, 4, ["the value is too large by 4", "the value is 2 times what is expected"]),
+        (30, 3, ["the value is too large by 27", "the value is 10 times the expected one"]),
+        (0.25, 25, ["the value is too small by 24.75", "the value is 0.01 times the expected one"]),
+        (8, 4, ["the value is too large by 4", "the value is 2 times the expected one"]),
         (3.14159, 3.14, ["the value is too large by 0.00159", "rounded to 2 digits it is equal"]),
         (2.6, 3, ["the value is too small by 0.4", "rounded it is equal"]),
-        (0.1 + 0.2, 0.3, ["they differ by 5.6e-17, which is rounding: compare with pytest.approx"]),
+        (0.1 + 0.2, 0.3, ["they differ by 5.6e-17, a rounding error: compare with pytest.approx"]),
         (
             Decimal("0.1"),
             0.1,
-            ["they differ by 5.6e-18, which is rounding: compare with pytest.approx"],
+            ["they differ by 5.6e-18, a rounding error: compare with pytest.approx"],
         ),
-        (math.nan, 1.0, ["NaN equals nothing, itself neither"]),
-        (math.nan, math.nan, ["NaN equals nothing, itself neither"]),
+        (math.nan, 1.0, ["NaN equals nothing, not even itself"]),
+        (math.nan, math.nan, ["NaN equals nothing, not even itself"]),
         (math.inf, 1, ["the value is infinite"]),
         (1, -math.inf, ["the value is not infinite"]),
-        pytest.param(10**5000, 1, ["the value is too large by some 10^5000"], id="huge"),
-        (1.5, 10**400, ["the value is too small by some 10^400"]),
+        pytest.param(10**5000, 1, ["the value is too large by about 10^5000"], id="huge"),
+        (1.5, 10**400, ["the value is too small by about 10^400"]),
         (Level.LOW, 3, ["the value is too small by 2"]),
         (3.0, pytest.approx(4), ["the value is too small by 1"]),
         ([1.0, 2.0000000001, 5.0], pytest.approx([1.0, 2.0, 3.0]), ["[2] is 5.0, not 3.0"]),
@@ -159,7 +155,7 @@ def test_characters_that_look_alike_or_like_nothing_are_named() -> None:
         (
             datetime(2024, 1, 1),
             datetime(2024, 1, 1, tzinfo=UTC),
-            ["only the expected one has a time zone"],
+            ["only the expected value has a time zone"],
         ),
     ],
 )
@@ -172,15 +168,15 @@ def test_numbers_and_dates_differ_by_an_amount(
 @pytest.mark.parametrize(
     ("left", "right", "told"),
     [
-        ([1, 2], [1, 2, 3], ["2 items instead of 3", "missing at its end: 3"]),
-        ([1, 2, 3, 4], [1], ["4 items instead of 1", "too many at its end: [2, 3, 4]"]),
+        ([1, 2], [1, 2, 3], ["2 items instead of 3", "missing at the end: 3"]),
+        ([1, 2, 3, 4], [1], ["4 items instead of 1", "too many at the end: [2, 3, 4]"]),
         ([1, 2, 3, 4], [1, 3, 4], ["4 items instead of 3", "too many at [1]: 2"]),
         ([1, 4], [1, 2, 3, 4], ["2 items instead of 4", "missing from [1] on: [2, 3]"]),
         ([9, 2], [1, 2, 3], ["2 items instead of 3", "[0] is 9, not 1"]),
         ([1, 5, 3], [1, 2, 3], ["[1] is 5, not 2"]),
         ((1, 5), (1, 2), ["[1] is 5, not 2"]),
-        ([3, 1, 2], [1, 2, 3], ["the same items in another order", "[0] is 3, not 1"]),
-        ([[1], {}], [{}, [1]], ["the same items in another order", "[0] is [1], not {}"]),
+        ([3, 1, 2], [1, 2, 3], ["the same items in a different order", "[0] is 3, not 1"]),
+        ([[1], {}], [{}, [1]], ["the same items in a different order", "[0] is [1], not {}"]),
         ([1], (1,), ["the value is a list, not a tuple"]),
         ([0.1 + 0.2], [0.3], ["[0] is 0.30000000000000004, not 0.3"]),
         (
@@ -191,13 +187,13 @@ def test_numbers_and_dates_differ_by_an_amount(
         ({"a": 1}, {"b": 1}, ["the key 'b' is missing"]),
         ({"usr": 1}, {"user": 1}, ["the key 'user' is missing; there is 'usr'"]),
         ({1: "a"}, {"1": "a"}, ["the key '1' is missing; there is 1 as a number"]),
-        ({"a": 1, "b": 2}, {"a": 1}, ["the key 'b' is too many"]),
-        ({"a": 1, "b": 2, "c": 3}, {"a": 1}, ["the key 'b' and 1 more are too many"]),
+        ({"a": 1, "b": 2}, {"a": 1}, ["the key 'b' is unexpected"]),
+        ({"a": 1, "b": 2, "c": 3}, {"a": 1}, ["the key 'b' and 1 more are unexpected"]),
         ({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}, ["['a']['b'][1] is 2, not 3"]),
         ({"a": {"b": [1]}}, {"a": {"b": [1, 3]}}, ["at ['a']['b']: 1 item instead of 2"]),
         ({"a": None}, {"a": []}, ["['a'] is None, not []"]),
         (defaultdict(int, a=1), {"a": 2}, ["['a'] is 1, not 2"]),
-        (OrderedDict(a=1, b=2), OrderedDict(b=2, a=1), ["the same items in another order"]),
+        (OrderedDict(a=1, b=2), OrderedDict(b=2, a=1), ["the same items in a different order"]),
         (Counter("aab"), {"a": 2, "b": 2}, ["['b'] is 1, not 2"]),
         ({1, 2}, {1, 3}, ["missing: {3}", "too many: {2}"]),
         (frozenset("a"), {"b"}, ["missing: {'b'}", "too many: {'a'}"]),
@@ -223,12 +219,16 @@ def test_containers_differ_at_a_place(left: object, right: object, told: list[st
         (Slotted(1), Slotted(1), ["all fields are equal, but Slotted defines no __eq__"]),
         (Bare(), Bare(), ["both print alike, but Bare defines no __eq__"]),
         (ValueError("a"), ValueError("a"), ["both print alike, but ValueError defines no __eq__"]),
-        (Plain(), Twin(), ["the types have one name, but are two: test_differences and elsewhere"]),
+        (
+            Plain(),
+            Twin(),
+            ["two types are named Plain: one from test_differences and one from elsewhere"],
+        ),
         (Colour.RED, Colour.BLUE, []),
     ],
 )
 def test_objects_differ_in_a_field(left: object, right: object, told: list[str]) -> None:
-    found = [sentence.replace("tests.evidence.", "") for sentence in differences("==", left, right)]
+    found = [sentence.replace("tests.explain.", "") for sentence in differences("==", left, right)]
     assert found[: len(told)] == told
 
 
@@ -237,10 +237,10 @@ def test_objects_differ_in_a_field(left: object, right: object, told: list[str])
     [
         (None, 3, ["the value is None: nothing was returned?"]),
         (3, None, ["the value is a number, not None"]),
-        ("3", 3, ["the value is a text, not a number", "as texts, they are equal"]),
-        (3, "3", ["the value is a number, not a text"]),
-        (b"ab", "ab", ["the value is bytes, not a text", "decoded as UTF-8, they are equal"]),
-        (PurePosixPath("a"), "a", ["the value is a PurePosixPath, not a text"]),
+        ("3", 3, ["the value is a string, not a number", "as strings, they are equal"]),
+        (3, "3", ["the value is a number, not a string"]),
+        (b"ab", "ab", ["the value is bytes, not a string", "decoded as UTF-8, they are equal"]),
+        (PurePosixPath("a"), "a", ["the value is a PurePosixPath, not a string"]),
         (Colour.RED, "red", ["the value is a member of Colour: its .value would be equal"]),
         (Plain(), {"a": 1}, ["the value is a Plain, not a dict"]),
         (len, 3, ["the value is the function itself: was it called?"]),
@@ -266,12 +266,12 @@ def test_a_coroutine_asks_whether_it_was_awaited() -> None:
     [
         ("in", "usr", {"user": 1}, ("it has 1 item, the nearest is 'user'",)),
         ("in", "usr", {"user": 1}.keys(), ("it has 1 item, the nearest is 'user'",)),
-        ("in", 3, ["3", "4"], ("it has 2 items, the nearest is the text '3'",)),
+        ("in", 3, ["3", "4"], ("it has 2 items, the nearest is the string '3'",)),
         ("in", 3, [], ("it has 0 items",)),
         ("in", 3, iter([1]), ("its items can be taken only once",)),
-        ("in", "B", "abc", ("the text has it in another case, at index 1: 'b'",)),
-        ("in", "a b", "xa  b", ("the text has it with other white space",)),
-        ("in", "abc", "a", ("the text has 1 character, what is looked for 3",)),
+        ("in", "B", "abc", ("the text contains it in a different case, at index 1: 'b'",)),
+        ("in", "a b", "xa  b", ("the text contains it with different whitespace",)),
+        ("in", "abc", "a", ("the text has 1 character, fewer than the 3 that are searched for",)),
         ("in", "total: 4", "the total: 5 EUR", ("the nearest is 'total: 5', at index 4",)),
         ("in", "xyz", "abc def", ()),
         ("is", [1], [1], ("they are equal, but not the same object",)),
@@ -296,7 +296,7 @@ def test_an_object_that_prints_like_one_of_the_items_defines_no_eq() -> None:
 
 def test_the_nearest_of_many_long_keys_is_found_in_time() -> None:
     began = time.monotonic()
-    nearest("key" * 100 + "!", [f"{number:03}key" * 50 for number in range(10_000)])
+    nearest_key("key" * 100 + "!", [f"{number:03}key" * 50 for number in range(10_000)])
     assert time.monotonic() - began < 2
 
 

@@ -113,10 +113,10 @@ def test_a_missing_file_has_its_nearest_neighbour_or_the_missing_folder(tmp_path
     (tmp_path / "data.json").touch()
     assert (
         told("open(PATH)", tmp_path, PATH=str(tmp_path / "dat.json"))[0]
-        == "its folder is there, with 'data.json'"
+        == "its folder exists, with 'data.json'"
     )
     gone = str(tmp_path / "gone" / "deep" / "x.json")
-    assert told("open(PATH)", tmp_path, PATH=gone)[0] == "the folder 'gone' is not there either"
+    assert told("open(PATH)", tmp_path, PATH=gone)[0] == "the folder 'gone' does not exist either"
 
 
 def test_the_argument_that_a_caller_passed_names_the_caller(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ MORE = {
     ),
     "a module of Python's is not imported": (
         "json.dumps(1)",
-        "json is a module of the standard library, and not imported here",
+        "json is a module of the standard library that is not imported here",
     ),
     "self was left out": (
         of(
@@ -439,7 +439,7 @@ def test_a_file_that_stands_in_for_a_module_of_pythons_is_named(
     module = types.ModuleType("random")
     module.__file__ = str(tmp_path / "random.py")
     monkeypatch.setitem(sys.modules, "random", module)
-    expected = "random is the file random.py beside code.py, not the standard library's"
+    expected = "random is the file random.py next to code.py, not the standard library module"
     assert told("import random\nrandom.choice", tmp_path)[0] == expected
     assert told("from random import choice", tmp_path)[0] == expected
 
@@ -449,7 +449,7 @@ def test_a_relative_path_is_not_looked_for_beside_the_source(
 ) -> None:
     monkeypatch.chdir("/")
     (tmp_path / "rates.json").touch()
-    expected = "it is there beside code.py, but a relative path is looked for in the working folder"
+    expected = "it exists next to code.py, but relative paths start at the working directory"
     assert told("open('rates.json')", tmp_path)[0] == expected
 
 
@@ -458,7 +458,7 @@ def test_what_pytest_passes_to_a_test_is_a_fixture_or_a_parameter(tmp_path: Path
     exec("def run(test):\n    test(None)", runner)
     code = "def test_it(cart):\n    cart.total\nrun(test_it)"
     found = told(code, tmp_path, run=runner["run"])
-    assert found[:2] == ("cart is None", "cart is a fixture's value or a parameter of the test")
+    assert found[:2] == ("cart is None", "cart is a fixture value or a parameter of the test")
 
 
 def test_a_unittest_assertion_may_have_what_is_expected_first(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.explain.grounding import NOT_SEEN, SUGGESTED, Evidence, Grounded, ground
+from pytest_starcoder.explain.grounding import NOT_SEEN, SUGGESTED, Evidence, Grounding, ground
 
 EVIDENCE = Evidence(
     """
@@ -112,7 +112,7 @@ LONG = "In billing.py, line 999, `a b` and the function called 'zap' of ```\nx =
     st.lists(st.integers(1, 9), min_size=1, max_size=200),
 )
 def test_however_a_text_is_divided_the_marks_are_the_same(text: str, sizes: list[int]) -> None:
-    grounded, out, at = Grounded(EVIDENCE), "", 0
+    grounded, out, at = Grounding(EVIDENCE), "", 0
     for size in [*sizes, *[7] * (len(text) // 7 + 1)]:
         out += grounded.add(text[at : at + size])
         at += size
@@ -120,7 +120,7 @@ def test_however_a_text_is_divided_the_marks_are_the_same(text: str, sizes: list
 
 
 def test_what_is_held_back_is_bounded() -> None:
-    grounded = Grounded(EVIDENCE)
+    grounded = Grounding(EVIDENCE)
     out = "".join(grounded.add(piece) for piece in ["`never closed ", *["word "] * 200])
     assert len(out) > 500
 

@@ -11,12 +11,12 @@ from support.screens import MEAN, section
 from support.servers import FakeOllama
 
 from pytest_starcoder.explain.explanation import Report, Statement
+from pytest_starcoder.explain.github import workflow_commands
 from pytest_starcoder.explain.json_report import to_json
-from pytest_starcoder.explain.junit import with_explanations
+from pytest_starcoder.explain.junit import add_explanations
 from pytest_starcoder.explain.markdown import to_markdown
 from pytest_starcoder.explain.sarif import to_sarif
 from pytest_starcoder.report.label import Label
-from pytest_starcoder.review.github import workflow_commands
 
 JUNIT = '<testsuite><testcase classname="tests.test_shop" name="test_other"><failure message="x"/></testcase></testsuite>'
 
@@ -26,7 +26,7 @@ WRITERS: dict[str, Callable[[Report], str]] = {
         re.sub(r"\s+", " ", to_sarif(report)).replace("{", "\n{").replace(". ", ".\n")
     ),
     "markdown": to_markdown,
-    "junit": lambda report: with_explanations(JUNIT, report).replace("<property", "\n<property"),
+    "junit": lambda report: add_explanations(JUNIT, report).replace("<property", "\n<property"),
     "github": lambda report: "\n".join(workflow_commands(report)).replace(". ", ".\n"),
 }
 

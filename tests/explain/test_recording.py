@@ -357,7 +357,7 @@ def test_the_interpreter_ends_without_a_word(
     script = pytester.makepyfile(
         """
         import atexit, sys, threading, time
-        from pytest_starcoder.evidence.recording import Recording
+        from pytest_starcoder.explain.recording import Recording
 
         def at_exit(): deep(3)
         def deep(n): return n and deep(n - 1)
@@ -617,7 +617,7 @@ class Watching:
 
 def pytest_configure(config):
     if HOW == "recording":
-        from pytest_starcoder.evidence.recording import Recording
+        from pytest_starcoder.explain.recording import Recording
         watch = Recording.start(wanted)
         assert watch is not None
     else:

@@ -16,13 +16,14 @@ from support.reports import EMPTY, REPORT, TOLD
 
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.explain.explanation import Report
+from pytest_starcoder.explain.github import workflow_commands
 from pytest_starcoder.explain.json_report import schema, to_json
-from pytest_starcoder.explain.junit import with_explanations
+from pytest_starcoder.explain.junit import add_explanations
 from pytest_starcoder.explain.markdown import to_markdown
-from pytest_starcoder.explain.report_files import FORMATS, save, writer
+from pytest_starcoder.explain.report_files import FORMATS, find_writer
 from pytest_starcoder.explain.sarif import to_sarif
 from pytest_starcoder.redaction.values import with_texts
-from pytest_starcoder.review.github import workflow_commands
+from pytest_starcoder.report.files import write_report
 
 HOSTILE = "\x1b[31m]]> ::error:: <script>alert(1)</script> ``` \n# head\n![x](http://x/y) @user #1 \udc00 | a | `b` %0A &amp;"
 
@@ -42,14 +43,14 @@ def hostile(text: str) -> Report:
     ],
 )
 def test_the_suffix_chooses_the_format(name: str, expected: object) -> None:
-    assert writer(Path(name)) is expected
+    assert find_writer(Path(name)) is expected
 
 
 def test_another_suffix_lists_those_there_are() -> None:
     with pytest.raises(ConfigError) as error:
-        writer(Path("out.txt"))
+        find_writer(Path("out.txt"))
     assert str(error.value) == (
-        "--starcoder-report=out.txt: no format has that suffix. There are .json, .md, .markdown, .sarif, .sarif.json."
+        "--starcoder-report=out.txt: no format has that suffix. There are .json, .markdown, .md, .sarif, .sarif.json."
     )
 
 
@@ -137,7 +138,7 @@ def test_no_text_breaks_a_format(text: str) -> None:
     for line in workflow_commands(report):
         assert "\n" not in line
         assert line.startswith("::error ")
-    assert ElementTree.fromstring(with_explanations(JUNIT, report)) is not None
+    assert ElementTree.fromstring(add_explanations(JUNIT, report)) is not None
 
 
 def test_many_tests_are_folded_in_markdown() -> None:
@@ -148,7 +149,7 @@ def test_many_tests_are_folded_in_markdown() -> None:
 
 
 def test_a_file_is_written_whole_with_the_folders_it_needs(tmp_path: Path) -> None:
-    save(tmp_path / "a" / "b" / "out.md", "text \udc00\n")
+    write_report(tmp_path / "a" / "b" / "out.md", "text \udc00\n")
     assert (tmp_path / "a" / "b" / "out.md").read_text() == "text \\udc00\n"
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["out.md"]
 
@@ -156,7 +157,7 @@ def test_a_file_is_written_whole_with_the_folders_it_needs(tmp_path: Path) -> No
 def test_what_cannot_be_written_raises_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "out.md").mkdir()
     with pytest.raises(OSError, match=r"out\.md"):
-        save(tmp_path / "out.md", "text")
+        write_report(tmp_path / "out.md", "text")
     assert [path.name for path in tmp_path.iterdir()] == ["out.md"]
 
 
@@ -171,7 +172,7 @@ JUNIT = """<?xml version="1.0" encoding="utf-8"?><testsuites><testsuite name="py
 
 
 def test_failed_cases_get_properties_and_keep_their_own() -> None:
-    root = ElementTree.fromstring(with_explanations(JUNIT, REPORT))
+    root = ElementTree.fromstring(add_explanations(JUNIT, REPORT))
     found = [
         [(p.get("name"), p.get("value")) for p in case.iter("property")]
         for case in root.iter("testcase")
@@ -191,7 +192,7 @@ def test_failed_cases_get_properties_and_keep_their_own() -> None:
     "text", ["", "no xml", "<testsuites/>", "<testsuite><testcase name='a'/></testsuite>"]
 )
 def test_what_is_no_such_file_comes_back_as_it_was(text: str) -> None:
-    assert with_explanations(text, REPORT) == text
+    assert add_explanations(text, REPORT) == text
 
 
 @pytest.mark.parametrize(
@@ -211,7 +212,7 @@ def test_pytests_own_files_are_understood(pytester: pytest.Pytester, options: li
     pytester.runpytest("--junitxml=out.xml", *options)
     nodeids = ("deep/test_it.py::TestA::test_b[a.b::c/d[e]]", "deep/test_it.py::test_db")
     prefix = "own.prefix" if options and "prefix" in options[0] else ""
-    xml = with_explanations(
+    xml = add_explanations(
         Path("out.xml").read_text(), Report((replace(TOLD, nodeids=nodeids),), 2), prefix
     )
     cases = list(ElementTree.fromstring(xml).iter("testcase"))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pytest_starcoder.explain.explanation import Explanation, Suspect
 from pytest_starcoder.explain.failure import Frame
-from pytest_starcoder.explain.section import Section
+from pytest_starcoder.explain.section import TerminalSection
 
 MEAN = Frame(
     "shop/pricing.py", 14, "mean", 12, "def mean(xs):\n\n    return sum(xs) / (len(xs) - 1)"
@@ -38,7 +38,7 @@ class Screen:
 
     def __init__(self, width: int = 80, *, live: bool = False) -> None:
         self.written: list[str] = []
-        self.section = Section(self.written.append, width, live=live)
+        self.section = TerminalSection(self.written.append, width, live=live)
 
     @property
     def text(self) -> str:

@@ -1,88 +1,97 @@
-"""What tests are generated for, and where they go."""
+"""What a job reads and asks for before drafts are judged."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from support.in_process_trials import InProcessBench
+from support.servers import FakeOllama
+from support.shop import SHOP, targets_in
 
-from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.generate.job import Wanted, targets_for
-from pytest_starcoder.generate.targets import path_of
+from pytest_starcoder.generate import job as job_module
+from pytest_starcoder.generate.draft import Origin
+from pytest_starcoder.generate.job import GenerationJob, drafts_without_model
+from pytest_starcoder.redaction.redactor import Redactor
+from pytest_starcoder.runner.launch import Launch
+from pytest_starcoder.settings import Settings
 
-SOURCE = """def mean(xs):
-    return 1
-
-
-class Cart:
-    def add(self):
-        return 2
-
-    def drop(self):
-        pass
-"""
+FIXTURE = "import pytest\n\n\n@pytest.fixture\ndef xs():\n    return [1, 2, 3]\n"
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "src/shop").mkdir(parents=True)
-    (tmp_path / "src/shop/__init__.py").touch()
-    (tmp_path / "src/shop/cart.py").write_text(SOURCE)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tests").mkdir()
+    (tmp_path / "shop.py").write_text(SHOP + 'PASSWORD = "hunter2hunter2"\n')
+    (tmp_path / "tests/conftest.py").write_text(FIXTURE)
+    monkeypatch.setattr(
+        job_module,
+        "DraftBench",
+        lambda launch, level, targets, draws: InProcessBench(
+            launch, level, targets, draws, {"shop.py": SHOP}
+        ),
+    )
     return tmp_path
 
 
-def names(root: Path, *wanted: Wanted) -> list[tuple[str, str]]:
-    return [(target.name, target.tests) for target in targets_for(wanted, root, ())]
+def job_in(root: Path, settings: Settings, *origins: Origin) -> GenerationJob:
+    return GenerationJob(Launch(root, root), settings, targets_in(SHOP), origins=origins)
 
 
-CART = "src/shop/cart.py"
-NEW = "tests/test_cart.py"
+def test_no_model(root: Path) -> None:
+    settings = Settings(backend="none", confinement="none")
+    generated = job_in(root, settings, Origin.DOCTEST, Origin.MODEL).run()
+    assert {kept.draft.name for kept in generated.kept} == {
+        "test_mean_example_1",
+        "test_mean_example_2",
+    }
+    assert generated.remark.startswith("The setting backend is none. ")
+    assert job_in(root, settings, Origin.DOCTEST).run().remark == ""
 
 
-@pytest.mark.parametrize(
-    ("wanted", "found"),
-    [
-        (Wanted(CART), ["mean", "Cart", "Cart.add", "Cart.drop", ""]),
-        (Wanted(CART, "mean"), ["mean"]),
-        (Wanted(CART, "Cart"), ["Cart", "Cart.add", "Cart.drop"]),
-        (Wanted(CART, "Cart.add"), ["Cart.add"]),
-        (Wanted(CART, lines=frozenset({7})), ["Cart.add"]),
-        (Wanted(CART, lines=frozenset({3})), []),
-        (Wanted("src/shop/__init__.py"), [""]),
-    ],
-)
-def test_a_place_names_definitions(root: Path, wanted: Wanted, found: list[str]) -> None:
-    assert [name for name, _ in names(root, wanted)] == found
-
-
-def test_of_two_places_the_one_that_says_where_tests_go_decides(root: Path) -> None:
-    found = names(root, Wanted(CART, "Cart"), Wanted(CART, "Cart.add", "tests/test_x.py::TestAdd"))
-    assert dict(found) == {"Cart": NEW, "Cart.drop": NEW, "Cart.add": "tests/test_x.py::TestAdd"}
-
-
-def test_a_name_that_a_file_has_not_is_told_with_those_that_it_has(root: Path) -> None:
-    with pytest.raises(ConfigError) as raised:
-        names(root, Wanted(CART, "men"))
-    assert str(raised.value) == (
-        "src/shop/cart.py has no men to generate tests for. It has mean, Cart, Cart.add, Cart.drop."
+def test_model(root: Path, ollama_double: FakeOllama) -> None:
+    ollama_double.answer = "():\n    assert price(11, 3) == 32\n"
+    settings = Settings(
+        backend="ollama",
+        host=ollama_double.url,
+        model=ollama_double.model,
+        cache="off",
+        confinement="none",
+        generate_requests=1,
     )
+    generated = job_in(root, settings, Origin.MODEL).run()
+    [prompt] = ollama_double.prompts()
+    assert "<file_sep>tests/conftest.py\n@pytest.fixture\ndef xs():" in prompt
+    assert "hunter2" not in prompt
+    assert (generated.model, generated.usage.requests) == (ollama_double.model, 1)
+    assert generated.remark == "the setting generate_requests (1) was reached"
+
+
+def test_redactor_learns(root: Path) -> None:
+    redactor = Redactor()
+    settings = Settings(backend="none", confinement="none")
+    GenerationJob(Launch(root, root), settings, targets_in(SHOP), redactor=redactor).run()
+    assert "hunter2hunter2" not in redactor.redact("see hunter2hunter2")
 
 
 @pytest.mark.parametrize(
-    ("module", "path"),
+    ("origins", "ends"),
     [
-        ("shop.cart", CART),
-        ("shop", "src/shop/__init__.py"),
-        ("src.shop.cart", CART),
-        ("cart", CART),
-        ("shop.nothing", ""),
-        ("os", ""),
-        ("os.path", ""),
-        ("..", ""),
+        ([Origin.DOCTEST], {"example_1", "example_2"}),
+        ([Origin.PROPERTY], {"twice", "whatever_the_case"}),
+        ([Origin.TYPE_HINT], {"of_any_input"}),
     ],
 )
-def test_a_module_is_found_below_the_root_alone(root: Path, module: str, path: str) -> None:
-    import os
+def test_origins(origins: list[Origin], ends: set[str]) -> None:
+    source = (
+        "def up(text: str) -> str:\n"
+        "    '''\n    >>> up('a')\n    'A'\n    >>> up('b')\n    'B'\n    '''\n"
+    )
+    drafts = drafts_without_model(source, targets_in(source), origins)
+    names = {draft.name.removeprefix("test_up_") for draft in drafts}
+    assert ends <= names
+    assert {draft.origin for draft in drafts} == set(origins)
 
-    assert path_of(module, root, [root / "src/shop", Path(os.__file__).parent]) == path
+
+def test_unparsable_source() -> None:
+    assert not drafts_without_model("def (:\n", targets_in(SHOP))

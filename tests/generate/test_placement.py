@@ -1,5 +1,4 @@
-# ruff: noqa: E501 - an answer on a line is a row of a table
-"""Tests put into a file that is there: imports merged, names of their own, nothing twice, nothing lost."""
+"""Tests inserted into test files: merged imports, unique names, existing code unchanged."""
 
 from __future__ import annotations
 
@@ -15,31 +14,34 @@ from hypothesis import strategies as st
 from pytest_starcoder.errors import MissingExtra
 from pytest_starcoder.generate.draft import Draft, Origin, Target
 from pytest_starcoder.generate.placement import (
-    as_suspected,
+    NewTest,
+    accepted_test,
     check_installed,
+    expected_failure,
     file_for,
-    placed,
-    styles_of,
+    insert_tests,
+    project_styles,
 )
-from pytest_starcoder.generate.result import Kept, Rejected
+from pytest_starcoder.generate.result import KeptTest, RejectedDraft
 from pytest_starcoder.source.edits.edit import Edit
 
 TARGET = Target("shop.py", "shop", "mean", 1, 2)
 MUTANT = Edit("shop.py", (0, 1), "a", "b", "a kind", 1.0, 1)
 
 
-def kept(
+def new_test(
     name: str, *body: str, imports: tuple[str, ...] = ("from shop import mean",), kills: int = 1
-) -> Kept:
-    return Kept(Draft(name, body, imports, Origin.DOCTEST, TARGET), (MUTANT,) * kills)
+) -> NewTest:
+    draft = Draft(name, body, imports, Origin.DOCTEST, TARGET)
+    return accepted_test(KeptTest(draft, (MUTANT,) * kills))
 
 
-ONE = kept("test_mean_example_1", "assert mean([1]) == 1")
-TWO = kept("test_mean_example_2", "with pytest.raises(ValueError):\n    mean([])", imports=("import pytest", "", "from shop import mean"), kills=2)  # fmt: skip
+ONE = new_test("test_mean_example_1", "assert mean([1]) == 1")
+TWO = new_test("test_mean_example_2", "with pytest.raises(ValueError):\n    mean([])", imports=("import pytest", "", "from shop import mean"), kills=2)  # fmt: skip
 
 
-def test_a_new_file_has_the_tests_with_their_imports_and_where_they_come_from() -> None:
-    assert placed("", [ONE, TWO]) == (
+def test_new_file() -> None:
+    assert insert_tests("", [ONE, TWO]) == (
         '"""Tests of shop."""\n'
         "import pytest\n"
         "from shop import mean\n\n\n"
@@ -50,9 +52,9 @@ def test_a_new_file_has_the_tests_with_their_imports_and_where_they_come_from() 
     )
 
 
-def test_what_is_there_stays_and_imports_are_merged() -> None:
+def test_existing_file() -> None:
     before = '"""Mine."""\n\nimport os  # mine\n\nfrom shop import other\n\n\ndef test_mine():\n    assert other( ) == os.sep  # odd\n'
-    after = placed(before, [ONE])
+    after = insert_tests(before, [ONE])
     assert after.startswith(
         '"""Mine."""\n\nimport os  # mine\n\nfrom shop import mean, other\n\n\ndef test_mine():\n'
     )
@@ -60,10 +62,10 @@ def test_what_is_there_stays_and_imports_are_merged() -> None:
     assert after.count("from shop import") == 1
 
 
-def test_a_second_time_nothing_is_written() -> None:
-    once = placed("", [ONE, TWO])
-    assert placed(once, [ONE, TWO]) == once
-    assert placed(once, [kept("test_another_name", "assert mean([1]) == 1")]) == once
+def test_existing_tests() -> None:
+    once = insert_tests("", [ONE, TWO])
+    assert insert_tests(once, [ONE, TWO]) == once
+    assert insert_tests(once, [new_test("test_another_name", "assert mean([1]) == 1")]) == once
 
 
 CLASS = """class TestMean:
@@ -76,8 +78,8 @@ def test_behind():
 """
 
 
-def test_tests_go_into_a_class_as_methods() -> None:
-    after = placed(
+def test_methods_of_class() -> None:
+    after = insert_tests(
         CLASS, [ONE, replace(TWO, draft=replace(TWO.draft, arguments=("xs",)))], "TestMean"
     )
     [own, *_] = [node for node in ast.parse(after).body if isinstance(node, ast.ClassDef)]
@@ -97,36 +99,36 @@ def test_tests_go_into_a_class_as_methods() -> None:
         in after
     )
     assert after.endswith("\n\n\ndef test_behind():\n    pass\n")
-    assert placed(after, [ONE], "TestMean") == after
+    assert insert_tests(after, [ONE], "TestMean") == after
 
 
 @pytest.mark.parametrize(
-    ("text", "within", "told"),
-    [("x = (\n", "", "it is no Python"), (CLASS, "TestOther", "it has no class TestOther")],
+    ("text", "within", "message"),
+    [("x = (\n", "", "it cannot be parsed"), (CLASS, "TestOther", "it has no class TestOther")],
 )
-def test_where_tests_cannot_be_put_in_nothing_is(text: str, within: str, told: str) -> None:
-    with pytest.raises(SyntaxError, match=told):
-        placed(text, [ONE], within)
+def test_impossible_place(text: str, within: str, message: str) -> None:
+    with pytest.raises(SyntaxError, match=message):
+        insert_tests(text, [ONE], within)
 
 
-def test_a_coroutine_its_decorators_and_its_fixtures_are_written_and_who_wrote_it() -> None:
+def test_coroutine_of_model() -> None:
     draft = replace(
         ONE.draft,
         origin=Origin.MODEL,
         because="starcoder2:7b",
-        awaits=True,
+        is_async=True,
         arguments=("xs",),
         decorators=("@pytest.mark.asyncio",),
     )
-    assert placed("", [Kept(draft)]).endswith(
-        "# Generated by pytest-starcoder, from the model starcoder2:7b\n# (machine-generated); covers what none did.\n"
+    assert insert_tests("", [accepted_test(KeptTest(draft))]).endswith(
+        "# Generated by pytest-starcoder, from the model starcoder2:7b\n# (machine-generated); covers code that no other test runs.\n"
         "@pytest.mark.asyncio\nasync def test_mean_example_1(xs):\n    assert mean([1]) == 1\n"
     )
 
 
-def test_a_suspected_bug_is_a_test_that_is_expected_to_fail() -> None:
+def test_suspected_bug() -> None:
     draft = replace(ONE.draft, because=">>> mean([1])")
-    after = placed("", [as_suspected(Rejected(draft, "raises IndexError"))])
+    after = insert_tests("", [expected_failure(RejectedDraft(draft, "raises IndexError"))])
     assert after == (
         '"""Tests of shop."""\nimport pytest\nfrom shop import mean\n\n\n'
         "# Generated by pytest-starcoder, from a doctest; the code breaks it: >>>\n# mean([1]) raises IndexError\n"
@@ -135,10 +137,10 @@ def test_a_suspected_bug_is_a_test_that_is_expected_to_fail() -> None:
     )
 
 
-def test_a_suspected_bug_that_was_drawn_is_said_of_its_input() -> None:
+def test_suspected_bug_of_type_hints() -> None:
     draft = replace(
         ONE.draft,
-        origin=Origin.SMOKE,
+        origin=Origin.TYPE_HINT,
         body=("with contextlib.suppress(ValueError):\n    assert isinstance(mean(xs=xs), float)",),
         imports=(
             "import contextlib",
@@ -151,31 +153,35 @@ def test_a_suspected_bug_that_was_drawn_is_said_of_its_input() -> None:
         decorators=("@given(xs=st.lists())",),
         because="mean(xs: list) -> float",
     )
-    after = placed("", [as_suspected(Rejected(draft, "raises IndexError for xs=[0, 1]"))])
+    after = insert_tests(
+        "", [expected_failure(RejectedDraft(draft, "raises IndexError for xs=[0, 1]"))]
+    )
     assert "assert isinstance(mean(xs=[0, 1]), float)" in after
     assert "def test_mean_example_1():" in after
     assert "hypothesis" not in after
     assert "given" not in after
 
 
-def test_the_end_of_a_script_stays_its_end() -> None:
-    after = placed('import shop\n\n\nif __name__ == "__main__":\n    shop.main()\n', [ONE])
+def test_script() -> None:
+    after = insert_tests('import shop\n\n\nif __name__ == "__main__":\n    shop.main()\n', [ONE])
     assert after.endswith('\n\nif __name__ == "__main__":\n    shop.main()\n')
     assert after.index("def test_mean") < after.index("if __name__")
 
 
-def test_a_name_that_is_taken_gets_a_number() -> None:
-    after = placed("def test_mean_example_1():\n    assert True\n", [ONE])
+def test_unique_name() -> None:
+    after = insert_tests("def test_mean_example_1():\n    assert True\n", [ONE])
     names = [node.name for node in ast.parse(after).body if isinstance(node, ast.FunctionDef)]
     assert names == ["test_mean_example_1", "test_mean_example_1_2"]
 
 
-@settings(deadline=None)  # libcst is imported in the first
-@given(st.lists(st.sampled_from([ONE, TWO, kept("test_x", "assert mean([2]) == 2")]), max_size=5))
-def test_whatever_is_put_in_parses_and_is_there_once(several: list[Kept]) -> None:
-    after = placed("x = 1\n", several)
+@settings(max_examples=10)
+@given(
+    st.lists(st.sampled_from([ONE, TWO, new_test("test_x", "assert mean([2]) == 2")]), max_size=5)
+)
+def test_any_tests(several: list[NewTest]) -> None:
+    after = insert_tests("x = 1\n", several)
     names = [node.name for node in ast.parse(after).body if isinstance(node, ast.FunctionDef)]
-    assert len(names) == len(set(names)) == len({found.draft.body for found in several})
+    assert len(names) == len(set(names)) == len({test.draft.body for test in several})
 
 
 @pytest.mark.parametrize(
@@ -198,50 +204,52 @@ def test_whatever_is_put_in_parses_and_is_there_once(several: list[Kept]) -> Non
         ({}, "test_shop.py"),
     ],
 )
-def test_tests_go_where_those_of_the_module_are(
-    files: dict[str, str], chosen: str, tmp_path: Path
-) -> None:
+def test_file_for_module(files: dict[str, str], chosen: str, tmp_path: Path) -> None:
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     assert file_for("shop", tmp_path, files) == chosen
 
 
-def test_without_test_files_the_folder_for_tests_is_taken(tmp_path: Path) -> None:
+def test_file_without_tests(tmp_path: Path) -> None:
     (tmp_path / "tests").mkdir()
     assert file_for("pkg.shop", tmp_path, []) == "tests/test_shop.py"
 
 
-def test_the_text_is_as_ruff_writes_it_in_that_project(tmp_path: Path) -> None:
+def test_style_of_project(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
         "[tool.ruff]\nline-length = 40\n[tool.ruff.format]\nquote-style = 'single'\n"
     )
-    long = kept(
+    long = new_test(
         "test_long",
         'assert mean([1, 2, 3, 4, 5]) == os.sep or "a"',
         imports=("import os", "from shop import mean"),
     )
-    after = placed("", [long], styles=styles_of("test_shop.py", tmp_path))
+    after = insert_tests("", [long], styles=project_styles("test_shop.py", tmp_path))
     assert after.index("import os") < after.index("from shop")
     assert "'a'" in after
     assert max(len(line) for line in after.splitlines() if line[:1] != "#") <= 40
 
 
-def test_what_was_there_and_is_in_another_style_keeps_it(tmp_path: Path) -> None:
+def test_existing_style(tmp_path: Path) -> None:
     before = "import shop\nimport os\nx = [os,shop]\n"
-    after = placed(
-        before, [kept("test_a", "assert mean([1,2])")], styles=styles_of("test_shop.py", tmp_path)
+    after = insert_tests(
+        before,
+        [new_test("test_a", "assert mean([1,2])")],
+        styles=project_styles("test_shop.py", tmp_path),
     )
     assert after.startswith("import shop\nimport os\n")
     assert "x = [os,shop]\n" in after
     assert "assert mean([1, 2])\n" in after
 
 
-def test_what_ruff_refuses_stays_as_it_is(tmp_path: Path) -> None:
-    assert [style("x = (\n") for style in styles_of("test_shop.py", tmp_path)] == ["x = (\n"] * 2
+def test_style_of_invalid_code(tmp_path: Path) -> None:
+    assert [style("x = (\n") for style in project_styles("test_shop.py", tmp_path)] == [
+        "x = (\n"
+    ] * 2
 
 
-def test_without_libcst_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_libcst_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "libcst", None)
     monkeypatch.setattr("pytest_starcoder.generate.placement.find_spec", lambda _name: None)
     with pytest.raises(MissingExtra) as raised:

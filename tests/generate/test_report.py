@@ -1,4 +1,4 @@
-"""What was generated, in every format."""
+"""The result of generating tests in each format."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ import jsonschema
 import pytest
 
 from pytest_starcoder.generate.draft import Draft, Origin, Target
-from pytest_starcoder.generate.report import lines_of, schema, to_json, to_markdown
-from pytest_starcoder.generate.result import Generated, Kept, Rejected, Spent, Tally
+from pytest_starcoder.generate.report import schema, terminal_lines, to_json, to_markdown
+from pytest_starcoder.generate.result import (
+    Counts,
+    Generated,
+    KeptTest,
+    ModelUsage,
+    RejectedDraft,
+    TargetScore,
+)
 from pytest_starcoder.source.edits.edit import Edit
 
 TARGET = Target("shop/pricing.py", "shop.pricing", "mean", 10, 15, (("xs", ""),))
-OTHER = Target("shop/pricing.py", "shop.pricing", "parse", 20, 22, (("text", ""),))
+PARSE = Target("shop/pricing.py", "shop.pricing", "parse", 20, 22, (("text", ""),))
 MUTANT = Edit("shop/pricing.py", (0, 1), "a", "b", "a kind", 1.0, 14)
 
 
@@ -31,28 +38,31 @@ def draft(name: str, origin: Origin, because: str = "", target: Target = TARGET)
 
 GENERATED = Generated(
     kept=(
-        Kept(
+        KeptTest(
             draft("test_one", Origin.DOCTEST, ">>> mean([1])"),
             (MUTANT, MUTANT),
             frozenset({12, 13, 15}),
         ),
-        Kept(
+        KeptTest(
             draft("test_two", Origin.MODEL, "starcoder2:7b"),
             branches=frozenset({(14, False), (14, True)}),
         ),
     ),
     rejected=(
-        Rejected(draft("test_three", Origin.MODEL), "fails"),
-        Rejected(draft("test_four", Origin.MODEL), "fails"),
+        RejectedDraft(draft("test_three", Origin.MODEL), "fails"),
+        RejectedDraft(draft("test_four", Origin.MODEL), "fails"),
     ),
     suspected=(
-        Rejected(
-            draft("test_five", Origin.DOCTEST, '>>> parse("3|4")', OTHER), "raises IndexError"
+        RejectedDraft(
+            draft("test_five", Origin.DOCTEST, '>>> parse("3|4")', PARSE), "raises IndexError"
         ),
     ),
-    tallies=(Tally(TARGET, 8, 2, 5, 4, 1, 4, 4, 1, 3), Tally(OTHER, 2, 0, 0, 1, 0, 0)),
+    scores=(
+        TargetScore(TARGET, Counts(8, 4, 4), Counts(2, 1, 1), Counts(5, 4, 3)),
+        TargetScore(PARSE, Counts(2, 1), Counts(), Counts()),
+    ),
     seconds=4.04,
-    spent=Spent(3, 120, 4.5),
+    usage=ModelUsage(3, 120, 4.5),
     level="kernel",
     remark="the setting generate_requests (3) was reached",
     over="the time was over (the setting generate_timeout)",
@@ -60,8 +70,8 @@ GENERATED = Generated(
 )
 
 
-def test_the_terminal_has_a_line_a_file_a_test_and_a_suspected_bug() -> None:
-    assert list(lines_of(GENERATED)) == [
+def test_terminal_lines() -> None:
+    assert list(terminal_lines(GENERATED)) == [
         "shop/pricing.py  coverage 22 % -> 78 %   mutants killed 2 -> 5 of 10   2 tests kept of 5 tried   4.0 s",
         "  kept           test_one  (doctest: kills 2 mutants, covers lines 12-13, 15)",
         "  kept           test_two  (model: takes another way at line 14)",
@@ -87,34 +97,36 @@ def test_the_terminal_has_a_line_a_file_a_test_and_a_suspected_bug() -> None:
         ("contradicts its function's docstring", "2 contradict its function's docstring"),
     ],
 )
-def test_what_was_rejected_is_counted_by_its_reason(reason: str, several: str) -> None:
+def test_counted_reasons(reason: str, several: str) -> None:
     def lines(count: int) -> list[str]:
         rejected = tuple(
-            Rejected(draft(f"test_{number}", Origin.MODEL), reason) for number in range(count)
+            RejectedDraft(draft(f"test_{number}", Origin.MODEL), reason) for number in range(count)
         )
         return [
-            line for line in lines_of(replace(GENERATED, rejected=rejected)) if "rejected" in line
+            line
+            for line in terminal_lines(replace(GENERATED, rejected=rejected))
+            if "rejected" in line
         ]
 
     assert lines(1) == [f"  rejected       1 {reason}"]
     assert lines(2) == [f"  rejected       {several}"]
 
 
-def test_where_nothing_could_be_generated_the_reason_is_all() -> None:
-    assert list(lines_of(Generated(note="the tests cannot be collected again"))) == [
+def test_nothing_generated() -> None:
+    assert list(terminal_lines(Generated(note="the tests cannot be collected again"))) == [
         "No test was generated: the tests cannot be collected again."
     ]
-    assert list(lines_of(Generated())) == ["There is no code to generate tests for."]
+    assert list(terminal_lines(Generated())) == ["There is no code to generate tests for."]
 
 
 @pytest.mark.parametrize("generated", [GENERATED, Generated(), Generated(note="no")])
-def test_json_follows_its_schema(generated: Generated) -> None:
+def test_json_schema(generated: Generated) -> None:
     record = json.loads(to_json(generated))
     jsonschema.validate(record, schema())
     assert len(record["kept"]) == len(generated.kept)
 
 
-def test_json_has_the_tests_whole_and_says_which_a_model_wrote() -> None:
+def test_json_tests() -> None:
     record = json.loads(to_json(GENERATED))
     assert record["kept"][0]["source"] == GENERATED.kept[0].draft.source
     assert [kept["origin"] for kept in record["kept"]] == ["doctest", "model"]
@@ -124,21 +136,42 @@ def test_json_has_the_tests_whole_and_says_which_a_model_wrote() -> None:
     )
 
 
-def test_markdown_shows_a_table_and_the_tests() -> None:
-    told = to_markdown(GENERATED)
-    assert "| shop/pricing.py `mean` | 25 % → 88 % | 2 → 5 of 8 |" in told
-    assert '- *suspected bug* `parse`: `>>> parse("3|4")` raises IndexError' in told
+def test_markdown() -> None:
+    text = to_markdown(GENERATED)
+    assert "| shop/pricing.py `mean` | 25 % → 88 % | 2 → 5 of 8 |" in text
+    assert '- *suspected bug* `parse`: `>>> parse("3|4")` raises IndexError' in text
     assert (
         "```python\nfrom shop.pricing import mean\n\n\ndef test_one():\n    assert mean([1]) == 1\n```"
-        in told
+        in text
     )
 
 
-def test_in_markdown_nothing_that_was_said_becomes_a_mention_a_link_or_html() -> None:
-    told = to_markdown(
+def test_markdown_escapes() -> None:
+    text = to_markdown(
         Generated(note="@ann said <b>#1</b>: see www.example.com, [here](http://x) and *there*")
     )
-    assert told.split("\n")[2] == (
+    assert text.split("\n")[2] == (
         "&#64;ann said &lt;b&gt;&#35;1&lt;/b&gt;&#58; see www&#46;example.com, "
         r"\[here\]\(http&#58;//x\) and \*there\*"
     )
+
+
+def test_verbose_lines() -> None:
+    score = replace(GENERATED.scores[1], living=(MUTANT,))
+    lines = list(terminal_lines(replace(GENERATED, scores=(score,), suspected=()), verbose=True))
+    assert "  no draft       parse: no example, and no types that say enough" in lines
+    assert "  not kept       test_three: fails" in lines
+    assert "  unnoticed      parse, line 14: `b` in the place of `a`" in lines
+
+
+def test_several_files() -> None:
+    score = replace(GENERATED.scores[1], target=replace(PARSE, path="shop/other.py"))
+    lines = list(terminal_lines(replace(GENERATED, scores=(GENERATED.scores[0], score))))
+    assert lines[1].startswith("shop/other.py  coverage 0 % -> 0 %   mutants killed 0 -> 0 of 2")
+    assert "  in all         2 tests kept, 4.0 s" in lines
+
+
+def test_remembered_answers() -> None:
+    lines = list(terminal_lines(replace(GENERATED, usage=ModelUsage())))
+    assert "  asked          starcoder2:7b: all its answers were remembered" in lines
+    assert lines[-1].startswith("No model wrote tests: ")

@@ -1,9 +1,8 @@
-"""What type hints promise, as tests of Hypothesis."""
+"""Drafts from type hints."""
 
 from __future__ import annotations
 
 import ast
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_starcoder.generate.draft import Draft
-from pytest_starcoder.generate.targets import targets_of
-from pytest_starcoder.generate.type_hints import smoke_of, thorough
+from pytest_starcoder.generate.targets import find_targets
+from pytest_starcoder.generate.type_hints import judged_version, type_hint_drafts
 
 
-def smoke(source: str) -> list[Draft]:
-    return list(smoke_of(targets_of(source, "shop.py", Path("/nowhere"))))
+def drafts_of(source: str) -> list[Draft]:
+    return list(type_hint_drafts(find_targets(source, "shop.py", Path("/nowhere"))))
 
 
-def test_whatever_a_function_takes_it_gives_what_it_says() -> None:
-    [draft] = smoke("def f(text: str, times: int = 2) -> str:\n    return text * times\n")
+def test_draft() -> None:
+    [draft] = drafts_of("def f(text: str, times: int = 2) -> str:\n    return text * times\n")
     assert draft.source == (
         "from hypothesis import given, seed, settings\n"
         "from hypothesis import strategies as st\n\n"
@@ -32,7 +31,7 @@ def test_whatever_a_function_takes_it_gives_what_it_says() -> None:
         "    assert isinstance(f(text=text, times=times), str)\n"
     )
     assert draft.because == "f(text: str, times: int) -> str"
-    assert thorough(draft).decorators[1:] == (
+    assert judged_version(draft).decorators[1:] == (
         draft.decorators[1].replace("25", "100"),
         draft.decorators[2],
     )
@@ -53,12 +52,13 @@ def test_whatever_a_function_takes_it_gives_what_it_says() -> None:
         ),
         ("tuple[str, int]", "st.tuples(st.text(), st.integers())"),
         ("tuple[int, ...]", "st.lists(st.integers(), max_size=5).map(tuple)"),
+        ("None", "st.none()"),
         ("set[str]", "st.sets(st.text(), max_size=5)"),
         ("'str'", "st.text()"),
     ],
 )
-def test_inputs_are_drawn_as_they_are_annotated(annotation: str, strategy: str) -> None:
-    [draft] = smoke(f"def f(x: {annotation}) -> int:\n    return 1\n")
+def test_strategy(annotation: str, strategy: str) -> None:
+    [draft] = drafts_of(f"def f(x: {annotation}) -> int:\n    return 1\n")
     assert draft.decorators[-1] == f"@given(x={strategy})"
     assert eval(strategy, {"st": st}) is not None
 
@@ -72,20 +72,20 @@ def test_inputs_are_drawn_as_they_are_annotated(annotation: str, strategy: str) 
         ("None", "assert f(x=x) is None"),
     ],
 )
-def test_what_it_gives_is_checked_as_it_is_annotated(returns: str, claim: str) -> None:
-    [draft] = smoke(f"def f(x: int) -> {returns}:\n    return 1\n")
+def test_result(returns: str, claim: str) -> None:
+    [draft] = drafts_of(f"def f(x: int) -> {returns}:\n    return 1\n")
     assert draft.body == (claim,)
 
 
-def test_a_class_that_the_module_knows_is_checked_too() -> None:
+def test_class_of_module() -> None:
     source = "from x import Money\n\ndef f(x: int) -> Money | None:\n    return 1\n"
-    [draft] = smoke_of(targets_of(source, "shop.py", Path("/nowhere")), {"f", "Money"})
+    [draft] = type_hint_drafts(find_targets(source, "shop.py", Path("/nowhere")), {"f", "Money"})
     assert draft.body == ("assert isinstance(f(x=x), Money | None)",)
     assert draft.imports[-1] == "from shop import f, Money"
 
 
-def test_exceptions_that_the_docstring_names_are_allowed() -> None:
-    [draft] = smoke(
+def test_documented_exception() -> None:
+    [draft] = drafts_of(
         'def f(x: int) -> int:\n    """F.\n\n    :raises ValueError: if so\n    """\n    return x\n'
     )
     assert draft.body == (
@@ -109,20 +109,16 @@ def test_exceptions_that_the_docstring_names_are_allowed() -> None:
         "def f(x: 'int') -> 'list[':\n    return 1\n",
     ],
 )
-def test_where_types_do_not_say_enough_there_is_no_test(source: str) -> None:
-    assert not smoke(source)
+def test_missing_types(source: str) -> None:
+    assert not drafts_of(source)
 
 
-def test_without_hypothesis_there_is_no_test(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_hypothesis(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_starcoder.generate.type_hints.find_spec", lambda _name: None)
-    assert not smoke("def f(x: int) -> int:\n    return 1\n")
+    assert not drafts_of("def f(x: int) -> int:\n    return 1\n")
 
 
 @given(st.text("intstrliodcu[], |.'", max_size=20))
-def test_no_annotation_is_too_odd(annotation: str) -> None:
-    for draft in smoke(f"def f(x: {annotation!r}) -> int:\n    return 1\n"):
+def test_any_annotation(annotation: str) -> None:
+    for draft in drafts_of(f"def f(x: {annotation!r}) -> int:\n    return 1\n"):
         ast.parse(draft.source)
-
-
-def test_hypothesis_is_imported_for_it_by_nobody_here() -> None:
-    assert sys.modules.get("pytest_starcoder.runner.hypothesis_warmup") is None

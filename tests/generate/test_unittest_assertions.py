@@ -1,4 +1,4 @@
-"""Assertions of unittest as those of pytest."""
+"""Assertions of unittest, rewritten as those of pytest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.generate.unittest_assertions import plain
+from pytest_starcoder.generate.unittest_assertions import to_pytest
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,13 @@ from pytest_starcoder.generate.unittest_assertions import plain
         ("mock.assertEqual(1, 2)", "mock.assertEqual(1, 2)"),
     ],
 )
-def test_an_assertion_is_written_as_pytest_has_it(before: str, after: str) -> None:
-    assert ast.unparse(plain(ast.parse(before).body[0])) == after
+def test_rewriting(before: str, after: str) -> None:
+    assert ast.unparse(to_pytest(ast.parse(before).body[0])) == after
 
 
 @given(
     st.sampled_from(["assertEqual", "assertTrue", "assertRaises", "assertIn"]), st.integers(0, 4)
 )
-def test_whatever_it_is_given_it_stays_python(name: str, count: int) -> None:
+def test_any_arguments(name: str, count: int) -> None:
     arguments = ", ".join(f"f({number})" for number in range(count))
-    ast.parse(ast.unparse(plain(ast.parse(f"self.{name}({arguments})").body[0])))
+    ast.parse(ast.unparse(to_pytest(ast.parse(f"self.{name}({arguments})").body[0])))

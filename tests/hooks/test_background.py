@@ -16,7 +16,7 @@ from support.repositories import DIVIDES, PRICING, committed, git, repository, s
 from support.servers import FakeOllama
 
 from pytest_starcoder.review import background
-from pytest_starcoder.review.commit_queue import Lock, Queue
+from pytest_starcoder.review.commit_queue import CommitQueue, Lock
 
 PROGRAM = str(Path(sys.executable).with_name("starcoder-review"))
 COMMENT = "An empty list divides by zero."
@@ -94,7 +94,7 @@ def state(folder: Path, name: str) -> list[str]:
 def settled(folder: Path) -> None:
     """Wait until no review process is running."""
     until = time.monotonic() + 60
-    queue = Queue(str(folder / ".git"))
+    queue = CommitQueue(str(folder / ".git"))
     while not queue.lock.take():
         assert time.monotonic() < until, "the review in the background does not end"
         time.sleep(0.05)
@@ -284,7 +284,7 @@ def working(folder: Path) -> list[int]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             here = (process / "cwd").readlink() == folder / ".git/starcoder/background"
-            if here and b"review.worker" in (process / "cmdline").read_bytes():
+            if here and b"review.background_worker" in (process / "cmdline").read_bytes():
                 processes.append(int(process.name))
         except OSError:
             continue
@@ -426,7 +426,7 @@ def test_a_bad_setting_hides_no_report(top: Path) -> None:
     commit(top, {"shop/pricing.py": DIVIDES}, "divide")
     settled(top)
     shown = seen(top, "push", "origin", "main", status=1, STARCODER_REVIEW_FAIL_ON="huge")
-    assert "starcoder-review: STARCODER_REVIEW_FAIL_ON: review_fail_on must be one of" in shown
+    assert "starcoder-review: STARCODER_REVIEW_FAIL_ON: review_fail_on wants one of" in shown
     assert FINDING in seen(top, "push", "origin", "main", status=1)
 
 
@@ -507,7 +507,7 @@ ZEROS, SOME, OTHER = "0" * 40, "1a" * 20, "2b" * 20
     ],
 )
 def test_what_git_tells_a_push(text: str, expected: list[tuple[str, str]] | None) -> None:
-    assert background._pushed_refs(text) == expected
+    assert background._parse_refs(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -527,11 +527,11 @@ def test_what_git_tells_a_push(text: str, expected: list[tuple[str, str]] | None
 def test_what_a_framework_tells_of_a_push(
     variables: dict[str, str], expected: list[tuple[str, str]] | None
 ) -> None:
-    assert background._pushed({"PRE_COMMIT": "1", **variables}) == expected
+    assert background._pushed_refs({"PRE_COMMIT": "1", **variables}) == expected
 
 
 def test_an_open_pipe_is_not_waited_for(top: Path) -> None:
-    lock = Lock(Queue(str(top / ".git")).lock.path)
+    lock = Lock(CommitQueue(str(top / ".git")).lock.path)
     assert lock.take()  # no review is started
     reading, writing = os.pipe()
     started = time.monotonic()

@@ -156,7 +156,7 @@ def test_required_model_must_answer_in_time(top: Path, model: FakeOllama) -> Non
     staged(top, {f"m{n}.py": f"def f(x):\n    return x / {n}\n" for n in range(12)})
     done = run(top, "--require-model", "--time-budget=2.5")
     assert done.returncode == 3
-    assert "(The time for it was used up)" in done.stdout
+    assert "(The time limit was reached)" in done.stdout
 
 
 @pytest.mark.slow
@@ -274,7 +274,7 @@ def test_what_is_done_when_the_time_is_over_is_kept(top: Path, model: FakeOllama
     model.delay = 0.3
     staged(top, {f"m{n}.py": f"def f(x):\n    return x / {n}\n" for n in range(12)})
     done = run(top, "--time-budget=2.5")
-    assert "(The time for it was used up)" in done.stdout
+    assert "(The time limit was reached)" in done.stdout
     reviewed = re.search(r"(?m)^(\d+) of 13 hunks reviewed", done.stdout)
     assert reviewed is not None
     assert 0 < int(reviewed[1]) < 13
@@ -330,11 +330,11 @@ def test_every_printed_line_is_an_added_line_whatever_the_model_says(
         ),
         (
             ["--time-budget=soon"],
-            "starcoder-review: --starcoder-review-time-budget: review_time_budget must be a number",
+            "starcoder-review: --starcoder-review-time-budget: review_time_budget wants a number",
         ),
         (
             ["--fail-on=huge"],
-            "starcoder-review: --starcoder-review-fail-on: review_fail_on must be one of",
+            "starcoder-review: --starcoder-review-fail-on: review_fail_on wants one of",
         ),
         (
             ["shop/pricing.py"],
@@ -368,7 +368,9 @@ def test_a_fault_of_its_own_stops_no_commit_and_says_that_nothing_was_reviewed(
     top: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(top)
-    monkeypatch.setattr("pytest_starcoder.review.change_selection.find", lambda _asked: 1 / 0)
+    monkeypatch.setattr(
+        "pytest_starcoder.review.change_selection.select_change", lambda _asked: 1 / 0
+    )
     assert review.main([]) == 0
     assert capsys.readouterr().err == (
         "starcoder-review: not reviewed: the review itself failed: ZeroDivisionError: division by zero\n"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.model.answer_quality import judge, trimmed
+from pytest_starcoder.model.answer_quality import clean_answer, judge
 from pytest_starcoder.model.prompts import render
 
 EXAMPLES = render("completion", "explain", code="", case="").text
@@ -58,7 +58,7 @@ def test_a_bad_answer_is_called_what_it_is(answer: str, flaw: str) -> None:
 )
 def test_a_good_answer_is_left_as_it_is(answer: str) -> None:
     assert judge(answer, QUESTION, EXAMPLES) == ""
-    assert trimmed(answer) == answer
+    assert clean_answer(answer) == answer
 
 
 @pytest.mark.parametrize(
@@ -81,10 +81,10 @@ def test_a_good_answer_is_left_as_it_is(answer: str) -> None:
     ],
 )
 def test_usable_words_are_kept(answer: str, words: str) -> None:
-    assert trimmed(answer) == words
+    assert clean_answer(answer) == words
 
 
 @given(st.text(max_size=400))
 def test_any_text_can_be_judged(text: str) -> None:
     assert isinstance(judge(text, text, text), str)
-    assert bool(trimmed(text)) == bool(text.strip())
+    assert bool(clean_answer(text)) == bool(text.strip())

@@ -25,8 +25,8 @@ from pytest_starcoder.errors import (
     RateLimited,
 )
 from pytest_starcoder.model import client as home
-from pytest_starcoder.model.backends.tokens import TEMPLATE
-from pytest_starcoder.model.client import ROOM, Client, capped, fit
+from pytest_starcoder.model.backends.tokens import CHAT_TEMPLATE_TOKENS
+from pytest_starcoder.model.client import ROOM, Client, cap_answer, fit
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 
@@ -99,9 +99,9 @@ def test_the_same_question_in_another_run_is_one_question_of_metadata(
 
 ASK = """
 import sys
-from pytest_starcoder.client import Client
+from pytest_starcoder.model.client import Client
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.values.asked import Prompt
+from pytest_starcoder.model.prompt import Prompt
 settings = Settings(backend="ollama", host=sys.argv[1], cache=sys.argv[2])
 with Client.from_settings(settings) as client:
     print(client.complete(Prompt("def mean(xs):", stop=("\\n\\n",), max_tokens=20)).from_cache)
@@ -282,8 +282,8 @@ def test_with_the_server_away_a_known_answer_is_given_and_that_is_said(
     settings, answer = away
     with Client.from_settings(settings) as client:
         assert client.complete(PROMPT) == replace(answer, from_cache=True)
-        assert client.away is not None
-        assert client.away.message == f"Nothing answers at {settings.host}."
+        assert client.outage is not None
+        assert client.outage.message == f"Nothing answers at {settings.host}."
         assert client.calls == 0
 
 
@@ -318,7 +318,7 @@ def test_a_server_that_was_never_there_is_an_error() -> None:
 def test_with_the_server_there_nothing_is_said_to_be_away(chosen: Settings) -> None:
     with Client.from_settings(chosen) as client:
         client.complete(PROMPT)
-        assert client.away is None
+        assert client.outage is None
 
 
 # --- asking again --------------------------------------------------------------------------
@@ -443,8 +443,8 @@ def test_a_limit_of_ones_own_bounds_a_prompt_and_never_beyond_the_window(
 def test_a_message_leaves_room_for_the_template_around_it(chosen: Settings) -> None:
     message = Prompt("(" * 80, max_tokens=10, chat=True)
     with Client.from_settings(chosen) as client:
-        assert client.fits(message, 100 + TEMPLATE)
-        assert not client.fits(message, 80 + TEMPLATE)
+        assert client.fits(message, 100 + CHAT_TEMPLATE_TOKENS)
+        assert not client.fits(message, 80 + CHAT_TEMPLATE_TOKENS)
         assert client.fits(replace(message, chat=False), 100)
 
 
@@ -468,7 +468,7 @@ def test_a_prompt_has_its_room_and_with_its_answer_the_smallest_window_unless_to
     with Client.from_settings(chosen) as client:
         prompt = fit(lines, parts, client)
         assert prompt == lines(parts[:2])
-        assert ROOM + 500 + TEMPLATE <= 4096
+        assert ROOM + 500 + CHAT_TEMPLATE_TOKENS <= 4096
     ollama_double.digest, ollama_double.window = "e" * 64, 2048
     with Client.from_settings(chosen) as client:
         assert fit(lines, parts, client) == lines(parts[:1])
@@ -490,6 +490,6 @@ def test_a_first_part_that_cannot_be_cut_short_enough_stays(chosen: Settings) ->
 
 def test_an_answer_is_as_long_as_the_settings_allow_and_its_form_wants(chosen: Settings) -> None:
     with Client.from_settings(replace(chosen, max_tokens=50)) as client:
-        assert capped(Prompt("", max_tokens=400), client.settings).max_tokens == 50
-        assert capped(Prompt("", max_tokens=40), client.settings).max_tokens == 40
+        assert cap_answer(Prompt("", max_tokens=400), client.settings).max_tokens == 50
+        assert cap_answer(Prompt("", max_tokens=40), client.settings).max_tokens == 40
         assert fit(lines, ["a"], client).max_tokens == 50

@@ -520,8 +520,8 @@ def test_a_real_llamacpp(llamacpp: RealServer) -> None:
 class Forgetful(LlamaCpp):
     """A llama.cpp that nobody tells which control tokens to preserve."""
 
-    def body(self, prompt: Prompt) -> dict[str, Any]:
-        return super().body(prompt) | {"preserved_tokens": []}
+    def _request_body(self, prompt: Prompt) -> dict[str, Any]:
+        return super()._request_body(prompt) | {"preserved_tokens": []}
 
 
 def test_a_control_token_ends_the_answer_of_a_real_llamacpp_that_preserves_it_and_of_no_other(

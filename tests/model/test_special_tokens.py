@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.model.special_tokens import FIRST_STARCODER, STARCODER, STARCODER2, neutralise
+from pytest_starcoder.model.special_tokens import FIRST_STARCODER, STARCODER, STARCODER2, neutralize
 
 OTHERS = [
     *(
@@ -62,7 +62,7 @@ def test_the_first_starcoder_has_19_control_tokens() -> None:
 
 @pytest.mark.parametrize("token", TOKENS)
 def test_a_control_token_becomes_ordinary_text_that_still_reads_the_same(token: str) -> None:
-    assert neutralise(f"a{token}b") == f"a< {token[1:]}b"
+    assert neutralize(f"a{token}b") == f"a< {token[1:]}b"
 
 
 @pytest.mark.parametrize(
@@ -78,24 +78,24 @@ def test_a_control_token_becomes_ordinary_text_that_still_reads_the_same(token: 
     ],
 )
 def test_other_text_stays_as_it_is(text: str) -> None:
-    assert neutralise(text) == text
+    assert neutralize(text) == text
 
 
 @given(text_with_tokens)
 def test_no_control_token_is_left(text: str) -> None:
-    left = neutralise(text)
+    left = neutralize(text)
     assert not [token for token in TOKENS if token in left]
 
 
 @given(text_with_tokens)
 def test_twice_is_as_once(text: str) -> None:
-    assert neutralise(neutralise(text)) == neutralise(text)
+    assert neutralize(neutralize(text)) == neutralize(text)
 
 
 @given(text_with_tokens)
 def test_nothing_but_spaces_after_a_smaller_sign_is_added(text: str) -> None:
-    assert re.sub("< ", "<", neutralise(text)) == re.sub("< ", "<", text)
+    assert re.sub("< ", "<", neutralize(text)) == re.sub("< ", "<", text)
 
 
 def test_a_token_inside_of_smaller_signs_is_found() -> None:
-    assert neutralise("<<file_sep>>") == "<< file_sep>>"
+    assert neutralize("<<file_sep>>") == "<< file_sep>>"

@@ -15,7 +15,7 @@ from support.screens import MEAN, section
 from support.servers import FakeOllama
 
 from pytest_starcoder.explain import prefetch
-from pytest_starcoder.explain.prefetch import wanted
+from pytest_starcoder.explain.prefetch import should_prefetch
 from pytest_starcoder.settings import Settings
 
 WAITS = """
@@ -153,7 +153,7 @@ LINES = {
 
 @pytest.mark.parametrize(("line", "count"), LINES.values(), ids=LINES)
 def test_only_answers_are_read(line: str, count: int) -> None:
-    answers = prefetch._read(f'{{"calls": 2, "asked": 2}}\n{line}\n\n')
+    answers = prefetch.parse_answers(f'{{"calls": 2, "asked": 2}}\n{line}\n\n')
     assert (answers.calls, answers.asked) == ((1, 1) if count else (2, 2))
     assert [(told.why, told.unsupported) for told in answers.by_nodeid.values()] == [
         ("so", ("x",))
@@ -188,4 +188,4 @@ def asking_in(folder: Path) -> list[str]:
     ],
 )
 def test_by_itself_only_where_the_model_is_elsewhere(settings: Settings, expected: bool) -> None:
-    assert wanted(settings) is expected
+    assert should_prefetch(settings) is expected

@@ -207,7 +207,7 @@ def test_below_the_wanted_confinement_nothing_is_tried(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytester.makeconftest(
-        "from pytest_starcoder.runner import confine, trials\ntrials.available = lambda: confine.Level.AUDIT"
+        "from pytest_starcoder.runner import sandbox, trials\ntrials.available = lambda: sandbox.Level.AUDIT"
     )
     pytester.makepyfile(shop=SHOP, test_shop=THOROUGH)
     told = " ".join(

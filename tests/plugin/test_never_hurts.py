@@ -32,7 +32,7 @@ def test_an_error_of_our_own_is_one_line(
     pytester.makepyfile(**MEAN)
     pytester.makeconftest(
         f"""
-        from pytest_starcoder.evidence import failure
+        from pytest_starcoder.explain import capture as failure
         from pytest_starcoder.session import telling
 
         def boom(*_):
@@ -81,7 +81,7 @@ def test_an_error_of_our_own_whose_text_is_an_error_too_is_one_line(
     pytester.makepyfile(**MEAN)
     pytester.makeconftest(
         """
-        from pytest_starcoder.evidence import failure
+        from pytest_starcoder.explain import capture as failure
 
         class Bad(Exception):
             def __str__(self):

@@ -71,13 +71,13 @@ def tracked(project: pytest.Pytester) -> Writer:
     return write
 
 
-def settings_of(pytester: pytest.Pytester, *arguments: str) -> Settings:
+def read_settings(pytester: pytest.Pytester, *arguments: str) -> Settings:
     return session_settings(pytester.parseconfig(*arguments), tuple(plugin.SETTINGS))
 
 
 def refusal(pytester: pytest.Pytester, *arguments: str) -> str:
     with pytest.raises(Untrusted) as caught:
-        settings_of(pytester, *arguments)
+        read_settings(pytester, *arguments)
     return str(caught.value)
 
 
@@ -181,7 +181,7 @@ def test_without_git_an_ini_file_is_the_projects(pytester: pytest.Pytester) -> N
 
 def test_an_ini_file_that_git_does_not_track_may(project: pytest.Pytester) -> None:
     project.makeini(f"[pytest]\naddopts = --starcoder-host={EVIL}\n")
-    found = settings_of(project)
+    found = read_settings(project)
     assert (found.host, found.source("host"), found.tracked) == (
         EVIL,
         "--starcoder-host",
@@ -211,7 +211,7 @@ def test_the_user_may(
     }[where]
     if where == "variable":
         monkeypatch.setenv("PYTEST_ADDOPTS", f"--starcoder-host={EVIL}")
-    found = settings_of(project, *given)
+    found = read_settings(project, *given)
     assert (found.host, found.source("host"), found.tracked) == (
         EVIL,
         "--starcoder-host",
@@ -230,7 +230,7 @@ def test_code_of_the_project_may_for_it_runs_anyway(
 
 def test_harmless_options_count_as_tracked(project: pytest.Pytester, tracked: Writer) -> None:
     tracked("pytest.ini", "[pytest]\naddopts = --starcoder-causes=3 --starcoder-host=127.0.0.1:9\n")
-    found = settings_of(project, "--starcoder-model=mine")
+    found = read_settings(project, "--starcoder-model=mine")
     assert (found.causes, found.source("causes")) == (3, "pytest.ini, --starcoder-causes")
     assert found.tracked == {"causes", "host"}
 
@@ -287,7 +287,7 @@ def test_nothing_is_changed_for_a_repository(
         f"pytest.ini, {shown}: {MAY_NOT} change files. "
         f"Remove it there, or pass {option} on the command line or in PYTEST_ADDOPTS."
     )
-    assert settings_of(project, *words.split()) == settings_of(project, *words.split(), "-q")
+    assert read_settings(project, *words.split()) == read_settings(project, *words.split(), "-q")
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_no_report_is_written_outside_for_a_repository(
         f"pytest.ini, {option}={name}: {MAY_NOT} write a report outside of it. "
         f"Remove it there, or pass {option} on the command line or in PYTEST_ADDOPTS."
     )
-    settings_of(project, f"{option}={name}")
+    read_settings(project, f"{option}={name}")
 
 
 def test_a_report_inside_is_fine(project: pytest.Pytester, tracked: Writer) -> None:

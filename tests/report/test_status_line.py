@@ -1,120 +1,114 @@
-"""The one line that can be written over: it counts the seconds, and leaves nothing behind."""
+"""The status line."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
-from pytest_starcoder.report.status_line import Waiting
+from pytest_starcoder.report.status_line import StatusLine
 
 
 class Terminal:
-    """What was written, and what of it a terminal of one line would show."""
+    """A terminal of one line."""
 
     def __init__(self) -> None:
-        self.written: list[str] = []
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
 
     @property
-    def text(self) -> str:
-        return "".join(self.written)
-
-    @property
-    def shown(self) -> str:
-        shown = ""
+    def line(self) -> str:
+        """The line as it is shown now."""
+        line = ""
         for part in self.text.split("\r"):
-            shown = part + shown[len(part) :]
-        return shown.rstrip()
+            line = part + line[len(part) :]
+        return line.rstrip()
+
+    def wait_for(self, line: str) -> None:
+        end = time.monotonic() + 10
+        while self.line != line:
+            assert time.monotonic() < end, self.text
+            time.sleep(0.001)
 
 
-def waiting_on(terminal: Terminal, width: int = 80, *, live: bool = True) -> Waiting:
-    return Waiting(terminal.written.append, width, live=live)
+def status_line(terminal: Terminal, width: int = 80, *, live: bool = True) -> StatusLine:
+    """Return a status line whose seconds pass ten times as fast."""
+    seconds = itertools.count()
+    return StatusLine(
+        terminal.write, width, live=live, interval=0.1, clock=lambda: float(next(seconds))
+    )
 
 
-def test_a_wait_shorter_than_a_second_shows_nothing() -> None:
+def test_short_wait() -> None:
     terminal = Terminal()
-    with waiting_on(terminal).shown("asking"):
+    with StatusLine(terminal.write, 80, live=True).show("asking"):
         pass
     assert terminal.text == ""
 
 
-def test_hiding_what_was_never_shown_writes_nothing() -> None:
+def test_hide_unused() -> None:
     terminal = Terminal()
-    waiting_on(terminal).hide()
+    status_line(terminal).hide()
     assert terminal.text == ""
 
 
-@pytest.mark.slow
-def test_it_is_shown_each_second_until_it_is_hidden() -> None:
+def test_seconds_until_hidden() -> None:
     terminal = Terminal()
-    waiting = waiting_on(terminal)
-    with waiting.shown("asking starcoder2:7b"):
-        until(lambda: "2 s" in terminal.text)
-        assert terminal.shown == "asking starcoder2:7b, 2 s"
-        waiting.hide()
-        hidden = terminal.text
-        time.sleep(1.2)
-    line = "asking starcoder2:7b, {} s"
-    assert (
-        terminal.text
-        == hidden
-        == f"\r{line.format(1)}\r{line.format(2)}\r{' ' * len(line.format(1))}\r"
-    )
+    status = status_line(terminal)
+    with status.show("asking starcoder2:7b"):
+        terminal.wait_for("asking starcoder2:7b, 2 s")
+        status.hide()
+        text = terminal.text
+        time.sleep(0.3)
+    first, second = "asking starcoder2:7b, 1 s", "asking starcoder2:7b, 2 s"
+    assert terminal.text == text == f"\r{first}\r{second}\r{' ' * len(second)}\r"
 
 
-@pytest.mark.slow
-def test_it_is_shown_again_the_next_time() -> None:
+def test_progress() -> None:
     terminal = Terminal()
-    waiting = waiting_on(terminal)
+    with status_line(terminal).show("trying changes") as set_progress:
+        set_progress(", 12 tried")
+        terminal.wait_for("trying changes, 1 s, 12 tried")
+
+
+def test_second_use() -> None:
+    terminal = Terminal()
+    status = StatusLine(terminal.write, 80, live=True, interval=0.01)
     for text in ("first", "second"):
-        with waiting.shown(text):
-            until(lambda text=text: terminal.shown == f"{text}, 1 s")  # type: ignore[misc]
-        assert terminal.shown == ""
+        with status.show(text):
+            terminal.wait_for(f"{text}, 0 s")
+        assert terminal.line == ""
 
 
-@pytest.mark.slow
-def test_no_line_is_so_long_that_it_could_wrap_and_none_of_it_stays() -> None:
+def test_width() -> None:
     terminal = Terminal()
-    with waiting_on(terminal, 40).shown("asking a model with a very long name indeed"):
-        until(lambda: bool(terminal.written))
+    with status_line(terminal, 40).show("asking a model with a very long name indeed"):
+        terminal.wait_for("asking a model with a very long name in")
     assert terminal.text == f"\rasking a model with a very long name in\r{' ' * 39}\r"
 
 
-@pytest.mark.slow
-def test_nothing_is_shown_where_a_line_cannot_be_written_over() -> None:
+def test_no_terminal() -> None:
     terminal = Terminal()
-    with waiting_on(terminal, live=False).shown("asking starcoder2:7b"):
-        time.sleep(1.2)
+    with status_line(terminal, live=False).show("asking starcoder2:7b"):
+        time.sleep(0.3)
     assert terminal.text == ""
 
 
-@pytest.mark.slow
-def test_a_name_that_a_terminal_would_obey_is_made_harmless() -> None:
+def test_control_characters() -> None:
     terminal = Terminal()
-    with waiting_on(terminal).shown("asking \x1b[2Jan\nother\x07"):
-        until(lambda: bool(terminal.written))
-        assert terminal.shown == "asking an other, 1 s"
+    with status_line(terminal).show("asking \x1b[2Jan\nother\x07"):
+        terminal.wait_for("asking an other, 1 s")
 
 
-@pytest.mark.slow
-def test_an_error_ends_the_wait_and_its_thread() -> None:
+def test_error() -> None:
     terminal = Terminal()
-
-    def interrupted() -> None:
-        with waiting_on(terminal).shown("asking"):
-            until(lambda: bool(terminal.written))
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert terminal.shown == ""
-    assert "starcoder-waiting" not in {thread.name for thread in threading.enumerate()}
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    with pytest.raises(KeyboardInterrupt), status_line(terminal).show("asking"):
+        terminal.wait_for("asking, 1 s")
+        assert "starcoder-status" in {thread.name for thread in threading.enumerate()}
+        raise KeyboardInterrupt
+    assert terminal.line == ""
+    assert "starcoder-status" not in {thread.name for thread in threading.enumerate()}

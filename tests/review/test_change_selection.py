@@ -11,13 +11,11 @@ import pytest
 from support.repositories import DIVIDES, PRICING, committed, git, repository, staged, written
 
 from pytest_starcoder.errors import ConfigError, GitFailed
-from pytest_starcoder.review.change_selection import find
-from pytest_starcoder.review.change_selection import staged as staged_change
-from pytest_starcoder.review.finding import Unreviewed
-from pytest_starcoder.review.request import Asked
-from pytest_starcoder.review.selected import Found
+from pytest_starcoder.review.change import Unreviewed
+from pytest_starcoder.review.change_selection import select_change, staged_change
+from pytest_starcoder.review.request import ReviewInput, ReviewRequest
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.source.git import Repository
+from pytest_starcoder.source.git.repository import Repository
 
 
 @pytest.fixture
@@ -27,7 +25,7 @@ def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def added(found: Found) -> dict[str, list[str]]:
+def added(found: ReviewInput) -> dict[str, list[str]]:
     """The added lines that are asked about, by path."""
     lines: dict[str, list[str]] = {}
     for hunk in found.change.hunks:
@@ -35,7 +33,7 @@ def added(found: Found) -> dict[str, list[str]]:
     return lines
 
 
-def reasons(found: Found) -> dict[str, str]:
+def reasons(found: ReviewInput) -> dict[str, str]:
     return {left.path: left.reason for left in found.change.skipped}
 
 
@@ -47,9 +45,13 @@ DIVIDED = {"shop/pricing.py": ["return sum(xs) / len(xs)"]}
 def test_what_is_staged_is_found_and_nothing_else(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES})
     written(top, {"shop/pricing.py": DIVIDES + "\nunstaged = 1\n", "untracked.py": "a = 1\n"})
-    found = find(Asked())
+    found = select_change(ReviewRequest())
     assert added(found) == DIVIDED
-    assert (found.change.what, found.change.files, found.change.total) == ("what is staged", 1, 1)
+    assert (found.change.description, found.change.files, found.change.total) == (
+        "what is staged",
+        1,
+        1,
+    )
     [hunk] = found.change.hunks
     assert (hunk.added, hunk.definition) == ((6,), "mean")
     assert (
@@ -64,7 +66,7 @@ def test_of_a_repository_without_a_commit_all_that_is_staged_is_found(
     git(tmp_path, "init", "--quiet")
     staged(tmp_path, {"a.py": "def f():\n    return 1\n"})
     monkeypatch.chdir(tmp_path)
-    assert added(find(Asked())) == {"a.py": ["def f():", "return 1"]}
+    assert added(select_change(ReviewRequest())) == {"a.py": ["def f():", "return 1"]}
 
 
 def test_a_folder_below_the_top_sees_the_whole_change(
@@ -72,7 +74,7 @@ def test_a_folder_below_the_top_sees_the_whole_change(
 ) -> None:
     staged(top, {"shop/pricing.py": DIVIDES})
     monkeypatch.chdir(top / "shop")
-    assert added(find(Asked())) == DIVIDED
+    assert added(select_change(ReviewRequest())) == DIVIDED
 
 
 def test_the_index_that_a_hook_names_is_the_one_that_is_read(
@@ -80,9 +82,9 @@ def test_the_index_that_a_hook_names_is_the_one_that_is_read(
 ) -> None:
     staged(top, {"shop/pricing.py": DIVIDES})
     git(top, "read-tree", "HEAD", GIT_INDEX_FILE=str(top / ".git/other"))
-    assert added(find(Asked())) == DIVIDED
+    assert added(select_change(ReviewRequest())) == DIVIDED
     monkeypatch.setenv("GIT_INDEX_FILE", str(top / ".git/other"))
-    assert added(find(Asked())) == {}
+    assert added(select_change(ReviewRequest())) == {}
 
 
 def test_a_worktree_has_an_index_of_its_own(
@@ -90,10 +92,10 @@ def test_a_worktree_has_an_index_of_its_own(
 ) -> None:
     git(top, "worktree", "add", "--quiet", str(tmp_path / "other"))
     staged(tmp_path / "other", {"shop/pricing.py": DIVIDES})
-    assert added(find(Asked())) == {}
+    assert added(select_change(ReviewRequest())) == {}
     monkeypatch.chdir(tmp_path / "other")
     monkeypatch.setenv("GIT_DIR", str(top / ".git/worktrees/other"))
-    assert added(find(Asked())) == DIVIDED
+    assert added(select_change(ReviewRequest())) == DIVIDED
 
 
 def merging(top: Path, ours: dict[str, str], theirs: dict[str, str]) -> None:
@@ -108,15 +110,15 @@ def merging(top: Path, ours: dict[str, str], theirs: dict[str, str]) -> None:
 def test_of_a_merge_only_what_the_merge_itself_changes_is_found(top: Path) -> None:
     merging(top, {"ours.py": "a = 1\n"}, {"theirs.py": "b = 1\n", "shop/pricing.py": DIVIDES})
     staged(top, {"shop/pricing.py": DIVIDES.replace("return xs[-1]", "return xs[len(xs)]")})
-    found = find(Asked())
+    found = select_change(ReviewRequest())
     assert added(found) == {"shop/pricing.py": ["return xs[len(xs)]"]}
-    assert found.change.what == "what the merge itself changes"
+    assert found.change.description == "what the merge itself changes"
     assert reasons(found) == {"theirs.py": "comes from the other branch"}
 
 
 def test_a_merge_that_changes_nothing_itself_has_no_hunk(top: Path) -> None:
     merging(top, {"ours.py": "a = 1\n"}, {"theirs.py": "b = 1\n"})
-    found = find(Asked())
+    found = select_change(ReviewRequest())
     assert (added(found), found.change.total, found.change.files) == ({}, 0, 1)
 
 
@@ -128,21 +130,23 @@ def test_a_range_begins_where_the_branches_parted(top: Path) -> None:
     committed(top, {"shop/pricing.py": DIVIDES}, "divide")
     git(top, "checkout", "--quiet", "main")
     committed(top, {"other.py": "a = 1\n"}, "meanwhile")
-    found = find(Asked(from_ref="main", to_ref="feature"))
+    found = select_change(ReviewRequest(from_ref="main", to_ref="feature"))
     assert added(found) == DIVIDED
-    assert found.change.what == "main...feature"
+    assert found.change.description == "main...feature"
 
 
 def test_pre_commit_names_the_range_of_a_push(top: Path) -> None:
     before = git(top, "rev-parse", "HEAD").strip()
     after = committed(top, {"shop/pricing.py": DIVIDES}, "divide")
-    found = find(Asked(), {"PRE_COMMIT_FROM_REF": before, "PRE_COMMIT_TO_REF": after})
+    found = select_change(
+        ReviewRequest(), {"PRE_COMMIT_FROM_REF": before, "PRE_COMMIT_TO_REF": after}
+    )
     assert added(found) == DIVIDED
 
 
 def test_the_first_push_of_a_history_is_not_reviewed_and_says_so(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES})
-    found = find(Asked(), {"PRE_COMMIT_REMOTE_NAME": "origin"})
+    found = select_change(ReviewRequest(), {"PRE_COMMIT_REMOTE_NAME": "origin"})
     assert reasons(found) == {"the whole history": "a first push has no commit to compare it with"}
     assert not found.change.hunks
 
@@ -151,18 +155,20 @@ def test_the_first_push_of_a_history_is_not_reviewed_and_says_so(top: Path) -> N
     ("asked", "message"),
     [
         (
-            Asked(from_ref="nowhere"),
+            ReviewRequest(from_ref="nowhere"),
             "There is no commit 'nowhere' here. Check the name; in CI fetch the whole history "
             "(fetch-depth: 0, or GIT_DEPTH: 0).",
         ),
-        (Asked(to_ref="HEAD"), "--to-ref needs --from-ref. Name the commit that the change goes into."),
-        (Asked(from_ref="--output=x"), "There is no commit '--output=x' here. Check the name; in CI fetch the whole "
+        (ReviewRequest(to_ref="HEAD"), "--to-ref needs --from-ref. Name the commit that the change goes into."),
+        (ReviewRequest(from_ref="--output=x"), "There is no commit '--output=x' here. Check the name; in CI fetch the whole "
          "history (fetch-depth: 0, or GIT_DEPTH: 0)."),
     ],
 )  # fmt: skip
-def test_a_range_that_cannot_be_read_is_an_error(top: Path, asked: Asked, message: str) -> None:
+def test_a_range_that_cannot_be_read_is_an_error(
+    top: Path, asked: ReviewRequest, message: str
+) -> None:
     with pytest.raises(ConfigError) as raised:
-        find(asked)
+        select_change(asked)
     assert str(raised.value) == message
 
 
@@ -172,7 +178,7 @@ def test_histories_without_a_common_commit_are_an_error(top: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"[0-9a-f]{40} and [0-9a-f]{40} have no common commit here"
     ):
-        find(Asked(from_ref="main"))
+        select_change(ReviewRequest(from_ref="main"))
 
 
 def test_outside_a_repository_there_is_an_error(
@@ -180,7 +186,7 @@ def test_outside_a_repository_there_is_an_error(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="is not in the working tree of a git repository"):
-        find(Asked())
+        select_change(ReviewRequest())
 
 
 # --- trust ----------------------------------------------------------------------------------
@@ -191,7 +197,7 @@ def test_the_settings_of_a_range_are_those_of_the_commit_it_goes_into(top: Path)
     git(top, "checkout", "--quiet", "-b", "feature")
     hostile = '[tool.starcoder]\nreview_exclude = "*"\nreview_fail_on = "never"\n'
     committed(top, {"pyproject.toml": hostile, "shop/pricing.py": DIVIDES}, "divide")
-    found = find(Asked(from_ref="main"))
+    found = select_change(ReviewRequest(from_ref="main"))
     assert (found.settings.review_max_findings, found.settings.review_fail_on) == (3, "warning")
     assert "shop/pricing.py" in added(found)
 
@@ -201,7 +207,7 @@ def test_a_settings_file_that_a_range_adds_does_not_count(top: Path) -> None:
     committed(
         top, {".env": "STARCODER_REVIEW_FAIL_ON=never\n", "shop/pricing.py": DIVIDES}, "divide"
     )
-    assert find(Asked(from_ref="main")).settings.review_fail_on == "warning"
+    assert select_change(ReviewRequest(from_ref="main")).settings.review_fail_on == "warning"
 
 
 @pytest.mark.parametrize(
@@ -214,7 +220,10 @@ def test_a_project_that_a_range_adds_below_does_not_count(
     git(top, "checkout", "--quiet", "-b", "feature")
     committed(top, {"svc/pyproject.toml": text, "shop/pricing.py": DIVIDES}, "divide")
     monkeypatch.chdir(top / "svc")
-    assert find(Asked(from_ref="main", to_ref="HEAD")).settings.review_max_findings == 3
+    assert (
+        select_change(ReviewRequest(from_ref="main", to_ref="HEAD")).settings.review_max_findings
+        == 3
+    )
 
 
 def test_a_project_that_a_range_takes_away_below_counts(
@@ -230,7 +239,10 @@ def test_a_project_that_a_range_takes_away_below_counts(
     (top / "svc" / "pyproject.toml").unlink()
     committed(top, {"shop/pricing.py": DIVIDES}, "divide")
     monkeypatch.chdir(top / "svc")
-    assert find(Asked(from_ref="main", to_ref="HEAD")).settings.review_max_findings == 2
+    assert (
+        select_change(ReviewRequest(from_ref="main", to_ref="HEAD")).settings.review_max_findings
+        == 2
+    )
 
 
 def test_an_empty_project_that_is_staged_below_switches_no_settings_off(
@@ -239,7 +251,7 @@ def test_an_empty_project_that_is_staged_below_switches_no_settings_off(
     committed(top, {"pyproject.toml": "[tool.starcoder]\nreview_max_findings = 3\n"}, "settings")
     staged(top, {"svc/pyproject.toml": "", "shop/pricing.py": DIVIDES})
     monkeypatch.chdir(top / "svc")
-    assert find(Asked()).settings.review_max_findings == 3
+    assert select_change(ReviewRequest()).settings.review_max_findings == 3
 
 
 def test_a_settings_file_that_a_range_makes_a_link_does_not_count(
@@ -251,7 +263,7 @@ def test_a_settings_file_that_a_range_makes_a_link_does_not_count(
     (top / "pyproject.toml").unlink()
     (top / "pyproject.toml").symlink_to(tmp_path / "elsewhere.toml")
     committed(top, {"shop/pricing.py": DIVIDES}, "divide")
-    settings = find(Asked(from_ref="main")).settings
+    settings = select_change(ReviewRequest(from_ref="main")).settings
     assert (settings.review_max_findings, settings.review_fail_on) == (3, "warning")
 
 
@@ -259,14 +271,14 @@ def test_a_settings_file_that_git_does_not_track_counts_in_a_range_too(top: Path
     git(top, "checkout", "--quiet", "-b", "feature")
     committed(top, {"shop/pricing.py": DIVIDES}, "divide")
     written(top, {".env": "STARCODER_REVIEW_FAIL_ON=never\n"})
-    assert find(Asked(from_ref="main")).settings.review_fail_on == "never"
+    assert select_change(ReviewRequest(from_ref="main")).settings.review_fail_on == "never"
 
 
 def test_what_a_range_accepts_itself_is_not_accepted(top: Path) -> None:
     committed(top, {".starcoder-baseline": f"{'a' * 32} known\n"}, "accepted")
     git(top, "checkout", "--quiet", "-b", "feature")
     committed(top, {".starcoder-baseline": f"{'b' * 32} mine\n"}, "accept me")
-    assert find(Asked(from_ref="main")).accepted == {"a" * 32}
+    assert select_change(ReviewRequest(from_ref="main")).accepted == {"a" * 32}
 
 
 # --- git's own configuration, and what files can hold ---------------------------------------
@@ -300,14 +312,14 @@ def test_no_configuration_changes_what_is_found(top: Path, configured: tuple[str
     staged(top, {"shop/pricing.py": DIVIDES, "caf\u00e9.py": "x = 1\n"})
     written(top, {"attributes": "*.py -diff\n"})
     git(top, "config", *configured)
-    found = find(Asked())
+    found = select_change(ReviewRequest())
     assert added(found) == {**DIVIDED, "caf\u00e9.py": ["x = 1"]}
 
 
 def test_a_text_conversion_is_not_run(top: Path) -> None:
     git(top, "config", "diff.loud.textconv", "echo converted >")
     staged(top, {".gitattributes": "*.py diff=loud\n", "shop/pricing.py": DIVIDES})
-    assert added(find(Asked()))["shop/pricing.py"] == ["return sum(xs) / len(xs)"]
+    assert added(select_change(ReviewRequest()))["shop/pricing.py"] == ["return sum(xs) / len(xs)"]
     assert not list(top.glob("converted*"))
 
 
@@ -338,7 +350,7 @@ def test_what_has_no_hunks_is_listed_with_the_reason(top: Path) -> None:
             "blank.py": "\n\n",
         },
     )
-    found = find(Asked())
+    found = select_change(ReviewRequest())
     assert reasons(found) == {
         "logo.png": "binary",
         "link": "a symbolic link",
@@ -364,7 +376,7 @@ def test_a_link_that_becomes_a_file_is_read_as_a_file(top: Path) -> None:
     git(top, "commit", "--quiet", "--message=link")
     (top / "link").unlink()
     staged(top, {"link": "a = 1\n", "shop/pricing.py": DIVIDES})
-    assert added(find(Asked())) == {"link": ["a = 1"], **DIVIDED}
+    assert added(select_change(ReviewRequest())) == {"link": ["a = 1"], **DIVIDED}
 
 
 @pytest.mark.parametrize(
@@ -394,7 +406,7 @@ def test_a_link_that_becomes_a_file_is_read_as_a_file(top: Path) -> None:
 )
 def test_lines_are_counted_as_git_counts_them(top: Path, text: str) -> None:
     staged(top, {"odd.py": text})
-    found = find(Asked())
+    found = select_change(ReviewRequest())
     [hunk] = found.change.hunks
     last = text.count("\n") + (0 if text.endswith("\n") else 1)
     assert hunk.added[-1] == last
@@ -406,7 +418,10 @@ def test_a_name_with_quotes_tabs_and_no_encoding_is_found(top: Path) -> None:
     with open(bytes(top) + b"/caf\xe9.py", "w") as file:  # noqa: PTH123 - no text has that name
         file.write("y = 1\n")
     git(top, "add", "--all")
-    assert added(find(Asked())) == {'a"b\tc.py': ["x = 1"], "caf\\xe9.py": ["y = 1"]}
+    assert added(select_change(ReviewRequest())) == {
+        'a"b\tc.py': ["x = 1"],
+        "caf\\xe9.py": ["y = 1"],
+    }
 
 
 def test_a_file_that_git_cannot_read_costs_that_file_alone(top: Path) -> None:
@@ -414,7 +429,7 @@ def test_a_file_that_git_cannot_read_costs_that_file_alone(top: Path) -> None:
     name = git(top, "rev-parse", ":aaa.py").strip()
     without(top, name)
     (top / "aaa.py").write_text("not what was staged\n")
-    found = find(Asked())
+    found = select_change(ReviewRequest())
     assert added(found) == {**DIVIDED, "zoo.py": ["x = 1"]}
     sentence = f"fatal: unable to read {name}"
     assert reasons(found) == {"aaa.py": f"git cannot show its change: {sentence}"}
@@ -429,9 +444,9 @@ def without(top: Path, name: str) -> None:
 # --- a git that fails -----------------------------------------------------------------------
 
 
-def failure(asked: Asked = Asked()) -> GitFailed:  # noqa: B008 - it is immutable
+def failure(asked: ReviewRequest = ReviewRequest()) -> GitFailed:  # noqa: B008 - it is immutable
     with pytest.raises(GitFailed) as raised:
-        find(asked)
+        select_change(asked)
     return raised.value
 
 
@@ -440,7 +455,7 @@ def test_missing_object_of_base_is_error(top: Path) -> None:
     git(top, "checkout", "--quiet", "-b", "feature")
     committed(top, {"shop/pricing.py": DIVIDES}, "divide")
     without(top, name)
-    failed = failure(Asked(from_ref="main"))
+    failed = failure(ReviewRequest(from_ref="main"))
     assert (
         str(failed)
         == f"git diff failed: fatal: unable to read {name}. Run `git status` or `git fsck` for details."
@@ -524,7 +539,7 @@ def test_hanging_git_is_error(
     staged(top, {"shop/pricing.py": DIVIDES, **{f"{number}.py": "x = 1\n" for number in range(30)}})
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     started = time.monotonic()
-    failed = failure(Asked({"review_time_budget": "1"}))
+    failed = failure(ReviewRequest({"review_time_budget": "1"}))
     assert time.monotonic() - started < 20  # it is not asked again for every file
     assert failed.message.endswith(" failed: it took more than 1 s.")
 
@@ -532,13 +547,13 @@ def test_hanging_git_is_error(
 def test_file_size_of_configuration_hides_nothing(top: Path) -> None:
     git(top, "config", "core.bigFileThreshold", "1")
     staged(top, {"shop/pricing.py": DIVIDES})
-    assert added(find(Asked())) == DIVIDED
+    assert added(select_change(ReviewRequest())) == DIVIDED
 
 
 def test_a_lock_of_another_git_changes_nothing(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES})
     (top / ".git/index.lock").write_bytes(b"")
-    assert added(find(Asked())) == DIVIDED
+    assert added(select_change(ReviewRequest())) == DIVIDED
 
 
 def partial_clone(top: Path, folder: Path) -> Path:
@@ -554,7 +569,7 @@ def test_partial_clone_says_how_to_fetch(
     top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(partial_clone(top, tmp_path / "partial"))
-    failed = failure(Asked(from_ref="HEAD~1"))
+    failed = failure(ReviewRequest(from_ref="HEAD~1"))
     before, after = git(top, "rev-parse", "HEAD~1", "HEAD").split()
     assert failed.message.startswith("git diff failed: fatal: ")
     assert failed.hint == (
@@ -562,7 +577,7 @@ def test_partial_clone_says_how_to_fetch(
         "as in a clone without --filter."
     )
     git(tmp_path / "partial", "diff", "--stat", before, after)
-    assert added(find(Asked(from_ref="HEAD~1"))) == DIVIDED
+    assert added(select_change(ReviewRequest(from_ref="HEAD~1"))) == DIVIDED
 
 
 def test_unreadable_settings_of_base_are_error(top: Path) -> None:
@@ -571,7 +586,7 @@ def test_unreadable_settings_of_base_are_error(top: Path) -> None:
     git(top, "checkout", "--quiet", "-b", "feature")
     committed(top, {"pyproject.toml": "", "shop/pricing.py": DIVIDES}, "divide")
     without(top, name)
-    assert failure(Asked(from_ref="main")).message.startswith("git cat-file failed: ")
+    assert failure(ReviewRequest(from_ref="main")).message.startswith("git cat-file failed: ")
 
 
 def test_unreadable_change_of_merge_is_not_hidden(top: Path) -> None:
@@ -579,7 +594,7 @@ def test_unreadable_change_of_merge_is_not_hidden(top: Path) -> None:
     name = git(top, "rev-parse", "theirs:theirs.py").strip()
     staged(top, {"theirs.py": "b = 2\n" * 9})
     without(top, name)
-    found = find(Asked())
+    found = select_change(ReviewRequest())
     assert added(found) == {"theirs.py": ["b = 2"] * 9}
 
 
@@ -596,27 +611,30 @@ HIDING = {
 @pytest.mark.parametrize("files", HIDING.values(), ids=HIDING)
 def test_staged_attributes_hide_nothing(top: Path, files: dict[str, str]) -> None:
     staged(top, {**files, "shop/pricing.py": DIVIDES})
-    assert added(find(Asked()))["shop/pricing.py"] == DIVIDED["shop/pricing.py"]
+    assert added(select_change(ReviewRequest()))["shop/pricing.py"] == DIVIDED["shop/pricing.py"]
 
 
 def test_linked_attributes_hide_nothing(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES, "rules": "*.py -diff\n"})
     (top / ".gitattributes").symlink_to("rules")
     git(top, "add", "--all")
-    assert added(find(Asked()))["shop/pricing.py"] == DIVIDED["shop/pricing.py"]
+    assert added(select_change(ReviewRequest()))["shop/pricing.py"] == DIVIDED["shop/pricing.py"]
 
 
 @pytest.mark.parametrize("files", HIDING.values(), ids=HIDING)
 def test_attributes_of_a_range_hide_nothing(top: Path, files: dict[str, str]) -> None:
     git(top, "checkout", "--quiet", "-b", "feature")
     committed(top, {**files, "shop/pricing.py": DIVIDES}, "divide")
-    assert added(find(Asked(from_ref="main")))["shop/pricing.py"] == DIVIDED["shop/pricing.py"]
+    assert (
+        added(select_change(ReviewRequest(from_ref="main")))["shop/pricing.py"]
+        == DIVIDED["shop/pricing.py"]
+    )
 
 
 def test_unstaged_attributes_hide_nothing(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES})
     written(top, {".gitattributes": "*.py -diff\n"})
-    assert added(find(Asked())) == DIVIDED
+    assert added(select_change(ReviewRequest())) == DIVIDED
 
 
 @pytest.mark.parametrize("after", [None, "", "*.txt -diff\n"], ids=["gone", "empty", "other"])
@@ -625,10 +643,10 @@ def test_attributes_of_the_base_are_in_force(top: Path, after: str | None) -> No
     (top / ".gitattributes").unlink()
     files = {} if after is None else {".gitattributes": after}
     staged(top, {**files, "a.gen": "x\n", "shop/pricing.py": DIVIDES})
-    assert reasons(find(Asked()))["a.gen"] == "binary"
+    assert reasons(select_change(ReviewRequest()))["a.gen"] == "binary"
     git(top, "checkout", "--quiet", "-b", "feature")
     committed(top, {}, "change")
-    assert reasons(find(Asked(from_ref="main")))["a.gen"] == "binary"
+    assert reasons(select_change(ReviewRequest(from_ref="main")))["a.gen"] == "binary"
 
 
 def test_attributes_of_the_user_are_in_force(
@@ -638,7 +656,7 @@ def test_attributes_of_the_user_are_in_force(
     written(tmp_path, {"home/git/attributes": "*.dat -diff\n"})
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     staged(top, {"a.gen": "x\n", "a.dat": "x\n", "shop/pricing.py": DIVIDES})
-    found = find(Asked())
+    found = select_change(ReviewRequest())
     assert reasons(found) == {"a.gen": "binary", "a.dat": "binary"}
     assert added(found) == DIVIDED
 
@@ -649,7 +667,7 @@ def test_attributes_of_a_new_repository_hide_nothing(
     git(tmp_path, "init", "--quiet")
     staged(tmp_path, {".gitattributes": "*.py -diff\n", "a.py": "x = 1\n"})
     monkeypatch.chdir(tmp_path)
-    assert added(find(Asked()))["a.py"] == ["x = 1"]
+    assert added(select_change(ReviewRequest()))["a.py"] == ["x = 1"]
 
 
 @pytest.mark.parametrize("place", ["top", "below"])
@@ -659,7 +677,7 @@ def test_relative_index_of_a_hook_is_read(
     staged(top, {"shop/pricing.py": DIVIDES})
     monkeypatch.chdir(top if place == "top" else top / "shop")
     monkeypatch.setenv("GIT_INDEX_FILE", ".git/index")
-    assert added(find(Asked())) == DIVIDED
+    assert added(select_change(ReviewRequest())) == DIVIDED
 
 
 # --- what no model is asked about -----------------------------------------------------------
@@ -668,7 +686,7 @@ def test_relative_index_of_a_hook_is_read(
 def test_long_line_hides_nothing_beside_it(top: Path) -> None:
     long = f"y = '{'z' * 1001}'"
     staged(top, {"a.py": f"a = xs[len(xs)]\n{long}\nb = 2\n"})
-    found = find(Asked())
+    found = select_change(ReviewRequest())
     assert added(found) == {"a.py": ["a = xs[len(xs)]", "b = 2"]}
     assert [(told.line, told.rule) for told in found.observed] == [(1, "past-the-end")]
     assert reasons(found) == {"a.py": "a line of 1,008 characters"}
@@ -677,25 +695,25 @@ def test_long_line_hides_nothing_beside_it(top: Path) -> None:
 
 def test_long_line_is_observed_itself(top: Path) -> None:
     staged(top, {"a.py": f"a = xs[len(xs)]  # {'z' * 1001}\n"})
-    found = find(Asked())
+    found = select_change(ReviewRequest())
     assert (added(found), found.change.total) == ({}, 1)
     assert [(told.line, told.rule) for told in found.observed] == [(1, "past-the-end")]
 
 
 def test_what_there_is_no_time_for_is_named(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES, "a.py": "x = 1\n"})
-    change = staged_change(Repository(top), Settings(), until=0.0)
+    change = staged_change(Repository(top), Settings(), deadline=0.0)
     assert change.hunks == ()
     assert change.unreached == (
-        Unreviewed("a.py", "The time for it was used up.", 1),
-        Unreviewed("shop/pricing.py", "The time for it was used up.", 1),
+        Unreviewed("a.py", "The time limit was reached.", 1),
+        Unreviewed("shop/pricing.py", "The time limit was reached.", 1),
     )
     assert change.total == 2
 
 
 def test_two_definitions_in_one_hunk_are_asked_about_apart(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES.replace("xs[-1]", "xs[len(xs)]")})
-    found = find(Asked())
+    found = select_change(ReviewRequest())
     assert [(hunk.definition, hunk.added, hunk.number) for hunk in found.change.hunks] == [
         ("mean", (6,), 0),
         ("last", (10,), 0),
@@ -706,7 +724,7 @@ def test_two_definitions_in_one_hunk_are_asked_about_apart(top: Path) -> None:
 def test_a_long_hunk_is_asked_about_in_parts_that_lose_no_line(top: Path) -> None:
     text = "\n\n".join(f"def f{n}(x):\n    y = x + {n}\n    return y * {n}\n" for n in range(120))
     staged(top, {"long.py": text})
-    hunks = find(Asked()).change.hunks
+    hunks = select_change(ReviewRequest()).change.hunks
     assert len(hunks) > 2
     assert {hunk.number for hunk in hunks} == {0}
     assert [line[1:] for hunk in hunks for line in hunk.lines] == text.split("\n")[:-1]
@@ -725,7 +743,7 @@ def test_a_secret_is_nowhere_in_what_is_found_and_lines_keep_their_numbers(top: 
     staged(
         top, {"config.py": f'a = 1\nKEY = """{key}"""\ntoken = "ghp_0123456789abcdefghij"\nb = 2\n'}
     )
-    found = find(Asked())
+    found = select_change(ReviewRequest())
     assert "MIIabcdefgh" not in repr(found)
     assert "ghp_" not in repr(found)
     [hunk] = found.change.hunks
@@ -746,18 +764,18 @@ def test_a_diff_on_standard_input_needs_no_repository(
     diff = git(top, "diff", "--cached", "-M").encode()
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
-    found = find(Asked(diff=diff))
+    found = select_change(ReviewRequest(diff=diff))
     assert added(found) == {
         "shop/prices.py": ["return sum(xs) / len(xs)"],
         "caf\u00e9 bar.py": ["x = 1"],
     }
     assert reasons(found) == {"logo.png": "binary"}
-    assert found.change.what == "the diff on standard input"
+    assert found.change.description == "the diff on standard input"
 
 
 def test_a_plain_unified_diff_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = find(Asked(diff=b"--- a.py\n+++ a.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"))
+    found = select_change(ReviewRequest(diff=b"--- a.py\n+++ a.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"))
     assert added(found) == {"a.py": ["x = 2"]}
 
 
@@ -765,10 +783,10 @@ def test_no_diff_is_no_change_and_something_else_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert find(Asked(diff=b"")).change.files == 0
+    assert select_change(ReviewRequest(diff=b"")).change.files == 0
     with pytest.raises(ConfigError) as raised:
-        find(Asked(diff=b"hello\n"))
-    assert str(raised.value) == "What came on standard input is no diff. Pipe `git diff` into it."
+        select_change(ReviewRequest(diff=b"hello\n"))
+    assert str(raised.value) == "Standard input is not a diff. Pipe `git diff` into it."
 
 
 CUT_OFF = b"diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1,3 +1,4 @@\n x = 1\n+y = 2\n"
@@ -778,7 +796,7 @@ def test_cut_off_diff_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """What a pipe has of a program that failed is not reviewed as if it were all."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError) as raised:
-        find(Asked(diff=CUT_OFF))
+        select_change(ReviewRequest(diff=CUT_OFF))
     assert str(raised.value) == (
         "The diff on standard input is cut off or damaged at a.py. "
         "Check the command before the pipe; `set -o pipefail` reports its failure."
@@ -787,4 +805,7 @@ def test_cut_off_diff_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_empty_diff_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert find(Asked(diff=b"")).change.what == "an empty diff on standard input"
+    assert (
+        select_change(ReviewRequest(diff=b"")).change.description
+        == "an empty diff on standard input"
+    )

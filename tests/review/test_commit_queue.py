@@ -12,28 +12,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.repositories import committed, git, repository
 
 from pytest_starcoder.errors import ConfigError
-from pytest_starcoder.review import queue as queue_module
-from pytest_starcoder.review import worker as worker_module
+from pytest_starcoder.review import background_worker as worker_module
+from pytest_starcoder.review import commit_queue as queue_module
 from pytest_starcoder.review.background_worker import (
     MAX_ATTEMPTS,
-    TRIED_AGAIN,
+    RETRY_NOTE,
+    BackgroundWorker,
     CommitReview,
     Replaced,
-    Worker,
 )
 from pytest_starcoder.review.commit_queue import (
+    CommitQueue,
     Lock,
-    Queue,
     WaitingCommit,
     shared_folder,
-    write_whole,
+    write_atomically,
 )
 from pytest_starcoder.review.finding import Finding, Review, Severity
-from pytest_starcoder.review.pending_reports import CommitReport, Reports, merge_records
-from pytest_starcoder.source.quick_git import is_reachable, other_parents
+from pytest_starcoder.review.pending_reports import CommitReport, PendingReports, merge_records
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 FINDING = Finding(
@@ -51,17 +49,17 @@ AWAY = Review("a title", total=1, files=1, away="Nothing answers.")
 
 
 @pytest.fixture
-def queue(tmp_path: Path) -> Queue:
-    return Queue(str(tmp_path))
+def queue(tmp_path: Path) -> CommitQueue:
+    return CommitQueue(str(tmp_path))
 
 
 @pytest.fixture
-def reports(queue: Queue) -> Reports:
-    return Reports(queue)
+def reports(queue: CommitQueue) -> PendingReports:
+    return PendingReports(queue)
 
 
-def worker(queue: Queue, review: Callable[[WaitingCommit], CommitReview]) -> Worker:
-    return Worker(queue, Reports(queue), review)
+def worker(queue: CommitQueue, review: Callable[[WaitingCommit], CommitReview]) -> BackgroundWorker:
+    return BackgroundWorker(queue, PendingReports(queue), review)
 
 
 def reviewing(review: Review, *, is_final: bool = True) -> Callable[[WaitingCommit], CommitReview]:
@@ -75,14 +73,14 @@ def raising(error: BaseException) -> Callable[[WaitingCommit], CommitReview]:
     return review
 
 
-def shown(reports: Reports) -> list[CommitReport]:
+def shown(reports: PendingReports) -> list[CommitReport]:
     return list(reports.show_new())
 
 
 # --- the queue ------------------------------------------------------------------------------
 
 
-def test_commits_wait_in_their_order(queue: Queue) -> None:
+def test_commits_wait_in_their_order(queue: CommitQueue) -> None:
     for commit in (B, A, C, A):
         queue.add(commit, "/here", {"model": "m"})
     assert [waiting.hash for waiting in queue.commits()] == [B, A, C]
@@ -96,7 +94,7 @@ def test_commits_wait_in_their_order(queue: Queue) -> None:
 @pytest.mark.parametrize(
     "content", ["", "{", "[1]", "{}", '{"folder": "x", "options": {}, "attempts": null}']
 )
-def test_a_damaged_entry_keeps_its_commit(queue: Queue, content: str) -> None:
+def test_a_damaged_entry_keeps_its_commit(queue: CommitQueue, content: str) -> None:
     queue.add(A, "/here", {})
     (path,) = (Path(queue.folder) / "queue").iterdir()
     path.write_text(content)
@@ -106,8 +104,8 @@ def test_a_damaged_entry_keeps_its_commit(queue: Queue, content: str) -> None:
 
 def test_files_are_whole_and_private(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.json"
-    write_whole(str(path), "one")
-    write_whole(str(path), "two")
+    write_atomically(str(path), "one")
+    write_atomically(str(path), "two")
     assert [entry.name for entry in path.parent.iterdir()] == ["a.json"]
     assert path.read_text() == "two"
     assert path.stat().st_mode & 0o077 == 0
@@ -117,7 +115,7 @@ def test_files_are_whole_and_private(tmp_path: Path) -> None:
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.json").mkdir()
     with pytest.raises(OSError, match=r"a\.json"):
-        write_whole(str(tmp_path / "a.json"), "text")
+        write_atomically(str(tmp_path / "a.json"), "text")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
 
 
@@ -132,7 +130,7 @@ def test_worktrees_share_a_folder(tmp_path: Path) -> None:
 # --- its lock -------------------------------------------------------------------------------
 
 
-def test_one_holder_at_a_time(queue: Queue) -> None:
+def test_one_holder_at_a_time(queue: CommitQueue) -> None:
     other = Lock(queue.lock.path)
     assert queue.lock.take()
     assert queue.lock.take()
@@ -142,7 +140,7 @@ def test_one_holder_at_a_time(queue: Queue) -> None:
     other.release()
 
 
-def test_a_killed_holder_lets_go(queue: Queue) -> None:
+def test_a_killed_holder_lets_go(queue: CommitQueue) -> None:
     code = (
         "import sys, time; from pytest_starcoder.review.commit_queue import Lock; "
         "lock = Lock(sys.argv[1]); lock.take(); print('held', flush=True); time.sleep(60)"
@@ -158,7 +156,7 @@ def test_a_killed_holder_lets_go(queue: Queue) -> None:
     queue.lock.release()
 
 
-def test_a_file_system_without_locks(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks(queue: CommitQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_descriptor: int) -> None:
         raise OSError(37, "No locks available")
 
@@ -170,7 +168,7 @@ def test_a_file_system_without_locks(queue: Queue, monkeypatch: pytest.MonkeyPat
 # --- the worker -----------------------------------------------------------------------------
 
 
-def test_every_commit_has_a_report(queue: Queue, reports: Reports) -> None:
+def test_every_commit_has_a_report(queue: CommitQueue, reports: PendingReports) -> None:
     for commit in (A, B, C):
         queue.add(commit, "", {})
     worker(queue, reviewing(FOUND)).run()
@@ -179,7 +177,7 @@ def test_every_commit_has_a_report(queue: Queue, reports: Reports) -> None:
     assert not shown(reports)
 
 
-def test_what_comes_meanwhile_is_reviewed_too(queue: Queue, reports: Reports) -> None:
+def test_what_comes_meanwhile_is_reviewed_too(queue: CommitQueue, reports: PendingReports) -> None:
     queue.add(A, "", {})
 
     def review(waiting: WaitingCommit) -> CommitReview:
@@ -191,7 +189,9 @@ def test_what_comes_meanwhile_is_reviewed_too(queue: Queue, reports: Reports) ->
     assert [report.hash for report in shown(reports)] == [A, B]
 
 
-def test_what_comes_at_the_very_end_is_reviewed_too(queue: Queue, reports: Reports) -> None:
+def test_what_comes_at_the_very_end_is_reviewed_too(
+    queue: CommitQueue, reports: PendingReports
+) -> None:
     """A hook that finds the lock taken starts no worker: the running one checks once more."""
     queue.add(A, "", {})
     release = queue.lock.release
@@ -206,7 +206,7 @@ def test_what_comes_at_the_very_end_is_reviewed_too(queue: Queue, reports: Repor
     assert [report.hash for report in shown(reports)] == [A, B]
 
 
-def test_a_second_worker_does_nothing(queue: Queue, reports: Reports) -> None:
+def test_a_second_worker_does_nothing(queue: CommitQueue, reports: PendingReports) -> None:
     queue.add(A, "", {})
     other = Lock(queue.lock.path)
     assert other.take()
@@ -224,8 +224,10 @@ def test_many_workers_review_once(tmp_path: Path) -> None:
         return CommitReview("title", CLEAN)
 
     for number in range(count):
-        Queue(str(tmp_path)).add(f"{number:040x}", "", {})
-    threads = [threading.Thread(target=worker(Queue(str(tmp_path)), review).run) for _ in range(4)]
+        CommitQueue(str(tmp_path)).add(f"{number:040x}", "", {})
+    threads = [
+        threading.Thread(target=worker(CommitQueue(str(tmp_path)), review).run) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -233,7 +235,7 @@ def test_many_workers_review_once(tmp_path: Path) -> None:
     assert sorted(reviewed) == [f"{number:040x}" for number in range(count)]
 
 
-def test_a_replaced_commit_is_dropped(queue: Queue, reports: Reports) -> None:
+def test_a_replaced_commit_is_dropped(queue: CommitQueue, reports: PendingReports) -> None:
     queue.add(A, "", {})
     worker(queue, raising(Replaced())).run()
     assert not queue.commits()
@@ -249,14 +251,14 @@ def test_a_replaced_commit_is_dropped(queue: Queue, reports: Reports) -> None:
     ids=["setting", "crash"],
 )
 def test_a_commit_that_cannot_be_reviewed_is_named(
-    queue: Queue, reports: Reports, error: Exception, reason: str
+    queue: CommitQueue, reports: PendingReports, error: Exception, reason: str
 ) -> None:
     queue.add(A, "", {})
     queue.add(B, "", {})
     worker(queue, raising(error)).run()
     first, second = shown(reports)
     assert (first.hash, second.hash) == (A, B)
-    assert first.lines([]) == [
+    assert first.lines() == [
         f"Reviewed in the background: {A[:10]}",
         f"0 of 0 hunks reviewed, 0.0 s. Not reviewed: the whole commit ({reason}).",
     ]
@@ -264,14 +266,14 @@ def test_a_commit_that_cannot_be_reviewed_is_named(
     assert not queue.commits()
 
 
-def test_a_model_that_is_away_is_asked_later(queue: Queue, reports: Reports) -> None:
+def test_a_model_that_is_away_is_asked_later(queue: CommitQueue, reports: PendingReports) -> None:
     queue.add(A, "", {})
     with pytest.raises(KeyboardInterrupt):
         worker(queue, raising(KeyboardInterrupt())).run()
     for _ in range(2):
         worker(queue, reviewing(AWAY, is_final=False)).run()
     (named,) = shown(reports)
-    assert named.lines([])[-2:] == [TRIED_AGAIN, named.summary]
+    assert named.lines()[-2:] == [RETRY_NOTE, named.summary]
     assert not named.is_given_up
     worker(queue, reviewing(FOUND)).run()
     (report,) = shown(reports)
@@ -279,7 +281,9 @@ def test_a_model_that_is_away_is_asked_later(queue: Queue, reports: Reports) -> 
     assert not queue.commits()
 
 
-def test_a_model_that_never_comes_is_told_at_last(queue: Queue, reports: Reports) -> None:
+def test_a_model_that_never_comes_is_told_at_last(
+    queue: CommitQueue, reports: PendingReports
+) -> None:
     queue.add(A, "", {})
     for _ in range(MAX_ATTEMPTS + 1):
         worker(queue, reviewing(AWAY, is_final=False)).run()
@@ -290,7 +294,9 @@ def test_a_model_that_never_comes_is_told_at_last(queue: Queue, reports: Reports
     assert report.is_given_up
 
 
-def test_the_others_come_before_one_that_ends_the_process(queue: Queue, reports: Reports) -> None:
+def test_the_others_come_before_one_that_ends_the_process(
+    queue: CommitQueue, reports: PendingReports
+) -> None:
     queue.add(A, "", {})
     queue.add(B, "", {})
 
@@ -315,7 +321,7 @@ def test_the_others_come_before_one_that_ends_the_process(queue: Queue, reports:
 
 
 def test_too_many_are_named(
-    queue: Queue, reports: Reports, monkeypatch: pytest.MonkeyPatch
+    queue: CommitQueue, reports: PendingReports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_module, "MAX_WAITING", 2)
     for commit in (A, B, C):
@@ -330,7 +336,9 @@ def test_too_many_are_named(
 # --- reports --------------------------------------------------------------------------------
 
 
-def test_a_report_is_shown_once_and_at_its_push(queue: Queue, reports: Reports) -> None:
+def test_a_report_is_shown_once_and_at_its_push(
+    queue: CommitQueue, reports: PendingReports
+) -> None:
     queue.add(A, "", {})
     queue.add(B, "", {})
     worker(queue, reviewing(FOUND)).run()
@@ -342,7 +350,7 @@ def test_a_report_is_shown_once_and_at_its_push(queue: Queue, reports: Reports) 
 
 
 def test_old_reports_are_removed(
-    queue: Queue, reports: Reports, monkeypatch: pytest.MonkeyPatch
+    queue: CommitQueue, reports: PendingReports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pytest_starcoder.review.pending_reports.MAX_SHOWN", 3)
     for number in range(5):
@@ -362,38 +370,3 @@ def test_records_are_merged_by_the_schema() -> None:
     jsonschema.validate(merged, review_schema())
     assert (merged["hunks"], len(merged["findings"]), merged["change"]) == (3, 2, "3 commits")
     assert merge_records(records[:1]) == records[0]
-
-
-# --- which commits still exist ----------------------------------------------------------
-
-
-def test_a_commit_is_reachable_by_any_way(tmp_path: Path) -> None:
-    top = repository(tmp_path / "project")
-    first = git(top, "rev-parse", "HEAD").strip()
-    git(top, "worktree", "add", "--quiet", "--detach", str(tmp_path / "other"))
-    detached = committed(tmp_path / "other", {"a.py": "a = 1\n"}, "detached")
-    amended = committed(top, {"b.py": "b = 1\n"}, "amended")
-    git(top, "commit", "--quiet", "--amend", "--message=again")
-    git(top, "tag", "kept", amended)
-    thrown_away = committed(top, {"c.py": "c = 1\n"}, "thrown away")
-    git(top, "reset", "--quiet", "--hard", "HEAD~1")
-    for commit, expected in (
-        (first, True),
-        (detached, True),
-        (amended, True),
-        (thrown_away, False),
-    ):
-        assert is_reachable(commit, top) is expected
-    assert not is_reachable("0123456789" * 4, top)
-    assert is_reachable(first, tmp_path), "git cannot tell outside a repository"
-
-
-def test_a_merge_has_other_parents(tmp_path: Path) -> None:
-    top = repository(tmp_path)
-    git(top, "checkout", "--quiet", "-b", "feature")
-    theirs = committed(top, {"a.py": "a = 1\n"}, "theirs")
-    git(top, "checkout", "--quiet", "main")
-    ours = committed(top, {"b.py": "b = 1\n"}, "ours")
-    git(top, "merge", "--quiet", "--no-edit", "feature")
-    assert other_parents("HEAD", top) == [theirs]
-    assert other_parents(ours, top) == []

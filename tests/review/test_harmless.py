@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_starcoder.review.finding import Change, Finding, Hunk
-from pytest_starcoder.review.rules import constructs
+from pytest_starcoder.review.change import Change, Hunk
+from pytest_starcoder.review.finding import Finding
+from pytest_starcoder.review.rules import find_faults
 
 HARMLESS = {
     "page.html": """
@@ -257,7 +258,7 @@ AI_PROMPTS = ['SYSTEM = "You are a helpful assistant."', "ROLE = '<|im_start|>sy
 def findings(path: str, text: str) -> list[Finding]:
     lines = text.split("\n")
     hunk = Hunk(path, tuple(f"+{line}" for line in lines), 0, 1, tuple(range(1, len(lines) + 1)), 0)
-    return constructs(Change("x", (hunk,), texts={path: text}))
+    return find_faults(Change("x", (hunk,), texts={path: text}))
 
 
 @pytest.mark.parametrize("path", HARMLESS)

@@ -13,13 +13,16 @@ import pytest
 
 import pytest_starcoder
 from benchmarks.large_changes import KINDS
+from pytest_starcoder.review.change_reader import read_change
+from pytest_starcoder.review.file_patch import FilePatch
 from pytest_starcoder.review.finding import Review
-from pytest_starcoder.review.hunks import change_of
-from pytest_starcoder.review.model_review import Remarks, reviewed
-from pytest_starcoder.review.rules import constructs
+from pytest_starcoder.review.model_review import ModelReview
+from pytest_starcoder.review.request import ReviewInput
+from pytest_starcoder.review.reviewer import compose_review
+from pytest_starcoder.review.rules import find_faults
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.diff import unified
-from pytest_starcoder.source.git import Entry
+from pytest_starcoder.source.git.patches import Entry
 
 OURS = str(Path(pytest_starcoder.__file__).parent)
 NOT_COUNTED = str(Path(OURS, "text"))  # the search for secrets has its own test
@@ -82,8 +85,9 @@ def entries_of(texts: Texts) -> tuple[list[Entry], dict[str, bytes]]:
 
 
 def review(entries: list[Entry], blobs: dict[str, bytes]) -> Review:
-    change = change_of("x", entries, blobs)
-    return reviewed(change, constructs(change), Remarks(), Settings())
+    change = read_change("x", [FilePatch(entry) for entry in entries], blobs)
+    source = ReviewInput(change, Settings(), tuple(find_faults(change)))
+    return compose_review(source, ModelReview())
 
 
 def work(texts: Texts) -> int:

@@ -16,14 +16,12 @@ from support.servers import FakeOllama
 
 from pytest_starcoder.model.cache import Cache
 from pytest_starcoder.model.client import Client
-from pytest_starcoder.review.finding import Change, Finding, Hunk, Review, Severity, Unreviewed
-from pytest_starcoder.review.model_review import (
-    Remarks,
-    ask_about,
-    findings_in,
-    reviewed,
-    severity_of,
-)
+from pytest_starcoder.review.change import Change, Hunk, Unreviewed
+from pytest_starcoder.review.finding import Finding, Review, Severity
+from pytest_starcoder.review.model_review import ModelReview, review_hunks
+from pytest_starcoder.review.remark import parse_remarks, rate_severity
+from pytest_starcoder.review.request import ReviewInput
+from pytest_starcoder.review.reviewer import compose_review
 from pytest_starcoder.settings import Settings, load_settings
 
 STATE, LINE, COMMENT = "<pr_review_state>", "<pr_diff_hunk_comment_line>", "<pr_comment>username_1:"
@@ -51,16 +49,16 @@ def answers(
 
 def asked(
     fake: FakeOllama, change: Change = CHANGE, cache: Cache | None = None, **settings: Any
-) -> Remarks:
+) -> ModelReview:
     known = cache or Cache(None)
     observed = {(found.path, found.line): found for found in settings.pop("observed", ())}
     with Client.from_settings(
         replace(load_settings(Path.cwd()), host=fake.url, cache="off", **settings)
     ) as client:
-        return ask_about(change, observed, client, known, "project")
+        return review_hunks(change, observed, client, known, "project")
 
 
-def said(remarks: Remarks) -> list[tuple[int, str, str, str]]:
+def said(remarks: ModelReview) -> list[tuple[int, str, str, str]]:
     return [
         (found.line, found.severity.word, found.message, found.placed) for found in remarks.findings
     ]
@@ -312,7 +310,7 @@ def test_a_chat_models_answer_is_read_as_far_as_it_can_be(
     | st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists).map(json.dumps)
 )
 def test_whatever_a_chat_model_answers_a_finding_stands_on_an_added_line(answer: str) -> None:
-    assert all(line in (5, 6) for line, *_ in findings_in(answer, (5, 6)) or ())
+    assert all(line in (5, 6) for line, *_ in parse_remarks(answer, (5, 6)) or ())
 
 
 # --- what is remembered, and what goes wrong ------------------------------------------------
@@ -364,7 +362,7 @@ def test_when_the_time_is_over_the_rest_is_not_reviewed(ollama_double: FakeOllam
     remarks = asked(ollama_double, replace(CHANGE, hunks=hunks), session_timeout=2.0)
     assert 0 < len(remarks.reviewed) < 9
     assert len(remarks.reviewed) + len(remarks.missing) == 9
-    assert {left.reason for left in remarks.missing.values()} == {"The time for it was used up."}
+    assert {left.reason for left in remarks.missing.values()} == {"The time limit was reached."}
 
 
 def test_the_real_llama_cpp_reads_a_hunk_once(llamacpp: RealServer, tmp_path: Path) -> None:
@@ -390,7 +388,7 @@ def test_the_real_llama_cpp_reads_a_hunk_once(llamacpp: RealServer, tmp_path: Pa
             return completion
 
         client.backend.complete = counted  # type: ignore[method-assign]
-        ask_about(replace(CHANGE, hunks=(hunk,)), {}, client, Cache(None), "project")
+        review_hunks(replace(CHANGE, hunks=(hunk,)), {}, client, Cache(None), "project")
     assert 2 <= len(read) <= 3
     (whole, _), *others = read
     # Of the second and the third request only what was put to the first is read anew.
@@ -408,10 +406,13 @@ def shown(
     change: Change = CHANGE,
     **options: Any,
 ) -> Review:
-    remarks = Remarks()
+    remarks = ModelReview()
     remarks.findings, remarks.reviewed = findings, {0}
     accepted = options.pop("accepted", ())
-    return reviewed(change, observed or [], remarks, replace(SETTINGS, **options), accepted)
+    source = ReviewInput(
+        change, replace(SETTINGS, **options), tuple(observed or ()), frozenset(accepted)
+    )
+    return compose_review(source, remarks)
 
 
 def remark(
@@ -472,7 +473,7 @@ def test_a_finding_stops_a_commit_from_a_severity_on(
 
 def test_observed_stops_without_a_model() -> None:
     observed = [Finding("shop.py", 6, Severity.ERROR, "seen", rule="identity")]
-    review = reviewed(CHANGE, observed, Remarks(), SETTINGS)
+    review = compose_review(ReviewInput(CHANGE, SETTINGS, tuple(observed)), ModelReview())
     assert (len(review.findings), review.failed) == (1, True)
 
 
@@ -488,7 +489,7 @@ def test_long_line_can_be_ignored() -> None:
 
 
 def test_unreached_hunks_are_missed() -> None:
-    change = replace(CHANGE, unreached=(Unreviewed("big.py", "The time for it was used up.", 3),))
+    change = replace(CHANGE, unreached=(Unreviewed("big.py", "The time limit was reached.", 3),))
     review = shown([], change=change)
     assert (review.missed, review.total, review.unreviewed) == (1, 4, change.unreached)
 
@@ -539,7 +540,7 @@ def test_what_is_not_severe_enough_is_not_shown() -> None:
     ],
 )
 def test_a_severity_goes_by_the_words(message: str, severity: Severity) -> None:
-    assert severity_of(message) is severity
+    assert rate_severity(message) is severity
 
 
 def test_every_hunk_is_accounted_for() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_starcoder.review.finding import Change, Finding, Hunk, Severity
-from pytest_starcoder.review.rules import RULES, constructs
+from pytest_starcoder.review.change import Change, Hunk
+from pytest_starcoder.review.finding import Finding, Severity
+from pytest_starcoder.review.python_rules import RULES
+from pytest_starcoder.review.rules import find_faults
 
 
 def found(source: str, path: str = "shop.py", added: set[int] | None = None) -> list[Finding]:
@@ -13,7 +15,7 @@ def found(source: str, path: str = "shop.py", added: set[int] | None = None) -> 
     lines = source.split("\n")
     numbers = tuple(at for at in range(1, len(lines) + 1) if added is None or at in added)
     hunk = Hunk(path, tuple(f"+{line}" for line in lines), 0, 1, numbers, 0)
-    return constructs(Change("x", (hunk,), texts={path: source}))
+    return find_faults(Change("x", (hunk,), texts={path: source}))
 
 
 WRONG = {

@@ -11,7 +11,8 @@ from sarif_pydantic import Sarif
 
 from pytest_starcoder.cli.review import FORMATS, writer
 from pytest_starcoder.explain.json_report import review_schema
-from pytest_starcoder.review.finding import Finding, Review, Severity, Unreviewed
+from pytest_starcoder.review.change import Unreviewed
+from pytest_starcoder.review.finding import Finding, Review, Severity
 from pytest_starcoder.review.text_report import summary, to_text
 
 DIVIDES = Finding("shop/pricing.py", 14, Severity.ERROR, "an empty list divides by zero", model="starcoder2:7b",
@@ -23,7 +24,7 @@ FIRST = replace(
 )
 REVIEW = Review(
     "what is staged", (DIVIDES, SECRET, FIRST), total=5, reviewed=4, files=3, model="starcoder2:7b", server="Ollama",
-    unreviewed=(Unreviewed("logo.png", "binary"), Unreviewed("slow.py", "The time for it was used up.", 1)),
+    unreviewed=(Unreviewed("logo.png", "binary"), Unreviewed("slow.py", "The time limit was reached.", 1)),
     seconds=6.13, failed=True,
 )  # fmt: skip
 CLEAN = Review(
@@ -73,7 +74,7 @@ def test_text_shows_the_line_and_whose_words_they_are() -> None:
         "shop/pricing.py:20: info: maybe 100% wrong  (starcoder2:7b)\n"
         "    20 + return sum(xs) / len(xs)    (the first line that does something: the remark may mean another)\n"
         "4 of 5 hunks reviewed, 3 findings, 6.1 s (starcoder2:7b on Ollama). "
-        "Not reviewed: logo.png (binary); slow.py (The time for it was used up).\n"
+        "Not reviewed: logo.png (binary); slow.py (The time limit was reached).\n"
     )
 
 
@@ -163,7 +164,7 @@ def test_github_gets_one_command_a_finding_and_one_for_the_whole() -> None:
         "::warning file=caf\u00e9%2C a%3Ab.py,line=2,title=StarCoder (observed)::this looks like a secret",
         "::notice file=shop/pricing.py,line=20,title=StarCoder (starcoder2%3A7b)::maybe 100%25 wrong",
         "::warning title=StarCoder review::4 of 5 hunks reviewed, 3 findings, 6.1 s (starcoder2:7b on Ollama). "
-        "Not reviewed: logo.png (binary); slow.py (The time for it was used up).",
+        "Not reviewed: logo.png (binary); slow.py (The time limit was reached).",
     ]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_starcoder.runner.sandbox import Level, available, environment, weaker
+from pytest_starcoder.runner.sandbox import Level, available, environment, is_weaker
 from pytest_starcoder.runner.supervisor import descendants
 
 KERNEL = pytest.param(
@@ -22,7 +22,7 @@ LEVELS = [KERNEL, "audit"]
 CONFINED = """
 import os, socket, subprocess, sys, tempfile, threading
 from pathlib import Path
-from pytest_starcoder.runner.confine import Confinement, Level, confine, readable
+from pytest_starcoder.runner.sandbox import Confinement, Level, confine, readable
 folder, outside, home = map(Path, sys.argv[2:5])
 level = confine(Confinement(folder, readable(Path.cwd())), Level(sys.argv[1]))
 assert level == sys.argv[1], level
@@ -167,9 +167,9 @@ def test_variables_that_may_hold_secrets_are_not_handed_on(tmp_path: Path) -> No
 
 
 def test_levels_are_ordered() -> None:
-    assert weaker(Level.AUDIT, Level.KERNEL)
-    assert weaker(Level.NONE, Level.AUDIT)
-    assert not weaker(Level.KERNEL, Level.KERNEL)
+    assert is_weaker(Level.AUDIT, Level.KERNEL)
+    assert is_weaker(Level.NONE, Level.AUDIT)
+    assert not is_weaker(Level.KERNEL, Level.KERNEL)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")

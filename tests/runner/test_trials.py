@@ -364,10 +364,10 @@ def _running(words: str) -> list[str]:
 KILLED = """
 import sys
 from pathlib import Path
-from pytest_starcoder.runner import Launch
+from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.trials import Trials
-from pytest_starcoder.values.asked import Deadline
-from pytest_starcoder.values.fix import Edit
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.source.edits.edit import Edit
 
 root = Path(sys.argv[1])
 nodeid = "test_it.py::test_mean"

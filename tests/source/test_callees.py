@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_starcoder.source.callees import FUNCTIONS, called_functions
+from pytest_starcoder.source.callees import MAX_CALLEES, called_functions
 
 Finder = Callable[..., list[str]]
 
@@ -69,7 +69,7 @@ def test_functions_that_call_each_other_are_found_once(found: Finder) -> None:
 
 def test_no_more_than_a_few_are_followed(found: Finder) -> None:
     source = "".join(f"def f{n}():\n    if 0: f{n + 1}()\n" for n in range(30)) + here("f0()")
-    assert found(source) == [f"f{n}" for n in range(FUNCTIONS)]
+    assert found(source) == [f"f{n}" for n in range(MAX_CALLEES)]
 
 
 def test_only_wanted_files_are_followed(found: Finder) -> None:

@@ -29,7 +29,7 @@ from pathlib import Path
 from string import Template
 
 from pytest_starcoder.model.prompt import Model, Prompt
-from pytest_starcoder.model.special_tokens import neutralise
+from pytest_starcoder.model.special_tokens import neutralize
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def family(model: Model, chosen: str = "auto") -> str:
 def render(family: str, form: str, **parts: str) -> Prompt:
     """The prompt of a form with `parts` filled in; sentinels in them are neutralised, those of the form stand."""
     shape = FORMS[family, form]
-    filled = {name: neutralise(text) for name, text in parts.items()}
+    filled = {name: neutralize(text) for name, text in parts.items()}
     if family == "starcoder2-instruct":
         own = form == "review"  # a chat is asked for JSON
         instruction = _template(family if own else "chat", form).substitute(filled)

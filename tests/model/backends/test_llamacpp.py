@@ -27,7 +27,7 @@ from pytest_starcoder.model.backends.llamacpp import LlamaCpp
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.model.prompts import render
-from pytest_starcoder.model.special_tokens import STARCODER2, neutralise
+from pytest_starcoder.model.special_tokens import STARCODER2, neutralize
 from pytest_starcoder.settings import Settings
 
 MODEL = Model("m", "d", "starcoder2", 4096)
@@ -97,7 +97,7 @@ def test_a_sentinel_is_one_token_and_a_neutralised_one_is_not(
     backend: LlamaCpp, sentinel: str
 ) -> None:
     assert backend.count(sentinel, soon()) == 1
-    assert backend.count(neutralise(sentinel), soon()) > 2
+    assert backend.count(neutralize(sentinel), soon()) > 2
 
 
 def test_a_sentinel_in_the_users_code_is_no_sentinel_in_the_prompt(backend: LlamaCpp) -> None:
@@ -237,7 +237,7 @@ def test_a_server_that_names_no_model_is_an_error(
     ollama_double: FakeOllama, other: LlamaCpp, listed: dict[str, Any]
 ) -> None:
     ollama_double.replies["/v1/models"] = (200, listed)
-    message = f"{ollama_double.url} names no model."
+    message = f"{ollama_double.url} lists no model."
     with told(BadResponse, message, "Start it with `llama-server -m MODEL.gguf`."):
         other.identify(soon())
 
@@ -260,7 +260,7 @@ def test_a_server_that_tells_no_window_is_an_error(
         "/v1/models": (200, {"data": [{"id": "m.gguf"}]}),
         "/tokenize": (200, {"tokens": [1, 2]}),
     }
-    with told(BadResponse, f"{ollama_double.url} does not tell its window.", "Update llama.cpp."):
+    with told(BadResponse, f"{ollama_double.url} does not report its window.", "Update llama.cpp."):
         other.inspect("d", soon())
 
 

@@ -18,7 +18,7 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import PromptTooLong, UnknownModel
 from pytest_starcoder.model.backends.ollama import Ollama
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
-from pytest_starcoder.model.special_tokens import neutralise
+from pytest_starcoder.model.special_tokens import neutralize
 from pytest_starcoder.settings import Settings
 
 SENTINELS = "<pr_diff_hunk><pr_comment>def"
@@ -75,7 +75,7 @@ def test_a_model_that_it_does_not_have_is_one_to_pull(real_ollama: str) -> None:
 
 def test_it_reads_a_sentinel_as_one_token_and_a_neutralised_one_as_text(backend: Ollama) -> None:
     assert complete(backend, Prompt(SENTINELS, max_tokens=1)).prompt_tokens == 3
-    assert complete(backend, Prompt(neutralise(SENTINELS), max_tokens=1)).prompt_tokens > 20
+    assert complete(backend, Prompt(neutralize(SENTINELS), max_tokens=1)).prompt_tokens > 20
 
 
 def test_the_prompt_is_read_as_it_is_without_a_template(backend: Ollama) -> None:

@@ -1,0 +1,28 @@
+"""Explanations as annotations of a GitHub Actions run."""
+
+from __future__ import annotations
+
+import posixpath
+
+from pytest_starcoder.explain.explanation import Report
+from pytest_starcoder.explain.sarif import message_of
+from pytest_starcoder.report.github import MAX_ANNOTATIONS, escape_message, escape_property
+from pytest_starcoder.text.display import counted, one_line
+
+
+def workflow_commands(report: Report, prefix: str = "") -> list[str]:
+    """Return one command per cause.
+
+    `prefix` is the path of the root within its repository, with a final slash.
+    """
+    commands = []
+    for explanation in report.explanations[:MAX_ANNOTATIONS]:
+        tests = counted(len(explanation.nodeids), "test")
+        title = one_line(f"{explanation.exception or 'failure'}, {tests}")
+        properties = f"title={escape_property(title)}"
+        if explanation.path and explanation.line > 0:
+            # The path may lead out of the root with `..`.
+            path = posixpath.normpath(prefix + explanation.path)
+            properties = f"file={escape_property(path)},line={explanation.line},{properties}"
+        commands.append(f"::error {properties}::{escape_message(message_of(explanation))}")
+    return commands

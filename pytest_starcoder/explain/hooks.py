@@ -1,0 +1,159 @@
+"""Calls of the hooks by which conftest files and other plugins take part in explanations.
+
+Their specifications are in `plugin.StarcoderHooks`. A hook that raises is named
+in the report and ignored.
+"""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from pytest_starcoder.text.display import one_line
+
+if TYPE_CHECKING:
+    from pytest_starcoder.explain.explanation import Explanation
+    from pytest_starcoder.explain.failure import Failure
+    from pytest_starcoder.redaction.redactor import Redactor
+
+MAX_EVIDENCE = 2000
+"""Maximum characters of one text of evidence."""
+
+PREFIX = "pytest_"
+"""What the names of hooks begin with; until version 0.2 they did not."""
+
+
+class PluginManager(Protocol):
+    """The part of pytest's plugin manager that is used here."""
+
+    @property
+    def hook(self) -> Any: ...
+
+    def list_name_plugin(self) -> list[tuple[str, Any]]: ...
+
+    def subset_hook_caller(self, name: str, remove_plugins: Any) -> Any: ...
+
+
+class Item(Protocol):
+    """The part of a pytest item that is used here."""
+
+    @property
+    def path(self) -> Path: ...
+
+
+class Implementation(NamedTuple):
+    """A hook as one plugin implements it; `label` names both for a message."""
+
+    label: str
+    call: Callable[..., Any]
+
+
+class PluginHooks:
+    """The hooks of the plugins of one session; `complain` gets a sentence for each that fails."""
+
+    def __init__(self, plugins: PluginManager, complain: Callable[[str], None]) -> None:
+        self._plugins = plugins
+        self._complain = complain
+        self._redacting: list[Implementation] | None = None
+        self._redactor: Redactor | None = None
+
+    def collect_evidence(self, item: Item, failure: Failure) -> tuple[str, ...]:
+        """Return what the plugins know of `failure`."""
+        evidence: list[str] = []
+        for hook in self._implementations("pytest_starcoder_evidence", item.path):
+            result = self._call(hook, item=item, failure=failure)
+            texts = result if isinstance(result, list | tuple) else [result]
+            evidence += [text for text in texts if isinstance(text, str) and text.strip()]
+        return tuple(str(text)[:MAX_EVIDENCE] for text in evidence)
+
+    def report_explanation(self, explanation: Explanation) -> None:
+        """Pass an explanation to the plugins."""
+        for hook in self._implementations("pytest_starcoder_explained"):
+            self._call(hook, explanation=explanation)
+
+    def redact(self, text: str) -> str:
+        """Return `text` without secrets: first those of the plugins, then those we know."""
+        for hook in self._redact_hooks():
+            result = self._call(hook, text=text)
+            if isinstance(result, str):
+                text = result
+        return self.redactor.redact(text)
+
+    @property
+    def redacts(self) -> bool:
+        """Whether any plugin redacts."""
+        return bool(self._redact_hooks())
+
+    @property
+    def redactor(self) -> Redactor:
+        """The redactor of this run, which knows the secrets of the environment and of failures."""
+        if self._redactor is None:
+            from pytest_starcoder.redaction.redactor import Redactor
+
+            self._redactor = Redactor.from_environment()
+        return self._redactor
+
+    @property
+    def has_redactor(self) -> bool:
+        """Whether `redactor` has been used yet."""
+        return self._redactor is not None
+
+    def _redact_hooks(self) -> list[Implementation]:
+        if self._redacting is None:
+            self._redacting = list(self._implementations("pytest_starcoder_redact"))
+        return self._redacting
+
+    def _implementations(self, name: str, path: Path | None = None) -> Iterator[Implementation]:
+        """Yield a hook once for each plugin; only from conftest files above `path`, if given.
+
+        Each plugin is called by itself, so that one that raises does not stop the others.
+        """
+        caller = getattr(self._plugins.hook, name)
+        plugins = [implementation.plugin for implementation in caller.get_hookimpls()]
+        for plugin_name, plugin in self._plugins.list_name_plugin():
+            if plugin is None or not _applies(plugin, path):
+                continue
+            if any(plugin is hooked for hooked in plugins):
+                others = [another for another in plugins if another is not plugin]
+                call = self._plugins.subset_hook_caller(name, others)
+                yield Implementation(f"{name} of {one_line(plugin_name)}", call)
+            else:
+                yield from self._deprecated(name.removeprefix(PREFIX), plugin_name, plugin)
+
+    def _deprecated(self, name: str, plugin_name: str, plugin: Any) -> Iterator[Implementation]:
+        """Yield the function of a plugin that has the hook's old name, by which pluggy ignores it."""
+        if not inspect.isroutine(inspect.getattr_static(plugin, name, None)):
+            return
+        label = f"{name} of {one_line(plugin_name)}"
+        self._complain(f"{label} has a deprecated name; rename it to {PREFIX}{name}.")
+        function = getattr(plugin, name)
+
+        def call(**arguments: object) -> list[Any]:
+            accepted = inspect.signature(function).parameters
+            values = {key: value for key, value in arguments.items() if key in accepted}
+            return [function(**values)]
+
+        yield Implementation(label, call)
+
+    def _call(self, hook: Implementation, **arguments: object) -> Any:
+        """Return the result of a hook, or None if it raises."""
+        try:
+            results = hook.call(**arguments)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - a hook may even call pytest.skip
+            error = one_line(traceback.format_exception_only(exc)[-1])
+            self._complain(f"{hook.label} raised {error}; it is ignored.")
+            return None
+        return results[0] if results else None
+
+
+def _applies(plugin: Any, path: Path | None) -> bool:
+    """Return whether a plugin is for tests in `path`: a conftest file is for those beside it."""
+    file = Path(getattr(plugin, "__file__", None) or "")
+    if path is None or file.name != "conftest.py":
+        return True
+    return path.is_relative_to(file.parent)

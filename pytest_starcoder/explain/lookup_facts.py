@@ -1,0 +1,227 @@
+"""Facts on failed lookups: an index, a key, an attribute, a name, a module or a file."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import os
+import re
+import sys
+import types
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from pytest_starcoder.explain.equality import attributes, plain
+from pytest_starcoder.explain.nearest import MAX_CANDIDATES, nearest_key, nearest_name
+from pytest_starcoder.explain.raise_site import (
+    RaiseSite,
+    assignments_in,
+    describe_value,
+    text_of,
+)
+from pytest_starcoder.explain.type_differences import FUNCTION_TYPES
+from pytest_starcoder.source.callees import is_instance
+from pytest_starcoder.text.display import counted
+from pytest_starcoder.text.reprs import short_repr
+
+EMPTY_VALUES: tuple[object, ...] = ([], (), {}, "", b"", set())
+
+
+def index_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield the index that is out of range and the length of what was indexed."""
+    for node in site.nodes(ast.Subscript, ast.Call):
+        if isinstance(node, ast.Subscript):
+            holder, index = node.value, site.value(node.slice)
+        elif isinstance(node.func, ast.Attribute) and node.func.attr == "pop":
+            holder, index = node.func.value, site.value(node.args[0]) if node.args else -1
+        else:
+            continue
+        container = plain(site.value(holder))
+        if type(container) not in (list, tuple, str, bytes) or type(index) is not int:
+            continue
+        length = len(container)
+        if -length <= index < length:
+            continue
+        if length:
+            items = f": {short_repr(container)}" if length < 100 else ""
+            name = text_of(holder)
+            yield f"{text_of(node)}: index {index}, but {name} has length {length}{items}"
+        else:
+            yield f"{text_of(holder)} is empty"
+        yield from site.origin(holder)
+        return
+    yield from empty_argument_facts(site)
+
+
+def empty_argument_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield the arguments of calls that are empty."""
+    for call in site.nodes(ast.Call):
+        for argument in call.args:
+            if isinstance(argument, ast.Constant):
+                continue
+            if plain(site.value(argument)) in EMPTY_VALUES:
+                yield f"{text_of(argument)} is empty"
+                yield from site.origin(argument)
+
+
+def key_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield the key that is missing and the nearest of those that exist."""
+    if len(site.exc.args) != 1:
+        return
+    [key] = site.exc.args
+    for node in site.nodes(ast.Subscript, ast.Call):
+        if isinstance(node, ast.Subscript):
+            holder = node.value
+        else:
+            holder = getattr(node.func, "value", node.func)
+        container = plain(site.value(holder))
+        if type(container) not in (dict, set) or key in container:
+            continue
+        unit = "key" if type(container) is dict else "item"
+        fact = f"{text_of(holder)} has {counted(len(container), unit)}, not {short_repr(key)}"
+        near = nearest_key(key, container)
+        if near:
+            yield f"{fact}; the nearest is {near}"
+            return
+        if container and type(container) is dict:
+            fact += f": {short_repr(list(islice(container, 6)))}"
+        yield fact
+        yield from site.origin(holder)
+        return
+
+
+def attribute_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield what a missing attribute was looked up on, or the nearest attribute."""
+    name, owner = getattr(site.exc, "name", None), getattr(site.exc, "obj", None)
+    nodes = [node.value for node in site.nodes(ast.Attribute) if node.attr == name][:1]
+    if owner is None:
+        for node in nodes:
+            yield f"{text_of(node)} is None"
+            yield from site.origin(node)
+        return
+    if not isinstance(name, str):
+        return
+    if is_instance(owner, types.ModuleType):
+        yield from _shadowing_facts(site, vars(owner).get("__name__"))
+    names = list(dict.fromkeys(_attribute_names(owner)))
+    near = nearest_name(name, names)
+    if near:
+        yield f"the nearest attribute is {near!r}"
+        return
+    for node in nodes:
+        yield f"{text_of(node)} is {describe_value(owner)}"
+        yield from site.origin(node)
+    kind = type(owner)
+    public = [name for name in names if not name.startswith("_")]
+    is_listed = not is_instance(owner, type, types.ModuleType, *FUNCTION_TYPES)
+    if public and is_listed and kind.__module__ not in sys.stdlib_module_names:
+        yield f"{kind.__name__} has {', '.join(public[:8])}"
+
+
+def _attribute_names(owner: object) -> Iterator[str]:
+    if is_instance(owner, types.ModuleType):
+        yield from vars(owner)
+        return
+    yield from attributes(owner)
+    for kind in type.mro(owner) if is_instance(owner, type) else type(owner).__mro__:
+        if kind is not object:
+            yield from vars(kind)
+
+
+def name_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield why a name is not defined, or the nearest name that is."""
+    # Python 3.11 gives the name of an unbound local variable only in its message.
+    name = getattr(site.exc, "name", None) or _first_quoted(site.message)
+    if not name:
+        return
+    lines = [found.line for found in assignments_in(site.function) if found.name == name]
+    if lines and is_instance(site.exc, UnboundLocalError):
+        yield f"{name} is a local name here: it is assigned at line {lines[0]}"
+    elif name in attributes(site.locals.get("self")):
+        yield f"self has an attribute {name!r}"
+    elif name in sys.stdlib_module_names:
+        yield f"{name} is a module of the standard library that is not imported here"
+    else:
+        near = nearest_name(name, [*site.locals, *site.frame.f_globals, *vars(builtins)])
+        if near:
+            yield f"the nearest name is {near!r}"
+
+
+def import_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield the nearest module or name, and why the module is not the expected one."""
+    name = getattr(site.exc, "name", None)
+    if not isinstance(name, str):
+        return
+    if is_instance(site.exc, ModuleNotFoundError):
+        yield from _shadowing_facts(site, name.partition(".")[0])
+        parent, _, last = name.rpartition(".")
+        near = nearest_name(last, _importable_names(site, parent))
+        if near:
+            yield f"the nearest module is {f'{parent}.{near}'.lstrip('.')!r}"
+        return
+    module = sys.modules.get(name)
+    if is_instance(module, types.ModuleType):
+        yield from _shadowing_facts(site, name)
+        if getattr(vars(module).get("__spec__"), "_initializing", False):
+            yield f"{name} is only partly imported yet: the import is circular"
+        imported = getattr(site.exc, "name_from", None) or _first_quoted(site.message)
+        near = nearest_name(imported, vars(module))
+        if near:
+            yield f"the nearest name in {name} is {near!r}"
+
+
+def _importable_names(site: RaiseSite, parent: str) -> list[str]:
+    """Return the modules in a package, or those that can be imported without one."""
+    names: list[str] = []
+    place = site.frame.f_code.co_filename
+    if parent:
+        place = getattr(sys.modules.get(parent), "__file__", None) or ""
+    if place:
+        names += [file.removesuffix(".py") for file in _file_names(Path(place).parent)]
+    if not parent:
+        names += [*sys.stdlib_module_names, *sys.modules]
+    return [name for name in names if name.isidentifier()]
+
+
+def _shadowing_facts(site: RaiseSite, name: object) -> Iterator[str]:
+    """Yield that a file next to the importing one hides a standard library module."""
+    # vars, because a module may define a `__getattr__`.
+    file = vars(sys.modules.get(str(name), types)).get("__file__")
+    source = Path(site.frame.f_code.co_filename)
+    if name in sys.stdlib_module_names and isinstance(file, str):
+        if Path(file).parent == source.parent:
+            module = f"{name} is the file {Path(file).name} next to {source.name}"
+            yield f"{module}, not the standard library module"
+
+
+def file_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield how much of a missing file's path exists."""
+    file = getattr(site.exc, "filename", None)
+    if not file or not isinstance(file, str | bytes | Path):
+        return
+    path, source = Path(os.fsdecode(file)), Path(site.frame.f_code.co_filename)
+    if not path.is_absolute() and (source.parent / path).exists():
+        start = "but relative paths start at the working directory"
+        yield f"it exists next to {source.name}, {start}"
+    elif path.parent.is_dir():
+        near = nearest_name(path.name, sorted(_file_names(path.parent)))
+        similar = f"with {near!r}" if near else "without a file of a similar name"
+        yield f"its folder exists, {similar}"
+    else:
+        missing = [parent for parent in path.parents if not parent.exists()]
+        yield f"the folder {(missing or [path.parent])[-1].name!r} does not exist either"
+
+
+def _file_names(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in islice(entries, MAX_CANDIDATES)]
+    except OSError:
+        return []
+
+
+def _first_quoted(message: str) -> str:
+    """Return the first name that Python's message has in quotes."""
+    match = re.search(r"'(\w+)'", message)
+    return match[1] if match else ""

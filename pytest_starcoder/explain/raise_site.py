@@ -1,0 +1,351 @@
+"""The place in the source where an exception was raised, and the values there.
+
+Names, attributes, constants and subscripts are looked up, not evaluated: no user code runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import types
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pytest_starcoder.explain.equality import attributes, plain
+from pytest_starcoder.explain.type_differences import FUNCTION_TYPES
+from pytest_starcoder.redaction.redactor import is_secret_name
+from pytest_starcoder.source.callees import is_instance
+from pytest_starcoder.source.functions import function_of, functions, lines_of, source_of
+from pytest_starcoder.source.syntax import syntax_tree
+from pytest_starcoder.text.display import one_line
+from pytest_starcoder.text.reprs import short_repr
+
+UNKNOWN = object()
+"""The value of an expression that cannot be looked up without running something."""
+
+RUNNERS = ("_pytest", "pluggy", "unittest")
+"""Packages that call tests."""
+
+SIZED = (list, tuple, dict, set, frozenset, str, bytes)
+
+Span = tuple[int | None, ...]
+"""First and last line, first and last column of a node."""
+
+
+class Assignment(NamedTuple):
+    line: int
+    name: str
+    statement: str
+
+
+class RaiseSite:
+    """An exception, the frame that raised it, and the syntax tree of what failed there.
+
+    `line` is 1-based; `lasti` is the index of the failing instruction, -1 if unknown.
+    `failing` is the expression that failed, if Python recorded its position, and `statement`
+    the statement that contains it. `message` is the first argument of the exception.
+    """
+
+    def __init__(self, exc: BaseException, frame: types.FrameType, line: int, lasti: int) -> None:
+        self.exc = exc
+        self.frame = frame
+        self.locals: dict[str, Any] = dict(frame.f_locals)
+        message = exc.args[0] if exc.args else None
+        self.message = message if type(message) is str else ""
+        self._line = line
+        self._source = source_of(frame.f_code)
+        self.function = _enclosing_function(frame.f_code, line)
+        code, lasti = self._enter_comprehensions(lasti)
+        nodes_by_span, self._statements = _index_nodes(self._source)
+        node = nodes_by_span.get(_span_of(code, lasti) or ())
+        self.failing: ast.AST | None = None
+        if node is None or hasattr(node, "body"):
+            self.statement = node or _statement_at(self._statements, line)
+        else:
+            self.statement = _statement_at(self._statements, line)
+            self.failing = node if node is not self.statement else None
+        self._parts = list(_head_parts(self.statement)) if self.statement else []
+
+    def _enter_comprehensions(self, lasti: int) -> tuple[types.CodeType, int]:
+        """Return the code and instruction that failed, and add the variables there to `locals`.
+
+        A comprehension, a generator expression and a lambda on the line have frames of their own.
+        """
+        code = self.frame.f_code
+        entries = self.entries()
+        for entry in entries:
+            if entry.tb_frame is self.frame:
+                break
+        for entry in entries:
+            inner = entry.tb_frame.f_code
+            same_line = entry.tb_lineno == self._line and inner.co_filename == code.co_filename
+            if not same_line or not inner.co_name.startswith("<"):
+                break
+            code, lasti = inner, entry.tb_lasti
+            self.locals |= entry.tb_frame.f_locals
+        return code, lasti
+
+    def entries(self) -> Iterator[types.TracebackType]:
+        entry = self.exc.__traceback__
+        while entry is not None:
+            yield entry
+            entry = entry.tb_next
+
+    # --- syntax ----------------------------------------------------------------------------
+
+    def nodes(self, *kinds: type[Any]) -> list[Any]:
+        """Return the nodes of some kinds in what failed, else in its statement, outer ones first."""
+        roots = self._parts if self.failing is None else [self.failing]
+        return [node for node in _walk(roots) if isinstance(node, kinds)]
+
+    def names(self) -> Iterator[ast.expr]:
+        """Yield variables and their attributes: in the failing part, its statement, its condition."""
+        groups: list[Iterable[ast.AST]] = [self._parts]
+        if self.failing is not None:
+            groups.insert(0, [self.failing])
+        if isinstance(self.statement, ast.Raise):
+            groups.append(_conditions(self._statements, self.statement))
+        for roots in groups:
+            names = [node for node in _walk(roots) if isinstance(node, ast.Name | ast.Attribute)]
+            yield from sorted(names, key=_reading_order)
+
+    def unpacked(self) -> Iterator[ast.expr]:
+        """Yield the values that the statement unpacks into several names."""
+        for node in _walk(self._parts):
+            if isinstance(node, ast.Assign):
+                if any(isinstance(target, ast.Tuple | ast.List) for target in node.targets):
+                    yield node.value
+
+    # --- values ----------------------------------------------------------------------------
+
+    def value(self, node: ast.AST) -> Any:
+        """Return the value of an expression, or `UNKNOWN`."""
+        match node:
+            case ast.Constant():
+                return node.value
+            case ast.Name(id=name):
+                return self.locals.get(name, self.frame.f_globals.get(name, UNKNOWN))
+            case ast.Attribute():
+                return _attribute(self.value(node.value), node.attr)
+            case ast.Subscript():
+                return _item(plain(self.value(node.value)), self.value(node.slice))
+            case ast.UnaryOp(op=ast.USub()):
+                number = self.value(node.operand)
+                return -number if type(number) in (int, float) else UNKNOWN
+            case ast.BinOp(op=ast.Add() | ast.Sub()):
+                left, right = self.value(node.left), self.value(node.right)
+                if type(left) is type(right) is int:
+                    return left + right if isinstance(node.op, ast.Add) else left - right
+            case ast.Call(func=ast.Name(id="len"), args=[argument, *_]):
+                container = plain(self.value(argument))
+                if type(container) in SIZED and self.value(node.func) is UNKNOWN:
+                    return len(container)
+        return UNKNOWN
+
+    def local_value(self, node: ast.AST) -> Any:
+        """Return the value of a local variable or its attribute; `UNKNOWN` for secret names."""
+        if isinstance(node, ast.Name):
+            return self.locals.get(node.id, UNKNOWN)
+        if isinstance(node, ast.Attribute):
+            if is_secret_name(node.attr):
+                return UNKNOWN
+            return _attribute(self.local_value(node.value), node.attr)
+        return self.value(node)
+
+    def describe(self, node: ast.expr) -> str:
+        """Return a sentence on the value of an expression: 'user is None'."""
+        return f"{text_of(node)} is {describe_value(self.value(node))}"
+
+    # --- origins ---------------------------------------------------------------------------
+
+    def origin(self, node: ast.expr) -> Iterator[str]:
+        """Yield where a value came from: its last assignment, or the caller that passed it."""
+        while isinstance(node, ast.Subscript | ast.Attribute):
+            node = node.value
+        if not isinstance(node, ast.Name) or node.id == "self":
+            return
+        name, code = node.id, self.frame.f_code
+        if name in self.locals or name not in self.frame.f_globals:
+            verb = "was assigned"
+            assignments = [found for found in assignments_in(self.function) if self._is_past(found)]
+        else:
+            verb = "is defined"
+            assignments = assignments_in(syntax_tree(self._source))
+        assignments = [assignment for assignment in assignments if assignment.name == name]
+        if assignments:
+            last = assignments[-1]
+            yield f"{name} {verb} at line {last.line}: {one_line(last.statement, 100)}"
+        elif name in parameters(code) and code.co_name[0] != "<":
+            yield from self._passed(name)
+
+    def _is_past(self, assignment: Assignment) -> bool:
+        if assignment.line == self._line:
+            return assignment.statement.startswith(("for ", "with "))
+        return assignment.line < self._line
+
+    def _passed(self, name: str) -> Iterator[str]:
+        caller = self.frame.f_back
+        while caller is not None and _is_anonymous(caller.f_code):
+            caller = caller.f_back
+        if caller is None:
+            return
+        if str(caller.f_globals.get("__name__")).partition(".")[0] in RUNNERS:
+            yield f"{name} is a fixture value or a parameter of the test"
+            return
+        lines = [entry.tb_lineno for entry in self.entries() if entry.tb_frame is caller]
+        place = ""
+        if lines:
+            file = caller.f_code.co_filename
+            same_file = file == self.frame.f_code.co_filename
+            place = f" at {'line ' if same_file else Path(file).name + ':'}{lines[-1]}"
+        yield f"{name} was passed by {caller.f_code.co_name}{place}"
+
+
+def _is_anonymous(code: types.CodeType) -> bool:
+    """Return whether code is of a comprehension or lambda, whose name says nothing to a person."""
+    return code.co_name.startswith("<") and code.co_name != "<module>"
+
+
+def parameters(code: types.CodeType) -> tuple[str, ...]:
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+def _walk(roots: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    for root in roots:
+        yield from ast.walk(root)
+
+
+def _reading_order(node: ast.expr) -> tuple[int, int, bool]:
+    return node.lineno, node.col_offset, isinstance(node, ast.Attribute)
+
+
+def _attribute(owner: object, name: str) -> Any:
+    """Return an attribute of an instance, or the plain value that its class or a module has."""
+    if owner is UNKNOWN:
+        return UNKNOWN
+    if not is_instance(owner, type) and name in attributes(owner):
+        return attributes(owner)[name]
+    member = inspect.getattr_static(owner, name, UNKNOWN)
+    is_descriptor = inspect.getattr_static(type(member), "__get__", None) is not None
+    if is_descriptor and not is_instance(owner, types.ModuleType):
+        return UNKNOWN
+    return member
+
+
+def _item(owner: Any, key: Any) -> Any:
+    if type(owner) not in (list, tuple, dict, str):
+        return UNKNOWN
+    if type(key) not in (int, str, bool, types.NoneType):
+        return UNKNOWN
+    try:
+        return owner[key]
+    except (LookupError, TypeError):
+        return UNKNOWN
+
+
+def _enclosing_function(code: types.CodeType, line: int) -> ast.AST | None:
+    """Return the function or module of `code`; for a comprehension or lambda the one around it."""
+    if not _is_anonymous(code):
+        return function_of(code)
+    source = source_of(code)
+    enclosing = [node for node in functions(source) if line in lines_of(node)]
+    return max(enclosing, key=lambda node: node.lineno, default=syntax_tree(source))
+
+
+@lru_cache(maxsize=16)  # a file with many failing tests is walked once
+def _index_nodes(source: str) -> tuple[dict[Span, ast.AST], tuple[ast.stmt, ...]]:
+    """Return the innermost node at each place of a source, and its statements."""
+    tree = syntax_tree(source)
+    nodes: dict[Span, ast.AST] = {}
+    statements: list[ast.stmt] = []
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.expr | ast.stmt):
+            nodes[node.lineno, node.end_lineno, node.col_offset, node.end_col_offset] = node
+        if isinstance(node, ast.stmt):
+            statements.append(node)
+    return nodes, tuple(statements)
+
+
+def _statement_at(statements: Iterable[ast.stmt], line: int) -> ast.stmt | None:
+    """Return the innermost statement on a line."""
+    spanning = [node for node in statements if line in lines_of(node)]
+    return max(spanning, key=lambda node: (node.lineno, node.col_offset), default=None)
+
+
+def _head_parts(statement: ast.AST) -> Iterator[ast.AST]:
+    """Yield a statement; instead of a compound one, the parts of its head."""
+    if not hasattr(statement, "body"):
+        yield statement
+        return
+    for part in ast.iter_child_nodes(statement):
+        if not isinstance(part, ast.stmt | ast.excepthandler | ast.match_case):
+            yield part
+
+
+def _conditions(statements: Iterable[ast.stmt], raised: ast.AST) -> Iterator[ast.expr]:
+    """Yield the condition under which a `raise` runs."""
+    for node in statements:
+        if isinstance(node, ast.If) and raised in node.body:
+            yield node.test
+
+
+def _span_of(code: types.CodeType, lasti: int) -> Span | None:
+    """Return the place of an instruction; None if the interpreter has no positions."""
+    return next(islice(code.co_positions(), lasti // 2, None), None) if lasti >= 0 else None
+
+
+def assignments_in(scope: ast.AST | None) -> list[Assignment]:
+    """Return the assignments to plain names in a function or module, in order of their lines.
+
+    Functions and classes inside are left out.
+    """
+    assignments = []
+    waiting = list(ast.iter_child_nodes(scope)) if scope else []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            continue
+        waiting.extend(ast.iter_child_nodes(node))
+        for target, statement in _targets(node):
+            for name in ast.walk(target):
+                if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
+                    assignments.append(Assignment(name.lineno, name.id, statement))
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for alias in node.names:
+                imported = alias.asname or alias.name.partition(".")[0]
+                assignments.append(Assignment(node.lineno, imported, ast.unparse(node)))
+    return sorted(assignments)
+
+
+def _targets(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
+    """Yield what a node assigns to, with the text of the assignment."""
+    match node:
+        case ast.Assign():
+            for target in node.targets:
+                yield target, ast.unparse(node)
+        case ast.AugAssign() | ast.NamedExpr() | ast.AnnAssign(value=ast.expr()):
+            yield node.target, ast.unparse(node)
+        case ast.For() | ast.AsyncFor() | ast.comprehension():
+            yield node.target, f"for {text_of(node.target)} in {text_of(node.iter)}"
+        case ast.withitem(optional_vars=ast.expr() as target):
+            yield target, f"with {text_of(node)}"
+
+
+def text_of(node: ast.AST) -> str:
+    return one_line(ast.unparse(node), 60)
+
+
+def describe_value(value: object) -> str:
+    """Return a phrase on a value: 'None', 'the int 3', 'a coroutine: was it awaited?'."""
+    if value is None:
+        return "None"
+    if is_instance(value, types.CoroutineType):
+        return "a coroutine: was it awaited?"
+    if is_instance(value, *FUNCTION_TYPES):
+        return "the function itself: was it called?"
+    if is_instance(value, type):
+        return "the class itself: was it called?"
+    return f"the {type(value).__name__} {short_repr(value)}"

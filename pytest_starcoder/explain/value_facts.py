@@ -1,0 +1,284 @@
+"""Facts on values at fault: of a wrong type, out of a valid range, or not as asserted."""
+
+from __future__ import annotations
+
+import ast
+import enum
+import json
+import re
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from pytest_starcoder.explain.differences import differences
+from pytest_starcoder.explain.equality import plain
+from pytest_starcoder.explain.lookup_facts import empty_argument_facts
+from pytest_starcoder.explain.nearest import nearest_key
+from pytest_starcoder.explain.raise_site import UNKNOWN, RaiseSite, parameters, text_of
+from pytest_starcoder.source.callees import entered_function, is_instance, resolve_name
+from pytest_starcoder.source.functions import Function, function_of
+from pytest_starcoder.text.display import counted
+from pytest_starcoder.text.reprs import short_repr
+
+OPERATIONS = (ast.BinOp, ast.AugAssign, ast.Compare)
+
+OPERAND_MESSAGE = re.compile(
+    r"unsupported operand|not supported between|can only concatenate|can't multiply|must be str, not"
+)
+"""Messages of a TypeError about the operands of an operator."""
+
+CALL_MESSAGE = re.compile(r"([^\W\d]\w*(?:\.\w+)*)\(\) ")
+"""The name of a function at the start of a message; of a method with its class."""
+
+LITERAL_MESSAGE = re.compile(r"invalid literal for int|could not convert string to float")
+
+MIN_RECURSION = 10
+"""Frames of one function from which on it recurses."""
+
+UNITTEST_OPERATORS = {
+    "assertEqual": "==",
+    "assertAlmostEqual": "==",
+    "assertSequenceEqual": "==",
+    "assertListEqual": "==",
+    "assertTupleEqual": "==",
+    "assertDictEqual": "==",
+    "assertSetEqual": "==",
+    "assertMultiLineEqual": "==",
+    "assertIn": "in",
+    "assertIs": "is",
+}
+
+
+def type_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield the operands, the signature or the value that a TypeError is about."""
+    if isinstance(site.failing, OPERATIONS) or OPERAND_MESSAGE.search(site.message):
+        for node in site.nodes(*OPERATIONS):
+            yield from _operand_facts(site, node)
+            return
+    if "argument" in site.message:
+        yield from _signature_facts(site)
+    for node in _type_suspects(site):
+        value = site.value(node)
+        if isinstance(node, ast.Call) and "unpack non-iterable NoneType" in site.message:
+            yield f"{text_of(node)} returned None"
+            return
+        if isinstance(node, ast.Constant) or value is UNKNOWN:
+            continue
+        if re.search(rf"\b{re.escape(type(value).__name__)}\b", site.message):
+            yield site.describe(node)
+            yield from site.origin(node)
+            return
+
+
+def _operand_facts(site: RaiseSite, node: ast.BinOp | ast.AugAssign | ast.Compare) -> Iterator[str]:
+    operands = []
+    for operand in _operands(node):
+        if not isinstance(operand, ast.Constant) and site.value(operand) is not UNKNOWN:
+            operands.append(operand)
+    if operands:
+        yield f"in {text_of(node)}, {' and '.join(map(site.describe, operands))}"
+    for operand in operands:
+        yield from site.origin(operand)
+
+
+def _operands(node: ast.BinOp | ast.AugAssign | ast.Compare) -> tuple[ast.expr, ast.expr]:
+    if isinstance(node, ast.BinOp):
+        return node.left, node.right
+    if isinstance(node, ast.AugAssign):
+        return node.target, node.value
+    return node.left, node.comparators[0]
+
+
+def _type_suspects(site: RaiseSite) -> Iterator[ast.expr]:
+    """Yield the expressions whose values may have a wrong type, the likeliest first."""
+    yield from site.unpacked()
+    if isinstance(site.failing, ast.Name | ast.Attribute):  # iterated over or entered
+        yield site.failing
+    nodes = site.nodes(
+        ast.Subscript, ast.Call, ast.For, ast.comprehension, ast.Starred, ast.UnaryOp, ast.withitem
+    )
+    for field in ("value", "func", "iter", "operand", "context_expr"):
+        for node in nodes:
+            if isinstance(getattr(node, field, None), ast.expr):
+                yield getattr(node, field)
+    for node in nodes:
+        yield from getattr(node, "args", ())
+        if isinstance(node, ast.Subscript):
+            yield node.slice
+    for comparison in site.nodes(ast.Compare):
+        yield from comparison.comparators
+    if isinstance(site.statement, ast.For):
+        yield site.statement.iter
+
+
+def _signature_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield the parameters of a function that was called with wrong arguments."""
+    names = [call.func for call in site.nodes(ast.Call)]
+    match = CALL_MESSAGE.match(site.message)
+    if match:
+        names.append(ast.parse(match[1], mode="eval").body)
+    for name in names:
+        called = resolve_name(name, {**site.frame.f_globals, **site.locals})
+        function = entered_function(called)
+        if function is not None and f"{function.__code__.co_name}()" in site.message:
+            owner = function.__code__.co_qualname.rpartition("<locals>.")[2]
+            if is_instance(called, type):
+                owner = text_of(name)
+            yield f"the signature is {owner}({_parameter_list(function)})"
+            return
+        if is_instance(called, type) and "takes no arguments" in site.message:
+            yield f"{text_of(name)} defines no __init__"
+            return
+
+
+def _parameter_list(function: types.FunctionType) -> str:
+    """Return the parameters as the source has them.
+
+    Generated functions, such as those of dataclasses, have no source: theirs are names alone.
+    """
+    node = function_of(function.__code__)
+    if isinstance(node, Function):
+        return ast.unparse(node.args)
+    names = list(function.__code__.co_varnames[: function.__code__.co_argcount])
+    first_optional = len(names) - len(function.__defaults__ or ())
+    optional = [f"{name}=…" for name in names[first_optional:]]
+    return ", ".join([*names[:first_optional], *optional])
+
+
+def division_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield the divisor that is zero."""
+    for node in site.nodes(ast.BinOp, ast.AugAssign, ast.Call):
+        match node:
+            case ast.Call(func=ast.Name(id="divmod"), args=[_, divisor]):
+                pass
+            case ast.BinOp(op=ast.Div() | ast.FloorDiv() | ast.Mod(), right=divisor):
+                pass
+            case ast.AugAssign(op=ast.Div() | ast.FloorDiv() | ast.Mod(), value=divisor):
+                pass
+            case _:
+                continue
+        value = site.value(divisor)
+        if type(value) in (int, float, bool) and value != 0:
+            continue
+        yield f"the divisor {text_of(divisor)} is 0"
+        if isinstance(divisor, ast.Name):
+            yield from site.origin(divisor)
+        return
+
+
+def value_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield the value that a ValueError of Python's own is about."""
+    if isinstance(site.exc, json.JSONDecodeError):
+        yield from _position_facts(site.exc.doc, site.exc.pos)
+        return
+    for node in site.unpacked() if "to unpack" in site.message else ():
+        container = plain(site.value(node))
+        if type(container) in (list, tuple, dict, str):
+            items = counted(len(container), "item")
+            yield f"{text_of(node)} has {items}: {short_repr(container)}"
+            yield from site.origin(node)
+            return
+    for call in site.nodes(ast.Call):
+        if call.args:
+            sentences = list(_call_facts(site, call))
+            if sentences:
+                yield from sentences
+                return
+    if "empty" in site.message:
+        yield from empty_argument_facts(site)
+
+
+def _call_facts(site: RaiseSite, call: ast.Call) -> Iterator[str]:
+    """Yield facts on a call that does not accept its first argument."""
+    argument = site.value(call.args[0])
+    called = site.value(call.func)
+    if is_instance(called, enum.EnumMeta) and "is not a valid" in site.message:
+        members = vars(called).get("_value2member_map_") or {}
+        near = nearest_key(argument, members)
+        hint = f"; the nearest is {near}" if near else ""
+        yield f"{text_of(call.func)} has {short_repr(list(members))}{hint}"
+    elif isinstance(call.func, ast.Attribute) and call.func.attr in ("index", "remove"):
+        holder = call.func.value
+        for sentence in differences("in", argument, site.value(holder)):
+            yield f"of {text_of(holder)}: {sentence}"
+    elif LITERAL_MESSAGE.search(site.message) and argument == _quoted_value(site.message):
+        yield from site.origin(call.args[0])
+
+
+def _quoted_value(message: str) -> str:
+    """Return the string that Python's message ends with."""
+    try:
+        return str(ast.literal_eval(message.partition(": ")[2]))
+    except (ValueError, SyntaxError):
+        return ""
+
+
+def unicode_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield the text around what cannot be decoded or encoded."""
+    if isinstance(site.exc, UnicodeDecodeError | UnicodeEncodeError):
+        yield from _position_facts(site.exc.object, site.exc.start)
+
+
+def _position_facts(text: str | bytes, index: int) -> Iterator[str]:
+    if text:
+        around = short_repr(text[max(0, index - 8) : index + 8])
+        yield f"at index {index} of {len(text)}, around {around}"
+    else:
+        yield "the text is empty"
+
+
+def recursion_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield the function that calls itself, and how its arguments change."""
+    calls: dict[types.CodeType, list[types.FrameType]] = {}
+    for entry in site.entries():
+        calls.setdefault(entry.tb_frame.f_code, []).append(entry.tb_frame)
+    code, frames = max(calls.items(), key=lambda item: len(item[1]))
+    if len(frames) < MIN_RECURSION:
+        return
+    yield f"{code.co_qualname.replace('.<locals>', '')} calls itself without end"
+    constant = ""
+    for name in parameters(code):
+        values = [frame.f_locals.get(name, UNKNOWN) for frame in frames[:3]]
+        if name in ("self", "cls") or any(value is UNKNOWN for value in values):
+            continue
+        texts = list(dict.fromkeys(map(short_repr, values)))
+        if len(texts) > 1:
+            yield f"{name} is {', then '.join(texts)}, and so on"
+            return
+        constant = constant or f"{name} stays {texts[0]}"
+    if constant:
+        yield constant
+
+
+def iteration_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield the iterator that had no next item."""
+    for call in site.nodes(ast.Call):
+        if isinstance(call.func, ast.Name) and call.func.id == "next" and len(call.args) == 1:
+            more = "" if isinstance(call.args[0], ast.GeneratorExp) else "more "
+            yield f"{text_of(call.args[0])} has no {more}items"
+            return
+
+
+def assertion_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield how the two values of a unittest assertion differ."""
+    for entry in site.entries():
+        frame, code = entry.tb_frame, entry.tb_frame.f_code
+        op = UNITTEST_OPERATORS.get(code.co_name)
+        if op and frame.f_globals.get("__name__") == "unittest.case":
+            actual, expected = (frame.f_locals.get(name) for name in code.co_varnames[1:3])
+            if op == "==" and _has_expected_first(site, code.co_name):
+                actual, expected = expected, actual
+            yield from differences(op, actual, expected)
+            return
+
+
+def _has_expected_first(site: RaiseSite, assertion: str) -> bool:
+    """Return whether a test passes a literal first, and then something with a name in it."""
+    for call in site.nodes(ast.Call):
+        if isinstance(call.func, ast.Attribute) and call.func.attr == assertion and call.args[1:]:
+            return _has_name(call.args[1]) and not _has_name(call.args[0])
+    return False
+
+
+def _has_name(node: Any) -> bool:
+    return any(isinstance(part, ast.Name) for part in ast.walk(node))

@@ -1,0 +1,269 @@
+"""Decides where a fix may be made: in the code under test, never in checking code.
+
+Changing an assertion, a test, a fixture or test data makes tests pass but says nothing about
+the code. Nothing is run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import PurePosixPath
+
+from pytest_starcoder.explain.case import Case
+from pytest_starcoder.explain.failure import Failure, Frame
+from pytest_starcoder.explain.suspicion import Line
+from pytest_starcoder.source import checking_code
+from pytest_starcoder.source.conventions import Conventions
+from pytest_starcoder.source.edits.edit import Edit
+from pytest_starcoder.source.sources import SourceFiles
+
+TEST_DATA_WORDS = frozenset(
+    "fixture fixtures factories sample samples expected golden dummy dummies fake fakes"
+    " mock mocks stubs testdata".split()
+)
+"""Words in the paths of test data; code under test may have them, too."""
+
+EXITS = re.compile(r"\b(return|raise|break|continue|yield)\b")
+"""Keywords that can keep a later assertion from being reached."""
+
+MAX_PLACES = 400
+"""Maximum number of places per cause; fewer are ever tried."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a cause may be fixed: `lines`, most suspicious first, and which lines edits may touch."""
+
+    lines: tuple[Line, ...] = ()
+    may_change: Callable[[Line], bool] = field(default=lambda _line: True, repr=False)
+    is_guarded: Callable[[Line], bool] = field(default=lambda _line: False, repr=False)
+
+    def allow(self, edit: Edit) -> bool:
+        """Return whether an edit changes code under test only and skips no assertion."""
+        last = edit.line + edit.before.count("\n")
+        touched = [(edit.path, number) for number in range(edit.line, last + 1)]
+        if not all(map(self.may_change, touched)):
+            return False
+        adds_exit = not set(EXITS.findall(edit.after)) <= set(EXITS.findall(edit.before))
+        return not (adds_exit and any(map(self.is_guarded, touched)))
+
+
+class PlaceFinder:
+    """Finds code under test among the files of one report.
+
+    `imported` are the files that tests import: their imports show which only support tests.
+    """
+
+    def __init__(
+        self, sources: SourceFiles, conventions: Conventions, imported: Iterable[str] = ()
+    ) -> None:
+        self._sources = sources
+        self._conventions = conventions
+        self._paths = conventions.files.union(imported)
+        self._paths_by_stem: dict[str, list[str]] = {}
+        for path in self._paths:
+            self._paths_by_stem.setdefault(_stem(path), []).append(path)
+        self._plugin_modules: frozenset[str] | None = None
+        self._is_test_file: dict[str, bool] = {}
+
+    def places(self, case: Case) -> Places:
+        """Return where a cause may be fixed, among the ranked lines of its case.
+
+        Test files are excluded, unless the failing tests run nothing else: then the code is
+        beside its tests, and functions in test files may be changed.
+        """
+        rules = _Rules(self, case.cause.failures)
+        code = [line for line in case.ranked if line in case.scores and rules.is_code(line)]
+        if any(path not in rules.near_failed_check for path, _ in code):
+            may_change = rules.is_distant_code
+        elif code:
+            may_change = rules.is_code
+        else:
+            may_change = rules.is_code_beside_tests
+        lines = tuple(islice(filter(may_change, case.ranked), MAX_PLACES))
+        return Places(lines, may_change, self._is_guarded)
+
+    # --- lines -----------------------------------------------------------------------------
+
+    def is_check(self, line: Line) -> bool:
+        """Return whether a line is an assertion or in a function that only checks."""
+        path, number = line
+        return number in self._checks(path).lines
+
+    def is_beside_tests(self, line: Line) -> bool:
+        """Return whether a line of a test file is in a function that is not part of a test."""
+        path, number = line
+        functions = checking_code.Beside(self._conventions.functions, self._conventions.classes)
+        return number in self._sources.derive(path, functions)
+
+    def _is_guarded(self, line: Line) -> bool:
+        path, number = line
+        return number in self._checks(path).guarded
+
+    def _checks(self, path: str) -> checking_code.Checks:
+        return self._sources.derive(path, checking_code.checks_in)
+
+    def lines_of_check(self, frame: Frame) -> set[Line]:
+        """Return the lines of a failed check and of the conditions that lead to it."""
+        around = self._sources.derive(frame.path, checking_code.around)
+        numbers = {frame.line, *around.get(frame.line, ())}
+        return {(frame.path, number) for number in numbers}
+
+    def lines_of_function(self, frame: Frame) -> set[Line]:
+        """Return the lines of the function whose own check failed."""
+        functions = self._sources.derive(frame.path, checking_code.functions_by_line)
+        return {(frame.path, number) for number in functions.get(frame.line, ())}
+
+    # --- files -----------------------------------------------------------------------------
+
+    def is_test_file(self, path: str) -> bool:
+        """Return whether a file contains tests or only supports them."""
+        if path not in self._is_test_file:
+            self._is_test_file[path] = self._serves_tests(path)
+        return self._is_test_file[path]
+
+    def _serves_tests(self, path: str) -> bool:
+        return (
+            self._looks_like_tests(path)
+            or self._conventions.is_under_test_root(path)
+            or (path in self._conventions.files and self._holds_tests(path))
+            or self._is_plugin(path)
+            or self._only_checks(path)
+            or self._is_test_data(path)
+            or self._imports_test_support(path)
+        )
+
+    def _looks_like_tests(self, path: str) -> bool:
+        return self._conventions.is_test_path(path) or self._sources.derive(
+            path, checking_code.imports_testing
+        )
+
+    def _holds_tests(self, path: str) -> bool:
+        holds = checking_code.HoldsTests(self._conventions.functions, self._conventions.classes)
+        return path.endswith("conftest.py") or self._sources.derive(path, holds)
+
+    def _is_plugin(self, path: str) -> bool:
+        """Return whether tests register a file for assertion rewriting or load it as a plugin."""
+        if self._plugin_modules is None:
+            names = (self._sources.derive(path, checking_code.registered) for path in self._paths)
+            self._plugin_modules = frozenset().union(*names)
+        module = f".{_module(path)}."
+        return any(
+            f".{name}." in module or f".{name}.".endswith(module) for name in self._plugin_modules
+        )
+
+    def _only_checks(self, path: str) -> bool:
+        """Return whether a file consists of assertions and no code imports it."""
+        return self._checks(path).prevail and not self.is_imported_by_code(path)
+
+    def _is_test_data(self, path: str) -> bool:
+        """Return whether a file is named like test data, only tests import it, and none test it."""
+        file = PurePosixPath(path)
+        words = f"{file.parent.name}_{file.stem}".split("_")
+        if TEST_DATA_WORDS.isdisjoint(words) or self.is_imported_by_code(path):
+            return False
+        stems = {PurePosixPath(path).stem for path in self._paths}
+        return stems.isdisjoint((f"test_{file.stem}", f"{file.stem}_test"))
+
+    def _imports_test_support(self, path: str) -> bool:
+        """Return whether a file imports test support, as code under test never does."""
+        for name in self._sources.derive(path, checking_code.imported):
+            matches = self._paths_by_stem.get(name, [])
+            if len(matches) != 1:
+                continue  # with several modules of that name it is unclear which one is imported
+            [module] = matches
+            if module == path or module.endswith("__init__.py"):
+                continue
+            if self._sources.derive(module, checking_code.imports_testing):
+                return True
+            if self._only_checks(module):
+                return True
+        return False
+
+    def is_imported_by_code(self, path: str) -> bool:
+        """Return whether a file that is not part of the tests imports a file."""
+        stem = _stem(path)
+        for importer in self._paths - {path}:
+            if stem not in self._sources.derive(importer, checking_code.imported):
+                continue
+            if not self._looks_like_tests(importer) and not self._checks(importer).prevail:
+                return True
+        return False
+
+    def may_hold_code(self, path: str) -> bool:
+        """Return whether only the root's name or an import makes a file a test file."""
+        if self._conventions.is_test_path(path):
+            return False
+        package = PurePosixPath(path).parent / "__init__.py"
+        return self._conventions.is_under_test_root(path) or package.as_posix() in self._paths
+
+    def imported_by(self, paths: Iterable[str]) -> set[str]:
+        """Return the files that `paths` may import, by the last part of their names."""
+        names: set[str] = set()
+        for path in paths:
+            names |= self._sources.derive(path, checking_code.imported)
+        return {path for path in self._paths if _stem(path) in names}
+
+
+class _Rules:
+    """Which lines may be changed to fix `failures`."""
+
+    def __init__(self, finder: PlaceFinder, failures: Sequence[Failure]) -> None:
+        self._finder = finder
+        self._test_files = {failure.nodeid.partition("::")[0] for failure in failures}
+        self._failed_check: set[Line] = set()
+        self._failed_function: set[Line] = set()
+        for frame in _failed_checks(failures):
+            self._failed_check |= finder.lines_of_check(frame)
+            # A function whose own check failed may be test support if no code imports it.
+            if not finder.is_imported_by_code(frame.path):
+                self._failed_function |= finder.lines_of_function(frame)
+        near = {path for path, _ in self._failed_function}
+        self.near_failed_check = near | finder.imported_by(near)
+
+    def is_code(self, line: Line) -> bool:
+        return not self._finder.is_test_file(line[0]) and self._is_unchecked(line)
+
+    def is_distant_code(self, line: Line) -> bool:
+        """Return whether a line is code outside the functions whose own check failed."""
+        return line not in self._failed_function and self.is_code(line)
+
+    def is_code_beside_tests(self, line: Line) -> bool:
+        path = line[0]
+        if not self._finder.is_test_file(path):
+            return self._is_unchecked(line)
+        if path.endswith("conftest.py"):
+            return False
+        if path not in self._test_files and not self._finder.may_hold_code(path):
+            return False
+        return self._finder.is_beside_tests(line) and self._is_unchecked(line)
+
+    def _is_unchecked(self, line: Line) -> bool:
+        return line not in self._failed_check and not self._finder.is_check(line)
+
+
+def _failed_checks(failures: Iterable[Failure]) -> list[Frame]:
+    """Return the deepest frame of each failed assertion."""
+    return [
+        failure.frames[-1]
+        for failure in failures
+        if failure.exception in ("AssertionError", "Failed") and failure.frames
+    ]
+
+
+def _module(path: str) -> str:
+    """Return the dotted module name of a file, judging by its path."""
+    parts = [
+        part for part in PurePosixPath(path).with_suffix("").parts if part not in ("..", "src")
+    ]
+    if parts and parts[-1] == "__init__":
+        parts.pop()
+    return ".".join(parts)
+
+
+def _stem(path: str) -> str:
+    """Return the last part of a module's name."""
+    return _module(path).rpartition(".")[2]

@@ -1,0 +1,56 @@
+"""The processes in which a suite and drafts run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.generate.draft import Target
+from pytest_starcoder.generate.executed_code import ExecutedCode
+from pytest_starcoder.runner.launch import Launch, run
+from pytest_starcoder.runner.sandbox import Level
+from pytest_starcoder.runner.trials import Trials
+
+
+@dataclass(frozen=True)
+class DraftBench:
+    """Runs tests for `targets` as the user's pytest would.
+
+    `draws` says that some drafts are tests of Hypothesis.
+    """
+
+    launch: Launch
+    min_level: Level
+    targets: Sequence[Target]
+    draws: bool = False
+
+    def open(self, deadline: Deadline, suite: Sequence[str] = (), *, hash_seed: str = "") -> Trials:
+        """Return trials of drafts beside the tests of `suite`. Raises Unavailable."""
+        launch = self.launch
+        if hash_seed:
+            environment = {**(launch.environment or os.environ), "PYTHONHASHSEED": hash_seed}
+            launch = replace(launch, environment=environment)
+        modules = dict.fromkeys(target.module for target in self.targets)
+        folders = dict.fromkeys(str(target.folder) for target in self.targets)
+        return Trials(
+            launch,
+            suite,
+            deadline,
+            self.min_level,
+            list(modules),
+            list(folders),
+            draws=self.draws,
+        )
+
+    def trace(
+        self, suite: Sequence[str], deadline: Deadline, warn: Callable[[str], object]
+    ) -> dict[str, ExecutedCode]:
+        """Return the code that each test of the suite executes, if it passes."""
+        outcomes = run(self.launch, suite, deadline, trace=suite, steps=True, warn=warn)
+        return {
+            outcome.nodeid: ExecutedCode(outcome.lines, outcome.steps, outcome.seconds)
+            for outcome in outcomes
+            if outcome.outcome == "passed"
+        }

@@ -1,0 +1,316 @@
+"""Selects the drafts that are worth keeping.
+
+A draft must kill a mutant, or run a line or branch, that no other test reaches yet. It runs in a
+sandbox, alone, twice and in reverse order, and at the end together with all kept tests and under
+another hash seed.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pytest_starcoder.generate.draft import Draft, Origin, Target
+from pytest_starcoder.generate.executed_code import Coverage, ExecutedCode, JudgedDraft
+from pytest_starcoder.generate.properties import input_values, with_values
+from pytest_starcoder.generate.rejection import (
+    FAILS,
+    WRONG,
+    broken_promise,
+    missing_check,
+    run_failure,
+)
+from pytest_starcoder.generate.result import KeptTest, RejectedDraft
+from pytest_starcoder.generate.suite_score import SuiteScore, position
+from pytest_starcoder.generate.type_hints import judged_version
+from pytest_starcoder.runner.messages import Judgement, Record
+from pytest_starcoder.runner.trials import OUT_OF_TIME, Trials
+from pytest_starcoder.source.edits.edit import Edit
+
+DRAFT_SECONDS = 0.5
+"""Seconds of processor time that the test of one draft may take."""
+
+DRAWING_SECONDS = 3.0
+"""The same for a test of Hypothesis, which looks for the simplest failing input."""
+
+MAX_PROPERTIES = 32
+"""Properties that run in one process to see which of them hold."""
+
+MUTANT_BATCH = 8
+"""Mutants that are tried at once to see whether a draft kills any."""
+
+UNPROMISED = (Origin.MODEL, Origin.CHARACTERISATION)
+"""Origins of drafts that may assert wrong behaviour: not accepted for a target with a bug."""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A draft that passes, with the mutants it kills and the code it covers."""
+
+    judged: JudgedDraft
+    kills: frozenset[Edit]
+    coverage: Coverage
+
+
+class DraftSelection:
+    """Judges drafts on `trials` and keeps those that improve `score`.
+
+    `executions` is the code that the suite and the kept tests execute, by node id.
+    """
+
+    def __init__(self, trials: Trials, score: SuiteScore) -> None:
+        self._trials = trials
+        self._score = score
+        self._names: dict[str, Draft] = {}
+        self._broken_targets: set[Target] = set()
+        self.executions: dict[str, ExecutedCode] = {}
+        self.kept: list[KeptTest] = []
+        self.rejected: list[RejectedDraft] = []
+        self.suspected: list[RejectedDraft] = []
+
+    def add_suite(self, executions: Mapping[str, ExecutedCode]) -> None:
+        """Add the tests that exist already."""
+        self.executions.update(executions)
+        self._score.add(executions)
+
+    def add(self, drafts: Iterable[Draft]) -> None:
+        """Judge drafts of one origin, and keep those that add something, the best first."""
+        named = list(map(self._with_unique_name, drafts))
+        origins = {draft.origin for draft in named}
+        if Origin.PROPERTY in origins:
+            named = self._holding(named)
+        if Origin.TYPE_HINT in origins:
+            named = self._thoroughly_passing(named)
+        passing = [judged for judged in judge(self._trials, named) if self._passes(judged)]
+        waiting = self._candidates(passing)
+        while waiting:
+            best = max(waiting, key=self._worth)
+            killed = best.kills & self._score.living
+            gain = best.coverage - self._score.coverage
+            if not killed and not gain:
+                break
+            waiting.remove(best)
+            if killed or self._checks_its_code(best.judged):
+                self._keep(best, killed, gain)
+            else:
+                self._reject(best.judged.draft, "asserts nothing about it")
+        for candidate in waiting:
+            self._reject(candidate.judged.draft, "adds nothing")
+
+    def confirm(self, trials: Trials) -> None:
+        """Run the kept tests once more on other trials, alone and together in both orders.
+
+        Those that fail there are rejected.
+        """
+        drafts = [kept.draft for kept in self.kept]
+        for kept, judged in zip(list(self.kept), judge(trials, drafts), strict=True):
+            failure = run_failure(judged.judgement)
+            if failure:
+                timed_out = judged.judgement.problem == OUT_OF_TIME
+                self._drop(kept, failure if timed_out else "depends on the hash seed")
+        while self.kept:
+            failing = self._failing_together(trials)
+            if not failing:
+                return
+            for kept in failing:
+                self._drop(kept, "depends on the order of tests")
+
+    # --- which drafts pass ---
+
+    def _with_unique_name(self, draft: Draft) -> Draft:
+        """Return the draft with a name that no other has: two modules may define one name."""
+        unique = draft
+        number = 1
+        while self._names.setdefault(unique.name, unique) != unique:
+            number += 1
+            unique = replace(draft, name=f"{draft.name}_{number}")
+        return unique
+
+    def _holding(self, guesses: Sequence[Draft]) -> list[Draft]:
+        """Return the properties that hold.
+
+        Nobody has promised them, so the others are no rejected drafts.
+        """
+        holding: list[Draft] = []
+        for start in range(0, len(guesses), MAX_PROPERTIES):
+            batch = guesses[start : start + MAX_PROPERTIES]
+            judgement = self._trials.judge_together(
+                [draft.module for draft in batch], DRAFT_SECONDS / 2
+            )
+            passed = _passed_tests(judgement.rounds[:1])
+            holding += [draft for draft in batch if judgement.problem or draft.nodeid in passed]
+        return holding
+
+    def _thoroughly_passing(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """Return the tests of Hypothesis that pass with many inputs."""
+        thorough = judge(self._trials, list(map(judged_version, drafts)))
+        return [
+            draft for draft, judged in zip(drafts, thorough, strict=True) if self._passes(judged)
+        ]
+
+    def _passes(self, judged: JudgedDraft) -> bool:
+        """Return whether a draft passes and tests its target; otherwise record the reason."""
+        draft = judged.draft
+        reason = run_failure(judged.judgement)
+        if reason == FAILS:
+            bug = broken_promise(draft, judged.judgement)
+            if bug:
+                self._suspect(draft, bug)
+                return False
+        reason = reason or missing_check(judged)
+        if not reason and draft.origin in UNPROMISED and draft.target in self._broken_targets:
+            reason = "contradicts its function's docstring"
+        if reason:
+            self._reject(draft, reason)
+        return not reason
+
+    def _suspect(self, draft: Draft, bug: str) -> None:
+        reason = bug
+        if bug == WRONG:
+            reason = self._actual_value(draft) or bug
+        self.suspected.append(RejectedDraft(draft, reason))
+        if draft.origin is not Origin.TYPE_HINT:
+            self._broken_targets.add(draft.target)
+
+    def _actual_value(self, draft: Draft) -> str:
+        """Return "gives 7" if a draft compares a call with another value; empty if unknown."""
+        match ast.parse(draft.body[-1]).body:
+            case [ast.Assert(test=ast.Compare(left=call)) as statement]:
+                # The message of a failing assertion comes back as the note of its record.
+                message = f"{ast.unparse(statement)}, repr({ast.unparse(call)})"
+                probe = replace(draft, body=(*draft.body[:-1], message))
+                [judgement] = self._trials.judge([probe.module], DRAFT_SECONDS)
+                for record in judgement.rounds[0] if judgement.rounds else ():
+                    if record.note:
+                        return f"gives {record.note}"
+        return ""
+
+    def _reject(self, draft: Draft, reason: str) -> None:
+        self.rejected.append(RejectedDraft(draft, reason))
+
+    # --- which drafts add something ---
+
+    def _candidates(self, passing: Sequence[JudgedDraft]) -> list[_Candidate]:
+        tests: dict[str, ExecutedCode] = {}
+        for judged in passing:
+            tests.update(judged.tests)
+        kills: dict[str, set[Edit]] = {nodeid: set() for nodeid in tests}
+        for mutant, nodeids in self._score.kills(self._score.living, tests):
+            for nodeid in nodeids:
+                kills[nodeid].add(mutant)
+        candidates = []
+        for judged in passing:
+            killed = frozenset[Edit]().union(*(kills[nodeid] for nodeid in judged.tests))
+            coverage = self._score.coverage_of(judged.executed)
+            candidates.append(_Candidate(judged, killed, coverage))
+        return candidates
+
+    def _worth(self, candidate: _Candidate) -> tuple[int, int, int]:
+        """Return the key of the best candidate: most kills, most new code, shortest."""
+        return (
+            len(candidate.kills & self._score.living),
+            len(candidate.coverage - self._score.coverage),
+            -len("".join(candidate.judged.draft.body)),
+        )
+
+    def _checks_its_code(self, judged: JudgedDraft) -> bool:
+        """Return whether a draft that only runs new code would notice any change of it."""
+        # The type of a result says little: such a test has to kill a mutant.
+        if judged.draft.origin is Origin.TYPE_HINT:
+            return False
+        mutants = self._score.mutants_executed_by(judged.executed)
+        for start in range(0, len(mutants), MUTANT_BATCH):
+            batch = mutants[start : start + MUTANT_BATCH]
+            # To be read to its end: the trials answer one command after the other.
+            kills = list(self._score.kills(batch, judged.tests, every=False))
+            if any(nodeids for _, nodeids in kills):
+                return True
+        return False
+
+    def _keep(self, candidate: _Candidate, killed: frozenset[Edit], gain: Coverage) -> None:
+        judged = candidate.judged
+        draft = judged.draft
+        path = draft.target.path
+        if draft.origin is Origin.PROPERTY and not gain:
+            draft = self._with_fewer_inputs(judged, killed)
+        self.kept.append(
+            KeptTest(
+                draft,
+                tuple(sorted(killed, key=position)),
+                frozenset(line for file, line in gain.lines if file == path),
+                frozenset(branch for file, branch in gain.branches if file == path),
+            )
+        )
+        self._score.living -= killed
+        self._score.add(judged.tests)
+        self.executions.update(judged.tests)
+
+    def _with_fewer_inputs(self, judged: JudgedDraft, killed: frozenset[Edit]) -> Draft:
+        """Return a property with the inputs that its kills need, and at least two."""
+        draft = judged.draft
+        values: dict[str, str] = {}
+        tests: dict[str, ExecutedCode] = {}
+        for number, value in enumerate(input_values(draft)):
+            single = replace(with_values(draft, [value]), name=f"{draft.name}_{number}")
+            values[single.nodeid] = value
+            tests[single.nodeid] = replace(judged.executed, draft=single)
+        kills: dict[str, set[Edit]] = {nodeid: set() for nodeid in tests}
+        for mutant, nodeids in self._score.kills(killed, tests):
+            for nodeid in nodeids:
+                kills[nodeid].add(mutant)
+        remaining = set(killed)
+        chosen: list[str] = []
+        while remaining:
+            best = max(kills, key=lambda nodeid: len(kills[nodeid] & remaining))
+            if remaining.isdisjoint(kills[best]):
+                return draft  # some mutant is killed by several inputs at once
+            chosen.append(best)
+            remaining -= kills[best]
+        spare = [nodeid for nodeid in values if nodeid not in chosen]
+        chosen += spare[: max(0, 2 - len(chosen))]
+        return with_values(draft, [values[nodeid] for nodeid in values if nodeid in chosen])
+
+    # --- which kept tests stay ---
+
+    def _failing_together(self, trials: Trials) -> list[KeptTest]:
+        """Return the kept tests that fail when all run in one process."""
+        draws = any(kept.draft.origin is Origin.TYPE_HINT for kept in self.kept)
+        modules = [kept.draft.module for kept in self.kept]
+        judgement = trials.judge_together(modules, DRAWING_SECONDS if draws else DRAFT_SECONDS)
+        if judgement.problem and judgement.problem != OUT_OF_TIME:
+            return self.kept[-1:]  # one of them is to blame; the last adds least
+        failed = {record.nodeid for records in judgement.rounds for record in records}
+        failed -= _passed_tests(judgement.rounds)
+        functions = {nodeid.partition("[")[0] for nodeid in failed}
+        return [kept for kept in self.kept if kept.draft.nodeid in functions]
+
+    def _drop(self, kept: KeptTest, reason: str) -> None:
+        self.kept.remove(kept)
+        self._reject(kept.draft, reason)
+        self._score.living.update(kept.kills)
+        self.executions = {
+            nodeid: executed
+            for nodeid, executed in self.executions.items()
+            if executed.draft is None or executed.draft.nodeid != kept.draft.nodeid
+        }
+        self._score.reset(self.executions)
+
+
+def judge(trials: Trials, drafts: Sequence[Draft]) -> list[JudgedDraft]:
+    """Run each draft in a process of its own."""
+    judgements: dict[str, Judgement] = {}
+    for draws, limit in ((False, DRAFT_SECONDS), (True, DRAWING_SECONDS)):
+        group = [draft for draft in drafts if (draft.origin is Origin.TYPE_HINT) is draws]
+        if group:
+            results = trials.judge([draft.module for draft in group], limit)
+            judgements.update(zip((draft.nodeid for draft in group), results, strict=True))
+    return [JudgedDraft.of(draft, judgements[draft.nodeid]) for draft in drafts]
+
+
+def _passed_tests(rounds: Sequence[Sequence[Record]]) -> set[str]:
+    """Return the tests that pass in every round."""
+    passed = [
+        {record.nodeid for record in records if record.outcome == "passed"} for records in rounds
+    ]
+    return set.intersection(*passed) if passed else set()

@@ -1,0 +1,144 @@
+"""Generates the tests of a few targets: measures the suite, judges drafts, confirms the rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.generate.bench import DraftBench
+from pytest_starcoder.generate.context import RunContext, ShowProgress
+from pytest_starcoder.generate.draft import Draft, Origin
+from pytest_starcoder.generate.draft_selection import DraftSelection
+from pytest_starcoder.generate.model_requests import Author, Budget, ModelRequests
+from pytest_starcoder.generate.observed_calls import characterisation_drafts, exception_drafts
+from pytest_starcoder.generate.result import Generated
+from pytest_starcoder.generate.suite_score import ReadSource, SuiteScore
+from pytest_starcoder.runner.trials import Trials, Unavailable
+
+CONFIRM_SECONDS = 30.0
+"""Seconds for confirming the kept tests, however much time is left."""
+
+MEASURE_SHARE = 0.5
+"""Share of the time that measuring the suite may take."""
+
+OTHER_HASH_SEED = "4711"
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Generates tests for the targets of `bench`.
+
+    Attributes:
+        author: A model that writes drafts for what is left, within `budget`.
+        characterise: Also assert what the code does now, right or wrong, where mutants live.
+    """
+
+    bench: DraftBench
+    read: ReadSource
+    deadline: Deadline
+    progress: ShowProgress = lambda _: None
+    author: Author | None = None
+    budget: Budget = field(default_factory=Budget)
+    characterise: bool = False
+
+    def run(self, drafts: Sequence[Draft], suite: Sequence[str] = ()) -> Generated:
+        """Return the drafts worth keeping beside the passing tests `suite`. Raises nothing."""
+        started = time.monotonic()
+        try:
+            with self.bench.open(self.deadline, suite) as trials:
+                generated = self._run(trials, drafts, suite)
+        except Unavailable as exc:
+            generated = Generated(note=str(exc))
+        except OSError as exc:
+            generated = Generated(note=f"no process could be started: {exc}")
+        return replace(generated, seconds=time.monotonic() - started)
+
+    def _run(self, trials: Trials, drafts: Sequence[Draft], suite: Sequence[str]) -> Generated:
+        targets = self.bench.targets
+        failures = [
+            f"{name} cannot be imported ({why})" for name, why in trials.unimportable.items()
+        ]
+        unimportable = "; ".join(failures)
+        if targets and all(target.module in trials.unimportable for target in targets):
+            return Generated(note=unimportable)
+        self.progress("measuring the existing tests")
+        score = SuiteScore(trials, targets, self.read, self.deadline)
+        selection = DraftSelection(trials, score)
+        context = RunContext(trials, targets, score, selection, self.deadline, self.progress)
+        requests = ModelRequests(context, self.author, self.budget) if self.author else None
+        before = score.counts()
+        ending = ""
+        warnings: list[str] = []
+        try:
+            self._measure(context, suite, warnings)
+            before = score.counts()
+            self._add_drafts(context, drafts)
+            if requests:
+                requests.run()
+            if self.characterise:
+                self._characterise(context)
+        except KeyboardInterrupt:  # a second one ends the whole run
+            ending = "the run was interrupted; answers of the model are remembered"
+        if context.is_over:
+            ending = f"the time was over (the setting {self.deadline.setting})"
+        self._confirm(selection)
+        reasons = [unimportable, requests.stop_reason if requests else ""]
+        generated = Generated(
+            tuple(selection.kept),
+            tuple(selection.rejected),
+            tuple(selection.suspected),
+            tuple(score.scores(before)),
+            level=str(trials.level),
+            remark=". ".join(filter(None, reasons)),
+            over="; ".join(filter(None, [ending, *warnings])),
+        )
+        if requests:
+            generated = replace(generated, usage=requests.usage, model=requests.model)
+        return generated
+
+    def _measure(self, context: RunContext, suite: Sequence[str], warnings: list[str]) -> None:
+        """Find out which mutants the suite kills and what it covers."""
+        if not suite:
+            return
+        score = context.score
+        executions = self.bench.trace(suite, self.deadline, warnings.append)
+        context.selection.add_suite(executions)
+        kills = dict(score.kills(score.living, executions, every=False, share=MEASURE_SHARE))
+        untried = score.living - kills.keys()
+        score.ignore(untried)
+        score.living -= {mutant for mutant, tests in kills.items() if tests}
+        if untried:
+            warnings.append(
+                f"{len(untried)} mutants were not tried with the existing tests, for lack of time"
+            )
+
+    def _add_drafts(self, context: RunContext, drafts: Sequence[Draft]) -> None:
+        """Add the drafts that need no model, one origin after the other."""
+        for origin in Origin:
+            if origin is Origin.RAISES:
+                self.progress("looking for inputs that raise the documented exceptions")
+                for target in context.targets:
+                    if not context.is_over:
+                        for draft in exception_drafts(context, target):
+                            context.selection.add([draft])
+            group = [draft for draft in drafts if draft.origin is origin]
+            if group and not context.is_over:
+                self.progress(f"{len(group)} drafts from {origin}")
+                context.selection.add(group)
+
+    def _characterise(self, context: RunContext) -> None:
+        self.progress("asserting what the code does where mutants live")
+        for target in context.targets:
+            if not context.is_over:
+                context.selection.add(characterisation_drafts(context, target))
+
+    def _confirm(self, selection: DraftSelection) -> None:
+        if not selection.kept:
+            return
+        kept = len(selection.kept)
+        self.progress(f"running the {kept} kept tests together and under another hash seed")
+        deadline = Deadline.after(CONFIRM_SECONDS)
+        with self.bench.open(deadline, hash_seed=OTHER_HASH_SEED) as trials:
+            selection.confirm(trials)

@@ -1,0 +1,164 @@
+"""Locations of code that users name, and the targets there."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_starcoder.errors import ConfigError
+from pytest_starcoder.generate.draft import Target, TargetKind
+from pytest_starcoder.generate.placement import file_for
+from pytest_starcoder.generate.targets import find_targets, module_path
+from pytest_starcoder.text.display import one_line
+
+
+@dataclass(frozen=True)
+class Location:
+    """A file below the root, or one definition in it.
+
+    Attributes:
+        name: The dotted name of the definition; empty for the whole file.
+        tests: The file, and after `::` the class, for the tests; empty for the default.
+        lines: Only functions on these lines are meant; None for all.
+    """
+
+    path: str
+    name: str = ""
+    tests: str = ""
+    lines: frozenset[int] | None = None
+
+
+def targets_at(
+    locations: Sequence[Location], root: Path, test_files: Iterable[str]
+) -> list[Target]:
+    """Return the targets at some locations, each once.
+
+    A location that says where the tests go wins over one that does not. `test_files` are the
+    test files of the project. Raises OSError, and ConfigError for an unknown name.
+    """
+    test_files = list(test_files)
+    targets: dict[tuple[str, str], Target] = {}
+    for location in sorted(locations, key=lambda location: not location.tests):
+        source = (root / location.path).read_text("utf-8")
+        in_file = find_targets(source, location.path, root)
+        if not in_file and len(locations) == 1:
+            raise ConfigError(f"{location.path} cannot be parsed.", "Fix its syntax first.")
+        for target in _selected(in_file, location):
+            tests = location.tests or file_for(target.module, root, test_files)
+            targets.setdefault((target.path, target.name), replace(target, tests=tests))
+    return list(targets.values())
+
+
+def _selected(targets: list[Target], location: Location) -> list[Target]:
+    """Return the targets of a file that a location means."""
+    selected = targets
+    if location.name:
+        prefix = f"{location.name}."
+        selected = [target for target in targets if f"{target.name}.".startswith(prefix)]
+        if not selected:
+            public = (TargetKind.FUNCTION, TargetKind.CLASS)
+            names = [target.name for target in targets if target.kind in public]
+            raise ConfigError(
+                f"{location.path} has no {location.name} to generate tests for.",
+                f"It has {', '.join(names) or 'none'}.",
+            )
+    if location.lines is not None:
+        functions = (TargetKind.FUNCTION, TargetKind.PRIVATE)
+        selected = [
+            target
+            for target in selected
+            if target.kind in functions
+            and not location.lines.isdisjoint(range(target.first, target.last + 1))
+        ]
+    return selected
+
+
+def locations_of_path(text: str, root: Path) -> list[Location]:
+    """Return the Python files that `FILE`, `FOLDER` or `FILE::NAME` means, without test files.
+
+    Raises ConfigError.
+    """
+    place, _, name = text.partition("::")
+    path = Path.cwd() / place
+    option = f"--starcoder-generate={text}"
+    hint = "Name a file, a folder or a function: shop/pricing.py."
+    if path.is_dir():
+        files = [
+            file for file in sorted(path.rglob("*.py")) if not is_test_file(file.relative_to(path))
+        ]
+        if not files:
+            raise ConfigError(
+                f"{option}: {place} has only tests, or no Python files.",
+                "Put the option last, or name a folder of code.",
+            )
+    elif not path.is_file():
+        if (root / "src" / place).exists():
+            hint = f"Is it src/{place}?"
+        raise ConfigError(f"{option}: there is no file {place}.", hint)
+    elif path.suffix != ".py":
+        raise ConfigError(f"{option}: {place} is not a Python file.", hint)
+    elif is_test_file(Path(path.name)):
+        raise ConfigError(f"{option}: {place} is a test file.", hint)
+    else:
+        files = [path]
+    dotted = name.replace("::", ".")
+    try:
+        return [Location(_below(file, root), dotted) for file in files]
+    except ValueError:
+        raise ConfigError(
+            f"{option}: {place} is not below {root}.", "Start pytest above it."
+        ) from None
+
+
+def location_of_name(
+    text: str, root: Path, folders: Sequence[str], source: str, tests: str = ""
+) -> Location:
+    """Return the location that `package.module:function` or `package.module` names.
+
+    `folders` are those that modules are imported from; `source` begins the message of the
+    ConfigError that an unknown module raises.
+    """
+    module, _, name = text.partition(":")
+    path = module_path(module, root, [Path(folder) for folder in folders if folder])
+    if not path:
+        raise ConfigError(
+            f"{source} names no module of this project.", 'Write it as "package.module:function".'
+        )
+    return Location(path, name, tests)
+
+
+def location_of_object(obj: object, root: Path) -> Location:
+    """Return the location of a function, class or module, or of what a text names.
+
+    Raises ConfigError if it is not below `root`.
+    """
+    if isinstance(obj, str):
+        return location_of_name(obj, root, sys.path, f"generate_tests({obj!r})")
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(obj) if callable(obj) else obj)  # type: ignore[arg-type]
+        path = _below(Path(file or ""), root)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"generate_tests({one_line(repr(obj), 80)}) has no file below {root}.",
+            "Give it what a module defines.",
+        ) from None
+    return Location(path, "" if inspect.ismodule(obj) else getattr(obj, "__qualname__", ""))
+
+
+def is_test_file(path: Path) -> bool:
+    """Return whether a file, relative to a folder of code, is a test file or hidden."""
+    name = path.name
+    if name.startswith(("test_", "conftest", "setup.")) or name.endswith("_test.py"):
+        return True
+    for folder in path.parts[:-1]:
+        if folder in ("tests", "test") or folder.startswith((".", "_build")):
+            return True
+    return False
+
+
+def _below(file: Path, root: Path) -> str:
+    """Return a path relative to the root. Raises ValueError if it is outside."""
+    return file.resolve().relative_to(root.resolve()).as_posix()

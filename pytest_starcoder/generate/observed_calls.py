@@ -1,0 +1,157 @@
+"""Calls of a target as the tests make them, and drafts that assert their outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pytest_starcoder.generate.context import RunContext
+from pytest_starcoder.generate.docstrings import (
+    comparison,
+    documented_exceptions,
+    expected_exception,
+    is_exception,
+)
+from pytest_starcoder.generate.draft import Draft, Origin, Target
+from pytest_starcoder.generate.suite_score import draft_modules, time_limit
+from pytest_starcoder.runner.messages import Checks, Input
+from pytest_starcoder.source.edits.edit import Edit
+from pytest_starcoder.source.syntax import is_literal
+
+MAX_CALLERS = 12
+"""Tests whose calls of a target are observed."""
+
+DOCSTRING = '"""Characterisation: what the code did when this was written, right or not."""'
+
+
+@dataclass(frozen=True)
+class ObservedCall:
+    """A call that a test can repeat.
+
+    `outcome` is "returns 3" or "raises ValueError"; `changed_by` are the mutants of the target
+    with another outcome.
+    """
+
+    import_line: str
+    expression: str
+    outcome: str
+    changed_by: frozenset[Edit]
+
+    @property
+    def literal(self) -> str:
+        """The returned value as a literal; empty if it is none."""
+        kind, _, value = self.outcome.partition(" ")
+        return value if kind == "returns" and is_literal(value) else ""
+
+    @property
+    def exception(self) -> str:
+        """The built-in exception that is raised; empty if there is none."""
+        kind, _, name = self.outcome.partition(" ")
+        return name if kind == "raises" and is_exception(name) else ""
+
+    @property
+    def statement(self) -> str:
+        """The statement that asserts the outcome; empty if no test can assert it."""
+        if self.exception:
+            return expected_exception(self.expression, self.exception)
+        return f"assert {comparison(self.expression, self.literal)}" if self.literal else ""
+
+
+def observe_calls(
+    context: RunContext, target: Target, mutants: Sequence[Edit]
+) -> list[ObservedCall]:
+    """Return calls of a target with inputs like those of the tests, and what mutants change."""
+    callers = {
+        nodeid: executed
+        for nodeid, executed in context.selection.executions.items()
+        if executed.calls(target)
+    }
+    written = []
+    for nodeid, executed in callers.items():
+        if executed.draft is None or executed.draft.origin is not Origin.TYPE_HINT:
+            written.append(nodeid)
+    # Inputs that people write read better than those that Hypothesis draws.
+    tests = (written or list(callers))[:MAX_CALLERS]
+    if not tests:
+        return []
+    candidates = [(), *((mutant,) for mutant in mutants)]
+    limits = {nodeid: time_limit(callers[nodeid]) for nodeid in tests}
+    drafts = draft_modules(callers[nodeid] for nodeid in tests)
+    inputs, behaviours = context.trials.observe(candidates, Checks({}, limits), drafts)
+    original, *mutated = behaviours
+    calls = []
+    for number, (observed, outcome) in enumerate(zip(inputs, original, strict=False)):
+        if observed.code:
+            changed_by = frozenset(
+                mutant
+                for mutant, behaviour in zip(mutants, mutated, strict=True)
+                if behaviour and behaviour[number] != outcome
+            )
+            calls.append(_call(observed, target, outcome, changed_by))
+    return calls
+
+
+def _call(
+    observed: Input, target: Target, outcome: str, changed_by: frozenset[Edit]
+) -> ObservedCall:
+    import_line, _, expression = observed.code.partition("\n")
+    if target.is_async:
+        expression = f"asyncio.run({expression})"
+    return ObservedCall(import_line, expression, outcome, changed_by)
+
+
+def telling_calls(context: RunContext, target: Target) -> Iterator[ObservedCall]:
+    """Yield few calls that tell all living mutants apart from the code, as far as calls can."""
+    remaining = set(context.score.living_in(target))
+    if not remaining:
+        return
+    observed = observe_calls(context, target, sorted(remaining, key=lambda edit: edit.span))
+    calls = [call for call in observed if call.statement]
+    while calls:
+        best = max(
+            calls,
+            key=lambda call: (len(call.changed_by & remaining), -len(call.expression)),
+        )
+        if remaining.isdisjoint(best.changed_by):
+            return
+        remaining -= best.changed_by
+        yield best
+
+
+def characterisation_drafts(context: RunContext, target: Target) -> Iterator[Draft]:
+    """Yield tests that assert what the code does now where living mutants do something else."""
+    for number, call in enumerate(telling_calls(context, target), 1):
+        modules = [name for name in ("asyncio", "pytest") if f"{name}." in call.statement]
+        imports = [f"import {name}" for name in modules]
+        if imports:
+            imports.append("")
+        yield Draft(
+            f"test_{target.test_stem}_characterised_{number}",
+            (DOCSTRING, call.statement),
+            (*imports, call.import_line),
+            Origin.CHARACTERISATION,
+            target,
+            call.expression,
+        )
+
+
+def exception_drafts(context: RunContext, target: Target) -> Iterator[Draft]:
+    """Yield a test for each documented exception that an observed call raises."""
+    exceptions = documented_exceptions(target)
+    mutants = context.score.mutants_of(target)
+    if not exceptions or not mutants or target.is_async:
+        return
+    # Observing needs one mutant, to know which function to observe.
+    calls = observe_calls(context, target, mutants[:1])
+    for name in exceptions:
+        raising = [call for call in calls if call.exception == name]
+        if raising:
+            shortest = min(raising, key=lambda call: (len(call.expression), call.expression))
+            yield Draft(
+                f"test_{target.test_stem}_raises_{name.lower()}",
+                (shortest.statement,),
+                ("import pytest", "", shortest.import_line),
+                Origin.RAISES,
+                target,
+                f"Raises: {name}",
+            )

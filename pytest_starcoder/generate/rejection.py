@@ -1,0 +1,110 @@
+"""The reasons for which a draft is rejected; an empty text means that there is none."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+
+from pytest_starcoder.generate.draft import Draft, Origin
+from pytest_starcoder.generate.executed_code import JudgedDraft
+from pytest_starcoder.generate.statements import expects_exception
+from pytest_starcoder.runner.messages import Judgement, Record
+from pytest_starcoder.runner.trials import OUT_OF_TIME
+
+WRONG = "is wrong"
+"""The reason of a suspected bug whose assertion fails."""
+
+FAILS = "fails"
+
+ANY_VALUE = " # or any other generated value"
+"""The remark of Hypothesis on an input that does not matter, with white space folded."""
+
+_PROBLEMS = {
+    "crashed": "ends the process",
+    "hung": "never ends",
+    OUT_OF_TIME: "was not run, the time was over",
+}
+
+_BUGS = (
+    "AssertionError",
+    "AttributeError",
+    "IndexError",
+    "NameError",
+    "RecursionError",
+    "TypeError",
+    "UnboundLocalError",
+    "ZeroDivisionError",
+)
+"""Exceptions that no function should raise for inputs of the annotated types.
+
+With other exceptions it may refuse a value on purpose.
+"""
+
+
+def run_failure(judgement: Judgement) -> str:
+    """Return why a run is not accepted: all tests must pass twice and leave nothing behind."""
+    if judgement.problem:
+        return _PROBLEMS.get(judgement.problem, "cannot be imported")
+    first, second = map(_outcomes, judgement.rounds)
+    outcomes = set(first.values())
+    if "overtime" in outcomes.union(second.values()):
+        return "never ends"
+    if "failed" in outcomes:
+        return FAILS
+    if outcomes != {"passed"}:
+        return "is skipped"
+    if first != second:
+        return "passes only once"
+    return f"leaves {judgement.side_effects[0]} changed" if judgement.side_effects else ""
+
+
+def missing_check(judged: JudgedDraft) -> str:
+    """Return why a draft that passes does not test its target."""
+    if not judged.executed.calls(judged.draft.target):
+        return "does not call its target"
+    return "" if has_assertion(judged.draft) else "asserts nothing"
+
+
+def has_assertion(draft: Draft) -> bool:
+    """Return whether a draft asserts something that could be false, or expects an exception."""
+    for node in ast.walk(ast.parse("\n".join(draft.body))):
+        if isinstance(node, ast.Assert) and not isinstance(node.test, ast.Constant):
+            return True
+        if expects_exception(node):
+            return True
+    return False
+
+
+def broken_promise(draft: Draft, judgement: Judgement) -> str:
+    """Return how the code breaks its docstring or its type hints in a run that failed.
+
+    Empty if something else may be the cause: the sandbox, or the draft itself.
+    """
+    if draft.origin not in (Origin.DOCTEST, Origin.RAISES, Origin.TYPE_HINT):
+        return ""
+    failure = next(record for record in judgement.rounds[0] if record.outcome == "failed")
+    raised = failure.raised
+    in_draft = failure.place.rpartition(":")[0].endswith(draft.module[0])
+    if _is_refusal(raised) or (raised == "NameError" and in_draft):
+        return ""
+    reason = WRONG if raised == "AssertionError" else f"raises {raised}"
+    if draft.origin is not Origin.TYPE_HINT:
+        return reason
+    drawn = re.search(r": test_\w+\((.*?),? *\)", failure.note)
+    # An error in the draft itself is about the annotation, which may be no class.
+    is_bug = raised in _BUGS and (raised == "AssertionError" or not in_draft)
+    if drawn is None or not is_bug:
+        return ""
+    arguments = drawn[1].replace(ANY_VALUE, "").strip(" ,")
+    return f"{reason} for {arguments}"
+
+
+def _outcomes(records: tuple[Record, ...]) -> dict[str, str]:
+    return {record.nodeid: record.outcome for record in records}
+
+
+def _is_refusal(raised: str) -> bool:
+    """Return whether the sandbox may have caused an exception by refusing a file or a network."""
+    kind = getattr(builtins, raised, None)
+    return isinstance(kind, type) and issubclass(kind, OSError | ImportError)

@@ -1,0 +1,152 @@
+"""Tells unquoted values that are secret from expressions: a value in a `.env` file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pytest_starcoder.redaction.literals import Span, line_before
+from pytest_starcoder.redaction.patterns import lazy_pattern
+from pytest_starcoder.redaction.places import Place
+from pytest_starcoder.redaction.secret_names import Naming
+from pytest_starcoder.redaction.secret_values import (
+    NAME_WITH_NUMBER,
+    is_harmless,
+    is_placeholder,
+    is_random,
+    is_secret_value,
+)
+
+BARE = lazy_pattern(r"(?:[^\s,;'\"()\[\]{}<>&`\\]|\\(?![nrt\"'])){6,4000}")
+
+_REST_OF_LINE = lazy_pattern(r"(?P<value>[^\s'\"`]{6,4000})[ \t]*(?=\r?\n|\Z|[ \t]#)")
+_LINE_HEAD = lazy_pattern(
+    r"[ \t]*(?:[-+>*#;$]|//|--|export|set|env|ENV|ARG|declare -x|REM|setx|<!--|E|\d+:)?"
+    r"[ \t\"'+-]*[\w.\"'$-]*$"
+)
+_SHELL_HEAD = lazy_pattern(r"[ \t]*(?:export|set|ENV|ARG|-)\b")
+_DIGIT = lazy_pattern(r"\d")
+_DOTTED_NAME = lazy_pattern(r"[A-Za-z_]\w*(?:\.\w+)+")
+_IDENTIFIER = lazy_pattern(r"[A-Za-z_$]\w*")
+_NUMBER = lazy_pattern(r"[\d._]+")
+_INI_SECTION = lazy_pattern(r"[ \t]*\[[\w .:/-]+\][ \t]*\r?")
+_INI_SETTING = lazy_pattern(r"[ \t]*(?:[#;]|[\w. -]+[=:][^()]*$)")
+
+_ASSIGNMENTS = frozenset(("=", ":", ":=", "?="))
+
+_TYPES = frozenset(
+    "str string String int bytes bool object any Any unknown never undefined null None Optional "
+    "boolean number float dict list char text varchar password email required optional true false "
+    "yes no on off self cls tuple set secret token unset empty nullable sensitive hidden".split()
+)
+"""Words after a name that declare its type or presence."""
+
+
+@dataclass(frozen=True)
+class _Assignment:
+    """A name, a sign and an unquoted word."""
+
+    text: str
+    place: Place
+    operator: str
+    has_blanks: bool
+    """Whether blanks surround the operator."""
+    head: str
+    """What stands before the name in its line."""
+    starts_line: bool
+    """Whether nothing but a keyword of a shell or a list marker stands before the name."""
+
+
+def bare_value(text: str, place: Place, sign: re.Match[str], limit: int) -> Span | None:
+    """Return the span of the unquoted value after `sign`, if it is secret and no expression."""
+    operator = sign["sign"].strip()
+    if operator not in _ASSIGNMENTS:
+        return None
+    start = sign.end()
+    head = line_before(text, place.start, 300)
+    starts_line = _LINE_HEAD.fullmatch(head) is not None and not head.endswith(".")
+    if starts_line:
+        line = _REST_OF_LINE.match(text, start, limit)
+        if line and _has_code_signs(line["value"], place):
+            return line.span("value")
+    word = BARE.match(text, start, limit)
+    if word is None:
+        return None
+    value = word[0].rstrip(".,:;" if starts_line else ".,:;!?")
+    end = start + len(value)
+    following = text[end : end + 1]
+    if not value or is_harmless(value) or value in _TYPES or "://" in value:
+        return None
+    if following in ("(", "[") or (following in ("{", "<") and value[-1] in "$#=%/"):
+        return None
+    if place.naming is Naming.HINT:
+        is_secret = following not in ("'", '"') and is_secret_value(value, Naming.HINT)
+    else:
+        has_blanks = operator != sign["sign"]
+        assignment = _Assignment(text, place, operator, has_blanks, head, starts_line)
+        is_secret = _is_secret(assignment, value, following)
+    return (start, end) if is_secret else None
+
+
+def _has_code_signs(value: str, place: Place) -> bool:
+    """Return whether a whole line is a password with signs that code has, too: `a;b(4)8xQ`."""
+    if place.naming < Naming.WEAK or is_harmless(value):
+        return False
+    if not re.search(r"[,;()&]", value) or re.search(r"[(\[{]", value) or value[-1] in ",;)":
+        return False
+    return is_random(re.sub(r"[,;()&]", "", value))
+
+
+def _is_secret(assignment: _Assignment, value: str, following: str) -> bool:
+    naming = assignment.place.naming
+    has_digit = _DIGIT.search(value) is not None
+    if len(value) < 8 and not (has_digit and is_secret_value(value, naming)):
+        return False
+    is_dotted = _DOTTED_NAME.fullmatch(value) is not None
+    if is_dotted:
+        parts = value.split(".")
+        return any(is_random(part) and not NAME_WITH_NUMBER.fullmatch(part) for part in parts)
+    if is_random(value):
+        return True
+    if _NUMBER.fullmatch(value) or "->" in value or "::" in value:
+        return False
+    if not _IDENTIFIER.fullmatch(value):
+        # Signs that no expression has: `correct-horse-battery-staple`, `hunter2-very-secret`.
+        if re.search(r"[=*/|%]", value[:-2]) and not has_digit:
+            return False
+        is_strong = naming is Naming.STRONG and is_secret_value(value, naming)
+        return is_strong and not value.startswith(("-", "$"))
+    return _is_secret_identifier(assignment, value, following)
+
+
+def _is_secret_identifier(assignment: _Assignment, value: str, following: str) -> bool:
+    """Return whether a word that could be a variable is a value all the same."""
+    place, head = assignment.place, assignment.head
+    if place.naming is not Naming.STRONG and not _DIGIT.search(value):
+        return False
+    if assignment.operator == ":":
+        return re.search(r"[a-z]\d+[a-z]", value) is not None
+    if assignment.has_blanks:
+        is_setting = assignment.operator == "=" and assignment.starts_line
+        return is_setting and _is_in_ini(assignment.text, place.start)
+    if assignment.starts_line and (place.name.isupper() or _SHELL_HEAD.match(head)):
+        return True
+    if "_" in value:
+        return False
+    if assignment.starts_line and not head.strip():
+        is_whole_line = not head and following in ("\n", "\r", "") and not is_placeholder(value)
+        return is_whole_line or following == " "
+    if following and following in "),(.[]}=:":
+        return False
+    return head.count("(") <= head.count(")") and head.count("[") <= head.count("]")
+
+
+def _is_in_ini(text: str, position: int) -> bool:
+    """Return whether the lines above are a section `[name]` and its settings."""
+    lines = text[max(position - 1500, 0) : position].split("\n")[:-1]
+    for line in reversed(lines[-20:]):
+        if _INI_SECTION.fullmatch(line):
+            return True
+        if line.strip() and not _INI_SETTING.match(line):
+            return False
+    return False

@@ -1,0 +1,44 @@
+"""Text in GitHub's Markdown that stays text, whatever a test or a model wrote."""
+
+from __future__ import annotations
+
+import re
+
+from pytest_starcoder.text.display import one_line, printable
+
+_MARKUP = re.compile(r"[\\`*_{}\[\]()<>#+!|~@&$:-]")
+
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;", "#": "&#35;", ":": "&#58;"}
+"""Characters that GitHub reads even behind a backslash."""
+
+_ISSUE = re.compile(r"(?i)\b(GH)\\-(?=\d)")
+"""The start of a reference such as GH-12, its hyphen escaped."""
+
+
+def escape(text: str) -> str:
+    """Return `text` on one line, without markup, HTML, mentions, links or references to issues."""
+    escaped = _MARKUP.sub(_escape_character, one_line(text, 2000))
+    return _ISSUE.sub(r"\1&#45;", escaped).replace("www.", "www&#46;")
+
+
+def _escape_character(match: re.Match[str]) -> str:
+    character = match[0]
+    return _ENTITIES.get(character, "\\" + character)
+
+
+def code_span(text: str) -> str:
+    """Return `text` as a code span on one line; it may contain backticks."""
+    line = one_line(text, 500)
+    ticks = "`" * (_longest_backticks(line) + 1)
+    padding = " " if line.startswith("`") or line.endswith("`") or not line else ""
+    return f"{ticks}{padding}{line}{padding}{ticks}"
+
+
+def code_block(text: str, language: str) -> list[str]:
+    """Return the lines of a fenced code block; `text` may contain fences."""
+    fence = "`" * max(3, _longest_backticks(text) + 1)
+    return [f"{fence}{language}", printable(text, tabs=True).rstrip("\n"), fence]
+
+
+def _longest_backticks(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)

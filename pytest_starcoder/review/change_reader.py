@@ -1,0 +1,200 @@
+"""Reads a diff into a `Change`: the hunks to ask about, and the rest with the reasons."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pytest_starcoder.redaction.redactor import Redactor
+from pytest_starcoder.review.change import TIME_LIMIT_REACHED, Change, Hunk, Unreviewed
+from pytest_starcoder.review.changed_file import ChangedFile
+from pytest_starcoder.review.file_patch import SUBMODULE, SYMBOLIC_LINK, FilePatch, PatchHunk
+from pytest_starcoder.source.git.patches import Entry
+
+AddedLines = Mapping[str, frozenset[int] | None]
+"""The added lines of a change, by path; None for a file where they are unknown."""
+
+
+def added_lines(entries: Iterable[Entry]) -> AddedLines:
+    return {entry.path: FilePatch(entry).added_lines() for entry in entries}
+
+
+def read_change(
+    description: str,
+    patches: Sequence[FilePatch],
+    blobs: Mapping[str, bytes],
+    exclude: Sequence[str] = (),
+    other_sides: Sequence[AddedLines] = (),
+    deadline: float = math.inf,
+) -> Change:
+    """Read a change, the smallest files first; none is begun after `deadline` (time.monotonic).
+
+    `blobs` are the known contents of files after the change, `exclude` globs of files to leave
+    out. `other_sides` are the lines that a merge adds to each of its other parents: only lines
+    that are new to all parents are reviewed.
+    """
+    reader = _Reader(blobs, exclude, other_sides, deadline)
+    smallest_first = sorted(patches, key=lambda patch: len(patch.patch))
+    for patch in smallest_first:
+        reader.learn_secrets(patch)  # first of all files: each may repeat another's secret
+    by_patch = {patch: reader.read(patch) for patch in smallest_first}
+    files = [by_patch[patch] for patch in patches]
+    problems = [patch.entry.problem for patch in patches if patch.entry.problem]
+    git_error = f"git could not read all of it: {problems[0].rstrip('.')}." if problems else ""
+    return Change(
+        description,
+        hunks=tuple(hunk for file in files for hunk in file.hunks),
+        skipped=tuple(entry for file in files for entry in file.skipped),
+        files=len(files),
+        texts={file.path: file.text for file in files if file.text is not None},
+        secrets={file.path: file.secrets for file in files if file.secrets},
+        unasked=tuple(hunk for file in files for hunk in file.unasked),
+        unreached=tuple(entry for file in files for entry in file.unreached),
+        git_error=git_error,
+    )
+
+
+@dataclass
+class _FileReading:
+    """The part of a `Change` that one file makes."""
+
+    path: str
+    hunks: list[Hunk] = field(default_factory=list)
+    unasked: list[Hunk] = field(default_factory=list)
+    skipped: list[Unreviewed] = field(default_factory=list)
+    unreached: list[Unreviewed] = field(default_factory=list)
+    text: str | None = None
+    secrets: Mapping[int, bool] = field(default_factory=dict)
+
+    def skip(self, reason: str, hunks: int = 0) -> None:
+        self.skipped.append(Unreviewed(self.path, reason, hunks))
+
+
+class _Reader:
+    def __init__(
+        self,
+        blobs: Mapping[str, bytes],
+        exclude: Sequence[str],
+        other_sides: Sequence[AddedLines],
+        deadline: float,
+    ) -> None:
+        self._blobs = blobs
+        self._excluded = _compile_globs(exclude)
+        self._other_sides = other_sides
+        self._deadline = deadline
+        self._redactor = Redactor.from_environment()
+        self._next_number = 0
+
+    def learn_secrets(self, patch: FilePatch) -> None:
+        text = self._text(patch)
+        if text is not None and not self._skip_reason(patch) and not self._is_late():
+            self._redactor.learn(text)
+
+    def read(self, patch: FilePatch) -> _FileReading:
+        reading = _FileReading(patch.path)
+        reason = self._skip_reason(patch)
+        if reason:
+            reading.skip(reason)
+        elif self._is_late():
+            late = Unreviewed(patch.path, TIME_LIMIT_REACHED, patch.count_hunks())
+            reading.unreached.append(late)
+        elif patch.hunks is None:
+            reading.skip("git's diff of it cannot be read")
+        else:
+            self._read_hunks(reading, patch, patch.hunks)
+        return reading
+
+    def _read_hunks(
+        self, reading: _FileReading, patch: FilePatch, hunks: Sequence[PatchHunk]
+    ) -> None:
+        counted = [self._counted_lines(hunk, patch.entry.path) for hunk in hunks]
+        if self._other_sides and not any(counted):
+            reading.skip("comes from the other branch")
+            return
+        file = ChangedFile(patch.path, self._text(patch), hunks, self._redactor)
+        reading.text, reading.secrets = file.text, file.secrets
+        for hunk, added in zip(hunks, counted, strict=True):
+            if self._other_sides and not added:
+                continue
+            reason = _adds_nothing(hunk)
+            if reason:
+                reading.skip(reason, hunks=1)
+                continue
+            asked, unasked = file.split(hunk, added, self._next_number)
+            reading.hunks += asked
+            reading.unasked += unasked
+            self._next_number += bool(asked)
+            if unasked:
+                longest = max(len(line) for part in unasked for line in part.lines)
+                reading.skip(f"a line of {longest:,} characters", hunks=0 if asked else 1)
+
+    def _counted_lines(self, hunk: PatchHunk, path: str) -> set[int]:
+        """Return the added lines to review: for a merge, those new to all its parents."""
+        numbers = {number for number, _ in hunk.added()}
+        for side in self._other_sides:
+            lines = side.get(path, frozenset())
+            if lines is not None:
+                numbers &= lines
+        return numbers
+
+    def _text(self, patch: FilePatch) -> str | None:
+        content = self._blobs.get(patch.entry.blobs[1])
+        return None if content is None else content.decode("utf-8", "replace")
+
+    def _is_late(self) -> bool:
+        return time.monotonic() >= self._deadline
+
+    def _skip_reason(self, patch: FilePatch) -> str:
+        """Return why nothing of a file is reviewed; empty if it has hunks."""
+        entry = patch.entry
+        if entry.status in _SKIPPED_STATUS:
+            return _SKIPPED_STATUS[entry.status]
+        if entry.modes[1] in _SKIPPED_MODE:
+            return _SKIPPED_MODE[entry.modes[1]]
+        if self._excluded.match(os.path.normcase(patch.path)):
+            return "excluded"
+        if patch.path.endswith(".ipynb"):
+            return "a notebook"
+        if entry.problem:
+            return f"git cannot show its change: {entry.problem}"
+        if entry.patch is None:
+            return "its change is too large"
+        if patch.is_binary():
+            return "binary"
+        return "" if patch.count_hunks() else _no_hunks_reason(entry)
+
+
+_SKIPPED_STATUS = {"D": "deleted", "U": "unmerged"}
+_SKIPPED_MODE = {SYMBOLIC_LINK: "a symbolic link", SUBMODULE: "a submodule"}
+
+
+def _no_hunks_reason(entry: Entry) -> str:
+    if entry.status == "R":
+        return "renamed"
+    if entry.status == "C":
+        return "copied"
+    if entry.status == "M" and entry.modes[0] != entry.modes[1]:
+        return "only its mode changes"
+    return "empty"
+
+
+def _adds_nothing(hunk: PatchHunk) -> str:
+    """Return why nothing can be asked about a hunk; empty if it adds text."""
+    texts = [text for _, text in hunk.added()]
+    if not texts:
+        return "only deletes lines"
+    return "" if any(text.strip() for text in texts) else "only adds blank lines"
+
+
+def _compile_globs(globs: Sequence[str]) -> re.Pattern[str]:
+    """Return a pattern for the paths that match a glob from the top or from any folder."""
+    patterns = []
+    for glob in globs:
+        for variant in (glob, f"*/{glob}"):
+            patterns.append(fnmatch.translate(os.path.normcase(variant)))
+    return re.compile("|".join(patterns) or "(?!)")

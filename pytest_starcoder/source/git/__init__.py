@@ -1,0 +1,1 @@
+"""Queries to git: which files it tracks, what changed, and who wrote a line."""
