@@ -25,7 +25,7 @@ def replace_file(path: Path, content: bytes, tree: Path | None = None) -> None:
     Symbolic links are followed, so the target is replaced. Other hard links to
     the file keep the old content. Raises OSError, and LeadsOutside as `target_of`.
     """
-    target = target_of(path, tree)
+    target = resolve_target(path, tree)
     if target.exists() and not target.is_file():
         _write_into(target, content)
         return
@@ -53,7 +53,7 @@ def _write_into(target: Path, content: bytes) -> None:
         file.write(content)
 
 
-def target_of(path: Path, tree: Path | None = None) -> Path:
+def resolve_target(path: Path, tree: Path | None = None) -> Path:
     """Return the file that writing to `path` would change, following all links.
 
     Raises LeadsOutside if `path` seems to be in the working tree `tree` but the
@@ -75,7 +75,7 @@ def target_of(path: Path, tree: Path | None = None) -> Path:
     return target
 
 
-def private_folder(folder: Path) -> None:
+def create_private_folder(folder: Path) -> None:
     """Create a folder that only its owner can enter, whatever the umask. Raises OSError."""
     if not folder.parent.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)

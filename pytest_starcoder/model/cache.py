@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pytest_starcoder.files import private_folder
+from pytest_starcoder.files import create_private_folder
 
 ENTRIES = 4000
 """Files that are kept at the most; beyond that the tenth part that was written longest ago goes."""
@@ -50,8 +50,8 @@ class Cache:
         path = self._path(key)
         content = json.dumps(value).encode()
         with contextlib.suppress(OSError):
-            private_folder(self.folder)
-            private_folder(path.parent)
+            create_private_folder(self.folder)
+            create_private_folder(path.parent)
             descriptor, name = tempfile.mkstemp(
                 dir=path.parent, prefix="."
             )  # readable by its owner alone

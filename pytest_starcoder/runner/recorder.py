@@ -21,7 +21,7 @@ from pytest_starcoder.runner.file_guard import guard_files
 from pytest_starcoder.runner.outcome import MISSING, Call, ExecutedLines, Outcome, VariableTypes
 from pytest_starcoder.runner.protocol import MessageFile
 from pytest_starcoder.runner.rerun_job import RerunJob
-from pytest_starcoder.runner.sandbox import confine
+from pytest_starcoder.runner.sandbox import enter_sandbox
 from pytest_starcoder.runner.selection import ItemProtocol, Selection, StableNodeIds
 from pytest_starcoder.runner.trace import TracedEnvironment, Tracer, read_processes
 from pytest_starcoder.source.project import Project
@@ -42,7 +42,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     if sys.platform == "win32":  # interrupted by Ctrl-Break there
         signal.signal(signal.SIGBREAK, signal.default_int_handler)
     if job.sandbox:
-        confine(job.sandbox)
+        enter_sandbox(job.sandbox)
     guard_files(early_config.pluginmanager, job.folder / "redirected")
     serve_changed(job.files)
     try:

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from pytest_starcoder.errors import MissingExtra, MissingModel, how_to_install
-from pytest_starcoder.files import private_folder
+from pytest_starcoder.files import create_private_folder
 
 SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 
@@ -50,8 +50,8 @@ def demo_model(cache: Path) -> Path:
 
 def _join(parts: list[Path], path: Path) -> None:
     """Write the content of `parts` to `path`, all or nothing."""
-    private_folder(path.parent.parent)
-    private_folder(path.parent)
+    create_private_folder(path.parent.parent)
+    create_private_folder(path.parent)
     descriptor, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as file:
