@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_starcoder.runner.arguments import select_arguments
-from pytest_starcoder.source.edits import edited
-from pytest_starcoder.source.edits.edit import Edit
+from pytest_starcoder.source.edits.edit import Edit, apply_edits
 from pytest_starcoder.source.project import Project
 
 
@@ -62,7 +61,7 @@ class Launch:
             edits_by_file.setdefault(self.root / edit.path, []).append(edit)
         texts = {}
         for file, file_edits in edits_by_file.items():
-            texts[str(file)] = edited(file.read_text("utf-8"), file_edits)
+            texts[str(file)] = apply_edits(file.read_text("utf-8"), file_edits)
         return texts
 
     def _files(self, tests: Sequence[str]) -> list[str]:

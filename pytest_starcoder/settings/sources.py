@@ -13,7 +13,7 @@ from typing import Any
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.interpreter import installed
 from pytest_starcoder.settings.schema import SCHEMA
-from pytest_starcoder.source import git
+from pytest_starcoder.source.git.tracking import is_tracked, is_versioned
 from pytest_starcoder.text.display import one_line
 
 
@@ -87,8 +87,8 @@ def read_dotenv(path: Path, tracked_text: TrackedText | None = None) -> dict[str
     with installed("dotenv"):
         from dotenv import dotenv_values
 
-    tracked = git.is_tracked(path)
-    hint = TRACKED_HINT if git.is_versioned(path) else NO_GIT_HINT
+    tracked = is_tracked(path)
+    hint = TRACKED_HINT if is_versioned(path) else NO_GIT_HINT
     # ${NAME} reads the environment, keys included: a file of the repository must not.
     values = dotenv_values(stream=io.StringIO(text), interpolate=not tracked)
     lines = _variable_lines(text)
