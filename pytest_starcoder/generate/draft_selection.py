@@ -11,9 +11,9 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pytest_starcoder.generate.draft import Draft, Origin, Target
-from pytest_starcoder.generate.executed_code import Coverage, ExecutedCode, JudgedDraft
-from pytest_starcoder.generate.properties import input_values, with_values
+from pytest_starcoder.generate.draft import Draft, Origin, Place, Target
+from pytest_starcoder.generate.executed_code import ExecutedCode, JudgedDraft
+from pytest_starcoder.generate.properties import MIN_INPUTS, input_values, with_values
 from pytest_starcoder.generate.rejection import (
     FAILS,
     WRONG,
@@ -46,11 +46,11 @@ UNPROMISED = (Origin.MODEL, Origin.CHARACTERISATION)
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A draft that passes, with the mutants it kills and the code it covers."""
+    """A draft that passes, with the mutants it kills and the places it covers."""
 
     judged: JudgedDraft
-    kills: frozenset[Edit]
-    coverage: Coverage
+    kills: set[Edit]
+    places: set[Place]
 
 
 class DraftSelection:
@@ -72,7 +72,7 @@ class DraftSelection:
     def add_suite(self, executions: Mapping[str, ExecutedCode]) -> None:
         """Add the tests that exist already."""
         self.executions.update(executions)
-        self._score.add(executions)
+        self._score.covered |= self._score.places_of(executions.values())
 
     def add(self, drafts: Iterable[Draft]) -> None:
         """Judge drafts of one origin, and keep those that add something, the best first."""
@@ -87,7 +87,7 @@ class DraftSelection:
         while waiting:
             best = max(waiting, key=self._worth)
             killed = best.kills & self._score.living
-            gain = best.coverage - self._score.coverage
+            gain = best.places - self._score.covered
             if not killed and not gain:
                 break
             waiting.remove(best)
@@ -195,22 +195,19 @@ class DraftSelection:
         tests: dict[str, ExecutedCode] = {}
         for judged in passing:
             tests.update(judged.tests)
-        kills: dict[str, set[Edit]] = {nodeid: set() for nodeid in tests}
-        for mutant, nodeids in self._score.kills(self._score.living, tests):
-            for nodeid in nodeids:
-                kills[nodeid].add(mutant)
+        kills = self._score.kills_by_test(self._score.living, tests)
         candidates = []
         for judged in passing:
-            killed = frozenset[Edit]().union(*(kills[nodeid] for nodeid in judged.tests))
-            coverage = self._score.coverage_of(judged.executed)
-            candidates.append(_Candidate(judged, killed, coverage))
+            killed = set().union(*(kills[nodeid] for nodeid in judged.tests))
+            places = self._score.places_of(judged.tests.values())
+            candidates.append(_Candidate(judged, killed, places))
         return candidates
 
     def _worth(self, candidate: _Candidate) -> tuple[int, int, int]:
         """Return the key of the best candidate: most kills, most new code, shortest."""
         return (
             len(candidate.kills & self._score.living),
-            len(candidate.coverage - self._score.coverage),
+            len(candidate.places - self._score.covered),
             -len("".join(candidate.judged.draft.body)),
         )
 
@@ -219,7 +216,7 @@ class DraftSelection:
         # The type of a result says little: such a test has to kill a mutant.
         if judged.draft.origin is Origin.TYPE_HINT:
             return False
-        mutants = self._score.mutants_executed_by(judged.executed)
+        mutants = self._score.mutants_executed_by(judged.tests.values())
         for start in range(0, len(mutants), MUTANT_BATCH):
             batch = mutants[start : start + MUTANT_BATCH]
             # To be read to its end: the trials answer one command after the other.
@@ -228,47 +225,37 @@ class DraftSelection:
                 return True
         return False
 
-    def _keep(self, candidate: _Candidate, killed: frozenset[Edit], gain: Coverage) -> None:
+    def _keep(self, candidate: _Candidate, killed: set[Edit], gain: set[Place]) -> None:
         judged = candidate.judged
         draft = judged.draft
-        path = draft.target.path
         if draft.origin is Origin.PROPERTY and not gain:
             draft = self._with_fewer_inputs(judged, killed)
-        self.kept.append(
-            KeptTest(
-                draft,
-                tuple(sorted(killed, key=position)),
-                frozenset(line for file, line in gain.lines if file == path),
-                frozenset(branch for file, branch in gain.branches if file == path),
-            )
-        )
-        self._score.living -= killed
-        self._score.add(judged.tests)
+        in_file = frozenset(place for place in gain if place.path == draft.target.path)
+        self.kept.append(KeptTest(draft, tuple(sorted(killed, key=position)), in_file))
         self.executions.update(judged.tests)
+        self._score.living -= killed
+        self._score.covered |= gain
 
-    def _with_fewer_inputs(self, judged: JudgedDraft, killed: frozenset[Edit]) -> Draft:
+    def _with_fewer_inputs(self, judged: JudgedDraft, killed: set[Edit]) -> Draft:
         """Return a property with the inputs that its kills need, and at least two."""
         draft = judged.draft
+        [executed] = judged.tests.values()
         values: dict[str, str] = {}
         tests: dict[str, ExecutedCode] = {}
         for number, value in enumerate(input_values(draft)):
             single = replace(with_values(draft, [value]), name=f"{draft.name}_{number}")
             values[single.nodeid] = value
-            tests[single.nodeid] = replace(judged.executed, draft=single)
-        kills: dict[str, set[Edit]] = {nodeid: set() for nodeid in tests}
-        for mutant, nodeids in self._score.kills(killed, tests):
-            for nodeid in nodeids:
-                kills[nodeid].add(mutant)
+            tests[single.nodeid] = replace(executed, draft=single)
+        kills = self._score.kills_by_test(killed, tests)
+        by_kills = sorted(values, key=lambda nodeid: -len(kills[nodeid]))
         remaining = set(killed)
-        chosen: list[str] = []
-        while remaining:
-            best = max(kills, key=lambda nodeid: len(kills[nodeid] & remaining))
-            if remaining.isdisjoint(kills[best]):
-                return draft  # some mutant is killed by several inputs at once
-            chosen.append(best)
-            remaining -= kills[best]
-        spare = [nodeid for nodeid in values if nodeid not in chosen]
-        chosen += spare[: max(0, 2 - len(chosen))]
+        chosen: set[str] = set()
+        for nodeid in by_kills:
+            if len(chosen) < MIN_INPUTS or kills[nodeid] & remaining:
+                chosen.add(nodeid)
+                remaining -= kills[nodeid]
+        if remaining:
+            return draft  # some mutant is killed by several inputs at once
         return with_values(draft, [values[nodeid] for nodeid in values if nodeid in chosen])
 
     # --- which kept tests stay ---
@@ -294,7 +281,7 @@ class DraftSelection:
             for nodeid, executed in self.executions.items()
             if executed.draft is None or executed.draft.nodeid != kept.draft.nodeid
         }
-        self._score.reset(self.executions)
+        self._score.reset(self.executions.values())
 
 
 def judge(trials: Trials, drafts: Sequence[Draft]) -> list[JudgedDraft]:

@@ -61,7 +61,7 @@ def run_failure(judgement: Judgement) -> str:
 
 def missing_check(judged: JudgedDraft) -> str:
     """Return why a draft that passes does not test its target."""
-    if not judged.executed.calls(judged.draft.target):
+    if not judged.calls_target:
         return "does not call its target"
     return "" if has_assertion(judged.draft) else "asserts nothing"
 
