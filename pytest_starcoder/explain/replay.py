@@ -10,6 +10,7 @@ from pytest_starcoder.explain.failure import Cause, Failure
 from pytest_starcoder.explain.neighbours import choose_neighbours, spread
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import MISSING, FinishedTest, Outcome
+from pytest_starcoder.runner.rerun import rerun
 from pytest_starcoder.text.display import counted, natural, one_line
 from pytest_starcoder.text.node_ids import without_parameters
 
