@@ -14,8 +14,6 @@ from pytest_starcoder.runner.sandbox import Level
 MAX_SECONDS = 3.0
 """Seconds that one program may take, as in bigcode-evaluation-harness."""
 
-_UNCONFINED = "unconfined: "
-
 
 class NotRun(ConfigError):
     """A program cannot run here in the sandbox that the settings require."""
@@ -32,17 +30,16 @@ def run_samples(
 
     def run(sample: Sample) -> tuple[Verdict, str]:
         program = by_task[sample.task].program(sample)
-        ended = run_program(program, MAX_SECONDS, min_level)
-        if ended.said.startswith(_UNCONFINED):
-            reason = ended.said.removeprefix(_UNCONFINED)
-            raise NotRun(f"Nothing was run: {reason}.", "Set confinement to audit.")
-        if not ended.level:
+        result = run_program(program, MAX_SECONDS, min_level)
+        if result.obstacle:
+            raise NotRun(f"Nothing was run: {result.obstacle}.", "Set confinement to audit.")
+        if not result.level:
             raise NotRun(
                 f"The program of {sample.task} was not run: its process did not start in time.",
                 "Is the machine short of memory or processes? "
                 "Try again: the answers so far are kept.",
             )
-        return Verdict(sample.task, sample.number, ended.said), ended.level
+        return Verdict(sample.task, sample.number, result.outcome), result.level
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         try:

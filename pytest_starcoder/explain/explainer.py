@@ -24,7 +24,7 @@ from pytest_starcoder.explain.fix_search import FixContext, FixSearch, MakeFixSe
 from pytest_starcoder.explain.hooks import PluginHooks
 from pytest_starcoder.explain.prefetch import Prefetch, PrefetchedAnswers
 from pytest_starcoder.explain.question import file_of_cause, preview_prompt, shared_code
-from pytest_starcoder.explain.replay import Replay, all_tests, replay, with_warnings
+from pytest_starcoder.explain.replay import Replay, Replayer, add_warnings, count_tests
 from pytest_starcoder.explain.section import TerminalSection
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.values import with_texts
@@ -110,7 +110,7 @@ class Explainer:
                 conversation.model,
                 conversation.server,
                 conversation.calls,
-                all_tests(case.replay for case in all_cases),
+                count_tests(case.replay for case in all_cases),
                 time.monotonic() - start,
             )
             for remark in _closing_remarks(report, conversation.answered, conversation.outage):
@@ -136,7 +136,7 @@ class Explainer:
             explanation = complete(evidence, Answer(note=SHOW_PROMPT))
             self._show_tests(explanation)
             explanations.append(explanation)
-        rerun = all_tests(case.replay for case in all_cases)
+        rerun = count_tests(case.replay for case in all_cases)
         return Report(tuple(explanations), len(self._session.failures), rerun=rerun)
 
     def _gather_evidence(self) -> list[Case]:
@@ -168,15 +168,9 @@ class Explainer:
             contextlib.suppress(KeyboardInterrupt),
             self._section.status("StarCoder", "running failing tests again"),
         ):
-            replays = replay(
-                grouped,
-                session.tests,
-                session.launch,
-                deadline,
-                session.sources,
-                warnings.setdefault,
-            )
-        return with_warnings(replays, warnings) if warnings else replays
+            replayer = Replayer(session.tests, session.launch, deadline, warnings.setdefault)
+            replays = replayer.replay(grouped, session.sources)
+        return add_warnings(replays, warnings) if warnings else replays
 
     def _collect_answers(self, prefetch: Prefetch | None) -> PrefetchedAnswers:
         """Return the answers that were asked for while tests ran."""

@@ -12,7 +12,7 @@ from pytest_starcoder.evaluate.evaluation import Problem, Sample, Verdict
 from pytest_starcoder.evaluate.execution import NotRun, run_samples
 from pytest_starcoder.evaluate.problems import read_problems
 from pytest_starcoder.evaluate.samples import read_recorded_samples
-from pytest_starcoder.runner.program import Ended
+from pytest_starcoder.runner.program import ProgramResult
 from pytest_starcoder.runner.sandbox import Level
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "codegen"
@@ -29,7 +29,7 @@ PROGRAMS = {
     "import sys; sys.stdout.write('passed')": "passed",
 }
 
-UNCONFINED = "code is confined by audit here, and the setting confinement is kernel"
+WEAK_SANDBOX = "the sandbox level here is audit, and the setting confinement requires kernel"
 
 
 def verdicts_on(programs: list[str]) -> list[Verdict]:
@@ -62,22 +62,22 @@ def test_hazards(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ended", "message"),
+    ("result", "message"),
     [
         (
-            Ended(f"unconfined: {UNCONFINED}", ""),
-            f"Nothing was run: {UNCONFINED}. Set confinement to audit.",
+            ProgramResult("not run", "", WEAK_SANDBOX),
+            f"Nothing was run: {WEAK_SANDBOX}. Set confinement to audit.",
         ),
         (
-            Ended("", ""),
+            ProgramResult("not run", ""),
             "The program of t was not run: its process did not start in time. Is the machine "
             "short of memory or processes? Try again: the answers so far are kept.",
         ),
     ],
     ids=["weak-sandbox", "no-process"],
 )
-def test_not_run(monkeypatch: pytest.MonkeyPatch, ended: Ended, message: str) -> None:
-    monkeypatch.setattr(execution, "run_program", lambda *_: ended)
+def test_not_run(monkeypatch: pytest.MonkeyPatch, result: ProgramResult, message: str) -> None:
+    monkeypatch.setattr(execution, "run_program", lambda *_: result)
     with pytest.raises(NotRun) as raised:
         list(run_samples([Problem("t", "", "", ())], [Sample("t", 0, "")], Level.KERNEL))
     assert str(raised.value) == message
