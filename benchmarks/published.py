@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.report.bars import Bars, draw, drawable
+from pytest_starcoder.report.bars import Bars, check_drawable, draw
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,9 @@ def publish(outcome: Outcome, chosen: argparse.Namespace) -> None:
 
 
 def _picture(text: str) -> Path:
+    path = Path(text)
     try:
-        return drawable(Path(text))
+        check_drawable(path)
     except StarcoderError as error:
         raise SystemExit(f"{Path(sys.argv[0]).stem}: {error}") from error
+    return path

@@ -39,9 +39,9 @@ from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import median
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain import case as evidence
-from pytest_starcoder.explain.causes import causes
+from pytest_starcoder.explain.causes import group_failures
 from pytest_starcoder.explain.failure import Failure
-from pytest_starcoder.explain.replay import replay
+from pytest_starcoder.explain.replay import Replayer
 from pytest_starcoder.explain.suspicion import ochiai
 from pytest_starcoder.report.bars import Bars
 from pytest_starcoder.runner.launch import Launch
@@ -329,11 +329,11 @@ def _first(case: Case, recorded: Mapping[str, Any]) -> evidence.Case | None:
         tuple(fields["positionals"]),
         fields["here_first"],
     )
-    grouped, sources = causes(failures), SourceFiles.below(launch.root)
+    grouped, sources = group_failures(failures), SourceFiles.below(launch.root)
     with _environment({**case.env, "HOME": str(case.project)}):
-        replays = replay(grouped, ran, launch, Deadline.after(LIMIT), sources)
+        replays = Replayer(ran, launch, Deadline.after(LIMIT)).replay(grouped, sources)
     test_files = frozenset(recorded["files"])
-    found = evidence.cases(grouped, replays, sources, History(launch.root), test_files)
+    found = evidence.build_cases(grouped, replays, sources, History(launch.root), test_files)
     return found[0] if found else None
 
 

@@ -15,6 +15,7 @@ from benchmarks.published import Outcome, Row, options, publish, wall_time
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.report.bars import Bars
 from pytest_starcoder.runner.launch import Launch
+from pytest_starcoder.runner.messages import Checks
 from pytest_starcoder.runner.trials import Trials
 from pytest_starcoder.source.edits import enumerate_edits
 
@@ -51,11 +52,9 @@ def main() -> None:
             Launch(root, root, root / "pytest.ini"), [*failing, *passing], Deadline.after(120)
         ) as trials:
             opened = time.perf_counter() - started
-            limits = dict.fromkeys([*failing, *passing], 0.1)
+            checks = Checks(dict.fromkeys(failing, 0.1), dict.fromkeys(passing, 0.1))
             started = time.perf_counter()
-            verdicts = Counter(
-                trial.verdict for trial in trials.swapped(edits, failing, passing, limits)
-            )
+            verdicts = Counter(trial.verdict for trial in trials.try_in_functions(edits, checks))
             seconds = time.perf_counter() - started
             level = trials.level
     rate = len(edits) / seconds

@@ -17,8 +17,8 @@ from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.evaluate.evaluation import Sample, Sampling
 from pytest_starcoder.evaluate.samples import SampleFile
-from pytest_starcoder.files import LeadsOutside, private_folder, replace_file, target_of
-from pytest_starcoder.fix.apply import apply, keep
+from pytest_starcoder.files import LeadsOutside, create_private_folder, replace_file, resolve_target
+from pytest_starcoder.fix.apply import add_test, apply
 from pytest_starcoder.model.prompt import Model
 from pytest_starcoder.report.files import write_report
 from pytest_starcoder.review import reviewer
@@ -117,7 +117,7 @@ def test_a_device_is_written_into() -> None:
 def test_a_private_folder_is_its_owners_alone(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
-        private_folder(tmp_path / "cache")
+        create_private_folder(tmp_path / "cache")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o700
@@ -126,7 +126,7 @@ def test_a_private_folder_is_its_owners_alone(tmp_path: Path, mask: int) -> None
 def test_a_folder_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "team").mkdir()
     (tmp_path / "team").chmod(0o775)
-    private_folder(tmp_path / "team")
+    create_private_folder(tmp_path / "team")
     assert stat.S_IMODE((tmp_path / "team").stat().st_mode) == 0o775
 
 
@@ -191,13 +191,13 @@ def test_a_circle_of_links_is_an_error(top: Path) -> None:
 
 def test_a_link_within_the_tree_is_followed(top: Path) -> None:
     (top / "link.py").symlink_to("shop.py")
-    assert target_of(top / "link.py", top) == top / "shop.py"
+    assert resolve_target(top / "link.py", top) == top / "shop.py"
 
 
 def test_a_tree_that_is_reached_by_a_link_is_the_tree(top: Path, tmp_path: Path) -> None:
     (tmp_path / "alias").symlink_to(top)
-    assert target_of(tmp_path / "alias" / "shop.py", tmp_path / "alias") == top / "shop.py"
-    assert target_of(tmp_path / "alias" / "shop.py", top) == top / "shop.py"
+    assert resolve_target(tmp_path / "alias" / "shop.py", tmp_path / "alias") == top / "shop.py"
+    assert resolve_target(tmp_path / "alias" / "shop.py", top) == top / "shop.py"
 
 
 def test_a_place_outside_that_is_named_is_a_place(top: Path, outside: Path) -> None:
@@ -229,7 +229,7 @@ def test_without_git_no_fix_is_written_outside_of_the_root(tmp_path: Path, outsi
     root.mkdir()
     (root / "linked.py").symlink_to(outside)
     with pytest.raises(LeadsOutside):
-        keep(root, "linked.py", "    assert True\n", "mean(1)")
+        add_test(root, "linked.py", "    assert True\n", "mean(1)")
     assert outside.read_text() == "mine\n"
 
 
@@ -263,7 +263,7 @@ def test_no_report_of_the_doctor_is_written_outside(top: Path, outside: Path) ->
     with pytest.raises(ConfigError) as caught:
         doctor._write({}, Path("starcoder-doctor.json"))
     assert str(caught.value) == (
-        f"starcoder-doctor.json cannot be written: {said(outside, top)}. Name another with --deep=FILE."
+        f"starcoder-doctor.json cannot be written: {said(outside, top)}. Name another file with --deep=FILE."
     )
     assert outside.read_text() == "mine\n"
 

@@ -1,4 +1,4 @@
-"""What measures a model on published problems: the problems, what it wrote, and what running that showed."""
+"""The values of an evaluation: problems, answers, verdicts, and pass@k."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 TITLES = {"humaneval": "HumanEval", "mbpp": "MBPP"}
-"""The sets of problems by their names on the command line."""
+"""The titles of the benchmarks, by their names on the command line."""
+
+PASS_AT = (1, 10, 100)
+"""The k for which pass@k is reported."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """`prompt` is what a model continues; prompt, answer, a newline and `tests` are a program that ends well or raises.
+    """One problem of a benchmark.
 
-    An answer ends before the first of `stop`.
+    `prompt` is continued by a model, up to the first of `stop`. Prompt, answer, a newline and
+    `tests` are a program that passes if it raises nothing.
     """
 
     task: str
@@ -24,16 +28,17 @@ class Problem:
     stop: tuple[str, ...]
 
     def program(self, sample: Sample) -> str:
-        """What is run of an answer."""
-        return f"{'' if sample.whole else self.prompt}{sample.answer}\n{self.tests}\n"
+        """Return the program that checks an answer."""
+        prompt = "" if sample.whole else self.prompt
+        return f"{prompt}{sample.answer}\n{self.tests}\n"
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How answers are drawn, bigcode-evaluation-harness's way by default; a temperature of 0 is greedy.
+    """How answers are drawn; the defaults are those of bigcode-evaluation-harness.
 
-    `window` is the most tokens that prompt and answer have together, `prefix`
-    what stands before every prompt.
+    A temperature of 0 is greedy. `window` limits the tokens of prompt and answer together,
+    `prefix` precedes every prompt.
     """
 
     samples: int = 1
@@ -46,7 +51,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Sample:
-    """The `number`-th answer (from 0) to a problem, in how many seconds; a `whole` program has its prompt in it."""
+    """An answer to a problem; `number` counts from 0, a `whole` program includes its prompt."""
 
     task: str
     number: int
@@ -58,30 +63,31 @@ class Sample:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What running an answer showed: `said` is "passed", "timed out", or the exception that ended it."""
+    """How the program of an answer ended: "passed", "timed out", or the exception."""
 
     task: str
     number: int
-    said: str
+    ending: str
 
     @property
     def passed(self) -> bool:
-        return self.said == "passed"
+        return self.ending == "passed"
 
     @property
     def kind(self) -> str:
-        """The exception's class, or what `said` is otherwise."""
-        return self.said.partition(":")[0]
+        """The ending without the message of an exception."""
+        return self.ending.partition(":")[0]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model on a set of problems.
+    """A model on a benchmark, or recorded answers: then `model` and `backend` are empty.
 
-    `asked` are the seconds of asking, all runs together, `ran` those of running
-    what was written, under the `confinement` named. `of` is how many problems
-    the set has. `model` and `backend` are empty for answers that were recorded;
-    `smoke` says that the demo model answered.
+    Attributes:
+        total_problems: Problems in the benchmark; `verdicts` may be on fewer.
+        seconds_asking: For all answers, those of earlier runs included.
+        seconds_running: For the programs, in the sandbox `confinement`.
+        is_demo: Whether the demo model answered.
     """
 
     benchmark: str
@@ -89,61 +95,66 @@ class Evaluation:
     backend: str
     sampling: Sampling
     verdicts: tuple[Verdict, ...]
-    of: int
-    asked: float = 0.0
-    ran: float = 0.0
+    total_problems: int
+    seconds_asking: float = 0.0
+    seconds_running: float = 0.0
     tokens: int = 0
     confinement: str = ""
-    smoke: bool = False
+    is_demo: bool = False
 
     @property
     def title(self) -> str:
         return TITLES[self.benchmark]
 
     def counts(self) -> dict[str, tuple[int, int]]:
-        """Of each problem how many answers there are, and how many of them passed."""
-        written = Counter(verdict.task for verdict in self.verdicts)
+        """Return the number of answers and of passing answers by problem."""
+        answers = Counter(verdict.task for verdict in self.verdicts)
         passed = Counter(verdict.task for verdict in self.verdicts if verdict.passed)
-        return {task: (count, passed[task]) for task, count in written.items()}
+        return {task: (count, passed[task]) for task, count in answers.items()}
 
     def pass_at(self) -> dict[int, float]:
-        """pass@k, from 0 to 1, for those of 1, 10 and 100 for which every problem has enough answers."""
+        """Return pass@k, from 0 to 1, for each k that every problem has enough answers for."""
         counts = self.counts().values()
-        fewest = min((written for written, _ in counts), default=0)
-        return {
-            k: sum(pass_at(k, written, passed) for written, passed in counts) / len(counts)
-            for k in (1, 10, 100)
-            if k <= fewest
-        }
+        fewest = min((answers for answers, _ in counts), default=0)
+        means = {}
+        for k in PASS_AT:
+            if k <= fewest:
+                chances = [pass_at(k, answers, passed) for answers, passed in counts]
+                means[k] = sum(chances) / len(counts)
+        return means
 
-    def failed(self) -> dict[str, int]:
-        """How often what ended an answer that did not pass, most frequent first."""
-        return dict(
-            Counter(verdict.kind for verdict in self.verdicts if not verdict.passed).most_common()
-        )
+    def failures(self) -> dict[str, int]:
+        """Return how often each kind of failure ended an answer, most frequent first."""
+        kinds = Counter(verdict.kind for verdict in self.verdicts if not verdict.passed)
+        return dict(kinds.most_common())
 
 
-def pass_at(k: int, written: int, passed: int) -> float:
-    """How likely one of `k` answers passes where `passed` of `written` do, unbiased (arXiv:2107.03374, section 2.1)."""
-    return 1.0 - math.comb(written - passed, k) / math.comb(written, k)
+def pass_at(k: int, answers: int, passed: int) -> float:
+    """Return the chance that one of `k` answers passes, by the unbiased estimator.
+
+    It is that of arXiv:2107.03374, section 2.1.
+    """
+    return 1.0 - math.comb(answers - passed, k) / math.comb(answers, k)
 
 
 @dataclass(frozen=True)
 class Published:
-    """A table of others' results in per cent, None where there is none, by model and then by set."""
+    """A table of published results in per cent, by model and benchmark."""
 
     rows: Mapping[str, Mapping[str, float | None]]
 
     def beside(self, evaluations: Sequence[Evaluation]) -> Published:
-        """The table with a row for each model that was measured."""
+        """Return the table with a row for each measured model."""
         rows = {name: dict(row) for name, row in self.rows.items()}
-        for one in evaluations:
-            found = one.pass_at().get(1)
-            part = (
-                "" if len(one.counts()) == one.of else f", {len(one.counts())} of {one.of} problems"
-            )
-            name = f"{one.model or 'recorded answers'} (measured here{part}{', a smoke run' if one.smoke else ''})"
-            rows.setdefault(name, {})[one.benchmark] = (
-                None if found is None else round(100 * found, 1)
-            )
+        for evaluation in evaluations:
+            remarks = ["measured here"]
+            measured = len(evaluation.counts())
+            if measured < evaluation.total_problems:
+                remarks.append(f"{measured} of {evaluation.total_problems} problems")
+            if evaluation.is_demo:
+                remarks.append("a smoke run")
+            name = f"{evaluation.model or 'recorded answers'} ({', '.join(remarks)})"
+            score = evaluation.pass_at().get(1)
+            percent = None if score is None else round(100 * score, 1)
+            rows.setdefault(name, {})[evaluation.benchmark] = percent
         return Published(rows)

@@ -1,15 +1,13 @@
-"""The problems of HumanEval and MBPP from their published files, asked as bigcode-evaluation-harness asks them.
+"""Reads the problems of HumanEval and MBPP, in the forms of bigcode-evaluation-harness.
 
-| set       | file                                          | tests                                     |
+| benchmark | file                                          | tests                                     |
 | --------- | --------------------------------------------- | ----------------------------------------- |
 | humaneval | HumanEval.jsonl.gz (openai/human-eval)        | `check(function)`                         |
 | mbpp      | mbpp.jsonl (google-research): tasks 11 to 510 | every assertion                           |
 | mbpp      | sanitized-mbpp.json (google-research): all    | every assertion, and its imports          |
 | mbpp      | MbppPlus.jsonl (evalplus, version 0.1): all   | `assertion`, as EvalPlus has corrected it |
 
-A prompt of HumanEval is asked without the space around it; one of MBPP is a
-docstring of the description and the first assertion. Stops and forms were read
-in the harness's tasks humaneval.py and mbpp.py.
+Stops and forms are those of the harness's tasks humaneval.py and mbpp.py.
 """
 
 from __future__ import annotations
@@ -17,123 +15,128 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.evaluate.evaluation import TITLES, Problem
 
+Row = Mapping[str, Any]
+
 HUMANEVAL_STOPS = ("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\n```", "<file_sep>")
 MBPP_STOPS = ("\nclass", "\nassert", '\n"""', "\nprint", "\nif", "\n<|/", "\n```")
 
-MBPP_TEST = range(11, 511)
-"""The tasks of mbpp.jsonl that are its test set; the others are for prompts and training."""
+MBPP_TEST_SET = range(11, 511)
+"""The tasks of mbpp.jsonl that are tests; the others are for prompts and training."""
 
-FIELDS = {
+REQUIRED_FIELDS = {
     "humaneval": ("task_id", "prompt", "test", "entry_point"),
     "mbpp": ("task_id", "prompt or text", "test_list or assertion"),
 }
 
 SOURCES = {
     "humaneval": "HumanEval.jsonl.gz of github.com/openai/human-eval",
-    "mbpp": "mbpp.jsonl or sanitized-mbpp.json of github.com/google-research/google-research (mbpp)",
+    "mbpp": "mbpp.jsonl or sanitized-mbpp.json of github.com/google-research/google-research "
+    "(mbpp)",
 }
+
+PUBLISHED_HINT = "Give the file as it was published."
 
 
 def read_problems(benchmark: str, path: Path) -> list[Problem]:
-    """The problems of a set, in the order of its file. Raises ConfigError for a file that is none of the set's."""
-    rows = list(records(path))
-    wanted = FIELDS[benchmark]
+    """Return the problems of a benchmark in the order of its file.
+
+    Raises ConfigError for a file of another kind.
+    """
+    hint = f"Give {SOURCES[benchmark]}."
+    rows = read_rows(path)
     for number, row in enumerate(rows, 1):
-        missing = [name for name in wanted if not any(one in row for one in name.split(" or "))]
+        missing = [field for field in REQUIRED_FIELDS[benchmark] if not _has_field(row, field)]
         if missing:
-            raise ConfigError(
-                f"{path}: problem {number} has no {' and no '.join(missing)}, so it is none of {TITLES[benchmark]}.",
-                f"Give {SOURCES[benchmark]}.",
-            )
-    if benchmark == "mbpp" and len(rows) > 500:
-        rows = [row for row in rows if row["task_id"] in MBPP_TEST]
-    problem_of = _humaneval if benchmark == "humaneval" else _mbpp
+            fields = " and no ".join(missing)
+            message = f"{path}: problem {number} has no {fields}, so it is not of"
+            raise ConfigError(f"{message} {TITLES[benchmark]}.", hint)
+    if benchmark == "mbpp" and len(rows) > len(MBPP_TEST_SET):
+        rows = [row for row in rows if row["task_id"] in MBPP_TEST_SET]
+    parse = _parse_humaneval if benchmark == "humaneval" else _parse_mbpp
     problems = []
     for number, row in enumerate(rows, 1):
         try:
-            problems.append(problem_of(row))
+            problems.append(parse(row))
         except (TypeError, IndexError, RecursionError) as exc:
-            raise ConfigError(
-                f"{path}: problem {number} is not in the format of {TITLES[benchmark]}.",
-                f"Give {SOURCES[benchmark]}.",
-            ) from exc
+            message = f"{path}: problem {number} is not in the format of {TITLES[benchmark]}."
+            raise ConfigError(message, hint) from exc
     return problems
 
 
-def records(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a .jsonl, .jsonl.gz or .json file.
+def read_rows(path: Path) -> list[Row]:
+    """Return the objects of a .jsonl, .jsonl.gz or .json file.
 
-    Raises ConfigError, which names the line, for any other text.
+    Raises ConfigError, with the line, for any other content.
     """
-    try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as exc:
-        why = (
-            exc.strerror
-            if isinstance(exc, OSError) and exc.strerror
-            else "it is no UTF-8 text, or not whole"
-        )
-        raise ConfigError(
-            f"{path} cannot be read: {why}.", "Give the file as it was published."
-        ) from exc
+    text = _read_text(path)
     if text.lstrip().startswith("["):
-        rows, lines = _json(path, text, 1), False
+        unit = "entry"
+        rows = _parse_json(path, text, 1)
     else:
-        rows, lines = (
-            [
-                _json(path, line, number)
-                for number, line in enumerate(text.splitlines(), 1)
-                if line.strip()
-            ],
-            True,
-        )
+        unit = "line"
+        rows = [
+            _parse_json(path, line, number)
+            for number, line in enumerate(text.splitlines(), 1)
+            if line.strip()
+        ]
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
-            raise ConfigError(
-                f"{path}, {'line' if lines else 'entry'} {number}: this is no object.",
-                "Give the file as it was published.",
-            )
-        yield row
+            message = f"{path}, {unit} {number}: this is not an object."
+            raise ConfigError(message, PUBLISHED_HINT)
+    return list(rows)
 
 
-def _json(path: Path, text: str, line: int) -> Any:
+def _read_text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+        return content.decode("utf-8")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as exc:
+        reason = "it is not UTF-8 text, or it is incomplete"
+        if isinstance(exc, OSError) and exc.strerror:
+            reason = exc.strerror
+        raise ConfigError(f"{path} cannot be read: {reason}.", PUBLISHED_HINT) from exc
+
+
+def _parse_json(path: Path, text: str, line: int) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as exc:
-        why = "it is nested too deeply" if isinstance(exc, RecursionError) else exc
-        raise ConfigError(
-            f"{path}, line {line}: this is not JSON ({why}).", "Give the file as it was published."
-        ) from exc
+        reason = "it is nested too deeply" if isinstance(exc, RecursionError) else exc
+        message = f"{path}, line {line}: this is not JSON ({reason})."
+        raise ConfigError(message, PUBLISHED_HINT) from exc
 
 
-def _humaneval(row: Mapping[str, Any]) -> Problem:
+def _has_field(row: Row, field: str) -> bool:
+    return any(name in row for name in field.split(" or "))
+
+
+def _parse_humaneval(row: Row) -> Problem:
     tests = f"{row['test']}\ncheck({row['entry_point']})"
     return Problem(str(row["task_id"]), str(row["prompt"]).strip(), tests, HUMANEVAL_STOPS)
 
 
-def _mbpp(row: Mapping[str, Any]) -> Problem:
-    described = str(row.get("text", row.get("prompt"))).strip(
-        "\n'\""
-    )  # EvalPlus has a docstring there
-    told = row.get("test_list", row.get("assertion"))
-    asserts = (
-        [line for line in str(told).splitlines() if line]
-        if isinstance(told, str)
-        else [str(line) for line in told]
-    )
-    before = [str(line) for line in row.get("test_imports") or ()] or [
-        str(row.get("test_setup_code") or "")
-    ]
+def _parse_mbpp(row: Row) -> Problem:
+    # The prompt of EvalPlus is a docstring already.
+    description = str(row.get("text", row.get("prompt"))).strip("\n'\"")
+    if "test_list" in row:
+        assertions = list(map(str, row["test_list"]))
+    else:
+        assertions = str(row["assertion"]).split("\n")
+    assertions = list(filter(None, assertions))
+    setup = list(map(str, row.get("test_imports") or ()))
     if "assertion" in row:
-        before = ["import math"]  # what EvalPlus's assertions use
-    tests = "\n".join([*filter(None, before), *asserts])
+        setup = ["import math"]  # which EvalPlus's assertions use
+    elif not setup and row.get("test_setup_code"):
+        setup = [str(row["test_setup_code"])]
     task = str(row["task_id"]).rpartition("/")[2]
-    return Problem(f"MBPP/{task}", f'"""\n{described}\n{asserts[0]}\n"""\n', tests, MBPP_STOPS)
+    prompt = f'"""\n{description}\n{assertions[0]}\n"""\n'
+    return Problem(f"MBPP/{task}", prompt, "\n".join([*setup, *assertions]), MBPP_STOPS)

@@ -1,4 +1,4 @@
-"""An evaluation as lines for the terminal, as JSON, as Markdown beside the published table, and as a picture."""
+"""An evaluation as lines for a terminal, as JSON, as Markdown and as a picture."""
 
 from __future__ import annotations
 
@@ -16,115 +16,110 @@ from pytest_starcoder.text.display import counted
 DISCLAIMER = "What was run is machine-generated."
 
 
-def published() -> Published:
-    """The table of Hugging Face's post on StarCoder; per cent, pass@1."""
-    told = json.loads(Path(__file__).with_name("published.json").read_text("utf-8"))
-    return Published(told["rows"])
+def published_results() -> Published:
+    """Return the table of Hugging Face's post on StarCoder: pass@1 in per cent."""
+    text = Path(__file__).with_name("published.json").read_text("utf-8")
+    return Published(json.loads(text)["rows"])
 
 
-def lines(evaluation: Evaluation) -> list[str]:
-    """What the terminal shows."""
+def terminal_lines(evaluation: Evaluation) -> list[str]:
+    """Return the lines that the terminal shows."""
     counts = evaluation.counts()
-    most = max((written for written, _ in counts.values()), default=0)
-    who = f"{evaluation.model} on {evaluation.backend}" if evaluation.model else "recorded answers"
+    answers = max((count for count, _ in counts.values()), default=0)
     solved = sum(passed > 0 for _, passed in counts.values())
-    at = ", ".join(f"pass@{k} {100 * value:.1f} %" for k, value in evaluation.pass_at().items())
-    told = [
-        f"{evaluation.title}: {who}{', a smoke run with the demo model' if evaluation.smoke else ''}",
-        f"  score     {at}",
-        f"  problems  {len(counts)} of {evaluation.of}, {solved} solved, {counted(most, 'answer')} each",
-    ]
+    scores = [f"pass@{k} {100 * score:.1f} %" for k, score in evaluation.pass_at().items()]
+    subject = "recorded answers"
     if evaluation.model:
-        told.append(f"  sampling  {sampled(evaluation)}")
-    if failed := evaluation.failed():
-        told.append(f"  failed    {', '.join(f'{count} {kind}' for kind, count in failed.items())}")
-    asked = (
-        f"{format_duration(evaluation.asked)} asking, {evaluation.tokens} tokens; "
-        if evaluation.model
-        else ""
-    )
-    told.append(
-        f"  time      {asked}{format_duration(evaluation.ran)} running, confined by {evaluation.confinement}"
-    )
-    return told
+        subject = f"{evaluation.model} on {evaluation.backend}"
+    if evaluation.is_demo:
+        subject += ", a smoke run with the demo model"
+    lines = [
+        f"{evaluation.title}: {subject}",
+        f"  score     {', '.join(scores)}",
+        f"  problems  {len(counts)} of {evaluation.total_problems}, {solved} solved, "
+        f"{counted(answers, 'answer')} each",
+    ]
+    seconds = f"{format_duration(evaluation.seconds_running)} running, confined by {evaluation.confinement}"
+    if evaluation.model:
+        lines.append(f"  sampling  {sampling_description(evaluation)}")
+        asking = f"{format_duration(evaluation.seconds_asking)} asking, {evaluation.tokens} tokens"
+        seconds = f"{asking}; {seconds}"
+    failures = [f"{count} {kind}" for kind, count in evaluation.failures().items()]
+    if failures:
+        lines.append(f"  failed    {', '.join(failures)}")
+    return [*lines, f"  time      {seconds}"]
 
 
-def sampled(evaluation: Evaluation) -> str:
-    """How the answers were drawn, in words."""
-    one = evaluation.sampling
-    how = (
-        "greedy"
-        if one.temperature == 0
-        else f"temperature {one.temperature:g}, top-p {one.top_p:g}, seeds from 1"
-    )
-    prefix = ", with the StarCoder prefix" if one.prefix else ""
-    return f"{how}, prompt and answer at most {one.window} tokens{prefix}"
+def sampling_description(evaluation: Evaluation) -> str:
+    """Return how the answers were drawn, in words."""
+    sampling = evaluation.sampling
+    parts = [f"temperature {sampling.temperature:g}, top-p {sampling.top_p:g}, seeds from 1"]
+    if sampling.temperature == 0:
+        parts = ["greedy"]
+    parts.append(f"prompt and answer at most {sampling.window} tokens")
+    if sampling.prefix:
+        parts.append("with the StarCoder prefix")
+    return ", ".join(parts)
 
 
-def as_json(evaluation: Evaluation) -> str:
-    """All of it, pass@k from 0 to 1, with the verdict on every answer."""
-    counts = evaluation.counts()
-    told = {
+def to_json(evaluation: Evaluation) -> str:
+    """Return everything as JSON: pass@k from 0 to 1, and the verdict on every answer."""
+    verdicts = [
+        {"task": verdict.task, "number": verdict.number, "said": verdict.ending}
+        for verdict in evaluation.verdicts
+    ]
+    record = {
         "benchmark": evaluation.benchmark,
         "model": evaluation.model,
         "backend": evaluation.backend,
-        "smoke_run": evaluation.smoke,
-        "pass_at": {str(k): value for k, value in evaluation.pass_at().items()},
-        "problems": len(counts),
-        "of": evaluation.of,
+        "smoke_run": evaluation.is_demo,
+        "pass_at": {str(k): score for k, score in evaluation.pass_at().items()},
+        "problems": len(evaluation.counts()),
+        "of": evaluation.total_problems,
         "sampling": asdict(evaluation.sampling),
-        "seconds_asking": round(evaluation.asked, 1),
-        "seconds_running": round(evaluation.ran, 1),
+        "seconds_asking": round(evaluation.seconds_asking, 1),
+        "seconds_running": round(evaluation.seconds_running, 1),
         "tokens": evaluation.tokens,
         "confinement": evaluation.confinement,
-        "failed": evaluation.failed(),
-        "verdicts": [asdict(verdict) for verdict in evaluation.verdicts],
+        "failed": evaluation.failures(),
+        "verdicts": verdicts,
     }
-    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
 
 
-def as_markdown(evaluation: Evaluation) -> str:
-    """The lines of the terminal, and the published table with the row that was measured."""
-    head, *rest = lines(evaluation)
-    facts = [
-        f"- {name}: {escape(value.strip())}"
-        for name, _, value in (line.strip().partition(" ") for line in rest)
-    ]
-    table = markdown_table(published().beside([evaluation]))
-    return "\n".join([f"# {escape(head)}", "", *facts, "", *table, "", DISCLAIMER, ""])
+def to_markdown(evaluation: Evaluation) -> str:
+    """Return the lines of the terminal, and the published table with the measured row."""
+    title, *facts = terminal_lines(evaluation)
+    lines = [f"# {escape(title)}", ""]
+    for fact in facts:
+        name, _, value = fact.strip().partition(" ")
+        lines.append(f"- {name}: {escape(value.strip())}")
+    table = markdown_table(published_results().beside([evaluation]))
+    return "\n".join([*lines, "", *table, "", DISCLAIMER, ""])
 
 
 def markdown_table(table: Published) -> list[str]:
-    """Rows of a Markdown table."""
-    return [
-        f"| model | {' | '.join(TITLES.values())} |",
-        f"| --- |{' ---: |' * len(TITLES)}",
-        *(
-            f"| {escape(name)} | {' | '.join(_cell(row.get(one)) for one in TITLES)} |"
-            for name, row in table.rows.items()
-        ),
-    ]
+    """Return the lines of a Markdown table."""
+    lines = [f"| model | {' | '.join(TITLES.values())} |", f"| --- |{' ---: |' * len(TITLES)}"]
+    for name, row in table.rows.items():
+        scores = [row.get(benchmark) for benchmark in TITLES]
+        cells = ["" if score is None else f"{score:.1f}" for score in scores]
+        lines.append(f"| {escape(name)} | {' | '.join(cells)} |")
+    return lines
 
 
 def plot(evaluations: Sequence[Evaluation], path: Path) -> None:
-    """Draws the published table and the rows that were measured. Raises what `draw` raises."""
-    known = published()
-    table = known.beside(evaluations)
-    rows = tuple((name, tuple(row.get(one) for one in TITLES)) for name, row in table.rows.items())
-    measured = frozenset(table.rows) - frozenset(known.rows)
-    draw(
-        [
-            Bars(
-                "Published figures, and what was measured here",
-                "pass@1, per cent",
-                tuple(TITLES.values()),
-                rows,
-                highlighted=measured,
-            )
-        ],
-        path,
+    """Draw the published table with the measured rows. Raises what `draw` raises."""
+    published = published_results()
+    table = published.beside(evaluations)
+    rows = []
+    for name, row in table.rows.items():
+        rows.append((name, tuple(row.get(benchmark) for benchmark in TITLES)))
+    chart = Bars(
+        "Published figures, and what was measured here",
+        "pass@1, per cent",
+        tuple(TITLES.values()),
+        tuple(rows),
+        highlighted=frozenset(table.rows.keys() - published.rows.keys()),
     )
-
-
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}"
+    draw([chart], path)

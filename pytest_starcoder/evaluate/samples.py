@@ -1,4 +1,4 @@
-"""Asks a model for answers to problems and keeps each in a file at once, so that the next run goes on from there."""
+"""Collects answers: asks a model and saves each answer at once, or reads recorded answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.evaluate.evaluation import Problem, Sample, Sampling
-from pytest_starcoder.files import target_of
+from pytest_starcoder.evaluate.problems import read_rows
+from pytest_starcoder.files import resolve_target
 from pytest_starcoder.model.backends.tokens import estimate
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.json_fields import from_fields
@@ -20,56 +21,58 @@ from pytest_starcoder.source.git.tracking import find_repository
 
 NOTICE = "# Here is the correct implementation of the code exercise\n"
 
-CONTROL = ("<file_sep>",)
-"""Stops that are control tokens of StarCoder2, which servers must be told as such."""
+CONTROL_STOPS = ("<file_sep>",)
+"""Stops that are special tokens of StarCoder2; servers must get them as such."""
 
 PREFIXES = {
     "starcoder": f"<filename>solutions/solution_1.py\n{NOTICE}",
     "starcoder2": f"<file_sep>solutions/solution_1.py\n{NOTICE}",
 }
-"""What makes StarCoder-Prompted, by Hugging Face's post on StarCoder; the same in StarCoder2's form is unmeasured."""
+"""The prefix of StarCoder-Prompted, from Hugging Face's post on StarCoder.
+
+The form for StarCoder2 is ours and has not been measured by others.
+"""
 
 
-def prefix_for(model: Model, chosen: str) -> str:
-    """The prefix for a model; one that knows no form of a file gets its text alone."""
-    return PREFIXES.get(family(model, chosen), NOTICE)
+def prompt_prefix(model: Model, family_setting: str) -> str:
+    """Return the prefix for a model; only the comment if it knows no form of a file."""
+    return PREFIXES.get(family(model, family_setting), NOTICE)
 
 
 class SampleFile:
-    """A file of answers, one JSON object a line; the first line says what they answer.
+    """A file of answers, one JSON object per line; its first line says what they answer.
 
-    Only a whole line counts: what a killed run had begun to write is written anew.
-    `known` are the answers that are there already. Raises ConfigError where they
-    answer something else than `model` asked by `sampling`, or the file is no such file.
+    Only complete lines count: a line that a killed run began is overwritten. `samples` are the
+    answers in the file. Raises ConfigError if they answer something else than `model` with
+    `sampling`, or if the file is of another kind.
     """
 
     def __init__(self, path: Path, benchmark: str, model: Model, sampling: Sampling) -> None:
         self.path = path
         self.sampling = sampling
-        told = asdict(sampling)
-        del told["samples"]  # more of the same are added to those that are there
-        self._head = {"benchmark": benchmark, "model": model.name, "digest": model.digest, **told}
-        self._whole = 0
-        self.known = self._read()
-        self._begun = False
+        fields = asdict(sampling)
+        del fields["samples"]  # more answers of the same kind may be added
+        self._head = {"benchmark": benchmark, "model": model.name, "digest": model.digest, **fields}
+        self._complete_size = 0
+        self.samples = self._read()
 
     def add(self, sample: Sample) -> None:
-        """Writes one more answer, and the first line before the first. Raises ConfigError."""
-        lines = [json.dumps(asdict(sample)) + "\n"]
-        if not self._whole:
-            lines.insert(0, json.dumps(self._head) + "\n")
+        """Append an answer. Raises ConfigError."""
+        lines = [json.dumps(asdict(sample))]
+        if not self._complete_size:
+            lines.insert(0, json.dumps(self._head))
+        content = "".join(f"{line}\n" for line in lines).encode()
         try:
-            target = target_of(self.path, find_repository(self.path.absolute().parent))
+            target = resolve_target(self.path, find_repository(self.path.absolute()))
             with target.open("ab") as file:
-                if not self._begun:
-                    file.truncate(self._whole)
-                file.write("".join(lines).encode())
+                file.truncate(self._complete_size)
+                file.write(content)
         except OSError as exc:
             raise ConfigError(
                 f"The answers cannot be written to {self.path}: {exc.strerror}.",
                 "Name another file with --output.",
             ) from exc
-        self._begun, self._whole = True, -1
+        self._complete_size += len(content)
 
     def _read(self) -> list[Sample]:
         try:
@@ -77,82 +80,104 @@ class SampleFile:
         except FileNotFoundError:
             return []
         except OSError as exc:
-            raise _another(f"{self.path} cannot be read: {exc.strerror}.") from exc
-        self._whole = content.rfind(b"\n") + 1
-        if not self._whole:
-            if content:
-                raise _another(f"{self.path} is no file of answers.")
+            raise self._unusable(f"cannot be read: {exc.strerror}") from exc
+        self._complete_size = content.rfind(b"\n") + 1
+        if not content:
             return []
         try:
-            head, *rows = (json.loads(line) for line in content[: self._whole].splitlines())
+            head, *rows = map(json.loads, content[: self._complete_size].splitlines())
             samples = [from_fields(Sample, row) for row in rows]
-        except (ValueError, RecursionError) as exc:
-            raise _another(f"{self.path} is no file of answers.") from exc
-        if not isinstance(head, dict):
-            raise _another(f"{self.path} is no file of answers.")
-        differing = [key for key, value in self._head.items() if head.get(key) != value]
+            differing = [key for key, value in self._head.items() if head.get(key) != value]
+        except (ValueError, RecursionError, AttributeError) as exc:
+            raise self._unusable("is not a file of answers") from exc
         if differing:
-            raise _another(
-                f"{self.path} holds answers of another evaluation: not the same {' and '.join(differing)}."
-            )
+            keys = " and ".join(differing)
+            raise self._unusable(f"has answers of another evaluation: {keys} differ")
         return samples
 
+    def _unusable(self, reason: str) -> ConfigError:
+        hint = "Name another file with --output, or delete this one."
+        return ConfigError(f"{self.path} {reason}.", hint)
 
-def _another(message: str) -> ConfigError:
-    return ConfigError(message, "Name another file with --output, or delete this one.")
 
-
-def sample(
+def collect_samples(
     client: Client,
     problems: Sequence[Problem],
     file: SampleFile,
-    on_sample: Callable[[Sample], None] = lambda _sample: None,
+    on_sample: Callable[[Sample], object] = lambda _: None,
 ) -> list[Sample]:
-    """The answers to `problems`, those in `file` and those that are asked for now, in the order of the problems.
+    """Return the answers in `file`, and ask for missing ones, in the order of the problems.
 
-    Each has a seed of its own, and all the time that the setting timeout allows. Raises a StarcoderError;
-    what was answered by then is in the file.
+    Raises StarcoderError; the answers up to then are in the file.
     """
-    sampling = file.sampling
-    known = {(one.task, one.number): one for one in file.known}
-    found = []
+    by_number = {(sample.task, sample.number): sample for sample in file.samples}
+    samples = []
     for problem in problems:
-        for number in range(sampling.samples):
-            one = known.get((problem.task, number))
-            if one is None:
-                one = _asked(client, problem, number, sampling)
-                file.add(one)
-                on_sample(one)
-            found.append(one)
-    return found
+        for number in range(file.sampling.samples):
+            sample = by_number.get((problem.task, number))
+            if sample is None:
+                sample = _ask(client, problem, number, file.sampling)
+                file.add(sample)
+                on_sample(sample)
+            samples.append(sample)
+    return samples
 
 
-def _asked(client: Client, problem: Problem, number: int, sampling: Sampling) -> Sample:
+def read_recorded_samples(path: Path, problems: Sequence[Problem]) -> list[Sample]:
+    """Return the answers in a .jsonl file that answer one of `problems`.
+
+    Each line has a task_id and a completion, or a solution that is a whole program. Raises
+    ConfigError for a file of another kind, and if there is no such answer.
+    """
+    by_task = {problem.task.lower(): problem for problem in problems}
+    numbers = dict.fromkeys(by_task, 0)
+    samples = []
+    for row_number, row in enumerate(read_rows(path), 1):
+        is_whole = "completion" not in row
+        answer = row.get("solution" if is_whole else "completion")
+        if not isinstance(row.get("task_id"), str | int) or not isinstance(answer, str):
+            raise ConfigError(
+                f"{path}: entry {row_number} has no task_id with a completion or a solution.",
+                "Give one JSON object per line, as EvalPlus writes them.",
+            )
+        task = str(row["task_id"]).lower()
+        if task not in by_task:
+            task = f"mbpp/{task}"  # MBPP's own files have plain numbers
+        if task in by_task:
+            sample = Sample(by_task[task].task, numbers[task], answer, whole=is_whole)
+            numbers[task] += 1
+            samples.append(sample)
+    if not samples:
+        message = f"{path} has no answer to any of the problems."
+        raise ConfigError(message, "Do the two files belong together?")
+    return samples
+
+
+def _ask(client: Client, problem: Problem, number: int, sampling: Sampling) -> Sample:
+    """Return a new answer; each has its own seed, and all the time of the setting timeout."""
     client.allow(client.settings.timeout)
     started = time.monotonic()
     text = sampling.prefix + problem.prompt
-    known = CONTROL if family(client.model(), client.settings.family) == "starcoder2" else ()
-    tokens = tuple(stop for stop in problem.stop if stop in known)
+    knows_control = family(client.model(), client.settings.family) == "starcoder2"
+    control = [stop for stop in problem.stop if knows_control and stop in CONTROL_STOPS]
     prompt = Prompt(
         text,
-        stop=tuple(stop for stop in problem.stop if stop not in tokens),
-        stop_tokens=tokens,
-        max_tokens=max(1, sampling.window - _tokens(client, text)),
+        stop=tuple(stop for stop in problem.stop if stop not in control),
+        stop_tokens=tuple(control),
+        max_tokens=max(1, sampling.window - _count_tokens(client, text)),
         temperature=sampling.temperature,
         seed=number + 1,
         top_k=sampling.top_k,
     )
-    done = client.complete(prompt)
-    return Sample(
-        problem.task,
-        number,
-        done.text,
-        round(time.monotonic() - started, 3),
-        done.completion_tokens,
-    )
+    completion = client.complete(prompt)
+    seconds = round(time.monotonic() - started, 3)
+    return Sample(problem.task, number, completion.text, seconds, completion.completion_tokens)
 
 
-def _tokens(client: Client, text: str) -> int:
-    """The tokens of `text`; where the server does not count half of the most it can have, which ordinary code has."""
-    counted = client.count(text)
-    return counted // 2 if counted == estimate(text) else counted
+def _count_tokens(client: Client, text: str) -> int:
+    """Return the tokens of a text.
+
+    If the server does not count, half of the upper bound is close for ordinary code.
+    """
+    count = client.count(text)
+    return count // 2 if count == estimate(text) else count

@@ -1,4 +1,4 @@
-"""Failures that share a cause, put together: one question a cause, not one a test."""
+"""Groups failures that share a cause, so that each cause is explained once."""
 
 from __future__ import annotations
 
@@ -9,66 +9,68 @@ from pytest_starcoder.explain.failure import Cause, Failure
 from pytest_starcoder.text.display import natural
 
 PHASES = ("collect", "setup", "call", "teardown")
-"""In the order in which they come."""
+"""The phases of a test, in their order."""
+
+VARYING_TEXT = re.compile(
+    r"0x[0-9A-Fa-f]+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    r"|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\b\d[\w.:+-]*"
+)
+"""Addresses, UUIDs, quoted values and numbers, which differ between failures of one cause."""
 
 
-def causes(failures: Iterable[Failure]) -> list[Cause]:
-    """The causes of `failures`: the one with most tests first, else those of one file one after another.
+def group_failures(failures: Iterable[Failure]) -> list[Cause]:
+    """Return the causes of failures, that with the most tests first.
 
     The order does not depend on which failure came first: under xdist that is chance.
     """
     groups: dict[tuple[object, ...], list[Failure]] = {}
-    for failure in sorted(
-        failures, key=lambda failure: (natural(failure.nodeid), PHASES.index(failure.phase))
-    ):
-        groups.setdefault(key_of(failure), []).append(failure)
-    return largest_first(Cause(tuple(group)) for group in groups.values())
+    for failure in sorted(failures, key=_run_order):
+        groups.setdefault(cause_key(failure), []).append(failure)
+    return sorted((Cause(tuple(group)) for group in groups.values()), key=cause_order)
 
 
-def largest_first(causes: Iterable[Cause]) -> list[Cause]:
-    """`causes` in the order in which they are told."""
-    return sorted(causes, key=lambda cause: (-len(cause.nodeids), natural(cause.first.nodeid)))
+def _run_order(failure: Failure) -> tuple[object, int]:
+    return natural(failure.nodeid), PHASES.index(failure.phase)
 
 
-def united(causes: Sequence[Cause], prime: Sequence[Collection[object]]) -> list[list[int]]:
-    """Numbers of `causes` that are one after all: assertions on the same function with a prime suspect in common.
+def cause_order(cause: Cause) -> tuple[int, object]:
+    """Return a sort key: most tests first, then by the name of the first test."""
+    return -len(cause.nodeids), natural(cause.first.nodeid)
 
-    `prime` holds the most suspicious lines of each cause. The causes stay in their order.
+
+def group_causes(
+    causes: Sequence[Cause], prime_lines: Sequence[Collection[object]]
+) -> list[list[int]]:
+    """Return the indices of causes that turn out to be one, in groups.
+
+    Those are assertions on the same function that share one of the most suspicious lines, which
+    `prime_lines` holds for each cause.
     """
     groups: list[list[int]] = []
-    for number, cause in enumerate(causes):
+    for index, cause in enumerate(causes):
         for group in groups:
-            other = causes[group[0]]
-            alike = (cause.first.exception, cause.first.asserted) == (
-                other.first.exception,
-                other.first.asserted,
-            )
-            if (
-                cause.first.asserted
-                and alike
-                and not set(prime[number]).isdisjoint(prime[group[0]])
-            ):
-                group.append(number)
+            first = group[0]
+            is_same_assertion = _assertion(cause) == _assertion(causes[first])
+            shared = set(prime_lines[index]).intersection(prime_lines[first])
+            if cause.first.asserted and is_same_assertion and shared:
+                group.append(index)
                 break
         else:
-            groups.append([number])
+            groups.append([index])
     return groups
 
 
-def normalised(text: str) -> str:
-    """`text` with its numbers, quoted values, addresses and ids taken for alike."""
-    return _VARYING.sub("#", text)
+def _assertion(cause: Cause) -> tuple[str, str]:
+    return cause.first.exception, cause.first.asserted
 
 
-_VARYING = re.compile(
-    r"0x[0-9A-Fa-f]+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-    r"|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\b\d[\w.:+-]*"
-)
+def cause_key(failure: Failure) -> tuple[object, ...]:
+    """Return what failures of one cause have in common: the exception and the line that raised it.
 
-
-def key_of(failure: Failure) -> tuple[object, ...]:
-    """Exception and the project line that raised it; without one, the fixture and the message."""
-    last = failure.frames[-1] if failure.frames else None
-    if last is None:
-        return failure.exception, failure.fixture, normalised(failure.message)
+    Failures without a project line share the fixture, and the message without varying values.
+    """
+    if not failure.frames:
+        message = VARYING_TEXT.sub("#", failure.message)
+        return failure.exception, failure.fixture, message
+    last = failure.frames[-1]
     return failure.exception, last.path, last.line

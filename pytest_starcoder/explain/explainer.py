@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.explain.case import Case, cases
-from pytest_starcoder.explain.causes import causes
+from pytest_starcoder.explain.case import Case, build_cases
+from pytest_starcoder.explain.causes import group_failures
 from pytest_starcoder.explain.conversation import INTERRUPTED, Conversation
 from pytest_starcoder.explain.explanation import (
     Answer,
@@ -24,7 +24,7 @@ from pytest_starcoder.explain.fix_search import FixContext, FixSearch, MakeFixSe
 from pytest_starcoder.explain.hooks import PluginHooks
 from pytest_starcoder.explain.prefetch import Prefetch, PrefetchedAnswers
 from pytest_starcoder.explain.question import file_of_cause, preview_prompt, shared_code
-from pytest_starcoder.explain.replay import Replay, all_tests, replay, with_warnings
+from pytest_starcoder.explain.replay import Replay, Replayer, add_warnings, count_tests
 from pytest_starcoder.explain.section import TerminalSection
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.values import with_texts
@@ -113,7 +113,7 @@ class Explainer:
                 conversation.model,
                 conversation.server,
                 conversation.calls,
-                all_tests(case.replay for case in all_cases),
+                count_tests(case.replay for case in all_cases),
                 time.monotonic() - start,
             )
             for remark in _closing_remarks(report, conversation.answered, conversation.outage):
@@ -139,18 +139,18 @@ class Explainer:
             explanation = complete(evidence, Answer(note=SHOW_PROMPT))
             self._show_tests(explanation)
             explanations.append(explanation)
-        rerun = all_tests(case.replay for case in all_cases)
+        rerun = count_tests(case.replay for case in all_cases)
         return Report(tuple(explanations), len(self._session.failures), rerun=rerun)
 
     def _gather_evidence(self) -> list[Case]:
         """Group the failures by cause, and run their tests again."""
         session = self._session
-        grouped = causes(session.failures)
+        grouped = group_failures(session.failures)
         replays = self._replay(grouped)
         for rerun in replays:
             for outcome in (*rerun.failing, *rerun.passing):
                 self._hooks.redactor.add(outcome.secrets)
-        return cases(
+        return build_cases(
             grouped,
             replays,
             session.sources,
@@ -171,15 +171,9 @@ class Explainer:
             contextlib.suppress(KeyboardInterrupt),
             self._section.status("StarCoder", "running failing tests again"),
         ):
-            replays = replay(
-                grouped,
-                session.tests,
-                session.launch,
-                deadline,
-                session.sources,
-                warnings.setdefault,
-            )
-        return with_warnings(replays, warnings) if warnings else replays
+            replayer = Replayer(session.tests, session.launch, deadline, warnings.setdefault)
+            replays = replayer.replay(grouped, session.sources)
+        return add_warnings(replays, warnings) if warnings else replays
 
     def _collect_answers(self, prefetch: Prefetch | None) -> PrefetchedAnswers:
         """Return the answers that were asked for while tests ran."""

@@ -23,8 +23,8 @@ from typing import Any
 from pytest_starcoder import interpreter
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, StarcoderError
-from pytest_starcoder.explain.case import cases
-from pytest_starcoder.explain.causes import causes, key_of
+from pytest_starcoder.explain.case import build_cases
+from pytest_starcoder.explain.causes import cause_key, group_failures
 from pytest_starcoder.explain.explanation import Answer
 from pytest_starcoder.explain.failure import Failure
 from pytest_starcoder.explain.question import ask_why
@@ -209,15 +209,19 @@ def _answer(failures: Iterable[Failure], client: Client, root: Path) -> Iterator
     redactor = Redactor.from_environment()
     remaining = client.settings.session_timeout
     for failure in failures:
-        key = key_of(failure)
+        key = cause_key(failure)
         if key in keys or len(keys) >= client.settings.causes:
             continue
         keys.add(key)
         # Only the time of questions counts, not that of waiting for the next failure.
         client.allow(remaining)
         test_files = frozenset({failure.nodeid.partition("::")[0]})
-        case = cases(
-            causes([failure]), [Replay()], SourceFiles.below(root), History(root), test_files
+        case = build_cases(
+            group_failures([failure]),
+            [Replay()],
+            SourceFiles.below(root),
+            History(root),
+            test_files,
         )[0]
         try:
             answer = ask_why(case, client, lambda _piece: None, redactor.redact)

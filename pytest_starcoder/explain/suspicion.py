@@ -1,7 +1,8 @@
-"""Which lines may be at fault: outcomes of traced tests in, lines in the order of their suspicion out.
+"""Ranks executed lines by how likely they are at fault.
 
-The score is Ochiai's, over lines. Many lines tie, since the same tests run
-them; among those decides what git, the traceback and the code itself tell.
+The score is Ochiai's, over lines. Many lines tie, because the same tests run them: git, the
+traceback and the code itself break those ties. The weights were chosen on the seeded edits of
+benchmarks/ranking.py.
 """
 
 from __future__ import annotations
@@ -16,189 +17,191 @@ from dataclasses import dataclass, replace
 from pytest_starcoder.explain.failure import Failure
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.source.functions import functions
-from pytest_starcoder.source.lines import Parts, definitions, parts_of, with_definitions, words_of
+from pytest_starcoder.source.line_index import index_lines
 from pytest_starcoder.source.sources import SourceFiles
+from pytest_starcoder.source.words import LineWords, word_parts, words_in
 
 Line = tuple[str, int]
-"""A file, relative to the root, and a 1-based line of it."""
+"""A file, relative to the root, and a 1-based line number."""
 
-_PRINTED = re.compile(r'File "([^"\n]+)", line (\d+)')
-"""What Python prints of a frame: a test may have it in its message from a process that it started."""
+PRINTED_FRAME = re.compile(r'File "([^"\n]+)", line (\d+)')
+"""A frame in the message, which may come from a process that the test started."""
 
-TRACEBACK = (6.0, 2.0)
-"""What a tie is worth to the line that raised, and to those that called it; one operator is worth 2."""
+RAISED_BONUS = 6.0
+"""Bonus of the line that raised; an operator adds 2 to the weight of its line."""
 
-CHANGED = 8.0
-"""What a tie is worth to a line that was changed and not committed; half of it on the branch."""
+CALLER_BONUS = 2.0
+"""Bonus of the other lines on the traceback."""
 
-ALIKE = 0.5
-"""What a word is worth that the line and the failing test have in common and few other lines have."""
+CHANGED_BONUS = 8.0
+"""Bonus of a line with uncommitted changes."""
 
+NONE_BONUS = 12.0
+"""Bonus of a `return` of None if the failure mentions None."""
 
-PATH = 6.0
-"""What a word is worth that the path of the file and the name of the test have in common."""
+SHARED_BONUS = 3.0
+"""Bonus of a line that the failing tests of all other causes execute as well."""
 
-NOTHING = 12.0
-"""What a tie is worth to a `return` of None where the failure speaks of None."""
+TEST_FILE_PENALTY = 6.0
+"""Penalty of a line in the test's own file: the fault is more likely in the code under test."""
 
-OWN = 6.0
-"""What a tie takes from a line of the test's own file: it is the tested code that is sought."""
+WORD_FACTOR = 0.5
+"""Factor of the words that a line shares with the failing test, rare ones counting more."""
 
-OTHERS = 3.0
-"""What a tie is worth to a line that the failing tests of all other causes run as well."""
+MAX_WORDS = 3.0
+"""Number of rare words from which on more do not count."""
+
+PATH_BONUS = 6.0
+"""Relevance of a word that the path of the file shares with the name of the test."""
 
 
 def ochiai(failing: Sequence[Outcome], passing: Sequence[Outcome]) -> dict[Line, float]:
-    """The suspicion of every line that a failing test executed, 0 to 1.
+    """Return the suspicion of every line that a failing test executed, from 0 to 1.
 
-    failed(l) / sqrt(all failed * (failed(l) + passed(l))), where failed(l) and
-    passed(l) are the failing and passing tests that executed l (Abreu et al., TAICPART 2007).
+    failed(l) / sqrt(all failed * (failed(l) + passed(l))), where failed(l) and passed(l) are the
+    failing and passing tests that executed l (Abreu et al., TAICPART 2007).
     """
-    failed, passed = _counts(failing), _counts(passing)
+    failed, passed = _count_tests(failing), _count_tests(passing)
     return {
-        line: hits / math.sqrt(len(failing) * (hits + passed.get(line, 0)))
-        for line, hits in failed.items()
+        line: count / math.sqrt(len(failing) * (count + passed[line]))
+        for line, count in failed.items()
     }
 
 
-def defined_too(outcome: Outcome, sources: SourceFiles) -> Outcome:
-    """`outcome` with all of its statements among its lines, and the definitions that they use."""
-    words = words_of(source_of_test(outcome.nodeid, sources))
+def _count_tests(outcomes: Sequence[Outcome]) -> Counter[Line]:
+    counts: Counter[Line] = Counter()
+    for outcome in outcomes:
+        for path, numbers in outcome.lines.items():
+            counts.update((path, number) for number in numbers)
+    return counts
+
+
+def with_definitions(outcome: Outcome, sources: SourceFiles) -> Outcome:
+    """Return an outcome whose lines are whole statements, with the definitions that they use."""
+    words = words_in(source_of_test(outcome.nodeid, sources))
     lines = {
-        path: with_definitions(numbers, sources.derive(path, definitions), words)
+        path: sources.derive(path, index_lines).with_definitions(numbers, words)
         for path, numbers in outcome.lines.items()
     }
     return replace(outcome, lines=lines)
 
 
 def source_of_test(nodeid: str, sources: SourceFiles) -> str:
-    """The source of a test's function and its parameters."""
+    """Return the source of a test function and its parameters."""
     path, _, name = nodeid.partition("::")
     function, _, parameters = name.rpartition("::")[2].partition("[")
-    text = sources.derive(path, _texts_of_functions).get(function)
-    return parameters if text is None else f"{text}\n{parameters}"
+    source = sources.derive(path, _functions_by_name).get(function)
+    return parameters if source is None else f"{source}\n{parameters}"
 
 
-def _texts_of_functions(source: str) -> dict[str, str]:
-    """Return the functions of a file by name; the first one if a name is repeated."""
+def _functions_by_name(source: str) -> dict[str, str]:
+    """Return the source of each function of a file; of the first one if a name is repeated."""
     lines = source.split("\n")
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for node in functions(source):
-        found.setdefault(node.name, "\n".join(lines[node.lineno - 1 : node.end_lineno]))
-    return found
+        texts.setdefault(node.name, "\n".join(lines[node.lineno - 1 : node.end_lineno]))
+    return texts
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Lines, the most suspicious first, and how much each has in common with what the failing test says."""
+    """Lines, the most suspicious first, and the relevance of each: the words of the failing test."""
 
     lines: tuple[Line, ...]
-    alike: Mapping[Line, float]
+    relevance: Mapping[Line, float]
 
 
-def ranked(
+def rank_lines(
     failure: Failure,
     scores: Mapping[Line, float],
     sources: SourceFiles,
-    changed: Mapping[Line, float],
+    recency: Mapping[Line, float],
     is_test: Callable[[Line], bool],
     imported: Collection[Line] = (),
-    elsewhere: Mapping[Line, float] = {},
+    shared: Mapping[Line, float] = {},
 ) -> Ranking:
-    """The lines of `scores`, without those of test functions; `imported` ones last.
+    """Return the lines of `scores` by suspicion, then `imported` ones; lines of tests are left out.
 
-    `changed` is how lately a line was changed, 1 for what is not committed, 0
-    for what is old; `elsewhere` which part of the other causes runs a line, 0 to 1.
-    Lines alike in everything stand in the order of their files.
+    `recency` is 1 for a line that is not committed and 0 for an old one, `shared` the part of the
+    other causes that execute a line. Lines that tie in everything are in the order of their
+    files.
     """
     lines = [line for line in (*scores, *imported) if not is_test(line)]
-    on_traceback = _on_traceback(failure, {path for path, _ in lines})
-    alike, own = _alike(failure, lines, sources), failure.nodeid.partition("::")[0]
-    nothing = "None" in failure.message or any("None" in fact for fact in failure.facts[:2])
+    traceback_bonus = _traceback_bonus(failure, {path for path, _ in lines})
+    relevance = _relevance(failure, lines, sources)
+    test_file = failure.nodeid.partition("::")[0]
+    mentions_none = "None" in " ".join([failure.message, *failure.facts[:2]])
 
-    def order(line: Line) -> tuple[bool, float, float, str, int]:
+    def rank(line: Line) -> tuple[bool, float, float, str, int]:
         path, number = line
-        file = sources.derive(path, definitions)
-        telling = file.weights.get(number, 0.0) + on_traceback.get(line, 0.0)
-        telling += ALIKE * min(
-            3.0, alike[line] / math.log(len(lines) + 1)
-        ) + OTHERS * elsewhere.get(line, 0.0)
-        telling -= OWN if path == own else 0.0
-        telling += NOTHING if nothing and number in file.nothing else 0.0
-        score = scores.get(line)
-        return (
-            score is None,
-            -round(score or 0.0, 6),
-            -(telling + CHANGED * changed.get(line, 0.0)),
-            path,
-            number,
-        )
+        index = sources.derive(path, index_lines)
+        weight = index.weights.get(number, 0.0) + traceback_bonus.get(line, 0.0)
+        weight += WORD_FACTOR * min(MAX_WORDS, relevance[line] / math.log(len(lines) + 1))
+        weight += SHARED_BONUS * shared.get(line, 0.0)
+        weight += CHANGED_BONUS * recency.get(line, 0.0)
+        if path == test_file:
+            weight -= TEST_FILE_PENALTY
+        if mentions_none and number in index.none_returns:
+            weight += NONE_BONUS
+        score = round(scores.get(line, 0.0), 6)
+        return line not in scores, -score, -weight, path, number
 
-    return Ranking(tuple(sorted(lines, key=order)), alike)
+    return Ranking(tuple(sorted(lines, key=rank)), relevance)
 
 
-def telling(
-    ranking: Ranking, scores: Mapping[Line, float], sources: SourceFiles, most: int
+def relevant_lines(
+    ranking: Ranking, scores: Mapping[Line, float], sources: SourceFiles, limit: int
 ) -> list[Line]:
-    """The lines that say most of what the failing test says, whoever else runs them, at most so many."""
+    """Return the lines with the most words of the failing test, whoever else executes them."""
 
-    def worth(line: Line) -> float:
+    def relevance(line: Line) -> float:
         path, number = line
-        weight = sources.derive(path, definitions).weights.get(number, 0.0)
-        return ranking.alike[line] + 10 * scores.get(line, 0.0) + 0.5 * weight
+        weight = sources.derive(path, index_lines).weights.get(number, 0.0)
+        return ranking.relevance[line] + 10 * scores.get(line, 0.0) + 0.5 * weight
 
-    return heapq.nlargest(most, ranking.lines, key=worth)
+    return heapq.nlargest(limit, ranking.lines, key=relevance)
 
 
-def _alike(failure: Failure, lines: Sequence[Line], sources: SourceFiles) -> dict[Line, float]:
-    """How much the lines say what the failing test says: words in common, rare ones and those of its name for more."""
-    name = parts_of(failure.nodeid.rpartition("::")[2])
-    wanted = words_of_failure(failure, sources)
-    paths = {
-        path: len(parts_of(path.replace("/", " ")) & name) for path in {path for path, _ in lines}
-    }
+def _relevance(failure: Failure, lines: Sequence[Line], sources: SourceFiles) -> dict[Line, float]:
+    """Return how much each line has in common with the failing test.
+
+    Rare words count more, and those of the test's name twice.
+    """
+    name = word_parts(failure.nodeid.rpartition("::")[2])
+    wanted = failure_words(failure, sources)
+    path_bonus: dict[str, float] = {}
     common: dict[Line, frozenset[str]] = {}
+    counts: Counter[str] = Counter()
     for path, number in lines:
-        common[path, number] = sources.derive(path, Parts).of_line(number) & wanted
-    counts = Counter(part for parts in common.values() for part in parts)
-    rare = {
-        part: math.log(len(lines) / count) * (2 if part in name else 1)
-        for part, count in counts.items()
-    }
+        if path not in path_bonus:
+            path_bonus[path] = PATH_BONUS * len(word_parts(path.replace("/", " ")) & name)
+        words = sources.derive(path, LineWords).on_line(number) & wanted
+        common[path, number] = words
+        counts.update(words)
+    rarity = {word: math.log(len(lines) / count) for word, count in counts.items()}
+    for word in name.intersection(rarity):
+        rarity[word] *= 2
     return {
-        line: sum(rare[part] for part in parts) + PATH * paths[line[0]]
-        for line, parts in common.items()
+        line: sum(rarity[word] for word in words) + path_bonus[line[0]]
+        for line, words in common.items()
     }
 
 
-def words_of_failure(failure: Failure, sources: SourceFiles) -> frozenset[str]:
-    """Return the words of the failing test: its name, source and message."""
+def failure_words(failure: Failure, sources: SourceFiles) -> frozenset[str]:
+    """Return the words of a failing test: of its name, its source and its message."""
     name = failure.nodeid.rpartition("::")[2]
-    return parts_of(f"{name} {source_of_test(failure.nodeid, sources)} {failure.message}")
+    return word_parts(f"{name} {source_of_test(failure.nodeid, sources)} {failure.message}")
 
 
-def _on_traceback(failure: Failure, paths: Collection[str]) -> dict[Line, float]:
-    """What the lines of the traceback are worth, and of one that another process has printed."""
-    raised, called = TRACEBACK
-    printed = [
-        (file.replace("\\", "/"), int(number)) for file, number in _PRINTED.findall(failure.message)
-    ]
-    worth = {
-        (path, line): called
-        for file, line in printed
-        for path in paths
-        if f"/{file}".endswith(f"/{path}")
-    }
-    worth |= {(frame.path, frame.line): called for frame in failure.frames}
-    if failure.frames:
-        worth[failure.frames[-1].path, failure.frames[-1].line] = raised
-    return worth
-
-
-def _counts(outcomes: Sequence[Outcome]) -> dict[Line, int]:
-    counts: dict[Line, int] = {}
-    for outcome in outcomes:
-        for path, numbers in outcome.lines.items():
-            for number in numbers:
-                counts[path, number] = counts.get((path, number), 0) + 1
-    return counts
+def _traceback_bonus(failure: Failure, paths: Collection[str]) -> dict[Line, float]:
+    """Return the bonus of the lines on the traceback, and on one that another process printed."""
+    bonus: dict[Line, float] = {}
+    for file, number in PRINTED_FRAME.findall(failure.message):
+        for path in paths:
+            if f"/{file}".replace("\\", "/").endswith(f"/{path}"):
+                bonus[path, int(number)] = CALLER_BONUS
+    for frame in failure.frames:
+        bonus[frame.path, frame.line] = CALLER_BONUS
+    for frame in failure.frames[-1:]:
+        bonus[frame.path, frame.line] = RAISED_BONUS
+    return bonus

@@ -1,513 +1,413 @@
-"""Changes that make failing tests pass, found by trying: a case in, fixes out, the most likely first.
+"""Searches for edits with which failing tests pass, by trying them.
 
-Edits of the suspicious lines are enumerated, cheapest and most suspicious
-first, and each is run against the failing tests and their passing neighbours.
-No model is asked.
+Candidates run against the failing tests and their passing neighbours. Those that pass are
+compared by their behaviour, and one of each behaviour is confirmed in a fresh pytest process.
 """
 
 from __future__ import annotations
 
-import builtins
-import re
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.case import Case
-from pytest_starcoder.explain.suspicion import Line, source_of_test
+from pytest_starcoder.fix.candidates import (
+    PricedEdits,
+    paired_edits,
+    rank_lines,
+    single_edits,
+    sorting_key,
+)
+from pytest_starcoder.fix.comparison import (
+    ObservedEdits,
+    find_question,
+    simplest_of_each_behaviour,
+)
+from pytest_starcoder.fix.laboratory import Bench, Laboratory
 from pytest_starcoder.fix.places import Places
-from pytest_starcoder.runner.fixes import Fix, Fixes
-from pytest_starcoder.runner.launch import Launch, run
-from pytest_starcoder.runner.sandbox import Level
+from pytest_starcoder.runner.fixes import NO_FIXES, Fix, Fixes
+from pytest_starcoder.runner.messages import Checks, Input, Record
+from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.runner.trials import (
-    LONGER,
-    SHORTEST,
-    Input,
-    Record,
+    MIN_TEST_SECONDS,
+    SLOWDOWN,
+    Edits,
     Trial,
-    Trials,
     Unavailable,
 )
 from pytest_starcoder.source.diff import changed_lines, unified
-from pytest_starcoder.source.edits import EXTENDED, Seen, edited, enumerate_edits, pairs
+from pytest_starcoder.source.edits import EXTENDED, apply_edits
 from pytest_starcoder.source.edits.edit import Edit
-from pytest_starcoder.source.lines import line_of, statement_at
+from pytest_starcoder.source.lines import line_of
 from pytest_starcoder.source.sources import SourceFiles
-from pytest_starcoder.source.syntax import is_literal
 
-SHOWN = 3
-"""Fixes that are shown at the most, one a behaviour."""
+MAX_FIXES = 3
+"""Fixes to report, each with another behaviour."""
 
-FAILING = 8
-"""Failing tests that each candidate is run against; the others are run with what passes these."""
+MAX_FAILING = 8
+"""Failing tests that each candidate must make pass."""
 
-SEARCHING = 0.75
-"""Which part of the time may go by before what was found is confirmed."""
+MAX_RELATED = 24
+"""Further failing tests that are run with candidates that pass."""
 
-CONFIRMED = 200
-"""Tests of the cause with which a fix is confirmed at the most."""
+MAX_CONFIRMED_TESTS = 200
+"""Tests of the cause that a fix is confirmed with."""
 
-OTHERS = 24
-"""Further failing tests, of the same cause and of others, with which a change that passes is run as well."""
+MAX_COMPARED = 40
+"""Passing candidates that are compared by their behaviour."""
 
-LONG = 0.03
-"""What a character more costs when one of several edits is shown that do the same."""
+SEARCH_SHARE = 0.75
+"""Share of the time that may pass before the confirmation begins."""
 
-LEFT = 0.7
-"""Which part of the time must be left to go on, where a change heals this cause and not others like it."""
+PARTIAL_FIX_SHARE = 0.7
+"""Share of the search time that must remain to go on after a fix that related tests fail with."""
 
-ALIKE = 40
-"""Passing changes that are compared by what they do."""
+COST_WINDOW = 1.5
+"""Extra cost up to which the search goes on after a fix, to learn if it is the only one."""
 
-LINES = 80
-"""Lines that are edited at the most, the most suspicious."""
-
-FAR = 4.0
-"""What an edit of the least suspicious line costs beside its own cost (measured: facts on 40 small functions)."""
-
-HALF = 10
-"""The rank at which a line is half as suspicious as the first one."""
-
-WINDOW = 1.5
-"""How much dearer than the first fix others may be that are looked for: they tell whether it is the only one."""
-
-CHUNK = 256
+CHUNK_SIZE = 256
 """Candidates between two looks at the clock."""
 
-PAIRS = 4000
-"""Pairs of cheap edits that are tried at the most."""
+IMPORT_SECONDS = 4.0
+"""Time for edits that import the project anew, before costlier ones inside functions."""
 
-IMPORTED = 4.0
-"""Seconds for edits that import the project anew, before dearer ones inside of functions are tried."""
-
-BASELINE = 5.0
-"""Seconds of processor time that one test may take with the code as it is."""
+BASELINE_SECONDS = 5.0
+"""Limit of one test without edits, in seconds of processor time."""
 
 
 @dataclass(frozen=True)
-class Passed:
-    """A change that passes: what it cost, and how many tests of other causes pass with it too."""
+class Suite:
+    """The tests of the session: all in their `order`, and those that must still pass.
 
-    cost: float
-    edits: tuple[Edit, ...]
-    healed: int
+    `fast` tests are run with every promising candidate, `confirming` ones with every fix.
+    """
+
+    order: Sequence[str]
+    fast: Sequence[str] = ()
+    confirming: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
-class Confirmed:
-    """Tests that failed and pass now, that passed and still do, and of the same cause that still fail."""
+class Query:
+    """The cause to fix, and where.
 
-    failing: tuple[str, ...]
-    passing: tuple[str, ...]
-    still: tuple[str, ...]
-
-
-@dataclass
-class Search:
-    """One search for one cause, `others` are tests that fail of other causes; `progress` gets the number of trials."""
+    A fix with which the `related` failing tests pass too is more likely to be right.
+    `earlier_fixes` of other causes are tried first. If there are `proposed` edits, by `model`,
+    only those are tried.
+    """
 
     case: Case
     places: Places
-    launch: Launch
-    ran: Sequence[str]
-    others: list[str]
-    suite: Sequence[str]
-    least: Level
-    sources: SourceFiles
-    deadline: Deadline
-    confirming: Deadline
-    progress: Callable[[int], None]
-    proposed: Sequence[Edit] | None
-    model: str
-    passed: list[Passed] = field(default_factory=list)
-    tried: int = 0
-    limits: dict[str, float] = field(default_factory=dict)
-    failing: list[str] = field(default_factory=list)
-    passing: list[str] = field(default_factory=list)
-    farther: list[str] = field(default_factory=list)
-    elsewhere: list[tuple[float, Edit]] = field(default_factory=list)
-
-    @property
-    def kept(self) -> list[str]:
-        """The tests that must still pass: the neighbours first, they are the likelier to fail."""
-        return [*self.passing, *self.farther]
-
-    def confirm(self, edits: tuple[Edit, ...]) -> Confirmed | None:
-        """What tests do with the edits in a pytest of their own, in the order in which they ran; None for too little.
-
-        What was tried must pass again, and half of the cause's tests at the least.
-        """
-        cause = self.case.cause.nodeids[:CONFIRMED]
-        passing = list(dict.fromkeys([*self.kept, *self.suite]))
-        place = {nodeid: number for number, nodeid in enumerate(self.ran)}
-        tests = sorted(
-            {*cause, *self.failing, *passing},
-            key=lambda nodeid: (place.get(nodeid, len(place)), nodeid),
-        )
-        outcomes = run(
-            self.launch, tests, self.confirming, edits=edits, policy="confined", least=self.least
-        )
-        passed = {found.nodeid for found in outcomes if found.outcome == "passed"}
-        healed = tuple(nodeid for nodeid in tests if nodeid in passed and nodeid not in passing)
-        still = tuple(nodeid for nodeid in cause if nodeid not in passed)
-        if not passed >= {*self.failing, *passing} or len(still) > len(cause) / 2:
-            return None
-        return Confirmed(healed, tuple(passing), still)
+    related: Sequence[str] = ()
+    earlier_fixes: Sequence[Fix] = ()
+    proposed: Sequence[Edit] | None = None
+    model: str = ""
 
 
-def fix(
-    case: Case,
-    places: Places,
-    launch: Launch,
-    sources: SourceFiles,
-    deadline: Deadline,
-    ran: Sequence[str],
-    least: Level,
-    others: Sequence[str] = (),
-    known: Sequence[Fix] = (),
-    suite: Sequence[str] = (),
-    quick: Sequence[str] = (),
-    progress: Callable[[int], None] = lambda tried: None,
-    proposed: Sequence[Edit] | None = None,
-    model: str = "",
-) -> Fixes:
-    """The fixes of a case, found until `deadline`; nothing is raised.
+@dataclass(frozen=True)
+class PassingEdits:
+    """A candidate that passes, and how many of the related tests pass with it."""
 
-    `ran` are all tests in the order in which they ran, `suite` those of them
-    with which a fix is confirmed besides, and the `quick` ones those with which
-    every candidate is tried that the failing tests pass with. `others` are further failing tests,
-    of this cause and of others: a change with which they pass too is likelier to be right. `known`
-    are fixes of those, tried first. Where edits are `proposed`, by a `model`,
-    those alone are tried.
-    """
-    started = time.monotonic()
-    searching = Deadline.after(deadline.remaining() * SEARCHING, deadline.setting)
-    search = Search(
-        case,
-        places,
-        launch,
-        ran,
-        list(others)[:OTHERS],
-        suite,
-        least,
-        sources,
-        searching,
-        deadline,
-        progress,
-        proposed,
-        model,
-    )
-    failing = sorted(case.replay.failing, key=lambda outcome: outcome.seconds)
-    passing = sorted(case.replay.passing, key=lambda outcome: outcome.seconds)
-    if not failing or not _ranks(case, places):
-        return Fixes()  # there is nothing to change
-    near = [outcome.nodeid for outcome in passing]
-    tests = [*(outcome.nodeid for outcome in failing), *near]
-    search.others = [nodeid for nodeid in search.others if nodeid not in tests]
-    search.farther = [nodeid for nodeid in quick if nodeid not in {*tests, *search.others}]
-    try:
-        with Trials(launch, [*tests, *search.farther, *search.others], searching, least) as trials:
-            return _searched(search, trials, tests[: len(failing)], near, known, started)
-    except Unavailable as exc:
-        return Fixes(note=str(exc))
-    except OSError as exc:
-        return Fixes(note=f"no process could be started: {exc}")
+    cost: float
+    edits: Edits
+    related: int
 
 
-def _searched(
-    search: Search,
-    trials: Trials,
-    failing: list[str],
-    passing: list[str],
-    known: Sequence[Fix],
-    started: float,
-) -> Fixes:
-    baseline = trials.baseline([*failing, *passing, *search.farther, *search.others], BASELINE)
-    search.failing = [
-        nodeid for nodeid in failing if _outcome(baseline, nodeid) in ("failed", "overtime")
-    ][:FAILING]
-    search.passing = [nodeid for nodeid in passing if _outcome(baseline, nodeid) == "passed"]
-    search.farther = [nodeid for nodeid in search.farther if _outcome(baseline, nodeid) == "passed"]
-    search.others = [nodeid for nodeid in search.others if _outcome(baseline, nodeid) == "failed"]
-    if not search.failing:
-        return Fixes(
-            note="it does not fail where changes can be tried", seconds=time.monotonic() - started
-        )
-    for nodeid in (*search.failing, *search.kept, *search.others):
-        record = baseline[nodeid]
-        search.limits[nodeid] = (
-            SHORTEST if record.outcome == "overtime" else SHORTEST + LONGER * record.seconds
-        )
-    allow = search.places.allow
-    try:
-        _try(
-            search, trials, [(0.0, found.edits) for found in known if all(map(allow, found.edits))]
-        )
-        for _ in _stages(search, trials) if not search.passed else ():
-            if _content(search) or search.deadline.remaining() <= 0:
+@dataclass(frozen=True)
+class Confirmation:
+    """The tests that a fix makes pass, those that still pass, and those of the cause that fail."""
+
+    failing: tuple[str, ...]
+    passing: tuple[str, ...]
+    still_failing: tuple[str, ...]
+
+
+class EditSearch:
+    """Finds the fixes of one cause after another."""
+
+    def __init__(
+        self,
+        laboratory: Laboratory,
+        sources: SourceFiles,
+        suite: Suite,
+        show_progress: Callable[[int], None] = lambda tried: None,
+    ) -> None:
+        self._laboratory = laboratory
+        self._sources = sources
+        self._suite = suite
+        self._show_progress = show_progress
+
+    def find(self, query: Query, deadline: Deadline) -> Fixes:
+        """Return the fixes found until the deadline, or a note why there are none."""
+        started = time.monotonic()
+        failing = _by_duration(query.case.replay.failing)
+        neighbours = _by_duration(query.case.replay.passing)
+        if not failing or not rank_lines(query.case, query.places):
+            return NO_FIXES
+        near = {*failing, *neighbours}
+        related = [nodeid for nodeid in query.related[:MAX_RELATED] if nodeid not in near]
+        fast = [nodeid for nodeid in self._suite.fast if nodeid not in {*near, *related}]
+        tests = [*failing, *neighbours, *fast, *related]
+        search_deadline = Deadline.after(deadline.remaining() * SEARCH_SHARE, deadline.setting)
+        try:
+            with self._laboratory.open_bench(tests, search_deadline) as bench:
+                baseline = bench.baseline(tests, BASELINE_SECONDS)
+                failing_limits = _limits(failing, baseline, "failed", "overtime")
+                checks = Checks(
+                    dict(islice(failing_limits.items(), MAX_FAILING)),
+                    # Neighbours first: they are more likely to fail.
+                    _limits([*neighbours, *fast], baseline, "passed"),
+                )
+                if not checks.failing:
+                    note = "the failure does not occur in the sandbox where changes are tried"
+                    return Fixes(note=note, seconds=time.monotonic() - started)
+                attempt = _Attempt(
+                    query,
+                    self._sources,
+                    bench,
+                    checks,
+                    _limits(related, baseline, "failed"),
+                    search_deadline,
+                    self._show_progress,
+                )
+                with contextlib.suppress(KeyboardInterrupt):  # report what was found
+                    attempt.run()
+                return self._report(query, attempt, deadline, started)
+        except Unavailable as exc:
+            return Fixes(note=str(exc))
+        except OSError as exc:
+            return Fixes(note=f"no process could be started: {exc}")
+
+    def _report(self, query: Query, attempt: _Attempt, deadline: Deadline, started: float) -> Fixes:
+        """Confirm one fix of each behaviour, and find an input that tells the first two apart."""
+        is_complete = attempt.deadline.remaining() > 0
+        bench, checks = attempt.bench, attempt.checks
+        best = attempt.best()
+        inputs: list[Input] = []
+        distinct: list[ObservedEdits] = []
+        if best:
+            inputs, behaviours = bench.observe([passing.edits for passing in best], checks)
+            observed = []
+            for passing, outcomes in zip(best, behaviours, strict=True):
+                observed.append(ObservedEdits(passing.edits, passing.cost, outcomes))
+            distinct = simplest_of_each_behaviour(observed)
+        is_only_one = len(distinct) == 1 and bool(inputs) and is_complete
+        confirmed: list[ObservedEdits] = []
+        fixes: list[Fix] = []
+        for candidate in distinct:
+            if len(fixes) == MAX_FIXES:
                 break
-    except KeyboardInterrupt:
-        pass  # what was found is told
-    return _told(search, trials, started)
+            confirmation = self._confirm(query, candidate.edits, checks, deadline)
+            if confirmation is not None:
+                confirmed.append(candidate)
+                fix = self._describe(query, candidate.edits, confirmation)
+                is_checked = is_only_one and not confirmation.still_failing and not query.model
+                fixes.append(replace(fix, checked=is_checked, level=str(bench.level)))
+        note = ""
+        if best and not fixes:
+            note = "no change that passed passes again with all tests in their original order"
+        question = find_question(inputs, confirmed)
+        return Fixes(
+            tuple(fixes),
+            question.call,
+            question.outcomes,
+            question.tests,
+            attempt.tried,
+            time.monotonic() - started,
+            note,
+            level=str(bench.level),
+        )
+
+    def _confirm(
+        self, query: Query, edits: Edits, checks: Checks, deadline: Deadline
+    ) -> Confirmation | None:
+        """Run all tests with the edits in their original order.
+
+        None unless all checks pass again, and at least half of the cause's tests.
+        """
+        cause = query.case.cause.nodeids[:MAX_CONFIRMED_TESTS]
+        passing = tuple(dict.fromkeys([*checks.passing, *self._suite.confirming]))
+        positions = {nodeid: position for position, nodeid in enumerate(self._suite.order)}
+        tests = sorted(
+            {*cause, *checks.failing, *passing},
+            key=lambda nodeid: (positions.get(nodeid, len(positions)), nodeid),
+        )
+        passed = self._laboratory.run(tests, edits, deadline)
+        still_failing = tuple(nodeid for nodeid in cause if nodeid not in passed)
+        if not passed >= {*checks.failing, *passing} or len(still_failing) > len(cause) / 2:
+            return None
+        fixed = tuple(nodeid for nodeid in tests if nodeid in passed and nodeid not in passing)
+        return Confirmation(fixed, passing, still_failing)
+
+    def _describe(self, query: Query, edits: Edits, confirmation: Confirmation) -> Fix:
+        first = min(edits, key=lambda edit: (edit.path, edit.span))
+        names = self._laboratory.names_in_diff(edit.path for edit in edits)
+        diff = ""
+        for path, name in names.items():
+            before = self._sources(path)
+            after = apply_edits(before, [edit for edit in edits if edit.path == path])
+            diff += unified(before, after, name)
+        lines = changed_lines(diff)
+        removed = [line[1:] for line in lines if line.startswith("-")]
+        added = [line[1:] for line in lines if line.startswith("+")]
+        return Fix(
+            edits=edits,
+            diff=diff,
+            path=first.path,
+            line=first.line,
+            before="\n".join(removed) or line_of(self._sources(first.path), first.line),
+            after="\n".join(added),
+            failing=confirmation.failing,
+            passing=confirmation.passing,
+            checked=False,
+            still=confirmation.still_failing,
+            model=query.model,
+            special=_is_special(edits),
+        )
 
 
-def _content(search: Search) -> bool:
-    """Whether there is a change with which all failing tests pass, or some, and much of the time is over."""
-    best = max((found.healed for found in search.passed), default=-1)
-    return best == len(search.others) or (
-        best >= 0 and search.deadline.remaining() < search.deadline.limit * LEFT
-    )
+@dataclass
+class _Attempt:
+    """Tries candidates for one query, and collects those that pass."""
 
+    query: Query
+    sources: SourceFiles
+    bench: Bench
+    checks: Checks
+    related: Mapping[str, float]
+    deadline: Deadline
+    show_progress: Callable[[int], None]
+    tried: int = 0
+    passing: list[PassingEdits] = field(default_factory=list)
+    outside_functions: list[PricedEdits] = field(default_factory=list)
+    """Candidates that can only be tried by importing the project anew."""
 
-def _outcome(baseline: Mapping[str, Record], nodeid: str) -> str:
-    return baseline[nodeid].outcome if nodeid in baseline else "missing"
-
-
-def _stages(search: Search, trials: Trials) -> Iterator[None]:
-    """Tries kinds of candidates one after the other; after each it may end."""
-    if search.proposed is not None:
-        allowed = filter(search.places.allow, search.proposed)
-        _try(search, trials, [(edit.cost, (edit,)) for edit in allowed])
-        _import(search, trials, search.deadline.remaining())
-        return
-    ranks = _ranks(search.case, search.places)
-    edits = sorted(
-        _edits(search, ranks), key=lambda found: (found[0], found[1].path, found[1].span)
-    )
-    plain = [found for found in edits if found[1].cost < EXTENDED]
-    dear = [found for found in edits if found[1].cost >= EXTENDED]
-    _try(search, trials, [(cost, (edit,)) for cost, edit in plain])
-    yield
-    _import(search, trials, IMPORTED)
-    yield
-    _try(search, trials, [(cost, (edit,)) for cost, edit in dear])
-    yield
-    costs = {edit: cost for cost, edit in plain}
-    both = [
-        (costs[one] + costs[other], (one, other))
-        for one, other in pairs([edit for _, edit in plain], PAIRS)
-    ]
-    _try(search, trials, both)
-    yield
-    _import(search, trials, search.deadline.remaining())
-    yield
-
-
-def _ranks(case: Case, places: Places) -> dict[Line, int]:
-    """The lines that are changed, by their rank; of the tests' own files those alone that a failing test runs."""
-    tests = {nodeid.partition("::")[0] for nodeid in case.cause.nodeids}
-    lines = [line for line in places.lines if line in case.scores or line[0] not in tests]
-    return {line: rank for rank, line in enumerate(lines[:LINES])}
-
-
-def _edits(search: Search, ranks: Mapping[Line, int]) -> Iterator[tuple[float, Edit]]:
-    """Every edit of a suspicious line, with what it costs there."""
-    strings = _strings(source_of_test(search.case.cause.first.nodeid, search.sources))
-    half = search.deadline.remaining() / 2
-    types: dict[Line, dict[str, frozenset[str]]] = {}
-    for outcome in search.case.replay.failing:
-        for place, names in outcome.types.items():
-            known = types.setdefault(place, {})
-            for name, kinds in names.items():
-                known[name] = known.get(name, frozenset()) | kinds
-    for path in dict.fromkeys(path for path, _ in ranks):
-        source = search.sources(path)
-        seen = Seen({line: names for (file, line), names in types.items() if file == path}, strings)
-        lines = {number for other, number in ranks if other == path}
-        statements: dict[int, tuple[int, int]] = {}
-        for edit in enumerate_edits(source, path, lines, seen):
-            if search.deadline.remaining() < half:
-                return  # the rest would not be tried
-            if not search.places.allow(edit):
-                continue
-            if edit.line not in statements:  # thousands of edits may start on one line
-                statements[edit.line] = statement_at(source, edit.line)
-            first, last = statements[edit.line]
-            rank = min(
-                (ranks[path, line] for line in range(first, last + 1) if (path, line) in ranks),
-                default=LINES,
-            )
-            yield edit.cost + FAR * (1 - 1 / (1 + rank / HALF)), edit
-
-
-def _strings(text: str) -> tuple[str, ...]:
-    """What stands between quotes in a test."""
-    return tuple(
-        dict.fromkeys(match[2] for match in re.finditer(r"(['\"])([^'\"\n]{1,40})\1", text))
-    )
-
-
-def _try(
-    search: Search, trials: Trials, candidates: Sequence[tuple[float, tuple[Edit, ...]]]
-) -> None:
-    """Tries candidates in their order, and for a while after the first that passes."""
-    costs = {edits: cost for cost, edits in candidates}
-    for start in range(0, len(candidates), CHUNK):
-        if search.deadline.remaining() <= 0:
-            return
-        chunk = [
-            edits for cost, edits in candidates[start : start + CHUNK] if cost <= _dearest(search)
+    def run(self) -> None:
+        """Try candidates until some fix them all, or time runs out."""
+        allow = self.query.places.allow
+        earlier = [
+            PricedEdits(0.0, fix.edits)
+            for fix in self.query.earlier_fixes
+            if all(map(allow, fix.edits))
         ]
-        if not chunk:
+        self._try(earlier)
+        if self.passing:
             return
-        tried = list(trials.swapped(chunk, search.failing, search.kept, search.limits))
-        for trial in tried:
-            _note(search, trials, trial, costs[trial.edits])
+        for _ in self._stages():
+            if self._is_satisfied() or self.deadline.remaining() <= 0:
+                return
 
+    def best(self) -> list[PassingEdits]:
+        """Return the candidates with which most related tests pass, the likeliest first."""
+        most = max((passing.related for passing in self.passing), default=0)
+        best = [passing for passing in self.passing if passing.related == most]
+        best.sort(
+            key=lambda passing: (
+                _is_special(passing.edits),
+                passing.cost,
+                passing.edits[0].path,
+                passing.edits[0].span,
+            )
+        )
+        return best[:MAX_COMPARED]
 
-def _import(search: Search, trials: Trials, seconds: float) -> None:
-    """Tries for some time those that must be imported."""
-    until = time.monotonic() + seconds
-    search.elsewhere.sort(key=lambda found: (found[0], found[1].path, found[1].span))
-    while search.elsewhere and time.monotonic() < until and search.deadline.remaining() > 0:
-        cost, edit = search.elsewhere.pop(0)
-        if cost > _dearest(search):
+    def _is_satisfied(self) -> bool:
+        """Return whether a fix covers all related tests, or is partial and time runs short."""
+        if not self.passing:
+            return False
+        most = max(passing.related for passing in self.passing)
+        is_late = self.deadline.remaining() < self.deadline.limit * PARTIAL_FIX_SHARE
+        return most == len(self.related) or is_late
+
+    def _stages(self) -> Iterator[None]:
+        """Try one kind of candidate after another; the search may stop after each."""
+        if self.query.proposed is not None:
+            allowed = filter(self.query.places.allow, self.query.proposed)
+            self._try([PricedEdits(edit.cost, (edit,)) for edit in allowed])
+            self._try_outside_functions(self.deadline.remaining())
             return
-        for trial in trials.imported([(edit,)], search.failing, search.kept, search.limits):
-            _note(search, trials, trial, cost)
+        singles = single_edits(self.query.case, self.query.places, self.sources, self.deadline)
+        plain = [candidate for candidate in singles if candidate.edits[0].cost < EXTENDED]
+        self._try(plain)
+        yield
+        self._try_outside_functions(IMPORT_SECONDS)
+        yield
+        self._try([candidate for candidate in singles if candidate.edits[0].cost >= EXTENDED])
+        yield
+        self._try(paired_edits(plain))
+        yield
+        self._try_outside_functions(self.deadline.remaining())
+
+    def _try(self, candidates: Sequence[PricedEdits]) -> None:
+        costs = {candidate.edits: candidate.cost for candidate in candidates}
+        for start in range(0, len(candidates), CHUNK_SIZE):
+            if self.deadline.remaining() <= 0:
+                return
+            max_cost = self._max_cost()
+            chunk = [
+                candidate.edits
+                for candidate in candidates[start : start + CHUNK_SIZE]
+                if candidate.cost <= max_cost
+            ]
+            if not chunk:
+                return
+            # Read to the end first: a related test must not run in between.
+            for trial in list(self.bench.try_in_functions(chunk, self.checks)):
+                self._note(trial, costs[trial.edits])
+
+    def _try_outside_functions(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        self.outside_functions.sort(key=sorting_key)
+        while self.outside_functions:
+            if time.monotonic() >= until or self.deadline.remaining() <= 0:
+                return
+            candidate = self.outside_functions.pop(0)
+            if candidate.cost > self._max_cost():
+                return
+            for trial in self.bench.try_on_import([candidate.edits], self.checks):
+                self._note(trial, candidate.cost)
+
+    def _note(self, trial: Trial, cost: float) -> None:
+        if trial.verdict == "unswappable" and len(trial.edits) == 1:
+            self.outside_functions.append(PricedEdits(cost, trial.edits))
+            return
+        self.tried += 1
+        self.show_progress(self.tried)
+        if trial.verdict == "passes":
+            related = 0
+            if self.related:
+                [records] = self.bench.run_tests([trial.edits], self.related)
+                related = sum(record.outcome == "passed" for record in records)
+            self.passing.append(PassingEdits(cost, trial.edits, related))
+
+    def _max_cost(self) -> float:
+        """Return the cost up to which candidates are tried, without limit before a full fix."""
+        full_fixes = [
+            passing.cost for passing in self.passing if passing.related == len(self.related)
+        ]
+        return min(full_fixes, default=float("inf")) + COST_WINDOW
 
 
-def _note(search: Search, trials: Trials, trial: Trial, cost: float) -> None:
-    if trial.verdict == "unswappable" and len(trial.edits) == 1:
-        search.elsewhere.append((cost, trial.edits[0]))
-        return
-    search.tried += 1
-    search.progress(search.tried)
-    if trial.verdict == "passes":
-        healed = 0
-        if search.others:
-            [records] = trials.records([trial.edits], search.others, search.limits)
-            healed = sum(record.outcome == "passed" for record in records)
-        search.passed.append(Passed(cost, trial.edits, healed))
+def _by_duration(outcomes: Sequence[Outcome]) -> list[str]:
+    return [outcome.nodeid for outcome in sorted(outcomes, key=lambda outcome: outcome.seconds)]
 
 
-def _dearest(search: Search) -> float:
-    """The cost up to which candidates are tried: all, until one is found with which all failing tests pass."""
-    enough = [found.cost for found in search.passed if found.healed == len(search.others)]
-    return min(enough, default=float("inf")) + WINDOW
-
-
-def _told(search: Search, trials: Trials, started: float) -> Fixes:
-    """Of what passed one change a behaviour, and the input that tells them apart."""
-    cut = search.deadline.remaining() <= 0  # others that are as simple may not have been tried
-    best = max((found.healed for found in search.passed), default=0)
-    passed = [found for found in search.passed if found.healed == best]
-    passed.sort(
-        key=lambda found: (
-            _is_special(found.edits),
-            found.cost,
-            found.edits[0].path,
-            found.edits[0].span,
-        )
-    )
-    passed = passed[:ALIKE]
-    seconds = time.monotonic() - started
-    if not passed:
-        return Fixes(tried=search.tried, seconds=seconds, level=str(trials.level))
-    costs = {found.edits: found.cost for found in passed}
-    candidates = list(costs)
-    inputs, behaviours = trials.observed(candidates, search.failing, search.passing, search.limits)
-    groups: dict[tuple[str, ...], list[tuple[Edit, ...]]] = {}
-    for edits, behaviour in zip(candidates, behaviours, strict=True):
-        key = tuple(_plain(outcome) for outcome in behaviour) if behaviour else (repr(edits),)
-        groups.setdefault(key, []).append(edits)
-    kept: list[tuple[tuple[str, ...], tuple[Edit, ...], Confirmed]] = []
-    for key, alike in groups.items():
-        simplest = min(
-            alike, key=lambda edits: costs[edits] + LONG * sum(_longer(edit) for edit in edits)
-        )
-        if len(kept) < SHOWN and (found := search.confirm(simplest)) is not None:
-            kept.append((key, simplest, found))
-    told = [(key, behaviours[candidates.index(edits)]) for key, edits, _ in kept]
-    call, outcomes, answers = _question(inputs, told)
-    only = len(groups) == 1 and bool(inputs) and not cut
-    fixes = tuple(
-        _fix(search, edits, found, trials.level, checked=only) for _, edits, found in kept
-    )
-    note = (
-        ""
-        if fixes
-        else "what passed one by one did not pass when all tests were run in their order"
-    )
-    return Fixes(
-        fixes,
-        call,
-        outcomes,
-        answers,
-        search.tried,
-        time.monotonic() - started,
-        note,
-        level=str(trials.level),
-    )
-
-
-def _longer(edit: Edit) -> int:
-    return len(edit.after) - len(edit.before)
-
-
-def _plain(outcome: str) -> str:
-    """An outcome in which 2.0 and 2 are the same."""
-    return re.sub(r"\b(\d+)\.0\b", r"\1", outcome)
-
-
-def _question(
-    inputs: Sequence[Input], told: Sequence[tuple[tuple[str, ...], tuple[str, ...]]]
-) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """The shortest input on which the first two behaviours differ, what they are, and a test for each answer."""
-    if len(told) < 2 or not inputs:
-        return "", (), ()
-    (one, first), (other, second) = told[:2]
-    differing = [index for index in range(min(len(one), len(other))) if one[index] != other[index]]
-    if not differing:
-        return "", (), ()
-    best = min(differing, key=lambda index: (len(inputs[index].text), index))
-    outcomes = first[best], second[best]
-    tests = tuple(_test(inputs[best].code, outcome) for outcome in outcomes)
-    return inputs[best].text, outcomes, tests if all(tests) else ()
-
-
-def _test(code: str, answer: str) -> str:
-    """The body of a test that holds an answer; empty where it cannot be written down."""
-    imported, _, call = code.partition("\n")
-    verb, _, value = answer.partition(" ")
-    if not call:
-        return ""
-    if verb == "raises" and isinstance(getattr(builtins, value, None), type):
-        return f"    import pytest\n\n    {imported}\n\n    with pytest.raises({value}):\n        {call}\n"
-    holds = verb == "returns" and is_literal(value)
-    return f"    {imported}\n\n    assert {call} == {value}\n" if holds else ""
-
-
-def _fix(
-    search: Search, edits: tuple[Edit, ...], confirmed: Confirmed, level: Level, *, checked: bool
-) -> Fix:
-    first = min(edits, key=lambda edit: (edit.path, edit.span))
-    source = search.sources(first.path)
-    diff = ""
-    for path, name in search.launch.project.names_in_diff(edit.path for edit in edits).items():
-        before = search.sources(path)
-        diff += unified(before, edited(before, [edit for edit in edits if edit.path == path]), name)
-    changed = changed_lines(diff)
-    removed = [line[1:] for line in changed if line.startswith("-")]
-    added = [line[1:] for line in changed if line.startswith("+")]
-    return Fix(
-        edits=edits,
-        diff=diff,
-        path=first.path,
-        line=first.line,
-        before="\n".join(removed) or line_of(source, first.line),
-        after="\n".join(added),
-        failing=confirmed.failing,
-        passing=confirmed.passing,
-        checked=checked and not confirmed.still and not search.model,
-        still=confirmed.still,
-        level=str(level),
-        model=search.model,
-        special=_is_special(edits),
-    )
+def _limits(
+    tests: Sequence[str], baseline: Mapping[str, Record], *outcomes: str
+) -> dict[str, float]:
+    """Return the tests that have one of the outcomes without edits, each with its time limit."""
+    limits = {}
+    for nodeid in tests:
+        record = baseline.get(nodeid)
+        if record is not None and record.outcome in outcomes:
+            extra = 0.0 if record.outcome == "overtime" else SLOWDOWN * record.seconds
+            limits[nodeid] = MIN_TEST_SECONDS + extra
+    return limits
 
 
 def _is_special(edits: Sequence[Edit]) -> bool:
-    """Whether a change puts in what stands in the test: it may be made for that test alone."""
+    """Return whether a fix inserts a text of the test: it may fit that test only."""
     return any("of the test" in edit.kind for edit in edits)

@@ -11,11 +11,12 @@ from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.fix_search import FixContext, WriteOptions
-from pytest_starcoder.explain.replay import spread
+from pytest_starcoder.explain.neighbours import spread
 from pytest_starcoder.fix.apply import add_answer, apply, confirm
+from pytest_starcoder.fix.laboratory import PytestLaboratory
 from pytest_starcoder.fix.places import PlaceFinder
 from pytest_starcoder.fix.proposals import proposals
-from pytest_starcoder.fix.search import fix
+from pytest_starcoder.fix.search import EditSearch, Query, Suite
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.runner.fixes import NO_FIXES, Fix, Fixes
 from pytest_starcoder.runner.sandbox import Level
@@ -46,11 +47,15 @@ class FixSession:
         for test in context.tests:
             if test.outcome == "passed" and test.allowed and test.fixable:
                 passed.append(test)
-        self._passed = [test.nodeid for test in passed]
+        passed_ids = [test.nodeid for test in passed]
         # A suite that takes no time tells more than the tests nearest to the failing one.
         seconds = sum(test.seconds for test in passed)
         is_small = len(passed) <= SMALL_SUITE_TESTS and seconds <= SMALL_SUITE_SECONDS
-        self._small_suite = self._passed if is_small else []
+        self._suite = Suite(
+            order=[test.nodeid for test in context.tests],
+            fast=passed_ids if is_small else (),
+            confirming=passed_ids if self._settings.fix_suite else (),
+        )
         self._finder = PlaceFinder(
             context.sources, context.conventions, _executed_files(context.cases)
         )
@@ -95,8 +100,9 @@ class FixSession:
         more_tests = self._more_failing_tests(case)
         fixes = self._try_edits(case, deadline, more_tests)
         client = self._context.client
-        can_ask = client is not None and case.cause.first.phase == "call" and fixes.tried > 0
-        if fixes.found or self._stopped or client is None or not can_ask:
+        if fixes.found or self._stopped or client is None:
+            return fixes
+        if case.cause.first.phase != "call" or not fixes.tried:
             return fixes
         proposed = self._try_proposals(case, client, deadline, more_tests)
         if not proposed.found:
@@ -144,24 +150,19 @@ class FixSession:
         proposed: Sequence[Edit] | None = None,
         model: str = "",
     ) -> Fixes:
+        query = Query(
+            case, self._finder.places(case), more_tests, tuple(self._best), proposed, model
+        )
+        laboratory = PytestLaboratory(self._context.launch, Level(self._settings.confinement))
         with self._context.show_status("fix", "trying changes") as show_progress:
+            search = EditSearch(
+                laboratory,
+                self._context.sources,
+                self._suite,
+                lambda tried: show_progress(f", {tried} tried"),
+            )
             try:
-                return fix(
-                    case,
-                    self._finder.places(case),
-                    self._context.launch,
-                    self._context.sources,
-                    deadline,
-                    [test.nodeid for test in self._context.tests],
-                    Level(self._settings.confinement),
-                    others=more_tests,
-                    known=self._best,
-                    suite=self._passed if self._settings.fix_suite else (),
-                    quick=self._small_suite,
-                    progress=lambda tried: show_progress(f", {tried} tried"),
-                    proposed=proposed,
-                    model=model,
-                )
+                return search.find(query, deadline)
             except KeyboardInterrupt:
                 self._stopped = True
                 return Fixes(note="interrupted")

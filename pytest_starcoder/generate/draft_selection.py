@@ -11,9 +11,9 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pytest_starcoder.generate.draft import Draft, Origin, Target
-from pytest_starcoder.generate.executed_code import Coverage, ExecutedCode, JudgedDraft
-from pytest_starcoder.generate.properties import input_values, with_values
+from pytest_starcoder.generate.draft import Draft, Origin, Place, Target
+from pytest_starcoder.generate.executed_code import ExecutedCode, JudgedDraft
+from pytest_starcoder.generate.properties import MIN_INPUTS, input_values, with_values
 from pytest_starcoder.generate.rejection import (
     FAILS,
     WRONG,
@@ -24,7 +24,8 @@ from pytest_starcoder.generate.rejection import (
 from pytest_starcoder.generate.result import KeptTest, RejectedDraft
 from pytest_starcoder.generate.suite_score import SuiteScore, position
 from pytest_starcoder.generate.type_hints import judged_version
-from pytest_starcoder.runner.trials import OVER, Judgement, Record, Trials
+from pytest_starcoder.runner.messages import Judgement, Record
+from pytest_starcoder.runner.trials import OUT_OF_TIME, Trials
 from pytest_starcoder.source.edits.edit import Edit
 
 DRAFT_SECONDS = 0.5
@@ -45,11 +46,11 @@ UNPROMISED = (Origin.MODEL, Origin.CHARACTERISATION)
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A draft that passes, with the mutants it kills and the code it covers."""
+    """A draft that passes, with the mutants it kills and the places it covers."""
 
     judged: JudgedDraft
-    kills: frozenset[Edit]
-    coverage: Coverage
+    kills: set[Edit]
+    places: set[Place]
 
 
 class DraftSelection:
@@ -71,7 +72,7 @@ class DraftSelection:
     def add_suite(self, executions: Mapping[str, ExecutedCode]) -> None:
         """Add the tests that exist already."""
         self.executions.update(executions)
-        self._score.add(executions)
+        self._score.covered |= self._score.places_of(executions.values())
 
     def add(self, drafts: Iterable[Draft]) -> None:
         """Judge drafts of one origin, and keep those that add something, the best first."""
@@ -86,7 +87,7 @@ class DraftSelection:
         while waiting:
             best = max(waiting, key=self._worth)
             killed = best.kills & self._score.living
-            gain = best.coverage - self._score.coverage
+            gain = best.places - self._score.covered
             if not killed and not gain:
                 break
             waiting.remove(best)
@@ -106,7 +107,7 @@ class DraftSelection:
         for kept, judged in zip(list(self.kept), judge(trials, drafts), strict=True):
             failure = run_failure(judged.judgement)
             if failure:
-                timed_out = judged.judgement.problem == OVER
+                timed_out = judged.judgement.problem == OUT_OF_TIME
                 self._drop(kept, failure if timed_out else "depends on the hash seed")
         while self.kept:
             failing = self._failing_together(trials)
@@ -134,7 +135,9 @@ class DraftSelection:
         holding: list[Draft] = []
         for start in range(0, len(guesses), MAX_PROPERTIES):
             batch = guesses[start : start + MAX_PROPERTIES]
-            judgement = self._trials.together([draft.module for draft in batch], DRAFT_SECONDS / 2)
+            judgement = self._trials.judge_together(
+                [draft.module for draft in batch], DRAFT_SECONDS / 2
+            )
             passed = _passed_tests(judgement.rounds[:1])
             holding += [draft for draft in batch if judgement.problem or draft.nodeid in passed]
         return holding
@@ -177,7 +180,7 @@ class DraftSelection:
                 # The message of a failing assertion comes back as the note of its record.
                 message = f"{ast.unparse(statement)}, repr({ast.unparse(call)})"
                 probe = replace(draft, body=(*draft.body[:-1], message))
-                [judgement] = self._trials.judged([probe.module], DRAFT_SECONDS)
+                [judgement] = self._trials.judge([probe.module], DRAFT_SECONDS)
                 for record in judgement.rounds[0] if judgement.rounds else ():
                     if record.note:
                         return f"gives {record.note}"
@@ -192,22 +195,19 @@ class DraftSelection:
         tests: dict[str, ExecutedCode] = {}
         for judged in passing:
             tests.update(judged.tests)
-        kills: dict[str, set[Edit]] = {nodeid: set() for nodeid in tests}
-        for mutant, nodeids in self._score.kills(self._score.living, tests):
-            for nodeid in nodeids:
-                kills[nodeid].add(mutant)
+        kills = self._score.kills_by_test(self._score.living, tests)
         candidates = []
         for judged in passing:
-            killed = frozenset[Edit]().union(*(kills[nodeid] for nodeid in judged.tests))
-            coverage = self._score.coverage_of(judged.executed)
-            candidates.append(_Candidate(judged, killed, coverage))
+            killed = set().union(*(kills[nodeid] for nodeid in judged.tests))
+            places = self._score.places_of(judged.tests.values())
+            candidates.append(_Candidate(judged, killed, places))
         return candidates
 
     def _worth(self, candidate: _Candidate) -> tuple[int, int, int]:
         """Return the key of the best candidate: most kills, most new code, shortest."""
         return (
             len(candidate.kills & self._score.living),
-            len(candidate.coverage - self._score.coverage),
+            len(candidate.places - self._score.covered),
             -len("".join(candidate.judged.draft.body)),
         )
 
@@ -216,7 +216,7 @@ class DraftSelection:
         # The type of a result says little: such a test has to kill a mutant.
         if judged.draft.origin is Origin.TYPE_HINT:
             return False
-        mutants = self._score.mutants_executed_by(judged.executed)
+        mutants = self._score.mutants_executed_by(judged.tests.values())
         for start in range(0, len(mutants), MUTANT_BATCH):
             batch = mutants[start : start + MUTANT_BATCH]
             # To be read to its end: the trials answer one command after the other.
@@ -225,47 +225,37 @@ class DraftSelection:
                 return True
         return False
 
-    def _keep(self, candidate: _Candidate, killed: frozenset[Edit], gain: Coverage) -> None:
+    def _keep(self, candidate: _Candidate, killed: set[Edit], gain: set[Place]) -> None:
         judged = candidate.judged
         draft = judged.draft
-        path = draft.target.path
         if draft.origin is Origin.PROPERTY and not gain:
             draft = self._with_fewer_inputs(judged, killed)
-        self.kept.append(
-            KeptTest(
-                draft,
-                tuple(sorted(killed, key=position)),
-                frozenset(line for file, line in gain.lines if file == path),
-                frozenset(branch for file, branch in gain.branches if file == path),
-            )
-        )
-        self._score.living -= killed
-        self._score.add(judged.tests)
+        in_file = frozenset(place for place in gain if place.path == draft.target.path)
+        self.kept.append(KeptTest(draft, tuple(sorted(killed, key=position)), in_file))
         self.executions.update(judged.tests)
+        self._score.living -= killed
+        self._score.covered |= gain
 
-    def _with_fewer_inputs(self, judged: JudgedDraft, killed: frozenset[Edit]) -> Draft:
+    def _with_fewer_inputs(self, judged: JudgedDraft, killed: set[Edit]) -> Draft:
         """Return a property with the inputs that its kills need, and at least two."""
         draft = judged.draft
+        [executed] = judged.tests.values()
         values: dict[str, str] = {}
         tests: dict[str, ExecutedCode] = {}
         for number, value in enumerate(input_values(draft)):
             single = replace(with_values(draft, [value]), name=f"{draft.name}_{number}")
             values[single.nodeid] = value
-            tests[single.nodeid] = replace(judged.executed, draft=single)
-        kills: dict[str, set[Edit]] = {nodeid: set() for nodeid in tests}
-        for mutant, nodeids in self._score.kills(killed, tests):
-            for nodeid in nodeids:
-                kills[nodeid].add(mutant)
+            tests[single.nodeid] = replace(executed, draft=single)
+        kills = self._score.kills_by_test(killed, tests)
+        by_kills = sorted(values, key=lambda nodeid: -len(kills[nodeid]))
         remaining = set(killed)
-        chosen: list[str] = []
-        while remaining:
-            best = max(kills, key=lambda nodeid: len(kills[nodeid] & remaining))
-            if remaining.isdisjoint(kills[best]):
-                return draft  # some mutant is killed by several inputs at once
-            chosen.append(best)
-            remaining -= kills[best]
-        spare = [nodeid for nodeid in values if nodeid not in chosen]
-        chosen += spare[: max(0, 2 - len(chosen))]
+        chosen: set[str] = set()
+        for nodeid in by_kills:
+            if len(chosen) < MIN_INPUTS or kills[nodeid] & remaining:
+                chosen.add(nodeid)
+                remaining -= kills[nodeid]
+        if remaining:
+            return draft  # some mutant is killed by several inputs at once
         return with_values(draft, [values[nodeid] for nodeid in values if nodeid in chosen])
 
     # --- which kept tests stay ---
@@ -274,8 +264,8 @@ class DraftSelection:
         """Return the kept tests that fail when all run in one process."""
         draws = any(kept.draft.origin is Origin.TYPE_HINT for kept in self.kept)
         modules = [kept.draft.module for kept in self.kept]
-        judgement = trials.together(modules, DRAWING_SECONDS if draws else DRAFT_SECONDS)
-        if judgement.problem and judgement.problem != OVER:
+        judgement = trials.judge_together(modules, DRAWING_SECONDS if draws else DRAFT_SECONDS)
+        if judgement.problem and judgement.problem != OUT_OF_TIME:
             return self.kept[-1:]  # one of them is to blame; the last adds least
         failed = {record.nodeid for records in judgement.rounds for record in records}
         failed -= _passed_tests(judgement.rounds)
@@ -291,7 +281,7 @@ class DraftSelection:
             for nodeid, executed in self.executions.items()
             if executed.draft is None or executed.draft.nodeid != kept.draft.nodeid
         }
-        self._score.reset(self.executions)
+        self._score.reset(self.executions.values())
 
 
 def judge(trials: Trials, drafts: Sequence[Draft]) -> list[JudgedDraft]:
@@ -300,7 +290,7 @@ def judge(trials: Trials, drafts: Sequence[Draft]) -> list[JudgedDraft]:
     for draws, limit in ((False, DRAFT_SECONDS), (True, DRAWING_SECONDS)):
         group = [draft for draft in drafts if (draft.origin is Origin.TYPE_HINT) is draws]
         if group:
-            results = trials.judged([draft.module for draft in group], limit)
+            results = trials.judge([draft.module for draft in group], limit)
             judgements.update(zip((draft.nodeid for draft in group), results, strict=True))
     return [JudgedDraft.of(draft, judgements[draft.nodeid]) for draft in drafts]
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pytest_starcoder.generate.draft import Draft, Origin, Target
 from pytest_starcoder.source.syntax import is_literal
 
-MIN_PAIR_INPUTS = 2
+MIN_INPUTS = 2
 MAX_PAIR_INPUTS = 8
 """Inputs on which two functions are compared."""
 
@@ -60,7 +60,7 @@ def property_drafts(targets: Sequence[Target], examples: Sequence[Draft]) -> Ite
         if not values:
             continue
         yield from _relations(function, _widened(values, every_input))
-        if len(values) < MIN_PAIR_INPUTS:
+        if len(values) < MIN_INPUTS:
             continue
         for partner in functions:
             if partner is not function and partner.path == function.path and pairs < MAX_PAIRS:

@@ -9,7 +9,8 @@ import re
 from pytest_starcoder.generate.draft import Draft, Origin
 from pytest_starcoder.generate.executed_code import JudgedDraft
 from pytest_starcoder.generate.statements import expects_exception
-from pytest_starcoder.runner.trials import OVER, Judgement, Record
+from pytest_starcoder.runner.messages import Judgement, Record
+from pytest_starcoder.runner.trials import OUT_OF_TIME
 
 WRONG = "is wrong"
 """The reason of a suspected bug whose assertion fails."""
@@ -22,7 +23,7 @@ ANY_VALUE = " # or any other generated value"
 _PROBLEMS = {
     "crashed": "ends the process",
     "hung": "never ends",
-    OVER: "was not run, the time was over",
+    OUT_OF_TIME: "was not run, the time was over",
 }
 
 _BUGS = (
@@ -55,12 +56,12 @@ def run_failure(judgement: Judgement) -> str:
         return "is skipped"
     if first != second:
         return "passes only once"
-    return f"leaves {judgement.left[0]} changed" if judgement.left else ""
+    return f"leaves {judgement.side_effects[0]} changed" if judgement.side_effects else ""
 
 
 def missing_check(judged: JudgedDraft) -> str:
     """Return why a draft that passes does not test its target."""
-    if not judged.executed.calls(judged.draft.target):
+    if not judged.calls_target:
         return "does not call its target"
     return "" if has_assertion(judged.draft) else "asserts nothing"
 

@@ -1,4 +1,4 @@
-"""Bars as a picture: one group of horizontal bars a row, drawn by matplotlib (the extra `plot`)."""
+"""Horizontal bar charts, drawn by matplotlib (the extra `plot`)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from pytest_starcoder.errors import ConfigError, MissingExtra
 FORMATS = (".svg", ".png", ".pdf")
 
 COLOURS = ("#4c6ef5", "#adb5bd", "#f59f00", "#2b8a3e", "#e64980")
-"""One a series; told apart also in grey, by their lightness."""
+"""One per series; their lightness tells them apart in grey too."""
+
+BOUND_COLOUR = "#c92a2a"
 
 
 @dataclass(frozen=True)
 class Bars:
-    """`rows` are a label and one value a series, None where there is none.
+    """A chart with one group of bars per row.
 
-    `bound` is drawn as a dashed line, and `highlighted` rows have bold labels.
+    `rows` are a label and one value per series, None for no bar. `bound` is drawn as a dashed
+    line; `highlighted` rows have bold labels.
     """
 
     title: str
@@ -29,13 +32,14 @@ class Bars:
     bound: float | None = None
     highlighted: frozenset[str] = frozenset()
 
+    @property
+    def height(self) -> float:
+        """The height in inches."""
+        return 0.9 + len(self.rows) * (0.12 + 0.24 * len(self.series))
 
-def drawable(path: Path) -> Path:
-    """`path`, if a picture can be drawn there.
 
-    Raises ConfigError for an ending other than FORMATS, and MissingExtra where
-    matplotlib is not installed: before anything long is begun.
-    """
+def check_drawable(path: Path) -> None:
+    """Raise ConfigError if no picture can be drawn at `path`, before anything long begins."""
     if path.suffix not in FORMATS:
         raise ConfigError(
             f"A picture cannot be drawn as {path.name}.",
@@ -48,20 +52,19 @@ def drawable(path: Path) -> Path:
             "Drawing needs matplotlib, which is not installed.",
             "Install it with `pip install 'pytest-starcoder[plot]'`, or leave the picture out.",
         ) from exc
-    return path
 
 
 def draw(charts: Sequence[Bars], path: Path) -> None:
-    """Writes the charts, one below the other, to `path`; equal charts give equal SVG files.
+    """Draw the charts one below the other; equal charts give equal SVG files.
 
-    Raises what `drawable` raises.
+    Raises what `check_drawable` raises.
     """
-    drawable(path)
+    check_drawable(path)
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    heights = [0.9 + len(chart.rows) * (0.12 + 0.24 * len(chart.series)) for chart in charts]
+    heights = [chart.height for chart in charts]
     with matplotlib.rc_context(
         {"svg.hashsalt": "pytest-starcoder", "svg.fonttype": "none", "font.size": 9.0}
     ):
@@ -69,37 +72,40 @@ def draw(charts: Sequence[Bars], path: Path) -> None:
         FigureCanvasAgg(figure)
         grid = figure.subplots(len(charts), 1, squeeze=False, height_ratios=heights)
         for chart, (axes,) in zip(charts, grid, strict=True):
-            _drawn(chart, axes)
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else {}, dpi=150)
+            _draw_series(chart, axes)
+            _label_axes(chart, axes)
+        # Without a date, the same charts give the same file.
+        metadata = {"Date": None} if path.suffix == ".svg" else {}
+        figure.savefig(path, metadata=metadata, dpi=150)
 
 
-def _drawn(chart: Bars, axes: Any) -> None:
+def _draw_series(chart: Bars, axes: Any) -> None:
     thickness = 0.8 / len(chart.series)
     for number, name in enumerate(chart.series):
-        known = [
-            (row, values[number])
-            for row, (_, values) in enumerate(chart.rows)
-            if values[number] is not None
-        ]
+        offset = thickness * (number + 0.5) - 0.4
+        positions = []
+        values = []
+        for row, (_, row_values) in enumerate(chart.rows):
+            value = row_values[number]
+            if value is not None:
+                positions.append(row + offset)
+                values.append(value)
         bars = axes.barh(
-            [row - 0.4 + thickness * (number + 0.5) for row, _ in known],
-            [value for _, value in known],
+            positions,
+            values,
             height=thickness * 0.92,
             label=name if len(chart.series) > 1 else "_alone",
             color=COLOURS[number % len(COLOURS)],
         )
-        axes.bar_label(
-            bars,
-            labels=[f"{value:g}" for _, value in known],
-            padding=3,
-            bbox={
-                "facecolor": "white",
-                "edgecolor": "none",
-                "pad": 1,
-            },  # legible where a bound crosses it
-        )
-    axes.set_yticks(range(len(chart.rows)), [label for label, _ in chart.rows])
-    for tick, (label, _) in zip(axes.get_yticklabels(), chart.rows, strict=True):
+        # The white box keeps a label legible where the bound crosses it.
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axes.bar_label(bars, labels=[f"{value:g}" for value in values], padding=3, bbox=box)
+
+
+def _label_axes(chart: Bars, axes: Any) -> None:
+    labels = [label for label, _ in chart.rows]
+    axes.set_yticks(range(len(labels)), labels)
+    for tick, label in zip(axes.get_yticklabels(), labels, strict=True):
         tick.set_fontweight("bold" if label in chart.highlighted else "normal")
     axes.invert_yaxis()
     axes.set_title(chart.title, loc="left", fontweight="bold")
@@ -107,12 +113,7 @@ def _drawn(chart: Bars, axes: Any) -> None:
     axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
     if chart.bound is not None:
-        axes.axvline(
-            chart.bound,
-            linestyle="--",
-            color="#c92a2a",
-            linewidth=1,
-            label=f"asked: {chart.bound:g}",
-        )
+        label = f"target: {chart.bound:g}"
+        axes.axvline(chart.bound, linestyle="--", color=BOUND_COLOUR, linewidth=1, label=label)
     if len(chart.series) > 1 or chart.bound is not None:
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -1,7 +1,6 @@
-"""What functions do on inputs like those that tests gave them: how two edits that pass the same tests differ.
+"""Compares what edited functions do, on the inputs of the tests and simple variations of them.
 
-Runs in the process whose code is swapped. Inputs are those of the tests' own
-calls and simple variations of them; outcomes are texts.
+It runs in the process whose code is swapped. Outcomes are texts.
 """
 
 from __future__ import annotations
@@ -14,180 +13,184 @@ import inspect
 import itertools
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from pytest_starcoder.runner.code_swap import Swap, identity
 from pytest_starcoder.text.reprs import short_repr
 
-KEPT = 24
-"""Calls of one function that are kept at the most."""
+MAX_RECORDED = 24
+"""Recorded calls per function."""
 
-VARIED = 120
-"""Inputs of one function at the most, those of the tests among them."""
+MAX_INPUTS = 120
+"""Inputs per function, recorded calls included."""
 
-CONSTANTS = 40
-"""Of those at the most that come from the constants in the function's code."""
+MAX_FROM_CONSTANTS = 40
+"""Inputs per function that come from the constants in its code."""
 
-AWAITED = 1.0
-"""Seconds that a coroutine is waited for."""
+MAX_CONSTANT_LENGTH = 12
+"""Characters of a text constant that is used for inputs."""
 
-YIELDED = 200
-"""Values of a generator that are looked at."""
+MAX_ATTRIBUTES = 6
+"""Attributes shown of an object without a repr."""
+
+COROUTINE_SECONDS = 1.0
+
+MAX_YIELDED = 200
+"""Values taken from a generator."""
 
 
 @dataclass(frozen=True)
 class Called:
-    """One input: `text` is the call as a person writes it; `seen` whether a test made it."""
+    """The arguments of one call of a function."""
 
     function: FunctionType
     arguments: tuple[Any, ...]
-    named: Mapping[str, Any]
-    text: str
-    seen: bool
+    keywords: Mapping[str, Any]
+
+    @cached_property
+    def text(self) -> str:
+        """The call as a person writes it: `mean([1, 2])`, `stack.push(3)`."""
+        arguments = self.arguments
+        name = self.function.__name__
+        is_method = "." in self.function.__qualname__.replace(".<locals>.", "")
+        if is_method and arguments:
+            name = f"{object_text(arguments[0])}.{name}"
+            arguments = arguments[1:]
+        parts = [short_repr(value) for value in arguments]
+        parts += [f"{key}={short_repr(value)}" for key, value in self.keywords.items()]
+        return f"{name}({', '.join(parts)})"
+
+    def with_argument(self, position: int, value: object) -> Called:
+        before, after = self.arguments[:position], self.arguments[position + 1 :]
+        return replace(self, arguments=(*before, value, *after))
 
 
 class Overdue(BaseException):
-    """Raised in a call that has had its processor time."""
+    """Raised in a call that has used its processor time."""
 
 
 def outermost(swap: Swap) -> list[FunctionType]:
-    """Of the functions whose code changes those that stand in no other one of them."""
-    changed = [
-        function
-        for function, code in swap.items()
-        if identity({function: code}) != identity({function: function.__code__})
-    ]
-    names = {function.__qualname__ for function in changed}
+    """Return the functions whose code changes, without those defined inside another of them."""
+    changed = []
+    for function, code in swap.items():
+        if identity({function: code}) != identity({function: function.__code__}):
+            changed.append(function)
+    inner_prefixes = tuple({f"{function.__qualname__}.<locals>." for function in changed})
     return [
-        function
-        for function in changed
-        if not any(function.__qualname__.startswith(f"{name}.<locals>.") for name in names)
+        function for function in changed if not function.__qualname__.startswith(inner_prefixes)
     ]
 
 
 class Inputs:
-    """Keeps the arguments with which `functions` are called."""
+    """Records the arguments with which `functions` are called."""
 
     def __init__(self, functions: Iterable[FunctionType]) -> None:
-        self._by_place = {
-            (
-                function.__code__.co_filename,
-                function.__code__.co_firstlineno,
-                function.__code__.co_qualname,
-            ): function
-            for function in functions
-        }
+        self._functions = {_place_of(function.__code__): function for function in functions}
         self._calls: dict[FunctionType, dict[str, Called]] = {}
 
     @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
-        """Within the block every call is looked at."""
-        sys.setprofile(self._entered)
+    def recording(self) -> Iterator[None]:
+        """Record all calls within the block."""
+        sys.setprofile(self._profile)
         try:
             yield
         finally:
             sys.setprofile(None)
 
-    def varied(self) -> list[Called]:
-        """The inputs that were seen, and variations of them: of each function no more than `VARIED`."""
-        found: list[Called] = []
-        for calls in self._calls.values():
-            own = dict(calls)
-            for call in _variations(calls.values()):
-                if len(own) >= VARIED:
+    def with_variations(self) -> list[Called]:
+        """Return the recorded calls and variations of them."""
+        inputs: list[Called] = []
+        for recorded in self._calls.values():
+            calls = dict(recorded)
+            for call in _variations(list(recorded.values())):
+                if len(calls) >= MAX_INPUTS:
                     break
-                own.setdefault(call.text, call)
-            found += own.values()
-        return found
+                calls.setdefault(call.text, call)
+            inputs += calls.values()
+        return inputs
 
-    def _entered(self, frame: FrameType, event: str, _arg: object) -> None:
+    def _profile(self, frame: FrameType, event: str, _arg: object) -> None:
         if event != "call":
             return
-        code = frame.f_code
-        function = self._by_place.get((code.co_filename, code.co_firstlineno, code.co_qualname))
+        function = self._functions.get(_place_of(frame.f_code))
         if function is None:
             return
         calls = self._calls.setdefault(function, {})
-        if len(calls) >= KEPT:
+        if len(calls) >= MAX_RECORDED:
             return
-        sys.setprofile(None)
+        sys.setprofile(None)  # copying calls functions, too
         try:
-            count = code.co_argcount
-            names = code.co_varnames[:count]
-            keywords = code.co_varnames[count : count + code.co_kwonlyargcount]
-            local = frame.f_locals
-            rest = (
-                local[code.co_varnames[count + code.co_kwonlyargcount]] if code.co_flags & 4 else ()
-            )
-            arguments = copy.deepcopy(tuple(local[name] for name in names) + tuple(rest))
-            named = copy.deepcopy({name: local[name] for name in keywords})
-            call = Called(function, arguments, named, call_text(function, arguments, named), True)
+            call = _call_in(frame, function)
             calls.setdefault(call.text, call)
         except Exception:  # noqa: BLE001 - what cannot be copied cannot be called again
             pass
         finally:
-            sys.setprofile(self._entered)
+            sys.setprofile(self._profile)
 
 
-def call_text(function: FunctionType, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> str:
-    """A call as a person writes it: `mean([1, 2])`, `stack.push(3)`."""
-    name = function.__name__
-    method = "." in function.__qualname__.replace(".<locals>.", "") and arguments
-    owner = f"{shown(arguments[0])}." if method else ""
-    told = [short_repr(value) for value in (arguments[1:] if method else arguments)]
-    told += [f"{key}={short_repr(value)}" for key, value in named.items()]
-    return f"{owner}{name}({', '.join(told)})"
+def _place_of(code: CodeType) -> tuple[str, int, str]:
+    return code.co_filename, code.co_firstlineno, code.co_qualname
+
+
+def _call_in(frame: FrameType, function: FunctionType) -> Called:
+    """Copy the arguments of a call that begins."""
+    code, values = frame.f_code, frame.f_locals
+    count = code.co_argcount
+    total = count + code.co_kwonlyargcount
+    arguments = [values[name] for name in code.co_varnames[:count]]
+    if code.co_flags & inspect.CO_VARARGS:
+        arguments += values[code.co_varnames[total]]
+    keywords = {name: values[name] for name in code.co_varnames[count:total]}
+    return Called(function, copy.deepcopy(tuple(arguments)), copy.deepcopy(keywords))
 
 
 def written(call: Called) -> str:
-    """The call as code that a test can run, behind the import that it needs; empty where there is none."""
+    """Return an import and the call as code for a test; empty if it cannot be written."""
     function = call.function
     if "." in function.__qualname__ or function.__module__ in (None, "__main__"):
         return ""
-    parts = [repr(value) for value in call.arguments]
-    parts += [f"{key}={value!r}" for key, value in call.named.items()]
-    for text, value in zip(parts, (*call.arguments, *call.named.values()), strict=True):
-        try:
-            if (
-                ast.literal_eval(
-                    text.partition("=")[2] if text.partition("=")[0] in call.named else text
-                )
-                != value
-            ):
-                return ""
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+    parts = []
+    for name, value in [*(("", value) for value in call.arguments), *call.keywords.items()]:
+        text = repr(value)
+        if not _is_literal_of(text, value):
             return ""
-    return f"from {function.__module__} import {function.__name__}\n{function.__name__}({', '.join(parts)})"
+        parts.append(f"{name}={text}" if name else text)
+    name = function.__name__
+    return f"from {function.__module__} import {name}\n{name}({', '.join(parts)})"
 
 
-def shown(value: object) -> str:
-    """A value as a text; an object that has no text of its own by its attributes: `Account(balance=3)`."""
+def _is_literal_of(text: str, value: object) -> bool:
+    try:
+        return bool(ast.literal_eval(text) == value)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return False
+
+
+def object_text(value: object) -> str:
+    """Return a short repr, or `Account(balance=3)` for an object that defines none."""
     if type(value).__repr__ is not object.__repr__ or not hasattr(value, "__dict__"):
         return short_repr(value)
-    held = [f"{name}={short_repr(part)}" for name, part in list(vars(value).items())[:6]]
-    return f"{type(value).__name__}({', '.join(held)})"
+    attributes = itertools.islice(vars(value).items(), MAX_ATTRIBUTES)
+    parts = [f"{name}={short_repr(part)}" for name, part in attributes]
+    return f"{type(value).__name__}({', '.join(parts)})"
 
 
 def outcome_of(call: Called, limit: float) -> str:
-    """What a call does, within `limit` seconds of processor time."""
+    """Make a call on copies of its arguments, within `limit` seconds of processor time."""
     try:
-        arguments, named = copy.deepcopy((call.arguments, dict(call.named)))
-    except Exception:  # noqa: BLE001
+        arguments, keywords = copy.deepcopy((call.arguments, dict(call.keywords)))
+    except Exception:  # noqa: BLE001 - somebody's __deepcopy__ may raise anything
         return "cannot be called again"
-    before = [shown(value) for value in arguments]
-    previous = signal.signal(signal.SIGVTALRM, _overdue)
+    before = [object_text(value) for value in arguments]
+    previous = signal.signal(signal.SIGVTALRM, _raise_overdue)
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, limit, limit)
         try:
-            result = call.function(*arguments, **named)
-            if inspect.iscoroutine(result):
-                result = asyncio.run(asyncio.wait_for(result, AWAITED))
-            if inspect.isgenerator(result):
-                result = list(itertools.islice(result, YIELDED))
-            told = f"returns {shown(result)}"
+            outcome = f"returns {object_text(_result(call.function, arguments, keywords))}"
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     except Overdue:
@@ -196,77 +199,76 @@ def outcome_of(call: Called, limit: float) -> str:
         return f"raises {type(exc).__name__}"
     finally:
         signal.signal(signal.SIGVTALRM, previous)
-    after = [shown(value) for value in arguments]
-    changed = [value for value, old in zip(after, before, strict=True) if value != old]
-    return f"{told} and leaves {', '.join(changed)}" if changed else told
+    after = [object_text(value) for value in arguments]
+    changed = [text for text, old in zip(after, before, strict=True) if text != old]
+    return f"{outcome} and leaves {', '.join(changed)}" if changed else outcome
 
 
-def _overdue(_signal: int, _frame: FrameType | None) -> None:
+def _result(function: FunctionType, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    result = function(*arguments, **keywords)
+    if inspect.iscoroutine(result):
+        result = asyncio.run(asyncio.wait_for(result, COROUTINE_SECONDS))
+    if inspect.isgenerator(result):
+        result = list(itertools.islice(result, MAX_YIELDED))
+    return result
+
+
+def _raise_overdue(_signal: int, _frame: FrameType | None) -> None:
     raise Overdue
 
 
-def _variations(calls: Iterable[Called]) -> Iterator[Called]:
-    """Calls with one argument changed: by what the code itself holds, then the simplest changes of every call first."""
-    calls = list(calls)
-    yield from itertools.islice(
-        (other for call in calls[:1] for other in _with_constants(call)), CONSTANTS
-    )
-    streams = [_changed(call) for call in calls]
-    while streams:
-        for stream in list(streams):
-            call = next(stream, None)
-            if call is None:
-                streams.remove(stream)
-            else:
-                yield call
+# --- variations of calls -------------------------------------------------------------------
 
 
-def _changed(call: Called) -> Iterator[Called]:
-    pools = [list(_varied(value)) for value in call.arguments]
-    for round_ in range(max(map(len, pools), default=0)):
-        for index, pool in enumerate(pools):
-            if round_ < len(pool):
-                arguments = (*call.arguments[:index], pool[round_], *call.arguments[index + 1 :])
-                yield Called(
-                    call.function,
-                    arguments,
-                    call.named,
-                    call_text(call.function, arguments, call.named),
-                    False,
-                )
+def _variations(calls: Sequence[Called]) -> Iterator[Called]:
+    """Yield calls with one argument changed.
+
+    First by the constants in the code, which decide something there, then by the simplest
+    changes of every call.
+    """
+    yield from itertools.islice(_near_constants(calls[0]), MAX_FROM_CONSTANTS)
+    # One variation of each call in turn.
+    for group in itertools.zip_longest(*map(_simple_variations, calls)):
+        yield from filter(None, group)
 
 
-def _with_constants(call: Called) -> Iterator[Called]:
-    """A call with one argument replaced by values near to those in the function's code: where it decides something."""
-    held = list(_constants(call.function.__code__))
-    for index, value in enumerate(call.arguments):
-        pool: list[object] = []
+def _simple_variations(call: Called) -> Iterator[Called]:
+    variants = [_variants(value) for value in call.arguments]
+    for group in itertools.zip_longest(*variants, fillvalue=call):
+        for position, variant in enumerate(group):
+            if variant is not call:
+                yield call.with_argument(position, variant)
+
+
+def _near_constants(call: Called) -> Iterator[Called]:
+    """Yield the call with an argument replaced by values near the constants in the code."""
+    constants = list(_constants(call.function.__code__))
+    numbers = [constant for constant in constants if type(constant) is int]
+    texts = []
+    for constant in constants:
+        if type(constant) is str and 0 < len(constant) <= MAX_CONSTANT_LENGTH:
+            texts.append(constant)
+    for position, value in enumerate(call.arguments):
+        variants: list[object] = []
         if type(value) is int:
-            numbers = [constant for constant in held if type(constant) is int]
-            pool += [number + step for number in numbers for step in (0, 1, -1)]
-            pool += [one + other for one, other in itertools.combinations(numbers, 2)]
+            for number in numbers:
+                variants += [number, number + 1, number - 1]
+            variants += map(sum, itertools.combinations(numbers, 2))
         elif type(value) is str:
-            texts = [
-                constant for constant in held if type(constant) is str and 0 < len(constant) <= 12
-            ]
-            pool += [
-                *texts,
-                *(f"{value}{text}{value}" for text in texts),
-                f"{value} \u00e9",
-                f"{value}--{value}",
-                f"{value}1",
-            ]
-        for other in dict.fromkeys(pool):
-            if other != value:
-                arguments = (*call.arguments[:index], other, *call.arguments[index + 1 :])
-                text = call_text(call.function, arguments, call.named)
-                yield Called(call.function, arguments, call.named, text, False)
+            variants += texts
+            variants += [f"{value}{text}{value}" for text in texts]
+            variants += [f"{value} \u00e9", f"{value}--{value}", f"{value}1"]
+        for variant in dict.fromkeys(variants):
+            if variant != value:
+                yield call.with_argument(position, variant)
 
 
 def _constants(code: CodeType) -> Iterator[object]:
-    """The constants in a function's code, and in what is defined within it."""
-    documented = isinstance(next(iter(code.co_consts), None), str)  # a docstring comes first
-    for constant in code.co_consts[documented:]:
+    """Yield the constants in a function's code and in functions inside of it."""
+    constants = code.co_consts
+    if constants and isinstance(constants[0], str):
+        constants = constants[1:]  # the docstring
+    for constant in constants:
         if isinstance(constant, CodeType):
             yield from _constants(constant)
         elif isinstance(constant, tuple | frozenset):
@@ -275,62 +277,37 @@ def _constants(code: CodeType) -> Iterator[object]:
             yield constant
 
 
-def _varied(value: object) -> Iterator[object]:
-    """Values of the same type, those at the edges of what it holds first."""
+def _variants(value: Any) -> list[Any]:
+    """Return values of the same type, edge cases first."""
+    variants: list[Any] = []
     if isinstance(value, bool):
-        yield not value
-    elif isinstance(value, int):
-        yield from dict.fromkeys(
-            other
-            for other in (0, 1, value + 1, value - 1, 2, -value, value * 2, 10)
-            if other != value
-        )
+        return [not value]
+    if isinstance(value, int):
+        variants = [0, 1, value + 1, value - 1, 2, -value, value * 2, 10]
     elif isinstance(value, float):
-        yield from dict.fromkeys(
-            other for other in (0.0, 1.0, value + 0.5, -value, value * 2) if other != value
-        )
+        variants = [0.0, 1.0, value + 0.5, -value, value * 2]
     elif isinstance(value, str):
         half = value[: len(value) // 2]
-        yield from dict.fromkeys(
-            other
-            for other in (
-                "",
-                value[:1],
-                value[::-1],
-                value[1:],
-                value + value,
-                half,
-                value.swapcase(),
-                "a",
-                f" {value}",
-            )
-            if other != value
-        )
-    elif isinstance(value, list | tuple):
-        kind = type(value)
-        if kind not in (list, tuple):
-            return
-        items = list(value)
-        inner = [
-            [*items[:index], other, *items[index + 1 :]]
-            for index in range(min(2, len(items)))
-            for other in itertools.islice(_varied(items[index]), 3)
+        variants = ["", value[:1], value[::-1], value[1:], value + value]
+        variants += [half, value.swapcase(), "a", f" {value}"]
+    elif type(value) in (list, tuple):
+        return _sequence_variants(value)
+    elif type(value) is dict:
+        without_one = [
+            {key: entry for key, entry in value.items() if key != removed}
+            for removed in itertools.islice(value, 2)
         ]
-        shapes = [
-            [],
-            items[:1],
-            items[1:],
-            items[::-1],
-            items + items,
-            items[:-1],
-            *inner,
-            sorted(items, key=repr),
-        ]
-        yield from (kind(shape) for shape in shapes if shape != items)
-    elif isinstance(value, dict) and type(value) is dict:
-        yield {}
-        for key in list(value)[:2]:
-            yield {other: held for other, held in value.items() if other != key}
-    elif isinstance(value, set) and type(value) is set:
-        yield set()
-        yield set(itertools.islice(value, 1))
+        return [{}, *without_one]
+    elif type(value) is set:
+        return [set(), set(itertools.islice(value, 1))]
+    return [variant for variant in dict.fromkeys(variants) if variant != value]
+
+
+def _sequence_variants(value: list[Any] | tuple[Any, ...]) -> list[Any]:
+    items = list(value)
+    variants = [[], items[:1], items[1:], items[::-1], items + items, items[:-1]]
+    for index, item in enumerate(items[:2]):
+        for variant in _variants(item)[:3]:
+            variants.append([*items[:index], variant, *items[index + 1 :]])
+    variants.append(sorted(items, key=repr))
+    return [type(value)(variant) for variant in variants if variant != items]

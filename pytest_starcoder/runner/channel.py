@@ -8,9 +8,11 @@ import os
 import select
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from pytest_starcoder.runner.protocol import MAX_LINE, Malformed, message_of
+from pytest_starcoder.runner.protocol import MAX_LINE, Malformed, decode, encode, message_of
+
+M = TypeVar("M")
 
 PIECE = 1 << 16
 """Bytes to read at once."""
@@ -27,6 +29,38 @@ class Channel:
         self._max_line = max_line
         self._unread = b""
         self._ended = False
+
+    def receive(self, kinds: tuple[type[M], ...], seconds: float | None = None) -> M | None:
+        """Return the next message; None if the other side is gone or time runs out.
+
+        Lines that are not messages of these kinds are skipped.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        while (line := self._read_line(until)) is not None:
+            with contextlib.suppress(Malformed):
+                return decode(line, kinds)
+        return None
+
+    def send(self, message: object, seconds: float | None = None) -> None:
+        """Write a message, within `seconds` if given.
+
+        Raises OSError once the other side is gone.
+
+        With `seconds`, messages that arrive in the meantime are read and discarded: they cannot
+        answer this one, and the other side might block for ever if nobody read them.
+        """
+        self._write_line(memoryview(encode(message)), seconds)
+
+    def _read_line(self, until: float | None) -> bytes | None:
+        while until is None or time.monotonic() < until:
+            line, newline, rest = self._unread.partition(b"\n")
+            if newline:
+                self._unread = rest
+                return line
+            if self._ended or not self._wait(select.POLLIN, until):
+                return None
+            self._receive()
+        return None
 
     def read(self, seconds: float | None = None) -> dict[str, Any] | None:
         """Return the next message; None if the other side is gone or time runs out.
@@ -54,7 +88,9 @@ class Channel:
         With `seconds`, messages that arrive in the meantime are read and discarded: they cannot
         answer this one, and the other side might block for ever if nobody read them.
         """
-        line = memoryview(json.dumps(message).encode() + b"\n")
+        self._write_line(memoryview(json.dumps(message).encode() + b"\n"), seconds)
+
+    def _write_line(self, line: memoryview, seconds: float | None) -> None:
         if seconds is not None:
             self._exchange(line, time.monotonic() + seconds)
             return

@@ -1,9 +1,7 @@
-"""An edited function's code in the place of its own: every holder of the function, and recursion, runs the edit.
+"""Swaps the code of live functions for edited code, so that everything holding them runs the edit.
 
-The text of a file and changes of it in, code objects for the functions that are
-alive out. No file is written and nothing is imported. What a function's code
-does not hold (decorators, default values, constants of a module) cannot be
-swapped: `Unswappable` says so.
+No file is written and nothing is imported. What a code object does not contain (decorators,
+default values, module constants) cannot be swapped.
 """
 
 from __future__ import annotations
@@ -12,34 +10,37 @@ import __future__
 import ast
 import functools
 import gc
+import inspect
+import operator
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType, FunctionType
 
+from pytest_starcoder.runner.messages import Replacement
 from pytest_starcoder.source.syntax import Offsets, syntax_tree
 
-FUTURE = functools.reduce(
-    lambda flags, name: flags | getattr(__future__, name).compiler_flag,
-    __future__.all_feature_names,
-    0,
+FUTURE_FLAGS = functools.reduce(
+    operator.or_, [getattr(__future__, name).compiler_flag for name in __future__.all_feature_names]
 )
 
-Replacement = tuple[int, int, str]
-"""First and last character of a file's text, the last exclusive, and what stands there instead."""
-
 Swap = Mapping[FunctionType, CodeType]
+"""The new code of functions."""
+
+CodeName = tuple[str, int]
+"""The qualified name of a code object, and its position among those of that name."""
 
 
 class Unswappable(Exception):
-    """The edit is not inside of one function that is alive, or changes what its code does not hold."""
+    """The edit is not inside of one live function, or changes what its code does not contain."""
 
 
 @dataclass(frozen=True)
-class Unit:
-    """An outermost function: where its text stands in the file, and what it stands in.
+class OuterFunction:
+    """The position of a function that is not inside another.
 
-    `start` and `end` are characters, `body` is the first of its body; `line` is 1-based.
+    `start`, `body` and `end` are characters, `body` the first one of its body; `line` and `last`
+    are 1-based. `classes` are the classes around it.
     """
 
     start: int
@@ -51,170 +52,173 @@ class Unit:
     classes: tuple[str, ...]
 
 
-class Swappable:
-    """The functions of one file that are `alive` in this process, whose `source` it was read from."""
+class FileCode:
+    """Compiles edits of one file whose `source` the `live` functions of this process come from."""
 
-    def __init__(self, filename: str, source: str, alive: Sequence[FunctionType]) -> None:
-        self._filename = filename
+    def __init__(self, filename: str, source: str, live: Sequence[FunctionType]) -> None:
         self.source = source
-        self._units = list(units(source))
-        self._own: dict[Unit, dict[tuple[str, int], tuple[str, int]]] = {}
-        self._alive = alive
+        self._filename = filename
+        self._live = live
+        self._outer_functions = list(outer_functions(source))
+        self._names: dict[OuterFunction, dict[CodeName, CodeName]] = {}
 
     def swap(self, changes: Sequence[Replacement]) -> Swap:
-        """The new code of every function that the changes reach.
+        """Return the new code of every function that the changes are in.
 
-        Raises Unswappable, and SyntaxError where the edited text is no Python.
+        Raises Unswappable, and SyntaxError if the edited text is not valid Python.
         """
-        by_unit: dict[Unit, list[Replacement]] = {}
-        for start, end, text in changes:
-            unit = next(
-                (found for found in self._units if found.body <= start and end <= found.end), None
-            )
-            if unit is None:
-                raise Unswappable("it is not in the body of a function")
-            by_unit.setdefault(unit, []).append((start, end, text))
-        found: dict[FunctionType, CodeType] = {}
-        for unit, own in by_unit.items():
-            found |= self._swap(unit, own)
-        return found
+        by_function: dict[OuterFunction, list[Replacement]] = {}
+        for change in changes:
+            by_function.setdefault(self._function_around(change), []).append(change)
+        swap: dict[FunctionType, CodeType] = {}
+        for function, own_changes in by_function.items():
+            swap |= self._swap_function(function, own_changes)
+        return swap
 
-    def _swap(self, unit: Unit, changes: Sequence[Replacement]) -> Swap:
-        alive = [
-            function
-            for function in self._alive
-            if unit.line <= function.__code__.co_firstlineno <= unit.last
-        ]
-        if not alive:
-            raise Unswappable("no function of it is alive")
-        text = self.source[unit.start : unit.end]
+    def _function_around(self, change: Replacement) -> OuterFunction:
+        start, end, _ = change
+        for function in self._outer_functions:
+            if function.body <= start and end <= function.end:
+                return function
+        raise Unswappable("it is not in the body of a function")
+
+    def _swap_function(self, outer: OuterFunction, changes: Sequence[Replacement]) -> Swap:
+        lines = range(outer.line, outer.last + 1)
+        live = [function for function in self._live if function.__code__.co_firstlineno in lines]
+        if not live:
+            raise Unswappable("it is in no live function")
+        flags = live[0].__code__.co_flags & FUTURE_FLAGS
+        text = self.source[outer.start : outer.end]
+        names = self._names_in(outer, text, flags)
         for start, end, after in sorted(changes, reverse=True):
-            text = text[: start - unit.start] + after + text[end - unit.start :]
-        flags = alive[0].__code__.co_flags & FUTURE
-        if unit not in self._own:
-            own = _inner(_compiled(self.source[unit.start : unit.end], unit, self._filename, flags))
-            self._own[unit] = {
-                (code.co_qualname, code.co_firstlineno): key for key, code in own.items()
-            }
-        new = _inner(_compiled(text, unit, self._filename, flags))
-        found: dict[FunctionType, CodeType] = {}
-        for function in alive:
+            text = text[: start - outer.start] + after + text[end - outer.start :]
+        edited_code = _code_by_name(_compile(text, outer, self._filename, flags))
+        swap: dict[FunctionType, CodeType] = {}
+        for function in live:
             code = function.__code__
-            other = new.get(self._own[unit].get((code.co_qualname, code.co_firstlineno), ("", 0)))
-            if (
-                other is None
-                or other.co_freevars != code.co_freevars
-                or _arguments(other) != _arguments(code)
-            ):
-                raise Unswappable(
-                    "its function has other arguments, or other variables of those around it"
-                )
-            found[function] = other
-        return found
+            new_code = edited_code.get(names.get((code.co_qualname, code.co_firstlineno), ("", 0)))
+            if new_code is None or _signature(new_code) != _signature(code):
+                raise Unswappable("its function has other arguments or other outer variables")
+            swap[function] = new_code
+        return swap
+
+    def _names_in(self, outer: OuterFunction, text: str, flags: int) -> dict[CodeName, CodeName]:
+        """Return the names of the original code objects by qualified name and first line."""
+        if outer not in self._names:
+            code = _code_by_name(_compile(text, outer, self._filename, flags))
+            self._names[outer] = {
+                (inner.co_qualname, inner.co_firstlineno): name for name, inner in code.items()
+            }
+        return self._names[outer]
 
 
-def functions_alive(wanted: Callable[[str], bool]) -> dict[str, list[FunctionType]]:
-    """Every function of this process whose file is `wanted`, by the file's name."""
-    found: dict[str, list[FunctionType]] = {}
-    for thing in gc.get_objects():
-        if type(thing) is FunctionType:
-            found.setdefault(thing.__code__.co_filename, []).append(thing)
-    return {filename: functions for filename, functions in found.items() if wanted(filename)}
+def functions_alive(is_wanted: Callable[[str], bool]) -> dict[str, list[FunctionType]]:
+    """Return every function of this process, by file name, if its file is wanted."""
+    functions: dict[str, list[FunctionType]] = {}
+    for candidate in gc.get_objects():
+        if type(candidate) is FunctionType:
+            functions.setdefault(candidate.__code__.co_filename, []).append(candidate)
+    return {filename: group for filename, group in functions.items() if is_wanted(filename)}
 
 
-def put(swap: Swap) -> Swap:
-    """Makes the functions run their new code, and gives what puts the old one back."""
-    before = {function: function.__code__ for function in swap}
+def install(swap: Swap) -> Swap:
+    """Have the functions run their new code; return the swap that restores the old one."""
+    original = {function: function.__code__ for function in swap}
     for function, code in swap.items():
         function.__code__ = code
-    return before
+    return original
 
 
 def identity(swap: Swap) -> object:
-    """Equal for swaps that run the same instructions, on whichever lines they stand."""
-    return tuple((id(function), _identity(code)) for function, code in swap.items())
+    """Return a value that is equal for swaps with the same instructions, on whatever lines."""
+    return tuple((id(function), _instructions(code)) for function, code in swap.items())
 
 
-def _identity(code: CodeType) -> object:
-    constants = tuple(
-        _identity(value) if isinstance(value, CodeType) else (type(value), repr(value))
-        for value in code.co_consts
-    )
-    return (
-        code.co_code,
-        constants,
-        code.co_names,
-        code.co_varnames,
-        code.co_freevars,
-        code.co_exceptiontable,
-    )
+def _instructions(code: CodeType) -> object:
+    constants: list[object] = []
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            constants.append(_instructions(constant))
+        else:
+            constants.append((type(constant), repr(constant)))
+    names = code.co_names, code.co_varnames, code.co_freevars
+    return code.co_code, tuple(constants), names, code.co_exceptiontable
 
 
-def units(source: str) -> Iterator[Unit]:
-    """Every function that stands in no other one. Raises SyntaxError."""
+def outer_functions(source: str) -> Iterator[OuterFunction]:
+    """Yield every function that is not inside another. Raises SyntaxError."""
     tree = syntax_tree(source)
     if tree is None:
-        raise SyntaxError("the file is no Python")
-    offsets = Offsets(source)
-
-    def inside(body: Sequence[ast.AST], classes: tuple[str, ...]) -> Iterator[Unit]:
-        for node in body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                line = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-                first, last = node.body[0], node.end_lineno or node.lineno
-                yield Unit(
-                    offsets.of(line),
-                    offsets.of(first.lineno, first.col_offset),
-                    offsets.of(last, node.end_col_offset or 0),
-                    line,
-                    last,
-                    node.col_offset,
-                    classes,
-                )
-            elif isinstance(node, ast.ClassDef):
-                yield from inside(node.body, (*classes, node.name))
-            elif not isinstance(node, ast.expr):
-                yield from inside([*ast.iter_child_nodes(node)], classes)
-
-    yield from inside(tree.body, ())
+        raise SyntaxError("the file is not valid Python")
+    yield from _functions_in(tree.body, (), Offsets(source))
 
 
-def _compiled(text: str, unit: Unit, filename: str, flags: int) -> CodeType:
-    """The function's text within classes of the same names, on its own lines."""
-    heads = [f"{' ' * depth}class {name}:" for depth, name in enumerate(unit.classes)]
-    if unit.indent and not heads:
-        heads = ["if 1:"]
-    padding = unit.line - 1 - len(heads)
-    if padding < 0 or unit.indent < len(heads):
-        raise Unswappable("its classes stand on its own line")
+def _functions_in(
+    body: Sequence[ast.AST], classes: tuple[str, ...], offsets: Offsets
+) -> Iterator[OuterFunction]:
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield _outer_function(node, classes, offsets)
+        elif isinstance(node, ast.ClassDef):
+            yield from _functions_in(node.body, (*classes, node.name), offsets)
+        elif not isinstance(node, ast.expr):
+            yield from _functions_in(list(ast.iter_child_nodes(node)), classes, offsets)
+
+
+def _outer_function(
+    node: ast.FunctionDef | ast.AsyncFunctionDef, classes: tuple[str, ...], offsets: Offsets
+) -> OuterFunction:
+    line = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    last = node.end_lineno or node.lineno
+    return OuterFunction(
+        start=offsets.of(line),
+        body=offsets.of(node.body[0].lineno, node.body[0].col_offset),
+        end=offsets.of(last, node.end_col_offset or 0),
+        line=line,
+        last=last,
+        indent=node.col_offset,
+        classes=classes,
+    )
+
+
+def _compile(text: str, outer: OuterFunction, filename: str, flags: int) -> CodeType:
+    """Compile a function's text on its own lines, within classes of the same names."""
+    headers = [f"{' ' * depth}class {name}:" for depth, name in enumerate(outer.classes)]
+    if outer.indent and not headers:
+        headers = ["if 1:"]
+    padding = outer.line - 1 - len(headers)
+    if padding < 0 or outer.indent < len(headers):
+        raise Unswappable("its classes are on the same line")
+    module = "\n" * padding + "\n".join([*headers, text])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        whole = "\n".join([*[""] * padding, *heads, text])
-        code: CodeType = compile(whole, filename, "exec", flags=flags, dont_inherit=True)
+        code: CodeType = compile(module, filename, "exec", flags=flags, dont_inherit=True)
         return code
 
 
-def _inner(code: CodeType) -> dict[tuple[str, int], CodeType]:
-    """Every code object in `code` by its qualified name, and which of that name it is."""
-    found: dict[tuple[str, int], CodeType] = {}
+def _code_by_name(code: CodeType) -> dict[CodeName, CodeType]:
+    """Return every code object inside of `code`."""
+    by_name: dict[CodeName, CodeType] = {}
     waiting = [code]
     while waiting:
         for inner in waiting.pop(0).co_consts:
             if isinstance(inner, CodeType):
                 waiting.append(inner)
                 number = 0
-                while (inner.co_qualname, number) in found:
+                while (inner.co_qualname, number) in by_name:
                     number += 1
-                found[inner.co_qualname, number] = inner
-    return found
+                by_name[inner.co_qualname, number] = inner
+    return by_name
 
 
-def _arguments(code: CodeType) -> object:
+def _signature(code: CodeType) -> object:
+    """Return what must stay the same for the code of a function to be replaceable."""
     count = code.co_argcount + code.co_kwonlyargcount
     return (
+        code.co_freevars,
         code.co_argcount,
         code.co_posonlyargcount,
         code.co_kwonlyargcount,
         code.co_varnames[:count],
-        code.co_flags & 12,
+        code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS),
     )

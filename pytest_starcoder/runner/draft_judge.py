@@ -1,126 +1,144 @@
-"""Drafts of test modules run in a fork: what their tests do, what they execute, and what they leave behind."""
+"""Runs drafts of test modules in a fork: outcomes, executed lines and side effects."""
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import random
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TypeVar
 
 import pytest
 
-from pytest_starcoder.runner.draft_modules import items_of
+from pytest_starcoder.runner.draft_modules import collect_items
+from pytest_starcoder.runner.fork_server import exit_if_forked
+from pytest_starcoder.runner.messages import DraftModule, Judgement, Record
 from pytest_starcoder.runner.supervisor import descendants
 from pytest_starcoder.runner.trace import Tracer
 from pytest_starcoder.source.project import in_project
 from pytest_starcoder.text.display import one_line
 
-SEEDS = 1, 2
-"""Of chance, in either round: the first number of the one is small, that of the other large."""
+T = TypeVar("T")
+
+ROUND_SEEDS = 1, 2
+"""Seeds of `random` in each round: the first number of one is small, of the other large."""
 
 CONTAINERS = (list, dict, set, bytearray, deque)
 
-LARGEST = 1000
-"""Entries of a container up to which what it holds is looked at."""
+MAX_ENTRIES = 1000
+"""Entries up to which the content of a container is compared."""
 
-Run = Callable[[Sequence[pytest.Item], float], list[dict[str, Any]]]
-"""Runs items, each for so many seconds of processor time at the most; a record each."""
+RunItems = Callable[[Sequence[pytest.Item], float], list[Record]]
+"""Runs items, each for at most so many seconds of processor time."""
 
 
-def judged(
-    session: pytest.Session, modules: Sequence[tuple[str, str]], run: Run, limit: float
-) -> dict[str, Any]:
-    """What becomes of drafts; each is the path at which it stands, and its source.
+def judge_drafts(
+    session: pytest.Session, modules: Sequence[DraftModule], run: RunItems, limit: float
+) -> Judgement:
+    """Run the tests of draft modules in order, then in reverse.
 
-    `problem` says why they have no tests, empty where they have some; `rounds` are
-    the records of the tests in their order and then in reverse, `lines` and `steps` what each
-    executed of the project the first time, `left` what was otherwise afterwards.
+    What they execute is recorded the first time. Modules without tests are a problem.
     """
-    root, own = session.config.rootpath, os.getpid()
-    mentioned = _mentioned([source for _, source in modules])
-    before, shared = _surroundings(), _globals(mentioned, root)
+    root = session.config.rootpath
+    process = os.getpid()
+    before = _surroundings()
+    names = _mentioned_names([source for _, source in modules])
+    globals_before = _global_state(names, root)
     items: list[pytest.Item] = []
     try:
         for path, source in modules:
-            items += items_of(session, Path(path), source)
+            items += collect_items(session, Path(path), source)
     except BaseException as exc:  # noqa: BLE001 - a draft may raise anything, SystemExit too
-        return _unrun(one_line(f"{type(exc).__name__}: {exc}", 200))
+        return Judgement(one_line(f"{type(exc).__name__}: {exc}", 200))
     if not items:
-        return _unrun("no test")
-    paths = {path for path, _ in modules}
-    tracer = Tracer(
-        lambda filename: filename not in paths and in_project(filename, root), steps=True
-    )
-    lines: dict[str, dict[str, list[int]]] = {}
-    steps: dict[str, dict[str, list[tuple[int, int]]]] = {}
-    first: list[dict[str, Any]] = []
+        return Judgement("no test")
+    recorder = _Recorder(root, {path for path, _ in modules})
+    first_round: list[Record] = []
     for item in items:
-        tracer.lines, tracer.steps = {}, {}
-        tracer.start(values=False)
+        with recorder.recording(item.nodeid):
+            random.seed(ROUND_SEEDS[0])
+            first_round += run([item], limit)
+            exit_if_forked(process)
+    random.seed(ROUND_SEEDS[1])
+    second_round = run(items[::-1], limit)
+    exit_if_forked(process)
+    side_effects = _differences(before, _surroundings())
+    if _differences(globals_before, _global_state(names, root)):
+        side_effects.append("global state")
+    return Judgement(
+        rounds=(tuple(first_round), tuple(second_round)),
+        lines=recorder.lines,
+        steps=recorder.steps,
+        side_effects=tuple(side_effects),
+    )
+
+
+class _Recorder:
+    """Records the lines and arcs of the project that each test executes."""
+
+    def __init__(self, root: Path, drafts: set[str]) -> None:
+        self.lines: dict[str, dict[str, frozenset[int]]] = {}
+        self.steps: dict[str, dict[str, frozenset[tuple[int, int]]]] = {}
+        self._root = root
+        self._tracer = Tracer(
+            lambda filename: filename not in drafts and in_project(filename, root), record_arcs=True
+        )
+
+    @contextlib.contextmanager
+    def recording(self, nodeid: str) -> Iterator[None]:
+        self._tracer.clear()
+        self._tracer.start(values=False)
         try:
-            random.seed(SEEDS[0])
-            first += run([item], limit)
-            if os.getpid() != own:
-                os._exit(0)
+            yield
         finally:
-            tracer.stop()
-        lines[item.nodeid] = {
-            _relative(file, root): sorted(numbers) for file, numbers in tracer.lines.items()
-        }
-        steps[item.nodeid] = {
-            _relative(file, root): sorted(pairs) for file, pairs in tracer.steps.items()
-        }
-    random.seed(SEEDS[1])
-    second = run(items[::-1], limit)
-    if os.getpid() != own:
-        os._exit(0)  # a test has forked, and this is not the process that was to run it
-    after, now = _surroundings(), _globals(mentioned, root)
-    left = [what for what, then in before.items() if after.get(what) != then]
-    if any(now.get(name) != then for name, then in shared.items()):
-        left.append("global state")
-    return {"problem": "", "rounds": [first, second], "lines": lines, "steps": steps, "left": left}
+            self._tracer.stop()
+        self.lines[nodeid] = self._by_relative_path(self._tracer.lines)
+        self.steps[nodeid] = self._by_relative_path(self._tracer.arcs)
 
-
-def _unrun(problem: str) -> dict[str, Any]:
-    return {"problem": problem, "rounds": [], "lines": {}, "steps": {}, "left": []}
-
-
-def _relative(file: str, root: Path) -> str:
-    return Path(file).relative_to(root).as_posix()
+    def _by_relative_path(self, by_file: Mapping[str, set[T]]) -> dict[str, frozenset[T]]:
+        by_path = {}
+        for file, entries in by_file.items():
+            by_path[Path(file).relative_to(self._root).as_posix()] = frozenset(entries)
+        return by_path
 
 
 def _surroundings() -> Mapping[str, object]:
-    """What a test must leave as it is: variables, the folder, and files where it could write some."""
-    places = {name: os.environ.get(name, "") for name in ("HOME", "TMPDIR")}
-    return {
-        "the environment": {
-            name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"
-        },
+    """Return what a test must restore: variables, working folder, files, processes, threads."""
+    variables = dict(os.environ)
+    variables.pop("PYTEST_CURRENT_TEST", None)
+    state: dict[str, object] = {
+        "the environment": variables,
         "the working folder": str(Path.cwd()),
         "a process": bool(descendants(os.getpid())),
         "a thread": threading.active_count(),
-        **{
-            f"files in {name}": sorted(
-                str(found) for found in Path(place).rglob("*") if "pytest-of-" not in str(found)
-            )
-            for name, place in places.items()
-            if place
-        },
     }
+    for name in ("HOME", "TMPDIR"):
+        folder = os.environ.get(name)
+        if folder:
+            files = map(str, Path(folder).rglob("*"))
+            state[f"files in {name}"] = sorted(file for file in files if "pytest-of-" not in file)
+    return state
 
 
-# --- what other tests see as well ---
+def _differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    return [name for name, value in before.items() if after.get(name) != value]
 
 
-def _mentioned(sources: Sequence[str]) -> set[str]:
-    """All names in the sources: what a test does not name it may change through the code that it tests, as any call."""
-    found: set[str] = set()
+# --- state that other tests see ------------------------------------------------------------
+
+
+def _mentioned_names(sources: Sequence[str]) -> set[str]:
+    """Return all names in the sources.
+
+    A test may change state it does not name only through the code it calls, as any caller may.
+    """
+    names: set[str] = set()
     for source in sources:
         try:
             tree = ast.parse(source)
@@ -129,40 +147,41 @@ def _mentioned(sources: Sequence[str]) -> set[str]:
         for node in ast.walk(tree):
             match node:
                 case ast.Name(id=name) | ast.Attribute(attr=name):
-                    found.add(name)
+                    names.add(name)
                 case ast.alias(name=name):
-                    found.update(name.split("."))
+                    names.update(name.split("."))
                 case ast.Constant(value=str(text)) if text.isidentifier():
-                    found.add(text)  # setattr, patch
-    return found
+                    names.add(text)  # an argument of setattr or patch
+    return names
 
 
-def _globals(mentioned: set[str], root: Path) -> dict[str, object]:
-    """What modules hold under names that are mentioned, those of the project and those that are mentioned."""
-    found: dict[str, object] = {}
-    for name, module in list(sys.modules.items()):
+def _global_state(names: set[str], root: Path) -> dict[str, object]:
+    """Return fingerprints of the mentioned globals, and of the mentioned attributes of classes.
+
+    Only modules of the project and those that are mentioned themselves count.
+    """
+    state: dict[str, object] = {}
+    for module_name, module in list(sys.modules.items()):
         if not isinstance(module, ModuleType):
             continue
-        held = vars(module)
-        if name.partition(".")[0] not in mentioned and not in_project(
-            held.get("__file__") or "", root
-        ):
+        namespace = vars(module)
+        is_mentioned = module_name.partition(".")[0] in names
+        if not is_mentioned and not in_project(namespace.get("__file__") or "", root):
             continue
-        for key in mentioned & held.keys():
-            found[f"{name}.{key}"] = _fingerprint(held[key])
-            if isinstance(held[key], type):
-                parts = vars(held[key])
-                found |= {
-                    f"{name}.{key}.{part}": _fingerprint(parts[part])
-                    for part in mentioned & parts.keys()
-                }
-    return found
+        for name in names & namespace.keys():
+            value = namespace[name]
+            state[f"{module_name}.{name}"] = _fingerprint(value)
+            if isinstance(value, type):
+                for attribute in names & vars(value).keys():
+                    key = f"{module_name}.{name}.{attribute}"
+                    state[key] = _fingerprint(vars(value)[attribute])
+    return state
 
 
 def _fingerprint(value: object) -> object:
-    if isinstance(value, CONTAINERS) and len(value) <= LARGEST:
+    if isinstance(value, CONTAINERS) and len(value) <= MAX_ENTRIES:
         try:
             return id(value), repr(value)
         except Exception:  # noqa: BLE001 - somebody's __repr__ may raise anything
-            return id(value)
+            pass
     return id(value)

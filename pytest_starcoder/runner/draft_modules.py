@@ -1,4 +1,4 @@
-"""Test modules that are no files: source in, pytest items out, with the fixtures and the plugins of their folder."""
+"""Test modules that exist only in memory, with the fixtures and plugins of their folder."""
 
 from __future__ import annotations
 
@@ -10,39 +10,42 @@ from typing import Any
 
 import pytest
 
-SELECTING = ("mark", "lfplugin", "nfplugin", "stepwiseplugin")
-"""Plugins that choose among tests, by `-k` and what failed last: a draft was not there to be chosen."""
+SELECTING_PLUGINS = ("mark", "lfplugin", "nfplugin", "stepwiseplugin")
+"""Plugins that select tests by `-k` or by earlier runs, which does not apply to drafts."""
 
 
-class Drafted(pytest.Module):
-    """A test module at a path where no file needs to be."""
+class DraftModuleNode(pytest.Module):
+    """The collector of a module whose `source` is not in a file."""
 
     source = ""
 
     def _getobj(self) -> ModuleType:
         module = ModuleType(self.path.stem)
         module.__file__ = str(self.path)
-        # Dataclasses and their like look their module up by its name.
+        # Dataclasses and similar look up their module by its name.
         sys.modules[module.__name__] = module
         exec(compile(self.source, str(self.path), "exec"), module.__dict__)
         return module
 
 
-def items_of(session: pytest.Session, path: Path, source: str) -> list[pytest.Item]:
-    """The tests of a module with that source, as if it stood at `path`. Raises what importing it raises."""
-    module = Drafted.from_parent(_folder(session, path.parent), path=path)
+def collect_items(session: pytest.Session, path: Path, source: str) -> list[pytest.Item]:
+    """Collect the tests of a module as if it stood at `path`. Raises what importing it raises."""
+    module = DraftModuleNode.from_parent(_folder_node(session, path.parent), path=path)
     module.source = source
-    items = list(_tests(module))
+    items = list(_items_in(module))
+    positions = {item: position for position, item in enumerate(items)}
     manager = session.config.pluginmanager
-    selecting = [plugin for name in SELECTING if (plugin := manager.get_plugin(name)) is not None]
-    modify = manager.subset_hook_caller("pytest_collection_modifyitems", selecting)
-    places = {item: place for place, item in enumerate(items)}
-    modify(session=session, config=session.config, items=items)
-    return sorted(items, key=lambda item: places.get(item, len(places)))  # may be shuffled
+    selecting = [manager.get_plugin(name) for name in SELECTING_PLUGINS]
+    modify_items = manager.subset_hook_caller(
+        "pytest_collection_modifyitems", [plugin for plugin in selecting if plugin is not None]
+    )
+    modify_items(session=session, config=session.config, items=items)
+    # Plugins may have added or shuffled items.
+    return sorted(items, key=lambda item: positions.get(item, len(positions)))
 
 
-def reach(config: pytest.Config, folder: Path) -> None:
-    """What pytest does to `sys.path` for a test module in `folder`, by its import mode."""
+def extend_import_path(config: pytest.Config, folder: Path) -> None:
+    """Extend `sys.path` as pytest does for a test module in `folder`, by its import mode."""
     if config.getoption("importmode") == "importlib":
         return
     while (folder / "__init__.py").is_file():
@@ -51,8 +54,8 @@ def reach(config: pytest.Config, folder: Path) -> None:
         sys.path.insert(0, str(folder))
 
 
-def _folder(session: pytest.Session, folder: Path) -> Any:
-    """The collector of a folder: that of the collected tests beside, which knows their fixtures, or a new one."""
+def _folder_node(session: pytest.Session, folder: Path) -> Any:
+    """Return the collector of a folder, preferably that of its tests: it has their fixtures."""
     for item in session.items:
         for node in item.listchain():
             if isinstance(node, pytest.Dir | pytest.Package) and node.path == folder:
@@ -60,9 +63,9 @@ def _folder(session: pytest.Session, folder: Path) -> Any:
     return pytest.Dir.from_parent(session, path=folder)
 
 
-def _tests(collector: pytest.Collector) -> Iterator[pytest.Item]:
+def _items_in(collector: pytest.Collector) -> Iterator[pytest.Item]:
     for node in collector.collect():
         if isinstance(node, pytest.Item):
             yield node
         elif isinstance(node, pytest.Collector):
-            yield from _tests(node)
+            yield from _items_in(node)

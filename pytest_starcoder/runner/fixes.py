@@ -1,22 +1,22 @@
-"""Changes of code, and those with which failing tests pass."""
+"""Fixes: edits with which failing tests pass."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from pytest_starcoder.source.edits.edit import Edit
+from pytest_starcoder.text.display import counted
 
 
 @dataclass(frozen=True)
 class Fix:
-    """A change with which the tests pass that failed, and those still pass that passed.
+    """Edits that make failing tests pass, and no passing test fail.
 
-    `diff` is unified, and what `git apply` takes at the root; `before` and
-    `after` are the changed lines. `failing` and `passing` are the tests that
-    were run with it. `checked`: no other change as simple behaves differently on
-    any input that was tried; `level` is the confinement it ran in. `model` wrote
-    it, where it was not found by enumeration. `special`: it holds a text of the
-    test's. `still` are tests of the cause that fail with it all the same.
+    `diff` is unified and applies with `git apply` at the root; `before` and `after` are the
+    changed lines. `failing` and `passing` are the tests it was run with, `still` those of the
+    cause that fail nevertheless. `checked`: every equally simple fix behaves the same on all
+    inputs tried. `level` is the sandbox level it ran at. `model` is the name of the model that
+    wrote it, or empty. `special`: it contains a text of the test, and may fit that test only.
     """
 
     edits: tuple[Edit, ...]
@@ -35,28 +35,31 @@ class Fix:
 
     @property
     def verdict(self) -> str:
-        """What running tests with it has shown, and how far that goes."""
-        failed, passed = len(self.failing), len(self.passing)
-        told = f"{failed} failing test{' passes' if failed == 1 else 's pass'}"
-        if passed:
-            told += f", {passed} neighbour{' still passes' if passed == 1 else 's still pass'}"
+        """The tests that ran with the fix, and the limits of what they show."""
+        verb = "passes" if len(self.failing) == 1 else "pass"
+        parts = [f"{counted(len(self.failing), 'failing test')} {verb}"]
+        if self.passing:
+            verb = "passes" if len(self.passing) == 1 else "pass"
+            parts.append(f"{counted(len(self.passing), 'neighbour')} still {verb}")
         if self.still:
-            told += f", {len(self.still)} of the same cause still fail{'s' if len(self.still) == 1 else ''}"
+            verb = "fails" if len(self.still) == 1 else "fail"
+            parts.append(f"{len(self.still)} of the same cause still {verb}")
+        verdict = ", ".join(parts)
         if self.model:
-            told += f"; written by {self.model}"
+            verdict += f"; written by {self.model}"
         if self.special:
-            told += "; it holds a text of the test's"
-        return f"checked: {told}" if self.checked else f"passes the tests you have: {told}"
+            verdict += "; contains a text of the test"
+        label = "checked" if self.checked else "passes the tests you have"
+        return f"{label}: {verdict}"
 
 
 @dataclass(frozen=True)
 class Fixes:
-    """What a search for fixes found: at most three, one a behaviour.
+    """The result of a search: at most three fixes that behave differently.
 
-    `call` is an input on which they differ, `outcomes` what the first two make
-    of it; `answers` are the bodies of two tests, for either outcome, where those
-    can be written down. `note` says why there is no fix, as a sentence; `level`
-    is the confinement in which changes were run, empty where none were.
+    `call` is an input for which the first two differ, `outcomes` are theirs, and `answers` the
+    bodies of a test for each outcome, if they can be written. `note` is why there is no fix, as
+    a sentence; `level` is the sandbox level, empty if nothing was run.
     """
 
     found: tuple[Fix, ...] = ()
@@ -70,9 +73,9 @@ class Fixes:
 
     @property
     def question(self) -> str:
-        """Which of them is right, by what they do; empty where nothing tells them apart."""
+        """The question which of two fixes is right; empty if no input tells them apart."""
         return f"{self.call} {', or '.join(self.outcomes)}?" if self.call else ""
 
 
 NO_FIXES = Fixes()
-"""Where none were looked for."""
+"""The result where no search was made."""

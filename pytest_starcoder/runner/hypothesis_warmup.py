@@ -1,15 +1,15 @@
-"""Imported where tests of Hypothesis are judged: what its first test computes is computed here, not in every fork.
+"""Runs one Hypothesis test on import: what the first test of a process computes is costly.
 
-Its tests neither explain a failure nor, where it only matters that they fail, seek the simplest.
+The profiles skip the phases that explain a failure or, where a test only has to fail, shrink it.
 """
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 JUDGED, KILLING = "starcoder-judged", "starcoder-killing"
-"""Profiles; a test has what is in force when it is defined."""
+"""Profiles; a test uses the one loaded when it is defined."""
 
-# Traced, all is slow; how long it takes is looked at by who judges it.
+# Tests are slow under trace, and their time is limited elsewhere: no health checks.
 settings.register_profile(
     JUDGED,
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
@@ -29,8 +29,8 @@ settings.register_profile(
         st.lists(st.binary()),
     )
 )
-def warm(drawn: object) -> None:
-    """Draws what such tests draw."""
+def warm(values: object) -> None:
+    """Draw what most tests draw."""
 
 
 warm()

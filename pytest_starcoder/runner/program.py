@@ -1,9 +1,8 @@
-"""Runs one program that nobody has read, confined, in a process of its own: source in, what became of it out."""
+"""Runs one untrusted program in a sandbox, in a process of its own."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import signal
 import subprocess
@@ -13,69 +12,73 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_starcoder import interpreter
-from pytest_starcoder.runner.launch import child_of
+from pytest_starcoder.runner.child_process import ChildProcess
+from pytest_starcoder.runner.program_child import ProgramJob
+from pytest_starcoder.runner.protocol import encode
 from pytest_starcoder.runner.sandbox import Level, Sandbox, environment
 
-GRACE = 5.0
-"""Seconds that starting a process and confining it may take besides, on a busy machine."""
+STARTUP_SECONDS = 5.0
+"""Time to start the process and enter the sandbox, on a busy machine."""
 
-MAX_SAID = 1 << 16
-"""Maximum bytes to read of the program's verdict."""
+MAX_REPORT = 1 << 16
+"""Bytes to read of the child's report."""
+
+TIMEOUT_SIGNALS = (-getattr(signal, "SIGALRM", 0), -getattr(signal, "SIGKILL", 0))
 
 
 @dataclass(frozen=True)
-class Ended:
-    """`said` is "passed", "timed out", the exception as a line, or how the process ended; `level` what was in force."""
+class ProgramResult:
+    """The `outcome` is "passed", "timed out", an exception as one line, or how the process ended.
 
-    said: str
+    `level` is the sandbox level in force, empty if nothing was run; `obstacle` may say why.
+    """
+
+    outcome: str
     level: str
+    obstacle: str = ""
 
 
-def run_program(source: str, seconds: float, least: Level = Level.NONE) -> Ended:
-    """What became of `source` as a main module within `seconds`, without input, its output thrown away.
+def run_program(source: str, seconds: float, min_level: Level = Level.NONE) -> ProgramResult:
+    """Run `source` as a main module for at most `seconds`, without input or output.
 
-    It sees the standard library and what is installed, writes into a temporary
-    folder and reaches no network, as docs/confinement.md says; nothing that it
-    started is left. Where `least` cannot be had it does not run, and that is said.
+    It sees the standard library and installed packages, writes into a temporary folder only,
+    and has no network; see docs/sandbox.md. No process it started remains. It is not run
+    where the platform provides no sandbox of `min_level`.
     """
     with tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary).resolve()
         # Only lines that begin with the token count, so not the program's own output.
-        token, said = secrets.token_hex(16), folder / "said"
-        installed = (
-            Path(sys.prefix),
-            Path(sys.base_prefix),
-            *(Path(entry) for entry in sys.path if entry),
-        )
-        sandbox = Sandbox(folder, tuple(path.resolve() for path in installed), least)
-        job = {
-            "program": source,
-            "seconds": seconds,
-            "said": str(said),
-            "token": token,
-            "sandbox": sandbox.to_json(),
-        }
-        (folder / "job.json").write_text(json.dumps(job), "ascii")
-        alone = str(Path(__file__).with_name("program_child.py"))
-        command, variables = interpreter.start("-I", alone, str(folder / "job.json"))
-        with said.open("x+b") as file:  # before the program can replace it
+        token = secrets.token_hex(16)
+        job_file, report = folder / "job.json", folder / "report"
+        installed = (sys.prefix, sys.base_prefix, *filter(None, sys.path))
+        readable = tuple(Path(entry).resolve() for entry in installed)
+        sandbox = Sandbox(folder, readable, min_level)
+        job_file.write_bytes(encode(ProgramJob(source, seconds, report, token, sandbox)))
+        script = str(Path(__file__).with_name("program_child.py"))
+        command, variables = interpreter.start("-I", script, str(job_file))
+        with report.open("x+b") as file:  # opened before the program can replace it
             with (
-                child_of(
+                ChildProcess(
                     command, folder, environment(variables, folder), temporary=folder
                 ) as child,
                 contextlib.suppress(subprocess.TimeoutExpired),
             ):
-                child.wait(seconds + GRACE)
+                child.wait(seconds + STARTUP_SECONDS)
             file.seek(0)
-            lines = file.read(MAX_SAID).decode("utf-8", "replace").splitlines()
-        answers = [line.removeprefix(token) for line in lines if line.startswith(token)]
-        if not answers:
-            return Ended("not run", "")
-        level, *rest = answers
-        if rest:
-            return Ended(rest[0], level)
-        timed_out = child.returncode in (
-            -getattr(signal, "SIGALRM", 0),
-            -getattr(signal, "SIGKILL", 0),
-        )
-        return Ended("timed out" if timed_out else f"ended with status {child.returncode}", level)
+            lines = file.read(MAX_REPORT).decode("utf-8", "replace").splitlines()
+    answers = [line.removeprefix(token) for line in lines if line.startswith(token)]
+    return _result(answers, child.returncode)
+
+
+def _result(answers: list[str], status: int | None) -> ProgramResult:
+    """Interpret the report: the sandbox level, then the outcome."""
+    if not answers:
+        return ProgramResult("not run", "")
+    level, *outcomes = answers
+    if not level:
+        return ProgramResult("not run", "", obstacle=" ".join(outcomes))
+    if outcomes:
+        return ProgramResult(outcomes[0], level)
+    if status in TIMEOUT_SIGNALS:
+        return ProgramResult("timed out", level)
+    return ProgramResult(f"ended with status {status}", level)

@@ -1,62 +1,80 @@
-"""The child that runs one program nobody has read: a JSON job in a file, what became of it in another.
+"""The child process that runs one untrusted program; it is started by path, in isolated mode.
 
-Run by path, isolated. The alarm ends the process itself: an exception could be
-caught by the program. Both files are removed from their folder before the
-program starts, and only lines with the job's token count, so no program reports a
-verdict by accident or by guessing. One that looks for the token in our frames can
-still do so: nothing is hidden within one process.
+An alarm ends the process, because the program could catch an exception. The job and the report
+are removed from their folder before the program starts, and only report lines with the job's
+token count, so a program cannot report its own verdict by accident or by guessing. One that
+searches our frames for the token still can: nothing is hidden within one process.
 """
 
+from __future__ import annotations
+
 import contextlib
-import json
 import os
 import signal
 import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_starcoder.runner.protocol import decode
+from pytest_starcoder.runner.sandbox import (
+    Sandbox,
+    SandboxUnavailable,
+    enter_sandbox,
+    limit_forks,
+)
+
+MAX_OUTCOME = 300
+"""Characters of the reported outcome."""
+
+
+@dataclass(frozen=True)
+class ProgramJob:
+    """The program's source and seconds, the file and token of the report, and the sandbox."""
+
+    source: str
+    seconds: float
+    report: Path
+    token: str
+    sandbox: Sandbox
 
 
 def main() -> None:
-    from pathlib import Path
-
-    from pytest_starcoder.runner.sandbox import (
-        Sandbox,
-        SandboxUnavailable,
-        enter_sandbox,
-        limit_forks,
-    )
-
-    job = json.loads(Path(sys.argv[1]).read_text("ascii"))
-    answers = os.open(job["said"], os.O_WRONLY | os.O_APPEND)
-    for path in (sys.argv[1], job["said"]):
+    job_file = Path(sys.argv[1])
+    job = decode(job_file.read_bytes(), (ProgramJob,))
+    descriptor = os.open(job.report, os.O_WRONLY | os.O_APPEND)
+    for path in (job_file, job.report):
         with contextlib.suppress(OSError):  # Windows cannot remove an open file
-            Path(path).unlink()
+            path.unlink()
 
     write, leave = os.write, os._exit  # saved, because the program may replace these functions
 
-    def say(text: str) -> None:
-        write(answers, f"\n{job['token']}{text}\n".encode("utf-8", "replace"))
+    def report(text: str) -> None:
+        write(descriptor, f"\n{job.token}{text}\n".encode("utf-8", "replace"))
 
-    os.chdir(job["sandbox"]["folder"])
+    os.chdir(job.sandbox.folder)
     try:
-        level = enter_sandbox(Sandbox.from_json(job["sandbox"]))
+        level = enter_sandbox(job.sandbox)
     except SandboxUnavailable as exc:
-        say("")
-        say(f"unconfined: {exc}")
+        report("")
+        report(str(exc))
         return
-    say(level)
+    report(level)
     if hasattr(os, "fork"):
         limit_forks()
-    sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - the program's, until its end
+    sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - the program uses it until its end
     sys.path[:] = [entry for entry in sys.path if Path(entry) != Path(__file__).parent]
     sys.argv = ["solution"]
     if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, job["seconds"])
+        signal.setitimer(signal.ITIMER_REAL, job.seconds)
     try:
-        exec(compile(job["program"], "<solution>", "exec"), {"__name__": "__main__"})
-    except BaseException as exc:  # noqa: BLE001 - whatever ends it is the answer
-        text = f"{type(exc).__name__}: {exc}".splitlines()[0] if str(exc) else type(exc).__name__
-        say(text[:300])
+        exec(compile(job.source, "<solution>", "exec"), {"__name__": "__main__"})
+    except BaseException as exc:  # noqa: BLE001 - whatever ends the program is the outcome
+        message = type(exc).__name__
+        if str(exc):
+            message = f"{message}: {exc}".splitlines()[0]
+        report(message[:MAX_OUTCOME])
     else:
-        say("passed")
+        report("passed")
     leave(0)  # threads left by the program must not keep running
 
 

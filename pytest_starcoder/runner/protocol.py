@@ -1,22 +1,41 @@
-"""Reads messages of another process: limited in size, and validated before use.
+"""Typed messages between processes: frozen dataclasses, one JSON line each.
 
-That process runs tests, which may write anything anywhere. So anything that does
-not parse into the expected type is dropped, and nothing here blocks on a pipe that
-has replaced a file.
+A line is an object with one entry, the class of the message and its fields:
+`{"Verdict": {"number": 3, "outcome": "passes"}}`. Define the messages as frozen
+dataclasses beside the code that exchanges them, write them with `encode`, and read
+them with `decode`, which takes the classes that are expected:
+
+    match decode(line, (Verdict, Done)):
+        case Verdict(number=number): ...
+
+The other process runs tests, which may write anything anywhere. Anything that is not
+one of the expected messages, with fields of the declared types, is Malformed, and
+nothing here blocks on a pipe that has replaced a file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import (
+    Any,
+    BinaryIO,
+    Literal,
+    NoReturn,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+M = TypeVar("M")
 
 MAX_LINE = 8 << 20
 """Maximum bytes of one line. Parsed, `[[],[],…]` takes about twenty times as much."""
@@ -33,23 +52,58 @@ MAX_NUMBER = 1 << 31
 MAX_TEXT = 4000
 """Maximum characters of a text shown in a report; honest writers use fewer."""
 
-NOT_FOLLOWED = (
+# Do not follow symbolic links, and do not block on opening a pipe.
+OPEN_REGULAR = (
     getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 )
-"""Do not follow symbolic links, and do not block on opening a pipe."""
 
 
 class Malformed(ValueError):
     """The message does not have the expected form."""
 
 
-# --- lines and files ---
+# --- messages ---
+
+
+def encode(message: object) -> bytes:
+    """Return the line of a message, with its newline; `decode` lists the types of its fields."""
+    return json.dumps({type(message).__name__: message}, default=_plain).encode() + b"\n"
+
+
+def decode(line: bytes, kinds: tuple[type[M], ...]) -> M:
+    """Return the message in a line, of one of the dataclasses `kinds`. Raises Malformed.
+
+    Fields may be str, bool, int (up to the size of a line number), float, Path, StrEnum,
+    Literal, dataclasses, tuples, frozensets and mappings of these, and `T | None`. Fields
+    with a default may be missing.
+    """
+    message = message_of(line)
+    for kind in kinds:
+        if message.keys() == {kind.__name__}:
+            try:
+                decoded: M = parsed(message[kind.__name__], kind)
+            except ValueError as exc:  # also from an enumeration
+                raise Malformed(str(exc)) from exc
+            return decoded
+    raise Malformed("another message")
+
+
+def read_messages(
+    file: BinaryIO, kinds: tuple[type[M], ...], max_bytes: int = MAX_FILE
+) -> Iterator[M]:
+    """Yield the messages at the beginning of a file, one per line.
+
+    Other lines are skipped, and so is an incomplete last line.
+    """
+    for line in _lines(file, max_bytes):
+        with contextlib.suppress(Malformed):
+            yield decode(line, kinds)
 
 
 def message_of(line: bytes) -> dict[str, Any]:
     """Return the JSON object in a line. Raises Malformed."""
     try:
-        value = json.loads(line.decode("utf-8"), parse_constant=_no_constant)
+        value = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError, MemoryError) as exc:
         raise Malformed("no JSON") from exc
     if not isinstance(value, dict):
@@ -57,29 +111,28 @@ def message_of(line: bytes) -> dict[str, Any]:
     return value
 
 
-def messages_in(file: BinaryIO, end: int = MAX_FILE) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects in a file, one per line, up to its byte `end`.
+def shown_text(text: str) -> str:
+    """Return a text that can be encoded, cut to the length shown in reports."""
+    return text[:MAX_TEXT].encode("utf-8", "backslashreplace").decode("utf-8")
 
-    Other lines are skipped, and so is an incomplete last line.
-    """
-    file.seek(0)
-    complete = True  # whether a new line begins here, not the rest of one that is too long
-    for _ in range(MAX_LINES):
-        if file.tell() >= end:
-            return
-        piece = file.readline(min(MAX_LINE, end - file.tell()))
-        if not piece:
-            return
-        ends_here = piece.endswith(b"\n")
-        if complete and ends_here:
-            with contextlib.suppress(Malformed):
-                yield message_of(piece)
-        complete = ends_here
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise Malformed(f"{name} is no number")
+
+
+def _plain(value: object) -> object:
+    """Convert one value that JSON does not have; its parts are converted in turn."""
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return str(value) if isinstance(value, Path) else vars(value)
+
+
+# --- files ---
 
 
 def read_regular(path: Path) -> bytes:
     """Return the content of a file. Raises OSError; Malformed if not regular or too large."""
-    descriptor = os.open(path, os.O_RDONLY | NOT_FOLLOWED)
+    descriptor = os.open(path, os.O_RDONLY | OPEN_REGULAR)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_LINE:
@@ -87,109 +140,94 @@ def read_regular(path: Path) -> bytes:
         return file.read(MAX_LINE)
 
 
-class LineFile:
-    """Appends lines of JSON to an existing file, never to a replacement of it."""
+class MessageFile:
+    """Appends messages to an existing file, never to a replacement of it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._identity = _identity(path.stat())
+        self._status = path.stat()
 
-    def append(self, message: Mapping[str, Any]) -> None:
+    def append(self, message: object) -> None:
         """Write one line. Never raises: if the file is gone, there is no reader."""
-        line = memoryview(json.dumps(message).encode() + b"\n")
+        line = memoryview(encode(message))
         with contextlib.suppress(OSError):
             # Reopened each time: a test may have closed all descriptors it does not know.
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | NOT_FOLLOWED)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | OPEN_REGULAR)
             try:
-                while line and _identity(os.fstat(descriptor)) == self._identity:
+                while line and os.path.samestat(os.fstat(descriptor), self._status):
                     line = line[os.write(descriptor, line) :]
             finally:
                 os.close(descriptor)
 
 
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
+def _lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
+    """Yield the complete lines in the first bytes of a file, without those that are too long."""
+    file.seek(0)
+    is_start = True  # False for the rest of a line that is too long
+    for _ in range(MAX_LINES):
+        room = max_bytes - file.tell()
+        piece = file.readline(min(MAX_LINE, room)) if room > 0 else b""
+        if not piece:
+            return
+        is_end = piece.endswith(b"\n")
+        if is_start and is_end:
+            yield piece
+        is_start = is_end
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise Malformed(f"{name} is no number")
-
-
-# --- values ---
+# --- fields ---
 
 
 def parsed(value: Any, kind: Any) -> Any:
-    """Convert a JSON value to the type `kind`. Raises Malformed.
-
-    Supports str, bool, int (up to the size of a line number), float, dataclasses,
-    and tuples, frozensets and mappings of these.
-    """
-    if kind in (str, bool):
-        return _checked(value, kind)
-    if kind is int:
-        return _whole(value)
-    if kind is float:
-        return _finite(value)
-    if is_dataclass(kind):
-        return _record(value, kind)
-    arguments = get_args(kind)
+    """Convert a JSON value to the type `kind`. Raises ValueError."""
     origin = get_origin(kind)
-    if origin is frozenset:
-        return frozenset(parsed(entry, arguments[0]) for entry in _checked(value, list))
-    if origin is tuple and arguments[-1] is Ellipsis:
-        return tuple(parsed(entry, arguments[0]) for entry in _checked(value, list))
-    if origin is tuple:
-        entries = _checked(value, list)
-        if len(entries) != len(arguments):
-            raise Malformed(f"{len(entries)} entries instead of {len(arguments)}")
-        return tuple(parsed(entry, part) for entry, part in zip(entries, arguments, strict=True))
+    arguments = get_args(kind)
+    if is_dataclass(kind):
+        return _parse_fields(value, kind)
     if origin is Mapping:
-        return {key: parsed(entry, arguments[1]) for key, entry in _checked(value, dict).items()}
-    raise TypeError(f"{kind} is not known here")
-
-
-def shown_text(text: str) -> str:
-    """Return a text that can be encoded, cut to the length shown in reports."""
-    return text[:MAX_TEXT].encode("utf-8", "backslashreplace").decode("utf-8")
+        entries = _checked(value, dict).items()
+        return {key: parsed(entry, arguments[1]) for key, entry in entries}
+    if origin is frozenset or (origin is tuple and arguments[-1] is Ellipsis):
+        return origin(parsed(entry, arguments[0]) for entry in _checked(value, list))
+    if origin is tuple and len(_checked(value, list)) == len(arguments):
+        return tuple(map(parsed, value, arguments))
+    if origin is UnionType:
+        return None if value is None else parsed(value, arguments[0])
+    if origin is Literal and value in arguments:
+        return value
+    if kind is bool:
+        return _checked(value, bool)
+    if kind is int and type(value) is int and 0 <= value < MAX_NUMBER:
+        return value
+    if kind is float and type(value) in (int, float) and abs(value) < MAX_NUMBER:
+        return float(value)  # an integer may have thousands of digits, too many for a float
+    if isinstance(kind, type) and issubclass(kind, str | Path):
+        return kind(_checked(value, str))
+    raise Malformed(f"no value of {kind}")
 
 
 def _checked(value: Any, kind: type) -> Any:
     if type(value) is not kind:
-        raise Malformed(f"{type(value).__name__} instead of {kind.__name__}")
+        raise Malformed(f"no {kind.__name__}")
     return value
 
 
-def _whole(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < MAX_NUMBER:
-        raise Malformed("no line number")
-    return value
-
-
-def _finite(value: Any) -> float:
-    # An integer may have thousands of digits, too many for a float.
-    if type(value) not in (int, float) or not abs(value) < MAX_NUMBER or not math.isfinite(value):
-        raise Malformed("no number of seconds")
-    return float(value)
-
-
-def _record(value: Any, kind: Any) -> Any:
-    kinds = _kinds(kind)
-    needed, entries = _needed(kind), _checked(value, dict)
-    if not needed <= entries.keys() <= kinds.keys():
+def _parse_fields(value: Any, kind: Any) -> Any:
+    types = _field_types(kind)
+    entries = _checked(value, dict)
+    if not _required(kind) <= entries.keys() <= types.keys():
         raise Malformed(f"not the fields of a {kind.__name__}")
-    return kind(**{name: parsed(entry, kinds[name]) for name, entry in entries.items()})
+    return kind(**{name: parsed(entry, types[name]) for name, entry in entries.items()})
+
+
+_field_types = cache(get_type_hints)
 
 
 @cache
-def _kinds(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
-@cache
-def _needed(kind: Any) -> frozenset[str]:
+def _required(kind: Any) -> frozenset[str]:
     """Return the names of the fields without a default."""
-    return frozenset(
-        entry.name
-        for entry in fields(kind)
-        if entry.default is MISSING and entry.default_factory is MISSING
-    )
+    names = set()
+    for entry in fields(kind):
+        if entry.default is MISSING and entry.default_factory is MISSING:
+            names.add(entry.name)
+    return frozenset(names)

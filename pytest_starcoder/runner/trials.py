@@ -1,148 +1,104 @@
-"""Tries changes of the project's code without writing them into a file: changes in, verdicts out.
+"""Tries edits of the project's code in memory: candidates in, verdicts out.
 
-A pytest with the user's plugins and configuration collects the tests once;
-each batch of changes runs in a fork of it, or of the process it was before the
-project was imported. Needs `os.fork`.
+A pytest process with the user's plugins and configuration collects the tests once. Each
+batch of candidates runs in a fork of it, or of the process before it imported the project.
+Needs `os.fork`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.runner.channel import Channel
-from pytest_starcoder.runner.launch import (
-    Child,
-    Launch,
-    changed,
-    child_of,
-    confined_environment,
-    pytest_command,
+from pytest_starcoder.runner.child_process import ChildProcess
+from pytest_starcoder.runner.launch import Launch
+from pytest_starcoder.runner.messages import (
+    REPLIES,
+    Behaviour,
+    Candidate,
+    CandidateReply,
+    Checks,
+    Command,
+    Done,
+    DraftModule,
+    DraftVerdict,
+    Input,
+    JudgeDrafts,
+    Judgement,
+    NotReady,
+    Observe,
+    ObservedInputs,
+    Ready,
+    Record,
+    Replacement,
+    Reply,
+    TryEdits,
+    Verdict,
+    VerdictWord,
+    WorkerJob,
 )
-from pytest_starcoder.runner.protocol import Malformed, parsed, shown_text
-from pytest_starcoder.runner.sandbox import LEVELS, Level, Sandbox, available, is_weaker, readable
+from pytest_starcoder.runner.protocol import encode, shown_text
+from pytest_starcoder.runner.sandbox import (
+    Level,
+    Sandbox,
+    SandboxUnavailable,
+    available,
+    check_level,
+    readable,
+)
+from pytest_starcoder.runner.variables import sandboxed_variables
 from pytest_starcoder.source.edits.edit import Edit
 
-BATCH = 64
-"""Candidates that one fork tries, one after the other."""
+Edits = tuple[Edit, ...]
+"""The edits of one candidate."""
 
-SHORTEST = 0.1
-"""Seconds of processor time that a test has at the least."""
+BATCH_SIZE = 64
+"""Candidates that one fork tries, one after another."""
 
-LONGER = 8.0
-"""How much longer than with the code as it is a test may take."""
+MIN_TEST_SECONDS = 0.1
+"""Minimum limit of a test, in seconds of processor time."""
 
-CALL = 0.1
-"""Seconds of processor time that one call has whose outcome is observed."""
+SLOWDOWN = 8.0
+"""How many times longer a test may take with a candidate than without."""
 
-OVER = "not run: the time is over"
+CALL_SECONDS = 0.1
+"""Limit of one observed call, in seconds of processor time."""
 
-LEAVING = 2.0
-"""Seconds for the child to end its forks."""
+OUT_OF_TIME = "not run: the time is over"
+"""Problem of a draft that was not judged before the deadline."""
 
-COLLECTING = 20.0
-"""Seconds in which the tests must be collected."""
+SHUTDOWN_SECONDS = 2.0
+"""Time for the worker to end its forks."""
+
+COLLECTION_SECONDS = 20.0
+"""Time to collect the tests."""
 
 MAX_REASON = 300
-"""Characters of the reason why they cannot be."""
-
-VERDICTS = frozenset(
-    (
-        "passes",
-        "fails",
-        "breaks",
-        "overtime",
-        "hung",
-        "crashed",
-        "the same",
-        "known",
-        "unswappable",
-        "no Python",
-    )
-)
-"""All possible verdicts on a candidate."""
-
-OUTCOMES = frozenset(("passed", "failed", "skipped", "overtime", "missing"))
-"""All possible outcomes of one test."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """What became of one test.
-
-    `outcome` is passed, failed, skipped, overtime or missing; `raised` names the exception, `place` is where it rose,
-    `note` what was noted on it, or what an assertion says.
-    """
-
-    nodeid: str
-    outcome: str
-    seconds: float
-    raised: str = ""
-    place: str = ""
-    note: str = ""
+"""Characters of the reason why tests cannot be collected."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What became of a candidate.
+    """The result of one candidate.
 
-    `verdict` is "passes", "fails" (a test that should pass now does not),
-    "breaks" (one that passed does not), "overtime", "hung", "crashed", or why
-    it was not run: "the same", "known", "unswappable", "no Python".
+    `verdict` is "passes", "fails" (a failing test still fails), "breaks" (a passing test
+    fails), "overtime", "hung" or "crashed"; or why it was not run: "unchanged", "duplicate",
+    "unswappable" (not only inside of functions) or "invalid" (a syntax error).
     """
 
-    edits: tuple[Edit, ...]
-    verdict: str
+    edits: Edits
+    verdict: VerdictWord
     records: tuple[Record, ...] = ()
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What became of a draft, or of several in one process.
-
-    `problem` says why it was not run to its end, empty where it was: then `rounds`
-    are the records of its tests in their order and in reverse, `lines` what each test executed, by its
-    node id and by path, `steps` which lines ran one after the other, 0 for the end of a call,
-    and `left` what they left otherwise than it was.
-    """
-
-    problem: str = ""
-    rounds: tuple[tuple[Record, ...], ...] = ()
-    lines: Mapping[str, Mapping[str, frozenset[int]]] = field(default_factory=dict)
-    steps: Mapping[str, Mapping[str, frozenset[tuple[int, int]]]] = field(default_factory=dict)
-    left: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Ready:
-    """The child's message after it has collected the tests.
-
-    `level` is its confinement, `imported` the lines executed by imports, by path,
-    `unimportable` why a module could not be imported, `missing` why a test was not collected.
-    """
-
-    collected: frozenset[str]
-    level: str
-    imported: Mapping[str, frozenset[int]]
-    unimportable: Mapping[str, str]
-    missing: Mapping[str, str] = field(default_factory=dict)
-
-
-class Input(NamedTuple):
-    """A call as a person writes it; `code` is what a test can run, an import and the call, empty where that is none."""
-
-    text: str
-    code: str
 
 
 class Unavailable(Exception):
@@ -150,22 +106,27 @@ class Unavailable(Exception):
 
 
 class Trials:
-    """A bench for `tests`, open within a `with` block; `level` is the confinement in force there.
+    """A worker process that tries candidates against `tests`; use it as a context manager.
 
-    `modules` are imported there besides what the tests import: what no test imports cannot be changed. With some,
-    `ran_on_import` are the lines that importing executes, by path; what a plugin imports early is not among them;
-    `unimportable` says why some could not be imported. `folders`, relative to the root, are those that drafts stand in.
-    With `draws` tests of Hypothesis are judged too.
-    Raises Unavailable if none of them can be collected, or confined as `least` requires; `baseline`
-    lacks those that were not collected.
+    It also imports `modules`, since only imported code can be edited. Then `ran_on_import` are
+    the lines executed by imports, per path, without what a plugin imported before, and
+    `unimportable` gives the reasons of failed imports. Drafts stand in `folders`, relative to
+    the root; with `draws` they may be Hypothesis tests. `level` is the sandbox level in force.
+
+    Entering it raises Unavailable if the platform lacks fork or a sandbox of `min_level`, or
+    if no test can be collected.
     """
+
+    level: Level
+    ran_on_import: Mapping[str, frozenset[int]]
+    unimportable: Mapping[str, str]
 
     def __init__(
         self,
         launch: Launch,
         tests: Sequence[str],
         deadline: Deadline,
-        least: Level = Level.NONE,
+        min_level: Level = Level.NONE,
         modules: Sequence[str] = (),
         folders: Sequence[str] = (),
         *,
@@ -175,375 +136,325 @@ class Trials:
             raise Unavailable(launch.obstacle)
         if not hasattr(os, "fork"):
             raise Unavailable("this platform cannot fork a process")
-        if is_weaker(available(), least):
-            raise Unavailable(
-                f"the sandbox level here is {available()}, and the setting confinement requires {least}"
-            )
+        try:
+            check_level(available(), min_level)
+        except SandboxUnavailable as exc:
+            raise Unavailable(str(exc)) from None
         self._launch = launch
-        self._least = least
-        self._tests = tests
-        self._modules = modules
-        self._folders = folders
+        self._min_level = min_level
+        self._tests = tuple(tests)
+        self._modules = tuple(modules)
+        self._folders = tuple(folders)
         self._draws = draws
         self._deadline = deadline
         self._stack = contextlib.ExitStack()
-        self._numbers = 0
-        self._commands = 0
+        self._next_candidate = 0
+        self._next_command = 1
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            folder = Path(
-                stack.enter_context(
-                    tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True)
-                )
-            )
-            early, self._early = _pair(stack)
-            late, self._late = _pair(stack)
-            confinement = Sandbox(
-                folder, readable(self._launch.root, *self._launch.around), self._least
-            )
-            job = {
-                "tests": list(self._tests),
-                "root": str(self._launch.root),
-                "around": [str(around) for around in self._launch.around],
-                "confinement": confinement.to_json(),
-                "early": early,
-                "late": late,
-                "modules": list(self._modules),
-                "folders": list(self._folders),
-                "draws": self._draws,
-            }
-            (folder / "trials.json").write_text(json.dumps(job), "utf-8")
-            own = ["--assert=plain", "--capture=sys", "-p", "pytest_starcoder.runner.worker"]
-            own.append(f"--starcoder-trials={folder / 'trials.json'}")
-            command = pytest_command(self._launch, folder, self._tests, own)
-            variables = confined_environment(self._launch, folder)
-            child = stack.enter_context(
-                child_of(command, self._launch.folder, variables, (early, late), temporary=folder)
-            )
-            stack.callback(self._leave, child)
-            os.close(early)
-            os.close(late)
-            waiting = Deadline.after(min(COLLECTING, self._deadline.remaining()))
-            ready = self._ready(waiting)
-            if ready is None and waiting.remaining() <= 0:
-                raise Unavailable("there was not enough time to collect the tests again")
-            if ready is None:
-                raise Unavailable("the tests cannot be collected again")
-            if self._tests and not ready.collected:
-                reasons = dict.fromkeys(map(shown_text, ready.missing.values()))
-                raise Unavailable(f"the tests cannot be collected again: {'; '.join(reasons)}")
-            self.level = Level(ready.level)
+            self._start_worker(stack)
+            ready = self._wait_until_ready()
+            self.level = ready.level
             self.ran_on_import = ready.imported
             self.unimportable = ready.unimportable
             self._stack = stack.pop_all()
         return self
 
-    def _ready(self, waiting: Deadline) -> Ready | None:
-        """Wait until the child has collected the tests; None if it does not report that."""
-        message = self._late.read(waiting.remaining())
-        problem = message.get("problem") if message else None
-        if isinstance(problem, str):
-            reason = redact(shown_text(problem[:MAX_REASON]))
-            raise Unavailable(f"the tests cannot be collected again: {reason}")
-        try:
-            ready: Ready = parsed(message, Ready)
-        except Malformed:
-            return None
-        return ready if ready.level in LEVELS else None
-
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _leave(self, child: Child) -> None:
-        """Close the channel; the child then ends all its forks.
+    # --- candidates ------------------------------------------------------------------------
+
+    def baseline(self, tests: Sequence[str], limit: float) -> dict[str, Record]:
+        """Run `tests` without edits, for `limit` seconds each; empty if the process crashes."""
+        [records] = self.run_tests([()], dict.fromkeys(tests, limit))
+        return {record.nodeid: record for record in records}
+
+    def try_in_functions(self, candidates: Sequence[Edits], checks: Checks) -> Iterator[Trial]:
+        """Try edits inside of functions; yield trials in any order. Duplicates are not run."""
+        command = self._try_command(candidates, checks, batch=BATCH_SIZE, skips_duplicates=True)
+        return self._trials(self._late, command, candidates)
+
+    def try_on_import(self, candidates: Sequence[Edits], checks: Checks) -> Iterator[Trial]:
+        """Try edits anywhere: each candidate imports the project anew, which is slower."""
+        command = self._try_command(candidates, checks, in_functions=False)
+        command = replace(command, first_wait=command.wait + COLLECTION_SECONDS)
+        return self._trials(self._early, command, candidates)
+
+    def run_tests(
+        self, candidates: Sequence[Edits], limits: Mapping[str, float]
+    ) -> list[tuple[Record, ...]]:
+        """Run all tests in `limits` with each candidate; no records if they did not finish."""
+        command = self._try_command(candidates, Checks(limits), every=True)
+        wait = 2 * sum(limits.values()) + 1
+        command = replace(command, first_wait=wait, wait=wait)
+        records = {
+            trial.edits: trial.records for trial in self._trials(self._late, command, candidates)
+        }
+        return [records.get(edits, ()) for edits in candidates]
+
+    def distinct(self, mutants: Sequence[Edit]) -> list[Edit]:
+        """Return the mutants that can be run, without equivalents of others or of the code."""
+        candidates = [(mutant,) for mutant in mutants]
+        command = self._try_command(candidates, Checks({}), batch=BATCH_SIZE, skips_duplicates=True)
+        trials = self._trials(self._late, command, candidates)
+        runnable = {trial.edits[0] for trial in trials if trial.verdict == "passes"}
+        return [mutant for mutant in mutants if mutant in runnable]
+
+    def find_killers(
+        self,
+        mutants: Sequence[Edit],
+        limits: Mapping[str, float],
+        drafts: Sequence[DraftModule] = (),
+        *,
+        every: bool = True,
+    ) -> Iterator[tuple[Edit, frozenset[str]]]:
+        """Yield each mutant with the tests that fail, in any order; read it to its end.
+
+        Only the first failing test is returned unless `every` is set. To exceed its limit, or to
+        end the process, is to fail. Some of the tests may be those of `drafts`.
+        """
+        if not limits:
+            return
+        candidates = [(mutant,) for mutant in mutants]
+        command = self._try_command(
+            candidates, Checks(limits), batch=BATCH_SIZE, every=every, drafts=self._absolute(drafts)
+        )
+        wait = 2 * sum(limits.values()) + 1
+        command = replace(command, first_wait=wait + 2, wait=wait)
+        for trial in self._trials(self._late, command, candidates):
+            failed = {record.nodeid for record in trial.records if record.outcome != "passed"}
+            if trial.verdict in ("crashed", "hung"):
+                failed = set(limits)
+            yield trial.edits[0], frozenset(failed)
+
+    def observe(
+        self, candidates: Sequence[Edits], checks: Checks, drafts: Sequence[DraftModule] = ()
+    ) -> tuple[list[Input], list[tuple[str, ...]]]:
+        """Return inputs of the changed functions, and each candidate's outcome for each of them.
+
+        A candidate that could not be observed has no outcomes. Some of the tests may be those of
+        `drafts`.
+        """
+        wait = 2 * sum(checks.limits.values()) + 5
+        command = Observe(
+            number=self._new_command_number(),
+            candidates=self._number(map(_changes_in_functions, candidates)),
+            first_wait=wait,
+            wait=wait,
+            batch=len(candidates),
+            checks=checks,
+            limit=CALL_SECONDS,
+            drafts=self._absolute(drafts),
+        )
+        inputs: list[Input] = []
+        outcomes: dict[int, tuple[str, ...]] = {}
+        for reply in self._replies(self._late, command):
+            if isinstance(reply, ObservedInputs):
+                inputs = list(reply.inputs)
+            elif isinstance(reply, Behaviour):
+                outcomes[reply.number] = reply.outcomes
+        behaviours = [outcomes.get(candidate.number, ()) for candidate in command.candidates]
+        # Callers compare them input by input.
+        complete = [behaviour if len(behaviour) == len(inputs) else () for behaviour in behaviours]
+        return inputs, complete
+
+    # --- drafts ----------------------------------------------------------------------------
+
+    def judge(self, drafts: Sequence[DraftModule], limit: float) -> list[Judgement]:
+        """Judge test modules that are not files, each in its own fork.
+
+        Paths are relative to the root. Each test has `limit` seconds of processor time.
+        """
+        return self._judge([(draft,) for draft in drafts], limit)
+
+    def judge_together(self, drafts: Sequence[DraftModule], limit: float) -> Judgement:
+        """Judge test modules that are not files, all in one fork."""
+        [judgement] = self._judge([drafts], limit)
+        return judgement
+
+    def _judge(self, groups: Sequence[Sequence[DraftModule]], limit: float) -> list[Judgement]:
+        wait = 4 * limit * max(map(len, groups), default=1) + 2
+        command = JudgeDrafts(
+            number=self._new_command_number(),
+            candidates=self._number({"modules": self._absolute(group)} for group in groups),
+            first_wait=wait,
+            wait=wait,
+            limit=limit,
+        )
+        judgements = {candidate.number: Judgement(OUT_OF_TIME) for candidate in command.candidates}
+        for reply in self._replies(self._late, command):
+            if isinstance(reply, DraftVerdict):
+                judgements[reply.number] = _printable_judgement(reply.judgement)
+            elif isinstance(reply, Verdict):
+                judgements[reply.number] = Judgement(reply.verdict)
+        return list(judgements.values())
+
+    def _absolute(self, drafts: Sequence[DraftModule]) -> tuple[DraftModule, ...]:
+        return tuple((str(self._launch.root / path), source) for path, source in drafts)
+
+    # --- commands and replies --------------------------------------------------------------
+
+    def _try_command(
+        self,
+        candidates: Sequence[Edits],
+        checks: Checks,
+        *,
+        in_functions: bool = True,
+        **options: Any,
+    ) -> TryEdits:
+        wait = 2 * max(checks.limits.values(), default=1.0) + 1
+        if in_functions:
+            payloads = list(map(_changes_in_functions, candidates))
+        else:
+            payloads = [{"files": self._launch.edited_files(edits)} for edits in candidates]
+        return TryEdits(
+            number=self._new_command_number(),
+            candidates=self._number(payloads),
+            first_wait=wait,
+            wait=wait,
+            checks=checks,
+            **options,
+        )
+
+    def _number(self, payloads: Iterable[dict[str, Any]]) -> tuple[Candidate, ...]:
+        """Number the candidates, uniquely for this worker."""
+        candidates = []
+        for payload in payloads:
+            candidates.append(Candidate(self._next_candidate, **payload))
+            self._next_candidate += 1
+        return tuple(candidates)
+
+    def _new_command_number(self) -> int:
+        self._next_command += 1
+        return self._next_command - 1
+
+    def _trials(
+        self, channel: Channel, command: TryEdits, candidates: Sequence[Edits]
+    ) -> Iterator[Trial]:
+        numbers = [candidate.number for candidate in command.candidates]
+        edits_by_number = dict(zip(numbers, candidates, strict=True))
+        tests = command.checks.limits.keys()
+        for reply in self._replies(channel, command):
+            if not isinstance(reply, Verdict):
+                continue
+            edits = edits_by_number[reply.number]
+            if all(record.nodeid in tests for record in reply.records):
+                yield Trial(edits, reply.verdict, tuple(map(_printable, reply.records)))
+            else:
+                yield Trial(edits, "crashed")
+
+    def _replies(self, channel: Channel, command: Command) -> Iterator[Reply]:
+        """Send a command and yield its replies, until the last one or until time runs out.
+
+        Replies that nobody reads are skipped when the next command is sent: each reply carries
+        the number of its command.
+        """
+        numbers = {candidate.number for candidate in command.candidates}
+        try:
+            channel.send(command, self._deadline.remaining())
+        except OSError:
+            return
+        while (reply := channel.receive(REPLIES, self._deadline.remaining())) is not None:
+            if reply.command != command.number:
+                continue
+            if isinstance(reply, Done):
+                return
+            if not isinstance(reply, CandidateReply) or reply.number in numbers:
+                yield reply
+
+    # --- start and end ---------------------------------------------------------------------
+
+    def _start_worker(self, stack: contextlib.ExitStack) -> None:
+        temporary = tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True)
+        folder = Path(stack.enter_context(temporary))
+        early, self._early = _open_channel(stack)
+        late, self._late = _open_channel(stack)
+        root, around = self._launch.root, self._launch.around
+        job = WorkerJob(
+            self._tests,
+            root,
+            around,
+            Sandbox(folder, readable(root, *around), self._min_level),
+            early,
+            late,
+            self._modules,
+            self._folders,
+            self._draws,
+        )
+        file = folder / "trials.json"
+        file.write_bytes(encode(job))
+        options = [
+            "--assert=plain",
+            "--capture=sys",
+            *("-p", "pytest_starcoder.runner.worker"),
+            f"--starcoder-trials={file}",
+        ]
+        child = stack.enter_context(
+            ChildProcess(
+                self._launch.command(self._tests, folder, options),
+                self._launch.folder,
+                sandboxed_variables(self._launch, folder),
+                (early, late),
+                temporary=folder,
+            )
+        )
+        stack.callback(self._shut_down, child)
+        os.close(early)
+        os.close(late)
+
+    def _wait_until_ready(self) -> Ready:
+        limit = Deadline.after(min(COLLECTION_SECONDS, self._deadline.remaining()))
+        message = self._late.receive((Ready, NotReady), limit.remaining())
+        if message is None and limit.remaining() <= 0:
+            raise Unavailable("there was not enough time to collect the tests again")
+        if message is None:
+            raise Unavailable("the tests cannot be collected again")
+        if isinstance(message, NotReady):
+            reason = redact(shown_text(message.reason[:MAX_REASON]))
+            raise Unavailable(f"the tests cannot be collected again: {reason}")
+        assert isinstance(message, Ready)
+        if self._tests and not message.collected:
+            reasons = "; ".join(dict.fromkeys(map(shown_text, message.missing.values())))
+            raise Unavailable(f"the tests cannot be collected again: {reasons}")
+        return message
+
+    def _shut_down(self, child: ChildProcess) -> None:
+        """Close the channels; the worker then ends all its forks.
 
         They have no grace period: fixtures are set up and torn down within a trial, and
-        confined code can only create files in a temporary folder.
+        sandboxed code can only create files in a temporary folder.
         """
         self._early.close()
         self._late.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(LEAVING)
-
-    def baseline(self, tests: Sequence[str], limit: float) -> dict[str, Record]:
-        """What becomes of `tests` with the code as it is, each within `limit` seconds; empty where the process ends."""
-        [records] = self.records([()], tests, dict.fromkeys(tests, limit))
-        return {record.nodeid: record for record in records}
-
-    def swapped(
-        self,
-        candidates: Sequence[tuple[Edit, ...]],
-        failing: Sequence[str],
-        passing: Sequence[str],
-        limits: Mapping[str, float],
-    ) -> Iterator[Trial]:
-        """The verdicts of edits inside of functions, in any order; those that were tried before are not run again."""
-        yield from self._run(
-            self._late, self._command(self._late, candidates, failing, passing, limits), candidates
-        )
-
-    def imported(
-        self,
-        candidates: Sequence[tuple[Edit, ...]],
-        failing: Sequence[str],
-        passing: Sequence[str],
-        limits: Mapping[str, float],
-    ) -> Iterator[Trial]:
-        """The verdicts of edits anywhere: each imports the project anew."""
-        yield from self._run(
-            self._early,
-            self._command(self._early, candidates, failing, passing, limits),
-            candidates,
-        )
-
-    def records(
-        self,
-        candidates: Sequence[tuple[Edit, ...]],
-        tests: Sequence[str],
-        limits: Mapping[str, float],
-    ) -> list[tuple[Record, ...]]:
-        """What becomes of every one of `tests` under each of the edits; nothing where they did not come to an end."""
-        command = self._command(self._late, candidates, tests, [], limits) | {
-            "all": True,
-            "once": False,
-            "batch": 1,
-        }
-        seconds = 2 * sum(limits[nodeid] for nodeid in tests) + 1
-        command |= {"first": seconds, "wall": seconds}
-        found = {trial.edits: trial.records for trial in self._run(self._late, command, candidates)}
-        return [found.get(edits, ()) for edits in candidates]
-
-    def judged(self, drafts: Sequence[tuple[str, str]], limit: float) -> list[Judgement]:
-        """What becomes of test modules that are no files; each is its path, relative to the root, and its source.
-
-        Each runs in a fork of its own, every test for at most `limit` seconds of processor time.
-        """
-        return self._judged([[draft] for draft in drafts], limit)
-
-    def together(self, drafts: Sequence[tuple[str, str]], limit: float) -> Judgement:
-        """What becomes of test modules that are no files in one fork, in their order and in reverse."""
-        [judgement] = self._judged([drafts], limit)
-        return judgement
-
-    def _judged(self, groups: Sequence[Sequence[tuple[str, str]]], limit: float) -> list[Judgement]:
-        first = self._numbers
-        self._numbers += len(groups)
-        waiting = [
-            {"number": first + number, "modules": self._placed(drafts), "changes": {}}
-            for number, drafts in enumerate(groups)
-        ]
-        seconds = 4 * limit * max(map(len, groups), default=1) + 2
-        command = {
-            "candidates": waiting,
-            "judge": limit,
-            "once": False,
-            "batch": 1,
-            "first": seconds,
-            "wall": seconds,
-        }
-        judgements = dict.fromkeys(range(first, self._numbers), Judgement(OVER))
-        for reply in self._replies(self._late, command):
-            judgements[reply["number"]] = _judgement(reply)
-        return list(judgements.values())
-
-    def distinct(self, mutants: Sequence[Edit]) -> list[Edit]:
-        """Those that can be tried, without those that are the same code as another or as it is."""
-        command = self._command(self._late, [(mutant,) for mutant in mutants], [], [], {})
-        trials = self._run(self._late, command, [(mutant,) for mutant in mutants])
-        fit = {trial.edits[0] for trial in trials if trial.verdict == "passes"}
-        return [mutant for mutant in mutants if mutant in fit]
-
-    def killers(
-        self,
-        mutants: Sequence[Edit],
-        tests: Sequence[str],
-        limits: Mapping[str, float],
-        drafts: Sequence[tuple[str, str]] = (),
-        *,
-        every: bool = True,
-    ) -> Iterator[tuple[Edit, frozenset[str]]]:
-        """For each mutant the tests that fail with it, in any order; only the first of them unless `every`.
-
-        To be read to its end.
-        Each test has at most its seconds of processor time; to exceed them, or to end the process, is to fail.
-        `drafts` are modules that are no files, as for `judged`, of which some of `tests` are.
-        """
-        if not tests:
-            return
-        candidates = [(mutant,) for mutant in mutants]
-        command = self._command(self._late, candidates, tests, [], limits)
-        seconds = 2 * sum(limits[nodeid] for nodeid in tests)
-        command |= {"all": every, "once": False, "drafts": self._placed(drafts)}
-        command |= {"first": seconds + 3, "wall": seconds + 1}
-        for trial in self._run(self._late, command, candidates):
-            [mutant] = trial.edits
-            if trial.verdict in ("crashed", "hung"):
-                yield mutant, frozenset(tests)
-            else:
-                yield (
-                    mutant,
-                    frozenset(
-                        record.nodeid for record in trial.records if record.outcome != "passed"
-                    ),
-                )
-
-    def _placed(self, drafts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        return [(str(self._launch.root / path), source) for path, source in drafts]
-
-    def observed(
-        self,
-        candidates: Sequence[tuple[Edit, ...]],
-        failing: Sequence[str],
-        passing: Sequence[str],
-        limits: Mapping[str, float],
-        drafts: Sequence[tuple[str, str]] = (),
-    ) -> tuple[list[Input], list[tuple[str, ...]]]:
-        """Inputs of the functions that the candidates change, and what each candidate makes of them.
-
-        A candidate that could not be observed has none. `drafts` are modules that
-        are no files, of which some of the tests are.
-        """
-        command = self._command(self._late, candidates, failing, passing, limits)
-        command["drafts"] = self._placed(drafts)
-        seconds = 2 * sum(limits.values()) + 5
-        command |= {
-            "observe": True,
-            "once": False,
-            "limit": CALL,
-            "batch": len(candidates),
-            "first": seconds,
-            "wall": seconds,
-        }
-        inputs: list[Input] = []
-        behaviours: dict[int, tuple[str, ...]] = {
-            candidate["number"]: () for candidate in command["candidates"]
-        }
-        for reply in self._replies(self._late, command):
-            with contextlib.suppress(Malformed):
-                if "inputs" in reply:
-                    inputs = [
-                        Input(*texts)
-                        for texts in parsed(reply["inputs"], tuple[tuple[str, str], ...])
-                    ]
-                elif "behaviour" in reply:
-                    behaviours[reply["number"]] = parsed(reply["behaviour"], tuple[str, ...])
-        # The results for each input are compared one by one.
-        complete = [seen if len(seen) == len(inputs) else () for seen in behaviours.values()]
-        return inputs, complete
-
-    def _run(
-        self, line: Channel, command: Mapping[str, Any], candidates: Sequence[tuple[Edit, ...]]
-    ) -> Iterator[Trial]:
-        numbers = [candidate["number"] for candidate in command["candidates"]]
-        by_number = dict(zip(numbers, candidates, strict=True))
-        tests = {nodeid for nodeid, _ in (*command["failing"], *command["passing"])}
-        for reply in self._replies(line, command):
-            yield _trial(by_number[reply["number"]], reply, tests)
-
-    def _replies(self, line: Channel, command: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Send a command, and yield its answers until all have arrived or time runs out.
-
-        Answers that are not consumed are dropped when the next command is answered: each
-        carries the number of its command.
-        """
-        self._commands += 1
-        number = self._commands
-        asked_about = {candidate["number"] for candidate in command["candidates"]}
-        try:
-            line.write({**command, "command": number}, self._deadline.remaining())
-        except OSError:
-            return
-        while (reply := line.read(self._deadline.remaining())) is not None:
-            if reply.get("command") != number:
-                continue
-            if "done" in reply:
-                return
-            is_about_all = "inputs" in reply and "observe" in command
-            if is_about_all or _is_one_of(reply.get("number"), asked_about):
-                yield reply
-
-    def _command(
-        self,
-        line: Channel,
-        candidates: Sequence[tuple[Edit, ...]],
-        failing: Sequence[str],
-        passing: Sequence[str],
-        limits: Mapping[str, float],
-    ) -> dict[str, Any]:
-        first = self._numbers
-        self._numbers += len(candidates)
-        longest = max((limits[nodeid] for nodeid in (*failing, *passing)), default=1.0)
-        early = line is self._early
-        return {
-            "candidates": [
-                {
-                    "number": first + number,
-                    **(
-                        {"files": changed(self._launch.root, edits)}
-                        if early
-                        else self._changes(edits)
-                    ),
-                }
-                for number, edits in enumerate(candidates)
-            ],
-            "failing": [(nodeid, limits[nodeid]) for nodeid in failing],
-            "passing": [(nodeid, limits[nodeid]) for nodeid in passing],
-            "all": False,
-            "once": True,
-            "batch": 1 if early else BATCH,
-            "wall": 2 * longest + 1,
-            "first": 2 * longest + (COLLECTING if early else 1),
-        }
-
-    def _changes(self, edits: tuple[Edit, ...]) -> dict[str, Any]:
-        changes: dict[str, list[tuple[int, int, str]]] = {}
-        for edit in edits:
-            changes.setdefault(edit.path, []).append((*edit.span, edit.after))
-        return {"changes": changes}
+            child.wait(SHUTDOWN_SECONDS)
 
 
-def _is_one_of(number: object, numbers: Collection[int]) -> bool:
-    return isinstance(number, int) and number in numbers
+def _changes_in_functions(edits: Edits) -> dict[str, Any]:
+    changes: dict[str, list[Replacement]] = {}
+    for edit in edits:
+        changes.setdefault(edit.path, []).append((*edit.span, edit.after))
+    return {"changes": changes}
 
 
-def _trial(edits: tuple[Edit, ...], reply: Mapping[str, Any], tests: Collection[str]) -> Trial:
-    verdict = str(reply.get("verdict"))
-    try:
-        records = parsed(reply.get("records", []), tuple[Record, ...])
-    except Malformed:
-        return Trial(edits, "crashed")
-    if verdict not in VERDICTS or not all(
-        record.outcome in OUTCOMES and record.nodeid in tests for record in records
-    ):
-        return Trial(edits, "crashed")
-    return Trial(edits, verdict, tuple(map(_shown, records)))
+def _printable(record: Record) -> Record:
+    return replace(
+        record,
+        raised=shown_text(record.raised),
+        place=shown_text(record.place),
+        note=shown_text(record.note),
+    )
 
 
-def _shown(record: Record) -> Record:
-    raised, place, note = map(shown_text, (record.raised, record.place, record.note))
-    return replace(record, raised=raised, place=place, note=note)
-
-
-def _judgement(reply: Mapping[str, Any]) -> Judgement:
-    verdict = str(reply.get("verdict"))
-    if verdict != "judged":
-        return Judgement(verdict if verdict in VERDICTS else "crashed")
-    names = {entry.name for entry in fields(Judgement)}
-    try:
-        judgement: Judgement = parsed(
-            {name: reply[name] for name in names & reply.keys()}, Judgement
-        )
-    except Malformed:
-        return Judgement("crashed")
-    if any(record.outcome not in OUTCOMES for records in judgement.rounds for record in records):
-        return Judgement("crashed")
-    rounds = tuple(tuple(map(_shown, records)) for records in judgement.rounds)
+def _printable_judgement(judgement: Judgement) -> Judgement:
+    rounds = tuple(tuple(map(_printable, records)) for records in judgement.rounds)
     return replace(judgement, problem=shown_text(judgement.problem), rounds=rounds)
 
 
-def _pair(stack: contextlib.ExitStack) -> tuple[int, Channel]:
-    """The child's end of two sockets, and ours, which ends with `stack`."""
+def _open_channel(stack: contextlib.ExitStack) -> tuple[int, Channel]:
+    """Return the worker's end of a socket pair, and our channel, which `stack` closes."""
     ours, theirs = socket.socketpair()
     channel = Channel(ours.detach())
     stack.callback(channel.close)

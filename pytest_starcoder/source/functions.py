@@ -46,3 +46,12 @@ def function_of(code: types.CodeType) -> Function | ast.Module | None:
         if node.name == code.co_name and first <= code.co_firstlineno <= node.lineno:
             return node
     return None
+
+
+def lines_of_tests(source: str) -> frozenset[int]:
+    """Return the lines of functions that are tests by their names."""
+    lines: set[int] = set()
+    for node in functions(source):
+        if node.name.startswith("test"):
+            lines.update(function_lines(node))
+    return frozenset(lines)

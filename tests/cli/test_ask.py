@@ -50,6 +50,8 @@ ANSWERS = {
     "explain": " returns the mean.",
 }
 every_command = pytest.mark.parametrize("command", COMMANDS)
+in_words_and_code = pytest.mark.parametrize("command", ["ask", "edit"])
+"""One command that streams words and one that prints code at once; the others share their paths."""
 
 
 class Screen(NamedTuple):
@@ -383,14 +385,12 @@ def demo(demo_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("question", [FIBONACCI, TIC_TAC_TOE])
-def test_demo_model_answers(capsys: pytest.CaptureFixture[str], demo: None, question: str) -> None:
-    words = starcoder(capsys, "ask", question, "--starcoder-max-tokens=60")
+def test_demo_model_answers(capsys: pytest.CaptureFixture[str], demo: None) -> None:
+    words = starcoder(capsys, "ask", FIBONACCI, "--starcoder-max-tokens=20")
     assert words.status == 0
     assert words.out.strip()
-    assert_code_or_one_line(
-        starcoder(capsys, "ask", "--code", question, "--starcoder-max-tokens=120"), question
-    )
+    code = starcoder(capsys, "ask", "--code", FIBONACCI, "--starcoder-max-tokens=40")
+    assert_code_or_one_line(code, FIBONACCI)
 
 
 def recorded_completions() -> Iterator[tuple[str, str, str]]:
@@ -469,7 +469,6 @@ def client_that_answers(answer: str, framed: str) -> Any:
         "openai llamacpp",
         "openai vllm double",
         "huggingface endpoint double",
-        pytest.param("demo", marks=pytest.mark.slow),
     ]
 )
 def place(request: pytest.FixtureRequest) -> Iterator[tuple[list[str], FakeOllama | Double | None]]:
@@ -488,13 +487,10 @@ def place(request: pytest.FixtureRequest) -> Iterator[tuple[list[str], FakeOllam
     elif kind == "openai vllm double":
         with running(FakeVllm()) as vllm:
             yield ["--starcoder-backend=openai", f"--starcoder-host={vllm.url}"], vllm
-    elif kind == "huggingface endpoint double":
+    else:
         with running(FakeTgi(key="hf_token")) as tgi:
             key = f"--starcoder-hf-token={tgi.key}"
             yield ["--starcoder-backend=huggingface", f"--starcoder-host={tgi.url}", key], tgi
-    else:
-        request.getfixturevalue("demo")
-        yield [], None
 
 
 @every_command
@@ -507,7 +503,7 @@ def test_commands_on_every_backend(
     options, double = place
     if double is not None:
         double.answer = ANSWERS[command]
-    screen = starcoder(capsys, *COMMANDS[command], *options, "--starcoder-max-tokens=60")
+    screen = starcoder(capsys, *COMMANDS[command], *options, "--starcoder-max-tokens=20")
     # A double knows the answer; a tiny or a small model may write anything.
     assert screen.status in ((0, 1) if double is None else (0,)), screen.err
     last = screen.err.splitlines()[-1]
@@ -524,7 +520,7 @@ def test_commands_on_every_backend(
 
 
 @pytest.mark.slow
-@every_command
+@in_words_and_code
 def test_signature_on_standard_error(ollama_double: FakeOllama, command: str) -> None:
     ollama_double.answer = ANSWERS[command]
     run = subprocess.run(program(*COMMANDS[command]), capture_output=True, text=True, check=False)
@@ -561,7 +557,7 @@ def test_server_down(command: str) -> None:
 
 
 @pytest.mark.slow
-@every_command
+@in_words_and_code
 def test_broken_pipe(ollama_double: FakeOllama, command: str) -> None:
     ollama_double.answer = ANSWERS[command]
     ready, gone = os.pipe()
@@ -582,7 +578,7 @@ def test_head_gets_its_line(ollama_double: FakeOllama) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-@every_command
+@in_words_and_code
 def test_full_disk(ollama_double: FakeOllama, command: str) -> None:
     ollama_double.answer = ANSWERS[command]
     with Path("/dev/full").open("w") as full:
@@ -665,7 +661,7 @@ def test_broken_answer_ends_line(
 
 
 @pytest.mark.slow
-@every_command
+@in_words_and_code
 def test_status_line_is_erased(ollama_double: FakeOllama, command: str) -> None:
     pytest.importorskip("pty", reason="no pseudo-terminals here")
     ollama_double.answer, ollama_double.delay = ANSWERS[command], 2.5

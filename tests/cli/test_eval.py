@@ -9,7 +9,7 @@ import pytest
 from support.servers import FakeOllama
 
 from pytest_starcoder.cli import main
-from pytest_starcoder.evaluate.report import published
+from pytest_starcoder.evaluate.report import published_results
 
 PROBLEMS = [
     {
@@ -51,7 +51,7 @@ def test_every_report_form(
     ]
     assert rest[4].startswith("  time      0 s asking, ")
     assert "asking starcoder2:7b [....................] 0/2\n" in screen.err
-    assert "running what was written [####################] 2/2" in screen.err
+    assert "running the answers [####################] 2/2" in screen.err
     told = json.loads((tmp_path / "r.json").read_text())
     assert (told["pass_at"], told["problems"], told["of"]) == ({"1": 0.5}, 2, 2)
     assert [one["said"] for one in told["verdicts"]] == ["passed", "AssertionError"]
@@ -90,7 +90,7 @@ def test_sampling_kinds_stay_apart(
     )
     assert main(["eval", "humaneval", "--data", data]) == 2
     assert (
-        "holds answers of another evaluation: not the same temperature and prefix."
+        "has answers of another evaluation: temperature and prefix differ."
         in capsys.readouterr().err
     )
 
@@ -126,7 +126,7 @@ def test_interrupt_keeps_answers(
         patch.setattr(Progress, "step", interrupt)
         assert main(["eval", "humaneval", "--data", data, "--output", "kept.jsonl"]) == 130
     assert capsys.readouterr().err.endswith(
-        "The answers so far are in kept.jsonl; the same command goes on from there.\nstarcoder: interrupted.\n"
+        "The answers so far are in kept.jsonl; run the same command again to continue.\nstarcoder: interrupted.\n"
     )
     assert len((tmp_path / "kept.jsonl").read_text().splitlines()) == 2
     assert main(["eval", "humaneval", "--data", data, "--output", "kept.jsonl"]) == 0
@@ -151,7 +151,7 @@ def test_interrupt_keeps_answers(
         ),
         (
             ["--report", "away/r.md"],
-            "There is no folder {folder}/away. Make it, or name another file.",
+            "There is no folder {folder}/away. Create it, or name another file.",
         ),
         (
             ["--plot", "p.gif"],
@@ -202,5 +202,5 @@ def test_picture_rows(data: str, tmp_path: Path, ollama_double: FakeOllama) -> N
     ollama_double.answer = half_right
     assert main(["eval", "humaneval", "--data", data, "--plot", "p.svg"]) == 0
     text = (tmp_path / "p.svg").read_text()
-    for name in (*published().rows, "starcoder2:7b (measured here)"):
+    for name in (*published_results().rows, "starcoder2:7b (measured here)"):
         assert f">{name}<" in text

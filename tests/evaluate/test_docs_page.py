@@ -1,4 +1,4 @@
-"""The page on measuring a model: its tables are the package's, and its last row is what a report says."""
+"""The page on measuring a model: its table and its figures are those of the package."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 from pytest_starcoder.evaluate.evaluation import Published
-from pytest_starcoder.evaluate.report import markdown_table, published
+from pytest_starcoder.evaluate.report import markdown_table, published_results
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_table_is_the_published_one_with_the_row_of_the_report() -> None:
+def test_published_table() -> None:
     page = (DOCS / "evaluating.md").read_text("utf-8")
     report = json.loads((DOCS / "figures" / "humaneval.json").read_text("utf-8"))
     assert report["smoke_run"]
@@ -22,15 +22,15 @@ def test_the_table_is_the_published_one_with_the_row_of_the_report() -> None:
             "humaneval": round(100 * report["pass_at"]["1"], 1)
         }
     }
-    table = "\n".join(markdown_table(Published({**published().rows, **row})))
+    table = "\n".join(markdown_table(Published({**published_results().rows, **row})))
     assert f"<!-- table: published -->\n{table}\n<!-- end -->" in page, f"\n{table}"
 
 
-def test_the_demo_models_row_says_what_it_took() -> None:
+def test_cost_of_demo_row() -> None:
     page = (DOCS / "evaluating.md").read_text("utf-8")
     report = json.loads((DOCS / "figures" / "humaneval.json").read_text("utf-8"))
-    passed = sum(one["said"] == "passed" for one in report["verdicts"])
-    said = re.search(r"(\d+) of 164 problems, (\d+) minutes of asking and ([\d,]+) tokens", page)
-    assert said
+    passed = sum(verdict["said"] == "passed" for verdict in report["verdicts"])
+    cost = re.search(r"(\d+) of 164 problems, (\d+) minutes of asking and ([\d,]+) tokens", page)
+    assert cost
     minutes, tokens = round(report["seconds_asking"] / 60), f"{report['tokens']:,}"
-    assert said.groups() == (str(passed), str(minutes), tokens)
+    assert cost.groups() == (str(passed), str(minutes), tokens)

@@ -44,8 +44,7 @@ from pytest_starcoder.errors import (
     ConfigError,
     StarcoderError,
 )
-from pytest_starcoder.model import backends
-from pytest_starcoder.model.backends import Backend
+from pytest_starcoder.model.backends import Backend, external
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
@@ -60,7 +59,7 @@ for word in "the divisor is one too small. {string.ascii_letters} ".split(" "):
 """
 FIND = "Set COMMAND_BACKEND to a program on PATH, or to one with its whole path."
 BY_HAND = "Run it by hand on some text to see why."
-REPORT = "Report it to whoever offers it."
+REPORT = "Report it to the authors of its package."
 SEEN = "     seen      mean([1, 2, 3]) returned 3.0, the test expects 2"
 
 Program = Callable[[str], Path]
@@ -490,7 +489,7 @@ BROKEN = {
     ),
     "text": (
         WORKS.replace(RETURNS, "return ' of a bug.'"),
-        BadResponse("The backend 'broken' gave a str, not a Completion.", REPORT),
+        BadResponse("The backend 'broken' returned a str, not a Completion.", REPORT),
     ),
 }
 
@@ -512,11 +511,11 @@ def plant(
         (facts / "entry_points.txt").write_text("[starcoder]\nbroken = broken_backend\n")
         monkeypatch.syspath_prepend(folder)
         monkeypatch.delitem(sys.modules, "broken_backend", raising=False)
-        backends._registered.cache_clear()
+        external._entry_points.cache_clear()
 
     yield plant
     monkeypatch.delitem(sys.modules, "broken_backend", raising=False)
-    backends._registered.cache_clear()
+    external._entry_points.cache_clear()
 
 
 @pytest.mark.parametrize(("code", "error"), BROKEN.values(), ids=BROKEN)

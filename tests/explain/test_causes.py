@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.explain.causes import causes
+from pytest_starcoder.explain.causes import group_failures
 from pytest_starcoder.explain.failure import Failure, Frame
 
 
@@ -17,7 +17,7 @@ def failure(
 
 
 def named(failures: list[Failure]) -> list[list[str]]:
-    return [[found.nodeid for found in cause.failures] for cause in causes(failures)]
+    return [[found.nodeid for found in cause.failures] for cause in group_failures(failures)]
 
 
 def test_what_was_raised_on_one_line_has_one_cause_whatever_its_message() -> None:
@@ -50,7 +50,7 @@ def test_the_cause_with_most_tests_comes_first_and_then_the_one_seen_first() -> 
 
 
 def test_without_failures_there_are_no_causes() -> None:
-    assert causes([]) == []
+    assert group_failures([]) == []
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.integers(1, 3))))
@@ -58,7 +58,7 @@ def test_every_failure_is_in_exactly_one_cause(rows: list[tuple[str, str, int]])
     found = [
         failure(str(n), exception, (path, line)) for n, (exception, path, line) in enumerate(rows)
     ]
-    grouped = causes(found)
+    grouped = group_failures(found)
     assert sorted(each.nodeid for cause in grouped for each in cause.failures) == sorted(
         each.nodeid for each in found
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pytest_starcoder.explain.recording import HITS, NAME, TOOL_IDS, Recording
+from pytest_starcoder.explain.recording import MAX_STARTS, TOOL_IDS, TOOL_NAME, Recording
 
 Executed = Callable[..., list[str]]
 
@@ -200,7 +200,7 @@ def test_a_coroutine_that_an_earlier_test_started_counts_where_it_goes_on(
 
 
 def watched(monitoring: Any, function: types.FunctionType) -> bool:
-    tools = [number for number in TOOL_IDS if monitoring.get_tool(number) == NAME]
+    tools = [number for number in TOOL_IDS if monitoring.get_tool(number) == TOOL_NAME]
     return any(monitoring.get_local_events(number, function.__code__) for number in tools)
 
 
@@ -209,7 +209,7 @@ def test_a_function_that_runs_often_is_let_go_until_the_next_test(
 ) -> None:
     made = project("def often(): ...\ndef once(): ...\n")
     for _ in range(3):
-        for _ in range(HITS):
+        for _ in range(MAX_STARTS):
             made.often()
         made.once()
         assert (watched(monitoring, made.often), watched(monitoring, made.once)) == (False, True)
@@ -246,7 +246,7 @@ def test_threads_may_run_the_same_functions_while_tests_begin(project: MakeProje
     try:
         for _ in range(300):
             made.recording.begin()
-            for name in names * (HITS - 1):
+            for name in names * (MAX_STARTS - 1):
                 made.scope[name]()
             assert sorted(made.ran()) == sorted(names)
     finally:
@@ -266,7 +266,7 @@ def test_threads_may_run_the_same_functions_while_tests_begin(project: MakeProje
 
 def test_after_the_end_nothing_is_recorded_and_what_was_stays(project: MakeProject) -> None:
     made = project("def a(): ...\ndef b(): ...\n")
-    for _ in range(HITS):
+    for _ in range(MAX_STARTS):
         made.a()
     made.recording.stop()
     made.recording.stop()
@@ -282,7 +282,7 @@ def test_nothing_is_left_on_the_tools_that_are_given_back(
 ) -> None:
     made = project("def a(): ...\n")
     made.a()
-    tools = [number for number in TOOL_IDS if monitoring.get_tool(number) == NAME]
+    tools = [number for number in TOOL_IDS if monitoring.get_tool(number) == TOOL_NAME]
     made.recording.stop()
     for number in tools:
         monitoring.use_tool_id(number, "other")
@@ -326,7 +326,7 @@ def test_ids_that_others_have_are_left_to_them(monitoring: Any, taken: tuple[int
         recording = Recording.start(lambda filename: True)
         assert (recording is None) == (len(taken) == 2)
         assert all(monitoring.get_tool(number) == "other" for number in taken)
-        assert [monitoring.get_tool(number) for number in range(6)].count(NAME) == (
+        assert [monitoring.get_tool(number) for number in range(6)].count(TOOL_NAME) == (
             0 if recording is None else 2
         )
         if recording:
@@ -343,7 +343,7 @@ def test_a_tool_id_that_somebody_else_frees_does_not_fail_the_user_s_code(
     made.a()
     for number in TOOL_IDS:
         monitoring.free_tool_id(number)
-    for _ in range(2 * HITS):
+    for _ in range(2 * MAX_STARTS):
         made.a(), made.b()
     made.recording.begin()
     made.recording.stop()
@@ -459,7 +459,7 @@ def test_events_that_another_tool_restarts_are_no_matter(
         work(made)
         monitoring.restart_events()
         made.recording.begin()
-        for _ in range(2 * HITS):
+        for _ in range(2 * MAX_STARTS):
             made.restart(), made.step(1)
         assert made.ran() == ["restart", "step"]
 

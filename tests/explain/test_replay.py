@@ -1,137 +1,133 @@
-"""Which tests are run again for a cause, and what that says of it."""
+"""Failing tests run again, and what is concluded from it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
 from pytest_starcoder.deadline import Deadline
-from pytest_starcoder.explain import replay as module
-from pytest_starcoder.explain.case import Changes, cases
-from pytest_starcoder.explain.causes import causes
-from pytest_starcoder.explain.failure import Cause, Failure, Frame
-from pytest_starcoder.explain.replay import FAILING, NEIGHBOURS, Replay, all_tests, replay
+from pytest_starcoder.explain.causes import group_failures
+from pytest_starcoder.explain.failure import Failure, Frame
+from pytest_starcoder.explain.neighbours import MAX_NEIGHBOURS
+from pytest_starcoder.explain.replay import MAX_FAILING, Replay, Replayer, count_tests
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest, Outcome
-from pytest_starcoder.source.sources import SourceFiles
-
-LAUNCH = Launch(Path("/"), Path("/"))
 
 
-def failure(name: str, line: int = 3, path: str = "shop.py", **more: str) -> Failure:
-    return Failure(
-        f"test_a.py::{name}",
-        "call",
-        "KeyError",
-        "",
-        "",
-        (Frame(path, line, "f", 1, "x\nx\nx"),),
-        **more,
-    )  # type: ignore[arg-type]
+def failure(name: str) -> Failure:
+    frame = Frame("shop.py", 3, "f", 1, "x\nx\nx")
+    return Failure(f"test_a.py::{name}", "call", "KeyError", "", "", (frame,))
 
 
-def ran(name: str, outcome: str = "passed", seconds: float = 0.01, **more: object) -> FinishedTest:
-    return FinishedTest(name if "::" in name else f"test_a.py::{name}", outcome, seconds, **more)  # type: ignore[arg-type]
+def finished(
+    name: str,
+    outcome: str = "passed",
+    seconds: float = 0.01,
+    *,
+    allowed: bool = True,
+    worker: str = "",
+) -> FinishedTest:
+    nodeid = name if "::" in name else f"test_a.py::{name}"
+    return FinishedTest(nodeid, outcome, seconds, allowed=allowed, worker=worker)
+
+
+BAD = finished("test_bad", "failed")
 
 
 class Child:
-    """Stands for the child: every test has the outcome that it is said to have, and what is run is kept."""
+    """Stands in for the child process: `outcome` gets a test and the tests of the run."""
 
-    def __init__(
-        self, outcome: Callable[[str, Sequence[str]], str] = lambda _test, _tests: "failed"
-    ) -> None:
+    def __init__(self, outcome: Callable[[str, Sequence[str]], str]) -> None:
         self.runs: list[list[str]] = []
-        self.outcome = outcome
+        self._outcome = outcome
 
     def __call__(
         self, _launch: object, tests: Sequence[str], *_: object, **__: object
     ) -> list[Outcome]:
         self.runs.append(list(tests))
-        return [Outcome(test, self.outcome(test, tests), exception="KeyError") for test in tests]
+        return [Outcome(test, self._outcome(test, tests), exception="KeyError") for test in tests]
 
 
 @pytest.fixture
-def child(monkeypatch: pytest.MonkeyPatch) -> Child:
-    found = Child(lambda test, _tests: "failed" if "bad" in test else "passed")
-    monkeypatch.setattr(module, "run", found)
-    return found
+def child() -> Child:
+    return Child(lambda test, _tests: "failed" if "bad" in test else "passed")
 
 
-def replayed(failures: Sequence[Failure], tests: Sequence[FinishedTest]) -> list[Replay]:
-    return replay(
-        causes(failures), tests, LAUNCH, Deadline.after(20), lambda _path: "from shop import f"
-    )
+def replay(
+    run: Callable[..., Iterable[Outcome]],
+    failures: Sequence[Failure],
+    tests: Sequence[FinishedTest],
+    seconds: float = 20.0,
+) -> list[Replay]:
+    launch = Launch(Path("/"), Path("/"))
+    replayer = Replayer(tests, launch, Deadline.after(seconds), run_tests=run)
+    return replayer.replay(group_failures(failures), lambda _path: "from shop import f")
 
 
-def test_a_failing_test_is_run_with_its_neighbours_and_that_is_said(child: Child) -> None:
-    [found] = replayed(
-        [failure("test_bad")], [ran("test_bad", "failed"), ran("test_one"), ran("test_two")]
-    )
+def test_neighbours_run_too(child: Child) -> None:
+    tests = [BAD, finished("test_one"), finished("test_two")]
+    [result] = replay(child, [failure("test_bad")], tests)
     assert child.runs == [["test_a.py::test_bad", "test_a.py::test_one", "test_a.py::test_two"]]
-    assert found.statements == ("failed again when it was run again; 2 neighbours passed",)
-    assert all_tests([found]) == 3
+    assert result.statements == ("failed again when it was run again; 2 neighbours passed",)
+    assert count_tests([result]) == 3
 
 
-def test_slow_marked_and_failed_tests_are_no_neighbours(child: Child) -> None:
+def test_unsuitable_neighbours(child: Child) -> None:
     others = [
-        ran("slow", seconds=9),
-        ran("marked", allowed=False),
-        ran("other_bad", "failed"),
-        ran("skipped", "skipped"),
+        finished("slow", seconds=9),
+        finished("marked", allowed=False),
+        finished("other_bad", "failed"),
+        finished("skipped", "skipped"),
     ]
-    replayed([failure("test_bad")], [ran("test_bad", "failed"), *others])
+    replay(child, [failure("test_bad")], [BAD, *others])
     assert child.runs == [["test_a.py::test_bad"]]
 
 
 @pytest.mark.parametrize(
-    "test", [ran("test_bad", "failed", 9), ran("test_bad", "failed", allowed=False)]
+    "test",
+    [finished("test_bad", "failed", 9), finished("test_bad", "failed", allowed=False)],
+    ids=["slow", "marked"],
 )
-def test_a_cause_whose_tests_may_not_be_run_again_has_no_replay(
-    child: Child, test: FinishedTest
-) -> None:
-    assert replayed([failure("test_bad")], [test, ran("test_one")]) == [Replay()]
+def test_no_replay(child: Child, test: FinishedTest) -> None:
+    assert replay(child, [failure("test_bad")], [test, finished("test_one")]) == [Replay()]
     assert child.runs == []
 
 
-def test_a_test_that_ended_a_worker_is_not_run_again(child: Child) -> None:
-    crashed = Failure(
-        "test_a.py::test_bad",
-        "call",
-        "failure",
-        "worker 'gw1' crashed while running 'test_a.py::test_bad'",
-        "",
-    )
-    assert replayed([crashed], [ran("test_bad", "failed")]) == [Replay()]
+def test_crashed_worker(child: Child) -> None:
+    message = "worker 'gw1' crashed while running 'test_a.py::test_bad'"
+    crashed = Failure("test_a.py::test_bad", "call", "failure", message, "")
+    assert replay(child, [crashed], [BAD]) == [Replay()]
     assert child.runs == []
 
 
-def test_of_many_failing_tests_some_are_run(child: Child) -> None:
+def test_many_failing_tests(child: Child) -> None:
     names = [f"test_bad[{number}]" for number in range(40)]
-    [found] = replayed([failure(name) for name in names], [ran(name, "failed") for name in names])
-    assert len(child.runs[0]) == FAILING
+    tests = [finished(name, "failed") for name in names]
+    [result] = replay(child, [failure(name) for name in names], tests)
+    assert len(child.runs[0]) == MAX_FAILING
     assert child.runs[0][0] == "test_a.py::test_bad[0]"
-    assert found.statements == ("4 tests failed again",)
+    assert result.statements == ("4 tests failed again",)
 
 
-def test_the_nearest_neighbours_are_run_first_and_no_more_than_allowed(child: Child) -> None:
-    tests = [ran(f"test_{number}") for number in range(200)]
-    tests[100] = ran("test_100_bad", "failed")
-    replayed([failure("test_100_bad")], tests)
+def test_nearest_neighbours_first(child: Child) -> None:
+    tests = [finished(f"test_{number}") for number in range(200)]
+    tests[100] = finished("test_100_bad", "failed")
+    replay(child, [failure("test_100_bad")], tests)
     assert set(child.runs[0][1:3]) == {"test_a.py::test_99", "test_a.py::test_101"}
-    assert len(child.runs[0]) <= 1 + NEIGHBOURS
+    assert len(child.runs[0]) <= 1 + MAX_NEIGHBOURS
 
 
-def test_tests_of_other_files_that_name_the_module_are_neighbours(child: Child) -> None:
-    replayed([failure("test_bad")], [ran("test_bad", "failed"), ran("test_b.py::test_other")])
+def test_neighbours_in_other_files(child: Child) -> None:
+    replay(child, [failure("test_bad")], [BAD, finished("test_b.py::test_other")])
     assert child.runs[0][1:] == ["test_b.py::test_other"]
 
 
-def test_the_order_in_which_tests_ran_does_not_matter(child: Child) -> None:
-    tests = [ran("test_bad", "failed"), *(ran(f"test_{number}") for number in range(50))]
+def test_order_of_run_is_irrelevant(child: Child) -> None:
+    tests = [BAD, *(finished(f"test_{number}") for number in range(50))]
     for order in (tests, tests[::-1], sorted(tests, key=lambda test: hash(test.nodeid))):
-        replayed([failure("test_bad")], order)
+        replay(child, [failure("test_bad")], order)
     assert child.runs[0] == child.runs[1] == child.runs[2]
 
 
@@ -141,50 +137,37 @@ def test_the_order_in_which_tests_ran_does_not_matter(child: Child) -> None:
         (0.0, "it had not ended when the seconds of replay_timeout were over"),
         (20.0, "pytest ended before it had"),
     ],
-    ids=["time-out", "end"],
+    ids=["timeout", "end"],
 )
-def test_a_run_without_outcome_is_said(
-    monkeypatch: pytest.MonkeyPatch, seconds: float, reason: str
-) -> None:
-    monkeypatch.setattr(module, "run", lambda *_, **__: [])
-    tests = [ran("test_bad", "failed")]
-    [found] = replay(
-        causes([failure("test_bad")]), tests, LAUNCH, Deadline.after(seconds), lambda _path: ""
-    )
-    assert found.statements == (f"test_a.py::test_bad could not be run again: {reason}",)
+def test_missing_outcome(seconds: float, reason: str) -> None:
+    [result] = replay(lambda *_, **__: [], [failure("test_bad")], [BAD], seconds)
+    assert result.statements == (f"test_a.py::test_bad could not be run again: {reason}",)
 
 
-def test_another_exception_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        module,
-        "run",
-        lambda *_, **__: [Outcome("test_a.py::test_bad", "failed", exception="OSError")],
-    )
-    [found] = replayed([failure("test_bad")], [ran("test_bad", "failed")])
-    assert found.statements == ("failed again when it was run again, this time with OSError",)
+def test_different_exception() -> None:
+    outcome = Outcome("test_a.py::test_bad", "failed", exception="OSError")
+    [result] = replay(lambda *_, **__: [outcome], [failure("test_bad")], [BAD])
+    assert result.statements == ("failed again when it was run again, this time with OSError",)
 
 
-def after(*needed: str) -> Callable[[str, Sequence[str]], str]:
-    """The test `victim` fails where all of `needed` ran before it."""
+def victim_after(*names: str) -> Child:
+    """Return a child in which the test `victim` fails if all of `names` ran before it."""
 
     def outcome(test: str, tests: Sequence[str]) -> str:
-        before = list(tests)[: list(tests).index(test)]
-        return (
-            "failed"
-            if "victim" in test and all(f"test_a.py::{name}" in before for name in needed)
-            else "passed"
-        )
+        before = tests[: tests.index(test)]
+        is_broken = all(f"test_a.py::{name}" in before for name in names)
+        return "failed" if "victim" in test and is_broken else "passed"
 
-    return outcome
+    return Child(outcome)
 
 
 @pytest.mark.parametrize(
-    ("needed", "told", "order"),
+    ("needed", "statement", "order"),
     [
         (
             ("guilty",),
             "passes alone and fails after test_a.py::guilty: dependent on the order",
-            ("guilty", "victim"),
+            ("test_a.py::guilty", "test_a.py::victim"),
         ),
         (
             ("n1", "n6"),
@@ -197,81 +180,24 @@ def after(*needed: str) -> Callable[[str, Sequence[str]], str]:
             (),
         ),
     ],
+    ids=["one", "several", "flaky"],
 )
-def test_a_test_that_passes_now_is_proven_to_depend_on_the_order_or_called_flaky(
-    monkeypatch: pytest.MonkeyPatch,
-    needed: tuple[str, ...],
-    told: str,
-    order: tuple[str, ...] | None,
+def test_order_dependence(
+    needed: tuple[str, ...], statement: str, order: tuple[str, ...] | None
 ) -> None:
-    monkeypatch.setattr(module, "run", Child(after(*needed)))
     names = ["n0", "n1", "n2", "guilty", "n4", "n5", "n6", "n7"]
-    [found] = replayed(
-        [failure("victim")], [*map(ran, names), ran("victim", "failed"), ran("later")]
-    )
-    assert found.statements == (told,)
+    tests = [*map(finished, names), finished("victim", "failed"), finished("later")]
+    [result] = replay(victim_after(*needed), [failure("victim")], tests)
+    assert result.statements == (statement,)
     if order is not None:
-        assert found.order == tuple(f"test_a.py::{name}" for name in order)
+        assert result.order == order
 
 
-def test_only_tests_of_the_same_worker_ran_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    child = Child(after("guilty"))
-    monkeypatch.setattr(module, "run", child)
+def test_order_within_worker() -> None:
     tests = [
-        ran("guilty", worker="gw1"),
-        ran("other", worker="gw0"),
-        ran("victim", "failed", worker="gw0"),
+        finished("guilty", worker="gw1"),
+        finished("other", worker="gw0"),
+        finished("victim", "failed", worker="gw0"),
     ]
-    [found] = replayed([failure("victim")], tests)
-    assert found.statements[0].endswith("flaky")
-
-
-# --- causes that turn out to be one ---
-
-
-class NoHistory:
-    def changed_lines(self) -> dict[str, set[int]]:
-        return {"shop.py": {3}}
-
-    def changed_since_base(self) -> tuple[str, dict[str, set[int]]]:
-        return "main", {"shop.py": {2, 3}}
-
-    def blame(self, _path: str) -> dict[int, tuple[str, float]]:
-        return {1: ("1f3c9ab", 1000.0), 4: ("0000001", 1.0)}
-
-
-def test_assertions_on_one_function_with_one_prime_suspect_are_one_cause() -> None:
-    found = [
-        Cause((failure(name, line, asserted="shop.py:1"),)) for name, line in (("test_one", 1), ("test_two", 2))
-    ]  # fmt: skip
-    runs = [
-        Replay((Outcome("n", "failed", lines={"shop.py": frozenset({number})}),))
-        for number in (3, 3)
-    ]
-    sources, test_files = (
-        SourceFiles(lambda _path: "a = b\nc = d\ne = f + 1\n"),
-        frozenset({"test_a.py"}),
-    )
-    together = cases(found, runs, sources, NoHistory(), test_files)  # type: ignore[arg-type]
-    assert [case.cause.nodeids for case in together] == [
-        ("test_a.py::test_one", "test_a.py::test_two")
-    ]
-    assert together[0].replay.statements == ("2 tests failed again when they were run again",)
-    apart = [runs[0], Replay((Outcome("n", "failed", lines={"shop.py": frozenset({1})}),))]
-    assert len(cases(found, apart, sources, NoHistory(), test_files)) == 2  # type: ignore[arg-type]
-
-
-def test_what_git_tells_of_a_line() -> None:
-    changes = Changes(NoHistory(), now=lambda: 1000.0 + 2 * 86_400)  # type: ignore[arg-type]
-    assert changes.reason(("shop.py", 3)) == "changed since the last commit"
-    assert changes.reason(("shop.py", 2)) == "changed since main"
-    assert changes.reason(("shop.py", 1)) == "changed 2 days ago, 1f3c9ab"
-    assert changes.reason(("shop.py", 9)) == ""
-    assert changes.told({("shop.py", 3), ("shop.py", 1)}) == (
-        "changed since the last commit and executed: shop.py:3",
-    )
-    assert changes.told({("shop.py", 2)}) == ("changed since main and executed: shop.py:2",)
-    assert changes.told({("shop.py", 1)}) == ()
-    ages = changes.ages(["shop.py"])
-    assert (ages["shop.py", 3], ages["shop.py", 2]) == (1.0, 0.5)
-    assert 0 < ages["shop.py", 1] <= 0.25
+    [result] = replay(victim_after("guilty"), [failure("victim")], tests)
+    assert result.statements[0].endswith("flaky")

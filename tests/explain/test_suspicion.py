@@ -11,17 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.explain.excerpt import FEW, ROOM, WIDE, Room, excerpts, room_for
+from pytest_starcoder.explain.excerpt import (
+    MAX_PRIME_LINES,
+    NARROW_ROOM,
+    WIDE_ROOM,
+    Room,
+    choose_room,
+    select_excerpts,
+)
 from pytest_starcoder.explain.failure import Failure, Frame
-from pytest_starcoder.explain.suspicion import Line, defined_too, ochiai, ranked, telling
-from pytest_starcoder.runner.outcome import Outcome
-from pytest_starcoder.source.lines import (
-    definitions,
-    returns_none,
-    statement_at,
-    weights,
+from pytest_starcoder.explain.suspicion import (
+    Line,
+    ochiai,
+    rank_lines,
+    relevant_lines,
     with_definitions,
 )
+from pytest_starcoder.runner.outcome import Outcome
+from pytest_starcoder.source.line_index import index_lines
+from pytest_starcoder.source.lines import statement_at
 from pytest_starcoder.source.sources import SourceFiles
 
 FAILURE = Failure(
@@ -67,10 +75,10 @@ def order(source: str, *, failure: Failure = FAILURE, **more: object) -> list[in
     numbers = [number for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     scores = {("shop.py", number): 1.0 for number in numbers}
     sources = {"shop.py": text, "test_a.py": "def test_mean():\n    assert mean([1]) == 2\n"}
-    given = {"changed": {}, "is_test": nobody, **more}
+    given = {"recency": {}, "is_test": nobody, **more}
     return [
         line
-        for _, line in ranked(
+        for _, line in rank_lines(
             failure, scores, SourceFiles(lambda path: sources.get(path, "")), **given
         ).lines
     ]  # type: ignore[arg-type]
@@ -87,7 +95,7 @@ def test_the_line_that_raised_comes_before_the_one_that_called_it() -> None:
 
 
 def test_a_line_that_was_just_changed_comes_first() -> None:
-    assert order("a = 1 + 2 * 3\nb = c\n", changed={("shop.py", 2): 1.0}) == [2, 1]
+    assert order("a = 1 + 2 * 3\nb = c\n", recency={("shop.py", 2): 1.0}) == [2, 1]
 
 
 def test_a_return_of_none_comes_first_where_the_failure_speaks_of_none() -> None:
@@ -98,12 +106,12 @@ def test_a_return_of_none_comes_first_where_the_failure_speaks_of_none() -> None
 
 
 def test_lines_that_other_causes_run_as_well_come_first() -> None:
-    assert order("a = b\nc = d\n", elsewhere={("shop.py", 2): 1.0}) == [2, 1]
+    assert order("a = b\nc = d\n", shared={("shop.py", 2): 1.0}) == [2, 1]
 
 
 def test_what_only_ran_at_import_comes_last_and_test_functions_not_at_all() -> None:
     sources = {"shop.py": "a = 1 + 1\nb = 2\n"}
-    found = ranked(
+    found = rank_lines(
         FAILURE,
         {("shop.py", 2): 0.1, ("test_a.py", 1): 1.0},
         SourceFiles(lambda path: sources.get(path, "")),
@@ -118,7 +126,7 @@ def test_what_only_ran_at_import_comes_last_and_test_functions_not_at_all() -> N
 def test_the_order_does_not_depend_on_that_of_the_scores(chance: random.Random) -> None:
     entries = [(("shop.py", number), 1.0) for number in range(1, 9)]
     chance.shuffle(entries)
-    found = ranked(FAILURE, dict(entries), SourceFiles(lambda _path: "x = 1\n" * 9), {}, nobody)
+    found = rank_lines(FAILURE, dict(entries), SourceFiles(lambda _path: "x = 1\n" * 9), {}, nobody)
     assert [line for _, line in found.lines] == list(range(1, 9))
 
 
@@ -129,8 +137,8 @@ def test_what_says_what_the_test_says_is_telling() -> None:
     }
     failure = Failure("test_a.py::test_keep_trailing", "call", "E", "", "")
     scores = {("shop.py", 1): 0.2, ("shop.py", 2): 0.2}
-    found = ranked(failure, scores, SourceFiles(sources.__getitem__), {}, nobody)
-    assert telling(found, scores, SourceFiles(sources.__getitem__), 1) == [("shop.py", 2)]
+    found = rank_lines(failure, scores, SourceFiles(sources.__getitem__), {}, nobody)
+    assert relevant_lines(found, scores, SourceFiles(sources.__getitem__), 1) == [("shop.py", 2)]
 
 
 # --- lines and definitions ---
@@ -162,7 +170,7 @@ TABLE = dedent(
 
 def test_a_line_brings_the_definitions_that_it_uses() -> None:
     lines = TABLE.split("\n")
-    found = with_definitions({16}, definitions(TABLE))
+    found = index_lines(TABLE).with_definitions({16})
     assert {lines[number - 1].strip() for number in found} == {
         "return amount + self.limit", "limit = 5", "self, amount=RATE,", "RATE = 3",
     }  # fmt: skip
@@ -171,35 +179,38 @@ def test_a_line_brings_the_definitions_that_it_uses() -> None:
 def test_of_a_table_only_the_entries_whose_keys_the_test_speaks_of() -> None:
     lines = TABLE.split("\n")
     plain = {
-        lines[number - 1].strip()
-        for number in with_definitions({19}, definitions(TABLE), {"plain"})
+        lines[number - 1].strip() for number in index_lines(TABLE).with_definitions({19}, {"plain"})
     }
     assert '"plain": make(' in plain
     assert '"rich": make(2),' not in plain
     everything = {
-        lines[number - 1].strip()
-        for number in with_definitions({19}, definitions(TABLE), {"other"})
+        lines[number - 1].strip() for number in index_lines(TABLE).with_definitions({19}, {"other"})
     }
     assert {'"plain": make(', '"rich": make(2),'} <= everything
 
 
 def test_a_statement_over_several_lines_is_one() -> None:
     source = "x = [\n    1,\n    'a',\n]\nif (x and\n        y):\n    pass\n"
-    assert with_definitions({1}, definitions(source)) == {1, 2, 3, 4}
+    assert index_lines(source).with_definitions({1}) == {1, 2, 3, 4}
     assert statement_at(source, 3) == (1, 4)
     assert statement_at(source, 6) == (5, 6)
     assert statement_at(source, 7) == (7, 7)
 
 
 def test_definitions_and_docstrings_weigh_nothing() -> None:
-    found = weights('"""Doc."""\nimport os\ndef f(x=1):\n    """Doc."""\n    return x < 2\n')
+    found = index_lines(
+        '"""Doc."""\nimport os\ndef f(x=1):\n    """Doc."""\n    return x < 2\n'
+    ).weights
     assert set(found) == {5}
-    assert returns_none("def f():\n    return\n    return None\n    return 0\n") == {2, 3}
+    assert index_lines("def f():\n    return\n    return None\n    return 0\n").none_returns == {
+        2,
+        3,
+    }
 
 
 def test_the_words_of_the_failing_test_choose_the_entries() -> None:
     sources = {"shop.py": TABLE, "t.py": "def test_a():\n    show('rich')\n"}
-    found = defined_too(
+    found = with_definitions(
         Outcome("t.py::test_a", "failed", lines={"shop.py": frozenset({19})}),
         SourceFiles(sources.__getitem__),
     )
@@ -215,12 +226,14 @@ LONG = "\n".join(
 )
 
 
-def shown(source: str, *lines: int, room: Room = ROOM) -> list[str]:
+def shown(source: str, *lines: int, room: Room = NARROW_ROOM) -> list[str]:
     ranked_lines = [("shop.py", line) for line in lines]
     scores = dict.fromkeys(ranked_lines, 1.0)
     return [
         found.text
-        for found in excerpts(ranked_lines, scores, SourceFiles(lambda _path: source), (), room)
+        for found in select_excerpts(
+            ranked_lines, scores, SourceFiles(lambda _path: source), (), room
+        )
     ]
 
 
@@ -253,7 +266,7 @@ def test_no_more_is_shown_than_there_is_room_for() -> None:
     functions = "\n".join(f"def f{number}(x):\n    return x + {number}\n" for number in range(100))
     few = shown(functions, *range(2, 300, 3), room=Room(100, 0.9, 100, 0))
     assert 1 <= sum(map(len, few)) <= 140
-    assert sum(map(len, shown(functions, *range(2, 300, 3), room=WIDE))) > 2000
+    assert sum(map(len, shown(functions, *range(2, 300, 3), room=WIDE_ROOM))) > 2000
 
 
 def test_what_is_less_suspicious_gets_less_room() -> None:
@@ -262,7 +275,7 @@ def test_what_is_less_suspicious_gets_less_room() -> None:
     scores = {line: 1.0 if number < 5 else 0.1 for number, line in enumerate(lines)}
     assert (
         len(
-            excerpts(
+            select_excerpts(
                 lines, scores, SourceFiles(lambda _path: functions), (), Room(10, 0.9, 1000, 0)
             )
         )
@@ -272,7 +285,7 @@ def test_what_is_less_suspicious_gets_less_room() -> None:
 
 def test_telling_lines_have_room_of_their_own() -> None:
     lines = [("shop.py", line) for line in (2, 30)]
-    found = excerpts(
+    found = select_excerpts(
         lines[:1],
         dict.fromkeys(lines, 1.0),
         SourceFiles(lambda _path: LONG),
@@ -284,11 +297,11 @@ def test_telling_lines_have_room_of_their_own() -> None:
 
 def test_much_is_shown_where_an_assertion_failed_and_few_lines_are_prime() -> None:
     lines = [("shop.py", line) for line in range(1, 9)]
-    few = {line: 1.0 if number < FEW else 0.5 for number, line in enumerate(lines)}
+    few = {line: 1.0 if number < MAX_PRIME_LINES else 0.5 for number, line in enumerate(lines)}
     many = dict.fromkeys(lines, 1.0)
-    assert room_for("AssertionError", lines, few) == WIDE
-    assert room_for("AssertionError", lines, many) == ROOM
-    assert room_for("KeyError", lines, few) == ROOM
+    assert choose_room("AssertionError", lines, few) == WIDE_ROOM
+    assert choose_room("AssertionError", lines, many) == NARROW_ROOM
+    assert choose_room("KeyError", lines, few) == NARROW_ROOM
 
 
 @pytest.mark.parametrize(
@@ -300,8 +313,8 @@ def test_every_line_that_is_said_to_be_shown_is_shown(path: Path) -> None:
     source = path.read_text()
     text = source.split("\n")
     lines = [("shop.py", line) for line in range(1, len(text), 7)]
-    for found in excerpts(
-        lines, dict.fromkeys(lines, 1.0), SourceFiles(lambda _path: source), (), WIDE
+    for found in select_excerpts(
+        lines, dict.fromkeys(lines, 1.0), SourceFiles(lambda _path: source), (), WIDE_ROOM
     ):
         said = [text[line - 1].strip() for line in found.lines if text[line - 1].strip()]
         assert all(line.startswith("#") or line[:150] in found.text for line in said)
@@ -309,8 +322,7 @@ def test_every_line_that_is_said_to_be_shown_is_shown(path: Path) -> None:
 
 @given(st.text(max_size=80), st.integers(1, 9))
 def test_any_source_can_be_read(source: str, line: int) -> None:
-    weights(source)
-    with_definitions({line}, definitions(source), {"a"})
+    index_lines(source).with_definitions({line}, {"a"})
     shown(source, line)
 
 

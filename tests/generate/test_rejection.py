@@ -9,7 +9,7 @@ from support.shop import shop_draft
 
 from pytest_starcoder.generate.draft import Draft, Origin
 from pytest_starcoder.generate.rejection import broken_promise, has_assertion, run_failure
-from pytest_starcoder.runner.trials import Judgement, Record
+from pytest_starcoder.runner.messages import Judgement, Record
 
 DRAFT = shop_draft("assert mean([1]) == 1")
 PASSED = Record(DRAFT.nodeid, "passed", 0.0)
@@ -17,7 +17,7 @@ PASSED = Record(DRAFT.nodeid, "passed", 0.0)
 
 def judgement(first: str, second: str, *leftovers: str) -> Judgement:
     rounds = ((replace(PASSED, outcome=first),), (replace(PASSED, outcome=second),))
-    return Judgement("", rounds, left=leftovers)
+    return Judgement("", rounds, side_effects=leftovers)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import jsonschema
 import pytest
 
-from pytest_starcoder.generate.draft import Draft, Origin, Target
+from pytest_starcoder.generate.draft import Draft, Origin, Place, Target
 from pytest_starcoder.generate.report import schema, terminal_lines, to_json, to_markdown
 from pytest_starcoder.generate.result import (
     Counts,
@@ -36,16 +36,22 @@ def draft(name: str, origin: Origin, because: str = "", target: Target = TARGET)
     )
 
 
+def places(*lines: int) -> frozenset[Place]:
+    return frozenset(Place("shop/pricing.py", line) for line in lines)
+
+
 GENERATED = Generated(
     kept=(
         KeptTest(
             draft("test_one", Origin.DOCTEST, ">>> mean([1])"),
             (MUTANT, MUTANT),
-            frozenset({12, 13, 15}),
+            places(12, 13, 15),
         ),
         KeptTest(
             draft("test_two", Origin.MODEL, "starcoder2:7b"),
-            branches=frozenset({(14, False), (14, True)}),
+            places=frozenset(
+                {Place("shop/pricing.py", 14, False), Place("shop/pricing.py", 14, True)}
+            ),
         ),
     ),
     rejected=(

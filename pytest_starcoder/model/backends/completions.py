@@ -1,147 +1,145 @@
-"""`/v1/completions` and `/v1/chat/completions`: what llama.cpp, vLLM, TGI and Hugging Face's router have in common.
+"""The API of `/v1/completions` and `/v1/chat/completions`, which many kinds of servers share.
 
-Server-sent events, one JSON object each, until `[DONE]`; a server that does not
-stream answers with one such object. Errors after the first byte come as events.
+An answer is a stream of server-sent events, one JSON object each, until `[DONE]`; a server that
+does not stream sends one such object. Errors after the first byte are events, too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from typing import Any
 
 from pytest_starcoder.deadline import Deadline
-from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.model.backends import OnText
-from pytest_starcoder.model.backends.http import Refused, Server, mean, whole
+from pytest_starcoder.model.backends.http import ErrorReply, Server
 from pytest_starcoder.model.backends.stops import Ending
+from pytest_starcoder.model.json_fields import dict_field, dicts_field, int_field
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 
 FINISHED = ("stop", "eos", "eos_token", "stop_sequence")
-"""Why an answer ended that is whole: OpenAI's word for it, Together's, and the two of TGI's streams."""
-
+"""Reasons why a complete answer ended: OpenAI's, Together's, and the two of TGI's streams."""
 
 SILENT = (":", "event:", "id:", "retry:")
-"""How the lines of a stream begin that carry nothing."""
+"""Beginnings of the lines of a stream that carry nothing."""
 
 
-def path(prompt: Prompt, prefix: str = "/v1") -> str:
-    """Where `prompt` is posted."""
-    return f"{prefix}/chat/completions" if prompt.chat else f"{prefix}/completions"
-
-
-def body(prompt: Prompt, settings: Settings, stops: int | None = None) -> dict[str, Any]:
-    """The fields that all these servers know, at most `stops` of the stops among them."""
-    asked: dict[str, Any] = {
+def request_body(
+    prompt: Prompt, settings: Settings, max_stops: int | None = None
+) -> dict[str, Any]:
+    """Build the fields that all these servers know; `max_stops` limits the stops sent."""
+    body: dict[str, Any] = {
         "stream": True,
         "stream_options": {"include_usage": True},
         "max_tokens": prompt.max_tokens,
-        # All of them, always: the defaults differ between servers and versions.
+        # Always sent: the defaults differ between servers and versions.
         "temperature": prompt.temperature_or(settings.temperature),
         "seed": prompt.seed,
         "top_p": 0.95,
     }
-    asked |= (
-        {"messages": [{"role": "user", "content": prompt.text}]}
-        if prompt.chat
-        else {"prompt": prompt.text}
-    )
+    if prompt.chat:
+        body["messages"] = [{"role": "user", "content": prompt.text}]
+    else:
+        body["prompt"] = prompt.text
     if prompt.likelihood:
-        asked["logprobs"] = True if prompt.chat else 1
-    ends = [*prompt.stop, *prompt.stop_tokens][:stops]
-    return asked | ({"stop": ends} if ends else {})
+        body["logprobs"] = True if prompt.chat else 1
+    stops = [*prompt.stop, *prompt.stop_tokens][:max_stops]
+    if stops:
+        body["stop"] = stops
+    return body
 
 
 def complete(
     server: Server,
-    asked: Mapping[str, Any],
+    body: Mapping[str, Any],
     prompt: Prompt,
     model: Model,
     deadline: Deadline,
     on_text: OnText,
-    *,
-    meaning: Callable[[Refused], StarcoderError],
-    path: str,
+    prefix: str = "/v1",
 ) -> Completion:
-    """What answers `asked` at `path`; `meaning` is for errors within the stream."""
+    """Send `body`, which was made for `prompt`, and read the answer."""
+    path = f"{prefix}/chat/completions" if prompt.chat else f"{prefix}/completions"
     ending = Ending([*prompt.stop, *prompt.stop_tokens], on_text)
     usage: dict[str, Any] = {}
-    likelihoods: list[float] = []
-    finish, pieces = "", 0
-    with closing(server.lines(path, asked, deadline)) as lines:
-        for line in lines:
-            found = event(server, line, meaning)
-            if found is None:
-                continue
-            usage = object_in(found, "usage") or usage
-            choice = first(found, "choices")
+    logprobs: list[float] = []
+    finish = ""
+    pieces = 0
+    with closing(events(server, path, body, deadline)) as stream:
+        for event in stream:
+            usage = dict_field(event, "usage") or usage
+            choice = next(iter(dicts_field(event, "choices")), {})
             finish = choice.get("finish_reason") or finish
-            likelihoods += _likelihoods(choice)
+            logprobs += _logprobs(choice)
             piece = _text(choice)
-            if piece:
-                pieces += 1
-                if ending.add(piece):
-                    break  # closing ends the work at the server as well
+            pieces += bool(piece)
+            # Leaving the loop closes the stream, which ends the work at the server.
+            if piece and ending.add(piece):
+                break
     text = ending.end()
+    tokens = int_field(usage, "completion_tokens")
+    # Without a count: the pieces, or 0 if the answer was cut off, so that it is not cached.
+    if not tokens and (finish or ending.reached):
+        tokens = pieces
     return Completion(
         text,
         model.name,
-        prompt_tokens=whole(usage, "prompt_tokens"),
-        # An answer without its end has no count: it is not one to be remembered.
-        completion_tokens=whole(usage, "completion_tokens")
-        or (pieces if finish or ending.reached else 0),
-        cached_tokens=whole(object_in(usage, "prompt_tokens_details"), "cached_tokens"),
+        prompt_tokens=int_field(usage, "prompt_tokens"),
+        completion_tokens=tokens,
+        cached_tokens=int_field(dict_field(usage, "prompt_tokens_details"), "cached_tokens"),
         truncated=not ending.reached and finish not in FINISHED,
-        likelihood=mean(likelihoods),
+        likelihood=mean_or_none(logprobs),
     )
 
 
-def event(
-    server: Server, line: str, meaning: Callable[[Refused], StarcoderError]
-) -> dict[str, Any] | None:
-    """The object of one server-sent event, or None for a line that carries none; raises for one that is an error."""
+def events(
+    server: Server, path: str, body: Mapping[str, Any], deadline: Deadline
+) -> Generator[dict[str, Any]]:
+    """Yield the objects of a stream of server-sent events."""
+    with closing(server.lines(path, body, deadline)) as lines:
+        for line in lines:
+            event = parse_event(server, line)
+            if event is not None:
+                yield event
+
+
+def parse_event(server: Server, line: str) -> dict[str, Any] | None:
+    """Parse the object of a server-sent event; None for a line without one.
+
+    Raises the error that an event reports.
+    """
     if line.startswith(SILENT):
         return None
     text = line.removeprefix("data:").removeprefix("error:").strip()
     if text == "[DONE]":
         return None
-    found = server.parse(text)
-    if found.get("error") or found.get("object") == "error" or line.startswith("error:"):
-        raise meaning(Refused(200, text))
-    return found
+    event = server.parse(text)
+    if event.get("error") or event.get("object") == "error" or line.startswith("error:"):
+        raise server.to_error(ErrorReply(200, text))
+    return event
 
 
-def object_in(body: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The object under `key`, empty where there is none."""
-    value = body.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def first(body: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The first object of the list under `key`, empty where there is none."""
-    value = body.get(key)
-    return value[0] if isinstance(value, list) and value and isinstance(value[0], dict) else {}
+def mean_or_none(numbers: list[float]) -> float | None:
+    return sum(numbers) / len(numbers) if numbers else None
 
 
 def _text(choice: dict[str, Any]) -> str:
-    """The text of a choice: of a completion, of a message that is streamed, of a whole one."""
-    said = object_in(choice, "delta") or object_in(choice, "message")
-    piece = choice.get("text") or said.get("content")
-    if not isinstance(piece, str):
+    """Return the text of a choice: of a completion, a streamed message, or a whole one."""
+    message = dict_field(choice, "delta") or dict_field(choice, "message")
+    text = choice.get("text") or message.get("content")
+    if not isinstance(text, str):
         return ""
-    # TGI's last piece is the control token that ended the answer, as text.
-    ended = choice.get("finish_reason") == "eos_token" and re.fullmatch(r"<[^<>\s]+>", piece)
-    return "" if ended else piece
+    # TGI's last piece is the special token that ended the answer, as text.
+    if choice.get("finish_reason") == "eos_token" and re.fullmatch(r"<[^<>\s]+>", text):
+        return ""
+    return text
 
 
-def _likelihoods(choice: dict[str, Any]) -> list[float]:
-    """The logarithms of the probabilities of a choice's tokens, in the older form or the newer."""
-    told = object_in(choice, "logprobs")
-    newer = [entry.get("logprob") for entry in told.get("content") or [] if isinstance(entry, dict)]
-    return [
-        number
-        for number in newer or told.get("token_logprobs") or []
-        if isinstance(number, int | float)
-    ]
+def _logprobs(choice: dict[str, Any]) -> list[float]:
+    """Return the log probabilities of a choice's tokens, in the older or the newer format."""
+    logprobs = dict_field(choice, "logprobs")
+    numbers = [entry.get("logprob") for entry in dicts_field(logprobs, "content")]
+    numbers = numbers or logprobs.get("token_logprobs") or []
+    return [number for number in numbers if isinstance(number, int | float)]

@@ -1,28 +1,26 @@
-"""The demo model: gemma-3-270m, put together from the packages of the extra `demo`.
+"""The demo model: gemma-3-270m, joined from the packages of the extra `demo`.
 
-A small base model under Gemma's terms, re-uploaded by a third party in parts
-and no part of this project. It shows the road, not what StarCoder can do.
+It is a small base model under Gemma's terms, which a third party re-uploaded in parts; it is not
+part of this project. It shows how everything works, not how well StarCoder answers.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
+from pytest_starcoder.atomic_write import atomic_write
 from pytest_starcoder.errors import MissingExtra, MissingModel, how_to_install
-from pytest_starcoder.files import private_folder
+from pytest_starcoder.files import create_private_folder
 
 SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
-"""Of the whole file; what has another is not used."""
 
-FILE = "gemma-3-270m-q4_k_m.gguf"
+FILE_NAME = "gemma-3-270m-q4_k_m.gguf"
 
 
 def demo_model(cache: Path) -> Path:
-    """The model's file in the folder `cache`; written there (253 MB) the first time."""
-    path = cache / "demo" / FILE
+    """Return the model's file in the folder `cache`; the first call writes it there (253 MB)."""
+    path = cache / "demo" / FILE_NAME
     if path.is_file() and _digest([path]) == SHA256:
         return path
     try:
@@ -33,10 +31,10 @@ def demo_model(cache: Path) -> Path:
             how_to_install("demo", " (about 250 MB, under Gemma's terms)"),
         ) from exc
     parts = [Path(part) for part in chunk_paths()]
-    missing = [part.name for part in parts if not part.is_file()]
-    if missing or _digest(parts) != SHA256:
+    has_all_parts = all(part.is_file() for part in parts)
+    if not has_all_parts or _digest(parts) != SHA256:
         raise MissingModel(
-            "The installed demo model is not the file that it should be (SHA-256 differs); it is not used.",
+            "The installed demo model has another SHA-256 than it should have; it is not used.",
             "Install it again with `pip install --force-reinstall 'pytest-starcoder[demo]'`.",
         )
     try:
@@ -44,24 +42,18 @@ def demo_model(cache: Path) -> Path:
     except OSError as exc:
         raise MissingModel(
             f"The demo model (253 MB) cannot be written to {path.parent} ({exc.strerror}).",
-            "Make room there, or set STARCODER_CACHE to a folder that has it.",
+            "Free some space there, or set STARCODER_CACHE to another folder.",
         ) from exc
     return path
 
 
 def _join(parts: list[Path], path: Path) -> None:
-    """Writes the content of `parts` to `path`, wholly or not at all."""
-    private_folder(path.parent.parent)
-    private_folder(path.parent)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as whole:
-            for part in parts:
-                whole.write(part.read_bytes())
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+    """Write the content of `parts` to `path`, all or nothing."""
+    create_private_folder(path.parent.parent)
+    create_private_folder(path.parent)
+    with atomic_write(path) as file:
+        for part in parts:
+            file.write(part.read_bytes())
 
 
 def _digest(files: list[Path]) -> str:

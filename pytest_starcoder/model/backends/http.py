@@ -1,28 +1,28 @@
-"""The one way to speak HTTP to a model server, and the one place where its failures become ours.
+"""HTTP to a model server, and the one place where its failures become our errors.
 
-A path and a JSON body go in; a JSON object or a stream of lines comes out,
-inside a deadline that a silent, dripping or endless server cannot stretch.
-Redirects are never followed: code and keys go to the named host alone.
+A path and a JSON body go in; a JSON object or a stream of lines comes out, within a deadline that
+holds even if the server is silent, slow or endless. Redirects are not followed: code and keys go
+only to the host that was configured.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import BackendTimeout, BackendUnavailable, BadResponse, StarcoderError
 from pytest_starcoder.interpreter import installed
+from pytest_starcoder.model.backends.tokens import estimate
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.address import is_loopback
 from pytest_starcoder.text.display import one_line
@@ -35,14 +35,28 @@ with installed("requests"):
     from urllib3.exceptions import HTTPError, MaxRetryError, ReadTimeoutError
 
 MAX_BODY = 16 * 2**20
-"""Bytes of one answer that are read at the most; no answer of ours comes near."""
+"""Maximum number of bytes read of one answer; real ones are far smaller."""
+
+CHECK_LOG = "Look into its log."
 
 
-class Refused:
-    """An answer that is an error: a status, or 200 and an error in its stream; the server's backend knows the meaning.
+class HttpBackend:
+    """Defaults for backends whose server cannot count, has no version, and stays running."""
 
-    `error` is what `text`, the body, calls the error, in one line. The names of
-    `headers` are in any case.
+    def count(self, text: str, deadline: Deadline) -> int:
+        return estimate(text)
+
+    def version(self, deadline: Deadline) -> str:
+        return ""
+
+    def close(self) -> None:
+        """Do nothing: no connection outlives its request."""
+
+
+class ErrorReply:
+    """An error of a server: an error status, or an error within the stream of a 200.
+
+    `error` is the message in the body `text`, on one line. The backend knows what it means.
     """
 
     def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
@@ -52,59 +66,65 @@ class Refused:
         self.headers = {name.lower(): value for name, value in (headers or {}).items()}
 
     @property
-    def told(self) -> str:
-        """Status and error for a message; a 200 says nothing."""
+    def summary(self) -> str:
+        """Status and error for a message, without a status of 200."""
         return f"{self.status}: {self.error}".removeprefix("200: ").removesuffix(": ")
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the server wants to be left alone, by its header; None where it tells none."""
-        told = self.headers.get("retry-after", "").strip()
-        if re.fullmatch(r"\d{1,9}(\.\d*)?", told):
-            return float(told)
-        try:
-            return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
-        except (ValueError, OverflowError):
-            return None
+        """Seconds to wait according to the header; None if there is none."""
+        value = self.headers.get("retry-after", "").strip()
+        # Model servers send seconds, not the date that HTTP allows as well.
+        return float(value) if re.fullmatch(r"\d{1,9}(\.\d*)?", value) else None
 
 
 def error_text(body: str) -> str:
-    """The message in a JSON error body, in one line; the body itself where there is none.
+    """Return the message in a JSON error body on one line, or else the body itself.
 
-    Servers put a text there, an object with a message, or a text that is such an object.
+    Servers send a text, an object with a message, or a text that is such an object.
     """
     try:
-        found = json.loads(body)
+        error = json.loads(body)
     except (ValueError, RecursionError):
         return one_line(body)
-    while isinstance(found, dict):
-        found = found.get("error") or found.get("message")
-    return error_text(found) if isinstance(found, str) else one_line(body)
+    while isinstance(error, dict):
+        error = error.get("error") or error.get("message")
+    return error_text(error) if isinstance(error, str) else one_line(body)
 
 
-def longer(deadline: Deadline) -> str:
-    """The next step where `deadline` was too short."""
-    return f"Give it longer with STARCODER_{deadline.setting.upper()} (seconds), or use a smaller model."
+def unexpected_reply(reply: ErrorReply, place: str, label: str) -> BadResponse:
+    """Return the error for a reply that has no meaning of its own."""
+    if reply.status in (404, 405):
+        return BadResponse(
+            f"{place} does not answer like {label} ({reply.summary}).",
+            f"Is another program listening there? Set host to where {label} runs.",
+        )
+    name = re.sub("^the ", "The ", label)
+    return BadResponse(f"{name} at {place} failed ({reply.summary}).", CHECK_LOG)
 
 
-def whole(body: Mapping[str, Any], key: str) -> int:
-    """The whole number that a server tells under `key`; 0 where it tells none."""
-    value = body.get(key)
-    return value if isinstance(value, int) else 0
+def timeout_hint(deadline: Deadline) -> str:
+    """Return what to do about a deadline that was too short."""
+    name = f"STARCODER_{deadline.setting.upper()}"
+    return f"Give it longer with {name} (seconds), or use a smaller model."
 
 
-def mean(numbers: list[float]) -> float | None:
-    """Their mean, None where there are none."""
-    return sum(numbers) / len(numbers) if numbers else None
+def api_key_for_host(settings: Settings) -> str:
+    """Return the API key to send to `settings.host`; none if a tracked file names that host."""
+    return "" if "host" in settings.tracked else settings.api_key
+
+
+def digest(*facts: object) -> str:
+    """Return a digest of facts about a model, for servers that have none."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 class Server:
-    """A model server at `url` (made by `settings.server_url`), called `name` in every message.
+    """A model server at `url` (made by `settings.server_url`), called `name` in messages.
 
-    `start` is the sentence that says how to get it running, `moved` what to do
-    about a redirect; `meaning` gives the error of ours for an answer that is
-    one. Every method raises a StarcoderError.
-    Nothing is open between two requests. Not for use from two threads at once.
+    `start` is the hint for a server that does not answer. `to_error` translates an error of the
+    server. Every method raises a StarcoderError. No connection is kept between two requests. Not
+    for use from two threads at once.
     """
 
     def __init__(
@@ -114,23 +134,22 @@ class Server:
         *,
         name: str,
         start: str,
-        meaning: Callable[[Refused], StarcoderError],
+        to_error: Callable[[ErrorReply], StarcoderError],
         api_key: str = "",
-        moved: str = "",
     ) -> None:
         self.url = url
         self.name = name
-        self.start = start
-        self._meaning = meaning
+        self.to_error = to_error
+        self.redirect_hint = f"Set host to where {name} really runs."
+        self._start = start
         self._key = api_key
-        self._moved = moved or f"Set host to where {name} really runs."
         self._settings = settings
         self._sockets: list[socket.socket] = []
         self._session = requests.Session()
-        # This machine is asked directly; elsewhere the user's proxy holds, but never a login from .netrc.
+        # Elsewhere the user's proxy applies, but never a login from .netrc.
         self._session.trust_env = not is_loopback(url)
         self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
-        self._session.auth = _no_login
+        self._session.auth = _without_login
         self._session.headers["Accept-Encoding"] = "identity"
         self._session.headers["Connection"] = "close"
         if api_key:
@@ -139,109 +158,108 @@ class Server:
             self._session.mount(scheme, _Adapter(self._sockets))
 
     def get(self, path: str, deadline: Deadline) -> dict[str, Any]:
-        """The JSON object at `path`."""
-        return self._object("GET", path, None, deadline)
+        """Return the JSON object at `path`."""
+        return self._request_object("GET", path, None, deadline)
 
     def post(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
-        """The JSON object that answers `body`."""
-        return self._object("POST", path, body, deadline)
+        """Return the JSON object that answers `body`."""
+        return self._request_object("POST", path, body, deadline)
 
     def lines(self, path: str, body: Mapping[str, Any], deadline: Deadline) -> Generator[str]:
-        """The lines that answer `body`, each as it arrives, without blank ones; there is at least one.
+        """Yield the lines that answer `body` as they arrive, at least one and none blank.
 
-        Closing the generator ends the request at the server as well.
+        Closing the generator ends the request, and the work of the server.
         """
         rest = bytearray()
-        empty = True
-        with self._answer("POST", path, body, deadline) as chunks:
+        is_empty = True
+        with self._request("POST", path, body, deadline) as chunks:
             for chunk in chunks:
                 rest += chunk
-                if b"\n" in chunk:
-                    *lines, rest = rest.split(b"\n")
-                    for line in filter(bytes.strip, map(bytes, lines)):
-                        empty = False
-                        yield self._text(line)
+                # Splitting only at a newline keeps a body of one long line linear.
+                if b"\n" not in chunk:
+                    continue
+                *lines, rest = rest.split(b"\n")
+                for line in lines:
+                    if line.strip():
+                        is_empty = False
+                        yield self._decode(line)
             if rest.strip():
-                yield self._text(bytes(rest))
-            elif empty:
-                raise BadResponse(
-                    f"{self.name} at {self.url} gave an empty answer.", "Look into its log."
-                )
+                yield self._decode(rest)
+            elif is_empty:
+                raise BadResponse(f"{self.name} at {self.url} gave an empty answer.", CHECK_LOG)
 
-    def _object(
+    def parse(self, text: str) -> dict[str, Any]:
+        """Parse a JSON object. Raises BadResponse for anything else."""
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            kind = "a web page" if text.lstrip()[:1] == "<" else "something else"
+            raise BadResponse(
+                f"{self.url} answered with {kind} where {self.name} answers with JSON: "
+                f"{one_line(text, 80)!r}.",
+                f"Is another program listening there? Set host to where {self.name} runs.",
+            )
+        return value
+
+    def _request_object(
         self, method: str, path: str, body: Mapping[str, Any] | None, deadline: Deadline
     ) -> dict[str, Any]:
-        with self._answer(method, path, body, deadline) as chunks:
-            text = self._text(b"".join(chunks))
+        with self._request(method, path, body, deadline) as chunks:
+            text = self._decode(b"".join(chunks))
         return self.parse(text)
 
-    def _text(self, content: bytes) -> str:
-        """What a server says, without our key: one that repeats it shall not have it shown."""
+    def _decode(self, content: bytes | bytearray) -> str:
+        """Decode what a server sends, without our key: it is not shown if the server repeats it."""
         text = content.decode("utf-8", "replace")
         return text.replace(self._key, "…") if self._key else text
 
-    def parse(self, text: str) -> dict[str, Any]:
-        """A JSON object out of `text`; BadResponse where it holds none."""
-        try:
-            found = json.loads(text)
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            kind = "a web page" if text.lstrip()[:1] == "<" else "something else"
-            raise BadResponse(
-                f"{self.url} answered with {kind} where {self.name} answers with JSON: {one_line(text, 80)!r}.",
-                f"Is another program listening there? Set host to where {self.name} runs.",
-            )
-        return found
-
     @contextmanager
-    def _answer(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None,
-        deadline: Deadline,
+    def _request(
+        self, method: str, path: str, body: Mapping[str, Any] | None, deadline: Deadline
     ) -> Iterator[Iterator[bytes]]:
-        """The body of the answer in chunks, with everything that can go wrong as one of our errors."""
+        """Give the body of the answer in chunks; whatever fails is one of our errors."""
         if deadline.remaining() <= 0:
-            raise self._late(deadline)
-        connect = min(self._settings.connect_timeout, deadline.remaining())
-        silence = self._settings.first_token_timeout
-        # A lone surrogate, which some servers refuse as JSON, is sent as a question mark.
-        content = (
-            None
-            if body is None
-            else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-        )
+            raise self._timeout(deadline)
+        connect_timeout = min(self._settings.connect_timeout, deadline.remaining())
+        read_timeout = self._settings.first_token_timeout
+        content = headers = None
+        if body is not None:
+            # A lone surrogate, which some servers refuse in JSON, becomes a question mark.
+            content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+            headers = {"Content-Type": "application/json"}
         self._sockets.clear()
-        # Nothing is kept open: a server may close a connection at the very moment it is used again.
-        with closing(self._session), self._translated(deadline, silence), self._watched(deadline):
+        # The session is closed each time: a server may close an idle connection
+        # at the very moment it is used again.
+        with closing(self._session), self._translated_errors(deadline), self._watch(deadline):
             response = self._session.request(
                 method,
                 self.url + path,
                 data=content,
-                headers={"Content-Type": "application/json"} if content else None,
+                headers=headers,
                 stream=True,
                 allow_redirects=False,
-                timeout=(connect, silence),
+                timeout=(connect_timeout, read_timeout),
             )
             with response:
                 chunks = self._chunks(response, deadline)
                 if 300 <= response.status_code < 400:
                     raise self._redirect(response)
                 if response.status_code >= 400:
-                    told = {
-                        name: self._text(value.encode()) for name, value in response.headers.items()
-                    }
-                    raise self._meaning(
-                        Refused(response.status_code, self._text(b"".join(chunks)), told)
-                    )
+                    raise self.to_error(self._error_reply(response, chunks))
                 yield chunks
 
+    def _error_reply(self, response: requests.Response, chunks: Iterator[bytes]) -> ErrorReply:
+        headers = {}
+        for name, value in response.headers.items():
+            headers[name] = self._decode(value.encode())
+        return ErrorReply(response.status_code, self._decode(b"".join(chunks)), headers)
+
     def _chunks(self, response: requests.Response, deadline: Deadline) -> Iterator[bytes]:
-        """The body as it arrives, up to MAX_BODY bytes."""
+        """Yield the body as it arrives, up to MAX_BODY bytes."""
         size = 0
-        # A chunked body comes chunk by chunk; of any other, a read waits until it has what it asked for.
+        # A chunked body comes chunk by chunk; otherwise a read waits for all it asked for.
         for chunk in response.iter_content(65536 if response.raw.chunked else 512):
             size += len(chunk)
             if size > MAX_BODY:
@@ -250,21 +268,22 @@ class Server:
                     "Is another program listening there?",
                 )
             yield chunk
-        if deadline.remaining() <= 0:  # what was cut can look like an answer that ended
-            raise self._late(deadline)
+        # A connection that was cut off at the deadline can look like an answer that ended.
+        if deadline.remaining() <= 0:
+            raise self._timeout(deadline)
 
     @contextmanager
-    def _translated(self, deadline: Deadline, silence: float) -> Iterator[None]:
+    def _translated_errors(self, deadline: Deadline) -> Iterator[None]:
         try:
             yield
         except (requests.RequestException, HTTPError, OSError, ValueError) as exc:
-            # ValueError: requests reads where a redirect goes even if it does not follow.
-            raise self._error(exc, deadline, silence) from exc
+            # ValueError: requests parses the target of a redirect even if it does not follow it.
+            raise self._translate(exc, deadline) from exc
 
-    def _error(self, exc: Exception, deadline: Deadline, silence: float) -> Exception:
-        kinds = _kinds(exc)
+    def _translate(self, exc: Exception, deadline: Deadline) -> StarcoderError:
+        kinds = _exception_types(exc)
         if deadline.remaining() <= 0:
-            return self._late(deadline)
+            return self._timeout(deadline)
         if requests.exceptions.ProxyError in kinds:
             return BackendUnavailable(
                 f"The proxy on the way to {self.url} does not answer.",
@@ -277,60 +296,63 @@ class Server:
             )
         if requests.exceptions.SSLError in kinds:
             return BackendUnavailable(
-                f"What listens at {self.url} does not speak HTTPS.",
+                f"The server at {self.url} does not speak HTTPS.",
                 "Write http:// in front of the host.",
             )
         if kinds & {requests.exceptions.ReadTimeout, ReadTimeoutError}:
             return BackendTimeout(
-                f"{self.name} at {self.url} was silent for {silence:.3g} s.",
-                "Is it still loading the model? Give it longer with STARCODER_FIRST_TOKEN_TIMEOUT (seconds).",
+                f"{self.name} at {self.url} was silent for "
+                f"{self._settings.first_token_timeout:.3g} s.",
+                "Is it still loading the model? "
+                "Give it longer with STARCODER_FIRST_TOKEN_TIMEOUT (seconds).",
             )
-        if MaxRetryError in kinds:  # urllib3's word for a connection that never came to be
-            return BackendUnavailable(f"Nothing answers at {self.url}.", self.start)
+        # urllib3's error for a connection that could not be made.
+        if MaxRetryError in kinds:
+            return BackendUnavailable(f"Nothing answers at {self.url}.", self._start)
         return BadResponse(
-            f"{self.name} at {self.url} broke off in the middle of its answer.",
-            "Look into its log.",
+            f"{self.name} at {self.url} broke off in the middle of its answer.", CHECK_LOG
         )
 
-    def _late(self, deadline: Deadline) -> BackendTimeout:
+    def _timeout(self, deadline: Deadline) -> BackendTimeout:
         return BackendTimeout(
             f"{self.name} at {self.url} did not finish within {deadline.limit:.3g} s.",
-            longer(deadline),
+            timeout_hint(deadline),
         )
 
-    def _redirect(self, response: requests.Response) -> Exception:
+    def _redirect(self, response: requests.Response) -> BadResponse:
         try:
             target = urlsplit(response.headers.get("location", ""))
         except ValueError:
             target = urlsplit("")
-        where = f"{target.scheme}://{target.netloc}" if target.netloc else "another page"
+        address = f"{target.scheme}://{target.netloc}" if target.netloc else "another page"
         return BadResponse(
-            f"{self.url} redirects to {one_line(where, 100)}, and redirects are not followed.",
-            self._moved,
+            f"{self.url} redirects to {one_line(address, 100)}, and redirects are not followed.",
+            self.redirect_hint,
         )
 
     @contextmanager
-    def _watched(self, deadline: Deadline) -> Iterator[None]:
-        """Cuts the connection when the deadline passes, whatever it is doing.
+    def _watch(self, deadline: Deadline) -> Iterator[None]:
+        """Cut the connection at the deadline, whatever it is doing.
 
-        A read's own timeout starts anew with every byte, so a dripping server would outlast it.
+        The timeout of a read starts anew with every byte: a slow server would outlast it.
         """
-        over = threading.Event()
+        is_over = threading.Event()
 
         def watch() -> None:
-            while not over.wait(max(0.05, min(1.0, deadline.remaining()))):
+            while not is_over.wait(max(0.05, min(1.0, deadline.remaining()))):
                 if deadline.remaining() <= 0:
-                    self._cut()  # again and again: a connection may only now be coming to be
+                    # Again and again: the connection may only just have been made.
+                    self._cut_connections()
 
         watcher = threading.Thread(target=watch, name="starcoder-deadline", daemon=True)
         watcher.start()
         try:
             yield
         finally:
-            over.set()
+            is_over.set()
             watcher.join()
 
-    def _cut(self) -> None:
+    def _cut_connections(self) -> None:
         for connection in list(self._sockets):
             try:
                 connection.shutdown(socket.SHUT_RDWR)
@@ -338,28 +360,22 @@ class Server:
                 continue  # closed already
 
 
-def _no_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _without_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _kinds(exc: BaseException | None) -> set[type]:
-    """The types of an exception and of all that it wraps: requests and urllib3 wrap each other's."""
-    kinds: set[type] = set()
-    while exc is not None and type(exc) not in kinds:
-        kinds |= set(type(exc).__mro__)
+def _exception_types(exc: BaseException | None) -> set[type]:
+    """Return the types of an exception and all that it wraps; requests and urllib3 nest them."""
+    types: set[type] = set()
+    while exc is not None and type(exc) not in types:
+        types |= set(type(exc).__mro__)
         wrapped = (*exc.args, getattr(exc, "reason", None), exc.__cause__)
         exc = next((inner for inner in wrapped if isinstance(inner, BaseException)), None)
-    return kinds
-
-
-def _acknowledge_at_once(connection: Any) -> None:
-    """A server that writes head and body apart waits for our acknowledgement in between, 40 ms on Linux."""
-    if hasattr(socket, "TCP_QUICKACK"):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+    return types
 
 
 class _Adapter(HTTPAdapter):
-    """Remembers the sockets it opens, so that a deadline can close them from outside."""
+    """Remembers the sockets it opens, so that another thread can close them."""
 
     def __init__(self, sockets: list[socket.socket]) -> None:
         self._sockets = sockets
@@ -383,7 +399,10 @@ class _Adapter(HTTPAdapter):
                 sockets.append(self.sock)
 
             def getresponse(self) -> Any:
-                _acknowledge_at_once(self.sock)
+                # A server that writes head and body separately waits in between for our
+                # acknowledgement, 40 ms on Linux.
+                if hasattr(socket, "TCP_QUICKACK"):
+                    self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
                 return super().getresponse()
 
         class SecureConnection(HTTPSConnection):

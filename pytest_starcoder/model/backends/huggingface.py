@@ -1,15 +1,12 @@
-"""Hugging Face: a dedicated endpoint or TGI where a host is set, else whoever serves the model through its router.
+"""Hugging Face: a dedicated endpoint or TGI if a host is set, else a provider behind its router.
 
-The token goes to Hugging Face's own hosts, or to the endpoint that was named,
-and to nobody else: redirects are not followed. A file that git tracks cannot
-choose this backend. The router's routes and the list of who serves what are
-those of huggingface_hub 2.4; TGI's are those of 3.3.7.
+The token goes only to Hugging Face's own hosts, or to the endpoint that was configured: redirects
+are not followed, and a file that git tracks cannot choose this backend. The routes of the router
+and its list of providers are those of huggingface_hub 2.4; TGI's API is that of 3.3.7.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from contextlib import closing
@@ -22,20 +19,21 @@ from pytest_starcoder.errors import (
     BackendUnavailable,
     BadResponse,
     PromptTooLong,
-    RateLimited,
     StarcoderError,
     UnknownModel,
 )
 from pytest_starcoder.model.backends import OnText, completions, hookimpl
 from pytest_starcoder.model.backends.dialects import (
+    MAX_STOPS,
     OVERFLOW,
     OVERLOADED,
     SMALLEST_WINDOW,
+    rate_limited,
     tgi_fields,
 )
-from pytest_starcoder.model.backends.http import Refused, Server, mean, whole
+from pytest_starcoder.model.backends.http import ErrorReply, HttpBackend, Server, digest
 from pytest_starcoder.model.backends.stops import Ending
-from pytest_starcoder.model.backends.tokens import estimate
+from pytest_starcoder.model.json_fields import dict_field, dicts_field, int_field
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.address import server_url
@@ -44,20 +42,20 @@ from pytest_starcoder.text.display import one_line
 HUB = "https://huggingface.co"
 ROUTER = "https://router.huggingface.co"
 
-COMPLETING = {
+COMPLETION_PREFIXES = {
     "featherless-ai": "/v1",
     "together": "/v1",
     "deepinfra": "/v1/openai",
     "novita": "/v3/openai",
 }
-"""The providers that complete, and where behind the router's name for them; all others only chat."""
+"""Providers that complete text, with the path behind their name; the others only chat."""
 
 WINDOWS = {"starcoder2": 16384, "starcoder": 8192}
-"""Tokens, by what the model's name contains: the router tells none. Both from the models' cards."""
+"""Tokens by a part of the model's name, from the models' cards: the router does not say."""
 
 ELSEWHERE = (
-    "Deploy it as an Inference Endpoint or with TGI and set host to that, serve it with vLLM (backend openai), "
-    "or use Ollama."
+    "Deploy it as an Inference Endpoint or with TGI and set host to that, serve it with vLLM "
+    "(backend openai), or use Ollama."
 )
 
 
@@ -68,340 +66,304 @@ def starcoder_backend(name: str, settings: Settings) -> Endpoint | Router | None
     return Endpoint(settings) if settings.host else Router(settings)
 
 
-class Endpoint:
-    """A dedicated Inference Endpoint, or a TGI of one's own, at `settings.host`."""
+class Endpoint(HttpBackend):
+    """A dedicated Inference Endpoint, or any TGI, at `settings.host`."""
 
     label = "the Hugging Face endpoint"
 
     def __init__(self, settings: Settings) -> None:
         self.place = server_url(settings.host, 8080)
         self._settings = settings
-        # A token goes to nobody whom only the repository has named.
+        # The token is not sent to a host that only the repository names.
         token = "" if "host" in settings.tracked else settings.hf_token or settings.api_key
-        self._meaning = _Meaning(self.label, self.place, settings.model, token)
         self._server = Server(
             self.place,
             settings,
             name=self.label,
             start="Start it, or wake it up at https://endpoints.huggingface.co.",
-            meaning=self._meaning,
+            to_error=_ErrorTranslator(self.label, self.place, settings.model, token),
             api_key=token,
         )
 
     def identify(self, deadline: Deadline) -> str:
-        """TGI tells model and revision; an endpoint with code of its own does not, and counts as always the same."""
-        told = self._told(deadline)
-        facts = [
-            self.place,
-            self._settings.model,
-            *map(told.get, ("model_id", "model_sha", "max_total_tokens")),
-        ]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        """Return a digest of the revision that TGI reports; endpoints with custom code do not."""
+        info = self._info(deadline)
+        revision = map(info.get, ("model_id", "model_sha", "max_total_tokens"))
+        return digest(self.place, self._settings.model, *revision)
 
     def inspect(self, digest: str, deadline: Deadline) -> Model:
-        told = self._told(deadline)
-        name = one_line(str(told.get("model_id") or self._settings.model))
-        return Model(name, digest, "", whole(told, "max_total_tokens") or SMALLEST_WINDOW)
-
-    def count(self, text: str, deadline: Deadline) -> int:
-        return estimate(text)
+        info = self._info(deadline)
+        name = one_line(str(info.get("model_id") or self._settings.model))
+        return Model(name, digest, "", int_field(info, "max_total_tokens") or SMALLEST_WINDOW)
 
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
     ) -> Completion:
         if prompt.chat:
-            asked = {
-                **completions.body(prompt, self._settings, 4),
-                **tgi_fields(prompt, self._settings),
-            }
-            where = completions.path(prompt)
-            return completions.complete(
-                self._server,
-                asked,
-                prompt,
-                model,
-                deadline,
-                on_text,
-                meaning=self._meaning,
-                path=where,
-            )
+            body = completions.request_body(prompt, self._settings, MAX_STOPS)
+            body |= tgi_fields(prompt, self._settings)
+            return completions.complete(self._server, body, prompt, model, deadline, on_text)
+        return self._generate(prompt, model, deadline, on_text)
+
+    def version(self, deadline: Deadline) -> str:
+        return str(self._info(deadline).get("version") or "")
+
+    def _info(self, deadline: Deadline) -> dict[str, Any]:
+        """Return what TGI says about itself; empty for an endpoint of another kind."""
+        try:
+            return self._server.get("/info", deadline)
+        except (BadResponse, UnknownModel):  # "not found" can mean the model, too
+            return {}
+
+    def _generate(
+        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
+    ) -> Completion:
+        """Complete a text with TGI's own API, which every endpoint has."""
         ending = Ending([*prompt.stop, *prompt.stop_tokens], on_text)
         last: Mapping[str, Any] = {}
-        likelihoods: list[float] = []
-        rest: list[str] = []
-        with closing(self._server.lines("", self._body(prompt), deadline)) as lines:
+        logprobs: list[float] = []
+        other_lines: list[str] = []
+        with closing(self._server.lines("", self._generate_body(prompt), deadline)) as lines:
             for line in lines:
                 if not line.startswith(("data:", "error:", *completions.SILENT)):
-                    rest.append(
-                        line
-                    )  # an endpoint that does not stream answers with one JSON value
+                    # An endpoint that does not stream answers with one JSON value.
+                    other_lines.append(line)
                     continue
-                found = completions.event(self._server, line, self._meaning)
-                if found is None:
+                event = completions.parse_event(self._server, line)
+                if event is None:
                     continue
-                last = found
-                told = completions.object_in(found, "token").get("logprob")
-                likelihoods += [told] if isinstance(told, int | float) and prompt.likelihood else []
-                if ending.add(_piece(found)):
+                last = event
+                logprob = dict_field(event, "token").get("logprob")
+                if prompt.likelihood and isinstance(logprob, int | float):
+                    logprobs.append(logprob)
+                if ending.add(_token_text(event)):
                     break
-        if rest:
-            last = self._whole("\n".join(rest))
+        if other_lines:
+            last = self._parse_answer("\n".join(other_lines))
             ending.add(str(last.get("generated_text", "")))
-        details = completions.object_in(last, "details")
-        ended = "generated_text" in last and last["generated_text"] is not None
+        details = dict_field(last, "details")
+        has_ended = last.get("generated_text") is not None
+        was_cut = not has_ended or details.get("finish_reason") == "length"
+        tokens = int_field(details, "generated_tokens")
+        if not tokens and (has_ended or ending.reached):
+            tokens = 1  # not counted, and yet complete: 0 would keep it out of the cache
         return Completion(
             ending.end(),
             model.name,
-            prompt_tokens=whole(details, "input_length"),
-            completion_tokens=whole(details, "generated_tokens")
-            or (1 if ended or ending.reached else 0),
-            truncated=not ending.reached
-            and (not ended or details.get("finish_reason") == "length"),
-            likelihood=mean(likelihoods),
+            prompt_tokens=int_field(details, "input_length"),
+            completion_tokens=tokens,
+            truncated=was_cut and not ending.reached,
+            likelihood=completions.mean_or_none(logprobs),
         )
 
-    def version(self, deadline: Deadline) -> str:
-        return str(self._told(deadline).get("version") or "")
-
-    def close(self) -> None:
-        """There is nothing to end: no connection outlives its question."""
-
-    def _told(self, deadline: Deadline) -> dict[str, Any]:
-        """What TGI tells of itself; empty for an endpoint that is none."""
-        try:
-            return self._server.get("/info", deadline)
-        except (BadResponse, UnknownModel):  # "not found" is said of models as well
-            return {}
-
-    def _body(self, prompt: Prompt) -> dict[str, Any]:
+    def _generate_body(self, prompt: Prompt) -> dict[str, Any]:
         parameters: dict[str, Any] = {
             "max_new_tokens": prompt.max_tokens,
             "return_full_text": False,
             "seed": prompt.seed,
-            "stop": [*prompt.stop, *prompt.stop_tokens][:4],
+            "stop": [*prompt.stop, *prompt.stop_tokens][:MAX_STOPS],
             "details": True,
         }
         temperature = prompt.temperature_or(self._settings.temperature)
-        if temperature > 0:  # TGI refuses 0, which is what not sampling means
+        # TGI refuses a temperature of 0; without one it does not sample.
+        if temperature > 0:
             parameters |= {"do_sample": True, "temperature": temperature, "top_p": 0.95}
         if prompt.schema is not None:
             parameters["grammar"] = {"type": "json", "value": prompt.schema}
         return {"inputs": prompt.text, "parameters": parameters, "stream": True}
 
-    def _whole(self, text: str) -> Mapping[str, Any]:
-        """The one answer of an endpoint that does not stream, an object or a list of one."""
+    def _parse_answer(self, text: str) -> Mapping[str, Any]:
+        """Parse an answer that was not streamed: an object, or a list of one."""
         text = text.strip()
-        found = self._server.parse(
-            text[1:-1] if text.startswith("[") and text.endswith("]") else text
-        )
-        if found.get("error"):
-            raise self._meaning(Refused(200, text))
-        if not isinstance(found.get("generated_text"), str):
+        is_list = text.startswith("[") and text.endswith("]")
+        answer = self._server.parse(text[1:-1] if is_list else text)
+        if answer.get("error"):
+            raise self._server.to_error(ErrorReply(200, text))
+        if not isinstance(answer.get("generated_text"), str):
             raise BadResponse(
                 f"{self.place} gave no generated_text.",
-                "An endpoint that runs vLLM or llama.cpp wants backend openai.",
+                "An endpoint that runs vLLM or llama.cpp needs backend openai.",
             )
-        return found
+        return answer
 
 
-def _piece(event: Mapping[str, Any]) -> str:
-    """The text of a token; none of the control token that ended the answer."""
-    token = completions.object_in(event, "token")
-    last = token.get("special") and event.get("generated_text") is not None
+def _token_text(event: Mapping[str, Any]) -> str:
+    """Return the text of a token; empty for the special token that ended the answer."""
+    token = dict_field(event, "token")
+    is_end = token.get("special") and event.get("generated_text") is not None
     text = token.get("text")
-    return text if isinstance(text, str) and not last else ""
+    return text if isinstance(text, str) and not is_end else ""
 
 
-class Router:
-    """Whoever serves `settings.model` through Hugging Face; `hub` and `router` are where that is found and asked."""
+class Router(HttpBackend):
+    """The provider of `settings.model`; the API `hub` names it, and `router` forwards to it."""
 
     label = "Hugging Face"
 
     def __init__(self, settings: Settings, hub: str = HUB, router: str = ROUTER) -> None:
         self.place = router
         self._settings = settings
-        self._meaning = _Meaning(self.label, self.place, settings.model, settings.hf_token)
+        self._hub = self._make_server(hub)
+        self._router = self._make_server(router)
+        self._providers: dict[str, tuple[str, str]] = {}
 
-        def server(url: str) -> Server:
-            return Server(
-                server_url(url),
-                settings,
-                name=self.label,
-                start="Is this machine online? Offline, Ollama and the embedded engine answer.",
-                meaning=self._meaning,
-                api_key=settings.hf_token,
-                moved=f"If {settings.model} has a new name there, set model to that.",
-            )
-
-        self._hub, self._router = server(hub), server(router)
-        self._served: dict[str, tuple[str, str]] = {}
+    def _make_server(self, url: str) -> Server:
+        model, token = self._settings.model, self._settings.hf_token
+        server = Server(
+            server_url(url),
+            self._settings,
+            name=self.label,
+            start="Is this machine online? Ollama and the embedded engine also work offline.",
+            to_error=_ErrorTranslator(self.label, self.place, model, token),
+            api_key=token,
+        )
+        server.redirect_hint = f"If {model} has a new name there, set model to that."
+        return server
 
     def identify(self, deadline: Deadline) -> str:
-        """The model's revision on the hub, and who serves it."""
-        found = self._found(deadline)
-        return hashlib.sha256(
-            json.dumps([found.get("sha"), self._served], sort_keys=True).encode()
-        ).hexdigest()
+        """Return a digest of the model's revision on the hub and of its providers."""
+        facts = self._model_facts(deadline)
+        return digest(facts.get("sha"), self._providers)
 
     def inspect(self, digest: str, deadline: Deadline) -> Model:
-        config = completions.object_in(self._found(deadline), "config")
-        name = self._settings.model.lower()
-        window = next((tokens for part, tokens in WINDOWS.items() if part in name), SMALLEST_WINDOW)
+        config = dict_field(self._model_facts(deadline), "config")
+        name = self._settings.model
+        windows = [tokens for part, tokens in WINDOWS.items() if part in name.lower()]
         return Model(
-            self._settings.model,
+            name,
             digest,
             str(config.get("model_type", "")),
-            window,
-            "conversational" in self._served,
+            windows[0] if windows else SMALLEST_WINDOW,
+            "conversational" in self._providers,
         )
-
-    def count(self, text: str, deadline: Deadline) -> int:
-        return estimate(text)
 
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
     ) -> Completion:
-        if not self._served:
+        if not self._providers:
             self.identify(deadline)
         task = "conversational" if prompt.chat else "text-generation"
-        if task not in self._served:
-            only, family = ("chats", "chat") if not prompt.chat else ("completions", "completion")
+        if task not in self._providers:
+            served, family = ("completions", "completion") if prompt.chat else ("chats", "chat")
             raise UnknownModel(
-                f"Hugging Face serves {self._settings.model} for {only} alone.",
+                f"Hugging Face serves {self._settings.model} only for {served}.",
                 f"Set family to {family}. {ELSEWHERE}",
             )
-        provider, name = self._served[task]
-        if prompt.chat:  # the router itself knows everyone's way to chat
-            name, prefix = self._settings.model, "/v1"
+        provider, name = self._providers[task]
+        prefix = "/v1"
+        if prompt.chat:
+            # The router itself knows how to chat with every provider.
+            name = self._settings.model
         else:
-            prefix = f"/{provider}{COMPLETING[provider]}"
-        asked = {"model": name, **completions.body(prompt, self._settings, 4)}
-        where = completions.path(prompt, prefix)
-        return completions.complete(
-            self._router, asked, prompt, model, deadline, on_text, meaning=self._meaning, path=where
-        )
+            prefix = f"/{provider}{COMPLETION_PREFIXES[provider]}"
+        body = completions.request_body(prompt, self._settings, MAX_STOPS) | {"model": name}
+        return completions.complete(self._router, body, prompt, model, deadline, on_text, prefix)
 
-    def version(self, deadline: Deadline) -> str:
-        return ""
-
-    def close(self) -> None:
-        """There is nothing to end: no connection outlives its question."""
-
-    def _found(self, deadline: Deadline) -> dict[str, Any]:
-        """What the hub tells of the model; remembers who serves it, by task."""
+    def _model_facts(self, deadline: Deadline) -> dict[str, Any]:
+        """Return what the hub says about the model, and remember its providers by task."""
         if not self._settings.hf_token:
             raise AccessDenied(
-                "Hugging Face wants a token, and none is set.",
+                "Hugging Face requires a token, and none is set.",
                 "Put HF_TOKEN=hf_… into the environment or into a .env that git ignores; "
                 f"make one at {HUB}/settings/tokens.",
             )
-        expand = "&".join(
-            f"expand[]={name}" for name in ("sha", "config", "inferenceProviderMapping")
-        )
-        found = self._hub.get(f"/api/models/{quote(self._settings.model)}?{expand}", deadline)
-        self._served = _served(found.get("inferenceProviderMapping"))
-        if not self._served:
+        names = ("sha", "config", "inferenceProviderMapping")
+        query = "&".join(f"expand[]={name}" for name in names)
+        facts = self._hub.get(f"/api/models/{quote(self._settings.model)}?{query}", deadline)
+        self._providers = _live_providers(facts.get("inferenceProviderMapping"))
+        if not self._providers:
             raise UnknownModel(
-                f"Nobody serves {self._settings.model} through Hugging Face.", ELSEWHERE
+                f"No provider serves {self._settings.model} through Hugging Face.", ELSEWHERE
             )
-        return found
+        return facts
 
 
-def _served(mapping: object) -> dict[str, tuple[str, str]]:
-    """Provider and its name of the model, by task, of those that are live; the hub writes a list or an object."""
+def _live_providers(mapping: object) -> dict[str, tuple[str, str]]:
+    """Return by task the first live provider and its name of the model.
+
+    The hub sends a list, or an object with the providers as keys.
+    """
     if isinstance(mapping, dict):
-        mapping = [
-            {**entry, "provider": name}
-            for name, entry in mapping.items()
-            if isinstance(entry, dict)
-        ]
-    served: dict[str, tuple[str, str]] = {}
-    for entry in mapping if isinstance(mapping, list) else []:
-        if not isinstance(entry, dict):
-            continue
-        provider, name, task = (
-            str(entry.get(key) or "") for key in ("provider", "providerId", "task")
-        )
-        able = provider in COMPLETING if task == "text-generation" else task == "conversational"
-        if able and name and entry.get("status") == "live":
-            served.setdefault(task, (provider, name))
-    return served
+        entries = [dict_field(mapping, provider) | {"provider": provider} for provider in mapping]
+    else:
+        entries = dicts_field({"": mapping}, "")
+    providers: dict[str, tuple[str, str]] = {}
+    for entry in entries:
+        provider = str(entry.get("provider") or "")
+        name = str(entry.get("providerId") or "")
+        task = str(entry.get("task") or "")
+        can_chat = task == "conversational"
+        can_complete = task == "text-generation" and provider in COMPLETION_PREFIXES
+        if (can_chat or can_complete) and name and entry.get("status") == "live":
+            providers.setdefault(task, (provider, name))
+    return providers
 
 
-class _Meaning:
-    """What a refusal of Hugging Face's means: each kind its own sentence."""
+class _ErrorTranslator:
+    """Translates the errors of Hugging Face's servers."""
 
     def __init__(self, label: str, place: str, model: str, token: str) -> None:
-        self._named = f"{label[0].upper()}{label[1:]}"
+        self._name = f"{label[0].upper()}{label[1:]}"
         self._place = place
         self._model = model
         self._token = token
 
-    def __call__(self, refused: Refused) -> StarcoderError:
-        error = one_line(refused.headers.get("x-error-message", refused.error)).rstrip(".")
-        status = refused.status
+    def __call__(self, reply: ErrorReply) -> StarcoderError:
+        error = one_line(reply.headers.get("x-error-message", reply.error)).rstrip(".")
+        status = reply.status
         if OVERFLOW.search(error):
             return PromptTooLong(
                 f"The prompt does not fit the window of {self._model} at {self._place}: {error}.",
                 "Send less, or deploy it with a larger window.",
             )
         if status in (401, 403):
-            return self._denied(refused, error)
+            return self._access_denied(reply, error)
         if status == 402:
             return AccessDenied(
                 f"The credits of this Hugging Face account are used up ({error}).",
-                f"Buy some or wait for the next month ({HUB}/settings/billing), or ask a model of your own: Ollama.",
+                f"Buy some or wait for the next month ({HUB}/settings/billing), "
+                "or ask a model of your own: Ollama.",
             )
         if status == 429 or error == OVERLOADED:
-            wait = 1.0 if refused.retry_after is None else refused.retry_after
-            return RateLimited(
-                f"{self._named} has had too many requests from you.",
-                f"Ask again in {wait:.3g} s.",
-                retry_after=wait,
-            )
+            message = f"{self._name} has had too many requests from you."
+            return rate_limited(message, reply.retry_after)
         if status == 503:
-            wait = _estimated(refused)
-            return RateLimited(
-                f"{self._named} is still loading {self._model}.",
-                f"Ask again in {wait:.3g} s.",
-                retry_after=wait,
-            )
+            message = f"{self._name} is still loading {self._model}."
+            return rate_limited(message, reply.retry_after, default=5.0)
         if status == 410:
             return BackendUnavailable(
                 f"{self._place} is no longer served ({error}).",
-                "Remove host, and the router is asked.",
+                "Remove host to use the router.",
             )
-        if status in (400, 404) and re.search(
-            r"not supported|not found|does not exist", error, re.IGNORECASE
-        ):
+        not_served = r"not supported|not found|does not exist"
+        if status in (400, 404) and re.search(not_served, error, re.IGNORECASE):
             return UnknownModel(
-                f"{self._named} does not serve {self._model} ({refused.status}: {error}).",
-                ELSEWHERE,
+                f"{self._name} does not serve {self._model} ({status}: {error}).", ELSEWHERE
             )
         if status in (404, 405):
             return BadResponse(
-                f"{self._place} does not know what Hugging Face's servers know ({refused.told}).",
-                "An endpoint that runs vLLM or llama.cpp wants backend openai.",
+                f"{self._place} does not answer like Hugging Face's servers ({reply.summary}).",
+                "An endpoint that runs vLLM or llama.cpp needs backend openai.",
             )
         return BadResponse(
-            f"{self._named} failed ({refused.told}).", "Ask again later, or look into its log."
+            f"{self._name} failed ({reply.summary}).", "Ask again later, or look into its log."
         )
 
-    def _denied(self, refused: Refused, error: str) -> AccessDenied:
-        code = refused.headers.get("x-error-code", "")
+    def _access_denied(self, reply: ErrorReply, error: str) -> AccessDenied:
+        code = reply.headers.get("x-error-code", "")
+        tokens_page = f"{HUB}/settings/tokens"
         if "fine-grained" in error:
             return AccessDenied(
                 f"The Hugging Face token may not read gated models ({error}).",
-                f"Allow 'public gated repositories' in the token's settings: {HUB}/settings/tokens.",
+                f"Allow 'public gated repositories' in the token's settings: {tokens_page}.",
             )
         if "Inference Providers" in error:
             return AccessDenied(
                 f"The Hugging Face token may not call inference providers ({error}).",
-                f"Allow that in the token's settings: {HUB}/settings/tokens.",
+                f"Allow that in the token's settings: {tokens_page}.",
             )
-        if code == "GatedRepo" or re.search(
-            r"gated|restricted|authorized list|ask for access", error, re.IGNORECASE
-        ):
+        gated = r"gated|restricted|authorized list|ask for access"
+        if code == "GatedRepo" or re.search(gated, error, re.IGNORECASE):
             return AccessDenied(
                 f"{self._model} is gated, and this Hugging Face account has no access to it yet.",
                 f"Ask for access at {HUB}/{self._model}, signed in as the account of the token.",
@@ -409,22 +371,11 @@ class _Meaning:
         if code == "RepoNotFound":
             return AccessDenied(
                 f"Hugging Face shows no model {self._model!r} to this token.",
-                "Is its name right? A private one needs a token of its owner's.",
+                "Is its name right? A private model needs a token of its owner.",
             )
         if not self._token:
-            return AccessDenied(f"{self._named} wants a token, and none is set.", "Set HF_TOKEN.")
+            return AccessDenied(f"{self._name} requires a token, and none is set.", "Set HF_TOKEN.")
         return AccessDenied(
-            f"{self._named} does not accept the token ({refused.status}: {error}).",
-            f"Look at {HUB}/settings/tokens, and set HF_TOKEN to one that is valid.",
+            f"{self._name} does not accept the token ({reply.status}: {error}).",
+            f"Look at {tokens_page}, and set HF_TOKEN to one that is valid.",
         )
-
-
-def _estimated(refused: Refused) -> float:
-    """Seconds until a loading model is there: as told, else 5."""
-    try:
-        told = json.loads(refused.text).get("estimated_time")
-    except (ValueError, AttributeError, RecursionError):
-        told = None
-    if isinstance(told, int | float) and not isinstance(told, bool) and 0 <= told < 1e9:
-        return float(told)
-    return 5.0 if refused.retry_after is None else refused.retry_after

@@ -1,14 +1,11 @@
-"""A llama.cpp server, by HTTP: the one a user runs, and the one that the embedded engine is.
+"""A llama.cpp server over HTTP: one that the user runs, or the embedded engine.
 
-It counts tokens exactly and tells its window. A control token ends an answer
-only if it is also among `preserved_tokens`: otherwise it has no text that a
-stop could match.
+It counts tokens exactly and reports its window. A special token ends an answer only if it is
+among `preserved_tokens`: otherwise it has no text that a stop could match.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import PurePath
 from typing import Any
 
@@ -21,7 +18,15 @@ from pytest_starcoder.errors import (
     StarcoderError,
 )
 from pytest_starcoder.model.backends import OnText, completions, hookimpl
-from pytest_starcoder.model.backends.http import Refused, Server, whole
+from pytest_starcoder.model.backends.http import (
+    ErrorReply,
+    HttpBackend,
+    Server,
+    api_key_for_host,
+    digest,
+    unexpected_reply,
+)
+from pytest_starcoder.model.json_fields import dict_field, dicts_field, int_field
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.address import server_url
@@ -32,15 +37,14 @@ from pytest_starcoder.text.display import one_line
 def starcoder_backend(name: str, settings: Settings) -> LlamaCpp | None:
     if name != "llamacpp":
         return None
-    # A key goes to nobody whom only the repository has named.
-    key = "" if "host" in settings.tracked else settings.api_key
-    return LlamaCpp(server_url(settings.host or "127.0.0.1:8080", 8080), settings, key)
+    url = server_url(settings.host or "127.0.0.1:8080", 8080)
+    return LlamaCpp(url, settings, api_key_for_host(settings))
 
 
-class LlamaCpp:
-    """The llama.cpp server at `url`; which model it has is its own affair.
+class LlamaCpp(HttpBackend):
+    """The llama.cpp server at `url`, with whatever model it has loaded.
 
-    `label` is what messages call it, `start` how they say to get it running.
+    Messages call it `label`; `start` is their hint if it does not answer.
     """
 
     def __init__(
@@ -56,19 +60,18 @@ class LlamaCpp:
         self.place = url
         self._settings = settings
         self._server = Server(
-            url, settings, name=label, start=start, meaning=self._error, api_key=api_key
+            url, settings, name=label, start=start, to_error=self._to_error, api_key=api_key
         )
 
     def identify(self, deadline: Deadline) -> str:
-        """The server tells no digest: the model's path, size, window and vocabulary there stand for it."""
-        entry = self._entry(deadline)
-        told = json.dumps([self.place, entry.get("id"), entry.get("meta")], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()
+        """Return a digest of the model's path, size, window and vocabulary on the server."""
+        entry = self._model_entry(deadline)
+        return digest(self.place, entry.get("id"), entry.get("meta"))
 
     def inspect(self, digest: str, deadline: Deadline) -> Model:
-        entry = self._entry(deadline)
+        entry = self._model_entry(deadline)
         name = one_line(PurePath(str(entry.get("id", ""))).name, 100) or "the loaded model"
-        architecture = "starcoder2" if self._reads_sentinels(deadline) else ""
+        architecture = "starcoder2" if self._has_starcoder2_tokens(deadline) else ""
         return Model(name, digest, architecture, self._window(entry, deadline))
 
     def count(self, text: str, deadline: Deadline) -> int:
@@ -77,26 +80,14 @@ class LlamaCpp:
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
     ) -> Completion:
-        return completions.complete(
-            self._server,
-            self.body(prompt),
-            prompt,
-            model,
-            deadline,
-            on_text,
-            meaning=self._error,
-            path=completions.path(prompt),
-        )
+        body = self._request_body(prompt)
+        return completions.complete(self._server, body, prompt, model, deadline, on_text)
 
     def version(self, deadline: Deadline) -> str:
         return str(self._server.get("/props", deadline).get("build_info") or "")
 
-    def close(self) -> None:
-        """There is nothing to end: no connection outlives its question."""
-
-    def body(self, prompt: Prompt) -> dict[str, Any]:
-        """What is posted for `prompt`."""
-        asked = completions.body(prompt, self._settings) | {
+    def _request_body(self, prompt: Prompt) -> dict[str, Any]:
+        body = completions.request_body(prompt, self._settings) | {
             "cache_prompt": True,
             "top_k": prompt.top_k,
             "min_p": 0.0,
@@ -105,17 +96,19 @@ class LlamaCpp:
         }
         if prompt.chat:
             # A model that thinks first would spend the whole answer on it.
-            asked |= {"chat_template_kwargs": {"enable_thinking": False}}
-        # /v1/completions ignores `response_format`, /v1/chat/completions knows this one too.
-        return asked | ({"json_schema": prompt.schema} if prompt.schema is not None else {})
+            body["chat_template_kwargs"] = {"enable_thinking": False}
+        if prompt.schema is not None:
+            # /v1/completions ignores `response_format`; both endpoints know this field.
+            body["json_schema"] = prompt.schema
+        return body
 
-    def _entry(self, deadline: Deadline) -> dict[str, Any]:
-        entry = completions.first(self._server.get("/v1/models", deadline), "data")
-        if not entry:
+    def _model_entry(self, deadline: Deadline) -> dict[str, Any]:
+        entries = dicts_field(self._server.get("/v1/models", deadline), "data")
+        if not entries or not entries[0]:
             raise BadResponse(
-                f"{self.place} names no model.", "Start it with `llama-server -m MODEL.gguf`."
+                f"{self.place} lists no model.", "Start it with `llama-server -m MODEL.gguf`."
             )
-        return entry
+        return entries[0]
 
     def _count(self, text: str, deadline: Deadline, *, add_special: bool) -> int:
         body = {"content": text, "add_special": add_special, "parse_special": True}
@@ -127,34 +120,31 @@ class LlamaCpp:
         return len(tokens)
 
     def _window(self, entry: dict[str, Any], deadline: Deadline) -> int:
-        """The window of one slot; the list of models knows it too where /props is closed."""
+        """Return the window of one slot, from the list of models if /props is not available."""
         try:
             props = self._server.get("/props", deadline)
         except (AccessDenied, BadResponse):
             props = {}
-        slot, meta = (
-            completions.object_in(props, "default_generation_settings"),
-            completions.object_in(entry, "meta"),
-        )
-        window = whole(slot, "n_ctx") or whole(meta, "n_ctx")
+        slot = dict_field(props, "default_generation_settings")
+        window = int_field(slot, "n_ctx") or int_field(dict_field(entry, "meta"), "n_ctx")
         if not window:
-            raise BadResponse(f"{self.place} does not tell its window.", "Update llama.cpp.")
+            raise BadResponse(f"{self.place} does not report its window.", "Update llama.cpp.")
         return window
 
-    def _reads_sentinels(self, deadline: Deadline) -> bool:
-        """Whether the model's vocabulary is StarCoder2's: nobody else has a token for these two."""
+    def _has_starcoder2_tokens(self, deadline: Deadline) -> bool:
+        # Only StarCoder2's vocabulary has a token for each of these two.
         return self._count("<file_sep><pr_diff_hunk>", deadline, add_special=False) == 2
 
-    def _error(self, refused: Refused) -> StarcoderError:
-        error, status = refused.error, refused.status
-        if "exceeds the available context" in error or "exceed_context_size" in refused.text:
+    def _to_error(self, reply: ErrorReply) -> StarcoderError:
+        error, status = reply.error, reply.status
+        if "exceeds the available context" in error or "exceed_context_size" in reply.text:
             return PromptTooLong(
                 f"The prompt does not fit the window of the model at {self.place}: {error}.",
                 "Send less, or start llama.cpp with a larger --ctx-size.",
             )
         if status in (401, 403):
             return AccessDenied(
-                f"{self.label} at {self.place} refuses the key ({refused.told}).",
+                f"{self.label} at {self.place} refuses the key ({reply.summary}).",
                 "Set STARCODER_API_KEY to the key it was started with (--api-key).",
             )
         if status in (429, 503):
@@ -163,11 +153,4 @@ class LlamaCpp:
                 "It may still be loading its model: ask again in a moment.",
                 retry_after=1.0,
             )
-        if status in (404, 405):
-            return BadResponse(
-                f"{self.place} does not know what llama.cpp knows ({refused.told}).",
-                "Is another program listening there? Set host to where llama.cpp runs.",
-            )
-        return BadResponse(
-            f"{self.label} at {self.place} failed ({refused.told}).", "Look into its log."
-        )
+        return unexpected_reply(reply, self.place, self.label)

@@ -1,14 +1,11 @@
-"""Any server of `/v1/completions`: vLLM, TGI, llama.cpp and their kind, which is how many people share one machine.
+"""Any server of `/v1/completions`, such as vLLM or TGI, which often serves a whole team.
 
-What listens is told by its list of models: which model, and which kind of
-server (`dialects.py`). Nothing is ever sent to OpenAI unless a host says so.
+The list of models of the server says which model it has and which kind of server it is. Nothing
+is sent to OpenAI unless a host is set that is theirs.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from typing import Any
 
 from pytest_starcoder.deadline import Deadline
@@ -17,14 +14,28 @@ from pytest_starcoder.errors import (
     BackendUnavailable,
     BadResponse,
     PromptTooLong,
-    RateLimited,
     StarcoderError,
     UnknownModel,
 )
 from pytest_starcoder.model.backends import OnText, hookimpl
-from pytest_starcoder.model.backends.dialects import OVERFLOW, OVERLOADED, Dialect, Tgi, kind
-from pytest_starcoder.model.backends.http import Refused, Server
+from pytest_starcoder.model.backends.dialects import (
+    OVERFLOW,
+    OVERLOADED,
+    Dialect,
+    Tgi,
+    choose_dialect,
+    rate_limited,
+)
+from pytest_starcoder.model.backends.http import (
+    ErrorReply,
+    HttpBackend,
+    Server,
+    api_key_for_host,
+    digest,
+    unexpected_reply,
+)
 from pytest_starcoder.model.backends.llamacpp import LlamaCpp
+from pytest_starcoder.model.json_fields import dicts_field
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.address import server_url
@@ -34,134 +45,126 @@ START = (
     "Start it, for example with `vllm serve bigcode/starcoder2-7b`, or set host to where it runs."
 )
 
+_IDENTITY_FIELDS = ("id", "owned_by", "root", "parent", "max_model_len", "meta")
+"""Fields of the list of models that change with the model; others change all the time."""
+
 
 @hookimpl
 def starcoder_backend(name: str, settings: Settings) -> OpenAI | None:
     return OpenAI(settings) if name == "openai" else None
 
 
-class OpenAI:
-    """The server at `settings.host`, with the model `settings.model` or else the one that it has."""
+class OpenAI(HttpBackend):
+    """The server at `settings.host`, with the model `settings.model` or else its only one."""
 
     def __init__(self, settings: Settings) -> None:
         self.place = server_url(settings.host or "127.0.0.1:8000", 8000).removesuffix("/v1")
         self._settings = settings
-        # A key goes to nobody whom only the repository has named.
-        self._key = "" if "host" in settings.tracked else settings.api_key
+        self._key = api_key_for_host(settings)
         self._server = Server(
             self.place,
             settings,
             name=Dialect.label,
             start=START,
-            meaning=self._error,
+            to_error=self._to_error,
             api_key=self._key,
         )
-        self._kind: Dialect | LlamaCpp | None = None
+        self._dialect: Dialect | LlamaCpp | None = None
 
     @property
     def label(self) -> str:
-        """What the server is called: by its kind, once that is known."""
-        return (self._kind or Dialect).label
+        """The kind of the server, once it is known."""
+        return (self._dialect or Dialect).label
 
     def identify(self, deadline: Deadline) -> str:
-        """The server tells no digest: what its list says of the model stands for it."""
-        entry = self._entry(deadline)
+        """Return a digest of what the list of models says: there is none of the model itself."""
+        entry = self._model_entry(deadline)
         if entry.get("owned_by") == "llamacpp":
-            self._kind = LlamaCpp(self.place, self._settings, self._key)
+            self._dialect = LlamaCpp(self.place, self._settings, self._key)
         else:
-            self._kind = kind(entry)(self._server, entry, self._settings, self._error)
-        facts = (
-            "id",
-            "owned_by",
-            "root",
-            "parent",
-            "max_model_len",
-            "meta",
-        )  # others differ at every look
-        told = json.dumps([self.place, *map(entry.get, facts)], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()
+            self._dialect = choose_dialect(entry)(self._server, entry, self._settings)
+        return digest(self.place, *map(entry.get, _IDENTITY_FIELDS))
 
     def inspect(self, digest: str, deadline: Deadline) -> Model:
-        return self._known(deadline).inspect(digest, deadline)
+        return self._identified(deadline).inspect(digest, deadline)
 
     def count(self, text: str, deadline: Deadline) -> int:
-        return self._known(deadline).count(text, deadline)
+        return self._identified(deadline).count(text, deadline)
 
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
     ) -> Completion:
-        return self._known(deadline).complete(prompt, model, deadline, on_text)
+        return self._identified(deadline).complete(prompt, model, deadline, on_text)
 
     def version(self, deadline: Deadline) -> str:
-        return self._known(deadline).version(deadline)
+        return self._identified(deadline).version(deadline)
 
-    def close(self) -> None:
-        """There is nothing to end: no connection outlives its question."""
-
-    def _known(self, deadline: Deadline) -> Dialect | LlamaCpp:
-        """The server by its kind, met first where that is not known yet."""
-        if self._kind is None:
+    def _identified(self, deadline: Deadline) -> Dialect | LlamaCpp:
+        """Return the server by its kind, which may take a request."""
+        if self._dialect is None:
             self.identify(deadline)
-        assert self._kind is not None
-        return self._kind
+        assert self._dialect is not None
+        return self._dialect
 
-    def _entry(self, deadline: Deadline) -> dict[str, Any]:
-        """What the server's list says of the model; of a server that has one whatever it is asked for, of that one."""
-        found = self._server.get("/v1/models", deadline).get("data")
-        entries = (
-            [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
-        )
+    def _model_entry(self, deadline: Deadline) -> dict[str, Any]:
+        """Return what the list of models says about the chosen model.
+
+        A server that has only one model answers for any name with that one.
+        """
+        entries = dicts_field(self._server.get("/v1/models", deadline), "data")
         if not entries:
-            raise BadResponse(f"{self.place} names no model.", START)
-        wanted, names = self._settings.model, [str(entry.get("id", "")) for entry in entries]
-        if wanted in names:
-            return entries[names.index(wanted)]
-        if len(entries) == 1 and (
-            not wanted or kind(entries[0]) is Tgi or entries[0].get("owned_by") == "llamacpp"
-        ):
+            raise BadResponse(f"{self.place} lists no model.", START)
+        model = self._settings.model
+        names = [str(entry.get("id", "")) for entry in entries]
+        if model in names:
+            return entries[names.index(model)]
+        if len(entries) == 1 and (not model or _ignores_names(entries[0])):
             return entries[0]
-        shown = ", ".join(one_line(name, 80) for name in names[:5]) + (
-            ", …" if len(names) > 5 else ""
-        )
-        if not wanted:
+        shown = ", ".join(one_line(name, 80) for name in names[:5])
+        if len(names) > 5:
+            shown += ", …"
+        if not model:
             raise UnknownModel(
                 f"{self.place} has {len(names)} models.", f"Set model to one of them: {shown}."
             )
-        raise UnknownModel(f"{self.place} has no model {wanted!r}.", f"It has {shown}.")
+        raise UnknownModel(f"{self.place} has no model {model!r}.", f"It has {shown}.")
 
-    def _error(self, refused: Refused) -> StarcoderError:
-        error, status = refused.error, refused.status
-        named = f"{self.label.replace('the ', 'The ', 1)} at {self.place}"
+    def _to_error(self, reply: ErrorReply) -> StarcoderError:
+        error, status = reply.error, reply.status
+        server = f"{self.label.replace('the ', 'The ', 1)} at {self.place}"
         if OVERFLOW.search(error):
             return PromptTooLong(
                 f"The prompt does not fit the window of the model at {self.place}: {error}.",
                 "Send less, or start the server with a larger window (vLLM: --max-model-len).",
             )
         if status in (401, 403):
+            verb = "refuses the" if self._key else "requires a"
             return AccessDenied(
-                f"{named} {'refuses the key' if self._key else 'wants a key'} ({refused.told}).",
+                f"{server} {verb} key ({reply.summary}).",
                 "Set STARCODER_API_KEY to the key it was started with.",
             )
-        if status == 404 and re.search(r"model", error, re.IGNORECASE):
+        if status == 404 and "model" in error.lower():
             return UnknownModel(
-                f"{named} does not serve {self._settings.model or 'the model'!r} ({refused.told}).",
+                f"{server} does not serve {self._settings.model or 'the model'!r} "
+                f"({reply.summary}).",
                 f"See what it serves: {self.place}/v1/models.",
+            )
+        if status in (429, 503) or error == OVERLOADED:
+            message = f"{server} is overloaded or still loading ({reply.summary})."
+            return rate_limited(message, reply.retry_after)
+        if status in (502, 504):
+            return BackendUnavailable(
+                f"The proxy in front of {self.place} cannot reach the server ({reply.summary}).",
+                START,
             )
         if status in (404, 405):
             return BadResponse(
-                f"{self.place} does not know what an OpenAI-compatible server knows ({refused.told}).",
-                "Is another program listening there? Set host to where the server runs, without /v1.",
+                f"{self.place} does not answer like an OpenAI-compatible server ({reply.summary}).",
+                "Is another program listening there? "
+                "Set host to where the server runs, without /v1.",
             )
-        if status in (429, 503) or error == OVERLOADED:
-            wait = 1.0 if refused.retry_after is None else refused.retry_after
-            return RateLimited(
-                f"{named} has too much to do, or is still loading ({refused.told}).",
-                f"Ask again in {wait:.3g} s.",
-                retry_after=wait,
-            )
-        if status in (502, 504):
-            return BackendUnavailable(
-                f"What stands before the server at {self.place} cannot reach it ({refused.told}).",
-                START,
-            )
-        return BadResponse(f"{named} failed ({refused.told}).", "Look into its log.")
+        return unexpected_reply(reply, self.place, self.label)
+
+
+def _ignores_names(entry: dict[str, Any]) -> bool:
+    return choose_dialect(entry) is Tgi or entry.get("owned_by") == "llamacpp"

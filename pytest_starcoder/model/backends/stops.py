@@ -1,4 +1,4 @@
-"""Where an answer ends, for servers that take few stops or ignore them."""
+"""Ends an answer at its stops, for servers that take few of them or ignore them."""
 
 from __future__ import annotations
 
@@ -8,53 +8,55 @@ from pytest_starcoder.model.backends import OnText
 
 
 class Ending:
-    """Passes pieces of an answer on to `on_text` up to the first of `stops`, no part of which is passed on.
+    """Passes pieces of an answer on to `on_text`, up to the first of `stops`.
 
-    Whether the server heeds the stops makes no difference to what comes out.
+    No part of a stop is passed on. The result is the same whether or not the server stops.
     """
 
     def __init__(self, stops: Sequence[str], on_text: OnText) -> None:
         self._stops = [stop for stop in stops if stop]
         self._on_text = on_text
         self._passed: list[str] = []
-        self._held = ""
+        self._pending = ""
         self.reached = False
 
     @property
     def text(self) -> str:
-        """What was passed on so far."""
+        """The text that was passed on so far."""
         return "".join(self._passed)
 
     def add(self, piece: str) -> bool:
-        """Whether the answer has ended with this piece."""
-        if not self.reached:
-            self._held += piece
-            found = [index for stop in self._stops if (index := self._held.find(stop)) >= 0]
-            if found:
-                self.reached = True
-                self._held = self._held[: min(found)]
-            self._pass_on(len(self._held) if self.reached else len(self._held) - self._begun())
+        """Add a piece of the answer; return whether a stop was reached."""
+        if self.reached:
+            return True
+        self._pending += piece
+        indexes = [self._pending.find(stop) for stop in self._stops]
+        indexes = [index for index in indexes if index >= 0]
+        if indexes:
+            self.reached = True
+            self._pending = self._pending[: min(indexes)]
+            self._pass_on(len(self._pending))
+        else:
+            self._pass_on(len(self._pending) - self._length_of_partial_stop())
         return self.reached
 
     def end(self) -> str:
-        """The whole answer: what looked like the beginning of a stop was none."""
-        self._pass_on(len(self._held))
+        """Pass on what only looked like the beginning of a stop; return the whole answer."""
+        self._pass_on(len(self._pending))
         return self.text
 
-    def _begun(self) -> int:
-        """The characters at the end of what is held that may be the beginning of a stop."""
+    def _length_of_partial_stop(self) -> int:
+        """Return how many pending characters at the end may be the beginning of a stop."""
         longest = max((len(stop) - 1 for stop in self._stops), default=0)
-        return next(
-            (
-                size
-                for size in range(min(longest, len(self._held)), 0, -1)
-                if any(stop.startswith(self._held[-size:]) for stop in self._stops)
-            ),
-            0,
-        )
+        for length in range(min(longest, len(self._pending)), 0, -1):
+            end = self._pending[-length:]
+            if any(stop.startswith(end) for stop in self._stops):
+                return length
+        return 0
 
-    def _pass_on(self, size: int) -> None:
-        if size > 0:
-            passed, self._held = self._held[:size], self._held[size:]
-            self._passed.append(passed)
-            self._on_text(passed)
+    def _pass_on(self, length: int) -> None:
+        if length > 0:
+            text = self._pending[:length]
+            self._pending = self._pending[length:]
+            self._passed.append(text)
+            self._on_text(text)

@@ -17,7 +17,7 @@ from support.real import RealServer
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import BadResponse, StarcoderError
 from pytest_starcoder.model.backends import completions, make_backend
-from pytest_starcoder.model.backends.http import Refused, Server
+from pytest_starcoder.model.backends.http import ErrorReply, Server
 from pytest_starcoder.model.backends.stops import Ending
 from pytest_starcoder.model.backends.tokens import CHAT_TEMPLATE_TOKENS
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
@@ -97,21 +97,19 @@ def complete(
     on_text: Callable[[str], None] = lambda _piece: None,
 ) -> Completion:
     settings = Settings(first_token_timeout=5)
-    server = Server(double.url, settings, name="The server", start="Start it.", meaning=said)
+    server = Server(double.url, settings, name="The server", start="Start it.", to_error=to_error)
     return completions.complete(
         server,
-        {"model": double.model, **completions.body(prompt, settings)},
+        {"model": double.model, **completions.request_body(prompt, settings)},
         prompt,
         MODEL,
         Deadline.after(10),
         on_text,
-        meaning=said,
-        path=completions.path(prompt),
     )
 
 
-def said(refused: Refused) -> StarcoderError:
-    return BadResponse(f"It says {refused.told}.")
+def to_error(reply: ErrorReply) -> StarcoderError:
+    return BadResponse(f"It says {reply.summary}.")
 
 
 def streamed(*events: Any) -> tuple[int, bytes]:
@@ -307,7 +305,7 @@ def test_the_last_count_holds(double: FakeOpenAI) -> None:
 def test_of_the_stops_as_many_are_sent_as_the_server_takes_texts_first(
     prompt: Prompt, most: int | None, stops: list[str] | None
 ) -> None:
-    assert completions.body(prompt, Settings(), most).get("stop") == stops
+    assert completions.request_body(prompt, Settings(), most).get("stop") == stops
 
 
 # --- chats, on real servers ----------------------------------------------------------------

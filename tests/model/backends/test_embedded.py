@@ -103,7 +103,7 @@ def test_an_engine_that_was_killed_is_said_to_have_ended(backend: Embedded) -> N
     assert caught.value.message.startswith("Nothing answers at http://127.0.0.1:")
     assert (
         caught.value.hint
-        == "The engine has ended, for want of memory perhaps: try again, or use a smaller model."
+        == "The engine has ended, perhaps for lack of memory: try again, or use a smaller model."
     )
 
 
@@ -241,7 +241,7 @@ def test_a_file_that_llama_cpp_cannot_load_is_said_to_be_one(
     with told(
         BackendUnavailable,
         f"The embedded llama.cpp cannot load {file}.",
-        "Is the file whole, and a model that llama.cpp knows? Updating xllamacpp may help.",
+        "Is the file complete, and a model that llama.cpp knows? Updating xllamacpp may help.",
     ):
         backend.count("a", soon())
     assert backend._engine is None

@@ -27,7 +27,7 @@ from pytest_starcoder.errors import (
     StarcoderError,
 )
 from pytest_starcoder.model.backends import Backend, make_backend
-from pytest_starcoder.model.backends.http import Refused, error_text
+from pytest_starcoder.model.backends.http import ErrorReply, error_text
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 
@@ -84,7 +84,7 @@ CELLS: dict[str, tuple[Callable[[socket.socket], None] | None, type[StarcoderErr
     "404": (
         servers.NOT_FOUND,
         BadResponse,
-        "{url} does not know what {name} knows (404: 404 page not found).",
+        "{url} does not answer like {name} (404: 404 page not found).",
         ANOTHER,
     ),
     "500": (
@@ -500,7 +500,7 @@ def test_a_server_that_does_not_speak_https_is_an_error(ollama_double: FakeOllam
         asking(settings("ollama", url)) as backend,
         told(
             BackendUnavailable,
-            f"What listens at {url} does not speak HTTPS.",
+            f"The server at {url} does not speak HTTPS.",
             "Write http:// in front of the host.",
         ),
     ):
@@ -531,12 +531,12 @@ def test_the_message_is_found_in_an_error_body(body: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("refused", "said"),
     [
-        (Refused(500, "boom."), "500: boom"),
-        (Refused(403, ""), "403"),
-        (Refused(200, "boom"), "boom"),
+        (ErrorReply(500, "boom."), "500: boom"),
+        (ErrorReply(403, ""), "403"),
+        (ErrorReply(200, "boom"), "boom"),
     ],
 )
 def test_an_error_is_told_with_its_status_unless_that_says_nothing(
-    refused: Refused, said: str
+    refused: ErrorReply, said: str
 ) -> None:
-    assert refused.told == said
+    assert refused.summary == said

@@ -237,7 +237,7 @@ def test_a_server_that_names_no_model_is_an_error(
     ollama_double: FakeOllama, other: LlamaCpp, listed: dict[str, Any]
 ) -> None:
     ollama_double.replies["/v1/models"] = (200, listed)
-    message = f"{ollama_double.url} names no model."
+    message = f"{ollama_double.url} lists no model."
     with told(BadResponse, message, "Start it with `llama-server -m MODEL.gguf`."):
         other.identify(soon())
 
@@ -260,7 +260,7 @@ def test_a_server_that_tells_no_window_is_an_error(
         "/v1/models": (200, {"data": [{"id": "m.gguf"}]}),
         "/tokenize": (200, {"tokens": [1, 2]}),
     }
-    with told(BadResponse, f"{ollama_double.url} does not tell its window.", "Update llama.cpp."):
+    with told(BadResponse, f"{ollama_double.url} does not report its window.", "Update llama.cpp."):
         other.inspect("d", soon())
 
 

@@ -17,8 +17,8 @@ from pytest_starcoder.errors import (
     RateLimited,
     UnknownBackend,
 )
-from pytest_starcoder.model import backends
-from pytest_starcoder.model.backends import Backend, is_model_file, known_backends, make_backend
+from pytest_starcoder.model.backends import Backend, external, is_model_file, make_backend
+from pytest_starcoder.model.backends.external import backend_names
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 
@@ -39,11 +39,11 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]:
         )
         (facts / "entry_points.txt").write_text(f"[starcoder]\n{name} = {module}\n")
         monkeypatch.delitem(sys.modules, module, raising=False)
-        backends._registered.cache_clear()
+        external._entry_points.cache_clear()
 
     monkeypatch.syspath_prepend(tmp_path)
     yield plant
-    backends._registered.cache_clear()
+    external._entry_points.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_no_backend_is_no_model() -> None:
 
 
 def test_every_name_is_known() -> None:
-    assert known_backends() == [
+    assert backend_names() == [
         "auto",
         "embedded",
         "huggingface",
@@ -187,7 +187,7 @@ PROMISED = {
     "complete": "Completion",
     "version": "str",
 }
-REPORT = "Report it to whoever offers it."
+REPORT = "Report it to the authors of its package."
 
 every_question = pytest.mark.parametrize("name", ASKED)
 
@@ -203,7 +203,7 @@ def parrot(plant: Plant, change: str = "") -> Backend:
 
 def test_a_third_partys_backend_is_found_by_its_name(plant: Plant) -> None:
     backend = parrot(plant)
-    assert "parrot" in known_backends()
+    assert "parrot" in backend_names()
     assert (backend.label, backend.place) == ("the parrot", "its cage")
     assert {name: ask(backend) for name, ask in ASKED.items()} == {
         "identify": "feathers",
@@ -250,7 +250,7 @@ def test_what_a_third_partys_backend_gives_is_what_was_promised(
     plant: Plant, name: str, kind: str
 ) -> None:
     backend = parrot(plant, f"Parrot.{name} = lambda *_: None")
-    with told(BadResponse, f"The backend 'parrot' gave a NoneType, not a {kind}.", REPORT):
+    with told(BadResponse, f"The backend 'parrot' returned a NoneType, not a {kind}.", REPORT):
         ASKED[name](backend)
 
 
@@ -280,7 +280,7 @@ def test_an_error_of_ours_from_the_making_of_a_backend_is_passed_on(plant: Plant
 def test_a_package_that_offers_a_name_and_no_backend_is_named(plant: Plant) -> None:
     plant("parrot", "")
     said = "The package of the backend 'parrot' does not offer it."
-    with told(ConfigError, said, "Reinstall or remove that package."):
+    with told(ConfigError, said, "Reinstall or remove its package."):
         make_backend(Settings(backend="parrot"))
 
 

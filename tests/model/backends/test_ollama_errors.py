@@ -53,14 +53,14 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
         400,
         "missing request body",
         BadResponse,
-        "Ollama does not do what it was asked with 'starcoder2:7b': missing request body.",
+        "Ollama does not support the request for 'starcoder2:7b': missing request body.",
         OUR_BUG,
     ),
     (
         400,
         "registry.ollama.ai/library/test:latest does not support insert",
         BadResponse,
-        "Ollama does not do what it was asked with 'starcoder2:7b': "
+        "Ollama does not support the request for 'starcoder2:7b': "
         "registry.ollama.ai/library/test:latest does not support insert.",
         OUR_BUG,
     ),
@@ -68,14 +68,14 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
         400,
         '"starcoder2:7b" does not support thinking',
         BadResponse,
-        "Ollama does not do what it was asked with 'starcoder2:7b': \"starcoder2:7b\" does not support thinking.",
+        "Ollama does not support the request for 'starcoder2:7b': \"starcoder2:7b\" does not support thinking.",
         OUR_BUG,
     ),
     (
         400,
         "raw mode does not support template, system, or context",
         BadResponse,
-        "Ollama does not do what it was asked with 'starcoder2:7b': "
+        "Ollama does not support the request for 'starcoder2:7b': "
         "raw mode does not support template, system, or context.",
         OUR_BUG,
     ),
@@ -83,7 +83,7 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
         400,
         '"starcoder2:7b" does not support generate',
         UnknownModel,
-        "The model 'starcoder2:7b' on Ollama writes no text.",
+        "The model 'starcoder2:7b' on Ollama does not generate text.",
         "Choose one that does: `ollama pull starcoder2:7b`.",
     ),
     (
@@ -188,8 +188,8 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
         401,
         "unauthorized",
         AccessDenied,
-        "Ollama wants you to sign in before it asks 'starcoder2:7b' (401: unauthorized).",
-        "Sign in with `ollama signin`, set STARCODER_API_KEY where a key guards the server, "
+        "Ollama requires you to sign in for 'starcoder2:7b' (401: unauthorized).",
+        "Sign in with `ollama signin`, set STARCODER_API_KEY if the server needs a key, "
         "or choose a model that runs on this machine.",
     ),
     (
@@ -197,20 +197,20 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
         "remote inference is unavailable",
         AccessDenied,
         "Ollama at {url} refuses: remote inference is unavailable.",
-        "Set host to 127.0.0.1, or start Ollama with an OLLAMA_HOST that other names may use.",
+        "Set host to 127.0.0.1, or start Ollama with an OLLAMA_HOST that accepts other names.",
     ),
     (
         403,
         b"",
         AccessDenied,
         "Ollama at {url} refuses: it does not serve that host name.",
-        "Set host to 127.0.0.1, or start Ollama with an OLLAMA_HOST that other names may use.",
+        "Set host to 127.0.0.1, or start Ollama with an OLLAMA_HOST that accepts other names.",
     ),
     (
         405,
         b"405 method not allowed",
         BadResponse,
-        "{url} does not know what Ollama knows (405: 405 method not allowed).",
+        "{url} does not answer like Ollama (405: 405 method not allowed).",
         "Is another program listening there? Set host to where Ollama runs.",
     ),
     (500, b"", BadResponse, "Ollama at {url} failed (500).", "Look into its log."),

@@ -251,7 +251,7 @@ def test_ollama_is_no_llamacpp(ollama_url: str) -> None:
     backend = LlamaCpp(ollama_url, Settings())
     with told(
         BadResponse,
-        f"{ollama_url} does not know what llama.cpp knows (404: 404 page not found).",
+        f"{ollama_url} does not answer like llama.cpp (404: 404 page not found).",
         "Is another program listening there? Set host to where llama.cpp runs.",
     ):
         backend.count("a", soon())
@@ -321,7 +321,7 @@ def test_llamacpp_is_no_ollama(llamacpp_at: RealServer) -> None:
     backend = Ollama(Settings(backend="ollama", host=llamacpp_at.url, api_key=llamacpp_at.key))
     with told(
         BadResponse,
-        f"{llamacpp_at.url} does not know what Ollama knows (404: File Not Found).",
+        f"{llamacpp_at.url} does not answer like Ollama (404: File Not Found).",
         "Is another program listening there? Set host to where Ollama runs.",
     ):
         backend.inspect("d", soon())

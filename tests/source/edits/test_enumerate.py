@@ -19,14 +19,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.source.edits import EXTENDED, Direction, Seen, edited, enumerate_edits, pairs
+from pytest_starcoder.source.edits import (
+    EXTENDED,
+    Direction,
+    Observations,
+    apply_edits,
+    enumerate_edits,
+    pair_edits,
+)
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.edits.kind import every_kind
 
 
-def edits(source: str, *lines: int, **seen: object) -> list[Edit]:
+def edits(source: str, *lines: int, **observed: object) -> list[Edit]:
     wanted = lines or range(1, source.count("\n") + 2)
-    return list(enumerate_edits(source, "code.py", list(wanted), Seen(**seen)))  # type: ignore[arg-type]
+    return list(enumerate_edits(source, "code.py", list(wanted), Observations(**observed)))  # type: ignore[arg-type]
 
 
 REPAIRS = [
@@ -129,7 +136,7 @@ REPAIRS = [
     ("kind", "fault", "repair"), REPAIRS, ids=lambda value: value if len(value) < 30 else ""
 )
 def test_a_kind_repairs_its_faults(kind: str, fault: str, repair: str) -> None:
-    made = {edited(fault, [edit]): edit.kind for edit in edits(fault)}
+    made = {apply_edits(fault, [edit]): edit.kind for edit in edits(fault)}
     assert repair in made
 
 
@@ -234,7 +241,7 @@ def check(source: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                after = ast.dump(ast.parse(edited(source, [edit])))
+                after = ast.dump(ast.parse(apply_edits(source, [edit])))
             except SyntaxError:
                 broken += 1
                 continue
@@ -250,23 +257,23 @@ def test_whatever_the_source_is_nothing_is_raised(source: str) -> None:
 def test_edits_of_one_text_are_made_together() -> None:
     source = "a = 1\nb = 2\n"
     one, other = Edit("x", (4, 5), "1", "10", "", 1, 1), Edit("x", (10, 11), "2", "20", "", 1, 2)
-    assert edited(source, [other, one]) == "a = 10\nb = 20\n"
+    assert apply_edits(source, [other, one]) == "a = 10\nb = 20\n"
 
 
 def test_edits_that_overlap_are_refused() -> None:
     one, other = Edit("x", (0, 3), "abc", "", "", 1, 1), Edit("x", (2, 4), "cd", "", "", 1, 1)
     with pytest.raises(ValueError, match="the edits overlap"):
-        edited("abcd", [one, other])
+        apply_edits("abcd", [one, other])
 
 
 def test_pairs_come_cheapest_first_and_never_overlap() -> None:
     found = [Edit("x", (n, n + 1), "", "y", "", float(n), 1) for n in range(0, 12, 2)]
-    sums = [one.cost + other.cost for one, other in pairs(found, 100)]
+    sums = [one.cost + other.cost for one, other in pair_edits(found, 100)]
     assert len(sums) == 15
     assert sums[:3] == sorted(sums[:3])
-    assert len(list(pairs(found, 4))) == 4
+    assert len(list(pair_edits(found, 4))) == 4
     near = [Edit("x", (0, 2), "", "y", "", 1, 1), Edit("x", (1, 3), "", "z", "", 1, 1)]
-    assert list(pairs(near, 10)) == []
+    assert list(pair_edits(near, 10)) == []
 
 
 def test_of_a_long_table_only_the_wanted_lines_are_changed_and_quickly() -> None:

@@ -1,141 +1,140 @@
-"""Constants changed: numbers by one, texts, booleans, None."""
+"""Constants replaced: numbers near them, similar strings, booleans, None."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 
-from pytest_starcoder.source.edits.kind import Place, Text, kind
+from pytest_starcoder.source.edits.context import Context, is_docstring, is_read
+from pytest_starcoder.source.edits.kind import Replacement, Replacements, kind, with_costs
 
 BRACKETS = "([{<)]}>"
 
+COMMON_INTEGERS = {0: 1.2, 1: 1.2, 2: 1.3, -1: 1.6, 3: 1.9, 10: 2.0, 100: 2.7}
+"""Integers that are often meant, with their costs."""
 
-def _is_text_alone(node: ast.Constant, place: Place) -> bool:
-    return isinstance(place.parents.get(node), ast.Expr)
 
-
-@kind("integer constant", ast.Constant, cost=1.0)
-def integer(node: ast.Constant, place: Place) -> Iterator[Text]:
+@kind("integer constant", cost=1.0)
+def replace_integer(node: ast.Constant, context: Context) -> Replacements:
     value = node.value
     if type(value) is not int:
         return
-    without = _neutral(node, place)
-    for other in (value + 1, value - 1):
-        if other != without:
-            yield Text(str(other), 1.0)
-    near = {0: 1.2, 1: 1.2, 2: 1.3, -1: 1.6, 3: 1.9, 10: 2.0, 100: 2.7}
-    near = {
+    neighbours = {value + 1: 1.0, value - 1: 1.0}
+    # Neighbours come first and last: of several costs of a number the last one counts.
+    costs = {
+        **neighbours,
         value + 2: 2.2,
         value - 2: 2.3,
         value * 2: 2.1,
         value * 10: 2.6,
         value // 10: 2.6,
         -value: 1.8,
-    } | near
-    for other, cost in near.items():
-        if other not in (value, value + 1, value - 1, without):
-            yield Text(str(other), cost)
+        **COMMON_INTEGERS,
+        **neighbours,
+    }
+    excluded = (value, _neutral_operand(context.parent(node)))
+    for number, cost in costs.items():
+        if number not in excluded:
+            yield Replacement(str(number), cost)
 
 
-def _neutral(node: ast.Constant, place: Place) -> int | None:
-    """What would make the operation around a number do nothing: dropping the operand says that better."""
-    parent = place.parents.get(node)
-    if isinstance(parent, ast.BinOp | ast.AugAssign):
-        if isinstance(parent.op, ast.Add | ast.Sub):
+def _neutral_operand(operation: ast.AST | None) -> int | None:
+    """Return the right operand that has no effect: dropping the operand is a kind of its own."""
+    if isinstance(operation, ast.BinOp | ast.AugAssign):
+        if isinstance(operation.op, ast.Add | ast.Sub):
             return 0
-        if isinstance(parent.op, ast.Mult | ast.Div | ast.FloorDiv | ast.Pow):
+        if isinstance(operation.op, ast.Mult | ast.Div | ast.FloorDiv | ast.Pow):
             return 1
     return None
 
 
-@kind("float constant", ast.Constant, cost=1.4)
-def floating(node: ast.Constant, place: Place) -> Iterator[Text]:
+@kind("float constant", cost=1.4)
+def replace_float(node: ast.Constant, context: Context) -> Replacements:
     value = node.value
-    if type(value) is float:
-        near = {
-            value + 0.1: 1.8,
-            value - 0.1: 1.8,
-            value * 2: 1.8,
-            value / 2: 1.8,
-            value * 10: 1.9,
-            value / 10: 1.9,
-        }
-        near |= {value * 100: 2.2, value / 100: 2.2, -value: 1.9, 0.0: 1.5, 1.0: 1.5, 0.5: 1.7}
-        for other, cost in (near | {value + 1: 1.4, value - 1: 1.4}).items():
-            if other != value:
-                yield Text(repr(float(f"{other:.12g}")), cost)
-
-
-@kind("text constant", ast.Constant, cost=1.6)
-def text(node: ast.Constant, place: Place) -> Iterator[Text]:
-    value = node.value
-    if not isinstance(value, str) or _is_text_alone(node, place):
+    if type(value) is not float:
         return
-    changed = [(other, 1.6) for other in place.scope(node).strings if other != value]
-    changed += [("", 1.5), (" ", 2.0), (",", 2.4), ("\n", 2.4)]
+    costs = {
+        value + 0.1: 1.8,
+        value - 0.1: 1.8,
+        value * 2: 1.8,
+        value / 2: 1.8,
+        value * 10: 1.9,
+        value / 10: 1.9,
+        value * 100: 2.2,
+        value / 100: 2.2,
+        -value: 1.9,
+        0.0: 1.5,
+        1.0: 1.5,
+        0.5: 1.7,
+        value + 1: 1.4,
+        value - 1: 1.4,
+    }
+    for number, cost in costs.items():
+        if number != value:
+            yield Replacement(repr(float(f"{number:.12g}")), cost)
+
+
+@kind("text constant", cost=1.6)
+def replace_string(node: ast.Constant, context: Context) -> Replacements:
+    value = node.value
+    parent = context.parent(node)
+    if not isinstance(value, str) or (parent is not None and is_docstring(parent)):
+        return
+    scope = context.scope(node)
+    for text, cost in _similar_strings(value, scope.strings):
+        if text != value:
+            yield Replacement(repr(text), cost)
+    for text in context.observed.strings:
+        if text != value and text not in scope.strings:
+            yield Replacement(repr(text), 2.7, "text of the test")
+
+
+def _similar_strings(value: str, strings: tuple[str, ...]) -> Iterator[tuple[str, float]]:
+    """Yield strings that may be meant instead of `value`, each with its cost."""
+    for text in strings:
+        yield text, 1.6
+    yield from {"": 1.5, " ": 2.0, ",": 2.4, "\n": 2.4}.items()
     if value:
-        changed += [
-            (value.swapcase(), 2.2),
-            (value.lower(), 2.2),
-            (value.upper(), 2.2),
-            (value.strip(), 1.8),
-        ]
-        changed += [
-            (f"{value} ", 2.0),
-            (f" {value}", 2.1),
-            (value[:-1], 2.0),
-            (value[1:], 2.0),
-            (value + value[-1], 2.2),
-        ]
-    changed += [
-        (value.replace(one, other), 1.9)
-        for one in BRACKETS
-        if one in value
-        for other in BRACKETS
-        if other != one
-    ]
+        yield value.swapcase(), 2.2
+        yield value.lower(), 2.2
+        yield value.upper(), 2.2
+        yield value.strip(), 1.8
+        yield f"{value} ", 2.0
+        yield f" {value}", 2.1
+        yield value[:-1], 2.0
+        yield value[1:], 2.0
+        yield value + value[-1], 2.2
+    for bracket in BRACKETS:
+        if bracket in value:
+            for replacement in BRACKETS:
+                yield value.replace(bracket, replacement), 1.9
     if len(value) == 1 and value.isalnum():
-        changed += [(chr(ord(value) + 1), 2.1), (chr(ord(value) - 1), 2.1)]
-    for other, cost in changed:
-        if other != value:
-            yield Text(repr(other), cost)
-    for other in place.seen.strings:
-        if other != value and other not in place.scope(node).strings:
-            yield Text(repr(other), 2.7, "text of the test")
+        yield chr(ord(value) + 1), 2.1
+        yield chr(ord(value) - 1), 2.1
 
 
-@kind("bytes constant", ast.Constant, cost=1.8)
-def bytes_(node: ast.Constant, place: Place) -> Iterator[Text]:
+@kind("bytes constant", cost=1.8)
+def empty_bytes(node: ast.Constant, context: Context) -> Replacements:
     if isinstance(node.value, bytes):
-        yield Text('b""', 1.8)
+        yield 'b""'
 
 
-@kind("boolean", ast.Constant, cost=1.0)
-def boolean(node: ast.Constant, place: Place) -> Iterator[Text]:
+@kind("boolean", cost=1.0)
+def replace_boolean(node: ast.Constant, context: Context) -> Replacements:
     if isinstance(node.value, bool):
-        yield Text(str(not node.value), 1.0)
-        yield Text("None", 1.9)
+        yield Replacement(str(not node.value), 1.0)
+        yield Replacement("None", 1.9)
 
 
-@kind("None", ast.Constant, cost=1.8)
-def none(node: ast.Constant, place: Place) -> Iterator[Text]:
+@kind("None", cost=1.8)
+def replace_none(node: ast.Constant, context: Context) -> Replacements:
+    costs = {"False": 1.8, "True": 1.8, "0": 1.8, "[]": 1.9, '""': 1.9, "{}": 2.1, "1": 2.2}
     if node.value is None:
-        for other, cost in (
-            ("False", 1.8),
-            ("True", 1.8),
-            ("0", 1.8),
-            ("[]", 1.9),
-            ('""', 1.9),
-            ("{}", 2.1),
-            ("1", 2.2),
-        ):
-            yield Text(other, cost)
+        yield from with_costs(costs)
 
 
-@kind("empty collection", ast.List, ast.Dict, ast.Tuple, cost=2.0)
-def empty(node: ast.List | ast.Dict | ast.Tuple, place: Place) -> Iterator[Text]:
-    if isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
-        held = node.keys if isinstance(node, ast.Dict) else node.elts
-        if not held:
-            for other in ("None", "[]", "{}", "()", "set()", "0", '""'):
-                yield Text(other, 2.3)
+@kind("empty collection", cost=2.3)
+def replace_empty(node: ast.List | ast.Dict | ast.Tuple, context: Context) -> Replacements:
+    elements = node.keys if isinstance(node, ast.Dict) else node.elts
+    if is_read(node) and not elements:
+        yield from ("None", "[]", "{}", "()", "set()", "0", '""')

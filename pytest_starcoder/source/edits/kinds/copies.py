@@ -1,120 +1,88 @@
-"""Expressions and conditions that stand elsewhere in the function, here."""
+"""Expressions and conditions copied from elsewhere in the function."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
-from pytest_starcoder.source.edits.kind import Place, Text, is_value, kind
+from pytest_starcoder.source.edits.context import Context, is_read
+from pytest_starcoder.source.edits.kind import Replacement, Replacements, kind
 
-MOST = 24
-"""Characters of an expression that is copied with names exchanged; longer ones are copied as they are."""
+MAX_COPY = 60
+"""Characters of the longest expression that is copied."""
+
+MAX_RENAMED_COPY = 24
+"""Characters of the longest expression that is also copied with other names in it."""
+
+Condition = ast.Compare | ast.Call | ast.Name | ast.BoolOp | ast.UnaryOp | ast.Attribute
+Expression = ast.Name | ast.Call | ast.BinOp | ast.Subscript | ast.Attribute | ast.Constant
 
 
-@kind(
-    "condition joined",
-    ast.Compare,
-    ast.Call,
-    ast.Name,
-    ast.BoolOp,
-    ast.UnaryOp,
-    ast.Attribute,
-    cost=3.2,
-)
-def joined(node: ast.expr, place: Place) -> Iterator[Text]:
-    parent = place.parents.get(node)
-    tested = isinstance(parent, ast.If | ast.While | ast.IfExp) and parent.test is node
-    filtered = isinstance(parent, ast.comprehension) and node in parent.ifs
-    returned = isinstance(parent, ast.Return) and isinstance(node, ast.Compare | ast.BoolOp)
-    if not (tested or filtered or returned):
+@kind("condition joined", cost=3.2)
+def join_condition(node: Condition, context: Context) -> Replacements:
+    parent = context.parent(node)
+    if isinstance(parent, ast.Return):
+        if not isinstance(node, ast.Compare | ast.BoolOp):
+            return
+    elif isinstance(parent, ast.Assert) or not context.is_condition(node):
         return
-    scope = place.scope(node)
-    own = place.text(node)
-    for other in (
-        *scope.conditions,
-        *(name for name in scope.names),
-        *(f"not {name}" for name in scope.names),
-    ):
-        if other != own and "\n" not in other:
-            yield Text(f"({own}) and ({other})", 3.2 if other in scope.conditions else 3.5)
-            yield Text(f"({own}) or ({other})", 3.3 if other in scope.conditions else 3.6)
+    scope, text = context.scope(node), context.text(node)
+    negations = [f"not {name}" for name in scope.names]
+    for condition in (*scope.conditions, *scope.names, *negations):
+        if condition == text or "\n" in condition:
+            continue
+        extra_cost = 0.0 if condition in scope.conditions else 0.3
+        yield Replacement(f"({text}) and ({condition})", 3.2 + extra_cost)
+        yield Replacement(f"({text}) or ({condition})", 3.3 + extra_cost)
     for name in scope.names:
-        types = place.types(node).get(name)
-        if types is None or types & {"int", "float"}:
-            for test in (
-                f"{name} > 0",
-                f"{name} > 1",
-                f"{name} != 0",
-                f"{name} == 0",
-                f"{name} < 2",
-            ):
-                if test != own:
-                    yield Text(f"({own}) and {test}", 3.8)
-                    yield Text(f"({own}) or {test}", 3.8)
+        if not context.may_be(node, name, ("int", "float")):
+            continue
+        for comparison in ("> 0", "> 1", "!= 0", "== 0", "< 2"):
+            test = f"{name} {comparison}"
+            if test != text:
+                yield Replacement(f"({text}) and {test}", 3.8)
+                yield Replacement(f"({text}) or {test}", 3.8)
 
 
-@kind(
-    "expression copied",
-    ast.Name,
-    ast.Call,
-    ast.BinOp,
-    ast.Subscript,
-    ast.Attribute,
-    ast.Constant,
-    cost=3.0,
-)
-def copied(node: ast.expr, place: Place) -> Iterator[Text]:
-    parent = place.parents.get(node)
-    if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load) or isinstance(
-        parent, ast.Expr | ast.Attribute
-    ):
+@kind("expression copied", cost=3.0)
+def copy_expression(node: Expression, context: Context) -> Replacements:
+    if not is_read(node) or isinstance(context.parent(node), ast.Expr | ast.Attribute):
         return
-    if (isinstance(parent, ast.Call) and parent.func is node) or place.function(node) is None:
+    if context.is_called(node) or context.function(node) is None:
         return
-    scope, own = place.scope(node), place.text(node)
-    for other in scope.expressions:
-        if other != own and "\n" not in other and len(other) <= 60:
-            yield Text(other, 3.0)
-            if len(other) <= MOST:
-                for one, two in _exchanged(other, scope.names):
-                    yield Text(_renamed(other, one, two), 4.0)
+    scope, text = context.scope(node), context.text(node)
+    for expression in scope.expressions:
+        if expression == text or "\n" in expression or len(expression) > MAX_COPY:
+            continue
+        yield Replacement(expression, 3.0)
+        if len(expression) <= MAX_RENAMED_COPY:
+            for renamed in _rename_each(expression, scope.names):
+                yield Replacement(renamed, 4.0)
 
 
-def _exchanged(text: str, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    words = {
-        node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)
-    }
-    for one in names:
-        if one in words:
-            for other in names:
-                if other != one:
-                    yield one, other
+def _rename_each(expression: str, names: tuple[str, ...]) -> Iterator[str]:
+    """Yield the expression with one of its names replaced by another."""
+    nodes = ast.walk(ast.parse(expression, mode="eval"))
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    for name in names:
+        if name in used:
+            for replacement in names:
+                if replacement != name:
+                    yield re.sub(rf"\b{re.escape(name)}\b", replacement, expression)
 
 
-def _renamed(text: str, one: str, other: str) -> str:
-    import re
-
-    return re.sub(rf"\b{re.escape(one)}\b", other, text)
-
-
-@kind("operation added", ast.Name, ast.Subscript, ast.Call, cost=3.1)
-def operated(node: ast.expr, place: Place) -> Iterator[Text]:
-    """`x` as `x + y`, `x - y`, `x * y`, with the other names of the function."""
-    if not is_value(node, place):
+@kind("operation added", cost=3.1)
+def add_operation(node: ast.Name | ast.Subscript | ast.Call, context: Context) -> Replacements:
+    """Replace `x` with `x + y`, `x - y` and so on, for each other name of the function."""
+    if not context.is_value(node):
         return
-    own = place.text(node)
-    for name in place.scope(node).names:
-        if name != own:
-            for sign, cost in (
-                ("+", 3.1),
-                ("-", 3.2),
-                ("*", 3.3),
-                ("//", 3.6),
-                ("%", 3.6),
-                ("/", 3.6),
-            ):
-                yield Text(f"{own} {sign} {name}", cost)
-    for number in ("2",):
-        for sign in ("*", "//", "/", "**", "%"):
-            yield Text(f"{own} {sign} {number}", 3.3)
-    yield Text(f"-{own}", 3.1)
+    text = context.text(node)
+    costs = {"+": 3.1, "-": 3.2, "*": 3.3, "//": 3.6, "%": 3.6, "/": 3.6}
+    for name in context.scope(node).names:
+        if name != text:
+            for sign, cost in costs.items():
+                yield Replacement(f"{text} {sign} {name}", cost)
+    for sign in ("*", "//", "/", "**", "%"):
+        yield Replacement(f"{text} {sign} 2", 3.3)
+    yield Replacement(f"-{text}", 3.1)

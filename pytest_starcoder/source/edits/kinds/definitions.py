@@ -1,72 +1,79 @@
-"""What stands around a function's body: decorators, default values."""
+"""Decorators and default values of functions."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 
-from pytest_starcoder.source.edits.kind import Place, is_text, kind
+from pytest_starcoder.source.edits.context import Context, Function, is_docstring
+from pytest_starcoder.source.edits.kind import Replacements, kind
+
+METHOD_DECORATORS = ("staticmethod", "classmethod", "property")
+
+EMPTY_COLLECTIONS = ("list()", "dict()", "set()")
 
 
-@kind("decorator dropped", ast.FunctionDef, ast.AsyncFunctionDef, cost=2.0)
-def undecorated(node: ast.FunctionDef | ast.AsyncFunctionDef, place: Place) -> Iterator[str]:
-    start, end = place.whole(node)
-    whole, indent = place.source[start:end], place.indent(node)
-    lines = whole.split("\n")
-    first = node.decorator_list[0].lineno if node.decorator_list else 0
+def _decorated_text(node: Function, context: Context) -> str:
+    start, end = context.decorated_span(node)
+    return context.source[start:end]
+
+
+@kind("decorator dropped", cost=2.0)
+def drop_decorator(node: ast.FunctionDef | ast.AsyncFunctionDef, context: Context) -> Replacements:
+    lines = _decorated_text(node, context).split("\n")
     for decorator in node.decorator_list:
-        index = decorator.lineno - first
-        if (decorator.end_lineno or decorator.lineno) == decorator.lineno:
-            kept = [*lines[:index], *lines[index + 1 :]]
-            yield "\n".join(kept).removeprefix(indent)
+        if decorator.end_lineno == decorator.lineno:
+            index = decorator.lineno - node.decorator_list[0].lineno
+            remaining = lines[:index] + lines[index + 1 :]
+            yield "\n".join(remaining).removeprefix(context.indent(node))
 
 
-@kind("decorator exchanged", ast.FunctionDef, ast.AsyncFunctionDef, cost=2.0)
-def redecorated(node: ast.FunctionDef | ast.AsyncFunctionDef, place: Place) -> Iterator[str]:
-    start, end = place.whole(node)
-    whole = place.source[start:end]
-    known = ("staticmethod", "classmethod", "property")
+@kind("decorator exchanged", cost=2.0)
+def replace_decorator(
+    node: ast.FunctionDef | ast.AsyncFunctionDef, context: Context
+) -> Replacements:
+    text = _decorated_text(node, context)
     for decorator in node.decorator_list:
-        if isinstance(decorator, ast.Name) and decorator.id in known:
-            for other in known:
-                if other != decorator.id:
-                    yield whole.replace(f"@{decorator.id}", f"@{other}", 1)
+        if isinstance(decorator, ast.Name) and decorator.id in METHOD_DECORATORS:
+            for name in METHOD_DECORATORS:
+                if name != decorator.id:
+                    yield text.replace(f"@{decorator.id}", f"@{name}", 1)
 
 
-@kind("decorator added", ast.FunctionDef, cost=2.8)
-def decorated(node: ast.FunctionDef, place: Place) -> Iterator[str]:
-    if isinstance(place.parents.get(node), ast.ClassDef) and not node.decorator_list:
-        arguments = [argument.arg for argument in node.args.args]
-        others = (
-            ("property",)
-            if arguments == ["self"]
-            else ("staticmethod",)
-            if "self" not in arguments[:1]
-            else ()
-        )
-        for other in (*others, *(("classmethod",) if arguments[:1] == ["cls"] else ())):
-            yield f"@{other}\n{place.indent(node)}{place.text(node)}"
+@kind("decorator added", cost=2.8)
+def add_decorator(node: ast.FunctionDef, context: Context) -> Replacements:
+    if node.decorator_list or not isinstance(context.parent(node), ast.ClassDef):
+        return
+    parameters = [parameter.arg for parameter in node.args.args]
+    names = []
+    if parameters == ["self"]:
+        names.append("property")
+    elif parameters[:1] != ["self"]:
+        names.append("staticmethod")
+    if parameters[:1] == ["cls"]:
+        names.append("classmethod")
+    for name in names:
+        yield f"@{name}\n{context.indent(node)}{context.text(node)}"
 
 
-@kind("default value shared", ast.FunctionDef, ast.AsyncFunctionDef, cost=1.9)
-def unshared(node: ast.FunctionDef | ast.AsyncFunctionDef, place: Place) -> Iterator[str]:
-    """`def f(xs=[])` with None as the default, and a new list for each call."""
-    arguments = (
-        [*node.args.posonlyargs, *node.args.args][-len(node.args.defaults) :]
-        if node.args.defaults
-        else []
-    )
-    start, end = place.whole(node)
-    whole = place.source[start:end]
-    for argument, value in zip(arguments, node.args.defaults, strict=True):
-        if isinstance(value, ast.List | ast.Dict | ast.Set) or place.text(value) in (
-            "list()",
-            "dict()",
-            "set()",
-        ):
-            first, last = (edge - start for edge in place.span(value))
-            body = next((part for part in node.body if not is_text(part)), node.body[-1])
-            at = place.span(body)[0] - start
-            indent = place.indent(body)
-            guard = f"if {argument.arg} is None:\n{indent}    {argument.arg} = {place.text(value)}\n{indent}"
-            yield whole[:first] + "None" + whole[last:at] + guard + whole[at:]
+@kind("default value shared", cost=1.9)
+def create_default(node: ast.FunctionDef | ast.AsyncFunctionDef, context: Context) -> Replacements:
+    """Replace `def f(xs=[])` with `def f(xs=None)`, and create the list in the body."""
+    source = context.source
+    start, end = context.decorated_span(node)
+    defaults = node.args.defaults
+    parameters = [*node.args.posonlyargs, *node.args.args]
+    required = len(parameters) - len(defaults)
+    for parameter, default in zip(parameters[required:], defaults, strict=True):
+        value = context.text(default)
+        is_display = isinstance(default, ast.List | ast.Dict | ast.Set)
+        if not is_display and value not in EMPTY_COLLECTIONS:
+            continue
+        code = [statement for statement in node.body if not is_docstring(statement)]
+        first = code[0] if code else node.body[-1]
+        body_start, _ = context.span(first)
+        indent = context.indent(first)
+        default_start, default_end = context.span(default)
+        name = parameter.arg
+        creation = f"if {name} is None:\n{indent}    {name} = {value}\n{indent}"
+        head = source[start:default_start] + "None" + source[default_end:body_start]
+        yield head + creation + source[body_start:end]

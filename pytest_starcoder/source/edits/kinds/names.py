@@ -1,96 +1,92 @@
-"""Names and attributes exchanged for others of the same function or class."""
+"""Names and attributes replaced with others of the same function or class."""
 
 from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator, Mapping
 
-from pytest_starcoder.source.edits.kind import Place, Text, kind
+from pytest_starcoder.source.edits.context import Context, is_read
+from pytest_starcoder.source.edits.kind import Replacement, Replacements, kind, with_costs
 
 NUMBERS = frozenset(("int", "float", "bool", "complex"))
+"""Types whose values can replace each other."""
 
 
-def _alike(one: str, other: str, types: Mapping[str, frozenset[str]]) -> bool:
-    """Whether two variables were seen with types that may stand for each other, or not seen at all."""
-    if one not in types or other not in types:
-        return True
-    first, second = types[one], types[other]
-    return bool(first & second) or bool(first & NUMBERS and second & NUMBERS)
+def _have_similar_types(first: str, second: str, node: ast.Name, context: Context) -> bool:
+    """Return whether two variables had related types, or one of them was not observed."""
+    types = context.types(node).get(first, frozenset())
+    if not types.isdisjoint(NUMBERS):
+        types |= NUMBERS
+    return not types or context.may_be(node, second, types)
 
 
-@kind("name", ast.Name, cost=1.7)
-def name(node: ast.Name, place: Place) -> Iterator[Text]:
-    parent = place.parents.get(node)
-    names, types = place.scope(node).names, place.types(node)
-    if isinstance(node.ctx, ast.Load):
-        called = isinstance(parent, ast.Call) and parent.func is node
-        if called or (hasattr(builtins, node.id) and node.id not in names):
+@kind("name", cost=1.7)
+def replace_name(node: ast.Name, context: Context) -> Replacements:
+    names = context.scope(node).names
+    if is_read(node):
+        is_builtin = hasattr(builtins, node.id) and node.id not in names
+        if is_builtin or context.is_called(node):
             return
-        for other in names:
-            if other != node.id and _alike(node.id, other, types):
-                yield Text(other, 1.7)
-    elif isinstance(node.ctx, ast.Store) and isinstance(parent, ast.Assign | ast.AugAssign):
-        for other in names:
-            if other != node.id and _alike(node.id, other, types):
-                yield Text(other, 2.1, "target")
+        cost, kind_name = 1.7, "name"
+    elif isinstance(context.parent(node), ast.Assign | ast.AugAssign):
+        cost, kind_name = 2.1, "target"
+    else:
+        return
+    for name in names:
+        if name != node.id and _have_similar_types(node.id, name, node, context):
+            yield Replacement(name, cost, kind_name)
 
 
-@kind("name for a constant", ast.Constant, cost=2.2)
-def named(node: ast.Constant, place: Place) -> Iterator[Text]:
-    """A variable where a number or a text stands, in a comparison, a calculation, a call or an index."""
-    parent = place.parents.get(node)
-    if type(node.value) in (int, str, float) and isinstance(
-        parent,
+@kind("name for a constant", cost=2.2)
+def name_constant(node: ast.Constant, context: Context) -> Replacements:
+    """Replace a number or string with a variable."""
+    type_name = type(node.value).__name__
+    if type_name not in ("int", "str", "float"):
+        return
+    if isinstance(
+        context.parent(node),
         ast.Compare | ast.BinOp | ast.Call | ast.Subscript | ast.Slice | ast.Return | ast.Assign,
     ):
-        wanted = type(node.value).__name__
-        for other in place.scope(node).names:
-            types = place.types(node).get(other)
-            if types is None or wanted in types or (wanted in NUMBERS and types & NUMBERS):
-                yield Text(other, 2.2)
+        types = NUMBERS if type_name in NUMBERS else {type_name}
+        for name in context.scope(node).names:
+            if context.may_be(node, name, types):
+                yield name
 
 
-@kind("constant for a name", ast.Name, cost=2.3)
-def constant(node: ast.Name, place: Place) -> Iterator[Text]:
-    parent = place.parents.get(node)
-    if isinstance(node.ctx, ast.Load) and isinstance(
-        parent, ast.Compare | ast.BinOp | ast.Return | ast.Slice | ast.Call
-    ):
-        if isinstance(parent, ast.Call) and parent.func is node:
-            return
-        costs = {
-            "0": 2.3,
-            "1": 2.3,
-            "None": 2.6,
-            "2": 2.6,
-            "True": 2.8,
-            "False": 2.8,
-            "[]": 2.9,
-            '""': 2.9,
-        }
-        for other, cost in costs.items():
-            yield Text(other, cost)
+@kind("constant for a name", cost=2.3)
+def replace_with_constant(node: ast.Name, context: Context) -> Replacements:
+    if not is_read(node) or context.is_called(node):
+        return
+    costs = {
+        "0": 2.3,
+        "1": 2.3,
+        "None": 2.6,
+        "2": 2.6,
+        "True": 2.8,
+        "False": 2.8,
+        "[]": 2.9,
+        '""': 2.9,
+    }
+    parent = context.parent(node)
+    if isinstance(parent, ast.Compare | ast.BinOp | ast.Return | ast.Slice | ast.Call):
+        yield from with_costs(costs)
 
 
-@kind("attribute", ast.Attribute, cost=1.8)
-def attribute(node: ast.Attribute, place: Place) -> Iterator[str]:
+@kind("attribute", cost=1.8)
+def replace_attribute(node: ast.Attribute, context: Context) -> Replacements:
     if isinstance(node.value, ast.Name) and node.value.id == "self":
-        for other in place.scope(node).attributes:
-            if other != node.attr:
-                yield f"self.{other}"
+        for attribute in context.scope(node).attributes:
+            if attribute != node.attr:
+                yield f"self.{attribute}"
 
 
-@kind("self added", ast.Name, cost=1.8)
-def with_self(node: ast.Name, place: Place) -> Iterator[str]:
-    if node.id in place.scope(node).attributes:
+@kind("self added", cost=1.8)
+def add_self(node: ast.Name, context: Context) -> Replacements:
+    if node.id in context.scope(node).attributes:
         yield f"self.{node.id}"
 
 
-@kind("attribute dropped", ast.Attribute, cost=2.4)
-def without(node: ast.Attribute, place: Place) -> Iterator[str]:
-    parent = place.parents.get(node)
-    if isinstance(node.ctx, ast.Load) and not (
-        isinstance(parent, ast.Call) and parent.func is node
-    ):
-        yield place.operand(node.value)
+@kind("attribute dropped", cost=2.4)
+def drop_attribute(node: ast.Attribute, context: Context) -> Replacements:
+    if is_read(node) and not context.is_called(node):
+        yield context.operand(node.value)

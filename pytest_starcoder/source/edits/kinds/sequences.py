@@ -1,206 +1,213 @@
-"""Indices, slices, ranges, elements: off by one, too short, in the wrong order."""
+"""Indices, slices, ranges and elements: off by one, too short, in the wrong order."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from itertools import islice
 
-from pytest_starcoder.source.edits.kind import Place, Text, is_value, kind
+from pytest_starcoder.source.edits.context import Context, is_read
+from pytest_starcoder.source.edits.kind import (
+    Replacement,
+    Replacements,
+    drop_each,
+    kind,
+    swap_neighbours,
+)
 
-NUMERIC = (ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Attribute)
+Numeric = ast.Name | ast.Call | ast.BinOp | ast.Subscript | ast.Attribute
+"""Expressions that may be numbers."""
+
+NUMERIC_FUNCTIONS = ("len", "int", "max", "min", "sum", "abs", "round")
+
+SEQUENCE_TYPES = ("list", "str", "tuple", "bytes")
+
+MAX_SWAPS = 6
+"""Elements of a collection that are swapped with the next one."""
+
+MAX_DROPPED = 8
+"""Elements of the longest collection from which one is dropped."""
+
+BRACKETS = {ast.List: ("[", "]"), ast.Set: ("{", "}"), ast.Tuple: ("(", ")")}
+
+Comprehension = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
 
 
-COUNTS = ("len", "int", "max", "min", "sum", "abs", "round")
-
-
-@kind("one added", *NUMERIC, cost=1.8)
-def one_added(node: ast.expr, place: Place) -> Iterator[Text]:
-    """`n` as `n + 1` or `n - 1`, where numbers stand: indices, bounds, comparisons, what is returned."""
-    parent = place.parents.get(node)
-    if isinstance(node, ast.Name):
-        types = place.types(node).get(node.id)
-        if types is not None and not types & {"int", "float"}:
-            return
-    if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+@kind("one added", cost=1.8)
+def add_one(node: Numeric, context: Context) -> Replacements:
+    """Replace `n` with `n + 1` or `n - 1`."""
+    if not is_read(node):
         return
-    called = isinstance(parent, ast.Call) and parent.func is not node
-    indexed = isinstance(parent, ast.Subscript) and parent.slice is node
-    calculated = isinstance(parent, ast.BinOp) and isinstance(
-        parent.op, ast.Mult | ast.Div | ast.FloorDiv | ast.Mod | ast.Pow
-    )
-    valued = isinstance(parent, ast.Compare | ast.Slice | ast.Return | ast.Assign) or calculated
-    if called or indexed or valued:
-        cost = 1.8 if isinstance(parent, ast.Slice | ast.Compare) or indexed or called else 2.1
-        if isinstance(node, ast.Call) and ast.unparse(node.func) not in COUNTS:
-            cost += 0.5
-        text = place.operand(node)
-        yield Text(f"{text} + 1", cost)
-        yield Text(f"{text} - 1", cost)
-
-
-@kind("slice bound dropped", ast.Subscript, cost=1.8)
-def unbounded(node: ast.Subscript, place: Place) -> Iterator[str]:
-    if isinstance(node.slice, ast.Slice):
-        value = place.operand(node.value)
-        bounds = (node.slice.lower, node.slice.upper, node.slice.step)
-        lower, upper, step = (place.operand(part) if part else "" for part in bounds)
-        if lower:
-            yield f"{value}[:{upper}{':' + step if step else ''}]"
-        if upper:
-            yield f"{value}[{lower}:{':' + step if step else ''}]"
-        if step:
-            yield f"{value}[{lower}:{upper}]"
-        if lower and upper:
-            yield f"{value}[{upper}:{lower}]"
-        if lower and not upper:
-            yield f"{value}[:{lower}]"
-        if upper and not lower:
-            yield f"{value}[{upper}:]"
-        yield value
-
-
-@kind("slice bound added", ast.Subscript, cost=2.2)
-def bounded(node: ast.Subscript, place: Place) -> Iterator[str]:
-    if isinstance(node.slice, ast.Slice):
-        value = place.operand(node.value)
-        lower, upper = (
-            place.operand(part) if part else "" for part in (node.slice.lower, node.slice.upper)
-        )
-        step = f":{place.operand(node.slice.step)}" if node.slice.step else ""
-        if not lower:
-            yield f"{value}[1:{upper}{step}]"
-        if not upper:
-            yield f"{value}[{lower}:-1{step}]"
-        if not step:
-            yield f"{value}[{lower}:{upper}:-1]"
-            yield f"{value}[{lower}:{upper}:2]"
-        yield f"{value}[{lower}:{upper}{step}][::-1]"
-
-
-@kind("slice added", ast.Name, ast.Call, ast.Attribute, ast.Subscript, cost=2.9)
-def sliced(node: ast.expr, place: Place) -> Iterator[Text]:
-    types = place.types(node).get(node.id) if isinstance(node, ast.Name) else None
-    if types is not None and not types & {"list", "str", "tuple", "bytes"}:
+    if isinstance(node, ast.Name) and not context.may_be(node, node.id, ("int", "float")):
         return
-    parent = place.parents.get(node)
-    if is_value(node, place) or isinstance(parent, ast.For):
-        text = place.operand(node)
-        for bounds, cost in (("::-1", 2.7), ("1:", 2.7), (":-1", 2.7)):
-            yield Text(f"{text}[{bounds}]", cost)
-        for name in place.scope(node).names:
-            known = place.types(node).get(name)
-            if name != text and (known is None or "int" in known):
-                for bounds in (f"{name}:", f":{name}", f"{name} + 1:", f":{name} + 1"):
-                    yield Text(f"{text}[{bounds}]", 3.2)
+    parent = context.parent(node)
+    if (
+        isinstance(parent, ast.Slice | ast.Compare)
+        or (isinstance(parent, ast.Subscript) and parent.slice is node)
+        or (isinstance(parent, ast.Call) and parent.func is not node)
+    ):
+        cost = 1.8
+    elif isinstance(parent, ast.Return | ast.Assign) or (
+        isinstance(parent, ast.BinOp)
+        and isinstance(parent.op, ast.Mult | ast.Div | ast.FloorDiv | ast.Mod | ast.Pow)
+    ):
+        cost = 2.1
+    else:
+        return
+    if isinstance(node, ast.Call) and ast.unparse(node.func) not in NUMERIC_FUNCTIONS:
+        cost += 0.5
+    text = context.operand(node)
+    yield Replacement(f"{text} + 1", cost)
+    yield Replacement(f"{text} - 1", cost)
 
 
-@kind("index added", ast.Name, cost=2.8)
-def indexed(node: ast.Name, place: Place) -> Iterator[str]:
-    types = place.types(node).get(node.id)
-    if is_value(node, place) and (types is None or types & {"list", "str", "tuple", "dict"}):
+def _bounds(node: ast.Slice, context: Context) -> tuple[str, str, str]:
+    """Return lower bound, upper bound and step of a slice, empty where there is none."""
+    lower = context.operand(node.lower) if node.lower else ""
+    upper = context.operand(node.upper) if node.upper else ""
+    step = f":{context.operand(node.step)}" if node.step else ""
+    return lower, upper, step
+
+
+@kind("slice bound dropped", cost=1.8)
+def drop_bound(node: ast.Subscript, context: Context) -> Replacements:
+    if not isinstance(node.slice, ast.Slice):
+        return
+    value = context.operand(node.value)
+    lower, upper, step = _bounds(node.slice, context)
+    if lower:
+        yield f"{value}[:{upper}{step}]"
+    if upper:
+        yield f"{value}[{lower}:{step}]"
+    if step:
+        yield f"{value}[{lower}:{upper}]"
+    if lower or upper:
+        yield f"{value}[{upper}:{lower}]"
+    yield value
+
+
+@kind("slice bound added", cost=2.2)
+def add_bound(node: ast.Subscript, context: Context) -> Replacements:
+    if not isinstance(node.slice, ast.Slice):
+        return
+    value = context.operand(node.value)
+    lower, upper, step = _bounds(node.slice, context)
+    if not lower:
+        yield f"{value}[1:{upper}{step}]"
+    if not upper:
+        yield f"{value}[{lower}:-1{step}]"
+    if not step:
+        yield f"{value}[{lower}:{upper}:-1]"
+        yield f"{value}[{lower}:{upper}:2]"
+    yield f"{value}[{lower}:{upper}{step}][::-1]"
+
+
+@kind("slice added", cost=2.7)
+def add_slice(
+    node: ast.Name | ast.Call | ast.Attribute | ast.Subscript, context: Context
+) -> Replacements:
+    if isinstance(node, ast.Name) and not context.may_be(node, node.id, SEQUENCE_TYPES):
+        return
+    if not context.is_value(node) and not isinstance(context.parent(node), ast.For):
+        return
+    text = context.operand(node)
+    for bounds in ("::-1", "1:", ":-1"):
+        yield f"{text}[{bounds}]"
+    for name in context.scope(node).names:
+        if name != text and context.may_be(node, name, ["int"]):
+            for bounds in (f"{name}:", f":{name}", f"{name} + 1:", f":{name} + 1"):
+                yield Replacement(f"{text}[{bounds}]", 3.2)
+
+
+@kind("index added", cost=2.8)
+def add_index(node: ast.Name, context: Context) -> Replacements:
+    may_have_items = context.may_be(node, node.id, ("list", "str", "tuple", "dict"))
+    if may_have_items and context.is_value(node):
         yield f"{node.id}[0]"
         yield f"{node.id}[-1]"
         yield f"{node.id}[1]"
 
 
-@kind("index dropped", ast.Subscript, cost=2.2)
-def unindexed(node: ast.Subscript, place: Place) -> Iterator[str]:
-    if isinstance(node.ctx, ast.Load) and not isinstance(node.slice, ast.Slice):
-        yield place.operand(node.value)
+@kind("index dropped", cost=2.2)
+def drop_index(node: ast.Subscript, context: Context) -> Replacements:
+    if is_read(node) and not isinstance(node.slice, ast.Slice):
+        yield context.operand(node.value)
 
 
-@kind("index to a whole", ast.Subscript, cost=2.8)
-def aggregated(node: ast.Subscript, place: Place) -> Iterator[str]:
-    """`xs[0]` as `sum(xs)`, `max(xs)`, `min(xs)`, `len(xs)`."""
-    if isinstance(node.ctx, ast.Load) and not isinstance(node.slice, ast.Slice):
-        for other in ("sum", "max", "min", "len"):
-            yield f"{other}({place.operand(node.value)})"
+@kind("index to a whole", cost=2.8)
+def aggregate(node: ast.Subscript, context: Context) -> Replacements:
+    """Replace `xs[0]` with `sum(xs)`, `max(xs)`, `min(xs)` or `len(xs)`."""
+    if is_read(node) and not isinstance(node.slice, ast.Slice):
+        for name in ("sum", "max", "min", "len"):
+            yield f"{name}({context.operand(node.value)})"
 
 
-@kind("index from the end", ast.Subscript, cost=2.0)
-def mirrored(node: ast.Subscript, place: Place) -> Iterator[str]:
-    if isinstance(node.ctx, ast.Load) and isinstance(node.slice, ast.Name):
-        yield f"{place.operand(node.value)}[-{node.slice.id}]"
-        yield f"{place.operand(node.value)}[-{node.slice.id} - 1]"
+@kind("index from the end", cost=2.0)
+def mirror_index(node: ast.Subscript, context: Context) -> Replacements:
+    if is_read(node) and isinstance(node.slice, ast.Name):
+        yield f"{context.operand(node.value)}[-{node.slice.id}]"
+        yield f"{context.operand(node.value)}[-{node.slice.id} - 1]"
 
 
-@kind("elements swapped", ast.Tuple, ast.List, cost=1.6)
-def swapped(node: ast.Tuple | ast.List, place: Place) -> Iterator[str]:
-    parts = [place.operand(part) for part in node.elts]
-    whole = place.text(node)
-    opening, closing = (
-        ("[", "]")
-        if isinstance(node, ast.List)
-        else ("(", ")")
-        if whole.startswith("(")
-        else ("", "")
-    )
-    for index in range(min(len(parts) - 1, 6)):
-        given = list(parts)
-        given[index], given[index + 1] = given[index + 1], given[index]
-        yield f"{opening}{', '.join(given)}{closing}"
+@kind("elements swapped", cost=1.6)
+def swap_elements(node: ast.Tuple | ast.List, context: Context) -> Replacements:
+    has_brackets = isinstance(node, ast.List) or context.text(node).startswith("(")
+    opening, closing = BRACKETS[type(node)] if has_brackets else ("", "")
+    for swapped in islice(swap_neighbours(context.operands(node.elts)), MAX_SWAPS):
+        yield f"{opening}{', '.join(swapped)}{closing}"
 
 
-@kind("element dropped", ast.Tuple, ast.List, ast.Set, cost=2.4)
-def one_less(node: ast.Tuple | ast.List | ast.Set, place: Place) -> Iterator[str]:
-    if isinstance(getattr(node, "ctx", ast.Load()), ast.Load) and 1 < len(node.elts) <= 8:
-        opening, closing = {ast.List: ("[", "]"), ast.Set: ("{", "}"), ast.Tuple: ("(", ")")}[
-            type(node)
-        ]
-        for index in range(len(node.elts)):
-            rest = [place.operand(part) for number, part in enumerate(node.elts) if number != index]
-            comma = "," if isinstance(node, ast.Tuple) and len(rest) == 1 else ""
-            yield f"{opening}{', '.join(rest)}{comma}{closing}"
-
-
-@kind("range bound", ast.Call, cost=2.0)
-def ranged(node: ast.Call, place: Place) -> Iterator[Text]:
-    if not (isinstance(node.func, ast.Name) and node.func.id == "range"):
+@kind("element dropped", cost=2.4)
+def drop_element(node: ast.Tuple | ast.List | ast.Set, context: Context) -> Replacements:
+    if not is_read(node) or not 1 < len(node.elts) <= MAX_DROPPED:
         return
-    parts = [place.operand(part) for part in node.args]
-    if len(parts) == 1:
-        most = parts[0]
-        others = {
-            f"1, {most}": 1.9,
-            f"1, {most} + 1": 2.0,
-            f"2, {most}": 2.3,
-            f"{most} - 1, -1, -1": 2.4,
-        }
-        others |= {f"0, {most}, 2": 2.6, f"2, {most} + 1": 2.6}
-    elif len(parts) == 2:
-        least, most = parts
-        others = {
-            most: 1.9,
-            f"0, {most}": 2.0,
-            f"{most}, {least}, -1": 2.3,
-            f"{least}, {most}, 2": 2.4,
-        }
-        others[f"{least} + 1, {most} + 1"] = 2.4
-    else:
-        others = {f"{parts[0]}, {parts[1]}": 2.0} if len(parts) == 3 else {}
-    for told, cost in others.items():
-        yield Text(f"range({told})", cost)
+    opening, closing = BRACKETS[type(node)]
+    comma = "," if isinstance(node, ast.Tuple) and len(node.elts) == 2 else ""
+    for elements in drop_each(context.operands(node.elts)):
+        yield f"{opening}{', '.join(elements)}{comma}{closing}"
 
 
-@kind("filter dropped", ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp, cost=1.8)
-def unfiltered(
-    node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, place: Place
-) -> Iterator[str]:
-    whole, (start, _) = place.text(node), place.span(node)
+def _calls(node: ast.Call, name: str) -> bool:
+    return isinstance(node.func, ast.Name) and node.func.id == name
+
+
+@kind("range bound", cost=2.0)
+def change_range(node: ast.Call, context: Context) -> Replacements:
+    if not _calls(node, "range"):
+        return
+    arguments = context.operands(node.args)
+    if len(arguments) == 1:
+        [stop] = arguments
+        yield Replacement(f"range(1, {stop})", 1.9)
+        yield f"range(1, {stop} + 1)"
+        yield Replacement(f"range(2, {stop})", 2.3)
+        yield Replacement(f"range({stop} - 1, -1, -1)", 2.4)
+        yield Replacement(f"range(0, {stop}, 2)", 2.6)
+        yield Replacement(f"range(2, {stop} + 1)", 2.6)
+    elif len(arguments) == 2:
+        start, stop = arguments
+        yield Replacement(f"range({stop})", 1.9)
+        yield f"range(0, {stop})"
+        yield Replacement(f"range({stop}, {start}, -1)", 2.3)
+        yield Replacement(f"range({start}, {stop}, 2)", 2.4)
+        yield Replacement(f"range({start} + 1, {stop} + 1)", 2.4)
+    elif len(arguments) == 3:
+        yield f"range({arguments[0]}, {arguments[1]})"
+
+
+@kind("filter dropped", cost=1.8)
+def drop_filter(
+    node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, context: Context
+) -> Replacements:
+    start, end = context.span(node)
     for generator in node.generators:
         for test in generator.ifs:
-            first, last = place.span(test)
-            before = whole[: first - start].rstrip()
+            test_start, test_end = context.span(test)
+            before = context.source[start:test_start].rstrip()
             if before.endswith("if"):
-                yield before[:-2].rstrip() + whole[last - start :]
+                yield before.removesuffix("if").rstrip() + context.source[test_end:end]
 
 
-@kind("enumerate start", ast.Call, cost=2.2)
-def enumerated(node: ast.Call, place: Place) -> Iterator[str]:
-    if (
-        isinstance(node.func, ast.Name)
-        and node.func.id == "enumerate"
-        and len(node.args) == 1
-        and not node.keywords
-    ):
-        yield f"enumerate({place.operand(node.args[0])}, 1)"
+@kind("enumerate start", cost=2.2)
+def enumerate_from_one(node: ast.Call, context: Context) -> Replacements:
+    if _calls(node, "enumerate") and len(node.args) == 1 and not node.keywords:
+        yield f"enumerate({context.operand(node.args[0])}, 1)"

@@ -1,118 +1,30 @@
-"""Statements dropped, exchanged, moved in and out of blocks, and added."""
+"""Statements deleted, replaced, moved in and out of blocks, added and guarded."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from itertools import combinations
 
-from pytest_starcoder.source.edits.kind import Place, Text, is_text, kind
+from pytest_starcoder.source.edits.context import Context, is_docstring
+from pytest_starcoder.source.edits.kind import Replacement, Replacements, kind
 
-SIMPLE = (
-    ast.Assign,
-    ast.AugAssign,
-    ast.Expr,
-    ast.Return,
-    ast.Raise,
-    ast.Continue,
-    ast.Break,
-    ast.Delete,
-    ast.Assert,
+Simple = (
+    ast.Assign
+    | ast.AugAssign
+    | ast.Expr
+    | ast.Return
+    | ast.Raise
+    | ast.Continue
+    | ast.Break
+    | ast.Delete
+    | ast.Assert
 )
 
+Wrappable = ast.Assign | ast.AugAssign | ast.Expr
 
-def _siblings(node: ast.stmt, place: Place) -> list[ast.stmt]:
-    """The block that a statement is in."""
-    parent = place.parents.get(node)
-    for name in ("body", "orelse", "finalbody"):
-        block = getattr(parent, name, None)
-        if isinstance(block, list) and node in block:
-            return block
-    return [node]
+Block = ast.For | ast.While | ast.If | ast.With
 
-
-@kind("statement deleted", *SIMPLE, ast.If, ast.For, ast.While, cost=1.9)
-def deleted(node: ast.stmt, place: Place) -> Iterator[Text]:
-    if not is_text(node):
-        yield Text("pass", 1.9 if isinstance(node, SIMPLE) else 2.4)
-
-
-@kind("break for continue", ast.Break, ast.Continue, cost=1.2)
-def broken(node: ast.Break | ast.Continue, place: Place) -> Iterator[str]:
-    yield "continue" if isinstance(node, ast.Break) else "break"
-
-
-@kind("return added", ast.Expr, cost=1.8)
-def returned(node: ast.Expr, place: Place) -> Iterator[str]:
-    if not is_text(node) and place.function(node) is not None:
-        yield f"return {place.text(node.value)}"
-
-
-@kind("other value returned", ast.Return, cost=2.0)
-def other_value(node: ast.Return, place: Place) -> Iterator[Text]:
-    if node.value is None:
-        for name in place.scope(node).names:
-            yield Text(f"return {name}", 1.9)
-        return
-    own = place.text(node.value)
-    for name in (
-        *place.scope(node).names,
-        *(f"self.{name}" for name in place.scope(node).attributes),
-    ):
-        if name != own:
-            yield Text(f"return {name}", 2.2)
-    for other in ("None", "True", "False", "[]", "0", '""'):
-        yield Text(f"return {other}", 2.6)
-    for other in place.scope(node).expressions:
-        if other != own and "\n" not in other:
-            yield Text(f"return {other}", 3.1)
-
-
-@kind("return dropped", ast.Return, cost=2.2)
-def unreturned(node: ast.Return, place: Place) -> Iterator[str]:
-    if node.value is not None and isinstance(node.value, ast.Call | ast.Await):
-        yield place.text(node.value)
-
-
-@kind("yield for return", ast.Return, cost=2.6)
-def yielded(node: ast.Return, place: Place) -> Iterator[str]:
-    if node.value is not None:
-        yield f"yield {place.text(node.value)}"
-        yield f"yield from {place.text(node.value)}"
-
-
-@kind("yield", ast.Yield, ast.YieldFrom, cost=1.7)
-def unyielded(node: ast.Yield | ast.YieldFrom, place: Place) -> Iterator[str]:
-    if node.value is not None:
-        other = "yield" if isinstance(node, ast.YieldFrom) else "yield from"
-        yield f"{other} {place.text(node.value)}"
-
-
-@kind("result kept", ast.Assign, cost=2.0)
-def unkept(node: ast.Assign, place: Place) -> Iterator[str]:
-    """`xs = xs.sort()` as `xs.sort()`."""
-    if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
-        yield place.text(node.value)
-
-
-@kind("condition always true", ast.If, cost=2.2)
-def always(node: ast.If, place: Place) -> Iterator[str]:
-    start, _ = place.span(node)
-    first, last = place.span(node.test)
-    whole = place.text(node)
-    for other in ("True", "False"):
-        yield whole[: first - start] + other + whole[last - start :]
-
-
-@kind("while for if", ast.If, ast.While, cost=2.0)
-def looped(node: ast.If | ast.While, place: Place) -> Iterator[str]:
-    whole = place.text(node)
-    if isinstance(node, ast.If) and whole.startswith("if") and not node.orelse:
-        yield "while" + whole[2:]
-    if isinstance(node, ast.While):
-        yield "if" + whole[5:]
-
-
-NEAR = {
+SIMILAR_EXCEPTIONS = {
     "KeyError": ("IndexError", "LookupError"),
     "IndexError": ("KeyError", "LookupError"),
     "ValueError": ("TypeError", "(ValueError, TypeError)"),
@@ -122,150 +34,260 @@ NEAR = {
     "FileNotFoundError": ("OSError",),
 }
 
+RAISED_EXCEPTIONS = (
+    "ValueError",
+    "TypeError",
+    "KeyError",
+    "IndexError",
+    "AttributeError",
+    "RuntimeError",
+    "NotImplementedError",
+    "ZeroDivisionError",
+    "StopIteration",
+)
 
-@kind("except", ast.Try, cost=2.0)
-def excepted(node: ast.Try, place: Place) -> Iterator[str]:
-    whole, (start, _) = place.text(node), place.span(node)
-    for caught in node.handlers:
-        if caught.type is not None:
-            first, last = place.span(caught.type)
-            for other in (*NEAR.get(place.text(caught.type), ()), "Exception"):
-                yield whole[: first - start] + other + whole[last - start :]
+MAX_ADDED_STATEMENT = 80
+"""Characters of the longest statement that is copied behind another one."""
 
+MAX_LISTS = 4
+"""Lists that something is appended to."""
 
-EXCEPTIONS = (
-    "ValueError TypeError KeyError IndexError AttributeError RuntimeError NotImplementedError ZeroDivisionError"
-    " StopIteration"
-).split()
+MAX_GUARD_NAMES = 8
+"""Names that a statement is made to depend on."""
 
-
-@kind("other exception", ast.Raise, cost=2.2)
-def raised(node: ast.Raise, place: Place) -> Iterator[str]:
-    called = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-    if isinstance(called, ast.Name):
-        rest = place.text(node)[len("raise ") + len(called.id) :]
-        for other in EXCEPTIONS:
-            if other != called.id:
-                yield f"raise {other}{rest}"
+MAX_GUARDED_PARAMETERS = 3
+"""Parameters that are tested at the start of a function."""
 
 
-@kind("moved out of the block", ast.For, ast.While, ast.If, ast.With, cost=3.0)
-def out(node: ast.For | ast.While | ast.If | ast.With, place: Place) -> Iterator[str]:
-    """The last statement of the block, or the last two, behind it."""
+def _is_in_function(node: ast.stmt, context: Context) -> bool:
+    return context.function(node) is not None and not is_docstring(node)
+
+
+def _can_be_followed(node: ast.stmt, context: Context) -> bool:
+    ends_block = isinstance(node, ast.Return | ast.Break | ast.Continue | ast.Raise)
+    return not ends_block and _is_in_function(node, context)
+
+
+# --- single statements ---
+
+
+@kind("statement deleted", cost=1.9)
+def delete_statement(node: Simple | ast.If | ast.For | ast.While, context: Context) -> Replacements:
+    if not is_docstring(node):
+        yield Replacement("pass", 1.9 if isinstance(node, Simple) else 2.4)
+
+
+@kind("break for continue", cost=1.2)
+def exchange_break(node: ast.Break | ast.Continue, context: Context) -> Replacements:
+    yield "continue" if isinstance(node, ast.Break) else "break"
+
+
+@kind("return added", cost=1.8)
+def add_return(node: ast.Expr, context: Context) -> Replacements:
+    if _is_in_function(node, context):
+        yield f"return {context.text(node.value)}"
+
+
+@kind("other value returned", cost=2.0)
+def return_other_value(node: ast.Return, context: Context) -> Replacements:
+    scope = context.scope(node)
+    if node.value is None:
+        for name in scope.names:
+            yield Replacement(f"return {name}", 1.9)
+        return
+    text = context.text(node.value)
+    attributes = [f"self.{attribute}" for attribute in scope.attributes]
+    for name in (*scope.names, *attributes):
+        if name != text:
+            yield Replacement(f"return {name}", 2.2)
+    for constant in ("None", "True", "False", "[]", "0", '""'):
+        yield Replacement(f"return {constant}", 2.6)
+    for expression in scope.expressions:
+        if expression != text and "\n" not in expression:
+            yield Replacement(f"return {expression}", 3.1)
+
+
+@kind("return dropped", cost=2.2)
+def drop_return(node: ast.Return, context: Context) -> Replacements:
+    if isinstance(node.value, ast.Call | ast.Await):
+        yield context.text(node.value)
+
+
+@kind("yield for return", cost=2.6)
+def yield_value(node: ast.Return, context: Context) -> Replacements:
+    if node.value is not None:
+        yield f"yield {context.text(node.value)}"
+        yield f"yield from {context.text(node.value)}"
+
+
+@kind("yield", cost=1.7)
+def exchange_yield(node: ast.Yield | ast.YieldFrom, context: Context) -> Replacements:
+    if node.value is not None:
+        keyword = "yield" if isinstance(node, ast.YieldFrom) else "yield from"
+        yield f"{keyword} {context.text(node.value)}"
+
+
+@kind("result kept", cost=2.0)
+def drop_assignment(node: ast.Assign, context: Context) -> Replacements:
+    """Replace `xs = xs.sort()` with `xs.sort()`."""
+    if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
+        yield context.text(node.value)
+
+
+# --- conditions, loops and exceptions ---
+
+
+@kind("condition always true", cost=2.2)
+def force_condition(node: ast.If, context: Context) -> Replacements:
+    yield context.replaced(node, node.test, "True")
+    yield context.replaced(node, node.test, "False")
+
+
+@kind("while for if", cost=2.0)
+def exchange_if_and_while(node: ast.If | ast.While, context: Context) -> Replacements:
+    text = context.text(node)
+    if isinstance(node, ast.While):
+        yield "if" + text.removeprefix("while")
+    elif text.startswith("if") and not node.orelse:  # `elif` is an If, too
+        yield "while" + text.removeprefix("if")
+
+
+@kind("except", cost=2.0)
+def replace_caught(node: ast.Try, context: Context) -> Replacements:
+    for handler in node.handlers:
+        if handler.type is not None:
+            similar = SIMILAR_EXCEPTIONS.get(context.text(handler.type), ())
+            for name in (*similar, "Exception"):
+                yield context.replaced(node, handler.type, name)
+
+
+@kind("other exception", cost=2.2)
+def replace_raised(node: ast.Raise, context: Context) -> Replacements:
+    raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+    if isinstance(raised, ast.Name):
+        for name in RAISED_EXCEPTIONS:
+            if name != raised.id:
+                yield context.replaced(node, raised, name)
+
+
+# --- blocks ---
+
+
+@kind("moved out of the block", cost=3.0)
+def move_out(node: ast.For | ast.While | ast.If | ast.With, context: Context) -> Replacements:
+    """Move the last statement of a block, or the last two, behind it."""
     if getattr(node, "orelse", None):
         return
-    whole, (start, _) = place.text(node), place.span(node)
-    indent = place.indent(node)
+    text, (start, _) = context.text(node), context.span(node)
+    indent = context.indent(node)
     for count in (1, 2):
         if len(node.body) > count:
             first = node.body[-count]
-            at = place.span(first)[0] - start
-            inner = place.indent(first)
-            moved = whole[at:].replace(f"\n{inner}", f"\n{indent}")
-            yield f"{whole[:at].rstrip()}\n{indent}{moved}"
+            position = context.span(first)[0] - start
+            moved = text[position:].replace(f"\n{context.indent(first)}", f"\n{indent}")
+            yield f"{text[:position].rstrip()}\n{indent}{moved}"
 
 
-@kind("copied into the block", ast.For, ast.While, ast.If, ast.With, cost=3.0)
-def into(node: ast.For | ast.While | ast.If | ast.With, place: Place) -> Iterator[Text]:
-    """The statement behind a block at its end, with the block's own text unchanged: as an addition to it."""
-    block = _siblings(node, place)
-    index = block.index(node)
-    if index + 1 >= len(block) or getattr(node, "orelse", None):
+@kind("copied into the block", cost=3.3)
+def copy_in(node: ast.For | ast.While | ast.If | ast.With, context: Context) -> Replacements:
+    """Copy the statement behind a block to its end."""
+    siblings = _siblings(node, context)
+    index = siblings.index(node) + 1
+    if index < len(siblings) and not getattr(node, "orelse", None):
+        following = siblings[index]
+        if isinstance(following, Simple):
+            indent = context.indent(node.body[-1])
+            yield f"{context.text(node)}\n{indent}{context.text(following)}"
+
+
+def _siblings(node: ast.stmt, context: Context) -> list[ast.stmt]:
+    """Return the block that a statement is in."""
+    parent = context.parent(node)
+    for name in ("body", "orelse", "finalbody"):
+        block = getattr(parent, name, None)
+        if isinstance(block, list) and node in block:
+            return block
+    return [node]
+
+
+# --- additions ---
+
+
+@kind("statement added", cost=3.6)
+def add_statement(node: Simple, context: Context) -> Replacements:
+    """Add a copy of a simple statement of the function, or a step of one of its numbers."""
+    if not _can_be_followed(node, context):
         return
-    behind = block[index + 1]
-    if not isinstance(behind, SIMPLE):
-        return
-    inner = place.indent(node.body[-1])
-    yield Text(f"{place.text(node)}\n{inner}{place.text(behind)}", 3.3)
-
-
-@kind("statement added", *SIMPLE, cost=3.6)
-def added(node: ast.stmt, place: Place) -> Iterator[Text]:
-    """A simple statement of the function behind this one, or a step of one of its numbers."""
-    around = place.function(node)
-    if (
-        around is None
-        or is_text(node)
-        or isinstance(node, ast.Return | ast.Break | ast.Continue | ast.Raise)
-    ):
-        return
-    indent, own = place.indent(node), place.text(node)
-    scope = place.scope(node)
-    for other in scope.statements:
-        if "\n" not in other and other != own and len(other) <= 80:
-            yield Text(f"{own}\n{indent}{other}", 3.6)
+    text, scope = context.text(node), context.scope(node)
+    prefix = f"{text}\n{context.indent(node)}"
+    for statement in scope.statements:
+        is_short = "\n" not in statement and len(statement) <= MAX_ADDED_STATEMENT
+        if is_short and statement != text:
+            yield Replacement(f"{prefix}{statement}", 3.6)
     for name in scope.names:
-        types = place.types(node).get(name)
-        if types is None or "int" in types:
-            yield Text(f"{own}\n{indent}{name} += 1", 3.7)
-            yield Text(f"{own}\n{indent}{name} -= 1", 3.9)
-        yield Text(f"{own}\n{indent}return {name}", 3.8)
+        if context.may_be(node, name, ["int"]):
+            yield Replacement(f"{prefix}{name} += 1", 3.7)
+            yield Replacement(f"{prefix}{name} -= 1", 3.9)
+        yield Replacement(f"{prefix}return {name}", 3.8)
 
 
-@kind("append added", *SIMPLE, cost=3.9)
-def appended(node: ast.stmt, place: Place) -> Iterator[str]:
-    if (
-        place.function(node) is None
-        or is_text(node)
-        or isinstance(node, ast.Return | ast.Break | ast.Continue | ast.Raise)
-    ):
+@kind("append added", cost=3.9)
+def add_append(node: Simple, context: Context) -> Replacements:
+    if not _can_be_followed(node, context):
         return
-    names = place.scope(node).names
-    lists = [name for name in names if "list" in place.types(node).get(name, ("list",))]
-    for name in lists[:4]:
-        for other in names:
-            if other != name:
-                yield f"{place.text(node)}\n{place.indent(node)}{name}.append({other})"
+    names = context.scope(node).names
+    lists = [name for name in names if context.may_be(node, name, ["list"])]
+    for target in lists[:MAX_LISTS]:
+        for name in names:
+            if name != target:
+                yield f"{context.text(node)}\n{context.indent(node)}{target}.append({name})"
 
 
-@kind("wrapped in a comparison", ast.Assign, ast.AugAssign, ast.Expr, cost=4.4)
-def compared(node: ast.stmt, place: Place) -> Iterator[str]:
-    """`if one == other:` around a statement, of the names that it or the loops around it use."""
-    if place.function(node) is None or is_text(node):
+@kind("wrapped in a comparison", cost=4.4)
+def add_comparison(node: Wrappable, context: Context) -> Replacements:
+    """Put a statement below `if a == b:`, for each two names of the function."""
+    if not _is_in_function(node, context):
         return
-    inner = place.indent(node) + "    "
-    names = place.scope(node).names[:8]
-    for index, one in enumerate(names):
-        for other in names[index + 1 :]:
-            for sign in ("==", "!=", "<", ">"):
-                yield f"if {one} {sign} {other}:\n{inner}{place.text(node)}"
+    body = f"\n{context.indent(node)}    {context.text(node)}"
+    names = context.scope(node).names[:MAX_GUARD_NAMES]
+    for first, second in combinations(names, 2):
+        for sign in ("==", "!=", "<", ">"):
+            yield f"if {first} {sign} {second}:{body}"
 
 
-@kind("wrapped in a condition", ast.Assign, ast.AugAssign, ast.Expr, ast.Return, cost=4.2)
-def conditioned(node: ast.stmt, place: Place) -> Iterator[str]:
-    if place.function(node) is None or is_text(node):
+@kind("wrapped in a condition", cost=4.2)
+def add_condition(node: Wrappable | ast.Return, context: Context) -> Replacements:
+    """Put a statement below a condition that the function also tests elsewhere."""
+    if not _is_in_function(node, context):
         return
-    inner = place.indent(node) + "    "
-    for condition in place.scope(node).conditions:
+    scope = context.scope(node)
+    for condition in (*scope.conditions, *scope.names[:MAX_GUARD_NAMES]):
         if "\n" not in condition:
-            yield f"if {condition}:\n{inner}{place.text(node)}"
-    for name in place.scope(node).names[:8]:
-        yield f"if {name}:\n{inner}{place.text(node)}"
+            yield f"if {condition}:\n{context.indent(node)}    {context.text(node)}"
 
 
-@kind(
-    "guard", ast.Assign, ast.AugAssign, ast.Expr, ast.Return, ast.If, ast.For, ast.While, cost=5.0
-)
-def guarded(node: ast.stmt, place: Place) -> Iterator[Text]:
-    """`if not x: return …` before the first statement of a function."""
-    around = place.function(node)
-    if around is None or is_text(node):
+@kind("guard", cost=5.0)
+def add_guard(
+    node: Wrappable | ast.Return | ast.If | ast.For | ast.While, context: Context
+) -> Replacements:
+    """Add `if not x: return …` before the first statement of a function."""
+    function = context.function(node)
+    if function is None:
         return
-    body = [statement for statement in around.body if not is_text(statement)]
-    if not body or body[0] is not node:
+    code = (statement for statement in function.body if not is_docstring(statement))
+    if next(code, None) is not node:
         return
-    indent = place.indent(node)
-    for argument in [
-        argument.arg for argument in around.args.args if argument.arg not in ("self", "cls")
-    ][:3]:
-        tests = {
-            f"not {argument}": 5.0,
-            f"{argument} is None": 5.2,
-            f"{argument} < 2": 5.4,
-            f"len({argument}) < 2": 5.4,
+    parameters = [parameter.arg for parameter in function.args.args]
+    parameters = [name for name in parameters if name not in ("self", "cls")]
+    indent = context.indent(node)
+    for name in parameters[:MAX_GUARDED_PARAMETERS]:
+        costs = {
+            f"not {name}": 5.0,
+            f"{name} is None": 5.2,
+            f"{name} < 2": 5.4,
+            f"len({name}) < 2": 5.4,
         }
-        for test, cost in tests.items():
-            for value in ("None", "0", "[]", '""', "False", "True", argument, "1"):
-                yield Text(
-                    f"if {test}:\n{indent}    return {value}\n{indent}{place.text(node)}", cost
-                )
+        for test, cost in costs.items():
+            for value in ("None", "0", "[]", '""', "False", "True", name, "1"):
+                guard = f"if {test}:\n{indent}    return {value}\n{indent}"
+                yield Replacement(guard + context.text(node), cost)

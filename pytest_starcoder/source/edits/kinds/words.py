@@ -1,51 +1,43 @@
-"""Texts that are names, misspelt by one letter: another word of the file is meant."""
+"""Misspelt identifiers in strings, replaced with similar words of the file."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 
-from pytest_starcoder.source.edits.kind import Direction, Place, Text, kind
+from pytest_starcoder.source.edits.context import Context
+from pytest_starcoder.source.edits.kind import Direction, Replacements, kind
 
-SHORTEST = 3
-"""Letters from which on a word is told from another that is near to it."""
+MIN_LENGTH = 3
+"""Letters of the shortest word that is compared."""
 
 
-@kind("misspelt word", ast.Constant, cost=1.5, direction=Direction.REPAIRS)
-def misspelt(node: ast.Constant, place: Place) -> Iterator[Text]:
-    value = node.value
-    if not isinstance(value, str) or len(value) < SHORTEST or not value.isidentifier():
+@kind("misspelt word", cost=1.5, direction=Direction.REPAIRS)
+def correct_spelling(node: ast.Constant, context: Context) -> Replacements:
+    word = node.value
+    if not isinstance(word, str) or len(word) < MIN_LENGTH or not word.isidentifier():
         return
-    words = {
-        word
-        for word in (*_words(place.source), *place.seen.strings)
-        if word != value and _is_near(value, word)
-    }
-    if value.startswith("__"):
-        words |= {f"__{value.strip('_')}__"} - {value}
-    for word in sorted(words):
-        yield Text(repr(word), 1.5)
+    candidates = {*_words(context.source), *context.observed.strings}
+    similar = {candidate for candidate in candidates if _is_similar(word, candidate)}
+    if word.startswith("__"):
+        similar.add(f"__{word.strip('_')}__")
+    for candidate in sorted(similar - {word}):
+        yield repr(candidate)
 
 
 @lru_cache(maxsize=16)
 def _words(source: str) -> frozenset[str]:
-    return frozenset(re.findall(rf"\b[^\W\d]\w{{{SHORTEST - 1},}}", source))
+    return frozenset(re.findall(rf"\b[^\W\d]\w{{{MIN_LENGTH - 1},}}", source))
 
 
-def _is_near(one: str, other: str) -> bool:
-    """Whether one letter was left out, put in, replaced, or exchanged with the next."""
-    if abs(len(one) - len(other)) > 1 or not other.isidentifier():
+def _is_similar(first: str, second: str) -> bool:
+    """Return whether one letter is missing, added, replaced or exchanged with the next."""
+    if abs(len(first) - len(second)) > 1 or not second.isidentifier():
         return False
-    at = next(
-        (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
-        min(len(one), len(other)),
-    )
-    left, right = one[at:], other[at:]
-    return (
-        left[1:] == right
-        or left == right[1:]
-        or left[1:] == right[1:]
-        or (left[1::-1], left[2:]) == (right[:2], right[2:])
-    )
+    start = 0
+    while first[start : start + 1] == second[start : start + 1] != "":
+        start += 1
+    first, second = first[start:], second[start:]
+    is_one_letter_off = first[1:] == second or first == second[1:] or first[1:] == second[1:]
+    return is_one_letter_off or (first[1::-1] == second[:2] and first[2:] == second[2:])

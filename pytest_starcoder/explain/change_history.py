@@ -1,0 +1,106 @@
+"""Looks up in git how recently lines were changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from pytest_starcoder.explain.suspicion import Line
+from pytest_starcoder.source.git.history import History, LineOrigin
+from pytest_starcoder.text.display import counted
+
+HOUR = 3_600.0
+DAY = 24 * HOUR
+
+REPORTED_AGE = 14 * DAY
+"""Age in seconds up to which a commit is reported."""
+
+MAX_AGE = 90 * DAY
+"""Age in seconds up to which a commit breaks ties."""
+
+MAX_BLAMED = 3
+"""Maximum number of files per cause whose lines' ages are looked up: git blame is slow."""
+
+MAX_LISTED = 4
+"""Maximum number of changed lines in a sentence."""
+
+Changed = Mapping[str, Collection[int]]
+"""Changed lines by file."""
+
+
+class ChangeHistory:
+    """The changes of a project; git is asked each question once."""
+
+    def __init__(self, history: History, now: Callable[[], float] = time.time) -> None:
+        self._history = history
+        self._now = now
+        self._changed: Changed | None = None
+        self._branch = ""
+        self._changed_on_branch: Changed = {}
+        self._origins: dict[str, dict[int, LineOrigin]] = {}
+
+    def recency(self, paths: Sequence[str]) -> dict[Line, float]:
+        """Return how recently lines were changed: 1 if uncommitted, 0.5 if on this branch.
+
+        Committed lines of the first few `paths` have up to 0.25, the younger the more.
+        """
+        uncommitted = self._uncommitted()
+        recency: dict[Line, float] = {}
+        for path in paths[:MAX_BLAMED]:
+            for number, origin in self._blame(path).items():
+                age = self._now() - origin.time
+                recency[path, number] = 0.25 * max(0.0, 1 - age / MAX_AGE)
+        for changed, value in ((self._changed_on_branch, 0.5), (uncommitted, 1.0)):
+            for path in paths:
+                for number in changed.get(path, ()):
+                    recency[path, number] = value
+        return recency
+
+    def is_changed(self, path: str) -> bool:
+        """Return whether a file differs from its committed version."""
+        return path in self._uncommitted()
+
+    def describe(self, line: Line) -> str:
+        """Return when a line was changed, for a person; empty if long ago."""
+        path, number = line
+        if number in self._uncommitted().get(path, ()):
+            return "changed since the last commit"
+        if number in self._changed_on_branch.get(path, ()):
+            return f"changed since {self._branch}"
+        origin = self._blame(path).get(number)
+        if origin is None:
+            return ""
+        age = self._now() - origin.time
+        return f"changed {_describe_age(age)}, {origin.commit}" if age < REPORTED_AGE else ""
+
+    def changed_lines(self, executed: Collection[Line]) -> tuple[str, ...]:
+        """Return a sentence on executed lines that differ from the last commit, or the base branch."""
+        bases: list[tuple[str, Changed]] = [("the last commit", self._uncommitted())]
+        bases.append((self._branch, self._changed_on_branch))
+        for base, changed in bases:
+            lines = sorted(line for line in executed if line[1] in changed.get(line[0], ()))
+            if lines:
+                listed = ", ".join(f"{path}:{number}" for path, number in lines[:MAX_LISTED])
+                more = len(lines) - MAX_LISTED
+                suffix = f" and {more} more" if more > 0 else ""
+                return (f"changed since {base} and executed: {listed}{suffix}",)
+        return ()
+
+    def _blame(self, path: str) -> dict[int, LineOrigin]:
+        if path not in self._origins:
+            self._origins[path] = self._history.blame(path)
+        return self._origins[path]
+
+    def _uncommitted(self) -> Changed:
+        if self._changed is None:
+            self._changed = self._history.changed_lines()
+            self._branch, self._changed_on_branch = self._history.changed_since_base()
+        return self._changed
+
+
+def _describe_age(seconds: float) -> str:
+    if seconds < HOUR:
+        return f"{counted(max(1, int(seconds // 60)), 'minute')} ago"
+    if seconds < DAY:
+        return f"{counted(int(seconds // HOUR), 'hour')} ago"
+    return f"{counted(int(seconds // DAY), 'day')} ago"

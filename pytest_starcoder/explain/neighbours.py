@@ -1,0 +1,100 @@
+"""Chooses the passing tests that run next to a failing one in its replay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+from pytest_starcoder.explain.failure import Failure
+from pytest_starcoder.runner.outcome import FinishedTest
+from pytest_starcoder.text.display import natural
+
+Value = TypeVar("Value")
+
+MAX_NEIGHBOURS = 60
+"""Maximum number of neighbours of one cause."""
+
+MAX_OF_KIND = MAX_NEIGHBOURS // 3
+"""Maximum number of neighbours of one kind, such as the same function's."""
+
+
+def choose_neighbours(
+    failure: Failure,
+    test: FinishedTest,
+    passed: Sequence[FinishedTest],
+    read: Callable[[str], str],
+) -> list[FinishedTest]:
+    """Return passing tests near a failing one: of its function, its class, its file and its module.
+
+    Of each kind the nearest come first. They execute what the failing test executes; others,
+    spread over the file, show what all tests execute. `read` returns the text of a file.
+    """
+    path = _path(test)
+    kinds: list[list[FinishedTest]] = [[], [], []]
+    for candidate in passed:
+        if _path(candidate) == path:
+            kinds[_distance(test, candidate)].append(candidate)
+    neighbours: dict[str, FinishedTest] = {}
+    for tests in kinds:
+        _add(neighbours, _nearest(test, tests))
+    in_file = [candidate for tests in kinds for candidate in tests]
+    _add(neighbours, spread(in_file, MAX_OF_KIND))
+    frames = (*failure.callees, *reversed(failure.frames))
+    modules = {_module(PurePosixPath(frame.path)) for frame in frames if frame.path != path}
+    if modules:
+        _add(neighbours, spread(_tests_of_modules(modules, path, passed, read), MAX_OF_KIND))
+    return list(neighbours.values())[:MAX_NEIGHBOURS]
+
+
+def _add(neighbours: dict[str, FinishedTest], tests: Iterable[FinishedTest]) -> None:
+    for test in tests:
+        neighbours.setdefault(test.nodeid, test)
+
+
+def _nearest(test: FinishedTest, tests: Sequence[FinishedTest]) -> list[FinishedTest]:
+    """Return the tests before and after one, by their names, alternately."""
+    place = natural(test.nodeid)
+    before = sum(natural(candidate.nodeid) < place for candidate in tests)
+    by_distance = sorted(range(len(tests)), key=lambda index: abs(index + 0.5 - before))
+    return [tests[index] for index in by_distance[:MAX_OF_KIND]]
+
+
+def _tests_of_modules(
+    modules: Iterable[str],
+    path: str,
+    passed: Sequence[FinishedTest],
+    read: Callable[[str], str],
+) -> list[FinishedTest]:
+    """Return the tests in other files that mention one of the modules."""
+    names = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(modules)))})\b")
+    files = {_path(test) for test in passed} - {path}
+    mentioning = {file for file in files if names.search(read(file))}
+    return [test for test in passed if _path(test) in mentioning]
+
+
+def spread(items: Sequence[Value], limit: int) -> list[Value]:
+    """Return at most `limit` items, evenly spread, the first one included."""
+    if len(items) <= limit:
+        return list(items)
+    return [items[len(items) * index // limit] for index in range(limit)]
+
+
+def _path(test: FinishedTest) -> str:
+    return test.nodeid.partition("::")[0]
+
+
+def _module(path: PurePosixPath) -> str:
+    if path.stem == "__init__" and path.parent.name:
+        return path.parent.name
+    return path.stem
+
+
+def _distance(test: FinishedTest, candidate: FinishedTest) -> int:
+    """Return 0 for another parameter of the same test function, 1 for its class, else 2."""
+    name, candidate_name = (found.nodeid.partition("::")[2] for found in (test, candidate))
+    if name.partition("[")[0] == candidate_name.partition("[")[0]:
+        return 0
+    owner = name.rpartition("::")[0]
+    return 1 if owner and owner == candidate_name.rpartition("::")[0] else 2

@@ -1,0 +1,245 @@
+"""Commands to the worker process, and its replies.
+
+`Trials` sends a command, and the worker replies about each of its candidates. Replies come
+from a process in which unreviewed code runs, so `decode` in protocol.py checks their types,
+and `Trials` checks that they answer the command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pytest_starcoder.runner.sandbox import Level, Sandbox
+
+Replacement = tuple[int, int, str]
+"""Start and end of a range of characters in a file, and the text that replaces it."""
+
+DraftModule = tuple[str, str]
+"""Path and source of a test module that need not exist as a file."""
+
+VerdictWord = Literal[
+    "passes",
+    "fails",
+    "breaks",
+    "overtime",
+    "hung",
+    "crashed",
+    "unchanged",
+    "duplicate",
+    "unswappable",
+    "invalid",
+]
+
+
+# --- the start of the worker ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WorkerJob:
+    """Setup of the worker: `early` and `late` are the descriptors of its two channels.
+
+    It imports `modules` besides the tests, and drafts may stand in `folders`.
+    """
+
+    tests: tuple[str, ...]
+    root: Path
+    around: tuple[Path, ...]
+    sandbox: Sandbox
+    early: int
+    late: int
+    modules: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    draws: bool = False
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Sent once the tests are collected.
+
+    `imported` are the lines executed by imports, per path. `unimportable` and `missing` give
+    the reason why a module could not be imported, or a test was not collected.
+    """
+
+    collected: frozenset[str]
+    level: Level
+    imported: Mapping[str, frozenset[int]]
+    unimportable: Mapping[str, str]
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NotReady:
+    """Sent if the project's plugins or conftests cannot be loaded."""
+
+    reason: str
+
+
+# --- commands ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Checks:
+    """The tests that judge a candidate, each with its limit in seconds of processor time.
+
+    A fix makes the `failing` tests pass, and does not break the `passing` ones.
+    """
+
+    failing: Mapping[str, float]
+    passing: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        return {**self.failing, **self.passing}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One thing to try: changes inside functions, files to import, or modules of drafts."""
+
+    number: int
+    changes: Mapping[str, tuple[Replacement, ...]] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    modules: tuple[DraftModule, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A request to try candidates, `batch` of them in each fork.
+
+    A fork has `first_wait` seconds for its first reply and `wait` seconds for each further one.
+    """
+
+    number: int
+    candidates: tuple[Candidate, ...]
+    first_wait: float
+    wait: float
+    batch: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TryEdits(Command):
+    """Run the checks with each candidate, up to the first failure unless `every` is set.
+
+    With `skips_duplicates`, code that was tried before is not run again. Checks may be tests
+    of `drafts`.
+    """
+
+    checks: Checks
+    every: bool = False
+    skips_duplicates: bool = False
+    drafts: tuple[DraftModule, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observe(Command):
+    """Call the changed functions with inputs like those of the tests, for `limit` seconds each."""
+
+    checks: Checks
+    limit: float
+    drafts: tuple[DraftModule, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeDrafts(Command):
+    """Run the tests of draft modules twice, each for at most `limit` seconds."""
+
+    limit: float
+
+
+COMMANDS: tuple[type[Command], ...] = (TryEdits, Observe, JudgeDrafts)
+
+
+# --- replies -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Record:
+    """The outcome of one test.
+
+    `raised` names the exception, `place` is where it was raised (path and line), and `note`
+    holds the notes of the exception, or an assertion's message.
+    """
+
+    nodeid: str
+    outcome: Literal["passed", "failed", "skipped", "overtime", "missing"]
+    seconds: float
+    raised: str = ""
+    place: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The result of running a draft, or several together.
+
+    `problem` is why it did not finish, or empty. `rounds` are the records of its tests, first
+    in order, then in reverse. By node id and path, `lines` are the executed lines and `steps`
+    the executed arcs (0 is the end of a call). `side_effects` names what the tests changed and
+    did not restore.
+    """
+
+    problem: str = ""
+    rounds: tuple[tuple[Record, ...], ...] = ()
+    lines: Mapping[str, Mapping[str, frozenset[int]]] = field(default_factory=dict)
+    steps: Mapping[str, Mapping[str, frozenset[tuple[int, int]]]] = field(default_factory=dict)
+    side_effects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Input:
+    """A call as a person writes it; `code` is an import and the call, if a test can run it."""
+
+    text: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Part of the answer to the command of that number."""
+
+    command: int = field(default=0, kw_only=True)
+
+
+@dataclass(frozen=True)
+class CandidateReply(Reply):
+    """The result of one candidate."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Verdict(CandidateReply):
+    """How the checks judged a candidate, or why they did not."""
+
+    verdict: VerdictWord
+    records: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True)
+class Behaviour(CandidateReply):
+    """What the changed functions do with each input, as text."""
+
+    outcomes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DraftVerdict(CandidateReply):
+    judgement: Judgement
+
+
+@dataclass(frozen=True)
+class ObservedInputs(Reply):
+    """The inputs that all behaviours of the command refer to."""
+
+    inputs: tuple[Input, ...]
+
+
+@dataclass(frozen=True)
+class Done(Reply):
+    """The last reply: from a fork that its part is finished, from the worker that all is."""
+
+
+REPLIES: tuple[type[Reply], ...] = (Verdict, Behaviour, DraftVerdict, ObservedInputs, Done)
