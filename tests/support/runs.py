@@ -16,6 +16,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+
 from support.screens import section
 from support.servers import closed_port
 
