@@ -106,7 +106,7 @@ def expected_failure(suspected: RejectedDraft) -> NewTest:
         f"{one_line(f'{draft.because} {suspected.reason}', 300)}"
     )
     imports = draft.imports
-    if draft.origin is Origin.TYPE_HINT:
+    if draft.draws_inputs:
         _, _, drawn = suspected.reason.partition(" for ")
         call = f"{draft.target.name}({drawn})"
         generic_call = bound_call(draft.target, draft.arguments)

@@ -147,7 +147,7 @@ def added_value(kept: KeptTest) -> str:
 
 def broken_promise(draft: Draft) -> str:
     """Return the promise that a draft rests on: "its docstring promises 3"."""
-    if draft.origin is Origin.TYPE_HINT:
+    if draft.draws_inputs:
         return "its type hints allow that"
     match ast.parse(draft.body[-1]).body:
         case [ast.Assert(test=ast.Compare(comparators=[value]))] | [
