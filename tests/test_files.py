@@ -263,7 +263,7 @@ def test_no_report_of_the_doctor_is_written_outside(top: Path, outside: Path) ->
     with pytest.raises(ConfigError) as caught:
         doctor._write({}, Path("starcoder-doctor.json"))
     assert str(caught.value) == (
-        f"starcoder-doctor.json cannot be written: {said(outside, top)}. Name another with --deep=FILE."
+        f"starcoder-doctor.json cannot be written: {said(outside, top)}. Name another file with --deep=FILE."
     )
     assert outside.read_text() == "mine\n"
 

@@ -16,7 +16,8 @@ PACKAGE = Path(pytest_starcoder.__file__).parent
 HOOKS = Path(pytest_starcoder_hooks.__file__).parent
 
 FLOORS = (
-    {"errors", "files", "deadline", "interpreter"},
+    {"errors", "atomic_write", "deadline", "interpreter"},
+    {"files"},
     {"text", "redaction"},
     {"source"},
     {"settings"},

@@ -8,12 +8,9 @@ import os
 import select
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pytest_starcoder.runner.protocol import MAX_LINE, Malformed, decode, encode, message_of
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 M = TypeVar("M")
 
@@ -44,7 +41,7 @@ class Channel:
                 return decode(line, kinds)
         return None
 
-    def send(self, message: DataclassInstance, seconds: float | None = None) -> None:
+    def send(self, message: object, seconds: float | None = None) -> None:
         """Write a message, within `seconds` if given.
 
         Raises OSError once the other side is gone.

@@ -30,13 +30,13 @@ def ends() -> Iterator[tuple[Channel, socket.socket]]:
     channel.close()
 
 
-def test_lines_that_are_no_message_are_skipped(ends: tuple[Channel, socket.socket]) -> None:
+def test_other_lines_are_skipped(ends: tuple[Channel, socket.socket]) -> None:
     channel, theirs = ends
     theirs.sendall(b'\n{\n[1]\n"a"\n\xff\n{"a": 1}\n')
     assert channel.read(5) == {"a": 1}
 
 
-def test_a_side_that_is_gone(ends: tuple[Channel, socket.socket]) -> None:
+def test_closed_side(ends: tuple[Channel, socket.socket]) -> None:
     channel, theirs = ends
     theirs.sendall(b'{"a": 1}\n{"b"')
     theirs.close()
@@ -46,14 +46,14 @@ def test_a_side_that_is_gone(ends: tuple[Channel, socket.socket]) -> None:
         channel.write({"a": 1})
 
 
-def test_silence_ends_in_time(ends: tuple[Channel, socket.socket]) -> None:
+def test_silent_side(ends: tuple[Channel, socket.socket]) -> None:
     started = time.monotonic()
     assert ends[0].read(0.1) is None
     assert time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize("endless", [b"x" * 4096, b"x\n" * 2048], ids=["one line", "many lines"])
-def test_noise_ends_in_time(ends: tuple[Channel, socket.socket], endless: bytes) -> None:
+def test_noisy_side(ends: tuple[Channel, socket.socket], endless: bytes) -> None:
     channel, theirs = ends
 
     def talk() -> None:
@@ -74,12 +74,12 @@ def test_noise_ends_in_time(ends: tuple[Channel, socket.socket], endless: bytes)
         talking.join()
 
 
-def test_nothing_is_read_after_the_time(ends: tuple[Channel, socket.socket]) -> None:
+def test_expired_time(ends: tuple[Channel, socket.socket]) -> None:
     ends[1].sendall(b'{"a": 1}\n')
     assert ends[0].read(0) is None
 
 
-def test_a_descriptor_above_1023_works(ends: tuple[Channel, socket.socket]) -> None:
+def test_high_descriptor(ends: tuple[Channel, socket.socket]) -> None:
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= hard < 2000:
@@ -96,7 +96,7 @@ def test_a_descriptor_above_1023_works(ends: tuple[Channel, socket.socket]) -> N
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_writing_reads_what_nobody_wants(ends: tuple[Channel, socket.socket]) -> None:
+def test_reads_while_writing(ends: tuple[Channel, socket.socket]) -> None:
     channel, theirs = ends
     large = {"a": "x" * 1_000_000}
 
@@ -118,7 +118,7 @@ def test_writing_reads_what_nobody_wants(ends: tuple[Channel, socket.socket]) ->
     assert reply == {"read": 1_000_010}
 
 
-def test_who_reads_nothing_is_given_up(ends: tuple[Channel, socket.socket]) -> None:
+def test_side_that_never_reads(ends: tuple[Channel, socket.socket]) -> None:
     channel, _ = ends
     with pytest.raises(OSError, match="the other side is gone, or takes nothing"):
         channel.write({"a": "x" * 10_000_000}, seconds=0.2)
@@ -162,7 +162,7 @@ def verdict(number: Any, command: Any, said: Any = "fails", **more: Any) -> dict
     return {"number": number, "command": command, "verdict": said, **more}
 
 
-def test_a_stale_verdict_is_dropped() -> None:
+def test_stale_verdict() -> None:
     line = Line(
         [verdict(0, 1), verdict(1, 1)],  # and time runs out
         [verdict(1, 1, "passes"), DONE_1, verdict(2, 2), verdict(3, 2, "passes"), DONE_2],
@@ -175,7 +175,7 @@ def test_a_stale_verdict_is_dropped() -> None:
     ]
 
 
-def test_reading_may_stop_half_way() -> None:
+def test_partly_read_replies() -> None:
     line = Line([verdict(0, 1), verdict(1, 1, "passes"), DONE_1], [verdict(2, 2, "breaks"), DONE_2])
     trials = trials_on(line)
     for trial in trials.swapped([A, B], ["t"], [], {"t": 1.0}):
@@ -184,7 +184,7 @@ def test_reading_may_stop_half_way() -> None:
     assert list(trials.swapped([C], ["t"], [], {"t": 1.0})) == [Trial(C, "breaks")]
 
 
-def test_stale_judgements_are_dropped() -> None:
+def test_stale_judgements() -> None:
     rounds = {"rounds": [[{"nodeid": "t", "outcome": "passed", "seconds": 1.0}]]}
     line = Line([], [verdict(0, 1, "hung"), DONE_1, verdict(1, 2, "judged", **rounds), DONE_2])
     trials = trials_on(line)
@@ -192,7 +192,7 @@ def test_stale_judgements_are_dropped() -> None:
     assert trials.judged([("b.py", "")], 1.0) == [Judgement("", ((Record("t", "passed", 1.0),),))]
 
 
-def test_stale_observations_are_dropped() -> None:
+def test_stale_observations() -> None:
     stale = [
         {"inputs": [["old", ""]], "command": 1},
         verdict(0, 1, "observed", behaviour=["old"]),
@@ -223,7 +223,7 @@ OTHER_REPLIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("reply", OTHER_REPLIES.values(), ids=OTHER_REPLIES)
-def test_other_replies_are_dropped(reply: dict[str, Any]) -> None:
+def test_unexpected_replies(reply: dict[str, Any]) -> None:
     trials = trials_on(Line([reply, verdict(0, 1, "passes"), DONE_1]))
     found = [
         trial for trial in trials.swapped([A], ["t"], [], {"t": 1.0}) if trial.verdict == "passes"
@@ -251,7 +251,7 @@ WRONG_VERDICTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("more", WRONG_VERDICTS.values(), ids=WRONG_VERDICTS)
-def test_a_verdict_of_the_wrong_kind(more: dict[str, Any]) -> None:
+def test_malformed_verdict(more: dict[str, Any]) -> None:
     trials = trials_on(Line([verdict(0, 1, **more), DONE_1]))
     assert list(trials.swapped([A], ["t"], [], {"t": 1.0})) == [Trial(A, "crashed")]
 
@@ -269,11 +269,11 @@ READY = {"collected": ["t"], "level": "audit", "imported": {"a.py": [1]}, "unimp
     ],
     ids=["as it is", "unknown level", "no tests", "texts for lines"],
 )
-def test_what_the_child_says_first_is_checked(change: dict[str, Any], is_ready: bool) -> None:
+def test_ready_message(change: dict[str, Any], is_ready: bool) -> None:
     line = Line()
     line._waiting = [READY | change]
     assert (trials_on(line)._ready(Deadline.after(5.0)) is not None) is is_ready
 
 
-def test_a_child_that_says_nothing_is_not_ready() -> None:
+def test_silent_child() -> None:
     assert trials_on(Line())._ready(Deadline.after(5.0)) is None
