@@ -195,13 +195,13 @@ def test_a_review_of_the_folder_it_is_installed_from(monkeypatch: pytest.MonkeyP
 def test_ruff_is_no_program_of_the_repository(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pytest_starcoder.source.ruff import ruff
+    from pytest_starcoder.source.ruff import find_ruff
 
     program = tmp_path / "ruff"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", os.pathsep.join([".", "", "bin", os.environ["PATH"]]))
-    assert ruff() is None or Path(str(ruff())).parent != tmp_path
+    assert find_ruff() is None or Path(str(find_ruff())).parent != tmp_path
     monkeypatch.setenv("PATH", f"{tmp_path}")
-    assert ruff() == str(program)
+    assert find_ruff() == str(program)
