@@ -418,23 +418,8 @@ def parsing_prefix(code: str) -> str:
         if not problem:
             return prefix if prefix.strip() else ""
         parsed += len(prefix)
-        wrong = min(line or end, end)
-        is_open_try = "'except' or 'finally'" in problem
-        end = _lines_before_try(lines[:wrong]) if is_open_try else wrong - 1
+        end = min(line or end, end) - 1
     return ""
-
-
-def _lines_before_try(lines: list[str]) -> int:
-    """Return how many lines precede the innermost `try` around the last line."""
-    margin = MAX_PARSED_CHARACTERS
-    for number in range(len(lines) - 1, -1, -1):
-        line = lines[number].lstrip()
-        indentation = len(lines[number]) - len(line)
-        if line and indentation < margin:
-            margin = indentation
-            if re.match(r"try\s*:", line):
-                return number
-    return len(lines) - 1
 
 
 def _syntax_error(code: str) -> tuple[int, str]:

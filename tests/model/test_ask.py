@@ -64,7 +64,7 @@ def test_the_default_model_wins_too_where_it_is_named(
 
 @pytest.mark.parametrize("prompt", [5, b"", None])
 def test_what_is_no_text_is_not_asked(prompt: object, ollama_double: FakeOllama) -> None:
-    with pytest.raises(TypeError, match=f"ask wants a text, not {type(prompt).__name__}"):
+    with pytest.raises(TypeError, match=f"ask needs a text, not {type(prompt).__name__}"):
         ask(prompt)  # type: ignore[arg-type]
 
 

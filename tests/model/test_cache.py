@@ -123,7 +123,7 @@ def test_no_half_written_entry_is_left(tmp_path: Path) -> None:
 def test_the_oldest_entries_go_when_there_are_too_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ENTRIES", 20)
+    monkeypatch.setattr(module, "MAX_ENTRIES", 20)
     cache = Cache(tmp_path)
     for number in range(20):
         cache.put(number, number)

@@ -257,7 +257,7 @@ def test_a_cache_that_cannot_be_written_is_no_trouble(chosen: Settings) -> None:
 
 def test_other_fields_are_another_format() -> None:
     """What an older version has written must not be read as one of these: a new field needs a new FORMAT."""
-    assert (home.FORMAT, [field.name for field in (*fields(Completion), *fields(Model))]) == (
+    assert (home.CACHE_FORMAT, [field.name for field in (*fields(Completion), *fields(Model))]) == (
         3,
         "text model prompt_tokens completion_tokens cached_tokens truncated from_cache likelihood "
         "name digest architecture window chat".split(),

@@ -23,7 +23,7 @@ from pytest_starcoder.model.backends import Backend, OnText
 from pytest_starcoder.model.backends.llamacpp import LlamaCpp
 from pytest_starcoder.model.backends.ollama import Ollama
 from pytest_starcoder.model.client import Client
-from pytest_starcoder.model.probe import HOLES, REVIEWED, Probe, probe
+from pytest_starcoder.model.probe import HOLES, PULL_REQUEST, ProbeResult, run_probes
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 
@@ -140,9 +140,9 @@ class Machine:
         ) < prompt.max_tokens
 
 
-def probed(backend: Backend, settings: Settings | None = None) -> dict[str, Probe]:
+def probed(backend: Backend, settings: Settings | None = None) -> dict[str, ProbeResult]:
     """What the probes find, by name."""
-    found = list(probe(Client(backend, settings or Settings(temperature=0.0))))
+    found = list(run_probes(Client(backend, settings or Settings(temperature=0.0))))
     assert all(result.verdict in ("yes", "no", "unknown") for result in found)
     json.dumps([dict(result.figures) for result in found], allow_nan=False)
     return {result.name: result for result in found}
@@ -154,7 +154,7 @@ def probed(backend: Backend, settings: Settings | None = None) -> dict[str, Prob
 def test_a_server_that_does_all_of_it_well_gets_nothing_but_yes() -> None:
     found = probed(Machine())
     assert {name: result.verdict for name, result in found.items()} == dict.fromkeys(ALL, "yes")
-    assert [found[name].told for name in ALL[1:6]] == [
+    assert [found[name].summary for name in ALL[1:6]] == [
         "it ends the answer",
         "each of the 38 is one token",
         "<file_sep> ended the answer after 2 tokens",
@@ -184,19 +184,19 @@ def test_a_server_that_does_all_of_it_well_gets_nothing_but_yes() -> None:
             {"words": "a"},
             "stop text",
             "unknown",
-            "the model wrote nothing that it could be stopped at",
+            "the model wrote nothing that could be a stop",
         ),
         (
             {"words": "\ufffd" * 24},
             "stop text",
             "unknown",
-            "the model wrote nothing that it could be stopped at",
+            "the model wrote nothing that could be a stop",
         ),
         (
             {"words": "aaaaaaaa"},
             "stop text",
             "unknown",
-            "the model wrote nothing that it could be stopped at",
+            "the model wrote nothing that could be a stop",
         ),
         ({"words": "def" * 9}, "stop text", "yes", "it ends the answer"),
         (
@@ -299,7 +299,7 @@ def test_a_server_that_does_otherwise(
 ) -> None:
     result = probed(replace(Machine(), **change))[name]
     assert result.verdict == verdict
-    assert told is None or result.told == told
+    assert told is None or result.summary == told
 
 
 def test_the_sentinels_that_are_not_one_token_are_named() -> None:
@@ -317,7 +317,7 @@ class Restless(Machine):
 
 def test_an_answer_that_differs_each_time_proves_nothing_about_stops() -> None:
     found = probed(Restless())["stop text"]
-    assert (found.verdict, found.told) == (
+    assert (found.verdict, found.summary) == (
         "unknown",
         "the model wrote something else the second time",
     )
@@ -351,7 +351,7 @@ def test_a_server_that_is_slow_proves_its_memory_by_the_time_it_needs(
 ) -> None:
     found = probed(Machine(remembers=remembers, tells_cached=False, pace=0.0003))["prefix cache"]
     assert found.verdict == verdict
-    assert re.fullmatch(r"0\.\d\d s after 0\.\d\d s", found.told)
+    assert re.fullmatch(r"0\.\d\d s after 0\.\d\d s", found.summary)
     assert set(found.figures) == {"cold", "warm", "cached_tokens"}
 
 
@@ -377,7 +377,7 @@ def test_a_server_that_reads_slowly_is_given_no_longer_prompt_than_it_can_read_i
     None
 ):
     machine = Machine(model=replace(SEVEN, window=100_000), reads=100_000, pace=0.001)
-    found = list(probe(Client(Hurried(machine), Settings(timeout=600, session_timeout=3600))))
+    found = list(run_probes(Client(Hurried(machine), Settings(timeout=600, session_timeout=3600))))
     assert 1000 <= found[-1].figures["tried"] <= 75_000
 
 
@@ -387,7 +387,7 @@ def test_the_speed_is_told_as_the_time_of_what_one_waits_for() -> None:
     assert re.fullmatch(
         r"[\d,]+ tokens a second read, [\d,]+ written: "
         r"an explanation takes about \d+ s, the review of a hunk \d+ s",
-        found.told,
+        found.summary,
     )
 
 
@@ -413,12 +413,12 @@ def test_a_model_is_asked_what_its_family_can_do(family: str, names: list[str]) 
 def test_the_first_starcoder_is_asked_for_its_own_tokens() -> None:
     machine = Machine(file="gg<filename>h.txt\nhhh" * 9)
     found = probed(machine, Settings(family="starcoder"))
-    assert found["sentinels"].told == "each of the 19 is one token"
-    assert found["stop token"].told == "<filename> ended the answer after 2 tokens"
+    assert found["sentinels"].summary == "each of the 19 is one token"
+    assert found["stop token"].summary == "<filename> ended the answer after 2 tokens"
 
 
 def test_the_form_of_a_review_is_starcoder2s_to_the_letter() -> None:
-    assert "".join(REVIEWED) == (
+    assert "".join(PULL_REQUEST) == (
         "<pr>Title: Compute the mean of prices\nusername_0: The shop needs it for its report."
         "<pr_status>opened<repo_name>shop<pr_base><pr_file>shop/prices.py"
         "<pr_base_code>def total(xs):\n    return sum(xs)\n"
@@ -451,7 +451,7 @@ def test_no_word_of_an_answer_is_in_what_is_told() -> None:
     assert not [
         result
         for result in probed(machine).values()
-        if "sesame" in f"{result.told} {dict(result.figures)}"
+        if "sesame" in f"{result.summary} {dict(result.figures)}"
     ]
 
 
@@ -476,10 +476,12 @@ def test_a_server_that_hangs_is_left_alone_after_the_second_time(ollama_double: 
     found = probed(Ollama(settings), settings)
     assert time.monotonic() - started < 5
     assert [result.figures for result in found.values()] == [{"error": "BackendTimeout"}] * len(ALL)
-    assert found["stop text"].told.startswith(
+    assert found["stop text"].summary.startswith(
         f"Ollama at {ollama_double.url} did not finish within 0.2 s."
     )
-    assert {found[name].told for name in ALL[2:]} == {"not asked: the server was silent too often"}
+    assert {found[name].summary for name in ALL[2:]} == {
+        "not asked: the server was silent too often"
+    }
 
 
 def test_a_server_that_cuts_silently_is_found_out_by_its_backend(ollama_double: FakeOllama) -> None:
@@ -535,7 +537,7 @@ def test_a_control_token_ends_the_answer_of_a_real_llamacpp_that_preserves_it_an
             probed(kind(server.url, Settings(temperature=0.0), server.key))["stop token"]
             for kind in kinds
         ]
-    assert [(result.verdict, result.told) for result in found] == [
+    assert [(result.verdict, result.summary) for result in found] == [
         ("yes", "<file_sep> ended the answer after 1 tokens"),
         ("unknown", "the answer went on; whether <file_sep> was written cannot be seen"),
     ]
@@ -546,6 +548,8 @@ def test_the_tokens_of_a_real_ollama(real_ollama: str, tmp_path: Path) -> None:
     file = write_tiny_model(tmp_path / "always.gguf", always="<file_sep>")
     model = create_in_ollama(real_ollama, "starcoder2-probed", file)
     settings = Settings(backend="ollama", host=real_ollama, model=model, temperature=0.0)
-    found = {result.name: result for result in islice(probe(Client(Ollama(settings), settings)), 4)}
-    assert found["sentinels"].told == "each of the 38 is one token"
+    found = {
+        result.name: result for result in islice(run_probes(Client(Ollama(settings), settings)), 4)
+    }
+    assert found["sentinels"].summary == "each of the 38 is one token"
     assert found["stop token"].verdict in ("yes", "unknown")  # from 0.30 on it ends at none

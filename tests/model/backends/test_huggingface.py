@@ -671,11 +671,11 @@ TABLE: list[tuple[int, Any, dict[str, str], type[StarcoderError], str, str]] = [
     ),
     (
         503,
-        {"error": f"Model {NAME} is currently loading", "estimated_time": 20.0},
+        {"error": f"Model {NAME} is currently loading"},
         {},
         RateLimited,
         f"Hugging Face is still loading {NAME}.",
-        "Ask again in 20 s.",
+        "Ask again in 5 s.",
     ),
     (
         410,
@@ -815,17 +815,10 @@ def test_an_endpoint_of_another_kind_is_told_from_a_tgi() -> None:
 @pytest.mark.parametrize(
     ("body", "headers", "seconds"),
     [
-        ({"estimated_time": 20.5}, {}, 20.5),
-        ({"estimated_time": 20.5}, {"Retry-After": "3"}, 20.5),
         ({"error": "x"}, {"Retry-After": "3"}, 3),
         ({"error": "x"}, {}, 5),
         (b"<html>", {}, 5),
         ([1], {}, 5),
-        ({"estimated_time": True}, {}, 5),
-        ({"estimated_time": -1}, {}, 5),
-        ({"estimated_time": "soon"}, {}, 5),
-        ({"estimated_time": float("nan")}, {}, 5),
-        ({"estimated_time": float("inf")}, {}, 5),
         (b"[" * 100_000, {}, 5),
     ],
 )
@@ -843,7 +836,7 @@ def test_a_model_that_is_loading_says_how_long_that_takes(
 
 
 def test_an_endpoint_that_is_waking_up_is_asked_again() -> None:
-    loading = (503, {"error": "loading", "estimated_time": 0.01})
+    loading = (503, {"error": "loading"}, {"Retry-After": "0.01"})
     double = FakeTgi(replies={"/": [loading, loading]})
     with (
         running(double),

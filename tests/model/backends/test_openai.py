@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -470,16 +468,6 @@ def test_the_server_says_when_to_ask_again(header: str, seconds: float) -> None:
         complete(backend)
     assert caught.value.retry_after == seconds
     assert caught.value.hint == f"Ask again in {seconds:.3g} s."
-
-
-@pytest.mark.parametrize(("ahead", "low", "high"), [(30, 25, 30), (-30, 0, 0)])
-def test_a_date_says_when_to_ask_again_as_well(ahead: int, low: float, high: float) -> None:
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
-    double = FakeVllm(replies={"/v1/completions": (503, b"", {"Retry-After": date})})
-    with asking(double) as backend, pytest.raises(RateLimited) as caught:
-        complete(backend)
-    assert caught.value.retry_after is not None
-    assert low <= caught.value.retry_after <= high
 
 
 def test_a_client_asks_again_when_it_was_told_to() -> None:
