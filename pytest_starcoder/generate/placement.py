@@ -22,7 +22,7 @@ from pytest_starcoder.generate.draft import Draft, Origin
 from pytest_starcoder.generate.result import KeptTest, RejectedDraft
 from pytest_starcoder.generate.statements import Function, is_string
 from pytest_starcoder.generate.type_hints import bound_call
-from pytest_starcoder.source.ruff import ruff
+from pytest_starcoder.source.ruff import find_ruff
 from pytest_starcoder.source.syntax import syntax_tree
 from pytest_starcoder.text.display import counted, one_line
 
@@ -180,7 +180,7 @@ def project_styles(path: str, root: Path) -> list[Style]:
 
     Empty if ruff is not installed.
     """
-    program = ruff()
+    program = find_ruff()
     if program is None:
         return []
     name = f"--stdin-filename={root / path}"
