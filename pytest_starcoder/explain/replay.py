@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.failure import Cause, Failure
 from pytest_starcoder.explain.neighbours import choose_neighbours, spread
-from pytest_starcoder.runner.launch import Launch, run
+from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import MISSING, FinishedTest, Outcome
+from pytest_starcoder.runner.rerun import rerun
 from pytest_starcoder.text.display import counted, natural, one_line
 from pytest_starcoder.text.node_ids import without_parameters
 
@@ -65,7 +66,7 @@ class Replayer:
         launch: Launch,
         deadline: Deadline,
         warn: Callable[[str], object] = lambda _: None,
-        run_tests: Callable[..., Iterable[Outcome]] = run,
+        run_tests: Callable[..., Iterable[Outcome]] = rerun,
     ) -> None:
         self._finished = finished
         self._by_id = {test.nodeid: test for test in finished}
@@ -120,7 +121,9 @@ class Replayer:
                     tests[near[rank].nodeid] = None
                     seconds -= near[rank].seconds * TRACING_SLOWDOWN
         ids = list(tests)
-        ran = self._run_tests(self._launch, ids, self._deadline, ids, failing_ids, warn=self._warn)
+        ran = self._run_tests(
+            self._launch, ids, self._deadline, trace=ids, values=failing_ids, warn=self._warn
+        )
         reason = TIMED_OUT if self._deadline.remaining() <= 0 else ENDED_EARLY
         outcomes = {nodeid: Outcome(nodeid, MISSING, message=reason) for nodeid in failing_ids}
         return outcomes | {outcome.nodeid: outcome for outcome in ran}

@@ -153,7 +153,7 @@ def test_bad_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     assert main(["doctor"]) == 2
     assert capsys.readouterr() == (
         "",
-        "starcoder: STARCODER_TIMEOUT: timeout wants a number from 0.1 to 86400 (seconds), not 'soon'. "
+        "starcoder: STARCODER_TIMEOUT: timeout must be a number from 0.1 to 86400 (seconds), not 'soon'. "
         "Fix or remove it.\n",
     )
 
@@ -189,7 +189,10 @@ def test_settings_are_options(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["doctor", "--help"])
     told = " ".join(capsys.readouterr().out.split())
-    assert "--starcoder-first-token-timeout VALUE seconds of silence, loading included" in told
+    assert (
+        "--starcoder-first-token-timeout VALUE maximum seconds without output, including loading the model"
+        in told
+    )
     assert "--starcoder-cache VALUE on, off or a folder" in told
 
 
