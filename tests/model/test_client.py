@@ -179,17 +179,17 @@ def test_error_is_not_cached(ollama_double: FakeOllama, chosen: Settings) -> Non
     assert not ask(chosen).from_cache
 
 
-def test_cache_off(ollama_double: FakeOllama, chosen: Settings, own_environment: Path) -> None:
+def test_cache_off(ollama_double: FakeOllama, chosen: Settings, clean_environment: Path) -> None:
     for _ in range(2):
         assert not ask(replace(chosen, cache="off")).from_cache
     assert paths(ollama_double) == ["/api/tags", "/api/show", "/api/generate"] * 2
-    assert not (own_environment / ".cache").exists()
+    assert not (clean_environment / ".cache").exists()
     assert not Path(chosen.cache).exists()
 
 
-def test_default_cache_folder(chosen: Settings, own_environment: Path) -> None:
+def test_default_cache_folder(chosen: Settings, clean_environment: Path) -> None:
     ask(replace(chosen, cache="on"))
-    assert list(own_environment.rglob("answers"))
+    assert list(clean_environment.rglob("answers"))
 
 
 # --- what is remembered, as files ----------------------------------------------------------

@@ -291,9 +291,9 @@ def test_model_name_as_file() -> None:
         made("starcoder2:7b")
 
 
-def test_tilde_is_expanded(tiny_model: Path, own_environment: Path) -> None:
-    (own_environment / "tiny.gguf").write_bytes(tiny_model.read_bytes())
-    assert made("~/tiny.gguf").place == str(own_environment / "tiny.gguf")
+def test_tilde_is_expanded(tiny_model: Path, clean_environment: Path) -> None:
+    (clean_environment / "tiny.gguf").write_bytes(tiny_model.read_bytes())
+    assert made("~/tiny.gguf").place == str(clean_environment / "tiny.gguf")
 
 
 def test_load_timeout(tiny_model: Path) -> None:

@@ -365,9 +365,9 @@ def test_no_proxy_for_loopback(
 
 
 def test_proxy_without_netrc(
-    ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch, own_environment: Path
+    ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch, clean_environment: Path
 ) -> None:
-    netrc = own_environment / ".netrc"
+    netrc = clean_environment / ".netrc"
     netrc.write_text(
         "machine gpu-box.example login me password secret\ndefault login me password secret\n"
     )
@@ -380,8 +380,8 @@ def test_proxy_without_netrc(
     assert "Authorization" not in request.headers
 
 
-def test_no_netrc_for_loopback(ollama_double: FakeOllama, own_environment: Path) -> None:
-    (own_environment / ".netrc").write_text("default login me password secret\n")
+def test_no_netrc_for_loopback(ollama_double: FakeOllama, clean_environment: Path) -> None:
+    (clean_environment / ".netrc").write_text("default login me password secret\n")
     with asking(settings("ollama", ollama_double.url)) as backend:
         identify(backend)
     assert "Authorization" not in ollama_double.requests[0].headers
