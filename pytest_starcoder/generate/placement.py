@@ -6,6 +6,7 @@ Imports are merged, names are made unique, and a test whose body exists already 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ from pytest_starcoder.generate.draft import Draft, Origin
 from pytest_starcoder.generate.result import KeptTest, RejectedDraft
 from pytest_starcoder.generate.statements import Function, is_string
 from pytest_starcoder.generate.type_hints import bound_call
-from pytest_starcoder.source.ruff import ruff
+from pytest_starcoder.source.ruff import find_ruff
 from pytest_starcoder.source.syntax import syntax_tree
 from pytest_starcoder.text.display import counted, one_line
 
@@ -71,25 +72,27 @@ def file_for(module: str, root: Path, test_files: Iterable[str]) -> str:
     """
     stem = module.rpartition(".")[2]
     existing = sorted(test_files)
-    named = [
-        path for path in existing if PurePosixPath(path).stem in (f"test_{stem}", f"{stem}_test")
-    ]
+    with_name = []
+    for path in existing:
+        if PurePosixPath(path).stem in (f"test_{stem}", f"{stem}_test"):
+            with_name.append(path)
     importing = [path for path in existing if _imports(root / path, module)]
-    both = [path for path in named if path in importing]
-    for path in (*both, *named, *importing):
+    with_both = [path for path in with_name if path in importing]
+    for path in (*with_both, *with_name, *importing):
         return path
-    folder = PurePosixPath(existing[0]).parent if existing else PurePosixPath()
-    if not existing and (root / "tests").is_dir():
-        folder = PurePosixPath("tests")
+    if existing:
+        folder = PurePosixPath(existing[0]).parent
+    else:
+        folder = PurePosixPath("tests" if (root / "tests").is_dir() else "")
     return str(folder / f"test_{stem}.py")
 
 
-def accepted_test(kept: KeptTest) -> NewTest:
+def accepted_test(test: KeptTest) -> NewTest:
     """Return a kept test with what it adds."""
     worth = "covers code that no other test runs"
-    if kept.kills:
-        worth = f"kills {counted(len(kept.kills), 'mutant')}"
-    return NewTest(kept.draft, f"{_origin(kept.draft)}; {worth}.")
+    if test.kills:
+        worth = f"kills {counted(len(test.kills), 'mutant')}"
+    return NewTest(test.draft, f"{_origin(test.draft)}; {worth}.")
 
 
 def expected_failure(suspected: RejectedDraft) -> NewTest:
@@ -170,7 +173,7 @@ def project_styles(path: str, root: Path) -> list[Style]:
 
     Empty if ruff is not installed.
     """
-    program = ruff()
+    program = find_ruff()
     if program is None:
         return []
     name = f"--stdin-filename={root / path}"
@@ -258,15 +261,10 @@ def _shape(body: Sequence[ast.stmt]) -> str:
     return "\n".join(ast.dump(statement) for statement in body if not is_string(statement))
 
 
-def _imports(path: Path, module: str) -> bool:
+def _imports(file: Path, module: str) -> bool:
     """Return whether a file imports a module."""
     try:
-        tree = syntax_tree(path.read_text("utf-8"))
+        text = file.read_text("utf-8")
     except (OSError, ValueError):
         return False
-    for node in ast.walk(tree) if tree else ():
-        if isinstance(node, ast.ImportFrom) and node.module == module:
-            return True
-        if isinstance(node, ast.Import) and any(alias.name == module for alias in node.names):
-            return True
-    return False
+    return re.search(rf"(?m)^\s*(import|from)\s+{re.escape(module)}(\s|,|$)", text) is not None
