@@ -149,14 +149,14 @@ def test_many_processes_may_write_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
 @pytest.mark.parametrize("mask", [0o000, 0o002, 0o022])
-def test_the_users_folder_is_the_users_alone(own_environment: Path, mask: int) -> None:
+def test_the_users_folder_is_the_users_alone(clean_environment: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
         Cache(cache_folder(Settings())).put("answer", "key")
     finally:
         os.umask(before)
     for folder in (
-        own_environment / ".cache" / "starcoder",
-        own_environment / ".cache" / "starcoder" / "answers",
+        clean_environment / ".cache" / "starcoder",
+        clean_environment / ".cache" / "starcoder" / "answers",
     ):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -200,20 +200,20 @@ def test_an_error_is_not_remembered(ollama_double: FakeOllama, chosen: Settings)
 
 
 def test_with_the_cache_off_everything_is_asked_and_nothing_written(
-    ollama_double: FakeOllama, chosen: Settings, own_environment: Path
+    ollama_double: FakeOllama, chosen: Settings, clean_environment: Path
 ) -> None:
     for _ in range(2):
         assert not ask(replace(chosen, cache="off")).from_cache
     assert paths(ollama_double) == ["/api/tags", "/api/show", "/api/generate"] * 2
-    assert not (own_environment / ".cache").exists()
+    assert not (clean_environment / ".cache").exists()
     assert not Path(chosen.cache).exists()
 
 
 def test_the_cache_is_in_the_users_cache_folder_by_itself(
-    chosen: Settings, own_environment: Path
+    chosen: Settings, clean_environment: Path
 ) -> None:
     ask(replace(chosen, cache="on"))
-    assert list(own_environment.rglob("answers"))
+    assert list(clean_environment.rglob("answers"))
 
 
 # --- what is remembered, as files ----------------------------------------------------------

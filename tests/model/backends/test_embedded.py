@@ -292,9 +292,9 @@ def test_the_name_of_a_model_is_no_file() -> None:
         made("starcoder2:7b")
 
 
-def test_a_tilde_is_the_home_folder(tiny_model: Path, own_environment: Path) -> None:
-    (own_environment / "tiny.gguf").write_bytes(tiny_model.read_bytes())
-    assert made("~/tiny.gguf").place == str(own_environment / "tiny.gguf")
+def test_a_tilde_is_the_home_folder(tiny_model: Path, clean_environment: Path) -> None:
+    (clean_environment / "tiny.gguf").write_bytes(tiny_model.read_bytes())
+    assert made("~/tiny.gguf").place == str(clean_environment / "tiny.gguf")
 
 
 def test_a_model_that_takes_too_long_to_load_is_given_up(tiny_model: Path) -> None:

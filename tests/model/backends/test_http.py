@@ -364,9 +364,9 @@ def test_no_proxy_stands_between_us_and_this_machine(
 
 
 def test_another_machine_is_asked_through_the_users_proxy_but_never_with_a_login_from_netrc(
-    ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch, own_environment: Path
+    ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch, clean_environment: Path
 ) -> None:
-    netrc = own_environment / ".netrc"
+    netrc = clean_environment / ".netrc"
     netrc.write_text(
         "machine gpu-box.example login me password secret\ndefault login me password secret\n"
     )
@@ -380,9 +380,9 @@ def test_another_machine_is_asked_through_the_users_proxy_but_never_with_a_login
 
 
 def test_netrc_is_not_read_for_this_machine_either(
-    ollama_double: FakeOllama, own_environment: Path
+    ollama_double: FakeOllama, clean_environment: Path
 ) -> None:
-    (own_environment / ".netrc").write_text("default login me password secret\n")
+    (clean_environment / ".netrc").write_text("default login me password secret\n")
     with asking(settings("ollama", ollama_double.url)) as backend:
         identify(backend)
     assert "Authorization" not in ollama_double.requests[0].headers
