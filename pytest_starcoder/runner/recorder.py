@@ -135,7 +135,7 @@ class Recorder:
         finally:
             if is_traced:
                 self._tracer.stop()
-            # Also after an untraced test: a wider fixture may restore the variables of a traced one.
+            # Also after an untraced test: a wider fixture may restore those of a traced one.
             for variables in (environment, os.environ):
                 with contextlib.suppress(Exception):
                     self._environment.remove_from(variables)
