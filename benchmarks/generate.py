@@ -223,16 +223,18 @@ def run_rivals(
 
     written, missing = attempts((("Pynguin", run_pynguin), ("CoverUp", run_coverup)))
     rows = [Row(name, reason) for name, reason in missing]
-    for rival in written:
-        remarks = [f"{rival.seconds:.0f}"]
-        if rival.model_use:
-            remarks.append(rival.model_use)
-        if rival.tests:
-            rows.append(Row(f"{rival.name}: seconds to write", ", ".join(remarks)))
-        else:
-            remarks.append(f"last line: {rival.last_line}")
-            rows.append(Row(f"{rival.name}: no tests, seconds", ", ".join(remarks)))
-    return written, rows
+    return written, rows + list(map(rival_row, written))
+
+
+def rival_row(rival: Written) -> Row:
+    """Return the seconds that a rival took, and why it wrote nothing."""
+    remarks = [f"{rival.seconds:.0f}"]
+    if rival.model_use:
+        remarks.append(rival.model_use)
+    if rival.tests:
+        return Row(f"{rival.name}: seconds to write", ", ".join(remarks))
+    remarks.append(f"last line: {rival.last_line}")
+    return Row(f"{rival.name}: no tests, seconds", ", ".join(remarks))
 
 
 def measure_ours(subject: Subject, arguments: argparse.Namespace) -> tuple[list[Worth], list[Row]]:

@@ -109,13 +109,9 @@ def coverup(folder: Path, root: Path, path: str) -> list[Written]:
                 variables,
                 MAX_SECONDS["coverup"],
             )
-            one = _written(f"{name}, {how}", sorted(tests.glob("test_coverup_*.py")), *ended)
-            written.append(
-                replace(
-                    one,
-                    model_use=f"the demo model answered {count.answers} of {count.requests} requests",
-                )
-            )
+            rival = _written(f"{name}, {how}", sorted(tests.glob("test_coverup_*.py")), *ended)
+            use = f"the demo model answered {count.answers} of {count.requests} requests"
+            written.append(replace(rival, model_use=use))
             if count.requests:
                 break
     return written
@@ -166,13 +162,11 @@ def bounded(real: RealServer) -> Iterator[RequestCount]:
         server.server_close()
 
 
-def last_words(output: str) -> str:
+def last_line(output: str) -> str:
     """Return the last line of output that is no progress bar, without colours."""
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", output).replace("\r", "\n")
     lines = [line.strip() for line in plain.splitlines()]
-    return next(
-        (line for line in reversed(lines) if line and "it/s" not in line), "it said nothing"
-    )
+    return next((line for line in reversed(lines) if line and "it/s" not in line), "no output")
 
 
 def attempts(
@@ -215,4 +209,4 @@ def _ended(
 
 
 def _written(name: str, tests: Sequence[Path], seconds: float, output: str) -> Written:
-    return Written(name, tests, seconds, "" if tests else last_words(output))
+    return Written(name, tests, seconds, "" if tests else last_line(output))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, compress
 
 from pytest_starcoder.generate.draft import Draft, Origin, Place, Target
 from pytest_starcoder.generate.executed_code import ExecutedCode, JudgedDraft
@@ -136,9 +137,7 @@ class DraftSelection:
         holding: list[Draft] = []
         for start in range(0, len(guesses), MAX_PROPERTIES):
             batch = guesses[start : start + MAX_PROPERTIES]
-            judgement = self._trials.judge_together(
-                [draft.module for draft in batch], DRAFT_SECONDS / 2
-            )
+            judgement = self._trials.judge_together(_modules(batch), DRAFT_SECONDS / 2)
             passed = _passed_tests(judgement.rounds[:1])
             holding += [draft for draft in batch if judgement.problem or draft.nodeid in passed]
         return holding
@@ -146,9 +145,7 @@ class DraftSelection:
     def _thoroughly_passing(self, drafts: Sequence[Draft]) -> list[Draft]:
         """Return the tests of Hypothesis that pass with many inputs."""
         thorough = judge(self._trials, list(map(judged_version, drafts)))
-        return [
-            draft for draft, judged in zip(drafts, thorough, strict=True) if self._passes(judged)
-        ]
+        return list(compress(drafts, map(self._passes, thorough)))
 
     def _passes(self, judged: JudgedDraft) -> bool:
         """Return whether a draft passes and tests its target; otherwise record the reason."""
@@ -160,7 +157,7 @@ class DraftSelection:
                 bug = self._actual_value(draft) or bug
             self.suspected.append(RejectedDraft(draft, bug))
             # An error for odd inputs says nothing about the usual ones.
-            if draft.origin is not Origin.TYPE_HINT:
+            if not draft.draws_inputs:
                 self._broken_targets.add(draft.target)
             return False
         reason = reason or missing_check(judged)
@@ -212,7 +209,7 @@ class DraftSelection:
     def _checks_its_code(self, judged: JudgedDraft) -> bool:
         """Return whether a draft that only runs new code would notice any change of it."""
         # The type of a result says little: such a test has to kill a mutant.
-        if judged.draft.origin is Origin.TYPE_HINT:
+        if judged.draft.draws_inputs:
             return False
         mutants = self._score.mutants_executed_by(judged.tests.values())
         for start in range(0, len(mutants), MUTANT_BATCH):
@@ -261,12 +258,11 @@ class DraftSelection:
     def _failing_together(self, trials: Trials) -> list[KeptTest]:
         """Return the kept tests that fail when all run in one process."""
         drafts = [test.draft for test in self.kept]
-        modules = [draft.module for draft in drafts]
-        judgement = trials.judge_together(modules, _time_limit(drafts))
+        judgement = trials.judge_together(_modules(drafts), _time_limit(drafts))
         if judgement.problem and judgement.problem != OUT_OF_TIME:
             return self.kept[-1:]  # one of them is to blame; the last adds least
-        failed = {record.nodeid for records in judgement.rounds for record in records}
-        failed -= _passed_tests(judgement.rounds)
+        records = chain(*judgement.rounds)
+        failed = {record.nodeid for record in records} - _passed_tests(judgement.rounds)
         functions = {nodeid.partition("[")[0] for nodeid in failed}
         return [test for test in self.kept if test.draft.nodeid in functions]
 
@@ -283,19 +279,21 @@ class DraftSelection:
 
 def judge(trials: Trials, drafts: Sequence[Draft]) -> list[JudgedDraft]:
     """Run each draft in a process of its own."""
-    judgements = trials.judge([draft.module for draft in drafts], _time_limit(drafts))
+    judgements = trials.judge(_modules(drafts), _time_limit(drafts))
     return list(map(JudgedDraft.of, drafts, judgements))
 
 
+def _modules(drafts: Sequence[Draft]) -> list[tuple[str, str]]:
+    return [draft.module for draft in drafts]
+
+
 def _time_limit(drafts: Sequence[Draft]) -> float:
-    if any(draft.origin is Origin.TYPE_HINT for draft in drafts):
-        return DRAWING_SECONDS
-    return DRAFT_SECONDS
+    return DRAWING_SECONDS if any(draft.draws_inputs for draft in drafts) else DRAFT_SECONDS
 
 
 def _passed_tests(rounds: Sequence[Sequence[Record]]) -> set[str]:
     """Return the tests that pass in every round."""
-    passed = [
-        {record.nodeid for record in records if record.outcome == "passed"} for records in rounds
-    ]
-    return set.intersection(*passed) if passed else set()
+    outcomes: dict[str, set[str]] = {}
+    for record in chain(*rounds):
+        outcomes.setdefault(record.nodeid, set()).add(record.outcome)
+    return {nodeid for nodeid, values in outcomes.items() if values == {"passed"}}

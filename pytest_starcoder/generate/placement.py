@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -106,7 +107,7 @@ def expected_failure(suspected: RejectedDraft) -> NewTest:
         f"{one_line(f'{draft.because} {suspected.reason}', 300)}"
     )
     imports = draft.imports
-    if draft.origin is Origin.TYPE_HINT:
+    if draft.draws_inputs:
         _, _, drawn = suspected.reason.partition(" for ")
         call = f"{draft.target.name}({drawn})"
         generic_call = bound_call(draft.target, draft.arguments)
@@ -132,40 +133,46 @@ def insert_tests(
 
     if syntax_tree(text) is None:
         raise SyntaxError("it cannot be parsed")
-    bodies = {_shape(function.body) for function in _functions(text)}
-    names = {node.name for node in ast.walk(ast.parse(text)) if hasattr(node, "name")}
-    new: list[str] = []
-    imports: list[str] = []
-    for test in tests:
-        draft = test.draft
-        [function] = _functions(draft.code)
-        shape = _shape(function.body)
-        if shape in bodies:
-            continue
-        bodies.add(shape)
-        name = _unused_name(draft.name, names)
-        names.add(name)
-        arguments = ("self", *draft.arguments) if class_name else draft.arguments
-        code = replace(draft, name=name, arguments=arguments).code
-        styled = f"{test.comment}\n{code}\n"
-        for style in styles:
-            styled = style(styled)
-        new.append(styled)
-        imports += draft.imports
-    if not new:
+    new_tests = _without_existing(text, tests)
+    if not new_tests:
         return text
+    codes = []
+    for test in new_tests:
+        draft = test.draft
+        if class_name:
+            draft = replace(draft, arguments=("self", *draft.arguments))
+        code = f"{test.comment}\n{draft.code}\n"
+        for style in styles:
+            code = style(code)
+        codes.append(code)
     if class_name:
-        module = _extended_class(cst.parse_module(text), class_name, new)
+        module = _extended_class(cst.parse_module(text), class_name, codes)
     else:
         start = text if text.strip() else f'"""Tests of {tests[0].draft.target.module}."""\n'
         head, script = _split_script(start)
-        module = cst.parse_module(head.rstrip("\n") + "\n\n\n" + "\n\n".join(new) + script)
-    result = _with_imports(module, imports)
+        module = cst.parse_module(head.rstrip("\n") + "\n\n\n" + "\n\n".join(codes) + script)
+    result = _with_imports(module, chain(*(test.draft.imports for test in new_tests)))
     for style in styles:
         # Existing code is restyled only if it has that style already.
         if style(text) == text:
             result = style(result)
     return result
+
+
+def _without_existing(text: str, tests: Sequence[NewTest]) -> list[NewTest]:
+    """Return the tests whose bodies are not in a text, with names that are not in it either."""
+    bodies = {_shape(function.body) for function in _functions(text)}
+    names = {node.name for node in ast.walk(ast.parse(text)) if hasattr(node, "name")}
+    new_tests = []
+    for test in tests:
+        [function] = _functions(test.draft.code)
+        shape = _shape(function.body)
+        if shape not in bodies:
+            bodies.add(shape)
+            name = _unused_name(test.draft.name, names)
+            names.add(name)
+            new_tests.append(replace(test, draft=replace(test.draft, name=name)))
+    return new_tests
 
 
 def project_styles(path: str, root: Path) -> list[Style]:
