@@ -75,7 +75,10 @@ def charts(tallies: Mapping[str, Tally]) -> list[Bars]:
         )
     ]
     if shares:
-        title, series = "Findings on a faulty line, beside chance", ("findings", "an added line at random")
+        title, series = (
+            "Findings on a faulty line, beside chance",
+            ("findings", "an added line at random"),
+        )
         bars.append(Bars(title, "%", series, tuple(shares)))
     return bars
 
