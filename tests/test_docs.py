@@ -253,7 +253,8 @@ def test_everything_that_a_user_can_give_is_told_of() -> None:
             if name.startswith("--") and "starcoder" not in name
         ),
         *("@pytest.mark.starcoder_explain", "starcoder_generate", "`starcoder`"),
-        *("starcoder_evidence", "starcoder_redact", "starcoder_explained", "starcoder_backend"),
+        *("pytest_starcoder_evidence", "pytest_starcoder_redact", "pytest_starcoder_explained"),
+        "starcoder_backend",
     ]
     assert [name for name in wanted if name not in text] == []
 
