@@ -139,6 +139,11 @@ class Draft:
         return "\n".join([*self.imports, "", "", self.code, ""])
 
     @property
+    def draws_inputs(self) -> bool:
+        """True for a test of Hypothesis."""
+        return self.origin is Origin.TYPE_HINT
+
+    @property
     def module(self) -> tuple[str, str]:
         """The path and the source with which it is run: a module in the folder of its tests.
 

@@ -92,8 +92,7 @@ def _caller_limits(context: RunContext, target: Target) -> dict[str, float]:
     drawn: dict[str, float] = {}
     for nodeid, test in context.selection.executions.items():
         if test.calls(target):
-            draws = test.draft is not None and test.draft.origin is Origin.TYPE_HINT
-            limits = drawn if draws else written
+            limits = drawn if test.draft and test.draft.draws_inputs else written
             limits[nodeid] = time_limit(test)
     # Inputs that people write read better than those that Hypothesis draws.
     return dict(islice((written or drawn).items(), MAX_CALLERS))
@@ -137,7 +136,7 @@ def characterisation_drafts(context: RunContext, target: Target) -> Iterator[Dra
 def exception_drafts(context: RunContext, target: Target) -> Iterator[Draft]:
     """Yield a test for each documented exception that an observed call raises."""
     exceptions = documented_exceptions(target)
-    mutants = context.score.mutants_of(target)
+    mutants = context.score.mutants[target]
     if not exceptions or not mutants or target.is_async:
         return
     # Observing needs one mutant, to know which function to observe.

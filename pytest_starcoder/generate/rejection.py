@@ -89,7 +89,7 @@ def broken_promise(draft: Draft, judgement: Judgement) -> str:
     if _is_refusal(raised) or (raised == "NameError" and in_draft):
         return ""
     reason = WRONG if raised == "AssertionError" else f"raises {raised}"
-    if draft.origin is not Origin.TYPE_HINT:
+    if not draft.draws_inputs:
         return reason
     drawn = re.search(r": test_\w+\((.*?),? *\)", failure.note)
     # An error in the draft itself is about the annotation, which may be no class.

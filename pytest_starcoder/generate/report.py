@@ -44,9 +44,9 @@ def terminal_lines(generated: Generated, *, verbose: bool = False) -> Iterator[s
         return
     files = _scores_by_file(generated)
     yield from _file_lines(files, generated)
-    for kept in generated.kept[:MAX_NAMES]:
-        draft = kept.draft
-        yield f"  kept           {draft.name}  ({draft.origin}: {added_value(kept)})"
+    for test in generated.kept[:MAX_NAMES]:
+        draft = test.draft
+        yield f"  kept           {draft.name}  ({draft.origin}: {added_value(test)})"
     if len(generated.kept) > MAX_NAMES:
         yield f"                 and {len(generated.kept) - MAX_NAMES} more"
     if generated.rejected:
@@ -78,11 +78,11 @@ def _file_lines(files: Mapping[str, Sequence[TargetScore]], generated: Generated
     if not files:
         yield "There is no code to generate tests for."
     for path, scores in files.items():
-        kept = sum(kept.draft.target.path == path for kept in generated.kept)
+        count = sum(test.draft.target.path == path for test in generated.kept)
         tried = sum(draft.target.path == path for draft in generated.drafts)
         line = (
             f"{one_line(path, 120)}  coverage {_coverage(scores)}   mutants killed "
-            f"{_kills(scores)}   {counted(kept, 'test')} kept of {tried} tried"
+            f"{_kills(scores)}   {counted(count, 'test')} kept of {tried} tried"
         )
         yield line if len(files) > 1 else f"{line}   {generated.seconds:.1f} s"
 
@@ -133,21 +133,21 @@ def _remarks(generated: Generated) -> Iterator[str]:
         yield f"{subject}: {generated.remark.removesuffix('.')}."
 
 
-def added_value(kept: KeptTest) -> str:
+def added_value(test: KeptTest) -> str:
     """Return what a test adds: "kills 2 mutants, covers lines 3-5"."""
     parts = []
-    if kept.kills:
-        parts.append(f"kills {counted(len(kept.kills), 'mutant')}")
-    if kept.lines:
-        parts.append(f"covers {_line_ranges(kept.lines)}")
-    elif kept.branch_lines:
-        parts.append(f"takes another way at {_line_ranges(kept.branch_lines)}")
+    if test.kills:
+        parts.append(f"kills {counted(len(test.kills), 'mutant')}")
+    if test.lines:
+        parts.append(f"covers {_line_ranges(test.lines)}")
+    elif test.branch_lines:
+        parts.append(f"takes another way at {_line_ranges(test.branch_lines)}")
     return ", ".join(parts) or "covers other code"
 
 
 def broken_promise(draft: Draft) -> str:
     """Return the promise that a draft rests on: "its docstring promises 3"."""
-    if draft.origin is Origin.TYPE_HINT:
+    if draft.draws_inputs:
         return "its type hints allow that"
     match ast.parse(draft.body[-1]).body:
         case [ast.Assert(test=ast.Compare(comparators=[value]))] | [
@@ -201,14 +201,14 @@ def _score_record(score: TargetScore) -> dict[str, Any]:
     return record
 
 
-def _kept_record(kept: KeptTest) -> dict[str, Any]:
+def _kept_record(test: KeptTest) -> dict[str, Any]:
     return {
-        **_draft_record(kept.draft),
-        "tests": kept.draft.target.tests,
-        "kills": len(kept.kills),
-        "covers": kept.lines,
-        "takes": kept.branch_lines,
-        "source": kept.draft.source,
+        **_draft_record(test.draft),
+        "tests": test.draft.target.tests,
+        "kills": len(test.kills),
+        "covers": test.lines,
+        "takes": test.branch_lines,
+        "source": test.draft.source,
     }
 
 
@@ -255,9 +255,9 @@ def to_markdown(generated: Generated) -> str:
         example = _example(bug.draft).replace("`", "'")
         reason = escape(f"{bug.reason}; {broken_promise(bug.draft)}")
         lines += ["", f"- *suspected bug* `{bug.draft.target.label}`: `{example}` {reason}"]
-    for kept in generated.kept:
-        lines += ["", f"`{kept.draft.name}`, from {kept.draft.origin}:", ""]
-        lines += ["```python", kept.draft.source.rstrip("\n"), "```"]
+    for test in generated.kept:
+        lines += ["", f"`{test.draft.name}`, from {test.draft.origin}:", ""]
+        lines += ["```python", test.draft.source.rstrip("\n"), "```"]
     sentences = [generated.over, generated.remark, model_notice(generated)]
     if generated.rejected:
         sentences.insert(0, f"Not kept: {_reasons(generated)}.")
@@ -271,7 +271,7 @@ def to_markdown(generated: Generated) -> str:
 
 def model_notice(generated: Generated) -> str:
     """Return the sentence on the tests that a model wrote; empty if there are none."""
-    models = {kept.draft.because for kept in generated.kept if kept.draft.origin is Origin.MODEL}
+    models = {test.draft.because for test in generated.kept if test.draft.origin is Origin.MODEL}
     if not models:
         return ""
     names = " and ".join(sorted(models))

@@ -124,5 +124,5 @@ class Generated:
     @property
     def drafts(self) -> list[Draft]:
         """All drafts that were judged."""
-        kept = [test.draft for test in self.kept]
-        return kept + [rejected.draft for rejected in self.rejected + self.suspected]
+        accepted = [test.draft for test in self.kept]
+        return accepted + [rejected.draft for rejected in self.rejected + self.suspected]

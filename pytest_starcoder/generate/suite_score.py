@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.generate.draft import Place, Target, TargetKind
@@ -34,7 +35,8 @@ ReadSource = Callable[[str], str]
 class SuiteScore:
     """Measures tests on `trials` by the mutants, lines and branches of `targets`.
 
-    `living` are the mutants that no test kills; `covered` are the places that tests reach.
+    `mutants` are those of each target, `living` those that no test kills. `covered` are the
+    places that tests reach.
     """
 
     def __init__(
@@ -54,22 +56,25 @@ class SuiteScore:
                 self._branches.update(branches)
                 self._places[target].update(branches)
         self._all_places = set().union(*self._places.values())
-        self._owners = self._find_mutants()
-        self.living = {
-            mutant for mutant, target in self._owners.items() if target.kind is TargetKind.FUNCTION
-        }
+        self.mutants = self._find_mutants()
+        self.living: set[Edit] = set()
+        for target, mutants in self.mutants.items():
+            if target.kind is TargetKind.FUNCTION:
+                self.living.update(mutants)
         self._counted = set(self.living)
         self.covered: set[Place] = set()
         self.reset(())
 
-    def _find_mutants(self) -> dict[Edit, Target]:
-        """Map the mutants that can be tried to their targets."""
-        owners: dict[Edit, Target] = {}
+    def _find_mutants(self) -> dict[Target, list[Edit]]:
+        """Return the mutants of each target that can be tried."""
+        mutants: dict[Target, list[Edit]] = {}
         for path, source in self._sources.items():
             targets = [target for target in self._targets if target.path == path]
-            for target, mutants in find_mutants(source, targets).items():
-                owners.update(dict.fromkeys(mutants, target))
-        return {mutant: owners[mutant] for mutant in self._trials.distinct(list(owners))}
+            mutants.update(find_mutants(source, targets))
+        distinct = set(self._trials.distinct(list(chain(*mutants.values()))))
+        return {
+            target: list(filter(distinct.__contains__, edits)) for target, edits in mutants.items()
+        }
 
     # --- the code that tests cover ---
 
@@ -147,17 +152,14 @@ class SuiteScore:
 
     def mutants_executed_by(self, tests: Collection[ExecutedCode]) -> list[Edit]:
         """Return the mutants on executed lines, those of private functions included."""
-        return [
-            mutant
-            for mutant in self._owners
-            if any(test.runs_line(mutant.path, mutant.line) for test in tests)
-        ]
-
-    def mutants_of(self, target: Target) -> list[Edit]:
-        return [mutant for mutant, owner in self._owners.items() if owner == target]
+        executed = []
+        for mutant in chain(*self.mutants.values()):
+            if any(test.runs_line(mutant.path, mutant.line) for test in tests):
+                executed.append(mutant)
+        return executed
 
     def living_in(self, target: Target) -> list[Edit]:
-        return [mutant for mutant in self.mutants_of(target) if mutant in self.living]
+        return [mutant for mutant in self.mutants[target] if mutant in self.living]
 
     # --- the result ---
 
@@ -195,7 +197,7 @@ class SuiteScore:
                 yield TargetScore(target, total, before[target], after[target], living)
 
     def _count(self, target: Target, mutants: set[Edit], places: set[Place]) -> Counts:
-        in_target = mutants.intersection(self.mutants_of(target))
+        in_target = mutants.intersection(self.mutants[target])
         covered = self._places[target] & places
         lines = sum(place.enters is None for place in covered)
         return Counts(len(in_target), lines, len(covered) - lines)

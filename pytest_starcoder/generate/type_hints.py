@@ -62,8 +62,8 @@ def type_hint_drafts(targets: Sequence[Target], names: Collection[str] = ()) -> 
 
 def judged_version(draft: Draft) -> Draft:
     """Return the same test with as many inputs as it is judged by."""
-    given = draft.decorators[-1]
-    return replace(draft, decorators=(SEED, _settings(JUDGED_EXAMPLES), given))
+    _, _, strategies = draft.decorators
+    return replace(draft, decorators=(SEED, _settings(JUDGED_EXAMPLES), strategies))
 
 
 def _settings(examples: int) -> str:

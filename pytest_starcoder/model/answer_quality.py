@@ -58,7 +58,9 @@ def judge(text: str, prompt: str, examples: str = "") -> str:
             return "repeats a worked example"
         if _copied_share(words, _words(prompt)) >= 0.9:
             return "repeats the question"
-    if _has_loop(text):
+    sentences = [" ".join(_words(sentence)) for sentence in _SENTENCE.findall(text)]
+    has_repeated_sentence = len(set(sentences)) < len(sentences)
+    if has_repeated_sentence or _before_third_round(text.strip()) != text.strip():
         return "repeats itself"
     return ""
 
@@ -75,12 +77,6 @@ def clean_answer(text: str) -> str:
         seen.add(words)
         sentences.append(sentence)
     return _before_third_round("".join(sentences).strip() or text)
-
-
-def _has_loop(text: str) -> bool:
-    sentences = [" ".join(_words(sentence)) for sentence in _SENTENCE.findall(text)]
-    has_repeated_sentence = len(set(sentences)) < len(sentences)
-    return has_repeated_sentence or _before_third_round(text.strip()) != text.strip()
 
 
 def _before_third_round(text: str) -> str:

@@ -11,10 +11,10 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from pytest_starcoder.atomic_write import atomic_write
 from pytest_starcoder.files import create_private_folder
 
 MAX_ENTRIES = 4000
@@ -51,15 +51,8 @@ class Cache:
         with contextlib.suppress(OSError):
             create_private_folder(self.folder)
             create_private_folder(path.parent)
-            # mkstemp makes a file that only its owner can read.
-            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
-            partial = Path(name)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(_digest(content) + b"\n" + content)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
+            with atomic_write(path) as file:
+                file.write(_digest(content) + b"\n" + content)
             self._prune(path.parent)
 
     def _path(self, key: tuple[object, ...]) -> Path:

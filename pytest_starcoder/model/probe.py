@@ -246,53 +246,33 @@ FAULTY_LINES = (
     "return sum(xs) / 0",
 )
 _COMMENT_STOPS = ("<pr_event_id>", "<pr_review_comment>", "<pr>", "<pr_comment>", "<|endoftext|>")
-_SEPARATORS = {"joined": "", "lines": "\n"}
-_LAYOUTS = {"joined": "with the tokens joined", "lines": "with each token on a line of its own"}
 
 
 def _probe_pull_request(ask: Ask) -> ProbeResult:
-    """Compare two layouts of a review: with its special tokens joined, or each on a line."""
-    figures: dict[str, dict[str, Any]] = {}
-    for layout, separator in _SEPARATORS.items():
-        answers = []
-        for line in FAULTY_LINES:
-            document = separator.join(PULL_REQUEST).replace("{line}", line)
-            prompt = Prompt(
-                f"{document}{separator}<pr_comment>username_1:",
-                stop=("\n", "username_"),
-                stop_tokens=_COMMENT_STOPS,
-                max_tokens=80,
-                likelihood=True,
-            )
-            answers.append(ask(prompt))
-        figures[layout] = _comment_figures(answers)
-    better = max(figures, key=lambda layout: _comment_rank(figures[layout]))
-    total = len(FAULTY_LINES)
-    ended = figures[better]["ended"]
-    summary = (
-        f"{ended} of {total} comments were written and ended by themselves; "
-        f"better {_LAYOUTS[better]}"
-    )
-    verdict = "yes" if ended == total else "no"
-    return ProbeResult("pull request", verdict, summary, figures | {"better": better})
-
-
-def _comment_figures(answers: list[Completion]) -> dict[str, Any]:
+    """Let the model comment on faulty lines in the form of a review."""
     ended = 0
+    tokens = []
     likelihoods = []
-    for answer in answers:
-        if answer.text.strip() and not answer.truncated:
+    for line in FAULTY_LINES:
+        document = "".join(PULL_REQUEST).replace("{line}", line)
+        prompt = Prompt(
+            f"{document}<pr_comment>username_1:",
+            stop=("\n", "username_"),
+            stop_tokens=_COMMENT_STOPS,
+            max_tokens=80,
+            likelihood=True,
+        )
+        comment = ask(prompt)
+        tokens.append(comment.completion_tokens)
+        if comment.text.strip() and not comment.truncated:
             ended += 1
-        if answer.likelihood is not None and math.isfinite(answer.likelihood):
-            likelihoods.append(answer.likelihood)
-    mean = round(sum(likelihoods) / len(likelihoods), 3) if likelihoods else None
-    tokens = [answer.completion_tokens for answer in answers]
-    return {"ended": ended, "tokens": tokens, "likelihood": mean}
-
-
-def _comment_rank(figures: dict[str, Any]) -> tuple[int, float]:
-    likelihood = figures["likelihood"]
-    return figures["ended"], -math.inf if likelihood is None else likelihood
+        if comment.likelihood is not None and math.isfinite(comment.likelihood):
+            likelihoods.append(comment.likelihood)
+    likelihood = round(sum(likelihoods) / len(likelihoods), 3) if likelihoods else None
+    figures = {"ended": ended, "tokens": tokens, "likelihood": likelihood}
+    total = len(FAULTY_LINES)
+    summary = f"{ended} of {total} comments were written and ended by themselves"
+    return ProbeResult("pull request", "yes" if ended == total else "no", summary, figures)
 
 
 # --- the memory and the window of the server ---

@@ -277,7 +277,7 @@ def test_invalid_setting_hides_no_report(
     commit({"shop/pricing.py": DIVIDES})
     with monkeypatch.context() as patch:
         patch.setenv("STARCODER_REVIEW_FAIL_ON", "huge")
-        with pytest.raises(ConfigError, match="review_fail_on wants one of"):
+        with pytest.raises(ConfigError, match="review_fail_on must be one of"):
             hook(**push(top))
     assert FINDING in hook(**push(top))[1]
 

@@ -70,17 +70,17 @@ def test_settings_folders(tmp_path: Path) -> None:
 
 
 @posix_only
-def test_user_file(own_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_file(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if sys.platform != "darwin":
-        assert user_file() == own_environment / ".config" / "starcoder" / "config.toml"
+        assert user_file() == clean_environment / ".config" / "starcoder" / "config.toml"
     monkeypatch.setenv("XDG_CONFIG_HOME", "/conf")
     assert user_file() == Path("/conf/starcoder/config.toml")
 
 
 @posix_only
-def test_user_cache_folder(own_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_cache_folder(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if sys.platform != "darwin":
-        assert cache_folder(Settings()) == own_environment / ".cache" / "starcoder"
+        assert cache_folder(Settings()) == clean_environment / ".cache" / "starcoder"
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
     assert cache_folder(Settings()) == Path("/cache/starcoder")
     assert cache_folder(Settings(cache="/mine")) == Path("/mine")
@@ -88,21 +88,21 @@ def test_user_cache_folder(own_environment: Path, monkeypatch: pytest.MonkeyPatc
 
 @posix_only
 def test_relative_folders_are_ignored(
-    own_environment: Path, monkeypatch: pytest.MonkeyPatch
+    clean_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They would be folders of the project."""
     monkeypatch.setenv("XDG_CONFIG_HOME", "conf")
     monkeypatch.setenv("XDG_CACHE_HOME", ".")
-    assert user_file().is_relative_to(own_environment)
-    assert cache_folder(Settings()).is_relative_to(own_environment)
+    assert user_file().is_relative_to(clean_environment)
+    assert cache_folder(Settings()).is_relative_to(clean_environment)
 
 
-def test_previous_user_file(own_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    new_folder = own_environment / "Library" / "starcoder"
+def test_previous_user_file(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    new_folder = clean_environment / "Library" / "starcoder"
     monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(platformdirs, "user_config_path", lambda *_, **__: new_folder)
+    monkeypatch.setattr(platformdirs.PlatformDirs, "user_config_path", new_folder)
     assert user_file() == new_folder / "config.toml"
-    previous = own_environment / ".config" / "starcoder" / "config.toml"
+    previous = clean_environment / ".config" / "starcoder" / "config.toml"
     previous.parent.mkdir(parents=True)
     previous.touch()
     assert user_file() == previous
@@ -112,10 +112,10 @@ def test_previous_user_file(own_environment: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> Path:
+    def fail(_: object) -> Path:
         raise RuntimeError("could not determine the home directory")
 
-    monkeypatch.setattr(platformdirs, "user_config_path", fail)
-    monkeypatch.setattr(platformdirs, "user_cache_path", fail)
+    monkeypatch.setattr(platformdirs.PlatformDirs, "user_config_path", property(fail))
+    monkeypatch.setattr(platformdirs.PlatformDirs, "user_cache_path", property(fail))
     assert load_settings(tmp_path, {}, {}) == Settings()
     assert cache_folder(Settings()).name == "starcoder"

@@ -61,8 +61,8 @@ class Places:
 
 
 @pytest.fixture
-def places(tmp_path: Path, own_environment: Path) -> Places:
-    return Places(tmp_path, own_environment)
+def places(tmp_path: Path, clean_environment: Path) -> Places:
+    return Places(tmp_path, clean_environment)
 
 
 ALL_KEYS = f"The settings are {', '.join(SCHEMA)}."
@@ -303,9 +303,9 @@ def test_cache_switch(places: Places, written: str, meant: str) -> None:
     assert places.user(f"cache = {written}").load().cache == meant
 
 
-def test_cache_folder(places: Places, own_environment: Path) -> None:
+def test_cache_folder(places: Places, clean_environment: Path) -> None:
     assert places.user("cache = '/var/answers'").load().cache == "/var/answers"
-    assert places.user("cache = '~/answers'").load().cache == str(own_environment / "answers")
+    assert places.user("cache = '~/answers'").load().cache == str(clean_environment / "answers")
 
 
 @pytest.mark.parametrize(
@@ -808,10 +808,10 @@ def test_any_options_and_variables(
         ),
     )
 )
-def test_any_toml(tmp_path: Path, own_environment: Path, content: bytes) -> None:
+def test_any_toml(tmp_path: Path, clean_environment: Path, content: bytes) -> None:
     folder = tmp_path / str(next(numbered))
     folder.mkdir()
-    user_file = own_environment / ".config" / "starcoder" / "config.toml"
+    user_file = clean_environment / ".config" / "starcoder" / "config.toml"
     user_file.parent.mkdir(parents=True, exist_ok=True)
     user_file.write_bytes(content)
     assert loaded_or_refused(folder, {}, {})

@@ -34,8 +34,8 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def environ(own_environment: Path) -> dict[str, str]:
-    return {"HOME": str(own_environment)}
+def environ(clean_environment: Path) -> dict[str, str]:
+    return {"HOME": str(clean_environment)}
 
 
 def in_pyproject(project: Path, key: str, value: str) -> None:
@@ -231,12 +231,12 @@ def test_allowed_in_tracked_files(
 def test_untracked_sources(
     project: Path,
     environ: dict[str, str],
-    own_environment: Path,
+    clean_environment: Path,
     key: str,
     value: str,
     _reason: str,
 ) -> None:
-    in_user_file(own_environment, key, value)
+    in_user_file(clean_environment, key, value)
     assert getattr(load_settings(project, {}, environ), key) == value
     in_untracked_dotenv(project, key, value)
     assert getattr(load_settings(project, {}, environ), key) == value
