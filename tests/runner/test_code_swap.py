@@ -28,7 +28,7 @@ Load = Callable[[str], tuple[ModuleType, FileCode]]
 
 @pytest.fixture
 def load(tmp_path: Path) -> Iterator[Load]:
-    names = []
+    names: list[str] = []
 
     def loaded(source: str) -> tuple[ModuleType, FileCode]:
         path = tmp_path / f"swapped_{len(names)}.py"

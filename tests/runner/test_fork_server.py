@@ -80,7 +80,7 @@ def test_replies_get_the_command(watched: Watched) -> None:
 
 
 def test_forged_replies(watched: Watched) -> None:
-    noise = [Verdict(2, "passes"), b"{}\n", b"x\n", Behaviour(9, ())]
+    noise: list[Reply | bytes] = [Verdict(2, "passes"), b"{}\n", b"x\n", Behaviour(9, ())]
     watched.write(*noise, Verdict(1, "fails"), Done())
     assert watched.watch.relay_all() == 1
     assert watched.relayed() == verdicts("fails")
