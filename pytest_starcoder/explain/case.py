@@ -181,7 +181,7 @@ class _CaseBuilder:
         return self._expanded[id(outcome)]
 
     def _paths_by_score(self, scores: Mapping[Line, float]) -> list[str]:
-        """Return the executed files, those with the most suspicious lines first, then test files."""
+        """Return the executed files, the most suspicious first, and test files last."""
         best: dict[str, float] = {}
         for (path, _), score in scores.items():
             best[path] = max(best.get(path, 0.0), score)

@@ -74,7 +74,7 @@ class ChangeHistory:
         return f"changed {_describe_age(age)}, {origin.commit}" if age < REPORTED_AGE else ""
 
     def changed_lines(self, executed: Collection[Line]) -> tuple[str, ...]:
-        """Return a sentence on executed lines that differ from the last commit, or the base branch."""
+        """Return a sentence on executed lines that are not committed, or else new on the branch."""
         bases: list[tuple[str, Changed]] = [("the last commit", self._uncommitted())]
         bases.append((self._branch, self._changed_on_branch))
         for base, changed in bases:

@@ -97,12 +97,12 @@ class RaiseSite:
     # --- syntax ----------------------------------------------------------------------------
 
     def nodes(self, *kinds: type[Any]) -> list[Any]:
-        """Return the nodes of some kinds in what failed, else in its statement, outer ones first."""
+        """Return the nodes of some kinds in what failed, or else in its statement."""
         roots = self._parts if self.failing is None else [self.failing]
         return [node for node in _walk(roots) if isinstance(node, kinds)]
 
     def names(self) -> Iterator[ast.expr]:
-        """Yield variables and their attributes: in the failing part, its statement, its condition."""
+        """Yield variables and attributes: of the failing part, its statement, its condition."""
         groups: list[Iterable[ast.AST]] = [self._parts]
         if self.failing is not None:
             groups.insert(0, [self.failing])

@@ -105,7 +105,7 @@ def _functions_by_name(source: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Lines, the most suspicious first, and the relevance of each: the words of the failing test."""
+    """Lines, the most suspicious first, with the words that they share with the test."""
 
     lines: tuple[Line, ...]
     relevance: Mapping[Line, float]

@@ -1,4 +1,4 @@
-"""How the user's pytest was started, and the command that starts it again."""
+"""The start of the user's pytest, and the command that starts it again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_starcoder.source.project import Project
 
 @dataclass(frozen=True)
 class Launch:
-    """How the user's pytest was started.
+    """The start of the user's pytest.
 
     `arguments` are all options in force, from the command line, PYTEST_ADDOPTS and the ini
     file, and `positionals` those of them that name tests. Files below the folders `around`

@@ -112,17 +112,6 @@ class Recorder:
                 self._write_outcome(item)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
-        return (yield from self._trace_phase(item))
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
-        return (yield from self._trace_phase(item))
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
-        return (yield from self._trace_phase(item))
-
     def _trace_phase(self, item: pytest.Item) -> Generator[None, None, None]:
         is_traced = item.nodeid in self._job.traced
         environment: Any = os.environ  # a test may replace it
@@ -135,12 +124,14 @@ class Recorder:
         finally:
             if is_traced:
                 self._tracer.stop()
-            # Also after an untraced test: a wider fixture may restore the variables of a traced one.
+            # Also after an untraced test: a wider fixture may restore those of a traced one.
             for variables in (environment, os.environ):
                 with contextlib.suppress(Exception):
                     self._environment.remove_from(variables)
             with contextlib.suppress(Exception):
                 self._add_lines_of_processes()
+
+    pytest_runtest_setup = pytest_runtest_call = pytest_runtest_teardown = _trace_phase
 
     def _add_lines_of_processes(self) -> None:
         for file, lines in read_processes(self._processes):

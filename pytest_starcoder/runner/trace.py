@@ -1,4 +1,4 @@
-"""Traces a test: the lines it executes in the project's files, and the first calls of each function.
+"""Traces a test: executed lines of the project's files, and the first calls of each function.
 
 Uses `sys.settrace` in the test's thread, in the threads it starts, and in the Python
 processes it starts.

@@ -157,6 +157,7 @@ def _check_trust(key: str, entry: Entry) -> None:
     value = "" if SCHEMA[key].secret else f" = {one_line(repr(entry.value), 100)}"
     option = f"--starcoder-{key.replace('_', '-')}"
     raise Untrusted(
-        f"{entry.source}: a file that belongs to the repository may not set {key}{value}: {reason}.",
+        f"{entry.source}: a file that belongs to the repository may not set {key}{value}: "
+        f"{reason}.",
         entry.hint.format(option=option, variable=f"STARCODER_{key.upper()}"),
     )

@@ -19,7 +19,7 @@ EXTENDED = 3.0
 
 
 class Direction(StrEnum):
-    """Whether a kind makes mutants, fixes or both."""
+    """The use of a kind: for mutants, fixes or both."""
 
     BREAKS = "breaks"
     REPAIRS = "repairs"

@@ -89,7 +89,7 @@ def replace_string(node: ast.Constant, context: Context) -> Replacements:
             yield Replacement(repr(text), 2.7, "text of the test")
 
 
-def _similar_strings(value: str, strings: tuple[str, ...]) -> Iterator[tuple[str, float]]:
+def _similar_strings(value: str, strings: list[str]) -> Iterator[tuple[str, float]]:
     """Yield strings that may be meant instead of `value`, each with its cost."""
     for text in strings:
         yield text, 1.6

@@ -61,7 +61,7 @@ def copy_expression(node: Expression, context: Context) -> Replacements:
                 yield Replacement(renamed, 4.0)
 
 
-def _rename_each(expression: str, names: tuple[str, ...]) -> Iterator[str]:
+def _rename_each(expression: str, names: list[str]) -> Iterator[str]:
     """Yield the expression with one of its names replaced by another."""
     nodes = ast.walk(ast.parse(expression, mode="eval"))
     used = {node.id for node in nodes if isinstance(node, ast.Name)}

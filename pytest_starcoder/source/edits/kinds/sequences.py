@@ -29,6 +29,26 @@ MAX_DROPPED = 8
 
 BRACKETS = {ast.List: ("[", "]"), ast.Set: ("{", "}"), ast.Tuple: ("(", ")")}
 
+RANGES = {
+    1: {
+        "1, {0}": 1.9,
+        "1, {0} + 1": 2.0,
+        "2, {0}": 2.3,
+        "{0} - 1, -1, -1": 2.4,
+        "0, {0}, 2": 2.6,
+        "2, {0} + 1": 2.6,
+    },
+    2: {
+        "{1}": 1.9,
+        "0, {1}": 2.0,
+        "{1}, {0}, -1": 2.3,
+        "{0}, {1}, 2": 2.4,
+        "{0} + 1, {1} + 1": 2.4,
+    },
+    3: {"{0}, {1}": 2.0},
+}
+"""New arguments for a `range` with one, two or three arguments, with their costs."""
+
 Comprehension = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
 
 
@@ -175,23 +195,8 @@ def change_range(node: ast.Call, context: Context) -> Replacements:
     if not _calls(node, "range"):
         return
     arguments = context.operands(node.args)
-    if len(arguments) == 1:
-        [stop] = arguments
-        yield Replacement(f"range(1, {stop})", 1.9)
-        yield f"range(1, {stop} + 1)"
-        yield Replacement(f"range(2, {stop})", 2.3)
-        yield Replacement(f"range({stop} - 1, -1, -1)", 2.4)
-        yield Replacement(f"range(0, {stop}, 2)", 2.6)
-        yield Replacement(f"range(2, {stop} + 1)", 2.6)
-    elif len(arguments) == 2:
-        start, stop = arguments
-        yield Replacement(f"range({stop})", 1.9)
-        yield f"range(0, {stop})"
-        yield Replacement(f"range({stop}, {start}, -1)", 2.3)
-        yield Replacement(f"range({start}, {stop}, 2)", 2.4)
-        yield Replacement(f"range({start} + 1, {stop} + 1)", 2.4)
-    elif len(arguments) == 3:
-        yield f"range({arguments[0]}, {arguments[1]})"
+    for template, cost in RANGES.get(len(arguments), {}).items():
+        yield Replacement(f"range({template.format(*arguments)})", cost)
 
 
 @kind("filter dropped", cost=1.8)

@@ -46,6 +46,9 @@ RAISED_EXCEPTIONS = (
     "StopIteration",
 )
 
+GUARDS = {"not {}": 5.0, "{} is None": 5.2, "{} < 2": 5.4, "len({}) < 2": 5.4}
+"""Tests of a parameter at the start of a function, with their costs."""
+
 MAX_ADDED_STATEMENT = 80
 """Characters of the longest statement that is copied behind another one."""
 
@@ -281,13 +284,7 @@ def add_guard(
     parameters = [name for name in parameters if name not in ("self", "cls")]
     indent = context.indent(node)
     for name in parameters[:MAX_GUARDED_PARAMETERS]:
-        costs = {
-            f"not {name}": 5.0,
-            f"{name} is None": 5.2,
-            f"{name} < 2": 5.4,
-            f"len({name}) < 2": 5.4,
-        }
-        for test, cost in costs.items():
+        for test, cost in GUARDS.items():
+            head = f"if {test.format(name)}:\n{indent}    return"
             for value in ("None", "0", "[]", '""', "False", "True", name, "1"):
-                guard = f"if {test}:\n{indent}    return {value}\n{indent}"
-                yield Replacement(guard + context.text(node), cost)
+                yield Replacement(f"{head} {value}\n{indent}{context.text(node)}", cost)
