@@ -29,20 +29,20 @@ from pytest_starcoder.runner.messages import Record
 from pytest_starcoder.runner.trials import OUT_OF_TIME, Trials
 from pytest_starcoder.source.edits.edit import Edit
 
+# Seconds of processor time that the test of one draft may take.
 DRAFT_SECONDS = 0.5
-"""Seconds of processor time that the test of one draft may take."""
 
+# The same for a test of Hypothesis, which looks for the simplest failing input.
 DRAWING_SECONDS = 3.0
-"""The same for a test of Hypothesis, which looks for the simplest failing input."""
 
+# Properties that run in one process to see which of them hold.
 MAX_PROPERTIES = 32
-"""Properties that run in one process to see which of them hold."""
 
+# Mutants that are tried at once to see whether a draft kills any.
 MUTANT_BATCH = 8
-"""Mutants that are tried at once to see whether a draft kills any."""
 
+# Origins of drafts that may assert wrong behaviour: not accepted for a target with a bug.
 UNPROMISED = (Origin.MODEL, Origin.CHARACTERISATION)
-"""Origins of drafts that may assert wrong behaviour: not accepted for a target with a bug."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pytest_starcoder.generate.statements import Function, is_string
 from pytest_starcoder.source.edits import Direction, enumerate_edits
 from pytest_starcoder.source.edits.edit import Edit
 
+# The highest cost of an edit that counts as a mutant; nobody makes dearer ones by accident.
 MAX_COST = 1.6
-"""The highest cost of an edit that counts as a mutant; nobody makes dearer ones by accident."""
 
 
 def find_mutants(source: str, targets: Sequence[Target]) -> dict[Target, list[Edit]]:

@@ -1,4 +1,4 @@
-"""How the user's pytest was started, and the command that starts it again."""
+"""The start of the user's pytest, and the command that starts it again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_starcoder.source.project import Project
 
 @dataclass(frozen=True)
 class Launch:
-    """How the user's pytest was started.
+    """The start of the user's pytest.
 
     `arguments` are all options in force, from the command line, PYTEST_ADDOPTS and the ini
     file, and `positionals` those of them that name tests. Files below the folders `around`
@@ -44,11 +44,12 @@ class Launch:
         Files that pytest and its plugins write go into the folder `temporary`.
         """
         command = [sys.executable, "-m", "pytest"]
-        if not self.here_first:
+        if not self.here_first:  # `-m` would put the folder on `sys.path`
             command.insert(1, "-P")
         command += select_arguments(self.arguments, self.positionals, temporary / "reports")
         if self.ini:
             command += ["-c", str(self.ini)]
+        # The options of `addopts` are among the arguments.
         for setting in ("addopts=", "log_file=", f"cache_dir={temporary / 'cache'}"):
             command += ["-o", setting]
         command += [f"--rootdir={self.root}", f"--basetemp={temporary / 'tmp'}"]

@@ -56,7 +56,7 @@ class FinishedTest:
 
     @property
     def quick(self) -> bool:
-        """Whether it may run again."""
+        """True if it may run again."""
         return self.allowed and self.seconds <= QUICK
 
 

@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
     """Set up before importing the project; if that fails, write the reason."""
     job = RerunJob.read(early_config.known_args_namespace.starcoder_job)
-    if sys.platform == "win32":  # interrupted by Ctrl-Break there
+    if sys.platform == "win32":  # the parent interrupts by Ctrl-Break there
         signal.signal(signal.SIGBREAK, signal.default_int_handler)
     if job.sandbox:
         enter_sandbox(job.sandbox)
@@ -112,17 +112,6 @@ class Recorder:
                 self._write_outcome(item)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
-        return (yield from self._trace_phase(item))
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
-        return (yield from self._trace_phase(item))
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
-        return (yield from self._trace_phase(item))
-
     def _trace_phase(self, item: pytest.Item) -> Generator[None, None, None]:
         is_traced = item.nodeid in self._job.traced
         environment: Any = os.environ  # a test may replace it
@@ -135,12 +124,14 @@ class Recorder:
         finally:
             if is_traced:
                 self._tracer.stop()
-            # Also after an untraced test: a wider fixture may restore the variables of a traced one.
+            # Also after an untraced test: a wider fixture may restore those of a traced one.
             for variables in (environment, os.environ):
                 with contextlib.suppress(Exception):
                     self._environment.remove_from(variables)
             with contextlib.suppress(Exception):
                 self._add_lines_of_processes()
+
+    pytest_runtest_setup = pytest_runtest_call = pytest_runtest_teardown = _trace_phase
 
     def _add_lines_of_processes(self) -> None:
         for file, lines in read_processes(self._processes):
@@ -166,6 +157,7 @@ class Recorder:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
+        # The exception is kept: its type and message are in no report.
         with contextlib.suppress(Exception):  # other plugins may return other kinds of reports
             self._reports.setdefault(item.nodeid, []).append(report)
             if report.failed and call.excinfo is not None:

@@ -93,7 +93,7 @@ def rerun(
             sandbox=confinement,
         )
         options = [f"--starcoder-job={job.write()}", "-p", "pytest_starcoder.runner.recorder"]
-        if _changes_assertions(edits, tests):
+        if edits:
             options.append("--assert=plain")  # pytest reads the files that it rewrites itself
         command = launch.command(tests, folder, options)
         grace = GRACE if sandbox is None else 0.0
@@ -152,12 +152,6 @@ def _problem(path: Path, status: int | None) -> str:
         reason = shown_text(read_regular(path).decode("utf-8", "replace"))[:300]
         return f"pytest could not be started again: {reason}"
     return f"pytest exited with status {status} before the first test had finished"
-
-
-def _changes_assertions(edits: Sequence[Edit], tests: Sequence[str]) -> bool:
-    """Return whether the edits change a file whose assertions pytest rewrites."""
-    files = {nodeid.partition("::")[0] for nodeid in tests}
-    return any(edit.path in files or edit.path.endswith("conftest.py") for edit in edits)
 
 
 def _are_of_project(paths: Iterable[str], project: Project) -> bool:

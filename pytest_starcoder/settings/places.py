@@ -49,13 +49,7 @@ def is_project(folder: Path) -> bool:
 
 def user_file() -> Path:
     """Return the user's own `config.toml`, which may not exist."""
-    import platformdirs  # imports take long, and most runs need no settings
-
-    try:
-        folder = platformdirs.user_config_path("starcoder", appauthor=False, roaming=True)
-    except RuntimeError:  # no home, as in some containers
-        folder = Path(os.sep, "starcoder")
-    file = folder / "config.toml"
+    file = _user_folder("user_config_path") / "config.toml"
     if sys.platform == "darwin" and not file.exists():
         # Version 0.1.0 looked there on every Unix.
         previous_file = Path.home() / ".config" / "starcoder" / "config.toml"
@@ -67,10 +61,16 @@ def cache_folder(settings: Settings) -> Path:
     """Return the folder of cached answers, which may not exist yet."""
     if settings.cache not in ("on", "off"):
         return Path(settings.cache)
-    import platformdirs
+    return _user_folder("user_cache_path")
 
+
+def _user_folder(kind: str) -> Path:
+    """Return a folder for this package, by the name of its attribute in platformdirs."""
+    import platformdirs  # takes long, and most runs need no settings
+
+    # On Windows, these options select the folders of version 0.1.0.
+    folders = platformdirs.PlatformDirs("starcoder", appauthor=False, roaming=True, opinion=False)
     try:
-        # Without the part "Cache", which version 0.1.0 did not have on Windows.
-        return platformdirs.user_cache_path("starcoder", appauthor=False, opinion=False)
-    except RuntimeError:
+        return Path(getattr(folders, kind))
+    except RuntimeError:  # no home, as in some containers
         return Path(os.sep, "starcoder")

@@ -125,7 +125,7 @@ def _number(low: float, high: float, unit: str = "") -> Callable[[object], float
     return parse
 
 
-def _seconds(low: float, high: float) -> Callable[[object], float]:
+def _seconds(low: float, high: float = 86400) -> Callable[[object], float]:
     return _number(low, high, " (seconds)")
 
 
@@ -196,6 +196,7 @@ def _host(value: object) -> str:
 
 
 # --- values that a tracked file may not set ---
+# They would let a repository decide where code is sent, or what untrusted code may do.
 
 
 def _refuse_host(value: str) -> str:
@@ -239,12 +240,12 @@ SCHEMA: Mapping[str, Key] = {
         _secret, "Hugging Face token", lambda _value: "a token is a secret", secret=True
     ),
     "family": Key(_one_of("auto", *FAMILIES), "prompt format: auto, " + ", ".join(FAMILIES)),
-    "timeout": Key(_seconds(0.1, 86400), "maximum seconds per model call"),
+    "timeout": Key(_seconds(0.1), "maximum seconds per model call"),
     "connect_timeout": Key(_seconds(0.1, 3600), "maximum seconds to connect to the server"),
     "first_token_timeout": Key(
-        _seconds(0.1, 86400), "maximum seconds without output, including loading the model"
+        _seconds(0.1), "maximum seconds without output, including loading the model"
     ),
-    "session_timeout": Key(_seconds(0.1, 86400), "maximum seconds for all model calls of a run"),
+    "session_timeout": Key(_seconds(0.1), "maximum seconds for all model calls of a run"),
     "temperature": Key(_number(0, 2), "sampling temperature"),
     "max_tokens": Key(_whole(1, 100_000), "maximum number of tokens per answer"),
     "threads": Key(_whole(0, 1024), "threads of the embedded backend; 0 means all cores but one"),
@@ -266,14 +267,14 @@ SCHEMA: Mapping[str, Key] = {
         "ask about causes while tests still run: on, off, "
         "or auto (if the model does not use this machine)",
     ),
-    "generate_timeout": Key(_seconds(1, 86400), "maximum seconds for generating tests"),
+    "generate_timeout": Key(_seconds(1), "maximum seconds for generating tests"),
     "generate_requests": Key(
         _whole(0, 100_000), "maximum number of model calls for generating tests"
     ),
     "generate_tokens": Key(
         _whole(0, 100_000_000), "maximum number of tokens the model writes for generated tests"
     ),
-    "review_time_budget": Key(_seconds(1, 86400), "maximum seconds for a review"),
+    "review_time_budget": Key(_seconds(1), "maximum seconds for a review"),
     "review_fail_on": Key(
         _one_of("info", "warning", "error", "never"),
         "minimum severity that blocks a commit: info, warning, error or never",
@@ -292,4 +293,5 @@ def is_for_review(key: str) -> bool:
     return key.startswith("review_")
 
 
+# A setting needs a field, a row above, and an option in plugin.py.
 assert set(SCHEMA) == {entry.name for entry in fields(Settings)} - {"sources", "tracked"}

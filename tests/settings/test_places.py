@@ -100,7 +100,7 @@ def test_relative_folders_are_ignored(
 def test_previous_user_file(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     new_folder = clean_environment / "Library" / "starcoder"
     monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(platformdirs, "user_config_path", lambda *_, **__: new_folder)
+    monkeypatch.setattr(platformdirs.PlatformDirs, "user_config_path", new_folder)
     assert user_file() == new_folder / "config.toml"
     previous = clean_environment / ".config" / "starcoder" / "config.toml"
     previous.parent.mkdir(parents=True)
@@ -112,10 +112,10 @@ def test_previous_user_file(clean_environment: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> Path:
+    def fail(_: object) -> Path:
         raise RuntimeError("could not determine the home directory")
 
-    monkeypatch.setattr(platformdirs, "user_config_path", fail)
-    monkeypatch.setattr(platformdirs, "user_cache_path", fail)
+    monkeypatch.setattr(platformdirs.PlatformDirs, "user_config_path", property(fail))
+    monkeypatch.setattr(platformdirs.PlatformDirs, "user_cache_path", property(fail))
     assert load_settings(tmp_path, {}, {}) == Settings()
     assert cache_folder(Settings()).name == "starcoder"
