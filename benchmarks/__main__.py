@@ -1,8 +1,9 @@
-"""Every benchmark and the command with which the docs' figures are taken; `--into` takes them.
+"""Lists the benchmarks and the commands for the figures in the docs; `--into` runs them.
 
-`python -m benchmarks` prints the list. `python -m benchmarks --into docs/figures --data FOLDER [NAME ...]`
-runs those of NAME, or all, one after the other, and writes NAME.json and
-NAME.svg. What FOLDER has to hold is in the list; what lacks its data is left out.
+`python -m benchmarks` prints the list.
+`python -m benchmarks --into docs/figures --data FOLDER [NAME ...]` runs the commands of NAME, or
+all, one after the other, and writes NAME.json and NAME.svg. The list says what FOLDER must contain;
+benchmarks without their data are skipped.
 """
 
 from __future__ import annotations
@@ -12,24 +13,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.figures import DATA, FIGURES, benchmarks, filled, missing
+from benchmarks.figures import DATA, FIGURES, benchmarks, fill_in, missing
 
 
 def listing() -> str:
-    """Each benchmark with what it measures and the commands of its figures, and what their words stand for."""
+    """Return each benchmark with its summary and commands, and the placeholders in them."""
     lines = []
-    for name, what in benchmarks().items():
-        lines.append(f"{name}: {what}")
-        lines += [
-            f"    {one.command}   -> {file}"
-            for file, one in FIGURES.items()
-            if one.benchmark == name
-        ]
+    for name, summary in benchmarks().items():
+        lines.append(f"{name}: {summary}")
+        for file, figures in FIGURES.items():
+            if figures.benchmark == name:
+                lines.append(f"    {figures.command}   -> {file}")
     lines += ["", "In these commands:"]
-    lines += [
-        f"    {word}: {what} (FOLDER/{place} with --data FOLDER)"
-        for word, (place, what) in DATA.items()
-    ]
+    for word, (place, description) in DATA.items():
+        lines.append(f"    {word}: {description} (FOLDER/{place} with --data FOLDER)")
     return "\n".join(lines)
 
 
@@ -37,12 +34,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="files of figures; else all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="names of figures; default: all")
     parser.add_argument(
-        "--into", type=Path, metavar="FOLDER", help="run them and write their figures there"
+        "--into", type=Path, metavar="FOLDER", help="run the benchmarks and write the figures there"
     )
     parser.add_argument(
-        "--data", type=Path, default=Path(), metavar="FOLDER", help="what the commands are given"
+        "--data",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help="folder of the data that commands need",
     )
     chosen = parser.parse_args()
     if unknown := [name for name in chosen.names if name not in FIGURES]:
@@ -54,15 +55,15 @@ def main() -> int:
     for name in chosen.names or FIGURES:
         figures = FIGURES[name]
         if lacking := missing(figures, chosen.data):
-            print(f"{name} is left out, there is no {lacking[0]}.", file=sys.stderr)
+            print(f"{name} is skipped: there is no {lacking[0]}.", file=sys.stderr)
             continue
         place = chosen.into / name
         files = ["--json", f"{place}.json", "--picture", f"{place}.svg"]
-        command = ["-m", f"benchmarks.{figures.benchmark}", *filled(figures, chosen.data), *files]
+        command = ["-m", f"benchmarks.{figures.benchmark}", *fill_in(figures, chosen.data), *files]
         if subprocess.run([sys.executable, *command], check=False).returncode:
             failed.append(name)
     if failed:
-        print(f"These have failed: {', '.join(failed)}.", file=sys.stderr)
+        print(f"Failed: {', '.join(failed)}.", file=sys.stderr)
     return bool(failed)
 
 

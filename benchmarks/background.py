@@ -1,7 +1,6 @@
-"""What the background hook adds to a commit: against a hook that does nothing, both by the real pre-commit.
+"""Measures what the background hook adds to a commit, compared with a hook that does nothing.
 
-Two repositories with the same hooks but for what the one is told to run; a
-commit in each, by turns. Both environments are built before.
+Both are run by the real pre-commit, each in its own repository, with commits in turns.
 `python -m benchmarks.background [--pairs N]`
 """
 
@@ -20,8 +19,6 @@ from benchmarks.review import git, listening, repository
 from benchmarks.runs import median
 from pytest_starcoder.report.bars import Bars
 
-ROOT = Path(__file__).parents[1]
-
 CONFIG = """
 default_install_hook_types: [post-commit]
 repos:
@@ -37,78 +34,84 @@ repos:
 """
 
 
+ENTRIES = {
+    "nothing": f"{sys.executable} -c pass",
+    "review": f"{Path(sys.executable).parent / 'starcoder-review'} --background",
+}
+"""The commands of the two hooks."""
+
+
 def commit(folder: Path, number: int, environment: dict[str, str]) -> float:
-    """Seconds of one commit."""
+    """Return the seconds of one commit."""
     (folder / "shop.py").write_text(f"def total(xs):\n    return {number} * sum(xs)\n")
     git(folder, "add", "-A")
-    command = [
-        "git",
-        "-c",
-        "user.name=n",
-        "-c",
-        "user.email=n@example.com",
-        "commit",
-        "-qm",
-        "more",
-    ]
+    identity = ("-c", "user.name=n", "-c", "user.email=n@example.com")
+    command = ["git", *identity, "commit", "-qm", "more"]
     started = time.perf_counter()
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
     return time.perf_counter() - started
 
 
-def waiting(folder: Path) -> bool:
+def is_waiting(folder: Path) -> bool:
     """Return whether a commit is still waiting for a review."""
     queue = folder / ".git/starcoder/background/queue"
     return queue.exists() and any(queue.iterdir())
+
+
+def environment_for(temporary: str, url: str) -> dict[str, str]:
+    # Installed modules are compiled, so compile the hook's modules too.
+    removed = ("STARCODER_", "OLLAMA_", "GIT_", "PYTHONDONTWRITEBYTECODE")
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(removed)}
+    return variables | {
+        "OLLAMA_HOST": url,
+        "PRE_COMMIT_HOME": f"{temporary}/pre-commit",
+        "PATH": f"{Path(sys.executable).parent}:{variables['PATH']}",
+    }
+
+
+def install(folder: Path, entry: str, environment: dict[str, str]) -> Path:
+    """Make a repository with the hook, and commit once to warm it up."""
+    repository(folder)
+    (folder / ".pre-commit-config.yaml").write_text(CONFIG.format(entry=entry))
+    command = [str(Path(sys.executable).with_name("pre-commit")), "install"]
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    commit(folder, 0, environment)
+    return folder
+
+
+def measure(folders: dict[str, Path], pairs: int, environment: dict[str, str]) -> dict[str, float]:
+    """Return the median seconds of a commit in each repository."""
+    times: dict[str, list[float]] = {name: [] for name in folders}
+    for number in range(1, pairs + 1):
+        for name in list(folders)[:: 1 if number % 2 else -1]:
+            times[name].append(commit(folders[name], number, environment))
+            # The work in the background is no part of the next commit.
+            while name == "review" and is_waiting(folders[name]):
+                time.sleep(0.02)
+            time.sleep(0.3)
+    return {name: median(seconds) for name, seconds in times.items()}
 
 
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--pairs", type=int, default=15)
     arguments = parser.parse_args()
-    begun = time.perf_counter()
-    beside = Path(sys.executable).parent
+    started = time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary, listening() as listener:
-        # Installed modules are compiled, so compile the hook's modules too.
-        others = ("STARCODER_", "OLLAMA_", "GIT_", "PYTHONDONTWRITEBYTECODE")
-        own = {name: value for name, value in os.environ.items() if not name.startswith(others)}
-        environment = own | {
-            "OLLAMA_HOST": listener.url,
-            "PRE_COMMIT_HOME": f"{temporary}/pre-commit",
-            "PATH": f"{beside}:{own['PATH']}",
-        }
+        environment = environment_for(temporary, listener.url)
         folders = {}
-        for name, entry in (
-            ("nothing", f"{sys.executable} -c pass"),
-            ("review", f"{beside / 'starcoder-review'} --background"),
-        ):
-            folders[name] = repository(Path(temporary) / name)
-            (folders[name] / ".pre-commit-config.yaml").write_text(CONFIG.format(entry=entry))
-            subprocess.run(
-                [beside / "pre-commit", "install"],
-                cwd=folders[name],
-                env=environment,
-                check=True,
-                capture_output=True,
-            )
-            commit(folders[name], 0, environment)
-        times: dict[str, list[float]] = {"nothing": [], "review": []}
-        for number in range(1, arguments.pairs + 1):
-            for name in ("nothing", "review") if number % 2 else ("review", "nothing"):
-                times[name].append(commit(folders[name], number, environment))
-                # What runs on in the background is no part of the next commit.
-                while name == "review" and waiting(folders[name]):
-                    time.sleep(0.02)
-                time.sleep(0.3)
-        asked = len(listener.generated())
+        for name, entry in ENTRIES.items():
+            folders[name] = install(Path(temporary) / name, entry, environment)
+        medians = measure(folders, arguments.pairs, environment)
+        requests = len(listener.generated())
         shutil.rmtree(temporary, ignore_errors=True)
-    nothing, review = median(times["nothing"]), median(times["review"])
+    nothing, review = medians["nothing"], medians["review"]
     rows = [
         Row("a commit with a hook that does nothing, median s", f"{nothing:.3f}"),
         Row("a commit with the background hook, median s", f"{review:.3f}"),
         Row(f"ratio of the medians, {arguments.pairs} pairs", f"{review / nothing:.3f}", "<= 1.1"),
-        Row("requests in the background", str(asked), "> 0"),
-        wall_time(begun),
+        Row("requests in the background", str(requests), "> 0"),
+        wall_time(started),
     ]
     chart = Bars(
         "A commit with one pre-commit hook",

@@ -1,4 +1,4 @@
-"""The files of figures in the docs: which benchmark makes each, and with what arguments."""
+"""The benchmark and its arguments for each file of figures in the docs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ HERE = Path(__file__).parent
 DATA: Mapping[str, tuple[str, str]] = {
     "FAULTY": (
         "faulty",
-        "the Python problems of bigcode/humanevalpack with their faults, a project python_NNN each",
+        "the faulty Python problems of bigcode/humanevalpack, one project python_NNN each",
     ),
     "RIGHT": ("right", "the same with their canonical solutions"),
     "TRUTH": ("truth.json", "the faulty lines of FAULTY"),
     "INFLECTION": ("inflection-0.5.1", "the unpacked source of inflection 0.5.1, from PyPI"),
     "REPOSITORIES": ("repositories/*", "clones of click, express, fzf and ripgrep, from GitHub"),
-    "RIVALS": ("rivals", "a folder for the environments of rivals; made where it is not there"),
+    "RIVALS": ("rivals", "a folder for the environments of rivals; created if missing"),
 }
-"""Words in the arguments that stand for what you have: where it is in the folder of `--data`, and what it is."""
+"""Placeholders in the arguments: a path in the folder of `--data`, and a description."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """A benchmark and the arguments with which the figures in the docs are taken."""
+    """A benchmark and the arguments for the figures in the docs."""
 
     benchmark: str
     arguments: str = ""
@@ -49,7 +49,8 @@ FIGURES: Mapping[str, Figures] = {
     "trials": Figures("trials"),
     "generate": Figures(
         "generate",
-        "INFLECTION inflection/__init__.py --suite test_inflection.py --backend embedded --model demo --rivals RIVALS",
+        "INFLECTION inflection/__init__.py --suite test_inflection.py "
+        "--backend embedded --model demo --rivals RIVALS",
     ),
     "review": Figures("review", "--rivals RIVALS"),
     "background": Figures("background"),
@@ -63,34 +64,35 @@ FIGURES: Mapping[str, Figures] = {
 
 
 def benchmarks() -> dict[str, str]:
-    """Every benchmark by name, with the first line of its docstring."""
-    found = {}
+    """Return every benchmark by name, with the first line of its docstring."""
+    summaries = {}
     for path in sorted(HERE.glob("*.py")):
         tree = ast.parse(path.read_text("utf-8"))
         runs = any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body)
         if runs and path.stem not in ("__main__", "page"):
-            found[path.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
-    return found
+            summaries[path.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
+    return summaries
 
 
 def missing(figures: Figures, data: Path) -> list[str]:
-    """What the arguments name and the folder `data` has not, in words."""
-    words = [word for word in shlex.split(figures.arguments) if word in DATA and word != "RIVALS"]
-    return [
-        f"{data / DATA[word][0]} ({DATA[word][1]})"
-        for word in words
-        if not list(data.glob(DATA[word][0]))
-    ]
+    """Describe what the arguments name and the folder `data` lacks."""
+    descriptions = []
+    for word in shlex.split(figures.arguments):
+        if word in DATA and word != "RIVALS":
+            place, description = DATA[word]
+            if not list(data.glob(place)):
+                descriptions.append(f"{data / place} ({description})")
+    return descriptions
 
 
-def filled(figures: Figures, data: Path) -> list[str]:
-    """The arguments with what the folder `data` has in the place of the words of DATA."""
-    told: list[str] = []
+def fill_in(figures: Figures, data: Path) -> list[str]:
+    """Return the arguments with paths in `data` for the placeholders."""
+    arguments: list[str] = []
     for word in shlex.split(figures.arguments):
         if word not in DATA:
-            told.append(word)
+            arguments.append(word)
         elif "*" in DATA[word][0]:
-            told += map(str, sorted(data.glob(DATA[word][0])))
+            arguments += map(str, sorted(data.glob(DATA[word][0])))
         else:
-            told.append(str(data / DATA[word][0]))
-    return told
+            arguments.append(str(data / DATA[word][0]))
+    return arguments

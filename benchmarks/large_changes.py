@@ -1,8 +1,8 @@
 """Measures a review without a model of 10,000 staged lines, for ten kinds of files.
 
-Runs the real command in its own repository, and reports wall-clock seconds and processor seconds,
-which a busy machine changes less. The time of the search for secrets is measured separately, on the
-same text.
+Runs the real command in its own repository, and reports wall-clock seconds and processor
+seconds, which a busy machine changes less. The search for secrets in the same text is measured
+separately.
 `python -m benchmarks.large_changes [--lines N]`
 """
 
@@ -62,7 +62,8 @@ def typescript_components(lines: int) -> dict[str, str]:
 
 def go_functions(lines: int) -> dict[str, str]:
     functions = (
-        f"func F{number}(x int) int {{\n\tif x > {number} {{\n\t\treturn x\n\t}}\n\treturn {number}\n}}\n\n"
+        f"func F{number}(x int) int {{\n\tif x > {number} {{\n\t\treturn x\n\t}}\n"
+        f"\treturn {number}\n}}\n\n"
         for number in range(lines // 7)
     )
     return {"f.go": "package f\n\n" + "".join(functions)}
@@ -107,20 +108,19 @@ KINDS: dict[str, Callable[[int], dict[str, str]]] = {
 
 
 @dataclass(frozen=True)
-class Measured:
+class Run:
     """One run of the command: wall-clock and processor seconds, and its report."""
 
     seconds: float
     processor: float
     report: dict[str, object]
 
-    @property
-    def told(self) -> str:
+    def __str__(self) -> str:
         return f"{self.seconds:.2f} s, processor {self.processor:.2f} s"
 
 
-def measured(files: dict[str, str]) -> Measured:
-    """Run the review of a change that adds these files."""
+def measure_review(files: dict[str, str]) -> Run:
+    """Review a change that adds these files."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "project")
         folder.mkdir()
@@ -129,60 +129,48 @@ def measured(files: dict[str, str]) -> Measured:
         for name, text in files.items():
             (folder / name).write_text(text)
         git(folder, "add", "-A")
-        begun, before = time.perf_counter(), os.times()
+        started, before = time.perf_counter(), os.times()
         done = run(folder, NOWHERE, *REVIEW, "--format=json", "--starcoder-backend=none")
-        seconds, after = time.perf_counter() - begun, os.times()
-        processor = (
-            after.children_user
-            + after.children_system
-            - before.children_user
-            - before.children_system
-        )
-        return Measured(seconds, processor, json.loads(done.stdout))
+        seconds, after = time.perf_counter() - started, os.times()
+    user = after.children_user - before.children_user
+    system = after.children_system - before.children_system
+    return Run(seconds, user + system, json.loads(done.stdout))
 
 
-def seconds_of_redaction(files: dict[str, str]) -> float:
-    begun = time.perf_counter()
+def measure_redaction(files: dict[str, str]) -> float:
+    started = time.perf_counter()
     for text in files.values():
         redact(text)
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--lines", type=int, default=10_000, help="lines in each change")
     arguments = parser.parse_args()
-    begun = time.perf_counter()
+    started = time.perf_counter()
     rows = [Row("lines of each change", f"{arguments.lines:,}")]
-    shown: list[tuple[str, tuple[float, ...]]] = []
+    bars: list[tuple[str, tuple[float, ...]]] = []
     for name, make in KINDS.items():
         files = make(arguments.lines)
-        review = measured(files)
-        redaction = seconds_of_redaction(files)
-        rows.append(Row(name, f"{review.told}, secrets {redaction:.2f} s", "<= 2 s"))
-        shown.append((name, (round(review.seconds, 2),)))
-        print(f"{name}: {review.told}, secrets {redaction:.2f} s", file=sys.stderr)
-    beside = {**csv_rows(10 * arguments.lines), "small.py": "last = xs[len(xs)]\nb = 2\n"}
-    review = measured(beside)
-    outcome = "found" if review.report["findings"] else "missed"
-    rows.append(
-        Row(
-            f"a CSV of {10 * arguments.lines:,} lines beside a faulty one",
-            f"{review.told}, {outcome}",
-        )
-    )
-    print(
-        f"{10 * arguments.lines:,} lines of CSV: {review.told}, the fault beside is {outcome}",
-        file=sys.stderr,
-    )
-    rows.append(wall_time(begun))
-    bars = Bars(
+        review = measure_review(files)
+        result = f"{review}, secrets {measure_redaction(files):.2f} s"
+        rows.append(Row(name, result, "<= 2 s"))
+        bars.append((name, (round(review.seconds, 2),)))
+        print(f"{name}: {result}", file=sys.stderr)
+    lines = 10 * arguments.lines
+    review = measure_review({**csv_rows(lines), "small.py": "last = xs[len(xs)]\nb = 2\n"})
+    result = f"{review}, {'found' if review.report['findings'] else 'missed'}"
+    rows.append(Row(f"a CSV of {lines:,} lines beside a faulty one", result))
+    print(f"{lines:,} lines of CSV: {result}", file=sys.stderr)
+    rows.append(wall_time(started))
+    chart = Bars(
         f"A review of {arguments.lines:,} staged lines without a model",
         "s",
         ("seconds",),
-        tuple(shown),
+        tuple(bars),
     )
-    publish(Outcome("large_changes", rows, [bars]), arguments)
+    publish(Outcome("large_changes", rows, [chart]), arguments)
 
 
 if __name__ == "__main__":

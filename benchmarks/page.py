@@ -1,9 +1,9 @@
-"""Writes the tables of the page docs/benchmarks.md from the files in docs/figures.
+"""Writes the tables of docs/benchmarks.md from the files in docs/figures.
 
-`python -m benchmarks.page` replaces what stands between `<!-- figures: NAME -->` and `<!-- end -->` by the command,
-the table and the picture of NAME, and tells what is not measured yet. With
-`--check` nothing is written, and the exit status is 1 where the page is not what
-it would write; with `--complete` it is 1 where anything is not measured yet.
+`python -m benchmarks.page` replaces the text between `<!-- figures: NAME -->` and `<!-- end -->`
+by the command, the table and the picture of NAME, and lists missing figures. With `--check`
+nothing is written, and the exit status is 1 if the page is out of date; with `--complete` it is 1
+if figures are missing.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ PAGE, FOLDER = DOCS / "benchmarks.md", DOCS / "figures"
 BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def written(page: str, folder: Path) -> str:
-    """The page with the figures of `folder` in all its blocks."""
+def fill_page(page: str, folder: Path) -> str:
+    """Return the page with the figures of `folder` in all its blocks."""
     return BLOCK.sub(lambda block: f"{block[1]}{block_of(block[2], folder)}{block[3]}", page)
 
 
 def unmeasured(page: str, folder: Path) -> list[str]:
-    """The names in the page whose figures or picture are not there."""
+    """Return the names in the page without figures or picture."""
     names = [block[2] for block in BLOCK.finditer(page)]
     return [
         name
@@ -41,7 +41,7 @@ def unmeasured(page: str, folder: Path) -> list[str]:
 
 
 def block_of(name: str, folder: Path) -> str:
-    """Command, table and picture of one name, as far as they are there."""
+    """Return the command of a name, and its table and picture if they exist."""
     command = f"```console\n$ {FIGURES[name].command}\n```\n"
     path, picture = folder / f"{name}.json", folder / f"{name}.svg"
     if not path.is_file():
@@ -55,7 +55,7 @@ def block_of(name: str, folder: Path) -> str:
 
 
 def table(record: Mapping[str, Any]) -> str:
-    """What a benchmark has recorded: where it ran, its rows, and its notes."""
+    """Return the record of a benchmark as Markdown: where it ran, its rows, its notes."""
     smoke = (
         f" **A smoke run** with {record['smoke_run']}: no figure of a model's worth."
         if "smoke_run" in record
@@ -73,7 +73,7 @@ def table(record: Mapping[str, Any]) -> str:
 
 
 def cell(text: str) -> str:
-    """A text as it stands in a cell of a Markdown table."""
+    """Return a text for a cell of a Markdown table."""
     plain = " ".join(text.split()).replace("<=", "≤").replace(">=", "≥")
     return re.sub(r"([\\|<>*`\[\]])", r"\\\1", plain)
 
@@ -83,17 +83,17 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--check", action="store_true", help="write nothing; fail where the page is not up to date"
+        "--check", action="store_true", help="write nothing; fail if the page is out of date"
     )
-    parser.add_argument("--complete", action="store_true", help="fail where figures are missing")
+    parser.add_argument("--complete", action="store_true", help="fail if figures are missing")
     chosen = parser.parse_args()
     before = PAGE.read_text("utf-8")
-    after, lacking = written(before, FOLDER), unmeasured(before, FOLDER)
+    after, lacking = fill_page(before, FOLDER), unmeasured(before, FOLDER)
     if lacking:
         print(f"Not measured yet: {', '.join(lacking)}.", file=sys.stderr)
     if chosen.check and after != before:
         print(
-            "docs/benchmarks.md is not made from docs/figures. Run `python -m benchmarks.page`.",
+            "docs/benchmarks.md is out of date. Run `python -m benchmarks.page`.",
             file=sys.stderr,
         )
     if not chosen.check:

@@ -1,4 +1,4 @@
-"""What a benchmark tells: a table for the eye, one JSON line, and, where asked, both as files and a picture."""
+"""The output of a benchmark: a table, one JSON line, and on request a JSON file and a picture."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_starcoder.report.bars import Bars, check_drawable, draw
 
 @dataclass(frozen=True)
 class Row:
-    """One figure as it is printed, and what it may be ("" where nothing was asked)."""
+    """One figure as text, and its target; `asked` is empty if there is none."""
 
     what: str
     measured: str
@@ -27,13 +27,16 @@ class Row:
 
 
 def wall_time(started: float) -> Row:
-    """The row of what the command took since `started`, of time.perf_counter()."""
+    """Return the row of the time since `started`, of time.perf_counter()."""
     return Row("this command, wall time, s", f"{time.perf_counter() - started:.0f}", "<= 600")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one command measured; `smoke` names the demo model where it answered: such figures are no model's worth."""
+    """The figures of one command.
+
+    `smoke` names the demo model if it answered: such figures say nothing about a model.
+    """
 
     name: str
     rows: Sequence[Row]
@@ -53,19 +56,19 @@ class Outcome:
 
 
 def options(description: str | None) -> argparse.ArgumentParser:
-    """A parser with what every benchmark takes: where its JSON and its picture go."""
+    """Return a parser with the options of every benchmark."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
     parser.add_argument(
-        "--picture", type=_picture, metavar="FILE", help="draw them there (.svg, .png or .pdf)"
+        "--picture", type=_picture, metavar="FILE", help="draw the figures (.svg, .png or .pdf)"
     )
     return parser
 
 
 def publish(outcome: Outcome, chosen: argparse.Namespace) -> None:
-    """Prints the table and the JSON line, and writes the files that `chosen` (of `options`) names."""
+    """Print the table and the JSON line, and write the files that `chosen` names."""
     record = outcome.record()
     smoke = f", a smoke run with {outcome.smoke}" if outcome.smoke else ""
     print(f"{outcome.name}, Python {record['python']}, {record['cores']} cores{smoke}")

@@ -1,4 +1,4 @@
-"""Running pytest as a user does, and what it cost."""
+"""Runs of pytest as a user starts it, and their cost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Run:
-    """One finished pytest: wall and CPU seconds, exit status, and what it printed."""
+    """One finished pytest: wall and CPU seconds, exit status, and its output."""
 
     wall: float
     cpu: float
@@ -31,21 +31,23 @@ def pytest(
     python: Path | None = None,
     limit: float | None = None,
 ) -> Run:
-    """Runs pytest in `folder`, with none of the user's own settings; with `python`'s where it is given.
+    """Run pytest in `folder` without the settings of this user, by default with this Python.
 
     A run that takes more than `limit` seconds is killed; its status is None.
     """
-    own = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("STARCODER_", "OLLAMA_", "PYTEST_", "PYTHON"))
-    }
-    own |= {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache")}
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    running = subprocess.Popen(
-        [str(python or sys.executable), "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+    variables = {}
+    for name, value in os.environ.items():
+        if not name.startswith(("STARCODER_", "OLLAMA_", "PYTEST_", "PYTHON")):
+            variables[name] = value
+    variables |= {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache")}
+    variables |= environment or {}
+    command = [str(python or sys.executable), "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.perf_counter()
+    child = subprocess.Popen(
+        command,
         cwd=folder,
-        env={**own, **(environment or {})},
+        env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
@@ -54,28 +56,30 @@ def pytest(
         start_new_session=True,
     )
     try:
-        output, status = running.communicate(timeout=limit)[0], running.returncode
+        output = child.communicate(timeout=limit)[0]
+        status: int | None = child.returncode
     except subprocess.TimeoutExpired:
-        os.killpg(running.pid, signal.SIGKILL)
-        output, status = running.communicate()[0], None
-    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+        os.killpg(child.pid, signal.SIGKILL)
+        output = child.communicate()[0]
+        status = None
+    wall = time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Run(wall, cpu, status, output)
 
 
 def suite(folder: Path, tests: int, *, failing: bool = False) -> Path:
-    """A small project in `folder`: a module, and tests of it that pass, or fail if `failing`."""
+    """Create a small project in `folder`: a module and its tests, which all pass or all fail."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
     (folder / "pricing.py").write_text(
         "def mean(prices):\n    return sum(prices) / (len(prices) - 1)\n"
     )
     expected = 2.0 if failing else 3.0
-    body = "".join(
-        f"\n\ndef test_mean_{n}():\n    assert mean([1, 2, 3]) == {expected}\n"
-        for n in range(tests)
-    )
-    (folder / "test_pricing.py").write_text(f"from pricing import mean\n{body}")
+    text = "from pricing import mean\n"
+    for number in range(tests):
+        text += f"\n\ndef test_mean_{number}():\n    assert mean([1, 2, 3]) == {expected}\n"
+    (folder / "test_pricing.py").write_text(text)
     return folder
 
 

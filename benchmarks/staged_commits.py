@@ -57,7 +57,7 @@ def counted_in_hunks(change: Change) -> Counter[str]:
 def fault_of(folder: Path, change: Change) -> str:
     """Return what the review has missed or invented of what is staged; empty if it is right."""
     expected, seen = counted_by_git(folder), counted_in_hunks(change)
-    skipped = {entry.path for entry in change.skipped}
+    skipped = {entry.path for entry in change.unreviewed}
     moved = git(folder, "diff", "--cached", "-M", "--diff-filter=RC", "--name-only", "-z", "HEAD")
     missed = {path for path, lines in expected.items() if lines} - skipped - seen.keys()
     if missed:

@@ -1,6 +1,6 @@
-"""pytest-starcoder: why a test failed, told by StarCoder on your own machine.
+"""Explain failing tests, review changes and generate tests, with StarCoder on your machine.
 
-Everything promised to others stands in `__all__`; a name is imported when it is first used.
+`__all__` is the public API. A name is imported when it is first used.
 """
 
 from __future__ import annotations

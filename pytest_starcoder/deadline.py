@@ -9,7 +9,7 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Deadline:
-    """A point in time, `limit` seconds after it was made, set by the setting of that name. Never extended."""
+    """The moment `at`, `limit` seconds after it was set, by the setting of that name."""
 
     limit: float
     at: float
@@ -20,5 +20,5 @@ class Deadline:
         return cls(seconds, time.monotonic() + seconds, setting)
 
     def remaining(self) -> float:
-        """Seconds left; zero or less once it has passed."""
+        """Return the seconds until then; zero or less once it has passed."""
         return self.at - time.monotonic()

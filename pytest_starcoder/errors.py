@@ -1,4 +1,4 @@
-"""What can go wrong, each a sentence and a next step.
+"""The errors of this package, each with a message and a next step.
 
 StarcoderError(message, hint)
 ├── ConfigError          a setting cannot be used
@@ -18,8 +18,8 @@ StarcoderError(message, hint)
 ├── PromptTooLong        the prompt does not fit the model's window
 └── UnreadableAnswer     the model answered nothing that can be used
 
-Foreign errors become these in `backends/http.py` and the backends; these become
-pytest's or an exit code in the doors. Nowhere else.
+The backends translate errors of other libraries into these. The pytest plugin and the
+commands translate these into pytest's errors or exit codes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from collections.abc import Mapping
 
 
 class StarcoderError(Exception):
-    """`message` says what happened, `hint` what to do next, in the user's words."""
+    """An error with a `message` about what happened and a `hint` what to do next."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
@@ -53,17 +53,15 @@ class MissingExtra(ConfigError):
 
 
 def how_to_install(extra: str, remark: str = "", environ: Mapping[str, str] = os.environ) -> str:
-    """Return the hint for a missing package of `extra`, with `remark` after the command.
-
-    pre-commit and prek run a hook in an environment of their own, where a plain `pip install`
-    would have no effect.
-    """
+    """Return the hint for a missing package of `extra`, with `remark` after the command."""
+    package = f"pytest-starcoder[{extra}]"
+    # pre-commit and prek run hooks in environments where `pip install` has no effect.
     if environ.get("PRE_COMMIT") == "1":
         return (
             "This hook runs in its own environment: add "
-            f"`additional_dependencies: ['pytest-starcoder[{extra}]']` to it in .pre-commit-config.yaml{remark}."
+            f"`additional_dependencies: ['{package}']` to it in .pre-commit-config.yaml{remark}."
         )
-    return f"Install it with `pip install 'pytest-starcoder[{extra}]'`{remark}."
+    return f"Install it with `pip install '{package}'`{remark}."
 
 
 class MissingModel(ConfigError):
@@ -85,8 +83,7 @@ class Untrusted(ConfigError):
 class BackendError(StarcoderError):
     """The model could not be asked.
 
-    `retry_after` is the number of seconds after which asking again can help, or
-    None where it cannot.
+    `retry_after` is the number of seconds after which a retry may work, or None.
     """
 
     def __init__(self, message: str, hint: str = "", *, retry_after: float | None = None) -> None:

@@ -25,7 +25,7 @@ def start(
     It does not import from the repository around `root` (default: the current folder).
     """
     variables = dict(environ)
-    safe = _outside(_entries(environ), os.fspath(root) or _here())
+    safe = _outside_repository(_python_path(environ), os.fspath(root) or _current_folder())
     if safe:
         variables["PYTHONPATH"] = os.pathsep.join(safe)
     else:
@@ -38,12 +38,14 @@ def leave_repository() -> None:
 
     Installed packages stay, even if their folder is in the repository.
     """
-    here = _here()
-    suspects = {"", here, *_entries(os.environ)}
-    suspects |= {os.path.abspath(entry) for entry in suspects}  # Python makes some entries absolute
-    safe = {*_outside(suspects, here)}
-    safe |= {entry for entry in suspects if os.path.realpath(entry) in safe}
-    sys.path[:] = [entry for entry in sys.path if entry in safe or entry not in suspects]
+    here = _current_folder()
+    entries = _python_path(os.environ)
+    # Python adds the current folder and PYTHONPATH, and makes some of these entries absolute.
+    added = {"", here, *entries, *map(os.path.abspath, entries)}
+    safe = _outside_repository(added, here)
+    for entry in added:
+        if entry not in safe and os.path.realpath(entry) not in safe:
+            sys.path[:] = [folder for folder in sys.path if folder != entry]
 
 
 @contextlib.contextmanager
@@ -54,30 +56,30 @@ def installed(*names: str) -> Iterator[None]:
     imported, or imports later, remain its own.
     """
     path = sys.path[:]
-    theirs = {
-        name: module for name, module in sys.modules.items() if _is_theirs(name, module, names)
-    }
-    for name in theirs:
-        del sys.modules[name]
+    shadowing = {}
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in names and not _is_installed(module):
+            shadowing[name] = sys.modules.pop(name)
     sys.path[:] = [entry for entry in path if _is_installation(entry)]
     removed = [entry or os.curdir for entry in path if entry not in sys.path]
     try:
         yield
     finally:
         sys.path[:] = path
-        shared = {name.partition(".")[0] for name in theirs}
-        for entry in removed:
-            shared.update(name for name in names if _has_module(entry, name))
-        for name in [*sys.modules]:
-            if name.partition(".")[0] in shared:
+        # Only if the repository has a module of that name, the installed one must not stay.
+        shadowed = {name.partition(".")[0] for name in shadowing}
+        for name in names:
+            if any(_has_module(entry, name) for entry in removed):
+                shadowed.add(name)
+        for name in list(sys.modules):
+            if name.partition(".")[0] in shadowed:
                 del sys.modules[name]
-        sys.modules.update(theirs)
+        sys.modules.update(shadowing)
 
 
-def _is_theirs(name: str, module: object, names: Iterable[str]) -> bool:
-    file = getattr(module, "__file__", None)
-    is_named = name.partition(".")[0] in names
-    return is_named and not (file and _is_installation(os.path.dirname(file)))
+def _is_installed(module: object) -> bool:
+    file: str = getattr(module, "__file__", None) or ""
+    return file != "" and _is_installation(os.path.dirname(file))
 
 
 def _is_installation(entry: str) -> bool:
@@ -87,7 +89,7 @@ def _is_installation(entry: str) -> bool:
         return True
     if not {"site-packages", "dist-packages"}.isdisjoint(folder.split(os.sep)):
         return True
-    return not _is_inside(folder, _top(os.path.realpath(_here())))
+    return not _is_inside(folder, _repository(_current_folder()))
 
 
 def _has_module(folder: str, name: str) -> bool:
@@ -95,27 +97,27 @@ def _has_module(folder: str, name: str) -> bool:
     return os.path.isdir(path) or os.path.isfile(f"{path}.py")
 
 
-def _here() -> str:
+def _current_folder() -> str:
     try:
         return os.getcwd()
     except OSError:  # it was removed
         return os.path.dirname(sys.executable)
 
 
-def _entries(environ: Mapping[str, str]) -> list[str]:
+def _python_path(environ: Mapping[str, str]) -> list[str]:
     value = environ.get("PYTHONPATH", "")
     return value.split(os.pathsep) if value else []
 
 
-def _outside(entries: Iterable[str], here: str) -> list[str]:
+def _outside_repository(entries: Iterable[str], here: str) -> list[str]:
     """Return the folders outside the repository around `here`, or that contain this package."""
-    top = _top(os.path.realpath(here))
+    repository = _repository(here)
     safe = []
     for entry in entries:
         folder = os.path.realpath(os.path.join(here, entry))
         if folder == _INSTALLED_IN:
             safe.append(folder)  # our dependencies may be there: `PYTHONPATH=vendor`
-        elif os.path.isabs(entry) and not _is_inside(folder, top):
+        elif os.path.isabs(entry) and not _is_inside(folder, repository):
             safe.append(entry)
     return safe
 
@@ -124,13 +126,11 @@ def _is_inside(folder: str, top: str) -> bool:
     return folder == top or folder.startswith(top.rstrip(os.sep) + os.sep)
 
 
-def _top(here: str) -> str:
-    """Return the nearest folder from `here` upwards that holds a `.git`, else `here`."""
-    folder = here
-    while True:
-        if os.path.exists(os.path.join(folder, ".git")):
-            return folder
-        above = os.path.dirname(folder)
-        if above == folder:
+def _repository(here: str) -> str:
+    """Return the nearest folder from `here` upwards that has a `.git`, else `here`."""
+    here = folder = os.path.realpath(here)
+    while not os.path.exists(os.path.join(folder, ".git")):
+        if folder == os.path.dirname(folder):
             return here
-        folder = above
+        folder = os.path.dirname(folder)
+    return folder

@@ -288,9 +288,9 @@ def _starcoder_session(pytestconfig: pytest.Config) -> Iterator[StarCoder]:
 
 @pytest.fixture
 def starcoder(request: pytest.FixtureRequest, _starcoder_session: StarCoder) -> StarCoder:
-    """Ask the model: `ask(text)`, `complete(prompt)`, `explain(excinfo)`, `generate_tests(function)`.
+    """Ask the model; errors say what to do next.
 
-    Errors say what to do next.
+    Methods: `ask(text)`, `complete(prompt)`, `explain(excinfo)`, `generate_tests(function)`.
     """
     _starcoder_session.nodeid = request.node.nodeid
     return _starcoder_session

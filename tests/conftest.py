@@ -1,4 +1,4 @@
-"""Fixtures for all: an environment of the tests' own, a tiny model, and the real servers that run it."""
+"""Fixtures for all tests: a clean environment, a tiny model, and real servers that run it."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes) else None
 
 
-settings.register_profile(
-    "loaded", deadline=None
-)  # how long an example takes says how busy the machine is
+# The time that an example takes depends on how busy the machine is.
+settings.register_profile("loaded", deadline=None)
 settings.load_profile("loaded")
 
-sys.path.append(
-    str(Path(__file__).parents[1])
-)  # for `benchmarks`; last, so that the package is the one installed
+# For `benchmarks`; last, so that the package is the installed one.
+sys.path.append(str(Path(__file__).parents[1]))
+
+
+HIDDEN_PREFIXES = (
+    *("STARCODER_", "PYTEST_ADDOPTS", "GIT_", "XDG_", "HF_", "HUGGING", "COLUMNS"),
+    *("CI", "BUILD_NUMBER"),
+)
+"""Variables that change what pytest, git and this plugin do."""
 
 
 @pytest.fixture(scope="session")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for the tests' homes: pytest reads the whole folder of its own for each that it makes there."""
+    """Return one folder for all home folders: making each with tmp_path would list all others."""
     return tmp_path_factory.mktemp("homes")
 
 
 @pytest.fixture(autouse=True)
-def own_environment(monkeypatch: pytest.MonkeyPatch, homes: Path) -> Path:
-    """No setting, cache or server of the developer's reaches a test; the new home is returned."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, homes: Path) -> Path:
+    """Hide the developer's settings, caches and servers; return a new home folder."""
     for name in os.environ:
-        own = ("STARCODER_", "PYTEST_ADDOPTS", "GIT_", "XDG_", "HF_", "HUGGING", "COLUMNS")
-        if (
-            name.startswith(own)
-            or name in ("CI", "BUILD_NUMBER")
-            or name.lower().endswith("_proxy")
-        ):
+        if name.startswith(HIDDEN_PREFIXES) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     home = Path(tempfile.mkdtemp(dir=homes))
     monkeypatch.setenv("HOME", str(home))
@@ -74,10 +74,7 @@ def signals() -> None:
 def pytester(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[pytest.Pytester]:
-    """Without the plugin of Hypothesis, which imports all of itself at the end of every run: most of a small one.
-
-    Without looking for fixes too, which takes a second or two of every run; test_fixes.py does.
-    """
+    """Run pytest without Hypothesis' plugin and the search for fixes, which take seconds."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
     monkeypatch.setenv("STARCODER_FIX", "off")
     yield pytester
@@ -101,7 +98,7 @@ def _forget_removed_modules() -> None:
 
 @pytest.fixture
 def ollama_double(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
-    """A server that speaks Ollama and does what a test tells it to; the settings point at it."""
+    """Yield a scripted server that speaks Ollama; the settings point at it."""
     with fake_ollama() as fake:
         monkeypatch.setenv("OLLAMA_HOST", fake.url)
         yield fake
@@ -109,20 +106,20 @@ def ollama_double(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A GGUF of StarCoder2's shape whose answers are noise."""
+    """Return a GGUF file of StarCoder2's shape whose answers are noise."""
     return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny-starcoder2.gguf")
 
 
 @pytest.fixture(scope="session")
 def llamacpp(tiny_model: Path) -> Iterator[RealServer]:
-    """A real llama.cpp server with the tiny model."""
+    """Yield a real llama.cpp server with the tiny model."""
     with running_llamacpp(tiny_model) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def real_ollama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a real Ollama on a port and with a model folder of its own; skipped where there is no `ollama`."""
+    """Yield the URL of a real Ollama with its own models; skips the test without `ollama`."""
     program = shutil.which("ollama")
     if program is None:
         pytest.skip("no `ollama` on PATH: these tests run against a real one where it is installed")
@@ -132,5 +129,5 @@ def real_ollama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def ollama_model(real_ollama: str, tiny_model: Path) -> str:
-    """The name of the tiny model in the real Ollama."""
+    """Return the name of the tiny model in the real Ollama."""
     return create_in_ollama(real_ollama, "tiny-starcoder2", tiny_model)

@@ -15,7 +15,7 @@ NOT_COPIED = shutil.ignore_patterns(".*", "build", "dist", "__pycache__")
 
 
 @pytest.mark.slow
-def test_ids_are_the_same_elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_stable_ids(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """The second collection runs later, in a copy of the project, with another hash seed."""
     copy = tmp_path / "copy"
     shutil.copytree(PROJECT, copy, ignore=NOT_COPIED)

@@ -1,4 +1,4 @@
-"""The errors: a tree that its docstring draws, each a sentence and a next step."""
+"""The tree of errors in the docstring, and their texts."""
 
 from __future__ import annotations
 
@@ -18,41 +18,43 @@ CLASSES = [
 ]
 
 
-def drawn() -> dict[str, str]:
-    """Each class of the docstring's tree with the class that it hangs from."""
+def documented_parents() -> dict[str, str]:
+    """Return the parent of each class in the tree of the docstring."""
     parents: dict[str, str] = {}
-    way: list[str] = []
+    ancestors = ["Exception"]
     for line in (errors.__doc__ or "").splitlines():
-        if found := re.match(r"([│├└─ ]*)([A-Z]\w+)", line):
-            depth = len(found[1]) // 4
-            if found[2] == "StarcoderError" or found[1]:
-                way[depth:] = [found[2]]
-                parents[found[2]] = way[depth - 1] if depth else "Exception"
+        match = re.match(r"([│├└─ ]*)([A-Z]\w+)", line)
+        if match and (match[1] or match[2] == "StarcoderError"):
+            depth = len(match[1]) // 4 + 1
+            ancestors[depth:] = [match[2]]
+            parents[match[2]] = ancestors[depth - 1]
     return parents
 
 
-def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
-    assert drawn() == {cls.__name__: cls.__base__.__name__ for cls in CLASSES if cls.__base__}
+def test_documented_tree() -> None:
+    assert documented_parents() == {
+        cls.__name__: cls.__base__.__name__ for cls in CLASSES if cls.__base__
+    }
 
 
-def test_the_docstring_says_of_each_class_what_the_class_says() -> None:
+def test_documented_sentences() -> None:
     for cls in set(CLASSES) - {StarcoderError, errors.ConfigError}:
         first = (cls.__doc__ or "").splitlines()[0].rstrip(".")
         assert first.lower() in (errors.__doc__ or "").lower(), cls
 
 
-def test_an_error_reads_as_its_message_and_its_hint() -> None:
-    assert str(StarcoderError("It broke.", "Mend it.")) == "It broke. Mend it."
+def test_error_text() -> None:
+    assert str(StarcoderError("It broke.", "Fix it.")) == "It broke. Fix it."
     assert str(StarcoderError("It broke.")) == "It broke."
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_an_error_survives_being_sent_to_another_process(cls: type[StarcoderError]) -> None:
-    error = pickle.loads(pickle.dumps(cls("It broke.", "Mend it.")))
-    assert (type(error), error.message, error.hint) == (cls, "It broke.", "Mend it.")
+def test_pickled_error(cls: type[StarcoderError]) -> None:
+    error = pickle.loads(pickle.dumps(cls("It broke.", "Fix it.")))
+    assert (type(error), error.message, error.hint) == (cls, "It broke.", "Fix it.")
 
 
-def test_only_a_backends_error_says_when_asking_again_can_help() -> None:
+def test_retry_after() -> None:
     assert BackendError("Busy.", retry_after=2.0).retry_after == 2.0
     assert BackendError("Broken.").retry_after is None
 
@@ -66,6 +68,6 @@ def test_missing_extra_in_a_terminal() -> None:
 
 def test_missing_extra_in_a_hook() -> None:
     assert how_to_install("demo", environ={"PRE_COMMIT": "1"}) == (
-        "This hook runs in its own environment: add `additional_dependencies: ['pytest-starcoder[demo]']` "
-        "to it in .pre-commit-config.yaml."
+        "This hook runs in its own environment: add "
+        "`additional_dependencies: ['pytest-starcoder[demo]']` to it in .pre-commit-config.yaml."
     )

@@ -17,7 +17,7 @@ from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.evaluate.evaluation import Sample, Sampling
 from pytest_starcoder.evaluate.samples import SampleFile
-from pytest_starcoder.files import LeadsOutside, private_folder, replace_file, target_of
+from pytest_starcoder.files import LeadsOutside, create_private_folder, replace_file, resolve_target
 from pytest_starcoder.fix.apply import add_test, apply
 from pytest_starcoder.model.prompt import Model
 from pytest_starcoder.report.files import write_report
@@ -49,7 +49,7 @@ def outside(tmp_path: Path) -> Path:
 # --- how a file is replaced ----------------------------------------------------------------
 
 
-def test_a_new_file_has_the_mode_of_the_umask(tmp_path: Path) -> None:
+def test_new_file_mode(tmp_path: Path) -> None:
     mask = os.umask(0o027)
     try:
         replace_file(tmp_path / "new", b"x")
@@ -59,7 +59,7 @@ def test_a_new_file_has_the_mode_of_the_umask(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o755, 0o2755])
-def test_mode_stays(tmp_path: Path, mode: int) -> None:
+def test_mode_is_kept(tmp_path: Path, mode: int) -> None:
     file = tmp_path / "file"
     file.touch()
     file.chmod(mode)
@@ -67,14 +67,14 @@ def test_mode_stays(tmp_path: Path, mode: int) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == mode
 
 
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
+def test_link_is_kept(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("file")
     replace_file(tmp_path / "link", b"x")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "file").read_bytes() == b"x"
 
 
-def test_other_names_of_a_file_keep_what_they_had(tmp_path: Path) -> None:
+def test_hard_links_are_not_written(tmp_path: Path) -> None:
     (tmp_path / "store").write_bytes(b"shared")
     os.link(tmp_path / "store", tmp_path / "file")
     replace_file(tmp_path / "file", b"x")
@@ -84,20 +84,20 @@ def test_other_names_of_a_file_keep_what_they_had(tmp_path: Path) -> None:
     )
 
 
-def test_what_fails_leaves_all_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_leaves_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_bytes(b"before")
 
-    def full(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="No space left"):
         replace_file(tmp_path / "file", b"after")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
-def test_a_pipe_without_reader_is_an_error(tmp_path: Path) -> None:
+def test_pipe_without_reader(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with pytest.raises(OSError, match="No such device or address"):
@@ -108,25 +108,25 @@ def test_a_pipe_without_reader_is_an_error(tmp_path: Path) -> None:
     os.close(reader)
 
 
-def test_a_device_is_written_into() -> None:
+def test_device() -> None:
     replace_file(Path(os.devnull), b"x")
     assert Path(os.devnull).is_char_device()
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o277, 0o777])
-def test_a_private_folder_is_its_owners_alone(tmp_path: Path, mask: int) -> None:
+def test_private_folder_mode(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
-        private_folder(tmp_path / "cache")
+        create_private_folder(tmp_path / "cache")
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o700
 
 
-def test_a_folder_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+def test_existing_folder_is_kept(tmp_path: Path) -> None:
     (tmp_path / "team").mkdir()
     (tmp_path / "team").chmod(0o775)
-    private_folder(tmp_path / "team")
+    create_private_folder(tmp_path / "team")
     assert stat.S_IMODE((tmp_path / "team").stat().st_mode) == 0o775
 
 
@@ -171,9 +171,7 @@ LINKS = [itself, relative, folder, chain, missing, git_folder]
 
 
 @pytest.mark.parametrize("link", LINKS)
-def test_nothing_is_written_where_a_link_leads_outside(
-    top: Path, outside: Path, link: Link
-) -> None:
+def test_link_out_of_the_tree(top: Path, outside: Path, link: Link) -> None:
     path = link(top, outside)
     target = path.resolve()
     before = target.read_bytes() if target.exists() else None
@@ -183,24 +181,24 @@ def test_nothing_is_written_where_a_link_leads_outside(
     assert (target.read_bytes() if target.exists() else None) == before
 
 
-def test_a_circle_of_links_is_an_error(top: Path) -> None:
+def test_link_loop(top: Path) -> None:
     (top / "a").symlink_to("a")
     with pytest.raises(OSError, match="Too many levels of symbolic links"):
         replace_file(top / "a", b"x", top)
 
 
-def test_a_link_within_the_tree_is_followed(top: Path) -> None:
+def test_link_within_the_tree(top: Path) -> None:
     (top / "link.py").symlink_to("shop.py")
-    assert target_of(top / "link.py", top) == top / "shop.py"
+    assert resolve_target(top / "link.py", top) == top / "shop.py"
 
 
-def test_a_tree_that_is_reached_by_a_link_is_the_tree(top: Path, tmp_path: Path) -> None:
+def test_linked_tree(top: Path, tmp_path: Path) -> None:
     (tmp_path / "alias").symlink_to(top)
-    assert target_of(tmp_path / "alias" / "shop.py", tmp_path / "alias") == top / "shop.py"
-    assert target_of(tmp_path / "alias" / "shop.py", top) == top / "shop.py"
+    assert resolve_target(tmp_path / "alias" / "shop.py", tmp_path / "alias") == top / "shop.py"
+    assert resolve_target(tmp_path / "alias" / "shop.py", top) == top / "shop.py"
 
 
-def test_a_place_outside_that_is_named_is_a_place(top: Path, outside: Path) -> None:
+def test_explicit_path_outside(top: Path, outside: Path) -> None:
     replace_file(outside, b"x", top)
     assert outside.read_bytes() == b"x"
 
@@ -208,23 +206,23 @@ def test_a_place_outside_that_is_named_is_a_place(top: Path, outside: Path) -> N
 # --- everything that writes for the user ---------------------------------------------------
 
 
-def said(path: Path, top: Path) -> str:
+def reason(path: Path, top: Path) -> str:
     return f"a link leads to {path}, which is not a file of {top}"
 
 
-def test_no_fix_is_written_outside(top: Path, outside: Path) -> None:
+def test_fix_through_a_link(top: Path, outside: Path) -> None:
     (top / "linked.py").symlink_to(outside)
     before = (top / "shop.py").read_text()
     edits = tuple(Edit(path, (0, 1), "x", "y", "name", 1.0, 1) for path in ("shop.py", "linked.py"))
     fix = Fix(edits, "", "shop.py", 1, "x", "y", (), (), checked=True)
-    told = apply([fix], top, lambda path: (top / path).read_text(), lambda _fix: True)
-    assert told == [
-        f"shop.py:1 was not changed: {said(outside, top)}. Remove the link, or name its target."
+    messages = apply([fix], top, lambda path: (top / path).read_text(), lambda _fix: True)
+    assert messages == [
+        f"shop.py:1 was not changed: {reason(outside, top)}. Remove the link, or name its target."
     ]
     assert ((top / "shop.py").read_text(), outside.read_text()) == (before, "mine\n")
 
 
-def test_without_git_no_fix_is_written_outside_of_the_root(tmp_path: Path, outside: Path) -> None:
+def test_added_test_without_git(tmp_path: Path, outside: Path) -> None:
     root = tmp_path / "unpacked"
     root.mkdir()
     (root / "linked.py").symlink_to(outside)
@@ -233,42 +231,44 @@ def test_without_git_no_fix_is_written_outside_of_the_root(tmp_path: Path, outsi
     assert outside.read_text() == "mine\n"
 
 
-def test_no_accepted_finding_is_written_outside(top: Path, outside: Path) -> None:
+def test_baseline_through_a_link(top: Path, outside: Path) -> None:
     folder = ReviewStore(top / ".git").folder
     write_report(
         folder / "last.json", '{"findings": [{"fingerprint": "x", "path": "a", "source": "b"}]}'
     )
     (top / ".starcoder-baseline").symlink_to(outside)
     with pytest.raises(ConfigError) as caught:
-        reviewer.accept()
+        reviewer.accept_last_review()
     assert str(caught.value) == (
-        f"Nothing was accepted: .starcoder-baseline cannot be written ({said(outside, top)}). "
+        f"Nothing was accepted: .starcoder-baseline cannot be written ({reason(outside, top)}). "
         "Remove the link, or name its target."
     )
     assert outside.read_text() == "mine\n"
 
 
-def test_no_completion_is_written_outside(top: Path, outside: Path) -> None:
+def test_completion_through_a_link(top: Path, outside: Path) -> None:
     (top / "linked.py").symlink_to(outside)
     with pytest.raises(ConfigError) as caught:
         read_source("linked.py").write("y\n")
     assert str(caught.value) == (
-        f"linked.py cannot be written ({said(outside, top)}); it is as it was. Remove the link, or name its target."
+        f"linked.py cannot be written ({reason(outside, top)}); it is as it was. "
+        "Remove the link, or name its target."
     )
     assert outside.read_text() == "mine\n"
 
 
-def test_no_report_of_the_doctor_is_written_outside(top: Path, outside: Path) -> None:
+def test_doctor_report_through_a_link(top: Path, outside: Path) -> None:
     (top / "starcoder-doctor.json").symlink_to(outside)
     with pytest.raises(ConfigError) as caught:
         doctor._write({}, Path("starcoder-doctor.json"))
     assert str(caught.value) == (
-        f"starcoder-doctor.json cannot be written: {said(outside, top)}. Name another with --deep=FILE."
+        f"starcoder-doctor.json cannot be written: {reason(outside, top)}. "
+        "Name another with --deep=FILE."
     )
     assert outside.read_text() == "mine\n"
 
 
-def test_no_answer_of_an_evaluation_is_written_outside(top: Path, outside: Path) -> None:
+def test_sample_through_a_link(top: Path, outside: Path) -> None:
     (top / "answers.jsonl").symlink_to(outside.with_name("new.jsonl"))
     file = SampleFile(Path("answers.jsonl"), "mbpp", Model("m", "d", "", 4096), Sampling())
     with pytest.raises(ConfigError, match="which is not a file of"):

@@ -1,4 +1,4 @@
-"""Where CI says so, what is tested is what was installed from a wheel of this tree, here and in every child."""
+"""In CI, the tests and their child processes run against an installed wheel of this tree."""
 
 from __future__ import annotations
 
@@ -32,18 +32,17 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
-def test_the_tests_and_their_children_import_what_was_installed(tmp_path: Path) -> None:
+def test_installed_package_is_tested(tmp_path: Path) -> None:
     names = [package.__name__ for package in PLACES]
-    print_them = f"import {', '.join(names)}; print({', '.join(f'{name}.__file__' for name in names)}, sep='\\n')"
-    told = subprocess.run(
-        [sys.executable, "-c", print_them], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    code = f"import {', '.join(names)}\nfor name in {names}: print(eval(name).__file__)"
+    command = [sys.executable, "-c", code]
+    output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     site = Path(sysconfig.get_path("purelib"))
     expected = [str(site / name / "__init__.py") for name in names]
     assert [package.__file__ for package in PLACES] == expected
-    assert told.stdout.splitlines() == expected
+    assert output.stdout.splitlines() == expected
 
 
 @pytest.mark.parametrize("package", PLACES, ids=lambda package: package.__name__)
-def test_what_was_installed_is_this_tree(package: object) -> None:
+def test_installed_files(package: object) -> None:
     assert files(Path(package.__file__).parent) == files(PLACES[package])  # type: ignore[attr-defined, index]

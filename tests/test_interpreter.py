@@ -27,11 +27,12 @@ HOOKS = Path(pytest_starcoder_hooks.__file__).parent
 INSTALLED = str(PACKAGE.resolve().parent)
 
 STANDARD = "json types random argparse typing dataclasses subprocess socket queue".split()
-OTHERS = "requests git unidiff dotenv pluggy urllib3 sitecustomize usercustomize pytest_starcoder/__init__".split()
+OTHERS = "requests git unidiff dotenv pluggy urllib3 sitecustomize usercustomize".split()
+OTHERS.append("pytest_starcoder/__init__")
 
 PERMITTED = {
-    ("runner/__init__.py", "pytest_command"),  # the user's own tests, run as the user did
-    ("runner/__init__.py", "__init__"),  # the supervisor: isolated, and without site-packages
+    ("runner/launch.py", "command"),  # the user's own tests, run as the user did
+    ("runner/child_process.py", "__init__"),  # the supervisor: isolated, and without site-packages
     ("source/ruff.py", "ruff"),  # the folder beside it
 }
 """Places outside `interpreter` that may use `sys.executable`."""
@@ -49,7 +50,7 @@ def uses(path: Path) -> Iterator[str]:
                     yield function.name
 
 
-def test_every_python_is_started_here() -> None:
+def test_uses_of_executable() -> None:
     files = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
     files |= {f"hooks/{path.name}": path for path in HOOKS.glob("*.py")}
     del files["interpreter.py"]
@@ -60,18 +61,16 @@ def test_every_python_is_started_here() -> None:
 
 def shadowed(top: Path, names: list[str]) -> Path:
     """Put traps at the top of a repository; return the file in which they report imports."""
-    said = top.parent / "imported"
+    imports = top.parent / "imported"
     for name in names:
         path = top / f"{name}.py"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(f"open({str(said)!r}, 'a').write({name!r} + '\\n')\n")
-    return said
+        path.write_text(f"open({str(imports)!r}, 'a').write({name!r} + '\\n')\n")
+    return imports
 
 
-def test_the_current_folder_is_not_imported_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said = shadowed(tmp_path, [*STANDARD, *OTHERS])
+def test_current_folder_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    imports = shadowed(tmp_path, [*STANDARD, *OTHERS])
     monkeypatch.chdir(tmp_path)
     for entries in ("", ".", ":", f"{tmp_path}:.:", f"{tmp_path}/../{tmp_path.name}"):
         monkeypatch.setenv("PYTHONPATH", entries)
@@ -80,7 +79,7 @@ def test_the_current_folder_is_not_imported_from(
         )
         subprocess.run(command, env=variables, check=True)
         assert "PYTHONPATH" not in variables
-    assert not said.exists()
+    assert not imports.exists()
 
 
 @pytest.mark.parametrize(
@@ -110,9 +109,7 @@ def test_pythonpath_without_the_repository(
     assert variables.get("PYTHONPATH") == (expected.format(**names) if expected else None)
 
 
-def test_an_installation_in_the_repository_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_installation_in_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / "vendor").symlink_to(INSTALLED)
     monkeypatch.chdir(tmp_path)
@@ -124,7 +121,7 @@ def test_an_installation_in_the_repository_is_kept(
     assert sys.path == [INSTALLED, "/elsewhere"]
 
 
-def test_where_the_folder_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
@@ -133,16 +130,16 @@ def test_where_the_folder_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (command, variables) == ([sys.executable, "-P", "-c", ""], {})
 
 
-def test_the_early_child_imports_what_is_installed(
+def test_imports_of_early_child(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ollama_double: FakeOllama
 ) -> None:
-    said = shadowed(tmp_path, [*STANDARD, *OTHERS])
+    imports = shadowed(tmp_path, [*STANDARD, *OTHERS])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", ".")
     early = Prefetch(Settings(early="on", host=ollama_double.url), tmp_path)
     early.answers(Deadline.after(20.0))
     assert early._child.returncode == 0
-    assert not said.exists()
+    assert not imports.exists()
 
 
 @pytest.mark.parametrize(
@@ -156,7 +153,7 @@ def test_the_early_child_imports_what_is_installed(
         ),
     ],
 )
-def test_a_review_imports_nothing_of_the_repository(
+def test_imports_of_review(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     ollama_double: FakeOllama,
@@ -165,7 +162,7 @@ def test_a_review_imports_nothing_of_the_repository(
 ) -> None:
     ollama_double.answer, ollama_double.likelihood = "approved", -0.1
     top = repository(tmp_path / "project")
-    said = shadowed(top, names)
+    imports = shadowed(top, names)
     committed(top, {"shop/pricing.py": DIVIDES}, "divide")
     if pythonpath:
         monkeypatch.setenv("PYTHONPATH", pythonpath.replace("SRC", str(top / "src")))
@@ -181,20 +178,18 @@ def test_a_review_imports_nothing_of_the_repository(
         f"{len(names) + 1} of {len(names) + 1} hunks reviewed"
     )
     subprocess.run([program, "--from-ref", "HEAD~1"], cwd=top, check=True, capture_output=True)
-    assert not said.exists()
+    assert not imports.exists()
 
 
-def test_a_review_of_the_folder_it_is_installed_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_review_of_own_installation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(INSTALLED)
     program = str(Path(sys.executable).with_name("starcoder-review"))
-    asked = subprocess.run([program, "--help"], check=False, capture_output=True, text=True)
-    assert (asked.returncode, asked.stderr) == (0, "")
+    completed = subprocess.run([program, "--help"], check=False, capture_output=True, text=True)
+    assert (completed.returncode, completed.stderr) == (0, "")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a program is a script here")
-def test_ruff_is_no_program_of_the_repository(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ruff_of_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pytest_starcoder.source.ruff import ruff
 
     program = tmp_path / "ruff"

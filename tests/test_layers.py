@@ -16,7 +16,8 @@ PACKAGE = Path(pytest_starcoder.__file__).parent
 HOOKS = Path(pytest_starcoder_hooks.__file__).parent
 
 FLOORS = (
-    {"errors", "files", "deadline", "interpreter"},
+    {"errors", "atomic_write", "deadline", "interpreter"},
+    {"files"},
     {"text", "redaction"},
     {"source"},
     {"settings"},
@@ -49,6 +50,8 @@ HOMES = {
     "urllib3": {"model/backends"},
     "pluggy": {"model/backends"},
     "dotenv": {"settings"},
+    "platformdirs": {"settings"},
+    "pygments": {"model/code_blocks.py"},
     "unidiff": {"source", "review"},
     "libcst": {"generate"},
     "matplotlib": {"report"},
@@ -61,6 +64,8 @@ HOMES = {
 LATE = {
     "git",
     "dotenv",
+    "platformdirs",
+    "pygments",
     "unidiff",
     "libcst",
     "matplotlib",
@@ -141,14 +146,10 @@ def test_third_party_imports(path: Path) -> None:
 
 def test_plugin_imports_pytest_alone() -> None:
     early = {name.split(".")[0] for name, late in imports(PACKAGE / "plugin.py") if not late}
-    assert early == {"__future__", "collections", "typing", "pytest", "pytest_starcoder"}
-    source = (PACKAGE / "plugin.py").read_text("utf-8")
-    before_use, _, for_types = source.partition("if TYPE_CHECKING:")
-    assert "pytest_starcoder." not in before_use.split('"""')[2]
-    assert for_types
+    assert early == {"__future__", "collections", "typing", "pytest"}
 
 
 def test_thin_hooks() -> None:
     for path in HOOKS.glob("*.py"):
-        assert len(path.read_text("utf-8").splitlines()) <= 60
+        assert len(path.read_text("utf-8").splitlines()) <= 70
         assert all(name.split(".")[0] != "git" for name, _ in imports(path))

@@ -1,4 +1,4 @@
-"""What is built and installed: exactly two names, all their files, and commands that start."""
+"""The wheel and the source distribution: two names, all their files, working commands."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SOURCE = "https://github.com/pytest-starcoder/pytest-starcoder"
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the source distribution of this tree, and the wheel that was built from that."""
+    """Return a folder with the source distribution of this tree and the wheel built from it."""
     return build(tmp_path_factory.mktemp("dist"))
 
 
@@ -67,7 +67,7 @@ def in_sdist(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_the_wheel_installs_exactly_two_names_and_every_file_of_theirs(built: Path) -> None:
+def test_wheel_contents(built: Path) -> None:
     names = set(in_wheel(built))
     tops = {name.split("/")[0] for name in names}
     assert tops == {"pytest_starcoder", "pytest_starcoder_hooks", INFO}
@@ -80,7 +80,8 @@ def test_the_wheel_installs_exactly_two_names_and_every_file_of_theirs(built: Pa
         }
         expected = {f"{installed}/{path.relative_to(source).as_posix()}" for path in files}
         assert {name for name in names if name.startswith(f"{installed}/")} == expected
-    assert {"pytest_starcoder/py.typed", "pytest_starcoder/prompts/starcoder2/explain.txt"} <= names
+    assert "pytest_starcoder/py.typed" in names
+    assert "pytest_starcoder/model/prompts/starcoder2/explain.txt" in names
     assert "pytest_starcoder/explain/explanations.schema.json" in names
     assert "pytest_starcoder/generate/generated.schema.json" in names
     assert "pytest_starcoder/review/review.schema.json" in names
@@ -89,14 +90,12 @@ def test_the_wheel_installs_exactly_two_names_and_every_file_of_theirs(built: Pa
 
 
 @pytest.mark.slow
-def test_the_wheel_that_the_source_distribution_gives_is_that_of_the_tree(
-    built: Path, tmp_path: Path
-) -> None:
+def test_wheel_from_source_distribution(built: Path, tmp_path: Path) -> None:
     assert in_wheel(build(tmp_path, "--wheel")) == in_wheel(built)
 
 
 @pytest.mark.slow
-def test_the_source_distribution_is_all_that_git_does_not_ignore(built: Path) -> None:
+def test_source_distribution_contents(built: Path) -> None:
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     if told.returncode or not told.stdout:
@@ -106,8 +105,8 @@ def test_the_source_distribution_is_all_that_git_does_not_ignore(built: Path) ->
 
 
 @pytest.mark.slow
-def test_an_index_takes_both_and_has_something_to_show(built: Path) -> None:
-    """What `twine check --strict` looks for, and more: each field valid, and the README as it is."""
+def test_metadata_for_index(built: Path) -> None:
+    """Check what `twine check --strict` checks, and that the README is the description."""
     wheel, sdist = in_wheel(built), in_sdist(built)
     assert wheel[f"{INFO}/METADATA"] == sdist["PKG-INFO"]
     told = Metadata.from_email(sdist["PKG-INFO"])
@@ -123,7 +122,7 @@ def test_an_index_takes_both_and_has_something_to_show(built: Path) -> None:
     assert wheel[f"{INFO}/licenses/LICENSE"] == sdist["LICENSE"] == text
 
 
-def test_classifiers_are_known_and_leave_the_licence_to_its_expression() -> None:
+def test_classifiers() -> None:
     own = PROJECT["classifiers"]
     assert set(own) <= classifiers
     assert not [
@@ -135,7 +134,7 @@ def test_classifiers_are_known_and_leave_the_licence_to_its_expression() -> None
     assert said == tested[1].split()
 
 
-def test_one_version_stands_everywhere() -> None:
+def test_one_version() -> None:
     assert version("pytest-starcoder") == VERSION
     changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
     newest, *_ = re.findall(r"(?m)^## \[(\d\S*)\] - (\d{4}-\d\d-\d\d)$", changelog)
@@ -151,7 +150,7 @@ def test_one_version_stands_everywhere() -> None:
     assert set(shown) == {VERSION}
 
 
-def test_the_project_says_where_to_look() -> None:
+def test_project_links() -> None:
     urls = PROJECT["urls"]
     assert set(urls) == {"Documentation", "Changelog", "Issues", "Source"}
     assert urls["Source"] == SOURCE
@@ -161,7 +160,7 @@ def test_the_project_says_where_to_look() -> None:
 
 
 @pytest.mark.slow
-def test_the_wheel_works_where_it_is_installed(built: Path, tmp_path: Path) -> None:
+def test_wheel_works(built: Path, tmp_path: Path) -> None:
     """Its dependencies come from this environment: only the package itself is the wheel's."""
     site = tmp_path / "site"
     command = [
@@ -195,7 +194,7 @@ def test_the_wheel_works_where_it_is_installed(built: Path, tmp_path: Path) -> N
     assert printed.strip() == str(site / "pytest_starcoder" / "__init__.py")
 
 
-def test_entry_points_and_commands_are_declared() -> None:
+def test_entry_points() -> None:
     groups = ("pytest11", "starcoder", "console_scripts")
     found = {(group, entry.name) for group in groups for entry in entry_points(group=group)}
     assert {
@@ -208,7 +207,8 @@ def test_entry_points_and_commands_are_declared() -> None:
     } <= found
 
 
-def test_the_run_time_needs_nothing_but_the_packages_agreed_on() -> None:
+def test_dependencies() -> None:
     names = {requirement.split(">")[0].split("=")[0] for requirement in PROJECT["dependencies"]}
-    assert names == {"pytest", "pluggy", "requests", "python-dotenv", "gitpython", "unidiff"}
+    fixed_by_the_user = {"pytest", "pluggy", "requests", "python-dotenv", "gitpython"}
+    assert names == fixed_by_the_user | {"unidiff", "platformdirs", "pygments"}
     assert metadata("pytest-starcoder")["Requires-Python"] == ">=3.11"

@@ -1,4 +1,4 @@
-"""What code that does not fail does: a definition of a Python file, or a whole file of any language."""
+"""Asks a model what code does: a definition of a Python file, or a whole file of any language."""
 
 from __future__ import annotations
 
@@ -14,68 +14,73 @@ from pytest_starcoder.model.answer import answer
 from pytest_starcoder.model.backends import OnText
 from pytest_starcoder.model.client import Client, fit
 from pytest_starcoder.model.code_blocks import file_language
-from pytest_starcoder.model.prompt import Completion
+from pytest_starcoder.model.prompt import Completion, Prompt
 from pytest_starcoder.model.prompts import FORMS, family, render
 from pytest_starcoder.model.special_tokens import neutralize
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.source.diff import lines_of
 
-Redact = Callable[[str], str]
-
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+_MAX_NAMES = 8
+"""Maximum number of names in the message about an unknown one."""
 
 
 def describe(
-    path: str, text: str, name: str, client: Client, on_text: OnText, redact: Redact = redact
+    path: str,
+    text: str,
+    name: str,
+    client: Client,
+    on_text: OnText,
+    redact: Callable[[str], str] = redact,
 ) -> tuple[Completion, bool]:
-    """What the definition `name` ("mean", "Cart.total") of a file does, or the file where `name` is empty.
+    """Return what a definition such as "Cart.total" does, or the file if `name` is empty.
 
-    Also whether the model saw all of it: the middle of what is too long is left
-    out. `redact` removes its secrets. Raises ConfigError where the file has no such definition.
+    The second value says whether the model saw all of it: if it is too long, its middle is left
+    out. Raises ConfigError if the file has no such definition.
     """
     kind = family(client.model(), client.settings.family)
     source = definition(path, text, name) if name else text.strip()
-    redact(text)  # also learn secrets found outside the definition
+    redact(text)  # also learns the secrets outside the definition
     source = redact(source)
-    fence = f"```{file_language(path)}"
-    prompt = fit(
-        lambda parts: render(
-            kind,
-            "describe",
-            name=name or PurePosixPath(path).name,
-            code=f"{path}:\n{fence}\n{parts[0]}\n```",
-        ),
-        [source],
-        client,
-    )
-    return answer(prompt, FORMS[kind, "describe"].lead, client, on_text), neutralize(
-        source
-    ) in prompt.text
+    title = name or PurePosixPath(path).name
+
+    def render_parts(parts: list[str]) -> Prompt:
+        code = f"{path}:\n```{file_language(path)}\n{parts[0]}\n```"
+        return render(kind, "describe", name=title, code=code)
+
+    prompt = fit(render_parts, [source], client)
+    completion = answer(prompt, FORMS[kind, "describe"].lead, client, on_text)
+    return completion, neutralize(source) in prompt.text
 
 
 def definition(path: str, text: str, name: str) -> str:
-    """The source of the function or class that a dotted `name` means, decorators included.
+    """Return the source of the function or class with a dotted name, decorators included.
 
-    Of several, such as a property and its setter, all that stand beside the first.
+    Of definitions with the same name, such as a property and its setter, all are returned.
     """
-    known = list(_definitions(_parsed(path, text)))
-    names = list(dict.fromkeys(dotted for dotted, _ in known))
-    inner = (dotted for dotted in names if dotted.endswith(f".{name}"))
-    meant = name if name in names else next(inner, None)
-    if meant is not None:
-        lines = lines_of(text)
-        return "\n\n".join(_source(node, lines) for dotted, node in known if dotted == meant)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    shown = [*near, *(other for other in names if other not in near)][:8]
-    raise ConfigError(
-        f"{path} defines no {name!r}.",
-        f"It defines {', '.join(shown)}{', …' if len(names) > 8 else ''}."
-        if names
-        else "It defines nothing: explain the whole file without ::NAME.",
-    )
+    definitions: dict[str, list[Definition]] = {}
+    for dotted_name, node in _definitions(_parse(path, text)):
+        definitions.setdefault(dotted_name, []).append(node)
+    matches = [dotted for dotted in definitions if dotted.endswith(f".{name}")]
+    if name in definitions:
+        matches = [name]
+    if not matches:
+        raise ConfigError(f"{path} defines no {name!r}.", _names_hint(name, list(definitions)))
+    lines = lines_of(text)
+    return "\n\n".join(_source(node, lines) for node in definitions[matches[0]])
 
 
-def _parsed(path: str, text: str) -> ast.Module:
+def _names_hint(name: str, names: list[str]) -> str:
+    if not names:
+        return "It defines nothing: explain the whole file without ::NAME."
+    similar = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    shown = list(dict.fromkeys([*similar, *names]))[:_MAX_NAMES]
+    more = ", …" if len(names) > _MAX_NAMES else ""
+    return f"It defines {', '.join(shown)}{more}."
+
+
+def _parse(path: str, text: str) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -89,18 +94,18 @@ def _parsed(path: str, text: str) -> ast.Module:
 
 
 def _definitions(parent: ast.AST, prefix: str = "") -> Iterator[tuple[str, Definition]]:
-    """Every function and class below `parent` with its dotted name, the outer before the inner."""
-    inner: list[tuple[str, Definition]] = []
-    waiting = list(ast.iter_child_nodes(parent))
-    while waiting:
-        node = waiting.pop(0)
+    """Yield every function and class below `parent` with its dotted name, outer ones first."""
+    children: list[tuple[str, Definition]] = []
+    pending = list(ast.iter_child_nodes(parent))
+    while pending:
+        node = pending.pop(0)
         if isinstance(node, Definition):
-            inner.append((f"{prefix}{node.name}", node))
+            children.append((f"{prefix}{node.name}", node))
         else:
-            waiting[:0] = ast.iter_child_nodes(node)
-    yield from inner
-    for dotted, node in inner:
-        yield from _definitions(node, f"{dotted}.")
+            pending[:0] = ast.iter_child_nodes(node)
+    yield from children
+    for dotted_name, node in children:
+        yield from _definitions(node, f"{dotted_name}.")
 
 
 def _source(node: Definition, lines: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pytest_starcoder.assist.question import ask, ask_for_code
+from pytest_starcoder.assist.ask import ask, ask_for_code
 from pytest_starcoder.cli.model_session import ModelSession, model_session
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.errors import ConfigError

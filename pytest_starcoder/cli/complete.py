@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pytest_starcoder.assist.rewrite import complete
+from pytest_starcoder.assist.complete import complete
 from pytest_starcoder.cli.model_session import model_session
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.cli.source_file import read_source

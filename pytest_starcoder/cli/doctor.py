@@ -1,4 +1,4 @@
-"""`starcoder doctor`: which model would be asked and why, whether it answers, and what to do next."""
+"""`starcoder doctor`: which model is used and why, whether it answers, and what to do next."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from pytest_starcoder.errors import ConfigError, StarcoderError, UnreadableAnswe
 from pytest_starcoder.files import replace_file
 from pytest_starcoder.model.backends import is_model_file, make_backend
 from pytest_starcoder.model.client import Client
-from pytest_starcoder.model.probe import probe
+from pytest_starcoder.model.probe import run_probes
 from pytest_starcoder.model.prompt import Prompt
 from pytest_starcoder.model.prompts import family
 from pytest_starcoder.settings import SCHEMA, Settings, cache_folder, project_root
 from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import one_line, printable
 
-HELP = "Say which model would be asked, whether it answers, and what to do next"
+HELP = "Show which model is used, whether it answers, and what to do next"
 
-TEST = "def fibonacci(n):"
-"""What the test completion continues."""
+TEST_PROMPT = "def fibonacci(n):"
+
+PROBE_LABELS = {"sentinels": "special tokens"}
+"""Labels on the terminal of probes whose name in reports is an older one."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -37,93 +39,104 @@ def add(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="starcoder-doctor.json",
         metavar="FILE",
-        help="also prove on this server what could only be read about it, for some minutes, "
+        help="also test what this server and its model can do, which takes some minutes, "
         "and write the figures, without any code, to FILE (%(const)s)",
     )
     add_settings(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 if the model answers, 2 if what is set cannot be used, else 1."""
+    """Return 0 if the model answers, 2 if a setting cannot be used, else 1."""
     settings = read_settings(arguments)
-    _say("project", str(project_root(Path.cwd())))
-    for key in SCHEMA:
-        if key in settings.sources or key == "model":
-            shown = "(set, not shown)" if SCHEMA[key].secret else getattr(settings, key)
-            _say(
-                key,
-                f"{'the one that the server has' if shown == '' else shown}   ({settings.source(key)})",
-            )
-    if settings.cache != "off" and not _writable(cache_folder(settings)):
-        _say("cache", f"{cache_folder(settings)} cannot be written: nothing is remembered")
+    _show_settings(settings)
     try:
-        # Without a cache: answers from memory would prove nothing.
+        # Without a cache: cached answers would prove nothing.
         with Client(make_backend(settings), settings) as client:
-            _examine(client)
+            _check_model(client)
         if arguments.deep is not None:
-            _prove(settings, Path(arguments.deep))
+            _run_deep_check(settings, Path(arguments.deep))
     except StarcoderError as exc:
-        _say("problem", exc.message)
-        _say("next", exc.hint)
+        _show("problem", exc.message)
+        _show("next", exc.hint)
         return 2 if isinstance(exc, ConfigError) else 1
-    _say("next", "It works: run `pytest --starcoder-explain` in your project.")
+    _show("next", "It works: run `pytest --starcoder-explain` in your project.")
     return 0
 
 
-def _examine(client: Client) -> None:
-    _say("asks", f"{client.backend.label} at {client.backend.place}   ({_reason(client.settings)})")
-    _say("version", client.version() or "not told")
+def _show_settings(settings: Settings) -> None:
+    _show("project", str(project_root(Path.cwd())))
+    for key in SCHEMA:
+        if key not in settings.sources and key != "model":
+            continue
+        value = getattr(settings, key)
+        if SCHEMA[key].secret:
+            value = "(set, not shown)"
+        elif value == "":
+            value = "the one that the server has"
+        _show(key, f"{value}   ({settings.source(key)})")
+    folder = cache_folder(settings)
+    if settings.cache != "off" and not _is_writable(folder):
+        _show("cache", f"{folder} cannot be written: nothing is cached")
+
+
+def _check_model(client: Client) -> None:
+    backend = client.backend
+    _show("asks", f"{backend.label} at {backend.place}   ({_reason(client.settings)})")
+    _show("version", client.version() or "unknown")
     model = client.model()
     kind = family(model, client.settings.family)
-    _say("model", f"{model.name}, there; prompts in the form of the family {kind}")
-    _say("window", f"{model.window} tokens")
-    _say("test", f"asked to continue {TEST!r}; a model that is not loaded yet takes its time")
+    _show("model", f"{model.name} is available; prompts have the form of the family {kind}")
+    _show("window", f"{model.window} tokens")
+    _show("test", f"asked to continue {TEST_PROMPT!r}; a model that must be loaded takes longer")
     started = time.monotonic()
-    completion = client.complete(Prompt(TEST, max_tokens=40, chat=kind == "chat"))
+    completion = client.complete(Prompt(TEST_PROMPT, max_tokens=40, chat=kind == "chat"))
     seconds = time.monotonic() - started
     if not completion.text.strip():
         raise UnreadableAnswer(
             f"{model.name} answered with nothing.", "Choose another model, or update the server."
         )
-    _say("answer", one_line(completion.text, 100))
-    speed = completion.completion_tokens / max(seconds, 0.001)
-    _say(
-        "speed",
-        f"{completion.completion_tokens} tokens in {seconds:.1f} s, {speed:.1f} a second, loading included",
+    _show("answer", one_line(completion.text, 100))
+    tokens = completion.completion_tokens
+    speed = tokens / max(seconds, 0.001)
+    _show("speed", f"{tokens} tokens in {seconds:.1f} s, {speed:.1f} a second, including loading")
+
+
+def _run_deep_check(settings: Settings, file: Path) -> None:
+    """Run every probe, at temperature 0 and with longer limits; write the results as they come."""
+    settings = replace(
+        settings,
+        temperature=0.0,
+        timeout=max(600.0, settings.timeout),
+        first_token_timeout=max(180.0, settings.first_token_timeout),
+        session_timeout=max(3600.0, settings.session_timeout),
     )
+    _show("deep", "a few questions for each check; without a GPU this takes minutes")
+    probes: list[dict[str, object]] = []
+    with Client(make_backend(settings), settings) as client:
+        report = _environment(client) | {"probes": probes}
+        _write_report(report, file)
+        for result in run_probes(client):
+            label = PROBE_LABELS.get(result.name, result.name)
+            _show(label, f"{result.verdict}: {result.summary}")
+            figures = dict(result.figures)
+            probes.append({"name": result.name, "verdict": result.verdict, "figures": figures})
+            _write_report(report, file)
+    _show("report", f"{file}; it contains no code: please attach it to an issue")
 
 
-def _prove(settings: Settings, file: Path) -> None:
-    """Runs every probe, at a temperature and under limits of its own, and writes to `file` what was found so far."""
-    patience = {"timeout": 600.0, "first_token_timeout": 180.0, "session_timeout": 3600.0}
-    longer = {name: max(seconds, getattr(settings, name)) for name, seconds in patience.items()}
-    unhurried = replace(settings, temperature=0.0, **longer)
-    _say("deep", "a few questions each; on a machine without a GPU this takes minutes")
-    found: list[dict[str, object]] = []
-    with Client(make_backend(unhurried), unhurried) as client:
-        report = _about(client) | {"probes": found}
-        _write(report, file)
-        for result in probe(client):
-            _say(result.name, f"{result.verdict}: {result.told}")
-            found.append(
-                {"name": result.name, "verdict": result.verdict, "figures": dict(result.figures)}
-            )
-            _write(report, file)
-    _say("report", f"{file}; there is no code in it: please attach it to an issue")
-
-
-def _write(report: dict[str, object], file: Path) -> None:
+def _write_report(report: dict[str, object], file: Path) -> None:
     try:
         content = (json.dumps(report, indent=2) + "\n").encode("utf-8")
         replace_file(file, content, find_repository(file.absolute().parent))
     except OSError as exc:
         raise ConfigError(
-            f"{file} cannot be written: {exc.strerror or exc}.", "Name another with --deep=FILE."
+            f"{file} cannot be written: {exc.strerror or exc}.",
+            "Name another file with --deep=FILE.",
         ) from exc
 
 
-def _about(client: Client) -> dict[str, object]:
-    """Which machine, server and model it was, without addresses and paths."""
+def _environment(client: Client) -> dict[str, object]:
+    """Describe the machine, the server and the model, without addresses and paths."""
     model = client.model()
     return {
         "format": 1,
@@ -134,25 +147,27 @@ def _about(client: Client) -> dict[str, object]:
         "backend": client.settings.backend,
         "server": client.backend.label,
         "version": client.version(),
-        "model": _public(model.name),
+        "model": _public_name(model.name),
         "architecture": model.architecture,
         "family": family(model, client.settings.family),
         "window": model.window,
     }
 
 
-def _public(name: str) -> str:
-    """A model's name without the folders of this machine, or the registry, that it may come from."""
+def _public_name(name: str) -> str:
+    """Return a model's name without folders of this machine, or the registry it comes from."""
     *folders, last = name.replace("\\", "/").split("/")
-    there = is_model_file(name) or not folders or re.match(r"[~.]|$|[A-Za-z]:$", folders[0])
-    owner = "" if there or re.search(r"[.:]", folders[-1]) else f"{folders[-1]}/"
-    return f"{owner}{last}"
+    if not folders or is_model_file(name) or re.match(r"[~.]|$|[A-Za-z]:$", folders[0]):
+        return last
+    owner = folders[-1]
+    is_registry = re.search(r"[.:]", owner)
+    return last if is_registry else f"{owner}/{last}"
 
 
-def _writable(folder: Path) -> bool:
-    """Whether files can be made in a folder, or the folder itself where it is not there yet."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+def _is_writable(folder: Path) -> bool:
+    """Return whether files can be made in a folder, or the folder itself if it is missing."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
 
 def _reason(settings: Settings) -> str:
@@ -163,5 +178,5 @@ def _reason(settings: Settings) -> str:
     return "backend is auto: Ollama, unless the model is a file"
 
 
-def _say(label: str, text: str) -> None:
+def _show(label: str, text: str) -> None:
     print(f"{label:<20}{printable(text)}", flush=True)

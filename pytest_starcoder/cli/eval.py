@@ -25,7 +25,7 @@ from pytest_starcoder.evaluate.samples import (
     prompt_prefix,
     read_recorded_samples,
 )
-from pytest_starcoder.files import UNLINK, replace_file, target_of
+from pytest_starcoder.files import UNLINK, replace_file, resolve_target
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.report.bars import check_drawable
 from pytest_starcoder.report.progress import Progress
@@ -146,7 +146,7 @@ def _check_writable(path: Path) -> None:
     if not folder.is_dir():
         raise ConfigError(f"There is no folder {folder}.", "Create it, or name another file.")
     try:
-        target_of(path, find_repository(path.absolute()))
+        resolve_target(path, find_repository(path.absolute()))
     except OSError as exc:
         raise ConfigError(f"{path} cannot be written: {exc.strerror}.", UNLINK) from exc
 

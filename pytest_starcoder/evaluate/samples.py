@@ -11,7 +11,7 @@ from pathlib import Path
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.evaluate.evaluation import Problem, Sample, Sampling
 from pytest_starcoder.evaluate.problems import read_rows
-from pytest_starcoder.files import target_of
+from pytest_starcoder.files import resolve_target
 from pytest_starcoder.model.backends.tokens import estimate
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.json_fields import from_fields
@@ -21,17 +21,16 @@ from pytest_starcoder.source.git.tracking import find_repository
 
 NOTICE = "# Here is the correct implementation of the code exercise\n"
 
+# Stops that are special tokens of StarCoder2; servers must get them as such.
 CONTROL_STOPS = ("<file_sep>",)
-"""Stops that are special tokens of StarCoder2; servers must get them as such."""
 
+# The prefix of StarCoder-Prompted, from Hugging Face's post on StarCoder.
+#
+# The form for StarCoder2 is ours and has not been measured by others.
 PREFIXES = {
     "starcoder": f"<filename>solutions/solution_1.py\n{NOTICE}",
     "starcoder2": f"<file_sep>solutions/solution_1.py\n{NOTICE}",
 }
-"""The prefix of StarCoder-Prompted, from Hugging Face's post on StarCoder.
-
-The form for StarCoder2 is ours and has not been measured by others.
-"""
 
 
 def prompt_prefix(model: Model, family_setting: str) -> str:
@@ -63,7 +62,7 @@ class SampleFile:
             lines.insert(0, json.dumps(self._head))
         content = "".join(f"{line}\n" for line in lines).encode()
         try:
-            target = target_of(self.path, find_repository(self.path.absolute()))
+            target = resolve_target(self.path, find_repository(self.path.absolute()))
             with target.open("ab") as file:
                 file.truncate(self._complete_size)
                 file.write(content)

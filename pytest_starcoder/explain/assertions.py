@@ -34,16 +34,17 @@ class Comparison:
     """
 
     op: str
-    left: str
-    right: str
+    lhs: str
+    rhs: str
     differences: tuple[str, ...] = ()
     mirrored_differences: tuple[str, ...] = ()
 
     @classmethod
-    def of_values(cls, op: str, left: object, right: object) -> Self:
-        mirrored = differences(op, right, left) if op == "==" else ()
-        sentences = differences(op, left, right)
-        return cls(op, short_repr(left), short_repr(right), sentences, mirrored)
+    def of_values(cls, op: str, lhs: object, rhs: object) -> Self:
+        # Now, because the test may change the values before it ends.
+        sentences = differences(op, lhs, rhs)
+        mirrored = differences(op, rhs, lhs) if op == "==" else ()
+        return cls(op, short_repr(lhs), short_repr(rhs), sentences, mirrored)
 
     @classmethod
     def of_message(cls, message: str) -> Self | None:
@@ -54,11 +55,11 @@ class Comparison:
         code = line.removeprefix("assert ")
         tree = syntax_tree(code)
         match tree.body if tree else []:
-            case [ast.Expr(value=ast.Compare(left=left, ops=[_], comparators=[right]))]:
-                left_text = ast.get_source_segment(code, left) or ""
-                right_text = ast.get_source_segment(code, right) or ""
-                op = code.removeprefix(left_text).removesuffix(right_text).strip()
-                return cls(op, left_text, right_text)
+            case [ast.Expr(value=ast.Compare(left=left_node, ops=[_], comparators=[right_node]))]:
+                lhs = ast.get_source_segment(code, left_node) or ""
+                rhs = ast.get_source_segment(code, right_node) or ""
+                op = code.removeprefix(lhs).removesuffix(rhs).strip()
+                return cls(op, lhs, rhs)
         return None
 
 
@@ -98,16 +99,26 @@ def describe_assertion(
             comparison = Comparison.of_message(text)
         if comparison is not None:
             return _describe_comparison(statement, test, text, comparison)
+    # A message of the user's says it best.
     if message and not message.startswith("assert "):
         return message
+    return _describe_truth(test, message)
+
+
+def _describe_truth(test: ast.expr, message: str) -> str:
+    """Return the value of an expression that is not a single comparison."""
     value = message.removeprefix("assert ").partition(" + where ")[0].strip()
-    expected, opposite = "true", "false"
+    actual, expected = "false", "true"
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        test, value = test.operand, value.removeprefix("not ")
-        expected, opposite = opposite, expected
+        test = test.operand
+        value = value.removeprefix("not ")
+        actual, expected = expected, actual
     code = one_line(ast.unparse(test), 120)
-    if isinstance(test, ast.Compare | ast.BoolOp | ast.UnaryOp) or value in ("", code):
-        code, value = value or code, opposite
+    # For these, pytest's message is the code with its values filled in.
+    is_filled_in = isinstance(test, ast.Compare | ast.BoolOp | ast.UnaryOp)
+    if is_filled_in or value in ("", code):
+        code = value or code
+        value = actual
     return f"{code} is {value}, the test expects it to be {expected}"
 
 
@@ -115,28 +126,34 @@ def _describe_comparison(
     statement: ast.Assert, test: ast.Compare, text: str, comparison: Comparison
 ) -> str:
     if len(test.ops) > 1:
-        sides = f"{comparison.left} {comparison.op} {comparison.right}"
+        sides = f"{comparison.lhs} {comparison.op} {comparison.rhs}"
         return f"{sides} is false, the test expects it to be true"
     sentence = _describe_sides(test, comparison)
-    note = one_line(text.partition("\n")[0], 100) if statement.msg else ""
+    if statement.msg is None:
+        return sentence
+    note = one_line(text.partition("\n")[0], 100)
     return f"{sentence} ({note})" if note else sentence
 
 
 def _describe_sides(test: ast.Compare, comparison: Comparison) -> str:
     """Return both sides of a comparison, each by its code and its value."""
-    actual, expected, op = test.left, test.comparators[0], comparison.op
-    actual_value, expected_value = comparison.left, comparison.right
+    actual, value = test.left, comparison.lhs
+    expected, expected_value = test.comparators[0], comparison.rhs
+    op = comparison.op
     if _is_expected_first(test) and op not in ("in", "not in"):
-        actual, expected, op = expected, actual, MIRRORED.get(op, op)
-        actual_value, expected_value = expected_value, actual_value
-    expectation = EXPECTATIONS.get(op, f"it {op} {{}}").replace("{}", expected_value)
+        actual, expected = expected, actual
+        value, expected_value = expected_value, value
+        op = MIRRORED.get(op, op)
+    template = EXPECTATIONS.get(op, f"it {op} {{}}")
+    expectation = template.replace("{}", expected_value)
     origin = one_line(ast.unparse(expected), 80)
     if not is_literal(expected) and origin != expected_value:
         expectation += f" ({origin})"
     code = one_line(ast.unparse(actual), 120)
-    verb = "returned" if isinstance(actual, ast.Call) else "is"
-    subject = actual_value if code == actual_value else f"{code} {verb} {actual_value}"
-    return f"{subject}, the test expects {expectation}"
+    if code != value:
+        verb = "returned" if isinstance(actual, ast.Call) else "is"
+        value = f"{code} {verb} {value}"
+    return f"{value}, the test expects {expectation}"
 
 
 def _is_expected_first(test: ast.Compare) -> bool:

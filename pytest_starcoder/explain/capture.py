@@ -6,6 +6,7 @@ they raise, a text comes out.
 
 from __future__ import annotations
 
+import ast
 import linecache
 from collections.abc import Iterable, Iterator, Sequence
 from types import CodeType, FrameType
@@ -70,40 +71,59 @@ def capture_failure(
     frames = [_capture_frame(entry.frame.f_code, entry.line, project) for entry in entries]
     if len(frames) > MAX_FRAMES:
         frames = [frames[0], *frames[1 - MAX_FRAMES :]]
-    message = _message(exc)
-    observation = f"raised {type(exc).__name__}: {message}".removesuffix(": ")
+    called = list(_called_frames(entries, project))
+    statement = _failed_assertion(exc, entries)
     observations: list[str] = []
-    called: list[Frame] = []
-    asserted = ""
-    if entries:
-        last = entries[-1]
-        called = list(_called_frames(entries, project))
-        if isinstance(exc, AssertionError):
-            statement = assertion_at(source_of(last.frame.f_code), last.line)
-            if statement is not None:
-                observation = describe_assertion(statement, _text(exc), message, comparison)
-                asserted = f"{called[0].path}:{called[0].first_line}" if called else ""
-                if comparison is not None:
-                    observations += value_differences(statement, comparison)
+    if statement is not None and comparison is not None:
+        observations += value_differences(statement, comparison)
+    for last in entries[-1:]:
         observations += facts(exc, *last)
     failure = Failure(
         nodeid=nodeid,
         phase=phase,
         exception=type(exc).__name__,
-        message=message,
-        seen=observation,
+        message=_message(exc),
+        seen=_describe(exc, statement, comparison),
         frames=(*frames, *_syntax_error_frames(exc, project)),
         callees=_callees(frames, called, executed, project),
         facts=tuple(dict.fromkeys(observations))[:MAX_FACTS],
         fixture=frames[0].function if frames and phase in ("setup", "teardown") else "",
-        asserted=asserted,
+        asserted=_address(called[0]) if called and statement else "",
     )
-    redactor = redactor or Redactor.from_environment()
+    return _redact(failure, entries, redactor or Redactor.from_environment())
+
+
+def _redact(failure: Failure, entries: Sequence[Entry], redactor: Redactor) -> Failure:
+    """Remove secrets from a failure: those of the environment, the variables and the source."""
     for entry in entries:
-        redactor.add({*secret_values(entry.frame.f_locals), *secret_values(entry.frame.f_globals)})
+        redactor.add(secret_values(entry.frame.f_locals))
+        redactor.add(secret_values(entry.frame.f_globals))
     for frame in (*failure.frames, *failure.callees):
         redactor.learn(frame.source)
     return with_texts(failure, redactor.redact)
+
+
+def _address(frame: Frame) -> str:
+    return f"{frame.path}:{frame.first_line}"
+
+
+def _failed_assertion(exc: BaseException, entries: Sequence[Entry]) -> ast.Assert | None:
+    """Return the `assert` statement that failed, if one did."""
+    if not entries or not isinstance(exc, AssertionError):
+        return None
+    last = entries[-1]
+    return assertion_at(source_of(last.frame.f_code), last.line)
+
+
+def _describe(
+    exc: BaseException, statement: ast.Assert | None, comparison: Comparison | None
+) -> str:
+    """Return one sentence on what happened."""
+    message = _message(exc)
+    if statement is not None:
+        return describe_assertion(statement, _text(exc), message, comparison)
+    kind = type(exc).__name__
+    return f"raised {kind}: {message}" if message else f"raised {kind}"
 
 
 def failure_from_report(nodeid: str, phase: str, text: str) -> Failure:
@@ -140,11 +160,16 @@ def _message(exc: BaseException) -> str:
     """Return the texts of an exception, its group and its cause on one line."""
     texts = [_text(exc)[:4000]]
     if isinstance(exc, BaseExceptionGroup):
-        texts += [f"{type(inner).__name__}: {_text(inner)[:1000]}" for inner in exc.exceptions[:3]]
-    cause = exc.__cause__
-    if cause is not None:
-        texts.append(f"from {type(cause).__name__}: {_text(cause)[:1000]}")
-    return one_line(ADDRESS.sub("", ", ".join(filter(None, texts))), 400)
+        texts += map(_named_text, exc.exceptions[:3])
+    if exc.__cause__ is not None:
+        texts.append(f"from {_named_text(exc.__cause__)}")
+    message = ", ".join(filter(None, texts))
+    # Addresses differ in every run, and would make every prompt a new one.
+    return one_line(ADDRESS.sub("", message), 400)
+
+
+def _named_text(exc: BaseException) -> str:
+    return f"{type(exc).__name__}: {_text(exc)[:1000]}"
 
 
 def _text(exc: BaseException) -> str:
@@ -185,10 +210,10 @@ def _project_entries(exc: BaseException, project: Project) -> Iterator[Entry]:
 def _called_frames(entries: Sequence[Entry], project: Project) -> Iterator[Frame]:
     """Yield the functions that the failing line calls and that are not on the traceback."""
     on_traceback = {entry.frame.f_code for entry in entries}
-    last = entries[-1]
-    for code in called_functions(last.frame, last.line, project.holds):
-        if code not in on_traceback:
-            yield _capture_frame(code, code.co_firstlineno, project)
+    for last in entries[-1:]:
+        for code in called_functions(last.frame, last.line, project.holds):
+            if code not in on_traceback:
+                yield _capture_frame(code, code.co_firstlineno, project)
 
 
 def _callees(
@@ -221,7 +246,9 @@ def _capture_frame(code: CodeType, line: int, project: Project) -> Frame:
         first, last = max(1, line - LINES_BEFORE), line
     else:
         first = code.co_firstlineno
-        last = max([line, *(number for _, _, number in code.co_lines() if number)])
+        last = line
+        for _start, _end, number in code.co_lines():
+            last = max(last, number or 0)
     if last - first >= MAX_SOURCE_LINES:
         first = max(first, line - MAX_SOURCE_LINES * 3 // 4)
         last = min(last, first + MAX_SOURCE_LINES - 1)
@@ -231,4 +258,5 @@ def _capture_frame(code: CodeType, line: int, project: Project) -> Frame:
 
 
 def _lines(file: str, first: int, last: int) -> str:
-    return "".join(linecache.getlines(file)[first - 1 : last]).rstrip("\n")
+    lines = linecache.getlines(file)[first - 1 : last]
+    return "".join(lines).rstrip("\n")

@@ -36,15 +36,17 @@ class Conversation:
         redact: Callable[[str], str],
         prefetched: PrefetchedAnswers,
         refusal: str = "",
+        make_client: Callable[[Settings], Client] = Client.from_settings,
     ) -> None:
         self._section = section
         self._redact = redact
         self._prefetched = prefetched
         self._refusal = refusal
+        self._make_client = make_client
         self._client: Client | None = None
         self._last_error = ""
         self._unanswered = 0
-        self._asked = prefetched.asked
+        self._questions = prefetched.questions
         self.model = ""
         self.answered = 0
         """Number of causes with an answer."""
@@ -54,11 +56,12 @@ class Conversation:
         try:
             if isinstance(settings, StarcoderError):
                 raise settings
-            self._client = Client.from_settings(settings)
+            self._client = self._make_client(settings)
             server = self._client.backend.label
             with self._section.status("StarCoder", f"asking {server}"):
                 self.model = self._client.model().name
-        except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - observations are reported in any case
+        # Whatever happens, the observations are reported.
+        except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001
             self._refusal = f"no model: {_describe_error(exc)}"
 
     def close(self) -> None:
@@ -98,17 +101,18 @@ class Conversation:
         if self._client is None or self._refusal:
             return self._refuse()
         limit = self._client.settings.causes
-        if self._asked >= limit:
+        if self._questions >= limit:
             self._refusal = (
                 f"not asked: the setting causes is {limit}. "
                 "Ask about more with --starcoder-causes=N."
             )
             return self._refuse()
-        self._asked += 1
+        self._questions += 1
         try:
             with self._section.status("why", f"asking {self.model}"):
                 answer = ask_why(case, self._client, self._section.stream, self._redact, shared)
-        except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - other causes are reported in any case
+        # Whatever happens, the other causes are reported.
+        except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001
             note = self._report_error(exc)
             self._consider_stopping(exc, self._client)
             return Answer(note=note)

@@ -44,21 +44,22 @@ _LIKE_DICT = {OrderedDict, defaultdict, Counter}
 """Subclasses with an `==` of their own that may be compared as dicts."""
 
 
+Tolerance = tuple[float, float]
+"""Relative and absolute difference of numbers that are taken as equal."""
+
+
 class BudgetExceededError(Exception):
     """More pairs would have to be compared than `MAX_COMPARED`."""
 
 
 class Comparer:
-    """Compares values until its budget is spent.
+    """Compares values until its budget is spent."""
 
-    Numbers within `tolerance` (relative, absolute) are equal.
-    """
-
-    def __init__(self, tolerance: tuple[float, float] | None = None) -> None:
+    def __init__(self, tolerance: Tolerance | None = None) -> None:
         self.tolerance = tolerance
         self._budget = MAX_COMPARED
 
-    def equal(self, left: Any, right: Any, depth: int = 0) -> bool | None:
+    def equal(self, first: Any, second: Any, depth: int = 0) -> bool | None:
         """Return whether two values are equal; None if that is unknown without running user code.
 
         Raises BudgetExceededError.
@@ -66,57 +67,76 @@ class Comparer:
         self._budget -= 1
         if self._budget < 0:
             raise BudgetExceededError
-        if left is right:
+        if first is second:
             return True
         if depth > 4 * MAX_DEPTH:
             return None
-        left, right = plain(left), plain(right)
-        kinds = {type(left), type(right)}
+        first, second = plain(first), plain(second)
+        kinds = {type(first), type(second)}
         if not kinds <= BUILTINS:
-            return _equal_objects(left, right)
-        if self.tolerance and is_number(left) and is_number(right):
+            return _equal_objects(first, second)
+        if self.tolerance and is_number(first) and is_number(second):
             relative, absolute = self.tolerance
-            return math.isclose(left, right, rel_tol=relative, abs_tol=absolute)
+            return math.isclose(first, second, rel_tol=relative, abs_tol=absolute)
         if len(kinds) > 1:
-            return kinds <= NUMBERS and bool(left == right)
-        if type(left) in (list, tuple):
-            same_length = len(left) == len(right)
-            return same_length and self._all_equal(zip(left, right, strict=True), depth)
-        if type(left) is dict:
-            if len(left) != len(right) or not all(contains(right, key) for key in left):
-                return False
-            return self._all_equal(((left[key], right[key]) for key in left), depth)
-        return bool(left == right)
+            # Only numbers of different types may be equal.
+            return kinds <= NUMBERS and bool(first == second)
+        if kinds <= {list, tuple}:
+            return self._equal_sequences(first, second, depth)
+        if kinds == {dict}:
+            return self._equal_dicts(first, second, depth)
+        return bool(first == second)
 
-    def _all_equal(self, pairs: Iterable[tuple[object, object]], depth: int) -> bool | None:
-        is_known = True
-        for left, right in pairs:
-            equal = self.equal(left, right, depth + 1)
+    def _equal_sequences(self, first: Any, second: Any, depth: int) -> bool | None:
+        if len(first) != len(second):
+            return False
+        return self._all_equal(zip(first, second, strict=True), depth)
+
+    def _equal_dicts(self, first: Any, second: Any, depth: int) -> bool | None:
+        if len(first) != len(second):
+            return False
+        if not all(contains(second, key) for key in first):
+            return False
+        values = ((value, second[key]) for key, value in first.items())
+        return self._all_equal(values, depth)
+
+    def _all_equal(self, pairs: Iterable[tuple[Any, Any]], depth: int) -> bool | None:
+        result: bool | None = True
+        for first, second in pairs:
+            equal = self.equal(first, second, depth + 1)
             if equal is False:
                 return False
-            is_known = is_known and equal is not None
-        return True if is_known else None
+            if equal is None:
+                result = None
+        return result
 
 
-def are_known_equal(left: object, right: object, tolerance: tuple[float, float] | None) -> bool:
+def are_known_equal(first: object, second: object, tolerance: Tolerance | None) -> bool:
     """Return whether two values of builtin types are certainly equal."""
+    if type(plain(first)) not in BUILTINS:
+        return False
     try:
-        return type(plain(left)) in BUILTINS and bool(Comparer(tolerance).equal(left, right))
+        return Comparer(tolerance).equal(first, second) is True
     except (BudgetExceededError, RecursionError):
         return False
 
 
-def _equal_objects(left: object, right: object) -> bool | None:
+def _equal_objects(first: object, second: object) -> bool | None:
     """Return the result of `==` between two objects of one class, or of trusted classes."""
-    if type(left) is not type(right) and not (is_trusted(left) and is_trusted(right)):
-        return False if compares_identity(left) and compares_identity(right) else None
+    is_comparable = type(first) is type(second) or (is_trusted(first) and is_trusted(second))
+    if not is_comparable:
+        # Python falls back to identity if neither class defines `__eq__`.
+        return False if compares_identity(first) and compares_identity(second) else None
     try:
-        equal: object = left == right
-        return bool(equal) if type(equal) is bool or _is_numpy_number(type(equal)) else None
+        equal: object = first == second
+        # An array compares item by item: the truth of the result may be ambiguous.
+        if type(equal) is bool or _is_numpy_number(type(equal)):
+            return bool(equal)
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001 - an `==` of the user's may raise anything
         return None
+    return None
 
 
 def plain(value: Any) -> Any:
@@ -144,7 +164,8 @@ def is_trusted(value: object) -> bool:
 
 def _is_numpy_number(kind: type) -> bool:
     """Return whether `==` of a class returns a bool of NumPy's instead of Python's."""
-    return any(base.__name__ == "generic" and base.__module__ == "numpy" for base in kind.__mro__)
+    bases = [(base.__module__, base.__name__) for base in kind.__mro__]
+    return ("numpy", "generic") in bases
 
 
 def is_number(value: object) -> bool:

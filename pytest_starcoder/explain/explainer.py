@@ -69,12 +69,14 @@ class Explainer:
         write_heading: Callable[[str], None],
         hooks: PluginHooks,
         make_fix_search: MakeFixSearch,
+        make_client: Callable[[Settings], Client] = Client.from_settings,
     ) -> None:
         self._session = session
         self._section = section
         self._write_heading = write_heading
         self._hooks = hooks
         self._make_fix_search = make_fix_search
+        self._make_client = make_client
         settings = session.settings
         self._settings = settings if isinstance(settings, Settings) else Settings()
         if session.interrupted:
@@ -90,6 +92,7 @@ class Explainer:
             self._hooks.redact,
             self._collect_answers(prefetch),
             INTERRUPTED if interrupted else "",
+            self._make_client,
         )
         with contextlib.closing(conversation):
             if not interrupted:

@@ -68,7 +68,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a test failed.
+    """An explanation of why tests failed.
 
     `why` is a guess of `model`, empty if no model gave one; `note` then says why
     not. `unsupported` lists the files, lines, names and code in `why` that are not

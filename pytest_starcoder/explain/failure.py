@@ -1,4 +1,4 @@
-"""What failed, where, and what was called."""
+"""Values that describe a failed test and its cause."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Frame:
-    """One project frame of a traceback, or a project function that the failing line calls.
+    """One project frame of a traceback, or a project function that ran or is called.
 
-    `path` is relative to the project's root, with forward slashes; `line` is
-    1-based and the line that was being run; `source` is the enclosing function
-    as `first_line` and following.
+    `path` is relative to the project's root, with forward slashes; `line` is the 1-based line
+    that was executed; `source` is the enclosing function, whose first line is `first_line`.
     """
 
     path: str
@@ -24,7 +23,7 @@ class Frame:
 
     @property
     def statement(self) -> str:
-        """The line that was being run, without its indentation."""
+        """The executed line, without its indentation; empty if the source is missing."""
         lines = self.source.splitlines()
         index = self.line - self.first_line
         return lines[index].strip() if 0 <= index < len(lines) else ""
@@ -32,15 +31,14 @@ class Frame:
 
 @dataclass(frozen=True)
 class Failure:
-    """One failed test, seen live: nothing in it depends on how pytest printed the traceback.
+    """One failed test, captured live: it does not depend on how pytest printed the traceback.
 
-    `phase` is pytest's: setup, call, teardown or collect. `frames` run from the
-    test to where it failed; `callees` are project functions that the failing
-    line calls, or that the test was recorded to execute, and that are not on
-    the traceback. `facts` are sentences on what was observed, `extra` what
-    other plugins know of it; `fixture` is the one whose setup or teardown
-    failed; `asserted` names the one project function whose outcome an assertion
-    found wrong. Secrets are not in it.
+    `phase` is pytest's: setup, call, teardown or collect. `seen` is one sentence on what
+    happened. `frames` run from the test to where it failed; `callees` are project functions
+    outside the traceback that the failing line calls, or that the test was recorded to execute.
+    `facts` are sentences on what was observed, `extra` those of other plugins. `fixture` is the
+    one whose setup or teardown failed; `asserted` is the one project function whose result an
+    assertion found wrong. Secrets are removed.
     """
 
     nodeid: str
@@ -56,16 +54,17 @@ class Failure:
     asserted: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Builtin types only, so that xdist can carry it on a report."""
+        """Return builtin types only, so that xdist can carry them in a report."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        frames = {
-            key: tuple(Frame(**frame) for frame in fields[key]) for key in ("frames", "callees")
-        }
-        texts = {key: tuple(fields[key]) for key in ("facts", "extra")}
-        return cls(**{**fields, **frames, **texts})
+        values: dict[str, Any] = dict(fields)
+        for key in ("frames", "callees"):
+            values[key] = tuple(Frame(**frame) for frame in fields[key])
+        for key in ("facts", "extra"):
+            values[key] = tuple(fields[key])
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -80,5 +79,5 @@ class Cause:
 
     @property
     def nodeids(self) -> tuple[str, ...]:
-        """The tests, each once: several subtests are one."""
+        """The failed tests, each once: several subtests are one test."""
         return tuple(dict.fromkeys(failure.nodeid for failure in self.failures))

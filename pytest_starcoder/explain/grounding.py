@@ -37,7 +37,7 @@ _FILE = rf"(?:[\w.-]+[\\/])*[\w-][\w.-]*\.(?:{_SUFFIXES})\b"
 
 
 class Evidence:
-    """What a model was shown: all texts, and the line numbers shown of each file."""
+    """All texts that a model was shown, and the line numbers shown of each file."""
 
     def __init__(self, text: str, files: Mapping[str, Container[int]]) -> None:
         self._text = " ".join(text.split())
@@ -178,13 +178,9 @@ class Grounding:
             if all(self._evidence.has_line(number, self._file) for number in numbers):
                 return ""
             return self._unseen(match["lines"])
-        in_prose = match["described"] or match["introduced"] or ""
-        if in_prose.lower() in _PLAIN_WORDS:
+        if _is_prose(match):
             return ""
-        described = match["described"] or ""
-        if described.endswith("s") and "_" not in described and described.islower():
-            return ""  # 'the function divides': a verb
-        name = in_prose or match["literal"] or match["name"] or ""
+        name = match["described"] or match["introduced"] or match["literal"] or match["name"] or ""
         return "" if self._evidence.has_name(name.strip("()")) else self._unseen(name.rstrip("("))
 
     def _check_file(self, path: str, place: str) -> str:
@@ -222,6 +218,16 @@ class Grounding:
         if reference not in self.unsupported:
             self.unsupported.append(reference)
         return NOT_SEEN
+
+
+def _is_prose(match: re.Match[str]) -> bool:
+    """Return whether a word after 'the function' or 'called' is not a name."""
+    word = match["described"] or match["introduced"] or ""
+    if word.lower() in _PLAIN_WORDS:
+        return True
+    # 'the function divides': a verb
+    is_verb = word.endswith("s") and "_" not in word and word.islower()
+    return bool(match["described"]) and is_verb
 
 
 _INCOMPLETE = re.compile(

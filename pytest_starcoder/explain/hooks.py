@@ -37,13 +37,6 @@ class PluginManager(Protocol):
     def subset_hook_caller(self, name: str, remove_plugins: Any) -> Any: ...
 
 
-class Item(Protocol):
-    """The part of a pytest item that is used here."""
-
-    @property
-    def path(self) -> Path: ...
-
-
 class Implementation(NamedTuple):
     """A hook as one plugin implements it; `label` names both for a message."""
 
@@ -60,10 +53,10 @@ class PluginHooks:
         self._redacting: list[Implementation] | None = None
         self._redactor: Redactor | None = None
 
-    def collect_evidence(self, item: Item, failure: Failure) -> tuple[str, ...]:
-        """Return what the plugins know of `failure`."""
+    def collect_evidence(self, item: object, path: Path, failure: Failure) -> tuple[str, ...]:
+        """Return what the plugins know of a failure of `item`, a test in the file `path`."""
         evidence: list[str] = []
-        for hook in self._implementations("pytest_starcoder_evidence", item.path):
+        for hook in self._implementations("pytest_starcoder_evidence", path):
             result = self._call(hook, item=item, failure=failure)
             texts = result if isinstance(result, list | tuple) else [result]
             evidence += [text for text in texts if isinstance(text, str) and text.strip()]
@@ -84,7 +77,7 @@ class PluginHooks:
 
     @property
     def redacts(self) -> bool:
-        """Whether any plugin redacts."""
+        """True if a plugin redacts."""
         return bool(self._redact_hooks())
 
     @property
@@ -98,7 +91,7 @@ class PluginHooks:
 
     @property
     def has_redactor(self) -> bool:
-        """Whether `redactor` has been used yet."""
+        """True if `redactor` has been used."""
         return self._redactor is not None
 
     def _redact_hooks(self) -> list[Implementation]:
@@ -117,14 +110,14 @@ class PluginHooks:
             if plugin is None or not _applies(plugin, path):
                 continue
             if any(plugin is hooked for hooked in plugins):
-                others = [another for another in plugins if another is not plugin]
-                call = self._plugins.subset_hook_caller(name, others)
+                rest = [another for another in plugins if another is not plugin]
+                call = self._plugins.subset_hook_caller(name, rest)
                 yield Implementation(f"{name} of {one_line(plugin_name)}", call)
             else:
                 yield from self._deprecated(name.removeprefix(PREFIX), plugin_name, plugin)
 
     def _deprecated(self, name: str, plugin_name: str, plugin: Any) -> Iterator[Implementation]:
-        """Yield the function of a plugin that has the hook's old name, by which pluggy ignores it."""
+        """Yield the function of a plugin that has the old name of a hook, unknown to pluggy."""
         if not inspect.isroutine(inspect.getattr_static(plugin, name, None)):
             return
         label = f"{name} of {one_line(plugin_name)}"

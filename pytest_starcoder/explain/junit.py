@@ -59,7 +59,7 @@ def _add_property(properties: ElementTree.Element, name: str, text: str) -> None
 
 
 def _test_case_names(nodeid: str, prefix: str) -> tuple[str, str]:
-    """Return the class name and name of a test in pytest's file: `tests.test_a.TestB`, `test_c[1]`."""
+    """Return the class name and the name of a test in pytest's JUnit file."""
     address, bracket, parameters = nodeid.partition("[")
     names = address.split("::")
     names[0] = names[0].replace("/", ".").removesuffix(".py")

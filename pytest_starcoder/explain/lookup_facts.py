@@ -11,6 +11,7 @@ import types
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from pytest_starcoder.explain.equality import attributes, plain
 from pytest_starcoder.explain.nearest import MAX_CANDIDATES, nearest_key, nearest_name
@@ -25,33 +26,43 @@ from pytest_starcoder.source.callees import is_instance
 from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.reprs import short_repr
 
+MAX_SHOWN = 100
+"""Length from which on a container is not shown."""
+
+MAX_LISTED = 8
+"""Maximum number of attributes that are listed."""
+
 EMPTY_VALUES: tuple[object, ...] = ([], (), {}, "", b"", set())
 
 
 def index_facts(site: RaiseSite) -> Iterator[str]:
     """Yield the index that is out of range and the length of what was indexed."""
     for node in site.nodes(ast.Subscript, ast.Call):
-        if isinstance(node, ast.Subscript):
-            holder, index = node.value, site.value(node.slice)
-        elif isinstance(node.func, ast.Attribute) and node.func.attr == "pop":
-            holder, index = node.func.value, site.value(node.args[0]) if node.args else -1
-        else:
-            continue
-        container = plain(site.value(holder))
-        if type(container) not in (list, tuple, str, bytes) or type(index) is not int:
-            continue
-        length = len(container)
-        if -length <= index < length:
-            continue
-        if length:
-            items = f": {short_repr(container)}" if length < 100 else ""
-            name = text_of(holder)
-            yield f"{text_of(node)}: index {index}, but {name} has length {length}{items}"
-        else:
-            yield f"{text_of(holder)} is empty"
-        yield from site.origin(holder)
-        return
+        for holder, index in _indexed(site, node):
+            container = plain(site.value(holder))
+            if type(container) not in (list, tuple, str, bytes) or type(index) is not int:
+                continue
+            length = len(container)
+            if -length <= index < length:
+                continue
+            if length == 0:
+                yield f"{text_of(holder)} is empty"
+            else:
+                shown = f": {short_repr(container)}" if length < MAX_SHOWN else ""
+                size = f"{text_of(holder)} has length {length}"
+                yield f"{text_of(node)}: index {index}, but {size}{shown}"
+            yield from site.origin(holder)
+            return
     yield from empty_argument_facts(site)
+
+
+def _indexed(site: RaiseSite, node: ast.Subscript | ast.Call) -> Iterator[tuple[ast.expr, Any]]:
+    """Yield what a subscript or a call of `pop` takes an item from, with the index."""
+    if isinstance(node, ast.Subscript):
+        yield node.value, site.value(node.slice)
+    elif isinstance(node.func, ast.Attribute) and node.func.attr == "pop":
+        index = site.value(node.args[0]) if node.args else -1
+        yield node.func.value, index
 
 
 def empty_argument_facts(site: RaiseSite) -> Iterator[str]:
@@ -73,19 +84,21 @@ def key_facts(site: RaiseSite) -> Iterator[str]:
     for node in site.nodes(ast.Subscript, ast.Call):
         if isinstance(node, ast.Subscript):
             holder = node.value
-        else:
+        else:  # a method such as `remove`
             holder = getattr(node.func, "value", node.func)
         container = plain(site.value(holder))
         if type(container) not in (dict, set) or key in container:
             continue
         unit = "key" if type(container) is dict else "item"
-        fact = f"{text_of(holder)} has {counted(len(container), unit)}, not {short_repr(key)}"
+        size = counted(len(container), unit)
+        fact = f"{text_of(holder)} has {size}, not {short_repr(key)}"
         near = nearest_key(key, container)
         if near:
             yield f"{fact}; the nearest is {near}"
             return
         if container and type(container) is dict:
-            fact += f": {short_repr(list(islice(container, 6)))}"
+            keys = list(islice(container, 6))
+            fact += f": {short_repr(keys)}"
         yield fact
         yield from site.origin(holder)
         return
@@ -93,12 +106,14 @@ def key_facts(site: RaiseSite) -> Iterator[str]:
 
 def attribute_facts(site: RaiseSite) -> Iterator[str]:
     """Yield what a missing attribute was looked up on, or the nearest attribute."""
-    name, owner = getattr(site.exc, "name", None), getattr(site.exc, "obj", None)
-    nodes = [node.value for node in site.nodes(ast.Attribute) if node.attr == name][:1]
+    name = getattr(site.exc, "name", None)
+    owner = getattr(site.exc, "obj", None)
+    nodes = [node for node in site.nodes(ast.Attribute) if node.attr == name]
+    holders = [node.value for node in nodes[:1]]
     if owner is None:
-        for node in nodes:
-            yield f"{text_of(node)} is None"
-            yield from site.origin(node)
+        for holder in holders:
+            yield f"{text_of(holder)} is None"
+            yield from site.origin(holder)
         return
     if not isinstance(name, str):
         return
@@ -109,14 +124,23 @@ def attribute_facts(site: RaiseSite) -> Iterator[str]:
     if near:
         yield f"the nearest attribute is {near!r}"
         return
-    for node in nodes:
-        yield f"{text_of(node)} is {describe_value(owner)}"
-        yield from site.origin(node)
+    for holder in holders:
+        yield f"{text_of(holder)} is {describe_value(owner)}"
+        yield from site.origin(holder)
+    yield from _listing_facts(owner, names)
+
+
+def _listing_facts(owner: object, names: list[str]) -> Iterator[str]:
+    """Yield the public attributes of an object whose class is not part of Python."""
     kind = type(owner)
+    if kind.__module__ in sys.stdlib_module_names:
+        return
+    if is_instance(owner, type, types.ModuleType, *FUNCTION_TYPES):
+        return
     public = [name for name in names if not name.startswith("_")]
-    is_listed = not is_instance(owner, type, types.ModuleType, *FUNCTION_TYPES)
-    if public and is_listed and kind.__module__ not in sys.stdlib_module_names:
-        yield f"{kind.__name__} has {', '.join(public[:8])}"
+    if public:
+        listing = ", ".join(public[:MAX_LISTED])
+        yield f"{kind.__name__} has {listing}"
 
 
 def _attribute_names(owner: object) -> Iterator[str]:
@@ -124,7 +148,8 @@ def _attribute_names(owner: object) -> Iterator[str]:
         yield from vars(owner)
         return
     yield from attributes(owner)
-    for kind in type.mro(owner) if is_instance(owner, type) else type(owner).__mro__:
+    kinds = type.mro(owner) if is_instance(owner, type) else type(owner).__mro__
+    for kind in kinds:
         if kind is not object:
             yield from vars(kind)
 
@@ -135,7 +160,8 @@ def name_facts(site: RaiseSite) -> Iterator[str]:
     name = getattr(site.exc, "name", None) or _first_quoted(site.message)
     if not name:
         return
-    lines = [found.line for found in assignments_in(site.function) if found.name == name]
+    assignments = assignments_in(site.function)
+    lines = [assignment.line for assignment in assignments if assignment.name == name]
     if lines and is_instance(site.exc, UnboundLocalError):
         yield f"{name} is a local name here: it is assigned at line {lines[0]}"
     elif name in attributes(site.locals.get("self")):
@@ -143,7 +169,8 @@ def name_facts(site: RaiseSite) -> Iterator[str]:
     elif name in sys.stdlib_module_names:
         yield f"{name} is a module of the standard library that is not imported here"
     else:
-        near = nearest_name(name, [*site.locals, *site.frame.f_globals, *vars(builtins)])
+        names = [*site.locals, *site.frame.f_globals, *vars(builtins)]
+        near = nearest_name(name, names)
         if near:
             yield f"the nearest name is {near!r}"
 
@@ -200,7 +227,8 @@ def file_facts(site: RaiseSite) -> Iterator[str]:
     file = getattr(site.exc, "filename", None)
     if not file or not isinstance(file, str | bytes | Path):
         return
-    path, source = Path(os.fsdecode(file)), Path(site.frame.f_code.co_filename)
+    path = Path(os.fsdecode(file))
+    source = Path(site.frame.f_code.co_filename)
     if not path.is_absolute() and (source.parent / path).exists():
         start = "but relative paths start at the working directory"
         yield f"it exists next to {source.name}, {start}"
@@ -210,7 +238,8 @@ def file_facts(site: RaiseSite) -> Iterator[str]:
         yield f"its folder exists, {similar}"
     else:
         missing = [parent for parent in path.parents if not parent.exists()]
-        yield f"the folder {(missing or [path.parent])[-1].name!r} does not exist either"
+        outermost = missing[-1] if missing else path.parent
+        yield f"the folder {outermost.name!r} does not exist either"
 
 
 def _file_names(folder: Path) -> list[str]:

@@ -20,25 +20,36 @@ CUTOFF = 0.6
 
 def nearest_key(key: object, keys: Iterable[object]) -> str:
     """Return the key that is most similar to `key`, as a literal; empty if none is."""
-    candidates = list(islice(keys, MAX_CANDIDATES))
-    texts = [text for text in candidates if type(text) is str and len(text) <= MAX_KEY_LENGTH]
-    as_string = str(key) if type(key) is int else ""
-    if type(key) is bytes:
+    texts = []
+    numbers = []
+    for candidate in islice(keys, MAX_CANDIDATES):
+        if type(candidate) is str and len(candidate) <= MAX_KEY_LENGTH:
+            texts.append(candidate)
+        elif type(candidate) is int:
+            numbers.append(str(candidate))
+    if type(key) is str and len(key) <= MAX_KEY_LENGTH:
+        near = _nearest_text(key, texts)
+        if near:
+            return short_repr(near)
+        return f"{key} as a number" if key in numbers else ""
+    if type(key) is int:
+        as_string = str(key)
+    elif type(key) is bytes:
         as_string = key.decode("latin-1")
-    if as_string and as_string in texts:
-        return f"the string {as_string!r}"
-    if type(key) is not str or len(key) > MAX_KEY_LENGTH:
+    else:
         return ""
-    for text in texts:
-        if text.casefold() == key.casefold():
-            return short_repr(text)
+    return f"the string {as_string!r}" if as_string in texts else ""
+
+
+def _nearest_text(text: str, candidates: list[str]) -> str:
+    folded = text.casefold()
+    for candidate in candidates:
+        if candidate.casefold() == folded:
+            return candidate
     # Comparing takes time that grows with the square of the length.
-    room = max(20, 500_000 // (len(key) + 1) ** 2)
-    matches = difflib.get_close_matches(key, texts[:room], n=1, cutoff=CUTOFF)
-    if matches:
-        return short_repr(matches[0])
-    numbers = [str(number) for number in candidates if type(number) is int]
-    return f"{key} as a number" if key in numbers else ""
+    room = max(20, 500_000 // (len(text) + 1) ** 2)
+    matches = difflib.get_close_matches(text, candidates[:room], n=1, cutoff=CUTOFF)
+    return matches[0] if matches else ""
 
 
 def nearest_name(name: object, names: Iterable[object]) -> str:

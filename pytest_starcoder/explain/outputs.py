@@ -42,7 +42,7 @@ class ReportOutputs:
 
     @property
     def has_files(self) -> bool:
-        """Whether report files are written, even if no test failed."""
+        """True if report files are written, which happens even if no test failed."""
         return bool(self._files)
 
     def write(self, report: Report, write_line: Callable[[str], None]) -> None:

@@ -56,12 +56,12 @@ def should_prefetch(settings: Settings) -> bool:
 class PrefetchedAnswers:
     """Answers by the node id of the test that was asked about.
 
-    `calls` counts requests to the model, `asked` the causes that were asked about.
+    `calls` counts requests to the model, `questions` the causes that were asked about.
     """
 
     by_nodeid: dict[str, Answer] = field(default_factory=dict)
     calls: int = 0
-    asked: int = 0
+    questions: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class _Progress:
     """One line of the child: counts as above, and an answer about `nodeid`, if there is one."""
 
     calls: int
-    asked: int
+    questions: int
     nodeid: str = ""
     answer: Answer = Answer()
 
@@ -140,16 +140,16 @@ class Prefetch:
 def parse_answers(output: str) -> PrefetchedAnswers:
     """Parse what the child wrote; the last line may be incomplete."""
     answers: dict[str, Answer] = {}
-    calls = asked = 0
+    calls = questions = 0
     for line in output.split("\n"):
         try:
             progress: _Progress = parsed(message_of(line.encode("utf-8", "replace")), _Progress)
         except Malformed:
             continue
-        calls, asked = progress.calls, progress.asked
+        calls, questions = progress.calls, progress.questions
         if progress.nodeid:
             answers[progress.nodeid] = progress.answer
-    return PrefetchedAnswers(answers, calls, asked)
+    return PrefetchedAnswers(answers, calls, questions)
 
 
 # --- in the child ---

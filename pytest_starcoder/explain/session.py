@@ -121,20 +121,28 @@ class FailureCapture:
         address = self._project.address_of(item.nodeid, item.path)
         if address != item.nodeid:
             vars(report)["starcoder_address"] = address
-        if report.when != "setup" and not report.failed:
-            return
-        mark = item.get_closest_marker(MARKER)
-        for option in ("replay", "fix"):
-            if mark is not None and not mark.kwargs.get(option, True):
-                vars(report)[f"starcoder_{option}"] = False
-        if report.failed and call.excinfo and (self._everything or mark):
-            with self._complaints.contain(item.nodeid):
-                phase = report.when or "call"
-                failure = self._describe(call.excinfo.value, address, phase)
-                extra = self._hooks.collect_evidence(item, failure)
-                vars(report)["starcoder_failure"] = replace(failure, extra=extra).to_json()
-            if self._is_worker:
-                vars(report)["starcoder_complaints"] = list(self._complaints)
+        if report.when == "setup" or report.failed:
+            mark = item.get_closest_marker(MARKER)
+            if mark is not None:
+                vars(report).update(_marker_attributes(mark))
+            if call.excinfo and report.failed and (self._everything or mark):
+                exc, phase = call.excinfo.value, report.when or "call"
+                self._attach_failure(report, item, exc, address, phase)
+
+    def _attach_failure(
+        self,
+        report: pytest.TestReport,
+        item: pytest.Item,
+        exc: BaseException,
+        address: str,
+        phase: str,
+    ) -> None:
+        with self._complaints.contain(item.nodeid):
+            failure = self._describe(exc, address, phase)
+            extra = self._hooks.collect_evidence(item, item.path, failure)
+            vars(report)["starcoder_failure"] = replace(failure, extra=extra).to_json()
+        if self._is_worker:
+            vars(report)["starcoder_complaints"] = list(self._complaints)
 
     def _describe(self, exc: BaseException, address: str, phase: str) -> Failure:
         from pytest_starcoder.explain.capture import capture_failure
@@ -316,8 +324,8 @@ class ExplainPlugin:
 
     @pytest.hookimpl
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        # pytest ends a run that has collection errors in the same way.
-        self._interrupted = not isinstance(excinfo.value, pytest.Session.Interrupted)
+        # After collection errors, --maxfail or -x, pytest and xdist raise exceptions of this name.
+        self._interrupted = type(excinfo.value).__name__ != "Interrupted"
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -403,6 +411,12 @@ class ExplainPlugin:
             tuple(getini("python_classes")),
             self._config.rootpath.name,
         )
+
+
+def _marker_attributes(mark: pytest.Mark) -> dict[str, bool]:
+    """Return the attributes of a report for the options that a marker switches off."""
+    options = ("replay", "fix")
+    return {f"starcoder_{name}": False for name in options if not mark.kwargs.get(name, True)}
 
 
 def _assert_place(frame: FrameType | None) -> Place | None:

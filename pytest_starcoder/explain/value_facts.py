@@ -7,7 +7,7 @@ import enum
 import json
 import re
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pytest_starcoder.explain.differences import differences
@@ -20,10 +20,12 @@ from pytest_starcoder.source.functions import Function, function_of
 from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.reprs import short_repr
 
+Operation = ast.BinOp | ast.AugAssign | ast.Compare
 OPERATIONS = (ast.BinOp, ast.AugAssign, ast.Compare)
 
 OPERAND_MESSAGE = re.compile(
-    r"unsupported operand|not supported between|can only concatenate|can't multiply|must be str, not"
+    r"unsupported operand|not supported between|can only concatenate"
+    r"|can't multiply|must be str, not"
 )
 """Messages of a TypeError about the operands of an operator."""
 
@@ -64,24 +66,26 @@ def type_facts(site: RaiseSite) -> Iterator[str]:
             return
         if isinstance(node, ast.Constant) or value is UNKNOWN:
             continue
-        if re.search(rf"\b{re.escape(type(value).__name__)}\b", site.message):
+        type_name = re.escape(type(value).__name__)
+        if re.search(rf"\b{type_name}\b", site.message):
             yield site.describe(node)
             yield from site.origin(node)
             return
 
 
-def _operand_facts(site: RaiseSite, node: ast.BinOp | ast.AugAssign | ast.Compare) -> Iterator[str]:
+def _operand_facts(site: RaiseSite, node: Operation) -> Iterator[str]:
     operands = []
     for operand in _operands(node):
         if not isinstance(operand, ast.Constant) and site.value(operand) is not UNKNOWN:
             operands.append(operand)
     if operands:
-        yield f"in {text_of(node)}, {' and '.join(map(site.describe, operands))}"
+        values = " and ".join(map(site.describe, operands))
+        yield f"in {text_of(node)}, {values}"
     for operand in operands:
         yield from site.origin(operand)
 
 
-def _operands(node: ast.BinOp | ast.AugAssign | ast.Compare) -> tuple[ast.expr, ast.expr]:
+def _operands(node: Operation) -> tuple[ast.expr, ast.expr]:
     if isinstance(node, ast.BinOp):
         return node.left, node.right
     if isinstance(node, ast.AugAssign):
@@ -117,13 +121,14 @@ def _signature_facts(site: RaiseSite) -> Iterator[str]:
     match = CALL_MESSAGE.match(site.message)
     if match:
         names.append(ast.parse(match[1], mode="eval").body)
+    scope = {**site.frame.f_globals, **site.locals}
     for name in names:
-        called = resolve_name(name, {**site.frame.f_globals, **site.locals})
+        called = resolve_name(name, scope)
         function = entered_function(called)
         if function is not None and f"{function.__code__.co_name}()" in site.message:
-            owner = function.__code__.co_qualname.rpartition("<locals>.")[2]
-            if is_instance(called, type):
-                owner = text_of(name)
+            # A class is called by its own name, not by that of its `__init__`.
+            full_name = function.__code__.co_qualname.rpartition("<locals>.")[2]
+            owner = text_of(name) if is_instance(called, type) else full_name
             yield f"the signature is {owner}({_parameter_list(function)})"
             return
         if is_instance(called, type) and "takes no arguments" in site.message:
@@ -193,10 +198,10 @@ def _call_facts(site: RaiseSite, call: ast.Call) -> Iterator[str]:
     argument = site.value(call.args[0])
     called = site.value(call.func)
     if is_instance(called, enum.EnumMeta) and "is not a valid" in site.message:
-        members = vars(called).get("_value2member_map_") or {}
-        near = nearest_key(argument, members)
+        values = list(vars(called).get("_value2member_map_") or {})
+        near = nearest_key(argument, values)
         hint = f"; the nearest is {near}" if near else ""
-        yield f"{text_of(call.func)} has {short_repr(list(members))}{hint}"
+        yield f"{text_of(call.func)} has {short_repr(values)}{hint}"
     elif isinstance(call.func, ast.Attribute) and call.func.attr in ("index", "remove"):
         holder = call.func.value
         for sentence in differences("in", argument, site.value(holder)):
@@ -221,7 +226,8 @@ def unicode_facts(site: RaiseSite) -> Iterator[str]:
 
 def _position_facts(text: str | bytes, index: int) -> Iterator[str]:
     if text:
-        around = short_repr(text[max(0, index - 8) : index + 8])
+        start = max(0, index - 8)
+        around = short_repr(text[start : index + 8])
         yield f"at index {index} of {len(text)}, around {around}"
     else:
         yield "the text is empty"
@@ -232,31 +238,40 @@ def recursion_facts(site: RaiseSite) -> Iterator[str]:
     calls: dict[types.CodeType, list[types.FrameType]] = {}
     for entry in site.entries():
         calls.setdefault(entry.tb_frame.f_code, []).append(entry.tb_frame)
-    code, frames = max(calls.items(), key=lambda item: len(item[1]))
+    frames = max(calls.values(), key=len)
     if len(frames) < MIN_RECURSION:
         return
+    code = frames[0].f_code
     yield f"{code.co_qualname.replace('.<locals>', '')} calls itself without end"
-    constant = ""
-    for name in parameters(code):
-        values = [frame.f_locals.get(name, UNKNOWN) for frame in frames[:3]]
-        if name in ("self", "cls") or any(value is UNKNOWN for value in values):
+    yield from _progress_facts(parameters(code), frames[:3])
+
+
+def _progress_facts(names: Iterable[str], frames: list[types.FrameType]) -> Iterator[str]:
+    """Yield how the first argument that changes does, or else that one stays the same."""
+    constants = []
+    for name in names:
+        if name in ("self", "cls"):
+            continue
+        values = [frame.f_locals.get(name, UNKNOWN) for frame in frames]
+        if any(value is UNKNOWN for value in values):
             continue
         texts = list(dict.fromkeys(map(short_repr, values)))
         if len(texts) > 1:
             yield f"{name} is {', then '.join(texts)}, and so on"
             return
-        constant = constant or f"{name} stays {texts[0]}"
-    if constant:
-        yield constant
+        constants.append(f"{name} stays {texts[0]}")
+    yield from constants[:1]
 
 
 def iteration_facts(site: RaiseSite) -> Iterator[str]:
     """Yield the iterator that had no next item."""
     for call in site.nodes(ast.Call):
-        if isinstance(call.func, ast.Name) and call.func.id == "next" and len(call.args) == 1:
-            more = "" if isinstance(call.args[0], ast.GeneratorExp) else "more "
-            yield f"{text_of(call.args[0])} has no {more}items"
-            return
+        match call:
+            case ast.Call(func=ast.Name(id="next"), args=[iterator]):
+                # A generator expression on the line is new: it had no items at all.
+                more = "" if isinstance(iterator, ast.GeneratorExp) else "more "
+                yield f"{text_of(iterator)} has no {more}items"
+                return
 
 
 def assertion_facts(site: RaiseSite) -> Iterator[str]:
@@ -265,7 +280,9 @@ def assertion_facts(site: RaiseSite) -> Iterator[str]:
         frame, code = entry.tb_frame, entry.tb_frame.f_code
         op = UNITTEST_OPERATORS.get(code.co_name)
         if op and frame.f_globals.get("__name__") == "unittest.case":
-            actual, expected = (frame.f_locals.get(name) for name in code.co_varnames[1:3])
+            _self, first, second = code.co_varnames[:3]
+            actual = frame.f_locals.get(first)
+            expected = frame.f_locals.get(second)
             if op == "==" and _has_expected_first(site, code.co_name):
                 actual, expected = expected, actual
             yield from differences(op, actual, expected)
@@ -275,8 +292,10 @@ def assertion_facts(site: RaiseSite) -> Iterator[str]:
 def _has_expected_first(site: RaiseSite, assertion: str) -> bool:
     """Return whether a test passes a literal first, and then something with a name in it."""
     for call in site.nodes(ast.Call):
-        if isinstance(call.func, ast.Attribute) and call.func.attr == assertion and call.args[1:]:
-            return _has_name(call.args[1]) and not _has_name(call.args[0])
+        match call:
+            case ast.Call(func=ast.Attribute(attr=name), args=[first, second, *_]):
+                if name == assertion:
+                    return _has_name(second) and not _has_name(first)
     return False
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pytest_starcoder.explain.fix_search import Ask
-from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file, target_of
+from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file, resolve_target
 from pytest_starcoder.redaction.redactor import REDACTED
 from pytest_starcoder.runner.fixes import Fix, Fixes
 from pytest_starcoder.source.edits import apply_edits
@@ -58,7 +58,7 @@ class _FixWriter:
         """Write all files of a fix, or none. Raises Unwritable and OSError."""
         contents = {path: self._content(path, fix) for path in {edit.path for edit in fix.edits}}
         for path in contents:
-            target_of(self._root / path, self._tree)  # raises LeadsOutside
+            resolve_target(self._root / path, self._tree)  # raises LeadsOutside
         for path, content in contents.items():
             replace_file(self._root / path, content, self._tree)
         for edit in fix.edits:

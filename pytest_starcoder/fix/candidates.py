@@ -102,8 +102,8 @@ def _observed_types(case: Case) -> Mapping[Line, Mapping[str, frozenset[str]]]:
     """Return the types of variables in the failing tests, by function and name."""
     types: dict[Line, dict[str, frozenset[str]]] = {}
     for outcome in case.replay.failing:
-        for line, names in outcome.types.items():
-            variables = types.setdefault(line, {})
-            for name, kinds in names.items():
+        for function in outcome.types:
+            variables = types.setdefault((function.path, function.line), {})
+            for name, kinds in function.names.items():
                 variables[name] = variables.get(name, frozenset()) | kinds
     return types

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_starcoder.deadline import Deadline
-from pytest_starcoder.runner.launch import Launch, run
+from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.messages import Checks, Input, Record
+from pytest_starcoder.runner.rerun import rerun
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.runner.trials import Edits, Trial, Trials
 
@@ -58,9 +59,7 @@ class PytestLaboratory:
         return Trials(self.launch, tests, deadline, self.min_level)
 
     def run(self, tests: Sequence[str], edits: Edits, deadline: Deadline) -> set[str]:
-        outcomes = run(
-            self.launch, tests, deadline, edits=edits, policy="confined", least=self.min_level
-        )
+        outcomes = rerun(self.launch, tests, deadline, edits=edits, sandbox=self.min_level)
         return {outcome.nodeid for outcome in outcomes if outcome.outcome == "passed"}
 
     def names_in_diff(self, paths: Iterable[str]) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.failure import Failure, Frame
 from pytest_starcoder.explain.suspicion import Line
-from pytest_starcoder.source import checking_code
+from pytest_starcoder.source import checking_code, imports
 from pytest_starcoder.source.conventions import Conventions
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.sources import SourceFiles
@@ -96,8 +96,7 @@ class PlaceFinder:
     def is_beside_tests(self, line: Line) -> bool:
         """Return whether a line of a test file is in a function that is not part of a test."""
         path, number = line
-        functions = checking_code.Beside(self._conventions.functions, self._conventions.classes)
-        return number in self._sources.derive(path, functions)
+        return number in self._sources.derive(path, self._conventions.lines_beside_tests)
 
     def _is_guarded(self, line: Line) -> bool:
         path, number = line
@@ -108,13 +107,13 @@ class PlaceFinder:
 
     def lines_of_check(self, frame: Frame) -> set[Line]:
         """Return the lines of a failed check and of the conditions that lead to it."""
-        around = self._sources.derive(frame.path, checking_code.around)
+        around = self._sources.derive(frame.path, checking_code.related_lines)
         numbers = {frame.line, *around.get(frame.line, ())}
         return {(frame.path, number) for number in numbers}
 
     def lines_of_function(self, frame: Frame) -> set[Line]:
         """Return the lines of the function whose own check failed."""
-        functions = self._sources.derive(frame.path, checking_code.functions_by_line)
+        functions = self._sources.derive(frame.path, checking_code.function_ranges)
         return {(frame.path, number) for number in functions.get(frame.line, ())}
 
     # --- files -----------------------------------------------------------------------------
@@ -138,17 +137,18 @@ class PlaceFinder:
 
     def _looks_like_tests(self, path: str) -> bool:
         return self._conventions.is_test_path(path) or self._sources.derive(
-            path, checking_code.imports_testing
+            path, imports.imports_testing
         )
 
     def _holds_tests(self, path: str) -> bool:
-        holds = checking_code.HoldsTests(self._conventions.functions, self._conventions.classes)
-        return path.endswith("conftest.py") or self._sources.derive(path, holds)
+        return path.endswith("conftest.py") or self._sources.derive(
+            path, self._conventions.holds_tests
+        )
 
     def _is_plugin(self, path: str) -> bool:
         """Return whether tests register a file for assertion rewriting or load it as a plugin."""
         if self._plugin_modules is None:
-            names = (self._sources.derive(path, checking_code.registered) for path in self._paths)
+            names = (self._sources.derive(path, imports.plugin_modules) for path in self._paths)
             self._plugin_modules = frozenset().union(*names)
         module = f".{_module(path)}."
         return any(
@@ -170,14 +170,14 @@ class PlaceFinder:
 
     def _imports_test_support(self, path: str) -> bool:
         """Return whether a file imports test support, as code under test never does."""
-        for name in self._sources.derive(path, checking_code.imported):
+        for name in self._sources.derive(path, imports.imported_names):
             matches = self._paths_by_stem.get(name, [])
             if len(matches) != 1:
                 continue  # with several modules of that name it is unclear which one is imported
             [module] = matches
             if module == path or module.endswith("__init__.py"):
                 continue
-            if self._sources.derive(module, checking_code.imports_testing):
+            if self._sources.derive(module, imports.imports_testing):
                 return True
             if self._only_checks(module):
                 return True
@@ -187,7 +187,7 @@ class PlaceFinder:
         """Return whether a file that is not part of the tests imports a file."""
         stem = _stem(path)
         for importer in self._paths - {path}:
-            if stem not in self._sources.derive(importer, checking_code.imported):
+            if stem not in self._sources.derive(importer, imports.imported_names):
                 continue
             if not self._looks_like_tests(importer) and not self._checks(importer).prevail:
                 return True
@@ -204,7 +204,7 @@ class PlaceFinder:
         """Return the files that `paths` may import, by the last part of their names."""
         names: set[str] = set()
         for path in paths:
-            names |= self._sources.derive(path, checking_code.imported)
+            names |= self._sources.derive(path, imports.imported_names)
         return {path for path in self._paths if _stem(path) in names}
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.generate.draft import Target
 from pytest_starcoder.generate.executed_code import ExecutedCode
-from pytest_starcoder.runner.launch import Launch, run
+from pytest_starcoder.runner.launch import Launch
+from pytest_starcoder.runner.rerun import rerun
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.runner.trials import Trials
 
@@ -48,9 +49,9 @@ class DraftBench:
         self, suite: Sequence[str], deadline: Deadline, warn: Callable[[str], object]
     ) -> dict[str, ExecutedCode]:
         """Return the code that each test of the suite executes, if it passes."""
-        outcomes = run(self.launch, suite, deadline, trace=suite, steps=True, warn=warn)
+        outcomes = rerun(self.launch, suite, deadline, trace=suite, arcs=True, warn=warn)
         return {
-            outcome.nodeid: ExecutedCode(outcome.lines, outcome.steps, outcome.seconds)
+            outcome.nodeid: ExecutedCode(outcome.lines, outcome.arcs, outcome.seconds)
             for outcome in outcomes
             if outcome.outcome == "passed"
         }

@@ -6,9 +6,19 @@ import ast
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
-Branch = tuple[int, bool]
-"""The line of an `if`, `for` or `while`, and whether its body is entered or skipped."""
+
+class Place(NamedTuple):
+    """A line that tests may cover, or a branch that they may take.
+
+    `enters` is None for the line itself. For a branch it says whether the body of the `if`, `for`
+    or `while` on the line is entered or skipped.
+    """
+
+    path: str
+    line: int
+    enters: bool | None = None
 
 
 class TargetKind(StrEnum):
@@ -127,6 +137,11 @@ class Draft:
     def source(self) -> str:
         """The test as a module of its own."""
         return "\n".join([*self.imports, "", "", self.code, ""])
+
+    @property
+    def draws_inputs(self) -> bool:
+        """True for a test of Hypothesis."""
+        return self.origin is Origin.TYPE_HINT
 
     @property
     def module(self) -> tuple[str, str]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, compress
 
-from pytest_starcoder.generate.draft import Draft, Origin, Target
-from pytest_starcoder.generate.executed_code import Coverage, ExecutedCode, JudgedDraft
-from pytest_starcoder.generate.properties import input_values, with_values
+from pytest_starcoder.generate.draft import Draft, Origin, Place, Target
+from pytest_starcoder.generate.executed_code import ExecutedCode, JudgedDraft
+from pytest_starcoder.generate.properties import MIN_INPUTS, input_values, with_values
 from pytest_starcoder.generate.rejection import (
     FAILS,
     WRONG,
@@ -24,33 +25,33 @@ from pytest_starcoder.generate.rejection import (
 from pytest_starcoder.generate.result import KeptTest, RejectedDraft
 from pytest_starcoder.generate.suite_score import SuiteScore, position
 from pytest_starcoder.generate.type_hints import judged_version
-from pytest_starcoder.runner.messages import Judgement, Record
+from pytest_starcoder.runner.messages import Record
 from pytest_starcoder.runner.trials import OUT_OF_TIME, Trials
 from pytest_starcoder.source.edits.edit import Edit
 
+# Seconds of processor time that the test of one draft may take.
 DRAFT_SECONDS = 0.5
-"""Seconds of processor time that the test of one draft may take."""
 
+# The same for a test of Hypothesis, which looks for the simplest failing input.
 DRAWING_SECONDS = 3.0
-"""The same for a test of Hypothesis, which looks for the simplest failing input."""
 
+# Properties that run in one process to see which of them hold.
 MAX_PROPERTIES = 32
-"""Properties that run in one process to see which of them hold."""
 
+# Mutants that are tried at once to see whether a draft kills any.
 MUTANT_BATCH = 8
-"""Mutants that are tried at once to see whether a draft kills any."""
 
+# Origins of drafts that may assert wrong behaviour: not accepted for a target with a bug.
 UNPROMISED = (Origin.MODEL, Origin.CHARACTERISATION)
-"""Origins of drafts that may assert wrong behaviour: not accepted for a target with a bug."""
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A draft that passes, with the mutants it kills and the code it covers."""
+    """A draft that passes, with the mutants it kills and the places it covers."""
 
     judged: JudgedDraft
-    kills: frozenset[Edit]
-    coverage: Coverage
+    kills: set[Edit]
+    places: set[Place]
 
 
 class DraftSelection:
@@ -72,22 +73,21 @@ class DraftSelection:
     def add_suite(self, executions: Mapping[str, ExecutedCode]) -> None:
         """Add the tests that exist already."""
         self.executions.update(executions)
-        self._score.add(executions)
+        self._score.covered |= self._score.places_of(executions.values())
 
     def add(self, drafts: Iterable[Draft]) -> None:
         """Judge drafts of one origin, and keep those that add something, the best first."""
-        named = list(map(self._with_unique_name, drafts))
-        origins = {draft.origin for draft in named}
+        unique = list(map(self._with_unique_name, drafts))
+        origins = {draft.origin for draft in unique}
         if Origin.PROPERTY in origins:
-            named = self._holding(named)
+            unique = self._holding(unique)
         if Origin.TYPE_HINT in origins:
-            named = self._thoroughly_passing(named)
-        passing = [judged for judged in judge(self._trials, named) if self._passes(judged)]
-        waiting = self._candidates(passing)
+            unique = self._thoroughly_passing(unique)
+        waiting = self._candidates(filter(self._passes, judge(self._trials, unique)))
         while waiting:
             best = max(waiting, key=self._worth)
             killed = best.kills & self._score.living
-            gain = best.coverage - self._score.coverage
+            gain = best.places - self._score.covered
             if not killed and not gain:
                 break
             waiting.remove(best)
@@ -103,18 +103,20 @@ class DraftSelection:
 
         Those that fail there are rejected.
         """
-        drafts = [kept.draft for kept in self.kept]
-        for kept, judged in zip(list(self.kept), judge(trials, drafts), strict=True):
+        tests = list(self.kept)
+        for test, judged in zip(tests, judge(trials, [test.draft for test in tests]), strict=True):
             failure = run_failure(judged.judgement)
+            if failure and judged.judgement.problem != OUT_OF_TIME:
+                failure = "depends on the hash seed"
             if failure:
-                timed_out = judged.judgement.problem == OUT_OF_TIME
-                self._drop(kept, failure if timed_out else "depends on the hash seed")
+                self._drop(test, failure)
+        # Without the tests that fail, others may fail.
         while self.kept:
             failing = self._failing_together(trials)
             if not failing:
                 return
-            for kept in failing:
-                self._drop(kept, "depends on the order of tests")
+            for test in failing:
+                self._drop(test, "depends on the order of tests")
 
     # --- which drafts pass ---
 
@@ -135,9 +137,7 @@ class DraftSelection:
         holding: list[Draft] = []
         for start in range(0, len(guesses), MAX_PROPERTIES):
             batch = guesses[start : start + MAX_PROPERTIES]
-            judgement = self._trials.judge_together(
-                [draft.module for draft in batch], DRAFT_SECONDS / 2
-            )
+            judgement = self._trials.judge_together(_modules(batch), DRAFT_SECONDS / 2)
             passed = _passed_tests(judgement.rounds[:1])
             holding += [draft for draft in batch if judgement.problem or draft.nodeid in passed]
         return holding
@@ -145,33 +145,27 @@ class DraftSelection:
     def _thoroughly_passing(self, drafts: Sequence[Draft]) -> list[Draft]:
         """Return the tests of Hypothesis that pass with many inputs."""
         thorough = judge(self._trials, list(map(judged_version, drafts)))
-        return [
-            draft for draft, judged in zip(drafts, thorough, strict=True) if self._passes(judged)
-        ]
+        return list(compress(drafts, map(self._passes, thorough)))
 
     def _passes(self, judged: JudgedDraft) -> bool:
         """Return whether a draft passes and tests its target; otherwise record the reason."""
         draft = judged.draft
         reason = run_failure(judged.judgement)
-        if reason == FAILS:
-            bug = broken_promise(draft, judged.judgement)
-            if bug:
-                self._suspect(draft, bug)
-                return False
+        bug = broken_promise(draft, judged.judgement) if reason == FAILS else ""
+        if bug:
+            if bug == WRONG:
+                bug = self._actual_value(draft) or bug
+            self.suspected.append(RejectedDraft(draft, bug))
+            # An error for odd inputs says nothing about the usual ones.
+            if not draft.draws_inputs:
+                self._broken_targets.add(draft.target)
+            return False
         reason = reason or missing_check(judged)
         if not reason and draft.origin in UNPROMISED and draft.target in self._broken_targets:
             reason = "contradicts its function's docstring"
         if reason:
             self._reject(draft, reason)
         return not reason
-
-    def _suspect(self, draft: Draft, bug: str) -> None:
-        reason = bug
-        if bug == WRONG:
-            reason = self._actual_value(draft) or bug
-        self.suspected.append(RejectedDraft(draft, reason))
-        if draft.origin is not Origin.TYPE_HINT:
-            self._broken_targets.add(draft.target)
 
     def _actual_value(self, draft: Draft) -> str:
         """Return "gives 7" if a draft compares a call with another value; empty if unknown."""
@@ -191,35 +185,33 @@ class DraftSelection:
 
     # --- which drafts add something ---
 
-    def _candidates(self, passing: Sequence[JudgedDraft]) -> list[_Candidate]:
+    def _candidates(self, drafts: Iterable[JudgedDraft]) -> list[_Candidate]:
+        passing = list(drafts)
         tests: dict[str, ExecutedCode] = {}
         for judged in passing:
             tests.update(judged.tests)
-        kills: dict[str, set[Edit]] = {nodeid: set() for nodeid in tests}
-        for mutant, nodeids in self._score.kills(self._score.living, tests):
-            for nodeid in nodeids:
-                kills[nodeid].add(mutant)
+        kills = self._score.kills_by_test(self._score.living, tests)
         candidates = []
         for judged in passing:
-            killed = frozenset[Edit]().union(*(kills[nodeid] for nodeid in judged.tests))
-            coverage = self._score.coverage_of(judged.executed)
-            candidates.append(_Candidate(judged, killed, coverage))
+            killed = set().union(*map(kills.__getitem__, judged.tests))
+            places = self._score.places_of(judged.tests.values())
+            candidates.append(_Candidate(judged, killed, places))
         return candidates
 
     def _worth(self, candidate: _Candidate) -> tuple[int, int, int]:
         """Return the key of the best candidate: most kills, most new code, shortest."""
         return (
             len(candidate.kills & self._score.living),
-            len(candidate.coverage - self._score.coverage),
+            len(candidate.places - self._score.covered),
             -len("".join(candidate.judged.draft.body)),
         )
 
     def _checks_its_code(self, judged: JudgedDraft) -> bool:
         """Return whether a draft that only runs new code would notice any change of it."""
         # The type of a result says little: such a test has to kill a mutant.
-        if judged.draft.origin is Origin.TYPE_HINT:
+        if judged.draft.draws_inputs:
             return False
-        mutants = self._score.mutants_executed_by(judged.executed)
+        mutants = self._score.mutants_executed_by(judged.tests.values())
         for start in range(0, len(mutants), MUTANT_BATCH):
             batch = mutants[start : start + MUTANT_BATCH]
             # To be read to its end: the trials answer one command after the other.
@@ -228,89 +220,80 @@ class DraftSelection:
                 return True
         return False
 
-    def _keep(self, candidate: _Candidate, killed: frozenset[Edit], gain: Coverage) -> None:
+    def _keep(self, candidate: _Candidate, killed: set[Edit], gain: set[Place]) -> None:
         judged = candidate.judged
         draft = judged.draft
-        path = draft.target.path
         if draft.origin is Origin.PROPERTY and not gain:
             draft = self._with_fewer_inputs(judged, killed)
-        self.kept.append(
-            KeptTest(
-                draft,
-                tuple(sorted(killed, key=position)),
-                frozenset(line for file, line in gain.lines if file == path),
-                frozenset(branch for file, branch in gain.branches if file == path),
-            )
-        )
-        self._score.living -= killed
-        self._score.add(judged.tests)
+        in_file = frozenset(place for place in gain if place.path == draft.target.path)
+        self.kept.append(KeptTest(draft, tuple(sorted(killed, key=position)), in_file))
         self.executions.update(judged.tests)
+        self._score.living -= killed
+        self._score.covered |= gain
 
-    def _with_fewer_inputs(self, judged: JudgedDraft, killed: frozenset[Edit]) -> Draft:
+    def _with_fewer_inputs(self, judged: JudgedDraft, killed: set[Edit]) -> Draft:
         """Return a property with the inputs that its kills need, and at least two."""
         draft = judged.draft
+        [executed] = judged.tests.values()
         values: dict[str, str] = {}
         tests: dict[str, ExecutedCode] = {}
         for number, value in enumerate(input_values(draft)):
             single = replace(with_values(draft, [value]), name=f"{draft.name}_{number}")
             values[single.nodeid] = value
-            tests[single.nodeid] = replace(judged.executed, draft=single)
-        kills: dict[str, set[Edit]] = {nodeid: set() for nodeid in tests}
-        for mutant, nodeids in self._score.kills(killed, tests):
-            for nodeid in nodeids:
-                kills[nodeid].add(mutant)
+            tests[single.nodeid] = replace(executed, draft=single)
+        kills = self._score.kills_by_test(killed, tests)
+        by_kills = sorted(values, key=lambda nodeid: -len(kills[nodeid]))
         remaining = set(killed)
-        chosen: list[str] = []
-        while remaining:
-            best = max(kills, key=lambda nodeid: len(kills[nodeid] & remaining))
-            if remaining.isdisjoint(kills[best]):
-                return draft  # some mutant is killed by several inputs at once
-            chosen.append(best)
-            remaining -= kills[best]
-        spare = [nodeid for nodeid in values if nodeid not in chosen]
-        chosen += spare[: max(0, 2 - len(chosen))]
+        chosen: set[str] = set()
+        for nodeid in by_kills:
+            if len(chosen) < MIN_INPUTS or kills[nodeid] & remaining:
+                chosen.add(nodeid)
+                remaining -= kills[nodeid]
+        if remaining:
+            return draft  # some mutant is killed by several inputs at once
         return with_values(draft, [values[nodeid] for nodeid in values if nodeid in chosen])
 
     # --- which kept tests stay ---
 
     def _failing_together(self, trials: Trials) -> list[KeptTest]:
         """Return the kept tests that fail when all run in one process."""
-        draws = any(kept.draft.origin is Origin.TYPE_HINT for kept in self.kept)
-        modules = [kept.draft.module for kept in self.kept]
-        judgement = trials.judge_together(modules, DRAWING_SECONDS if draws else DRAFT_SECONDS)
+        drafts = [test.draft for test in self.kept]
+        judgement = trials.judge_together(_modules(drafts), _time_limit(drafts))
         if judgement.problem and judgement.problem != OUT_OF_TIME:
             return self.kept[-1:]  # one of them is to blame; the last adds least
-        failed = {record.nodeid for records in judgement.rounds for record in records}
-        failed -= _passed_tests(judgement.rounds)
+        records = chain(*judgement.rounds)
+        failed = {record.nodeid for record in records} - _passed_tests(judgement.rounds)
         functions = {nodeid.partition("[")[0] for nodeid in failed}
-        return [kept for kept in self.kept if kept.draft.nodeid in functions]
+        return [test for test in self.kept if test.draft.nodeid in functions]
 
-    def _drop(self, kept: KeptTest, reason: str) -> None:
-        self.kept.remove(kept)
-        self._reject(kept.draft, reason)
-        self._score.living.update(kept.kills)
-        self.executions = {
-            nodeid: executed
-            for nodeid, executed in self.executions.items()
-            if executed.draft is None or executed.draft.nodeid != kept.draft.nodeid
-        }
-        self._score.reset(self.executions)
+    def _drop(self, test: KeptTest, reason: str) -> None:
+        self.kept.remove(test)
+        self._reject(test.draft, reason)
+        self._score.living.update(test.kills)
+        for nodeid in list(self.executions):
+            # The node id of a parametrized test goes on with its parameters.
+            if nodeid.partition("[")[0] == test.draft.nodeid:
+                del self.executions[nodeid]
+        self._score.reset(self.executions.values())
 
 
 def judge(trials: Trials, drafts: Sequence[Draft]) -> list[JudgedDraft]:
     """Run each draft in a process of its own."""
-    judgements: dict[str, Judgement] = {}
-    for draws, limit in ((False, DRAFT_SECONDS), (True, DRAWING_SECONDS)):
-        group = [draft for draft in drafts if (draft.origin is Origin.TYPE_HINT) is draws]
-        if group:
-            results = trials.judge([draft.module for draft in group], limit)
-            judgements.update(zip((draft.nodeid for draft in group), results, strict=True))
-    return [JudgedDraft.of(draft, judgements[draft.nodeid]) for draft in drafts]
+    judgements = trials.judge(_modules(drafts), _time_limit(drafts))
+    return list(map(JudgedDraft.of, drafts, judgements))
+
+
+def _modules(drafts: Sequence[Draft]) -> list[tuple[str, str]]:
+    return [draft.module for draft in drafts]
+
+
+def _time_limit(drafts: Sequence[Draft]) -> float:
+    return DRAWING_SECONDS if any(draft.draws_inputs for draft in drafts) else DRAFT_SECONDS
 
 
 def _passed_tests(rounds: Sequence[Sequence[Record]]) -> set[str]:
     """Return the tests that pass in every round."""
-    passed = [
-        {record.nodeid for record in records if record.outcome == "passed"} for records in rounds
-    ]
-    return set.intersection(*passed) if passed else set()
+    outcomes: dict[str, set[str]] = {}
+    for record in chain(*rounds):
+        outcomes.setdefault(record.nodeid, set()).add(record.outcome)
+    return {nodeid for nodeid, values in outcomes.items() if values == {"passed"}}

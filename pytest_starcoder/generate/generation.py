@@ -17,11 +17,11 @@ from pytest_starcoder.generate.result import Generated
 from pytest_starcoder.generate.suite_score import ReadSource, SuiteScore
 from pytest_starcoder.runner.trials import Trials, Unavailable
 
+# Seconds for confirming the kept tests, however much time is left.
 CONFIRM_SECONDS = 30.0
-"""Seconds for confirming the kept tests, however much time is left."""
 
+# Share of the time that measuring the suite may take.
 MEASURE_SHARE = 0.5
-"""Share of the time that measuring the suite may take."""
 
 OTHER_HASH_SEED = "4711"
 
@@ -57,52 +57,47 @@ class Generation:
 
     def _run(self, trials: Trials, drafts: Sequence[Draft], suite: Sequence[str]) -> Generated:
         targets = self.bench.targets
-        failures = [
-            f"{name} cannot be imported ({why})" for name, why in trials.unimportable.items()
-        ]
-        unimportable = "; ".join(failures)
+        failures = trials.unimportable.items()
+        unimportable = "; ".join(f"{name} cannot be imported ({why})" for name, why in failures)
         if targets and all(target.module in trials.unimportable for target in targets):
             return Generated(note=unimportable)
         self.progress("measuring the existing tests")
         score = SuiteScore(trials, targets, self.read, self.deadline)
         selection = DraftSelection(trials, score)
         context = RunContext(trials, targets, score, selection, self.deadline, self.progress)
-        requests = ModelRequests(context, self.author, self.budget) if self.author else None
+        requests = ModelRequests(context, self.author, self.budget)
         before = score.counts()
-        ending = ""
-        warnings: list[str] = []
+        endings: list[str] = []
         try:
-            self._measure(context, suite, warnings)
+            endings += self._measure(context, suite)
             before = score.counts()
             self._add_drafts(context, drafts)
-            if requests:
-                requests.run()
+            requests.run()
             if self.characterise:
                 self._characterise(context)
         except KeyboardInterrupt:  # a second one ends the whole run
-            ending = "the run was interrupted; answers of the model are remembered"
+            endings.insert(0, "the run was interrupted; answers of the model are remembered")
         if context.is_over:
-            ending = f"the time was over (the setting {self.deadline.setting})"
+            endings.insert(0, f"the time was over (the setting {self.deadline.setting})")
         self._confirm(selection)
-        reasons = [unimportable, requests.stop_reason if requests else ""]
-        generated = Generated(
+        return Generated(
             tuple(selection.kept),
             tuple(selection.rejected),
             tuple(selection.suspected),
             tuple(score.scores(before)),
+            usage=requests.usage,
             level=str(trials.level),
-            remark=". ".join(filter(None, reasons)),
-            over="; ".join(filter(None, [ending, *warnings])),
+            remark=". ".join(filter(None, [unimportable, requests.stop_reason])),
+            over="; ".join(endings),
+            model=requests.model,
         )
-        if requests:
-            generated = replace(generated, usage=requests.usage, model=requests.model)
-        return generated
 
-    def _measure(self, context: RunContext, suite: Sequence[str], warnings: list[str]) -> None:
-        """Find out which mutants the suite kills and what it covers."""
+    def _measure(self, context: RunContext, suite: Sequence[str]) -> list[str]:
+        """Find out which mutants the suite kills and what it covers; return what was not tried."""
         if not suite:
-            return
+            return []
         score = context.score
+        warnings: list[str] = []
         executions = self.bench.trace(suite, self.deadline, warnings.append)
         context.selection.add_suite(executions)
         kills = dict(score.kills(score.living, executions, every=False, share=MEASURE_SHARE))
@@ -113,6 +108,7 @@ class Generation:
             warnings.append(
                 f"{len(untried)} mutants were not tried with the existing tests, for lack of time"
             )
+        return warnings
 
     def _add_drafts(self, context: RunContext, drafts: Sequence[Draft]) -> None:
         """Add the drafts that need no model, one origin after the other."""
@@ -137,8 +133,8 @@ class Generation:
     def _confirm(self, selection: DraftSelection) -> None:
         if not selection.kept:
             return
-        kept = len(selection.kept)
-        self.progress(f"running the {kept} kept tests together and under another hash seed")
+        count = len(selection.kept)
+        self.progress(f"running the {count} kept tests together and under another hash seed")
         deadline = Deadline.after(CONFIRM_SECONDS)
         with self.bench.open(deadline, hash_seed=OTHER_HASH_SEED) as trials:
             selection.confirm(trials)

@@ -66,8 +66,8 @@ def required_imports(
     """
     free = _free_names(body)
     package = target.module.partition(".")[0]
-    others = free - {"pytest", package, *names}
-    lines = [imports[name] for name in sorted(others) if name in imports]
+    foreign = free - {"pytest", package, *names}
+    lines = [imports[name] for name in sorted(foreign) if name in imports]
     if "pytest" in free:
         lines.append("import pytest")
     if lines:

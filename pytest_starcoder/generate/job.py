@@ -67,7 +67,7 @@ class GenerationJob:
             self.launch,
             Level(self.settings.confinement),
             self.targets,
-            draws=any(draft.origin is Origin.TYPE_HINT for draft in drafts),
+            draws=any(draft.draws_inputs for draft in drafts),
         )
         generation = Generation(
             bench,

@@ -82,35 +82,37 @@ def locations_of_path(text: str, root: Path) -> list[Location]:
     Raises ConfigError.
     """
     place, _, name = text.partition("::")
+    files = _python_files(place, root, f"--starcoder-generate={text}")
+    try:
+        return [Location(_below(file, root), name.replace("::", ".")) for file in files]
+    except ValueError:
+        message = f"--starcoder-generate={text}: {place} is not below {root}."
+        raise ConfigError(message, "Start pytest above it.") from None
+
+
+def _python_files(place: str, root: Path, option: str) -> list[Path]:
+    """Return the file of that name, or those in the folder of that name."""
     path = Path.cwd() / place
-    option = f"--starcoder-generate={text}"
-    hint = "Name a file, a folder or a function: shop/pricing.py."
     if path.is_dir():
         files = [
             file for file in sorted(path.rglob("*.py")) if not is_test_file(file.relative_to(path))
         ]
-        if not files:
-            raise ConfigError(
-                f"{option}: {place} has only tests, or no Python files.",
-                "Put the option last, or name a folder of code.",
-            )
-    elif not path.is_file():
+        if files:
+            return files
+        raise ConfigError(
+            f"{option}: {place} has only tests, or no Python files.",
+            "Put the option last, or name a folder of code.",
+        )
+    hint = "Name a file, a folder or a function: shop/pricing.py."
+    if not path.is_file():
         if (root / "src" / place).exists():
             hint = f"Is it src/{place}?"
         raise ConfigError(f"{option}: there is no file {place}.", hint)
-    elif path.suffix != ".py":
+    if path.suffix != ".py":
         raise ConfigError(f"{option}: {place} is not a Python file.", hint)
-    elif is_test_file(Path(path.name)):
+    if is_test_file(Path(path.name)):
         raise ConfigError(f"{option}: {place} is a test file.", hint)
-    else:
-        files = [path]
-    dotted = name.replace("::", ".")
-    try:
-        return [Location(_below(file, root), dotted) for file in files]
-    except ValueError:
-        raise ConfigError(
-            f"{option}: {place} is not below {root}.", "Start pytest above it."
-        ) from None
+    return [path]
 
 
 def location_of_name(
@@ -138,7 +140,8 @@ def location_of_object(obj: object, root: Path) -> Location:
     if isinstance(obj, str):
         return location_of_name(obj, root, sys.path, f"generate_tests({obj!r})")
     try:
-        file = inspect.getsourcefile(inspect.unwrap(obj) if callable(obj) else obj)  # type: ignore[arg-type]
+        unwrapped = inspect.unwrap(obj) if callable(obj) else obj
+        file = inspect.getsourcefile(unwrapped)  # type: ignore[arg-type]
         path = _below(Path(file or ""), root)
     except (TypeError, ValueError):
         raise ConfigError(

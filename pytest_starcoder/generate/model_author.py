@@ -20,33 +20,33 @@ from pytest_starcoder.model.prompt import Completion, Prompt
 from pytest_starcoder.model.prompts import FORMS, family, render
 from pytest_starcoder.source.syntax import syntax_tree
 
+# The ends of the test names that a model continues, one per attempt.
 NAME_ENDINGS = ("", "_with", "_returns")
-"""The ends of the test names that a model continues, one per attempt."""
 
+# Added to the temperature at each further attempt.
 TEMPERATURE_STEP = 0.3
-"""Added to the temperature at each further attempt."""
 
 MAX_TEMPERATURE = 1.0
 
+# Characters of the file under test in a prompt; a longer file is shown in part.
 MAX_FILE_CHARACTERS = 6000
-"""Characters of the file under test in a prompt; a longer file is shown in part."""
 
 MAX_FIXTURE_CHARACTERS = 3000
 
+# Existing tests in a prompt.
 MAX_TESTS = 2
-"""Existing tests in a prompt."""
 
+# Existing tests in a prompt for the result of a call.
 MAX_PREDICTION_TESTS = 8
-"""Existing tests in a prompt for the result of a call."""
 
+# Tokens of a predicted result.
 MAX_LITERAL_TOKENS = 60
-"""Tokens of a predicted result."""
 
+# Lines of a test file after the place that a model fills.
 MAX_LINES_AFTER = 20
-"""Lines of a test file after the place that a model fills."""
 
+# Gaps that are named to an instruct model.
 MAX_GAPS = 5
-"""Gaps that are named to an instruct model."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ class ModelAuthor:
         )
         text = opening + completion.text.split("\n")[0]
         drafts = self._drafts(text, target, completion.model, "predicted", before)
-        named = tuple(replace(draft, name=name) for draft in drafts)
-        return ModelAnswer(named, usage, completion.model)
+        renamed = tuple(replace(draft, name=name) for draft in drafts)
+        return ModelAnswer(renamed, usage, completion.model)
 
     @property
     def _family(self) -> str:
@@ -189,29 +189,36 @@ class ModelAuthor:
 
         Before it are imports and the shortest tests of the target.
         """
-        name = target.name.partition(".")[0]
-        import_line = f"from {target.module} import {name}" if name else f"import {target.module}"
         text = self.suite_file(target).text
         tree = syntax_tree(text)
         body = tree.body if tree else []
         tests = list(filter(is_test, body))
+        head = _import_lines(target, body)
         if not tests:
             examples = [draft.code for draft in self.examples if draft.target == target]
-            head = f"import pytest\n\n{import_line}"
             return "\n\n\n".join([head, *examples[:max_tests]]), ""
-        imports = [node for node in body if isinstance(node, Import)]
-        lines = list(map(ast.unparse, imports))
-        bound = imported_names(imports, target.module)
-        if name not in bound:
-            lines.append(import_line)
-        if "pytest" not in bound:
-            lines.insert(0, "import pytest")
         function = target.function_name
         nearest = [test for test in tests if function and mentions(test, function)] or tests
         shortest = sorted(nearest, key=lambda test: len(ast.dump(test)))[:max_tests]
-        before = "\n\n\n".join(["\n".join(lines), *map(ast.unparse, shortest)])
+        before = "\n\n\n".join([head, *map(ast.unparse, shortest)])
         following = text.split("\n")[nearest[-1].end_lineno or 0 :]
-        after = ""
-        if any(line.strip() for line in following):
-            after = "\n\n\n" + "\n".join(following[:MAX_LINES_AFTER]).strip("\n")
-        return before, after
+        after = "\n".join(following[:MAX_LINES_AFTER]).strip("\n")
+        if "".join(following).strip():
+            return before, f"\n\n\n{after}"
+        # Nothing follows: the model continues the file instead of filling a gap.
+        return before, ""
+
+
+def _import_lines(target: Target, body: Sequence[ast.stmt]) -> str:
+    """Return the imports of a test file, with those of pytest and of the target."""
+    imports = [node for node in body if isinstance(node, Import)]
+    bound = imported_names(imports, target.module)
+    lines = list(map(ast.unparse, imports))
+    name = target.name.partition(".")[0]
+    if name not in bound:
+        if not imports:
+            lines.append("")
+        lines.append(f"from {target.module} import {name}" if name else f"import {target.module}")
+    if "pytest" not in bound:
+        lines.insert(0, "import pytest")
+    return "\n".join(lines)

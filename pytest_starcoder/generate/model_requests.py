@@ -14,14 +14,14 @@ from pytest_starcoder.generate.observed_calls import telling_calls
 from pytest_starcoder.generate.result import ModelAnswer, ModelUsage
 from pytest_starcoder.text.display import one_line
 
+# Calls of one target whose results a model predicts.
 MAX_PREDICTIONS = 4
-"""Calls of one target whose results a model predicts."""
 
+# Answers that a model writes for one target.
 MAX_ATTEMPTS = 3
-"""Answers that a model writes for one target."""
 
+# Public functions are asked about first, modules last.
 KIND_ORDER = list(TargetKind)
-"""Public functions are asked about first, modules last."""
 
 
 class Author(Protocol):
@@ -56,7 +56,7 @@ class ModelRequests:
     `stop_reason` says why the model was asked no further; `model` is its name, once it answered.
     """
 
-    def __init__(self, context: RunContext, author: Author, budget: Budget) -> None:
+    def __init__(self, context: RunContext, author: Author | None, budget: Budget) -> None:
         self._context = context
         self._author = author
         self._budget = budget
@@ -67,13 +67,15 @@ class ModelRequests:
 
     def run(self) -> None:
         """Ask for the results of telling calls first, then for tests as the model likes."""
+        if self._author is None:
+            return
         try:
-            if self._predict_results():
-                self._write_tests()
+            if self._predict_results(self._author):
+                self._write_tests(self._author)
         except StarcoderError as exc:
             self.stop_reason = str(exc)
 
-    def _predict_results(self) -> bool:
+    def _predict_results(self, author: Author) -> bool:
         """Return False once time or budget is used up."""
         for target in self._by_need():
             calls = [call for call in telling_calls(self._context, target) if call.literal]
@@ -81,17 +83,17 @@ class ModelRequests:
                 if not self._context.score.living_in(target):
                     break
                 operator = "is" if call.statement.endswith(f" is {call.literal}") else "=="
-                request = partial(self._author.predict_result, target, call.expression, operator)
+                request = partial(author.predict_result, target, call.expression, operator)
                 subject = f"the result of {one_line(call.expression, 40)}"
                 if not self._ask(request, subject):
                     return False
         return True
 
-    def _write_tests(self) -> None:
+    def _write_tests(self, author: Author) -> None:
         for attempt in range(MAX_ATTEMPTS):
             for target in self._by_need():
                 gaps = self._context.score.gaps(target)
-                request = partial(self._author.write_tests, target, attempt, gaps)
+                request = partial(author.write_tests, target, attempt, gaps)
                 subject = f"tests of {target.label}, attempt {attempt + 1}"
                 if gaps and not self._ask(request, subject):
                     return
@@ -109,8 +111,8 @@ class ModelRequests:
         self.stop_reason = self._budget.exceeded_limit(self.usage)
         if self.stop_reason or self._context.is_over:
             return False
-        kept = len(self._context.selection.kept)
-        self._context.progress(f"asking a model for {subject}; {kept} kept so far")
+        count = len(self._context.selection.kept)
+        self._context.progress(f"asking a model for {subject}; {count} kept so far")
         answer = request()
         self.usage += answer.usage
         self.model = answer.model

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from pytest_starcoder.generate.draft import Branch, Target, TargetKind
+from pytest_starcoder.generate.draft import Place, Target, TargetKind
 from pytest_starcoder.generate.statements import Function, is_string
 from pytest_starcoder.source.edits import Direction, enumerate_edits
 from pytest_starcoder.source.edits.edit import Edit
 
+# The highest cost of an edit that counts as a mutant; nobody makes dearer ones by accident.
 MAX_COST = 1.6
-"""The highest cost of an edit that counts as a mutant; nobody makes dearer ones by accident."""
 
 
 def find_mutants(source: str, targets: Sequence[Target]) -> dict[Target, list[Edit]]:
@@ -36,28 +36,30 @@ def find_mutants(source: str, targets: Sequence[Target]) -> dict[Target, list[Ed
     }
 
 
-def statement_lines(target: Target) -> frozenset[int]:
+def find_lines(target: Target) -> set[Place]:
     """Return the lines on which the statements of a target begin."""
-    return frozenset(node.lineno for node in _statements(target))
+    return {Place(target.path, statement.lineno) for statement in _statements(target)}
 
 
-def find_branches(target: Target) -> dict[Branch, tuple[range, int]]:
-    """Map both branches of each `if`, `while` and `for` to the lines of its head, and the first
+def find_branches(target: Target) -> dict[Place, tuple[range, int]]:
+    """Map the branches of each `if`, `while` and `for` to the lines of its head, and the first
     line of its body.
     """
-    branches: dict[Branch, tuple[range, int]] = {}
-    for node in _statements(target):
-        if isinstance(node, ast.If | ast.While):
-            head = node.test
-        elif isinstance(node, ast.For | ast.AsyncFor):
-            head = node.iter
-        else:
-            continue
-        lines = range(node.lineno, (head.end_lineno or node.lineno) + 1)
-        body = node.body[0].lineno
+    branches: dict[Place, tuple[range, int]] = {}
+    for statement in _statements(target):
+        match statement:
+            case ast.If(test=head) | ast.While(test=head):
+                pass
+            case ast.For(iter=head) | ast.AsyncFor(iter=head):
+                pass
+            case _:
+                continue
+        lines = range(statement.lineno, (head.end_lineno or statement.lineno) + 1)
+        body = statement.body[0].lineno
         # `while True:` is no choice, and lines cannot tell the branches of `if x: return`.
         if body not in lines and not isinstance(head, ast.Constant):
-            branches[node.lineno, True] = branches[node.lineno, False] = (lines, body)
+            for enters in (True, False):
+                branches[Place(target.path, statement.lineno, enters)] = (lines, body)
     return branches
 
 

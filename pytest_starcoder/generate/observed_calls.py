@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from pytest_starcoder.generate.context import RunContext
 from pytest_starcoder.generate.docstrings import (
@@ -13,13 +14,14 @@ from pytest_starcoder.generate.docstrings import (
     is_exception,
 )
 from pytest_starcoder.generate.draft import Draft, Origin, Target
-from pytest_starcoder.generate.suite_score import draft_modules, time_limit
-from pytest_starcoder.runner.messages import Checks, Input
+from pytest_starcoder.generate.executed_code import draft_modules
+from pytest_starcoder.generate.suite_score import time_limit
+from pytest_starcoder.runner.messages import Checks
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.syntax import is_literal
 
+# Tests whose calls of a target are observed.
 MAX_CALLERS = 12
-"""Tests whose calls of a target are observed."""
 
 DOCSTRING = '"""Characterisation: what the code did when this was written, right or not."""'
 
@@ -61,43 +63,39 @@ def observe_calls(
     context: RunContext, target: Target, mutants: Sequence[Edit]
 ) -> list[ObservedCall]:
     """Return calls of a target with inputs like those of the tests, and what mutants change."""
-    callers = {
-        nodeid: executed
-        for nodeid, executed in context.selection.executions.items()
-        if executed.calls(target)
-    }
-    written = []
-    for nodeid, executed in callers.items():
-        if executed.draft is None or executed.draft.origin is not Origin.TYPE_HINT:
-            written.append(nodeid)
-    # Inputs that people write read better than those that Hypothesis draws.
-    tests = (written or list(callers))[:MAX_CALLERS]
-    if not tests:
+    limits = _caller_limits(context, target)
+    if not limits:
         return []
     candidates = [(), *((mutant,) for mutant in mutants)]
-    limits = {nodeid: time_limit(callers[nodeid]) for nodeid in tests}
-    drafts = draft_modules(callers[nodeid] for nodeid in tests)
+    executions = context.selection.executions
+    drafts = draft_modules(executions[nodeid] for nodeid in limits)
     inputs, behaviours = context.trials.observe(candidates, Checks({}, limits), drafts)
     original, *mutated = behaviours
     calls = []
-    for number, (observed, outcome) in enumerate(zip(inputs, original, strict=False)):
-        if observed.code:
-            changed_by = frozenset(
-                mutant
-                for mutant, behaviour in zip(mutants, mutated, strict=True)
-                if behaviour and behaviour[number] != outcome
-            )
-            calls.append(_call(observed, target, outcome, changed_by))
+    for number, outcome in enumerate(original):
+        import_line, _, expression = inputs[number].code.partition("\n")
+        if not import_line:
+            continue  # no test can make that call
+        if target.is_async:
+            expression = f"asyncio.run({expression})"
+        changed_by = set()
+        for mutant, outcomes in zip(mutants, mutated, strict=True):
+            if outcomes and outcomes[number] != outcome:
+                changed_by.add(mutant)
+        calls.append(ObservedCall(import_line, expression, outcome, frozenset(changed_by)))
     return calls
 
 
-def _call(
-    observed: Input, target: Target, outcome: str, changed_by: frozenset[Edit]
-) -> ObservedCall:
-    import_line, _, expression = observed.code.partition("\n")
-    if target.is_async:
-        expression = f"asyncio.run({expression})"
-    return ObservedCall(import_line, expression, outcome, changed_by)
+def _caller_limits(context: RunContext, target: Target) -> dict[str, float]:
+    """Return some tests that call a target, with the seconds that each may take."""
+    written: dict[str, float] = {}
+    drawn: dict[str, float] = {}
+    for nodeid, test in context.selection.executions.items():
+        if test.calls(target):
+            limits = drawn if test.draft and test.draft.draws_inputs else written
+            limits[nodeid] = time_limit(test)
+    # Inputs that people write read better than those that Hypothesis draws.
+    return dict(islice((written or drawn).items(), MAX_CALLERS))
 
 
 def telling_calls(context: RunContext, target: Target) -> Iterator[ObservedCall]:
@@ -105,7 +103,7 @@ def telling_calls(context: RunContext, target: Target) -> Iterator[ObservedCall]
     remaining = set(context.score.living_in(target))
     if not remaining:
         return
-    observed = observe_calls(context, target, sorted(remaining, key=lambda edit: edit.span))
+    observed = observe_calls(context, target, context.score.living_in(target))
     calls = [call for call in observed if call.statement]
     while calls:
         best = max(
@@ -138,7 +136,7 @@ def characterisation_drafts(context: RunContext, target: Target) -> Iterator[Dra
 def exception_drafts(context: RunContext, target: Target) -> Iterator[Draft]:
     """Yield a test for each documented exception that an observed call raises."""
     exceptions = documented_exceptions(target)
-    mutants = context.score.mutants_of(target)
+    mutants = context.score.mutants[target]
     if not exceptions or not mutants or target.is_async:
         return
     # Observing needs one mutant, to know which function to observe.

@@ -6,12 +6,14 @@ Imports are merged, names are made unique, and a test whose body exists already 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,7 @@ from pytest_starcoder.generate.draft import Draft, Origin
 from pytest_starcoder.generate.result import KeptTest, RejectedDraft
 from pytest_starcoder.generate.statements import Function, is_string
 from pytest_starcoder.generate.type_hints import bound_call
-from pytest_starcoder.source.ruff import ruff
+from pytest_starcoder.source.ruff import find_ruff
 from pytest_starcoder.source.syntax import syntax_tree
 from pytest_starcoder.text.display import counted, one_line
 
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 
 MAX_COMMENT_COLUMNS = 79
 
+# Rewrites code in the style of a project.
 Style = Callable[[str], str]
-"""Rewrites code in the style of a project."""
 
 
 @dataclass(frozen=True)
@@ -71,25 +73,27 @@ def file_for(module: str, root: Path, test_files: Iterable[str]) -> str:
     """
     stem = module.rpartition(".")[2]
     existing = sorted(test_files)
-    named = [
-        path for path in existing if PurePosixPath(path).stem in (f"test_{stem}", f"{stem}_test")
-    ]
+    with_name = []
+    for path in existing:
+        if PurePosixPath(path).stem in (f"test_{stem}", f"{stem}_test"):
+            with_name.append(path)
     importing = [path for path in existing if _imports(root / path, module)]
-    both = [path for path in named if path in importing]
-    for path in (*both, *named, *importing):
+    with_both = [path for path in with_name if path in importing]
+    for path in (*with_both, *with_name, *importing):
         return path
-    folder = PurePosixPath(existing[0]).parent if existing else PurePosixPath()
-    if not existing and (root / "tests").is_dir():
-        folder = PurePosixPath("tests")
+    if existing:
+        folder = PurePosixPath(existing[0]).parent
+    else:
+        folder = PurePosixPath("tests" if (root / "tests").is_dir() else "")
     return str(folder / f"test_{stem}.py")
 
 
-def accepted_test(kept: KeptTest) -> NewTest:
+def accepted_test(test: KeptTest) -> NewTest:
     """Return a kept test with what it adds."""
     worth = "covers code that no other test runs"
-    if kept.kills:
-        worth = f"kills {counted(len(kept.kills), 'mutant')}"
-    return NewTest(kept.draft, f"{_origin(kept.draft)}; {worth}.")
+    if test.kills:
+        worth = f"kills {counted(len(test.kills), 'mutant')}"
+    return NewTest(test.draft, f"{_origin(test.draft)}; {worth}.")
 
 
 def expected_failure(suspected: RejectedDraft) -> NewTest:
@@ -103,7 +107,7 @@ def expected_failure(suspected: RejectedDraft) -> NewTest:
         f"{one_line(f'{draft.because} {suspected.reason}', 300)}"
     )
     imports = draft.imports
-    if draft.origin is Origin.TYPE_HINT:
+    if draft.draws_inputs:
         _, _, drawn = suspected.reason.partition(" for ")
         call = f"{draft.target.name}({drawn})"
         generic_call = bound_call(draft.target, draft.arguments)
@@ -129,35 +133,25 @@ def insert_tests(
 
     if syntax_tree(text) is None:
         raise SyntaxError("it cannot be parsed")
-    bodies = {_shape(function.body) for function in _functions(text)}
-    names = {node.name for node in ast.walk(ast.parse(text)) if hasattr(node, "name")}
-    new: list[str] = []
-    imports: list[str] = []
-    for test in tests:
-        draft = test.draft
-        [function] = _functions(draft.code)
-        shape = _shape(function.body)
-        if shape in bodies:
-            continue
-        bodies.add(shape)
-        name = _unused_name(draft.name, names)
-        names.add(name)
-        arguments = ("self", *draft.arguments) if class_name else draft.arguments
-        code = replace(draft, name=name, arguments=arguments).code
-        styled = f"{test.comment}\n{code}\n"
-        for style in styles:
-            styled = style(styled)
-        new.append(styled)
-        imports += draft.imports
-    if not new:
+    new_tests = _without_existing(text, tests)
+    if not new_tests:
         return text
+    codes = []
+    for test in new_tests:
+        draft = test.draft
+        if class_name:
+            draft = replace(draft, arguments=("self", *draft.arguments))
+        code = f"{test.comment}\n{draft.code}\n"
+        for style in styles:
+            code = style(code)
+        codes.append(code)
     if class_name:
-        module = _extended_class(cst.parse_module(text), class_name, new)
+        module = _extended_class(cst.parse_module(text), class_name, codes)
     else:
         start = text if text.strip() else f'"""Tests of {tests[0].draft.target.module}."""\n'
         head, script = _split_script(start)
-        module = cst.parse_module(head.rstrip("\n") + "\n\n\n" + "\n\n".join(new) + script)
-    result = _with_imports(module, imports)
+        module = cst.parse_module(head.rstrip("\n") + "\n\n\n" + "\n\n".join(codes) + script)
+    result = _with_imports(module, chain(*(test.draft.imports for test in new_tests)))
     for style in styles:
         # Existing code is restyled only if it has that style already.
         if style(text) == text:
@@ -165,12 +159,28 @@ def insert_tests(
     return result
 
 
+def _without_existing(text: str, tests: Sequence[NewTest]) -> list[NewTest]:
+    """Return the tests whose bodies are not in a text, with names that are not in it either."""
+    bodies = {_shape(function.body) for function in _functions(text)}
+    names = {node.name for node in ast.walk(ast.parse(text)) if hasattr(node, "name")}
+    new_tests = []
+    for test in tests:
+        [function] = _functions(test.draft.code)
+        shape = _shape(function.body)
+        if shape not in bodies:
+            bodies.add(shape)
+            name = _unused_name(test.draft.name, names)
+            names.add(name)
+            new_tests.append(replace(test, draft=replace(test.draft, name=name)))
+    return new_tests
+
+
 def project_styles(path: str, root: Path) -> list[Style]:
     """Return ruff's sorting of imports and formatting, with the project's own settings.
 
     Empty if ruff is not installed.
     """
-    program = ruff()
+    program = find_ruff()
     if program is None:
         return []
     name = f"--stdin-filename={root / path}"
@@ -258,15 +268,10 @@ def _shape(body: Sequence[ast.stmt]) -> str:
     return "\n".join(ast.dump(statement) for statement in body if not is_string(statement))
 
 
-def _imports(path: Path, module: str) -> bool:
+def _imports(file: Path, module: str) -> bool:
     """Return whether a file imports a module."""
     try:
-        tree = syntax_tree(path.read_text("utf-8"))
+        text = file.read_text("utf-8")
     except (OSError, ValueError):
         return False
-    for node in ast.walk(tree) if tree else ():
-        if isinstance(node, ast.ImportFrom) and node.module == module:
-            return True
-        if isinstance(node, ast.Import) and any(alias.name == module for alias in node.names):
-            return True
-    return False
+    return re.search(rf"(?m)^\s*(import|from)\s+{re.escape(module)}(\s|,|$)", text) is not None

@@ -13,16 +13,17 @@ from dataclasses import replace
 from pytest_starcoder.generate.draft import Draft, Origin, Target
 from pytest_starcoder.source.syntax import is_literal
 
-MIN_PAIR_INPUTS = 2
+MIN_INPUTS = 2
+# Inputs on which two functions are compared.
 MAX_PAIR_INPUTS = 8
-"""Inputs on which two functions are compared."""
 
+# Inputs of a relation of one function.
 MAX_INPUTS = 40
-"""Inputs of a relation of one function."""
 
+# Pairs of functions that are tried.
 MAX_PAIRS = 150
-"""Pairs of functions that are tried."""
 
+# Relations of a function `f` by the type of its inputs; the key ends the name of the test.
 RELATIONS: Mapping[type, Mapping[str, str]] = {
     str: {
         "twice": "f(f(value)) == f(value)",
@@ -46,7 +47,6 @@ RELATIONS: Mapping[type, Mapping[str, str]] = {
     },
     bytes: {"twice": "f(f(value)) == f(value)"},
 }
-"""Relations of a function `f` by the type of its inputs; the key ends the name of the test."""
 
 
 def property_drafts(targets: Sequence[Target], examples: Sequence[Draft]) -> Iterator[Draft]:
@@ -60,7 +60,7 @@ def property_drafts(targets: Sequence[Target], examples: Sequence[Draft]) -> Ite
         if not values:
             continue
         yield from _relations(function, _widened(values, every_input))
-        if len(values) < MIN_PAIR_INPUTS:
+        if len(values) < MIN_INPUTS:
             continue
         for partner in functions:
             if partner is not function and partner.path == function.path and pairs < MAX_PAIRS:

@@ -12,13 +12,13 @@ from pytest_starcoder.generate.statements import expects_exception
 from pytest_starcoder.runner.messages import Judgement, Record
 from pytest_starcoder.runner.trials import OUT_OF_TIME
 
+# The reason of a suspected bug whose assertion fails.
 WRONG = "is wrong"
-"""The reason of a suspected bug whose assertion fails."""
 
 FAILS = "fails"
 
+# The remark of Hypothesis on an input that does not matter, with white space folded.
 ANY_VALUE = " # or any other generated value"
-"""The remark of Hypothesis on an input that does not matter, with white space folded."""
 
 _PROBLEMS = {
     "crashed": "ends the process",
@@ -26,6 +26,9 @@ _PROBLEMS = {
     OUT_OF_TIME: "was not run, the time was over",
 }
 
+# Exceptions that no function should raise for inputs of the annotated types.
+#
+# With other exceptions it may refuse a value on purpose.
 _BUGS = (
     "AssertionError",
     "AttributeError",
@@ -36,10 +39,6 @@ _BUGS = (
     "UnboundLocalError",
     "ZeroDivisionError",
 )
-"""Exceptions that no function should raise for inputs of the annotated types.
-
-With other exceptions it may refuse a value on purpose.
-"""
 
 
 def run_failure(judgement: Judgement) -> str:
@@ -61,7 +60,7 @@ def run_failure(judgement: Judgement) -> str:
 
 def missing_check(judged: JudgedDraft) -> str:
     """Return why a draft that passes does not test its target."""
-    if not judged.executed.calls(judged.draft.target):
+    if not judged.calls_target:
         return "does not call its target"
     return "" if has_assertion(judged.draft) else "asserts nothing"
 
@@ -89,7 +88,7 @@ def broken_promise(draft: Draft, judgement: Judgement) -> str:
     if _is_refusal(raised) or (raised == "NameError" and in_draft):
         return ""
     reason = WRONG if raised == "AssertionError" else f"raises {raised}"
-    if draft.origin is not Origin.TYPE_HINT:
+    if not draft.draws_inputs:
         return reason
     drawn = re.search(r": test_\w+\((.*?),? *\)", failure.note)
     # An error in the draft itself is about the annotation, which may be no class.

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pytest_starcoder.generate.draft import Branch, Draft, Target
+from pytest_starcoder.generate.draft import Draft, Place, Target
 from pytest_starcoder.source.edits.edit import Edit
 
 
 @dataclass(frozen=True)
 class KeptTest:
-    """A draft worth keeping, with the mutants, lines and branches that no earlier test reaches.
-
-    Lines and branches are those of the target's file.
+    """A draft worth keeping, with the mutants and the places of its target's file that no earlier
+    test reaches.
     """
 
     draft: Draft
     kills: tuple[Edit, ...] = ()
-    lines: frozenset[int] = frozenset()
-    branches: frozenset[Branch] = frozenset()
+    places: frozenset[Place] = frozenset()
+
+    @property
+    def lines(self) -> list[int]:
+        """The covered lines, sorted."""
+        return sorted(place.line for place in self.places if place.enters is None)
+
+    @property
+    def branch_lines(self) -> list[int]:
+        """The lines of statements of which another branch is taken, sorted."""
+        return sorted({place.line for place in self.places if place.enters is not None})
 
 
 @dataclass(frozen=True)
@@ -31,11 +39,22 @@ class RejectedDraft:
 
 @dataclass(frozen=True)
 class Counts:
-    """Numbers of mutants, lines and branches of a target."""
+    """Numbers of mutants, lines and branches."""
 
     mutants: int = 0
     lines: int = 0
     branches: int = 0
+
+    @property
+    def places(self) -> int:
+        return self.lines + self.branches
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.mutants + other.mutants,
+            self.lines + other.lines,
+            self.branches + other.branches,
+        )
 
 
 @dataclass(frozen=True)
@@ -105,5 +124,5 @@ class Generated:
     @property
     def drafts(self) -> list[Draft]:
         """All drafts that were judged."""
-        kept = [test.draft for test in self.kept]
-        return kept + [rejected.draft for rejected in self.rejected + self.suspected]
+        accepted = [test.draft for test in self.kept]
+        return accepted + [rejected.draft for rejected in self.rejected + self.suspected]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TypeGuard
 
@@ -38,35 +39,82 @@ def salvage_drafts(
     imports = imported_names([*tree.body, *(head.body if head else ())], target.module)
     helpers = _helpers(tree, names)
     seen: set[tuple[str, ...]] = set()
-    for function in ast.walk(tree):
-        if not is_test(function):
-            continue
-        marks = _marks(function)
-        arguments = _arguments(function)
-        if marks is None or arguments is None:
-            continue
-        is_parametrized = any("parametrize" in mark for mark in marks)
-        tests = [_up_to_last_assertion(function)] if is_parametrized else _split(function)
-        for test in filter(None, tests):
-            statements = [*_used_helpers(test, helpers), *test]
-            body = tuple(map(ast.unparse, statements))
+    for test in filter(None, map(_model_test, ast.walk(tree))):
+        for statements in test.parts:
+            needed = [*_used_helpers(statements, helpers), *statements]
+            body = tuple(map(ast.unparse, needed))
             if body in seen:
                 continue
             seen.add(body)
-            used = arguments
-            if not is_parametrized:
-                used = [name for name in arguments if _any_mentions(statements, name)]
             yield Draft(
                 f"test_{target.test_stem}_{label}_{len(seen)}",
                 body,
-                required_imports((*body, *marks), target, names, imports),
+                required_imports((*body, *test.marks), target, names, imports),
                 Origin.MODEL,
                 target,
                 model,
-                tuple(used),
-                tuple(f"@{mark}" for mark in marks),
-                isinstance(function, ast.AsyncFunctionDef),
+                test.used_arguments(needed),
+                tuple(f"@{mark}" for mark in test.marks),
+                isinstance(test.function, ast.AsyncFunctionDef),
             )
+
+
+@dataclass(frozen=True)
+class _ModelTest:
+    """A test that a model wrote, with its marks and its fixtures."""
+
+    function: Function
+    marks: list[str]
+    arguments: list[str]
+
+    @property
+    def is_parametrized(self) -> bool:
+        return any("parametrize" in mark for mark in self.marks)
+
+    @property
+    def parts(self) -> Iterator[list[ast.stmt]]:
+        """The statements of each test that it becomes."""
+        statements = [to_pytest(node) for node in self.function.body if not is_string(node)]
+        if self.is_parametrized:
+            while statements and not _asserts(statements[-1]):
+                statements.pop()
+            if statements:
+                yield statements
+            return
+        setup: list[ast.stmt] = []
+        for statement in statements:
+            if _asserts(statement):
+                yield _without_unused([*setup, statement])
+            else:
+                setup.append(statement)
+
+    def used_arguments(self, statements: Sequence[ast.stmt]) -> tuple[str, ...]:
+        if self.is_parametrized:
+            return tuple(self.arguments)
+        return tuple(name for name in self.arguments if _any_mentions(statements, name))
+
+
+def _model_test(node: ast.AST) -> _ModelTest | None:
+    """Return a test function as a test; None for other nodes, and for unknown decorators."""
+    if not is_test(node):
+        return None
+    marks = list(map(ast.unparse, node.decorator_list))
+    parameters = node.args
+    # Only fixtures and marks are known to work in another module.
+    if (
+        not all(mark.startswith("pytest.mark.") for mark in marks)
+        or parameters.vararg
+        or parameters.kwarg
+        or parameters.kwonlyargs
+        or parameters.posonlyargs
+        or parameters.defaults
+    ):
+        return None
+    is_async = isinstance(node, ast.AsyncFunctionDef)
+    if is_async and not any("asyncio" in mark or "anyio" in mark for mark in marks):
+        marks.insert(0, async_mark())
+    names = [argument.arg for argument in parameters.args if argument.arg != "self"]
+    return _ModelTest(node, marks, names)
 
 
 def is_test(node: ast.AST) -> TypeGuard[Function]:
@@ -78,27 +126,6 @@ def async_mark() -> str:
     """Return the mark that makes a coroutine a test."""
     plugin = "anyio" if find_spec("pytest_asyncio") is None else "asyncio"
     return f"pytest.mark.{plugin}"
-
-
-def _marks(function: Function) -> list[str] | None:
-    """Return the marks of a test; None if it has other decorators."""
-    marks = list(map(ast.unparse, function.decorator_list))
-    if not all(mark.startswith("pytest.mark.") for mark in marks):
-        return None
-    is_async = isinstance(function, ast.AsyncFunctionDef)
-    if is_async and not any("asyncio" in mark or "anyio" in mark for mark in marks):
-        marks.insert(0, async_mark())
-    return marks
-
-
-def _arguments(function: Function) -> list[str] | None:
-    """Return the fixtures of a test; None if it has other kinds of parameters."""
-    arguments = function.args
-    if arguments.vararg or arguments.kwarg or arguments.kwonlyargs:
-        return None
-    if arguments.posonlyargs or arguments.defaults:
-        return None
-    return [argument.arg for argument in arguments.args if argument.arg != "self"]
 
 
 def _helpers(tree: ast.Module, names: Sequence[str]) -> dict[str, ast.stmt]:
@@ -121,33 +148,11 @@ def _used_helpers(
     waiting = list(statements)
     while waiting:
         node = waiting.pop()
-        for name, helper in helpers.items():
-            if name not in used and helper is not node and mentions(node, name):
+        for name, definition in helpers.items():
+            if name not in used and definition is not node and mentions(node, name):
                 used.add(name)
-                waiting.append(helper)
-    return [helper for name, helper in helpers.items() if name in used]
-
-
-def _statements(function: Function) -> list[ast.stmt]:
-    """Return the statements of a test in pytest's style, without docstrings."""
-    return [to_pytest(node) for node in function.body if not is_string(node)]
-
-
-def _up_to_last_assertion(function: Function) -> list[ast.stmt]:
-    statements = _statements(function)
-    while statements and not _asserts(statements[-1]):
-        statements.pop()
-    return statements
-
-
-def _split(function: Function) -> Iterator[list[ast.stmt]]:
-    """Yield each assertion of a test with the statements before it that are no assertions."""
-    setup: list[ast.stmt] = []
-    for statement in _statements(function):
-        if _asserts(statement):
-            yield _without_unused([*setup, statement])
-        else:
-            setup.append(statement)
+                waiting.append(definition)
+    return [definition for name, definition in helpers.items() if name in used]
 
 
 def _without_unused(statements: list[ast.stmt]) -> list[ast.stmt]:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 MARKER = "starcoder_generate"
 
+# The key of what an xdist worker tells the controller about markers.
 WORKER_KEY = "starcoder_marked"
-"""The key of what an xdist worker tells the controller about markers."""
 
 
 class GeneratePlugin:

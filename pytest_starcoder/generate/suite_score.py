@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from pytest_starcoder.deadline import Deadline
-from pytest_starcoder.generate.draft import Branch, Target, TargetKind
-from pytest_starcoder.generate.executed_code import Coverage, ExecutedCode
-from pytest_starcoder.generate.mutants import find_branches, find_mutants, statement_lines
+from pytest_starcoder.generate.draft import Place, Target, TargetKind
+from pytest_starcoder.generate.executed_code import ExecutedCode, draft_modules
+from pytest_starcoder.generate.mutants import find_branches, find_lines, find_mutants
 from pytest_starcoder.generate.result import Counts, TargetScore
 from pytest_starcoder.runner.trials import Trials
 from pytest_starcoder.source.edits.edit import Edit
 
+# Seconds of processor time that a test may take at least.
 MIN_SECONDS = 0.5
-"""Seconds of processor time that a test may take at least."""
 
+# How much longer a test may take with a mutant.
 SLOWDOWN = 4.0
-"""How much longer a test may take with a mutant."""
 
+# Mutants after which the deadline is looked at again.
 MAX_BATCH = 64
-"""Mutants after which the deadline is looked at again."""
 
+# Estimated seconds of testing after which the deadline is looked at again.
 BATCH_SECONDS = 2.0
-"""Estimated seconds of testing after which the deadline is looked at again."""
 
+# Characters of a living mutant that is described to a model.
 MAX_GAP_LENGTH = 60
-"""Characters of a living mutant that is described to a model."""
 
+# Returns the text of a file by its path.
 ReadSource = Callable[[str], str]
-"""Returns the text of a file by its path."""
 
 
 class SuiteScore:
     """Measures tests on `trials` by the mutants, lines and branches of `targets`.
 
-    `living` are the mutants that no test kills; `coverage` is the code that tests execute.
+    `mutants` are those of each target, `living` those that no test kills. `covered` are the
+    places that tests reach.
     """
 
     def __init__(
@@ -44,67 +46,63 @@ class SuiteScore:
         self._targets = targets
         self._deadline = deadline
         self._sources = {target.path: read(target.path) for target in targets}
-        self._heads: dict[tuple[str, Branch], tuple[range, int]] = {}
-        self._code = {target: self._code_of(target) for target in targets}
-        self._all_code = Coverage()
-        for code in self._code.values():
-            self._all_code |= code
-        self._target_by_mutant = self._find_mutants()
-        self.living = {
-            mutant
-            for mutant, target in self._target_by_mutant.items()
-            if target.kind is TargetKind.FUNCTION
-        }
-        self._counted = frozenset(self.living)
-        self.coverage = Coverage()
-        self.reset({})
+        self._branches: dict[Place, tuple[range, int]] = {}
+        self._places: dict[Target, set[Place]] = {}
+        for target in targets:
+            self._places[target] = find_lines(target)
+            # Modules are imported once, before any draft: only their lines are known.
+            if target.kind is not TargetKind.MODULE:
+                branches = find_branches(target)
+                self._branches.update(branches)
+                self._places[target].update(branches)
+        self._all_places = set().union(*self._places.values())
+        self.mutants = self._find_mutants()
+        self.living: set[Edit] = set()
+        for target, mutants in self.mutants.items():
+            if target.kind is TargetKind.FUNCTION:
+                self.living.update(mutants)
+        self._counted = set(self.living)
+        self.covered: set[Place] = set()
+        self.reset(())
 
-    def _code_of(self, target: Target) -> Coverage:
-        path = target.path
-        branches = {}
-        # Modules are imported once, before any draft: only their lines are known.
-        if target.kind is not TargetKind.MODULE:
-            branches = {(path, way): head for way, head in find_branches(target).items()}
-        self._heads.update(branches)
-        lines = frozenset((path, line) for line in statement_lines(target))
-        return Coverage(lines, frozenset(branches))
-
-    def _find_mutants(self) -> dict[Edit, Target]:
-        """Map the mutants that can be tried to their targets."""
-        mutants: dict[Edit, Target] = {}
+    def _find_mutants(self) -> dict[Target, list[Edit]]:
+        """Return the mutants of each target that can be tried."""
+        mutants: dict[Target, list[Edit]] = {}
         for path, source in self._sources.items():
             targets = [target for target in self._targets if target.path == path]
-            for target, edits in find_mutants(source, targets).items():
-                mutants.update(dict.fromkeys(edits, target))
-        distinct = self._trials.distinct(list(mutants))
-        return {mutant: mutants[mutant] for mutant in distinct}
+            mutants.update(find_mutants(source, targets))
+        distinct = set(self._trials.distinct(list(chain(*mutants.values()))))
+        return {
+            target: list(filter(distinct.__contains__, edits)) for target, edits in mutants.items()
+        }
 
     # --- the code that tests cover ---
 
-    def reset(self, tests: Mapping[str, ExecutedCode]) -> None:
+    def reset(self, tests: Iterable[ExecutedCode]) -> None:
         """Forget all coverage but that of imports and of these tests."""
         imported = self._trials.ran_on_import
-        self.coverage = self.coverage_of(ExecutedCode(imported))
+        self.covered = self.places_of([ExecutedCode(imported), *tests])
         for target in self._targets:
             # A plugin imported the module before its lines could be traced.
             if target.kind is TargetKind.MODULE and target.path not in imported:
-                self.coverage |= self._code[target]
-        self.add(tests)
+                self.covered |= self._places[target]
 
-    def add(self, tests: Mapping[str, ExecutedCode]) -> None:
-        """Add the coverage of these tests."""
-        for executed in tests.values():
-            self.coverage |= self.coverage_of(executed)
+    def places_of(self, tests: Iterable[ExecutedCode]) -> set[Place]:
+        """Return the places of the targets that tests reach."""
+        places: set[Place] = set()
+        for test in tests:
+            for place in self._all_places - places:
+                if self._reaches(test, place):
+                    places.add(place)
+        return places
 
-    def coverage_of(self, executed: ExecutedCode) -> Coverage:
-        """Return the lines and branches of the targets that are executed."""
-        lines = [line for line in self._all_code.lines if executed.runs_line(*line)]
-        branches = []
-        for (path, branch), (head, body) in self._heads.items():
-            arcs = executed.arcs.get(path, ())
-            if any(_takes_branch(arc, head, body, enters=branch[1]) for arc in arcs):
-                branches.append((path, branch))
-        return Coverage(frozenset(lines), frozenset(branches))
+    def _reaches(self, test: ExecutedCode, place: Place) -> bool:
+        if place.enters is None:
+            return test.runs_line(place.path, place.line)
+        head, body = self._branches[place]
+        arcs = test.arcs.get(place.path, ())
+        following = {after for before, after in arcs if before in head}
+        return body in following if place.enters else not following <= {body, *head}
 
     # --- the mutants that tests kill ---
 
@@ -115,7 +113,7 @@ class SuiteScore:
         *,
         every: bool = True,
         share: float = 1.0,
-    ) -> Iterator[tuple[Edit, frozenset[str]]]:
+    ) -> Iterator[tuple[Edit, Collection[str]]]:
         """Yield each mutant with the tests that kill it; only the first of them unless `every`.
 
         Only tests that execute the line of a mutant are run. Mutants that cannot be tried within
@@ -124,11 +122,12 @@ class SuiteScore:
         reserved = self._deadline.remaining() * (1 - share)
         for nodeids, group in _group_by_tests(mutants, tests).items():
             if not nodeids:
-                yield from ((mutant, frozenset()) for mutant in group)
+                yield from ((mutant, ()) for mutant in group)
                 continue
-            drafts = draft_modules(tests[nodeid] for nodeid in nodeids)
+            chosen = [tests[nodeid] for nodeid in nodeids]
+            drafts = draft_modules(chosen)
             limits = {nodeid: time_limit(tests[nodeid]) for nodeid in nodeids}
-            seconds = sum(tests[nodeid].seconds for nodeid in nodeids)
+            seconds = sum(test.seconds for test in chosen)
             size = min(MAX_BATCH, 1 + int(BATCH_SECONDS / max(0.01, seconds)))
             for start in range(0, len(group), size):
                 if self._deadline.remaining() <= reserved:
@@ -136,25 +135,31 @@ class SuiteScore:
                 batch = group[start : start + size]
                 yield from self._trials.find_killers(batch, limits, drafts, every=every)
 
-    def ignore(self, mutants: Iterable[Edit]) -> None:
+    def kills_by_test(
+        self, mutants: Iterable[Edit], tests: Mapping[str, ExecutedCode]
+    ) -> dict[str, set[Edit]]:
+        """Return the mutants that each test kills."""
+        kills: dict[str, set[Edit]] = {nodeid: set() for nodeid in tests}
+        for mutant, nodeids in self.kills(mutants, tests):
+            for nodeid in nodeids:
+                kills[nodeid].add(mutant)
+        return kills
+
+    def ignore(self, mutants: set[Edit]) -> None:
         """Count some mutants no more."""
-        self._counted = self._counted.difference(mutants)
-        self.living.difference_update(mutants)
+        self._counted -= mutants
+        self.living -= mutants
 
-    def mutants_executed_by(self, executed: ExecutedCode) -> list[Edit]:
+    def mutants_executed_by(self, tests: Collection[ExecutedCode]) -> list[Edit]:
         """Return the mutants on executed lines, those of private functions included."""
-        return [
-            mutant
-            for mutant in self._target_by_mutant
-            if executed.runs_line(mutant.path, mutant.line)
-        ]
-
-    def mutants_of(self, target: Target) -> list[Edit]:
-        return [mutant for mutant, owner in self._target_by_mutant.items() if owner == target]
+        executed = []
+        for mutant in chain(*self.mutants.values()):
+            if any(test.runs_line(mutant.path, mutant.line) for test in tests):
+                executed.append(mutant)
+        return executed
 
     def living_in(self, target: Target) -> list[Edit]:
-        living = [mutant for mutant in self.living if self._target_by_mutant[mutant] == target]
-        return sorted(living, key=position)
+        return [mutant for mutant in self.mutants[target] if mutant in self.living]
 
     # --- the result ---
 
@@ -164,46 +169,43 @@ class SuiteScore:
         Line numbers would change with other lines, and a prompt with them.
         """
         lines = self._sources[target.path].split("\n")
-        missed = self._code[target] - self.coverage
-        numbers = {line for _, line in missed.lines}
-        gaps = [f"the line `{lines[number - 1].strip()}`" for number in sorted(numbers)]
-        for _, (number, enters) in sorted(missed.branches):
-            if number not in numbers:
-                outcome = "entered" if enters else "passed by"
-                gaps.append(f"`{lines[number - 1].strip()}` {outcome}")
+        missed = self._places[target] - self.covered
+        gaps = []
+        for place in sorted(missed, key=lambda place: (place.enters is not None, place)):
+            code = lines[place.line - 1].strip()
+            if place.enters is None:
+                gaps.append(f"the line `{code}`")
+            elif Place(place.path, place.line) not in missed:
+                gaps.append(f"`{code}` {'entered' if place.enters else 'passed by'}")
         for mutant in self.living_in(target):
             if len(mutant.after) < MAX_GAP_LENGTH:
                 gaps.append(f"`{mutant.after}` in the place of `{mutant.before}`")
         return gaps
 
     def counts(self) -> dict[Target, Counts]:
-        """Return the numbers of killed mutants and covered lines and branches by target."""
+        """Return the numbers of killed mutants and covered places by target."""
         killed = self._counted - self.living
-        return {target: self._count(target, killed, self.coverage) for target in self._targets}
+        return {target: self._count(target, killed, self.covered) for target in self._targets}
 
     def scores(self, before: Mapping[Target, Counts]) -> Iterator[TargetScore]:
         """Yield the score of each target beside its counts `before`."""
         after = self.counts()
         for target in self._targets:
             if target.kind is not TargetKind.CLASS:
-                total = self._count(target, self._counted, self._all_code)
+                total = self._count(target, self._counted, self._all_places)
                 living = tuple(self.living_in(target))
                 yield TargetScore(target, total, before[target], after[target], living)
 
-    def _count(self, target: Target, mutants: frozenset[Edit], coverage: Coverage) -> Counts:
-        code = self._code[target] & coverage
-        in_target = [mutant for mutant in mutants if self._target_by_mutant[mutant] == target]
-        return Counts(len(in_target), len(code.lines), len(code.branches))
+    def _count(self, target: Target, mutants: set[Edit], places: set[Place]) -> Counts:
+        in_target = mutants.intersection(self.mutants[target])
+        covered = self._places[target] & places
+        lines = sum(place.enters is None for place in covered)
+        return Counts(len(in_target), lines, len(covered) - lines)
 
 
 def time_limit(executed: ExecutedCode) -> float:
     """Return the seconds of processor time that a test may take with a mutant."""
     return max(MIN_SECONDS, SLOWDOWN * executed.seconds)
-
-
-def draft_modules(tests: Iterable[ExecutedCode]) -> list[tuple[str, str]]:
-    """Return the modules of the drafts among tests, each once."""
-    return list(dict.fromkeys(test.draft.module for test in tests if test.draft))
 
 
 def _group_by_tests(
@@ -212,23 +214,12 @@ def _group_by_tests(
     """Group mutants by the tests that execute their line."""
     groups: dict[tuple[str, ...], list[Edit]] = {}
     for mutant in sorted(mutants, key=position):
-        nodeids = tuple(
-            nodeid
-            for nodeid, executed in tests.items()
-            if executed.runs_line(mutant.path, mutant.line)
-        )
-        groups.setdefault(nodeids, []).append(mutant)
+        path, line = mutant.path, mutant.line
+        nodeids = [nodeid for nodeid, test in tests.items() if test.runs_line(path, line)]
+        groups.setdefault(tuple(nodeids), []).append(mutant)
     return groups
 
 
 def position(edit: Edit) -> tuple[int, int]:
     """Return the key that sorts edits as they are in the source."""
     return edit.span
-
-
-def _takes_branch(arc: tuple[int, int], head: range, body: int, *, enters: bool) -> bool:
-    """Return whether an arc leads from the head of a statement into its body, or past it."""
-    before, after = arc
-    if before not in head:
-        return False
-    return after == body if enters else after != body and after not in head

@@ -21,8 +21,8 @@ from pytest_starcoder.source.diff import unified
 from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import counted, one_line, printable
 
+# Tests by the file, and after `::` the class, that they go into.
 Places = Mapping[str, Sequence[NewTest]]
-"""Tests by the file, and after `::` the class, that they go into."""
 
 
 def places_of(generated: Generated, *, with_suspected: bool) -> Places:

@@ -12,14 +12,14 @@ from importlib.util import find_spec
 from pytest_starcoder.generate.docstrings import documented_exceptions
 from pytest_starcoder.generate.draft import Draft, Origin, Target
 
+# The decorator that makes the inputs the same every time, wherever the test is.
 SEED = "@seed(1)"
-"""The decorator that makes the inputs the same every time, wherever the test is."""
 
+# Inputs that a written test draws.
 EXAMPLES = 25
-"""Inputs that a written test draws."""
 
+# Inputs that a draft draws while it is judged: a test that fails sometimes must not pass.
 JUDGED_EXAMPLES = 100
-"""Inputs that a draft draws while it is judged: a test that fails sometimes must not pass."""
 
 _STRATEGIES = {
     "str": "st.text()",
@@ -62,8 +62,8 @@ def type_hint_drafts(targets: Sequence[Target], names: Collection[str] = ()) -> 
 
 def judged_version(draft: Draft) -> Draft:
     """Return the same test with as many inputs as it is judged by."""
-    given = draft.decorators[-1]
-    return replace(draft, decorators=(SEED, _settings(JUDGED_EXAMPLES), given))
+    _, _, strategies = draft.decorators
+    return replace(draft, decorators=(SEED, _settings(JUDGED_EXAMPLES), strategies))
 
 
 def _settings(examples: int) -> str:

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 
-_OPERATORS: dict[str, type[ast.cmpop]] = {
-    "assertEqual": ast.Eq,
-    "assertEquals": ast.Eq,
-    "assertListEqual": ast.Eq,
-    "assertDictEqual": ast.Eq,
-    "assertTupleEqual": ast.Eq,
-    "assertSetEqual": ast.Eq,
-    "assertNotEqual": ast.NotEq,
-    "assertIs": ast.Is,
-    "assertIsNot": ast.IsNot,
-    "assertIn": ast.In,
-    "assertNotIn": ast.NotIn,
-    "assertLess": ast.Lt,
-    "assertLessEqual": ast.LtE,
-    "assertGreater": ast.Gt,
-    "assertGreaterEqual": ast.GtE,
-}
-_CONDITIONS: dict[str, Callable[[ast.expr], ast.expr]] = {
-    "assertTrue": lambda value: value,
-    "assertFalse": lambda value: ast.UnaryOp(ast.Not(), value),
-    "assertIsNone": lambda value: ast.Compare(value, [ast.Is()], [ast.Constant(None)]),
-    "assertIsNotNone": lambda value: ast.Compare(value, [ast.IsNot()], [ast.Constant(None)]),
+# The condition that each method asserts, with its arguments.
+_CONDITIONS = {
+    "assertEqual": "{0} == {1}",
+    "assertEquals": "{0} == {1}",
+    "assertListEqual": "{0} == {1}",
+    "assertDictEqual": "{0} == {1}",
+    "assertTupleEqual": "{0} == {1}",
+    "assertSetEqual": "{0} == {1}",
+    "assertNotEqual": "{0} != {1}",
+    "assertAlmostEqual": "{0} == pytest.approx({1})",
+    "assertIs": "{0} is {1}",
+    "assertIsNot": "{0} is not {1}",
+    "assertIn": "{0} in {1}",
+    "assertNotIn": "{0} not in {1}",
+    "assertLess": "{0} < {1}",
+    "assertLessEqual": "{0} <= {1}",
+    "assertGreater": "{0} > {1}",
+    "assertGreaterEqual": "{0} >= {1}",
+    "assertIsInstance": "isinstance({0}, {1})",
+    "assertTrue": "{0}",
+    "assertFalse": "not {0}",
+    "assertIsNone": "{0} is None",
+    "assertIsNotNone": "{0} is not None",
 }
 
 
@@ -50,10 +50,8 @@ class _Rewriter(ast.NodeTransformer):
         self.generic_visit(node)
         for item in node.items:
             match item.context_expr:
-                case ast.Call(
-                    func=ast.Attribute(value=ast.Name("self"), attr="assertRaises"), args=[kind]
-                ):
-                    item.context_expr = _pytest_call("raises", kind)
+                case ast.Call(func=ast.Attribute(value=ast.Name("self"), attr="assertRaises")):
+                    item.context_expr.func = ast.Attribute(ast.Name("pytest"), "raises")
         return node
 
 
@@ -61,21 +59,14 @@ def _assertion(
     name: str, arguments: list[ast.expr], keywords: list[ast.keyword]
 ) -> ast.stmt | None:
     """Return the statement for `self.name(arguments)`; None if it is no known assertion."""
-    match arguments:
-        case [value, *_] if name in _CONDITIONS:
-            return ast.Assert(_CONDITIONS[name](value))
-        case [actual, expected, *_] if name in _OPERATORS:
-            return ast.Assert(ast.Compare(actual, [_OPERATORS[name]()], [expected]))
-        case [actual, expected, *_] if name == "assertAlmostEqual":
-            approximation = _pytest_call("approx", expected)
-            return ast.Assert(ast.Compare(actual, [ast.Eq()], [approximation]))
-        case [value, kind, *_] if name == "assertIsInstance":
-            return ast.Assert(ast.Call(ast.Name("isinstance"), [value, kind], []))
-        case [kind, function, *passed] if name == "assertRaises":
-            call = ast.Expr(ast.Call(function, passed, keywords))
-            return ast.With([ast.withitem(_pytest_call("raises", kind))], [call])
-    return None
-
-
-def _pytest_call(name: str, value: ast.expr) -> ast.Call:
-    return ast.Call(ast.Attribute(ast.Name("pytest"), name), [value], [])
+    if name == "assertRaises" and len(arguments) > 1:
+        exception, function, *passed = arguments
+        call = ast.unparse(ast.Call(function, passed, keywords))
+        return ast.parse(f"with pytest.raises({ast.unparse(exception)}):\n    {call}").body[0]
+    # Each argument may be an operation of lower precedence.
+    texts = [f"({ast.unparse(argument)})" for argument in arguments]
+    try:
+        condition = _CONDITIONS[name].format(*texts)
+    except LookupError:
+        return None  # another method, or too few arguments
+    return ast.parse(f"assert {condition}").body[0]

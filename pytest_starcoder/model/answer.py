@@ -1,4 +1,4 @@
-"""One answer of a model in words: its first ones the prompt may have said already."""
+"""Answers in words, after a lead that the prompt may already contain."""
 
 from __future__ import annotations
 
@@ -11,36 +11,38 @@ from pytest_starcoder.model.prompt import Completion, Prompt
 
 
 def answer(prompt: Prompt, lead: str, client: Client, on_text: OnText) -> Completion:
-    """What the model answers, `lead` included; `on_text` gets it as it is written, from its first word on.
+    """Return the model's answer with `lead` before it; `on_text` gets both as they arrive.
 
-    What a chat model thinks before it answers is left out. Raises a
-    BackendError, PromptTooLong, or UnreadableAnswer where the model wrote nothing.
+    The thoughts of a chat model are left out. Raises a BackendError, PromptTooLong, or
+    UnreadableAnswer if the model wrote nothing.
     """
-    begun, held = False, ""
+    has_begun = False
+    pending = ""
 
-    def say(piece: str) -> None:
-        nonlocal begun, held
-        if begun:
+    def pass_on(piece: str) -> None:
+        nonlocal has_begun, pending
+        if has_begun:
             on_text(piece)
             return
-        held += piece
-        words = _spoken(held) if prompt.chat else held
+        pending += piece
+        words = _without_thoughts(pending) if prompt.chat else pending
         if words.strip():
-            begun = True
+            has_begun = True
             on_text(lead + words if lead else words.lstrip())
 
-    completion = client.complete(prompt, say)
-    words = _spoken(completion.text) if prompt.chat else completion.text
+    completion = client.complete(prompt, pass_on)
+    words = _without_thoughts(completion.text) if prompt.chat else completion.text
     if not words.strip():
         raise UnreadableAnswer(
             f"{completion.model} answered with nothing.", "Another model may do better."
         )
-    return replace(completion, text=lead + words.rstrip() if lead else words.strip())
+    text = lead + words.rstrip() if lead else words.strip()
+    return replace(completion, text=text)
 
 
-def _spoken(text: str) -> str:
-    """`text` after the thought that it begins with; empty as long as it may be nothing else."""
-    begun = text.lstrip()
-    if begun.startswith("<think>"):
-        return begun.partition("</think>")[2]
-    return "" if "<think>".startswith(begun) else text
+def _without_thoughts(text: str) -> str:
+    """Return `text` after its thoughts; empty while there may be nothing else yet."""
+    start = text.lstrip()
+    if start.startswith("<think>"):
+        return start.partition("</think>")[2]
+    return "" if "<think>".startswith(start) else text

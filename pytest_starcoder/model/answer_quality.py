@@ -1,7 +1,7 @@
-"""A whole answer judged: what is wrong with it, if anything, and its words without a loop or a wrapping.
+"""Judges a whole answer, and removes loops and wrapping from it.
 
-A base model may repeat the question, the worked example or itself; a chat model
-may wrap its words in JSON. Words that can be used are never thrown away.
+A base model may repeat the question, a worked example or itself; a chat model may wrap its words
+in JSON. Words that can be used are never thrown away.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 
-KEYS = (
+ANSWER_KEYS = (
     "cause",
     "root_cause",
     "why",
@@ -21,27 +21,28 @@ KEYS = (
     "message",
     "text",
 )
-"""Under which chat models write what was asked for, the likeliest first."""
+"""Keys under which chat models write their answer, the likeliest first."""
+
+MIN_COPIED_WORDS = 5
+"""Words in a row that are no coincidence."""
 
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"[^.!?\n]*[.!?\n]+\s*|[^.!?\n]+$")
 _PLACEHOLDER = re.compile(
     r"[\s\"'`]*(?:the test fails because)?[\s\"'`:]*"
-    r"(?:<[^<>]{1,60}>|\[[^\[\]]{1,60}\]|\{\{?[^{}]{1,60}\}?\}|\.{2,}|…|_{3,}|TODO\b.*|TBD\b.*|N/?A"
-    r"|(?:\w+\s*\|\s*){2,}\w+|(?:your|insert|the) (?:answer|reason|cause|explanation)(?: here)?)[\s\"'`.]*",
+    r"(?:<[^<>]{1,60}>|\[[^\[\]]{1,60}\]|\{\{?[^{}]{1,60}\}?\}"
+    r"|\.{2,}|…|_{3,}|TODO\b.*|TBD\b.*|N/?A|(?:\w+\s*\|\s*){2,}\w+"
+    r"|(?:your|insert|the) (?:answer|reason|cause|explanation)(?: here)?)[\s\"'`.]*",
     re.IGNORECASE,
 )
 
-RUN = 5
-"""Words in a row that are told from a coincidence."""
-
 
 def judge(text: str, prompt: str, examples: str = "") -> str:
-    """What is wrong with an answer to `prompt`, as the end of a sentence that begins 'it …'; empty where nothing is.
+    """Return what is wrong with an answer, to go on from "it …"; empty if nothing is.
 
-    `examples` are the worked examples that the prompt began with.
+    `examples` are the worked examples at the beginning of the prompt.
     """
-    text = _unwrapped(text.strip())
+    text = _unwrap(text.strip())
     words = _words(text)
     if not words:
         return "says nothing"
@@ -50,94 +51,96 @@ def judge(text: str, prompt: str, examples: str = "") -> str:
     letters = sum(char.isalpha() for char in text)
     if letters < len("".join(text.split())) / 3:
         return "is no sentence"
-    said = words[3:] if words[:4] == ["the", "test", "fails", "because"] else words
-    if len(said) >= RUN and _taken(said, _words(examples)) >= 0.9:
-        return "repeats a worked example"
-    if len(said) >= RUN and _taken(said, _words(prompt)) >= 0.9:
-        return "repeats the question"
-    if _loops(text):
+    if words[:4] == ["the", "test", "fails", "because"]:
+        words = words[3:]
+    if len(words) >= MIN_COPIED_WORDS:
+        if _copied_share(words, _words(examples)) >= 0.9:
+            return "repeats a worked example"
+        if _copied_share(words, _words(prompt)) >= 0.9:
+            return "repeats the question"
+    sentences = [" ".join(_words(sentence)) for sentence in _SENTENCE.findall(text)]
+    has_repeated_sentence = len(set(sentences)) < len(sentences)
+    if has_repeated_sentence or _before_third_round(text.strip()) != text.strip():
         return "repeats itself"
     return ""
 
 
 def clean_answer(text: str) -> str:
-    """The words of an answer: out of the JSON or the fence that they are wrapped in, and a loop only once."""
-    text = _unwrapped(text.strip())
-    kept: list[str] = []
+    """Return an answer without the JSON or fence around it; of a loop only the first round."""
+    text = _unwrap(text.strip())
+    sentences: list[str] = []
     seen: set[str] = set()
     for sentence in _SENTENCE.findall(text):
-        plain = " ".join(_words(sentence))
-        if plain and plain in seen and len(plain) > 12:
-            break  # a loop: what comes is the same again
-        seen.add(plain)
-        kept.append(sentence)
-    return _run_once("".join(kept).strip() or text)
+        words = " ".join(_words(sentence))
+        if len(words) > 12 and words in seen:
+            break  # a loop: the rest is the same again
+        seen.add(words)
+        sentences.append(sentence)
+    return _before_third_round("".join(sentences).strip() or text)
 
 
-def _loops(text: str) -> bool:
-    plain = [" ".join(_words(sentence)) for sentence in _SENTENCE.findall(text)]
-    return len(set(plain)) < len(plain) or _run_once(text.strip()) != text.strip()
-
-
-def _run_once(text: str) -> str:
-    """`text` up to where a run of words begins for the third time in a row."""
-    words = list(_WORD.finditer(text))
-    plain = [word[0].lower() for word in words]
-    for length in range(1, min(30, len(plain) // 3) + 1):
-        if length == 1 and len(plain) < 8:
+def _before_third_round(text: str) -> str:
+    """Return `text` up to where some words begin for the third time in a row."""
+    matches = list(_WORD.finditer(text))
+    words = [match[0].lower() for match in matches]
+    for length in range(1, min(30, len(words) // 3) + 1):
+        if length == 1 and len(words) < 8:
             continue
-        same = 0
-        for at in range(length, len(plain)):
-            same = same + 1 if plain[at] == plain[at - length] else 0
-            if same >= 2 * length and (length > 1 or same >= 4):
-                return text[: words[at - same + 1].start()].rstrip(" ,;:") or text
+        # A single word is repeated for emphasis, too: "very, very, very".
+        min_repeated = 4 if length == 1 else 2 * length
+        repeated = 0
+        for index in range(length, len(words)):
+            is_repeated = words[index] == words[index - length]
+            repeated = repeated + 1 if is_repeated else 0
+            if repeated >= min_repeated:
+                end = matches[index - repeated + 1].start()
+                return text[:end].rstrip(" ,;:") or text
     return text
 
 
-def _taken(words: list[str], source: list[str]) -> float:
-    """The part of `words` that stands in `source` in runs of several, 0 to 1."""
-    runs = {tuple(source[at : at + RUN]) for at in range(len(source) - RUN + 1)}
-    covered = [False] * len(words)
-    for at in range(len(words) - RUN + 1):
-        if tuple(words[at : at + RUN]) in runs:
-            covered[at : at + RUN] = [True] * RUN
-    return sum(covered) / len(words)
+def _copied_share(words: list[str], source: list[str]) -> float:
+    """Return the share of `words`, 0 to 1, that are in `source` in runs of several."""
+    size = MIN_COPIED_WORDS
+    runs = {tuple(source[start : start + size]) for start in range(len(source) - size + 1)}
+    copied = [False] * len(words)
+    for start in range(len(words) - size + 1):
+        if tuple(words[start : start + size]) in runs:
+            copied[start : start + size] = [True] * size
+    return sum(copied) / len(words)
 
 
 def _words(text: str) -> list[str]:
     return [word.lower() for word in _WORD.findall(text)]
 
 
-def _unwrapped(text: str) -> str:
-    """The words in a JSON object or a fence around all of `text`; `text` where there is none, or none can be read."""
-    fenced = re.fullmatch(r"```[\w-]*\n?([\s\S]*?)(?:\n?```[\s\S]*)?", text)
-    inner = fenced[1].strip() if fenced else text
+def _unwrap(text: str) -> str:
+    """Return the words in a JSON object or a fence around `text`, or else `text` itself."""
+    fence = re.fullmatch(r"```[\w-]*\n?([\s\S]*?)(?:\n?```[\s\S]*)?", text)
+    inner = fence[1].strip() if fence else text
     if not inner.startswith("{"):
-        return inner if fenced and inner else text
+        return inner or text
     try:
-        found = json.loads(inner)
+        answer = json.loads(inner)
     except ValueError:
-        found = dict(re.findall(r'"(\w+)"\s*:\s*"((?:[^"\\]|\\.)*)', inner))
-        found = {
-            key: value.replace('\\"', '"').replace("\\n", "\n") for key, value in found.items()
-        }
+        # Cut or broken: the texts in it may still be read.
+        answer = {}
+        for key, value in re.findall(r'"(\w+)"\s*:\s*"((?:[^"\\]|\\.)*)', inner):
+            answer[key] = value.replace('\\"', '"').replace("\\n", "\n")
     except RecursionError:
         return text
-    told = _told(found)
-    return told or text
+    return _answer_text(answer) or text
 
 
-def _told(found: object) -> str:
-    """The text under the likeliest key, or else the longest one."""
-    if not isinstance(found, dict):
+def _answer_text(value: object) -> str:
+    """Return the text under the likeliest key, or else the longest one."""
+    if not isinstance(value, dict):
         return ""
-    texts = {
-        str(key).lower(): value
-        for key, value in found.items()
-        if isinstance(value, str) and value.strip()
-    }
-    for key in KEYS:
+    texts: dict[str, str] = {}
+    for key, text in value.items():
+        if isinstance(text, str) and text.strip():
+            texts[str(key).lower()] = text
+    for key in ANSWER_KEYS:
         if key in texts:
             return texts[key].strip()
-    inner = [_told(value) for value in found.values()]
-    return max([*texts.values(), *inner], key=len, default="").strip()
+    inner_texts = [_answer_text(inner) for inner in value.values()]
+    return max([*texts.values(), *inner_texts], key=len, default="").strip()

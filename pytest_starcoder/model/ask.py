@@ -1,4 +1,4 @@
-"""`ask`: one question, one answer, for a script or a notebook."""
+"""`ask`: one question and one answer, for a script or a notebook."""
 
 from __future__ import annotations
 
@@ -13,33 +13,31 @@ from pytest_starcoder.settings import load_settings
 
 
 class _Default(str):
-    """A default that can be told from the same text given by the caller."""
+    """A default value that differs from the same text given by the caller."""
 
     __slots__ = ()
 
 
 def ask(prompt: str, model: str = _Default("starcoder2:7b")) -> str:
-    """What `model` writes after `prompt`: at most 500 tokens at temperature 0.2, unless settings say otherwise.
+    """Return what `model` writes after `prompt`.
 
-    Settings are those of the project around the current folder; a model that
-    is named here wins over theirs. Control tokens in `prompt` are made ordinary
-    text. Raises a StarcoderError that says what to do next, and never returns
-    an empty text.
+    Settings are those of the project around the current folder, by default at most 500 tokens at
+    temperature 0.2; `model` takes precedence over them. Special tokens in `prompt` become
+    ordinary text. Raises a StarcoderError with a hint, also instead of returning an empty text.
     """
     settings = load_settings(Path.cwd())
     if not isinstance(model, _Default):
+        sources = {**settings.sources, "model": "ask()"}
         tracked = settings.tracked - {"model"}
-        settings = replace(
-            settings, model=model, sources={**settings.sources, "model": "ask()"}, tracked=tracked
-        )
+        settings = replace(settings, model=model, sources=sources, tracked=tracked)
     with Client.from_settings(settings) as client:
         return ask_client(client, prompt)
 
 
 def ask_client(client: Client, prompt: str) -> str:
-    """`ask` with a client that is already there."""
+    """Do what `ask` does, with an existing client."""
     if not isinstance(prompt, str):
-        raise TypeError(f"ask wants a text, not {type(prompt).__name__}")
+        raise TypeError(f"ask needs a text, not {type(prompt).__name__}")
     completion = client.complete(Prompt(neutralize(prompt), max_tokens=client.settings.max_tokens))
     if not completion.text.strip():
         raise UnreadableAnswer(

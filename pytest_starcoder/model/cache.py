@@ -1,9 +1,8 @@
-"""What is remembered between runs: small JSON files under one folder, safe for many processes at once.
+"""A cache of answers, model facts and token counts that many processes may use at once.
 
-Answers, model facts and token counts, each under a hash of what they depend
-on; prompts are not kept. A file begins with the hash of the rest of it: one
-that is damaged holds nothing. A folder that cannot be read or written means
-that nothing is remembered, and is no error.
+Each entry is a small JSON file, named after the hash of what it depends on; prompts are not
+stored. A file begins with the hash of its content: a damaged one counts as missing. If the folder
+cannot be read or written, nothing is cached, which is no error.
 """
 
 from __future__ import annotations
@@ -12,24 +11,24 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from pytest_starcoder.files import private_folder
+from pytest_starcoder.atomic_write import atomic_write
+from pytest_starcoder.files import create_private_folder
 
-ENTRIES = 4000
-"""Files that are kept at the most; beyond that the tenth part that was written longest ago goes."""
+MAX_ENTRIES = 4000
+"""Maximum number of files; beyond it, the oldest tenth is deleted."""
 
 
 class Cache:
-    """The cache in `folder`, or one that remembers nothing where that is None."""
+    """The cache in `folder`; without a folder it is always empty."""
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
     def get(self, *key: object) -> Any:
-        """What was put under `key`, or None."""
+        """Return the value under `key`, or None."""
         if self.folder is None:
             return None
         try:
@@ -41,41 +40,34 @@ class Cache:
         try:
             return json.loads(content)
         except (ValueError, RecursionError):
-            return None  # written by something that knows our hashes
+            return None  # forged: the hash is right
 
     def put(self, value: Any, *key: object) -> None:
-        """Remembers `value`, JSON data, under `key`; the last one to put wins."""
+        """Store the JSON data `value` under `key`, replacing what is there."""
         if self.folder is None:
             return
         path = self._path(key)
         content = json.dumps(value).encode()
         with contextlib.suppress(OSError):
-            private_folder(self.folder)
-            private_folder(path.parent)
-            descriptor, name = tempfile.mkstemp(
-                dir=path.parent, prefix="."
-            )  # readable by its owner alone
-            partial = Path(name)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(_digest(content) + b"\n" + content)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
+            create_private_folder(self.folder)
+            create_private_folder(path.parent)
+            with atomic_write(path) as file:
+                file.write(_digest(content) + b"\n" + content)
             self._prune(path.parent)
 
     def _path(self, key: tuple[object, ...]) -> Path:
         assert self.folder is not None
-        told = json.dumps(key, sort_keys=True).encode()
-        return self.folder / "answers" / _digest(told).decode()
+        encoded = json.dumps(key, sort_keys=True).encode()
+        return self.folder / "answers" / _digest(encoded).decode()
 
     def _prune(self, folder: Path) -> None:
-        with os.scandir(folder) as entries:
-            found = list(entries)
-        if len(found) <= ENTRIES:
+        with os.scandir(folder) as iterator:
+            entries = list(iterator)
+        if len(entries) <= MAX_ENTRIES:
             return
-        found.sort(key=_written)
-        for entry in found[: len(found) - ENTRIES + ENTRIES // 10]:
+        entries.sort(key=_modification_time)
+        surplus = len(entries) - MAX_ENTRIES + MAX_ENTRIES // 10
+        for entry in entries[:surplus]:
             Path(entry.path).unlink(missing_ok=True)
 
 
@@ -83,8 +75,8 @@ def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).hexdigest().encode()
 
 
-def _written(entry: os.DirEntry[str]) -> float:
+def _modification_time(entry: os.DirEntry[str]) -> float:
     try:
         return entry.stat().st_mtime
     except OSError:
-        return 0.0  # another process removed it
+        return 0.0  # another process deleted it

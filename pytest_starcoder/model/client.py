@@ -1,4 +1,4 @@
-"""The one way to ask a model: what does not fit is not sent, what was asked is remembered, time is bounded."""
+"""The client: the one way to ask a model, with a cache, limits of time and a check of the size."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from pytest_starcoder.model.json_fields import Value, from_fields
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings, cache_folder
 
-ATTEMPTS = 3
-"""Times one prompt is sent where the server says that asking again can help."""
+MAX_ATTEMPTS = 3
+"""Number of times that a prompt is sent if the server says that asking again can help."""
 
 ROOM = 2900
-"""Tokens that a prompt may have: with its answer it fits the smallest window that servers give without reloading."""
+"""Tokens of a prompt that, with its answer, fits the smallest window that servers give."""
 
-FORMAT = 3
-"""Of what the cache holds, the fields of Completion and Model; another number makes every entry unknown."""
+CACHE_FORMAT = 3
+"""Version of the fields of Completion and Model in the cache; part of every key."""
 
 
 class Client:
     """Asks `backend` under `settings`, for one run; not for use from two threads at once.
 
-    Nothing is opened before the first question. Close it, or use it in a
-    `with` statement: the embedded engine ends with it.
+    Nothing is opened before the first question. Close it, or use it in a `with` statement: the
+    embedded engine ends with it.
     """
 
     def __init__(self, backend: Backend, settings: Settings, cache: Cache | None = None) -> None:
@@ -46,7 +46,7 @@ class Client:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Client:
-        """The client that `settings` describe; raises ConfigError, or BackendUnavailable for backend none."""
+        """Make a client. Raises ConfigError, or BackendUnavailable for the backend none."""
         cache = Cache(None if settings.cache == "off" else cache_folder(settings))
         return cls(make_backend(settings), settings, cache)
 
@@ -60,86 +60,90 @@ class Client:
         self.backend.close()
 
     def model(self) -> Model:
-        """The model that is asked; with the server away, the one that was there last."""
+        """Return the model; if the server is unavailable, the one that it had last."""
         if self._model is None:
             place = ("model at", self.backend.label, self.backend.place, self.settings.model)
             try:
                 digest = self.backend.identify(self._deadline())
-                self.cache.put(digest, FORMAT, *place)
+                self.cache.put(digest, CACHE_FORMAT, *place)
             except BackendUnavailable as exc:
-                digest = self.cache.get(FORMAT, *place)
+                digest = self.cache.get(CACHE_FORMAT, *place)
                 if not isinstance(digest, str):
                     raise
                 self.outage = exc
-            self._model = self._facts(digest, *place)
+            self._model = self._inspect(digest, *place)
         return self._model
 
     def count(self, text: str) -> int:
-        """The tokens of `text`, remembered; too many rather than too few where the server does not count."""
-        key = (FORMAT, "tokens", self.model().digest, text)
-        known = self.cache.get(*key)
-        if not isinstance(known, int):
-            if self.outage is not None:
-                raise self.outage
-            known = self.backend.count(text, self._deadline())
-            self.cache.put(known, *key)
-        return known
+        """Return the tokens of `text`, cached; an upper estimate if the server cannot count."""
+        key = (CACHE_FORMAT, "tokens", self.model().digest, text)
+        tokens = self.cache.get(*key)
+        if not isinstance(tokens, int):
+            self._require_server()
+            tokens = self.backend.count(text, self._deadline())
+            self.cache.put(tokens, *key)
+        return tokens
 
     def fits(self, prompt: Prompt, limit: int | None = None) -> bool:
-        """Whether prompt and answer fit into `limit` tokens, or else into the model's window."""
-        limit = min(limit or self.model().window, self.model().window)
-        return self._at_most(
-            prompt.text, limit - prompt.max_tokens - (CHAT_TEMPLATE_TOKENS if prompt.chat else 0)
-        )
+        """Return whether prompt and answer fit into `limit` tokens and the model's window."""
+        window = self.model().window
+        available = min(limit or window, window) - prompt.max_tokens
+        if prompt.chat:
+            available -= CHAT_TEMPLATE_TOKENS
+        # A token has at least one byte: the server only counts if it could be close.
+        if len(prompt.text.encode("utf-8", "replace")) + 8 <= available:
+            return True
+        return self.count(prompt.text) <= available
 
     def complete(self, prompt: Prompt, on_text: OnText | None = None) -> Completion:
-        """What the model writes after `prompt.text`, from memory where it was asked before.
+        """Return what the model writes after `prompt.text`, cached if it was asked before.
 
-        `on_text` gets the answer piece by piece. Raises a BackendError, or
-        PromptTooLong before anything is sent.
+        `on_text` gets the answer piece by piece. Raises a BackendError, or PromptTooLong before
+        anything is sent.
         """
-        say = on_text or (lambda _piece: None)
+        on_text = on_text or (lambda _piece: None)
         model = self.model()
-        key = (FORMAT, "answer", asdict(model), asdict(prompt), self.settings.temperature)
-        remembered = _restored(Completion, self.cache.get(*key))
-        if remembered is not None:
-            completion = replace(remembered, from_cache=True)
-            say(completion.text)
-            return completion
-        if self.outage is not None:
-            raise self.outage
+        temperature = self.settings.temperature
+        key = (CACHE_FORMAT, "answer", asdict(model), asdict(prompt), temperature)
+        cached = _restore(Completion, self.cache.get(*key))
+        if cached is not None:
+            on_text(cached.text)
+            return replace(cached, from_cache=True)
+        self._require_server()
         if not self.fits(prompt):
             raise PromptTooLong(
-                f"The prompt ({len(prompt.text)} characters) and an answer of {prompt.max_tokens} tokens "
-                f"do not fit the {model.window} tokens of {model.name}.",
+                f"The prompt ({len(prompt.text)} characters) and an answer of "
+                f"{prompt.max_tokens} tokens do not fit the {model.window} tokens of {model.name}.",
                 "Send less, or use a model or server with a larger window.",
             )
-        completion = self._ask(prompt, model, say)
-        if completion.completion_tokens:  # an answer that the server broke off is asked for anew
+        completion = self._complete_with_retries(prompt, model, on_text)
+        # An answer without a count was broken off by the server; it is asked for again.
+        if completion.completion_tokens:
             self.cache.put(asdict(completion), *key)
         return completion
 
     def allow(self, seconds: float) -> None:
-        """Gives all further calls together that much time."""
+        """Limit the time of all further calls together."""
         self._session = Deadline.after(seconds, "session_timeout")
 
     def spent(self) -> float:
-        """Seconds of the time allowed that have passed."""
+        """Return the seconds that have passed of the time allowed."""
         return 0.0 if self._session is None else self._session.limit - self._session.remaining()
 
     def version(self) -> str:
-        """The server's version, empty where it does not tell."""
+        """Return the server's version; empty if it does not say."""
         return self.backend.version(self._deadline())
 
-    def _ask(self, prompt: Prompt, model: Model, say: OnText) -> Completion:
+    def _complete_with_retries(self, prompt: Prompt, model: Model, on_text: OnText) -> Completion:
         deadline = self._deadline()
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 self.calls += 1
-                return self.backend.complete(prompt, model, deadline, say)
+                return self.backend.complete(prompt, model, deadline, on_text)
             except BackendError as exc:
-                if exc.retry_after is None or attempt == ATTEMPTS:
+                if exc.retry_after is None or attempt == MAX_ATTEMPTS:
                     raise
+                # Many hooks and test runs may wait for the same server.
                 pause = exc.retry_after * attempt * (1 + random.random() / 2)
                 if pause >= deadline.remaining():
                     raise
@@ -147,32 +151,28 @@ class Client:
         raise AssertionError("the last attempt returns or raises")
 
     def _deadline(self) -> Deadline:
-        """Of the next call: its own time, or what the run has left."""
+        """Return the deadline of the next call: its own, or that of the run if it is earlier."""
         if self._session is None:
             self._session = Deadline.after(self.settings.session_timeout, "session_timeout")
-        return min(
-            Deadline.after(self.settings.timeout), self._session, key=lambda deadline: deadline.at
-        )
+        call = Deadline.after(self.settings.timeout)
+        return min(call, self._session, key=lambda deadline: deadline.at)
 
-    def _facts(self, digest: str, *place: str) -> Model:
-        """The model's facts, which its digest decides: known, they cost no request."""
-        remembered = _restored(Model, self.cache.get(FORMAT, digest, *place))
-        if remembered is not None:
-            return remembered
-        if self.outage is not None:
-            raise self.outage
-        model = self.backend.inspect(digest, self._deadline())
-        self.cache.put(asdict(model), FORMAT, digest, *place)
+    def _inspect(self, digest: str, *place: str) -> Model:
+        """Return the facts about a model; cached by its digest, they take no request."""
+        key = (CACHE_FORMAT, digest, *place)
+        model = _restore(Model, self.cache.get(*key))
+        if model is None:
+            self._require_server()
+            model = self.backend.inspect(digest, self._deadline())
+            self.cache.put(asdict(model), *key)
         return model
 
-    def _at_most(self, text: str, limit: int) -> bool:
-        """Whether `text` has at most `limit` tokens; the server counts only where it could be close."""
-        if len(text.encode("utf-8", "replace")) + 8 <= limit:  # no token is shorter than a byte
-            return True
-        return self.count(text) <= limit
+    def _require_server(self) -> None:
+        if self.outage is not None:
+            raise self.outage
 
 
-def _restored(kind: type[Value], fields: object) -> Value | None:
+def _restore(kind: type[Value], fields: object) -> Value | None:
     """Return the cached value if it is a `kind`; None for anything else."""
     with contextlib.suppress(ValueError):
         return from_fields(kind, fields)
@@ -182,29 +182,33 @@ def _restored(kind: type[Value], fields: object) -> Value | None:
 def fit(
     render: Callable[[list[str]], Prompt], parts: list[str], client: Client, room: int = ROOM
 ) -> Prompt:
-    """The prompt of as many of `parts`, most telling first, as fit into `room` tokens, and its answer into the window.
+    """Render as many of `parts` as fit into `room` tokens, while the answer fits the window.
 
-    An answer has at most the tokens that the settings allow. The first part
-    stays in any case, cut in its middle where it is too long by itself.
+    The most important part comes first. It is always included, with its middle left out if it
+    is too long. The answer is limited by the settings.
     """
-    return shorten_to_fit(
-        lambda kept: cap_answer(render(kept), client.settings),
-        parts,
-        lambda prompt: client.fits(prompt, room + prompt.max_tokens),
-    )
+
+    def render_limited(chosen: list[str]) -> Prompt:
+        return cap_answer(render(chosen), client.settings)
+
+    def fits(prompt: Prompt) -> bool:
+        return client.fits(prompt, room + prompt.max_tokens)
+
+    return shorten_to_fit(render_limited, parts, fits)
 
 
 def shorten_to_fit(
     render: Callable[[list[str]], Prompt], parts: list[str], fits: Callable[[Prompt], bool]
 ) -> Prompt:
-    """`fit` by another measure."""
+    """Do what `fit` does, with another measure."""
     for count in range(len(parts), 0, -1):
         prompt = render(parts[:count])
         if fits(prompt):
             return prompt
     first = parts[0]
     while len(first) > 200:
-        first = first[: len(first) // 3] + "\n…\n" + first[-len(first) // 3 :]
+        third = len(first) // 3
+        first = f"{first[:third]}\n…\n{first[-third:]}"
         prompt = render([first])
         if fits(prompt):
             break
@@ -212,5 +216,5 @@ def shorten_to_fit(
 
 
 def cap_answer(prompt: Prompt, settings: Settings) -> Prompt:
-    """`prompt` with an answer of no more tokens than the settings allow."""
+    """Limit the answer to the tokens that the settings allow."""
     return replace(prompt, max_tokens=min(prompt.max_tokens, settings.max_tokens))

@@ -1,7 +1,7 @@
-"""What could only be read about a server and its model, proven on the one that is there.
+"""Tests of a server and its model, for `starcoder doctor --deep`.
 
-Every probe asks its own few questions about texts that are written here: no
-code of the user's is sent, and no word of the model's is kept.
+Each probe asks a few questions about texts that are written here: no code of the user is sent, and
+no word of the model is kept.
 """
 
 from __future__ import annotations
@@ -21,206 +21,197 @@ from pytest_starcoder.model.prompt import Completion, Prompt
 from pytest_starcoder.model.prompts import family
 from pytest_starcoder.model.special_tokens import FIRST_STARCODER, STARCODER2
 
-EXPLANATION = (1500, 120)
-REVIEW = (900, 80)
-"""Tokens of a usual question and of its answer: of a cause to be explained, of a hunk to be reviewed."""
+EXPLANATION_TOKENS = (1500, 120)
+REVIEW_TOKENS = (900, 80)
+"""Tokens of a typical prompt and of its answer: to explain a cause, to review a hunk."""
 
-PATIENCE = 60.0
-"""Seconds that reading the longest prompt may take."""
+READING_SECONDS = 60.0
+"""Maximum time that the server may take to read the longest prompt."""
 
-LATE = 2
-"""Probes that may end by a timeout before nothing more is asked: a server that hangs would hang for each."""
+MAX_TIMEOUTS = 2
+"""Probes that may time out before the rest is skipped: a server that hangs does so for each."""
+
+SPECIAL_TOKENS = {
+    "starcoder2": STARCODER2,
+    "starcoder2-instruct": STARCODER2,
+    "starcoder": FIRST_STARCODER,
+}
+
+Ask = Callable[[Prompt], Completion]
 
 
 @dataclass(frozen=True)
-class Probe:
-    """What one probe found: `verdict` is yes, no or unknown, `told` a sentence about it, `figures` JSON data."""
+class ProbeResult:
+    """The result of a probe: a verdict (yes, no or unknown), a sentence, and JSON data."""
 
     name: str
     verdict: str
-    told: str
+    summary: str
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-def probe(client: Client) -> Iterator[Probe]:
-    """Every probe that makes sense for the model of `client`, one after the other; none raises a BackendError.
+def run_probes(client: Client) -> Iterator[ProbeResult]:
+    """Run every probe that makes sense for the model; none raises a BackendError.
 
-    Memory would prove nothing: `client` must have no cache, and a temperature of 0 for answers that can be compared.
+    `client` must not have a cache, since cached answers prove nothing, and needs a temperature of
+    0, so that answers can be compared.
     """
     kind = family(client.model(), client.settings.family)
 
     def ask(prompt: Prompt) -> Completion:
         return client.complete(replace(prompt, chat=kind == "chat"))
 
-    probes: list[tuple[str, Callable[[Ask], Probe]]] = [
-        ("speed", _speed),
-        ("stop text", _stop_text),
-    ]
-    if kind in SENTINELS:
-        probes += [("sentinels", lambda ask: _sentinels(ask, SENTINELS[kind]))]
-        probes += [("stop token", lambda ask: _stop_token(ask, kind)), ("hole", _hole)]
-    if kind == "starcoder2":
-        probes += [("pull request", _pull_request)]
-    # The longest prompt comes last: a server may still be reading it when its time is over.
-    probes += [("prefix cache", _prefix_cache), ("window", lambda ask: _window(ask, client))]
-    late = 0
-    for name, run in probes:
-        if late == LATE:
-            yield Probe(
-                name,
-                "unknown",
-                "not asked: the server was silent too often",
-                {"error": "BackendTimeout"},
-            )
+    timeouts = 0
+    for name, probe in _probes(client, kind):
+        if timeouts == MAX_TIMEOUTS:
+            summary = "not asked: the server was silent too often"
+            yield ProbeResult(name, "unknown", summary, {"error": "BackendTimeout"})
             continue
         try:
-            yield run(ask)
+            yield probe(ask)
         except StarcoderError as exc:
-            late += isinstance(exc, BackendTimeout)
-            yield Probe(name, "unknown", str(exc), {"error": type(exc).__name__})
+            timeouts += isinstance(exc, BackendTimeout)
+            yield ProbeResult(name, "unknown", str(exc), {"error": type(exc).__name__})
 
 
-Ask = Callable[[Prompt], Completion]
-
-SENTINELS = {
-    "starcoder2": STARCODER2,
-    "starcoder2-instruct": STARCODER2,
-    "starcoder": FIRST_STARCODER,
-}
+def _probes(client: Client, kind: str) -> list[tuple[str, Callable[[Ask], ProbeResult]]]:
+    probes: list[tuple[str, Callable[[Ask], ProbeResult]]] = [
+        ("speed", _probe_speed),
+        ("stop text", _probe_stop_text),
+    ]
+    if kind in SPECIAL_TOKENS:
+        # Named "sentinels" since the first report format.
+        probes.append(("sentinels", lambda ask: _probe_special_tokens(ask, SPECIAL_TOKENS[kind])))
+        probes.append(("stop token", lambda ask: _probe_stop_token(ask, kind)))
+        probes.append(("hole", _probe_hole))
+    if kind == "starcoder2":
+        probes.append(("pull request", _probe_pull_request))
+    probes.append(("prefix cache", _probe_prefix_cache))
+    # The longest prompt is last: the server may still be reading it after the timeout.
+    probes.append(("window", lambda ask: _probe_window(ask, client)))
+    return probes
 
 
 # --- speed ---
 
 
-def _speed(ask: Ask) -> Probe:
-    """Tokens a second read and written, by a prompt that nobody has seen and an answer of some length."""
-    prompt = _unseen("x = 1\n" * 150)
-    _timed(ask, Prompt("x = ", max_tokens=1))  # the model is loaded now
-    first, seconds = _timed(ask, Prompt(prompt, max_tokens=1))
-    read = first.prompt_tokens / seconds
-    answer, seconds = _timed(ask, Prompt("def fibonacci(n):\n", max_tokens=64))
-    written = answer.completion_tokens / seconds
+def _probe_speed(ask: Ask) -> ProbeResult:
+    """Measure tokens per second, with an unseen prompt and an answer of some length."""
+    _timed(ask, Prompt("x = ", max_tokens=1))  # loads the model
+    reading, seconds = _timed(ask, Prompt(_unseen("x = 1\n" * 150), max_tokens=1))
+    read = reading.prompt_tokens / seconds
+    writing, seconds = _timed(ask, Prompt("def fibonacci(n):\n", max_tokens=64))
+    written = writing.completion_tokens / seconds
     figures = {"read": round(read, 1), "written": round(written, 1)}
-    if not first.prompt_tokens or not answer.completion_tokens:
-        return Probe(
-            "speed",
-            "unknown",
-            "the server does not count its tokens, or the model wrote none",
-            figures,
-        )
-    explanation, review = (_seconds(job, read, written) for job in (EXPLANATION, REVIEW))
-    told = (
+    if not reading.prompt_tokens or not writing.completion_tokens:
+        summary = "the server does not count its tokens, or the model wrote none"
+        return ProbeResult("speed", "unknown", summary, figures)
+
+    def expected_seconds(tokens: tuple[int, int]) -> float:
+        return tokens[0] / read + tokens[1] / written
+
+    explanation = expected_seconds(EXPLANATION_TOKENS)
+    review = expected_seconds(REVIEW_TOKENS)
+    figures |= {"explanation": round(explanation, 1), "review": round(review, 1)}
+    summary = (
         f"{read:,.0f} tokens a second read, {written:,.0f} written: "
         f"an explanation takes about {explanation:,.0f} s, the review of a hunk {review:,.0f} s"
     )
-    return Probe(
-        "speed",
-        "yes",
-        told,
-        figures | {"explanation": round(explanation, 1), "review": round(review, 1)},
-    )
+    return ProbeResult("speed", "yes", summary, figures)
 
 
-def _seconds(job: tuple[int, int], read: float, written: float) -> float:
-    return job[0] / read + job[1] / written
+# --- the end of an answer ---
 
 
-# --- where an answer ends ---
-
-
-def _stop_text(ask: Ask) -> Probe:
-    """A text that the model writes anyway is made a stop."""
+def _probe_stop_text(ask: Ask) -> ProbeResult:
+    """Use two letters as a stop that the model writes anyway."""
+    name = "stop text"
     prompt = "one two three four five six seven eight nine ten one two three"
     text = ask(Prompt(prompt, max_tokens=24)).text
-    pairs = (text[start : start + 2] for start in range(len(text) // 2, len(text) - 1))
-    stop = next(
-        (pair for pair in pairs if pair.strip() and "\ufffd" not in pair and text.index(pair) > 0),
-        "",
-    )
+    stop = _later_pair(text)
     if not stop:
-        return Probe("stop text", "unknown", "the model wrote nothing that it could be stopped at")
+        return ProbeResult(name, "unknown", "the model wrote nothing that could be a stop")
     stopped = ask(Prompt(prompt, stop=(stop,), max_tokens=24))
     if stop in stopped.text or stopped.truncated:
-        return Probe("stop text", "no", "the answer went on")
+        return ProbeResult(name, "no", "the answer went on")
     if stopped.text != text[: text.index(stop)]:
-        return Probe("stop text", "unknown", "the model wrote something else the second time")
-    return Probe("stop text", "yes", "it ends the answer")
+        return ProbeResult(name, "unknown", "the model wrote something else the second time")
+    return ProbeResult(name, "yes", "it ends the answer")
 
 
-def _stop_token(ask: Ask, kind: str) -> Probe:
-    """Small files in a row: what follows one is the token that begins the next."""
+def _later_pair(text: str) -> str:
+    """Return two letters of the second half of `text`; empty if there are none."""
+    for start in range(len(text) // 2, len(text) - 1):
+        pair = text[start : start + 2]
+        if pair.strip() and "\ufffd" not in pair and text.index(pair) > 0:
+            return pair
+    return ""
+
+
+def _probe_stop_token(ask: Ask, kind: str) -> ProbeResult:
+    """Let the model continue a row of small files: the next one begins with a special token."""
+    name = "stop token"
     token = "<filename>" if kind == "starcoder" else "<file_sep>"
-    prompt = "".join(f"{token}{name}.txt\n{name * 3}" for name in "abcdefg")
+    prompt = "".join(f"{token}{letter}.txt\n{letter * 3}" for letter in "abcdefg")
     free = ask(Prompt(prompt, max_tokens=16))
     stopped = ask(Prompt(prompt, stop_tokens=(token,), max_tokens=16))
     figures = {"tokens": stopped.completion_tokens, "tokens_without": free.completion_tokens}
     if not free.truncated:
-        return Probe(
-            "stop token", "unknown", f"the answer ended without {token} being a stop", figures
-        )
+        summary = f"the answer ended without {token} being a stop"
+        return ProbeResult(name, "unknown", summary, figures)
     if not stopped.truncated:
-        return Probe(
-            "stop token",
-            "yes",
-            f"{token} ended the answer after {stopped.completion_tokens} tokens",
-            figures,
-        )
+        summary = f"{token} ended the answer after {stopped.completion_tokens} tokens"
+        return ProbeResult(name, "yes", summary, figures)
     if token in free.text:
-        return Probe(
-            "stop token", "no", f"the model wrote {token}, and the answer went on", figures
-        )
-    return Probe(
-        "stop token",
-        "unknown",
-        f"the answer went on; whether {token} was written cannot be seen",
-        figures,
-    )
+        summary = f"the model wrote {token}, and the answer went on"
+        return ProbeResult(name, "no", summary, figures)
+    summary = f"the answer went on; whether {token} was written cannot be seen"
+    return ProbeResult(name, "unknown", summary, figures)
 
 
-# --- what the prompts are made of ---
+# --- the special tokens of the prompts ---
 
 
-def _sentinels(ask: Ask, sentinels: tuple[str, ...]) -> Probe:
-    """The tokens that the server counts for each, by how much longer the prompt is with it."""
-    bare = ask(Prompt("x", max_tokens=1)).prompt_tokens
-    if not bare:
-        return Probe("sentinels", "unknown", "the server does not count the prompt's tokens")
+def _probe_special_tokens(ask: Ask, special_tokens: tuple[str, ...]) -> ProbeResult:
+    """Count each special token by how much longer a prompt is with it."""
+    name = "sentinels"
+    without = ask(Prompt("x", max_tokens=1)).prompt_tokens
+    if not without:
+        return ProbeResult(name, "unknown", "the server does not count the prompt's tokens")
 
-    def tokens(text: str) -> int:
-        return ask(Prompt(f"x{text}", max_tokens=1)).prompt_tokens - bare
+    def count(text: str) -> int:
+        return ask(Prompt(f"x{text}", max_tokens=1)).prompt_tokens - without
 
-    if tokens("".join(sentinels)) == len(sentinels):
-        return Probe(
-            "sentinels", "yes", f"each of the {len(sentinels)} is one token", {"several": {}}
-        )
-    several = {name: count for name in sentinels if (count := tokens(name)) != 1}
-    told = f"{len(sentinels) - len(several)} of {len(sentinels)} are one token"
-    return Probe("sentinels", "no" if several else "unknown", told, {"several": several})
-
-
-def _hole(ask: Ask) -> Probe:
-    """Two holes in a function: each is filled, the answer ends there, and Python parses the whole."""
-    closed, lengths = 0, []
-    for before, after in HOLES:
-        prompt = f"<fim_prefix>{before}<fim_suffix>{after}<fim_middle>"
-        stops = ("<|endoftext|>", "<file_sep>", "<filename>", "<fim_prefix>", "<fim_pad>")
-        filled = ask(Prompt(prompt, stop_tokens=stops, max_tokens=60))
-        lengths.append(filled.completion_tokens)
-        closed += (
-            bool(filled.text.strip())
-            and not filled.truncated
-            and _parses(before + filled.text + after)
-        )
-    told = f"{closed} of {len(HOLES)} were filled, and the answer ended there"
-    return Probe(
-        "hole", "yes" if closed == len(HOLES) else "no", told, {"closed": closed, "tokens": lengths}
-    )
+    total = len(special_tokens)
+    if count("".join(special_tokens)) == total:
+        return ProbeResult(name, "yes", f"each of the {total} is one token", {"several": {}})
+    counts = {token: count(token) for token in special_tokens}
+    several = {token: tokens for token, tokens in counts.items() if tokens != 1}
+    summary = f"{total - len(several)} of {total} are one token"
+    return ProbeResult(name, "no" if several else "unknown", summary, {"several": several})
 
 
 HOLES = (
     ("def add(a, b):\n    return ", "\n\n\nprint(add(1, 2))\n"),
     ("def largest(xs):\n    best = xs[0]\n    for x in xs:\n        ", "\n    return best\n"),
 )
+_HOLE_STOPS = ("<|endoftext|>", "<file_sep>", "<filename>", "<fim_prefix>", "<fim_pad>")
+
+
+def _probe_hole(ask: Ask) -> ProbeResult:
+    """Let the model fill two holes in functions, so that the whole parses."""
+    filled = 0
+    tokens = []
+    for before, after in HOLES:
+        prompt = f"<fim_prefix>{before}<fim_suffix>{after}<fim_middle>"
+        answer = ask(Prompt(prompt, stop_tokens=_HOLE_STOPS, max_tokens=60))
+        tokens.append(answer.completion_tokens)
+        has_ended = answer.text.strip() and not answer.truncated
+        if has_ended and _parses(before + answer.text + after):
+            filled += 1
+    summary = f"{filled} of {len(HOLES)} were filled, and the answer ended there"
+    verdict = "yes" if filled == len(HOLES) else "no"
+    return ProbeResult("hole", verdict, summary, {"closed": filled, "tokens": tokens})
 
 
 def _parses(source: str) -> bool:
@@ -233,57 +224,7 @@ def _parses(source: str) -> bool:
     return True
 
 
-def _pull_request(ask: Ask) -> Probe:
-    """The form of a review, its tokens joined and each on a line: which one the model goes on with better."""
-    found = {}
-    for name, between in (("joined", ""), ("lines", "\n")):
-        answers = [
-            ask(
-                Prompt(
-                    between.join(REVIEWED).replace("{line}", line)
-                    + between
-                    + "<pr_comment>username_1:",
-                    stop=("\n", "username_"),
-                    stop_tokens=(
-                        "<pr_event_id>",
-                        "<pr_review_comment>",
-                        "<pr>",
-                        "<pr_comment>",
-                        "<|endoftext|>",
-                    ),
-                    max_tokens=80,
-                    likelihood=True,
-                )
-            )
-            for line in CHANGES
-        ]
-        found[name] = _figures(answers)
-    better = max(
-        found, key=lambda name: (found[name]["ended"], _or_least(found[name]["likelihood"]))
-    )
-    ended = found[better]["ended"]
-    told = f"{ended} of {len(CHANGES)} comments were written and ended by themselves; better {HOW[better]}"
-    verdict = "yes" if ended == len(CHANGES) else "no"
-    return Probe("pull request", verdict, told, found | {"better": better})
-
-
-def _figures(answers: list[Completion]) -> dict[str, Any]:
-    likelihoods = (answer.likelihood for answer in answers)
-    told = [number for number in likelihoods if number is not None and math.isfinite(number)]
-    return {
-        "ended": sum(bool(answer.text.strip()) and not answer.truncated for answer in answers),
-        "tokens": [answer.completion_tokens for answer in answers],
-        "likelihood": round(sum(told) / len(told), 3) if told else None,
-    }
-
-
-def _or_least(number: float | None) -> float:
-    return -math.inf if number is None else number
-
-
-HOW = {"joined": "with the tokens joined", "lines": "with each token on a line of its own"}
-
-REVIEWED = (
+PULL_REQUEST = (
     "<pr>Title: Compute the mean of prices\nusername_0: The shop needs it for its report.",
     "<pr_status>opened",
     "<repo_name>shop",
@@ -292,65 +233,103 @@ REVIEWED = (
     "<pr_base_code>def total(xs):\n    return sum(xs)\n",
     "<pr_diff>",
     "<pr_file>shop/prices.py",
-    "<pr_diff_hunk>@@ -1,2 +1,6 @@\n def total(xs):\n     return sum(xs)\n+\n+\n+def mean(xs):\n+    {line}\n",
+    "<pr_diff_hunk>@@ -1,2 +1,6 @@\n def total(xs):\n     return sum(xs)\n"
+    "+\n+\n+def mean(xs):\n+    {line}\n",
     "<pr_review_comment>",
     "<pr_event_id>1",
     "<pr_file>shop/prices.py",
     "<pr_diff_hunk_comment_line>6",
 )
-CHANGES = ("return sum(xs) / (len(xs) - 1)", "return eval(xs) / len(xs)", "return sum(xs) / 0")
+FAULTY_LINES = (
+    "return sum(xs) / (len(xs) - 1)",
+    "return eval(xs) / len(xs)",
+    "return sum(xs) / 0",
+)
+_COMMENT_STOPS = ("<pr_event_id>", "<pr_review_comment>", "<pr>", "<pr_comment>", "<|endoftext|>")
+
+
+def _probe_pull_request(ask: Ask) -> ProbeResult:
+    """Let the model comment on faulty lines in the form of a review."""
+    ended = 0
+    tokens = []
+    likelihoods = []
+    for line in FAULTY_LINES:
+        document = "".join(PULL_REQUEST).replace("{line}", line)
+        prompt = Prompt(
+            f"{document}<pr_comment>username_1:",
+            stop=("\n", "username_"),
+            stop_tokens=_COMMENT_STOPS,
+            max_tokens=80,
+            likelihood=True,
+        )
+        comment = ask(prompt)
+        tokens.append(comment.completion_tokens)
+        if comment.text.strip() and not comment.truncated:
+            ended += 1
+        if comment.likelihood is not None and math.isfinite(comment.likelihood):
+            likelihoods.append(comment.likelihood)
+    likelihood = round(sum(likelihoods) / len(likelihoods), 3) if likelihoods else None
+    figures = {"ended": ended, "tokens": tokens, "likelihood": likelihood}
+    total = len(FAULTY_LINES)
+    summary = f"{ended} of {total} comments were written and ended by themselves"
+    return ProbeResult("pull request", "yes" if ended == total else "no", summary, figures)
 
 
 # --- the memory and the window of the server ---
 
 
-def _prefix_cache(ask: Ask) -> Probe:
-    """The same long beginning twice: the second time it needs no work."""
+def _probe_prefix_cache(ask: Ask) -> ProbeResult:
+    """Send the same long beginning twice: the second time it need not be read again."""
+    name = "prefix cache"
     beginning = _unseen("x = 1\n" * 200)
     _, cold = _timed(ask, Prompt(beginning + "first", max_tokens=1))
     second, warm = _timed(ask, Prompt(beginning + "second", max_tokens=1))
-    figures = {
-        "cold": round(cold, 2),
-        "warm": round(warm, 2),
-        "cached_tokens": second.cached_tokens,
-    }
-    told = f"{warm:.2f} s after {cold:.2f} s"
-    if second.cached_tokens:
-        told = f"{second.cached_tokens:,} of {second.prompt_tokens:,} tokens needed no work; {told}"
-    if 2 * second.cached_tokens > second.prompt_tokens:
-        return Probe("prefix cache", "yes", told, figures)
+    cached = second.cached_tokens
+    figures = {"cold": round(cold, 2), "warm": round(warm, 2), "cached_tokens": cached}
+    summary = f"{warm:.2f} s after {cold:.2f} s"
+    if cached:
+        summary = f"{cached:,} of {second.prompt_tokens:,} tokens needed no work; {summary}"
+    if 2 * cached > second.prompt_tokens:
+        return ProbeResult(name, "yes", summary, figures)
     if cold < 0.3:  # times this short differ by chance
-        return Probe("prefix cache", "unknown", told, figures)
-    return Probe("prefix cache", "yes" if warm < cold / 2 else "no", told, figures)
+        return ProbeResult(name, "unknown", summary, figures)
+    return ProbeResult(name, "yes" if warm < cold / 2 else "no", summary, figures)
 
 
-def _window(ask: Ask, client: Client) -> Probe:
-    """A prompt that nearly fills the window, as far as that can be read in about a minute, is read to its end."""
+def _probe_window(ask: Ask, client: Client) -> ProbeResult:
+    """Check that a prompt that nearly fills the window is read to its end.
+
+    The prompt is shorter if the server would take longer than about a minute.
+    """
+    name = "window"
     line = "x = 1\n"
     short, seconds = _timed(ask, Prompt(_unseen(line * 100), max_tokens=1))
-    longer = ask(Prompt(_unseen(line * 200), max_tokens=1))
-    a_line = (longer.prompt_tokens - short.prompt_tokens) / 100
-    if a_line <= 0:
-        return Probe("window", "unknown", "the server does not count the prompt's tokens")
+    long = ask(Prompt(_unseen(line * 200), max_tokens=1))
+    tokens_per_line = (long.prompt_tokens - short.prompt_tokens) / 100
+    if tokens_per_line <= 0:
+        return ProbeResult(name, "unknown", "the server does not count the prompt's tokens")
     window = client.model().window
-    tried = int(min(window - 300, max(1000, PATIENCE * short.prompt_tokens / seconds)))
-    lines = int(tried / a_line)
+    readable = max(1000, READING_SECONDS * short.prompt_tokens / seconds)
+    lines = int(int(min(window - 300, readable)) / tokens_per_line)
+    # If tokens are estimated, that may be too many.
     while lines > 200 and not client.fits(Prompt(_unseen(line * lines), max_tokens=1)):
-        lines = lines * 9 // 10  # where tokens are estimated, that may be too many
-    expected = short.prompt_tokens + a_line * (lines - 100)
+        lines = lines * 9 // 10
+    expected = short.prompt_tokens + tokens_per_line * (lines - 100)
     figures = {"window": window, "tried": round(expected)}
     try:
         read = ask(Prompt(_unseen(line * lines), max_tokens=1)).prompt_tokens
     except PromptTooLong as exc:
-        return Probe("window", "no", str(exc), figures)
-    told = f"{read:,} of {expected:,.0f} tokens were read; the window is said to be {window:,}"
-    return Probe(
-        "window", "yes" if read >= 0.98 * expected else "no", told, figures | {"read": read}
-    )
+        return ProbeResult(name, "no", str(exc), figures)
+    summary = f"{read:,} of {expected:,.0f} tokens were read; the window is said to be {window:,}"
+    verdict = "yes" if read >= 0.98 * expected else "no"
+    return ProbeResult(name, verdict, summary, figures | {"read": read})
 
 
 def _unseen(text: str) -> str:
-    """`text` behind a beginning that no server has in memory; digits, for those have always as many tokens."""
+    """Put a random comment before `text`, so that no server has it in memory.
+
+    Digits are one token each: the length in tokens is always the same.
+    """
     return f"# {secrets.randbelow(10**16):016}\n{text}"
 
 

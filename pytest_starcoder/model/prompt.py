@@ -1,4 +1,4 @@
-"""What a model is asked, what it answers, and who it is."""
+"""Prompts, completions and descriptions of models: the values that backends exchange."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a model is asked to continue.
+    """A text for a model to continue.
 
-    `text` is sent to the letter: a sentinel in it *is* a sentinel. `stop` holds
-    texts at which the answer ends; those that are control tokens of the model
-    stand in `stop_tokens`. `max_tokens` bounds the answer. `schema` is a JSON
-    schema that the answer must follow, for servers that can enforce one. With
-    `chat` the text is a message instead, around which the server puts the
-    template of its chat model. `likelihood` asks how likely the answer was.
-    `temperature` stands in the place of the setting. Of several answers to one
-    question each has a `seed` of its own; `top_k` is the most words that each
-    word is chosen among, 0 for all, at the servers that know it.
+    `text` is sent literally: a special token in it *is* a special token. `stop` holds texts at
+    which the answer ends; those that are special tokens of the model are in `stop_tokens`.
+    `max_tokens` limits the answer. `schema` is a JSON schema for the answer, for servers that
+    can enforce one. With `chat`, the text is a message that the server puts into the template
+    of its chat model. `likelihood` asks how likely the answer was. `temperature` overrides the
+    setting. Several answers to the same question differ in `seed`. `top_k` is the number of
+    tokens from which each one is chosen, 0 for all, on servers that know it.
     """
 
     text: str
@@ -39,13 +37,12 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model wrote.
+    """The answer of a model.
 
-    Token counts are the server's; `cached_tokens` of the prompt's needed no work.
-    `truncated`: the answer ended because a limit or the server cut it, not
-    because the model was done. `from_cache`: no model was asked this time.
-    `likelihood` is the mean natural logarithm of its tokens' probabilities, None
-    where that was not asked for, or the server does not tell.
+    Token counts are the server's; `cached_tokens` are those of the prompt that it did not have
+    to read again. `truncated`: a limit or the server cut the answer off. `from_cache`: the model
+    was not asked this time. `likelihood` is the mean natural logarithm of the probabilities of
+    its tokens, None if it was not requested or the server does not report it.
     """
 
     text: str
@@ -60,12 +57,12 @@ class Completion:
 
 @dataclass(frozen=True)
 class Model:
-    """What a server tells about its model.
+    """What a server reports about its model.
 
-    `digest` changes whenever the model does. `architecture` is llama.cpp's name
-    ("starcoder2", "gemma3", …), empty where the server does not tell. `window`
-    is the most tokens that prompt and answer may have together. `chat`: the
-    server has a template of messages for it; False also where it does not tell.
+    `digest` changes whenever the model does. `architecture` is llama.cpp's name ("starcoder2",
+    "gemma3", …), empty if the server does not report it. `window` is the maximum number of tokens
+    of prompt and answer together. `chat`: the server has a template of messages for the model;
+    False also if it does not report that.
     """
 
     name: str

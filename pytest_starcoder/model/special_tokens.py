@@ -1,7 +1,7 @@
-"""The control tokens of the models, and how a user's text is kept from containing one.
+"""The special tokens of the models, and how they are kept out of a user's text.
 
-Servers read `<file_sep>` and its kind as control tokens wherever they stand, in
-the user's source as well. A space after the `<` makes ordinary text of it.
+Servers read `<file_sep>` and its like as special tokens wherever they stand, in the user's source
+as well. A space after the `<` makes them ordinary text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STARCODER2 = tuple(
     <NAME> <EMAIL> <KEY> <PASSWORD>
     """.split()
 )
-"""The 38 of StarCoder2's vocabulary, by token id (arXiv:2402.19173, Table 5, and the vocabulary file)."""
+"""All 38 of StarCoder2, by id (arXiv:2402.19173, Table 5, and the vocabulary file)."""
 
 STARCODER = (
     "<filename>",
@@ -30,24 +30,25 @@ STARCODER = (
     "<commit_after>",
     "<reponame>",
 )
-"""Those that the first StarCoder has besides; StarCoder2 reads them as text."""
+"""Those that only the first StarCoder has; StarCoder2 reads them as text."""
 
 FIRST_STARCODER = (*STARCODER2[:5], *STARCODER, *STARCODER2[7:14], "<empty_output>")
-"""All 19 of the first StarCoder, as its vocabulary of 49,152 tokens has them."""
+"""All 19 of the first StarCoder, from its vocabulary of 49,152 tokens."""
 
-_OTHERS = (
-    r"<\|[^|<>\s]{1,40}\|>"  # <|im_start|>, <|file_sep|> and their kind: Qwen, Llama 3, Phi
+_OTHER_MODELS = (
+    r"<\|[^|<>\s]{1,40}\|>"  # <|im_start|>, <|file_sep|> and their like: Qwen, Llama 3, Phi
     r"|<\uff5c[^\uff5c<>\s]{1,40}\uff5c>"  # the same with DeepSeek's full-width bars
-    r"|</?s>|<(?:bos|eos|pad|unk|mask|start_of_turn|end_of_turn|start_of_image|unused\d+)>"  # Llama 2, Gemma
+    r"|</?s>|<(?:bos|eos|pad|unk|mask|start_of_turn|end_of_turn|start_of_image)>"  # Llama 2, Gemma
+    r"|<unused\d+>"  # Gemma
     r"|<(?:PRE|SUF|MID|EOT)>"  # Code Llama
-    r"|<[a-z]+(?:_[a-z]+)+>"  # fim, pr, issue, jupyter and whatever a later StarCoder adds
+    r"|<[a-z]+(?:_[a-z]+)+>"  # fim, pr, issue, jupyter, and what a later StarCoder may add
 )
-_SENTINEL = re.compile("|".join([*map(re.escape, (*STARCODER2, *STARCODER)), _OTHERS]))
+_SPECIAL_TOKEN = re.compile("|".join([*map(re.escape, (*STARCODER2, *STARCODER)), _OTHER_MODELS]))
 
 
 def neutralize(text: str) -> str:
-    """`text` with a space after the `<` of everything that some model reads as a control token.
+    """Put a space after the `<` of everything that some model reads as a special token.
 
     Doing it twice changes nothing more.
     """
-    return _SENTINEL.sub(lambda match: "< " + match.group()[1:], text)
+    return _SPECIAL_TOKEN.sub(lambda match: "< " + match.group()[1:], text)

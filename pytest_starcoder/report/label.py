@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Label(StrEnum):
-    """How far a statement can be believed."""
+    """Degree to which a statement can be believed."""
 
     OBSERVED = "observed"
     """Seen in the run that failed, in the code or in git."""

@@ -64,37 +64,40 @@ class Hunk:
 
 @dataclass(frozen=True)
 class Unreviewed:
-    """A file, or some `hunks` of it, that no model has seen, and the reason."""
+    """A file, or some `hunks` of it, that no model has seen, and the reason.
+
+    `is_missed` if a model should have seen them.
+    """
 
     path: str
     reason: str
     hunks: int = 0
+    is_missed: bool = False
 
 
 @dataclass(frozen=True)
 class Change:
-    """The hunks to review, and what is not reviewed of the change, with the reasons.
+    """The hunks to ask a model about, and what is not reviewed, with the reasons.
 
     `description` ends a sentence: "what is staged". `files` counts all files of the change.
     `texts` are the files after the change, by path, as far as they are known. `secrets` are
     the numbers of the lines from which a secret was redacted, and whether it has the form of
     a service's token; the rest of the change contains no secrets. `unasked` are hunks that
-    no model is asked about (and `skipped` names): rules still check them. `unreached` are
-    those not read in time. `git_error` says why git could not read some of the change.
+    no model is asked about (`unreviewed` names them): rules still check them. `git_error`
+    says why git could not read some of the change.
     """
 
     description: str
     hunks: tuple[Hunk, ...] = ()
-    skipped: tuple[Unreviewed, ...] = ()
+    unreviewed: tuple[Unreviewed, ...] = ()
     files: int = 0
     texts: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, Mapping[int, bool]] = field(default_factory=dict)
     unasked: tuple[Hunk, ...] = ()
-    unreached: tuple[Unreviewed, ...] = ()
     git_error: str = ""
 
     @property
     def total(self) -> int:
         """The number of git's hunks."""
-        unreviewed = sum(entry.hunks for entry in (*self.skipped, *self.unreached))
+        unreviewed = sum(entry.hunks for entry in self.unreviewed)
         return len({hunk.number for hunk in self.hunks}) + unreviewed

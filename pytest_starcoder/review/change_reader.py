@@ -42,19 +42,31 @@ def read_change(
     smallest_first = sorted(patches, key=lambda patch: len(patch.patch))
     for patch in smallest_first:
         reader.learn_secrets(patch)  # first of all files: each may repeat another's secret
-    by_patch = {patch: reader.read(patch) for patch in smallest_first}
-    files = [by_patch[patch] for patch in patches]
-    problems = [patch.entry.problem for patch in patches if patch.entry.problem]
-    git_error = f"git could not read all of it: {problems[0].rstrip('.')}." if problems else ""
+    readings = {patch: reader.read(patch) for patch in smallest_first}
+    hunks: list[Hunk] = []
+    unasked: list[Hunk] = []
+    unreviewed: list[Unreviewed] = []
+    texts: dict[str, str] = {}
+    secrets: dict[str, Mapping[int, bool]] = {}
+    git_error = ""
+    for patch in patches:
+        reading = readings[patch]
+        hunks += reading.hunks
+        unasked += reading.unasked
+        unreviewed += reading.unreviewed
+        secrets[patch.path] = reading.secrets
+        if reading.text is not None:
+            texts[patch.path] = reading.text
+        if patch.entry.problem and not git_error:
+            git_error = f"git could not read all of it: {patch.entry.problem.rstrip('.')}."
     return Change(
         description,
-        hunks=tuple(hunk for file in files for hunk in file.hunks),
-        skipped=tuple(entry for file in files for entry in file.skipped),
-        files=len(files),
-        texts={file.path: file.text for file in files if file.text is not None},
-        secrets={file.path: file.secrets for file in files if file.secrets},
-        unasked=tuple(hunk for file in files for hunk in file.unasked),
-        unreached=tuple(entry for file in files for entry in file.unreached),
+        hunks=tuple(hunks),
+        unreviewed=tuple(unreviewed),
+        files=len(patches),
+        texts=texts,
+        secrets=secrets,
+        unasked=tuple(unasked),
         git_error=git_error,
     )
 
@@ -66,13 +78,12 @@ class _FileReading:
     path: str
     hunks: list[Hunk] = field(default_factory=list)
     unasked: list[Hunk] = field(default_factory=list)
-    skipped: list[Unreviewed] = field(default_factory=list)
-    unreached: list[Unreviewed] = field(default_factory=list)
+    unreviewed: list[Unreviewed] = field(default_factory=list)
     text: str | None = None
     secrets: Mapping[int, bool] = field(default_factory=dict)
 
     def skip(self, reason: str, hunks: int = 0) -> None:
-        self.skipped.append(Unreviewed(self.path, reason, hunks))
+        self.unreviewed.append(Unreviewed(self.path, reason, hunks))
 
 
 class _Reader:
@@ -101,8 +112,9 @@ class _Reader:
         if reason:
             reading.skip(reason)
         elif self._is_late():
-            late = Unreviewed(patch.path, TIME_LIMIT_REACHED, patch.count_hunks())
-            reading.unreached.append(late)
+            hunks = patch.count_hunks()
+            late = Unreviewed(patch.path, TIME_LIMIT_REACHED, hunks, is_missed=True)
+            reading.unreviewed.append(late)
         elif patch.hunks is None:
             reading.skip("git's diff of it cannot be read")
         else:
@@ -112,26 +124,33 @@ class _Reader:
     def _read_hunks(
         self, reading: _FileReading, patch: FilePatch, hunks: Sequence[PatchHunk]
     ) -> None:
+        is_merge = bool(self._other_sides)
         counted = [self._counted_lines(hunk, patch.entry.path) for hunk in hunks]
-        if self._other_sides and not any(counted):
+        if is_merge and not any(counted):
             reading.skip("comes from the other branch")
             return
         file = ChangedFile(patch.path, self._text(patch), hunks, self._redactor)
         reading.text, reading.secrets = file.text, file.secrets
         for hunk, added in zip(hunks, counted, strict=True):
-            if self._other_sides and not added:
-                continue
             reason = _adds_nothing(hunk)
+            if is_merge and not added:
+                continue
             if reason:
                 reading.skip(reason, hunks=1)
-                continue
-            asked, unasked = file.split(hunk, added, self._next_number)
-            reading.hunks += asked
-            reading.unasked += unasked
-            self._next_number += bool(asked)
-            if unasked:
-                longest = max(len(line) for part in unasked for line in part.lines)
-                reading.skip(f"a line of {longest:,} characters", hunks=0 if asked else 1)
+            else:
+                self._split_hunk(reading, file, hunk, added)
+
+    def _split_hunk(
+        self, reading: _FileReading, file: ChangedFile, hunk: PatchHunk, added: set[int]
+    ) -> None:
+        hunks, unasked = file.split(hunk, added, self._next_number)
+        reading.hunks += hunks
+        reading.unasked += unasked
+        if hunks:
+            self._next_number += 1
+        if unasked:
+            longest = max(len(line) for part in unasked for line in part.lines)
+            reading.skip(f"a line of {longest:,} characters", hunks=0 if hunks else 1)
 
     def _counted_lines(self, hunk: PatchHunk, path: str) -> set[int]:
         """Return the added lines to review: for a merge, those new to all its parents."""

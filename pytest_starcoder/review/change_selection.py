@@ -122,7 +122,7 @@ def diff_change(diff: bytes, settings: Settings, deadline: float = math.inf) -> 
 def _first_push() -> Change:
     """Return the change for the push of a whole history, for which pre-commit names no range."""
     reason = "a first push has no commit to compare it with"
-    return Change("the first push", skipped=(Unreviewed("the whole history", reason),), files=1)
+    return Change("the first push", unreviewed=(Unreviewed("the whole history", reason),), files=1)
 
 
 def _read(

@@ -60,7 +60,7 @@ class ChangedFile:
 
         `counted` are the added lines to review, `number` that of the git hunk.
         """
-        asked: list[Hunk] = []
+        hunks: list[Hunk] = []
         unasked: list[Hunk] = []
         for by_definition in self._cut_by_definition(self._redacted[hunk]):
             for part in isolate_long_lines(by_definition):
@@ -68,8 +68,8 @@ class ChangedFile:
                     unasked += self._hunk(part, counted, number, hunk.new)
                     continue
                 for short_part in cut_by_length(part):
-                    asked += self._hunk(short_part, counted, number, hunk.new)
-        return asked, unasked
+                    hunks += self._hunk(short_part, counted, number, hunk.new)
+        return hunks, unasked
 
     # --- secrets ---
 

@@ -13,6 +13,8 @@ import os
 import time
 from collections.abc import Mapping
 
+from pytest_starcoder.atomic_write import atomic_write
+
 MAX_WAITING = 50
 """Maximum number of waiting commits; older ones are reported as not reviewed."""
 
@@ -153,18 +155,9 @@ def commit_hash(name: str) -> str:
 
 def write_atomically(path: str, text: str) -> None:
     """Write a file atomically, readable only by its owner. Raises OSError."""
-    folder, name = os.path.split(path)
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    partial = os.path.join(folder, f".{name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-        os.replace(partial, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(partial)
-        raise
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with atomic_write(path) as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 def shared_folder(git_folder: str) -> str:

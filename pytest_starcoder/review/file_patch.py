@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.review.change import number_lines
-from pytest_starcoder.source.diff import named_path, unquoted
+from pytest_starcoder.source.diff import named_path
 from pytest_starcoder.source.git.patches import Entry
 from pytest_starcoder.text.display import one_line
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 REGULAR_FILE, SYMBOLIC_LINK, SUBMODULE = "100644", "120000", "160000"
 """Modes of files in git."""
+
+NO_FILE = "/dev/null"
+"""The name of the file before it was added, or after it was deleted."""
 
 
 class PatchHunk(NamedTuple):
@@ -48,32 +51,26 @@ class FilePatch:
         self.entry = entry
         self.patch = entry.patch or b""
         # The path is shown and compared as text, so bytes that are not UTF-8 are escaped.
-        self.path = entry.path.encode("utf-8", "surrogateescape").decode(
-            "utf-8", "backslashreplace"
-        )
+        path = entry.path.encode("utf-8", "surrogateescape")
+        self.path = path.decode("utf-8", "backslashreplace")
         self._parsed = hunks
 
     @cached_property
     def hunks(self) -> list[PatchHunk] | None:
         """The hunks; None if the diff is cut off or damaged."""
-        if self._parsed is not None:
-            return self._parsed
         from unidiff.errors import UnidiffParseError
 
+        if self._parsed is not None:
+            return self._parsed
         *_, section = _git_sections(self.patch)  # a link that becomes a file has two
-        # From its `--- ` line on: unidiff reads the path in the line `diff --git` as well, and
-        # gets it wrong for a name with a space under diff.noprefix or diff.mnemonicPrefix.
-        start = re.search(rb"(?m)^--- ", section)
-        if start is None:
-            return None
+        _, lines = _split_header(section)
+        hunks: list[PatchHunk] = []
         try:
-            files = _parse(section[start.start() :])
+            for file in _parse(lines):
+                hunks += _hunks(file)
         except UnidiffParseError:
             return None
-        hunks: list[PatchHunk] = []
-        for file in files:
-            hunks += _hunks(file)
-        return hunks
+        return hunks or None
 
     def count_hunks(self) -> int:
         """Count the hunks without parsing them."""
@@ -96,16 +93,18 @@ class FilePatch:
 
 def parse_diff(diff: bytes) -> list[FilePatch]:
     """Return the files of the diff on standard input. Raises ConfigError if it is unreadable."""
-    if b"diff --git " in diff:
-        sections = [part for part in _git_sections(diff) if part.startswith(b"diff --git ")]
-        patches = [FilePatch(_git_entry(section)) for section in sections]
-    else:
-        patches = _plain_patches(diff)
-    if not patches and diff.strip():
-        raise ConfigError("Standard input is not a diff.", "Pipe `git diff` into it.")
+    from unidiff.errors import UnidiffParseError
+
+    sections = [part for part in _git_sections(diff) if part.startswith(b"diff --git ")]
+    try:
+        patches = [_git_patch(section) for section in sections] or _plain_patches(diff)
+    except UnidiffParseError as exc:
+        raise _damaged(f"({one_line(str(exc), 200)})") from exc
     for patch in patches:
         if patch.count_hunks() and patch.hunks is None:
             raise _damaged(f"at {one_line(patch.path, 200)}")
+    if not patches and diff.strip():
+        raise ConfigError("Standard input is not a diff.", "Pipe `git diff` into it.")
     return patches
 
 
@@ -120,70 +119,56 @@ def _git_sections(diff: bytes) -> list[bytes]:
     return re.split(rb"(?m)^(?=diff --git )", diff)
 
 
-_HEADER_FIELD = re.compile(
-    r"(?m)^(old mode|new mode|new file mode|deleted file mode|rename to|---|\+\+\+) (.+)$"
-)
-
-
-def _git_entry(section: bytes) -> Entry:
-    """Read the header of one file in git's format.
-
-    unidiff reads neither `rename to` nor names with spaces in the line `diff --git`.
-    """
-    header = section.partition(b"\n@@ ")[0].decode("utf-8", "surrogateescape")
-    fields: dict[str, str] = dict(_HEADER_FIELD.findall(header))
-    new_mode = fields.get("new mode") or fields.get("new file mode") or REGULAR_FILE
-    if "rename to" in fields:
-        status = "R"
-    elif "deleted file mode" in fields or fields.get("+++") == "/dev/null":
-        status = "D"
-    elif fields.get("---") == "/dev/null":
-        status = "A"
-    else:
-        status = "M"
-    modes = (fields.get("old mode", new_mode), new_mode)
-    return Entry(_git_path(header, fields), status, modes, ("", ""), section)
-
-
-def _git_path(header: str, fields: dict[str, str]) -> str:
-    """Return the path after the change, or before it for a deleted file."""
-    after, before = fields.get("+++", "/dev/null"), fields.get("---", "/dev/null")
-    if after != "/dev/null":
-        return named_path(after)
-    if "rename to" in fields:
-        return unquoted(fields["rename to"])
-    if before != "/dev/null":
-        return named_path(before)
-    names = header.partition("\n")[0].removeprefix("diff --git ")
-    return named_path(names[(len(names) + 1) // 2 :].strip())  # twice the same name
+def _git_patch(section: bytes) -> FilePatch:
+    header_lines, lines = _split_header(section)
+    [header] = _parse(header_lines)
+    [names] = _parse(lines[:2]) or [header]
+    return FilePatch(_entry(names, header, section))
 
 
 def _plain_patches(diff: bytes) -> list[FilePatch]:
-    """Return the files of a diff that is not in git's format."""
-    from unidiff.errors import UnidiffParseError
-
-    try:
-        files = _parse(diff)
-    except UnidiffParseError as exc:
-        raise _damaged(f"({one_line(str(exc), 200)})") from exc
     patches = []
-    for file in files:
-        is_deleted = file.target_file == "/dev/null"
-        path = named_path(file.source_file if is_deleted else file.target_file)
-        status = "D" if is_deleted else "M"
-        modes = (REGULAR_FILE, REGULAR_FILE)
-        entry = Entry(path, status, modes, ("", ""), str(file).encode("utf-8", "replace"))
+    for file in _parse(_lines(diff)):
+        entry = _entry(file, file, str(file).encode("utf-8", "replace"))
         patches.append(FilePatch(entry, list(_hunks(file))))
     return patches
 
 
-def _parse(diff: bytes) -> list[PatchedFile]:
-    """Parse a diff. Raises UnidiffParseError."""
+def _entry(names: PatchedFile, header: PatchedFile, patch: bytes) -> Entry:
+    """Return a file with the `names` of its lines `---` and `+++`, and the modes of its header."""
+    is_deleted = NO_FILE in (names.target_file, header.target_file)
+    path = named_path(names.source_file if is_deleted else names.target_file)
+    if is_deleted:
+        status = "D"
+    elif NO_FILE in (names.source_file, header.source_file):
+        status = "A"
+    else:
+        status = "R" if "rename to " in str(header.patch_info) else "M"
+    new_mode = header.target_mode or REGULAR_FILE
+    return Entry(path, status, (header.source_mode or new_mode, new_mode), ("", ""), patch)
+
+
+def _split_header(section: bytes) -> tuple[list[str], list[str]]:
+    """Return the lines of git's header and those from `---` on, to parse them apart.
+
+    unidiff compares the names in the lines `diff --git` and `+++`, and misreads the former
+    under diff.noprefix or diff.mnemonicPrefix if they contain spaces.
+    """
+    lines = _lines(section)
+    start = next((at for at, line in enumerate(lines) if line.startswith("--- ")), len(lines))
+    return lines[:start], lines[start:]
+
+
+def _lines(diff: bytes) -> list[str]:
+    """Split a diff at newlines only: from a string, unidiff splits at other characters, too."""
+    text = diff.decode("utf-8", "replace").removesuffix("\n")
+    return [f"{line}\n" for line in text.split("\n")]
+
+
+def _parse(lines: list[str]) -> list[PatchedFile]:
     from unidiff.patch import PatchSet
 
-    text = diff.decode("utf-8", "replace")
-    # Split here: given a string, unidiff also ends lines at some control characters.
-    return PatchSet([f"{line}\n" for line in text.removesuffix("\n").split("\n")])
+    return PatchSet(lines)
 
 
 def _hunks(file: PatchedFile) -> Iterator[PatchHunk]:

@@ -58,7 +58,7 @@ class Finding:
 
     @property
     def fingerprint(self) -> str:
-        """32 hexadecimal digits that depend neither on the line number nor on the message."""
+        """Hexadecimal digits that depend neither on the line number nor on the message."""
         import hashlib
 
         key = "\0".join((self.path, self.definition, self.rule, " ".join(self.source.split())))
@@ -70,10 +70,10 @@ class Review:
     """The result of reviewing a change.
 
     A model has seen `reviewed` of `total` git hunks; `unreviewed` has the reasons for all
-    others, and `missed` counts those that a model should have seen. `findings` are shown,
-    worst first; `more` others are not, `accepted` and `ignored` ones are only counted.
-    `failed`: a finding is severe enough to stop a commit. `away`, `git_error` and `notes` are
-    sentences: why no model was asked, why git could not read some of the change, and others.
+    others. `findings` are shown, worst first; `more` others are not; `accepted` and `ignored`
+    ones are only counted. `failed`: a finding is severe enough to stop a commit. `away`,
+    `git_error` and `notes` are sentences: why no model was asked, why git could not read some
+    of the change, and other remarks.
     """
 
     description: str
@@ -92,5 +92,9 @@ class Review:
     calls: int = 0
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
-    missed: int = 0
     git_error: str = ""
+
+    @property
+    def has_missed(self) -> bool:
+        """Tell whether a model has missed some hunk that it should have seen."""
+        return any(entry.is_missed for entry in self.unreviewed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_starcoder.report.github import MAX_ANNOTATIONS, escape_message, escape_property
 from pytest_starcoder.review.finding import Review, Severity
-from pytest_starcoder.review.text_report import summary, whose
+from pytest_starcoder.review.text_report import summary
 from pytest_starcoder.text.display import one_line
 
 LEVELS = {Severity.INFO: "notice", Severity.WARNING: "warning", Severity.ERROR: "error"}
@@ -15,7 +15,7 @@ def review_commands(review: Review) -> str:
     lines = []
     for finding in review.findings[:MAX_ANNOTATIONS]:
         path = escape_property(finding.path)
-        title = escape_property(one_line(f"StarCoder ({whose(finding)})", 100))
+        title = escape_property(one_line(f"StarCoder ({finding.author})", 100))
         message = escape_message(one_line(finding.message))
         level = LEVELS[finding.severity]
         lines.append(f"::{level} file={path},line={finding.line},title={title}::{message}")

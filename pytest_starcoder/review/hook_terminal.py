@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
 from pytest_starcoder.report.status_line import StatusLine
@@ -29,7 +30,7 @@ class HookTerminal:
         self._has_written = False
         if self._is_hook and os.name == "posix":
             with contextlib.suppress(OSError):
-                self._terminal = open("/dev/tty", "w", encoding="utf-8", errors="replace")  # noqa: SIM115, PTH123
+                self._terminal = Path("/dev/tty").open("w", encoding="utf-8", errors="replace")
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[Callable[[str], None]]:

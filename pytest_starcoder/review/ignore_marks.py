@@ -14,28 +14,24 @@ _MARK = re.compile(
 
 
 class IgnoreMarks:
-    """The lines of a change that have the mark."""
+    """The marks of a change: those behind code are found in the finding's own source."""
 
     def __init__(self, change: Change) -> None:
-        self._texts = change.texts
-        self._files: dict[str, list[str]] = {}
-        self._hunks = {}
+        self._alone: set[tuple[str, int]] = set()
+        for path, text in change.texts.items():
+            for number, line in enumerate(text.split("\n"), 1):
+                self._add(path, number, line)
         for hunk in (*change.hunks, *change.unasked):
-            for number in hunk.added:
-                self._hunks[hunk.path, number] = hunk
+            for number, line in hunk.numbered():
+                if not line.startswith("-"):
+                    self._add(hunk.path, number, line[1:])
+
+    def _add(self, path: str, number: int, line: str) -> None:
+        # Looking for a constant first keeps this fast in long files.
+        if "starcoder" in line.lower() and _MARK.match(line.strip()):
+            self._alone.add((path, number))
 
     def cover(self, finding: Finding) -> bool:
         """Return whether the line has the mark, or a comment line above it does."""
-        if _MARK.search(finding.source):
-            return True
-        hunk = self._hunks.get((finding.path, finding.line))
-        if hunk is None:
-            return False
-        above = hunk.line(finding.line - 1) or self._line(finding.path, finding.line - 1)
-        return _MARK.match(above.strip()) is not None
-
-    def _line(self, path: str, number: int) -> str:
-        if path not in self._files:
-            self._files[path] = self._texts.get(path, "").split("\n")
-        lines = self._files[path]
-        return lines[number - 1] if 1 <= number <= len(lines) else ""
+        is_marked = _MARK.search(finding.source) is not None
+        return is_marked or (finding.path, finding.line - 1) in self._alone

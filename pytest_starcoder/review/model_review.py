@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
+from typing import Any
 
 from pytest_starcoder.errors import (
     BackendError,
@@ -66,7 +67,7 @@ class ModelReview:
         self.away: StarcoderError | None = None
 
     def miss(self, hunk: Hunk, reason: str) -> None:
-        entry = Unreviewed(hunk.path, one_line(reason, 200), 1)
+        entry = Unreviewed(hunk.path, one_line(reason, 200), 1, is_missed=True)
         self.missing.setdefault(hunk.number, entry)
 
 
@@ -172,7 +173,8 @@ class _HunkReviewer:
                 remarks = self._ask_for_list(hunk)
             else:
                 remarks = self._ask_for_comment(hunk, kind)
-            self._cache.put(_dump_remarks(remarks, hunk), *key)
+            movable = [remark._replace(line=remark.line - hunk.new) for remark in remarks]
+            self._cache.put(movable, *key)
         return [_finding(remark, hunk, model.name) for remark in remarks]
 
     def _observed_lines(self, hunk: Hunk) -> list[int]:
@@ -275,29 +277,15 @@ def _finding(remark: Remark, hunk: Hunk, model: str) -> Finding:
     )
 
 
-# --- the cache ---
-
-
-def _dump_remarks(remarks: list[Remark], hunk: Hunk) -> list[list[object]]:
-    return [
-        [remark.line - hunk.new, int(remark.severity), remark.message, remark.placed]
-        for remark in remarks
-    ]
-
-
-def _load_remarks(content: object, hunk: Hunk) -> list[Remark] | None:
-    """Return cached remarks; None if there are none or they are forged."""
-    if not isinstance(content, list):
+def _load_remarks(content: Any, hunk: Hunk) -> list[Remark] | None:
+    """Return cached remarks; None if there are none or they are damaged."""
+    try:
+        return [
+            Remark(line + hunk.new, Severity(severity), str(message), str(placed))
+            for line, severity, message, placed in content
+        ]
+    except (TypeError, ValueError):
         return None
-    remarks = []
-    for entry in content:
-        if not isinstance(entry, list) or list(map(type, entry)) != [int, int, str, str]:
-            return None
-        line, severity, message, placed = entry
-        if severity not in list(Severity):
-            return None
-        remarks.append(Remark(line + hunk.new, Severity(severity), message, placed))
-    return remarks
 
 
 # --- prompts ---

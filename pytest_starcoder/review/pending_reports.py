@@ -51,7 +51,7 @@ class CommitReport:
 
     @property
     def lacks_model(self) -> bool:
-        """Whether a model was unavailable or the review failed."""
+        """Tell whether a model was unavailable or the review failed."""
         return self.is_given_up or bool(self.record["away"])
 
     @property

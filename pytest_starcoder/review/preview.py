@@ -5,7 +5,6 @@ from __future__ import annotations
 from pytest_starcoder.model.prompt import Model
 from pytest_starcoder.model.prompts import family
 from pytest_starcoder.review.change import Hunk
-from pytest_starcoder.review.finding import Review
 from pytest_starcoder.review.model_review import render_prompts
 from pytest_starcoder.review.request import ReviewInput
 from pytest_starcoder.review.text_report import describe_unreviewed
@@ -29,8 +28,7 @@ def preview(source: ReviewInput) -> str:
     count = len({hunk.number for hunk in change.hunks})
     summary = f"{counted(count, 'hunk')} of {change.total} would be reviewed"
     lines.append(f"{summary}, {change.description}. {_expected_time(source, count)}")
-    unreviewed = (*change.skipped, *change.unreached)
-    missing = describe_unreviewed(Review(change.description, unreviewed=unreviewed))
+    missing = describe_unreviewed(change.unreviewed)
     if missing:
         lines.append(f"Not reviewed: {missing}.")
     return "\n".join(lines) + "\n"

@@ -191,24 +191,26 @@ def _mentions(side: ast.expr, name: str) -> bool:
 @rule("same-operands", Severity.WARNING, ast.Compare, ast.BinOp, ast.BoolOp)
 def same_operands(node: ast.Compare | ast.BinOp | ast.BoolOp) -> Violations:
     """`a < a`, `a - a`, `a and a`"""
-    for left, right in _operands(node):
-        if _are_equal(left, right) and _is_pure(left) and not _may_be_infinite(left):
+    for first, second in _operands(node):
+        if _are_equal(first, second) and _is_pure(first) and not _may_be_infinite(first):
             yield node, f"both sides are the same: {_shorten(node)}"
             return
 
 
 def _operands(node: ast.Compare | ast.BinOp | ast.BoolOp) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """Yield the pairs of operands that no program needs to be equal."""
+    """Yield the pairs of operands that should differ."""
     match node:
-        case ast.Compare(left, [operator], [right]):
+        case ast.Compare(first, [operator], [second]):
             if not isinstance(operator, ast.Eq | ast.NotEq):  # `x != x` is a test for NaN
-                yield left, right
-        case ast.BinOp(left, ast.Sub() | ast.Div() | ast.FloorDiv() | ast.Mod(), right):
-            yield left, right
-        case ast.BinOp(left, ast.BitXor(), right):
-            yield left, right
+                yield first, second
+        case ast.BinOp(first, operation, second) if isinstance(operation, _SELDOM_EQUAL):
+            yield first, second
         case ast.BoolOp(values=values):
             yield from pairwise(values)
+
+
+_SELDOM_EQUAL = (ast.Sub, ast.Div, ast.FloorDiv, ast.Mod, ast.BitXor)
+"""Operations whose operands no program needs to be equal."""
 
 
 def _may_be_infinite(node: ast.expr) -> bool:

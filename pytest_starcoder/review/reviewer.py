@@ -84,7 +84,7 @@ def exit_status(result: Review, settings: Settings) -> int:
         return FAILED
     if result.git_error:
         return NO_GIT
-    if settings.review_require_model and (result.away or result.missed):
+    if settings.review_require_model and (result.away or result.has_missed):
         return NO_MODEL
     return PASSED
 
@@ -183,13 +183,12 @@ def compose_review(source: ReviewInput, by_model: ModelReview) -> Review:
         total=change.total,
         reviewed=len(by_model.reviewed),
         files=change.files,
-        unreviewed=(*change.skipped, *change.unreached, *by_model.missing.values()),
+        unreviewed=(*change.unreviewed, *by_model.missing.values()),
         more=max(0, len(findings) - settings.review_max_findings),
         accepted=accepted,
         ignored=ignored,
         failed=any(finding.severity.reaches(settings.review_fail_on) for finding in findings),
         away=str(by_model.away or ""),
-        missed=len(by_model.missing) + len(change.unreached),
         git_error=change.git_error,
     )
 

@@ -8,39 +8,48 @@ what they expect: the user's run has just done that.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-VALUED = set(
+DROPPED_WITH_VALUE = set(
     """
     -n --numprocesses --maxprocesses --dist --tx --px --rsyncdir --rsyncignore
     --cov --cov-report --cov-config --cov-context --cov-fail-under --cov-precision
-    --junitxml --junit-xml --junitprefix --junit-prefix --html --css --report-log --json-report-file --csv
-    --log-file --basetemp --maxfail -c --config-file --rootdir --pdbcls --durations --durations-min
-    --reruns --reruns-delay --only-rerun --rerun-except --max-runs --min-passes --retries --retry-delay
-    --splits --group --splitting-algorithm --num-shards --shard-id -p
-    --lfnf --last-failed-no-failures --pastebin
-    --cucumberjson --cucumber-json --resultlog --result-log --excelreport --nunit-xml --ctrf --md-report-output
-    --benchmark-json --benchmark-save --test-groups --benchmark-compare-fail --workers --tests-per-worker
+    --junitxml --junit-xml --junitprefix --junit-prefix --html --css --report-log
+    --json-report-file --csv --log-file --basetemp --maxfail -c --config-file --rootdir --pdbcls
+    --durations --durations-min --reruns --reruns-delay --only-rerun --rerun-except --max-runs
+    --min-passes --retries --retry-delay --splits --group --splitting-algorithm --num-shards
+    --shard-id --lfnf --last-failed-no-failures --pastebin --cucumberjson --cucumber-json
+    --resultlog --result-log --excelreport --nunit-xml --ctrf --md-report-output
+    --benchmark-json --benchmark-save --test-groups --benchmark-compare-fail --workers
+    --tests-per-worker
     """.split()
 )
-"""Options with a value that are left out: other processes, measuring, reports, folders, selection, repetition.
+"""Options with a value: distribution, measuring, reports, folders, selection, repetition."""
 
-`-p` is looked at again: only what names no cache goes; the child has a cache of its own.
-"""
-
-PLAIN = set(
+DROPPED_FLAGS = set(
     """
-    -x --exitfirst -d -f --looponfail --pdb --trace --lf --last-failed --ff --failed-first --nf --new-first
-    --sw --stepwise --sw-skip --stepwise-skip --stepwise-reset --sw-reset --cache-clear --pyargs
-    --no-cov-on-fail --cov-append --cov-branch --cov-reset --self-contained-html --json-report
-    --setup-only --setup-plan --setup-show --collect-only --co --forked --testmon --force-flaky
-    --benchmark-autosave --picked
+    -x --exitfirst -d -f --looponfail --pdb --trace --lf --last-failed --ff --failed-first
+    --nf --new-first --sw --stepwise --sw-skip --stepwise-skip --stepwise-reset --sw-reset
+    --cache-clear --pyargs --no-cov-on-fail --cov-append --cov-branch --cov-reset
+    --self-contained-html --json-report --setup-only --setup-plan --setup-show --collect-only
+    --co --forked --testmon --force-flaky --benchmark-autosave --picked
     """.split()
 )
-"""Options without a value that are left out."""
+"""Options without a value."""
 
-PLACES = {
+DROPPED_ATTACHED = re.compile(r"-n(\d+|auto|logical)|-c.+")
+"""Short options with their value attached."""
+
+DROPPED_WRITES = re.compile(
+    r"--(?:[\w-]+[-_])?"
+    r"(?:update|updates|updated|regen|regenerate|rewrite|overwrite|record|rerecord|generate|"
+    r"bless|accept|approve|clean|clear|purge|store|inline-snapshot|fix)(?:[-_][\w-]+)?"
+)
+"""Options that make tests write what they expect or remove files: `--snapshot-update`."""
+
+REPORT_FOLDERS = {
     "--alluredir",
     "--allure-dir",
     "--benchmark-storage",
@@ -49,70 +58,67 @@ PLACES = {
 }
 """Options for report locations that plugins require: they get a temporary folder instead."""
 
-WRITES = re.compile(
-    r"--(?:[\w-]+[-_])?(?:update|updates|updated|regen|regenerate|rewrite|overwrite|record|rerecord|generate|"
-    r"bless|accept|approve|clean|clear|purge|store|inline-snapshot|fix)(?:[-_][\w-]+)?"
-)
-"""Options that make tests write what they expect or remove files: `--snapshot-update`."""
+REPLACED = {"--record-mode": "none", "--vcr-record": "none"}
+"""Options that make tests write by default; this value prevents that."""
 
-WITHOUT = {"--record-mode": "none", "--vcr-record": "none"}
-"""Such options that get another value instead, because their default might record as well."""
-
-
-def kept(arguments: Sequence[str], positionals: Sequence[str], folder: Path) -> list[str]:
-    """Return the `arguments` that affect how a test runs, without `positionals` that name tests.
-
-    Reports that a plugin cannot do without go into `folder`.
-    """
-    found, named, waiting = [], set(positionals), list(arguments)
-    while waiting:
-        word = waiting.pop(0)
-        option, equals, _ = word.partition("=")
-        if word == "--":
-            break
-        if option.startswith("--starcoder") or option == "--no-starcoder":
-            valued = not equals and option not in FLAGS and bool(waiting)
-            if valued and (option not in MAY_HAVE_ONE or not waiting[0].startswith("-")):
-                waiting.pop(0)
-        elif option == "-p" or (word.startswith("-p") and not word.startswith("--")):
-            name = waiting.pop(0) if word == "-p" and waiting else word[2:]
-            if name != "no:cacheprovider":
-                found += ["-p", name]
-        elif option in VALUED:
-            if (
-                not equals
-                and waiting
-                and not waiting[0].startswith("-")
-                and waiting[0] not in named
-            ):
-                waiting.pop(0)
-        elif option in PLACES:
-            found.append(f"{option}={folder / option.strip('-')}")
-            if not equals and waiting:
-                waiting.pop(0)
-        elif option in WITHOUT:
-            found.append(f"{option}={WITHOUT[option]}")
-            if not equals and waiting:
-                waiting.pop(0)
-        elif not _is_left_out(option, word) and word not in named:
-            found.append(word)
-    return found
-
-
-def _is_left_out(option: str, word: str) -> bool:
-    return option in PLAIN or bool(_ATTACHED.fullmatch(word) or WRITES.fullmatch(option))
-
-
-_ATTACHED = re.compile(r"-n(\d+|auto|logical)|-c.+")
-"""Short options that are left out, with their value attached."""
-
-FLAGS = set(
+# tests/plugin/test_options.py keeps these two up to date.
+OUR_FLAGS = set(
     """
     --starcoder-explain --starcoder-show-prompt --starcoder-write --starcoder-write-suspected
     --starcoder-generate-changed --starcoder-characterise --starcoder-require --no-starcoder
     """.split()
 )
-"""Options of ours that take no value; tests/plugin/test_options.py keeps them and the next ones up to date."""
+"""Options of ours that take no value."""
 
-MAY_HAVE_ONE = {"--starcoder-apply", "--starcoder-generate"}
+OUR_OPTIONAL_VALUES = {"--starcoder-apply", "--starcoder-generate"}
 """Options of ours that take a value or none."""
+
+
+def select_arguments(
+    arguments: Sequence[str], positionals: Sequence[str], folder: Path
+) -> list[str]:
+    """Return the `arguments` that affect how a test runs, without `positionals` that name tests.
+
+    Reports that a plugin cannot do without go into `folder`.
+    """
+    selected: list[str] = []
+    test_names = frozenset(positionals)
+    words = deque(arguments)
+    while words:
+        word = words.popleft()
+        option, has_value, _ = word.partition("=")
+        if word == "--":
+            break
+        takes_next = False  # the value of an option that is dropped or replaced
+        if option.startswith("--starcoder") or option == "--no-starcoder":
+            takes_next = option not in OUR_FLAGS
+            if option in OUR_OPTIONAL_VALUES:
+                takes_next = _is_value(words)
+        elif option in DROPPED_WITH_VALUE:
+            takes_next = _is_value(words) and words[0] not in test_names
+        elif option in REPORT_FOLDERS:
+            selected.append(f"{option}={folder / option.strip('-')}")
+            takes_next = True
+        elif option in REPLACED:
+            selected.append(f"{option}={REPLACED[option]}")
+            takes_next = True
+        elif word.startswith("-p") and not word.startswith("--"):
+            plugin = words.popleft() if word == "-p" and words else word[2:]
+            if plugin != "no:cacheprovider":  # the run has a temporary cache
+                selected += ["-p", plugin]
+        elif not _is_dropped(option, word) and word not in test_names:
+            selected.append(word)
+        if takes_next and words and not has_value:
+            words.popleft()
+    return selected
+
+
+def _is_value(words: Sequence[str]) -> bool:
+    """Return whether the next word is the value of an option, not another option."""
+    return bool(words) and not words[0].startswith("-")
+
+
+def _is_dropped(option: str, word: str) -> bool:
+    if option in DROPPED_FLAGS:
+        return True
+    return bool(DROPPED_ATTACHED.fullmatch(word) or DROPPED_WRITES.fullmatch(option))

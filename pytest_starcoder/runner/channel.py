@@ -1,23 +1,18 @@
-"""Lines of JSON between two processes, over a pipe or a pair of sockets."""
+"""Messages between two processes, over a pipe or a pair of sockets."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeVar
 
-from pytest_starcoder.runner.protocol import MAX_LINE, Malformed, decode, encode, message_of
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from pytest_starcoder.runner.protocol import MAX_LINE, Malformed, decode, encode
 
 M = TypeVar("M")
 
-PIECE = 1 << 16
+PIECE_SIZE = 1 << 16
 """Bytes to read at once."""
 
 
@@ -31,7 +26,7 @@ class Channel:
         self.descriptor = descriptor
         self._max_line = max_line
         self._unread = b""
-        self._ended = False
+        self._has_ended = False
 
     def receive(self, kinds: tuple[type[M], ...], seconds: float | None = None) -> M | None:
         """Return the next message; None if the other side is gone or time runs out.
@@ -39,12 +34,19 @@ class Channel:
         Lines that are not messages of these kinds are skipped.
         """
         until = None if seconds is None else time.monotonic() + seconds
-        while (line := self._read_line(until)) is not None:
-            with contextlib.suppress(Malformed):
-                return decode(line, kinds)
+        while until is None or time.monotonic() < until:
+            line, newline, rest = self._unread.partition(b"\n")
+            if newline:
+                self._unread = rest
+                with contextlib.suppress(Malformed):
+                    return decode(line, kinds)
+            elif self._has_ended or not self._wait(select.POLLIN, until):
+                return None
+            else:
+                self._read_piece()
         return None
 
-    def send(self, message: DataclassInstance, seconds: float | None = None) -> None:
+    def send(self, message: object, seconds: float | None = None) -> None:
         """Write a message, within `seconds` if given.
 
         Raises OSError once the other side is gone.
@@ -52,48 +54,7 @@ class Channel:
         With `seconds`, messages that arrive in the meantime are read and discarded: they cannot
         answer this one, and the other side might block for ever if nobody read them.
         """
-        self._write_line(memoryview(encode(message)), seconds)
-
-    def _read_line(self, until: float | None) -> bytes | None:
-        while until is None or time.monotonic() < until:
-            line, newline, rest = self._unread.partition(b"\n")
-            if newline:
-                self._unread = rest
-                return line
-            if self._ended or not self._wait(select.POLLIN, until):
-                return None
-            self._receive()
-        return None
-
-    def read(self, seconds: float | None = None) -> dict[str, Any] | None:
-        """Return the next message; None if the other side is gone or time runs out.
-
-        Lines that are not messages are skipped.
-        """
-        until = None if seconds is None else time.monotonic() + seconds
-        while until is None or time.monotonic() < until:
-            line, newline, rest = self._unread.partition(b"\n")
-            if newline:
-                self._unread = rest
-                with contextlib.suppress(Malformed):
-                    return message_of(line)
-            elif self._ended or not self._wait(select.POLLIN, until):
-                return None
-            else:
-                self._receive()
-        return None
-
-    def write(self, message: Mapping[str, Any], seconds: float | None = None) -> None:
-        """Write one line, within `seconds` if given.
-
-        Raises OSError once the other side is gone.
-
-        With `seconds`, messages that arrive in the meantime are read and discarded: they cannot
-        answer this one, and the other side might block for ever if nobody read them.
-        """
-        self._write_line(memoryview(json.dumps(message).encode() + b"\n"), seconds)
-
-    def _write_line(self, line: memoryview, seconds: float | None) -> None:
+        line = memoryview(encode(message))
         if seconds is not None:
             self._exchange(line, time.monotonic() + seconds)
             return
@@ -102,7 +63,7 @@ class Channel:
 
     @property
     def is_pending(self) -> bool:
-        """Whether part of the next message was already read."""
+        """True if part of the next message was already read."""
         return bool(self._unread)
 
     def close(self) -> None:
@@ -112,33 +73,37 @@ class Channel:
 
     def _exchange(self, line: memoryview, until: float) -> None:
         os.set_blocking(self.descriptor, False)
-        while line and not self._ended:
+        while line and not self._has_ended:
             ready = self._wait(select.POLLIN | select.POLLOUT, until)
             if not ready:
-                self._ended = True  # a partial message was written: no other can follow it
-            if ready & ~select.POLLOUT:
-                self._receive()
+                self._has_ended = True  # a partial message was written: no other can follow it
+            if ready & ~select.POLLOUT:  # also if the other side has closed it
+                self._read_piece()
                 self._unread = self._unread.rpartition(b"\n")[2]
             if ready & select.POLLOUT:
                 with contextlib.suppress(BlockingIOError):
                     line = line[os.write(self.descriptor, line) :]
         if line:
-            raise BrokenPipeError("the other side is gone, or takes nothing")
+            raise BrokenPipeError("the other side is gone, or does not read")
 
     def _wait(self, events: int, until: float | None) -> int:
         """Return the ready events, 0 on timeout."""
         poll = select.poll()  # `select.select` cannot handle descriptors above 1023
         poll.register(self.descriptor, events)
-        milliseconds = None if until is None else max(0.0, until - time.monotonic()) * 1000
-        ready = poll.poll(milliseconds)
-        return ready[0][1] if ready else 0
+        milliseconds = None
+        if until is not None:
+            milliseconds = max(0.0, until - time.monotonic()) * 1000
+        for _, ready_events in poll.poll(milliseconds):
+            return ready_events
+        return 0
 
-    def _receive(self) -> None:
+    def _read_piece(self) -> None:
         try:
-            piece = os.read(self.descriptor, PIECE)
+            piece = os.read(self.descriptor, PIECE_SIZE)
         except BlockingIOError:
             return
         except OSError:
             piece = b""
         self._unread += piece
-        self._ended = not piece or len(self._unread) - self._unread.rfind(b"\n") > self._max_line
+        line_length = len(self._unread) - self._unread.rfind(b"\n")
+        self._has_ended = not piece or line_length > self._max_line

@@ -87,19 +87,19 @@ class _Recorder:
         self.steps: dict[str, dict[str, frozenset[tuple[int, int]]]] = {}
         self._root = root
         self._tracer = Tracer(
-            lambda filename: filename not in drafts and in_project(filename, root), steps=True
+            lambda filename: filename not in drafts and in_project(filename, root), record_arcs=True
         )
 
     @contextlib.contextmanager
     def recording(self, nodeid: str) -> Iterator[None]:
-        self._tracer.lines, self._tracer.steps = {}, {}
+        self._tracer.clear()
         self._tracer.start(values=False)
         try:
             yield
         finally:
             self._tracer.stop()
         self.lines[nodeid] = self._by_relative_path(self._tracer.lines)
-        self.steps[nodeid] = self._by_relative_path(self._tracer.steps)
+        self.steps[nodeid] = self._by_relative_path(self._tracer.arcs)
 
     def _by_relative_path(self, by_file: Mapping[str, set[T]]) -> dict[str, frozenset[T]]:
         by_path = {}

@@ -8,6 +8,9 @@ redirected file.
 It replaces functions of `os`, `io`, `shutil` and `sqlite3`. Writes by other programs are not seen.
 """
 
+# pathlib would call the functions that are replaced here.
+# ruff: noqa: PTH100, PTH107, PTH112, PTH118, PTH119, PTH120, PTH208
+
 from __future__ import annotations
 
 import builtins
@@ -15,403 +18,311 @@ import contextlib
 import errno
 import functools
 import glob
-import inspect
 import io
 import os
 import shutil
 import sqlite3
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import CodeType, FrameType
 from typing import Any
 
 import pytest
 
-RUNS_TESTS = frozenset(
-    """
-    pytest_runtest_setup pytest_runtest_call pytest_runtest_teardown pytest_pyfunc_call pytest_fixture_setup
-    pytest_make_collect_report pytest_pycollect_makemodule pytest_pycollect_makeitem pytest_generate_tests
-    pytest_collect_file pytest_collect_directory pytest_make_parametrize_id pytest_runtest_makereport
-    pytest_assertrepr_compare pytest_sessionfinish
-    """.split()
-)
-"""Hooks in which pytest itself runs tests and fixtures; the last one tears down the rest."""
+from pytest_starcoder.runner.hook_callers import HookCallers
 
-CALLS_TESTS = frozenset({"pytest_pyfunc_call", "pytest_fixture_setup"})
-"""Those hooks in which a plugin may run tests instead, such as asyncio plugins."""
+WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
-OURS = os.path.join(os.path.dirname(__file__), "")  # noqa: PTH118, PTH120
-"""The folder of the hooks that are our own."""
-
-MAX_WRAPPED = 20
-"""Functions that are looked into for the test that they wrap."""
-
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-
-EARLIER = 0.05
+CLOCK_LAG = 0.05
 """Seconds by which the clock of a file system may lag."""
+
+CAPABILITIES = (
+    os.supports_dir_fd,
+    os.supports_follow_symlinks,
+    os.supports_fd,
+    os.supports_effective_ids,
+)
+"""Sets of functions of `os`, by which callers such as shutil choose how to call them."""
+
+IGNORE = object()
+"""Stands for a path when the call is to have no effect."""
 
 
 def guard_files(manager: pytest.PytestPluginManager, folder: Path) -> None:
     """Redirect all writes of hooks of the plugins in `manager` into `folder` from now on."""
-    Aside(manager, folder).install()
+    FileGuard(HookCallers(manager), folder).install()
 
 
-class Aside:
-    """Knows the redirected paths, and provides the replacement functions."""
+class FileGuard:
+    """Knows the redirected paths, and replaces the functions that take a path."""
 
-    def __init__(self, manager: pytest.PytestPluginManager, folder: Path) -> None:
-        self._manager = manager
+    def __init__(self, callers: HookCallers, folder: Path) -> None:
+        self._callers = callers
         self._folder = str(folder.absolute())
-        self._since = time.time() - EARLIER
-        self._moved: dict[str, str] = {}
-        self._born: set[str] = set()
+        self._started = time.time() - CLOCK_LAG
+        self._redirected: dict[str, str] = {}
+        self._created: set[str] = set()
+        """Files and folders created by tests, and temporary ones: anyone may write them."""
         self._count = 0
-        self._real = {name: getattr(os, name) for name in ("lstat", "mkdir", "remove")}
+        # Used by ourselves, also after they are replaced.
+        self._lstat = os.lstat
+        self._mkdir = os.mkdir
+        self._remove = os.remove
 
-    # --- callers ---
-
-    def _is_from_hook(self) -> bool:
-        """Return whether the current call comes from a plugin's hook, and not from a test."""
-        called: list[CodeType] = []
-        is_from_hook = self._of_hook(sys._getframe(1), called)
-        if is_from_hook is None and threading.current_thread() is not threading.main_thread():
-            main = sys._current_frames().get(threading.main_thread().ident or 0)
-            is_from_hook = self._of_hook(main, called)
-        return is_from_hook is not False  # outside any hook: at a plugin's import, or at exit
-
-    def _of_hook(self, frame: FrameType | None, called: list[CodeType]) -> bool | None:
-        """Return the same for the innermost hook call; None outside any.
-
-        The codes that run below that hook are appended to `called`, innermost first.
-        """
-        while frame is not None:
-            code = frame.f_code
-            if code.co_name == "_multicall" and self._is_ours(frame):
-                given = frame.f_locals.get("caller_kwargs", {})
-                return not _runs_test(str(frame.f_locals.get("hook_name")), given, called[::-1])
-            if code.co_name == "<module>" and code.co_filename.endswith("conftest.py"):
-                return True
-            called.append(code)
-            frame = frame.f_back
-        return None
-
-    def _is_ours(self, frame: FrameType) -> bool:
-        """Return whether this pytest calls the hook: the code under test may have hooks, too."""
-        if not str(frame.f_globals.get("__name__")).startswith("pluggy"):
-            return False
-        caller = frame.f_back
-        for _ in range(4):
-            manager = caller.f_locals.get("self") if caller is not None else None
-            if caller is None or hasattr(manager, "get_plugins"):
-                return caller is None or manager is self._manager
-            caller = caller.f_back
-        return True
+    def install(self) -> None:
+        builtins.open = io.open = functools.wraps(builtins.open)(self._guard_open(builtins.open))
+        _replace(os, "open", self._guard_os_open)
+        for name in ("stat", "lstat", "access", "readlink", "chdir"):
+            self._guard(os, name, self._current)
+        for name in ("utime", "chmod", "chown", "truncate", "setxattr", "removexattr"):
+            self._guard(os, name, self._path_to_change)
+        for name in ("remove", "unlink"):
+            self._guard(os, name, self._path_to_remove)
+        self._guard(shutil, "rmtree", self._path_to_remove)
+        self._guard(os, "rmdir", self._folder_to_remove)
+        self._guard(os, "mkdir", self._path_to_create)
+        for name in ("rename", "replace"):
+            _replace(os, name, self._guard_rename)
+        for name in ("link", "symlink"):
+            _replace(os, name, self._guard_link)
+        _replace(os, "listdir", self._guard_listdir)
+        _replace(os, "scandir", self._guard_scandir)
+        _replace(sqlite3, "connect", self._guard_connect)
+        sqlite3.dbapi2.connect = sqlite3.connect
 
     # --- paths ---
 
-    def view(self, path: Any) -> Any:
-        """Return where `path` is now: itself unless it was redirected."""
-        if not self._moved or not _is_path(path):
+    def _current(self, path: Any) -> Any:
+        """Return where `path` is now: itself unless it or a folder above it was redirected."""
+        if not self._redirected or not _is_path(path):
             return path
         place = _absolute(path)
-        rest = ""
-        while True:
-            if place in self._moved:
-                return self._moved[place] + rest
-            parent = os.path.dirname(place)  # noqa: PTH120
+        below = ""
+        while place not in self._redirected:
+            parent = os.path.dirname(place)
             if parent == place:
                 return path
-            rest, place = place[len(parent.rstrip(os.sep)) :] + rest, parent
+            below = place[len(parent.rstrip(os.sep)) :] + below
+            place = parent
+        return self._redirected[place] + below
 
-    def written(self, path: Any, *, copied: bool = True) -> Any:
-        """Return where to write `path`: for a hook, a copy or a new place."""
+    def _writable(self, path: Any, *, copy: bool = True) -> Any:
+        """Return where to write `path`: for a hook a new place, with a copy of the file."""
         if not _is_path(path):
             return path
-        place, now = _absolute(path), self.view(path)
-        if now is not path or self._is_free(place):
-            return now
-        if not self._is_from_hook():
+        place = _absolute(path)
+        current = self._current(path)
+        if current is not path or self._is_unguarded(place):
+            return current
+        if not self._callers.is_from_hook():
             if not self._exists(place):
-                self._born.add(place)
+                self._created.add(place)
             return path
-        if place in self._born or not self._exists(os.path.dirname(place)) or os.path.isdir(place):  # noqa: PTH112, PTH120
+        # Only a user's file, or a new one in a folder, can be redirected.
+        has_folder = self._exists(os.path.dirname(place))
+        if place in self._created or not has_folder or os.path.isdir(place):
             return path  # let the system report that it cannot be written
-        there = self._away(place)
-        if copied and self._exists(place):
+        target = self._new_place(place)
+        if copy and self._exists(place):
             with contextlib.suppress(OSError):
-                shutil.copy2(place, there)
-        self._moved[place] = there
-        return there
+                shutil.copy2(place, target)
+        self._redirected[place] = target
+        return target
 
-    def gone(self, path: Any) -> bool:
+    def _hide(self, path: Any) -> bool:
         """Mark `path` as removed if a hook removes a user's file; return whether it did."""
         if not _is_path(path):
             return False
         place = _absolute(path)
-        if self.view(path) is not path or self._is_free(place) or not self._exists(place):
+        if self._current(path) is not path or self._is_unguarded(place):
             return False
-        if self._is_new(place) or not self._is_from_hook():
+        if not self._exists(place) or self._is_new(place) or not self._callers.is_from_hook():
             return False
-        for made in [made for made in self._born if made.startswith(place + os.sep)]:
-            with contextlib.suppress(OSError):  # a folder, or already gone
-                self._real["remove"](made)
-        for below in [known for known in self._moved if known.startswith(place + os.sep)]:
-            del self._moved[below]
-        self._moved[place] = self._away(place)
+        # In a removed folder, the files of this run are removed for good.
+        for created in list(self._created):
+            if created.startswith(place + os.sep):
+                with contextlib.suppress(OSError):  # a folder, or already gone
+                    self._remove(created)
+        for redirected in list(self._redirected):
+            if redirected.startswith(place + os.sep):
+                del self._redirected[redirected]
+        self._redirected[place] = self._new_place(place)
         return True
 
-    def _away(self, place: str) -> str:
+    def _new_place(self, place: str) -> str:
         """Return an unused path in our folder with the same name."""
         self._count += 1
-        folder = os.path.join(self._folder, f"{os.getpid()}-{self._count}")  # noqa: PTH118
+        folder = os.path.join(self._folder, f"{os.getpid()}-{self._count}")
         with contextlib.suppress(FileExistsError):
-            self._real["mkdir"](self._folder)
-        self._real["mkdir"](folder)
-        return os.path.join(folder, os.path.basename(place))  # noqa: PTH118, PTH119
+            self._mkdir(self._folder)
+        self._mkdir(folder)
+        return os.path.join(folder, os.path.basename(place))
 
     def _exists(self, place: str) -> bool:
         try:
-            self._real["lstat"](place)
+            self._lstat(place)
         except (OSError, ValueError):
             return False
         return True
 
-    def _is_free(self, place: str) -> bool:
+    def _is_unguarded(self, place: str) -> bool:
         """Return whether anyone may write: our folder, devices, Python caches, temporary files."""
-        if place.startswith((os.path.dirname(self._folder) + os.sep, "/dev/", "/proc/")):  # noqa: PTH120
+        our_folder = os.path.dirname(self._folder) + os.sep
+        if place.startswith((our_folder, "/dev/", "/proc/")) or f"{os.sep}__pycache__" in place:
             return True
-        if f"{os.sep}__pycache__" in place:
-            return True
-        if any(
-            place == made or place.startswith(made + os.sep) for made in self._born_in_temporary()
-        ):
-            return True
-        if place.startswith(_temporary()) and _is_tempfile(sys._getframe(1)):
-            self._born.add(place)
+        # Not `gettempdir()`, which would write a file to find out.
+        temporary = os.path.join(tempfile.tempdir or "/no such folder", "")
+        for created in self._created:
+            is_within = place == created or place.startswith(created + os.sep)
+            if is_within and created.startswith(temporary):
+                return True
+        if place.startswith(temporary) and _is_called_by_tempfile():
+            self._created.add(place)
             return True
         return False
 
-    def _born_in_temporary(self) -> Iterator[str]:
-        temporary = _temporary()
-        return (made for made in self._born if made.startswith(temporary))
-
     def _is_new(self, place: str) -> bool:
         """Return whether this run created the file: then it may be removed."""
-        if place in self._born:
+        if place in self._created:
             return True
-        state = self._real["lstat"](place)
-        return bool(state.st_ctime >= self._since and not os.path.isdir(place))  # noqa: PTH112
+        return self._lstat(place).st_ctime >= self._started and not os.path.isdir(place)
 
-    # --- the functions ---
+    def _redirected_in(self, folder: Any) -> dict[str, str]:
+        """Return the places of the redirected entries of a folder, by name."""
+        if not self._redirected or not _is_path(folder):
+            return {}
+        folder = _absolute(folder)
+        places = {}
+        for original, place in self._redirected.items():
+            if os.path.dirname(original) == folder:
+                places[os.path.basename(original)] = place
+        return places
 
-    def install(self) -> None:
-        opened = self._open(builtins.open)
-        builtins.open = opened
-        io.open = opened
-        self._replace(os, "open", self._os_open)
-        for name in ("stat", "lstat", "access", "readlink", "chdir"):
-            self._replace(os, name, self._reading)
-        for name in ("utime", "chmod", "chown", "truncate", "setxattr", "removexattr"):
-            self._replace(os, name, self._changing)
-        for name in ("remove", "unlink"):
-            self._replace(os, name, self._removing)
-        self._replace(os, "rmdir", self._removing_folder)
-        self._replace(shutil, "rmtree", self._removing)
-        self._replace(os, "mkdir", self._making)
-        for name in ("rename", "replace"):
-            self._replace(os, name, self._renaming)
-        for name in ("link", "symlink"):
-            self._replace(os, name, self._linking)
-        self._replace(os, "listdir", self._listing)
-        self._replace(os, "scandir", self._scanning)
-        connect = self._connecting(sqlite3.connect)
-        sqlite3.connect = sqlite3.dbapi2.connect = connect
+    # --- the path to use in a call, by what the function does ---
 
-    def _replace(self, module: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
-        real = getattr(module, name, None)
-        if real is None:
-            return
-        ours = functools.wraps(real)(wrapped(real))
-        for able in (
-            os.supports_dir_fd,
-            os.supports_follow_symlinks,
-            os.supports_fd,
-            os.supports_effective_ids,
-        ):
-            if real in able:
-                able.add(ours)
-        setattr(module, name, ours)
-        for kind in vars(glob).values():  # globbers of Python 3.13 captured some of them
-            held = vars(kind).get(name) if isinstance(kind, type) else None
-            if isinstance(held, staticmethod) and held.__func__ is real:
-                setattr(kind, name, staticmethod(ours))
+    def _path_to_create(self, path: Any) -> Any:
+        return self._writable(path, copy=False)
 
-    def _open(self, real: Any) -> Any:
-        @functools.wraps(real)
+    def _path_to_change(self, path: Any) -> Any:
+        place = _absolute(path)
+        if not self._exists(place):
+            return self._current(path)
+        target = self._writable(path)
+        is_unchanged_folder = target is path and os.path.isdir(place)
+        if is_unchanged_folder and place not in self._created and not self._is_unguarded(place):
+            # A user's folder cannot be copied for a hook.
+            return IGNORE if self._callers.is_from_hook() else path
+        return target
+
+    def _path_to_remove(self, path: Any) -> Any:
+        return IGNORE if self._hide(path) else self._current(path)
+
+    def _folder_to_remove(self, path: Any) -> Any:
+        if os.path.isdir(path) and os.listdir(path):
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
+        return self._path_to_remove(path)
+
+    # --- the replacements ---
+
+    def _guard(self, module: Any, name: str, choose_path: Callable[[Any], Any]) -> None:
+        """Replace a function, so that it is called with the path that `choose_path` returns."""
+
+        def guard(real: Any) -> Any:
+            def call(path: Any, *rest: Any, **options: Any) -> Any:
+                if _is_path(path) and options.get("dir_fd") is None:
+                    path = choose_path(path)
+                return None if path is IGNORE else real(path, *rest, **options)
+
+            return call
+
+        _replace(module, name, guard)
+
+    def _guard_open(self, real: Any) -> Any:
         def open_file(file: Any, mode: str = "r", *rest: Any, **options: Any) -> Any:
             if isinstance(mode, str) and set(mode) & set("wax+") and not options.get("opener"):
-                file = self.written(file, copied="w" not in mode)
+                file = self._writable(file, copy="w" not in mode)
             else:
-                file = self.view(file)
+                file = self._current(file)
             return real(file, mode, *rest, **options)
 
         return open_file
 
-    def _os_open(self, real: Any) -> Any:
+    def _guard_os_open(self, real: Any) -> Any:
         def open_descriptor(path: Any, flags: int, *rest: Any, **options: Any) -> Any:
             if options.get("dir_fd") is None:
-                path = (
-                    self.written(path, copied=not flags & os.O_TRUNC)
-                    if flags & WRITING
-                    else self.view(path)
-                )
+                if flags & WRITE_FLAGS:
+                    path = self._writable(path, copy=not flags & os.O_TRUNC)
+                else:
+                    path = self._current(path)
             return real(path, flags, *rest, **options)
 
         return open_descriptor
 
-    def _reading(self, real: Any) -> Any:
-        def read(path: Any, *rest: Any, **options: Any) -> Any:
-            if self._moved and options.get("dir_fd") is None:
-                path = self.view(path)
-            return real(path, *rest, **options)
-
-        return read
-
-    def _changing(self, real: Any) -> Any:
-        def change(path: Any, *rest: Any, **options: Any) -> Any:
-            if options.get("dir_fd") is None:
-                exists = _is_path(path) and self._exists(_absolute(path))
-                now = self.written(path) if exists else self.view(path)
-                if now is path and exists and self._is_kept_folder(path):
-                    return None
-                path = now
-            return real(path, *rest, **options)
-
-        return change
-
-    def _is_kept_folder(self, path: Any) -> bool:
-        """Return whether it is a user's folder, which cannot be copied for a hook."""
-        place = _absolute(path)
-        is_theirs = os.path.isdir(place) and not self._is_free(place) and place not in self._born  # noqa: PTH112
-        return is_theirs and self._is_from_hook()
-
-    def _removing(self, real: Any) -> Any:
-        def remove(path: Any, *rest: Any, **options: Any) -> Any:
-            if options.get("dir_fd") is not None:
-                return real(path, *rest, **options)
-            if self.gone(path):
-                return None
-            return real(self.view(path), *rest, **options)
-
-        return remove
-
-    def _removing_folder(self, real: Any) -> Any:
-        removing = self._removing(real)
-
-        def remove_folder(path: Any, *rest: Any, **options: Any) -> Any:
-            is_folder = _is_path(path) and os.path.isdir(path)  # noqa: PTH112
-            if options.get("dir_fd") is None and is_folder and os.listdir(path):  # noqa: PTH208
-                raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
-            return removing(path, *rest, **options)
-
-        return remove_folder
-
-    def _making(self, real: Any) -> Any:
-        def make(path: Any, *rest: Any, **options: Any) -> Any:
-            exists = _is_path(path) and self._exists(_absolute(self.view(path)))
-            if options.get("dir_fd") is None and not exists:
-                path = self.written(path, copied=False)
-            return real(self.view(path), *rest, **options)
-
-        return make
-
-    def _renaming(self, real: Any) -> Any:
+    def _guard_rename(self, real: Any) -> Any:
         def rename(source: Any, target: Any, **options: Any) -> Any:
-            if not (_is_path(source) and _is_path(target)) or any(
-                value is not None for value in options.values()
-            ):
+            if any(value is not None for value in options.values()) or not _is_path(source):
                 return real(source, target, **options)
-            now, there = self.view(source), self.written(target, copied=False)
-            if now is not source or there is target or not self._exists(_absolute(source)):
-                return real(now, there)
+            current = self._current(source)
+            new_target = self._writable(target, copy=False)
+            is_moved = current is not source or new_target is target
+            if is_moved or not self._exists(_absolute(source)):
+                return real(current, new_target)
             # Our folder may be on another file system than the user's files.
-            copy = shutil.copytree if os.path.isdir(source) else shutil.copy2  # noqa: PTH112
-            copy(source, there)
-            if not self.gone(source):
-                os.remove(source)  # noqa: PTH107
+            copy = shutil.copytree if os.path.isdir(source) else shutil.copy2
+            copy(source, new_target)
+            if not self._hide(source):
+                os.remove(source)
             return None
 
         return rename
 
-    def _linking(self, real: Any) -> Any:
+    def _guard_link(self, real: Any) -> Any:
         def link(source: Any, target: Any, *rest: Any, **options: Any) -> Any:
             if options.get("dir_fd") is None:
-                target = self.written(target, copied=False)
+                target = self._writable(target, copy=False)
             return real(source, target, *rest, **options)
 
         return link
 
-    def _listing(self, real: Any) -> Any:
+    def _guard_listdir(self, real: Any) -> Any:
         def list_folder(path: Any = ".") -> Any:
-            if not self._moved or not _is_path(path):
-                return real(path)
-            names = dict.fromkeys(real(self.view(path)))
-            for place, there in self._below(path):
-                name: Any = os.path.basename(place)  # noqa: PTH119
-                name = os.fsencode(name) if isinstance(path, bytes) else name
-                names.pop(name, None)
-                if self._exists(there):
-                    names[name] = None
-            return list(names)
+            places = self._redirected_in(path)
+            names = [name for name in real(self._current(path)) if os.fsdecode(name) not in places]
+            for name, place in places.items():
+                if self._exists(place):
+                    names.append(name)
+            return list(map(os.fsencode, names)) if isinstance(path, bytes) else names
 
         return list_folder
 
-    def _scanning(self, real: Any) -> Any:
+    def _guard_scandir(self, real: Any) -> Any:
         def scan_folder(path: Any = ".") -> Any:
-            if not self._moved or not _is_path(path) or not self._below(path):
-                return real(self.view(path))
-            moved = dict(self._below(path))
-            entries = []
-            with real(self.view(path)) as found:
-                entries += [
-                    entry for entry in found if self._absolute_in(path, entry.name) not in moved
-                ]
-            for there in moved.values():
-                if self._exists(there):
-                    with real(os.path.dirname(there)) as found:  # noqa: PTH120
-                        entries += list(found)
-            return _Entries(entries)
+            places = self._redirected_in(path)
+            if not places:
+                return real(self._current(path))
+            with real(self._current(path)) as scanned:
+                entries = [entry for entry in scanned if os.fsdecode(entry.name) not in places]
+            for place in places.values():
+                if self._exists(place):
+                    with real(os.path.dirname(place)) as scanned:
+                        entries += scanned
+            return ScannedEntries(entries)
 
         return scan_folder
 
-    def _absolute_in(self, folder: Any, name: Any) -> str:
-        return os.path.join(_absolute(folder), os.fsdecode(name))  # noqa: PTH118
-
-    def _below(self, folder: Any) -> list[tuple[str, str]]:
-        """Return the redirected files in a folder: original path and new place."""
-        place = _absolute(folder)
-        return [entry for entry in self._moved.items() if os.path.dirname(entry[0]) == place]  # noqa: PTH120
-
-    def _connecting(self, real: Any) -> Any:
-        @functools.wraps(real)
+    def _guard_connect(self, real: Any) -> Any:
         def connect(database: Any, *rest: Any, **options: Any) -> Any:
-            if (
-                _is_path(database)
-                and not options.get("uri")
-                and os.fsdecode(database) not in ("", ":memory:")
-            ):
-                database = self.written(database)
+            is_file = _is_path(database) and os.fsdecode(database) not in ("", ":memory:")
+            if is_file and not options.get("uri"):
+                database = self._writable(database)
             return real(database, *rest, **options)
 
         return connect
 
 
-class _Entries:
+class ScannedEntries:
     """Mimics the result of `os.scandir`."""
 
     def __init__(self, entries: list[Any]) -> None:
@@ -423,7 +334,7 @@ class _Entries:
     def __next__(self) -> Any:
         return next(self._entries)
 
-    def __enter__(self) -> _Entries:
+    def __enter__(self) -> ScannedEntries:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -433,51 +344,30 @@ class _Entries:
         self._entries = iter(())
 
 
-def _runs_test(hook: str, given: Mapping[str, Any], called: list[CodeType]) -> bool:
-    """Return whether test code runs below a hook that was `given` these arguments.
-
-    `called` are the codes from the hook inwards, its implementation first.
-    """
-    if not called:
-        return False
-    implementation = called[0]
-    if implementation.co_filename.startswith(OURS):
-        return True  # drafts and calls that are observed: what they may write, the sandbox says
-    if hook not in RUNS_TESTS:
-        return False
-    if f"{os.sep}_pytest{os.sep}" in implementation.co_filename:
-        return True
-    if hook not in CALLS_TESTS or implementation.co_flags & inspect.CO_GENERATOR:
-        return False
-    codes = _codes_of(given)
-    return not codes or not codes.isdisjoint(called)
+def _replace(module: Any, name: str, guard: Callable[[Any], Any]) -> None:
+    """Replace a function of a module, wherever the standard library refers to it."""
+    real = getattr(module, name, None)
+    if real is None:
+        return
+    replacement = functools.wraps(real)(guard(real))
+    for functions in CAPABILITIES:
+        if real in functions:
+            functions.add(replacement)
+    setattr(module, name, replacement)
+    # Globbers of Python 3.13 captured some of them, and pathlib uses those.
+    globbers = [globber for globber in vars(glob).values() if isinstance(globber, type)]
+    for globber in globbers:
+        method = vars(globber).get(name)
+        if isinstance(method, staticmethod) and method.__func__ is real:
+            setattr(globber, name, staticmethod(replacement))
 
 
-def _codes_of(given: Mapping[str, Any]) -> set[CodeType]:
-    """The code of the test or fixture that a hook was given, and of the functions that decorators wrap."""
-    function = getattr(given.get("fixturedef"), "func", None) or getattr(
-        given.get("pyfuncitem"), "obj", None
-    )
-    codes: set[CodeType] = set()
-    while function is not None and len(codes) < MAX_WRAPPED:
-        function = getattr(function, "__func__", function)
-        code = getattr(function, "__code__", None)
-        if isinstance(code, CodeType):
-            codes.add(code)
-        function = getattr(function, "__wrapped__", None)
-    return codes
-
-
-def _temporary() -> str:
-    """Return the known folder for temporary files; `gettempdir()` would write there."""
-    return os.path.join(tempfile.tempdir or "/no such folder", "")  # noqa: PTH118
-
-
-def _is_tempfile(frame: FrameType | None) -> bool:
-    """Return whether the caller is the module `tempfile`."""
-    while frame is not None and frame.f_code.co_filename == __file__:
+def _is_called_by_tempfile() -> bool:
+    """Return whether the first caller outside this module is the module `tempfile`."""
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename == __file__ and frame.f_back is not None:
         frame = frame.f_back
-    return frame is not None and frame.f_globals.get("__name__") == "tempfile"
+    return frame.f_globals.get("__name__") == "tempfile"
 
 
 def _is_path(path: Any) -> bool:
@@ -485,4 +375,4 @@ def _is_path(path: Any) -> bool:
 
 
 def _absolute(path: Any) -> str:
-    return os.path.abspath(os.fsdecode(path))  # noqa: PTH100
+    return os.path.abspath(os.fsdecode(path))

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, NoReturn
 import pytest
 
 from pytest_starcoder.runner.messages import Record
-from pytest_starcoder.runner.selection import Protocol
+from pytest_starcoder.runner.selection import ItemProtocol
 from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
 
@@ -41,13 +41,13 @@ class ItemRunner:
 
     def __init__(self) -> None:
         self.items: dict[str, pytest.Item] = {}
-        self._protocol: Protocol | None = None
+        self._protocol: ItemProtocol | None = None
         self._outcomes: list[str] = []
         self._raised = Raised()
 
     def start(self, session: pytest.Session, project: Project) -> None:
         self.items = {item.nodeid: item for item in session.items}
-        self._protocol = Protocol(session.config, project)
+        self._protocol = ItemProtocol(session.config, project)
 
     def note_report(self, report: pytest.TestReport) -> None:
         """Count a report that a plugin logged itself, such as one of a subtest."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_starcoder import interpreter
-from pytest_starcoder.runner.launch import child_of
+from pytest_starcoder.runner.child_process import ChildProcess
 from pytest_starcoder.runner.program_child import ProgramJob
 from pytest_starcoder.runner.protocol import encode
 from pytest_starcoder.runner.sandbox import Level, Sandbox, environment
@@ -58,7 +58,7 @@ def run_program(source: str, seconds: float, min_level: Level = Level.NONE) -> P
         command, variables = interpreter.start("-I", script, str(job_file))
         with report.open("x+b") as file:  # opened before the program can replace it
             with (
-                child_of(
+                ChildProcess(
                     command, folder, environment(variables, folder), temporary=folder
                 ) as child,
                 contextlib.suppress(subprocess.TimeoutExpired),

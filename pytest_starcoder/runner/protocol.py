@@ -17,30 +17,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from types import NoneType, UnionType
+from types import UnionType
 from typing import (
-    TYPE_CHECKING,
     Any,
     BinaryIO,
     Literal,
     NoReturn,
     TypeVar,
-    Union,
     get_args,
     get_origin,
     get_type_hints,
 )
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 M = TypeVar("M")
 
@@ -72,25 +65,25 @@ class Malformed(ValueError):
 # --- messages ---
 
 
-def encode(message: DataclassInstance) -> bytes:
-    """Return the line of a message, with its newline.
-
-    Fields may be of the types that `decode` supports, and sets may be of any kind.
-    """
+def encode(message: object) -> bytes:
+    """Return the line of a message, with its newline; `decode` lists the types of its fields."""
     return json.dumps({type(message).__name__: message}, default=_plain).encode() + b"\n"
 
 
 def decode(line: bytes, kinds: tuple[type[M], ...]) -> M:
     """Return the message in a line, of one of the dataclasses `kinds`. Raises Malformed.
 
-    Fields may be str, bool, int (up to the size of a line number), float, Path, string
-    enumerations, literals, dataclasses, tuples, frozensets and mappings of these, and None
-    where the type allows it. Fields with a default may be missing.
+    Fields may be str, bool, int (up to the size of a line number), float, Path, StrEnum,
+    Literal, dataclasses, tuples, frozensets and mappings of these, and `T | None`. Fields
+    with a default may be missing.
     """
     message = message_of(line)
     for kind in kinds:
         if message.keys() == {kind.__name__}:
-            decoded: M = parsed(message[kind.__name__], kind)
+            try:
+                decoded: M = parsed(message[kind.__name__], kind)
+            except ValueError as exc:  # also from an enumeration
+                raise Malformed(str(exc)) from exc
             return decoded
     raise Malformed("another message")
 
@@ -129,15 +122,9 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _plain(value: object) -> object:
     """Convert one value that JSON does not have; its parts are converted in turn."""
-    if is_dataclass(value):
-        return {entry.name: getattr(value, entry.name) for entry in fields(value)}
-    if isinstance(value, set | frozenset):
+    if isinstance(value, frozenset):
         return sorted(value)
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} cannot be part of a message")
+    return str(value) if isinstance(value, Path) else vars(value)
 
 
 # --- files ---
@@ -158,23 +145,19 @@ class MessageFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._identity = _identity(path.stat())
+        self._status = path.stat()
 
-    def append(self, message: DataclassInstance) -> None:
+    def append(self, message: object) -> None:
         """Write one line. Never raises: if the file is gone, there is no reader."""
         line = memoryview(encode(message))
         with contextlib.suppress(OSError):
             # Reopened each time: a test may have closed all descriptors it does not know.
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | OPEN_REGULAR)
             try:
-                while line and _identity(os.fstat(descriptor)) == self._identity:
+                while line and os.path.samestat(os.fstat(descriptor), self._status):
                     line = line[os.write(descriptor, line) :]
             finally:
                 os.close(descriptor)
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
 
 
 def _lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
@@ -182,8 +165,8 @@ def _lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
     file.seek(0)
     is_start = True  # False for the rest of a line that is too long
     for _ in range(MAX_LINES):
-        room = max_bytes - file.tell()
-        piece = file.readline(min(MAX_LINE, room)) if room > 0 else b""
+        room = max(0, max_bytes - file.tell())
+        piece = file.readline(min(MAX_LINE, room))
         if not piece:
             return
         is_end = piece.endswith(b"\n")
@@ -196,69 +179,37 @@ def _lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
 
 
 def parsed(value: Any, kind: Any) -> Any:
-    """Convert a JSON value to the type `kind`. Raises Malformed."""
-    if kind in (str, bool):
-        return _checked(value, kind)
-    if kind is int:
-        return _parse_number(value)
-    if kind is float:
-        return _parse_float(value)
-    if kind is Path:
-        return Path(_checked(value, str))
+    """Convert a JSON value to the type `kind`. Raises ValueError."""
+    origin = get_origin(kind)
+    arguments = get_args(kind)
     if is_dataclass(kind):
         return _parse_fields(value, kind)
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return _parse_word(value, kind)
-    return _parse_generic(value, get_origin(kind), get_args(kind))
-
-
-def _parse_generic(value: Any, origin: Any, arguments: tuple[Any, ...]) -> Any:
-    """Convert a JSON value to a collection, a literal or an optional type."""
-    if origin in (Union, UnionType) and NoneType in arguments:
-        return None if value is None else parsed(value, arguments[0])
-    if origin is Literal:
-        if _checked(value, str) not in arguments:
-            raise Malformed("an unexpected word")
-        return value
     if origin is Mapping:
         entries = _checked(value, dict).items()
         return {key: parsed(entry, arguments[1]) for key, entry in entries}
-    if origin is frozenset:
-        return frozenset(parsed(entry, arguments[0]) for entry in _checked(value, list))
-    if origin is tuple and arguments[-1] is Ellipsis:
-        return tuple(parsed(entry, arguments[0]) for entry in _checked(value, list))
-    if origin is tuple:
-        entries = _checked(value, list)
-        if len(entries) != len(arguments):
-            raise Malformed(f"{len(entries)} entries instead of {len(arguments)}")
-        return tuple(map(parsed, entries, arguments))
-    raise TypeError(f"a message cannot have fields of type {origin}")
+    if origin is frozenset or (origin is tuple and arguments[-1] is Ellipsis):
+        return origin(parsed(entry, arguments[0]) for entry in _checked(value, list))
+    if origin is tuple and len(_checked(value, list)) == len(arguments):
+        return tuple(map(parsed, value, arguments))
+    if origin is UnionType:
+        return None if value is None else parsed(value, arguments[0])
+    if origin is Literal and value in arguments:
+        return value
+    if kind is bool:
+        return _checked(value, bool)
+    if kind is int and type(value) is int and 0 <= value < MAX_NUMBER:
+        return value
+    if kind is float and type(value) in (int, float) and abs(value) < MAX_NUMBER:
+        return float(value)  # an integer may have thousands of digits, too many for a float
+    if isinstance(kind, type) and issubclass(kind, str | Path):
+        return kind(_checked(value, str))
+    raise Malformed(f"no value of {kind}")
 
 
 def _checked(value: Any, kind: type) -> Any:
     if type(value) is not kind:
-        raise Malformed(f"{type(value).__name__} instead of {kind.__name__}")
+        raise Malformed(f"no {kind.__name__}")
     return value
-
-
-def _parse_number(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < MAX_NUMBER:
-        raise Malformed("no line number")
-    return value
-
-
-def _parse_float(value: Any) -> float:
-    # An integer may have thousands of digits, too many for a float.
-    if type(value) not in (int, float) or not abs(value) < MAX_NUMBER or not math.isfinite(value):
-        raise Malformed("no number of seconds")
-    return float(value)
-
-
-def _parse_word(value: Any, kind: type[StrEnum]) -> StrEnum:
-    try:
-        return kind(_checked(value, str))
-    except ValueError as exc:
-        raise Malformed(f"no {kind.__name__}") from exc
 
 
 def _parse_fields(value: Any, kind: Any) -> Any:
@@ -269,37 +220,14 @@ def _parse_fields(value: Any, kind: Any) -> Any:
     return kind(**{name: parsed(entry, types[name]) for name, entry in entries.items()})
 
 
-@cache
-def _field_types(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+_field_types = cache(get_type_hints)
 
 
 @cache
 def _required(kind: Any) -> frozenset[str]:
     """Return the names of the fields without a default."""
-    return frozenset(
-        entry.name
-        for entry in fields(kind)
-        if entry.default is MISSING and entry.default_factory is MISSING
-    )
-
-
-# --- until all callers exchange dataclasses ---
-
-
-def messages_in(file: BinaryIO, end: int = MAX_FILE) -> Iterator[dict[str, Any]]:
-    for line in _lines(file, end):
-        with contextlib.suppress(Malformed):
-            yield message_of(line)
-
-
-class LineFile(MessageFile):
-    def append(self, message: Any) -> None:
-        line = memoryview(json.dumps(message).encode() + b"\n")
-        with contextlib.suppress(OSError):
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | OPEN_REGULAR)
-            try:
-                while line and _identity(os.fstat(descriptor)) == self._identity:
-                    line = line[os.write(descriptor, line) :]
-            finally:
-                os.close(descriptor)
+    names = set()
+    for entry in fields(kind):
+        if entry.default is MISSING and entry.default_factory is MISSING:
+            names.add(entry.name)
+    return frozenset(names)

@@ -32,13 +32,15 @@ TERMINATING = 1.0
 KILLING = 5.0
 """Seconds after which processes that survive SIGKILL are abandoned: they hang in the kernel."""
 
-PARENT = 0.5
-"""Seconds between checks for the parent: a fork of it may keep its end of the pipe open."""
+PARENT_CHECK = 0.5
+"""Seconds between checks for the requesting process: its forks may keep the pipe open."""
 
 TICK = 0.02
 """Seconds between checks while processes are being ended."""
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+# Constants of <linux/prctl.h>.
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 
 class Supervisor:
@@ -66,7 +68,7 @@ class Supervisor:
         for descriptor in descriptors:
             os.close(descriptor)  # or the reader of the other end would not notice the child's exit
         while self._status is None and not self._command:
-            self._wait(PARENT)
+            self._wait(PARENT_CHECK)
         if self._status is None and self._grace and self._command != KILL:
             self._signal_group(signal.SIGINT)
             self._wait_for_child(self._grace)
@@ -87,25 +89,28 @@ class Supervisor:
     def _wait(self, seconds: float) -> bool:
         """Wait for an event, up to a limit; return whether any of our processes are left."""
         ready, _, _ = select.select(self._inputs, [], [], seconds)
+        is_over = os.getppid() != self._parent
         for descriptor in ready:
             try:
-                news = os.read(descriptor, 64)
+                received = os.read(descriptor, 64)
             except OSError:
-                news = b""
-            if descriptor == 0:
-                self._command = news[-1:] or self._command or END
-                if not news:
-                    self._inputs.remove(0)
-            elif news.strip(bytes([signal.SIGCHLD])):
-                self._command = self._command or END
-        if os.getppid() != self._parent:
-            self._command = self._command or END
+                received = b""
+            if descriptor != 0:
+                # Numbers of signals; all but SIGCHLD ask us to end.
+                is_over |= received.strip(bytes([signal.SIGCHLD])) != b""
+            elif received:
+                self._command = received[-1:]
+            else:
+                self._inputs.remove(0)  # the requesting process is gone
+                is_over = True
+        if is_over and not self._command:
+            self._command = END
         return self._reap()
 
     def _wait_for_child(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while self._status is None and self._command != KILL and time.monotonic() < until:
-            self._wait(min(PARENT, max(0.0, until - time.monotonic())))
+            self._wait(min(PARENT_CHECK, max(0.0, until - time.monotonic())))
 
     def _reap(self) -> bool:
         """Reap all ended processes; return whether others are running."""
@@ -152,7 +157,7 @@ class Supervisor:
 
 
 def descendants(process: int) -> list[int]:
-    """Return the descendants of `process`, from /proc; none if there is no /proc."""
+    """Return the descendants of `process`, from /proc; empty if there is no /proc."""
     children: dict[int, list[int]] = {}
     try:
         entries = os.listdir("/proc")  # noqa: PTH208 - only names, possibly thousands
@@ -161,19 +166,17 @@ def descendants(process: int) -> list[int]:
     for entry in entries:
         if entry.isdigit():
             try:
-                with open(f"/proc/{entry}/stat", "rb") as file:  # noqa: PTH123 - pathlib takes longer to import
+                with open(f"/proc/{entry}/stat", "rb") as file:  # noqa: PTH123 - pathlib is slow
                     status = file.read()
+                # The name in parentheses may contain spaces and parentheses.
                 parent = int(status.rpartition(b")")[2].split()[1])
             except (OSError, ValueError, IndexError):
                 continue  # it has ended
             children.setdefault(parent, []).append(int(entry))
-    processes: list[int] = []
-    waiting = [process]
-    while waiting:
-        started = children.get(waiting.pop(), [])
-        processes += started
-        waiting += started
-    return processes
+    processes = [process]
+    for ancestor in processes:  # grows while it is read
+        processes += children.get(ancestor, [])
+    return processes[1:]
 
 
 def _signal(process: int, number: int) -> None:
@@ -210,7 +213,7 @@ def _start(command: list[str]) -> int:
 def _prctl(option: int, value: int) -> None:
     """Call prctl on Linux; elsewhere, and if refused, do nothing."""
     if sys.platform == "linux":
-        import ctypes
+        import ctypes  # slow, and needed on Linux only
 
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 

@@ -1,209 +1,231 @@
-"""What a test executes: the lines of the project's files, and the first calls of each function with their values.
+"""Traces a test: executed lines of the project's files, and the first calls of each function.
 
-By `sys.settrace`, in the thread of the test, in those that it starts, and in the Pythons that it starts.
+Uses `sys.settrace` in the test's thread, in the threads it starts, and in the Python
+processes it starts.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
-import json
+import inspect
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
 from pytest_starcoder.redaction.redactor import secret_values
-from pytest_starcoder.runner.protocol import Malformed, message_of, parsed, read_regular
+from pytest_starcoder.runner.outcome import ExecutedLines
+from pytest_starcoder.runner.protocol import Malformed, decode, encode, read_regular
 from pytest_starcoder.source.project import in_project
 from pytest_starcoder.text.reprs import short_repr
 
-CALLS = 4
-"""Calls of one function whose values are kept; loops call the same one thousands of times."""
+MAX_CALLS = 4
+"""Maximum recorded calls of one function: loops call the same one thousands of times."""
 
-ALL_CALLS = 200
-"""Calls whose values are kept of one test."""
+MAX_ALL_CALLS = 200
+"""Maximum recorded calls of one test."""
 
-ARGUMENTS = 160
-"""Characters of one call's arguments."""
-
-ROOT, FOLDER = "STARCODER_TRACED_ROOT", "STARCODER_TRACED_FOLDER"
-"""Variables that tell the Pythons which a test starts what to trace, and where their lines go."""
+MAX_ARGUMENTS = 160
+"""Maximum characters of one call's arguments."""
 
 MAX_PROCESSES = 1000
 """Maximum number of processes per test whose lines are read."""
 
-OPTIMIZED = 0x1
-"""The flag of code that is a function's (inspect.CO_OPTIMIZED)."""
+# Variables that tell the Pythons started by a test what to trace, and where to write the lines.
+ROOT_VARIABLE = "STARCODER_TRACED_ROOT"
+FOLDER_VARIABLE = "STARCODER_TRACED_FOLDER"
 
-Local = Callable[[FrameType, str, Any], Any]
+LocalTrace = Callable[[FrameType, str, Any], Any]
+
+
+@dataclass
+class TracedCall:
+    """One call; `outcome` is set when it ends."""
+
+    code: CodeType
+    arguments: str
+    outcome: str = "did not return"
 
 
 class Tracer:
-    """Records between `start` and `stop`; `wanted` tells by its name whether a file is the project's own.
+    """Records what runs between `start` and `stop` in files for which `is_traced(name)` is true.
 
-    `lines` maps file names to executed lines, `calls` holds the calls in the
-    order in which they began: code, arguments, outcome. Both may be replaced
-    by empty ones at any time, to tell what ran in between. `steps` are pairs of lines of which one ran
-    right after the other in one call, 0 for its end; kept with the option of that name, of calls without values.
-    `types` are those of the variables of functions whose calls were kept, by name, when they ended. `secrets` are
-    values that secret-looking names had in those calls and their modules. With `functions_only`
-    the bodies of modules and classes do not count: they run in every process.
+    `lines` maps file names to executed lines, and `calls` are in the order in which they began.
+    Both may be replaced by empty ones at any time, to separate what ran in between.
+    With `record_arcs`, `arcs` are pairs of lines of which one ran right after the other in one
+    call without recorded values, 0 for its end.
+    `types` are the names of the types that the variables of recorded calls had at their end.
+    `secrets` are values of secret-looking names in those calls and their modules.
+    With `functions_only`, the bodies of modules and classes are ignored: they run in every
+    process.
     """
 
     def __init__(
-        self, wanted: Callable[[str], bool], *, functions_only: bool = False, steps: bool = False
+        self,
+        is_traced: Callable[[str], bool],
+        *,
+        functions_only: bool = False,
+        record_arcs: bool = False,
     ) -> None:
-        self._wanted = wanted
+        self._is_traced = is_traced
         self._functions_only = functions_only
-        self._steps = steps
-        self.lines: dict[str, set[int]] = {}
-        self.steps: dict[str, set[tuple[int, int]]] = {}
-        self.calls: list[list[Any]] = []
-        self.types: dict[CodeType, dict[str, set[str]]] = {}
+        self._record_arcs = record_arcs
+        self.clear()
         self.secrets: set[str] = set()
         self._files: dict[str, bool] = {}
-        self._hits: dict[int, int] = {}
-        self._values = False
+        self._counts: dict[int, int] = {}
+        self._record_values = False
+
+    def clear(self) -> None:
+        """Forget what was recorded, but not the secrets."""
+        self.lines: dict[str, set[int]] = {}
+        self.arcs: dict[str, set[tuple[int, int]]] = {}
+        self.calls: list[TracedCall] = []
+        self.types: dict[CodeType, dict[str, set[str]]] = {}
 
     def start(self, *, values: bool) -> None:
-        """Records from here on, calls if `values`."""
-        self._hits, self._values = {}, values
-        threading.settrace(self._called)
-        sys.settrace(self._called)
+        """Record lines from now on, and calls if `values`."""
+        self._counts = {}
+        self._record_values = values
+        threading.settrace(self._trace_call)
+        sys.settrace(self._trace_call)
 
     def stop(self) -> None:
         sys.settrace(None)
         threading.settrace(None)
 
-    def _called(self, frame: FrameType, event: str, _arg: Any) -> Local | None:
+    def _trace_call(self, frame: FrameType, event: str, _arg: Any) -> LocalTrace | None:
+        # Called for every call of any function: it decides quickly.
         code = frame.f_code
-        filename = code.co_filename
-        wanted = self._files.get(filename)
-        if wanted is None:
-            wanted = self._files[filename] = self._is_wanted(filename)
-        if (
-            not wanted
-            or event != "call"
-            or (self._functions_only and not code.co_flags & OPTIMIZED)
-        ):
+        is_traced = self._files.get(code.co_filename)
+        if is_traced is None:
+            is_traced = self._files[code.co_filename] = self._is_traced_file(code.co_filename)
+        if not is_traced or event != "call":
             return None
-        if not self._values:
-            return self._stepping() if self._steps else self._line
-        hits = self._hits[id(code)] = self._hits.get(id(code), 0) + 1
-        if hits <= CALLS and len(self.calls) < ALL_CALLS and code.co_name[:1] != "<":
-            return self._valued(frame, code)
-        return self._line
+        # Only code of functions is optimized; that of modules and classes is not.
+        if self._functions_only and not code.co_flags & inspect.CO_OPTIMIZED:
+            return None
+        if not self._record_values:
+            return self._arc_tracer() if self._record_arcs else self._trace_line
+        count = self._counts[id(code)] = self._counts.get(id(code), 0) + 1
+        is_expression = code.co_name.startswith("<")  # a lambda or comprehension
+        if count > MAX_CALLS or len(self.calls) >= MAX_ALL_CALLS or is_expression:
+            return self._trace_line
+        return self._value_tracer(frame, code)
 
-    def _is_wanted(self, filename: str) -> bool:
-        """Return `wanted(name)`; False for an invalid path, e.g. with a null character."""
+    def _is_traced_file(self, filename: str) -> bool:
+        """Return `is_traced(filename)`; False for an invalid path, e.g. with a null character."""
         try:
-            return self._wanted(filename)
+            return self._is_traced(filename)
         except Exception:  # noqa: BLE001 - an exception in a trace function would reach the test
             return False
 
-    def _stepping(self) -> Local:
-        before = 0
-
-        def local(frame: FrameType, event: str, arg: Any) -> Local:
-            nonlocal before
-            filename, now = frame.f_code.co_filename, frame.f_lineno
-            if event == "line":
-                self.lines.setdefault(filename, set()).add(now)
-            if before and event in ("line", "return"):
-                self.steps.setdefault(filename, set()).add((before, now if event == "line" else 0))
-            if event == "line":
-                before = now
-            elif event == "exception" and arg[0] is not StopIteration:
-                before = 0  # it does not go on from here as the text says
-            return local
-
-        return local
-
-    def _line(self, frame: FrameType, event: str, _arg: Any) -> Local:
+    def _trace_line(self, frame: FrameType, event: str, _arg: Any) -> LocalTrace:
         if event == "line":
-            self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
-        return self._line
+            self._add_line(frame)
+        return self._trace_line
 
-    def _valued(self, frame: FrameType, code: CodeType) -> Local:
-        """A call whose arguments are kept now, and its outcome once it is there."""
-        call = [code, self._arguments(frame, code), "did not return"]
+    def _add_line(self, frame: FrameType) -> None:
+        self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
+
+    def _arc_tracer(self) -> LocalTrace:
+        previous = 0
+
+        def trace(frame: FrameType, event: str, arg: Any) -> LocalTrace:
+            nonlocal previous
+            if event == "exception" and arg[0] is not StopIteration:
+                previous = 0  # execution does not continue with the next line
+            elif event in ("line", "return"):
+                line = 0
+                if event == "line":
+                    line = frame.f_lineno
+                    self._add_line(frame)
+                if previous:
+                    arcs = self.arcs.setdefault(frame.f_code.co_filename, set())
+                    arcs.add((previous, line))
+                previous = line or previous  # a generator that returns may go on
+            return trace
+
+        return trace
+
+    def _value_tracer(self, frame: FrameType, code: CodeType) -> LocalTrace:
+        """Record the arguments of a call, and return a function that records its outcome."""
+        call = TracedCall(code, self._format_arguments(frame, code))
         self.calls.append(call)
-        self._note(frame.f_globals)
+        self._collect_secrets(frame.f_globals)
         raised = ""
 
-        def local(frame: FrameType, event: str, arg: Any) -> Local:
+        def trace(frame: FrameType, event: str, arg: Any) -> LocalTrace:
             nonlocal raised
             if event == "line":
-                raised = ""
-                self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
+                raised = ""  # the exception was handled
+                self._add_line(frame)
             elif event == "exception":
                 raised = arg[0].__name__
             elif event == "return":
-                self._note(frame.f_locals)
-                kinds = self.types.setdefault(code, {})
+                self._collect_secrets(frame.f_locals)
+                names = self.types.setdefault(code, {})
                 for name, value in frame.f_locals.items():
-                    kinds.setdefault(name, set()).add(type(value).__name__)
+                    names.setdefault(name, set()).add(type(value).__name__)
                 if raised:
-                    call[2] = f"raised {raised}"
+                    call.outcome = f"raised {raised}"
                 else:
-                    call[2] = f"returned {self._quiet(arg)}"
-            return local
+                    call.outcome = f"returned {self._untraced_repr(arg)}"
+            return trace
 
-        return local
+        return trace
 
-    def _note(self, named: dict[str, Any]) -> None:
+    def _collect_secrets(self, variables: dict[str, Any]) -> None:
         with contextlib.suppress(Exception):  # the test's own mapping may raise anything
-            self.secrets.update(secret_values(named))
+            self.secrets.update(secret_values(variables))
 
-    def _arguments(self, frame: FrameType, code: CodeType) -> str:
-        count = (
-            code.co_argcount
-            + code.co_kwonlyargcount
-            + bool(code.co_flags & 4)
-            + bool(code.co_flags & 8)
-        )
-        shown = []
+    def _format_arguments(self, frame: FrameType, code: CodeType) -> str:
+        count = code.co_argcount + code.co_kwonlyargcount
+        count += bool(code.co_flags & inspect.CO_VARARGS)
+        count += bool(code.co_flags & inspect.CO_VARKEYWORDS)
+        arguments = []
         for name in code.co_varnames[:count]:
             if name in frame.f_locals and name not in ("self", "cls"):
-                shown.append(f"{name}={self._quiet(frame.f_locals[name])}")
-        told = ", ".join(shown)
-        return told if len(told) <= ARGUMENTS else told[: ARGUMENTS - 1] + "…"
+                arguments.append(f"{name}={self._untraced_repr(frame.f_locals[name])}")
+        text = ", ".join(arguments)
+        return text if len(text) <= MAX_ARGUMENTS else text[: MAX_ARGUMENTS - 1] + "…"
 
-    def _quiet(self, value: object) -> str:
-        """`short_repr`, whose own run is no part of the test's."""
+    def _untraced_repr(self, value: object) -> str:
+        """Return `short_repr(value)`; what that executes is not part of the test."""
         sys.settrace(None)
         try:
             return short_repr(value)
         finally:
-            sys.settrace(self._called)
+            sys.settrace(self._trace_call)
 
 
 class TracedEnvironment:
     """Environment that makes Python trace files below `root` and write the lines to `folder`."""
 
     def __init__(self, root: Path, folder: Path) -> None:
-        self._names = {ROOT: str(root), FOLDER: str(folder)}
+        self._variables = {ROOT_VARIABLE: str(root), FOLDER_VARIABLE: str(folder)}
         self._startup = str(Path(__file__).parent / "startup")
         self._had_empty_path = os.environ.get("PYTHONPATH") == ""
 
-    def put(self, environment: MutableMapping[str, str]) -> None:
+    def add_to(self, environment: MutableMapping[str, str]) -> None:
         """Add our variables to the current ones of the test."""
         path = environment.get("PYTHONPATH", "")
-        environment.update(self._names)
+        environment.update(self._variables)
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (self._startup, path)))
 
-    def take(self, environment: MutableMapping[str, str]) -> None:
+    def remove_from(self, environment: MutableMapping[str, str]) -> None:
         """Remove our variables, wherever the test copied them, and nothing else."""
-        for name in self._names:
+        for name in self._variables:
             environment.pop(name, None)
-        path = environment.get("PYTHONPATH")
-        if path is None or self._startup not in path.split(os.pathsep):
+        folders = environment.get("PYTHONPATH", "").split(os.pathsep)
+        if self._startup not in folders:
             return
-        folders = [folder for folder in path.split(os.pathsep) if folder != self._startup]
+        folders = [folder for folder in folders if folder != self._startup]
         if folders or self._had_empty_path:
             environment["PYTHONPATH"] = os.pathsep.join(folders)
         else:
@@ -211,35 +233,37 @@ class TracedEnvironment:
 
 
 def trace_process(environment: Mapping[str, str]) -> None:
-    """Traces this process to its end, where the environment says so."""
-    if not (environment.get(ROOT) and environment.get(FOLDER)):
+    """Trace this process until it ends, if the environment says so."""
+    if not (environment.get(ROOT_VARIABLE) and environment.get(FOLDER_VARIABLE)):
         return
-    root, folder = Path(environment[ROOT]), Path(environment[FOLDER])
-    tracer = Tracer(
-        lambda filename: in_project(str(Path(filename).absolute()), root), functions_only=True
-    )
+    root = Path(environment[ROOT_VARIABLE])
+    folder = Path(environment[FOLDER_VARIABLE])
 
-    def write() -> None:
+    def is_traced(filename: str) -> bool:
+        return in_project(str(Path(filename).absolute()), root)
+
+    def write_lines() -> None:
         tracer.stop()
-        found = {
-            str(Path(file).absolute()): sorted(lines) for file, lines in list(tracer.lines.items())
-        }
-        (folder / f"{os.getpid()}.json").write_text(json.dumps(found), "utf-8")
+        lines = {}
+        for file, numbers in list(tracer.lines.items()):  # a thread may still add to it
+            lines[str(Path(file).absolute())] = frozenset(numbers)
+        (folder / f"{os.getpid()}.json").write_bytes(encode(ExecutedLines(lines)))
 
-    atexit.register(write)
+    tracer = Tracer(is_traced, functions_only=True)
+    atexit.register(write_lines)
     tracer.start(values=False)
 
 
-def traced_processes(folder: Path) -> Iterator[tuple[str, frozenset[int]]]:
+def read_processes(folder: Path) -> Iterator[tuple[str, frozenset[int]]]:
     """Yield the files and lines executed by Python processes that have ended, each once.
 
     Tests started those processes and may have put anything into the folder: anything but
     small files with lines is ignored.
     """
-    for written in sorted(folder.glob("*.json"))[:MAX_PROCESSES]:
+    for file in sorted(folder.glob("*.json"))[:MAX_PROCESSES]:
         try:
-            lines = parsed(message_of(read_regular(written)), Mapping[str, frozenset[int]])
-            written.unlink()
+            lines = decode(read_regular(file), (ExecutedLines,)).lines
+            file.unlink()
         except (OSError, Malformed):
             continue  # also if its process was killed while writing
         yield from lines.items()

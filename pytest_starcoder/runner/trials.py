@@ -20,14 +20,8 @@ from typing import Any, Self
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.runner.channel import Channel
-from pytest_starcoder.runner.launch import (
-    Child,
-    Launch,
-    changed,
-    child_of,
-    pytest_command,
-    sandboxed_variables,
-)
+from pytest_starcoder.runner.child_process import ChildProcess
+from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.messages import (
     REPLIES,
     Behaviour,
@@ -62,6 +56,7 @@ from pytest_starcoder.runner.sandbox import (
     check_level,
     readable,
 )
+from pytest_starcoder.runner.variables import sandboxed_variables
 from pytest_starcoder.source.edits.edit import Edit
 
 Edits = tuple[Edit, ...]
@@ -313,7 +308,7 @@ class Trials:
         if in_functions:
             payloads = list(map(_changes_in_functions, candidates))
         else:
-            payloads = [{"files": changed(self._launch.root, edits)} for edits in candidates]
+            payloads = [{"files": self._launch.edited_files(edits)} for edits in candidates]
         return TryEdits(
             number=self._new_command_number(),
             candidates=self._number(payloads),
@@ -397,8 +392,8 @@ class Trials:
             f"--starcoder-trials={file}",
         ]
         child = stack.enter_context(
-            child_of(
-                pytest_command(self._launch, folder, self._tests, options),
+            ChildProcess(
+                self._launch.command(self._tests, folder, options),
                 self._launch.folder,
                 sandboxed_variables(self._launch, folder),
                 (early, late),
@@ -425,7 +420,7 @@ class Trials:
             raise Unavailable(f"the tests cannot be collected again: {reasons}")
         return message
 
-    def _shut_down(self, child: Child) -> None:
+    def _shut_down(self, child: ChildProcess) -> None:
         """Close the channels; the worker then ends all its forks.
 
         They have no grace period: fixtures are set up and torn down within a trial, and

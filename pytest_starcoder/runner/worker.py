@@ -63,8 +63,7 @@ from pytest_starcoder.runner.sandbox import (
     enter_sandbox,
     limit_forks,
 )
-from pytest_starcoder.runner.selection import Selection
-from pytest_starcoder.runner.test_names import StableNodeIds
+from pytest_starcoder.runner.selection import Selection, StableNodeIds
 from pytest_starcoder.runner.trace import Tracer
 from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
@@ -81,7 +80,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     file = Path(early_config.known_args_namespace.starcoder_trials)
     job = decode(file.read_bytes(), (WorkerJob,))
     manager = early_config.pluginmanager
-    guard_files(manager, job.sandbox.folder / "aside")
+    guard_files(manager, job.sandbox.folder / "redirected")
     worker = Worker(job)
     manager.register(worker, "starcoder-worker")
     manager.register(StableNodeIds(worker.project), "starcoder-renamed")

@@ -1,6 +1,6 @@
-"""One schema, one place a key: from the command line, the environment and three files to `Settings`.
+"""Settings: one schema, read from the command line, the environment and three files.
 
-Precedence, first wins: command line, environment, `.env`, the user's
+Precedence, highest first: command line, environment, `.env`, the user's
 `config.toml`, `[tool.starcoder]` in the project's `pyproject.toml`, defaults.
 In a repository with several projects, the nearest one that sets something counts.
 A tracked file, or an option in one, cannot decide where code is sent.
@@ -25,14 +25,14 @@ from pytest_starcoder.settings.places import (
 )
 from pytest_starcoder.settings.schema import BACKENDS, SCHEMA, Settings, is_for_review
 from pytest_starcoder.settings.sources import (
-    FOREIGN,
+    FOREIGN_VARIABLES,
     Entry,
     TrackedText,
-    command_line,
-    dotenv,
-    environment,
-    text_of,
-    toml,
+    read_dotenv,
+    read_environment,
+    read_options,
+    read_toml,
+    settings_text,
 )
 from pytest_starcoder.text.display import one_line
 
@@ -55,35 +55,39 @@ def load_settings(
     tracked_text: TrackedText | None = None,
     option_files: Mapping[str, str] | None = None,
 ) -> Settings:
-    """The settings in force for the project around `start`.
+    """Return the settings in force for the project around `start`.
 
-    `options` are the command line's, by key; `option_files` names the file of
-    the repository that a key's option stands in, where it stands in one. Of a file that git tracks
-    `tracked_text` gives the content that counts, where that is not what lies there now. Raises ConfigError for a key or
-    value that cannot be used, wherever it stands, and Untrusted where a file
-    that git tracks would decide where code is sent.
+    `options` are those of the command line by key, and `option_files` names the repository's
+    file that contains the option, if one does. `tracked_text` returns the content of a tracked
+    file that counts, if that is not its current one.
+
+    Raises ConfigError for an unknown key or bad value in any source, and Untrusted if a
+    tracked file would decide where code is sent.
     """
     layers = [
-        command_line(options or {}, option_files or {}),
-        environment(environ),
+        read_options(options or {}, option_files or {}),
+        read_environment(environ),
         _nearest_dotenv(start, tracked_text),
-        toml(user_file(environ), (), tracked=False),
+        read_toml(user_file(), (), tracked=False),
         _nearest_table(start, tracked_text),
     ]
-    layers = [{key: _parsed(key, entry) for key, entry in layer.items()} for layer in layers]
-    backend = next(
-        (layer["backend"].value for layer in layers if "backend" in layer), Settings.backend
-    )
+    # Bad values are errors even where a layer above overrides them.
+    for layer in layers:
+        for key, entry in layer.items():
+            if key in SCHEMA:
+                layer[key] = _parse(key, key, entry, "Fix or remove it.")
+    # Which variables of other programs count depends on the backend, so it comes first.
+    backend = Settings.backend
+    for layer in reversed(layers):
+        if "backend" in layer:
+            backend = layer["backend"].value
     chosen: dict[str, Entry] = {}
     for layer in reversed(layers):
-        for name, (key, backends) in FOREIGN.items():
-            entry = layer.pop(name, None)
-            if entry is not None and key not in layer and backend in backends:
-                layer[key] = _adopted(name, key, entry)
+        _adopt_foreign_variables(layer, backend)
         chosen.update(layer)
     for key, entry in chosen.items():
         if entry.tracked:
-            _refuse_outside(key, entry)
+            _check_trust(key, entry)
     return Settings(
         **{key: entry.value for key, entry in chosen.items()},
         sources={key: entry.source for key, entry in chosen.items()},
@@ -95,9 +99,10 @@ def _nearest_dotenv(start: Path, tracked_text: TrackedText | None) -> dict[str, 
     """Return the entries of the nearest `.env` that sets any of ours."""
     folders = settings_folders(start)
     for folder in folders:
-        in_force = is_project(folder) or text_of(folder / "pyproject.toml", tracked_text)
-        if in_force or folder == folders[-1]:
-            entries = dotenv(folder / ".env", tracked_text)
+        counts = folder == folders[-1] or is_project(folder)
+        # A tracked pyproject.toml may be deleted now.
+        if counts or settings_text(folder / "pyproject.toml", tracked_text):
+            entries = read_dotenv(folder / ".env", tracked_text)
             if entries:
                 return entries
     return {}
@@ -107,56 +112,57 @@ def _nearest_table(start: Path, tracked_text: TrackedText | None) -> dict[str, E
     """Return the entries of the nearest `pyproject.toml` that has any: an empty one is skipped."""
     for folder in settings_folders(start):
         path = folder / "pyproject.toml"
-        entries = toml(path, ("tool", "starcoder"), tracked=True, tracked_text=tracked_text)
+        entries = read_toml(path, ("tool", "starcoder"), tracked=True, tracked_text=tracked_text)
         if entries:
             return entries
     return {}
 
 
-def _parsed(key: str, entry: Entry) -> Entry:
-    """The entry with its value as the key wants it; raises ConfigError for one that the key cannot have."""
-    if key in FOREIGN:  # read where it is used: with another backend it is nobody's business
-        return entry
-    try:
-        return replace(entry, value=SCHEMA[key].parse(entry.value))
-    except ValueError as exc:
-        kind = Misuse if entry.source.startswith("--") else ConfigError
-        raise kind(
-            f"{entry.source}: {key} {exc}{_not(key, entry.value)}.", "Fix or remove it."
-        ) from exc
+def _adopt_foreign_variables(layer: dict[str, Entry], backend: str) -> None:
+    """Replace variables of other programs by our keys, unless those are set as well."""
+    for name, variable in FOREIGN_VARIABLES.items():
+        entry = layer.pop(name, None)
+        # With other backends the variable is not read, and its value need not be valid.
+        if entry is not None and backend in variable.backends and variable.key not in layer:
+            layer[variable.key] = _parse(variable.key, name, entry, "Fix or unset it.")
 
 
-def _adopted(name: str, key: str, entry: Entry) -> Entry:
-    """The entry of another program's variable as `key` wants it; Ollama forgives a port that is none."""
+def _parse(key: str, name: str, entry: Entry, hint: str) -> Entry:
+    """Convert the value that was set under `name`. Raises ConfigError."""
     try:
-        value = (
-            server_url(entry.value, lenient=True)
-            if key == "host"
-            else SCHEMA[key].parse(entry.value)
-        )
+        if name == "OLLAMA_HOST":
+            value: object = server_url(entry.value, lenient=True)
+        else:
+            value = SCHEMA[key].parse(entry.value)
     except ValueError as exc:
-        raise ConfigError(
-            f"{entry.source}: {name} {exc}{_not(key, entry.value)}.", "Mend or unset it."
-        ) from exc
+        error = Misuse if entry.source.startswith("--") else ConfigError
+        sentence = f"{entry.source}: {name} {exc}{_actual(key, entry.value)}."
+        raise error(sentence, hint) from exc
     return replace(entry, value=value)
 
 
-def _not(key: str, value: object) -> str:
-    """', not 42', as the end of a sentence on a value; empty where the value is or may hold a secret."""
-    if SCHEMA[key].secret or (key == "host" and re.search("[@?#]", str(value))):
+def _actual(key: str, value: object) -> str:
+    """Return ", not 42" to end a sentence; empty if the value may contain a secret."""
+    may_have_password = key == "host" and re.search("[@?#]", str(value))
+    if SCHEMA[key].secret or may_have_password:
         return ""
     try:
         return f", not {one_line(repr(value), 100)}"
-    except ValueError:  # of a number with too many digits
+    except ValueError:  # a number with too many digits
         return ""
 
 
-def _refuse_outside(key: str, entry: Entry) -> None:
-    reason = SCHEMA[key].outside(entry.value)
-    if reason:
-        shown = "" if SCHEMA[key].secret else f" = {one_line(repr(entry.value), 100)}"
-        option, variable = f"--starcoder-{key.replace('_', '-')}", f"STARCODER_{key.upper()}"
-        raise Untrusted(
-            f"{entry.source}: a file that belongs to the repository may not set {key}{shown}: {reason}.",
-            entry.hint.format(option=option, variable=variable),
-        )
+def _check_trust(key: str, entry: Entry) -> None:
+    """Raise Untrusted if a tracked file may not set this value."""
+    reason = SCHEMA[key].refusal(entry.value)
+    if not reason:
+        return
+    value = ""
+    if not SCHEMA[key].secret:
+        value = f" = {one_line(repr(entry.value), 100)}"
+    option = f"--starcoder-{key.replace('_', '-')}"
+    raise Untrusted(
+        f"{entry.source}: a file that belongs to the repository may not set {key}{value}: "
+        f"{reason}.",
+        entry.hint.format(option=option, variable=f"STARCODER_{key.upper()}"),
+    )

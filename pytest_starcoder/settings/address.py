@@ -6,45 +6,60 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-"""The host names that mean this machine; no other spelling does."""
+"""The only host names that mean this machine."""
+
+ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Host names that mean every address of this machine, and the loopback address for each."""
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def server_url(value: object, default_port: int = 11434, *, lenient: bool = False) -> str:
-    """`value` as scheme://host:port/path, by the rules of OLLAMA_HOST.
+    """Return `value` as scheme://host:port/path, by the rules of OLLAMA_HOST.
 
-    Without a scheme it is http and `default_port`; with one, the scheme's own
-    port. A name that means every address (0.0.0.0, ::, none) becomes loopback.
-    A port that is none means the default one if `lenient`, as Ollama reads its
-    variable. Raises ValueError for what cannot be an address.
+    Without a scheme it is http and `default_port`; with one, the port of the scheme. A name
+    that means every address (0.0.0.0, ::, none) becomes loopback. With `lenient`, an invalid
+    port means the default one, as Ollama reads its variable. Raises ValueError.
     """
     text = value.strip(" \t\"'") if isinstance(value, str) else ""
     if not text:
-        raise ValueError("wants an address such as 127.0.0.1:11434 or https://gpu-box.example")
+        raise ValueError("must be an address such as 127.0.0.1:11434 or https://gpu-box.example")
     if re.search(r"[\s\\]", text) or not text.isprintable():
-        raise ValueError("has a character that no address has")
+        raise ValueError("contains a character that is not allowed in an address")
     if "@" in text:
-        raise ValueError("wants no user and no password; a key goes into api_key")
-    scheme, found, rest = text.rpartition("://")
-    scheme = scheme.lower() if found else "https" if text == "ollama.com" else "http"
-    if scheme not in ("http", "https"):
-        raise ValueError("wants http:// or https://")
-    if found or scheme == "https":
-        default_port = {"http": 80, "https": 443}[scheme]
-    name, slash, path = rest.partition("/")
-    if name.count(":") > 1 and not name.startswith("["):
-        rest = f"[{name}]{slash}{path}"  # a bare IPv6 address
+        raise ValueError("must not contain a user or password; a key goes into api_key")
+    scheme, has_scheme, address = text.rpartition("://")
+    if not has_scheme:
+        # Ollama itself reaches only this host by https.
+        scheme = "https" if text == "ollama.com" else "http"
+    scheme = scheme.lower()
+    if scheme not in DEFAULT_PORTS:
+        raise ValueError("must begin with http:// or https://")
+    if has_scheme or scheme == "https":
+        default_port = DEFAULT_PORTS[scheme]
     try:
-        parts = urlsplit(f"{scheme}://{rest}")
-        host, port = parts.hostname or "", _port(parts, default_port, lenient)
+        parts = urlsplit(f"{scheme}://{_bracket_ipv6(address)}")
+        host = parts.hostname or ""
+        port = _port(parts, default_port, lenient)
     except ValueError as exc:
-        raise ValueError(f"is no address ({exc})") from exc
+        raise ValueError(f"is not an address ({exc})") from exc
     if parts.query or parts.fragment:
-        raise ValueError("wants host, port and path alone; a key goes into api_key")
-    if found and not host and not lenient:
-        raise ValueError("wants a host after its ://")
-    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    shown = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{shown}:{port}{parts.path.rstrip('/')}"
+        raise ValueError("must consist of host, port and path only; a key goes into api_key")
+    if has_scheme and not host and not lenient:
+        raise ValueError("must have a host after its ://")
+    host = ANY_ADDRESS.get(host, host)
+    if ":" in host:
+        host = f"[{host}]"
+    return f"{scheme}://{host}:{port}{parts.path.rstrip('/')}"
+
+
+def _bracket_ipv6(address: str) -> str:
+    """Put a bare IPv6 address into brackets."""
+    # Like Ollama: `::1` and `fe80::1/path`, but not `host:port`.
+    name, slash, path = address.partition("/")
+    if name.count(":") > 1 and not name.startswith("["):
+        return f"[{name}]{slash}{path}"
+    return address
 
 
 def _port(parts: SplitResult, default: int, lenient: bool) -> int:
@@ -57,5 +72,5 @@ def _port(parts: SplitResult, default: int, lenient: bool) -> int:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL made by `server_url` names this machine."""
+    """Return whether a URL made by `server_url` names this machine."""
     return urlsplit(url).hostname in LOOPBACK

@@ -1,19 +1,21 @@
-"""Where the project, the user's own file and the cache are."""
+"""Folders of the project and of the user."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_starcoder.settings.schema import Settings
+if TYPE_CHECKING:
+    from pytest_starcoder.settings.schema import Settings
 
 
 def project_root(start: Path) -> Path:
-    """The nearest folder from `start` upwards with a `pyproject.toml`, not above the git repository.
+    """Return the nearest folder from `start` upwards with a `pyproject.toml`.
 
-    Without one, the repository's top; without a repository, `start`.
+    That is not above the git repository: without one, it is the repository's top, and without
+    a repository `start`.
     """
     start = start.resolve()
     for folder in (start, *start.parents):
@@ -29,9 +31,15 @@ def settings_folders(start: Path) -> list[Path]:
     """
     start = start.resolve()
     folders = [start, *start.parents]
-    tops = [folder for folder in folders if os.path.exists(folder / ".git")]  # noqa: PTH110 - Path.exists can raise
-    tops = tops or [folder for folder in folders if is_project(folder)] or [start]
-    return folders[: folders.index(tops[0]) + 1]
+    for is_top in (_is_repository, is_project):
+        for number, folder in enumerate(folders, 1):
+            if is_top(folder):
+                return folders[:number]
+    return [start]
+
+
+def _is_repository(folder: Path) -> bool:
+    return os.path.exists(folder / ".git")  # noqa: PTH110 - Path.exists can raise
 
 
 def is_project(folder: Path) -> bool:
@@ -39,38 +47,30 @@ def is_project(folder: Path) -> bool:
     return os.path.isfile(folder / "pyproject.toml")  # noqa: PTH113 - Path.is_file can raise
 
 
-def user_file(environ: Mapping[str, str]) -> Path:
-    """Where the user's own `config.toml` is looked for on this platform."""
-    home = _home(environ)
-    if sys.platform == "win32":
-        base = _folder(environ, "APPDATA") or home / "AppData" / "Roaming"
-    else:
-        base = _folder(environ, "XDG_CONFIG_HOME") or home / ".config"
-    return base / "starcoder" / "config.toml"
+def user_file() -> Path:
+    """Return the user's own `config.toml`, which may not exist."""
+    file = _user_folder("user_config_path") / "config.toml"
+    if sys.platform == "darwin" and not file.exists():
+        # Version 0.1.0 looked there on every Unix.
+        previous_file = Path.home() / ".config" / "starcoder" / "config.toml"
+        return previous_file if previous_file.exists() else file
+    return file
 
 
-def cache_folder(settings: Settings, environ: Mapping[str, str] = os.environ) -> Path:
-    """Where answers are kept; the folder may not exist yet."""
+def cache_folder(settings: Settings) -> Path:
+    """Return the folder of cached answers, which may not exist yet."""
     if settings.cache not in ("on", "off"):
         return Path(settings.cache)
-    home = _home(environ)
-    if sys.platform == "win32":
-        base = _folder(environ, "LOCALAPPDATA") or home / "AppData" / "Local"
-    else:
-        usual = home / "Library" / "Caches" if sys.platform == "darwin" else home / ".cache"
-        base = _folder(environ, "XDG_CACHE_HOME") or usual
-    return base / "starcoder"
+    return _user_folder("user_cache_path")
 
 
-def _home(environ: Mapping[str, str]) -> Path:
-    """Return the user's home; the root folder if there is none, as in some containers."""
+def _user_folder(kind: str) -> Path:
+    """Return a folder for this package, by the name of its attribute in platformdirs."""
+    import platformdirs  # takes long, and most runs need no settings
+
+    # On Windows, these options select the folders of version 0.1.0.
+    folders = platformdirs.PlatformDirs("starcoder", appauthor=False, roaming=True, opinion=False)
     try:
-        return _folder(environ, "HOME") or Path.home()
-    except RuntimeError:
-        return Path(os.sep)
-
-
-def _folder(environ: Mapping[str, str], name: str) -> Path | None:
-    """The folder that a variable names; a relative one would be wherever the program was started, so it is none."""
-    folder = Path(environ.get(name, ""))
-    return folder if folder.is_absolute() else None
+        return Path(getattr(folders, kind))
+    except RuntimeError:  # no home, as in some containers
+        return Path(os.sep, "starcoder")

@@ -1,4 +1,4 @@
-"""The schema: every key with its default, what its value may be, and what a file that git tracks may not set."""
+"""The schema of settings: keys, defaults, possible values, and what tracked files may not set."""
 
 from __future__ import annotations
 
@@ -12,26 +12,25 @@ from typing import Any
 from pytest_starcoder.settings.address import is_loopback, server_url
 
 LOCAL_BACKENDS = ("auto", "none", "ollama", "llamacpp", "embedded")
-"""What a file that git tracks may choose: backends that ask this machine unless a host says otherwise."""
+"""Backends that use this machine unless a host says otherwise; tracked files may choose them."""
 
 BACKENDS = (*LOCAL_BACKENDS, "openai", "huggingface")
-"""Those that this package itself offers."""
+"""Backends of this package."""
 
 FAMILIES = ("starcoder2", "starcoder2-instruct", "starcoder", "chat", "completion")
-"""Of models: what each was trained on decides the form of its prompts."""
+"""Families of models: the training of each decides the form of its prompts."""
 
 MODELS = {"huggingface": "bigcode/starcoderplus", "openai": ""}
-"""The model that a backend asks where none is set, empty for the one that its server has; else StarCoder2 7B."""
+"""Default models by backend, StarCoder2 7B for the others; empty means the server's own."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting, each with its default; times are seconds.
+    """Every setting, each with its default; times are in seconds.
 
-    An empty `model` becomes the backend's own default, of `MODELS`. `sources`
-    names where each key that is not a default was set, as a user would say it:
-    "pyproject.toml, line 7", "STARCODER_MODEL". `tracked` holds the keys that a
-    file tracked by git has set.
+    An empty `model` becomes the default of the backend. `sources` names where each key was
+    set, in the user's terms: "pyproject.toml, line 7", "STARCODER_MODEL". `tracked` holds the
+    keys that were set by a file tracked by git.
     """
 
     backend: str = "auto"
@@ -63,7 +62,10 @@ class Settings:
     review_fail_on: str = "warning"
     review_min_severity: str = "info"
     review_max_findings: int = 5
-    review_exclude: str = "*.lock,package-lock.json,npm-shrinkwrap.json,pnpm-lock.yaml,go.sum,*.min.js,*.min.css,*.map"
+    review_exclude: str = (
+        "*.lock,package-lock.json,npm-shrinkwrap.json,pnpm-lock.yaml,go.sum,"
+        "*.min.js,*.min.css,*.map"
+    )
     review_require_model: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
     tracked: frozenset[str] = frozenset()
@@ -78,35 +80,36 @@ class Settings:
 @dataclass(frozen=True)
 class Key:
     parse: Callable[[object], Any]
+    """Convert a value; ValueErrors complete the sentence that begins with the key."""
     help: str
     """One line for `--help` and the docs."""
-    outside: Callable[[Any], str] = lambda _value: ""
-    """Why a file that git tracks may not set this value; empty where it may."""
+    refusal: Callable[[Any], str] = lambda _value: ""
+    """Return the reason why a tracked file may not set this value; empty if it may."""
     secret: bool = False
     """Whether its value is never shown."""
 
 
-# --- what a value may be ---
+# --- values ---
 
 
 def _text(value: object) -> str:
     text = value.strip() if isinstance(value, str) else ""
     if not text or not text.isprintable():
-        raise ValueError("wants one line of text")
+        raise ValueError("must be one line of text")
     return text
 
 
 def _secret(value: object) -> str:
     text = _text(value)
     if not text.isascii():  # an HTTP header has no other characters
-        raise ValueError("wants letters, digits and signs of ASCII")
+        raise ValueError("must contain only ASCII characters")
     return text
 
 
 def _one_of(*words: str) -> Callable[[object], str]:
     def parse(value: object) -> str:
         if value not in words:
-            raise ValueError(f"wants one of {', '.join(words)}")
+            raise ValueError(f"must be one of {', '.join(words)}")
         return str(value)
 
     return parse
@@ -116,24 +119,28 @@ def _number(low: float, high: float, unit: str = "") -> Callable[[object], float
     def parse(value: object) -> float:
         number = _float(value)
         if not low <= number <= high:
-            raise ValueError(f"wants a number from {low:g} to {high:g}{unit}")
+            raise ValueError(f"must be a number from {low:g} to {high:g}{unit}")
         return number
 
     return parse
+
+
+def _seconds(low: float, high: float = 86400) -> Callable[[object], float]:
+    return _number(low, high, " (seconds)")
 
 
 def _whole(low: int, high: int) -> Callable[[object], int]:
     def parse(value: object) -> int:
         number = _float(value)
         if not low <= number <= high or number != int(number):
-            raise ValueError(f"wants a whole number from {low} to {high}")
+            raise ValueError(f"must be a whole number from {low} to {high}")
         return int(number)
 
     return parse
 
 
 def _float(value: object) -> float:
-    """NaN for what is no number, so that every range refuses it."""
+    """Return a number; NaN if it is none, which is in no range."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return math.nan
     try:
@@ -148,36 +155,38 @@ def _switch(value: object) -> bool:
         return True
     if word in ("off", "false", "no", "0"):
         return False
-    raise ValueError("wants on or off")
+    raise ValueError("must be on or off")
+
+
+def _on_or_off(value: object) -> str:
+    return "on" if _switch(value) else "off"
 
 
 def _early(value: object) -> str:
-    """`auto`, `on` or `off`."""
     if value == "auto":
         return "auto"
     with contextlib.suppress(ValueError):
-        return "on" if _switch(value) else "off"
-    raise ValueError("wants auto, on or off")
+        return _on_or_off(value)
+    raise ValueError("must be auto, on or off")
 
 
 def _cache(value: object) -> str:
-    """`on`, `off` or an absolute folder."""
     with contextlib.suppress(ValueError):
-        return "on" if _switch(value) else "off"
+        return _on_or_off(value)
     if isinstance(value, str) and "\0" not in value:
-        with contextlib.suppress(RuntimeError):  # ~somebody who is not there
+        with contextlib.suppress(RuntimeError):  # ~user without such a user
             folder = Path(value).expanduser()
             if folder.is_absolute():
                 return str(folder)
-    raise ValueError("wants on, off or the absolute path of a folder")
+    raise ValueError("must be on, off or the absolute path of a folder")
 
 
 def _globs(value: object) -> str:
-    """Globs with commas between them; a list in a TOML file is the same."""
+    """Accept globs separated by commas, or a list of them in a TOML file."""
     if isinstance(value, list) and all(isinstance(glob, str) for glob in value):
         value = ",".join(value)
     if not isinstance(value, str) or not value.isprintable():
-        raise ValueError("wants globs with commas between them")
+        raise ValueError("must be globs separated by commas")
     return value
 
 
@@ -186,105 +195,103 @@ def _host(value: object) -> str:
     return str(value)
 
 
-# --- what a file that git tracks may not set ---
+# --- values that a tracked file may not set ---
+# They would let a repository decide where code is sent, or what untrusted code may do.
 
 
-def _remote_host(value: str) -> str:
+def _refuse_host(value: str) -> str:
     return "" if is_loopback(server_url(value)) else "it names another machine"
 
 
-def _remote_backend(value: str) -> str:
+def _refuse_backend(value: str) -> str:
     return "" if value in LOCAL_BACKENDS else "that backend may send code to another machine"
 
 
-def _cloud_model(value: str) -> str:
-    cloud = value.lower().endswith((":cloud", "-cloud"))
-    return "Ollama sends what a cloud model is asked to another machine" if cloud else ""
+def _refuse_model(value: str) -> str:
+    if value.lower().endswith((":cloud", "-cloud")):
+        return "Ollama sends the prompts for a cloud model to another machine"
+    return ""
+
+
+def _refuse_cache(value: str) -> str:
+    return "" if value in ("on", "off") else "it names a folder"
+
+
+def _refuse_confinement(value: str) -> str:
+    return "" if value == "kernel" else "it may weaken the sandbox for untrusted code"
 
 
 SCHEMA: Mapping[str, Key] = {
     "backend": Key(
-        _text, "auto, ollama, llamacpp, embedded, openai, huggingface or none", _remote_backend
+        _text,
+        "auto, ollama, llamacpp, embedded, openai, huggingface or none",
+        _refuse_backend,
     ),
     "model": Key(
-        _text, "the model's name, or for the embedded engine a .gguf file or demo", _cloud_model
+        _text,
+        "name of the model; for the embedded backend a .gguf file or demo",
+        _refuse_model,
     ),
-    "host": Key(_host, "the server's address", _remote_host),
+    "host": Key(_host, "address of the server", _refuse_host),
     "api_key": Key(
-        _secret, "the key that the server wants", lambda _value: "a key is a secret", secret=True
+        _secret, "API key of the server", lambda _value: "a key is a secret", secret=True
     ),
     "hf_token": Key(
-        _secret, "the token for Hugging Face", lambda _value: "a token is a secret", secret=True
+        _secret, "Hugging Face token", lambda _value: "a token is a secret", secret=True
     ),
-    "family": Key(
-        _one_of("auto", *FAMILIES), "the form of the prompts: auto, " + ", ".join(FAMILIES)
-    ),
-    "timeout": Key(_number(0.1, 86400, " (seconds)"), "seconds for one call"),
-    "connect_timeout": Key(_number(0.1, 3600, " (seconds)"), "seconds to connect"),
+    "family": Key(_one_of("auto", *FAMILIES), "prompt format: auto, " + ", ".join(FAMILIES)),
+    "timeout": Key(_seconds(0.1), "maximum seconds per model call"),
+    "connect_timeout": Key(_seconds(0.1, 3600), "maximum seconds to connect to the server"),
     "first_token_timeout": Key(
-        _number(0.1, 86400, " (seconds)"), "seconds of silence, loading included"
+        _seconds(0.1), "maximum seconds without output, including loading the model"
     ),
-    "session_timeout": Key(_number(0.1, 86400, " (seconds)"), "seconds for all calls of one run"),
-    "temperature": Key(_number(0, 2), "how freely the model chooses its words"),
-    "max_tokens": Key(_whole(1, 100_000), "tokens of one answer at the most"),
-    "threads": Key(_whole(0, 1024), "threads of the embedded engine; 0 is all cores but one"),
-    "cache": Key(
-        _cache,
-        "on, off or a folder",
-        lambda value: "" if value in ("on", "off") else "it names a folder",
-    ),
-    "causes": Key(_whole(0, 1000), "causes that are asked about in one run at the most"),
-    "replay": Key(
-        _switch, "whether failing tests and their neighbours are run again to see what they execute"
-    ),
-    "replay_timeout": Key(
-        _number(1, 3600, " (seconds)"), "seconds that running tests again may take in all"
-    ),
-    "fix": Key(_switch, "whether changes are tried that make failing tests pass"),
-    "fix_timeout": Key(
-        _number(1, 3600, " (seconds)"), "seconds that trying changes for one cause may take"
-    ),
-    "fix_suite": Key(
-        _switch,
-        "whether a change that passes is run with all tests that passed, not the nearest alone",
-    ),
+    "session_timeout": Key(_seconds(0.1), "maximum seconds for all model calls of a run"),
+    "temperature": Key(_number(0, 2), "sampling temperature"),
+    "max_tokens": Key(_whole(1, 100_000), "maximum number of tokens per answer"),
+    "threads": Key(_whole(0, 1024), "threads of the embedded backend; 0 means all cores but one"),
+    "cache": Key(_cache, "on, off or the absolute path of a folder", _refuse_cache),
+    "causes": Key(_whole(0, 1000), "maximum number of causes sent to the model per run"),
+    "replay": Key(_switch, "run failing tests and their neighbours again to trace them"),
+    "replay_timeout": Key(_seconds(1, 3600), "maximum seconds for running tests again"),
+    "fix": Key(_switch, "try edits that make failing tests pass"),
+    "fix_timeout": Key(_seconds(1, 3600), "maximum seconds for trying edits per cause"),
+    "fix_suite": Key(_switch, "check a fix with all tests that passed, not only the nearest ones"),
     "confinement": Key(
         _one_of("kernel", "audit", "none"),
-        "what code that nobody has read is confined by at the least: kernel, audit or none",
-        lambda value: (
-            "" if value == "kernel" else "it may lower what confines code that nobody has read"
-        ),
+        "minimum sandbox for untrusted code (candidate fixes, generated tests): "
+        "kernel, audit or none",
+        _refuse_confinement,
     ),
     "early": Key(
         _early,
-        "whether causes are asked about while tests still run; auto: where the server is elsewhere",
+        "ask about causes while tests still run: on, off, "
+        "or auto (if the model does not use this machine)",
     ),
-    "generate_timeout": Key(
-        _number(1, 86400, " (seconds)"), "seconds that generating tests may take in all"
-    ),
+    "generate_timeout": Key(_seconds(1), "maximum seconds for generating tests"),
     "generate_requests": Key(
-        _whole(0, 100_000), "questions to a model that generating tests may take"
+        _whole(0, 100_000), "maximum number of model calls for generating tests"
     ),
     "generate_tokens": Key(
-        _whole(0, 100_000_000), "tokens that a model may write for generated tests"
+        _whole(0, 100_000_000), "maximum number of tokens the model writes for generated tests"
     ),
-    "review_time_budget": Key(_number(1, 86400, " (seconds)"), "seconds that a review may take"),
+    "review_time_budget": Key(_seconds(1), "maximum seconds for a review"),
     "review_fail_on": Key(
         _one_of("info", "warning", "error", "never"),
-        "from which severity on a finding stops a commit; or never",
+        "minimum severity that blocks a commit: info, warning, error or never",
     ),
     "review_min_severity": Key(
-        _one_of("info", "warning", "error"), "from which severity on findings are shown"
+        _one_of("info", "warning", "error"), "minimum severity that is shown"
     ),
-    "review_max_findings": Key(_whole(1, 1000), "findings that are shown at the most"),
-    "review_exclude": Key(_globs, "globs of files that are not reviewed, with commas between them"),
-    "review_require_model": Key(_switch, "whether a review without a model is an error"),
+    "review_max_findings": Key(_whole(1, 1000), "maximum number of findings shown"),
+    "review_exclude": Key(_globs, "globs of files that are not reviewed, separated by commas"),
+    "review_require_model": Key(_switch, "fail if no model answers"),
 }
 
 
 def is_for_review(key: str) -> bool:
-    """Whether a setting concerns reviews alone; the commands for them have options for it."""
+    """Return whether a setting concerns only reviews; their commands have options for it."""
     return key.startswith("review_")
 
 
+# A setting needs a field, a row above, and an option in plugin.py.
 assert set(SCHEMA) == {entry.name for entry in fields(Settings)} - {"sources", "tracked"}

@@ -1,11 +1,11 @@
-"""Where settings stand: options, variables and files, each value with its source; nothing is judged here but keys."""
+"""Reads settings from options, variables and files; each value keeps its source."""
 
 from __future__ import annotations
 
 import io
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,22 +16,34 @@ from pytest_starcoder.settings.schema import SCHEMA
 from pytest_starcoder.source.git.tracking import is_tracked, is_versioned
 from pytest_starcoder.text.display import one_line
 
+
+@dataclass(frozen=True)
+class ForeignVariable:
+    """A variable of another program: the key that it sets for some backends."""
+
+    key: str
+    backends: tuple[str, ...]
+
+
 HF_TOKENS = ("HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 
-FOREIGN: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "OLLAMA_HOST": ("host", ("auto", "ollama")),
-    **dict.fromkeys(HF_TOKENS, ("hf_token", ("huggingface",))),
+# In order of precedence.
+FOREIGN_VARIABLES: Mapping[str, ForeignVariable] = {
+    "OLLAMA_HOST": ForeignVariable("host", ("auto", "ollama")),
+    **dict.fromkeys(HF_TOKENS, ForeignVariable("hf_token", ("huggingface",))),
 }
-"""Variables of other programs: the key that each stands for, and the backends that read it; the earlier one wins."""
 
-
-SET_IT = (
-    "Set it with {option}, {variable}, a .env that git does not track, or your own config.toml."
+# Hints for a value in a place where it is not allowed.
+HINT = "Set it with {option}, {variable}, a .env that git does not track, or your own config.toml."
+TRACKED_HINT = HINT.replace("does not track", "does not track (`git rm --cached .env`)")
+NO_GIT_HINT = (
+    "Set it with {option}, {variable} or your own config.toml: "
+    "without git, .env counts as part of the project."
 )
-UNTRACK_IT = SET_IT.replace("does not track", "does not track (`git rm --cached .env`)")
-WITHOUT_GIT = "Set it with {option}, {variable} or your own config.toml: without git, .env counts as part of the project."
 OPTION_HINT = "Remove it there, or pass {option} on the command line or in PYTEST_ADDOPTS."
-"""Hints for a value in a place where it is not allowed."""
+
+TrackedText = Callable[[Path], str | None]
+"""Returns the text of a tracked file that counts, "" if there is none; None for its own text."""
 
 
 @dataclass(frozen=True)
@@ -41,129 +53,139 @@ class Entry:
     value: Any = field(repr=False)  # it may be a key
     source: str
     tracked: bool
-    hint: str = SET_IT
+    hint: str = HINT
 
 
-def command_line(options: Mapping[str, str], files: Mapping[str, str]) -> dict[str, Entry]:
+def read_options(options: Mapping[str, str], files: Mapping[str, str]) -> dict[str, Entry]:
     """Return the given options by key; `files` names the repository file that sets each."""
     entries = {}
     for key, value in options.items():
         option = f"--starcoder-{key.replace('_', '-')}"
         if key in files:
-            entries[key] = Entry(value, f"{files[key]}, {option}", tracked=True, hint=OPTION_HINT)
+            source = f"{files[key]}, {option}"
+            entries[key] = Entry(value, source, tracked=True, hint=OPTION_HINT)
         else:
             entries[key] = Entry(value, option, tracked=False)
     return entries
 
 
-def environment(environ: Mapping[str, str]) -> dict[str, Entry]:
-    """The variables of the environment."""
-    return dict(_variables(environ, lambda name: name, tracked=False))
+def read_environment(environ: Mapping[str, str]) -> dict[str, Entry]:
+    """Return the settings among the variables of the environment. Raises ConfigError."""
+    entries = {}
+    for name, value in environ.items():
+        key = _variable_key(name, value, name)
+        if key:
+            entries[key] = Entry(value, name, tracked=False)
+    return entries
 
 
-TrackedText = Callable[[Path], str | None]
-"""Gives the text of a file that git tracks as it counts, "" where there is none, and None where its own text counts."""
-
-
-def dotenv(path: Path, tracked_text: TrackedText | None = None) -> dict[str, Entry]:
-    """What a `.env` sets; ConfigError for a line of ours that cannot be read."""
-    text = text_of(path, tracked_text)
-    if not any(name in text for name in ("STARCODER_", *FOREIGN)):
+def read_dotenv(path: Path, tracked_text: TrackedText | None = None) -> dict[str, Entry]:
+    """Return the settings in a `.env`. Raises ConfigError for a line of ours that is invalid."""
+    text = settings_text(path, tracked_text)
+    if not any(name in text for name in ("STARCODER_", *FOREIGN_VARIABLES)):
         return {}
     with installed("dotenv"):
         from dotenv import dotenv_values
 
+    # Git is called only now: most `.env` files have nothing of ours.
     tracked = is_tracked(path)
-    hint = UNTRACK_IT if is_versioned(path) else WITHOUT_GIT
-    # ${NAME} reads the environment, keys included: no file of the repository's shall.
-    found = dotenv_values(stream=io.StringIO(text), interpolate=not tracked)
+    hint = TRACKED_HINT if is_versioned(path) else NO_GIT_HINT
+    # ${NAME} reads the environment, keys included: a file of the repository must not.
+    values = dotenv_values(stream=io.StringIO(text), interpolate=not tracked)
     lines = _variable_lines(text)
     for name, line in lines.items():
-        # python-dotenv skips a line that it cannot read; a token of other programs' is theirs to complain about.
-        if found.get(name) is None and name not in HF_TOKENS:
+        # python-dotenv skips invalid lines; tokens are the business of other programs.
+        if values.get(name) is None and name not in HF_TOKENS:
             raise ConfigError(
                 f"{path.name}, line {line}: {name} has no value that can be read.",
                 "Write NAME=value.",
             )
-
-    def source(name: str) -> str:
-        line = f", line {lines[name]}" if name in lines else ""
-        return f"{path.name}{line} ({name})"
-
-    values = {name: value for name, value in found.items() if value is not None}
-    return dict(_variables(values, source, tracked=tracked, hint=hint))
+    entries = {}
+    for name, value in values.items():
+        line_text = f", line {lines[name]}" if name in lines else ""
+        source = f"{path.name}{line_text} ({name})"
+        key = _variable_key(name, value or "", source)
+        if key:
+            entries[key] = Entry(value, source, tracked, hint)
+    return entries
 
 
 def _variable_lines(text: str) -> dict[str, int]:
-    """The line of each variable of ours in a `.env`; of two for one name the last, whose value holds."""
-    ours = re.compile(rf"\s*(?:export\s+)?['\"]?(STARCODER_\w+|(?:{'|'.join(FOREIGN)})\b)")
-    found = ((ours.match(line), number) for number, line in enumerate(text.split("\n"), 1))
-    return {match[1]: number for match, number in found if match}
+    """Return the line of each variable of ours in a `.env`: the last one, whose value counts."""
+    foreign = "|".join(FOREIGN_VARIABLES)
+    pattern = re.compile(rf"\s*(?:export\s+)?['\"]?(STARCODER_\w+|(?:{foreign})\b)")
+    lines = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        match = pattern.match(line)
+        if match:
+            lines[match[1]] = number
+    return lines
 
 
-def _variables(
-    values: Mapping[str, str], source: Callable[[str], str], *, tracked: bool, hint: str = SET_IT
-) -> Iterator[tuple[str, Entry]]:
-    """The settings among variables; an empty variable is an unset one."""
-    for name, value in values.items():
-        if name in FOREIGN and value.strip(" \t\"'"):
-            yield name, Entry(value, source(name), tracked, hint)
-        elif name.startswith("STARCODER_") and value:
-            key = name.removeprefix("STARCODER_").lower()
-            if key not in SCHEMA:
-                nearest = _nearest(key)
-                raise ConfigError(
-                    f"{one_line(source(name), 120)}: there is no such setting.",
-                    f"The nearest is STARCODER_{nearest.upper()}." if nearest else _all_keys(),
-                )
-            yield key, Entry(value, source(name), tracked, hint)
+def _variable_key(name: str, value: str, source: str) -> str:
+    """Return the key that a variable sets; empty for other variables, and if it is empty.
+
+    A foreign variable has its own name as key. Raises ConfigError for an unknown setting.
+    """
+    if name in FOREIGN_VARIABLES:
+        return name if value.strip(" \t\"'") else ""
+    if not name.startswith("STARCODER_") or not value:
+        return ""
+    key = name.removeprefix("STARCODER_").lower()
+    if key not in SCHEMA:
+        hint = _nearest_hint(key, lambda nearest: f"STARCODER_{nearest.upper()}")
+        raise ConfigError(f"{one_line(source, 120)}: there is no such setting.", hint)
+    return key
 
 
-def toml(
+def read_toml(
     path: Path, table: tuple[str, ...], *, tracked: bool, tracked_text: TrackedText | None = None
 ) -> dict[str, Entry]:
-    """What the table of that name in a TOML file sets; an empty name is the whole file."""
-    text = text_of(path, tracked_text)
+    """Return the settings in a table of a TOML file, or in the whole file. Raises ConfigError."""
+    text = settings_text(path, tracked_text)
     if not text:
         return {}
-    shown = path.name if tracked else str(path)
-    try:
-        import tomllib
+    import tomllib  # takes a while, and most projects have no settings
 
+    file_name = path.name if tracked else str(path)
+    try:
         content: Any = tomllib.loads(text)
     except (ValueError, RecursionError) as exc:  # ValueError: also a number with too many digits
-        raise ConfigError(f"{shown} is not valid TOML: {exc}.", "Mend that line.") from exc
+        raise ConfigError(f"{file_name} is not valid TOML: {exc}.", "Fix that line.") from exc
     for name in table:
-        content = content.get(name, {}) if isinstance(content, dict) else content
+        if isinstance(content, dict):
+            content = content.get(name, {})
     if not isinstance(content, dict):
-        raise ConfigError(
-            f"{shown}: {'.'.join(table)} is not a table.", f"Write it as [{'.'.join(table)}]."
-        )
+        header = ".".join(table)
+        raise ConfigError(f"{file_name}: {header} is not a table.", f"Write it as [{header}].")
     entries = {}
     for key, value in content.items():
         line = _toml_line(text, [*table, key])
-        source = f"{shown}, line {line}" if line else shown
+        source = f"{file_name}, line {line}" if line else file_name
         if key not in SCHEMA:
-            nearest = _nearest(key)
-            hint = f"The nearest is {nearest!r}." if nearest else _all_keys()
+            hint = _nearest_hint(key, repr)
             if not table and key in ("tool", "starcoder"):
-                hint = "In this file the settings stand at the top, without a table."
-            raise ConfigError(f"{source}: there is no setting {one_line(repr(key), 80)}.", hint)
+                hint = "In this file, settings are at the top level, without a table."
+            shown_key = one_line(repr(key), 80)
+            raise ConfigError(f"{source}: there is no setting {shown_key}.", hint)
         entries[key] = Entry(value, source, tracked)
     return entries
 
 
-def _toml_line(text: str, wanted: list[str]) -> int:
-    """The line on which the dotted key `wanted` is set, or the inline table around it; 0 where none is found."""
+def _toml_line(text: str, key: Sequence[str]) -> int:
+    """Return the line that sets a dotted key, or the inline table around it; 0 if not found."""
+    # tomllib does not tell lines, so the usual ways to write a key are searched for.
     table: list[str] = []
     for number, line in enumerate(text.split("\n"), 1):
-        if header := re.match(r"\s*\[([^\[\]]+)\]", line):
+        header = re.match(r"\s*\[([^\[\]]+)\]", line)
+        assignment = re.match(r"\s*([\w\-.\"' \t]+?)\s*=", line)
+        if header:
             table = _dotted(header[1])
-            if table[: len(wanted)] == wanted:
+            if table[: len(key)] == key:
                 return number
-        elif assigned := re.match(r"\s*([\w\-.\"' \t]+?)\s*=", line):
-            path = [*table, *_dotted(assigned[1])]
-            if path[: len(wanted)] == wanted[: len(path)]:
+        elif assignment:
+            path = [*table, *_dotted(assignment[1])]
+            if path[: len(key)] == key[: len(path)]:
                 return number
     return 0
 
@@ -172,28 +194,28 @@ def _dotted(name: str) -> list[str]:
     return [part.strip(" \t\"'") for part in name.split(".")]
 
 
-def _nearest(key: str) -> str:
-    import difflib
+def _nearest_hint(key: str, show: Callable[[str], str]) -> str:
+    """Name the setting that an unknown key is most similar to, or else all settings."""
+    import difflib  # only for errors
 
-    return next(iter(difflib.get_close_matches(key.lower(), list(SCHEMA), n=1, cutoff=0.5)), "")
-
-
-def _all_keys() -> str:
+    matches = difflib.get_close_matches(key.lower(), list(SCHEMA), n=1, cutoff=0.5)
+    if matches:
+        return f"The nearest is {show(matches[0])}."
     return f"The settings are {', '.join(SCHEMA)}."
 
 
-def text_of(path: Path, tracked_text: TrackedText | None) -> str:
-    """Return the effective text of a settings file; empty if there is none."""
-    told = tracked_text(path) if tracked_text else None
-    return _read(path) if told is None else told
+def settings_text(path: Path, tracked_text: TrackedText | None) -> str:
+    """Return the effective text of a settings file; empty if there is none.
 
-
-def _read(path: Path) -> str:
-    """The text of a file without its byte order mark; empty where there is no such file."""
-    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises in a folder that may not be entered
+    Raises ConfigError if it cannot be read.
+    """
+    text = tracked_text(path) if tracked_text else None
+    if text is not None:
+        return text
+    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises in an unreadable folder
         return ""
     try:
-        return path.read_text("utf-8-sig")
+        return path.read_text("utf-8-sig")  # without a byte order mark
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(
             f"{path} cannot be read: {exc}.", "Make it readable UTF-8 text, or remove it."

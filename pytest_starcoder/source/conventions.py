@@ -1,22 +1,38 @@
-"""How a project tells its test files from other code, by their names."""
+"""Recognizes test files, tests and the code next to them by their names."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
+
+from pytest_starcoder.source.checking_code import FunctionInFile, functions_in
 
 TEST_FOLDERS = frozenset({"test", "tests", "testing"})
 """Folders of tests and their support code."""
 
 TEST_FILES = (
-    *("test_*.py", "*_test.py", "*_tests.py", "test.py", "tests.py", "conftest.py"),
-    *("testing.py", "testutil.py", "testutils.py", "testlib.py", "testhelper.py", "testhelpers.py"),
+    "test_*.py",
+    "*_test.py",
+    "*_tests.py",
+    "test.py",
+    "tests.py",
+    "conftest.py",
+    "testing.py",
+    "testutil.py",
+    "testutils.py",
+    "testlib.py",
+    "testhelper.py",
+    "testhelpers.py",
 )
 """Test file names of pytest, unittest and others, regardless of the settings."""
 
 MATCH_ALL = frozenset({"*", "*.py", "**/*.py", "**.py"})
 """Values of `python_files` that match every file, and so identify none."""
+
+SETUP = re.compile(r"(async)?(setup|teardown)(_?(class|module|method|function))?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -45,3 +61,35 @@ class Conventions:
     def is_under_test_root(self, path: str) -> bool:
         """Return whether a file is below a root that is itself a test folder."""
         return self.folder in TEST_FOLDERS and not path.startswith("../")
+
+    def holds_tests(self, source: str) -> bool:
+        """Return whether a file contains tests."""
+        return any(self._is_test(function) for function in functions_in(source))
+
+    def lines_beside_tests(self, source: str) -> frozenset[int]:
+        """Return the lines of functions in a test file that are neither tests nor set-up code."""
+        lines: set[int] = set()
+        test_lines: set[int] = set()
+        for function in functions_in(source):
+            lines.update(function.lines)
+            if self._is_test(function) or SETUP.match(function.name):
+                test_lines.update(function.lines)
+        return frozenset(lines - test_lines)
+
+    def _is_test(self, function: FunctionInFile) -> bool:
+        """Return whether a function is a test or belongs to a test class."""
+        if function.is_case or any(_matches(name, self.classes) for name in function.classes):
+            return True
+        patterns = ("test", *self.functions)
+        return any(_matches(name, patterns) for name in (function.name, *function.functions))
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    """Return whether a name starts with a pattern or matches one with wildcards, as in pytest."""
+    for pattern in patterns:
+        if set(pattern).intersection("*?["):
+            if fnmatchcase(name, pattern):
+                return True
+        elif pattern and name.startswith(pattern):
+            return True
+    return False

@@ -1,4 +1,4 @@
-"""The function or class around a line, in any language: Python by its syntax tree, the others by indentation."""
+"""Finds the function or class around a line: Python by its syntax, others by indentation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pytest_starcoder.source.indentation import Indented
+from pytest_starcoder.source.indentation import IndentedFile
 from pytest_starcoder.source.syntax import syntax_tree
 
 
@@ -32,8 +32,8 @@ class Definitions:
             tree = syntax_tree(source.removeprefix("\ufeff"))
             if tree is not None:
                 self._innermost = _innermost(tree, len(lines))
-        # Without a syntax tree, also for Python that does not parse.
-        self._indented = Indented(path, lines) if self._innermost is None else None
+        # Also for Python that does not parse.
+        self._indented = IndentedFile(path, lines)
 
     def around(self, line: int, context: str = "", hunk: int = 0) -> Definition | None:
         """Return the innermost definition around `line` (1-based); None at the top level.
@@ -45,9 +45,11 @@ class Definitions:
             return None
         if self._innermost is not None:
             return self._innermost[line]
-        assert self._indented is not None
-        place = self._indented.around(line - 1, context, (hunk or line) - 1)
-        return None if place is None else Definition(place[0], place[1] + 1, place[2] + 1)
+        span = self._indented.around(line - 1, context, (hunk or line) - 1)
+        if span is None:
+            return None
+        name, first, last = span
+        return Definition(name, first + 1, last + 1)
 
 
 def enclosing(path: str, lines: Sequence[str], line: int, context: str = "") -> Definition | None:
@@ -58,23 +60,22 @@ def enclosing(path: str, lines: Sequence[str], line: int, context: str = "") -> 
 def _innermost(tree: ast.Module, count: int) -> list[Definition | None]:
     """Map each line (1-based) to its innermost definition."""
     innermost: list[Definition | None] = [None] * (count + 1)
-    for definition in _in_python(tree):  # the outer ones come first
+    for definition in _python_definitions(tree):  # the outer ones come first
         last = min(definition.last, count)
         innermost[definition.first : last + 1] = [definition] * (last + 1 - definition.first)
     return innermost
 
 
-def _in_python(tree: ast.Module) -> Iterator[Definition]:
-    """Return all definitions of a module, outer before inner."""
-    waiting: list[tuple[ast.AST, str]] = [(tree, "")]
-    while waiting:
-        node, prefix = waiting.pop()
+def _python_definitions(tree: ast.Module) -> Iterator[Definition]:
+    """Yield all definitions of a module, outer before inner."""
+    pending: list[tuple[ast.AST, str]] = [(tree, "")]
+    while pending:
+        node, prefix = pending.pop()
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                first = min(
-                    [child.lineno, *(decorator.lineno for decorator in child.decorator_list)]
-                )
+                decorator_lines = [decorator.lineno for decorator in child.decorator_list]
+                first = min([child.lineno, *decorator_lines])
                 yield Definition(prefix + child.name, first, child.end_lineno or first)
-                waiting.append((child, f"{prefix}{child.name}."))
+                pending.append((child, f"{prefix}{child.name}."))
             elif isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
-                waiting.append((child, prefix))  # expressions contain no definitions
+                pending.append((child, prefix))  # expressions contain no definitions

@@ -1,8 +1,8 @@
-"""The definition around a line in languages that nobody parses here, by how people indent.
+"""Finds the definition around a line by indentation, in languages that are not parsed here.
 
-They indent what belongs together, whatever their language's grammar is: a line
-that encloses another one is the nearest above it that is indented less. Where
-that fails, git's own function context says which line it would show.
+People indent what belongs together, whatever the grammar of their language: the line that
+encloses another is the nearest above it with less indentation. Where that fails, git's
+function context of the hunk is used.
 """
 
 from __future__ import annotations
@@ -11,85 +11,114 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 
-LONGEST_NAME = 80
-"""Characters of a definition's name, where that is a whole line."""
+MAX_NAME = 80
+"""Characters of a definition's name, if that is a whole line."""
 
+
+def _any_of(words: str) -> str:
+    return "(?:" + "|".join(words.split()) + ")"
+
+
+_CONTINUING = "else elif elsif rescue catch finally ensure except"
+
+_NAMED_BY_KEYWORD = r"""
+    def defp defmacro defmodule fn func function\*? fun sub class struct interface trait enum
+    module namespace object protocol extension record type procedure proc method subroutine
+    program macro_rules! PROCEDURE FUNCTION TRIGGER VIEW TABLE
+"""
 
 _CONTROL = re.compile(
-    r"[}\])\s]*(?:if|else|elif|elsif|elseif|for|foreach|while|until|unless|switch|case(?!\s+(?:class|object)\b)|default|select|match|when|with|do|"
-    r"try|catch|rescue|except|ensure|finally|begin|loop|repeat|return|throw|raise|new|await|yield|go|defer|lock|using|"
-    r"synchronized|unsafe|fixed|checked|guard|assert|delete|sizeof|typeof|print|puts|echo|then|and|or|not|in|let!?)\b"
-    r"(?!\s*[:=]\s*(?:async\s+)?function)"
+    r"[}\])\s]*"
+    + _any_of(
+        _CONTINUING
+        + r"""
+        if elseif for foreach while until unless switch case(?!\s+(?:class|object)\b) default
+        select match when with do try begin loop repeat return throw raise new await yield go
+        defer lock using synchronized unsafe fixed checked guard assert delete sizeof typeof print
+        puts echo then and or not in let!?
+        """
+    )
+    + r"\b(?!\s*[:=]\s*(?:async\s+)?function)"
 )
-"""What encloses lines and defines nothing."""
+"""A line that may enclose others but defines nothing."""
 
-_MODIFIERS = (
-    r"(?:(?:pub(?:\([^)]*\))?|public|private|protected|internal|static|final|abstract|override|virtual|async|export|"
-    r"default|inline|extern(?:\s*\"[^\"]*\")?|unsafe|const|constexpr|open|sealed|data|suspend|partial|readonly|local|fileprivate|declare|"
-    r"native|explicit|friend|mutating|operator|infix|tailrec|inner|companion|external|crate|pure|recursive|elemental|"
-    r"implicit|case|lazy|typedef|global|signed|unsigned|CREATE|OR|REPLACE|create|or|replace)\s+)*"
+_MODIFIER = _any_of(
+    r"""
+    pub(?:\([^)]*\))? public private protected internal static final abstract override virtual
+    async export default inline extern(?:\s*\"[^\"]*\")? unsafe const constexpr open sealed data
+    suspend partial readonly local fileprivate declare native explicit friend mutating operator
+    infix tailrec inner companion external crate pure recursive elemental implicit case lazy
+    typedef global signed unsigned CREATE OR REPLACE create or replace
+    """
 )
-_DEFINES = re.compile(
-    rf"{_MODIFIERS}(?:def|defp|defmacro|defmodule|defn|defun|define|fn|func|function\*?|fun|sub|class|struct|interface|trait|impl|enum|"
-    r"module|namespace|object|protocol|extension|record|type|union|procedure|proc|method|constructor|init|deinit|"
-    r"subroutine|program|instance|contract|macro_rules!|actor|package|PROCEDURE|FUNCTION|"
-    r"TRIGGER|VIEW|TABLE|mixin|entity|architecture|rule|resource)\b"
-    r"|(?:describe|context|it|test)\s*[('\"]"
+_DEFINITION = re.compile(
+    rf"(?:{_MODIFIER}\s+)*"
+    + _any_of(
+        _NAMED_BY_KEYWORD
+        + """
+        defn defun define impl union constructor init deinit instance contract actor package mixin
+        entity architecture rule resource
+        """
+    )
+    + r"\b|(?:describe|context|it|test)\s*[('\"]"
 )
-"""A line that begins with the word for a definition."""
+"""A line that begins with a keyword for definitions, or a test in JavaScript or Ruby."""
 
 _LISP = re.compile(r"\(\s*(?:defun|defn-?|defmacro|define|defmethod|defclass|defmulti|ns)\b")
 
-_ASSIGNED = re.compile(
-    r"(?:export\s+(?:default\s+)?)?(?:(?:const|let|var|val|static|private|public|local)\s+)*[\w.$]+\s*(?::[^=]+?)?\s*(?:=|<-|:)\s*"
-    r"(?:async\s*)?(?:function\b|\\?\([^)]*\)?\s*(?::\s*[^=]+?)?\s*(?:=>|->)|\w+\s*=>|fun\b|fn\b|lambda\b|\(\s*$)"
+_ASSIGNMENT = re.compile(
+    r"(?:export\s+(?:default\s+)?)?"
+    r"(?:(?:const|let|var|val|static|private|public|local)\s+)*"
+    r"[\w.$]+\s*(?::[^=]+?)?\s*(?:=|<-|:)\s*(?:async\s*)?"
+    r"(?:function\b|\\?\([^)]*\)?\s*(?::\s*[^=]+?)?\s*(?:=>|->)|\w+\s*=>"
+    r"|fun\b|fn\b|lambda\b|\(\s*$)"
 )
-"""A function that is a value with a name."""
+"""A function assigned to a name."""
 
-_CALLED = re.compile(
-    r"(?!.*;\s*(?://.*)?$)(?:[\w:<>,*&\[\]?.~@$]+\s+)*[*&]*(?P<name>[\w:~$]+!?|operator\s*\S+)\s*(?:<[^>]*>)?\s*\((?!\s*\()[^;]*$"
+_SIGNATURE = re.compile(
+    r"(?!.*;\s*(?://.*)?$)"  # what ends with a semicolon is a call
+    r"(?:[\w:<>,*&\[\]?.~@$]+\s+)*[*&]*(?P<name>[\w:~$]+!?|operator\s*\S+)"
+    r"\s*(?:<[^>]*>)?\s*\((?!\s*\()[^;]*$"
 )
-"""A type, a name and arguments, as in C, Java, C# or a class of JavaScript; what ends in `;` is a call."""
+"""A type, a name and arguments, as in C, Java, C# or a class of JavaScript."""
 
 _COMMENT = re.compile(r"\s*(?://|/\*|\*(?:\s|/|$)|#(?!\[|!\[)|--(?!\w)|;;|%|\(\*|<!--|\"\"\"|''')")
-_DIRECTIVE = re.compile(
+_C_DIRECTIVE = re.compile(
     r"\s*#\s*(?:if|ifdef|ifndef|else|elif|endif|define|undef|include|pragma|region|endregion)\b"
 )
-_LABEL = re.compile(
+_C_LABEL = re.compile(
     r"\s*(?:public|private|protected|signals|slots|default|case\b[^:]*|[A-Za-z_]\w*)\s*:\s*$"
 )
-_CLOSER = re.compile(r"\s*(?:[}\])]|end\b|fi\b|done\b|esac\b|END\b|\|\}|then\b)")
-
-
 _ATTRIBUTE = re.compile(r"\s*(?:@|#\[|\[\w|template\s*<)")
-_AGAIN = re.compile(r"(?:else|elif|elsif|rescue|catch|finally|ensure|except)\b")
-_C = (".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".m", ".mm", ".cs", ".cu")
-_ML = (".hs", ".ml", ".mli", ".fs", ".elm", ".purs", ".sml")
-_PROSE = (
-    ".md",
-    ".markdown",
-    ".rst",
-    ".txt",
-    ".adoc",
-    ".tex",
-    ".html",
-    ".htm",
-    ".csv",
-    ".tsv",
-    ".log",
+
+_CLOSING = re.compile(r"\s*(?:[}\])]|end\b|fi\b|done\b|esac\b|END\b|\|\}|then\b)")
+_CLOSING_ARGUMENTS = re.compile(r"\)[;,]?")
+_BLOCK_CONTINUES = re.compile(rf"{_any_of(_CONTINUING)}\b")
+_CLOSES_AND_CONTINUES = re.compile(rf"[}}\])]+\s*(?:{_any_of(_CONTINUING)}|[{{(:]|->|=>|\|)")
+
+_BODY_STARTS = ("{", "begin", "BEGIN", "is", "as", "AS")
+_HEAD_CONTINUES = (*_BODY_STARTS, "(", ")", "where", ":", "|")
+
+_C_SUFFIXES = (".c", ".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".m", ".mm", ".cs", ".cu")
+_ML_SUFFIXES = (".hs", ".ml", ".mli", ".fs", ".elm", ".purs", ".sml")
+_PROSE_SUFFIXES = tuple(".md .markdown .rst .txt .adoc .tex .html .htm .csv .tsv .log".split())
+"""Files whose indentation means nothing; git knows their headings."""
+
+_NAMES = (
+    re.compile(r"\bfunc\s*\([^)]*\)\s*(?P<name>\w+)"),  # a method of Go
+    re.compile(r"^(?P<name>impl\b[^{]*)"),
+    re.compile(rf"{_LISP.pattern}\s*[()]*(?P<name>[^\s()]+)"),
+    re.compile(rf"\b{_any_of(_NAMED_BY_KEYWORD)}\s+(?P<name>[\w.:$?!'-]+)"),
+    re.compile(
+        r"(?P<name>[\w.$]+)\s*(?::[^=]+?)?\s*(?:=|<-)\s*(?:async\s*)?"
+        r"(?:function\b|\\?\(|\w+\s*=>|fun\b|fn\b)"
+    ),
+    re.compile(r"(?P<name>[\w~$]+)\s*(?:<[^>]*>)?\s*\("),
 )
-"""Of files whose indentation says nothing; git knows their headings."""
-
-_GOES_ON = ("{", "begin", "BEGIN", "is", "as", "AS", "(", ")", "where", ":", "|")
-_BEGINS = ("{", "begin", "BEGIN", "is", "as", "AS")
+"""Patterns that find the name in the first line of a definition, most specific first."""
 
 
-def _width(line: str) -> int:
-    expanded = line.expandtabs(8)
-    return len(expanded) - len(expanded.lstrip(" "))
-
-
-class Indented:
+class IndentedFile:
     """The lines of a file in a language known only by its suffix; indices are 0-based.
 
     Properties of lines are computed once for all of them.
@@ -97,218 +126,205 @@ class Indented:
 
     def __init__(self, path: str, lines: Sequence[str]) -> None:
         self._lines = lines
-        self._c = path.endswith(_C)
-        self._calls = not path.endswith(_ML)  # there a name before brackets is a call
-        self._prose = path.endswith(_PROSE)
+        self._is_c = path.endswith(_C_SUFFIXES)
+        self._is_ml = path.endswith(_ML_SUFFIXES)
+        self._is_prose = path.endswith(_PROSE_SUFFIXES)
         self._ends: dict[int, int] = {}
-        self._shown: dict[tuple[str, int], int | None] = {}
+        self._context_lines: dict[tuple[str, int], int | None] = {}
 
     def around(
-        self, at: int, context: str = "", hunk: int | None = None
+        self, line: int, context: str = "", hunk: int | None = None
     ) -> tuple[str, int, int] | None:
-        """Return name, first and last line of the definition around line `at`, or None.
+        """Return name, first and last line of the definition around `line`, or None.
 
         `context` is the function that git shows for the hunk that begins at line `hunk`.
         """
-        first = None if self._prose else self._firsts[at]
+        first = None if self._is_prose else self._definitions[line]
         if first is None and context and not _CONTROL.match(context):
             # git shows the last function before the hunk, which may have ended.
-            shown = self._line_shown(context, at if hunk is None else hunk)
-            if shown is not None and shown < at <= self.end(shown):
+            shown = self._find_context(context, line if hunk is None else hunk)
+            if shown is not None and shown < line <= self._end(shown):
                 first = shown
         if first is None:
             return None
-        return _name(self._lines[self._heads[first]]), first, self.end(first)
+        return _find_name(self._lines[self._heads[first]]), first, self._end(first)
 
-    def end(self, first: int) -> int:
-        """The last line of the definition that begins at `first`."""
-        if first not in self._ends:
-            self._ends[first] = self._find_end(first)
-        return self._ends[first]
+    # --- properties of single lines ---
 
-    # --- what is true of each line by itself ---
+    @cached_property
+    def _texts(self) -> list[str]:
+        return [line.strip() for line in self._lines]
 
     @cached_property
     def _widths(self) -> list[int]:
-        return [_width(line) for line in self._lines]
-
-    @cached_property
-    def _nothing(self) -> list[bool]:
-        """Return whether a line encloses nothing: empty, a comment, a C directive or label."""
-        return [self._encloses_nothing(line) for line in self._lines]
+        """Return the indentation of each line in columns."""
+        expanded = [line.expandtabs(8) for line in self._lines]
+        return [len(line) - len(line.lstrip(" ")) for line in expanded]
 
     @cached_property
     def _attributes(self) -> list[bool]:
         return [_ATTRIBUTE.match(line) is not None for line in self._lines]
 
-    # --- what is true of it by its neighbours ---
+    def _encloses_nothing(self, line: str) -> bool:
+        """Return whether a line is empty, a comment, or a directive or label of C."""
+        if not line.strip() or _COMMENT.match(line):
+            is_c_code = line.strip().startswith("#") and not _C_DIRECTIVE.match(line)
+            return not (self._is_c and is_c_code)
+        return self._is_c and _C_LABEL.match(line) is not None
+
+    def _defines(self, text: str) -> bool:
+        """Return whether a line without its indentation has the words of a definition."""
+        if _CLOSING.match(text):
+            return False
+        if _ASSIGNMENT.match(text) or _LISP.match(text):
+            return True
+        if _CONTROL.match(text):
+            return False
+        # In ML, a name before parentheses is a call.
+        is_signature = not self._is_ml and _SIGNATURE.match(text) is not None
+        return is_signature or _DEFINITION.match(text) is not None
+
+    # --- properties that depend on neighbours ---
 
     @cached_property
     def _tops(self) -> list[int]:
         """Map each line to itself, or to the first decorator or attribute above it."""
         tops: list[int] = []
-        for at, width in enumerate(self._widths):
-            decorated = at > 0 and self._widths[at - 1] == width and self._attributes[at - 1]
-            tops.append(tops[at - 1] if decorated else at)
+        for index, width in enumerate(self._widths):
+            above = index - 1
+            is_decorated = index > 0 and self._widths[above] == width and self._attributes[above]
+            tops.append(tops[above] if is_decorated else index)
         return tops
 
     @cached_property
     def _heads(self) -> list[int]:
         """Map each line to itself, or to the definition line below its decorators."""
-        heads = list(range(len(self._lines)))
-        for at in reversed(range(len(heads) - 1)):
-            if self._attributes[at]:
-                heads[at] = heads[at + 1]
-        return heads
+        return _skip_forward(self._attributes)
 
     @cached_property
     def _followers(self) -> list[int]:
         """Map each line to itself or the next one that encloses something, as for comments."""
-        followers = list(range(len(self._lines)))
-        for at in reversed(range(len(followers) - 1)):
-            if self._nothing[at]:
-                followers[at] = followers[at + 1]
-        return followers
+        return _skip_forward([self._encloses_nothing(line) for line in self._lines])
 
     @cached_property
-    def _firsts(self) -> list[int | None]:
-        """Map each line to the first line of its definition, or None."""
-        # For each line: the answer for lines as deep as it, and for lines one level deeper.
+    def _definitions(self) -> list[int | None]:
+        """Map each line to the first line of the definition around it, or None."""
+        around: list[int | None] = []
+        # The definition around lines with the same indentation as each line, or with more.
         same: list[int | None] = []
         deeper: list[int | None] = []
-        begins: list[int | None] = []
-        above: list[int] = []  # enclosing lines, each indented less than the next
-        for at, (line, width) in enumerate(zip(self._lines, self._widths, strict=True)):
-            if self._followers[at] != at:
-                for answers in (same, deeper, begins):
+        enclosing: list[int] = []  # lines above, each indented less than the next
+        for index, width in enumerate(self._widths):
+            if self._followers[index] != index:
+                for answers in (around, same, deeper):
                     answers.append(None)
                 continue
-            while above and self._widths[above[-1]] > width:
-                above.pop()
-            within = above[-1] if above else None
-            if within is not None and self._widths[within] == width:
-                below = above[-2] if len(above) > 1 else None
+            while enclosing and self._widths[enclosing[-1]] > width:
+                enclosing.pop()
+            sibling = None
+            if enclosing and self._widths[enclosing[-1]] == width:
+                sibling = enclosing.pop()
+            parent = enclosing[-1] if enclosing else None
+            same.append(self._enclosed_by(parent, same, deeper) if width else None)
+            above = parent if sibling is None else sibling
+            deeper.append(self._enclosed_by(above, same, deeper))
+            text = self._texts[index]
+            if self._begins_definition(index):
+                around.append(self._tops[index])
+            elif text == "{" or _CLOSING.match(text):
+                around.append(deeper[index])
             else:
-                below = within
-            same.append(self._enclosed(below, same, deeper) if width else None)
-            deeper.append(self._enclosed(within, same, deeper))
-            if self._begins(at):
-                begins.append(self._tops[at])
-            else:
-                closes = _CLOSER.match(line) is not None or line.strip() == "{"
-                begins.append(deeper[at] if closes else same[at])
-            if within is not None and self._widths[within] == width:
-                above.pop()
-            above.append(at)
-        return [begins[follower] for follower in self._followers]
+                around.append(same[index])
+            enclosing.append(index)
+        return [around[follower] for follower in self._followers]
 
-    def _enclosed(
-        self, at: int | None, same: Sequence[int | None], deeper: Sequence[int | None]
+    def _enclosed_by(
+        self, line: int | None, same: Sequence[int | None], deeper: Sequence[int | None]
     ) -> int | None:
-        """Return the answer for lines whose nearest less-indented line above is `at`."""
-        if at is None:
+        """Return the definition around lines below `line` that are indented more."""
+        if line is None:
             return None
-        text = self._lines[at].strip()
-        if text in _BEGINS or text.startswith((")", "]", "}", "where")) or _AGAIN.match(text):
-            return deeper[at]  # it begins above, at the same depth
-        at_margin = self._widths[at] == 0 and not _CONTROL.match(text) and not _CLOSER.match(text)
-        if at_margin or self._defines(text):
-            return self._tops[at]
-        return same[at]
+        text = self._texts[line]
+        is_head_end = text in _BODY_STARTS or text.startswith((")", "]", "}", "where"))
+        if is_head_end or _BLOCK_CONTINUES.match(text):
+            return deeper[line]  # the definition begins above, at the same depth
+        is_at_margin = self._widths[line] == 0
+        if is_at_margin and not _CONTROL.match(text) and not _CLOSING.match(text):
+            return self._tops[line]
+        return self._tops[line] if self._defines(text) else same[line]
 
-    def _line_shown(self, context: str, hunk: int) -> int | None:
+    def _begins_definition(self, line: int) -> bool:
+        """Return whether a line has the words of a definition and a body follows."""
+        text = self._texts[line]
+        if not self._defines(text):
+            return False
+        if any(pattern.match(text) for pattern in (_DEFINITION, _ASSIGNMENT, _LISP)):
+            return True
+        if text.endswith(("{", "(", ",")):
+            return True
+        following = self._texts[line + 1 : line + 2]
+        return bool(following) and following[0].startswith(("{", ")"))
+
+    def _find_context(self, context: str, hunk: int) -> int | None:
         """Return the nearest line above a hunk that starts with the context git shows."""
         key = context, hunk
-        if key not in self._shown:
-            above = reversed(range(min(hunk, len(self._lines))))
-            self._shown[key] = next(
-                (at for at in above if self._lines[at].startswith(context)), None
-            )
-        return self._shown[key]
+        if key not in self._context_lines:
+            line = min(hunk, len(self._lines)) - 1
+            while line >= 0 and not self._lines[line].startswith(context):
+                line -= 1
+            self._context_lines[key] = line if line >= 0 else None
+        return self._context_lines[key]
+
+    def _end(self, first: int) -> int:
+        """Return the last line of the definition that begins at `first`."""
+        if first not in self._ends:
+            self._ends[first] = self._find_end(first)
+        return self._ends[first]
 
     def _find_end(self, first: int) -> int:
-        head = self._heads[first]
-        width, last, inside = self._widths[head], head, False
-        for at in range(head + 1, len(self._lines)):
-            line, text = self._lines[at], self._lines[at].strip()
-            if not text or (self._c and (_DIRECTIVE.match(line) or _LABEL.match(line))):
+        last = head = self._heads[first]
+        has_body = False
+        for index in range(head + 1, len(self._lines)):
+            line, text = self._lines[index], self._texts[index]
+            if not text or (self._is_c and (_C_DIRECTIVE.match(line) or _C_LABEL.match(line))):
                 continue
-            if self._widths[at] > width:
-                last, inside = at, True
-            elif self._widths[at] < width:
+            if self._widths[index] > self._widths[head]:
+                has_body = True
+            elif self._widths[index] < self._widths[head]:
                 break
-            elif _AGAIN.match(text) or (
-                text.startswith(_GOES_ON) and not re.fullmatch(r"\)[;,]?", text)
-            ):
-                last = at
-            elif _CLOSER.match(line):
-                last = at
-                if not re.match(
-                    r"[}\])]+\s*(?:else|elif|elsif|rescue|catch|finally|ensure|except|[{(:]|->|=>|\|)",
-                    text,
-                ):
+            elif not self._continues(text):
+                if _CLOSING.match(text):
+                    last = index
+                    if _CLOSES_AND_CONTINUES.match(text):
+                        continue
                     break
-            elif (
-                not inside and at == last + 1 and not self._defines(line) and not text.endswith(";")
-            ):
-                last = at  # a signature over several lines that are not indented
-            else:
-                break
+                # A signature over several lines that are not indented.
+                is_signature = not has_body and index == last + 1 and not text.endswith(";")
+                if not is_signature or self._defines(text):
+                    break
+            last = index
         return last
 
-    def _encloses_nothing(self, line: str) -> bool:
-        """Whether a line is empty, a comment, a directive or a label of C."""
-        if not line.strip() or _COMMENT.match(line):
-            return not (self._c and line.strip().startswith("#") and not _DIRECTIVE.match(line))
-        return self._c and _LABEL.match(line) is not None
-
-    def _defines(self, line: str) -> bool:
-        text = line.strip()
-        if _CLOSER.match(text):
-            return False
-        if _ASSIGNED.match(text) or _LISP.match(text):
+    def _continues(self, text: str) -> bool:
+        """Return whether a line with the indentation of a definition is part of it."""
+        if _BLOCK_CONTINUES.match(text):
             return True
-        if _CONTROL.match(text):
-            return False
-        return _DEFINES.match(text) is not None or (self._calls and _CALLED.match(text) is not None)
-
-    def _begins(self, at: int) -> bool:
-        """Whether a definition begins at a line: by its words, and because what follows belongs to it."""
-        if not self._defines(self._lines[at]):
-            return False
-        text = self._lines[at].strip()
-        if (
-            _DEFINES.match(text)
-            or _ASSIGNED.match(text)
-            or _LISP.match(text)
-            or text.endswith(("{", "(", ","))
-        ):
-            return True
-        return at + 1 < len(self._lines) and self._lines[at + 1].strip().startswith(("{", ")"))
+        return text.startswith(_HEAD_CONTINUES) and not _CLOSING_ARGUMENTS.fullmatch(text)
 
 
-_NAMED = (
-    re.compile(r"\bfunc\s*\([^)]*\)\s*(?P<name>\w+)"),  # a method of Go
-    re.compile(r"^(?P<name>impl\b[^{]*)"),
-    _LISP,
-    re.compile(
-        r"\b(?:def|defp|defmacro|defmodule|fn|func|function\*?|fun|sub|class|struct|interface|trait|enum|module|namespace|"
-        r"object|protocol|extension|record|type|procedure|proc|method|subroutine|program|macro_rules!|PROCEDURE|FUNCTION|"
-        r"TRIGGER|VIEW|TABLE)\s+(?P<name>[\w.:$?!'-]+)"
-    ),
-    re.compile(
-        r"(?P<name>[\w.$]+)\s*(?::[^=]+?)?\s*(?:=|<-)\s*(?:async\s*)?(?:function\b|\\?\(|\w+\s*=>|fun\b|fn\b)"
-    ),
-    re.compile(r"(?P<name>[\w~$]+)\s*(?:<[^>]*>)?\s*\("),
-)
+def _skip_forward(is_skipped: Sequence[bool]) -> list[int]:
+    """Map each index to itself, or to the next one that is not skipped."""
+    targets = list(range(len(is_skipped)))
+    for index in reversed(range(len(targets) - 1)):
+        if is_skipped[index]:
+            targets[index] = targets[index + 1]
+    return targets
 
 
-def _name(line: str) -> str:
+def _find_name(line: str) -> str:
+    """Return the name in the first line of a definition, or the line."""
     text = line.strip()
-    for pattern in _NAMED:
-        match = pattern.search(text)
-        if match and pattern is _LISP:
-            return (text[match.end() :].split() or [text])[0].strip("()")[:LONGEST_NAME]
-        if match:
-            return match["name"].strip()[:LONGEST_NAME]
-    return text.rstrip("{:( ")[:LONGEST_NAME]
+    for pattern in _NAMES:
+        if match := pattern.search(text):
+            return match["name"].strip()[:MAX_NAME]
+    return text.rstrip("{:( ")[:MAX_NAME]

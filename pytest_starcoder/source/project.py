@@ -1,4 +1,4 @@
-"""The files of a project: its own, not installed ones."""
+"""Tells the project's own files from installed ones."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ INSTALLED = {
     "dist-packages",
     f"python{sys.version_info.major}.{sys.version_info.minor}",
 }
-"""Folders whose files are nobody's own, though an environment may stand in the project's folder."""
-
+"""Folders of installed packages; an environment may be inside the project's folder."""
 
 FOREIGN = (".git", ".hg", "pyvenv.cfg", "conda-meta")
 """Entries that mark a folder as a separate repository or environment."""
@@ -23,9 +22,9 @@ FOREIGN = (".git", ".hg", "pyvenv.cfg", "conda-meta")
 
 @dataclass(frozen=True)
 class Project:
-    """Whose files are the user's own: those below `root`, pytest's, and below the folders `around` it.
+    """The user's own files: those below pytest's `root` and below the folders `around` it.
 
-    Paths are relative to the root, `../src/shop.py` for a file beside it.
+    Paths are relative to the root: `../src/shop.py` for a file beside it.
     """
 
     root: Path
@@ -33,21 +32,21 @@ class Project:
 
     def holds(self, filename: str) -> bool:
         """Return whether a file is the project's own: not installed, nor in a nested repository."""
-        path = Path(os.path.normpath(filename))  # entries of sys.path may be like `tests/../src`
+        path = _normalize(filename)
         if path.is_relative_to(self.root):
-            return INSTALLED.isdisjoint(path.relative_to(self.root).parts)
-        return any(self._is_around(path, folder) for folder in self.around)
+            return not _is_installed(path, self.root)
+        return any(self._is_own(path, folder) for folder in self.around)
 
     def path_of(self, filename: str) -> str:
         """Return the path of a project file, relative to the root."""
-        path = Path(os.path.normpath(filename))
+        path = _normalize(filename)
         if path.is_relative_to(self.root):
             return path.relative_to(self.root).as_posix()
         return Path(os.path.relpath(path, self.root)).as_posix()
 
     def file(self, path: str) -> Path:
         """Return the file at a path relative to the root."""
-        return Path(os.path.normpath(self.root / path))
+        return _normalize(self.root / path)
 
     def names_in_diff(self, paths: Iterable[str]) -> dict[str, str]:
         """Return the names of files in a diff, by path, for `git apply` at the root.
@@ -62,7 +61,7 @@ class Project:
         return {path: path for path in files}
 
     def address_of(self, nodeid: str, file: Path) -> str:
-        """Return the node id by which a test is found again.
+        """Return the node id by which pytest can find a test again.
 
         pytest's name for a test outside the root depends on the arguments of the run, so
         the path of the file is used there.
@@ -76,17 +75,25 @@ class Project:
     def _prefix(self) -> str:
         return os.path.join(self.root, "")  # noqa: PTH118 - with a trailing separator
 
-    def _is_around(self, path: Path, folder: Path) -> bool:
-        if not path.is_relative_to(folder) or not INSTALLED.isdisjoint(
-            path.relative_to(folder).parts
-        ):
+    def _is_own(self, path: Path, folder: Path) -> bool:
+        """Return whether a file outside the root is the project's own, given an outer folder."""
+        if not path.is_relative_to(folder) or _is_installed(path, folder):
             return False
-        between = [
-            parent for parent in path.parents if parent != folder and parent.is_relative_to(folder)
-        ]
-        return not any(
-            _is_foreign(parent) for parent in between if not self.root.is_relative_to(parent)
-        )
+        for parent in path.parents:
+            if parent == folder:
+                break
+            if _is_foreign(parent) and not self.root.is_relative_to(parent):
+                return False
+        return True
+
+
+def _normalize(filename: str | Path) -> Path:
+    # Entries of sys.path may be like `tests/../src`.
+    return Path(os.path.normpath(filename))
+
+
+def _is_installed(path: Path, folder: Path) -> bool:
+    return not INSTALLED.isdisjoint(path.relative_to(folder).parts)
 
 
 @cache
@@ -96,5 +103,5 @@ def _is_foreign(folder: Path) -> bool:
 
 
 def in_project(filename: str, root: Path) -> bool:
-    """Whether a file is the project's own: below its root, and not installed there."""
+    """Return whether a file is the project's own: below its root, and not installed there."""
     return Project(root).holds(filename)

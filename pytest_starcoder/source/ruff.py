@@ -1,4 +1,4 @@
-"""Lines at which ruff points, where it is installed: to choose the line that is asked about, never to report again."""
+"""Asks ruff, where it is installed, which lines of a file look faulty."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-PATIENCE = 2.0
+TIMEOUT = 2.0
 """Seconds that ruff may take for one file."""
 
 RULES = "F,B,PLE,S,ASYNC"
-"""Of ruff's: those about what code does, none about how it looks."""
+"""Rules about what code does; none about style."""
 
-QUIET = "F401,F403,F405,S101,B904"
-"""Of those the ones that are seldom a fault: unused imports, assertions, causes that are not named."""
+IGNORED_RULES = "F401,F403,F405,S101,B904"
+"""Rules that seldom find a fault: unused imports, assertions, exceptions without a cause."""
 
 
 def linted_lines(path: str, text: str) -> frozenset[int]:
-    """The lines (1-based) of a Python file of which ruff says something; none where there is no ruff."""
-    program = ruff()
+    """Return the lines (1-based) of a Python file that ruff reports; none without ruff."""
+    program = find_ruff()
     if program is None or not path.endswith(".py"):
         return frozenset()
     command = [
@@ -31,32 +31,35 @@ def linted_lines(path: str, text: str) -> frozenset[int]:
         "--isolated",
         "--no-cache",
         f"--select={RULES}",
-        f"--ignore={QUIET}",
+        f"--ignore={IGNORED_RULES}",
+        "--output-format=json",
+        "--exit-zero",
+        f"--stdin-filename={path.rpartition('/')[2]}",
+        "-",
     ]
-    command += ["--output-format=json", "--exit-zero"]
     try:
-        told = subprocess.run(
-            [*command, f"--stdin-filename={path.rpartition('/')[2]}", "-"],
+        done = subprocess.run(
+            command,
             input=text.encode("utf-8", "replace"),
             capture_output=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
             cwd=tempfile.gettempdir(),
-        ).stdout
-        found = json.loads(told or b"[]")
+        )
+        findings = json.loads(done.stdout or b"[]")
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return frozenset()
-    return frozenset(int(entry["location"]["row"]) for entry in found if entry.get("location"))
+    locations = [finding["location"] for finding in findings]
+    return frozenset(int(location["row"]) for location in locations if location)
 
 
-def ruff() -> str | None:
+def find_ruff() -> str | None:
     """Return the program on PATH or beside the interpreter; None if there is none.
 
     Relative folders on PATH are ignored: they would find programs of the repository.
     """
     folders = [folder for folder in os.get_exec_path() if Path(folder).is_absolute()]
-    program = shutil.which(
-        "ruff", path=os.pathsep.join([*folders, str(Path(sys.executable).parent)])
-    )
+    folders.append(str(Path(sys.executable).parent))
+    program = shutil.which("ruff", path=os.pathsep.join(folders))
     # Windows searches the current folder first, whatever PATH says.
     return program if program and Path(program).is_absolute() else None

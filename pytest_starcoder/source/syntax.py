@@ -1,4 +1,4 @@
-"""Python source as a syntax tree, and where in the text its nodes stand."""
+"""Parses Python source without warnings, and finds positions of its nodes in the text."""
 
 from __future__ import annotations
 
@@ -7,61 +7,48 @@ import re
 import warnings
 from functools import lru_cache
 
+# MemoryError: nested too deeply.
+_NOT_PARSED = (SyntaxError, ValueError, RecursionError, MemoryError)
+
 
 @lru_cache(maxsize=16)  # a file with many failing tests is read once
 def syntax_tree(source: str) -> ast.Module | None:
-    """`source` parsed, without a warning on what it holds; None where it is no Python."""
+    """Parse Python source; None if it does not parse. Never warns about the code in it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return ast.parse(source)
-        except (
-            SyntaxError,
-            ValueError,
-            RecursionError,
-            MemoryError,
-        ):  # MemoryError: too deeply nested
+        except _NOT_PARSED:
             return None
 
 
 def is_literal(code: str | ast.expr) -> bool:
-    """Whether an expression is a literal that `ast.literal_eval` can read; without a warning on what it holds."""
+    """Return whether `ast.literal_eval` can read an expression. Never warns about it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             ast.literal_eval(code)
-        except (
-            SyntaxError,
-            ValueError,
-            TypeError,
-            RecursionError,
-            MemoryError,
-        ):  # TypeError: {[]: 1}
+        except (*_NOT_PARSED, TypeError):  # TypeError: {[]: 1}
             return False
     return True
 
 
 class Offsets:
-    """Characters of a text by line (1-based) and by column in bytes of UTF-8, as `ast` counts them."""
+    """Converts positions of `ast` (1-based line, column in bytes of UTF-8) to characters."""
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._ascii = source.isascii()
-        # As Python reads a source, a line ends with a carriage return alone as well.
-        self._starts = [
-            0,
-            *(found.end() for found in re.finditer(r"\r\n?|\n", source)),
-            len(source),
-        ]
+        self._is_ascii = source.isascii()
+        # As in Python, a carriage return alone also ends a line.
+        line_ends = [match.end() for match in re.finditer(r"\r\n?|\n", source)]
+        self._starts = [0, *line_ends, len(source)]
 
     def of(self, line: int, column: int = 0) -> int:
-        """The character at a line and a column."""
-        if self._ascii:
-            return self._starts[line - 1] + column
-        return self._starts[line - 1] + len(
-            self.line(line).encode()[:column].decode("utf-8", "ignore")
-        )
+        """Return the index of the character at a line and column."""
+        if not self._is_ascii:
+            column = len(self.line(line).encode()[:column].decode("utf-8", "ignore"))
+        return self._starts[line - 1] + column
 
     def line(self, line: int) -> str:
-        """A line without its end."""
+        """Return a line without its end."""
         return self._source[self._starts[line - 1] : self._starts[line]].rstrip("\r\n")

@@ -8,7 +8,8 @@ _WORD = re.compile(r"\w{2,}")
 _PART = re.compile(r"[A-Z]?[a-z]{3,}|[A-Z]{3,}(?![a-z])")
 
 COMMON_WORDS = frozenset(
-    "assert class def expected for from import none not result return self test the true false with".split()
+    "assert class def expected false for from import none not result return self test the true"
+    " with".split()
 )
 """Words that most code contains."""
 
@@ -19,7 +20,10 @@ def words_in(text: str) -> frozenset[str]:
 
 
 def word_parts(text: str) -> frozenset[str]:
-    """Return the words of a text and the parts of composed names in lower case, common ones left out."""
+    """Return the words of a text, and the parts of composed names, in lower case.
+
+    Common words are left out.
+    """
     parts: set[str] = set()
     for word in _WORD.findall(text):
         parts.add(word.lower())

@@ -1,4 +1,4 @@
-"""What may reach a terminal or a report: text without control characters."""
+"""Makes text safe to show on a terminal or in a report, and readable."""
 
 from __future__ import annotations
 
@@ -11,41 +11,44 @@ _ESCAPE = re.compile(
     r"|[\x1b\x9b]\[?[0-?]*[ -/]*[@-~]?"  # colours and cursor moves
 )
 
+_JOINERS = "\u200c\u200d"
+"""Format characters that change how letters and emoji look, not their direction."""
+
+_NUMBER = re.compile(r"([^0-9]*)([0-9]*)")
+
 
 def printable(text: str, *, tabs: bool = False) -> str:
-    """`text` without escape sequences, control and direction-changing characters; newlines stay.
+    """Return text without escape sequences, control and direction-changing characters.
 
-    A tab is a space, or stays with `tabs`, as code wants it. Lone surrogates
-    come out as `\\udcXX`, so that every encoder can write the result.
+    Newlines stay. A tab becomes a space, or stays with `tabs`, as code needs it. Lone
+    surrogates become `\\udcXX`, so that every encoder can write the result.
     """
     text = _ESCAPE.sub("", text).replace("\r\n", "\n")
-    text = text if tabs else text.replace("\t", " ")
-    kept = (
-        char
-        for char in text
-        if char in "\n\t"
-        or unicodedata.category(char) not in ("Cc", "Cf")
-        or char in "\u200c\u200d"
-    )
-    return "".join(kept).encode("utf-8", "backslashreplace").decode("utf-8")
+    if not tabs:
+        text = text.replace("\t", " ")
+    safe = [character for character in text if _is_safe(character)]
+    return "".join(safe).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _is_safe(character: str) -> bool:
+    if character in "\n\t" or character in _JOINERS:
+        return True
+    return unicodedata.category(character) not in ("Cc", "Cf")
 
 
 def one_line(text: str, limit: int = 300) -> str:
-    """`printable(text)` on one line, white space folded, at most `limit` characters with `…` where it was cut."""
+    """Return printable text on one line, at most `limit` characters, with `…` where it is cut."""
     line = " ".join(printable(text[: 4 * limit]).split())
-    return (
-        line if len(line) <= limit and len(text) <= 4 * limit else line[: limit - 1].rstrip() + "…"
-    )
+    if len(line) <= limit and len(text) <= 4 * limit:
+        return line
+    return line[: limit - 1].rstrip() + "…"
 
 
 def counted(number: int, noun: str) -> str:
-    """'1 cause', '2 causes'."""
+    """Return a number with its noun: '1 cause', '2 causes'."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def natural(text: str) -> tuple[tuple[str, int], ...]:
-    """A key that sorts texts as people do: test_2 before test_10."""
-    return tuple((word, int(number or 0)) for word, number in _NUMBERED.findall(text))
-
-
-_NUMBERED = re.compile(r"([^0-9]*)([0-9]*)")
+    """Return a key that sorts texts as people do: test_2 before test_10."""
+    return tuple((word, int(number or 0)) for word, number in _NUMBER.findall(text))

@@ -1,4 +1,4 @@
-"""Values as bounded texts, and which files are shown at all: the project's own."""
+"""Short representations of any value."""
 
 from __future__ import annotations
 
@@ -7,31 +7,38 @@ import reprlib
 
 from pytest_starcoder.text.display import one_line
 
+MAX_REPR = 240
+"""Characters of a representation."""
+
+ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{4,}")
+"""An object's address in memory: it differs in every run, and would in every prompt."""
+
 
 def short_repr(value: object) -> str:
-    """`repr(value)` on one line of at most some 200 characters, whatever it raises and however large it is."""
+    """Return `repr(value)` on one line, cut to about 200 characters. Never raises."""
     short = _Repr()
     short.maxstring = short.maxother = short.maxlong = 100
     short.maxdict = short.maxlist = short.maxtuple = short.maxset = 12
     try:
-        return one_line(ADDRESS.sub("", short.repr(value)), 240)
-    except Exception as exc:  # noqa: BLE001 - reprlib goes by names: somebody's class `list` need not be one
-        return f"<{type(value).__name__} whose repr raises {type(exc).__name__}>"
-
-
-ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{4,}")
-"""Where an object lies in memory: another place in every run, and every prompt with it another prompt."""
+        text = short.repr(value)
+    except Exception as exc:  # noqa: BLE001 - reprlib takes any class called `list` for a list
+        return _failed_repr(value, exc)
+    return one_line(ADDRESS.sub("", text), MAX_REPR)
 
 
 class _Repr(reprlib.Repr):
-    """`reprlib`, but for what it says of an object whose `__repr__` raises."""
+    """`reprlib`, with another text for objects whose `__repr__` raises."""
 
     def repr_instance(self, x: object, level: int) -> str:
         try:
             text = repr(x)
         except KeyboardInterrupt:
             raise
-        except BaseException as exc:  # noqa: BLE001 - somebody's __repr__ may raise anything
-            return f"<{type(x).__name__} whose repr raises {type(exc).__name__}>"
+        except BaseException as exc:  # noqa: BLE001 - the user's __repr__ may raise anything
+            return _failed_repr(x, exc)
         half = self.maxother // 2
         return text if len(text) <= self.maxother else f"{text[:half]}...{text[-half:]}"
+
+
+def _failed_repr(value: object, exc: BaseException) -> str:
+    return f"<{type(value).__name__} whose repr raises {type(exc).__name__}>"

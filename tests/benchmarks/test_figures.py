@@ -48,34 +48,28 @@ def test_of_the_fixes_the_first_and_any_are_counted_apart() -> None:
     ]
 
 
-def test_tests_are_worth_the_mutants_they_kill_and_ours_stand_out() -> None:
+def test_worth_of_tests() -> None:
     free = generate.Worth("with free seeds", 3, 4, 97.06, 12, 4.5)
-    other = generate.Worth("Pynguin", 0, 0, 0.0, 0, 60.0, ours=False)
+    rival = generate.Worth("Pynguin", 0, 0, 0.0, 0, 60.0, is_ours=False)
     assert [(row.what, row.measured) for row in free.rows()] == [
         ("with free seeds: mutants killed", "3 of 4 (75.0 %)"),
         ("with free seeds: lines and branches", "97.1 %, 12 tests, 4.5 s"),
     ]
-    chart = generate.chart("inflection", [free, other])
+    chart = generate.chart("inflection", [free, rival])
     assert chart.rows == (("with free seeds", (75.0, 97.1)), ("Pynguin", (0.0, 0.0)))
     assert chart.highlighted == {"with free seeds"}
 
 
-def test_a_rival_that_wrote_nothing_is_told_with_its_last_words() -> None:
-    said = "\x1b[31mTraceback\x1b[0m\nKeyError: no price\n\r 0%| | 0/13 [00:23<?, ?it/s, G=0]\n\n"
-    one = writers.Written(
-        "CoverUp 0.6.3",
-        [],
-        23.4,
-        writers.last_words(said),
-        "the demo model has answered 1 of 13 requests",
-    )
-    assert generate.no_tests(one).measured == (
-        "0 in 23 s; the demo model has answered 1 of 13 requests; it said: KeyError: no price"
-    )
-    assert writers.last_words("\n") == "it said nothing"
+def test_rival_without_tests() -> None:
+    output = "\x1b[31mTraceback\x1b[0m\nKeyError: no price\n\r 0%| | 0/13 [00:23<?, ?it/s, G=0]\n\n"
+    use = "the demo model answered 1 of 13 requests"
+    rival = writers.Written("CoverUp 0.6.3", [], 23.4, writers.last_line(output), use)
+    row = generate.rival_row(rival)
+    assert row.measured == f"23, {use}, last line: KeyError: no price"
+    assert writers.last_line("\n") == "no output"
 
 
-def test_a_rival_that_cannot_be_installed_is_named_with_the_reason() -> None:
+def test_rival_not_installed() -> None:
     def fails() -> list[writers.Written]:
         raise NotInstalled("ERROR: No matching distribution found for pynguin")
 
@@ -87,7 +81,7 @@ def test_a_rival_that_cannot_be_installed_is_named_with_the_reason() -> None:
     ]
 
 
-def test_a_rival_that_does_not_end_is_ended(tmp_path: Path) -> None:
+def test_endless_rival(tmp_path: Path) -> None:
     started = time.perf_counter()
     _, output = writers._ended(["sh", "-c", "echo begun; exec sleep 60"], tmp_path, {}, 1.0)
     assert time.perf_counter() - started < 20
@@ -120,17 +114,15 @@ def model() -> Iterator[tuple[RealServer, list[dict[str, Any]]]]:
     server.server_close()
 
 
-def test_a_rival_s_questions_reach_the_model_with_a_bound_and_are_counted(
-    model: tuple[RealServer, list[dict[str, Any]]],
-) -> None:
+def test_proxy_of_model(model: tuple[RealServer, list[dict[str, Any]]]) -> None:
     real, seen = model
-    with writers.bounded(real) as asked:
-        told = requests.post(
-            f"{asked.url}/chat/completions", json={"model": "local", "messages": []}, timeout=5
+    with writers.bounded(real) as count:
+        response = requests.post(
+            f"{count.url}/chat/completions", json={"model": "local", "messages": []}, timeout=5
         )
-    assert told.json() == {"model": "local", "choices": []}
-    assert seen == [{"model": "local", "messages": [], "max_tokens": writers.ANSWER}]
-    assert (asked.requests, asked.answers) == (1, 1)
+    assert response.json() == {"model": "local", "choices": []}
+    assert seen == [{"model": "local", "messages": [], "max_tokens": writers.MAX_ANSWER_TOKENS}]
+    assert (count.requests, count.answers) == (1, 1)
 
 
 def test_characters_are_those_of_the_prompt_or_of_all_messages() -> None:

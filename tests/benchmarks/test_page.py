@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from benchmarks.figures import DATA, FIGURES, Figures, benchmarks, filled, missing
-from benchmarks.page import BLOCK, FOLDER, PAGE, block_of, cell, table, unmeasured, written
+from benchmarks.figures import DATA, FIGURES, Figures, benchmarks, fill_in, missing
+from benchmarks.page import BLOCK, FOLDER, PAGE, block_of, cell, fill_page, table, unmeasured
 
 RECORD = {
     "benchmark": "trials",
@@ -31,7 +31,7 @@ One was left out.
 
 def test_the_page_is_what_the_figures_make_of_it() -> None:
     page = PAGE.read_text("utf-8")
-    assert written(page, FOLDER) == page, "run `python -m benchmarks.page`"
+    assert fill_page(page, FOLDER) == page, "run `python -m benchmarks.page`"
 
 
 def test_all_figures_have_their_place_in_the_page_and_no_others() -> None:
@@ -48,7 +48,7 @@ def test_a_cell_breaks_no_table_and_holds_no_markup() -> None:
 
 def test_figures_that_are_not_there_are_said_to_be_missing(tmp_path: Path) -> None:
     page = "# Trials\n\n<!-- figures: trials -->\nold\n<!-- end -->\n"
-    assert written(page, tmp_path) == (
+    assert fill_page(page, tmp_path) == (
         "# Trials\n\n<!-- figures: trials -->\n```console\n$ python -m benchmarks.trials\n```\n\nNot measured yet.\n"
         "<!-- end -->\n"
     )
@@ -91,4 +91,4 @@ def test_words_in_a_command_become_what_the_data_folder_has(tmp_path: Path) -> N
         (tmp_path / "repositories" / name).mkdir(parents=True)
     assert missing(figures, tmp_path) == []
     both = [f"{tmp_path}/repositories/click", f"{tmp_path}/repositories/fzf"]
-    assert filled(figures, tmp_path) == [*both, "--rivals", f"{tmp_path}/rivals", "--limit", "5"]
+    assert fill_in(figures, tmp_path) == [*both, "--rivals", f"{tmp_path}/rivals", "--limit", "5"]

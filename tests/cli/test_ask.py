@@ -23,7 +23,7 @@ from support.doubles import Double, FakeTgi, FakeVllm, running
 from support.real import RealServer
 from support.servers import FakeOllama, closed_port
 
-from pytest_starcoder.assist.question import ask_for_code
+from pytest_starcoder.assist.ask import ask_for_code
 from pytest_starcoder.cli import main
 from pytest_starcoder.model.code_blocks import python_problem
 from pytest_starcoder.settings.schema import FAMILIES
@@ -276,7 +276,7 @@ def test_prose_is_no_code(
     assert starcoder(capsys, "ask", "--code", question) == (
         1,
         "",
-        f"starcoder: starcoder2:7b {message}. Ask in other words, or another model.\n",
+        f"starcoder: starcoder2:7b {message}. Reword the question, or ask another model.\n",
     )
 
 
@@ -286,7 +286,7 @@ def test_unparsable_code(capsys: pytest.CaptureFixture[str], ollama_double: Fake
     assert screen[:2] == (1, "")
     assert screen.err == (
         "starcoder: starcoder2:7b wrote Python that does not parse (line 1: invalid syntax). "
-        "Ask in other words, or another model.\n"
+        "Reword the question, or ask another model.\n"
     )
 
 
@@ -692,8 +692,14 @@ def on_a_terminal(command: list[str]) -> str:
 
     screen, terminal = pty.openpty()
     environment = {**os.environ, "COLUMNS": "80", "TERM": "xterm"}
-    streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
-    child = subprocess.Popen(command, env=environment, start_new_session=True, **streams)
+    child = subprocess.Popen(
+        command,
+        env=environment,
+        start_new_session=True,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    )
     os.close(terminal)
     written = b""
     while True:

@@ -15,7 +15,7 @@ from support.real import RealServer
 from support.servers import FakeOllama, closed_port
 
 from pytest_starcoder.cli import main
-from pytest_starcoder.cli.doctor import TEST
+from pytest_starcoder.cli.doctor import TEST_PROMPT
 
 
 @pytest.fixture(autouse=True)
@@ -46,11 +46,11 @@ def test_working_server(
             f"asks                Ollama at {ollama_double.url}   "
             "(backend is auto: Ollama, unless the model is a file)",
             "version             0.24.0",
-            "model               starcoder2:7b, there; prompts in the form of the family starcoder2",
+            "model               starcoder2:7b is available; prompts have the form of the family starcoder2",
             "window              16384 tokens",
-            "test                asked to continue 'def fibonacci(n):'; a model that is not loaded yet takes its time",
+            "test                asked to continue 'def fibonacci(n):'; a model that must be loaded takes longer",
             "answer              return n if n < 2 else fibonacci(n - 1)",
-            "speed               14 tokens in N s, N a second, loading included",
+            "speed               14 tokens in N s, N a second, including loading",
             "next                It works: run `pytest --starcoder-explain` in your project.",
         ],
     )
@@ -72,7 +72,7 @@ def test_real_llamacpp(capsys: pytest.CaptureFixture[str], llamacpp: RealServer)
         f"asks                llama.cpp at {llamacpp.url}   (backend is llamacpp: --starcoder-backend)",
     ]
     assert lines[7] == (
-        "model               tiny-starcoder2.gguf, there; prompts in the form of the family starcoder2"
+        "model               tiny-starcoder2.gguf is available; prompts have the form of the family starcoder2"
     )
     assert lines[8] == "window              4096 tokens"
     assert (
@@ -153,7 +153,7 @@ def test_bad_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     assert main(["doctor"]) == 2
     assert capsys.readouterr() == (
         "",
-        "starcoder: STARCODER_TIMEOUT: timeout wants a number from 0.1 to 86400 (seconds), not 'soon'. "
+        "starcoder: STARCODER_TIMEOUT: timeout must be a number from 0.1 to 86400 (seconds), not 'soon'. "
         "Fix or remove it.\n",
     )
 
@@ -189,7 +189,10 @@ def test_settings_are_options(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["doctor", "--help"])
     told = " ".join(capsys.readouterr().out.split())
-    assert "--starcoder-first-token-timeout VALUE seconds of silence, loading included" in told
+    assert (
+        "--starcoder-first-token-timeout VALUE maximum seconds without output, including loading the model"
+        in told
+    )
     assert "--starcoder-cache VALUE on, off or a folder" in told
 
 
@@ -199,9 +202,7 @@ def test_unwritable_cache(
     (project / "file").write_text("")
     status, lines = doctor(capsys, f"--starcoder-cache={project / 'file'}")
     assert status == 0
-    assert (
-        f"cache               {project / 'file'} cannot be written: nothing is remembered" in lines
-    )
+    assert f"cache               {project / 'file'} cannot be written: nothing is cached" in lines
 
 
 def test_chat_model_gets_message(
@@ -209,7 +210,7 @@ def test_chat_model_gets_message(
 ) -> None:
     assert doctor(capsys, "--starcoder-family=chat")[0] == 0
     body = ollama_double.asked()[0].body
-    assert (body["prompt"], "raw" in body) == (TEST, False)
+    assert (body["prompt"], "raw" in body) == (TEST_PROMPT, False)
 
 
 # --- deep ----------------------------------------------------------------------------------
@@ -250,13 +251,14 @@ def test_deep_output(
     assert status == 0
     assert (
         lines[0]
-        == "deep                a few questions each; on a machine without a GPU this takes minutes"
+        == "deep                a few questions for each check; without a GPU this takes minutes"
     )
-    assert [line[:20].strip() for line in lines[1:-2]] == PROBES
+    labels = [line[:20].strip() for line in lines[1:-2]]
+    assert labels == [*PROBES[:2], "special tokens", *PROBES[3:]]
     verdicts = [line[20:].partition(":")[0] for line in lines[1:-2]]
     assert verdicts == [probe["verdict"] for probe in report["probes"]]
     assert lines[-2:] == [
-        f"report              {project / 'found.json'}; there is no code in it: please attach it to an issue",
+        f"report              {project / 'found.json'}; it contains no code: please attach it to an issue",
         "next                It works: run `pytest --starcoder-explain` in your project.",
     ]
 
@@ -319,7 +321,7 @@ def test_deep_timeout(
 ) -> None:
     def answer(prompt: str) -> str:
         ollama_double.delay = (
-            0.7 if prompt == TEST else 0.0
+            0.7 if prompt == TEST_PROMPT else 0.0
         )  # the first question after the examination is slow
         return " 1"
 
@@ -337,7 +339,7 @@ def test_deep_default_file(
     status, lines = doctor(capsys, "--deep")
     assert status == 0
     assert (
-        "report              starcoder-doctor.json; there is no code in it: please attach it to an issue"
+        "report              starcoder-doctor.json; it contains no code: please attach it to an issue"
         in lines
     )
     assert list(json.loads((project / "starcoder-doctor.json").read_text())) == KEYS
@@ -353,7 +355,7 @@ def test_deep_unwritable_file(
     assert status == 2
     assert lines[-2:] == [
         f"problem             {name or '.'} cannot be written: {reason}.",
-        "next                Name another with --deep=FILE.",
+        "next                Name another file with --deep=FILE.",
     ]
     assert len(ollama_double.asked()) == 1
 
@@ -379,7 +381,7 @@ def test_deep_server_stops(
     assert status == 0
     assert [probe["verdict"] for probe in report["probes"]] == ["yes", *["unknown"] * 7]
     assert report["probes"][-1]["figures"] == {"error": "BadResponse"}
-    assert lines[3].startswith("sentinels           unknown: Ollama at ")
+    assert lines[3].startswith("special tokens      unknown: Ollama at ")
     assert "boom" not in (project / "found.json").read_text()
 
 

@@ -29,7 +29,7 @@ def test_help_lists_commands(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     told = " ".join(capsys.readouterr().out.split())
     assert "demo Explain the failures of a small broken project with the demo model" in told
-    assert "doctor Say which model would be asked, whether it answers, and what to do next" in told
+    assert "doctor Show which model is used, whether it answers, and what to do next" in told
 
 
 def test_interrupt_status(

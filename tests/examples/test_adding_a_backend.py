@@ -24,26 +24,26 @@ def rows(page: str) -> list[str]:
 @pytest.mark.parametrize(
     ("file", "part"), PARTS, ids=[f"{file} {number}" for number, (file, _) in enumerate(PARTS)]
 )
-def test_what_it_shows_stands_in_the_example(file: str, part: str) -> None:
+def test_blocks_match_the_example(file: str, part: str) -> None:
     assert part in (EXAMPLE / file).read_text("utf-8")
 
 
-def test_every_block_of_code_is_a_part_of_the_example() -> None:
+def test_every_block_is_in_the_example() -> None:
     assert len(re.findall(r"^```(?:python|toml)$", PAGE, re.MULTILINE)) == len(PARTS)
 
 
-def test_every_member_of_a_backend_has_its_sentence() -> None:
+def test_every_member_is_described() -> None:
     members = [name for name in vars(Backend) if not name.startswith("_")]
     assert rows(PAGE)[: len(members)] == members
 
 
-def test_the_errors_are_those_that_there_are() -> None:
+def test_listed_errors_exist() -> None:
     told = rows(PAGE)[len([name for name in vars(Backend) if not name.startswith("_")]) :]
     kinds = {kind.__name__ for kind in errors.BackendError.__subclasses__()}
     assert kinds | {"ConfigError", "PromptTooLong"} == set(told)
 
 
-def test_what_it_points_at_is_there() -> None:
+def test_links_exist() -> None:
     for path in re.findall(r"\]\(\.\./(\S+?)\)|`(tests/\S+?\.py)`", PAGE):
         assert (ROOT / "".join(path)).exists()
     assert f"pip install ./{EXAMPLE.relative_to(ROOT).as_posix()}\n" in PAGE

@@ -1,4 +1,4 @@
-"""What is said of failed tests that a real pytest has run: 'mean([1, 2]) returned 3.0, the test expects 1.5'."""
+"""Descriptions of failed assertions that a real pytest has run."""
 
 from __future__ import annotations
 
@@ -59,14 +59,17 @@ def pytest_runtest_makereport(item, call):
     report = yield
     last, comparison = comparison, None
     if call.excinfo is not None:
-        found[item.name] = capture_failure(call.excinfo.value, item.nodeid, report.when, Project(item.config.rootpath), last).to_json()
+        exc, project = call.excinfo.value, Project(item.config.rootpath)
+        failure = capture_failure(exc, item.nodeid, report.when, project, last)
+        found[item.name] = failure.to_json()
     return report
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector):
     report = yield
     if report.failed:
-        failure = capture_failure(report.call.excinfo.value, collector.nodeid, "collect", Project(collector.config.rootpath))
+        exc, project = report.call.excinfo.value, Project(collector.config.rootpath)
+        failure = capture_failure(exc, collector.nodeid, "collect", project)
         found[collector.nodeid] = failure.to_json()
     return report
 
@@ -98,11 +101,17 @@ SEEN = {
     "assert 'e' not in name": "'e', the test expects it not in 'pear' (name)",
     "assert nothing is True": "nothing is None, the test expects the very object True",
     "assert None is cart": "cart is Cart(1 item), the test expects the very object None",
-    "assert nothing is not None": "nothing is None, the test expects anything but the very object None",
+    "assert nothing is not None": (
+        "nothing is None, the test expects anything but the very object None"
+    ),
     "assert cart.items == []": "cart.items is ['pear'], the test expects []",
-    "assert mean(\n    [1,\n     2, 3]\n) == (\n    2\n)": "mean([1, 2, 3]) returned 3.0, the test expects 2",
+    "assert mean(\n    [1,\n     2, 3]\n) == (\n    2\n)": (
+        "mean([1, 2, 3]) returned 3.0, the test expects 2"
+    ),
     "assert total == 4, 'totals differ'": "total is 3.0, the test expects 4 (totals differ)",
-    "assert total == pytest.approx(4)": "total is 3.0, the test expects 4 ± 4.0e-06 (pytest.approx(4))",
+    "assert total == pytest.approx(4)": (
+        "total is 3.0, the test expects 4 ± 4.0e-06 (pytest.approx(4))"
+    ),
     "assert 1 < total < 2": "3.0 < 2 is false, the test expects it to be true",
     "assert is_open('sunday')": "is_open('sunday') is False, the test expects it to be true",
     "assert is_open('sunday'), 'closed'": "closed assert False + where False = is_open('sunday')",
@@ -113,7 +122,9 @@ SEEN = {
     "assert not is_open('monday')": "is_open('monday') is True, the test expects it to be false",
     "assert not (total == 3)": "3.0 == 3 is true, the test expects it to be false",
     "assert total == 3 and zero": "(3.0 == 3 and 0) is false, the test expects it to be true",
-    "assert total == 4 or zero == 9": "(3.0 == 4 or 0 == 9) is false, the test expects it to be true",
+    "assert total == 4 or zero == 9": (
+        "(3.0 == 4 or 0 == 9) is false, the test expects it to be true"
+    ),
     # An earlier comparison has nothing to do with it, and shop.py's assertions tell no values.
     "try:\n    assert total > 9\nexcept AssertionError: pass\nchecked(0)": (
         "total > 0 is false, the test expects it to be true"
@@ -128,7 +139,8 @@ SEEN = {
     "mean([1])": "raised ZeroDivisionError: division by zero",
     "raise KeyError": "raised KeyError",
     "converted('x')": (
-        "raised LookupError: no number there, from ValueError: invalid literal for int() with base 10: 'x'"
+        "raised LookupError: no number there, from "
+        "ValueError: invalid literal for int() with base 10: 'x'"
     ),
     "raise ExceptionGroup('two', [ValueError('a'), KeyError('b')])": (
         "raised ExceptionGroup: two (2 sub-exceptions), ValueError: a, KeyError: 'b'"
@@ -172,25 +184,23 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Failure]:
         command, cwd=project, env=environment, check=False, capture_output=True, text=True
     )
     assert (project / "found.json").is_file(), done.stdout + done.stderr
-    found = json.loads((project / "found.json").read_text())
-    return {name: Failure.from_json(fields) for name, fields in found.items()}
+    failures_json = json.loads((project / "found.json").read_text())
+    return {name: Failure.from_json(fields) for name, fields in failures_json.items()}
 
 
 @pytest.mark.parametrize("body", SEEN)
-def test_both_sides_are_said_in_the_words_of_the_source(
-    failures: dict[str, Failure], body: str
-) -> None:
+def test_description_of_assertion(failures: dict[str, Failure], body: str) -> None:
     assert failures[f"test_{list(SEEN).index(body)}"].seen == SEEN[body]
 
 
-def of(failures: dict[str, Failure], body: str) -> Failure:
+def failure_of(failures: dict[str, Failure], body: str) -> Failure:
     return failures[f"test_{list(SEEN).index(body)}"]
 
 
-def test_the_function_that_an_assertion_calls_is_evidence_though_it_is_on_no_traceback(
+def test_called_function(
     failures: dict[str, Failure],
 ) -> None:
-    failure = of(failures, "assert mean([1, 2, 3]) == 2")
+    failure = failure_of(failures, "assert mean([1, 2, 3]) == 2")
     assert [(frame.path, frame.function) for frame in failure.frames] == [
         ("test_shop.py", "test_0")
     ]
@@ -199,8 +209,8 @@ def test_the_function_that_an_assertion_calls_is_evidence_though_it_is_on_no_tra
     ]
 
 
-def test_the_frames_run_from_the_test_to_where_it_failed(failures: dict[str, Failure]) -> None:
-    failure = of(failures, "mean([1])")
+def test_frames(failures: dict[str, Failure]) -> None:
+    failure = failure_of(failures, "mean([1])")
     assert [frame.statement for frame in failure.frames] == [
         "mean([1])",
         "return sum(xs) / (len(xs) - 1)",
@@ -208,20 +218,20 @@ def test_the_frames_run_from_the_test_to_where_it_failed(failures: dict[str, Fai
     assert failure.callees == ()
 
 
-def test_a_custom_message_is_kept_beside_both_sides(failures: dict[str, Failure]) -> None:
+def test_custom_message(failures: dict[str, Failure]) -> None:
     assert (
-        of(failures, "assert total == 4, 'totals differ'").message
+        failure_of(failures, "assert total == 4, 'totals differ'").message
         == "totals differ assert 3.0 == 4"
     )
 
 
-def test_a_fixture_that_fails_is_a_failure_of_the_setup(failures: dict[str, Failure]) -> None:
+def test_failing_fixture(failures: dict[str, Failure]) -> None:
     failure = failures["test_never_begins"]
     assert (failure.phase, failure.exception) == ("setup", "ZeroDivisionError")
     assert [frame.function for frame in failure.frames] == ["empty", "mean"]
 
 
-def test_a_syntax_error_in_a_test_file_points_to_its_line(failures: dict[str, Failure]) -> None:
+def test_syntax_error_in_test(failures: dict[str, Failure]) -> None:
     failure = failures["test_misspelt.py"]
     assert (failure.exception, failure.phase) == ("SyntaxError", "collect")
     assert failure.seen == "raised SyntaxError: invalid syntax (test_misspelt.py, line 3)"
@@ -230,7 +240,7 @@ def test_a_syntax_error_in_a_test_file_points_to_its_line(failures: dict[str, Fa
     ]
 
 
-def test_a_syntax_error_in_an_imported_file_points_to_its_line(
+def test_syntax_error_in_import(
     failures: dict[str, Failure],
 ) -> None:
     failure = failures["test_imports_misspelt.py"]
@@ -240,12 +250,12 @@ def test_a_syntax_error_in_an_imported_file_points_to_its_line(
     ]
 
 
-def test_an_import_that_fails_points_to_the_import(failures: dict[str, Failure]) -> None:
+def test_failing_import(failures: dict[str, Failure]) -> None:
     failure = failures["test_missing.py"]
     assert failure.seen == "raised ModuleNotFoundError: No module named 'no_module_of_that_name'"
     assert failure.frames[-1].statement == "import no_module_of_that_name"
 
 
-def test_every_failure_survives_json(failures: dict[str, Failure]) -> None:
+def test_failure_as_json(failures: dict[str, Failure]) -> None:
     for failure in failures.values():
         assert Failure.from_json(json.loads(json.dumps(failure.to_json()))) == failure

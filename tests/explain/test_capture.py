@@ -40,9 +40,9 @@ class Project:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source, "utf-8")
         linecache.checkcache(str(path))
-        found: dict[str, Any] = {"__name__": path.stem}
-        exec(compile(source, str(path), "exec"), found)
-        return found
+        scope: dict[str, Any] = {"__name__": path.stem}
+        exec(compile(source, str(path), "exec"), scope)
+        return scope
 
     def failure(self, run: Callable[[], object]) -> Failure:
         try:
@@ -57,7 +57,7 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-def test_frames_are_relative_to_the_root_and_hold_their_source(project: Project) -> None:
+def test_frames(project: Project) -> None:
     inner = project.module(
         "src/shop/pricing.py", "\n\ndef price(x):\n    y = x\n    return 1 / y\n"
     )
@@ -78,17 +78,17 @@ def test_frames_are_relative_to_the_root_and_hold_their_source(project: Project)
     )
 
 
-def test_frames_of_others_are_left_out(project: Project) -> None:
+def test_frames_of_libraries(project: Project) -> None:
     library = project.module(".venv/lib/site-packages/library.py", "def call(f):\n    return f()\n")
-    own = project.module(
+    is_own_file = project.module(
         "own.py", "def fails():\n    raise ValueError('x')\ndef begins(call):\n    call(fails)\n"
     )
-    failure = project.failure(lambda: own["begins"](library["call"]))
+    failure = project.failure(lambda: is_own_file["begins"](library["call"]))
     assert [frame.function for frame in failure.frames] == ["begins", "fails"]
 
 
 @pytest.mark.parametrize(
-    ("path", "own"),
+    ("path", "is_own_file"),
     [
         ("shop.py", True),
         ("tests/deep/test_x.py", True),
@@ -101,38 +101,39 @@ def test_frames_of_others_are_left_out(project: Project) -> None:
         ("../elsewhere.py", False),
     ],
 )
-def test_what_is_installed_inside_of_the_project_is_not_the_projects(
-    tmp_path: Path, path: str, own: bool
-) -> None:
+def test_installed_files(tmp_path: Path, path: str, is_own_file: bool) -> None:
     folder = tmp_path / "project"
     name = tmp_path / path.removeprefix("../") if path.startswith("../") else folder / path
-    assert in_project(str(name), folder) == own
+    assert in_project(str(name), folder) == is_own_file
 
 
-def test_code_without_a_file_is_nobodys(tmp_path: Path) -> None:
+def test_code_without_file(tmp_path: Path) -> None:
     assert not in_project("<string>", tmp_path)
 
 
-def test_without_a_frame_of_the_project_the_exception_is_all_there_is(project: Project) -> None:
+def test_no_project_frame(project: Project) -> None:
     failure = project.failure(lambda: int("x"))
     assert (failure.frames, failure.callees) == ((), ())
     assert failure.seen == "raised ValueError: invalid literal for int() with base 10: 'x'"
 
 
-def test_an_exception_that_was_never_raised_has_no_frames(project: Project) -> None:
+def test_exception_never_raised(project: Project) -> None:
     assert (
         capture_failure(ValueError("x"), "n", "call", project.files).seen == "raised ValueError: x"
     )
 
 
-def test_of_a_deep_recursion_the_test_and_the_last_frames_stay(project: Project) -> None:
-    source = "def test_x():\n    down(0)\ndef down(n):\n    if n % 2:\n        down(n + 1)\n    else:\n        down(n + 1)\n"
+def test_deep_recursion(project: Project) -> None:
+    source = (
+        "def test_x():\n    down(0)\ndef down(n):\n    if n % 2:\n"
+        "        down(n + 1)\n    else:\n        down(n + 1)\n"
+    )
     failure = project.failure(project.module("test_x.py", source)["test_x"])
     assert failure.exception == "RecursionError"
     assert [frame.function for frame in failure.frames] == ["test_x", *["down"] * (MAX_FRAMES - 1)]
 
 
-def test_of_a_long_function_the_lines_around_stay(project: Project) -> None:
+def test_long_function(project: Project) -> None:
     lines = [f"    x = {number}" for number in range(200)]
     source = "\n".join(["def long():", *lines[:150], "    raise ValueError", *lines[150:]])
     frame = project.failure(project.module("long.py", source)["long"]).frames[0]
@@ -140,20 +141,20 @@ def test_of_a_long_function_the_lines_around_stay(project: Project) -> None:
     assert frame.statement == "raise ValueError"
 
 
-def test_a_method_is_named_with_its_class(project: Project) -> None:
+def test_method_name(project: Project) -> None:
     source = "class Cart:\n    @property\n    def total(self):\n        return self.missing\n"
     failure = project.failure(lambda: project.module("cart.py", source)["Cart"]().total)
     assert failure.frames[0].function == "Cart.total"
 
 
-def test_the_lines_of_a_generator_expression_are_one_frame(project: Project) -> None:
+def test_generator_expression(project: Project) -> None:
     failure = project.failure(
         project.module("x.py", "def f():\n    return sum(1 / n for n in [0])\n")["f"]
     )
     assert [frame.function for frame in failure.frames] == ["f"]
 
 
-def test_a_cause_stands_in_for_an_exception_without_frames(project: Project) -> None:
+def test_cause_with_frames(project: Project) -> None:
     source = "def f():\n    raise KeyError('inner')\n"
     inner = project.module("x.py", source)["f"]
     outer = RuntimeError("outer")
@@ -164,17 +165,18 @@ def test_a_cause_stands_in_for_an_exception_without_frames(project: Project) -> 
     assert (failure.exception, failure.frames[-1].function) == ("KeyError", "f")
 
 
-def test_causes_that_go_round_in_a_circle_come_to_an_end(project: Project) -> None:
+def test_circular_causes(project: Project) -> None:
     first, second = ValueError("first"), ValueError("second")
     first.__cause__, second.__cause__ = second, first
     assert capture_failure(first, "n", "call", project.files).exception == "ValueError"
 
 
-def test_a_group_leads_to_where_its_first_exception_was_raised(project: Project) -> None:
+def test_exception_group(project: Project) -> None:
     source = (
         "import asyncio\n"
         "async def works():\n    raise ValueError('deep')\n"
-        "async def main():\n    async with asyncio.TaskGroup() as group:\n        group.create_task(works())\n"
+        "async def main():\n    async with asyncio.TaskGroup() as group:\n"
+        "        group.create_task(works())\n"
     )
     module = project.module("tasks.py", source)
     failure = project.failure(lambda: module["asyncio"].run(module["main"]()))
@@ -183,7 +185,7 @@ def test_a_group_leads_to_where_its_first_exception_was_raised(project: Project)
     assert [frame.function for frame in failure.frames] == ["main", "works"]
 
 
-def test_a_source_that_is_gone_is_no_error(project: Project) -> None:
+def test_deleted_source(project: Project) -> None:
     module = project.module("gone.py", "def f():\n    assert 0\n")
     (project.root / "gone.py").unlink()
     linecache.checkcache()
@@ -192,14 +194,14 @@ def test_a_source_that_is_gone_is_no_error(project: Project) -> None:
     assert failure.seen == "raised AssertionError"
 
 
-def test_a_source_that_changed_meanwhile_is_no_error(project: Project) -> None:
+def test_changed_source(project: Project) -> None:
     module = project.module("changed.py", "\n" * 50 + "def f():\n    assert 0\n")
     (project.root / "changed.py").write_text("x = (")
     linecache.checkcache()
     assert project.failure(module["f"]).seen == "raised AssertionError"
 
 
-def test_reading_the_source_warns_of_nothing_in_it(project: Project) -> None:
+def test_no_syntax_warning(project: Project) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module = project.module("old.py", 'def f():\n    assert len("\\d") == 3\n')
@@ -213,9 +215,7 @@ def test_reading_the_source_warns_of_nothing_in_it(project: Project) -> None:
 
 
 @pytest.mark.parametrize("lines", [("filename.py", "x"), (7, 3, 1, "x"), (None, None, None, None)])
-def test_a_syntax_error_with_odd_fields_is_no_trouble(
-    project: Project, lines: tuple[Any, ...]
-) -> None:
+def test_odd_syntax_error(project: Project, lines: tuple[Any, ...]) -> None:
     exc = SyntaxError("odd")
     exc.filename, exc.lineno = lines[:2]
     assert capture_failure(exc, "n", "collect", project.files).frames == ()
@@ -230,7 +230,7 @@ class Bare(BaseException): ...
 @pytest.mark.parametrize(
     "raised", [ValueError, RecursionError, SystemExit, Bare, pytest.fail.Exception]
 )
-def test_a_str_or_repr_that_raises_is_said(project: Project, raised: type[BaseException]) -> None:
+def test_raising_str_and_repr(project: Project, raised: type[BaseException]) -> None:
     class Hostile(Exception):
         def __str__(self) -> str:
             raise raised
@@ -244,7 +244,7 @@ def test_a_str_or_repr_that_raises_is_said(project: Project, raised: type[BaseEx
     assert short_repr(Hostile()) == f"<Hostile whose repr raises {raised.__name__}>"
 
 
-def test_ctrl_c_while_a_value_is_shown_is_ctrl_c() -> None:
+def test_interrupted_repr() -> None:
     class Slow:
         def __repr__(self) -> str:
             raise KeyboardInterrupt
@@ -253,7 +253,7 @@ def test_ctrl_c_while_a_value_is_shown_is_ctrl_c() -> None:
         short_repr(Slow())
 
 
-def test_one_value_whose_repr_raises_does_not_hide_the_others() -> None:
+def test_raising_repr_in_list() -> None:
     class Hostile:
         def __repr__(self) -> str:
             raise ValueError
@@ -261,7 +261,7 @@ def test_one_value_whose_repr_raises_does_not_hide_the_others() -> None:
     assert short_repr([1, Hostile()]) == "[1, <Hostile whose repr raises ValueError>]"
 
 
-def test_where_an_object_lies_in_memory_is_left_out_so_that_a_rerun_asks_the_same(
+def test_no_memory_addresses(
     project: Project,
 ) -> None:
     assert short_repr([object()]) == "[<object object>]"
@@ -270,7 +270,7 @@ def test_where_an_object_lies_in_memory_is_left_out_so_that_a_rerun_asks_the_sam
     )
 
 
-def test_a_repr_that_is_no_text_is_said() -> None:
+def test_repr_without_string() -> None:
     class Odd:
         def __repr__(self) -> str:
             return 3  # type: ignore[return-value]
@@ -278,7 +278,7 @@ def test_a_repr_that_is_no_text_is_said() -> None:
     assert short_repr(Odd()) == "<Odd whose repr raises TypeError>"
 
 
-def test_an_exception_that_equals_everything_is_described(project: Project) -> None:
+def test_exception_with_eq(project: Project) -> None:
     class Equal(Exception):
         def __eq__(self, other: object) -> bool:
             raise AssertionError("asked")
@@ -304,23 +304,23 @@ def test_an_exception_that_equals_everything_is_described(project: Project) -> N
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_huge_value_has_a_short_text(value: object) -> None:
+def test_huge_value(value: object) -> None:
     assert 0 < len(short_repr(value)) <= 240
 
 
-def test_a_huge_message_is_cut(project: Project) -> None:
+def test_huge_message(project: Project) -> None:
     failure = capture_failure(ValueError("x" * 5_000_000), "n", "call", project.files)
     assert len(failure.message) == 400
     assert len(failure.seen) < 500
 
 
-def test_a_value_that_holds_itself_has_a_short_text() -> None:
+def test_recursive_value() -> None:
     value: list[object] = []
     value.append(value)
     assert 0 < len(short_repr(value)) <= 240
 
 
-def test_escape_sequences_do_not_come_out(project: Project) -> None:
+def test_escape_sequences(project: Project) -> None:
     assert "\x1b" not in capture_failure(ValueError("\x1b[31mred"), "n", "call", project.files).seen
 
     class Red:
@@ -338,7 +338,7 @@ anything = st.recursive(
 
 
 @given(anything)
-def test_every_value_has_a_short_text_of_one_line(value: object) -> None:
+def test_any_value(value: object) -> None:
     text = short_repr(value)
     assert 0 < len(text) <= 240
     assert len(text.splitlines()) == 1
@@ -346,15 +346,13 @@ def test_every_value_has_a_short_text_of_one_line(value: object) -> None:
 
 
 @given(anything)
-def test_a_short_simple_value_is_shown_as_it_is(value: object) -> None:
+def test_simple_value(value: object) -> None:
     if isinstance(value, int | float | bool | None) and len(repr(value)) <= 100:
         assert short_repr(value) == repr(value)
 
 
 @given(st.text(), st.text(), st.text())
-def test_every_failure_survives_json_and_can_be_written(
-    nodeid: str, message: str, text: str
-) -> None:
+def test_failure_as_json(nodeid: str, message: str, text: str) -> None:
     for failure in (
         failure_from_report(nodeid, "call", text),
         capture_failure(
@@ -377,7 +375,7 @@ def test_every_failure_survives_json_and_can_be_written(
         ("\n \n", "failed without a message"),
     ],
 )
-def test_of_a_failure_without_an_exception_the_last_line_is_told(text: str, seen: str) -> None:
+def test_failure_from_report(text: str, seen: str) -> None:
     failure = failure_from_report("test_x.py::test_x", "call", text)
     assert (failure.seen, failure.message, failure.exception, failure.frames) == (
         seen,
@@ -387,7 +385,7 @@ def test_of_a_failure_without_an_exception_the_last_line_is_told(text: str, seen
     )
 
 
-def test_many_failures_of_a_long_file_are_described_quickly(project: Project) -> None:
+def test_speed_on_long_file(project: Project) -> None:
     source = "".join(f"def test_{n}():\n    assert len('x') == {n}\n\n" for n in range(2, 800))
     module = project.module("test_long.py", source)
     started = time.process_time()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pytest_starcoder.explain.facts import facts
 
 MODULE = "pytest_starcoder"
-"""What the code of these tests takes itself for: a module that is imported, and none of Python's."""
+"""Name of the module that the failing code believes to be."""
 
 
 def raised_in(path: Path, code: str, **scope: object) -> tuple[BaseException, types.TracebackType]:
@@ -35,7 +35,7 @@ def raised_in(path: Path, code: str, **scope: object) -> tuple[BaseException, ty
     raise AssertionError("nothing was raised")
 
 
-def told(code: str, tmp_path: Path, **scope: object) -> tuple[str, ...]:
+def observe(code: str, tmp_path: Path, **scope: object) -> tuple[str, ...]:
     """The facts on what `code` raises, a file of its own."""
     exc, entry = raised_in(tmp_path / "code.py", code, **scope)
     return facts(exc, entry.tb_frame, entry.tb_lineno, entry.tb_lasti)
@@ -45,7 +45,8 @@ def told(code: str, tmp_path: Path, **scope: object) -> tuple[str, ...]:
     ("code", "expected"),
     [
         (
-            "def f(text):\n    parts = text.split('x')\n    return parts[0] + parts[1]\nf('3 apples')",
+            "def f(text):\n    parts = text.split('x')\n"
+            "    return parts[0] + parts[1]\nf('3 apples')",
             (
                 "parts[1]: index 1, but parts has length 1: ['3 apples']",
                 "parts was assigned at line 2: parts = text.split('x')",
@@ -97,35 +98,34 @@ def told(code: str, tmp_path: Path, **scope: object) -> tuple[str, ...]:
         ("raise ValueError('bad')", ()),
     ],
 )
-def test_the_value_at_fault_and_where_it_came_from(
-    code: str, expected: tuple[str, ...], tmp_path: Path
-) -> None:
-    assert told(code, tmp_path) == expected
+def test_value_and_origin(code: str, expected: tuple[str, ...], tmp_path: Path) -> None:
+    assert observe(code, tmp_path) == expected
 
 
-def test_a_recursion_names_its_function_and_what_changes(tmp_path: Path) -> None:
-    told_of_it = told("def again(n):\n    return again(n + 1)\nagain(0)", tmp_path)[:2]
-    assert told_of_it == ("again calls itself without end", "n is 0, then 1, then 2, and so on")
-    assert told("def again(n):\n    return again(n)\nagain(0)", tmp_path)[1] == "n stays 0"
+def test_recursion(tmp_path: Path) -> None:
+    sentences = observe("def again(n):\n    return again(n + 1)\nagain(0)", tmp_path)[:2]
+    assert sentences == ("again calls itself without end", "n is 0, then 1, then 2, and so on")
+    assert observe("def again(n):\n    return again(n)\nagain(0)", tmp_path)[1] == "n stays 0"
 
 
-def test_a_missing_file_has_its_nearest_neighbour_or_the_missing_folder(tmp_path: Path) -> None:
+def test_missing_file(tmp_path: Path) -> None:
     (tmp_path / "data.json").touch()
     assert (
-        told("open(PATH)", tmp_path, PATH=str(tmp_path / "dat.json"))[0]
+        observe("open(PATH)", tmp_path, PATH=str(tmp_path / "dat.json"))[0]
         == "its folder exists, with 'data.json'"
     )
     gone = str(tmp_path / "gone" / "deep" / "x.json")
-    assert told("open(PATH)", tmp_path, PATH=gone)[0] == "the folder 'gone' does not exist either"
+    [fact, *_] = observe("open(PATH)", tmp_path, PATH=gone)
+    assert fact == "the folder 'gone' does not exist either"
 
 
-def test_the_argument_that_a_caller_passed_names_the_caller(tmp_path: Path) -> None:
+def test_passed_argument(tmp_path: Path) -> None:
     code = "def f(x):\n    return x.name\ndef caller():\n    f(None)\ncaller()"
-    assert told(code, tmp_path)[:2] == ("x is None", "x was passed by caller at line 4")
+    assert observe(code, tmp_path)[:2] == ("x is None", "x was passed by caller at line 4")
 
 
 @pytest.mark.parametrize(
-    ("assertion", "one", "other", "first"),
+    ("assertion", "actual", "expected", "first"),
     [
         ("assertEqual", 3, 2, "the value is too large by 1"),
         ("assertEqual", {"a": 1}, {"b": 1}, "the key 'b' is missing"),
@@ -133,11 +133,11 @@ def test_the_argument_that_a_caller_passed_names_the_caller(tmp_path: Path) -> N
         ("assertIn", "usr", ["user"], "it has 1 item, the nearest is 'user'"),
     ],
 )
-def test_the_values_of_a_unittest_assertion_are_compared(
-    assertion: str, one: object, other: object, first: str, tmp_path: Path
+def test_unittest_assertion(
+    assertion: str, actual: object, expected: object, first: str, tmp_path: Path
 ) -> None:
-    check = getattr(unittest.TestCase(), assertion)
-    assert told("check(one, other)", tmp_path, check=check, one=one, other=other)[0] == first
+    code, check = "check(a, b)", getattr(unittest.TestCase(), assertion)
+    assert observe(code, tmp_path, check=check, a=actual, b=expected)[0] == first
 
 
 HOSTILE = """
@@ -155,8 +155,8 @@ bad = Bad()
 @pytest.mark.parametrize(
     "line", ["bad + 1", "bad[0]", "bad.x", "bad()", "{}[bad]", "assert not 1, bad", "[][bad.x]"]
 )
-def test_hostile_values_do_no_harm(line: str, tmp_path: Path) -> None:
-    assert isinstance(told(HOSTILE + line, tmp_path), tuple)
+def test_hostile_values(line: str, tmp_path: Path) -> None:
+    assert isinstance(observe(HOSTILE + line, tmp_path), tuple)
 
 
 def test_no_property_is_run(tmp_path: Path) -> None:
@@ -172,55 +172,55 @@ def f(shop):
 f(Shop())
 """
     ran: list[int] = []
-    told(code.replace("ran = []\n", ""), tmp_path, ran=ran)
+    observe(code.replace("ran = []\n", ""), tmp_path, ran=ran)
     assert ran == []
 
 
-def test_code_without_a_file_has_facts_of_the_exception_alone() -> None:
+def test_code_without_file() -> None:
     with pytest.raises(KeyError) as error:
         exec(compile("d = {}\nd['x']", "<string>", "exec"), {})
     inner = error.value.__traceback__.tb_next  # type: ignore[union-attr]
     assert facts(error.value, inner.tb_frame, 2, inner.tb_lasti) == ()  # type: ignore[union-attr]
 
 
-def of(*lines: str) -> str:
+def code_of(*lines: str) -> str:
     return "\n".join(lines)
 
 
-MORE = {
+FAILURES = {
     "an index is computed": (
-        of("def f(xs):", "    i = 2", "    return xs[i + 1]", "f([1, 2, 3])"),
+        code_of("def f(xs):", "    i = 2", "    return xs[i + 1]", "f([1, 2, 3])"),
         "xs[i + 1]: index 3, but xs has length 3: [1, 2, 3]",
         "xs was passed by <module> at line 4",
         "with xs = [1, 2, 3], i = 2",
     ),
-    "nothing is left to pop": (of("stack = []", "stack.pop()"), "stack is empty"),
+    "nothing is left to pop": (code_of("stack = []", "stack.pop()"), "stack is empty"),
     "nothing is there to choose from": (
-        of("import random", "def f(xs):", "    return random.choice(xs)", "f([])"),
+        code_of("import random", "def f(xs):", "    return random.choice(xs)", "f([])"),
         "xs is empty",
         "xs was passed by <module> at line 4",
         "with xs = []",
     ),
     "the key is missing further inside": (
-        of("def f(d):", "    return d['a']['c']", "f({'a': {'b': 1}})"),
+        code_of("def f(d):", "    return d['a']['c']", "f({'a': {'b': 1}})"),
         "d['a'] has 1 key, not 'c': ['b']",
         "d was passed by <module> at line 3",
     ),
     "a key that is deleted is not there": (
-        of("def f(d, k):", "    del d[k]", "f({'a': 1}, 'A')"),
+        code_of("def f(d, k):", "    del d[k]", "f({'a': 1}, 'A')"),
         "d has 1 key, not 'A'; the nearest is 'a'",
         "with d = {'a': 1}, k = 'A'",
     ),
     "an item that is removed is not there": (
-        of("s = {1, 2}", "s.remove(3)"),
+        code_of("s = {1, 2}", "s.remove(3)"),
         "s has 2 items, not 3",
     ),
     "an ordered dict is a dict": (
-        of("from collections import OrderedDict", "d = OrderedDict(a=1)", "d['b']"),
+        code_of("from collections import OrderedDict", "d = OrderedDict(a=1)", "d['b']"),
         "d has 1 key, not 'b': ['a']",
     ),
     "an attribute of the instance is near": (
-        of(
+        code_of(
             "class C:",
             "    def __init__(self): self.items = 1",
             "    def f(self): return self.item",
@@ -229,23 +229,28 @@ MORE = {
         "the nearest attribute is 'items'",
     ),
     "no attribute is near": (
-        of("class C:", "    def __init__(self): self.items, self.total = 1, 2", "c = C()", "c.x"),
+        code_of(
+            "class C:",
+            "    def __init__(self): self.items, self.total = 1, 2",
+            "c = C()",
+            "c.x",
+        ),
         "c is the C <pytest_starcoder.C object>",
         "c was assigned at line 3: c = C()",
         "C has items, total",
     ),
     "a value is of another type": (
-        of("def f(user):", "    return user.name", "def g():", "    f(3)", "g()"),
+        code_of("def f(user):", "    return user.name", "def g():", "    f(3)", "g()"),
         "user is the int 3",
         "user was passed by g at line 4",
         "with user = 3",
     ),
     "a function was not called": (
-        of("def f(): pass", "f.items"),
+        code_of("def f(): pass", "f.items"),
         "f is the function itself: was it called?",
     ),
     "an item is None": (
-        of("def f(items):", "    return [i.name for i in items]", "f([None])"),
+        code_of("def f(items):", "    return [i.name for i in items]", "f([None])"),
         "i is None",
         "i was assigned at line 2: for i in items",
     ),
@@ -254,7 +259,7 @@ MORE = {
         "json is a module of the standard library that is not imported here",
     ),
     "self was left out": (
-        of(
+        code_of(
             "class A:",
             "    def __init__(self): self.total = 1",
             "    def f(self): return total",
@@ -263,7 +268,7 @@ MORE = {
         "self has an attribute 'total'",
     ),
     "a name is assigned within a nested function alone": (
-        of(
+        code_of(
             "def f():",
             "    def inner():",
             "        total = 1",
@@ -274,11 +279,11 @@ MORE = {
         "the nearest name is 'total'",
     ),
     "too few arguments for a method": (
-        of("class C:", "    def go(self, n: int = 1, *, m): pass", "C().go()"),
+        code_of("class C:", "    def go(self, n: int = 1, *, m): pass", "C().go()"),
         "the signature is C.go(self, n: int=1, *, m)",
     ),
     "too few arguments for a dataclass": (
-        of(
+        code_of(
             "import dataclasses",
             "@dataclasses.dataclass",
             "class D:",
@@ -288,45 +293,51 @@ MORE = {
         ),
         "the signature is D(self, x, y=…)",
     ),
-    "arguments for a class without any": (of("class E: pass", "E(1)"), "E defines no __init__"),
+    "arguments for a class without any": (
+        code_of("class E: pass", "E(1)"),
+        "E defines no __init__",
+    ),
     "wrong arguments beside a sum": (
-        of("def f(a, b): pass", "def g(x):", "    return f(x + 1)", "g(2)"),
+        code_of("def f(a, b): pass", "def g(x):", "    return f(x + 1)", "g(2)"),
         "the signature is f(a, b)",
         "with x = 2",
     ),
-    "None is taken apart": (of("def find(): return None", "a, b = find()"), "find() returned None"),
+    "None is taken apart": (
+        code_of("def find(): return None", "a, b = find()"),
+        "find() returned None",
+    ),
     "None is iterated over": (
-        of("def f(rows):", "    for row in rows:", "        pass", "f(None)"),
+        code_of("def f(rows):", "    for row in rows:", "        pass", "f(None)"),
         "rows is None",
         "rows was passed by <module> at line 4",
         "with rows = None",
     ),
     "None is passed on": (
-        of("def f():", "    v = None", "    return int(v)", "f()"),
+        code_of("def f():", "    v = None", "    return int(v)", "f()"),
         "v is None",
         "v was assigned at line 2: v = None",
     ),
     "None is entered": (
-        of("def f(n):", "    with n as opened:", "        pass", "f(None)"),
+        code_of("def f(n):", "    with n as opened:", "        pass", "f(None)"),
         "n is None",
         "n was passed by <module> at line 4",
     ),
     "a list is asked for a name": (
-        of("def f(rows):", "    return rows['name']", "f([1])"),
+        code_of("def f(rows):", "    return rows['name']", "f([1])"),
         "rows is the list [1]",
         "rows was passed by <module> at line 3",
     ),
-    "a key cannot be hashed": (of("k = [1]", "{}[k]"), "k is the list [1]"),
-    "a number is called": (of("def f(g):", "    return g(3)", "f(5)"), "g is the int 5"),
+    "a key cannot be hashed": (code_of("k = [1]", "{}[k]"), "k is the list [1]"),
+    "a number is called": (code_of("def f(g):", "    return g(3)", "f(5)"), "g is the int 5"),
     "a coroutine was not awaited": (
-        of(
+        code_of(
             "async def co(): return 1", "x = co()", "try:", "    x + 1", "finally:", "    x.close()"
         ),
         "in x + 1, x is a coroutine: was it awaited?",
         "x was assigned at line 2: x = co()",
     ),
     "two values are not compared": (
-        of("def f(a, b):", "    if a < b:", "        return 1", "f(3, '4')"),
+        code_of("def f(a, b):", "    if a < b:", "        return 1", "f(3, '4')"),
         "in a < b, a is the int 3 and b is the str '4'",
         "a was passed by <module> at line 4",
         "b was passed by <module> at line 4",
@@ -334,44 +345,44 @@ MORE = {
     ),
     "a constant says enough": ("'a' + 3",),
     "more than is taken": (
-        of("def f(parts):", "    name, value = parts", "f([1, 2, 3])"),
+        code_of("def f(parts):", "    name, value = parts", "f([1, 2, 3])"),
         "parts has 3 items: [1, 2, 3]",
         "parts was passed by <module> at line 3",
         "with parts = [1, 2, 3]",
     ),
     "a text is no number": (
-        of("def f(t):", "    n = t.strip()", "    return int(n)", "f('x1 ')"),
+        code_of("def f(t):", "    n = t.strip()", "    return int(n)", "f('x1 ')"),
         "n was assigned at line 2: n = t.strip()",
         "with n = 'x1'",
     ),
     "an item has no index": (
-        of("xs = ['user', 'b']", "xs.index('usr')"),
+        code_of("xs = ['user', 'b']", "xs.index('usr')"),
         "of xs: it has 2 items, the nearest is 'user'",
     ),
     "the largest of nothing": (
-        of("xs = []", "max(xs)"),
+        code_of("xs = []", "max(xs)"),
         "xs is empty",
         "xs was assigned at line 1: xs = []",
     ),
     "no such member": (
-        of(
+        code_of(
             "import enum", "class C(enum.Enum):", "    RED = 'red'", "    BLUE = 'blue'", "C('rde')"
         ),
         "C has ['red', 'blue']; the nearest is 'red'",
     ),
     "no JSON": (
-        of("import json", "json.loads('{\"a\": x}')"),
+        code_of("import json", "json.loads('{\"a\": x}')"),
         "at index 6 of 8, around '{\"a\": x}'",
     ),
-    "no text for JSON": (of("import json", "json.loads('')"), "the text is empty"),
+    "no text for JSON": (code_of("import json", "json.loads('')"), "the text is empty"),
     "the divisor is a name": (
-        of("def f(xs, n):", "    n -= 2", "    return sum(xs) % n", "f([1], 2)"),
+        code_of("def f(xs, n):", "    n -= 2", "    return sum(xs) % n", "f([1], 2)"),
         "the divisor n is 0",
         "n was assigned at line 2: n -= 2",
         "with xs = [1], n = 0",
     ),
     "the divisor is an attribute's length": (
-        of(
+        code_of(
             "class C:",
             "    def __init__(self): self.items = []; self.password = 'hunter2hunter2'",
             "    def f(self): return self.password, 1 / len(self.items)",
@@ -381,51 +392,50 @@ MORE = {
         "with self.items = []",
     ),
     "the first argument stays": (
-        of("def f(acc, n): return f(acc, n - 1)", "f(1, 3)"),
+        code_of("def f(acc, n): return f(acc, n - 1)", "f(1, 3)"),
         "f calls itself without end",
         "n is 3, then 2, then 1, and so on",
     ),
-    "there is no next": (of("it = iter([])", "next(it)"), "it has no more items"),
+    "there is no next": (code_of("it = iter([])", "next(it)"), "it has no more items"),
     "there is none at all": (
-        of("xs = [1]", "next(x for x in xs if x > 2)"),
+        code_of("xs = [1]", "next(x for x in xs if x > 2)"),
         "(x for x in xs if x > 2) has no items",
     ),
     "a condition was met": (
-        of("def f(a, b):", "    if not a:", "        raise ValueError('bad')", "f(0, 1)"),
+        code_of("def f(a, b):", "    if not a:", "        raise ValueError('bad')", "f(0, 1)"),
         "with a = 0",
     ),
-    "None is to be called, and has no place": (of("f = None", "print(*f)"), "f is None"),
+    "None is to be called, and has no place": (code_of("f = None", "print(*f)"), "f is None"),
 }
 
 
-@pytest.mark.parametrize("name", MORE)
-def test_what_is_wrong_is_told_first(name: str, tmp_path: Path) -> None:
-    code, *expected = MORE[name]
-    assert list(told(code, tmp_path))[: len(expected)] == expected
+@pytest.mark.parametrize("name", FAILURES)
+def test_most_telling_fact_first(name: str, tmp_path: Path) -> None:
+    code, *expected = FAILURES[name]
+    assert list(observe(code, tmp_path))[: len(expected)] == expected
 
 
-@pytest.mark.parametrize("name", MORE)
-def test_without_positions_the_line_tells_what_it_can(name: str, tmp_path: Path) -> None:
-    exc, entry = raised_in(tmp_path / "code.py", MORE[name][0])
-    found = facts(exc, entry.tb_frame, entry.tb_lineno, -1)
-    assert all(len(sentence) <= 200 and "\n" not in sentence for sentence in found)
-    assert found or len(MORE[name]) == 1
+@pytest.mark.parametrize("name", FAILURES)
+def test_without_positions(name: str, tmp_path: Path) -> None:
+    exc, entry = raised_in(tmp_path / "code.py", FAILURES[name][0])
+    sentences = facts(exc, entry.tb_frame, entry.tb_lineno, -1)
+    assert all(len(sentence) <= 200 and "\n" not in sentence for sentence in sentences)
+    assert sentences or len(FAILURES[name]) == 1
 
 
-def test_names_of_modules_and_what_they_hold_are_looked_for_where_they_would_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nearest_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "shop_of_facts").mkdir()
     for name in ("__init__", "prices"):
         (tmp_path / "shop_of_facts" / f"{name}.py").write_text("RATE = 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     try:
-        assert told("import shop_of_fact", tmp_path) == ("the nearest module is 'shop_of_facts'",)
-        assert told("import shop_of_facts.price", tmp_path) == (
+        [fact] = observe("import shop_of_fact", tmp_path)
+        assert fact == "the nearest module is 'shop_of_facts'"
+        assert observe("import shop_of_facts.price", tmp_path) == (
             "the nearest module is 'shop_of_facts.prices'",
         )
         assert (
-            told("from shop_of_facts import RATES", tmp_path)[0]
+            observe("from shop_of_facts import RATES", tmp_path)[0]
             == "the nearest name in shop_of_facts is 'RATE'"
         )
     finally:
@@ -433,41 +443,40 @@ def test_names_of_modules_and_what_they_hold_are_looked_for_where_they_would_be(
             del sys.modules[name]
 
 
-def test_a_file_that_stands_in_for_a_module_of_pythons_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_shadowed_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("random")
     module.__file__ = str(tmp_path / "random.py")
     monkeypatch.setitem(sys.modules, "random", module)
     expected = "random is the file random.py next to code.py, not the standard library module"
-    assert told("import random\nrandom.choice", tmp_path)[0] == expected
-    assert told("from random import choice", tmp_path)[0] == expected
+    assert observe("import random\nrandom.choice", tmp_path)[0] == expected
+    assert observe("from random import choice", tmp_path)[0] == expected
 
 
-def test_a_relative_path_is_not_looked_for_beside_the_source(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")
     (tmp_path / "rates.json").touch()
     expected = "it exists next to code.py, but relative paths start at the working directory"
-    assert told("open('rates.json')", tmp_path)[0] == expected
+    assert observe("open('rates.json')", tmp_path)[0] == expected
 
 
-def test_what_pytest_passes_to_a_test_is_a_fixture_or_a_parameter(tmp_path: Path) -> None:
+def test_fixture_value(tmp_path: Path) -> None:
     runner: dict[str, object] = {"__name__": "_pytest.python"}
     exec("def run(test):\n    test(None)", runner)
     code = "def test_it(cart):\n    cart.total\nrun(test_it)"
-    found = told(code, tmp_path, run=runner["run"])
-    assert found[:2] == ("cart is None", "cart is a fixture value or a parameter of the test")
+    sentences = observe(code, tmp_path, run=runner["run"])
+    assert sentences[:2] == ("cart is None", "cart is a fixture value or a parameter of the test")
 
 
-def test_a_unittest_assertion_may_have_what_is_expected_first(tmp_path: Path) -> None:
+def test_expected_value_first(tmp_path: Path) -> None:
     code = "total = 3\ncheck.assertEqual(2, total)"
-    assert told(code, tmp_path, check=unittest.TestCase())[0] == "the value is too large by 1"
+    assert observe(code, tmp_path, check=unittest.TestCase())[0] == "the value is too large by 1"
 
 
-def test_a_generator_on_the_line_is_where_it_failed(tmp_path: Path) -> None:
-    code = "def f(rows, rate):\n    return sum(row['price'] * rate for row in rows)\nf([{'price': '3'}], 1.5)"
+def test_generator_on_line(tmp_path: Path) -> None:
+    code = (
+        "def f(rows, rate):\n    return sum(row['price'] * rate for row in rows)\n"
+        "f([{'price': '3'}], 1.5)"
+    )
     exc, _ = raised_in(tmp_path / "code.py", code)
     entry = exc.__traceback__
     while entry is not None and entry.tb_frame.f_code.co_name != "f":
@@ -481,18 +490,18 @@ def test_a_generator_on_the_line_is_where_it_failed(tmp_path: Path) -> None:
     )
 
 
-def test_a_failed_negation_of_unittest_tells_no_difference(tmp_path: Path) -> None:
+def test_negated_unittest_assertion(tmp_path: Path) -> None:
     check = unittest.TestCase().assertNotEqual
-    assert told("check(1, 1)", tmp_path, check=check) == ()
+    assert observe("check(1, 1)", tmp_path, check=check) == ()
 
 
-def test_an_interrupt_of_the_user_passes(tmp_path: Path) -> None:
+def test_interrupted_repr(tmp_path: Path) -> None:
     code = "class C:\n    def __repr__(self): raise KeyboardInterrupt\nc = C()\nc + 1"
     with pytest.raises(KeyboardInterrupt):
-        told(code, tmp_path)
+        observe(code, tmp_path)
 
 
-def test_large_values_are_told_in_time(tmp_path: Path) -> None:
+def test_speed_on_large_values(tmp_path: Path) -> None:
     large = {
         "text": "x" * 5_000_000,
         "rows": list(range(1_000_000)),
@@ -507,7 +516,7 @@ def test_large_values_are_told_in_time(tmp_path: Path) -> None:
         "text + 1",
         "int(text)",
     ):
-        assert told(line, tmp_path, **large)
+        assert observe(line, tmp_path, **large)
     assert time.monotonic() - began < 10
 
 
@@ -538,12 +547,12 @@ OPERANDS = st.sampled_from(
 
 
 @given(STATEMENTS, OPERANDS, OPERANDS, st.sampled_from(["n", "bad", "xs"]))
-def test_whatever_fails_the_facts_are_few_and_short(
+def test_any_failing_line(
     tmp_path_factory: pytest.TempPathFactory, line: str, a: str, b: str, n: str
 ) -> None:
-    code = (
-        HOSTILE
-        + f"class S: pass\nself = S()\nself.x = 0\nxs = [None]\ndef f(n):\n    {line.format(a=a, b=b, n=n)}\nf(bad)"
+    code = HOSTILE + (
+        f"class S: pass\nself = S()\nself.x = 0\nxs = [None]\n"
+        f"def f(n):\n    {line.format(a=a, b=b, n=n)}\nf(bad)"
     )
     try:
         compile(code, "code.py", "exec")
@@ -554,9 +563,9 @@ def test_whatever_fails_the_facts_are_few_and_short(
     except AssertionError:
         return  # that line does not fail
     for lasti in (entry.tb_lasti, -1, 10_000):
-        found = facts(exc, entry.tb_frame, entry.tb_lineno, lasti)
-        assert len(found) <= 4
+        sentences = facts(exc, entry.tb_frame, entry.tb_lineno, lasti)
+        assert len(sentences) <= 4
         assert all(
             0 < len(sentence) <= 200 and "\n" not in sentence and " at 0x" not in sentence
-            for sentence in found
+            for sentence in sentences
         )

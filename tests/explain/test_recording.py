@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pytest_starcoder.explain.recording import HITS, NAME, TOOL_IDS, Recording
+from pytest_starcoder.explain.recording import MAX_STARTS, TOOL_IDS, TOOL_NAME, Recording
 
 Executed = Callable[..., list[str]]
 
@@ -68,20 +68,20 @@ MakeProject = Callable[[str], Project]
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="is there")
-def test_before_python_3_12_there_is_no_recording() -> None:
+def test_python_3_11() -> None:
     assert Recording.start(lambda filename: True) is None
 
 
 # --- what counts ---------------------------------------------------------------------------
 
 
-def test_functions_are_told_once_in_the_order_in_which_they_first_ran(project: MakeProject) -> None:
+def test_order_of_first_start(project: MakeProject) -> None:
     made = project("def a(): b()\ndef b(): ...\ndef c(): ...\ndef unused(): ...\n")
     made.a(), made.c(), made.b()
     assert made.ran() == ["a", "b", "c"]
 
 
-def test_a_new_test_forgets_what_ran_before_it(project: MakeProject) -> None:
+def test_begin_forgets(project: MakeProject) -> None:
     made = project("def a(): ...\ndef b(): ...\n")
     made.a()
     made.recording.begin()
@@ -89,7 +89,7 @@ def test_a_new_test_forgets_what_ran_before_it(project: MakeProject) -> None:
     assert made.ran() == ["b"]
 
 
-def test_what_ran_while_modules_were_imported_is_seen_in_the_tests_too(
+def test_functions_run_at_import(
     project: MakeProject,
 ) -> None:
     made = project("def a(): ...\na()\n")
@@ -98,9 +98,7 @@ def test_what_ran_while_modules_were_imported_is_seen_in_the_tests_too(
     assert made.ran() == ["a"]
 
 
-def test_what_ran_before_the_recording_is_seen_in_the_tests_too(
-    monitoring: Any, tmp_path: Path
-) -> None:
+def test_functions_run_before_start(monitoring: Any, tmp_path: Path) -> None:
     scope: dict[str, Any] = {}
     exec(compile("def a(): ...\na()\n", str(tmp_path / "module.py"), "exec"), scope)
     recording = Recording.start(lambda filename: filename == str(tmp_path / "module.py"))
@@ -111,13 +109,13 @@ def test_what_ran_before_the_recording_is_seen_in_the_tests_too(
     recording.stop()
 
 
-def test_files_that_are_not_wanted_are_not_recorded(project: MakeProject) -> None:
+def test_other_files(project: MakeProject) -> None:
     made = project("def a(x): ...\n")
     made.a(json.dumps([1]))
     assert made.ran() == ["a"]
 
 
-def test_methods_lambdas_nested_and_async_functions_are_functions(project: MakeProject) -> None:
+def test_kinds_of_functions(project: MakeProject) -> None:
     made = project(
         "class A:\n    def m(self):\n        def inner(): ...\n        inner()\n"
         "short = lambda: 0\nasync def later(): ...\n"
@@ -128,9 +126,7 @@ def test_methods_lambdas_nested_and_async_functions_are_functions(project: MakeP
     assert made.ran() == ["A.m", "A.m.inner", "<lambda>", "later"]
 
 
-def test_modules_class_bodies_and_comprehensions_are_none(
-    project: MakeProject, tmp_path: Path
-) -> None:
+def test_parts_of_functions(project: MakeProject, tmp_path: Path) -> None:
     made = project(
         "def here():\n    class B:\n        made = {x: [y for y in 'ab'] for x in 'ab'}\n"
         "    return list(x for x in {y for y in 'ab'})\n"
@@ -140,7 +136,7 @@ def test_modules_class_bodies_and_comprehensions_are_none(
     assert made.ran() == ["here"]
 
 
-def test_equal_functions_of_two_files_are_two(recording: Recording, tmp_path: Path) -> None:
+def test_equal_functions(recording: Recording, tmp_path: Path) -> None:
     first, second = (
         Project(tmp_path / name, "def a(): ...\n", recording) for name in ("first.py", "second.py")
     )
@@ -152,7 +148,7 @@ def test_equal_functions_of_two_files_are_two(recording: Recording, tmp_path: Pa
     ]
 
 
-def test_a_generator_that_an_earlier_test_started_counts_where_it_goes_on(
+def test_resumed_generator(
     project: MakeProject,
 ) -> None:
     made = project("def numbers():\n    yield 1\n    yield 2\n    yield 3\n")
@@ -165,9 +161,7 @@ def test_a_generator_that_an_earlier_test_started_counts_where_it_goes_on(
         assert made.ran() == ["numbers"]
 
 
-def test_a_generator_that_was_started_before_the_recording_counts_where_it_goes_on(
-    monitoring: Any, tmp_path: Path
-) -> None:
+def test_generator_started_before_recording(monitoring: Any, tmp_path: Path) -> None:
     scope: dict[str, Any] = {}
     exec(
         compile("def a():\n    yield 1\n    yield 2\n", str(tmp_path / "module.py"), "exec"), scope
@@ -182,11 +176,12 @@ def test_a_generator_that_was_started_before_the_recording_counts_where_it_goes_
     recording.stop()
 
 
-def test_a_coroutine_that_an_earlier_test_started_counts_where_it_goes_on(
+def test_resumed_coroutine(
     project: MakeProject,
 ) -> None:
     made = project(
-        "class Wait:\n    def __await__(self): yield\nasync def task():\n    await Wait()\n    await Wait()\n"
+        "class Wait:\n    def __await__(self): yield\n"
+        "async def task():\n    await Wait()\n    await Wait()\n"
     )
     coroutine = made.task()
     coroutine.send(None)
@@ -200,16 +195,14 @@ def test_a_coroutine_that_an_earlier_test_started_counts_where_it_goes_on(
 
 
 def watched(monitoring: Any, function: types.FunctionType) -> bool:
-    tools = [number for number in TOOL_IDS if monitoring.get_tool(number) == NAME]
+    tools = [number for number in TOOL_IDS if monitoring.get_tool(number) == TOOL_NAME]
     return any(monitoring.get_local_events(number, function.__code__) for number in tools)
 
 
-def test_a_function_that_runs_often_is_let_go_until_the_next_test(
-    monitoring: Any, project: MakeProject
-) -> None:
+def test_ignored_until_next_test(monitoring: Any, project: MakeProject) -> None:
     made = project("def often(): ...\ndef once(): ...\n")
     for _ in range(3):
-        for _ in range(HITS):
+        for _ in range(MAX_STARTS):
             made.often()
         made.once()
         assert (watched(monitoring, made.often), watched(monitoring, made.once)) == (False, True)
@@ -218,9 +211,10 @@ def test_a_function_that_runs_often_is_let_go_until_the_next_test(
         made.recording.begin()
 
 
-def test_a_deep_recursion_goes_no_less_deep_than_some_calls(project: MakeProject) -> None:
+def test_deep_recursion(project: MakeProject) -> None:
     made = project(
-        "def down(n=1):\n    try:\n        return down(n + 1)\n    except RecursionError:\n        return n\n"
+        "def down(n=1):\n    try:\n        return down(n + 1)\n"
+        "    except RecursionError:\n        return n\n"
     )
     recorded = made.down()
     assert made.ran() == ["down"]
@@ -228,7 +222,7 @@ def test_a_deep_recursion_goes_no_less_deep_than_some_calls(project: MakeProject
     assert made.down() - recorded in range(10)
 
 
-def test_threads_may_run_the_same_functions_while_tests_begin(project: MakeProject) -> None:
+def test_threads(project: MakeProject) -> None:
     names = [f"f{n}" for n in range(20)]
     made = project("".join(f"def {name}(): ...\n" for name in names))
     ended = threading.Event()
@@ -246,7 +240,7 @@ def test_threads_may_run_the_same_functions_while_tests_begin(project: MakeProje
     try:
         for _ in range(300):
             made.recording.begin()
-            for name in names * (HITS - 1):
+            for name in names * (MAX_STARTS - 1):
                 made.scope[name]()
             assert sorted(made.ran()) == sorted(names)
     finally:
@@ -264,9 +258,9 @@ def test_threads_may_run_the_same_functions_while_tests_begin(project: MakeProje
 # --- beginning and end ---------------------------------------------------------------------
 
 
-def test_after_the_end_nothing_is_recorded_and_what_was_stays(project: MakeProject) -> None:
+def test_stop(project: MakeProject) -> None:
     made = project("def a(): ...\ndef b(): ...\n")
-    for _ in range(HITS):
+    for _ in range(MAX_STARTS):
         made.a()
     made.recording.stop()
     made.recording.stop()
@@ -277,12 +271,10 @@ def test_after_the_end_nothing_is_recorded_and_what_was_stays(project: MakeProje
     assert made.ran() == []
 
 
-def test_nothing_is_left_on_the_tools_that_are_given_back(
-    monitoring: Any, project: MakeProject
-) -> None:
+def test_freed_tools(monitoring: Any, project: MakeProject) -> None:
     made = project("def a(): ...\n")
     made.a()
-    tools = [number for number in TOOL_IDS if monitoring.get_tool(number) == NAME]
+    tools = [number for number in TOOL_IDS if monitoring.get_tool(number) == TOOL_NAME]
     made.recording.stop()
     for number in tools:
         monitoring.use_tool_id(number, "other")
@@ -296,14 +288,12 @@ def test_nothing_is_left_on_the_tools_that_are_given_back(
         monitoring.free_tool_id(number)
 
 
-def test_a_second_recording_finds_what_the_first_had_no_eye_for(
-    monitoring: Any, tmp_path: Path
-) -> None:
+def test_second_recording(monitoring: Any, tmp_path: Path) -> None:
     scope: dict[str, Any] = {}
     exec(compile("def a(): ...\n", str(tmp_path / "module.py"), "exec"), scope)
     for wanted in (False, True, True):
         recording = Recording.start(
-            lambda filename, wanted=wanted: wanted and filename.startswith(str(tmp_path))
+            lambda filename, is_wanted=wanted: is_wanted and filename.startswith(str(tmp_path))  # type: ignore[misc]
         )
         assert recording is not None
         recording.begin()
@@ -312,21 +302,21 @@ def test_a_second_recording_finds_what_the_first_had_no_eye_for(
         assert [code.co_name for code in recording.executed()] == ["a"] * wanted
 
 
-def test_two_recordings_at_once_are_one_too_many(recording: Recording, monitoring: Any) -> None:
+def test_two_recordings_at_once(recording: Recording, monitoring: Any) -> None:
     before = [monitoring.get_tool(number) for number in range(6)]
     assert Recording.start(lambda filename: True) is None
     assert [monitoring.get_tool(number) for number in range(6)] == before
 
 
 @pytest.mark.parametrize("taken", [(5,), (4,), (5, 4), (3, 5)])
-def test_ids_that_others_have_are_left_to_them(monitoring: Any, taken: tuple[int, ...]) -> None:
+def test_taken_ids(monitoring: Any, taken: tuple[int, ...]) -> None:
     for number in taken:
         monitoring.use_tool_id(number, "other")
     try:
         recording = Recording.start(lambda filename: True)
         assert (recording is None) == (len(taken) == 2)
         assert all(monitoring.get_tool(number) == "other" for number in taken)
-        assert [monitoring.get_tool(number) for number in range(6)].count(NAME) == (
+        assert [monitoring.get_tool(number) for number in range(6)].count(TOOL_NAME) == (
             0 if recording is None else 2
         )
         if recording:
@@ -336,14 +326,12 @@ def test_ids_that_others_have_are_left_to_them(monitoring: Any, taken: tuple[int
             monitoring.free_tool_id(number)
 
 
-def test_a_tool_id_that_somebody_else_frees_does_not_fail_the_user_s_code(
-    monitoring: Any, project: MakeProject
-) -> None:
+def test_tool_freed_by_others(monitoring: Any, project: MakeProject) -> None:
     made = project("def a(): ...\ndef b(): ...\n")
     made.a()
     for number in TOOL_IDS:
         monitoring.free_tool_id(number)
-    for _ in range(2 * HITS):
+    for _ in range(2 * MAX_STARTS):
         made.a(), made.b()
     made.recording.begin()
     made.recording.stop()
@@ -351,9 +339,7 @@ def test_a_tool_id_that_somebody_else_frees_does_not_fail_the_user_s_code(
 
 
 @pytest.mark.parametrize("end", ["", "recording.stop()\n", "recording.stop(); recording.stop()\n"])
-def test_the_interpreter_ends_without_a_word(
-    pytester: pytest.Pytester, monitoring: Any, end: str
-) -> None:
+def test_interpreter_exit(pytester: pytest.Pytester, monitoring: Any, end: str) -> None:
     script = pytester.makepyfile(
         """
         import atexit, sys, threading, time
@@ -418,9 +404,7 @@ def work(made: Project) -> None:
 
 @pytest.mark.parametrize("event", ["LINE", "PY_START", "PY_RETURN", "CALL"])
 @pytest.mark.parametrize("disabling", [False, True])
-def test_a_debugger_and_the_recording_each_see_all(
-    monitoring: Any, project: MakeProject, event: str, disabling: bool
-) -> None:
+def test_with_debugger(monitoring: Any, project: MakeProject, event: str, disabling: bool) -> None:
     made = project(WORK)
     seen: list[set[tuple[str, int]]] = []
     for recorded in (True, False):
@@ -450,16 +434,14 @@ def test_a_debugger_and_the_recording_each_see_all(
     )  # alone, a debugger on 3.13.0 misses the line of a function that is on one line
 
 
-def test_events_that_another_tool_restarts_are_no_matter(
-    monitoring: Any, project: MakeProject
-) -> None:
+def test_restarted_events(monitoring: Any, project: MakeProject) -> None:
     made = project(WORK + "def restart(): again()\n")
     made.scope["again"] = monitoring.restart_events
     for _ in range(3):
         work(made)
         monitoring.restart_events()
         made.recording.begin()
-        for _ in range(2 * HITS):
+        for _ in range(2 * MAX_STARTS):
             made.restart(), made.step(1)
         assert made.ran() == ["restart", "step"]
 
@@ -474,7 +456,7 @@ class Debugger(bdb.Bdb):
         self.set_step()
 
 
-def test_under_bdb_everything_is_recorded(project: MakeProject) -> None:
+def test_under_bdb(project: MakeProject) -> None:
     made = project(WORK)
     debugger = Debugger()
     before = sys.gettrace()
@@ -487,7 +469,7 @@ def test_under_bdb_everything_is_recorded(project: MakeProject) -> None:
     assert debugger.lines > 100
 
 
-def test_under_a_profiler_everything_is_recorded(project: MakeProject) -> None:
+def test_under_profiler(project: MakeProject) -> None:
     made = project(WORK)
     calls: list[str] = []
     before = sys.getprofile()
@@ -612,7 +594,8 @@ class Watching:
     def pytest_runtest_makereport(self, item, call):
         report = yield
         if call.when == "teardown":
-            report.user_properties.append(("ran", [code.co_qualname for code in self.watch.executed()]))
+            names = [code.co_qualname for code in self.watch.executed()]
+            report.user_properties.append(("ran", names))
         return report
 
 def pytest_configure(config):
@@ -660,15 +643,15 @@ class Runs:
         pytester.makepyfile(shop=SHOP, test_shop=TEST_SHOP)
 
     def ran(self, how: str, *before: str, after: tuple[str, ...] = ()) -> list[str]:
-        """The tests and the functions that each executed, as seen by the recording, by a profiler or by nothing."""
+        """Return the functions that each test executed, by the recording or a profiler."""
         self.monkeypatch.setenv("WATCHED_BY", how)
-        told = self.pytester.path / "ran.txt"
-        told.unlink(missing_ok=True)
+        output = self.pytester.path / "ran.txt"
+        output.unlink(missing_ok=True)
         self.run = self.pytester.run(
             sys.executable, *before, "-m", "pytest", "-p", "no:cacheprovider", *after
         )
         assert self.run.errlines == []
-        return sorted(told.read_text().splitlines())
+        return sorted(output.read_text().splitlines())
 
 
 @pytest.fixture
@@ -676,30 +659,30 @@ def runs(monitoring: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyP
     return Runs(pytester, monkeypatch)
 
 
-def test_a_whole_run_is_recorded_as_a_profiler_sees_it(runs: Runs) -> None:
+def test_whole_run(runs: Runs) -> None:
     assert len(profiled := runs.ran("profile")) == 11
     assert runs.ran("recording") == profiled
     runs.run.assert_outcomes(passed=10, failed=1)
 
 
-def test_under_xdist_every_worker_records(runs: Runs) -> None:
+def test_with_xdist(runs: Runs) -> None:
     runs.pytester.makepyfile(test_again=TEST_SHOP)
     assert len(profiled := runs.ran("profile")) == 22
     assert runs.ran("recording", after=("-n", "2", "--dist", "loadfile")) == profiled
 
 
 @pytest.mark.slow
-def test_hypothesis_explains_as_before_and_the_recording_sees_all(runs: Runs) -> None:
+def test_with_hypothesis(runs: Runs) -> None:
     runs.monkeypatch.delenv("PYTEST_ADDOPTS")  # which leaves Hypothesis out
     runs.pytester.makepyfile(test_given=TEST_GIVEN)
-    told = []
+    output = []
     for how in ("nothing", "recording"):
         ran = runs.ran(how, after=("test_given.py",))
-        told.append(
+        output.append(
             [line for line in runs.run.outlines if line.startswith(("E ", ">", "Falsifying"))]
         )
-    assert told[0] == told[1] != []
-    assert any("Explanation" in line for line in told[0])
+    assert output[0] == output[1] != []
+    assert any("Explanation" in line for line in output[0])
     assert ran == runs.ran("profile", after=("test_given.py",))
 
 
@@ -707,7 +690,7 @@ def test_hypothesis_explains_as_before_and_the_recording_sees_all(runs: Runs) ->
     ("core", "options"),
     [("ctrace", ()), pytest.param("ctrace", ("--branch",), marks=pytest.mark.slow), ("sysmon", ())],
 )
-def test_coverage_and_the_recording_each_see_all(
+def test_with_coverage(
     runs: Runs, monkeypatch: pytest.MonkeyPatch, core: str, options: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("COVERAGE_CORE", core)

@@ -1,9 +1,10 @@
-"""Which lines are suspected: Ochiai's score, what decides among equals, and what is shown of the code."""
+"""Suspicion of lines: the score, the order of ties, and the code that is shown."""
 
 from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
 
@@ -48,7 +49,7 @@ def nobody(_line: Line) -> bool:
 # --- Ochiai ---
 
 
-def test_the_score_is_ochiais() -> None:
+def test_ochiai_score() -> None:
     scores = ochiai([outcome(1, 2), outcome(2)], [outcome(2, 3), outcome(3)])
     assert scores == {("shop.py", 1): 1 / math.sqrt(2 * 1), ("shop.py", 2): 2 / math.sqrt(2 * 3)}
 
@@ -57,9 +58,7 @@ runs = st.lists(st.frozensets(st.integers(1, 9)), max_size=5)
 
 
 @given(runs, runs)
-def test_it_is_one_where_all_failing_and_no_passing_test_runs_the_line(
-    failing: list[frozenset[int]], passing: list[frozenset[int]]
-) -> None:
+def test_highest_score(failing: list[frozenset[int]], passing: list[frozenset[int]]) -> None:
     scores = ochiai([outcome(*run) for run in failing], [outcome(*run) for run in passing])
     for (_, line), score in scores.items():
         assert 0 < score <= 1 + 1e-9
@@ -70,48 +69,50 @@ def test_it_is_one_where_all_failing_and_no_passing_test_runs_the_line(
 # --- the order of equals ---
 
 
-def order(source: str, *, failure: Failure = FAILURE, **more: object) -> list[int]:
+def order(
+    source: str,
+    *,
+    failure: Failure = FAILURE,
+    recency: Mapping[Line, float] = {},
+    shared: Mapping[Line, float] = {},
+) -> list[int]:
     text = dedent(source)
     numbers = [number for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     scores = {("shop.py", number): 1.0 for number in numbers}
     sources = {"shop.py": text, "test_a.py": "def test_mean():\n    assert mean([1]) == 2\n"}
-    given = {"recency": {}, "is_test": nobody, **more}
-    return [
-        line
-        for _, line in rank_lines(
-            failure, scores, SourceFiles(lambda path: sources.get(path, "")), **given
-        ).lines
-    ]  # type: ignore[arg-type]
+    files = SourceFiles(lambda path: sources.get(path, ""))
+    ranking = rank_lines(failure, scores, files, recency, nobody, shared=shared)
+    return [number for _, number in ranking.lines]
 
 
-def test_operators_come_before_names_and_definitions() -> None:
+def test_operators_first() -> None:
     assert order("def f(x):\n    y = x\n    return y * 2 + 1\n") == [3, 2, 1]
 
 
-def test_the_line_that_raised_comes_before_the_one_that_called_it() -> None:
+def test_raising_line_first() -> None:
     frames = (Frame("shop.py", 1, "f", 1, ""), Frame("shop.py", 2, "g", 2, ""))
     failure = Failure("t.py::t", "call", "KeyError", "", "", frames)
     assert order("a = b\nc = d\ne = f\n", failure=failure) == [2, 1, 3]
 
 
-def test_a_line_that_was_just_changed_comes_first() -> None:
+def test_changed_line_first() -> None:
     assert order("a = 1 + 2 * 3\nb = c\n", recency={("shop.py", 2): 1.0}) == [2, 1]
 
 
-def test_a_return_of_none_comes_first_where_the_failure_speaks_of_none() -> None:
+def test_none_return_first() -> None:
     source = "def f(x):\n    if x > 1:\n        return None\n    return x + 1\n"
     none = Failure("t.py::t", "call", "TypeError", "'NoneType' object is not iterable", "")
     assert order(source)[0] != 3
     assert order(source, failure=none)[0] == 3
 
 
-def test_lines_that_other_causes_run_as_well_come_first() -> None:
+def test_shared_line_first() -> None:
     assert order("a = b\nc = d\n", shared={("shop.py", 2): 1.0}) == [2, 1]
 
 
-def test_what_only_ran_at_import_comes_last_and_test_functions_not_at_all() -> None:
+def test_imported_lines_last() -> None:
     sources = {"shop.py": "a = 1 + 1\nb = 2\n"}
-    found = rank_lines(
+    result = rank_lines(
         FAILURE,
         {("shop.py", 2): 0.1, ("test_a.py", 1): 1.0},
         SourceFiles(lambda path: sources.get(path, "")),
@@ -119,26 +120,27 @@ def test_what_only_ran_at_import_comes_last_and_test_functions_not_at_all() -> N
         lambda line: line[0] == "test_a.py",
         [("shop.py", 1)],
     )
-    assert found.lines == (("shop.py", 2), ("shop.py", 1))
+    assert result.lines == (("shop.py", 2), ("shop.py", 1))
 
 
 @given(st.randoms())
-def test_the_order_does_not_depend_on_that_of_the_scores(chance: random.Random) -> None:
+def test_stable_order(chance: random.Random) -> None:
     entries = [(("shop.py", number), 1.0) for number in range(1, 9)]
     chance.shuffle(entries)
-    found = rank_lines(FAILURE, dict(entries), SourceFiles(lambda _path: "x = 1\n" * 9), {}, nobody)
-    assert [line for _, line in found.lines] == list(range(1, 9))
+    sources = SourceFiles(lambda _path: "x = 1\n" * 9)
+    result = rank_lines(FAILURE, dict(entries), sources, {}, nobody)
+    assert [line for _, line in result.lines] == list(range(1, 9))
 
 
-def test_what_says_what_the_test_says_is_telling() -> None:
+def test_relevant_line() -> None:
     sources = {
         "shop.py": "a = 1 * 2\nkeep_trailing = False\n" * 1,
         "test_a.py": "def test_keep_trailing(): pass\n",
     }
     failure = Failure("test_a.py::test_keep_trailing", "call", "E", "", "")
     scores = {("shop.py", 1): 0.2, ("shop.py", 2): 0.2}
-    found = rank_lines(failure, scores, SourceFiles(sources.__getitem__), {}, nobody)
-    assert relevant_lines(found, scores, SourceFiles(sources.__getitem__), 1) == [("shop.py", 2)]
+    result = rank_lines(failure, scores, SourceFiles(sources.__getitem__), {}, nobody)
+    assert relevant_lines(result, scores, SourceFiles(sources.__getitem__), 1) == [("shop.py", 2)]
 
 
 # --- lines and definitions ---
@@ -168,15 +170,15 @@ TABLE = dedent(
 ).lstrip()
 
 
-def test_a_line_brings_the_definitions_that_it_uses() -> None:
+def test_used_definitions() -> None:
     lines = TABLE.split("\n")
-    found = index_lines(TABLE).with_definitions({16})
-    assert {lines[number - 1].strip() for number in found} == {
+    result = index_lines(TABLE).with_definitions({16})
+    assert {lines[number - 1].strip() for number in result} == {
         "return amount + self.limit", "limit = 5", "self, amount=RATE,", "RATE = 3",
     }  # fmt: skip
 
 
-def test_of_a_table_only_the_entries_whose_keys_the_test_speaks_of() -> None:
+def test_table_entries() -> None:
     lines = TABLE.split("\n")
     plain = {
         lines[number - 1].strip() for number in index_lines(TABLE).with_definitions({19}, {"plain"})
@@ -189,7 +191,7 @@ def test_of_a_table_only_the_entries_whose_keys_the_test_speaks_of() -> None:
     assert {'"plain": make(', '"rich": make(2),'} <= everything
 
 
-def test_a_statement_over_several_lines_is_one() -> None:
+def test_long_statement() -> None:
     source = "x = [\n    1,\n    'a',\n]\nif (x and\n        y):\n    pass\n"
     assert index_lines(source).with_definitions({1}) == {1, 2, 3, 4}
     assert statement_at(source, 3) == (1, 4)
@@ -197,26 +199,26 @@ def test_a_statement_over_several_lines_is_one() -> None:
     assert statement_at(source, 7) == (7, 7)
 
 
-def test_definitions_and_docstrings_weigh_nothing() -> None:
-    found = index_lines(
+def test_weights() -> None:
+    result = index_lines(
         '"""Doc."""\nimport os\ndef f(x=1):\n    """Doc."""\n    return x < 2\n'
     ).weights
-    assert set(found) == {5}
+    assert set(result) == {5}
     assert index_lines("def f():\n    return\n    return None\n    return 0\n").none_returns == {
         2,
         3,
     }
 
 
-def test_the_words_of_the_failing_test_choose_the_entries() -> None:
+def test_entries_by_test_words() -> None:
     sources = {"shop.py": TABLE, "t.py": "def test_a():\n    show('rich')\n"}
-    found = with_definitions(
+    result = with_definitions(
         Outcome("t.py::test_a", "failed", lines={"shop.py": frozenset({19})}),
         SourceFiles(sources.__getitem__),
     )
     lines = TABLE.split("\n")
-    assert '"rich": make(2),' in {lines[number - 1].strip() for number in found.lines["shop.py"]}
-    assert '"plain": make(' not in {lines[number - 1].strip() for number in found.lines["shop.py"]}
+    assert '"rich": make(2),' in {lines[number - 1].strip() for number in result.lines["shop.py"]}
+    assert '"plain": make(' not in {lines[number - 1].strip() for number in result.lines["shop.py"]}
 
 
 # --- what is shown ---
@@ -230,26 +232,26 @@ def shown(source: str, *lines: int, room: Room = NARROW_ROOM) -> list[str]:
     ranked_lines = [("shop.py", line) for line in lines]
     scores = dict.fromkeys(ranked_lines, 1.0)
     return [
-        found.text
-        for found in select_excerpts(
+        result.text
+        for result in select_excerpts(
             ranked_lines, scores, SourceFiles(lambda _path: source), (), room
         )
     ]
 
 
-def test_a_short_function_is_shown_whole_without_comments() -> None:
+def test_short_function() -> None:
     assert shown("x = 1\n\ndef f(x):\n    # why\n    y = x\n\n    return y\n", 7) == [
         "def f(x):\n    y = x\n    return y"
     ]
 
 
-def test_of_a_long_function_its_head_and_the_lines() -> None:
+def test_long_function() -> None:
     assert shown(LONG, 20, 30) == [
         "def long(x):\n    ...\n    step_20 = 20\n    ...\n    step_30 = 30"
     ]
 
 
-def test_a_method_has_the_head_of_its_class_and_no_margin() -> None:
+def test_method() -> None:
     source = (
         "class A:\n    class B:\n        @property\n        def f(self):\n            return 1\n"
     )
@@ -258,18 +260,18 @@ def test_a_method_has_the_head_of_its_class_and_no_margin() -> None:
     ]
 
 
-def test_a_statement_of_the_module_stands_alone() -> None:
+def test_module_statement() -> None:
     assert shown("import os\nRATE = 3\n\ndef f(): pass\n", 2) == ["RATE = 3"]
 
 
-def test_no_more_is_shown_than_there_is_room_for() -> None:
+def test_room() -> None:
     functions = "\n".join(f"def f{number}(x):\n    return x + {number}\n" for number in range(100))
     few = shown(functions, *range(2, 300, 3), room=Room(100, 0.9, 100, 0))
     assert 1 <= sum(map(len, few)) <= 140
     assert sum(map(len, shown(functions, *range(2, 300, 3), room=WIDE_ROOM))) > 2000
 
 
-def test_what_is_less_suspicious_gets_less_room() -> None:
+def test_room_by_score() -> None:
     functions = "\n".join(f"def f{number}(x):\n    return x + {number}\n" for number in range(100))
     lines = [("shop.py", line) for line in range(2, 300, 3)]
     scores = {line: 1.0 if number < 5 else 0.1 for number, line in enumerate(lines)}
@@ -283,19 +285,19 @@ def test_what_is_less_suspicious_gets_less_room() -> None:
     )
 
 
-def test_telling_lines_have_room_of_their_own() -> None:
+def test_room_for_related_lines() -> None:
     lines = [("shop.py", line) for line in (2, 30)]
-    found = select_excerpts(
+    result = select_excerpts(
         lines[:1],
         dict.fromkeys(lines, 1.0),
         SourceFiles(lambda _path: LONG),
         lines[1:],
         Room(10, 0.9, 10, 100),
     )
-    assert "step_30" in found[0].text
+    assert "step_30" in result[0].text
 
 
-def test_much_is_shown_where_an_assertion_failed_and_few_lines_are_prime() -> None:
+def test_wide_room() -> None:
     lines = [("shop.py", line) for line in range(1, 9)]
     few = {line: 1.0 if number < MAX_PRIME_LINES else 0.5 for number, line in enumerate(lines)}
     many = dict.fromkeys(lines, 1.0)
@@ -309,24 +311,25 @@ def test_much_is_shown_where_an_assertion_failed_and_few_lines_are_prime() -> No
     sorted(Path(ochiai.__code__.co_filename).parent.glob("*.py")),
     ids=lambda path: path.name,
 )
-def test_every_line_that_is_said_to_be_shown_is_shown(path: Path) -> None:
+def test_shown_lines(path: Path) -> None:
     source = path.read_text()
     text = source.split("\n")
     lines = [("shop.py", line) for line in range(1, len(text), 7)]
-    for found in select_excerpts(
+    for result in select_excerpts(
         lines, dict.fromkeys(lines, 1.0), SourceFiles(lambda _path: source), (), WIDE_ROOM
     ):
-        said = [text[line - 1].strip() for line in found.lines if text[line - 1].strip()]
-        assert all(line.startswith("#") or line[:150] in found.text for line in said)
+        for number in result.lines:
+            line = text[number - 1].strip()
+            assert line.startswith("#") or line[:150] in result.text
 
 
 @given(st.text(max_size=80), st.integers(1, 9))
-def test_any_source_can_be_read(source: str, line: int) -> None:
+def test_any_source(source: str, line: int) -> None:
     index_lines(source).with_definitions({line}, {"a"})
     shown(source, line)
 
 
-def test_a_frame_that_another_process_has_printed_counts_like_one_of_the_traceback() -> None:
+def test_printed_frame() -> None:
     printed = Failure(
         "t.py::t", "call", "OSError", 'Traceback: File "/home/me/src/shop.py", line 2, in main', ""
     )

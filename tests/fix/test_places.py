@@ -79,7 +79,8 @@ def paths(found: Places) -> set[str]:
         ("shop/testing.py", DATA),
     ],
     ids=(
-        "assert raise fail close deeper chained method library pytest unittest conftest nested-conftest "
+        "assert raise fail close deeper chained method "
+        "library pytest unittest conftest nested-conftest "
         "tests testing sibling suffix module testing-module"
     ).split(),
 )
@@ -192,7 +193,10 @@ def test_code_that_checks_itself() -> None:
 
 
 def test_the_check_that_failed() -> None:
-    code = "def total(rows):\n    n = len(rows)\n    if n != 2:\n        raise AssertionError(n)\n    return n\n"
+    code = (
+        "def total(rows):\n    n = len(rows)\n    if n != 2:\n"
+        "        raise AssertionError(n)\n    return n\n"
+    )
     frame = Frame("stock.py", 4, "total", 1, "")
     found = places({"stock.py": code, "test_stock.py": TESTS}, failed=frame)
     assert [number for _, number in found.lines] == [1, 2, 5]

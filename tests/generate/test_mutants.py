@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from support.shop import SHOP, target_named, targets_in
 
-from pytest_starcoder.generate.mutants import find_branches, find_mutants, statement_lines
+from pytest_starcoder.generate.draft import Place
+from pytest_starcoder.generate.mutants import find_branches, find_lines, find_mutants
 
 
 def test_mutants_of_bodies() -> None:
@@ -22,16 +23,20 @@ def test_no_body() -> None:
     assert find_mutants(source, targets) == {target: [] for target in targets}
 
 
+def lines_of(name: str) -> set[int]:
+    return {place.line for place in find_lines(target_named(name))}
+
+
 def test_lines_of_function() -> None:
-    assert statement_lines(target_named("mean")) == {16, 17, 18}
+    assert lines_of("mean") == {16, 17, 18}
 
 
 def test_lines_of_module() -> None:
-    assert statement_lines(target_named("")) == {2, 3, 31}
+    assert lines_of("") == {2, 3, 31}
 
 
 def test_lines_of_class() -> None:
-    assert not statement_lines(target_named("Rate"))
+    assert lines_of("Rate") == set()
 
 
 def test_branches() -> None:
@@ -41,8 +46,8 @@ def test_branches() -> None:
     )
     [target, _] = targets_in(source)
     assert find_branches(target) == {
-        (2, True): (range(2, 4), 4),
-        (2, False): (range(2, 4), 4),
-        (7, True): (range(7, 8), 8),
-        (7, False): (range(7, 8), 8),
+        Place("shop.py", 2, True): (range(2, 4), 4),
+        Place("shop.py", 2, False): (range(2, 4), 4),
+        Place("shop.py", 7, True): (range(7, 8), 8),
+        Place("shop.py", 7, False): (range(7, 8), 8),
     }

@@ -1,4 +1,4 @@
-"""What CI services run: the steps of the action and the example for GitLab, as far as they go without the service."""
+"""The steps of the GitHub action and the script of the GitLab example, run in a shell."""
 
 from __future__ import annotations
 
@@ -14,18 +14,16 @@ from typing import Any
 import pytest
 import yaml
 from support.repositories import DIVIDES, committed, git, repository
+from support.reviews import COMMENT, comment
 from support.servers import FakeOllama
 
 ROOT = Path(__file__).parents[2]
-COMMENT = "An empty list divides by zero."
 
 
 @pytest.fixture
 def top(tmp_path: Path, ollama_double: FakeOllama) -> Path:
     """A repository with a branch to review, and a model that comments on it."""
-    ollama_double.answer = lambda prompt: (
-        "changes_required" if prompt.endswith("_state>") else f" {COMMENT}"
-    )
+    ollama_double.answer = comment
     folder = repository(tmp_path / "project")
     git(folder, "checkout", "--quiet", "-b", "feature")
     committed(folder, {"shop/pricing.py": DIVIDES}, "divide")
@@ -45,21 +43,22 @@ def in_shell(script: str, folder: Path, **environment: str) -> subprocess.Comple
     )
 
 
+def load_action() -> dict[str, Any]:
+    action: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
+    return action
+
+
 def action_step(name: str, **inputs: str) -> tuple[str, dict[str, str]]:
     """Return the script of one step of the action, and its variables with the inputs set."""
-    action: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
-    given = {
-        f"inputs.{name}": str(told.get("default", "")) for name, told in action["inputs"].items()
-    }
-    given |= {f"inputs.{name}": value for name, value in inputs.items()} | {
-        "github.action_path": str(ROOT)
-    }
+    action = load_action()
+    values = {"github.action_path": str(ROOT)}
+    for key, entry in action["inputs"].items():
+        values[f"inputs.{key}"] = inputs.get(key, str(entry.get("default", "")))
     step = next(step for step in action["runs"]["steps"] if step["name"] == name)
-
-    def filled(value: str) -> str:
-        return re.sub(r"\$\{\{ ([\w.-]+) \}\}", lambda match: given[match[1]], value)
-
-    return step["run"], {name: filled(value) for name, value in step["env"].items()}
+    variables = {}
+    for key, text in step["env"].items():
+        variables[key] = re.sub(r"\$\{\{ ([\w.-]+) \}\}", lambda match: values[match[1]], text)
+    return step["run"], variables
 
 
 @pytest.fixture
@@ -82,7 +81,7 @@ def reviewed(top: Path, runner: Path, **inputs: str) -> subprocess.CompletedProc
     return in_shell(script, top, RUNNER_TEMP=str(runner), **variables)
 
 
-def test_the_action_annotates_fails_and_writes_sarif(top: Path, runner: Path) -> None:
+def test_action_annotates(top: Path, runner: Path) -> None:
     done = reviewed(top, runner, sarif="review.sarif")
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith(
@@ -97,9 +96,7 @@ def test_the_action_annotates_fails_and_writes_sarif(top: Path, runner: Path) ->
     ["review.sarif", "out/review.sarif", "{top}/out/review.sarif"],
     ids=["link", "folder", "absolute"],
 )
-def test_the_action_writes_through_no_link_of_the_tree(
-    top: Path, runner: Path, tmp_path: Path, name: str
-) -> None:
+def test_action_follows_no_link(top: Path, runner: Path, tmp_path: Path, name: str) -> None:
     outside = tmp_path / "home"
     outside.mkdir()
     (top / "out").symlink_to(outside)
@@ -108,24 +105,22 @@ def test_the_action_writes_through_no_link_of_the_tree(
     link = "review.sarif" if name == "review.sarif" else "out"
     assert (done.returncode, done.stdout) == (
         2,
-        f"::error title=StarCoder::sarif: {link} is a symbolic link in the pull request. Choose another file.\n",
+        f"::error title=StarCoder::sarif: {link} is a symbolic link in the pull request. "
+        "Choose another file.\n",
     )
     assert list(outside.iterdir()) == []
 
 
-@pytest.mark.slow
-def test_the_action_can_be_told_never_to_fail(top: Path, runner: Path) -> None:
+def test_action_never_fails(top: Path, runner: Path) -> None:
     assert reviewed(top, runner, **{"fail-on": "never"}).returncode == 0
 
 
-@pytest.mark.slow
-def test_the_action_can_require_a_model(top: Path, runner: Path) -> None:
+def test_action_requires_model(top: Path, runner: Path) -> None:
     assert reviewed(top, runner, **{"backend": "none", "require-model": "true"}).returncode == 3
 
 
-def test_no_input_of_the_action_is_read_as_code() -> None:
-    action: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
-    assert all("${{" not in step["run"] for step in action["runs"]["steps"])
+def test_action_quotes_inputs() -> None:
+    assert all("${{" not in step["run"] for step in load_action()["runs"]["steps"])
 
 
 # --- what a fork can put into its tree -------------------------------------------------------
@@ -134,7 +129,8 @@ def test_no_input_of_the_action_is_read_as_code() -> None:
 def hostile(top: Path, ran: Path) -> dict[str, str]:
     """Put traps into the tree: modules that report being run. Return variables that lead there."""
     trap = f"open({str(ran)!r}, 'a').write(__file__)\n"
-    modules = "pip venv ensurepip json requests sitecustomize usercustomize hatchling git types argparse".split()
+    modules = "pip venv ensurepip json requests sitecustomize usercustomize hatchling git".split()
+    modules += ["types", "argparse"]
     names = [f"{module}.py" for module in modules]
     names += [
         f"{package}/{name}.py"
@@ -156,7 +152,7 @@ def hostile(top: Path, ran: Path) -> dict[str, str]:
 
 
 def leading_there(top: Path, ran: Path) -> dict[str, str]:
-    """Puts programs and a user's files into the tree; variables of a workflow that lead there."""
+    """Put programs and a user's files into the tree. Return variables that lead there."""
     for name in ("python3", "git", "dirname"):
         (top / name).write_text(f"#!/bin/sh\necho $0 >> '{ran}'\nexit 1\n")
         (top / name).chmod(0o755)
@@ -182,8 +178,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         str(ROOT),
     ]
     subprocess.run(command, check=True, capture_output=True)
-    (found,) = folder.glob("*.whl")
-    return found
+    (path,) = folder.glob("*.whl")
+    return path
 
 
 def with_our_dependencies(environment: Path) -> None:
@@ -193,7 +189,7 @@ def with_our_dependencies(environment: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_action_runs_nothing_of_the_tree(top: Path, tmp_path: Path, wheel: Path) -> None:
+def test_action_runs_nothing(top: Path, tmp_path: Path, wheel: Path) -> None:
     ran, runner = tmp_path / "ran", tmp_path / "runner"
     runner.mkdir()
     variables = hostile(top, ran) | leading_there(top, ran)
@@ -209,76 +205,63 @@ def test_the_action_runs_nothing_of_the_tree(top: Path, tmp_path: Path, wheel: P
     assert not ran.exists()
 
 
-NOTES = """#!/bin/sh
-echo "$PWD | $* | ${PYTHONPATH-}${PIP_CONFIG_FILE-}${HOME-} ${PIP_INDEX_URL-}" >> "$NOTES"
-if [ "$3" = venv ]; then mkdir -p "$5/bin" && cp "$0" "$5/bin/python"; fi
+STUB = f"""#!/bin/sh
+# A python3 whose environments are copies of itself, in which nothing is installed.
+echo "$PWD | $* | ${{PYTHONPATH-}}${{PIP_CONFIG_FILE-}}${{HOME-}} ${{PIP_INDEX_URL-}}" >> "$NOTES"
+case "$3" in
+    venv) for place; do :; done; mkdir -p "$place/bin"; cp "$0" "$place/bin/python" ;;
+    pip) ;;
+    *) exec '{sys.executable}' "$@" ;;
+esac
 """
 
 
-def test_the_action_installs_its_own_checkout(top: Path, tmp_path: Path) -> None:
-    programs, runner, notes = tmp_path / "programs", tmp_path / "runner", tmp_path / "notes"
+@pytest.fixture
+def stub(tmp_path: Path) -> Path:
+    """The folder of a python3 that takes notes."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    (folder / "python3").write_text(STUB)
+    (folder / "python3").chmod(0o755)
+    return folder
+
+
+def test_action_installs_own_checkout(top: Path, tmp_path: Path, stub: Path) -> None:
+    runner, notes = tmp_path / "runner", tmp_path / "notes"
     runner.mkdir()
-    programs.mkdir()
-    (programs / "python3").write_text(NOTES)
-    (programs / "python3").chmod(0o755)
     script, inputs = action_step("Install")
     ran = tmp_path / "ran"
-    variables = (
-        hostile(top, ran)
-        | leading_there(top, ran)
-        | {"PIP_INDEX_URL": "http://mirror.example/simple"}
-    )
-    path = f"{top}::.:{programs}:{os.environ['PATH']}"
-    done = in_shell(
-        script,
-        top,
-        **inputs,
-        **{**variables, "PATH": path, "RUNNER_TEMP": str(runner)},
-        NOTES=str(notes),
-    )
+    variables = hostile(top, ran) | leading_there(top, ran) | inputs
+    variables["PIP_INDEX_URL"] = "http://mirror.example/simple"
+    variables["PATH"] = f"{top}::.:{stub}:{os.environ['PATH']}"
+    done = in_shell(script, top, RUNNER_TEMP=str(runner), NOTES=str(notes), **variables)
     assert done.returncode == 0, done.stderr
+    pip = "-I -m pip install --quiet --disable-pip-version-check"
     assert notes.read_text().splitlines() == [
         f"{runner} | -I -m venv --clear starcoder-review |  http://mirror.example/simple",
-        f"{runner} | -I -m pip install --quiet --disable-pip-version-check {ROOT} |  http://mirror.example/simple",
+        f"{runner} | {pip} {ROOT} |  http://mirror.example/simple",
     ]
 
 
 def gitlab() -> dict[str, Any]:
-    job: dict[str, Any] = yaml.safe_load((ROOT / "examples/gitlab-review.yml").read_text("utf-8"))[
-        "starcoder-review"
-    ]
+    text = (ROOT / "examples/gitlab-review.yml").read_text("utf-8")
+    job: dict[str, Any] = yaml.safe_load(text)["starcoder-review"]
     return job
 
 
-@pytest.mark.slow
-def test_the_example_for_gitlab_runs_nothing_of_the_tree(
-    top: Path, tmp_path: Path, wheel: Path
-) -> None:
+def test_gitlab_example_runs_nothing(top: Path, tmp_path: Path, stub: Path) -> None:
     job, ran, outside = gitlab(), tmp_path / "ran", tmp_path / "outside"
     (top / "review.json").symlink_to(outside)
-    site = sysconfig.get_path("purelib")
-    lines = [
-        line.replace("pip install", "pip install --no-index --no-deps") for line in job["script"]
-    ]
-    lines.insert(
-        4,
-        f'for site in "$reviewer"/lib/python*/site-packages; do echo "{site}" > "$site/more.pth"; done',
-    )
     variables = hostile(top, ran) | {name: str(value) for name, value in job["variables"].items()}
-    variables |= {
-        "REVIEWER_SOURCE": str(wheel),
-        "CI_MERGE_REQUEST_DIFF_BASE_SHA": git(top, "rev-parse", "main").strip(),
-    }
-    done = in_shell("\n".join(lines), top, **variables)
+    variables["CI_MERGE_REQUEST_DIFF_BASE_SHA"] = git(top, "rev-parse", "main").strip()
+    variables |= {"PATH": f"{stub}:{os.environ['PATH']}", "NOTES": str(tmp_path / "notes")}
+    done = in_shell("\n".join(job["script"]), top, **variables)
     assert done.returncode == 0, done.stderr
-    report = json.loads((top / job["artifacts"]["reports"]["codequality"]).read_text())
-    assert [
-        (entry["location"]["path"], entry["location"]["lines"]["begin"]) for entry in report
-    ] == [("shop/pricing.py", 6)]
+    [entry] = json.loads((top / job["artifacts"]["reports"]["codequality"]).read_text())
+    assert entry["location"] == {"path": "shop/pricing.py", "lines": {"begin": 6}}
     assert (ran.exists(), outside.exists()) == (False, False)
 
 
-def test_the_example_for_gitlab_pins_what_it_installs() -> None:
-    assert re.fullmatch(
-        r"git\+https://github\.com/[\w./-]+@[\w.]+", gitlab()["variables"]["REVIEWER_SOURCE"]
-    )
+def test_gitlab_example_pins_version() -> None:
+    source = gitlab()["variables"]["REVIEWER_SOURCE"]
+    assert re.fullmatch(r"git\+https://github\.com/[\w./-]+@[\w.]+", source)

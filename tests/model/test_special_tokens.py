@@ -42,11 +42,11 @@ text_with_tokens = st.lists(
 ).map("".join)
 
 
-def test_starcoder2_has_38_control_tokens() -> None:
+def test_starcoder2_has_38_special_tokens() -> None:
     assert len(set(STARCODER2)) == 38
 
 
-def test_the_first_starcoder_has_19_control_tokens() -> None:
+def test_first_starcoder_has_19_special_tokens() -> None:
     """By token id those of its vocabulary file, of which StarCoder2 kept all but six."""
     assert set(FIRST_STARCODER) == set(
         """
@@ -61,7 +61,7 @@ def test_the_first_starcoder_has_19_control_tokens() -> None:
 
 
 @pytest.mark.parametrize("token", TOKENS)
-def test_a_control_token_becomes_ordinary_text_that_still_reads_the_same(token: str) -> None:
+def test_special_token_becomes_text(token: str) -> None:
     assert neutralize(f"a{token}b") == f"a< {token[1:]}b"
 
 
@@ -77,25 +77,25 @@ def test_a_control_token_becomes_ordinary_text_that_still_reads_the_same(token: 
         "",
     ],
 )
-def test_other_text_stays_as_it_is(text: str) -> None:
+def test_other_text_is_unchanged(text: str) -> None:
     assert neutralize(text) == text
 
 
 @given(text_with_tokens)
-def test_no_control_token_is_left(text: str) -> None:
-    left = neutralize(text)
-    assert not [token for token in TOKENS if token in left]
+def test_no_special_token_remains(text: str) -> None:
+    neutralized = neutralize(text)
+    assert not [token for token in TOKENS if token in neutralized]
 
 
 @given(text_with_tokens)
-def test_twice_is_as_once(text: str) -> None:
+def test_neutralize_is_idempotent(text: str) -> None:
     assert neutralize(neutralize(text)) == neutralize(text)
 
 
 @given(text_with_tokens)
-def test_nothing_but_spaces_after_a_smaller_sign_is_added(text: str) -> None:
+def test_only_spaces_are_added(text: str) -> None:
     assert re.sub("< ", "<", neutralize(text)) == re.sub("< ", "<", text)
 
 
-def test_a_token_inside_of_smaller_signs_is_found() -> None:
+def test_nested_token() -> None:
     assert neutralize("<<file_sep>>") == "<< file_sep>>"

@@ -66,7 +66,7 @@ def test_bad_settings_are_its_errors_too(pytester: pytest.Pytester) -> None:
         from pytest_starcoder import ConfigError
 
         def test_it(starcoder):
-            with pytest.raises(ConfigError, match="--starcoder-timeout: timeout wants a number"):
+            with pytest.raises(ConfigError, match="--starcoder-timeout: timeout must be a number"):
                 starcoder.ask("why?")
         """
     )

@@ -9,7 +9,7 @@ from support.servers import FakeOllama
 from pytest_starcoder import plugin
 from pytest_starcoder.explain import session as explain
 from pytest_starcoder.generate import session as generate
-from pytest_starcoder.runner.arguments import FLAGS, MAY_HAVE_ONE
+from pytest_starcoder.runner.arguments import OUR_FLAGS, OUR_OPTIONAL_VALUES
 from pytest_starcoder.session.settings import session_settings
 from pytest_starcoder.settings import SCHEMA, Settings, is_for_review
 
@@ -57,10 +57,12 @@ def test_which_options_take_a_value_is_known_where_tests_are_run_again(
         for action in pytester.parseconfig()._parser.optparser._actions
         if any("starcoder" in name for name in action.option_strings)
     ]
-    assert {name for action in ours if action.nargs == 0 for name in action.option_strings} == FLAGS
+    assert {
+        name for action in ours if action.nargs == 0 for name in action.option_strings
+    } == OUR_FLAGS
     assert {
         name for action in ours if action.nargs == "?" for name in action.option_strings
-    } == MAY_HAVE_ONE
+    } == OUR_OPTIONAL_VALUES
 
 
 def test_the_marker_has_one_name() -> None:

@@ -1,94 +1,116 @@
-"""Under xdist the controller asks, once a cause, and shows the same section."""
+"""Explanations of a run that xdist distributes: the controller asks, once per cause."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+
 import pytest
-from support.screens import TWO_CAUSES, section, summary
-from support.servers import FakeOllama
+from support.runs import Run, run_pytest
+from support.servers import FakeOllama, fake_ollama
 
 pytestmark = pytest.mark.slow
 
+FILES = {
+    "shop.py": "def pay(amount): return amount + '1'\n",
+    **{
+        f"test_pay_{n}.py": f"from shop import pay\ndef test_pay(): assert pay({n}) == {n}\n"
+        for n in range(6)
+    },
+    "test_import.py": "import no_such_module\n",
+    "test_marked.py": """
+        import pytest
 
-def spread(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
-    return pytester.runpytest_subprocess(
-        "-n", "2", "--starcoder-explain", "--starcoder-cache=off", *options
-    )
+        @pytest.mark.starcoder_explain(replay=False)
+        def test_marked(): assert 1 == 2
 
+        @pytest.mark.parametrize("n", range(4))
+        def test_fixture(starcoder, n): assert "divisor" in starcoder.ask(str(n))
+        """,
+    "test_crash.py": "import os\ndef test_crash(): os._exit(1)\n",
+    "test_secret.py": """
+        def test_secret():
+            password = "s3cr3t-pa55word"
+            raise ValueError(password)
+        """,
+    "conftest.py": """
+        def pytest_starcoder_evidence(item, failure):
+            return f"evidence of {item.name}"
 
-def test_the_section_and_the_questions_are_those_of_a_run_without_xdist(
-    pytester: pytest.Pytester, ollama_double: FakeOllama
-) -> None:
-    pytester.makepyfile(test_pay=TWO_CAUSES)
-    alone = pytester.runpytest("--starcoder-explain", "--starcoder-cache=off")
-    asked = ollama_double.prompts()
-    ollama_double.requests.clear()
-    # One worker gets all of them, so that they fail in their order.
-    result = spread(pytester, "--dist=loadfile")
-    assert section(result) == section(alone)
-    assert ollama_double.prompts() == asked
-    assert result.ret == alone.ret
+        def pytest_starcoder_redact(text):
+            return text.replace("amount", "AM**NT")
 
-
-def test_failures_of_several_workers_are_one_cause(
-    pytester: pytest.Pytester, ollama_double: FakeOllama
-) -> None:
-    pytester.makepyfile(
-        shop="def pay(amount): return amount + '1'",
-        **{
-            f"test_{n}": f"from shop import pay\ndef test_pay(): assert pay({n}) == {n}"
-            for n in range(6)
-        },
-    )
-    assert section(spread(pytester))[1] == "1/1  shop.py:1 in pay · TypeError · 6 tests"
-    assert len(ollama_double.prompts()) == 1
-
-
-def test_a_passing_suite_opens_no_connection(
-    pytester: pytest.Pytester, ollama_double: FakeOllama
-) -> None:
-    pytester.makepyfile("def test_it(): pass")
-    assert spread(pytester).ret == 0
-    assert ollama_double.requests == []
+        def pytest_starcoder_explained(explanation):
+            raise ValueError("boom")
+        """,
+}
 
 
-def test_collection_that_fails_is_explained_once(
-    pytester: pytest.Pytester, ollama_double: FakeOllama
-) -> None:
-    pytester.makepyfile(test_it="import no_such_module")
-    result = spread(pytester)
-    assert section(result)[:3] == [
-        "StarCoder: 1 failure, 1 cause (starcoder2:7b on Ollama)",
-        "1/1  test_it.py:1 in <module> · ModuleNotFoundError · test_it.py",
-        "     seen      raised ModuleNotFoundError: No module named 'no_such_module'",
+@pytest.fixture(scope="module")
+def double() -> Iterator[FakeOllama]:
+    with fake_ollama() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, double: FakeOllama) -> Run:
+    options = [
+        *("-n", "2", "--starcoder-explain", "--starcoder-replay=off", "--starcoder-cache=off"),
+        *("--starcoder-report=out.json", "--junitxml=out.xml", "--continue-on-collection-errors"),
     ]
-    assert len(ollama_double.prompts()) == 1
+    folder = tmp_path_factory.mktemp("xdist")
+    return run_pytest(folder, FILES, options, OLLAMA_HOST=double.url, STARCODER_CAUSES="20")
 
 
-def test_a_worker_that_crashes_is_one_more_failure(
-    pytester: pytest.Pytester, ollama_double: FakeOllama
-) -> None:
-    pytester.makepyfile(
-        test_it="import os\ndef test_crash(): os._exit(1)\ndef test_it(): assert 1 == 2"
+def test_one_cause_of_several_workers(run: Run) -> None:
+    cause = run.cause("test_pay_3.py::test_pay")
+    assert len(cause["tests"]) == 6
+    assert (cause["path"], cause["exception"]) == ("shop.py", "TypeError")
+
+
+def test_collection_error(run: Run) -> None:
+    cause = run.cause("test_import.py")
+    assert cause["tests"] == ["test_import.py"]
+    assert "No module named 'no_such_module'" in cause["statements"][0]["text"]
+
+
+def test_crashed_worker(run: Run) -> None:
+    cause = run.cause("::test_crash")
+    assert cause["statements"][0]["text"].startswith("worker 'gw")
+
+
+def test_one_question_per_cause(run: Run, double: FakeOllama) -> None:
+    prompts = [prompt for prompt in double.prompts() if "<issue_start>" in prompt]
+    assert len(prompts) == len(run.causes)
+    assert all("amount" not in prompt for prompt in prompts)
+
+
+def test_fixture_in_every_worker(run: Run, double: FakeOllama) -> None:
+    assert run.result.parseoutcomes()["passed"] == 4
+    assert {"0", "1", "2", "3"} <= set(double.prompts())
+
+
+def test_evidence_of_workers(run: Run) -> None:
+    texts = [entry["text"] for entry in run.cause("::test_marked")["statements"]]
+    assert "evidence of test_marked" in texts
+
+
+def test_complaints(run: Run) -> None:
+    """What failed in a worker and here is reported once."""
+    complaints = [line for line in run.result.outlines if line.startswith("StarCoder: ")]
+    assert [line.rpartition(" raised ")[2] for line in complaints] == [
+        "ValueError: boom; it is ignored."
+    ]
+
+
+def test_secrets_of_workers(run: Run) -> None:
+    assert "s3cr3t" not in json.dumps(run.causes) + run.text
+    assert "[redacted]" in run.cause("::test_secret")["statements"][0]["text"]
+
+
+def test_bad_settings(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_subprocess(
+        "-n", "2", "--starcoder-explain", "--starcoder-timeout=soon"
     )
-    bare = pytester.runpytest_subprocess("-n", "2")
-    result = spread(pytester)
-    assert result.ret == bare.ret == 1
-    assert summary(result)[-1] == summary(bare)[-1]
-    told = " ".join(" ".join(section(result)).split())
-    assert "/2 failure · test_it.py::test_crash seen worker 'gw" in told
-    assert "seen 1, the test expects 2" in told
-
-
-def test_bad_settings_end_the_run_before_a_worker_starts(pytester: pytest.Pytester) -> None:
-    result = spread(pytester, "--starcoder-timeout=soon")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert result.outlines == []
-
-
-def test_every_worker_has_the_fixture(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
-    pytester.makepyfile(
-        "import pytest\n@pytest.mark.parametrize('n', range(4))\n"
-        "def test_it(starcoder, n): assert 'divisor' in starcoder.ask(str(n))"
-    )
-    spread(pytester).assert_outcomes(passed=4)
-    assert len(ollama_double.prompts()) == 4

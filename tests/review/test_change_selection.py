@@ -34,7 +34,7 @@ def added(found: ReviewInput) -> dict[str, list[str]]:
 
 
 def reasons(found: ReviewInput) -> dict[str, str]:
-    return {left.path: left.reason for left in found.change.skipped}
+    return {entry.path: entry.reason for entry in found.change.unreviewed}
 
 
 DIVIDED = {"shop/pricing.py": ["return sum(xs) / len(xs)"]}
@@ -704,9 +704,9 @@ def test_what_there_is_no_time_for_is_named(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES, "a.py": "x = 1\n"})
     change = staged_change(Repository(top), Settings(), deadline=0.0)
     assert change.hunks == ()
-    assert change.unreached == (
-        Unreviewed("a.py", "The time limit was reached.", 1),
-        Unreviewed("shop/pricing.py", "The time limit was reached.", 1),
+    assert change.unreviewed == (
+        Unreviewed("a.py", "The time limit was reached.", 1, is_missed=True),
+        Unreviewed("shop/pricing.py", "The time limit was reached.", 1, is_missed=True),
     )
     assert change.total == 2
 

@@ -363,7 +363,7 @@ def test_old_reports_are_removed(
 def test_records_are_merged_by_the_schema() -> None:
     import jsonschema
 
-    from pytest_starcoder.explain.json_report import review_schema, review_to_json
+    from pytest_starcoder.review.json_report import review_schema, review_to_json
 
     records = [json.loads(review_to_json(review)) for review in (CLEAN, FOUND, FOUND)]
     merged = merge_records(records)

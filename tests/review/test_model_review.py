@@ -489,9 +489,10 @@ def test_long_line_can_be_ignored() -> None:
 
 
 def test_unreached_hunks_are_missed() -> None:
-    change = replace(CHANGE, unreached=(Unreviewed("big.py", "The time limit was reached.", 3),))
+    missed = Unreviewed("big.py", "The time limit was reached.", 3, is_missed=True)
+    change = replace(CHANGE, unreviewed=(missed,))
     review = shown([], change=change)
-    assert (review.missed, review.total, review.unreviewed) == (1, 4, change.unreached)
+    assert (review.has_missed, review.total, review.unreviewed) == (True, 4, (missed,))
 
 
 def test_what_is_accepted_is_left_out_and_counted() -> None:
@@ -545,7 +546,8 @@ def test_a_severity_goes_by_the_words(message: str, severity: Severity) -> None:
 
 def test_every_hunk_is_accounted_for() -> None:
     change = replace(
-        CHANGE, skipped=(Unreviewed("a.py", "only deletes lines", 1), Unreviewed("b.png", "binary"))
+        CHANGE,
+        unreviewed=(Unreviewed("a.py", "only deletes lines", 1), Unreviewed("b.png", "binary")),
     )
     review = shown([], change=change)
     assert (review.total, review.reviewed) == (2, 1)

@@ -10,9 +10,9 @@ import pytest
 from sarif_pydantic import Sarif
 
 from pytest_starcoder.cli.review import FORMATS, writer
-from pytest_starcoder.explain.json_report import review_schema
 from pytest_starcoder.review.change import Unreviewed
 from pytest_starcoder.review.finding import Finding, Review, Severity
+from pytest_starcoder.review.json_report import review_schema
 from pytest_starcoder.review.text_report import summary, to_text
 
 DIVIDES = Finding("shop/pricing.py", 14, Severity.ERROR, "an empty list divides by zero", model="starcoder2:7b",

@@ -8,8 +8,9 @@ from textwrap import dedent
 import pytest
 
 from pytest_starcoder.deadline import Deadline
-from pytest_starcoder.runner.launch import Launch, run
+from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import Outcome
+from pytest_starcoder.runner.rerun import rerun
 
 
 class Project:
@@ -25,7 +26,7 @@ class Project:
 
     def run(self, *names: str) -> list[Outcome]:
         launch = Launch(self.root, self.root, self.root / "pytest.ini")
-        return run(launch, [f"test_it.py::{name}" for name in names], Deadline.after(60))
+        return rerun(launch, [f"test_it.py::{name}" for name in names], Deadline.after(60))
 
 
 @pytest.fixture
@@ -116,15 +117,15 @@ CALLS = """
 
 def tree(root: Path) -> dict[str, tuple[bytes, int, int]]:
     """Return every file below a folder: its content, mode and modification time."""
-    found = {}
+    files = {}
     for path in sorted(root.rglob("*")):
         if "__pycache__" not in path.parts and path.name != "__pycache__":
             state, content = path.stat(), path.read_bytes() if path.is_file() else b""
-            found[path.relative_to(root).as_posix()] = (content, state.st_mode, state.st_mtime_ns)
-    return found
+            files[path.relative_to(root).as_posix()] = (content, state.st_mode, state.st_mtime_ns)
+    return files
 
 
-def test_hooks_change_nothing(project: Project) -> None:
+def test_writes_of_hooks(project: Project) -> None:
     for name in ("out", "kept"):
         (project.root / name).mkdir()
     for name in ("out/a.txt", "out/b.txt", "gone.txt", "old.txt", "whole.txt", "runs.db"):
@@ -140,7 +141,7 @@ def test_hooks_change_nothing(project: Project) -> None:
     assert tree(project.root) == before
 
 
-def test_tests_write_as_ever(project: Project) -> None:
+def test_writes_of_tests(project: Project) -> None:
     project.write(
         "conftest.py",
         """
@@ -189,7 +190,7 @@ def test_tests_write_as_ever(project: Project) -> None:
     assert (project.root / "service.txt").read_text() == "down"
 
 
-def test_hooks_have_temporary_folders(project: Project) -> None:
+def test_temporary_folders_of_hooks(project: Project) -> None:
     project.write(
         "conftest.py",
         """
@@ -199,7 +200,8 @@ def test_hooks_have_temporary_folders(project: Project) -> None:
         def pytest_configure(config):
             config.place = pathlib.Path(tempfile.mkdtemp())
             (config.place / "settings.txt").write_text("on")
-            code = f"import pathlib; assert pathlib.Path({str(config.place / 'settings.txt')!r}).read_text() == 'on'"
+            file = str(config.place / "settings.txt")
+            code = f"import pathlib; assert pathlib.Path({file!r}).read_text() == 'on'"
             subprocess.run([sys.executable, "-c", code], check=True)
 
         def pytest_unconfigure(config):

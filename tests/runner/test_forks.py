@@ -22,7 +22,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform cannot fork")
 @pytest.mark.parametrize("action", ["always", "error"])
-def test_a_fork_beside_threads_warns_nobody(action: str) -> None:
+def test_fork_with_threads(action: str) -> None:
     command = [sys.executable, "-W", action, "-c", THREADED]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("7\n", "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,131 +10,20 @@ from typing import Any, Literal
 
 import pytest
 
-from pytest_starcoder.runner.outcome import Call
 from pytest_starcoder.runner.protocol import (
     MAX_FILE,
     MAX_LINE,
     MAX_LINES,
-    LineFile,
     Malformed,
+    MessageFile,
     decode,
     encode,
-    message_of,
-    messages_in,
     parsed,
+    read_messages,
     read_regular,
+    shown_text,
 )
 from pytest_starcoder.runner.sandbox import Level
-from pytest_starcoder.runner.trials import Judgement, Record
-
-BAD_LINES = {
-    "no JSON": b"{",
-    "nothing": b"",
-    "a list": b"[1]",
-    "a text": b'"a"',
-    "nested": b"[" * 100_000 + b"]" * 100_000,
-    "nested objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
-    "a huge number": b'{"a":' + b"9" * 5000 + b"}",
-    "no UTF-8": b'{"a": "\xff"}',
-    "not a number": b'{"a": NaN}',
-    "infinite": b'{"a": Infinity}',
-    "NUL bytes": b"\0" * 100,
-}
-
-
-@pytest.mark.parametrize("line", BAD_LINES.values(), ids=BAD_LINES)
-def test_a_bad_line_is_malformed(line: bytes) -> None:
-    with pytest.raises(Malformed):
-        message_of(line)
-
-
-@pytest.mark.parametrize("line", BAD_LINES.values(), ids=BAD_LINES)
-def test_other_lines_are_read(tmp_path: Path, line: bytes) -> None:
-    path = tmp_path / "lines"
-    path.write_bytes(b'{"a": 1}\n' + line + b'\n{"b": 2}\n{"cut": ')
-    with path.open("rb") as file:
-        assert list(messages_in(file)) == [{"a": 1}, {"b": 2}]
-
-
-def test_a_line_too_long_is_skipped(tmp_path: Path) -> None:
-    path = tmp_path / "lines"
-    path.write_bytes(b'{"a": "' + b"x" * MAX_LINE + b'"}\n{"b": 2}\n')
-    with path.open("rb") as file:
-        assert list(messages_in(file)) == [{"b": 2}]
-
-
-def test_a_huge_file_is_read_in_part(tmp_path: Path) -> None:
-    path = tmp_path / "lines"
-    path.write_bytes(b'{"a": 1}\n')
-    os.truncate(path, 1_500_000_000)  # sparse: takes no disk space
-    with path.open("rb") as file:
-        assert list(messages_in(file)) == [{"a": 1}]
-        assert file.tell() <= MAX_FILE
-
-
-def test_many_lines_are_read_in_part(tmp_path: Path) -> None:
-    path = tmp_path / "lines"
-    path.write_bytes(b"\n" * MAX_LINES + b'{"a": 1}\n')
-    with path.open("rb") as file:
-        assert list(messages_in(file)) == []
-
-
-def test_later_lines_do_not_count(tmp_path: Path) -> None:
-    path = tmp_path / "lines"
-    path.write_bytes(b'{"a": 1}\n{"b": 2}\n')
-    with path.open("rb") as file:
-        assert list(messages_in(file, end=9)) == [{"a": 1}]
-        assert list(messages_in(file, end=12)) == [{"a": 1}]
-
-
-GOOD_RECORD = {"nodeid": "a", "outcome": "passed", "seconds": 1}
-
-
-WRONG_TYPES: dict[str, tuple[Any, Any]] = {
-    "a number for a text": (1, str),
-    "a truth for a number": (True, int),
-    "below zero": (-1, int),
-    "too large": (1 << 40, int),
-    "a fraction": (1.5, int),
-    "a text for seconds": ("1", float),
-    "seconds without end": (10**400, float),
-    "a truth for seconds": (True, float),
-    "a list for a record": ([1], Record),
-    "a field too many": ({**GOOD_RECORD, "more": 1}, Record),
-    "a field too few": ({"nodeid": "a"}, Record),
-    "a field of no type": ({**GOOD_RECORD, "raised": None}, Record),
-    "a field of another type": ({**GOOD_RECORD, "seconds": "x"}, Record),
-    "an object for a set": ({"a": [1]}, frozenset[int]),
-    "texts for numbers": (["a"], frozenset[int]),
-    "triples for pairs": ([[1, 2, 3]], frozenset[tuple[int, int]]),
-    "a list for a mapping": ([1], Mapping[str, int]),
-    "wrong deep inside": ({"a": {"b": [None]}}, Mapping[str, Mapping[str, frozenset[int]]]),
-    "wrong in a field": ({"rounds": [[{}]]}, Judgement),
-    "a call without an outcome": ({"path": "a"}, Call),
-}
-
-
-@pytest.mark.parametrize(("value", "kind"), WRONG_TYPES.values(), ids=WRONG_TYPES)
-def test_wrong_types_are_malformed(value: Any, kind: Any) -> None:
-    with pytest.raises(Malformed):
-        parsed(value, kind)
-
-
-def test_right_types_come_back() -> None:
-    assert parsed(GOOD_RECORD, Record) == Record("a", "passed", 1.0)
-    judgement = {
-        "rounds": [[GOOD_RECORD]],
-        "lines": {"a": {"b": [1]}},
-        "steps": {"a": {"b": [[1, 2]]}},
-        "left": ["x"],
-    }
-    assert parsed(json.loads(json.dumps(judgement)), Judgement) == Judgement(
-        "",
-        ((Record("a", "passed", 1.0),),),
-        {"a": {"b": frozenset({1})}},
-        {"a": {"b": frozenset({(1, 2)})}},
-        ("x",),
-    )
 
 
 @dataclass(frozen=True)
@@ -150,86 +38,197 @@ class Parcel:
     folder: Path
     level: Level | None = None
     hello: Hello | None = None
+    weights: Mapping[str, tuple[float, ...]] | None = None
+
+
+KINDS = (Hello, Parcel)
+ANN, BOB = Hello("Ann"), Hello("Bob", frozenset({"red", "blue"}), "sad")
+
+BAD_LINES = {
+    "no-json": b"{",
+    "empty": b"",
+    "list": b"[1]",
+    "text": b'"a"',
+    "nested-lists": b"[" * 100_000 + b"]" * 100_000,
+    "nested-objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "huge-number": b'{"Hello":' + b"9" * 5000 + b"}",
+    "no-utf8": b'{"Hello": {"name": "\xff"}}',
+    "nan": b'{"Hello": NaN}',
+    "infinity": b'{"Hello": Infinity}',
+    "nul-bytes": b"\0" * 100,
+    "other-class": b'{"Other": {"name": "a"}}',
+    "two-classes": b'{"Hello": {"name": "a"}, "Parcel": {"folder": "a"}}',
+    "no-class": b"{}",
+    "no-fields": b'{"Hello": ["a"]}',
+    "unknown-word": b'{"Hello": {"name": "a", "mood": "mad"}}',
+    "list-as-word": b'{"Hello": {"name": "a", "mood": ["mad"]}}',
+    "unknown-level": b'{"Parcel": {"folder": "a", "level": "none of all"}}',
+    "number-as-path": b'{"Parcel": {"folder": 1}}',
+    "text-as-message": b'{"Parcel": {"folder": "a", "hello": "b"}}',
+}
 
 
 @pytest.mark.parametrize(
     "message",
     [
-        Hello("a"),
-        Hello("a", frozenset({"red", "blue"}), "sad"),
-        Parcel(Path("/tmp"), Level.AUDIT, Hello("a")),
+        ANN,
+        BOB,
+        Parcel(Path("/tmp"), Level.AUDIT, ANN, {"a": (1.5, 2.0)}),
         Parcel(Path("a\0b")),
+        Hello("\udc80"),
     ],
-    ids=["defaults", "set", "nested", "none"],
+    ids=["defaults", "set", "nested", "nul", "surrogate"],
 )
 def test_encoded_message(message: Hello | Parcel) -> None:
-    assert decode(encode(message), (Hello, Parcel)) == message
+    line = encode(message)
+    assert line.endswith(b"}\n")
+    assert decode(line, KINDS) == message
 
 
-UNEXPECTED = {
-    "another class": b'{"Other": {"name": "a"}}',
-    "two classes": b'{"Hello": {"name": "a"}, "Parcel": {"folder": "a"}}',
-    "no class": b"{}",
-    "a list": b'{"Hello": ["a"]}',
-    "another word": b'{"Hello": {"name": "a", "mood": "mad"}}',
-    "a list for a word": b'{"Hello": {"name": "a", "mood": ["mad"]}}',
-    "another level": b'{"Parcel": {"folder": "a", "level": "none of all"}}',
-    "a number for a folder": b'{"Parcel": {"folder": 1}}',
-    "a text for a message": b'{"Parcel": {"folder": "a", "hello": "b"}}',
+@pytest.mark.parametrize("line", BAD_LINES.values(), ids=BAD_LINES)
+def test_malformed_line(line: bytes) -> None:
+    with pytest.raises(Malformed):
+        decode(line, KINDS)
+
+
+def test_unsupported_field() -> None:
+    with pytest.raises(TypeError):
+        encode(Hello(object()))  # type: ignore[arg-type]
+    with pytest.raises(Malformed, match=r"no value of list\[int\]"):
+        parsed([], list[int])
+
+
+WRONG_TYPES: dict[str, tuple[Any, Any]] = {
+    "number-for-text": (1, str),
+    "bool-for-number": (True, int),
+    "below-zero": (-1, int),
+    "too-large": (1 << 40, int),
+    "fraction": (1.5, int),
+    "text-for-seconds": ("1", float),
+    "huge-seconds": (10**400, float),
+    "bool-for-seconds": (True, float),
+    "list-for-record": ([1], Hello),
+    "extra-field": ({"name": "a", "more": 1}, Hello),
+    "missing-field": ({"mood": "sad"}, Hello),
+    "none-for-text": ({"name": None}, Hello),
+    "object-for-set": ({"a": [1]}, frozenset[int]),
+    "texts-for-numbers": (["a"], frozenset[int]),
+    "triples-for-pairs": ([[1, 2, 3]], frozenset[tuple[int, int]]),
+    "list-for-mapping": ([1], Mapping[str, int]),
+    "nested": ({"a": {"b": [None]}}, Mapping[str, Mapping[str, frozenset[int]]]),
+    "nested-in-field": ({"folder": "a", "hello": {}}, Parcel),
 }
 
 
-@pytest.mark.parametrize("line", UNEXPECTED.values(), ids=UNEXPECTED)
-def test_unexpected_message(line: bytes) -> None:
+@pytest.mark.parametrize(("value", "kind"), WRONG_TYPES.values(), ids=WRONG_TYPES)
+def test_wrong_type(value: Any, kind: Any) -> None:
     with pytest.raises(Malformed):
-        decode(line, (Hello, Parcel))
+        parsed(value, kind)
 
 
-def test_a_line_file_is_appended_to(tmp_path: Path) -> None:
-    path = tmp_path / "lines"
+def test_nested_types() -> None:
+    steps = parsed({"a": {"b": [[1, 2]]}}, Mapping[str, Mapping[str, frozenset[tuple[int, int]]]])
+    assert steps == {"a": {"b": frozenset({(1, 2)})}}
+    assert parsed(1, float) == 1.0
+    assert parsed([True], tuple[bool, ...]) == (True,)
+
+
+def test_shown_text() -> None:
+    assert shown_text("a\udc80") == "a\\udc80"
+    assert len(shown_text("x" * 10_000)) == 4000
+
+
+# --- files ---
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "messages"
     path.touch()
-    lines = LineFile(path)
-    lines.append({"a": 1})
-    lines.append({"b": 2})
-    assert path.read_text() == '{"a": 1}\n{"b": 2}\n'
+    return path
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
-@pytest.mark.parametrize("instead", ["a pipe", "a link", "another file", "a folder", "nothing"])
-def test_what_takes_its_place_is_left_alone(tmp_path: Path, instead: str) -> None:
-    path, other = tmp_path / "lines", tmp_path / "other"
-    path.touch()
-    other.write_text("mine")
-    with path.open("rb") as file:
-        lines = LineFile(path)
-        path.unlink()
-        match instead:
-            case "a pipe":
-                os.mkfifo(path)
-            case "a link":
-                path.symlink_to(other)
-            case "another file":
-                path.write_text("mine")
-            case "a folder":
-                path.mkdir()
-        lines.append({"a": 1})
-        assert list(messages_in(file)) == []
-    assert other.read_text() == "mine"
-    assert instead != "another file" or path.read_text() == "mine"
+def messages_in(path: Path, max_bytes: int = MAX_FILE) -> list[object]:
+    with path.open("rb") as opened:
+        messages: list[object] = [*read_messages(opened, KINDS, max_bytes)]
+        assert opened.tell() <= max_bytes
+    return messages
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
-@pytest.mark.parametrize("instead", ["a pipe", "a link", "a folder", "a huge file", "nothing"])
-def test_only_a_file_is_read(tmp_path: Path, instead: str) -> None:
-    path = tmp_path / "lines"
-    match instead:
-        case "a pipe":
+@pytest.mark.parametrize("line", BAD_LINES.values(), ids=BAD_LINES)
+def test_lines_around_a_malformed_one(file: Path, line: bytes) -> None:
+    file.write_bytes(encode(ANN) + line + b"\n" + encode(BOB) + b'{"cut": ')
+    assert messages_in(file) == [ANN, BOB]
+
+
+def test_long_line_is_skipped(file: Path) -> None:
+    file.write_bytes(encode(Hello("x" * MAX_LINE)) + encode(BOB))
+    assert messages_in(file) == [BOB]
+
+
+def test_huge_file(file: Path) -> None:
+    file.write_bytes(encode(ANN))
+    os.truncate(file, 1_500_000_000)  # sparse: takes no disk space
+    assert messages_in(file) == [ANN]
+
+
+def test_many_lines(file: Path) -> None:
+    file.write_bytes(b"\n" * MAX_LINES + encode(ANN))
+    assert messages_in(file) == []
+
+
+def test_max_bytes(file: Path) -> None:
+    size = file.write_bytes(encode(ANN))
+    file.write_bytes(encode(ANN) + encode(BOB))
+    assert messages_in(file, size) == [ANN]
+    assert messages_in(file, size + 3) == [ANN]
+
+
+def test_appended_messages(file: Path) -> None:
+    message_file = MessageFile(file)
+    message_file.append(ANN)
+    message_file.append(BOB)
+    assert file.read_bytes() == encode(ANN) + encode(BOB)
+
+
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+
+
+@needs_pipes
+@pytest.mark.parametrize("replacement", ["pipe", "link", "file", "folder", "nothing"])
+def test_replaced_file_is_not_written(file: Path, replacement: str) -> None:
+    elsewhere = file.with_name("elsewhere")
+    elsewhere.write_text("mine")
+    with file.open("rb") as opened:
+        message_file = MessageFile(file)
+        file.unlink()
+        match replacement:
+            case "pipe":
+                os.mkfifo(file)
+            case "link":
+                file.symlink_to(elsewhere)
+            case "file":
+                file.write_text("mine")
+            case "folder":
+                file.mkdir()
+        message_file.append(ANN)
+        assert list(read_messages(opened, KINDS)) == []
+    assert elsewhere.read_text() == "mine"
+    assert replacement != "file" or file.read_text() == "mine"
+
+
+@needs_pipes
+@pytest.mark.parametrize("replacement", ["pipe", "link", "folder", "huge", "nothing"])
+def test_only_regular_files_are_read(tmp_path: Path, replacement: str) -> None:
+    path = tmp_path / "messages"
+    match replacement:
+        case "pipe":
             os.mkfifo(path)
-        case "a link":
+        case "link":
             path.symlink_to("/dev/zero")
-        case "a folder":
+        case "folder":
             path.mkdir()
-        case "a huge file":
+        case "huge":
             path.touch()
             os.truncate(path, MAX_LINE + 1)
     with pytest.raises((OSError, Malformed)):

@@ -7,23 +7,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 from support.processes import is_alive, still_alive
 
-from pytest_starcoder.runner.launch import Child
+from pytest_starcoder.runner.child_process import ChildProcess
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a supervisor forks")
 
-Start = Callable[..., Child]
 
-
-def child(folder: Path, code: str, grace: float = 0.0, descriptors: tuple[int, ...] = ()) -> Child:
+def child(
+    folder: Path, code: str, grace: float = 0.0, descriptors: tuple[int, ...] = ()
+) -> ChildProcess:
     command = [sys.executable, "-c", dedent(code)]
-    return Child(command, folder, {**os.environ, "A_NAME": "a value"}, descriptors, grace)
+    return ChildProcess(command, folder, {**os.environ, "A_NAME": "a value"}, descriptors, grace)
 
 
 def wait_for(path: Path) -> str:
@@ -53,26 +52,26 @@ def pids(path: Path) -> list[int]:
         ("import os; os.abort()", -signal.SIGABRT),
     ],
 )
-def test_the_exit_status_is_the_childs(tmp_path: Path, code: str, status: int) -> None:
+def test_exit_status(tmp_path: Path, code: str, status: int) -> None:
     started = child(tmp_path, code)
     started.wait(20)
     started.end()
     assert (started.returncode, started.was_killed) == (status, False)
 
 
-def test_the_child_has_what_it_was_given(tmp_path: Path) -> None:
+def test_surroundings_of_child(tmp_path: Path) -> None:
     reader, writer = os.pipe()
-    other, another = os.pipe()
+    unrelated, another = os.pipe()
     code = f"""
         import os, pathlib, signal, sys
-        os.write({writer}, b"{{}} {{}} {{}}\\n".replace(b"{{}} {{}} {{}}", pathlib.Path.cwd().name.encode()))
+        os.write({writer}, pathlib.Path.cwd().name.encode() + b"\\n")
         assert os.environ["A_NAME"] == "a value"
         assert sys.stdin.read() == ""
         assert os.getsid(0) == os.getpgid(0) == os.getpid()
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         assert signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL
-        try: os.fstat({other})
+        try: os.fstat({unrelated})
         except OSError: pass
         else: raise SystemExit(1)
         open_ones = os.listdir("/proc/self/fd") if sys.platform == "linux" else []
@@ -84,12 +83,12 @@ def test_the_child_has_what_it_was_given(tmp_path: Path) -> None:
         assert read.read() == f"{tmp_path.name}\n", "and its end is seen"
     started.wait(20)
     started.end()
-    for descriptor in (other, another):
+    for descriptor in (unrelated, another):
         os.close(descriptor)
     assert started.returncode == 0
 
 
-def test_a_folder_that_is_gone_cannot_be_started_in(tmp_path: Path) -> None:
+def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="gone"):
         child(tmp_path / "gone", "")
 
@@ -113,7 +112,7 @@ def holding(stuck: str = "time.sleep(60)", teardown: float = 0, before: str = ""
     return HOLDS.format(stuck=stuck, teardown=teardown, before=before)
 
 
-def test_an_interrupted_child_tears_down(tmp_path: Path) -> None:
+def test_teardown_after_interrupt(tmp_path: Path) -> None:
     started = child(tmp_path, holding(teardown=0.3), grace=20)
     wait_for(tmp_path / "lock")
     started.end()
@@ -137,7 +136,7 @@ STUCK = {
 
 
 @pytest.mark.parametrize(("stuck", "before"), STUCK.values(), ids=STUCK)
-def test_a_child_that_does_not_listen_is_killed(tmp_path: Path, stuck: str, before: str) -> None:
+def test_deaf_child_is_killed(tmp_path: Path, stuck: str, before: str) -> None:
     started = child(tmp_path, holding(stuck, before=before), grace=0.4)
     pid = int(wait_for(tmp_path / "lock"))
     begun = time.monotonic()
@@ -147,7 +146,7 @@ def test_a_child_that_does_not_listen_is_killed(tmp_path: Path, stuck: str, befo
     assert time.monotonic() - begun < 6
 
 
-def test_a_teardown_that_takes_too_long_is_cut(tmp_path: Path) -> None:
+def test_long_teardown_is_killed(tmp_path: Path) -> None:
     started = child(tmp_path, holding(teardown=60), grace=0.3)
     wait_for(tmp_path / "lock")
     started.end()
@@ -155,7 +154,7 @@ def test_a_teardown_that_takes_too_long_is_cut(tmp_path: Path) -> None:
     assert started.was_killed
 
 
-def test_without_grace_a_child_is_killed_at_once(tmp_path: Path) -> None:
+def test_no_grace(tmp_path: Path) -> None:
     started = child(tmp_path, holding(teardown=60))
     wait_for(tmp_path / "lock")
     begun = time.monotonic()
@@ -165,7 +164,7 @@ def test_without_grace_a_child_is_killed_at_once(tmp_path: Path) -> None:
     assert not started.was_killed, "nobody has asked it to end by itself"
 
 
-def test_ending_twice_is_harmless(tmp_path: Path) -> None:
+def test_ending_twice(tmp_path: Path) -> None:
     started = child(tmp_path, "import time; time.sleep(60)", grace=5)
     started.end()
     started.end()
@@ -198,7 +197,7 @@ STARTS = """
 
 @pytest.mark.parametrize("grace", [0.0, 0.5])
 @pytest.mark.parametrize("then", ["", "\n    time.sleep(60)"], ids=["ends", "hangs"])
-def test_nothing_outlives_it(tmp_path: Path, then: str, grace: float) -> None:
+def test_no_descendant_survives(tmp_path: Path, then: str, grace: float) -> None:
     started = child(tmp_path, STARTS + then, grace)
     running = pids(tmp_path / "pids")
     if not then:
@@ -211,13 +210,14 @@ def test_nothing_outlives_it(tmp_path: Path, then: str, grace: float) -> None:
 
 PARENT = """
 import os, pathlib, sys, time
-from pytest_starcoder.runner import Child
+from pytest_starcoder.runner.child_process import ChildProcess
 
 folder, grace, code = sys.argv[1:]
 temporary = pathlib.Path(folder, "temporary")
 temporary.mkdir()
 (temporary / "link").symlink_to("..")
-child = Child([sys.executable, "-c", code], pathlib.Path(folder), os.environ, (), float(grace), temporary)
+command = [sys.executable, "-c", code]
+child = ChildProcess(command, pathlib.Path(folder), os.environ, (), float(grace), temporary)
 time.sleep(60)
 """
 
@@ -227,7 +227,7 @@ def parent(folder: Path, code: str, grace: float) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGKILL", "SIGHUP"])
-def test_nothing_outlives_us(tmp_path: Path, number: str) -> None:
+def test_no_descendant_survives_us(tmp_path: Path, number: str) -> None:
     host = parent(tmp_path, STARTS + "\n    time.sleep(60)", 0.3)
     running = pids(tmp_path / "pids")
     host.send_signal(getattr(signal, number))
@@ -241,7 +241,7 @@ def test_nothing_outlives_us(tmp_path: Path, number: str) -> None:
     )
 
 
-def test_a_child_tears_down_when_we_are_killed(tmp_path: Path) -> None:
+def test_teardown_after_our_death(tmp_path: Path) -> None:
     host = parent(tmp_path, holding(teardown=0.2), 20)
     running = pids(tmp_path / "lock")
     host.kill()
@@ -251,10 +251,14 @@ def test_a_child_tears_down_when_we_are_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends it")
-def test_the_child_ends_with_its_supervisor(tmp_path: Path) -> None:
+def test_child_of_killed_supervisor(tmp_path: Path) -> None:
     started = child(
         tmp_path,
-        "import os; open('pids', 'w').write(f'{os.getpid()} {os.getppid()}'); import time; time.sleep(60)",
+        """
+        import os, time
+        open('pids', 'w').write(f'{os.getpid()} {os.getppid()}')
+        time.sleep(60)
+        """,
     )
     pid, supervisor = pids(tmp_path / "pids")
     os.kill(supervisor, signal.SIGKILL)
@@ -262,7 +266,7 @@ def test_the_child_ends_with_its_supervisor(tmp_path: Path) -> None:
     started.end()
 
 
-def test_a_fork_of_ours_keeps_nothing_alive(tmp_path: Path) -> None:
+def test_fork_of_ours(tmp_path: Path) -> None:
     """A fork holds our end of the pipe open."""
     forks = "\nif os.fork() == 0:\n    time.sleep(30)\n    os._exit(0)\n"
     code = PARENT.replace("time.sleep(60)", forks + "time.sleep(60)")
@@ -279,13 +283,14 @@ def test_a_fork_of_ours_keeps_nothing_alive(tmp_path: Path) -> None:
         os.killpg(host.pid, signal.SIGKILL)
 
 
-def test_a_second_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
+def test_second_ctrl_c(tmp_path: Path) -> None:
     code = """
         import os, pathlib, sys, time
-        from pytest_starcoder.runner import child_of
+        from pytest_starcoder.runner.child_process import ChildProcess
         code = "import os, time; open('pids', 'w').write(str(os.getpid()))"
         code += "\\ntry: time.sleep(60)\\nfinally: time.sleep(60)"
-        with child_of([sys.executable, "-c", code], pathlib.Path.cwd(), os.environ, grace=30) as child:
+        command = [sys.executable, "-c", code]
+        with ChildProcess(command, pathlib.Path.cwd(), os.environ, grace=30) as child:
             child.wait(60)
     """
     command = [sys.executable, "-c", dedent(code)]

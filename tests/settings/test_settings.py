@@ -18,10 +18,7 @@ from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.settings import (
     SCHEMA,
     Settings,
-    cache_folder,
     load_settings,
-    project_root,
-    user_file,
 )
 from pytest_starcoder.settings.address import server_url
 
@@ -29,14 +26,13 @@ from pytest_starcoder.settings.address import server_url
 class Places:
     """The four places outside of the command line in which a setting can stand."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, home: Path) -> None:
         self.project = folder / "project"
         self.project.mkdir()
         git(self.project, "init", "--quiet")  # without a repository, .env may set less
-        self.home = folder / "home"
-        self.user_file = self.home / ".config" / "starcoder" / "config.toml"
+        self.user_file = home / ".config" / "starcoder" / "config.toml"
         self.user_file.parent.mkdir(parents=True)
-        self.environ: dict[str, str] = {"HOME": str(self.home)}
+        self.environ: dict[str, str] = {}
 
     def env(self, **variables: str) -> Places:
         self.environ |= variables
@@ -65,27 +61,21 @@ class Places:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(tmp_path)
+def places(tmp_path: Path, clean_environment: Path) -> Places:
+    return Places(tmp_path, clean_environment)
 
 
-ALL_KEYS = (
-    "The settings are backend, model, host, api_key, hf_token, family, timeout, connect_timeout, first_token_timeout, "
-    "session_timeout, temperature, max_tokens, threads, cache, "
-    "causes, replay, replay_timeout, fix, fix_timeout, fix_suite, confinement, early, generate_timeout, "
-    "generate_requests, generate_tokens, review_time_budget, "
-    "review_fail_on, review_min_severity, review_max_findings, review_exclude, review_require_model."
-)
+ALL_KEYS = f"The settings are {', '.join(SCHEMA)}."
 
 # --- which source wins ---------------------------------------------------------------------
 
 
-def test_without_any_source_every_setting_has_its_default(places: Places) -> None:
+def test_defaults(places: Places) -> None:
     assert places.load() == Settings()
     assert places.load().source("model") == "default"
 
 
-def test_each_source_wins_over_those_after_it(places: Places) -> None:
+def test_precedence(places: Places) -> None:
     places.pyproject("[tool.starcoder]\nmodel = 'pyproject'\n")
     assert (places.load().model, places.load().source("model")) == (
         "pyproject",
@@ -106,16 +96,22 @@ def test_each_source_wins_over_those_after_it(places: Places) -> None:
         "environment",
         "STARCODER_MODEL",
     )
-    found = places.load(model="option")
-    assert (found.model, found.source("model")) == ("option", "--starcoder-model")
+    settings = places.load(model="option")
+    assert (settings.model, settings.source("model")) == ("option", "--starcoder-model")
 
 
-def test_sources_fill_each_others_gaps(places: Places) -> None:
+def test_combined_sources(places: Places) -> None:
     places.pyproject("[tool.starcoder]\ntimeout = 30\n").user("max_tokens = 9\n").dotenv(
         "STARCODER_THREADS=3"
     )
-    found = places.env(STARCODER_FAMILY="completion").load(cache="off")
-    assert (found.timeout, found.max_tokens, found.threads, found.family, found.cache) == (
+    settings = places.env(STARCODER_FAMILY="completion").load(cache="off")
+    assert (
+        settings.timeout,
+        settings.max_tokens,
+        settings.threads,
+        settings.family,
+        settings.cache,
+    ) == (
         30.0,
         9,
         3,
@@ -136,9 +132,7 @@ WHO = {
 
 
 @pytest.mark.parametrize("first", range(len(WHO)))
-def test_ollama_host_stands_right_below_starcoder_host_in_each_source(
-    places: Places, first: int
-) -> None:
+def test_precedence_of_ollama_host(places: Places, first: int) -> None:
     present = dict(list(WHO.items())[first:])
     dotenv = [f"{name[7:]}={host}" for name, host in present.items() if name.startswith("dotenv ")]
     places.dotenv("\n".join(dotenv))
@@ -151,48 +145,49 @@ def test_ollama_host_stands_right_below_starcoder_host_in_each_source(
     )
     places.user(f"host = '{WHO['user']}'" if "user" in present else "")
     places.pyproject(f"[tool.starcoder]\nhost = '{WHO['pyproject']}'")
-    found = places.load(**({"host": WHO["option"]} if "option" in present else {}))
-    assert server_url(found.host) == server_url(next(iter(present.values())))
+    settings = places.load(**({"host": WHO["option"]} if "option" in present else {}))
+    assert server_url(settings.host) == server_url(next(iter(present.values())))
 
 
 @pytest.mark.parametrize(
     "backend", ["llamacpp", "embedded", "openai", "huggingface", "none", "somebody"]
 )
-def test_ollama_host_is_of_no_interest_to_another_backend(places: Places, backend: str) -> None:
+def test_ollama_host_of_other_backends(places: Places, backend: str) -> None:
     places.dotenv("OLLAMA_HOST=http://user:password@elsewhere").env(OLLAMA_HOST="no address at all")
     assert places.load(backend=backend).host == ""
 
 
 @pytest.mark.parametrize("backend", ["auto", "ollama", " ollama "])
-def test_ollama_host_is_the_host_of_ollama(places: Places, backend: str) -> None:
-    found = places.env(OLLAMA_HOST="0.0.0.0", STARCODER_BACKEND=backend).load()
-    assert (found.host, found.source("host")) == ("http://127.0.0.1:11434", "OLLAMA_HOST")
+def test_ollama_host(places: Places, backend: str) -> None:
+    settings = places.env(OLLAMA_HOST="0.0.0.0", STARCODER_BACKEND=backend).load()
+    assert (settings.host, settings.source("host")) == ("http://127.0.0.1:11434", "OLLAMA_HOST")
 
 
 TOKENS = ["HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "HUGGING_FACE_HUB_TOKEN"]
 
 
 @pytest.mark.parametrize("first", range(len(TOKENS)))
-def test_of_the_variables_for_a_token_the_first_that_is_set_holds(
-    places: Places, first: int
-) -> None:
+def test_precedence_of_tokens(places: Places, first: int) -> None:
     present = {name: f"hf_{name}" for name in reversed(TOKENS[first:])}
-    found = places.env(**present).load(backend="huggingface")
-    assert (found.hf_token, found.source("hf_token")) == (f"hf_{TOKENS[first]}", TOKENS[first])
+    settings = places.env(**present).load(backend="huggingface")
+    assert (settings.hf_token, settings.source("hf_token")) == (
+        f"hf_{TOKENS[first]}",
+        TOKENS[first],
+    )
 
 
-def test_a_dotenv_has_the_same_order_of_tokens(places: Places) -> None:
+def test_precedence_of_tokens_in_dotenv(places: Places) -> None:
     places.dotenv("HUGGING_FACE_HUB_TOKEN=hf_3\nHUGGINGFACEHUB_API_TOKEN=hf_2\nHF_TOKEN=hf_1\n")
-    found = places.load(backend="huggingface")
-    assert (found.hf_token, found.source("hf_token")) == ("hf_1", ".env, line 3 (HF_TOKEN)")
+    settings = places.load(backend="huggingface")
+    assert (settings.hf_token, settings.source("hf_token")) == ("hf_1", ".env, line 3 (HF_TOKEN)")
 
 
-def test_the_environments_token_wins_over_the_dotenvs_whatever_their_names(places: Places) -> None:
+def test_environment_token_before_dotenv(places: Places) -> None:
     places.dotenv("HF_TOKEN=hf_dotenv").env(HUGGING_FACE_HUB_TOKEN="hf_environment")
     assert places.load(backend="huggingface").hf_token == "hf_environment"
 
 
-def test_our_own_variable_for_the_token_wins_over_those_of_others(places: Places) -> None:
+def test_our_token_variable_first(places: Places) -> None:
     places.env(HF_TOKEN="hf_theirs", STARCODER_HF_TOKEN="hf_ours")
     assert places.load(backend="huggingface").hf_token == "hf_ours"
     places.dotenv("STARCODER_HF_TOKEN=hf_dotenv")
@@ -203,9 +198,7 @@ def test_our_own_variable_for_the_token_wins_over_those_of_others(places: Places
     "backend", ["auto", "ollama", "llamacpp", "embedded", "openai", "none", "somebody"]
 )
 @pytest.mark.parametrize("value", ["hf_token", "no\ttoken at all é"])
-def test_a_token_is_of_no_interest_to_another_backend(
-    places: Places, backend: str, value: str
-) -> None:
+def test_token_of_other_backends(places: Places, backend: str, value: str) -> None:
     places.env(HF_TOKEN=value).dotenv(
         f"HUGGINGFACEHUB_API_TOKEN='{value}'\nHF_TOKEN without a value\n"
     )
@@ -213,7 +206,7 @@ def test_a_token_is_of_no_interest_to_another_backend(
 
 
 @pytest.mark.parametrize("where", ["option", "STARCODER_BACKEND", "dotenv", "user"])
-def test_the_token_is_read_wherever_the_backend_was_chosen(places: Places, where: str) -> None:
+def test_token_by_place_of_backend(places: Places, where: str) -> None:
     places.env(HF_TOKEN="hf_token")
     if where == "STARCODER_BACKEND":
         places.env(STARCODER_BACKEND="huggingface")
@@ -237,66 +230,61 @@ def test_the_token_is_read_wherever_the_backend_was_chosen(places: Places, where
         ("openai", ""),
     ],
 )
-def test_without_a_model_each_backend_has_its_own(places: Places, backend: str, model: str) -> None:
-    found = places.load(backend=backend)
-    assert (found.model, found.source("model")) == (model, "default")
+def test_default_model(places: Places, backend: str, model: str) -> None:
+    settings = places.load(backend=backend)
+    assert (settings.model, settings.source("model")) == (model, "default")
     assert places.load(backend=backend, model="mine").model == "mine"
 
 
-def test_an_empty_variable_is_an_unset_one(places: Places) -> None:
+def test_empty_variables(places: Places) -> None:
     places.env(STARCODER_MODEL="", STARCODER_TIMEOUT="", OLLAMA_HOST=' "" ', STARCODER_NOTHING="")
     assert (
         places.dotenv("STARCODER_MODEL=\nSTARCODER_THREADS=''\nOLLAMA_HOST=").load() == Settings()
     )
 
 
-def test_an_empty_token_is_no_token_and_hides_no_other(places: Places) -> None:
+def test_empty_tokens(places: Places) -> None:
     places.env(HF_TOKEN="", HUGGINGFACEHUB_API_TOKEN=" ", HUGGING_FACE_HUB_TOKEN="hf_3")
     assert places.load(backend="huggingface").hf_token == "hf_3"
 
 
-def test_other_variables_and_tables_are_none_of_our_business(places: Places) -> None:
+def test_unrelated_variables_and_tables(places: Places) -> None:
     places.env(STARCODE_MODEL="x", MODEL="x").dotenv("MODEL=x\nthis line is no assignment\n")
     assert places.pyproject("[tool.other]\nmodle = 1\n[project]\nname = 'x'\n").load() == Settings()
 
 
-def test_export_quotes_and_comments_in_a_dotenv_are_understood(places: Places) -> None:
-    places.dotenv(
-        "export STARCODER_MODEL='a model' # mine\n  STARCODER_FAMILY = \"completion\"\nSTARCODER_CACHE=off#x\n"
-    )
+def test_dotenv_syntax(places: Places) -> None:
     places.dotenv("export STARCODER_MODEL='a model' # mine\n  STARCODER_FAMILY = \"completion\"\n")
     assert (places.load().model, places.load().family) == ("a model", "completion")
 
 
-def test_a_variable_inside_of_a_dotenv_is_filled_in(
-    places: Places, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dotenv_interpolation(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUR_MODEL", "starcoder2:15b")
     assert places.dotenv("STARCODER_MODEL=${OUR_MODEL}").load().model == "starcoder2:15b"
 
 
-def test_reading_a_dotenv_leaves_the_environment_as_it_is(places: Places) -> None:
+def test_dotenv_changes_no_environment(places: Places) -> None:
     before = dict(os.environ)
     places.dotenv("STARCODER_MODEL=a\nOTHER=b").load()
     assert dict(os.environ) == before
 
 
-def test_the_last_of_two_lines_for_one_variable_holds_and_is_named(places: Places) -> None:
-    found = places.dotenv("STARCODER_MODEL=a\n\nSTARCODER_MODEL=b\n").load()
-    assert (found.model, found.source("model")) == ("b", ".env, line 3 (STARCODER_MODEL)")
+def test_last_dotenv_line_counts(places: Places) -> None:
+    settings = places.dotenv("STARCODER_MODEL=a\n\nSTARCODER_MODEL=b\n").load()
+    assert (settings.model, settings.source("model")) == ("b", ".env, line 3 (STARCODER_MODEL)")
 
 
 @pytest.mark.parametrize(
     "written", ["timeout = 30", "timeout = 30.0", "timeout = '30'", "timeout = '3e1'"]
 )
-def test_a_number_may_be_written_as_a_number_or_as_text(places: Places, written: str) -> None:
+def test_number_formats(places: Places, written: str) -> None:
     assert places.user(written).load().timeout == 30.0
 
 
 @pytest.mark.parametrize("written", ["max_tokens = 30", "max_tokens = 30.0", "max_tokens = '30'"])
-def test_a_whole_number_may_be_written_as_a_number_or_as_text(places: Places, written: str) -> None:
-    found = places.user(written).load().max_tokens
-    assert (found, type(found)) == (30, int)
+def test_whole_number_formats(places: Places, written: str) -> None:
+    settings = places.user(written).load().max_tokens
+    assert (settings, type(settings)) == (30, int)
 
 
 @pytest.mark.parametrize(
@@ -311,16 +299,13 @@ def test_a_whole_number_may_be_written_as_a_number_or_as_text(places: Places, wr
         ("1", "on"),
     ],
 )
-def test_the_cache_is_switched_by_a_word_or_a_boolean(
-    places: Places, written: str, meant: str
-) -> None:
+def test_cache_switch(places: Places, written: str, meant: str) -> None:
     assert places.user(f"cache = {written}").load().cache == meant
 
 
-def test_the_cache_may_be_an_absolute_folder(places: Places, own_environment: Path) -> None:
+def test_cache_folder(places: Places, clean_environment: Path) -> None:
     assert places.user("cache = '/var/answers'").load().cache == "/var/answers"
-    assert places.user("cache = '~/answers'").load().cache == str(own_environment / "answers")
-    assert cache_folder(places.load()) == own_environment / "answers"
+    assert places.user("cache = '~/answers'").load().cache == str(clean_environment / "answers")
 
 
 @pytest.mark.parametrize(
@@ -333,26 +318,25 @@ def test_the_cache_may_be_an_absolute_folder(places: Places, own_environment: Pa
         ("tool.starcoder.model = 'x'\n[project]\nmodel = 'no'", 1),
         ("[tool]\n\nstarcoder = { timeout = 3, model = 'x' }", 3),
         (
-            "[tool.other]\nmodel = 'no'\n# [tool.starcoder]\n[tool.starcoder] # model = 'no'\n  model = 'x'",
+            "[tool.other]\nmodel = 'no'\n# [tool.starcoder]\n"
+            "[tool.starcoder] # model = 'no'\n  model = 'x'",
             5,
         ),
         ("[[tool.list]]\nmodel = 'no'\n[tool.starcoder]\nmodel = 'x'", 4),
     ],
 )
-def test_the_line_is_named_in_whatever_way_toml_writes_the_key(
-    places: Places, text: str, line: int
-) -> None:
-    found = places.pyproject(text).load()
-    assert (found.model, found.source("model")) == ("x", f"pyproject.toml, line {line}")
+def test_toml_line(places: Places, text: str, line: int) -> None:
+    settings = places.pyproject(text).load()
+    assert (settings.model, settings.source("model")) == ("x", f"pyproject.toml, line {line}")
 
 
-def test_no_line_is_named_where_none_is_known(places: Places) -> None:
-    found = places.pyproject('[tool.starcoder]\n"mod\\u0065l" = "x"').load()
-    assert (found.model, found.source("model")) == ("x", "pyproject.toml")
+def test_unknown_toml_line(places: Places) -> None:
+    settings = places.pyproject('[tool.starcoder]\n"mod\\u0065l" = "x"').load()
+    assert (settings.model, settings.source("model")) == ("x", "pyproject.toml")
 
 
 @pytest.mark.parametrize("place", ["dotenv", "user", "pyproject"])
-def test_a_byte_order_mark_is_no_part_of_a_file(places: Places, place: str) -> None:
+def test_byte_order_mark(places: Places, place: str) -> None:
     text = {
         "dotenv": "STARCODER_MODEL=x",
         "user": "model = 'x'",
@@ -361,13 +345,15 @@ def test_a_byte_order_mark_is_no_part_of_a_file(places: Places, place: str) -> N
     assert getattr(places, place)(b"\xef\xbb\xbf" + text.encode()).load().model == "x"
 
 
-def test_windows_line_ends_are_line_ends(places: Places) -> None:
-    found = places.dotenv("A=1\r\nSTARCODER_MODEL=x\r\n").user("# mine\r\ntimeout = 3\r\n").load()
-    assert (found.model, found.source("model")) == ("x", ".env, line 2 (STARCODER_MODEL)")
-    assert found.source("timeout") == f"{places.user_file}, line 2"
+def test_windows_line_ends(places: Places) -> None:
+    settings = (
+        places.dotenv("A=1\r\nSTARCODER_MODEL=x\r\n").user("# mine\r\ntimeout = 3\r\n").load()
+    )
+    assert (settings.model, settings.source("model")) == ("x", ".env, line 2 (STARCODER_MODEL)")
+    assert settings.source("timeout") == f"{places.user_file}, line 2"
 
 
-def test_a_folder_called_dotenv_is_no_settings_file(places: Places) -> None:
+def test_folder_called_dotenv(places: Places) -> None:
     (places.project / ".env").mkdir()
     assert places.load() == Settings()
 
@@ -375,77 +361,13 @@ def test_a_folder_called_dotenv_is_no_settings_file(places: Places) -> None:
 # --- where the files are -------------------------------------------------------------------
 
 
-def test_the_users_file_is_in_the_platforms_place() -> None:
-    assert user_file({"HOME": "/home/ann"}) == Path("/home/ann/.config/starcoder/config.toml")
-    assert user_file({"HOME": "/home/ann", "XDG_CONFIG_HOME": "/conf"}) == Path(
-        "/conf/starcoder/config.toml"
-    )
-
-
 @pytest.mark.parametrize("table", ["starcoder", "tool.starcoder"])
-def test_a_table_in_the_users_own_file_is_one_too_many(places: Places, table: str) -> None:
+def test_table_in_user_file(places: Places, table: str) -> None:
     name = table.partition(".")[0]
     assert places.user(f'[{table}]\nmodel = "a"\n').error() == (
         f"{places.user_file}, line 1: there is no setting '{name}'. "
-        "In this file the settings stand at the top, without a table."
+        "In this file, settings are at the top level, without a table."
     )
-
-
-def test_a_relative_config_folder_is_none_as_it_would_lie_in_the_project(places: Places) -> None:
-    assert user_file({"HOME": "/home/ann", "XDG_CONFIG_HOME": "conf"}) == Path(
-        "/home/ann/.config/starcoder/config.toml"
-    )
-    assert cache_folder(Settings(), {"HOME": "/home/ann", "XDG_CACHE_HOME": "."}).is_relative_to(
-        "/home/ann"
-    )
-
-
-def test_answers_are_kept_in_the_users_cache_folder() -> None:
-    assert cache_folder(Settings(), {"HOME": "/home/ann", "XDG_CACHE_HOME": "/cache"}) == Path(
-        "/cache/starcoder"
-    )
-    assert cache_folder(Settings(cache="/mine"), {"HOME": "/home/ann"}) == Path("/mine")
-
-
-def test_who_has_no_home_has_settings(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
-    def homeless() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.setattr(Path, "home", homeless)
-    assert load_settings(places.project, {}, {}) == Settings()
-    assert cache_folder(Settings(), {}).name == "starcoder"
-
-
-def test_the_root_is_the_nearest_folder_with_a_pyproject(tmp_path: Path) -> None:
-    inner = tmp_path / "outer" / "inner"
-    (inner / "src" / "deep").mkdir(parents=True)
-    (tmp_path / "outer" / "pyproject.toml").touch()
-    assert project_root(inner / "src" / "deep") == tmp_path / "outer"
-    (inner / "pyproject.toml").touch()
-    assert project_root(inner / "src" / "deep") == inner
-
-
-def test_the_root_is_not_above_the_repository(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").touch()
-    (tmp_path / "repository" / ".git").mkdir(parents=True)
-    (tmp_path / "repository" / "src").mkdir()
-    assert project_root(tmp_path / "repository" / "src") == tmp_path / "repository"
-
-
-def test_the_root_of_a_worktree_is_where_its_git_file_is(tmp_path: Path) -> None:
-    (tmp_path / "tree" / "src").mkdir(parents=True)
-    (tmp_path / "tree" / ".git").write_text("gitdir: /elsewhere")
-    assert project_root(tmp_path / "tree" / "src") == tmp_path / "tree"
-
-
-def test_without_pyproject_and_repository_the_root_is_where_one_starts(tmp_path: Path) -> None:
-    assert project_root(tmp_path) == tmp_path
-
-
-def test_a_folder_called_pyproject_is_no_root(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").touch()
-    (tmp_path / "sub" / "pyproject.toml").mkdir(parents=True)
-    assert project_root(tmp_path / "sub") == tmp_path
 
 
 # --- several projects in one repository ----------------------------------------------------
@@ -462,92 +384,85 @@ def service(places: Places) -> Path:
 
 
 @pytest.mark.parametrize("text", ["", "[project]\nname = 'svc'\n", "[tool.starcoder]\n"])
-def test_a_project_without_settings_switches_none_off(
-    places: Places, service: Path, text: str
-) -> None:
+def test_project_without_settings(places: Places, service: Path, text: str) -> None:
     (service / "pyproject.toml").write_text(text)
     assert load_settings(service, {}, places.environ).model == "top"
 
 
-def test_the_nearest_project_with_settings_counts(places: Places, service: Path) -> None:
+def test_nearest_project(places: Places, service: Path) -> None:
     (service / "pyproject.toml").write_text("[tool.starcoder]\ntimeout = 7\n")
-    found = load_settings(service, {}, places.environ)
-    assert (found.model, found.timeout) == (Settings().model, 7.0)
+    settings = load_settings(service, {}, places.environ)
+    assert (settings.model, settings.timeout) == (Settings().model, 7.0)
 
 
 @pytest.mark.parametrize("text", ["", "DATABASE_URL=x\n"])
-def test_a_project_without_a_dotenv_of_ours_has_that_above(
-    places: Places, service: Path, text: str
-) -> None:
+def test_dotenv_above(places: Places, service: Path, text: str) -> None:
     places.dotenv("STARCODER_THREADS=3\n")
     (service / ".env").write_text(text)
     assert load_settings(service, {}, places.environ).threads == 3
 
 
-def test_the_dotenv_of_the_nearest_project_counts(places: Places, service: Path) -> None:
+def test_nearest_dotenv(places: Places, service: Path) -> None:
     places.dotenv("STARCODER_THREADS=3\n")
     (service / ".env").write_text("STARCODER_THREADS=4\n")
     assert load_settings(service, {}, places.environ).threads == 4
 
 
-def test_settings_above_the_repository_are_not_read(places: Places) -> None:
+def test_settings_above_repository(places: Places) -> None:
     (places.project.parent / "pyproject.toml").write_text("[tool.starcoder]\nmodel = 'above'\n")
     assert load_settings(places.project, {}, places.environ).model == Settings().model
 
 
-def test_without_git_settings_above_the_project_are_not_read(tmp_path: Path) -> None:
+def test_settings_above_project(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.starcoder]\nmodel = 'above'\n")
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "pyproject.toml").touch()
-    assert (
-        load_settings(tmp_path / "project", {}, {"HOME": str(tmp_path)}).model == Settings().model
-    )
+    assert load_settings(tmp_path / "project", {}, {}).model == Settings().model
 
 
-def test_a_project_that_the_base_does_not_have_switches_no_settings_off(
-    places: Places, service: Path
-) -> None:
+def test_project_missing_at_base(places: Places, service: Path) -> None:
     def at_base(path: Path) -> str | None:
         return "" if path.parent == service else None
 
     (service / "pyproject.toml").write_text("[tool.starcoder]\nreview_fail_on = 'never'\n")
-    found = load_settings(service, {}, places.environ, at_base)
-    assert (found.model, found.review_fail_on) == ("top", "warning")
+    settings = load_settings(service, {}, places.environ, at_base)
+    assert (settings.model, settings.review_fail_on) == ("top", "warning")
 
 
 # --- what cannot be used -------------------------------------------------------------------
 
 
-def test_an_unknown_variable_names_the_nearest(places: Places) -> None:
+def test_nearest_variable(places: Places) -> None:
     assert places.env(STARCODER_MODLE="x").error() == (
         "STARCODER_MODLE: there is no such setting. The nearest is STARCODER_MODEL."
     )
 
 
-def test_an_unknown_variable_that_is_near_to_none_lists_all(places: Places) -> None:
+def test_all_settings_listed(places: Places) -> None:
     assert (
         places.env(STARCODER_QQQ="x").error()
         == f"STARCODER_QQQ: there is no such setting. {ALL_KEYS}"
     )
 
 
-def test_an_unknown_variable_in_a_dotenv_names_its_line(places: Places) -> None:
+def test_unknown_variable_in_dotenv(places: Places) -> None:
     assert places.dotenv("A=1\nSTARCODER_TIMOUT=3\n").error() == (
-        ".env, line 2 (STARCODER_TIMOUT): there is no such setting. The nearest is STARCODER_TIMEOUT."
+        ".env, line 2 (STARCODER_TIMOUT): there is no such setting. "
+        "The nearest is STARCODER_TIMEOUT."
     )
 
 
-def test_an_unknown_variable_in_a_dotenv_sends_nothing_to_the_terminal(places: Places) -> None:
+def test_escape_sequence_in_dotenv(places: Places) -> None:
     assert "\x1b" not in places.dotenv("STARCODER_\x1b[31mMODEL=3\n").error()
 
 
-def test_an_unknown_key_of_the_project_names_its_line_and_the_nearest(places: Places) -> None:
+def test_unknown_project_key(places: Places) -> None:
     assert places.pyproject("[tool.starcoder]\ntimeout = 3\nmax-tokens = 3\n").error() == (
         "pyproject.toml, line 3: there is no setting 'max-tokens'. The nearest is 'max_tokens'."
     )
 
 
-def test_an_unknown_key_of_the_user_names_file_and_line(places: Places) -> None:
+def test_unknown_user_key(places: Places) -> None:
     assert (
         places.user("qqq = 3\n").error()
         == f"{places.user_file}, line 1: there is no setting 'qqq'. {ALL_KEYS}"
@@ -555,11 +470,11 @@ def test_an_unknown_key_of_the_user_names_file_and_line(places: Places) -> None:
 
 
 @pytest.mark.parametrize("key", ["sources", "tracked"])
-def test_what_is_no_setting_of_the_users_cannot_be_set(places: Places, key: str) -> None:
+def test_internal_fields(places: Places, key: str) -> None:
     assert f"there is no setting '{key}'" in places.user(f"{key} = []").error()
 
 
-def test_a_dotenv_line_without_a_value_is_named(places: Places) -> None:
+def test_dotenv_without_value(places: Places) -> None:
     assert places.dotenv("A=1\nSTARCODER_MODEL starcoder2:3b\n").error() == (
         ".env, line 2: STARCODER_MODEL has no value that can be read. Write NAME=value."
     )
@@ -569,185 +484,196 @@ def test_a_dotenv_line_without_a_value_is_named(places: Places) -> None:
     "line",
     ["STARCODER_MODEL", "export STARCODER_MODEL", "STARCODER_MODEL: x", "STARCODER_MODEL='x"],
 )
-def test_no_line_of_ours_in_a_dotenv_is_passed_over(places: Places, line: str) -> None:
+def test_invalid_dotenv_lines(places: Places, line: str) -> None:
     assert ".env, line 1: STARCODER_MODEL has no value" in places.dotenv(line).error()
 
 
-def test_bad_toml_of_the_project_is_named(places: Places) -> None:
+def test_invalid_project_toml(places: Places) -> None:
     assert places.pyproject("[tool.starcoder]\nmodel = \n").error() == (
-        "pyproject.toml is not valid TOML: Invalid value (at line 2, column 9). Mend that line."
+        "pyproject.toml is not valid TOML: Invalid value (at line 2, column 9). Fix that line."
     )
 
 
-def test_bad_toml_of_the_user_is_named(places: Places) -> None:
+def test_invalid_user_toml(places: Places) -> None:
     assert places.user("model\n").error() == (
-        f"{places.user_file} is not valid TOML: Expected '=' after a key in a key/value pair (at line 1, column 6). "
-        "Mend that line."
+        f"{places.user_file} is not valid TOML: "
+        "Expected '=' after a key in a key/value pair (at line 1, column 6). "
+        "Fix that line."
     )
 
 
 @pytest.mark.parametrize(
     "text", ["timeout = " + "1" * 5000, "a = " + "[" * 20_000, "a = " + "{a=" * 20_000]
 )
-def test_toml_that_python_cannot_hold_is_not_valid(places: Places, text: str) -> None:
+def test_excessive_toml(places: Places, text: str) -> None:
     assert places.user(text).error().startswith(f"{places.user_file} is not valid TOML: ")
 
 
 @pytest.mark.parametrize(
     "text", ["tool = 3", "[tool]\nstarcoder = 3", "[[tool.starcoder]]\nmodel = 'x'"]
 )
-def test_what_should_be_a_table_and_is_none_is_said(places: Places, text: str) -> None:
+def test_missing_table(places: Places, text: str) -> None:
     assert places.pyproject(text).error() == (
         "pyproject.toml: tool.starcoder is not a table. Write it as [tool.starcoder]."
     )
 
 
 @pytest.mark.parametrize("place", ["dotenv", "user", "pyproject"])
-def test_a_file_that_is_not_utf8_is_named(places: Places, place: str) -> None:
+def test_undecodable_file(places: Places, place: str) -> None:
     path = {
         "dotenv": places.project / ".env",
         "user": places.user_file,
         "pyproject": places.project / "pyproject.toml",
     }
     assert getattr(places, place)(b"# caf\xe9\n").error() == (
-        f"{path[place]} cannot be read: 'utf-8' codec can't decode byte 0xe9 in position 5: invalid continuation byte. "
+        f"{path[place]} cannot be read: "
+        "'utf-8' codec can't decode byte 0xe9 in position 5: invalid continuation byte. "
         "Make it readable UTF-8 text, or remove it."
     )
 
 
 FAMILY_WORDS = "auto, starcoder2, starcoder2-instruct, starcoder, chat, completion"
 BAD_VALUES = [
-    ("model", "''", "wants one line of text, not ''"),
-    ("model", "3", "wants one line of text, not 3"),
-    ("model", '"a\\nb"', "wants one line of text, not 'a\\nb'"),
-    ("model", '"\\u001b[31m"', "wants one line of text, not '\\x1b[31m'"),
-    ("backend", "['ollama']", "wants one line of text, not ['ollama']"),
-    ("api_key", "''", "wants one line of text"),
-    ("api_key", "'schlüssel'", "wants letters, digits and signs of ASCII"),
-    ("hf_token", "''", "wants one line of text"),
-    ("hf_token", "'hf_ключ'", "wants letters, digits and signs of ASCII"),
-    ("family", "'starcoder3'", f"wants one of {FAMILY_WORDS}, not 'starcoder3'"),
-    ("family", "[]", f"wants one of {FAMILY_WORDS}, not []"),
-    ("timeout", "0", "wants a number from 0.1 to 86400 (seconds), not 0"),
-    ("timeout", "true", "wants a number from 0.1 to 86400 (seconds), not True"),
-    ("timeout", "nan", "wants a number from 0.1 to 86400 (seconds), not nan"),
-    ("timeout", "inf", "wants a number from 0.1 to 86400 (seconds), not inf"),
-    ("timeout", "'nan'", "wants a number from 0.1 to 86400 (seconds), not 'nan'"),
-    ("timeout", "'soon'", "wants a number from 0.1 to 86400 (seconds), not 'soon'"),
+    ("model", "''", "must be one line of text, not ''"),
+    ("model", "3", "must be one line of text, not 3"),
+    ("model", '"a\\nb"', "must be one line of text, not 'a\\nb'"),
+    ("model", '"\\u001b[31m"', "must be one line of text, not '\\x1b[31m'"),
+    ("backend", "['ollama']", "must be one line of text, not ['ollama']"),
+    ("api_key", "''", "must be one line of text"),
+    ("api_key", "'schlüssel'", "must contain only ASCII characters"),
+    ("hf_token", "''", "must be one line of text"),
+    ("hf_token", "'hf_ключ'", "must contain only ASCII characters"),
+    ("family", "'starcoder3'", f"must be one of {FAMILY_WORDS}, not 'starcoder3'"),
+    ("family", "[]", f"must be one of {FAMILY_WORDS}, not []"),
+    ("timeout", "0", "must be a number from 0.1 to 86400 (seconds), not 0"),
+    ("timeout", "true", "must be a number from 0.1 to 86400 (seconds), not True"),
+    ("timeout", "nan", "must be a number from 0.1 to 86400 (seconds), not nan"),
+    ("timeout", "inf", "must be a number from 0.1 to 86400 (seconds), not inf"),
+    ("timeout", "'nan'", "must be a number from 0.1 to 86400 (seconds), not 'nan'"),
+    ("timeout", "'soon'", "must be a number from 0.1 to 86400 (seconds), not 'soon'"),
     (
         "timeout",
         "2026-01-01",
-        "wants a number from 0.1 to 86400 (seconds), not datetime.date(2026, 1, 1)",
+        "must be a number from 0.1 to 86400 (seconds), not datetime.date(2026, 1, 1)",
     ),
-    ("timeout", "0x" + "f" * 6000, "wants a number from 0.1 to 86400 (seconds)"),
-    ("connect_timeout", "-1", "wants a number from 0.1 to 3600 (seconds), not -1"),
-    ("first_token_timeout", "86401", "wants a number from 0.1 to 86400 (seconds), not 86401"),
-    ("session_timeout", "''", "wants a number from 0.1 to 86400 (seconds), not ''"),
-    ("temperature", "2.1", "wants a number from 0 to 2, not 2.1"),
-    ("temperature", "-inf", "wants a number from 0 to 2, not -inf"),
-    ("max_tokens", "0", "wants a whole number from 1 to 100000, not 0"),
-    ("max_tokens", "1.5", "wants a whole number from 1 to 100000, not 1.5"),
-    ("max_tokens", "inf", "wants a whole number from 1 to 100000, not inf"),
-    ("max_tokens", "false", "wants a whole number from 1 to 100000, not False"),
-    ("threads", "1025", "wants a whole number from 0 to 1024, not 1025"),
-    ("causes", "-1", "wants a whole number from 0 to 1000, not -1"),
-    ("causes", "2.5", "wants a whole number from 0 to 1000, not 2.5"),
-    ("replay", "'sometimes'", "wants on or off, not 'sometimes'"),
-    ("replay", "2", "wants on or off, not 2"),
-    ("replay_timeout", "0", "wants a number from 1 to 3600 (seconds), not 0"),
-    ("fix", "'sometimes'", "wants on or off, not 'sometimes'"),
-    ("fix_timeout", "0", "wants a number from 1 to 3600 (seconds), not 0"),
-    ("fix_suite", "'half'", "wants on or off, not 'half'"),
-    ("confinement", "'jail'", "wants one of kernel, audit, none, not 'jail'"),
-    ("early", "'late'", "wants auto, on or off, not 'late'"),
-    ("generate_timeout", "0", "wants a number from 1 to 86400 (seconds), not 0"),
-    ("generate_requests", "-1", "wants a whole number from 0 to 100000, not -1"),
-    ("generate_tokens", "'many'", "wants a whole number from 0 to 100000000, not 'many'"),
-    ("review_time_budget", "0", "wants a number from 1 to 86400 (seconds), not 0"),
-    ("review_fail_on", "'fatal'", "wants one of info, warning, error, never, not 'fatal'"),
-    ("review_min_severity", "'never'", "wants one of info, warning, error, not 'never'"),
-    ("review_max_findings", "0", "wants a whole number from 1 to 1000, not 0"),
-    ("review_exclude", "3", "wants globs with commas between them, not 3"),
-    ("review_require_model", "'maybe'", "wants on or off, not 'maybe'"),
-    ("cache", "'maybe'", "wants on, off or the absolute path of a folder, not 'maybe'"),
+    ("timeout", "0x" + "f" * 6000, "must be a number from 0.1 to 86400 (seconds)"),
+    ("connect_timeout", "-1", "must be a number from 0.1 to 3600 (seconds), not -1"),
+    ("first_token_timeout", "86401", "must be a number from 0.1 to 86400 (seconds), not 86401"),
+    ("session_timeout", "''", "must be a number from 0.1 to 86400 (seconds), not ''"),
+    ("temperature", "2.1", "must be a number from 0 to 2, not 2.1"),
+    ("temperature", "-inf", "must be a number from 0 to 2, not -inf"),
+    ("max_tokens", "0", "must be a whole number from 1 to 100000, not 0"),
+    ("max_tokens", "1.5", "must be a whole number from 1 to 100000, not 1.5"),
+    ("max_tokens", "inf", "must be a whole number from 1 to 100000, not inf"),
+    ("max_tokens", "false", "must be a whole number from 1 to 100000, not False"),
+    ("threads", "1025", "must be a whole number from 0 to 1024, not 1025"),
+    ("causes", "-1", "must be a whole number from 0 to 1000, not -1"),
+    ("causes", "2.5", "must be a whole number from 0 to 1000, not 2.5"),
+    ("replay", "'sometimes'", "must be on or off, not 'sometimes'"),
+    ("replay", "2", "must be on or off, not 2"),
+    ("replay_timeout", "0", "must be a number from 1 to 3600 (seconds), not 0"),
+    ("fix", "'sometimes'", "must be on or off, not 'sometimes'"),
+    ("fix_timeout", "0", "must be a number from 1 to 3600 (seconds), not 0"),
+    ("fix_suite", "'half'", "must be on or off, not 'half'"),
+    ("confinement", "'jail'", "must be one of kernel, audit, none, not 'jail'"),
+    ("early", "'late'", "must be auto, on or off, not 'late'"),
+    ("generate_timeout", "0", "must be a number from 1 to 86400 (seconds), not 0"),
+    ("generate_requests", "-1", "must be a whole number from 0 to 100000, not -1"),
+    ("generate_tokens", "'many'", "must be a whole number from 0 to 100000000, not 'many'"),
+    ("review_time_budget", "0", "must be a number from 1 to 86400 (seconds), not 0"),
+    ("review_fail_on", "'fatal'", "must be one of info, warning, error, never, not 'fatal'"),
+    ("review_min_severity", "'never'", "must be one of info, warning, error, not 'never'"),
+    ("review_max_findings", "0", "must be a whole number from 1 to 1000, not 0"),
+    ("review_exclude", "3", "must be globs separated by commas, not 3"),
+    ("review_require_model", "'maybe'", "must be on or off, not 'maybe'"),
+    ("cache", "'maybe'", "must be on, off or the absolute path of a folder, not 'maybe'"),
     (
         "cache",
         "'answers/here'",
-        "wants on, off or the absolute path of a folder, not 'answers/here'",
+        "must be on, off or the absolute path of a folder, not 'answers/here'",
     ),
     (
         "cache",
         "'~nobody-of-that-name/x'",
-        "wants on, off or the absolute path of a folder, not '~nobody-of-that-name/x'",
+        "must be on, off or the absolute path of a folder, not '~nobody-of-that-name/x'",
     ),
-    ("cache", '"/a\\u0000b"', "wants on, off or the absolute path of a folder, not '/a\\x00b'"),
-    ("host", "''", "wants an address such as 127.0.0.1:11434 or https://gpu-box.example, not ''"),
+    ("cache", '"/a\\u0000b"', "must be on, off or the absolute path of a folder, not '/a\\x00b'"),
+    ("host", "''", "must be an address such as 127.0.0.1:11434 or https://gpu-box.example, not ''"),
     (
         "host",
         "11434",
-        "wants an address such as 127.0.0.1:11434 or https://gpu-box.example, not 11434",
+        "must be an address such as 127.0.0.1:11434 or https://gpu-box.example, not 11434",
     ),
-    ("host", "'ftp://box'", "wants http:// or https://, not 'ftp://box'"),
-    ("host", "'a b'", "has a character that no address has, not 'a b'"),
-    ("host", '"a\\u200bb"', "has a character that no address has, not 'a\\u200bb'"),
+    ("host", "'ftp://box'", "must begin with http:// or https://, not 'ftp://box'"),
+    ("host", "'a b'", "contains a character that is not allowed in an address, not 'a b'"),
+    (
+        "host",
+        '"a\\u200bb"',
+        "contains a character that is not allowed in an address, not 'a\\u200bb'",
+    ),
     (
         "host",
         "'box:port'",
-        "is no address (Port could not be cast to integer value as 'port'), not 'box:port'",
+        "is not an address (Port could not be cast to integer value as 'port'), not 'box:port'",
     ),
-    ("host", "'box:99999'", "is no address (Port out of range 0-65535), not 'box:99999'"),
-    ("host", "'http://key@box'", "wants no user and no password; a key goes into api_key"),
-    ("host", "'http://box/?key=1'", "wants host, port and path alone; a key goes into api_key"),
+    ("host", "'box:99999'", "is not an address (Port out of range 0-65535), not 'box:99999'"),
+    ("host", "'http://key@box'", "must not contain a user or password; a key goes into api_key"),
+    (
+        "host",
+        "'http://box/?key=1'",
+        "must consist of host, port and path only; a key goes into api_key",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("key", "written", "said"), BAD_VALUES)
-def test_a_value_that_a_key_cannot_have_is_said_with_its_place(
-    places: Places, key: str, written: str, said: str
-) -> None:
+@pytest.mark.parametrize(("key", "written", "reason"), BAD_VALUES)
+def test_bad_value(places: Places, key: str, written: str, reason: str) -> None:
     assert places.pyproject(f"[tool.starcoder]\n{key} = {written}\n").error() == (
-        f"pyproject.toml, line 2: {key} {said}. Fix or remove it."
+        f"pyproject.toml, line 2: {key} {reason}. Fix or remove it."
     )
 
 
-def test_every_key_has_a_row_among_the_bad_values() -> None:
+def test_bad_values_are_complete() -> None:
     assert {key for key, _, _ in BAD_VALUES} == set(SCHEMA)
 
 
-def test_a_bad_value_is_said_with_its_variable_or_option(places: Places) -> None:
+def test_source_of_bad_value(places: Places) -> None:
     assert places.error(timeout="") == (
-        "--starcoder-timeout: timeout wants a number from 0.1 to 86400 (seconds), not ''. Fix or remove it."
+        "--starcoder-timeout: timeout must be a number from 0.1 to 86400 (seconds), not ''. "
+        "Fix or remove it."
     )
     assert places.env(STARCODER_MAX_TOKENS="many").error() == (
-        "STARCODER_MAX_TOKENS: max_tokens wants a whole number from 1 to 100000, not 'many'. Fix or remove it."
-    )
-
-
-def test_a_bad_value_in_a_dotenv_is_said_with_its_line(places: Places) -> None:
-    assert places.dotenv("\n\nSTARCODER_TIMEOUT=soon").error() == (
-        ".env, line 3 (STARCODER_TIMEOUT): timeout wants a number from 0.1 to 86400 (seconds), not 'soon'. "
+        "STARCODER_MAX_TOKENS: max_tokens must be a whole number from 1 to 100000, not 'many'. "
         "Fix or remove it."
     )
 
 
-def test_a_bad_value_is_an_error_even_where_another_source_wins(places: Places) -> None:
-    assert "line 1: timeout wants a number" in places.user("timeout = 'soon'").error(timeout="3")
+def test_bad_value_in_dotenv(places: Places) -> None:
+    assert places.dotenv("\n\nSTARCODER_TIMEOUT=soon").error() == (
+        ".env, line 3 (STARCODER_TIMEOUT): "
+        "timeout must be a number from 0.1 to 86400 (seconds), not 'soon'. Fix or remove it."
+    )
 
 
-def test_a_bad_ollama_host_is_said(places: Places) -> None:
+def test_bad_value_with_low_precedence(places: Places) -> None:
+    assert "line 1: timeout must be a number" in places.user("timeout = 'soon'").error(timeout="3")
+
+
+def test_bad_ollama_host(places: Places) -> None:
     assert places.env(OLLAMA_HOST="ftp://box").error() == (
-        "OLLAMA_HOST: OLLAMA_HOST wants http:// or https://, not 'ftp://box'. Mend or unset it."
+        "OLLAMA_HOST: OLLAMA_HOST must begin with http:// or https://, not 'ftp://box'. "
+        "Fix or unset it."
     )
 
 
 @pytest.mark.parametrize("name", TOKENS)
-def test_a_bad_token_is_said_and_not_shown(places: Places, name: str) -> None:
+def test_bad_token_is_hidden(places: Places, name: str) -> None:
     assert places.env(**{name: "hf_secret\u00e9"}).error(backend="huggingface") == (
-        f"{name}: {name} wants letters, digits and signs of ASCII. Mend or unset it."
+        f"{name}: {name} must contain only ASCII characters. Fix or unset it."
     )
 
 
-def test_a_huge_value_is_not_shown_whole(places: Places) -> None:
+def test_huge_value_is_cut(places: Places) -> None:
     assert len(places.user(f"family = '{'x' * 100_000}'").error()) < 400
     assert len(places.user(f"{'x' * 100_000} = 1").error()) < 700
 
@@ -757,20 +683,20 @@ def test_a_huge_value_is_not_shown_whole(places: Places) -> None:
 SECRET = "sk-very-secret"
 
 
-def test_a_key_is_not_in_the_repr_of_the_settings(places: Places) -> None:
-    found = places.env(STARCODER_API_KEY=SECRET).load()
-    assert found.api_key == SECRET
-    assert SECRET not in repr(found) + str(found)
+def test_key_in_repr(places: Places) -> None:
+    settings = places.env(STARCODER_API_KEY=SECRET).load()
+    assert settings.api_key == SECRET
+    assert SECRET not in repr(settings) + str(settings)
 
 
-def test_a_token_is_not_in_the_repr_of_the_settings(places: Places) -> None:
-    found = places.env(HF_TOKEN=SECRET).load(backend="huggingface")
-    assert found.hf_token == SECRET
-    assert SECRET not in repr(found) + str(found)
+def test_token_in_repr(places: Places) -> None:
+    settings = places.env(HF_TOKEN=SECRET).load(backend="huggingface")
+    assert settings.hf_token == SECRET
+    assert SECRET not in repr(settings) + str(settings)
 
 
 @pytest.mark.parametrize("key", [f"{SECRET}\u00e9", f"{SECRET}\n", f"a\x07{SECRET}"])
-def test_a_key_that_cannot_be_used_is_not_shown(places: Places, key: str) -> None:
+def test_bad_key_is_hidden(places: Places, key: str) -> None:
     places.env(STARCODER_API_KEY=key)
     if key.strip() == SECRET:  # white space around it is nobody's intention
         assert places.load().api_key == SECRET
@@ -789,7 +715,7 @@ def test_a_key_that_cannot_be_used_is_not_shown(places: Places, key: str) -> Non
     ],
 )
 @pytest.mark.parametrize("variable", ["STARCODER_HOST", "OLLAMA_HOST"])
-def test_a_secret_in_an_address_is_not_shown(places: Places, variable: str, host: str) -> None:
+def test_secret_in_address(places: Places, variable: str, host: str) -> None:
     assert SECRET not in places.env(**{variable: host}).error()
 
 
@@ -828,27 +754,27 @@ toml_values = st.one_of(
 numbered = itertools.count()
 
 
-def in_range(found: Settings) -> None:
-    assert 0.1 <= found.timeout <= 86400
-    assert 0.1 <= found.session_timeout <= 86400
-    assert 0.1 <= found.connect_timeout <= 3600
-    assert 0 <= found.temperature <= 2
-    assert 1 <= found.max_tokens <= 100_000
-    assert 0 <= found.threads <= 1024
-    assert found.cache in ("on", "off") or Path(found.cache).is_absolute()
-    assert found.host == "" or server_url(found.host)
-    assert found.model.isprintable()
-    assert found.api_key.isascii()
-    assert found.hf_token.isascii()
+def in_range(settings: Settings) -> None:
+    assert 0.1 <= settings.timeout <= 86400
+    assert 0.1 <= settings.session_timeout <= 86400
+    assert 0.1 <= settings.connect_timeout <= 3600
+    assert 0 <= settings.temperature <= 2
+    assert 1 <= settings.max_tokens <= 100_000
+    assert 0 <= settings.threads <= 1024
+    assert settings.cache in ("on", "off") or Path(settings.cache).is_absolute()
+    assert settings.host == "" or server_url(settings.host)
+    assert settings.model.isprintable()
+    assert settings.api_key.isascii()
+    assert settings.hf_token.isascii()
 
 
 def loaded_or_refused(folder: Path, options: Mapping[str, str], environ: Mapping[str, str]) -> bool:
     """Whether there are settings, all in range, or an error with a sentence and a next step."""
     try:
-        found = load_settings(folder, options, {"HOME": str(folder), **environ})
+        settings = load_settings(folder, options, environ)
     except ConfigError as exc:
         return exc.message.endswith(".") and exc.hint.endswith(".")
-    in_range(found)
+    in_range(settings)
     return True
 
 
@@ -863,13 +789,13 @@ quietly = hypothesis_settings(
     st.dictionaries(names, values),
     st.dictionaries(st.sampled_from(["OLLAMA_HOST", *TOKENS]), values),
 )
-def test_any_options_and_variables_give_settings_or_a_config_error(
-    tmp_path: Path, options: dict[str, str], variables: dict[str, str], others: dict[str, str]
+def test_any_options_and_variables(
+    tmp_path: Path, options: dict[str, str], variables: dict[str, str], foreign: dict[str, str]
 ) -> None:
     environ: dict[str, Any] = {
         f"STARCODER_{name.upper()}": value for name, value in variables.items()
     }
-    assert loaded_or_refused(tmp_path, options, environ | others)
+    assert loaded_or_refused(tmp_path, options, environ | foreign)
 
 
 @quietly
@@ -882,12 +808,14 @@ def test_any_options_and_variables_give_settings_or_a_config_error(
         ),
     )
 )
-def test_any_toml_gives_settings_or_a_config_error(tmp_path: Path, content: bytes) -> None:
+def test_any_toml(tmp_path: Path, clean_environment: Path, content: bytes) -> None:
     folder = tmp_path / str(next(numbered))
-    (folder / ".config" / "starcoder").mkdir(parents=True)
-    (folder / ".config" / "starcoder" / "config.toml").write_bytes(content)
+    folder.mkdir()
+    user_file = clean_environment / ".config" / "starcoder" / "config.toml"
+    user_file.parent.mkdir(parents=True, exist_ok=True)
+    user_file.write_bytes(content)
     assert loaded_or_refused(folder, {}, {})
-    (folder / ".config" / "starcoder" / "config.toml").unlink()
+    user_file.unlink()
     (folder / "pyproject.toml").write_bytes(b"[tool.starcoder]\n" + content)
     assert loaded_or_refused(folder, {}, {})
 
@@ -903,6 +831,6 @@ def test_any_toml_gives_settings_or_a_config_error(tmp_path: Path, content: byte
         ),
     )
 )
-def test_any_dotenv_gives_settings_or_a_config_error(tmp_path: Path, content: bytes) -> None:
+def test_any_dotenv(tmp_path: Path, content: bytes) -> None:
     (tmp_path / ".env").write_bytes(content)
     assert loaded_or_refused(tmp_path, {}, {})

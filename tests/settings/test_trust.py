@@ -1,4 +1,4 @@
-"""A repository is not trusted with where code goes: what its tracked files may set, and who may set the rest."""
+"""A repository is not trusted with where code is sent: what its tracked files may set."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pytest_starcoder.settings import SCHEMA, Settings, load_settings
 Writer = Callable[[Path, str, str], None]
 
 HINT = (
-    "Set it with --starcoder-{option}, STARCODER_{variable}, a .env that git does not track{untrack}, "
-    "or your own config.toml."
+    "Set it with --starcoder-{option}, STARCODER_{variable}, "
+    "a .env that git does not track{untrack}, or your own config.toml."
 )
 UNTRACK = " (`git rm --cached .env`)"
 
@@ -34,8 +34,8 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def environ(own_environment: Path) -> dict[str, str]:
-    return {"HOME": str(own_environment)}
+def environ(clean_environment: Path) -> dict[str, str]:
+    return {"HOME": str(clean_environment)}
 
 
 def in_pyproject(project: Path, key: str, value: str) -> None:
@@ -87,12 +87,13 @@ REFUSED = [
     (
         "model",
         "gpt-oss:120b-cloud",
-        "model = 'gpt-oss:120b-cloud': Ollama sends what a cloud model is asked to another machine.",
+        "model = 'gpt-oss:120b-cloud': "
+        "Ollama sends the prompts for a cloud model to another machine.",
     ),
     (
         "model",
         "glm:Cloud",
-        "model = 'glm:Cloud': Ollama sends what a cloud model is asked to another machine.",
+        "model = 'glm:Cloud': Ollama sends the prompts for a cloud model to another machine.",
     ),
     ("api_key", "sk-secret", "api_key: a key is a secret."),
     ("hf_token", "hf_secret", "hf_token: a token is a secret."),
@@ -100,12 +101,12 @@ REFUSED = [
     (
         "confinement",
         "none",
-        "confinement = 'none': it may lower what confines code that nobody has read.",
+        "confinement = 'none': it may weaken the sandbox for untrusted code.",
     ),
     (
         "confinement",
         "audit",
-        "confinement = 'audit': it may lower what confines code that nobody has read.",
+        "confinement = 'audit': it may weaken the sandbox for untrusted code.",
     ),
 ]
 ALLOWED = [
@@ -146,36 +147,35 @@ ALLOWED = [
 ]
 
 
-def test_every_setting_was_thought_about() -> None:
+def test_all_settings_are_classified() -> None:
     assert {key for key, *_ in REFUSED} | {key for key, _ in ALLOWED} == set(SCHEMA)
 
 
-@pytest.mark.parametrize(("key", "value", "said"), REFUSED)
-def test_a_tracked_pyproject_cannot_decide_where_code_goes(
-    project: Path, environ: dict[str, str], key: str, value: str, said: str
+@pytest.mark.parametrize(("key", "value", "reason"), REFUSED)
+def test_refused_in_pyproject(
+    project: Path, environ: dict[str, str], key: str, value: str, reason: str
 ) -> None:
     in_pyproject(project, key, value)
     git(project, "add", "pyproject.toml")
     hint = HINT.format(option=key.replace("_", "-"), variable=key.upper(), untrack="")
     assert refusal(project, environ) == (
-        f"pyproject.toml, line 2: a file that belongs to the repository may not set {said} {hint}"
+        f"pyproject.toml, line 2: a file that belongs to the repository may not set {reason} {hint}"
     )
 
 
-@pytest.mark.parametrize(("key", "value", "said"), REFUSED)
-def test_a_tracked_dotenv_cannot_decide_where_code_goes(
-    project: Path, environ: dict[str, str], key: str, value: str, said: str
+@pytest.mark.parametrize(("key", "value", "reason"), REFUSED)
+def test_refused_in_tracked_dotenv(
+    project: Path, environ: dict[str, str], key: str, value: str, reason: str
 ) -> None:
     in_tracked_dotenv(project, key, value)
     hint = HINT.format(option=key.replace("_", "-"), variable=key.upper(), untrack=UNTRACK)
     assert refusal(project, environ) == (
-        f".env, line 1 (STARCODER_{key.upper()}): a file that belongs to the repository may not set {said} {hint}"
+        f".env, line 1 (STARCODER_{key.upper()}): "
+        f"a file that belongs to the repository may not set {reason} {hint}"
     )
 
 
-def test_a_tracked_file_cannot_name_another_host_by_ollamas_variable(
-    project: Path, environ: dict[str, str]
-) -> None:
+def test_tracked_ollama_host(project: Path, environ: dict[str, str]) -> None:
     (project / ".env").write_text("A=1\nOLLAMA_HOST=evil.example\n")
     git(project, "add", ".env")
     assert refusal(project, environ) == (
@@ -186,13 +186,12 @@ def test_a_tracked_file_cannot_name_another_host_by_ollamas_variable(
 
 
 @pytest.mark.parametrize("name", ["HF_TOKEN", "HUGGINGFACEHUB_API_TOKEN", "HUGGING_FACE_HUB_TOKEN"])
-def test_a_tracked_file_cannot_give_the_token_that_hugging_face_is_asked_with(
-    project: Path, environ: dict[str, str], name: str
-) -> None:
+def test_tracked_token(project: Path, environ: dict[str, str], name: str) -> None:
     (project / ".env").write_text(f"A=1\n{name}=hf_secret\n")
     git(project, "add", ".env")
     assert refusal(project, environ, backend="huggingface") == (
-        f".env, line 2 ({name}): a file that belongs to the repository may not set hf_token: a token is a secret. "
+        f".env, line 2 ({name}): a file that belongs to the repository may not set hf_token: "
+        "a token is a secret. "
         + HINT.format(option="hf-token", variable="HF_TOKEN", untrack=UNTRACK)
     )
     assert (
@@ -202,18 +201,16 @@ def test_a_tracked_file_cannot_give_the_token_that_hugging_face_is_asked_with(
 
 
 @pytest.mark.parametrize("backend", ["auto", "ollama", "llamacpp", "openai"])
-def test_a_token_in_a_tracked_file_is_nobodys_business_with_another_backend(
+def test_tracked_token_of_other_backend(
     project: Path, environ: dict[str, str], backend: str
 ) -> None:
     (project / ".env").write_text("HF_TOKEN=hf_secret\n")
     git(project, "add", ".env")
-    found = load_settings(project, {"backend": backend}, environ)
-    assert (found.hf_token, found.tracked) == ("", frozenset())
+    settings = load_settings(project, {"backend": backend}, environ)
+    assert (settings.hf_token, settings.tracked) == ("", frozenset())
 
 
-def test_a_dotenv_with_a_token_does_not_make_a_tracked_choice_of_hugging_face_ones_own(
-    project: Path, environ: dict[str, str]
-) -> None:
+def test_own_token_and_tracked_backend(project: Path, environ: dict[str, str]) -> None:
     in_pyproject(project, "backend", "huggingface")
     (project / ".env").write_text("HF_TOKEN=hf_mine\n")
     assert "that backend may send code to another machine" in refusal(project, environ)
@@ -221,20 +218,25 @@ def test_a_dotenv_with_a_token_does_not_make_a_tracked_choice_of_hugging_face_on
 
 @pytest.mark.parametrize("write", [in_pyproject, in_tracked_dotenv])
 @pytest.mark.parametrize(("key", "value"), ALLOWED)
-def test_a_tracked_file_may_choose_among_what_stays_on_this_machine(
+def test_allowed_in_tracked_files(
     project: Path, environ: dict[str, str], write: Writer, key: str, value: str
 ) -> None:
     write(project, key, value)
-    found = load_settings(project, {}, environ)
-    assert str(getattr(found, key)).removesuffix(".0") == value.removesuffix(".0")
-    assert found.tracked == {key}
+    settings = load_settings(project, {}, environ)
+    assert str(getattr(settings, key)).removesuffix(".0") == value.removesuffix(".0")
+    assert settings.tracked == {key}
 
 
-@pytest.mark.parametrize(("key", "value", "_said"), REFUSED)
-def test_whoever_is_not_the_repository_may_set_all(
-    project: Path, environ: dict[str, str], own_environment: Path, key: str, value: str, _said: str
+@pytest.mark.parametrize(("key", "value", "_reason"), REFUSED)
+def test_untracked_sources(
+    project: Path,
+    environ: dict[str, str],
+    clean_environment: Path,
+    key: str,
+    value: str,
+    _reason: str,
 ) -> None:
-    in_user_file(own_environment, key, value)
+    in_user_file(clean_environment, key, value)
     assert getattr(load_settings(project, {}, environ), key) == value
     in_untracked_dotenv(project, key, value)
     assert getattr(load_settings(project, {}, environ), key) == value
@@ -242,26 +244,24 @@ def test_whoever_is_not_the_repository_may_set_all(
         getattr(load_settings(project, {}, {**environ, f"STARCODER_{key.upper()}": value}), key)
         == value
     )
-    found = load_settings(project, {key: value}, environ)
-    assert (getattr(found, key), found.tracked) == (value, frozenset())
+    settings = load_settings(project, {key: value}, environ)
+    assert (getattr(settings, key), settings.tracked) == (value, frozenset())
 
 
 @pytest.mark.parametrize("write", [in_pyproject, in_tracked_dotenv])
-@pytest.mark.parametrize(("key", "value", "_said"), REFUSED)
-def test_what_a_tracked_file_sets_and_the_environment_overrides_is_no_error(
-    project: Path, environ: dict[str, str], write: Writer, key: str, value: str, _said: str
+@pytest.mark.parametrize(("key", "value", "_reason"), REFUSED)
+def test_overridden_tracked_value(
+    project: Path, environ: dict[str, str], write: Writer, key: str, value: str, _reason: str
 ) -> None:
     write(project, key, value)
     mine = {"host": "gpu-box", "backend": "none", "cache": "off", "confinement": "kernel"}.get(
         key, "mine"
     )
-    found = load_settings(project, {}, {**environ, f"STARCODER_{key.upper()}": mine})
-    assert (getattr(found, key), found.tracked) == (mine, frozenset())
+    settings = load_settings(project, {}, {**environ, f"STARCODER_{key.upper()}": mine})
+    assert (getattr(settings, key), settings.tracked) == (mine, frozenset())
 
 
-def test_ollamas_own_variable_overrides_a_tracked_host_as_well(
-    project: Path, environ: dict[str, str]
-) -> None:
+def test_overridden_by_ollama_host(project: Path, environ: dict[str, str]) -> None:
     in_pyproject(project, "host", "evil.example")
     assert (
         load_settings(project, {}, {**environ, "OLLAMA_HOST": "gpu-box"}).host
@@ -269,41 +269,31 @@ def test_ollamas_own_variable_overrides_a_tracked_host_as_well(
     )
 
 
-def test_a_tracked_host_that_the_chosen_backend_never_reads_is_no_error(
-    project: Path, environ: dict[str, str]
-) -> None:
+def test_unread_tracked_host(project: Path, environ: dict[str, str]) -> None:
     (project / ".env").write_text("OLLAMA_HOST=evil.example\n")
     git(project, "add", ".env")
     assert load_settings(project, {"backend": "llamacpp"}, environ).host == ""
 
 
-def test_a_tracked_value_does_not_become_ones_own_by_the_others_around_it(
-    project: Path, environ: dict[str, str]
-) -> None:
+def test_tracked_beside_own_values(project: Path, environ: dict[str, str]) -> None:
     in_pyproject(project, "host", "127.0.0.1:9")
-    found = load_settings(project, {"api_key": "mine"}, environ)
-    assert found.tracked == {"host"}
+    settings = load_settings(project, {"api_key": "mine"}, environ)
+    assert settings.tracked == {"host"}
 
 
-def test_outside_of_git_a_pyproject_is_somebody_elses_too(
-    tmp_path: Path, environ: dict[str, str]
-) -> None:
+def test_pyproject_without_git(tmp_path: Path, environ: dict[str, str]) -> None:
     in_pyproject(tmp_path, "host", "evil.example")
     assert "it names another machine" in refusal(tmp_path, environ)
 
 
-def test_a_pyproject_that_git_does_not_track_yet_is_the_repositorys(
-    project: Path, environ: dict[str, str]
-) -> None:
+def test_new_pyproject(project: Path, environ: dict[str, str]) -> None:
     in_pyproject(project, "host", "evil.example")
     assert "it names another machine" in refusal(project, environ)
 
 
-@pytest.mark.parametrize("other", ["", ".hg", ".svn"])
-def test_outside_of_git_a_dotenv_is_somebody_elses_too(
-    tmp_path: Path, environ: dict[str, str], other: str
-) -> None:
-    (tmp_path / other).mkdir(exist_ok=True)
+@pytest.mark.parametrize("folder_name", ["", ".hg", ".svn"])
+def test_dotenv_without_git(tmp_path: Path, environ: dict[str, str], folder_name: str) -> None:
+    (tmp_path / folder_name).mkdir(exist_ok=True)
     in_untracked_dotenv(tmp_path, "host", "gpu-box")
     assert refusal(tmp_path, environ) == (
         ".env, line 1 (STARCODER_HOST): a file that belongs to the repository may not set "
@@ -312,14 +302,12 @@ def test_outside_of_git_a_dotenv_is_somebody_elses_too(
     )
 
 
-def test_outside_of_git_a_dotenv_may_still_choose_what_stays_here(
-    tmp_path: Path, environ: dict[str, str]
-) -> None:
+def test_local_dotenv_without_git(tmp_path: Path, environ: dict[str, str]) -> None:
     in_untracked_dotenv(tmp_path, "model", "starcoder2:3b")
     assert load_settings(tmp_path, {}, environ).model == "starcoder2:3b"
 
 
-def test_the_repository_that_git_dir_names_decides(
+def test_git_dir(
     project: Path, tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_tracked_dotenv(project, "host", "evil.example")
@@ -328,9 +316,7 @@ def test_the_repository_that_git_dir_names_decides(
     assert "it names another machine" in refusal(project, environ)
 
 
-def test_the_dotenv_of_a_project_inside_of_a_repository_counts_by_that_repository(
-    project: Path, environ: dict[str, str]
-) -> None:
+def test_dotenv_of_subproject(project: Path, environ: dict[str, str]) -> None:
     part = project / "services" / "shop"
     part.mkdir(parents=True)
     (part / "pyproject.toml").touch()
@@ -340,7 +326,7 @@ def test_the_dotenv_of_a_project_inside_of_a_repository_counts_by_that_repositor
     assert "it names another machine" in refusal(part, environ)
 
 
-def test_only_the_dotenv_of_the_project_is_read(project: Path, environ: dict[str, str]) -> None:
+def test_dotenv_of_plain_folder(project: Path, environ: dict[str, str]) -> None:
     part = project / "shop"
     part.mkdir()
     in_untracked_dotenv(part, "model", "below")
@@ -350,9 +336,7 @@ def test_only_the_dotenv_of_the_project_is_read(project: Path, environ: dict[str
     assert load_settings(part, {}, environ).model == "at the top"
 
 
-def test_a_tracked_dotenv_of_another_case_is_the_repositorys(
-    project: Path, environ: dict[str, str]
-) -> None:
+def test_dotenv_of_other_case(project: Path, environ: dict[str, str]) -> None:
     (project / ".ENV").write_text("STARCODER_HOST=evil.example\n")
     git(project, "add", ".ENV")
     in_untracked_dotenv(
@@ -361,36 +345,32 @@ def test_a_tracked_dotenv_of_another_case_is_the_repositorys(
     assert "it names another machine" in refusal(project, environ)
 
 
-def test_a_dotenv_that_links_to_a_tracked_file_is_the_repositorys(
-    project: Path, environ: dict[str, str]
-) -> None:
+def test_linked_dotenv(project: Path, environ: dict[str, str]) -> None:
     (project / "team.env").write_text("STARCODER_HOST=evil.example\n")
     git(project, "add", "team.env")
     (project / ".env").symlink_to("team.env")
     assert "it names another machine" in refusal(project, environ)
 
 
-def test_a_hooks_variables_do_not_make_a_tracked_dotenv_ones_own(
+def test_variables_of_git_hook(
     project: Path, tmp_path: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_tracked_dotenv(project, "host", "evil.example")
-    other = tmp_path / "other"
-    other.mkdir()
-    git(other, "init", "--quiet")
-    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
-    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    git(outer, "init", "--quiet")
+    monkeypatch.setenv("GIT_DIR", str(outer / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(outer / ".git" / "index"))
     assert "it names another machine" in refusal(project, environ)
 
 
-def test_a_project_that_is_reached_over_a_link_is_the_same_project(
-    project: Path, tmp_path: Path, environ: dict[str, str]
-) -> None:
+def test_linked_project(project: Path, tmp_path: Path, environ: dict[str, str]) -> None:
     in_tracked_dotenv(project, "host", "evil.example")
     (tmp_path / "link").symlink_to(project)
     assert "it names another machine" in refusal(tmp_path / "link", environ)
 
 
-def test_a_tracked_dotenv_cannot_read_the_environment(
+def test_tracked_dotenv_interpolation(
     project: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STARCODER_API_KEY", "sk-secret")
@@ -398,18 +378,17 @@ def test_a_tracked_dotenv_cannot_read_the_environment(
     assert load_settings(project, {}, environ).model == "${STARCODER_API_KEY}"
 
 
-def test_a_relative_config_folder_does_not_make_a_repositorys_file_ones_own(
+def test_relative_config_folder(
     project: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project / "conf" / "starcoder").mkdir(parents=True)
     (project / "conf" / "starcoder" / "config.toml").write_text("host = 'evil.example'\n")
     monkeypatch.chdir(project)
-    assert load_settings(project, {}, {**environ, "XDG_CONFIG_HOME": "conf"}).host == ""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "conf")
+    assert load_settings(project, {}, environ).host == ""
 
 
-def test_git_is_asked_only_where_a_dotenv_has_something_of_ours(
-    project: Path, environ: dict[str, str]
-) -> None:
+def test_git_is_called_only_if_needed(project: Path, environ: dict[str, str]) -> None:
     (project / ".git" / "index").write_bytes(
         b"no index"
     )  # git would not know, and every file would count as tracked

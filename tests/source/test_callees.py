@@ -15,10 +15,10 @@ Finder = Callable[..., list[str]]
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> Finder:
-    """The names of the functions that are found for where the function `here` of a source raises Stop."""
+def callees(tmp_path: Path) -> Finder:
+    """Return a function that finds the callees at the place where `here` raises Stop."""
 
-    def find(source: str, *, wanted: bool = True, ran: Sequence[str] = ()) -> list[str]:
+    def find(source: str, *, is_followed: bool = True, ran: Sequence[str] = ()) -> list[str]:
         path = tmp_path / "module.py"
         path.write_text(source, "utf-8")
         linecache.checkcache(str(path))
@@ -31,7 +31,7 @@ def found(tmp_path: Path) -> Finder:
             last = last.tb_next
         assert last is not None
         codes = called_functions(
-            last.tb_frame, last.tb_lineno, lambda name: wanted and name == str(path)
+            last.tb_frame, last.tb_lineno, lambda name: is_followed and name == str(path)
         )
         return [code.co_qualname for code in codes]
 
@@ -48,36 +48,39 @@ def here(body: str) -> str:
     return HERE.format(body.replace("\n", "\n    "))
 
 
-def test_a_function_is_found_by_its_name(found: Finder) -> None:
-    assert found("def f(): ...\n" + here("f()")) == ["f"]
+def test_called_by_name(callees: Finder) -> None:
+    assert callees("def f(): ...\n" + here("f()")) == ["f"]
 
 
-def test_the_nearest_call_comes_first_and_what_those_call_last(found: Finder) -> None:
+def test_order_of_callees(callees: Finder) -> None:
     source = "def a():\n    deep()\ndef b(): ...\ndef deep(): ...\n" + here("a()\nb()")
-    assert found(source) == ["b", "a", "deep"]
+    assert callees(source) == ["b", "a", "deep"]
 
 
-def test_calls_after_the_failing_line_are_none_of_its_business(found: Finder) -> None:
-    source = "def before(): ...\ndef after(): ...\ndef here():\n    before()\n    raise Stop\n    after()\n"
-    assert found(source) == ["before"]
+def test_calls_after_line(callees: Finder) -> None:
+    source = (
+        "def before(): ...\ndef after(): ...\ndef here():\n"
+        "    before()\n    raise Stop\n    after()\n"
+    )
+    assert callees(source) == ["before"]
 
 
-def test_functions_that_call_each_other_are_found_once(found: Finder) -> None:
+def test_mutual_calls(callees: Finder) -> None:
     source = "def a():\n    if 0: b()\ndef b():\n    if 0: a()\n" + here("a()")
-    assert found(source) == ["a", "b"]
+    assert callees(source) == ["a", "b"]
 
 
-def test_no_more_than_a_few_are_followed(found: Finder) -> None:
+def test_maximum_number(callees: Finder) -> None:
     source = "".join(f"def f{n}():\n    if 0: f{n + 1}()\n" for n in range(30)) + here("f0()")
-    assert found(source) == [f"f{n}" for n in range(MAX_CALLEES)]
+    assert callees(source) == [f"f{n}" for n in range(MAX_CALLEES)]
 
 
-def test_only_wanted_files_are_followed(found: Finder) -> None:
-    assert found("def f(): ...\n" + here("f()"), wanted=False) == []
+def test_other_files(callees: Finder) -> None:
+    assert callees("def f(): ...\n" + here("f()"), is_followed=False) == []
 
 
-def test_a_nested_call_is_a_call(found: Finder) -> None:
-    assert sorted(found("def a(x): ...\ndef b(): ...\n" + here("a([b() for _ in 'x'])"))) == [
+def test_nested_call(callees: Finder) -> None:
+    assert sorted(callees("def a(x): ...\ndef b(): ...\n" + here("a([b() for _ in 'x'])"))) == [
         "a",
         "b",
     ]
@@ -119,50 +122,55 @@ shop = Shop()
         ("bound = cart.total\nbound()", "Cart.total"),
     ],
 )
-def test_methods_and_classes_are_found(found: Finder, call: str, function: str) -> None:
-    assert found(CART + here(call))[0] == function
+def test_methods_and_classes(callees: Finder, call: str, function: str) -> None:
+    assert callees(CART + here(call))[0] == function
 
 
 @pytest.mark.parametrize(
     "decorator",
     [
-        "def decorated(f):\n    @functools.wraps(f)\n    def inner(*a): return f(*a)\n    return inner",
+        "def decorated(f):\n    @functools.wraps(f)\n"
+        "    def inner(*a): return f(*a)\n    return inner",
         "decorated = functools.lru_cache",
         "decorated = functools.lru_cache(maxsize=None)",
         "decorated = functools.singledispatch",
         "decorated = contextlib.contextmanager",
         "def decorated(f): return functools.lru_cache(functools.wraps(f)(lambda *a: f(*a)))",
-        "class decorated:\n    def __init__(self, f): functools.update_wrapper(self, f)\n    def __call__(self, x): 0",
+        "class decorated:\n    def __init__(self, f): functools.update_wrapper(self, f)\n"
+        "    def __call__(self, x): 0",
     ],
 )
-def test_of_a_decorated_function_the_inner_one_is_found(found: Finder, decorator: str) -> None:
+def test_decorated_function(callees: Finder, decorator: str) -> None:
     source = (
         f"import contextlib, functools\n{decorator}\n@decorated\ndef f(x=1):\n    yield\n"
         + here("f(1)")
     )
-    assert found(source)[0] == "f"
+    assert callees(source)[0] == "f"
 
 
-def test_a_decorated_method_is_found(found: Finder) -> None:
-    source = "import functools\nclass A:\n    @classmethod\n    @functools.lru_cache\n    def f(cls): ...\n"
-    assert found(source + here("A.f()")) == ["A.f"]
+def test_decorated_method(callees: Finder) -> None:
+    source = (
+        "import functools\nclass A:\n    @classmethod\n"
+        "    @functools.lru_cache\n    def f(cls): ...\n"
+    )
+    assert callees(source + here("A.f()")) == ["A.f"]
 
 
-def test_wrappers_that_wrap_each_other_come_to_an_end(found: Finder) -> None:
+def test_circular_wrappers(callees: Finder) -> None:
     source = "def a(): ...\ndef b(): ...\na.__wrapped__ = b\nb.__wrapped__ = a\n" + here("a()")
-    assert len(found(source)) == 1
+    assert len(callees(source)) == 1
 
 
-def test_an_async_function_is_found_and_followed(found: Finder) -> None:
+def test_async_function(callees: Finder) -> None:
     source = "async def f():\n    g()\ndef g(): ...\n" + here("f().close()")
-    assert found(source) == ["f", "g"]
+    assert callees(source) == ["f", "g"]
 
 
-def test_a_module_is_looked_into(found: Finder) -> None:
+def test_module_level(callees: Finder) -> None:
     source = "import types\ndef f(): ...\nshop = types.ModuleType('shop')\nshop.f = f\n" + here(
         "shop.f()"
     )
-    assert found(source) == ["f"]
+    assert callees(source) == ["f"]
 
 
 @pytest.mark.parametrize(
@@ -178,11 +186,11 @@ def test_a_module_is_looked_into(found: Finder) -> None:
         "Cart().total()",
     ],
 )
-def test_what_has_no_name_or_no_source_is_passed_over(found: Finder, call: str) -> None:
+def test_nameless_calls(callees: Finder, call: str) -> None:
     source = "cart, nothing = {}, None\nclass Cart:\n    def total(self): ...\n" + here(
         f"if 0: {call}"
     )
-    assert found(source) == []
+    assert callees(source) == []
 
 
 HOSTILE = """
@@ -235,7 +243,7 @@ ran.clear()
         ),
     ],
 )
-def test_nothing_of_the_users_is_run(found: Finder, call: str) -> None:
+def test_no_user_code_runs(callees: Finder, call: str) -> None:
     ran: list[str] = []
-    found(HOSTILE + here(f"if 0: {call}"), ran=ran)
+    callees(HOSTILE + here(f"if 0: {call}"), ran=ran)
     assert ran == []

@@ -1,4 +1,4 @@
-"""The definition around a line: in Python by its syntax tree, in other languages by how people indent."""
+"""The definition around a line, in Python and other languages."""
 
 from __future__ import annotations
 
@@ -429,9 +429,7 @@ def cases() -> list[tuple[str, str, int, str]]:
 
 
 @pytest.mark.parametrize(("path", "source", "line", "name"), cases())
-def test_the_definition_around_a_line_is_found(
-    path: str, source: str, line: int, name: str
-) -> None:
+def test_enclosing_definition(path: str, source: str, line: int, name: str) -> None:
     lines = source.split("\n")
     found = enclosing(path, lines, line)
     assert (found.name if found else "-") == name

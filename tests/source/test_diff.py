@@ -1,4 +1,4 @@
-"""Lines as an editor counts them, and diffs that git can apply."""
+"""Lines as editors split them, and diffs that git can apply and we can read."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ texts = st.text(st.sampled_from("ab +-@\\\r\n\t\x0c\u2028é"), max_size=30)
         ("a\x0cb\x0b\x1cc\u2028d\u2029e\x85f\n", ["a\x0cb\x0b\x1cc\u2028d\u2029e\x85f\n"]),
     ],
 )
-def test_lines_end_where_an_editor_ends_them(text: str, lines: list[str]) -> None:
+def test_line_ends(text: str, lines: list[str]) -> None:
     assert lines_of(text) == lines
 
 
 @given(st.text())
-def test_the_lines_are_the_text(text: str) -> None:
+def test_lines_join_to_the_text(text: str) -> None:
     assert "".join(lines_of(text)) == text
 
 
-def test_a_diff_is_as_git_prints_it() -> None:
+def test_diff_format() -> None:
     before = "def mean(xs):\n    return sum(xs) / (len(xs) - 1)\n"
     assert unified(before, before.replace("(len(xs) - 1)", "len(xs)"), "shop/pricing.py") == (
         "--- a/shop/pricing.py\n"
@@ -50,7 +50,7 @@ def test_a_diff_is_as_git_prints_it() -> None:
     )
 
 
-def test_a_file_without_its_last_line_end_is_said_to_be_one() -> None:
+def test_missing_last_newline() -> None:
     assert unified("a", "a\n", "f").splitlines()[2:] == [
         "@@ -1 +1 @@",
         "-a",
@@ -60,7 +60,7 @@ def test_a_file_without_its_last_line_end_is_said_to_be_one() -> None:
 
 
 @given(texts)
-def test_texts_that_are_alike_have_no_diff(text: str) -> None:
+def test_equal_texts(text: str) -> None:
     assert unified(text, text, "f") == ""
 
 
@@ -76,7 +76,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @example(before="", after="a")
 @example(before="a\n", after="")
 @example(before="-- a\n", after="++ a\n")
-def test_git_applies_it(repository: Path, before: str, after: str) -> None:
+def test_git_applies_the_diff(repository: Path, before: str, after: str) -> None:
     if before == after:
         return
     file = repository / "a file.txt"
@@ -107,12 +107,12 @@ def test_git_applies_it(repository: Path, before: str, after: str) -> None:
         ('"\\400\\u20ac\\q\\"', "400u20acq\\"),
     ],
 )
-def test_a_path_is_read_as_it_is(header: str, path: str) -> None:
+def test_path_in_header(header: str, path: str) -> None:
     assert named_path(header) == path
 
 
 @pytest.mark.parametrize("quote", ["true", "false"])
-def test_every_name_that_git_prints_is_read_back(tmp_path: Path, quote: str) -> None:
+def test_every_name_of_git(tmp_path: Path, quote: str) -> None:
     names = sorted(
         f"{chr(code)} {chr(code)}".encode()
         for code in (*range(1, 0x2F), *range(0x30, 0x100), 0x2028)
@@ -130,7 +130,7 @@ def test_every_name_that_git_prints_is_read_back(tmp_path: Path, quote: str) -> 
     )
 
 
-def test_changed_lines_are_those_of_the_hunks_whatever_they_begin_with() -> None:
+def test_changed_lines() -> None:
     diff = unified("keep\n-- a comment of SQL\n", "keep\n++ x\n", "q.sql") + unified(
         "1\n", "2\n", "b.py"
     )

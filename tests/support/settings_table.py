@@ -43,7 +43,7 @@ def row(key: str) -> str:
 
 def trusted(key: str) -> str:
     """What a file that git tracks may do with a setting, found by asking the schema about values."""
-    reasons = {bool(SCHEMA[key].outside(value)) for value in VALUES.get(key, ("on", "off"))}
+    reasons = {bool(SCHEMA[key].refusal(value)) for value in VALUES.get(key, ("on", "off"))}
     if reasons == {False}:
         return "set it"
     if reasons == {True}:

@@ -1,4 +1,4 @@
-"""What reaches a terminal or a report has no control characters."""
+"""Text for terminals and reports has no control characters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ hostile = st.lists(st.one_of(any_text, escapes))
 
 
 @given(hostile.map("".join))
-def test_no_control_character_passes_but_a_newline(text: str) -> None:
+def test_control_characters(text: str) -> None:
     shown = printable(text)
     assert not [
         char for char in shown if char != "\n" and unicodedata.category(char) in ("Cc", "Cs")
@@ -25,27 +25,27 @@ def test_no_control_character_passes_but_a_newline(text: str) -> None:
 
 
 @given(hostile.map("".join))
-def test_every_result_can_be_written_as_utf8(text: str) -> None:
+def test_utf8_result(text: str) -> None:
     printable(text).encode("utf-8")
     one_line(text).encode("utf-8")
 
 
 @given(hostile.map("".join))
-def test_with_tabs_nothing_differs_but_the_tabs(text: str) -> None:
+def test_only_tabs_differ(text: str) -> None:
     assert printable(text, tabs=True).replace("\t", " ") == printable(text)
 
 
-def test_code_keeps_its_tabs() -> None:
+def test_tabs_in_code() -> None:
     assert printable("if x:\r\n\t\x1b[1my()\t\x07", tabs=True) == "if x:\n\ty()\t"
 
 
 @given(hostile.map("".join))
-def test_twice_is_as_once(text: str) -> None:
+def test_printable_is_idempotent(text: str) -> None:
     assert printable(printable(text)) == printable(text)
 
 
 @given(hostile.map("".join), st.integers(2, 50))
-def test_one_line_is_one_line_and_no_longer_than_asked(text: str, limit: int) -> None:
+def test_one_line_limit(text: str, limit: int) -> None:
     line = one_line(text, limit)
     assert len(line.splitlines()) <= 1
     assert len(line) <= limit
@@ -73,23 +73,23 @@ def test_one_line_is_one_line_and_no_longer_than_asked(text: str, limit: int) ->
         ("caf\udce9", "caf\\udce9"),
     ],
 )
-def test_escape_sequences_go_and_letters_stay(text: str, shown: str) -> None:
+def test_escape_sequences(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
-def test_a_cut_is_shown() -> None:
+def test_cut_line() -> None:
     assert one_line("word " * 100, 11) == "word word…"
     assert one_line("short", 12) == "short"
     assert one_line("exactly12345", 12) == "exactly12345"
 
 
-def test_a_huge_text_is_cut_without_being_read_whole() -> None:
+def test_huge_text() -> None:
     assert one_line("a" * 50_000_000, 10) == "aaaaaaaaa…"
 
 
-def test_white_space_is_folded() -> None:
+def test_folded_white_space() -> None:
     assert one_line("  a\n\n\tb \u2028 c ") == "a b c"
 
 
-def test_numbers_agree_with_their_nouns() -> None:
+def test_counted_nouns() -> None:
     assert [counted(number, "cause") for number in (0, 1, 2)] == ["0 causes", "1 cause", "2 causes"]

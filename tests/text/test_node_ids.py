@@ -20,5 +20,5 @@ from pytest_starcoder.text.node_ids import without_group, without_parameters
     ],
     ids=["plain", "group", "class", "address", "colons", "folder", "no Python"],
 )
-def test_names_of_functions(nodeid: str, plain: str, function: str) -> None:
+def test_parameters_are_removed(nodeid: str, plain: str, function: str) -> None:
     assert (without_group(nodeid), without_parameters(nodeid)) == (plain, function)

@@ -1,57 +1,41 @@
-"""Whose files are the user's own, and how they are named."""
+"""Short representations of hostile and huge values."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
-from pytest_starcoder.source.project import Project, _is_foreign
+from pytest_starcoder.text.reprs import short_repr
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """Return a repository with `tests` as pytest's root, a nested repository and an environment."""
-    for folder in ("tests", "src", "vendored/.git", "environment"):
-        (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "environment" / "pyvenv.cfg").touch()
-    _is_foreign.cache_clear()
-    return Project(tmp_path / "tests", (tmp_path,))
+class Failing:
+    def __repr__(self) -> str:
+        raise SystemExit
+
+
+class MisnamedList:
+    """Has the class name of a list, but no length."""
+
+
+MisnamedList.__name__ = "list"
 
 
 @pytest.mark.parametrize(
-    ("name", "path"),
+    ("value", "text"),
     [
-        ("tests/test_shop.py", "test_shop.py"),
-        ("tests/../src/shop.py", "../src/shop.py"),
-        ("src/shop.py", "../src/shop.py"),
-        ("setup.py", "../setup.py"),
-        ("vendored/shop.py", ""),
-        ("environment/shop.py", ""),
-        (".tox/py/shop.py", ""),
-        ("env/lib/site-packages/shop.py", ""),
-        ("tests/site-packages/shop.py", ""),
-        ("../shop.py", ""),
+        ({"a": [1]}, "{'a': [1]}"),
+        ("a\nb\x1b[1m", r"'a\nb\x1b[1m'"),
+        (Failing(), "<Failing whose repr raises SystemExit>"),
+        (MisnamedList(), "<list whose repr raises TypeError>"),
     ],
-    ids="root dotted beside top repository environment hidden installed installed-below elsewhere".split(),
+    ids=["plain", "escaped", "failing", "misnamed"],
 )
-def test_own_files(project: Project, name: str, path: str) -> None:
-    file = os.path.join(project.around[0], name)  # noqa: PTH118 - as an entry of sys.path may be
-    assert project.holds(file) is bool(path)
-    if path:
-        assert project.path_of(file) == path
-        assert project.file(path) == Path(os.path.normpath(file))
+def test_short_repr(value: object, text: str) -> None:
+    assert short_repr(value) == text
 
 
-def test_addresses_of_tests(project: Project) -> None:
-    beside, within = project.around[0] / "src" / "test_shop.py", project.root / "test_shop.py"
-    assert project.address_of("test_shop.py::test_a[::]", within) == "test_shop.py::test_a[::]"
-    assert project.address_of("::test_a[::]", beside) == "../src/test_shop.py::test_a[::]"
-    assert project.address_of("test_shop.py", beside) == "../src/test_shop.py"
+def test_no_address() -> None:
+    assert short_repr(object()) == "<object object>"
 
 
-def test_names_in_a_diff(project: Project) -> None:
-    assert project.names_in_diff(["test_shop.py"]) == {"test_shop.py": "test_shop.py"}
-    both = project.names_in_diff(["test_shop.py", "../src/shop.py"])
-    assert both == {"test_shop.py": "tests/test_shop.py", "../src/shop.py": "src/shop.py"}
+def test_huge_value() -> None:
+    assert len(short_repr([["x" * 1000] * 1000] * 1000)) <= 240

@@ -7,12 +7,11 @@ part of this project. It shows how everything works, not how well StarCoder answ
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
+from pytest_starcoder.atomic_write import atomic_write
 from pytest_starcoder.errors import MissingExtra, MissingModel, how_to_install
-from pytest_starcoder.files import private_folder
+from pytest_starcoder.files import create_private_folder
 
 SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 
@@ -50,17 +49,11 @@ def demo_model(cache: Path) -> Path:
 
 def _join(parts: list[Path], path: Path) -> None:
     """Write the content of `parts` to `path`, all or nothing."""
-    private_folder(path.parent.parent)
-    private_folder(path.parent)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            for part in parts:
-                file.write(part.read_bytes())
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+    create_private_folder(path.parent.parent)
+    create_private_folder(path.parent)
+    with atomic_write(path) as file:
+        for part in parts:
+            file.write(part.read_bytes())
 
 
 def _digest(files: list[Path]) -> str:

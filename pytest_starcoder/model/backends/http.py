@@ -14,10 +14,8 @@ import re
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -76,12 +74,8 @@ class ErrorReply:
     def retry_after(self) -> float | None:
         """Seconds to wait according to the header; None if there is none."""
         value = self.headers.get("retry-after", "").strip()
-        if re.fullmatch(r"\d{1,9}(\.\d*)?", value):
-            return float(value)
-        try:
-            return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-        except (ValueError, OverflowError):
-            return None
+        # Model servers send seconds, not the date that HTTP allows as well.
+        return float(value) if re.fullmatch(r"\d{1,9}(\.\d*)?", value) else None
 
 
 def error_text(body: str) -> str:

@@ -7,7 +7,6 @@ and its list of providers are those of huggingface_hub 2.4; TGI's API is that of
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from contextlib import closing
@@ -330,10 +329,7 @@ class _ErrorTranslator:
             return rate_limited(message, reply.retry_after)
         if status == 503:
             message = f"{self._name} is still loading {self._model}."
-            seconds = _estimated_time(reply)
-            if seconds is None:
-                seconds = reply.retry_after
-            return rate_limited(message, seconds, default=5.0)
+            return rate_limited(message, reply.retry_after, default=5.0)
         if status == 410:
             return BackendUnavailable(
                 f"{self._place} is no longer served ({error}).",
@@ -383,13 +379,3 @@ class _ErrorTranslator:
             f"{self._name} does not accept the token ({reply.status}: {error}).",
             f"Look at {tokens_page}, and set HF_TOKEN to one that is valid.",
         )
-
-
-def _estimated_time(reply: ErrorReply) -> float | None:
-    """Return the seconds until a model is loaded; None if the reply does not say."""
-    try:
-        seconds = json.loads(reply.text).get("estimated_time")
-    except (ValueError, AttributeError, RecursionError):
-        return None
-    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    return float(seconds) if is_number and 0 <= seconds < 1e9 else None

@@ -1,23 +1,23 @@
 """The documents that models are asked to continue: one folder a family, one text file a form.
 
-A base model completes and does not obey, so every form of its families is the
-beginning of a document of a kind that it was trained on, up to the words that
-only the answer can follow. The two families that obey share their instructions.
+A base model continues a text and does not follow instructions. Every form of its families is the
+beginning of a document of a kind that it was trained on, up to the words that only the answer can
+follow. The two instruct families share their instructions.
 
-| family              | trained on                       | ends by text      | ends by control token         |
-| ------------------- | -------------------------------- | ----------------- | ----------------------------- |
-| starcoder2          | issues, questions, files, holes  | a new comment     | the next part of the document |
-| starcoder           | the same, and commits            | a new comment     | the next part of the document |
-| starcoder2-instruct | instruction and response         | `###`             | the end of the text           |
-| chat                | messages, in the server's template | none            | the template's own            |
-| completion          | whatever; worked examples        | the next example  | none that we know             |
+| family              | trained on                       | stop texts       | stop tokens        |
+| ------------------- | -------------------------------- | ---------------- | ------------------ |
+| starcoder2          | issues, questions, files, holes  | a new comment    | the next part      |
+| starcoder           | the same, and commits            | a new comment    | the next part      |
+| starcoder2-instruct | instructions and responses       | `###`            | end of text        |
+| chat                | messages, in a template          | none             | the template's own |
+| completion          | anything; worked examples        | the next example | none that we know  |
 
-StarCoder2's forms are those of arXiv:2402.19173, section 5; the first
-StarCoder's those of its playground; the instruct model's that of its card.
+StarCoder2's forms are those of arXiv:2402.19173, section 5; the first StarCoder's those of its
+playground; the instruct model's that of its card.
 
-How a backend is told the control tokens is the backend's: llama.cpp needs them
-among `preserved_tokens`; Ollama up to 0.24 matches them as text and from 0.30
-on not at all, so every form also ends by text or by a number of tokens.
+Each backend tells its server the stop tokens in its own way: llama.cpp needs them among
+`preserved_tokens`; Ollama up to 0.24 matches them as text, and from 0.30 on not at all. For this
+reason every form also ends by text or by a number of tokens.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pytest_starcoder.model.special_tokens import neutralize
 
 @dataclass(frozen=True)
 class Form:
-    """How an answer starts and ends: `lead` is its first words, which the prompt already says."""
+    """How an answer ends. `lead` is its beginning, which the prompt already contains."""
 
     stop: tuple[str, ...] = ()
     stop_tokens: tuple[str, ...] = ()
@@ -43,44 +43,38 @@ class Form:
 
 
 _CAUSE = "The test fails because"
-_ISSUE = ("<issue_comment>", "<issue_closed>", "<issue_start>", "<file_sep>", "<|endoftext|>")
-_FILE = ("<file_sep>", "<repo_name>", "<issue_start>", "<pr>", "<jupyter_start>", "<|endoftext|>")
-_HOLE = ("<file_sep>", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<fim_pad>", "<|endoftext|>")
-_ISSUE_1 = ("<issue_comment>", "<issue_closed>", "<issue_start>", "<filename>", "<|endoftext|>")
-_FILE_1 = ("<filename>", "<reponame>", "<issue_start>", "<jupyter_start>", "<|endoftext|>")
-_HOLE_1 = (
-    "<filename>",
-    "<fim_prefix>",
-    "<fim_suffix>",
-    "<fim_middle>",
-    "<fim_pad>",
-    "<|endoftext|>",
-)
-_COMMIT = ("<commit_before>", "<commit_msg>", "<commit_after>", "<filename>", "<|endoftext|>")
+_END = ("<|endoftext|>",)
+_ISSUE = ("<issue_comment>", "<issue_closed>", "<issue_start>", "<file_sep>", *_END)
+_FILE = ("<file_sep>", "<repo_name>", "<issue_start>", "<pr>", "<jupyter_start>", *_END)
+_FIM = ("<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<fim_pad>")
+_HOLE = ("<file_sep>", *_FIM, *_END)
 _REVIEW = (
-    *(
-        "<pr>",
-        "<pr_status>",
-        "<pr_file>",
-        "<pr_diff>",
-        "<pr_diff_hunk>",
-        "<pr_comment>",
-        "<pr_event_id>",
-        "<pr_review>",
-    ),
-    *(
-        "<pr_review_state>",
-        "<pr_review_comment>",
-        "<pr_base>",
-        "<pr_base_code>",
-        "<pr_in_reply_to_comment_id>",
-    ),
-    *("<file_sep>", "<|endoftext|>"),
+    "<pr>",
+    "<pr_status>",
+    "<pr_file>",
+    "<pr_diff>",
+    "<pr_diff_hunk>",
+    "<pr_comment>",
+    "<pr_event_id>",
+    "<pr_review>",
+    "<pr_review_state>",
+    "<pr_review_comment>",
+    "<pr_base>",
+    "<pr_base_code>",
+    "<pr_in_reply_to_comment_id>",
+    "<file_sep>",
+    *_END,
 )
+
+# The first StarCoder, which names some parts otherwise.
+_ISSUE_1 = ("<issue_comment>", "<issue_closed>", "<issue_start>", "<filename>", *_END)
+_FILE_1 = ("<filename>", "<reponame>", "<issue_start>", "<jupyter_start>", *_END)
+_HOLE_1 = ("<filename>", *_FIM, *_END)
+_COMMIT = ("<commit_before>", "<commit_msg>", "<commit_after>", "<filename>", *_END)
+
 _SCRIPT = ("\nif __name__",)
 _REMARK = ("\n", "username_")
 _INSTRUCT = ("###",)
-_END = ("<|endoftext|>",)
 _FENCE = ("\n```",)
 
 FORMS = {
@@ -129,45 +123,47 @@ FORMS = {
     ("completion", "review"): Form(_REMARK, (), 80),
     ("completion", "test"): Form((*_SCRIPT, "\n# File:"), (), 250),
 }
-"""Every family has every form; what is not named here is asked in plain words and cut by `max_tokens`."""
+"""By family and form. The review of StarCoder2 has three forms: state, line and comment."""
 
 _WORD = r"(?:^|[-_.: ])(?:{})(?:[-_.: ]|$)"
-_INSTRUCTED = re.compile(_WORD.format("instruct"))
-_OBEYS = re.compile(_WORD.format("instruct|chat|it|assistant") + "|^starchat")
-_BASE = re.compile(_WORD.format("base"))
+_STARCODER_INSTRUCT_NAME = re.compile(_WORD.format("instruct"))
+_INSTRUCT_NAME = re.compile(_WORD.format("instruct|chat|it|assistant") + "|^starchat")
+_BASE_NAME = re.compile(_WORD.format("base"))
 
 
 def family(model: Model, chosen: str = "auto") -> str:
-    """The family of a model: what its server tells decides, then its name, and `chosen` over both."""
+    """Return the family of a model: `chosen`, or else by what its server and name say."""
     if chosen != "auto":
         return chosen
-    told = f"{model.architecture} {model.name}".lower()
-    name = model.name.lower().rpartition("/")[2]  # a folder on the way says nothing
-    if "starcoder2" in told and _INSTRUCTED.search(name):
+    description = f"{model.architecture} {model.name}".lower()
+    name = model.name.lower().rpartition("/")[2]  # folders before it say nothing
+    if "starcoder2" in description and _STARCODER_INSTRUCT_NAME.search(name):
         return "starcoder2-instruct"
-    # Others have taught StarCoders to obey, under names of their own and with a template of messages.
-    taught = model.chat and not name.startswith("starcoder")
-    if _OBEYS.search(name) or (
-        taught and not _BASE.search(name)
-    ):  # a base model may come with a template as well
+    if _INSTRUCT_NAME.search(name):
         return "chat"
-    if "starcoder" in told:
-        return "starcoder2" if "starcoder2" in told else "starcoder"
-    return "completion"
+    # Others have trained StarCoders to follow instructions, under other names and with a template
+    # of messages. A base model may come with a template as well.
+    if model.chat and not name.startswith("starcoder") and not _BASE_NAME.search(name):
+        return "chat"
+    if "starcoder2" in description:
+        return "starcoder2"
+    return "starcoder" if "starcoder" in description else "completion"
 
 
 def render(family: str, form: str, **parts: str) -> Prompt:
-    """The prompt of a form with `parts` filled in; sentinels in them are neutralised, those of the form stand."""
+    """Fill `parts` into a form. Their special tokens are neutralized, those of the form stay."""
     shape = FORMS[family, form]
-    filled = {name: neutralize(text) for name, text in parts.items()}
+    texts = {name: neutralize(text) for name, text in parts.items()}
     if family == "starcoder2-instruct":
-        own = form == "review"  # a chat is asked for JSON
-        instruction = _template(family if own else "chat", form).substitute(filled)
-        fenced = shape.stop == _FENCE
-        opening = f"```{filled['language']}\n{filled.get('opening', '')}" if fenced else shape.lead
+        # A chat model is asked for findings as JSON, so the review has a form of its own.
+        owner = family if form == "review" else "chat"
+        instruction = _template(owner, form).substitute(texts)
+        opening = shape.lead
+        if shape.stop == _FENCE:
+            opening = f"```{texts['language']}\n{texts.get('opening', '')}"
         text = _template(family, "frame").substitute(instruction=instruction, opening=opening)
     else:
-        text = _template(family, form).substitute(filled, lead=shape.lead)
+        text = _template(family, form).substitute(texts, lead=shape.lead)
     return Prompt(
         text,
         stop=shape.stop,
@@ -179,6 +175,5 @@ def render(family: str, form: str, **parts: str) -> Prompt:
 
 @cache
 def _template(family: str, form: str) -> Template:
-    return Template(
-        (Path(__file__).parent / family / f"{form}.txt").read_text("utf-8").removesuffix("\n")
-    )
+    path = Path(__file__).parent / family / f"{form}.txt"
+    return Template(path.read_text("utf-8").removesuffix("\n"))

@@ -1,6 +1,6 @@
-"""Imported by every Python that a traced test starts: its folder stands on their PYTHONPATH.
+"""Imported by every Python that a traced test starts: this folder is on its PYTHONPATH.
 
-Traces that process as the test is traced, and goes on with the `sitecustomize` that would have been imported.
+It traces that process, and then runs the `sitecustomize` that it has replaced.
 """
 
 import contextlib
@@ -10,16 +10,15 @@ import os
 import sys
 from pathlib import Path
 
-_HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parent
 
-with contextlib.suppress(Exception):  # a test's process must not fail for our sake
+with contextlib.suppress(Exception):  # our errors must not end a process of the test
     from pytest_starcoder.runner.trace import trace_process
 
     trace_process(os.environ)
 
-_spec = importlib.machinery.PathFinder.find_spec(
-    "sitecustomize", [folder for folder in sys.path if Path(folder).resolve() != _HERE]
-)
+_path = [folder for folder in sys.path if Path(folder).resolve() != HERE]
+_spec = importlib.machinery.PathFinder.find_spec("sitecustomize", _path)
 if _spec is not None and _spec.loader is not None:
     _module = importlib.util.module_from_spec(_spec)
     sys.modules["sitecustomize"] = _module

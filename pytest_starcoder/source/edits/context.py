@@ -7,7 +7,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 
 from pytest_starcoder.source.syntax import Offsets
 
@@ -31,7 +30,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True)
 class Observations:
-    """What was observed of the failure.
+    """Observations of the failure that the edits are to repair.
 
     `types` are the names of the types of a function's variables, by the function's first line
     (1-based, that of its first decorator) and by variable. `strings` are those in the failing
@@ -49,12 +48,12 @@ class Scope:
     `attributes` are those of `self`; `strings` are values, not source text.
     """
 
-    names: tuple[str, ...]
-    attributes: tuple[str, ...]
-    strings: tuple[str, ...]
-    conditions: tuple[str, ...]
-    expressions: tuple[str, ...]
-    statements: tuple[str, ...]
+    names: list[str] = field(default_factory=list)
+    attributes: list[str] = field(default_factory=list)
+    strings: list[str] = field(default_factory=list)
+    conditions: list[str] = field(default_factory=list)
+    expressions: list[str] = field(default_factory=list)
+    statements: list[str] = field(default_factory=list)
 
 
 class Context:
@@ -209,39 +208,36 @@ class Context:
         return self._scopes[outer]
 
     def _read_scope(self, outer: ast.AST) -> Scope:
-        # Dictionaries, because sets have no order.
-        names: dict[str, None] = {}
-        strings: dict[str, None] = {}
-        conditions: dict[str, None] = {}
-        expressions: dict[str, None] = {}
-        statements: dict[str, None] = {}
+        scope = Scope()
         for node in ast.walk(outer):
             if is_docstring(node):
                 continue
             if isinstance(node, ast.arg) and node.arg not in ("self", "cls"):
-                names[node.arg] = None
+                _add(scope.names, node.arg, MAX_NAMES)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                names[node.id] = None
+                _add(scope.names, node.id, MAX_NAMES)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 if len(node.value) <= MAX_STRING_LENGTH:
-                    strings[node.value] = None
+                    _add(scope.strings, node.value, MAX_STRINGS)
             elif isinstance(node, ast.If | ast.While | ast.IfExp):
-                conditions[self.text(node.test)] = None
+                _add(scope.conditions, self.text(node.test), MAX_CONDITIONS)
             elif isinstance(node, ast.Call | ast.BinOp | ast.Subscript | ast.Attribute):
                 if is_read(node):
-                    expressions[self.text(node)] = None
+                    _add(scope.expressions, self.text(node), MAX_EXPRESSIONS)
             elif isinstance(node, ast.Assign | ast.AugAssign | ast.Return | ast.Expr):
-                statements[self.text(node)] = None
+                _add(scope.statements, self.text(node), MAX_STATEMENTS)
         owner = self.parent(outer)
-        attributes = _attributes(owner) if isinstance(owner, ast.ClassDef) else {}
-        return Scope(
-            tuple(islice(names, MAX_NAMES)),
-            tuple(islice(attributes, MAX_ATTRIBUTES)),
-            tuple(islice(strings, MAX_STRINGS)),
-            tuple(islice(conditions, MAX_CONDITIONS)),
-            tuple(islice(expressions, MAX_EXPRESSIONS)),
-            tuple(islice(statements, MAX_STATEMENTS)),
-        )
+        if isinstance(owner, ast.ClassDef):
+            for node in ast.walk(owner):
+                match node:
+                    case ast.Attribute(value=ast.Name(id="self"), attr=name):
+                        _add(scope.attributes, name, MAX_ATTRIBUTES)
+        return scope
+
+
+def _add(items: list[str], item: str, limit: int) -> None:
+    if len(items) < limit and item not in items:
+        items.append(item)
 
 
 def is_read(node: ast.expr) -> bool:
@@ -252,16 +248,6 @@ def is_read(node: ast.expr) -> bool:
 def is_docstring(node: ast.AST) -> bool:
     """Return whether a statement is only a constant, as a docstring is."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def _attributes(definition: ast.ClassDef) -> dict[str, None]:
-    """Return the attributes of `self` in the methods of a class."""
-    attributes: dict[str, None] = {}
-    for node in ast.walk(definition):
-        match node:
-            case ast.Attribute(value=ast.Name(id="self"), attr=name):
-                attributes[name] = None
-    return attributes
 
 
 def _calls(source: str, parenthesis: int) -> bool:

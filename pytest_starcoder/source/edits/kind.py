@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_type_hints
 
 from pytest_starcoder.source.edits.context import Context
 
@@ -18,7 +19,7 @@ EXTENDED = 3.0
 
 
 class Direction(StrEnum):
-    """Whether a kind makes mutants, fixes or both."""
+    """The use of a kind: for mutants, fixes or both."""
 
     BREAKS = "breaks"
     REPAIRS = "repairs"
@@ -36,16 +37,15 @@ class Replacement:
 
 Replacements = Iterator[str | Replacement]
 
-# The node has one of the classes that the rule is registered for.
-Rule = Callable[[Any, Context], Iterator[Any]]
+Rule = Callable[[Any, Context], Replacements]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A rule and the classes of the nodes that it replaces."""
+    """A rule, and the class of the nodes that it replaces or a union of classes."""
 
     name: str
-    nodes: tuple[type[ast.AST], ...]
+    nodes: type[ast.AST] | UnionType
     cost: float
     direction: Direction
     rule: Rule
@@ -55,11 +55,15 @@ KINDS: list[Kind] = []
 
 
 def kind(
-    name: str, *nodes: type[ast.AST], cost: float, direction: Direction = Direction.BOTH
+    name: str, *, cost: float, direction: Direction = Direction.BOTH
 ) -> Callable[[Rule], Rule]:
-    """Register a function as a kind: it takes a node and its context, and yields replacements."""
+    """Register a function as a kind.
+
+    The annotation of its parameter `node` says which nodes it is given.
+    """
 
     def register(rule: Rule) -> Rule:
+        nodes = get_type_hints(rule)["node"]
         KINDS.append(Kind(name, nodes, cost, direction, rule))
         return rule
 
@@ -73,6 +77,12 @@ def every_kind() -> tuple[Kind, ...]:
     for module in sorted(path.stem for path in folder.glob("[!_]*.py")):
         importlib.import_module(f"pytest_starcoder.source.edits.kinds.{module}")
     return tuple(KINDS)
+
+
+def with_costs(costs: Mapping[str, float]) -> Iterator[Replacement]:
+    """Yield a replacement for each source in `costs`."""
+    for source, cost in costs.items():
+        yield Replacement(source, cost)
 
 
 def drop_each(items: list[str]) -> Iterator[list[str]]:

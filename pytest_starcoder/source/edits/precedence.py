@@ -10,36 +10,36 @@ from pytest_starcoder.source.edits.context import Context
 ATOM = 15
 """Precedence of what never needs parentheses."""
 
-_PRECEDENCE: dict[type[ast.AST], int] = {
-    ast.NamedExpr: 0,
-    ast.Yield: 0,
-    ast.YieldFrom: 0,
-    ast.Tuple: 0,
-    ast.Lambda: 1,
-    ast.IfExp: 2,
-    ast.Or: 3,
-    ast.And: 4,
-    ast.Not: 5,
-    ast.Compare: 6,
-    ast.BitOr: 7,
-    ast.BitXor: 8,
-    ast.BitAnd: 9,
-    ast.LShift: 10,
-    ast.RShift: 10,
-    ast.Add: 11,
-    ast.Sub: 11,
-    ast.Mult: 12,
-    ast.Div: 12,
-    ast.FloorDiv: 12,
-    ast.Mod: 12,
-    ast.MatMult: 12,
-    ast.UAdd: 13,
-    ast.USub: 13,
-    ast.Invert: 13,
-    ast.Pow: 13,
-    ast.Await: 14,
+_PRECEDENCE = {
+    "NamedExpr": 0,
+    "Yield": 0,
+    "YieldFrom": 0,
+    "Tuple": 0,
+    "Lambda": 1,
+    "IfExp": 2,
+    "Or": 3,
+    "And": 4,
+    "Not": 5,
+    "Compare": 6,
+    "BitOr": 7,
+    "BitXor": 8,
+    "BitAnd": 9,
+    "LShift": 10,
+    "RShift": 10,
+    "Add": 11,
+    "Sub": 11,
+    "Mult": 12,
+    "Div": 12,
+    "FloorDiv": 12,
+    "Mod": 12,
+    "MatMult": 12,
+    "UAdd": 13,
+    "USub": 13,
+    "Invert": 13,
+    "Pow": 13,
+    "Await": 14,
 }
-"""How tightly expressions and operators bind, by Python's grammar."""
+"""How tightly expressions and operators bind, by the name of their class in `ast`."""
 
 _BEFORE_PARENTHESIS = frozenset(" ([-+*/")
 """Characters before a parenthesis that can also stand before an atom."""
@@ -87,7 +87,7 @@ def _required_precedence(node: ast.expr, parent: ast.AST | None) -> int:
 
 def _precedence(node: ast.AST) -> int:
     operator = getattr(node, "op", node)
-    return _PRECEDENCE.get(type(operator), ATOM)
+    return _PRECEDENCE.get(type(operator).__name__, ATOM)
 
 
 @lru_cache(maxsize=4096)

@@ -59,7 +59,7 @@ def read_changes(worktree: WorkTree, attributes: str, *compared: str) -> list[En
 
 
 class _Output(NamedTuple):
-    """What git printed before it ended with `result`."""
+    """The output of a diff, perhaps incomplete, and its result."""
 
     entries: list[Entry]
     patches: list[bytes]
@@ -111,13 +111,11 @@ class _Diff:
         return entry._replace(patch=b"".join(output.patches) or None)
 
     def _run(self, command: list[str], *pathspecs: str) -> _Output:
-        process = self._worktree.start(
+        result = self._worktree.run(
             *command,
             "--",
             *pathspecs,
             folder=self._source.tree,
             variables=self._source.variables,
         )
-        with process:
-            entries, patches = read_output(process.stdout)
-        return _Output(entries, patches, process.result)
+        return _Output(*read_output(result.output), result)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 import os
 import re
-from collections.abc import Iterable
-from itertools import chain
 from typing import NamedTuple
 
 MAX_CHANGE_BYTES = 8_000_000
@@ -15,7 +12,7 @@ MAX_CHANGE_BYTES = 8_000_000
 MAX_FILE_BYTES = 1_000_000
 """Maximum size of the patch of one file, and of a file that is read for context."""
 
-_PATCH_START = b"diff --git "
+_PATCH_START = re.compile(rb"(?m)^(?=diff --git )")
 
 _RECORD = re.compile(
     rb":(\d+) (\d+) ([0-9a-f]+) ([0-9a-f]+) ([A-Z])\d*"
@@ -46,18 +43,23 @@ class Entry(NamedTuple):
         return {"U": 0, "T": 2}.get(self.status, 1)
 
 
-def read_output(lines: Iterable[bytes]) -> tuple[list[Entry], list[bytes]]:
-    """Return the entries in the output of a diff, and all patches in order."""
-    head = b""
-    lines = iter(lines)
-    # An empty record ends the records; after it the first patch begins in the same line.
-    for line in lines:
-        head += line
-        if b"\0" + _PATCH_START in line:
-            entries, patch_line = read_records(head)
-            return entries, _read_patches(chain([patch_line], lines))
-    entries, _ = read_records(head)
-    return entries, []
+def read_output(output: bytes) -> tuple[list[Entry], list[bytes]]:
+    """Return the entries in the output of a diff, and all patches in order.
+
+    A patch that is too large is empty. If all together are, the smallest are kept.
+    """
+    entries, rest = read_records(output)
+    patches = []
+    for patch in _PATCH_START.split(rest)[1:]:
+        patches.append(patch if len(patch) <= MAX_FILE_BYTES else b"")
+    total = sum(len(patch) for patch in patches)
+    largest_first = sorted(range(len(patches)), key=lambda index: -len(patches[index]))
+    for index in largest_first:
+        if total <= MAX_CHANGE_BYTES:
+            break
+        total -= len(patches[index])
+        patches[index] = b""
+    return entries, patches
 
 
 def read_records(output: bytes) -> tuple[list[Entry], bytes]:
@@ -82,32 +84,3 @@ def add_patches(entries: list[Entry], patches: list[bytes]) -> list[Entry]:
         patch = b"".join(next(remaining) for _ in range(entry.patch_count))
         complete.append(entry._replace(patch=patch or None))
     return complete
-
-
-def _read_patches(lines: Iterable[bytes]) -> list[bytes]:
-    """Return the patches in order, empty where one is too large.
-
-    If together they are too large, the smallest patches are kept.
-    """
-    patches: list[bytes] = []
-    largest: list[tuple[int, int]] = []  # a heap: sizes as negative numbers, and indices
-    total = size = 0
-    patch: list[bytes] = []
-    for line in chain(lines, [_PATCH_START]):  # the last line ends the last patch
-        if line.startswith(_PATCH_START):
-            if size:
-                content = b"".join(patch)
-                heapq.heappush(largest, (-len(content), len(patches)))
-                patches.append(content)
-                total += len(content)
-            while total > MAX_CHANGE_BYTES:
-                negative_size, index = heapq.heappop(largest)
-                patches[index] = b""
-                total += negative_size
-            patch, size = [], 0
-        size += len(line)
-        if size <= MAX_FILE_BYTES:
-            patch.append(line)
-        else:
-            patch.clear()
-    return patches

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import io
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -105,24 +105,20 @@ class Repository(WorkTree):
         unique_names = list(dict.fromkeys(names))
         if not unique_names:
             return {}
+        request = "".join(f"{name}\n" for name in unique_names).encode("ascii")
+        result = self.run("cat-file", "--batch", standard_input=request)
+        if result.status:
+            raise self.failure("cat-file", result)
         contents: dict[str, bytes] = {}
-        with self.start("cat-file", "--batch") as process, contextlib.suppress(BrokenPipeError):
-            for name in unique_names:
-                # One at a time: neither side waits for a pipe that the other does not read.
-                process.stdin.write(f"{name}\n".encode("ascii"))
-                process.stdin.flush()
-                head = process.stdout.readline().split()
-                if not head:
-                    break  # git died; the exit status will say why
-                if len(head) != 3:  # "<name> missing"
-                    continue
-                size = int(head[2])
-                content = process.stdout.read(size)
-                process.stdout.read(1)
-                if len(content) == size <= MAX_FILE_BYTES:
-                    contents[name] = content
-        if process.result.status:
-            raise self.failure("cat-file", process.result)
+        output = io.BytesIO(result.output)
+        for name in unique_names:
+            head = output.readline().split()
+            if len(head) != 3:  # "<name> missing"
+                continue
+            content = output.read(int(head[2]))
+            output.read(1)  # a newline
+            if len(content) <= MAX_FILE_BYTES:
+                contents[name] = content
         return contents
 
     # --- changes ---

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError, GitFailed
-from pytest_starcoder.source.git.process import GitProcess, GitResult
+from pytest_starcoder.source.git.process import GitResult, run_git
 from pytest_starcoder.source.git.tracking import find_repository
 
 REVIEW_TIMEOUT = 60.0
@@ -41,22 +41,17 @@ class WorkTree:
         lines = result.text().splitlines()
         self.top, self.folder = Path(lines[0]), Path(lines[-1])
 
-    def start(
+    def run(
         self,
         *arguments: str,
         folder: Path | None = None,
         variables: Mapping[str, str] | None = None,
-    ) -> GitProcess:
-        """Start git, to read its output as it comes."""
-        return GitProcess([*arguments], folder or self._start, variables or {}, self.timeout)
-
-    def run(self, *arguments: str) -> GitResult:
-        """Run git to its end, whatever its exit status."""
-        with self.start(*arguments) as process:
-            process.stdin.close()
-            output = process.stdout.read()
-        result = process.result
-        return GitResult(result.status, output, result.messages, result.is_late)
+        standard_input: bytes = b"",
+    ) -> GitResult:
+        """Run git, whatever its exit status."""
+        return run_git(
+            arguments, folder or self._start, variables or {}, self.timeout, standard_input
+        )
 
     def read(self, *arguments: str) -> bytes:
         """Return the output of git."""

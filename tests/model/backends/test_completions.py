@@ -37,9 +37,7 @@ def up_to_the_first(text: str, stops: list[str]) -> str:
 
 
 @given(answers, st.lists(st.text("ab\n", min_size=1, max_size=4), max_size=4))
-def test_whatever_the_pieces_what_stands_before_the_first_stop_comes_out(
-    pieces: list[str], stops: list[str]
-) -> None:
+def test_text_before_first_stop(pieces: list[str], stops: list[str]) -> None:
     passed: list[str] = []
     ending = Ending(stops, passed.append)
     ended = [ending.add(piece) for piece in pieces]
@@ -53,9 +51,7 @@ def test_whatever_the_pieces_what_stands_before_the_first_stop_comes_out(
 
 
 @given(answers, st.lists(few_letters, max_size=4))
-def test_no_more_is_held_back_than_could_be_the_beginning_of_a_stop(
-    pieces: list[str], stops: list[str]
-) -> None:
+def test_only_partial_stops_wait(pieces: list[str], stops: list[str]) -> None:
     passed: list[str] = []
     ending = Ending(stops, passed.append)
     fed = ""
@@ -63,19 +59,19 @@ def test_no_more_is_held_back_than_could_be_the_beginning_of_a_stop(
         if ending.add(piece):
             break
         fed += piece
-        held = fed.removeprefix("".join(passed))
-        assert fed == "".join(passed) + held
-        assert held == "" or any(stop.startswith(held) and stop != held for stop in stops)
+        pending = fed.removeprefix("".join(passed))
+        assert fed == "".join(passed) + pending
+        assert pending == "" or any(stop.startswith(pending) and stop != pending for stop in stops)
 
 
-def test_an_empty_stop_stops_nothing() -> None:
+def test_empty_stop_is_ignored() -> None:
     passed: list[str] = []
     ending = Ending(["", "x"], passed.append)
     assert not ending.add("abc")
     assert (ending.end(), passed) == ("abc", ["abc"])
 
 
-def test_nothing_comes_after_a_stop() -> None:
+def test_nothing_after_a_stop() -> None:
     ending = Ending(["x"], lambda _piece: None)
     assert ending.add("ax")
     assert ending.add("b")
@@ -120,11 +116,11 @@ def streamed(*events: Any) -> tuple[int, bytes]:
     return 200, "".join(lines).encode()
 
 
-def written(text: str, finish: str | None = None, **others: Any) -> dict[str, Any]:
-    return {"choices": [{"text": text, "finish_reason": finish, **others}]}
+def written(text: str, finish: str | None = None, **fields: Any) -> dict[str, Any]:
+    return {"choices": [{"text": text, "finish_reason": finish, **fields}]}
 
 
-def test_the_text_the_counts_and_the_end_are_the_servers(double: FakeOpenAI) -> None:
+def test_text_and_counts(double: FakeOpenAI) -> None:
     double.cached = 3
     pieces: list[str] = []
     completion = complete(double, Prompt("def f(x):", max_tokens=20), pieces.append)
@@ -134,7 +130,7 @@ def test_the_text_the_counts_and_the_end_are_the_servers(double: FakeOpenAI) -> 
     )
 
 
-def test_a_chat_is_one_message_of_the_users(double: FakeOpenAI) -> None:
+def test_chat_is_one_message(double: FakeOpenAI) -> None:
     completion = complete(double, Prompt("why?", chat=True))
     assert (completion.text, completion.truncated) == (" the divisor is one too small.", False)
     (body,) = double.bodies("/v1/chat/completions")
@@ -143,9 +139,7 @@ def test_a_chat_is_one_message_of_the_users(double: FakeOpenAI) -> None:
 
 
 @pytest.mark.parametrize("chat", [False, True])
-def test_a_server_that_does_not_stream_is_understood_all_the_same(
-    double: FakeOpenAI, chat: bool
-) -> None:
+def test_server_without_streaming(double: FakeOpenAI, chat: bool) -> None:
     double.streams = False
     pieces: list[str] = []
     completion = complete(double, Prompt("a b", chat=chat), pieces.append)
@@ -159,20 +153,18 @@ def test_a_server_that_does_not_stream_is_understood_all_the_same(
 
 @pytest.mark.parametrize("chat", [False, True])
 @pytest.mark.parametrize("streams", [False, True])
-def test_a_likelihood_is_the_mean_of_the_tokens(
-    double: FakeOpenAI, streams: bool, chat: bool
-) -> None:
+def test_likelihood_is_the_mean(double: FakeOpenAI, streams: bool, chat: bool) -> None:
     double.streams = streams
     assert complete(double, Prompt("a", chat=chat, likelihood=True)).likelihood == pytest.approx(
         -0.5
     )
     assert complete(double, Prompt("a", chat=chat)).likelihood is None
-    asked, not_asked = double.requests
-    assert asked.body["logprobs"] == 1  # chats say it as true
-    assert "logprobs" not in not_asked.body
+    with_likelihood, without = double.requests
+    assert with_likelihood.body["logprobs"] == 1  # chats say it as true
+    assert "logprobs" not in without.body
 
 
-def test_a_stop_that_the_server_passes_over_ends_the_answer_and_the_request(
+def test_ignored_stop_ends_the_request(
     double: FakeOpenAI,
 ) -> None:
     double.replies["/v1/completions"] = streamed(
@@ -184,7 +176,7 @@ def test_a_stop_that_the_server_passes_over_ends_the_answer_and_the_request(
     assert completion == Completion("a", "m", completion_tokens=2)
 
 
-def test_a_stop_that_only_began_is_text(double: FakeOpenAI) -> None:
+def test_partial_stop_is_text(double: FakeOpenAI) -> None:
     double.replies["/v1/completions"] = streamed(
         written("a\n"), written("b"), written("\n", "stop")
     )
@@ -192,7 +184,7 @@ def test_a_stop_that_only_began_is_text(double: FakeOpenAI) -> None:
 
 
 @pytest.mark.parametrize("finish", ["stop", "eos", "eos_token", "stop_sequence"])
-def test_an_answer_that_came_to_its_end_is_whole(double: FakeOpenAI, finish: str) -> None:
+def test_finished_answer(double: FakeOpenAI, finish: str) -> None:
     double.replies["/v1/completions"] = streamed(
         written("a"), written("b", finish), "data: [DONE]\n\n"
     )
@@ -200,36 +192,34 @@ def test_an_answer_that_came_to_its_end_is_whole(double: FakeOpenAI, finish: str
 
 
 @pytest.mark.parametrize("finish", ["length", "content_filter", "abort", "tool_calls"])
-def test_an_answer_that_something_ended_is_truncated(double: FakeOpenAI, finish: str) -> None:
+def test_finish_reasons_of_cut_answers(double: FakeOpenAI, finish: str) -> None:
     double.replies["/v1/completions"] = streamed(written("a"), written("b", finish))
     assert complete(double) == Completion("ab", "m", completion_tokens=2, truncated=True)
 
 
-def test_an_answer_without_its_end_is_truncated_and_has_no_count(double: FakeOpenAI) -> None:
+def test_missing_end_has_no_count(double: FakeOpenAI) -> None:
     double.ending = "lost"
     assert complete(double) == Completion(" the divisor is one too small.", "m", truncated=True)
 
 
 @pytest.mark.parametrize("control", [EOS, "</s>", "<eos>", "<|im_end|>"])
-def test_the_control_token_that_tgi_writes_last_is_no_text(
-    double: FakeOpenAI, control: str
-) -> None:
+def test_last_token_of_tgi(double: FakeOpenAI, control: str) -> None:
     double.replies["/v1/completions"] = streamed(written("a", ""), written(control, "eos_token"))
     assert complete(double).text == "a"
 
 
 @pytest.mark.parametrize("finish", ["length", "stop"])
-def test_a_control_token_that_ended_nothing_is_text(double: FakeOpenAI, finish: str) -> None:
+def test_special_token_within_answer(double: FakeOpenAI, finish: str) -> None:
     double.replies["/v1/completions"] = streamed(written("a", ""), written("<b>", finish))
     assert complete(double).text == "a<b>"
 
 
-def test_a_whole_answer_of_an_old_tgi_is_text_to_its_end(double: FakeOpenAI) -> None:
+def test_unstreamed_answer_of_old_tgi(double: FakeOpenAI) -> None:
     double.replies["/v1/completions"] = (200, written("a < b > c", "eos_token"))
     assert complete(double).text == "a < b > c"
 
 
-def test_what_a_model_thinks_before_it_answers_is_not_its_answer(double: FakeOpenAI) -> None:
+def test_reasoning_is_left_out(double: FakeOpenAI) -> None:
     delta = {"delta": {"reasoning_content": "hm", "content": None}}
     double.replies["/v1/chat/completions"] = streamed(
         {"choices": [delta]}, {"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]}
@@ -247,7 +237,7 @@ def test_what_a_model_thinks_before_it_answers_is_not_its_answer(double: FakeOpe
         'event: error\ndata: {"error": "boom"}\n\n',
     ],
 )
-def test_an_error_after_the_first_byte_is_an_error(double: FakeOpenAI, event: Any) -> None:
+def test_late_error(double: FakeOpenAI, event: Any) -> None:
     double.replies["/v1/completions"] = streamed(written("a"), event)
     with told(BadResponse, "It says boom.", ""):
         complete(double)
@@ -271,16 +261,14 @@ def test_an_error_after_the_first_byte_is_an_error(double: FakeOpenAI, event: An
         {"usage": {"prompt_tokens": "x", "completion_tokens": None, "prompt_tokens_details": []}},
     ],
 )
-def test_fields_of_another_kind_than_promised_are_no_crash(
-    double: FakeOpenAI, event: dict[str, Any]
-) -> None:
+def test_unexpected_field_types(double: FakeOpenAI, event: dict[str, Any]) -> None:
     double.replies["/v1/completions"] = streamed(event, written("a", "stop"))
     assert complete(double, Prompt("a", likelihood=True)) == Completion(
         "a", "m", completion_tokens=1
     )
 
 
-def test_the_last_count_holds(double: FakeOpenAI) -> None:
+def test_last_usage_wins(double: FakeOpenAI) -> None:
     """vLLM can count in every event, and has none in most."""
     double.replies["/v1/completions"] = streamed(
         written("a") | {"usage": {"prompt_tokens": 5, "completion_tokens": 1}},
@@ -302,9 +290,7 @@ def test_the_last_count_holds(double: FakeOpenAI) -> None:
         ),
     ],
 )
-def test_of_the_stops_as_many_are_sent_as_the_server_takes_texts_first(
-    prompt: Prompt, most: int | None, stops: list[str] | None
-) -> None:
+def test_limited_stops(prompt: Prompt, most: int | None, stops: list[str] | None) -> None:
     assert completions.request_body(prompt, Settings(), most).get("stop") == stops
 
 
@@ -319,7 +305,7 @@ def answered(settings: Settings, prompt: Prompt) -> Completion:
 
 
 @pytest.mark.parametrize("name", ["llamacpp", "openai"])
-def test_llamacpp_puts_its_template_around_a_message(llamacpp: RealServer, name: str) -> None:
+def test_llamacpp_chat_template(llamacpp: RealServer, name: str) -> None:
     settings = Settings(backend=name, host=llamacpp.url, api_key=llamacpp.key, temperature=0)
     plain, message = (
         answered(settings, Prompt("why?", max_tokens=6, chat=chat)) for chat in (False, True)
@@ -330,9 +316,7 @@ def test_llamacpp_puts_its_template_around_a_message(llamacpp: RealServer, name:
 
 
 @pytest.mark.parametrize("chat", [False, True])
-def test_llamacpp_tells_the_likelihood_and_minds_the_schema_of_both(
-    llamacpp: RealServer, chat: bool
-) -> None:
+def test_llamacpp_likelihood_and_schema(llamacpp: RealServer, chat: bool) -> None:
     settings = Settings(backend="llamacpp", host=llamacpp.url, api_key=llamacpp.key, temperature=0)
     likelihood = answered(
         settings, Prompt("why?", max_tokens=6, chat=chat, likelihood=True)
@@ -345,7 +329,7 @@ def test_llamacpp_tells_the_likelihood_and_minds_the_schema_of_both(
 
 @pytest.mark.parametrize(("name", "tag"), [("ollama", ""), ("openai", ":latest")])
 @pytest.mark.parametrize("chat", [False, True])
-def test_ollama_answers_a_message_even_to_a_model_without_a_template(
+def test_ollama_chat_without_template(
     real_ollama: str, ollama_model: str, name: str, tag: str, chat: bool
 ) -> None:
     settings = Settings(backend=name, host=real_ollama, model=ollama_model + tag, temperature=0)
@@ -357,9 +341,7 @@ def test_ollama_answers_a_message_even_to_a_model_without_a_template(
     )
 
 
-def test_ollama_minds_the_schema_of_an_answer_to_a_message(
-    real_ollama: str, ollama_model: str
-) -> None:
+def test_ollama_chat_schema(real_ollama: str, ollama_model: str) -> None:
     settings = Settings(backend="ollama", host=real_ollama, model=ollama_model, temperature=0)
     prompt = Prompt("why?", max_tokens=20, chat=True, schema={"enum": ["aa", "bb"]})
     assert answered(settings, prompt).text in ('"aa"', '"bb"')

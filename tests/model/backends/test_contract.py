@@ -1,4 +1,4 @@
-"""What every backend does, whatever it is: one contract, one test a clause, every server that there is."""
+"""The contract of backends: every test runs with every kind of server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CODE = (
 
 @dataclass
 class Place:
-    """A backend, the settings that made it, whether its count of tokens is exact, and how it is made."""
+    """A backend, its settings, whether it counts tokens exactly, and a function that makes it."""
 
     settings: Settings
     exact: bool
@@ -146,19 +146,19 @@ def complete(backend: Backend, model: Model, prompt: Prompt) -> Completion:
     return backend.complete(prompt, model, soon(), lambda _piece: None)
 
 
-def test_a_backend_says_what_it_is_and_where(backend: Backend) -> None:
+def test_label_and_place(backend: Backend) -> None:
     assert backend.label
     assert backend.place
 
 
-def test_the_digest_stays_as_long_as_the_model_does(place: Place, backend: Backend) -> None:
+def test_digest_is_stable(place: Place, backend: Backend) -> None:
     with place.backend() as another:
         assert (
             backend.identify(soon()) == backend.identify(soon()) == another.identify(soon()) != ""
         )
 
 
-def test_the_model_has_a_name_a_family_and_a_window(backend: Backend) -> None:
+def test_model_facts(backend: Backend) -> None:
     model = backend.inspect("its digest", soon())
     assert model.name
     assert model.digest == "its digest"
@@ -167,15 +167,15 @@ def test_the_model_has_a_name_a_family_and_a_window(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("text", ["a", SIGNS], ids=["letter", "signs"])
-def test_tokens_are_never_counted_too_low(backend: Backend, model: Model, text: str) -> None:
-    """Signs and single letters: of words, an estimate is as good as the vocabulary, and the tiny model's is poor."""
+def test_count_is_never_too_low(backend: Backend, model: Model, text: str) -> None:
+    """Signs and single letters: the vocabulary of the tiny model knows few words."""
     assert (
         backend.count(text, soon())
         >= complete(backend, model, Prompt(text, max_tokens=1)).prompt_tokens
     )
 
 
-def test_a_server_that_counts_counts_exactly(place: Place, backend: Backend, model: Model) -> None:
+def test_exact_count(place: Place, backend: Backend, model: Model) -> None:
     if not place.exact:
         pytest.skip("this server does not count")
     counted = backend.count(CODE, soon())
@@ -183,14 +183,14 @@ def test_a_server_that_counts_counts_exactly(place: Place, backend: Backend, mod
     assert backend.count("", soon()) == 0
 
 
-def test_the_pieces_join_to_the_text(backend: Backend, model: Model) -> None:
+def test_pieces_join_to_text(backend: Backend, model: Model) -> None:
     pieces: list[str] = []
     completion = backend.complete(Prompt(TEXT, max_tokens=20), model, soon(), pieces.append)
     assert len(pieces) > 1
     assert "".join(pieces) == completion.text
 
 
-def test_the_answer_names_its_model_and_counts_its_tokens(backend: Backend, model: Model) -> None:
+def test_completion_facts(backend: Backend, model: Model) -> None:
     completion = complete(backend, model, Prompt(TEXT, max_tokens=5))
     assert completion.model == model.name
     assert completion.prompt_tokens > 0
@@ -198,20 +198,18 @@ def test_the_answer_names_its_model_and_counts_its_tokens(backend: Backend, mode
     assert not completion.from_cache
 
 
-def test_an_answer_that_the_limit_cut_says_so(backend: Backend, model: Model) -> None:
+def test_truncated_answer(backend: Backend, model: Model) -> None:
     completion = complete(backend, model, Prompt(TEXT, max_tokens=2))
     assert completion.truncated
     assert completion.completion_tokens == 2
 
 
-def test_the_same_prompt_has_the_same_answer_at_temperature_0(
-    backend: Backend, model: Model
-) -> None:
+def test_temperature_0_is_deterministic(backend: Backend, model: Model) -> None:
     prompt = Prompt(TEXT, max_tokens=20)
     assert complete(backend, model, prompt).text == complete(backend, model, prompt).text
 
 
-def test_a_stop_text_ends_the_answer_and_is_not_in_it(backend: Backend, model: Model) -> None:
+def test_stop_text_is_excluded(backend: Backend, model: Model) -> None:
     text = complete(backend, model, Prompt(TEXT, max_tokens=60)).text
     stop = next(char for char in text[1:] if char in string.ascii_letters)
     completion = complete(backend, model, Prompt(TEXT, max_tokens=60, stop=(stop,)))
@@ -219,15 +217,15 @@ def test_a_stop_text_ends_the_answer_and_is_not_in_it(backend: Backend, model: M
     assert not completion.truncated
 
 
-def test_a_lone_surrogate_in_the_prompt_is_no_trouble(backend: Backend, model: Model) -> None:
+def test_lone_surrogate(backend: Backend, model: Model) -> None:
     assert complete(backend, model, Prompt("a \ud800 b", max_tokens=2)).prompt_tokens > 0
 
 
-def test_the_version_is_told(backend: Backend) -> None:
+def test_version_is_a_text(backend: Backend) -> None:
     assert isinstance(backend.version(soon()), str)
 
 
-def test_closing_leaves_nothing_open(place: Place) -> None:
+def test_close_leaves_nothing_open(place: Place) -> None:
     with place.backend() as backend:
         model = backend.inspect(backend.identify(soon()), soon())
         complete(backend, model, Prompt("a", max_tokens=1))
@@ -240,6 +238,6 @@ def test_closing_leaves_nothing_open(place: Place) -> None:
             os.kill(engine.pid, 0)
 
 
-def test_closing_twice_or_before_any_question_is_harmless(place: Place) -> None:
+def test_close_is_idempotent(place: Place) -> None:
     with place.backend() as backend:
         backend.close()

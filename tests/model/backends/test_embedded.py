@@ -64,13 +64,13 @@ def pid(backend: Embedded) -> int:
 # --- the child -----------------------------------------------------------------------------
 
 
-def test_nothing_starts_before_a_question_and_identifying_is_none(backend: Embedded) -> None:
+def test_engine_starts_late(backend: Embedded) -> None:
     assert backend.identify(soon())
     assert backend.version(soon()).startswith("xllamacpp 20")
     assert backend._engine is None
 
 
-def test_the_digest_is_the_files(tiny_model: Path, tmp_path: Path) -> None:
+def test_digest_of_the_file(tiny_model: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.gguf"
     copy.write_bytes(tiny_model.read_bytes())
     before = made(copy).identify(soon())
@@ -78,22 +78,22 @@ def test_the_digest_is_the_files(tiny_model: Path, tmp_path: Path) -> None:
     assert len({before, made(copy).identify(soon()), made(tiny_model).identify(soon())}) == 3
 
 
-def test_the_model_is_called_by_its_file(backend: Embedded) -> None:
+def test_model_name(backend: Embedded) -> None:
     assert backend.inspect("d", soon()) == Model("tiny-starcoder2.gguf", "d", "starcoder2", 4096)
 
 
-def test_one_engine_answers_every_question(backend: Embedded) -> None:
+def test_engine_is_reused(backend: Embedded) -> None:
     assert pid(backend) == pid(backend)
 
 
-def test_closing_ends_the_engine(backend: Embedded) -> None:
+def test_close_ends_the_engine(backend: Embedded) -> None:
     child = pid(backend)
     backend.close()
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
 
 
-def test_an_engine_that_was_killed_is_said_to_have_ended(backend: Embedded) -> None:
+def test_killed_engine(backend: Embedded) -> None:
     child = pid(backend)
     assert backend._engine is not None
     os.kill(child, signal.SIGKILL)
@@ -120,7 +120,7 @@ time.sleep(60)
 
 
 @linux
-def test_the_engine_ends_with_its_parent_however_that_ends(tiny_model: Path) -> None:
+def test_engine_ends_with_parent(tiny_model: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, tiny_model], stdout=subprocess.PIPE, text=True
     ) as parent:
@@ -142,7 +142,7 @@ def _runs(child: int) -> bool:
 
 
 @linux
-def test_the_key_is_random_and_in_nobodys_sight(tiny_model: Path) -> None:
+def test_key_is_random_and_hidden(tiny_model: Path) -> None:
     keys = set()
     for _ in range(2):
         backend = made(tiny_model, threads=1)
@@ -157,7 +157,7 @@ def test_the_key_is_random_and_in_nobodys_sight(tiny_model: Path) -> None:
     assert len(keys) == 2
 
 
-def test_without_the_key_the_engine_answers_nobody(backend: Embedded) -> None:
+def test_engine_requires_the_key(backend: Embedded) -> None:
     pid(backend)
     assert backend._server is not None
     for path in ("/props", "/slots"):
@@ -171,7 +171,7 @@ def test_without_the_key_the_engine_answers_nobody(backend: Embedded) -> None:
 
 
 @linux
-def test_the_engine_listens_on_loopback_alone(backend: Embedded) -> None:
+def test_engine_listens_on_loopback(backend: Embedded) -> None:
     child = Path("/proc") / str(pid(backend))
     sockets = {str(link.readlink()) for link in (child / "fd").iterdir() if link.is_symlink()}
     listening = [
@@ -183,11 +183,11 @@ def test_the_engine_listens_on_loopback_alone(backend: Embedded) -> None:
     assert listening == ["0100007F"]  # 127.0.0.1
 
 
-def test_ctrl_c_at_the_terminal_is_not_the_engines(backend: Embedded) -> None:
+def test_engine_ignores_ctrl_c(backend: Embedded) -> None:
     assert os.getpgid(pid(backend)) != os.getpgid(0)
 
 
-def test_nothing_is_printed(tiny_model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_engine_prints_nothing(tiny_model: Path, capfd: pytest.CaptureFixture[str]) -> None:
     backend = made(tiny_model, threads=1)
     backend.complete(Prompt("a", max_tokens=2), MODEL, soon(), lambda _piece: None)
     backend.close()
@@ -198,14 +198,14 @@ def test_nothing_is_printed(tiny_model: Path, capfd: pytest.CaptureFixture[str])
     ("cores", "chosen", "threads"),
     [(8, 0, 7), (2, 0, 1), (1, 0, 1), (None, 0, 1), (8, 3, 3), (2, 64, 64)],
 )
-def test_the_engine_has_all_cores_but_one_unless_told_otherwise(
+def test_number_of_threads(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch, cores: int | None, chosen: int, threads: int
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     assert made(tiny_model, threads=chosen)._threads() == threads
 
 
-def test_the_fields_that_the_engine_sets_are_there() -> None:
+def test_engine_parameters_exist() -> None:
     tree = ast.parse(Path(engine.__file__).read_text("utf-8"))
     assigned = [
         target for node in ast.walk(tree) if isinstance(node, ast.Assign) for target in node.targets
@@ -232,7 +232,7 @@ def test_the_fields_that_the_engine_sets_are_there() -> None:
     ],
     ids=["half", "head", "nonsense"],
 )
-def test_a_file_that_llama_cpp_cannot_load_is_said_to_be_one(
+def test_unloadable_file(
     tiny_model: Path, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     file = tmp_path / "bad.gguf"
@@ -248,16 +248,14 @@ def test_a_file_that_llama_cpp_cannot_load_is_said_to_be_one(
 
 
 @pytest.mark.parametrize("content", [b"", b"GG", b"PK\x03\x04"])
-def test_a_file_of_another_kind_is_refused_before_anything_starts(
-    tmp_path: Path, content: bytes
-) -> None:
+def test_file_is_not_gguf(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "bad.gguf"
     file.write_bytes(content)
     with told(MissingModel, f"STARCODER_MODEL: {file} is not a GGUF file.", SET_FILE):
         made(file)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_missing_file(tmp_path: Path) -> None:
     file = tmp_path / "none.gguf"
     message = (
         f"pyproject.toml, line 3: the model file {file} cannot be read (No such file or directory)."
@@ -266,13 +264,13 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         made(file, source="pyproject.toml, line 3")
 
 
-def test_a_home_that_nobody_has_is_refused() -> None:
+def test_unknown_home_folder() -> None:
     message = "STARCODER_MODEL: the home folder of ~nosuchuser in ~nosuchuser/x.gguf is unknown."
     with told(ConfigError, message, "Set model to the full path of a .gguf file."):
         made(Path("~nosuchuser/x.gguf"))
 
 
-def test_a_folder_is_refused(tmp_path: Path) -> None:
+def test_folder_as_model(tmp_path: Path) -> None:
     folder = tmp_path / "folder.gguf"
     folder.mkdir()
     with told(
@@ -283,21 +281,22 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
         made(folder)
 
 
-def test_the_name_of_a_model_is_no_file() -> None:
+def test_model_name_as_file() -> None:
     with told(
         ConfigError,
         "STARCODER_MODEL: the embedded engine needs a model file, and 'starcoder2:7b' is none.",
-        "Set model to the path of a .gguf file, or to demo after `pip install 'pytest-starcoder[demo]'`.",
+        "Set model to the path of a .gguf file, or to demo after `pip install "
+        "'pytest-starcoder[demo]'`.",
     ):
         made("starcoder2:7b")
 
 
-def test_a_tilde_is_the_home_folder(tiny_model: Path, own_environment: Path) -> None:
-    (own_environment / "tiny.gguf").write_bytes(tiny_model.read_bytes())
-    assert made("~/tiny.gguf").place == str(own_environment / "tiny.gguf")
+def test_tilde_is_expanded(tiny_model: Path, clean_environment: Path) -> None:
+    (clean_environment / "tiny.gguf").write_bytes(tiny_model.read_bytes())
+    assert made("~/tiny.gguf").place == str(clean_environment / "tiny.gguf")
 
 
-def test_a_model_that_takes_too_long_to_load_is_given_up(tiny_model: Path) -> None:
+def test_load_timeout(tiny_model: Path) -> None:
     backend = made(tiny_model)
     with told(
         BackendTimeout,
@@ -308,7 +307,7 @@ def test_a_model_that_takes_too_long_to_load_is_given_up(tiny_model: Path) -> No
     assert backend._engine is None
 
 
-def test_without_its_package_the_engine_is_said_to_be_missing(
+def test_engine_not_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "xllamacpp", None)

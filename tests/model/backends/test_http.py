@@ -1,4 +1,4 @@
-"""Servers that misbehave: every one ends as one clear error, in bounded time, and nothing goes elsewhere."""
+"""Servers that misbehave: each gives one clear error in time, and no other host is asked."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import servers
@@ -55,7 +56,8 @@ CELLS: dict[str, tuple[Callable[[socket.socket], None] | None, type[StarcoderErr
         servers.hangs,
         BackendTimeout,
         "{name} at {url} was silent for 0.4 s.",
-        "Is it still loading the model? Give it longer with STARCODER_FIRST_TOKEN_TIMEOUT (seconds).",
+        "Is it still loading the model? Give it longer with STARCODER_FIRST_TOKEN_TIMEOUT "
+        "(seconds).",
     ),
     "dripping headers": (
         servers.drips_headers,
@@ -115,16 +117,17 @@ BUSY = {
         "Ask again in a moment, or start it with a larger OLLAMA_MAX_QUEUE.",
     ),
     "llamacpp": (
-        "llama.cpp at {url} is not ready: server busy, please try again. maximum pending requests exceeded.",
+        "llama.cpp at {url} is not ready: server busy, please try again. maximum pending "
+        "requests exceeded.",
         "It may still be loading its model: ask again in a moment.",
     ),
 }
 
 
-def settings(backend: str, url: str, **others: object) -> Settings:
+def settings(backend: str, url: str, **fields: Any) -> Settings:
     return Settings(
-        backend=backend, host=url, connect_timeout=0.5, first_token_timeout=0.4, **others
-    )  # type: ignore[arg-type]
+        backend=backend, host=url, connect_timeout=0.5, first_token_timeout=0.4, **fields
+    )
 
 
 @contextmanager
@@ -145,7 +148,9 @@ def complete(backend: Backend, limit: float = LIMIT) -> Completion:
     return backend.complete(Prompt("a"), model, Deadline.after(limit), lambda _piece: None)
 
 
-PATHS = {
+Call = Callable[[Backend], object]
+
+PATHS: dict[tuple[str, object], str] = {
     ("ollama", identify): "/api/tags",
     ("ollama", complete): "/api/generate",
     ("llamacpp", identify): "/v1/models",
@@ -156,12 +161,9 @@ both_calls = pytest.mark.parametrize("call", [identify, complete])
 
 
 @pytest.mark.slow
-@both_backends
-@both_calls
+@pytest.mark.parametrize(("name", "call"), [("ollama", identify), ("llamacpp", complete)])
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_misbehaving_server_is_one_clear_error_in_time(
-    cell: str, call: Callable[[Backend], object], name: str
-) -> None:
+def test_misbehaving_server(cell: str, call: Call, name: str) -> None:
     behave, kind, message, hint = CELLS[cell]
     with raw_server(behave) if behave else nullcontext(closed_port()) as url:
         facts = {"url": url, "name": NAMES[name], "start": START[name], "path": PATHS[name, call]}
@@ -175,9 +177,7 @@ def test_a_misbehaving_server_is_one_clear_error_in_time(
 @pytest.mark.slow
 @both_backends
 @both_calls
-def test_an_answer_without_an_end_is_read_no_further_than_its_limit(
-    call: Callable[..., object], name: str
-) -> None:
+def test_endless_answer_is_limited(call: Callable[..., object], name: str) -> None:
     """Counted, not timed: how long 16 MiB take says how busy the machine is."""
     sent: list[int] = []
     with raw_server(servers.flooding(sent)) as url, asking(settings(name, url)) as backend:
@@ -197,7 +197,7 @@ def _filled(text: str, facts: dict[str, str]) -> str:
 
 @both_backends
 @both_calls
-def test_a_busy_server_can_be_asked_again(name: str, call: Callable[[Backend], object]) -> None:
+def test_busy_server(name: str, call: Callable[[Backend], object]) -> None:
     message, hint = BUSY[name]
     with raw_server(servers.ERROR_503) as url, asking(settings(name, url)) as backend:
         with told(RateLimited, message.format(url=url), hint):
@@ -208,7 +208,7 @@ def test_a_busy_server_can_be_asked_again(name: str, call: Callable[[Backend], o
 
 
 @both_backends
-def test_an_error_line_in_the_stream_is_an_error(name: str) -> None:
+def test_error_in_stream(name: str) -> None:
     with (
         raw_server(servers.ERROR_LINE) as url,
         asking(settings(name, url)) as backend,
@@ -218,7 +218,7 @@ def test_an_error_line_in_the_stream_is_an_error(name: str) -> None:
 
 
 @both_backends
-def test_an_empty_answer_is_an_error(name: str) -> None:
+def test_empty_answer(name: str) -> None:
     with (
         raw_server(servers.EMPTY) as url,
         asking(settings(name, url)) as backend,
@@ -234,13 +234,13 @@ def test_an_empty_answer_is_an_error(name: str) -> None:
         ("llamacpp", b'data: {"choices": [{"text": "Hello"}]}\n'),
     ],
 )
-def test_an_answer_without_its_end_is_a_truncated_one(name: str, line: bytes) -> None:
+def test_stream_without_end_is_truncated(name: str, line: bytes) -> None:
     with raw_server(servers.answers(line)) as url, asking(settings(name, url)) as backend:
         assert complete(backend) == Completion("Hello", "m", truncated=True)
 
 
 @both_backends
-def test_bad_utf8_in_an_answer_is_shown_as_such(name: str) -> None:
+def test_invalid_utf8(name: str) -> None:
     line = {
         "ollama": b'{"response": "a\xff", "done": true}',
         "llamacpp": b'data: {"choices": [{"text": "a\xff", "finish_reason": "stop"}]}',
@@ -260,12 +260,12 @@ def test_bad_utf8_in_an_answer_is_shown_as_such(name: str) -> None:
         b'{"choices": [null]}',
     ],
 )
-def test_fields_of_another_kind_than_promised_are_no_crash(name: str, line: bytes) -> None:
+def test_unexpected_field_types(name: str, line: bytes) -> None:
     with raw_server(servers.answers(line)) as url, asking(settings(name, url)) as backend:
         assert complete(backend) == Completion("", "m", truncated=True)
 
 
-def test_a_passed_deadline_sends_nothing(ollama_double: FakeOllama) -> None:
+def test_passed_deadline(ollama_double: FakeOllama) -> None:
     message = f"Ollama at {ollama_double.url} did not finish within 0 s."
     with (
         asking(settings("ollama", ollama_double.url)) as backend,
@@ -275,7 +275,7 @@ def test_a_passed_deadline_sends_nothing(ollama_double: FakeOllama) -> None:
     assert ollama_double.requests == []
 
 
-def test_a_timeout_names_the_setting_that_bit() -> None:
+def test_timeout_names_its_setting() -> None:
     with (
         raw_server(servers.drips_body) as url,
         asking(settings("ollama", url)) as backend,
@@ -289,7 +289,7 @@ def test_a_timeout_names_the_setting_that_bit() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends itself a POSIX signal")
-def test_ctrl_c_while_waiting_hangs_up_at_once() -> None:
+def test_ctrl_c_hangs_up() -> None:
     hung_up = threading.Event()
 
     def behave(connection: socket.socket) -> None:
@@ -317,7 +317,7 @@ def test_ctrl_c_while_waiting_hangs_up_at_once() -> None:
 @pytest.mark.parametrize(
     "status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"]
 )
-def test_neither_code_nor_key_follows_a_redirect(
+def test_redirect_is_not_followed(
     status: str, call: Callable[[Backend], object], name: str
 ) -> None:
     with fake_ollama() as elsewhere:
@@ -341,7 +341,7 @@ def test_neither_code_nor_key_follows_a_redirect(
         (("host", "model"), None),
     ],
 )
-def test_the_key_goes_to_no_host_that_only_the_repository_named(
+def test_key_withheld_from_tracked_host(
     ollama_double: FakeOllama, name: str, tracked: tuple[str, ...], sent: str | None
 ) -> None:
     chosen = settings(name, ollama_double.url, api_key="secret", tracked=frozenset(tracked))
@@ -352,7 +352,7 @@ def test_the_key_goes_to_no_host_that_only_the_repository_named(
 
 @both_backends
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_no_proxy_stands_between_us_and_this_machine(
+def test_no_proxy_for_loopback(
     ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch, variable: str, name: str
 ) -> None:
     with fake_ollama() as proxy:
@@ -363,10 +363,10 @@ def test_no_proxy_stands_between_us_and_this_machine(
     assert len(ollama_double.requests) == 1
 
 
-def test_another_machine_is_asked_through_the_users_proxy_but_never_with_a_login_from_netrc(
-    ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch, own_environment: Path
+def test_proxy_without_netrc(
+    ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch, clean_environment: Path
 ) -> None:
-    netrc = own_environment / ".netrc"
+    netrc = clean_environment / ".netrc"
     netrc.write_text(
         "machine gpu-box.example login me password secret\ndefault login me password secret\n"
     )
@@ -379,16 +379,14 @@ def test_another_machine_is_asked_through_the_users_proxy_but_never_with_a_login
     assert "Authorization" not in request.headers
 
 
-def test_netrc_is_not_read_for_this_machine_either(
-    ollama_double: FakeOllama, own_environment: Path
-) -> None:
-    (own_environment / ".netrc").write_text("default login me password secret\n")
+def test_no_netrc_for_loopback(ollama_double: FakeOllama, clean_environment: Path) -> None:
+    (clean_environment / ".netrc").write_text("default login me password secret\n")
     with asking(settings("ollama", ollama_double.url)) as backend:
         identify(backend)
     assert "Authorization" not in ollama_double.requests[0].headers
 
 
-def test_a_proxy_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", closed_port())
     with (
         asking(settings("ollama", "http://gpu-box.example")) as backend,
@@ -401,7 +399,7 @@ def test_a_proxy_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         identify(backend)
 
 
-def test_no_connection_is_kept_for_the_server_to_close_as_we_ask_again(
+def test_connections_are_not_reused(
     ollama_double: FakeOllama,
 ) -> None:
     with asking(settings("ollama", ollama_double.url)) as backend:
@@ -413,7 +411,7 @@ def test_no_connection_is_kept_for_the_server_to_close_as_we_ask_again(
     ]
 
 
-def test_we_hang_up_on_a_server_that_keeps_the_connection_all_the_same() -> None:
+def test_kept_connection_is_closed() -> None:
     hung_up = threading.Event()
 
     def behave(connection: socket.socket) -> None:
@@ -473,7 +471,7 @@ def encrypted(certificate: Path) -> Iterator[str]:
         yield url.replace("http", "https")
 
 
-def test_a_certificate_that_nobody_trusts_is_an_error(certificate: Path) -> None:
+def test_untrusted_certificate(certificate: Path) -> None:
     with (
         encrypted(certificate) as url,
         asking(settings("ollama", url)) as backend,
@@ -486,15 +484,13 @@ def test_a_certificate_that_nobody_trusts_is_an_error(certificate: Path) -> None
         identify(backend)
 
 
-def test_ones_own_authority_is_trusted_where_it_is_named(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_own_authority(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", f"{certificate}.crt")
     with encrypted(certificate) as url, asking(settings("ollama", url)) as backend:
         assert identify(backend) == "d"
 
 
-def test_a_server_that_does_not_speak_https_is_an_error(ollama_double: FakeOllama) -> None:
+def test_plain_server_behind_https(ollama_double: FakeOllama) -> None:
     url = ollama_double.url.replace("http", "https")
     with (
         asking(settings("ollama", url)) as backend,
@@ -524,19 +520,17 @@ def test_a_server_that_does_not_speak_https_is_an_error(ollama_double: FakeOllam
         ("[" * 100_000, "[" * 299 + "…"),
     ],
 )
-def test_the_message_is_found_in_an_error_body(body: str, text: str) -> None:
+def test_error_text(body: str, text: str) -> None:
     assert error_text(body) == text
 
 
 @pytest.mark.parametrize(
-    ("refused", "said"),
+    ("refused", "summary"),
     [
         (ErrorReply(500, "boom."), "500: boom"),
         (ErrorReply(403, ""), "403"),
         (ErrorReply(200, "boom"), "boom"),
     ],
 )
-def test_an_error_is_told_with_its_status_unless_that_says_nothing(
-    refused: ErrorReply, said: str
-) -> None:
-    assert refused.summary == said
+def test_error_summary(refused: ErrorReply, summary: str) -> None:
+    assert refused.summary == summary

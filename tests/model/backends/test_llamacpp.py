@@ -1,4 +1,4 @@
-"""What is sent to a llama.cpp server and what is made of its answers: on a real one, with the tiny model."""
+"""Requests to a llama.cpp server and its answers, mostly with a real one and the tiny model."""
 
 from __future__ import annotations
 
@@ -64,21 +64,21 @@ def complete(
 # --- a real server -------------------------------------------------------------------------
 
 
-def test_the_window_is_the_one_in_props(llamacpp: RealServer, backend: LlamaCpp) -> None:
+def test_window_from_props(llamacpp: RealServer, backend: LlamaCpp) -> None:
     props = requests.get(f"{llamacpp.url}/props", headers=_key(llamacpp), timeout=5).json()
     assert (
         backend.inspect("d", soon()).window == props["default_generation_settings"]["n_ctx"] == 4096
     )
 
 
-def test_a_smaller_model_has_its_own_window(tmp_path: Path) -> None:
+def test_window_of_smaller_model(tmp_path: Path) -> None:
     with running_llamacpp(write_tiny_model(tmp_path / "small.gguf", context=512)) as server:
         backend = LlamaCpp(server.url, Settings(), server.key)
         assert backend.inspect("d", soon()) == Model("small.gguf", "d", "starcoder2", 512)
         backend.close()
 
 
-def test_identifying_is_one_request(llamacpp: RealServer) -> None:
+def test_identify_takes_one_request(llamacpp: RealServer) -> None:
     with relay(llamacpp.url) as seen:
         backend = LlamaCpp(seen.url, Settings(), llamacpp.key)
         backend.identify(soon())
@@ -86,21 +86,19 @@ def test_identifying_is_one_request(llamacpp: RealServer) -> None:
     assert [request.path for request in seen.requests] == ["/v1/models"]
 
 
-def test_another_model_has_another_digest(backend: LlamaCpp, separator: RealServer) -> None:
-    other = LlamaCpp(separator.url, Settings(), separator.key)
-    assert other.identify(soon()) != backend.identify(soon())
-    other.close()
+def test_digest_depends_on_model(backend: LlamaCpp, separator: RealServer) -> None:
+    double_backend = LlamaCpp(separator.url, Settings(), separator.key)
+    assert double_backend.identify(soon()) != backend.identify(soon())
+    double_backend.close()
 
 
 @pytest.mark.parametrize("sentinel", STARCODER2)
-def test_a_sentinel_is_one_token_and_a_neutralised_one_is_not(
-    backend: LlamaCpp, sentinel: str
-) -> None:
+def test_special_tokens_are_single_tokens(backend: LlamaCpp, sentinel: str) -> None:
     assert backend.count(sentinel, soon()) == 1
     assert backend.count(neutralize(sentinel), soon()) > 2
 
 
-def test_a_sentinel_in_the_users_code_is_no_sentinel_in_the_prompt(backend: LlamaCpp) -> None:
+def test_neutralized_code_has_no_special_token(backend: LlamaCpp) -> None:
     rendered = render("starcoder2", "explain", code="", case="MARK = '<pr_comment>'").text
     as_text, as_sentinel = (
         complete(backend, Prompt(text, max_tokens=1)).prompt_tokens
@@ -109,14 +107,14 @@ def test_a_sentinel_in_the_users_code_is_no_sentinel_in_the_prompt(backend: Llam
     assert as_text - as_sentinel == len("< pr_comment>") - 1
 
 
-def test_the_prompt_read_is_the_prompt_counted(backend: LlamaCpp) -> None:
+def test_count_matches_prompt_tokens(backend: LlamaCpp) -> None:
     text = "<issue_start>Title: x\nusername_0: def mean(xs):\n    return 1\n" * 5
     assert complete(backend, Prompt(text, max_tokens=1)).prompt_tokens == backend.count(
         text, soon()
     )
 
 
-def test_a_prompt_asked_again_needs_hardly_any_work(backend: LlamaCpp) -> None:
+def test_prompt_is_cached_by_server(backend: LlamaCpp) -> None:
     complete(backend, Prompt("the constant part first " * 5, max_tokens=1))
     again = complete(
         backend, Prompt("the constant part first " * 5 + "the case last", max_tokens=1)
@@ -124,14 +122,14 @@ def test_a_prompt_asked_again_needs_hardly_any_work(backend: LlamaCpp) -> None:
     assert again.cached_tokens > 100
 
 
-def test_a_control_token_ends_the_answer(separator: RealServer) -> None:
+def test_stop_token(separator: RealServer) -> None:
     backend = LlamaCpp(separator.url, Settings(), separator.key)
     completion = complete(backend, Prompt("a", max_tokens=20, stop_tokens=("<file_sep>",)))
     backend.close()
     assert (completion.text, completion.completion_tokens, completion.truncated) == ("", 1, False)
 
 
-def test_without_preserving_it_a_control_token_has_no_text_that_could_stop(
+def test_stop_token_must_be_preserved(
     separator: RealServer,
 ) -> None:
     """The reason for `preserved_tokens`, and the day this fails they may go."""
@@ -142,7 +140,7 @@ def test_without_preserving_it_a_control_token_has_no_text_that_could_stop(
 
 
 @pytest.mark.parametrize("key", ["", "wrong"])
-def test_a_wrong_key_is_said_to_be_one(llamacpp: RealServer, key: str) -> None:
+def test_wrong_key(llamacpp: RealServer, key: str) -> None:
     backend = LlamaCpp(llamacpp.url, Settings(), key)
     message = f"llama.cpp at {llamacpp.url} refuses the key (401: Invalid API Key)."
     for ask in (lambda: backend.inspect("d", soon()), lambda: complete(backend, Prompt("a"))):
@@ -151,13 +149,13 @@ def test_a_wrong_key_is_said_to_be_one(llamacpp: RealServer, key: str) -> None:
     backend.close()
 
 
-def test_the_key_in_the_settings_is_the_servers(llamacpp: RealServer) -> None:
+def test_key_from_settings(llamacpp: RealServer) -> None:
     backend = make_backend(Settings(backend="llamacpp", host=llamacpp.url, api_key=llamacpp.key))
     assert backend.count("a", soon()) == 1
     backend.close()
 
 
-def test_a_prompt_that_fills_the_window_goes_through_and_one_token_more_is_not_sent(
+def test_prompt_that_fills_the_window(
     llamacpp: RealServer,
 ) -> None:
     room = 4096 - 4
@@ -171,7 +169,8 @@ def test_a_prompt_that_fills_the_window_goes_through_and_one_token_more_is_not_s
         assert completion.prompt_tokens == room
         with told(
             PromptTooLong,
-            f"The prompt ({room + 1} characters) and an answer of 4 tokens do not fit the 4096 tokens of "
+            f"The prompt ({room + 1} characters) and an answer of 4 tokens do not fit the 4096 "
+            "tokens of "
             "tiny-starcoder2.gguf.",
             "Send less, or use a model or server with a larger window.",
         ):
@@ -179,24 +178,23 @@ def test_a_prompt_that_fills_the_window_goes_through_and_one_token_more_is_not_s
     assert len(seen.asked("/v1/completions")) == 1
 
 
-def test_a_prompt_that_the_server_finds_too_long_is_too_long(
-    llamacpp: RealServer, backend: LlamaCpp
-) -> None:
+def test_prompt_too_long_for_server(llamacpp: RealServer, backend: LlamaCpp) -> None:
     with told(
         PromptTooLong,
-        f"The prompt does not fit the window of the model at {llamacpp.url}: request (5000 tokens) exceeds the "
+        f"The prompt does not fit the window of the model at {llamacpp.url}: request (5000 "
+        "tokens) exceeds the "
         "available context size (4096 tokens), try increasing it.",
         "Send less, or start llama.cpp with a larger --ctx-size.",
     ):
         complete(backend, Prompt("b" * 5000))
 
 
-def test_a_schema_holds_the_answer(backend: LlamaCpp) -> None:
+def test_schema_is_enforced(backend: LlamaCpp) -> None:
     schema = {"enum": ["aa", "bb"]}
     assert complete(backend, Prompt("x", max_tokens=20, schema=schema)).text in ('"aa"', '"bb"')
 
 
-def test_ctrl_c_ends_the_answer_at_the_server_too(llamacpp: RealServer, backend: LlamaCpp) -> None:
+def test_ctrl_c_ends_the_request(llamacpp: RealServer, backend: LlamaCpp) -> None:
     def interrupt(_piece: str) -> None:
         raise KeyboardInterrupt
 
@@ -209,10 +207,10 @@ def test_ctrl_c_ends_the_answer_at_the_server_too(llamacpp: RealServer, backend:
 
 
 def _slots(server: RealServer) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = requests.get(
+    slots: list[dict[str, Any]] = requests.get(
         f"{server.url}/slots", headers=_key(server), timeout=5
     ).json()
-    return found
+    return slots
 
 
 def _key(server: RealServer) -> dict[str, str]:
@@ -223,7 +221,7 @@ def _key(server: RealServer) -> dict[str, str]:
 
 
 @pytest.fixture
-def other(ollama_double: FakeOllama) -> Iterator[LlamaCpp]:
+def double_backend(ollama_double: FakeOllama) -> Iterator[LlamaCpp]:
     """A backend at a server that answers what the test puts into `ollama_double.replies`."""
     backend = LlamaCpp(ollama_double.url, Settings())
     yield backend
@@ -233,44 +231,38 @@ def other(ollama_double: FakeOllama) -> Iterator[LlamaCpp]:
 @pytest.mark.parametrize(
     "listed", [{}, {"data": []}, {"data": None}, {"data": ["m"]}, {"data": [{}]}]
 )
-def test_a_server_that_names_no_model_is_an_error(
-    ollama_double: FakeOllama, other: LlamaCpp, listed: dict[str, Any]
+def test_server_without_models(
+    ollama_double: FakeOllama, double_backend: LlamaCpp, listed: dict[str, Any]
 ) -> None:
     ollama_double.replies["/v1/models"] = (200, listed)
     message = f"{ollama_double.url} lists no model."
     with told(BadResponse, message, "Start it with `llama-server -m MODEL.gguf`."):
-        other.identify(soon())
+        double_backend.identify(soon())
 
 
-def test_a_window_is_found_in_the_list_of_models_where_props_are_closed(
-    ollama_double: FakeOllama, other: LlamaCpp
-) -> None:
+def test_window_without_props(ollama_double: FakeOllama, double_backend: LlamaCpp) -> None:
     ollama_double.replies |= {
         "/v1/models": (200, {"data": [{"id": "m.gguf", "meta": {"n_ctx": 2048}}]}),
         "/props": (403, {"error": "closed"}),
         "/tokenize": (200, {"tokens": [1, 2, 3, 4]}),
     }
-    assert other.inspect("d", soon()) == Model("m.gguf", "d", "", 2048)
+    assert double_backend.inspect("d", soon()) == Model("m.gguf", "d", "", 2048)
 
 
-def test_a_server_that_tells_no_window_is_an_error(
-    ollama_double: FakeOllama, other: LlamaCpp
-) -> None:
+def test_unknown_window(ollama_double: FakeOllama, double_backend: LlamaCpp) -> None:
     ollama_double.replies |= {
         "/v1/models": (200, {"data": [{"id": "m.gguf"}]}),
         "/tokenize": (200, {"tokens": [1, 2]}),
     }
     with told(BadResponse, f"{ollama_double.url} does not report its window.", "Update llama.cpp."):
-        other.inspect("d", soon())
+        double_backend.inspect("d", soon())
 
 
-def test_a_server_that_does_not_count_is_an_error(
-    ollama_double: FakeOllama, other: LlamaCpp
-) -> None:
+def test_server_that_cannot_count(ollama_double: FakeOllama, double_backend: LlamaCpp) -> None:
     ollama_double.replies["/tokenize"] = (200, {"count": 3})
     message = f"{ollama_double.url} does not count tokens as llama.cpp does."
     with told(BadResponse, message, "Update llama.cpp."):
-        other.count("a", soon())
+        double_backend.count("a", soon())
 
 
 @pytest.mark.parametrize(
@@ -313,9 +305,9 @@ def test_a_server_that_does_not_count_is_an_error(
         ),
     ],
 )
-def test_what_the_server_says_is_told_with_a_next_step(
+def test_errors_of_the_server(
     ollama_double: FakeOllama,
-    other: LlamaCpp,
+    double_backend: LlamaCpp,
     status: int,
     body: Any,
     kind: type[StarcoderError],
@@ -324,23 +316,24 @@ def test_what_the_server_says_is_told_with_a_next_step(
 ) -> None:
     ollama_double.replies["/v1/completions"] = (status, body)
     with told(kind, message.format(url=ollama_double.url), hint):
-        complete(other, Prompt("a"))
+        complete(double_backend, Prompt("a"))
 
 
-def test_lines_of_the_stream_that_carry_nothing_are_passed_over(
-    ollama_double: FakeOllama, other: LlamaCpp
-) -> None:
+def test_silent_lines_are_skipped(ollama_double: FakeOllama, double_backend: LlamaCpp) -> None:
     ollama_double.replies["/v1/completions"] = (
         200,
-        b': ping\n\nevent: message\nid: 1\nretry: 10\ndata: {"choices": [{"text": "a", "finish_reason": "stop"}]}\n\n'
+        b': ping\n\nevent: message\nid: 1\nretry: 10\ndata: {"choices": [{"text": "a", '
+        b'"finish_reason": "stop"}]}\n\n'
         b"data: [DONE]\n\n",
     )
-    assert complete(other, Prompt("a")) == Completion("a", "m", completion_tokens=1)
+    assert complete(double_backend, Prompt("a")) == Completion("a", "m", completion_tokens=1)
 
 
-def test_every_option_is_sent(ollama_double: FakeOllama, other: LlamaCpp) -> None:
+def test_request_options(ollama_double: FakeOllama, double_backend: LlamaCpp) -> None:
     ollama_double.replies["/v1/completions"] = (200, b"data: [DONE]\n\n")
-    complete(other, Prompt("<pr>", stop=("\n\n",), max_tokens=7, stop_tokens=("<pr_status>",)))
+    complete(
+        double_backend, Prompt("<pr>", stop=("\n\n",), max_tokens=7, stop_tokens=("<pr_status>",))
+    )
     assert ollama_double.asked("/v1/completions")[0].body == {
         "prompt": "<pr>",
         "stream": True,

@@ -1,4 +1,4 @@
-"""Which backend the settings choose, and what is said where that one cannot be."""
+"""The choice of the backend, and the errors if it cannot be made."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Plant = Callable[[str, str], None]
 
 @pytest.fixture
 def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]:
-    """Installs a package that offers the backend `name` and whose one module, `third_party_name`, holds `code`."""
+    """Install a package with the backend `name`, whose module `third_party_name` is `code`."""
 
     def plant(name: str, code: str) -> None:
         module = f"third_party_{name}"
@@ -58,9 +58,7 @@ def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]:
         ("embedded", "{tiny}", "the embedded llama.cpp"),
     ],
 )
-def test_the_settings_choose_the_backend(
-    tiny_model: Path, backend: str, model: str, label: str
-) -> None:
+def test_chosen_backend(tiny_model: Path, backend: str, model: str, label: str) -> None:
     made = make_backend(Settings(backend=backend, model=model.format(tiny=tiny_model)))
     made.close()
     assert made.label == label
@@ -74,9 +72,7 @@ def test_the_settings_choose_the_backend(
         ("openai", "http://127.0.0.1:8000"),
     ],
 )
-def test_without_a_host_this_machine_is_asked_at_the_servers_own_port(
-    backend: str, place: str
-) -> None:
+def test_default_places(backend: str, place: str) -> None:
     assert make_backend(Settings(backend=backend)).place == place
 
 
@@ -90,11 +86,11 @@ def test_without_a_host_this_machine_is_asked_at_the_servers_own_port(
         ("demo:latest", False),
     ],
 )
-def test_a_gguf_file_or_the_demo_is_a_model_file(model: str, file: bool) -> None:
+def test_is_model_file(model: str, file: bool) -> None:
     assert is_model_file(model) is file
 
 
-def test_no_backend_is_no_model() -> None:
+def test_backend_none() -> None:
     with told(
         BackendUnavailable,
         "The setting backend is none.",
@@ -103,7 +99,7 @@ def test_no_backend_is_no_model() -> None:
         make_backend(Settings(backend="none"))
 
 
-def test_every_name_is_known() -> None:
+def test_backend_names() -> None:
     assert backend_names() == [
         "auto",
         "embedded",
@@ -124,7 +120,7 @@ def test_every_name_is_known() -> None:
         ("zzz", "There are auto, embedded, huggingface, llamacpp, none, ollama, openai."),
     ],
 )
-def test_an_unknown_backend_is_told_with_the_nearest_name(name: str, hint: str) -> None:
+def test_unknown_backend(name: str, hint: str) -> None:
     settings = Settings(backend=name, sources={"backend": "pyproject.toml, line 3"})
     with told(UnknownBackend, f"pyproject.toml, line 3: there is no backend {name!r}.", hint):
         make_backend(settings)
@@ -201,7 +197,7 @@ def parrot(plant: Plant, change: str = "") -> Backend:
     return make_backend(Settings(backend="parrot", model="m"))
 
 
-def test_a_third_partys_backend_is_found_by_its_name(plant: Plant) -> None:
+def test_external_backend(plant: Plant) -> None:
     backend = parrot(plant)
     assert "parrot" in backend_names()
     assert (backend.label, backend.place) == ("the parrot", "its cage")
@@ -223,22 +219,20 @@ def test_a_third_partys_backend_is_found_by_its_name(plant: Plant) -> None:
         ("del Parrot.place, Parrot.version, Parrot.close", "place, version, close"),
     ],
 )
-def test_a_backend_that_is_not_whole_is_named_with_what_it_lacks(
-    plant: Plant, change: str, lacks: str
-) -> None:
+def test_incomplete_backend(plant: Plant, change: str, lacks: str) -> None:
     with told(ConfigError, f"The backend 'parrot' has no {lacks}.", REPORT):
         parrot(plant, change)
 
 
 @every_question
-def test_what_a_third_partys_backend_raises_is_told_in_its_name(plant: Plant, name: str) -> None:
+def test_external_exception(plant: Plant, name: str) -> None:
     backend = parrot(plant, f"def broken(*_): raise KeyError('seed')\nParrot.{name} = broken")
     with told(BadResponse, "The backend 'parrot' failed: KeyError: 'seed'.", REPORT):
         ASKED[name](backend)
 
 
 @every_question
-def test_an_error_of_ours_from_a_third_partys_backend_is_passed_on(plant: Plant, name: str) -> None:
+def test_external_starcoder_error(plant: Plant, name: str) -> None:
     raises = "raise RateLimited('It sleeps.', 'Wake it.', retry_after=3)"
     backend = parrot(plant, f"def asleep(*_): {raises}\nParrot.{name} = asleep")
     with told(RateLimited, "It sleeps.", "Wake it."):
@@ -246,41 +240,37 @@ def test_an_error_of_ours_from_a_third_partys_backend_is_passed_on(plant: Plant,
 
 
 @pytest.mark.parametrize(("name", "kind"), PROMISED.items())
-def test_what_a_third_partys_backend_gives_is_what_was_promised(
-    plant: Plant, name: str, kind: str
-) -> None:
+def test_external_result_types(plant: Plant, name: str, kind: str) -> None:
     backend = parrot(plant, f"Parrot.{name} = lambda *_: None")
     with told(BadResponse, f"The backend 'parrot' returned a NoneType, not a {kind}.", REPORT):
         ASKED[name](backend)
 
 
-def test_what_closing_gives_is_nobodys_business(plant: Plant) -> None:
+def test_result_of_close_is_ignored(plant: Plant) -> None:
     parrot(plant, "Parrot.close = lambda self: True").close()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_ctrl_c_in_a_third_partys_backend_is_ctrl_c(
-    plant: Plant, error: type[BaseException]
-) -> None:
+def test_ctrl_c_in_external_backend(plant: Plant, error: type[BaseException]) -> None:
     backend = parrot(plant, f"def broken(*_): raise {error.__name__}\nParrot.complete = broken")
     with pytest.raises(error):
         ASKED["complete"](backend)
 
 
-def test_a_backend_that_cannot_be_made_is_named(plant: Plant) -> None:
+def test_failing_constructor(plant: Plant) -> None:
     with told(ConfigError, "The backend 'parrot' cannot be made: OSError: no seeds.", REPORT):
         parrot(plant, "def refuses(*_): raise OSError('no seeds')\nParrot.__init__ = refuses")
 
 
-def test_an_error_of_ours_from_the_making_of_a_backend_is_passed_on(plant: Plant) -> None:
+def test_starcoder_error_of_constructor(plant: Plant) -> None:
     with told(RateLimited, "It sleeps.", ""):
         parrot(plant, "def refuses(*_): raise RateLimited('It sleeps.')\nParrot.__init__ = refuses")
 
 
-def test_a_package_that_offers_a_name_and_no_backend_is_named(plant: Plant) -> None:
+def test_package_without_backend(plant: Plant) -> None:
     plant("parrot", "")
-    said = "The package of the backend 'parrot' does not offer it."
-    with told(ConfigError, said, "Reinstall or remove its package."):
+    message = "The package of the backend 'parrot' does not offer it."
+    with told(ConfigError, message, "Reinstall or remove its package."):
         make_backend(Settings(backend="parrot"))
 
 
@@ -292,7 +282,7 @@ def test_a_package_that_offers_a_name_and_no_backend_is_named(plant: Plant) -> N
         ("1 / 0", "ZeroDivisionError: division by zero"),
     ],
 )
-def test_a_backend_that_cannot_be_imported_is_named(plant: Plant, code: str, reason: str) -> None:
+def test_failing_import(plant: Plant, code: str, reason: str) -> None:
     plant("parrot", code)
     with told(
         ConfigError,
@@ -302,6 +292,6 @@ def test_a_backend_that_cannot_be_imported_is_named(plant: Plant, code: str, rea
         make_backend(Settings(backend="parrot"))
 
 
-def test_a_broken_backend_is_no_trouble_for_another(plant: Plant) -> None:
+def test_broken_backend_is_isolated(plant: Plant) -> None:
     plant("parrot", "raise RuntimeError('boom')")
     assert make_backend(Settings(backend="ollama")).label == "Ollama"

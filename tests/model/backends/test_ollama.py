@@ -1,4 +1,4 @@
-"""What is sent to Ollama, and what is made of its answers; the server is a double that speaks its API."""
+"""Requests to Ollama and its answers, with a double of its API."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ def windows(fake: FakeOllama) -> list[int | None]:
 # --- what is sent --------------------------------------------------------------------------
 
 
-def test_a_prompt_is_posted_raw_streamed_untruncated_and_with_every_option(
-    ollama_double: FakeOllama, backend: Ollama
-) -> None:
+def test_request_body(ollama_double: FakeOllama, backend: Ollama) -> None:
     complete(
         backend, Prompt("<file_sep>a", stop=("\n\n",), max_tokens=7, stop_tokens=("<file_sep>",))
     )
@@ -83,14 +81,12 @@ def test_a_prompt_is_posted_raw_streamed_untruncated_and_with_every_option(
     }
 
 
-def test_a_schema_is_sent_as_the_format(ollama_double: FakeOllama, backend: Ollama) -> None:
+def test_schema_is_the_format(ollama_double: FakeOllama, backend: Ollama) -> None:
     complete(backend, Prompt("a", schema={"type": "object"}))
     assert ollama_double.asked()[0].body["format"] == {"type": "object"}
 
 
-def test_identifying_is_one_request_and_nothing_is_asked_before(
-    ollama_double: FakeOllama, backend: Ollama
-) -> None:
+def test_identify_is_the_first_request(ollama_double: FakeOllama, backend: Ollama) -> None:
     assert ollama_double.requests == []
     assert backend.identify(soon()) == DIGEST
     assert [request.path for request in ollama_double.requests] == ["/api/tags"]
@@ -109,7 +105,7 @@ def test_identifying_is_one_request_and_nothing_is_asked_before(
         ("localhost:5000/team/model", "localhost:5000/team/model:latest"),
     ],
 )
-def test_a_model_is_found_by_its_name(ollama_double: FakeOllama, wanted: str, listed: str) -> None:
+def test_model_by_name(ollama_double: FakeOllama, wanted: str, listed: str) -> None:
     ollama_double.model = listed
     assert made(ollama_double, model=wanted).identify(soon()) == DIGEST
 
@@ -117,7 +113,7 @@ def test_a_model_is_found_by_its_name(ollama_double: FakeOllama, wanted: str, li
 @pytest.mark.parametrize(
     ("wanted", "listed"), [("starcoder2", "starcoder2:7b"), ("tiny:q4", "tiny:latest")]
 )
-def test_another_tag_is_another_model(ollama_double: FakeOllama, wanted: str, listed: str) -> None:
+def test_tag_is_part_of_the_name(ollama_double: FakeOllama, wanted: str, listed: str) -> None:
     ollama_double.model = listed
     with told(
         UnknownModel,
@@ -128,7 +124,7 @@ def test_another_tag_is_another_model(ollama_double: FakeOllama, wanted: str, li
 
 
 @pytest.mark.parametrize("body", [{}, {"models": None}, {"models": {"name": "starcoder2:7b"}}])
-def test_a_server_that_lists_no_models_is_no_ollama(
+def test_server_without_list(
     ollama_double: FakeOllama, backend: Ollama, body: dict[str, Any]
 ) -> None:
     ollama_double.replies["/api/tags"] = (200, body)
@@ -140,36 +136,33 @@ def test_a_server_that_lists_no_models_is_no_ollama(
         backend.identify(soon())
 
 
-def test_entries_of_another_kind_in_the_list_are_passed_over(
-    ollama_double: FakeOllama, backend: Ollama
-) -> None:
+def test_odd_entries_are_skipped(ollama_double: FakeOllama, backend: Ollama) -> None:
     entries = [None, "starcoder2:7b", {}, {"name": "starcoder2:7b", "digest": "d"}]
     ollama_double.replies["/api/tags"] = (200, {"models": entries})
     assert backend.identify(soon()) == "d"
 
 
-def test_a_tracked_file_cannot_choose_a_model_that_another_machine_answers(
+def test_tracked_remote_model(
     ollama_double: FakeOllama,
 ) -> None:
     ollama_double.tags = {"remote_host": "https://ollama.com:443"}
     source = {"model": "pyproject.toml, line 3"}
     with told(
         Untrusted,
-        "pyproject.toml, line 3: 'starcoder2:7b' is answered by another machine, https://ollama.com:443, "
+        "pyproject.toml, line 3: 'starcoder2:7b' is answered by another machine, "
+        "https://ollama.com:443, "
         "and a file that belongs to the repository may not choose that.",
         "Set it with STARCODER_MODEL, a .env that git does not track, or your own config.toml.",
     ):
         made(ollama_double, tracked=frozenset({"model"}), sources=source).identify(soon())
 
 
-def test_the_user_can_choose_a_model_that_another_machine_answers(
-    ollama_double: FakeOllama, backend: Ollama
-) -> None:
+def test_chosen_remote_model(ollama_double: FakeOllama, backend: Ollama) -> None:
     ollama_double.tags = {"remote_host": "https://ollama.com:443"}
     assert backend.identify(soon()) == DIGEST
 
 
-def test_the_models_facts_are_what_ollama_shows(ollama_double: FakeOllama, backend: Ollama) -> None:
+def test_model_facts(ollama_double: FakeOllama, backend: Ollama) -> None:
     ollama_double.architecture, ollama_double.window = "gemma3", 32768
     assert backend.inspect("d", soon()) == Model("starcoder2:7b", "d", "gemma3", 32768)
 
@@ -177,9 +170,7 @@ def test_the_models_facts_are_what_ollama_shows(ollama_double: FakeOllama, backe
 @pytest.mark.parametrize(
     "shown", [{}, {"model_info": None}, {"model_info": {"general.architecture": "llama"}}]
 )
-def test_without_a_window_the_smallest_is_assumed(
-    ollama_double: FakeOllama, backend: Ollama, shown: dict[str, Any]
-) -> None:
+def test_default_window(ollama_double: FakeOllama, backend: Ollama, shown: dict[str, Any]) -> None:
     ollama_double.replies["/api/show"] = (200, shown)
     assert backend.inspect("d", soon()).window == 4096
 
@@ -187,69 +178,55 @@ def test_without_a_window_the_smallest_is_assumed(
 # --- the window ----------------------------------------------------------------------------
 
 
-def test_a_short_prompt_asks_for_no_window(ollama_double: FakeOllama, backend: Ollama) -> None:
+def test_short_prompt_requests_no_window(ollama_double: FakeOllama, backend: Ollama) -> None:
     complete(backend, "short")
     assert windows(ollama_double) == [None]
     assert ollama_double.asked("/api/ps") == []
 
 
-def test_a_long_prompt_asks_for_a_window_where_the_loaded_one_is_too_small(
-    ollama_double: FakeOllama, backend: Ollama
-) -> None:
+def test_loaded_window_too_small(ollama_double: FakeOllama, backend: Ollama) -> None:
     ollama_double.loaded = 4096
     complete(backend, LONG)
     assert windows(ollama_double) == [6144]
 
 
-def test_a_long_prompt_asks_for_no_window_where_the_loaded_one_is_large_enough(
-    ollama_double: FakeOllama, backend: Ollama
-) -> None:
+def test_loaded_window_is_enough(ollama_double: FakeOllama, backend: Ollama) -> None:
     ollama_double.loaded = 16384
     complete(backend, LONG)
     assert windows(ollama_double) == [None]
 
 
-def test_a_long_prompt_asks_for_a_window_where_the_model_is_not_loaded(
-    ollama_double: FakeOllama, backend: Ollama
-) -> None:
+def test_model_not_loaded(ollama_double: FakeOllama, backend: Ollama) -> None:
     complete(backend, LONG)
     assert windows(ollama_double) == [6144]
 
 
-def test_once_asked_for_a_window_is_kept_because_another_would_reload_the_model(
-    ollama_double: FakeOllama, backend: Ollama
-) -> None:
+def test_requested_window_is_reused(ollama_double: FakeOllama, backend: Ollama) -> None:
     for prompt in (LONG, "short", LONG * 2, LONG):
         complete(backend, prompt, Model("starcoder2:7b", DIGEST, "starcoder2", 32768))
     assert windows(ollama_double) == [6144, 6144, 11264, 11264]
     assert len(ollama_double.asked("/api/ps")) == 1
 
 
-def test_no_window_beyond_the_models_own_is_asked_for(
-    ollama_double: FakeOllama, backend: Ollama
-) -> None:
+def test_window_is_limited_by_model(ollama_double: FakeOllama, backend: Ollama) -> None:
     complete(backend, LONG, Model("starcoder2:7b", DIGEST, "starcoder2", 5000))
     assert windows(ollama_double) == [5000]
 
 
-def test_a_refused_prompt_is_sent_once_more_with_a_window_that_surely_holds_it(
-    ollama_double: FakeOllama, backend: Ollama
-) -> None:
+def test_refused_prompt_is_resent(ollama_double: FakeOllama, backend: Ollama) -> None:
     ollama_double.replies["/api/generate"] = [TOO_LONG]
     assert complete(backend, "a" * 3000).text == ollama_double.answer
     assert windows(ollama_double) == [None, 4096]  # a token a byte, and the answer
 
 
-def test_a_prompt_refused_twice_is_too_long(ollama_double: FakeOllama, backend: Ollama) -> None:
+def test_prompt_refused_twice(ollama_double: FakeOllama, backend: Ollama) -> None:
     ollama_double.replies["/api/generate"] = TOO_LONG
     with pytest.raises(PromptTooLong):
         complete(backend, LONG)
     assert windows(ollama_double) == [6144, 13312]
 
 
-def test_a_prompt_refused_with_the_models_whole_window_is_not_sent_again(
-    ollama_double: FakeOllama, backend: Ollama
-) -> None:
+def test_refused_with_full_window(ollama_double: FakeOllama, backend: Ollama) -> None:
     ollama_double.replies["/api/generate"] = TOO_LONG
     with pytest.raises(PromptTooLong):
         complete(backend, LONG, Model("starcoder2:7b", DIGEST, "starcoder2", 5000))
@@ -259,13 +236,13 @@ def test_a_prompt_refused_with_the_models_whole_window_is_not_sent_again(
 # --- what is made of the answer ------------------------------------------------------------
 
 
-def test_an_answer_comes_with_ollamas_counts(ollama_double: FakeOllama, backend: Ollama) -> None:
+def test_counts_of_ollama(ollama_double: FakeOllama, backend: Ollama) -> None:
     ollama_double.answer, ollama_double.evaluated = " one two", 3
     assert complete(backend, "a b c") == Completion(" one two", "starcoder2:7b", 3, 3)
 
 
 @pytest.mark.parametrize("ending", ["length", "aborted"])
-def test_an_answer_that_ollama_ended_is_truncated(
+def test_aborted_answer_is_truncated(
     ollama_double: FakeOllama, backend: Ollama, ending: str
 ) -> None:
     """After 31 equal tokens, white space among them, Ollama ends the stream without `done`."""
@@ -273,9 +250,7 @@ def test_an_answer_that_ollama_ended_is_truncated(
     assert complete(backend, "a").truncated
 
 
-def test_an_error_in_the_middle_of_an_answer_is_an_error(
-    ollama_double: FakeOllama, backend: Ollama
-) -> None:
+def test_error_within_answer(ollama_double: FakeOllama, backend: Ollama) -> None:
     ollama_double.ending = "error"
     with told(
         BadResponse,
@@ -285,7 +260,7 @@ def test_an_error_in_the_middle_of_an_answer_is_an_error(
         complete(backend, "a")
 
 
-def test_an_answer_that_breaks_off_is_an_error(ollama_double: FakeOllama, backend: Ollama) -> None:
+def test_connection_breaks_off(ollama_double: FakeOllama, backend: Ollama) -> None:
     ollama_double.ending = "cut"
     with told(
         BadResponse,
@@ -296,7 +271,7 @@ def test_an_answer_that_breaks_off_is_an_error(ollama_double: FakeOllama, backen
 
 
 @pytest.mark.parametrize(("evaluated", "loaded"), [(1100, 16384), (16384, 16384), (2050, 4096)])
-def test_a_prompt_that_an_old_ollama_cut_silently_is_noticed(
+def test_silently_cut_prompt(
     ollama_double: FakeOllama, backend: Ollama, evaluated: int, loaded: int
 ) -> None:
     ollama_double.evaluated, ollama_double.loaded = evaluated, loaded
@@ -309,9 +284,7 @@ def test_a_prompt_that_an_old_ollama_cut_silently_is_noticed(
     assert len(ollama_double.asked()) == 1  # the answer was shown already: no second one after it
 
 
-def test_an_answer_without_counts_is_not_taken_for_a_cut_prompt(
-    ollama_double: FakeOllama, backend: Ollama
-) -> None:
+def test_answer_without_counts(ollama_double: FakeOllama, backend: Ollama) -> None:
     ollama_double.evaluated = 0
     assert complete(backend, LONG).prompt_tokens == 0
 
@@ -324,16 +297,16 @@ def test_an_answer_without_counts_is_not_taken_for_a_cut_prompt(
         st.characters(exclude_categories=["L", "Cs"]) | st.sampled_from("abcXYZ   "), max_size=60
     )
 )
-def test_an_estimate_of_parts_is_never_below_that_of_the_whole(text: str) -> None:
+def test_estimate_of_parts(text: str) -> None:
     half = len(text) // 2
     assert estimate(text[:half]) + estimate(text[half:]) >= estimate(text)
 
 
 @given(st.text("0123456789()[]{}=+-*/<>!,.;:\n\t" + "éя日🙂", max_size=60))
-def test_a_digit_a_sign_and_a_foreign_byte_are_a_token_each(text: str) -> None:
+def test_estimate_of_signs(text: str) -> None:
     assert estimate(text) >= len(text.encode())
 
 
 @given(st.text(max_size=60))
-def test_no_estimate_is_above_a_token_a_byte(text: str) -> None:
+def test_estimate_is_below_bytes(text: str) -> None:
     assert 1 <= estimate(text) <= len(text.encode("utf-8", "replace")) + 1

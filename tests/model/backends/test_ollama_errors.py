@@ -1,4 +1,4 @@
-"""Every error that Ollama v0.12 to v0.33 is known to give, in its own words, and what we make of it in full."""
+"""The errors that Ollama v0.12 to v0.33 sends, and our messages for them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ LLAMA_SERVER = json.dumps(
     {
         "error": {
             "code": 400,
-            "message": "request (5000 tokens) exceeds the available context size (4096 tokens), try increasing it",
+            "message": "request (5000 tokens) exceeds the available context size (4096 tokens), "
+            "try increasing it",
             "type": "exceed_context_size_error",
             "n_prompt_tokens": 5000,
             "n_ctx": 4096,
@@ -68,7 +69,8 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
         400,
         '"starcoder2:7b" does not support thinking',
         BadResponse,
-        "Ollama does not support the request for 'starcoder2:7b': \"starcoder2:7b\" does not support thinking.",
+        "Ollama does not support the request for 'starcoder2:7b': \"starcoder2:7b\" does not "
+        "support thinking.",
         OUR_BUG,
     ),
     (
@@ -116,11 +118,12 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
     ),
     (
         400,
-        "the prompt is longer than the context length currently available to the model; shorten the prompt, "
+        "the prompt is longer than the context length currently available to the model; shorten "
+        "the prompt, "
         "adjust the context length in settings, or use a model with a longer context length",
         PromptTooLong,
-        TOO_LONG
-        + "the prompt is longer than the context length currently available to the model; shorten the prompt, "
+        TOO_LONG + "the prompt is longer than the context length currently available to the model; "
+        "shorten the prompt, "
         "adjust the context length in settings, or use a model with a longer context length.",
         SEND_LESS,
     ),
@@ -128,15 +131,16 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
         400,
         LLAMA_SERVER,
         PromptTooLong,
-        TOO_LONG
-        + "request (5000 tokens) exceeds the available context size (4096 tokens), try increasing it.",
+        TOO_LONG + "request (5000 tokens) exceeds the available context size (4096 tokens), try "
+        "increasing it.",
         SEND_LESS,
     ),
     (
         500,
         'invalid format: "x"; expected "json" or a valid JSON Schema object',
         BadResponse,
-        'Ollama refuses the schema of the answer: invalid format: "x"; expected "json" or a valid JSON Schema object.',
+        'Ollama refuses the schema of the answer: invalid format: "x"; expected "json" or a '
+        "valid JSON Schema object.",
         OUR_OPTION,
     ),
     (
@@ -162,10 +166,12 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
     ),
     (
         500,
-        "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, "
+        "model runner has unexpectedly stopped, this may be due to resource limitations or an "
+        "internal error, "
         "check ollama server logs for details",
         BackendUnavailable,
-        "Ollama cannot load 'starcoder2:7b': model runner has unexpectedly stopped, this may be due to resource "
+        "Ollama cannot load 'starcoder2:7b': model runner has unexpectedly stopped, this may be "
+        "due to resource "
         "limitations or an internal error, check ollama server logs for details.",
         NO_ROOM,
     ),
@@ -173,7 +179,8 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
         500,
         "llama runner: this model may be incompatible with your version of Ollama. Please update.",
         BackendUnavailable,
-        "Ollama cannot load 'starcoder2:7b': llama runner: this model may be incompatible with your version "
+        "Ollama cannot load 'starcoder2:7b': llama runner: this model may be incompatible with "
+        "your version "
         "of Ollama. Please update.",
         NO_ROOM,
     ),
@@ -181,7 +188,8 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
         500,
         "model requires more system memory (9.1 GiB) than is available (3.2 GiB)",
         BackendUnavailable,
-        "Ollama cannot load 'starcoder2:7b': model requires more system memory (9.1 GiB) than is available (3.2 GiB).",
+        "Ollama cannot load 'starcoder2:7b': model requires more system memory (9.1 GiB) than is "
+        "available (3.2 GiB).",
         NO_ROOM,
     ),
     (
@@ -218,17 +226,17 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "kind", "message", "hint"), TABLE, ids=lambda value: str(value)[:30]
+    ("status", "error", "kind", "message", "hint"), TABLE, ids=lambda value: str(value)[:30]
 )
-def test_what_ollama_says_is_told_with_a_next_step(
+def test_errors_of_ollama(
     ollama_double: FakeOllama,
     status: int,
-    said: Any,
+    error: Any,
     kind: type[StarcoderError],
     message: str,
     hint: str,
 ) -> None:
-    body = said if isinstance(said, bytes) else {"error": said}
+    body = error if isinstance(error, bytes) else {"error": error}
     ollama_double.replies["/api/generate"] = (status, body)
     backend = Ollama(Settings(backend="ollama", host=ollama_double.url))
     model = Model("starcoder2:7b", "d", "starcoder2", 16384)
@@ -236,7 +244,7 @@ def test_what_ollama_says_is_told_with_a_next_step(
         backend.complete(Prompt("a"), model, Deadline.after(10), lambda _piece: None)
 
 
-def test_a_sign_in_page_in_the_error_is_left_out(ollama_double: FakeOllama) -> None:
+def test_sign_in_page_is_left_out(ollama_double: FakeOllama) -> None:
     ollama_double.replies["/api/show"] = (
         401,
         {"error": "unauthorized", "signin_url": "https://ollama.com/connect"},

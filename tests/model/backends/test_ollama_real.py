@@ -1,4 +1,4 @@
-"""What a real Ollama does, where one is installed: the tiny model has StarCoder2's shape and sentinels."""
+"""A real Ollama, if one is installed, with a tiny model that has StarCoder2's special tokens."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ def complete(backend: Ollama, prompt: Prompt) -> Completion:
     return backend.complete(prompt, model, soon(), lambda _piece: None)
 
 
-def test_it_tells_starcoders_architecture_and_window(backend: Ollama) -> None:
+def test_architecture_and_window(backend: Ollama) -> None:
     digest = backend.identify(soon())
     assert len(digest) == 64
     assert backend.inspect(digest, soon()) == Model("tiny-starcoder2", digest, "starcoder2", 16384)
 
 
-def test_it_tells_its_version(backend: Ollama) -> None:
+def test_version(backend: Ollama) -> None:
     assert backend.version(soon()).split(".")[0] == "0"
 
 
-def test_a_model_that_it_does_not_have_is_one_to_pull(real_ollama: str) -> None:
+def test_missing_model(real_ollama: str) -> None:
     backend = made(real_ollama, "starcoder2:7b")
     message = f"Ollama at {real_ollama} has no model 'starcoder2:7b'."
     with told(UnknownModel, message, "Fetch it with `ollama pull starcoder2:7b`."):
@@ -73,18 +73,16 @@ def test_a_model_that_it_does_not_have_is_one_to_pull(real_ollama: str) -> None:
     backend.close()
 
 
-def test_it_reads_a_sentinel_as_one_token_and_a_neutralised_one_as_text(backend: Ollama) -> None:
+def test_special_tokens_are_single_tokens(backend: Ollama) -> None:
     assert complete(backend, Prompt(SENTINELS, max_tokens=1)).prompt_tokens == 3
     assert complete(backend, Prompt(neutralize(SENTINELS), max_tokens=1)).prompt_tokens > 20
 
 
-def test_the_prompt_is_read_as_it_is_without_a_template(backend: Ollama) -> None:
+def test_prompt_without_template(backend: Ollama) -> None:
     assert complete(backend, Prompt("a", max_tokens=1)).prompt_tokens == 1
 
 
-def test_a_control_token_ends_the_answer_up_to_version_0_24(
-    real_ollama: str, separator_model: str
-) -> None:
+def test_stop_token_up_to_0_24(real_ollama: str, separator_model: str) -> None:
     backend = made(real_ollama, separator_model)
     version = tuple(int(part) for part in backend.version(soon()).split(".")[:2])
     stopped = complete(backend, Prompt("a", max_tokens=20, stop_tokens=("<file_sep>",)))
@@ -97,7 +95,7 @@ def test_a_control_token_ends_the_answer_up_to_version_0_24(
         assert (stopped.completion_tokens, stopped.truncated) == (20, True)
 
 
-def test_a_prompt_beyond_the_window_that_is_loaded_gets_a_larger_one(
+def test_larger_window_is_requested(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OLLAMA_CONTEXT_LENGTH", "512")
@@ -115,7 +113,7 @@ def test_a_prompt_beyond_the_window_that_is_loaded_gets_a_larger_one(
     ]
 
 
-def test_a_prompt_beyond_the_models_window_is_refused(backend: Ollama) -> None:
+def test_prompt_beyond_the_window(backend: Ollama) -> None:
     with told(
         PromptTooLong,
         "The prompt does not fit the window of 'tiny-starcoder2' on Ollama: "
@@ -125,8 +123,8 @@ def test_a_prompt_beyond_the_models_window_is_refused(backend: Ollama) -> None:
         complete(backend, Prompt("a " * 10_000, max_tokens=1))
 
 
-def test_ctrl_c_ends_the_answer_at_the_server_too(real_ollama: str, backend: Ollama) -> None:
-    """A server that went on with an answer of 3000 tokens would let the next question wait for it."""
+def test_ctrl_c_ends_the_request(real_ollama: str, backend: Ollama) -> None:
+    """A server that finishes the answer of 3000 tokens would delay the next one."""
 
     def interrupt(_piece: str) -> None:
         raise KeyboardInterrupt

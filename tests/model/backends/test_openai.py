@@ -1,11 +1,9 @@
-"""Any server of `/v1/completions`: which model is asked, who gets the key, and what is made of every refusal."""
+"""Servers of `/v1/completions`: the choice of the model, the key, and the errors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -57,14 +55,14 @@ def complete(backend: OpenAI, prompt: Prompt | None = None) -> Completion:
 
 
 @pytest.mark.parametrize("make", [FakeVllm, FakeTgi, FakeOpenAI])
-def test_without_a_name_the_one_model_of_the_server_is_asked(make: Callable[[], Double]) -> None:
+def test_only_model_is_chosen(make: Callable[[], Double]) -> None:
     with asking(make()) as backend:
         model = backend.inspect(backend.identify(soon()), soon())
         assert (model.name, family(model)) == (NAME, "starcoder2")
         assert complete(backend).text == " the divisor is one too small."
 
 
-def test_of_several_models_the_one_that_is_set_is_asked() -> None:
+def test_configured_model_is_chosen() -> None:
     double = FakeVllm(others=("lora-a", "lora-b"))
     with asking(double, model="lora-b") as backend:
         assert backend.inspect("d", soon()).name == "lora-b"
@@ -73,7 +71,7 @@ def test_of_several_models_the_one_that_is_set_is_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("others", "count", "shown"),
+    ("more_models", "count", "shown"),
     [
         (("lora",), 2, f"{NAME}, lora"),
         (("b", "c", "d", "e"), 5, f"{NAME}, b, c, d, e"),
@@ -81,8 +79,8 @@ def test_of_several_models_the_one_that_is_set_is_asked() -> None:
         (("\x1b[31mred", "x" * 100), 3, f"{NAME}, red, {'x' * 79}…"),
     ],
 )
-def test_of_several_models_one_must_be_set(others: tuple[str, ...], count: int, shown: str) -> None:
-    double = FakeVllm(others=others)
+def test_ambiguous_model(more_models: tuple[str, ...], count: int, shown: str) -> None:
+    double = FakeVllm(others=more_models)
     with (
         asking(double) as backend,
         told(
@@ -93,7 +91,7 @@ def test_of_several_models_one_must_be_set(others: tuple[str, ...], count: int, 
 
 
 @pytest.mark.parametrize("make", [FakeVllm, FakeOpenAI])
-def test_a_model_that_is_not_listed_is_not_asked(make: Callable[[], Double]) -> None:
+def test_unlisted_model(make: Callable[[], Double]) -> None:
     double = make()
     with (
         asking(double, model="starcoder2:7b") as backend,
@@ -102,7 +100,7 @@ def test_a_model_that_is_not_listed_is_not_asked(make: Callable[[], Double]) -> 
         backend.identify(soon())
 
 
-def test_tgi_has_one_model_whatever_it_is_called() -> None:
+def test_tgi_ignores_names() -> None:
     with asking(FakeTgi(), model="starcoder2") as backend:
         assert backend.inspect(backend.identify(soon()), soon()).name == NAME
 
@@ -110,13 +108,13 @@ def test_tgi_has_one_model_whatever_it_is_called() -> None:
 @pytest.mark.parametrize(
     "listed", [{}, {"data": []}, {"data": None}, {"data": {"id": "m"}}, {"data": ["m", None]}]
 )
-def test_a_server_that_names_no_model_is_an_error(listed: dict[str, Any]) -> None:
+def test_server_without_models(listed: dict[str, Any]) -> None:
     double = FakeVllm(replies={"/v1/models": (200, listed)})
     with asking(double) as backend, told(BadResponse, f"{double.url} lists no model.", START):
         backend.identify(soon())
 
 
-def test_identifying_is_one_request_and_every_question_knows_the_kind_by_itself() -> None:
+def test_identify_takes_one_request() -> None:
     double = FakeVllm()
     with asking(double) as backend:
         backend.identify(soon())
@@ -130,7 +128,7 @@ def test_identifying_is_one_request_and_every_question_knows_the_kind_by_itself(
         ]
 
 
-def test_the_digest_is_the_models_and_not_the_moments() -> None:
+def test_digest_ignores_times() -> None:
     double = FakeVllm()
     with asking(double) as backend:
         first = backend.identify(soon())
@@ -144,7 +142,7 @@ def test_the_digest_is_the_models_and_not_the_moments() -> None:
         assert backend.identify(soon()) != first
 
 
-def test_a_server_that_changes_its_kind_is_asked_as_the_new_one() -> None:
+def test_server_changes_kind() -> None:
     double = FakeOpenAI()
     with asking(double) as backend:
         backend.identify(soon())
@@ -167,12 +165,12 @@ def test_a_server_that_changes_its_kind_is_asked_as_the_new_one() -> None:
         ("https://models.example/team", "https://models.example:443/team"),
     ],
 )
-def test_the_host_may_end_in_v1(host: str, place: str) -> None:
+def test_host_may_end_in_v1(host: str, place: str) -> None:
     assert OpenAI(Settings(backend="openai", host=host)).place == place
 
 
 @pytest.mark.parametrize("path", ["", "/v1", "/v1/"])
-def test_a_host_with_v1_is_asked_for_v1_once(path: str) -> None:
+def test_v1_is_not_doubled(path: str) -> None:
     double = FakeVllm()
     with asking(double, path) as backend:
         complete(backend)
@@ -183,12 +181,12 @@ def test_a_host_with_v1_is_asked_for_v1_once(path: str) -> None:
 
 
 @pytest.mark.parametrize("make", [FakeVllm, FakeOpenAI])
-def test_the_key_opens_the_server(make: Callable[..., Double]) -> None:
+def test_key_is_sent(make: Callable[..., Double]) -> None:
     with asking(make(key="sk-1"), api_key="sk-1") as backend:
         assert complete(backend).text == " the divisor is one too small."
 
 
-def test_no_key_is_sent_where_none_is_set_nor_the_token_for_hugging_face() -> None:
+def test_no_key_by_default() -> None:
     double = FakeVllm()
     with asking(double, hf_token="hf_token") as backend:
         complete(backend)
@@ -205,7 +203,7 @@ def test_no_key_is_sent_where_none_is_set_nor_the_token_for_hugging_face() -> No
     ],
 )
 @pytest.mark.parametrize("owner", ["vllm", "llamacpp"])
-def test_the_key_goes_to_no_host_that_only_the_repository_named(
+def test_key_withheld_from_tracked_host(
     tracked: tuple[str, ...], sent: str | None, owner: str
 ) -> None:
     double = FakeVllm(owner=owner)
@@ -230,16 +228,14 @@ def test_the_key_goes_to_no_host_that_only_the_repository_named(
         ),
     ],
 )
-def test_a_key_that_is_missing_or_wrong_is_said_to_be(
-    double: Double, key: str, message: str
-) -> None:
+def test_missing_or_wrong_key(double: Double, key: str, message: str) -> None:
     with asking(double, api_key=key) as backend:
         server = f"The OpenAI-compatible server at {double.url}"
         with told(AccessDenied, message.format(server=server), SET_KEY):
             backend.identify(soon())
 
 
-def test_tgi_wants_its_key_for_questions_alone_and_says_nothing() -> None:
+def test_tgi_key() -> None:
     double = FakeTgi(key="sk-1")
     with asking(double) as backend:
         backend.identify(soon())
@@ -301,7 +297,8 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
             }
         },
         PromptTooLong,
-        "The prompt does not fit the window of the model at {url}: This model's maximum context length is 4096 tokens.",
+        "The prompt does not fit the window of the model at {url}: This model's maximum context "
+        "length is 4096 tokens.",
         LESS,
     ),
     (
@@ -341,7 +338,8 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
         502,
         b"<html><h1>502 Bad Gateway</h1></html>",
         BackendUnavailable,
-        "The proxy in front of {url} cannot reach the server (502: <html><h1>502 Bad Gateway</h1></html>).",
+        "The proxy in front of {url} cannot reach the server (502: <html><h1>502 Bad "
+        "Gateway</h1></html>).",
         START,
     ),
     (
@@ -364,7 +362,7 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
 @pytest.mark.parametrize(
     ("status", "body", "kind", "message", "hint"), TABLE, ids=lambda value: str(value)[:20]
 )
-def test_what_the_server_says_is_told_with_a_next_step(
+def test_errors_of_the_server(
     status: int, body: Any, kind: type[StarcoderError], message: str, hint: str
 ) -> None:
     double = FakeVllm(replies={"/v1/completions": (status, body)})
@@ -375,26 +373,28 @@ def test_what_the_server_says_is_told_with_a_next_step(
         complete(backend)
 
 
-def test_a_model_that_is_gone_since_it_was_listed_is_named() -> None:
+def test_model_is_gone() -> None:
     double = FakeVllm()
     with asking(double, model=NAME) as backend:
         backend.identify(soon())
         double.model = "another"
         with told(
             UnknownModel,
-            f"vLLM at {double.url} does not serve {NAME!r} (404: The model `{NAME}` does not exist).",
+            f"vLLM at {double.url} does not serve {NAME!r} (404: The model `{NAME}` does not "
+            "exist).",
             f"See what it serves: {double.url}/v1/models.",
         ):
             complete(backend)
 
 
-def test_a_model_without_a_template_for_chats_says_so() -> None:
+def test_model_without_chat_template() -> None:
     double = FakeVllm(template=False)
     with (
         asking(double) as backend,
         told(
             BadResponse,
-            f"vLLM at {double.url} failed (400: As of transformers v4.44, default chat template is no longer allowed, "
+            f"vLLM at {double.url} failed (400: As of transformers v4.44, default chat template "
+            "is no longer allowed, "
             "so you must provide a chat template if the tokenizer does not define one).",
             LOG,
         ),
@@ -417,12 +417,12 @@ def test_a_model_without_a_template_for_chats_says_so() -> None:
         ),
     ],
 )
-def test_tgis_own_errors_are_told(double: FakeTgi, text: str) -> None:
+def test_errors_of_tgi(double: FakeTgi, text: str) -> None:
     with asking(double) as backend, told(BadResponse, f"TGI at {double.url} failed ({text}).", LOG):
         complete(backend, Prompt("a", stop=("1", "2", "3", "4", "5")))
 
 
-def test_a_tgi_that_is_overloaded_can_be_asked_again_though_it_says_so_after_a_200() -> None:
+def test_overloaded_tgi() -> None:
     double = FakeTgi(ending="overloaded")
     with asking(double) as backend:
         message = f"TGI at {double.url} is overloaded or still loading (Model is overloaded)."
@@ -433,14 +433,16 @@ def test_a_tgi_that_is_overloaded_can_be_asked_again_though_it_says_so_after_a_2
     assert caught.value.retry_after == 1.0
 
 
-def test_a_tgi_that_finds_the_prompt_too_long_says_so_after_a_200() -> None:
+def test_prompt_too_long_for_tgi() -> None:
     double = FakeTgi(window=1000)
     with (
         asking(double) as backend,
         told(
             PromptTooLong,
-            f"The prompt does not fit the window of the model at {double.url}: Input validation error: `inputs` tokens "
-            "+ `max_new_tokens` must be <= 1000. Given: 900 `inputs` tokens and 500 `max_new_tokens`.",
+            f"The prompt does not fit the window of the model at {double.url}: Input validation "
+            "error: `inputs` tokens "
+            "+ `max_new_tokens` must be <= 1000. Given: 900 `inputs` tokens and 500 "
+            "`max_new_tokens`.",
             LESS,
         ),
     ):
@@ -464,7 +466,7 @@ def test_a_tgi_that_finds_the_prompt_too_long_says_so_after_a_200() -> None:
         ("9" * 400, 1),
     ],
 )
-def test_the_server_says_when_to_ask_again(header: str, seconds: float) -> None:
+def test_retry_after(header: str, seconds: float) -> None:
     double = FakeVllm(replies={"/v1/completions": (429, b"", {"Retry-After": header})})
     with asking(double) as backend, pytest.raises(RateLimited) as caught:
         complete(backend)
@@ -472,17 +474,7 @@ def test_the_server_says_when_to_ask_again(header: str, seconds: float) -> None:
     assert caught.value.hint == f"Ask again in {seconds:.3g} s."
 
 
-@pytest.mark.parametrize(("ahead", "low", "high"), [(30, 25, 30), (-30, 0, 0)])
-def test_a_date_says_when_to_ask_again_as_well(ahead: int, low: float, high: float) -> None:
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
-    double = FakeVllm(replies={"/v1/completions": (503, b"", {"Retry-After": date})})
-    with asking(double) as backend, pytest.raises(RateLimited) as caught:
-        complete(backend)
-    assert caught.value.retry_after is not None
-    assert low <= caught.value.retry_after <= high
-
-
-def test_a_client_asks_again_when_it_was_told_to() -> None:
+def test_client_retries() -> None:
     double = FakeVllm(replies={"/v1/completions": [(429, b"", {"Retry-After": "0.01"})] * 2})
     with (
         running(double),
@@ -495,7 +487,7 @@ def test_a_client_asks_again_when_it_was_told_to() -> None:
 # --- other servers -------------------------------------------------------------------------
 
 
-def test_ollamas_own_list_of_models_is_a_list_too() -> None:
+def test_list_of_ollama() -> None:
     with fake_ollama(
         replies={"/v1/models": (200, {"data": [{"id": "starcoder2:7b", "owned_by": "library"}]})}
     ) as fake:
@@ -515,7 +507,7 @@ def real(llamacpp: RealServer) -> Iterator[OpenAI]:
         yield backend
 
 
-def test_a_llamacpp_is_known_as_one_and_asked_as_one(llamacpp: RealServer, real: OpenAI) -> None:
+def test_llamacpp_is_detected(llamacpp: RealServer, real: OpenAI) -> None:
     model = real.inspect(real.identify(soon()), soon())
     assert real.label == "llama.cpp"
     assert (model.name, model.architecture, model.window) == (
@@ -527,13 +519,13 @@ def test_a_llamacpp_is_known_as_one_and_asked_as_one(llamacpp: RealServer, real:
     assert real.version(soon())
 
 
-def test_a_llamacpp_has_one_model_whatever_it_is_called(llamacpp: RealServer) -> None:
+def test_llamacpp_ignores_names(llamacpp: RealServer) -> None:
     chosen = Settings(backend="openai", host=llamacpp.url, api_key=llamacpp.key, model="starcoder2")
     with closing(OpenAI(chosen)) as backend:
         assert complete(backend, Prompt("def", max_tokens=3)).completion_tokens == 3
 
 
-def test_a_llamacpp_is_told_the_control_tokens_in_its_own_way(llamacpp: RealServer) -> None:
+def test_llamacpp_preserves_stop_tokens(llamacpp: RealServer) -> None:
     with relay(llamacpp.url) as seen:
         chosen = Settings(backend="openai", host=seen.url, api_key=llamacpp.key)
         with closing(OpenAI(chosen)) as backend:
@@ -542,7 +534,7 @@ def test_a_llamacpp_is_told_the_control_tokens_in_its_own_way(llamacpp: RealServ
     assert request.body["preserved_tokens"] == ["<file_sep>"]
 
 
-def test_a_llamacpp_that_refuses_the_key_says_so(llamacpp: RealServer) -> None:
+def test_llamacpp_refuses_the_key(llamacpp: RealServer) -> None:
     message = (
         f"The OpenAI-compatible server at {llamacpp.url} refuses the key (401: Invalid API Key)."
     )

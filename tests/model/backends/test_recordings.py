@@ -1,4 +1,4 @@
-"""The recordings of real servers: that they are replayed to the byte, and what is made of the errors in them.
+"""Recordings of real servers: they are replayed exactly, and their errors become ours.
 
 The contract runs on them too; what only this file asks is recorded with it.
 """
@@ -47,7 +47,8 @@ def soon() -> Deadline:
 
 def streams(connection: socket.socket) -> None:
     connection.sendall(
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: "
+        b"chunked\r\n\r\n"
     )
     connection.sendall(
         b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in CHUNKS) + b"0\r\n\r\n"
@@ -67,11 +68,11 @@ def chunks(url: str, body: dict[str, object] | None = None) -> list[bytes]:
         return list(response.raw.read_chunked())
 
 
-def asked(url: str, number: int = 0) -> str:
+def ask_number(url: str, number: int = 0) -> str:
     return requests.post(f"{url}/ask", json={"options": {"seed": number}}, timeout=10).text
 
 
-def test_a_stream_is_replayed_byte_for_byte_and_chunk_for_chunk(tmp_path: Path) -> None:
+def test_stream_is_replayed_exactly(tmp_path: Path) -> None:
     made = Recording()
     with raw_server(streams) as target, recording(target, made) as url:
         assert chunks(target) == chunks(url) == CHUNKS
@@ -81,7 +82,7 @@ def test_a_stream_is_replayed_byte_for_byte_and_chunk_for_chunk(tmp_path: Path) 
     assert Recording.load(tmp_path / "made.json") == made
 
 
-def test_an_answer_that_is_whole_is_replayed_with_its_status_and_the_headers_that_matter(
+def test_replayed_status_and_headers(
     tmp_path: Path,
 ) -> None:
     made = Recording()
@@ -105,22 +106,22 @@ def test_an_answer_that_is_whole_is_replayed_with_its_status_and_the_headers_tha
     }
 
 
-def test_the_answers_to_one_request_come_in_their_order_and_the_last_again_and_again(
+def test_replay_order(
     tmp_path: Path,
 ) -> None:
     made = Recording()
     with raw_server(counts()) as target, recording(target, made) as url:
-        assert [asked(url) for _ in range(6)] == ["1", "1", "2", "2", "3", "3"]
+        assert [ask_number(url) for _ in range(6)] == ["1", "1", "2", "2", "3", "3"]
     made.save(tmp_path / "made.json")
     for _ in range(2):
         with replaying(tmp_path / "made.json") as url:
-            assert [asked(url) for _ in range(5)] == ["1", "2", "3", "3", "3"]
+            assert [ask_number(url) for _ in range(5)] == ["1", "2", "3", "3", "3"]
 
 
-def test_a_request_that_was_not_recorded_is_told_and_fails_the_test(tmp_path: Path) -> None:
+def test_unrecorded_request(tmp_path: Path) -> None:
     made = Recording()
     with raw_server(answers(b"yes")) as target, recording(target, made) as url:
-        asked(url, 1)
+        ask_number(url, 1)
     made.save(tmp_path / "made.json")
     message = (
         "POST /ask was not recorded; the closest differs in options.seed. "
@@ -129,7 +130,7 @@ def test_a_request_that_was_not_recorded_is_told_and_fails_the_test(tmp_path: Pa
     )
     replay = ExitStack()
     url = replay.enter_context(replaying(tmp_path / "made.json"))
-    assert asked(url, 1) == "yes"
+    assert ask_number(url, 1) == "yes"
     refused = requests.post(f"{url}/ask", json={"options": {"seed": 2}}, timeout=10)
     assert (refused.status_code, refused.json()) == (501, {"error": message})
     with pytest.raises(pytest.fail.Exception) as failed:
@@ -137,7 +138,7 @@ def test_a_request_that_was_not_recorded_is_told_and_fails_the_test(tmp_path: Pa
     assert str(failed.value) == f"made.json is not what is asked any more.\n{message}"
 
 
-def test_a_key_reaches_the_server_and_is_not_kept(tmp_path: Path) -> None:
+def test_key_is_not_recorded(tmp_path: Path) -> None:
     made, heads = Recording(), []
 
     def listens(connection: socket.socket) -> None:
@@ -151,11 +152,12 @@ def test_a_key_reaches_the_server_and_is_not_kept(tmp_path: Path) -> None:
     assert "sesame" not in (tmp_path / "made.json").read_text()
 
 
-def test_times_and_paths_of_the_machine_are_not_kept(tmp_path: Path) -> None:
+def test_times_are_not_recorded(tmp_path: Path) -> None:
     made = Recording()
     told_by_servers = (
         b'{"created_at":"2025-11-25T04:15:11.66Z","eval_duration":29196601,"id":"/home/me/x/tiny.gguf","created":17955,'
-        b'"modelfile":"\\n\\nFROM /home/me/models/blobs/sha256-17a5\\n","prompt_ms":0.685,"prompt_per_second":8.7e3,'
+        b'"modelfile":"\\n\\nFROM '
+        b'/home/me/models/blobs/sha256-17a5\\n","prompt_ms":0.685,"prompt_per_second":8.7e3,'
         b'"name":"chatcmpl-K1vy3Z","eval_count":4,"modified_at":"","digest":"'
         + b"17a52080" * 8
         + b'"}'
@@ -163,25 +165,24 @@ def test_times_and_paths_of_the_machine_are_not_kept(tmp_path: Path) -> None:
     with raw_server(answers(told_by_servers)) as target, recording(target, made) as url:
         assert requests.get(url, timeout=10).text == (
             '{"created_at":"2026-01-01T00:00:00Z","eval_duration":1,"id":"/models/tiny.gguf","created":1,'
-            '"modelfile":"\\n\\nFROM /models/blobs/sha256-17a5\\n","prompt_ms":1,"prompt_per_second":1,'
+            '"modelfile":"\\n\\nFROM '
+            '/models/blobs/sha256-17a5\\n","prompt_ms":1,"prompt_per_second":1,'
             '"name":"cmpl-1","eval_count":4,"modified_at":"","digest":"' + DIGEST + '"}'
         )
 
 
-def test_the_order_of_the_requests_does_not_change_the_file(tmp_path: Path) -> None:
+def test_file_is_independent_of_order(tmp_path: Path) -> None:
     for name, numbers in (("one", [1, 2, 3]), ("other", [3, 1, 2])):
         made = Recording("a server")
         with raw_server(answers(b"yes")) as target, recording(target, made) as url:
             for number in numbers:
-                asked(url, number)
+                ask_number(url, number)
         made.save(tmp_path / name)
     assert (tmp_path / "one").read_text() == (tmp_path / "other").read_text()
 
 
 @pytest.mark.parametrize("file", [OLLAMA, LLAMACPP], ids=lambda file: file.stem)
-def test_a_recording_names_its_server_and_is_small_and_tells_nothing_of_its_machine(
-    file: Path, pytestconfig: pytest.Config, tmp_path: Path
-) -> None:
+def test_recordings_are_anonymous(file: Path, pytestconfig: pytest.Config, tmp_path: Path) -> None:
     if RECORDINGS in pytestconfig.stash:
         pytest.skip("the recordings are being made anew")
     text = file.read_text("utf-8")
@@ -213,7 +214,7 @@ def complete(backend: Ollama | LlamaCpp, prompt: Prompt, window: int) -> Complet
     )
 
 
-def test_ollama_does_not_have_a_model(ollama_url: str) -> None:
+def test_ollama_unknown_model(ollama_url: str) -> None:
     backend = ollama(ollama_url, "starcoder2:7b")
     for ask in (
         lambda: backend.identify(soon()),
@@ -228,7 +229,7 @@ def test_ollama_does_not_have_a_model(ollama_url: str) -> None:
             ask()
 
 
-def test_ollama_finds_a_prompt_too_long(ollama_url: str) -> None:
+def test_ollama_prompt_too_long(ollama_url: str) -> None:
     with told(
         PromptTooLong,
         "The prompt does not fit the window of 'tiny-starcoder2' on Ollama: "
@@ -247,7 +248,7 @@ def test_ollama_refuses_a_schema(ollama_url: str) -> None:
         complete(ollama(ollama_url), Prompt("a", max_tokens=1, schema={"type": "banana"}), 16384)
 
 
-def test_ollama_is_no_llamacpp(ollama_url: str) -> None:
+def test_ollama_is_not_llamacpp(ollama_url: str) -> None:
     backend = LlamaCpp(ollama_url, Settings())
     with told(
         BadResponse,
@@ -272,7 +273,7 @@ def llamacpp(server: RealServer) -> LlamaCpp:
     return LlamaCpp(server.url, Settings(temperature=0), server.key)
 
 
-def test_llamacpp_refuses_a_key(llamacpp_at: RealServer) -> None:
+def test_llamacpp_wrong_key(llamacpp_at: RealServer) -> None:
     """The prompt is this test's own: a recording knows a request by its body, never by its key."""
     backend = LlamaCpp(llamacpp_at.url, Settings(temperature=0), "wrong")
     with told(
@@ -283,17 +284,18 @@ def test_llamacpp_refuses_a_key(llamacpp_at: RealServer) -> None:
         complete(backend, Prompt("asked with a wrong key", max_tokens=1), 4096)
 
 
-def test_llamacpp_finds_a_prompt_too_long(llamacpp_at: RealServer) -> None:
+def test_llamacpp_prompt_too_long(llamacpp_at: RealServer) -> None:
     with told(
         PromptTooLong,
-        f"The prompt does not fit the window of the model at {llamacpp_at.url}: request (5000 tokens) exceeds the "
+        f"The prompt does not fit the window of the model at {llamacpp_at.url}: request (5000 "
+        "tokens) exceeds the "
         "available context size (4096 tokens), try increasing it.",
         "Send less, or start llama.cpp with a larger --ctx-size.",
     ):
         complete(llamacpp(llamacpp_at), Prompt("b" * 5000, max_tokens=1), 4096)
 
 
-def test_llamacpp_refuses_a_schema_in_a_chat(llamacpp_at: RealServer) -> None:
+def test_llamacpp_refuses_chat_schema(llamacpp_at: RealServer) -> None:
     with told(
         BadResponse,
         f"llama.cpp at {llamacpp_at.url} failed (400: Unable to generate parser for this template. "
@@ -307,7 +309,7 @@ def test_llamacpp_refuses_a_schema_in_a_chat(llamacpp_at: RealServer) -> None:
         )
 
 
-def test_llamacpp_passes_over_a_schema_that_it_cannot_read_where_it_completes(
+def test_llamacpp_ignores_completion_schema(
     llamacpp_at: RealServer,
 ) -> None:
     """Without a word: who sends a schema there must still expect any text."""
@@ -317,7 +319,7 @@ def test_llamacpp_passes_over_a_schema_that_it_cannot_read_where_it_completes(
     assert completion.completion_tokens == 3
 
 
-def test_llamacpp_is_no_ollama(llamacpp_at: RealServer) -> None:
+def test_llamacpp_is_not_ollama(llamacpp_at: RealServer) -> None:
     backend = Ollama(Settings(backend="ollama", host=llamacpp_at.url, api_key=llamacpp_at.key))
     with told(
         BadResponse,

@@ -47,7 +47,8 @@ REPEATED = [
 ]
 PARTS = dict.fromkeys(
     (
-        "title case question request file language opening name code repository path before after instruction "
+        "title case question request file language opening name code repository path before "
+        "after instruction "
         "base hunk until numbered line source gaps conftest fixtures"
     ).split(),
     "a",
@@ -99,7 +100,7 @@ def answering(
         yield answering
 
 
-def asked(backend: Backend, prompt: Prompt) -> Completion:
+def complete(backend: Backend, prompt: Prompt) -> Completion:
     deadline = Deadline.after(60)
     model = backend.inspect(backend.identify(deadline), deadline)
     return backend.complete(replace(prompt, max_tokens=LIMIT), model, deadline, lambda _piece: None)
@@ -109,27 +110,25 @@ def prompt(form: tuple[str, str]) -> Prompt:
     return render(*form, **PARTS)
 
 
-def named(value: str | tuple[str, ...]) -> str:
+def stop_id(value: str | tuple[str, ...]) -> str:
     return "-".join(value) if isinstance(value, tuple) else value.replace("\n", "newline ").strip()
 
 
-@pytest.mark.parametrize(("form", "stop"), REPEATED, ids=named)
-def test_a_text_ends_the_answer(
-    kind: str, form: tuple[str, str], stop: str, answering: Answering
-) -> None:
-    """A model that writes line breaks or number signs without end is stopped at the second or third."""
-    completion = asked(answering.with_token(kind, stop[0].replace("\n", "Ċ")), prompt(form))
+@pytest.mark.parametrize(("form", "stop"), REPEATED, ids=stop_id)
+def test_stop_text(kind: str, form: tuple[str, str], stop: str, answering: Answering) -> None:
+    """A model that repeats line breaks or number signs is stopped at the second or third."""
+    completion = complete(answering.with_token(kind, stop[0].replace("\n", "Ċ")), prompt(form))
     assert (completion.text, completion.truncated) == ("", False)
     assert completion.completion_tokens <= len(stop)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("form", "token"), CONTROL, ids=named)
-def test_a_control_token_ends_the_answer_where_it_can(
+@pytest.mark.parametrize(("form", "token"), CONTROL, ids=stop_id)
+def test_stop_token_if_supported(
     kind: str, form: tuple[str, str], token: str, answering: Answering
 ) -> None:
     backend = answering.with_token(kind, token)
-    completion = asked(backend, prompt(form))
+    completion = complete(backend, prompt(form))
     version = backend.version(Deadline.after(10))
     if (
         kind == "ollama"
@@ -143,9 +142,7 @@ def test_a_control_token_ends_the_answer_where_it_can(
 
 @pytest.mark.slow
 @by_form
-def test_a_limit_ends_the_answer_whatever_the_model_writes(
-    kind: str, form: tuple[str, str], answering: Answering
-) -> None:
-    completion = asked(answering.with_token(kind, "def"), prompt(form))
+def test_token_limit(kind: str, form: tuple[str, str], answering: Answering) -> None:
+    completion = complete(answering.with_token(kind, "def"), prompt(form))
     assert completion.text == "def" * LIMIT
     assert completion.truncated

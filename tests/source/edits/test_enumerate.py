@@ -1,15 +1,11 @@
 # ruff: noqa: E501 - a fault and its repair on a line are a row of a table
-"""Edits of source code: which faults they repair, and that each of them is a change of the wanted lines that parses."""
+"""Edits of source code: the faults that they repair, and that they parse."""
 
 from __future__ import annotations
 
 import ast
 import bisect
-import fnmatch
-import heapq
 import inspect
-import shlex
-import statistics
 import textwrap
 import time
 import warnings
@@ -25,15 +21,14 @@ from pytest_starcoder.source.edits import (
     Observations,
     apply_edits,
     enumerate_edits,
-    pair_edits,
 )
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.edits.kind import every_kind
 
 
 def edits(source: str, *lines: int, **observed: object) -> list[Edit]:
-    wanted = lines or range(1, source.count("\n") + 2)
-    return list(enumerate_edits(source, "code.py", list(wanted), Observations(**observed)))  # type: ignore[arg-type]
+    selected = lines or range(1, source.count("\n") + 2)
+    return list(enumerate_edits(source, "code.py", list(selected), Observations(**observed)))  # type: ignore[arg-type]
 
 
 REPAIRS = [
@@ -135,17 +130,16 @@ REPAIRS = [
 @pytest.mark.parametrize(
     ("kind", "fault", "repair"), REPAIRS, ids=lambda value: value if len(value) < 30 else ""
 )
-def test_a_kind_repairs_its_faults(kind: str, fault: str, repair: str) -> None:
-    made = {apply_edits(fault, [edit]): edit.kind for edit in edits(fault)}
-    assert repair in made
+def test_repair(kind: str, fault: str, repair: str) -> None:
+    assert repair in {apply_edits(fault, [edit]) for edit in edits(fault)}
 
 
-def test_every_kind_has_a_row_of_that_table() -> None:
-    told = {kind for kind, _, _ in REPAIRS} | {"bytes constant"}
-    assert {kind.name for kind in every_kind()} <= told
+def test_every_kind_is_tested() -> None:
+    tested = {kind for kind, _, _ in REPAIRS} | {"bytes constant"}
+    assert {kind.name for kind in every_kind()} <= tested
 
 
-def test_a_text_of_the_test_is_called_that_for_it_may_fit_that_test_alone() -> None:
+def test_string_of_the_test() -> None:
     [edit] = [
         edit
         for edit in edits("def f():\n    return 'a'", strings=("needle",))
@@ -154,33 +148,33 @@ def test_a_text_of_the_test_is_called_that_for_it_may_fit_that_test_alone() -> N
     assert edit.kind == "text of the test"
 
 
-def test_a_name_is_not_exchanged_for_one_of_another_type() -> None:
-    source = "def f(number, text, other):\n    return number"
+def test_name_of_another_type() -> None:
+    source = "def f(number, text, ratio):\n    return number"
     types = {
-        1: {"number": frozenset({"int"}), "text": frozenset({"str"}), "other": frozenset({"float"})}
+        1: {"number": frozenset({"int"}), "text": frozenset({"str"}), "ratio": frozenset({"float"})}
     }
-    named = {edit.after for edit in edits(source, 2, types=types) if edit.kind == "name"}
-    assert named == {"other"}
+    names = {edit.after for edit in edits(source, 2, types=types) if edit.kind == "name"}
+    assert names == {"ratio"}
 
 
 @pytest.mark.parametrize("text", ["a - 0", "a + 0", "a * 1", "a / 1"])
-def test_nothing_is_made_into_an_operation_that_does_nothing(text: str) -> None:
+def test_no_neutral_operation(text: str) -> None:
     for source in ("def f(a):\n    return a - 1", "def f(a):\n    return a * 2"):
         assert text not in {edit.after for edit in edits(source)}
 
 
-def test_only_what_begins_on_a_wanted_line_is_changed() -> None:
+def test_only_selected_lines() -> None:
     source = "def f(a):\n    b = a + 1\n    c = b + 1\n    return c\n"
     for line in (2, 3, 4):
         for edit in edits(source, line):
             assert edit.line in (line, line + 1), "an addition begins behind it"
 
 
-def test_what_is_no_python_has_no_edits() -> None:
+def test_syntax_error() -> None:
     assert edits("def f(:\n") == []
 
 
-def test_plain_kinds_are_cheaper_than_extended_ones() -> None:
+def test_costs() -> None:
     kinds = {kind.name: kind.cost for kind in every_kind()}
     assert (
         kinds["integer constant"]
@@ -191,12 +185,12 @@ def test_plain_kinds_are_cheaper_than_extended_ones() -> None:
     )
 
 
-def test_a_kind_that_only_repairs_makes_no_mutants() -> None:
+def test_direction() -> None:
     source = "def f(a):\n    return a < 1"
-    broken = {
+    mutants = {
         edit.kind for edit in enumerate_edits(source, "code.py", [2], direction=Direction.BREAKS)
     }
-    assert "comparison operator" in broken
+    assert "comparison operator" in mutants
 
 
 @pytest.mark.parametrize(
@@ -211,20 +205,19 @@ def test_a_kind_that_only_repairs_makes_no_mutants() -> None:
         "def f(a):\n    global g\n    g = lambda b: b + 1\n    return a if (n := a) else n\n",
     ],
 )
-def test_each_edit_of_odd_code_changes_it_and_parses(source: str) -> None:
+def test_odd_code(source: str) -> None:
     check(source)
 
 
 @pytest.mark.parametrize(
     "module",
-    [textwrap, bisect, heapq, fnmatch, shlex, statistics],
+    [textwrap, bisect],
     ids=lambda module: module.__name__,
 )
-@pytest.mark.slow
-def test_each_edit_of_real_code_changes_it_and_parses(module: ModuleType) -> None:
+def test_real_code(module: ModuleType) -> None:
     source = inspect.getsource(module)
     functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)][
-        :12
+        :5
     ]
     for function in functions:
         text = textwrap.dedent(ast.get_source_segment(source, function, padded=True) or "")
@@ -233,9 +226,11 @@ def test_each_edit_of_real_code_changes_it_and_parses(module: ModuleType) -> Non
 
 def check(source: str) -> None:
     """Nearly every edit parses, none is the source again, and each says truly what it replaces."""
-    before, broken, found = ast.dump(ast.parse(source)), 0, edits(source)
-    assert found
-    for edit in found[:: 1 + len(found) // 300]:
+    before = ast.dump(ast.parse(source))
+    errors = 0
+    every_edit = edits(source)
+    assert every_edit
+    for edit in every_edit[:: 1 + len(every_edit) // 150]:
         assert source[edit.span[0] : edit.span[1]] == edit.before
         assert source[: edit.span[0]].count("\n") + 1 == edit.line
         with warnings.catch_warnings():
@@ -243,46 +238,23 @@ def check(source: str) -> None:
             try:
                 after = ast.dump(ast.parse(apply_edits(source, [edit])))
             except SyntaxError:
-                broken += 1
+                errors += 1
                 continue
         assert after != before or edit.kind in ("expression copied", "other value returned"), edit
-    assert broken <= 8
+    assert errors <= 8
 
 
 @given(st.text(max_size=80))
-def test_whatever_the_source_is_nothing_is_raised(source: str) -> None:
+def test_any_text(source: str) -> None:
     edits(source)
 
 
-def test_edits_of_one_text_are_made_together() -> None:
-    source = "a = 1\nb = 2\n"
-    one, other = Edit("x", (4, 5), "1", "10", "", 1, 1), Edit("x", (10, 11), "2", "20", "", 1, 2)
-    assert apply_edits(source, [other, one]) == "a = 10\nb = 20\n"
-
-
-def test_edits_that_overlap_are_refused() -> None:
-    one, other = Edit("x", (0, 3), "abc", "", "", 1, 1), Edit("x", (2, 4), "cd", "", "", 1, 1)
-    with pytest.raises(ValueError, match="the edits overlap"):
-        apply_edits("abcd", [one, other])
-
-
-def test_pairs_come_cheapest_first_and_never_overlap() -> None:
-    found = [Edit("x", (n, n + 1), "", "y", "", float(n), 1) for n in range(0, 12, 2)]
-    sums = [one.cost + other.cost for one, other in pair_edits(found, 100)]
-    assert len(sums) == 15
-    assert sums[:3] == sorted(sums[:3])
-    assert len(list(pair_edits(found, 4))) == 4
-    near = [Edit("x", (0, 2), "", "y", "", 1, 1), Edit("x", (1, 3), "", "z", "", 1, 1)]
-    assert list(pair_edits(near, 10)) == []
-
-
-def test_of_a_long_table_only_the_wanted_lines_are_changed_and_quickly() -> None:
+def test_long_table() -> None:
     rows = [
         f"    'key{number}': ('a{number}', {number}, None, True, [f(x, y) for x in y]),"
         for number in range(600)
     ]
     source = "\n".join(["TABLE = {", *rows, "}"])
     started = time.perf_counter()
-    found = edits(source, 300)
-    assert {edit.line for edit in found} == {300}
+    assert {edit.line for edit in edits(source, 300)} == {300}
     assert time.perf_counter() - started < 5

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
+from support.repositories import git
 
 from pytest_starcoder.source.git.history import History
 
 
-def git(folder: Path, *arguments: str) -> str:
-    identity = (
-        "-c",
-        "user.name=Ann",
-        "-c",
-        "user.email=ann@example.com",
-        "-c",
-        "protocol.file.allow=always",
-    )
-    command = ["git", *identity, "-C", str(folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def new_repository(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    git(folder, "init", "--quiet")
-    return folder
-
-
-def written(path: Path, text: str = "A=1\n") -> Path:
+def write(path: Path, text: str = "A=1\n") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
 
 
-def committed(folder: Path, **files: str) -> Path:
-    """A repository in `folder` with one commit of `files`, whose names are without `.py`."""
+def commit_files(folder: Path, **files: str) -> Path:
+    """Return a repository with one commit of `files`, whose names are without `.py`."""
     folder.mkdir(exist_ok=True)
     git(folder, "init", "-q", "-b", "main")
     (folder / "README").touch()
@@ -47,8 +28,10 @@ def committed(folder: Path, **files: str) -> Path:
     return folder
 
 
-def test_lines_that_were_changed_are_told_by_their_new_numbers(tmp_path: Path) -> None:
-    root = committed(tmp_path, edited="a\nb\nc\n", staged="a\nb\n", shorter="a\nb\nc\n", same="a\n")
+def test_changed_lines(tmp_path: Path) -> None:
+    root = commit_files(
+        tmp_path, edited="a\nb\nc\n", staged="a\nb\n", shorter="a\nb\nc\n", same="a\n"
+    )
     (root / "edited.py").write_text("new\na\nB\nc\n")
     (root / "staged.py").write_text("a\nb\nc\n")
     git(root, "add", "staged.py")
@@ -60,28 +43,28 @@ def test_lines_that_were_changed_are_told_by_their_new_numbers(tmp_path: Path) -
     }
 
 
-def test_lines_that_look_like_the_head_of_a_diff_are_lines(tmp_path: Path) -> None:
-    root = committed(tmp_path, one="a\n-- b/b.py\nc\n", two="a\n")
+def test_lines_like_diff_headers(tmp_path: Path) -> None:
+    root = commit_files(tmp_path, one="a\n-- b/b.py\nc\n", two="a\n")
     (root / "one.py").write_text("a\n++ b/b.py\nc\nd\n")
     (root / "two.py").write_text("a\n++ b/c.py\n@@ -1 +1 @@\n")
     assert History(root).changed_lines() == {"one.py": {2, 4}, "two.py": {2, 3}}
 
 
-def test_paths_are_relative_to_the_root_and_may_be_called_anything(tmp_path: Path) -> None:
-    repository = committed(tmp_path)
-    inner = repository / "in ner"
+def test_paths_below_the_root(tmp_path: Path) -> None:
+    top = commit_files(tmp_path)
+    inner = top / "in ner"
     inner.mkdir()
     for name in ("ü b.py", 'q"uote.py'):
         (inner / name).write_text("a\n")
-    git(repository, "add", "-A")
-    git(repository, "commit", "-qm", "second")
+    git(top, "add", "-A")
+    git(top, "commit", "-qm", "second")
     for name in ("ü b.py", 'q"uote.py'):
         (inner / name).write_text("b\n")
     assert History(inner).changed_lines() == {"ü b.py": {1}, 'q"uote.py': {1}}
 
 
-def test_a_branch_is_compared_with_where_it_left_the_main_one(tmp_path: Path) -> None:
-    root = committed(tmp_path, shop="a\nb\n")
+def test_changes_of_a_branch(tmp_path: Path) -> None:
+    root = commit_files(tmp_path, shop="a\nb\n")
     assert History(root).changed_since_base() == ("", {})
     git(root, "checkout", "-qb", "feature")
     (root / "shop.py").write_text("a\nB\n")
@@ -91,8 +74,8 @@ def test_a_branch_is_compared_with_where_it_left_the_main_one(tmp_path: Path) ->
     assert History(root).changed_lines() == {"shop.py": {1}}
 
 
-def test_each_line_has_its_commit_and_time_but_those_that_have_none(tmp_path: Path) -> None:
-    root = committed(tmp_path, shop="a\nb\n")
+def test_blame(tmp_path: Path) -> None:
+    root = commit_files(tmp_path, shop="a\nb\n")
     (root / "shop.py").write_text("a\nB\n")
     blamed = History(root).blame("shop.py")
     assert list(blamed) == [1]
@@ -101,7 +84,7 @@ def test_each_line_has_its_commit_and_time_but_those_that_have_none(tmp_path: Pa
 
 
 @pytest.mark.parametrize("make", ["nothing", "empty"])
-def test_without_a_commit_nothing_is_told(tmp_path: Path, make: str) -> None:
+def test_without_commits(tmp_path: Path, make: str) -> None:
     if make == "empty":
         git(tmp_path, "init", "-q")
     (tmp_path / "a.py").write_text("a\n")
@@ -113,10 +96,10 @@ def test_without_a_commit_nothing_is_told(tmp_path: Path, make: str) -> None:
     )
 
 
-def test_nothing_of_the_repositorys_configuration_is_run_and_nothing_written(
+def test_configured_programs(
     tmp_path: Path,
 ) -> None:
-    root = committed(tmp_path, shop="a\n")
+    root = commit_files(tmp_path, shop="a\n")
     trap = root / "trap.sh"
     trap.write_text(f"#!/bin/sh\ntouch {root / 'sprung'}\ncat\n")
     trap.chmod(0o755)
@@ -145,12 +128,10 @@ def test_nothing_of_the_repositorys_configuration_is_run_and_nothing_written(
 @pytest.mark.parametrize(
     "driver", ["trap", "Trap", "a.b", "x=y"]
 )  # `git -c` cannot set the last one
-def test_no_filter_is_run_on_changed_files(
-    tmp_path: Path, driver: str, program: str, level: str
-) -> None:
-    root = committed(tmp_path / "project", shop="a\nb\n")
-    ran = tmp_path / "ran"
-    trap = written(tmp_path / "trap.sh", f"#!/bin/sh\ntouch '{ran}'\ncat\n")
+def test_filters_do_not_run(tmp_path: Path, driver: str, program: str, level: str) -> None:
+    root = commit_files(tmp_path / "project", shop="a\nb\n")
+    marker = tmp_path / "marker"
+    trap = write(tmp_path / "trap.sh", f"#!/bin/sh\ntouch '{marker}'\ncat\n")
     trap.chmod(0o755)
     (root / ".gitattributes").write_text(f"*.py filter={driver}\n")
     for key, value in ((program, str(trap)), ("smudge", str(trap)), ("required", "true")):
@@ -159,40 +140,40 @@ def test_no_filter_is_run_on_changed_files(
     history = History(root)
     assert history.changed_lines() == {"shop.py": {2}}
     assert list(history.blame("shop.py")) == [1]
-    assert not ran.exists()
+    assert not marker.exists()
 
 
-def test_the_filters_would_have_run(tmp_path: Path) -> None:
-    root = committed(tmp_path / "project", shop="a\nb\n")
-    ran = tmp_path / "ran"
+def test_filters_run_in_plain_git(tmp_path: Path) -> None:
+    root = commit_files(tmp_path / "project", shop="a\nb\n")
+    marker = tmp_path / "marker"
     (root / ".gitattributes").write_text("*.py filter=trap\n")
-    git(root, "config", "filter.trap.clean", f"touch '{ran}'; cat")
+    git(root, "config", "filter.trap.clean", f"touch '{marker}'; cat")
     (root / "shop.py").write_text("a\nB\n")
     git(root, "diff", "HEAD")
-    assert ran.exists()
+    assert marker.exists()
 
 
-def test_no_program_of_a_submodule_is_run(tmp_path: Path) -> None:
-    library = committed(tmp_path / "library", book="a\n")
-    root = committed(tmp_path / "project", shop="a\n")
+def test_programs_of_a_submodule(tmp_path: Path) -> None:
+    library = commit_files(tmp_path / "library", book="a\n")
+    root = commit_files(tmp_path / "project", shop="a\n")
     git(root, "submodule", "--quiet", "add", str(library), "library")
     git(root, "commit", "-qm", "second")
-    ran = tmp_path / "ran"
+    marker = tmp_path / "marker"
     inner = root / "library"
-    git(inner, "config", "core.fsmonitor", f"touch '{ran}'; false")
-    git(inner, "config", "filter.trap.clean", f"touch '{ran}'; cat")
+    git(inner, "config", "core.fsmonitor", f"touch '{marker}'; false")
+    git(inner, "config", "filter.trap.clean", f"touch '{marker}'; cat")
     (inner / ".gitattributes").write_text("*.py filter=trap\n")
     (inner / "book.py").write_text("b\n")
     (root / "shop.py").write_text("b\n")
     for option in ("diff.submodule=diff", "diff.ignoreSubmodules=none"):
         git(root, "config", *option.split("="))
-    ran.unlink(missing_ok=True)
+    marker.unlink(missing_ok=True)
     assert History(root).changed_lines() == {"shop.py": {1}}
-    assert not ran.exists()
+    assert not marker.exists()
 
 
-def test_nothing_is_fetched_in_a_partial_clone(tmp_path: Path) -> None:
-    origin = committed(tmp_path / "origin", shop="a\nb\n")
+def test_partial_clone(tmp_path: Path) -> None:
+    origin = commit_files(tmp_path / "origin", shop="a\nb\n")
     git(origin, "config", "uploadpack.allowFilter", "true")
     (origin / "shop.py").write_text("a\nc\n")
     git(origin, "commit", "-qam", "second")
@@ -208,9 +189,9 @@ def test_nothing_is_fetched_in_a_partial_clone(tmp_path: Path) -> None:
     )
     git(clone, "read-tree", "HEAD")
     (clone / "shop.py").write_text("a\nB\n")
-    asked = tmp_path / "asked"
-    server = written(
-        tmp_path / "server.sh", f"#!/bin/sh\ntouch '{asked}'\nexec git-upload-pack \"$@\"\n"
+    marker = tmp_path / "marker"
+    server = write(
+        tmp_path / "server.sh", f"#!/bin/sh\ntouch '{marker}'\nexec git-upload-pack \"$@\"\n"
     )
     server.chmod(0o755)
     for key, value in (
@@ -220,6 +201,6 @@ def test_nothing_is_fetched_in_a_partial_clone(tmp_path: Path) -> None:
         git(clone, "config", key, value)
     history = History(clone)
     assert (history.changed_lines().get("shop.py"), history.blame("shop.py")) == (None, {})
-    assert not asked.exists()
+    assert not marker.exists()
     git(clone, "diff", "HEAD")
-    assert asked.exists()  # the trap would have sprung
+    assert marker.exists()  # the trap would have sprung

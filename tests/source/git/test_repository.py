@@ -9,7 +9,7 @@ from support.repositories import committed, git, repository
 from pytest_starcoder.source.git.repository import Repository
 
 
-def test_a_commit_is_reachable_by_any_way(tmp_path: Path) -> None:
+def test_reachable_commits(tmp_path: Path) -> None:
     top = repository(tmp_path / "project")
     first = git(top, "rev-parse", "HEAD").strip()
     git(top, "worktree", "add", "--quiet", "--detach", str(tmp_path / "other"))
@@ -30,7 +30,7 @@ def test_a_commit_is_reachable_by_any_way(tmp_path: Path) -> None:
     assert not opened.is_reachable("0123456789" * 4)
 
 
-def test_a_merge_has_other_parents(tmp_path: Path) -> None:
+def test_merged_parents(tmp_path: Path) -> None:
     top = repository(tmp_path)
     git(top, "checkout", "--quiet", "-b", "feature")
     theirs = committed(top, {"a.py": "a = 1\n"}, "theirs")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 
 from pytest_starcoder.source.edits.context import Context
-from pytest_starcoder.source.edits.kind import Replacement, drop_each, kind, swap_neighbours
+from pytest_starcoder.source.edits.kind import (
+    Replacement,
+    Replacements,
+    drop_each,
+    kind,
+    swap_neighbours,
+)
 
 
 def _alternatives(*rows: str) -> dict[str, list[str]]:
@@ -68,7 +73,7 @@ METHODS = _alternatives(
 
 WRAPPERS = "abs sorted list set str int len sum float round reversed tuple max min bool".split()
 
-VALUES = (ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Attribute, ast.ListComp, ast.IfExp)
+Value = ast.Name | ast.Call | ast.BinOp | ast.Subscript | ast.Attribute | ast.ListComp | ast.IfExp
 
 
 def _keywords(node: ast.Call, context: Context) -> list[str]:
@@ -91,15 +96,17 @@ def _called_name(node: ast.Call) -> str:
     return node.func.id if isinstance(node.func, ast.Name) else ""
 
 
-@kind("other function", ast.Call, cost=1.5)
-def replace_function(node: ast.Call, context: Context) -> Iterator[str]:
+@kind("other function", cost=1.5)
+def replace_function(node: ast.Call, context: Context) -> Replacements:
+    """Replace `min(xs)` with `max(xs)` or another similar function."""
     if isinstance(node.func, ast.Name | ast.Attribute):
         for name in FUNCTIONS.get(ast.unparse(node.func), ()):
             yield f"{name}({', '.join(_arguments(node, context))})"
 
 
-@kind("other method", ast.Call, cost=1.5)
-def replace_method(node: ast.Call, context: Context) -> Iterator[str]:
+@kind("other method", cost=1.5)
+def replace_method(node: ast.Call, context: Context) -> Replacements:
+    """Replace `xs.append(x)` with `xs.extend(x)` or another similar method."""
     if isinstance(node.func, ast.Attribute):
         owner = context.operand(node.func.value)
         arguments = ", ".join(_arguments(node, context))
@@ -111,8 +118,9 @@ def replace_method(node: ast.Call, context: Context) -> Iterator[str]:
                 yield f"{owner}.{name}({arguments})"
 
 
-@kind("arguments swapped", ast.Call, cost=1.6)
-def swap_arguments(node: ast.Call, context: Context) -> Iterator[str]:
+@kind("arguments swapped", cost=1.6)
+def swap_arguments(node: ast.Call, context: Context) -> Replacements:
+    """Replace `f(a, b)` with `f(b, a)`, and `a.f(b)` with `b.f(a)`."""
     positional = context.operands(node.args)
     for swapped in swap_neighbours(positional):
         yield _call(node, context, swapped + _keywords(node, context))
@@ -120,14 +128,15 @@ def swap_arguments(node: ast.Call, context: Context) -> Iterator[str]:
         yield f"{positional[0]}.{node.func.attr}({context.operand(node.func.value)})"
 
 
-@kind("argument dropped", ast.Call, cost=1.9)
-def drop_argument(node: ast.Call, context: Context) -> Iterator[str]:
+@kind("argument dropped", cost=1.9)
+def drop_argument(node: ast.Call, context: Context) -> Replacements:
+    """Replace `f(a, b)` with `f(a)` or `f(b)`."""
     for arguments in drop_each(_arguments(node, context)):
         yield _call(node, context, arguments)
 
 
-@kind("keyword added", ast.Call, cost=2.6)
-def pass_parameter(node: ast.Call, context: Context) -> Iterator[str]:
+@kind("keyword added", cost=2.6)
+def pass_parameter(node: ast.Call, context: Context) -> Replacements:
     """Replace `f(x)` with `f(x, name=name)`, for each parameter of the function around it."""
     function = context.function(node)
     if function is None or any(keyword.arg is None for keyword in node.keywords):
@@ -140,8 +149,9 @@ def pass_parameter(node: ast.Call, context: Context) -> Iterator[str]:
             yield _call(node, context, [*arguments, f"{name}={name}"])
 
 
-@kind("call unwrapped", ast.Call, cost=1.4)
-def unwrap_call(node: ast.Call, context: Context) -> Iterator[Replacement]:
+@kind("call unwrapped", cost=1.4)
+def unwrap_call(node: ast.Call, context: Context) -> Replacements:
+    """Replace `f(a)` with `a`, and `a.f()` with `a`."""
     for value in node.args[:2]:
         if not isinstance(value, ast.Starred | ast.GeneratorExp):
             yield Replacement(context.operand(value), 1.4 if _called_name(node) else 2.0)
@@ -149,8 +159,9 @@ def unwrap_call(node: ast.Call, context: Context) -> Iterator[Replacement]:
         yield Replacement(context.operand(node.func.value), 1.6)
 
 
-@kind("call wrapped", *VALUES, cost=2.3)
-def wrap_in_call(node: ast.expr, context: Context) -> Iterator[Replacement]:
+@kind("call wrapped", cost=2.3)
+def wrap_in_call(node: Value, context: Context) -> Replacements:
+    """Replace `a` with `abs(a)` or another call of a builtin."""
     if not context.is_value(node):
         return
     called = _called_name(node) if isinstance(node, ast.Call) else ""
@@ -159,8 +170,9 @@ def wrap_in_call(node: ast.expr, context: Context) -> Iterator[Replacement]:
             yield Replacement(f"{name}({context.operand(node)})", 2.3 + 0.04 * rank)
 
 
-@kind("method wrapped", *VALUES, cost=2.6)
-def call_method(node: ast.expr, context: Context) -> Iterator[str]:
+@kind("method wrapped", cost=2.6)
+def call_method(node: Value, context: Context) -> Replacements:
+    """Replace `a` with `a.lower()` or another call of a method."""
     if not context.is_value(node):
         return
     methods = ["lower", "upper", "strip", "split"]
@@ -173,8 +185,8 @@ def call_method(node: ast.expr, context: Context) -> Iterator[str]:
         yield f"{context.enclosed(node, ast.BinOp, ast.IfExp)}.{method}()"
 
 
-@kind("key given", ast.Call, cost=2.8)
-def add_option(node: ast.Call, context: Context) -> Iterator[str]:
+@kind("key given", cost=2.8)
+def add_option(node: ast.Call, context: Context) -> Replacements:
     """Replace `sorted(xs)` with `sorted(xs, key=len)` or another option."""
     name = _called_name(node)
     if name not in ("sorted", "max", "min") or len(node.args) != 1 or node.keywords:
@@ -186,8 +198,8 @@ def add_option(node: ast.Call, context: Context) -> Iterator[str]:
         yield f"{name}({context.operand(node.args[0])}, {option})"
 
 
-@kind("default given", ast.Call, cost=2.4)
-def add_default(node: ast.Call, context: Context) -> Iterator[str]:
+@kind("default given", cost=2.4)
+def add_default(node: ast.Call, context: Context) -> Replacements:
     """Replace `d.get(key)` with `d.get(key, 0)` or another default."""
     is_lookup = isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "pop")
     if is_lookup and len(node.args) == 1:
@@ -195,20 +207,22 @@ def add_default(node: ast.Call, context: Context) -> Iterator[str]:
             yield f"{context.text(node.func)}({context.operand(node.args[0])}, {default})"
 
 
-@kind("await dropped", ast.Await, cost=1.8)
-def drop_await(node: ast.Await, context: Context) -> Iterator[str]:
+@kind("await dropped", cost=1.8)
+def drop_await(node: ast.Await, context: Context) -> Replacements:
+    """Replace `await a` with `a`."""
     yield context.operand(node.value)
 
 
-@kind("await added", ast.Call, cost=2.2)
-def add_await(node: ast.Call, context: Context) -> Iterator[str]:
+@kind("await added", cost=2.2)
+def add_await(node: ast.Call, context: Context) -> Replacements:
+    """Replace `f()` with `await f()`."""
     is_async = isinstance(context.function(node), ast.AsyncFunctionDef)
     if is_async and not isinstance(context.parent(node), ast.Await):
         yield f"await {context.text(node)}"
 
 
-@kind("recursion argument", ast.Call, cost=3.4)
-def replace_recursion_argument(node: ast.Call, context: Context) -> Iterator[str]:
+@kind("recursion argument", cost=3.4)
+def replace_recursion_argument(node: ast.Call, context: Context) -> Replacements:
     """In a recursive call, pass each parameter unchanged, smaller, larger or shortened."""
     function = context.function(node)
     if function is None or _called_name(node) != function.name:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from pytest_starcoder.source.edits.context import Context, is_docstring, is_read
-from pytest_starcoder.source.edits.kind import Replacement, kind
+from pytest_starcoder.source.edits.kind import Replacement, Replacements, kind, with_costs
 
 BRACKETS = "([{<)]}>"
 
@@ -14,8 +14,9 @@ COMMON_INTEGERS = {0: 1.2, 1: 1.2, 2: 1.3, -1: 1.6, 3: 1.9, 10: 2.0, 100: 2.7}
 """Integers that are often meant, with their costs."""
 
 
-@kind("integer constant", ast.Constant, cost=1.0)
-def replace_integer(node: ast.Constant, context: Context) -> Iterator[Replacement]:
+@kind("integer constant", cost=1.0)
+def replace_integer(node: ast.Constant, context: Context) -> Replacements:
+    """Replace `1` with `2` or another nearby or common number."""
     value = node.value
     if type(value) is not int:
         return
@@ -48,8 +49,9 @@ def _neutral_operand(operation: ast.AST | None) -> int | None:
     return None
 
 
-@kind("float constant", ast.Constant, cost=1.4)
-def replace_float(node: ast.Constant, context: Context) -> Iterator[Replacement]:
+@kind("float constant", cost=1.4)
+def replace_float(node: ast.Constant, context: Context) -> Replacements:
+    """Replace `0.5` with `0.6` or another nearby number."""
     value = node.value
     if type(value) is not float:
         return
@@ -74,8 +76,9 @@ def replace_float(node: ast.Constant, context: Context) -> Iterator[Replacement]
             yield Replacement(repr(float(f"{number:.12g}")), cost)
 
 
-@kind("text constant", ast.Constant, cost=1.6)
-def replace_string(node: ast.Constant, context: Context) -> Iterator[Replacement]:
+@kind("text constant", cost=1.6)
+def replace_string(node: ast.Constant, context: Context) -> Replacements:
+    """Replace a string with another one of the function, or a variation of it."""
     value = node.value
     parent = context.parent(node)
     if not isinstance(value, str) or (parent is not None and is_docstring(parent)):
@@ -89,7 +92,7 @@ def replace_string(node: ast.Constant, context: Context) -> Iterator[Replacement
             yield Replacement(repr(text), 2.7, "text of the test")
 
 
-def _similar_strings(value: str, strings: tuple[str, ...]) -> Iterator[tuple[str, float]]:
+def _similar_strings(value: str, strings: list[str]) -> Iterator[tuple[str, float]]:
     """Yield strings that may be meant instead of `value`, each with its cost."""
     for text in strings:
         yield text, 1.6
@@ -113,29 +116,32 @@ def _similar_strings(value: str, strings: tuple[str, ...]) -> Iterator[tuple[str
         yield chr(ord(value) - 1), 2.1
 
 
-@kind("bytes constant", ast.Constant, cost=1.8)
-def empty_bytes(node: ast.Constant, context: Context) -> Iterator[str]:
+@kind("bytes constant", cost=1.8)
+def empty_bytes(node: ast.Constant, context: Context) -> Replacements:
+    """Replace bytes with empty ones."""
     if isinstance(node.value, bytes):
         yield 'b""'
 
 
-@kind("boolean", ast.Constant, cost=1.0)
-def replace_boolean(node: ast.Constant, context: Context) -> Iterator[Replacement]:
+@kind("boolean", cost=1.0)
+def replace_boolean(node: ast.Constant, context: Context) -> Replacements:
+    """Replace `True` with `False`, and back, or with `None`."""
     if isinstance(node.value, bool):
-        yield Replacement(str(not node.value), 1.0)
+        yield str(not node.value)
         yield Replacement("None", 1.9)
 
 
-@kind("None", ast.Constant, cost=1.8)
-def replace_none(node: ast.Constant, context: Context) -> Iterator[Replacement]:
+@kind("None", cost=1.8)
+def replace_none(node: ast.Constant, context: Context) -> Replacements:
+    """Replace `None` with `False` or another empty value."""
     costs = {"False": 1.8, "True": 1.8, "0": 1.8, "[]": 1.9, '""': 1.9, "{}": 2.1, "1": 2.2}
     if node.value is None:
-        for constant, cost in costs.items():
-            yield Replacement(constant, cost)
+        yield from with_costs(costs)
 
 
-@kind("empty collection", ast.List, ast.Dict, ast.Tuple, cost=2.3)
-def replace_empty(node: ast.List | ast.Dict | ast.Tuple, context: Context) -> Iterator[str]:
+@kind("empty collection", cost=2.3)
+def replace_empty(node: ast.List | ast.Dict | ast.Tuple, context: Context) -> Replacements:
+    """Replace `[]` with `{}` or another empty value."""
     elements = node.keys if isinstance(node, ast.Dict) else node.elts
     if is_read(node) and not elements:
         yield from ("None", "[]", "{}", "()", "set()", "0", '""')

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from pytest_starcoder.source.edits.context import Context, is_read
-from pytest_starcoder.source.edits.kind import Replacement, kind
+from pytest_starcoder.source.edits.kind import Replacement, Replacements, kind
 
 MAX_COPY = 60
 """Characters of the longest expression that is copied."""
@@ -15,12 +15,13 @@ MAX_COPY = 60
 MAX_RENAMED_COPY = 24
 """Characters of the longest expression that is also copied with other names in it."""
 
-CONDITIONS = (ast.Compare, ast.Call, ast.Name, ast.BoolOp, ast.UnaryOp, ast.Attribute)
-EXPRESSIONS = (ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Attribute, ast.Constant)
+Condition = ast.Compare | ast.Call | ast.Name | ast.BoolOp | ast.UnaryOp | ast.Attribute
+Expression = ast.Name | ast.Call | ast.BinOp | ast.Subscript | ast.Attribute | ast.Constant
 
 
-@kind("condition joined", *CONDITIONS, cost=3.2)
-def join_condition(node: ast.expr, context: Context) -> Iterator[Replacement]:
+@kind("condition joined", cost=3.2)
+def join_condition(node: Condition, context: Context) -> Replacements:
+    """Replace a condition `a` with `(a) and (b)` or `(a) or (b)`."""
     parent = context.parent(node)
     if isinstance(parent, ast.Return):
         if not isinstance(node, ast.Compare | ast.BoolOp):
@@ -32,6 +33,7 @@ def join_condition(node: ast.expr, context: Context) -> Iterator[Replacement]:
     for condition in (*scope.conditions, *scope.names, *negations):
         if condition == text or "\n" in condition:
             continue
+        # A condition from the function is likelier than a name by itself.
         extra_cost = 0.0 if condition in scope.conditions else 0.3
         yield Replacement(f"({text}) and ({condition})", 3.2 + extra_cost)
         yield Replacement(f"({text}) or ({condition})", 3.3 + extra_cost)
@@ -45,8 +47,9 @@ def join_condition(node: ast.expr, context: Context) -> Iterator[Replacement]:
                 yield Replacement(f"({text}) or {test}", 3.8)
 
 
-@kind("expression copied", *EXPRESSIONS, cost=3.0)
-def copy_expression(node: ast.expr, context: Context) -> Iterator[Replacement]:
+@kind("expression copied", cost=3.0)
+def copy_expression(node: Expression, context: Context) -> Replacements:
+    """Replace an expression with another one of the function."""
     if not is_read(node) or isinstance(context.parent(node), ast.Expr | ast.Attribute):
         return
     if context.is_called(node) or context.function(node) is None:
@@ -61,7 +64,7 @@ def copy_expression(node: ast.expr, context: Context) -> Iterator[Replacement]:
                 yield Replacement(renamed, 4.0)
 
 
-def _rename_each(expression: str, names: tuple[str, ...]) -> Iterator[str]:
+def _rename_each(expression: str, names: list[str]) -> Iterator[str]:
     """Yield the expression with one of its names replaced by another."""
     nodes = ast.walk(ast.parse(expression, mode="eval"))
     used = {node.id for node in nodes if isinstance(node, ast.Name)}
@@ -72,8 +75,8 @@ def _rename_each(expression: str, names: tuple[str, ...]) -> Iterator[str]:
                     yield re.sub(rf"\b{re.escape(name)}\b", replacement, expression)
 
 
-@kind("operation added", ast.Name, ast.Subscript, ast.Call, cost=3.1)
-def add_operation(node: ast.expr, context: Context) -> Iterator[Replacement]:
+@kind("operation added", cost=3.1)
+def add_operation(node: ast.Name | ast.Subscript | ast.Call, context: Context) -> Replacements:
     """Replace `x` with `x + y`, `x - y` and so on, for each other name of the function."""
     if not context.is_value(node):
         return

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 
 from pytest_starcoder.source.edits.context import Context, Function, is_docstring
-from pytest_starcoder.source.edits.kind import kind
+from pytest_starcoder.source.edits.kind import Replacements, kind
 
 METHOD_DECORATORS = ("staticmethod", "classmethod", "property")
 
@@ -18,8 +17,9 @@ def _decorated_text(node: Function, context: Context) -> str:
     return context.source[start:end]
 
 
-@kind("decorator dropped", ast.FunctionDef, ast.AsyncFunctionDef, cost=2.0)
-def drop_decorator(node: Function, context: Context) -> Iterator[str]:
+@kind("decorator dropped", cost=2.0)
+def drop_decorator(node: ast.FunctionDef | ast.AsyncFunctionDef, context: Context) -> Replacements:
+    """Remove one decorator."""
     lines = _decorated_text(node, context).split("\n")
     for decorator in node.decorator_list:
         if decorator.end_lineno == decorator.lineno:
@@ -28,8 +28,11 @@ def drop_decorator(node: Function, context: Context) -> Iterator[str]:
             yield "\n".join(remaining).removeprefix(context.indent(node))
 
 
-@kind("decorator exchanged", ast.FunctionDef, ast.AsyncFunctionDef, cost=2.0)
-def replace_decorator(node: Function, context: Context) -> Iterator[str]:
+@kind("decorator exchanged", cost=2.0)
+def replace_decorator(
+    node: ast.FunctionDef | ast.AsyncFunctionDef, context: Context
+) -> Replacements:
+    """Replace `@staticmethod` with `@classmethod` or `@property`."""
     text = _decorated_text(node, context)
     for decorator in node.decorator_list:
         if isinstance(decorator, ast.Name) and decorator.id in METHOD_DECORATORS:
@@ -38,8 +41,9 @@ def replace_decorator(node: Function, context: Context) -> Iterator[str]:
                     yield text.replace(f"@{decorator.id}", f"@{name}", 1)
 
 
-@kind("decorator added", ast.FunctionDef, cost=2.8)
-def add_decorator(node: ast.FunctionDef, context: Context) -> Iterator[str]:
+@kind("decorator added", cost=2.8)
+def add_decorator(node: ast.FunctionDef, context: Context) -> Replacements:
+    """Make a method a property, a static method or a class method."""
     if node.decorator_list or not isinstance(context.parent(node), ast.ClassDef):
         return
     parameters = [parameter.arg for parameter in node.args.args]
@@ -54,8 +58,8 @@ def add_decorator(node: ast.FunctionDef, context: Context) -> Iterator[str]:
         yield f"@{name}\n{context.indent(node)}{context.text(node)}"
 
 
-@kind("default value shared", ast.FunctionDef, ast.AsyncFunctionDef, cost=1.9)
-def create_default(node: Function, context: Context) -> Iterator[str]:
+@kind("default value shared", cost=1.9)
+def create_default(node: ast.FunctionDef | ast.AsyncFunctionDef, context: Context) -> Replacements:
     """Replace `def f(xs=[])` with `def f(xs=None)`, and create the list in the body."""
     source = context.source
     start, end = context.decorated_span(node)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator
 
 from pytest_starcoder.source.edits.context import Context, is_read
-from pytest_starcoder.source.edits.kind import Replacement, kind
+from pytest_starcoder.source.edits.kind import Replacement, Replacements, kind, with_costs
 
 NUMBERS = frozenset(("int", "float", "bool", "complex"))
 """Types whose values can replace each other."""
@@ -21,8 +20,9 @@ def _have_similar_types(first: str, second: str, node: ast.Name, context: Contex
     return not types or context.may_be(node, second, types)
 
 
-@kind("name", ast.Name, cost=1.7)
-def replace_name(node: ast.Name, context: Context) -> Iterator[Replacement]:
+@kind("name", cost=1.7)
+def replace_name(node: ast.Name, context: Context) -> Replacements:
+    """Replace a name with another one of the function."""
     names = context.scope(node).names
     if is_read(node):
         is_builtin = hasattr(builtins, node.id) and node.id not in names
@@ -38,8 +38,8 @@ def replace_name(node: ast.Name, context: Context) -> Iterator[Replacement]:
             yield Replacement(name, cost, kind_name)
 
 
-@kind("name for a constant", ast.Constant, cost=2.2)
-def name_constant(node: ast.Constant, context: Context) -> Iterator[str]:
+@kind("name for a constant", cost=2.2)
+def name_constant(node: ast.Constant, context: Context) -> Replacements:
     """Replace a number or string with a variable."""
     type_name = type(node.value).__name__
     if type_name not in ("int", "str", "float"):
@@ -54,8 +54,9 @@ def name_constant(node: ast.Constant, context: Context) -> Iterator[str]:
                 yield name
 
 
-@kind("constant for a name", ast.Name, cost=2.3)
-def replace_with_constant(node: ast.Name, context: Context) -> Iterator[Replacement]:
+@kind("constant for a name", cost=2.3)
+def replace_with_constant(node: ast.Name, context: Context) -> Replacements:
+    """Replace a variable with `0`, `None` or another constant."""
     if not is_read(node) or context.is_called(node):
         return
     costs = {
@@ -70,25 +71,27 @@ def replace_with_constant(node: ast.Name, context: Context) -> Iterator[Replacem
     }
     parent = context.parent(node)
     if isinstance(parent, ast.Compare | ast.BinOp | ast.Return | ast.Slice | ast.Call):
-        for constant, cost in costs.items():
-            yield Replacement(constant, cost)
+        yield from with_costs(costs)
 
 
-@kind("attribute", ast.Attribute, cost=1.8)
-def replace_attribute(node: ast.Attribute, context: Context) -> Iterator[str]:
+@kind("attribute", cost=1.8)
+def replace_attribute(node: ast.Attribute, context: Context) -> Replacements:
+    """Replace `self.a` with `self.b`."""
     if isinstance(node.value, ast.Name) and node.value.id == "self":
         for attribute in context.scope(node).attributes:
             if attribute != node.attr:
                 yield f"self.{attribute}"
 
 
-@kind("self added", ast.Name, cost=1.8)
-def add_self(node: ast.Name, context: Context) -> Iterator[str]:
+@kind("self added", cost=1.8)
+def add_self(node: ast.Name, context: Context) -> Replacements:
+    """Replace `a` with `self.a`."""
     if node.id in context.scope(node).attributes:
         yield f"self.{node.id}"
 
 
-@kind("attribute dropped", ast.Attribute, cost=2.4)
-def drop_attribute(node: ast.Attribute, context: Context) -> Iterator[str]:
+@kind("attribute dropped", cost=2.4)
+def drop_attribute(node: ast.Attribute, context: Context) -> Replacements:
+    """Replace `a.b` with `a`."""
     if is_read(node) and not context.is_called(node):
         yield context.operand(node.value)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from itertools import islice
 
 from pytest_starcoder.source.edits.context import Context, is_read
-from pytest_starcoder.source.edits.kind import Replacement, drop_each, kind, swap_neighbours
+from pytest_starcoder.source.edits.kind import (
+    Replacement,
+    Replacements,
+    drop_each,
+    kind,
+    swap_neighbours,
+)
 
-NUMERIC = (ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Attribute)
+Numeric = ast.Name | ast.Call | ast.BinOp | ast.Subscript | ast.Attribute
 """Expressions that may be numbers."""
 
 NUMERIC_FUNCTIONS = ("len", "int", "max", "min", "sum", "abs", "round")
@@ -24,11 +29,31 @@ MAX_DROPPED = 8
 
 BRACKETS = {ast.List: ("[", "]"), ast.Set: ("{", "}"), ast.Tuple: ("(", ")")}
 
+RANGES = {
+    1: {
+        "1, {0}": 1.9,
+        "1, {0} + 1": 2.0,
+        "2, {0}": 2.3,
+        "{0} - 1, -1, -1": 2.4,
+        "0, {0}, 2": 2.6,
+        "2, {0} + 1": 2.6,
+    },
+    2: {
+        "{1}": 1.9,
+        "0, {1}": 2.0,
+        "{1}, {0}, -1": 2.3,
+        "{0}, {1}, 2": 2.4,
+        "{0} + 1, {1} + 1": 2.4,
+    },
+    3: {"{0}, {1}": 2.0},
+}
+"""New arguments for a `range` with one, two or three arguments, with their costs."""
+
 Comprehension = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
 
 
-@kind("one added", *NUMERIC, cost=1.8)
-def add_one(node: ast.expr, context: Context) -> Iterator[Replacement]:
+@kind("one added", cost=1.8)
+def add_one(node: Numeric, context: Context) -> Replacements:
     """Replace `n` with `n + 1` or `n - 1`."""
     if not is_read(node):
         return
@@ -63,8 +88,9 @@ def _bounds(node: ast.Slice, context: Context) -> tuple[str, str, str]:
     return lower, upper, step
 
 
-@kind("slice bound dropped", ast.Subscript, cost=1.8)
-def drop_bound(node: ast.Subscript, context: Context) -> Iterator[str]:
+@kind("slice bound dropped", cost=1.8)
+def drop_bound(node: ast.Subscript, context: Context) -> Replacements:
+    """Replace `a[1:2]` with `a[1:]` or `a[:2]`, or swap the bounds."""
     if not isinstance(node.slice, ast.Slice):
         return
     value = context.operand(node.value)
@@ -80,8 +106,9 @@ def drop_bound(node: ast.Subscript, context: Context) -> Iterator[str]:
     yield value
 
 
-@kind("slice bound added", ast.Subscript, cost=2.2)
-def add_bound(node: ast.Subscript, context: Context) -> Iterator[str]:
+@kind("slice bound added", cost=2.2)
+def add_bound(node: ast.Subscript, context: Context) -> Replacements:
+    """Replace `a[:2]` with `a[1:2]`, a step of two or a reversed slice."""
     if not isinstance(node.slice, ast.Slice):
         return
     value = context.operand(node.value)
@@ -96,8 +123,11 @@ def add_bound(node: ast.Subscript, context: Context) -> Iterator[str]:
     yield f"{value}[{lower}:{upper}{step}][::-1]"
 
 
-@kind("slice added", ast.Name, ast.Call, ast.Attribute, ast.Subscript, cost=2.7)
-def add_slice(node: ast.expr, context: Context) -> Iterator[str | Replacement]:
+@kind("slice added", cost=2.7)
+def add_slice(
+    node: ast.Name | ast.Call | ast.Attribute | ast.Subscript, context: Context
+) -> Replacements:
+    """Replace `a` with `a[1:]`, `a[:n]` or another slice."""
     if isinstance(node, ast.Name) and not context.may_be(node, node.id, SEQUENCE_TYPES):
         return
     if not context.is_value(node) and not isinstance(context.parent(node), ast.For):
@@ -111,8 +141,9 @@ def add_slice(node: ast.expr, context: Context) -> Iterator[str | Replacement]:
                 yield Replacement(f"{text}[{bounds}]", 3.2)
 
 
-@kind("index added", ast.Name, cost=2.8)
-def add_index(node: ast.Name, context: Context) -> Iterator[str]:
+@kind("index added", cost=2.8)
+def add_index(node: ast.Name, context: Context) -> Replacements:
+    """Replace `a` with `a[0]`, `a[-1]` or `a[1]`."""
     may_have_items = context.may_be(node, node.id, ("list", "str", "tuple", "dict"))
     if may_have_items and context.is_value(node):
         yield f"{node.id}[0]"
@@ -120,37 +151,41 @@ def add_index(node: ast.Name, context: Context) -> Iterator[str]:
         yield f"{node.id}[1]"
 
 
-@kind("index dropped", ast.Subscript, cost=2.2)
-def drop_index(node: ast.Subscript, context: Context) -> Iterator[str]:
+@kind("index dropped", cost=2.2)
+def drop_index(node: ast.Subscript, context: Context) -> Replacements:
+    """Replace `a[0]` with `a`."""
     if is_read(node) and not isinstance(node.slice, ast.Slice):
         yield context.operand(node.value)
 
 
-@kind("index to a whole", ast.Subscript, cost=2.8)
-def aggregate(node: ast.Subscript, context: Context) -> Iterator[str]:
+@kind("index to a whole", cost=2.8)
+def aggregate(node: ast.Subscript, context: Context) -> Replacements:
     """Replace `xs[0]` with `sum(xs)`, `max(xs)`, `min(xs)` or `len(xs)`."""
     if is_read(node) and not isinstance(node.slice, ast.Slice):
         for name in ("sum", "max", "min", "len"):
             yield f"{name}({context.operand(node.value)})"
 
 
-@kind("index from the end", ast.Subscript, cost=2.0)
-def mirror_index(node: ast.Subscript, context: Context) -> Iterator[str]:
+@kind("index from the end", cost=2.0)
+def mirror_index(node: ast.Subscript, context: Context) -> Replacements:
+    """Replace `a[i]` with `a[-i]` or `a[-i - 1]`."""
     if is_read(node) and isinstance(node.slice, ast.Name):
         yield f"{context.operand(node.value)}[-{node.slice.id}]"
         yield f"{context.operand(node.value)}[-{node.slice.id} - 1]"
 
 
-@kind("elements swapped", ast.Tuple, ast.List, cost=1.6)
-def swap_elements(node: ast.Tuple | ast.List, context: Context) -> Iterator[str]:
+@kind("elements swapped", cost=1.6)
+def swap_elements(node: ast.Tuple | ast.List, context: Context) -> Replacements:
+    """Replace `[a, b]` with `[b, a]`."""
     has_brackets = isinstance(node, ast.List) or context.text(node).startswith("(")
     opening, closing = BRACKETS[type(node)] if has_brackets else ("", "")
     for swapped in islice(swap_neighbours(context.operands(node.elts)), MAX_SWAPS):
         yield f"{opening}{', '.join(swapped)}{closing}"
 
 
-@kind("element dropped", ast.Tuple, ast.List, ast.Set, cost=2.4)
-def drop_element(node: ast.Tuple | ast.List | ast.Set, context: Context) -> Iterator[str]:
+@kind("element dropped", cost=2.4)
+def drop_element(node: ast.Tuple | ast.List | ast.Set, context: Context) -> Replacements:
+    """Replace `[a, b]` with `[a]` or `[b]`."""
     if not is_read(node) or not 1 < len(node.elts) <= MAX_DROPPED:
         return
     opening, closing = BRACKETS[type(node)]
@@ -163,39 +198,21 @@ def _calls(node: ast.Call, name: str) -> bool:
     return isinstance(node.func, ast.Name) and node.func.id == name
 
 
-@kind("range bound", ast.Call, cost=2.0)
-def change_range(node: ast.Call, context: Context) -> Iterator[Replacement]:
+@kind("range bound", cost=2.0)
+def change_range(node: ast.Call, context: Context) -> Replacements:
+    """Replace `range(n)` with `range(1, n)` or another range."""
     if not _calls(node, "range"):
         return
     arguments = context.operands(node.args)
-    costs = {}
-    if len(arguments) == 1:
-        [stop] = arguments
-        costs = {
-            f"1, {stop}": 1.9,
-            f"1, {stop} + 1": 2.0,
-            f"2, {stop}": 2.3,
-            f"{stop} - 1, -1, -1": 2.4,
-            f"0, {stop}, 2": 2.6,
-            f"2, {stop} + 1": 2.6,
-        }
-    elif len(arguments) == 2:
-        start, stop = arguments
-        costs = {
-            stop: 1.9,
-            f"0, {stop}": 2.0,
-            f"{stop}, {start}, -1": 2.3,
-            f"{start}, {stop}, 2": 2.4,
-            f"{start} + 1, {stop} + 1": 2.4,
-        }
-    elif len(arguments) == 3:
-        costs = {f"{arguments[0]}, {arguments[1]}": 2.0}
-    for text, cost in costs.items():
-        yield Replacement(f"range({text})", cost)
+    for template, cost in RANGES.get(len(arguments), {}).items():
+        yield Replacement(f"range({template.format(*arguments)})", cost)
 
 
-@kind("filter dropped", ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp, cost=1.8)
-def drop_filter(node: Comprehension, context: Context) -> Iterator[str]:
+@kind("filter dropped", cost=1.8)
+def drop_filter(
+    node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, context: Context
+) -> Replacements:
+    """Replace `[a for a in b if a]` with `[a for a in b]`."""
     start, end = context.span(node)
     for generator in node.generators:
         for test in generator.ifs:
@@ -205,7 +222,8 @@ def drop_filter(node: Comprehension, context: Context) -> Iterator[str]:
                 yield before.removesuffix("if").rstrip() + context.source[test_end:end]
 
 
-@kind("enumerate start", ast.Call, cost=2.2)
-def enumerate_from_one(node: ast.Call, context: Context) -> Iterator[str]:
+@kind("enumerate start", cost=2.2)
+def enumerate_from_one(node: ast.Call, context: Context) -> Replacements:
+    """Replace `enumerate(a)` with `enumerate(a, 1)`."""
     if _calls(node, "enumerate") and len(node.args) == 1 and not node.keywords:
         yield f"enumerate({context.operand(node.args[0])}, 1)"

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from itertools import combinations
 
 from pytest_starcoder.source.edits.context import Context, is_docstring
-from pytest_starcoder.source.edits.kind import Replacement, kind
+from pytest_starcoder.source.edits.kind import Replacement, Replacements, kind
 
-SIMPLE = (
-    ast.Assign,
-    ast.AugAssign,
-    ast.Expr,
-    ast.Return,
-    ast.Raise,
-    ast.Continue,
-    ast.Break,
-    ast.Delete,
-    ast.Assert,
+Simple = (
+    ast.Assign
+    | ast.AugAssign
+    | ast.Expr
+    | ast.Return
+    | ast.Raise
+    | ast.Continue
+    | ast.Break
+    | ast.Delete
+    | ast.Assert
 )
 
-WRAPPABLE = (ast.Assign, ast.AugAssign, ast.Expr)
+Wrappable = ast.Assign | ast.AugAssign | ast.Expr
 
 Block = ast.For | ast.While | ast.If | ast.With
 
@@ -46,6 +45,9 @@ RAISED_EXCEPTIONS = (
     "ZeroDivisionError",
     "StopIteration",
 )
+
+GUARDS = {"not {}": 5.0, "{} is None": 5.2, "{} < 2": 5.4, "len({}) < 2": 5.4}
+"""Tests of a parameter at the start of a function, with their costs."""
 
 MAX_ADDED_STATEMENT = 80
 """Characters of the longest statement that is copied behind another one."""
@@ -72,25 +74,30 @@ def _can_be_followed(node: ast.stmt, context: Context) -> bool:
 # --- single statements ---
 
 
-@kind("statement deleted", *SIMPLE, ast.If, ast.For, ast.While, cost=1.9)
-def delete_statement(node: ast.stmt, context: Context) -> Iterator[Replacement]:
+@kind("statement deleted", cost=1.9)
+def delete_statement(node: Simple | ast.If | ast.For | ast.While, context: Context) -> Replacements:
+    """Replace a statement with `pass`."""
     if not is_docstring(node):
-        yield Replacement("pass", 1.9 if isinstance(node, SIMPLE) else 2.4)
+        # A whole block is seldom wrong.
+        yield Replacement("pass", 1.9 if isinstance(node, Simple) else 2.4)
 
 
-@kind("break for continue", ast.Break, ast.Continue, cost=1.2)
-def exchange_break(node: ast.Break | ast.Continue, context: Context) -> Iterator[str]:
+@kind("break for continue", cost=1.2)
+def exchange_break(node: ast.Break | ast.Continue, context: Context) -> Replacements:
+    """Replace `break` with `continue`, and back."""
     yield "continue" if isinstance(node, ast.Break) else "break"
 
 
-@kind("return added", ast.Expr, cost=1.8)
-def add_return(node: ast.Expr, context: Context) -> Iterator[str]:
+@kind("return added", cost=1.8)
+def add_return(node: ast.Expr, context: Context) -> Replacements:
+    """Replace the statement `f(a)` with `return f(a)`."""
     if _is_in_function(node, context):
         yield f"return {context.text(node.value)}"
 
 
-@kind("other value returned", ast.Return, cost=2.0)
-def return_other_value(node: ast.Return, context: Context) -> Iterator[Replacement]:
+@kind("other value returned", cost=2.0)
+def return_other_value(node: ast.Return, context: Context) -> Replacements:
+    """Return another name, attribute, constant or expression."""
     scope = context.scope(node)
     if node.value is None:
         for name in scope.names:
@@ -108,28 +115,31 @@ def return_other_value(node: ast.Return, context: Context) -> Iterator[Replaceme
             yield Replacement(f"return {expression}", 3.1)
 
 
-@kind("return dropped", ast.Return, cost=2.2)
-def drop_return(node: ast.Return, context: Context) -> Iterator[str]:
+@kind("return dropped", cost=2.2)
+def drop_return(node: ast.Return, context: Context) -> Replacements:
+    """Replace `return f(a)` with `f(a)`."""
     if isinstance(node.value, ast.Call | ast.Await):
         yield context.text(node.value)
 
 
-@kind("yield for return", ast.Return, cost=2.6)
-def yield_value(node: ast.Return, context: Context) -> Iterator[str]:
+@kind("yield for return", cost=2.6)
+def yield_value(node: ast.Return, context: Context) -> Replacements:
+    """Replace `return a` with `yield a` or `yield from a`."""
     if node.value is not None:
         yield f"yield {context.text(node.value)}"
         yield f"yield from {context.text(node.value)}"
 
 
-@kind("yield", ast.Yield, ast.YieldFrom, cost=1.7)
-def exchange_yield(node: ast.Yield | ast.YieldFrom, context: Context) -> Iterator[str]:
+@kind("yield", cost=1.7)
+def exchange_yield(node: ast.Yield | ast.YieldFrom, context: Context) -> Replacements:
+    """Replace `yield a` with `yield from a`, and back."""
     if node.value is not None:
         keyword = "yield" if isinstance(node, ast.YieldFrom) else "yield from"
         yield f"{keyword} {context.text(node.value)}"
 
 
-@kind("result kept", ast.Assign, cost=2.0)
-def drop_assignment(node: ast.Assign, context: Context) -> Iterator[str]:
+@kind("result kept", cost=2.0)
+def drop_assignment(node: ast.Assign, context: Context) -> Replacements:
     """Replace `xs = xs.sort()` with `xs.sort()`."""
     if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute):
         yield context.text(node.value)
@@ -138,14 +148,16 @@ def drop_assignment(node: ast.Assign, context: Context) -> Iterator[str]:
 # --- conditions, loops and exceptions ---
 
 
-@kind("condition always true", ast.If, cost=2.2)
-def force_condition(node: ast.If, context: Context) -> Iterator[str]:
+@kind("condition always true", cost=2.2)
+def force_condition(node: ast.If, context: Context) -> Replacements:
+    """Replace the condition of an `if` with `True` or `False`."""
     yield context.replaced(node, node.test, "True")
     yield context.replaced(node, node.test, "False")
 
 
-@kind("while for if", ast.If, ast.While, cost=2.0)
-def exchange_if_and_while(node: ast.If | ast.While, context: Context) -> Iterator[str]:
+@kind("while for if", cost=2.0)
+def exchange_if_and_while(node: ast.If | ast.While, context: Context) -> Replacements:
+    """Replace `if a:` with `while a:`, and back."""
     text = context.text(node)
     if isinstance(node, ast.While):
         yield "if" + text.removeprefix("while")
@@ -153,8 +165,9 @@ def exchange_if_and_while(node: ast.If | ast.While, context: Context) -> Iterato
         yield "while" + text.removeprefix("if")
 
 
-@kind("except", ast.Try, cost=2.0)
-def replace_caught(node: ast.Try, context: Context) -> Iterator[str]:
+@kind("except", cost=2.0)
+def replace_caught(node: ast.Try, context: Context) -> Replacements:
+    """Replace `except KeyError:` with a similar exception."""
     for handler in node.handlers:
         if handler.type is not None:
             similar = SIMILAR_EXCEPTIONS.get(context.text(handler.type), ())
@@ -162,8 +175,9 @@ def replace_caught(node: ast.Try, context: Context) -> Iterator[str]:
                 yield context.replaced(node, handler.type, name)
 
 
-@kind("other exception", ast.Raise, cost=2.2)
-def replace_raised(node: ast.Raise, context: Context) -> Iterator[str]:
+@kind("other exception", cost=2.2)
+def replace_raised(node: ast.Raise, context: Context) -> Replacements:
+    """Replace `raise KeyError` with another exception."""
     raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
     if isinstance(raised, ast.Name):
         for name in RAISED_EXCEPTIONS:
@@ -174,8 +188,8 @@ def replace_raised(node: ast.Raise, context: Context) -> Iterator[str]:
 # --- blocks ---
 
 
-@kind("moved out of the block", ast.For, ast.While, ast.If, ast.With, cost=3.0)
-def move_out(node: Block, context: Context) -> Iterator[str]:
+@kind("moved out of the block", cost=3.0)
+def move_out(node: ast.For | ast.While | ast.If | ast.With, context: Context) -> Replacements:
     """Move the last statement of a block, or the last two, behind it."""
     if getattr(node, "orelse", None):
         return
@@ -189,14 +203,14 @@ def move_out(node: Block, context: Context) -> Iterator[str]:
             yield f"{text[:position].rstrip()}\n{indent}{moved}"
 
 
-@kind("copied into the block", ast.For, ast.While, ast.If, ast.With, cost=3.3)
-def copy_in(node: Block, context: Context) -> Iterator[str]:
+@kind("copied into the block", cost=3.3)
+def copy_in(node: ast.For | ast.While | ast.If | ast.With, context: Context) -> Replacements:
     """Copy the statement behind a block to its end."""
     siblings = _siblings(node, context)
     index = siblings.index(node) + 1
     if index < len(siblings) and not getattr(node, "orelse", None):
         following = siblings[index]
-        if isinstance(following, SIMPLE):
+        if isinstance(following, Simple):
             indent = context.indent(node.body[-1])
             yield f"{context.text(node)}\n{indent}{context.text(following)}"
 
@@ -214,8 +228,8 @@ def _siblings(node: ast.stmt, context: Context) -> list[ast.stmt]:
 # --- additions ---
 
 
-@kind("statement added", *SIMPLE, cost=3.6)
-def add_statement(node: ast.stmt, context: Context) -> Iterator[Replacement]:
+@kind("statement added", cost=3.6)
+def add_statement(node: Simple, context: Context) -> Replacements:
     """Add a copy of a simple statement of the function, or a step of one of its numbers."""
     if not _can_be_followed(node, context):
         return
@@ -232,8 +246,9 @@ def add_statement(node: ast.stmt, context: Context) -> Iterator[Replacement]:
         yield Replacement(f"{prefix}return {name}", 3.8)
 
 
-@kind("append added", *SIMPLE, cost=3.9)
-def add_append(node: ast.stmt, context: Context) -> Iterator[str]:
+@kind("append added", cost=3.9)
+def add_append(node: Simple, context: Context) -> Replacements:
+    """Add `xs.append(x)` behind a statement, for each list and name."""
     if not _can_be_followed(node, context):
         return
     names = context.scope(node).names
@@ -244,8 +259,8 @@ def add_append(node: ast.stmt, context: Context) -> Iterator[str]:
                 yield f"{context.text(node)}\n{context.indent(node)}{target}.append({name})"
 
 
-@kind("wrapped in a comparison", *WRAPPABLE, cost=4.4)
-def add_comparison(node: ast.stmt, context: Context) -> Iterator[str]:
+@kind("wrapped in a comparison", cost=4.4)
+def add_comparison(node: Wrappable, context: Context) -> Replacements:
     """Put a statement below `if a == b:`, for each two names of the function."""
     if not _is_in_function(node, context):
         return
@@ -256,8 +271,8 @@ def add_comparison(node: ast.stmt, context: Context) -> Iterator[str]:
             yield f"if {first} {sign} {second}:{body}"
 
 
-@kind("wrapped in a condition", *WRAPPABLE, ast.Return, cost=4.2)
-def add_condition(node: ast.stmt, context: Context) -> Iterator[str]:
+@kind("wrapped in a condition", cost=4.2)
+def add_condition(node: Wrappable | ast.Return, context: Context) -> Replacements:
     """Put a statement below a condition that the function also tests elsewhere."""
     if not _is_in_function(node, context):
         return
@@ -267,8 +282,10 @@ def add_condition(node: ast.stmt, context: Context) -> Iterator[str]:
             yield f"if {condition}:\n{context.indent(node)}    {context.text(node)}"
 
 
-@kind("guard", *WRAPPABLE, ast.Return, ast.If, ast.For, ast.While, cost=5.0)
-def add_guard(node: ast.stmt, context: Context) -> Iterator[Replacement]:
+@kind("guard", cost=5.0)
+def add_guard(
+    node: Wrappable | ast.Return | ast.If | ast.For | ast.While, context: Context
+) -> Replacements:
     """Add `if not x: return …` before the first statement of a function."""
     function = context.function(node)
     if function is None:
@@ -280,13 +297,7 @@ def add_guard(node: ast.stmt, context: Context) -> Iterator[Replacement]:
     parameters = [name for name in parameters if name not in ("self", "cls")]
     indent = context.indent(node)
     for name in parameters[:MAX_GUARDED_PARAMETERS]:
-        costs = {
-            f"not {name}": 5.0,
-            f"{name} is None": 5.2,
-            f"{name} < 2": 5.4,
-            f"len({name}) < 2": 5.4,
-        }
-        for test, cost in costs.items():
+        for test, cost in GUARDS.items():
+            head = f"if {test.format(name)}:\n{indent}    return"
             for value in ("None", "0", "[]", '""', "False", "True", name, "1"):
-                guard = f"if {test}:\n{indent}    return {value}\n{indent}"
-                yield Replacement(guard + context.text(node), cost)
+                yield Replacement(f"{head} {value}\n{indent}{context.text(node)}", cost)

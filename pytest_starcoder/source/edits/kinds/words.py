@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 
 from pytest_starcoder.source.edits.context import Context
-from pytest_starcoder.source.edits.kind import Direction, kind
+from pytest_starcoder.source.edits.kind import Direction, Replacements, kind
 
 MIN_LENGTH = 3
 """Letters of the shortest word that is compared."""
 
 
-@kind("misspelt word", ast.Constant, cost=1.5, direction=Direction.REPAIRS)
-def correct_spelling(node: ast.Constant, context: Context) -> Iterator[str]:
+@kind("misspelt word", cost=1.5, direction=Direction.REPAIRS)
+def correct_spelling(node: ast.Constant, context: Context) -> Replacements:
+    """Replace `"nmae"` with `"name"` if that is a word of the file."""
     word = node.value
     if not isinstance(word, str) or len(word) < MIN_LENGTH or not word.isidentifier():
         return

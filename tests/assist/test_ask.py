@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.errors import told
 
-from pytest_starcoder.assist.question import ask, ask_for_code
+from pytest_starcoder.assist.ask import ask, ask_for_code
 from pytest_starcoder.assist.written_code import Code
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import PromptTooLong, UnreadableAnswer
@@ -23,7 +23,7 @@ from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.schema import FAMILIES
 
 FIBONACCI = "def fibonacci(n):\n    return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)\n"
-AGAIN = "Ask in other words, or another model."
+AGAIN = "Reword the question, or ask another model."
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The forms: what every one of them promises, whatever a user's text holds, and each family's own to the letter."""
+"""The forms: the rules for all of them, and the exact text of each family."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.resources import files
 from string import Template
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_starcoder.model.prompt import Model
@@ -71,7 +71,7 @@ def filled(form: tuple[str, str], **parts: str) -> str:
 
 
 def needed(form: tuple[str, str]) -> set[str]:
-    """The parts that a form names; the instruct model's instructions are those for chats, its fence has a language."""
+    """The parts that a form names; the instruct model uses the instructions for chats."""
     instructed = (
         form[0] == "starcoder2-instruct" and form[1] != "review"
     )  # a chat is asked for JSON
@@ -95,12 +95,15 @@ def template(family: str, name: str) -> str:
 
 def test_every_family_has_every_form() -> None:
     shared = {(name, form) for name in FAMILIES for form in PARTS if "-" not in form}
-    own = {("starcoder2", "review-state"), ("starcoder2", "review-line")}
-    assert {*FORMS} == shared | own | {("starcoder2", "test-fill"), ("starcoder", "test-fill")}
+    starcoder2_forms = {("starcoder2", "review-state"), ("starcoder2", "review-line")}
+    assert {*FORMS} == shared | starcoder2_forms | {
+        ("starcoder2", "test-fill"),
+        ("starcoder", "test-fill"),
+    }
 
 
 @by_form
-def test_a_form_ends_with_its_lead_and_nothing_after_it(form: tuple[str, str]) -> None:
+def test_form_ends_with_lead(form: tuple[str, str]) -> None:
     lead = FORMS[form].lead
     assert filled(form).endswith(lead)
     assert lead == lead.strip()
@@ -108,7 +111,7 @@ def test_a_form_ends_with_its_lead_and_nothing_after_it(form: tuple[str, str]) -
 
 
 @by_form
-def test_a_form_carries_how_its_answer_ends(form: tuple[str, str]) -> None:
+def test_stops_of_forms(form: tuple[str, str]) -> None:
     prompt, shape = render(*form, **dict.fromkeys(PARTS[form[1]], "a")), FORMS[form]
     assert (prompt.stop, prompt.stop_tokens, prompt.max_tokens) == (
         shape.stop,
@@ -120,14 +123,14 @@ def test_a_form_carries_how_its_answer_ends(form: tuple[str, str]) -> None:
 
 
 @by_form
-def test_a_form_has_its_parts_in_it(form: tuple[str, str]) -> None:
+def test_parts_are_filled_in(form: tuple[str, str]) -> None:
     text = filled(form, **{part: f"THE {part}" for part in PARTS[form[1]]})
     assert needed(form)
     assert {part for part in PARTS[form[1]] if f"THE {part}" in text} == needed(form)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_of_an_explanation_what_is_the_same_for_every_prompt_comes_first(family: str) -> None:
+def test_constant_beginning_of_explanations(family: str) -> None:
     """Servers remember a prompt's beginning, so that only the rest of the next one needs work."""
     text = filled((family, "explain"), code="CODE", case="CASE")
     assert 0 < text.index("CODE") < text.index("CASE")
@@ -135,14 +138,14 @@ def test_of_an_explanation_what_is_the_same_for_every_prompt_comes_first(family:
 
 
 @by_form
-def test_a_missing_part_is_an_error_of_ours(form: tuple[str, str]) -> None:
+def test_missing_part(form: tuple[str, str]) -> None:
     for part in needed(form) - {"opening"}:
         with pytest.raises(KeyError, match=part):
             render(*form, **{name: "a" for name in PARTS[form[1]] if name != part})
 
 
 @by_form
-def test_control_tokens_are_those_of_the_familys_vocabulary(form: tuple[str, str]) -> None:
+def test_special_tokens_match_family(form: tuple[str, str]) -> None:
     shape, vocabulary = FORMS[form], set(VOCABULARY[form[0]])
     assert set(shape.stop_tokens) <= vocabulary
     assert set(SENTINEL.findall(filled(form))) <= vocabulary
@@ -151,23 +154,24 @@ def test_control_tokens_are_those_of_the_familys_vocabulary(form: tuple[str, str
 
 
 @by_form
-def test_no_stop_is_the_beginning_of_what_the_answer_has_to_be(form: tuple[str, str]) -> None:
+def test_stops_do_not_match_answers(form: tuple[str, str]) -> None:
     """An answer inside of a fence ends at its end, and may not begin with anything that ends it."""
     assert all(stop.startswith("\n") or stop in ("###", "username_") for stop in FORMS[form].stop)
 
 
-@pytest.mark.slow
-@by_form
-@given(text=nasty)
-def test_no_text_of_a_user_puts_a_sentinel_into_a_prompt(form: tuple[str, str], text: str) -> None:
+any_form = st.sampled_from(list(FORMS))
+
+
+@settings(max_examples=300)
+@given(any_form, nasty)
+def test_user_text_is_neutralized(form: tuple[str, str], text: str) -> None:
     full = filled(form, **dict.fromkeys(PARTS[form[1]], text))
     assert SENTINEL.findall(full) == SENTINEL.findall(filled(form))
 
 
-@pytest.mark.slow
-@by_form
-@given(text=st.text("ab$ {}()\\%\n", max_size=30))
-def test_a_dollar_in_a_users_text_is_a_dollar(form: tuple[str, str], text: str) -> None:
+@settings(max_examples=300)
+@given(any_form, st.text("ab$ {}()\\%\n", max_size=30))
+def test_dollar_in_text(form: tuple[str, str], text: str) -> None:
     marked = filled(form, **dict.fromkeys(PARTS[form[1]], "\0"))
     assert filled(form, **dict.fromkeys(PARTS[form[1]], text)) == marked.replace("\0", text)
 
@@ -175,30 +179,31 @@ def test_a_dollar_in_a_users_text_is_a_dollar(form: tuple[str, str], text: str) 
 # --- each family's own, to the letter ------------------------------------------------------
 
 
-def test_starcoder2_is_asked_why_in_an_issue_of_which_the_answer_is_a_comment() -> None:
+def test_starcoder2_explain() -> None:
     assert filled(("starcoder2", "explain"), code="def mean(): ...", case="assert 3 == 2") == (
         "<issue_start>Title: A test fails and I do not see why\n"
         "username_0: This is the code that the test runs.\n\n"
         "def mean(): ...\n\n"
         "assert 3 == 2\n\n"
-        "What is the cause?<issue_comment>username_1: I had a look at the code. The test fails because"
+        "What is the cause?<issue_comment>username_1: I had a look at the code. The test fails "
+        "because"
     )
 
 
-def test_starcoder2_is_asked_a_question_as_stack_exchange_has_it() -> None:
+def test_starcoder2_ask() -> None:
     assert filled(("starcoder2", "ask"), question="How do I sort a list?") == (
         "<issue_start>username_0: How do I sort a list?\n<issue_comment>username_1:"
     )
 
 
-def test_starcoder2_writes_a_file_of_a_repository() -> None:
+def test_starcoder2_code() -> None:
     code = filled(
         ("starcoder2", "code"), file="solution_1.py", request="# Sort a list.", opening=""
     )
     assert code == "<repo_name>exercises<file_sep>solutions/solution_1.py\n# Sort a list.\n"
 
 
-def test_starcoder2_fills_a_hole_behind_a_file_separator_and_the_path() -> None:
+def test_starcoder2_fill() -> None:
     assert filled(
         ("starcoder2", "fill"),
         repository="shop",
@@ -208,7 +213,7 @@ def test_starcoder2_fills_a_hole_behind_a_file_separator_and_the_path() -> None:
     ) == ("<repo_name>shop<file_sep><fim_prefix>shop/a.py\ndef f<fim_suffix>\n    pass<fim_middle>")
 
 
-def test_starcoder2_changes_code_as_the_answer_to_an_issue() -> None:
+def test_starcoder2_edit() -> None:
     edit = filled(
         ("starcoder2", "edit"),
         path="a.py",
@@ -225,7 +230,7 @@ def test_starcoder2_changes_code_as_the_answer_to_an_issue() -> None:
     )
 
 
-def test_starcoder2_describes_code_in_a_comment() -> None:
+def test_starcoder2_describe() -> None:
     assert filled(("starcoder2", "describe"), name="f", code="a.py:\ndef f(): ...") == (
         "<issue_start>Title: What does f do?\n"
         "username_0: I am reading this code and want to understand it.\n\n"
@@ -234,43 +239,42 @@ def test_starcoder2_describes_code_in_a_comment() -> None:
     )
 
 
-def test_the_first_starcoder_has_names_and_stars_before_a_file() -> None:
+def test_starcoder_code() -> None:
     code = filled(("starcoder", "code"), file="solution_1.py", request="# Sort a list.", opening="")
     assert (
-        code
-        == "<reponame>exercises<filename>solutions/solution_1.py<gh_stars>100-1000\n# Sort a list.\n"
+        code == "<reponame>exercises<filename>solutions/solution_1.py<gh_stars>100-1000\n"
+        "# Sort a list.\n"
     )
 
 
-def test_the_first_starcoder_changes_code_by_a_commit() -> None:
+def test_starcoder_edit() -> None:
     edit = filled(("starcoder", "edit"), code="x = 1", instruction="Make it 2")
     assert edit == "<commit_before>x = 1<commit_msg>Make it 2<commit_after>"
 
 
-def test_the_first_starcoder_fills_a_hole_with_the_files_name_within_the_prefix() -> None:
+def test_starcoder_fill() -> None:
     assert filled(("starcoder", "fill"), path="a.py", before="def f", after="\n    pass") == (
         "<fim_prefix><filename>a.py\ndef f<fim_suffix>\n    pass<fim_middle>"
     )
 
 
-def test_the_first_starcoder_is_asked_in_an_issue_of_title_and_comments() -> None:
+def test_starcoder_ask() -> None:
     assert filled(("starcoder", "ask"), question="How do I sort a list?", title="Sort a list") == (
         "<issue_start>Sort a list\nusername_0: How do I sort a list?<issue_comment>username_1:"
     )
 
 
-def test_the_instruct_model_gets_the_frame_of_its_card() -> None:
+def test_instruct_frame() -> None:
     assert filled(("starcoder2-instruct", "ask"), question="How do I sort a list?") == (
-        "<|endoftext|>You are an exceptionally intelligent coding assistant that consistently delivers accurate and "
+        "<|endoftext|>You are an exceptionally intelligent coding assistant that consistently "
+        "delivers accurate and "
         "reliable responses to user instructions.\n\n"
         "### Instruction\nHow do I sort a list?\n\n"
         "### Response\n"
     )
 
 
-def test_the_instruct_model_is_asked_for_code_with_the_fence_as_the_prefix_of_its_response() -> (
-    None
-):
+def test_instruct_code() -> None:
     parts = {"question": "Draw a page.", "language": "html", "opening": "<!DOCTYPE html>\n"}
     code = filled(("starcoder2-instruct", "code"), **parts)
     assert code.partition("### Instruction")[2] == (
@@ -279,11 +283,11 @@ def test_the_instruct_model_is_asked_for_code_with_the_fence_as_the_prefix_of_it
     )
 
 
-def test_a_chat_model_gets_the_question_and_nothing_around_it() -> None:
+def test_chat_ask() -> None:
     assert filled(("chat", "ask"), question="How do I sort a list?") == "How do I sort a list?"
 
 
-def test_a_base_model_of_any_kind_sees_what_an_answer_looks_like_first() -> None:
+def test_completion_examples() -> None:
     text = filled(("completion", "ask"), question="How do I sort a list?")
     assert text.startswith(
         "Questions of programmers, each with a short and correct answer.\n\n---\nQuestion: "
@@ -300,9 +304,7 @@ def test_a_base_model_of_any_kind_sees_what_an_answer_looks_like_first() -> None
         ("edit", "After:\n\n```python\n", "return sum(xs) / len(xs)"),
     ],
 )
-def test_the_stops_of_a_form_with_examples_would_end_each_of_them(
-    form: str, begins: str, ends: str
-) -> None:
+def test_stops_end_examples(form: str, begins: str, ends: str) -> None:
     answer = filled(("completion", form)).partition(begins)[2]
     stops = [answer.index(stop) for stop in FORMS["completion", form].stop if stop in answer]
     assert answer[: min(stops)].rstrip().endswith(ends)
@@ -356,12 +358,10 @@ def test_the_stops_of_a_form_with_examples_would_end_each_of_them(
         ("", "", False, "completion"),
     ],
 )
-def test_the_family_is_what_the_server_tells_then_what_the_name_does(
-    name: str, architecture: str, chat: bool, expected: str
-) -> None:
+def test_detected_family(name: str, architecture: str, chat: bool, expected: str) -> None:
     assert family(Model(name, "d", architecture, 4096, chat)) == expected
 
 
 @pytest.mark.parametrize("chosen", FAMILIES)
-def test_the_family_that_is_chosen_wins(chosen: str) -> None:
+def test_chosen_family_wins(chosen: str) -> None:
     assert family(Model("starcoder2:7b", "d", "starcoder2", 4096), chosen) == chosen

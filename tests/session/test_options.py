@@ -244,14 +244,14 @@ REFUSED = {
     ),
     "model": (
         "x:cloud",
-        "set model = 'x:cloud': Ollama sends what a cloud model is asked to another machine.",
+        "set model = 'x:cloud': Ollama sends the prompts for a cloud model to another machine.",
     ),
     "api-key": ("sk-x", "set api_key: a key is a secret."),
     "hf-token": ("hf_x", "set hf_token: a token is a secret."),
     "cache": ("/outside", "set cache = '/outside': it names a folder."),
     "confinement": (
         "none",
-        "set confinement = 'none': it may lower what confines code that nobody has read.",
+        "set confinement = 'none': it may weaken the sandbox for untrusted code.",
     ),
 }
 

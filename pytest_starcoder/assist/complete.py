@@ -1,0 +1,229 @@
+"""Asks a model to complete code at a line of a file. Nothing is written to disk."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable
+from dataclasses import replace
+
+from pytest_starcoder.assist.hidden_secrets import restore_secrets
+from pytest_starcoder.assist.written_code import (
+    Rewrite,
+    code_of_answer,
+    common_margin,
+    indentation,
+    is_python,
+    make_rewrite,
+    split_line_end,
+    syntax_error,
+    unify_newlines,
+    with_line_ends_of,
+)
+from pytest_starcoder.errors import UnreadableAnswer
+from pytest_starcoder.model.client import ROOM, Client, cap_answer
+from pytest_starcoder.model.code_blocks import file_language
+from pytest_starcoder.model.prompt import Prompt
+from pytest_starcoder.model.prompts import family, render
+from pytest_starcoder.redaction.redactor import redact
+from pytest_starcoder.source.diff import lines_of
+
+_DEFINITION = re.compile(r"(?:async )?def |class |@|import |from ")
+
+_NEXT_DEFINITION = ("\ndef ", "\nasync def ", "\nclass ", "\n@", "\nif __name__")
+"""Beginnings of what follows a function."""
+
+_MIN_CONTEXT = 200
+"""Characters around the hole that are sent even if they do not fit."""
+
+
+def complete(
+    path: str, text: str, line: int, client: Client, redact: Callable[[str], str] = redact
+) -> Rewrite:
+    """Return the code that belongs after the 1-based `line`, or at its end if it is incomplete.
+
+    The text after the line is respected if the model's family can fill a hole. Raises
+    UnreadableAnswer if the model wrote nothing, or a hidden secret in the wrong place.
+    """
+    lines = lines_of(text)
+    before, after = _split_at(lines, line)
+    redacted = redact(text)
+    shown_before, shown_after = _split_at(lines_of(redacted), line)
+    kind = family(client.model(), client.settings.family)
+    prompt = _prompt(path, unify_newlines(shown_before), unify_newlines(shown_after), kind, client)
+    completion = client.complete(prompt)
+    code = code_of_answer(completion, path, text, (kind, "fill"))
+    code = restore_secrets(code, redacted, text, completion.model)
+    if kind in ("chat", "starcoder2-instruct"):
+        code = _Hole(path, unify_newlines(before), after).fill_with(code)
+    code = _without_repetition(before, code, unify_newlines(after))
+    if completion.truncated and "\n" in code.strip():
+        code = code[: code.rindex("\n")]  # the last line was cut by the limit
+    if is_python(path):
+        code = _longest_valid_start(before, code, after)
+    code = code.rstrip()
+    if not code:
+        raise UnreadableAnswer(
+            f"{completion.model} wrote nothing there.", "Choose another line, or another model."
+        )
+    line_end = split_line_end(lines[line - 1])[1]
+    code = with_line_ends_of(line_end or lines[0], code)
+    return make_rewrite(path, text, before + code + after, code, completion.model)
+
+
+def _split_at(lines: list[str], line: int) -> tuple[str, str]:
+    """Return the text up to the end of a line, and the text from its line end on."""
+    content, end = split_line_end(lines[line - 1])
+    return "".join(lines[: line - 1]) + content, end + "".join(lines[line:])
+
+
+# --- the prompt ---
+
+
+def _prompt(path: str, before: str, after: str, kind: str, client: Client) -> Prompt:
+    """Return the prompt with as much of the file around the hole as fits."""
+    near, far = lines_of(before), lines_of(after)
+    stops = []
+    following = [line.rstrip() for line in far[1:] if len(line.strip()) > 3]
+    if following:
+        stops.append(f"\n{following[0]}\n")  # the model has come to the rest of the file
+    if kind == "completion" and is_python(path) and _is_in_block(before):
+        stops += _NEXT_DEFINITION  # without a hole it would write the next function, too
+    while True:
+        prompt = render(
+            kind,
+            "fill",
+            repository=path.split("/")[0] if "/" in path else "project",
+            path=path,
+            language=file_language(path),
+            before="".join(near),
+            after="".join(far),
+        )
+        if not prompt.chat:
+            prompt = replace(prompt, stop=(*prompt.stop, *stops))
+        prompt = cap_answer(prompt, client.settings)
+        size = sum(map(len, near + far))
+        if size < _MIN_CONTEXT or client.fits(prompt, ROOM + prompt.max_tokens):
+            return prompt
+        near, far = _shorten(near, far)
+
+
+def _is_in_block(before: str) -> bool:
+    """Return whether Python continues a block: on an indented line, or below a block's header."""
+    last_line = before.rpartition("\n")[2]
+    return last_line[:1].isspace() or before.rstrip().endswith(":")
+
+
+def _shorten(near: list[str], far: list[str]) -> tuple[list[str], list[str]]:
+    """Return a third less of the lines around the hole, farthest first."""
+    if len(near) < 2 and len(far) < 2:
+        # One line on each side: cut within it.
+        near = [line[len(line) // 3 :] for line in near]
+        return near, [line[: -(len(line) // 3) or None] for line in far]
+    if len(near) > 2 * len(far) or len(far) < 2:
+        return near[len(near) // 3 or 1 :], far
+    return near, far[: -(len(far) // 3 or 1)]
+
+
+# --- the answer ---
+
+
+class _Hole:
+    """The end of `before`, into which a block of code goes: on that line, or below it."""
+
+    def __init__(self, path: str, before: str, after: str) -> None:
+        self._path = path
+        self._before = before
+        self._after = after
+        self._head = before.rpartition("\n")[2]
+
+    def fill_with(self, block: str) -> str:
+        """Return the block, indented as it continues the text before it."""
+        margin = common_margin(block)
+        code = textwrap.dedent(block.strip("\n")).rstrip()
+        first_line, _, rest = code.partition("\n")
+        head = self._head
+        words = head.strip()
+        rest = textwrap.indent(rest, indentation(head))
+        if words and first_line.startswith(words):  # the block repeats the line that is there
+            more = first_line[len(words) :]
+            more = more.lstrip() if head[-1:].isspace() else more
+            return f"{more}\n{rest}".rstrip()
+        if words and self._is_half_written():
+            return f"{first_line}\n{rest}".rstrip()
+        candidates = []
+        for choice in self._margins(margin, code):
+            indented = textwrap.indent(code, choice)
+            candidates.append(f"\n{indented}" if words else indented.removeprefix(head))
+        if is_python(self._path):
+            for candidate in candidates:
+                if not syntax_error(self._before + candidate + self._after):
+                    return candidate
+        return candidates[0]
+
+    def _margins(self, margin: str, code: str) -> list[str]:
+        """Return the indentations that the code can have, likeliest first."""
+        head = "" if self._head.strip() else self._head
+        previous = _last_line(self._before)
+        step = "\t" if "\n\t" in self._before else "    "
+        likely = indentation(previous)
+        if previous.rstrip().endswith((":", "{")):
+            likely += step
+        margins = [margin or head or likely, likely, head, ""]
+        margins = [choice for choice in margins if choice.startswith(head)]
+        if not self._head and _DEFINITION.match(code):
+            # After a blank line, a definition belongs to what follows, or to the file.
+            following = [line for line in self._after.split("\n") if line.strip()]
+            margins.insert(0, margin or (indentation(following[0]) if following else ""))
+        return margins
+
+    def _is_half_written(self) -> bool:
+        """Return whether the last line must go on."""
+        if self._before[-1:].isspace():
+            return True
+        if not is_python(self._path):
+            return not self._before.endswith(("{", "}", ";", ":", ">", ","))
+        deeper = indentation(self._head) + " "
+        with_body = f"{self._before}\n{deeper}pass"
+        return bool(syntax_error(self._before) and syntax_error(with_body))
+
+
+def _last_line(text: str) -> str:
+    """Return the last line that is not blank."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def _without_repetition(before: str, code: str, after: str) -> str:
+    """Return `code` up to where it repeats, to its end, the text that follows it in the file."""
+    following = _lines_with_code(after.partition("\n")[2])
+    if not following:
+        return code
+    head = before.rpartition("\n")[2]
+    lines = code.split("\n")
+    whole_lines = [head + lines[0], *lines[1:]]
+    for number, line in enumerate(whole_lines):
+        if number == 0 and head.strip():
+            continue  # it goes on in a line that is there
+        rest = _lines_with_code("\n".join(lines[number + 1 :]))
+        shared = min(len(rest), len(following) - 1)
+        if line.rstrip() == following[0] and rest[:shared] == following[1 : shared + 1]:
+            return "\n".join(lines[:number])
+    return code
+
+
+def _lines_with_code(text: str) -> list[str]:
+    return [line.rstrip() for line in text.split("\n") if line.strip()]
+
+
+def _longest_valid_start(before: str, code: str, after: str) -> str:
+    """Return the longest start of `code`, in whole lines, with which the file parses.
+
+    Returns all of it if there is none.
+    """
+    lines = lines_of(code)
+    for count in range(len(lines), 0, -1):
+        start = "".join(lines[:count]).rstrip()
+        if start and not syntax_error(before + start + after):
+            return start
+    return code

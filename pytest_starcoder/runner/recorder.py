@@ -1,0 +1,252 @@
+"""The pytest plugin inside a re-run: it traces tests and writes each outcome when it is known.
+
+`--starcoder-job=FILE` names a file with a `RerunJob`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Generator, Iterable, Mapping
+from itertools import zip_longest
+from typing import Any, Literal
+
+import pytest
+
+from pytest_starcoder.redaction.redactor import redact
+from pytest_starcoder.runner.edited_source import serve_changed
+from pytest_starcoder.runner.file_guard import guard_files
+from pytest_starcoder.runner.outcome import MISSING, Call, ExecutedLines, Outcome, VariableTypes
+from pytest_starcoder.runner.protocol import MessageFile
+from pytest_starcoder.runner.rerun_job import RerunJob
+from pytest_starcoder.runner.sandbox import enter_sandbox
+from pytest_starcoder.runner.selection import ItemProtocol, Selection, StableNodeIds
+from pytest_starcoder.runner.trace import TracedEnvironment, Tracer, read_processes
+from pytest_starcoder.source.project import Project
+from pytest_starcoder.text.display import one_line
+
+MAX_MESSAGE = 1000
+"""Maximum characters of an exception's message."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--starcoder-job", help="internal")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
+    """Set up before importing the project; if that fails, write the reason."""
+    job = RerunJob.read(early_config.known_args_namespace.starcoder_job)
+    if sys.platform == "win32":  # the parent interrupts by Ctrl-Break there
+        signal.signal(signal.SIGBREAK, signal.default_int_handler)
+    if job.sandbox:
+        enter_sandbox(job.sandbox)
+    guard_files(early_config.pluginmanager, job.folder / "redirected")
+    serve_changed(job.files)
+    try:
+        return (yield)
+    except Exception as exc:
+        reason = one_line(str(exc).replace(f"{job.root}{os.sep}", ""), 200)
+        with contextlib.suppress(Exception):
+            job.problem.write_text(redact(reason), "utf-8")
+        raise
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    job = RerunJob.read(config.getoption("starcoder_job"))
+    project = Project(job.root, job.around)
+    selection = Selection(job.tests)
+    config.pluginmanager.register(selection, "starcoder-selection")
+    config.pluginmanager.register(Recorder(job, project, selection), "starcoder-recorder")
+    config.pluginmanager.register(StableNodeIds(project), "starcoder-node-ids")
+
+
+class Recorder:
+    """Traces the tests of a job, and writes what collecting them executed, then each outcome."""
+
+    def __init__(self, job: RerunJob, project: Project, selection: Selection) -> None:
+        self._job = job
+        self._project = project
+        self._selection = selection
+        self._outcomes = MessageFile(job.outcomes)
+        self._processes = job.folder / "processes"
+        self._processes.mkdir()
+        self._environment = TracedEnvironment(job.root, self._processes)
+        self._tracer = Tracer(project.holds, record_arcs=job.record_arcs)
+        # By identity, because fixture definitions may not be hashable; they are kept alive.
+        self._fixtures: dict[int, tuple[object, dict[str, set[int]]]] = {}
+        self._reports: dict[str, list[pytest.TestReport]] = {}
+        self._exceptions: dict[str, BaseException] = {}
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        """Record the lines that imports execute: they may be needed by any test."""
+        self._tracer.start(values=False)
+        try:
+            return (yield)
+        finally:
+            self._tracer.stop()
+            self._outcomes.append(ExecutedLines(self._by_path(self._tracer.lines)))
+            for nodeid, reason in self._selection.missing.items():
+                self._outcomes.append(Outcome(nodeid, MISSING, message=redact(reason)))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Replace pytest's own loop, and those of plugins that run tests elsewhere."""
+        protocol = ItemProtocol(session.config, self._project)
+        for item, following in zip_longest(session.items, session.items[1:]):
+            protocol.run(item, following)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
+        return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        self._tracer.clear()
+        try:
+            return (yield)
+        finally:
+            with contextlib.suppress(Exception):
+                self._write_outcome(item)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def _trace_phase(self, item: pytest.Item) -> Generator[None, None, None]:
+        is_traced = item.nodeid in self._job.traced
+        environment: Any = os.environ  # a test may replace it
+        if is_traced:
+            with contextlib.suppress(Exception):
+                self._environment.add_to(environment)
+            self._tracer.start(values=item.nodeid in self._job.valued)
+        try:
+            return (yield)
+        finally:
+            if is_traced:
+                self._tracer.stop()
+            # Also after an untraced test: a wider fixture may restore those of a traced one.
+            for variables in (environment, os.environ):
+                with contextlib.suppress(Exception):
+                    self._environment.remove_from(variables)
+            with contextlib.suppress(Exception):
+                self._add_lines_of_processes()
+
+    pytest_runtest_setup = pytest_runtest_call = pytest_runtest_teardown = _trace_phase
+
+    def _add_lines_of_processes(self) -> None:
+        for file, lines in read_processes(self._processes):
+            if self._project.holds(file):
+                self._tracer.lines.setdefault(file, set()).update(lines)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[object]
+    ) -> Generator[None, object, object]:
+        """Record the lines of a fixture by itself: they count for every test that uses it."""
+        lines_before = self._tracer.lines
+        self._tracer.lines = {}
+        try:
+            return (yield)
+        finally:
+            lines = self._tracer.lines
+            self._fixtures[id(fixturedef)] = (fixturedef, lines)
+            self._tracer.lines = _unite([lines_before, lines])
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        # The exception is kept: its type and message are in no report.
+        with contextlib.suppress(Exception):  # other plugins may return other kinds of reports
+            self._reports.setdefault(item.nodeid, []).append(report)
+            if report.failed and call.excinfo is not None:
+                self._exceptions.setdefault(item.nodeid, call.excinfo.value)
+        return report
+
+    def _write_outcome(self, item: pytest.Item) -> None:
+        reports = self._reports.pop(item.nodeid, [])
+        exception = self._exceptions.pop(item.nodeid, None)
+        try:
+            outcome = self._outcome(item, reports, exception)
+        except Exception:  # noqa: BLE001 - lose the executed lines, not the outcome
+            outcome = Outcome(item.nodeid, _result(reports))
+        self._outcomes.append(outcome)
+
+    def _outcome(
+        self, item: pytest.Item, reports: list[pytest.TestReport], exception: BaseException | None
+    ) -> Outcome:
+        arcs = self._tracer.arcs.items()
+        return Outcome(
+            item.nodeid,
+            _result(reports),
+            seconds=round(sum(report.duration for report in reports), 6),
+            exception="" if exception is None else type(exception).__name__,
+            message=self._redact(_message(exception)),
+            lines=self._by_path(self._lines(item)),
+            arcs={self._project.path_of(file): frozenset(pairs) for file, pairs in arcs},
+            calls=self._calls(),
+            types=self._types(),
+            secrets=tuple(sorted(self._tracer.secrets)),
+        )
+
+    def _lines(self, item: pytest.Item) -> dict[str, set[int]]:
+        """Return the lines that a test executed, and those of its fixtures."""
+        lines = [self._tracer.lines]
+        if item.nodeid in self._job.traced:
+            fixtures = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+            for definitions in fixtures.values():
+                for definition in definitions:
+                    if id(definition) in self._fixtures:
+                        lines.append(self._fixtures[id(definition)][1])
+        return _unite(lines)
+
+    def _calls(self) -> tuple[Call, ...]:
+        calls = []
+        for call in self._tracer.calls:
+            code = call.code
+            function = code.co_qualname.replace(".<locals>", "")
+            arguments, outcome = self._redact(call.arguments), self._redact(call.outcome)
+            path = self._project.path_of(code.co_filename)
+            calls.append(Call(path, code.co_firstlineno, function, arguments, outcome))
+        return tuple(calls)
+
+    def _types(self) -> tuple[VariableTypes, ...]:
+        types = []
+        for code, variables in self._tracer.types.items():
+            path = self._project.path_of(code.co_filename)
+            names = {name: frozenset(kinds) for name, kinds in variables.items()}
+            types.append(VariableTypes(path, code.co_firstlineno, names))
+        return tuple(types)
+
+    def _redact(self, text: str) -> str:
+        return redact(text, self._tracer.secrets)
+
+    def _by_path(self, lines: Mapping[str, set[int]]) -> dict[str, frozenset[int]]:
+        return {self._project.path_of(file): frozenset(numbers) for file, numbers in lines.items()}
+
+
+def _unite(traces: Iterable[Mapping[str, set[int]]]) -> dict[str, set[int]]:
+    united: dict[str, set[int]] = {}
+    for lines in traces:
+        for file, numbers in lines.items():
+            united.setdefault(file, set()).update(numbers)
+    return united
+
+
+def _result(reports: list[pytest.TestReport]) -> Literal["failed", "skipped", "passed"]:
+    results = {report.outcome for report in reports}
+    if "failed" in results:
+        return "failed"
+    if "skipped" in results:
+        return "skipped"
+    return "passed" if "passed" in results else "failed"
+
+
+def _message(exception: BaseException | None) -> str:
+    if exception is None:
+        return ""
+    try:
+        return str(exception)[:MAX_MESSAGE].encode("utf-8", "backslashreplace").decode()
+    except Exception:  # noqa: BLE001 - somebody's __str__ may raise anything
+        return ""

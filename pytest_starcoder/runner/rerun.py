@@ -1,0 +1,173 @@
+"""Runs the user's tests again, in a child process: node ids in, outcomes out.
+
+The child has the user's plugins, environment and configuration, minus this
+plugin; what other plugins do to a run (distribute, repeat, shuffle, measure) is
+off, and no report file is written. It keeps no cache of pytest's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.runner.child_process import ChildProcess
+from pytest_starcoder.runner.launch import Launch
+from pytest_starcoder.runner.outcome import MISSING, Call, ExecutedLines, Outcome
+from pytest_starcoder.runner.protocol import (
+    MAX_FILE,
+    Malformed,
+    read_messages,
+    read_regular,
+    shown_text,
+)
+from pytest_starcoder.runner.rerun_job import RerunJob
+from pytest_starcoder.runner.sandbox import Level, Sandbox, readable
+from pytest_starcoder.runner.variables import sandboxed_variables, user_variables
+from pytest_starcoder.source.edits.edit import Edit
+from pytest_starcoder.source.project import Project
+
+GRACE = 5.0
+"""Seconds for an interrupted run to tear down its fixtures, such as stopping a container."""
+
+# Maximum bytes of outcomes, per test and in total; parsed, they take ten times as much.
+MAX_OUTCOME = 1 << 17
+MAX_OUTCOMES = 1 << 28
+
+STILL_RUNNING = (
+    f"the tests run again were still tearing down after {GRACE:g} s and were killed: "
+    "their fixtures may have left something behind"
+)
+
+
+def rerun(
+    launch: Launch,
+    tests: Sequence[str],
+    deadline: Deadline,
+    *,
+    trace: Collection[str] = (),
+    values: Collection[str] = (),
+    arcs: bool = False,
+    edits: Sequence[Edit] = (),
+    sandbox: Level | None = None,
+    warn: Callable[[str], object] = lambda _: None,
+) -> list[Outcome]:
+    """Run `tests` (node ids) in that order in one child until `deadline`; return their outcomes.
+
+    Tests in `trace` report the lines they executed, with `arcs` in which order, and those in
+    `values` their calls as well. With `edits`, the project is imported with them; no file is
+    changed. With `sandbox`, the tests run in a sandbox of at least that level as described in
+    docs/confinement.md, and there are no outcomes if it is not available.
+
+    A test that has not finished by then has no outcome. One that pytest could not collect
+    again is MISSING, with the reason as its message. The run is then interrupted and has
+    `GRACE` seconds to tear down its fixtures; `warn` gets a sentence if that was not enough.
+    Sandboxed tests are killed at once, because they only write to a temporary folder.
+    Raises only KeyboardInterrupt, and OSError if no child can be started.
+    """
+    if launch.obstacle:
+        return _all_missing(tests, launch.obstacle)
+    with tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True) as temporary:
+        folder = Path(temporary)
+        variables = user_variables(launch)
+        confinement = None
+        if sandbox is not None:
+            variables = sandboxed_variables(launch, folder)
+            may_read = readable(launch.root, *launch.around)
+            confinement = Sandbox(folder, may_read, sandbox)
+        job = RerunJob(
+            tests=tuple(tests),
+            traced=frozenset({*trace, *values}),
+            valued=frozenset(values),
+            record_arcs=arcs,
+            root=launch.root,
+            around=launch.around,
+            folder=folder,
+            files=launch.edited_files(edits),
+            sandbox=confinement,
+        )
+        options = [f"--starcoder-job={job.write()}", "-p", "pytest_starcoder.runner.recorder"]
+        if edits:
+            options.append("--assert=plain")  # pytest reads the files that it rewrites itself
+        command = launch.command(tests, folder, options)
+        grace = GRACE if sandbox is None else 0.0
+        with job.outcomes.open("x+b") as file:  # opened before any test can replace it
+            child = ChildProcess(command, launch.folder, variables, grace=grace, temporary=folder)
+            try:
+                with child:
+                    max_bytes = _wait(child, deadline, file, len(tests))
+            finally:
+                if child.was_killed:
+                    warn(STILL_RUNNING)
+            messages = read_messages(file, (ExecutedLines, Outcome), max_bytes)
+            outcomes = select_outcomes(messages, tests, launch.project)
+        if outcomes or deadline.remaining() <= 0 or sandbox is not None:
+            return outcomes
+        return _all_missing(tests, _problem(job.problem, child.returncode))
+
+
+def select_outcomes(
+    messages: Iterable[object], tests: Collection[str], project: Project
+) -> list[Outcome]:
+    """Return the outcomes of `tests`, without those that are about files outside the project."""
+    outcomes: dict[str, Outcome] = {}
+    imported: Mapping[str, frozenset[int]] = {}
+    for message in messages:
+        match message:
+            case ExecutedLines(lines=lines):
+                if _are_of_project(lines, project):
+                    imported = lines
+            case Outcome(nodeid=nodeid) if nodeid in tests:
+                calls = [call.path for call in message.calls]
+                # The text of these files would be read and shown.
+                if _are_of_project([*message.lines, *message.arcs, *calls], project):
+                    outcomes[nodeid] = _shown(message, imported)
+    return list(outcomes.values())
+
+
+def _wait(child: ChildProcess, deadline: Deadline, file: BinaryIO, tests: int) -> int:
+    """Wait for the child to exit; return the number of bytes in its file that count."""
+    max_bytes = min(MAX_FILE + MAX_OUTCOME * tests, MAX_OUTCOMES)
+    try:
+        child.wait(max(deadline.remaining(), 0.1))
+    except subprocess.TimeoutExpired:
+        # Only tests finished by now count: the outcome of an interrupted one is unknown.
+        return min(max_bytes, os.fstat(file.fileno()).st_size)
+    return max_bytes
+
+
+def _all_missing(tests: Sequence[str], reason: str) -> list[Outcome]:
+    return [Outcome(nodeid, MISSING, message=reason) for nodeid in tests]
+
+
+def _problem(path: Path, status: int | None) -> str:
+    """Return the reason why no test finished in a child."""
+    with contextlib.suppress(OSError, Malformed):
+        reason = shown_text(read_regular(path).decode("utf-8", "replace"))[:300]
+        return f"pytest could not be started again: {reason}"
+    return f"pytest exited with status {status} before the first test had finished"
+
+
+def _are_of_project(paths: Iterable[str], project: Project) -> bool:
+    return all(project.holds(str(project.file(path))) for path in paths)
+
+
+def _shown(outcome: Outcome, imported: Mapping[str, frozenset[int]]) -> Outcome:
+    """Return an outcome with its imported lines, and with texts that can be shown."""
+    calls = []
+    for call in outcome.calls:
+        texts = map(shown_text, (call.function, call.arguments, call.outcome))
+        calls.append(Call(call.path, call.line, *texts))
+    return replace(
+        outcome,
+        exception=shown_text(outcome.exception),
+        message=shown_text(outcome.message),
+        calls=tuple(calls),
+        imported=imported,
+    )

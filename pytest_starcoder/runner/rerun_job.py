@@ -1,0 +1,48 @@
+"""The message to a child that runs tests again: which ones, and what to record of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_starcoder.runner.protocol import decode, encode
+from pytest_starcoder.runner.sandbox import Sandbox
+
+
+@dataclass(frozen=True)
+class RerunJob:
+    """The tests to run, and what to record of them.
+
+    `traced` tests report their executed lines, and those in `valued` their calls as well.
+    `files` are texts to import in place of files, by absolute path. `folder` is temporary,
+    and holds the files `outcomes.jsonl` and, if the run cannot start, `problem.txt`.
+    """
+
+    tests: tuple[str, ...]
+    traced: frozenset[str]
+    valued: frozenset[str]
+    record_arcs: bool
+    root: Path
+    around: tuple[Path, ...]
+    folder: Path
+    files: Mapping[str, str]
+    sandbox: Sandbox | None
+
+    def write(self) -> Path:
+        """Write the job into its folder, and return the file."""
+        path = self.folder / "job.json"
+        path.write_bytes(encode(self))
+        return path
+
+    @classmethod
+    def read(cls, path: str) -> RerunJob:
+        return decode(Path(path).read_bytes(), (cls,))
+
+    @property
+    def outcomes(self) -> Path:
+        return self.folder / "outcomes.jsonl"
+
+    @property
+    def problem(self) -> Path:
+        return self.folder / "problem.txt"

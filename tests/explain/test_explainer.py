@@ -1,0 +1,242 @@
+"""Explaining the failures of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.failures import FAILURE, MemoryBackend, Screen
+
+from pytest_starcoder.errors import ConfigError, StarcoderError
+from pytest_starcoder.explain import explainer
+from pytest_starcoder.explain.case import Case
+from pytest_starcoder.explain.explainer import Explainer, FinishedSession
+from pytest_starcoder.explain.explanation import Explanation, Report
+from pytest_starcoder.explain.failure import Failure
+from pytest_starcoder.explain.fix_search import FixContext, WriteOptions
+from pytest_starcoder.explain.hooks import PluginHooks
+from pytest_starcoder.explain.replay import Replay
+from pytest_starcoder.model.client import Client
+from pytest_starcoder.plugin import StarcoderHooks
+from pytest_starcoder.runner.fixes import NO_FIXES, Fix, Fixes
+from pytest_starcoder.runner.launch import Launch
+from pytest_starcoder.runner.outcome import Outcome
+from pytest_starcoder.settings import Settings
+from pytest_starcoder.source.conventions import Conventions
+from pytest_starcoder.source.git.history import History
+from pytest_starcoder.source.sources import SourceFiles
+
+SETTINGS = Settings(replay=False, fix=False)
+SECOND = replace(
+    FAILURE, nodeid="tests/test_shop.py::test_pay", exception="KeyError", seen="raised KeyError"
+)
+FIX = Fix((), "--- a/shop.py\n+++ b/shop.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n", "shop.py", 1,
+          "x = 1", "x = 2", ("tests/test_shop.py::test_mean",), (), checked=True)  # fmt: skip
+
+
+class Search:
+    """A search that finds `fixes` for every case."""
+
+    def __init__(self, context: FixContext, fixes: Fixes) -> None:
+        self.context = context
+        self._fixes = fixes
+
+    def find(self, case: Case) -> Fixes:
+        return self._fixes
+
+    def write(self, explanations: Sequence[Explanation], options: WriteOptions) -> list[str]:
+        return [f"{options.apply} for {len(explanations)}"] if options.apply else []
+
+
+class Session:
+    """A session in memory; `explain` and `show_prompts` write to `screen`."""
+
+    def __init__(
+        self,
+        tmp_path: Path,
+        failures: Sequence[Failure] = (FAILURE,),
+        settings: Settings | StarcoderError = SETTINGS,
+        *,
+        fixes: Fixes = NO_FIXES,
+        interrupted: bool = False,
+    ) -> None:
+        self.screen = Screen(120)
+        self.backend = MemoryBackend()
+        self.plugins = pytest.PytestPluginManager()
+        self.plugins.add_hookspecs(StarcoderHooks)
+        self.searches: list[Search] = []
+
+        def make_search(context: FixContext) -> Search:
+            self.searches.append(Search(context, fixes))
+            return self.searches[-1]
+
+        self.explainer = Explainer(
+            FinishedSession(
+                failures,
+                [],
+                settings,
+                Launch(tmp_path, tmp_path),
+                SourceFiles.below(tmp_path),
+                History(tmp_path),
+                Conventions(),
+                lambda nodeids: [*nodeids],
+                interrupted,
+            ),
+            self.screen.section,
+            lambda heading: self.screen.writes.append(f"== {heading}\n"),
+            PluginHooks(self.plugins, self.screen.writes.append),
+            make_search,
+            lambda settings: Client(self.backend, settings),
+        )
+
+    def explain(self, apply: str | None = None) -> Report:
+        return self.explainer.explain(None, WriteOptions(apply, False, no_answer))
+
+
+def no_answer(question: str, hint: str) -> str:
+    return ""
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Callable[..., Session]:
+    def make(*failures: Failure, **options: object) -> Session:
+        return Session(tmp_path, failures or (FAILURE,), **options)  # type: ignore[arg-type]
+
+    return make
+
+
+def untimed(line: str) -> str:
+    return line.replace("0.0 s", "N s").replace("0.1 s", "N s")
+
+
+def test_section(session: Callable[..., Session]) -> None:
+    made = session()
+    report = made.explain()
+    assert [untimed(line) for line in made.screen.lines] == [
+        "== StarCoder: 1 failure, 1 cause (tiny:1b on Memory)",
+        "1/1  shop.py:11 in mean · AssertionError · tests/test_shop.py::test_mean",
+        "     seen      mean([1, 2, 3]) returned 3.0, the test expects 2",
+        "     at        tests/test_shop.py:2 in test_mean",
+        "                   assert mean(XS) == 2",
+        "               shop.py:11 in mean",
+        "                   return sum(xs) / (len(xs) - 1)",
+        "     why       The test fails because the divisor is one too small. (tiny:1b, a guess)",
+        "     rerun     pytest tests/test_shop.py::test_mean",
+        "1 of 1 cause, 1 model call, N s.",
+        "`why` is guessed, machine-generated by tiny:1b and unchecked; all else was observed.",
+    ]
+    [explanation] = report.explanations
+    assert explanation.why == "The test fails because the divisor is one too small."
+    assert (report.failures, report.model, report.server) == (1, "tiny:1b", "Memory")
+
+
+def test_one_question_per_cause(session: Callable[..., Session]) -> None:
+    repeated = replace(FAILURE, nodeid="tests/test_shop.py::test_mean_again")
+    made = session(FAILURE, SECOND, repeated)
+    report = made.explain()
+    assert made.screen.lines[0].startswith("== StarCoder: 3 failures, 2 causes")
+    assert [len(explanation.nodeids) for explanation in report.explanations] == [2, 1]
+    assert len(made.backend.prompts) == 2
+    first, second = (prompt.text.partition("Test: ")[0] for prompt in made.backend.prompts)
+    assert first == second, "the questions begin alike"
+
+
+def test_fix_is_part_of_the_question(session: Callable[..., Session]) -> None:
+    made = session(fixes=Fixes((FIX,), tried=3))
+    report = made.explain()
+    assert "With this change it passes:\n```diff\n- x = 1\n+ x = 2" in (
+        made.backend.prompts[0].text.replace("-x", "- x").replace("+x", "+ x")
+    )
+    assert report.explanations[0].fixes.found == (FIX,)
+    assert f"     fix       {FIX.verdict}" in made.screen.lines
+
+
+def test_messages_about_written_fixes(session: Callable[..., Session]) -> None:
+    made = session()
+    made.explain(apply="yes")
+    assert made.screen.lines[-1] == "yes for 1"
+
+
+def test_hooks(session: Callable[..., Session]) -> None:
+    class Plugin:
+        explanations: list[Explanation] = []
+
+        def pytest_starcoder_redact(self, text: str) -> str:
+            return text.replace("mean", "m**n")
+
+        def pytest_starcoder_explained(self, explanation: Explanation) -> None:
+            self.explanations.append(explanation)
+
+    made = session()
+    made.plugins.register(Plugin())
+    report = made.explain()
+    assert list(report.explanations) == Plugin.explanations
+    assert "mean" not in made.backend.prompts[0].text
+    assert "mean" not in repr(report)
+
+
+def test_bad_settings(session: Callable[..., Session]) -> None:
+    made = session(FAILURE, SECOND, settings=ConfigError("No such setting."))
+    made.explainer._settings = SETTINGS  # no test is run again
+    report = made.explain()
+    notes = [explanation.note for explanation in report.explanations]
+    assert notes == ["no model: No such setting.", "not asked, see above"]
+    assert made.screen.lines[-1].startswith("     rerun ")
+
+
+def test_interrupted(session: Callable[..., Session]) -> None:
+    made = session(settings=Settings(), interrupted=True)
+    report = made.explain()
+    assert report.explanations[0].note == "not asked: the run was interrupted."
+    assert made.backend.prompts == []
+    settings = made.searches[0].context.settings
+    assert (settings.replay, settings.fix) == (False, False)
+
+
+def test_show_prompts(session: Callable[..., Session]) -> None:
+    made = session(FAILURE, SECOND)
+    report = made.explainer.show_prompts()
+    assert made.backend.prompts == []
+    assert {explanation.note for explanation in report.explanations} == {
+        "not asked: --starcoder-show-prompt"
+    }
+    rulers = [line.split(" -")[0] for line in made.screen.lines if line.startswith("-----")]
+    assert rulers == [
+        "----- prompt 1 of 2",
+        "----- end",
+        "----- prompt 2 of 2",
+        "----- end",
+    ]
+    sent = session(FAILURE, SECOND)
+    sent.explain()
+    assert [prompt.text in made.screen.text for prompt in sent.backend.prompts] == [True, True]
+
+
+def test_replay(session: Callable[..., Session], monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = Outcome(FAILURE.nodeid, "failed")
+    statement = "failed again when it was run again"
+
+    def replay(grouped: Sequence[object], *_: object) -> list[Replay]:
+        tests = frozenset({outcome.nodeid})
+        return [Replay((outcome,), statements=(statement,), tests=tests) for _ in grouped]
+
+    monkeypatch.setattr(explainer, "replay", replay)
+    made = session(settings=Settings(backend="none"))
+    made.explain()
+    assert f"     checked   {statement}" in made.screen.lines
+    remarks = " ".join(made.screen.text.split())
+    assert untimed(remarks).count("1 model call, N s. Ran 1 test again.") == 1
+    assert remarks.endswith(
+        "; `checked` is what running tests again has shown; all else was observed."
+    )
+
+
+def test_ctrl_c_in_replay(session: Callable[..., Session], monkeypatch: pytest.MonkeyPatch) -> None:
+    def replay(*_: object) -> list[Replay]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(explainer, "replay", replay)
+    made = session(settings=Settings())
+    assert made.explain().explanations[0].why

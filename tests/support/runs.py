@@ -1,0 +1,96 @@
+"""Whole pytest runs that several tests look at.
+
+`pytester` serves one test. Fixtures of a module use this instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from support.screens import section
+from support.servers import closed_port
+
+FOREIGN_VARIABLES = ("STARCODER_", "PYTEST_ADDOPTS", "GIT_", "XDG_", "HF_", "HUGGING", "COLUMNS")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has ended, in `folder`."""
+
+    folder: Path
+    result: pytest.RunResult
+
+    @property
+    def section(self) -> list[str]:
+        return section(self.result)
+
+    @property
+    def text(self) -> str:
+        """The section on one line."""
+        return " ".join(" ".join(self.section).split())
+
+    @property
+    def causes(self) -> list[dict[str, Any]]:
+        """The causes of the report out.json."""
+        causes: list[dict[str, Any]] = json.loads((self.folder / "out.json").read_text())["causes"]
+        return causes
+
+    def cause(self, test: str) -> dict[str, Any]:
+        """The cause of a test, by the last part of its node id."""
+        [cause] = [
+            cause
+            for cause in self.causes
+            if any(nodeid.endswith(test) for nodeid in cause["tests"])
+        ]
+        return cause
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text).lstrip("\n"))
+
+
+def environment(home: Path, **variables: str) -> dict[str, str]:
+    """Return an environment without the developer's settings, and with no server."""
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(FOREIGN_VARIABLES) and name not in ("CI", "BUILD_NUMBER")
+    }
+    return {
+        **own,
+        "HOME": str(home),
+        "OLLAMA_HOST": closed_port(),
+        "PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:cacheprovider",
+        "STARCODER_FIX": "off",
+        **variables,
+    }
+
+
+def run_pytest(
+    folder: Path, files: Mapping[str, str], options: Sequence[str], **variables: str
+) -> Run:
+    """Write the files into a new folder and run pytest there."""
+    write_files(folder, files)
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", *options],
+        cwd=folder,
+        env=environment(folder.parent, **variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    outlines, errlines = ended.stdout.splitlines(), ended.stderr.splitlines()
+    return Run(folder, pytest.RunResult(ended.returncode, outlines, errlines, 0.0))
