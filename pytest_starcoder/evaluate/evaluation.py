@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+# The titles of the benchmarks, by their names on the command line.
 TITLES = {"humaneval": "HumanEval", "mbpp": "MBPP"}
-"""The titles of the benchmarks, by their names on the command line."""
 
+# The k for which pass@k is reported.
 PASS_AT = (1, 10, 100)
-"""The k for which pass@k is reported."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How answers are drawn; the defaults are those of bigcode-evaluation-harness.
+    """The sampling of answers; the defaults are those of bigcode-evaluation-harness.
 
     A temperature of 0 is greedy. `window` limits the tokens of prompt and answer together,
     `prefix` precedes every prompt.
@@ -63,7 +63,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How the program of an answer ended: "passed", "timed out", or the exception."""
+    """The ending of an answer's program: "passed", "timed out", or the exception."""
 
     task: str
     number: int
@@ -87,7 +87,7 @@ class Evaluation:
         total_problems: Problems in the benchmark; `verdicts` may be on fewer.
         seconds_asking: For all answers, those of earlier runs included.
         seconds_running: For the programs, in the sandbox `confinement`.
-        is_demo: Whether the demo model answered.
+        is_demo: True if the demo model answered.
     """
 
     benchmark: str

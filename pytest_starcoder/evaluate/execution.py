@@ -11,8 +11,8 @@ from pytest_starcoder.evaluate.evaluation import Problem, Sample, Verdict
 from pytest_starcoder.runner.program import run_program
 from pytest_starcoder.runner.sandbox import Level
 
+# Seconds that one program may take, as in bigcode-evaluation-harness.
 MAX_SECONDS = 3.0
-"""Seconds that one program may take, as in bigcode-evaluation-harness."""
 
 
 class NotRun(ConfigError):

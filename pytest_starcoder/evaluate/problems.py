@@ -1,11 +1,11 @@
 """Reads the problems of HumanEval and MBPP, in the forms of bigcode-evaluation-harness.
 
-| benchmark | file                                          | tests                                     |
-| --------- | --------------------------------------------- | ----------------------------------------- |
-| humaneval | HumanEval.jsonl.gz (openai/human-eval)        | `check(function)`                         |
-| mbpp      | mbpp.jsonl (google-research): tasks 11 to 510 | every assertion                           |
-| mbpp      | sanitized-mbpp.json (google-research): all    | every assertion, and its imports          |
-| mbpp      | MbppPlus.jsonl (evalplus, version 0.1): all   | `assertion`, as EvalPlus has corrected it |
+| benchmark | file                                          | tests                            |
+| --------- | --------------------------------------------- | -------------------------------- |
+| humaneval | HumanEval.jsonl.gz (openai/human-eval)        | `check(function)`                |
+| mbpp      | mbpp.jsonl (google-research): tasks 11 to 510 | every assertion                  |
+| mbpp      | sanitized-mbpp.json (google-research): all    | every assertion, and its imports |
+| mbpp      | MbppPlus.jsonl (evalplus, version 0.1): all   | `assertion`, fixed by EvalPlus   |
 
 Stops and forms are those of the harness's tasks humaneval.py and mbpp.py.
 """
@@ -27,8 +27,8 @@ Row = Mapping[str, Any]
 HUMANEVAL_STOPS = ("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\n```", "<file_sep>")
 MBPP_STOPS = ("\nclass", "\nassert", '\n"""', "\nprint", "\nif", "\n<|/", "\n```")
 
+# The tasks of mbpp.jsonl that are tests; the others are for prompts and training.
 MBPP_TEST_SET = range(11, 511)
-"""The tasks of mbpp.jsonl that are tests; the others are for prompts and training."""
 
 REQUIRED_FIELDS = {
     "humaneval": ("task_id", "prompt", "test", "entry_point"),
@@ -81,11 +81,10 @@ def read_rows(path: Path) -> list[Row]:
         rows = _parse_json(path, text, 1)
     else:
         unit = "line"
-        rows = [
-            _parse_json(path, line, number)
-            for number, line in enumerate(text.splitlines(), 1)
-            if line.strip()
-        ]
+        rows = []
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                rows.append(_parse_json(path, line, number))
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             message = f"{path}, {unit} {number}: this is not an object."

@@ -24,30 +24,37 @@ def published_results() -> Published:
 
 def terminal_lines(evaluation: Evaluation) -> list[str]:
     """Return the lines that the terminal shows."""
-    counts = evaluation.counts()
-    answers = max((count for count, _ in counts.values()), default=0)
-    solved = sum(passed > 0 for _, passed in counts.values())
     scores = [f"pass@{k} {100 * score:.1f} %" for k, score in evaluation.pass_at().items()]
-    subject = "recorded answers"
-    if evaluation.model:
-        subject = f"{evaluation.model} on {evaluation.backend}"
-    if evaluation.is_demo:
-        subject += ", a smoke run with the demo model"
     lines = [
-        f"{evaluation.title}: {subject}",
+        f"{evaluation.title}: {_subject(evaluation)}",
         f"  score     {', '.join(scores)}",
-        f"  problems  {len(counts)} of {evaluation.total_problems}, {solved} solved, "
-        f"{counted(answers, 'answer')} each",
+        f"  problems  {_problem_counts(evaluation)}",
     ]
-    seconds = f"{format_duration(evaluation.seconds_running)} running, confined by {evaluation.confinement}"
+    running = format_duration(evaluation.seconds_running)
+    time = f"{running} running, confined by {evaluation.confinement}"
     if evaluation.model:
         lines.append(f"  sampling  {sampling_description(evaluation)}")
-        asking = f"{format_duration(evaluation.seconds_asking)} asking, {evaluation.tokens} tokens"
-        seconds = f"{asking}; {seconds}"
+        asking = format_duration(evaluation.seconds_asking)
+        time = f"{asking} asking, {evaluation.tokens} tokens; {time}"
     failures = [f"{count} {kind}" for kind, count in evaluation.failures().items()]
     if failures:
         lines.append(f"  failed    {', '.join(failures)}")
-    return [*lines, f"  time      {seconds}"]
+    return [*lines, f"  time      {time}"]
+
+
+def _subject(evaluation: Evaluation) -> str:
+    if not evaluation.model:
+        return "recorded answers"
+    subject = f"{evaluation.model} on {evaluation.backend}"
+    return f"{subject}, a smoke run with the demo model" if evaluation.is_demo else subject
+
+
+def _problem_counts(evaluation: Evaluation) -> str:
+    counts = evaluation.counts()
+    answers = max((count for count, _ in counts.values()), default=0)
+    solved = sum(passed > 0 for _, passed in counts.values())
+    each = counted(answers, "answer")
+    return f"{len(counts)} of {evaluation.total_problems}, {solved} solved, {each} each"
 
 
 def sampling_description(evaluation: Evaluation) -> str:

@@ -21,17 +21,16 @@ from pytest_starcoder.source.git.tracking import find_repository
 
 NOTICE = "# Here is the correct implementation of the code exercise\n"
 
+# Stops that are special tokens of StarCoder2; servers must get them as such.
 CONTROL_STOPS = ("<file_sep>",)
-"""Stops that are special tokens of StarCoder2; servers must get them as such."""
 
+# The prefix of StarCoder-Prompted, from Hugging Face's post on StarCoder.
+#
+# The form for StarCoder2 is ours and has not been measured by others.
 PREFIXES = {
     "starcoder": f"<filename>solutions/solution_1.py\n{NOTICE}",
     "starcoder2": f"<file_sep>solutions/solution_1.py\n{NOTICE}",
 }
-"""The prefix of StarCoder-Prompted, from Hugging Face's post on StarCoder.
-
-The form for StarCoder2 is ours and has not been measured by others.
-"""
 
 
 def prompt_prefix(model: Model, family_setting: str) -> str:

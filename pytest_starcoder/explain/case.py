@@ -13,12 +13,19 @@ from itertools import islice
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.causes import cause_order, group_causes
 from pytest_starcoder.explain.change_history import ChangeHistory
-from pytest_starcoder.explain.excerpt import NARROW_ROOM, Excerpt, choose_room, select_excerpts
+from pytest_starcoder.explain.excerpt import (
+    NARROW_ROOM,
+    Excerpt,
+    Room,
+    choose_room,
+    select_excerpts,
+)
 from pytest_starcoder.explain.explanation import Suspect
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.explain.suspicion import (
     Line,
+    Ranking,
     failure_words,
     ochiai,
     rank_lines,
@@ -83,24 +90,36 @@ def build_cases(
     executed = [_common_lines(replay) for replay in replays]
     cases = []
     for index, (cause, replay) in enumerate(zip(causes, replays, strict=True)):
-        cases.append(builder.build(cause, replay, _shared_lines(executed, {index})))
+        shared = _shared_lines(executed, {index})
+        cases.append(builder.build(cause, replay, shared))
+    # Without a replay, the most suspicious line is only that of the traceback.
     prime_lines = [case.ranked[:1] if case.replay.failing else () for case in cases]
-    united = []
+    joined = []
     for group in group_causes(causes, prime_lines):
         case = cases[group[0]]
         if len(group) > 1:
-            cause = Cause(tuple(failure for index in group for failure in causes[index].failures))
+            cause = _join_causes([causes[index] for index in group])
             replay = _join_replays([replays[index] for index in group])
             case = builder.build(cause, replay, _shared_lines(executed, group))
-        united.append(case)
-    return sorted(united, key=lambda case: cause_order(case.cause))
+        joined.append(case)
+    return sorted(joined, key=lambda case: cause_order(case.cause))
+
+
+def _join_causes(causes: Sequence[Cause]) -> Cause:
+    failures: list[Failure] = []
+    for cause in causes:
+        failures += cause.failures
+    return Cause(tuple(failures))
 
 
 def _common_lines(replay: Replay) -> set[Line]:
     """Return the lines that all failing tests of a cause executed."""
     runs = []
     for outcome in replay.failing:
-        runs.append({(path, n) for path, numbers in outcome.lines.items() for n in numbers})
+        lines: set[Line] = set()
+        for path, numbers in outcome.lines.items():
+            lines.update((path, number) for number in numbers)
+        runs.append(lines)
     return set.intersection(*runs) if runs else set()
 
 
@@ -144,35 +163,59 @@ class _CaseBuilder:
 
     def build(self, cause: Cause, replay: Replay, shared: Mapping[Line, float]) -> Case:
         """Return the case of a cause; `shared` is the part of other causes that runs a line."""
-        failure, sources = cause.first, self._sources
+        failure = cause.first
         failing = [self._expand(outcome) for outcome in replay.failing]
         passing = [self._expand(outcome) for outcome in replay.passing]
-        imported: set[Line] = set()
-        if failing:
-            scores = ochiai(failing, passing)
-            imported = self._imported_lines(failure, failing[0], scores) - set(scores)
-            statements = (*replay.statements, *_returned_values(failure, failing[0]))
-            replay = dataclasses.replace(replay, statements=statements)
-        else:
-            scores = _traceback_scores(failure)
-        recency = self._changes.recency(self._paths_by_score(scores))
-        ranking = rank_lines(failure, scores, sources, recency, self._is_test, imported, shared)
-        room, suspects = NARROW_ROOM, []
-        if failing:
-            room = choose_room(failure.exception, ranking.lines, scores)
-            for line in self._suspicious([line for line in ranking.lines if line in scores]):
-                suspects.append(self._suspect(line, scores[line], len(passing)))
-        related = relevant_lines(ranking, scores, sources, MAX_RELATED)
-        excerpts = select_excerpts(ranking.lines, scores, sources, related, room)
+        if not failing:
+            return self._build_without_replay(cause, replay, shared)
+        scores = ochiai(failing, passing)
+        imported = self._imported_lines(failure, failing[0], scores) - set(scores)
+        ranking = self._rank(failure, scores, imported, shared)
+        statements = (*replay.statements, *_returned_values(failure, failing[0]))
+        suspects = []
+        for line in self._suspicious([line for line in ranking.lines if line in scores]):
+            suspects.append(self._suspect(line, scores[line], len(passing)))
+        room = choose_room(failure.exception, ranking.lines, scores)
+        return Case(
+            cause,
+            dataclasses.replace(replay, statements=statements),
+            ranking.lines,
+            scores,
+            tuple(suspects),
+            self._excerpts(ranking, scores, room),
+            changed=self._changes.changed_lines(scores),
+        )
+
+    def _build_without_replay(
+        self, cause: Cause, replay: Replay, shared: Mapping[Line, float]
+    ) -> Case:
+        """Return a case whose lines are those of the functions on the traceback."""
+        scores = _traceback_scores(cause.first)
+        ranking = self._rank(cause.first, scores, (), shared)
         return Case(
             cause,
             replay,
             ranking.lines,
             scores,
-            tuple(suspects),
-            tuple(excerpts),
+            excerpts=self._excerpts(ranking, scores, NARROW_ROOM),
             changed=self._changes.changed_lines(scores),
         )
+
+    def _rank(
+        self,
+        failure: Failure,
+        scores: Mapping[Line, float],
+        imported: Collection[Line],
+        shared: Mapping[Line, float],
+    ) -> Ranking:
+        recency = self._changes.recency(self._paths_by_score(scores))
+        return rank_lines(failure, scores, self._sources, recency, self._is_test, imported, shared)
+
+    def _excerpts(
+        self, ranking: Ranking, scores: Mapping[Line, float], room: Room
+    ) -> tuple[Excerpt, ...]:
+        related = relevant_lines(ranking, scores, self._sources, MAX_RELATED)
+        return tuple(select_excerpts(ranking.lines, scores, self._sources, related, room))
 
     def _expand(self, outcome: Outcome) -> Outcome:
         """Add definitions to an outcome, once per test: causes share neighbour tests."""
@@ -212,7 +255,8 @@ class _CaseBuilder:
         if neighbours > 1 and score == 1.0:
             reasons.append(f"none of {neighbours} passing neighbours runs it")
         statement = one_line(line_of(self._sources(path), number), 100)
-        return Suspect(path, number, statement, round(score, 4), tuple(filter(None, reasons)))
+        reasons = list(filter(None, reasons))
+        return Suspect(path, number, statement, round(score, 4), tuple(reasons))
 
     def _imported_lines(
         self, failure: Failure, outcome: Outcome, scores: Collection[Line]
@@ -244,8 +288,10 @@ def _returned_values(failure: Failure, outcome: Outcome) -> list[str]:
     names = set(_called_names(failure.frames[-1])) if failure.frames else set()
     sentences: dict[str, None] = {}
     for call in outcome.calls:
-        if call.function.rpartition(".")[2] in names and call.outcome != "did not return":
-            arguments, result = one_line(call.arguments, 80), one_line(call.outcome, 100)
+        name = call.function.rpartition(".")[2]
+        if name in names and call.outcome != "did not return":
+            arguments = one_line(call.arguments, 80)
+            result = one_line(call.outcome, 100)
             sentences[f"there, {call.function}({arguments}) {result}"] = None
     return list(islice(sentences, MAX_RETURNED))
 
@@ -266,10 +312,11 @@ def _traceback_scores(failure: Failure) -> dict[Line, float]:
     """
     scores: dict[Line, float] = {}
     frames = [*reversed(failure.frames)]
-    for distance, frame in enumerate([*frames[:1], *failure.callees, *frames[1:]]):
+    frames[1:1] = failure.callees
+    for distance, frame in enumerate(frames):
         last = frame.first_line + frame.source.count("\n")
         for number in range(frame.first_line, last + 1):
             scores.setdefault((frame.path, number), 1 / (distance + 2))
-    if failure.frames:
-        scores[failure.frames[-1].path, failure.frames[-1].line] = 1.0
+    for deepest in failure.frames[-1:]:
+        scores[deepest.path, deepest.line] = 1.0
     return scores

@@ -71,19 +71,24 @@ class ChangeHistory:
         if origin is None:
             return ""
         age = self._now() - origin.time
-        return f"changed {_describe_age(age)}, {origin.commit}" if age < REPORTED_AGE else ""
+        if age >= REPORTED_AGE:
+            return ""
+        return f"changed {_describe_age(age)}, {origin.commit}"
 
     def changed_lines(self, executed: Collection[Line]) -> tuple[str, ...]:
         """Return a sentence on executed lines that are not committed, or else new on the branch."""
-        bases: list[tuple[str, Changed]] = [("the last commit", self._uncommitted())]
-        bases.append((self._branch, self._changed_on_branch))
+        uncommitted = self._uncommitted()
+        bases = (("the last commit", uncommitted), (self._branch, self._changed_on_branch))
         for base, changed in bases:
-            lines = sorted(line for line in executed if line[1] in changed.get(line[0], ()))
+            lines = []
+            for path, number in sorted(executed):
+                if number in changed.get(path, ()):
+                    lines.append(f"{path}:{number}")
             if lines:
-                listed = ", ".join(f"{path}:{number}" for path, number in lines[:MAX_LISTED])
+                listing = ", ".join(lines[:MAX_LISTED])
                 more = len(lines) - MAX_LISTED
                 suffix = f" and {more} more" if more > 0 else ""
-                return (f"changed since {base} and executed: {listed}{suffix}",)
+                return (f"changed since {base} and executed: {listing}{suffix}",)
         return ()
 
     def _blame(self, path: str) -> dict[int, LineOrigin]:

@@ -43,18 +43,20 @@ MAX_SENTENCES = 3
 MAX_LENGTH = 200
 """Maximum length of a sentence."""
 
+DICT_VIEWS = {type({}.keys()), type({}.values()), type({}.items())}
+
 MAX_FIELDS = 50
 """Maximum number of slots, and of other attributes, that are compared."""
 
 
-def differences(op: str, left: object, right: object) -> tuple[str, ...]:
-    """Return at most three sentences, the most telling one first. Never raises.
+def differences(op: str, actual: object, expected: object) -> tuple[str, ...]:
+    """Return at most three sentences on a failed comparison, the most telling one first.
 
-    Of `==`, `left` is the actual and `right` the expected value.
+    Never raises.
     """
     sentences: dict[str, None] = {}
     try:
-        for sentence in _compare(op, left, right):
+        for sentence in _compare(op, actual, expected):
             sentences[_shorten(sentence)] = None
             if len(sentences) == MAX_SENTENCES:
                 break
@@ -68,25 +70,32 @@ def differences(op: str, left: object, right: object) -> tuple[str, ...]:
 def _shorten(sentence: str) -> str:
     """Cut a sentence; whitespace in it stays, because it may be what differs."""
     line = printable(sentence).replace("\n", " ")
-    return line if len(line) <= MAX_LENGTH else line[: MAX_LENGTH - 1].rstrip() + "…"
+    if len(line) <= MAX_LENGTH:
+        return line
+    return line[: MAX_LENGTH - 1].rstrip() + "…"
 
 
-def _compare(op: str, left: object, right: object) -> Iterator[str]:
+def _compare(op: str, actual: object, expected: object) -> Iterator[str]:
     if op == "in":
-        yield from _missing_item(left, right)
-    elif op == "is" and left is not right and Comparer().equal(left, right):
-        yield "they are equal, but not the same object"
-    elif op in ("<", ">") and Comparer().equal(left, right):
-        yield "they are equal"
+        yield from _missing_item(actual, expected)
+    elif op == "is":
+        if actual is not expected and Comparer().equal(actual, expected):
+            yield "they are equal, but not the same object"
+    elif op in ("<", ">"):
+        if Comparer().equal(actual, expected):
+            yield "they are equal"
     elif op == "==":
-        yield from _compare_equality(left, right)
+        yield from _compare_equality(actual, expected)
 
 
 def _compare_equality(actual: object, expected: object) -> Iterator[str]:
     tolerance = None
     if _is_approx(expected):
         approx = attributes(expected)
-        tolerance = approx.get("rel") or 1e-6, approx.get("abs") or 1e-12
+        # The defaults of pytest.approx.
+        relative = approx.get("rel") or 1e-6
+        absolute = approx.get("abs") or 1e-12
+        tolerance = relative, absolute
         expected = approx.get("expected")
     if is_instance(actual, float) and is_instance(expected, float) and actual != actual:
         yield NAN
@@ -113,6 +122,7 @@ def _compare_pair(pair: Pair) -> Iterator[str]:
     if fields:
         yield from _compare_objects(pair, fields)
         return
+    # Subclasses of builtin types are compared by what they contain.
     actual, expected = plain(pair.actual), plain(pair.expected)
     pair = dataclasses.replace(pair, actual=actual, expected=expected)
     kinds = {type(actual), type(expected)}
@@ -130,8 +140,9 @@ def _compare_pair(pair: Pair) -> Iterator[str]:
         yield from _compare_sets(pair)
     elif is_instance(actual, date) and is_instance(expected, date):
         yield from compare_dates(pair)
-    elif same_type and compares_identity(actual) and short_repr(actual) == short_repr(expected):
-        yield f"{pair.at}both print alike, but {type(actual).__name__} defines no __eq__"
+    elif same_type and compares_identity(actual):
+        if short_repr(actual) == short_repr(expected):
+            yield f"{pair.at}both print alike, but {type(actual).__name__} defines no __eq__"
 
 
 def _compare_item(pair: Pair) -> Iterator[str]:
@@ -164,19 +175,20 @@ def _surplus(pair: Pair, actual: list[Any], expected: list[Any], index: int) -> 
 
     `index` is that of the first difference.
     """
-    longer, shorter, amount = actual, expected, "too many"
-    if len(actual) < len(expected):
-        longer, shorter, amount = expected, actual, "missing"
-    items = longer[index : index + len(longer) - len(shorter)]
+    amount = "too many" if len(actual) > len(expected) else "missing"
+    shorter, longer = sorted((actual, expected), key=len)
+    number = len(longer) - len(shorter)
+    items = longer[index : index + number]
     if index == len(shorter):
         where = "at the end"
-    elif not pair.comparer.equal(longer[index + len(items) :], shorter[index:]):
+    elif not pair.comparer.equal(longer[index + number :], shorter[index:]):
         return ""
-    elif len(items) == 1:
+    elif number == 1:
         where = f"at [{index}]"
     else:
         where = f"from [{index}] on"
-    return f"{amount} {where}: {short_repr(items[0] if len(items) == 1 else items)}"
+    shown = items[0] if number == 1 else items
+    return f"{amount} {where}: {short_repr(shown)}"
 
 
 def _is_reordered(comparer: Comparer, actual: list[Any], expected: list[Any]) -> bool:
@@ -204,8 +216,10 @@ def _compare_dicts(pair: Pair) -> Iterator[str]:
         hint = f"; there is {near}" if near else ""
         yield f"{pair.at}the key {short_repr(key)} is missing{hint}"
     if extra and not missing:
-        others = f" and {len(extra) - 1} more are" if len(extra) > 1 else " is"
-        yield f"{pair.at}the key {short_repr(extra[0])}{others} unexpected"
+        keys = f"{short_repr(extra[0])} is"
+        if len(extra) > 1:
+            keys = f"{short_repr(extra[0])} and {len(extra) - 1} more are"
+        yield f"{pair.at}the key {keys} unexpected"
     for key, value in actual.items():
         if contains(expected, key) and pair.differs(value, expected[key]):
             yield from _compare_item(pair.item(f"[{short_repr(key)}]", value, expected[key]))
@@ -275,7 +289,7 @@ def _missing_item(item: object, container: Any) -> Iterator[str]:
         yield "its items can be taken only once"
         return
     items = plain(container)
-    if type(container) in (type({}.keys()), type({}.values()), type({}.items())):
+    if type(container) in DICT_VIEWS:
         items = list(islice(container, MAX_COMPARED))
     item = plain(item)
     if type(item) is str and type(items) is str:

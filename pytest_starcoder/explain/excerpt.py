@@ -150,21 +150,29 @@ def _context(source: str, unit: Unit, line: int) -> set[int]:
     """Return the lines to show with a line: a short function, else its head and the statement."""
     if unit.last - unit.first < SHORT_FUNCTION:
         return {*range(unit.first, unit.last + 1), *unit.classes}
+    # Of a long statement, only the lines around.
     first, last = statement_at(source, line)
-    lines = {*unit.classes, *range(max(first, line - 2), min(last, line + 2) + 1)}
+    first = max(first, line - 2)
+    last = min(last, line + 2)
+    lines = {*unit.classes, *range(first, last + 1)}
     if unit.body > unit.head:
-        is_short_head = unit.body <= unit.head + 2
-        lines.update(range(unit.head, unit.body if is_short_head else unit.head + 1))
+        lines.add(unit.head)
+        if unit.body <= unit.head + 2:  # the head takes at most two lines
+            lines.update(range(unit.head, unit.body))
     return lines
 
 
 def _render(source: str, unit: Unit, numbers: Set[int]) -> Iterator[str]:
     """Yield lines without the unit's indentation, without comments and blank lines."""
     lines = split(source)
-    margin = len(_indentation(lines[unit.head - 1])) if unit.head <= len(lines) else 0
+    margin = 0
+    if unit.head <= len(lines):
+        margin = len(_indentation(lines[unit.head - 1]))
     inside = "    " if unit.classes else ""
     previous = 0
-    for number in sorted(number for number in numbers if number <= len(lines)):
+    for number in sorted(numbers):
+        if number > len(lines):  # the file was changed meanwhile
+            break
         line = lines[number - 1]
         if not _has_code(line):
             continue
@@ -172,10 +180,13 @@ def _render(source: str, unit: Unit, numbers: Set[int]) -> Iterator[str]:
             yield line.strip()[:MAX_WIDTH]
             continue
         indentation = _indentation(line)
-        if previous and any(map(_has_code, lines[previous : number - 1])):
+        skipped = lines[previous : number - 1] if previous else ()
+        if any(map(_has_code, skipped)):
             yield f"{inside}{indentation[margin:]}..."
         previous = number
-        yield inside + line[min(margin, len(indentation)) :][:MAX_WIDTH].rstrip()
+        # A line may be indented less than the unit: in a string of several lines.
+        start = min(margin, len(indentation))
+        yield inside + line[start:][:MAX_WIDTH].rstrip()
 
 
 def _has_code(line: str) -> bool:
@@ -198,22 +209,21 @@ def _units_by_line(source: str) -> dict[int, Unit]:
 
 def _units(body: Sequence[ast.stmt], classes: tuple[int, ...]) -> Iterator[Unit]:
     for node in body:
-        lines = lines_of(node)
         if isinstance(node, Function):
-            yield _function_unit(node, classes)
+            yield _unit(node, function_lines(node), classes)
             for inner in ast.walk(node):
                 if inner is not node and isinstance(inner, Function):
-                    yield _function_unit(inner, (*classes, node.lineno))
+                    yield _unit(inner, function_lines(inner), (*classes, node.lineno))
         elif isinstance(node, ast.ClassDef):
             yield from _units(node.body, (*classes, node.lineno))
         elif isinstance(node, ast.If | ast.Try | ast.With | ast.For | ast.While):
-            yield Unit(lines[0], lines[-1], node.lineno, node.body[0].lineno, classes)
-            inner_body = [part for part in ast.iter_child_nodes(node) if isinstance(part, ast.stmt)]
-            yield from _units(inner_body, classes)
+            yield _unit(node, lines_of(node), classes)
+            children = ast.iter_child_nodes(node)
+            yield from _units([child for child in children if isinstance(child, ast.stmt)], classes)
         elif not isinstance(node, ast.Import | ast.ImportFrom):
-            yield Unit(lines[0], lines[-1], node.lineno, node.lineno, classes)
+            yield _unit(node, lines_of(node), classes)
 
 
-def _function_unit(node: Function, classes: tuple[int, ...]) -> Unit:
-    lines = function_lines(node)
-    return Unit(lines[0], lines[-1], node.lineno, node.body[0].lineno, classes)
+def _unit(node: ast.stmt, lines: range, classes: tuple[int, ...]) -> Unit:
+    body: list[ast.stmt] = getattr(node, "body", [node])
+    return Unit(lines[0], lines[-1], node.lineno, body[0].lineno, classes)

@@ -68,7 +68,8 @@ def _tests_of_modules(
     read: Callable[[str], str],
 ) -> list[FinishedTest]:
     """Return the tests in other files that mention one of the modules."""
-    names = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(modules)))})\b")
+    alternatives = "|".join(map(re.escape, sorted(modules)))
+    names = re.compile(rf"\b(?:{alternatives})\b")
     files = {_path(test) for test in passed} - {path}
     mentioning = {file for file in files if names.search(read(file))}
     return [test for test in passed if _path(test) in mentioning]
@@ -93,7 +94,8 @@ def _module(path: PurePosixPath) -> str:
 
 def _distance(test: FinishedTest, candidate: FinishedTest) -> int:
     """Return 0 for another parameter of the same test function, 1 for its class, else 2."""
-    name, candidate_name = (found.nodeid.partition("::")[2] for found in (test, candidate))
+    name = test.nodeid.partition("::")[2]
+    candidate_name = candidate.nodeid.partition("::")[2]
     if name.partition("[")[0] == candidate_name.partition("[")[0]:
         return 0
     owner = name.rpartition("::")[0]

@@ -12,6 +12,9 @@ from typing import Any
 from pytest_starcoder.explain.equality import Pair
 from pytest_starcoder.text.display import counted
 
+MAX_FACTORED = 2**60
+"""Number from which on no factor is computed: the quotient might not fit in a float."""
+
 NAN = "NaN equals nothing, not even itself"
 
 TELLING_FACTORS = (10, 100, 1000, 0.1, 0.01, 0.001)
@@ -53,7 +56,9 @@ def _is_infinite(number: Any) -> bool:
 def _is_rounding(amount: Fraction, actual: Any, expected: Any) -> bool:
     if type(actual) is type(expected) is int:
         return False
-    return 0 < amount <= max(abs(Fraction(expected)) / 10**9, Fraction(1, 10**12))
+    relative = abs(Fraction(expected)) / 10**9
+    absolute = Fraction(1, 10**12)
+    return 0 < amount <= max(relative, absolute)
 
 
 def _amount(number: Fraction) -> str:
@@ -66,28 +71,38 @@ def _amount(number: Fraction) -> str:
 
 def _relation(actual: Any, expected: Any) -> Iterator[str]:
     """Yield how a wrong number becomes the right one: by rounding it, or by a factor."""
-    digits = 0
-    if type(expected) is float and "e" not in repr(expected):
-        digits = len(repr(expected).partition(".")[2])
-    if type(actual) is float and type(expected) in (int, float):
-        if round(actual, digits) == expected:
-            places = f" to {counted(digits, 'digit')}" if digits else ""
-            yield f"rounded{places} it is equal"
-            return
-    if expected and abs(expected) < 2**60 and abs(actual) < 2**60:
+    digits = _decimals(expected)
+    is_rounded = type(expected) in (int, float) and type(actual) is float
+    if is_rounded and round(actual, digits) == expected:
+        places = f" to {counted(digits, 'digit')}" if digits else ""
+        yield f"rounded{places} it is equal"
+    elif expected and max(abs(expected), abs(actual)) < MAX_FACTORED:
         factor = round(float(Fraction(actual) / Fraction(expected)), 9)
-        if abs(factor) in TELLING_FACTORS or (abs(expected) > 2 and factor in (2, 0.5)):
+        # Of small numbers, one is often twice the other by chance.
+        is_double = abs(expected) > 2 and factor in (2, 0.5)
+        if is_double or abs(factor) in TELLING_FACTORS:
             yield f"the value is {factor:g} times the expected one"
+
+
+def _decimals(number: Any) -> int:
+    """Return the number of decimal places with which a float was written."""
+    text = repr(number)
+    if type(number) is not float or "e" in text:
+        return 0
+    return len(text.partition(".")[2])
 
 
 def compare_dates(pair: Pair) -> Iterator[str]:
     """Yield sentences on two dates or times."""
     actual, expected = pair.actual, pair.expected
-    if type(actual) is not type(expected):
+    kind = type(actual)
+    if kind is not type(expected) or kind not in (date, datetime):
         return
-    if type(actual) is datetime and (actual.tzinfo is None) != (expected.tzinfo is None):
-        aware = "expected value" if actual.tzinfo is None else "value"
+    is_naive = kind is datetime and actual.tzinfo is None
+    if is_naive != (kind is datetime and expected.tzinfo is None):
+        aware = "expected value" if is_naive else "value"
         yield f"{pair.at}only the {aware} has a time zone"
-    elif type(actual) in (date, datetime) and actual != expected:
+    elif actual != expected:
         direction = "late" if actual > expected else "early"
-        yield f"{pair.name} is {abs(actual - expected)} too {direction}"
+        amount = abs(actual - expected)
+        yield f"{pair.name} is {amount} too {direction}"

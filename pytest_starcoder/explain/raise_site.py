@@ -60,13 +60,11 @@ class RaiseSite:
         self.function = _enclosing_function(frame.f_code, line)
         code, lasti = self._enter_comprehensions(lasti)
         nodes_by_span, self._statements = _index_nodes(self._source)
-        node = nodes_by_span.get(_span_of(code, lasti) or ())
-        self.failing: ast.AST | None = None
-        if node is None or hasattr(node, "body"):
-            self.statement = node or _statement_at(self._statements, line)
-        else:
-            self.statement = _statement_at(self._statements, line)
-            self.failing = node if node is not self.statement else None
+        node = nodes_by_span.get(_span_of(code, lasti))
+        # For a compound statement, Python records the place of the whole.
+        is_compound = hasattr(node, "body")
+        self.statement = node if is_compound else _statement_at(self._statements, line)
+        self.failing = None if node is self.statement else node
         self._parts = list(_head_parts(self.statement)) if self.statement else []
 
     def _enter_comprehensions(self, lasti: int) -> tuple[types.CodeType, int]:
@@ -127,20 +125,30 @@ class RaiseSite:
             case ast.Constant():
                 return node.value
             case ast.Name(id=name):
-                return self.locals.get(name, self.frame.f_globals.get(name, UNKNOWN))
+                scope = self.locals if name in self.locals else self.frame.f_globals
+                return scope.get(name, UNKNOWN)
             case ast.Attribute():
                 return _attribute(self.value(node.value), node.attr)
             case ast.Subscript():
-                return _item(plain(self.value(node.value)), self.value(node.slice))
+                owner = plain(self.value(node.value))
+                return _item(owner, self.value(node.slice))
+        return self._computed_value(node)
+
+    def _computed_value(self, node: ast.AST) -> Any:
+        """Return the value of what indexes are often computed with: signs, sums and lengths."""
+        match node:
             case ast.UnaryOp(op=ast.USub()):
                 number = self.value(node.operand)
-                return -number if type(number) in (int, float) else UNKNOWN
+                if type(number) in (int, float):
+                    return -number
             case ast.BinOp(op=ast.Add() | ast.Sub()):
-                left, right = self.value(node.left), self.value(node.right)
-                if type(left) is type(right) is int:
-                    return left + right if isinstance(node.op, ast.Add) else left - right
+                first, second = self.value(node.left), self.value(node.right)
+                if type(first) is type(second) is int:
+                    sign = 1 if isinstance(node.op, ast.Add) else -1
+                    return first + sign * second
             case ast.Call(func=ast.Name(id="len"), args=[argument, *_]):
                 container = plain(self.value(argument))
+                # Builtins are not looked up: a known `len` is one of the user's.
                 if type(container) in SIZED and self.value(node.func) is UNKNOWN:
                     return len(container)
         return UNKNOWN
@@ -167,18 +175,20 @@ class RaiseSite:
             node = node.value
         if not isinstance(node, ast.Name) or node.id == "self":
             return
-        name, code = node.id, self.frame.f_code
-        if name in self.locals or name not in self.frame.f_globals:
-            verb = "was assigned"
-            assignments = [found for found in assignments_in(self.function) if self._is_past(found)]
-        else:
+        name = node.id
+        if name in self.frame.f_globals and name not in self.locals:
             verb = "is defined"
             assignments = assignments_in(syntax_tree(self._source))
+        else:
+            verb = "was assigned"
+            assignments = list(filter(self._is_past, assignments_in(self.function)))
         assignments = [assignment for assignment in assignments if assignment.name == name]
-        if assignments:
-            last = assignments[-1]
-            yield f"{name} {verb} at line {last.line}: {one_line(last.statement, 100)}"
-        elif name in parameters(code) and code.co_name[0] != "<":
+        for last in assignments[-1:]:
+            statement = one_line(last.statement, 100)
+            yield f"{name} {verb} at line {last.line}: {statement}"
+            return
+        code = self.frame.f_code
+        if name in parameters(code) and not code.co_name.startswith("<"):
             yield from self._passed(name)
 
     def _is_past(self, assignment: Assignment) -> bool:
@@ -192,15 +202,16 @@ class RaiseSite:
             caller = caller.f_back
         if caller is None:
             return
-        if str(caller.f_globals.get("__name__")).partition(".")[0] in RUNNERS:
+        package = str(caller.f_globals.get("__name__")).partition(".")[0]
+        if package in RUNNERS:
             yield f"{name} is a fixture value or a parameter of the test"
             return
-        lines = [entry.tb_lineno for entry in self.entries() if entry.tb_frame is caller]
         place = ""
-        if lines:
-            file = caller.f_code.co_filename
-            same_file = file == self.frame.f_code.co_filename
-            place = f" at {'line ' if same_file else Path(file).name + ':'}{lines[-1]}"
+        file = caller.f_code.co_filename
+        prefix = "line " if file == self.frame.f_code.co_filename else f"{Path(file).name}:"
+        for entry in self.entries():
+            if entry.tb_frame is caller:
+                place = f" at {prefix}{entry.tb_lineno}"
         yield f"{name} was passed by {caller.f_code.co_name}{place}"
 
 
@@ -292,9 +303,12 @@ def _conditions(statements: Iterable[ast.stmt], raised: ast.AST) -> Iterator[ast
             yield node.test
 
 
-def _span_of(code: types.CodeType, lasti: int) -> Span | None:
-    """Return the place of an instruction; None if the interpreter has no positions."""
-    return next(islice(code.co_positions(), lasti // 2, None), None) if lasti >= 0 else None
+def _span_of(code: types.CodeType, lasti: int) -> Span:
+    """Return the place of an instruction; empty if the interpreter has no positions."""
+    if lasti < 0:
+        return ()
+    # An instruction takes two bytes.
+    return next(islice(code.co_positions(), lasti // 2, None), ())
 
 
 def assignments_in(scope: ast.AST | None) -> list[Assignment]:

@@ -82,9 +82,7 @@ class Replayer:
         """
         failing = [self._failing_tests(cause) for cause in causes[:MAX_CAUSES]]
         failing += [[] for _ in causes[MAX_CAUSES:]]
-        # Under xdist, the order in which tests ran is chance.
-        passed = [test for test in self._finished if test.outcome == "passed" and test.quick]
-        passed.sort(key=lambda test: natural(test.nodeid))
+        passed = self._passed_tests()
         neighbours: list[list[FinishedTest]] = []
         for cause, tests in zip(causes, failing, strict=True):
             near = choose_neighbours(cause.first, tests[0], passed, read) if tests else []
@@ -97,6 +95,12 @@ class Replayer:
             passing = [outcome for outcome in passing if outcome.outcome == "passed"]
             replays.append(self._conclude(cause.first, again, tuple(passing)))
         return replays
+
+    def _passed_tests(self) -> list[FinishedTest]:
+        passed = [test for test in self._finished if test.outcome == "passed" and test.quick]
+        # Under xdist, the order in which tests ran is chance.
+        passed.sort(key=lambda test: natural(test.nodeid))
+        return passed
 
     def _failing_tests(self, cause: Cause) -> list[FinishedTest]:
         """Return the failing tests to run again: the first, and others spread over all."""
@@ -166,10 +170,11 @@ class Replayer:
 
     def _earlier_tests(self, nodeid: str) -> list[str]:
         """Return the last tests that the same process ran before a test."""
-        index = next(index for index, test in enumerate(self._finished) if test.nodeid == nodeid)
-        worker = self._finished[index].worker
+        worker = self._by_id[nodeid].worker
         earlier = []
-        for test in self._finished[:index]:
+        for test in self._finished:
+            if test.nodeid == nodeid:
+                break
             if test.worker == worker and test.outcome != "skipped" and test.quick:
                 earlier.append(test.nodeid)
         return earlier[-MAX_EARLIER:]
@@ -214,7 +219,9 @@ def _not_run(missing: Mapping[str, str]) -> tuple[str, ...]:
     if not missing:
         return ()
     reasons = "; ".join(dict.fromkeys(missing.values()))
-    names = next(iter(missing)) if len(missing) == 1 else counted(len(missing), "test")
+    names = counted(len(missing), "test")
+    if len(missing) == 1:
+        [names] = missing
     return (f"{one_line(names, 120)} could not be run again: {reasons}",)
 
 

@@ -99,7 +99,8 @@ def _functions_by_name(source: str) -> dict[str, str]:
     lines = source.split("\n")
     texts: dict[str, str] = {}
     for node in functions(source):
-        texts.setdefault(node.name, "\n".join(lines[node.lineno - 1 : node.end_lineno]))
+        body = lines[node.lineno - 1 : node.end_lineno]
+        texts.setdefault(node.name, "\n".join(body))
     return texts
 
 
@@ -130,21 +131,28 @@ def rank_lines(
     traceback_bonus = _traceback_bonus(failure, {path for path, _ in lines})
     relevance = _relevance(failure, lines, sources)
     test_file = failure.nodeid.partition("::")[0]
-    mentions_none = "None" in " ".join([failure.message, *failure.facts[:2]])
+    mentions_none = any("None" in text for text in (failure.message, *failure.facts[:2]))
+    # The relevance of a word grows with the number of lines that do not have it.
+    scale = math.log(len(lines) + 1)
 
-    def rank(line: Line) -> tuple[bool, float, float, str, int]:
+    def weigh(line: Line) -> float:
         path, number = line
         index = sources.derive(path, index_lines)
-        weight = index.weights.get(number, 0.0) + traceback_bonus.get(line, 0.0)
-        weight += WORD_FACTOR * min(MAX_WORDS, relevance[line] / math.log(len(lines) + 1))
+        weight = index.weights.get(number, 0.0)
+        weight += traceback_bonus.get(line, 0.0)
+        weight += WORD_FACTOR * min(MAX_WORDS, relevance[line] / scale)
         weight += SHARED_BONUS * shared.get(line, 0.0)
         weight += CHANGED_BONUS * recency.get(line, 0.0)
         if path == test_file:
             weight -= TEST_FILE_PENALTY
         if mentions_none and number in index.none_returns:
             weight += NONE_BONUS
+        return weight
+
+    def rank(line: Line) -> tuple[bool, float, float, Line]:
+        # Rounded, so that the order in which counts are added up does not break ties.
         score = round(scores.get(line, 0.0), 6)
-        return line not in scores, -score, -weight, path, number
+        return line not in scores, -score, -weigh(line), line
 
     return Ranking(tuple(sorted(lines, key=rank)), relevance)
 
@@ -169,22 +177,25 @@ def _relevance(failure: Failure, lines: Sequence[Line], sources: SourceFiles) ->
     """
     name = word_parts(failure.nodeid.rpartition("::")[2])
     wanted = failure_words(failure, sources)
-    path_bonus: dict[str, float] = {}
     common: dict[Line, frozenset[str]] = {}
     counts: Counter[str] = Counter()
     for path, number in lines:
-        if path not in path_bonus:
-            path_bonus[path] = PATH_BONUS * len(word_parts(path.replace("/", " ")) & name)
         words = sources.derive(path, LineWords).on_line(number) & wanted
         common[path, number] = words
         counts.update(words)
-    rarity = {word: math.log(len(lines) / count) for word, count in counts.items()}
-    for word in name.intersection(rarity):
-        rarity[word] *= 2
-    return {
-        line: sum(rarity[word] for word in words) + path_bonus[line[0]]
-        for line, words in common.items()
-    }
+    rarity: dict[str, float] = {}
+    for word, count in counts.items():
+        rarity[word] = math.log(len(lines) / count)
+        if word in name:
+            rarity[word] *= 2
+    path_bonus: dict[str, float] = {}
+    for path in {path for path, _ in lines}:
+        shared = word_parts(path.replace("/", " ")) & name
+        path_bonus[path] = PATH_BONUS * len(shared)
+    relevance: dict[Line, float] = {}
+    for line, words in common.items():
+        relevance[line] = path_bonus[line[0]] + sum(rarity[word] for word in words)
+    return relevance
 
 
 def failure_words(failure: Failure, sources: SourceFiles) -> frozenset[str]:
@@ -197,8 +208,9 @@ def _traceback_bonus(failure: Failure, paths: Collection[str]) -> dict[Line, flo
     """Return the bonus of the lines on the traceback, and on one that another process printed."""
     bonus: dict[Line, float] = {}
     for file, number in PRINTED_FRAME.findall(failure.message):
+        absolute = "/" + file.replace("\\", "/")
         for path in paths:
-            if f"/{file}".replace("\\", "/").endswith(f"/{path}"):
+            if absolute.endswith(f"/{path}"):
                 bonus[path, int(number)] = CALLER_BONUS
     for frame in failure.frames:
         bonus[frame.path, frame.line] = CALLER_BONUS

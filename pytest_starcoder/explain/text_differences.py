@@ -34,10 +34,15 @@ def compare_texts(pair: Pair) -> Iterator[str]:
     where = f"line {line + 1}" if line else f"index {index}"
     around = f"{_context(actual, index)} instead of {_context(expected, index)}"
     yield f"{pair.at}they differ from {where} on: {around}"
-    both = actual[index] + expected[index]
-    if not (both.isascii() and both.isprintable()):
-        yield f"{pair.at}{_character(actual[index])} instead of {_character(expected[index])}"
+    yield from _compare_characters(pair, actual[index], expected[index])
     yield from _count(pair, "character")
+
+
+def _compare_characters(pair: Pair, actual: str, expected: str) -> Iterator[str]:
+    """Yield the names of two characters if one of them cannot be recognized by its looks."""
+    both = actual + expected
+    if not both.isascii() or not both.isprintable():
+        yield f"{pair.at}{_character(actual)} instead of {_character(expected)}"
 
 
 def compare_bytes(pair: Pair) -> Iterator[str]:
@@ -57,9 +62,9 @@ def _compare_alike(pair: Pair) -> Iterator[str]:
     """Yield a sentence if two strings differ only in form."""
     actual, expected = pair.actual, pair.expected
     if actual.rstrip("\n") == expected.rstrip("\n"):
-        newlines = counted(len(actual) - len(actual.rstrip("\n")), "newline")
-        others = len(expected) - len(expected.rstrip("\n"))
-        yield f"{pair.at}the value ends with {newlines}, the expected text with {others}"
+        newlines = counted(_trailing_newlines(actual), "newline")
+        expected_number = _trailing_newlines(expected)
+        yield f"{pair.at}the value ends with {newlines}, the expected text with {expected_number}"
     elif actual.replace("\r\n", "\n") == expected.replace("\r\n", "\n"):
         yield f"{pair.at}they differ only in line endings"
     elif "".join(actual.split()) == "".join(expected.split()):
@@ -70,21 +75,27 @@ def _compare_alike(pair: Pair) -> Iterator[str]:
         yield f"{pair.at}they differ only in case"
 
 
+def _trailing_newlines(text: str) -> int:
+    return len(text) - len(text.rstrip("\n"))
+
+
 def _compare_lengths(pair: Pair) -> Iterator[str]:
     """Yield the text by which one string is longer than the other, at its start or end."""
     actual, expected = pair.actual, pair.expected
     if actual.rstrip("\n") == expected.rstrip("\n"):
         return  # the number of newlines was named
-    longer, shorter, amount = actual, expected, "too many"
-    if len(actual) < len(expected):
-        longer, shorter, amount = expected, actual, "missing"
+    amount = "too many" if len(actual) > len(expected) else "missing"
+    shorter, longer = sorted((actual, expected), key=len)
     if longer.startswith(shorter):
-        surplus, side = longer[len(shorter) :], "end"
+        side = "end"
+        surplus = longer.removeprefix(shorter)
     else:
-        surplus, side = longer[: len(longer) - len(shorter)], "start"
+        side = "start"
+        surplus = longer.removesuffix(shorter)
     number = counted(len(surplus), "character")
-    quoted = surplus if len(surplus) <= MAX_QUOTED else surplus[: MAX_QUOTED - 1] + "…"
-    yield f"{pair.at}{number} {amount} at the {side}: {quoted!r}"
+    if len(surplus) > MAX_QUOTED:
+        surplus = surplus[: MAX_QUOTED - 1] + "…"
+    yield f"{pair.at}{number} {amount} at the {side}: {surplus!r}"
 
 
 def _count(pair: Pair, unit: str) -> Iterator[str]:
@@ -96,7 +107,8 @@ def _count(pair: Pair, unit: str) -> Iterator[str]:
 def _character(char: str) -> str:
     if char.isascii() and char.isprintable():
         return repr(char)
-    return f"U+{ord(char):04X} {unicodedata.name(char, '')}".strip()
+    name = unicodedata.name(char, "")  # control characters have none
+    return f"U+{ord(char):04X} {name}".strip()
 
 
 def _context(text: str | bytes, index: int) -> str:
@@ -125,15 +137,18 @@ def _first_difference(left: str | bytes, right: str | bytes) -> int:
 def missing_text(part: str, text: str) -> Iterator[str]:
     """Yield what a text contains instead of `part`."""
     text = text[:MAX_FOLDED]
-    match = re.search(re.escape(part), text, re.IGNORECASE) if len(part) <= len(text) else None
+    match = None
+    if len(part) <= len(text):
+        match = re.search(re.escape(part), text, re.IGNORECASE)
     if match:
-        yield f"the text contains it in a different case, at index {match.start()}: {match[0]!r}"
+        index = match.start()
+        yield f"the text contains it in a different case, at index {index}: {match[0]!r}"
     elif "".join(part.split()) in "".join(text.split()):
         yield "the text contains it with different whitespace"
     elif len(part) > len(text):
         length = counted(len(text), "character")
         yield f"the text has {length}, fewer than the {len(part)} that are searched for"
-    elif len(part) <= 100:
+    elif len(part) <= 100:  # comparing longer texts takes too long
         matcher = difflib.SequenceMatcher(None, part, text[:2000], autojunk=False)
         block = matcher.find_longest_match()
         if block.size >= max(4, len(part) / 2):

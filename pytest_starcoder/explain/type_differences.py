@@ -8,6 +8,7 @@ import types
 from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from pytest_starcoder.explain.equality import attributes, is_trusted, plain
 from pytest_starcoder.source.callees import is_instance
@@ -79,17 +80,22 @@ def _forgotten_step(actual: object, expected: object) -> str:
     return ""
 
 
-def _compare_as_strings(actual: object, expected: object) -> Iterator[str]:
-    left, right = plain(actual), plain(expected)
-    if type(left) is str and type(right) is bytes:
-        left, right = right, left
-    if type(left) is bytes and type(right) is str:
-        if left == right.encode("utf-8", "surrogateescape"):
+def _compare_as_strings(actual: Any, expected: Any) -> Iterator[str]:
+    actual, expected = plain(actual), plain(expected)
+    kinds = {type(actual), type(expected)}
+    if kinds == {str, bytes}:
+        if _encode(actual) == _encode(expected):
             yield "decoded as UTF-8, they are equal"
-    elif (type(left) is str and short_repr(right) == left.strip()) or (
-        type(right) is str and short_repr(left) == right
-    ):
-        yield "as strings, they are equal"
+    elif type(actual) is str:
+        if actual.strip() == short_repr(expected):
+            yield "as strings, they are equal"
+    elif type(expected) is str:
+        if expected == short_repr(actual):
+            yield "as strings, they are equal"
+
+
+def _encode(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
 
 
 def _type_name(value: object) -> str:

@@ -18,8 +18,8 @@ _NUMPY = re.compile(r"(?m)^[ \t]*Raises[ \t]*\n[ \t]*-{3,}[ \t]*\n(?P<body>(?:.+
 _NUMPY_NAME = re.compile(r"(?m)^[ \t]*([A-Z]\w*)[ \t]*$")
 _SPHINX_NAME = re.compile(r":raises?[ \t]+([A-Z]\w*)")
 
+# An outcome in a comment after a call: `# returns 3`.
 _REMARK = re.compile(r"[ \t]+#[ \t]*(?:returns?:?|->|=>|==)[ \t]+(?P<outcome>[^#\n]+)$")
-"""An outcome in a comment after a call: `# returns 3`."""
 
 _LOWER_CASE = {"true": "True", "false": "False", "none": "None"}
 

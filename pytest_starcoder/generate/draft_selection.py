@@ -29,20 +29,20 @@ from pytest_starcoder.runner.messages import Record
 from pytest_starcoder.runner.trials import OUT_OF_TIME, Trials
 from pytest_starcoder.source.edits.edit import Edit
 
+# Seconds of processor time that the test of one draft may take.
 DRAFT_SECONDS = 0.5
-"""Seconds of processor time that the test of one draft may take."""
 
+# The same for a test of Hypothesis, which looks for the simplest failing input.
 DRAWING_SECONDS = 3.0
-"""The same for a test of Hypothesis, which looks for the simplest failing input."""
 
+# Properties that run in one process to see which of them hold.
 MAX_PROPERTIES = 32
-"""Properties that run in one process to see which of them hold."""
 
+# Mutants that are tried at once to see whether a draft kills any.
 MUTANT_BATCH = 8
-"""Mutants that are tried at once to see whether a draft kills any."""
 
+# Origins of drafts that may assert wrong behaviour: not accepted for a target with a bug.
 UNPROMISED = (Origin.MODEL, Origin.CHARACTERISATION)
-"""Origins of drafts that may assert wrong behaviour: not accepted for a target with a bug."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class DraftSelection:
                 failure = "depends on the hash seed"
             if failure:
                 self._drop(test, failure)
-        # Without the tests that fail, others may fail.
+        # Each test that is dropped changes what the others run after.
         while self.kept:
             failing = self._failing_together(trials)
             if not failing:
@@ -193,7 +193,7 @@ class DraftSelection:
         kills = self._score.kills_by_test(self._score.living, tests)
         candidates = []
         for judged in passing:
-            killed = set().union(*map(kills.__getitem__, judged.tests))
+            killed = set().union(*(kills[nodeid] for nodeid in judged.tests))
             places = self._score.places_of(judged.tests.values())
             candidates.append(_Candidate(judged, killed, places))
         return candidates

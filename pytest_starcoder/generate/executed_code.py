@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pytest_starcoder.generate.draft import Draft, Target
 from pytest_starcoder.runner.messages import Judgement
 
+# Line numbers by path.
 Lines = Mapping[str, frozenset[int]]
-"""Line numbers by path."""
 
+# Pairs of lines that ran one after the other, by path; 0 is the end of a call.
 Arcs = Mapping[str, frozenset[tuple[int, int]]]
-"""Pairs of lines that ran one after the other, by path; 0 is the end of a call."""
 
 
 @dataclass(frozen=True)

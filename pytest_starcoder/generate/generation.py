@@ -17,11 +17,11 @@ from pytest_starcoder.generate.result import Generated
 from pytest_starcoder.generate.suite_score import ReadSource, SuiteScore
 from pytest_starcoder.runner.trials import Trials, Unavailable
 
+# Seconds for confirming the kept tests, however much time is left.
 CONFIRM_SECONDS = 30.0
-"""Seconds for confirming the kept tests, however much time is left."""
 
+# Share of the time that measuring the suite may take.
 MEASURE_SHARE = 0.5
-"""Share of the time that measuring the suite may take."""
 
 OTHER_HASH_SEED = "4711"
 

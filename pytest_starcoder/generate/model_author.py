@@ -20,33 +20,33 @@ from pytest_starcoder.model.prompt import Completion, Prompt
 from pytest_starcoder.model.prompts import FORMS, family, render
 from pytest_starcoder.source.syntax import syntax_tree
 
+# The ends of the test names that a model continues, one per attempt.
 NAME_ENDINGS = ("", "_with", "_returns")
-"""The ends of the test names that a model continues, one per attempt."""
 
+# Added to the temperature at each further attempt.
 TEMPERATURE_STEP = 0.3
-"""Added to the temperature at each further attempt."""
 
 MAX_TEMPERATURE = 1.0
 
+# Characters of the file under test in a prompt; a longer file is shown in part.
 MAX_FILE_CHARACTERS = 6000
-"""Characters of the file under test in a prompt; a longer file is shown in part."""
 
 MAX_FIXTURE_CHARACTERS = 3000
 
+# Existing tests in a prompt.
 MAX_TESTS = 2
-"""Existing tests in a prompt."""
 
+# Existing tests in a prompt for the result of a call.
 MAX_PREDICTION_TESTS = 8
-"""Existing tests in a prompt for the result of a call."""
 
+# Tokens of a predicted result.
 MAX_LITERAL_TOKENS = 60
-"""Tokens of a predicted result."""
 
+# Lines of a test file after the place that a model fills.
 MAX_LINES_AFTER = 20
-"""Lines of a test file after the place that a model fills."""
 
+# Gaps that are named to an instruct model.
 MAX_GAPS = 5
-"""Gaps that are named to an instruct model."""
 
 
 @dataclass(frozen=True)

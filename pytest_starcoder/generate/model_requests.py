@@ -14,14 +14,14 @@ from pytest_starcoder.generate.observed_calls import telling_calls
 from pytest_starcoder.generate.result import ModelAnswer, ModelUsage
 from pytest_starcoder.text.display import one_line
 
+# Calls of one target whose results a model predicts.
 MAX_PREDICTIONS = 4
-"""Calls of one target whose results a model predicts."""
 
+# Answers that a model writes for one target.
 MAX_ATTEMPTS = 3
-"""Answers that a model writes for one target."""
 
+# Public functions are asked about first, modules last.
 KIND_ORDER = list(TargetKind)
-"""Public functions are asked about first, modules last."""
 
 
 class Author(Protocol):

@@ -10,8 +10,8 @@ from pytest_starcoder.generate.statements import Function, is_string
 from pytest_starcoder.source.edits import Direction, enumerate_edits
 from pytest_starcoder.source.edits.edit import Edit
 
+# The highest cost of an edit that counts as a mutant; nobody makes dearer ones by accident.
 MAX_COST = 1.6
-"""The highest cost of an edit that counts as a mutant; nobody makes dearer ones by accident."""
 
 
 def find_mutants(source: str, targets: Sequence[Target]) -> dict[Target, list[Edit]]:
@@ -30,10 +30,13 @@ def find_mutants(source: str, targets: Sequence[Target]) -> dict[Target, list[Ed
             rival = cheapest.setdefault(place, edit)
             if (edit.cost, edit.after) < (rival.cost, rival.after):
                 cheapest[place] = edit
-    edits = [cheapest[place] for place in sorted(cheapest)]
-    return {
-        target: [edit for edit in edits if edit.line in body] for target, body in bodies.items()
-    }
+    mutants: dict[Target, list[Edit]] = {target: [] for target in targets}
+    for place in sorted(cheapest):
+        edit = cheapest[place]
+        for target, body in bodies.items():
+            if edit.line in body:
+                mutants[target].append(edit)
+    return mutants
 
 
 def find_lines(target: Target) -> set[Place]:

@@ -20,8 +20,8 @@ from pytest_starcoder.runner.messages import Checks
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.syntax import is_literal
 
+# Tests whose calls of a target are observed.
 MAX_CALLERS = 12
-"""Tests whose calls of a target are observed."""
 
 DOCSTRING = '"""Characterisation: what the code did when this was written, right or not."""'
 

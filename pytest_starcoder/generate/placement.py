@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 MAX_COMMENT_COLUMNS = 79
 
+# Rewrites code in the style of a project.
 Style = Callable[[str], str]
-"""Rewrites code in the style of a project."""
 
 
 @dataclass(frozen=True)

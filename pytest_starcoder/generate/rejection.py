@@ -12,13 +12,13 @@ from pytest_starcoder.generate.statements import expects_exception
 from pytest_starcoder.runner.messages import Judgement, Record
 from pytest_starcoder.runner.trials import OUT_OF_TIME
 
+# The reason of a suspected bug whose assertion fails.
 WRONG = "is wrong"
-"""The reason of a suspected bug whose assertion fails."""
 
 FAILS = "fails"
 
+# The remark of Hypothesis on an input that does not matter, with white space folded.
 ANY_VALUE = " # or any other generated value"
-"""The remark of Hypothesis on an input that does not matter, with white space folded."""
 
 _PROBLEMS = {
     "crashed": "ends the process",
@@ -26,6 +26,9 @@ _PROBLEMS = {
     OUT_OF_TIME: "was not run, the time was over",
 }
 
+# Exceptions that no function should raise for inputs of the annotated types.
+#
+# With other exceptions it may refuse a value on purpose.
 _BUGS = (
     "AssertionError",
     "AttributeError",
@@ -36,10 +39,6 @@ _BUGS = (
     "UnboundLocalError",
     "ZeroDivisionError",
 )
-"""Exceptions that no function should raise for inputs of the annotated types.
-
-With other exceptions it may refuse a value on purpose.
-"""
 
 
 def run_failure(judgement: Judgement) -> str:

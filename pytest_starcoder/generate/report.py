@@ -21,14 +21,14 @@ from pytest_starcoder.generate.result import (
 from pytest_starcoder.report.markdown import escape
 from pytest_starcoder.text.display import counted, one_line
 
+# Increased when a reader of the old schema would misread the new one.
 SCHEMA_VERSION = 1
-"""Increased when a reader of the old schema would misread the new one."""
 
+# Tests or functions that are named; further ones are counted.
 MAX_NAMES = 12
-"""Tests or functions that are named; further ones are counted."""
 
+# Verbs of the reasons in `rejection` that are irregular in the plural.
 _PLURALS = {"is": "are", "was": "were", "does": "do", "passes": "pass"}
-"""Verbs of the reasons in `rejection` that are irregular in the plural."""
 
 
 # --- for a terminal ---

@@ -13,23 +13,23 @@ from pytest_starcoder.generate.result import Counts, TargetScore
 from pytest_starcoder.runner.trials import Trials
 from pytest_starcoder.source.edits.edit import Edit
 
+# Seconds of processor time that a test may take at least.
 MIN_SECONDS = 0.5
-"""Seconds of processor time that a test may take at least."""
 
+# How much longer a test may take with a mutant.
 SLOWDOWN = 4.0
-"""How much longer a test may take with a mutant."""
 
+# Mutants after which the deadline is looked at again.
 MAX_BATCH = 64
-"""Mutants after which the deadline is looked at again."""
 
+# Estimated seconds of testing after which the deadline is looked at again.
 BATCH_SECONDS = 2.0
-"""Estimated seconds of testing after which the deadline is looked at again."""
 
+# Characters of a living mutant that is described to a model.
 MAX_GAP_LENGTH = 60
-"""Characters of a living mutant that is described to a model."""
 
+# Returns the text of a file by its path.
 ReadSource = Callable[[str], str]
-"""Returns the text of a file by its path."""
 
 
 class SuiteScore:
@@ -71,10 +71,11 @@ class SuiteScore:
         for path, source in self._sources.items():
             targets = [target for target in self._targets if target.path == path]
             mutants.update(find_mutants(source, targets))
+        # Mutants that compile to the same code count once.
         distinct = set(self._trials.distinct(list(chain(*mutants.values()))))
-        return {
-            target: list(filter(distinct.__contains__, edits)) for target, edits in mutants.items()
-        }
+        for target, edits in mutants.items():
+            mutants[target] = [edit for edit in edits if edit in distinct]
+        return mutants
 
     # --- the code that tests cover ---
 

@@ -21,8 +21,8 @@ from pytest_starcoder.source.diff import unified
 from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import counted, one_line, printable
 
+# Tests by the file, and after `::` the class, that they go into.
 Places = Mapping[str, Sequence[NewTest]]
-"""Tests by the file, and after `::` the class, that they go into."""
 
 
 def places_of(generated: Generated, *, with_suspected: bool) -> Places:
@@ -38,10 +38,9 @@ def places_of(generated: Generated, *, with_suspected: bool) -> Places:
 
 def write_hint(places: Places) -> str:
     """Return the sentence that says where `--starcoder-write` would put the tests."""
-    parts = [
-        f"{counted(len(tests), 'test')} into {one_line(place, 120)}"
-        for place, tests in places.items()
-    ]
+    parts = []
+    for place, tests in places.items():
+        parts.append(f"{counted(len(tests), 'test')} into {one_line(place, 120)}")
     text = parts.pop()
     if parts:
         text = f"{', '.join(parts)} and {text}"

@@ -12,14 +12,14 @@ from importlib.util import find_spec
 from pytest_starcoder.generate.docstrings import documented_exceptions
 from pytest_starcoder.generate.draft import Draft, Origin, Target
 
+# The decorator that makes the inputs the same every time, wherever the test is.
 SEED = "@seed(1)"
-"""The decorator that makes the inputs the same every time, wherever the test is."""
 
+# Inputs that a written test draws.
 EXAMPLES = 25
-"""Inputs that a written test draws."""
 
+# Inputs that a draft draws while it is judged: a test that fails sometimes must not pass.
 JUDGED_EXAMPLES = 100
-"""Inputs that a draft draws while it is judged: a test that fails sometimes must not pass."""
 
 _STRATEGIES = {
     "str": "st.text()",

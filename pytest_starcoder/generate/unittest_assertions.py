@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+# The condition that each method asserts, with its arguments.
 _CONDITIONS = {
     "assertEqual": "{0} == {1}",
     "assertEquals": "{0} == {1}",
@@ -27,7 +28,6 @@ _CONDITIONS = {
     "assertIsNone": "{0} is None",
     "assertIsNotNone": "{0} is not None",
 }
-"""The condition that each method asserts, with its arguments."""
 
 
 def to_pytest(statement: ast.stmt) -> ast.stmt:

@@ -65,19 +65,16 @@ def bare_value(text: str, place: Place, sign: re.Match[str], limit: int) -> Span
     start = sign.end()
     head = line_before(text, place.start, 300)
     starts_line = _LINE_HEAD.fullmatch(head) is not None and not head.endswith(".")
-    if starts_line:
-        line = _REST_OF_LINE.match(text, start, limit)
-        if line and _has_code_signs(line["value"], place):
-            return line.span("value")
+    line = _REST_OF_LINE.match(text, start, limit) if starts_line else None
+    if line and _has_code_signs(line["value"], place):
+        return line.span("value")
     word = BARE.match(text, start, limit)
     if word is None:
         return None
     value = word[0].rstrip(".,:;" if starts_line else ".,:;!?")
     end = start + len(value)
     following = text[end : end + 1]
-    if not value or is_harmless(value) or value in _TYPES or "://" in value:
-        return None
-    if following in ("(", "[") or (following in ("{", "<") and value[-1] in "$#=%/"):
+    if not value or _is_code(value, following):
         return None
     if place.naming is Naming.HINT:
         is_secret = following not in ("'", '"') and is_secret_value(value, Naming.HINT)
@@ -86,6 +83,15 @@ def bare_value(text: str, place: Place, sign: re.Match[str], limit: int) -> Span
         assignment = _Assignment(text, place, operator, has_blanks, head, starts_line)
         is_secret = _is_secret(assignment, value, following)
     return (start, end) if is_secret else None
+
+
+def _is_code(value: str, following: str) -> bool:
+    """Return whether an unquoted word is a type, an address, or the beginning of an expression."""
+    if is_harmless(value) or value in _TYPES or "://" in value:
+        return True
+    if following in ("{", "<"):
+        return value[-1] in "$#=%/"
+    return following in ("(", "[")
 
 
 def _has_code_signs(value: str, place: Place) -> bool:
@@ -134,11 +140,16 @@ def _is_secret_identifier(assignment: _Assignment, value: str, following: str) -
     if "_" in value:
         return False
     if assignment.starts_line and not head.strip():
-        is_whole_line = not head and following in ("\n", "\r", "") and not is_placeholder(value)
-        return is_whole_line or following == " "
+        is_whole_line = not head and following in ("\n", "\r", "")
+        return following == " " or (is_whole_line and not is_placeholder(value))
+    return not _is_in_expression(head, following)
+
+
+def _is_in_expression(head: str, following: str) -> bool:
+    """Return whether brackets around an assignment, or what follows it, are those of code."""
     if following and following in "),(.[]}=:":
-        return False
-    return head.count("(") <= head.count(")") and head.count("[") <= head.count("]")
+        return True
+    return head.count("(") > head.count(")") or head.count("[") > head.count("]")
 
 
 def _is_in_ini(text: str, position: int) -> bool:

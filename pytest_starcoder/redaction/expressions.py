@@ -124,7 +124,7 @@ class _Reader:
 
     @property
     def _is_outside(self) -> bool:
-        """Whether no bracket of the expression is open."""
+        """True while no bracket of the expression is open."""
         return len(self._groups) == 1
 
     def literals(self) -> Iterator[Literal]:
@@ -322,11 +322,17 @@ def _role(group: _Group) -> str:
         return ""
     if kind == "pairs":
         return "maybe" if unrelated else "value"
-    if kind in ("fields", "lookup"):
-        is_default = kind == "lookup" and group.argument >= 1 and not keyword
-        return "value" if is_default or keyword in _DEFAULT_KEYWORDS else ""
-    if kind == "getattr":
-        return "value" if group.argument == 2 else ""
+    if kind in ("fields", "lookup", "getattr"):
+        return "value" if _is_default(group) else ""
     if kind == "value" or keyword in ("default", "fallback"):
         return "value"
     return "" if keyword and unrelated else "maybe"
+
+
+def _is_default(group: _Group) -> bool:
+    """Return whether a literal in a group is the default of a field or a lookup."""
+    if group.kind == "getattr":
+        return group.argument == 2
+    if group.keyword in _DEFAULT_KEYWORDS:
+        return True
+    return group.kind == "lookup" and group.argument >= 1 and not group.keyword

@@ -365,17 +365,12 @@ class _ValueFinder:
             return
         group = "plain" if match["plain"] else "quoted"
         value = match[group]
-        if len(value) < 6 or is_harmless(value) or value[0] in "-/$@" or value in _PROSE_WORDS:
-            return
         if place.naming is Naming.HINT and not is_secret_value(value, Naming.HINT):
             return
-        if group == "plain":
-            is_short_word = value.isalpha() and len(value) < 12
-            if is_short_word and place.naming is not Naming.STRONG:
-                return
-            if len(value) < 8 and re.fullmatch(r"[a-z]+", value):
-                return
-        yield match.span(group)
+        if group == "plain" and _is_plain_word(value, place.naming):
+            return
+        if len(value) >= 6 and value[0] not in "-/$@" and not is_harmless(value):
+            yield match.span(group)
 
     def _after_blank(self, place: Place, before: str) -> Iterator[Span]:
         """Yield the value after a blank: `#define PASSWORD "x"`, `ENV TOKEN x`, `password is x`."""
@@ -397,25 +392,29 @@ class _ValueFinder:
 
     def _word_after(self, place: Place, head: str) -> Iterator[Span]:
         """Yield an unquoted word after a name and a blank."""
-        plain = _PLAIN_AFTER.match(self._text, place.end)
-        if plain and not is_harmless(plain["value"]):
-            value = plain["value"]
-            is_declared = _DECLARATION.match(head) and is_secret_value(value, place.naming)
-            is_alone = not head and place.naming >= Naming.WEAK and place.name.islower()
-            if is_declared or (is_alone and is_random(value)):
-                yield plain.span("value")
+        yield from self._declared_word(place, head)
         word = _WORD_AFTER.match(self._text, place.end)
-        is_strong_word = word and place.naming is Naming.STRONG and is_random(word["value"])
-        if word and is_strong_word and not is_harmless(word["value"]):
+        if word and place.naming is Naming.STRONG and _is_random_secret(word["value"]):
             yield word.span("value")
         statement = _STATEMENT.match(self._text, place.end)
         if statement and place.naming >= Naming.WEAK:
             value = statement["value"].rstrip(".!?")
-            has_digit = re.search(r"\d", value) is not None
-            is_strong = place.naming is Naming.STRONG and has_digit and not is_harmless(value)
-            if is_strong or is_random(value):
+            if is_random(value) or (place.naming is Naming.STRONG and _has_secret_digit(value)):
                 start = statement.start("value")
                 yield start, start + len(value)
+
+    def _declared_word(self, place: Place, head: str) -> Iterator[Span]:
+        """Yield the value in `ENV TOKEN x`, or of a name alone at the beginning of a line."""
+        word = _PLAIN_AFTER.match(self._text, place.end)
+        if word is None or is_harmless(word["value"]):
+            return
+        is_alone = not head and place.naming >= Naming.WEAK and place.name.islower()
+        if _DECLARATION.match(head):
+            is_secret = is_secret_value(word["value"], place.naming)
+        else:
+            is_secret = is_alone and is_random(word["value"])
+        if is_secret:
+            yield word.span("value")
 
     def _checked(self, place: Place) -> Iterator[Span]:
         """Yield the value in `assertEqual(user.password, 'x')`, `expect(password).toBe('x')`."""
@@ -424,7 +423,7 @@ class _ValueFinder:
         if literal:
             start, end = content_span(literal)
             value = self._text[start:end]
-            if is_random(value) and not is_harmless(value):
+            if _is_random_secret(value):
                 yield start, end
 
     def _call_argument(self, place: Place) -> Iterator[Span]:
@@ -544,6 +543,21 @@ class _ValueFinder:
 
 def _shifted(span: Span, offset: int) -> Span:
     return span[0] + offset, span[1] + offset
+
+
+def _is_plain_word(value: str, naming: Naming) -> bool:
+    """Return whether the word after an option is one of a sentence or of the command."""
+    if value in _PROSE_WORDS or re.fullmatch(r"[a-z]{1,7}", value):
+        return True
+    return naming is not Naming.STRONG and value.isalpha() and len(value) < 12
+
+
+def _is_random_secret(value: str) -> bool:
+    return is_random(value) and not is_harmless(value)
+
+
+def _has_secret_digit(value: str) -> bool:
+    return re.search(r"\d", value) is not None and not is_harmless(value)
 
 
 def _is_one_word(value: str) -> bool:

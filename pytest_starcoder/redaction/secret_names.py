@@ -10,7 +10,7 @@ from pytest_starcoder.redaction.patterns import lazy_pattern
 
 
 class Naming(IntEnum):
-    """How strongly a name suggests a secret; the weaker it is, the more its value must show."""
+    """Strength with which a name suggests a secret; the weaker, the more its value must show."""
 
     NOTHING = 0
     HINT = 1

@@ -138,11 +138,14 @@ _WITH_SIGNS = lazy_pattern(
     r"[A-Za-z0-9!@#$%^&*?~+=-]*[A-Za-z0-9][!@#$%^&*?~+][A-Za-z0-9!@#$%^&*?~+=-]*"
 )
 _NUMBERED_NAME = lazy_pattern(
-    r"(?:[A-Za-z]*[a-z]{2,}|[A-Z]+|[a-z]?)\d{0,4}(?:[_.-](?:[A-Za-z]+\d{0,4}|\d{1,8}|v?\d[\w.]{0,4}|py3|x86|i\d+n))*"
+    r"(?:[A-Za-z]*[a-z]{2,}|[A-Z]+|[a-z]?)\d{0,4}"
+    r"(?:[_.-](?:[A-Za-z]+\d{0,4}|\d{1,8}|v?\d[\w.]{0,4}|py3|x86|i\d+n))*"
     r"|[A-Z][a-z]+\d{1,4}(?:[A-Z][a-z]+\d{0,4})*"
     r"|(?:utf|sha|md|base|aes|rsa|int|uint|float|i|x|h|b|s|v|win|amd|arm)\d+\w{0,12}"
 )
 """Identifiers with numbers at the end of a part: `test_user_1`, `sha256sum`, `Step2Done`."""
+
+_SENTENCE_WORDS = _COMMON_WORDS | _NAME_WORDS | _TRANSLATIONS
 
 _HARMLESS_PATTERNS = (
     _REFERENCE,
@@ -230,17 +233,15 @@ def _is_sentence(value: str) -> bool:
         return False
     if any(is_random(word.strip(_PUNCTUATION)) for word in words):
         return False
-    if any(ord(char) > 127 and char.isalpha() for char in value):
+    if any(ord(char) > 127 and char.isalpha() for char in value) or len(words) > 6:
         return True
     lowered = [word.strip(_PUNCTUATION + "…#@-").lower() for word in words]
     plain = [word for word in lowered if _PLAIN_SPELLING.fullmatch(word)]
-    is_long = len(words) > 6
     if len(plain) < 0.6 * len(words):
-        return is_long
-    if is_long or value[:1].isupper() or value[-1:] in ".?!:…,":
+        return False
+    if len(words) < 4 or value[:1].isupper() or value[-1:] in ".?!:…,":
         return True
-    common_words = _COMMON_WORDS | _NAME_WORDS | _TRANSLATIONS
-    return len(words) < 4 or not common_words.isdisjoint(lowered)
+    return not _SENTENCE_WORDS.isdisjoint(lowered)
 
 
 def _is_label(value: str) -> bool:
@@ -307,16 +308,27 @@ def is_secret_value(value: str, naming: Naming) -> bool:
     stripped = value.strip()
     if naming is Naming.HINT:
         return _is_dense(stripped) and _CHECKSUM.fullmatch(stripped) is None
-    has_digit = _DIGIT.search(stripped) is not None
-    is_mixed = _LETTER.search(stripped) is not None and _SIGN.search(stripped) is not None
     if len(stripped) < MIN_LENGTH:
-        is_long_enough = len(stripped) >= MIN_MIXED_LENGTH
-        return is_long_enough and is_mixed and has_digit and stripped[-1] not in ":="
+        return _is_short_secret(stripped)
     if naming is Naming.STRONG or is_random(stripped):
         return True
-    if has_digit and is_mixed and not _NUMBERED_NAME.fullmatch(stripped):
+    if not _DIGIT.search(stripped):
+        return False
+    if _is_mixed(stripped) and not _NUMBERED_NAME.fullmatch(stripped):
         return True
-    return has_digit and len(stripped) >= 9 and stripped.isalnum()
+    return len(stripped) >= 9 and stripped.isalnum()
+
+
+def _is_short_secret(value: str) -> bool:
+    """Return whether a short value is like `hunter2`."""
+    if len(value) < MIN_MIXED_LENGTH or value[-1] in ":=":
+        return False
+    return _is_mixed(value) and _DIGIT.search(value) is not None
+
+
+def _is_mixed(value: str) -> bool:
+    """Return whether letters stand beside digits or signs."""
+    return _LETTER.search(value) is not None and _SIGN.search(value) is not None
 
 
 def _is_dense(value: str) -> bool:

@@ -110,7 +110,8 @@ _HEADERS = lazy_pattern(
 _PARAMETER_VALUE = lazy_pattern(r"=(?P<secret>[A-Za-z0-9%+/_=.~-]{16,})")
 _PARAMETER_NAME = lazy_pattern(
     r"(?:[?&;\s'\"(,]|\\u0026|&amp;|^)(?:sig|signature|X-Amz-Signature|X-Amz-Security-Token"
-    r"|X-Goog-Signature|AccountKey|SharedAccessKey|SharedAccessSignature|code|key|sv_sig|hmac|auth|apikey|api_key"
+    r"|X-Goog-Signature|AccountKey|SharedAccessKey|SharedAccessSignature"
+    r"|code|key|sv_sig|hmac|auth|apikey|api_key"
     r"|access_key|subscription-key)\Z",
     re.IGNORECASE,
 )

@@ -11,8 +11,8 @@ from pytest_starcoder.errors import ConfigError, MissingExtra
 
 FORMATS = (".svg", ".png", ".pdf")
 
+# One per series; their lightness tells them apart in grey too.
 COLOURS = ("#4c6ef5", "#adb5bd", "#f59f00", "#2b8a3e", "#e64980")
-"""One per series; their lightness tells them apart in grey too."""
 
 BOUND_COLOUR = "#c92a2a"
 

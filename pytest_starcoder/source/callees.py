@@ -31,27 +31,26 @@ def called_functions(
     The call nearest above the line comes first. Only functions of files for which `is_followed`
     is true are returned and followed.
     """
-    body = function_of(frame.f_code)
     scope = {**frame.f_globals, **frame.f_locals}
-    calls = [call for call in _calls(body) if call.lineno <= line]
+    calls = [call for call in _calls(frame.f_code) if call.lineno <= line]
     calls.sort(key=lambda call: -call.lineno)
     waiting = list(_functions_of(calls, scope))
-    codes: dict[types.CodeType, None] = {}
+    codes: list[types.CodeType] = []
     while waiting and len(codes) < MAX_CALLEES:
         function = waiting.pop(0)
         code = function.__code__
-        if code in codes or not is_followed(code.co_filename):
-            continue
-        codes[code] = None
-        calls = sorted(_calls(function_of(code)), key=lambda call: call.lineno)
-        waiting += _functions_of(calls, function.__globals__)
-    return list(codes)
+        if code not in codes and is_followed(code.co_filename):
+            codes.append(code)
+            waiting += _functions_of(_calls(code), function.__globals__)
+    return codes
 
 
-def _calls(body: ast.AST | None) -> Iterator[ast.Call]:
-    for node in ast.walk(body) if body else ():
-        if isinstance(node, ast.Call):
-            yield node
+def _calls(code: types.CodeType) -> list[ast.Call]:
+    """Return the calls in a function, in the order of their lines."""
+    body = function_of(code)
+    nodes = ast.walk(body) if body else ()
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    return sorted(calls, key=lambda call: call.lineno)
 
 
 def _functions_of(calls: list[ast.Call], scope: Mapping[str, Any]) -> Iterator[types.FunctionType]:

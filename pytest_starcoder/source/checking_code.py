@@ -153,20 +153,22 @@ def _check_helpers(functions: Sequence[FunctionInFile]) -> frozenset[str]:
     decide the check.
     """
     candidates = [function for function in functions if not function.name.startswith("test")]
-    silent = [function for function in candidates if not _has_effect(function.node)]
     helpers: set[str] = set()
+    silent = []
     for function in candidates:
         if function.name.lstrip("_").startswith("assert"):
             helpers.add(function.name)
-    for function in silent:
-        if _fails(function.node):
-            helpers.add(function.name)
+        if not _has_effect(function.node):
+            silent.append(function)
+            if _fails(function.node):
+                helpers.add(function.name)
     calls = {function.node: _called_names(function.node) for function in functions}
     size = -1
     while size != len(helpers):  # until no more callers of helpers are found
         size = len(helpers)
-        callers = [fn.name for fn in silent if not helpers.isdisjoint(calls[fn.node])]
-        helpers.update(callers)
+        for function in silent:
+            if not helpers.isdisjoint(calls[function.node]):
+                helpers.add(function.name)
     called_by_code: set[str] = set()
     called_by_helpers: set[str] = set()
     for function in functions:

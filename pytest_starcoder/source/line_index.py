@@ -33,6 +33,9 @@ Operators are wrong more often than names: the kinds of 75 repairs were counted.
 
 WEIGHTLESS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
+Entries = tuple[tuple[str, frozenset[int]], ...]
+"""Keys of a table with their lines."""
+
 _BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
@@ -48,7 +51,7 @@ class LineIndex:
     """
 
     definitions: Mapping[str, Set[int]] = field(default_factory=dict)
-    entries: Mapping[str, tuple[tuple[str, frozenset[int]], ...]] = field(default_factory=dict)
+    entries: Mapping[str, Entries] = field(default_factory=dict)
     names: Mapping[int, Set[str]] = field(default_factory=dict)
     signatures: tuple[tuple[frozenset[int], range], ...] = ()
     statements: Mapping[int, range] = field(default_factory=dict)
@@ -91,7 +94,9 @@ class LineIndex:
         """
         lines = set(executed)
         for statement in {self.statements[line] for line in executed if line in self.statements}:
-            lines.update(n for n in statement if n in self.weights or n in self.names)
+            for number in statement:
+                if number in self.weights or number in self.names:
+                    lines.add(number)
         return lines
 
 
@@ -100,7 +105,7 @@ def index_lines(source: str) -> LineIndex:
     if tree is None:
         return LineIndex()
     definitions: dict[str, set[int]] = {}
-    entries: dict[str, tuple[tuple[str, frozenset[int]], ...]] = {}
+    entries: dict[str, Entries] = {}
     names: dict[int, set[str]] = {}
     signatures = []
     none_returns = set()
@@ -138,15 +143,20 @@ def _weigh_lines(tree: ast.Module) -> dict[int, float]:
         if isinstance(node, ast.stmt):
             is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
             is_counted = not isinstance(node, WEIGHTLESS) and not is_docstring
-        if is_counted and isinstance(node, ast.expr | ast.AugAssign) and type(node) in WEIGHTS:
-            weights[node.lineno] = weights.get(node.lineno, 0.0) + WEIGHTS[type(node)]
-        is_counted = is_counted and not isinstance(node, ast.ExceptHandler | ast.match_case)
+        if is_counted and isinstance(node, ast.expr | ast.AugAssign):
+            weight = WEIGHTS.get(type(node))
+            if weight is not None:
+                weights[node.lineno] = weights.get(node.lineno, 0.0) + weight
+        if isinstance(node, ast.ExceptHandler | ast.match_case):
+            is_counted = False
         waiting.extend((child, is_counted) for child in ast.iter_child_nodes(node))
     return weights
 
 
 def _returns_none(node: ast.Return) -> bool:
-    return node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None)
+    if isinstance(node.value, ast.Constant):
+        return node.value.value is None
+    return node.value is None
 
 
 def _entries(statement: ast.stmt) -> Iterator[tuple[str, frozenset[int]]]:

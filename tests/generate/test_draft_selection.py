@@ -75,8 +75,8 @@ def test_imports_of_example() -> None:
         "    return min(int(x), 9)\n"
     )
     drafts = drafts_without_model(source, targets_in(source), [Origin.DOCTEST])
-    [kept] = generate(drafts, source=source).kept
-    assert kept.draft.imports == (
+    [test] = generate(drafts, source=source).kept
+    assert test.draft.imports == (
         "import decimal",
         "from math import floor",
         "",
@@ -98,9 +98,23 @@ def test_property_with_fewer_inputs() -> None:
     drafts = drafts_without_model(TRIM, targets_in(TRIM))
     bodies = {draft.name: draft.body[0] for draft in drafts}
     generated = generate(drafts, source=TRIM)
-    [kept] = [kept for kept in generated.kept if kept.draft.origin is Origin.PROPERTY]
-    assert kept.draft.body[0].count(", ") == 1 < bodies[kept.draft.name].count(", ")
+    [test] = [test for test in generated.kept if test.draft.origin is Origin.PROPERTY]
+    assert test.draft.body[0].count(", ") == 1 < bodies[test.draft.name].count(", ")
     assert all(rejected.reason == "adds nothing" for rejected in generated.rejected)
+
+
+TYPED = (
+    "def first(text: str) -> str:\n    return text[0]\n\n\n"
+    "def digits(x: int) -> int:\n    return len(str(x))\n"
+)
+
+
+def test_type_hints() -> None:
+    generated = generate(drafts_without_model(TYPED, targets_in(TYPED)), source=TYPED)
+    assert reasons(generated) == {
+        "test_first_of_any_input": "raises IndexError for text=''",
+        "test_digits_of_any_input": "kept",
+    }
 
 
 def test_order_dependence() -> None:

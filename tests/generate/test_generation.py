@@ -20,7 +20,7 @@ def test_suspected_bug() -> None:
     generated = generate(drafts_without_model(SHOP, targets_in(SHOP), [Origin.DOCTEST]))
     [bug] = generated.suspected
     assert (bug.draft.because, bug.reason) == ('>>> parse("3")', "raises ValueError")
-    assert {kept.draft.target.name for kept in generated.kept} == {"mean"}
+    assert {test.draft.target.name for test in generated.kept} == {"mean"}
 
 
 def test_score_before_and_after() -> None:
@@ -63,10 +63,10 @@ def test_documented_exception() -> None:
     bench = {"calls": calls}
     drafts = [shop_draft("assert mean([1, 2, 3]) == 2", mean)]
     generated = generate(drafts, [mean], source, bench=bench)
-    assert not [kept for kept in generated.kept if kept.draft.origin is Origin.RAISES]
+    assert not [test for test in generated.kept if test.draft.origin is Origin.RAISES]
     doctest = replace(drafts[0], origin=Origin.DOCTEST)
     generated = generate([doctest], [mean], source, bench=bench)
-    [raising] = [kept.draft for kept in generated.kept if kept.draft.origin is Origin.RAISES]
+    [raising] = [test.draft for test in generated.kept if test.draft.origin is Origin.RAISES]
     assert raising.body == ("with pytest.raises(ValueError):\n    mean([])",)
 
 
@@ -78,8 +78,8 @@ def test_characterisation() -> None:
     generated = generate(drafts, [price], bench=bench, characterise=True)
     added = generated.kept[1:]
     assert added
-    assert {kept.draft.origin for kept in added} == {Origin.CHARACTERISATION}
-    assert all(kept.draft.name.startswith("test_price_characterised_") for kept in added)
+    assert {test.draft.origin for test in added} == {Origin.CHARACTERISATION}
+    assert all(test.draft.name.startswith("test_price_characterised_") for test in added)
     assert generated.scores[0].after.mutants > generated.scores[0].total.mutants / 2
 
 
@@ -88,7 +88,7 @@ def test_same_name_in_two_modules() -> None:
     targets = [target_named("mean"), targets_in(SHOP, "other.py")[0]]
     drafts = [draft for target in targets for draft in doctest_drafts(target, ["mean"])]
     generated = generate(drafts, targets, bench={"sources": sources})
-    assert {(kept.draft.target.module, kept.draft.name) for kept in generated.kept} == {
+    assert {(test.draft.target.module, test.draft.name) for test in generated.kept} == {
         ("shop", "test_mean_example_1"),
         ("shop", "test_mean_example_2"),
         ("other", "test_mean_example_1_2"),

@@ -41,7 +41,7 @@ def job_in(root: Path, settings: Settings, *origins: Origin) -> GenerationJob:
 def test_no_model(root: Path) -> None:
     settings = Settings(backend="none", confinement="none")
     generated = job_in(root, settings, Origin.DOCTEST, Origin.MODEL).run()
-    assert {kept.draft.name for kept in generated.kept} == {
+    assert {test.draft.name for test in generated.kept} == {
         "test_mean_example_1",
         "test_mean_example_2",
     }

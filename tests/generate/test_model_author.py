@@ -15,7 +15,14 @@ from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.settings import load_settings
 
-SOURCE = 'def mean(xs):\n    """The mean.\n\n    >>> mean([1])\n    1.0\n    """\n    return sum(xs) / len(xs)\n'
+SOURCE = '''def mean(xs):
+    """The mean.
+
+    >>> mean([1])
+    1.0
+    """
+    return sum(xs) / len(xs)
+'''
 FIXTURE = "@pytest.fixture\ndef xs():\n    return [1, 2]"
 TARGET = Target(
     "pkg/shop.py", "pkg.shop", "mean", 1, 7, (("xs", ""),), "The mean.\n\n>>> mean([1])\n1.0\n"
@@ -48,15 +55,14 @@ def author(client: Client, suite_file: SuiteFile, source: str = SOURCE) -> Model
     )
 
 
-def test_prompt_without_tests(
-    ollama_double: FakeOllama,
-) -> None:
+def test_prompt_without_tests(ollama_double: FakeOllama) -> None:
     ollama_double.answer = "():\n    assert mean([1, 2, 3]) == 2\n"
     [draft] = drafts_of(ollama_double)
     assert ollama_double.prompts() == [
         f"<repo_name>project<file_sep>pkg/shop.py\n{SOURCE}<file_sep>tests/conftest.py\n{FIXTURE}\n"
         "<file_sep>tests/test_shop.py\nimport pytest\n\n"
-        "from pkg.shop import mean\n\n\ndef test_mean_example_1():\n    assert mean([1]) == 1.0\n\n\ndef test_mean"
+        "from pkg.shop import mean\n\n\n"
+        "def test_mean_example_1():\n    assert mean([1]) == 1.0\n\n\ndef test_mean"
     ]
     assert (draft.body, draft.imports) == (
         ("assert mean([1, 2, 3]) == 2",),
@@ -93,15 +99,15 @@ def test_behind():
 """
 
 
-def test_fill_in_test_file(
-    ollama_double: FakeOllama,
-) -> None:
+def test_fill_in_test_file(ollama_double: FakeOllama) -> None:
     ollama_double.answer = "():\n    assert mean([Decimal(2)]) == 2\n"
     [draft] = drafts_of(ollama_double, text=THERE)
     [prompt] = ollama_double.prompts()
     assert prompt.endswith(
-        "<file_sep><fim_prefix>tests/test_shop.py\nimport pytest\nfrom decimal import Decimal\nfrom pkg.shop import mean"
-        "\n\n\ndef test_mean_of_decimals():\n    assert mean([Decimal(1)]) == Decimal(1)\n\n\ndef test_mean"
+        "<file_sep><fim_prefix>tests/test_shop.py\n"
+        "import pytest\nfrom decimal import Decimal\nfrom pkg.shop import mean\n\n\n"
+        "def test_mean_of_decimals():\n    assert mean([Decimal(1)]) == Decimal(1)\n\n\n"
+        "def test_mean"
         "<fim_suffix>\n\n\ndef test_behind():\n    assert 2<fim_middle>"
     )
     assert draft.imports == ("from decimal import Decimal", "", "from pkg.shop import mean")
@@ -164,9 +170,10 @@ def test_no_secrets_sent(ollama_double: FakeOllama) -> None:
 
 @pytest.mark.parametrize("family", ["chat", "starcoder2-instruct"])
 def test_instruct_model(ollama_double: FakeOllama, family: str) -> None:
-    ollama_double.answer = "Here:\n```python\nfrom pkg.shop import mean\n\ndef test_it():\n    assert mean([2]) == 2\n```\n"
-    if family == "starcoder2-instruct":
-        ollama_double.answer = "def test_it():\n    assert mean([2]) == 2\n"
+    ollama_double.answer = "def test_it():\n    assert mean([2]) == 2\n"
+    if family == "chat":
+        code = f"from pkg.shop import mean\n\n{ollama_double.answer}"
+        ollama_double.answer = f"Here:\n```python\n{code}```\n"
     assert [draft.body for draft in drafts_of(ollama_double, family=family)] == [
         ("assert mean([2]) == 2",)
     ]

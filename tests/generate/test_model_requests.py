@@ -41,7 +41,7 @@ def test_requests_for_gaps() -> None:
     generated = generate([FOUR], [target_named("mean")], author=author, bench=CALLS)
     assert author.requests[0] == ("mean", "mean([2, 7])")
     assert ("mean", 0) in author.requests
-    assert any(kept.draft.body == ("assert mean([1, 2]) == 1.5",) for kept in generated.kept)
+    assert any(test.draft.body == ("assert mean([1, 2]) == 1.5",) for test in generated.kept)
     assert generated.usage == ModelUsage(len(author.requests), 10 * len(author.requests))
     assert generated.model == "scripted"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from support.shop import shop_draft
@@ -15,7 +16,10 @@ DRAFT = shop_draft("assert mean([1]) == 1")
 PASSED = Record(DRAFT.nodeid, "passed", 0.0)
 
 
-def judgement(first: str, second: str, *leftovers: str) -> Judgement:
+RoundOutcome = Literal["passed", "failed", "skipped", "overtime"]
+
+
+def judgement(first: RoundOutcome, second: RoundOutcome, *leftovers: str) -> Judgement:
     rounds = ((replace(PASSED, outcome=first),), (replace(PASSED, outcome=second),))
     return Judgement("", rounds, side_effects=leftovers)
 

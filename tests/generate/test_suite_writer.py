@@ -117,8 +117,8 @@ def test_places() -> None:
     bug = RejectedDraft(shop_draft("assert parse('3') == 3", target_named("parse")), "is wrong")
     generated = Generated(kept=(KeptTest(DRAFT),), suspected=(bug,))
     default = "tests/test_generated.py"
-    [kept] = places_of(generated, with_suspected=False)[default]
-    assert kept.draft == DRAFT
+    [test] = places_of(generated, with_suspected=False)[default]
+    assert test.draft == DRAFT
     _, suspected = places_of(generated, with_suspected=True)[default]
     assert suspected.draft.decorators[0].startswith("@pytest.mark.xfail(strict=True")
 

@@ -12,6 +12,8 @@ import pytest
 from support.processes import still_alive
 from support.screens import section
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
+
 BARE = ("--starcoder-explain", "--starcoder-backend=none")
 
 HANGS_AGAIN = """
@@ -36,59 +38,61 @@ HANGS_AGAIN = """
                 pids.append(subprocess.Popen(sleeps, start_new_session=True).pid)
             (here / "pids.tmp").write_text(" ".join(map(str, pids)))
             (here / "pids.tmp").rename(here / "pids")
-            {stuck}
+            {hang}
         assert 0
 """
 
 
-def pids(folder: Path) -> list[int]:
-    until = time.monotonic() + 60
+def wait_for_pids(folder: Path) -> list[int]:
+    """Return the processes of the test that runs again."""
+    end = time.monotonic() + 60
     while not (folder / "pids").exists():
-        assert time.monotonic() < until, "the test was not run again"
+        assert time.monotonic() < end, "the test was not run again"
         time.sleep(0.02)
     return [int(number) for number in (folder / "pids").read_text().split()]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("number", ["SIGTERM", "SIGKILL", "SIGHUP", "SIGINT"])
 @pytest.mark.parametrize(
-    "parallel", [[], pytest.param(["-n", "2"], marks=pytest.mark.slow)], ids=["alone", "xdist"]
+    ("name", "parallel"),
+    [
+        pytest.param("SIGTERM", [], id="SIGTERM"),
+        pytest.param("SIGKILL", [], id="SIGKILL"),
+        pytest.param("SIGHUP", [], id="SIGHUP", marks=pytest.mark.slow),
+        pytest.param("SIGINT", ["-n", "2"], id="SIGINT-xdist", marks=pytest.mark.slow),
+    ],
 )
-def test_nothing_outlives_a_signal(
-    pytester: pytest.Pytester, number: str, parallel: list[str]
-) -> None:
-    pytester.makepyfile(test_it=HANGS_AGAIN.format(stuck="time.sleep(60)"))
+def test_signals(pytester: pytest.Pytester, name: str, parallel: list[str]) -> None:
+    pytester.makepyfile(test_it=HANGS_AGAIN.format(hang="time.sleep(60)"))
     command = [sys.executable, "-m", "pytest", *BARE, *parallel]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    running = pids(pytester.path)
-    run.send_signal(getattr(signal, number))
+    pids = wait_for_pids(pytester.path)
+    run.send_signal(getattr(signal, name))
     run.communicate(timeout=20)
-    assert still_alive(running, seconds=10) == []
-    assert not (pytester.path / "lock").exists(), (
-        "its fixtures were torn down, and the next run can begin"
-    )
+    assert still_alive(pids, seconds=10) == []
+    assert not (pytester.path / "lock").exists(), "fixtures were torn down"
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_the_next_run_can_begin(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(test_it=HANGS_AGAIN.format(stuck="time.sleep(60)"))
+def test_timeout(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it=HANGS_AGAIN.format(hang="time.sleep(60)"))
     result = pytester.runpytest_subprocess(*BARE, "--starcoder-replay-timeout=3")
     result.assert_outcomes(failed=1)
     assert not (pytester.path / "lock").exists()
     assert "killed" not in result.stdout.str()
-    assert still_alive(pids(pytester.path), seconds=1) == []
+    assert still_alive(wait_for_pids(pytester.path), seconds=1) == []
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_a_killed_teardown_is_reported(pytester: pytest.Pytester) -> None:
-    deaf = "while True:\n                try: time.sleep(60)\n                except BaseException: pass"
-    pytester.makepyfile(test_it=HANGS_AGAIN.format(stuck=deaf))
+def test_killed_teardown(pytester: pytest.Pytester) -> None:
+    deaf = (
+        "while True:\n                try: time.sleep(60)\n                "
+        "except BaseException: pass"
+    )
+    pytester.makepyfile(test_it=HANGS_AGAIN.format(hang=deaf))
     result = pytester.runpytest_subprocess(*BARE, "--starcoder-replay-timeout=3")
     result.assert_outcomes(failed=1)
     assert (
         "the tests run again were still tearing down after 5 s and were killed: "
         "their fixtures may have left something behind"
     ) in " ".join(" ".join(section(result)).split())
-    assert still_alive(pids(pytester.path), seconds=1) == []
+    assert still_alive(wait_for_pids(pytester.path), seconds=1) == []

@@ -13,16 +13,22 @@ MARKED = """
     def test_marked():
         assert 1 == 2
 
-    def test_other():
+    def test_unmarked():
         assert 3 == 4
 """
 
 
-def test_a_marked_test_is_explained_and_no_other(
-    pytester: pytest.Pytester, ollama_double: FakeOllama
+@pytest.fixture(autouse=True)
+def no_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STARCODER_REPLAY", "off")
+
+
+@pytest.mark.parametrize("parallel", [[], pytest.param(["-n", "2"], marks=pytest.mark.slow)])
+def test_marked_test(
+    pytester: pytest.Pytester, ollama_double: FakeOllama, parallel: list[str]
 ) -> None:
     pytester.makepyfile(test_it=MARKED)
-    result = pytester.runpytest()
+    result = pytester.runpytest(*parallel)
     result.assert_outcomes(failed=2)
     assert section(result)[:3] == [
         "StarCoder: 1 failure, 1 cause (starcoder2:7b on Ollama)",
@@ -31,71 +37,62 @@ def test_a_marked_test_is_explained_and_no_other(
     ]
 
 
-@pytest.mark.parametrize("phase", ["setup", "teardown"])
-def test_a_marked_test_is_explained_in_every_phase(
-    pytester: pytest.Pytester, ollama_double: FakeOllama, phase: str
-) -> None:
-    raising = "raise OSError('db')" if phase == "setup" else "yield; raise OSError('db')"
+def test_every_phase(pytester: pytest.Pytester) -> None:
+    """A marked module, class and function is explained in every phase."""
     pytester.makepyfile(
-        f"import pytest\n@pytest.fixture\ndef db(): {raising}\n@pytest.mark.starcoder_explain\ndef test_it(db): pass"
+        test_module="import pytest\npytestmark = pytest.mark.starcoder_explain\n"
+        "def test_it(): assert 1 == 2",
+        test_phases="""
+        import pytest
+
+        @pytest.fixture
+        def setup(): raise OSError("setup")
+
+        @pytest.fixture
+        def teardown():
+            yield
+            raise OSError("teardown")
+
+        @pytest.mark.starcoder_explain(replay=False)
+        class TestIt:
+            def test_setup(self, setup): pass
+            def test_teardown(self, teardown): pass
+        """,
     )
-    assert "     seen      raised OSError: db" in section(pytester.runpytest())
+    lines = section(pytester.runpytest("--strict-markers", "--starcoder-backend=none"))
+    for seen in ("raised OSError: setup", "raised OSError: teardown", "1, the test expects 2"):
+        assert f"     seen      {seen}" in lines
 
 
-def test_a_passing_marked_test_asks_nothing(
-    pytester: pytest.Pytester, ollama_double: FakeOllama
-) -> None:
+def test_passing_test(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makepyfile(
         "import pytest\n@pytest.mark.starcoder_explain\ndef test_it(): pass\ndef test_b(): assert 0"
     )
-    result = pytester.runpytest()
-    assert section(result) == []
+    assert section(pytester.runpytest()) == []
     assert ollama_double.requests == []
 
 
-def test_a_class_or_module_can_be_marked(
-    pytester: pytest.Pytester, ollama_double: FakeOllama
-) -> None:
-    pytester.makepyfile(
-        "import pytest\npytestmark = pytest.mark.starcoder_explain\ndef test_it(): assert 1 == 2"
-    )
-    assert len(section(pytester.runpytest())) > 3
+WRONG = ("(True)", "(again=True)", "(replay='yes')", "(replay=True, again=1)")
+RIGHT = ("", "()", "(replay=True)", "(replay=False, fix=False)")
 
 
-@pytest.mark.parametrize("arguments", ["", "()", "(replay=True)", "(replay=False)"])
-def test_replay_is_accepted(
-    pytester: pytest.Pytester, ollama_double: FakeOllama, arguments: str
-) -> None:
-    pytester.makepyfile(
-        f"import pytest\n@pytest.mark.starcoder_explain{arguments}\ndef test_it(): assert 1 == 2"
-    )
-    result = pytester.runpytest("--strict-markers")
-    result.assert_outcomes(failed=1)
-    assert "     seen      1, the test expects 2" in section(result)
-
-
-@pytest.mark.parametrize(
-    "arguments", ["(True)", "(again=True)", "(replay='yes')", "(replay=True, again=1)"]
-)
 @pytest.mark.parametrize("options", [[], ["--starcoder-explain", "--starcoder-backend=none"]])
-def test_misuse_is_an_error_that_names_the_test(
-    pytester: pytest.Pytester, arguments: str, options: list[str]
-) -> None:
-    pytester.makepyfile(
-        test_it=f"import pytest\n@pytest.mark.starcoder_explain{arguments}\ndef test_it(): pass"
-    )
+def test_arguments(pytester: pytest.Pytester, options: list[str]) -> None:
+    code = ["import pytest"]
+    for number, arguments in enumerate((*WRONG, *RIGHT)):
+        code.append(f"@pytest.mark.starcoder_explain{arguments}\ndef test_{number}(): pass")
+    pytester.makepyfile(test_it="\n".join(code))
     result = pytester.runpytest(*options)
-    result.assert_outcomes(errors=1)
-    message = (
-        f"test_it.py::test_it: the marker starcoder_explain{arguments} takes replay=False and "
-        "fix=False, and nothing else."
-    )
-    assert message in result.outlines
+    result.assert_outcomes(errors=len(WRONG), passed=len(RIGHT))
+    for number, arguments in enumerate(WRONG):
+        message = (
+            f"test_it.py::test_{number}: the marker starcoder_explain{arguments} takes "
+            "replay=False and fix=False, and nothing else."
+        )
+        assert message in result.outlines
 
 
-def test_no_starcoder_silences_marker_and_option(
-    pytester: pytest.Pytester, ollama_double: FakeOllama
-) -> None:
+def test_no_starcoder(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makepyfile(
         test_it=MARKED,
         test_bad="import pytest\n@pytest.mark.starcoder_explain(1)\ndef test_b(): pass",
@@ -106,20 +103,11 @@ def test_no_starcoder_silences_marker_and_option(
     assert ollama_double.requests == []
 
 
-def test_the_marker_is_listed(pytester: pytest.Pytester) -> None:
+def test_markers_option(pytester: pytest.Pytester) -> None:
     pytester.runpytest("--markers").stdout.fnmatch_lines(
         [
-            "@pytest.mark.starcoder_explain(replay=True, fix=True): "
-            "explain this test when it fails, with or without --starcoder-explain; "
-            "replay=False keeps it from ever being run again for that, fix=False from being run with changed code"
+            "@pytest.mark.starcoder_explain(replay=True, fix=True): explain this test when it "
+            "fails, even without --starcoder-explain; replay=False never runs it again, "
+            "fix=False never runs it with changed code"
         ]
     )
-
-
-@pytest.mark.slow
-def test_the_marker_works_in_workers(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
-    pytester.makepyfile(test_it=MARKED)
-    alone = pytester.runpytest("--starcoder-cache=off")
-    spread = pytester.runpytest("-n", "2", "--starcoder-cache=off")
-    assert section(spread) == section(alone)
-    assert len(ollama_double.prompts()) == 2

@@ -1,7 +1,6 @@
-"""Works with plugins that report, distribute, repeat and shuffle, and keeps their files.
+"""Runs with other plugins: their files stay as they are, and they are loaded again.
 
-The real plugins, from the package index, in a folder of their own: installed beside ours they would be in every
-run of this suite.
+The plugins are installed in a folder of their own, or they would be in every run of this suite.
 """
 
 from __future__ import annotations
@@ -23,13 +22,11 @@ from support.screens import section
 
 pytestmark = pytest.mark.slow
 
-PLUGINS = (
-    """
-    allure-pytest==2.* pytest-bdd>=8 pytest-cov>=6 pytest-csv==3.* pytest-html==4.* pytest-json-report==1.*
-    pytest-random-order==1.* pytest-randomly>=4 pytest-recording>=0.13 pytest-repeat>=0.9 pytest-reportlog==1.*
-    pytest-rerunfailures>=15 pytest-split>=0.10
-    """
-).split()
+PLUGINS = """
+    allure-pytest==2.* pytest-bdd>=8 pytest-cov>=6 pytest-csv==3.* pytest-html==4.*
+    pytest-json-report==1.* pytest-random-order==1.* pytest-randomly>=4 pytest-recording>=0.13
+    pytest-repeat>=0.9 pytest-reportlog==1.* pytest-rerunfailures>=15 pytest-split>=0.10
+    """.split()
 
 OURS = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "coverage", "pygments")
 """Packages that are already installed."""
@@ -123,20 +120,18 @@ class Suite:
         words = ("--starcoder-explain", "--starcoder-backend=none", f"--starcoder-fix={fix}")
         return " ".join(" ".join(section(self.run(*words, *options))).split())
 
-    def left(self) -> dict[str, bytes]:
+    def take_files(self) -> dict[str, bytes]:
         """Return the files that exist now, and remove them."""
-        found = {}
+        files = {}
         for path in sorted(self._pytester.path.rglob("*")):
             name = path.relative_to(self._pytester.path).as_posix()
-            own = {"__pycache__", ".pytest_cache"} & set(path.parts) or name.startswith(
-                ("std", "runpytest")
-            )
-            if path.is_file() and not own:
-                found[name] = path.read_bytes()
+            is_cache = {"__pycache__", ".pytest_cache"} & set(path.parts)
+            if path.is_file() and not is_cache and not name.startswith(("std", "runpytest")):
+                files[name] = path.read_bytes()
                 path.unlink()
         for folder in self._pytester.path.glob("runpytest-*"):
             folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
-        return found
+        return files
 
 
 @pytest.fixture
@@ -186,71 +181,62 @@ FEATURE = {
         """,
 }
 
-NOTES = """
+CONFTEST = """
     import os, sqlite3
     import pytest
 
     def note(text):
         with open(os.environ["NOTES"], "a") as file:
             file.write(text + "\\n")
-"""
 
-OWN = {
-    "logreport": "def pytest_runtest_logreport(report): note(report.nodeid)",
-    "sessionfinish": "def pytest_sessionfinish(session): note('finish')",
-    "makereport": """
+    note("imported")
+
+    def pytest_configure(config):
+        config.add_cleanup(lambda: note("cleanup"))
+        config.notes = open(os.environ["NOTES"], "a")
+
+    def pytest_unconfigure(config): config.notes.close()
+    def pytest_runtest_teardown(item): item.config.notes.write(item.nodeid)
+    def pytest_runtest_logreport(report): note(report.nodeid)
+    def pytest_sessionfinish(session): note("finish")
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(item, call):
         report = yield
         note(report.nodeid)
         return report
-    """,
-    "opened once": """
-    def pytest_configure(config): config.notes = open(os.environ["NOTES"], "a")
-    def pytest_runtest_teardown(item): item.config.notes.write(item.nodeid)
-    def pytest_unconfigure(config): config.notes.close()
-    """,
-    "import": "note('imported')",
-    "cleanup": "def pytest_configure(config): config.add_cleanup(lambda: note('cleanup'))",
-    "database": """
+
     def pytest_runtest_setup(item):
         with sqlite3.connect("runs.db") as database:
             database.execute("create table if not exists runs (name)")
             database.execute("insert into runs values (?)", (item.nodeid,))
-    """,
-}
+"""
+"""A conftest file that writes wherever it can."""
 
 
 @pytest.mark.parametrize(
     ("plugins", "options", "files"),
     [
-        pytest.param("allure_pytest", ["--alluredir=results"], {}, id="allure"),
         pytest.param(
-            "allure_pytest", ["--alluredir", "results", "--clean-alluredir"], {}, id="allure clean"
+            "allure_pytest pytest-split pytest_csv",
+            ["--alluredir", "results", "--clean-alluredir", "--store-durations", "--csv=tests.csv"],
+            {},
+            id="allure",
         ),
-        pytest.param("pytest-bdd", ["--cucumberjson=cucumber.json"], FEATURE, id="bdd"),
         pytest.param(
             "html html_fixtures metadata",
             ["--html=report.html", "--self-contained-html"],
             {},
             id="html",
         ),
-        pytest.param("pytest_jsonreport metadata", ["--json-report"], {}, id="json report"),
-        pytest.param("pytest-split", ["--store-durations"], {}, id="split"),
-        pytest.param("pytest_reportlog", ["--report-log=log.jsonl"], {}, id="reportlog"),
-        pytest.param("pytest_csv", ["--csv=tests.csv"], {}, id="csv"),
+        pytest.param("pytest-bdd", ["--cucumberjson=cucumber.json"], FEATURE, id="bdd"),
         pytest.param(
-            "rerunfailures pytest_jsonreport metadata",
-            ["--reruns=2", "--json-report"],
+            "rerunfailures pytest_jsonreport metadata pytest_reportlog",
+            ["--reruns=2", "--json-report", "--report-log=log.jsonl"],
             {},
             id="rerunfailures",
         ),
-        *(
-            pytest.param(
-                "xdist", [], {"conftest.py": dedent(NOTES) + dedent(text)}, id=f"own {name}"
-            )
-            for name, text in OWN.items()
-        ),
+        pytest.param("xdist", [], {"conftest.py": CONFTEST}, id="conftest"),
     ],
 )
 def test_files_stay(
@@ -264,19 +250,19 @@ def test_files_stay(
     suite.load(plugins)
     suite.write({**STOCK, **files})
     suite.run(*options)
-    plain = suite.left()
+    plain = suite.take_files()
     suite.write({**STOCK, **files})
     text = suite.explain(*options, fix="on")
-    explained = suite.left()
+    explained = suite.take_files()
     assert shape(explained) == shape(plain)
     assert FIXED in text
 
 
 class _Quantity(BaseHTTPRequestHandler):
-    asked = 0
+    requests = 0
 
     def do_GET(self) -> None:
-        type(self).asked += 1
+        type(self).requests += 1
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"2")
@@ -307,13 +293,15 @@ def test_cassettes_stay(suite: Suite) -> None:
             def test_none(): assert quantity() and total([]) in (-1, 0)
             """
         suite.write({"test_stock.py": test})
-        _Quantity.asked = 0
+        _Quantity.requests = 0
         text = suite.explain("--record-mode=rewrite", fix="on")
         server.shutdown()
-    assert _Quantity.asked == 2
+    assert _Quantity.requests == 2
     assert "failed again when it was run again" in text
     assert FIXED in text
-    cassettes = {name: text for name, text in suite.left().items() if name.startswith("cassettes/")}
+    cassettes = {
+        name: text for name, text in suite.take_files().items() if name.startswith("cassettes/")
+    }
     assert [text.count(b"uri: http://127.0.0.1") for text in cassettes.values()] == [1, 1]
 
 
@@ -336,20 +324,32 @@ def test_plugins_stay_loaded(suite: Suite) -> None:
                 """
         }
     )
-    options = "-n2 --max-worker-restart=0 --dist loadgroup --randomly-dont-reorganize --reruns=1 --strict-markers"
-    text = suite.explain(*options.split(), "-W", "error", "--cov=.", "--cov-report=")
+    options = [
+        *("-n2", "--max-worker-restart=0", "--dist", "loadgroup", "--randomly-dont-reorganize"),
+        *("--reruns=1", "--strict-markers", "-W", "error", "--cov=.", "--cov-report="),
+    ]
+    text = suite.explain(*options)
     assert "checked failed again when it was run again; 1 neighbour passed" in text
     assert "test_it.py::test_bad Ran" not in text
     assert re.search(r"rerun pytest --randomly-seed=\d+ test_it.py::test_bad ", text)
 
 
-def test_nothing_is_suspected_for_want_of_plugins(suite: Suite) -> None:
+def test_plugins_of_generated_tests(suite: Suite) -> None:
     suite.load("xdist rerunfailures")
     suite.write(
         {
             "shop.py": "def double(x: int) -> int:\n    return x * 2\n",
-            "conftest.py": "import pytest\n@pytest.fixture(autouse=True)\ndef other(worker_id): assert worker_id\n",
-            "test_shop.py": "from shop import double\ndef test_double(worker_id): assert double(0) == 0\n",
+            "conftest.py": """
+                import pytest
+
+                @pytest.fixture(autouse=True)
+                def worker(worker_id): assert worker_id
+                """,
+            "test_shop.py": """
+                from shop import double
+
+                def test_double(worker_id): assert double(0) == 0
+                """,
         }
     )
     result = suite.run(
@@ -365,17 +365,22 @@ def test_seed_is_kept(suite: Suite) -> None:
     suite.load("randomly")
     suite.write(
         {
-            "test_it.py": "import random\ndef test_low(): assert random.random() > 1e9\ndef test_fine(): pass\n"
+            "test_it.py": """
+                import random
+
+                def test_low(): assert random.random() > 1e9
+                def test_fine(): pass
+                """
         }
     )
     text = suite.explain()
-    seen = re.search(r"random\.random\(\) returned ([\d.]+)", text)
+    value = re.search(r"random\.random\(\) returned ([\d.]+)", text)
     seed = re.search(r"rerun pytest --randomly-seed=(\d+) test_it.py::test_low", text)
-    assert seen
+    assert value
     assert seed
     assert "checked failed again when it was run again; 1 neighbour passed" in text
     again = suite.run(f"--randomly-seed={seed[1]}", "test_it.py::test_low")
-    assert f"assert {seen[1]} > " in again.stdout.str()
+    assert f"assert {value[1]} > " in again.stdout.str()
 
 
 def test_order_under_random_order(suite: Suite) -> None:

@@ -1,4 +1,4 @@
-"""Frames, suspects, fixes and `rerun` also work if pytest's root is not where the code is."""
+"""Projects whose code is outside pytest's root."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MORE = "from stock import names\n\n\ndef test_total():\n    assert names([]) == 
 BARE = ("--starcoder-explain", "--starcoder-backend=none", "-p", "no:cacheprovider")
 
 
-def laid_out(folder: Path, code: str, tests: str, ini: str, text: str) -> None:
+def write_project(folder: Path, code: str, tests: str, ini: str, text: str) -> None:
     for path, content in (
         (f"{code}/stock.py", CODE),
         (f"{tests}/test_stock.py", TESTS),
@@ -56,12 +56,6 @@ LAYOUTS = {
         ("lib", "tests", "config/pytest.ini", f"{INI}../lib"),
         "config",
         "",
-        "-c config/pytest.ini tests",
-    ),
-    "files": (
-        ("lib", "tests", "config/pytest.ini", f"{INI}../lib"),
-        "config",
-        "",
         "-c config/pytest.ini tests/test_more.py tests/test_stock.py",
     ),
     "rootdir": (
@@ -71,7 +65,6 @@ LAYOUTS = {
         "--rootdir=elsewhere tests",
     ),
     "sibling": (("src", "tests", "tests/pytest.ini", f"{INI}../src"), "tests", "tests", ""),
-    "below": (("pkg", "pkg/tests", "pytest.ini", f"{INI}pkg"), ".", "pkg/tests", ""),
 }
 """Folders of code, tests and settings; pytest's root, starting folder and arguments."""
 
@@ -79,15 +72,16 @@ LAYOUTS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUTS)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="changes are tried in forks")
-def test_root_elsewhere(
+def test_fix_elsewhere(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    """The fix is found and written, and the command to run the test again works."""
     monkeypatch.delenv("STARCODER_FIX")
-    files, root, here, arguments = LAYOUTS[name]
-    laid_out(pytester.path, *files)
+    files, root, start, arguments = LAYOUTS[name]
+    write_project(pytester.path, *files)
     (pytester.path / "conftest.py").touch()
     monkeypatch.setenv("PYTHONPATH", str(pytester.path))
-    os.chdir(pytester.path / here)
+    os.chdir(pytester.path / start)
     report = pytester.path / "report.json"
     words = shlex.split(arguments)
     result = pytester.runpytest_subprocess(
@@ -106,25 +100,12 @@ def test_root_elsewhere(
     again.assert_outcomes(passed=1)
 
 
-def test_the_frame_and_the_command(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("parallel", [[], pytest.param(["-n2"], marks=pytest.mark.slow)])
+def test_paths_in_the_section(pytester: pytest.Pytester, parallel: list[str]) -> None:
     files, _, _, arguments = LAYOUTS["config"]
-    laid_out(pytester.path, *files)
-    lines = section(pytester.runpytest_subprocess(*BARE, *shlex.split(arguments)))
+    write_project(pytester.path, *files)
+    lines = section(pytester.runpytest_subprocess(*BARE, *parallel, *shlex.split(arguments)))
     assert "     at        ../tests/test_stock.py:6 in test_total" in lines
     assert "     rerun     pytest -c config/pytest.ini tests/test_stock.py::test_total" in lines
-    assert [
-        line
-        for line in lines
-        if line.startswith("     suspect   ../lib/stock.py:3: return sum(rows) - 1")
-    ]
-
-
-@pytest.mark.slow
-def test_root_elsewhere_with_xdist(pytester: pytest.Pytester) -> None:
-    files, _, _, arguments = LAYOUTS["files"]
-    laid_out(pytester.path, *files)
-    lines = section(pytester.runpytest_subprocess(*BARE, "-n2", *shlex.split(arguments)))
-    assert "     at        ../tests/test_stock.py:6 in test_total" in lines
-    assert "     rerun     pytest -c config/pytest.ini tests/test_stock.py::test_total" in lines
+    suspect = "     suspect   ../lib/stock.py:3: return sum(rows) - 1"
+    assert [line for line in lines if line.startswith(suspect)]

@@ -1,18 +1,21 @@
-"""What the plugin costs a run that does not ask for it; looked at when the interpreter ends, summary included."""
+"""The cost of the plugin for a run that does not use it, seen when the interpreter ends."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.servers import FakeOllama
+from support.runs import Run, run_pytest
+from support.servers import FakeOllama, fake_ollama
 
 OURS = {"pytest_starcoder", "pytest_starcoder.plugin"}
-PASSING = "def test_it(): pass"
-FAILING = "def test_it(): assert [1] == [2]\ndef test_other(): raise OSError"
+PASSING = "def test_it(): pass\n"
+FAILING = "def test_it(): assert [1] == [2]\ndef test_error(): raise OSError\n"
 
 WITNESS = """
 import atexit, json, logging, os, sys
@@ -25,79 +28,121 @@ if os.path.basename(sys.argv[0]) != "-c":  # not a worker of xdist's
 
     @atexit.register
     def write():
-        seen = {
+        state = {
             "modules": sorted(sys.modules),
             "events": events,
             "changed": sorted(name for name in before if os.environ.get(name) != before[name]),
             "added": sorted(set(os.environ) - set(before)),
             "handlers": [type(handler).__name__ for handler in logging.getLogger().handlers],
         }
-        with open(WITNESSED, "w") as file:
-            json.dump(seen, file)
+        with open(os.environ["WITNESS"], "w") as file:
+            json.dump(state, file)
 
     sys.addaudithook(note)
 """
 
+State = dict[str, Any]
 
-@pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs pytest and returns what was there as the interpreter ended; the first argument is the test's code."""
-    witnessed = pytester.path.parent / f"{pytester.path.name}-witnessed.json"
-    folder = pytester.path.parent / f"{pytester.path.name}-site"
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(WITNESS.replace("WITNESSED", repr(str(witnessed))))
-    monkeypatch.setenv("PYTHONPATH", str(folder))
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
 
-    def run(code: str, *arguments: str) -> tuple[dict[str, Any], pytest.RunResult]:
-        pytester.makepyfile(test_it=code)
-        result = pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
-        return json.loads(witnessed.read_text()), result
+@pytest.fixture(scope="module")
+def double() -> Iterator[FakeOllama]:
+    with fake_ollama() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def witness(
+    tmp_path_factory: pytest.TempPathFactory, double: FakeOllama
+) -> Callable[..., tuple[State, Run]]:
+    """Runs pytest, and returns the state of the interpreter at its end; each run is made once."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "sitecustomize.py").write_text(WITNESS)
+
+    @cache
+    def run(code: str, *options: str) -> tuple[State, Run]:
+        state = tmp_path_factory.mktemp("state") / "state.json"
+        variables = {
+            "OLLAMA_HOST": double.url,
+            "PYTHONPATH": str(site),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "WITNESS": str(state),
+        }
+        folder = tmp_path_factory.mktemp("off")
+        ended = run_pytest(folder, {"test_it.py": code}, options, **variables)
+        return json.loads(state.read_text()), ended
 
     return run
 
 
 @pytest.mark.parametrize(
-    ("code", "common", "ours"),
+    ("code", "common", "options"),
     [
-        (PASSING, [], []),
-        (FAILING, [], []),
-        (FAILING, [], ["--no-starcoder"]),
-        (FAILING, [], ["--no-starcoder", "--starcoder-explain", "--starcoder-model=demo"]),
-        (FAILING, ["--collect-only"], []),
-        pytest.param(FAILING, ["-n", "2"], [], marks=pytest.mark.slow),
+        pytest.param(PASSING, [], [], id="passing"),
+        pytest.param(FAILING, [], [], id="failing"),
+        pytest.param(
+            FAILING,
+            [],
+            ["--no-starcoder", "--starcoder-explain", "--starcoder-model=demo"],
+            id="no-starcoder",
+        ),
+        pytest.param(FAILING, ["--collect-only"], [], id="collect-only", marks=pytest.mark.slow),
+        pytest.param(FAILING, ["-n", "2"], [], id="xdist", marks=pytest.mark.slow),
     ],
 )
-def test_the_whole_run_imports_two_modules_more_and_does_nothing_else(
-    run: Any, ollama_double: FakeOllama, code: str, common: list[str], ours: list[str]
+def test_two_modules(
+    witness: Callable[..., tuple[State, Run]],
+    double: FakeOllama,
+    code: str,
+    common: Sequence[str],
+    options: Sequence[str],
 ) -> None:
-    without, bare = run(code, *common, "-p", "no:starcoder")
-    with_it, off = run(code, *common, *ours)
-    assert off.ret == bare.ret
-    assert set(with_it["modules"]) - set(without["modules"]) == OURS
-    assert {key: value for key, value in with_it.items() if key != "modules"} == {
-        key: value for key, value in without.items() if key != "modules"
-    }
-    assert ollama_double.requests == []
+    without, bare = witness(code, *common, "-p", "no:starcoder")
+    state, run = witness(code, *common, *options)
+    assert run.result.ret == bare.result.ret
+    assert set(state["modules"]) - set(without["modules"]) == OURS
+    for key in ("events", "changed", "added", "handlers"):
+        assert state[key] == without[key]
+    assert double.requests == []
 
 
-def test_nothing_is_written(run: Any, pytester: pytest.Pytester) -> None:
-    run(FAILING)
-    assert Path.home() == pytester.path  # what pytester makes the home is the folder of the run
-    assert [
-        path.name
-        for path in pytester.path.iterdir()
-        if not path.name.startswith(("runpytest-", "std"))
-    ] == ["test_it.py"]
-
-
-def test_a_passing_run_with_the_option_imports_no_client(run: Any) -> None:
-    seen, _ = run(PASSING, "--starcoder-explain")
-    assert not {"requests", "git", "dotenv", "pytest_starcoder.model.client"} & set(seen["modules"])
-    assert seen["events"] == []
+def test_no_files(witness: Callable[..., tuple[State, Run]]) -> None:
+    _, run = witness(FAILING)
+    assert [path.name for path in run.folder.iterdir()] == ["test_it.py"]
+    home = run.folder.parent
+    assert not (home / ".cache").exists()
+    assert not (home / ".config").exists()
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="the warning's text is an older one's")
-def test_the_plugin_warns_of_nothing(run: Any) -> None:
-    _, result = run(PASSING, "-W", "error", "--starcoder-explain")
-    assert result.ret == 0
+def test_passing_run_with_the_option(witness: Callable[..., tuple[State, Run]]) -> None:
+    """It warns of nothing, and imports no client."""
+    state, run = witness(PASSING, "--starcoder-explain", "-W", "error")
+    assert run.result.ret == 0
+    modules = set(state["modules"])
+    assert not {"requests", "git", "dotenv", "pytest_starcoder.model.client"} & modules
+    assert state["events"] == []
+
+
+def test_hook_specifications(pytester: pytest.Pytester) -> None:
+    """Hooks may be implemented while the plugin is off; their arguments are checked."""
+    pytester.makeconftest("def pytest_starcoder_redact(text): return text")
+    pytester.makepyfile("def test_it(): pass")
+    pytester.runpytest("-W", "error").assert_outcomes(passed=1)
+    Path("conftest.py").write_text("def pytest_starcoder_redact(words): return words")
+    result = pytester.runpytest_subprocess()
+    assert "PluginValidationError" in result.stdout.str() + result.stderr.str()
+
+
+@pytest.mark.parametrize("name", ["starcoder_evidence", "starcoder_redact", "starcoder_explained"])
+def test_deprecated_hooks(pytester: pytest.Pytester, name: str) -> None:
+    """The old names still work: one line says that they are deprecated, and nothing warns."""
+    pytester.makeconftest(f"def {name}(): open('called', 'w').close()")
+    pytester.makepyfile("def test_it(): assert 1 == 2")
+    options = ("--starcoder-explain", "--starcoder-backend=none", "--starcoder-replay=off")
+    result = pytester.runpytest(*options, "-W", "error")
+    result.assert_outcomes(failed=1)
+    assert Path("called").exists()
+    assert [line for line in result.outlines if line.startswith("StarCoder: ")] == [
+        f"StarCoder: {name} of {pytester.path / 'conftest.py'} has a deprecated name; "
+        f"rename it to pytest_{name}."
+    ]

@@ -89,7 +89,7 @@ FAILURE = Failure(
 
 def make_case(name: str = "test_mean") -> Case:
     """Return a case of one failure, of the test of that name."""
-    frame = Frame("tests/test_shop.py", 2, name, 1, f"def {name}():\n    assert {name[5:]} == 2")
+    frame = Frame(f"tests/{name}.py", 2, name, 1, f"def {name}():\n    assert {name[5:]} == 2")
     failure = Failure(
         f"tests/test_shop.py::{name}", "call", "AssertionError", "", f"saw {name}", (frame,)
     )

@@ -1,4 +1,4 @@
-"""Trials of drafts in this process: fast, without a sandbox, for tests of what is done with them."""
+"""Trials of drafts in this process: fast, without a sandbox, to test what follows from them."""
 
 from __future__ import annotations
 
@@ -213,9 +213,11 @@ def run_draft(path: str, source: str, sources: Mapping[str, str]) -> tuple[Recor
         exec(compile(source, path, "exec"), namespace)
         with traced(sources, arcs):
             namespace[name]()
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - a draft may raise anything
         frame = traceback.extract_tb(exc.__traceback__)[-1]
-        note = str(exc) if type(exc) is AssertionError else ""
+        note = " ".join(" ".join(getattr(exc, "__notes__", ())).split())
+        if not note and type(exc) is AssertionError:
+            note = str(exc)
         place = f"{frame.filename}:{frame.lineno}"
         return Record(nodeid, "failed", 0.0, type(exc).__name__, place, note), arcs
     return Record(nodeid, "passed", 0.0), arcs
@@ -259,5 +261,5 @@ def outcome_of(code: str) -> str:
     exec(imports, namespace)
     try:
         return f"returns {eval(call, namespace)!r}"
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - a call may raise anything
         return f"raises {type(exc).__name__}"
