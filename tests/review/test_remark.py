@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from pytest_starcoder.review.finding import Severity
 from pytest_starcoder.review.remark import parse_remarks, rate_severity
 
-
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
 entries = st.dictionaries(st.sampled_from(["line", "message", "severity"]), scalars) | scalars
 answers = st.text() | st.lists(entries, max_size=4).map(json.dumps)
