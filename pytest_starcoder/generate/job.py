@@ -54,13 +54,14 @@ class GenerationJob:
 
         Raises OSError for an unreadable file.
         """
-        paths = dict.fromkeys(target.path for target in self.targets)
-        for path in paths:
-            self.redactor.learn(self.read(path))
+        by_path: dict[str, list[Target]] = {}
+        for target in self.targets:
+            by_path.setdefault(target.path, []).append(target)
         drafts: list[Draft] = []
-        for path in paths:
-            targets = [target for target in self.targets if target.path == path]
-            drafts += drafts_without_model(self.read(path), targets, self.origins)
+        for path, targets in by_path.items():
+            source = self.read(path)
+            self.redactor.learn(source)
+            drafts += drafts_without_model(source, targets, self.origins)
         deadline = Deadline.after(self.settings.generate_timeout, "generate_timeout")
         client, remark = self._client()
         bench = DraftBench(

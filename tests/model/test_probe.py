@@ -70,6 +70,7 @@ class Machine:
     remembers: bool = True
     tells_cached: bool = True
     pace: float = 0.0
+    sleep: Callable[[float], None] = time.sleep
     likelihood: Callable[[Prompt], float | None] = lambda _prompt: None
     prompts: list[Prompt] = field(default_factory=list)
     label: str = "Machine"
@@ -98,7 +99,7 @@ class Machine:
             [*takewhile(lambda pair: pair[0] == pair[1], zip(before, tokens, strict=False))]
         )
         self.prompts.append(prompt)
-        time.sleep(self.pace * (read - cached))
+        self.sleep(self.pace * (read - cached))
         written, ended = self._written(prompt)
         text = "".join(token for token in written if self.shows_tokens or len(token) == 1)
         for stop in prompt.stop if self.heeds_text else ():
@@ -331,43 +332,44 @@ def test_prefix_cache_of_fast_server(remembers: bool, verdict: str) -> None:
     )
 
 
-@pytest.mark.slow
+class Clock:
+    """A clock that only runs when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("pytest_starcoder.model.probe.time", clock)
+    return clock
+
+
 @pytest.mark.parametrize(("remembers", "verdict"), [(True, "yes"), (False, "no")])
-def test_prefix_cache_of_slow_server(remembers: bool, verdict: str) -> None:
-    results = probed(Machine(remembers=remembers, tells_cached=False, pace=0.0003))["prefix cache"]
+def test_prefix_cache_of_slow_server(remembers: bool, verdict: str, clock: Clock) -> None:
+    machine = Machine(remembers=remembers, tells_cached=False, pace=0.0003, sleep=clock.sleep)
+    results = probed(machine)["prefix cache"]
     assert results.verdict == verdict
     assert re.fullmatch(r"0\.\d\d s after 0\.\d\d s", results.summary)
     assert set(results.figures) == {"cold", "warm", "cached_tokens"}
 
 
-class Hurried:
-    """As slow as `machine` with every prompt except the longest."""
-
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
-        self.label, self.place = machine.label, machine.place
-        self.identify, self.inspect, self.count = machine.identify, machine.inspect, machine.count
-        self.version, self.close = machine.version, machine.close
-
-    def complete(
-        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
-    ) -> Completion:
-        if len(prompt.text) > 2000:
-            self._machine.pace = 0.0
-        return self._machine.complete(prompt, model, deadline, on_text)
+def test_window_of_slow_server(clock: Clock) -> None:
+    model = replace(SEVEN, window=100_000)
+    machine = Machine(model=model, reads=100_000, pace=0.001, sleep=clock.sleep)
+    results = probed(machine)["window"]
+    assert 59_000 <= results.figures["tried"] <= 61_000
 
 
-@pytest.mark.slow
-def test_window_of_slow_server() -> None:
-    machine = Machine(model=replace(SEVEN, window=100_000), reads=100_000, pace=0.001)
-    results = list(
-        run_probes(Client(Hurried(machine), Settings(timeout=600, session_timeout=3600)))
-    )
-    assert 1000 <= results[-1].figures["tried"] <= 75_000
-
-
-def test_speed_summary() -> None:
-    results = probed(Machine(pace=0.0001))["speed"]
+def test_speed_summary(clock: Clock) -> None:
+    results = probed(Machine(pace=0.0001, sleep=clock.sleep))["speed"]
     assert set(results.figures) == {"read", "written", "explanation", "review"}
     assert re.fullmatch(
         r"[\d,]+ tokens a second read, [\d,]+ written: "

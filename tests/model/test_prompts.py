@@ -7,7 +7,7 @@ from importlib.resources import files
 from string import Template
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_starcoder.model.prompt import Model
@@ -159,17 +159,18 @@ def test_stops_do_not_match_answers(form: tuple[str, str]) -> None:
     assert all(stop.startswith("\n") or stop in ("###", "username_") for stop in FORMS[form].stop)
 
 
-@pytest.mark.slow
-@by_form
-@given(text=nasty)
+any_form = st.sampled_from(list(FORMS))
+
+
+@settings(max_examples=300)
+@given(any_form, nasty)
 def test_user_text_is_neutralized(form: tuple[str, str], text: str) -> None:
     full = filled(form, **dict.fromkeys(PARTS[form[1]], text))
     assert SENTINEL.findall(full) == SENTINEL.findall(filled(form))
 
 
-@pytest.mark.slow
-@by_form
-@given(text=st.text("ab$ {}()\\%\n", max_size=30))
+@settings(max_examples=300)
+@given(any_form, st.text("ab$ {}()\\%\n", max_size=30))
 def test_dollar_in_text(form: tuple[str, str], text: str) -> None:
     marked = filled(form, **dict.fromkeys(PARTS[form[1]], "\0"))
     assert filled(form, **dict.fromkeys(PARTS[form[1]], text)) == marked.replace("\0", text)

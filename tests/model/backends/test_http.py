@@ -161,8 +161,7 @@ both_calls = pytest.mark.parametrize("call", [identify, complete])
 
 
 @pytest.mark.slow
-@both_backends
-@both_calls
+@pytest.mark.parametrize(("name", "call"), [("ollama", identify), ("llamacpp", complete)])
 @pytest.mark.parametrize("cell", CELLS)
 def test_misbehaving_server(cell: str, call: Call, name: str) -> None:
     behave, kind, message, hint = CELLS[cell]
