@@ -49,9 +49,8 @@ class DraftBench:
         self, suite: Sequence[str], deadline: Deadline, warn: Callable[[str], object]
     ) -> dict[str, ExecutedCode]:
         """Return the code that each test of the suite executes, if it passes."""
-        outcomes = rerun(self.launch, suite, deadline, trace=suite, arcs=True, warn=warn)
-        return {
-            outcome.nodeid: ExecutedCode(outcome.lines, outcome.arcs, outcome.seconds)
-            for outcome in outcomes
-            if outcome.outcome == "passed"
-        }
+        executions = {}
+        for test in rerun(self.launch, suite, deadline, trace=suite, arcs=True, warn=warn):
+            if test.outcome == "passed":
+                executions[test.nodeid] = ExecutedCode(test.lines, test.arcs, test.seconds)
+        return executions

@@ -71,10 +71,11 @@ class SuiteScore:
         for path, source in self._sources.items():
             targets = [target for target in self._targets if target.path == path]
             mutants.update(find_mutants(source, targets))
+        # Mutants that compile to the same code count once.
         distinct = set(self._trials.distinct(list(chain(*mutants.values()))))
-        return {
-            target: list(filter(distinct.__contains__, edits)) for target, edits in mutants.items()
-        }
+        for target, edits in mutants.items():
+            mutants[target] = [edit for edit in edits if edit in distinct]
+        return mutants
 
     # --- the code that tests cover ---
 

@@ -38,10 +38,9 @@ def places_of(generated: Generated, *, with_suspected: bool) -> Places:
 
 def write_hint(places: Places) -> str:
     """Return the sentence that says where `--starcoder-write` would put the tests."""
-    parts = [
-        f"{counted(len(tests), 'test')} into {one_line(place, 120)}"
-        for place, tests in places.items()
-    ]
+    parts = []
+    for place, tests in places.items():
+        parts.append(f"{counted(len(tests), 'test')} into {one_line(place, 120)}")
     text = parts.pop()
     if parts:
         text = f"{', '.join(parts)} and {text}"

@@ -107,6 +107,7 @@ class Tracer:
             is_traced = self._files[code.co_filename] = self._is_traced_file(code.co_filename)
         if not is_traced or event != "call":
             return None
+        # Only code of functions is optimized; that of modules and classes is not.
         if self._functions_only and not code.co_flags & inspect.CO_OPTIMIZED:
             return None
         if not self._record_values:
@@ -140,13 +141,14 @@ class Tracer:
             if event == "exception" and arg[0] is not StopIteration:
                 previous = 0  # execution does not continue with the next line
             elif event in ("line", "return"):
-                line = frame.f_lineno if event == "line" else 0
-                if line:
+                line = 0
+                if event == "line":
+                    line = frame.f_lineno
                     self._add_line(frame)
                 if previous:
                     arcs = self.arcs.setdefault(frame.f_code.co_filename, set())
                     arcs.add((previous, line))
-                previous = line or previous
+                previous = line or previous  # a generator that returns may go on
             return trace
 
         return trace

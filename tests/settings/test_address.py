@@ -168,6 +168,12 @@ def test_ambiguous_address(value: str) -> None:
         server_url(value)
 
 
+@pytest.mark.parametrize("value", ["://box", "ftp://box", "file:///x"])
+def test_other_scheme(value: str) -> None:
+    with pytest.raises(ValueError, match="must begin with http:// or https://"):
+        server_url(value)
+
+
 @pytest.mark.parametrize("value", ["http://", "https://:443", "http:///path"])
 def test_missing_host(value: str) -> None:
     with pytest.raises(ValueError, match="must have a host after its ://"):
