@@ -13,9 +13,10 @@ from typing import TypeGuard
 
 from pytest_starcoder.generate.draft import Draft, Origin, Target
 from pytest_starcoder.generate.imports import imported_names, required_imports
-from pytest_starcoder.generate.statements import Function, expects_exception, is_string, mentions
+from pytest_starcoder.generate.statements import expects_exception, is_string, mentions
 from pytest_starcoder.generate.unittest_assertions import to_pytest
 from pytest_starcoder.model.code_blocks import parsing_prefix
+from pytest_starcoder.source.functions import Function
 from pytest_starcoder.source.syntax import syntax_tree
 
 

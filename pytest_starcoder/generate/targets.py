@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from pytest_starcoder.generate.draft import Target, TargetKind
-from pytest_starcoder.generate.statements import Function
+from pytest_starcoder.source.functions import Function
 from pytest_starcoder.source.syntax import is_literal, syntax_tree
 
 
