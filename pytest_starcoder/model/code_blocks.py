@@ -306,14 +306,12 @@ def _rank(text: str, language: str) -> tuple[bool, bool, bool, int]:
 
 
 def _text_before_fences(answer: str) -> str:
-    """Return an answer up to its first fence, which its prompt may have opened.
-
-    A fence with a label was opened by the answer: nothing before it is code.
-    """
+    """Return an answer up to its first fence, which its prompt may have opened."""
     lines = lines_of(answer)
     for number, line in enumerate(lines):
         fence = _opening_fence(line)
         if fence is not None:
+            # A fence with a label was opened by the answer: nothing before it is code.
             return "" if fence.label else "".join(lines[:number])
     return answer
 
@@ -323,9 +321,8 @@ def _unfenced_code(answer: str, language: str) -> str:
         return ""
     if language == "python":
         return _longest_python(answer)
-    page = _html_page(answer) if language == "html" else ""
-    if page:
-        return page
+    if language == "html" and _html_page(answer):
+        return _html_page(answer)
     longest = ""
     for is_prose, lines in groupby(lines_of(answer), _is_sentence):
         run = "".join(lines)
