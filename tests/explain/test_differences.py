@@ -185,7 +185,7 @@ class Lazy:
     lookups: list[str] = []  # noqa: RUF012
 
     @property  # type: ignore[misc]
-    def __class__(self) -> type:  # type: ignore[override]
+    def __class__(self) -> type:
         self.lookups.append("class")
         return str
 
