@@ -6,9 +6,10 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from pytest_starcoder.generate.draft import Place, Target, TargetKind
-from pytest_starcoder.generate.statements import Function, is_string
+from pytest_starcoder.generate.statements import is_string
 from pytest_starcoder.source.edits import Direction, enumerate_edits
 from pytest_starcoder.source.edits.edit import Edit
+from pytest_starcoder.source.functions import Function
 
 # The highest cost of an edit that counts as a mutant; nobody makes dearer ones by accident.
 MAX_COST = 1.6
