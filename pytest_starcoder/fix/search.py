@@ -217,6 +217,17 @@ class EditSearch:
         still_failing = tuple(nodeid for nodeid in cause if nodeid not in passed)
         if not passed >= {*checks.failing, *passing} or len(still_failing) > len(cause) / 2:
             return None
+        fixed = tuple(nodeid for nodeid in tests if nodeid in passed - {*passing})
+        fix = self._describe(edits, fixed, passing)
+        return replace(
+            fix,
+            checked=is_only_one and not still_failing and not query.model,
+            level=str(attempt.bench.level),
+            model=query.model,
+            still=still_failing,
+        )
+
+    def _describe(self, edits: Edits, failing: tuple[str, ...], passing: tuple[str, ...]) -> Fix:
         first = min(edits, key=lambda edit: (edit.path, edit.span))
         diff = self._diff(edits)
         lines = changed_lines(diff)
@@ -229,13 +240,10 @@ class EditSearch:
             line=first.line,
             before="\n".join(removed) or line_of(self._sources(first.path), first.line),
             after="\n".join(added),
-            failing=tuple(nodeid for nodeid in tests if nodeid in passed - {*passing}),
+            failing=failing,
             passing=passing,
-            checked=is_only_one and not still_failing and not query.model,
-            level=str(attempt.bench.level),
-            model=query.model,
+            checked=False,
             special=_is_special(edits),
-            still=still_failing,
         )
 
     def _diff(self, edits: Edits) -> str:
