@@ -260,7 +260,7 @@ def test_completion_through_a_link(top: Path, outside: Path) -> None:
 def test_doctor_report_through_a_link(top: Path, outside: Path) -> None:
     (top / "starcoder-doctor.json").symlink_to(outside)
     with pytest.raises(ConfigError) as caught:
-        doctor._write({}, Path("starcoder-doctor.json"))
+        doctor._write_report({}, Path("starcoder-doctor.json"))
     assert str(caught.value) == (
         f"starcoder-doctor.json cannot be written: {reason(outside, top)}. "
         "Name another with --deep=FILE."

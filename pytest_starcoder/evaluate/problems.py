@@ -81,11 +81,10 @@ def read_rows(path: Path) -> list[Row]:
         rows = _parse_json(path, text, 1)
     else:
         unit = "line"
-        rows = [
-            _parse_json(path, line, number)
-            for number, line in enumerate(text.splitlines(), 1)
-            if line.strip()
-        ]
+        rows = []
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                rows.append(_parse_json(path, line, number))
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             message = f"{path}, {unit} {number}: this is not an object."

@@ -44,6 +44,7 @@ def targets_at(
     for location in sorted(locations, key=lambda location: not location.tests):
         source = (root / location.path).read_text("utf-8")
         in_file = find_targets(source, location.path, root)
+        # In a folder, a file that cannot be parsed is skipped.
         if not in_file and len(locations) == 1:
             raise ConfigError(f"{location.path} cannot be parsed.", "Fix its syntax first.")
         for target in _selected(in_file, location):
@@ -65,15 +66,14 @@ def _selected(targets: list[Target], location: Location) -> list[Target]:
                 f"{location.path} has no {location.name} to generate tests for.",
                 f"It has {', '.join(names) or 'none'}.",
             )
-    if location.lines is not None:
-        functions = (TargetKind.FUNCTION, TargetKind.PRIVATE)
-        selected = [
-            target
-            for target in selected
-            if target.kind in functions
-            and not location.lines.isdisjoint(range(target.first, target.last + 1))
-        ]
-    return selected
+    if location.lines is None:
+        return selected
+    on_lines = []
+    for target in selected:
+        is_function = target.kind in (TargetKind.FUNCTION, TargetKind.PRIVATE)
+        if is_function and not location.lines.isdisjoint(range(target.first, target.last + 1)):
+            on_lines.append(target)
+    return on_lines
 
 
 def locations_of_path(text: str, root: Path) -> list[Location]:
@@ -94,9 +94,10 @@ def _python_files(place: str, root: Path, option: str) -> list[Path]:
     """Return the file of that name, or those in the folder of that name."""
     path = Path.cwd() / place
     if path.is_dir():
-        files = [
-            file for file in sorted(path.rglob("*.py")) if not is_test_file(file.relative_to(path))
-        ]
+        files = []
+        for file in sorted(path.rglob("*.py")):
+            if not is_test_file(file.relative_to(path)):
+                files.append(file)
         if files:
             return files
         raise ConfigError(

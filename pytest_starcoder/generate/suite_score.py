@@ -71,10 +71,11 @@ class SuiteScore:
         for path, source in self._sources.items():
             targets = [target for target in self._targets if target.path == path]
             mutants.update(find_mutants(source, targets))
+        # Mutants that compile to the same code count once.
         distinct = set(self._trials.distinct(list(chain(*mutants.values()))))
-        return {
-            target: list(filter(distinct.__contains__, edits)) for target, edits in mutants.items()
-        }
+        for target, edits in mutants.items():
+            mutants[target] = [edit for edit in edits if edit in distinct]
+        return mutants
 
     # --- the code that tests cover ---
 
@@ -122,11 +123,13 @@ class SuiteScore:
         reserved = self._deadline.remaining() * (1 - share)
         for nodeids, group in _group_by_tests(mutants, tests).items():
             if not nodeids:
+                # No test runs these lines, so none needs to be tried.
                 yield from ((mutant, ()) for mutant in group)
                 continue
             chosen = [tests[nodeid] for nodeid in nodeids]
             drafts = draft_modules(chosen)
             limits = {nodeid: time_limit(tests[nodeid]) for nodeid in nodeids}
+            # A slow suite gets small batches, so that the deadline is not missed by much.
             seconds = sum(test.seconds for test in chosen)
             size = min(MAX_BATCH, 1 + int(BATCH_SECONDS / max(0.01, seconds)))
             for start in range(0, len(group), size):

@@ -121,9 +121,11 @@ def _git_sections(diff: bytes) -> list[bytes]:
 
 def _git_patch(section: bytes) -> FilePatch:
     header_lines, lines = _split_header(section)
-    [header] = _parse(header_lines)
-    [names] = _parse(lines[:2]) or [header]
-    return FilePatch(_entry(names, header, section))
+    headers = _parse(header_lines)
+    if not headers:
+        raise _damaged(f"at {one_line(header_lines[0], 200)}")
+    names = _parse(lines[:2]) or headers
+    return FilePatch(_entry(names[0], headers[0], section))
 
 
 def _plain_patches(diff: bytes) -> list[FilePatch]:

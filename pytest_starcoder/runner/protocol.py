@@ -77,14 +77,14 @@ def decode(line: bytes, kinds: tuple[type[M], ...]) -> M:
     Literal, dataclasses, tuples, frozensets and mappings of these, and `T | None`. Fields
     with a default may be missing.
     """
-    message = message_of(line)
-    for kind in kinds:
-        if message.keys() == {kind.__name__}:
-            try:
-                decoded: M = parsed(message[kind.__name__], kind)
-            except ValueError as exc:  # also from an enumeration
-                raise Malformed(str(exc)) from exc
-            return decoded
+    try:
+        message = _checked(json.loads(line.decode("utf-8"), parse_constant=_refuse_constant), dict)
+        for kind in kinds:
+            if message.keys() == {kind.__name__}:
+                decoded: M = parse_value(message[kind.__name__], kind)
+                return decoded
+    except (ValueError, RecursionError, MemoryError) as exc:
+        raise Malformed(str(exc)) from exc
     raise Malformed("another message")
 
 
@@ -98,17 +98,6 @@ def read_messages(
     for line in _lines(file, max_bytes):
         with contextlib.suppress(Malformed):
             yield decode(line, kinds)
-
-
-def message_of(line: bytes) -> dict[str, Any]:
-    """Return the JSON object in a line. Raises Malformed."""
-    try:
-        value = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError, MemoryError) as exc:
-        raise Malformed("no JSON") from exc
-    if not isinstance(value, dict):
-        raise Malformed("no JSON object")
-    return value
 
 
 def shown_text(text: str) -> str:
@@ -178,7 +167,7 @@ def _lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
 # --- fields ---
 
 
-def parsed(value: Any, kind: Any) -> Any:
+def parse_value(value: Any, kind: Any) -> Any:
     """Convert a JSON value to the type `kind`. Raises ValueError."""
     origin = get_origin(kind)
     arguments = get_args(kind)
@@ -186,13 +175,13 @@ def parsed(value: Any, kind: Any) -> Any:
         return _parse_fields(value, kind)
     if origin is Mapping:
         entries = _checked(value, dict).items()
-        return {key: parsed(entry, arguments[1]) for key, entry in entries}
+        return {key: parse_value(entry, arguments[1]) for key, entry in entries}
     if origin is frozenset or (origin is tuple and arguments[-1] is Ellipsis):
-        return origin(parsed(entry, arguments[0]) for entry in _checked(value, list))
+        return origin(parse_value(entry, arguments[0]) for entry in _checked(value, list))
     if origin is tuple and len(_checked(value, list)) == len(arguments):
-        return tuple(map(parsed, value, arguments))
+        return tuple(map(parse_value, value, arguments))
     if origin is UnionType:
-        return None if value is None else parsed(value, arguments[0])
+        return None if value is None else parse_value(value, arguments[0])
     if origin is Literal and value in arguments:
         return value
     if kind is bool:
@@ -217,7 +206,7 @@ def _parse_fields(value: Any, kind: Any) -> Any:
     entries = _checked(value, dict)
     if not _required(kind) <= entries.keys() <= types.keys():
         raise Malformed(f"not the fields of a {kind.__name__}")
-    return kind(**{name: parsed(entry, types[name]) for name, entry in entries.items()})
+    return kind(**{name: parse_value(entry, types[name]) for name, entry in entries.items()})
 
 
 _field_types = cache(get_type_hints)

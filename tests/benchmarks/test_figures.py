@@ -142,8 +142,8 @@ def test_lines_that_differ_from_the_right_program_are_the_faulty_ones() -> None:
 
 def test_findings_are_set_beside_chance_where_there_are_any() -> None:
     quiet, told = (
-        Tally(cases=2, chance=[0.5, 0.0]),
-        Tally(cases=4, found=3, hit=2, chance=[0.1, 0.1, 0.1, 0.1]),
+        Tally(programs=2, chances=[0.5, 0.0]),
+        Tally(programs=4, with_finding=3, hits=2, chances=[0.1, 0.1, 0.1, 0.1]),
     )
     assert len(charts({"change": quiet})) == 1
     counted, beside = charts({"change": quiet, "new file": told})

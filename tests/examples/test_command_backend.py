@@ -57,7 +57,7 @@ for word in "the divisor is one too small. {string.ascii_letters} ".split(" "):
     print(word, end=" ", flush=True)
     time.sleep(0.03)
 """
-FIND = "Set COMMAND_BACKEND to a program on PATH, or to one with its whole path."
+FIND = "Set COMMAND_BACKEND to a program on PATH, or to its full path."
 BY_HAND = "Run it by hand on some text to see why."
 REPORT = "Report it to the authors of its package."
 SEEN = "     seen      mean([1, 2, 3]) returned 3.0, the test expects 2"
@@ -305,7 +305,7 @@ def test_unclosed_quote(example: Place, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("COMMAND_BACKEND", "answer 'a b")
     with told(
         ConfigError,
-        "COMMAND_BACKEND is no command line: No closing quotation.",
+        "COMMAND_BACKEND is not a command line: No closing quotation.",
         "Close its quotes.",
     ):
         answer(example)

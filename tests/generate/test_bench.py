@@ -20,10 +20,9 @@ from support.shop import SHOP, reasons, shop_draft, target_named, targets_in
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.generate.bench import DraftBench
 from pytest_starcoder.generate.docstrings import doctest_drafts
-from pytest_starcoder.generate.draft import Draft, Origin, Target
+from pytest_starcoder.generate.draft import Draft, Target
 from pytest_starcoder.generate.generation import Generation
 from pytest_starcoder.generate.result import Generated
-from pytest_starcoder.generate.type_hints import type_hint_drafts
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.runner.supervisor import descendants
@@ -97,18 +96,13 @@ def generate(
     root: Path,
     drafts: list[Draft],
     targets: Sequence[Target],
-    *,
-    suite: tuple[str, ...] = (),
-    seconds: float = 60,
 ) -> Generated:
-    draws = any(draft.origin is Origin.TYPE_HINT for draft in drafts)
-    bench = DraftBench(Launch(root, root, root / "pytest.ini"), Level.NONE, targets, draws=draws)
+    bench = DraftBench(Launch(root, root, root / "pytest.ini"), Level.NONE, targets)
 
     def read(path: str) -> str:
         return (root / path).read_text("utf-8")
 
-    deadline = Deadline.after(seconds, "generate_timeout")
-    return Generation(bench, read, deadline).run(drafts, suite)
+    return Generation(bench, read, Deadline.after(60)).run(drafts)
 
 
 def content(root: Path) -> dict[Path, bytes]:
@@ -187,38 +181,6 @@ def test_no_process_left(judged_hazards: dict[str, str]) -> None:
         with contextlib.suppress(OSError):
             command = Path(f"/proc/{process}/cmdline").read_text().split("\0")
             assert command[:3] != [sys.executable, "-P", "-m"]
-
-
-@pytest.mark.slow
-def test_type_hints(tmp_path: Path) -> None:
-    source = (
-        "def first(text: str) -> str:\n    return text[0]\n\n\n"
-        "def digits(x: int) -> int:\n    return len(str(x))\n"
-    )
-    write_project(tmp_path, {"shop.py": source})
-    targets = targets_in(source)
-    generated = generate(tmp_path, list(type_hint_drafts(targets)), targets)
-    assert reasons(generated) == {
-        "test_first_of_any_input": "raises IndexError for text=''",
-        "test_digits_of_any_input": "kept",
-    }
-
-
-@pytest.mark.slow
-def test_slow_suite(tmp_path: Path) -> None:
-    slow_test = (
-        "import time\nfrom shop import mean\n\n\ndef test_slow():\n"
-        "    until = time.process_time() + 1.0\n    while time.process_time() < until:\n        pass\n"
-        "    assert mean([1, 3]) > 0\n"
-    )
-    write_project(tmp_path, {"shop.py": SHOP, "tests/test_there.py": slow_test})
-    price, mean = target_named("price"), target_named("mean")
-    draft = shop_draft("assert price(11, 7) == 76", price)
-    suite = ("tests/test_there.py::test_slow",)
-    generated = generate(tmp_path, [draft], [mean, price], suite=suite, seconds=9)
-    assert [test.draft for test in generated.kept] == [draft]
-    assert re.fullmatch(r"\d+ mutants were not tried with the existing tests, .*", generated.over)
-    assert generated.scores[0].before.lines == 2
 
 
 @pytest.mark.parametrize("source", ["def test_drafted(:\n", "import not_there\n"])

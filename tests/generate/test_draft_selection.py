@@ -103,6 +103,20 @@ def test_property_with_fewer_inputs() -> None:
     assert all(rejected.reason == "adds nothing" for rejected in generated.rejected)
 
 
+TYPED = (
+    "def first(text: str) -> str:\n    return text[0]\n\n\n"
+    "def digits(x: int) -> int:\n    return len(str(x))\n"
+)
+
+
+def test_type_hints() -> None:
+    generated = generate(drafts_without_model(TYPED, targets_in(TYPED)), source=TYPED)
+    assert reasons(generated) == {
+        "test_first_of_any_input": "raises IndexError for text=''",
+        "test_digits_of_any_input": "kept",
+    }
+
+
 def test_order_dependence() -> None:
     source = "COUNT = []\n\n\ndef count():\n    COUNT.append(1)\n    return len(COUNT) < 3\n"
     [target, _] = targets_in(source)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_starcoder.source.diff import changed_lines, lines_of, named_path, unified
+from pytest_starcoder.source.diff import changed_lines, lines_of, named_path, parse_diff, unified
 
 texts = st.text(st.sampled_from("ab +-@\\\r\n\t\x0c\u2028é"), max_size=30)
 
@@ -135,3 +135,8 @@ def test_changed_lines() -> None:
         "1\n", "2\n", "b.py"
     )
     assert changed_lines(diff) == ["--- a comment of SQL", "+++ x", "-1", "+2"]
+
+
+def test_damaged_diff() -> None:
+    with pytest.raises(ValueError, match="Hunk is shorter than expected"):
+        parse_diff("--- a/a.py\n+++ b/a.py\n@@ -1,2 +1,2 @@\n a\n")

@@ -204,3 +204,16 @@ def test_partial_clone(tmp_path: Path) -> None:
     assert not marker.exists()
     git(clone, "diff", "HEAD")
     assert marker.exists()  # the trap would have sprung
+
+
+def test_untracked_files(tmp_path: Path) -> None:
+    root = commit_files(tmp_path, shop="a\n")
+    (root / ".gitignore").write_text("ignored.py\n")
+    (root / "ignored.py").write_text("a\n")
+    (root / "new.py").write_text("a\nb\n")
+    (root / "broken.py").symlink_to("missing")
+    assert History(root).changed_lines(untracked=True) == {
+        ".gitignore": {1, 2},
+        "new.py": {1, 2, 3},
+    }
+    assert History(root).changed_lines() == {}

@@ -114,7 +114,7 @@ def work(texts: Texts) -> int:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_work_grows_as_lines_do(shape: str) -> None:
+def test_linear_work(shape: str) -> None:
     make = SHAPES[shape]
     work(make(100))  # imports and compiles what is needed once
     few, many = work(make(150)), work(make(600))
@@ -124,7 +124,12 @@ def test_work_grows_as_lines_do(shape: str) -> None:
 def test_python_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[str] = []
     parse = ast.parse
-    monkeypatch.setattr(ast, "parse", lambda source: parsed.append(source) or parse(source))
+
+    def counted(source: str) -> ast.Module:
+        parsed.append(source)
+        return parse(source)
+
+    monkeypatch.setattr(ast, "parse", counted)
     source = "".join(f"name_{number} = {number}\n" for number in range(3000))
     review(*entries_of({"parsed_once.py": ("", source)}))
     assert len(parsed) == 1
