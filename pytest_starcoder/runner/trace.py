@@ -99,13 +99,13 @@ class Tracer:
         sys.settrace(None)
         threading.settrace(None)
 
-    def _trace_call(self, frame: FrameType, event: str, _arg: Any) -> LocalTrace | None:
+    def _trace_call(self, frame: FrameType, _event: str, _arg: Any) -> LocalTrace | None:
         # Called for every call of any function: it decides quickly.
         code = frame.f_code
         is_traced = self._files.get(code.co_filename)
         if is_traced is None:
             is_traced = self._files[code.co_filename] = self._is_traced_file(code.co_filename)
-        if not is_traced or event != "call":
+        if not is_traced:
             return None
         # Only code of functions is optimized; that of modules and classes is not.
         if self._functions_only and not code.co_flags & inspect.CO_OPTIMIZED:
@@ -125,13 +125,12 @@ class Tracer:
         except Exception:  # noqa: BLE001 - an exception in a trace function would reach the test
             return False
 
+    # Called for every line: the repeated expression costs less than another call.
+
     def _trace_line(self, frame: FrameType, event: str, _arg: Any) -> LocalTrace:
         if event == "line":
-            self._add_line(frame)
+            self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
         return self._trace_line
-
-    def _add_line(self, frame: FrameType) -> None:
-        self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
 
     def _arc_tracer(self) -> LocalTrace:
         previous = 0
@@ -144,7 +143,7 @@ class Tracer:
                 line = 0
                 if event == "line":
                     line = frame.f_lineno
-                    self._add_line(frame)
+                    self.lines.setdefault(frame.f_code.co_filename, set()).add(line)
                 if previous:
                     arcs = self.arcs.setdefault(frame.f_code.co_filename, set())
                     arcs.add((previous, line))
@@ -164,7 +163,7 @@ class Tracer:
             nonlocal raised
             if event == "line":
                 raised = ""  # the exception was handled
-                self._add_line(frame)
+                self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
             elif event == "exception":
                 raised = arg[0].__name__
             elif event == "return":
