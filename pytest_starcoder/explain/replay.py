@@ -36,7 +36,7 @@ ENDED_EARLY = "pytest ended before it had"
 
 @dataclass(frozen=True)
 class Replay:
-    """What running tests again has shown of one cause.
+    """The results of running tests of one cause again.
 
     `failing` and `passing` are the outcomes that rank its lines, `statements` sentences for a
     person. `order` are the tests that must run for it to fail, unless the test alone fails.
@@ -231,8 +231,9 @@ def _ids(*outcomes: Outcome) -> frozenset[str]:
 
 def add_warnings(replays: Sequence[Replay], warnings: Iterable[str]) -> list[Replay]:
     """Return the replays, with the warnings added to the first one."""
-    first, *others = replays
-    return [replace(first, statements=(*first.statements, *warnings)), *others]
+    first = replays[0]
+    first = replace(first, statements=(*first.statements, *warnings))
+    return [first, *replays[1:]]
 
 
 def count_tests(replays: Iterable[Replay]) -> int:

@@ -119,15 +119,15 @@ def _context(text: str | bytes, index: int) -> str:
     return repr(text[start : index + 20])
 
 
-def _first_difference(left: str | bytes, right: str | bytes) -> int:
+def _first_difference(first: str | bytes, second: str | bytes) -> int:
     """Return the first index at which two texts differ.
 
     Bisects, because comparing slices is much faster than comparing characters.
     """
-    low, high = 0, min(len(left), len(right))
+    low, high = 0, min(len(first), len(second))
     while low < high:
         middle = (low + high + 1) // 2
-        if left[low:middle] == right[low:middle]:
+        if first[low:middle] == second[low:middle]:
             low = middle
         else:
             high = middle - 1

@@ -46,19 +46,7 @@ class FixSession:
         self._settings = context.settings
         self._unfixable = {test.nodeid for test in context.tests if not test.fixable}
         self._quick = {test.nodeid for test in context.tests if test.quick and test.fixable}
-        passed = []
-        for test in context.tests:
-            if test.outcome == "passed" and test.allowed and test.fixable:
-                passed.append(test)
-        passed_ids = [test.nodeid for test in passed]
-        # A suite that takes no time tells more than the tests nearest to the failing one.
-        seconds = sum(test.seconds for test in passed)
-        is_small = len(passed) <= SMALL_SUITE_TESTS and seconds <= SMALL_SUITE_SECONDS
-        self._suite = Suite(
-            order=[test.nodeid for test in context.tests],
-            fast=passed_ids if is_small else (),
-            confirming=passed_ids if self._settings.fix_suite else (),
-        )
+        self._suite = _suite_of(context)
         self._finder = PlaceFinder(
             context.sources, context.conventions, _executed_files(context.cases)
         )
@@ -168,6 +156,23 @@ class FixSession:
             except KeyboardInterrupt:
                 self._stopped = True
                 return Fixes(note="interrupted")
+
+
+def _suite_of(context: FixContext) -> Suite:
+    """Return the tests that fixes must not break."""
+    passed = []
+    for test in context.tests:
+        if test.outcome == "passed" and test.allowed and test.fixable:
+            passed.append(test)
+    passed_ids = [test.nodeid for test in passed]
+    # A suite that takes no time tells more than the tests nearest to the failing one.
+    seconds = sum(test.seconds for test in passed)
+    is_small = len(passed) <= SMALL_SUITE_TESTS and seconds <= SMALL_SUITE_SECONDS
+    return Suite(
+        order=[test.nodeid for test in context.tests],
+        fast=passed_ids if is_small else (),
+        confirming=passed_ids if context.settings.fix_suite else (),
+    )
 
 
 def _executed_files(cases: Sequence[Case]) -> Iterator[str]:

@@ -33,6 +33,7 @@ class DraftBench:
         if hash_seed:
             environment = {**(launch.environment or os.environ), "PYTHONHASHSEED": hash_seed}
             launch = replace(launch, environment=environment)
+        # Modules that no test imports have to be imported, or their mutants cannot be tried.
         modules = dict.fromkeys(target.module for target in self.targets)
         folders = dict.fromkeys(str(target.folder) for target in self.targets)
         return Trials(

@@ -63,6 +63,7 @@ class GenerationJob:
             self.redactor.learn(source)
             drafts += drafts_without_model(source, targets, self.origins)
         deadline = Deadline.after(self.settings.generate_timeout, "generate_timeout")
+        # Without a model, everything else still works.
         client, remark = self._client()
         bench = DraftBench(
             self.launch,

@@ -44,6 +44,7 @@ def targets_at(
     for location in sorted(locations, key=lambda location: not location.tests):
         source = (root / location.path).read_text("utf-8")
         in_file = find_targets(source, location.path, root)
+        # In a folder, a file that cannot be parsed is skipped.
         if not in_file and len(locations) == 1:
             raise ConfigError(f"{location.path} cannot be parsed.", "Fix its syntax first.")
         for target in _selected(in_file, location):

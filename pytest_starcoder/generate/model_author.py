@@ -98,8 +98,8 @@ class ModelAuthor:
             drafts = drafts or self._drafts(text, target, completion.model, label, before)
         return ModelAnswer(drafts, usage, completion.model)
 
-    def predict_result(self, target: Target, call: str, operator: str) -> ModelAnswer:
-        """Write the test `assert call operator …`; an instruct model is not asked.
+    def predict_result(self, target: Target, assertion: str) -> ModelAnswer:
+        """Complete `assert call ==`; an instruct model is not asked.
 
         The prompt does not show what the code returns: where the model agrees with the code,
         two independent sources say the same.
@@ -107,7 +107,7 @@ class ModelAuthor:
         if self._is_instruct:
             return ModelAnswer((), ModelUsage(), self.client.model().name)
         name = f"test_{target.test_stem}_predicted"
-        opening = f"def {name}():\n    assert {call} {operator}"
+        opening = f"def {name}():\n    {assertion}"
         before, _ = self._surroundings(target, MAX_PREDICTION_TESTS)
         prompt = self._prompt(target, opening, before)
         stop = ("\n", *prompt.stop)

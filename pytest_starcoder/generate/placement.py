@@ -80,6 +80,7 @@ def file_for(module: str, root: Path, test_files: Iterable[str]) -> str:
             with_name.append(path)
     importing = [path for path in existing if _imports(root / path, module)]
     with_both = [path for path in with_name if path in importing]
+    # The first of the best kind.
     for path in (*with_both, *with_name, *importing):
         return path
     if existing:
@@ -192,6 +193,7 @@ def project_styles(path: str, root: Path) -> list[Style]:
 
 def _filtered(root: Path, command: Sequence[str], text: str) -> str:
     """Return the output of a command for a text; the text itself if the command fails."""
+    # In the root, where ruff finds the settings of the project.
     done = subprocess.run(
         command, input=text, capture_output=True, text=True, cwd=root, check=False
     )

@@ -91,6 +91,7 @@ def _relations(function: Target, values: Sequence[str]) -> Iterator[Draft]:
     kind = type(ast.literal_eval(values[0]))
     for suffix, claim in RELATIONS.get(kind, {}).items():
         yield _draft(function, values, claim.replace("f(", f"{name}("), suffix)
+    # A separator: another one must give the same result with the separator replaced.
     for parameter, default in function.defaults:
         if isinstance(default, str) and default:
             replaced = f'{name}(value).replace({default!r}, "~")'
@@ -126,6 +127,7 @@ def _widened(values: Sequence[str], every_input: Sequence[str]) -> list[str]:
     literals = [ast.literal_eval(value) for value in values]
     kind = type(literals[0])
     edges: list[object] = []
+    # Inputs for which functions often go wrong: empty, accented, teens, negative.
     if kind is str:
         capitals = [text.upper() for text in literals[:2]]
         edges = ["", *capitals, f"{literals[0]} \u00e9--1", " "]

@@ -34,7 +34,7 @@ def salvage_drafts(
     imports the text may use; `label` becomes part of the names of the tests.
     """
     tree = syntax_tree(parsing_prefix(text))
-    head = syntax_tree(before)
+    head = syntax_tree(before)  # the test file that the model continued
     if tree is None:
         return
     imports = imported_names([*tree.body, *(head.body if head else ())], target.module)
@@ -76,6 +76,7 @@ class _ModelTest:
     def parts(self) -> Iterator[list[ast.stmt]]:
         """The statements of each test that it becomes."""
         statements = [to_pytest(node) for node in self.function.body if not is_string(node)]
+        # Apart from each other, the assertions would each need the parameters.
         if self.is_parametrized:
             while statements and not _asserts(statements[-1]):
                 statements.pop()

@@ -94,6 +94,7 @@ class GeneratePlugin:
                     if mark.name == MARKER:
                         for name in mark.args or ("",):
                             self._marked[collector.nodeid, str(name)] = None
+            # Collecting extends sys.path; markers name modules as tests import them.
             self._import_folders = [*sys.path]
         return report
 
@@ -254,6 +255,7 @@ class GeneratePlugin:
         from pytest_starcoder.redaction.values import with_texts
 
         verbose = self._config.option.verbose > 0
+        # Files keep what the code says; only what is shown is redacted.
         redacted = with_texts(generated, self._redactor.redact)
         for line in terminal_lines(redacted, verbose=verbose):
             terminal.write_line(line)

@@ -123,11 +123,13 @@ class SuiteScore:
         reserved = self._deadline.remaining() * (1 - share)
         for nodeids, group in _group_by_tests(mutants, tests).items():
             if not nodeids:
+                # No test runs these lines, so none needs to be tried.
                 yield from ((mutant, ()) for mutant in group)
                 continue
             chosen = [tests[nodeid] for nodeid in nodeids]
             drafts = draft_modules(chosen)
             limits = {nodeid: time_limit(tests[nodeid]) for nodeid in nodeids}
+            # A slow suite gets small batches, so that the deadline is not missed by much.
             seconds = sum(test.seconds for test in chosen)
             size = min(MAX_BATCH, 1 + int(BATCH_SECONDS / max(0.01, seconds)))
             for start in range(0, len(group), size):

@@ -78,6 +78,7 @@ class SuiteWriter:
     def _put(self, place: str, tests: Sequence[NewTest]) -> None:
         path, _, class_name = place.partition("::")
         file = self.root / path
+        # Read as bytes: text mode would hide the line ends of Windows.
         before = file.read_bytes().decode("utf-8") if file.is_file() else ""
         text = before.replace("\r\n", "\n")
         after = insert_tests(text, tests, class_name, project_styles(path, self.root))

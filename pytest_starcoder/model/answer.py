@@ -24,6 +24,7 @@ def answer(prompt: Prompt, lead: str, client: Client, on_text: OnText) -> Comple
         if has_begun:
             on_text(piece)
             return
+        # Until the first word, it may be nothing but thoughts or white space.
         pending += piece
         words = _without_thoughts(pending) if prompt.chat else pending
         if words.strip():

@@ -109,7 +109,6 @@ _INPUT_LANGUAGES = frozenset({"html", "css", "sql", "bash"})
 _TOOL = re.compile(
     r"\b(?:functions?|scripts?|regex|(?:pars|scrap|crawl|fetch|download|extract|connect)\w*)\b"
 )
-_TRANSLATION = re.compile(r"\W*(?:please )?(?:translate|port|convert|rewrite)\b")
 
 
 @dataclass(frozen=True, order=True)
@@ -117,6 +116,8 @@ class _Mention:
     start: int
     end: int
     language: str
+    is_target: bool
+    """After "in", "into", "to" or "using"."""
 
 
 def requested_language(question: str) -> str:
@@ -127,33 +128,27 @@ def requested_language(question: str) -> str:
     """
     text = question[:2000].lower()
     mentions = _mentions(text)
-    if _TRANSLATION.match(text):
-        targets = [
-            mention
-            for mention in mentions
-            if text[: mention.start].endswith((" in ", "to ", " as "))
-        ]
-        mentions = targets or mentions
-    written_in = [
-        mention.language
-        for mention in mentions
-        if text[: mention.start].endswith((" in ", " into ", " using "))
-    ]
-    for language in written_in:
-        if language not in _INPUT_LANGUAGES:
-            return language
+    for mention in mentions:
+        if mention.is_target and mention.language not in _INPUT_LANGUAGES:
+            return mention.language
     if any(mention.language == "python" for mention in mentions):
         return "python"
     for mention in mentions:
-        if mention.language not in _INPUT_LANGUAGES:
+        if not _is_input(mention, text):
             return mention.language
-        has_tool = _TOOL.search(text, 0, mention.start) or _TOOL.match(text, mention.end + 1)
-        if not has_tool:
+    # "A function in SQL": here the tool is written in the input language.
+    for mention in mentions:
+        if mention.is_target and mention.language in ("sql", "bash"):
             return mention.language
-    for language in written_in:
-        if language in ("sql", "bash"):
-            return language
     return "python"
+
+
+def _is_input(mention: _Mention, text: str) -> bool:
+    """Return whether a tool reads or writes the language: "a script that parses HTML"."""
+    if mention.language not in _INPUT_LANGUAGES:
+        return False
+    has_tool = _TOOL.search(text, 0, mention.start) or _TOOL.match(text, mention.end + 1)
+    return has_tool is not None
 
 
 def _mentions(text: str) -> list[_Mention]:
@@ -161,7 +156,9 @@ def _mentions(text: str) -> list[_Mention]:
     mentions = []
     for language, words in _NAME_PATTERNS.items():
         for match in re.finditer(rf"(?<!\w)(?:{words})(?![\w+#])", text):
-            mentions.append(_Mention(match.start(), match.end(), language))
+            before = text[: match.start()]
+            is_target = before.endswith((" in ", " into ", " to ", " using "))
+            mentions.append(_Mention(match.start(), match.end(), language, is_target))
     return sorted(mentions)
 
 
@@ -181,19 +178,24 @@ def extract_code(answer: str, language: str) -> str:
     if language == "python" and not python_problem(answer):
         # Its fences, if any, stand in a docstring.
         return _longest_python(answer)
-    blocks = list(islice(_blocks(answer, language), MAX_BLOCKS))
-    for block in tuple(blocks):
-        is_wrapper = not block.language and not _is_code(block.text, language)
-        if block.language == "markdown" or is_wrapper:
-            blocks += islice(_blocks(block.text, language), MAX_BLOCKS)
-    candidates = [block.text for block in blocks if block.language == language]
-    candidates = [text for text in candidates if text.strip()]
-    if not candidates:
-        unlabelled = [block.text for block in blocks if not block.language]
-        candidates = [text for text in unlabelled if _is_code(text, language)]
+    candidates = _candidates(answer, language)
     if candidates:
         return _best_block(candidates, language)
     return _unfenced_code(_text_before_fences(answer), language)
+
+
+def _candidates(answer: str, language: str) -> list[str]:
+    """Return the fenced blocks with the right label, or else those that look like code."""
+    blocks = list(islice(_blocks(answer, language), MAX_BLOCKS))
+    for block in tuple(blocks):
+        # Some models put their whole answer, fences included, into another fence.
+        is_wrapper = not block.language and not _is_code(block.text, language)
+        if block.language == "markdown" or is_wrapper:
+            blocks += islice(_blocks(block.text, language), MAX_BLOCKS)
+    labelled = [block.text for block in blocks if block.language == language]
+    labelled = [text for text in labelled if text.strip()]
+    unlabelled = [block.text for block in blocks if not block.language]
+    return labelled or [text for text in unlabelled if _is_code(text, language)]
 
 
 @dataclass(frozen=True)
@@ -287,6 +289,7 @@ def _block_text(lines: list[str], fence: _Fence) -> str:
 
 def _best_block(texts: list[str], language: str) -> str:
     """Return the block that parses and defines something, else the one of which most parses."""
+    # Ranking parses every block: hostile ones together would take too long.
     if len(texts) == 1 or sum(map(len, texts)) > MAX_PARSED_CHARACTERS:
         return max(texts, key=len)
     return max(texts, key=lambda text: _rank(text, language))
@@ -357,6 +360,7 @@ def python_problem(code: str) -> str:
 
 
 _STATEMENT_START = re.compile(
+    # Statements, decorators, strings and brackets, and names that are called or assigned to.
     r"(?:import|from|del|try|global)\b"
     r"|(?:def|class|if|for|while|with|async|assert|match|print)\s"
     r"|@\w|[\"'(\[]"
@@ -377,6 +381,7 @@ def _longest_python(answer: str) -> str:
             index += 1
             continue
         start = index
+        # A comment above the code belongs to it.
         while start and lines[start - 1].startswith("#"):
             start -= 1
         rest = "".join(lines[start:])
@@ -493,9 +498,13 @@ def _html_page(answer: str) -> str:
 
 
 _CODE_LINE = re.compile(
+    # The end of a block, a comment, or a directive.
     r"[}\])]|//|/\*|#!|#include\b|<\?"
+    # An assignment.
     r"|[\w.$\[\]\"']+\s*(?::=|[-+*/|&]?=|<-|=>|->)\s*\S"
+    # A call, or a key of JSON.
     r"|[\w.:$]+\(.*\)$|\"[\w-]+\":"
+    # A declaration or a statement; in a sentence, its word would not be followed by brackets.
     r"|(?:const|let|var|func|fn|function|fun|def|public|private|protected|static|struct|class"
     r"|interface|enum|impl|import|if|for|while|switch|return|puts|echo)\b[^.!?]*[({=;<\"'\[]"
 )

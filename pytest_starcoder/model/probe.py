@@ -98,6 +98,7 @@ def _probes(client: Client, kind: str) -> list[tuple[str, Callable[[Ask], ProbeR
 def _probe_speed(ask: Ask) -> ProbeResult:
     """Measure tokens per second, with an unseen prompt and an answer of some length."""
     _timed(ask, Prompt("x = ", max_tokens=1))  # loads the model
+    # One token of answer: only reading is measured.
     reading, seconds = _timed(ask, Prompt(_unseen("x = 1\n" * 150), max_tokens=1))
     read = reading.prompt_tokens / seconds
     writing, seconds = _timed(ask, Prompt("def fibonacci(n):\n", max_tokens=64))
@@ -175,6 +176,7 @@ def _probe_stop_token(ask: Ask, kind: str) -> ProbeResult:
 def _probe_special_tokens(ask: Ask, special_tokens: tuple[str, ...]) -> ProbeResult:
     """Count each special token by how much longer a prompt is with it."""
     name = "sentinels"
+    # A server may add a token at the beginning of every prompt.
     without = ask(Prompt("x", max_tokens=1)).prompt_tokens
     if not without:
         return ProbeResult(name, "unknown", "the server does not count the prompt's tokens")
@@ -183,6 +185,7 @@ def _probe_special_tokens(ask: Ask, special_tokens: tuple[str, ...]) -> ProbeRes
         return ask(Prompt(f"x{text}", max_tokens=1)).prompt_tokens - without
 
     total = len(special_tokens)
+    # All at once first: one question instead of 38 on most servers.
     if count("".join(special_tokens)) == total:
         return ProbeResult(name, "yes", f"each of the {total} is one token", {"several": {}})
     counts = {token: count(token) for token in special_tokens}
@@ -310,7 +313,7 @@ def _probe_window(ask: Ask, client: Client) -> ProbeResult:
         return ProbeResult(name, "unknown", "the server does not count the prompt's tokens")
     window = client.model().window
     readable = max(1000, READING_SECONDS * short.prompt_tokens / seconds)
-    lines = int(int(min(window - 300, readable)) / tokens_per_line)
+    lines = int(min(window - 300, readable) / tokens_per_line)
     # If tokens are estimated, that may be too many.
     while lines > 200 and not client.fits(Prompt(_unseen(line * lines), max_tokens=1)):
         lines = lines * 9 // 10

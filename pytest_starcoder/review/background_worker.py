@@ -104,7 +104,7 @@ class BackgroundWorker:
             self._queue.remove(waiting)
         except ConfigError as exc:
             self._give_up(waiting, str(exc))
-        except Exception as exc:  # noqa: BLE001 - report the commit and go on with the others
+        except Exception as exc:
             reason = str(exc) if isinstance(exc, StarcoderError) else f"{type(exc).__name__}: {exc}"
             self._give_up(waiting, f"the review itself failed: {reason}")
         else:

@@ -26,7 +26,7 @@ def read(path: str | PathLike[str]) -> str:
     """Return the text of a baseline; empty if it cannot be read."""
     try:
         # A hook reads it without importing pathlib.
-        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
         return ""

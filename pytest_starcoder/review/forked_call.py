@@ -88,7 +88,7 @@ class ForkedCall:
                 result = pickle.dumps((False, function(pickle.load(arguments))))
             except EOFError:
                 return  # never called
-            except Exception as exc:  # noqa: BLE001 - the parent raises it
+            except Exception as exc:
                 result = pickle.dumps((True, exc))
             results.write(result)
             results.flush()

@@ -113,7 +113,7 @@ _FOCUSED_TEST = re.compile(
 _INVISIBLE = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\u2060\ufeff]")
 _INSIDE_ASCII = re.compile("[!-~][\u200b\u2060\ufeff]+[!-~]")
 _OVERRIDES = "\u202d\u202e"
-_EMBEDDINGS = "\u202a\u202b" + _OVERRIDES
+_EMBEDDINGS = "\u202a\u202b"
 _ISOLATES = "\u2066\u2067\u2068"
 _POP_EMBEDDING, _POP_ISOLATE = "\u202c", "\u2069"
 _CLOSED_BY = {_POP_EMBEDDING: _EMBEDDINGS, _POP_ISOLATE: _ISOLATES}
@@ -133,16 +133,16 @@ def hides_code(line: str, *, is_code: bool) -> bool:
         return False
     if is_code and _INSIDE_ASCII.search(line):
         return True  # no script needs one there
+    if any(char in line for char in _OVERRIDES):
+        return True  # they reverse even letters, which no text needs
     opened: list[tuple[str, int]] = []
     for end, char in enumerate(line):
         if char in _EMBEDDINGS or char in _ISOLATES:
             opened.append((char, end))
-        elif char in _CLOSED_BY and opened and opened[-1][0] in _CLOSED_BY[char]:
-            kind, start = opened.pop()
-            if kind in _OVERRIDES or (is_code and _BOUNDARY.search(line, start, end)):
+        elif opened and opened[-1][0] in _CLOSED_BY.get(char, ""):
+            _, start = opened.pop()
+            if is_code and _BOUNDARY.search(line, start, end):
                 return True
-    if any(kind in _OVERRIDES for kind, _ in opened):
-        return True
     # A newline ends every direction; texts of whole right-to-left lines rely on that.
     return bool(opened) and (is_code or not _is_right_to_left(line))
 

@@ -13,7 +13,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pytest_starcoder.errors import (
@@ -85,7 +85,7 @@ def review_hunks(
     are used wherever their hunk stands now.
     """
     result = ModelReview()
-    reviewer = _HunkReviewer(change, observed, client, cache, repository_name)
+    reviewer = _HunkReviewer(change.texts, observed, client, cache, repository_name)
     parts_left = Counter(hunk.number for hunk in change.hunks)
     for hunk in _order(change, observed):
         findings = None
@@ -134,20 +134,13 @@ def _explain(error: BackendError, client: Client) -> StarcoderError:
     return error
 
 
+@dataclass(frozen=True)
 class _HunkReviewer:
-    def __init__(
-        self,
-        change: Change,
-        observed: Observed,
-        client: Client,
-        cache: Cache,
-        repository_name: str,
-    ) -> None:
-        self._texts = change.texts
-        self._observed = observed
-        self._client = client
-        self._cache = cache
-        self._repository_name = repository_name
+    _texts: Mapping[str, str]
+    _observed: Observed
+    _client: Client
+    _cache: Cache
+    _repository_name: str
 
     def review(self, hunk: Hunk, *, may_ask: bool) -> list[Finding] | None:
         """Return a model's findings, from the cache if it was asked before.

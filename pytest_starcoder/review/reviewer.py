@@ -69,7 +69,7 @@ def review_quietly(
         return _review_with_model(source, seconds, progress)
     except ConfigError:
         raise
-    except Exception as exc:  # noqa: BLE001 - observed findings count, whatever the error
+    except Exception as exc:
         error = StarcoderError(f"Asking the model failed: {type(exc).__name__}: {exc}.")
         return _review_without_model(source, error)
 

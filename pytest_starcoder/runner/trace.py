@@ -99,13 +99,13 @@ class Tracer:
         sys.settrace(None)
         threading.settrace(None)
 
-    def _trace_call(self, frame: FrameType, event: str, _arg: Any) -> LocalTrace | None:
+    def _trace_call(self, frame: FrameType, _event: str, _arg: Any) -> LocalTrace | None:
         # Called for every call of any function: it decides quickly.
         code = frame.f_code
         is_traced = self._files.get(code.co_filename)
         if is_traced is None:
             is_traced = self._files[code.co_filename] = self._is_traced_file(code.co_filename)
-        if not is_traced or event != "call":
+        if not is_traced:
             return None
         # Only code of functions is optimized; that of modules and classes is not.
         if self._functions_only and not code.co_flags & inspect.CO_OPTIMIZED:

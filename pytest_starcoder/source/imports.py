@@ -1,4 +1,4 @@
-"""What a source file imports, found by regular expressions: parsing every file is too slow."""
+"""Finds what a source file imports, mostly by regular expressions: parsing is too slow."""
 
 from __future__ import annotations
 

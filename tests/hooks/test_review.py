@@ -484,9 +484,7 @@ def test_preview(top: Path, model: FakeOllama) -> None:
     done = run_review(top, "--preview")
     assert done.stdout.splitlines()[0].startswith("shop/pricing.py: 1 hunk, 1 added line, ")
     assert done.stdout.splitlines()[1:] == [
-        "1 hunk of 1 would be reviewed, what is staged. How long that takes is known after the "
-        "first review. "
-        "The budget is 20 s.",
+        "1 hunk of 1 would be reviewed, what is staged. The time budget is 20 s.",
         "Not reviewed: logo.png (binary).",
     ]
     assert not model.requests

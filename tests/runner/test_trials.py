@@ -393,9 +393,10 @@ def test_launch_obstacle(project: Project) -> None:
 def test_no_process_after_the_deadline(project: Project) -> None:
     slow = project.edit("return", "import time; time.sleep(60)\n    return")
     started = time.monotonic()
-    with project.trials(MEAN, seconds=2.5) as trials:  # collecting the tests included
+    with project.trials(MEAN) as trials:
+        trials._deadline = Deadline.after(0.5)  # collecting the tests may take long
         assert list(trials.try_in_functions([slow], Checks({MEAN: 30.0}))) == []
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 30
     assert not running(f"--rootdir={project.root}")
 
 
