@@ -70,7 +70,7 @@ class FilePatch:
                 hunks += _hunks(file)
         except UnidiffParseError:
             return None
-        return hunks or None
+        return hunks or None  # without a line `---` there is nothing to parse
 
     def count_hunks(self) -> int:
         """Count the hunks without parsing them."""
@@ -124,12 +124,14 @@ def _git_patch(section: bytes) -> FilePatch:
     headers = _parse(header_lines)
     if not headers:
         raise _damaged(f"at {one_line(header_lines[0], 200)}")
+    # A renamed or binary file has no lines `---` and `+++`.
     names = _parse(lines[:2]) or headers
     return FilePatch(_entry(names[0], headers[0], section))
 
 
 def _plain_patches(diff: bytes) -> list[FilePatch]:
     patches = []
+    # Parsed as a whole: only the counts in `@@` tell where the hunks of a file end.
     for file in _parse(_lines(diff)):
         entry = _entry(file, file, str(file).encode("utf-8", "replace"))
         patches.append(FilePatch(entry, list(_hunks(file))))
