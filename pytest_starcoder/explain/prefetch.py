@@ -95,7 +95,7 @@ class Prefetch:
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
-            start_new_session=True,
+            start_new_session=True,  # a Ctrl-C in the terminal is for the tests
         )
         self._send(setup)
 
@@ -164,6 +164,7 @@ def main() -> None:
     values = {entry.name: setup["settings"][entry.name] for entry in fields(Settings)}
     values["tracked"] = frozenset(values["tracked"])
     queue: SimpleQueue[Failure | None] = SimpleQueue()
+    # Failures are read in a thread, because an answer may take minutes.
     threading.Thread(target=_read_failures, args=(queue,), daemon=True).start()
     threading.Thread(target=_exit_with, args=(os.getppid(),), daemon=True).start()
     with (
