@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.review.change import number_lines
-from pytest_starcoder.source.diff import named_path
+from pytest_starcoder.source.diff import parse_path
 from pytest_starcoder.source.git.patches import Entry
 from pytest_starcoder.text.display import one_line
 
@@ -141,7 +141,7 @@ def _plain_patches(diff: bytes) -> list[FilePatch]:
 def _entry(names: PatchedFile, header: PatchedFile, patch: bytes) -> Entry:
     """Return a file with the `names` of its lines `---` and `+++`, and the modes of its header."""
     is_deleted = NO_FILE in (names.target_file, header.target_file)
-    path = named_path(names.source_file if is_deleted else names.target_file)
+    path = parse_path(names.source_file if is_deleted else names.target_file)
     if is_deleted:
         status = "D"
     elif NO_FILE in (names.source_file, header.source_file):
