@@ -132,6 +132,7 @@ class _Selection:
             return True
         added = _context(source, unit, number) - lines
         size = sum(len(text) + 1 for text in _render(source, unit, added))
+        # The first line is always shown.
         if self._lines and self.size + size > limit:
             return False
         self.size += size

@@ -24,6 +24,7 @@ def compare_texts(pair: Pair) -> Iterator[str]:
         return
     if max(len(actual), len(expected)) <= MAX_FOLDED:
         yield from _compare_alike(pair)
+    # One text continues the other, at its end or at its start.
     if _is_extended(actual, expected) or _is_extended(expected, actual):
         yield from _compare_lengths(pair)
         return
@@ -114,6 +115,7 @@ def _character(char: str) -> str:
 def _context(text: str | bytes, index: int) -> str:
     """Return the text around an index, as a literal; of a string only its line."""
     start = max(0, index - 10)
+    # Lines before the difference are equal, so they say nothing.
     if isinstance(text, str):
         start = max(start, text.rfind("\n", 0, index) + 1)
     return repr(text[start : index + 20])

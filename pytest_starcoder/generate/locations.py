@@ -55,25 +55,30 @@ def targets_at(
 
 def _selected(targets: list[Target], location: Location) -> list[Target]:
     """Return the targets of a file that a location means."""
-    selected = targets
     if location.name:
-        prefix = f"{location.name}."
-        selected = [target for target in targets if f"{target.name}.".startswith(prefix)]
-        if not selected:
-            public = (TargetKind.FUNCTION, TargetKind.CLASS)
-            names = [target.name for target in targets if target.kind in public]
-            raise ConfigError(
-                f"{location.path} has no {location.name} to generate tests for.",
-                f"It has {', '.join(names) or 'none'}.",
-            )
+        targets = _with_name(targets, location)
     if location.lines is None:
-        return selected
-    on_lines = []
-    for target in selected:
+        return targets
+    selected = []
+    for target in targets:
         is_function = target.kind in (TargetKind.FUNCTION, TargetKind.PRIVATE)
         if is_function and not location.lines.isdisjoint(range(target.first, target.last + 1)):
-            on_lines.append(target)
-    return on_lines
+            selected.append(target)
+    return selected
+
+
+def _with_name(targets: list[Target], location: Location) -> list[Target]:
+    """Return the definition of that name, and those in it. Raises ConfigError if there is none."""
+    prefix = f"{location.name}."
+    selected = [target for target in targets if f"{target.name}.".startswith(prefix)]
+    if not selected:
+        public = (TargetKind.FUNCTION, TargetKind.CLASS)
+        names = [target.name for target in targets if target.kind in public]
+        raise ConfigError(
+            f"{location.path} has no {location.name} to generate tests for.",
+            f"It has {', '.join(names) or 'none'}.",
+        )
+    return selected
 
 
 def locations_of_path(text: str, root: Path) -> list[Location]:

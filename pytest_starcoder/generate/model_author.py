@@ -84,10 +84,7 @@ class ModelAuthor:
             opening = f"@{async_mark()}\nasync {opening}"
         before, after = self._surroundings(target, MAX_TESTS)
         prompt = self._prompt(target, opening, before, after, gaps)
-        if attempt:
-            warmer = self.client.settings.temperature + TEMPERATURE_STEP * attempt
-            prompt = replace(prompt, temperature=min(MAX_TEMPERATURE, warmer))
-        completion, usage = self._complete(prompt)
+        completion, usage = self._complete(self._warmer(prompt, attempt))
         # Some models begin anew instead of continuing the opening.
         texts = [extract_code(completion.text, "python")]
         if not self._is_instruct:
@@ -118,6 +115,13 @@ class ModelAuthor:
         drafts = self._drafts(text, target, completion.model, "predicted", before)
         renamed = tuple(replace(draft, name=name) for draft in drafts)
         return ModelAnswer(renamed, usage, completion.model)
+
+    def _warmer(self, prompt: Prompt, attempt: int) -> Prompt:
+        """Return the prompt with a higher temperature for each further attempt."""
+        if not attempt:
+            return prompt
+        temperature = self.client.settings.temperature + TEMPERATURE_STEP * attempt
+        return replace(prompt, temperature=min(MAX_TEMPERATURE, temperature))
 
     @property
     def _family(self) -> str:

@@ -104,23 +104,26 @@ def expected_failure(suspected: RejectedDraft) -> NewTest:
     A test of Hypothesis becomes a test of the input that it found.
     """
     draft = suspected.draft
-    provenance = (
-        f"{_origin(draft)}; the code breaks it: "
-        f"{one_line(f'{draft.because} {suspected.reason}', 300)}"
-    )
-    imports = draft.imports
+    claim = one_line(f"{draft.because} {suspected.reason}", 300)
+    provenance = f"{_origin(draft)}; the code breaks it: {claim}"
     if draft.draws_inputs:
-        _, _, drawn = suspected.reason.partition(" for ")
-        call = f"{draft.target.name}({drawn})"
-        generic_call = bound_call(draft.target, draft.arguments)
-        body = tuple(line.replace(generic_call, call) for line in draft.body)
-        imports = tuple(line for line in imports if "hypothesis" not in line)
-        draft = replace(draft, body=body, arguments=(), decorators=())
+        _, _, arguments = suspected.reason.partition(" for ")
+        draft = _with_arguments(draft, arguments)
+    imports = draft.imports
     if "import pytest" not in imports:
         imports = ("import pytest", "", *imports)
     mark = '@pytest.mark.xfail(strict=True, reason="suspected bug")'
     draft = replace(draft, decorators=(mark, *draft.decorators), imports=imports)
     return NewTest(draft, provenance)
+
+
+def _with_arguments(draft: Draft, arguments: str) -> Draft:
+    """Return a test of Hypothesis as a test of one input."""
+    call = f"{draft.target.name}({arguments})"
+    generic_call = bound_call(draft.target, draft.arguments)
+    body = tuple(line.replace(generic_call, call) for line in draft.body)
+    imports = tuple(line for line in draft.imports if "hypothesis" not in line)
+    return replace(draft, body=body, imports=imports, arguments=(), decorators=())
 
 
 def insert_tests(

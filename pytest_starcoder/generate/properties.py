@@ -124,21 +124,25 @@ def _draft(function: Target, values: Sequence[str], claim: str, suffix: str) -> 
 
 def _widened(values: Sequence[str], every_input: Sequence[str]) -> list[str]:
     """Return all known inputs of the same type, and edge cases."""
-    literals = [ast.literal_eval(value) for value in values]
+    literals = list(map(ast.literal_eval, values))
     kind = type(literals[0])
-    edges: list[object] = []
-    # Inputs for which functions often go wrong: empty, accented, teens, negative.
-    if kind is str:
-        capitals = [text.upper() for text in literals[:2]]
-        edges = ["", *capitals, f"{literals[0]} \u00e9--1", " "]
-    elif kind is int:
-        edges = [0, 11, 12, 13, 100, 111, -1]
     widened = []
     for value in (*values, *every_input):
         if type(ast.literal_eval(value)) is kind:
             widened.append(value)
-    widened += map(repr, edges)
+    widened += map(repr, _edge_cases(literals))
     return list(dict.fromkeys(widened))[:MAX_INPUTS]
+
+
+def _edge_cases(literals: Sequence[object]) -> list[object]:
+    """Return inputs for which functions often go wrong: empty, accented, teens, negative."""
+    match literals[0]:
+        case str(text):
+            capitals = [str(literal).upper() for literal in literals[:2]]
+            return ["", *capitals, f"{text} \u00e9--1", " "]
+        case int() if not isinstance(literals[0], bool):
+            return [0, 11, 12, 13, 100, 111, -1]
+    return []
 
 
 def _example_inputs(examples: Sequence[Draft]) -> dict[Target, list[str]]:

@@ -162,6 +162,7 @@ def _check_helpers(functions: Sequence[FunctionInFile]) -> frozenset[str]:
             silent.append(function)
             if _fails(function.node):
                 helpers.add(function.name)
+    # By node, because names may be repeated.
     calls = {function.node: _called_names(function.node) for function in functions}
     size = -1
     while size != len(helpers):  # until no more callers of helpers are found
@@ -301,6 +302,7 @@ def _enclosing_heads(tree: ast.Module) -> dict[ast.stmt, list[range]]:
 
 def _heads(statement: ast.stmt) -> Iterator[range]:
     """Yield the lines of a compound statement's head, and of its `except` and `case` clauses."""
+    # The cases of a `match` are neither statements nor handlers.
     if isinstance(statement, ast.Match):
         yield range(statement.lineno, statement.cases[0].pattern.lineno)
         for case in statement.cases:
