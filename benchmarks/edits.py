@@ -1,4 +1,4 @@
-"""Single small edits of Python code, of the kind that people make by mistake, and how far a ranking finds them.
+"""Makes small mistakes in Python code, and computes how far a ranking finds them.
 
 Source comes in, edits go out; nothing is run. An edit stands inside a function,
 in a class body or in the value of a module's constant; never in a docstring, an
@@ -69,8 +69,9 @@ SYMBOLS: dict[type[ast.AST], str] = {
     ast.Or: "or",
 }
 PAIRS = (
-    "min max, any all, startswith endswith, lstrip rstrip, lower upper, find rfind, index rindex, split rsplit, "
-    "keys values, floor ceil, append extend, add discard, popleft pop, appendleft append, partition rpartition, "
+    "min max, any all, startswith endswith, lstrip rstrip, lower upper, find rfind, "
+    "index rindex, split rsplit, keys values, floor ceil, append extend, add discard, "
+    "popleft pop, appendleft append, partition rpartition, "
     "ljust rjust, match search, list tuple, removeprefix removesuffix, isdigit isalpha, get pop"
 )
 SIBLINGS = {
@@ -128,7 +129,7 @@ def single_edits(source: str) -> list[Edit]:
 
 
 def changes(source: str) -> list[Change]:
-    """Every change that may be made to the module, in the order of the text: quicker, for those that need a few."""
+    """Yield every change that may be made to a module, in the order of the text."""
     text = _Text(source)
     found = {
         change
@@ -139,7 +140,7 @@ def changes(source: str) -> list[Change]:
 
 
 def expected_top(scores: Mapping[Key, float], truth: Collection[Key], k: int) -> float:
-    """How likely one of the true keys is among the k highest scores, those of equal score in random order.
+    """Return how likely one of the true keys is among the k highest scores, ties at random.
 
     A true key without a score is never among them.
     """
@@ -203,7 +204,7 @@ class _Text:
     def operator(
         self, left: ast.expr, right: ast.expr, symbol: str, after: str, kind: str
     ) -> Iterator[Change]:
-        """The operator between two operands becomes `after`; `not in` and `is not` are two words."""
+        """Replace the operator between two operands; `not in` and `is not` are two words."""
         words = symbol.split()
         tokens = self.tokens(self.stop(left), self.start(right))
         for index, (at, string) in enumerate(tokens):
@@ -238,7 +239,7 @@ def _code(tree: ast.Module) -> Iterator[tuple[ast.AST, bool]]:
 
 
 def _outside(statement: ast.stmt) -> Iterator[tuple[ast.AST, bool]]:
-    """Below a statement that is run on import: definitions wherever they stand, and the values of constants."""
+    """Yield what runs at import below a statement: definitions, and the values of constants."""
     match statement:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             yield from _function(statement)
@@ -382,7 +383,7 @@ def _constant(text: _Text, node: ast.Constant) -> Iterator[Change]:
 
 
 def _other_string(literal: str, value: str) -> str:
-    """Without its last character, in the same quotes where that can be; a single character doubled, an empty one x."""
+    """Drop the last character of a string; double a single one; an empty one becomes x."""
     other = value[:-1] if len(value) > 1 else value * 2 or "x"
     shortened = literal[:-2] + literal[-1]
     try:

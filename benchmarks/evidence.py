@@ -1,4 +1,4 @@
-"""Does what a model is asked show the fault? Faulty lines in prompts, and the size of prompts, ours beside rivals'.
+"""Measures whether prompts show the faulty line, and their size, for us and for rivals.
 
 `python -m benchmarks.evidence CASES --truth TRUTH` runs the tests of each
 project in the folder CASES up to the first failure (`-x`), once with each tool,
@@ -37,65 +37,65 @@ LIMIT = 30.0
 
 @dataclass(frozen=True)
 class Sent:
-    """What a tool sent of one case: whether that shows a faulty line, and its characters; 0 where it asked nothing."""
+    """The prompts of a tool: whether they show a faulty line, and their number of characters."""
 
     shown: bool
     characters: int
 
 
 def sent(case: Case, tool: Explainer) -> Sent | None:
-    """None where the run does not end in time, or no test fails."""
+    """Return what a tool sends; None if the run does not end in time, or no test fails."""
     with tool.server() as (url, requests):
-        told = {**case.env, **tool.environment(url), "STARCODER_FIX": "off"}
+        variables = {**case.env, **tool.environment(url), "STARCODER_FIX": "off"}
         run = pytest(
             case.project,
             "-x",
             *case.run,
             *tool.on,
-            environment=told,
+            environment=variables,
             python=tool.python,
             limit=LIMIT,
         )
-        asked = questions(requests)
+        prompts = questions(requests)
     if run.status != 1:
         return None
     sources = {path: (case.project / path).read_text("utf-8") for path, _ in case.truth}
     shown = any(
-        shows(unmarked(text), sources[line[0]], line) for text in asked for line in case.truth
+        shows(unmarked(text), sources[line[0]], line) for text in prompts for line in case.truth
     )
-    return Sent(shown, sum(map(len, asked)))
+    return Sent(shown, sum(map(len, prompts)))
 
 
 def unmarked(prompt: str) -> str:
-    """Without the `>` and `E` that pytest prints before lines of a traceback."""
+    """Remove the `>` and `E` that pytest prints before lines of a traceback."""
     return re.sub(r"^[>E](?=\s)", " ", prompt, flags=re.MULTILINE)
 
 
 def measured(waiting: Sequence[Case], tools: Sequence[Explainer]) -> list[dict[str, Sent]]:
-    """What each tool sent of every case of which all were measured."""
-    found = []
+    """Return what each tool sent, for every case that all tools completed."""
+    results = []
     for number, case in enumerate(waiting):
         complete: dict[str, Sent] = {}
         for tool in tools[:: 1 if number % 2 else -1]:
-            one = sent(case, tool)
-            if one is None:
+            result = sent(case, tool)
+            if result is None:
                 break
-            complete[tool.name] = one
-        found += [complete] if len(complete) == len(tools) else []
-        told = ", ".join(
-            f"{name} {one.characters} {'shown' if one.shown else '-'}"
-            for name, one in complete.items()
-        )
-        print(f"{case.name}: {told}", file=sys.stderr, flush=True)
-    return found
+            complete[tool.name] = result
+        results += [complete] if len(complete) == len(tools) else []
+        summaries = []
+        for name, result in complete.items():
+            shown = "shown" if result.shown else "-"
+            summaries.append(f"{name} {result.characters} {shown}")
+        print(f"{case.name}: {', '.join(summaries)}", file=sys.stderr, flush=True)
+    return results
 
 
-def rows(name: str, found: Sequence[Sent]) -> list[Row]:
-    sizes = [one.characters for one in found]
+def rows(name: str, results: Sequence[Sent]) -> list[Row]:
+    sizes = [result.characters for result in results]
     return [
         Row(
             f"{name}: programs whose faulty line the model is shown",
-            f"{sum(o.shown for o in found)} of {len(found)}",
+            f"{sum(result.shown for result in results)} of {len(results)}",
         ),
         Row(
             f"{name}: characters of a question, median / max", f"{median(sizes):.0f} / {max(sizes)}"
@@ -103,16 +103,19 @@ def rows(name: str, found: Sequence[Sent]) -> list[Row]:
     ]
 
 
-def charts(found: Sequence[dict[str, Sent]], tools: Sequence[Explainer]) -> list[Bars]:
-    columns = {tool.name: [row[tool.name] for row in found] for tool in tools}
-    sizes = {name: [one.characters for one in column] for name, column in columns.items()}
+def charts(results: Sequence[dict[str, Sent]], tools: Sequence[Explainer]) -> list[Bars]:
+    columns = {tool.name: [row[tool.name] for row in results] for tool in tools}
+    sizes = {name: [result.characters for result in column] for name, column in columns.items()}
     ours = frozenset({OURS.name})
     return [
         Bars(
-            f"The faulty line is in the question ({len(found)} programs, one failing test each)",
+            f"The faulty line is in the question ({len(results)} programs, one failing test each)",
             "programs",
             ("programs",),
-            tuple((name, (sum(one.shown for one in column),)) for name, column in columns.items()),
+            tuple(
+                (name, (sum(result.shown for result in column),))
+                for name, column in columns.items()
+            ),
             highlighted=ours,
         ),
         Bars(
@@ -138,17 +141,21 @@ def main() -> None:
     )[: chosen.limit]
     rivals, missing = installed(chosen.rivals)
     tools = [OURS, *rivals]
-    found = measured(waiting, tools)
-    if not found:
+    results = measured(waiting, tools)
+    if not results:
         raise SystemExit(
             f"evidence: no case of {chosen.truth} in {chosen.cases} has a failing test."
         )
-    told = [row for tool in tools for row in rows(tool.name, [one[tool.name] for one in found])]
+    figures = [
+        row for tool in tools for row in rows(tool.name, [result[tool.name] for result in results])
+    ]
     left_out = Row(
-        "left out: a run does not end in time, or no test fails", str(len(waiting) - len(found))
+        "left out: a run does not end in time, or no test fails", str(len(waiting) - len(results))
     )
     publish(
-        Outcome("evidence", [*told, *missing, left_out, wall_time(started)], charts(found, tools)),
+        Outcome(
+            "evidence", [*figures, *missing, left_out, wall_time(started)], charts(results, tools)
+        ),
         chosen,
     )
 

@@ -1,4 +1,4 @@
-"""How explaining behaves on suites that are known for trouble: requests, secrets, inventions, every failure told.
+"""Measures how explaining behaves on difficult suites: requests, secrets and inventions.
 
 The suites stand in a folder that is given: `two_causes` (110 failures with two
 causes), `shop` (planted secrets), `weird` and `collection_errors` (failures of
@@ -32,7 +32,8 @@ SECRETS = (
 """Those that are planted in `shop`, and pieces of them."""
 
 LIES = (
-    "line 999 of billing.py calls `compute_total`, and Invoice.total_price in shop/ledger.py:77 forgets tax_rate.",
+    "line 999 of billing.py calls `compute_total`, "
+    "and Invoice.total_price in shop/ledger.py:77 forgets tax_rate.",
     "The function frobnicate in `zap.py` returns 'quux_value' at line 4242.",
 )
 """What a scripted liar answers: every file, line and name in it is invented."""
@@ -56,7 +57,7 @@ MARK = "(not in the evidence)"
 def requests(
     folder: Path, *arguments: str, answer: str | None = None
 ) -> tuple[list[str], str, str]:
-    """The prompts that a run sent, what it printed, and all that it wrote besides: cache and reports."""
+    """The prompts that a run sent, its output, and what it wrote: cache and reports."""
     shutil.rmtree(folder / ".cache", ignore_errors=True)
     with fake_ollama() as server:
         if answer is not None:
@@ -192,7 +193,7 @@ def passing(folder: Path, pairs: int) -> list[Row]:
 
 
 def chart(rows: Sequence[Row]) -> Bars:
-    """How often what may never be was seen: the rows of which none is asked."""
+    """Count what must never happen: the rows whose bound is zero."""
     counted = tuple((row.what, (float(row.measured),)) for row in rows if row.asked == "0")
     return Bars("What may never be, and how often it was", "times", ("times",), counted)
 

@@ -79,13 +79,13 @@ class Added:
 
 def measured(modules: int, repeats: int) -> Added:
     """Measure what explaining adds in a project of so many modules."""
-    told = {"STARCODER_FIX": "off", "STARCODER_BACKEND": "none"}
+    variables = {"STARCODER_FIX": "off", "STARCODER_BACKEND": "none"}
     plain, explained = [], []
     with tempfile.TemporaryDirectory() as temporary:
         folder = shop(Path(temporary) / "project", modules)
         for number in range(repeats + 1):
             without = pytest(folder).wall
-            with_it = pytest(folder, "--starcoder-explain", environment=told).wall
+            with_it = pytest(folder, "--starcoder-explain", environment=variables).wall
             if number:  # in the first run Python still compiles modules
                 plain.append(without)
                 explained.append(with_it)
@@ -99,15 +99,21 @@ def main() -> None:
     started = time.perf_counter()
     small, large = (measured(modules, chosen.repeats) for modules in SIZES)
     rows = []
-    for found, asked in ((small, ""), (large, "<= 10")):
-        rows.append(Row(f"{found.modules} modules: a plain run, median, s", f"{found.plain:.2f}"))
-        rows.append(Row(f"{found.modules} modules: added, median, s", f"{found.added:.2f}", asked))
+    for project, bound in ((small, ""), (large, "<= 10")):
         rows.append(
-            Row(f"{found.modules} modules: added a module, ms", f"{found.milliseconds:.1f}")
+            Row(f"{project.modules} modules: a plain run, median, s", f"{project.plain:.2f}")
+        )
+        rows.append(
+            Row(f"{project.modules} modules: added, median, s", f"{project.added:.2f}", bound)
+        )
+        rows.append(
+            Row(f"{project.modules} modules: added a module, ms", f"{project.milliseconds:.1f}")
         )
     growth = large.milliseconds / small.milliseconds
     rows += [Row("added a module, large over small", f"{growth:.2f}", "<= 1.3"), wall_time(started)]
-    bars = tuple((f"{found.modules} modules", (found.milliseconds,)) for found in (small, large))
+    bars = tuple(
+        (f"{project.modules} modules", (project.milliseconds,)) for project in (small, large)
+    )
     chart = Bars("What explaining one failure adds, a module", "ms", ("pytest-starcoder",), bars)
     publish(Outcome("modules", rows, [chart]), chosen)
 

@@ -1,9 +1,8 @@
-"""Prefix reuse: tokens of a prompt that a server reads anew, for the second and further causes of one test file.
+"""Prefix reuse: tokens that a server reads again for later causes of one test file.
 
-A project with one faulty module and several causes in one test file is
-explained by the demo model on the embedded llama.cpp, whose counts of cached
-tokens are taken: how much is read again hangs on the prompts and the server,
-not on what the model is worth. With a path, the tests of that project are taken instead.
+The embedded llama.cpp explains several causes of a project with one faulty module, with the demo
+model. The figures are its counts of cached tokens: how much is read again depends on the prompts
+and the server, not on the quality of the model. With a path, the tests of that project are used.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ def test_cheapest():
 
 
 def prompts(folder: Path) -> list[str]:
-    """What would be sent for each cause, the shown prompts without their rulers."""
+    """Return the prompt of each cause, as pytest shows it."""
     printed = pytest(
         folder,
         "--tb=no",
@@ -111,22 +110,17 @@ def main() -> None:
         (folder / "test_shop.py").write_text(TESTS)
         (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
         form = FORMS["completion", "explain"]
-        asked = [
-            client.complete(Prompt(text, stop=form.stop, max_tokens=16))
-            for text in prompts(arguments.project or folder)
-        ]
-    read = [(done.prompt_tokens, done.prompt_tokens - done.cached_tokens) for done in asked]
-    rows = [
-        Row(f"cause {number}: tokens of the prompt, read anew", f"{tokens}, {fresh}")
-        for number, (tokens, fresh) in enumerate(read, 1)
-    ]
-    rows.append(
-        Row(
-            "most that a second or further cause reads anew",
-            str(max((new for _, new in read[1:]), default=0)),
-            "<= 400",
-        )
-    )
+        read = []
+        for text in prompts(arguments.project or folder):
+            completion = client.complete(Prompt(text, stop=form.stop, max_tokens=16))
+            tokens = completion.prompt_tokens
+            read.append((tokens, tokens - completion.cached_tokens))
+    rows = []
+    for number, (tokens, fresh) in enumerate(read, 1):
+        label = f"cause {number}: tokens of the prompt, read anew"
+        rows.append(Row(label, f"{tokens}, {fresh}"))
+    most = max((fresh for _, fresh in read[1:]), default=0)
+    rows.append(Row("most that a second or further cause reads anew", str(most), "<= 400"))
     chart = Bars(
         "Causes of one test file, asked one after the other",
         "tokens",

@@ -1,4 +1,4 @@
-"""How well the faulty line is found: does a prompt show it, and at which rank is it suspected, against baselines.
+"""Measures whether a prompt shows the faulty line, and at which rank it is suspected.
 
 `python -m benchmarks.ranking CASES --truth TRUTH` measures the projects in the
 folder CASES. TRUTH is the file of HumanEvalFix's faulty lines (a list with
@@ -70,9 +70,10 @@ import json
 import os
 import pathlib
 
-from pytest_starcoder.session.tests import Tests, launch_of
+from pytest_starcoder.session.command_line import session_launch
+from pytest_starcoder.session.tests import SessionTests
 
-failures, tests = [], Tests()
+failures, tests = [], SessionTests()
 
 
 def pytest_runtest_logreport(report):
@@ -84,15 +85,15 @@ def pytest_runtest_logreport(report):
 def pytest_unconfigure(config):
     if config.getoption("no_starcoder"):  # a child of the session's
         return
-    told = {
+    recorded = {
         "failures": failures,
-        "ran": [dataclasses.asdict(ran) for ran in tests.ran],
+        "ran": [dataclasses.asdict(test) for test in tests.finished],
         "files": sorted(tests.files),
-        "launch": dataclasses.asdict(launch_of(config)),
+        "launch": dataclasses.asdict(session_launch(config)),
     }
-    pathlib.Path(os.environ["RECORDED"]).write_text(json.dumps(told, default=str))
+    pathlib.Path(os.environ["RECORDED"]).write_text(json.dumps(recorded, default=str))
 """
-"""A pytest plugin that keeps what the explaining session saw, so that the same tests can be run again outside it."""
+"""A pytest plugin that writes down what an explaining session saw, to run its tests again."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Found:
-    """What one case gave.
+    """The result of one case.
 
     `hits` maps each ranking to the chance that a faulty line is among its first
     1, 3 and 5; `rank` is ours, None where it is not among the suspects.
@@ -140,15 +141,15 @@ class Found:
     reported: bool
 
 
-def cases(folder: Path, told: Any, tests: Sequence[str] = ()) -> list[Case]:
-    """The cases of a truth in either form, as far as `folder` has them; `tests` are arguments where it has none."""
-    if isinstance(told, list):
-        told = {
+def cases(folder: Path, text: Any, tests: Sequence[str] = ()) -> list[Case]:
+    """Return the cases of a truth that `folder` has; `tests` are arguments where it has none."""
+    if isinstance(text, list):
+        text = {
             f"python_{int(row['task_id'].split('/')[1]):03d}": {"lines": row["buggy_lines"]}
-            for row in told
+            for row in text
         }
     found = []
-    for name, row in told.items():
+    for name, row in text.items():
         path = row.get("path", "solution.py")
         lines = frozenset((path, line) for line in row.get("lines", [row.get("line")]))
         found.append(
@@ -166,13 +167,13 @@ def measured(case: Case, limit: float = LIMIT) -> Found | None:
         explained = _explained(case, Path(temporary))
     if explained is None:
         return None
-    ended, recorded, told = explained
+    ended, recorded, text = explained
     first = _first(case, recorded)
     if first is None:
         return None
     suspects = [(suspect.path, suspect.line) for suspect in first.suspects]
-    if told:
-        suspects = [(suspect["path"], suspect["line"]) for suspect in told["causes"][0]["suspects"]]
+    if text:
+        suspects = [(suspect["path"], suspect["line"]) for suspect in text["causes"][0]["suspects"]]
     rank = next((rank for rank, line in enumerate(suspects, 1) if line in case.truth), None)
     hits, executed = _baselines(case.truth, first)
     hits[OURS] = tuple(float(rank is not None and rank <= k) for k in TOP)
@@ -189,14 +190,14 @@ def measured(case: Case, limit: float = LIMIT) -> Found | None:
         rerun=bool(first.replay.failing),
         executed=executed,
         seconds=ended.seconds - plain.seconds,
-        reported=bool(told),
+        reported=bool(text),
     )
 
 
 def pytest_ended(
     project: Path, arguments: Sequence[str], env: Mapping[str, str], limit: float = LIMIT
 ) -> Ended | None:
-    """Runs pytest in `project` with none of the user's own settings; None where it took longer than `limit` seconds."""
+    """Run pytest without the user's settings; return None after `limit` seconds."""
     own = {
         name: value
         for name, value in os.environ.items()
@@ -225,12 +226,13 @@ def pytest_ended(
 
 
 def _explained(case: Case, folder: Path) -> tuple[Ended, dict[str, Any], dict[str, Any]] | None:
-    """The run with prompts and report: how it ended, what the recorder saw, and the report; {} without that option."""
+    """Run with prompts and report; return how it ended, the recording and the report."""
     (folder / "recorder.py").write_text(RECORDER, encoding="utf-8")
-    recorded, told = folder / "recorded.json", folder / "report.json"
+    recorded = folder / "recorded.json"
+    report = folder / "report.json"
     wanted = {
         "--starcoder-show-prompt": "--starcoder-show-prompt",
-        "--starcoder-report": f"--starcoder-report={told}",
+        "--starcoder-report": f"--starcoder-report={report}",
     }
     options = [option for name, option in wanted.items() if has_option(name)]
     env = {
@@ -246,7 +248,7 @@ def _explained(case: Case, folder: Path) -> tuple[Ended, dict[str, Any], dict[st
     return (
         ended,
         json.loads(recorded.read_text()),
-        json.loads(told.read_text("utf-8")) if told.is_file() else {},
+        json.loads(report.read_text("utf-8")) if report.is_file() else {},
     )
 
 
@@ -259,7 +261,7 @@ def split_prompts(output: str) -> list[str]:
 
 @lru_cache
 def has_option(option: str) -> bool:
-    """Whether the installed plugin has it."""
+    """Return whether the installed plugin has an option."""
     return (
         option
         in subprocess.run(
@@ -301,7 +303,7 @@ def _nearest(lines: Sequence[str]) -> str:
 def _baselines(
     truth: frozenset[Line], first: evidence.Case
 ) -> tuple[dict[str, tuple[float, ...]], bool]:
-    """The chances of what needs no tool of ours, on the lines that the first cause's tests execute."""
+    """Return the chances of rankings by others, on the lines that the first cause executes."""
     every = ochiai(first.replay.failing, first.replay.passing)
     scores = {line: score for line, score in every.items() if not is_test(line[0])}
     lines = [(frame.path, frame.line) for frame in first.cause.first.frames]
@@ -339,7 +341,7 @@ def _first(case: Case, recorded: Mapping[str, Any]) -> evidence.Case | None:
 
 @contextmanager
 def _environment(env: Mapping[str, str]) -> Iterator[None]:
-    """What a child of ours inherits inside the block."""
+    """Set the variables that a child inherits inside the block."""
     before = dict(os.environ)
     os.environ.update(env)
     try:
@@ -350,7 +352,7 @@ def _environment(env: Mapping[str, str]) -> Iterator[None]:
 
 
 def is_test(path: str) -> bool:
-    """Whether a file is of tests, by its name or its folder's."""
+    """Return whether a file contains tests, by its name or that of its folder."""
     parts = PurePosixPath(path).parts
     name = parts[-1]
     return (
@@ -369,10 +371,10 @@ def _text(case: Case, path: str) -> str:
 
 def rows(name: str, found: Sequence[Found]) -> list[Row]:
     """The figures of these cases, each named after `name`."""
-    told = [Row(f"{name}: cases", str(len(found)))]
+    text = [Row(f"{name}: cases", str(len(found)))]
     prompted = [case for case in found if case.prompts]
     if prompted:
-        told += [
+        text += [
             Row(f"{name}: faulty line in a prompt", _share([any(case.shown) for case in prompted])),
             Row(
                 f"{name}: faulty line in the first prompt",
@@ -388,7 +390,7 @@ def rows(name: str, found: Sequence[Found]) -> list[Row]:
             ),
         ]
     if found:
-        told += [
+        text += [
             Row(
                 f"{name}: first failing test run again, and fails", _share([c.rerun for c in found])
             ),
@@ -400,14 +402,14 @@ def rows(name: str, found: Sequence[Found]) -> list[Row]:
         ]
         for ranking, shares in tops(found).items():
             percents = " / ".join(f"{share:.0%}" for share in shares)
-            told.append(Row(f"{name}: top-1/3/5, {ranking}", percents))
-        told.append(
+            text.append(Row(f"{name}: top-1/3/5, {ranking}", percents))
+        text.append(
             Row(
                 f"{name}: added to the run, median, s",
                 f"{median([case.seconds for case in found]):.2f}",
             )
         )
-    return told
+    return text
 
 
 def tops(found: Sequence[Found]) -> dict[str, tuple[float, ...]]:
@@ -441,21 +443,22 @@ def _share(values: Sequence[bool]) -> str:
 def line(found: Found) -> str:
     """One case on one line."""
     shown = f"shown {'yes' if any(found.shown) else 'no'}" if found.prompts else "no prompt"
-    told = f"rank {found.rank or '-'}, {shown}, {sum(found.prompts)} characters, Ochiai {found.hits[OCHIAI][0]:.2f}"
-    return f"{told}, {found.seconds:+.2f} s"
+    size = f"{sum(found.prompts)} characters"
+    score = f"Ochiai {found.hits[OCHIAI][0]:.2f}"
+    return f"rank {found.rank or '-'}, {shown}, {size}, {score}, {found.seconds:+.2f} s"
 
 
 def measure(waiting: Sequence[Case], limit: float = LIMIT) -> list[Found]:
-    """What every case gave, each told as soon as it is there; why others are left out is told too."""
+    """Measure the cases; print each result, or the reason why a case is left out."""
     found = []
     for case in waiting:
-        told = "left out: a run does not end in time, or no test fails"
+        text = "left out: a run does not end in time, or no test fails"
         try:
-            one = measured(case, limit)
-        except Exception as exc:  # noqa: BLE001 - one broken case of hundreds shall not cost the figures of all
-            one, told = None, f"left out, it breaks: {type(exc).__name__}: {exc}"
-        print(f"{case.name}: {line(one) if one else told}", file=sys.stderr, flush=True)
-        found += [one] if one else []
+            result = measured(case, limit)
+        except Exception as exc:  # noqa: BLE001 - one broken case must not cost all figures
+            result, text = None, f"left out, it breaks: {type(exc).__name__}: {exc}"
+        print(f"{case.name}: {line(result) if result else text}", file=sys.stderr, flush=True)
+        found += [result] if result else []
     return found
 
 

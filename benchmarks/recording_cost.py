@@ -1,4 +1,4 @@
-"""What recording the functions that each test executes costs a passing suite, on Python 3.12 and later.
+"""Measures what recording executed functions costs a passing suite, on Python 3.12 and later.
 
 CPU seconds of a generated suite of small tests are compared in interleaved
 pairs, each with the recording and without; the order within a pair alternates.
@@ -31,7 +31,8 @@ class Recorded:
 def pytest_configure(config):
     if os.environ.get("RECORDED"):
         from pytest_starcoder.explain.recording import Recording
-        config.pluginmanager.register(Recorded(Recording.start(lambda filename: filename.startswith(ROOT))))
+        recording = Recording.start(lambda filename: filename.startswith(ROOT))
+        config.pluginmanager.register(Recorded(recording))
 """
 
 PROJECT = """
@@ -95,7 +96,7 @@ def test_words_{n}():
 
 
 def suite(folder: Path, tests: int) -> Path:
-    """A project in `folder` with tests that pass, each of a function that loops, recurses or yields."""
+    """Create a project with passing tests, each of a function that loops, recurses or yields."""
     folder.mkdir(parents=True)
     (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
     (folder / "conftest.py").write_text(CONFTEST)
@@ -113,7 +114,7 @@ def cpu(folder: Path, recorded: bool) -> float:
 
 
 def pairs(folder: Path, count: int) -> tuple[list[float], list[float]]:
-    """CPU seconds without the recording and with it."""
+    """Return the CPU seconds without the recording and with it."""
     seconds: dict[bool, list[float]] = {False: [], True: []}
     cpu(folder, True)  # Python compiles what it has not compiled yet
     for number in range(count):

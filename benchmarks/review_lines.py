@@ -1,4 +1,4 @@
-"""Measures how often a finding stands on the faulty line, compared with a random added line.
+"""Measures how often a finding is on the faulty line, compared with a random added line.
 
 `python -m benchmarks.review_lines FAULTY RIGHT [--backend B --model M] [--limit N]`
 takes two folders of projects python_NNN with a solution.py each, made from bigcode/humanevalpack:
@@ -75,15 +75,12 @@ def charts(tallies: Mapping[str, Tally]) -> list[Bars]:
         )
     ]
     if shares:
-        title, series = (
-            "Findings on a faulty line, beside chance",
-            ("findings", "an added line at random"),
-        )
-        bars.append(Bars(title, "%", series, tuple(shares)))
+        series = ("findings", "an added line at random")
+        bars.append(Bars("Findings on a faulty line, beside chance", "%", series, tuple(shares)))
     return bars
 
 
-def changed_lines(right: str, faulty: str) -> set[int]:
+def faulty_lines(right: str, faulty: str) -> set[int]:
     """Return the numbers of the lines of `faulty` that differ from `right`."""
     matcher = difflib.SequenceMatcher(None, right.split("\n"), faulty.split("\n"), autojunk=False)
     lines: set[int] = set()
@@ -134,7 +131,7 @@ def main() -> None:
     for name in measured:
         right = (arguments.right / name / "solution.py").read_text()
         faulty = (arguments.faulty / name / "solution.py").read_text()
-        changed = changed_lines(right, faulty)
+        changed = faulty_lines(right, faulty)
         written = {at for at, line in enumerate(faulty.split("\n"), 1) if line.strip()}
         new_file.add(review(None, faulty, settings), changed, written)
         if changed & written:  # else the fault is a line that is missing

@@ -42,7 +42,7 @@ Truth = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Distribution:
-    """A source distribution: where its library is, what its tests import from, and how they are run."""
+    """A source distribution: its library, the folders of its tests, and how to run them."""
 
     name: str
     version: str
@@ -63,7 +63,7 @@ DISTRIBUTIONS = (
 
 
 def unpacked(distribution: Distribution, keep: Path) -> Path:
-    """The folder of the unpacked distribution below `keep`; downloaded where it is not there yet."""
+    """Return the folder of the unpacked distribution; download it if it is missing."""
     folder = keep / "unpacked" / f"{distribution.name}-{distribution.version}"
     if folder.is_dir():
         return folder
@@ -90,7 +90,7 @@ def unpacked(distribution: Distribution, keep: Path) -> Path:
 
 
 def environment(project: Path, distribution: Distribution) -> dict[str, str]:
-    """What makes the copy be imported, and not a package of that name that happens to be installed."""
+    """Return variables with which the copy is imported, not an installed package."""
     return {
         "PYTHONPATH": str((project / distribution.root).resolve()),
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -98,7 +98,7 @@ def environment(project: Path, distribution: Distribution) -> dict[str, str]:
 
 
 def lay_out(distribution: Distribution, count: int, seed: int, keep: Path) -> Truth:
-    """`count` edits that some test notices, each a project in a folder of `keep`, and the truth about each."""
+    """Seed `count` edits that some test notices, in projects below `keep`; return the truth."""
     pristine = unpacked(distribution, keep)
     truth: Truth = {}
     with contextlib.ExitStack() as stack:
@@ -137,7 +137,8 @@ def noticed(
     green = pytest_ended(project, arguments, env)
     if green is None or green.status != 0:
         raise SystemExit(
-            f"{distribution.name} {distribution.version} is not green here:\n{green and green.output}"
+            f"{distribution.name} {distribution.version} is not green here:\n"
+            f"{green and green.output}"
         )
     tried = found = 0
     for path, change in places(project / distribution.library, chance):
@@ -168,7 +169,7 @@ def _edited(path: Path, source: str) -> Iterator[None]:
 
 
 def places(library: Path, chance: random.Random) -> Iterator[tuple[Path, Change]]:
-    """Changes in random order: the modules take turns, and in a module the kinds are equally likely."""
+    """Yield changes in random order: modules take turns, and all kinds are equally likely."""
     left = {
         path: _by_kind(path)
         for path in sorted(library.rglob("*.py"))
@@ -196,7 +197,7 @@ def _by_kind(path: Path) -> dict[str, list[Change]]:
 
 
 def laid_out(wanted: list[Distribution], count: int, seed: int, keep: Path) -> Truth:
-    """The truth about `count` edits of each distribution; what `keep` has of them is not made again."""
+    """Return the truth on `count` edits of each distribution; existing ones are kept."""
     kept = keep / "truth.json"
     truth: Truth = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
     chosen: Truth = {}

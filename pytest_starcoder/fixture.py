@@ -52,6 +52,7 @@ class StarCoder:
 
     def explain(self, excinfo: pytest.ExceptionInfo[BaseException] | BaseException) -> Explanation:
         """Explain an exception: `seen` was observed, `why` is the model's guess."""
+        # `pytest.raises` gives an ExceptionInfo, `except` an exception.
         exc = excinfo.value if isinstance(excinfo, pytest.ExceptionInfo) else excinfo
         if not isinstance(exc, BaseException):
             raise TypeError(
@@ -71,6 +72,7 @@ class StarCoder:
         Nothing is written. The tests of this run have not all run yet, so each generated
         test is judged by itself.
         """
+        # Late, because asking needs none of it.
         from pytest_starcoder.generate.job import GenerationJob
         from pytest_starcoder.generate.locations import location_of_object, targets_at
 

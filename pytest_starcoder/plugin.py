@@ -202,6 +202,7 @@ def pytest_configure(config: pytest.Config) -> None:
     getoption = config.getoption
     if getoption("no_starcoder"):
         return
+    # Registered in workers of xdist, too: marks are only known where tests are collected.
     config.pluginmanager.register(_MarkedTests(config), "starcoder-marked-tests")
     generates = getoption("starcoder_generate") or getoption("starcoder_generate_changed")
     if generates:
@@ -240,6 +241,7 @@ class _MarkedTests:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         is_registered = self._config.pluginmanager.hasplugin("starcoder-explain")
+        # A worker of xdist has described a marked test that failed.
         if hasattr(report, "starcoder_failure") and not is_registered:
             _explain_plugin(self._config, everything=False).add_report(report)
 

@@ -33,7 +33,7 @@ OTHERS.append("pytest_starcoder/__init__")
 PERMITTED = {
     ("runner/launch.py", "command"),  # the user's own tests, run as the user did
     ("runner/child_process.py", "__init__"),  # the supervisor: isolated, and without site-packages
-    ("source/ruff.py", "ruff"),  # the folder beside it
+    ("source/ruff.py", "find_ruff"),  # the folder beside it
 }
 """Places outside `interpreter` that may use `sys.executable`."""
 
@@ -190,13 +190,13 @@ def test_review_of_own_installation(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="a program is a script here")
 def test_ruff_of_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytest_starcoder.source.ruff import ruff
+    from pytest_starcoder.source.ruff import find_ruff
 
     program = tmp_path / "ruff"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", os.pathsep.join([".", "", "bin", os.environ["PATH"]]))
-    assert ruff() is None or Path(str(ruff())).parent != tmp_path
+    assert find_ruff() is None or Path(str(find_ruff())).parent != tmp_path
     monkeypatch.setenv("PATH", f"{tmp_path}")
-    assert ruff() == str(program)
+    assert find_ruff() == str(program)

@@ -115,6 +115,7 @@ class Evaluation:
     def pass_at(self) -> dict[int, float]:
         """Return pass@k, from 0 to 1, for each k that every problem has enough answers for."""
         counts = self.counts().values()
+        # pass@k is defined only where each problem has at least k answers.
         fewest = min((answers for answers, _ in counts), default=0)
         means = {}
         for k in PASS_AT:
@@ -156,5 +157,6 @@ class Published:
             name = f"{evaluation.model or 'recorded answers'} ({', '.join(remarks)})"
             score = evaluation.pass_at().get(1)
             percent = None if score is None else round(100 * score, 1)
+            # One row for a model that was measured with both benchmarks.
             rows.setdefault(name, {})[evaluation.benchmark] = percent
         return Published(rows)

@@ -41,6 +41,7 @@ def run_samples(
             )
         return Verdict(sample.task, sample.number, result.outcome), result.level
 
+    # Threads are enough: each only waits for the process of its program.
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         try:
             yield from pool.map(run, samples)

@@ -57,6 +57,7 @@ def read_problems(benchmark: str, path: Path) -> list[Problem]:
             fields = " and no ".join(missing)
             message = f"{path}: problem {number} has no {fields}, so it is not of"
             raise ConfigError(f"{message} {TITLES[benchmark]}.", hint)
+    # Only mbpp.jsonl has more problems than its test set.
     if benchmark == "mbpp" and len(rows) > len(MBPP_TEST_SET):
         rows = [row for row in rows if row["task_id"] in MBPP_TEST_SET]
     parse = _parse_humaneval if benchmark == "humaneval" else _parse_mbpp
@@ -81,11 +82,10 @@ def read_rows(path: Path) -> list[Row]:
         rows = _parse_json(path, text, 1)
     else:
         unit = "line"
-        rows = [
-            _parse_json(path, line, number)
-            for number, line in enumerate(text.splitlines(), 1)
-            if line.strip()
-        ]
+        rows = []
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                rows.append(_parse_json(path, line, number))
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             message = f"{path}, {unit} {number}: this is not an object."
@@ -96,6 +96,7 @@ def read_rows(path: Path) -> list[Row]:
 def _read_text(path: Path) -> str:
     try:
         content = path.read_bytes()
+        # By its first bytes, because a browser may have unpacked a .gz file.
         if content.startswith(b"\x1f\x8b"):
             content = gzip.decompress(content)
         return content.decode("utf-8")
@@ -110,6 +111,7 @@ def _parse_json(path: Path, text: str, line: int) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as exc:
+        # The message of a RecursionError speaks of Python, not of the file.
         reason = "it is nested too deeply" if isinstance(exc, RecursionError) else exc
         message = f"{path}, line {line}: this is not JSON ({reason})."
         raise ConfigError(message, PUBLISHED_HINT) from exc

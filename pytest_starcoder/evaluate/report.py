@@ -117,6 +117,7 @@ def markdown_table(table: Published) -> list[str]:
 
 def plot(evaluations: Sequence[Evaluation], path: Path) -> None:
     """Draw the published table with the measured rows. Raises what `draw` raises."""
+    # Measured rows are those that the published table lacks.
     published = published_results()
     table = published.beside(evaluations)
     rows = []

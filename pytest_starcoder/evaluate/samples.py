@@ -63,6 +63,7 @@ class SampleFile:
         content = "".join(f"{line}\n" for line in lines).encode()
         try:
             target = resolve_target(self.path, find_repository(self.path.absolute()))
+            # Not replaced as a whole: a run adds thousands of answers.
             with target.open("ab") as file:
                 file.truncate(self._complete_size)
                 file.write(content)
@@ -81,6 +82,7 @@ class SampleFile:
         except OSError as exc:
             raise self._unusable(f"cannot be read: {exc.strerror}") from exc
         self._complete_size = content.rfind(b"\n") + 1
+        # An empty file is as good as none.
         if not content:
             return []
         try:
@@ -157,6 +159,7 @@ def _ask(client: Client, problem: Problem, number: int, sampling: Sampling) -> S
     client.allow(client.settings.timeout)
     started = time.monotonic()
     text = sampling.prefix + problem.prompt
+    # Other models read the token as plain text.
     knows_control = family(client.model(), client.settings.family) == "starcoder2"
     control = [stop for stop in problem.stop if knows_control and stop in CONTROL_STOPS]
     prompt = Prompt(

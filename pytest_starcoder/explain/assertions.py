@@ -53,6 +53,7 @@ class Comparison:
         if not line.startswith("assert ") or len(line) > 1000:
             return None
         code = line.removeprefix("assert ")
+        # A long value is shortened with `...`, and then is no Python.
         tree = syntax_tree(code)
         match tree.body if tree else []:
             case [ast.Expr(value=ast.Compare(left=left_node, ops=[_], comparators=[right_node]))]:
@@ -140,12 +141,14 @@ def _describe_sides(test: ast.Compare, comparison: Comparison) -> str:
     actual, value = test.left, comparison.lhs
     expected, expected_value = test.comparators[0], comparison.rhs
     op = comparison.op
+    # A container on the right of `in` is never the value that the test checks.
     if _is_expected_first(test) and op not in ("in", "not in"):
         actual, expected = expected, actual
         value, expected_value = expected_value, value
         op = MIRRORED.get(op, op)
     template = EXPECTATIONS.get(op, f"it {op} {{}}")
     expectation = template.replace("{}", expected_value)
+    # The code of a variable says where the expected value comes from.
     origin = one_line(ast.unparse(expected), 80)
     if not is_literal(expected) and origin != expected_value:
         expectation += f" ({origin})"

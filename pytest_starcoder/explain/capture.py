@@ -70,12 +70,14 @@ def capture_failure(
     entries = list(_project_entries(exc, project))
     frames = [_capture_frame(entry.frame.f_code, entry.line, project) for entry in entries]
     if len(frames) > MAX_FRAMES:
+        # Of a deep recursion, its frames are all alike.
         frames = [frames[0], *frames[1 - MAX_FRAMES :]]
     called = list(_called_frames(entries, project))
     statement = _failed_assertion(exc, entries)
     observations: list[str] = []
     if statement is not None and comparison is not None:
         observations += value_differences(statement, comparison)
+    # Without a frame of the project there are no values to look at.
     for last in entries[-1:]:
         observations += facts(exc, *last)
     failure = Failure(
@@ -222,6 +224,7 @@ def _callees(
     """Return the called functions, and then the others that were recorded to run."""
     callees = list(called)
     starts = {(frame.path, frame.first_line) for frame in (*frames, *called)}
+    # What was recorded comes last: most of it is far from the failure.
     for code in executed:
         if project.holds(code.co_filename):
             frame = _capture_frame(code, code.co_firstlineno, project)
@@ -249,6 +252,7 @@ def _capture_frame(code: CodeType, line: int, project: Project) -> Frame:
         last = line
         for _start, _end, number in code.co_lines():
             last = max(last, number or 0)
+    # Three quarters of the room is for the lines before: they led to the failure.
     if last - first >= MAX_SOURCE_LINES:
         first = max(first, line - MAX_SOURCE_LINES * 3 // 4)
         last = min(last, first + MAX_SOURCE_LINES - 1)

@@ -236,6 +236,7 @@ class _CaseBuilder:
 
     def _suspicious(self, lines: Sequence[Line]) -> list[Line]:
         """Return the first lines that can be wrong, if possible none of them an assertion."""
+        # Lines without anything that can be wrong, such as `else:`, are executed too.
         weighty = [line for line in lines if self._has_weight(line)]
         # Lazily, because looking for checks parses each file again.
         unchecked = islice((line for line in weighty if not self._is_check(line)), MAX_SUSPECTS)
@@ -265,6 +266,7 @@ class _CaseBuilder:
         if self._deadline is not None and self._deadline.remaining() <= 0:
             return set()
         paths = list(outcome.imported)
+        # Ranking the lines of all imported files of a large project would take seconds.
         if len(paths) > MAX_IMPORTED:
             executed = {path for path, _ in scores}
             words = failure_words(failure, self._sources)
@@ -312,6 +314,7 @@ def _traceback_scores(failure: Failure) -> dict[Line, float]:
     """
     scores: dict[Line, float] = {}
     frames = [*reversed(failure.frames)]
+    # Functions that the deepest frame calls have returned already.
     frames[1:1] = failure.callees
     for distance, frame in enumerate(frames):
         last = frame.first_line + frame.source.count("\n")

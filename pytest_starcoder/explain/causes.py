@@ -24,6 +24,7 @@ def group_failures(failures: Iterable[Failure]) -> list[Cause]:
     The order does not depend on which failure came first: under xdist that is chance.
     """
     groups: dict[tuple[object, ...], list[Failure]] = {}
+    # Sorted, because under xdist the order of failures is chance.
     for failure in sorted(failures, key=_run_order):
         groups.setdefault(cause_key(failure), []).append(failure)
     return sorted((Cause(tuple(group)) for group in groups.values()), key=cause_order)

@@ -46,6 +46,7 @@ class ChangeHistory:
         """
         uncommitted = self._uncommitted()
         recency: dict[Line, float] = {}
+        # Later entries replace earlier ones: uncommitted lines win.
         for path in paths[:MAX_BLAMED]:
             for number, origin in self._blame(path).items():
                 age = self._now() - origin.time

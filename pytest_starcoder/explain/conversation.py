@@ -92,6 +92,7 @@ class Conversation:
 
     def ask(self, case: Case, shared: Sequence[Excerpt]) -> Answer:
         """Ask why a cause fails, and write the answer while it arrives."""
+        # The child asked about the first failure it saw, which may not be the first here.
         for nodeid in case.cause.nodeids:
             answer = self._prefetched.by_nodeid.get(nodeid)
             if answer is not None:

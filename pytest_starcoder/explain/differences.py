@@ -97,11 +97,13 @@ def _compare_equality(actual: object, expected: object) -> Iterator[str]:
         absolute = approx.get("abs") or 1e-12
         tolerance = relative, absolute
         expected = approx.get("expected")
+    # NaN is the only value that is not equal to itself.
     if is_instance(actual, float) and is_instance(expected, float) and actual != actual:
         yield NAN
     elif not are_known_equal(actual, expected, tolerance):
         yield from compare_types(actual, expected)
         yield from _compare_pair(Pair(Comparer(tolerance), actual, expected))
+    # The `==` of dicts ignores the order, that of ordered dicts does not.
     elif type(actual) is type(expected) is OrderedDict:
         if list(actual) != list(expected):
             yield "the same items in a different order"
@@ -192,6 +194,7 @@ def _surplus(pair: Pair, actual: list[Any], expected: list[Any], index: int) -> 
 
 
 def _is_reordered(comparer: Comparer, actual: list[Any], expected: list[Any]) -> bool:
+    # Counting is linear, but needs items that can be hashed.
     if all(type(item) in (str, int, bytes) for item in (*actual, *expected)):
         return Counter[Hashable](actual) == Counter[Hashable](expected)
     if len(actual) > 100:  # the items are compared pairwise
@@ -211,6 +214,7 @@ def _compare_dicts(pair: Pair) -> Iterator[str]:
     actual, expected = pair.actual, pair.expected
     missing = [key for key in expected if not contains(actual, key)]
     extra = [key for key in actual if not contains(expected, key)]
+    # A renamed key is missing on one side and unexpected on the other.
     for key in missing[:2]:
         near = nearest_key(key, extra or actual)
         hint = f"; there is {near}" if near else ""
@@ -263,6 +267,7 @@ def _fields(value: Any) -> list[str]:
         return [field.name for field in kind.__attrs_attrs__ if field.eq]
     if is_trusted(value):
         return []
+    # Slots are not in the `__dict__`.
     slots: list[str] = []
     for base in kind.__mro__:
         members = vars(base).items()

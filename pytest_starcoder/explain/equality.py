@@ -69,6 +69,7 @@ class Comparer:
             raise BudgetExceededError
         if first is second:
             return True
+        # A structure may contain itself.
         if depth > 4 * MAX_DEPTH:
             return None
         first, second = plain(first), plain(second)
@@ -150,6 +151,7 @@ def plain(value: Any) -> Any:
         return value
     for base, copy in _COPIES.items():
         if issubclass(kind, base):
+            # A class with an `==` of its own is compared by that.
             inherits_eq = kind.__eq__ is base.__eq__  # type: ignore[comparison-overlap]
             is_plain = inherits_eq or kind in _LIKE_DICT or _is_numpy_number(kind)
             return copy(value) if is_plain else value

@@ -28,7 +28,7 @@ MAX_PRIME_LINES = 4
 
 @dataclass(frozen=True)
 class Room:
-    """How much code is shown, in characters.
+    """Limits on the code that is shown, in characters.
 
     Lines are added up to `minimum`; those whose score is at least `ratio` of the best one up to
     `maximum`. Lines that are relevant for other reasons than the score get `related` besides.
@@ -132,6 +132,7 @@ class _Selection:
             return True
         added = _context(source, unit, number) - lines
         size = sum(len(text) + 1 for text in _render(source, unit, added))
+        # The first line is always shown.
         if self._lines and self.size + size > limit:
             return False
         self.size += size

@@ -79,6 +79,7 @@ class Explainer:
         self._make_client = make_client
         settings = session.settings
         self._settings = settings if isinstance(settings, Settings) else Settings()
+        # After a Ctrl-C the user wants the prompt back: nothing is run again.
         if session.interrupted:
             self._settings = replace(self._settings, replay=False, fix=False)
 
@@ -98,6 +99,7 @@ class Explainer:
             if not interrupted:
                 conversation.connect(self._session.settings)
             self._show_heading(all_cases, conversation.model, conversation.server)
+            # The same client, so that all questions share one time limit.
             search = self._search_fixes(all_cases, conversation.client)
             shared = shared_code(all_cases)
             explanations: list[Explanation] = []
@@ -118,6 +120,7 @@ class Explainer:
             )
             for remark in _closing_remarks(report, conversation.answered, conversation.outage):
                 self._section.remark(remark)
+        # After the report, because files may change and the user may be asked.
         for message in search.write(explanations, writing):
             self._section.remark(message)
         return report
@@ -147,6 +150,7 @@ class Explainer:
         session = self._session
         grouped = group_failures(session.failures)
         replays = self._replay(grouped)
+        # Secrets that only the child has seen must not reach a report, either.
         for rerun in replays:
             for outcome in (*rerun.failing, *rerun.passing):
                 self._hooks.redactor.add(outcome.secrets)
@@ -205,7 +209,9 @@ class Explainer:
         for number, case in enumerate(all_cases, 1):
             explanation = describe_case(case, redact)
             self._section.show_evidence(number, len(all_cases), explanation)
+            # Evidence is shown first: a search can take seconds.
             fixes = search.find(case)
+            # Only the texts for people are redacted: a redacted fix could not be applied.
             redacted = with_texts(fixes, redact)
             self._section.show_fixes(redacted)
             best = fixes.found[0] if fixes.found else None

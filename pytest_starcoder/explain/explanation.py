@@ -131,6 +131,7 @@ def describe_case(case: Case, redact: Callable[[str], str]) -> Explanation:
         nodeids=case.cause.nodeids,
         facts=(*failure.facts, *case.changed),
         frames=failure.frames,
+        # Suspects come from tracing, which knows better what was called.
         calls=() if case.suspects else failure.callees,
         suspects=case.suspects,
         replay=case.replay.statements,
@@ -146,6 +147,7 @@ def complete(explanation: Explanation, answer: Answer) -> Explanation:
 
 
 def _statements(explanation: Explanation) -> Iterator[Statement]:
+    # The order is that of the terminal, where evidence comes before conclusions.
     yield Statement("seen", explanation.seen, Label.OBSERVED)
     for fact in explanation.facts:
         yield Statement("fact", fact, Label.OBSERVED)

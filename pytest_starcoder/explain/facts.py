@@ -94,9 +94,11 @@ def variable_facts(site: RaiseSite) -> Iterator[str]:
         name, value = ast.unparse(node), site.local_value(node)
         if value is UNKNOWN or name in texts or name.startswith("__"):
             continue
+        # What such values are is clear from their names.
         if is_instance(value, type, types.ModuleType, *FUNCTION_TYPES):
             continue
         text = short_repr(value)
+        # A default repr tells nothing but the class.
         if DEFAULT_REPR.fullmatch(text) or (name == "self" and text.startswith("<")):
             continue
         texts[name] = text

@@ -104,6 +104,7 @@ class PluginHooks:
 
         Each plugin is called by itself, so that one that raises does not stop the others.
         """
+        # One call for all would end at the first error, and could not chain redactions.
         caller = getattr(self._plugins.hook, name)
         plugins = [implementation.plugin for implementation in caller.get_hookimpls()]
         for plugin_name, plugin in self._plugins.list_name_plugin():
@@ -118,6 +119,7 @@ class PluginHooks:
 
     def _deprecated(self, name: str, plugin_name: str, plugin: Any) -> Iterator[Implementation]:
         """Yield the function of a plugin that has the old name of a hook, unknown to pluggy."""
+        # Statically, because a plugin may create any attribute on access.
         if not inspect.isroutine(inspect.getattr_static(plugin, name, None)):
             return
         label = f"{name} of {one_line(plugin_name)}"
@@ -125,6 +127,7 @@ class PluginHooks:
         function = getattr(plugin, name)
 
         def call(**arguments: object) -> list[Any]:
+            # Like pytest, pass only the arguments that the function names.
             accepted = inspect.signature(function).parameters
             values = {key: value for key, value in arguments.items() if key in accepted}
             return [function(**values)]

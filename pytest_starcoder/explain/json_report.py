@@ -30,6 +30,7 @@ def to_json(report: Report) -> str:
         "seconds": round(report.seconds, 3),
         "causes": [_cause(explanation) for explanation in report.explanations],
     }
+    # In ASCII, any reader decodes it, and lone surrogates can be written.
     return json.dumps(record, indent=2, ensure_ascii=True) + "\n"
 
 

@@ -19,6 +19,7 @@ def add_explanations(xml: str, report: Report, prefix: str = "") -> str:
     `prefix` is that of --junit-prefix. Anything but a JUnit file is returned unchanged.
     """
     try:
+        # As bytes, because lone surrogates cannot be parsed from text.
         root = ElementTree.fromstring(xml.encode("utf-8", "backslashreplace"))
     except ElementTree.ParseError:
         return xml
@@ -26,6 +27,7 @@ def add_explanations(xml: str, report: Report, prefix: str = "") -> str:
     for explanation in report.explanations:
         for nodeid in explanation.nodeids:
             by_test.setdefault(_test_case_names(nodeid, prefix), []).append(explanation)
+    # Unchanged files are returned as they are: parsing loses their formatting.
     changed = False
     for case in root.iter("testcase"):
         explanations = by_test.get((case.get("classname", ""), case.get("name", "")))
@@ -40,6 +42,7 @@ def add_explanations(xml: str, report: Report, prefix: str = "") -> str:
 
 def _add_properties(case: ElementTree.Element, explanations: Sequence[Explanation]) -> None:
     properties = case.find("properties")
+    # Tests may have properties of their own.
     if properties is None:
         properties = ElementTree.Element("properties")
         case.insert(0, properties)

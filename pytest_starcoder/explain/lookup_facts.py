@@ -92,6 +92,7 @@ def key_facts(site: RaiseSite) -> Iterator[str]:
         unit = "key" if type(container) is dict else "item"
         size = counted(len(container), unit)
         fact = f"{text_of(holder)} has {size}, not {short_repr(key)}"
+        # A near key says more than the list of all keys.
         near = nearest_key(key, container)
         if near:
             yield f"{fact}; the nearest is {near}"
@@ -110,6 +111,7 @@ def attribute_facts(site: RaiseSite) -> Iterator[str]:
     owner = getattr(site.exc, "obj", None)
     nodes = [node for node in site.nodes(ast.Attribute) if node.attr == name]
     holders = [node.value for node in nodes[:1]]
+    # The owner of a missing attribute of None is None itself.
     if owner is None:
         for holder in holders:
             yield f"{text_of(holder)} is None"
@@ -190,6 +192,7 @@ def import_facts(site: RaiseSite) -> Iterator[str]:
     module = sys.modules.get(name)
     if is_instance(module, types.ModuleType):
         yield from _shadowing_facts(site, name)
+        # importlib sets this while the module's code runs.
         if getattr(vars(module).get("__spec__"), "_initializing", False):
             yield f"{name} is only partly imported yet: the import is circular"
         imported = getattr(site.exc, "name_from", None) or _first_quoted(site.message)
@@ -207,6 +210,7 @@ def _importable_names(site: RaiseSite, parent: str) -> list[str]:
     if place:
         names += [file.removesuffix(".py") for file in _file_names(Path(place).parent)]
     if not parent:
+        # A module at the top may be part of Python, or be imported already.
         names += [*sys.stdlib_module_names, *sys.modules]
     return [name for name in names if name.isidentifier()]
 
@@ -229,6 +233,7 @@ def file_facts(site: RaiseSite) -> Iterator[str]:
         return
     path = Path(os.fsdecode(file))
     source = Path(site.frame.f_code.co_filename)
+    # Tests are often started in another folder than a script.
     if not path.is_absolute() and (source.parent / path).exists():
         start = "but relative paths start at the working directory"
         yield f"it exists next to {source.name}, {start}"

@@ -48,6 +48,7 @@ def to_markdown(report: Report) -> str:
 
 
 def _cause(number: str, explanation: Explanation) -> list[str]:
+    # Collection errors and crashes have no place in the project.
     place = explanation.phase
     if explanation.path:
         place = f"{explanation.path}:{explanation.line} in {explanation.function}"

@@ -39,6 +39,7 @@ def choose_neighbours(
     neighbours: dict[str, FinishedTest] = {}
     for tests in kinds:
         _add(neighbours, _nearest(test, tests))
+    # Tests far from the failing one run other code, and so clear the lines that all tests run.
     in_file = [candidate for tests in kinds for candidate in tests]
     _add(neighbours, spread(in_file, MAX_OF_KIND))
     frames = (*failure.callees, *reversed(failure.frames))
@@ -69,6 +70,7 @@ def _tests_of_modules(
 ) -> list[FinishedTest]:
     """Return the tests in other files that mention one of the modules."""
     alternatives = "|".join(map(re.escape, sorted(modules)))
+    # Whole words: `test_shopping` does not test `shop`.
     names = re.compile(rf"\b(?:{alternatives})\b")
     files = {_path(test) for test in passed} - {path}
     mentioning = {file for file in files if names.search(read(file))}

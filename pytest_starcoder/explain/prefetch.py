@@ -31,7 +31,7 @@ from pytest_starcoder.explain.question import ask_why
 from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.redactor import Redactor
-from pytest_starcoder.runner.protocol import Malformed, message_of, parsed
+from pytest_starcoder.runner.protocol import Malformed, decode, encode
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.address import is_loopback, server_url
 from pytest_starcoder.source.git.history import History
@@ -65,7 +65,7 @@ class PrefetchedAnswers:
 
 
 @dataclass(frozen=True)
-class _Progress:
+class Progress:
     """One line of the child: counts as above, and an answer about `nodeid`, if there is one."""
 
     calls: int
@@ -95,7 +95,7 @@ class Prefetch:
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
-            start_new_session=True,
+            start_new_session=True,  # a Ctrl-C in the terminal is for the tests
         )
         self._send(setup)
 
@@ -143,7 +143,7 @@ def parse_answers(output: str) -> PrefetchedAnswers:
     calls = questions = 0
     for line in output.split("\n"):
         try:
-            progress: _Progress = parsed(message_of(line.encode("utf-8", "replace")), _Progress)
+            progress = decode(line.encode("utf-8", "replace"), (Progress,))
         except Malformed:
             continue
         calls, questions = progress.calls, progress.questions
@@ -164,6 +164,7 @@ def main() -> None:
     values = {entry.name: setup["settings"][entry.name] for entry in fields(Settings)}
     values["tracked"] = frozenset(values["tracked"])
     queue: SimpleQueue[Failure | None] = SimpleQueue()
+    # Failures are read in a thread, because an answer may take minutes.
     threading.Thread(target=_read_failures, args=(queue,), daemon=True).start()
     threading.Thread(target=_exit_with, args=(os.getppid(),), daemon=True).start()
     with (
@@ -171,7 +172,7 @@ def main() -> None:
         Client.from_settings(Settings(**values)) as client,
     ):
         for progress in _answer(iter(queue.get, None), client, Path(setup["root"])):
-            print(json.dumps(asdict(progress)), flush=True)
+            print(encode(progress).decode(), end="", flush=True)
 
 
 def _read_failures(queue: SimpleQueue[Failure | None]) -> None:
@@ -200,7 +201,7 @@ def _exit() -> None:
     os._exit(1)
 
 
-def _answer(failures: Iterable[Failure], client: Client, root: Path) -> Iterator[_Progress]:
+def _answer(failures: Iterable[Failure], client: Client, root: Path) -> Iterator[Progress]:
     """Ask about the first failure of each cause, within the limits of the settings.
 
     Ends if the server is away.
@@ -228,9 +229,9 @@ def _answer(failures: Iterable[Failure], client: Client, root: Path) -> Iterator
         except (BackendUnavailable, BackendTimeout):
             return
         except StarcoderError:
-            yield _Progress(client.calls, len(keys))
+            yield Progress(client.calls, len(keys))
         else:
-            yield _Progress(client.calls, len(keys), failure.nodeid, answer)
+            yield Progress(client.calls, len(keys), failure.nodeid, answer)
         finally:
             remaining -= client.spent()
 

@@ -51,6 +51,7 @@ def ask_why(
     """
     kind = family(client.model(), client.settings.family)
     question = Question(case, redact, shared)
+    # The answer counts, too: without room for it the server would cut the prompt.
     prompt = fit(
         lambda parts: question.render(kind, parts), question.parts, client, MAX_PROMPT_TOKENS
     )
@@ -60,6 +61,7 @@ def ask_why(
         completion = answer(prompt, FORMS[kind, "explain"].lead, client, stream.add)
     finally:
         stream.end()  # also shows what was written before an error
+    # An empty prompt is the instruction and its worked examples.
     examples = render(kind, "explain", code="", case="").text
     flaw = judge(completion.text, question.text, examples)
     grounding = Grounding(evidence)
@@ -82,6 +84,7 @@ def preview_prompt(
     case: Case, settings: Settings, redact: Redact, shared: Sequence[Excerpt] = ()
 ) -> Prompt:
     """Return the prompt that `ask_why` would send, without a server: tokens are estimated."""
+    # The form is guessed from the name: only a server knows the architecture.
     kind = family(Model(settings.model, "", "", 0), settings.family)
     question = Question(case, redact, shared)
     return shorten_to_fit(
@@ -124,6 +127,7 @@ class Question:
         self._redact = redact
         self._frames = case.cause.first.frames
         self._suspects = case.suspects
+        # The case comes first, so that it is the last to be left out.
         self.parts = [redact(_describe(case)), *self._places]
 
     @property
@@ -152,6 +156,7 @@ class Question:
 def _code_by_file(texts: Iterable[str], places: dict[str, tuple[str, int]]) -> str:
     """Return excerpts by file, in the order of their lines."""
     files: dict[str, list[str]] = {}
+    # Parts come by importance; code is easier to follow in the order of the file.
     for text in sorted(texts, key=lambda text: places[text]):
         path, _ = places[text]
         files.setdefault(path, []).append(text)
@@ -189,6 +194,7 @@ def _describe_test(failure: Failure) -> str:
     if not failure.frames:
         return text
     frame = failure.frames[0]
+    # The node id has the path already.
     is_in_test_file = failure.nodeid.startswith(f"{frame.path}::")
     text += f" at line {frame.line}" if is_in_test_file else f" at {frame.path}, line {frame.line}"
     return f"{text}:\n{_test_source(frame)}" if frame.source else text
@@ -208,6 +214,7 @@ def _describe_observations(failure: Failure) -> str:
 def _test_source(frame: Frame) -> str:
     """Return the failing test around the line that failed, which is marked."""
     lines = frame.source.split("\n")
+    # The source may be cut, so that the line is not in it.
     index = min(max(frame.line - frame.first_line, 0), len(lines) - 1)
     lines[index] += "  # fails here"
     # Most of the lines shown are those before the one that failed.

@@ -52,6 +52,7 @@ class RaiseSite:
     def __init__(self, exc: BaseException, frame: types.FrameType, line: int, lasti: int) -> None:
         self.exc = exc
         self.frame = frame
+        # A copy: variables of comprehensions are added.
         self.locals: dict[str, Any] = dict(frame.f_locals)
         message = exc.args[0] if exc.args else None
         self.message = message if type(message) is str else ""
@@ -171,6 +172,7 @@ class RaiseSite:
 
     def origin(self, node: ast.expr) -> Iterator[str]:
         """Yield where a value came from: its last assignment, or the caller that passed it."""
+        # The origin of `order.items[0]` is that of `order`.
         while isinstance(node, ast.Subscript | ast.Attribute):
             node = node.value
         if not isinstance(node, ast.Name) or node.id == "self":
@@ -199,6 +201,7 @@ class RaiseSite:
     def _passed(self, name: str) -> Iterator[str]:
         caller = self.frame.f_back
         while caller is not None and _is_anonymous(caller.f_code):
+            # A comprehension is no caller that a person would name.
             caller = caller.f_back
         if caller is None:
             return
@@ -240,6 +243,7 @@ def _attribute(owner: object, name: str) -> Any:
     if not is_instance(owner, type) and name in attributes(owner):
         return attributes(owner)[name]
     member = inspect.getattr_static(owner, name, UNKNOWN)
+    # A property or another descriptor would run code.
     is_descriptor = inspect.getattr_static(type(member), "__get__", None) is not None
     if is_descriptor and not is_instance(owner, types.ModuleType):
         return UNKNOWN
@@ -247,6 +251,7 @@ def _attribute(owner: object, name: str) -> Any:
 
 
 def _item(owner: Any, key: Any) -> Any:
+    # Exact types, because a subclass may define `__getitem__`.
     if type(owner) not in (list, tuple, dict, str):
         return UNKNOWN
     if type(key) not in (int, str, bool, types.NoneType):
@@ -320,6 +325,7 @@ def assignments_in(scope: ast.AST | None) -> list[Assignment]:
     waiting = list(ast.iter_child_nodes(scope)) if scope else []
     while waiting:
         node = waiting.pop()
+        # A nested function has names of its own.
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             continue
         waiting.extend(ast.iter_child_nodes(node))

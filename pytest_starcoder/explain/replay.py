@@ -36,7 +36,7 @@ ENDED_EARLY = "pytest ended before it had"
 
 @dataclass(frozen=True)
 class Replay:
-    """What running tests again has shown of one cause.
+    """The results of running tests of one cause again.
 
     `failing` and `passing` are the outcomes that rank its lines, `statements` sentences for a
     person. `order` are the tests that must run for it to fail, unless the test alone fails.
@@ -81,6 +81,7 @@ class Replayer:
         `read` returns the text of a file by its path relative to the root.
         """
         failing = [self._failing_tests(cause) for cause in causes[:MAX_CAUSES]]
+        # Later causes keep their place, without tests.
         failing += [[] for _ in causes[MAX_CAUSES:]]
         passed = self._passed_tests()
         neighbours: list[list[FinishedTest]] = []
@@ -124,11 +125,13 @@ class Replayer:
                 if rank < len(near) and near[rank].nodeid not in tests and seconds > 0:
                     tests[near[rank].nodeid] = None
                     seconds -= near[rank].seconds * TRACING_SLOWDOWN
+        # All tests are traced, and the failing ones record their calls as well.
         ids = list(tests)
         ran = self._run_tests(
             self._launch, ids, self._deadline, trace=ids, values=failing_ids, warn=self._warn
         )
         reason = TIMED_OUT if self._deadline.remaining() <= 0 else ENDED_EARLY
+        # A test without an outcome was cut off, or never started.
         outcomes = {nodeid: Outcome(nodeid, MISSING, message=reason) for nodeid in failing_ids}
         return outcomes | {outcome.nodeid: outcome for outcome in ran}
 
@@ -203,6 +206,7 @@ def _failed_again(
     statement = "failed again when it was run again"
     if len(failing) > 1:
         statement = f"{len(failing)} tests failed again"
+    # Another exception may be another fault.
     exceptions = {outcome.exception for outcome in failing} - {failure.exception, ""}
     if exceptions and failure.exception != "failure":
         statement += f", this time with {', '.join(sorted(exceptions))}"
@@ -231,8 +235,9 @@ def _ids(*outcomes: Outcome) -> frozenset[str]:
 
 def add_warnings(replays: Sequence[Replay], warnings: Iterable[str]) -> list[Replay]:
     """Return the replays, with the warnings added to the first one."""
-    first, *others = replays
-    return [replace(first, statements=(*first.statements, *warnings)), *others]
+    first = replays[0]
+    first = replace(first, statements=(*first.statements, *warnings))
+    return [first, *replays[1:]]
 
 
 def count_tests(replays: Iterable[Replay]) -> int:

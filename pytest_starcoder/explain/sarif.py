@@ -43,6 +43,7 @@ def message_of(explanation: Explanation) -> str:
             label = f"Guessed by {statement.by}, machine-generated and unchecked"
         else:
             continue
+        # Some viewers show only this text, so every sentence has its label.
         sentences.append(f"{label}: {sentence(statement.text)}")
     return one_line(" ".join(sentences), 4000)
 
@@ -117,6 +118,7 @@ def _replacement(hunk: str) -> dict[str, Any]:
 
 def _fingerprint(explanation: Explanation) -> str:
     """Hash the cause, so that it stays the same when lines move and values change."""
+    # Code hosts track results by this hash; line numbers would change with each commit.
     seen = re.sub(r"\d+|'[^']*'|\"[^\"]*\"", "#", explanation.seen)
     key = "\0".join((explanation.exception, explanation.path, explanation.function, seen))
     return hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()[:32]

@@ -48,6 +48,7 @@ class TerminalSection:
 
     def __init__(self, write: Callable[[str], None], width: int, *, live: bool) -> None:
         self._write = write
+        # Narrower than that, labels leave no room for words.
         self._width = max(width, 40)
         self._status = StatusLine(write, self._width, live=live)
         self._stream: _Paragraph | None = None
@@ -63,6 +64,7 @@ class TerminalSection:
                 continue
             if statement.kind == "suspect":
                 suspects += 1
+                # The others would push the rest off a small screen.
                 if suspects > MAX_SUSPECTS:
                     continue
             label = LABELS[statement.kind]
@@ -101,6 +103,7 @@ class TerminalSection:
     def stream(self, piece: str) -> None:
         """Write the next piece of a model's answer."""
         if self._stream is None:
+            # The answer takes the place of the status line.
             self._status.hide()
             self._stream = _Paragraph(self._write, _label("why"), INDENT, self._width)
         self._stream.add(piece)
@@ -159,6 +162,7 @@ class _Paragraph:
         write(start)
 
     def add(self, piece: str) -> None:
+        # By character, because a piece may end within a word or an escape sequence.
         for character in piece:
             if character.isspace():
                 self._write_word()
@@ -226,6 +230,7 @@ def _columns(text: str) -> int:
     """Return the width of a text on a terminal: wide characters take two columns."""
     columns = 0
     for character in text:
+        # Combining characters are drawn over the one before.
         if not unicodedata.combining(character):
             columns += 2 if unicodedata.east_asian_width(character) in "WF" else 1
     return columns

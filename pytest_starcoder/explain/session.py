@@ -83,6 +83,7 @@ class FailureCapture:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:
+        # Before any fixture of the test: what they execute belongs to it.
         if self._recording is not None:
             self._recording.begin()
 
@@ -102,6 +103,7 @@ class FailureCapture:
         with self._complaints.contain("a comparison"):
             from pytest_starcoder.explain.assertions import Comparison
 
+            # pytest asks while the assert is on the stack, and does not say which one it is.
             self._comparison = _assert_place(sys._getframe()), Comparison.of_values(op, left, right)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -119,6 +121,7 @@ class FailureCapture:
     ) -> None:
         """Add the attributes that `ExplainPlugin` reads."""
         address = self._project.address_of(item.nodeid, item.path)
+        # Attributes of a report reach the controller; user properties would reach JUnit files.
         if address != item.nodeid:
             vars(report)["starcoder_address"] = address
         if report.when == "setup" or report.failed:
@@ -287,6 +290,7 @@ class ExplainPlugin:
         if self._is_worker:
             return {}  # the controller takes them
         attributes = vars(report)
+        # Taken in the outermost wrapper, before any plugin that writes reports.
         return {name: attributes.pop(name) for name in CARRIED_FIELDS if name in attributes}
 
     def _add_failure(self, report: AnyReport, phase: str, carried: Mapping[str, Any]) -> None:
@@ -297,6 +301,7 @@ class ExplainPlugin:
             from pytest_starcoder.explain.capture import failure_from_report
             from pytest_starcoder.explain.failure import Failure
 
+            # Without fields the failure has no exception, like a strict xpass or a crash.
             if fields:
                 failure = Failure.from_json(fields)
             else:
@@ -313,6 +318,7 @@ class ExplainPlugin:
         settings = self._settings
         if isinstance(settings, StarcoderError) or settings.early == "off":
             return
+        # With --starcoder-show-prompt nothing may be sent.
         if self._hooks.redacts or self._config.getoption("starcoder_show_prompt"):
             return
         from pytest_starcoder.explain.prefetch import Prefetch, should_prefetch
@@ -399,6 +405,7 @@ class ExplainPlugin:
 
         project = project_of(self._config)
         files = self._tests.files
+        # Plugins of the project are support code of its tests: conftest files, mostly.
         for plugin in self._config.pluginmanager.get_plugins():
             file = getattr(plugin, "__file__", None)
             if file and project.holds(file):

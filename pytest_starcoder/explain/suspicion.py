@@ -128,33 +128,51 @@ def rank_lines(
     files.
     """
     lines = [line for line in (*scores, *imported) if not is_test(line)]
-    traceback_bonus = _traceback_bonus(failure, {path for path, _ in lines})
-    relevance = _relevance(failure, lines, sources)
-    test_file = failure.nodeid.partition("::")[0]
-    mentions_none = any("None" in text for text in (failure.message, *failure.facts[:2]))
-    # The relevance of a word grows with the number of lines that do not have it.
-    scale = math.log(len(lines) + 1)
-
-    def weigh(line: Line) -> float:
-        path, number = line
-        index = sources.derive(path, index_lines)
-        weight = index.weights.get(number, 0.0)
-        weight += traceback_bonus.get(line, 0.0)
-        weight += WORD_FACTOR * min(MAX_WORDS, relevance[line] / scale)
-        weight += SHARED_BONUS * shared.get(line, 0.0)
-        weight += CHANGED_BONUS * recency.get(line, 0.0)
-        if path == test_file:
-            weight -= TEST_FILE_PENALTY
-        if mentions_none and number in index.none_returns:
-            weight += NONE_BONUS
-        return weight
+    hints = _Hints(failure, lines, sources, recency, shared)
 
     def rank(line: Line) -> tuple[bool, float, float, Line]:
         # Rounded, so that the order in which counts are added up does not break ties.
         score = round(scores.get(line, 0.0), 6)
-        return line not in scores, -score, -weigh(line), line
+        return line not in scores, -score, -hints.weigh(line), line
 
-    return Ranking(tuple(sorted(lines, key=rank)), relevance)
+    return Ranking(tuple(sorted(lines, key=rank)), hints.relevance)
+
+
+class _Hints:
+    """What breaks ties between lines with the same score."""
+
+    def __init__(
+        self,
+        failure: Failure,
+        lines: Sequence[Line],
+        sources: SourceFiles,
+        recency: Mapping[Line, float],
+        shared: Mapping[Line, float],
+    ) -> None:
+        self._sources = sources
+        self._recency = recency
+        self._shared = shared
+        self._test_file = failure.nodeid.partition("::")[0]
+        texts = (failure.message, *failure.facts[:2])
+        self._mentions_none = any("None" in text for text in texts)
+        self._traceback_bonus = _traceback_bonus(failure, {path for path, _ in lines})
+        self.relevance = _relevance(failure, lines, sources)
+        # The relevance of a word grows with the number of lines that do not have it.
+        self._scale = math.log(len(lines) + 1)
+
+    def weigh(self, line: Line) -> float:
+        path, number = line
+        index = self._sources.derive(path, index_lines)
+        weight = index.weights.get(number, 0.0)
+        weight += self._traceback_bonus.get(line, 0.0)
+        weight += WORD_FACTOR * min(MAX_WORDS, self.relevance[line] / self._scale)
+        weight += SHARED_BONUS * self._shared.get(line, 0.0)
+        weight += CHANGED_BONUS * self._recency.get(line, 0.0)
+        if path == self._test_file:
+            weight -= TEST_FILE_PENALTY
+        if self._mentions_none and number in index.none_returns:
+            weight += NONE_BONUS
+        return weight
 
 
 def relevant_lines(
@@ -176,11 +194,11 @@ def _relevance(failure: Failure, lines: Sequence[Line], sources: SourceFiles) ->
     Rare words count more, and those of the test's name twice.
     """
     name = word_parts(failure.nodeid.rpartition("::")[2])
-    wanted = failure_words(failure, sources)
+    test_words = failure_words(failure, sources)
     common: dict[Line, frozenset[str]] = {}
     counts: Counter[str] = Counter()
     for path, number in lines:
-        words = sources.derive(path, LineWords).on_line(number) & wanted
+        words = sources.derive(path, LineWords).on_line(number) & test_words
         common[path, number] = words
         counts.update(words)
     rarity: dict[str, float] = {}

@@ -24,6 +24,7 @@ def compare_texts(pair: Pair) -> Iterator[str]:
         return
     if max(len(actual), len(expected)) <= MAX_FOLDED:
         yield from _compare_alike(pair)
+    # One text continues the other, at its end or at its start.
     if _is_extended(actual, expected) or _is_extended(expected, actual):
         yield from _compare_lengths(pair)
         return
@@ -114,20 +115,21 @@ def _character(char: str) -> str:
 def _context(text: str | bytes, index: int) -> str:
     """Return the text around an index, as a literal; of a string only its line."""
     start = max(0, index - 10)
+    # Lines before the difference are equal, so they say nothing.
     if isinstance(text, str):
         start = max(start, text.rfind("\n", 0, index) + 1)
     return repr(text[start : index + 20])
 
 
-def _first_difference(left: str | bytes, right: str | bytes) -> int:
+def _first_difference(first: str | bytes, second: str | bytes) -> int:
     """Return the first index at which two texts differ.
 
     Bisects, because comparing slices is much faster than comparing characters.
     """
-    low, high = 0, min(len(left), len(right))
+    low, high = 0, min(len(first), len(second))
     while low < high:
         middle = (low + high + 1) // 2
-        if left[low:middle] == right[low:middle]:
+        if first[low:middle] == second[low:middle]:
             low = middle
         else:
             high = middle - 1

@@ -49,6 +49,7 @@ def compare_types(actual: object, expected: object) -> Iterator[str]:
     mistake = _forgotten_step(actual, expected)
     if mistake:
         yield mistake
+    # Typically a module that was imported twice, under two names.
     elif kind is not expected_kind and kind.__name__ == expected_kind.__name__:
         modules = f"one from {kind.__module__} and one from {expected_kind.__module__}"
         yield f"two types are named {kind.__name__}: {modules}"
@@ -100,6 +101,7 @@ def _encode(text: str | bytes) -> bytes:
 
 def _type_name(value: object) -> str:
     kind = type(value)
+    # Of a subclass, the name of its builtin type.
     name = TYPE_NAMES.get(kind) or TYPE_NAMES.get(type(plain(value)))
     if name:
         return name

@@ -95,6 +95,7 @@ def _operands(node: Operation) -> tuple[ast.expr, ast.expr]:
 
 def _type_suspects(site: RaiseSite) -> Iterator[ast.expr]:
     """Yield the expressions whose values may have a wrong type, the likeliest first."""
+    # The value on the right of `a, b = value` is the one that cannot be unpacked.
     yield from site.unpacked()
     if isinstance(site.failing, ast.Name | ast.Attribute):  # iterated over or entered
         yield site.failing
@@ -109,6 +110,7 @@ def _type_suspects(site: RaiseSite) -> Iterator[ast.expr]:
         yield from getattr(node, "args", ())
         if isinstance(node, ast.Subscript):
             yield node.slice
+    # The right side of `in` must be a container.
     for comparison in site.nodes(ast.Compare):
         yield from comparison.comparators
     if isinstance(site.statement, ast.For):
@@ -145,6 +147,7 @@ def _parameter_list(function: types.FunctionType) -> str:
     if isinstance(node, Function):
         return ast.unparse(node.args)
     names = list(function.__code__.co_varnames[: function.__code__.co_argcount])
+    # Defaults belong to the last parameters.
     first_optional = len(names) - len(function.__defaults__ or ())
     optional = [f"{name}=…" for name in names[first_optional:]]
     return ", ".join([*names[:first_optional], *optional])
@@ -236,8 +239,10 @@ def _position_facts(text: str | bytes, index: int) -> Iterator[str]:
 def recursion_facts(site: RaiseSite) -> Iterator[str]:
     """Yield the function that calls itself, and how its arguments change."""
     calls: dict[types.CodeType, list[types.FrameType]] = {}
+    # The functions of unittest are on the traceback, with the values as arguments.
     for entry in site.entries():
         calls.setdefault(entry.tb_frame.f_code, []).append(entry.tb_frame)
+    # The function with most frames is the one that recurses.
     frames = max(calls.values(), key=len)
     if len(frames) < MIN_RECURSION:
         return

@@ -52,7 +52,7 @@ class _FixWriter:
         self._root = root
         self._sources = sources
         self._tree = find_repository(root) or root
-        self._written: dict[str, list[Edit]] = {}
+        self._written: dict[str, dict[Edit, None]] = {}
 
     def write(self, fix: Fix) -> None:
         """Write all files of a fix, or none. Raises Unwritable and OSError."""
@@ -62,12 +62,12 @@ class _FixWriter:
         for path, content in contents.items():
             replace_file(self._root / path, content, self._tree)
         for edit in fix.edits:
-            self._written.setdefault(edit.path, []).append(edit)
+            self._written.setdefault(edit.path, {})[edit] = None
 
     def _content(self, path: str, fix: Fix) -> bytes:
         """Return the new content of a file. Raises Unwritable and OSError."""
         source = self._sources(path)
-        written = self._written.get(path, [])
+        written = self._written.get(path, {})
         try:
             text = (self._root / path).read_bytes().decode("utf-8")
         except UnicodeDecodeError:
@@ -75,7 +75,7 @@ class _FixWriter:
         has_crlf = "\r\n" in text
         if has_crlf and text.count("\r\n") != text.count("\n"):
             raise Unwritable("it mixes line endings")
-        if text.replace("\r\n", "\n") != apply_edits(source, written):
+        if text.replace("\r\n", "\n") != apply_edits(source, list(written)):
             raise Unwritable("it was changed since the tests ran")
         # Two fixes may contain the same edit.
         edits = dict.fromkeys([*written, *(edit for edit in fix.edits if edit.path == path)])

@@ -1,4 +1,4 @@
-"""Where the search for fixes runs tests; in its own tests, a fake takes this place."""
+"""Runs tests for the search for fixes; its own tests use a fake laboratory."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import NamedTuple
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.case import Case
@@ -38,7 +39,7 @@ from pytest_starcoder.runner.trials import (
     Trial,
     Unavailable,
 )
-from pytest_starcoder.source.diff import changed_lines, unified
+from pytest_starcoder.source.diff import changed_lines, make_diff
 from pytest_starcoder.source.edits import EXTENDED, apply_edits
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.lines import line_of
@@ -107,22 +108,11 @@ class Query:
     model: str = ""
 
 
-@dataclass(frozen=True)
-class PassingEdits:
+class PassingEdits(NamedTuple):
     """A candidate that passes, and how many of the related tests pass with it."""
 
-    cost: float
-    edits: Edits
+    candidate: PricedEdits
     related: int
-
-
-@dataclass(frozen=True)
-class Confirmation:
-    """The tests that a fix makes pass, those that still pass, and those of the cause that fail."""
-
-    failing: tuple[str, ...]
-    passing: tuple[str, ...]
-    still_failing: tuple[str, ...]
 
 
 class EditSearch:
@@ -156,58 +146,46 @@ class EditSearch:
             with self._laboratory.open_bench(tests, search_deadline) as bench:
                 baseline = bench.baseline(tests, BASELINE_SECONDS)
                 failing_limits = _limits(failing, baseline, "failed", "overtime")
-                checks = Checks(
-                    dict(islice(failing_limits.items(), MAX_FAILING)),
-                    # Neighbours first: they are more likely to fail.
-                    _limits([*neighbours, *fast], baseline, "passed"),
-                )
-                if not checks.failing:
-                    note = "the failure does not occur in the sandbox where changes are tried"
-                    return Fixes(note=note, seconds=time.monotonic() - started)
                 attempt = _Attempt(
                     query,
                     self._sources,
                     bench,
-                    checks,
+                    Checks(
+                        dict(islice(failing_limits.items(), MAX_FAILING)),
+                        # Neighbours first: they are more likely to fail.
+                        _limits([*neighbours, *fast], baseline, "passed"),
+                    ),
                     _limits(related, baseline, "failed"),
                     search_deadline,
                     self._show_progress,
                 )
-                with contextlib.suppress(KeyboardInterrupt):  # report what was found
-                    attempt.run()
-                return self._report(query, attempt, deadline, started)
+                fixes = self._search(attempt, deadline)
         except Unavailable as exc:
             return Fixes(note=str(exc))
         except OSError as exc:
             return Fixes(note=f"no process could be started: {exc}")
+        return replace(fixes, seconds=time.monotonic() - started)
 
-    def _report(self, query: Query, attempt: _Attempt, deadline: Deadline, started: float) -> Fixes:
+    def _search(self, attempt: _Attempt, deadline: Deadline) -> Fixes:
         """Confirm one fix of each behaviour, and find an input that tells the first two apart."""
+        if not attempt.checks.failing:
+            return Fixes(note="the failure does not occur in the sandbox where changes are tried")
+        with contextlib.suppress(KeyboardInterrupt):  # report what was found
+            attempt.run()
+        # Others that are as simple may not have been tried.
         is_complete = attempt.deadline.remaining() > 0
-        bench, checks = attempt.bench, attempt.checks
-        best = attempt.best()
-        inputs: list[Input] = []
-        distinct: list[ObservedEdits] = []
-        if best:
-            inputs, behaviours = bench.observe([passing.edits for passing in best], checks)
-            observed = []
-            for passing, outcomes in zip(best, behaviours, strict=True):
-                observed.append(ObservedEdits(passing.edits, passing.cost, outcomes))
-            distinct = simplest_of_each_behaviour(observed)
-        is_only_one = len(distinct) == 1 and bool(inputs) and is_complete
-        confirmed: list[ObservedEdits] = []
-        fixes: list[Fix] = []
-        for candidate in distinct:
+        inputs, candidates = attempt.observe_best()
+        is_only_one = len(candidates) == 1 and bool(inputs) and is_complete
+        confirmed, fixes = [], []
+        for candidate in candidates:
+            fix = self._confirm(candidate.edits, attempt, deadline, is_only_one)
+            if fix is not None:
+                confirmed.append(candidate)
+                fixes.append(fix)
             if len(fixes) == MAX_FIXES:
                 break
-            confirmation = self._confirm(query, candidate.edits, checks, deadline)
-            if confirmation is not None:
-                confirmed.append(candidate)
-                fix = self._describe(query, candidate.edits, confirmation)
-                is_checked = is_only_one and not confirmation.still_failing and not query.model
-                fixes.append(replace(fix, checked=is_checked, level=str(bench.level)))
         note = ""
-        if best and not fixes:
+        if candidates and not fixes:
             note = "no change that passed passes again with all tests in their original order"
         question = find_question(inputs, confirmed)
         return Fixes(
@@ -216,18 +194,18 @@ class EditSearch:
             question.outcomes,
             question.tests,
             attempt.tried,
-            time.monotonic() - started,
-            note,
-            level=str(bench.level),
+            note=note,
+            level=str(attempt.bench.level),
         )
 
     def _confirm(
-        self, query: Query, edits: Edits, checks: Checks, deadline: Deadline
-    ) -> Confirmation | None:
+        self, edits: Edits, attempt: _Attempt, deadline: Deadline, is_only_one: bool
+    ) -> Fix | None:
         """Run all tests with the edits in their original order.
 
-        None unless all checks pass again, and at least half of the cause's tests.
+        Return the fix if all checks pass again, and at least half of the cause's tests.
         """
+        checks, query = attempt.checks, attempt.query
         cause = query.case.cause.nodeids[:MAX_CONFIRMED_TESTS]
         passing = tuple(dict.fromkeys([*checks.passing, *self._suite.confirming]))
         positions = {nodeid: position for position, nodeid in enumerate(self._suite.order)}
@@ -239,17 +217,19 @@ class EditSearch:
         still_failing = tuple(nodeid for nodeid in cause if nodeid not in passed)
         if not passed >= {*checks.failing, *passing} or len(still_failing) > len(cause) / 2:
             return None
-        fixed = tuple(nodeid for nodeid in tests if nodeid in passed and nodeid not in passing)
-        return Confirmation(fixed, passing, still_failing)
+        fixed = tuple(nodeid for nodeid in tests if nodeid in passed - {*passing})
+        fix = self._describe(edits, fixed, passing)
+        return replace(
+            fix,
+            checked=is_only_one and not still_failing and not query.model,
+            level=str(attempt.bench.level),
+            model=query.model,
+            still=still_failing,
+        )
 
-    def _describe(self, query: Query, edits: Edits, confirmation: Confirmation) -> Fix:
+    def _describe(self, edits: Edits, failing: tuple[str, ...], passing: tuple[str, ...]) -> Fix:
         first = min(edits, key=lambda edit: (edit.path, edit.span))
-        names = self._laboratory.names_in_diff(edit.path for edit in edits)
-        diff = ""
-        for path, name in names.items():
-            before = self._sources(path)
-            after = apply_edits(before, [edit for edit in edits if edit.path == path])
-            diff += unified(before, after, name)
+        diff = self._diff(edits)
         lines = changed_lines(diff)
         removed = [line[1:] for line in lines if line.startswith("-")]
         added = [line[1:] for line in lines if line.startswith("+")]
@@ -260,13 +240,20 @@ class EditSearch:
             line=first.line,
             before="\n".join(removed) or line_of(self._sources(first.path), first.line),
             after="\n".join(added),
-            failing=confirmation.failing,
-            passing=confirmation.passing,
+            failing=failing,
+            passing=passing,
             checked=False,
-            still=confirmation.still_failing,
-            model=query.model,
             special=_is_special(edits),
         )
+
+    def _diff(self, edits: Edits) -> str:
+        diff = ""
+        names = self._laboratory.names_in_diff(edit.path for edit in edits)
+        for path, name in names.items():
+            before = self._sources(path)
+            after = apply_edits(before, [edit for edit in edits if edit.path == path])
+            diff += make_diff(before, after, name)
+        return diff
 
 
 @dataclass
@@ -300,19 +287,28 @@ class _Attempt:
             if self._is_satisfied() or self.deadline.remaining() <= 0:
                 return
 
-    def best(self) -> list[PassingEdits]:
-        """Return the candidates with which most related tests pass, the likeliest first."""
-        most = max((passing.related for passing in self.passing), default=0)
+    def observe_best(self) -> tuple[list[Input], list[ObservedEdits]]:
+        """Return inputs, and the simplest edits of each behaviour, the likeliest first.
+
+        Only edits with which most related tests pass are compared.
+        """
+        if not self.passing:
+            return [], []
+        most = max(passing.related for passing in self.passing)
         best = [passing for passing in self.passing if passing.related == most]
         best.sort(
             key=lambda passing: (
-                _is_special(passing.edits),
-                passing.cost,
-                passing.edits[0].path,
-                passing.edits[0].span,
+                _is_special(passing.candidate.edits),
+                sorting_key(passing.candidate),
             )
         )
-        return best[:MAX_COMPARED]
+        candidates = [passing.candidate for passing in best[:MAX_COMPARED]]
+        edits = [candidate.edits for candidate in candidates]
+        inputs, behaviours = self.bench.observe(edits, self.checks)
+        observed = []
+        for candidate, outcomes in zip(candidates, behaviours, strict=True):
+            observed.append(ObservedEdits(candidate.edits, candidate.cost, outcomes))
+        return inputs, simplest_of_each_behaviour(observed)
 
     def _is_satisfied(self) -> bool:
         """Return whether a fix covers all related tests, or is partial and time runs short."""
@@ -381,14 +377,13 @@ class _Attempt:
             if self.related:
                 [records] = self.bench.run_tests([trial.edits], self.related)
                 related = sum(record.outcome == "passed" for record in records)
-            self.passing.append(PassingEdits(cost, trial.edits, related))
+            self.passing.append(PassingEdits(PricedEdits(cost, trial.edits), related))
 
     def _max_cost(self) -> float:
         """Return the cost up to which candidates are tried, without limit before a full fix."""
-        full_fixes = [
-            passing.cost for passing in self.passing if passing.related == len(self.related)
-        ]
-        return min(full_fixes, default=float("inf")) + COST_WINDOW
+        full_fixes = [passing for passing in self.passing if passing.related == len(self.related)]
+        costs = [passing.candidate.cost for passing in full_fixes]
+        return min(costs, default=float("inf")) + COST_WINDOW
 
 
 def _by_duration(outcomes: Sequence[Outcome]) -> list[str]:

@@ -13,7 +13,7 @@ from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.fix_search import FixContext, WriteOptions
 from pytest_starcoder.explain.neighbours import spread
 from pytest_starcoder.fix.apply import add_answer, apply, confirm
-from pytest_starcoder.fix.laboratory import PytestLaboratory
+from pytest_starcoder.fix.laboratory import Laboratory, PytestLaboratory
 from pytest_starcoder.fix.places import PlaceFinder
 from pytest_starcoder.fix.proposals import proposals
 from pytest_starcoder.fix.search import EditSearch, Query, Suite
@@ -38,24 +38,15 @@ SMALL_SUITE_SECONDS, SMALL_SUITE_TESTS = 0.5, 150
 class FixSession:
     """Searches for fixes of the cases of one session, if the settings allow it."""
 
-    def __init__(self, context: FixContext) -> None:
+    def __init__(self, context: FixContext, laboratory: Laboratory | None = None) -> None:
         self._context = context
+        self._laboratory = laboratory or PytestLaboratory(
+            context.launch, Level(context.settings.confinement)
+        )
         self._settings = context.settings
         self._unfixable = {test.nodeid for test in context.tests if not test.fixable}
         self._quick = {test.nodeid for test in context.tests if test.quick and test.fixable}
-        passed = []
-        for test in context.tests:
-            if test.outcome == "passed" and test.allowed and test.fixable:
-                passed.append(test)
-        passed_ids = [test.nodeid for test in passed]
-        # A suite that takes no time tells more than the tests nearest to the failing one.
-        seconds = sum(test.seconds for test in passed)
-        is_small = len(passed) <= SMALL_SUITE_TESTS and seconds <= SMALL_SUITE_SECONDS
-        self._suite = Suite(
-            order=[test.nodeid for test in context.tests],
-            fast=passed_ids if is_small else (),
-            confirming=passed_ids if self._settings.fix_suite else (),
-        )
+        self._suite = _suite_of(context)
         self._finder = PlaceFinder(
             context.sources, context.conventions, _executed_files(context.cases)
         )
@@ -153,10 +144,9 @@ class FixSession:
         query = Query(
             case, self._finder.places(case), more_tests, tuple(self._best), proposed, model
         )
-        laboratory = PytestLaboratory(self._context.launch, Level(self._settings.confinement))
         with self._context.show_status("fix", "trying changes") as show_progress:
             search = EditSearch(
-                laboratory,
+                self._laboratory,
                 self._context.sources,
                 self._suite,
                 lambda tried: show_progress(f", {tried} tried"),
@@ -166,6 +156,23 @@ class FixSession:
             except KeyboardInterrupt:
                 self._stopped = True
                 return Fixes(note="interrupted")
+
+
+def _suite_of(context: FixContext) -> Suite:
+    """Return the tests that fixes must not break."""
+    passed = []
+    for test in context.tests:
+        if test.outcome == "passed" and test.allowed and test.fixable:
+            passed.append(test)
+    passed_ids = [test.nodeid for test in passed]
+    # A suite that takes no time tells more than the tests nearest to the failing one.
+    seconds = sum(test.seconds for test in passed)
+    is_small = len(passed) <= SMALL_SUITE_TESTS and seconds <= SMALL_SUITE_SECONDS
+    return Suite(
+        order=[test.nodeid for test in context.tests],
+        fast=passed_ids if is_small else (),
+        confirming=passed_ids if context.settings.fix_suite else (),
+    )
 
 
 def _executed_files(cases: Sequence[Case]) -> Iterator[str]:

@@ -33,6 +33,7 @@ class DraftBench:
         if hash_seed:
             environment = {**(launch.environment or os.environ), "PYTHONHASHSEED": hash_seed}
             launch = replace(launch, environment=environment)
+        # Modules that no test imports have to be imported, or their mutants cannot be tried.
         modules = dict.fromkeys(target.module for target in self.targets)
         folders = dict.fromkeys(str(target.folder) for target in self.targets)
         return Trials(
@@ -49,9 +50,8 @@ class DraftBench:
         self, suite: Sequence[str], deadline: Deadline, warn: Callable[[str], object]
     ) -> dict[str, ExecutedCode]:
         """Return the code that each test of the suite executes, if it passes."""
-        outcomes = rerun(self.launch, suite, deadline, trace=suite, arcs=True, warn=warn)
-        return {
-            outcome.nodeid: ExecutedCode(outcome.lines, outcome.arcs, outcome.seconds)
-            for outcome in outcomes
-            if outcome.outcome == "passed"
-        }
+        executions = {}
+        for test in rerun(self.launch, suite, deadline, trace=suite, arcs=True, warn=warn):
+            if test.outcome == "passed":
+                executions[test.nodeid] = ExecutedCode(test.lines, test.arcs, test.seconds)
+        return executions

@@ -39,6 +39,7 @@ def doctest_drafts(
     setup: list[str] = []
     number = 0
     for example in examples:
+        # An elided outcome cannot be compared, and a skipped example is not meant to run.
         if doctest.ELLIPSIS in example.options or doctest.SKIP in example.options:
             continue
         source, outcome = _without_remark(example.source.rstrip("\n"), example.want.rstrip("\n"))
@@ -116,12 +117,14 @@ def _assertion(source: str, outcome: str, raised: str | None) -> str:
     if not outcome or "\n" in outcome or len(body) != 1 or not isinstance(body[0], ast.Expr):
         return ""
     expression = body[0].value
+    # The outcome of `print(x)` is what `str` gives, of any other expression what `repr` gives.
     match expression:
         case ast.Call(ast.Name("print"), [printed], []):
             return f"assert str({ast.unparse(printed)}) == {outcome!r}"
     text = ast.unparse(expression)
     if not is_literal(outcome):
         return f"assert repr({text}) == {outcome!r}"
+    # These bind less tightly than the comparison.
     if isinstance(expression, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Lambda | ast.IfExp):
         text = f"({text})"
     return f"assert {comparison(text, outcome)}"

@@ -110,7 +110,7 @@ class DraftSelection:
                 failure = "depends on the hash seed"
             if failure:
                 self._drop(test, failure)
-        # Without the tests that fail, others may fail.
+        # Each test that is dropped changes what the others run after.
         while self.kept:
             failing = self._failing_together(trials)
             if not failing:
@@ -193,7 +193,7 @@ class DraftSelection:
         kills = self._score.kills_by_test(self._score.living, tests)
         candidates = []
         for judged in passing:
-            killed = set().union(*map(kills.__getitem__, judged.tests))
+            killed = set().union(*(kills[nodeid] for nodeid in judged.tests))
             places = self._score.places_of(judged.tests.values())
             candidates.append(_Candidate(judged, killed, places))
         return candidates

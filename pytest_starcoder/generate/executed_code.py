@@ -49,6 +49,7 @@ class JudgedDraft:
 
     @classmethod
     def of(cls, draft: Draft, judgement: Judgement) -> JudgedDraft:
+        # Only the first round is traced.
         first_round = judgement.rounds[0] if judgement.rounds else ()
         seconds = {record.nodeid: record.seconds for record in first_round}
         tests = {}

@@ -70,6 +70,7 @@ class Generation:
         endings: list[str] = []
         try:
             endings += self._measure(context, suite)
+            # The suite counts as "before"; an interrupted measurement counts as nothing.
             before = score.counts()
             self._add_drafts(context, drafts)
             requests.run()
@@ -98,6 +99,7 @@ class Generation:
             return []
         score = context.score
         warnings: list[str] = []
+        # The trials answer about single drafts; the whole suite is traced in one child.
         executions = self.bench.trace(suite, self.deadline, warnings.append)
         context.selection.add_suite(executions)
         kills = dict(score.kills(score.living, executions, every=False, share=MEASURE_SHARE))

@@ -66,6 +66,7 @@ def required_imports(
     """
     free = _free_names(body)
     package = target.module.partition(".")[0]
+    # The target's own names come from its module, whatever the test file calls by them.
     foreign = free - {"pytest", package, *names}
     lines = [imports[name] for name in sorted(foreign) if name in imports]
     if "pytest" in free:

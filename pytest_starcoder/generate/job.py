@@ -19,13 +19,13 @@ from pytest_starcoder.generate.model_author import ModelAuthor, SuiteFile
 from pytest_starcoder.generate.model_requests import Budget
 from pytest_starcoder.generate.properties import property_drafts
 from pytest_starcoder.generate.result import Generated
-from pytest_starcoder.generate.statements import Function
 from pytest_starcoder.generate.type_hints import type_hint_drafts
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.redactor import Redactor
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.settings import Settings
+from pytest_starcoder.source.functions import Function
 from pytest_starcoder.source.syntax import syntax_tree
 
 
@@ -54,14 +54,16 @@ class GenerationJob:
 
         Raises OSError for an unreadable file.
         """
-        paths = dict.fromkeys(target.path for target in self.targets)
-        for path in paths:
-            self.redactor.learn(self.read(path))
+        by_path: dict[str, list[Target]] = {}
+        for target in self.targets:
+            by_path.setdefault(target.path, []).append(target)
         drafts: list[Draft] = []
-        for path in paths:
-            targets = [target for target in self.targets if target.path == path]
-            drafts += drafts_without_model(self.read(path), targets, self.origins)
+        for path, targets in by_path.items():
+            source = self.read(path)
+            self.redactor.learn(source)
+            drafts += drafts_without_model(source, targets, self.origins)
         deadline = Deadline.after(self.settings.generate_timeout, "generate_timeout")
+        # Without a model, everything else still works.
         client, remark = self._client()
         bench = DraftBench(
             self.launch,

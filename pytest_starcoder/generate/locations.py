@@ -44,6 +44,7 @@ def targets_at(
     for location in sorted(locations, key=lambda location: not location.tests):
         source = (root / location.path).read_text("utf-8")
         in_file = find_targets(source, location.path, root)
+        # In a folder, a file that cannot be parsed is skipped.
         if not in_file and len(locations) == 1:
             raise ConfigError(f"{location.path} cannot be parsed.", "Fix its syntax first.")
         for target in _selected(in_file, location):
@@ -54,25 +55,29 @@ def targets_at(
 
 def _selected(targets: list[Target], location: Location) -> list[Target]:
     """Return the targets of a file that a location means."""
-    selected = targets
     if location.name:
-        prefix = f"{location.name}."
-        selected = [target for target in targets if f"{target.name}.".startswith(prefix)]
-        if not selected:
-            public = (TargetKind.FUNCTION, TargetKind.CLASS)
-            names = [target.name for target in targets if target.kind in public]
-            raise ConfigError(
-                f"{location.path} has no {location.name} to generate tests for.",
-                f"It has {', '.join(names) or 'none'}.",
-            )
-    if location.lines is not None:
-        functions = (TargetKind.FUNCTION, TargetKind.PRIVATE)
-        selected = [
-            target
-            for target in selected
-            if target.kind in functions
-            and not location.lines.isdisjoint(range(target.first, target.last + 1))
-        ]
+        targets = _with_name(targets, location)
+    if location.lines is None:
+        return targets
+    selected = []
+    for target in targets:
+        is_function = target.kind in (TargetKind.FUNCTION, TargetKind.PRIVATE)
+        if is_function and not location.lines.isdisjoint(range(target.first, target.last + 1)):
+            selected.append(target)
+    return selected
+
+
+def _with_name(targets: list[Target], location: Location) -> list[Target]:
+    """Return the definition of that name, and those in it. Raises ConfigError if there is none."""
+    prefix = f"{location.name}."
+    selected = [target for target in targets if f"{target.name}.".startswith(prefix)]
+    if not selected:
+        public = (TargetKind.FUNCTION, TargetKind.CLASS)
+        names = [target.name for target in targets if target.kind in public]
+        raise ConfigError(
+            f"{location.path} has no {location.name} to generate tests for.",
+            f"It has {', '.join(names) or 'none'}.",
+        )
     return selected
 
 
@@ -94,9 +99,10 @@ def _python_files(place: str, root: Path, option: str) -> list[Path]:
     """Return the file of that name, or those in the folder of that name."""
     path = Path.cwd() / place
     if path.is_dir():
-        files = [
-            file for file in sorted(path.rglob("*.py")) if not is_test_file(file.relative_to(path))
-        ]
+        files = []
+        for file in sorted(path.rglob("*.py")):
+            if not is_test_file(file.relative_to(path)):
+                files.append(file)
         if files:
             return files
         raise ConfigError(

@@ -84,10 +84,7 @@ class ModelAuthor:
             opening = f"@{async_mark()}\nasync {opening}"
         before, after = self._surroundings(target, MAX_TESTS)
         prompt = self._prompt(target, opening, before, after, gaps)
-        if attempt:
-            warmer = self.client.settings.temperature + TEMPERATURE_STEP * attempt
-            prompt = replace(prompt, temperature=min(MAX_TEMPERATURE, warmer))
-        completion, usage = self._complete(prompt)
+        completion, usage = self._complete(self._warmer(prompt, attempt))
         # Some models begin anew instead of continuing the opening.
         texts = [extract_code(completion.text, "python")]
         if not self._is_instruct:
@@ -98,8 +95,8 @@ class ModelAuthor:
             drafts = drafts or self._drafts(text, target, completion.model, label, before)
         return ModelAnswer(drafts, usage, completion.model)
 
-    def predict_result(self, target: Target, call: str, operator: str) -> ModelAnswer:
-        """Write the test `assert call operator …`; an instruct model is not asked.
+    def predict_result(self, target: Target, assertion: str) -> ModelAnswer:
+        """Complete `assert call ==`; an instruct model is not asked.
 
         The prompt does not show what the code returns: where the model agrees with the code,
         two independent sources say the same.
@@ -107,7 +104,7 @@ class ModelAuthor:
         if self._is_instruct:
             return ModelAnswer((), ModelUsage(), self.client.model().name)
         name = f"test_{target.test_stem}_predicted"
-        opening = f"def {name}():\n    assert {call} {operator}"
+        opening = f"def {name}():\n    {assertion}"
         before, _ = self._surroundings(target, MAX_PREDICTION_TESTS)
         prompt = self._prompt(target, opening, before)
         stop = ("\n", *prompt.stop)
@@ -118,6 +115,13 @@ class ModelAuthor:
         drafts = self._drafts(text, target, completion.model, "predicted", before)
         renamed = tuple(replace(draft, name=name) for draft in drafts)
         return ModelAnswer(renamed, usage, completion.model)
+
+    def _warmer(self, prompt: Prompt, attempt: int) -> Prompt:
+        """Return the prompt with a higher temperature for each further attempt."""
+        if not attempt:
+            return prompt
+        temperature = self.client.settings.temperature + TEMPERATURE_STEP * attempt
+        return replace(prompt, temperature=min(MAX_TEMPERATURE, temperature))
 
     @property
     def _family(self) -> str:

@@ -30,8 +30,8 @@ class Author(Protocol):
     def write_tests(self, target: Target, attempt: int, gaps: Sequence[str]) -> ModelAnswer:
         """Write tests for a target; `attempt` counts from 0, `gaps` describe what is untested."""
 
-    def predict_result(self, target: Target, call: str, operator: str) -> ModelAnswer:
-        """Write the test `assert call operator …` without knowing what the code returns."""
+    def predict_result(self, target: Target, assertion: str) -> ModelAnswer:
+        """Complete `assert call ==` without knowing what the code returns."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class ModelRequests:
             for call in calls[:MAX_PREDICTIONS]:
                 if not self._context.score.living_in(target):
                     break
-                operator = "is" if call.statement.endswith(f" is {call.literal}") else "=="
-                request = partial(author.predict_result, target, call.expression, operator)
+                assertion = call.statement.removesuffix(f" {call.literal}")
+                request = partial(author.predict_result, target, assertion)
                 subject = f"the result of {one_line(call.expression, 40)}"
                 if not self._ask(request, subject):
                     return False
@@ -116,6 +116,7 @@ class ModelRequests:
         answer = request()
         self.usage += answer.usage
         self.model = answer.model
+        # At low temperatures, answers repeat.
         drafts = [draft for draft in answer.drafts if draft.body not in self._seen]
         self._seen.update(draft.body for draft in drafts)
         self._context.selection.add(drafts)

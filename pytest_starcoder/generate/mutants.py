@@ -6,9 +6,10 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from pytest_starcoder.generate.draft import Place, Target, TargetKind
-from pytest_starcoder.generate.statements import Function, is_string
+from pytest_starcoder.generate.statements import is_string
 from pytest_starcoder.source.edits import Direction, enumerate_edits
 from pytest_starcoder.source.edits.edit import Edit
+from pytest_starcoder.source.functions import Function
 
 # The highest cost of an edit that counts as a mutant; nobody makes dearer ones by accident.
 MAX_COST = 1.6
@@ -30,10 +31,13 @@ def find_mutants(source: str, targets: Sequence[Target]) -> dict[Target, list[Ed
             rival = cheapest.setdefault(place, edit)
             if (edit.cost, edit.after) < (rival.cost, rival.after):
                 cheapest[place] = edit
-    edits = [cheapest[place] for place in sorted(cheapest)]
-    return {
-        target: [edit for edit in edits if edit.line in body] for target, body in bodies.items()
-    }
+    mutants: dict[Target, list[Edit]] = {target: [] for target in targets}
+    for place in sorted(cheapest):
+        edit = cheapest[place]
+        for target, body in bodies.items():
+            if edit.line in body:
+                mutants[target].append(edit)
+    return mutants
 
 
 def find_lines(target: Target) -> set[Place]:

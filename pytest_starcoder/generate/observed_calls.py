@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import compress, islice
 
 from pytest_starcoder.generate.context import RunContext
 from pytest_starcoder.generate.docstrings import (
@@ -78,11 +78,9 @@ def observe_calls(
             continue  # no test can make that call
         if target.is_async:
             expression = f"asyncio.run({expression})"
-        changed_by = set()
-        for mutant, outcomes in zip(mutants, mutated, strict=True):
-            if outcomes and outcomes[number] != outcome:
-                changed_by.add(mutant)
-        calls.append(ObservedCall(import_line, expression, outcome, frozenset(changed_by)))
+        changed = [bool(outcomes) and outcomes[number] != outcome for outcomes in mutated]
+        changed_by = frozenset(compress(mutants, changed))
+        calls.append(ObservedCall(import_line, expression, outcome, changed_by))
     return calls
 
 

@@ -9,7 +9,7 @@ import ast
 import re
 import subprocess
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 from pytest_starcoder.errors import MissingExtra
 from pytest_starcoder.generate.draft import Draft, Origin
 from pytest_starcoder.generate.result import KeptTest, RejectedDraft
-from pytest_starcoder.generate.statements import Function, is_string
+from pytest_starcoder.generate.statements import is_string
 from pytest_starcoder.generate.type_hints import bound_call
+from pytest_starcoder.source.functions import functions
 from pytest_starcoder.source.ruff import find_ruff
 from pytest_starcoder.source.syntax import syntax_tree
 from pytest_starcoder.text.display import counted, one_line
@@ -79,6 +80,7 @@ def file_for(module: str, root: Path, test_files: Iterable[str]) -> str:
             with_name.append(path)
     importing = [path for path in existing if _imports(root / path, module)]
     with_both = [path for path in with_name if path in importing]
+    # The first of the best kind.
     for path in (*with_both, *with_name, *importing):
         return path
     if existing:
@@ -102,23 +104,26 @@ def expected_failure(suspected: RejectedDraft) -> NewTest:
     A test of Hypothesis becomes a test of the input that it found.
     """
     draft = suspected.draft
-    provenance = (
-        f"{_origin(draft)}; the code breaks it: "
-        f"{one_line(f'{draft.because} {suspected.reason}', 300)}"
-    )
-    imports = draft.imports
+    claim = one_line(f"{draft.because} {suspected.reason}", 300)
+    provenance = f"{_origin(draft)}; the code breaks it: {claim}"
     if draft.draws_inputs:
-        _, _, drawn = suspected.reason.partition(" for ")
-        call = f"{draft.target.name}({drawn})"
-        generic_call = bound_call(draft.target, draft.arguments)
-        body = tuple(line.replace(generic_call, call) for line in draft.body)
-        imports = tuple(line for line in imports if "hypothesis" not in line)
-        draft = replace(draft, body=body, arguments=(), decorators=())
+        _, _, arguments = suspected.reason.partition(" for ")
+        draft = _with_arguments(draft, arguments)
+    imports = draft.imports
     if "import pytest" not in imports:
         imports = ("import pytest", "", *imports)
     mark = '@pytest.mark.xfail(strict=True, reason="suspected bug")'
     draft = replace(draft, decorators=(mark, *draft.decorators), imports=imports)
     return NewTest(draft, provenance)
+
+
+def _with_arguments(draft: Draft, arguments: str) -> Draft:
+    """Return a test of Hypothesis as a test of one input."""
+    call = f"{draft.target.name}({arguments})"
+    generic_call = bound_call(draft.target, draft.arguments)
+    body = tuple(line.replace(generic_call, call) for line in draft.body)
+    imports = tuple(line for line in draft.imports if "hypothesis" not in line)
+    return replace(draft, body=body, imports=imports, arguments=(), decorators=())
 
 
 def insert_tests(
@@ -161,11 +166,11 @@ def insert_tests(
 
 def _without_existing(text: str, tests: Sequence[NewTest]) -> list[NewTest]:
     """Return the tests whose bodies are not in a text, with names that are not in it either."""
-    bodies = {_shape(function.body) for function in _functions(text)}
+    bodies = {_shape(function.body) for function in functions(text)}
     names = {node.name for node in ast.walk(ast.parse(text)) if hasattr(node, "name")}
     new_tests = []
     for test in tests:
-        [function] = _functions(test.draft.code)
+        [function] = functions(test.draft.code)
         shape = _shape(function.body)
         if shape not in bodies:
             bodies.add(shape)
@@ -191,6 +196,7 @@ def project_styles(path: str, root: Path) -> list[Style]:
 
 def _filtered(root: Path, command: Sequence[str], text: str) -> str:
     """Return the output of a command for a text; the text itself if the command fails."""
+    # In the root, where ruff finds the settings of the project.
     done = subprocess.run(
         command, input=text, capture_output=True, text=True, cwd=root, check=False
     )
@@ -246,12 +252,6 @@ def _origin(draft: Draft) -> str:
     if draft.origin is Origin.MODEL:
         return f"the model {draft.because} (machine-generated)"
     return f"a {draft.origin}"
-
-
-def _functions(text: str) -> Iterator[Function]:
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, Function):
-            yield node
 
 
 def _unused_name(name: str, names: set[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from pytest_starcoder.generate.draft import Draft, Origin, Target
 from pytest_starcoder.source.syntax import is_literal
@@ -52,7 +53,7 @@ RELATIONS: Mapping[type, Mapping[str, str]] = {
 def property_drafts(targets: Sequence[Target], examples: Sequence[Draft]) -> Iterator[Draft]:
     """Yield relations of the functions that can be called with one argument."""
     inputs = _example_inputs(examples)
-    every_input = [value for values in inputs.values() for value in values]
+    every_input = list(chain(*inputs.values()))
     functions = [target for target in targets if target.is_plain_function and target.parameters]
     pairs = 0
     for function in functions:
@@ -90,6 +91,7 @@ def _relations(function: Target, values: Sequence[str]) -> Iterator[Draft]:
     kind = type(ast.literal_eval(values[0]))
     for suffix, claim in RELATIONS.get(kind, {}).items():
         yield _draft(function, values, claim.replace("f(", f"{name}("), suffix)
+    # A separator: another one must give the same result with the separator replaced.
     for parameter, default in function.defaults:
         if isinstance(default, str) and default:
             replaced = f'{name}(value).replace({default!r}, "~")'
@@ -122,18 +124,25 @@ def _draft(function: Target, values: Sequence[str], claim: str, suffix: str) -> 
 
 def _widened(values: Sequence[str], every_input: Sequence[str]) -> list[str]:
     """Return all known inputs of the same type, and edge cases."""
-    literals = [ast.literal_eval(value) for value in values]
+    literals = list(map(ast.literal_eval, values))
     kind = type(literals[0])
-    edges: list[object] = []
-    if kind is str:
-        capitals = [text.upper() for text in literals[:2]]
-        edges = ["", *capitals, f"{literals[0]} \u00e9--1", " "]
-    elif kind is int:
-        edges = [0, 11, 12, 13, 100, 111, -1]
-    same_type = [
-        value for value in (*values, *every_input) if type(ast.literal_eval(value)) is kind
-    ]
-    return list(dict.fromkeys([*same_type, *map(repr, edges)]))[:MAX_INPUTS]
+    widened = []
+    for value in (*values, *every_input):
+        if type(ast.literal_eval(value)) is kind:
+            widened.append(value)
+    widened += map(repr, _edge_cases(literals))
+    return list(dict.fromkeys(widened))[:MAX_INPUTS]
+
+
+def _edge_cases(literals: Sequence[object]) -> list[object]:
+    """Return inputs for which functions often go wrong: empty, accented, teens, negative."""
+    match literals[0]:
+        case str(text):
+            capitals = [str(literal).upper() for literal in literals[:2]]
+            return ["", *capitals, f"{text} \u00e9--1", " "]
+        case int() if not isinstance(literals[0], bool):
+            return [0, 11, 12, 13, 100, 111, -1]
+    return []
 
 
 def _example_inputs(examples: Sequence[Draft]) -> dict[Target, list[str]]:

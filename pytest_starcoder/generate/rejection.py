@@ -82,9 +82,11 @@ def broken_promise(draft: Draft, judgement: Judgement) -> str:
     """
     if draft.origin not in (Origin.DOCTEST, Origin.RAISES, Origin.TYPE_HINT):
         return ""
+    # Only the first failure counts: in the second round others may follow from it.
     failure = next(record for record in judgement.rounds[0] if record.outcome == "failed")
     raised = failure.raised
     in_draft = failure.place.rpartition(":")[0].endswith(draft.module[0])
+    # An example may use names from the code around it, which the draft does not have.
     if _is_refusal(raised) or (raised == "NameError" and in_draft):
         return ""
     reason = WRONG if raised == "AssertionError" else f"raises {raised}"

@@ -13,9 +13,10 @@ from typing import TypeGuard
 
 from pytest_starcoder.generate.draft import Draft, Origin, Target
 from pytest_starcoder.generate.imports import imported_names, required_imports
-from pytest_starcoder.generate.statements import Function, expects_exception, is_string, mentions
+from pytest_starcoder.generate.statements import expects_exception, is_string, mentions
 from pytest_starcoder.generate.unittest_assertions import to_pytest
 from pytest_starcoder.model.code_blocks import parsing_prefix
+from pytest_starcoder.source.functions import Function
 from pytest_starcoder.source.syntax import syntax_tree
 
 
@@ -33,7 +34,7 @@ def salvage_drafts(
     imports the text may use; `label` becomes part of the names of the tests.
     """
     tree = syntax_tree(parsing_prefix(text))
-    head = syntax_tree(before)
+    head = syntax_tree(before)  # the test file that the model continued
     if tree is None:
         return
     imports = imported_names([*tree.body, *(head.body if head else ())], target.module)
@@ -75,6 +76,7 @@ class _ModelTest:
     def parts(self) -> Iterator[list[ast.stmt]]:
         """The statements of each test that it becomes."""
         statements = [to_pytest(node) for node in self.function.body if not is_string(node)]
+        # Apart from each other, the assertions would each need the parameters.
         if self.is_parametrized:
             while statements and not _asserts(statements[-1]):
                 statements.pop()

@@ -46,9 +46,9 @@ class GeneratePlugin:
         # Node id of the module or class, and the name that its marker has; a dict keeps the order.
         self._marked: dict[tuple[str, str], None] = {}
         self._import_folders: list[str] = []
-        self._reports = [
-            Path(name).absolute() for name in config.getoption("starcoder_generate_report")
-        ]
+        # Absolute now: a test may change the working folder.
+        reports = map(Path, config.getoption("starcoder_generate_report"))
+        self._reports = list(map(Path.absolute, reports))
         self._writes_suspected = bool(config.getoption("starcoder_write_suspected"))
         self._writes = self._writes_suspected or bool(config.getoption("starcoder_write"))
         self._uses_markers = "" in places
@@ -94,6 +94,7 @@ class GeneratePlugin:
                     if mark.name == MARKER:
                         for name in mark.args or ("",):
                             self._marked[collector.nodeid, str(name)] = None
+            # Collecting extends sys.path; markers name modules as tests import them.
             self._import_folders = [*sys.path]
         return report
 
@@ -160,11 +161,11 @@ class GeneratePlugin:
         """Return the generated tests. Raises StarcoderError and OSError."""
         from pytest_starcoder.generate.job import GenerationJob
 
-        suite = [
-            test.nodeid
-            for test in self._tests.finished
-            if test.outcome == "passed" and test.quick and test.fixable
-        ]
+        suite = []
+        for test in self._tests.finished:
+            # A slow test would use up the time, and some must not run with changed code.
+            if test.outcome == "passed" and test.quick and test.fixable:
+                suite.append(test.nodeid)
         job = GenerationJob(
             session_launch(self._config, self._environment),
             self._settings,
@@ -254,6 +255,7 @@ class GeneratePlugin:
         from pytest_starcoder.redaction.values import with_texts
 
         verbose = self._config.option.verbose > 0
+        # Files keep what the code says; only what is shown is redacted.
         redacted = with_texts(generated, self._redactor.redact)
         for line in terminal_lines(redacted, verbose=verbose):
             terminal.write_line(line)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-
 
 def is_string(node: ast.AST) -> bool:
     """Return whether a statement is only a string, such as a docstring."""

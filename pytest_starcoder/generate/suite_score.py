@@ -47,14 +47,7 @@ class SuiteScore:
         self._deadline = deadline
         self._sources = {target.path: read(target.path) for target in targets}
         self._branches: dict[Place, tuple[range, int]] = {}
-        self._places: dict[Target, set[Place]] = {}
-        for target in targets:
-            self._places[target] = find_lines(target)
-            # Modules are imported once, before any draft: only their lines are known.
-            if target.kind is not TargetKind.MODULE:
-                branches = find_branches(target)
-                self._branches.update(branches)
-                self._places[target].update(branches)
+        self._places = {target: self._find_places(target) for target in targets}
         self._all_places = set().union(*self._places.values())
         self.mutants = self._find_mutants()
         self.living: set[Edit] = set()
@@ -65,16 +58,25 @@ class SuiteScore:
         self.covered: set[Place] = set()
         self.reset(())
 
+    def _find_places(self, target: Target) -> set[Place]:
+        # Modules are imported once, before any draft: only their lines are known.
+        if target.kind is TargetKind.MODULE:
+            return find_lines(target)
+        branches = find_branches(target)
+        self._branches.update(branches)
+        return find_lines(target).union(branches)
+
     def _find_mutants(self) -> dict[Target, list[Edit]]:
         """Return the mutants of each target that can be tried."""
         mutants: dict[Target, list[Edit]] = {}
         for path, source in self._sources.items():
             targets = [target for target in self._targets if target.path == path]
             mutants.update(find_mutants(source, targets))
+        # Mutants that compile to the same code count once.
         distinct = set(self._trials.distinct(list(chain(*mutants.values()))))
-        return {
-            target: list(filter(distinct.__contains__, edits)) for target, edits in mutants.items()
-        }
+        for target, edits in mutants.items():
+            mutants[target] = [edit for edit in edits if edit in distinct]
+        return mutants
 
     # --- the code that tests cover ---
 
@@ -122,11 +124,13 @@ class SuiteScore:
         reserved = self._deadline.remaining() * (1 - share)
         for nodeids, group in _group_by_tests(mutants, tests).items():
             if not nodeids:
+                # No test runs these lines, so none needs to be tried.
                 yield from ((mutant, ()) for mutant in group)
                 continue
             chosen = [tests[nodeid] for nodeid in nodeids]
             drafts = draft_modules(chosen)
             limits = {nodeid: time_limit(tests[nodeid]) for nodeid in nodeids}
+            # A slow suite gets small batches, so that the deadline is not missed by much.
             seconds = sum(test.seconds for test in chosen)
             size = min(MAX_BATCH, 1 + int(BATCH_SECONDS / max(0.01, seconds)))
             for start in range(0, len(group), size):
@@ -168,19 +172,24 @@ class SuiteScore:
 
         Line numbers would change with other lines, and a prompt with them.
         """
-        lines = self._sources[target.path].split("\n")
-        missed = self._places[target] - self.covered
-        gaps = []
-        for place in sorted(missed, key=lambda place: (place.enters is not None, place)):
-            code = lines[place.line - 1].strip()
-            if place.enters is None:
-                gaps.append(f"the line `{code}`")
-            elif Place(place.path, place.line) not in missed:
-                gaps.append(f"`{code}` {'entered' if place.enters else 'passed by'}")
+        gaps = self._missed_places(target)
         for mutant in self.living_in(target):
             if len(mutant.after) < MAX_GAP_LENGTH:
                 gaps.append(f"`{mutant.after}` in the place of `{mutant.before}`")
         return gaps
+
+    def _missed_places(self, target: Target) -> list[str]:
+        source = self._sources[target.path].split("\n")
+        missed = self._places[target] - self.covered
+        lines = []
+        branches = []
+        for place in sorted(missed, key=lambda place: (place.line, place.enters is True)):
+            code = source[place.line - 1].strip()
+            if place.enters is None:
+                lines.append(f"the line `{code}`")
+            elif Place(place.path, place.line) not in missed:
+                branches.append(f"`{code}` {'entered' if place.enters else 'passed by'}")
+        return lines + branches
 
     def counts(self) -> dict[Target, Counts]:
         """Return the numbers of killed mutants and covered places by target."""

@@ -17,7 +17,7 @@ from pytest_starcoder.generate.placement import (
 )
 from pytest_starcoder.generate.result import Generated
 from pytest_starcoder.report.files import write_report
-from pytest_starcoder.source.diff import unified
+from pytest_starcoder.source.diff import make_diff
 from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import counted, one_line, printable
 
@@ -38,10 +38,9 @@ def places_of(generated: Generated, *, with_suspected: bool) -> Places:
 
 def write_hint(places: Places) -> str:
     """Return the sentence that says where `--starcoder-write` would put the tests."""
-    parts = [
-        f"{counted(len(tests), 'test')} into {one_line(place, 120)}"
-        for place, tests in places.items()
-    ]
+    parts = []
+    for place, tests in places.items():
+        parts.append(f"{counted(len(tests), 'test')} into {one_line(place, 120)}")
     text = parts.pop()
     if parts:
         text = f"{', '.join(parts)} and {text}"
@@ -79,12 +78,13 @@ class SuiteWriter:
     def _put(self, place: str, tests: Sequence[NewTest]) -> None:
         path, _, class_name = place.partition("::")
         file = self.root / path
+        # Read as bytes: text mode would hide the line ends of Windows.
         before = file.read_bytes().decode("utf-8") if file.is_file() else ""
         text = before.replace("\r\n", "\n")
         after = insert_tests(text, tests, class_name, project_styles(path, self.root))
         if after == text:
             return
-        self.show(printable(self.redact(unified(text, after, path)), tabs=True))
+        self.show(printable(self.redact(make_diff(text, after, path)), tabs=True))
         if self.writes:
             if "\r\n" in before:
                 after = after.replace("\n", "\r\n")

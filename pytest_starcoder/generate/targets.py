@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from pytest_starcoder.generate.draft import Target, TargetKind
-from pytest_starcoder.generate.statements import Function
+from pytest_starcoder.source.functions import Function
 from pytest_starcoder.source.syntax import is_literal, syntax_tree
 
 
@@ -58,6 +58,7 @@ def module_path(module: str, root: Path, folders: list[Path]) -> str:
     for folder in (root, root / "src", root / "lib", *folders):
         base = folder.joinpath(*parts)
         for file in (base.with_name(f"{base.name}.py"), base / "__init__.py"):
+            # A link, or a module of the standard library, may be elsewhere.
             if file.is_file() and file.resolve().is_relative_to(top):
                 return file.resolve().relative_to(top).as_posix()
     return ""
@@ -101,6 +102,7 @@ class _Scope:
         is_public = self.is_public and (is_special or not node.name.startswith("_"))
         target = self._target(node, TargetKind.FUNCTION if is_public else TargetKind.PRIVATE)
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        # A static method has no such parameter.
         if self.prefix and arguments and arguments[0].arg in ("self", "cls"):
             del arguments[0]
         return replace(
@@ -115,6 +117,7 @@ class _Scope:
 def _text(annotation: ast.expr | None) -> str:
     if annotation is None:
         return ""
+    # A forward reference: the annotation is the text itself.
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
         return annotation.value
     return ast.unparse(annotation)

@@ -116,7 +116,7 @@ def _parameter_strategies(target: Target) -> dict[str, str]:
         if strategy:
             strategies[name] = strategy
         elif name not in optional:
-            return {}
+            return {}  # the function cannot be called
     return strategies
 
 
@@ -148,6 +148,7 @@ def _generic_strategy(name: str, inner: ast.expr) -> str:
         return _combined(parts, "st.none() | ", " | ", "")
     if name in ("tuple", "Tuple"):
         match parts:
+            # tuple[int, ...] has any length.
             case [item, ast.Constant(value=value)] if value is ...:
                 return _combined([item], "st.lists(", "", ", max_size=5).map(tuple)")
         return _combined(parts, "st.tuples(", ", ", ")")

@@ -29,6 +29,7 @@ MIN_COPIED_WORDS = 5
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"[^.!?\n]*[.!?\n]+\s*|[^.!?\n]+$")
 _PLACEHOLDER = re.compile(
+    # <your answer>, [cause], {reason}, "...", "___", TODO, "a | b | c", "the explanation here"
     r"[\s\"'`]*(?:the test fails because)?[\s\"'`:]*"
     r"(?:<[^<>]{1,60}>|\[[^\[\]]{1,60}\]|\{\{?[^{}]{1,60}\}?\}"
     r"|\.{2,}|…|_{3,}|TODO\b.*|TBD\b.*|N/?A|(?:\w+\s*\|\s*){2,}\w+"
@@ -48,9 +49,11 @@ def judge(text: str, prompt: str, examples: str = "") -> str:
         return "says nothing"
     if _PLACEHOLDER.fullmatch(text.strip()):
         return "is a placeholder"
+    # Numbers and signs, such as a copied diff or a table.
     letters = sum(char.isalpha() for char in text)
     if letters < len("".join(text.split())) / 3:
         return "is no sentence"
+    # The lead stands in every prompt: it is not copied by the model.
     if words[:4] == ["the", "test", "fails", "because"]:
         words = words[3:]
     if len(words) >= MIN_COPIED_WORDS:

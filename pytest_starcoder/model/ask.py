@@ -28,6 +28,7 @@ def ask(prompt: str, model: str = _Default("starcoder2:7b")) -> str:
     settings = load_settings(Path.cwd())
     if not isinstance(model, _Default):
         sources = {**settings.sources, "model": "ask()"}
+        # Chosen by the caller, so it may be a model that another machine answers.
         tracked = settings.tracked - {"model"}
         settings = replace(settings, model=model, sources=sources, tracked=tracked)
     with Client.from_settings(settings) as client:

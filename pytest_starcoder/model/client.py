@@ -62,6 +62,7 @@ class Client:
     def model(self) -> Model:
         """Return the model; if the server is unavailable, the one that it had last."""
         if self._model is None:
+            # Part of the keys on disk: changing it makes every cached model unknown.
             place = ("model at", self.backend.label, self.backend.place, self.settings.model)
             try:
                 digest = self.backend.identify(self._deadline())
@@ -206,6 +207,7 @@ def shorten_to_fit(
         if fits(prompt):
             return prompt
     first = parts[0]
+    # A third of it is left out each time; the beginning and the end say most.
     while len(first) > 200:
         third = len(first) // 3
         first = f"{first[:third]}\n…\n{first[-third:]}"

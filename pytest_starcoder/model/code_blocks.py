@@ -12,7 +12,7 @@ from functools import cache
 from itertools import groupby, islice
 from pathlib import PurePosixPath
 
-from pytest_starcoder.source.diff import lines_of
+from pytest_starcoder.source.diff import split_lines
 
 # Answers of models are far shorter. A hostile text of this size takes a second to parse.
 MAX_PARSED_CHARACTERS = 100_000
@@ -109,7 +109,6 @@ _INPUT_LANGUAGES = frozenset({"html", "css", "sql", "bash"})
 _TOOL = re.compile(
     r"\b(?:functions?|scripts?|regex|(?:pars|scrap|crawl|fetch|download|extract|connect)\w*)\b"
 )
-_TRANSLATION = re.compile(r"\W*(?:please )?(?:translate|port|convert|rewrite)\b")
 
 
 @dataclass(frozen=True, order=True)
@@ -117,6 +116,8 @@ class _Mention:
     start: int
     end: int
     language: str
+    is_target: bool
+    """After "in", "into", "to" or "using"."""
 
 
 def requested_language(question: str) -> str:
@@ -127,33 +128,27 @@ def requested_language(question: str) -> str:
     """
     text = question[:2000].lower()
     mentions = _mentions(text)
-    if _TRANSLATION.match(text):
-        targets = [
-            mention
-            for mention in mentions
-            if text[: mention.start].endswith((" in ", "to ", " as "))
-        ]
-        mentions = targets or mentions
-    written_in = [
-        mention.language
-        for mention in mentions
-        if text[: mention.start].endswith((" in ", " into ", " using "))
-    ]
-    for language in written_in:
-        if language not in _INPUT_LANGUAGES:
-            return language
+    for mention in mentions:
+        if mention.is_target and mention.language not in _INPUT_LANGUAGES:
+            return mention.language
     if any(mention.language == "python" for mention in mentions):
         return "python"
     for mention in mentions:
-        if mention.language not in _INPUT_LANGUAGES:
+        if not _is_input(mention, text):
             return mention.language
-        has_tool = _TOOL.search(text, 0, mention.start) or _TOOL.match(text, mention.end + 1)
-        if not has_tool:
+    # "A function in SQL": here the tool is written in the input language.
+    for mention in mentions:
+        if mention.is_target and mention.language in ("sql", "bash"):
             return mention.language
-    for language in written_in:
-        if language in ("sql", "bash"):
-            return language
     return "python"
+
+
+def _is_input(mention: _Mention, text: str) -> bool:
+    """Return whether a tool reads or writes the language: "a script that parses HTML"."""
+    if mention.language not in _INPUT_LANGUAGES:
+        return False
+    has_tool = _TOOL.search(text, 0, mention.start) or _TOOL.match(text, mention.end + 1)
+    return has_tool is not None
 
 
 def _mentions(text: str) -> list[_Mention]:
@@ -161,7 +156,9 @@ def _mentions(text: str) -> list[_Mention]:
     mentions = []
     for language, words in _NAME_PATTERNS.items():
         for match in re.finditer(rf"(?<!\w)(?:{words})(?![\w+#])", text):
-            mentions.append(_Mention(match.start(), match.end(), language))
+            before = text[: match.start()]
+            is_target = before.endswith((" in ", " into ", " to ", " using "))
+            mentions.append(_Mention(match.start(), match.end(), language, is_target))
     return sorted(mentions)
 
 
@@ -181,19 +178,24 @@ def extract_code(answer: str, language: str) -> str:
     if language == "python" and not python_problem(answer):
         # Its fences, if any, stand in a docstring.
         return _longest_python(answer)
-    blocks = list(islice(_blocks(answer, language), MAX_BLOCKS))
-    for block in tuple(blocks):
-        is_wrapper = not block.language and not _is_code(block.text, language)
-        if block.language == "markdown" or is_wrapper:
-            blocks += islice(_blocks(block.text, language), MAX_BLOCKS)
-    candidates = [block.text for block in blocks if block.language == language]
-    candidates = [text for text in candidates if text.strip()]
-    if not candidates:
-        unlabelled = [block.text for block in blocks if not block.language]
-        candidates = [text for text in unlabelled if _is_code(text, language)]
+    candidates = _candidates(answer, language)
     if candidates:
         return _best_block(candidates, language)
     return _unfenced_code(_text_before_fences(answer), language)
+
+
+def _candidates(answer: str, language: str) -> list[str]:
+    """Return the fenced blocks with the right label, or else those that look like code."""
+    blocks = list(islice(_blocks(answer, language), MAX_BLOCKS))
+    for block in tuple(blocks):
+        # Some models put their whole answer, fences included, into another fence.
+        is_wrapper = not block.language and not _is_code(block.text, language)
+        if block.language == "markdown" or is_wrapper:
+            blocks += islice(_blocks(block.text, language), MAX_BLOCKS)
+    labelled = [block.text for block in blocks if block.language == language]
+    labelled = [text for text in labelled if text.strip()]
+    unlabelled = [block.text for block in blocks if not block.language]
+    return labelled or [text for text in unlabelled if _is_code(text, language)]
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ class _Block:
 
 def _blocks(answer: str, language: str) -> Iterator[_Block]:
     """Yield each fenced block; one that is not closed extends to the end."""
-    lines = lines_of(answer)
+    lines = split_lines(answer)
     index = 0
     while index < len(lines):
         fence = _opening_fence(lines[index])
@@ -287,6 +289,7 @@ def _block_text(lines: list[str], fence: _Fence) -> str:
 
 def _best_block(texts: list[str], language: str) -> str:
     """Return the block that parses and defines something, else the one of which most parses."""
+    # Ranking parses every block: hostile ones together would take too long.
     if len(texts) == 1 or sum(map(len, texts)) > MAX_PARSED_CHARACTERS:
         return max(texts, key=len)
     return max(texts, key=lambda text: _rank(text, language))
@@ -307,7 +310,7 @@ def _text_before_fences(answer: str) -> str:
 
     A fence with a label was opened by the answer: nothing before it is code.
     """
-    lines = lines_of(answer)
+    lines = split_lines(answer)
     for number, line in enumerate(lines):
         fence = _opening_fence(line)
         if fence is not None:
@@ -324,7 +327,7 @@ def _unfenced_code(answer: str, language: str) -> str:
     if page:
         return page
     longest = ""
-    for is_prose, lines in groupby(lines_of(answer), _is_sentence):
+    for is_prose, lines in groupby(split_lines(answer), _is_sentence):
         run = "".join(lines)
         if not is_prose and len(run) > len(longest) and _looks_like_code(run, language):
             longest = run
@@ -357,6 +360,7 @@ def python_problem(code: str) -> str:
 
 
 _STATEMENT_START = re.compile(
+    # Statements, decorators, strings and brackets, and names that are called or assigned to.
     r"(?:import|from|del|try|global)\b"
     r"|(?:def|class|if|for|while|with|async|assert|match|print)\s"
     r"|@\w|[\"'(\[]"
@@ -368,7 +372,7 @@ def _longest_python(answer: str) -> str:
     """Return the longest run of whole lines that is Python and not prose."""
     if not python_problem(answer):
         return _without_prose(answer)
-    lines = lines_of(answer)
+    lines = split_lines(answer)
     longest = ""
     index = parsed = 0
     # Each start may be parsed to the end of the answer: the sum is limited, too.
@@ -377,13 +381,14 @@ def _longest_python(answer: str) -> str:
             index += 1
             continue
         start = index
+        # A comment above the code belongs to it.
         while start and lines[start - 1].startswith("#"):
             start -= 1
         rest = "".join(lines[start:])
         parsed += len(rest)
         run = parsing_prefix(rest)
         longest = max(longest, _without_prose(run), key=len)
-        index = max(index + 1, start + len(lines_of(run)))
+        index = max(index + 1, start + len(split_lines(run)))
     return longest
 
 
@@ -399,7 +404,7 @@ def _without_prose(code: str) -> str:
         decorators = getattr(first, "decorator_list", ())
         start = min(node.lineno for node in (first, *decorators)) - 1
     end = None if last is statements[-1] else last.end_lineno
-    return "".join(lines_of(code)[start:end])
+    return "".join(split_lines(code)[start:end])
 
 
 def parsing_prefix(code: str) -> str:
@@ -410,7 +415,7 @@ def parsing_prefix(code: str) -> str:
     """
     if len(code) > MAX_PARSED_CHARACTERS:
         code = code[: code.rfind("\n", 0, MAX_PARSED_CHARACTERS) + 1]
-    lines = lines_of(code)
+    lines = split_lines(code)
     end = len(lines)
     parsed = 0
     while end > 0 and parsed < 50 * MAX_PARSED_CHARACTERS:
@@ -427,7 +432,7 @@ def _syntax_error(code: str) -> tuple[int, str]:
     """Return the line and the message of a syntax error; line 0 if it has none."""
     invalid = re.search("[\0\ud800-\udfff]", code)
     if invalid:
-        return len(lines_of(code[: invalid.end()])), "a character that no source may have"
+        return len(split_lines(code[: invalid.end()])), "a character that no source may have"
     try:
         _statements(code)
     except SyntaxError as exc:
@@ -493,9 +498,13 @@ def _html_page(answer: str) -> str:
 
 
 _CODE_LINE = re.compile(
+    # The end of a block, a comment, or a directive.
     r"[}\])]|//|/\*|#!|#include\b|<\?"
+    # An assignment.
     r"|[\w.$\[\]\"']+\s*(?::=|[-+*/|&]?=|<-|=>|->)\s*\S"
+    # A call, or a key of JSON.
     r"|[\w.:$]+\(.*\)$|\"[\w-]+\":"
+    # A declaration or a statement; in a sentence, its word would not be followed by brackets.
     r"|(?:const|let|var|func|fn|function|fun|def|public|private|protected|static|struct|class"
     r"|interface|enum|impl|import|if|for|while|switch|return|puts|echo)\b[^.!?]*[({=;<\"'\[]"
 )
@@ -516,7 +525,7 @@ _MAYBE_CODE_LINE = re.compile(
 
 def _looks_like_code(text: str, language: str) -> bool:
     """Return whether half of the lines look like code, and none reads as a sentence."""
-    lines = [line.strip() for line in lines_of(text) if line.strip()]
+    lines = [line.strip() for line in split_lines(text) if line.strip()]
     if language == "html":
         tags = sum(bool(_TAG_LINE.match(line)) for line in lines)
         return tags > 0 and 2 * tags >= len(lines)

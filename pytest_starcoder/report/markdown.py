@@ -17,6 +17,7 @@ _ISSUE = re.compile(r"(?i)\b(GH)\\-(?=\d)")
 
 def escape(text: str) -> str:
     """Return `text` on one line, without markup, HTML, mentions, links or references to issues."""
+    # GH-12 and www.example.org become links without any of these characters.
     escaped = _MARKUP.sub(_escape_character, one_line(text, 2000))
     return _ISSUE.sub(r"\1&#45;", escaped).replace("www.", "www&#46;")
 
@@ -30,6 +31,7 @@ def code_span(text: str) -> str:
     """Return `text` as a code span on one line; it may contain backticks."""
     line = one_line(text, 500)
     ticks = "`" * (_longest_backticks(line) + 1)
+    # CommonMark strips one space on each side.
     padding = " " if line.startswith("`") or line.endswith("`") or not line else ""
     return f"{ticks}{padding}{line}{padding}{ticks}"
 

@@ -23,6 +23,7 @@ class PlainText:
 
     def add(self, piece: str) -> None:
         """Add a piece of the text."""
+        # The end of the text may be half a word or half an escape sequence.
         *words, self._word = _WORD_END.split(self._word + piece)
         if words:
             self._write("".join(printable(word, tabs=True) for word in words))

@@ -63,6 +63,7 @@ class Progress:
     def _update(self) -> None:
         line = self._text()
         if self._live:
+            # A line as wide as the terminal would wrap.
             line = line[: self._width - 1]
             self._write(f"\r{line.ljust(len(self._line))}")
             self._line = line
@@ -70,6 +71,7 @@ class Progress:
             self._write(f"{line}\n")
 
     def _text(self) -> str:
+        # An empty run has no steps.
         filled = BAR_WIDTH * self._done // max(self._total, 1)
         bar = "#" * filled + "." * (BAR_WIDTH - filled)
         text = f"{self._title} [{bar}] {self._done}/{self._total}"

@@ -50,6 +50,7 @@ class StatusLine:
         start = self._clock()
 
         def update() -> None:
+            # Waits first, so that nothing flickers if the work takes no second.
             while not self._ended.wait(self._interval):
                 self._replace(f"{text}, {self._clock() - start:.0f} s{self._progress}")
 
@@ -74,6 +75,7 @@ class StatusLine:
 
     def _replace(self, line: str) -> None:
         with self._lock:
+            # The thread may be late, when text stands where the line was.
             if not self._ended.is_set():
                 self._line = line[: self._width - 1]
                 self._write(f"\r{self._line}")

@@ -250,9 +250,7 @@ def _at_push(
     if not queue.hashes() and not reports.has_any_for_a_push():
         return [], 0
     settings = _load_settings(options)  # may raise, so before any report is marked as shown
-    tips: dict[str, str] = {}
-    for tip, base in refs[:MAX_REFS]:
-        tips.update(dict.fromkeys(_pushed_commits(tip, base), tip))
+    tips = _pushed_commits(refs)
     waiting = _wait_for_reviews(queue, tips)
     lacks_model = bool(waiting)
     fingerprints: set[str] = set()
@@ -272,7 +270,15 @@ def _at_push(
     return parts, 3 if lacks_model and settings.review_require_model else 0
 
 
-def _pushed_commits(tip: str, base: str) -> list[str]:
+def _pushed_commits(refs: list[tuple[str, str]]) -> dict[str, str]:
+    """Return the pushed commits, each with a tip that contains it."""
+    tips: dict[str, str] = {}
+    for tip, base in refs[:MAX_REFS]:
+        tips.update(dict.fromkeys(_new_commits(tip, base), tip))
+    return tips
+
+
+def _new_commits(tip: str, base: str) -> list[str]:
     """Return the commits after `base` up to `tip`; without a base, those that no remote has."""
     command = ("rev-list", f"--max-count={MAX_PUSHED}", tip, "--not")
     answer = git_output(*command, base) if base else None

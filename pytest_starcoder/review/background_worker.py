@@ -138,7 +138,7 @@ class BackgroundWorker:
 def review_commit(waiting: WaitingCommit) -> CommitReview:
     """Review the change made by a commit. Raises Replaced and ConfigError."""
     started = time.monotonic()
-    folder = Path(waiting.folder)
+    folder = Path(waiting.folder)  # its settings count, unless the worktree is gone
     if not folder.is_dir():
         folder = _main_worktree()
     repository = Repository(folder)

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from pytest_starcoder.errors import Misuse
 from pytest_starcoder.review import baseline
@@ -28,41 +27,47 @@ MIN_READING = 1.0
 """Minimum seconds for reading the change; enough for ten thousand lines."""
 
 
-class CommitRange(NamedTuple):
-    """The commits from `base` to `tip`; their branch left `target` at `base`."""
-
-    base: str
-    tip: str
-    target: str
-    description: str
-
-
 def select_change(request: ReviewRequest, environ: Mapping[str, str] = os.environ) -> ReviewInput:
     """Return the requested change. Raises ConfigError for it or for a setting."""
     here, started = Path.cwd(), time.monotonic()
     if request.diff is not None:
         settings = load_settings(here, request.options)
-        change = diff_change(request.diff, settings, _deadline(settings, started))
+        patches = parse_diff(request.diff)
+        title = "the diff on standard input" if patches else "an empty diff on standard input"
+        deadline = _deadline(settings, started)
+        change = read_change(title, patches, {}, _exclude(settings), deadline=deadline)
         return ReviewInput(change, settings, tuple(find_faults(change)), repository_name=here.name)
     repository = Repository(here)
     refs = range_refs(environ, request.from_ref, request.to_ref)
-    commits = None if refs is None else resolve_range(repository, *refs)
-    if commits is None:
-        settings = load_settings(here, request.options)
-        accepted = baseline.read(repository.top / baseline.NAME)
-    else:
-        # A change chooses neither its own settings nor its own baseline.
-        tracked_text = _text_at(repository, commits.target)
-        settings = load_settings(here, request.options, tracked_text=tracked_text)
-        accepted = repository.text(commits.target, baseline.NAME) or ""
+    if refs is not None:
+        return _select_range(repository, refs, request.options, started)
+    settings = load_settings(here, request.options)
+    # A git that takes longer than the whole budget has failed.
     repository.timeout = settings.review_time_budget
-    deadline = _deadline(settings, started)
-    if commits is not None:
-        change = range_change(repository, commits, settings, deadline)
-    elif is_first_push(environ):
-        change = _first_push()
+    if environ.get("PRE_COMMIT_REMOTE_NAME") and not environ.get("PRE_COMMIT_FROM_REF"):
+        # pre-commit names no range for the push of a whole history.
+        missing = Unreviewed("the whole history", "a first push has no commit to compare it with")
+        change = Change("the first push", unreviewed=(missing,), files=1)
     else:
-        change = staged_change(repository, settings, deadline)
+        change = staged_change(repository, settings, _deadline(settings, started))
+    return _input(repository, change, settings, baseline.read(repository.top / baseline.NAME))
+
+
+def _select_range(
+    repository: Repository, refs: tuple[str, str], options: Mapping[str, str], started: float
+) -> ReviewInput:
+    """Return the commits since `refs[1]` left `refs[0]`: later commits of that do not count.
+
+    Settings and baseline are those of `refs[0]`, so a change chooses neither.
+    """
+    target, tip = map(repository.commit, refs)
+    base = repository.merge_base(target, tip)
+    settings = load_settings(Path.cwd(), options, tracked_text=_text_at(repository, target))
+    accepted = repository.text(target, baseline.NAME) or ""
+    repository.timeout = settings.review_time_budget
+    entries = repository.between(base, tip, target)
+    deadline = _deadline(settings, started)
+    change = _read(repository, "...".join(refs), entries, settings, deadline=deadline)
     return _input(repository, change, settings, accepted)
 
 
@@ -74,6 +79,7 @@ def select_commit(
     For a merge that is only what the merge itself changes.
     """
     settings = load_settings(folder, options)
+    # Attributes are read from the first parent, as for a range: a commit hides nothing.
     first_parent = repository.parent(commit)
     other_sides = []
     for parent in repository.merged_parents(commit):
@@ -92,37 +98,14 @@ def _input(
     return ReviewInput(change, settings, observed, fingerprints, name, repository.folder)
 
 
-# --- changes ---
-
-
 def staged_change(repository: Repository, settings: Settings, deadline: float = math.inf) -> Change:
     """Return the staged change; for a merge, what the merge itself changes."""
     entries = repository.staged()
     other_sides = [
-        added_lines(repository.staged_against(parent)) for parent in repository.merge_heads()
+        added_lines(repository.staged_against(head)) for head in repository.merge_heads()
     ]
     description = "what the merge itself changes" if other_sides else "what is staged"
     return _read(repository, description, entries, settings, other_sides, deadline)
-
-
-def range_change(
-    repository: Repository, commits: CommitRange, settings: Settings, deadline: float = math.inf
-) -> Change:
-    entries = repository.between(commits.base, commits.tip, commits.target)
-    return _read(repository, commits.description, entries, settings, deadline=deadline)
-
-
-def diff_change(diff: bytes, settings: Settings, deadline: float = math.inf) -> Change:
-    """Return the change in a diff from standard input. Raises ConfigError."""
-    patches = parse_diff(diff)
-    description = "the diff on standard input" if patches else "an empty diff on standard input"
-    return read_change(description, patches, {}, _exclude(settings), deadline=deadline)
-
-
-def _first_push() -> Change:
-    """Return the change for the push of a whole history, for which pre-commit names no range."""
-    reason = "a first push has no commit to compare it with"
-    return Change("the first push", unreviewed=(Unreviewed("the whole history", reason),), files=1)
 
 
 def _read(
@@ -139,9 +122,6 @@ def _read(
     return read_change(description, patches, blobs, exclude, other_sides, deadline)
 
 
-# --- ranges ---
-
-
 def range_refs(environ: Mapping[str, str], from_ref: str, to_ref: str) -> tuple[str, str] | None:
     """Return the range of the options or of pre-commit's variables; None for what is staged."""
     if from_ref:
@@ -150,17 +130,6 @@ def range_refs(environ: Mapping[str, str], from_ref: str, to_ref: str) -> tuple[
         raise Misuse("--to-ref needs --from-ref.", "Name the commit that the change goes into.")
     refs = environ.get("PRE_COMMIT_FROM_REF", ""), environ.get("PRE_COMMIT_TO_REF", "")
     return refs if all(refs) else None
-
-
-def resolve_range(repository: Repository, from_ref: str, to_ref: str) -> CommitRange:
-    """Return the range from the merge base, so that newer commits of the target do not count."""
-    target, tip = repository.commit(from_ref), repository.commit(to_ref)
-    base = repository.merge_base(target, tip)
-    return CommitRange(base, tip, target, f"{from_ref}...{to_ref}")
-
-
-def is_first_push(environ: Mapping[str, str]) -> bool:
-    return bool(environ.get("PRE_COMMIT_REMOTE_NAME")) and not environ.get("PRE_COMMIT_FROM_REF")
 
 
 def _text_at(repository: Repository, commit: str) -> Callable[[Path], str | None]:
@@ -178,9 +147,6 @@ def _text_at(repository: Repository, commit: str) -> Callable[[Path], str | None
         return content
 
     return text
-
-
-# --- settings ---
 
 
 def _deadline(settings: Settings, started: float) -> float:

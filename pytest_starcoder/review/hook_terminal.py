@@ -30,7 +30,8 @@ class HookTerminal:
         self._has_written = False
         if self._is_hook and os.name == "posix":
             with contextlib.suppress(OSError):
-                self._terminal = Path("/dev/tty").open("w", encoding="utf-8", errors="replace")
+                terminal = Path("/dev/tty")
+                self._terminal = terminal.open("w", encoding="utf-8", errors="replace")
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[Callable[[str], None]]:

@@ -57,6 +57,7 @@ class LineRules:
 
     def check(self, line: str, *, is_quoted: bool = False) -> Iterator[Fault]:
         """Yield the faults of a line; `is_quoted` if it is inside a multi-line string."""
+        # Most lines are ASCII, and testing for that is fast.
         if not line.isascii() and hides_code(line, is_code=self._is_code):
             message = "invisible characters make this line read differently from how it runs"
             yield Fault("hidden", Severity.ERROR, message)
@@ -66,6 +67,7 @@ class LineRules:
         elif addresses_model(line):
             message = "this text addresses a language model; it was treated as data"
             yield Fault("instruction", Severity.INFO, message)
+        # Documentation may show conflict markers and breakpoints.
         if is_quoted or self._is_prose:
             return
         if _CONFLICT.match(line):
@@ -113,7 +115,7 @@ _FOCUSED_TEST = re.compile(
 _INVISIBLE = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\u2060\ufeff]")
 _INSIDE_ASCII = re.compile("[!-~][\u200b\u2060\ufeff]+[!-~]")
 _OVERRIDES = "\u202d\u202e"
-_EMBEDDINGS = "\u202a\u202b" + _OVERRIDES
+_EMBEDDINGS = "\u202a\u202b"
 _ISOLATES = "\u2066\u2067\u2068"
 _POP_EMBEDDING, _POP_ISOLATE = "\u202c", "\u2069"
 _CLOSED_BY = {_POP_EMBEDDING: _EMBEDDINGS, _POP_ISOLATE: _ISOLATES}
@@ -133,16 +135,16 @@ def hides_code(line: str, *, is_code: bool) -> bool:
         return False
     if is_code and _INSIDE_ASCII.search(line):
         return True  # no script needs one there
+    if any(char in line for char in _OVERRIDES):
+        return True  # they reverse even letters, which no text needs
     opened: list[tuple[str, int]] = []
     for end, char in enumerate(line):
         if char in _EMBEDDINGS or char in _ISOLATES:
             opened.append((char, end))
-        elif char in _CLOSED_BY and opened and opened[-1][0] in _CLOSED_BY[char]:
-            kind, start = opened.pop()
-            if kind in _OVERRIDES or (is_code and _BOUNDARY.search(line, start, end)):
+        elif opened and opened[-1][0] in _CLOSED_BY.get(char, ""):
+            _, start = opened.pop()
+            if is_code and _BOUNDARY.search(line, start, end):
                 return True
-    if any(kind in _OVERRIDES for kind, _ in opened):
-        return True
     # A newline ends every direction; texts of whole right-to-left lines rely on that.
     return bool(opened) and (is_code or not _is_right_to_left(line))
 

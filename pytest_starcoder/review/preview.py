@@ -12,7 +12,7 @@ from pytest_starcoder.text.display import counted, one_line, printable
 
 
 def preview(source: ReviewInput) -> str:
-    """Return the files with their hunks and sizes, what is left out, and the expected time."""
+    """Return the files with their hunks and sizes, what is left out, and the time budget."""
     change = source.change
     by_path: dict[str, list[Hunk]] = {}
     sizes: dict[str, int] = {}
@@ -25,9 +25,11 @@ def preview(source: ReviewInput) -> str:
         added = counted(sum(len(hunk.added) for hunk in hunks), "added line")
         size = f"{sizes[path]:,} characters to send"
         lines.append(f"{one_line(path, 200)}: {numbers}, {added}, {size}")
+    # Parts of a long hunk are sent one by one, and counted as one.
     count = len({hunk.number for hunk in change.hunks})
+    budget = source.settings.review_time_budget
     summary = f"{counted(count, 'hunk')} of {change.total} would be reviewed"
-    lines.append(f"{summary}, {change.description}. {_expected_time(source, count)}")
+    lines.append(f"{summary}, {change.description}. The time budget is {budget:g} s.")
     missing = describe_unreviewed(change.unreviewed)
     if missing:
         lines.append(f"Not reviewed: {missing}.")
@@ -49,12 +51,3 @@ def show_prompts(source: ReviewInput) -> str:
 def _family(source: ReviewInput) -> str:
     """Return the model family by the model's name alone: its server is not asked."""
     return family(Model(source.settings.model, "", "", 0), source.settings.family)
-
-
-def _expected_time(source: ReviewInput, hunks: int) -> str:
-    last = source.store.load_record() if source.store else None
-    budget = f"The budget is {source.settings.review_time_budget:g} s."
-    if not last or not last["hunks_reviewed"] or not last["model_calls"]:
-        return f"How long that takes is known after the first review. {budget}"
-    seconds = hunks * last["seconds"] / last["hunks_reviewed"]
-    return f"About {seconds:.0f} s, judging by the last review. {budget}"

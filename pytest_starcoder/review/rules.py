@@ -6,7 +6,7 @@ default.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_starcoder.review import python_rules
 from pytest_starcoder.review.change import Change, Hunk
@@ -35,22 +35,8 @@ def _find_in_file(
     path: str, hunks: Sequence[Hunk], content: str | None, secrets: Mapping[int, bool]
 ) -> list[Finding]:
     lines = _added_lines(hunks)
-    faults = []
-    for number, has_token in secrets.items():
-        severity = rate_secret(path, has_token=has_token)
-        faults.append((number, Fault("secret", severity, _SECRET)))
-    module = _python_module(path, content)
-    rules = LineRules(path)
-    for number, (_, line) in lines.items():
-        is_quoted = module is not None and number in module.quoted_lines
-        # A byte order mark is legitimate before the first line.
-        text = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
-        for fault in rules.check(text, is_quoted=is_quoted):
-            faults.append((number, fault))
-    if module is not None:
-        faults += module.check()
     worst: dict[int, Fault] = {}
-    for number, fault in faults:
+    for number, fault in _faults(path, lines, content, secrets):
         if number in lines and (number not in worst or worst[number].severity < fault.severity):
             worst[number] = fault
     findings = []
@@ -67,6 +53,29 @@ def _find_in_file(
         )
         findings.append(finding)
     return findings
+
+
+def _faults(
+    path: str,
+    lines: Mapping[int, tuple[Hunk, str]],
+    content: str | None,
+    secrets: Mapping[int, bool],
+) -> Iterator[tuple[int, Fault]]:
+    """Yield all faults of a file with their lines, which need not be added ones."""
+    for number, has_token in secrets.items():
+        severity = rate_secret(path, has_token=has_token)
+        yield number, Fault("secret", severity, _SECRET)
+    # Rules for Python need the whole file; a diff from standard input has none.
+    module = _python_module(path, content)
+    rules = LineRules(path)
+    for number, (_, line) in lines.items():
+        is_quoted = module is not None and number in module.quoted_lines
+        # A byte order mark is legitimate before the first line.
+        text = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+        for fault in rules.check(text, is_quoted=is_quoted):
+            yield number, fault
+    if module is not None:
+        yield from module.check()
 
 
 def _added_lines(hunks: Sequence[Hunk]) -> dict[int, tuple[Hunk, str]]:

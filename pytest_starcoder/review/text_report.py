@@ -44,14 +44,15 @@ def summary(review: Review) -> str:
         return f"Nothing to review: {review.description} changes no file."
     findings = len(review.findings) + review.more
     parts = [f"{review.reviewed} of {counted(review.total, 'hunk')} reviewed"]
+    # "no findings" would look like a clean result if no model has seen anything.
     if review.reviewed or findings:
         parts.append(counted(findings, "finding") if findings else "no findings")
-    if review.more:
-        parts.append(f"{review.more} of them not shown")
-    if review.accepted:
-        parts.append(f"{review.accepted} accepted")
-    if review.ignored:
-        parts.append(f"{review.ignored} ignored")
+    counts = {
+        "of them not shown": review.more,
+        "accepted": review.accepted,
+        "ignored": review.ignored,
+    }
+    parts += [f"{count} {words}" for words, count in counts.items() if count]
     parts.append(f"{review.seconds:.1f} s")
     text = ", ".join(parts)
     if review.model and review.reviewed:

@@ -89,7 +89,7 @@ def select_arguments(
         option, has_value, _ = word.partition("=")
         if word == "--":
             break
-        takes_next = False
+        takes_next = False  # the value of an option that is dropped or replaced
         if option.startswith("--starcoder") or option == "--no-starcoder":
             takes_next = option not in OUR_FLAGS
             if option in OUR_OPTIONAL_VALUES:

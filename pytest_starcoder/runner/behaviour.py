@@ -226,7 +226,8 @@ def _variations(calls: Sequence[Called]) -> Iterator[Called]:
     First by the constants in the code, which decide something there, then by the simplest
     changes of every call.
     """
-    yield from itertools.islice(_near_constants(calls[0]), MAX_FROM_CONSTANTS)
+    for call in calls[:1]:
+        yield from itertools.islice(_near_constants(call), MAX_FROM_CONSTANTS)
     # One variation of each call in turn.
     for group in itertools.zip_longest(*map(_simple_variations, calls)):
         yield from filter(None, group)

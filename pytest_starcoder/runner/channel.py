@@ -77,7 +77,7 @@ class Channel:
             ready = self._wait(select.POLLIN | select.POLLOUT, until)
             if not ready:
                 self._has_ended = True  # a partial message was written: no other can follow it
-            if ready & ~select.POLLOUT:
+            if ready & ~select.POLLOUT:  # also if the other side has closed it
                 self._read_piece()
                 self._unread = self._unread.rpartition(b"\n")[2]
             if ready & select.POLLOUT:
@@ -90,9 +90,12 @@ class Channel:
         """Return the ready events, 0 on timeout."""
         poll = select.poll()  # `select.select` cannot handle descriptors above 1023
         poll.register(self.descriptor, events)
-        milliseconds = None if until is None else max(0.0, until - time.monotonic()) * 1000
-        ready = poll.poll(milliseconds)
-        return ready[0][1] if ready else 0
+        milliseconds = None
+        if until is not None:
+            milliseconds = max(0.0, until - time.monotonic()) * 1000
+        for _, ready_events in poll.poll(milliseconds):
+            return ready_events
+        return 0
 
     def _read_piece(self) -> None:
         try:

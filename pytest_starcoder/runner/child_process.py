@@ -55,8 +55,10 @@ class ChildProcess:
             numbers = ",".join(map(str, descriptors))
             supervisor += [str(os.getpid()), str(grace), str(temporary or ""), numbers]
             command = [*supervisor, *command]
+            # The supervisor listens to this pipe, which closes however this process ends.
             options |= {"stdin": subprocess.PIPE, "bufsize": 0}
             options |= {"start_new_session": True, "pass_fds": descriptors}
+        # What the child prints is of no interest, and must not fill a pipe.
         quiet = subprocess.DEVNULL
         self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet, **options)
 

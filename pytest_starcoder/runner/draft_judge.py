@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import os
 import random
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -28,6 +27,9 @@ T = TypeVar("T")
 
 ROUND_SEEDS = 1, 2
 """Seeds of `random` in each round: the first number of one is small, of the other large."""
+
+MAX_PROBLEM = 200
+"""Characters of the reason why a draft cannot be imported."""
 
 CONTAINERS = (list, dict, set, bytearray, deque)
 
@@ -55,16 +57,11 @@ def judge_drafts(
         for path, source in modules:
             items += collect_items(session, Path(path), source)
     except BaseException as exc:  # noqa: BLE001 - a draft may raise anything, SystemExit too
-        return Judgement(one_line(f"{type(exc).__name__}: {exc}", 200))
+        return Judgement(one_line(f"{type(exc).__name__}: {exc}", MAX_PROBLEM))
     if not items:
         return Judgement("no test")
     recorder = _Recorder(root, {path for path, _ in modules})
-    first_round: list[Record] = []
-    for item in items:
-        with recorder.recording(item.nodeid):
-            random.seed(ROUND_SEEDS[0])
-            first_round += run([item], limit)
-            exit_if_forked(process)
+    first_round = recorder.run(items, run, limit)
     random.seed(ROUND_SEEDS[1])
     second_round = run(items[::-1], limit)
     exit_if_forked(process)
@@ -90,16 +87,22 @@ class _Recorder:
             lambda filename: filename not in drafts and in_project(filename, root), record_arcs=True
         )
 
-    @contextlib.contextmanager
-    def recording(self, nodeid: str) -> Iterator[None]:
-        self._tracer.clear()
-        self._tracer.start(values=False)
-        try:
-            yield
-        finally:
-            self._tracer.stop()
-        self.lines[nodeid] = self._by_relative_path(self._tracer.lines)
-        self.steps[nodeid] = self._by_relative_path(self._tracer.arcs)
+    def run(self, items: Sequence[pytest.Item], run: RunItems, limit: float) -> list[Record]:
+        """Run items one by one, each with the seed of the first round."""
+        process = os.getpid()
+        records: list[Record] = []
+        for item in items:
+            self._tracer.clear()
+            self._tracer.start(values=False)
+            try:
+                random.seed(ROUND_SEEDS[0])
+                records += run([item], limit)
+                exit_if_forked(process)
+            finally:
+                self._tracer.stop()
+            self.lines[item.nodeid] = self._by_relative_path(self._tracer.lines)
+            self.steps[item.nodeid] = self._by_relative_path(self._tracer.arcs)
+        return records
 
     def _by_relative_path(self, by_file: Mapping[str, set[T]]) -> dict[str, frozenset[T]]:
         by_path = {}

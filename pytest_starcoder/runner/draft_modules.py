@@ -34,9 +34,9 @@ def collect_items(session: pytest.Session, path: Path, source: str) -> list[pyte
     module.source = source
     items = list(_items_in(module))
     positions = {item: position for position, item in enumerate(items)}
-    manager = session.config.pluginmanager
-    selecting = [manager.get_plugin(name) for name in SELECTING_PLUGINS]
-    modify_items = manager.subset_hook_caller(
+    plugins = session.config.pluginmanager
+    selecting = [plugins.get_plugin(name) for name in SELECTING_PLUGINS]
+    modify_items = plugins.subset_hook_caller(
         "pytest_collection_modifyitems", [plugin for plugin in selecting if plugin is not None]
     )
     modify_items(session=session, config=session.config, items=items)

@@ -9,7 +9,7 @@ It replaces functions of `os`, `io`, `shutil` and `sqlite3`. Writes by other pro
 """
 
 # pathlib would call the functions that are replaced here.
-# ruff: noqa: PTH100, PTH107, PTH110, PTH112, PTH118, PTH119, PTH120, PTH208
+# ruff: noqa: PTH100, PTH107, PTH112, PTH118, PTH119, PTH120, PTH208
 
 from __future__ import annotations
 
@@ -120,6 +120,7 @@ class FileGuard:
             if not self._exists(place):
                 self._created.add(place)
             return path
+        # Only a user's file, or a new one in a folder, can be redirected.
         has_folder = self._exists(os.path.dirname(place))
         if place in self._created or not has_folder or os.path.isdir(place):
             return path  # let the system report that it cannot be written
@@ -139,6 +140,7 @@ class FileGuard:
             return False
         if not self._exists(place) or self._is_new(place) or not self._callers.is_from_hook():
             return False
+        # In a removed folder, the files of this run are removed for good.
         for created in list(self._created):
             if created.startswith(place + os.sep):
                 with contextlib.suppress(OSError):  # a folder, or already gone
@@ -290,8 +292,8 @@ class FileGuard:
             names = [name for name in real(self._current(path)) if os.fsdecode(name) not in places]
             for name, place in places.items():
                 if self._exists(place):
-                    names.append(os.fsencode(name) if isinstance(path, bytes) else name)
-            return names
+                    names.append(name)
+            return list(map(os.fsencode, names)) if isinstance(path, bytes) else names
 
         return list_folder
 
@@ -352,8 +354,10 @@ def _replace(module: Any, name: str, guard: Callable[[Any], Any]) -> None:
         if real in functions:
             functions.add(replacement)
     setattr(module, name, replacement)
-    for globber in vars(glob).values():  # globbers of Python 3.13 captured some of them
-        method = vars(globber).get(name) if isinstance(globber, type) else None
+    # Globbers of Python 3.13 captured some of them, and pathlib uses those.
+    globbers = [globber for globber in vars(glob).values() if isinstance(globber, type)]
+    for globber in globbers:
+        method = vars(globber).get(name)
         if isinstance(method, staticmethod) and method.__func__ is real:
             setattr(globber, name, staticmethod(replacement))
 

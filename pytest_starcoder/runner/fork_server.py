@@ -39,7 +39,7 @@ Prepare = Callable[[Command], tuple[list[Verdict], list[Candidate]]]
 
 @dataclass
 class Task:
-    """What a fork has to do: part of a command, with its replies into the pipe `results`."""
+    """The part of a command for one fork, with its replies into the pipe `results`."""
 
     command: Command
     candidates: Sequence[Candidate]
@@ -58,7 +58,7 @@ class CommandReplies:
 
     @property
     def are_unwanted(self) -> bool:
-        """Whether another command has arrived, or the parent is gone."""
+        """True once another command has arrived, or the parent is gone."""
         ready, _, _ = select.select([self.channel.descriptor], [], [], 0)
         return bool(ready) or self.channel.is_pending
 

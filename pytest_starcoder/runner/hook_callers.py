@@ -75,7 +75,7 @@ class HookCallers:
         if not str(frame.f_globals.get("__name__")).startswith("pluggy"):
             return False
         caller = frame.f_back
-        for _ in range(4):
+        for _ in range(4):  # pluggy's own functions, with or without tracing
             if caller is None:
                 return True
             manager = caller.f_locals.get("self")
@@ -99,6 +99,7 @@ def _runs_test(hook: str, arguments: Mapping[str, Any], called: Sequence[CodeTyp
         return False
     if f"{os.sep}_pytest{os.sep}" in implementation.co_filename:
         return True
+    # A generator is a wrapper: it does not run the test itself.
     if hook not in CALLS_TESTS or implementation.co_flags & inspect.CO_GENERATOR:
         return False
     codes = _test_codes(arguments)

@@ -80,7 +80,7 @@ class ItemRunner:
                 signal.setitimer(signal.ITIMER_VIRTUAL, limit, REPEAT_SECONDS)
                 reports = self._protocol.run(item)
                 self._outcomes += [report.outcome for report in reports]
-            except BaseException:  # noqa: BLE001 - candidates raise anything, even KeyboardInterrupt
+            except BaseException:  # noqa: BLE001 - code may raise anything, KeyboardInterrupt too
                 is_overtime = True
             finally:
                 signal.setitimer(signal.ITIMER_VIRTUAL, 0)

@@ -44,11 +44,12 @@ class Launch:
         Files that pytest and its plugins write go into the folder `temporary`.
         """
         command = [sys.executable, "-m", "pytest"]
-        if not self.here_first:
+        if not self.here_first:  # `-m` would put the folder on `sys.path`
             command.insert(1, "-P")
         command += select_arguments(self.arguments, self.positionals, temporary / "reports")
         if self.ini:
             command += ["-c", str(self.ini)]
+        # The options of `addopts` are among the arguments.
         for setting in ("addopts=", "log_file=", f"cache_dir={temporary / 'cache'}"):
             command += ["-o", setting]
         command += [f"--rootdir={self.root}", f"--basetemp={temporary / 'tmp'}"]

@@ -212,7 +212,7 @@ class CandidateReply(Reply):
 
 @dataclass(frozen=True)
 class Verdict(CandidateReply):
-    """How the checks judged a candidate, or why they did not."""
+    """The result of the checks with a candidate, or the reason why it was not run."""
 
     verdict: VerdictWord
     records: tuple[Record, ...] = ()
@@ -220,7 +220,7 @@ class Verdict(CandidateReply):
 
 @dataclass(frozen=True)
 class Behaviour(CandidateReply):
-    """What the changed functions do with each input, as text."""
+    """The outcome of the changed functions for each input, as text."""
 
     outcomes: tuple[str, ...]
 

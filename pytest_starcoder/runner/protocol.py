@@ -21,6 +21,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -77,14 +78,14 @@ def decode(line: bytes, kinds: tuple[type[M], ...]) -> M:
     Literal, dataclasses, tuples, frozensets and mappings of these, and `T | None`. Fields
     with a default may be missing.
     """
-    message = message_of(line)
-    for kind in kinds:
-        if message.keys() == {kind.__name__}:
-            try:
-                decoded: M = parsed(message[kind.__name__], kind)
-            except ValueError as exc:  # also from an enumeration
-                raise Malformed(str(exc)) from exc
-            return decoded
+    try:
+        message = _checked(json.loads(line.decode("utf-8"), parse_constant=_refuse_constant), dict)
+        for kind in kinds:
+            if message.keys() == {kind.__name__}:
+                decoded: M = parse_value(message[kind.__name__], kind)
+                return decoded
+    except (ValueError, RecursionError, MemoryError) as exc:
+        raise Malformed(str(exc)) from exc
     raise Malformed("another message")
 
 
@@ -98,17 +99,6 @@ def read_messages(
     for line in _lines(file, max_bytes):
         with contextlib.suppress(Malformed):
             yield decode(line, kinds)
-
-
-def message_of(line: bytes) -> dict[str, Any]:
-    """Return the JSON object in a line. Raises Malformed."""
-    try:
-        value = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError, MemoryError) as exc:
-        raise Malformed("no JSON") from exc
-    if not isinstance(value, dict):
-        raise Malformed("no JSON object")
-    return value
 
 
 def shown_text(text: str) -> str:
@@ -165,8 +155,8 @@ def _lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
     file.seek(0)
     is_start = True  # False for the rest of a line that is too long
     for _ in range(MAX_LINES):
-        room = max_bytes - file.tell()
-        piece = file.readline(min(MAX_LINE, room)) if room > 0 else b""
+        room = max(0, max_bytes - file.tell())
+        piece = file.readline(min(MAX_LINE, room))
         if not piece:
             return
         is_end = piece.endswith(b"\n")
@@ -178,31 +168,41 @@ def _lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
 # --- fields ---
 
 
-def parsed(value: Any, kind: Any) -> Any:
+def parse_value(value: Any, kind: Any) -> Any:
     """Convert a JSON value to the type `kind`. Raises ValueError."""
+    # Line numbers are the most frequent by far, so they come first.
+    if kind is int:
+        if 0 <= _checked(value, int) < MAX_NUMBER:
+            return value
+    elif kind is float:
+        # An integer may have thousands of digits, too many for a float.
+        if type(value) in (int, float) and abs(value) < MAX_NUMBER:
+            return float(value)
+    elif kind in (str, bool):
+        return _checked(value, kind)
+    elif is_dataclass(kind):
+        return _parse_fields(value, kind)
+    elif isinstance(kind, type) and issubclass(kind, StrEnum | Path):
+        return kind(_checked(value, str))
+    else:
+        return _parse_collection(value, kind)
+    raise Malformed(f"no value of {kind}")
+
+
+def _parse_collection(value: Any, kind: Any) -> Any:
     origin = get_origin(kind)
     arguments = get_args(kind)
-    if is_dataclass(kind):
-        return _parse_fields(value, kind)
     if origin is Mapping:
         entries = _checked(value, dict).items()
-        return {key: parsed(entry, arguments[1]) for key, entry in entries}
+        return {key: parse_value(entry, arguments[1]) for key, entry in entries}
     if origin is frozenset or (origin is tuple and arguments[-1] is Ellipsis):
-        return origin(parsed(entry, arguments[0]) for entry in _checked(value, list))
+        return origin(parse_value(entry, arguments[0]) for entry in _checked(value, list))
     if origin is tuple and len(_checked(value, list)) == len(arguments):
-        return tuple(map(parsed, value, arguments))
+        return tuple(map(parse_value, value, arguments))
     if origin is UnionType:
-        return None if value is None else parsed(value, arguments[0])
+        return None if value is None else parse_value(value, arguments[0])
     if origin is Literal and value in arguments:
         return value
-    if kind is bool:
-        return _checked(value, bool)
-    if kind is int and type(value) is int and 0 <= value < MAX_NUMBER:
-        return value
-    if kind is float and type(value) in (int, float) and abs(value) < MAX_NUMBER:
-        return float(value)  # an integer may have thousands of digits, too many for a float
-    if isinstance(kind, type) and issubclass(kind, str | Path):
-        return kind(_checked(value, str))
     raise Malformed(f"no value of {kind}")
 
 
@@ -217,7 +217,7 @@ def _parse_fields(value: Any, kind: Any) -> Any:
     entries = _checked(value, dict)
     if not _required(kind) <= entries.keys() <= types.keys():
         raise Malformed(f"not the fields of a {kind.__name__}")
-    return kind(**{name: parsed(entry, types[name]) for name, entry in entries.items()})
+    return kind(**{name: parse_value(entry, types[name]) for name, entry in entries.items()})
 
 
 _field_types = cache(get_type_hints)

@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
     """Set up before importing the project; if that fails, write the reason."""
     job = RerunJob.read(early_config.known_args_namespace.starcoder_job)
-    if sys.platform == "win32":  # interrupted by Ctrl-Break there
+    if sys.platform == "win32":  # the parent interrupts by Ctrl-Break there
         signal.signal(signal.SIGBREAK, signal.default_int_handler)
     if job.sandbox:
         enter_sandbox(job.sandbox)
@@ -157,6 +157,7 @@ class Recorder:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
+        # The exception is kept: its type and message are in no report.
         with contextlib.suppress(Exception):  # other plugins may return other kinds of reports
             self._reports.setdefault(item.nodeid, []).append(report)
             if report.failed and call.excinfo is not None:

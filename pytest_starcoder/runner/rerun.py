@@ -63,7 +63,7 @@ def rerun(
     Tests in `trace` report the lines they executed, with `arcs` in which order, and those in
     `values` their calls as well. With `edits`, the project is imported with them; no file is
     changed. With `sandbox`, the tests run in a sandbox of at least that level as described in
-    docs/confinement.md, and there are no outcomes if it is not available.
+    docs/sandbox.md, and there are no outcomes if it is not available.
 
     A test that has not finished by then has no outcome. One that pytest could not collect
     again is MISSING, with the reason as its message. The run is then interrupted and has

@@ -67,6 +67,7 @@ class Selection:
         """Select after all plugins: restores tests that a plugin deselected or moved."""
         if not self._tests:
             return
+        # The names of the session come first: plugins may have replaced items.
         items: dict[str, pytest.Item] = {}
         for item in (*session.items, *self._collected):
             items.setdefault(item.nodeid, item)
@@ -115,12 +116,12 @@ class ItemProtocol:
         runner: Any = manager.get_plugin("runner")  # the one of pytest itself
         self._runtestprotocol = runner.runtestprotocol
         manager.register(self)
+        # The others would run the test themselves, before our own implementation.
         replaced = []
         for hook in manager.hook.pytest_runtest_protocol.get_hookimpls():
-            is_wrapper = hook.wrapper or hook.hookwrapper
-            if hook.plugin is not self and not is_wrapper:
-                if not _is_of_project(hook.function, project):
-                    replaced.append(hook.plugin)
+            applies = hook.wrapper or hook.hookwrapper or hook.plugin is self
+            if not applies and not _is_of_project(hook.function, project):
+                replaced.append(hook.plugin)
         self._call_hooks = manager.subset_hook_caller("pytest_runtest_protocol", replaced)
 
     def run(
@@ -148,5 +149,6 @@ def _rename(item: pytest.Item, nodeid: str) -> None:
 
 def _is_of_project(function: Callable[..., object], project: Project) -> bool:
     code = getattr(function, "__code__", None)
-    file = Path(code.co_filename if code is not None else "")
-    return file.name == "conftest.py" or project.holds(str(file))
+    if code is None:
+        return False
+    return Path(code.co_filename).name == "conftest.py" or project.holds(code.co_filename)

@@ -99,14 +99,15 @@ class Tracer:
         sys.settrace(None)
         threading.settrace(None)
 
-    def _trace_call(self, frame: FrameType, event: str, _arg: Any) -> LocalTrace | None:
+    def _trace_call(self, frame: FrameType, _event: str, _arg: Any) -> LocalTrace | None:
         # Called for every call of any function: it decides quickly.
         code = frame.f_code
         is_traced = self._files.get(code.co_filename)
         if is_traced is None:
             is_traced = self._files[code.co_filename] = self._is_traced_file(code.co_filename)
-        if not is_traced or event != "call":
+        if not is_traced:
             return None
+        # Only code of functions is optimized; that of modules and classes is not.
         if self._functions_only and not code.co_flags & inspect.CO_OPTIMIZED:
             return None
         if not self._record_values:
@@ -124,13 +125,12 @@ class Tracer:
         except Exception:  # noqa: BLE001 - an exception in a trace function would reach the test
             return False
 
+    # Called for every line: the repeated expression costs less than another call.
+
     def _trace_line(self, frame: FrameType, event: str, _arg: Any) -> LocalTrace:
         if event == "line":
-            self._add_line(frame)
+            self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
         return self._trace_line
-
-    def _add_line(self, frame: FrameType) -> None:
-        self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
 
     def _arc_tracer(self) -> LocalTrace:
         previous = 0
@@ -140,13 +140,14 @@ class Tracer:
             if event == "exception" and arg[0] is not StopIteration:
                 previous = 0  # execution does not continue with the next line
             elif event in ("line", "return"):
-                line = frame.f_lineno if event == "line" else 0
-                if line:
-                    self._add_line(frame)
+                line = 0
+                if event == "line":
+                    line = frame.f_lineno
+                    self.lines.setdefault(frame.f_code.co_filename, set()).add(line)
                 if previous:
                     arcs = self.arcs.setdefault(frame.f_code.co_filename, set())
                     arcs.add((previous, line))
-                previous = line or previous
+                previous = line or previous  # a generator that returns may go on
             return trace
 
         return trace
@@ -162,7 +163,7 @@ class Tracer:
             nonlocal raised
             if event == "line":
                 raised = ""  # the exception was handled
-                self._add_line(frame)
+                self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
             elif event == "exception":
                 raised = arg[0].__name__
             elif event == "return":

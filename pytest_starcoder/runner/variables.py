@@ -55,6 +55,7 @@ def _is_path(folder: Path, name: str, value: str) -> bool:
     with contextlib.suppress(OSError, ValueError):
         if path.is_file() or path.is_dir():
             return True
+        # A file to create, such as a log.
         is_file_name = FILE_NAME.fullmatch(path.name) is not None
         return is_file_name and path.parent.is_dir() and not path.exists()
     return False

@@ -79,12 +79,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
     file = Path(early_config.known_args_namespace.starcoder_trials)
     job = decode(file.read_bytes(), (WorkerJob,))
-    manager = early_config.pluginmanager
-    guard_files(manager, job.sandbox.folder / "redirected")
+    plugins = early_config.pluginmanager
+    guard_files(plugins, job.sandbox.folder / "redirected")
     worker = Worker(job)
-    manager.register(worker, "starcoder-worker")
-    manager.register(StableNodeIds(worker.project), "starcoder-renamed")
-    manager.register(worker.selection, "starcoder-selection")
+    plugins.register(worker, "starcoder-worker")
+    plugins.register(StableNodeIds(worker.project), "starcoder-renamed")
+    plugins.register(worker.selection, "starcoder-selection")
     worker.warm_up()
     worker.split()
     try:
@@ -268,7 +268,7 @@ class SwapCompiler:
 
 
 class Trial:
-    """What a fork does: tries its candidates, sends the replies, and exits."""
+    """Tries the candidates of one fork, sends the replies, and exits."""
 
     def __init__(
         self,

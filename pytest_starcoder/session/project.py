@@ -27,6 +27,7 @@ def project_of(config: pytest.Config) -> Project:
     root = config.rootpath
     around: list[Path] = []
     for folder in (_top(root), _top(Path(config.invocation_params.dir))):
+        # A folder below the root is part of the project anyway.
         is_outside = folder not in around and not folder.is_relative_to(root)
         if is_outside and not _is_shared(folder):
             around.append(folder)
@@ -36,6 +37,7 @@ def project_of(config: pytest.Config) -> Project:
 def _top(folder: Path) -> Path:
     top = find_repository(folder)
     if top is None:
+        # Without git, the nearest folder with a mark is the best guess.
         top = folder
         for above in (folder, *folder.parents):
             if any((above / name).is_file() for name in MARKS):

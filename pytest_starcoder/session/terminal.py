@@ -21,6 +21,7 @@ class TerminalQuestions:
 
         Without a terminal it is empty, and a message with `hint` is written, once.
         """
+        # pytest replaces stdin while it captures output.
         if self._capture is not None:
             self._capture.suspend_global_capture(in_=True)
         try:

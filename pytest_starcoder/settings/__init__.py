@@ -71,13 +71,16 @@ def load_settings(
         read_toml(user_file(), (), tracked=False),
         _nearest_table(start, tracked_text),
     ]
+    # Bad values are errors even where a layer above overrides them.
     for layer in layers:
         for key, entry in layer.items():
             if key in SCHEMA:
                 layer[key] = _parse(key, key, entry, "Fix or remove it.")
+    # Which variables of other programs count depends on the backend, so it comes first.
     backend = Settings.backend
     for layer in reversed(layers):
-        backend = layer["backend"].value if "backend" in layer else backend
+        if "backend" in layer:
+            backend = layer["backend"].value
     chosen: dict[str, Entry] = {}
     for layer in reversed(layers):
         _adopt_foreign_variables(layer, backend)
@@ -154,7 +157,9 @@ def _check_trust(key: str, entry: Entry) -> None:
     reason = SCHEMA[key].refusal(entry.value)
     if not reason:
         return
-    value = "" if SCHEMA[key].secret else f" = {one_line(repr(entry.value), 100)}"
+    value = ""
+    if not SCHEMA[key].secret:
+        value = f" = {one_line(repr(entry.value), 100)}"
     option = f"--starcoder-{key.replace('_', '-')}"
     raise Untrusted(
         f"{entry.source}: a file that belongs to the repository may not set {key}{value}: "

@@ -30,6 +30,7 @@ def server_url(value: object, default_port: int = 11434, *, lenient: bool = Fals
         raise ValueError("must not contain a user or password; a key goes into api_key")
     scheme, has_scheme, address = text.rpartition("://")
     if not has_scheme:
+        # Ollama itself reaches only this host by https.
         scheme = "https" if text == "ollama.com" else "http"
     scheme = scheme.lower()
     if scheme not in DEFAULT_PORTS:
@@ -54,6 +55,7 @@ def server_url(value: object, default_port: int = 11434, *, lenient: bool = Fals
 
 def _bracket_ipv6(address: str) -> str:
     """Put a bare IPv6 address into brackets."""
+    # Like Ollama: `::1` and `fe80::1/path`, but not `host:port`.
     name, slash, path = address.partition("/")
     if name.count(":") > 1 and not name.startswith("["):
         return f"[{name}]{slash}{path}"

@@ -71,6 +71,8 @@ def _user_folder(kind: str) -> Path:
     # On Windows, these options select the folders of version 0.1.0.
     folders = platformdirs.PlatformDirs("starcoder", appauthor=False, roaming=True, opinion=False)
     try:
-        return Path(getattr(folders, kind))
+        folder = Path(getattr(folders, kind))
     except RuntimeError:  # no home, as in some containers
-        return Path(os.sep, "starcoder")
+        folder = Path()
+    # Older versions return a relative folder, which could be one of the repository.
+    return folder if folder.is_absolute() else Path(os.sep, "starcoder")

@@ -196,6 +196,7 @@ def _host(value: object) -> str:
 
 
 # --- values that a tracked file may not set ---
+# They would let a repository decide where code is sent, or what untrusted code may do.
 
 
 def _refuse_host(value: str) -> str:
@@ -292,4 +293,5 @@ def is_for_review(key: str) -> bool:
     return key.startswith("review_")
 
 
+# A setting needs a field, a row above, and an option in plugin.py.
 assert set(SCHEMA) == {entry.name for entry in fields(Settings)} - {"sources", "tracked"}

@@ -87,6 +87,7 @@ def read_dotenv(path: Path, tracked_text: TrackedText | None = None) -> dict[str
     with installed("dotenv"):
         from dotenv import dotenv_values
 
+    # Git is called only now: most `.env` files have nothing of ours.
     tracked = is_tracked(path)
     hint = TRACKED_HINT if is_versioned(path) else NO_GIT_HINT
     # ${NAME} reads the environment, keys included: a file of the repository must not.
@@ -132,8 +133,7 @@ def _variable_key(name: str, value: str, source: str) -> str:
         return ""
     key = name.removeprefix("STARCODER_").lower()
     if key not in SCHEMA:
-        nearest = _nearest_key(key)
-        hint = f"The nearest is STARCODER_{nearest.upper()}." if nearest else _all_keys()
+        hint = _nearest_hint(key, lambda nearest: f"STARCODER_{nearest.upper()}")
         raise ConfigError(f"{one_line(source, 120)}: there is no such setting.", hint)
     return key
 
@@ -153,7 +153,8 @@ def read_toml(
     except (ValueError, RecursionError) as exc:  # ValueError: also a number with too many digits
         raise ConfigError(f"{file_name} is not valid TOML: {exc}.", "Fix that line.") from exc
     for name in table:
-        content = content.get(name, {}) if isinstance(content, dict) else content
+        if isinstance(content, dict):
+            content = content.get(name, {})
     if not isinstance(content, dict):
         header = ".".join(table)
         raise ConfigError(f"{file_name}: {header} is not a table.", f"Write it as [{header}].")
@@ -162,22 +163,18 @@ def read_toml(
         line = _toml_line(text, [*table, key])
         source = f"{file_name}, line {line}" if line else file_name
         if key not in SCHEMA:
+            hint = _nearest_hint(key, repr)
+            if not table and key in ("tool", "starcoder"):
+                hint = "In this file, settings are at the top level, without a table."
             shown_key = one_line(repr(key), 80)
-            raise ConfigError(f"{source}: there is no setting {shown_key}.", _hint(key, table))
+            raise ConfigError(f"{source}: there is no setting {shown_key}.", hint)
         entries[key] = Entry(value, source, tracked)
     return entries
 
 
-def _hint(key: str, table: tuple[str, ...]) -> str:
-    """Return the next step for an unknown key in a table."""
-    if not table and key in ("tool", "starcoder"):
-        return "In this file, settings are at the top level, without a table."
-    nearest = _nearest_key(key)
-    return f"The nearest is {nearest!r}." if nearest else _all_keys()
-
-
 def _toml_line(text: str, key: Sequence[str]) -> int:
     """Return the line that sets a dotted key, or the inline table around it; 0 if not found."""
+    # tomllib does not tell lines, so the usual ways to write a key are searched for.
     table: list[str] = []
     for number, line in enumerate(text.split("\n"), 1):
         header = re.match(r"\s*\[([^\[\]]+)\]", line)
@@ -197,14 +194,13 @@ def _dotted(name: str) -> list[str]:
     return [part.strip(" \t\"'") for part in name.split(".")]
 
 
-def _nearest_key(key: str) -> str:
-    import difflib
+def _nearest_hint(key: str, show: Callable[[str], str]) -> str:
+    """Name the setting that an unknown key is most similar to, or else all settings."""
+    import difflib  # only for errors
 
     matches = difflib.get_close_matches(key.lower(), list(SCHEMA), n=1, cutoff=0.5)
-    return matches[0] if matches else ""
-
-
-def _all_keys() -> str:
+    if matches:
+        return f"The nearest is {show(matches[0])}."
     return f"The settings are {', '.join(SCHEMA)}."
 
 

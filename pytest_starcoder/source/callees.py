@@ -34,6 +34,7 @@ def called_functions(
     scope = {**frame.f_globals, **frame.f_locals}
     calls = [call for call in _calls(frame.f_code) if call.lineno <= line]
     calls.sort(key=lambda call: -call.lineno)
+    # Breadth first: the functions on the line matter more than what they call.
     waiting = list(_functions_of(calls, scope))
     codes: list[types.CodeType] = []
     while waiting and len(codes) < MAX_CALLEES:
@@ -77,6 +78,7 @@ def entered_function(called: object) -> types.FunctionType | None:
     """Return the function that a call enters: a class's `__init__`, or what a decorator wraps."""
     if is_instance(called, type):
         called = inspect.getattr_static(called, "__init__", None)
+    # Wrappers may wrap each other in a circle.
     for _ in range(MAX_WRAPPERS):
         if is_instance(called, staticmethod, classmethod, types.MethodType):
             called = called.__func__  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_starcoder.source.functions import Function, function_lines, lines_of
@@ -70,7 +70,7 @@ class FunctionInFile:
 
     @property
     def is_called_by_pytest(self) -> bool:
-        """Whether it is a fixture or a step."""
+        """It is a fixture or a step."""
         return not PYTEST_DECORATORS.isdisjoint(map(last_name, self.node.decorator_list))
 
     @property
@@ -162,6 +162,7 @@ def _check_helpers(functions: Sequence[FunctionInFile]) -> frozenset[str]:
             silent.append(function)
             if _fails(function.node):
                 helpers.add(function.name)
+    # By node, because names may be repeated.
     calls = {function.node: _called_names(function.node) for function in functions}
     size = -1
     while size != len(helpers):  # until no more callers of helpers are found
@@ -169,15 +170,20 @@ def _check_helpers(functions: Sequence[FunctionInFile]) -> frozenset[str]:
         for function in silent:
             if not helpers.isdisjoint(calls[function.node]):
                 helpers.add(function.name)
+    names = {function.name for function in candidates}
+    return frozenset(helpers | (names & _only_called_by(helpers, calls)))
+
+
+def _only_called_by(helpers: set[str], calls: Mapping[Function, set[str]]) -> set[str]:
+    """Return the names that helpers call and other functions do not."""
     called_by_code: set[str] = set()
     called_by_helpers: set[str] = set()
-    for function in functions:
+    for function, names in calls.items():
         if function.name not in helpers:
-            called_by_code |= calls[function.node]
+            called_by_code |= names
         elif not function.name.startswith("test"):
-            called_by_helpers |= calls[function.node]
-    names = {function.name for function in candidates}
-    return frozenset(helpers | (names & (called_by_helpers - called_by_code)))
+            called_by_helpers |= names
+    return called_by_helpers - called_by_code
 
 
 def _has_effect(function: Function) -> bool:
@@ -296,6 +302,7 @@ def _enclosing_heads(tree: ast.Module) -> dict[ast.stmt, list[range]]:
 
 def _heads(statement: ast.stmt) -> Iterator[range]:
     """Yield the lines of a compound statement's head, and of its `except` and `case` clauses."""
+    # The cases of a `match` are neither statements nor handlers.
     if isinstance(statement, ast.Match):
         yield range(statement.lineno, statement.cases[0].pattern.lineno)
         for case in statement.cases:

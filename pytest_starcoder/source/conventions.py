@@ -55,6 +55,7 @@ class Conventions:
         file = PurePosixPath(path)
         if not TEST_FOLDERS.isdisjoint(file.parts[:-1]):
             return True
+        # Both the settings and the usual names: support code follows the latter.
         patterns = (*TEST_FILES, *set(self.patterns).difference(MATCH_ALL))
         return any(fnmatchcase(file.name, pattern) or file.match(pattern) for pattern in patterns)
 

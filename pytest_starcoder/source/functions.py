@@ -43,6 +43,7 @@ def function_of(code: types.CodeType) -> Function | ast.Module | None:
         return syntax_tree(source)
     for node in functions(source):
         first = function_lines(node).start
+        # Code begins at its first decorator, the node at its `def`.
         if node.name == code.co_name and first <= code.co_firstlineno <= node.lineno:
             return node
     return None

@@ -209,14 +209,14 @@ class IndentedFile:
     @cached_property
     def _definitions(self) -> list[int | None]:
         """Map each line to the first line of the definition around it, or None."""
-        own: list[int | None] = []
+        around: list[int | None] = []
         # The definition around lines with the same indentation as each line, or with more.
         same: list[int | None] = []
         deeper: list[int | None] = []
         enclosing: list[int] = []  # lines above, each indented less than the next
         for index, width in enumerate(self._widths):
             if self._followers[index] != index:
-                for answers in (own, same, deeper):
+                for answers in (around, same, deeper):
                     answers.append(None)
                 continue
             while enclosing and self._widths[enclosing[-1]] > width:
@@ -230,13 +230,13 @@ class IndentedFile:
             deeper.append(self._enclosed_by(above, same, deeper))
             text = self._texts[index]
             if self._begins_definition(index):
-                own.append(self._tops[index])
+                around.append(self._tops[index])
             elif text == "{" or _CLOSING.match(text):
-                own.append(deeper[index])
+                around.append(deeper[index])
             else:
-                own.append(same[index])
+                around.append(same[index])
             enclosing.append(index)
-        return [own[follower] for follower in self._followers]
+        return [around[follower] for follower in self._followers]
 
     def _enclosed_by(
         self, line: int | None, same: Sequence[int | None], deeper: Sequence[int | None]

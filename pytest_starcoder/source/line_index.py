@@ -104,26 +104,29 @@ def index_lines(source: str) -> LineIndex:
     tree = syntax_tree(source)
     if tree is None:
         return LineIndex()
-    definitions: dict[str, set[int]] = {}
-    entries: dict[str, Entries] = {}
     names: dict[int, set[str]] = {}
     signatures = []
     none_returns = set()
+    assignments: list[ast.stmt] = []
     nodes = list(ast.walk(tree))
     for node in nodes:
         if isinstance(node, ast.Name):
             names.setdefault(node.lineno, set()).add(node.id)
         elif isinstance(node, ast.Attribute):
+            # A chain of calls has each attribute on the line where it ends.
             names.setdefault(node.end_lineno or node.lineno, set()).add(node.attr)
         elif isinstance(node, Function):
             signatures.append(_signature(node))
         elif isinstance(node, ast.Return) and _returns_none(node):
             none_returns.add(node.lineno)
         elif isinstance(node, ast.Module | ast.ClassDef):
-            for statement in _import_time_statements(node.body):
-                for name in _targets(statement):
-                    definitions.setdefault(name, set()).update(lines_of(statement))
-                    entries.setdefault(name, tuple(_entries(statement)))
+            assignments += _import_time_statements(node.body)
+    definitions: dict[str, set[int]] = {}
+    entries: dict[str, Entries] = {}
+    for statement in assignments:
+        for name in _targets(statement):
+            definitions.setdefault(name, set()).update(lines_of(statement))
+            entries.setdefault(name, tuple(_entries(statement)))
     return LineIndex(
         definitions,
         entries,

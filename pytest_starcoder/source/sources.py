@@ -46,6 +46,7 @@ class SourceFiles:
 
     def derive(self, path: str, compute: Callable[[str], Value]) -> Value:
         """Return `compute` of the text of a file, computed once."""
+        # By function, so that callers need no names for what they compute.
         key = compute, path
         if key not in self._values:
             self._values[key] = compute(self(path))

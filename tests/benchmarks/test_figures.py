@@ -22,10 +22,12 @@ from benchmarks.rivals import NotInstalled
 
 def test_of_the_fixes_the_first_and_any_are_counted_apart() -> None:
     found = [
-        fixes.Found("a", True, (True,), (True,), searched=1.0),
-        fixes.Found("b", True, (False, True), (False, False), "f(1) gives 1, or 2?", searched=3.0),
-        fixes.Found("c", True, searched=2.0),
-        fixes.Found("d", False),
+        fixes.FaultResult("a", True, (True,), (True,), searched=1.0),
+        fixes.FaultResult(
+            "b", True, (False, True), (False, False), "f(1) gives 1, or 2?", searched=3.0
+        ),
+        fixes.FaultResult("c", True, searched=2.0),
+        fixes.FaultResult("d", False),
     ]
     assert [(row.what, row.measured) for row in fixes.rows(found)] == [
         ("faults measured", "4"),
@@ -142,8 +144,8 @@ def test_lines_that_differ_from_the_right_program_are_the_faulty_ones() -> None:
 
 def test_findings_are_set_beside_chance_where_there_are_any() -> None:
     quiet, told = (
-        Tally(cases=2, chance=[0.5, 0.0]),
-        Tally(cases=4, found=3, hit=2, chance=[0.1, 0.1, 0.1, 0.1]),
+        Tally(programs=2, chances=[0.5, 0.0]),
+        Tally(programs=4, with_finding=3, hits=2, chances=[0.1, 0.1, 0.1, 0.1]),
     )
     assert len(charts({"change": quiet})) == 1
     counted, beside = charts({"change": quiet, "new file": told})

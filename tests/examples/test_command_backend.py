@@ -57,7 +57,7 @@ for word in "the divisor is one too small. {string.ascii_letters} ".split(" "):
     print(word, end=" ", flush=True)
     time.sleep(0.03)
 """
-FIND = "Set COMMAND_BACKEND to a program on PATH, or to one with its whole path."
+FIND = "Set COMMAND_BACKEND to a program on PATH, or to its full path."
 BY_HAND = "Run it by hand on some text to see why."
 REPORT = "Report it to the authors of its package."
 SEEN = "     seen      mean([1, 2, 3]) returned 3.0, the test expects 2"
@@ -81,7 +81,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
 
 @dataclass
 class Place:
-    """What the contract calls so; the example is used as it lies here, not installed."""
+    """The fixture of the contract; the example is imported from its folder, not installed."""
 
     hook: Callable[[str, Settings], Backend | None]
 
@@ -126,7 +126,7 @@ def soon() -> Deadline:
 def answer(
     example: Place, prompt: Prompt | str = "why?", deadline: Deadline | None = None
 ) -> Completion:
-    """What the program answers, all of it asked anew."""
+    """Return the answer of the program, without any cache."""
     prompt = Prompt(prompt) if isinstance(prompt, str) else prompt
     with example.backend() as backend:
         model = Model("m", "d", "", 4096)
@@ -248,7 +248,7 @@ def forks(fifo: Path) -> str:
 
 
 def all_ended(fifo: int) -> bool:
-    """Whether nobody has the other end of the FIFO open any more."""
+    """Return whether no process has the other end of the FIFO open."""
     ready, _, _ = select.select([fifo], [], [], 10)
     return bool(ready) and os.read(fifo, 1) == b""
 
@@ -305,7 +305,7 @@ def test_unclosed_quote(example: Place, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("COMMAND_BACKEND", "answer 'a b")
     with told(
         ConfigError,
-        "COMMAND_BACKEND is no command line: No closing quotation.",
+        "COMMAND_BACKEND is not a command line: No closing quotation.",
         "Close its quotes.",
     ):
         answer(example)

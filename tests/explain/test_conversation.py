@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from support.failures import MemoryBackend, Screen, make_case
@@ -160,8 +160,11 @@ def test_bug_while_asking() -> None:
 
 
 def test_one_bad_answer() -> None:
-    errors = iter([raising(BackendError("It failed.")), lambda: None])
-    backend = MemoryBackend(before_answer=lambda: next(errors)())
+    def answer() -> None:
+        pass
+
+    calls: Iterator[Callable[[], None]] = iter([raising(BackendError("It failed.")), answer])
+    backend = MemoryBackend(before_answer=lambda: next(calls)())
     first, second = Talk(backend).ask("test_one", "test_two")
     assert (first.note, second.why) == ("no answer: It failed.", WHY)
 

@@ -214,18 +214,30 @@ def test_show_prompts(session: Callable[..., Session]) -> None:
     assert [prompt.text in made.screen.text for prompt in sent.backend.prompts] == [True, True]
 
 
-def test_replay(session: Callable[..., Session], monkeypatch: pytest.MonkeyPatch) -> None:
-    outcome = Outcome(FAILURE.nodeid, "failed")
-    statement = "failed again when it was run again"
+class FakeReplayer:
+    """Runs nothing; every test failed again."""
 
-    def replay(grouped: Sequence[object], *_: object) -> list[Replay]:
+    def __init__(self, *_: object) -> None: ...
+
+    def replay(self, grouped: Sequence[object], sources: object) -> list[Replay]:
+        outcome = Outcome(FAILURE.nodeid, "failed")
         tests = frozenset({outcome.nodeid})
-        return [Replay((outcome,), statements=(statement,), tests=tests) for _ in grouped]
+        return [Replay((outcome,), statements=(STATEMENT,), tests=tests) for _ in grouped]
 
-    monkeypatch.setattr(explainer, "replay", replay)
+
+class InterruptedReplayer(FakeReplayer):
+    def replay(self, grouped: Sequence[object], sources: object) -> list[Replay]:
+        raise KeyboardInterrupt
+
+
+STATEMENT = "failed again when it was run again"
+
+
+def test_replay(session: Callable[..., Session], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explainer, "Replayer", FakeReplayer)
     made = session(settings=Settings(backend="none"))
     made.explain()
-    assert f"     checked   {statement}" in made.screen.lines
+    assert f"     checked   {STATEMENT}" in made.screen.lines
     remarks = " ".join(made.screen.text.split())
     assert untimed(remarks).count("1 model call, N s. Ran 1 test again.") == 1
     assert remarks.endswith(
@@ -234,9 +246,5 @@ def test_replay(session: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
 
 
 def test_ctrl_c_in_replay(session: Callable[..., Session], monkeypatch: pytest.MonkeyPatch) -> None:
-    def replay(*_: object) -> list[Replay]:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(explainer, "replay", replay)
-    made = session(settings=Settings())
-    assert made.explain().explanations[0].why
+    monkeypatch.setattr(explainer, "Replayer", InterruptedReplayer)
+    assert session(settings=Settings()).explain().explanations[0].why

@@ -1,4 +1,4 @@
-"""What an answer names and was not shown is marked, however it is written and however it arrives."""
+"""Marks of what an answer names and was not shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.explain.grounding import NOT_SEEN, SUGGESTED, Evidence, Grounding, ground
+from pytest_starcoder.explain.grounding import NOT_SEEN, SUGGESTED, Evidence, Grounding
 
 EVIDENCE = Evidence(
     """
@@ -25,11 +25,19 @@ EVIDENCE = Evidence(
     {"shop/pricing.py": range(28, 36), "tests/test_shop.py": range(14, 17)},
 )
 
+
+def ground(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return the text with its marks, and what was not in the evidence."""
+    grounding = Grounding(EVIDENCE)
+    marked = grounding.add(text) + grounding.end()
+    return marked, tuple(grounding.unsupported)
+
+
 FOREIGN = "billing.py compute_total Invoice.total tax_rate frobnicate 999 4242".split()
 
 
 @pytest.mark.parametrize(
-    "lie",
+    "text",
     [
         "see billing.py:12 for it",
         "in shop/billing.py, line 999, we",
@@ -59,17 +67,17 @@ FOREIGN = "billing.py compute_total Invoice.total tax_rate frobnicate 999 4242".
         "```python\nfrobnicate(tax_rate)\n```",
     ],
 )
-def test_no_lie_is_left_unmarked(lie: str) -> None:
-    marked, unsupported = ground(lie, EVIDENCE)
+def test_foreign_names(text: str) -> None:
+    marked, unsupported = ground(text)
     assert unsupported
-    for thing in FOREIGN:
+    for name in FOREIGN:
         for before in range(len(marked)):
-            if marked.startswith(thing, before) and not marked[:before].endswith(("(", "_")):
+            if marked.startswith(name, before) and not marked[:before].endswith(("(", "_")):
                 assert NOT_SEEN.strip() in marked[before : before + 90], marked
 
 
 @pytest.mark.parametrize(
-    "honest",
+    "text",
     [
         "The divisor is one less than the number of values.",
         "`mean` divides by `len(xs) - 1` on line 30.",
@@ -88,46 +96,49 @@ def test_no_lie_is_left_unmarked(lie: str) -> None:
         "the function adds and divides them",
     ],
 )
-def test_what_was_shown_is_not_marked(honest: str) -> None:
-    assert ground(honest, EVIDENCE) == (honest, ())
+def test_shown_names(text: str) -> None:
+    assert ground(text) == (text, ())
 
 
-def test_code_of_known_names_that_was_not_shown_is_a_suggestion() -> None:
+def test_suggestion() -> None:
     assert (
-        ground("use `sum(xs) / len(xs)` instead", EVIDENCE)[0]
+        ground("use `sum(xs) / len(xs)` instead")[0]
         == f"use `sum(xs) / len(xs)`{SUGGESTED} instead"
     )
 
 
-def test_what_was_marked_is_told_once_each() -> None:
-    _, unsupported = ground("billing.py calls zap_it; zap_it is in billing.py", EVIDENCE)
+def test_unsupported() -> None:
+    _, unsupported = ground("billing.py calls zap_it; zap_it is in billing.py")
     assert unsupported == ("billing.py", "zap_it")
 
 
-LONG = "In billing.py, line 999, `a b` and the function called 'zap' of ```\nx = 1\n``` lines 3 and 4: Invoice.total() it."
+LONG = (
+    "In billing.py, line 999, `a b` and the function called 'zap' of ```\nx = 1\n``` "
+    "lines 3 and 4: Invoice.total() it."
+)
 
 
 @given(
     st.one_of(st.just(LONG), st.text(max_size=200)),
     st.lists(st.integers(1, 9), min_size=1, max_size=200),
 )
-def test_however_a_text_is_divided_the_marks_are_the_same(text: str, sizes: list[int]) -> None:
-    grounded, out, at = Grounding(EVIDENCE), "", 0
+def test_division(text: str, sizes: list[int]) -> None:
+    grounding, out, at = Grounding(EVIDENCE), "", 0
     for size in [*sizes, *[7] * (len(text) // 7 + 1)]:
-        out += grounded.add(text[at : at + size])
+        out += grounding.add(text[at : at + size])
         at += size
-    assert out + grounded.end() == ground(text, EVIDENCE)[0]
+    assert out + grounding.end() == ground(text)[0]
 
 
-def test_what_is_held_back_is_bounded() -> None:
-    grounded = Grounding(EVIDENCE)
-    out = "".join(grounded.add(piece) for piece in ["`never closed ", *["word "] * 200])
+def test_bounded_delay() -> None:
+    grounding = Grounding(EVIDENCE)
+    out = "".join(grounding.add(piece) for piece in ["`never closed ", *["word "] * 200])
     assert len(out) > 500
 
 
 @given(st.text())
-def test_any_text_comes_back_with_nothing_taken_away(text: str) -> None:
-    marked, _ = ground(text, EVIDENCE)
+def test_nothing_is_removed(text: str) -> None:
+    marked, _ = ground(text)
     assert marked.replace(NOT_SEEN, "").replace(SUGGESTED, "") == text.replace(
         NOT_SEEN, ""
     ).replace(SUGGESTED, "")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -22,6 +20,7 @@ from pytest_starcoder.explain import prefetch
 from pytest_starcoder.explain.explanation import Answer
 from pytest_starcoder.explain.prefetch import parse_answers, should_prefetch
 from pytest_starcoder.model.client import Client
+from pytest_starcoder.runner.protocol import encode
 from pytest_starcoder.settings import Settings
 
 WHY = "The test fails because the divisor is one too small."
@@ -63,23 +62,25 @@ def test_should_prefetch(settings: Settings, expected: bool) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        '{"calls": 1, "asked"',
+        '{"Progress": {"calls": 1, "asked"',
         "[1]",
-        '{"calls": "1", "questions": 1}',
-        '{"calls": 1, "questions": 1, "nodeid": "a", "answer": {"why": 3}}',
-        '{"calls": 1, "questions": 1, "nodeid": "a", "extra": ""}',
+        '{"Progress": {"calls": "1", "questions": 1}}',
+        '{"Progress": {"calls": 1, "questions": 1, "nodeid": "a", "answer": {"why": 3}}}',
+        '{"Progress": {"calls": 1, "questions": 1, "nodeid": "a", "extra": ""}}',
         "[" * 100_000,
     ],
     ids=["cut-off", "no-object", "texts", "number", "unknown", "deep"],
 )
 def test_malformed_lines(line: str) -> None:
-    answers = parse_answers(f'{{"calls": 2, "questions": 2}}\n{line}\n\n')
+    first_line = '{"Progress": {"calls": 2, "questions": 2}}'
+    answers = parse_answers(f"{first_line}\n{line}\n\n")
     assert (answers.calls, answers.questions, answers.by_nodeid) == (2, 2, {})
 
 
 def test_parse_answers() -> None:
-    line = '{"calls": 1, "questions": 1, "nodeid": "a", "answer": {"why": "so", "flaw": "x"}}'
-    answers = parse_answers(line)
+    answer = '{"why": "so", "flaw": "x"}'
+    fields = f'{{"calls": 1, "questions": 1, "nodeid": "a", "answer": {answer}}}'
+    answers = parse_answers(f'{{"Progress": {fields}}}')
     assert (answers.calls, answers.questions) == (1, 1)
     assert answers.by_nodeid == {"a": Answer("so", flaw="x")}
 
@@ -119,8 +120,8 @@ def test_errors(tmp_path: Path, error: BackendError, answers: list[str]) -> None
 
 
 def test_progress_round_trip() -> None:
-    progress = prefetch._Progress(1, 2, "a", Answer("so", "m", unsupported=("x",)))
-    assert parse_answers(json.dumps(asdict(progress))).by_nodeid == {"a": progress.answer}
+    progress = prefetch.Progress(1, 2, "a", Answer("so", "m", unsupported=("x",)))
+    assert parse_answers(encode(progress).decode()).by_nodeid == {"a": progress.answer}
 
 
 # --- whole runs ---

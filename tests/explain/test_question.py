@@ -1,29 +1,26 @@
-"""Why a test failed, asked of a model that is handed in."""
+"""The question to a model and its answer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
+from support.failures import MemoryBackend
 
-from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.excerpt import Excerpt
-from pytest_starcoder.explain.explanation import Explanation, Suspect
+from pytest_starcoder.explain.explanation import Answer, Suspect, describe_case
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.question import (
-    ROOM,
+    MAX_PROMPT_TOKENS,
     Question,
-    explain,
-    observed,
-    prompt_of,
+    ask_why,
+    preview_prompt,
     shared_code,
 )
 from pytest_starcoder.explain.replay import Replay
-from pytest_starcoder.model.backends import OnText
 from pytest_starcoder.model.client import Client
-from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.model.prompts import FORMS
 from pytest_starcoder.model.special_tokens import STARCODER2
 from pytest_starcoder.redaction.redactor import redact
@@ -31,43 +28,6 @@ from pytest_starcoder.runner.outcome import Call, Outcome
 from pytest_starcoder.settings import Settings
 
 LEAD = "The test fails because"
-
-
-@dataclass
-class Echo:
-    """A backend in memory: it writes `answer` piece by piece and keeps what it was asked; a token is a word."""
-
-    answer: tuple[str, ...] = (" the divisor", " is one too small.")
-    architecture: str = "starcoder2"
-    window: int = 16384
-    truncated: bool = False
-    asked: list[Prompt] = field(default_factory=list)
-    label: str = "Echo"
-    place: str = "memory"
-
-    def identify(self, deadline: Deadline) -> str:
-        return f"{self.architecture} {self.window}"
-
-    def inspect(self, digest: str, deadline: Deadline) -> Model:
-        return Model("echo:1b", digest, self.architecture, self.window)
-
-    def count(self, text: str, deadline: Deadline) -> int:
-        return len(text.split())
-
-    def complete(
-        self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
-    ) -> Completion:
-        self.asked.append(prompt)
-        for piece in self.answer:
-            on_text(piece)
-        return Completion(
-            "".join(self.answer), model.name, 10, len(self.answer), truncated=self.truncated
-        )
-
-    def version(self, deadline: Deadline) -> str:
-        return ""
-
-    def close(self) -> None: ...
 
 
 def frame(path: str, function: str, first: int = 1, words: int = 3) -> Frame:
@@ -92,66 +52,72 @@ def excerpt(path: str, first: int, words: int = 3) -> Excerpt:
     )
 
 
-def told(
-    backend: Echo, case: Case | Failure = FAILURE, settings: Settings = SETTINGS
-) -> Explanation:
+def ask(
+    backend: MemoryBackend, case: Case | Failure = FAILURE, settings: Settings = SETTINGS
+) -> Answer:
     case = case if isinstance(case, Case) else Case(Cause((case,)))
-    return explain(case, Client(backend, settings), lambda _piece: None, redact)
+    return ask_why(case, Client(backend, settings), lambda _piece: None, redact)
 
 
-def asked(backend: Echo, case: Case | Failure = FAILURE) -> str:
-    told(backend, case)
-    return backend.asked[-1].text
+def prompt_text(backend: MemoryBackend, case: Case | Failure = FAILURE) -> str:
+    ask(backend, case)
+    return backend.prompts[-1].text
 
 
-def test_the_explanation_is_what_was_seen_and_what_the_model_wrote_after_the_lead() -> None:
-    found = told(Echo())
-    assert found.seen == FAILURE.seen
-    assert found.why == f"{LEAD} the divisor is one too small."
-    assert (found.model, found.truncated, found.from_cache) == ("echo:1b", False, False)
+def test_answer() -> None:
+    answer = ask(MemoryBackend())
+    assert answer.why == f"{LEAD} the divisor is one too small."
+    assert (answer.model, answer.truncated, answer.from_cache) == ("tiny:1b", False, False)
 
 
-def test_a_cut_answer_is_told_to_be_cut() -> None:
-    assert told(Echo(truncated=True)).truncated
+def test_truncated_answer() -> None:
+    assert ask(MemoryBackend(truncated=True)).truncated
 
 
 @pytest.mark.parametrize("answer", [(" a", " b"), ("", " a b"), (" ", "a b"), (" a b",)])
-def test_the_lead_is_said_once_and_before_the_first_word(answer: tuple[str, ...]) -> None:
-    said: list[str] = []
-    explain(Case(Cause((FAILURE,))), Client(Echo(answer), Settings()), said.append, redact)
-    assert said[0].startswith(LEAD)
-    assert "".join(said).count(LEAD) == 1
-    assert "".join(said).split() == [*LEAD.split(), "a", "b"]
+def test_lead(answer: tuple[str, ...]) -> None:
+    pieces: list[str] = []
+    ask_why(
+        Case(Cause((FAILURE,))), Client(MemoryBackend(answer), Settings()), pieces.append, redact
+    )
+    assert pieces[0].startswith(LEAD)
+    assert "".join(pieces).count(LEAD) == 1
+    assert "".join(pieces).split() == [*LEAD.split(), "a", "b"]
 
 
 @pytest.mark.parametrize("answer", [(), ("",), (" \n", "\n")])
-def test_an_answer_without_a_word_is_an_error_and_nothing_is_said(answer: tuple[str, ...]) -> None:
-    said: list[str] = []
+def test_empty_answer(answer: tuple[str, ...]) -> None:
+    pieces: list[str] = []
     with pytest.raises(UnreadableAnswer):
-        explain(Case(Cause((FAILURE,))), Client(Echo(answer), Settings()), said.append, redact)
-    assert said == []
+        ask_why(
+            Case(Cause((FAILURE,))),
+            Client(MemoryBackend(answer), Settings()),
+            pieces.append,
+            redact,
+        )
+    assert pieces == []
 
 
-def test_one_cause_is_one_question_about_its_first_failure() -> None:
-    backend = Echo()
+def test_first_failure_of_a_cause() -> None:
+    backend = MemoryBackend()
     others = [replace(FAILURE, nodeid=f"test_{number}") for number in range(5)]
-    told(backend, Case(Cause((FAILURE, *others))))
-    assert len(backend.asked) == 1
-    assert "tests/test_shop.py::test_mean fails with AssertionError" in backend.asked[0].text
-    assert "test_1" not in backend.asked[0].text
+    ask(backend, Case(Cause((FAILURE, *others))))
+    assert len(backend.prompts) == 1
+    assert "tests/test_shop.py::test_mean fails with AssertionError" in backend.prompts[0].text
+    assert "test_1" not in backend.prompts[0].text
 
 
 @pytest.mark.parametrize(
     ("architecture", "family"),
     [("starcoder2", "starcoder2"), ("starcoder", "starcoder"), ("gemma3", "completion")],
 )
-def test_the_model_decides_the_form_and_its_ends(architecture: str, family: str) -> None:
-    backend = Echo(architecture=architecture)
-    text = asked(backend)
+def test_form_of_the_model(architecture: str, family: str) -> None:
+    backend = MemoryBackend(architecture=architecture)
+    text = prompt_text(backend)
     form = FORMS[family, "explain"]
     assert text.endswith(LEAD)
     assert text.startswith("<issue_start>") == (family != "completion")
-    sent = backend.asked[0]
+    sent = backend.prompts[0]
     assert (sent.stop, sent.stop_tokens, sent.max_tokens) == (
         form.stop,
         form.stop_tokens,
@@ -159,24 +125,24 @@ def test_the_model_decides_the_form_and_its_ends(architecture: str, family: str)
     )
 
 
-def test_the_setting_family_wins_over_the_model() -> None:
-    backend = Echo()
-    told(backend, settings=Settings(family="completion"))
-    assert backend.asked[0].text.startswith("Failing Python tests")
+def test_setting_family() -> None:
+    backend = MemoryBackend()
+    ask(backend, settings=Settings(family="completion"))
+    assert backend.prompts[0].text.startswith("Failing Python tests")
 
 
-def test_a_chat_model_is_asked_by_a_message_and_answers_without_a_lead() -> None:
-    backend = Echo((" The divisor is one too small. ",))
-    found = told(backend, settings=Settings(family="chat"))
-    assert found.why == "The divisor is one too small."
-    assert backend.asked[0].chat
-    assert LEAD not in backend.asked[0].text
+def test_chat_model() -> None:
+    backend = MemoryBackend((" The divisor is one too small. ",))
+    answer = ask(backend, settings=Settings(family="chat"))
+    assert answer.why == "The divisor is one too small."
+    assert backend.prompts[0].chat
+    assert LEAD not in backend.prompts[0].text
 
 
-def test_the_setting_max_tokens_caps_the_answer() -> None:
-    backend = Echo()
-    told(backend, settings=Settings(max_tokens=7))
-    assert backend.asked[0].max_tokens == 7
+def test_setting_max_tokens() -> None:
+    backend = MemoryBackend()
+    ask(backend, settings=Settings(max_tokens=7))
+    assert backend.prompts[0].max_tokens == 7
 
 
 # --- what is asked -------------------------------------------------------------------------
@@ -196,106 +162,114 @@ CASE = Case(
 )
 
 
-def test_the_question_is_the_code_by_file_and_then_the_case() -> None:
-    text = asked(Echo(), CASE).removeprefix(
-        "<issue_start>Title: A test fails and I do not see why\nusername_0: This is the code that the test runs.\n\n"
+def test_question() -> None:
+    text = prompt_text(MemoryBackend(), CASE).removeprefix(
+        "<issue_start>Title: A test fails and I do not see why\n"
+        "username_0: This is the code that the test runs.\n\n"
     )
     assert text == (
-        "shop.py:\n```python\ndef f1():\n    return x x x \n\ndef f10():\n    return x x x \n```\n\n"
+        "shop.py:\n```python\ndef f1():\n    return x x x \n\n"
+        "def f10():\n    return x x x \n```\n\n"
         "Test: tests/test_shop.py::test_mean fails with AssertionError at line 2:\n"
         "```python\ndef test_mean():\n    return x x x   # fails here\n```\n\n"
         "Seen: mean([1, 2, 3]) returned 3.0, the test expects 2\n\n"
         "Calls:\nf10(xs=[1]) returned 3.0\n\n"
         "Suspicious lines:\nshop.py:11: return x\nshop.py:1: def f\n\n"
-        "What is the cause?<issue_comment>username_1: I had a look at the code. The test fails because"
+        "What is the cause?<issue_comment>username_1: I had a look at the code. "
+        "The test fails because"
     )
 
 
-def test_what_is_known_without_a_model_is_in_the_explanation() -> None:
-    found = observed(CASE, redact)
-    assert found.path == "shop.py"
-    assert (found.line, found.function, found.exception) == (11, "deepest", "AssertionError")
-    assert found.facts == CASE.changed
-    assert found.suspects == CASE.suspects
-    assert found.replay == ("failed again when it was run again",)
-    assert found.order == ("before", "tests/test_shop.py::test_mean")
-    assert found.calls == ()  # what it executed is known better
-    assert observed(Case(Cause((FAILURE,))), redact).calls == FAILURE.callees
-    assert found.why == found.model == ""
+def test_describe_case() -> None:
+    explanation = describe_case(CASE, redact)
+    assert explanation.path == "shop.py"
+    assert (explanation.line, explanation.function) == (11, "deepest")
+    assert explanation.exception == "AssertionError"
+    assert explanation.facts == CASE.changed
+    assert explanation.suspects == CASE.suspects
+    assert explanation.replay == ("failed again when it was run again",)
+    assert explanation.order == ("before", "tests/test_shop.py::test_mean")
+    assert explanation.calls == ()  # what it executed is known better
+    assert describe_case(Case(Cause((FAILURE,))), redact).calls == FAILURE.callees
+    assert explanation.why == explanation.model == ""
 
 
-def test_a_message_that_was_seen_is_not_said_twice() -> None:
+def test_message_in_the_observation() -> None:
     failure = Failure("n", "call", "ValueError", "bad", "raised ValueError: bad")
     assert Question(Case(Cause((failure,))), redact, ()).parts == [
         "Test: n fails with ValueError\n\nSeen: raised ValueError: bad"
     ]
 
 
-def test_a_frame_without_source_is_no_code() -> None:
+def test_frame_without_source() -> None:
     failure = replace(FAILURE, frames=(Frame("gone.py", 1, "f", 1, ""),), callees=())
     text = Question(Case(Cause((failure,))), redact, ()).text
     assert "gone.py, line 1" in text
     assert "```" not in text
 
 
-def test_two_causes_of_one_file_begin_their_questions_alike() -> None:
+def test_shared_beginning() -> None:
     other = replace(
         CASE,
         cause=Cause((replace(FAILURE, nodeid="tests/test_shop.py::test_x"),)),
         excerpts=(excerpt("shop.py", 20),),
     )
     shared = shared_code([CASE, other])["tests/test_shop.py"]
-    first, second = (prompt_of(case, Settings(), redact, shared).text for case in (CASE, other))
+    first, second = (
+        preview_prompt(case, Settings(), redact, shared).text for case in (CASE, other)
+    )
     beginning = first.partition("Test: ")[0]
     assert beginning == second.partition("Test: ")[0]
     assert all(f"def f{number}()" in beginning for number in (1, 10, 20))
 
 
-def test_code_that_is_too_much_to_share_is_not_shared() -> None:
+def test_too_much_shared_code() -> None:
     long = replace(CASE, excerpts=(excerpt("shop.py", 1, 2000), excerpt("shop.py", 10, 2000)))
     assert shared_code([long]) == {"tests/test_shop.py": ()}
 
 
-def test_the_prompt_that_is_shown_is_the_one_that_is_sent() -> None:
-    assert prompt_of(CASE, Settings(), redact).text == asked(Echo(), CASE)
+def test_preview() -> None:
+    assert preview_prompt(CASE, Settings(), redact).text == prompt_text(MemoryBackend(), CASE)
 
 
-def test_what_a_model_names_and_was_not_shown_is_marked() -> None:
-    said: list[str] = []
-    backend = Echo((" line 99", "9 of bil", "ling.py calls `zap`."))
-    found = explain(CASE, Client(backend, Settings()), said.append, redact)
-    marked = f"{LEAD} line 999 (not in the evidence) of billing.py (not in the evidence) calls `zap` (not in the evidence)."
-    assert found.why == "".join(said) == marked
-    assert found.unsupported == ("line 999", "billing.py", "zap")
+def test_marks() -> None:
+    pieces: list[str] = []
+    backend = MemoryBackend((" line 99", "9 of bil", "ling.py calls `zap`."))
+    answer = ask_why(CASE, Client(backend, Settings()), pieces.append, redact)
+    mark = "(not in the evidence)"
+    marked = f"{LEAD} line 999 {mark} of billing.py {mark} calls `zap` {mark}."
+    assert answer.why == "".join(pieces) == marked
+    assert answer.unsupported == ("line 999", "billing.py", "zap")
 
 
-def test_an_answer_that_repeats_the_question_is_called_that() -> None:
+def test_flaw() -> None:
     assert (
-        told(Echo((" mean([1, 2, 3]) returned 3.0, the test expects 2",)), CASE).flaw
+        ask(MemoryBackend((" mean([1, 2, 3]) returned 3.0, the test expects 2",)), CASE).flaw
         == "repeats the question"
     )
-    assert told(Echo(), CASE).flaw == ""
+    assert ask(MemoryBackend(), CASE).flaw == ""
 
 
-def test_the_words_come_out_of_the_json_that_a_chat_model_wraps_them_in() -> None:
-    said: list[str] = []
-    backend = Echo(('{"cause": "The divisor', ' is off.", "severity": "high"}'))
-    found = explain(CASE, Client(backend, Settings(family="chat")), said.append, redact)
-    assert found.why == "".join(said) == "The divisor is off."
+def test_json_answer() -> None:
+    pieces: list[str] = []
+    backend = MemoryBackend(('{"cause": "The divisor', ' is off.", "severity": "high"}'))
+    answer = ask_why(CASE, Client(backend, Settings(family="chat")), pieces.append, redact)
+    assert answer.why == "".join(pieces) == "The divisor is off."
 
 
-def test_secrets_are_in_nothing_that_is_sent_or_told() -> None:
+def test_secrets() -> None:
     secret = "s3cr3t-pa55word"
     failure = replace(FAILURE, message=f"password={secret}", facts=(f"with password = '{secret}'",))
-    backend = Echo((f" it logs in with password={secret}",))
-    found = told(backend, replace(CASE, cause=Cause((failure,))))
-    assert secret not in backend.asked[0].text
-    assert secret not in repr(found)
+    backend = MemoryBackend((f" it logs in with password={secret}",))
+    answer = ask(backend, replace(CASE, cause=Cause((failure,))))
+    assert secret not in backend.prompts[0].text
+    assert secret not in repr(answer)
 
 
-def test_what_does_not_fit_is_left_out_the_least_telling_first() -> None:
-    text = asked(
-        Echo(), replace(CASE, excerpts=(excerpt("shop.py", 10), excerpt("shop.py", 1, ROOM)))
+def test_least_telling_code_is_left_out() -> None:
+    text = prompt_text(
+        MemoryBackend(),
+        replace(CASE, excerpts=(excerpt("shop.py", 10), excerpt("shop.py", 1, MAX_PROMPT_TOKENS))),
     )
     assert "def f10" in text
     assert "def f1()" not in text
@@ -304,33 +278,31 @@ def test_what_does_not_fit_is_left_out_the_least_telling_first() -> None:
 @pytest.mark.parametrize("window", [16384, 2048, 700])
 @pytest.mark.parametrize("words", [10, 2_000, 50_000])
 @pytest.mark.parametrize("architecture", ["starcoder2", "gemma3"])
-def test_the_prompt_fits_its_room_and_with_the_answer_the_window(
-    architecture: str, words: int, window: int
-) -> None:
-    backend = Echo(architecture=architecture, window=window)
-    asked(
+def test_size(architecture: str, words: int, window: int) -> None:
+    backend = MemoryBackend(architecture=architecture, window=window)
+    prompt_text(
         backend,
         replace(CASE, excerpts=tuple(excerpt("shop.py", number, words) for number in (1, 10, 20))),
     )
-    sent = backend.asked[0]
-    assert len(sent.text.split()) <= ROOM
+    sent = backend.prompts[0]
+    assert len(sent.text.split()) <= MAX_PROMPT_TOKENS
     assert len(sent.text.split()) + sent.max_tokens <= window
 
 
-def test_a_long_test_is_shown_around_the_line_that_failed() -> None:
+def test_long_test() -> None:
     source = (
         "def test_it():\n"
         + "".join(f"    step({number})\n" for number in range(60))
         + "    assert 0"
     )
     failure = replace(FAILURE, frames=(Frame("tests/test_shop.py", 41, "test_it", 1, source),))
-    text = asked(Echo(), failure)
+    text = prompt_text(MemoryBackend(), failure)
     assert "def test_it():\n    ...\n" in text
     assert "    step(39)  # fails here\n" in text
     assert "step(10)" not in text
 
 
-def test_control_tokens_in_the_users_texts_are_made_ordinary_text() -> None:
+def test_special_tokens() -> None:
     hostile = "".join(STARCODER2)
     failure = Failure(
         nodeid=f"test_x.py::test[{hostile}]",
@@ -340,8 +312,10 @@ def test_control_tokens_in_the_users_texts_are_made_ordinary_text() -> None:
         seen=f"raised ValueError: {hostile}",
         frames=(Frame("x.py", 1, "f", 1, f"x = '{hostile}'"),),
     )
-    harmless = asked(Echo(), replace(failure, nodeid="a", message="", seen="b", frames=()))
-    text = asked(Echo(), failure)
+    harmless = prompt_text(
+        MemoryBackend(), replace(failure, nodeid="a", message="", seen="b", frames=())
+    )
+    text = prompt_text(MemoryBackend(), failure)
     assert {token: text.count(token) for token in STARCODER2} == {
         token: harmless.count(token) for token in STARCODER2
     }

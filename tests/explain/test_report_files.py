@@ -1,4 +1,4 @@
-"""Report files: their formats by suffix, each well-formed whatever it is given, and written whole."""
+"""Formats of report files."""
 
 from __future__ import annotations
 
@@ -25,10 +25,13 @@ from pytest_starcoder.explain.sarif import to_sarif
 from pytest_starcoder.redaction.values import with_texts
 from pytest_starcoder.report.files import write_report
 
-HOSTILE = "\x1b[31m]]> ::error:: <script>alert(1)</script> ``` \n# head\n![x](http://x/y) @user #1 \udc00 | a | `b` %0A &amp;"
+HOSTILE = (
+    "\x1b[31m]]> ::error:: <script>alert(1)</script> ``` \n# head\n![x](http://x/y) @user #1 "
+    "\udc00 | a | `b` %0A &amp;"
+)
 
 
-def hostile(text: str) -> Report:
+def fill_with(text: str) -> Report:
     return with_texts(REPORT, lambda _: text or "x")
 
 
@@ -42,26 +45,27 @@ def hostile(text: str) -> Report:
         ("b/a.sarif.json", to_sarif),
     ],
 )
-def test_the_suffix_chooses_the_format(name: str, expected: object) -> None:
+def test_suffixes(name: str, expected: object) -> None:
     assert find_writer(Path(name)) is expected
 
 
-def test_another_suffix_lists_those_there_are() -> None:
+def test_unknown_suffix() -> None:
     with pytest.raises(ConfigError) as error:
         find_writer(Path("out.txt"))
     assert str(error.value) == (
-        "--starcoder-report=out.txt: no format has that suffix. There are .json, .markdown, .md, .sarif, .sarif.json."
+        "--starcoder-report=out.txt: no format has that suffix. "
+        "There are .json, .markdown, .md, .sarif, .sarif.json."
     )
 
 
 @pytest.mark.parametrize(
-    "report", [REPORT, EMPTY, hostile(HOSTILE)], ids=["full", "empty", "hostile"]
+    "report", [REPORT, EMPTY, fill_with(HOSTILE)], ids=["full", "empty", "hostile"]
 )
-def test_the_json_follows_the_schema_that_is_shipped(report: Report) -> None:
+def test_json_schema(report: Report) -> None:
     jsonschema.validate(json.loads(to_json(report)), schema())
 
 
-def test_the_schema_refuses_a_guess_of_nobody_and_a_fact_of_somebody() -> None:
+def test_schema_of_guesses() -> None:
     for change in ({"by": None}, {"label": "observed"}):
         record = json.loads(to_json(REPORT))
         guess = record["causes"][0]["statements"][-1]
@@ -72,7 +76,7 @@ def test_the_schema_refuses_a_guess_of_nobody_and_a_fact_of_somebody() -> None:
             jsonschema.validate(record, schema())
 
 
-def test_the_json_has_everything() -> None:
+def test_json() -> None:
     cause = json.loads(to_json(REPORT))["causes"][0]
     assert cause["tests"] == list(TOLD.nodeids)
     assert cause["rerun"] == [TOLD.nodeids[0]]
@@ -86,7 +90,7 @@ def test_the_json_has_everything() -> None:
     assert cause["not_in_the_evidence"] == ["billing.py"]
 
 
-def test_sarif_has_a_result_a_cause_with_its_places() -> None:
+def test_sarif() -> None:
     run = json.loads(to_sarif(REPORT))["runs"][0]
     [result] = run["results"]
     place = result["locations"][0]["physicalLocation"]
@@ -103,25 +107,27 @@ def test_sarif_has_a_result_a_cause_with_its_places() -> None:
     assert result["relatedLocations"][0]["message"]["text"] == "suspect: SUSPECTTEXT"
 
 
-def test_the_fingerprint_stays_where_lines_and_values_move() -> None:
+def test_sarif_fingerprint() -> None:
     moved = replace(TOLD, line=99, seen="got 3, not '7'")
     other = replace(TOLD, seen="got 5, not 'x'")
     prints = [
-        json.loads(to_sarif(Report((told,), 1)))["runs"][0]["results"][0]["partialFingerprints"]
-        for told in (moved, other, replace(TOLD, exception="KeyError"))
+        json.loads(to_sarif(Report((explanation,), 1)))["runs"][0]["results"][0][
+            "partialFingerprints"
+        ]
+        for explanation in (moved, other, replace(TOLD, exception="KeyError"))
     ]
     assert prints[0] == prints[1] != prints[2]
 
 
-def test_a_cause_without_a_place_has_none_in_sarif() -> None:
+def test_sarif_without_a_place() -> None:
     text = to_sarif(Report((replace(TOLD, path="", line=0),), 1))
     assert "locations" not in json.loads(text)["runs"][0]["results"][0]
 
 
 @given(st.one_of(st.just(HOSTILE), st.text(max_size=200)))
 @example("<`")
-def test_no_text_breaks_a_format(text: str) -> None:
-    report = hostile(text)
+def test_hostile_text(text: str) -> None:
+    report = fill_with(text)
     json.loads(to_json(report))
     json.loads(to_sarif(report))
     markdown = to_markdown(report)
@@ -141,20 +147,20 @@ def test_no_text_breaks_a_format(text: str) -> None:
     assert ElementTree.fromstring(add_explanations(JUNIT, report)) is not None
 
 
-def test_many_tests_are_folded_in_markdown() -> None:
-    told = replace(TOLD, nodeids=tuple(f"t.py::test_{number}" for number in range(7)))
-    text = to_markdown(Report((told,), 7))
+def test_markdown_folds_many_tests() -> None:
+    explanation = replace(TOLD, nodeids=tuple(f"t.py::test_{number}" for number in range(7)))
+    text = to_markdown(Report((explanation,), 7))
     assert "<details><summary>All 7 tests</summary>" in text
     assert all(f"t.py::test_{number}" in text for number in range(7))
 
 
-def test_a_file_is_written_whole_with_the_folders_it_needs(tmp_path: Path) -> None:
+def test_write_report(tmp_path: Path) -> None:
     write_report(tmp_path / "a" / "b" / "out.md", "text \udc00\n")
     assert (tmp_path / "a" / "b" / "out.md").read_text() == "text \\udc00\n"
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["out.md"]
 
 
-def test_what_cannot_be_written_raises_and_leaves_nothing(tmp_path: Path) -> None:
+def test_unwritable_report(tmp_path: Path) -> None:
     (tmp_path / "out.md").mkdir()
     with pytest.raises(OSError, match=r"out\.md"):
         write_report(tmp_path / "out.md", "text")
@@ -164,14 +170,15 @@ def test_what_cannot_be_written_raises_and_leaves_nothing(tmp_path: Path) -> Non
 # --- JUnit ---
 
 JUNIT = """<?xml version="1.0" encoding="utf-8"?><testsuites><testsuite name="pytest">
-<testcase classname="tests.test_shop.TestShop" name="test_mean[1-a b]"><failure message="x">y</failure></testcase>
+<testcase classname="tests.test_shop.TestShop" name="test_mean[1-a b]">
+<failure message="x">y</failure></testcase>
 <testcase classname="tests.test_shop" name="test_other">
 <properties><property name="own" value="1"/></properties><error/></testcase>
 <testcase classname="tests.test_shop" name="test_fine"/>
 </testsuite></testsuites>"""
 
 
-def test_failed_cases_get_properties_and_keep_their_own() -> None:
+def test_junit_properties() -> None:
     root = ElementTree.fromstring(add_explanations(JUNIT, REPORT))
     found = [
         [(p.get("name"), p.get("value")) for p in case.iter("property")]
@@ -191,14 +198,14 @@ def test_failed_cases_get_properties_and_keep_their_own() -> None:
 @pytest.mark.parametrize(
     "text", ["", "no xml", "<testsuites/>", "<testsuite><testcase name='a'/></testsuite>"]
 )
-def test_what_is_no_such_file_comes_back_as_it_was(text: str) -> None:
+def test_no_junit_file(text: str) -> None:
     assert add_explanations(text, REPORT) == text
 
 
 @pytest.mark.parametrize(
     "options", [[], ["--junit-prefix=own.prefix"], ["-o", "junit_family=xunit1"]]
 )
-def test_pytests_own_files_are_understood(pytester: pytest.Pytester, options: list[str]) -> None:
+def test_junit_files_of_pytest(pytester: pytest.Pytester, options: list[str]) -> None:
     folder = pytester.mkdir("deep")
     (folder / "test_it.py").write_text(
         "import pytest\n"
@@ -219,14 +226,15 @@ def test_pytests_own_files_are_understood(pytester: pytest.Pytester, options: li
     assert [len(list(case.iter("properties"))) for case in cases] == [1, 1]
 
 
-def test_annotations_name_file_line_and_label() -> None:
+def test_annotations() -> None:
     [line] = workflow_commands(REPORT, "sub/")
     assert line.startswith(
-        "::error file=sub/shop/pricing.py,line=14,title=AssertionError%2C 2 tests::Observed: SEENTEXT."
+        "::error file=sub/shop/pricing.py,line=14,title=AssertionError%2C 2 tests::"
+        "Observed: SEENTEXT."
     )
     assert len(workflow_commands(Report((TOLD,) * 30, 30))) == 10
 
 
-def test_every_format_is_documented() -> None:
+def test_documentation() -> None:
     page = (Path(__file__).parents[2] / "docs" / "adding-a-report-format.md").read_text()
     assert all(f"`{suffix}`" in page for suffix in FORMATS)

@@ -1,4 +1,4 @@
-"""The section in the terminal: wrapped, streamed, waited for, and free of control characters."""
+"""The section in the terminal."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.failures import Screen
 
 from pytest_starcoder.explain.explanation import Explanation, Suspect
 from pytest_starcoder.explain.failure import Frame
-from pytest_starcoder.explain.section import TerminalSection
 
 MEAN = Frame(
     "shop/pricing.py", 14, "mean", 12, "def mean(xs):\n\n    return sum(xs) / (len(xs) - 1)"
 )
 TEST = Frame("tests/test_shop.py", 5, "test_mean", 4, "def test_mean():\n    assert mean([]) == 2")
-TOLD = Explanation(
+EXPLANATION = Explanation(
     "raised by zero",
     exception="ZeroDivisionError",
     phase="call",
@@ -33,22 +33,6 @@ TOLD = Explanation(
 )
 
 
-class Screen:
-    """A section and all that it wrote."""
-
-    def __init__(self, width: int = 80, *, live: bool = False) -> None:
-        self.written: list[str] = []
-        self.section = TerminalSection(self.written.append, width, live=live)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.written)
-
-    @property
-    def lines(self) -> list[str]:
-        return self.text.splitlines()
-
-
 def columns(line: str) -> int:
     wide = {"W": 2, "F": 2}
     return sum(
@@ -57,9 +41,9 @@ def columns(line: str) -> int:
     )
 
 
-def test_a_cause_is_shown_with_where_it_happened_and_what_it_calls() -> None:
+def test_evidence() -> None:
     screen = Screen()
-    screen.section.observed(1, 12, TOLD)
+    screen.section.show_evidence(1, 12, EXPLANATION)
     assert screen.lines == [
         "1/12 shop/pricing.py:14 in mean · ZeroDivisionError ·",
         "     tests/test_shop.py::test_mean",
@@ -72,10 +56,10 @@ def test_a_cause_is_shown_with_where_it_happened_and_what_it_calls() -> None:
     ]
 
 
-def test_on_forty_columns_everything_but_the_command_is_wrapped() -> None:
+def test_narrow_terminal() -> None:
     screen = Screen(40)
-    screen.section.observed(1, 1, TOLD)
-    screen.section.rerun(TOLD.nodeids)
+    screen.section.show_evidence(1, 1, EXPLANATION)
+    screen.section.show_command(EXPLANATION.nodeids)
     assert screen.lines == [
         "1/1  shop/pricing.py:14 in mean ·",
         "     ZeroDivisionError ·",
@@ -92,10 +76,10 @@ def test_on_forty_columns_everything_but_the_command_is_wrapped() -> None:
     ]
 
 
-def test_everything_that_is_known_has_its_line_before_the_model_is_asked() -> None:
+def test_all_kinds_of_evidence() -> None:
     screen = Screen()
-    told = replace(
-        TOLD,
+    explanation = replace(
+        EXPLANATION,
         facts=("the divisor len(xs) - 1 is 0",),
         calls=(),
         suspects=tuple(
@@ -105,7 +89,7 @@ def test_everything_that_is_known_has_its_line_before_the_model_is_asked() -> No
         replay=("failed again when it was run again",),
         extra=("the last query: SELECT 1",),
     )
-    screen.section.observed(1, 1, told)
+    screen.section.show_evidence(1, 1, explanation)
     assert screen.lines[2:] == [
         "     seen      raised by zero",
         "               the divisor len(xs) - 1 is 0",
@@ -121,39 +105,39 @@ def test_everything_that_is_known_has_its_line_before_the_model_is_asked() -> No
     ]
 
 
-def test_a_guess_is_not_among_what_is_observed() -> None:
+def test_no_guess_in_the_evidence() -> None:
     screen = Screen()
-    screen.section.observed(1, 1, replace(TOLD, why="it divides by zero", model="tiny"))
+    screen.section.show_evidence(1, 1, replace(EXPLANATION, why="it divides by zero", model="tiny"))
     assert "it divides" not in screen.text
 
 
 @pytest.mark.parametrize(
-    ("nodeids", "whose"),
+    ("nodeids", "tests"),
     [
         (("tests/test_shop.py::test_mean",), "tests/test_shop.py::test_mean"),
         (("one", "other"), "2 tests"),
     ],
 )
-def test_a_cause_names_its_test_or_says_how_many(nodeids: tuple[str, ...], whose: str) -> None:
+def test_heading(nodeids: tuple[str, ...], tests: str) -> None:
     screen = Screen(200)
-    screen.section.observed(1, 1, replace(TOLD, nodeids=nodeids))
-    assert screen.lines[0] == f"1/1  shop/pricing.py:14 in mean · ZeroDivisionError · {whose}"
+    screen.section.show_evidence(1, 1, replace(EXPLANATION, nodeids=nodeids))
+    assert screen.lines[0] == f"1/1  shop/pricing.py:14 in mean · ZeroDivisionError · {tests}"
 
 
-def test_all_tests_of_a_cause_are_named_the_parameters_of_one_function_together() -> None:
+def test_parameters_of_one_function() -> None:
     screen = Screen()
-    screen.section.tests(["t.py::a[1]", "t.py::b", "t.py::a[2]", "t.py::a[x-y]"])
-    screen.section.tests(["t.py::alone"])
+    screen.section.show_tests(["t.py::a[1]", "t.py::b", "t.py::a[2]", "t.py::a[x-y]"])
+    screen.section.show_tests(["t.py::alone"])
     assert screen.lines == ["     tests     t.py::a[1] [2] [x-y], t.py::b"]
 
 
-def test_a_failure_without_a_frame_says_in_which_phase_it_was() -> None:
+def test_failure_without_frames() -> None:
     screen = Screen()
     collected = Explanation(
         "invalid", exception="SyntaxError", phase="collect", nodeids=("test_a.py",)
     )
-    screen.section.observed(1, 1, collected)
-    screen.section.observed(
+    screen.section.show_evidence(1, 1, collected)
+    screen.section.show_evidence(
         1, 1, Explanation("[XPASS]", exception="failure", phase="call", nodeids=("test_a.py::t",))
     )
     assert screen.lines == [
@@ -164,18 +148,18 @@ def test_a_failure_without_a_frame_says_in_which_phase_it_was() -> None:
     ]
 
 
-def test_the_command_is_one_that_a_shell_reads() -> None:
+def test_command() -> None:
     screen = Screen(40)
-    screen.section.rerun(["tests/test_a.py::first", "tests/test_a.py::test_it[a b-$HOME]"])
+    screen.section.show_command(["tests/test_a.py::first", "tests/test_a.py::test_it[a b-$HOME]"])
     assert (
         screen.text
         == "     rerun     pytest tests/test_a.py::first 'tests/test_a.py::test_it[a b-$HOME]'\n"
     )
 
 
-def test_a_text_is_shown_as_it_is_between_rulers() -> None:
+def test_text_between_rulers() -> None:
     screen = Screen(40)
-    screen.section.verbatim("prompt 1 of 1", "def f():\n\treturn '\x1b[31m'\n")
+    screen.section.show_text("prompt 1 of 1", "def f():\n\treturn '\x1b[31m'\n")
     assert screen.lines == [
         "----- prompt 1 of 1 -------------------",
         "def f():",
@@ -184,13 +168,13 @@ def test_a_text_is_shown_as_it_is_between_rulers() -> None:
     ]
 
 
-def test_words_are_shown_as_they_are_complete() -> None:
+def test_complete_words() -> None:
     screen = Screen()
     shown = []
     for piece in ("The te", "st fails", " because", " of it"):
         screen.section.stream(piece)
         shown.append(screen.text)
-    screen.section.end(" (tiny, a guess)")
+    screen.section.end_stream(" (tiny, a guess)")
     assert shown == [
         "     why       The",
         "     why       The test",
@@ -200,46 +184,44 @@ def test_words_are_shown_as_they_are_complete() -> None:
     assert screen.text == "     why       The test fails because of it (tiny, a guess)\n"
 
 
-def test_ending_what_was_not_begun_writes_nothing() -> None:
+def test_end_of_nothing() -> None:
     screen = Screen()
-    assert screen.section.end(" (tiny, a guess)") is False
+    assert screen.section.end_stream(" (tiny, a guess)") is False
     assert screen.text == ""
 
 
-def test_two_answers_are_two_paragraphs() -> None:
+def test_two_answers() -> None:
     screen = Screen()
     for _ in range(2):
         screen.section.stream("so it is")
-        assert screen.section.end("") is True
+        assert screen.section.end_stream("") is True
     assert screen.lines == ["     why       so it is"] * 2
 
 
-def test_wide_characters_take_two_columns() -> None:
+def test_wide_characters() -> None:
     screen = Screen(40)
     screen.section.say("why", "除数が一つ小さいのでこのテストは失敗します。" * 2)
     assert len(screen.lines) == 4
     assert all(columns(line) <= 40 for line in screen.lines)
 
 
-def test_escape_sequences_cut_in_two_by_the_stream_are_seen_whole() -> None:
+def test_divided_escape_sequences() -> None:
     screen = Screen()
     for piece in ("so \x1b", "[3", "1mred", "\x1b[0", "m it\x9b", "2J is"):
         screen.section.stream(piece)
-    screen.section.end("")
+    screen.section.end_stream("")
     assert screen.text == "     why       so red it is\n"
 
 
 @given(text=st.text(max_size=300), cuts=st.lists(st.integers(0, 300)), width=st.integers(20, 120))
-def test_however_an_answer_is_divided_the_screen_is_the_same(
-    text: str, cuts: list[int], width: int
-) -> None:
+def test_division(text: str, cuts: list[int], width: int) -> None:
     whole, divided = Screen(width), Screen(width)
     whole.section.stream(text)
     places = [0, *sorted(cuts), len(text)]
     for start, end in pairwise(places):
         divided.section.stream(text[start:end])
     for screen in (whole, divided):
-        screen.section.end(" (tiny, a guess)")
+        screen.section.end_stream(" (tiny, a guess)")
     assert divided.text == whole.text
     assert all(columns(line) <= max(width, 40) for line in whole.lines)
     assert not [char for char in whole.text if unicodedata.category(char) == "Cc" and char != "\n"]
@@ -262,23 +244,23 @@ TEXTS = st.lists(st.text(max_size=99), max_size=3).map(tuple)
         ).map(tuple),
     )
 )
-def test_whatever_a_failure_says_no_line_is_too_long_and_none_has_control_characters(
-    told: Explanation,
+def test_hostile_texts(
+    explanation: Explanation,
 ) -> None:
     screen = Screen()
-    screen.section.observed(1, 1, told)
-    screen.section.tests(told.nodeids)
+    screen.section.show_evidence(1, 1, explanation)
+    screen.section.show_tests(explanation.nodeids)
     assert all(columns(line) <= 80 for line in screen.text.split("\n"))
     assert not [char for char in screen.text if unicodedata.category(char) == "Cc" and char != "\n"]
 
 
 @pytest.mark.slow
-def test_the_first_word_of_an_answer_stands_where_the_waiting_was() -> None:
+def test_status_line_before_an_answer() -> None:
     screen = Screen(live=True)
-    with screen.section.waiting("why", "starcoder2:7b"):
-        until(lambda: bool(screen.written))
+    with screen.section.status("why", "asking starcoder2:7b"):
+        until(lambda: bool(screen.writes))
         screen.section.stream("so ")
-    screen.section.end("")
+    screen.section.end_stream("")
     line = "     why       asking starcoder2:7b, 1 s"
     assert screen.text == f"\r{line}\r{' ' * len(line)}\r     why       so\n"
 

@@ -5,19 +5,14 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
-from pathlib import Path
 from textwrap import dedent
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_starcoder.explain.excerpt import (
-    MAX_PRIME_LINES,
     NARROW_ROOM,
-    WIDE_ROOM,
     Room,
-    choose_room,
     select_excerpts,
 )
 from pytest_starcoder.explain.failure import Failure, Frame
@@ -30,7 +25,6 @@ from pytest_starcoder.explain.suspicion import (
 )
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.source.line_index import index_lines
-from pytest_starcoder.source.lines import statement_at
 from pytest_starcoder.source.sources import SourceFiles
 
 FAILURE = Failure(
@@ -170,46 +164,6 @@ TABLE = dedent(
 ).lstrip()
 
 
-def test_used_definitions() -> None:
-    lines = TABLE.split("\n")
-    result = index_lines(TABLE).with_definitions({16})
-    assert {lines[number - 1].strip() for number in result} == {
-        "return amount + self.limit", "limit = 5", "self, amount=RATE,", "RATE = 3",
-    }  # fmt: skip
-
-
-def test_table_entries() -> None:
-    lines = TABLE.split("\n")
-    plain = {
-        lines[number - 1].strip() for number in index_lines(TABLE).with_definitions({19}, {"plain"})
-    }
-    assert '"plain": make(' in plain
-    assert '"rich": make(2),' not in plain
-    everything = {
-        lines[number - 1].strip() for number in index_lines(TABLE).with_definitions({19}, {"other"})
-    }
-    assert {'"plain": make(', '"rich": make(2),'} <= everything
-
-
-def test_long_statement() -> None:
-    source = "x = [\n    1,\n    'a',\n]\nif (x and\n        y):\n    pass\n"
-    assert index_lines(source).with_definitions({1}) == {1, 2, 3, 4}
-    assert statement_at(source, 3) == (1, 4)
-    assert statement_at(source, 6) == (5, 6)
-    assert statement_at(source, 7) == (7, 7)
-
-
-def test_weights() -> None:
-    result = index_lines(
-        '"""Doc."""\nimport os\ndef f(x=1):\n    """Doc."""\n    return x < 2\n'
-    ).weights
-    assert set(result) == {5}
-    assert index_lines("def f():\n    return\n    return None\n    return 0\n").none_returns == {
-        2,
-        3,
-    }
-
-
 def test_entries_by_test_words() -> None:
     sources = {"shop.py": TABLE, "t.py": "def test_a():\n    show('rich')\n"}
     result = with_definitions(
@@ -221,13 +175,6 @@ def test_entries_by_test_words() -> None:
     assert '"plain": make(' not in {lines[number - 1].strip() for number in result.lines["shop.py"]}
 
 
-# --- what is shown ---
-
-LONG = "\n".join(
-    ["def long(x):", *(f"    step_{number} = {number}" for number in range(2, 40)), ""]
-)
-
-
 def shown(source: str, *lines: int, room: Room = NARROW_ROOM) -> list[str]:
     ranked_lines = [("shop.py", line) for line in lines]
     scores = dict.fromkeys(ranked_lines, 1.0)
@@ -237,90 +184,6 @@ def shown(source: str, *lines: int, room: Room = NARROW_ROOM) -> list[str]:
             ranked_lines, scores, SourceFiles(lambda _path: source), (), room
         )
     ]
-
-
-def test_short_function() -> None:
-    assert shown("x = 1\n\ndef f(x):\n    # why\n    y = x\n\n    return y\n", 7) == [
-        "def f(x):\n    y = x\n    return y"
-    ]
-
-
-def test_long_function() -> None:
-    assert shown(LONG, 20, 30) == [
-        "def long(x):\n    ...\n    step_20 = 20\n    ...\n    step_30 = 30"
-    ]
-
-
-def test_method() -> None:
-    source = (
-        "class A:\n    class B:\n        @property\n        def f(self):\n            return 1\n"
-    )
-    assert shown(source, 5) == [
-        "class A:\nclass B:\n    @property\n    def f(self):\n        return 1"
-    ]
-
-
-def test_module_statement() -> None:
-    assert shown("import os\nRATE = 3\n\ndef f(): pass\n", 2) == ["RATE = 3"]
-
-
-def test_room() -> None:
-    functions = "\n".join(f"def f{number}(x):\n    return x + {number}\n" for number in range(100))
-    few = shown(functions, *range(2, 300, 3), room=Room(100, 0.9, 100, 0))
-    assert 1 <= sum(map(len, few)) <= 140
-    assert sum(map(len, shown(functions, *range(2, 300, 3), room=WIDE_ROOM))) > 2000
-
-
-def test_room_by_score() -> None:
-    functions = "\n".join(f"def f{number}(x):\n    return x + {number}\n" for number in range(100))
-    lines = [("shop.py", line) for line in range(2, 300, 3)]
-    scores = {line: 1.0 if number < 5 else 0.1 for number, line in enumerate(lines)}
-    assert (
-        len(
-            select_excerpts(
-                lines, scores, SourceFiles(lambda _path: functions), (), Room(10, 0.9, 1000, 0)
-            )
-        )
-        == 5
-    )
-
-
-def test_room_for_related_lines() -> None:
-    lines = [("shop.py", line) for line in (2, 30)]
-    result = select_excerpts(
-        lines[:1],
-        dict.fromkeys(lines, 1.0),
-        SourceFiles(lambda _path: LONG),
-        lines[1:],
-        Room(10, 0.9, 10, 100),
-    )
-    assert "step_30" in result[0].text
-
-
-def test_wide_room() -> None:
-    lines = [("shop.py", line) for line in range(1, 9)]
-    few = {line: 1.0 if number < MAX_PRIME_LINES else 0.5 for number, line in enumerate(lines)}
-    many = dict.fromkeys(lines, 1.0)
-    assert choose_room("AssertionError", lines, few) == WIDE_ROOM
-    assert choose_room("AssertionError", lines, many) == NARROW_ROOM
-    assert choose_room("KeyError", lines, few) == NARROW_ROOM
-
-
-@pytest.mark.parametrize(
-    "path",
-    sorted(Path(ochiai.__code__.co_filename).parent.glob("*.py")),
-    ids=lambda path: path.name,
-)
-def test_shown_lines(path: Path) -> None:
-    source = path.read_text()
-    text = source.split("\n")
-    lines = [("shop.py", line) for line in range(1, len(text), 7)]
-    for result in select_excerpts(
-        lines, dict.fromkeys(lines, 1.0), SourceFiles(lambda _path: source), (), WIDE_ROOM
-    ):
-        for number in result.lines:
-            line = text[number - 1].strip()
-            assert line.startswith("#") or line[:150] in result.text
 
 
 @given(st.text(max_size=80), st.integers(1, 9))

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a hazard on a line is a row of a table
 """Drafts that run in sandboxed processes: what they do there, and what they must not do."""
 
 from __future__ import annotations
@@ -20,10 +19,9 @@ from support.shop import SHOP, reasons, shop_draft, target_named, targets_in
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.generate.bench import DraftBench
 from pytest_starcoder.generate.docstrings import doctest_drafts
-from pytest_starcoder.generate.draft import Draft, Origin, Target
+from pytest_starcoder.generate.draft import Draft, Target
 from pytest_starcoder.generate.generation import Generation
 from pytest_starcoder.generate.result import Generated
-from pytest_starcoder.generate.type_hints import type_hint_drafts
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.runner.supervisor import descendants
@@ -39,47 +37,121 @@ HAZARDS: dict[str, tuple[str, ...]] = {
     "vacuous": ("mean([1])\nassert True", "asserts nothing"),
     "no assertion": ("mean([1])", "asserts nothing"),
     "asserts on something else": ("assert sum([1, 2]) == 3", "does not call its target"),
-    "calls and asserts on something else": ("mean([4, 4])\nassert sum([1, 2]) == 3", "adds nothing"),
+    "calls and asserts on something else": (
+        "mean([4, 4])\nassert sum([1, 2]) == 3",
+        "adds nothing",
+    ),
     "asserts on a mock": (
-        "from unittest.mock import Mock\nshop = Mock()\nshop.mean.return_value = 2\nassert shop.mean([1]) == 2",
+        "from unittest.mock import Mock\nshop = Mock()\nshop.mean.return_value = 2\n"
+        "assert shop.mean([1]) == 2",
         "does not call its target",
     ),
-    "replaces the target": ("import shop\nshop.mean = lambda xs: 2\nassert shop.mean([9]) == 2", "leaves global state changed"),
-    "replaces a part of the library": ("import math\nmath.fsum = sum\nassert mean([7, 8]) == 7.5", "leaves global state changed"),
+    "replaces the target": (
+        "import shop\nshop.mean = lambda xs: 2\nassert shop.mean([9]) == 2",
+        "leaves global state changed",
+    ),
+    "replaces a part of the library": (
+        "import math\nmath.fsum = sum\nassert mean([7, 8]) == 7.5",
+        "leaves global state changed",
+    ),
     "changes a global": ("CACHE['x'] = 1\nassert mean([2, 2]) == 2", "leaves global state changed"),
-    "changes a setting of a class": ("Rate.vat = 3\nassert mean([2, 2]) == 2", "leaves global state changed"),
-    "swallows everything": ("try:\n    assert mean([1]) == 99\nexcept BaseException:\n    pass", "adds nothing"),
+    "changes a setting of a class": (
+        "Rate.vat = 3\nassert mean([2, 2]) == 2",
+        "leaves global state changed",
+    ),
+    "swallows everything": (
+        "try:\n    assert mean([1]) == 99\nexcept BaseException:\n    pass",
+        "adds nothing",
+    ),
     "wrong": ("assert mean([1, 2]) == 99", "fails"),
     "flaky": ("import random\nassert mean([random.random()]) < 0.5", "passes only once"),
     "passes once": ("SEEN.append(1)\nassert mean([len(SEEN)]) == 1", "passes only once"),
-    "depends on the hash seed": ("assert hash('a') % 4 == HASH % 4\nassert price(11, 7) == 76", "depends on the hash seed"),
+    "depends on the hash seed": (
+        "assert hash('a') % 4 == HASH % 4\nassert price(11, 7) == 76",
+        "depends on the hash seed",
+    ),
     "enshrines a bug": ("assert parse('13') == 3", "contradicts its function's docstring"),
-    "changes the environment": ("import os\nos.environ['PLANTED'] = '1'\nassert mean([1]) == 1", "leaves the environment changed"),
-    "changes the folder": ("import os, tempfile\nos.chdir(tempfile.gettempdir())\nassert mean([1]) == 1", "leaves the working folder changed"),
-    "starts a thread": ("import threading, time\nthreading.Thread(target=time.sleep, args=[9], daemon=True).start()\nassert mean([1]) == 1", "leaves a thread changed"),
+    "changes the environment": (
+        "import os\nos.environ['PLANTED'] = '1'\nassert mean([1]) == 1",
+        "leaves the environment changed",
+    ),
+    "changes the folder": (
+        "import os, tempfile\nos.chdir(tempfile.gettempdir())\nassert mean([1]) == 1",
+        "leaves the working folder changed",
+    ),
+    "starts a thread": (
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=[9], daemon=True).start()\n"
+        "assert mean([1]) == 1",
+        "leaves a thread changed",
+    ),
     "writes into its folder": ("open('planted', 'w').close()\nassert mean([1]) == 1", "fails"),
-    "writes into the source": ("import shop\nopen(shop.__file__, 'a').write('#')\nassert mean([1]) == 1", "fails"),
-    "writes into the home": ("from pathlib import Path\nPath.home().joinpath('planted').touch()\nassert mean([1]) == 1", "leaves files in HOME changed"),
-    "leaves a temporary file": ("import tempfile\ntempfile.mkstemp()\nassert mean([1]) == 1", "leaves files in TMPDIR changed"),
-    "needs TCP": ("import socket\nsocket.create_connection(('127.0.0.1', TCP), timeout=2)\nassert mean([1]) == 1", "fails"),
-    "needs UDP": ("import socket\nwith socket.socket(type=socket.SOCK_DGRAM) as udp:\n    udp.settimeout(0.4)\n    udp.sendto(b'?', ('127.0.0.1', UDP))\n    assert udp.recv(1) == b'!' and mean([1]) == 1", "fails"),
-    "needs a Unix socket": ("import socket\nwith socket.socket(socket.AF_UNIX) as unix:\n    unix.connect(UNIX)\n    assert mean([1]) == 1", "fails"),
+    "writes into the source": (
+        "import shop\nopen(shop.__file__, 'a').write('#')\nassert mean([1]) == 1",
+        "fails",
+    ),
+    "writes into the home": (
+        "from pathlib import Path\nPath.home().joinpath('planted').touch()\nassert mean([1]) == 1",
+        "leaves files in HOME changed",
+    ),
+    "leaves a temporary file": (
+        "import tempfile\ntempfile.mkstemp()\nassert mean([1]) == 1",
+        "leaves files in TMPDIR changed",
+    ),
+    "needs TCP": (
+        "import socket\nsocket.create_connection(('127.0.0.1', TCP), timeout=2)\n"
+        "assert mean([1]) == 1",
+        "fails",
+    ),
+    "needs UDP": (
+        "import socket\nwith socket.socket(type=socket.SOCK_DGRAM) as udp:\n"
+        "    udp.settimeout(0.4)\n    udp.sendto(b'?', ('127.0.0.1', UDP))\n"
+        "    assert udp.recv(1) == b'!' and mean([1]) == 1",
+        "fails",
+    ),
+    "needs a Unix socket": (
+        "import socket\nwith socket.socket(socket.AF_UNIX) as unix:\n    unix.connect(UNIX)\n"
+        "    assert mean([1]) == 1",
+        "fails",
+    ),
     "needs a key": ("import os\nassert os.environ['OPENAI_API_KEY'] and mean([1]) == 1", "fails"),
     "ends the process": ("import os\nassert mean([1]) == 1\nos._exit(0)", "ends the process"),
     "exits": ("import sys\nassert mean([1]) == 1\nsys.exit(0)", "fails"),
-    "is killed": ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\nassert mean([1])", "ends the process"),
+    "is killed": (
+        "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\nassert mean([1])",
+        "ends the process",
+    ),
     "never ends": ("while True:\n    mean([1])\nassert mean([1])", "never ends"),
-    "cannot be interrupted": ("while True:\n    try:\n        while True: mean([1])\n    except BaseException: pass\nassert mean([1])", "never ends"),
+    "cannot be interrupted": (
+        "while True:\n    try:\n        while True: mean([1])\n    except BaseException: pass\n"
+        "assert mean([1])",
+        "never ends",
+    ),
     "sleeps": ("import time\nassert mean([1]) == 1\ntime.sleep(60)", "never ends"),
     "forks": ("import os\nos.fork()\nassert mean([1]) == 1", "leaves a process changed"),
-    "is a fork bomb": ("import os\nwhile True:\n    os.fork()\nassert mean([1])", "ends the process"),
+    "is a fork bomb": (
+        "import os\nwhile True:\n    os.fork()\nassert mean([1])",
+        "ends the process",
+    ),
     "eats memory": ("x = 'a' * (1 << 40)\nassert mean([1]) == 1", "fails"),
     "imports what is not there": ("import not_there\nassert mean([1]) == 1", "fails"),
     "skips itself": ("import pytest\nassert mean([1]) == 1\npytest.skip('no')", "is skipped"),
-    "does harm when it is imported": ("assert mean([1]) == 1", "cannot be imported", "open('planted', 'w').close()"),
-    "ends the process when it is imported": ("assert mean([1]) == 1", "cannot be imported", "raise SystemExit(0)"),
-    "imports at its top what is not there": ("assert mean([1]) == 1", "cannot be imported", "import not_there"),
-}  # fmt: skip
+    "does harm when it is imported": (
+        "assert mean([1]) == 1",
+        "cannot be imported",
+        "open('planted', 'w').close()",
+    ),
+    "ends the process when it is imported": (
+        "assert mean([1]) == 1",
+        "cannot be imported",
+        "raise SystemExit(0)",
+    ),
+    "imports at its top what is not there": (
+        "assert mean([1]) == 1",
+        "cannot be imported",
+        "import not_there",
+    ),
+}
 
 
 def name_of(hazard: str) -> str:
@@ -97,18 +169,13 @@ def generate(
     root: Path,
     drafts: list[Draft],
     targets: Sequence[Target],
-    *,
-    suite: tuple[str, ...] = (),
-    seconds: float = 60,
 ) -> Generated:
-    draws = any(draft.origin is Origin.TYPE_HINT for draft in drafts)
-    bench = DraftBench(Launch(root, root, root / "pytest.ini"), Level.NONE, targets, draws=draws)
+    bench = DraftBench(Launch(root, root, root / "pytest.ini"), Level.NONE, targets)
 
     def read(path: str) -> str:
         return (root / path).read_text("utf-8")
 
-    deadline = Deadline.after(seconds, "generate_timeout")
-    return Generation(bench, read, deadline).run(drafts, suite)
+    return Generation(bench, read, Deadline.after(60)).run(drafts)
 
 
 def content(root: Path) -> dict[Path, bytes]:
@@ -117,7 +184,7 @@ def content(root: Path) -> dict[Path, bytes]:
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Three servers on this machine that a sandboxed test cannot reach, by their names in HAZARDS."""
+    """Three local servers that a sandboxed test cannot reach, by their names in HAZARDS."""
     path = str(tmp_path_factory.mktemp("unix") / "socket")
     with (
         socket.socket() as tcp,
@@ -187,38 +254,6 @@ def test_no_process_left(judged_hazards: dict[str, str]) -> None:
         with contextlib.suppress(OSError):
             command = Path(f"/proc/{process}/cmdline").read_text().split("\0")
             assert command[:3] != [sys.executable, "-P", "-m"]
-
-
-@pytest.mark.slow
-def test_type_hints(tmp_path: Path) -> None:
-    source = (
-        "def first(text: str) -> str:\n    return text[0]\n\n\n"
-        "def digits(x: int) -> int:\n    return len(str(x))\n"
-    )
-    write_project(tmp_path, {"shop.py": source})
-    targets = targets_in(source)
-    generated = generate(tmp_path, list(type_hint_drafts(targets)), targets)
-    assert reasons(generated) == {
-        "test_first_of_any_input": "raises IndexError for text=''",
-        "test_digits_of_any_input": "kept",
-    }
-
-
-@pytest.mark.slow
-def test_slow_suite(tmp_path: Path) -> None:
-    slow_test = (
-        "import time\nfrom shop import mean\n\n\ndef test_slow():\n"
-        "    until = time.process_time() + 1.0\n    while time.process_time() < until:\n        pass\n"
-        "    assert mean([1, 3]) > 0\n"
-    )
-    write_project(tmp_path, {"shop.py": SHOP, "tests/test_there.py": slow_test})
-    price, mean = target_named("price"), target_named("mean")
-    draft = shop_draft("assert price(11, 7) == 76", price)
-    suite = ("tests/test_there.py::test_slow",)
-    generated = generate(tmp_path, [draft], [mean, price], suite=suite, seconds=9)
-    assert [test.draft for test in generated.kept] == [draft]
-    assert re.fullmatch(r"\d+ mutants were not tried with the existing tests, .*", generated.over)
-    assert generated.scores[0].before.lines == 2
 
 
 @pytest.mark.parametrize("source", ["def test_drafted(:\n", "import not_there\n"])

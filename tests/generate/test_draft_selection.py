@@ -1,4 +1,4 @@
-"""Which drafts are kept, and in which form, with drafts that run in this process."""
+"""The selection of drafts, with drafts that run in this process."""
 
 from __future__ import annotations
 
@@ -101,6 +101,20 @@ def test_property_with_fewer_inputs() -> None:
     [test] = [test for test in generated.kept if test.draft.origin is Origin.PROPERTY]
     assert test.draft.body[0].count(", ") == 1 < bodies[test.draft.name].count(", ")
     assert all(rejected.reason == "adds nothing" for rejected in generated.rejected)
+
+
+TYPED = (
+    "def first(text: str) -> str:\n    return text[0]\n\n\n"
+    "def digits(x: int) -> int:\n    return len(str(x))\n"
+)
+
+
+def test_type_hints() -> None:
+    generated = generate(drafts_without_model(TYPED, targets_in(TYPED)), source=TYPED)
+    assert reasons(generated) == {
+        "test_first_of_any_input": "raises IndexError for text=''",
+        "test_digits_of_any_input": "kept",
+    }
 
 
 def test_order_dependence() -> None:

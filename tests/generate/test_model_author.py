@@ -147,7 +147,7 @@ def test_predicted_result(
     chosen = replace(load_settings(Path.cwd()), host=ollama_double.url, cache="off", family=family)
     with Client.from_settings(chosen) as client:
         answer = author(client, SuiteFile("tests/test_shop.py", THERE)).predict_result(
-            TARGET, "mean([2, 4])", "=="
+            TARGET, "assert mean([2, 4]) =="
         )
     assert [draft.body for draft in answer.drafts] == bodies
     for prompt in ollama_double.prompts():

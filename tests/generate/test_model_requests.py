@@ -1,4 +1,4 @@
-"""What a model is asked, and when it is asked no further."""
+"""Requests to a model, and the limits on them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class ScriptedAuthor:
         self.bodies = [*bodies]
         self.requests: list[tuple[str, str | int]] = []
 
-    def predict_result(self, target: Target, call: str, operator: str) -> ModelAnswer:
-        self.requests.append((target.name, call))
-        draft = shop_draft(f"assert {call} {operator} 3", target)
+    def predict_result(self, target: Target, assertion: str) -> ModelAnswer:
+        self.requests.append((target.name, assertion))
+        draft = shop_draft(f"{assertion} 3", target)
         return ModelAnswer((draft,), ModelUsage(1, 10), "scripted")
 
     def write_tests(self, target: Target, attempt: int, gaps: Sequence[str]) -> ModelAnswer:
@@ -39,7 +39,7 @@ class ScriptedAuthor:
 def test_requests_for_gaps() -> None:
     author = ScriptedAuthor("assert mean([1, 2]) == 1.5")
     generated = generate([FOUR], [target_named("mean")], author=author, bench=CALLS)
-    assert author.requests[0] == ("mean", "mean([2, 7])")
+    assert author.requests[0] == ("mean", "assert mean([2, 7]) ==")
     assert ("mean", 0) in author.requests
     assert any(test.draft.body == ("assert mean([1, 2]) == 1.5",) for test in generated.kept)
     assert generated.usage == ModelUsage(len(author.requests), 10 * len(author.requests))

@@ -8,9 +8,7 @@ import pytest
 from support.servers import FakeOllama
 
 
-def test_it_asks_completes_and_explains(
-    pytester: pytest.Pytester, ollama_double: FakeOllama
-) -> None:
+def test_methods(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -41,9 +39,7 @@ def test_it_asks_completes_and_explains(
     assert "::test_explain fails with ZeroDivisionError" in explained
 
 
-def test_its_errors_are_typed_and_say_what_to_do(
-    pytester: pytest.Pytester, ollama_double: FakeOllama
-) -> None:
+def test_errors(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makepyfile(
         f"""
         import pytest
@@ -59,7 +55,7 @@ def test_its_errors_are_typed_and_say_what_to_do(
     pytester.runpytest("--starcoder-model=other:1b").assert_outcomes(passed=1)
 
 
-def test_bad_settings_are_its_errors_too(pytester: pytest.Pytester) -> None:
+def test_bad_settings(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -73,11 +69,10 @@ def test_bad_settings_are_its_errors_too(pytester: pytest.Pytester) -> None:
     pytester.runpytest("--starcoder-timeout=soon").assert_outcomes(passed=1)
 
 
-def test_under_no_starcoder_its_tests_are_skipped_with_the_reason(
-    pytester: pytest.Pytester, ollama_double: FakeOllama
-) -> None:
+def test_no_starcoder(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makepyfile(
-        test_it="def test_a(starcoder): assert 0\ndef test_b(starcoder): assert 0\ndef test_c(): pass"
+        test_it="def test_a(starcoder): assert 0\ndef test_b(starcoder): assert 0\n"
+        "def test_c(): pass"
     )
     result = pytester.runpytest("--no-starcoder", "-rs")
     result.assert_outcomes(skipped=2, passed=1)
@@ -85,9 +80,7 @@ def test_under_no_starcoder_its_tests_are_skipped_with_the_reason(
     assert ollama_double.requests == []
 
 
-def test_one_client_serves_the_whole_session(
-    pytester: pytest.Pytester, ollama_double: FakeOllama
-) -> None:
+def test_one_client(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makepyfile(
         "def test_a(starcoder): starcoder.ask('a')\ndef test_b(starcoder): starcoder.ask('b')"
     )
@@ -95,7 +88,7 @@ def test_one_client_serves_the_whole_session(
     assert len(ollama_double.asked("/api/tags")) == 1
 
 
-def test_a_test_that_only_takes_it_opens_no_connection(
+def test_no_connection_without_a_question(
     pytester: pytest.Pytester, ollama_double: FakeOllama
 ) -> None:
     pytester.makepyfile("def test_it(starcoder): pass")
@@ -105,9 +98,7 @@ def test_a_test_that_only_takes_it_opens_no_connection(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks a process up in /proc")
-def test_the_embedded_engine_ends_with_the_session(
-    pytester: pytest.Pytester, tiny_model: Path
-) -> None:
+def test_embedded_engine(pytester: pytest.Pytester, tiny_model: Path) -> None:
     pytester.makepyfile(
         """
         from pathlib import Path
@@ -121,7 +112,7 @@ def test_the_embedded_engine_ends_with_the_session(
     assert not Path("/proc", Path("pid").read_text()).exists()
 
 
-def test_an_error_that_is_not_caught_is_a_sentence_and_not_the_inside_of_a_library(
+def test_uncaught_error(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile("def test_it(starcoder): starcoder.ask('why?')")
@@ -134,9 +125,7 @@ def test_an_error_that_is_not_caught_is_a_sentence_and_not_the_inside_of_a_libra
     assert len(result.outlines) < 80
 
 
-def test_it_explains_a_bare_exception_and_refuses_anything_else(
-    pytester: pytest.Pytester, ollama_double: FakeOllama
-) -> None:
+def test_explain_argument(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -145,7 +134,7 @@ def test_it_explains_a_bare_exception_and_refuses_anything_else(
             assert starcoder.explain(ValueError("bad")).seen == "raised ValueError: bad"
 
         def test_other(starcoder):
-            with pytest.raises(TypeError, match="explain wants what pytest.raises gives.*, not NoneType"):
+            with pytest.raises(TypeError, match="explain wants what pytest.*, not NoneType"):
                 starcoder.explain(None)
         """
     )

@@ -42,14 +42,14 @@ VALUES = {
 }
 
 
-def test_there_is_an_option_for_every_setting() -> None:
+def test_options_of_settings() -> None:
     assert {
         key: entry.help for key, entry in SCHEMA.items() if not is_for_review(key)
     } == plugin.SETTINGS
     assert list(VALUES) == list(plugin.SETTINGS)
 
 
-def test_which_options_take_a_value_is_known_where_tests_are_run_again(
+def test_options_with_values(
     pytester: pytest.Pytester,
 ) -> None:
     ours = [
@@ -65,35 +65,36 @@ def test_which_options_take_a_value_is_known_where_tests_are_run_again(
     } == OUR_OPTIONAL_VALUES
 
 
-def test_the_marker_has_one_name() -> None:
+def test_marker_names() -> None:
     assert plugin.MARKER == explain.MARKER
     assert plugin.GENERATE == generate.MARKER
 
 
 @pytest.mark.parametrize("key", VALUES)
-def test_an_option_reaches_the_settings(pytester: pytest.Pytester, key: str) -> None:
-    given, value = VALUES[key]
+def test_option_value(pytester: pytest.Pytester, key: str) -> None:
+    words, value = VALUES[key]
     option = f"--starcoder-{key.replace('_', '-')}"
     settings: Settings = session_settings(
-        pytester.parseconfig(f"{option}={given}"), tuple(plugin.SETTINGS)
+        pytester.parseconfig(f"{option}={words}"), tuple(plugin.SETTINGS)
     )
     assert getattr(settings, key) == value
     assert settings.source(key) == option
 
 
-def test_the_help_names_every_option(pytester: pytest.Pytester) -> None:
-    told = " ".join(pytester.runpytest("--help").stdout.str().split())
+def test_help(pytester: pytest.Pytester) -> None:
+    text = " ".join(pytester.runpytest("--help").stdout.str().split())
     assert (
-        "StarCoder: why a test failed: --starcoder-explain Explain every failure before the short summary"
-        in told
+        "StarCoder: why a test failed: "
+        "--starcoder-explain Explain every failure before the short summary" in text
     )
-    assert "--no-starcoder Ask nothing, whatever markers and options say" in told
-    for key, said in plugin.SETTINGS.items():
+    no_starcoder = "--no-starcoder Switch StarCoder off, whatever other options and markers say"
+    assert no_starcoder in text
+    for key, help_text in plugin.SETTINGS.items():
         option = f"--starcoder-{key.replace('_', '-')}=VALUE"
-        assert f"{option} For this run: {said}" in told
+        assert f"{option} For this run: {help_text}" in text
 
 
-def test_an_option_wins_over_the_environment(
+def test_option_over_environment(
     pytester: pytest.Pytester, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STARCODER_MODEL", "starcoder2:3b")
@@ -103,7 +104,7 @@ def test_an_option_wins_over_the_environment(
     assert section(result)[0] == "StarCoder: 1 failure, 1 cause (starcoder2:15b on Ollama)"
 
 
-def test_the_project_is_that_of_pytests_root(
+def test_settings_of_the_root(
     pytester: pytest.Pytester, ollama_double: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytester.makepyprojecttoml(

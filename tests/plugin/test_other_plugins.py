@@ -150,7 +150,9 @@ def shape(files: dict[str, bytes]) -> Counter[tuple[str, str]]:
     )
 
 
-FIXED = 'stock.py:2 - return sum(row["qty"] for row in rows) - 1 + return sum(row["qty"] for row in rows)'
+SUM = 'return sum(row["qty"] for row in rows)'
+
+FIXED = f"stock.py:2 - {SUM} - 1 + {SUM}"
 """The fix of the fault, as the section shows it."""
 
 FEATURE = {

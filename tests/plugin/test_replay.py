@@ -482,5 +482,5 @@ def test_plugins_of_main(pytester: pytest.Pytester, plugins: str, statement: str
         pytest.main({[*BARE, "test_it.py"]!r}, plugins={plugins})
         """,
     )
-    text = " ".join(" ".join(section(pytester.runpython("run.py"))).split())
+    text = " ".join(" ".join(section(pytester.runpython(Path("run.py")))).split())
     assert f"checked {statement}" in text

@@ -1,4 +1,4 @@
-"""Settings that cannot be used: with the option an error before the first test, with the marker a line."""
+"""Invalid settings: a usage error with the option, a line in the report with the marker."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ def usage_error(result: pytest.RunResult) -> str:
     return errors[0]
 
 
-def test_a_bad_option_is_named(pytester: pytest.Pytester) -> None:
+def test_bad_option(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(FAILING)
     result = pytester.runpytest("--starcoder-explain", "--starcoder-timeout=soon")
     assert usage_error(result) == (
-        "ERROR: --starcoder-timeout: timeout must be a number from 0.1 to 86400 (seconds), not 'soon'. Fix or remove it."
+        "ERROR: --starcoder-timeout: timeout must be a number from 0.1 to 86400 (seconds), "
+        "not 'soon'. Fix or remove it."
     )
 
 
-def test_a_variable_that_is_no_setting_is_named_with_the_nearest(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unknown_variable(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STARCODER_MODLE", "starcoder2:3b")
     result = pytester.runpytest("--starcoder-explain")
     assert usage_error(result) == (
@@ -39,7 +38,7 @@ def test_a_variable_that_is_no_setting_is_named_with_the_nearest(
     )
 
 
-def test_a_key_in_the_project_is_named_with_its_line(pytester: pytest.Pytester) -> None:
+def test_unknown_key(pytester: pytest.Pytester) -> None:
     pytester.makepyprojecttoml("[tool.starcoder]\nmodel = 'starcoder2:3b'\nhots = '127.0.0.1'\n")
     result = pytester.runpytest("--starcoder-explain")
     assert usage_error(result) == (
@@ -47,7 +46,7 @@ def test_a_key_in_the_project_is_named_with_its_line(pytester: pytest.Pytester) 
     )
 
 
-def test_a_backend_that_nobody_has_is_named_before_the_first_test(
+def test_unknown_backend(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile("def test_it(): pass")
@@ -58,7 +57,7 @@ def test_a_backend_that_nobody_has_is_named_before_the_first_test(
     )
 
 
-def test_without_the_option_bad_settings_are_nobodys_business(
+def test_bad_settings_without_the_option(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STARCODER_MODLE", "starcoder2:3b")
@@ -67,7 +66,7 @@ def test_without_the_option_bad_settings_are_nobodys_business(
     pytester.runpytest("--no-starcoder", "--starcoder-explain").assert_outcomes(passed=1)
 
 
-def test_with_the_marker_alone_they_are_told_where_the_answer_would_stand(
+def test_bad_settings_with_the_marker(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STARCODER_MODLE", "starcoder2:3b")
@@ -80,11 +79,10 @@ def test_with_the_marker_alone_they_are_told_where_the_answer_would_stand(
     )
 
 
-def test_a_setting_of_the_tests_own_environment_comes_too_late(
-    pytester: pytest.Pytester, ollama_double: FakeOllama
-) -> None:
+def test_variable_set_by_a_test(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makepyfile(
-        "import os\ndef test_it():\n  os.environ['STARCODER_MODEL'] = 'other'\n  os.environ['STARCODER_X'] = '1'\n"
+        "import os\ndef test_it():\n  os.environ['STARCODER_MODEL'] = 'other'\n"
+        "  os.environ['STARCODER_X'] = '1'\n"
         "  assert 1 == 2"
     )
     assert section(pytester.runpytest("--starcoder-explain"))[0].endswith(
@@ -92,7 +90,7 @@ def test_a_setting_of_the_tests_own_environment_comes_too_late(
     )
 
 
-def test_a_cloned_repository_does_not_choose_where_code_goes(
+def test_host_of_a_cloned_repository(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("OLLAMA_HOST")
@@ -111,6 +109,7 @@ def test_a_cloned_repository_does_not_choose_where_code_goes(
         assert elsewhere.requests == []
     assert usage_error(result) == (
         "ERROR: pyproject.toml, line 2: a file that belongs to the repository may not set "
-        f"host = '{elsewhere.url}': it names another machine. Set it with --starcoder-host, STARCODER_HOST, "
+        f"host = '{elsewhere.url}': it names another machine. "
+        "Set it with --starcoder-host, STARCODER_HOST, "
         "a .env that git does not track, or your own config.toml."
     )

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 
 from pytest_starcoder.report.progress import Progress, format_duration
 
 
 def test_terminal() -> None:
-    output, now = io.StringIO(), 0.0
-    progress = Progress("asking", 10, 5, output.write, live=True, width=60, clock=lambda: now)
+    output: list[str] = []
+    now = 0.0
+    progress = Progress("asking", 10, 5, output.append, live=True, width=60, clock=lambda: now)
     now = 30.0
     progress.step()
     progress.end()
-    first, second, blank, rest = output.getvalue().removeprefix("\r").split("\r")
+    first, second, blank, rest = "".join(output).removeprefix("\r").split("\r")
     assert first == "asking [##########..........] 5/10"
     assert second.rstrip() == "asking [############........] 6/10, 2.0 a minute, 2 min lef"
     assert (blank.strip(), rest) == ("", "")
 
 
 def test_log() -> None:
-    output, now = io.StringIO(), 0.0
-    progress = Progress("asking", 200, 0, output.write, live=False, clock=lambda: now)
+    output: list[str] = []
+    now = 0.0
+    progress = Progress("asking", 200, 0, output.append, live=False, clock=lambda: now)
     for _ in range(200):
         now += 1
         progress.step()
     progress.end()
-    lines = output.getvalue().splitlines()
+    lines = "".join(output).splitlines()
     counts = [line.partition("] ")[2].partition(",")[0] for line in lines]
     assert counts == ["0/200", "60/200", "120/200", "180/200", "200/200"]
     assert lines[1].endswith("60/200, 1.0 a second, 2 min left")

@@ -172,9 +172,7 @@ def test_removed_worktree(
     assert FINDING in hook()[1]
 
 
-def test_merge_is_reviewed_for_its_own_lines(
-    top: Path, hook: Hook, model: FakeOllama, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_merge(top: Path, hook: Hook, model: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
     git(top, "checkout", "--quiet", "-b", "feature")
     committed(top, {"theirs.py": HALVES, "shop/pricing.py": PRICING + "\nA = 1\n"}, "theirs")
     git(top, "checkout", "--quiet", "main")

@@ -25,16 +25,16 @@ def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def added(found: ReviewInput) -> dict[str, list[str]]:
+def added(source: ReviewInput) -> dict[str, list[str]]:
     """The added lines that are asked about, by path."""
     lines: dict[str, list[str]] = {}
-    for hunk in found.change.hunks:
+    for hunk in source.change.hunks:
         lines.setdefault(hunk.path, []).extend(hunk.line(at).strip() for at in hunk.added)
     return lines
 
 
-def reasons(found: ReviewInput) -> dict[str, str]:
-    return {entry.path: entry.reason for entry in found.change.unreviewed}
+def reasons(source: ReviewInput) -> dict[str, str]:
+    return {entry.path: entry.reason for entry in source.change.unreviewed}
 
 
 DIVIDED = {"shop/pricing.py": ["return sum(xs) / len(xs)"]}
@@ -42,17 +42,17 @@ DIVIDED = {"shop/pricing.py": ["return sum(xs) / len(xs)"]}
 # --- what a commit changes ------------------------------------------------------------------
 
 
-def test_what_is_staged_is_found_and_nothing_else(top: Path) -> None:
+def test_staged(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES})
     written(top, {"shop/pricing.py": DIVIDES + "\nunstaged = 1\n", "untracked.py": "a = 1\n"})
-    found = select_change(ReviewRequest())
-    assert added(found) == DIVIDED
-    assert (found.change.description, found.change.files, found.change.total) == (
+    source = select_change(ReviewRequest())
+    assert added(source) == DIVIDED
+    assert (source.change.description, source.change.files, source.change.total) == (
         "what is staged",
         1,
         1,
     )
-    [hunk] = found.change.hunks
+    [hunk] = source.change.hunks
     assert (hunk.added, hunk.definition) == ((6,), "mean")
     assert (
         hunk.base
@@ -60,26 +60,20 @@ def test_what_is_staged_is_found_and_nothing_else(top: Path) -> None:
     )
 
 
-def test_of_a_repository_without_a_commit_all_that_is_staged_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_repository_without_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(tmp_path, "init", "--quiet")
     staged(tmp_path, {"a.py": "def f():\n    return 1\n"})
     monkeypatch.chdir(tmp_path)
     assert added(select_change(ReviewRequest())) == {"a.py": ["def f():", "return 1"]}
 
 
-def test_a_folder_below_the_top_sees_the_whole_change(
-    top: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_subfolder(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     staged(top, {"shop/pricing.py": DIVIDES})
     monkeypatch.chdir(top / "shop")
     assert added(select_change(ReviewRequest())) == DIVIDED
 
 
-def test_the_index_that_a_hook_names_is_the_one_that_is_read(
-    top: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_index_of_hook(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     staged(top, {"shop/pricing.py": DIVIDES})
     git(top, "read-tree", "HEAD", GIT_INDEX_FILE=str(top / ".git/other"))
     assert added(select_change(ReviewRequest())) == DIVIDED
@@ -87,9 +81,7 @@ def test_the_index_that_a_hook_names_is_the_one_that_is_read(
     assert added(select_change(ReviewRequest())) == {}
 
 
-def test_a_worktree_has_an_index_of_its_own(
-    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_worktree(top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(top, "worktree", "add", "--quiet", str(tmp_path / "other"))
     staged(tmp_path / "other", {"shop/pricing.py": DIVIDES})
     assert added(select_change(ReviewRequest())) == {}
@@ -107,72 +99,77 @@ def merging(top: Path, ours: dict[str, str], theirs: dict[str, str]) -> None:
     git(top, "merge", "--no-commit", "--no-ff", "-X", "ours", "theirs")
 
 
-def test_of_a_merge_only_what_the_merge_itself_changes_is_found(top: Path) -> None:
+def test_merge(top: Path) -> None:
     merging(top, {"ours.py": "a = 1\n"}, {"theirs.py": "b = 1\n", "shop/pricing.py": DIVIDES})
     staged(top, {"shop/pricing.py": DIVIDES.replace("return xs[-1]", "return xs[len(xs)]")})
-    found = select_change(ReviewRequest())
-    assert added(found) == {"shop/pricing.py": ["return xs[len(xs)]"]}
-    assert found.change.description == "what the merge itself changes"
-    assert reasons(found) == {"theirs.py": "comes from the other branch"}
+    source = select_change(ReviewRequest())
+    assert added(source) == {"shop/pricing.py": ["return xs[len(xs)]"]}
+    assert source.change.description == "what the merge itself changes"
+    assert reasons(source) == {"theirs.py": "comes from the other branch"}
 
 
-def test_a_merge_that_changes_nothing_itself_has_no_hunk(top: Path) -> None:
+def test_merge_without_changes(top: Path) -> None:
     merging(top, {"ours.py": "a = 1\n"}, {"theirs.py": "b = 1\n"})
-    found = select_change(ReviewRequest())
-    assert (added(found), found.change.total, found.change.files) == ({}, 0, 1)
+    source = select_change(ReviewRequest())
+    assert (added(source), source.change.total, source.change.files) == ({}, 0, 1)
 
 
 # --- ranges ---------------------------------------------------------------------------------
 
 
-def test_a_range_begins_where_the_branches_parted(top: Path) -> None:
+def test_range_of_branch(top: Path) -> None:
     git(top, "checkout", "--quiet", "-b", "feature")
     committed(top, {"shop/pricing.py": DIVIDES}, "divide")
     git(top, "checkout", "--quiet", "main")
     committed(top, {"other.py": "a = 1\n"}, "meanwhile")
-    found = select_change(ReviewRequest(from_ref="main", to_ref="feature"))
-    assert added(found) == DIVIDED
-    assert found.change.description == "main...feature"
+    source = select_change(ReviewRequest(from_ref="main", to_ref="feature"))
+    assert added(source) == DIVIDED
+    assert source.change.description == "main...feature"
 
 
-def test_pre_commit_names_the_range_of_a_push(top: Path) -> None:
+def test_range_of_pre_commit(top: Path) -> None:
     before = git(top, "rev-parse", "HEAD").strip()
     after = committed(top, {"shop/pricing.py": DIVIDES}, "divide")
-    found = select_change(
+    source = select_change(
         ReviewRequest(), {"PRE_COMMIT_FROM_REF": before, "PRE_COMMIT_TO_REF": after}
     )
-    assert added(found) == DIVIDED
+    assert added(source) == DIVIDED
 
 
-def test_the_first_push_of_a_history_is_not_reviewed_and_says_so(top: Path) -> None:
+def test_first_push(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES})
-    found = select_change(ReviewRequest(), {"PRE_COMMIT_REMOTE_NAME": "origin"})
-    assert reasons(found) == {"the whole history": "a first push has no commit to compare it with"}
-    assert not found.change.hunks
+    source = select_change(ReviewRequest(), {"PRE_COMMIT_REMOTE_NAME": "origin"})
+    assert reasons(source) == {"the whole history": "a first push has no commit to compare it with"}
+    assert not source.change.hunks
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("request_", "message"),
     [
         (
             ReviewRequest(from_ref="nowhere"),
             "There is no commit 'nowhere' here. Check the name; in CI fetch the whole history "
             "(fetch-depth: 0, or GIT_DEPTH: 0).",
         ),
-        (ReviewRequest(to_ref="HEAD"), "--to-ref needs --from-ref. Name the commit that the change goes into."),
-        (ReviewRequest(from_ref="--output=x"), "There is no commit '--output=x' here. Check the name; in CI fetch the whole "
-         "history (fetch-depth: 0, or GIT_DEPTH: 0)."),
+        (
+            ReviewRequest(to_ref="HEAD"),
+            "--to-ref needs --from-ref. Name the commit that the change goes into.",
+        ),
+        (
+            ReviewRequest(from_ref="--output=x"),
+            "There is no commit '--output=x' here. Check the name; in CI fetch the whole history "
+            "(fetch-depth: 0, or GIT_DEPTH: 0).",
+        ),
     ],
-)  # fmt: skip
-def test_a_range_that_cannot_be_read_is_an_error(
-    top: Path, asked: ReviewRequest, message: str
-) -> None:
+    ids=["unknown", "no-from-ref", "option"],
+)
+def test_invalid_range(top: Path, request_: ReviewRequest, message: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        select_change(asked)
+        select_change(request_)
     assert str(raised.value) == message
 
 
-def test_histories_without_a_common_commit_are_an_error(top: Path) -> None:
+def test_unrelated_histories(top: Path) -> None:
     git(top, "checkout", "--quiet", "--orphan", "alone")
     committed(top, {"a.py": "a = 1\n"}, "alone")
     with pytest.raises(
@@ -181,9 +178,7 @@ def test_histories_without_a_common_commit_are_an_error(top: Path) -> None:
         select_change(ReviewRequest(from_ref="main"))
 
 
-def test_outside_a_repository_there_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_outside_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="is not in the working tree of a git repository"):
         select_change(ReviewRequest())
@@ -192,17 +187,17 @@ def test_outside_a_repository_there_is_an_error(
 # --- trust ----------------------------------------------------------------------------------
 
 
-def test_the_settings_of_a_range_are_those_of_the_commit_it_goes_into(top: Path) -> None:
+def test_range_settings(top: Path) -> None:
     committed(top, {"pyproject.toml": "[tool.starcoder]\nreview_max_findings = 3\n"}, "settings")
     git(top, "checkout", "--quiet", "-b", "feature")
     hostile = '[tool.starcoder]\nreview_exclude = "*"\nreview_fail_on = "never"\n'
     committed(top, {"pyproject.toml": hostile, "shop/pricing.py": DIVIDES}, "divide")
-    found = select_change(ReviewRequest(from_ref="main"))
-    assert (found.settings.review_max_findings, found.settings.review_fail_on) == (3, "warning")
-    assert "shop/pricing.py" in added(found)
+    source = select_change(ReviewRequest(from_ref="main"))
+    assert (source.settings.review_max_findings, source.settings.review_fail_on) == (3, "warning")
+    assert "shop/pricing.py" in added(source)
 
 
-def test_a_settings_file_that_a_range_adds_does_not_count(top: Path) -> None:
+def test_added_settings(top: Path) -> None:
     git(top, "checkout", "--quiet", "-b", "feature")
     committed(
         top, {".env": "STARCODER_REVIEW_FAIL_ON=never\n", "shop/pricing.py": DIVIDES}, "divide"
@@ -213,9 +208,7 @@ def test_a_settings_file_that_a_range_adds_does_not_count(top: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "[tool.starcoder]\nreview_max_findings = 99\n"], ids=["empty", "settings"]
 )
-def test_a_project_that_a_range_adds_below_does_not_count(
-    top: Path, monkeypatch: pytest.MonkeyPatch, text: str
-) -> None:
+def test_added_project(top: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     committed(top, {"pyproject.toml": "[tool.starcoder]\nreview_max_findings = 3\n"}, "settings")
     git(top, "checkout", "--quiet", "-b", "feature")
     committed(top, {"svc/pyproject.toml": text, "shop/pricing.py": DIVIDES}, "divide")
@@ -226,13 +219,11 @@ def test_a_project_that_a_range_adds_below_does_not_count(
     )
 
 
-def test_a_project_that_a_range_takes_away_below_counts(
-    top: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = "[tool.starcoder]\nreview_max_findings = 2\n"
+def test_removed_project(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = "[tool.starcoder]\nreview_max_findings = 2\n"
     committed(
         top,
-        {"pyproject.toml": own.replace("2", "99"), "svc/pyproject.toml": own, "svc/a.py": ""},
+        {"pyproject.toml": inner.replace("2", "99"), "svc/pyproject.toml": inner, "svc/a.py": ""},
         "settings",
     )
     git(top, "checkout", "--quiet", "-b", "feature")
@@ -245,18 +236,14 @@ def test_a_project_that_a_range_takes_away_below_counts(
     )
 
 
-def test_an_empty_project_that_is_staged_below_switches_no_settings_off(
-    top: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_staged_empty_project(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     committed(top, {"pyproject.toml": "[tool.starcoder]\nreview_max_findings = 3\n"}, "settings")
     staged(top, {"svc/pyproject.toml": "", "shop/pricing.py": DIVIDES})
     monkeypatch.chdir(top / "svc")
     assert select_change(ReviewRequest()).settings.review_max_findings == 3
 
 
-def test_a_settings_file_that_a_range_makes_a_link_does_not_count(
-    top: Path, tmp_path: Path
-) -> None:
+def test_linked_settings(top: Path, tmp_path: Path) -> None:
     written(tmp_path, {"elsewhere.toml": '[tool.starcoder]\nreview_fail_on = "never"\n'})
     committed(top, {"pyproject.toml": "[tool.starcoder]\nreview_max_findings = 3\n"}, "settings")
     git(top, "checkout", "--quiet", "-b", "feature")
@@ -267,14 +254,14 @@ def test_a_settings_file_that_a_range_makes_a_link_does_not_count(
     assert (settings.review_max_findings, settings.review_fail_on) == (3, "warning")
 
 
-def test_a_settings_file_that_git_does_not_track_counts_in_a_range_too(top: Path) -> None:
+def test_untracked_settings_count(top: Path) -> None:
     git(top, "checkout", "--quiet", "-b", "feature")
     committed(top, {"shop/pricing.py": DIVIDES}, "divide")
     written(top, {".env": "STARCODER_REVIEW_FAIL_ON=never\n"})
     assert select_change(ReviewRequest(from_ref="main")).settings.review_fail_on == "never"
 
 
-def test_what_a_range_accepts_itself_is_not_accepted(top: Path) -> None:
+def test_baseline_of_range(top: Path) -> None:
     committed(top, {".starcoder-baseline": f"{'a' * 32} known\n"}, "accepted")
     git(top, "checkout", "--quiet", "-b", "feature")
     committed(top, {".starcoder-baseline": f"{'b' * 32} mine\n"}, "accept me")
@@ -308,22 +295,22 @@ def test_what_a_range_accepts_itself_is_not_accepted(top: Path) -> None:
     ],
     ids="=".join,
 )
-def test_no_configuration_changes_what_is_found(top: Path, configured: tuple[str, str]) -> None:
+def test_git_configuration(top: Path, configured: tuple[str, str]) -> None:
     staged(top, {"shop/pricing.py": DIVIDES, "caf\u00e9.py": "x = 1\n"})
     written(top, {"attributes": "*.py -diff\n"})
     git(top, "config", *configured)
-    found = select_change(ReviewRequest())
-    assert added(found) == {**DIVIDED, "caf\u00e9.py": ["x = 1"]}
+    source = select_change(ReviewRequest())
+    assert added(source) == {**DIVIDED, "caf\u00e9.py": ["x = 1"]}
 
 
-def test_a_text_conversion_is_not_run(top: Path) -> None:
+def test_text_conversion(top: Path) -> None:
     git(top, "config", "diff.loud.textconv", "echo converted >")
     staged(top, {".gitattributes": "*.py diff=loud\n", "shop/pricing.py": DIVIDES})
     assert added(select_change(ReviewRequest()))["shop/pricing.py"] == ["return sum(xs) / len(xs)"]
     assert not list(top.glob("converted*"))
 
 
-def test_what_has_no_hunks_is_listed_with_the_reason(top: Path) -> None:
+def test_skip_reasons(top: Path) -> None:
     (top / "logo.png").write_bytes(b"\0\1")
     (top / "link").symlink_to("shop")
     other = repository(top.parent / "other")
@@ -350,8 +337,8 @@ def test_what_has_no_hunks_is_listed_with_the_reason(top: Path) -> None:
             "blank.py": "\n\n",
         },
     )
-    found = select_change(ReviewRequest())
-    assert reasons(found) == {
+    source = select_change(ReviewRequest())
+    assert reasons(source) == {
         "logo.png": "binary",
         "link": "a symbolic link",
         "module": "a submodule",
@@ -366,11 +353,11 @@ def test_what_has_no_hunks_is_listed_with_the_reason(top: Path) -> None:
         "shop/pricing.py": "only deletes lines",
         "blank.py": "only adds blank lines",
     }
-    assert found.change.files == len(reasons(found)) + 1  # .gitmodules has a hunk
-    assert list(added(found)) == [".gitmodules"]
+    assert source.change.files == len(reasons(source)) + 1  # .gitmodules has a hunk
+    assert list(added(source)) == [".gitmodules"]
 
 
-def test_a_link_that_becomes_a_file_is_read_as_a_file(top: Path) -> None:
+def test_link_becomes_file(top: Path) -> None:
     (top / "link").symlink_to("shop")
     git(top, "add", "--all")
     git(top, "commit", "--quiet", "--message=link")
@@ -404,16 +391,16 @@ def test_a_link_that_becomes_a_file_is_read_as_a_file(top: Path) -> None:
         "unended",
     ],
 )
-def test_lines_are_counted_as_git_counts_them(top: Path, text: str) -> None:
+def test_line_numbers(top: Path, text: str) -> None:
     staged(top, {"odd.py": text})
-    found = select_change(ReviewRequest())
-    [hunk] = found.change.hunks
+    source = select_change(ReviewRequest())
+    [hunk] = source.change.hunks
     last = text.count("\n") + (0 if text.endswith("\n") else 1)
     assert hunk.added[-1] == last
     assert hunk.line(last) == "b = 1"
 
 
-def test_a_name_with_quotes_tabs_and_no_encoding_is_found(top: Path) -> None:
+def test_odd_names(top: Path) -> None:
     (top / 'a"b\tc.py').write_text("x = 1\n")
     with open(bytes(top) + b"/caf\xe9.py", "w") as file:  # noqa: PTH123 - no text has that name
         file.write("y = 1\n")
@@ -424,16 +411,16 @@ def test_a_name_with_quotes_tabs_and_no_encoding_is_found(top: Path) -> None:
     }
 
 
-def test_a_file_that_git_cannot_read_costs_that_file_alone(top: Path) -> None:
+def test_unreadable_file(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES, "zoo.py": "x = 1\n", "aaa.py": "y = 1\n"})
     name = git(top, "rev-parse", ":aaa.py").strip()
     without(top, name)
     (top / "aaa.py").write_text("not what was staged\n")
-    found = select_change(ReviewRequest())
-    assert added(found) == {**DIVIDED, "zoo.py": ["x = 1"]}
+    source = select_change(ReviewRequest())
+    assert added(source) == {**DIVIDED, "zoo.py": ["x = 1"]}
     sentence = f"fatal: unable to read {name}"
-    assert reasons(found) == {"aaa.py": f"git cannot show its change: {sentence}"}
-    assert found.change.git_error == f"git could not read all of it: {sentence}."
+    assert reasons(source) == {"aaa.py": f"git cannot show its change: {sentence}"}
+    assert source.change.git_error == f"git could not read all of it: {sentence}."
 
 
 def without(top: Path, name: str) -> None:
@@ -444,21 +431,22 @@ def without(top: Path, name: str) -> None:
 # --- a git that fails -----------------------------------------------------------------------
 
 
-def failure(asked: ReviewRequest = ReviewRequest()) -> GitFailed:  # noqa: B008 - it is immutable
+def failure(review_request: ReviewRequest | None = None) -> GitFailed:
     with pytest.raises(GitFailed) as raised:
-        select_change(asked)
+        select_change(review_request or ReviewRequest())
     return raised.value
 
 
-def test_missing_object_of_base_is_error(top: Path) -> None:
+def test_missing_object(top: Path) -> None:
     name = git(top, "rev-parse", "HEAD:shop/pricing.py").strip()
     git(top, "checkout", "--quiet", "-b", "feature")
     committed(top, {"shop/pricing.py": DIVIDES}, "divide")
     without(top, name)
-    failed = failure(ReviewRequest(from_ref="main"))
+    error = failure(ReviewRequest(from_ref="main"))
     assert (
-        str(failed)
-        == f"git diff failed: fatal: unable to read {name}. Run `git status` or `git fsck` for details."
+        str(error)
+        == f"git diff failed: fatal: unable to read {name}. Run `git status` or `git fsck` for "
+        f"details."
     )
 
 
@@ -481,13 +469,13 @@ def test_corrupt_index_is_error(top: Path) -> None:
 @pytest.mark.parametrize(
     "content", ["", "no hash\n", "0" * 40 + "\n"], ids=["empty", "words", "zeros"]
 )
-def test_damaged_branch_is_no_new_repository(top: Path, content: str) -> None:
+def test_damaged_branch(top: Path, content: str) -> None:
     staged(top, {"shop/pricing.py": DIVIDES})
     (top / ".git/refs/heads/main").write_text(content)
     assert failure().message.startswith("git log failed: fatal: ")
 
 
-def test_missing_commit_is_no_new_repository(top: Path) -> None:
+def test_missing_commit(top: Path) -> None:
     without(top, git(top, "rev-parse", "HEAD").strip())
     assert failure().message == "git log failed: fatal: bad object HEAD."
 
@@ -529,28 +517,24 @@ def test_hanging_git_is_error(
     real = shutil.which("git")
     program = tmp_path / "programs" / "git"
     # The shell waits for another process, which has its pipes, too.
-    written(
-        tmp_path,
-        {
-            "programs/git": f'#!/bin/sh\ncase "$*" in *{command}*) sleep 60;; esac\nexec {real} "$@"\n'
-        },
-    )
+    script = f'case "$*" in *{command}*) sleep 60;; esac\nexec {real} "$@"\n'
+    written(tmp_path, {"programs/git": f"#!/bin/sh\n{script}"})
     program.chmod(0o755)
     staged(top, {"shop/pricing.py": DIVIDES, **{f"{number}.py": "x = 1\n" for number in range(30)}})
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     started = time.monotonic()
-    failed = failure(ReviewRequest({"review_time_budget": "1"}))
+    error = failure(ReviewRequest({"review_time_budget": "1"}))
     assert time.monotonic() - started < 20  # it is not asked again for every file
-    assert failed.message.endswith(" failed: it took more than 1 s.")
+    assert error.message.endswith(" failed: it took more than 1 s.")
 
 
-def test_file_size_of_configuration_hides_nothing(top: Path) -> None:
+def test_big_file_threshold(top: Path) -> None:
     git(top, "config", "core.bigFileThreshold", "1")
     staged(top, {"shop/pricing.py": DIVIDES})
     assert added(select_change(ReviewRequest())) == DIVIDED
 
 
-def test_a_lock_of_another_git_changes_nothing(top: Path) -> None:
+def test_index_lock(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES})
     (top / ".git/index.lock").write_bytes(b"")
     assert added(select_change(ReviewRequest())) == DIVIDED
@@ -565,14 +549,12 @@ def partial_clone(top: Path, folder: Path) -> Path:
     return folder
 
 
-def test_partial_clone_says_how_to_fetch(
-    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_partial_clone(top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(partial_clone(top, tmp_path / "partial"))
-    failed = failure(ReviewRequest(from_ref="HEAD~1"))
+    error = failure(ReviewRequest(from_ref="HEAD~1"))
     before, after = git(top, "rev-parse", "HEAD~1", "HEAD").split()
-    assert failed.message.startswith("git diff failed: fatal: ")
-    assert failed.hint == (
+    assert error.message.startswith("git diff failed: fatal: ")
+    assert error.hint == (
         f"This is a partial clone: `git diff --stat {before} {after}` fetches the missing objects, "
         "as in a clone without --filter."
     )
@@ -580,7 +562,7 @@ def test_partial_clone_says_how_to_fetch(
     assert added(select_change(ReviewRequest(from_ref="HEAD~1"))) == DIVIDED
 
 
-def test_unreadable_settings_of_base_are_error(top: Path) -> None:
+def test_unreadable_settings(top: Path) -> None:
     committed(top, {"pyproject.toml": "[tool.starcoder]\nreview_max_findings = 3\n"}, "settings")
     name = git(top, "rev-parse", "HEAD:pyproject.toml").strip()
     git(top, "checkout", "--quiet", "-b", "feature")
@@ -589,13 +571,13 @@ def test_unreadable_settings_of_base_are_error(top: Path) -> None:
     assert failure(ReviewRequest(from_ref="main")).message.startswith("git cat-file failed: ")
 
 
-def test_unreadable_change_of_merge_is_not_hidden(top: Path) -> None:
+def test_unreadable_merge_side(top: Path) -> None:
     merging(top, {"ours.py": "a = 1\n"}, {"theirs.py": "b = 1\n" * 9})
     name = git(top, "rev-parse", "theirs:theirs.py").strip()
     staged(top, {"theirs.py": "b = 2\n" * 9})
     without(top, name)
-    found = select_change(ReviewRequest())
-    assert added(found) == {"theirs.py": ["b = 2"] * 9}
+    source = select_change(ReviewRequest())
+    assert added(source) == {"theirs.py": ["b = 2"] * 9}
 
 
 # --- attributes -----------------------------------------------------------------------------
@@ -622,7 +604,7 @@ def test_linked_attributes_hide_nothing(top: Path) -> None:
 
 
 @pytest.mark.parametrize("files", HIDING.values(), ids=HIDING)
-def test_attributes_of_a_range_hide_nothing(top: Path, files: dict[str, str]) -> None:
+def test_range_attributes(top: Path, files: dict[str, str]) -> None:
     git(top, "checkout", "--quiet", "-b", "feature")
     committed(top, {**files, "shop/pricing.py": DIVIDES}, "divide")
     assert (
@@ -638,7 +620,7 @@ def test_unstaged_attributes_hide_nothing(top: Path) -> None:
 
 
 @pytest.mark.parametrize("after", [None, "", "*.txt -diff\n"], ids=["gone", "empty", "other"])
-def test_attributes_of_the_base_are_in_force(top: Path, after: str | None) -> None:
+def test_base_attributes(top: Path, after: str | None) -> None:
     committed(top, {".gitattributes": "*.gen -diff\n"}, "attributes")
     (top / ".gitattributes").unlink()
     files = {} if after is None else {".gitattributes": after}
@@ -649,21 +631,17 @@ def test_attributes_of_the_base_are_in_force(top: Path, after: str | None) -> No
     assert reasons(select_change(ReviewRequest(from_ref="main")))["a.gen"] == "binary"
 
 
-def test_attributes_of_the_user_are_in_force(
-    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_user_attributes(top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(top, {".git/info/attributes": "*.gen -diff\n"})
     written(tmp_path, {"home/git/attributes": "*.dat -diff\n"})
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     staged(top, {"a.gen": "x\n", "a.dat": "x\n", "shop/pricing.py": DIVIDES})
-    found = select_change(ReviewRequest())
-    assert reasons(found) == {"a.gen": "binary", "a.dat": "binary"}
-    assert added(found) == DIVIDED
+    source = select_change(ReviewRequest())
+    assert reasons(source) == {"a.gen": "binary", "a.dat": "binary"}
+    assert added(source) == DIVIDED
 
 
-def test_attributes_of_a_new_repository_hide_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_new_repository_attributes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(tmp_path, "init", "--quiet")
     staged(tmp_path, {".gitattributes": "*.py -diff\n", "a.py": "x = 1\n"})
     monkeypatch.chdir(tmp_path)
@@ -671,9 +649,7 @@ def test_attributes_of_a_new_repository_hide_nothing(
 
 
 @pytest.mark.parametrize("place", ["top", "below"])
-def test_relative_index_of_a_hook_is_read(
-    top: Path, monkeypatch: pytest.MonkeyPatch, place: str
-) -> None:
+def test_relative_index(top: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     staged(top, {"shop/pricing.py": DIVIDES})
     monkeypatch.chdir(top if place == "top" else top / "shop")
     monkeypatch.setenv("GIT_INDEX_FILE", ".git/index")
@@ -683,24 +659,24 @@ def test_relative_index_of_a_hook_is_read(
 # --- what no model is asked about -----------------------------------------------------------
 
 
-def test_long_line_hides_nothing_beside_it(top: Path) -> None:
+def test_lines_beside_long_line(top: Path) -> None:
     long = f"y = '{'z' * 1001}'"
     staged(top, {"a.py": f"a = xs[len(xs)]\n{long}\nb = 2\n"})
-    found = select_change(ReviewRequest())
-    assert added(found) == {"a.py": ["a = xs[len(xs)]", "b = 2"]}
-    assert [(told.line, told.rule) for told in found.observed] == [(1, "past-the-end")]
-    assert reasons(found) == {"a.py": "a line of 1,008 characters"}
-    assert found.change.total == 1
+    source = select_change(ReviewRequest())
+    assert added(source) == {"a.py": ["a = xs[len(xs)]", "b = 2"]}
+    assert [(finding.line, finding.rule) for finding in source.observed] == [(1, "past-the-end")]
+    assert reasons(source) == {"a.py": "a line of 1,008 characters"}
+    assert source.change.total == 1
 
 
 def test_long_line_is_observed_itself(top: Path) -> None:
     staged(top, {"a.py": f"a = xs[len(xs)]  # {'z' * 1001}\n"})
-    found = select_change(ReviewRequest())
-    assert (added(found), found.change.total) == ({}, 1)
-    assert [(told.line, told.rule) for told in found.observed] == [(1, "past-the-end")]
+    source = select_change(ReviewRequest())
+    assert (added(source), source.change.total) == ({}, 1)
+    assert [(finding.line, finding.rule) for finding in source.observed] == [(1, "past-the-end")]
 
 
-def test_what_there_is_no_time_for_is_named(top: Path) -> None:
+def test_deadline(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES, "a.py": "x = 1\n"})
     change = staged_change(Repository(top), Settings(), deadline=0.0)
     assert change.hunks == ()
@@ -711,17 +687,17 @@ def test_what_there_is_no_time_for_is_named(top: Path) -> None:
     assert change.total == 2
 
 
-def test_two_definitions_in_one_hunk_are_asked_about_apart(top: Path) -> None:
+def test_two_definitions(top: Path) -> None:
     staged(top, {"shop/pricing.py": DIVIDES.replace("xs[-1]", "xs[len(xs)]")})
-    found = select_change(ReviewRequest())
-    assert [(hunk.definition, hunk.added, hunk.number) for hunk in found.change.hunks] == [
+    source = select_change(ReviewRequest())
+    assert [(hunk.definition, hunk.added, hunk.number) for hunk in source.change.hunks] == [
         ("mean", (6,), 0),
         ("last", (10,), 0),
     ]
-    assert found.change.total == 1
+    assert source.change.total == 1
 
 
-def test_a_long_hunk_is_asked_about_in_parts_that_lose_no_line(top: Path) -> None:
+def test_long_hunk_is_cut(top: Path) -> None:
     text = "\n\n".join(f"def f{n}(x):\n    y = x + {n}\n    return y * {n}\n" for n in range(120))
     staged(top, {"long.py": text})
     hunks = select_change(ReviewRequest()).change.hunks
@@ -734,7 +710,7 @@ def test_a_long_hunk_is_asked_about_in_parts_that_lose_no_line(top: Path) -> Non
     ]
 
 
-def test_a_secret_is_nowhere_in_what_is_found_and_lines_keep_their_numbers(top: Path) -> None:
+def test_secrets_are_redacted(top: Path) -> None:
     key = (
         "-----BEGIN RSA PRIVATE KEY-----\n"
         + "MIIabcdefgh\n" * 4
@@ -743,19 +719,23 @@ def test_a_secret_is_nowhere_in_what_is_found_and_lines_keep_their_numbers(top: 
     staged(
         top, {"config.py": f'a = 1\nKEY = """{key}"""\ntoken = "ghp_0123456789abcdefghij"\nb = 2\n'}
     )
-    found = select_change(ReviewRequest())
-    assert "MIIabcdefgh" not in repr(found)
-    assert "ghp_" not in repr(found)
-    [hunk] = found.change.hunks
+    source = select_change(ReviewRequest())
+    assert "MIIabcdefgh" not in repr(source)
+    assert "ghp_" not in repr(source)
+    [hunk] = source.change.hunks
     assert hunk.line(hunk.added[-1]) == "b = 2"
-    secret = {told.line: told.severity.word for told in found.observed if told.rule == "secret"}
+    secret = {
+        finding.line: finding.severity.word
+        for finding in source.observed
+        if finding.rule == "secret"
+    }
     assert secret[hunk.added[-2]] == "error"
 
 
 # --- a diff at hand -------------------------------------------------------------------------
 
 
-def test_a_diff_on_standard_input_needs_no_repository(
+def test_diff_without_repository(
     top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (top / "logo.png").write_bytes(b"\0\1")
@@ -764,24 +744,22 @@ def test_a_diff_on_standard_input_needs_no_repository(
     diff = git(top, "diff", "--cached", "-M").encode()
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
-    found = select_change(ReviewRequest(diff=diff))
-    assert added(found) == {
+    source = select_change(ReviewRequest(diff=diff))
+    assert added(source) == {
         "shop/prices.py": ["return sum(xs) / len(xs)"],
         "caf\u00e9 bar.py": ["x = 1"],
     }
-    assert reasons(found) == {"logo.png": "binary"}
-    assert found.change.description == "the diff on standard input"
+    assert reasons(source) == {"logo.png": "binary"}
+    assert source.change.description == "the diff on standard input"
 
 
-def test_a_plain_unified_diff_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_unified_diff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = select_change(ReviewRequest(diff=b"--- a.py\n+++ a.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"))
-    assert added(found) == {"a.py": ["x = 2"]}
+    source = select_change(ReviewRequest(diff=b"--- a.py\n+++ a.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"))
+    assert added(source) == {"a.py": ["x = 2"]}
 
 
-def test_no_diff_is_no_change_and_something_else_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_not_a_diff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert select_change(ReviewRequest(diff=b"")).change.files == 0
     with pytest.raises(ConfigError) as raised:
@@ -792,7 +770,7 @@ def test_no_diff_is_no_change_and_something_else_is_an_error(
 CUT_OFF = b"diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1,3 +1,4 @@\n x = 1\n+y = 2\n"
 
 
-def test_cut_off_diff_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cut_off_diff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a pipe has of a program that failed is not reviewed as if it were all."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError) as raised:

@@ -10,7 +10,7 @@ from pytest_starcoder.review.python_rules import RULES
 from pytest_starcoder.review.rules import find_faults
 
 
-def found(source: str, path: str = "shop.py", added: set[int] | None = None) -> list[Finding]:
+def check(source: str, path: str = "shop.py", added: set[int] | None = None) -> list[Finding]:
     """What is observed where all of `source` is added, or only some of its lines."""
     lines = source.split("\n")
     numbers = tuple(at for at in range(1, len(lines) + 1) if added is None or at in added)
@@ -90,31 +90,31 @@ RIGHT = [
 ]
 
 
-def test_every_rule_for_python_has_an_example() -> None:
+def test_rules_have_examples() -> None:
     assert set(WRONG) == set(RULES)
 
 
 @pytest.mark.parametrize("rule", WRONG)
-def test_a_rule_speaks_of_the_line_that_is_wrong(rule: str) -> None:
+def test_python_rule(rule: str) -> None:
     source, line, message = WRONG[rule]
-    [told] = found(source)
-    assert (told.rule, told.line, told.message) == (rule, line, message)
-    assert told.source == source.split("\n")[line - 1].strip()
+    [finding] = check(source)
+    assert (finding.rule, finding.line, finding.message) == (rule, line, message)
+    assert finding.source == source.split("\n")[line - 1].strip()
 
 
 @pytest.mark.parametrize("source", RIGHT)
-def test_what_is_right_is_left_alone(source: str) -> None:
-    assert not found(source)
+def test_correct_python(source: str) -> None:
+    assert not check(source)
 
 
-def test_only_added_lines_are_spoken_of() -> None:
+def test_only_added_lines() -> None:
     source = "a = xs[len(xs)]\nb = ys[len(ys)]"
-    assert [told.line for told in found(source, added={2})] == [2]
+    assert [finding.line for finding in check(source, added={2})] == [2]
 
 
-def test_the_worst_of_a_line_is_told_alone() -> None:
-    [told] = found("assert (xs[len(xs)], a < a)")
-    assert told.severity is Severity.ERROR
+def test_worst_fault_of_line() -> None:
+    [finding] = check("assert (xs[len(xs)], a < a)")
+    assert finding.severity is Severity.ERROR
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_the_worst_of_a_line_is_told_alone() -> None:
         ("  it.only('adds', () => {", "focused"),
     ],
 )
-def test_a_line_of_any_language_can_be_wrong_by_itself(line: str, rule: str) -> None:
-    [told] = found(line, "a.ts")
-    assert told.rule == rule
+def test_line_rules(line: str, rule: str) -> None:
+    [finding] = check(line, "a.ts")
+    assert finding.rule == rule
 
 
 @pytest.mark.parametrize(
@@ -155,5 +155,5 @@ def test_a_line_of_any_language_can_be_wrong_by_itself(line: str, rule: str) -> 
         "# Forget the cached values.",
     ],
 )
-def test_ordinary_text_is_no_instruction(line: str) -> None:
-    assert not found(line, "a.rb")
+def test_ordinary_text(line: str) -> None:
+    assert not check(line, "a.rb")

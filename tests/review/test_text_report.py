@@ -1,4 +1,4 @@
-"""A review in every format: the same findings, and never a word that could be read as 'clean' where nobody looked."""
+"""A review in every format."""
 
 from __future__ import annotations
 
@@ -15,18 +15,44 @@ from pytest_starcoder.review.finding import Finding, Review, Severity
 from pytest_starcoder.review.json_report import review_schema
 from pytest_starcoder.review.text_report import summary, to_text
 
-DIVIDES = Finding("shop/pricing.py", 14, Severity.ERROR, "an empty list divides by zero", model="starcoder2:7b",
-                  source="return sum(xs) / len(xs)", placed="only", definition="mean")  # fmt: skip
-SECRET = Finding("caf\u00e9, a:b.py", 2, Severity.WARNING, "this looks like a secret", rule="secret",
-                 source="TOKEN = '[redacted]'", guess="It is printed.", model="starcoder2:7b")  # fmt: skip
+DIVIDES = Finding(
+    "shop/pricing.py",
+    14,
+    Severity.ERROR,
+    "an empty list divides by zero",
+    model="starcoder2:7b",
+    source="return sum(xs) / len(xs)",
+    placed="only",
+    definition="mean",
+)
+SECRET = Finding(
+    "caf\u00e9, a:b.py",
+    2,
+    Severity.WARNING,
+    "this looks like a secret",
+    rule="secret",
+    source="TOKEN = '[redacted]'",
+    guess="It is printed.",
+    model="starcoder2:7b",
+)
 FIRST = replace(
     DIVIDES, line=20, severity=Severity.INFO, message="maybe 100% wrong\x1b[31m", placed="first"
 )
 REVIEW = Review(
-    "what is staged", (DIVIDES, SECRET, FIRST), total=5, reviewed=4, files=3, model="starcoder2:7b", server="Ollama",
-    unreviewed=(Unreviewed("logo.png", "binary"), Unreviewed("slow.py", "The time limit was reached.", 1)),
-    seconds=6.13, failed=True,
-)  # fmt: skip
+    "what is staged",
+    (DIVIDES, SECRET, FIRST),
+    total=5,
+    reviewed=4,
+    files=3,
+    model="starcoder2:7b",
+    server="Ollama",
+    unreviewed=(
+        Unreviewed("logo.png", "binary"),
+        Unreviewed("slow.py", "The time limit was reached.", 1),
+    ),
+    seconds=6.13,
+    failed=True,
+)
 CLEAN = Review(
     "what is staged", total=2, reviewed=2, files=1, model="m", server="Ollama", seconds=1.0
 )
@@ -64,7 +90,7 @@ CODE_QUALITY = {
 """What GitLab's documentation asks of a code quality report."""
 
 
-def test_text_shows_the_line_and_whose_words_they_are() -> None:
+def test_text() -> None:
     assert to_text(REVIEW) == (
         "shop/pricing.py:14: error: an empty list divides by zero  (starcoder2:7b)\n"
         "    14 + return sum(xs) / len(xs)\n"
@@ -72,24 +98,27 @@ def test_text_shows_the_line_and_whose_words_they_are() -> None:
         "     2 + TOKEN = '[redacted]'\n"
         "       also: It is printed.  (starcoder2:7b)\n"
         "shop/pricing.py:20: info: maybe 100% wrong  (starcoder2:7b)\n"
-        "    20 + return sum(xs) / len(xs)    (the first line that does something: the remark may mean another)\n"
+        "    20 + return sum(xs) / len(xs)    (the first line that does something: the remark "
+        "may mean another)\n"
         "4 of 5 hunks reviewed, 3 findings, 6.1 s (starcoder2:7b on Ollama). "
         "Not reviewed: logo.png (binary); slow.py (The time limit was reached).\n"
     )
 
 
 @pytest.mark.parametrize(
-    ("review", "said"),
+    ("review", "sentence"),
     [
         (CLEAN, "2 of 2 hunks reviewed, no findings, 1.0 s (m on Ollama)."),
         (
             AWAY,
-            "0 of 2 hunks reviewed, 0.0 s. Not reviewed: 2 hunks of 2 files (Nothing answers at http://x).",
+            "0 of 2 hunks reviewed, 0.0 s. Not reviewed: 2 hunks of 2 files (Nothing answers at "
+            "http://x).",
         ),
         (Review("what is staged"), "Nothing to review: what is staged changes no file."),
         (
             replace(CLEAN, more=3, findings=(DIVIDES,), accepted=1, ignored=2),
-            "2 of 2 hunks reviewed, 4 findings, 3 of them not shown, 1 accepted, 2 ignored, 1.0 s (m on Ollama).",
+            "2 of 2 hunks reviewed, 4 findings, 3 of them not shown, 1 accepted, 2 ignored, 1.0 "
+            "s (m on Ollama).",
         ),
         (
             replace(
@@ -97,34 +126,37 @@ def test_text_shows_the_line_and_whose_words_they_are() -> None:
                 reviewed=0,
                 unreviewed=tuple(Unreviewed(f"{n}.png", "binary") for n in range(7)),
             ),
-            "0 of 2 hunks reviewed, 1.0 s. Not reviewed: 0.png, 1.png, 2.png, 3.png, 4.png and 2 more (binary).",
+            "0 of 2 hunks reviewed, 1.0 s. Not reviewed: 0.png, 1.png, 2.png, 3.png, 4.png and 2 "
+            "more (binary).",
         ),
         (
             replace(CLEAN, unreviewed=tuple(Unreviewed("a", f"reason {n}") for n in range(7))),
-            "2 of 2 hunks reviewed, no findings, 1.0 s (m on Ollama). Not reviewed: a (reason 0); a (reason 1); "
+            "2 of 2 hunks reviewed, no findings, 1.0 s (m on Ollama). Not reviewed: a (reason "
+            "0); a (reason 1); "
             "a (reason 2); a (reason 3); a (reason 4); and more for 2 other reasons.",
         ),
         (
             replace(CLEAN, unreviewed=(Unreviewed("a", "late", 2), Unreviewed("a", "late", 1))),
-            "2 of 2 hunks reviewed, no findings, 1.0 s (m on Ollama). Not reviewed: 3 hunks of a (late).",
+            "2 of 2 hunks reviewed, no findings, 1.0 s (m on Ollama). Not reviewed: 3 hunks of a "
+            "(late).",
         ),
     ],
 )
-def test_one_sentence_says_how_far_it_went(review: Review, said: str) -> None:
-    assert summary(review) == said
+def test_summary(review: Review, sentence: str) -> None:
+    assert summary(review) == sentence
 
 
 @pytest.mark.parametrize("review", [AWAY, replace(CLEAN, reviewed=1)], ids=["away", "partly"])
 @pytest.mark.parametrize("name", FORMATS)
-def test_no_format_says_clean_about_what_nobody_looked_at(name: str, review: Review) -> None:
-    told = writer(name)(review).lower()
-    assert "clean" not in told
-    assert "no issues" not in told
+def test_no_format_says_clean(name: str, review: Review) -> None:
+    text = writer(name)(review).lower()
+    assert "clean" not in text
+    assert "no issues" not in text
     assert (
         name == "gitlab"
-        or "0 of 2 hunks reviewed" in told
-        or "1 of 2 hunks reviewed" in told
-        or '"hunksreviewed"' in told
+        or "0 of 2 hunks reviewed" in text
+        or "1 of 2 hunks reviewed" in text
+        or '"hunksreviewed"' in text
     )
 
 
@@ -132,13 +164,13 @@ def test_no_format_says_clean_about_what_nobody_looked_at(name: str, review: Rev
 def test_json_follows_its_schema(review: Review) -> None:
     record = json.loads(writer("json")(review))
     jsonschema.validate(record, review_schema())
-    assert [(found["path"], found["line"], found["severity"]) for found in record["findings"]] == [
-        (found.path, found.line, found.severity.word) for found in review.findings
-    ]
+    assert [
+        (finding["path"], finding["line"], finding["severity"]) for finding in record["findings"]
+    ] == [(finding.path, finding.line, finding.severity.word) for finding in review.findings]
 
 
 @pytest.mark.parametrize("review", [REVIEW, CLEAN, AWAY])
-def test_sarif_follows_its_schema_and_tells_what_was_not_reviewed(review: Review) -> None:
+def test_sarif_schema(review: Review) -> None:
     log = json.loads(writer("sarif")(review))
     Sarif.model_validate(log)
     [run] = log["runs"]
@@ -147,7 +179,7 @@ def test_sarif_follows_its_schema_and_tells_what_was_not_reviewed(review: Review
     assert run["invocations"][0]["executionSuccessful"] is not bool(review.away)
 
 
-def test_sarif_names_place_level_and_label() -> None:
+def test_sarif_results() -> None:
     first, second, _ = json.loads(writer("sarif")(REVIEW))["runs"][0]["results"]
     place = first["locations"][0]["physicalLocation"]
     assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == (
@@ -158,17 +190,21 @@ def test_sarif_names_place_level_and_label() -> None:
     assert (second["level"], second["properties"]["label"]) == ("warning", "observed")
 
 
-def test_github_gets_one_command_a_finding_and_one_for_the_whole() -> None:
+def test_github() -> None:
     assert writer("github")(REVIEW).splitlines() == [
-        "::error file=shop/pricing.py,line=14,title=StarCoder (starcoder2%3A7b)::an empty list divides by zero",
-        "::warning file=caf\u00e9%2C a%3Ab.py,line=2,title=StarCoder (observed)::this looks like a secret",
-        "::notice file=shop/pricing.py,line=20,title=StarCoder (starcoder2%3A7b)::maybe 100%25 wrong",
-        "::warning title=StarCoder review::4 of 5 hunks reviewed, 3 findings, 6.1 s (starcoder2:7b on Ollama). "
+        "::error file=shop/pricing.py,line=14,title=StarCoder (starcoder2%3A7b)::an empty list "
+        "divides by zero",
+        "::warning file=caf\u00e9%2C a%3Ab.py,line=2,title=StarCoder (observed)::this looks like "
+        "a secret",
+        "::notice file=shop/pricing.py,line=20,title=StarCoder (starcoder2%3A7b)::maybe 100%25 "
+        "wrong",
+        "::warning title=StarCoder review::4 of 5 hunks reviewed, 3 findings, 6.1 s "
+        "(starcoder2:7b on Ollama). "
         "Not reviewed: logo.png (binary); slow.py (The time limit was reached).",
     ]
 
 
-def test_gitlab_gets_one_entry_a_finding_each_with_a_fingerprint_of_its_own() -> None:
+def test_gitlab() -> None:
     entries = json.loads(writer("gitlab")(REVIEW))
     assert entries[0] == {
         "description": "an empty list divides by zero (starcoder2:7b)",
@@ -185,5 +221,6 @@ def test_gitlab_gets_one_entry_a_finding_each_with_a_fingerprint_of_its_own() ->
 def test_many_files_for_one_reason() -> None:
     many = tuple(Unreviewed(f"{number}.py", GONE, 1) for number in range(20_000))
     assert summary(replace(AWAY, unreviewed=many)) == (
-        "0 of 2 hunks reviewed, 0.0 s. Not reviewed: 20000 hunks of 20000 files (Nothing answers at http://x)."
+        "0 of 2 hunks reviewed, 0.0 s. Not reviewed: 20000 hunks of 20000 files (Nothing answers "
+        "at http://x)."
     )

@@ -1,4 +1,4 @@
-"""What functions do on inputs like those of the tests: the calls, their variations, their outcomes."""
+"""Recorded calls, their variations and their outcomes."""
 
 from __future__ import annotations
 
@@ -8,39 +8,47 @@ from typing import Any
 
 import pytest
 
-from pytest_starcoder.runner.behaviour import KEPT, VARIED, Called, Inputs, call_text, outcome_of
+from pytest_starcoder.runner.behaviour import (
+    MAX_INPUTS,
+    MAX_RECORDED,
+    Called,
+    Inputs,
+    outcome_of,
+    written,
+)
 
 
 def plus(a: int, b: int = 1, *more: int, sign: int = 1) -> int:
     return a + b * sign + sum(more)
 
 
-def called(function: Any, *arguments: Any, **named: Any) -> Called:
-    return Called(function, arguments, named, call_text(function, arguments, named), True)
+def called(function: Any, *arguments: Any, **keywords: Any) -> Called:
+    return Called(function, arguments, keywords)
 
 
 def inputs(function: Any, *calls: tuple[Any, ...]) -> list[Called]:
-    found = Inputs([function])
-    with found.kept():
+    recorder = Inputs([function])
+    with recorder.recording():
         for arguments in calls:
             function(*arguments)
-    return found.varied()
+    return recorder.with_variations()
 
 
-def test_calls_are_kept_as_a_person_writes_them_and_varied() -> None:
-    told = [call.text for call in inputs(plus, (3,), (3, 4, 5))]
-    assert told[:2] == ["plus(3, 1, sign=1)", "plus(3, 4, 5, sign=1)"]
-    assert "plus(0, 1, sign=1)" in told
-    assert "plus(3, 4, 0, sign=1)" in told
+def test_variations() -> None:
+    texts = [call.text for call in inputs(plus, (3,), (3, 4, 5))]
+    assert texts[:2] == ["plus(3, 1, sign=1)", "plus(3, 4, 5, sign=1)"]
+    assert "plus(0, 1, sign=1)" in texts
+    assert "plus(3, 4, 0, sign=1)" in texts
 
 
-def test_no_more_calls_are_kept_than_can_be_compared() -> None:
-    found = inputs(plus, *((number, number) for number in range(1000)))
-    assert sum(call.seen for call in found) == KEPT
-    assert len(found) == VARIED
+def test_limits() -> None:
+    calls = inputs(plus, *((number + 1000, 1) for number in range(1000)))
+    recorded = [call for call in calls if call.arguments[1:] == (1,)]
+    assert [call.arguments[0] for call in recorded[:MAX_RECORDED]] == [*range(1000, 1024)]
+    assert len(calls) == MAX_INPUTS
 
 
-def test_what_a_call_was_given_is_kept_as_it_was_then() -> None:
+def test_arguments_are_copied() -> None:
     def drain(xs: list[int]) -> None:
         xs.clear()
 
@@ -56,7 +64,7 @@ class Account:
         self.balance -= amount
 
 
-def test_a_method_is_called_on_an_object_that_shows_what_it_holds() -> None:
+def test_method() -> None:
     call = called(Account.take, Account(), 2)
     assert call.text == "Account(balance=3).take(2)"
     assert outcome_of(call, 1) == "returns None and leaves Account(balance=1)"
@@ -86,7 +94,7 @@ def yields(n: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("function", "told"),
+    ("function", "outcome"),
     [
         (raises, "raises KeyError"),
         (ends, "raises SystemExit"),
@@ -95,11 +103,11 @@ def yields(n: int) -> Any:
         (waits, "returns 3"),
     ],
 )
-def test_every_outcome_is_a_text(function: FunctionType, told: str) -> None:
-    assert outcome_of(called(function, 3), 0.2) == told
+def test_outcome(function: FunctionType, outcome: str) -> None:
+    assert outcome_of(called(function, 3), 0.2) == outcome
 
 
-def test_what_cannot_be_copied_is_not_called_again() -> None:
+def test_uncopyable_arguments() -> None:
     class Once:
         def __deepcopy__(self, _: object) -> None:
             raise TypeError
@@ -108,3 +116,35 @@ def test_what_cannot_be_copied_is_not_called_again() -> None:
         pass
 
     assert inputs(use, (Once(),)) == []
+
+
+def near(value: Any) -> Any:
+    if value == 17:
+        return value + 4
+    return "sep" if value == "comma" else value
+
+
+@pytest.mark.parametrize(
+    ("argument", "variants"),
+    [
+        (5, ["17", "18", "16", "21", "0", "10"]),
+        ("ab", ["'comma'", "'abcommaab'", "'ab1'", "''", "'ba'", "'AB'"]),
+        (True, ["False"]),
+        (2.5, ["0.0", "3.0", "-2.5"]),
+        ([1, 2], ["[]", "[2]", "[2, 1]", "[0, 2]", "[1, 0]"]),
+        ((1, 2), ["()", "(2, 1)"]),
+        ({"a": 1}, ["{}"]),
+        ({1, 2}, ["set()", "{1}"]),
+    ],
+    ids=["int", "str", "bool", "float", "list", "tuple", "dict", "set"],
+)
+def test_variants(argument: object, variants: list[str]) -> None:
+    texts = {call.text for call in inputs(near, (argument,))}
+    assert {f"near({variant})" for variant in variants} <= texts
+
+
+def test_written_call() -> None:
+    code = written(called(plus, 3, 4, sign=-1))
+    assert code == f"from {__name__} import plus\nplus(3, 4, sign=-1)"
+    assert written(called(plus, object())) == ""
+    assert written(called(Account.take, Account(), 2)) == ""

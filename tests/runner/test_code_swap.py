@@ -1,4 +1,4 @@
-"""Code swapped under functions that are alive: every holder runs the edit, and what cannot be swapped is said."""
+"""Swapping the code of live functions."""
 
 # ruff: noqa: E501 - a function on a line is a row of a table
 
@@ -15,22 +15,22 @@ from typing import Any
 import pytest
 
 from pytest_starcoder.runner.code_swap import (
-    Swappable,
+    FileCode,
     Unswappable,
     functions_alive,
     identity,
-    put,
-    units,
+    install,
+    outer_functions,
 )
 
-Load = Callable[[str], tuple[ModuleType, Swappable]]
+Load = Callable[[str], tuple[ModuleType, FileCode]]
 
 
 @pytest.fixture
 def load(tmp_path: Path) -> Iterator[Load]:
-    names = []
+    names: list[str] = []
 
-    def loaded(source: str) -> tuple[ModuleType, Swappable]:
+    def loaded(source: str) -> tuple[ModuleType, FileCode]:
         path = tmp_path / f"swapped_{len(names)}.py"
         text = dedent(source)
         path.write_text(text, "utf-8", newline="")
@@ -42,14 +42,14 @@ def load(tmp_path: Path) -> Iterator[Load]:
         names.append(path.stem)
         spec.loader.exec_module(module)
         alive = functions_alive(lambda filename: filename == str(path)).get(str(path), [])
-        return module, Swappable(str(path), text, alive)
+        return module, FileCode(str(path), text, alive)
 
     yield loaded
     for name in names:
         del sys.modules[name]
 
 
-def change(swappable: Swappable, before: str, after: str) -> Any:
+def change(swappable: FileCode, before: str, after: str) -> Any:
     start = swappable.source.index(before)
     return swappable.swap([(start, start + len(before), after)])
 
@@ -77,28 +77,28 @@ def change(swappable: Swappable, before: str, after: str) -> Any:
         ("def f():\n    return [lambda: n for n in (1, 2)][0]()\n", "[0]", "[1]", "f()", 2),
     ],
 )  # fmt: skip
-def test_a_changed_function_runs_its_new_code(
+def test_swap(
     load: Load, source: str, before: str, after: str, call: str, expected: object
 ) -> None:
     module, swappable = load(source)
     old = eval(call, vars(module).copy())
-    back = put(change(swappable, before, after))
+    back = install(change(swappable, before, after))
     [getattr(vars(module).get(name), "cache_clear", int)() for name in ("f",)]
     assert eval(call, vars(module).copy()) == expected
-    put(back)
+    install(back)
     [getattr(vars(module).get(name), "cache_clear", int)() for name in ("f",)]
     assert eval(call, vars(module).copy()) == old
 
 
-def test_whoever_holds_the_function_runs_its_new_code(load: Load) -> None:
-    module, swappable = load("def f(): return 1\nheld = [f]\nclass A:\n    g = f\n")
-    put(change(swappable, "return 1", "return 2"))
-    assert (module.held[0](), module.A.__dict__["g"]()) == (2, 2)
+def test_holders_run_the_new_code(load: Load) -> None:
+    module, swappable = load("def f(): return 1\nholders = [f]\nclass A:\n    g = f\n")
+    install(change(swappable, "return 1", "return 2"))
+    assert (module.holders[0](), module.A.__dict__["g"]()) == (2, 2)
 
 
-def test_a_traceback_through_new_code_shows_its_own_lines(load: Load) -> None:
+def test_traceback_lines(load: Load) -> None:
     module, swappable = load("\n\nclass A:\n\n    def f(self):\n        x = 1\n        return x\n")
-    put(change(swappable, "return x", "return x / 0"))
+    install(change(swappable, "return x", "return x / 0"))
     with pytest.raises(ZeroDivisionError) as raised:
         module.A().f()
     assert raised.traceback[-1].lineno + 1 == 7
@@ -109,28 +109,26 @@ def test_a_traceback_through_new_code_shows_its_own_lines(load: Load) -> None:
     [
         ("N = 1\ndef f(): return N\n", "N = 1", "N = 2", "not in the body"),
         ("def f(n=1): return n\n", "n=1", "n=2", "not in the body"),
-        ("def out():\n    m = n = 1\n    def g():\n        return n\n    return g\ng = out()\n", "return n\n", "return m\n", "other variables"),
-        ("if 0:\n    def f(): return 1\n", "return 1", "return 2", "no function of it is alive"),
+        ("def out():\n    m = n = 1\n    def g():\n        return n\n    return g\ng = out()\n", "return n\n", "return m\n", "other outer variables"),
+        ("if 0:\n    def f(): return 1\n", "return 1", "return 2", "in no live function"),
     ],
 )  # fmt: skip
-def test_what_the_code_of_no_function_holds_is_not_swapped(
-    load: Load, source: str, before: str, after: str, why: str
-) -> None:
+def test_unswappable(load: Load, source: str, before: str, after: str, why: str) -> None:
     _, swappable = load(source)
     with pytest.raises(Unswappable, match=why):
         change(swappable, before, after)
 
 
-def test_what_is_no_python_is_an_error_of_its_own(load: Load) -> None:
+def test_syntax_error(load: Load) -> None:
     _, swappable = load("def f(x):\n    return x + 1\n")
     with pytest.raises(SyntaxError):
         change(swappable, "x + 1", "x +")
 
 
-def test_two_changes_of_one_function_are_swapped_together(load: Load) -> None:
+def test_two_changes(load: Load) -> None:
     module, swappable = load("def f(x):\n    x = x + 1\n    return x * 1\n")
     source = swappable.source
-    put(
+    install(
         swappable.swap(
             [
                 (source.index("+ 1") + 2, source.index("+ 1") + 3, "2"),
@@ -141,7 +139,7 @@ def test_two_changes_of_one_function_are_swapped_together(load: Load) -> None:
     assert module.f(1) == 30
 
 
-def test_the_same_instructions_are_identical_however_they_are_written(load: Load) -> None:
+def test_identity(load: Load) -> None:
     _, swappable = load("def f(x):\n    return x + 1\n")
     written = [
         change(swappable, "x + 1", text)
@@ -152,9 +150,11 @@ def test_the_same_instructions_are_identical_however_they_are_written(load: Load
     assert len({*kinds}) == 4
 
 
-def test_units_are_the_functions_that_stand_in_no_other() -> None:
+def test_outer_functions() -> None:
     source = "def a():\n    def b(): pass\nclass C:\n    @x\n    def d(self):\n        'doc'\nif 1:\n    async def e(): pass\n"
-    assert [(source[unit.body : unit.end], unit.classes, unit.line) for unit in units(source)] == [
+    assert [
+        (source[unit.body : unit.end], unit.classes, unit.line) for unit in outer_functions(source)
+    ] == [
         ("def b(): pass", (), 1),
         ("'doc'", ("C",), 4),
         ("pass", (), 8),

@@ -18,7 +18,7 @@ from pytest_starcoder.runner.protocol import (
     MessageFile,
     decode,
     encode,
-    parsed,
+    parse_value,
     read_messages,
     read_regular,
     shown_text,
@@ -95,7 +95,7 @@ def test_unsupported_field() -> None:
     with pytest.raises(TypeError):
         encode(Hello(object()))  # type: ignore[arg-type]
     with pytest.raises(Malformed, match=r"no value of list\[int\]"):
-        parsed([], list[int])
+        parse_value([], list[int])
 
 
 WRONG_TYPES: dict[str, tuple[Any, Any]] = {
@@ -123,14 +123,16 @@ WRONG_TYPES: dict[str, tuple[Any, Any]] = {
 @pytest.mark.parametrize(("value", "kind"), WRONG_TYPES.values(), ids=WRONG_TYPES)
 def test_wrong_type(value: Any, kind: Any) -> None:
     with pytest.raises(Malformed):
-        parsed(value, kind)
+        parse_value(value, kind)
 
 
 def test_nested_types() -> None:
-    steps = parsed({"a": {"b": [[1, 2]]}}, Mapping[str, Mapping[str, frozenset[tuple[int, int]]]])
+    steps = parse_value(
+        {"a": {"b": [[1, 2]]}}, Mapping[str, Mapping[str, frozenset[tuple[int, int]]]]
+    )
     assert steps == {"a": {"b": frozenset({(1, 2)})}}
-    assert parsed(1, float) == 1.0
-    assert parsed([True], tuple[bool, ...]) == (True,)
+    assert parse_value(1, float) == 1.0
+    assert parse_value([True], tuple[bool, ...]) == (True,)
 
 
 def test_shown_text() -> None:

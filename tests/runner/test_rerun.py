@@ -339,7 +339,7 @@ def test_obstacle(tmp_path: Path) -> None:
     ],
 )
 def test_replaced_outcomes_file(project: Project, code: str) -> None:
-    """What a test puts in its place is not read; test_protocol.py has more of that."""
+    """Replacements by a test are not read; test_protocol.py has more of that."""
     project.write(
         "test_it.py",
         f"""
@@ -433,7 +433,7 @@ def test_teardown_after_timeout(
     project.write("test_it.py", HANGS.replace("{stuck}", stuck))
     warnings: list[str] = []
     started = time.monotonic()
-    [outcome] = project.rerun("test_a", "test_b", seconds=2.5, warn=warnings.append)
+    [outcome] = project.rerun("test_a", "test_b", seconds=4, warn=warnings.append)
     assert time.monotonic() - started < 30
     assert outcome.nodeid == "test_it.py::test_a"
     assert not (project.root / "lock").exists()
@@ -449,7 +449,7 @@ def test_slow_teardown_warning(project: Project, monkeypatch: pytest.MonkeyPatch
     endless = "while True:\n            try: time.sleep(60)\n            except BaseException: pass"
     project.write("test_it.py", HANGS.replace("{stuck}", endless))
     warnings: list[str] = []
-    [outcome] = project.rerun("test_a", "test_b", seconds=2.5, warn=warnings.append)
+    [outcome] = project.rerun("test_a", "test_b", seconds=4, warn=warnings.append)
     assert outcome.nodeid == "test_it.py::test_a"
     assert warnings == [
         "the tests run again were still tearing down after 5 s and were killed: "

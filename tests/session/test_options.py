@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -85,18 +85,14 @@ def refusal(pytester: pytest.Pytester, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("name", INI)
-def test_an_ini_file_cannot_name_a_host(
-    project: pytest.Pytester, tracked: Writer, name: str
-) -> None:
+def test_ini_files(project: pytest.Pytester, tracked: Writer, name: str) -> None:
     tracked(name, INI[name].format(f"--starcoder-host={EVIL}"))
     assert refusal(project) == f"{name}, {HOST_REFUSED}"
 
 
 @pytest.mark.skipif(not PYTEST_9, reason="pytest reads them from 9.0 on")
 @pytest.mark.parametrize("name", TOML)
-def test_a_toml_file_cannot_name_a_host(
-    project: pytest.Pytester, tracked: Writer, name: str
-) -> None:
+def test_toml_files(project: pytest.Pytester, tracked: Writer, name: str) -> None:
     tracked(name, TOML[name].format(f"--starcoder-host={EVIL}"))
     assert refusal(project) == f"{name}, {HOST_REFUSED}"
 
@@ -113,14 +109,12 @@ def test_a_toml_file_cannot_name_a_host(
     ],
     ids=["two-words", "among-others", "last", "hidden", "replaced", "before-the-end"],
 )
-def test_no_way_of_writing_it_helps(project: pytest.Pytester, tracked: Writer, words: str) -> None:
+def test_spellings(project: pytest.Pytester, tracked: Writer, words: str) -> None:
     tracked("pytest.ini", f"[pytest]\naddopts = {words}\n")
     assert refusal(project) == f"pytest.ini, {HOST_REFUSED}"
 
 
-def test_a_file_of_arguments_in_addopts_cannot_name_a_host(
-    project: pytest.Pytester, tracked: Writer
-) -> None:
+def test_argument_file_in_addopts(project: pytest.Pytester, tracked: Writer) -> None:
     (project.path / "arguments.txt").write_text(f"--starcoder-host={EVIL}\n")
     tracked("pytest.ini", "[pytest]\naddopts = @arguments.txt\n")
     assert refusal(project) == f"pytest.ini, {HOST_REFUSED}"
@@ -130,7 +124,7 @@ def test_a_file_of_arguments_in_addopts_cannot_name_a_host(
     "text", [f"--starcoder-host\n{EVIL}\n", "-q\n@inner.txt\n"], ids=["plain", "nested"]
 )
 @pytest.mark.parametrize("where", ["line", "variable", "untracked-ini"])
-def test_a_tracked_file_of_arguments_cannot_name_a_host(
+def test_tracked_argument_file(
     project: pytest.Pytester,
     tracked: Writer,
     monkeypatch: pytest.MonkeyPatch,
@@ -149,29 +143,23 @@ def test_a_tracked_file_of_arguments_cannot_name_a_host(
     )
 
 
-def test_addopts_in_a_tracked_file_of_arguments_cannot_name_a_host(
-    project: pytest.Pytester, tracked: Writer
-) -> None:
+def test_addopts_in_an_argument_file(project: pytest.Pytester, tracked: Writer) -> None:
     tracked("arguments.txt", f"-o\naddopts=--starcoder-host={EVIL}\n")
     assert refusal(project, "@arguments.txt") == f"arguments.txt, {HOST_REFUSED}"
 
 
-def test_a_file_that_the_command_line_names_is_still_the_repositorys(
-    project: pytest.Pytester, tracked: Writer
-) -> None:
+def test_file_on_the_command_line(project: pytest.Pytester, tracked: Writer) -> None:
     tracked("conf/other.ini", f"[pytest]\naddopts = --starcoder-host={EVIL}\n")
     assert refusal(project, "-c", "conf/other.ini") == f"other.ini, {HOST_REFUSED}"
 
 
-def test_a_link_to_a_tracked_file_is_still_the_repositorys(
-    project: pytest.Pytester, tracked: Writer
-) -> None:
+def test_link_to_a_tracked_file(project: pytest.Pytester, tracked: Writer) -> None:
     tracked("conf/team.ini", f"[pytest]\naddopts = --starcoder-host={EVIL}\n")
     (project.path / "pytest.ini").symlink_to("conf/team.ini")
     assert refusal(project) == f"pytest.ini, {HOST_REFUSED}"
 
 
-def test_without_git_an_ini_file_is_the_projects(pytester: pytest.Pytester) -> None:
+def test_no_git(pytester: pytest.Pytester) -> None:
     pytester.makeini(f"[pytest]\naddopts = --starcoder-host={EVIL}\n")
     assert refusal(pytester) == f"tox.ini, {HOST_REFUSED}"
 
@@ -179,7 +167,7 @@ def test_without_git_an_ini_file_is_the_projects(pytester: pytest.Pytester) -> N
 # --- what the user sets --------------------------------------------------------------------
 
 
-def test_an_ini_file_that_git_does_not_track_may(project: pytest.Pytester) -> None:
+def test_untracked_ini_file(project: pytest.Pytester) -> None:
     project.makeini(f"[pytest]\naddopts = --starcoder-host={EVIL}\n")
     found = read_settings(project)
     assert (found.host, found.source("host"), found.tracked) == (
@@ -193,7 +181,7 @@ def test_an_ini_file_that_git_does_not_track_may(project: pytest.Pytester) -> No
     "repeated", ["", f"--starcoder-host={EVIL}", "--starcoder-host=http://other.example"]
 )
 @pytest.mark.parametrize("where", ["line", "two-words", "variable", "arguments", "override"])
-def test_the_user_may(
+def test_user(
     project: pytest.Pytester,
     tracked: Writer,
     monkeypatch: pytest.MonkeyPatch,
@@ -219,16 +207,14 @@ def test_the_user_may(
     )
 
 
-def test_code_of_the_project_may_for_it_runs_anyway(
-    project: pytest.Pytester, tracked: Writer
-) -> None:
+def test_conftest(project: pytest.Pytester, tracked: Writer) -> None:
     tracked("pytest.ini", "[pytest]\naddopts = -q\n")
     config = project.parseconfig()
     config.option.starcoder_host = EVIL
     assert session_settings(config, tuple(plugin.SETTINGS)).host == EVIL
 
 
-def test_harmless_options_count_as_tracked(project: pytest.Pytester, tracked: Writer) -> None:
+def test_harmless_options(project: pytest.Pytester, tracked: Writer) -> None:
     tracked("pytest.ini", "[pytest]\naddopts = --starcoder-causes=3 --starcoder-host=127.0.0.1:9\n")
     found = read_settings(project, "--starcoder-model=mine")
     assert (found.causes, found.source("causes")) == (3, "pytest.ini, --starcoder-causes")
@@ -257,9 +243,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("option", REFUSED)
-def test_no_setting_that_a_tracked_file_may_not_set(
-    project: pytest.Pytester, tracked: Writer, option: str
-) -> None:
+def test_settings_that_are_refused(project: pytest.Pytester, tracked: Writer, option: str) -> None:
     value, said = REFUSED[option]
     tracked("pytest.ini", f"[pytest]\naddopts = --starcoder-{option}={value}\n")
     assert refusal(project) == (
@@ -278,7 +262,7 @@ def test_no_setting_that_a_tracked_file_may_not_set(
         *((flag, flag) for flag in FLAGS),
     ],
 )
-def test_nothing_is_changed_for_a_repository(
+def test_options_that_change_files(
     project: pytest.Pytester, tracked: Writer, words: str, shown: str
 ) -> None:
     tracked("pytest.ini", f"[pytest]\naddopts = {words}\n")
@@ -298,7 +282,7 @@ def test_nothing_is_changed_for_a_repository(
     ["../r.json", "{outside}/r.json", "link/r.json", "link.json", ".git/r.json"],
     ids=["above", "absolute", "folder", "link", "git"],
 )
-def test_no_report_is_written_outside_for_a_repository(
+def test_reports_outside(
     project: pytest.Pytester, tracked: Writer, tmp_path: Path, option: str, name: str
 ) -> None:
     outside = tmp_path / "outside"
@@ -314,7 +298,7 @@ def test_no_report_is_written_outside_for_a_repository(
     read_settings(project, f"{option}={name}")
 
 
-def test_a_report_inside_is_fine(project: pytest.Pytester, tracked: Writer) -> None:
+def test_report_inside(project: pytest.Pytester, tracked: Writer) -> None:
     tracked("svc/pytest.ini", "[pytest]\naddopts = --starcoder-report=../reports/r.json\n")
     os.chdir(project.path / "svc")
     Options(project.parseconfig()).check()
@@ -324,7 +308,7 @@ def test_a_report_inside_is_fine(project: pytest.Pytester, tracked: Writer) -> N
 
 
 @pytest.fixture
-def elsewhere(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> FakeOllama:
+def elsewhere(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
     """Yield a remote server that must not receive anything, and the user's key."""
     monkeypatch.setenv("STARCODER_API_KEY", "sk-mine")
     with fake_ollama("127.0.0.3") as server:
@@ -337,9 +321,7 @@ def usage_error(result: pytest.RunResult) -> str:
     return result.stderr.str().strip()
 
 
-def test_the_run_ends_before_anything_is_sent(
-    project: pytest.Pytester, tracked: Writer, elsewhere: FakeOllama
-) -> None:
+def test_usage_error(project: pytest.Pytester, tracked: Writer, elsewhere: FakeOllama) -> None:
     tracked(
         "pytest.ini", f"[pytest]\naddopts = --starcoder-explain --starcoder-host={elsewhere.url}\n"
     )
@@ -354,7 +336,7 @@ def test_the_run_ends_before_anything_is_sent(
 @pytest.mark.parametrize(
     "job", ["--starcoder-generate=shop.py", "--starcoder-report=r.json", "--starcoder-apply"]
 )
-def test_every_job_of_a_run_is_refused(
+def test_every_feature(
     project: pytest.Pytester, tracked: Writer, elsewhere: FakeOllama, job: str
 ) -> None:
     tracked("pytest.ini", f"[pytest]\naddopts = --starcoder-host={elsewhere.url}\n")
@@ -363,12 +345,13 @@ def test_every_job_of_a_run_is_refused(
 
 
 @pytest.mark.parametrize("workers", ["", pytest.param("-n1", marks=pytest.mark.slow)])
-def test_marker_and_fixture_are_refused(
+def test_marker_and_fixture(
     project: pytest.Pytester, tracked: Writer, elsewhere: FakeOllama, workers: str
 ) -> None:
     tracked("pytest.ini", f"[pytest]\naddopts = --starcoder-host={elsewhere.url}\n")
     project.makepyfile(
-        f"import pytest\n@pytest.mark.starcoder_explain\n{FAILING}\ndef test_asking(starcoder): starcoder.ask('why?')"
+        f"import pytest\n@pytest.mark.starcoder_explain\n{FAILING}\n"
+        "def test_asking(starcoder): starcoder.ask('why?')"
     )
     result = project.runpytest(*workers.split())
     result.assert_outcomes(failed=2)
@@ -379,7 +362,7 @@ def test_marker_and_fixture_are_refused(
     )
 
 
-def test_a_tracked_loopback_host_gets_no_key(
+def test_key_of_a_loopback_host(
     project: pytest.Pytester,
     tracked: Writer,
     ollama_double: FakeOllama,

@@ -1,4 +1,4 @@
-"""Addresses: which texts are one, and which of them are this machine."""
+"""Texts that are addresses of servers, and those that mean this machine."""
 
 from __future__ import annotations
 
@@ -165,6 +165,12 @@ def test_other_spellings(value: str) -> None:
 )
 def test_ambiguous_address(value: str) -> None:
     with pytest.raises(ValueError, match=r"must not contain a user|not allowed"):
+        server_url(value)
+
+
+@pytest.mark.parametrize("value", ["://box", "ftp://box", "file:///x"])
+def test_other_scheme(value: str) -> None:
+    with pytest.raises(ValueError, match="must begin with http:// or https://"):
         server_url(value)
 
 

@@ -111,6 +111,11 @@ def test_previous_user_file(clean_environment: Path, monkeypatch: pytest.MonkeyP
     assert user_file() == new_folder / "config.toml"
 
 
+def test_older_platformdirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platformdirs.PlatformDirs, "user_config_path", Path("conf/starcoder"))
+    assert user_file().is_absolute()
+
+
 def test_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: object) -> Path:
         raise RuntimeError("could not determine the home directory")

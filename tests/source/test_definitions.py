@@ -435,3 +435,14 @@ def test_enclosing_definition(path: str, source: str, line: int, name: str) -> N
     assert (found.name if found else "-") == name
     if found:
         assert found.first <= line <= found.last
+
+
+@pytest.mark.parametrize(
+    ("line", "context", "name"),
+    [(3, "Usage", "Usage"), (4, "Usage", None), (3, "", None), (3, "if x", None)],
+    ids=["inside", "behind", "no-context", "control"],
+)
+def test_context_of_the_hunk(line: int, context: str, name: str | None) -> None:
+    lines = ["Usage", "  first", "  second", "Other"]
+    definition = enclosing("notes.md", lines, line, context)
+    assert (definition.name if definition else None) == name

@@ -215,7 +215,9 @@ def run_draft(path: str, source: str, sources: Mapping[str, str]) -> tuple[Recor
             namespace[name]()
     except Exception as exc:  # noqa: BLE001 - a draft may raise anything
         frame = traceback.extract_tb(exc.__traceback__)[-1]
-        note = str(exc) if type(exc) is AssertionError else ""
+        note = " ".join(" ".join(getattr(exc, "__notes__", ())).split())
+        if not note and type(exc) is AssertionError:
+            note = str(exc)
         place = f"{frame.filename}:{frame.lineno}"
         return Record(nodeid, "failed", 0.0, type(exc).__name__, place, note), arcs
     return Record(nodeid, "passed", 0.0), arcs

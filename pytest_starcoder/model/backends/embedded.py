@@ -59,6 +59,7 @@ class Embedded:
         self._server: LlamaCpp | None = None
 
     def identify(self, deadline: Deadline) -> str:
+        # Hashing gigabytes would take longer than the answer: size and time stand for the content.
         stat = self._file.stat()
         version = self.version(deadline)
         return digest(self.place, stat.st_size, stat.st_mtime_ns, WINDOW, version)
@@ -107,6 +108,7 @@ class Embedded:
         answer = _first_answer(self._engine, json.dumps(order), deadline)
         if answer:
             return str(json.loads(answer)["url"])
+        # The engine has ended without an answer, by itself or killed at the deadline.
         self.close()
         if deadline.remaining() <= 0:
             raise BackendTimeout(

@@ -31,6 +31,7 @@ def make_external_backend(name: str, settings: Settings) -> Backend:
     """
     plugins = pluggy.PluginManager("starcoder")
     plugins.add_hookspecs(Specs)
+    # A package that cannot be imported must not end the run: only its own backend is missing.
     try:
         plugins.register(_entry_points()[name].load(), name)
     except StarcoderError:
@@ -76,6 +77,7 @@ class ExternalBackend:
     def __init__(self, name: str, backend: Any) -> None:
         self._name = name
         self._backend = backend
+        # Reading a property runs code of the package, which may raise.
         missing = [member for member in MEMBERS if not self._call(bool, hasattr, backend, member)]
         if missing:
             raise ConfigError(f"The backend {name!r} has no {', '.join(missing)}.", _REPORT)

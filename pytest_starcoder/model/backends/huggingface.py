@@ -228,12 +228,12 @@ class Router(HttpBackend):
     def inspect(self, digest: str, deadline: Deadline) -> Model:
         config = dict_field(self._model_facts(deadline), "config")
         name = self._settings.model
-        windows = [tokens for part, tokens in WINDOWS.items() if part in name.lower()]
+        windows = (tokens for part, tokens in WINDOWS.items() if part in name.lower())
         return Model(
             name,
             digest,
             str(config.get("model_type", "")),
-            windows[0] if windows else SMALLEST_WINDOW,
+            next(windows, SMALLEST_WINDOW),
             "conversational" in self._providers,
         )
 
@@ -324,6 +324,7 @@ class _ErrorTranslator:
                 f"Buy some or wait for the next month ({HUB}/settings/billing), "
                 "or ask a model of your own: Ollama.",
             )
+        # TGI reports an overload within a stream that has begun with 200.
         if status == 429 or error == OVERLOADED:
             message = f"{self._name} has had too many requests from you."
             return rate_limited(message, reply.retry_after)
@@ -368,6 +369,7 @@ class _ErrorTranslator:
                 f"{self._model} is gated, and this Hugging Face account has no access to it yet.",
                 f"Ask for access at {HUB}/{self._model}, signed in as the account of the token.",
             )
+        # The hub does not say whether a private model exists.
         if code == "RepoNotFound":
             return AccessDenied(
                 f"Hugging Face shows no model {self._model!r} to this token.",

@@ -111,6 +111,7 @@ class LlamaCpp(HttpBackend):
         return entries[0]
 
     def _count(self, text: str, deadline: Deadline, *, add_special: bool) -> int:
+        # Special tokens in the text are counted as such, as the completion reads them.
         body = {"content": text, "add_special": add_special, "parse_special": True}
         tokens = self._server.post("/tokenize", body, deadline).get("tokens")
         if not isinstance(tokens, list):

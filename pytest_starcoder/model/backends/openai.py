@@ -120,6 +120,7 @@ class OpenAI(HttpBackend):
             return entries[names.index(model)]
         if len(entries) == 1 and (not model or _ignores_names(entries[0])):
             return entries[0]
+        # Names come from the server, and there may be hundreds.
         shown = ", ".join(one_line(name, 80) for name in names[:5])
         if len(names) > 5:
             shown += ", …"
@@ -143,6 +144,7 @@ class OpenAI(HttpBackend):
                 f"{server} {verb} key ({reply.summary}).",
                 "Set STARCODER_API_KEY to the key it was started with.",
             )
+        # The model may have been unloaded since it was listed.
         if status == 404 and "model" in error.lower():
             return UnknownModel(
                 f"{server} does not serve {self._settings.model or 'the model'!r} "
@@ -152,6 +154,7 @@ class OpenAI(HttpBackend):
         if status in (429, 503) or error == OVERLOADED:
             message = f"{server} is overloaded or still loading ({reply.summary})."
             return rate_limited(message, reply.retry_after)
+        # vLLM and TGI do not send these.
         if status in (502, 504):
             return BackendUnavailable(
                 f"The proxy in front of {self.place} cannot reach the server ({reply.summary}).",

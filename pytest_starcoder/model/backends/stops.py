@@ -30,6 +30,7 @@ class Ending:
         if self.reached:
             return True
         self._pending += piece
+        # The earliest stop counts, whatever its place in the list.
         indexes = [self._pending.find(stop) for stop in self._stops]
         indexes = [index for index in indexes if index >= 0]
         if indexes:
@@ -49,6 +50,7 @@ class Ending:
         """Return how many pending characters at the end may be the beginning of a stop."""
         longest = max((len(stop) - 1 for stop in self._stops), default=0)
         for length in range(min(longest, len(self._pending)), 0, -1):
+            # The next piece may complete it.
             end = self._pending[-length:]
             if any(stop.startswith(end) for stop in self._stops):
                 return length

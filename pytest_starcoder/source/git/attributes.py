@@ -16,7 +16,7 @@ _LANGUAGES = Path(__file__).with_name("languages.gitattributes")
 
 
 class AttributeSource(NamedTuple):
-    """Where git reads attributes: its working tree `tree`, its options and its variables."""
+    """The place where git reads attributes, with the options and variables that say so."""
 
     tree: Path
     options: tuple[str, ...]

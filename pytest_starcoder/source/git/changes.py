@@ -59,7 +59,7 @@ def read_changes(worktree: WorkTree, attributes: str, *compared: str) -> list[En
 
 
 class _Output(NamedTuple):
-    """What git printed before it ended with `result`."""
+    """The output of a diff, perhaps incomplete, and its result."""
 
     entries: list[Entry]
     patches: list[bytes]

@@ -82,7 +82,7 @@ def _spawn(command: list[str], environment: dict[str, str]) -> tuple[int, bytes]
     with os.fdopen(reading, "rb") as pipe:
         output = pipe.read()
     _, status = os.waitpid(process, 0)
-    return status, output
+    return os.waitstatus_to_exitcode(status), output
 
 
 def _run_subprocess(

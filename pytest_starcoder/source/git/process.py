@@ -19,7 +19,7 @@ EXIT_TIMEOUT = 5.0
 
 @dataclass(frozen=True)
 class GitResult:
-    """How a run of git ended; `messages` is what it wrote to standard error."""
+    """Exit status, output and messages (its standard error) of a run of git."""
 
     status: int
     output: bytes

@@ -53,14 +53,15 @@ def test_lines_like_diff_headers(tmp_path: Path) -> None:
 def test_paths_below_the_root(tmp_path: Path) -> None:
     top = commit_files(tmp_path)
     inner = top / "in ner"
-    inner.mkdir()
-    for name in ("ü b.py", 'q"uote.py'):
+    names = ("ü b.py", 'q"uote.py', "x b/y b/z.py")
+    (inner / "x b" / "y b").mkdir(parents=True)
+    for name in names:
         (inner / name).write_text("a\n")
     git(top, "add", "-A")
     git(top, "commit", "-qm", "second")
-    for name in ("ü b.py", 'q"uote.py'):
+    for name in names:
         (inner / name).write_text("b\n")
-    assert History(inner).changed_lines() == {"ü b.py": {1}, 'q"uote.py': {1}}
+    assert History(inner).changed_lines() == {name: {1} for name in names}
 
 
 def test_changes_of_a_branch(tmp_path: Path) -> None:
@@ -204,3 +205,16 @@ def test_partial_clone(tmp_path: Path) -> None:
     assert not marker.exists()
     git(clone, "diff", "HEAD")
     assert marker.exists()  # the trap would have sprung
+
+
+def test_untracked_files(tmp_path: Path) -> None:
+    root = commit_files(tmp_path, shop="a\n")
+    (root / ".gitignore").write_text("ignored.py\n")
+    (root / "ignored.py").write_text("a\n")
+    (root / "new.py").write_text("a\nb\n")
+    (root / "broken.py").symlink_to("missing")
+    assert History(root).changed_lines(untracked=True) == {
+        ".gitignore": {1, 2},
+        "new.py": {1, 2, 3},
+    }
+    assert History(root).changed_lines() == {}

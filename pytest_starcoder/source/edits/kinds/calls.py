@@ -98,6 +98,7 @@ def _called_name(node: ast.Call) -> str:
 
 @kind("other function", cost=1.5)
 def replace_function(node: ast.Call, context: Context) -> Replacements:
+    """Replace `min(xs)` with `max(xs)` or another similar function."""
     if isinstance(node.func, ast.Name | ast.Attribute):
         for name in FUNCTIONS.get(ast.unparse(node.func), ()):
             yield f"{name}({', '.join(_arguments(node, context))})"
@@ -105,6 +106,7 @@ def replace_function(node: ast.Call, context: Context) -> Replacements:
 
 @kind("other method", cost=1.5)
 def replace_method(node: ast.Call, context: Context) -> Replacements:
+    """Replace `xs.append(x)` with `xs.extend(x)` or another similar method."""
     if isinstance(node.func, ast.Attribute):
         owner = context.operand(node.func.value)
         arguments = ", ".join(_arguments(node, context))
@@ -118,6 +120,7 @@ def replace_method(node: ast.Call, context: Context) -> Replacements:
 
 @kind("arguments swapped", cost=1.6)
 def swap_arguments(node: ast.Call, context: Context) -> Replacements:
+    """Replace `f(a, b)` with `f(b, a)`, and `a.f(b)` with `b.f(a)`."""
     positional = context.operands(node.args)
     for swapped in swap_neighbours(positional):
         yield _call(node, context, swapped + _keywords(node, context))
@@ -127,6 +130,7 @@ def swap_arguments(node: ast.Call, context: Context) -> Replacements:
 
 @kind("argument dropped", cost=1.9)
 def drop_argument(node: ast.Call, context: Context) -> Replacements:
+    """Replace `f(a, b)` with `f(a)` or `f(b)`."""
     for arguments in drop_each(_arguments(node, context)):
         yield _call(node, context, arguments)
 
@@ -147,6 +151,7 @@ def pass_parameter(node: ast.Call, context: Context) -> Replacements:
 
 @kind("call unwrapped", cost=1.4)
 def unwrap_call(node: ast.Call, context: Context) -> Replacements:
+    """Replace `f(a)` with `a`, and `a.f()` with `a`."""
     for value in node.args[:2]:
         if not isinstance(value, ast.Starred | ast.GeneratorExp):
             yield Replacement(context.operand(value), 1.4 if _called_name(node) else 2.0)
@@ -156,6 +161,7 @@ def unwrap_call(node: ast.Call, context: Context) -> Replacements:
 
 @kind("call wrapped", cost=2.3)
 def wrap_in_call(node: Value, context: Context) -> Replacements:
+    """Replace `a` with `abs(a)` or another call of a builtin."""
     if not context.is_value(node):
         return
     called = _called_name(node) if isinstance(node, ast.Call) else ""
@@ -166,6 +172,7 @@ def wrap_in_call(node: Value, context: Context) -> Replacements:
 
 @kind("method wrapped", cost=2.6)
 def call_method(node: Value, context: Context) -> Replacements:
+    """Replace `a` with `a.lower()` or another call of a method."""
     if not context.is_value(node):
         return
     methods = ["lower", "upper", "strip", "split"]
@@ -202,11 +209,13 @@ def add_default(node: ast.Call, context: Context) -> Replacements:
 
 @kind("await dropped", cost=1.8)
 def drop_await(node: ast.Await, context: Context) -> Replacements:
+    """Replace `await a` with `a`."""
     yield context.operand(node.value)
 
 
 @kind("await added", cost=2.2)
 def add_await(node: ast.Call, context: Context) -> Replacements:
+    """Replace `f()` with `await f()`."""
     is_async = isinstance(context.function(node), ast.AsyncFunctionDef)
     if is_async and not isinstance(context.parent(node), ast.Await):
         yield f"await {context.text(node)}"

@@ -16,6 +16,7 @@ COMMON_INTEGERS = {0: 1.2, 1: 1.2, 2: 1.3, -1: 1.6, 3: 1.9, 10: 2.0, 100: 2.7}
 
 @kind("integer constant", cost=1.0)
 def replace_integer(node: ast.Constant, context: Context) -> Replacements:
+    """Replace `1` with `2` or another nearby or common number."""
     value = node.value
     if type(value) is not int:
         return
@@ -50,6 +51,7 @@ def _neutral_operand(operation: ast.AST | None) -> int | None:
 
 @kind("float constant", cost=1.4)
 def replace_float(node: ast.Constant, context: Context) -> Replacements:
+    """Replace `0.5` with `0.6` or another nearby number."""
     value = node.value
     if type(value) is not float:
         return
@@ -76,6 +78,7 @@ def replace_float(node: ast.Constant, context: Context) -> Replacements:
 
 @kind("text constant", cost=1.6)
 def replace_string(node: ast.Constant, context: Context) -> Replacements:
+    """Replace a string with another one of the function, or a variation of it."""
     value = node.value
     parent = context.parent(node)
     if not isinstance(value, str) or (parent is not None and is_docstring(parent)):
@@ -115,19 +118,22 @@ def _similar_strings(value: str, strings: list[str]) -> Iterator[tuple[str, floa
 
 @kind("bytes constant", cost=1.8)
 def empty_bytes(node: ast.Constant, context: Context) -> Replacements:
+    """Replace bytes with empty ones."""
     if isinstance(node.value, bytes):
         yield 'b""'
 
 
 @kind("boolean", cost=1.0)
 def replace_boolean(node: ast.Constant, context: Context) -> Replacements:
+    """Replace `True` with `False`, and back, or with `None`."""
     if isinstance(node.value, bool):
-        yield Replacement(str(not node.value), 1.0)
+        yield str(not node.value)
         yield Replacement("None", 1.9)
 
 
 @kind("None", cost=1.8)
 def replace_none(node: ast.Constant, context: Context) -> Replacements:
+    """Replace `None` with `False` or another empty value."""
     costs = {"False": 1.8, "True": 1.8, "0": 1.8, "[]": 1.9, '""': 1.9, "{}": 2.1, "1": 2.2}
     if node.value is None:
         yield from with_costs(costs)
@@ -135,6 +141,7 @@ def replace_none(node: ast.Constant, context: Context) -> Replacements:
 
 @kind("empty collection", cost=2.3)
 def replace_empty(node: ast.List | ast.Dict | ast.Tuple, context: Context) -> Replacements:
+    """Replace `[]` with `{}` or another empty value."""
     elements = node.keys if isinstance(node, ast.Dict) else node.elts
     if is_read(node) and not elements:
         yield from ("None", "[]", "{}", "()", "set()", "0", '""')

@@ -21,6 +21,7 @@ Expression = ast.Name | ast.Call | ast.BinOp | ast.Subscript | ast.Attribute | a
 
 @kind("condition joined", cost=3.2)
 def join_condition(node: Condition, context: Context) -> Replacements:
+    """Replace a condition `a` with `(a) and (b)` or `(a) or (b)`."""
     parent = context.parent(node)
     if isinstance(parent, ast.Return):
         if not isinstance(node, ast.Compare | ast.BoolOp):
@@ -32,6 +33,7 @@ def join_condition(node: Condition, context: Context) -> Replacements:
     for condition in (*scope.conditions, *scope.names, *negations):
         if condition == text or "\n" in condition:
             continue
+        # A condition from the function is likelier than a name by itself.
         extra_cost = 0.0 if condition in scope.conditions else 0.3
         yield Replacement(f"({text}) and ({condition})", 3.2 + extra_cost)
         yield Replacement(f"({text}) or ({condition})", 3.3 + extra_cost)
@@ -47,6 +49,7 @@ def join_condition(node: Condition, context: Context) -> Replacements:
 
 @kind("expression copied", cost=3.0)
 def copy_expression(node: Expression, context: Context) -> Replacements:
+    """Replace an expression with another one of the function."""
     if not is_read(node) or isinstance(context.parent(node), ast.Expr | ast.Attribute):
         return
     if context.is_called(node) or context.function(node) is None:

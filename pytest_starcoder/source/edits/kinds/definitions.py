@@ -19,6 +19,7 @@ def _decorated_text(node: Function, context: Context) -> str:
 
 @kind("decorator dropped", cost=2.0)
 def drop_decorator(node: ast.FunctionDef | ast.AsyncFunctionDef, context: Context) -> Replacements:
+    """Remove one decorator."""
     lines = _decorated_text(node, context).split("\n")
     for decorator in node.decorator_list:
         if decorator.end_lineno == decorator.lineno:
@@ -31,6 +32,7 @@ def drop_decorator(node: ast.FunctionDef | ast.AsyncFunctionDef, context: Contex
 def replace_decorator(
     node: ast.FunctionDef | ast.AsyncFunctionDef, context: Context
 ) -> Replacements:
+    """Replace `@staticmethod` with `@classmethod` or `@property`."""
     text = _decorated_text(node, context)
     for decorator in node.decorator_list:
         if isinstance(decorator, ast.Name) and decorator.id in METHOD_DECORATORS:
@@ -41,6 +43,7 @@ def replace_decorator(
 
 @kind("decorator added", cost=2.8)
 def add_decorator(node: ast.FunctionDef, context: Context) -> Replacements:
+    """Make a method a property, a static method or a class method."""
     if node.decorator_list or not isinstance(context.parent(node), ast.ClassDef):
         return
     parameters = [parameter.arg for parameter in node.args.args]

@@ -22,6 +22,7 @@ def _have_similar_types(first: str, second: str, node: ast.Name, context: Contex
 
 @kind("name", cost=1.7)
 def replace_name(node: ast.Name, context: Context) -> Replacements:
+    """Replace a name with another one of the function."""
     names = context.scope(node).names
     if is_read(node):
         is_builtin = hasattr(builtins, node.id) and node.id not in names
@@ -55,6 +56,7 @@ def name_constant(node: ast.Constant, context: Context) -> Replacements:
 
 @kind("constant for a name", cost=2.3)
 def replace_with_constant(node: ast.Name, context: Context) -> Replacements:
+    """Replace a variable with `0`, `None` or another constant."""
     if not is_read(node) or context.is_called(node):
         return
     costs = {
@@ -74,6 +76,7 @@ def replace_with_constant(node: ast.Name, context: Context) -> Replacements:
 
 @kind("attribute", cost=1.8)
 def replace_attribute(node: ast.Attribute, context: Context) -> Replacements:
+    """Replace `self.a` with `self.b`."""
     if isinstance(node.value, ast.Name) and node.value.id == "self":
         for attribute in context.scope(node).attributes:
             if attribute != node.attr:
@@ -82,11 +85,13 @@ def replace_attribute(node: ast.Attribute, context: Context) -> Replacements:
 
 @kind("self added", cost=1.8)
 def add_self(node: ast.Name, context: Context) -> Replacements:
+    """Replace `a` with `self.a`."""
     if node.id in context.scope(node).attributes:
         yield f"self.{node.id}"
 
 
 @kind("attribute dropped", cost=2.4)
 def drop_attribute(node: ast.Attribute, context: Context) -> Replacements:
+    """Replace `a.b` with `a`."""
     if is_read(node) and not context.is_called(node):
         yield context.operand(node.value)

@@ -88,6 +88,7 @@ def _read_comparison(node: ast.Compare, context: Context) -> tuple[list[str], li
 
 @kind("comparison operator", cost=1.0)
 def replace_comparison(node: ast.Compare, context: Context) -> Replacements:
+    """Replace `a < b` with `a <= b` or another comparison."""
     operands, signs = _read_comparison(node, context)
     for index, sign in enumerate(signs):
         for rank, replacement in enumerate(COMPARISONS[sign].split(", ")):
@@ -114,6 +115,7 @@ def shorten_comparison(node: ast.Compare, context: Context) -> Replacements:
 
 @kind("arithmetic operator", cost=1.1)
 def replace_arithmetic(node: ast.BinOp, context: Context) -> Replacements:
+    """Replace `a - b` with `a + b` or another operation."""
     left = context.enclosed(node.left, ast.BinOp)
     right = context.enclosed(node.right, ast.BinOp)
     for rank, sign in enumerate(ARITHMETIC[_sign(node.op)].split()):
@@ -129,7 +131,8 @@ NEUTRAL = {("*", "1"), ("/", "1"), ("//", "1"), ("**", "1"), ("+", "0"), ("-", "
 
 @kind("operand dropped", cost=1.2)
 def drop_operand(node: ast.BinOp, context: Context) -> Replacements:
-    yield Replacement(context.operand(node.left), 1.2)
+    """Replace `a + b` with `a` or `b`."""
+    yield context.operand(node.left)
     yield Replacement(context.operand(node.right), 1.5)
 
 
@@ -146,6 +149,7 @@ def drop_inner_operand(node: ast.BinOp, context: Context) -> Replacements:
 
 @kind("operands swapped", cost=1.6)
 def swap_operands(node: ast.BinOp, context: Context) -> Replacements:
+    """Replace `a - b` with `b - a`."""
     if not isinstance(node.op, ast.Mult | ast.BitAnd | ast.BitOr | ast.BitXor):
         left = context.enclosed(node.left, ast.BinOp)
         right = context.enclosed(node.right, ast.BinOp)
@@ -166,18 +170,21 @@ def regroup(node: ast.BinOp, context: Context) -> Replacements:
 
 @kind("and or", cost=1.1)
 def exchange_and_or(node: ast.BoolOp, context: Context) -> Replacements:
+    """Replace `a and b` with `a or b`, and back."""
     sign = "or" if isinstance(node.op, ast.And) else "and"
     yield f" {sign} ".join(context.enclosed(value, *LOOSE) for value in node.values)
 
 
 @kind("condition dropped", cost=1.4)
 def drop_condition(node: ast.BoolOp, context: Context) -> Replacements:
+    """Replace `a and b` with `a` or `b`."""
     for values in drop_each(context.operands(node.values)):
         yield f" {_sign(node.op)} ".join(values)
 
 
 @kind("condition negated", cost=1.8)
 def negate_operand(node: ast.BoolOp, context: Context) -> Replacements:
+    """Replace `a and b` with `not a and b` or `a and not b`."""
     values = [context.enclosed(value, *LOOSE) for value in node.values]
     for index, value in enumerate(values):
         changed = [*values[:index], f"not {value}", *values[index + 1 :]]
@@ -186,11 +193,13 @@ def negate_operand(node: ast.BoolOp, context: Context) -> Replacements:
 
 @kind("sign dropped", cost=1.2)
 def drop_sign(node: ast.UnaryOp, context: Context) -> Replacements:
+    """Replace `-a` or `not a` with `a`."""
     yield context.operand(node.operand)
 
 
 @kind("augmented operator", cost=1.0)
 def replace_augmented(node: ast.AugAssign, context: Context) -> Replacements:
+    """Replace `a += b` with `a -= b`, another operation or `a = b`."""
     target, value = context.text(node.target), context.operand(node.value)
     for rank, sign in enumerate(ARITHMETIC[_sign(node.op)].split()):
         yield Replacement(f"{target} {sign}= {value}", 1.0 + 0.2 * rank)
@@ -199,6 +208,7 @@ def replace_augmented(node: ast.AugAssign, context: Context) -> Replacements:
 
 @kind("plain to augmented", cost=1.9)
 def augment(node: ast.Assign, context: Context) -> Replacements:
+    """Replace `a = b` with `a += b` or another operation."""
     [target, *more] = node.targets
     if not more and isinstance(target, ast.Name | ast.Attribute | ast.Subscript):
         for sign, cost in {"+": 1.9, "-": 2.4, "*": 2.6, "|": 2.9}.items():
@@ -207,8 +217,9 @@ def augment(node: ast.Assign, context: Context) -> Replacements:
 
 @kind("condition of a conditional", cost=1.4)
 def swap_conditional(node: ast.IfExp, context: Context) -> Replacements:
+    """Replace `a if b else c` with `c if b else a`, `a` or `c`."""
     body, test, orelse = context.operands([node.body, node.test, node.orelse])
-    yield Replacement(f"{orelse} if {test} else {body}", 1.4)
+    yield f"{orelse} if {test} else {body}"
     yield Replacement(body, 2.0)
     yield Replacement(orelse, 2.0)
 
@@ -218,6 +229,7 @@ Negatable = ast.Compare | ast.Call | ast.Name | ast.Attribute | ast.BoolOp | ast
 
 @kind("negation", cost=1.4)
 def negate(node: Negatable, context: Context) -> Replacements:
+    """Replace a condition or a returned value `a` with `not a`."""
     is_returned = isinstance(context.parent(node), ast.Return)
     if context.is_condition(node) or (
         is_returned and isinstance(node, ast.Compare | ast.BoolOp | ast.Call)

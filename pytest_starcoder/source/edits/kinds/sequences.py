@@ -90,6 +90,7 @@ def _bounds(node: ast.Slice, context: Context) -> tuple[str, str, str]:
 
 @kind("slice bound dropped", cost=1.8)
 def drop_bound(node: ast.Subscript, context: Context) -> Replacements:
+    """Replace `a[1:2]` with `a[1:]` or `a[:2]`, or swap the bounds."""
     if not isinstance(node.slice, ast.Slice):
         return
     value = context.operand(node.value)
@@ -107,6 +108,7 @@ def drop_bound(node: ast.Subscript, context: Context) -> Replacements:
 
 @kind("slice bound added", cost=2.2)
 def add_bound(node: ast.Subscript, context: Context) -> Replacements:
+    """Replace `a[:2]` with `a[1:2]`, a step of two or a reversed slice."""
     if not isinstance(node.slice, ast.Slice):
         return
     value = context.operand(node.value)
@@ -125,6 +127,7 @@ def add_bound(node: ast.Subscript, context: Context) -> Replacements:
 def add_slice(
     node: ast.Name | ast.Call | ast.Attribute | ast.Subscript, context: Context
 ) -> Replacements:
+    """Replace `a` with `a[1:]`, `a[:n]` or another slice."""
     if isinstance(node, ast.Name) and not context.may_be(node, node.id, SEQUENCE_TYPES):
         return
     if not context.is_value(node) and not isinstance(context.parent(node), ast.For):
@@ -140,6 +143,7 @@ def add_slice(
 
 @kind("index added", cost=2.8)
 def add_index(node: ast.Name, context: Context) -> Replacements:
+    """Replace `a` with `a[0]`, `a[-1]` or `a[1]`."""
     may_have_items = context.may_be(node, node.id, ("list", "str", "tuple", "dict"))
     if may_have_items and context.is_value(node):
         yield f"{node.id}[0]"
@@ -149,6 +153,7 @@ def add_index(node: ast.Name, context: Context) -> Replacements:
 
 @kind("index dropped", cost=2.2)
 def drop_index(node: ast.Subscript, context: Context) -> Replacements:
+    """Replace `a[0]` with `a`."""
     if is_read(node) and not isinstance(node.slice, ast.Slice):
         yield context.operand(node.value)
 
@@ -163,6 +168,7 @@ def aggregate(node: ast.Subscript, context: Context) -> Replacements:
 
 @kind("index from the end", cost=2.0)
 def mirror_index(node: ast.Subscript, context: Context) -> Replacements:
+    """Replace `a[i]` with `a[-i]` or `a[-i - 1]`."""
     if is_read(node) and isinstance(node.slice, ast.Name):
         yield f"{context.operand(node.value)}[-{node.slice.id}]"
         yield f"{context.operand(node.value)}[-{node.slice.id} - 1]"
@@ -170,6 +176,7 @@ def mirror_index(node: ast.Subscript, context: Context) -> Replacements:
 
 @kind("elements swapped", cost=1.6)
 def swap_elements(node: ast.Tuple | ast.List, context: Context) -> Replacements:
+    """Replace `[a, b]` with `[b, a]`."""
     has_brackets = isinstance(node, ast.List) or context.text(node).startswith("(")
     opening, closing = BRACKETS[type(node)] if has_brackets else ("", "")
     for swapped in islice(swap_neighbours(context.operands(node.elts)), MAX_SWAPS):
@@ -178,6 +185,7 @@ def swap_elements(node: ast.Tuple | ast.List, context: Context) -> Replacements:
 
 @kind("element dropped", cost=2.4)
 def drop_element(node: ast.Tuple | ast.List | ast.Set, context: Context) -> Replacements:
+    """Replace `[a, b]` with `[a]` or `[b]`."""
     if not is_read(node) or not 1 < len(node.elts) <= MAX_DROPPED:
         return
     opening, closing = BRACKETS[type(node)]
@@ -192,6 +200,7 @@ def _calls(node: ast.Call, name: str) -> bool:
 
 @kind("range bound", cost=2.0)
 def change_range(node: ast.Call, context: Context) -> Replacements:
+    """Replace `range(n)` with `range(1, n)` or another range."""
     if not _calls(node, "range"):
         return
     arguments = context.operands(node.args)
@@ -203,6 +212,7 @@ def change_range(node: ast.Call, context: Context) -> Replacements:
 def drop_filter(
     node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, context: Context
 ) -> Replacements:
+    """Replace `[a for a in b if a]` with `[a for a in b]`."""
     start, end = context.span(node)
     for generator in node.generators:
         for test in generator.ifs:
@@ -214,5 +224,6 @@ def drop_filter(
 
 @kind("enumerate start", cost=2.2)
 def enumerate_from_one(node: ast.Call, context: Context) -> Replacements:
+    """Replace `enumerate(a)` with `enumerate(a, 1)`."""
     if _calls(node, "enumerate") and len(node.args) == 1 and not node.keywords:
         yield f"enumerate({context.operand(node.args[0])}, 1)"

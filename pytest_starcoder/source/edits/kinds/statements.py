@@ -76,23 +76,28 @@ def _can_be_followed(node: ast.stmt, context: Context) -> bool:
 
 @kind("statement deleted", cost=1.9)
 def delete_statement(node: Simple | ast.If | ast.For | ast.While, context: Context) -> Replacements:
+    """Replace a statement with `pass`."""
     if not is_docstring(node):
+        # A whole block is seldom wrong.
         yield Replacement("pass", 1.9 if isinstance(node, Simple) else 2.4)
 
 
 @kind("break for continue", cost=1.2)
 def exchange_break(node: ast.Break | ast.Continue, context: Context) -> Replacements:
+    """Replace `break` with `continue`, and back."""
     yield "continue" if isinstance(node, ast.Break) else "break"
 
 
 @kind("return added", cost=1.8)
 def add_return(node: ast.Expr, context: Context) -> Replacements:
+    """Replace the statement `f(a)` with `return f(a)`."""
     if _is_in_function(node, context):
         yield f"return {context.text(node.value)}"
 
 
 @kind("other value returned", cost=2.0)
 def return_other_value(node: ast.Return, context: Context) -> Replacements:
+    """Return another name, attribute, constant or expression."""
     scope = context.scope(node)
     if node.value is None:
         for name in scope.names:
@@ -112,12 +117,14 @@ def return_other_value(node: ast.Return, context: Context) -> Replacements:
 
 @kind("return dropped", cost=2.2)
 def drop_return(node: ast.Return, context: Context) -> Replacements:
+    """Replace `return f(a)` with `f(a)`."""
     if isinstance(node.value, ast.Call | ast.Await):
         yield context.text(node.value)
 
 
 @kind("yield for return", cost=2.6)
 def yield_value(node: ast.Return, context: Context) -> Replacements:
+    """Replace `return a` with `yield a` or `yield from a`."""
     if node.value is not None:
         yield f"yield {context.text(node.value)}"
         yield f"yield from {context.text(node.value)}"
@@ -125,6 +132,7 @@ def yield_value(node: ast.Return, context: Context) -> Replacements:
 
 @kind("yield", cost=1.7)
 def exchange_yield(node: ast.Yield | ast.YieldFrom, context: Context) -> Replacements:
+    """Replace `yield a` with `yield from a`, and back."""
     if node.value is not None:
         keyword = "yield" if isinstance(node, ast.YieldFrom) else "yield from"
         yield f"{keyword} {context.text(node.value)}"
@@ -142,12 +150,14 @@ def drop_assignment(node: ast.Assign, context: Context) -> Replacements:
 
 @kind("condition always true", cost=2.2)
 def force_condition(node: ast.If, context: Context) -> Replacements:
+    """Replace the condition of an `if` with `True` or `False`."""
     yield context.replaced(node, node.test, "True")
     yield context.replaced(node, node.test, "False")
 
 
 @kind("while for if", cost=2.0)
 def exchange_if_and_while(node: ast.If | ast.While, context: Context) -> Replacements:
+    """Replace `if a:` with `while a:`, and back."""
     text = context.text(node)
     if isinstance(node, ast.While):
         yield "if" + text.removeprefix("while")
@@ -157,6 +167,7 @@ def exchange_if_and_while(node: ast.If | ast.While, context: Context) -> Replace
 
 @kind("except", cost=2.0)
 def replace_caught(node: ast.Try, context: Context) -> Replacements:
+    """Replace `except KeyError:` with a similar exception."""
     for handler in node.handlers:
         if handler.type is not None:
             similar = SIMILAR_EXCEPTIONS.get(context.text(handler.type), ())
@@ -166,6 +177,7 @@ def replace_caught(node: ast.Try, context: Context) -> Replacements:
 
 @kind("other exception", cost=2.2)
 def replace_raised(node: ast.Raise, context: Context) -> Replacements:
+    """Replace `raise KeyError` with another exception."""
     raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
     if isinstance(raised, ast.Name):
         for name in RAISED_EXCEPTIONS:
@@ -236,6 +248,7 @@ def add_statement(node: Simple, context: Context) -> Replacements:
 
 @kind("append added", cost=3.9)
 def add_append(node: Simple, context: Context) -> Replacements:
+    """Add `xs.append(x)` behind a statement, for each list and name."""
     if not _can_be_followed(node, context):
         return
     names = context.scope(node).names

@@ -15,6 +15,7 @@ MIN_LENGTH = 3
 
 @kind("misspelt word", cost=1.5, direction=Direction.REPAIRS)
 def correct_spelling(node: ast.Constant, context: Context) -> Replacements:
+    """Replace `"nmae"` with `"name"` if that is a word of the file."""
     word = node.value
     if not isinstance(word, str) or len(word) < MIN_LENGTH or not word.isidentifier():
         return

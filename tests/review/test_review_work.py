@@ -21,7 +21,7 @@ from pytest_starcoder.review.request import ReviewInput
 from pytest_starcoder.review.reviewer import compose_review
 from pytest_starcoder.review.rules import find_faults
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.source.diff import unified
+from pytest_starcoder.source.diff import make_diff
 from pytest_starcoder.source.git.patches import Entry
 
 OURS = str(Path(pytest_starcoder.__file__).parent)
@@ -78,7 +78,7 @@ SHAPES: dict[str, Callable[[int], Texts]] = {
 def entries_of(texts: Texts) -> tuple[list[Entry], dict[str, bytes]]:
     entries = []
     for path, (before, after) in texts.items():
-        diff = unified(before, after, path)
+        diff = make_diff(before, after, path)
         patch = f"diff --git a/{path} b/{path}\n{diff}".encode()
         entries.append(Entry(path, "M", ("100644", "100644"), ("", path), patch))
     return entries, {path: after.encode() for path, (_, after) in texts.items()}
@@ -114,7 +114,7 @@ def work(texts: Texts) -> int:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_work_grows_as_lines_do(shape: str) -> None:
+def test_linear_work(shape: str) -> None:
     make = SHAPES[shape]
     work(make(100))  # imports and compiles what is needed once
     few, many = work(make(150)), work(make(600))
@@ -124,7 +124,12 @@ def test_work_grows_as_lines_do(shape: str) -> None:
 def test_python_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[str] = []
     parse = ast.parse
-    monkeypatch.setattr(ast, "parse", lambda source: parsed.append(source) or parse(source))
+
+    def counted(source: str) -> ast.Module:
+        parsed.append(source)
+        return parse(source)
+
+    monkeypatch.setattr(ast, "parse", counted)
     source = "".join(f"name_{number} = {number}\n" for number in range(3000))
     review(*entries_of({"parsed_once.py": ("", source)}))
     assert len(parsed) == 1

@@ -263,22 +263,22 @@ def findings(path: str, text: str) -> list[Finding]:
 
 @pytest.mark.parametrize("path", HARMLESS)
 def test_harmless_lines(path: str) -> None:
-    found = findings(path, HARMLESS[path].strip("\n"))
-    assert [(told.rule, told.source) for told in found] == []
+    faults = findings(path, HARMLESS[path].strip("\n"))
+    assert [(finding.rule, finding.source) for finding in faults] == []
 
 
 def test_corpus_is_large_enough() -> None:
     assert sum(len(text.strip("\n").split("\n")) for text in HARMLESS.values()) >= 150
 
 
-def test_byte_order_mark_begins_a_file() -> None:
+def test_byte_order_mark() -> None:
     assert findings("a.cs", "\ufeffusing System;\nint a;") == []
-    assert [told.line for told in findings("a.py", "\ufeffa = 1\nb = xs[len(xs)]")] == [2]
+    assert [finding.line for finding in findings("a.py", "\ufeffa = 1\nb = xs[len(xs)]")] == [2]
 
 
 @pytest.mark.parametrize("line", AI_PROMPTS, ids=["words", "token"])
 def test_prompts_of_programs_are_information(line: str) -> None:
-    assert [told.severity.word for told in findings("a.py", line)] == ["info"]
+    assert [finding.severity.word for finding in findings("a.py", line)] == ["info"]
 
 
 FAULTS = [
@@ -328,4 +328,4 @@ FAULTS = [
     ids=[f"{rule}-{number}" for number, (_, _, rule) in enumerate(FAULTS)],
 )
 def test_faults_are_found(path: str, line: str, rule: str) -> None:
-    assert [told.rule for told in findings(path, line)] == [rule]
+    assert [finding.rule for finding in findings(path, line)] == [rule]

@@ -1,0 +1,61 @@
+"""Candidates: lines by suspicion, edits by cost."""
+
+from __future__ import annotations
+
+from support.fake_laboratory import case_of, places_of
+
+from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.fix.candidates import MAX_LINES, paired_edits, rank_lines, single_edits
+from pytest_starcoder.fix.places import Places
+from pytest_starcoder.source.sources import SourceFiles
+
+SOURCE = "def f(n):\n    if n < 3:\n        return n + 1\n    return n\n"
+SOURCES = SourceFiles(
+    lambda path: SOURCE if path == "shop.py" else "def test_f():\n    assert f('long') == 1\n"
+)
+CASE = case_of(SOURCE, ["t.py::test_f"])
+
+
+def test_rank_lines() -> None:
+    unexecuted = ("t.py", 1)
+    places = Places((("shop.py", 2), unexecuted, ("other.py", 7)))
+    assert rank_lines(CASE, places) == {("shop.py", 2): 0, ("other.py", 7): 1}
+
+
+def test_line_limit() -> None:
+    places = Places(tuple(("shop.py", number) for number in range(1, 200)))
+    assert len(rank_lines(CASE, places)) == MAX_LINES
+
+
+def test_edits_by_cost() -> None:
+    candidates = single_edits(CASE, places_of(CASE), SOURCES, Deadline.after(60))
+    costs = [candidate.cost for candidate in candidates]
+    assert costs == sorted(costs)
+    assert len({candidate.edits[0].line for candidate in candidates}) > 2
+
+
+def test_suspicious_lines_are_cheaper() -> None:
+    first, last = ("shop.py", 2), ("shop.py", 4)
+    costs = []
+    for lines in ((first, last), (last, first)):
+        candidates = single_edits(CASE, Places(lines), SOURCES, Deadline.after(60))
+        costs.append(min(found.cost for found in candidates if found.edits[0].line == 2))
+    assert costs[0] < costs[1]
+
+
+def test_disallowed_edits() -> None:
+    places = Places(CASE.ranked, may_change=lambda line: line[1] != 2)
+    candidates = single_edits(CASE, places, SOURCES, Deadline.after(60))
+    assert all(candidate.edits[0].line != 2 for candidate in candidates)
+
+
+def test_half_of_the_time_is_left() -> None:
+    assert single_edits(CASE, places_of(CASE), SOURCES, Deadline.after(-1)) == []
+
+
+def test_pairs() -> None:
+    singles = single_edits(CASE, places_of(CASE), SOURCES, Deadline.after(60))[:4]
+    for pair in paired_edits(singles):
+        first, second = pair.edits
+        costs = {single.edits[0]: single.cost for single in singles}
+        assert pair.cost == costs[first] + costs[second]

@@ -1,0 +1,137 @@
+"""The review that is composed of observed findings and a model's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pytest_starcoder.review.change import Change, Hunk, Unreviewed
+from pytest_starcoder.review.finding import Finding, Review, Severity
+from pytest_starcoder.review.model_review import ModelReview
+from pytest_starcoder.review.request import ReviewInput
+from pytest_starcoder.review.reviewer import compose_review
+from pytest_starcoder.settings import Settings
+
+LINES = (" def mean(xs):", "-    return 0", "+    n = len(xs)", "+    return sum(xs) / n")
+
+
+MEAN = Hunk("shop.py", LINES, 4, 4, (5, 6), 0, "mean", "def mean(xs):\n    return 0")
+
+
+CHANGE = Change(
+    "what is staged",
+    (MEAN,),
+    files=1,
+    texts={"shop.py": "\n\n\ndef mean(xs):\n    n = len(xs)\n    return sum(xs) / n"},
+)
+
+
+SETTINGS = Settings()
+
+
+def shown(
+    findings: list[Finding],
+    observed: list[Finding] | None = None,
+    change: Change = CHANGE,
+    **options: Any,
+) -> Review:
+    remarks = ModelReview()
+    remarks.findings, remarks.reviewed = findings, {0}
+    accepted = options.pop("accepted", ())
+    source = ReviewInput(
+        change, replace(SETTINGS, **options), tuple(observed or ()), frozenset(accepted)
+    )
+    return compose_review(source, remarks)
+
+
+def remark(
+    line: int = 6,
+    severity: Severity = Severity.WARNING,
+    message: str = "Wrong.",
+    path: str = "shop.py",
+) -> Finding:
+    return Finding(
+        path, line, severity, message, model="m", source=f"line {line}", definition="mean"
+    )
+
+
+def test_order_and_maximum() -> None:
+    findings = [remark(n, Severity.WARNING, f"wrong {n}") for n in range(1, 7)] + [
+        remark(9, Severity.ERROR, "worst")
+    ]
+    review = shown(findings)
+    assert [finding.line for finding in review.findings] == [9, 1, 2, 3, 4]
+    assert (review.more, review.failed) == (2, True)
+
+
+def test_repeated_words() -> None:
+    assert (
+        len(shown([remark(5), remark(6, message="wrong!"), remark(7, path="b.py")]).findings) == 2
+    )
+
+
+def test_guess_on_observed_line() -> None:
+    [finding] = shown(
+        [remark(6, message="Divides.")],
+        [Finding("shop.py", 6, Severity.ERROR, "seen", rule="identity")],
+    ).findings
+    assert (finding.message, finding.guess, finding.model, finding.label) == (
+        "seen",
+        "Divides.",
+        "m",
+        "observed",
+    )
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "severity", "failed"),
+    [
+        ("warning", Severity.WARNING, True),
+        ("warning", Severity.INFO, False),
+        ("error", Severity.WARNING, False),
+        ("error", Severity.ERROR, True),
+        ("info", Severity.INFO, True),
+        ("never", Severity.ERROR, False),
+    ],
+)
+def test_fail_on(fail_on: str, severity: Severity, failed: bool) -> None:
+    assert shown([remark(severity=severity)], review_fail_on=fail_on).failed is failed
+
+
+def test_observed_without_model() -> None:
+    observed = [Finding("shop.py", 6, Severity.ERROR, "seen", rule="identity")]
+    review = compose_review(ReviewInput(CHANGE, SETTINGS, tuple(observed)), ModelReview())
+    assert (len(review.findings), review.failed) == (1, True)
+
+
+def test_unreached_hunks_are_missed() -> None:
+    missed = Unreviewed("big.py", "The time limit was reached.", 3, is_missed=True)
+    change = replace(CHANGE, unreviewed=(missed,))
+    review = shown([], change=change)
+    assert (review.has_missed, review.total, review.unreviewed) == (True, 4, (missed,))
+
+
+def test_accepted_finding() -> None:
+    review = shown([remark(5), remark(6, message="other")], accepted={remark(6).fingerprint})
+    assert ([finding.line for finding in review.findings], review.accepted) == ([5], 1)
+
+
+def test_fingerprint() -> None:
+    assert replace(remark(6), line=60, message="else").fingerprint == remark(6).fingerprint
+    assert replace(remark(6), source="other").fingerprint != remark(6).fingerprint
+
+
+def test_min_severity() -> None:
+    assert not shown([remark(severity=Severity.INFO)], review_min_severity="warning").findings
+
+
+def test_unreviewed_hunks() -> None:
+    change = replace(
+        CHANGE,
+        unreviewed=(Unreviewed("a.py", "only deletes lines", 1), Unreviewed("b.png", "binary")),
+    )
+    review = shown([], change=change)
+    assert (review.total, review.reviewed) == (2, 1)
+    assert [left.path for left in review.unreviewed] == ["a.py", "b.png"]
