@@ -1,15 +1,14 @@
-"""How many faults get a fix that was run, by the real `pytest --starcoder-explain`, and how many of those are right.
+"""Measure how many faults get a fix from `pytest --starcoder-explain`, and how many are right.
 
-`python -m benchmarks.fixes CASES --tests test_example.py --judge test_full.py`
-runs the projects in the folder CASES with their --tests alone, in a copy of
-each, with no model unless --backend names one. The first fix of each is then
-put into another copy and judged by the tests of --judge, which the tool has not
-seen; without --judge a fix is judged by all tests of the project. With --truth
-(what benchmarks/seeded_edits.py writes) each project is run as that says.
+`python -m benchmarks.fixes CASES --tests test_example.py --judge test_full.py` runs a copy of
+each project in the folder CASES with its --tests only, and without a model unless --backend
+names one. The first fix of each is then applied to another copy and judged by the tests of
+--judge, which the tool has not seen; without --judge, by all tests of the project. With --truth
+(written by benchmarks/seeded_edits.py) each project is run as that file says.
 
-A fault that keeps the run itself from ending in time is counted as no fix.
-CASES are the Python problems of bigcode/humanevalpack, a folder python_NNN each with
-solution.py and the tests split one assertion a test, or any projects of one's own.
+A fault that keeps the run itself from ending in time counts as one without a fix. CASES are the
+Python problems of bigcode/humanevalpack, a folder python_NNN each with solution.py and the tests
+split into one assertion per test, or any projects of your own.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ from benchmarks.runs import median
 from pytest_starcoder.report.bars import Bars
 
 LIMIT = 45.0
-"""Seconds of one run; the search in it has 15 a cause."""
+"""Seconds per run; the search in it has 15 per cause."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one fault got; `right` tells of each shown fix, its first cause's first, whether it passes the judge."""
+class FaultResult:
+    """The result of one fault; `right` says of each shown fix if it passes the judge."""
 
     name: str
     ended: bool
@@ -58,29 +57,29 @@ def measured(
     judge: Sequence[str],
     env: Mapping[str, str],
     options: Sequence[str],
-) -> Found:
+) -> FaultResult:
     with tempfile.TemporaryDirectory() as temporary:
         copy = shutil.copytree(
             project, Path(temporary) / "project", ignore=shutil.ignore_patterns(".git")
         )
         here = {name: value.replace(str(project), str(copy)) for name, value in env.items()}
-        told = Path(temporary) / "report.json"
-        arguments = ["--starcoder-explain", f"--starcoder-report={told}", *options]
+        report = Path(temporary) / "report.json"
+        arguments = ["--starcoder-explain", f"--starcoder-report={report}", *options]
         ended = pytest_ended(copy, [*arguments, *tests], here, LIMIT)
-        if ended is None or not told.is_file():
-            return Found(
+        if ended is None or not report.is_file():
+            return FaultResult(
                 project.name,
                 ended is not None,
                 note="did not end" if ended is None else "no report",
             )
-        causes = json.loads(told.read_text("utf-8"))["causes"]
+        causes = json.loads(report.read_text("utf-8"))["causes"]
         best: dict[str, Any] = next(
             (cause for cause in causes if cause["fixes"]), causes[0] if causes else {}
         )
         fixes = best.get("fixes", [])
         # One fault may be several causes: what is shown for another of them is shown as well.
         fixes = [*fixes, *(fix for cause in causes if cause is not best for fix in cause["fixes"])]
-        return Found(
+        return FaultResult(
             project.name,
             True,
             tuple(
@@ -116,15 +115,15 @@ def _right(
     return ended is not None and ended.status == 0
 
 
-def rows(found: Sequence[Found]) -> list[Row]:
-    shown = [case for case in found if case.shown]
+def rows(results: Sequence[FaultResult]) -> list[Row]:
+    shown = [case for case in results if case.shown]
     checked = [case for case in shown if case.checked[0]]
     wrong = [case for case in shown if not case.right[0]]
-    times = [case.searched for case in found if case.ended]
+    times = [case.searched for case in results if case.ended]
     return [
-        Row("faults measured", str(len(found))),
-        Row("did not end", str(sum(not case.ended for case in found))),
-        Row("a fix is shown", f"{len(shown)} of {len(found)}"),
+        Row("faults measured", str(len(results))),
+        Row("did not end", str(sum(not case.ended for case in results))),
+        Row("a fix is shown", f"{len(shown)} of {len(results)}"),
         Row("the first fix is right", f"{sum(case.right[0] for case in shown)} of {len(shown)}"),
         Row("a shown fix is right", f"{sum(any(case.right) for case in shown)} of {len(shown)}"),
         Row("labelled checked", f"{len(checked)} of {len(shown)}"),
@@ -143,12 +142,12 @@ def rows(found: Sequence[Found]) -> list[Row]:
     ]
 
 
-def bars(found: Sequence[Found], judged_by: str) -> Bars:
-    """Of all faults: with a fix, with a right one, and with one that is called checked."""
-    shown = [case for case in found if case.shown]
+def bars(results: Sequence[FaultResult], judged_by: str) -> Bars:
+    """Return the counts of faults with a fix, with a right one, and with a checked one."""
+    shown = [case for case in results if case.shown]
     checked = [case for case in shown if case.checked[0]]
     counts = {
-        "faults": len(found),
+        "faults": len(results),
         "a fix is shown": len(shown),
         "a shown fix is right": sum(any(case.right) for case in shown),
         "the first fix is right": sum(case.right[0] for case in shown),
@@ -168,12 +167,12 @@ def main() -> None:
     parser.add_argument("--backend", default="none")
     parser.add_argument("--model", default="")
     parser.add_argument("--only", action="append", default=[])
-    parser.add_argument("--limit", type=int, default=0, help="so many cases at the most")
+    parser.add_argument("--limit", type=int, default=0, help="maximum number of cases")
     arguments = parser.parse_args()
     begun = time.perf_counter()
-    told = json.loads(arguments.truth.read_text("utf-8")) if arguments.truth else {}
+    truth = json.loads(arguments.truth.read_text("utf-8")) if arguments.truth else {}
     cases = arguments.cases
-    names = sorted(told) or sorted(path.name for path in cases.iterdir() if path.is_dir())
+    names = sorted(truth) or sorted(path.name for path in cases.iterdir() if path.is_dir())
     names = [
         name
         for name in names
@@ -186,21 +185,17 @@ def main() -> None:
     there = [
         name for name in names if all((cases / name / test).exists() for test in arguments.tests)
     ]
-    found = []
+    results = []
     for name in there[: arguments.limit or None]:
-        row, project = told.get(name, {}), cases / name
+        row, project = truth.get(name, {}), cases / name
         tests = [*row.get("run", []), *arguments.tests]
         case = measured(
             project, tests, [*row.get("run", []), *arguments.judge], row.get("env", {}), plugin
         )
-        found.append(case)
-        state = (
-            "right"
-            if case.shown and case.right[0]
-            else "wrong"
-            if case.shown
-            else case.note or "none"
-        )
+        results.append(case)
+        state = case.note or "none"
+        if case.shown:
+            state = "right" if case.right[0] else "wrong"
         label = "checked" if case.shown and case.checked[0] else ""
         print(
             f"{name}: {state} {label} {case.tried} tried, {case.searched:.1f} s {case.question}",
@@ -212,10 +207,10 @@ def main() -> None:
             Row("run with", ", ".join(arguments.tests) or "all tests"),
             Row("judged by", judged_by := ", ".join(arguments.judge) or "all tests"),
             Row("model", arguments.model or arguments.backend),
-            *rows(found),
+            *rows(results),
             wall_time(begun),
         ],
-        [bars(found, judged_by)],
+        [bars(results, judged_by)],
         "gemma-3-270m" if arguments.model == "demo" else "",
     )
     publish(outcome, arguments)

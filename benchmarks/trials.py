@@ -1,7 +1,7 @@
-"""How many changes are tried a second, on functions that run in microseconds: swapped, tested, judged.
+"""Measure how many edits are tried per second, on functions that run in microseconds.
 
-`python -m benchmarks.trials` lays a project of one function and four tests out,
-and tries all plain and extended edits of it.
+`python -m benchmarks.trials` writes a project of one function and four tests, and tries all
+plain and extended edits of it.
 """
 
 from __future__ import annotations
@@ -66,12 +66,20 @@ def main() -> None:
         *(Row(f"verdict: {verdict}", str(count)) for verdict, count in verdicts.most_common()),
     ]
     charts = [
-        Bars("Changes tried, each by four tests", "a second", ("rate",), (("pytest-starcoder", (round(rate),)),), 200),
         Bars(
-            "What they were found to be", "changes", ("changes",),
+            "Changes tried, each by four tests",
+            "a second",
+            ("rate",),
+            (("pytest-starcoder", (round(rate),)),),
+            200,
+        ),
+        Bars(
+            "What they were found to be",
+            "changes",
+            ("changes",),
             tuple((str(verdict), (count,)) for verdict, count in verdicts.most_common()),
         ),
-    ]  # fmt: skip
+    ]
     publish(Outcome("trials", [*rows, wall_time(begun)], charts), arguments)
 
 

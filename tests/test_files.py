@@ -25,6 +25,7 @@ from pytest_starcoder.review import reviewer
 from pytest_starcoder.review.store import ReviewStore
 from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.source.edits.edit import Edit
+from pytest_starcoder.source.sources import SourceFiles
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and modes of POSIX")
 
@@ -215,7 +216,9 @@ def test_fix_through_a_link(top: Path, outside: Path) -> None:
     before = (top / "shop.py").read_text()
     edits = tuple(Edit(path, (0, 1), "x", "y", "name", 1.0, 1) for path in ("shop.py", "linked.py"))
     fix = Fix(edits, "", "shop.py", 1, "x", "y", (), (), checked=True)
-    messages = apply([fix], top, lambda path: (top / path).read_text(), lambda _fix: True)
+    messages = apply(
+        [fix], top, SourceFiles(lambda path: (top / path).read_text()), lambda _fix: True
+    )
     assert messages == [
         f"shop.py:1 was not changed: {reason(outside, top)}. Remove the link, or name its target."
     ]
@@ -263,7 +266,7 @@ def test_doctor_report_through_a_link(top: Path, outside: Path) -> None:
         doctor._write_report({}, Path("starcoder-doctor.json"))
     assert str(caught.value) == (
         f"starcoder-doctor.json cannot be written: {reason(outside, top)}. "
-        "Name another with --deep=FILE."
+        "Name another file with --deep=FILE."
     )
     assert outside.read_text() == "mine\n"
 

@@ -26,7 +26,7 @@ from pytest_starcoder.model.code_blocks import file_language
 from pytest_starcoder.model.prompt import Prompt
 from pytest_starcoder.model.prompts import family, render
 from pytest_starcoder.redaction.redactor import redact
-from pytest_starcoder.source.diff import lines_of
+from pytest_starcoder.source.diff import split_lines
 
 _DEFINITION = re.compile(r"(?:async )?def |class |@|import |from ")
 
@@ -45,10 +45,10 @@ def complete(
     The text after the line is respected if the model's family can fill a hole. Raises
     UnreadableAnswer if the model wrote nothing, or a hidden secret in the wrong place.
     """
-    lines = lines_of(text)
+    lines = split_lines(text)
     before, after = _split_at(lines, line)
     redacted = redact(text)
-    shown_before, shown_after = _split_at(lines_of(redacted), line)
+    shown_before, shown_after = _split_at(split_lines(redacted), line)
     kind = family(client.model(), client.settings.family)
     prompt = _prompt(path, unify_newlines(shown_before), unify_newlines(shown_after), kind, client)
     completion = client.complete(prompt)
@@ -82,7 +82,7 @@ def _split_at(lines: list[str], line: int) -> tuple[str, str]:
 
 def _prompt(path: str, before: str, after: str, kind: str, client: Client) -> Prompt:
     """Return the prompt with as much of the file around the hole as fits."""
-    near, far = lines_of(before), lines_of(after)
+    near, far = split_lines(before), split_lines(after)
     stops = []
     following = [line.rstrip() for line in far[1:] if len(line.strip()) > 3]
     if following:
@@ -221,7 +221,7 @@ def _longest_valid_start(before: str, code: str, after: str) -> str:
 
     Returns all of it if there is none.
     """
-    lines = lines_of(code)
+    lines = split_lines(code)
     for count in range(len(lines), 0, -1):
         start = "".join(lines[:count]).rstrip()
         if start and not syntax_error(before + start + after):

@@ -18,7 +18,7 @@ from pytest_starcoder.model.prompt import Completion, Prompt
 from pytest_starcoder.model.prompts import FORMS, family, render
 from pytest_starcoder.model.special_tokens import neutralize
 from pytest_starcoder.redaction.redactor import redact
-from pytest_starcoder.source.diff import lines_of
+from pytest_starcoder.source.diff import split_lines
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -67,7 +67,7 @@ def definition(path: str, text: str, name: str) -> str:
         matches = [name]
     if not matches:
         raise ConfigError(f"{path} defines no {name!r}.", _names_hint(name, list(definitions)))
-    lines = lines_of(text)
+    lines = split_lines(text)
     return "\n\n".join(_source(node, lines) for node in definitions[matches[0]])
 
 

@@ -22,7 +22,7 @@ from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.code_blocks import file_language
 from pytest_starcoder.model.prompts import FORMS, family, render
 from pytest_starcoder.redaction.redactor import redact
-from pytest_starcoder.source.diff import lines_of
+from pytest_starcoder.source.diff import split_lines
 
 _REWORD = "Reword the instruction, or ask another model."
 _MORE_TOKENS = "allow it more tokens with STARCODER_MAX_TOKENS, or name fewer lines"
@@ -43,7 +43,7 @@ def edit(
     if the lines are blank, and UnreadableAnswer if the model wrote nothing, the same lines, or a
     secret elsewhere.
     """
-    lines = lines_of(text)
+    lines = split_lines(text)
     while first < last and not lines[first - 1].strip():
         first += 1
     while first < last and not lines[last - 1].strip():
@@ -53,7 +53,7 @@ def edit(
         raise ConfigError(
             f"{path} has nothing to change there: blank lines alone.", "Use `starcoder complete`."
         )
-    redacted = "".join(lines_of(redact(text))[first - 1 : last])
+    redacted = "".join(split_lines(redact(text))[first - 1 : last])
     shown = textwrap.dedent(unify_newlines(redacted)).rstrip()
     kind = family(client.model(), client.settings.family)
     prompt = render(

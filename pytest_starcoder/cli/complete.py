@@ -9,7 +9,7 @@ from pytest_starcoder.cli.model_session import model_session
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError, UnreadableAnswer
-from pytest_starcoder.source.diff import unified
+from pytest_starcoder.source.diff import make_diff
 
 HELP = "Write the code that belongs after a line of a file, or at the end of a half-written one"
 
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         else:
             source.write(rewrite.after)
-            session.show(unified(rewrite.before, rewrite.after, rewrite.path))
+            session.show(make_diff(rewrite.before, rewrite.after, rewrite.path))
             remark = "written, not run"
         session.sign(rewrite.model, remark)
     return 0

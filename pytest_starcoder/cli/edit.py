@@ -10,7 +10,7 @@ from pytest_starcoder.cli.model_session import model_session
 from pytest_starcoder.cli.options import add_examples, add_settings
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError, UnreadableAnswer
-from pytest_starcoder.source.diff import unified
+from pytest_starcoder.source.diff import make_diff
 
 HELP = "Change lines of a file by an instruction, and show the diff"
 
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
             rewrite = edit(
                 source.shown, source.text, first, last, instruction, session.client, session.redact
             )
-        diff = unified(rewrite.before, rewrite.after, rewrite.path)
+        diff = make_diff(rewrite.before, rewrite.after, rewrite.path)
         if rewrite.problem:
             session.note(diff.removesuffix("\n"))
             raise UnreadableAnswer(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file
-from pytest_starcoder.source.diff import lines_of
+from pytest_starcoder.source.diff import split_lines
 from pytest_starcoder.source.git.tracking import find_repository
 
 
@@ -23,7 +23,7 @@ class SourceFile:
 
     def check_lines(self, first: int, last: int) -> None:
         """Raise ConfigError unless the file has the 1-based lines `first` to `last`."""
-        count = len(lines_of(self.text))
+        count = len(split_lines(self.text))
         if not count:
             raise ConfigError(f"{self.path} is empty.", 'Begin it with `starcoder ask --code "…"`.')
         if not 1 <= first <= last <= count:

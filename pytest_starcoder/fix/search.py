@@ -39,7 +39,7 @@ from pytest_starcoder.runner.trials import (
     Trial,
     Unavailable,
 )
-from pytest_starcoder.source.diff import changed_lines, unified
+from pytest_starcoder.source.diff import changed_lines, make_diff
 from pytest_starcoder.source.edits import EXTENDED, apply_edits
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.lines import line_of
@@ -252,7 +252,7 @@ class EditSearch:
         for path, name in names.items():
             before = self._sources(path)
             after = apply_edits(before, [edit for edit in edits if edit.path == path])
-            diff += unified(before, after, name)
+            diff += make_diff(before, after, name)
         return diff
 
 

@@ -17,7 +17,7 @@ from pytest_starcoder.generate.placement import (
 )
 from pytest_starcoder.generate.result import Generated
 from pytest_starcoder.report.files import write_report
-from pytest_starcoder.source.diff import unified
+from pytest_starcoder.source.diff import make_diff
 from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import counted, one_line, printable
 
@@ -84,7 +84,7 @@ class SuiteWriter:
         after = insert_tests(text, tests, class_name, project_styles(path, self.root))
         if after == text:
             return
-        self.show(printable(self.redact(unified(text, after, path)), tabs=True))
+        self.show(printable(self.redact(make_diff(text, after, path)), tabs=True))
         if self.writes:
             if "\r\n" in before:
                 after = after.replace("\n", "\r\n")

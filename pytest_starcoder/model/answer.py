@@ -16,6 +16,7 @@ def answer(prompt: Prompt, lead: str, client: Client, on_text: OnText) -> Comple
     The thoughts of a chat model are left out. Raises a BackendError, PromptTooLong, or
     UnreadableAnswer if the model wrote nothing.
     """
+    clean = _without_thoughts if prompt.chat else str
     has_begun = False
     pending = ""
 
@@ -26,13 +27,13 @@ def answer(prompt: Prompt, lead: str, client: Client, on_text: OnText) -> Comple
             return
         # Until the first word, it may be nothing but thoughts or white space.
         pending += piece
-        words = _without_thoughts(pending) if prompt.chat else pending
+        words = clean(pending)
         if words.strip():
             has_begun = True
             on_text(lead + words if lead else words.lstrip())
 
     completion = client.complete(prompt, pass_on)
-    words = _without_thoughts(completion.text) if prompt.chat else completion.text
+    words = clean(completion.text)
     if not words.strip():
         raise UnreadableAnswer(
             f"{completion.model} answered with nothing.", "Another model may do better."

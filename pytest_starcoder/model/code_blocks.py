@@ -12,7 +12,7 @@ from functools import cache
 from itertools import groupby, islice
 from pathlib import PurePosixPath
 
-from pytest_starcoder.source.diff import lines_of
+from pytest_starcoder.source.diff import split_lines
 
 # Answers of models are far shorter. A hostile text of this size takes a second to parse.
 MAX_PARSED_CHARACTERS = 100_000
@@ -215,7 +215,7 @@ class _Block:
 
 def _blocks(answer: str, language: str) -> Iterator[_Block]:
     """Yield each fenced block; one that is not closed extends to the end."""
-    lines = lines_of(answer)
+    lines = split_lines(answer)
     index = 0
     while index < len(lines):
         fence = _opening_fence(lines[index])
@@ -310,7 +310,7 @@ def _text_before_fences(answer: str) -> str:
 
     A fence with a label was opened by the answer: nothing before it is code.
     """
-    lines = lines_of(answer)
+    lines = split_lines(answer)
     for number, line in enumerate(lines):
         fence = _opening_fence(line)
         if fence is not None:
@@ -327,7 +327,7 @@ def _unfenced_code(answer: str, language: str) -> str:
     if page:
         return page
     longest = ""
-    for is_prose, lines in groupby(lines_of(answer), _is_sentence):
+    for is_prose, lines in groupby(split_lines(answer), _is_sentence):
         run = "".join(lines)
         if not is_prose and len(run) > len(longest) and _looks_like_code(run, language):
             longest = run
@@ -372,7 +372,7 @@ def _longest_python(answer: str) -> str:
     """Return the longest run of whole lines that is Python and not prose."""
     if not python_problem(answer):
         return _without_prose(answer)
-    lines = lines_of(answer)
+    lines = split_lines(answer)
     longest = ""
     index = parsed = 0
     # Each start may be parsed to the end of the answer: the sum is limited, too.
@@ -388,7 +388,7 @@ def _longest_python(answer: str) -> str:
         parsed += len(rest)
         run = parsing_prefix(rest)
         longest = max(longest, _without_prose(run), key=len)
-        index = max(index + 1, start + len(lines_of(run)))
+        index = max(index + 1, start + len(split_lines(run)))
     return longest
 
 
@@ -404,7 +404,7 @@ def _without_prose(code: str) -> str:
         decorators = getattr(first, "decorator_list", ())
         start = min(node.lineno for node in (first, *decorators)) - 1
     end = None if last is statements[-1] else last.end_lineno
-    return "".join(lines_of(code)[start:end])
+    return "".join(split_lines(code)[start:end])
 
 
 def parsing_prefix(code: str) -> str:
@@ -415,7 +415,7 @@ def parsing_prefix(code: str) -> str:
     """
     if len(code) > MAX_PARSED_CHARACTERS:
         code = code[: code.rfind("\n", 0, MAX_PARSED_CHARACTERS) + 1]
-    lines = lines_of(code)
+    lines = split_lines(code)
     end = len(lines)
     parsed = 0
     while end > 0 and parsed < 50 * MAX_PARSED_CHARACTERS:
@@ -432,7 +432,7 @@ def _syntax_error(code: str) -> tuple[int, str]:
     """Return the line and the message of a syntax error; line 0 if it has none."""
     invalid = re.search("[\0\ud800-\udfff]", code)
     if invalid:
-        return len(lines_of(code[: invalid.end()])), "a character that no source may have"
+        return len(split_lines(code[: invalid.end()])), "a character that no source may have"
     try:
         _statements(code)
     except SyntaxError as exc:
@@ -525,7 +525,7 @@ _MAYBE_CODE_LINE = re.compile(
 
 def _looks_like_code(text: str, language: str) -> bool:
     """Return whether half of the lines look like code, and none reads as a sentence."""
-    lines = [line.strip() for line in lines_of(text) if line.strip()]
+    lines = [line.strip() for line in split_lines(text) if line.strip()]
     if language == "html":
         tags = sum(bool(_TAG_LINE.match(line)) for line in lines)
         return tags > 0 and 2 * tags >= len(lines)

@@ -191,7 +191,9 @@ def _probe_special_tokens(ask: Ask, special_tokens: tuple[str, ...]) -> ProbeRes
     counts = {token: count(token) for token in special_tokens}
     several = {token: tokens for token, tokens in counts.items() if tokens != 1}
     summary = f"{total - len(several)} of {total} are one token"
-    return ProbeResult(name, "no" if several else "unknown", summary, {"several": several})
+    # Together they are more tokens than one by one: a part of the prompt was not counted.
+    verdict = "no" if several else "unknown"
+    return ProbeResult(name, verdict, summary, {"several": several})
 
 
 HOLES = (
@@ -213,8 +215,8 @@ def _probe_hole(ask: Ask) -> ProbeResult:
         if has_ended and _parses(before + answer.text + after):
             filled += 1
     summary = f"{filled} of {len(HOLES)} were filled, and the answer ended there"
-    verdict = "yes" if filled == len(HOLES) else "no"
-    return ProbeResult("hole", verdict, summary, {"closed": filled, "tokens": tokens})
+    figures = {"closed": filled, "tokens": tokens}
+    return ProbeResult("hole", _yes_or_no(filled == len(HOLES)), summary, figures)
 
 
 def _parses(source: str) -> bool:
@@ -275,7 +277,7 @@ def _probe_pull_request(ask: Ask) -> ProbeResult:
     figures = {"ended": ended, "tokens": tokens, "likelihood": likelihood}
     total = len(FAULTY_LINES)
     summary = f"{ended} of {total} comments were written and ended by themselves"
-    return ProbeResult("pull request", "yes" if ended == total else "no", summary, figures)
+    return ProbeResult("pull request", _yes_or_no(ended == total), summary, figures)
 
 
 # --- the memory and the window of the server ---
@@ -296,7 +298,7 @@ def _probe_prefix_cache(ask: Ask) -> ProbeResult:
         return ProbeResult(name, "yes", summary, figures)
     if cold < 0.3:  # times this short differ by chance
         return ProbeResult(name, "unknown", summary, figures)
-    return ProbeResult(name, "yes" if warm < cold / 2 else "no", summary, figures)
+    return ProbeResult(name, _yes_or_no(warm < cold / 2), summary, figures)
 
 
 def _probe_window(ask: Ask, client: Client) -> ProbeResult:
@@ -324,8 +326,12 @@ def _probe_window(ask: Ask, client: Client) -> ProbeResult:
     except PromptTooLong as exc:
         return ProbeResult(name, "no", str(exc), figures)
     summary = f"{read:,} of {expected:,.0f} tokens were read; the window is said to be {window:,}"
-    verdict = "yes" if read >= 0.98 * expected else "no"
-    return ProbeResult(name, verdict, summary, figures | {"read": read})
+    figures["read"] = read
+    return ProbeResult(name, _yes_or_no(read >= 0.98 * expected), summary, figures)
+
+
+def _yes_or_no(passed: bool) -> str:
+    return "yes" if passed else "no"
 
 
 def _unseen(text: str) -> str:

@@ -104,7 +104,7 @@ class BackgroundWorker:
             self._queue.remove(waiting)
         except ConfigError as exc:
             self._give_up(waiting, str(exc))
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - report the commit and go on with the others
             reason = str(exc) if isinstance(exc, StarcoderError) else f"{type(exc).__name__}: {exc}"
             self._give_up(waiting, f"the review itself failed: {reason}")
         else:
@@ -138,7 +138,7 @@ class BackgroundWorker:
 def review_commit(waiting: WaitingCommit) -> CommitReview:
     """Review the change made by a commit. Raises Replaced and ConfigError."""
     started = time.monotonic()
-    folder = Path(waiting.folder)
+    folder = Path(waiting.folder)  # its settings count, unless the worktree is gone
     if not folder.is_dir():
         folder = _main_worktree()
     repository = Repository(folder)

@@ -26,7 +26,7 @@ def read(path: str | PathLike[str]) -> str:
     """Return the text of a baseline; empty if it cannot be read."""
     try:
         # A hook reads it without importing pathlib.
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
             return file.read()
     except OSError:
         return ""
@@ -46,6 +46,7 @@ def add_findings(text: str, findings: Iterable[Mapping[str, Any]]) -> tuple[str,
         if fingerprint not in accepted:
             source = " ".join(finding["source"].split())[:100]
             new[fingerprint] = f"{fingerprint} {finding['path']}: {source}"
+    # Lines that people wrote stay, except comments: the header is written anew.
     lines = {line for line in text.splitlines() if line.strip() and not line.startswith("#")}
     ordered = sorted(lines | {*new.values()}, key=lambda line: line.partition(" ")[2])
     return _HEADER + "".join(f"{line}\n" for line in ordered), len(new)

@@ -43,6 +43,7 @@ class Hunk:
     @property
     def header(self) -> str:
         """The `@@` line."""
+        # Counted, because a part of a git hunk has its own.
         before = sum(not line.startswith("+") for line in self.lines)
         after = sum(not line.startswith("-") for line in self.lines)
         return f"@@ -{self.old},{before} +{self.new},{after} @@ {self.definition}".rstrip()
@@ -99,5 +100,6 @@ class Change:
     @property
     def total(self) -> int:
         """The number of git's hunks."""
+        # The parts of a git hunk share its number.
         unreviewed = sum(entry.hunks for entry in self.unreviewed)
         return len({hunk.number for hunk in self.hunks}) + unreviewed

@@ -42,6 +42,7 @@ def read_change(
     smallest_first = sorted(patches, key=lambda patch: len(patch.patch))
     for patch in smallest_first:
         reader.learn_secrets(patch)  # first of all files: each may repeat another's secret
+    # Keyed by patch rather than path: a diff from standard input may name a file twice.
     readings = {patch: reader.read(patch) for patch in smallest_first}
     hunks: list[Hunk] = []
     unasked: list[Hunk] = []
@@ -156,6 +157,7 @@ class _Reader:
         """Return the added lines to review: for a merge, those new to all its parents."""
         numbers = {number for number, _ in hunk.added()}
         for side in self._other_sides:
+            # A side that does not touch the file adds nothing to it, so no line is new to all.
             lines = side.get(path, frozenset())
             if lines is not None:
                 numbers &= lines
@@ -175,6 +177,7 @@ class _Reader:
             return _SKIPPED_STATUS[entry.status]
         if entry.modes[1] in _SKIPPED_MODE:
             return _SKIPPED_MODE[entry.modes[1]]
+        # Before the reasons that only git knows: what is excluded cannot fail.
         if self._excluded.match(os.path.normcase(patch.path)):
             return "excluded"
         if patch.path.endswith(".ipynb"):
@@ -214,6 +217,6 @@ def _compile_globs(globs: Sequence[str]) -> re.Pattern[str]:
     """Return a pattern for the paths that match a glob from the top or from any folder."""
     patterns = []
     for glob in globs:
-        for variant in (glob, f"*/{glob}"):
+        for variant in (glob, f"*/{glob}"):  # as in .gitignore
             patterns.append(fnmatch.translate(os.path.normcase(variant)))
     return re.compile("|".join(patterns) or "(?!)")

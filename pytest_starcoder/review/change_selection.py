@@ -42,6 +42,7 @@ def select_change(request: ReviewRequest, environ: Mapping[str, str] = os.enviro
     if refs is not None:
         return _select_range(repository, refs, request.options, started)
     settings = load_settings(here, request.options)
+    # A git that takes longer than the whole budget has failed.
     repository.timeout = settings.review_time_budget
     if environ.get("PRE_COMMIT_REMOTE_NAME") and not environ.get("PRE_COMMIT_FROM_REF"):
         # pre-commit names no range for the push of a whole history.
@@ -78,6 +79,7 @@ def select_commit(
     For a merge that is only what the merge itself changes.
     """
     settings = load_settings(folder, options)
+    # Attributes are read from the first parent, as for a range: a commit hides nothing.
     first_parent = repository.parent(commit)
     other_sides = []
     for parent in repository.merged_parents(commit):

@@ -48,9 +48,11 @@ class ChangedFile:
             return
         self._lines = _split(self.text)
         self._find_secrets(dict(enumerate(_split(text), 1)), dict(enumerate(self._lines, 1)))
+        # One syntax tree for all hunks, so that work grows with the lines of a file only.
         self._definitions = Definitions(path, self._lines, self.text)
         self._redacted = {hunk: self._redact(hunk) for hunk in hunks}
         self._before = list(self._lines_before())
+        # Sorted, so that each hunk finds its neighbourhood by bisection.
         self._numbers_before = [number for number, _ in self._before]
 
     def split(
@@ -107,11 +109,13 @@ class ChangedFile:
 
     def _hunk(self, part: PatchHunk, counted: set[int], number: int, first: int) -> Iterator[Hunk]:
         """Yield the part as a hunk if it adds lines that count; its git hunk begins at `first`."""
+        # A blank line is nothing to comment on.
         added = [at for at, text in part.added() if at in counted and text.strip()]
         if not added:
             return
         base = ""
         if self.text is None:
+            # Without the file, git's guess at the definition has to do.
             name = part.context.rstrip("{:( ")[:80]
         else:
             definition = self._definitions.around(added[0], part.context, first)
@@ -157,6 +161,7 @@ class ChangedFile:
         if not before:
             return ""
         text = "\n".join(line for _, line in before)
+        # The head of a definition tells its parameters, however far away it is.
         if definition is not None and before[0][0] > definition.first:
             text = f"{self._lines[definition.first - 1]}\n{text}"
         return text if len(text) <= MAX_BASE + MAX_HEAD else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.review.change import number_lines
-from pytest_starcoder.source.diff import named_path
+from pytest_starcoder.source.diff import parse_path
 from pytest_starcoder.source.git.patches import Entry
 from pytest_starcoder.text.display import one_line
 
@@ -70,7 +70,7 @@ class FilePatch:
                 hunks += _hunks(file)
         except UnidiffParseError:
             return None
-        return hunks or None
+        return hunks or None  # without a line `---` there is nothing to parse
 
     def count_hunks(self) -> int:
         """Count the hunks without parsing them."""
@@ -124,12 +124,14 @@ def _git_patch(section: bytes) -> FilePatch:
     headers = _parse(header_lines)
     if not headers:
         raise _damaged(f"at {one_line(header_lines[0], 200)}")
+    # A renamed or binary file has no lines `---` and `+++`.
     names = _parse(lines[:2]) or headers
     return FilePatch(_entry(names[0], headers[0], section))
 
 
 def _plain_patches(diff: bytes) -> list[FilePatch]:
     patches = []
+    # Parsed as a whole: only the counts in `@@` tell where the hunks of a file end.
     for file in _parse(_lines(diff)):
         entry = _entry(file, file, str(file).encode("utf-8", "replace"))
         patches.append(FilePatch(entry, list(_hunks(file))))
@@ -139,7 +141,7 @@ def _plain_patches(diff: bytes) -> list[FilePatch]:
 def _entry(names: PatchedFile, header: PatchedFile, patch: bytes) -> Entry:
     """Return a file with the `names` of its lines `---` and `+++`, and the modes of its header."""
     is_deleted = NO_FILE in (names.target_file, header.target_file)
-    path = named_path(names.source_file if is_deleted else names.target_file)
+    path = parse_path(names.source_file if is_deleted else names.target_file)
     if is_deleted:
         status = "D"
     elif NO_FILE in (names.source_file, header.source_file):

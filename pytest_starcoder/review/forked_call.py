@@ -88,7 +88,7 @@ class ForkedCall:
                 result = pickle.dumps((False, function(pickle.load(arguments))))
             except EOFError:
                 return  # never called
-            except Exception as exc:
+            except Exception as exc:  # noqa: BLE001 - the parent raises it
                 result = pickle.dumps((True, exc))
             results.write(result)
             results.flush()

@@ -21,6 +21,7 @@ def cut_hunk(hunk: PatchHunk, cuts: Sequence[int]) -> Iterator[PatchHunk]:
         lines = hunk.lines[done:end]
         if lines:
             yield PatchHunk(old, new, lines, hunk.context)
+        # Removed lines do not count after the change, added ones not before it.
         old += sum(not line.startswith("+") for line in lines)
         new += sum(not line.startswith("-") for line in lines)
         done = max(done, end)
@@ -63,6 +64,7 @@ def trim_to_definition(hunk: PatchHunk, definition: Definition) -> PatchHunk:
 
     They may change or move without it, which would make the cached answer useless.
     """
+    # An unchanged line has as many signs before as after, so both starts move by `first`.
     numbers = [number for number, _ in hunk.numbered()]
     first, end = 0, len(hunk.lines)
     while first < end and hunk.lines[first].startswith(" ") and numbers[first] < definition.first:

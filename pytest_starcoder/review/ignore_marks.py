@@ -21,6 +21,7 @@ class IgnoreMarks:
         for path, text in change.texts.items():
             for number, line in enumerate(text.split("\n"), 1):
                 self._add(path, number, line)
+        # A diff from standard input has no texts, only hunks.
         for hunk in (*change.hunks, *change.unasked):
             for number, line in hunk.numbered():
                 if not line.startswith("-"):

@@ -57,6 +57,7 @@ class LineRules:
 
     def check(self, line: str, *, is_quoted: bool = False) -> Iterator[Fault]:
         """Yield the faults of a line; `is_quoted` if it is inside a multi-line string."""
+        # Most lines are ASCII, and testing for that is fast.
         if not line.isascii() and hides_code(line, is_code=self._is_code):
             message = "invisible characters make this line read differently from how it runs"
             yield Fault("hidden", Severity.ERROR, message)
@@ -66,6 +67,7 @@ class LineRules:
         elif addresses_model(line):
             message = "this text addresses a language model; it was treated as data"
             yield Fault("instruction", Severity.INFO, message)
+        # Documentation may show conflict markers and breakpoints.
         if is_quoted or self._is_prose:
             return
         if _CONFLICT.match(line):

@@ -119,6 +119,7 @@ def _order(change: Change, observed: Observed) -> list[Hunk]:
     for hunk in change.hunks:
         sizes[hunk.path] += len(hunk.added)
 
+    # Sorting is stable: hunks of equal importance stay in the order of the diff.
     def importance(hunk: Hunk) -> tuple[bool, int]:
         has_finding = any((hunk.path, number) in observed for number in hunk.added)
         return not has_finding, sizes[hunk.path] // FILE_SIZE_STEP
@@ -150,6 +151,7 @@ class _HunkReviewer:
         model = self._client.model()
         settings = self._client.settings
         kind = family(model, settings.family)
+        # Everything that the prompts depend on is part of the key.
         # Line numbers are relative to the hunk, so that it may move.
         added = [number - hunk.new for number in hunk.added]
         observed = [number - hunk.new for number in self._observed_lines(hunk)]
@@ -191,6 +193,7 @@ class _HunkReviewer:
         if flaw:
             raise UnreadableAnswer(f"what {completion.model} wrote {flaw}")
         severity = rate_severity(message)
+        # The model commented without requiring a change.
         if state == "commented":
             severity = min(severity, Severity.INFO)
         return [Remark(line, severity, message, placed)]
@@ -215,6 +218,7 @@ class _HunkReviewer:
             worst = max(observed, key=lambda at: self._observed[hunk.path, at].severity)
             return worst, "observed"
         text = self._texts.get(hunk.path, "")
+        # ruff's own messages are not reported: users run it themselves.
         linted = linted_lines(hunk.path, text) & {*hunk.added}
         if linted:
             return min(linted), "observed"
@@ -229,6 +233,7 @@ class _HunkReviewer:
         prompt = _render("starcoder2", "review-line", hunk, self._repository_name, hunk.added[0])
         schema: dict[str, object] = {"type": "integer", "enum": list(hunk.added)}
         completion = self._complete(replace(prompt, schema=schema))
+        # A server may ignore the schema, so the answer may be any text.
         number = re.match(r"\s*(\d{1,9})(?!\d)", completion.text)
         return int(number[1]) if number else 0
 
@@ -237,6 +242,7 @@ class _HunkReviewer:
     def _ask_for_list(self, hunk: Hunk) -> list[Remark]:
         from pytest_starcoder.model.answer_quality import judge
 
+        # One request: an instruct model chooses the lines itself.
         prompt = _render("chat", "review", hunk, self._repository_name, hunk.added[0])
         completion = self._complete(replace(prompt, schema=answer_schema(hunk)))
         remarks = parse_remarks(completion.text, hunk.added)

@@ -134,6 +134,7 @@ class PendingReports:
     def is_reviewed(self, commit: str) -> bool:
         """Return whether `commit` has a report that does not have to be redone."""
         for stage in (NEW, SHOWN, PUSHED):
+            # The hash is in the file name, so most reports need not be read.
             if commit in map(commit_hash, list_files(self._path(stage))):
                 reports = [report for report in self._read(stage) if report.hash == commit]
                 return not all(report.lacks_model for report in reports)

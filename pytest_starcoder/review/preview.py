@@ -25,6 +25,7 @@ def preview(source: ReviewInput) -> str:
         added = counted(sum(len(hunk.added) for hunk in hunks), "added line")
         size = f"{sizes[path]:,} characters to send"
         lines.append(f"{one_line(path, 200)}: {numbers}, {added}, {size}")
+    # Parts of a long hunk are sent one by one, and counted as one.
     count = len({hunk.number for hunk in change.hunks})
     budget = source.settings.review_time_budget
     summary = f"{counted(count, 'hunk')} of {change.total} would be reviewed"

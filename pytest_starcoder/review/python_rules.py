@@ -91,7 +91,7 @@ def _protected_lines(nodes: Sequence[ast.AST]) -> set[int]:
     lines: set[int] = set()
     for node in nodes:
         if isinstance(node, ast.Try):
-            is_protected = bool(node.handlers)
+            is_protected = bool(node.handlers)  # `try: ... finally:` catches nothing
         elif isinstance(node, ast.With | ast.AsyncWith):
             is_protected = any(_expects_exception(item.context_expr) for item in node.items)
         else:
@@ -140,6 +140,7 @@ def range_too_long(loop: ast.For) -> Violations:
     match loop:
         case ast.For(ast.Name(index), ast.Call(ast.Name("range"), [end] | [_, end, *_])):
             counted = _counted_with_one_more(end)
+            # A loop that checks its index, or fills the sequence, reads no missing item.
             if counted is None or _is_guarded(loop, index, counted):
                 return
             if any(_reads_item(node, counted, index) for node in ast.walk(loop)):
@@ -234,6 +235,7 @@ def equal_branches(node: ast.If | ast.IfExp) -> Violations:
         if _are_equal(node.body, node.orelse):
             yield node, "both branches give the same"
         return
+    # `if a: pass` and `else: pass` are often filled in later.
     is_placeholder = isinstance(node.body[0], ast.Pass | ast.Continue | ast.Break)
     if not is_placeholder and _have_equal_values(node.body, node.orelse):
         yield node, "both branches do the same"
@@ -407,7 +409,7 @@ def _contains_value(query: ast.expr) -> bool:
             continue
         if _QUERY.match(before) and _BEFORE_VALUE.search(before) and not _is_safe(value):
             return True
-        before += "x"
+        before += "x"  # stands for the value in what follows
     return False
 
 
@@ -456,7 +458,7 @@ def _fill(text: str, values: Sequence[ast.expr]) -> Iterator[tuple[str, ast.expr
     """Yield the pieces of a format string, each with the value that fills the field after it."""
     done = 0
     for field, value in zip(_FORMAT_FIELD.finditer(text), values, strict=False):
-        is_number = field[0][-1] in "df"
+        is_number = field[0][-1] in "df"  # `%d` cannot inject text
         yield text[done : field.start()], None if is_number else value
         done = field.end()
     yield text[done:], None

@@ -93,12 +93,13 @@ def answer_schema(hunk: Hunk) -> dict[str, object]:
 
 def parse_remarks(answer: str, added: tuple[int, ...]) -> list[Remark] | None:
     """Return a chat model's remarks on added lines; None if the answer has no list of them."""
+    # Models like to put their JSON into a sentence or a fence.
     start = re.search(r"[\[{]", answer)
     if start is None:
         return None
     try:
         content, _ = json.JSONDecoder().raw_decode(answer[start.start() :])
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # thousands of brackets
         return None
     if isinstance(content, dict):
         content = content.get("findings", content.get("issues"))

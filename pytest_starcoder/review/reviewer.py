@@ -68,8 +68,8 @@ def review_quietly(
     try:
         return _review_with_model(source, seconds, progress)
     except ConfigError:
-        raise
-    except Exception as exc:
+        raise  # the user has to fix it
+    except Exception as exc:  # noqa: BLE001 - observed findings count, whatever the error
         error = StarcoderError(f"Asking the model failed: {type(exc).__name__}: {exc}.")
         return _review_without_model(source, error)
 
@@ -123,7 +123,7 @@ def _review_with_model(
         return _review_without_model(source, exc)
     cache = source.cache
     with Client(backend, settings, cache) as client:
-        client.allow(seconds)
+        client.allow(seconds)  # the budget also covers asking for the model's name
         try:
             model = client.model()
         except StarcoderError as exc:
@@ -139,6 +139,7 @@ def _review_with_model(
 def _review_without_model(source: ReviewInput, error: StarcoderError) -> Review:
     by_model = ModelReview()
     by_model.away = error
+    # Every hunk is listed, so that no report looks as if a model had seen it.
     for hunk in source.change.hunks:
         by_model.miss(hunk, error.message)
     return compose_review(source, by_model)
@@ -200,6 +201,7 @@ def _merge(observed: Iterable[Finding], by_model: Iterable[Finding]) -> Iterable
     """
     by_line = {(finding.path, finding.line): finding for finding in observed}
     messages: set[tuple[str, str]] = set()
+    # In the order of lines, so that the first of several equal remarks stays.
     for finding in sorted(by_model, key=lambda finding: (finding.path, finding.line)):
         place = (finding.path, finding.line)
         message = (finding.path, " ".join(re.findall(r"\w+", finding.message.lower())))

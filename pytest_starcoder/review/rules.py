@@ -65,6 +65,7 @@ def _faults(
     for number, has_token in secrets.items():
         severity = rate_secret(path, has_token=has_token)
         yield number, Fault("secret", severity, _SECRET)
+    # Rules for Python need the whole file; a diff from standard input has none.
     module = _python_module(path, content)
     rules = LineRules(path)
     for number, (_, line) in lines.items():

@@ -32,6 +32,7 @@ class ReviewStore:
         from pytest_starcoder.review.json_report import review_to_json
         from pytest_starcoder.review.text_report import to_text
 
+        # A read-only git directory must not fail a commit.
         with contextlib.suppress(OSError):
             write_report(self.folder / "last.json", review_to_json(review))
             write_report(self.folder / "last.txt", to_text(review))

@@ -44,6 +44,7 @@ def summary(review: Review) -> str:
         return f"Nothing to review: {review.description} changes no file."
     findings = len(review.findings) + review.more
     parts = [f"{review.reviewed} of {counted(review.total, 'hunk')} reviewed"]
+    # "no findings" would look like a clean result if no model has seen anything.
     if review.reviewed or findings:
         parts.append(counted(findings, "finding") if findings else "no findings")
     counts = {

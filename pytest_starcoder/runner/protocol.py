@@ -21,6 +21,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import UnionType
@@ -169,10 +170,28 @@ def _lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
 
 def parse_value(value: Any, kind: Any) -> Any:
     """Convert a JSON value to the type `kind`. Raises ValueError."""
+    # Line numbers are the most frequent by far, so they come first.
+    if kind is int:
+        if 0 <= _checked(value, int) < MAX_NUMBER:
+            return value
+    elif kind is float:
+        # An integer may have thousands of digits, too many for a float.
+        if type(value) in (int, float) and abs(value) < MAX_NUMBER:
+            return float(value)
+    elif kind in (str, bool):
+        return _checked(value, kind)
+    elif is_dataclass(kind):
+        return _parse_fields(value, kind)
+    elif isinstance(kind, type) and issubclass(kind, StrEnum | Path):
+        return kind(_checked(value, str))
+    else:
+        return _parse_collection(value, kind)
+    raise Malformed(f"no value of {kind}")
+
+
+def _parse_collection(value: Any, kind: Any) -> Any:
     origin = get_origin(kind)
     arguments = get_args(kind)
-    if is_dataclass(kind):
-        return _parse_fields(value, kind)
     if origin is Mapping:
         entries = _checked(value, dict).items()
         return {key: parse_value(entry, arguments[1]) for key, entry in entries}
@@ -184,14 +203,6 @@ def parse_value(value: Any, kind: Any) -> Any:
         return None if value is None else parse_value(value, arguments[0])
     if origin is Literal and value in arguments:
         return value
-    if kind is bool:
-        return _checked(value, bool)
-    if kind is int and type(value) is int and 0 <= value < MAX_NUMBER:
-        return value
-    if kind is float and type(value) in (int, float) and abs(value) < MAX_NUMBER:
-        return float(value)  # an integer may have thousands of digits, too many for a float
-    if isinstance(kind, type) and issubclass(kind, str | Path):
-        return kind(_checked(value, str))
     raise Malformed(f"no value of {kind}")
 
 

@@ -125,13 +125,12 @@ class Tracer:
         except Exception:  # noqa: BLE001 - an exception in a trace function would reach the test
             return False
 
+    # Called for every line: the repeated expression costs less than another call.
+
     def _trace_line(self, frame: FrameType, event: str, _arg: Any) -> LocalTrace:
         if event == "line":
-            self._add_line(frame)
+            self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
         return self._trace_line
-
-    def _add_line(self, frame: FrameType) -> None:
-        self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
 
     def _arc_tracer(self) -> LocalTrace:
         previous = 0
@@ -144,7 +143,7 @@ class Tracer:
                 line = 0
                 if event == "line":
                     line = frame.f_lineno
-                    self._add_line(frame)
+                    self.lines.setdefault(frame.f_code.co_filename, set()).add(line)
                 if previous:
                     arcs = self.arcs.setdefault(frame.f_code.co_filename, set())
                     arcs.add((previous, line))
@@ -164,7 +163,7 @@ class Tracer:
             nonlocal raised
             if event == "line":
                 raised = ""  # the exception was handled
-                self._add_line(frame)
+                self.lines.setdefault(frame.f_code.co_filename, set()).add(frame.f_lineno)
             elif event == "exception":
                 raised = arg[0].__name__
             elif event == "return":

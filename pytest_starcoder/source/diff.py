@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 NO_NEWLINE = "\\ No newline at end of file\n"
 
+_GIT_HEADER = ("diff --git ", "new file mode ", "deleted file mode ")
+
 _ESCAPED_CONTROLS = dict(zip(b"abtnvfr", b"\a\b\t\n\v\f\r", strict=True))
 
 
-def lines_of(text: str) -> list[str]:
+def split_lines(text: str) -> list[str]:
     """Split text into lines with their ends, where an editor does.
 
     Unlike `str.splitlines`, form feeds and Unicode separators end no line.
@@ -26,25 +28,25 @@ def lines_of(text: str) -> list[str]:
     return list(io.StringIO(text, newline=""))
 
 
-def unified(before: str, after: str, path: str) -> str:
+def make_diff(before: str, after: str, path: str) -> str:
     """Return the diff from `before` to `after` as git prints it; empty if they are equal."""
-    # For git, only "\n" ends a line.
-    old_lines = list(io.StringIO(before, newline="\n"))
-    new_lines = list(io.StringIO(after, newline="\n"))
+    old_lines, new_lines = _split_at_newlines(before), _split_at_newlines(after)
     lines = []
     for line in difflib.unified_diff(old_lines, new_lines, f"a/{path}", f"b/{path}"):
         lines.append(line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}")
     return "".join(lines)
 
 
-def parse_diff(diff: str, *, metadata_only: bool = False) -> PatchSet:
+def parse_patch_set(diff: str, *, metadata_only: bool = False) -> PatchSet:
     """Parse a unified diff; with `metadata_only`, hunks without their lines.
 
-    Raises ValueError if it is not a diff.
+    Raises ValueError if it is damaged.
     """
     patch_set, parse_error = _parser()
+    # unidiff misreads paths with spaces in git's headers, and does not need them.
+    lines = [line for line in _split_at_newlines(diff) if not line.startswith(_GIT_HEADER)]
     try:
-        return patch_set(diff, metadata_only=metadata_only)
+        return patch_set(lines, metadata_only=metadata_only)
     except parse_error as exc:
         raise ValueError(str(exc)) from exc
 
@@ -61,7 +63,7 @@ def _parser() -> tuple[type[PatchSet], type[Exception]]:
 def changed_lines(diff: str) -> list[str]:
     """Return the removed and added lines of a unified diff, with their signs."""
     lines = []
-    for file in parse_diff(diff):
+    for file in parse_patch_set(diff):
         for hunk in file:
             for line in hunk:
                 if line.is_added or line.is_removed:
@@ -69,15 +71,15 @@ def changed_lines(diff: str) -> list[str]:
     return lines
 
 
-def named_path(header: str) -> str:
+def parse_path(header: str) -> str:
     """Return the path in a `+++ ` or `--- ` line, given what follows the sign and space.
 
     Quotes and the prefix (`a/`) are removed, as is the tab that git puts after some paths.
     """
-    return re.sub(r"^[abciwo12]/", "", unquoted(header.removesuffix("\t")))
+    return re.sub(r"^[abciwo12]/", "", unquote_path(header.removesuffix("\t")))
 
 
-def unquoted(name: str) -> str:
+def unquote_path(name: str) -> str:
     """Return a path that git may have quoted for its control characters, quotes or backslashes.
 
     Bytes that are not UTF-8 are decoded as by `os.fsdecode`.
@@ -86,6 +88,11 @@ def unquoted(name: str) -> str:
         return name
     escaped = name[1:-1].encode("utf-8", "surrogateescape")
     return re.sub(rb"\\([0-3][0-7]{2}|.)", _unescape, escaped).decode("utf-8", "surrogateescape")
+
+
+def _split_at_newlines(text: str) -> list[str]:
+    """Split text as git does: only a newline ends a line."""
+    return list(io.StringIO(text, newline="\n"))
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:

@@ -13,7 +13,7 @@ from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.model.client import ROOM, Client
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.schema import FAMILIES
-from pytest_starcoder.source.diff import lines_of
+from pytest_starcoder.source.diff import split_lines
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_completion_ends_with_function(text: str, line: int, ends: bool) -> None
 def test_nothing_else_changes(
     text: str, answer: str, line: int, path: str, kind: str, truncated: bool
 ) -> None:
-    lines = lines_of(text)
+    lines = split_lines(text)
     line = (line - 1) % len(lines) + 1
     try:
         rewrite = completed(text, line, answer, path, kind=kind, truncated=truncated)

@@ -14,7 +14,7 @@ from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.special_tokens import STARCODER2
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.schema import FAMILIES
-from pytest_starcoder.source.diff import lines_of
+from pytest_starcoder.source.diff import split_lines
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_lone_surrogate() -> None:
 def test_other_lines_stay(
     text: str, answer: str, first: int, more: int, path: str, kind: str
 ) -> None:
-    lines = lines_of(text)
+    lines = split_lines(text)
     first = (first - 1) % len(lines) + 1
     last = min(first + more, len(lines))
     try:

@@ -22,10 +22,12 @@ from benchmarks.rivals import NotInstalled
 
 def test_of_the_fixes_the_first_and_any_are_counted_apart() -> None:
     found = [
-        fixes.Found("a", True, (True,), (True,), searched=1.0),
-        fixes.Found("b", True, (False, True), (False, False), "f(1) gives 1, or 2?", searched=3.0),
-        fixes.Found("c", True, searched=2.0),
-        fixes.Found("d", False),
+        fixes.FaultResult("a", True, (True,), (True,), searched=1.0),
+        fixes.FaultResult(
+            "b", True, (False, True), (False, False), "f(1) gives 1, or 2?", searched=3.0
+        ),
+        fixes.FaultResult("c", True, searched=2.0),
+        fixes.FaultResult("d", False),
     ]
     assert [(row.what, row.measured) for row in fixes.rows(found)] == [
         ("faults measured", "4"),

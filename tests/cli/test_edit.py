@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.servers import FakeOllama
 
 from pytest_starcoder.cli import main
-from pytest_starcoder.source.diff import lines_of
+from pytest_starcoder.source.diff import split_lines
 
 MEAN = b"def mean(xs):\n    total = sum(xs)\n    return total / len(xs)\n"
 DIFF = """\
@@ -178,7 +178,7 @@ def test_only_these_lines_change(
     file, text = tmp_path / name, text.removeprefix("\ufeff") or "x"
     file.write_bytes(text.encode())
     ollama_double.answer = answer
-    lines = lines_of(text)
+    lines = split_lines(text)
     first = number % len(lines) + 1
     last = min(first + more, len(lines))
     screen = edit(capsys, f"{name}:{first}-{last}", "Fix it.", *(["--write"] if write else []))

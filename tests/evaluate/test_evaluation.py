@@ -18,10 +18,10 @@ def evaluation(*verdicts: Verdict) -> Evaluation:
     return Evaluation("mbpp", "", "", Sampling(), verdicts, 2)
 
 
-@given(st.integers(1, 7), st.data())
-def test_pass_at_k(answers: int, data: st.DataObject) -> None:
-    passed = data.draw(st.integers(0, answers))
-    k = data.draw(st.integers(1, answers))
+@given(answers=st.integers(1, 7), drawn=st.data())
+def test_pass_at_k(answers: int, drawn: st.DataObject) -> None:
+    passed = drawn.draw(st.integers(0, answers))
+    k = drawn.draw(st.integers(1, answers))
     choices = list(combinations([True] * passed + [False] * (answers - passed), k))
     assert math.isclose(pass_at(k, answers, passed), sum(map(any, choices)) / len(choices))
 

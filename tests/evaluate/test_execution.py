@@ -86,7 +86,7 @@ def test_not_run(monkeypatch: pytest.MonkeyPatch, result: ProgramResult, message
 @pytest.mark.slow
 @pytest.mark.skipif(not OUTPUTS.is_dir(), reason="the recorded answers are not there")
 @pytest.mark.parametrize(
-    ("benchmark", "data", "differing"),
+    ("benchmark", "file", "differing"),
     [
         ("humaneval", "HumanEval.jsonl.gz", {}),
         # EvalPlus has other tests for these; docs/evaluating.md says which.
@@ -98,9 +98,9 @@ def test_not_run(monkeypatch: pytest.MonkeyPatch, result: ProgramResult, message
         ),
     ],
 )
-def test_verdicts_of_evalplus(benchmark: str, data: str, differing: dict[int, str]) -> None:
+def test_verdicts_of_evalplus(benchmark: str, file: str, differing: dict[int, str]) -> None:
     """Try a tenth of the answers that EvalPlus recorded, and all with another verdict there."""
-    problems = read_problems(benchmark, DATA / data)
+    problems = read_problems(benchmark, DATA / file)
     samples = read_recorded_samples(OUTPUTS / f"{STARCODER2}-{benchmark}.jsonl", problems)
     expected = {f"MBPP/{number}": status for number, status in differing.items()}
     chosen = [

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a hazard on a line is a row of a table
 """Drafts that run in sandboxed processes: what they do there, and what they must not do."""
 
 from __future__ import annotations
@@ -38,47 +37,121 @@ HAZARDS: dict[str, tuple[str, ...]] = {
     "vacuous": ("mean([1])\nassert True", "asserts nothing"),
     "no assertion": ("mean([1])", "asserts nothing"),
     "asserts on something else": ("assert sum([1, 2]) == 3", "does not call its target"),
-    "calls and asserts on something else": ("mean([4, 4])\nassert sum([1, 2]) == 3", "adds nothing"),
+    "calls and asserts on something else": (
+        "mean([4, 4])\nassert sum([1, 2]) == 3",
+        "adds nothing",
+    ),
     "asserts on a mock": (
-        "from unittest.mock import Mock\nshop = Mock()\nshop.mean.return_value = 2\nassert shop.mean([1]) == 2",
+        "from unittest.mock import Mock\nshop = Mock()\nshop.mean.return_value = 2\n"
+        "assert shop.mean([1]) == 2",
         "does not call its target",
     ),
-    "replaces the target": ("import shop\nshop.mean = lambda xs: 2\nassert shop.mean([9]) == 2", "leaves global state changed"),
-    "replaces a part of the library": ("import math\nmath.fsum = sum\nassert mean([7, 8]) == 7.5", "leaves global state changed"),
+    "replaces the target": (
+        "import shop\nshop.mean = lambda xs: 2\nassert shop.mean([9]) == 2",
+        "leaves global state changed",
+    ),
+    "replaces a part of the library": (
+        "import math\nmath.fsum = sum\nassert mean([7, 8]) == 7.5",
+        "leaves global state changed",
+    ),
     "changes a global": ("CACHE['x'] = 1\nassert mean([2, 2]) == 2", "leaves global state changed"),
-    "changes a setting of a class": ("Rate.vat = 3\nassert mean([2, 2]) == 2", "leaves global state changed"),
-    "swallows everything": ("try:\n    assert mean([1]) == 99\nexcept BaseException:\n    pass", "adds nothing"),
+    "changes a setting of a class": (
+        "Rate.vat = 3\nassert mean([2, 2]) == 2",
+        "leaves global state changed",
+    ),
+    "swallows everything": (
+        "try:\n    assert mean([1]) == 99\nexcept BaseException:\n    pass",
+        "adds nothing",
+    ),
     "wrong": ("assert mean([1, 2]) == 99", "fails"),
     "flaky": ("import random\nassert mean([random.random()]) < 0.5", "passes only once"),
     "passes once": ("SEEN.append(1)\nassert mean([len(SEEN)]) == 1", "passes only once"),
-    "depends on the hash seed": ("assert hash('a') % 4 == HASH % 4\nassert price(11, 7) == 76", "depends on the hash seed"),
+    "depends on the hash seed": (
+        "assert hash('a') % 4 == HASH % 4\nassert price(11, 7) == 76",
+        "depends on the hash seed",
+    ),
     "enshrines a bug": ("assert parse('13') == 3", "contradicts its function's docstring"),
-    "changes the environment": ("import os\nos.environ['PLANTED'] = '1'\nassert mean([1]) == 1", "leaves the environment changed"),
-    "changes the folder": ("import os, tempfile\nos.chdir(tempfile.gettempdir())\nassert mean([1]) == 1", "leaves the working folder changed"),
-    "starts a thread": ("import threading, time\nthreading.Thread(target=time.sleep, args=[9], daemon=True).start()\nassert mean([1]) == 1", "leaves a thread changed"),
+    "changes the environment": (
+        "import os\nos.environ['PLANTED'] = '1'\nassert mean([1]) == 1",
+        "leaves the environment changed",
+    ),
+    "changes the folder": (
+        "import os, tempfile\nos.chdir(tempfile.gettempdir())\nassert mean([1]) == 1",
+        "leaves the working folder changed",
+    ),
+    "starts a thread": (
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=[9], daemon=True).start()\n"
+        "assert mean([1]) == 1",
+        "leaves a thread changed",
+    ),
     "writes into its folder": ("open('planted', 'w').close()\nassert mean([1]) == 1", "fails"),
-    "writes into the source": ("import shop\nopen(shop.__file__, 'a').write('#')\nassert mean([1]) == 1", "fails"),
-    "writes into the home": ("from pathlib import Path\nPath.home().joinpath('planted').touch()\nassert mean([1]) == 1", "leaves files in HOME changed"),
-    "leaves a temporary file": ("import tempfile\ntempfile.mkstemp()\nassert mean([1]) == 1", "leaves files in TMPDIR changed"),
-    "needs TCP": ("import socket\nsocket.create_connection(('127.0.0.1', TCP), timeout=2)\nassert mean([1]) == 1", "fails"),
-    "needs UDP": ("import socket\nwith socket.socket(type=socket.SOCK_DGRAM) as udp:\n    udp.settimeout(0.4)\n    udp.sendto(b'?', ('127.0.0.1', UDP))\n    assert udp.recv(1) == b'!' and mean([1]) == 1", "fails"),
-    "needs a Unix socket": ("import socket\nwith socket.socket(socket.AF_UNIX) as unix:\n    unix.connect(UNIX)\n    assert mean([1]) == 1", "fails"),
+    "writes into the source": (
+        "import shop\nopen(shop.__file__, 'a').write('#')\nassert mean([1]) == 1",
+        "fails",
+    ),
+    "writes into the home": (
+        "from pathlib import Path\nPath.home().joinpath('planted').touch()\nassert mean([1]) == 1",
+        "leaves files in HOME changed",
+    ),
+    "leaves a temporary file": (
+        "import tempfile\ntempfile.mkstemp()\nassert mean([1]) == 1",
+        "leaves files in TMPDIR changed",
+    ),
+    "needs TCP": (
+        "import socket\nsocket.create_connection(('127.0.0.1', TCP), timeout=2)\n"
+        "assert mean([1]) == 1",
+        "fails",
+    ),
+    "needs UDP": (
+        "import socket\nwith socket.socket(type=socket.SOCK_DGRAM) as udp:\n"
+        "    udp.settimeout(0.4)\n    udp.sendto(b'?', ('127.0.0.1', UDP))\n"
+        "    assert udp.recv(1) == b'!' and mean([1]) == 1",
+        "fails",
+    ),
+    "needs a Unix socket": (
+        "import socket\nwith socket.socket(socket.AF_UNIX) as unix:\n    unix.connect(UNIX)\n"
+        "    assert mean([1]) == 1",
+        "fails",
+    ),
     "needs a key": ("import os\nassert os.environ['OPENAI_API_KEY'] and mean([1]) == 1", "fails"),
     "ends the process": ("import os\nassert mean([1]) == 1\nos._exit(0)", "ends the process"),
     "exits": ("import sys\nassert mean([1]) == 1\nsys.exit(0)", "fails"),
-    "is killed": ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\nassert mean([1])", "ends the process"),
+    "is killed": (
+        "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\nassert mean([1])",
+        "ends the process",
+    ),
     "never ends": ("while True:\n    mean([1])\nassert mean([1])", "never ends"),
-    "cannot be interrupted": ("while True:\n    try:\n        while True: mean([1])\n    except BaseException: pass\nassert mean([1])", "never ends"),
+    "cannot be interrupted": (
+        "while True:\n    try:\n        while True: mean([1])\n    except BaseException: pass\n"
+        "assert mean([1])",
+        "never ends",
+    ),
     "sleeps": ("import time\nassert mean([1]) == 1\ntime.sleep(60)", "never ends"),
     "forks": ("import os\nos.fork()\nassert mean([1]) == 1", "leaves a process changed"),
-    "is a fork bomb": ("import os\nwhile True:\n    os.fork()\nassert mean([1])", "ends the process"),
+    "is a fork bomb": (
+        "import os\nwhile True:\n    os.fork()\nassert mean([1])",
+        "ends the process",
+    ),
     "eats memory": ("x = 'a' * (1 << 40)\nassert mean([1]) == 1", "fails"),
     "imports what is not there": ("import not_there\nassert mean([1]) == 1", "fails"),
     "skips itself": ("import pytest\nassert mean([1]) == 1\npytest.skip('no')", "is skipped"),
-    "does harm when it is imported": ("assert mean([1]) == 1", "cannot be imported", "open('planted', 'w').close()"),
-    "ends the process when it is imported": ("assert mean([1]) == 1", "cannot be imported", "raise SystemExit(0)"),
-    "imports at its top what is not there": ("assert mean([1]) == 1", "cannot be imported", "import not_there"),
-}  # fmt: skip
+    "does harm when it is imported": (
+        "assert mean([1]) == 1",
+        "cannot be imported",
+        "open('planted', 'w').close()",
+    ),
+    "ends the process when it is imported": (
+        "assert mean([1]) == 1",
+        "cannot be imported",
+        "raise SystemExit(0)",
+    ),
+    "imports at its top what is not there": (
+        "assert mean([1]) == 1",
+        "cannot be imported",
+        "import not_there",
+    ),
+}
 
 
 def name_of(hazard: str) -> str:
@@ -111,7 +184,7 @@ def content(root: Path) -> dict[Path, bytes]:
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Three servers on this machine that a sandboxed test cannot reach, by their names in HAZARDS."""
+    """Three local servers that a sandboxed test cannot reach, by their names in HAZARDS."""
     path = str(tmp_path_factory.mktemp("unix") / "socket")
     with (
         socket.socket() as tcp,

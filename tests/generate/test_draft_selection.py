@@ -1,4 +1,4 @@
-"""Which drafts are kept, and in which form, with drafts that run in this process."""
+"""The selection of drafts, with drafts that run in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job reads and asks for before drafts are judged."""
+"""The files that a job reads, and the model that it asks."""
 
 from __future__ import annotations
 

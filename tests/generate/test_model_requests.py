@@ -1,4 +1,4 @@
-"""What a model is asked, and when it is asked no further."""
+"""Requests to a model, and the limits on them."""
 
 from __future__ import annotations
 

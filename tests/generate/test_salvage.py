@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - an answer on a line is a row of a table
 """The drafts in the answer of a model."""
 
 from __future__ import annotations
@@ -20,28 +19,60 @@ def bodies_of(text: str) -> list[tuple[str, ...]]:
 @pytest.mark.parametrize(
     ("text", "bodies"),
     [
-        ("def test_a():\n    x = [1]\n    assert mean(x) == 1\n    assert mean([2]) == 2\n    assert mean([", [
-            ("x = [1]", "assert mean(x) == 1"), ("assert mean([2]) == 2",)]),
-        ("def test_a():\n    assert mean([1]) == 1\n\ndef test_b():\n    assert mean([1]) == 1\n", [("assert mean([1]) == 1",)]),
-        ("def test_a():\n    with pytest.raises(ValueError):\n        mean([])\n", [("with pytest.raises(ValueError):\n    mean([])",)]),
+        (
+            "def test_a():\n    x = [1]\n    assert mean(x) == 1\n    assert mean([2]) == 2\n"
+            "    assert mean([",
+            [("x = [1]", "assert mean(x) == 1"), ("assert mean([2]) == 2",)],
+        ),
+        (
+            "def test_a():\n    assert mean([1]) == 1\n\ndef test_b():\n"
+            "    assert mean([1]) == 1\n",
+            [("assert mean([1]) == 1",)],
+        ),
+        (
+            "def test_a():\n    with pytest.raises(ValueError):\n        mean([])\n",
+            [("with pytest.raises(ValueError):\n    mean([])",)],
+        ),
         ("def test_a(xs):\n    assert mean(xs) == 1\n", [("assert mean(xs) == 1",)]),
         ("def test_a(xs=[1]):\n    assert mean(xs) == 1\n", []),
-        ("@pytest.mark.x\ndef test_a():\n    assert mean([1]) == 1\n", [("assert mean([1]) == 1",)]),
+        (
+            "@pytest.mark.x\ndef test_a():\n    assert mean([1]) == 1\n",
+            [("assert mean([1]) == 1",)],
+        ),
         ("@given(1)\ndef test_a():\n    assert mean([1]) == 1\n", []),
-        ("def test_a():\n    unused = mean([9])\n    x = [1]\n    assert mean(x) == 1\n", [("x = [1]", "assert mean(x) == 1")]),
-        ("class TestMean:\n    def test_a(self):\n        assert mean([1]) == 1\n", [("assert mean([1]) == 1",)]),
-        ("@pytest.mark.parametrize('x', [1])\ndef test_a(x):\n    assert mean([x]) == 1\n    assert mean([1, x]) == 1\n", [
-            ("assert mean([x]) == 1", "assert mean([1, x]) == 1")]),
+        (
+            "def test_a():\n    unused = mean([9])\n    x = [1]\n    assert mean(x) == 1\n",
+            [("x = [1]", "assert mean(x) == 1")],
+        ),
+        (
+            "class TestMean:\n    def test_a(self):\n        assert mean([1]) == 1\n",
+            [("assert mean([1]) == 1",)],
+        ),
+        (
+            "@pytest.mark.parametrize('x', [1])\ndef test_a(x):\n    assert mean([x]) == 1\n"
+            "    assert mean([1, x]) == 1\n",
+            [("assert mean([x]) == 1", "assert mean([1, x]) == 1")],
+        ),
         ("def test_a():\n    '''Doc.'''\n    mean([1])\n", []),
-        ("class T(TestCase):\n    def test_a(self):\n        self.assertEqual(mean([1]), 1, 'x')\n", [("assert mean([1]) == 1",)]),
-        ("XS = [1]\ndef double(x):\n    return XS\ndef test_a():\n    assert mean(double(1)) == 1\n", [
-            ("XS = [1]", "def double(x):\n    return XS", "assert mean(double(1)) == 1")]),
-        ("def mean(xs):\n    return 1\ndef test_a():\n    assert mean([1]) == 1\n", [("assert mean([1]) == 1",)]),
+        (
+            "class T(TestCase):\n    def test_a(self):\n"
+            "        self.assertEqual(mean([1]), 1, 'x')\n",
+            [("assert mean([1]) == 1",)],
+        ),
+        (
+            "XS = [1]\ndef double(x):\n    return XS\ndef test_a():\n"
+            "    assert mean(double(1)) == 1\n",
+            [("XS = [1]", "def double(x):\n    return XS", "assert mean(double(1)) == 1")],
+        ),
+        (
+            "def mean(xs):\n    return 1\ndef test_a():\n    assert mean([1]) == 1\n",
+            [("assert mean([1]) == 1",)],
+        ),
         ("I cannot write tests.", []),
         ("", []),
         ("\0", []),
     ],
-)  # fmt: skip
+)
 def test_salvage(text: str, bodies: list[tuple[str, ...]]) -> None:
     assert bodies_of(text) == bodies
 
@@ -54,7 +85,10 @@ def test_any_answer(text: str) -> None:
 
 
 def test_imports_of_draft() -> None:
-    text = "import pkg\nfrom decimal import Decimal\n\ndef test_a():\n    assert mean([Decimal(1)]) == pkg.ONE\n"
+    text = (
+        "import pkg\nfrom decimal import Decimal\n\n"
+        "def test_a():\n    assert mean([Decimal(1)]) == pkg.ONE\n"
+    )
     [draft] = salvage_drafts(text, TARGET, ["mean"], "m", before="import os\n")
     assert draft.imports == (
         "from decimal import Decimal",

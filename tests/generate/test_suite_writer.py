@@ -18,7 +18,7 @@ PLACE = "tests/test_shop.py"
 
 
 class Screen:
-    """What a SuiteWriter shows."""
+    """The text that a SuiteWriter shows."""
 
     def __init__(self) -> None:
         self.text = ""

@@ -23,7 +23,7 @@ from pytest_starcoder.model.code_blocks import (
     python_problem,
     requested_language,
 )
-from pytest_starcoder.source.diff import lines_of
+from pytest_starcoder.source.diff import split_lines
 
 RECORDED = Path(__file__).parents[3] / "shared" / "data" / "codegen"
 
@@ -481,7 +481,7 @@ pieces = st.sampled_from(PIECES.split("/")).map("{}\n".format)
 @settings(max_examples=200)
 @given(st.lists(pieces, max_size=9).map("".join))
 def test_prefix_is_the_longest(code: str) -> None:
-    lines = lines_of(code)
+    lines = split_lines(code)
     parsing = [
         part
         for end in range(len(lines) + 1)

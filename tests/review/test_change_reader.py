@@ -10,7 +10,7 @@ from support.diffs import file_patch, files
 
 from pytest_starcoder.review.change_reader import read_change
 from pytest_starcoder.review.hunk_cuts import MAX_PART
-from pytest_starcoder.source.diff import unified
+from pytest_starcoder.source.diff import make_diff
 
 names = st.sampled_from(["a.py", "a.go", "a.c", "a.rb", "README.md"])
 
@@ -20,7 +20,7 @@ def test_added_lines_in_hunks(before: str, after: str, name: str, has_text: bool
     blobs = {"after": after.encode()} if has_text else {}
     change = read_change("x", [file_patch(before, after, name)], blobs)
     text = after.split("\n")
-    diff = unified(before, after, name).split("\n")[2:]
+    diff = make_diff(before, after, name).split("\n")[2:]
     expected = Counter(line[1:] for line in diff if line.startswith("+") and line[1:].strip())
     assert Counter(hunk.line(at) for hunk in change.hunks for at in hunk.added) == expected
     for hunk in change.hunks:

@@ -12,12 +12,12 @@ from support.diffs import file_patch, files
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.review.change_reader import read_change
 from pytest_starcoder.review.file_patch import parse_diff
-from pytest_starcoder.source.diff import unified
+from pytest_starcoder.source.diff import make_diff
 
 
 @given(files, files)
 def test_plain_diff(before: str, after: str) -> None:
-    diff = unified(before, after, "a.py")
+    diff = make_diff(before, after, "a.py")
     if diff:
         [patch] = parse_diff(diff.encode())
         expected = read_change("x", [file_patch(before, after, "a.py")], {})

@@ -21,7 +21,7 @@ from pytest_starcoder.review.request import ReviewInput
 from pytest_starcoder.review.reviewer import compose_review
 from pytest_starcoder.review.rules import find_faults
 from pytest_starcoder.settings import Settings
-from pytest_starcoder.source.diff import unified
+from pytest_starcoder.source.diff import make_diff
 from pytest_starcoder.source.git.patches import Entry
 
 OURS = str(Path(pytest_starcoder.__file__).parent)
@@ -78,7 +78,7 @@ SHAPES: dict[str, Callable[[int], Texts]] = {
 def entries_of(texts: Texts) -> tuple[list[Entry], dict[str, bytes]]:
     entries = []
     for path, (before, after) in texts.items():
-        diff = unified(before, after, path)
+        diff = make_diff(before, after, path)
         patch = f"diff --git a/{path} b/{path}\n{diff}".encode()
         entries.append(Entry(path, "M", ("100644", "100644"), ("", path), patch))
     return entries, {path: after.encode() for path, (_, after) in texts.items()}

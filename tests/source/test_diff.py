@@ -11,7 +11,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_starcoder.source.diff import changed_lines, lines_of, named_path, parse_diff, unified
+from pytest_starcoder.source.diff import (
+    changed_lines,
+    make_diff,
+    parse_patch_set,
+    parse_path,
+    split_lines,
+)
 
 texts = st.text(st.sampled_from("ab +-@\\\r\n\t\x0c\u2028é"), max_size=30)
 
@@ -30,17 +36,17 @@ texts = st.text(st.sampled_from("ab +-@\\\r\n\t\x0c\u2028é"), max_size=30)
     ],
 )
 def test_line_ends(text: str, lines: list[str]) -> None:
-    assert lines_of(text) == lines
+    assert split_lines(text) == lines
 
 
 @given(st.text())
 def test_lines_join_to_the_text(text: str) -> None:
-    assert "".join(lines_of(text)) == text
+    assert "".join(split_lines(text)) == text
 
 
 def test_diff_format() -> None:
     before = "def mean(xs):\n    return sum(xs) / (len(xs) - 1)\n"
-    assert unified(before, before.replace("(len(xs) - 1)", "len(xs)"), "shop/pricing.py") == (
+    assert make_diff(before, before.replace("(len(xs) - 1)", "len(xs)"), "shop/pricing.py") == (
         "--- a/shop/pricing.py\n"
         "+++ b/shop/pricing.py\n"
         "@@ -1,2 +1,2 @@\n"
@@ -51,7 +57,7 @@ def test_diff_format() -> None:
 
 
 def test_missing_last_newline() -> None:
-    assert unified("a", "a\n", "f").splitlines()[2:] == [
+    assert make_diff("a", "a\n", "f").splitlines()[2:] == [
         "@@ -1 +1 @@",
         "-a",
         "\\ No newline at end of file",
@@ -61,7 +67,7 @@ def test_missing_last_newline() -> None:
 
 @given(texts)
 def test_equal_texts(text: str) -> None:
-    assert unified(text, text, "f") == ""
+    assert make_diff(text, text, "f") == ""
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +89,7 @@ def test_git_applies_the_diff(repository: Path, before: str, after: str) -> None
     file.write_bytes(before.encode())
     command = ["git", "-c", "core.autocrlf=false", "apply", "--whitespace=nowarn", "-"]
     subprocess.run(
-        command, input=unified(before, after, file.name).encode(), cwd=repository, check=True
+        command, input=make_diff(before, after, file.name).encode(), cwd=repository, check=True
     )
     assert (file.read_bytes() if file.exists() else b"") == after.encode()
 
@@ -108,7 +114,7 @@ def test_git_applies_the_diff(repository: Path, before: str, after: str) -> None
     ],
 )
 def test_path_in_header(header: str, path: str) -> None:
-    assert named_path(header) == path
+    assert parse_path(header) == path
 
 
 @pytest.mark.parametrize("quote", ["true", "false"])
@@ -125,13 +131,13 @@ def test_every_name_of_git(tmp_path: Path, quote: str) -> None:
     command = ["git", "-c", f"core.quotePath={quote}", "diff", "--cached", "--dst-prefix=b/"]
     diff = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True).stdout
     headers = re.findall(rb"(?m)^\+\+\+ ([^\n]+)$", diff)
-    assert sorted(os.fsencode(named_path(os.fsdecode(header))) for header in headers) == sorted(
+    assert sorted(os.fsencode(parse_path(os.fsdecode(header))) for header in headers) == sorted(
         names
     )
 
 
 def test_changed_lines() -> None:
-    diff = unified("keep\n-- a comment of SQL\n", "keep\n++ x\n", "q.sql") + unified(
+    diff = make_diff("keep\n-- a comment of SQL\n", "keep\n++ x\n", "q.sql") + make_diff(
         "1\n", "2\n", "b.py"
     )
     assert changed_lines(diff) == ["--- a comment of SQL", "+++ x", "-1", "+2"]
@@ -139,4 +145,4 @@ def test_changed_lines() -> None:
 
 def test_damaged_diff() -> None:
     with pytest.raises(ValueError, match="Hunk is shorter than expected"):
-        parse_diff("--- a/a.py\n+++ b/a.py\n@@ -1,2 +1,2 @@\n a\n")
+        parse_patch_set("--- a/a.py\n+++ b/a.py\n@@ -1,2 +1,2 @@\n a\n")

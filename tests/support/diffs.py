@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from pytest_starcoder.review.file_patch import FilePatch
-from pytest_starcoder.source.diff import unified
+from pytest_starcoder.source.diff import make_diff
 from pytest_starcoder.source.git.patches import Entry
 
 LINES = (
@@ -25,5 +25,5 @@ files = st.lists(st.sampled_from(LINES), max_size=40).map(join)
 
 def file_patch(before: str, after: str, name: str) -> FilePatch:
     """Return the patch of a file whose content after the change is the blob "after"."""
-    patch = f"diff --git a/{name} b/{name}\n{unified(before, after, name)}".encode()
+    patch = f"diff --git a/{name} b/{name}\n{make_diff(before, after, name)}".encode()
     return FilePatch(Entry(name, "M", ("100644", "100644"), ("", "after"), patch))

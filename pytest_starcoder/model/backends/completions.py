@@ -44,7 +44,8 @@ def request_body(
     else:
         body["prompt"] = prompt.text
     if prompt.likelihood:
-        body["logprobs"] = True if prompt.chat else 1
+        # The older API takes a number of alternatives, the newer one a flag.
+        body["logprobs"] = prompt.chat or 1
     stops = [*prompt.stop, *prompt.stop_tokens][:max_stops]
     if stops:
         body["stop"] = stops
@@ -61,7 +62,7 @@ def complete(
     prefix: str = "/v1",
 ) -> Completion:
     """Send `body`, which was made for `prompt`, and read the answer."""
-    path = f"{prefix}/chat/completions" if prompt.chat else f"{prefix}/completions"
+    path = prefix + ("/chat/completions" if prompt.chat else "/completions")
     ending = Ending([*prompt.stop, *prompt.stop_tokens], on_text)
     usage: dict[str, Any] = {}
     logprobs: list[float] = []

@@ -228,12 +228,12 @@ class Router(HttpBackend):
     def inspect(self, digest: str, deadline: Deadline) -> Model:
         config = dict_field(self._model_facts(deadline), "config")
         name = self._settings.model
-        windows = [tokens for part, tokens in WINDOWS.items() if part in name.lower()]
+        windows = (tokens for part, tokens in WINDOWS.items() if part in name.lower())
         return Model(
             name,
             digest,
             str(config.get("model_type", "")),
-            windows[0] if windows else SMALLEST_WINDOW,
+            next(windows, SMALLEST_WINDOW),
             "conversational" in self._providers,
         )
 

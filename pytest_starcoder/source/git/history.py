@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
-from pytest_starcoder.source.diff import named_path, parse_diff
+from pytest_starcoder.source.diff import parse_patch_set, parse_path
 from pytest_starcoder.source.git.command import EMPTY_VARIABLE, run
 from pytest_starcoder.source.git.tracking import TIMEOUT, find_repository
 
@@ -103,13 +103,13 @@ class History:
         """
         changed: dict[str, set[int]] = {}
         try:
-            files = parse_diff(self._query(*_DIFF, commit, "--"), metadata_only=True)
+            files = parse_patch_set(self._query(*_DIFF, commit, "--"), metadata_only=True)
         except ValueError:
             return {}
         for file in files:
             if not file:  # binary, or only its mode changed
                 continue
-            lines = changed.setdefault(named_path(file.target_file), set())
+            lines = changed.setdefault(parse_path(file.target_file), set())
             for hunk in file:
                 first, count = hunk.target_start, hunk.target_length
                 lines.update(range(first, first + count) if count else (first, first + 1))

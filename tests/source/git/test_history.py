@@ -53,14 +53,15 @@ def test_lines_like_diff_headers(tmp_path: Path) -> None:
 def test_paths_below_the_root(tmp_path: Path) -> None:
     top = commit_files(tmp_path)
     inner = top / "in ner"
-    inner.mkdir()
-    for name in ("ü b.py", 'q"uote.py'):
+    names = ("ü b.py", 'q"uote.py', "x b/y b/z.py")
+    (inner / "x b" / "y b").mkdir(parents=True)
+    for name in names:
         (inner / name).write_text("a\n")
     git(top, "add", "-A")
     git(top, "commit", "-qm", "second")
-    for name in ("ü b.py", 'q"uote.py'):
+    for name in names:
         (inner / name).write_text("b\n")
-    assert History(inner).changed_lines() == {"ü b.py": {1}, 'q"uote.py': {1}}
+    assert History(inner).changed_lines() == {name: {1} for name in names}
 
 
 def test_changes_of_a_branch(tmp_path: Path) -> None:
