@@ -1,4 +1,4 @@
-"""Which options of the user's a run of ours keeps."""
+"""The user's options that a run of ours keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forking where threads run."""
+"""Forks of processes with threads."""
 
 from __future__ import annotations
 

@@ -339,7 +339,7 @@ def test_obstacle(tmp_path: Path) -> None:
     ],
 )
 def test_replaced_outcomes_file(project: Project, code: str) -> None:
-    """What a test puts in its place is not read; test_protocol.py has more of that."""
+    """Replacements by a test are not read; test_protocol.py has more of that."""
     project.write(
         "test_it.py",
         f"""

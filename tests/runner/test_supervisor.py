@@ -1,4 +1,4 @@
-"""How children end: by themselves, by us, or because we are gone; and what they leave."""
+"""Ends of children: by themselves, by us, or because we are gone; and nothing survives them."""
 
 from __future__ import annotations
 

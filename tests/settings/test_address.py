@@ -1,4 +1,4 @@
-"""Addresses: which texts are one, and which of them are this machine."""
+"""Texts that are addresses of servers, and those that mean this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where settings come from, which source wins, and what is said of those that cannot be used."""
+"""Sources of settings, their precedence, and messages about unknown keys and bad values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pytest_starcoder.settings.address import server_url
 
 
 class Places:
-    """The four places outside of the command line in which a setting can stand."""
+    """The environment and the three files that can contain settings."""
 
     def __init__(self, folder: Path, home: Path) -> None:
         self.project = folder / "project"
@@ -769,7 +769,7 @@ def in_range(settings: Settings) -> None:
 
 
 def loaded_or_refused(folder: Path, options: Mapping[str, str], environ: Mapping[str, str]) -> bool:
-    """Whether there are settings, all in range, or an error with a sentence and a next step."""
+    """Return False for an error without a sentence or a next step; check the ranges of settings."""
     try:
         settings = load_settings(folder, options, environ)
     except ConfigError as exc:
