@@ -1,4 +1,4 @@
-"""What explaining costs a run: connections, seconds added by good and bad servers, questions asked twice.
+"""Cost of explaining: connections, seconds added by good and bad servers, repeated questions.
 
 Seconds added are those over the same failing run without the option, medians
 of interleaved runs; nothing is remembered, and fixes are not looked for. Ours is
@@ -70,7 +70,7 @@ def test_uses(server, n):
 
 
 def two_causes(folder: Path) -> Path:
-    """A project in `folder` with 110 failures: 60 of one faulty line, called from 11 files, and 50 of one fixture."""
+    """Write a project with 110 failures: 60 of one line, from 11 files, 50 of one fixture."""
     folder.mkdir(parents=True)
     (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
     rates = 'RATES = {"EUR": "1.0"}'
@@ -85,7 +85,7 @@ def two_causes(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Server:
-    """A way in which a server answers, or does not: `at` gives its URL for a tool, as long as the block lasts."""
+    """A server that answers well, badly or not at all; `at` gives its URL during the block."""
 
     name: str
     at: Callable[[Explainer], AbstractContextManager[str]]
@@ -112,7 +112,7 @@ SERVERS = (
 
 
 def waiting(tool: Explainer) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Arguments and environment of a tool that is told to wait DEADLINE at the most, as far as it can be told."""
+    """Return arguments and environment that limit a tool to DEADLINE, as far as it has options."""
     arguments = (f"--ai-timeout={DEADLINE:g}",) if tool.name == TRIAGE.name else ()
     return (*tool.on, *arguments), {"STARCODER_TIMEOUT": f"{DEADLINE:g}", "STARCODER_FIX": "off"}
 
@@ -175,7 +175,7 @@ def asked_twice(folder: Path) -> tuple[FakeOllama, int]:
 
 
 def clone_that_names_a_server(folder: Path) -> tuple[int, str]:
-    """Connections to the server that a cloned repository's pyproject.toml names, and what pytest says."""
+    """Count connections to the server of a cloned pyproject.toml; return pytest's output."""
     origin, clone = suite(folder / "origin", 1, failing=True), folder / "clone"
     with fake_ollama(host="127.0.0.2") as server:
         (origin / "pyproject.toml").write_text(f'[tool.starcoder]\nhost = "{server.url}"\n')

@@ -1,4 +1,4 @@
-"""The tools that explain failures, ours and its rivals, each behind the same few words, with a server that records."""
+"""Tools that explain failures, ours and its rivals, and a server that records their requests."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TRIAGED: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Explainer:
-    """A tool that asks a model about failures: how it is installed, switched on, and told of a server's URL.
+    """A tool that asks a model about failures: how to install it, switch it on and set its server.
 
     `python` has it installed; `speaks` is "ollama" or "openai"; `said` is an
     answer of the form that it asks for.
@@ -57,12 +57,12 @@ class Explainer:
     python: Path = Path(sys.executable)
 
     def environment(self, url: str) -> dict[str, str]:
-        """What a run is told of the server at `url`; nothing is remembered, and no proxy stands between."""
+        """Return variables that name the server at `url`, without a cache or a proxy."""
         return {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **self.told(url)}
 
     @contextmanager
     def server(self, delay: float = 0.0) -> Iterator[tuple[str, list[Request]]]:
-        """The URL of a double that answers `delay` seconds after it was asked, and its requests as they come."""
+        """Yield the URL of a server that answers after `delay` seconds, and its requests."""
 
         def late(_prompt: str) -> str:
             time.sleep(delay)
@@ -125,7 +125,7 @@ def rivals_option(parser: argparse.ArgumentParser) -> None:
 def installed(
     folder: Path | None, wanted: Sequence[Explainer] = RIVALS
 ) -> tuple[list[Explainer], list[Row]]:
-    """Those of `wanted` that can be installed in `folder`, and a row with the reason for every other.
+    """Return the tools that can be installed in `folder`, and a row with the reason for each other.
 
     None at all where there is no folder.
     """
@@ -148,7 +148,7 @@ def in_environment(folder: Path, one: Explainer) -> Explainer:
 
 
 def questions(requests: Sequence[Request]) -> list[str]:
-    """The text of every question to a model among `requests`: its prompt, or all messages of its chat."""
+    """Return the text of every question to a model: its prompt, or all messages of its chat."""
     return [text for request in requests if (text := _text(request.body))]
 
 

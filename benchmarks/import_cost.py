@@ -1,4 +1,4 @@
-"""What importing the package costs, over an empty package, and what it brings along.
+"""Cost of importing the package, compared with an empty package, and what it imports.
 
 A new interpreter each time, medians of interleaved runs; the empty package lies
 beside nothing else, ours is found where it is installed.
@@ -58,7 +58,10 @@ def main() -> None:
     empty, package = median([pair[0] for pair in pairs]), median([pair[1] for pair in pairs])
     ratio = median([pair[1] / pair[0] for pair in pairs])
     loaded = f"import sys, pytest_starcoder; print(len(set({HEAVY!r}) & set(sys.modules)))"
-    one = f"import sys, pytest_starcoder.model.backends.ollama; print(*sorted(m for m in sys.modules if m in {OTHERS!r}))"
+    one = (
+        "import sys, pytest_starcoder.model.backends.ollama; "
+        f"print(*sorted(m for m in sys.modules if m in {OTHERS!r}))"
+    )
     rows = [
         Row("import of an empty package", f"{1000 * empty:.1f} ms"),
         Row("import of pytest_starcoder", f"{1000 * package:.1f} ms"),

@@ -1,4 +1,4 @@
-"""What the plugin costs a run of pytest in which it is installed and off.
+"""Cost of the plugin for a run of pytest in which it is installed and off.
 
 Modules are counted after the whole run, terminal summary included. CPU seconds
 of `--collect-only` are compared in interleaved pairs, each with the plugin off
@@ -29,7 +29,8 @@ import json, pathlib, sys
 
 def pytest_unconfigure(config):
     import atexit
-    atexit.register(lambda: pathlib.Path("modules.json").write_text(json.dumps(sorted(sys.modules))))
+    modules = pathlib.Path("modules.json")
+    atexit.register(lambda: modules.write_text(json.dumps(sorted(sys.modules))))
 """
 
 
@@ -54,7 +55,7 @@ def seconds(folder: Path, pythons: Mapping[str, Path], rounds: int) -> dict[str,
 
 
 def beside_rivals(folder: Path, rivals: Path, rounds: int) -> tuple[list[Row], Bars]:
-    """Raises NotInstalled where pytest alone cannot be installed: there is nothing to compare with then."""
+    """Measure rivals, too. Raises NotInstalled if pytest alone cannot be installed."""
     bare = environment(rivals.absolute(), "pytest", [PYTEST])
     found, missing = installed(rivals, (OURS, *RIVALS))
     taken = seconds(

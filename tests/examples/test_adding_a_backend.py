@@ -17,7 +17,7 @@ PARTS = re.findall(r"<!-- part: (\S+) -->\n```\w+\n(.*?)```\n", PAGE, re.DOTALL)
 
 
 def rows(page: str) -> list[str]:
-    """What stands first in the rows of the page's tables."""
+    """Return the first column of the page's tables."""
     return re.findall(r"^\| `(\w+)", page, re.MULTILINE)
 
 

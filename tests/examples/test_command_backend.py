@@ -81,7 +81,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
 
 @dataclass
 class Place:
-    """What the contract calls so; the example is used as it lies here, not installed."""
+    """The fixture of the contract; the example is imported from its folder, not installed."""
 
     hook: Callable[[str, Settings], Backend | None]
 
@@ -126,7 +126,7 @@ def soon() -> Deadline:
 def answer(
     example: Place, prompt: Prompt | str = "why?", deadline: Deadline | None = None
 ) -> Completion:
-    """What the program answers, all of it asked anew."""
+    """Return the answer of the program, without any cache."""
     prompt = Prompt(prompt) if isinstance(prompt, str) else prompt
     with example.backend() as backend:
         model = Model("m", "d", "", 4096)
@@ -248,7 +248,7 @@ def forks(fifo: Path) -> str:
 
 
 def all_ended(fifo: int) -> bool:
-    """Whether nobody has the other end of the FIFO open any more."""
+    """Return whether no process has the other end of the FIFO open."""
     ready, _, _ = select.select([fifo], [], [], 10)
     return bool(ready) and os.read(fifo, 1) == b""
 

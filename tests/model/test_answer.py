@@ -56,7 +56,7 @@ class Writer:
 
 
 def answered(prompt: Prompt, lead: str, *pieces: str) -> tuple[str, str]:
-    """What the answer is, and what was seen of it on the way."""
+    """Return the answer, and the text that was streamed."""
     streamed: list[str] = []
     completion = answer(prompt, lead, Client(Writer(pieces), Settings()), streamed.append)
     return completion.text, "".join(streamed)

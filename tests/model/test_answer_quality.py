@@ -1,4 +1,4 @@
-"""What is wrong with a whole answer, and its words without loops and wrappings."""
+"""The flaws of answers, and answers without loops and wrapping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is remembered between runs, and that a broken memory is none."""
+"""The cache, also if it is broken."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def ask(settings: Settings, prompt: Prompt = PROMPT) -> Completion:
 
 
 def paths(fake: FakeOllama) -> list[str]:
-    """What was asked since the last look."""
+    """Return the paths requested since the last call."""
     requested = [request.path for request in fake.requests]
     fake.requests.clear()
     return requested

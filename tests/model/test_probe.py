@@ -50,7 +50,7 @@ class Machine:
     """A backend in memory that works well by default. A token is a character or a special token.
 
     `hole`, `comment` and `file` are what it writes in the forms of those names,
-    control tokens included; `words` in any other.
+    special tokens included; `words` in any other.
     """
 
     model: Model = SEVEN
@@ -142,7 +142,7 @@ class Machine:
 
 
 def probed(backend: Backend, settings: Settings | None = None) -> dict[str, ProbeResult]:
-    """What the probes find, by name."""
+    """Return the results of the probes by name."""
     results = list(run_probes(Client(backend, settings or Settings(temperature=0.0))))
     assert all(result.verdict in ("yes", "no", "unknown") for result in results)
     json.dumps([dict(result.figures) for result in results], allow_nan=False)
@@ -508,7 +508,7 @@ def test_real_llamacpp(llamacpp: RealServer) -> None:
 
 
 class Forgetful(LlamaCpp):
-    """A llama.cpp that nobody tells which control tokens to preserve."""
+    """A llama.cpp that is not told which special tokens to preserve."""
 
     def _request_body(self, prompt: Prompt) -> dict[str, Any]:
         return super()._request_body(prompt) | {"preserved_tokens": []}

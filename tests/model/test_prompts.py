@@ -36,7 +36,7 @@ PARTS = {
     ),
     "edit": ("path", "language", "code", "instruction"),
 }
-"""What a form may be given; each family's takes those that it needs."""
+"""Parts that a form may get; each family uses the ones it needs."""
 
 VOCABULARY = {
     "starcoder2": STARCODER2,
@@ -46,7 +46,7 @@ VOCABULARY = {
     "completion": (),
 }
 
-SENTINEL = re.compile("|".join(map(re.escape, {*STARCODER2, *FIRST_STARCODER})))
+SPECIAL_TOKEN = re.compile("|".join(map(re.escape, {*STARCODER2, *FIRST_STARCODER})))
 
 pieces = [
     *STARCODER2,
@@ -119,7 +119,7 @@ def test_stops_of_forms(form: tuple[str, str]) -> None:
         shape.max_tokens,
     )
     assert prompt.chat == (form[0] == "chat")
-    assert 0 < prompt.max_tokens <= 500, "Ollama from 0.30 on ends at no control token"
+    assert 0 < prompt.max_tokens <= 500, "Ollama from 0.30 on ignores stop tokens"
 
 
 @by_form
@@ -148,9 +148,9 @@ def test_missing_part(form: tuple[str, str]) -> None:
 def test_special_tokens_match_family(form: tuple[str, str]) -> None:
     shape, vocabulary = FORMS[form], set(VOCABULARY[form[0]])
     assert set(shape.stop_tokens) <= vocabulary
-    assert set(SENTINEL.findall(filled(form))) <= vocabulary
+    assert set(SPECIAL_TOKEN.findall(filled(form))) <= vocabulary
     assert ("<|endoftext|>" in shape.stop_tokens) == bool(vocabulary)
-    assert not SENTINEL.search("".join((*shape.stop, shape.lead)))
+    assert not SPECIAL_TOKEN.search("".join((*shape.stop, shape.lead)))
 
 
 @by_form
@@ -166,7 +166,7 @@ any_form = st.sampled_from(list(FORMS))
 @given(any_form, nasty)
 def test_user_text_is_neutralized(form: tuple[str, str], text: str) -> None:
     full = filled(form, **dict.fromkeys(PARTS[form[1]], text))
-    assert SENTINEL.findall(full) == SENTINEL.findall(filled(form))
+    assert SPECIAL_TOKEN.findall(full) == SPECIAL_TOKEN.findall(filled(form))
 
 
 @settings(max_examples=300)
@@ -336,13 +336,13 @@ def test_stops_end_examples(form: str, begins: str, ends: str) -> None:
         ("bigcode/starcoderbase-1b", "", False, "starcoder"),
         ("starcoder:15b", "", False, "starcoder"),
         ("bigcode/tiny_starcoder_py", "", False, "starcoder"),
-        # Made from a StarCoder by others, who taught it to obey messages.
+        # Made from a StarCoder by others, who trained it to follow instructions.
         ("HuggingFaceH4/starchat2-15b-v0.1", "", False, "chat"),
         ("starchat2-15b-v0.1.gguf", "starcoder2", False, "chat"),
         ("starchat-beta", "starcoder", False, "chat"),
         ("dolphincoder:15b-starcoder2", "starcoder2", True, "chat"),
         ("granite-code:20b", "starcoder", True, "chat"),
-        # All others: those that obey are asked, those that do not are shown.
+        # All others: instruct models get instructions, base models get examples.
         ("qwen2.5-coder:7b", "qwen2", True, "chat"),
         ("qwen2.5-coder:7b", "", False, "completion"),
         ("qwen2.5-coder:7b-base", "qwen2", True, "completion"),

@@ -1,4 +1,4 @@
-"""A user's text never contains a control token of a model."""
+"""Special tokens never reach a model in a user's text."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def test_engine_ends_with_parent(tiny_model: Path) -> None:
 
 
 def _runs(child: int) -> bool:
-    """Whether the process is there and no zombie that its new parent has not yet buried."""
+    """Return whether the process exists and is not a zombie."""
     try:
         return ") Z " not in Path(f"/proc/{child}/stat").read_text()
     except OSError:

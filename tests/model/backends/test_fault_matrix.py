@@ -256,7 +256,7 @@ by_stage = pytest.mark.parametrize("stage", STAGES)
 
 
 def one_sentence(exc: StarcoderError) -> str:
-    """What the error says, which must be fit for a terminal and a public log."""
+    """Return the message of the error, which must be fit for a terminal and a public log."""
     sentence = str(exc)
     assert sentence.isprintable()
     assert len(sentence) <= 600
@@ -402,7 +402,7 @@ def test_stalled_answer(name: str) -> None:
     ],
 )
 def test_odd_text_is_unchanged(text: str, came: str, name: str) -> None:
-    """Who shows it makes it printable: report/ and commands/ do."""
+    """Escapes stay: the reports and commands that show a text make it printable."""
     column = COLUMNS[name]
     behave = unless(column.healthy, answers(column.stream(text)))
     with raw_server(behave, read=False) as url, client(column, url) as asking_client:

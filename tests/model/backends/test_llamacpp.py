@@ -92,19 +92,19 @@ def test_digest_depends_on_model(backend: LlamaCpp, separator: RealServer) -> No
     double_backend.close()
 
 
-@pytest.mark.parametrize("sentinel", STARCODER2)
-def test_special_tokens_are_single_tokens(backend: LlamaCpp, sentinel: str) -> None:
-    assert backend.count(sentinel, soon()) == 1
-    assert backend.count(neutralize(sentinel), soon()) > 2
+@pytest.mark.parametrize("special_token", STARCODER2)
+def test_special_tokens_are_single_tokens(backend: LlamaCpp, special_token: str) -> None:
+    assert backend.count(special_token, soon()) == 1
+    assert backend.count(neutralize(special_token), soon()) > 2
 
 
 def test_neutralized_code_has_no_special_token(backend: LlamaCpp) -> None:
     rendered = render("starcoder2", "explain", code="", case="MARK = '<pr_comment>'").text
-    as_text, as_sentinel = (
+    as_text, as_special_token = (
         complete(backend, Prompt(text, max_tokens=1)).prompt_tokens
         for text in (rendered, rendered.replace("< pr_comment>", "<pr_comment>"))
     )
-    assert as_text - as_sentinel == len("< pr_comment>") - 1
+    assert as_text - as_special_token == len("< pr_comment>") - 1
 
 
 def test_count_matches_prompt_tokens(backend: LlamaCpp) -> None:

@@ -21,7 +21,7 @@ from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.model.special_tokens import neutralize
 from pytest_starcoder.settings import Settings
 
-SENTINELS = "<pr_diff_hunk><pr_comment>def"
+SPECIAL_TOKENS = "<pr_diff_hunk><pr_comment>def"
 
 
 @pytest.fixture
@@ -74,8 +74,8 @@ def test_missing_model(real_ollama: str) -> None:
 
 
 def test_special_tokens_are_single_tokens(backend: Ollama) -> None:
-    assert complete(backend, Prompt(SENTINELS, max_tokens=1)).prompt_tokens == 3
-    assert complete(backend, Prompt(neutralize(SENTINELS), max_tokens=1)).prompt_tokens > 20
+    assert complete(backend, Prompt(SPECIAL_TOKENS, max_tokens=1)).prompt_tokens == 3
+    assert complete(backend, Prompt(neutralize(SPECIAL_TOKENS), max_tokens=1)).prompt_tokens > 20
 
 
 def test_prompt_without_template(backend: Ollama) -> None:

@@ -1,9 +1,9 @@
-"""How an answer ends: every form of every family, on every kind of server, by each of its rules.
+"""The ends of answers: every form of every family, on every kind of server, by each rule.
 
 | rule          | llama.cpp                 | Ollama up to 0.24 | Ollama from 0.30     |
 | ------------- | ------------------------- | ----------------- | -------------------- |
 | text          | ends                      | ends              | ends                 |
-| control token | ends, being preserved     | ends, being text  | does not             |
+| stop token    | ends, being preserved     | ends, being text  | does not             |
 | limit         | ends                      | ends              | ends                 |
 
 A model that answers one token for ever shows the stops that are that token, or a
