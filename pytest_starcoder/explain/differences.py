@@ -104,9 +104,8 @@ def _compare_equality(actual: object, expected: object) -> Iterator[str]:
         yield from compare_types(actual, expected)
         yield from _compare_pair(Pair(Comparer(tolerance), actual, expected))
     # The `==` of dicts ignores the order, that of ordered dicts does not.
-    elif type(actual) is type(expected) is OrderedDict:
-        if list(actual) != list(expected):
-            yield "the same items in a different order"
+    elif type(actual) is type(expected) is OrderedDict and list(actual) != list(expected):
+        yield "the same items in a different order"
 
 
 def _is_approx(value: object) -> bool:
@@ -142,9 +141,8 @@ def _compare_pair(pair: Pair) -> Iterator[str]:
         yield from _compare_sets(pair)
     elif is_instance(actual, date) and is_instance(expected, date):
         yield from compare_dates(pair)
-    elif same_type and compares_identity(actual):
-        if short_repr(actual) == short_repr(expected):
-            yield f"{pair.at}both print alike, but {type(actual).__name__} defines no __eq__"
+    elif same_type and compares_identity(actual) and short_repr(actual) == short_repr(expected):
+        yield f"{pair.at}both print alike, but {type(actual).__name__} defines no __eq__"
 
 
 def _compare_item(pair: Pair) -> Iterator[str]:
@@ -303,6 +301,7 @@ def _missing_item(item: object, container: Any) -> Iterator[str]:
         near = nearest_key(item, items)
         hint = f", the nearest is {near}" if near else ""
         yield f"it has {counted(len(items), 'item')}{hint}"
-        if not near and compares_identity(item):
-            if short_repr(item) in map(short_repr, islice(items, 50)):
-                yield f"one of them prints alike, but {type(item).__name__} defines no __eq__"
+        if near or not compares_identity(item):
+            return
+        if short_repr(item) in map(short_repr, islice(items, 50)):
+            yield f"one of them prints alike, but {type(item).__name__} defines no __eq__"

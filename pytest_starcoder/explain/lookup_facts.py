@@ -220,10 +220,11 @@ def _shadowing_facts(site: RaiseSite, name: object) -> Iterator[str]:
     # vars, because a module may define a `__getattr__`.
     file = vars(sys.modules.get(str(name), types)).get("__file__")
     source = Path(site.frame.f_code.co_filename)
-    if name in sys.stdlib_module_names and isinstance(file, str):
-        if Path(file).parent == source.parent:
-            module = f"{name} is the file {Path(file).name} next to {source.name}"
-            yield f"{module}, not the standard library module"
+    if name not in sys.stdlib_module_names or not isinstance(file, str):
+        return
+    if Path(file).parent == source.parent:
+        module = f"{name} is the file {Path(file).name} next to {source.name}"
+        yield f"{module}, not the standard library module"
 
 
 def file_facts(site: RaiseSite) -> Iterator[str]:

@@ -114,9 +114,10 @@ class RaiseSite:
     def unpacked(self) -> Iterator[ast.expr]:
         """Yield the values that the statement unpacks into several names."""
         for node in _walk(self._parts):
-            if isinstance(node, ast.Assign):
-                if any(isinstance(target, ast.Tuple | ast.List) for target in node.targets):
-                    yield node.value
+            if not isinstance(node, ast.Assign):
+                continue
+            if any(isinstance(target, ast.Tuple | ast.List) for target in node.targets):
+                yield node.value
 
     # --- values ----------------------------------------------------------------------------
 

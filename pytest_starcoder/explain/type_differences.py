@@ -75,9 +75,9 @@ def _forgotten_step(actual: object, expected: object) -> str:
     mock_class = getattr(sys.modules.get("unittest.mock"), "NonCallableMock", None)
     if isinstance(mock_class, type) and is_instance(actual, mock_class):
         return "the value is a mock: was its return_value set?"
-    if is_instance(actual, enum.Enum) and not is_instance(expected, enum.Enum):
-        if attributes(actual).get("_value_") == plain(expected):
-            return f"the value is a member of {kind}: its .value would be equal"
+    is_member = is_instance(actual, enum.Enum) and not is_instance(expected, enum.Enum)
+    if is_member and attributes(actual).get("_value_") == plain(expected):
+        return f"the value is a member of {kind}: its .value would be equal"
     return ""
 
 
@@ -90,9 +90,8 @@ def _compare_as_strings(actual: Any, expected: Any) -> Iterator[str]:
     elif type(actual) is str:
         if actual.strip() == short_repr(expected):
             yield "as strings, they are equal"
-    elif type(expected) is str:
-        if expected == short_repr(actual):
-            yield "as strings, they are equal"
+    elif type(expected) is str and expected == short_repr(actual):
+        yield "as strings, they are equal"
 
 
 def _encode(text: str | bytes) -> bytes:

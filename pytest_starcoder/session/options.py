@@ -116,6 +116,7 @@ class Options:
         """Return whether a report would be outside the working tree, following links."""
         root = self._config.rootpath
         top = (find_repository(root) or root).resolve()
+        # Report names are relative to the folder in which pytest was started.
         target = (self._folder / name).resolve()
         return not target.is_relative_to(top) or ".git" in target.relative_to(top).parts
 
@@ -137,12 +138,14 @@ class Options:
 
     @property
     def _ini(self) -> tuple[Path, ...]:
+        # A tuple, like the files of a word: there may be none.
         return (Path(self._config.inipath),) if self._config.inipath else ()
 
     def _read_words(self) -> Iterator[Word]:
         """Yield all words in pytest's order: addopts, PYTEST_ADDOPTS, command line."""
         variable = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
         line = map(str, self._config.invocation_params.args)
+        # The variable is the user's, as the command line is; a file named there may not be.
         users = list(self._expand([*variable, *line]))
         files = self._ini
         for option, value in zip(users, [*users[1:], Word("")], strict=True):
@@ -161,6 +164,7 @@ class Options:
                 yield Word(text, files)
                 continue
             file = self._folder / text[1:]
+            # A file may name itself.
             if file not in files:
                 yield from self._expand(_read_lines(file), (*files, file))
 

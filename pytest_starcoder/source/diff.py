@@ -1,4 +1,4 @@
-"""Splits text into lines, writes make_diff diffs, and reads them and the paths in them."""
+"""Splits text into lines, writes unified diffs, and reads them and the paths in them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def make_diff(before: str, after: str, path: str) -> str:
 
 
 def parse_patch_set(diff: str, *, metadata_only: bool = False) -> PatchSet:
-    """Parse a make_diff diff; with `metadata_only`, hunks without their lines.
+    """Parse a unified diff; with `metadata_only`, hunks without their lines.
 
     Raises ValueError if it is damaged.
     """
@@ -61,7 +61,7 @@ def _parser() -> tuple[type[PatchSet], type[Exception]]:
 
 
 def changed_lines(diff: str) -> list[str]:
-    """Return the removed and added lines of a make_diff diff, with their signs."""
+    """Return the removed and added lines of a unified diff, with their signs."""
     lines = []
     for file in parse_patch_set(diff):
         for hunk in file:

@@ -62,6 +62,11 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
         path.write_text(dedent(text).lstrip("\n"))
 
 
+def home_of(folder: Path) -> Path:
+    """Return the home folder of runs in `folder`, where their caches are."""
+    return folder.parent / f"{folder.name}-home"
+
+
 def environment(home: Path, **variables: str) -> dict[str, str]:
     """Return an environment without the developer's settings, and with no server."""
     own = {
@@ -84,10 +89,12 @@ def run_pytest(
 ) -> Run:
     """Write the files into a new folder and run pytest there."""
     write_files(folder, files)
+    home = home_of(folder)
+    home.mkdir(exist_ok=True)
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", *options],
         cwd=folder,
-        env=environment(folder.parent, **variables),
+        env=environment(home, **variables),
         capture_output=True,
         text=True,
         timeout=120,

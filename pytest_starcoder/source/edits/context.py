@@ -103,18 +103,8 @@ class Context:
             arguments = [*parent.args, *parent.keywords]
             if len(arguments) == 1:
                 return self.source[start:end]  # the parentheses are those of the call
-        while True:
-            before, after = start - 1, end
-            while before >= 0 and self.source[before].isspace():
-                before -= 1
-            while after < len(self.source) and self.source[after].isspace():
-                after += 1
-            is_enclosed = before >= 0 and self.source[before] == "("
-            if not is_enclosed or self.source[after : after + 1] != ")":
-                break
-            if _calls(self.source, before):
-                break
-            start, end = before, after + 1
+        while enclosed := _with_parentheses(self.source, start, end):
+            start, end = enclosed
         return self.source[start:end]
 
     def operands(self, nodes: Iterable[ast.expr]) -> list[str]:
@@ -248,6 +238,18 @@ def is_read(node: ast.expr) -> bool:
 def is_docstring(node: ast.AST) -> bool:
     """Return whether a statement is only a constant, as a docstring is."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _with_parentheses(source: str, start: int, end: int) -> tuple[int, int] | None:
+    """Return the span with the parentheses directly around it; None if there are none."""
+    before = start - 1
+    while before >= 0 and source[before].isspace():
+        before -= 1
+    while source[end : end + 1].isspace():
+        end += 1
+    if before < 0 or source[before] != "(" or source[end : end + 1] != ")":
+        return None
+    return None if _calls(source, before) else (before, end + 1)
 
 
 def _calls(source: str, parenthesis: int) -> bool:

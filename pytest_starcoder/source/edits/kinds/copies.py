@@ -22,37 +22,41 @@ Expression = ast.Name | ast.Call | ast.BinOp | ast.Subscript | ast.Attribute | a
 @kind("condition joined", cost=3.2)
 def join_condition(node: Condition, context: Context) -> Replacements:
     """Replace a condition `a` with `(a) and (b)` or `(a) or (b)`."""
+    if not _is_joinable(node, context):
+        return
+    text = context.text(node)
+    for condition, and_cost, or_cost in _conditions(node, context):
+        if condition not in (text, f"({text})") and "\n" not in condition:
+            yield Replacement(f"({text}) and {condition}", and_cost)
+            yield Replacement(f"({text}) or {condition}", or_cost)
+
+
+def _is_joinable(node: Condition, context: Context) -> bool:
     parent = context.parent(node)
     if isinstance(parent, ast.Return):
-        if not isinstance(node, ast.Compare | ast.BoolOp):
-            return
-    elif isinstance(parent, ast.Assert) or not context.is_condition(node):
-        return
-    scope, text = context.scope(node), context.text(node)
-    negations = [f"not {name}" for name in scope.names]
-    for condition in (*scope.conditions, *scope.names, *negations):
-        if condition == text or "\n" in condition:
-            continue
-        # A condition from the function is likelier than a name by itself.
-        extra_cost = 0.0 if condition in scope.conditions else 0.3
-        yield Replacement(f"({text}) and ({condition})", 3.2 + extra_cost)
-        yield Replacement(f"({text}) or ({condition})", 3.3 + extra_cost)
+        return isinstance(node, ast.Compare | ast.BoolOp)
+    return context.is_condition(node) and not isinstance(parent, ast.Assert)
+
+
+def _conditions(node: Condition, context: Context) -> Iterator[tuple[str, float, float]]:
+    """Yield conditions, with their costs behind `and` and behind `or`."""
+    scope = context.scope(node)
+    for condition in scope.conditions:
+        yield f"({condition})", 3.2, 3.3
     for name in scope.names:
-        if not context.may_be(node, name, ("int", "float")):
-            continue
-        for comparison in ("> 0", "> 1", "!= 0", "== 0", "< 2"):
-            test = f"{name} {comparison}"
-            if test != text:
-                yield Replacement(f"({text}) and {test}", 3.8)
-                yield Replacement(f"({text}) or {test}", 3.8)
+        yield f"({name})", 3.5, 3.6
+    for name in scope.names:
+        yield f"(not {name})", 3.5, 3.6
+    for name in scope.names:
+        if context.may_be(node, name, ("int", "float")):
+            for comparison in ("> 0", "> 1", "!= 0", "== 0", "< 2"):
+                yield f"{name} {comparison}", 3.8, 3.8
 
 
 @kind("expression copied", cost=3.0)
 def copy_expression(node: Expression, context: Context) -> Replacements:
     """Replace an expression with another one of the function."""
-    if not is_read(node) or isinstance(context.parent(node), ast.Expr | ast.Attribute):
-        return
-    if context.is_called(node) or context.function(node) is None:
+    if not _is_copied_over(node, context):
         return
     scope, text = context.scope(node), context.text(node)
     for expression in scope.expressions:
@@ -62,6 +66,12 @@ def copy_expression(node: Expression, context: Context) -> Replacements:
         if len(expression) <= MAX_RENAMED_COPY:
             for renamed in _rename_each(expression, scope.names):
                 yield Replacement(renamed, 4.0)
+
+
+def _is_copied_over(node: Expression, context: Context) -> bool:
+    if not is_read(node) or isinstance(context.parent(node), ast.Expr | ast.Attribute):
+        return False
+    return not context.is_called(node) and context.function(node) is not None
 
 
 def _rename_each(expression: str, names: list[str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from itertools import combinations
 
-from pytest_starcoder.source.edits.context import Context, is_docstring
+from pytest_starcoder.source.edits.context import Context, Function, is_docstring
 from pytest_starcoder.source.edits.kind import Replacement, Replacements, kind
 
 Simple = (
@@ -288,10 +288,7 @@ def add_guard(
 ) -> Replacements:
     """Add `if not x: return …` before the first statement of a function."""
     function = context.function(node)
-    if function is None:
-        return
-    code = (statement for statement in function.body if not is_docstring(statement))
-    if next(code, None) is not node:
+    if function is None or not _is_first(node, function):
         return
     parameters = [parameter.arg for parameter in function.args.args]
     parameters = [name for name in parameters if name not in ("self", "cls")]
@@ -301,3 +298,8 @@ def add_guard(
             head = f"if {test.format(name)}:\n{indent}    return"
             for value in ("None", "0", "[]", '""', "False", "True", name, "1"):
                 yield Replacement(f"{head} {value}\n{indent}{context.text(node)}", cost)
+
+
+def _is_first(node: ast.stmt, function: Function) -> bool:
+    code = (statement for statement in function.body if not is_docstring(statement))
+    return next(code, None) is node
