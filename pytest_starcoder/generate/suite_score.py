@@ -8,7 +8,7 @@ from itertools import chain
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.generate.draft import Place, Target, TargetKind
 from pytest_starcoder.generate.executed_code import ExecutedCode, draft_modules
-from pytest_starcoder.generate.mutants import find_branches, find_lines, find_mutants
+from pytest_starcoder.generate.goals import find_branches, find_lines, find_mutants
 from pytest_starcoder.generate.result import Counts, TargetScore
 from pytest_starcoder.runner.trials import Trials
 from pytest_starcoder.source.edits.edit import Edit
