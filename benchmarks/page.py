@@ -57,7 +57,8 @@ def block_of(name: str, folder: Path) -> str:
 def table(record: Mapping[str, Any]) -> str:
     """Return the record of a benchmark as Markdown: where it ran, its rows, its notes."""
     smoke = (
-        f" **A smoke run** with {record['smoke_run']}: no figure of a model's worth."
+        f" **An end-to-end check** with {record['smoke_run']}: "
+        "it says nothing about a model's quality."
         if "smoke_run" in record
         else ""
     )

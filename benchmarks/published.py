@@ -70,7 +70,7 @@ def options(description: str | None) -> argparse.ArgumentParser:
 def publish(outcome: Outcome, chosen: argparse.Namespace) -> None:
     """Print the table and the JSON line, and write the files that `chosen` names."""
     record = outcome.record()
-    smoke = f", a smoke run with {outcome.smoke}" if outcome.smoke else ""
+    smoke = f", an end-to-end check with {outcome.smoke}" if outcome.smoke else ""
     print(f"{outcome.name}, Python {record['python']}, {record['cores']} cores{smoke}")
     width = max((len(row.what) for row in outcome.rows), default=0)
     for row in outcome.rows:

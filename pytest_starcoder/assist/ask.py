@@ -35,7 +35,7 @@ _STARCODER_COMMENT = "# Here is the correct implementation of the code exercise\
 """The comment with which StarCoder's authors got its best results in Python."""
 
 _ASK_AGAIN = "Reword the question, or ask another model."
-_MORE_TOKENS = "Allow it more tokens with STARCODER_MAX_TOKENS, or reword the question."
+_MORE_TOKENS = "Allow more tokens with STARCODER_MAX_TOKENS, or reword the question."
 
 
 def ask(question: str, client: Client, on_text: OnText) -> Completion:

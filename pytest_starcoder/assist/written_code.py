@@ -55,7 +55,7 @@ def make_rewrite(path: str, before: str, after: str, inserted: str, model: str) 
     error = syntax_error(after) if is_python(path) else ""
     problem = ""
     if error and not syntax_error(before):
-        problem = f"the file would not parse any more ({error})"
+        problem = f"the file would no longer parse ({error})"
     return Rewrite(path, before, after, inserted, model, problem)
 
 

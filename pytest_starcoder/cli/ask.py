@@ -71,7 +71,7 @@ def _question(words: list[str]) -> str:
         question = sys.stdin.read() if words == ["-"] else " ".join(words)
     except UnicodeDecodeError as exc:
         raise ConfigError(
-            "The question on standard input is not text.", "Send it as UTF-8."
+            "The question on standard input is not valid UTF-8 text.", "Send it as UTF-8."
         ) from exc
     if not question.strip():
         raise ConfigError("There is no question.", 'Ask one: starcoder ask "How do I …?"')

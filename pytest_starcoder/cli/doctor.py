@@ -39,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="starcoder-doctor.json",
         metavar="FILE",
-        help="also test what this server and its model can do, which takes some minutes, "
+        help="also test what this server and its model can do, which takes a few minutes, "
         "and write the figures, without any code, to FILE (%(const)s)",
     )
     add_settings(parser)
@@ -72,7 +72,7 @@ def _show_settings(settings: Settings) -> None:
         if SCHEMA[key].secret:
             value = "(set, not shown)"
         elif value == "":
-            value = "the one that the server has"
+            value = "the server's only model"
         _show(key, f"{value}   ({settings.source(key)})")
     folder = cache_folder(settings)
     if settings.cache != "off" and not _is_writable(folder):
@@ -85,7 +85,7 @@ def _check_model(client: Client) -> None:
     _show("version", client.version() or "unknown")
     model = client.model()
     kind = family(model, client.settings.family)
-    _show("model", f"{model.name} is available; prompts have the form of the family {kind}")
+    _show("model", f"{model.name} is available; prompts have the format of the family {kind}")
     _show("window", f"{model.window} tokens")
     _show("test", f"asked to continue {TEST_PROMPT!r}; a model that must be loaded takes longer")
     started = time.monotonic()
@@ -93,7 +93,7 @@ def _check_model(client: Client) -> None:
     seconds = time.monotonic() - started
     if not completion.text.strip():
         raise UnreadableAnswer(
-            f"{model.name} answered with nothing.", "Choose another model, or update the server."
+            f"{model.name} returned an empty answer.", "Choose another model, or update the server."
         )
     _show("answer", one_line(completion.text, 100))
     tokens = completion.completion_tokens
@@ -110,7 +110,7 @@ def _run_deep_check(settings: Settings, file: Path) -> None:
         first_token_timeout=max(180.0, settings.first_token_timeout),
         session_timeout=max(3600.0, settings.session_timeout),
     )
-    _show("deep", "a few questions for each check; without a GPU this takes minutes")
+    _show("deep", "a few questions per check; without a GPU this takes minutes")
     probes: list[dict[str, object]] = []
     with Client(make_backend(settings), settings) as client:
         report = _environment(client) | {"probes": probes}

@@ -44,7 +44,11 @@ DEFAULT_TEMPERATURE = 0.2
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("benchmark", choices=sorted(TITLES), help="the benchmark")
     parser.add_argument(
-        "--data", type=Path, required=True, metavar="PATH", help="its file, as published"
+        "--data",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="the benchmark's data file, as published",
     )
     parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N problems")
     parser.add_argument(
@@ -133,7 +137,7 @@ def _check(arguments: argparse.Namespace) -> None:
     for path in arguments.report:
         if path.suffix not in REPORTS:
             raise ConfigError(
-                f"A report cannot be written as {path.name}.", "Give it the ending .json or .md."
+                f"A report cannot be written as {path.name}.", "Use the suffix .json or .md."
             )
         _check_writable(path)
     if arguments.plot:

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     name = name.replace("::", ".").strip()
     source = read_source(file)
     if not source.text.strip():
-        raise ConfigError(f"{file} is empty.", "Name a file with code.")
+        raise ConfigError(f"{file} is empty.", "Name a file that contains code.")
     with model_session(arguments) as session:
         with session.waiting():
             completion, is_whole = describe(

@@ -37,13 +37,13 @@ FORMATS = ("github", "gitlab", "json", "sarif", "text")
 SKIP = "Skip once: SKIP=starcoder-review git commit ...     Accept: starcoder-review --accept"
 
 FLAGS = {
-    "--require-model": "exit 3 unless a model has seen every hunk",
-    "--advisory": "exit 0 whatever is found",
+    "--require-model": "exit with status 3 unless a model has seen every hunk",
+    "--advisory": "always exit with status 0",
     "--accept": "add the findings of the last review to the baseline",
     "--last": "print the last review again",
     "--preview": "show what would be reviewed, without asking a model",
     "--show-prompt": "print what would be sent, without asking a model",
-    "--background": "review the last commit while you go on",
+    "--background": "review the last commit in the background",
 }
 
 
@@ -216,7 +216,7 @@ def _print_last(name: str) -> int:
         raise Misuse(message, "Omit --format, or use json.")
     text = store.load("json" if name == "json" else "txt")
     if text is None:
-        message = "Nothing was reviewed here yet."
+        message = "Nothing has been reviewed here yet."
         raise ConfigError(message, "Stage a change and run starcoder-review.")
     sys.stdout.write(text)
     return 0

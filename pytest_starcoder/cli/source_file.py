@@ -25,7 +25,7 @@ class SourceFile:
         """Raise ConfigError unless the file has the 1-based lines `first` to `last`."""
         count = len(split_lines(self.text))
         if not count:
-            raise ConfigError(f"{self.path} is empty.", 'Begin it with `starcoder ask --code "…"`.')
+            raise ConfigError(f"{self.path} is empty.", 'Start it with `starcoder ask --code "…"`.')
         if not 1 <= first <= last <= count:
             lines = f"line {first}" if first == last else f"lines {first}-{last}"
             raise ConfigError(f"{self.path} has no {lines}.", f"Its lines are 1 to {count}.")

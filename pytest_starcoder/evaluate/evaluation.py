@@ -153,7 +153,7 @@ class Published:
             if measured < evaluation.total_problems:
                 remarks.append(f"{measured} of {evaluation.total_problems} problems")
             if evaluation.is_demo:
-                remarks.append("a smoke run")
+                remarks.append("an end-to-end check")
             name = f"{evaluation.model or 'recorded answers'} ({', '.join(remarks)})"
             score = evaluation.pass_at().get(1)
             percent = None if score is None else round(100 * score, 1)

@@ -41,7 +41,7 @@ SOURCES = {
     "(mbpp)",
 }
 
-PUBLISHED_HINT = "Give the file as it was published."
+PUBLISHED_HINT = "Use the published file."
 
 
 def read_problems(benchmark: str, path: Path) -> list[Problem]:
@@ -55,7 +55,7 @@ def read_problems(benchmark: str, path: Path) -> list[Problem]:
         missing = [field for field in REQUIRED_FIELDS[benchmark] if not _has_field(row, field)]
         if missing:
             fields = " and no ".join(missing)
-            message = f"{path}: problem {number} has no {fields}, so it is not of"
+            message = f"{path}: problem {number} has no {fields}, so it does not belong to"
             raise ConfigError(f"{message} {TITLES[benchmark]}.", hint)
     # Only mbpp.jsonl has more problems than its test set.
     if benchmark == "mbpp" and len(rows) > len(MBPP_TEST_SET):

@@ -46,7 +46,7 @@ def _subject(evaluation: Evaluation) -> str:
     if not evaluation.model:
         return "recorded answers"
     subject = f"{evaluation.model} on {evaluation.backend}"
-    return f"{subject}, a smoke run with the demo model" if evaluation.is_demo else subject
+    return f"{subject}, an end-to-end check with the demo model" if evaluation.is_demo else subject
 
 
 def _problem_counts(evaluation: Evaluation) -> str:

@@ -138,7 +138,7 @@ def _join_replays(replays: Sequence[Replay]) -> Replay:
     for replay in replays:
         failing += replay.failing
         passing |= {outcome.nodeid: outcome for outcome in replay.passing}
-    statement = f"{counted(len(failing), 'test')} failed again when they were run again"
+    statement = f"{counted(len(failing), 'test')} failed again when rerun"
     if passing:
         statement += f"; {counted(len(passing), 'neighbour')} passed"
     tests = frozenset[str]().union(*(replay.tests for replay in replays))

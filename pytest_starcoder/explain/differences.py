@@ -289,7 +289,7 @@ def _field(value: Any, name: str) -> Any:
 def _missing_item(item: object, container: Any) -> Iterator[str]:
     """Yield what a container holds instead of an item."""
     if type(container) in ITERATOR_TYPES:
-        yield "its items can be taken only once"
+        yield "it can be iterated only once"
         return
     items = plain(container)
     if type(container) in DICT_VIEWS:

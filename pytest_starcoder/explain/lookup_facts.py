@@ -194,7 +194,7 @@ def import_facts(site: RaiseSite) -> Iterator[str]:
         yield from _shadowing_facts(site, name)
         # importlib sets this while the module's code runs.
         if getattr(vars(module).get("__spec__"), "_initializing", False):
-            yield f"{name} is only partly imported yet: the import is circular"
+            yield f"{name} is only partially imported: the import is circular"
         imported = getattr(site.exc, "name_from", None) or _first_quoted(site.message)
         near = nearest_name(imported, vars(module))
         if near:

@@ -68,7 +68,7 @@ def ask_why(
     why = (grounding.add(clean_answer(completion.text)) + grounding.end()).strip()
     if not why:
         raise UnreadableAnswer(
-            f"{completion.model} answered with nothing.", "Another model may do better."
+            f"{completion.model} returned an empty answer.", "Another model may do better."
         )
     return Answer(
         redact(why),

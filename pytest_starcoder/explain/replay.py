@@ -29,8 +29,8 @@ TRACING_SLOWDOWN = 4
 MAX_EARLIER = 400
 """Maximum number of tests that run again to find the order that fails."""
 
-TIMED_OUT = "it had not ended when the seconds of replay_timeout were over"
-ENDED_EARLY = "pytest ended before it had"
+TIMED_OUT = "it was still running when replay_timeout expired"
+ENDED_EARLY = "pytest exited before it finished"
 """Reasons why a test has no outcome."""
 
 
@@ -156,15 +156,13 @@ class Replayer:
         earlier = self._earlier_tests(outcome.nodeid)
         replay = Replay(passing=passing, tests=_ids(outcome, *passing) | set(earlier))
         if not earlier or self._deadline.remaining() <= 0:
-            statement = "passed when it was run again: flaky, or dependent on what is outside it"
+            statement = "passed when rerun: flaky, or dependent on something outside the test"
             return replace(replay, statements=(statement,))
         if not self._fails_after(earlier, outcome.nodeid):
-            statement = (
-                "passed when it was run again, alone and in the order that had failed: flaky"
-            )
+            statement = "passed when rerun alone and in the failing order: flaky"
             if self._deadline.remaining() <= 0:
-                missed = "there was no time left to run the order that had failed"
-                statement = f"passed when it was run again; {missed}"
+                missed = "no time was left to rerun the failing order"
+                statement = f"passed when rerun; {missed}"
             return replace(replay, statements=(statement,))
         guilty = self._narrow_down(earlier, outcome.nodeid)
         after = guilty[0] if len(guilty) == 1 else f"the {len(guilty)} tests before it"
@@ -203,7 +201,7 @@ def _failed_again(
     failure: Failure, again: Sequence[Outcome], passing: tuple[Outcome, ...]
 ) -> Replay:
     failing = tuple(outcome for outcome in again if outcome.failed)
-    statement = "failed again when it was run again"
+    statement = "failed again when rerun"
     if len(failing) > 1:
         statement = f"{len(failing)} tests failed again"
     # Another exception may be another fault.

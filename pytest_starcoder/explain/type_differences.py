@@ -52,7 +52,7 @@ def compare_types(actual: object, expected: object) -> Iterator[str]:
     # Typically a module that was imported twice, under two names.
     elif kind is not expected_kind and kind.__name__ == expected_kind.__name__:
         modules = f"one from {kind.__module__} and one from {expected_kind.__module__}"
-        yield f"two types are named {kind.__name__}: {modules}"
+        yield f"two different types are named {kind.__name__}: {modules}"
     elif _type_name(actual) != _type_name(expected) and is_trusted(expected):
         yield f"the value is {_type_name(actual)}, not {_type_name(expected)}"
         yield from _compare_as_strings(actual, expected)
@@ -66,7 +66,7 @@ def _forgotten_step(actual: object, expected: object) -> str:
     if is_instance(actual, types.CoroutineType):
         return "the value is a coroutine: was it awaited?"
     if type(actual) in ITERATOR_TYPES and type(expected) not in ITERATOR_TYPES:
-        return f"the value is a {kind.replace('_', ' ')}: its items were not taken"
+        return f"the value is a {kind.replace('_', ' ')}: was it iterated?"
     if is_instance(actual, *FUNCTION_TYPES) and not callable(expected):
         return "the value is the function itself: was it called?"
     if is_instance(actual, type) and not is_instance(expected, type):

@@ -41,7 +41,7 @@ def apply(
         else:
             messages.append(
                 f"{fix.path}:{fix.line} was changed. Run the tests again; "
-                "`git diff` shows what was written."
+                "`git diff` shows the change."
             )
     return messages
 
@@ -79,7 +79,7 @@ class _FixWriter:
         if has_crlf and text.count("\r\n") != text.count("\n"):
             raise Unwritable("it mixes line endings")
         if text.replace("\r\n", "\n") != apply_edits(source, list(written)):
-            raise Unwritable("it was changed since the tests ran")
+            raise Unwritable("it has changed since the tests ran")
         edits = list(written)
         for edit in fix.edits:
             # An earlier fix may contain the same edit.
@@ -88,7 +88,7 @@ class _FixWriter:
         try:
             text = apply_edits(source, edits)
         except ValueError:
-            raise Unwritable("another fix has changed the same place") from None
+            raise Unwritable("another fix has already changed these lines") from None
         if has_crlf:
             text = text.replace("\n", "\r\n")
         return text.encode("utf-8")

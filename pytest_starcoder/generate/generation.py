@@ -78,9 +78,9 @@ class Generation:
             if self.characterise:
                 self._characterise(selection)
         except KeyboardInterrupt:  # a second one ends the whole run
-            endings.insert(0, "the run was interrupted; answers of the model are remembered")
+            endings.insert(0, "the run was interrupted; the model's answers are cached")
         if self.deadline.is_over:
-            endings.insert(0, f"the time was over (the setting {self.deadline.setting})")
+            endings.insert(0, f"time ran out (the setting {self.deadline.setting})")
         self._confirm(selection)
         remarks = filter(None, [unimportable, requests.stop_reason])
         return Generated(
@@ -113,7 +113,7 @@ class Generation:
         if untried:
             count = len(untried)
             warnings.append(
-                f"{count} mutants were not tried with the existing tests, for lack of time"
+                f"{count} mutants were not tried with the existing tests because time ran out"
             )
         return warnings
 
@@ -136,7 +136,7 @@ class Generation:
                 selection.add([draft])
 
     def _characterise(self, selection: DraftSelection) -> None:
-        self.progress("asserting what the code does where mutants live")
+        self.progress("asserting current behaviour where mutants survive")
         for target in self.bench.targets:
             if self.deadline.is_over:
                 return

@@ -36,7 +36,7 @@ def answer(prompt: Prompt, lead: str, client: Client, on_text: OnText) -> Comple
     words = clean(completion.text)
     if not words.strip():
         raise UnreadableAnswer(
-            f"{completion.model} answered with nothing.", "Another model may do better."
+            f"{completion.model} returned an empty answer.", "Another model may do better."
         )
     text = lead + words.rstrip() if lead else words.strip()
     return replace(completion, text=text)

@@ -52,7 +52,7 @@ def judge(text: str, prompt: str, examples: str = "") -> str:
     # Numbers and signs, such as a copied diff or a table.
     letters = sum(char.isalpha() for char in text)
     if letters < len("".join(text.split())) / 3:
-        return "is no sentence"
+        return "is not a sentence"
     # The lead stands in every prompt: it is not copied by the model.
     if words[:4] == ["the", "test", "fails", "because"]:
         words = words[3:]

@@ -42,7 +42,7 @@ def ask_client(client: Client, prompt: str) -> str:
     completion = client.complete(Prompt(neutralize(prompt), max_tokens=client.settings.max_tokens))
     if not completion.text.strip():
         raise UnreadableAnswer(
-            f"{completion.model} answered with nothing.",
-            "Ask in other words: a base model continues a text.",
+            f"{completion.model} returned an empty answer.",
+            "Reword the prompt: a base model continues text.",
         )
     return completion.text

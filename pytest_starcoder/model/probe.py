@@ -131,7 +131,7 @@ def _probe_stop_text(ask: Ask) -> ProbeResult:
     text = ask(Prompt(prompt, max_tokens=24)).text
     stop = _later_pair(text)
     if not stop:
-        return ProbeResult(name, "unknown", "the model wrote nothing that could be a stop")
+        return ProbeResult(name, "unknown", "the model wrote no text to use as a stop sequence")
     stopped = ask(Prompt(prompt, stop=(stop,), max_tokens=24))
     if stop in stopped.text or stopped.truncated:
         return ProbeResult(name, "no", "the answer went on")
@@ -293,7 +293,7 @@ def _probe_prefix_cache(ask: Ask) -> ProbeResult:
     figures = {"cold": round(cold, 2), "warm": round(warm, 2), "cached_tokens": cached}
     summary = f"{warm:.2f} s after {cold:.2f} s"
     if cached:
-        summary = f"{cached:,} of {second.prompt_tokens:,} tokens needed no work; {summary}"
+        summary = f"{cached:,} of {second.prompt_tokens:,} tokens came from the cache; {summary}"
     if 2 * cached > second.prompt_tokens:
         return ProbeResult(name, "yes", summary, figures)
     if cold < 0.3:  # times this short differ by chance

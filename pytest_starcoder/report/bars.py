@@ -43,7 +43,7 @@ def check_drawable(path: Path) -> None:
     if path.suffix not in FORMATS:
         raise ConfigError(
             f"A picture cannot be drawn as {path.name}.",
-            f"Give it one of the endings {', '.join(FORMATS)}.",
+            f"Use one of the suffixes {', '.join(FORMATS)}.",
         )
     try:
         import matplotlib  # noqa: F401

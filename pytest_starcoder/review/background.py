@@ -45,7 +45,7 @@ MAX_PUSHED = 1000
 """Maximum number of pushed commits that are checked, newest first."""
 
 PUSH_AGAIN = (
-    "Push again to go on: a finding stops a push only once. Accept: starcoder-review --accept"
+    "Push again to continue: a finding stops a push only once. Accept: starcoder-review --accept"
 )
 
 

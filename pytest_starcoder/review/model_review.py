@@ -247,7 +247,7 @@ class _HunkReviewer:
         completion = self._complete(replace(prompt, schema=answer_schema(hunk)))
         remarks = parse_remarks(completion.text, hunk.added)
         if remarks is None:
-            raise UnreadableAnswer(f"what {completion.model} answered is no list of findings")
+            raise UnreadableAnswer(f"the answer of {completion.model} is not a list of findings")
         usable = []
         for remark in remarks:
             message = clean_message(remark.message)

@@ -145,7 +145,7 @@ def range_too_long(loop: ast.For) -> Violations:
                 return
             if any(_reads_item(node, counted, index) for node in ast.walk(loop)):
                 name = ast.unparse(counted)
-                yield loop, f"the last round reads {name}[len({name})]: IndexError"
+                yield loop, f"the last iteration reads {name}[len({name})]: IndexError"
 
 
 def _counted_with_one_more(end: ast.expr) -> ast.expr | None:
@@ -233,7 +233,7 @@ def equal_branches(node: ast.If | ast.IfExp) -> Violations:
     """`if a: f() else: f()`, `b if a else b`"""
     if isinstance(node, ast.IfExp):
         if _are_equal(node.body, node.orelse):
-            yield node, "both branches give the same"
+            yield node, "both branches give the same value"
         return
     # `if a: pass` and `else: pass` are often filled in later.
     is_placeholder = isinstance(node.body[0], ast.Pass | ast.Continue | ast.Break)
@@ -275,7 +275,7 @@ def lost_exception(node: ast.Try) -> Violations:
     """`return` in `finally`"""
     for statement in node.finalbody:
         if isinstance(statement, ast.Return | ast.Break | ast.Continue):
-            message = "leaving a finally block here drops the exception that is on its way"
+            message = "leaving the finally block here discards any exception in flight"
             yield statement, message
 
 
@@ -284,7 +284,7 @@ def silenced(node: ast.ExceptHandler) -> Violations:
     """`except Exception: pass`"""
     match node:
         case ast.ExceptHandler(None | ast.Name("Exception" | "BaseException"), _, [ast.Pass()]):
-            yield node, "every exception is dropped here without a trace"
+            yield node, "every exception is silently dropped here"
 
 
 @rule("always-true", Severity.ERROR, ast.Assert)
@@ -369,7 +369,7 @@ def built_query(node: ast.Call) -> Violations:
             ast.Attribute(attr="execute" | "executemany" | "executescript" | "raw"), [query, *_]
         ):
             if _contains_value(query):
-                message = "this query is put together from values: pass them as parameters"
+                message = "this query is built from values: pass them as parameters"
                 yield node, f"{message} (SQL injection)"
 
 

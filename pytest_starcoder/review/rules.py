@@ -16,7 +16,9 @@ from pytest_starcoder.source.syntax import syntax_tree
 
 _BYTE_ORDER_MARK = "\ufeff"
 
-_SECRET = "this looks like a secret, and git keeps it for good; it was not shown to the model"
+_SECRET = (
+    "this looks like a secret, and git history keeps it forever; it was not shown to the model"
+)
 
 
 def find_faults(change: Change) -> list[Finding]:

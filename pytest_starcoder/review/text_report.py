@@ -12,7 +12,9 @@ from pytest_starcoder.text.display import counted, one_line
 MAX_NAMES = 5
 """Files and reasons that the sentence on unreviewed hunks names."""
 
-PLACEMENT_HINTS = {"first": "the first line that does something: the remark may mean another"}
+PLACEMENT_HINTS = {
+    "first": "placed on the first line of code; the comment may be about another line"
+}
 
 
 def to_text(review: Review) -> str:

@@ -107,7 +107,7 @@ def shown_text(text: str) -> str:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise Malformed(f"{name} is no number")
+    raise Malformed(f"{name} is not a number")
 
 
 def _plain(value: object) -> object:

@@ -377,7 +377,7 @@ class _FileHook:
                 raise PermissionError(f"sandbox: {address[0]} may not be reached")
         elif event == "socket.getaddrinfo":
             if arguments[0] not in LOCAL_HOSTS:
-                raise PermissionError(f"sandbox: {arguments[0]} may not be looked up")
+                raise PermissionError(f"sandbox: {arguments[0]} may not be resolved")
         elif event in PROGRAM_STARTS:
             # A program would run without this hook.
             raise PermissionError(f"sandbox: no program may be started ({event})")

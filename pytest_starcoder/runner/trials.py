@@ -74,7 +74,7 @@ SLOWDOWN = 8.0
 CALL_SECONDS = 0.1
 """Limit of one observed call, in seconds of processor time."""
 
-OUT_OF_TIME = "not run: the time is over"
+OUT_OF_TIME = "not run: time ran out"
 """Problem of a draft that was not judged before the deadline."""
 
 SHUTDOWN_SECONDS = 2.0

@@ -97,7 +97,7 @@ def read_dotenv(path: Path, tracked_text: TrackedText | None = None) -> dict[str
         # python-dotenv skips invalid lines; tokens are the business of other programs.
         if values.get(name) is None and name not in HF_TOKENS:
             raise ConfigError(
-                f"{path.name}, line {line}: {name} has no value that can be read.",
+                f"{path.name}, line {line}: {name} has no readable value.",
                 "Write NAME=value.",
             )
     entries = {}

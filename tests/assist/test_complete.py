@@ -150,8 +150,8 @@ def test_syntax_error_is_a_problem() -> None:
     rewrite = completed(MEAN, 2, "\n  )(")
     assert rewrite.after == MEAN.replace("sum(xs)\n", "sum(xs)\n  )(\n")
     assert (
-        rewrite.problem
-        == "the file would not parse any more (line 3: unindent does not match any outer indentation level)"
+        rewrite.problem == "the file would no longer parse "
+        "(line 3: unindent does not match any outer indentation level)"
     )
 
 

@@ -18,7 +18,7 @@ RECORD = {
 }
 
 TABLE = """\
-Python 3.11.7, 2 cores. **A smoke run** with gemma-3-270m: no figure of a model's worth.
+Python 3.11.7, 2 cores. **An end-to-end check** with gemma-3-270m: it says nothing about a model's quality.
 
 | | measured | asked |
 |---|---|---|

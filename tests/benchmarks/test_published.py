@@ -39,7 +39,7 @@ def test_a_smoke_run_names_its_model_in_the_table_and_in_the_json(
 ) -> None:
     publish(Outcome("cost", [], smoke="gemma-3-270m"), options("").parse_args([]))
     title, line = capsys.readouterr().out.splitlines()
-    assert title.endswith("cores, a smoke run with gemma-3-270m")
+    assert title.endswith("cores, an end-to-end check with gemma-3-270m")
     assert json.loads(line)["smoke_run"] == "gemma-3-270m"
 
 

@@ -141,7 +141,7 @@ def test_undecodable_question(
     assert starcoder(capsys, "ask", "-") == (
         2,
         "",
-        "starcoder: The question on standard input is not text. Send it as UTF-8.\n",
+        "starcoder: The question on standard input is not valid UTF-8 text. Send it as UTF-8.\n",
     )
 
 
@@ -178,7 +178,7 @@ def test_empty_answer(capsys: pytest.CaptureFixture[str], ollama_double: FakeOll
     ollama_double.answer = " \n"
     screen = starcoder(capsys, "ask", "Why?")
     assert (screen.status, screen.out) == (1, "")
-    assert screen.err.startswith("starcoder: starcoder2:7b answered with nothing. ")
+    assert screen.err.startswith("starcoder: starcoder2:7b returned an empty answer. ")
 
 
 @pytest.mark.parametrize(

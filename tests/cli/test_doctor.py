@@ -105,7 +105,7 @@ def test_closed_port(
             f"asks                Ollama at {url}   (backend is auto: Ollama, unless the model is a file)",
             f"problem             Nothing answers at {url}.",
             "next                Start Ollama with `ollama serve`, set OLLAMA_HOST to where it runs, "
-            "or set STARCODER_MODEL to a .gguf file and do without a server.",
+            "or set STARCODER_MODEL to a .gguf file, which needs no server.",
         ],
     )
 
@@ -124,7 +124,7 @@ def test_silent_model(capsys: pytest.CaptureFixture[str], ollama_double: FakeOll
     status, lines = doctor(capsys)
     assert status == 1
     assert lines[-2:] == [
-        "problem             starcoder2:7b answered with nothing.",
+        "problem             starcoder2:7b returned an empty answer.",
         "next                Choose another model, or update the server.",
     ]
 
@@ -251,7 +251,7 @@ def test_deep_output(
     assert status == 0
     assert (
         lines[0]
-        == "deep                a few questions for each check; without a GPU this takes minutes"
+        == "deep                a few questions per check; without a GPU this takes minutes"
     )
     labels = [line[:20].strip() for line in lines[1:-2]]
     assert labels == [*PROBES[:2], "special tokens", *PROBES[3:]]
@@ -460,4 +460,4 @@ def test_server_chooses_model(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     main(["doctor", "--starcoder-backend=openai", f"--starcoder-host={closed_port()}"])
-    assert "model               the one that the server has   (default)" in capsys.readouterr().out
+    assert "model               the server's only model   (default)" in capsys.readouterr().out

@@ -147,7 +147,7 @@ def test_interrupt_keeps_answers(
         ),
         (
             ["--report", "r.html"],
-            "A report cannot be written as r.html. Give it the ending .json or .md.",
+            "A report cannot be written as r.html. Use the suffix .json or .md.",
         ),
         (
             ["--report", "away/r.md"],
@@ -155,7 +155,7 @@ def test_interrupt_keeps_answers(
         ),
         (
             ["--plot", "p.gif"],
-            "A picture cannot be drawn as p.gif. Give it one of the endings .svg, .png, .pdf.",
+            "A picture cannot be drawn as p.gif. Use one of the suffixes .svg, .png, .pdf.",
         ),
     ],
 )

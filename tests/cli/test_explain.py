@@ -162,7 +162,8 @@ def test_errors_before_asking(
 def test_empty_file(capsys: pytest.CaptureFixture[str], project: Path) -> None:
     (project / "empty.py").touch()
     assert (
-        explain(capsys, "empty.py").err == "starcoder: empty.py is empty. Name a file with code.\n"
+        explain(capsys, "empty.py").err
+        == "starcoder: empty.py is empty. Name a file that contains code.\n"
     )
 
 

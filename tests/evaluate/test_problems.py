@@ -68,7 +68,7 @@ def test_test_set_of_mbpp(tmp_path: Path) -> None:
     assert (len(tasks), tasks[0], tasks[-1]) == (500, "MBPP/11", "MBPP/510")
 
 
-PUBLISHED = "Give the file as it was published."
+PUBLISHED = "Use the published file."
 
 
 def error_of(benchmark: str, path: Path) -> str:
@@ -110,8 +110,8 @@ def test_unreadable_file(tmp_path: Path, name: str, content: bytes | None, messa
 def test_file_of_other_benchmark(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "mbpp.jsonl", TWICE)
     assert error_of("humaneval", path) == (
-        "mbpp.jsonl: problem 1 has no prompt and no test and no entry_point, so it is not of "
-        "HumanEval. Give HumanEval.jsonl.gz of github.com/openai/human-eval."
+        "mbpp.jsonl: problem 1 has no prompt and no test and no entry_point, "
+        "so it does not belong to HumanEval. Give HumanEval.jsonl.gz of github.com/openai/human-eval."
     )
 
 

@@ -50,7 +50,7 @@ def cases(folder: Path, *lines: int) -> list[Case]:
 def test_causes_with_same_prime_suspect(tmp_path: Path) -> None:
     [case] = cases(tmp_path, 3, 3)
     assert case.cause.nodeids == ("test_a.py::test_one", "test_a.py::test_two")
-    assert case.replay.statements == ("2 tests failed again when they were run again",)
+    assert case.replay.statements == ("2 tests failed again when rerun",)
     assert len(cases(tmp_path, 3, 1)) == 2
 
 

@@ -202,7 +202,9 @@ def test_broken_off_answer() -> None:
 
 def test_empty_answer() -> None:
     [answer] = Talk(MemoryBackend((" ",))).ask("test_one")
-    assert answer.note == ("no answer: tiny:1b answered with nothing. Another model may do better.")
+    assert answer.note == (
+        "no answer: tiny:1b returned an empty answer. Another model may do better."
+    )
 
 
 def test_outage() -> None:

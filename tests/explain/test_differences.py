@@ -108,7 +108,10 @@ def test_containers(actual: object, expected: object, sentences: list[str]) -> N
         (
             Plain(),
             Twin(),
-            ["two types are named Plain: one from test_differences and one from elsewhere"],
+            [
+                "two different types are named Plain: "
+                "one from test_differences and one from elsewhere"
+            ],
         ),
         (Colour.RED, Colour.BLUE, []),
     ],
@@ -125,7 +128,7 @@ def test_objects(actual: object, expected: object, sentences: list[str]) -> None
         ("in", "usr", {"user": 1}.keys(), ("it has 1 item, the nearest is 'user'",)),
         ("in", 3, ["3", "4"], ("it has 2 items, the nearest is the string '3'",)),
         ("in", 3, [], ("it has 0 items",)),
-        ("in", 3, iter([1]), ("its items can be taken only once",)),
+        ("in", 3, iter([1]), ("it can be iterated only once",)),
         ("in", "B", "abc", ("the text contains it in a different case, at index 1: 'b'",)),
         ("in", "a b", "xa  b", ("the text contains it with different whitespace",)),
         ("in", "abc", "a", ("the text has 1 character, fewer than the 3 that are searched for",)),

@@ -350,7 +350,7 @@ FAILURES = {
         "parts was passed by <module> at line 3",
         "with parts = [1, 2, 3]",
     ),
-    "a text is no number": (
+    "a text is not a number": (
         code_of("def f(t):", "    n = t.strip()", "    return int(n)", "f('x1 ')"),
         "n was assigned at line 2: n = t.strip()",
         "with n = 'x1'",

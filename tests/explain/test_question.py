@@ -153,7 +153,7 @@ CASE = Case(
         failing=(
             Outcome("n", "failed", calls=(Call("shop.py", 10, "f10", "xs=[1]", "returned 3.0"),)),
         ),
-        statements=("failed again when it was run again",),
+        statements=("failed again when rerun",),
         order=("before", "tests/test_shop.py::test_mean"),
     ),
     suspects=(Suspect("shop.py", 11, "return x", 1.0), Suspect("shop.py", 1, "def f", 0.5)),
@@ -187,7 +187,7 @@ def test_describe_case() -> None:
     assert explanation.exception == "AssertionError"
     assert explanation.facts == CASE.changed
     assert explanation.suspects == CASE.suspects
-    assert explanation.replay == ("failed again when it was run again",)
+    assert explanation.replay == ("failed again when rerun",)
     assert explanation.order == ("before", "tests/test_shop.py::test_mean")
     assert explanation.calls == ()  # what it executed is known better
     assert describe_case(Case(Cause((FAILURE,))), redact).calls == FAILURE.callees

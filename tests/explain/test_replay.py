@@ -70,7 +70,7 @@ def test_neighbours_run_too(child: Child) -> None:
     tests = [BAD, finished("test_one"), finished("test_two")]
     [result] = replay(child, [failure("test_bad")], tests)
     assert child.runs == [["test_a.py::test_bad", "test_a.py::test_one", "test_a.py::test_two"]]
-    assert result.statements == ("failed again when it was run again; 2 neighbours passed",)
+    assert result.statements == ("failed again when rerun; 2 neighbours passed",)
     assert count_tests([result]) == 3
 
 
@@ -134,8 +134,8 @@ def test_order_of_run_is_irrelevant(child: Child) -> None:
 @pytest.mark.parametrize(
     ("seconds", "reason"),
     [
-        (0.0, "it had not ended when the seconds of replay_timeout were over"),
-        (20.0, "pytest ended before it had"),
+        (0.0, "it was still running when replay_timeout expired"),
+        (20.0, "pytest exited before it finished"),
     ],
     ids=["timeout", "end"],
 )
@@ -147,7 +147,7 @@ def test_missing_outcome(seconds: float, reason: str) -> None:
 def test_different_exception() -> None:
     outcome = Outcome("test_a.py::test_bad", "failed", exception="OSError")
     [result] = replay(lambda *_, **__: [outcome], [failure("test_bad")], [BAD])
-    assert result.statements == ("failed again when it was run again, this time with OSError",)
+    assert result.statements == ("failed again when rerun, this time with OSError",)
 
 
 def victim_after(*names: str) -> Child:
@@ -176,7 +176,7 @@ def victim_after(*names: str) -> Child:
         ),
         (
             ("nobody",),
-            "passed when it was run again, alone and in the order that had failed: flaky",
+            "passed when rerun alone and in the failing order: flaky",
             (),
         ),
     ],

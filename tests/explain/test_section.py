@@ -86,7 +86,7 @@ def test_all_kinds_of_evidence() -> None:
             Suspect("shop/pricing.py", line, f"line {line}", 1.0, ("changed",))
             for line in (14, 15, 16, 17)
         ),
-        replay=("failed again when it was run again",),
+        replay=("failed again when rerun",),
         extra=("the last query: SELECT 1",),
     )
     screen.section.show_evidence(1, 1, explanation)
@@ -100,7 +100,7 @@ def test_all_kinds_of_evidence() -> None:
         "                   assert mean([]) == 2",
         "               shop/pricing.py:14 in mean",
         "                   return sum(xs) / (len(xs) - 1)",
-        "     checked   failed again when it was run again",
+        "     checked   failed again when rerun",
         "     also      the last query: SELECT 1",
     ]
 

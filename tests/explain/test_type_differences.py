@@ -38,8 +38,8 @@ async def coroutine() -> None: ...
         (len, 3, ["the value is the function itself: was it called?"]),
         (Plain, 3, ["the value is the class Plain itself: was it called?"]),
         (Mock(), 3, ["the value is a mock: was its return_value set?"]),
-        ((n for n in (1, 2)), [1, 2], ["the value is a generator: its items were not taken"]),
-        (map(int, []), [], ["the value is a map: its items were not taken"]),
+        ((n for n in (1, 2)), [1, 2], ["the value is a generator: was it iterated?"]),
+        (map(int, []), [], ["the value is a map: was it iterated?"]),
         (range(2), [0, 1], ["the value is a range, not a list"]),
     ],
 )

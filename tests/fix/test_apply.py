@@ -30,7 +30,7 @@ def test_written_fix(tmp_path: Path, ending: str) -> None:
     file = tmp_path / "shop.py"
     file.write_text(SOURCE, "utf-8", newline=ending)
     assert write(tmp_path, [fix_of()]) == [
-        "shop.py:3 was changed. Run the tests again; `git diff` shows what was written."
+        "shop.py:3 was changed. Run the tests again; `git diff` shows the change."
     ]
     expected = SOURCE.replace("n + 1", "n + 2").replace("\n", ending)
     assert file.read_bytes().decode() == expected
@@ -45,7 +45,7 @@ def test_refused_fix(tmp_path: Path) -> None:
 def test_several_fixes(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(SOURCE, "utf-8")
     messages = write(tmp_path, [fix_of(), fix_of("f(n)", "f(n=1)"), fix_of(), fix_of("+ 1", "- 1")])
-    assert messages[3] == "shop.py:3 was not changed: another fix has changed the same place."
+    assert messages[3] == "shop.py:3 was not changed: another fix has already changed these lines."
     assert (tmp_path / "shop.py").read_text("utf-8") == "# é\ndef f(n=1):\n    return n + 2\n"
 
 
@@ -54,7 +54,7 @@ def test_several_fixes(tmp_path: Path) -> None:
     [
         (b"\xff", "it is not in UTF-8"),
         (SOURCE.replace("\n", "\r\n", 1).encode(), "it mixes line endings"),
-        (b"changed\n", "it was changed since the tests ran"),
+        (b"changed\n", "it has changed since the tests ran"),
         (None, "No such file or directory"),
     ],
     ids=["encoding", "line-endings", "changed", "missing"],

@@ -189,7 +189,7 @@ def test_write(tmp_path: Path) -> None:
     assert session.write([explanation], WriteOptions(None, False, lambda *_: "1")) == []
     messages = session.write([explanation], WriteOptions("yes", True, lambda *_: "1"))
     assert messages == [
-        "shop.py:2 was changed. Run the tests again; `git diff` shows what was written.",
+        "shop.py:2 was changed. Run the tests again; `git diff` shows the change.",
         "test_mean_1 was added to t.py. Run the tests again.",
     ]
     refused = WriteOptions("ask", False, lambda *_: "n")

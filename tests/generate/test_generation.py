@@ -106,9 +106,9 @@ def test_confirmation() -> None:
 
 def test_confirmation_out_of_time() -> None:
     draft = shop_draft("assert mean([1, 2, 3]) == 2")
-    over = {"test_drafted": "not run: the time is over"}
+    over = {"test_drafted": "not run: time ran out"}
     generated = generate([draft], bench={"failures_at_the_end": over})
-    assert reasons(generated) == {"test_drafted": "was not run, the time was over"}
+    assert reasons(generated) == {"test_drafted": "was not run: time ran out"}
 
 
 def test_unimportable_module() -> None:
@@ -141,7 +141,7 @@ def test_out_of_time() -> None:
     generation = Generation(bench, bench.sources.__getitem__, Deadline.after(0, "generate_timeout"))
     generated = generation.run([shop_draft("assert mean([1, 2, 3]) == 2")])
     assert not generated.kept
-    assert generated.over == "the time was over (the setting generate_timeout)"
+    assert generated.over == "time ran out (the setting generate_timeout)"
 
 
 def test_interrupted() -> None:
@@ -152,7 +152,7 @@ def test_interrupted() -> None:
     example = shop_draft("assert mean([1, 2, 3]) == 2", origin=Origin.DOCTEST)
     generated = generate([example, shop_draft("assert mean([]) == 2")], progress=interrupt)
     assert reasons(generated) == {"test_drafted": "kept"}
-    assert generated.over == "the run was interrupted; answers of the model are remembered"
+    assert generated.over == "the run was interrupted; the model's answers are cached"
 
 
 def test_level_of_sandbox() -> None:

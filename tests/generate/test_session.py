@@ -124,8 +124,8 @@ def verbose_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
         r"  kept           test_mean_example_1  \(doctest: kills .* mutants, covers line 8\)",
         r'  suspected bug  broken: >>> broken\("3"\) raises ValueError; its docstring promises 3',
         r"No model wrote tests: The setting backend is none\. .*",
-        r"  no draft       twice: no example, and no types that say enough",
-        r"  unnoticed      twice, line 12: .*",
+        r"  no draft       twice: no example and no usable type hints",
+        r"  survived       twice, line 12: .*",
         r"\+def test_mean_example_1\(\):",
         re.escape(HINT),
     ],
@@ -333,8 +333,8 @@ def test_interrupted(pytester: pytest.Pytester, project: Path, ollama_double: Fa
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
     output, _ = child.communicate(timeout=60)
-    reason = "the run was interrupted; answers of the model are remembered"
-    assert f"Not all was tried: {reason}." in output
+    reason = "the run was interrupted; the model's answers are cached"
+    assert f"Not everything was tried: {reason}." in output
     assert "shop.py  coverage" in output
     first = ollama_double.prompts()[0]
     ollama_double.delay = 0.0

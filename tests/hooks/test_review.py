@@ -309,7 +309,7 @@ def test_lines_are_added_lines(top: Path, model: FakeOllama) -> None:
         ),
         (
             ["--last"],
-            "starcoder-review: Nothing was reviewed here yet. Stage a change and run "
+            "starcoder-review: Nothing has been reviewed here yet. Stage a change and run "
             "starcoder-review.",
         ),
         (

@@ -42,7 +42,7 @@ QUESTION = (
             "repeats itself",
         ),
         ("the value of the value of the value of the value of", "repeats itself"),
-        ("{}[]();:=+ {}[]();:=+ a", "is no sentence"),
+        ("{}[]();:=+ {}[]();:=+ a", "is not a sentence"),
     ],
 )
 def test_flawed_answer(answer: str, flaw: str) -> None:

@@ -97,8 +97,8 @@ def test_empty_answer(ollama_double: FakeOllama, answer: str) -> None:
     ollama_double.answer = answer
     with told(
         UnreadableAnswer,
-        "starcoder2:7b answered with nothing.",
-        "Ask in other words: a base model continues a text.",
+        "starcoder2:7b returned an empty answer.",
+        "Reword the prompt: a base model continues text.",
     ):
         ask("a")
 
@@ -112,7 +112,7 @@ def test_unavailable_server(
         BackendUnavailable,
         f"Nothing answers at {url}.",
         "Start Ollama with `ollama serve`, set OLLAMA_HOST to where it runs, "
-        "or set STARCODER_MODEL to a .gguf file and do without a server.",
+        "or set STARCODER_MODEL to a .gguf file, which needs no server.",
     ):
         ask("a")
 

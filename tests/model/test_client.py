@@ -34,7 +34,7 @@ PROMPT = Prompt("def mean(xs):", stop=("\n\n",), max_tokens=20)
 BUSY = (503, {"error": "server busy, please try again.  maximum pending requests exceeded"})
 START = (
     "Start Ollama with `ollama serve`, set OLLAMA_HOST to where it runs, "
-    "or set STARCODER_MODEL to a .gguf file and do without a server."
+    "or set STARCODER_MODEL to a .gguf file, which needs no server."
 )
 
 

@@ -426,12 +426,15 @@ def test_python_without_problem(code: str) -> None:
     [
         ("x = 1\n  y = 2\n", "does not parse (line 2: unexpected indent)"),
         ("x = (\n", "does not parse (line 1: '(' was never closed)"),
-        ("x = 1\ny = '\0'", "does not parse (line 2: a character that no source may have)"),
-        ("y = '\udce9'", "does not parse (line 1: a character that no source may have)"),
+        (
+            "x = 1\ny = '\0'",
+            "does not parse (line 2: a character that is not allowed in source code)",
+        ),
+        ("y = '\udce9'", "does not parse (line 1: a character that is not allowed in source code)"),
         ("-" * 50_000 + "1", "does not parse (nested too deeply)"),
-        ("Sure", "is no code"),
-        ('{"language": "python"}', "is no code"),
-        ("# only this\n", "is no code"),
+        ("Sure", "is not code"),
+        ('{"language": "python"}', "is not code"),
+        ("# only this\n", "is not code"),
         ("x = 1\n" * 40_000, "is too long to be checked (240,000 characters)"),
     ],
 )

@@ -185,19 +185,19 @@ def test_good_server() -> None:
             {"words": "a"},
             "stop text",
             "unknown",
-            "the model wrote nothing that could be a stop",
+            "the model wrote no text to use as a stop sequence",
         ),
         (
             {"words": "\ufffd" * 24},
             "stop text",
             "unknown",
-            "the model wrote nothing that could be a stop",
+            "the model wrote no text to use as a stop sequence",
         ),
         (
             {"words": "aaaaaaaa"},
             "stop text",
             "unknown",
-            "the model wrote nothing that could be a stop",
+            "the model wrote no text to use as a stop sequence",
         ),
         ({"words": "def" * 9}, "stop text", "yes", "it ends the answer"),
         (

@@ -175,7 +175,7 @@ def test_written_fix(pytester: pytest.Pytester) -> None:
     write_files(shop=SHOP, test_shop=MEAN_TESTS)
     lines = section(pytester.runpytest("--starcoder-apply=yes", "--starcoder-backend=none"))
     assert Path("shop.py").read_text() == SHOP.replace("(len(xs) - 1)", "len(xs)")
-    assert "shop.py:3 was changed. Run the tests again; `git diff` shows what was written." in lines
+    assert "shop.py:3 was changed. Run the tests again; `git diff` shows the change." in lines
     pytester.runpytest("-q").assert_outcomes(passed=3)
 
 

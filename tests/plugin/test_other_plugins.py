@@ -299,7 +299,7 @@ def test_cassettes_stay(suite: Suite) -> None:
         text = suite.explain("--record-mode=rewrite", fix="on")
         server.shutdown()
     assert _Quantity.requests == 2
-    assert "failed again when it was run again" in text
+    assert "failed again when rerun" in text
     assert FIXED in text
     cassettes = {
         name: text for name, text in suite.take_files().items() if name.startswith("cassettes/")
@@ -331,7 +331,7 @@ def test_plugins_stay_loaded(suite: Suite) -> None:
         *("--reruns=1", "--strict-markers", "-W", "error", "--cov=.", "--cov-report="),
     ]
     text = suite.explain(*options)
-    assert "checked failed again when it was run again; 1 neighbour passed" in text
+    assert "checked failed again when rerun; 1 neighbour passed" in text
     assert "test_it.py::test_bad Ran" not in text
     assert re.search(r"rerun pytest --randomly-seed=\d+ test_it.py::test_bad ", text)
 
@@ -380,7 +380,7 @@ def test_seed_is_kept(suite: Suite) -> None:
     seed = re.search(r"rerun pytest --randomly-seed=(\d+) test_it.py::test_low", text)
     assert value
     assert seed
-    assert "checked failed again when it was run again; 1 neighbour passed" in text
+    assert "checked failed again when rerun; 1 neighbour passed" in text
     again = suite.run(f"--randomly-seed={seed[1]}", "test_it.py::test_low")
     assert f"assert {value[1]} > " in again.stdout.str()
 

@@ -205,7 +205,7 @@ def test_suspects(run: Run) -> None:
     assert (suspect["path"], suspect["source"]) == ("shop.py", "total -= 1")
     assert re.fullmatch(r"none of \d+ passing neighbours runs it", suspect["reasons"][-1])
     first, second = replays(cause)
-    assert re.fullmatch(r"failed again when it was run again; \d+ neighbours? passed", first)
+    assert re.fullmatch(r"failed again when rerun; \d+ neighbours? passed", first)
     assert second.startswith("there, price(kind='dear', amount=3)")
 
 
@@ -221,13 +221,13 @@ def test_order(run: Run, name: str) -> None:
 def test_marked_guilty(run: Run) -> None:
     """The order is not searched for with a test that may not run again."""
     cause = run.cause("test_marked_guilty.py::test_victim")
-    assert replays(cause)[0].startswith("passed when it was run again")
+    assert replays(cause)[0].startswith("passed when rerun")
     assert counts(run)["guilty"] == 2  # of two files, once each
 
 
 def test_flaky(run: Run) -> None:
     [statement] = replays(run.cause("::test_once"))
-    assert statement.startswith("passed when it was run again")
+    assert statement.startswith("passed when rerun")
     assert "flaky" in statement
 
 
@@ -342,7 +342,7 @@ def test_hanging_test(pytester: pytest.Pytester) -> None:
     assert "seen 0 is false" in text
     assert (
         "checked test_it.py::test_it could not be run again: "
-        "it had not ended when the seconds of replay_timeout were over"
+        "it was still running when replay_timeout expired"
     ) in text
 
 
@@ -408,7 +408,7 @@ def test_user_options(pytester: pytest.Pytester, options: tuple[str, ...]) -> No
     Path("own.ini").write_text("[pytest]\naddopts = --strict-markers\n")
     text = explain(pytester, *options)
     outcome = "there, mean(xs=[1, 2, 3]) returned 3.0"
-    assert f"checked failed again when it was run again {outcome}" in text
+    assert f"checked failed again when rerun {outcome}" in text
 
 
 @pytest.mark.slow
@@ -463,7 +463,7 @@ def test_conftest_that_imports_once(pytester: pytest.Pytester) -> None:
             "test_it.py::test_it could not be run again: "
             "pytest.main() was given a plugin object (Own, ",
         ),
-        ("[own]", "failed again when it was run again"),
+        ("[own]", "failed again when rerun"),
     ],
     ids=["object", "module"],
 )

@@ -45,7 +45,7 @@ def test_wrong_ending() -> None:
     with pytest.raises(ConfigError) as raised:
         check_drawable(Path("plot.txt"))
     assert str(raised.value) == (
-        "A picture cannot be drawn as plot.txt. Give it one of the endings .svg, .png, .pdf."
+        "A picture cannot be drawn as plot.txt. Use one of the suffixes .svg, .png, .pdf."
     )
 
 

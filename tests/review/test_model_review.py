@@ -214,8 +214,8 @@ def test_praise_is_no_finding(ollama_double: FakeOllama, comment: str) -> None:
     ("comment", "flaw"),
     [
         (" def mean(xs): return 0 n = len(xs) return sum(xs) / n", "wrote repeats the question"),
-        (" {}", "wrote is no sentence"),
-        (" ...", "wrote is no sentence"),
+        (" {}", "wrote is not a sentence"),
+        (" ...", "wrote is not a sentence"),
         (" <your comment>", "wrote is a placeholder"),
     ],
 )

@@ -27,7 +27,7 @@ WRONG = {
     "range-too-long": (
         "for i in range(len(xs) + 1):\n    print(xs[i])",
         1,
-        "the last round reads xs[len(xs)]: IndexError",
+        "the last iteration reads xs[len(xs)]: IndexError",
     ),
     "same-operands": ("if a.b < a.b:\n    pass", 1, "both sides are the same: a.b < a.b"),
     "assigned-to-itself": ("self.x = self.x", 1, "self.x is assigned to itself"),
@@ -42,17 +42,17 @@ WRONG = {
     "lost-exception": (
         "try:\n    f()\nfinally:\n    return 1",
         4,
-        "leaving a finally block here drops the exception that is on its way",
+        "leaving the finally block here discards any exception in flight",
     ),
     "silenced": (
         "try:\n    f()\nexcept Exception:\n    pass",
         3,
-        "every exception is dropped here without a trace",
+        "every exception is silently dropped here",
     ),
     "built-query": (
         "db.execute(f'SELECT * FROM t WHERE id = {x}')",
         1,
-        "this query is put together from values: pass them as parameters (SQL injection)",
+        "this query is built from values: pass them as parameters (SQL injection)",
     ),
     "shell": (
         "subprocess.run(f'rm {x}', shell=True)",

@@ -162,7 +162,7 @@ def rate_limited(message: str, seconds: float | None, default: float = 1.0) -> R
     """Return an error that asks to wait for `seconds`, or `default` if the server does not say."""
     if seconds is None:
         seconds = default
-    return RateLimited(message, f"Ask again in {seconds:.3g} s.", retry_after=seconds)
+    return RateLimited(message, f"Try again in {seconds:.3g} s.", retry_after=seconds)
 
 
 def _version(server: Server, path: str, deadline: Deadline) -> str:

@@ -118,7 +118,7 @@ class Embedded:
             )
         raise BackendUnavailable(
             f"The embedded llama.cpp cannot load {self._file}.",
-            "Is the file complete, and a model that llama.cpp knows? Updating xllamacpp may help.",
+            "Is the file complete, and does llama.cpp support it? Updating xllamacpp may help.",
         )
 
     def _launch(self) -> subprocess.Popen[str]:

@@ -37,7 +37,7 @@ with installed("requests"):
 MAX_BODY = 16 * 2**20
 """Maximum number of bytes read of one answer; real ones are far smaller."""
 
-CHECK_LOG = "Look into its log."
+CHECK_LOG = "Check its log."
 
 
 class HttpBackend:
@@ -140,7 +140,7 @@ class Server:
         self.url = url
         self.name = name
         self.to_error = to_error
-        self.redirect_hint = f"Set host to where {name} really runs."
+        self.redirect_hint = f"Set host to the address where {name} runs."
         self._start = start
         self._key = api_key
         self._settings = settings
@@ -186,7 +186,7 @@ class Server:
             if rest.strip():
                 yield self._decode(rest)
             elif is_empty:
-                raise BadResponse(f"{self.name} at {self.url} gave an empty answer.", CHECK_LOG)
+                raise BadResponse(f"{self.name} at {self.url} returned an empty answer.", CHECK_LOG)
 
     def parse(self, text: str) -> dict[str, Any]:
         """Parse a JSON object. Raises BadResponse for anything else."""
@@ -286,7 +286,7 @@ class Server:
             return self._timeout(deadline)
         if requests.exceptions.ProxyError in kinds:
             return BackendUnavailable(
-                f"The proxy on the way to {self.url} does not answer.",
+                f"The proxy for {self.url} does not answer.",
                 "Check HTTP_PROXY and NO_PROXY.",
             )
         if ssl.SSLCertVerificationError in kinds:

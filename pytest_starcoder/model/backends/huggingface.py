@@ -265,7 +265,7 @@ class Router(HttpBackend):
             raise AccessDenied(
                 "Hugging Face requires a token, and none is set.",
                 "Put HF_TOKEN=hf_… into the environment or into a .env that git ignores; "
-                f"make one at {HUB}/settings/tokens.",
+                f"create one at {HUB}/settings/tokens.",
             )
         names = ("sha", "config", "inferenceProviderMapping")
         query = "&".join(f"expand[]={name}" for name in names)
@@ -322,11 +322,11 @@ class _ErrorTranslator:
             return AccessDenied(
                 f"The credits of this Hugging Face account are used up ({error}).",
                 f"Buy some or wait for the next month ({HUB}/settings/billing), "
-                "or ask a model of your own: Ollama.",
+                "or run a model of your own with Ollama.",
             )
         # TGI reports an overload within a stream that has begun with 200.
         if status == 429 or error == OVERLOADED:
-            message = f"{self._name} has had too many requests from you."
+            message = f"{self._name} received too many requests from you."
             return rate_limited(message, reply.retry_after)
         if status == 503:
             message = f"{self._name} is still loading {self._model}."
@@ -347,7 +347,7 @@ class _ErrorTranslator:
                 "An endpoint that runs vLLM or llama.cpp needs backend openai.",
             )
         return BadResponse(
-            f"{self._name} failed ({reply.summary}).", "Ask again later, or look into its log."
+            f"{self._name} failed ({reply.summary}).", "Try again later, or check its log."
         )
 
     def _access_denied(self, reply: ErrorReply, error: str) -> AccessDenied:
@@ -379,5 +379,5 @@ class _ErrorTranslator:
             return AccessDenied(f"{self._name} requires a token, and none is set.", "Set HF_TOKEN.")
         return AccessDenied(
             f"{self._name} does not accept the token ({reply.status}: {error}).",
-            f"Look at {tokens_page}, and set HF_TOKEN to one that is valid.",
+            f"Set HF_TOKEN to a valid token from {tokens_page}.",
         )

@@ -151,7 +151,7 @@ class LlamaCpp(HttpBackend):
         if status in (429, 503):
             return RateLimited(
                 f"{self.label} at {self.place} is not ready: {error}.",
-                "It may still be loading its model: ask again in a moment.",
+                "It may still be loading its model: try again in a moment.",
                 retry_after=1.0,
             )
         return unexpected_reply(reply, self.place, self.label)

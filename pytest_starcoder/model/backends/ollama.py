@@ -63,7 +63,7 @@ class Ollama(HttpBackend):
             settings,
             name=self.label,
             start=f"Start Ollama with `ollama serve`, {_set_host(settings)} to where it runs, "
-            "or set STARCODER_MODEL to a .gguf file and do without a server.",
+            "or set STARCODER_MODEL to a .gguf file, which needs no server.",
             to_error=self._to_error,
             api_key=api_key_for_host(settings),
         )
@@ -241,7 +241,7 @@ class Ollama(HttpBackend):
         if status in (429, 503):
             return RateLimited(
                 "Ollama has too many requests waiting.",
-                "Ask again in a moment, or start it with a larger OLLAMA_MAX_QUEUE.",
+                "Try again in a moment, or start it with a larger OLLAMA_MAX_QUEUE.",
                 retry_after=1.0,
             )
         if status == 401:

@@ -104,7 +104,7 @@ class _Diff:
 
     def _read_one(self, entry: Entry, deadline: float) -> Entry:
         if time.monotonic() >= deadline:
-            return entry._replace(problem="it took too long to ask for every file by itself")
+            return entry._replace(problem="it took too long to query every file separately")
         output = self._run(self._command, f":(top,literal){entry.path}")
         if output.result.status:
             return entry._replace(problem=output.result.reason())

@@ -34,7 +34,7 @@ class WorkTree:
         ):
             raise ConfigError(
                 f"{start} is not in the working tree of a git repository.",
-                "Go into one; `git status` there says what is wrong.",
+                "Change into one; `git status` there says what is wrong.",
             )
         if result.status:
             raise result.error("rev-parse")

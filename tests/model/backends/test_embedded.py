@@ -241,7 +241,7 @@ def test_unloadable_file(
     with told(
         BackendUnavailable,
         f"The embedded llama.cpp cannot load {file}.",
-        "Is the file complete, and a model that llama.cpp knows? Updating xllamacpp may help.",
+        "Is the file complete, and does llama.cpp support it? Updating xllamacpp may help.",
     ):
         backend.count("a", soon())
     assert backend._engine is None

@@ -43,7 +43,7 @@ NAME = "bigcode/starcoder2-15b"
 MODEL = Model(NAME, "d", "", 16384)
 TOKEN = "hf_token"
 SCHEMA = {"type": "object", "properties": {"line": {"enum": [3, 7]}}}
-LATER = "Ask again later, or look into its log."
+LATER = "Try again later, or check its log."
 BACKEND_OPENAI = "An endpoint that runs vLLM or llama.cpp needs backend openai."
 
 
@@ -658,7 +658,7 @@ TABLE: list[tuple[int, Any, dict[str, str], type[StarcoderError], str, str]] = [
         {"error": "Too many requests"},
         {"Retry-After": "12"},
         RateLimited,
-        "Hugging Face has had too many requests from you.",
+        "Hugging Face received too many requests from you.",
         "Ask again in 12 s.",
     ),
     (
@@ -666,7 +666,7 @@ TABLE: list[tuple[int, Any, dict[str, str], type[StarcoderError], str, str]] = [
         b"",
         {},
         RateLimited,
-        "Hugging Face has had too many requests from you.",
+        "Hugging Face received too many requests from you.",
         "Ask again in 1 s.",
     ),
     (
@@ -834,7 +834,7 @@ def test_loading_model(body: Any, headers: dict[str, str], seconds: float) -> No
     assert caught.value.retry_after == seconds
     assert (
         str(caught.value)
-        == f"The Hugging Face endpoint is still loading mine. Ask again in {seconds:.3g} s."
+        == f"The Hugging Face endpoint is still loading mine. Try again in {seconds:.3g} s."
     )
 
 

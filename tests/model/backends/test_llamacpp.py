@@ -273,7 +273,7 @@ def test_server_that_cannot_count(ollama_double: FakeOllama, double_backend: Lla
             {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}},
             RateLimited,
             "llama.cpp at {url} is not ready: Loading model.",
-            "It may still be loading its model: ask again in a moment.",
+            "It may still be loading its model: try again in a moment.",
         ),
         (
             403,
@@ -287,21 +287,21 @@ def test_server_that_cannot_count(ollama_double: FakeOllama, double_backend: Lla
             {"error": {"code": 500, "message": "Compute error.", "type": "server_error"}},
             BadResponse,
             "llama.cpp at {url} failed (500: Compute error).",
-            "Look into its log.",
+            "Check its log.",
         ),
         (
             200,
             b'data: {"choices": [{"text": "a"}]}\n\ndata: {"error": {"message": "boom"}}\n\n',
             BadResponse,
             "llama.cpp at {url} failed (boom).",
-            "Look into its log.",
+            "Check its log.",
         ),
         (
             200,
             b'error: {"code": 500, "message": "boom"}\n\n',
             BadResponse,
             "llama.cpp at {url} failed (boom).",
-            "Look into its log.",
+            "Check its log.",
         ),
     ],
 )

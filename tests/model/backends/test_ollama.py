@@ -255,7 +255,7 @@ def test_error_within_answer(ollama_double: FakeOllama, backend: Ollama) -> None
     with told(
         BadResponse,
         f"Ollama at {ollama_double.url} failed (an error was encountered while running the model).",
-        "Look into its log.",
+        "Check its log.",
     ):
         complete(backend, "a")
 
@@ -265,7 +265,7 @@ def test_connection_breaks_off(ollama_double: FakeOllama, backend: Ollama) -> No
     with told(
         BadResponse,
         f"Ollama at {ollama_double.url} broke off in the middle of its answer.",
-        "Look into its log.",
+        "Check its log.",
     ):
         complete(backend, "a")
 

@@ -93,14 +93,14 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
         "server busy, please try again.  maximum pending requests exceeded",
         RateLimited,
         "Ollama has too many requests waiting.",
-        "Ask again in a moment, or start it with a larger OLLAMA_MAX_QUEUE.",
+        "Try again in a moment, or start it with a larger OLLAMA_MAX_QUEUE.",
     ),
     (
         429,
         "too many requests",
         RateLimited,
         "Ollama has too many requests waiting.",
-        "Ask again in a moment, or start it with a larger OLLAMA_MAX_QUEUE.",
+        "Try again in a moment, or start it with a larger OLLAMA_MAX_QUEUE.",
     ),
     (
         499,
@@ -221,7 +221,7 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
         "{url} does not answer like Ollama (405: 405 method not allowed).",
         "Is another program listening there? Set host to where Ollama runs.",
     ),
-    (500, b"", BadResponse, "Ollama at {url} failed (500).", "Look into its log."),
+    (500, b"", BadResponse, "Ollama at {url} failed (500).", "Check its log."),
 ]
 
 

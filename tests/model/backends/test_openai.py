@@ -32,7 +32,7 @@ from pytest_starcoder.settings import Settings
 NAME = "bigcode/starcoder2-7b"
 MODEL = Model(NAME, "d", "", 4096)
 SET_KEY = "Set STARCODER_API_KEY to the key it was started with."
-LOG = "Look into its log."
+LOG = "Check its log."
 
 
 def soon() -> Deadline:
@@ -471,7 +471,7 @@ def test_retry_after(header: str, seconds: float) -> None:
     with asking(double) as backend, pytest.raises(RateLimited) as caught:
         complete(backend)
     assert caught.value.retry_after == seconds
-    assert caught.value.hint == f"Ask again in {seconds:.3g} s."
+    assert caught.value.hint == f"Try again in {seconds:.3g} s."
 
 
 def test_client_retries() -> None:

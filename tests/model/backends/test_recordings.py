@@ -300,7 +300,7 @@ def test_llamacpp_refuses_chat_schema(llamacpp_at: RealServer) -> None:
         BadResponse,
         f"llama.cpp at {llamacpp_at.url} failed (400: Unable to generate parser for this template. "
         "Automatic parser generation failed: JSON schema error at #: unrecognized type banana).",
-        "Look into its log.",
+        "Check its log.",
     ):
         complete(
             llamacpp(llamacpp_at),
