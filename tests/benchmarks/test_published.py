@@ -62,7 +62,7 @@ def test_the_picture_is_drawn_where_it_was_asked_for(tmp_path: Path) -> None:
 
 def test_a_picture_of_a_wrong_ending_is_refused_before_anything_is_measured() -> None:
     with pytest.raises(
-        SystemExit, match=r"A picture cannot be drawn as cost\.txt\. Give it one of the endings"
+        SystemExit, match=r"A picture cannot be drawn as cost\.txt\. Use one of the suffixes"
     ):
         options("").parse_args(["--picture", "cost.txt"])
 

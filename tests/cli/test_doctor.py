@@ -46,7 +46,7 @@ def test_working_server(
             f"asks                Ollama at {ollama_double.url}   "
             "(backend is auto: Ollama, unless the model is a file)",
             "version             0.24.0",
-            "model               starcoder2:7b is available; prompts have the form of the family starcoder2",
+            "model               starcoder2:7b is available; prompts have the format of the family starcoder2",
             "window              16384 tokens",
             "test                asked to continue 'def fibonacci(n):'; a model that must be loaded takes longer",
             "answer              return n if n < 2 else fibonacci(n - 1)",
@@ -72,7 +72,7 @@ def test_real_llamacpp(capsys: pytest.CaptureFixture[str], llamacpp: RealServer)
         f"asks                llama.cpp at {llamacpp.url}   (backend is llamacpp: --starcoder-backend)",
     ]
     assert lines[7] == (
-        "model               tiny-starcoder2.gguf is available; prompts have the form of the family starcoder2"
+        "model               tiny-starcoder2.gguf is available; prompts have the format of the family starcoder2"
     )
     assert lines[8] == "window              4096 tokens"
     assert (

@@ -111,7 +111,8 @@ def test_file_of_other_benchmark(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "mbpp.jsonl", TWICE)
     assert error_of("humaneval", path) == (
         "mbpp.jsonl: problem 1 has no prompt and no test and no entry_point, "
-        "so it does not belong to HumanEval. Give HumanEval.jsonl.gz of github.com/openai/human-eval."
+        "so it does not belong to HumanEval. "
+        "Give HumanEval.jsonl.gz of github.com/openai/human-eval."
     )
 
 

@@ -99,7 +99,7 @@ def test_terminal_lines() -> None:
         ("passes only once", "2 pass only once"),
         ("is skipped", "2 are skipped"),
         ("never ends", "2 never end"),
-        ("was not run: time ran out", "2 were not run, the time was over"),
+        ("was not run: time ran out", "2 were not run: time ran out"),
         ("cannot be imported", "2 cannot be imported"),
         ("leaves the environment changed", "2 leave the environment changed"),
         ("contradicts its function's docstring", "2 contradict its function's docstring"),

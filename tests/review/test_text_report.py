@@ -98,8 +98,8 @@ def test_text() -> None:
         "     2 + TOKEN = '[redacted]'\n"
         "       also: It is printed.  (starcoder2:7b)\n"
         "shop/pricing.py:20: info: maybe 100% wrong  (starcoder2:7b)\n"
-        "    20 + return sum(xs) / len(xs)    (the first line that does something: the remark "
-        "may mean another)\n"
+        "    20 + return sum(xs) / len(xs)    (placed on the first line of code; the comment "
+        "may be about another line)\n"
         "4 of 5 hunks reviewed, 3 findings, 6.1 s (starcoder2:7b on Ollama). "
         "Not reviewed: logo.png (binary); slow.py (The time limit was reached).\n"
     )

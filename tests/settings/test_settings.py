@@ -476,7 +476,7 @@ def test_internal_fields(places: Places, key: str) -> None:
 
 def test_dotenv_without_value(places: Places) -> None:
     assert places.dotenv("A=1\nSTARCODER_MODEL starcoder2:3b\n").error() == (
-        ".env, line 2: STARCODER_MODEL has no value that can be read. Write NAME=value."
+        ".env, line 2: STARCODER_MODEL has no readable value. Write NAME=value."
     )
 
 

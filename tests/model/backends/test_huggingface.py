@@ -613,7 +613,7 @@ TABLE: list[tuple[int, Any, dict[str, str], type[StarcoderError], str, str]] = [
         {},
         AccessDenied,
         "Hugging Face does not accept the token (401: Invalid username or password).",
-        f"Look at {TOKENS}, and set HF_TOKEN to one that is valid.",
+        f"Set HF_TOKEN to a valid token from {TOKENS}.",
     ),
     (
         401,
@@ -649,9 +649,8 @@ TABLE: list[tuple[int, Any, dict[str, str], type[StarcoderError], str, str]] = [
         {},
         AccessDenied,
         f"The credits of this Hugging Face account are used up ({CREDITS[:-1]}).",
-        "Buy some or wait for the next month (https://huggingface.co/settings/billing), or ask a "
-        "model of your own: "
-        "Ollama.",
+        "Buy some or wait for the next month (https://huggingface.co/settings/billing), or run a "
+        "model of your own with Ollama.",
     ),
     (
         429,
@@ -771,7 +770,7 @@ def test_invalid_token() -> None:
             AccessDenied,
             "Hugging Face does not accept the token (401: Invalid credentials in Authorization "
             "header).",
-            f"Look at {TOKENS}, and set HF_TOKEN to one that is valid.",
+            f"Set HF_TOKEN to a valid token from {TOKENS}.",
         ),
     ):
         serving_model.backend.identify(soon())
