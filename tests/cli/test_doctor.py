@@ -193,7 +193,7 @@ def test_settings_are_options(capsys: pytest.CaptureFixture[str]) -> None:
         "--starcoder-first-token-timeout VALUE maximum seconds without output, including loading the model"
         in told
     )
-    assert "--starcoder-cache VALUE on, off or a folder" in told
+    assert "--starcoder-cache VALUE on, off or the absolute path of a folder" in told
 
 
 def test_unwritable_cache(

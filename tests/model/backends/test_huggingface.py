@@ -570,7 +570,7 @@ def test_missing_token() -> None:
             AccessDenied,
             "Hugging Face requires a token, and none is set.",
             "Put HF_TOKEN=hf_… into the environment or into a .env that git ignores; "
-            "make one at https://huggingface.co/settings/tokens.",
+            "create one at https://huggingface.co/settings/tokens.",
         ),
     ):
         complete(serving_model.backend)
@@ -658,7 +658,7 @@ TABLE: list[tuple[int, Any, dict[str, str], type[StarcoderError], str, str]] = [
         {"Retry-After": "12"},
         RateLimited,
         "Hugging Face received too many requests from you.",
-        "Ask again in 12 s.",
+        "Try again in 12 s.",
     ),
     (
         429,
@@ -666,7 +666,7 @@ TABLE: list[tuple[int, Any, dict[str, str], type[StarcoderError], str, str]] = [
         {},
         RateLimited,
         "Hugging Face received too many requests from you.",
-        "Ask again in 1 s.",
+        "Try again in 1 s.",
     ),
     (
         503,
@@ -674,7 +674,7 @@ TABLE: list[tuple[int, Any, dict[str, str], type[StarcoderError], str, str]] = [
         {},
         RateLimited,
         f"Hugging Face is still loading {NAME}.",
-        "Ask again in 5 s.",
+        "Try again in 5 s.",
     ),
     (
         410,

@@ -318,14 +318,14 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
         {"error": {"message": "Rate limit reached.", "type": "requests"}},
         RateLimited,
         "vLLM at {url} is overloaded or still loading (429: Rate limit reached).",
-        "Ask again in 1 s.",
+        "Try again in 1 s.",
     ),
     (
         503,
         b"",
         RateLimited,
         "vLLM at {url} is overloaded or still loading (503).",
-        "Ask again in 1 s.",
+        "Try again in 1 s.",
     ),
     (
         500,
@@ -426,7 +426,7 @@ def test_overloaded_tgi() -> None:
     double = FakeTgi(ending="overloaded")
     with asking(double) as backend:
         message = f"TGI at {double.url} is overloaded or still loading (Model is overloaded)."
-        with told(RateLimited, message, "Ask again in 1 s."):
+        with told(RateLimited, message, "Try again in 1 s."):
             complete(backend)
         with pytest.raises(RateLimited) as caught:
             complete(backend)
