@@ -485,7 +485,7 @@ def test_dotenv_without_value(places: Places) -> None:
     ["STARCODER_MODEL", "export STARCODER_MODEL", "STARCODER_MODEL: x", "STARCODER_MODEL='x"],
 )
 def test_invalid_dotenv_lines(places: Places, line: str) -> None:
-    assert ".env, line 1: STARCODER_MODEL has no value" in places.dotenv(line).error()
+    assert ".env, line 1: STARCODER_MODEL has no readable value" in places.dotenv(line).error()
 
 
 def test_invalid_project_toml(places: Places) -> None:
