@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.errors import told
+from support.errors import raises_error
 
 from pytest_starcoder.assist.ask import ask, ask_for_code
 from pytest_starcoder.assist.written_code import Code
@@ -96,7 +96,7 @@ def test_control_tokens_in_a_question_are_made_ordinary_text(kind: str) -> None:
 
 def test_a_question_that_does_not_fit_is_not_asked() -> None:
     backend = Echo(" Because.", window=1000)
-    with told(
+    with raises_error(
         PromptTooLong,
         "The prompt (2051 characters) and an answer of 500 tokens do not fit the 1000 tokens of echo:1b.",
         "Send less, or use a model or server with a larger window.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.errors import told
+from support.errors import raises_error
 from support.rewrites import CODE, INSTRUCT, MEAN, PATHS, Echo, completed, parses
 
 from pytest_starcoder.assist.complete import complete
@@ -169,7 +169,7 @@ def test_other_languages_are_not_parsed() -> None:
     "answer", ["", "\n", "  \n\t\n", "\n    return total / len(xs)\n\n\ndef last(xs):"]
 )
 def test_empty_answer(answer: str) -> None:
-    with told(
+    with raises_error(
         UnreadableAnswer, "echo:1b wrote nothing there.", "Choose another line, or another model."
     ):
         completed(MEAN, 2, answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from support.errors import told
+from support.errors import raises_error
 
 from pytest_starcoder.assist.describe import definition, describe
 from pytest_starcoder.deadline import Deadline
@@ -124,7 +124,7 @@ def test_lines_are_counted_as_python_counts_them(end: str) -> None:
 
 
 def test_a_name_that_is_not_there_is_told_what_is() -> None:
-    with told(
+    with raises_error(
         ConfigError,
         "shop.py defines no 'Cart.totl'.",
         "It defines Cart.total, Cart.total.plus, Cart.Item.total, rate, Cart, late, Cart.pay, Cart.Item.",
@@ -134,14 +134,14 @@ def test_a_name_that_is_not_there_is_told_what_is() -> None:
 
 def test_of_many_names_the_nearest_are_told() -> None:
     text = "".join(f"def f{number}(): ...\n" for number in range(20)) + "def mean(): ...\n"
-    with told(
+    with raises_error(
         ConfigError, "a.py defines no 'maen'.", "It defines mean, f0, f1, f2, f3, f4, f5, f6, …."
     ):
         definition("a.py", text, "maen")
 
 
 def test_a_file_without_definitions_says_so() -> None:
-    with told(
+    with raises_error(
         ConfigError,
         "a.py defines no 'f'.",
         "It defines nothing: explain the whole file without ::NAME.",
@@ -158,7 +158,7 @@ def test_a_file_without_definitions_says_so() -> None:
     ],
 )
 def test_in_a_file_that_python_cannot_parse_no_name_is_found(text: str, reason: str) -> None:
-    with told(
+    with raises_error(
         ConfigError,
         f"a.py cannot be parsed as Python ({reason}).",
         "Explain the whole file without ::NAME.",

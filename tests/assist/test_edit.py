@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.errors import told
+from support.errors import raises_error
 from support.rewrites import CODE, MEAN, PATHS, Echo, completed, edited, parses
 
 from pytest_starcoder.assist.edit import edit
@@ -101,7 +101,7 @@ def test_fences_and_prose_are_removed(kind: str, answer: str) -> None:
 
 @pytest.mark.parametrize("answer", ["", "\n\n", "```\nusername_0: ?", "```"])
 def test_answer_without_code(answer: str) -> None:
-    with told(
+    with raises_error(
         UnreadableAnswer,
         "echo:1b wrote nothing in place of these lines.",
         "Reword the instruction, or ask another model.",
@@ -117,7 +117,7 @@ def test_answer_without_code(answer: str) -> None:
     ],
 )
 def test_unchanged_lines(answer: str) -> None:
-    with told(
+    with raises_error(
         UnreadableAnswer,
         "echo:1b wrote these lines as they are.",
         "Reword the instruction, or ask another model.",
@@ -126,7 +126,7 @@ def test_unchanged_lines(answer: str) -> None:
 
 
 def test_blank_lines() -> None:
-    with told(
+    with raises_error(
         ConfigError,
         "shop.py has nothing to change there: blank lines alone.",
         "Use `starcoder complete`.",
