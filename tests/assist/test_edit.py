@@ -77,7 +77,7 @@ def test_only_these_lines_change(text: str, lines: str, answer: str, after: str)
 def test_prompt_per_family(kind: str) -> None:
     backend = Echo("```python\nreturn 1\n```" if kind == "chat" else "return 1\n")
     edit("shop.py", MEAN, 2, 3, "Return 1.", Client(backend, Settings(family=kind)))
-    (sent,) = backend.asked
+    (sent,) = backend.prompts
     assert "total = sum(xs)\nreturn total / len(xs)" in sent.text
     assert "Return 1." in sent.text
     assert "def last" not in sent.text
@@ -172,7 +172,7 @@ def test_special_tokens_come_back(
     edit("a.py", text, 2, 2, "Mend.", Client(harmless, Settings(family=kind)))
     rewrite = edit("a.py", text, 1, 1, f"Mend. {hostile}", Client(backend, Settings(family=kind)))
     for token in STARCODER2:
-        assert backend.asked[0].text.count(token) == harmless.asked[0].text.count(token), token
+        assert backend.prompts[0].text.count(token) == harmless.prompts[0].text.count(token), token
     assert rewrite.after == f'A = "{hostile}2"\nB = 1\n'
 
 

@@ -52,4 +52,4 @@ def test_new_secret() -> None:
 def test_no_secret_is_sent(line: int) -> None:
     backend = Echo("x = 2")
     complete("app.py", LOGIN, line, Client(backend, Settings(family="starcoder2")))
-    assert ["Zq8xV3nB7mK2" in prompt.text for prompt in backend.asked] == [False]
+    assert ["Zq8xV3nB7mK2" in prompt.text for prompt in backend.prompts] == [False]

@@ -104,7 +104,9 @@ def test_no_leftover_files(file: Path, tmp_path: Path) -> None:
 def test_changed_file_stays(file: Path, content: bytes) -> None:
     source = read_source("shop.py")
     file.write_bytes(content)
-    with raises_error(ConfigError, "shop.py has changed meanwhile; nothing was written.", "Ask again."):
+    with raises_error(
+        ConfigError, "shop.py has changed meanwhile; nothing was written.", "Ask again."
+    ):
         source.write("y = 2\n")
     assert file.read_bytes() == content
 
@@ -176,5 +178,7 @@ def test_missing_lines(file: Path, first: int, last: int, message: str) -> None:
 
 def test_empty_file(file: Path) -> None:
     file.write_bytes(b"")
-    with raises_error(ConfigError, "shop.py is empty.", 'Begin it with `starcoder ask --code "…"`.'):
+    with raises_error(
+        ConfigError, "shop.py is empty.", 'Begin it with `starcoder ask --code "…"`.'
+    ):
         read_source("shop.py").check_lines(1, 1)

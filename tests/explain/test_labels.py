@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from support.reports import REPORT, EXPLANATION
+from support.reports import EXPLANATION, REPORT
 
 from pytest_starcoder.explain.explanation import Report, Statement
 from pytest_starcoder.explain.github import workflow_commands

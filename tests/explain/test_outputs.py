@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.reports import EMPTY, REPORT, EXPLANATION
+from support.reports import EMPTY, EXPLANATION, REPORT
 from support.repositories import git
 
 from pytest_starcoder.errors import ConfigError

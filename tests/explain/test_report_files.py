@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.reports import EMPTY, REPORT, EXPLANATION
+from support.reports import EMPTY, EXPLANATION, REPORT
 
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.explain.explanation import Report

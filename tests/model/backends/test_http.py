@@ -222,7 +222,9 @@ def test_empty_answer(name: str) -> None:
     with (
         raw_server(servers.EMPTY) as url,
         asking(settings(name, url)) as backend,
-        raises_error(BadResponse, f"{NAMES[name]} at {url} gave an empty answer.", "Look into its log."),
+        raises_error(
+            BadResponse, f"{NAMES[name]} at {url} gave an empty answer.", "Look into its log."
+        ),
     ):
         complete(backend)
 

@@ -254,7 +254,9 @@ def test_unknown_window(ollama_double: FakeOllama, double_backend: LlamaCpp) -> 
         "/v1/models": (200, {"data": [{"id": "m.gguf"}]}),
         "/tokenize": (200, {"tokens": [1, 2]}),
     }
-    with raises_error(BadResponse, f"{ollama_double.url} does not report its window.", "Update llama.cpp."):
+    with raises_error(
+        BadResponse, f"{ollama_double.url} does not report its window.", "Update llama.cpp."
+    ):
         double_backend.inspect("d", soon())
 
 

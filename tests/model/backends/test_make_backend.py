@@ -122,7 +122,9 @@ def test_backend_names() -> None:
 )
 def test_unknown_backend(name: str, hint: str) -> None:
     settings = Settings(backend=name, sources={"backend": "pyproject.toml, line 3"})
-    with raises_error(UnknownBackend, f"pyproject.toml, line 3: there is no backend {name!r}.", hint):
+    with raises_error(
+        UnknownBackend, f"pyproject.toml, line 3: there is no backend {name!r}.", hint
+    ):
         make_backend(settings)
 
 
@@ -242,7 +244,9 @@ def test_external_starcoder_error(plant: Plant, name: str) -> None:
 @pytest.mark.parametrize(("name", "kind"), PROMISED.items())
 def test_external_result_types(plant: Plant, name: str, kind: str) -> None:
     backend = parrot(plant, f"Parrot.{name} = lambda *_: None")
-    with raises_error(BadResponse, f"The backend 'parrot' returned a NoneType, not a {kind}.", REPORT):
+    with raises_error(
+        BadResponse, f"The backend 'parrot' returned a NoneType, not a {kind}.", REPORT
+    ):
         ASKED[name](backend)
 
 
@@ -258,7 +262,9 @@ def test_ctrl_c_in_external_backend(plant: Plant, error: type[BaseException]) ->
 
 
 def test_failing_constructor(plant: Plant) -> None:
-    with raises_error(ConfigError, "The backend 'parrot' cannot be made: OSError: no seeds.", REPORT):
+    with raises_error(
+        ConfigError, "The backend 'parrot' cannot be made: OSError: no seeds.", REPORT
+    ):
         parrot(plant, "def refuses(*_): raise OSError('no seeds')\nParrot.__init__ = refuses")
 
 

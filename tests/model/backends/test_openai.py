@@ -63,7 +63,7 @@ def test_only_model_is_chosen(make: Callable[[], Double]) -> None:
 
 
 def test_configured_model_is_chosen() -> None:
-    double = FakeVllm(others=("lora-a", "lora-b"))
+    double = FakeVllm(more_models=("lora-a", "lora-b"))
     with asking(double, model="lora-b") as backend:
         assert backend.inspect("d", soon()).name == "lora-b"
         complete(backend)
@@ -80,7 +80,7 @@ def test_configured_model_is_chosen() -> None:
     ],
 )
 def test_ambiguous_model(more_models: tuple[str, ...], count: int, shown: str) -> None:
-    double = FakeVllm(others=more_models)
+    double = FakeVllm(more_models=more_models)
     with (
         asking(double) as backend,
         raises_error(
@@ -95,7 +95,9 @@ def test_unlisted_model(make: Callable[[], Double]) -> None:
     double = make()
     with (
         asking(double, model="starcoder2:7b") as backend,
-        raises_error(UnknownModel, f"{double.url} has no model 'starcoder2:7b'.", f"It has {NAME}."),
+        raises_error(
+            UnknownModel, f"{double.url} has no model 'starcoder2:7b'.", f"It has {NAME}."
+        ),
     ):
         backend.identify(soon())
 
@@ -110,7 +112,10 @@ def test_tgi_ignores_names() -> None:
 )
 def test_server_without_models(listed: dict[str, Any]) -> None:
     double = FakeVllm(replies={"/v1/models": (200, listed)})
-    with asking(double) as backend, raises_error(BadResponse, f"{double.url} lists no model.", START):
+    with (
+        asking(double) as backend,
+        raises_error(BadResponse, f"{double.url} lists no model.", START),
+    ):
         backend.identify(soon())
 
 
@@ -418,7 +423,10 @@ def test_model_without_chat_template() -> None:
     ],
 )
 def test_errors_of_tgi(double: FakeTgi, text: str) -> None:
-    with asking(double) as backend, raises_error(BadResponse, f"TGI at {double.url} failed ({text}).", LOG):
+    with (
+        asking(double) as backend,
+        raises_error(BadResponse, f"TGI at {double.url} failed ({text}).", LOG),
+    ):
         complete(backend, Prompt("a", stop=("1", "2", "3", "4", "5")))
 
 

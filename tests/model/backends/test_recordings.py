@@ -20,7 +20,7 @@ from support.recordings import (
     OLLAMA,
     RECORDINGS,
     Recording,
-    kept,
+    recorded,
     recording,
     replayed,
     replaying,
@@ -125,7 +125,7 @@ def test_unrecorded_request(tmp_path: Path) -> None:
     made.save(tmp_path / "made.json")
     message = (
         "POST /ask was not recorded; the closest differs in options.seed. "
-        "Record anew with `cd tests && python -m support.record`. "
+        "Record again with `cd tests && python -m support.record`. "
         'Asked was: {"options": {"seed": 2}}'
     )
     replay = ExitStack()
@@ -135,7 +135,7 @@ def test_unrecorded_request(tmp_path: Path) -> None:
     assert (refused.status_code, refused.json()) == (501, {"error": message})
     with pytest.raises(pytest.fail.Exception) as failed:
         replay.close()
-    assert str(failed.value) == f"made.json is not what is asked any more.\n{message}"
+    assert str(failed.value) == f"made.json is outdated.\n{message}"
 
 
 def test_key_is_not_recorded(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def ollama_url(request: pytest.FixtureRequest) -> str:
     if request.param == "ollama recorded":
         return replayed(request, OLLAMA)
     request.getfixturevalue("ollama_model")
-    return kept(request, OLLAMA, request.getfixturevalue("real_ollama"))
+    return recorded(request, OLLAMA, request.getfixturevalue("real_ollama"))
 
 
 def ollama(url: str, model: str = "tiny-starcoder2") -> Ollama:
@@ -266,7 +266,7 @@ def llamacpp_at(request: pytest.FixtureRequest) -> RealServer:
     if request.param == "llamacpp recorded":
         return RealServer(replayed(request, LLAMACPP), "")
     server: RealServer = request.getfixturevalue("llamacpp")
-    return RealServer(kept(request, LLAMACPP, server.url), server.key)
+    return RealServer(recorded(request, LLAMACPP, server.url), server.key)
 
 
 def llamacpp(server: RealServer) -> LlamaCpp:
