@@ -1,4 +1,7 @@
-"""Every figure in the docs comes from a command here: `python -m benchmarks.NAME`, one table and one JSON line each."""
+"""The commands that produce the figures in the docs.
+
+Each `python -m benchmarks.NAME` prints one table and one JSON line.
+"""
 
 import sys
 from pathlib import Path

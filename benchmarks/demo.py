@@ -1,4 +1,7 @@
-"""The README's first command on a bare machine: seconds to install into a new environment and to run the demo."""
+"""Times the README's first command on a bare machine.
+
+Installing into a new environment and running the demo are timed separately.
+"""
 
 from __future__ import annotations
 

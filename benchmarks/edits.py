@@ -1,9 +1,8 @@
-"""Makes small mistakes in Python code, and computes how far a ranking finds them.
+"""Makes small mistakes in Python code, and scores how well a ranking finds them.
 
-Source comes in, edits go out; nothing is run. An edit stands inside a function,
-in a class body or in the value of a module's constant; never in a docstring, an
-annotation, an import or what only type checkers read. `expected_top` says how
-likely a ranking with ties shows a faulty line among its first.
+Nothing is run. An edit is inside a function, in a class body or in the value of a module's
+constant; never in a docstring, an annotation, an import or code that only type checkers read.
+`expected_top` is the probability that a ranking with ties has a faulty line among its first ones.
 """
 
 from __future__ import annotations
@@ -115,7 +114,7 @@ class Change:
     kind: str
 
     def made(self, source: str) -> Edit | None:
-        """None where the edited source would not compile, or would be the same program."""
+        """Return the edit; None if the source would not compile, or be the same program."""
         before = source[self.start : self.stop]
         edited = source[: self.start] + self.after + source[self.stop :]
         if not _compiles(edited) or ast.dump(ast.parse(source)) == ast.dump(ast.parse(edited)):
@@ -124,7 +123,7 @@ class Change:
 
 
 def single_edits(source: str) -> list[Edit]:
-    """Every edit of the module, in the order of the text; lines must end in a line feed."""
+    """Return every edit of a module, in the order of the text; lines must end in a line feed."""
     return [edit for change in changes(source) if (edit := change.made(source)) is not None]
 
 
@@ -214,12 +213,12 @@ class _Text:
                 return
 
     def _offset(self, line: int, column: int) -> int:
-        """ast counts columns in bytes of UTF-8."""
+        """Convert a position of ast, whose columns are bytes of UTF-8, to characters."""
         return self._starts[line - 1] + len(self._lines[line - 1].encode()[:column].decode())
 
 
 def _indices(node: ast.AST) -> Iterator[ast.AST]:
-    """The integers that are an index or a bound of this subscript."""
+    """Return the integers that are an index or a bound of a subscript."""
     if isinstance(node, ast.Subscript):
         bounds = [node.slice]
         if isinstance(node.slice, ast.Slice):
@@ -233,7 +232,7 @@ def _indices(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _code(tree: ast.Module) -> Iterator[tuple[ast.AST, bool]]:
-    """The nodes that may be edited, and whether each is inside a function."""
+    """Yield the nodes that may be edited, and whether each is inside a function."""
     for statement in tree.body:
         yield from _outside(statement)
 
@@ -409,7 +408,7 @@ def _call(text: _Text, node: ast.Call) -> Iterator[Change]:
 
 
 def _without(text: _Text, call: ast.Call, keyword: ast.keyword) -> Iterator[Change]:
-    """The call without the keyword argument, where that leaves no empty line."""
+    """Remove a keyword argument of a call, unless that leaves an empty line."""
     start, stop = text.start(keyword), text.stop(keyword)
     commas = [at for at, string in text.tokens(text.stop(call.func), start) if string == ","]
     if commas and (call.args or call.keywords[0] is not keyword):

@@ -1,18 +1,15 @@
 """Measures whether prompts show the faulty line, and their size, for us and for rivals.
 
-`python -m benchmarks.evidence CASES --truth TRUTH` runs the tests of each
-project in the folder CASES up to the first failure (`-x`), once with each tool,
-against a server on loopback that keeps what it is asked. CASES and TRUTH are
-those of benchmarks/ranking.py. With `--rivals FOLDER` failscope and
+`python -m benchmarks.evidence CASES --truth TRUTH` runs the tests of each project in the folder
+CASES up to the first failure (`-x`), once with each tool, against a server on loopback that records
+requests. CASES and TRUTH are those of benchmarks/ranking.py. With `--rivals FOLDER`, failscope and
 pytest-triage are installed into environments there and run in turn with ours.
 
-The same search serves all: a faulty line is shown where a question has its text
-(beside a neighbour of its where the file has that text more than once), or
-names it by its number; the marks that pytest prints before lines are left out.
-A fault of several lines is shown with any of them. Characters are those of all
-messages of a run's questions; schemas of tools are not counted. Ours is run
-without looking for fixes, which would put the faulty line into the prompt once
-more.
+All tools are judged in the same way. A faulty line is shown if a prompt contains its text or names
+its number; a line that occurs several times in the file also needs one of its neighbours. Any line
+of a fault counts. The marks that pytest prints before lines are ignored. Characters are counted in
+all messages of a run, without tool schemas. Our search for fixes is off, because it would put the
+faulty line into the prompt once more.
 """
 
 from __future__ import annotations
@@ -25,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.explainers import OURS, Explainer, installed, questions, rivals_option
+from benchmarks.explainers import OURS, Explainer, install, questions, rivals_option
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.ranking import Case, cases, shows
 from benchmarks.runs import median, pytest
@@ -51,7 +48,7 @@ def sent(case: Case, tool: Explainer) -> Sent | None:
             case.project,
             "-x",
             *case.run,
-            *tool.on,
+            *tool.options,
             environment=variables,
             python=tool.python,
             limit=LIMIT,
@@ -139,7 +136,7 @@ def main() -> None:
     waiting = cases(
         chosen.cases.resolve(), json.loads(chosen.truth.read_text("utf-8")), chosen.tests
     )[: chosen.limit]
-    rivals, missing = installed(chosen.rivals)
+    rivals, missing = install(chosen.rivals)
     tools = [OURS, *rivals]
     results = measured(waiting, tools)
     if not results:

@@ -1,9 +1,8 @@
 """Measures how explaining behaves on difficult suites: requests, secrets and inventions.
 
-The suites stand in a folder that is given: `two_causes` (110 failures with two
-causes), `shop` (planted secrets), `weird` and `collection_errors` (failures of
-every kind). The server is a double of Ollama that answers as it is told and
-keeps what it was asked; pytest is run as a user runs it.
+The argument is a folder with the suites: `two_causes` (110 failures with two causes), `shop`
+(planted secrets), `weird` and `collection_errors` (failures of every kind). The server is a double
+of Ollama with scripted answers that records requests; pytest is run as a user runs it.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ SECRETS = (
     "51HxTEST",
     "TESTTEST00",
 )
-"""Those that are planted in `shop`, and pieces of them."""
+"""Secrets planted in `shop`, and parts of them."""
 
 LIES = (
     "line 999 of billing.py calls `compute_total`, "
     "and Invoice.total_price in shop/ledger.py:77 forgets tax_rate.",
     "The function frobnicate in `zap.py` returns 'quux_value' at line 4242.",
 )
-"""What a scripted liar answers: every file, line and name in it is invented."""
+"""An answer in which every file, line and name is invented."""
 
 INVENTED = (
     "999",
@@ -139,7 +138,7 @@ def every_failure(folder: Path) -> list[Row]:
 
 
 def _failed(folder: Path) -> list[str]:
-    """The node ids that pytest's short summary calls failed."""
+    """Return the node ids of failed tests in pytest's short summary."""
     output = pytest(folder, "--tb=no", "-q", "-rfE", environment={"COLUMNS": "4000"}).output
     found = re.findall(
         r"^(?:FAILED|ERROR|SUBFAILED\S*|SUBFAIL) (?:\([^)]*\) |\[[^\]]*\] )?(\S+)",

@@ -1,13 +1,11 @@
-"""Cost of explaining: connections, seconds added by good and bad servers, repeated questions.
+"""Measures what explaining costs a run: connections, added seconds, repeated questions.
 
-Seconds added are those over the same failing run without the option, medians
-of interleaved runs; nothing is remembered, and fixes are not looked for. Ours is
-measured also without running the failing tests again. With `--rivals FOLDER`
-ours, failscope and pytest-triage are each installed into an environment there
-and run in turn. Before the hung server a tool is told to wait 3 s where it can be
-told (ours and pytest-triage); one that cannot is killed after 30 s. The 110
-failures are generated: 60 of one faulty line, from 11 files, and 50 of one
-fixture.
+Added seconds are relative to the same failing run without the option, as medians of interleaved
+runs, without the cache and the search for fixes. Our tool is also measured without running the
+failing tests again. With `--rivals FOLDER`, ours, failscope and pytest-triage are each installed
+into an environment there and run in turn. For the hung server, tools with a setting for it (ours
+and pytest-triage) wait 3 s; the others are killed after 30 s. The 110 failures are generated: 60
+of one faulty line, from 11 files, and 50 of one fixture.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from benchmarks.explainers import (
     RIVALS,
     TRIAGE,
     Explainer,
-    installed,
+    install,
     questions,
     rivals_option,
 )
@@ -35,14 +33,17 @@ from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import median, pytest, suite
 from pytest_starcoder.report.bars import Bars
 
-DEADLINE, CAP = 3.0, 30.0
+DEADLINE = 3.0
+
+# Seconds after which a tool without such a setting is killed.
+CAP = 30.0
 
 ONCE = replace(
     OURS,
     name=f"{OURS.name}, replay off",
-    told=lambda url: {**OURS.told(url), "STARCODER_REPLAY": "off"},
+    variables=lambda url: {**OURS.variables(url), "STARCODER_REPLAY": "off"},
 )
-"""Ours, without running the tests again, which no rival does."""
+"""Our tool without running the tests again, which no rival does."""
 
 PAY = """
 import pytest
@@ -70,7 +71,7 @@ def test_uses(server, n):
 
 
 def two_causes(folder: Path) -> Path:
-    """Write a project with 110 failures: 60 of one line, from 11 files, 50 of one fixture."""
+    """Create a project with 110 failures of two causes: a faulty line and a fixture."""
     folder.mkdir(parents=True)
     (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
     rates = 'RATES = {"EUR": "1.0"}'
@@ -85,7 +86,7 @@ def two_causes(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answers well, badly or not at all; `at` gives its URL during the block."""
+    """A kind of server, good or bad; `at` starts one for a tool and gives its URL."""
 
     name: str
     at: Callable[[Explainer], AbstractContextManager[str]]
@@ -111,62 +112,63 @@ SERVERS = (
 )
 
 
-def waiting(tool: Explainer) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return arguments and environment that limit a tool to DEADLINE, as far as it has options."""
+def limit_waiting(tool: Explainer) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return arguments and variables that limit waiting to DEADLINE, if a tool can."""
     arguments = (f"--ai-timeout={DEADLINE:g}",) if tool.name == TRIAGE.name else ()
-    return (*tool.on, *arguments), {"STARCODER_TIMEOUT": f"{DEADLINE:g}", "STARCODER_FIX": "off"}
+    return (*tool.options, *arguments), {
+        "STARCODER_TIMEOUT": f"{DEADLINE:g}",
+        "STARCODER_FIX": "off",
+    }
 
 
-def added(
+def added_seconds(
     folder: Path, tools: Sequence[Explainer], server: Server, repeats: int
 ) -> dict[str, float | None]:
-    """Median seconds that each tool adds to its own failing run, None where it had to be killed."""
+    """Return the median seconds that each tool adds to a failing run; None if it was killed."""
     without: dict[str, list[float]] = {tool.name: [] for tool in tools}
     with_it: dict[str, list[float]] = {tool.name: [] for tool in tools}
     killed: set[str] = set()
     for number in range(repeats + 1):
-        for tool in [tool for tool in tools if tool.name not in killed]:
-            arguments, told = waiting(tool)
+        for tool in tools:
+            if tool.name in killed:
+                continue
+            arguments, environment = limit_waiting(tool)
             plain = pytest(folder, python=tool.python)
             with server.at(tool) as url:
-                told |= tool.environment(url)
-                run = pytest(folder, *arguments, environment=told, python=tool.python, limit=CAP)
+                environment |= tool.environment(url)
+                run = pytest(
+                    folder, *arguments, environment=environment, python=tool.python, limit=CAP
+                )
             if run.status is None:
                 killed.add(tool.name)
-            elif number:  # in the first, Python compiles what it has not compiled yet
+            elif number:  # the first round also compiles modules
                 without[tool.name].append(plain.wall)
                 with_it[tool.name].append(run.wall)
-    return {
-        name: None if name in killed else median(with_it[name]) - median(walls)
-        for name, walls in without.items()
-    }
+    seconds: dict[str, float | None] = dict.fromkeys(killed)
+    for name in without.keys() - killed:
+        seconds[name] = median(with_it[name]) - median(without[name])
+    return {tool.name: seconds[tool.name] for tool in tools}
 
 
-def asked_of_two_causes(folder: Path, tool: Explainer) -> tuple[int, int]:
-    """Questions for 110 failures, and how many of their two causes these are about."""
+def count_questions(folder: Path, tool: Explainer) -> tuple[int, int]:
+    """Return the number of questions about two causes, and how many causes they mention."""
     with tool.server() as (url, requests):
-        arguments, told = waiting(tool)
-        pytest(
-            folder,
-            "-q",
-            *arguments,
-            environment={**told, **tool.environment(url)},
-            python=tool.python,
-        )
-        asked = questions(requests)
-    return len(asked), sum(
-        any(word in text for text in asked) for word in ("TypeError", "ConnectionRefusedError")
-    )
+        arguments, environment = limit_waiting(tool)
+        environment |= tool.environment(url)
+        pytest(folder, "-q", *arguments, environment=environment, python=tool.python)
+        texts = "\n".join(questions(requests))
+        count = len(questions(requests))
+    return count, ("TypeError" in texts) + ("ConnectionRefusedError" in texts)
 
 
-def connections_of_a_passing_suite(folder: Path) -> int:
+def passing_suite_connections(folder: Path) -> int:
     with fake_ollama() as server:
         pytest(folder, "--starcoder-explain", environment={"OLLAMA_HOST": server.url})
         return len(server.requests)
 
 
-def asked_twice(folder: Path) -> tuple[FakeOllama, int]:
-    """The server after two equal runs, and the requests of the second."""
+def run_twice(folder: Path) -> tuple[FakeOllama, int]:
+    """Return the server after two equal runs, and the number of requests of the second."""
     with fake_ollama() as server:
         for _ in range(2):
             before = len(server.requests)
@@ -174,9 +176,10 @@ def asked_twice(folder: Path) -> tuple[FakeOllama, int]:
         return server, len(server.requests) - before
 
 
-def clone_that_names_a_server(folder: Path) -> tuple[int, str]:
-    """Count connections to the server of a cloned pyproject.toml; return pytest's output."""
-    origin, clone = suite(folder / "origin", 1, failing=True), folder / "clone"
+def open_clone_naming_server(folder: Path) -> tuple[int, str]:
+    """Return the connections to a server named by a clone's pyproject.toml, and its output."""
+    origin = suite(folder / "origin", 1, failing=True)
+    clone = folder / "clone"
     with fake_ollama(host="127.0.0.2") as server:
         (origin / "pyproject.toml").write_text(f'[tool.starcoder]\nhost = "{server.url}"\n')
         for command in (
@@ -190,34 +193,24 @@ def clone_that_names_a_server(folder: Path) -> tuple[int, str]:
         return len(server.requests), run.output.strip().splitlines()[-1]
 
 
-def measured(
-    folder: Path, tools: Sequence[Explainer], repeats: int
-) -> tuple[list[Row], list[Bars]]:
-    failing, two = suite(folder / "failing", 1, failing=True), two_causes(folder / "two_causes")
+def measure(folder: Path, tools: Sequence[Explainer], repeats: int) -> tuple[list[Row], list[Bars]]:
+    failing = suite(folder / "failing", 1, failing=True)
+    two = two_causes(folder / "two_causes")
     seconds = {
-        server: added(failing, tools, server, server.repeats or repeats) for server in SERVERS
+        server: added_seconds(failing, tools, server, server.repeats or repeats)
+        for server in SERVERS
     }
-    calls = {tool.name: asked_of_two_causes(two, tool) for tool in tools}
+    calls = {tool.name: count_questions(two, tool) for tool in tools}
     rows = []
-    for server, told in seconds.items():
-        for name, value in told.items():
-            shown = f"killed after {CAP:g} s" if value is None else f"{value:.2f}"
-            rows.append(
-                Row(
-                    f"{name}: added by {server.name}, s",
-                    shown,
-                    server.bound if name == ONCE.name else "",
-                )
-            )
-    for name, (asked, causes) in calls.items():
-        shown = f"{asked}, about {causes} of the causes"
-        rows.append(
-            Row(
-                f"{name}: questions for 110 failures of two causes",
-                shown,
-                "2" if name.startswith(OURS.name) else "",
-            )
-        )
+    for server, by_tool in seconds.items():
+        for name, value in by_tool.items():
+            text = f"killed after {CAP:g} s" if value is None else f"{value:.2f}"
+            bound = server.bound if name == ONCE.name else ""
+            rows.append(Row(f"{name}: added by {server.name}, s", text, bound))
+    for name, (count, causes) in calls.items():
+        subject = f"{name}: questions for 110 failures of two causes"
+        bound = "2" if name.startswith(OURS.name) else ""
+        rows.append(Row(subject, f"{count}, about {causes} of the causes", bound))
     names = [tool.name for tool in tools]
     ours = frozenset({OURS.name, ONCE.name})
     charts = [
@@ -249,26 +242,30 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     rivals_option(parser)
-    chosen, started = parser.parse_args(), time.perf_counter()
-    found, missing = installed(chosen.rivals, (OURS, *RIVALS))
-    tools = found if found and found[0].name == OURS.name else [OURS, *found]
+    chosen = parser.parse_args()
+    started = time.perf_counter()
+    tools, missing = install(chosen.rivals, (OURS, *RIVALS))
+    if not tools or tools[0].name != OURS.name:
+        tools.insert(0, OURS)
     tools.insert(1, replace(ONCE, python=tools[0].python))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        rows, charts = measured(folder, tools, chosen.repeats)
-        connections = connections_of_a_passing_suite(suite(folder / "passing", 20))
-        server, second = asked_twice(suite(folder / "twice", 1, failing=True))
-        reached, said = clone_that_names_a_server(folder)
+        rows, charts = measure(folder, tools, chosen.repeats)
+        connections = passing_suite_connections(suite(folder / "passing", 20))
+        server, repeated = run_twice(suite(folder / "twice", 1, failing=True))
+        reached, message = open_clone_naming_server(folder)
     rows = [
         Row("connections of a passing suite", str(connections), "0"),
         *rows,
         *missing,
         Row("generate requests of two equal runs", str(len(server.asked())), "1"),
-        Row("requests of the second run", str(second), "<= 1"),
+        Row("requests of the second run", str(repeated), "<= 1"),
         Row("connections to a server that a clone names", str(reached), "0"),
         wall_time(started),
     ]
-    publish(Outcome("explain_cost", rows, charts, notes=[f"The clone's run says: {said}"]), chosen)
+    publish(
+        Outcome("explain_cost", rows, charts, notes=[f"The clone's run says: {message}"]), chosen
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tools that explain failures, ours and its rivals, and a server that records their requests."""
+"""Our tool and its rivals behind one interface, with a server that records their requests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VERDICT: dict[str, Any] = {
     "evidence": [],
     "confidence": 0.9,
 }
-"""What failscope asks for."""
+"""The JSON that failscope expects."""
 
 TRIAGED: dict[str, Any] = {
     "category": "regression",
@@ -37,42 +37,43 @@ TRIAGED: dict[str, Any] = {
     "hypothesis": "The divisor is one too small.",
     "suggested_fix": None,
 }
-"""What pytest-triage asks for."""
+"""The JSON that pytest-triage expects."""
 
 
 @dataclass(frozen=True)
 class Explainer:
-    """A tool that asks a model about failures: how to install it, switch it on and set its server.
+    """A tool that asks a model about failures.
 
-    `python` has it installed; `speaks` is "ollama" or "openai"; `said` is an
-    answer of the form that it asks for.
+    `options` switch it on, `variables` are the environment variables for the URL of a server,
+    `api` is "ollama" or "openai", `answer` has the form that it expects. It is installed for
+    `python`.
     """
 
     name: str
     requirements: tuple[str, ...]
-    on: tuple[str, ...]
-    told: Callable[[str], Mapping[str, str]]
-    speaks: str
-    said: str
+    options: tuple[str, ...]
+    variables: Callable[[str], Mapping[str, str]]
+    api: str
+    answer: str
     python: Path = Path(sys.executable)
 
     def environment(self, url: str) -> dict[str, str]:
-        """Return variables that name the server at `url`, without a cache or a proxy."""
-        return {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **self.told(url)}
+        """Return the environment variables for the server at `url`, without a proxy."""
+        return {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **self.variables(url)}
 
     @contextmanager
     def server(self, delay: float = 0.0) -> Iterator[tuple[str, list[Request]]]:
-        """Yield the URL of a server that answers after `delay` seconds, and its requests."""
+        """Start a double that answers after `delay` seconds; yield its URL and its requests."""
 
-        def late(_prompt: str) -> str:
+        def answer_late(_prompt: str) -> str:
             time.sleep(delay)
-            return self.said
+            return self.answer
 
-        if self.speaks == "openai":
-            with running(FakeOpenAI(answer=late)) as fake:
+        if self.api == "openai":
+            with running(FakeOpenAI(answer=answer_late)) as fake:
                 yield fake.url, fake.requests
         else:
-            with fake_ollama(answer=late) as ollama:
+            with fake_ollama(answer=answer_late) as ollama:
                 yield ollama.url, ollama.requests
 
 
@@ -110,7 +111,7 @@ TRIAGE = Explainer(
 RIVALS = (FAILSCOPE, TRIAGE)
 
 PYTEST = f"pytest=={pytest.__version__}"
-"""The same in every environment, so that they differ in the tool alone."""
+"""The same version in every environment, so that only the tools differ."""
 
 
 def rivals_option(parser: argparse.ArgumentParser) -> None:
@@ -122,39 +123,38 @@ def rivals_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def installed(
-    folder: Path | None, wanted: Sequence[Explainer] = RIVALS
+def install(
+    folder: Path | None, tools: Sequence[Explainer] = RIVALS
 ) -> tuple[list[Explainer], list[Row]]:
-    """Return the tools that can be installed in `folder`, and a row with the reason for each other.
+    """Install tools into environments in `folder`; without a folder, none.
 
-    None at all where there is no folder.
+    Returns the installed tools, and a row with the reason for each of the rest.
     """
-    found: list[Explainer] = []
+    installed: list[Explainer] = []
     rows: list[Row] = []
     if folder is None:
-        return found, rows
-    for one in wanted:
+        return installed, rows
+    for tool in tools:
+        requirements = [PYTEST, *tool.requirements]
         try:
-            found.append(in_environment(folder, one))
+            python = environment(folder.absolute(), tool.name.replace(" ", "-"), requirements)
         except NotInstalled as exc:
-            rows.append(Row(one.name, f"not installed: {exc}"))
-    return found, rows
-
-
-def in_environment(folder: Path, one: Explainer) -> Explainer:
-    """`one` in an environment of its own. Raises NotInstalled."""
-    python = environment(folder.absolute(), one.name.replace(" ", "-"), [PYTEST, *one.requirements])
-    return replace(one, python=python)
+            rows.append(Row(tool.name, f"not installed: {exc}"))
+        else:
+            installed.append(replace(tool, python=python))
+    return installed, rows
 
 
 def questions(requests: Sequence[Request]) -> list[str]:
-    """Return the text of every question to a model: its prompt, or all messages of its chat."""
-    return [text for request in requests if (text := _text(request.body))]
+    """Return the texts of the requests that ask a model: prompts, or all messages of a chat."""
+    texts = (_text(request.body) for request in requests)
+    return list(filter(None, texts))
 
 
 def _text(body: Any) -> str:
     if not isinstance(body, dict):
         return ""
-    return str(
-        body.get("prompt") or "\n".join(str(said["content"]) for said in body.get("messages", ()))
-    )
+    if body.get("prompt"):
+        return str(body["prompt"])
+    messages = body.get("messages", ())
+    return "\n".join(str(message["content"]) for message in messages)

@@ -1,4 +1,4 @@
-"""Measure how many faults get a fix from `pytest --starcoder-explain`, and how many are right.
+"""Measures how many faults get a fix from `pytest --starcoder-explain`, and how many are right.
 
 `python -m benchmarks.fixes CASES --tests test_example.py --judge test_full.py` runs a copy of
 each project in the folder CASES with its --tests only, and without a model unless --backend

@@ -1,9 +1,9 @@
-"""Mutants killed and code covered by generated tests, beside tests that other tools write.
+"""Measures mutants killed and code covered by generated tests, ours and those of other tools.
 
 `python -m benchmarks.generate PROJECT FILE [--backend B --model M] [--suite TEST ...]
 [--rivals FOLDER]` works in a copy of the project without its tests. Each row adds a source of
-drafts: doctests alone, properties, documented exceptions and type hints, a model, characterisation.
-Coverage is measured by coverage.py with the written tests, mutants by the project's own. With
+drafts: doctests, properties, documented exceptions and type hints, a model, characterisation.
+Coverage is measured by coverage.py with the written tests, mutants by our own runner. With
 `--rivals`, Pynguin and CoverUp are installed into environments in FOLDER and write tests of the
 same file. `--rival` is a test file that another tool wrote. These and `--suite`, the project's own
 tests, are judged by the same mutants.
@@ -26,9 +26,9 @@ from pathlib import Path
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.writers import Written, attempts, coverup, pynguin
 from pytest_starcoder.generate.draft import Origin, Target, TargetKind
+from pytest_starcoder.generate.goals import find_mutants
 from pytest_starcoder.generate.job import GenerationJob
 from pytest_starcoder.generate.locations import Location, targets_at
-from pytest_starcoder.generate.mutants import find_mutants
 from pytest_starcoder.generate.placement import accepted_test, insert_tests
 from pytest_starcoder.generate.result import Generated
 from pytest_starcoder.generate.targets import module_name

@@ -1,7 +1,7 @@
-"""Cost of importing the package, compared with an empty package, and what it imports.
+"""Measures what importing the package costs, compared with an empty package.
 
-A new interpreter each time, medians of interleaved runs; the empty package lies
-beside nothing else, ours is found where it is installed.
+Each import is timed in a new interpreter; figures are medians of interleaved runs. The libraries
+that the import loads are counted too.
 """
 
 from __future__ import annotations
@@ -17,27 +17,36 @@ from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import median
 from pytest_starcoder.report.bars import Bars
 
+OTHER_BACKENDS = {
+    f"pytest_starcoder.model.backends.{name}"
+    for name in ("openai", "huggingface", "embedded", "llamacpp")
+}
+
 HEAVY = ("requests", "urllib3", "git", "dotenv", "pluggy", "pytest", "xllamacpp")
 
 
 def seconds(code: str, path: str) -> float:
-    """Wall seconds of an interpreter that runs `code` with `path` first among its folders."""
+    """Return the wall seconds of a new interpreter that runs `code` with this PYTHONPATH."""
     started = time.perf_counter()
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    subprocess.run([sys.executable, "-c", code], env={**own, "PYTHONPATH": path}, check=True)
+    environment = {"PYTHONPATH": path}
+    for name, value in os.environ.items():
+        if not name.startswith("PYTHON"):
+            environment[name] = value
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     return time.perf_counter() - started
 
 
 def printed(code: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    ).stdout.strip()
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--repeats", type=int, default=60)
-    chosen, started = parser.parse_args(), time.perf_counter()
+    chosen = parser.parse_args()
+    started = time.perf_counter()
     import pytest_starcoder
 
     ours = str(Path(pytest_starcoder.__file__).parents[1])
@@ -53,25 +62,26 @@ def main() -> None:
                 ("import pytest_starcoder", f"{ours}:{folder}"),
             ]
             order = (0, 1) if number % 2 else (1, 0)  # neither is always the first
-            took = {which: seconds(*runs[which]) for which in order}
-            pairs.append((took[0], took[1]))
-    empty, package = median([pair[0] for pair in pairs]), median([pair[1] for pair in pairs])
+            walls = {index: seconds(*runs[index]) for index in order}
+            pairs.append((walls[0], walls[1]))
+    empty = median([pair[0] for pair in pairs])
+    package = median([pair[1] for pair in pairs])
     ratio = median([pair[1] / pair[0] for pair in pairs])
     loaded = f"import sys, pytest_starcoder; print(len(set({HEAVY!r}) & set(sys.modules)))"
-    one = (
+    backends = (
         "import sys, pytest_starcoder.model.backends.ollama; "
-        f"print(*sorted(m for m in sys.modules if m in {OTHERS!r}))"
+        f"print(*sorted({OTHER_BACKENDS!r} & sys.modules.keys()))"
     )
     rows = [
         Row("import of an empty package", f"{1000 * empty:.1f} ms"),
         Row("import of pytest_starcoder", f"{1000 * package:.1f} ms"),
         Row("ratio, median of pairs", f"{ratio:.3f}", "<= 1.1"),
         Row("libraries it brings along", printed(loaded), "0"),
-        Row("other backends with Ollama's", printed(one) or "none", "none"),
+        Row("other backends with Ollama's", printed(backends) or "none", "none"),
         wall_time(started),
     ]
     chart = Bars(
-        "A new interpreter that imports the package, against one that imports an empty package",
+        "A new interpreter that imports the package, compared with an empty package",
         f"ratio of wall seconds, median of {chosen.repeats} interleaved pairs",
         ("ratio",),
         (("pytest_starcoder", (round(ratio, 3),)),),
@@ -79,11 +89,6 @@ def main() -> None:
     )
     publish(Outcome("import_cost", rows, [chart]), chosen)
 
-
-OTHERS = tuple(
-    f"pytest_starcoder.model.backends.{name}"
-    for name in ("openai", "huggingface", "embedded", "llamacpp")
-)
 
 if __name__ == "__main__":
     main()

@@ -109,7 +109,7 @@ KINDS: dict[str, Callable[[int], dict[str, str]]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the command: wall-clock and processor seconds, and its report."""
+    """The wall-clock and processor seconds of one run of the command, and its report."""
 
     seconds: float
     processor: float

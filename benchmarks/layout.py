@@ -1,6 +1,6 @@
-"""Replay the project's history on today's layout: how many commits touch several folders?
+"""Counts how many folders of today's layout past commits touch.
 
-Each path of a past commit is followed through its renames to the folder it stands in today.
+Each path of a past commit is followed through its renames to the folder that it is in today.
 A change that touches four folders or more is hard to review and a sign of a poor layout.
 """
 
@@ -33,7 +33,7 @@ def commits() -> Iterator[list[list[str]]]:
 
 
 def folders_per_commit() -> list[set[str]]:
-    """Return the folders of today that each commit changed; commits outside the package are left out."""
+    """Return the folders of today that each commit of the package changed."""
     today: dict[str, str] = {}
     changes = []
     for rows in commits():

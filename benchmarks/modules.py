@@ -1,9 +1,9 @@
 """Measures the time that explaining one failure adds per module, for small and large projects.
 
-One test fails and imports all modules of a generated project, of 300 lines each.
-The added time is the difference to the same run without the option, as medians of
-interleaved runs, with no model and no search for fixes, which has its own time limit.
-A figure near 1 in the last row means that time grows linearly with the project.
+One test fails and imports all modules of a generated project, of 300 lines each. The added time is
+the difference to the same run without the option, as medians of interleaved runs, without a model
+and without the search for fixes, which has its own time limit. A figure near 1 in the last row
+means that time grows linearly with the project.
 """
 
 from __future__ import annotations

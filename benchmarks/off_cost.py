@@ -1,13 +1,12 @@
-"""Cost of the plugin for a run of pytest in which it is installed and off.
+"""Measures what the plugin costs a run of pytest in which it is installed and off.
 
-Modules are counted after the whole run, terminal summary included. CPU seconds
-of `--collect-only` are compared in interleaved pairs, each with the plugin off
-and with it kept out (`-p no:starcoder`); the order within a pair alternates.
+Modules are counted after the whole run, terminal summary included. CPU seconds of `--collect-only`
+are compared in interleaved pairs: with the plugin off, and disabled by `-p no:starcoder`. The order
+within a pair alternates.
 
-With `--rivals FOLDER` ours, failscope and pytest-triage are each installed into
-an environment of its own there, and pytest alone into another, which is the
-reference: of each the same `--collect-only`, everything off, in interleaved
-rounds.
+With `--rivals FOLDER`, ours, failscope and pytest-triage are each installed into an environment of
+its own there. The reference is an environment with only pytest. The same `--collect-only` runs in
+all of them, with everything off, in interleaved rounds.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.explainers import OURS, PYTEST, RIVALS, installed, rivals_option
+from benchmarks.explainers import OURS, PYTEST, RIVALS, install, rivals_option
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.rivals import environment
 from benchmarks.runs import Run, median, pytest, suite
@@ -29,8 +28,12 @@ import json, pathlib, sys
 
 def pytest_unconfigure(config):
     import atexit
-    modules = pathlib.Path("modules.json")
-    atexit.register(lambda: modules.write_text(json.dumps(sorted(sys.modules))))
+
+    def write():
+        text = json.dumps(sorted(sys.modules))
+        pathlib.Path("modules.json").write_text(text)
+
+    atexit.register(write)
 """
 
 
@@ -40,29 +43,28 @@ def modules(folder: Path, *arguments: str) -> set[str]:
 
 
 def seconds(folder: Path, pythons: Mapping[str, Path], rounds: int) -> dict[str, list[float]]:
-    """CPU seconds of `--collect-only` with each of the interpreters, each of them first in turn."""
+    """Return the CPU seconds of `--collect-only` by interpreter; each is first in turn."""
     names = list(pythons)
-    taken: dict[str, list[float]] = {name: [] for name in names}
+    times: dict[str, list[float]] = {name: [] for name in names}
     for python in pythons.values():
-        pytest(
-            folder, "--collect-only", "-q", python=python
-        )  # Python compiles what it has not compiled yet
+        # The first run also compiles modules.
+        pytest(folder, "--collect-only", "-q", python=python)
     for number in range(rounds):
         first = number % len(names)
         for name in names[first:] + names[:first]:
-            taken[name].append(pytest(folder, "--collect-only", "-q", python=pythons[name]).cpu)
-    return taken
+            times[name].append(pytest(folder, "--collect-only", "-q", python=pythons[name]).cpu)
+    return times
 
 
 def beside_rivals(folder: Path, rivals: Path, rounds: int) -> tuple[list[Row], Bars]:
-    """Measure rivals, too. Raises NotInstalled if pytest alone cannot be installed."""
+    """Compare the tools with pytest alone. Raises NotInstalled if pytest cannot be installed."""
     bare = environment(rivals.absolute(), "pytest", [PYTEST])
-    found, missing = installed(rivals, (OURS, *RIVALS))
-    taken = seconds(
-        folder, {"pytest alone": bare, **{one.name: one.python for one in found}}, rounds
-    )
-    reference = median(taken["pytest alone"])
-    ratios = {one.name: median(taken[one.name]) / reference for one in found}
+    tools, missing = install(rivals, (OURS, *RIVALS))
+    pythons = {"pytest alone": bare}
+    pythons.update((tool.name, tool.python) for tool in tools)
+    times = seconds(folder, pythons, rounds)
+    reference = median(times["pytest alone"])
+    ratios = {tool.name: median(times[tool.name]) / reference for tool in tools}
     rows = [
         Row(
             f"{PYTEST.replace('==', ' ')} alone, CPU s of collect-only, median of {rounds} rounds",
@@ -79,7 +81,7 @@ def beside_rivals(folder: Path, rivals: Path, rounds: int) -> tuple[list[Row], B
         *missing,
     ]
     chart = Bars(
-        "CPU of pytest --collect-only, the tool installed and off, against pytest alone",
+        "CPU of pytest --collect-only, the tool installed and off, compared with pytest alone",
         f"ratio of the medians of {rounds} interleaved rounds",
         ("ratio",),
         tuple((name, (round(ratio, 3),)) for name, ratio in ratios.items()),
@@ -92,10 +94,13 @@ def beside_rivals(folder: Path, rivals: Path, rounds: int) -> tuple[list[Row], B
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--pairs", type=int, default=40)
-    parser.add_argument("--rounds", type=int, default=20, help="of all environments, with --rivals")
+    parser.add_argument(
+        "--rounds", type=int, default=20, help="rounds with all environments, with --rivals"
+    )
     parser.add_argument("--tests", type=int, default=500)
     rivals_option(parser)
-    arguments, started = parser.parse_args(), time.perf_counter()
+    arguments = parser.parse_args()
+    started = time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
         counted = suite(Path(temporary) / "counted", 1, failing=True)
         (counted / "conftest.py").write_text(COUNTER)
@@ -122,7 +127,7 @@ def main() -> None:
         Row("ratio of the minima", f"{min(off) / min(out):.4f}", "<= 1.02"),
     ]
     chart = Bars(
-        "CPU of pytest --collect-only, the plugin off, against without it",
+        "CPU of pytest --collect-only, the plugin off, compared with disabled",
         "ratio, median of interleaved pairs",
         ("ratio",),
         (("pytest-starcoder", (round(median(ratios), 3),)),),

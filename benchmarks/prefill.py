@@ -1,4 +1,4 @@
-"""Prefix reuse: tokens that a server reads again for later causes of one test file.
+"""Measures the tokens that a server reads again for later causes of one test file.
 
 The embedded llama.cpp explains several causes of a project with one faulty module, with the demo
 model. The figures are its counts of cached tokens: how much is read again depends on the prompts

@@ -19,7 +19,7 @@ from pytest_starcoder.report.bars import Bars, check_drawable, draw
 
 @dataclass(frozen=True)
 class Row:
-    """One figure as text, and its target; `asked` is empty if there is none."""
+    """One figure as text, and its target; `asked` is empty without a target."""
 
     what: str
     measured: str

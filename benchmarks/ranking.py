@@ -1,19 +1,16 @@
 """Measures whether a prompt shows the faulty line, and at which rank it is suspected.
 
-`python -m benchmarks.ranking CASES --truth TRUTH` measures the projects in the
-folder CASES. TRUTH is the file of HumanEvalFix's faulty lines (a list with
-task_id and buggy_lines; the folders are then python_NNN with solution.py, as
-laid out from bigcode/humanevalpack), or maps a folder's name to {"lines":
-[...]} with, as need be, "path" (solution.py), "run" (arguments for pytest) and
+`python -m benchmarks.ranking CASES --truth TRUTH` measures the projects in the folder CASES.
+TRUTH is either the list of HumanEvalFix's faulty lines (with task_id and buggy_lines; the folders
+are python_NNN with solution.py, made from bigcode/humanevalpack), or maps the name of a folder to
+{"lines": [...]} with, if needed, "path" (default: solution.py), "run" (arguments for pytest) and
 "env". benchmarks/seeded_edits.py writes such a file.
 
-A fault of several lines counts as found with any of them. A line counts as
-shown where a prompt names it by its number, or has its text, beside a
-neighbour of its where the file has that text more than once. Ranks are those of the first, the
-largest, cause. The baselines see the lines outside tests that the same failing
-and passing tests execute; what they hit by chance counts by its expectation.
-A case that does not end in time, or breaks, is left out and counted. Fixes are
-not looked for: they change no rank.
+Any line of a fault counts. A line is shown if a prompt names its number or contains its text; a
+line that occurs several times in the file also needs one of its neighbours. Ranks are those of the
+first and largest cause. The baselines rank the lines outside tests that the same failing and
+passing tests execute; ties count with their probability. Cases that break or do not end in time
+are left out and counted. The search for fixes is off, because it does not change ranks.
 """
 
 from __future__ import annotations
@@ -159,7 +156,10 @@ def cases(folder: Path, text: Any, tests: Sequence[str] = ()) -> list[Case]:
 
 
 def measured(case: Case, limit: float = LIMIT) -> Found | None:
-    """None where a run does not end in time (the plain one: `limit` seconds), or no test fails."""
+    """Measure a case; None if a run does not end in time, or no test fails.
+
+    The plain run has `limit` seconds.
+    """
     plain = pytest_ended(case.project, ["-p", "no:starcoder", *case.run], case.env, limit)
     if plain is None or plain.status != 1:
         return None
@@ -253,7 +253,7 @@ def _explained(case: Case, folder: Path) -> tuple[Ended, dict[str, Any], dict[st
 
 
 def split_prompts(output: str) -> list[str]:
-    """The prompts that `--starcoder-show-prompt` has printed, the first cause's first."""
+    """Return the prompts that `--starcoder-show-prompt` printed, in the order of the causes."""
     return re.findall(
         r"^----- prompt \d+ of \d+ -*\n(.*?)\n----- end -*$", output, re.MULTILINE | re.DOTALL
     )
@@ -271,7 +271,7 @@ def has_option(option: str) -> bool:
 
 
 def shows(prompt: str, source: str, line: Line) -> bool:
-    """Whether the prompt has the line of `source`: named by its number, or its text.
+    """Return whether the prompt names a line of `source` by its number, or has its text.
 
     Where others of the file have the same text, a neighbour must stand beside it.
     """
@@ -319,7 +319,7 @@ def _baselines(
 
 
 def _first(case: Case, recorded: Mapping[str, Any]) -> evidence.Case | None:
-    """The first cause, with its tests and neighbours run again here as the tool runs them."""
+    """Run the tests and neighbours of the first cause again, as the tool does."""
     failures = [Failure.from_json(fields) for fields in recorded["failures"]]
     ran = [FinishedTest(**fields) for fields in recorded["ran"]]
     fields = recorded["launch"]
@@ -370,7 +370,7 @@ def _text(case: Case, path: str) -> str:
 
 
 def rows(name: str, found: Sequence[Found]) -> list[Row]:
-    """The figures of these cases, each named after `name`."""
+    """Return the figures of some cases, each named after `name`."""
     text = [Row(f"{name}: cases", str(len(found)))]
     prompted = [case for case in found if case.prompts]
     if prompted:
@@ -413,7 +413,7 @@ def rows(name: str, found: Sequence[Found]) -> list[Row]:
 
 
 def tops(found: Sequence[Found]) -> dict[str, tuple[float, ...]]:
-    """In which share of the cases each ranking has a faulty line among its first 1, 3 and 5."""
+    """Return the share of cases with a faulty line in the first 1, 3 and 5 of each ranking."""
     columns = {
         ranking: zip(*(case.hits[ranking] for case in found), strict=True) for ranking in RANKINGS
     }
@@ -441,7 +441,7 @@ def _share(values: Sequence[bool]) -> str:
 
 
 def line(found: Found) -> str:
-    """One case on one line."""
+    """Return the result of one case as a line."""
     shown = f"shown {'yes' if any(found.shown) else 'no'}" if found.prompts else "no prompt"
     size = f"{sum(found.prompts)} characters"
     score = f"Ochiai {found.hits[OCHIAI][0]:.2f}"
@@ -467,7 +467,11 @@ def main() -> None:
     parser.add_argument("cases", type=Path)
     parser.add_argument("--truth", type=Path, required=True)
     parser.add_argument(
-        "--tests", nargs="*", default=[], metavar="FILE", help="such as test_full.py; else all"
+        "--tests",
+        nargs="*",
+        default=[],
+        metavar="FILE",
+        help="test files; default: all",
     )
     parser.add_argument("--limit", type=int, help="measure the first so many cases")
     chosen, started = parser.parse_args(), time.perf_counter()

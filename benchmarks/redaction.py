@@ -2,9 +2,9 @@
 
     python -m benchmarks.redaction [--missed]
 
-The samples are in `tests/redaction`: secrets, with the parts that must not be
-visible, and harmless texts. Random characters are filled in when they are read, the
-same ones each time, so that no file seems to contain live tokens.
+The samples are in `tests/redaction`: secrets, with the parts that must not be visible, and harmless
+texts. Random characters are filled in when samples are read, always the same ones, so that no file
+seems to contain live tokens.
 """
 
 from __future__ import annotations

@@ -49,11 +49,11 @@ QUESTION_PATHS = ("/api/generate", "/api/chat", "/v1/chat/completions")
 """Paths of questions: ours go to the first, git-sage's to the second, aicr's to the third."""
 
 Start = Callable[[], subprocess.CompletedProcess[str]]
-"""Runs a program to its end."""
+"""Runs a program and waits for its end."""
 
 
 class Listener:
-    """An Ollama that answers every request at once, and notes when it came."""
+    """An Ollama that answers every request at once and records its time."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[float, str, Any]] = []
@@ -210,7 +210,7 @@ def install_rivals(folder: Path | None) -> tuple[list[Rival], list[Row]]:
 
 @dataclass(frozen=True)
 class Requests:
-    """Milliseconds until the first question of a review, and the characters of each question."""
+    """Return the milliseconds until a review's first question, and the size of each question."""
 
     first: float
     sizes: tuple[int, ...]

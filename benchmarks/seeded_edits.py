@@ -1,16 +1,14 @@
-"""How well the faulty line is found in real libraries, into which one small edit was put each.
+"""Measures how well the faulty line is found in real libraries with one small edit each.
 
-The libraries are source distributions, fetched by pip with the user's own
-configuration, whose tests need pytest alone. Each edit (benchmarks/edits.py)
-stands at a random place, spread over the modules and the kinds of edit by a
-fixed seed, in a copy of its own without a repository. Only those count after
-which the suite, green before, still ends in time and collects, and some test
-fails. What is measured of each, and against what, benchmarks/ranking.py says.
+The libraries are source distributions whose tests need only pytest; pip downloads them with the
+user's own configuration. Each edit (benchmarks/edits.py) is at a random place, spread over modules
+and kinds by a fixed seed, in its own copy without a repository. An edit counts only if the suite,
+which passed before, still ends in time and collects, and some test fails. benchmarks/ranking.py
+describes the measured figures and the baselines.
 
-With `--keep` the folder holds the distributions, the edited projects and
-truth.json: {name: {path, line, kind, before, after, run, env, seed}}, where
-`run` and `env` are what pytest needs to run the project. A second run then
-downloads nothing, and measures those that it finds there.
+With `--keep`, the folder keeps the distributions, the edited projects and truth.json: {name: {path,
+line, kind, before, after, run, env, seed}}, where `run` and `env` are what pytest needs to run the
+project. A second run downloads nothing and measures the projects in the folder.
 """
 
 from __future__ import annotations
@@ -35,7 +33,7 @@ from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.ranking import LIMIT, cases, chart, measure, pytest_ended, rows
 
 NOT_LIBRARY = ("test", "sandbox", "_version", "_compat", "_winconsole", "__main__")
-"""How files and folders begin that are tests, generated, or for another platform."""
+"""Prefixes of files and folders that are tests, generated, or for another platform."""
 
 Truth = dict[str, dict[str, Any]]
 
@@ -233,10 +231,10 @@ def measure_all(wanted: list[Distribution], truth: Truth, keep: Path, limit: int
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--edits", type=int, default=5, help="of each distribution (5)")
+    parser.add_argument("--edits", type=int, default=5, help="edits of each distribution (5)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--keep", type=Path, metavar="FOLDER", help="keeps what is downloaded and laid out"
+        "--keep", type=Path, metavar="FOLDER", help="keep the downloads and the edited projects"
     )
     parser.add_argument(
         "--only", action="append", metavar="NAME", choices=[d.name for d in DISTRIBUTIONS]
@@ -244,7 +242,7 @@ def main() -> None:
     parser.add_argument(
         "--limit", type=int, help="measure the first so many edits of each distribution"
     )
-    parser.add_argument("--lay-out", action="store_true", help="measure nothing")
+    parser.add_argument("--lay-out", action="store_true", help="only create the edited projects")
     chosen, started = parser.parse_args(), time.perf_counter()
     wanted = [one for one in DISTRIBUTIONS if not chosen.only or one.name in chosen.only]
     with contextlib.ExitStack() as stack:

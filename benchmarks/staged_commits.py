@@ -1,4 +1,4 @@
-"""Stages the last commits of real repositories: does the review see every added line?
+"""Stages the last commits of real repositories and checks that the review sees every line.
 
 `python -m benchmarks.staged_commits REPOSITORY ... [--limit 200]` works in bare copies, without
 a model. Every file of a commit must have hunks or a reason, and every line that git counts as

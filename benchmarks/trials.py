@@ -1,4 +1,4 @@
-"""Measure how many edits are tried per second, on functions that run in microseconds.
+"""Measures how many edits are tried per second, on functions that run in microseconds.
 
 `python -m benchmarks.trials` writes a project of one function and four tests, and tries all
 plain and extended edits of it.

@@ -10,10 +10,9 @@ from pathlib import PurePosixPath
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.generate.bench import DraftBench
-from pytest_starcoder.generate.context import ShowProgress
 from pytest_starcoder.generate.docstrings import doctest_drafts
 from pytest_starcoder.generate.draft import Draft, Origin, Target
-from pytest_starcoder.generate.generation import Generation
+from pytest_starcoder.generate.generation import Generation, ShowProgress
 from pytest_starcoder.generate.imports import defined_names, imported_names
 from pytest_starcoder.generate.model_author import ModelAuthor, SuiteFile
 from pytest_starcoder.generate.model_requests import Budget

@@ -1,4 +1,4 @@
-"""The edits that benchmarks put into code: single, parsing, never in words; and what rankings with ties are worth."""
+"""Tests of the edits that benchmarks make, and of the score of rankings with ties."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_edits_parse_and_are_the_replacement_of_one_text_in_one_statement() -> N
 
 
 def unedited(source: str) -> list[str]:
-    """What no edit may touch: docstrings and other texts on their own, annotations, imports, code for type checkers."""
+    """Return the code that no edit may touch: docstrings, annotations, imports."""
     kept = []
     for node in ast.walk(ast.parse(source)):
         match node:
@@ -221,7 +221,7 @@ def test_modules_take_turns_and_tests_are_none_of_them(tmp_path: Path) -> None:
 
 
 def by_brute_force(scores: dict[str, float], truth: set[str], k: int) -> float:
-    """The share of the orders of all keys, among those that respect the scores, with a true key among the first k."""
+    """Return the share of orders that respect the scores and have a true key in the first k."""
     orders = [
         order
         for order in itertools.permutations(scores)

@@ -1,4 +1,4 @@
-"""Rivals are told where the server is, what they send is searched as ours is, and one that is not there is a row."""
+"""Tests of the rivals in benchmarks: their servers, their questions, and missing ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.servers import Request
 from benchmarks import explainers
 from benchmarks.evidence import Sent, charts, rows, unmarked
 from benchmarks.explain_cost import two_causes
-from benchmarks.explainers import FAILSCOPE, OURS, RIVALS, TRIAGE, Explainer, installed, questions
+from benchmarks.explainers import FAILSCOPE, OURS, RIVALS, TRIAGE, Explainer, install, questions
 from benchmarks.published import Row
 from benchmarks.ranking import FRAME, OCHIAI, RANDOM, Found, chart, tops
 from benchmarks.ranking import OURS as RANKED_BY_US
@@ -42,7 +42,7 @@ def test_a_rivals_question_is_answered_in_its_form_and_kept(
             environment[told] + path, {"model": model, "messages": chat, "max_tokens": 99}
         )
     assert questions(requests) == ["Be brief.\nWhy?"]
-    assert json.dumps(json.loads(tool.said)["category"]) in json.dumps(answer).replace("\\", "")
+    assert json.dumps(json.loads(tool.answer)["category"]) in json.dumps(answer).replace("\\", "")
 
 
 def test_a_question_is_a_prompt_or_all_messages_and_other_requests_are_none() -> None:
@@ -59,7 +59,7 @@ def test_a_rival_that_cannot_be_installed_is_a_row_with_the_reason(
         return tmp_path / name / requirements[0]
 
     monkeypatch.setattr(explainers, "environment", refused)
-    found, missing = installed(tmp_path)
+    found, missing = install(tmp_path)
     assert [tool.name for tool in found] == ["pytest-triage 0.1.3"]
     assert missing == [
         Row(
@@ -69,7 +69,7 @@ def test_a_rival_that_cannot_be_installed_is_a_row_with_the_reason(
 
 
 def test_without_a_folder_no_rival_is_installed() -> None:
-    assert installed(None, RIVALS) == ([], [])
+    assert install(None, RIVALS) == ([], [])
 
 
 def test_the_marks_before_lines_of_a_traceback_are_left_out() -> None:

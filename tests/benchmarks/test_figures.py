@@ -1,4 +1,4 @@
-"""What benchmarks make of what they have measured, and what they tell of rivals that give nothing."""
+"""Tests of the figures of benchmarks, and of the rows of rivals without results."""
 
 from __future__ import annotations
 

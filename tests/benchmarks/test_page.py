@@ -1,4 +1,4 @@
-"""The page of benchmarks: its tables are those of docs/figures, and no figure in them is typed by hand."""
+"""Tests that the tables of the page of benchmarks come from docs/figures."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def test_a_cell_breaks_no_table_and_holds_no_markup() -> None:
 def test_figures_that_are_not_there_are_said_to_be_missing(tmp_path: Path) -> None:
     page = "# Trials\n\n<!-- figures: trials -->\nold\n<!-- end -->\n"
     assert fill_page(page, tmp_path) == (
-        "# Trials\n\n<!-- figures: trials -->\n```console\n$ python -m benchmarks.trials\n```\n\nNot measured yet.\n"
-        "<!-- end -->\n"
+        "# Trials\n\n<!-- figures: trials -->\n```console\n$ python -m benchmarks.trials\n```\n\n"
+        "Not measured yet.\n<!-- end -->\n"
     )
     assert unmeasured(page, tmp_path) == ["trials"]
 

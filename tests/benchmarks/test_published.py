@@ -1,4 +1,4 @@
-"""What a benchmark tells stands in its table, its JSON line, the files that it was asked for, and a picture."""
+"""Tests of the outputs of a benchmark: table, JSON line, files and picture."""
 
 from __future__ import annotations
 

@@ -99,8 +99,8 @@ HOLDS = """
     import os, pathlib, signal, time
     lock = pathlib.Path("lock")
     {before}
-    lock.write_text(str(os.getpid()))
     try:
+        lock.write_text(str(os.getpid()))
         {stuck}
     finally:
         time.sleep({teardown})
