@@ -235,9 +235,7 @@ def test_unchecked_language() -> None:
     st.sampled_from(FAMILIES),
     st.booleans(),
 )
-def test_checked_code_parses(
-    answer: str, language: str, kind: str, truncated: bool
-) -> None:
+def test_checked_code_parses(answer: str, language: str, kind: str, truncated: bool) -> None:
     try:
         code = coded(answer, language, kind=kind, truncated=truncated)
     except UnreadableAnswer:
