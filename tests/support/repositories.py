@@ -27,8 +27,10 @@ def git(folder: Path, *arguments: str, **environment: str) -> str:
         "commit.gpgsign=false",
         "protocol.file.allow=always",
     )
-    options = [f"-c{setting}" for setting in settings]
-    command = ["git", *options, *arguments]
+    command = ["git"]
+    for setting in settings:
+        command += ["-c", setting]
+    command += arguments
     done = subprocess.run(
         command,
         cwd=folder,
