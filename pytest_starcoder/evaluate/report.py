@@ -31,7 +31,7 @@ def terminal_lines(evaluation: Evaluation) -> list[str]:
         f"  problems  {_problem_counts(evaluation)}",
     ]
     running = format_duration(evaluation.seconds_running)
-    time = f"{running} running, confined by {evaluation.confinement}"
+    time = f"{running} running in the {evaluation.confinement} sandbox"
     if evaluation.model:
         lines.append(f"  sampling  {sampling_description(evaluation)}")
         asking = format_duration(evaluation.seconds_asking)

@@ -78,7 +78,7 @@ def _count_tests(outcomes: Sequence[Outcome]) -> Counter[Line]:
 
 def with_definitions(outcome: Outcome, sources: SourceFiles) -> Outcome:
     """Return an outcome whose lines are whole statements, with the definitions that they use."""
-    words = words_in(source_of_test(outcome.nodeid, sources))
+    words = words_in(find_test_source(outcome.nodeid, sources))
     lines = {
         path: sources.derive(path, index_lines).with_definitions(numbers, words)
         for path, numbers in outcome.lines.items()
@@ -86,7 +86,7 @@ def with_definitions(outcome: Outcome, sources: SourceFiles) -> Outcome:
     return replace(outcome, lines=lines)
 
 
-def source_of_test(nodeid: str, sources: SourceFiles) -> str:
+def find_test_source(nodeid: str, sources: SourceFiles) -> str:
     """Return the source of a test function and its parameters."""
     path, _, name = nodeid.partition("::")
     function, _, parameters = name.rpartition("::")[2].partition("[")
@@ -219,7 +219,7 @@ def _relevance(failure: Failure, lines: Sequence[Line], sources: SourceFiles) ->
 def failure_words(failure: Failure, sources: SourceFiles) -> frozenset[str]:
     """Return the words of a failing test: of its name, its source and its message."""
     name = failure.nodeid.rpartition("::")[2]
-    return word_parts(f"{name} {source_of_test(failure.nodeid, sources)} {failure.message}")
+    return word_parts(f"{name} {find_test_source(failure.nodeid, sources)} {failure.message}")
 
 
 def _traceback_bonus(failure: Failure, paths: Collection[str]) -> dict[Line, float]:
