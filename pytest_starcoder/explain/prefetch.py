@@ -72,7 +72,7 @@ class Progress:
     calls: int
     questions: int
     nodeid: str = ""
-    answer: Answer = Answer()
+    answer: Answer = field(default_factory=Answer)
 
 
 _END: dict[str, Any] = {"end": True}

@@ -161,7 +161,8 @@ def test_messages_about_written_fixes(session: Callable[..., Session]) -> None:
 
 def test_hooks(session: Callable[..., Session]) -> None:
     class Plugin:
-        explanations: list[Explanation] = []
+        def __init__(self) -> None:
+            self.explanations: list[Explanation] = []
 
         def pytest_starcoder_redact(self, text: str) -> str:
             return text.replace("mean", "m**n")
