@@ -81,6 +81,7 @@ def test_fix_elsewhere(
     write_project(pytester.path, *files)
     (pytester.path / "conftest.py").touch()
     monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    monkeypatch.syspath_prepend(pytester.path)
     os.chdir(pytester.path / start)
     report = pytester.path / "report.json"
     words = shlex.split(arguments)
