@@ -54,7 +54,7 @@ class JudgedDraft:
         seconds = {record.nodeid: record.seconds for record in first_round}
         tests = {}
         for nodeid, lines in judgement.lines.items():
-            tests[nodeid] = ExecutedCode(lines, judgement.steps[nodeid], seconds[nodeid], draft)
+            tests[nodeid] = ExecutedCode(lines, judgement.arcs[nodeid], seconds[nodeid], draft)
         return cls(draft, judgement, tests)
 
     @property

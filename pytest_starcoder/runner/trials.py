@@ -47,6 +47,7 @@ from pytest_starcoder.runner.messages import (
     VerdictWord,
     WorkerJob,
 )
+from pytest_starcoder.runner.outcome import Lines
 from pytest_starcoder.runner.protocol import encode, shown_text
 from pytest_starcoder.runner.sandbox import (
     Level,
@@ -124,7 +125,7 @@ class Trials:
     """
 
     level: Level
-    ran_on_import: Mapping[str, frozenset[int]]
+    ran_on_import: Lines
     unimportable: Mapping[str, str]
 
     def __init__(
