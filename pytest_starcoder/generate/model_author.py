@@ -14,10 +14,10 @@ from pytest_starcoder.generate.result import ModelAnswer, ModelUsage
 from pytest_starcoder.generate.salvage import async_mark, is_test, salvage_drafts
 from pytest_starcoder.generate.statements import mentions
 from pytest_starcoder.generate.suite_score import ReadSource
-from pytest_starcoder.model.client import Client, fit
+from pytest_starcoder.model.client import Client, fit_prompt
 from pytest_starcoder.model.code_blocks import extract_code
 from pytest_starcoder.model.prompt import Completion, Prompt
-from pytest_starcoder.model.prompts import FORMS, family, render
+from pytest_starcoder.model.prompts import FORMS, model_family, render
 from pytest_starcoder.source.syntax import syntax_tree
 
 # The ends of the test names that a model continues, one per attempt.
@@ -125,7 +125,7 @@ class ModelAuthor:
 
     @property
     def _family(self) -> str:
-        return family(self.client.model(), self.client.settings.family)
+        return model_family(self.client.model(), self.client.settings.family)
 
     @property
     def _is_instruct(self) -> bool:
@@ -157,7 +157,7 @@ class ModelAuthor:
         file = self.suite_file(target)
         definition, context = self._code(target)
         redact = self.redact
-        return fit(
+        return fit_prompt(
             lambda parts: render(
                 self._family,
                 "test-fill" if fills else "test",
