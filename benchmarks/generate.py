@@ -26,9 +26,9 @@ from pathlib import Path
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.writers import Written, attempts, coverup, pynguin
 from pytest_starcoder.generate.draft import Origin, Target, TargetKind
+from pytest_starcoder.generate.goals import find_mutants
 from pytest_starcoder.generate.job import GenerationJob
 from pytest_starcoder.generate.locations import Location, targets_at
-from pytest_starcoder.generate.mutants import find_mutants
 from pytest_starcoder.generate.placement import accepted_test, insert_tests
 from pytest_starcoder.generate.result import Generated
 from pytest_starcoder.generate.targets import module_name

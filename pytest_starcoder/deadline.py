@@ -22,3 +22,7 @@ class Deadline:
     def remaining(self) -> float:
         """Return the seconds until then; zero or less once it has passed."""
         return self.at - time.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        return self.remaining() <= 0

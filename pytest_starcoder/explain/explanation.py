@@ -213,4 +213,4 @@ class Report:
         levels = {explanation.fixes.level for explanation in self.explanations} - {""}
         if not levels:
             return ""
-        return f"Changes were run in memory, confined by {' and '.join(sorted(levels))}."
+        return f"Changes ran in memory, in the {' and '.join(sorted(levels))} sandbox."

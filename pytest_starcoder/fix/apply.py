@@ -26,7 +26,8 @@ def apply(
 ) -> list[str]:
     """Write the accepted fixes into the files below `root`; return messages.
 
-    `sources` are the texts that the fixes were found in. A file that differs stays as it is.
+    `sources` are the texts that the fixes were found for. A file that has changed since then
+    stays as it is.
     """
     writer = _FixWriter(root.resolve(), sources)
     messages = []
@@ -56,8 +57,10 @@ class _FixWriter:
 
     def write(self, fix: Fix) -> None:
         """Write all files of a fix, or none. Raises Unwritable and OSError."""
-        contents = {path: self._content(path, fix) for path in {edit.path for edit in fix.edits}}
-        for path in contents:
+        paths = {edit.path for edit in fix.edits}
+        contents = {path: self._content(path, fix) for path in paths}
+        # Check all files before the first one is written.
+        for path in paths:
             resolve_target(self._root / path, self._tree)  # raises LeadsOutside
         for path, content in contents.items():
             replace_file(self._root / path, content, self._tree)
@@ -77,13 +80,18 @@ class _FixWriter:
             raise Unwritable("it mixes line endings")
         if text.replace("\r\n", "\n") != apply_edits(source, list(written)):
             raise Unwritable("it was changed since the tests ran")
-        # Two fixes may contain the same edit.
-        edits = dict.fromkeys([*written, *(edit for edit in fix.edits if edit.path == path)])
+        edits = list(written)
+        for edit in fix.edits:
+            # An earlier fix may contain the same edit.
+            if edit.path == path and edit not in written:
+                edits.append(edit)
         try:
-            text = apply_edits(source, list(edits))
+            text = apply_edits(source, edits)
         except ValueError:
             raise Unwritable("another fix has changed the same place") from None
-        return (text.replace("\n", "\r\n") if has_crlf else text).encode("utf-8")
+        if has_crlf:
+            text = text.replace("\n", "\r\n")
+        return text.encode("utf-8")
 
 
 def _reason(exc: Unwritable | OSError) -> str:
@@ -110,8 +118,9 @@ def add_answer(fixes: Fixes, root: Path, path: str, ask: Ask) -> str:
     answer = ask(question, "Answer --starcoder-write on one.")
     if answer not in ("1", "2"):
         return ""
+    body = fixes.answers[int(answer) - 1]
     try:
-        return add_test(root.resolve(), path, fixes.answers[int(answer) - 1], fixes.call)
+        return add_test(root.resolve(), path, body, fixes.call)
     except OSError as exc:
         return f"{path} was not changed: {_reason(exc)}"
 
@@ -121,8 +130,9 @@ def add_test(root: Path, path: str, body: str, call: str) -> str:
     if REDACTED in body:
         return "No test was written: it contains a secret. Write it by hand, without the secret."
     file = root / path
-    text = file.read_bytes().decode("utf-8")
-    function = re.sub(r"\W+", "_", call.partition("(")[0]).strip("_")
+    text = file.read_bytes().decode("utf-8")  # read_text would lose the line endings
+    function, _, _ = call.partition("(")
+    function = re.sub(r"\W+", "_", function).strip("_")
     stem = f"test_{function or 'answer'}"
     number = 1
     while re.search(rf"\bdef {stem}_{number}\b", text):
@@ -133,5 +143,6 @@ def add_test(root: Path, path: str, body: str, call: str) -> str:
         test = f"\n{test}"
     if "\r\n" in text:
         test = test.replace("\n", "\r\n")
-    replace_file(file, (text + test).encode("utf-8"), find_repository(root) or root)
+    tree = find_repository(root) or root
+    replace_file(file, (text + test).encode("utf-8"), tree)
     return f"{name} was added to {file.name}. Run the tests again."

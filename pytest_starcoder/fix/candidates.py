@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.case import Case
-from pytest_starcoder.explain.suspicion import Line, source_of_test
-from pytest_starcoder.fix.places import Places
+from pytest_starcoder.explain.suspicion import Line, find_test_source
+from pytest_starcoder.fix.places import Places, number_lines
 from pytest_starcoder.source.edits import Observations, enumerate_edits, pair_edits
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.lines import statement_at
 from pytest_starcoder.source.sources import SourceFiles
+from pytest_starcoder.text.node_ids import file_of
 
 MAX_LINES = 80
-"""Lines that are edited, the most suspicious ones."""
+"""Maximum number of lines to edit, the most suspicious ones."""
 
 MAX_RANK_COST = 4.0
-"""Cost of the least suspicious line, besides that of the edit (measured on 40 functions)."""
+"""Cost of the least suspicious line, added to that of the edit (measured on 40 functions)."""
 
 HALF_COST_RANK = 10
-"""Rank of the line that costs half of it."""
+"""Rank of the line that costs half of MAX_RANK_COST."""
 
 MAX_PAIRS = 4000
-"""Pairs of cheap edits."""
+"""Maximum number of pairs of cheap edits."""
 
+# Short strings without escapes: those of a test may be what the code lacks.
 STRING = re.compile(r"(['\"])([^'\"\n]{1,40})\1")
+
+
+TypesByFunction = dict[int, dict[str, frozenset[str]]]
+"""The names of types that variables had, by the first line of a function and name."""
 
 
 class PricedEdits(NamedTuple):
@@ -42,9 +48,16 @@ def rank_lines(case: Case, places: Places) -> dict[Line, int]:
 
     In test files, only lines that a failing test executes are included.
     """
-    test_files = {nodeid.partition("::")[0] for nodeid in case.cause.nodeids}
-    lines = [line for line in places.lines if line in case.scores or line[0] not in test_files]
-    return {line: rank for rank, line in enumerate(lines[:MAX_LINES])}
+    test_files = set(map(file_of, case.cause.nodeids))
+    ranks: dict[Line, int] = {}
+    for line in places.lines:
+        path, _ = line
+        is_executed = line in case.scores
+        if is_executed or path not in test_files:
+            ranks[line] = len(ranks)
+        if len(ranks) == MAX_LINES:
+            break
+    return ranks
 
 
 def single_edits(
@@ -52,7 +65,7 @@ def single_edits(
 ) -> list[PricedEdits]:
     """Return the edits of all ranked lines, sorted by cost.
 
-    Half of the remaining time is left to try them, so edits of lower ranks may be missing.
+    Enumeration takes at most half of the remaining time, and may then lack the lower ranks.
     """
     end = deadline.remaining() / 2
     candidates = []
@@ -60,21 +73,29 @@ def single_edits(
         if deadline.remaining() < end:
             break
         if places.allow(edit):
-            rank_cost = MAX_RANK_COST * (1 - 1 / (1 + rank / HALF_COST_RANK))
-            candidates.append(PricedEdits(edit.cost + rank_cost, (edit,)))
+            cost = edit.cost + _rank_cost(rank)
+            candidates.append(PricedEdits(cost, (edit,)))
     return sorted(candidates, key=sorting_key)
+
+
+def _rank_cost(rank: int) -> float:
+    """Return 0 for the first rank; the cost rises to MAX_RANK_COST, ever more slowly."""
+    share = rank / (rank + HALF_COST_RANK)
+    return MAX_RANK_COST * share
 
 
 def paired_edits(candidates: Sequence[PricedEdits]) -> list[PricedEdits]:
     """Return pairs of single edits, which cost as much as both together."""
     costs = {candidate.edits[0]: candidate.cost for candidate in candidates}
-    return [
-        PricedEdits(costs[first] + costs[second], (first, second))
-        for first, second in pair_edits(list(costs), MAX_PAIRS)
-    ]
+    pairs = []
+    for first, second in pair_edits(list(costs), MAX_PAIRS):
+        cost = costs[first] + costs[second]
+        pairs.append(PricedEdits(cost, (first, second)))
+    return pairs
 
 
 def sorting_key(candidate: PricedEdits) -> tuple[float, str, tuple[int, int]]:
+    """Sort by cost, and then by place, so that the order is the same in every run."""
     first = candidate.edits[0]
     return candidate.cost, first.path, first.span
 
@@ -82,28 +103,36 @@ def sorting_key(candidate: PricedEdits) -> tuple[float, str, tuple[int, int]]:
 def _ranked_edits(case: Case, places: Places, sources: SourceFiles) -> Iterator[tuple[int, Edit]]:
     """Yield every edit with the best rank among the lines of its statement."""
     ranks = rank_lines(case, places)
-    test = source_of_test(case.cause.first.nodeid, sources)
-    strings = tuple(dict.fromkeys(match[2] for match in STRING.finditer(test)))
+    test = find_test_source(case.cause.first.nodeid, sources)
+    texts = [match[2] for match in STRING.finditer(test)]
+    strings = tuple(dict.fromkeys(texts))
     types = _observed_types(case)
-    for path in dict.fromkeys(path for path, _ in ranks):
+    numbers_by_file: dict[str, set[int]] = {}
+    for path, number in ranks:
+        numbers_by_file.setdefault(path, set()).add(number)
+    for path, numbers in numbers_by_file.items():
         source = sources(path)
-        file_types = {line: names for (file, line), names in types.items() if file == path}
-        numbers = {number for file, number in ranks if file == path}
+        observations = Observations(types.get(path, {}), strings)
+        # Thousands of edits may start on one line.
         statement_ranks: dict[int, int] = {}
-        for edit in enumerate_edits(source, path, numbers, Observations(file_types, strings)):
-            if edit.line not in statement_ranks:  # thousands of edits may start on one line
-                first, last = statement_at(source, edit.line)
-                lines = [(path, number) for number in range(first, last + 1)]
-                statement_ranks[edit.line] = min(ranks.get(line, MAX_LINES) for line in lines)
+        for edit in enumerate_edits(source, path, numbers, observations):
+            if edit.line not in statement_ranks:
+                lines = number_lines(path, *statement_at(source, edit.line))
+                statement_ranks[edit.line] = _best_rank(lines, ranks)
             yield statement_ranks[edit.line], edit
 
 
-def _observed_types(case: Case) -> Mapping[Line, Mapping[str, frozenset[str]]]:
-    """Return the types of variables in the failing tests, by function and name."""
-    types: dict[Line, dict[str, frozenset[str]]] = {}
+def _best_rank(lines: Iterable[Line], ranks: Mapping[Line, int]) -> int:
+    return min(ranks.get(line, MAX_LINES) for line in lines)
+
+
+def _observed_types(case: Case) -> dict[str, TypesByFunction]:
+    """Return the types of variables in the failing tests: by path, line of a function, and name."""
+    types: dict[str, TypesByFunction] = {}
     for outcome in case.replay.failing:
         for function in outcome.types:
-            variables = types.setdefault((function.path, function.line), {})
-            for name, kinds in function.names.items():
-                variables[name] = variables.get(name, frozenset()) | kinds
+            functions = types.setdefault(function.path, {})
+            variables = functions.setdefault(function.line, {})
+            for name, type_names in function.names.items():
+                variables[name] = variables.get(name, frozenset()) | type_names
     return types

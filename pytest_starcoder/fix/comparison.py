@@ -6,13 +6,16 @@ import builtins
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pytest_starcoder.runner.messages import Input
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.syntax import is_literal
 
 COST_PER_CHARACTER = 0.03
-"""Cost of a longer text; decides between edits that do the same."""
+"""Cost per extra character; decides between edits that behave the same."""
+
+WHOLE_FLOAT = re.compile(r"\b(\d+)\.0\b")
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,16 @@ class ObservedEdits:
 
     @property
     def behaviour(self) -> tuple[str, ...]:
-        """The outcomes, in which 2.0 and 2 are the same."""
-        return tuple(re.sub(r"\b(\d+)\.0\b", r"\1", outcome) for outcome in self.outcomes)
+        """The outcomes, with 2.0 written as 2: few tests tell them apart."""
+        without_zero = partial(WHOLE_FLOAT.sub, r"\1")
+        return tuple(map(without_zero, self.outcomes))
 
     @property
     def total_cost(self) -> float:
-        added = sum(len(edit.after) - len(edit.before) for edit in self.edits)
-        return self.cost + COST_PER_CHARACTER * added
+        characters = 0
+        for edit in self.edits:
+            characters += len(edit.after) - len(edit.before)
+        return self.cost + COST_PER_CHARACTER * characters
 
 
 @dataclass(frozen=True)
@@ -51,10 +57,13 @@ NO_QUESTION = Question()
 
 def simplest_of_each_behaviour(candidates: Iterable[ObservedEdits]) -> list[ObservedEdits]:
     """Return the cheapest candidate of each behaviour; those without outcomes are all distinct."""
-    groups: dict[object, list[ObservedEdits]] = {}
+    simplest: dict[object, ObservedEdits] = {}
     for candidate in candidates:
-        groups.setdefault(candidate.behaviour or candidate.edits, []).append(candidate)
-    return [min(group, key=lambda candidate: candidate.total_cost) for group in groups.values()]
+        behaviour = candidate.behaviour or candidate.edits
+        rival = simplest.get(behaviour)
+        if rival is None or candidate.total_cost < rival.total_cost:
+            simplest[behaviour] = candidate
+    return list(simplest.values())
 
 
 def find_question(inputs: Sequence[Input], fixes: Sequence[ObservedEdits]) -> Question:
@@ -71,12 +80,18 @@ def find_question(inputs: Sequence[Input], fixes: Sequence[ObservedEdits]) -> Qu
         return NO_QUESTION
     _, position = min(differing)
     outcomes = first.outcomes[position], second.outcomes[position]
-    tests = tuple(write_test(inputs[position].code, outcome) for outcome in outcomes)
-    return Question(inputs[position].text, outcomes, tests if all(tests) else ())
+    call = inputs[position]
+    tests = tuple(write_test(call.code, outcome) for outcome in outcomes)
+    if not all(tests):
+        tests = ()
+    return Question(call.text, outcomes, tests)
 
 
 def write_test(code: str, outcome: str) -> str:
-    """Return the body of a test that an import and a call have an outcome; empty if impossible."""
+    """Return the body of a test which asserts the outcome of a call.
+
+    `code` is an import and the call. The body is empty if the outcome has no literal.
+    """
     imports, _, call = code.partition("\n")
     verb, _, value = outcome.partition(" ")
     if not call:

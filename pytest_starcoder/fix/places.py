@@ -1,7 +1,7 @@
 """Decides where a fix may be made: in the code under test, never in checking code.
 
-Changing an assertion, a test, a fixture or test data makes tests pass but says nothing about
-the code. Nothing is run.
+An edit of an assertion, a test, a fixture or test data makes tests pass but says nothing about
+the code. Files are only read here, never run.
 """
 
 from __future__ import annotations
@@ -19,23 +19,28 @@ from pytest_starcoder.source import checking_code, imports
 from pytest_starcoder.source.conventions import Conventions
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.sources import SourceFiles
+from pytest_starcoder.text.node_ids import file_of
 
 TEST_DATA_WORDS = frozenset(
     "fixture fixtures factories sample samples expected golden dummy dummies fake fakes"
     " mock mocks stubs testdata".split()
 )
-"""Words in the paths of test data; code under test may have them, too."""
+"""Words in the paths of test data; paths of code under test may have them too."""
 
 EXITS = re.compile(r"\b(return|raise|break|continue|yield)\b")
 """Keywords that can keep a later assertion from being reached."""
 
 MAX_PLACES = 400
-"""Maximum number of places per cause; fewer are ever tried."""
+"""Maximum number of places per cause, more than a search has time for."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where a cause may be fixed: `lines`, most suspicious first, and which lines edits may touch."""
+    """The `lines` where a cause may be fixed, most suspicious first, and the limits of edits.
+
+    An edit may touch only lines that `may_change`; on lines before an assertion, which
+    `is_guarded`, it must not add a way around that assertion.
+    """
 
     lines: tuple[Line, ...] = ()
     may_change: Callable[[Line], bool] = field(default=lambda _line: True, repr=False)
@@ -44,11 +49,17 @@ class Places:
     def allow(self, edit: Edit) -> bool:
         """Return whether an edit changes code under test only and skips no assertion."""
         last = edit.line + edit.before.count("\n")
-        touched = [(edit.path, number) for number in range(edit.line, last + 1)]
+        touched = number_lines(edit.path, edit.line, last)
         if not all(map(self.may_change, touched)):
             return False
-        adds_exit = not set(EXITS.findall(edit.after)) <= set(EXITS.findall(edit.before))
-        return not (adds_exit and any(map(self.is_guarded, touched)))
+        exits_before = EXITS.findall(edit.before)
+        new_exits = set(EXITS.findall(edit.after)).difference(exits_before)
+        return not new_exits or not any(map(self.is_guarded, touched))
+
+
+def number_lines(path: str, first: int, last: int) -> list[Line]:
+    """Return the lines `first` to `last` of a file, both included."""
+    return [(path, number) for number in range(first, last + 1)]
 
 
 class PlaceFinder:
@@ -76,15 +87,16 @@ class PlaceFinder:
         beside its tests, and functions in test files may be changed.
         """
         rules = _Rules(self, case.cause.failures)
-        code = [line for line in case.ranked if line in case.scores and rules.is_code(line)]
-        if any(path not in rules.near_failed_check for path, _ in code):
+        executed = filter(case.scores.__contains__, case.ranked)
+        code_files = {path for path, _ in filter(rules.is_code, executed)}
+        if code_files.difference(rules.near_failed_check):
             may_change = rules.is_distant_code
-        elif code:
+        elif code_files:
             may_change = rules.is_code
         else:
             may_change = rules.is_code_beside_tests
-        lines = tuple(islice(filter(may_change, case.ranked), MAX_PLACES))
-        return Places(lines, may_change, self._is_guarded)
+        lines = islice(filter(may_change, case.ranked), MAX_PLACES)
+        return Places(tuple(lines), may_change, self._is_guarded)
 
     # --- lines -----------------------------------------------------------------------------
 
@@ -148,12 +160,17 @@ class PlaceFinder:
     def _is_plugin(self, path: str) -> bool:
         """Return whether tests register a file for assertion rewriting or load it as a plugin."""
         if self._plugin_modules is None:
-            names = (self._sources.derive(path, imports.plugin_modules) for path in self._paths)
-            self._plugin_modules = frozenset().union(*names)
+            names: set[str] = set()
+            for file in self._paths:
+                names |= self._sources.derive(file, imports.plugin_modules)
+            self._plugin_modules = frozenset(names)
+        # The root of imports is unknown, so either name may have more leading parts.
         module = f".{_module(path)}."
-        return any(
-            f".{name}." in module or f".{name}.".endswith(module) for name in self._plugin_modules
-        )
+        for name in self._plugin_modules:
+            plugin = f".{name}."
+            if plugin in module or plugin.endswith(module):
+                return True
+        return False
 
     def _only_checks(self, path: str) -> bool:
         """Return whether a file consists of assertions and no code imports it."""
@@ -165,8 +182,8 @@ class PlaceFinder:
         words = f"{file.parent.name}_{file.stem}".split("_")
         if TEST_DATA_WORDS.isdisjoint(words) or self.is_imported_by_code(path):
             return False
-        stems = {PurePosixPath(path).stem for path in self._paths}
-        return stems.isdisjoint((f"test_{file.stem}", f"{file.stem}_test"))
+        tests = f"test_{file.stem}", f"{file.stem}_test"
+        return not any(PurePosixPath(another).stem in tests for another in self._paths)
 
     def _imports_test_support(self, path: str) -> bool:
         """Return whether a file imports test support, as code under test never does."""
@@ -189,7 +206,8 @@ class PlaceFinder:
         for importer in self._paths - {path}:
             if stem not in self._sources.derive(importer, imports.imported_names):
                 continue
-            if not self._looks_like_tests(importer) and not self._checks(importer).prevail:
+            is_test = self._looks_like_tests(importer)
+            if not is_test and not self._checks(importer).prevail:
                 return True
         return False
 
@@ -197,8 +215,10 @@ class PlaceFinder:
         """Return whether only the root's name or an import makes a file a test file."""
         if self._conventions.is_test_path(path):
             return False
+        if self._conventions.is_under_test_root(path):
+            return True
         package = PurePosixPath(path).parent / "__init__.py"
-        return self._conventions.is_under_test_root(path) or package.as_posix() in self._paths
+        return package.as_posix() in self._paths
 
     def imported_by(self, paths: Iterable[str]) -> set[str]:
         """Return the files that `paths` may import, by the last part of their names."""
@@ -209,11 +229,11 @@ class PlaceFinder:
 
 
 class _Rules:
-    """Which lines may be changed to fix `failures`."""
+    """Rules for the lines that may be changed to fix `failures`."""
 
     def __init__(self, finder: PlaceFinder, failures: Sequence[Failure]) -> None:
         self._finder = finder
-        self._test_files = {failure.nodeid.partition("::")[0] for failure in failures}
+        self._test_files = {file_of(failure.nodeid) for failure in failures}
         self._failed_check: set[Line] = set()
         self._failed_function: set[Line] = set()
         for frame in _failed_checks(failures):
@@ -225,14 +245,15 @@ class _Rules:
         self.near_failed_check = near | finder.imported_by(near)
 
     def is_code(self, line: Line) -> bool:
-        return not self._finder.is_test_file(line[0]) and self._is_unchecked(line)
+        path, _ = line
+        return not self._finder.is_test_file(path) and self._is_unchecked(line)
 
     def is_distant_code(self, line: Line) -> bool:
         """Return whether a line is code outside the functions whose own check failed."""
         return line not in self._failed_function and self.is_code(line)
 
     def is_code_beside_tests(self, line: Line) -> bool:
-        path = line[0]
+        path, _ = line
         if not self._finder.is_test_file(path):
             return self._is_unchecked(line)
         if path.endswith("conftest.py"):
@@ -247,21 +268,21 @@ class _Rules:
 
 def _failed_checks(failures: Iterable[Failure]) -> list[Frame]:
     """Return the deepest frame of each failed assertion."""
-    return [
-        failure.frames[-1]
-        for failure in failures
-        if failure.exception in ("AssertionError", "Failed") and failure.frames
-    ]
+    frames = []
+    for failure in failures:
+        is_assertion = failure.exception in ("AssertionError", "Failed")
+        if is_assertion and failure.frames:
+            frames.append(failure.frames[-1])
+    return frames
 
 
 def _module(path: str) -> str:
     """Return the dotted module name of a file, judging by its path."""
-    parts = [
-        part for part in PurePosixPath(path).with_suffix("").parts if part not in ("..", "src")
-    ]
-    if parts and parts[-1] == "__init__":
-        parts.pop()
-    return ".".join(parts)
+    parts = PurePosixPath(path).with_suffix("").parts
+    names = [part for part in parts if part not in ("..", "src")]
+    if names and names[-1] == "__init__":
+        names.pop()
+    return ".".join(names)
 
 
 def _stem(path: str) -> str:

@@ -1,7 +1,7 @@
-"""Asks a model for code in place of suspicious lines; returns edits, the likeliest first.
+"""Asks a model to rewrite suspicious lines; returns edits, the likeliest first.
 
-The model fills a hole in a file, from what is before and after it: the form that all families
-of code models know. Nothing is run here.
+The model fills a hole in a file from the code before and after it, a task that all families of
+code models are trained for. Nothing is run here.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from pytest_starcoder.fix.places import Places
+from pytest_starcoder.fix.places import Places, number_lines
 from pytest_starcoder.model.client import Client, cap_answer
 from pytest_starcoder.model.code_blocks import extract_code
-from pytest_starcoder.model.prompts import model_family, render
+from pytest_starcoder.model.prompts import family, render
 from pytest_starcoder.redaction.redactor import REDACTED
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.lines import split, statement_at
 from pytest_starcoder.source.sources import SourceFiles
 
 HOLES = ((0, 0), (1, 0), (2, 0), (0, 1))
-"""Rank of the suspicious statement in the hole, and how many lines after it are included."""
+"""Holes to fill: the rank of a suspicious statement, and how many lines after it to include."""
 
 LINES_BEFORE, LINES_AFTER = 40, 20
 """Lines around the hole that are shown to the model."""
@@ -33,7 +33,7 @@ EDIT_KIND = "written by a model"
 
 @dataclass(frozen=True)
 class Hole:
-    """The lines `first` to `last` of a file (1-based, inclusive), to be written anew."""
+    """The lines `first` to `last` of a file (1-based, inclusive), which the model rewrites."""
 
     path: str
     lines: Sequence[str]
@@ -42,7 +42,8 @@ class Hole:
 
     @property
     def text(self) -> str:
-        return "\n".join(self.lines[self.first - 1 : self.last])
+        lines = self.lines[self.first - 1 : self.last]
+        return "\n".join(lines)
 
     @property
     def margin(self) -> str:
@@ -51,12 +52,14 @@ class Hole:
 
     @property
     def before(self) -> str:
-        start = max(0, self.first - 1 - LINES_BEFORE)
-        return "\n".join([*self.lines[start : self.first - 1], self.margin])
+        end = self.first - 1
+        lines = self.lines[max(0, end - LINES_BEFORE) : end]
+        return "\n".join([*lines, self.margin])
 
     @property
     def after(self) -> str:
-        return "\n" + "\n".join(self.lines[self.last : self.last + LINES_AFTER])
+        lines = self.lines[self.last : self.last + LINES_AFTER]
+        return "\n" + "\n".join(lines)
 
     def fill(self, text: str, cost: float) -> Edit | None:
         """Return the edit that writes `text` into the hole; None if nothing changes."""
@@ -65,7 +68,8 @@ class Hole:
         old = self.text[len(self.margin) :]
         if not new or new == old:
             return None
-        start = sum(len(line) + 1 for line in self.lines[: self.first - 1]) + len(self.margin)
+        lines_before = self.lines[: self.first - 1]
+        start = len("\n".join([*lines_before, self.margin]))
         span = start, start + len(old)
         return Edit(self.path, span, old, new, EDIT_KIND, cost, self.first)
 
@@ -74,8 +78,8 @@ def proposals(
     places: Places, client: Client, sources: SourceFiles, redact: Callable[[str], str]
 ) -> list[Edit]:
     """Ask for edits of the most suspicious statements. Raises BackendError."""
-    prompt_family = model_family(client.model(), client.settings.family)
-    edits: dict[Edit, None] = {}
+    prompt_family = family(client.model(), client.settings.family)
+    edits: dict[Edit, None] = {}  # a dict, since two holes may get the same edit
     for hole in _holes(places, sources):
         edit = _ask(hole, client, prompt_family, redact)
         # A redacted value in the answer stands for one that the model has not seen.
@@ -85,17 +89,21 @@ def proposals(
 
 
 def _holes(places: Places, sources: SourceFiles) -> list[Hole]:
-    statements: dict[tuple[str, tuple[int, int]], None] = {}
+    """Return the holes that hold only lines which may change."""
+    statements: list[tuple[str, tuple[int, int]]] = []
     for path, line in places.lines[: 2 * len(HOLES)]:
-        statements[path, statement_at(sources(path), line)] = None
+        statement = path, statement_at(sources(path), line)
+        if statement not in statements:
+            statements.append(statement)
     holes = []
     for rank, more_lines in HOLES:
         if rank >= len(statements):
             continue
-        path, (first, last) = list(statements)[rank]
+        path, (first, last) = statements[rank]
         lines = split(sources(path))
         last = min(last + more_lines, len(lines))
-        if all(places.may_change((path, number)) for number in range(first, last + 1)):
+        hole_lines = number_lines(path, first, last)
+        if all(map(places.may_change, hole_lines)):
             holes.append(Hole(path, lines, first, last))
     return holes
 
@@ -112,17 +120,17 @@ def _ask(
         before=redact(hole.before),
         after=redact(hole.after),
     )
-    # Chat models answer with whole lines in a code block, others go on after the margin.
+    # Chat models answer with whole lines in a code block; others continue after the margin.
     answers_in_block = prompt.chat or prompt_family == "starcoder2-instruct"
     stop = prompt.stop
     if not answers_in_block and hole.first == hole.last:
         stop = (*stop, "\n")
-    prompt = replace(
-        cap_answer(prompt, client.settings), max_tokens=MAX_TOKENS, stop=stop, likelihood=True
-    )
+    prompt = cap_answer(prompt, client.settings)
+    prompt = replace(prompt, max_tokens=MAX_TOKENS, stop=stop, likelihood=True)
     completion = client.complete(prompt)
     if answers_in_block:
         text = extract_code(completion.text, "python")
     else:
         text = hole.margin + completion.text
-    return hole.fill(text, cost=-(completion.likelihood or 0.0))
+    likelihood = completion.likelihood or 0.0
+    return hole.fill(text, cost=-likelihood)

@@ -1,4 +1,4 @@
-"""Searches for edits with which failing tests pass, by trying them.
+"""Searches for edits that make failing tests pass, by trying them.
 
 Candidates run against the failing tests and their passing neighbours. Those that pass are
 compared by their behaviour, and one of each behaviour is confirmed in a fresh pytest process.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import NamedTuple
@@ -46,7 +46,7 @@ from pytest_starcoder.source.lines import line_of
 from pytest_starcoder.source.sources import SourceFiles
 
 MAX_FIXES = 3
-"""Fixes to report, each with another behaviour."""
+"""Fixes to report, no two with the same behaviour."""
 
 MAX_FAILING = 8
 """Failing tests that each candidate must make pass."""
@@ -55,19 +55,19 @@ MAX_RELATED = 24
 """Further failing tests that are run with candidates that pass."""
 
 MAX_CONFIRMED_TESTS = 200
-"""Tests of the cause that a fix is confirmed with."""
+"""Tests of the cause that run again to confirm a fix."""
 
 MAX_COMPARED = 40
-"""Passing candidates that are compared by their behaviour."""
+"""Passing candidates whose behaviour is compared."""
 
 SEARCH_SHARE = 0.75
-"""Share of the time that may pass before the confirmation begins."""
+"""Share of the time for the search; the rest is for the confirmation."""
 
 PARTIAL_FIX_SHARE = 0.7
-"""Share of the search time that must remain to go on after a fix that related tests fail with."""
+"""Share of the search time that must remain to look for more than a partial fix."""
 
 COST_WINDOW = 1.5
-"""Extra cost up to which the search goes on after a fix, to learn if it is the only one."""
+"""How much costlier than the first fix others may be; they show whether it is the only one."""
 
 CHUNK_SIZE = 256
 """Candidates between two looks at the clock."""
@@ -95,8 +95,8 @@ class Suite:
 class Query:
     """The cause to fix, and where.
 
-    A fix with which the `related` failing tests pass too is more likely to be right.
-    `earlier_fixes` of other causes are tried first. If there are `proposed` edits, by `model`,
+    A fix that also makes the `related` failing tests pass is more likely to be right.
+    `earlier_fixes` of other causes are tried first. If there are edits `proposed` by `model`,
     only those are tried.
     """
 
@@ -133,32 +133,13 @@ class EditSearch:
     def find(self, query: Query, deadline: Deadline) -> Fixes:
         """Return the fixes found until the deadline, or a note why there are none."""
         started = time.monotonic()
-        failing = _by_duration(query.case.replay.failing)
-        neighbours = _by_duration(query.case.replay.passing)
-        if not failing or not rank_lines(query.case, query.places):
+        if not query.case.replay.failing or not rank_lines(query.case, query.places):
             return NO_FIXES
-        near = {*failing, *neighbours}
-        related = [nodeid for nodeid in query.related[:MAX_RELATED] if nodeid not in near]
-        fast = [nodeid for nodeid in self._suite.fast if nodeid not in {*near, *related}]
-        tests = [*failing, *neighbours, *fast, *related]
+        tests = _TestGroups.of(query, self._suite)
         search_deadline = Deadline.after(deadline.remaining() * SEARCH_SHARE, deadline.setting)
         try:
-            with self._laboratory.open_bench(tests, search_deadline) as bench:
-                baseline = bench.baseline(tests, BASELINE_SECONDS)
-                failing_limits = _limits(failing, baseline, "failed", "overtime")
-                attempt = _Attempt(
-                    query,
-                    self._sources,
-                    bench,
-                    Checks(
-                        dict(islice(failing_limits.items(), MAX_FAILING)),
-                        # Neighbours first: they are more likely to fail.
-                        _limits([*neighbours, *fast], baseline, "passed"),
-                    ),
-                    _limits(related, baseline, "failed"),
-                    search_deadline,
-                    self._show_progress,
-                )
+            with self._laboratory.open_bench(tests.all, search_deadline) as bench:
+                attempt = self._prepare(query, tests, bench, search_deadline)
                 fixes = self._search(attempt, deadline)
         except Unavailable as exc:
             return Fixes(note=str(exc))
@@ -166,13 +147,29 @@ class EditSearch:
             return Fixes(note=f"no process could be started: {exc}")
         return replace(fixes, seconds=time.monotonic() - started)
 
+    def _prepare(
+        self, query: Query, tests: _TestGroups, bench: Bench, deadline: Deadline
+    ) -> _Attempt:
+        """Run all tests without edits, which sets their time limits."""
+        baseline = bench.baseline(tests.all, BASELINE_SECONDS)
+        failing = _limits(tests.failing, baseline, "failed", "overtime")
+        checks = Checks(
+            dict(islice(failing.items(), MAX_FAILING)),
+            # Neighbours first: they are more likely to fail.
+            _limits([*tests.neighbours, *tests.fast], baseline, "passed"),
+        )
+        related = _limits(tests.related, baseline, "failed")
+        progress = self._show_progress
+        return _Attempt(query, self._sources, bench, checks, related, deadline, progress)
+
     def _search(self, attempt: _Attempt, deadline: Deadline) -> Fixes:
         """Confirm one fix of each behaviour, and find an input that tells the first two apart."""
         if not attempt.checks.failing:
             return Fixes(note="the failure does not occur in the sandbox where changes are tried")
-        with contextlib.suppress(KeyboardInterrupt):  # report what was found
+        # After Ctrl-C, report the fixes that are known so far.
+        with contextlib.suppress(KeyboardInterrupt):
             attempt.run()
-        # Others that are as simple may not have been tried.
+        # Out of time, other candidates that are as simple may not have been tried.
         is_complete = attempt.deadline.remaining() > 0
         inputs, candidates = attempt.observe_best()
         is_only_one = len(candidates) == 1 and bool(inputs) and is_complete
@@ -208,16 +205,14 @@ class EditSearch:
         checks, query = attempt.checks, attempt.query
         cause = query.case.cause.nodeids[:MAX_CONFIRMED_TESTS]
         passing = tuple(dict.fromkeys([*checks.passing, *self._suite.confirming]))
-        positions = {nodeid: position for position, nodeid in enumerate(self._suite.order)}
-        tests = sorted(
-            {*cause, *checks.failing, *passing},
-            key=lambda nodeid: (positions.get(nodeid, len(positions)), nodeid),
-        )
+        tests = self._in_order({*cause, *checks.failing, *passing})
         passed = self._laboratory.run(tests, edits, deadline)
         still_failing = tuple(nodeid for nodeid in cause if nodeid not in passed)
-        if not passed >= {*checks.failing, *passing} or len(still_failing) > len(cause) / 2:
+        if not passed.issuperset(checks.failing) or not passed.issuperset(passing):
             return None
-        fixed = tuple(nodeid for nodeid in tests if nodeid in passed - {*passing})
+        if len(still_failing) > len(cause) / 2:
+            return None
+        fixed = tuple(nodeid for nodeid in tests if nodeid in passed.difference(passing))
         fix = self._describe(edits, fixed, passing)
         return replace(
             fix,
@@ -227,18 +222,30 @@ class EditSearch:
             still=still_failing,
         )
 
+    def _in_order(self, tests: set[str]) -> list[str]:
+        """Sort tests as in the session; those that did not run in it come last."""
+        order = dict.fromkeys(self._suite.order)
+        first = filter(tests.__contains__, order)
+        return [*first, *sorted(tests.difference(order))]
+
     def _describe(self, edits: Edits, failing: tuple[str, ...], passing: tuple[str, ...]) -> Fix:
         first = min(edits, key=lambda edit: (edit.path, edit.span))
         diff = self._diff(edits)
-        lines = changed_lines(diff)
-        removed = [line[1:] for line in lines if line.startswith("-")]
-        added = [line[1:] for line in lines if line.startswith("+")]
+        removed: list[str] = []
+        added: list[str] = []
+        for line in changed_lines(diff):
+            if line.startswith("-"):
+                removed.append(line[1:])
+            else:
+                added.append(line[1:])
+        # A diff that only adds lines is shown below the line it follows.
+        before = "\n".join(removed) or line_of(self._sources(first.path), first.line)
         return Fix(
             edits=edits,
             diff=diff,
             path=first.path,
             line=first.line,
-            before="\n".join(removed) or line_of(self._sources(first.path), first.line),
+            before=before,
             after="\n".join(added),
             failing=failing,
             passing=passing,
@@ -247,13 +254,37 @@ class EditSearch:
         )
 
     def _diff(self, edits: Edits) -> str:
+        edits_by_file: dict[str, list[Edit]] = {}
+        for edit in edits:
+            edits_by_file.setdefault(edit.path, []).append(edit)
         diff = ""
-        names = self._laboratory.names_in_diff(edit.path for edit in edits)
-        for path, name in names.items():
+        for path, name in self._laboratory.names_in_diff(edits_by_file).items():
             before = self._sources(path)
-            after = apply_edits(before, [edit for edit in edits if edit.path == path])
-            diff += make_diff(before, after, name)
+            diff += make_diff(before, apply_edits(before, edits_by_file[path]), name)
         return diff
+
+
+@dataclass(frozen=True)
+class _TestGroups:
+    """The tests of one search, by their part in it; no test is in two groups."""
+
+    failing: Sequence[str]
+    neighbours: Sequence[str]
+    fast: Sequence[str]
+    related: Sequence[str]
+
+    @classmethod
+    def of(cls, query: Query, suite: Suite) -> _TestGroups:
+        failing = _by_duration(query.case.replay.failing)
+        neighbours = _by_duration(query.case.replay.passing)
+        near = {*failing, *neighbours}
+        related = _without(query.related[:MAX_RELATED], near)
+        fast = _without(suite.fast, near.union(related))
+        return cls(failing, neighbours, fast, related)
+
+    @property
+    def all(self) -> list[str]:
+        return [*self.failing, *self.neighbours, *self.fast, *self.related]
 
 
 @dataclass
@@ -274,12 +305,10 @@ class _Attempt:
 
     def run(self) -> None:
         """Try candidates until some fix them all, or time runs out."""
-        allow = self.query.places.allow
-        earlier = [
-            PricedEdits(0.0, fix.edits)
-            for fix in self.query.earlier_fixes
-            if all(map(allow, fix.edits))
-        ]
+        earlier = []
+        for fix in self.query.earlier_fixes:
+            if all(map(self.query.places.allow, fix.edits)):
+                earlier.append(PricedEdits(0.0, fix.edits))
         self._try(earlier)
         if self.passing:
             return
@@ -294,15 +323,11 @@ class _Attempt:
         """
         if not self.passing:
             return [], []
-        most = max(passing.related for passing in self.passing)
-        best = [passing for passing in self.passing if passing.related == most]
-        best.sort(
-            key=lambda passing: (
-                _is_special(passing.candidate.edits),
-                sorting_key(passing.candidate),
-            )
-        )
-        candidates = [passing.candidate for passing in best[:MAX_COMPARED]]
+        most = self._most_related()
+        best = [passing.candidate for passing in self.passing if passing.related == most]
+        # Text of a test may fit that test only, so it goes behind everything else.
+        best.sort(key=lambda candidate: (_is_special(candidate.edits), sorting_key(candidate)))
+        candidates = best[:MAX_COMPARED]
         edits = [candidate.edits for candidate in candidates]
         inputs, behaviours = self.bench.observe(edits, self.checks)
         observed = []
@@ -310,48 +335,55 @@ class _Attempt:
             observed.append(ObservedEdits(candidate.edits, candidate.cost, outcomes))
         return inputs, simplest_of_each_behaviour(observed)
 
+    def _most_related(self) -> int:
+        return max(passing.related for passing in self.passing)
+
     def _is_satisfied(self) -> bool:
         """Return whether a fix covers all related tests, or is partial and time runs short."""
         if not self.passing:
             return False
-        most = max(passing.related for passing in self.passing)
         is_late = self.deadline.remaining() < self.deadline.limit * PARTIAL_FIX_SHARE
-        return most == len(self.related) or is_late
+        return self._most_related() == len(self.related) or is_late
 
     def _stages(self) -> Iterator[None]:
         """Try one kind of candidate after another; the search may stop after each."""
+        places = self.query.places
         if self.query.proposed is not None:
-            allowed = filter(self.query.places.allow, self.query.proposed)
+            allowed = filter(places.allow, self.query.proposed)
             self._try([PricedEdits(edit.cost, (edit,)) for edit in allowed])
             self._try_outside_functions(self.deadline.remaining())
             return
-        singles = single_edits(self.query.case, self.query.places, self.sources, self.deadline)
-        plain = [candidate for candidate in singles if candidate.edits[0].cost < EXTENDED]
+        plain: list[PricedEdits] = []
+        extended: list[PricedEdits] = []
+        for candidate in single_edits(self.query.case, places, self.sources, self.deadline):
+            if candidate.edits[0].cost < EXTENDED:
+                plain.append(candidate)
+            else:
+                extended.append(candidate)
         self._try(plain)
         yield
         self._try_outside_functions(IMPORT_SECONDS)
         yield
-        self._try([candidate for candidate in singles if candidate.edits[0].cost >= EXTENDED])
+        self._try(extended)
         yield
         self._try(paired_edits(plain))
         yield
         self._try_outside_functions(self.deadline.remaining())
 
     def _try(self, candidates: Sequence[PricedEdits]) -> None:
-        costs = {candidate.edits: candidate.cost for candidate in candidates}
+        """Try candidates, sorted by cost, until they cost more than a fix is worth."""
         for start in range(0, len(candidates), CHUNK_SIZE):
             if self.deadline.remaining() <= 0:
                 return
             max_cost = self._max_cost()
-            chunk = [
-                candidate.edits
-                for candidate in candidates[start : start + CHUNK_SIZE]
-                if candidate.cost <= max_cost
-            ]
-            if not chunk:
+            costs = {}
+            for candidate in candidates[start : start + CHUNK_SIZE]:
+                if candidate.cost <= max_cost:
+                    costs[candidate.edits] = candidate.cost
+            if not costs:
                 return
             # Read to the end first: a related test must not run in between.
-            for trial in list(self.bench.try_in_functions(chunk, self.checks)):
+            for trial in list(self.bench.try_in_functions(list(costs), self.checks)):
                 self._note(trial, costs[trial.edits])
 
     def _try_outside_functions(self, seconds: float) -> None:
@@ -367,27 +399,39 @@ class _Attempt:
                 self._note(trial, candidate.cost)
 
     def _note(self, trial: Trial, cost: float) -> None:
+        candidate = PricedEdits(cost, trial.edits)
         if trial.verdict == "unswappable" and len(trial.edits) == 1:
-            self.outside_functions.append(PricedEdits(cost, trial.edits))
+            self.outside_functions.append(candidate)
             return
         self.tried += 1
         self.show_progress(self.tried)
         if trial.verdict == "passes":
-            related = 0
-            if self.related:
-                [records] = self.bench.run_tests([trial.edits], self.related)
-                related = sum(record.outcome == "passed" for record in records)
-            self.passing.append(PassingEdits(PricedEdits(cost, trial.edits), related))
+            self.passing.append(PassingEdits(candidate, self._count_related(trial.edits)))
+
+    def _count_related(self, edits: Edits) -> int:
+        """Return how many related tests pass with the edits."""
+        if not self.related:
+            return 0
+        [records] = self.bench.run_tests([edits], self.related)
+        return [record.outcome for record in records].count("passed")
 
     def _max_cost(self) -> float:
         """Return the cost up to which candidates are tried, without limit before a full fix."""
-        full_fixes = [passing for passing in self.passing if passing.related == len(self.related)]
-        costs = [passing.candidate.cost for passing in full_fixes]
-        return min(costs, default=float("inf")) + COST_WINDOW
+        cheapest = float("inf")
+        for passing in self.passing:
+            if passing.related == len(self.related):
+                cheapest = min(cheapest, passing.candidate.cost)
+        return cheapest + COST_WINDOW
 
 
 def _by_duration(outcomes: Sequence[Outcome]) -> list[str]:
-    return [outcome.nodeid for outcome in sorted(outcomes, key=lambda outcome: outcome.seconds)]
+    """Return the tests, the fastest first: most candidates fail in the first one."""
+    fastest_first = sorted(outcomes, key=lambda outcome: outcome.seconds)
+    return [outcome.nodeid for outcome in fastest_first]
+
+
+def _without(tests: Iterable[str], excluded: Collection[str]) -> list[str]:
+    return [nodeid for nodeid in tests if nodeid not in excluded]
 
 
 def _limits(
@@ -397,9 +441,12 @@ def _limits(
     limits = {}
     for nodeid in tests:
         record = baseline.get(nodeid)
-        if record is not None and record.outcome in outcomes:
-            extra = 0.0 if record.outcome == "overtime" else SLOWDOWN * record.seconds
-            limits[nodeid] = MIN_TEST_SECONDS + extra
+        if record is None or record.outcome not in outcomes:
+            continue
+        limits[nodeid] = MIN_TEST_SECONDS
+        # A test that hangs without edits has no duration to multiply.
+        if record.outcome != "overtime":
+            limits[nodeid] += SLOWDOWN * record.seconds
     return limits
 
 

@@ -1,4 +1,4 @@
-"""The search for fixes in a session, one cause after the other."""
+"""The search for fixes in a session, one cause after another."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.fix_search import FixContext, WriteOptions
 from pytest_starcoder.explain.neighbours import spread
+from pytest_starcoder.explain.suspicion import Line
 from pytest_starcoder.fix.apply import add_answer, apply, confirm
 from pytest_starcoder.fix.laboratory import Laboratory, PytestLaboratory
 from pytest_starcoder.fix.places import PlaceFinder
@@ -21,18 +22,19 @@ from pytest_starcoder.model.client import Client
 from pytest_starcoder.runner.fixes import NO_FIXES, Fix, Fixes
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.source.edits.edit import Edit
+from pytest_starcoder.text.node_ids import file_of
 
 MAX_COMPARED_SUSPECTS = 5
-"""Two causes that share one of their first suspects may have the same fault."""
+"""Suspects per cause; causes that share one of them may have the same fault."""
 
 SESSION_FACTOR = 4
-"""How many times the time for one cause all causes may take together."""
+"""Limit for all causes together, as a multiple of the limit for one."""
 
 MAX_MORE_FAILING = 12
-"""Further failing tests of a cause with which a change that passes is run, too."""
+"""Further failing tests of a cause to run with a change that passes."""
 
 SMALL_SUITE_SECONDS, SMALL_SUITE_TESTS = 0.5, 150
-"""If all passing tests are within these limits, changes are tried with all of them."""
+"""Limits of a suite whose passing tests are all run with every promising change."""
 
 
 class FixSession:
@@ -44,8 +46,13 @@ class FixSession:
             context.launch, Level(context.settings.confinement)
         )
         self._settings = context.settings
-        self._unfixable = {test.nodeid for test in context.tests if not test.fixable}
-        self._quick = {test.nodeid for test in context.tests if test.quick and test.fixable}
+        self._unfixable = set()
+        self._quick = set()
+        for test in context.tests:
+            if not test.fixable:
+                self._unfixable.add(test.nodeid)
+            elif test.quick:
+                self._quick.add(test.nodeid)
         self._suite = _suite_of(context)
         self._finder = PlaceFinder(
             context.sources, context.conventions, _executed_files(context.cases)
@@ -77,7 +84,7 @@ class FixSession:
         if options.add_tests:
             for explanation in explanations:
                 if explanation.fixes.answers:
-                    path = explanation.nodeids[0].partition("::")[0]
+                    path = file_of(explanation.nodeids[0])
                     messages.append(add_answer(explanation.fixes, root, path, options.ask))
         return list(filter(None, messages))
 
@@ -85,7 +92,7 @@ class FixSession:
         seconds = min(self._settings.fix_timeout, self._end - time.monotonic())
         if seconds < 1:
             return Fixes(
-                note="not looked for: the time for all causes is over (the setting fix_timeout)"
+                note="not searched for: no time is left for further causes (setting fix_timeout)"
             )
         deadline = Deadline.after(seconds, "fix_timeout")
         more_tests = self._more_failing_tests(case)
@@ -102,14 +109,12 @@ class FixSession:
 
     def _more_failing_tests(self, case: Case) -> list[str]:
         """Return failing tests that a fix should make pass besides those that were run again."""
-        rerun = set(case.replay.failing_ids)
-        same_cause = [
-            nodeid for nodeid in case.cause.nodeids if nodeid not in rerun and nodeid in self._quick
-        ]
+        candidates = self._quick.difference(case.replay.failing_ids)
+        same_cause = [nodeid for nodeid in case.cause.nodeids if nodeid in candidates]
         more = spread(same_cause, MAX_MORE_FAILING)
-        places = _suspect_places(case)
+        suspects = _first_suspects(case)
         for another in self._context.cases:
-            if another is not case and not places.isdisjoint(_suspect_places(another)):
+            if another is not case and suspects & _first_suspects(another):
                 more += another.replay.failing_ids
         return more
 
@@ -117,21 +122,21 @@ class FixSession:
         self, case: Case, client: Client, deadline: Deadline, more_tests: Sequence[str]
     ) -> Fixes:
         """Try what the model writes in place of the suspicious lines."""
+        context = self._context
+        places = self._finder.places(case)
         model = client.model().name
         try:
-            with self._context.show_status("fix", f"asking {model} for other lines"):
-                edits = proposals(
-                    self._finder.places(case),
-                    client,
-                    self._context.sources,
-                    self._context.redact,
-                )
-        except StarcoderError:  # reported when the model is asked why
+            with context.show_status("fix", f"asking {model} for other lines"):
+                edits = proposals(places, client, context.sources, context.redact)
+        except StarcoderError:
+            # Reported later, when the model is asked to explain the failure.
             return NO_FIXES
         except KeyboardInterrupt:
             self._stopped = True
             return NO_FIXES
-        return self._try_edits(case, deadline, more_tests, edits, model) if edits else NO_FIXES
+        if not edits:
+            return NO_FIXES
+        return self._try_edits(case, deadline, more_tests, edits, model)
 
     def _try_edits(
         self,
@@ -165,7 +170,7 @@ def _suite_of(context: FixContext) -> Suite:
         if test.outcome == "passed" and test.allowed and test.fixable:
             passed.append(test)
     passed_ids = [test.nodeid for test in passed]
-    # A suite that takes no time tells more than the tests nearest to the failing one.
+    # A suite that runs in no time says more about a change than the nearest tests alone.
     seconds = sum(test.seconds for test in passed)
     is_small = len(passed) <= SMALL_SUITE_TESTS and seconds <= SMALL_SUITE_SECONDS
     return Suite(
@@ -182,7 +187,7 @@ def _executed_files(cases: Sequence[Case]) -> Iterator[str]:
             yield from (*outcome.lines, *outcome.imported)
 
 
-def _suspect_places(case: Case) -> set[tuple[str, int]]:
+def _first_suspects(case: Case) -> set[Line]:
     """Return the lines that are most likely at fault."""
     suspects = case.suspects[:MAX_COMPARED_SUSPECTS]
     return {(suspect.path, suspect.line) for suspect in suspects}

@@ -1,24 +1,12 @@
-"""The definitions that tests are generated for, and drafts of such tests."""
+"""The targets of generated tests, and drafts of such tests."""
 
 from __future__ import annotations
 
 import ast
+import textwrap
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import NamedTuple
-
-
-class Place(NamedTuple):
-    """A line that tests may cover, or a branch that they may take.
-
-    `enters` is None for the line itself. For a branch it says whether the body of the `if`, `for`
-    or `while` on the line is entered or skipped.
-    """
-
-    path: str
-    line: int
-    enters: bool | None = None
 
 
 class TargetKind(StrEnum):
@@ -128,10 +116,9 @@ class Draft:
     def code(self) -> str:
         """The test as a function with its decorators, without a final newline."""
         prefix = "async " if self.is_async else ""
-        lines = [*self.decorators, f"{prefix}def {self.name}({', '.join(self.arguments)}):"]
-        for line in "\n".join(self.body).split("\n"):
-            lines.append(f"    {line}" if line else "")
-        return "\n".join(lines)
+        header = f"{prefix}def {self.name}({', '.join(self.arguments)}):"
+        body = textwrap.indent("\n".join(self.body), "    ")
+        return "\n".join([*self.decorators, header, body])
 
     @property
     def source(self) -> str:
@@ -145,12 +132,14 @@ class Draft:
 
     @property
     def module(self) -> tuple[str, str]:
-        """The path and the source with which it is run: a module in the folder of its tests.
+        """The path and the source of the module that it runs in, beside the tests of its target.
 
-        It is never a file.
+        The module exists only in memory.
         """
-        return str(self.target.folder / f"{self.name}_drafted.py"), self.source
+        path = self.target.folder / f"{self.name}_drafted.py"
+        return str(path), self.source
 
     @property
     def nodeid(self) -> str:
-        return f"{self.module[0]}::{self.name}"
+        path, _ = self.module
+        return f"{path}::{self.name}"

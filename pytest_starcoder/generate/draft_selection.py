@@ -10,10 +10,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, compress
+from itertools import chain
 
-from pytest_starcoder.generate.draft import Draft, Origin, Place, Target
+from pytest_starcoder.generate.draft import Draft, Origin, Target
 from pytest_starcoder.generate.executed_code import ExecutedCode, JudgedDraft
+from pytest_starcoder.generate.goals import Place
 from pytest_starcoder.generate.properties import MIN_INPUTS, input_values, with_values
 from pytest_starcoder.generate.rejection import (
     FAILS,
@@ -61,8 +62,8 @@ class DraftSelection:
     """
 
     def __init__(self, trials: Trials, score: SuiteScore) -> None:
-        self._trials = trials
-        self._score = score
+        self.trials = trials
+        self.score = score
         self._names: dict[str, Draft] = {}
         self._broken_targets: set[Target] = set()
         self.executions: dict[str, ExecutedCode] = {}
@@ -73,7 +74,7 @@ class DraftSelection:
     def add_suite(self, executions: Mapping[str, ExecutedCode]) -> None:
         """Add the tests that exist already."""
         self.executions.update(executions)
-        self._score.covered |= self._score.places_of(executions.values())
+        self.score.covered |= self.score.places_of(executions.values())
 
     def add(self, drafts: Iterable[Draft]) -> None:
         """Judge drafts of one origin, and keep those that add something, the best first."""
@@ -83,11 +84,12 @@ class DraftSelection:
             unique = self._holding(unique)
         if Origin.TYPE_HINT in origins:
             unique = self._thoroughly_passing(unique)
-        waiting = self._candidates(filter(self._passes, judge(self._trials, unique)))
+        passing = list(filter(self._passes, judge(self.trials, unique)))
+        waiting = self._candidates(passing)
         while waiting:
             best = max(waiting, key=self._worth)
-            killed = best.kills & self._score.living
-            gain = best.places - self._score.covered
+            killed = best.kills & self.score.living
+            gain = best.places - self.score.covered
             if not killed and not gain:
                 break
             waiting.remove(best)
@@ -104,12 +106,15 @@ class DraftSelection:
         Those that fail there are rejected.
         """
         tests = list(self.kept)
-        for test, judged in zip(tests, judge(trials, [test.draft for test in tests]), strict=True):
+        drafts = [test.draft for test in tests]
+        for test, judged in zip(tests, judge(trials, drafts), strict=True):
             failure = run_failure(judged.judgement)
-            if failure and judged.judgement.problem != OUT_OF_TIME:
+            if not failure:
+                continue
+            # Without an outcome, nothing is known about the hash seed.
+            if judged.judgement.problem != OUT_OF_TIME:
                 failure = "depends on the hash seed"
-            if failure:
-                self._drop(test, failure)
+            self._drop(test, failure)
         # Each test that is dropped changes what the others run after.
         while self.kept:
             failing = self._failing_together(trials)
@@ -132,33 +137,35 @@ class DraftSelection:
     def _holding(self, guesses: Sequence[Draft]) -> list[Draft]:
         """Return the properties that hold.
 
-        Nobody has promised them, so the others are no rejected drafts.
+        The others are not listed as rejected drafts: no documentation promises them.
         """
         holding: list[Draft] = []
         for start in range(0, len(guesses), MAX_PROPERTIES):
             batch = guesses[start : start + MAX_PROPERTIES]
-            judgement = self._trials.judge_together(_modules(batch), DRAFT_SECONDS / 2)
+            judgement = self.trials.judge_together(_modules(batch), DRAFT_SECONDS / 2)
+            if judgement.problem:
+                holding += batch  # one of them is to blame; each is judged alone later
+                continue
             passed = _passed_tests(judgement.rounds[:1])
-            holding += [draft for draft in batch if judgement.problem or draft.nodeid in passed]
+            for draft in batch:
+                if draft.nodeid in passed:
+                    holding.append(draft)
         return holding
 
     def _thoroughly_passing(self, drafts: Sequence[Draft]) -> list[Draft]:
         """Return the tests of Hypothesis that pass with many inputs."""
-        thorough = judge(self._trials, list(map(judged_version, drafts)))
-        return list(compress(drafts, map(self._passes, thorough)))
+        thorough = list(map(judged_version, drafts))
+        passing = []
+        for draft, judged in zip(drafts, judge(self.trials, thorough), strict=True):
+            if self._passes(judged):
+                passing.append(draft)
+        return passing
 
     def _passes(self, judged: JudgedDraft) -> bool:
         """Return whether a draft passes and tests its target; otherwise record the reason."""
         draft = judged.draft
         reason = run_failure(judged.judgement)
-        bug = broken_promise(draft, judged.judgement) if reason == FAILS else ""
-        if bug:
-            if bug == WRONG:
-                bug = self._actual_value(draft) or bug
-            self.suspected.append(RejectedDraft(draft, bug))
-            # An error for odd inputs says nothing about the usual ones.
-            if not draft.draws_inputs:
-                self._broken_targets.add(draft.target)
+        if reason == FAILS and self._is_suspected_bug(judged):
             return False
         reason = reason or missing_check(judged)
         if not reason and draft.origin in UNPROMISED and draft.target in self._broken_targets:
@@ -167,17 +174,33 @@ class DraftSelection:
             self._reject(draft, reason)
         return not reason
 
+    def _is_suspected_bug(self, judged: JudgedDraft) -> bool:
+        """Record a suspected bug if a failing draft breaks a promise of the code."""
+        draft = judged.draft
+        bug = broken_promise(draft, judged.judgement)
+        if not bug:
+            return False
+        if bug == WRONG:
+            bug = self._actual_value(draft) or bug
+        self.suspected.append(RejectedDraft(draft, bug))
+        # An error for odd inputs says nothing about the usual ones.
+        if not draft.draws_inputs:
+            self._broken_targets.add(draft.target)
+        return True
+
     def _actual_value(self, draft: Draft) -> str:
         """Return "gives 7" if a draft compares a call with another value; empty if unknown."""
         match ast.parse(draft.body[-1]).body:
             case [ast.Assert(test=ast.Compare(left=call)) as statement]:
                 # The message of a failing assertion comes back as the note of its record.
                 message = f"{ast.unparse(statement)}, repr({ast.unparse(call)})"
-                probe = replace(draft, body=(*draft.body[:-1], message))
-                [judgement] = self._trials.judge([probe.module], DRAFT_SECONDS)
-                for record in judgement.rounds[0] if judgement.rounds else ():
-                    if record.note:
-                        return f"gives {record.note}"
+            case _:
+                return ""
+        probe = replace(draft, body=(*draft.body[:-1], message))
+        [judgement] = self.trials.judge([probe.module], DRAFT_SECONDS)
+        for record in chain(*judgement.rounds[:1]):
+            if record.note:
+                return f"gives {record.note}"
         return ""
 
     def _reject(self, draft: Draft, reason: str) -> None:
@@ -185,38 +208,39 @@ class DraftSelection:
 
     # --- which drafts add something ---
 
-    def _candidates(self, drafts: Iterable[JudgedDraft]) -> list[_Candidate]:
-        passing = list(drafts)
+    def _candidates(self, passing: Sequence[JudgedDraft]) -> list[_Candidate]:
         tests: dict[str, ExecutedCode] = {}
         for judged in passing:
             tests.update(judged.tests)
-        kills = self._score.kills_by_test(self._score.living, tests)
+        # All drafts in one go: starting a process for each mutant is what takes the time.
+        kills = self.score.kills_by_test(self.score.living, tests)
         candidates = []
         for judged in passing:
-            killed = set().union(*(kills[nodeid] for nodeid in judged.tests))
-            places = self._score.places_of(judged.tests.values())
+            killed: set[Edit] = set()
+            for nodeid in judged.tests:
+                killed |= kills[nodeid]
+            places = self.score.places_of(judged.tests.values())
             candidates.append(_Candidate(judged, killed, places))
         return candidates
 
     def _worth(self, candidate: _Candidate) -> tuple[int, int, int]:
         """Return the key of the best candidate: most kills, most new code, shortest."""
-        return (
-            len(candidate.kills & self._score.living),
-            len(candidate.places - self._score.covered),
-            -len("".join(candidate.judged.draft.body)),
-        )
+        kills = candidate.kills & self.score.living
+        gain = candidate.places - self.score.covered
+        length = len("".join(candidate.judged.draft.body))
+        return len(kills), len(gain), -length
 
     def _checks_its_code(self, judged: JudgedDraft) -> bool:
         """Return whether a draft that only runs new code would notice any change of it."""
         # The type of a result says little: such a test has to kill a mutant.
         if judged.draft.draws_inputs:
             return False
-        mutants = self._score.mutants_executed_by(judged.tests.values())
+        mutants = self.score.mutants_executed_by(judged.tests.values())
         for start in range(0, len(mutants), MUTANT_BATCH):
             batch = mutants[start : start + MUTANT_BATCH]
             # To be read to its end: the trials answer one command after the other.
-            kills = list(self._score.kills(batch, judged.tests, every=False))
-            if any(nodeids for _, nodeids in kills):
+            kills = dict(self.score.kills(batch, judged.tests, every=False))
+            if any(kills.values()):
                 return True
         return False
 
@@ -226,10 +250,11 @@ class DraftSelection:
         if draft.origin is Origin.PROPERTY and not gain:
             draft = self._with_fewer_inputs(judged, killed)
         in_file = frozenset(place for place in gain if place.path == draft.target.path)
-        self.kept.append(KeptTest(draft, tuple(sorted(killed, key=position)), in_file))
+        kills = tuple(sorted(killed, key=position))
+        self.kept.append(KeptTest(draft, kills, in_file))
         self.executions.update(judged.tests)
-        self._score.living -= killed
-        self._score.covered |= gain
+        self.score.living -= killed
+        self.score.covered |= gain
 
     def _with_fewer_inputs(self, judged: JudgedDraft, killed: set[Edit]) -> Draft:
         """Return a property with the inputs that its kills need, and at least two."""
@@ -241,11 +266,10 @@ class DraftSelection:
             single = replace(with_values(draft, [value]), name=f"{draft.name}_{number}")
             values[single.nodeid] = value
             tests[single.nodeid] = replace(executed, draft=single)
-        kills = self._score.kills_by_test(killed, tests)
-        by_kills = sorted(values, key=lambda nodeid: -len(kills[nodeid]))
+        kills = self.score.kills_by_test(killed, tests)
         remaining = set(killed)
         chosen: set[str] = set()
-        for nodeid in by_kills:
+        for nodeid in sorted(values, key=lambda nodeid: -len(kills[nodeid])):
             if len(chosen) < MIN_INPUTS or kills[nodeid] & remaining:
                 chosen.add(nodeid)
                 remaining -= kills[nodeid]
@@ -261,20 +285,21 @@ class DraftSelection:
         judgement = trials.judge_together(_modules(drafts), _time_limit(drafts))
         if judgement.problem and judgement.problem != OUT_OF_TIME:
             return self.kept[-1:]  # one of them is to blame; the last adds least
-        records = chain(*judgement.rounds)
-        failed = {record.nodeid for record in records} - _passed_tests(judgement.rounds)
-        functions = {nodeid.partition("[")[0] for nodeid in failed}
-        return [test for test in self.kept if test.draft.nodeid in functions]
+        passed = _passed_tests(judgement.rounds)
+        failed = set()
+        for record in chain(*judgement.rounds):
+            if record.nodeid not in passed:
+                failed.add(_without_parameters(record.nodeid))
+        return [test for test in self.kept if test.draft.nodeid in failed]
 
     def _drop(self, test: KeptTest, reason: str) -> None:
         self.kept.remove(test)
         self._reject(test.draft, reason)
-        self._score.living.update(test.kills)
+        self.score.living.update(test.kills)
         for nodeid in list(self.executions):
-            # The node id of a parametrized test goes on with its parameters.
-            if nodeid.partition("[")[0] == test.draft.nodeid:
+            if _without_parameters(nodeid) == test.draft.nodeid:
                 del self.executions[nodeid]
-        self._score.reset(self.executions.values())
+        self.score.reset(self.executions.values())
 
 
 def judge(trials: Trials, drafts: Sequence[Draft]) -> list[JudgedDraft]:
@@ -288,12 +313,22 @@ def _modules(drafts: Sequence[Draft]) -> list[tuple[str, str]]:
 
 
 def _time_limit(drafts: Sequence[Draft]) -> float:
-    return DRAWING_SECONDS if any(draft.draws_inputs for draft in drafts) else DRAFT_SECONDS
+    if any(draft.draws_inputs for draft in drafts):
+        return DRAWING_SECONDS
+    return DRAFT_SECONDS
+
+
+def _without_parameters(nodeid: str) -> str:
+    """Return the node id of the function of a parametrized test."""
+    return nodeid.partition("[")[0]
 
 
 def _passed_tests(rounds: Sequence[Sequence[Record]]) -> set[str]:
     """Return the tests that pass in every round."""
-    outcomes: dict[str, set[str]] = {}
+    tests: set[str] = set()
+    failed: set[str] = set()
     for record in chain(*rounds):
-        outcomes.setdefault(record.nodeid, set()).add(record.outcome)
-    return {nodeid for nodeid, values in outcomes.items() if values == {"passed"}}
+        tests.add(record.nodeid)
+        if record.outcome != "passed":
+            failed.add(record.nodeid)
+    return tests - failed

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.generate.bench import DraftBench
-from pytest_starcoder.generate.context import RunContext, ShowProgress
 from pytest_starcoder.generate.draft import Draft, Origin
 from pytest_starcoder.generate.draft_selection import DraftSelection
 from pytest_starcoder.generate.model_requests import Author, Budget, ModelRequests
@@ -23,7 +22,11 @@ CONFIRM_SECONDS = 30.0
 # Share of the time that measuring the suite may take.
 MEASURE_SHARE = 0.5
 
+# Any seed other than the one of the first run.
 OTHER_HASH_SEED = "4711"
+
+# Shows a sentence on the current step.
+ShowProgress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Generation:
     """Generates tests for the targets of `bench`.
 
     Attributes:
-        author: A model that writes drafts for what is left, within `budget`.
+        author: A model that writes drafts for the remaining gaps, within `budget`.
         characterise: Also assert what the code does now, right or wrong, where mutants live.
     """
 
@@ -57,30 +60,29 @@ class Generation:
 
     def _run(self, trials: Trials, drafts: Sequence[Draft], suite: Sequence[str]) -> Generated:
         targets = self.bench.targets
-        failures = trials.unimportable.items()
-        unimportable = "; ".join(f"{name} cannot be imported ({why})" for name, why in failures)
+        unimportable = _import_errors(trials)
         if targets and all(target.module in trials.unimportable for target in targets):
             return Generated(note=unimportable)
         self.progress("measuring the existing tests")
         score = SuiteScore(trials, targets, self.read, self.deadline)
         selection = DraftSelection(trials, score)
-        context = RunContext(trials, targets, score, selection, self.deadline, self.progress)
-        requests = ModelRequests(context, self.author, self.budget)
+        requests = ModelRequests(selection, self.author, self.budget, self.deadline, self.progress)
         before = score.counts()
         endings: list[str] = []
         try:
-            endings += self._measure(context, suite)
+            endings += self._measure(selection, suite)
             # The suite counts as "before"; an interrupted measurement counts as nothing.
             before = score.counts()
-            self._add_drafts(context, drafts)
+            self._add_drafts(selection, drafts)
             requests.run()
             if self.characterise:
-                self._characterise(context)
+                self._characterise(selection)
         except KeyboardInterrupt:  # a second one ends the whole run
             endings.insert(0, "the run was interrupted; answers of the model are remembered")
-        if context.is_over:
+        if self.deadline.is_over:
             endings.insert(0, f"the time was over (the setting {self.deadline.setting})")
         self._confirm(selection)
+        remarks = filter(None, [unimportable, requests.stop_reason])
         return Generated(
             tuple(selection.kept),
             tuple(selection.rejected),
@@ -88,49 +90,57 @@ class Generation:
             tuple(score.scores(before)),
             usage=requests.usage,
             level=str(trials.level),
-            remark=". ".join(filter(None, [unimportable, requests.stop_reason])),
+            remark=". ".join(remarks),
             over="; ".join(endings),
             model=requests.model,
         )
 
-    def _measure(self, context: RunContext, suite: Sequence[str]) -> list[str]:
-        """Find out which mutants the suite kills and what it covers; return what was not tried."""
+    def _measure(self, selection: DraftSelection, suite: Sequence[str]) -> list[str]:
+        """Measure what the suite kills and covers; return sentences on what was not tried."""
         if not suite:
             return []
-        score = context.score
+        score = selection.score
         warnings: list[str] = []
-        # The trials answer about single drafts; the whole suite is traced in one child.
+        # The trials report on single drafts only, so the suite is traced in a child of its own.
         executions = self.bench.trace(suite, self.deadline, warnings.append)
-        context.selection.add_suite(executions)
+        selection.add_suite(executions)
         kills = dict(score.kills(score.living, executions, every=False, share=MEASURE_SHARE))
         untried = score.living - kills.keys()
         score.ignore(untried)
-        score.living -= {mutant for mutant, tests in kills.items() if tests}
+        for mutant, tests in kills.items():
+            if tests:
+                score.living.discard(mutant)
         if untried:
+            count = len(untried)
             warnings.append(
-                f"{len(untried)} mutants were not tried with the existing tests, for lack of time"
+                f"{count} mutants were not tried with the existing tests, for lack of time"
             )
         return warnings
 
-    def _add_drafts(self, context: RunContext, drafts: Sequence[Draft]) -> None:
+    def _add_drafts(self, selection: DraftSelection, drafts: Sequence[Draft]) -> None:
         """Add the drafts that need no model, one origin after the other."""
         for origin in Origin:
             if origin is Origin.RAISES:
-                self.progress("looking for inputs that raise the documented exceptions")
-                for target in context.targets:
-                    if not context.is_over:
-                        for draft in exception_drafts(context, target):
-                            context.selection.add([draft])
+                self._add_exception_drafts(selection)
             group = [draft for draft in drafts if draft.origin is origin]
-            if group and not context.is_over:
+            if group and not self.deadline.is_over:
                 self.progress(f"{len(group)} drafts from {origin}")
-                context.selection.add(group)
+                selection.add(group)
 
-    def _characterise(self, context: RunContext) -> None:
+    def _add_exception_drafts(self, selection: DraftSelection) -> None:
+        self.progress("looking for inputs that raise the documented exceptions")
+        for target in self.bench.targets:
+            if self.deadline.is_over:
+                return
+            for draft in exception_drafts(selection, target):
+                selection.add([draft])
+
+    def _characterise(self, selection: DraftSelection) -> None:
         self.progress("asserting what the code does where mutants live")
-        for target in context.targets:
-            if not context.is_over:
-                context.selection.add(characterisation_drafts(context, target))
+        for target in self.bench.targets:
+            if self.deadline.is_over:
+                return
+            selection.add(characterisation_drafts(selection, target))
 
     def _confirm(self, selection: DraftSelection) -> None:
         if not selection.kept:
@@ -140,3 +150,11 @@ class Generation:
         deadline = Deadline.after(CONFIRM_SECONDS)
         with self.bench.open(deadline, hash_seed=OTHER_HASH_SEED) as trials:
             selection.confirm(trials)
+
+
+def _import_errors(trials: Trials) -> str:
+    """Return the modules that cannot be imported, with the reasons."""
+    errors = []
+    for module, reason in trials.unimportable.items():
+        errors.append(f"{module} cannot be imported ({reason})")
+    return "; ".join(errors)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.generate.context import RunContext
 from pytest_starcoder.generate.draft import Target, TargetKind
+from pytest_starcoder.generate.draft_selection import DraftSelection
 from pytest_starcoder.generate.observed_calls import telling_calls
 from pytest_starcoder.generate.result import ModelAnswer, ModelUsage
 from pytest_starcoder.text.display import one_line
@@ -51,22 +52,32 @@ class Budget:
 
 
 class ModelRequests:
-    """Has `author` write drafts until nothing is missing, or time or budget is used up.
+    """Asks `author` for drafts until there are no gaps, or time or budget is used up.
 
     `stop_reason` says why the model was asked no further; `model` is its name, once it answered.
     """
 
-    def __init__(self, context: RunContext, author: Author | None, budget: Budget) -> None:
-        self._context = context
+    def __init__(
+        self,
+        selection: DraftSelection,
+        author: Author | None,
+        budget: Budget,
+        deadline: Deadline,
+        progress: Callable[[str], None],
+    ) -> None:
+        self._selection = selection
+        self._score = selection.score
         self._author = author
         self._budget = budget
+        self._deadline = deadline
+        self._progress = progress
         self._seen: set[tuple[str, ...]] = set()
         self.usage = ModelUsage()
         self.model = ""
         self.stop_reason = ""
 
     def run(self) -> None:
-        """Ask for the results of telling calls first, then for tests as the model likes."""
+        """Ask for the results of observed calls first, then for whole tests."""
         if self._author is None:
             return
         try:
@@ -78,9 +89,9 @@ class ModelRequests:
     def _predict_results(self, author: Author) -> bool:
         """Return False once time or budget is used up."""
         for target in self._by_need():
-            calls = [call for call in telling_calls(self._context, target) if call.literal]
+            calls = [call for call in telling_calls(self._selection, target) if call.literal]
             for call in calls[:MAX_PREDICTIONS]:
-                if not self._context.score.living_in(target):
+                if not self._score.living_in(target):
                     break
                 assertion = call.statement.removesuffix(f" {call.literal}")
                 request = partial(author.predict_result, target, assertion)
@@ -92,7 +103,7 @@ class ModelRequests:
     def _write_tests(self, author: Author) -> None:
         for attempt in range(MAX_ATTEMPTS):
             for target in self._by_need():
-                gaps = self._context.score.gaps(target)
+                gaps = self._score.gaps(target)
                 request = partial(author.write_tests, target, attempt, gaps)
                 subject = f"tests of {target.label}, attempt {attempt + 1}"
                 if gaps and not self._ask(request, subject):
@@ -102,22 +113,25 @@ class ModelRequests:
         """Return the targets, public functions and those with most gaps first."""
 
         def need(target: Target) -> tuple[int, int]:
-            return KIND_ORDER.index(target.kind), -len(self._context.score.gaps(target))
+            return KIND_ORDER.index(target.kind), -len(self._score.gaps(target))
 
-        return sorted(self._context.targets, key=need)
+        return sorted(self._score.targets, key=need)
 
     def _ask(self, request: Callable[[], ModelAnswer], subject: str) -> bool:
         """Add the drafts of one answer; return False if time or budget is used up."""
         self.stop_reason = self._budget.exceeded_limit(self.usage)
-        if self.stop_reason or self._context.is_over:
+        if self.stop_reason or self._deadline.is_over:
             return False
-        count = len(self._context.selection.kept)
-        self._context.progress(f"asking a model for {subject}; {count} kept so far")
+        count = len(self._selection.kept)
+        self._progress(f"asking a model for {subject}; {count} kept so far")
         answer = request()
         self.usage += answer.usage
         self.model = answer.model
         # At low temperatures, answers repeat.
-        drafts = [draft for draft in answer.drafts if draft.body not in self._seen]
-        self._seen.update(draft.body for draft in drafts)
-        self._context.selection.add(drafts)
+        drafts = []
+        for draft in answer.drafts:
+            if draft.body not in self._seen:
+                self._seen.add(draft.body)
+                drafts.append(draft)
+        self._selection.add(drafts)
         return True

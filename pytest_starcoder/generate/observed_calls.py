@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import compress, islice
+from itertools import islice
 
-from pytest_starcoder.generate.context import RunContext
 from pytest_starcoder.generate.docstrings import (
     comparison,
     documented_exceptions,
@@ -14,6 +13,7 @@ from pytest_starcoder.generate.docstrings import (
     is_exception,
 )
 from pytest_starcoder.generate.draft import Draft, Origin, Target
+from pytest_starcoder.generate.draft_selection import DraftSelection
 from pytest_starcoder.generate.executed_code import draft_modules
 from pytest_starcoder.generate.suite_score import time_limit
 from pytest_starcoder.runner.messages import Checks
@@ -56,20 +56,24 @@ class ObservedCall:
         """The statement that asserts the outcome; empty if no test can assert it."""
         if self.exception:
             return expected_exception(self.expression, self.exception)
-        return f"assert {comparison(self.expression, self.literal)}" if self.literal else ""
+        if self.literal:
+            return f"assert {comparison(self.expression, self.literal)}"
+        return ""
 
 
 def observe_calls(
-    context: RunContext, target: Target, mutants: Sequence[Edit]
+    selection: DraftSelection, target: Target, mutants: Sequence[Edit]
 ) -> list[ObservedCall]:
-    """Return calls of a target with inputs like those of the tests, and what mutants change."""
-    limits = _caller_limits(context, target)
+    """Return calls of a target with inputs like those of the tests, and the effect of mutants."""
+    limits = _caller_limits(selection, target)
     if not limits:
         return []
-    candidates = [(), *((mutant,) for mutant in mutants)]
-    executions = context.selection.executions
-    drafts = draft_modules(executions[nodeid] for nodeid in limits)
-    inputs, behaviours = context.trials.observe(candidates, Checks({}, limits), drafts)
+    # The code as it is, and each mutant alone.
+    candidates: list[tuple[Edit, ...]] = [()]
+    for mutant in mutants:
+        candidates.append((mutant,))
+    drafts = draft_modules(selection.executions[nodeid] for nodeid in limits)
+    inputs, behaviours = selection.trials.observe(candidates, Checks({}, limits), drafts)
     original, *mutated = behaviours
     calls = []
     for number, outcome in enumerate(original):
@@ -78,17 +82,20 @@ def observe_calls(
             continue  # no test can make that call
         if target.is_async:
             expression = f"asyncio.run({expression})"
-        changed = [bool(outcomes) and outcomes[number] != outcome for outcomes in mutated]
-        changed_by = frozenset(compress(mutants, changed))
-        calls.append(ObservedCall(import_line, expression, outcome, changed_by))
+        changed_by = set()
+        for mutant, outcomes in zip(mutants, mutated, strict=True):
+            # A mutant that could not be tried has no outcomes.
+            if outcomes and outcomes[number] != outcome:
+                changed_by.add(mutant)
+        calls.append(ObservedCall(import_line, expression, outcome, frozenset(changed_by)))
     return calls
 
 
-def _caller_limits(context: RunContext, target: Target) -> dict[str, float]:
+def _caller_limits(selection: DraftSelection, target: Target) -> dict[str, float]:
     """Return some tests that call a target, with the seconds that each may take."""
     written: dict[str, float] = {}
     drawn: dict[str, float] = {}
-    for nodeid, test in context.selection.executions.items():
+    for nodeid, test in selection.executions.items():
         if test.calls(target):
             limits = drawn if test.draft and test.draft.draws_inputs else written
             limits[nodeid] = time_limit(test)
@@ -96,29 +103,35 @@ def _caller_limits(context: RunContext, target: Target) -> dict[str, float]:
     return dict(islice((written or drawn).items(), MAX_CALLERS))
 
 
-def telling_calls(context: RunContext, target: Target) -> Iterator[ObservedCall]:
-    """Yield few calls that tell all living mutants apart from the code, as far as calls can."""
-    remaining = set(context.score.living_in(target))
-    if not remaining:
+def telling_calls(selection: DraftSelection, target: Target) -> Iterator[ObservedCall]:
+    """Yield a few calls whose outcomes change with as many living mutants as possible."""
+    living = selection.score.living_in(target)
+    if not living:
         return
-    observed = observe_calls(context, target, context.score.living_in(target))
+    remaining = set(living)
+    observed = observe_calls(selection, target, living)
     calls = [call for call in observed if call.statement]
+
+    def worth(call: ObservedCall) -> tuple[int, int]:
+        """Most mutants first, then the shortest call."""
+        return len(call.changed_by & remaining), -len(call.expression)
+
+    # A greedy set cover: the smallest set of calls would take too long to find.
     while calls:
-        best = max(
-            calls,
-            key=lambda call: (len(call.changed_by & remaining), -len(call.expression)),
-        )
+        best = max(calls, key=worth)
         if remaining.isdisjoint(best.changed_by):
             return
         remaining -= best.changed_by
         yield best
 
 
-def characterisation_drafts(context: RunContext, target: Target) -> Iterator[Draft]:
+def characterisation_drafts(selection: DraftSelection, target: Target) -> Iterator[Draft]:
     """Yield tests that assert what the code does now where living mutants do something else."""
-    for number, call in enumerate(telling_calls(context, target), 1):
-        modules = [name for name in ("asyncio", "pytest") if f"{name}." in call.statement]
-        imports = [f"import {name}" for name in modules]
+    for number, call in enumerate(telling_calls(selection, target), 1):
+        imports = []
+        for module in ("asyncio", "pytest"):
+            if f"{module}." in call.statement:
+                imports.append(f"import {module}")
         if imports:
             imports.append("")
         yield Draft(
@@ -131,18 +144,20 @@ def characterisation_drafts(context: RunContext, target: Target) -> Iterator[Dra
         )
 
 
-def exception_drafts(context: RunContext, target: Target) -> Iterator[Draft]:
+def exception_drafts(selection: DraftSelection, target: Target) -> Iterator[Draft]:
     """Yield a test for each documented exception that an observed call raises."""
     exceptions = documented_exceptions(target)
-    mutants = context.score.mutants[target]
+    mutants = selection.score.mutants[target]
     if not exceptions or not mutants or target.is_async:
         return
     # Observing needs one mutant, to know which function to observe.
-    calls = observe_calls(context, target, mutants[:1])
+    calls = observe_calls(selection, target, mutants[:1])
+    # The shortest first; equal lengths are sorted, so that the same call is chosen every time.
+    calls.sort(key=lambda call: (len(call.expression), call.expression))
     for name in exceptions:
         raising = [call for call in calls if call.exception == name]
         if raising:
-            shortest = min(raising, key=lambda call: (len(call.expression), call.expression))
+            shortest = raising[0]
             yield Draft(
                 f"test_{target.test_stem}_raises_{name.lower()}",
                 (shortest.statement,),

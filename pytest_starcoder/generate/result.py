@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pytest_starcoder.generate.draft import Draft, Place, Target
+from pytest_starcoder.generate.draft import Draft, Target
+from pytest_starcoder.generate.goals import Place
 from pytest_starcoder.source.edits.edit import Edit
 
 

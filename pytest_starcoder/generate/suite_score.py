@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import chain
 
 from pytest_starcoder.deadline import Deadline
-from pytest_starcoder.generate.draft import Place, Target, TargetKind
+from pytest_starcoder.generate.draft import Target, TargetKind
 from pytest_starcoder.generate.executed_code import ExecutedCode, draft_modules
-from pytest_starcoder.generate.mutants import find_branches, find_lines, find_mutants
+from pytest_starcoder.generate.goals import Place, find_branches, find_lines, find_mutants
 from pytest_starcoder.generate.result import Counts, TargetScore
 from pytest_starcoder.runner.trials import Trials
 from pytest_starcoder.source.edits.edit import Edit
@@ -43,12 +43,12 @@ class SuiteScore:
         self, trials: Trials, targets: Sequence[Target], read: ReadSource, deadline: Deadline
     ) -> None:
         self._trials = trials
-        self._targets = targets
+        self.targets = targets
         self._deadline = deadline
         self._sources = {target.path: read(target.path) for target in targets}
         self._branches: dict[Place, tuple[range, int]] = {}
         self._places = {target: self._find_places(target) for target in targets}
-        self._all_places = set().union(*self._places.values())
+        self._all_places: set[Place] = set().union(*self._places.values())
         self.mutants = self._find_mutants()
         self.living: set[Edit] = set()
         for target, mutants in self.mutants.items():
@@ -70,10 +70,11 @@ class SuiteScore:
         """Return the mutants of each target that can be tried."""
         mutants: dict[Target, list[Edit]] = {}
         for path, source in self._sources.items():
-            targets = [target for target in self._targets if target.path == path]
+            targets = [target for target in self.targets if target.path == path]
             mutants.update(find_mutants(source, targets))
         # Mutants that compile to the same code count once.
-        distinct = set(self._trials.distinct(list(chain(*mutants.values()))))
+        every_mutant = list(chain(*mutants.values()))
+        distinct = set(self._trials.distinct(every_mutant))
         for target, edits in mutants.items():
             mutants[target] = [edit for edit in edits if edit in distinct]
         return mutants
@@ -81,10 +82,10 @@ class SuiteScore:
     # --- the code that tests cover ---
 
     def reset(self, tests: Iterable[ExecutedCode]) -> None:
-        """Forget all coverage but that of imports and of these tests."""
+        """Set the coverage to that of imports and of these tests."""
         imported = self._trials.ran_on_import
         self.covered = self.places_of([ExecutedCode(imported), *tests])
-        for target in self._targets:
+        for target in self.targets:
             # A plugin imported the module before its lines could be traced.
             if target.kind is TargetKind.MODULE and target.path not in imported:
                 self.covered |= self._places[target]
@@ -104,7 +105,10 @@ class SuiteScore:
         head, body = self._branches[place]
         arcs = test.arcs.get(place.path, ())
         following = {after for before, after in arcs if before in head}
-        return body in following if place.enters else not following <= {body, *head}
+        if place.enters:
+            return body in following
+        # A condition of several lines has arcs within itself.
+        return not following <= {body, *head}
 
     # --- the mutants that tests kill ---
 
@@ -125,14 +129,13 @@ class SuiteScore:
         for nodeids, group in _group_by_tests(mutants, tests).items():
             if not nodeids:
                 # No test runs these lines, so none needs to be tried.
-                yield from ((mutant, ()) for mutant in group)
+                for mutant in group:
+                    yield mutant, ()
                 continue
             chosen = [tests[nodeid] for nodeid in nodeids]
             drafts = draft_modules(chosen)
             limits = {nodeid: time_limit(tests[nodeid]) for nodeid in nodeids}
-            # A slow suite gets small batches, so that the deadline is not missed by much.
-            seconds = sum(test.seconds for test in chosen)
-            size = min(MAX_BATCH, 1 + int(BATCH_SECONDS / max(0.01, seconds)))
+            size = _batch_size(chosen)
             for start in range(0, len(group), size):
                 if self._deadline.remaining() <= reserved:
                     return
@@ -150,7 +153,7 @@ class SuiteScore:
         return kills
 
     def ignore(self, mutants: set[Edit]) -> None:
-        """Count some mutants no more."""
+        """Leave some mutants out of all counts."""
         self._counted -= mutants
         self.living -= mutants
 
@@ -187,19 +190,24 @@ class SuiteScore:
             code = source[place.line - 1].strip()
             if place.enters is None:
                 lines.append(f"the line `{code}`")
-            elif Place(place.path, place.line) not in missed:
-                branches.append(f"`{code}` {'entered' if place.enters else 'passed by'}")
+            elif place._replace(enters=None) not in missed:
+                outcome = "entered" if place.enters else "passed by"
+                branches.append(f"`{code}` {outcome}")
         return lines + branches
 
     def counts(self) -> dict[Target, Counts]:
         """Return the numbers of killed mutants and covered places by target."""
         killed = self._counted - self.living
-        return {target: self._count(target, killed, self.covered) for target in self._targets}
+        counts = {}
+        for target in self.targets:
+            counts[target] = self._count(target, killed, self.covered)
+        return counts
 
     def scores(self, before: Mapping[Target, Counts]) -> Iterator[TargetScore]:
         """Yield the score of each target beside its counts `before`."""
         after = self.counts()
-        for target in self._targets:
+        for target in self.targets:
+            # The methods of a class are targets of their own.
             if target.kind is not TargetKind.CLASS:
                 total = self._count(target, self._counted, self._all_places)
                 living = tuple(self.living_in(target))
@@ -210,6 +218,13 @@ class SuiteScore:
         covered = self._places[target] & places
         lines = sum(place.enters is None for place in covered)
         return Counts(len(in_target), lines, len(covered) - lines)
+
+
+def _batch_size(tests: Collection[ExecutedCode]) -> int:
+    """Return how many mutants to try with some tests before the deadline is looked at again."""
+    seconds = sum(test.seconds for test in tests)
+    # A slow suite gets small batches, so that the deadline is not missed by much.
+    return min(MAX_BATCH, 1 + int(BATCH_SECONDS / max(0.01, seconds)))
 
 
 def time_limit(executed: ExecutedCode) -> float:
@@ -223,8 +238,10 @@ def _group_by_tests(
     """Group mutants by the tests that execute their line."""
     groups: dict[tuple[str, ...], list[Edit]] = {}
     for mutant in sorted(mutants, key=position):
-        path, line = mutant.path, mutant.line
-        nodeids = [nodeid for nodeid, test in tests.items() if test.runs_line(path, line)]
+        nodeids = []
+        for nodeid, test in tests.items():
+            if test.runs_line(mutant.path, mutant.line):
+                nodeids.append(nodeid)
         groups.setdefault(tuple(nodeids), []).append(mutant)
     return groups
 

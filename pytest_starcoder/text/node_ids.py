@@ -7,6 +7,12 @@ import re
 _GROUPED = re.compile(r"(?P<plain>.*?\.py(?:::\w+)+(?:\[.*\])?)@[^\]]*", re.DOTALL)
 
 
+def file_of(nodeid: str) -> str:
+    """Return the path of the test's file, relative to pytest's rootdir."""
+    path, _, _ = nodeid.partition("::")
+    return path
+
+
 def without_group(nodeid: str) -> str:
     """Return `nodeid` without the group appended by xdist's loadgroup: `test.py::test_row@db`."""
     grouped = _GROUPED.fullmatch(nodeid)

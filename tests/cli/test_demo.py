@@ -27,7 +27,9 @@ def demo(folder: Path, before: str = "", **environment: str) -> subprocess.Compl
 
 WITHOUT_MODEL = """
 from pytest_starcoder.cli import demo
-demo.COMMAND = ("pytest", "--starcoder-explain", "--starcoder-backend=none")
+demo.COMMAND = (
+    "pytest", "--starcoder-explain", "--starcoder-backend=none", "--starcoder-fix=off"
+)
 """
 """The README's test runs the demo project with the demo model; here it is about the command."""
 
@@ -39,7 +41,7 @@ def test_demo_explains_failures(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     lines = run.stdout.splitlines()
     (project,) = tmp_path.glob("starcoder-demo-*")
-    command = "pytest --starcoder-explain --starcoder-backend=none"
+    command = "pytest --starcoder-explain --starcoder-backend=none --starcoder-fix=off"
     assert lines[:5] == [
         "The demo model, gemma-3-270m, is small and often wrong. StarCoder on Ollama is better.",
         "Its license: https://ai.google.dev/gemma/terms",

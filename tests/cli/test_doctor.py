@@ -188,12 +188,10 @@ def test_escape_sequences_are_removed(
 def test_settings_are_options(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["doctor", "--help"])
-    told = " ".join(capsys.readouterr().out.split())
-    assert (
-        "--starcoder-first-token-timeout VALUE maximum seconds without output, including loading the model"
-        in told
-    )
-    assert "--starcoder-cache VALUE on, off or a folder" in told
+    output = " ".join(capsys.readouterr().out.split())
+    option = "--starcoder-first-token-timeout VALUE"
+    assert f"{option} maximum seconds without output, including loading the model" in output
+    assert "--starcoder-cache VALUE on, off or the absolute path of a folder" in output
 
 
 def test_unwritable_cache(

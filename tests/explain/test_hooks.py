@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 from support.failures import FAILURE
-from support.reports import TOLD
+from support.reports import EXPLANATION
 
 from pytest_starcoder.explain.hooks import MAX_EVIDENCE, PluginHooks
 from pytest_starcoder.plugin import StarcoderHooks
@@ -95,8 +95,8 @@ def test_explanation(plugins: Plugins) -> None:
     plugins.register(
         "one", pytest_starcoder_explained=lambda explanation: explanations.append(explanation)
     )
-    plugins.hooks.report_explanation(TOLD)
-    assert explanations == [TOLD]
+    plugins.hooks.report_explanation(EXPLANATION)
+    assert explanations == [EXPLANATION]
 
 
 def test_error(plugins: Plugins) -> None:
@@ -117,7 +117,7 @@ def test_ctrl_c(plugins: Plugins) -> None:
 
     plugins.register("one", pytest_starcoder_explained=pytest_starcoder_explained)
     with pytest.raises(KeyboardInterrupt):
-        plugins.hooks.report_explanation(TOLD)
+        plugins.hooks.report_explanation(EXPLANATION)
 
 
 def test_deprecated_name(plugins: Plugins) -> None:

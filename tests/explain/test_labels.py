@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from support.reports import REPORT, TOLD
+from support.reports import EXPLANATION, REPORT
 
 from pytest_starcoder.explain.explanation import Report, Statement
 from pytest_starcoder.explain.github import workflow_commands
@@ -40,7 +40,7 @@ def test_model_of_a_statement() -> None:
 
 
 def test_labels() -> None:
-    labels = {statement.kind: statement.label for statement in TOLD.statements}
+    labels = {statement.kind: statement.label for statement in EXPLANATION.statements}
     assert labels == {
         "seen": Label.OBSERVED,
         "fact": Label.OBSERVED,

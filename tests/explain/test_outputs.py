@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.reports import EMPTY, REPORT, TOLD
+from support.reports import EMPTY, EXPLANATION, REPORT
 from support.repositories import git
 
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.explain.explanation import Report
 from pytest_starcoder.explain.outputs import ReportOutputs
 
-FAILED = Report((replace(TOLD, nodeids=("test_it.py::test_a",)),), 1)
+FAILED = Report((replace(EXPLANATION, nodeids=("test_it.py::test_a",)),), 1)
 JUNIT = (
     '<testsuites><testsuite><testcase classname="test_it" name="test_a"><failure/></testcase>'
     "</testsuite></testsuites>"

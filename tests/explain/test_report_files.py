@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.reports import EMPTY, REPORT, TOLD
+from support.reports import EMPTY, EXPLANATION, REPORT
 
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.explain.explanation import Report
@@ -78,8 +78,8 @@ def test_schema_of_guesses() -> None:
 
 def test_json() -> None:
     cause = json.loads(to_json(REPORT))["causes"][0]
-    assert cause["tests"] == list(TOLD.nodeids)
-    assert cause["rerun"] == [TOLD.nodeids[0]]
+    assert cause["tests"] == list(EXPLANATION.nodeids)
+    assert cause["rerun"] == [EXPLANATION.nodeids[0]]
     assert cause["suspects"][0] == {
         "path": "shop/pricing.py",
         "line": 14,
@@ -108,19 +108,19 @@ def test_sarif() -> None:
 
 
 def test_sarif_fingerprint() -> None:
-    moved = replace(TOLD, line=99, seen="got 3, not '7'")
-    other = replace(TOLD, seen="got 5, not 'x'")
+    moved = replace(EXPLANATION, line=99, seen="got 3, not '7'")
+    other = replace(EXPLANATION, seen="got 5, not 'x'")
     prints = [
         json.loads(to_sarif(Report((explanation,), 1)))["runs"][0]["results"][0][
             "partialFingerprints"
         ]
-        for explanation in (moved, other, replace(TOLD, exception="KeyError"))
+        for explanation in (moved, other, replace(EXPLANATION, exception="KeyError"))
     ]
     assert prints[0] == prints[1] != prints[2]
 
 
 def test_sarif_without_a_place() -> None:
-    text = to_sarif(Report((replace(TOLD, path="", line=0),), 1))
+    text = to_sarif(Report((replace(EXPLANATION, path="", line=0),), 1))
     assert "locations" not in json.loads(text)["runs"][0]["results"][0]
 
 
@@ -148,7 +148,7 @@ def test_hostile_text(text: str) -> None:
 
 
 def test_markdown_folds_many_tests() -> None:
-    explanation = replace(TOLD, nodeids=tuple(f"t.py::test_{number}" for number in range(7)))
+    explanation = replace(EXPLANATION, nodeids=tuple(f"t.py::test_{number}" for number in range(7)))
     text = to_markdown(Report((explanation,), 7))
     assert "<details><summary>All 7 tests</summary>" in text
     assert all(f"t.py::test_{number}" in text for number in range(7))
@@ -220,7 +220,7 @@ def test_junit_files_of_pytest(pytester: pytest.Pytester, options: list[str]) ->
     nodeids = ("deep/test_it.py::TestA::test_b[a.b::c/d[e]]", "deep/test_it.py::test_db")
     prefix = "own.prefix" if options and "prefix" in options[0] else ""
     xml = add_explanations(
-        Path("out.xml").read_text(), Report((replace(TOLD, nodeids=nodeids),), 2), prefix
+        Path("out.xml").read_text(), Report((replace(EXPLANATION, nodeids=nodeids),), 2), prefix
     )
     cases = list(ElementTree.fromstring(xml).iter("testcase"))
     assert [len(list(case.iter("properties"))) for case in cases] == [1, 1]
@@ -232,7 +232,7 @@ def test_annotations() -> None:
         "::error file=sub/shop/pricing.py,line=14,title=AssertionError%2C 2 tests::"
         "Observed: SEENTEXT."
     )
-    assert len(workflow_commands(Report((TOLD,) * 30, 30))) == 10
+    assert len(workflow_commands(Report((EXPLANATION,) * 30, 30))) == 10
 
 
 def test_documentation() -> None:

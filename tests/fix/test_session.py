@@ -94,7 +94,7 @@ def test_no_search(changes: dict[str, Any]) -> None:
 def test_time_of_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_module, "SESSION_FACTOR", 0)
     fixes = find(CASE, FakeLaboratory(MEAN, TESTS))
-    expected = "not looked for: the time for all causes is over (the setting fix_timeout)"
+    expected = "not searched for: no time is left for further causes (setting fix_timeout)"
     assert fixes.note == expected
 
 

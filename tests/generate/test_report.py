@@ -8,7 +8,8 @@ from dataclasses import replace
 import jsonschema
 import pytest
 
-from pytest_starcoder.generate.draft import Draft, Origin, Place, Target
+from pytest_starcoder.generate.draft import Draft, Origin, Target
+from pytest_starcoder.generate.goals import Place
 from pytest_starcoder.generate.report import schema, terminal_lines, to_json, to_markdown
 from pytest_starcoder.generate.result import (
     Counts,

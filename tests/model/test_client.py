@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.errors import told
+from support.errors import raises_error
 from support.servers import FakeOllama, closed_port, fake_ollama, hangs, raw_server
 
 from pytest_starcoder.errors import (
@@ -267,7 +267,7 @@ def test_new_prompt_during_outage(
     settings, _ = away
     with (
         Client.from_settings(settings) as client,
-        told(BackendUnavailable, f"Nothing answers at {settings.host}.", START),
+        raises_error(BackendUnavailable, f"Nothing answers at {settings.host}.", START),
     ):
         client.complete(Prompt("another"))
 
@@ -284,7 +284,7 @@ def test_outage_without_cache() -> None:
     url = closed_port()
     with (
         Client.from_settings(Settings(backend="ollama", host=url)) as client,
-        told(BackendUnavailable, f"Nothing answers at {url}.", START),
+        raises_error(BackendUnavailable, f"Nothing answers at {url}.", START),
     ):
         client.complete(PROMPT)
 
@@ -352,7 +352,7 @@ def test_session_timeout(ollama_double: FakeOllama, chosen: Settings) -> None:
     started = time.monotonic()
     with Client.from_settings(replace(chosen, session_timeout=0.6)) as client:
         client.complete(Prompt("first"))
-        with told(
+        with raises_error(
             BackendTimeout,
             f"Ollama at {ollama_double.url} did not finish within 0.6 s.",
             "Give it longer with STARCODER_SESSION_TIMEOUT (seconds), or use a smaller model.",
@@ -366,7 +366,7 @@ def test_call_timeout(chosen: Settings) -> None:
         settings = replace(chosen, host=url, timeout=0.3)
         with (
             Client.from_settings(settings) as client,
-            told(
+            raises_error(
                 BackendTimeout,
                 f"Ollama at {url} did not finish within 0.3 s.",
                 "Give it longer with STARCODER_TIMEOUT (seconds), or use a smaller model.",
@@ -388,7 +388,7 @@ def test_too_long_prompt_is_not_sent(ollama_double: FakeOllama, chosen: Settings
     ollama_double.window = 4096
     with (
         Client.from_settings(chosen) as client,
-        told(
+        raises_error(
             PromptTooLong,
             "The prompt (9000 characters) and an answer of 20 tokens do not fit the 4096 tokens "
             "of starcoder2:7b.",

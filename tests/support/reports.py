@@ -1,11 +1,11 @@
-"""A report in which every text says what it is."""
+"""A sample report in which each text names its own field."""
 
 from __future__ import annotations
 
 from pytest_starcoder.explain.explanation import Explanation, Report, Suspect
 from pytest_starcoder.explain.failure import Frame
 
-TOLD = Explanation(
+EXPLANATION = Explanation(
     "SEENTEXT",
     why="GUESSTEXT names billing.py (not in the evidence)",
     model="tiny:1b",
@@ -26,7 +26,7 @@ TOLD = Explanation(
 )
 
 REPORT = Report(
-    (TOLD,), failures=2, model="tiny:1b", server="Ollama", calls=1, rerun=3, seconds=1.23456
+    (EXPLANATION,), failures=2, model="tiny:1b", server="Ollama", calls=1, rerun=3, seconds=1.23456
 )
 
 EMPTY = Report((), 0)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from support.shop import SHOP, target_named, targets_in
 
-from pytest_starcoder.generate.draft import Place
-from pytest_starcoder.generate.mutants import find_branches, find_lines, find_mutants
+from pytest_starcoder.generate.goals import Place, find_branches, find_lines, find_mutants
 
 
 def test_mutants_of_bodies() -> None:
