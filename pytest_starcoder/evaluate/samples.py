@@ -49,9 +49,9 @@ class SampleFile:
     def __init__(self, path: Path, benchmark: str, model: Model, sampling: Sampling) -> None:
         self.path = path
         self.sampling = sampling
-        fields = asdict(sampling)
-        del fields["samples"]  # more answers of the same kind may be added
-        self._head = {"benchmark": benchmark, "model": model.name, "digest": model.digest, **fields}
+        head = {"benchmark": benchmark, "model": model.name, "digest": model.digest}
+        self._head = head | asdict(sampling)
+        del self._head["samples"]  # more answers of the same kind may be added
         self._complete_size = 0
         self.samples = self._read()
 
@@ -144,6 +144,7 @@ def read_recorded_samples(path: Path, problems: Sequence[Problem]) -> list[Sampl
         task = str(row["task_id"]).lower()
         if task not in by_task:
             task = f"mbpp/{task}"  # MBPP's own files have plain numbers
+        # A file of answers may be for more problems than are measured.
         if task in by_task:
             sample = Sample(by_task[task].task, numbers[task], answer, whole=is_whole)
             numbers[task] += 1

@@ -83,7 +83,8 @@ def test_prompt_has_both_sides() -> None:
     complete("shop/pricing.py", MEAN, 2, Client(backend, Settings(family="starcoder2")))
     before, after = MEAN.split(" = sum(xs)")
     assert backend.prompts[0].text == (
-        f"<repo_name>shop<file_sep><fim_prefix>shop/pricing.py\n{before} = sum(xs)<fim_suffix>{after}<fim_middle>"
+        f"<repo_name>shop<file_sep><fim_prefix>shop/pricing.py\n{before} = "
+        f"sum(xs)<fim_suffix>{after}<fim_middle>"
     )
 
 
@@ -151,7 +152,8 @@ def test_syntax_error_is_a_problem() -> None:
     assert rewrite.after == MEAN.replace("sum(xs)\n", "sum(xs)\n  )(\n")
     assert (
         rewrite.problem
-        == "the file would not parse any more (line 3: unindent does not match any outer indentation level)"
+        == "the file would not parse any more (line 3: unindent does not match any outer "
+        "indentation level)"
     )
 
 

@@ -1,4 +1,4 @@
-"""What code that does not fail does, asked of a model that is handed in."""
+"""Explanations of a file or a definition."""
 
 from __future__ import annotations
 
@@ -127,7 +127,8 @@ def test_unknown_name() -> None:
     with raises_error(
         ConfigError,
         "shop.py defines no 'Cart.totl'.",
-        "It defines Cart.total, Cart.total.plus, Cart.Item.total, rate, Cart, late, Cart.pay, Cart.Item.",
+        "It defines Cart.total, Cart.total.plus, Cart.Item.total, rate, Cart, late, Cart.pay, "
+        "Cart.Item.",
     ):
         definition("shop.py", SHOP, "Cart.totl")
 
