@@ -66,5 +66,8 @@ class JudgedDraft:
 
 def draft_modules(tests: Iterable[ExecutedCode]) -> list[tuple[str, str]]:
     """Return the modules of the drafts among tests, each once."""
-    modules = [test.draft.module for test in tests if test.draft]
-    return list(dict.fromkeys(modules))
+    modules: dict[tuple[str, str], None] = {}
+    for test in tests:
+        if test.draft:
+            modules[test.draft.module] = None
+    return list(modules)
