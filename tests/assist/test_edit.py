@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.errors import told
+from support.errors import raises_error
 from support.rewrites import CODE, MEAN, PATHS, Echo, completed, edited, parses
 
 from pytest_starcoder.assist.edit import edit
@@ -77,7 +77,7 @@ def test_only_these_lines_change(text: str, lines: str, answer: str, after: str)
 def test_prompt_per_family(kind: str) -> None:
     backend = Echo("```python\nreturn 1\n```" if kind == "chat" else "return 1\n")
     edit("shop.py", MEAN, 2, 3, "Return 1.", Client(backend, Settings(family=kind)))
-    (sent,) = backend.asked
+    (sent,) = backend.prompts
     assert "total = sum(xs)\nreturn total / len(xs)" in sent.text
     assert "Return 1." in sent.text
     assert "def last" not in sent.text
@@ -101,7 +101,7 @@ def test_fences_and_prose_are_removed(kind: str, answer: str) -> None:
 
 @pytest.mark.parametrize("answer", ["", "\n\n", "```\nusername_0: ?", "```"])
 def test_answer_without_code(answer: str) -> None:
-    with told(
+    with raises_error(
         UnreadableAnswer,
         "echo:1b wrote nothing in place of these lines.",
         "Reword the instruction, or ask another model.",
@@ -117,7 +117,7 @@ def test_answer_without_code(answer: str) -> None:
     ],
 )
 def test_unchanged_lines(answer: str) -> None:
-    with told(
+    with raises_error(
         UnreadableAnswer,
         "echo:1b wrote these lines as they are.",
         "Reword the instruction, or ask another model.",
@@ -126,9 +126,9 @@ def test_unchanged_lines(answer: str) -> None:
 
 
 def test_blank_lines() -> None:
-    with told(
+    with raises_error(
         ConfigError,
-        "shop.py has nothing to change there: blank lines alone.",
+        "shop.py has only blank lines there.",
         "Use `starcoder complete`.",
     ):
         edited(MEAN, "4-5", "x = 1")
@@ -172,7 +172,7 @@ def test_special_tokens_come_back(
     edit("a.py", text, 2, 2, "Mend.", Client(harmless, Settings(family=kind)))
     rewrite = edit("a.py", text, 1, 1, f"Mend. {hostile}", Client(backend, Settings(family=kind)))
     for token in STARCODER2:
-        assert backend.asked[0].text.count(token) == harmless.asked[0].text.count(token), token
+        assert backend.prompts[0].text.count(token) == harmless.prompts[0].text.count(token), token
     assert rewrite.after == f'A = "{hostile}2"\nB = 1\n'
 
 
