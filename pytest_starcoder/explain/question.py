@@ -16,12 +16,12 @@ from pytest_starcoder.explain.explanation import Answer
 from pytest_starcoder.explain.failure import Failure, Frame
 from pytest_starcoder.explain.grounding import Evidence, Grounding
 from pytest_starcoder.model.answer import answer
-from pytest_starcoder.model.answer_quality import clean_answer, judge
+from pytest_starcoder.model.answer_quality import clean_answer, find_flaw
 from pytest_starcoder.model.backends import OnText
 from pytest_starcoder.model.backends.tokens import estimate
-from pytest_starcoder.model.client import Client, cap_answer, fit, shorten_to_fit
+from pytest_starcoder.model.client import Client, cap_answer, fit_prompt, shorten_to_fit
 from pytest_starcoder.model.prompt import Model, Prompt
-from pytest_starcoder.model.prompts import FORMS, family, render
+from pytest_starcoder.model.prompts import FORMS, model_family, render
 from pytest_starcoder.runner.outcome import Call
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.diff import changed_lines
@@ -49,10 +49,10 @@ def ask_why(
     Names in the answer that were not in the prompt are marked. Raises a BackendError,
     or UnreadableAnswer if the answer is empty.
     """
-    kind = family(client.model(), client.settings.family)
+    kind = model_family(client.model(), client.settings.family)
     question = Question(case, redact, shared)
     # The answer counts, too: without room for it the server would cut the prompt.
-    prompt = fit(
+    prompt = fit_prompt(
         lambda parts: question.render(kind, parts), question.parts, client, MAX_PROMPT_TOKENS
     )
     evidence = question.evidence()
@@ -63,7 +63,7 @@ def ask_why(
         stream.end()  # also shows what was written before an error
     # An empty prompt is the instruction and its worked examples.
     examples = render(kind, "explain", code="", case="").text
-    flaw = judge(completion.text, question.text, examples)
+    flaw = find_flaw(completion.text, question.text, examples)
     grounding = Grounding(evidence)
     why = (grounding.add(clean_answer(completion.text)) + grounding.end()).strip()
     if not why:
@@ -85,7 +85,7 @@ def preview_prompt(
 ) -> Prompt:
     """Return the prompt that `ask_why` would send, without a server: tokens are estimated."""
     # The form is guessed from the name: only a server knows the architecture.
-    kind = family(Model(settings.model, "", "", 0), settings.family)
+    kind = model_family(Model(settings.model, "", "", 0), settings.family)
     question = Question(case, redact, shared)
     return shorten_to_fit(
         lambda parts: cap_answer(question.render(kind, parts), settings),
