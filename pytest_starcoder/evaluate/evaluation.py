@@ -128,7 +128,10 @@ class Evaluation:
 
     def failures(self) -> dict[str, int]:
         """Return how often each kind of failure ended an answer, most frequent first."""
-        kinds = Counter(verdict.kind for verdict in self.verdicts if not verdict.passed)
+        kinds: Counter[str] = Counter()
+        for verdict in self.verdicts:
+            if not verdict.passed:
+                kinds[verdict.kind] += 1
         return dict(kinds.most_common())
 
 

@@ -16,7 +16,7 @@ from pytest_starcoder.model.backends.tokens import estimate
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.json_fields import from_fields
 from pytest_starcoder.model.prompt import Model, Prompt
-from pytest_starcoder.model.prompts import family
+from pytest_starcoder.model.prompts import model_family
 from pytest_starcoder.source.git.tracking import find_repository
 
 NOTICE = "# Here is the correct implementation of the code exercise\n"
@@ -35,7 +35,7 @@ PREFIXES = {
 
 def prompt_prefix(model: Model, family_setting: str) -> str:
     """Return the prefix for a model; only the comment if it knows no form of a file."""
-    return PREFIXES.get(family(model, family_setting), NOTICE)
+    return PREFIXES.get(model_family(model, family_setting), NOTICE)
 
 
 class SampleFile:
@@ -49,9 +49,9 @@ class SampleFile:
     def __init__(self, path: Path, benchmark: str, model: Model, sampling: Sampling) -> None:
         self.path = path
         self.sampling = sampling
-        fields = asdict(sampling)
-        del fields["samples"]  # more answers of the same kind may be added
-        self._head = {"benchmark": benchmark, "model": model.name, "digest": model.digest, **fields}
+        head = {"benchmark": benchmark, "model": model.name, "digest": model.digest}
+        self._head = head | asdict(sampling)
+        del self._head["samples"]  # more answers of the same kind may be added
         self._complete_size = 0
         self.samples = self._read()
 
@@ -144,6 +144,7 @@ def read_recorded_samples(path: Path, problems: Sequence[Problem]) -> list[Sampl
         task = str(row["task_id"]).lower()
         if task not in by_task:
             task = f"mbpp/{task}"  # MBPP's own files have plain numbers
+        # A file of answers may be for more problems than are measured.
         if task in by_task:
             sample = Sample(by_task[task].task, numbers[task], answer, whole=is_whole)
             numbers[task] += 1
@@ -161,7 +162,7 @@ def _ask(client: Client, problem: Problem, number: int, sampling: Sampling) -> S
     text = sampling.prefix + problem.prompt
     stop_tokens: frozenset[str] = frozenset()
     # Other models read the token as plain text.
-    if family(client.model(), client.settings.family) == "starcoder2":
+    if model_family(client.model(), client.settings.family) == "starcoder2":
         stop_tokens = CONTROL_STOPS.intersection(problem.stop)
     prompt = Prompt(
         text,

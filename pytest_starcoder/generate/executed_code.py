@@ -56,7 +56,7 @@ class JudgedDraft:
             seconds[record.nodeid] = record.seconds
         tests = {}
         for nodeid, lines in judgement.lines.items():
-            tests[nodeid] = ExecutedCode(lines, judgement.steps[nodeid], seconds[nodeid], draft)
+            tests[nodeid] = ExecutedCode(lines, judgement.arcs[nodeid], seconds[nodeid], draft)
         return cls(draft, judgement, tests)
 
     @property
@@ -66,5 +66,8 @@ class JudgedDraft:
 
 def draft_modules(tests: Iterable[ExecutedCode]) -> list[tuple[str, str]]:
     """Return the modules of the drafts among tests, each once."""
-    modules = [test.draft.module for test in tests if test.draft]
-    return list(dict.fromkeys(modules))
+    modules: dict[tuple[str, str], None] = {}
+    for test in tests:
+        if test.draft:
+            modules[test.draft.module] = None
+    return list(modules)

@@ -118,15 +118,18 @@ class GenerationJob:
         """Return the test file of a target, and the fixtures of all conftest.py above it."""
         path, _, _ = target.tests.partition("::")
         root = self.launch.root
-        # The nearest first.
-        conftests = [folder / "conftest.py" for folder in PurePosixPath(path).parents]
-        existing = [conftest for conftest in conftests if (root / conftest).is_file()]
+        existing = []
         fixtures: list[str] = []
-        for conftest in existing:
-            fixtures += _fixtures(_read_any(root / conftest))
+        # The nearest folder first.
+        for folder in PurePosixPath(path).parents:
+            conftest = folder / "conftest.py"
+            if (root / conftest).is_file():
+                existing.append(conftest)
+                fixtures += _fixtures(_read_any(root / conftest))
         # Without a conftest.py, the prompt shows an empty one in the folder of the tests.
-        nearest = (existing or conftests)[0]
-        return SuiteFile(path, _read_any(root / path), str(nearest), "\n\n\n".join(fixtures))
+        existing.append(PurePosixPath(path).with_name("conftest.py"))
+        text = _read_any(root / path)
+        return SuiteFile(path, text, str(existing[0]), "\n\n\n".join(fixtures))
 
 
 def _read_any(file: Path) -> str:

@@ -73,13 +73,18 @@ def _selected(targets: list[Target], location: Location) -> list[Target]:
 def _with_name(targets: list[Target], location: Location) -> list[Target]:
     """Return the definition of that name, and those in it. Raises ConfigError if there is none."""
     prefix = f"{location.name}."
-    selected = [target for target in targets if f"{target.name}.".startswith(prefix)]
+    selected = []
+    public_names = []
+    for target in targets:
+        if f"{target.name}.".startswith(prefix):
+            selected.append(target)
+        if target.kind in (TargetKind.FUNCTION, TargetKind.CLASS):
+            public_names.append(target.name)
     if not selected:
-        public = (TargetKind.FUNCTION, TargetKind.CLASS)
-        names = [target.name for target in targets if target.kind in public]
+        names = ", ".join(public_names)
         raise ConfigError(
             f"{location.path} has no {location.name} to generate tests for.",
-            f"It has {', '.join(names) or 'none'}.",
+            f"It has {names or 'none'}.",
         )
     return selected
 

@@ -282,7 +282,11 @@ def _unused_name(name: str, names: set[str]) -> str:
 
 def _shape(body: Sequence[ast.stmt]) -> str:
     """Return what statements do, without docstrings and positions."""
-    return "\n".join(ast.dump(statement) for statement in body if not is_string(statement))
+    shapes = []
+    for statement in body:
+        if not is_string(statement):
+            shapes.append(ast.dump(statement))
+    return "\n".join(shapes)
 
 
 def _imports(file: Path, module: str) -> bool:

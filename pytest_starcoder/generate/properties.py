@@ -56,7 +56,10 @@ def property_drafts(targets: Sequence[Target], examples: Sequence[Draft]) -> Ite
     """Yield relations of the functions that can be called with one argument."""
     inputs = _example_inputs(examples)
     every_input = list(chain(*inputs.values()))
-    functions = [target for target in targets if target.is_plain_function and target.parameters]
+    functions = []
+    for target in targets:
+        if target.is_plain_function and target.parameters:
+            functions.append(target)
     pairs = 0
     for function in functions:
         values = inputs.get(function)

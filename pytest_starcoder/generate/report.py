@@ -74,12 +74,12 @@ def _scores_by_file(generated: Generated) -> dict[str, list[TargetScore]]:
 def _file_lines(files: Mapping[str, Sequence[TargetScore]], generated: Generated) -> Iterator[str]:
     if not files:
         yield "There is no code to generate tests for."
+    tests = Counter(test.draft.target.path for test in generated.kept)
+    drafts = Counter(draft.target.path for draft in generated.drafts)
     for path, scores in files.items():
-        kept = [test for test in generated.kept if test.draft.target.path == path]
-        tried = [draft for draft in generated.drafts if draft.target.path == path]
         line = (
             f"{one_line(path, 120)}  coverage {_coverage(scores)}   mutants killed "
-            f"{_kills(scores)}   {counted(len(kept), 'test')} kept of {len(tried)} tried"
+            f"{_kills(scores)}   {counted(tests[path], 'test')} kept of {drafts[path]} tried"
         )
         # With several files, the last line of the report has the seconds.
         if len(files) == 1:
@@ -259,15 +259,17 @@ def to_markdown(generated: Generated) -> str:
     """Return the result as GitHub's Markdown: a table of the targets, and the tests."""
     if generated.note:
         return f"## StarCoder: no test was generated\n\n{escape(generated.note)}\n"
-    lines = [f"## StarCoder: {counted(len(generated.kept), 'test')} kept", ""]
+    tests = counted(len(generated.kept), "test")
+    lines = [f"## StarCoder: {tests} kept", ""]
     lines += _markdown_table(generated.scores)
     for bug in generated.suspected:
         example = _example(bug.draft).replace("`", "'")
         reason = escape(f"{bug.reason}; {broken_promise(bug.draft)}")
         lines += ["", f"- *suspected bug* `{bug.draft.target.label}`: `{example}` {reason}"]
     for test in generated.kept:
-        lines += ["", f"`{test.draft.name}`, from {test.draft.origin}:", ""]
-        lines += ["```python", test.draft.source.rstrip("\n"), "```"]
+        draft = test.draft
+        lines += ["", f"`{draft.name}`, from {draft.origin}:", ""]
+        lines += ["```python", draft.source.rstrip("\n"), "```"]
     sentences = [generated.over, generated.remark, model_notice(generated)]
     if generated.rejected:
         sentences.insert(0, f"Not kept: {_reasons(generated)}.")

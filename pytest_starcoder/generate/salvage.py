@@ -61,7 +61,7 @@ def salvage_drafts(
                 target,
                 model,
                 test.used_arguments(needed),
-                tuple(f"@{mark}" for mark in test.marks),
+                test.decorators,
                 isinstance(test.function, ast.AsyncFunctionDef),
             )
 
@@ -79,9 +79,16 @@ class _ModelTest:
         return any("parametrize" in mark for mark in self.marks)
 
     @property
+    def decorators(self) -> tuple[str, ...]:
+        return tuple(f"@{mark}" for mark in self.marks)
+
+    @property
     def parts(self) -> Iterator[list[ast.stmt]]:
         """The statements of each test that it becomes."""
-        statements = [to_pytest(node) for node in self.function.body if not is_string(node)]
+        statements = []
+        for node in self.function.body:
+            if not is_string(node):
+                statements.append(to_pytest(node))
         # Split up, each assertion would need the parameters again.
         if self.is_parametrized:
             while statements and not _asserts(statements[-1]):
@@ -99,6 +106,7 @@ class _ModelTest:
     def used_arguments(self, statements: Sequence[ast.stmt]) -> tuple[str, ...]:
         if self.is_parametrized:
             return tuple(self.arguments)
+        # An unused fixture would still be set up.
         return tuple(name for name in self.arguments if _any_mentions(statements, name))
 
 

@@ -35,7 +35,14 @@ _COLLECTIONS = {
     **dict.fromkeys(("dict", "Dict", "Mapping"), "st.dictionaries"),
 }
 _RESULT_TYPES = {
-    **{name: name for name in ("str", "int", "bool", "bytes", "list", "dict", "set", "tuple")},
+    "str": "str",
+    "int": "int",
+    "bool": "bool",
+    "bytes": "bytes",
+    "list": "list",
+    "dict": "dict",
+    "set": "set",
+    "tuple": "tuple",
     "frozenset": "frozenset",
     "float": "float | int",  # an int is a valid result by the rules of type checkers
     "List": "list",
