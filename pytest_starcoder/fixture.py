@@ -56,7 +56,7 @@ class StarCoder:
         exc = excinfo.value if isinstance(excinfo, pytest.ExceptionInfo) else excinfo
         if not isinstance(exc, BaseException):
             raise TypeError(
-                "explain takes the result of pytest.raises or an exception, "
+                "explain takes an exception or the result of pytest.raises, "
                 f"not {type(exc).__name__}"
             )
         project = project_of(self._config)

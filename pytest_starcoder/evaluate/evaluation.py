@@ -108,14 +108,16 @@ class Evaluation:
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """Return the number of answers and of passing answers by problem."""
-        answers = Counter(verdict.task for verdict in self.verdicts)
-        passed = Counter(verdict.task for verdict in self.verdicts if verdict.passed)
-        return {task: (count, passed[task]) for task, count in answers.items()}
+        counts: dict[str, tuple[int, int]] = {}
+        for verdict in self.verdicts:
+            answers, passed = counts.get(verdict.task, (0, 0))
+            counts[verdict.task] = (answers + 1, passed + verdict.passed)
+        return counts
 
     def pass_at(self) -> dict[int, float]:
         """Return pass@k, from 0 to 1, for each k that every problem has enough answers for."""
         counts = self.counts().values()
-        # pass@k is defined only where each problem has at least k answers.
+        # pass@k is undefined if a problem has fewer than k answers.
         fewest = min((answers for answers, _ in counts), default=0)
         means = {}
         for k in PASS_AT:
@@ -126,14 +128,17 @@ class Evaluation:
 
     def failures(self) -> dict[str, int]:
         """Return how often each kind of failure ended an answer, most frequent first."""
-        kinds = Counter(verdict.kind for verdict in self.verdicts if not verdict.passed)
+        kinds: Counter[str] = Counter()
+        for verdict in self.verdicts:
+            if not verdict.passed:
+                kinds[verdict.kind] += 1
         return dict(kinds.most_common())
 
 
 def pass_at(k: int, answers: int, passed: int) -> float:
-    """Return the chance that one of `k` answers passes, by the unbiased estimator.
+    """Return the chance that one of `k` answers passes.
 
-    It is that of arXiv:2107.03374, section 2.1.
+    This is the unbiased estimator of arXiv:2107.03374, section 2.1.
     """
     return 1.0 - math.comb(answers - passed, k) / math.comb(answers, k)
 
@@ -148,15 +153,22 @@ class Published:
         """Return the table with a row for each measured model."""
         rows = {name: dict(row) for name, row in self.rows.items()}
         for evaluation in evaluations:
-            remarks = ["measured here"]
-            measured = len(evaluation.counts())
-            if measured < evaluation.total_problems:
-                remarks.append(f"{measured} of {evaluation.total_problems} problems")
-            if evaluation.is_demo:
-                remarks.append("an end-to-end check")
-            name = f"{evaluation.model or 'recorded answers'} ({', '.join(remarks)})"
-            score = evaluation.pass_at().get(1)
-            percent = None if score is None else round(100 * score, 1)
             # One row for a model that was measured with both benchmarks.
-            rows.setdefault(name, {})[evaluation.benchmark] = percent
+            row = rows.setdefault(_row_name(evaluation), {})
+            score = evaluation.pass_at().get(1)
+            row[evaluation.benchmark] = None
+            if score is not None:
+                row[evaluation.benchmark] = round(100 * score, 1)
         return Published(rows)
+
+
+def _row_name(evaluation: Evaluation) -> str:
+    """Return the name of a measured row, which no published row has."""
+    remarks = ["measured here"]
+    measured = len(evaluation.counts())
+    if measured < evaluation.total_problems:
+        remarks.append(f"{measured} of {evaluation.total_problems} problems")
+    if evaluation.is_demo:
+        remarks.append("a smoke run")
+    name = evaluation.model or "recorded answers"
+    return f"{name} ({', '.join(remarks)})"

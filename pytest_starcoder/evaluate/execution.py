@@ -24,7 +24,7 @@ def run_samples(
 ) -> Iterator[tuple[Verdict, str]]:
     """Yield the verdict on each answer, and the sandbox it ran in, in the order of `samples`.
 
-    As many run at once as there are cores. Raises NotRun.
+    One program per core runs at a time. Raises NotRun.
     """
     by_task = {problem.task: problem for problem in problems}
 
@@ -37,7 +37,7 @@ def run_samples(
             raise NotRun(
                 f"The program of {sample.task} was not run: its process did not start in time.",
                 "Is the machine short of memory or processes? "
-                "Try again: the answers so far are kept.",
+                "Try again: the answers so far are saved.",
             )
         return Verdict(sample.task, sample.number, result.outcome), result.level
 

@@ -41,7 +41,7 @@ SOURCES = {
     "(mbpp)",
 }
 
-PUBLISHED_HINT = "Use the published file."
+PUBLISHED_HINT = "Give the file as it was published."
 
 
 def read_problems(benchmark: str, path: Path) -> list[Problem]:
@@ -52,15 +52,16 @@ def read_problems(benchmark: str, path: Path) -> list[Problem]:
     hint = f"Give {SOURCES[benchmark]}."
     rows = read_rows(path)
     for number, row in enumerate(rows, 1):
-        missing = [field for field in REQUIRED_FIELDS[benchmark] if not _has_field(row, field)]
+        missing = _missing_fields(row, benchmark)
         if missing:
-            fields = " and no ".join(missing)
-            message = f"{path}: problem {number} has no {fields}, so it does not belong to"
+            message = f"{path}: problem {number} has no {missing}, so it is not of"
             raise ConfigError(f"{message} {TITLES[benchmark]}.", hint)
-    # Only mbpp.jsonl has more problems than its test set.
-    if benchmark == "mbpp" and len(rows) > len(MBPP_TEST_SET):
-        rows = [row for row in rows if row["task_id"] in MBPP_TEST_SET]
-    parse = _parse_humaneval if benchmark == "humaneval" else _parse_mbpp
+    parse = _parse_humaneval
+    if benchmark == "mbpp":
+        parse = _parse_mbpp
+        # Only mbpp.jsonl has more problems than its test set.
+        if len(rows) > len(MBPP_TEST_SET):
+            rows = [row for row in rows if row["task_id"] in MBPP_TEST_SET]
     problems = []
     for number, row in enumerate(rows, 1):
         try:
@@ -117,8 +118,13 @@ def _parse_json(path: Path, text: str, line: int) -> Any:
         raise ConfigError(message, PUBLISHED_HINT) from exc
 
 
-def _has_field(row: Row, field: str) -> bool:
-    return any(name in row for name in field.split(" or "))
+def _missing_fields(row: Row, benchmark: str) -> str:
+    """Return the required fields that a row lacks, as text."""
+    missing = []
+    for field in REQUIRED_FIELDS[benchmark]:
+        if not row.keys() & set(field.split(" or ")):
+            missing.append(field)
+    return " and no ".join(missing)
 
 
 def _parse_humaneval(row: Row) -> Problem:

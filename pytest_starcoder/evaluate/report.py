@@ -46,14 +46,19 @@ def _subject(evaluation: Evaluation) -> str:
     if not evaluation.model:
         return "recorded answers"
     subject = f"{evaluation.model} on {evaluation.backend}"
-    return f"{subject}, an end-to-end check with the demo model" if evaluation.is_demo else subject
+    if evaluation.is_demo:
+        subject += ", a smoke run with the demo model"
+    return subject
 
 
 def _problem_counts(evaluation: Evaluation) -> str:
-    counts = evaluation.counts()
-    answers = max((count for count, _ in counts.values()), default=0)
-    solved = sum(passed > 0 for _, passed in counts.values())
-    each = counted(answers, "answer")
+    counts = evaluation.counts().values()
+    most_answers = 0
+    solved = 0
+    for answers, passed in counts:
+        most_answers = max(most_answers, answers)
+        solved += passed > 0
+    each = counted(most_answers, "answer")
     return f"{len(counts)} of {evaluation.total_problems}, {solved} solved, {each} each"
 
 
@@ -71,10 +76,9 @@ def sampling_description(evaluation: Evaluation) -> str:
 
 def to_json(evaluation: Evaluation) -> str:
     """Return everything as JSON: pass@k from 0 to 1, and the verdict on every answer."""
-    verdicts = [
-        {"task": verdict.task, "number": verdict.number, "said": verdict.ending}
-        for verdict in evaluation.verdicts
-    ]
+    verdicts = []
+    for verdict in evaluation.verdicts:
+        verdicts.append({"task": verdict.task, "number": verdict.number, "said": verdict.ending})
     record = {
         "benchmark": evaluation.benchmark,
         "model": evaluation.model,
@@ -109,9 +113,11 @@ def markdown_table(table: Published) -> list[str]:
     """Return the lines of a Markdown table."""
     lines = [f"| model | {' | '.join(TITLES.values())} |", f"| --- |{' ---: |' * len(TITLES)}"]
     for name, row in table.rows.items():
-        scores = [row.get(benchmark) for benchmark in TITLES]
-        cells = ["" if score is None else f"{score:.1f}" for score in scores]
-        lines.append(f"| {escape(name)} | {' | '.join(cells)} |")
+        cells = [escape(name)]
+        for benchmark in TITLES:
+            score = row.get(benchmark)
+            cells.append("" if score is None else f"{score:.1f}")
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
@@ -122,7 +128,7 @@ def plot(evaluations: Sequence[Evaluation], path: Path) -> None:
     table = published.beside(evaluations)
     rows = []
     for name, row in table.rows.items():
-        rows.append((name, tuple(row.get(benchmark) for benchmark in TITLES)))
+        rows.append((name, tuple(map(row.get, TITLES))))
     chart = Bars(
         "Published figures, and what was measured here",
         "pass@1, per cent",

@@ -16,13 +16,13 @@ from pytest_starcoder.model.backends.tokens import estimate
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.json_fields import from_fields
 from pytest_starcoder.model.prompt import Model, Prompt
-from pytest_starcoder.model.prompts import family
+from pytest_starcoder.model.prompts import model_family
 from pytest_starcoder.source.git.tracking import find_repository
 
 NOTICE = "# Here is the correct implementation of the code exercise\n"
 
 # Stops that are special tokens of StarCoder2; servers must get them as such.
-CONTROL_STOPS = ("<file_sep>",)
+CONTROL_STOPS = frozenset({"<file_sep>"})
 
 # The prefix of StarCoder-Prompted, from Hugging Face's post on StarCoder.
 #
@@ -35,7 +35,7 @@ PREFIXES = {
 
 def prompt_prefix(model: Model, family_setting: str) -> str:
     """Return the prefix for a model; only the comment if it knows no form of a file."""
-    return PREFIXES.get(family(model, family_setting), NOTICE)
+    return PREFIXES.get(model_family(model, family_setting), NOTICE)
 
 
 class SampleFile:
@@ -49,9 +49,9 @@ class SampleFile:
     def __init__(self, path: Path, benchmark: str, model: Model, sampling: Sampling) -> None:
         self.path = path
         self.sampling = sampling
-        fields = asdict(sampling)
-        del fields["samples"]  # more answers of the same kind may be added
-        self._head = {"benchmark": benchmark, "model": model.name, "digest": model.digest, **fields}
+        head = {"benchmark": benchmark, "model": model.name, "digest": model.digest}
+        self._head = head | asdict(sampling)
+        del self._head["samples"]  # more answers of the same kind may be added
         self._complete_size = 0
         self.samples = self._read()
 
@@ -88,7 +88,7 @@ class SampleFile:
         try:
             head, *rows = map(json.loads, content[: self._complete_size].splitlines())
             samples = [from_fields(Sample, row) for row in rows]
-            differing = [key for key, value in self._head.items() if head.get(key) != value]
+            differing = [key for key in self._head if head.get(key) != self._head[key]]
         except (ValueError, RecursionError, AttributeError) as exc:
             raise self._unusable("is not a file of answers") from exc
         if differing:
@@ -135,7 +135,7 @@ def read_recorded_samples(path: Path, problems: Sequence[Problem]) -> list[Sampl
     samples = []
     for row_number, row in enumerate(read_rows(path), 1):
         is_whole = "completion" not in row
-        answer = row.get("solution" if is_whole else "completion")
+        answer = row.get("completion", row.get("solution"))
         if not isinstance(row.get("task_id"), str | int) or not isinstance(answer, str):
             raise ConfigError(
                 f"{path}: entry {row_number} has no task_id with a completion or a solution.",
@@ -144,6 +144,7 @@ def read_recorded_samples(path: Path, problems: Sequence[Problem]) -> list[Sampl
         task = str(row["task_id"]).lower()
         if task not in by_task:
             task = f"mbpp/{task}"  # MBPP's own files have plain numbers
+        # A file of answers may be for more problems than are measured.
         if task in by_task:
             sample = Sample(by_task[task].task, numbers[task], answer, whole=is_whole)
             numbers[task] += 1
@@ -159,13 +160,15 @@ def _ask(client: Client, problem: Problem, number: int, sampling: Sampling) -> S
     client.allow(client.settings.timeout)
     started = time.monotonic()
     text = sampling.prefix + problem.prompt
+    stop_tokens: frozenset[str] = frozenset()
     # Other models read the token as plain text.
-    knows_control = family(client.model(), client.settings.family) == "starcoder2"
-    control = [stop for stop in problem.stop if knows_control and stop in CONTROL_STOPS]
+    if model_family(client.model(), client.settings.family) == "starcoder2":
+        stop_tokens = CONTROL_STOPS.intersection(problem.stop)
     prompt = Prompt(
         text,
-        stop=tuple(stop for stop in problem.stop if stop not in control),
-        stop_tokens=tuple(control),
+        # In the order of the harness: some servers accept only the first few.
+        stop=tuple(stop for stop in problem.stop if stop not in stop_tokens),
+        stop_tokens=tuple(sorted(stop_tokens)),
         max_tokens=max(1, sampling.window - _count_tokens(client, text)),
         temperature=sampling.temperature,
         seed=number + 1,
@@ -182,4 +185,6 @@ def _count_tokens(client: Client, text: str) -> int:
     If the server does not count, half of the upper bound is close for ordinary code.
     """
     count = client.count(text)
-    return count // 2 if count == estimate(text) else count
+    if count == estimate(text):
+        count //= 2
+    return count

@@ -1,4 +1,4 @@
-"""Describes a failed `assert` in the words of its source: 'mean([1, 2]) returned 3, ...'."""
+"""Describes a failed `assert` by its source: 'mean([1, 2]) returned 3, the test expects 1.5'."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.reprs import short_repr
 
 MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
-"""Operators with exchanged sides."""
+"""Operators that compare the same sides in exchanged order."""
 
 EXPECTATIONS = {
     "==": "{}",
@@ -30,7 +30,7 @@ EXPECTATIONS = {
 class Comparison:
     """The two sides of a failed comparison, as short texts.
 
-    `differences` take the right side for the expected one, `mirrored_differences` the left.
+    `differences` assume that the right side is the expected one, `mirrored_differences` the left.
     """
 
     op: str
@@ -41,7 +41,7 @@ class Comparison:
 
     @classmethod
     def of_values(cls, op: str, lhs: object, rhs: object) -> Self:
-        # Now, because the test may change the values before it ends.
+        # Not later, because the test may change the values before it ends.
         sentences = differences(op, lhs, rhs)
         mirrored = differences(op, rhs, lhs) if op == "==" else ()
         return cls(op, short_repr(lhs), short_repr(rhs), sentences, mirrored)
@@ -53,12 +53,12 @@ class Comparison:
         if not line.startswith("assert ") or len(line) > 1000:
             return None
         code = line.removeprefix("assert ")
-        # A long value is shortened with `...`, and then is no Python.
+        # pytest shortens a long value with `...`, and then the code does not parse.
         tree = syntax_tree(code)
-        match tree.body if tree else []:
-            case [ast.Expr(value=ast.Compare(left=left_node, ops=[_], comparators=[right_node]))]:
-                lhs = ast.get_source_segment(code, left_node) or ""
-                rhs = ast.get_source_segment(code, right_node) or ""
+        match tree:
+            case ast.Module(body=[ast.Expr(value=ast.Compare(ops=[_]) as compare)]):
+                lhs = ast.get_source_segment(code, compare.left) or ""
+                rhs = ast.get_source_segment(code, compare.comparators[0]) or ""
                 op = code.removeprefix(lhs).removesuffix(rhs).strip()
                 return cls(op, lhs, rhs)
         return None
@@ -73,12 +73,13 @@ def assertion_at(source: str, line: int) -> ast.Assert | None:
 @lru_cache(maxsize=16)  # a file with many failing tests is walked once
 def _assertions(source: str) -> tuple[ast.Assert, ...]:
     tree = syntax_tree(source)
-    nodes = ast.walk(tree) if tree else ()
-    return tuple(node for node in nodes if isinstance(node, ast.Assert))
+    if tree is None:
+        return ()
+    return tuple(node for node in ast.walk(tree) if isinstance(node, ast.Assert))
 
 
 def value_differences(statement: ast.Assert, comparison: Comparison) -> tuple[str, ...]:
-    """Return how the value that an assertion checks differs from the expected one."""
+    """Return sentences on how the value that an assertion checks differs from the expected one."""
     test = statement.test
     if isinstance(test, ast.Compare) and _is_expected_first(test):
         return comparison.mirrored_differences or comparison.differences
@@ -90,17 +91,17 @@ def describe_assertion(
 ) -> str:
     """Return one sentence on the actual and the expected value of a failed assertion.
 
-    `text` is that of the exception, `message` the same on one line. `comparison` is the last one
-    that pytest saw.
+    `text` is the text of the exception, `message` the same on one line. `comparison` is the last
+    one that pytest evaluated.
     """
     test = statement.test
     if isinstance(test, ast.Compare):
         if comparison is None or "assert " not in text:
-            # The assertion was not rewritten, so the comparison is of an earlier one.
+            # This assertion was not rewritten, so the comparison belongs to an earlier one.
             comparison = Comparison.of_message(text)
         if comparison is not None:
             return _describe_comparison(statement, test, text, comparison)
-    # A message of the user's says it best.
+    # The user's own message is better than a generated one.
     if message and not message.startswith("assert "):
         return message
     return _describe_truth(test, message)
@@ -115,9 +116,9 @@ def _describe_truth(test: ast.expr, message: str) -> str:
         value = value.removeprefix("not ")
         actual, expected = expected, actual
     code = one_line(ast.unparse(test), 120)
-    # For these, pytest's message is the code with its values filled in.
-    is_filled_in = isinstance(test, ast.Compare | ast.BoolOp | ast.UnaryOp)
-    if is_filled_in or value in ("", code):
+    # For these, pytest's message is the code with its values inserted.
+    has_values = isinstance(test, ast.Compare | ast.BoolOp | ast.UnaryOp)
+    if has_values or value in ("", code):
         code = value or code
         value = actual
     return f"{code} is {value}, the test expects it to be {expected}"
@@ -146,17 +147,22 @@ def _describe_sides(test: ast.Compare, comparison: Comparison) -> str:
         actual, expected = expected, actual
         value, expected_value = expected_value, value
         op = MIRRORED.get(op, op)
-    template = EXPECTATIONS.get(op, f"it {op} {{}}")
-    expectation = template.replace("{}", expected_value)
-    # The code of a variable says where the expected value comes from.
-    origin = one_line(ast.unparse(expected), 80)
-    if not is_literal(expected) and origin != expected_value:
-        expectation += f" ({origin})"
+    expectation = _expectation(op, expected, expected_value)
     code = one_line(ast.unparse(actual), 120)
-    if code != value:
-        verb = "returned" if isinstance(actual, ast.Call) else "is"
-        value = f"{code} {verb} {value}"
-    return f"{value}, the test expects {expectation}"
+    if code == value:
+        return f"{value}, the test expects {expectation}"
+    verb = "returned" if isinstance(actual, ast.Call) else "is"
+    return f"{code} {verb} {value}, the test expects {expectation}"
+
+
+def _expectation(op: str, expected: ast.expr, value: str) -> str:
+    template = EXPECTATIONS.get(op, f"it {op} {{}}")
+    expectation = template.replace("{}", value)
+    # The code shows where a value that is no literal comes from.
+    code = one_line(ast.unparse(expected), 80)
+    if is_literal(expected) or code == value:
+        return expectation
+    return f"{expectation} ({code})"
 
 
 def _is_expected_first(test: ast.Compare) -> bool:

@@ -1,4 +1,4 @@
-"""Gathers everything that is known of a cause before a model is asked."""
+"""Collects the evidence on a cause before a model is asked."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ MAX_RETURNED = 2
 """Maximum number of calls on the failing line whose results are reported."""
 
 MAX_RELATED = 60
-"""Maximum number of lines that are shown because they share words with the failing test."""
+"""Maximum number of lines that are considered because they share words with the failing test."""
 
 MAX_IMPORTED = 60
 """Maximum number of files whose import-time lines are ranked."""
@@ -58,10 +58,10 @@ MAX_IMPORTED = 60
 
 @dataclass(frozen=True)
 class Case:
-    """One cause with the evidence on it.
+    """One cause and the evidence on it.
 
-    `ranked` are lines, most suspicious first, `scores` those that ran; `changed` are sentences
-    on executed lines that are not as they were committed.
+    `ranked` are lines, the most suspicious first; `scores` are the scores of those that ran;
+    `changed` are sentences on executed lines with uncommitted changes or changes on the branch.
     """
 
     cause: Cause
@@ -92,8 +92,10 @@ def build_cases(
     for index, (cause, replay) in enumerate(zip(causes, replays, strict=True)):
         shared = _shared_lines(executed, {index})
         cases.append(builder.build(cause, replay, shared))
-    # Without a replay, the most suspicious line is only that of the traceback.
-    prime_lines = [case.ranked[:1] if case.replay.failing else () for case in cases]
+    prime_lines: list[tuple[Line, ...]] = []
+    for case in cases:
+        # Without a replay, the first line is that of the traceback, which proves little.
+        prime_lines.append(case.ranked[:1] if case.replay.failing else ())
     joined = []
     for group in group_causes(causes, prime_lines):
         case = cases[group[0]]
@@ -124,29 +126,34 @@ def _common_lines(replay: Replay) -> set[Line]:
 
 
 def _shared_lines(executed: Sequence[set[Line]], group: Collection[int]) -> dict[Line, float]:
-    """Return which part of the causes outside a group executed each line, from 0 to 1."""
-    runs = [lines for index, lines in enumerate(executed) if lines and index not in group]
+    """Return the share of the causes outside a group that executed each line, from 0 to 1."""
+    total = 0
     counts: Counter[Line] = Counter()
-    for lines in runs:
-        counts.update(lines)
-    return {line: count / len(runs) for line, count in counts.items()}
+    for index, lines in enumerate(executed):
+        if lines and index not in group:
+            total += 1
+            counts.update(lines)
+    return {line: count / total for line, count in counts.items()}
 
 
 def _join_replays(replays: Sequence[Replay]) -> Replay:
     failing: list[Outcome] = []
     passing: dict[str, Outcome] = {}
+    tests: set[str] = set()
     for replay in replays:
         failing += replay.failing
-        passing |= {outcome.nodeid: outcome for outcome in replay.passing}
-    statement = f"{counted(len(failing), 'test')} failed again when rerun"
+        tests |= replay.tests
+        # Causes may share neighbours.
+        for outcome in replay.passing:
+            passing[outcome.nodeid] = outcome
+    statement = f"{counted(len(failing), 'test')} failed again when they were run again"
     if passing:
         statement += f"; {counted(len(passing), 'neighbour')} passed"
-    tests = frozenset[str]().union(*(replay.tests for replay in replays))
-    return Replay(tuple(failing), tuple(passing.values()), (statement,), (), tests)
+    return Replay(tuple(failing), tuple(passing.values()), (statement,), tests=frozenset(tests))
 
 
 class _CaseBuilder:
-    """Builds the cases of one report; values that they share are computed once."""
+    """Builds the cases of one report, and computes once what they share."""
 
     def __init__(
         self,
@@ -162,23 +169,25 @@ class _CaseBuilder:
         self._expanded: dict[int, Outcome] = {}
 
     def build(self, cause: Cause, replay: Replay, shared: Mapping[Line, float]) -> Case:
-        """Return the case of a cause; `shared` is the part of other causes that runs a line."""
-        failure = cause.first
-        failing = [self._expand(outcome) for outcome in replay.failing]
-        passing = [self._expand(outcome) for outcome in replay.passing]
+        """Return the case of a cause; `shared` is the share of other causes that run a line."""
+        failing = list(map(self._expand, replay.failing))
+        passing = list(map(self._expand, replay.passing))
         if not failing:
             return self._build_without_replay(cause, replay, shared)
+        failure = cause.first
         scores = ochiai(failing, passing)
         imported = self._imported_lines(failure, failing[0], scores) - set(scores)
         ranking = self._rank(failure, scores, imported, shared)
-        statements = (*replay.statements, *_returned_values(failure, failing[0]))
+        executed = [line for line in ranking.lines if line in scores]
         suspects = []
-        for line in self._suspicious([line for line in ranking.lines if line in scores]):
+        for line in self._suspicious_lines(executed):
             suspects.append(self._suspect(line, scores[line], len(passing)))
+        statements = (*replay.statements, *_returned_values(failure, failing[0]))
+        replay = dataclasses.replace(replay, statements=statements)
         room = choose_room(failure.exception, ranking.lines, scores)
         return Case(
             cause,
-            dataclasses.replace(replay, statements=statements),
+            replay,
             ranking.lines,
             scores,
             tuple(suspects),
@@ -189,7 +198,7 @@ class _CaseBuilder:
     def _build_without_replay(
         self, cause: Cause, replay: Replay, shared: Mapping[Line, float]
     ) -> Case:
-        """Return a case whose lines are those of the functions on the traceback."""
+        """Return a case that ranks the lines of the functions on the traceback."""
         scores = _traceback_scores(cause.first)
         ranking = self._rank(cause.first, scores, (), shared)
         return Case(
@@ -234,13 +243,16 @@ class _CaseBuilder:
         path, number = line
         return path in self._test_files and number in self._sources.derive(path, lines_of_tests)
 
-    def _suspicious(self, lines: Sequence[Line]) -> list[Line]:
+    def _suspicious_lines(self, lines: Sequence[Line]) -> list[Line]:
         """Return the first lines that can be wrong, if possible none of them an assertion."""
-        # Lines without anything that can be wrong, such as `else:`, are executed too.
+        # A line such as `else:` runs, but cannot be wrong.
         weighty = [line for line in lines if self._has_weight(line)]
-        # Lazily, because looking for checks parses each file again.
-        unchecked = islice((line for line in weighty if not self._is_check(line)), MAX_SUSPECTS)
-        return list(unchecked) or (weighty or list(lines))[:MAX_SUSPECTS]
+        # Lazily, because finding checks parses each file again.
+        suspects = (line for line in weighty if not self._is_check(line))
+        first = list(islice(suspects, MAX_SUSPECTS))
+        if first:
+            return first
+        return (weighty or list(lines))[:MAX_SUSPECTS]
 
     def _has_weight(self, line: Line) -> bool:
         path, number = line
@@ -252,31 +264,26 @@ class _CaseBuilder:
 
     def _suspect(self, line: Line, score: float, neighbours: int) -> Suspect:
         path, number = line
-        reasons = [self._changes.describe(line)]
+        reasons = []
+        change = self._changes.describe(line)
+        if change:
+            reasons.append(change)
         if neighbours > 1 and score == 1.0:
             reasons.append(f"none of {neighbours} passing neighbours runs it")
         statement = one_line(line_of(self._sources(path), number), 100)
-        reasons = list(filter(None, reasons))
         return Suspect(path, number, statement, round(score, 4), tuple(reasons))
 
     def _imported_lines(
         self, failure: Failure, outcome: Outcome, scores: Collection[Line]
     ) -> set[Line]:
-        """Return import-time lines of the files that share most words with the failing test."""
+        """Return the lines that ran at import, of at most `MAX_IMPORTED` files."""
         if self._deadline is not None and self._deadline.remaining() <= 0:
             return set()
         paths = list(outcome.imported)
         # Ranking the lines of all imported files of a large project would take seconds.
         if len(paths) > MAX_IMPORTED:
             executed = {path for path, _ in scores}
-            words = failure_words(failure, self._sources)
-
-            def rank(path: str) -> tuple[bool, bool, int, str]:
-                text = self._sources(path).lower()
-                shared = sum(word in text for word in words)
-                return path not in executed, not self._changes.is_changed(path), -shared, path
-
-            paths = heapq.nsmallest(MAX_IMPORTED, paths, key=rank)
+            paths = self._related_files(failure, paths, executed)
         lines: set[Line] = set()
         for path in paths:
             index = self._sources.derive(path, index_lines)
@@ -284,10 +291,25 @@ class _CaseBuilder:
                 lines.add((path, number))
         return lines
 
+    def _related_files(
+        self, failure: Failure, paths: Sequence[str], executed: Collection[str]
+    ) -> list[str]:
+        """Return the files that ran, then changed files, then those sharing most words."""
+        words = failure_words(failure, self._sources)
+
+        def rank(path: str) -> tuple[bool, bool, int, str]:
+            text = self._sources(path).lower()
+            shared = sum(word in text for word in words)
+            return path not in executed, not self._changes.is_changed(path), -shared, path
+
+        return heapq.nsmallest(MAX_IMPORTED, paths, key=rank)
+
 
 def _returned_values(failure: Failure, outcome: Outcome) -> list[str]:
-    """Return what the calls on the failing line returned in the replay."""
-    names = set(_called_names(failure.frames[-1])) if failure.frames else set()
+    """Return sentences on the results that calls on the failing line had in the replay."""
+    if not failure.frames:
+        return []
+    names = set(_called_names(failure.frames[-1]))
     sentences: dict[str, None] = {}
     for call in outcome.calls:
         name = call.function.rpartition(".")[2]
@@ -300,21 +322,24 @@ def _returned_values(failure: Failure, outcome: Outcome) -> list[str]:
 
 def _called_names(frame: Frame) -> Iterator[str]:
     """Yield the names of the functions and methods that a statement calls."""
+    # Without its colon, the head of a compound statement is more likely to parse.
     tree = syntax_tree(frame.statement.removesuffix(":"))
-    for node in ast.walk(tree) if tree else ():
+    if tree is None:
+        return
+    for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)):
                 yield name
 
 
 def _traceback_scores(failure: Failure) -> dict[Line, float]:
-    """Return scores without a replay: of functions on the traceback, the deepest first.
+    """Return scores of the lines of functions on the traceback, the deepest function's highest.
 
     Functions that the failing line calls come after the deepest one.
     """
     scores: dict[Line, float] = {}
     frames = [*reversed(failure.frames)]
-    # Functions that the deepest frame calls have returned already.
+    # The functions that the deepest frame calls have already returned.
     frames[1:1] = failure.callees
     for distance, frame in enumerate(frames):
         last = frame.first_line + frame.source.count("\n")

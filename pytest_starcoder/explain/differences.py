@@ -1,7 +1,7 @@
 """Describes how the two sides of a failed comparison differ, in short sentences.
 
-Of user code only `__repr__` runs, and the `==` and `hash` of values in builtin containers.
-Nothing else is iterated over, and the number of comparisons is bounded.
+The only user code that runs is `__repr__`, and `==` and `hash` of values in builtin containers.
+Only builtin containers are iterated over, and the number of comparisons is bounded.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ MAX_FIELDS = 50
 
 
 def differences(op: str, actual: object, expected: object) -> tuple[str, ...]:
-    """Return at most three sentences on a failed comparison, the most telling one first.
+    """Return at most three sentences on a failed comparison, the most specific one first.
 
     Never raises.
     """
@@ -62,13 +62,14 @@ def differences(op: str, actual: object, expected: object) -> tuple[str, ...]:
                 break
     except KeyboardInterrupt:
         raise
-    except BaseException:  # noqa: BLE001 - an `==` or a repr of the user's may raise anything
+    except BaseException:  # noqa: BLE001 - user code in `==` or a repr may raise anything
         return tuple(sentences)
     return tuple(sentences)
 
 
 def _shorten(sentence: str) -> str:
-    """Cut a sentence; whitespace in it stays, because it may be what differs."""
+    """Return a sentence on one line, cut to `MAX_LENGTH`."""
+    # Runs of spaces stay: they may be the difference.
     line = printable(sentence).replace("\n", " ")
     if len(line) <= MAX_LENGTH:
         return line
@@ -92,18 +93,20 @@ def _compare_equality(actual: object, expected: object) -> Iterator[str]:
     tolerance = None
     if _is_approx(expected):
         approx = attributes(expected)
-        # The defaults of pytest.approx.
+        # pytest.approx stores None for its defaults.
         relative = approx.get("rel") or 1e-6
         absolute = approx.get("abs") or 1e-12
         tolerance = relative, absolute
         expected = approx.get("expected")
+    are_floats = is_instance(actual, float) and is_instance(expected, float)
     # NaN is the only value that is not equal to itself.
-    if is_instance(actual, float) and is_instance(expected, float) and actual != actual:
+    if are_floats and actual != actual:
         yield NAN
     elif not are_known_equal(actual, expected, tolerance):
         yield from compare_types(actual, expected)
-        yield from _compare_pair(Pair(Comparer(tolerance), actual, expected))
-    # The `==` of dicts ignores the order, that of ordered dicts does not.
+        pair = Pair(Comparer(tolerance), actual, expected)
+        yield from _compare_pair(pair)
+    # The `==` of ordered dicts depends on the order; `Comparer` compares them as plain dicts.
     elif type(actual) is type(expected) is OrderedDict and list(actual) != list(expected):
         yield "the same items in a different order"
 
@@ -115,16 +118,17 @@ def _is_approx(value: object) -> bool:
 
 
 def _compare_pair(pair: Pair) -> Iterator[str]:
-    """Yield where and how two values of one kind differ."""
+    """Yield where and how two values of similar types differ."""
     if pair.depth > MAX_DEPTH:
         return
-    same_type = type(pair.actual) is type(pair.expected)
-    fields = _fields(pair.actual) if same_type else []
-    if fields:
-        yield from _compare_objects(pair, fields)
-        return
-    # Subclasses of builtin types are compared by what they contain.
-    actual, expected = plain(pair.actual), plain(pair.expected)
+    if type(pair.actual) is type(pair.expected):
+        fields = _fields(pair.actual)
+        if fields:
+            yield from _compare_objects(pair, fields)
+            return
+    # Instances of subclasses of builtin types are compared by their contents.
+    actual = plain(pair.actual)
+    expected = plain(pair.expected)
     pair = dataclasses.replace(pair, actual=actual, expected=expected)
     kinds = {type(actual), type(expected)}
     if kinds == {str}:
@@ -141,15 +145,27 @@ def _compare_pair(pair: Pair) -> Iterator[str]:
         yield from _compare_sets(pair)
     elif is_instance(actual, date) and is_instance(expected, date):
         yield from compare_dates(pair)
-    elif same_type and compares_identity(actual) and short_repr(actual) == short_repr(expected):
-        yield f"{pair.at}both print alike, but {type(actual).__name__} defines no __eq__"
+    elif len(kinds) == 1:
+        yield from _compare_identities(pair)
+
+
+def _compare_identities(pair: Pair) -> Iterator[str]:
+    """Yield a sentence on two objects that look equal but are compared by identity."""
+    if not compares_identity(pair.actual):
+        return
+    if short_repr(pair.actual) == short_repr(pair.expected):
+        kind = type(pair.actual).__name__
+        yield f"{pair.at}both print alike, but {kind} defines no __eq__"
 
 
 def _compare_item(pair: Pair) -> Iterator[str]:
-    """Yield how two items of containers differ: by what they contain, if anything."""
+    """Yield how two items of containers differ, the deepest known difference last."""
     sentences = list(islice(_compare_pair(pair), MAX_SENTENCES))
+    # Short values are shown in full; of containers, the differences inside are enough.
     if not sentences or type(plain(pair.actual)) in (str, bytes, int, float):
-        yield f"{pair.place} is {short_repr(pair.actual)}, not {short_repr(pair.expected)}"
+        actual = short_repr(pair.actual)
+        expected = short_repr(pair.expected)
+        yield f"{pair.place} is {actual}, not {expected}"
     yield from sentences
 
 
@@ -171,31 +187,33 @@ def _compare_sequences(pair: Pair, actual: list[Any], expected: list[Any]) -> It
 
 
 def _surplus(pair: Pair, actual: list[Any], expected: list[Any], index: int) -> str:
-    """Return by which items one list is longer, if they are equal without them.
+    """Return the items that only the longer list has; empty if the lists differ otherwise.
 
-    `index` is that of the first difference.
+    `index` is the index of the first difference.
     """
     amount = "too many" if len(actual) > len(expected) else "missing"
     shorter, longer = sorted((actual, expected), key=len)
     number = len(longer) - len(shorter)
-    items = longer[index : index + number]
+    end = index + number
+    surplus: Any = longer[index:end]
     if index == len(shorter):
         where = "at the end"
-    elif not pair.comparer.equal(longer[index + number :], shorter[index:]):
+    elif not pair.comparer.equal(longer[end:], shorter[index:]):
         return ""
     elif number == 1:
         where = f"at [{index}]"
     else:
         where = f"from [{index}] on"
-    shown = items[0] if number == 1 else items
-    return f"{amount} {where}: {short_repr(shown)}"
+    if number == 1:
+        [surplus] = surplus
+    return f"{amount} {where}: {short_repr(surplus)}"
 
 
 def _is_reordered(comparer: Comparer, actual: list[Any], expected: list[Any]) -> bool:
-    # Counting is linear, but needs items that can be hashed.
+    # Counting takes linear time, but the items must be hashable without running user code.
     if all(type(item) in (str, int, bytes) for item in (*actual, *expected)):
         return Counter[Hashable](actual) == Counter[Hashable](expected)
-    if len(actual) > 100:  # the items are compared pairwise
+    if len(actual) > 100:  # comparing every pair takes quadratic time
         return False
     remaining = list(expected)
     for item in actual:
@@ -209,11 +227,23 @@ def _is_reordered(comparer: Comparer, actual: list[Any], expected: list[Any]) ->
 
 
 def _compare_dicts(pair: Pair) -> Iterator[str]:
+    yield from _compare_keys(pair)
+    for key, value in pair.actual.items():
+        if not contains(pair.expected, key):
+            continue
+        expected_value = pair.expected[key]
+        if pair.differs(value, expected_value):
+            item = pair.item(f"[{short_repr(key)}]", value, expected_value)
+            yield from _compare_item(item)
+            return
+
+
+def _compare_keys(pair: Pair) -> Iterator[str]:
     actual, expected = pair.actual, pair.expected
     missing = [key for key in expected if not contains(actual, key)]
     extra = [key for key in actual if not contains(expected, key)]
-    # A renamed key is missing on one side and unexpected on the other.
     for key in missing[:2]:
+        # A renamed key is missing on one side and unexpected on the other.
         near = nearest_key(key, extra or actual)
         hint = f"; there is {near}" if near else ""
         yield f"{pair.at}the key {short_repr(key)} is missing{hint}"
@@ -222,10 +252,6 @@ def _compare_dicts(pair: Pair) -> Iterator[str]:
         if len(extra) > 1:
             keys = f"{short_repr(extra[0])} and {len(extra) - 1} more are"
         yield f"{pair.at}the key {keys} unexpected"
-    for key, value in actual.items():
-        if contains(expected, key) and pair.differs(value, expected[key]):
-            yield from _compare_item(pair.item(f"[{short_repr(key)}]", value, expected[key]))
-            return
 
 
 def _compare_sets(pair: Pair) -> Iterator[str]:
@@ -240,7 +266,8 @@ def _compare_sets(pair: Pair) -> Iterator[str]:
 def _compare_objects(pair: Pair, fields: list[str]) -> Iterator[str]:
     """Yield the first field in which two objects of a class differ."""
     for name in fields:
-        actual, expected = _field(pair.actual, name), _field(pair.expected, name)
+        actual = _field(pair.actual, name)
+        expected = _field(pair.expected, name)
         if pair.differs(actual, expected):
             yield from _compare_item(pair.item(f".{name}", actual, expected))
             return
@@ -255,6 +282,7 @@ def _fields(value: Any) -> list[str]:
     Builtin values, enum members and exceptions have none.
     """
     kind = type(value)
+    # Their attributes are not what `==` compares.
     if is_instance(value, enum.Enum, type, types.ModuleType, types.FunctionType, BaseException):
         return []
     if dataclasses.is_dataclass(kind):
@@ -265,15 +293,23 @@ def _fields(value: Any) -> list[str]:
         return [field.name for field in kind.__attrs_attrs__ if field.eq]
     if is_trusted(value):
         return []
-    # Slots are not in the `__dict__`.
-    slots: list[str] = []
+    fields = _slots(kind)[:MAX_FIELDS]
+    fields += islice(attributes(value), MAX_FIELDS)
+    return fields
+
+
+def _slots(kind: type) -> list[str]:
+    """Return the names in `__slots__` of a class and its bases."""
+    slots = []
     for base in kind.__mro__:
-        members = vars(base).items()
-        slots += [name for name, slot in members if is_instance(slot, types.MemberDescriptorType)]
-    return [*slots[:MAX_FIELDS], *list(attributes(value))[:MAX_FIELDS]]
+        for name, member in vars(base).items():
+            if is_instance(member, types.MemberDescriptorType):
+                slots.append(name)
+    return slots
 
 
 def _field(value: Any, name: str) -> Any:
+    """Return the value of a field without running properties."""
     members = attributes(value)
     if name in members:
         return members[name]
@@ -298,10 +334,13 @@ def _missing_item(item: object, container: Any) -> Iterator[str]:
     if type(item) is str and type(items) is str:
         yield from missing_text(item, items)
     elif type(items) in (list, tuple, set, frozenset, dict):
+        size = counted(len(items), "item")
         near = nearest_key(item, items)
-        hint = f", the nearest is {near}" if near else ""
-        yield f"it has {counted(len(items), 'item')}{hint}"
-        if near or not compares_identity(item):
+        if near:
+            yield f"it has {size}, the nearest is {near}"
+            return
+        yield f"it has {size}"
+        if not compares_identity(item):
             return
         if short_repr(item) in map(short_repr, islice(items, 50)):
             yield f"one of them prints alike, but {type(item).__name__} defines no __eq__"

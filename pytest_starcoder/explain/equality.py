@@ -1,7 +1,7 @@
 """Compares live values of any type, bounded and without side effects.
 
-Of user code only `==` and `hash` of values inside builtin containers run. Nothing else is
-iterated over.
+The only user code that runs is `==` and `hash` of values inside builtin containers. Only
+builtin containers are iterated over.
 """
 
 from __future__ import annotations
@@ -38,14 +38,13 @@ _COPIES: dict[type, Any] = {
     set: set,
     frozenset: frozenset,
 }
-"""How a value of a subclass becomes one of the builtin type, by the builtin type's own methods."""
+"""Functions that turn an instance of a subclass into one of the builtin type."""
 
 _LIKE_DICT = {OrderedDict, defaultdict, Counter}
-"""Subclasses with an `==` of their own that may be compared as dicts."""
-
+"""Subclasses that override `==` but may be compared as dicts."""
 
 Tolerance = tuple[float, float]
-"""Relative and absolute difference of numbers that are taken as equal."""
+"""Relative and absolute difference up to which numbers count as equal."""
 
 
 class BudgetExceededError(Exception):
@@ -72,17 +71,17 @@ class Comparer:
         # A structure may contain itself.
         if depth > 4 * MAX_DEPTH:
             return None
-        first, second = plain(first), plain(second)
+        first = plain(first)
+        second = plain(second)
         kinds = {type(first), type(second)}
         if not kinds <= BUILTINS:
             return _equal_objects(first, second)
         if self.tolerance and is_number(first) and is_number(second):
             relative, absolute = self.tolerance
             return math.isclose(first, second, rel_tol=relative, abs_tol=absolute)
-        if len(kinds) > 1:
-            # Only numbers of different types may be equal.
-            return kinds <= NUMBERS and bool(first == second)
-        if kinds <= {list, tuple}:
+        if len(kinds) > 1 and not kinds <= NUMBERS:
+            return False
+        if kinds == {list} or kinds == {tuple}:
             return self._equal_sequences(first, second, depth)
         if kinds == {dict}:
             return self._equal_dicts(first, second, depth)
@@ -124,48 +123,49 @@ def are_known_equal(first: object, second: object, tolerance: Tolerance | None) 
 
 def _equal_objects(first: object, second: object) -> bool | None:
     """Return the result of `==` between two objects of one class, or of trusted classes."""
-    is_comparable = type(first) is type(second) or (is_trusted(first) and is_trusted(second))
-    if not is_comparable:
+    if type(first) is not type(second) and not (is_trusted(first) and is_trusted(second)):
         # Python falls back to identity if neither class defines `__eq__`.
-        return False if compares_identity(first) and compares_identity(second) else None
+        if compares_identity(first) and compares_identity(second):
+            return False
+        return None
     try:
         equal: object = first == second
-        # An array compares item by item: the truth of the result may be ambiguous.
+        # Arrays compare item by item, and the truth value of the result may be ambiguous.
         if type(equal) is bool or _is_numpy_number(type(equal)):
             return bool(equal)
     except KeyboardInterrupt:
         raise
-    except BaseException:  # noqa: BLE001 - an `==` of the user's may raise anything
+    except BaseException:  # noqa: BLE001 - user code in `==` may raise anything
         return None
     return None
 
 
 def plain(value: Any) -> Any:
-    """Return a value of a subclass of a builtin type as that type; other values as they are.
+    """Return an instance of a subclass of a builtin type as the builtin type.
 
-    Values with an `==` of their own stay as well. Only methods of the builtin types are called,
-    because a subclass may iterate as it likes.
+    Other values are returned unchanged, and so are those whose class overrides `==`. Only
+    methods of the builtin types are called, because a subclass may override iteration.
     """
     kind = type(value)
     if kind in BUILTINS:
         return value
     for base, copy in _COPIES.items():
         if issubclass(kind, base):
-            # A class with an `==` of its own is compared by that.
             inherits_eq = kind.__eq__ is base.__eq__  # type: ignore[comparison-overlap]
-            is_plain = inherits_eq or kind in _LIKE_DICT or _is_numpy_number(kind)
-            return copy(value) if is_plain else value
+            if inherits_eq or kind in _LIKE_DICT or _is_numpy_number(kind):
+                return copy(value)
+            return value
     return value
 
 
 def is_trusted(value: object) -> bool:
-    """Return whether a value's class is part of the standard library or a number of NumPy's."""
+    """Return whether a value's class is part of the standard library or a NumPy number."""
     module = str(type(value).__module__).partition(".")[0]
     return module in sys.stdlib_module_names or _is_numpy_number(type(value))
 
 
 def _is_numpy_number(kind: type) -> bool:
-    """Return whether `==` of a class returns a bool of NumPy's instead of Python's."""
+    """Return whether a class is a NumPy scalar type, without importing NumPy."""
     bases = [(base.__module__, base.__name__) for base in kind.__mro__]
     return ("numpy", "generic") in bases
 
@@ -189,19 +189,21 @@ def contains(container: Any, item: Any) -> bool:
 def attributes(owner: object) -> dict[str, Any]:
     """Return the attributes in an instance's own `__dict__`, without running user code."""
     for kind in type(owner).__mro__:
-        if "__dict__" in vars(kind):
-            # A class may define a property of that name, which would be run.
-            slot = vars(kind)["__dict__"]
-            if is_instance(slot, types.GetSetDescriptorType, types.MemberDescriptorType):
-                members = object.__getattribute__(owner, "__dict__")
-                return members if type(members) is dict else {}
-            return {}
+        if "__dict__" not in vars(kind):
+            continue
+        # A class may define a property of that name, which would run.
+        slot = vars(kind)["__dict__"]
+        if is_instance(slot, types.GetSetDescriptorType, types.MemberDescriptorType):
+            members = object.__getattribute__(owner, "__dict__")
+            if type(members) is dict:
+                return members
+        return {}
     return {}
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two values to describe the difference of: the actual one and the expected one.
+    """An actual and an expected value whose difference is described.
 
     `place` is the path to them inside the compared values, such as `['a'][0]`.
     """
@@ -214,7 +216,7 @@ class Pair:
 
     @property
     def at(self) -> str:
-        """The beginning of a sentence on the pair."""
+        """The start of a sentence about the pair."""
         return f"at {self.place}: " if self.place else ""
 
     @property

@@ -1,4 +1,4 @@
-"""Finds the name or key that a misspelt one was probably meant to be."""
+"""Finds the existing name or key that a misspelt one probably stands for."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from itertools import islice
 from pytest_starcoder.text.reprs import short_repr
 
 MAX_CANDIDATES = 5000
-"""Maximum number of names or keys among which the nearest is searched."""
+"""Maximum number of names or keys that are compared."""
 
 MAX_KEY_LENGTH = 400
-"""Maximum length of a key that is compared: longer ones are hardly misspelt."""
+"""Maximum length of a key that is compared: longer ones are rarely typed by hand."""
 
 CUTOFF = 0.6
-"""Similarity below which two texts are not alike, as difflib computes it."""
+"""Similarity, as difflib computes it, below which two texts are not alike."""
 
 
 def nearest_key(key: object, keys: Iterable[object]) -> str:
-    """Return the key that is most similar to `key`, as a literal; empty if none is."""
+    """Return the key that is most similar to `key`, as a literal; empty if none is similar."""
     texts = []
     numbers = []
     for candidate in islice(keys, MAX_CANDIDATES):
@@ -31,14 +31,15 @@ def nearest_key(key: object, keys: Iterable[object]) -> str:
         near = _nearest_text(key, texts)
         if near:
             return short_repr(near)
-        return f"{key} as a number" if key in numbers else ""
+        if key in numbers:
+            return f"{key} as a number"
+    # The same key in another type is a common mistake: 1 and "1".
+    text = None
     if type(key) is int:
-        as_string = str(key)
+        text = str(key)
     elif type(key) is bytes:
-        as_string = key.decode("latin-1")
-    else:
-        return ""
-    return f"the string {as_string!r}" if as_string in texts else ""
+        text = key.decode("latin-1")
+    return f"the string {text!r}" if text in texts else ""
 
 
 def _nearest_text(text: str, candidates: list[str]) -> str:
@@ -46,20 +47,21 @@ def _nearest_text(text: str, candidates: list[str]) -> str:
     for candidate in candidates:
         if candidate.casefold() == folded:
             return candidate
-    # Comparing takes time that grows with the square of the length.
-    room = max(20, 500_000 // (len(text) + 1) ** 2)
-    matches = difflib.get_close_matches(text, candidates[:room], n=1, cutoff=CUTOFF)
+    # A comparison takes time quadratic in the length, so long texts get fewer candidates.
+    limit = max(20, 500_000 // (len(text) + 1) ** 2)
+    matches = difflib.get_close_matches(text, candidates[:limit], n=1, cutoff=CUTOFF)
     return matches[0] if matches else ""
 
 
 def nearest_name(name: object, names: Iterable[object]) -> str:
-    """Return the name that is most similar to another; empty if none is."""
+    """Return the name that is most similar to another; empty if none is similar."""
     if type(name) is not str:
         return ""
     candidates = []
     for candidate in islice(names, MAX_CANDIDATES):
         if type(candidate) is not str or candidate == name:
             continue
+        # Nobody misspells a plain name into a dunder one.
         if name.startswith("__") or not candidate.startswith("__"):
             candidates.append(candidate)
     matches = difflib.get_close_matches(name[:100], candidates, n=1, cutoff=CUTOFF)

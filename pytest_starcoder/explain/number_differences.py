@@ -13,11 +13,11 @@ from pytest_starcoder.explain.equality import Pair
 from pytest_starcoder.text.display import counted
 
 MAX_FACTORED = 2**60
-"""Number from which on no factor is computed: the quotient might not fit in a float."""
+"""Upper limit of numbers whose factor is computed: larger quotients may not fit in a float."""
 
 NAN = "NaN equals nothing, not even itself"
 
-TELLING_FACTORS = (10, 100, 1000, 0.1, 0.01, 0.001)
+UNIT_FACTORS = (10, 100, 1000, 0.1, 0.01, 0.001)
 """Factors that hint at a wrong unit."""
 
 
@@ -27,19 +27,24 @@ def compare_numbers(pair: Pair) -> Iterator[str]:
     if actual != actual or expected != expected:  # math.isnan fails on large integers
         yield f"{pair.at}{NAN}"
     elif _is_infinite(actual) or _is_infinite(expected):
+        # In a container, both numbers were already shown.
         if not pair.place:
-            yield f"the value is {'' if _is_infinite(actual) else 'not '}infinite"
+            state = "infinite" if _is_infinite(actual) else "not infinite"
+            yield f"the value is {state}"
     else:
-        yield from _compare_finite(pair, Fraction(actual) - Fraction(expected))
+        # As fractions, even numbers that no float can hold are subtracted exactly.
+        difference = Fraction(actual) - Fraction(expected)
+        yield from _compare_finite(pair, difference)
 
 
 def _compare_finite(pair: Pair, difference: Fraction) -> Iterator[str]:
-    actual, expected, amount = pair.actual, pair.expected, abs(difference)
+    actual, expected = pair.actual, pair.expected
+    amount = abs(difference)
     if pair.comparer.tolerance is None and _is_rounding(amount, actual, expected):
-        size = f"{float(amount):.2g}"
-        yield f"{pair.at}they differ by {size}, a rounding error: compare with pytest.approx"
+        error = f"they differ by {float(amount):.2g}, a rounding error"
+        yield f"{pair.at}{error}: compare with pytest.approx"
     elif pair.place or not difference:
-        return  # both were shown in full
+        return  # both were already shown in full
     elif actual == -expected:
         yield "the value has the opposite sign"
     else:
@@ -49,7 +54,7 @@ def _compare_finite(pair: Pair, difference: Fraction) -> Iterator[str]:
 
 
 def _is_infinite(number: Any) -> bool:
-    # math.isinf converts to a float, which a large int does not fit in.
+    # math.isinf converts to float, and raises OverflowError for a large int.
     return type(number) in (float, Decimal) and math.isinf(number)
 
 
@@ -63,29 +68,33 @@ def _is_rounding(amount: Fraction, actual: Any, expected: Any) -> bool:
 
 def _amount(number: Fraction) -> str:
     bits = number.numerator.bit_length()
-    if bits > 300:  # too large for a float
-        exponent = round((bits - number.denominator.bit_length()) * math.log10(2))
+    if bits > 300:  # may not fit in a float
+        magnitude = bits - number.denominator.bit_length()
+        exponent = round(magnitude * math.log10(2))
         return f"about 10^{exponent}"
-    return str(number) if number.denominator == 1 else f"{float(number):.6g}"
+    if number.denominator == 1:
+        return str(number)
+    return f"{float(number):.6g}"
 
 
 def _relation(actual: Any, expected: Any) -> Iterator[str]:
-    """Yield how a wrong number becomes the right one: by rounding it, or by a factor."""
+    """Yield a sentence if rounding or a round factor turns the actual number into the expected."""
     digits = _decimals(expected)
-    is_rounded = type(expected) in (int, float) and type(actual) is float
-    if is_rounded and round(actual, digits) == expected:
+    can_round = type(expected) in (int, float) and type(actual) is float
+    if can_round and round(actual, digits) == expected:
         places = f" to {counted(digits, 'digit')}" if digits else ""
         yield f"rounded{places} it is equal"
     elif expected and max(abs(expected), abs(actual)) < MAX_FACTORED:
-        factor = round(float(Fraction(actual) / Fraction(expected)), 9)
-        # Of small numbers, one is often twice the other by chance.
+        quotient = Fraction(actual) / Fraction(expected)
+        factor = round(float(quotient), 9)
+        # Small numbers are often twice or half of each other by chance.
         is_double = abs(expected) > 2 and factor in (2, 0.5)
-        if is_double or abs(factor) in TELLING_FACTORS:
+        if is_double or abs(factor) in UNIT_FACTORS:
             yield f"the value is {factor:g} times the expected one"
 
 
 def _decimals(number: Any) -> int:
-    """Return the number of decimal places with which a float was written."""
+    """Return the number of decimal places of a float; 0 in scientific notation."""
     text = repr(number)
     if type(number) is not float or "e" in text:
         return 0
@@ -99,7 +108,9 @@ def compare_dates(pair: Pair) -> Iterator[str]:
     if kind is not type(expected) or kind not in (date, datetime):
         return
     is_naive = kind is datetime and actual.tzinfo is None
-    if is_naive != (kind is datetime and expected.tzinfo is None):
+    is_expected_naive = kind is datetime and expected.tzinfo is None
+    # Comparing a naive datetime with an aware one raises TypeError.
+    if is_naive != is_expected_naive:
         aware = "expected value" if is_naive else "value"
         yield f"{pair.at}only the {aware} has a time zone"
     elif actual != expected:

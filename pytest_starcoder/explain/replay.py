@@ -1,9 +1,10 @@
-"""Runs failing tests again next to passing ones, and concludes what that shows of each cause."""
+"""Runs failing tests again next to passing ones, and draws conclusions about each cause."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice, zip_longest
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.failure import Cause, Failure
@@ -21,26 +22,28 @@ MAX_CAUSES = 30
 """Maximum number of causes whose tests run again."""
 
 MAX_NEIGHBOUR_SECONDS = 5.0
-"""Seconds that the neighbours of all causes may take, estimated from their first run."""
+"""Seconds for the neighbours of all causes, estimated from the durations of their first run."""
 
 TRACING_SLOWDOWN = 4
-"""How many times longer a traced test takes (measured: 1.5 to 9 times)."""
+"""Factor by which tracing slows a test down (measured: 1.5 to 9)."""
 
 MAX_EARLIER = 400
 """Maximum number of tests that run again to find the order that fails."""
 
-TIMED_OUT = "it was still running when replay_timeout expired"
-ENDED_EARLY = "pytest exited before it finished"
-"""Reasons why a test has no outcome."""
+TIMED_OUT = "it had not ended when the seconds of replay_timeout were over"
+"""Reason for a missing outcome: there was no time left."""
+
+ENDED_EARLY = "pytest ended before it had"
+"""Reason for a missing outcome: the process ended or crashed."""
 
 
 @dataclass(frozen=True)
 class Replay:
     """The results of running tests of one cause again.
 
-    `failing` and `passing` are the outcomes that rank its lines, `statements` sentences for a
-    person. `order` are the tests that must run for it to fail, unless the test alone fails.
-    `tests` are all tests that ran.
+    `failing` and `passing` are the outcomes that rank its lines; `statements` are sentences for
+    a person. `order` lists the tests that make it fail, unless it fails alone. `tests` are the
+    node ids of all tests that ran.
     """
 
     failing: tuple[Outcome, ...] = ()
@@ -57,7 +60,7 @@ class Replay:
 class Replayer:
     """Runs tests of a session again; `finished` are its tests in the order in which they ran.
 
-    `warn` gets a sentence for each thing that running tests again may have left behind.
+    `warn` is called with a sentence on anything that the tests left behind.
     """
 
     def __init__(
@@ -80,20 +83,25 @@ class Replayer:
 
         `read` returns the text of a file by its path relative to the root.
         """
-        failing = [self._failing_tests(cause) for cause in causes[:MAX_CAUSES]]
-        # Later causes keep their place, without tests.
-        failing += [[] for _ in causes[MAX_CAUSES:]]
         passed = self._passed_tests()
+        failing: list[list[FinishedTest]] = []
         neighbours: list[list[FinishedTest]] = []
-        for cause, tests in zip(causes, failing, strict=True):
+        for index, cause in enumerate(causes):
+            # Causes beyond the limit get an empty replay.
+            tests = self._failing_tests(cause) if index < MAX_CAUSES else []
+            failing.append(tests)
             near = choose_neighbours(cause.first, tests[0], passed, read) if tests else []
             neighbours.append(near)
+        # All causes share one run: starting pytest and importing the project is slow.
         outcomes = self._run_traced(failing, neighbours)
         replays = []
         for cause, tests, near in zip(causes, failing, neighbours, strict=True):
             again = [outcomes[test.nodeid] for test in tests]
-            passing = [outcomes[test.nodeid] for test in near if test.nodeid in outcomes]
-            passing = [outcome for outcome in passing if outcome.outcome == "passed"]
+            passing = []
+            for test in near:
+                outcome = outcomes.get(test.nodeid)
+                if outcome is not None and outcome.outcome == "passed":
+                    passing.append(outcome)
             replays.append(self._conclude(cause.first, again, tuple(passing)))
         return replays
 
@@ -104,70 +112,88 @@ class Replayer:
         return passed
 
     def _failing_tests(self, cause: Cause) -> list[FinishedTest]:
-        """Return the failing tests to run again: the first, and others spread over all."""
+        """Return failing tests to run again: the first, and some spread over the rest."""
         first = cause.first
         if not first.frames and "crashed while running" in first.message:
-            return []  # it would end our process as it ended xdist's worker
-        tests = [self._by_id[nodeid] for nodeid in cause.nodeids if nodeid in self._by_id]
-        return spread([test for test in tests if test.quick], MAX_FAILING)
+            return []  # it would crash our process like xdist's worker
+        tests = []
+        for nodeid in cause.nodeids:
+            test = self._by_id.get(nodeid)
+            if test is not None and test.quick:
+                tests.append(test)
+        return spread(tests, MAX_FAILING)
 
     def _run_traced(
         self, failing: Sequence[list[FinishedTest]], neighbours: Sequence[list[FinishedTest]]
     ) -> dict[str, Outcome]:
         """Run failing tests and as many neighbours as there is time for; return all outcomes."""
-        failing_ids = list(dict.fromkeys(test.nodeid for tests in failing for test in tests))
+        failing_ids = list(_ids(*chain.from_iterable(failing)))
         if not failing_ids:
             return {}
-        tests = dict.fromkeys(failing_ids)
-        seconds = min(MAX_NEIGHBOUR_SECONDS, self._deadline.remaining() / 2)
-        for rank in range(max(map(len, neighbours))):  # the nearest of every cause first
-            for near in neighbours:
-                if rank < len(near) and near[rank].nodeid not in tests and seconds > 0:
-                    tests[near[rank].nodeid] = None
-                    seconds -= near[rank].seconds * TRACING_SLOWDOWN
+        ids = [*failing_ids, *self._affordable(neighbours, failing_ids)]
         # All tests are traced, and the failing ones record their calls as well.
-        ids = list(tests)
         ran = self._run_tests(
             self._launch, ids, self._deadline, trace=ids, values=failing_ids, warn=self._warn
         )
+        outcomes = {outcome.nodeid: outcome for outcome in ran}
         reason = TIMED_OUT if self._deadline.remaining() <= 0 else ENDED_EARLY
-        # A test without an outcome was cut off, or never started.
-        outcomes = {nodeid: Outcome(nodeid, MISSING, message=reason) for nodeid in failing_ids}
-        return outcomes | {outcome.nodeid: outcome for outcome in ran}
+        for nodeid in failing_ids:
+            outcomes.setdefault(nodeid, Outcome(nodeid, MISSING, message=reason))
+        return outcomes
+
+    def _affordable(
+        self, neighbours: Sequence[list[FinishedTest]], failing_ids: Collection[str]
+    ) -> list[str]:
+        """Return the node ids of neighbours that there is time for, the nearest of each first."""
+        seconds = min(MAX_NEIGHBOUR_SECONDS, self._deadline.remaining() / 2)
+        ids: dict[str, None] = {}
+        for same_rank in zip_longest(*neighbours):
+            for test in same_rank:
+                if test is None or test.nodeid in ids or test.nodeid in failing_ids:
+                    continue
+                if seconds <= 0:
+                    return list(ids)
+                ids[test.nodeid] = None
+                seconds -= test.seconds * TRACING_SLOWDOWN
+        return list(ids)
 
     def _conclude(
         self, failure: Failure, again: list[Outcome], passing: tuple[Outcome, ...]
     ) -> Replay:
-        """Return what the outcomes of a cause's failing tests and their neighbours show."""
+        """Return the replay of a cause from the outcomes of its failing tests and neighbours."""
         missing = {test.nodeid: test.message for test in again if test.outcome == MISSING}
         ran = [outcome for outcome in again if outcome.outcome != MISSING]
-        if not ran:
-            # The first test may have another parameter now, so it is named by its function.
-            order = tuple(without_parameters(nodeid) for nodeid in list(missing)[:1])
-            replay = Replay(order=order)
-        elif any(outcome.failed for outcome in ran):
+        if any(outcome.failed for outcome in ran):
             replay = _failed_again(failure, ran, passing)
-        else:
+        elif ran:
             replay = self._passed_now(ran[0], passing)
+        else:
+            # The parameters may differ from run to run, so the whole function is to be run.
+            order = [without_parameters(nodeid) for nodeid in islice(missing, 1)]
+            replay = Replay(order=tuple(order))
         return replace(replay, statements=(*replay.statements, *_not_run(missing)))
 
     def _passed_now(self, outcome: Outcome, passing: tuple[Outcome, ...]) -> Replay:
-        """Return the tests after which a test fails that passes alone, or that it is flaky."""
-        earlier = self._earlier_tests(outcome.nodeid)
-        replay = Replay(passing=passing, tests=_ids(outcome, *passing) | set(earlier))
+        """Return the replay of a test that now passes: it depends on the order, or is flaky."""
+        nodeid = outcome.nodeid
+        earlier = self._earlier_tests(nodeid)
+        order: tuple[str, ...] = ()
         if not earlier or self._deadline.remaining() <= 0:
-            statement = "passed when rerun: flaky, or dependent on something outside the test"
-            return replace(replay, statements=(statement,))
-        if not self._fails_after(earlier, outcome.nodeid):
-            statement = "passed when rerun alone and in the failing order: flaky"
-            if self._deadline.remaining() <= 0:
-                missed = "no time was left to rerun the failing order"
-                statement = f"passed when rerun; {missed}"
-            return replace(replay, statements=(statement,))
-        guilty = self._narrow_down(earlier, outcome.nodeid)
-        after = guilty[0] if len(guilty) == 1 else f"the {len(guilty)} tests before it"
-        statement = f"passes alone and fails after {after}: dependent on the order"
-        return replace(replay, statements=(statement,), order=(*guilty, outcome.nodeid))
+            statement = "passed when it was run again: flaky, or dependent on what is outside it"
+        elif self._fails_after(earlier, nodeid):
+            guilty = self._narrow_down(earlier, nodeid)
+            after = guilty[0] if len(guilty) == 1 else f"the {len(guilty)} tests before it"
+            statement = f"passes alone and fails after {after}: dependent on the order"
+            order = (*guilty, nodeid)
+        # The time may have run out before the test was reached.
+        elif self._deadline.remaining() <= 0:
+            missed = "there was no time left to run the order that had failed"
+            statement = f"passed when it was run again; {missed}"
+        else:
+            conditions = "alone and in the order that had failed"
+            statement = f"passed when it was run again, {conditions}: flaky"
+        tests = frozenset([*_ids(outcome, *passing), *earlier])
+        return Replay((), passing, (statement,), order, tests)
 
     def _earlier_tests(self, nodeid: str) -> list[str]:
         """Return the last tests that the same process ran before a test."""
@@ -185,7 +211,7 @@ class Replayer:
         return any(outcome.nodeid == nodeid and outcome.failed for outcome in ran)
 
     def _narrow_down(self, earlier: list[str], nodeid: str) -> list[str]:
-        """Halve the tests after which a test fails, as long as one half is enough."""
+        """Halve the tests after which a test fails, as long as one half still makes it fail."""
         while len(earlier) > 1 and self._deadline.remaining() > 0:
             middle = len(earlier) // 2
             if self._fails_after(earlier[middle:], nodeid):
@@ -201,10 +227,10 @@ def _failed_again(
     failure: Failure, again: Sequence[Outcome], passing: tuple[Outcome, ...]
 ) -> Replay:
     failing = tuple(outcome for outcome in again if outcome.failed)
-    statement = "failed again when rerun"
+    statement = "failed again when it was run again"
     if len(failing) > 1:
         statement = f"{len(failing)} tests failed again"
-    # Another exception may be another fault.
+    # A different exception may come from a different fault.
     exceptions = {outcome.exception for outcome in failing} - {failure.exception, ""}
     if exceptions and failure.exception != "failure":
         statement += f", this time with {', '.join(sorted(exceptions))}"
@@ -213,29 +239,32 @@ def _failed_again(
         statement += f"; {counted(passed_now, 'other')} of the same cause passed this time"
     if passing:
         statement += f"; {counted(len(passing), 'neighbour')} passed"
-    return Replay(failing, passing, (statement,), (), _ids(*again, *passing))
+    tests = frozenset(_ids(*again, *passing))
+    return Replay(failing, passing, (statement,), tests=tests)
 
 
 def _not_run(missing: Mapping[str, str]) -> tuple[str, ...]:
-    """Return a sentence on the failing tests that could not run again, by the reason."""
+    """Return a sentence on the failing tests that could not run again, with the reasons."""
     if not missing:
         return ()
     reasons = "; ".join(dict.fromkeys(missing.values()))
-    names = counted(len(missing), "test")
+    subject = counted(len(missing), "test")
     if len(missing) == 1:
-        [names] = missing
-    return (f"{one_line(names, 120)} could not be run again: {reasons}",)
+        [nodeid] = missing
+        subject = one_line(nodeid, 120)
+    return (f"{subject} could not be run again: {reasons}",)
 
 
-def _ids(*outcomes: Outcome) -> frozenset[str]:
-    return frozenset(outcome.nodeid for outcome in outcomes)
+def _ids(*tests: Outcome | FinishedTest) -> dict[str, None]:
+    """Return the node ids of tests, each once, in order."""
+    return dict.fromkeys(test.nodeid for test in tests)
 
 
 def add_warnings(replays: Sequence[Replay], warnings: Iterable[str]) -> list[Replay]:
-    """Return the replays, with the warnings added to the first one."""
+    """Return the replays with `warnings` added to the first one."""
     first = replays[0]
-    first = replace(first, statements=(*first.statements, *warnings))
-    return [first, *replays[1:]]
+    statements = (*first.statements, *warnings)
+    return [replace(first, statements=statements), *replays[1:]]
 
 
 def count_tests(replays: Iterable[Replay]) -> int:

@@ -1,7 +1,7 @@
-"""Ranks executed lines by how likely they are at fault.
+"""Ranks executed lines by how likely they are to be at fault.
 
-The score is Ochiai's, over lines. Many lines tie, because the same tests run them: git, the
-traceback and the code itself break those ties. The weights were chosen on the seeded edits of
+The score is Ochiai's, over lines. Many lines tie because the same tests run them; git, the
+traceback and the code itself break those ties. The weights were tuned on the seeded edits of
 benchmarks/ranking.py.
 """
 
@@ -25,10 +25,10 @@ Line = tuple[str, int]
 """A file, relative to the root, and a 1-based line number."""
 
 PRINTED_FRAME = re.compile(r'File "([^"\n]+)", line (\d+)')
-"""A frame in the message, which may come from a process that the test started."""
+"""A traceback entry in the message, perhaps from a process that the test started."""
 
 RAISED_BONUS = 6.0
-"""Bonus of the line that raised; an operator adds 2 to the weight of its line."""
+"""Bonus of the line that raised; for comparison, an operator adds 2 to its line's weight."""
 
 CALLER_BONUS = 2.0
 """Bonus of the other lines on the traceback."""
@@ -43,13 +43,13 @@ SHARED_BONUS = 3.0
 """Bonus of a line that the failing tests of all other causes execute as well."""
 
 TEST_FILE_PENALTY = 6.0
-"""Penalty of a line in the test's own file: the fault is more likely in the code under test."""
+"""Penalty of a line in the test's file: the fault is more likely in the code under test."""
 
 WORD_FACTOR = 0.5
-"""Factor of the words that a line shares with the failing test, rare ones counting more."""
+"""Weight of the words that a line shares with the failing test; rare words count more."""
 
 MAX_WORDS = 3.0
-"""Number of rare words from which on more do not count."""
+"""Maximum number of rare words that count."""
 
 PATH_BONUS = 6.0
 """Relevance of a word that the path of the file shares with the name of the test."""
@@ -59,13 +59,15 @@ def ochiai(failing: Sequence[Outcome], passing: Sequence[Outcome]) -> dict[Line,
     """Return the suspicion of every line that a failing test executed, from 0 to 1.
 
     failed(l) / sqrt(all failed * (failed(l) + passed(l))), where failed(l) and passed(l) are the
-    failing and passing tests that executed l (Abreu et al., TAICPART 2007).
+    numbers of failing and passing tests that executed l (Abreu et al., TAICPART 2007).
     """
-    failed, passed = _count_tests(failing), _count_tests(passing)
-    return {
-        line: count / math.sqrt(len(failing) * (count + passed[line]))
-        for line, count in failed.items()
-    }
+    failed = _count_tests(failing)
+    passed = _count_tests(passing)
+    scores = {}
+    for line, count in failed.items():
+        executions = count + passed[line]
+        scores[line] = count / math.sqrt(len(failing) * executions)
+    return scores
 
 
 def _count_tests(outcomes: Sequence[Outcome]) -> Counter[Line]:
@@ -77,21 +79,23 @@ def _count_tests(outcomes: Sequence[Outcome]) -> Counter[Line]:
 
 
 def with_definitions(outcome: Outcome, sources: SourceFiles) -> Outcome:
-    """Return an outcome whose lines are whole statements, with the definitions that they use."""
-    words = words_in(source_of_test(outcome.nodeid, sources))
-    lines = {
-        path: sources.derive(path, index_lines).with_definitions(numbers, words)
-        for path, numbers in outcome.lines.items()
-    }
+    """Return an outcome whose lines are whole statements and the definitions that they use."""
+    words = words_in(find_test_source(outcome.nodeid, sources))
+    lines = {}
+    for path, numbers in outcome.lines.items():
+        index = sources.derive(path, index_lines)
+        lines[path] = index.with_definitions(numbers, words)
     return replace(outcome, lines=lines)
 
 
-def source_of_test(nodeid: str, sources: SourceFiles) -> str:
-    """Return the source of a test function and its parameters."""
+def find_test_source(nodeid: str, sources: SourceFiles) -> str:
+    """Return the source of a test function, followed by the parameters of the test."""
     path, _, name = nodeid.partition("::")
     function, _, parameters = name.rpartition("::")[2].partition("[")
     source = sources.derive(path, _functions_by_name).get(function)
-    return parameters if source is None else f"{source}\n{parameters}"
+    if source is None:
+        return parameters
+    return f"{source}\n{parameters}"
 
 
 def _functions_by_name(source: str) -> dict[str, str]:
@@ -106,7 +110,7 @@ def _functions_by_name(source: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Lines, the most suspicious first, with the words that they share with the test."""
+    """Lines, the most suspicious first, and how much each has in common with the test."""
 
     lines: tuple[Line, ...]
     relevance: Mapping[Line, float]
@@ -121,17 +125,16 @@ def rank_lines(
     imported: Collection[Line] = (),
     shared: Mapping[Line, float] = {},
 ) -> Ranking:
-    """Return the lines of `scores` by suspicion, then `imported` ones; lines of tests are left out.
+    """Return the lines of `scores` by suspicion, then the `imported` ones, without lines of tests.
 
-    `recency` is 1 for a line that is not committed and 0 for an old one, `shared` the part of the
-    other causes that execute a line. Lines that tie in everything are in the order of their
-    files.
+    `recency` is 1 for an uncommitted line and 0 for an old one; `shared` is the share of the
+    other causes that execute a line. Complete ties are sorted by path and line number.
     """
     lines = [line for line in (*scores, *imported) if not is_test(line)]
     hints = _Hints(failure, lines, sources, recency, shared)
 
     def rank(line: Line) -> tuple[bool, float, float, Line]:
-        # Rounded, so that the order in which counts are added up does not break ties.
+        # Rounded, so that floating-point noise does not break ties.
         score = round(scores.get(line, 0.0), 6)
         return line not in scores, -score, -hints.weigh(line), line
 
@@ -139,7 +142,7 @@ def rank_lines(
 
 
 class _Hints:
-    """What breaks ties between lines with the same score."""
+    """Evidence that breaks ties between lines with the same score."""
 
     def __init__(
         self,
@@ -153,11 +156,13 @@ class _Hints:
         self._recency = recency
         self._shared = shared
         self._test_file = failure.nodeid.partition("::")[0]
+        # Later facts are about other values on the line.
         texts = (failure.message, *failure.facts[:2])
         self._mentions_none = any("None" in text for text in texts)
-        self._traceback_bonus = _traceback_bonus(failure, {path for path, _ in lines})
+        paths = {path for path, _ in lines}
+        self._traceback_bonus = _traceback_bonus(failure, paths)
         self.relevance = _relevance(failure, lines, sources)
-        # The relevance of a word grows with the number of lines that do not have it.
+        # The relevance of the rarest word, as a unit.
         self._scale = math.log(len(lines) + 1)
 
     def weigh(self, line: Line) -> float:
@@ -165,7 +170,8 @@ class _Hints:
         index = self._sources.derive(path, index_lines)
         weight = index.weights.get(number, 0.0)
         weight += self._traceback_bonus.get(line, 0.0)
-        weight += WORD_FACTOR * min(MAX_WORDS, self.relevance[line] / self._scale)
+        rare_words = self.relevance[line] / self._scale
+        weight += WORD_FACTOR * min(MAX_WORDS, rare_words)
         weight += SHARED_BONUS * self._shared.get(line, 0.0)
         weight += CHANGED_BONUS * self._recency.get(line, 0.0)
         if path == self._test_file:
@@ -178,7 +184,7 @@ class _Hints:
 def relevant_lines(
     ranking: Ranking, scores: Mapping[Line, float], sources: SourceFiles, limit: int
 ) -> list[Line]:
-    """Return the lines with the most words of the failing test, whoever else executes them."""
+    """Return the lines with the most words of the failing test, whatever their rank."""
 
     def relevance(line: Line) -> float:
         path, number = line
@@ -197,36 +203,39 @@ def _relevance(failure: Failure, lines: Sequence[Line], sources: SourceFiles) ->
     test_words = failure_words(failure, sources)
     common: dict[Line, frozenset[str]] = {}
     counts: Counter[str] = Counter()
+    path_bonus: dict[str, float] = {}
     for path, number in lines:
         words = sources.derive(path, LineWords).on_line(number) & test_words
         common[path, number] = words
         counts.update(words)
+        if path not in path_bonus:
+            shared = word_parts(path.replace("/", " ")) & name
+            path_bonus[path] = PATH_BONUS * len(shared)
     rarity: dict[str, float] = {}
     for word, count in counts.items():
         rarity[word] = math.log(len(lines) / count)
         if word in name:
             rarity[word] *= 2
-    path_bonus: dict[str, float] = {}
-    for path in {path for path, _ in lines}:
-        shared = word_parts(path.replace("/", " ")) & name
-        path_bonus[path] = PATH_BONUS * len(shared)
     relevance: dict[Line, float] = {}
     for line, words in common.items():
-        relevance[line] = path_bonus[line[0]] + sum(rarity[word] for word in words)
+        path, _ = line
+        relevance[line] = path_bonus[path] + sum(map(rarity.__getitem__, words))
     return relevance
 
 
 def failure_words(failure: Failure, sources: SourceFiles) -> frozenset[str]:
-    """Return the words of a failing test: of its name, its source and its message."""
+    """Return the words in a failing test's name, source and message."""
     name = failure.nodeid.rpartition("::")[2]
-    return word_parts(f"{name} {source_of_test(failure.nodeid, sources)} {failure.message}")
+    source = find_test_source(failure.nodeid, sources)
+    return word_parts(f"{name} {source} {failure.message}")
 
 
 def _traceback_bonus(failure: Failure, paths: Collection[str]) -> dict[Line, float]:
-    """Return the bonus of the lines on the traceback, and on one that another process printed."""
+    """Return the bonus of the lines on the traceback and on tracebacks in the message."""
     bonus: dict[Line, float] = {}
     for file, number in PRINTED_FRAME.findall(failure.message):
         absolute = "/" + file.replace("\\", "/")
+        # The printed path is absolute; `paths` are relative to the root.
         for path in paths:
             if absolute.endswith(f"/{path}"):
                 bonus[path, int(number)] = CALLER_BONUS

@@ -1,4 +1,4 @@
-"""Describes in which way two strings or bytes differ."""
+"""Describes how two strings or byte strings differ."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_starcoder.explain.equality import Pair
 from pytest_starcoder.text.display import counted
 
 MAX_FOLDED = 100_000
-"""Maximum length of a text that is normalized or searched: both need a copy of it."""
+"""Maximum length of a text that is normalized or searched: both copy it."""
 
 MAX_QUOTED = 60
 """Maximum length of a quoted text."""
@@ -22,25 +22,26 @@ def compare_texts(pair: Pair) -> Iterator[str]:
     actual, expected = pair.actual, pair.expected
     if actual == expected:
         return
-    if max(len(actual), len(expected)) <= MAX_FOLDED:
-        yield from _compare_alike(pair)
-    # One text continues the other, at its end or at its start.
+    length = max(len(actual), len(expected))
+    if length <= MAX_FOLDED:
+        yield from _compare_forms(pair)
     if _is_extended(actual, expected) or _is_extended(expected, actual):
         yield from _compare_lengths(pair)
         return
-    if pair.place and max(len(actual), len(expected)) <= 40:
-        return  # both were shown in full
+    if pair.place and length <= 40:
+        return  # both were already shown in full
     index = _first_difference(actual, expected)
-    line = actual.count("\n", 0, index)
-    where = f"line {line + 1}" if line else f"index {index}"
-    around = f"{_context(actual, index)} instead of {_context(expected, index)}"
-    yield f"{pair.at}they differ from {where} on: {around}"
+    newlines = actual.count("\n", 0, index)
+    where = f"line {newlines + 1}" if newlines else f"index {index}"
+    excerpt = _context(actual, index)
+    expected_excerpt = _context(expected, index)
+    yield f"{pair.at}they differ from {where} on: {excerpt} instead of {expected_excerpt}"
     yield from _compare_characters(pair, actual[index], expected[index])
     yield from _count(pair, "character")
 
 
 def _compare_characters(pair: Pair, actual: str, expected: str) -> Iterator[str]:
-    """Yield the names of two characters if one of them cannot be recognized by its looks."""
+    """Yield the names of two characters if one of them is invisible or not ASCII."""
     both = actual + expected
     if not both.isascii() or not both.isprintable():
         yield f"{pair.at}{_character(actual)} instead of {_character(expected)}"
@@ -50,30 +51,48 @@ def compare_bytes(pair: Pair) -> Iterator[str]:
     """Yield sentences on two byte strings."""
     actual, expected = pair.actual, pair.expected
     index = _first_difference(actual, expected)
-    around = f"{_context(actual, index)} instead of {_context(expected, index)}"
-    yield f"{pair.at}they differ from byte {index} on: {around}"
+    excerpt = _context(actual, index)
+    expected_excerpt = _context(expected, index)
+    yield f"{pair.at}they differ from byte {index} on: {excerpt} instead of {expected_excerpt}"
     yield from _count(pair, "byte")
 
 
 def _is_extended(longer: str, shorter: str) -> bool:
+    """Return whether `longer` is `shorter` with text added at its end or its start."""
     return longer.startswith(shorter) or longer.endswith(shorter)
 
 
-def _compare_alike(pair: Pair) -> Iterator[str]:
-    """Yield a sentence if two strings differ only in form."""
+def _compare_forms(pair: Pair) -> Iterator[str]:
+    """Yield a sentence if two strings differ only in whitespace, encoding or case."""
     actual, expected = pair.actual, pair.expected
     if actual.rstrip("\n") == expected.rstrip("\n"):
         newlines = counted(_trailing_newlines(actual), "newline")
         expected_number = _trailing_newlines(expected)
         yield f"{pair.at}the value ends with {newlines}, the expected text with {expected_number}"
-    elif actual.replace("\r\n", "\n") == expected.replace("\r\n", "\n"):
-        yield f"{pair.at}they differ only in line endings"
-    elif "".join(actual.split()) == "".join(expected.split()):
-        yield f"{pair.at}they differ only in whitespace"
-    elif unicodedata.normalize("NFKC", actual) == unicodedata.normalize("NFKC", expected):
-        yield f"{pair.at}they look alike, but consist of different characters"
-    elif actual.casefold() == expected.casefold():
-        yield f"{pair.at}they differ only in case"
+        return
+    # From the narrowest to the widest: the first one that matches says most.
+    forms = {
+        "they differ only in line endings": _unify_newlines,
+        "they differ only in whitespace": _remove_whitespace,
+        "they look alike, but consist of different characters": _normalize,
+        "they differ only in case": str.casefold,
+    }
+    for sentence, convert in forms.items():
+        if convert(actual) == convert(expected):
+            yield pair.at + sentence
+            return
+
+
+def _unify_newlines(text: str) -> str:
+    return text.replace("\r\n", "\n")
+
+
+def _remove_whitespace(text: str) -> str:
+    return "".join(text.split())
+
+
+def _normalize(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)
 
 
 def _trailing_newlines(text: str) -> int:
@@ -81,10 +100,10 @@ def _trailing_newlines(text: str) -> int:
 
 
 def _compare_lengths(pair: Pair) -> Iterator[str]:
-    """Yield the text by which one string is longer than the other, at its start or end."""
+    """Yield the text that the longer string has at its start or end."""
     actual, expected = pair.actual, pair.expected
     if actual.rstrip("\n") == expected.rstrip("\n"):
-        return  # the number of newlines was named
+        return  # the number of newlines was already given
     amount = "too many" if len(actual) > len(expected) else "missing"
     shorter, longer = sorted((actual, expected), key=len)
     if longer.startswith(shorter):
@@ -108,24 +127,25 @@ def _count(pair: Pair, unit: str) -> Iterator[str]:
 def _character(char: str) -> str:
     if char.isascii() and char.isprintable():
         return repr(char)
-    name = unicodedata.name(char, "")  # control characters have none
-    return f"U+{ord(char):04X} {name}".strip()
+    code_point = f"U+{ord(char):04X}"
+    name = unicodedata.name(char, "")  # control characters have no name
+    return f"{code_point} {name}".strip()
 
 
 def _context(text: str | bytes, index: int) -> str:
-    """Return the text around an index, as a literal; of a string only its line."""
+    """Return the text around an index as a literal; for a string, without earlier lines."""
     start = max(0, index - 10)
-    # Lines before the difference are equal, so they say nothing.
+    end = index + 20
+    # The lines before the difference are equal.
     if isinstance(text, str):
-        start = max(start, text.rfind("\n", 0, index) + 1)
-    return repr(text[start : index + 20])
+        line_start = text.rfind("\n", 0, index) + 1
+        start = max(start, line_start)
+    return repr(text[start:end])
 
 
 def _first_difference(first: str | bytes, second: str | bytes) -> int:
-    """Return the first index at which two texts differ.
-
-    Bisects, because comparing slices is much faster than comparing characters.
-    """
+    """Return the first index at which two texts differ."""
+    # Comparing slices is much faster than comparing characters in a loop.
     low, high = 0, min(len(first), len(second))
     while low < high:
         middle = (low + high + 1) // 2
@@ -137,7 +157,7 @@ def _first_difference(first: str | bytes, second: str | bytes) -> int:
 
 
 def missing_text(part: str, text: str) -> Iterator[str]:
-    """Yield what a text contains instead of `part`."""
+    """Yield the most similar text that a text contains instead of `part`."""
     text = text[:MAX_FOLDED]
     match = None
     if len(part) <= len(text):
@@ -145,14 +165,20 @@ def missing_text(part: str, text: str) -> Iterator[str]:
     if match:
         index = match.start()
         yield f"the text contains it in a different case, at index {index}: {match[0]!r}"
-    elif "".join(part.split()) in "".join(text.split()):
+    elif _remove_whitespace(part) in _remove_whitespace(text):
         yield "the text contains it with different whitespace"
     elif len(part) > len(text):
         length = counted(len(text), "character")
         yield f"the text has {length}, fewer than the {len(part)} that are searched for"
     elif len(part) <= 100:  # comparing longer texts takes too long
-        matcher = difflib.SequenceMatcher(None, part, text[:2000], autojunk=False)
-        block = matcher.find_longest_match()
-        if block.size >= max(4, len(part) / 2):
-            start = max(0, block.b - block.a)
-            yield f"the nearest is {text[start : start + len(part)]!r}, at index {start}"
+        yield from _nearest_part(part, text)
+
+
+def _nearest_part(part: str, text: str) -> Iterator[str]:
+    matcher = difflib.SequenceMatcher(None, part, text[:2000], autojunk=False)
+    block = matcher.find_longest_match()
+    if block.size < max(4, len(part) / 2):
+        return
+    start = max(0, block.b - block.a)
+    end = start + len(part)
+    yield f"the nearest is {text[start:end]!r}, at index {start}"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.case import Case
-from pytest_starcoder.explain.suspicion import Line, source_of_test
+from pytest_starcoder.explain.suspicion import Line, find_test_source
 from pytest_starcoder.fix.places import Places, number_lines
 from pytest_starcoder.source.edits import Observations, enumerate_edits, pair_edits
 from pytest_starcoder.source.edits.edit import Edit
@@ -103,7 +103,7 @@ def sorting_key(candidate: PricedEdits) -> tuple[float, str, tuple[int, int]]:
 def _ranked_edits(case: Case, places: Places, sources: SourceFiles) -> Iterator[tuple[int, Edit]]:
     """Yield every edit with the best rank among the lines of its statement."""
     ranks = rank_lines(case, places)
-    test = source_of_test(case.cause.first.nodeid, sources)
+    test = find_test_source(case.cause.first.nodeid, sources)
     texts = [match[2] for match in STRING.finditer(test)]
     strings = tuple(dict.fromkeys(texts))
     types = _observed_types(case)

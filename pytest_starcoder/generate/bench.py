@@ -1,4 +1,4 @@
-"""The processes in which a suite and drafts run."""
+"""The processes that the suite and the drafts run in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_starcoder.runner.trials import Trials
 class DraftBench:
     """Runs tests for `targets` as the user's pytest would.
 
-    `draws` says that some drafts are tests of Hypothesis.
+    `draws` is True if some drafts are tests of Hypothesis.
     """
 
     launch: Launch
@@ -34,8 +34,9 @@ class DraftBench:
             environment = {**(launch.environment or os.environ), "PYTHONHASHSEED": hash_seed}
             launch = replace(launch, environment=environment)
         # Modules that no test imports have to be imported, or their mutants cannot be tried.
-        modules = dict.fromkeys(target.module for target in self.targets)
-        folders = dict.fromkeys(str(target.folder) for target in self.targets)
+        # Dicts, because the order must not change.
+        modules = {target.module: None for target in self.targets}
+        folders = {str(target.folder): None for target in self.targets}
         return Trials(
             launch,
             suite,

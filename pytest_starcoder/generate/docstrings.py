@@ -18,7 +18,7 @@ _NUMPY = re.compile(r"(?m)^[ \t]*Raises[ \t]*\n[ \t]*-{3,}[ \t]*\n(?P<body>(?:.+
 _NUMPY_NAME = re.compile(r"(?m)^[ \t]*([A-Z]\w*)[ \t]*$")
 _SPHINX_NAME = re.compile(r":raises?[ \t]+([A-Z]\w*)")
 
-# An outcome in a comment after a call: `# returns 3`.
+# An outcome in a comment after a call: `f(1)  # returns 3`.
 _REMARK = re.compile(r"[ \t]+#[ \t]*(?:returns?:?|->|=>|==)[ \t]+(?P<outcome>[^#\n]+)$")
 
 _LOWER_CASE = {"true": "True", "false": "False", "none": "None"}
@@ -27,7 +27,7 @@ _LOWER_CASE = {"true": "True", "false": "False", "none": "None"}
 def doctest_drafts(
     target: Target, names: Sequence[str], imports: Mapping[str, str] = NO_IMPORTS
 ) -> Iterator[Draft]:
-    """Yield a test for each example in the target's docstring, with the statements before it.
+    """Yield a test for each example in a docstring, with the statements before it.
 
     `names` and `imports` are those of `required_imports`. Examples with an elided outcome,
     or one of several lines, are left out.
@@ -46,15 +46,10 @@ def doctest_drafts(
         assertion = _assertion(source, outcome, example.exc_msg)
         if assertion:
             number += 1
+            name = f"test_{target.test_stem}_example_{number}"
             body = (*setup, assertion)
-            yield Draft(
-                f"test_{target.test_stem}_example_{number}",
-                body,
-                required_imports(body, target, names, imports),
-                Origin.DOCTEST,
-                target,
-                f">>> {source}",
-            )
+            needed = required_imports(body, target, names, imports)
+            yield Draft(name, body, needed, Origin.DOCTEST, target, f">>> {source}")
         elif not example.want and _parses(source):
             setup.append(source)
 
@@ -66,6 +61,7 @@ def documented_exceptions(target: Target) -> list[str]:
     for section, entry in ((_GOOGLE, _GOOGLE_NAME), (_NUMPY, _NUMPY_NAME)):
         for match in section.finditer(text):
             names += entry.findall(match["body"])
+    # Other names may be those of classes that a test would have to import.
     return [name for name in dict.fromkeys(names) if is_exception(name)]
 
 
@@ -88,9 +84,9 @@ def expected_exception(statement: str, arguments: str) -> str:
 
 
 def _without_remark(source: str, outcome: str) -> tuple[str, str]:
-    """Return the source and the outcome of an example, also where a comment gives the outcome."""
-    remark = None if outcome else _REMARK.search(source)
-    if remark is None:
+    """Return the source and the outcome of an example, which a comment may give."""
+    remark = _REMARK.search(source)
+    if outcome or remark is None:
         return source, outcome
     text = remark["outcome"].strip()
     literal = _LOWER_CASE.get(text.lower(), text.rstrip("."))
@@ -113,10 +109,16 @@ def _assertion(source: str, outcome: str, raised: str | None) -> str:
         return ""
     if raised is not None:
         return _raises(source, raised)
-    body = ast.parse(source).body
-    if not outcome or "\n" in outcome or len(body) != 1 or not isinstance(body[0], ast.Expr):
+    if not outcome or "\n" in outcome:
         return ""
-    expression = body[0].value
+    match ast.parse(source).body:
+        case [ast.Expr(expression)]:
+            return _comparison_with_outcome(expression, outcome)
+    return ""
+
+
+def _comparison_with_outcome(expression: ast.expr, outcome: str) -> str:
+    """Return the assertion that an expression has the outcome that a doctest shows."""
     # The outcome of `print(x)` is what `str` gives, of any other expression what `repr` gives.
     match expression:
         case ast.Call(ast.Name("print"), [printed], []):

@@ -249,9 +249,13 @@ class DraftSelection:
         draft = judged.draft
         if draft.origin is Origin.PROPERTY and not gain:
             draft = self._with_fewer_inputs(judged, killed)
-        in_file = frozenset(place for place in gain if place.path == draft.target.path)
+        # Reports name the gain by its lines, which say nothing about other files.
+        in_file = set()
+        for place in gain:
+            if place.path == draft.target.path:
+                in_file.add(place)
         kills = tuple(sorted(killed, key=position))
-        self.kept.append(KeptTest(draft, kills, in_file))
+        self.kept.append(KeptTest(draft, kills, frozenset(in_file)))
         self.executions.update(judged.tests)
         self.score.living -= killed
         self.score.covered |= gain
@@ -275,7 +279,11 @@ class DraftSelection:
                 remaining -= kills[nodeid]
         if remaining:
             return draft  # some mutant is killed by several inputs at once
-        return with_values(draft, [values[nodeid] for nodeid in values if nodeid in chosen])
+        needed = []
+        for nodeid, value in values.items():
+            if nodeid in chosen:
+                needed.append(value)
+        return with_values(draft, needed)
 
     # --- which kept tests stay ---
 

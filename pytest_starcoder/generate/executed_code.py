@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from pytest_starcoder.generate.draft import Draft, Target
 from pytest_starcoder.runner.messages import Judgement
@@ -32,8 +33,8 @@ class ExecutedCode:
 
     def calls(self, target: Target) -> bool:
         """Return whether any line of a target is executed."""
-        numbers = range(target.first, target.last + 1)
-        return not self.lines.get(target.path, frozenset()).isdisjoint(numbers)
+        lines = self.lines.get(target.path, frozenset())
+        return not lines.isdisjoint(range(target.first, target.last + 1))
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,13 @@ class JudgedDraft:
 
     @classmethod
     def of(cls, draft: Draft, judgement: Judgement) -> JudgedDraft:
-        # Only the first round is traced.
-        first_round = judgement.rounds[0] if judgement.rounds else ()
-        seconds = {record.nodeid: record.seconds for record in first_round}
+        seconds = {}
+        # Only the first round is traced; without an outcome there is none.
+        for record in chain(*judgement.rounds[:1]):
+            seconds[record.nodeid] = record.seconds
         tests = {}
         for nodeid, lines in judgement.lines.items():
-            tests[nodeid] = ExecutedCode(lines, judgement.steps[nodeid], seconds[nodeid], draft)
+            tests[nodeid] = ExecutedCode(lines, judgement.arcs[nodeid], seconds[nodeid], draft)
         return cls(draft, judgement, tests)
 
     @property
@@ -64,4 +66,8 @@ class JudgedDraft:
 
 def draft_modules(tests: Iterable[ExecutedCode]) -> list[tuple[str, str]]:
     """Return the modules of the drafts among tests, each once."""
-    return list(dict.fromkeys(test.draft.module for test in tests if test.draft))
+    modules: dict[tuple[str, str], None] = {}
+    for test in tests:
+        if test.draft:
+            modules[test.draft.module] = None
+    return list(modules)

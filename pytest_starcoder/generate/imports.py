@@ -68,7 +68,10 @@ def required_imports(
     package = target.module.partition(".")[0]
     # The target's own names come from its module, whatever the test file calls by them.
     foreign = free - {"pytest", package, *names}
-    lines = [imports[name] for name in sorted(foreign) if name in imports]
+    lines = []
+    for name in sorted(foreign):
+        if name in imports:
+            lines.append(imports[name])
     if "pytest" in free:
         lines.append("import pytest")
     if lines:
@@ -86,9 +89,11 @@ def _free_names(body: Sequence[str]) -> set[str]:
     used: set[str] = set()
     bound: set[str] = set()
     for node in ast.walk(ast.parse("\n".join(body))):
-        if isinstance(node, Import):
-            bound.update(map(bound_name, node.names))
-        elif isinstance(node, ast.Name):
-            names = bound if isinstance(node.ctx, ast.Store) else used
-            names.add(node.id)
+        match node:
+            case ast.Import() | ast.ImportFrom():
+                bound.update(map(bound_name, node.names))
+            case ast.Name(id=name, ctx=ast.Store()):
+                bound.add(name)
+            case ast.Name(id=name):
+                used.add(name)
     return used - bound

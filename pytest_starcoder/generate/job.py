@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
@@ -53,17 +53,14 @@ class GenerationJob:
 
         Raises OSError for an unreadable file.
         """
-        by_path: dict[str, list[Target]] = {}
-        for target in self.targets:
-            by_path.setdefault(target.path, []).append(target)
-        drafts: list[Draft] = []
-        for path, targets in by_path.items():
-            source = self.read(path)
-            self.redactor.learn(source)
-            drafts += drafts_without_model(source, targets, self.origins)
+        drafts = self._drafts()
+        # The time starts here: reading many files must not use it up.
         deadline = Deadline.after(self.settings.generate_timeout, "generate_timeout")
         # Without a model, everything else still works.
         client, remark = self._client()
+        author = None
+        if client:
+            author = self._author(client, drafts)
         bench = DraftBench(
             self.launch,
             Level(self.settings.confinement),
@@ -75,7 +72,7 @@ class GenerationJob:
             self.read,
             deadline,
             self.progress,
-            self._author(client, drafts) if client else None,
+            author,
             Budget(self.settings.generate_requests, self.settings.generate_tokens),
             self.characterise,
         )
@@ -85,6 +82,18 @@ class GenerationJob:
             if client:
                 client.close()
         return replace(generated, remark=generated.remark or remark)
+
+    def _drafts(self) -> list[Draft]:
+        """Return the drafts that need no model, and learn the secrets of the files."""
+        by_path: dict[str, list[Target]] = {}
+        for target in self.targets:
+            by_path.setdefault(target.path, []).append(target)
+        drafts: list[Draft] = []
+        for path, targets in by_path.items():
+            source = self.read(path)
+            self.redactor.learn(source)
+            drafts += drafts_without_model(source, targets, self.origins)
+        return drafts
 
     def read(self, path: str) -> str:
         """Return the text of a file below the root."""
@@ -107,21 +116,27 @@ class GenerationJob:
 
     def _suite_file(self, target: Target) -> SuiteFile:
         """Return the test file of a target, and the fixtures of all conftest.py above it."""
-        path = target.tests.partition("::")[0]
+        path, _, _ = target.tests.partition("::")
         root = self.launch.root
-        folders = PurePosixPath(path).parents
-        conftests = [folder / "conftest.py" for folder in folders]
-        existing = [conftest for conftest in conftests if (root / conftest).is_file()]
+        existing = []
         fixtures: list[str] = []
-        for conftest in existing:
-            fixtures += _fixtures((root / conftest).read_text("utf-8", "replace"))
-        file = root / path
-        return SuiteFile(
-            path,
-            file.read_text("utf-8", "replace") if file.is_file() else "",
-            str((existing or conftests)[0]),
-            "\n\n\n".join(fixtures),
-        )
+        # The nearest folder first.
+        for folder in PurePosixPath(path).parents:
+            conftest = folder / "conftest.py"
+            if (root / conftest).is_file():
+                existing.append(conftest)
+                fixtures += _fixtures(_read_any(root / conftest))
+        # Without a conftest.py, the prompt shows an empty one in the folder of the tests.
+        existing.append(PurePosixPath(path).with_name("conftest.py"))
+        text = _read_any(root / path)
+        return SuiteFile(path, text, str(existing[0]), "\n\n\n".join(fixtures))
+
+
+def _read_any(file: Path) -> str:
+    """Return the text of a file whatever its encoding; empty if there is none."""
+    if not file.is_file():
+        return ""
+    return file.read_text("utf-8", "replace")
 
 
 def drafts_without_model(
@@ -136,7 +151,9 @@ def drafts_without_model(
     examples: list[Draft] = []
     for target in targets:
         examples += doctest_drafts(target, names, imports)
-    drafts = list(examples) if Origin.DOCTEST in origins else []
+    drafts: list[Draft] = []
+    if Origin.DOCTEST in origins:
+        drafts += examples
     if Origin.PROPERTY in origins:
         drafts += property_drafts(targets, examples)
     if Origin.TYPE_HINT in origins:

@@ -1,4 +1,4 @@
-"""Locations of code that users name, and the targets there."""
+"""The code that users name, and the targets in it."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def targets_at(
     """
     test_files = list(test_files)
     targets: dict[tuple[str, str], Target] = {}
+    # Those with a place for the tests come first, because the first of each target counts.
     for location in sorted(locations, key=lambda location: not location.tests):
         source = (root / location.path).read_text("utf-8")
         in_file = find_targets(source, location.path, root)
@@ -61,8 +62,10 @@ def _selected(targets: list[Target], location: Location) -> list[Target]:
         return targets
     selected = []
     for target in targets:
-        is_function = target.kind in (TargetKind.FUNCTION, TargetKind.PRIVATE)
-        if is_function and not location.lines.isdisjoint(range(target.first, target.last + 1)):
+        # A changed function is not a reason to test its class or its module.
+        if target.kind not in (TargetKind.FUNCTION, TargetKind.PRIVATE):
+            continue
+        if not location.lines.isdisjoint(range(target.first, target.last + 1)):
             selected.append(target)
     return selected
 
@@ -70,13 +73,18 @@ def _selected(targets: list[Target], location: Location) -> list[Target]:
 def _with_name(targets: list[Target], location: Location) -> list[Target]:
     """Return the definition of that name, and those in it. Raises ConfigError if there is none."""
     prefix = f"{location.name}."
-    selected = [target for target in targets if f"{target.name}.".startswith(prefix)]
+    selected = []
+    public_names = []
+    for target in targets:
+        if f"{target.name}.".startswith(prefix):
+            selected.append(target)
+        if target.kind in (TargetKind.FUNCTION, TargetKind.CLASS):
+            public_names.append(target.name)
     if not selected:
-        public = (TargetKind.FUNCTION, TargetKind.CLASS)
-        names = [target.name for target in targets if target.kind in public]
+        names = ", ".join(public_names)
         raise ConfigError(
             f"{location.path} has no {location.name} to generate tests for.",
-            f"It has {', '.join(names) or 'none'}.",
+            f"It has {names or 'none'}.",
         )
     return selected
 
@@ -130,7 +138,9 @@ def location_of_name(
     ConfigError that an unknown module raises.
     """
     module, _, name = text.partition(":")
-    path = module_path(module, root, [Path(folder) for folder in folders if folder])
+    # An empty entry of sys.path is the working folder.
+    search = list(map(Path, filter(None, folders)))
+    path = module_path(module, root, search)
     if not path:
         raise ConfigError(
             f"{source} names no module of this project.", 'Write it as "package.module:function".'
@@ -154,7 +164,10 @@ def location_of_object(obj: object, root: Path) -> Location:
             f"generate_tests({one_line(repr(obj), 80)}) has no file below {root}.",
             "Give it what a module defines.",
         ) from None
-    return Location(path, "" if inspect.ismodule(obj) else getattr(obj, "__qualname__", ""))
+    name = ""
+    if not inspect.ismodule(obj):
+        name = getattr(obj, "__qualname__", "")
+    return Location(path, name)
 
 
 def is_test_file(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Has a model write tests: it continues a test file that follows the file under test."""
+"""Asks a model for tests: it continues a test file that follows the file under test."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from pytest_starcoder.generate.result import ModelAnswer, ModelUsage
 from pytest_starcoder.generate.salvage import async_mark, is_test, salvage_drafts
 from pytest_starcoder.generate.statements import mentions
 from pytest_starcoder.generate.suite_score import ReadSource
-from pytest_starcoder.model.client import Client, fit
+from pytest_starcoder.model.client import Client, fit_prompt
 from pytest_starcoder.model.code_blocks import extract_code
 from pytest_starcoder.model.prompt import Completion, Prompt
-from pytest_starcoder.model.prompts import FORMS, family, render
+from pytest_starcoder.model.prompts import FORMS, model_family, render
+from pytest_starcoder.source.functions import Function
 from pytest_starcoder.source.syntax import syntax_tree
 
-# The ends of the test names that a model continues, one per attempt.
+# The ends of the test names that a model continues, one per attempt: another name is another
+# prompt, also for a model at temperature 0.
 NAME_ENDINGS = ("", "_with", "_returns")
 
 # Added to the temperature at each further attempt.
@@ -79,20 +81,23 @@ class ModelAuthor:
 
     def write_tests(self, target: Target, attempt: int, gaps: Sequence[str]) -> ModelAnswer:
         """Write tests for a target; `attempt` counts from 0, `gaps` describe what is untested."""
-        opening = f"def test_{target.test_stem}{NAME_ENDINGS[attempt % len(NAME_ENDINGS)]}"
+        ending = NAME_ENDINGS[attempt % len(NAME_ENDINGS)]
+        opening = f"def test_{target.test_stem}{ending}"
         if target.is_async:
             opening = f"@{async_mark()}\nasync {opening}"
         before, after = self._surroundings(target, MAX_TESTS)
         prompt = self._prompt(target, opening, before, after, gaps)
         completion, usage = self._complete(self._warmer(prompt, attempt))
-        # Some models begin anew instead of continuing the opening.
+        # Some base models begin anew instead of continuing the opening.
         texts = [extract_code(completion.text, "python")]
         if not self._is_instruct:
             texts.insert(0, opening + completion.text)
+        label = f"written_{attempt + 1}"
         drafts: tuple[Draft, ...] = ()
         for text in texts:
-            label = f"written_{attempt + 1}"
-            drafts = drafts or self._drafts(text, target, completion.model, label, before)
+            drafts = self._drafts(text, target, completion.model, label, before)
+            if drafts:
+                break
         return ModelAnswer(drafts, usage, completion.model)
 
     def predict_result(self, target: Target, assertion: str) -> ModelAnswer:
@@ -108,11 +113,11 @@ class ModelAuthor:
         before, _ = self._surroundings(target, MAX_PREDICTION_TESTS)
         prompt = self._prompt(target, opening, before)
         stop = ("\n", *prompt.stop)
-        completion, usage = self._complete(
-            replace(prompt, stop=stop, max_tokens=MAX_LITERAL_TOKENS)
-        )
-        text = opening + completion.text.split("\n")[0]
-        drafts = self._drafts(text, target, completion.model, "predicted", before)
+        prompt = replace(prompt, stop=stop, max_tokens=MAX_LITERAL_TOKENS)
+        completion, usage = self._complete(prompt)
+        # Not every server stops exactly where it is asked to.
+        line, _, _ = completion.text.partition("\n")
+        drafts = self._drafts(opening + line, target, completion.model, "predicted", before)
         renamed = tuple(replace(draft, name=name) for draft in drafts)
         return ModelAnswer(renamed, usage, completion.model)
 
@@ -125,7 +130,7 @@ class ModelAuthor:
 
     @property
     def _family(self) -> str:
-        return family(self.client.model(), self.client.settings.family)
+        return model_family(self.client.model(), self.client.settings.family)
 
     @property
     def _is_instruct(self) -> bool:
@@ -142,6 +147,7 @@ class ModelAuthor:
         completion = self.client.complete(prompt)
         if completion.from_cache:
             return completion, ModelUsage()
+        # Four characters per token is a rough estimate for servers that count none.
         tokens = completion.completion_tokens or len(completion.text) // 4
         return completion, ModelUsage(1, tokens, time.monotonic() - started)
 
@@ -153,14 +159,16 @@ class ModelAuthor:
         after: str = "",
         gaps: Sequence[str] = (),
     ) -> Prompt:
-        fills = bool(after) and (self._family, "test-fill") in FORMS
+        form = "test"
+        if after and (self._family, "test-fill") in FORMS:
+            form = "test-fill"
         file = self.suite_file(target)
-        definition, context = self._code(target)
         redact = self.redact
-        return fit(
-            lambda parts: render(
+
+        def render_code(parts: Sequence[str]) -> Prompt:
+            return render(
                 self._family,
-                "test-fill" if fills else "test",
+                form,
                 repository="project",
                 path=target.path,
                 code=redact(parts[-1]),
@@ -173,20 +181,21 @@ class ModelAuthor:
                 language="python",
                 name=target.label,
                 gaps=redact(", ".join(gaps[:MAX_GAPS])),
-            ),
-            [definition, context],
-            self.client,
-        )
+            )
 
-    def _code(self, target: Target) -> tuple[str, str]:
-        """Return the code of a target, and the whole file unless it is too long."""
+        return fit_prompt(render_code, self._code(target), self.client)
+
+    def _code(self, target: Target) -> list[str]:
+        """Return the code of a target, and with more context the whole file if it is short."""
         source = self.read(target.path)
         # A blank line more would be another prompt, which the cache does not know.
         file = re.sub(r"\n{3,}", "\n\n\n", source).strip("\n")
         definition = file
         if target.kind is not TargetKind.MODULE:
             definition = "\n".join(source.split("\n")[target.first - 1 : target.last])
-        return definition, file if len(file) <= MAX_FILE_CHARACTERS else definition
+        if len(file) > MAX_FILE_CHARACTERS:
+            file = definition
+        return [definition, file]
 
     def _surroundings(self, target: Target, max_tests: int) -> tuple[str, str]:
         """Return the code before and after the place of a new test in its file.
@@ -201,16 +210,25 @@ class ModelAuthor:
         if not tests:
             examples = [draft.code for draft in self.examples if draft.target == target]
             return "\n\n\n".join([head, *examples[:max_tests]]), ""
-        function = target.function_name
-        nearest = [test for test in tests if function and mentions(test, function)] or tests
-        shortest = sorted(nearest, key=lambda test: len(ast.dump(test)))[:max_tests]
-        before = "\n\n\n".join([head, *map(ast.unparse, shortest)])
+        nearest = _nearest_tests(tests, target)
+        # Long tests would crowd out the code under test.
+        shortest = sorted(nearest, key=lambda test: len(ast.dump(test)))
+        codes = map(ast.unparse, shortest[:max_tests])
+        before = "\n\n\n".join([head, *codes])
         following = text.split("\n")[nearest[-1].end_lineno or 0 :]
+        if not "".join(following).strip():
+            # Nothing follows: the model continues the file instead of filling a gap.
+            return before, ""
         after = "\n".join(following[:MAX_LINES_AFTER]).strip("\n")
-        if "".join(following).strip():
-            return before, f"\n\n\n{after}"
-        # Nothing follows: the model continues the file instead of filling a gap.
-        return before, ""
+        return before, f"\n\n\n{after}"
+
+
+def _nearest_tests(tests: Sequence[Function], target: Target) -> Sequence[Function]:
+    """Return the tests that mention a target; all tests if none does."""
+    name = target.function_name
+    if not name:
+        return tests
+    return [test for test in tests if mentions(test, name)] or tests
 
 
 def _import_lines(target: Target, body: Sequence[ast.stmt]) -> str:
@@ -218,11 +236,14 @@ def _import_lines(target: Target, body: Sequence[ast.stmt]) -> str:
     imports = [node for node in body if isinstance(node, Import)]
     bound = imported_names(imports, target.module)
     lines = list(map(ast.unparse, imports))
-    name = target.name.partition(".")[0]
+    name, _, _ = target.name.partition(".")
     if name not in bound:
         if not imports:
             lines.append("")
-        lines.append(f"from {target.module} import {name}" if name else f"import {target.module}")
+        statement = f"import {target.module}"
+        if name:
+            statement = f"from {target.module} import {name}"
+        lines.append(statement)
     if "pytest" not in bound:
         lines.insert(0, "import pytest")
     return "\n".join(lines)

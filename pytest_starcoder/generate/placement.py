@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
-from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,7 @@ Style = Callable[[str], str]
 
 @dataclass(frozen=True)
 class NewTest:
-    """A test to insert; `provenance` says where it comes from and what for."""
+    """A test to insert; `provenance` says where it comes from and what it adds."""
 
     draft: Draft
     provenance: str
@@ -73,20 +72,22 @@ def file_for(module: str, root: Path, test_files: Iterable[str]) -> str:
     It is one with the module's name, one that imports the module, or a new one.
     """
     stem = module.rpartition(".")[2]
+    names = (f"test_{stem}", f"{stem}_test")
     existing = sorted(test_files)
-    with_name = []
+    best = ""
+    best_rank = (False, False)
     for path in existing:
-        if PurePosixPath(path).stem in (f"test_{stem}", f"{stem}_test"):
-            with_name.append(path)
-    importing = [path for path in existing if _imports(root / path, module)]
-    with_both = [path for path in with_name if path in importing]
-    # The first of the best kind.
-    for path in (*with_both, *with_name, *importing):
-        return path
+        rank = (PurePosixPath(path).stem in names, _imports(root / path, module))
+        # Of equal files the first: the result must not depend on the order of the session.
+        if rank > best_rank:
+            best, best_rank = path, rank
+    if best:
+        return best
+    folder = PurePosixPath()
     if existing:
         folder = PurePosixPath(existing[0]).parent
-    else:
-        folder = PurePosixPath("tests" if (root / "tests").is_dir() else "")
+    elif (root / "tests").is_dir():
+        folder = PurePosixPath("tests")
     return str(folder / f"test_{stem}.py")
 
 
@@ -121,7 +122,8 @@ def _with_arguments(draft: Draft, arguments: str) -> Draft:
     """Return a test of Hypothesis as a test of one input."""
     call = f"{draft.target.name}({arguments})"
     generic_call = bound_call(draft.target, draft.arguments)
-    body = tuple(line.replace(generic_call, call) for line in draft.body)
+    [statement] = draft.body
+    body = (statement.replace(generic_call, call),)
     imports = tuple(line for line in draft.imports if "hypothesis" not in line)
     return replace(draft, body=body, imports=imports, arguments=(), decorators=())
 
@@ -142,26 +144,36 @@ def insert_tests(
     if not new_tests:
         return text
     codes = []
+    imports: list[str] = []
     for test in new_tests:
-        draft = test.draft
-        if class_name:
-            draft = replace(draft, arguments=("self", *draft.arguments))
-        code = f"{test.comment}\n{draft.code}\n"
-        for style in styles:
-            code = style(code)
-        codes.append(code)
+        imports += test.draft.imports
+        codes.append(_styled_code(test, class_name, styles))
     if class_name:
         module = _extended_class(cst.parse_module(text), class_name, codes)
     else:
-        start = text if text.strip() else f'"""Tests of {tests[0].draft.target.module}."""\n'
+        start = text
+        if not text.strip():
+            start = f'"""Tests of {tests[0].draft.target.module}."""'
         head, script = _split_script(start)
-        module = cst.parse_module(head.rstrip("\n") + "\n\n\n" + "\n\n".join(codes) + script)
-    result = _with_imports(module, chain(*(test.draft.imports for test in new_tests)))
+        blocks = "\n\n".join(codes)
+        module = cst.parse_module(head.rstrip("\n") + f"\n\n\n{blocks}{script}")
+    result = _with_imports(module, imports)
     for style in styles:
         # Existing code is restyled only if it has that style already.
         if style(text) == text:
             result = style(result)
     return result
+
+
+def _styled_code(test: NewTest, class_name: str, styles: Sequence[Style]) -> str:
+    """Return the code of a test with its comment, as a function or as a method."""
+    draft = test.draft
+    if class_name:
+        draft = replace(draft, arguments=("self", *draft.arguments))
+    code = f"{test.comment}\n{draft.code}\n"
+    for style in styles:
+        code = style(code)
+    return code
 
 
 def _without_existing(text: str, tests: Sequence[NewTest]) -> list[NewTest]:
@@ -172,11 +184,13 @@ def _without_existing(text: str, tests: Sequence[NewTest]) -> list[NewTest]:
     for test in tests:
         [function] = functions(test.draft.code)
         shape = _shape(function.body)
-        if shape not in bodies:
-            bodies.add(shape)
-            name = _unused_name(test.draft.name, names)
-            names.add(name)
-            new_tests.append(replace(test, draft=replace(test.draft, name=name)))
+        if shape in bodies:
+            continue
+        bodies.add(shape)
+        name = _unused_name(test.draft.name, names)
+        names.add(name)
+        draft = replace(test.draft, name=name)
+        new_tests.append(replace(test, draft=draft))
     return new_tests
 
 
@@ -200,7 +214,9 @@ def _filtered(root: Path, command: Sequence[str], text: str) -> str:
     done = subprocess.run(
         command, input=text, capture_output=True, text=True, cwd=root, check=False
     )
-    return done.stdout if done.returncode == 0 and done.stdout else text
+    if done.returncode or not done.stdout:
+        return text
+    return done.stdout
 
 
 def _with_imports(module: cst.Module, imports: Iterable[str]) -> str:
@@ -210,23 +226,25 @@ def _with_imports(module: cst.Module, imports: Iterable[str]) -> str:
 
     context = CodemodContext()
     for statement in ast.parse("\n".join(imports)).body:
-        if isinstance(statement, ast.ImportFrom):
-            source = statement.module or ""
-            for alias in statement.names:
-                AddImportsVisitor.add_needed_import(context, source, alias.name, alias.asname)
-        elif isinstance(statement, ast.Import):
-            for alias in statement.names:
-                AddImportsVisitor.add_needed_import(context, alias.name, asname=alias.asname)
+        assert isinstance(statement, ast.Import | ast.ImportFrom)
+        for alias in statement.names:
+            if isinstance(statement, ast.ImportFrom):
+                source, name = statement.module or "", alias.name
+            else:
+                source, name = alias.name, None
+            AddImportsVisitor.add_needed_import(context, source, name, alias.asname)
     return AddImportsVisitor(context).transform_module(module).code
 
 
 def _split_script(text: str) -> tuple[str, str]:
     """Return a module without the `if __name__ == …` at its end, and that part."""
     body = ast.parse(text).body
-    if body and isinstance(body[-1], ast.If) and "__name__" in ast.unparse(body[-1].test):
-        lines = text.split("\n")
-        start = body[-1].lineno - 1
-        return "\n".join(lines[:start]), "\n\n" + "\n".join(lines[start:])
+    match body[-1:]:
+        case [ast.If(test=condition, lineno=line)] if "__name__" in ast.unparse(condition):
+            lines = text.split("\n")
+            head = "\n".join(lines[: line - 1])
+            script = "\n".join(lines[line - 1 :])
+            return head, f"\n\n{script}"
     return text, ""
 
 
@@ -234,15 +252,14 @@ def _extended_class(module: cst.Module, name: str, tests: Sequence[str]) -> cst.
     """Return the module with tests at the end of a class. Raises SyntaxError if it has none."""
     import libcst as cst
 
+    code = textwrap.indent("\n".join(tests), "    ")
+    [parsed] = cst.parse_module(f"class {name}:\n\n{code}").body
+    assert isinstance(parsed, cst.ClassDef)
     for node in module.body:
-        if (
-            isinstance(node, cst.ClassDef)
-            and node.name.value == name
-            and isinstance(node.body, cst.IndentedBlock)
-        ):
-            code = "\n".join(textwrap.indent(test, "    ") for test in tests)
-            [parsed] = cst.parse_module(f"class {name}:\n\n{code}").body
-            assert isinstance(parsed, cst.ClassDef)
+        if not isinstance(node, cst.ClassDef) or node.name.value != name:
+            continue
+        # A class of one line (`class C: pass`) cannot be extended.
+        if isinstance(node.body, cst.IndentedBlock):
             body = node.body.with_changes(body=[*node.body.body, *parsed.body.body])
             return module.with_deep_changes(node, body=body)
     raise SyntaxError(f"it has no class {name}")
@@ -265,7 +282,11 @@ def _unused_name(name: str, names: set[str]) -> str:
 
 def _shape(body: Sequence[ast.stmt]) -> str:
     """Return what statements do, without docstrings and positions."""
-    return "\n".join(ast.dump(statement) for statement in body if not is_string(statement))
+    shapes = []
+    for statement in body:
+        if not is_string(statement):
+            shapes.append(ast.dump(statement))
+    return "\n".join(shapes)
 
 
 def _imports(file: Path, module: str) -> bool:

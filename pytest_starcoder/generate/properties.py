@@ -1,7 +1,7 @@
 """Drafts of relations that may hold for all inputs: round trips, idempotence, letter case.
 
-They are guesses. The inputs are those of the docstrings' examples; running the drafts decides
-which relations hold, and which of them say anything.
+They are guesses, with the inputs of the docstrings' examples. Running the drafts decides which
+relations hold and are worth a test.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from itertools import chain
 from pytest_starcoder.generate.draft import Draft, Origin, Target
 from pytest_starcoder.source.syntax import is_literal
 
+# Inputs of a written property.
 MIN_INPUTS = 2
+
 # Inputs on which two functions are compared.
 MAX_PAIR_INPUTS = 8
 
@@ -54,7 +56,10 @@ def property_drafts(targets: Sequence[Target], examples: Sequence[Draft]) -> Ite
     """Yield relations of the functions that can be called with one argument."""
     inputs = _example_inputs(examples)
     every_input = list(chain(*inputs.values()))
-    functions = [target for target in targets if target.is_plain_function and target.parameters]
+    functions = []
+    for target in targets:
+        if target.is_plain_function and target.parameters:
+            functions.append(target)
     pairs = 0
     for function in functions:
         values = inputs.get(function)
@@ -64,7 +69,10 @@ def property_drafts(targets: Sequence[Target], examples: Sequence[Draft]) -> Ite
         if len(values) < MIN_INPUTS:
             continue
         for partner in functions:
-            if partner is not function and partner.path == function.path and pairs < MAX_PAIRS:
+            if partner is function or partner.path != function.path:
+                continue
+            # Pairs grow with the square of the functions of a module.
+            if pairs < MAX_PAIRS:
                 pairs += 1
                 yield from _pair(function, partner, values[:MAX_PAIR_INPUTS])
 
@@ -102,13 +110,15 @@ def _relations(function: Target, values: Sequence[str]) -> Iterator[Draft]:
 def _pair(function: Target, partner: Target, values: Sequence[str]) -> Iterator[Draft]:
     """Yield relations between two functions: a round trip, and one that changes nothing."""
     composed = f"{partner.name}({function.name}(value))"
-    names = sorted((function.name, partner.name))
-    for claim, suffix in (
-        (f"{composed} == value", f"back_by_{partner.name}"),
-        (f"{composed} == {partner.name}(value)", f"before_{partner.name}"),
-    ):
+    names = ", ".join(sorted((function.name, partner.name)))
+    imports = (f"from {function.module} import {names}",)
+    claims = {
+        f"back_by_{partner.name}": f"{composed} == value",
+        f"before_{partner.name}": f"{composed} == {partner.name}(value)",
+    }
+    for suffix, claim in claims.items():
         draft = _draft(function, values, claim, suffix)
-        yield replace(draft, imports=(f"from {function.module} import {', '.join(names)}",))
+        yield replace(draft, imports=imports)
 
 
 def _draft(function: Target, values: Sequence[str], claim: str, suffix: str) -> Draft:
@@ -128,10 +138,12 @@ def _widened(values: Sequence[str], every_input: Sequence[str]) -> list[str]:
     kind = type(literals[0])
     widened = []
     for value in (*values, *every_input):
+        # Not isinstance: True is an int, and inputs of a boolean say little about numbers.
         if type(ast.literal_eval(value)) is kind:
             widened.append(value)
     widened += map(repr, _edge_cases(literals))
-    return list(dict.fromkeys(widened))[:MAX_INPUTS]
+    unique = list(dict.fromkeys(widened))
+    return unique[:MAX_INPUTS]
 
 
 def _edge_cases(literals: Sequence[object]) -> list[object]:
@@ -149,11 +161,14 @@ def _example_inputs(examples: Sequence[Draft]) -> dict[Target, list[str]]:
     """Return the literals with which the examples of each target call it, as source."""
     inputs: dict[Target, list[str]] = {}
     for draft in examples:
+        name = draft.target.name
         for node in ast.walk(ast.parse("\n".join(draft.body))):
             match node:
-                case ast.Call(ast.Name(draft.target.name), [argument], []) if is_literal(argument):
+                case ast.Call(ast.Name(id=called), [argument], []) if called == name:
                     value = ast.unparse(argument)
-                    values = inputs.setdefault(draft.target, [])
-                    if value not in values:
-                        values.append(value)
+                case _:
+                    continue
+            values = inputs.setdefault(draft.target, [])
+            if is_literal(argument) and value not in values:
+                values.append(value)
     return inputs

@@ -55,14 +55,18 @@ def run_failure(judgement: Judgement) -> str:
         return "is skipped"
     if first != second:
         return "passes only once"
-    return f"leaves {judgement.side_effects[0]} changed" if judgement.side_effects else ""
+    if judgement.side_effects:
+        return f"leaves {judgement.side_effects[0]} changed"
+    return ""
 
 
 def missing_check(judged: JudgedDraft) -> str:
     """Return why a draft that passes does not test its target."""
     if not judged.calls_target:
         return "does not call its target"
-    return "" if has_assertion(judged.draft) else "asserts nothing"
+    if not has_assertion(judged.draft):
+        return "asserts nothing"
+    return ""
 
 
 def has_assertion(draft: Draft) -> bool:
@@ -80,6 +84,7 @@ def broken_promise(draft: Draft, judgement: Judgement) -> str:
 
     Empty if something else may be the cause: the sandbox, or the draft itself.
     """
+    # A model or an observation promises nothing.
     if draft.origin not in (Origin.DOCTEST, Origin.RAISES, Origin.TYPE_HINT):
         return ""
     # Only the first failure counts: in the second round others may follow from it.
@@ -92,13 +97,21 @@ def broken_promise(draft: Draft, judgement: Judgement) -> str:
     reason = WRONG if raised == "AssertionError" else f"raises {raised}"
     if not draft.draws_inputs:
         return reason
-    drawn = re.search(r": test_\w+\((.*?),? *\)", failure.note)
     # An error in the draft itself is about the annotation, which may be no class.
-    is_bug = raised in _BUGS and (raised == "AssertionError" or not in_draft)
-    if drawn is None or not is_bug:
+    if raised not in _BUGS or (in_draft and raised != "AssertionError"):
         return ""
-    arguments = drawn[1].replace(ANY_VALUE, "").strip(" ,")
+    arguments = _failing_arguments(failure.note)
+    if not arguments:
+        return ""
     return f"{reason} for {arguments}"
+
+
+def _failing_arguments(note: str) -> str:
+    """Return the arguments in a message of Hypothesis; empty if there are none."""
+    match = re.search(r": test_\w+\((.*?),? *\)", note)
+    if match is None:
+        return ""
+    return match[1].replace(ANY_VALUE, "").strip(" ,")
 
 
 def _outcomes(records: tuple[Record, ...]) -> dict[str, str]:

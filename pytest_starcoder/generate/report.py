@@ -19,6 +19,7 @@ from pytest_starcoder.generate.result import (
     TargetScore,
 )
 from pytest_starcoder.report.markdown import escape
+from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.text.display import counted, one_line
 
 # Increased when a reader of the old schema would misread the new one.
@@ -44,11 +45,7 @@ def terminal_lines(generated: Generated, *, verbose: bool = False) -> Iterator[s
         return
     files = _scores_by_file(generated)
     yield from _file_lines(files, generated)
-    for test in generated.kept[:MAX_NAMES]:
-        draft = test.draft
-        yield f"  kept           {draft.name}  ({draft.origin}: {added_value(test)})"
-    if len(generated.kept) > MAX_NAMES:
-        yield f"                 and {len(generated.kept) - MAX_NAMES} more"
+    yield from _kept_lines(generated.kept)
     if generated.rejected:
         yield f"  rejected       {_reasons(generated)}"
     for bug in generated.suspected:
@@ -77,14 +74,26 @@ def _scores_by_file(generated: Generated) -> dict[str, list[TargetScore]]:
 def _file_lines(files: Mapping[str, Sequence[TargetScore]], generated: Generated) -> Iterator[str]:
     if not files:
         yield "There is no code to generate tests for."
+    tests = Counter(test.draft.target.path for test in generated.kept)
+    drafts = Counter(draft.target.path for draft in generated.drafts)
     for path, scores in files.items():
-        count = sum(test.draft.target.path == path for test in generated.kept)
-        tried = sum(draft.target.path == path for draft in generated.drafts)
         line = (
             f"{one_line(path, 120)}  coverage {_coverage(scores)}   mutants killed "
-            f"{_kills(scores)}   {counted(count, 'test')} kept of {tried} tried"
+            f"{_kills(scores)}   {counted(tests[path], 'test')} kept of {drafts[path]} tried"
         )
-        yield line if len(files) > 1 else f"{line}   {generated.seconds:.1f} s"
+        # With several files, the last line of the report has the seconds.
+        if len(files) == 1:
+            line += f"   {generated.seconds:.1f} s"
+        yield line
+
+
+def _kept_lines(tests: Sequence[KeptTest]) -> Iterator[str]:
+    for test in tests[:MAX_NAMES]:
+        draft = test.draft
+        yield f"  kept           {draft.name}  ({draft.origin}: {added_value(test)})"
+    further = len(tests) - MAX_NAMES
+    if further > 0:
+        yield f"                 and {further} more"
 
 
 def _undrafted_lines(generated: Generated) -> Iterator[str]:
@@ -96,20 +105,22 @@ def _undrafted_lines(generated: Generated) -> Iterator[str]:
             labels.append(score.target.label)
     if labels:
         names = one_line(", ".join(labels[:MAX_NAMES]), 200)
-        if len(labels) > MAX_NAMES:
-            names += f" and {len(labels) - MAX_NAMES} more"
-        yield f"  no draft       {names}: no example and no usable type hints"
+        further = len(labels) - MAX_NAMES
+        if further > 0:
+            names += f" and {further} more"
+        yield f"  no draft       {names}: no example, and no types that say enough"
 
 
 def _verbose_lines(generated: Generated) -> Iterator[str]:
     for rejected in generated.rejected:
         yield f"  not kept       {rejected.draft.name}: {rejected.reason}"
+    # The living mutants are what a further test could kill.
     for score in generated.scores:
         for mutant in score.living:
             after = one_line(mutant.after, 60)
             before = one_line(mutant.before, 60)
             place = f"{score.target.label}, line {mutant.line}"
-            yield f"  survived       {place}: `{after}` instead of `{before}`"
+            yield f"  unnoticed      {place}: `{after}` in the place of `{before}`"
 
 
 def _model_line(generated: Generated) -> Iterator[str]:
@@ -119,17 +130,17 @@ def _model_line(generated: Generated) -> Iterator[str]:
         tokens = counted(usage.tokens, "token")
         yield f"  asked          {generated.model}: {requests}, {tokens}, {usage.seconds:.1f} s"
     elif generated.model:
-        yield f"  asked          {generated.model}: all answers were cached"
+        yield f"  asked          {generated.model}: all its answers were remembered"
 
 
 def _remarks(generated: Generated) -> Iterator[str]:
     """Yield sentences on what was not tried."""
     if generated.over:
-        yield f"Not everything was tried: {generated.over}."
+        yield f"Not all was tried: {generated.over}."
     if generated.remark:
         subject = "No model wrote tests"
         if generated.usage.requests:
-            subject = "No further model calls were made"
+            subject = "No model was asked further"
         yield f"{subject}: {generated.remark.removesuffix('.')}."
 
 
@@ -141,7 +152,7 @@ def added_value(test: KeptTest) -> str:
     if test.lines:
         parts.append(f"covers {_line_ranges(test.lines)}")
     elif test.branch_lines:
-        parts.append(f"takes a new branch at {_line_ranges(test.branch_lines)}")
+        parts.append(f"takes another way at {_line_ranges(test.branch_lines)}")
     return ", ".join(parts) or "covers other code"
 
 
@@ -196,9 +207,17 @@ def _score_record(score: TargetScore) -> dict[str, Any]:
         record[field] = getattr(score.total, field)
         record[f"{key}_before"] = getattr(score.before, field)
         record[key] = getattr(score.after, field)
-    keys = ("line", "before", "after", "kind")
-    record["living"] = [{key: getattr(mutant, key) for key in keys} for mutant in score.living]
+    record["living"] = list(map(_mutant_record, score.living))
     return record
+
+
+def _mutant_record(mutant: Edit) -> dict[str, Any]:
+    return {
+        "line": mutant.line,
+        "before": mutant.before,
+        "after": mutant.after,
+        "kind": mutant.kind,
+    }
 
 
 def _kept_record(test: KeptTest) -> dict[str, Any]:
@@ -240,24 +259,17 @@ def to_markdown(generated: Generated) -> str:
     """Return the result as GitHub's Markdown: a table of the targets, and the tests."""
     if generated.note:
         return f"## StarCoder: no test was generated\n\n{escape(generated.note)}\n"
-    lines = [
-        f"## StarCoder: {counted(len(generated.kept), 'test')} kept",
-        "",
-        "| function | lines and branches | mutants killed |",
-        "| --- | --- | --- |",
-    ]
-    for score in generated.scores:
-        if score.total.lines:
-            name = f"{escape(score.target.path)} `{score.target.label}`"
-            figures = f"{_coverage([score])} | {_kills([score])}".replace("->", "→")
-            lines.append(f"| {name} | {figures} |")
+    tests = counted(len(generated.kept), "test")
+    lines = [f"## StarCoder: {tests} kept", ""]
+    lines += _markdown_table(generated.scores)
     for bug in generated.suspected:
         example = _example(bug.draft).replace("`", "'")
         reason = escape(f"{bug.reason}; {broken_promise(bug.draft)}")
         lines += ["", f"- *suspected bug* `{bug.draft.target.label}`: `{example}` {reason}"]
     for test in generated.kept:
-        lines += ["", f"`{test.draft.name}`, from {test.draft.origin}:", ""]
-        lines += ["```python", test.draft.source.rstrip("\n"), "```"]
+        draft = test.draft
+        lines += ["", f"`{draft.name}`, from {draft.origin}:", ""]
+        lines += ["```python", draft.source.rstrip("\n"), "```"]
     sentences = [generated.over, generated.remark, model_notice(generated)]
     if generated.rejected:
         sentences.insert(0, f"Not kept: {_reasons(generated)}.")
@@ -266,12 +278,25 @@ def to_markdown(generated: Generated) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _markdown_table(scores: Sequence[TargetScore]) -> Iterator[str]:
+    yield "| function | lines and branches | mutants killed |"
+    yield "| --- | --- | --- |"
+    for score in scores:
+        if score.total.lines:
+            name = f"{escape(score.target.path)} `{score.target.label}`"
+            figures = f"{_coverage([score])} | {_kills([score])}"
+            yield f"| {name} | {figures.replace('->', '→')} |"
+
+
 # --- parts of all formats ---
 
 
 def model_notice(generated: Generated) -> str:
     """Return the sentence on the tests that a model wrote; empty if there are none."""
-    models = {test.draft.because for test in generated.kept if test.draft.origin is Origin.MODEL}
+    models = set()
+    for test in generated.kept:
+        if test.draft.origin is Origin.MODEL:
+            models.add(test.draft.because)
     if not models:
         return ""
     names = " and ".join(sorted(models))
@@ -298,9 +323,12 @@ def _coverage(scores: Sequence[TargetScore]) -> str:
 
 def _sums(scores: Sequence[TargetScore]) -> tuple[Counts, Counts, Counts]:
     """Return the sums before, after and in total."""
-    before = sum((score.before for score in scores), Counts())
-    after = sum((score.after for score in scores), Counts())
-    return before, after, sum((score.total for score in scores), Counts())
+    before = after = total = Counts()
+    for score in scores:
+        before += score.before
+        after += score.after
+        total += score.total
+    return before, after, total
 
 
 def _reasons(generated: Generated) -> str:
@@ -308,12 +336,18 @@ def _reasons(generated: Generated) -> str:
     counts = Counter(rejected.reason for rejected in generated.rejected)
     parts = []
     for reason, count in counts.most_common():
-        words = reason.split(" ")
-        if count > 1:
-            verb = 1 if words[0] == "never" else 0
-            words[verb] = _PLURALS.get(words[verb], words[verb].removesuffix("s"))
-        parts.append(f"{count} {' '.join(words)}")
+        words = _plural(reason) if count > 1 else reason
+        parts.append(f"{count} {words}")
     return ", ".join(parts)
+
+
+def _plural(reason: str) -> str:
+    """Return a reason for several drafts: "add nothing" for "adds nothing"."""
+    words = reason.split(" ")
+    # "never ends" has its verb in the second place.
+    verb = 1 if words[0] == "never" else 0
+    words[verb] = _PLURALS.get(words[verb], words[verb].removesuffix("s"))
+    return " ".join(words)
 
 
 def _line_ranges(numbers: Sequence[int]) -> str:
@@ -325,4 +359,5 @@ def _line_ranges(numbers: Sequence[int]) -> str:
         else:
             ranges.append([number])
     texts = ["-".join(map(str, ends)) for ends in ranges]
-    return f"{'lines' if len(numbers) > 1 else 'line'} {', '.join(texts)}"
+    noun = "lines" if len(numbers) > 1 else "line"
+    return f"{noun} {', '.join(texts)}"

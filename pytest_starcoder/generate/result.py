@@ -22,12 +22,15 @@ class KeptTest:
     @property
     def lines(self) -> list[int]:
         """The covered lines, sorted."""
-        return sorted(place.line for place in self.places if place.enters is None)
+        lines = [place.line for place in self.places if place.enters is None]
+        return sorted(lines)
 
     @property
     def branch_lines(self) -> list[int]:
         """The lines of statements of which another branch is taken, sorted."""
-        return sorted({place.line for place in self.places if place.enters is not None})
+        # A statement of which both branches are new counts once.
+        lines = {place.line for place in self.places if place.enters is not None}
+        return sorted(lines)
 
 
 @dataclass(frozen=True)
@@ -125,5 +128,6 @@ class Generated:
     @property
     def drafts(self) -> list[Draft]:
         """All drafts that were judged."""
-        accepted = [test.draft for test in self.kept]
-        return accepted + [rejected.draft for rejected in self.rejected + self.suspected]
+        judged: tuple[KeptTest | RejectedDraft, ...]
+        judged = (*self.kept, *self.rejected, *self.suspected)
+        return [result.draft for result in judged]

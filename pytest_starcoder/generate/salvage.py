@@ -34,35 +34,41 @@ def salvage_drafts(
     imports the text may use; `label` becomes part of the names of the tests.
     """
     tree = syntax_tree(parsing_prefix(text))
-    head = syntax_tree(before)  # the test file that the model continued
     if tree is None:
         return
-    imports = imported_names([*tree.body, *(head.body if head else ())], target.module)
+    importing = list(tree.body)
+    head = syntax_tree(before)
+    if head:
+        importing += head.body
+    imports = imported_names(importing, target.module)
     helpers = _helpers(tree, names)
     seen: set[tuple[str, ...]] = set()
-    for test in filter(None, map(_model_test, ast.walk(tree))):
+    # All nodes, because models also write tests as methods.
+    tests = map(_model_test, ast.walk(tree))
+    for test in filter(None, tests):
         for statements in test.parts:
             needed = [*_used_helpers(statements, helpers), *statements]
             body = tuple(map(ast.unparse, needed))
             if body in seen:
                 continue
             seen.add(body)
+            code = (*body, *test.marks)
             yield Draft(
                 f"test_{target.test_stem}_{label}_{len(seen)}",
                 body,
-                required_imports((*body, *test.marks), target, names, imports),
+                required_imports(code, target, names, imports),
                 Origin.MODEL,
                 target,
                 model,
                 test.used_arguments(needed),
-                tuple(f"@{mark}" for mark in test.marks),
+                test.decorators,
                 isinstance(test.function, ast.AsyncFunctionDef),
             )
 
 
 @dataclass(frozen=True)
 class _ModelTest:
-    """A test that a model wrote, with its marks and its fixtures."""
+    """A test that a model wrote; `arguments` are its fixtures and parameters."""
 
     function: Function
     marks: list[str]
@@ -73,10 +79,17 @@ class _ModelTest:
         return any("parametrize" in mark for mark in self.marks)
 
     @property
+    def decorators(self) -> tuple[str, ...]:
+        return tuple(f"@{mark}" for mark in self.marks)
+
+    @property
     def parts(self) -> Iterator[list[ast.stmt]]:
         """The statements of each test that it becomes."""
-        statements = [to_pytest(node) for node in self.function.body if not is_string(node)]
-        # Apart from each other, the assertions would each need the parameters.
+        statements = []
+        for node in self.function.body:
+            if not is_string(node):
+                statements.append(to_pytest(node))
+        # Split up, each assertion would need the parameters again.
         if self.is_parametrized:
             while statements and not _asserts(statements[-1]):
                 statements.pop()
@@ -93,6 +106,7 @@ class _ModelTest:
     def used_arguments(self, statements: Sequence[ast.stmt]) -> tuple[str, ...]:
         if self.is_parametrized:
             return tuple(self.arguments)
+        # An unused fixture would still be set up.
         return tuple(name for name in self.arguments if _any_mentions(statements, name))
 
 
@@ -102,20 +116,19 @@ def _model_test(node: ast.AST) -> _ModelTest | None:
         return None
     marks = list(map(ast.unparse, node.decorator_list))
     parameters = node.args
-    # Only fixtures and marks are known to work in another module.
-    if (
-        not all(mark.startswith("pytest.mark.") for mark in marks)
-        or parameters.vararg
-        or parameters.kwarg
-        or parameters.kwonlyargs
-        or parameters.posonlyargs
-        or parameters.defaults
-    ):
+    names = [argument.arg for argument in parameters.args]
+    # Fixtures are plain parameters without defaults.
+    further = (*parameters.posonlyargs, *parameters.kwonlyargs, *parameters.defaults)
+    if further or parameters.vararg or parameters.kwarg:
+        return None
+    # Only marks are known to work in another module.
+    if not all(mark.startswith("pytest.mark.") for mark in marks):
         return None
     is_async = isinstance(node, ast.AsyncFunctionDef)
     if is_async and not any("asyncio" in mark or "anyio" in mark for mark in marks):
         marks.insert(0, async_mark())
-    names = [argument.arg for argument in parameters.args if argument.arg != "self"]
+    if "self" in names:
+        names.remove("self")
     return _ModelTest(node, marks, names)
 
 
@@ -136,10 +149,14 @@ def _helpers(tree: ast.Module, names: Sequence[str]) -> dict[str, ast.stmt]:
     for node in tree.body:
         match node:
             case ast.FunctionDef(name=name, decorator_list=[]) if not is_test(node):
-                helpers[name] = node
+                pass
             case ast.Assign(targets=[ast.Name(id=name)]):
-                helpers[name] = node
-    return {name: node for name, node in helpers.items() if name not in names}
+                pass
+            case _:
+                continue
+        if name not in names:
+            helpers[name] = node
+    return helpers
 
 
 def _used_helpers(

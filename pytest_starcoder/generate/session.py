@@ -1,4 +1,4 @@
-"""Joins a pytest session and generates tests for what its tests leave open."""
+"""Joins a pytest session and generates tests for the gaps that its tests leave."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MARKER = "starcoder_generate"
 
-# The key of what an xdist worker tells the controller about markers.
+# The key of the markers in the output of an xdist worker.
 WORKER_KEY = "starcoder_marked"
 
 
@@ -35,7 +35,7 @@ class GeneratePlugin:
     """The plugin object of one session. Raises pytest.UsageError for invalid options.
 
     `places` are the values of the option: a file, a folder, `FILE::NAME`, or an empty text for
-    what the tests are marked with.
+    the code that markers name.
     """
 
     def __init__(self, config: pytest.Config, keys: Sequence[str], places: Sequence[str]) -> None:
@@ -43,12 +43,12 @@ class GeneratePlugin:
         self._is_worker = hasattr(config, "workerinput")
         self._tests = SessionTests()
         self._environment = dict(os.environ)
-        # Node id of the module or class, and the name that its marker has; a dict keeps the order.
+        # Node ids of modules and classes, and the names in their markers; a dict keeps the order.
         self._marked: dict[tuple[str, str], None] = {}
         self._import_folders: list[str] = []
         # Absolute now: a test may change the working folder.
-        reports = map(Path, config.getoption("starcoder_generate_report"))
-        self._reports = list(map(Path.absolute, reports))
+        names = config.getoption("starcoder_generate_report")
+        self._reports = [Path(name).absolute() for name in names]
         self._writes_suspected = bool(config.getoption("starcoder_write_suspected"))
         self._writes = self._writes_suspected or bool(config.getoption("starcoder_write"))
         self._uses_markers = "" in places
@@ -88,15 +88,19 @@ class GeneratePlugin:
         """Read the markers of modules and classes, also of those without tests."""
         report = yield
         if report.passed and isinstance(collector, pytest.Module | pytest.Class):
-            tests = [item for item in report.result if isinstance(item, pytest.Function)]
-            for node in (collector, *tests):
-                for mark in node.own_markers:
-                    if mark.name == MARKER:
-                        for name in mark.args or ("",):
-                            self._marked[collector.nodeid, str(name)] = None
+            self._add_markers(collector, collector.nodeid)
+            for item in report.result:
+                if isinstance(item, pytest.Function):
+                    self._add_markers(item, collector.nodeid)
             # Collecting extends sys.path; markers name modules as tests import them.
             self._import_folders = [*sys.path]
         return report
+
+    def _add_markers(self, node: pytest.Collector | pytest.Item, nodeid: str) -> None:
+        for mark in node.own_markers:
+            if mark.name == MARKER:
+                for name in mark.args or ("",):
+                    self._marked[nodeid, str(name)] = None
 
     @pytest.hookimpl
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -129,13 +133,15 @@ class GeneratePlugin:
             terminalreporter.write_line("\nStarCoder: interrupted.")
 
     def _summarize(self, terminal: pytest.TerminalReporter) -> None:
-        """Generate tests and show them; never raise what is not the user's business."""
+        """Generate tests and show them; errors become lines of the report."""
         terminal.write_sep("=", "StarCoder: generated tests")
         is_complete = False
         try:
             generated = self._generate_with_progress(terminal)
-            has_model = bool(generated.model) or not generated.remark
-            is_complete = has_model and not generated.note
+            # A remark without a model means that no model could be asked.
+            is_complete = not generated.note
+            if generated.remark and not generated.model:
+                is_complete = False
             self._show(generated, terminal)
         except StarcoderError as exc:
             terminal.write_line(f"StarCoder: {exc}")
@@ -163,7 +169,7 @@ class GeneratePlugin:
 
         suite = []
         for test in self._tests.finished:
-            # A slow test would use up the time, and some must not run with changed code.
+            # A slow test would use up the time, and some tests must not run with mutants.
             if test.outcome == "passed" and test.quick and test.fixable:
                 suite.append(test.nodeid)
         job = GenerationJob(
@@ -199,10 +205,13 @@ class GeneratePlugin:
         targets = targets_at(locations, root, self._tests.files)
         if not marked or self._uses_markers:
             return targets
-        # Markers that were not asked for only say where the tests go.
+        # Without an empty place, markers do not choose targets; they only place the tests.
         chosen = {(target.path, target.name) for target in targets}
-        placed = targets_at([*marked, *locations], root, self._tests.files)
-        return [target for target in placed if (target.path, target.name) in chosen]
+        selected = []
+        for target in targets_at([*marked, *locations], root, self._tests.files):
+            if (target.path, target.name) in chosen:
+                selected.append(target)
+        return selected
 
     def _nothing_to_do(self) -> ConfigError:
         message = f"Nothing is marked with {MARKER}."
@@ -223,15 +232,14 @@ class GeneratePlugin:
         locations = []
         for nodeid, name in self._marked:
             source = f'{nodeid}: the marker {MARKER}("{name}")'
+            root = self._config.rootpath
             try:
-                location = location_of_name(
-                    name, self._config.rootpath, self._import_folders, source, nodeid
-                )
+                location = location_of_name(name, root, self._import_folders, source, nodeid)
             except ConfigError:
                 if self._uses_markers:
                     raise
-                continue
-            locations.append(location)
+            else:
+                locations.append(location)
         return locations
 
     def _changed_locations(self) -> list[Location]:
@@ -242,7 +250,9 @@ class GeneratePlugin:
         from pytest_starcoder.source.git.history import History
 
         locations = []
-        for path, lines in History(self._config.rootpath).changed_lines(untracked=True).items():
+        changes = History(self._config.rootpath).changed_lines(untracked=True)
+        for path, lines in changes.items():
+            # A file with deletions only has no lines to test.
             if lines and path.endswith(".py") and not is_test_file(Path(path)):
                 locations.append(Location(path, lines=frozenset(lines)))
         return locations
@@ -263,7 +273,8 @@ class GeneratePlugin:
         places = places_of(generated, with_suspected=self._writes_suspected)
         if self._writes or verbose:
             root = self._config.rootpath.resolve()
-            SuiteWriter(root, terminal.write, self._redactor.redact, self._writes).put(places)
+            writer = SuiteWriter(root, terminal.write, self._redactor.redact, self._writes)
+            writer.put(places)
         if places and not self._writes:
             terminal.write_line(write_hint(places))
 
@@ -274,8 +285,9 @@ class GeneratePlugin:
 
         for path in self._reports:
             text = to_json(generated) if path.suffix == ".json" else to_markdown(generated)
+            tree = find_repository(path) or self._config.rootpath
             try:
-                write_report(path, text, find_repository(path) or self._config.rootpath)
+                write_report(path, text, tree)
             except OSError as exc:
                 hint = "Name another with --starcoder-generate-report."
                 if isinstance(exc, LeadsOutside):

@@ -104,7 +104,10 @@ class SuiteScore:
             return test.runs_line(place.path, place.line)
         head, body = self._branches[place]
         arcs = test.arcs.get(place.path, ())
-        following = {after for before, after in arcs if before in head}
+        following = set()
+        for before, after in arcs:
+            if before in head:
+                following.add(after)
         if place.enters:
             return body in following
         # A condition of several lines has arcs within itself.
@@ -215,9 +218,13 @@ class SuiteScore:
 
     def _count(self, target: Target, mutants: set[Edit], places: set[Place]) -> Counts:
         in_target = mutants.intersection(self.mutants[target])
-        covered = self._places[target] & places
-        lines = sum(place.enters is None for place in covered)
-        return Counts(len(in_target), lines, len(covered) - lines)
+        lines = branches = 0
+        for place in self._places[target] & places:
+            if place.enters is None:
+                lines += 1
+            else:
+                branches += 1
+        return Counts(len(in_target), lines, branches)
 
 
 def _batch_size(tests: Collection[ExecutedCode]) -> int:

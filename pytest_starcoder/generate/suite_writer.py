@@ -63,23 +63,28 @@ class SuiteWriter:
         """Show, and write, the tests of each place."""
         for place, tests in places.items():
             if not is_installed():
-                # Without libcst there is no diff; whoever wants to write was told at the start.
+                # Without libcst there is no diff; --starcoder-write fails at the start then.
                 for test in tests:
                     self.show(f"\n{printable(self.redact(test.draft.code))}\n")
                 continue
             try:
                 self._put(place, tests)
             except (OSError, SyntaxError, UnicodeDecodeError) as exc:
-                reason = (exc.strerror if isinstance(exc, OSError) else None) or exc
-                hint = f" {UNLINK}" if isinstance(exc, LeadsOutside) else ""
-                name = one_line(place, 120)
-                self.show(f"{name} was not changed: {one_line(str(reason))}.{hint}\n")
+                reason = str(exc)
+                if isinstance(exc, OSError) and exc.strerror:
+                    reason = exc.strerror
+                message = f"{one_line(place, 120)} was not changed: {one_line(reason)}."
+                if isinstance(exc, LeadsOutside):
+                    message += f" {UNLINK}"
+                self.show(f"{message}\n")
 
     def _put(self, place: str, tests: Sequence[NewTest]) -> None:
         path, _, class_name = place.partition("::")
         file = self.root / path
         # Read as bytes: text mode would hide the line ends of Windows.
-        before = file.read_bytes().decode("utf-8") if file.is_file() else ""
+        before = ""
+        if file.is_file():
+            before = file.read_bytes().decode("utf-8")
         text = before.replace("\r\n", "\n")
         after = insert_tests(text, tests, class_name, project_styles(path, self.root))
         if after == text:

@@ -36,7 +36,9 @@ def find_targets(source: str, path: str, root: Path) -> list[Target]:
 def module_name(path: str, root: Path) -> str:
     """Return the dotted name of a module; its packages are below `src`, `lib` or the root."""
     file = PurePosixPath(path)
-    parts = [] if file.stem == "__init__" else [file.stem]
+    parts = []
+    if file.stem != "__init__":
+        parts.append(file.stem)
     folder = file.parent
     while folder.name and (root / folder / "__init__.py").is_file():
         parts.insert(0, folder.name)
@@ -75,22 +77,22 @@ class _Scope:
     def targets(self, body: list[ast.stmt]) -> Iterator[Target]:
         for node in body:
             if isinstance(node, ast.ClassDef):
-                scope = _Scope(
-                    self.module,
-                    f"{self.prefix}{node.name}.",
-                    self.is_public and not node.name.startswith("_"),
-                )
-                if scope.is_public:
+                is_public = self.is_public and not node.name.startswith("_")
+                scope = _Scope(self.module, f"{self.prefix}{node.name}.", is_public)
+                if is_public:
                     yield self._target(node, TargetKind.CLASS)
                 yield from scope.targets(node.body)
             elif isinstance(node, Function):
                 yield self._function(node)
 
     def _target(self, node: ast.ClassDef | Function, kind: TargetKind) -> Target:
+        first = node.lineno
+        if node.decorator_list:
+            first = node.decorator_list[0].lineno
         return replace(
             self.module,
             name=self.prefix + node.name,
-            first=min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]),
+            first=first,
             last=node.end_lineno or node.lineno,
             docstring=ast.get_docstring(node) or "",
             kind=kind,
@@ -99,15 +101,17 @@ class _Scope:
 
     def _function(self, node: Function) -> Target:
         is_special = node.name.startswith("__") and node.name.endswith("__")
-        is_public = self.is_public and (is_special or not node.name.startswith("_"))
-        target = self._target(node, TargetKind.FUNCTION if is_public else TargetKind.PRIVATE)
+        kind = TargetKind.FUNCTION
+        if not self.is_public or (node.name.startswith("_") and not is_special):
+            kind = TargetKind.PRIVATE
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         # A static method has no such parameter.
         if self.prefix and arguments and arguments[0].arg in ("self", "cls"):
             del arguments[0]
+        parameters = [(argument.arg, _text(argument.annotation)) for argument in arguments]
         return replace(
-            target,
-            parameters=tuple((argument.arg, _text(argument.annotation)) for argument in arguments),
+            self._target(node, kind),
+            parameters=tuple(parameters),
             defaults=tuple(_literal_defaults(node.args)),
             returns=_text(node.returns),
             is_async=isinstance(node, ast.AsyncFunctionDef),
@@ -126,8 +130,9 @@ def _text(annotation: ast.expr | None) -> str:
 def _literal_defaults(arguments: ast.arguments) -> Iterator[tuple[str, object]]:
     positional = [*arguments.posonlyargs, *arguments.args]
     # The last positional parameters are those with defaults.
-    names = positional[len(positional) - len(arguments.defaults) :] + arguments.kwonlyargs
+    first = len(positional) - len(arguments.defaults)
+    parameters = positional[first:] + arguments.kwonlyargs
     defaults = [*arguments.defaults, *arguments.kw_defaults]
-    for argument, default in zip(names, defaults, strict=True):
+    for argument, default in zip(parameters, defaults, strict=True):
         if default is not None and is_literal(default):
             yield argument.arg, ast.literal_eval(default)

@@ -35,9 +35,16 @@ _COLLECTIONS = {
     **dict.fromkeys(("dict", "Dict", "Mapping"), "st.dictionaries"),
 }
 _RESULT_TYPES = {
-    **{name: name for name in ("str", "int", "bool", "bytes", "list", "dict", "set", "tuple")},
+    "str": "str",
+    "int": "int",
+    "bool": "bool",
+    "bytes": "bytes",
+    "list": "list",
+    "dict": "dict",
+    "set": "set",
+    "tuple": "tuple",
     "frozenset": "frozenset",
-    "float": "float | int",
+    "float": "float | int",  # an int is a valid result by the rules of type checkers
     "List": "list",
     "Dict": "dict",
     "Set": "set",
@@ -75,36 +82,46 @@ def _draft(
     target: Target, strategies: dict[str, str], result_type: str, names: Collection[str]
 ) -> Draft:
     call = bound_call(target, strategies)
+    claim = f"assert isinstance({call}, {result_type})"
     if result_type == "None":
         claim = f"assert {call} is None"
-    else:
-        claim = f"assert isinstance({call}, {result_type})"
     imports = ["from hypothesis import given, seed, settings"]
     imports += ["from hypothesis import strategies as st", ""]
-    exceptions = documented_exceptions(target)
+    exceptions = ", ".join(documented_exceptions(target))
     if exceptions:
-        claim = f"with contextlib.suppress({', '.join(exceptions)}):\n    {claim}"
+        claim = f"with contextlib.suppress({exceptions}):\n    {claim}"
         imports = ["import contextlib", "", *imports]
-    classes = [name for name in dict.fromkeys(result_type.split(" | ")) if name in names]
-    imports.append(f"from {target.module} import {', '.join([target.name, *classes])}")
-    hints = [f"{name}: {hint}" for name, hint in target.parameters if name in strategies]
-    drawn = [f"{name}={strategy}" for name, strategy in strategies.items()]
+    imported = [target.name]
+    for name in result_type.split(" | "):
+        if name in names and name not in imported:
+            imported.append(name)
+    imports.append(f"from {target.module} import {', '.join(imported)}")
+    drawn = ", ".join(f"{name}={strategy}" for name, strategy in strategies.items())
     return Draft(
         f"test_{target.test_stem}_of_any_input",
         (claim,),
         tuple(imports),
         Origin.TYPE_HINT,
         target,
-        f"{target.name}({', '.join(hints)}) -> {target.returns}",
+        _signature(target, strategies),
         tuple(strategies),
-        (SEED, _settings(EXAMPLES), f"@given({', '.join(drawn)})"),
+        (SEED, _settings(EXAMPLES), f"@given({drawn})"),
     )
+
+
+def _signature(target: Target, parameters: Collection[str]) -> str:
+    """Return the signature of a target with some of its parameters."""
+    hints = []
+    for name, annotation in target.parameters:
+        if name in parameters:
+            hints.append(f"{name}: {annotation}")
+    return f"{target.name}({', '.join(hints)}) -> {target.returns}"
 
 
 def bound_call(target: Target, arguments: Collection[str]) -> str:
     """Return the call that passes each argument by its name."""
-    passed = [f"{name}={name}" for name in arguments]
-    return f"{target.name}({', '.join(passed)})"
+    passed = ", ".join(f"{name}={name}" for name in arguments)
+    return f"{target.name}({passed})"
 
 
 def _parameter_strategies(target: Target) -> dict[str, str]:
@@ -143,7 +160,9 @@ def _strategy(node: ast.expr | None) -> str:
 
 def _generic_strategy(name: str, inner: ast.expr) -> str:
     """Return the strategy for `name[inner]`."""
-    parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+    parts = [inner]
+    if isinstance(inner, ast.Tuple):
+        parts = inner.elts
     if name == "Optional":
         return _combined(parts, "st.none() | ", " | ", "")
     if name in ("tuple", "Tuple"):
@@ -152,17 +171,21 @@ def _generic_strategy(name: str, inner: ast.expr) -> str:
             case [item, ast.Constant(value=value)] if value is ...:
                 return _combined([item], "st.lists(", "", ", max_size=5).map(tuple)")
         return _combined(parts, "st.tuples(", ", ", ")")
-    collection = _COLLECTIONS.get(name)
+    collection = _COLLECTIONS.get(name, "")
+    # Keys and values, or items.
     expected = 2 if collection == "st.dictionaries" else 1
-    if collection is None or len(parts) != expected:
+    if not collection or len(parts) != expected:
         return ""
+    # Small collections keep the tests fast.
     return _combined(parts, f"{collection}(", ", ", ", max_size=5)")
 
 
 def _combined(nodes: Sequence[ast.expr], start: str, separator: str, end: str) -> str:
     """Return the strategies of several annotations as one; empty if one has none."""
     strategies = list(map(_strategy, nodes))
-    return start + separator.join(strategies) + end if all(strategies) else ""
+    if not all(strategies):
+        return ""
+    return start + separator.join(strategies) + end
 
 
 def _result_type(node: ast.expr | None, names: Collection[str]) -> str:
@@ -171,8 +194,11 @@ def _result_type(node: ast.expr | None, names: Collection[str]) -> str:
         case ast.Constant(value=None):
             return "None"
         case ast.Name(id=name) | ast.Subscript(value=ast.Name(id=name)):
-            return _RESULT_TYPES.get(name, name if name in names else "")
+            if name in _RESULT_TYPES or name not in names:
+                return _RESULT_TYPES.get(name, "")
+            return name
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             types = [_result_type(left, names), _result_type(right, names)]
-            return " | ".join(types) if all(types) else ""
+            if all(types):
+                return " | ".join(types)
     return ""

@@ -39,7 +39,10 @@ class Bars:
 
 
 def check_drawable(path: Path) -> None:
-    """Raise ConfigError if no picture can be drawn at `path`, before anything long begins."""
+    """Raise ConfigError if no picture can be drawn at `path`.
+
+    For commands to call before they measure for a long time.
+    """
     if path.suffix not in FORMATS:
         raise ConfigError(
             f"A picture cannot be drawn as {path.name}.",
@@ -65,12 +68,14 @@ def draw(charts: Sequence[Bars], path: Path) -> None:
     from matplotlib.figure import Figure
 
     heights = [chart.height for chart in charts]
+    # A fixed salt gives the same ids in every SVG; text stays text, which diffs can show.
     with matplotlib.rc_context(
         {"svg.hashsalt": "pytest-starcoder", "svg.fonttype": "none", "font.size": 9.0}
     ):
         figure = Figure(figsize=(8.0, sum(heights)), layout="constrained")
         FigureCanvasAgg(figure)
         grid = figure.subplots(len(charts), 1, squeeze=False, height_ratios=heights)
+        # The grid has one column.
         for chart, (axes,) in zip(charts, grid, strict=True):
             _draw_series(chart, axes)
             _label_axes(chart, axes)
@@ -90,16 +95,19 @@ def _draw_series(chart: Bars, axes: Any) -> None:
             if value is not None:
                 positions.append(row + offset)
                 values.append(value)
+        # A label that begins with _ is not in the legend.
+        label = name if len(chart.series) > 1 else "_alone"
         bars = axes.barh(
             positions,
             values,
             height=thickness * 0.92,
-            label=name if len(chart.series) > 1 else "_alone",
+            label=label,
             color=COLOURS[number % len(COLOURS)],
         )
+        labels = [f"{value:g}" for value in values]
         # The white box keeps a label legible where the bound crosses it.
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-        axes.bar_label(bars, labels=[f"{value:g}" for value in values], padding=3, bbox=box)
+        axes.bar_label(bars, labels=labels, padding=3, bbox=box)
 
 
 def _label_axes(chart: Bars, axes: Any) -> None:

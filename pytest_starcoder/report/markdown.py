@@ -1,4 +1,4 @@
-"""Text in GitHub's Markdown that stays text, whatever a test or a model wrote."""
+"""Escapes text for GitHub's Markdown, so that it never becomes markup."""
 
 from __future__ import annotations
 
@@ -31,15 +31,17 @@ def code_span(text: str) -> str:
     """Return `text` as a code span on one line; it may contain backticks."""
     line = one_line(text, 500)
     ticks = "`" * (_longest_backticks(line) + 1)
-    # CommonMark strips one space on each side.
-    padding = " " if line.startswith("`") or line.endswith("`") or not line else ""
-    return f"{ticks}{padding}{line}{padding}{ticks}"
+    if not line or line.startswith("`") or line.endswith("`"):
+        line = f" {line} "  # CommonMark strips one space on each side
+    return f"{ticks}{line}{ticks}"
 
 
 def code_block(text: str, language: str) -> list[str]:
     """Return the lines of a fenced code block; `text` may contain fences."""
-    fence = "`" * max(3, _longest_backticks(text) + 1)
-    return [f"{fence}{language}", printable(text, tabs=True).rstrip("\n"), fence]
+    length = max(3, _longest_backticks(text) + 1)
+    fence = "`" * length
+    code = printable(text, tabs=True)
+    return [f"{fence}{language}", code.rstrip("\n"), fence]
 
 
 def _longest_backticks(text: str) -> int:

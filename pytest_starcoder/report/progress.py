@@ -11,7 +11,7 @@ LIVE_INTERVAL = 0.2
 """Seconds between two lines on a terminal, which replace each other."""
 
 LOG_INTERVAL = 60.0
-"""Seconds between two lines elsewhere."""
+"""Seconds between two lines in a log."""
 
 BAR_WIDTH = 20
 
@@ -19,8 +19,8 @@ BAR_WIDTH = 20
 class Progress:
     """Writes a progress bar of `total` steps through `write`, at most `width` columns.
 
-    `done` steps do not count for the speed: they were done in an earlier run. On a `live`
-    terminal the line is replaced.
+    `done` steps were done in an earlier run, so they do not count for the speed. On a `live`
+    terminal each line replaces the one before.
     """
 
     def __init__(
@@ -39,7 +39,9 @@ class Progress:
         self._done_before = self._done = done
         self._write = write
         self._live = live
-        self._interval = LIVE_INTERVAL if live else LOG_INTERVAL
+        self._interval = LOG_INTERVAL
+        if live:
+            self._interval = LIVE_INTERVAL
         self._width = width
         self._clock = clock
         self._start = self._last_update = clock()
@@ -80,9 +82,14 @@ class Progress:
         if not steps or seconds <= 0:
             return text
         rate = steps / seconds
-        text += f", {60 * rate:.1f} a minute" if rate < 1 else f", {rate:.1f} a second"
-        if self._done < self._total:
-            text += f", {format_duration((self._total - self._done) / rate)} left"
+        # Below one a second, the figure would be 0.something.
+        if rate < 1:
+            text += f", {60 * rate:.1f} a minute"
+        else:
+            text += f", {rate:.1f} a second"
+        remaining = self._total - self._done
+        if remaining > 0:
+            text += f", {format_duration(remaining / rate)} left"
         return text
 
 
@@ -90,4 +97,6 @@ def format_duration(seconds: float) -> str:
     """Return a duration in seconds, minutes or hours: '90 s', '12 min', '3.5 h'."""
     if seconds < 100:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -30,10 +30,13 @@ def render_log(
     `rules` maps the id of each rule to its description; `root` describes the
     folder that paths are relative to.
     """
+    descriptions = []
+    for rule, text in rules.items():
+        descriptions.append({"id": rule, "shortDescription": {"text": text}})
     driver = {
         "name": tool,
         "version": version("pytest-starcoder"),
-        "rules": [{"id": rule, "shortDescription": {"text": text}} for rule, text in rules.items()],
+        "rules": descriptions,
     }
     run: dict[str, Any] = {
         "tool": {"driver": driver},
@@ -44,13 +47,16 @@ def render_log(
         run["invocations"] = invocations
     run["results"] = results
     run["properties"] = properties
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+    log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+    return json.dumps(log, indent=2) + "\n"
 
 
 def sentence(text: str) -> str:
     """Return `text` on one line, with a full stop unless it ends a sentence already."""
     line = one_line(text, 1000)
-    return line if line.endswith((".", "!", "?")) else f"{line}."
+    if not line.endswith((".", "!", "?")):
+        line += "."
+    return line
 
 
 def artifact(path: str) -> dict[str, str]:
@@ -60,5 +66,5 @@ def artifact(path: str) -> dict[str, str]:
 
 def location(path: str, line: int) -> dict[str, Any]:
     """Return the location of a line (1-based)."""
-    region = {"startLine": max(line, 1)}
+    region = {"startLine": max(line, 1)}  # SARIF has no line 0
     return {"physicalLocation": {"artifactLocation": artifact(path), "region": region}}

@@ -1,4 +1,4 @@
-"""A line on a terminal that says what is being waited for."""
+"""A line on a terminal that shows a long step and its seconds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pytest_starcoder.text.display import printable
 
 
 class StatusLine:
-    """Writes a line that is replaced every second, at most `width` columns.
+    """Writes a line of at most `width` columns, and replaces it every second.
 
-    Nothing is written if the terminal is not `live`.
+    Nothing is written unless the terminal is `live`.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class StatusLine:
         start = self._clock()
 
         def update() -> None:
-            # Waits first, so that nothing flickers if the work takes no second.
+            # Waits first, so that nothing flickers if the work takes less than a second.
             while not self._ended.wait(self._interval):
                 self._replace(f"{text}, {self._clock() - start:.0f} s{self._progress}")
 
@@ -75,7 +75,7 @@ class StatusLine:
 
     def _replace(self, line: str) -> None:
         with self._lock:
-            # The thread may be late, when text stands where the line was.
+            # The thread may be late, when other text has taken the place of the line.
             if not self._ended.is_set():
                 self._line = line[: self._width - 1]
                 self._write(f"\r{self._line}")

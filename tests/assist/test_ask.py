@@ -1,4 +1,4 @@
-"""Questions of the user's, asked of a model that is handed in."""
+"""Questions to a model, answered in words or with code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.errors import told
+from support.errors import raises_error
 
 from pytest_starcoder.assist.ask import ask, ask_for_code
 from pytest_starcoder.assist.written_code import Code
@@ -28,12 +28,12 @@ AGAIN = "Reword the question, or ask another model."
 
 @dataclass
 class Echo:
-    """A backend in memory: it writes `answer` and keeps what it was asked; a token is a word."""
+    """A backend in memory: it writes `answer` and records prompts; a token is a word."""
 
     answer: str
     truncated: bool = False
     window: int = 16384
-    asked: list[Prompt] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
     label: str = "Echo"
     place: str = "memory"
 
@@ -49,7 +49,7 @@ class Echo:
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
     ) -> Completion:
-        self.asked.append(prompt)
+        self.prompts.append(prompt)
         on_text(self.answer)
         return Completion(self.answer, model.name, 10, 3, truncated=self.truncated)
 
@@ -71,22 +71,22 @@ def prompted(question: str, language: str, kind: str) -> str:
     with_page = "<html></html>" if language == "html" else FIBONACCI
     backend.answer = f"```{language}\n{with_page}\n```" if kind == "chat" else with_page
     ask_for_code(question, language, Client(backend, Settings(family=kind)))
-    return backend.asked[0].text
+    return backend.prompts[0].text
 
 
-def test_an_answer_in_words_comes_piece_by_piece_and_whole() -> None:
+def test_answer_in_words() -> None:
     said: list[str] = []
     completion = ask(" Why? \n", Client(Echo("  Because. \n"), Settings()), said.append)
     assert (completion.text, said) == ("Because.", ["Because. \n"])
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_control_tokens_in_a_question_are_made_ordinary_text(kind: str) -> None:
+def test_special_tokens_in_question(kind: str) -> None:
     for question in ("Why?", "".join(STARCODER2)):
         backend = Echo(" Because.")
         client = Client(backend, Settings(family=kind))
         ask(question, client, lambda _piece: None)
-        assert ("< file_sep>" in backend.asked[0].text) == (question != "Why?")
+        assert ("< file_sep>" in backend.prompts[0].text) == (question != "Why?")
     harmless = prompted("Why?", "python", kind)
     hostile = prompted("".join(STARCODER2), "python", kind)
     assert [hostile.count(token) for token in STARCODER2] == [
@@ -94,15 +94,16 @@ def test_control_tokens_in_a_question_are_made_ordinary_text(kind: str) -> None:
     ]
 
 
-def test_a_question_that_does_not_fit_is_not_asked() -> None:
+def test_question_too_long() -> None:
     backend = Echo(" Because.", window=1000)
-    with told(
+    with raises_error(
         PromptTooLong,
-        "The prompt (2051 characters) and an answer of 500 tokens do not fit the 1000 tokens of echo:1b.",
+        "The prompt (2051 characters) and an answer of 500 tokens do not fit the 1000 tokens of "
+        "echo:1b.",
         "Send less, or use a model or server with a larger window.",
     ):
         ask("a " * 1000, Client(backend, Settings()), lambda _piece: None)
-    assert backend.asked == []
+    assert backend.prompts == []
 
 
 # --- how code is asked for ---
@@ -141,16 +142,16 @@ def test_a_question_that_does_not_fit_is_not_asked() -> None:
         ),
     ],
 )
-def test_the_prompt_ends_where_the_code_begins(kind: str, language: str, end: str) -> None:
+def test_end_of_prompt(kind: str, language: str, end: str) -> None:
     if language in ("javascript", "sql", "css"):
         backend = Echo("let x = 1;\n")
         ask_for_code("Greet.\n\nTwice.", language, Client(backend, Settings(family=kind)))
-        assert backend.asked[0].text == end
+        assert backend.prompts[0].text == end
     else:
         assert prompted("Greet.\n\nTwice.", language, kind).endswith(end)
 
 
-def test_a_question_cannot_end_the_docstring_that_it_stands_in() -> None:
+def test_quotes_in_question() -> None:
     text = prompted('Print """a"""\\', "python", "completion")
     assert text == "\"\"\"Print '''a'''\\\\\"\"\"\n\n"
     ast.parse(text)
@@ -190,13 +191,13 @@ def test_a_question_cannot_end_the_docstring_that_it_stands_in() -> None:
         pytest.param("chat", f"```python\n{FIBONACCI}", id="a fence that never ends"),
     ],
 )
-def test_the_code_is_found_and_nothing_else(kind: str, answer: str) -> None:
+def test_code_is_extracted(kind: str, answer: str) -> None:
     code = coded(answer, kind=kind)
     assert (code.text, code.checked, code.model) == (FIBONACCI, True, "echo:1b")
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_of_a_cut_answer_the_line_that_was_cut_is_left_out_even_where_it_parses(kind: str) -> None:
+def test_cut_line_is_dropped(kind: str) -> None:
     answer = f"{FIBONACCI}x = fibo"
     code = coded(f"```python\n{answer}" if kind == "chat" else answer, kind=kind, truncated=True)
     assert (code.text, code.cut) == (FIBONACCI, True)
@@ -210,7 +211,7 @@ def test_html_page() -> None:
     assert not coded(page, "html").checked
 
 
-def test_code_in_a_language_that_is_not_checked_is_not_called_checked() -> None:
+def test_unchecked_language() -> None:
     code = coded("```rust\nfn main() {}\n```", "rust", kind="chat")
     assert (code.text, code.checked, code.cut) == ("fn main() {}\n", False, False)
 
@@ -235,9 +236,7 @@ def test_code_in_a_language_that_is_not_checked_is_not_called_checked() -> None:
     st.sampled_from(FAMILIES),
     st.booleans(),
 )
-def test_whatever_is_answered_what_is_called_code_is_accepted(
-    answer: str, language: str, kind: str, truncated: bool
-) -> None:
+def test_checked_code_parses(answer: str, language: str, kind: str, truncated: bool) -> None:
     try:
         code = coded(answer, language, kind=kind, truncated=truncated)
     except UnreadableAnswer:

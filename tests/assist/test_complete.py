@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.errors import told
+from support.errors import raises_error
 from support.rewrites import CODE, INSTRUCT, MEAN, PATHS, Echo, completed, parses
 
 from pytest_starcoder.assist.complete import complete
 from pytest_starcoder.errors import UnreadableAnswer
-from pytest_starcoder.model.client import ROOM, Client
+from pytest_starcoder.model.client import MAX_PROMPT_TOKENS, Client
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.schema import FAMILIES
 from pytest_starcoder.source.diff import split_lines
@@ -82,15 +82,16 @@ def test_prompt_has_both_sides() -> None:
     backend = Echo("m(xs)")
     complete("shop/pricing.py", MEAN, 2, Client(backend, Settings(family="starcoder2")))
     before, after = MEAN.split(" = sum(xs)")
-    assert backend.asked[0].text == (
-        f"<repo_name>shop<file_sep><fim_prefix>shop/pricing.py\n{before} = sum(xs)<fim_suffix>{after}<fim_middle>"
+    assert backend.prompts[0].text == (
+        f"<repo_name>shop<file_sep><fim_prefix>shop/pricing.py\n{before} = "
+        f"sum(xs)<fim_suffix>{after}<fim_middle>"
     )
 
 
 def test_prompt_without_carriage_returns() -> None:
     backend = Echo("\nz = 3")
     complete("a.py", "x = 1\r\ny = 2\r\n", 1, Client(backend, Settings(family="starcoder2")))
-    assert "\r" not in backend.asked[0].text
+    assert "\r" not in backend.prompts[0].text
 
 
 def test_next_line_is_a_stop() -> None:
@@ -98,7 +99,7 @@ def test_next_line_is_a_stop() -> None:
         "\n    shown(total)\n    return total / len(xs)\n\n\ndef last(xs):\n    return xs[-1]\n"
     )
     rewrite = complete("shop.py", MEAN, 2, Client(backend, Settings(family="starcoder2")))
-    assert backend.asked[0].stop == ("\n    return total / len(xs)\n",)
+    assert backend.prompts[0].stop == ("\n    return total / len(xs)\n",)
     assert rewrite.inserted == "\n    shown(total)"
 
 
@@ -150,8 +151,9 @@ def test_syntax_error_is_a_problem() -> None:
     rewrite = completed(MEAN, 2, "\n  )(")
     assert rewrite.after == MEAN.replace("sum(xs)\n", "sum(xs)\n  )(\n")
     assert (
-        rewrite.problem == "the file would no longer parse "
-        "(line 3: unindent does not match any outer indentation level)"
+        rewrite.problem
+        == "the file would not parse any more (line 3: unindent does not match any outer "
+        "indentation level)"
     )
 
 
@@ -169,7 +171,7 @@ def test_other_languages_are_not_parsed() -> None:
     "answer", ["", "\n", "  \n\t\n", "\n    return total / len(xs)\n\n\ndef last(xs):"]
 )
 def test_empty_answer(answer: str) -> None:
-    with told(
+    with raises_error(
         UnreadableAnswer, "echo:1b wrote nothing there.", "Choose another line, or another model."
     ):
         completed(MEAN, 2, answer)
@@ -181,8 +183,8 @@ def test_large_file_is_shortened() -> None:
     rewrite = complete(
         "big.py", "".join(lines), 5000, Client(backend, Settings(family="starcoder2"))
     )
-    (sent,) = backend.asked
-    assert len(sent.text.split()) <= ROOM
+    (sent,) = backend.prompts
+    assert len(sent.text.split()) <= MAX_PROMPT_TOKENS
     assert (
         "".join(lines[4900:5000]).rstrip("\n") + "<fim_suffix>\n" + "".join(lines[5000:5050])
         in sent.text
@@ -196,7 +198,7 @@ def test_long_line_is_cut_in_prompt(kind: str, line: int) -> None:
     text = f"a = [{'1, ' * 9000}]\nb = 1\nc = [{'2, ' * 9000}]\n"
     backend = Echo("\nd = 1", window=4096)
     rewrite = complete("a.py", text, line, Client(backend, Settings(family=kind)))
-    assert len(backend.asked[0].text.split()) < 4096
+    assert len(backend.prompts[0].text.split()) < 4096
     assert rewrite.after.replace("d = 1\n", "", 1) == text
 
 

@@ -1,17 +1,17 @@
-"""What code that does not fail does, asked of a model that is handed in."""
+"""Explanations of a file or a definition."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 import pytest
-from support.errors import told
+from support.errors import raises_error
 
 from pytest_starcoder.assist.describe import definition, describe
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.model.backends import OnText
-from pytest_starcoder.model.client import ROOM, Client
+from pytest_starcoder.model.client import MAX_PROMPT_TOKENS, Client
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.schema import FAMILIES
@@ -57,11 +57,11 @@ if rate("DE"):
 
 @dataclass
 class Echo:
-    """A backend in memory: it writes `answer` and keeps what it was asked; a token is a word."""
+    """A backend in memory: it writes `answer` and records prompts; a token is a word."""
 
     answer: str = " returns 1."
     window: int = 16384
-    asked: list[Prompt] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
     label: str = "Echo"
     place: str = "memory"
 
@@ -77,7 +77,7 @@ class Echo:
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
     ) -> Completion:
-        self.asked.append(prompt)
+        self.prompts.append(prompt)
         on_text(self.answer)
         return Completion(self.answer, model.name, 10, 3)
 
@@ -105,43 +105,44 @@ def described(backend: Echo, text: str = SHOP, name: str = "", **settings: str) 
         ("late", 'def late():\n        return "\\n\\\n"'),
     ],
 )
-def test_a_dotted_name_finds_a_definition_however_deep(name: str, source: str) -> None:
+def test_dotted_name(name: str, source: str) -> None:
     if name == "late":  # a line of its string stands at the margin, so nothing can be moved
         source = f"    {source}"
     assert definition("shop.py", SHOP, name) == source
 
 
-def test_a_property_comes_with_its_setter() -> None:
+def test_property_with_setter() -> None:
     found = definition("shop.py", SHOP, "Cart.total")
     assert found.startswith("@property\ndef total(self):\n    def plus(a, b):\n")
     assert found.endswith("\n\n@total.setter\ndef total(self, value):\n    raise AttributeError")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_lines_are_counted_as_python_counts_them(end: str) -> None:
+def test_line_ends(end: str) -> None:
     text = 'a = "\u2028"\n# \x0c page\ndef f():\n    return 1\n\n\nb = 2\n'.replace("\n", end)
     assert definition("a.py", text, "f") == f"def f():{end}    return 1"
 
 
-def test_a_name_that_is_not_there_is_told_what_is() -> None:
-    with told(
+def test_unknown_name() -> None:
+    with raises_error(
         ConfigError,
         "shop.py defines no 'Cart.totl'.",
-        "It defines Cart.total, Cart.total.plus, Cart.Item.total, rate, Cart, late, Cart.pay, Cart.Item.",
+        "It defines Cart.total, Cart.total.plus, Cart.Item.total, rate, Cart, late, Cart.pay, "
+        "Cart.Item.",
     ):
         definition("shop.py", SHOP, "Cart.totl")
 
 
-def test_of_many_names_the_nearest_are_told() -> None:
+def test_unknown_name_among_many() -> None:
     text = "".join(f"def f{number}(): ...\n" for number in range(20)) + "def mean(): ...\n"
-    with told(
+    with raises_error(
         ConfigError, "a.py defines no 'maen'.", "It defines mean, f0, f1, f2, f3, f4, f5, f6, …."
     ):
         definition("a.py", text, "maen")
 
 
-def test_a_file_without_definitions_says_so() -> None:
-    with told(
+def test_file_without_definitions() -> None:
+    with raises_error(
         ConfigError,
         "a.py defines no 'f'.",
         "It defines nothing: explain the whole file without ::NAME.",
@@ -157,8 +158,8 @@ def test_a_file_without_definitions_says_so() -> None:
         ("(" * 500, "line 1: too many nested parentheses"),
     ],
 )
-def test_in_a_file_that_python_cannot_parse_no_name_is_found(text: str, reason: str) -> None:
-    with told(
+def test_file_with_syntax_error(text: str, reason: str) -> None:
+    with raises_error(
         ConfigError,
         f"a.py cannot be parsed as Python ({reason}).",
         "Explain the whole file without ::NAME.",
@@ -167,11 +168,11 @@ def test_in_a_file_that_python_cannot_parse_no_name_is_found(text: str, reason: 
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_every_family_is_shown_the_source_and_asked_about_its_name(kind: str) -> None:
+def test_prompt_per_family(kind: str) -> None:
     backend = Echo()
     text, whole = described(backend, name="rate", family=kind)
     assert whole
-    (sent,) = backend.asked
+    (sent,) = backend.prompts
     assert (
         "shop.py:\n```python\n@functools.cache\ndef rate(country):\n    return 0.2\n```"
         in sent.text
@@ -180,18 +181,18 @@ def test_every_family_is_shown_the_source_and_asked_about_its_name(kind: str) ->
     assert text == ("returns 1." if kind == "chat" else "It returns 1.")
 
 
-def test_of_what_is_too_long_the_model_sees_beginning_and_end_and_it_is_told() -> None:
+def test_long_source_is_shortened() -> None:
     backend = Echo()
     long = "first = 1\n" + "x = 2  # two\n" * 5000 + "last = 3\n"
     _, whole = described(backend, long)
     assert not whole
-    (sent,) = backend.asked
+    (sent,) = backend.prompts
     assert "first = 1\n" in sent.text
     assert "last = 3\n" in sent.text
-    assert len(sent.text.split()) <= ROOM
+    assert len(sent.text.split()) <= MAX_PROMPT_TOKENS
 
 
-def test_control_tokens_in_the_source_are_made_ordinary_text_and_it_counts_as_whole() -> None:
+def test_special_tokens_in_source() -> None:
     backend = Echo()
     assert described(backend, 'END = "<issue_comment>"\n') == ("It returns 1.", True)
-    assert 'END = "< issue_comment>"' in backend.asked[0].text
+    assert 'END = "< issue_comment>"' in backend.prompts[0].text

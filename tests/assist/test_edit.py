@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.errors import told
+from support.errors import raises_error
 from support.rewrites import CODE, MEAN, PATHS, Echo, completed, edited, parses
 
 from pytest_starcoder.assist.edit import edit
@@ -77,7 +77,7 @@ def test_only_these_lines_change(text: str, lines: str, answer: str, after: str)
 def test_prompt_per_family(kind: str) -> None:
     backend = Echo("```python\nreturn 1\n```" if kind == "chat" else "return 1\n")
     edit("shop.py", MEAN, 2, 3, "Return 1.", Client(backend, Settings(family=kind)))
-    (sent,) = backend.asked
+    (sent,) = backend.prompts
     assert "total = sum(xs)\nreturn total / len(xs)" in sent.text
     assert "Return 1." in sent.text
     assert "def last" not in sent.text
@@ -101,9 +101,9 @@ def test_fences_and_prose_are_removed(kind: str, answer: str) -> None:
 
 @pytest.mark.parametrize("answer", ["", "\n\n", "```\nusername_0: ?", "```"])
 def test_answer_without_code(answer: str) -> None:
-    with told(
+    with raises_error(
         UnreadableAnswer,
-        "echo:1b returned no replacement for these lines.",
+        "echo:1b wrote nothing in place of these lines.",
         "Reword the instruction, or ask another model.",
     ):
         edited(MEAN, "2-3", answer)
@@ -117,18 +117,18 @@ def test_answer_without_code(answer: str) -> None:
     ],
 )
 def test_unchanged_lines(answer: str) -> None:
-    with told(
+    with raises_error(
         UnreadableAnswer,
-        "echo:1b returned these lines unchanged.",
+        "echo:1b wrote these lines as they are.",
         "Reword the instruction, or ask another model.",
     ):
         edited(MEAN, "2-4", answer)
 
 
 def test_blank_lines() -> None:
-    with told(
+    with raises_error(
         ConfigError,
-        "shop.py has only blank lines there: there is nothing to change.",
+        "shop.py has only blank lines there.",
         "Use `starcoder complete`.",
     ):
         edited(MEAN, "4-5", "x = 1")
@@ -137,14 +137,14 @@ def test_blank_lines() -> None:
 def test_truncated_answer() -> None:
     rewrite = edited(MEAN, "2-3", "return 1", truncated=True)
     assert rewrite.problem == (
-        "the answer was cut (allow more tokens with STARCODER_MAX_TOKENS, or name fewer lines)"
+        "the answer was cut (allow it more tokens with STARCODER_MAX_TOKENS, or name fewer lines)"
     )
 
 
 def test_syntax_error_is_a_problem() -> None:
     assert (
         edited(MEAN, "2-3", "return (").problem
-        == "the file would no longer parse (line 2: '(' was never closed)"
+        == "the file would not parse any more (line 2: '(' was never closed)"
     )
 
 
@@ -172,7 +172,7 @@ def test_special_tokens_come_back(
     edit("a.py", text, 2, 2, "Mend.", Client(harmless, Settings(family=kind)))
     rewrite = edit("a.py", text, 1, 1, f"Mend. {hostile}", Client(backend, Settings(family=kind)))
     for token in STARCODER2:
-        assert backend.asked[0].text.count(token) == harmless.asked[0].text.count(token), token
+        assert backend.prompts[0].text.count(token) == harmless.prompts[0].text.count(token), token
     assert rewrite.after == f'A = "{hostile}2"\nB = 1\n'
 
 

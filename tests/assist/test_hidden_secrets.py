@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.errors import told
+from support.errors import raises_error
 from support.rewrites import Echo
 
 from pytest_starcoder.assist.complete import complete
@@ -38,13 +38,13 @@ def test_moved_secret() -> None:
 
 def test_unclear_secret() -> None:
     text = "password = 'Zq8xV3nB7mK2'\napi_token = 'Wm4kP9rT2vX6'\n"
-    with told(*NOT_SHOWN):
+    with raises_error(*NOT_SHOWN):
         rewritten("secrets = ['[redacted]']\n", text, 2)
 
 
 def test_new_secret() -> None:
     client = Client(Echo("password = '[redacted]'"), Settings(family="starcoder2"))
-    with told(*NOT_SHOWN):
+    with raises_error(*NOT_SHOWN):
         complete("app.py", "user = 'ann'\n\n", 2, client)
 
 
@@ -52,4 +52,4 @@ def test_new_secret() -> None:
 def test_no_secret_is_sent(line: int) -> None:
     backend = Echo("x = 2")
     complete("app.py", LOGIN, line, Client(backend, Settings(family="starcoder2")))
-    assert ["Zq8xV3nB7mK2" in prompt.text for prompt in backend.asked] == [False]
+    assert ["Zq8xV3nB7mK2" in prompt.text for prompt in backend.prompts] == [False]

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from support.errors import told
+from support.errors import raises_error
 
 from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError
@@ -104,7 +104,9 @@ def test_no_leftover_files(file: Path, tmp_path: Path) -> None:
 def test_changed_file_stays(file: Path, content: bytes) -> None:
     source = read_source("shop.py")
     file.write_bytes(content)
-    with told(ConfigError, "shop.py has changed meanwhile; nothing was written.", "Ask again."):
+    with raises_error(
+        ConfigError, "shop.py has changed meanwhile; nothing was written.", "Ask again."
+    ):
         source.write("y = 2\n")
     assert file.read_bytes() == content
 
@@ -124,7 +126,8 @@ def test_unwritable_file_stays(folder_mode: int, file_mode: int, reason: str) ->
             [sys.executable, "-c", AS_NOBODY, there], capture_output=True, text=True, check=False
         )
         assert run.stdout + run.stderr == (
-            f"{there} cannot be written ({reason}); it is as it was. Make the file and its folder writable.\n"
+            f"{there} cannot be written ({reason}); it is as it was. Make the file and its folder "
+            "writable.\n"
         )
         assert there.read_bytes() == b"x = 1\n"
         assert [path.name for path in Path(folder).iterdir()] == ["shop.py"]
@@ -153,7 +156,7 @@ def test_unreadable_files(file: Path, tmp_path: Path, name: str, message: str, h
     (tmp_path / "inner").mkdir()
     (tmp_path / "latin.py").write_bytes("aé = 1".encode("latin-1"))
     (tmp_path / "image.png").write_bytes(b"PNG\0\0\1")
-    with told(ConfigError, message, hint):
+    with raises_error(ConfigError, message, hint):
         read_source(name)
 
 
@@ -170,11 +173,13 @@ def test_missing_lines(file: Path, first: int, last: int, message: str) -> None:
     file.write_bytes(b"a\n\nc")
     source = read_source("shop.py")
     source.check_lines(1, 3)
-    with told(ConfigError, message, "Its lines are 1 to 3."):
+    with raises_error(ConfigError, message, "Its lines are 1 to 3."):
         source.check_lines(first, last)
 
 
 def test_empty_file(file: Path) -> None:
     file.write_bytes(b"")
-    with told(ConfigError, "shop.py is empty.", 'Start it with `starcoder ask --code "…"`.'):
+    with raises_error(
+        ConfigError, "shop.py is empty.", 'Begin it with `starcoder ask --code "…"`.'
+    ):
         read_source("shop.py").check_lines(1, 1)

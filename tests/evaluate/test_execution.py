@@ -71,7 +71,7 @@ def test_hazards(tmp_path: Path) -> None:
         (
             ProgramResult("not run", ""),
             "The program of t was not run: its process did not start in time. Is the machine "
-            "short of memory or processes? Try again: the answers so far are kept.",
+            "short of memory or processes? Try again: the answers so far are saved.",
         ),
     ],
     ids=["weak-sandbox", "no-process"],

@@ -32,7 +32,7 @@ from model.backends.test_contract import (  # noqa: F401
     test_truncated_answer,
     test_version_is_a_text,
 )
-from support.errors import told
+from support.errors import raises_error
 from support.screens import MEAN, section, summary
 
 from pytest_starcoder.cli import main
@@ -266,7 +266,7 @@ def test_deadline_ends_the_program(
     example: Place, program: Program, fifo: tuple[Path, int]
 ) -> None:
     program(forks(fifo[0]))
-    with told(
+    with raises_error(
         BackendTimeout,
         "answer did not finish within 0.7 s.",
         "Give it longer with STARCODER_SESSION_TIMEOUT (seconds).",
@@ -295,7 +295,7 @@ def test_missing_command_line(
     monkeypatch.delenv("COMMAND_BACKEND", raising=False)
     if line is not None:
         monkeypatch.setenv("COMMAND_BACKEND", line)
-    with told(
+    with raises_error(
         ConfigError, "COMMAND_BACKEND is not set.", "Set it to the command line of a program."
     ):
         answer(example)
@@ -303,7 +303,7 @@ def test_missing_command_line(
 
 def test_unclosed_quote(example: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMMAND_BACKEND", "answer 'a b")
-    with told(
+    with raises_error(
         ConfigError,
         "COMMAND_BACKEND is not a command line: No closing quotation.",
         "Close its quotes.",
@@ -320,14 +320,14 @@ def test_missing_program(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COMMAND_BACKEND", line)
     said = f"{line.split()[0]!r} cannot be run: there is no such program."
-    with example.backend() as backend, told(BackendUnavailable, said, FIND):
+    with example.backend() as backend, raises_error(BackendUnavailable, said, FIND):
         backend.identify(soon())
 
 
 def test_unstartable_program(example: Place, program: Program) -> None:
     path = program("")
     path.write_bytes(b"\x7fELF and no more")
-    with told(BackendUnavailable, f"{str(path)!r} cannot be run: Exec format error.", FIND):
+    with raises_error(BackendUnavailable, f"{str(path)!r} cannot be run: Exec format error.", FIND):
         answer(example)
 
 
@@ -344,7 +344,7 @@ def test_unstartable_program(example: Place, program: Program) -> None:
 )
 def test_failing_program(example: Place, program: Program, code: str, said: str) -> None:
     program(code)
-    with told(BadResponse, said, BY_HAND):
+    with raises_error(BadResponse, said, BY_HAND):
         answer(example)
 
 
@@ -510,7 +510,7 @@ def plant(
 def test_broken_package(plant: Callable[[str], None], code: str, error: StarcoderError) -> None:
     plant(code)
     with (
-        told(type(error), error.message, error.hint),
+        raises_error(type(error), error.message, error.hint),
         Client.from_settings(Settings(backend="broken", cache="off")) as client,
     ):
         client.complete(Prompt("why?"))

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.errors import told
+from support.errors import raises_error
 from support.servers import FakeOllama
 
 from pytest_starcoder.deadline import Deadline
@@ -146,8 +146,8 @@ def test_stream_equals_answer(text: str, cuts: list[int], thought: bool) -> None
 )
 def test_empty_answer_is_an_error(prompt: Prompt, lead: str, pieces: tuple[str, ...]) -> None:
     streamed: list[str] = []
-    with told(
-        UnreadableAnswer, "writer:1b returned an empty answer.", "Another model may do better."
+    with raises_error(
+        UnreadableAnswer, "writer:1b answered with nothing.", "Another model may do better."
     ):
         answer(prompt, lead, Client(Writer(pieces), Settings()), streamed.append)
     assert streamed == []

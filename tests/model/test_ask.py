@@ -6,7 +6,7 @@ import inspect
 from pathlib import Path
 
 import pytest
-from support.errors import told
+from support.errors import raises_error
 from support.servers import FakeOllama, closed_port
 
 import pytest_starcoder
@@ -95,7 +95,7 @@ def test_second_question_is_cached(ollama_double: FakeOllama) -> None:
 @pytest.mark.parametrize("answer", ["", " ", "\n\n\t "])
 def test_empty_answer(ollama_double: FakeOllama, answer: str) -> None:
     ollama_double.answer = answer
-    with told(
+    with raises_error(
         UnreadableAnswer,
         "starcoder2:7b returned an empty answer.",
         "Reword the prompt: a base model continues text.",
@@ -108,7 +108,7 @@ def test_unavailable_server(
 ) -> None:
     url = closed_port()
     monkeypatch.setenv("OLLAMA_HOST", url)
-    with told(
+    with raises_error(
         BackendUnavailable,
         f"Nothing answers at {url}.",
         "Start Ollama with `ollama serve`, set OLLAMA_HOST to where it runs, "
@@ -119,7 +119,7 @@ def test_unavailable_server(
 
 def test_unknown_model(ollama_double: FakeOllama) -> None:
     message = f"Ollama at {ollama_double.url} has no model 'starcoder2:3b'."
-    with told(UnknownModel, message, "Fetch it with `ollama pull starcoder2:3b`."):
+    with raises_error(UnknownModel, message, "Fetch it with `ollama pull starcoder2:3b`."):
         ask("a", model="starcoder2:3b")
 
 

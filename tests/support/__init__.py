@@ -1,1 +1,1 @@
-"""What the tests stand on: a tiny model, real servers, and servers that misbehave on demand."""
+"""Doubles of servers, sample data and fixtures that several test modules share."""

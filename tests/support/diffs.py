@@ -1,4 +1,4 @@
-"""Files and diffs that Hypothesis makes for the tests of reviews."""
+"""Hypothesis strategies for files and diffs."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Servers of `/v1/completions` and of Hugging Face that do what a test tells them to, over real HTTP on loopback.
+"""Doubles of servers with `/v1/completions` and of Hugging Face, over real HTTP on loopback.
 
-Each speaks as its original does where a client of ours can tell: vLLM 0.11, TGI
-3.3.7, OpenAI's API, the hub and the router as huggingface_hub 2.4 asks them,
-and an endpoint that runs code of its own. Errors come in the original's form.
+Each answers like its original, as far as our client can see: vLLM 0.11, TGI 3.3.7, OpenAI's
+API, the hub and the router as huggingface_hub 2.4 calls them, and an endpoint with custom
+code. Errors have the original's form.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Reply = tuple[int, Any] | tuple[int, Any, dict[str, str]]
 """Status, body (bytes as they are, anything else as JSON), headers."""
 
 Events = Iterator[Any]
-"""What a stream sends, each as an event of its own; text is sent as it is."""
+"""The events of a stream; a text is sent as it is."""
 
 EOS = "<|endoftext|>"
 CONTROL = re.compile(r"<\|?\w+\|?>")
@@ -33,24 +33,23 @@ LIKELIHOOD = -0.5
 
 
 def pieces(text: str) -> list[str]:
-    """The tokens of these servers: a control token, a word with the space before it, or what is left."""
+    """Split a text into tokens: control tokens, and words with the space before them."""
     return re.findall(rf"{CONTROL.pattern}| ?[^ <]+|[ <]", text)
 
 
 def tokens(text: str) -> int:
-    """How many tokens a prompt has."""
+    """Count the tokens of a prompt."""
     return len(re.findall(r"\w+|[^\w\s]", text))
 
 
 @dataclass
 class Double:
-    """What all of them have; every attribute can be changed while it runs.
+    """A server double; every attribute can be changed while it runs.
 
-    `answer` is what it writes after any prompt, or makes of it. `key` is the one
-    it wants, if any. `ending` is "done", or "cut" for a connection that breaks
-    off, "lost" for a stream without its end, or "error" for one that ends in an
-    error of the server's own. `replies` gives a path another reply, or a list of
-    those for its next requests. `requests` holds all that it was asked.
+    `answer` is the completion of every prompt, or a function of the prompt. `key` is the
+    required API key, if any. `ending` is "done", "cut" (the connection breaks), "lost" (the
+    stream has no end marker) or "error" (it ends with a server error). `replies` overrides the
+    reply of a path, or lists its next replies. `requests` are all requests so far.
     """
 
     url: str = ""
@@ -71,22 +70,22 @@ class Double:
         return [request.body for request in self.asked(path)]
 
     def other_reply(self, path: str) -> Reply | None:
-        found = self.replies.get(path.partition("?")[0])
-        if isinstance(found, list):
-            return found.pop(0) if found else None
-        return found
+        replies = self.replies.get(path.partition("?")[0])
+        if isinstance(replies, list):
+            return replies.pop(0) if replies else None
+        return replies
 
     def reply(self, request: Request) -> Reply | Events:
         raise NotImplementedError
 
-    def said(self, prompt: str) -> str:
+    def completion_of(self, prompt: str) -> str:
         return self.answer(prompt) if callable(self.answer) else self.answer
 
     def let_in(self, request: Request) -> bool:
         return not self.key or request.headers.get("Authorization") == f"Bearer {self.key}"
 
     def error(self, message: str, kind: str = "", status: int = 500) -> Any:
-        """An error in the words of this server."""
+        """Return an error in the form of this server."""
         return {
             "error": {
                 "message": message,
@@ -102,7 +101,7 @@ Kind = TypeVar("Kind", bound=Double)
 
 @contextlib.contextmanager
 def running(double: Kind, host: str = "127.0.0.1") -> Iterator[Kind]:
-    """The double, on `host`, for as long as the block lasts."""
+    """Run the double on `host` for the duration of the block."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -113,19 +112,18 @@ def running(double: Kind, host: str = "127.0.0.1") -> Iterator[Kind]:
             self._answer(None)
 
         def do_POST(self) -> None:
-            self._answer(
-                json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"null")
-            )
+            content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self._answer(json.loads(content or b"null"))
 
         def _answer(self, body: Any) -> None:
             request = Request(self.command, self.path, body, dict(self.headers))
             double.requests.append(request)
-            found = double.other_reply(self.path) or double.reply(request)
+            reply = double.other_reply(self.path) or double.reply(request)
             with contextlib.suppress(ConnectionError):
-                if isinstance(found, tuple):
-                    self._whole(*found)
+                if isinstance(reply, tuple):
+                    self._whole(*reply)
                 else:
-                    self._stream(found)
+                    self._stream(reply)
 
         def _whole(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -156,7 +154,7 @@ def running(double: Kind, host: str = "127.0.0.1") -> Iterator[Kind]:
 
 
 CUT = object()
-"""The event that breaks the connection off."""
+"""The event that breaks the connection."""
 
 DONE = "data: [DONE]\n\n"
 
@@ -166,11 +164,11 @@ DONE = "data: [DONE]\n\n"
 
 @dataclass
 class FakeOpenAI(Double):
-    """A server of which nothing is known but that it completes; `models` are all that it lists."""
+    """An unknown server with OpenAI's API; `more_models` are listed besides `model`."""
 
     owner: str = "somebody"
     facts: dict[str, Any] = field(default_factory=dict)
-    others: tuple[str, ...] = ()
+    more_models: tuple[str, ...] = ()
     most_stops: int = 4
     cached: int | None = None
 
@@ -181,7 +179,7 @@ class FakeOpenAI(Double):
         if path == "/v1/models" and not posted:
             return 200, {
                 "object": "list",
-                "data": [self.entry(name) for name in (self.model, *self.others)],
+                "data": [self.entry(name) for name in (self.model, *self.more_models)],
             }
         if path == "/v1/completions" and posted:
             return self.completed(request.body, request.body["prompt"])
@@ -226,42 +224,46 @@ class FakeOpenAI(Double):
         return self.events(body, written, finish, usage, chat)
 
     def refusal(self, body: dict[str, Any], prompt: str, *, chat: bool) -> Reply | None:
-        if body["model"] not in (self.model, *self.others):
+        if body["model"] not in (self.model, *self.more_models):
             message = f"The model `{body['model']}` does not exist."
             return 404, self.error(message, "NotFoundError", 404)
         if len(body.get("stop") or ()) > self.most_stops:
-            message = f"Invalid 'stop': array too long. Expected an array with maximum length {self.most_stops}."
+            message = (
+                "Invalid 'stop': array too long. "
+                f"Expected an array with maximum length {self.most_stops}."
+            )
             return 400, self.error(message, "invalid_request_error", 400)
         if tokens(prompt) + body["max_tokens"] > self.window:
             message = (
-                f"This model's maximum context length is {self.window} tokens. However, you requested "
-                f"{tokens(prompt) + body['max_tokens']} tokens. Please reduce the length of the prompt."
+                f"This model's maximum context length is {self.window} tokens. However, you "
+                f"requested {tokens(prompt) + body['max_tokens']} tokens. "
+                "Please reduce the length of the prompt."
             )
             return 400, self.error(message, "BadRequestError", 400)
         return None
 
     def written(self, body: dict[str, Any], prompt: str) -> tuple[list[str], str]:
-        """The pieces of the answer, without its stop, and why it ended."""
+        """Return the pieces of the answer before its stop, and the finish reason."""
         text, finish = "", "stop"
-        for index, piece in enumerate(pieces(self.said(prompt))):
+        for index, piece in enumerate(pieces(self.completion_of(prompt))):
             if index == body["max_tokens"]:
                 finish = "length"
                 break
             if piece == EOS:
                 break
             text += self.shown(piece, body)
-            found = [text.index(stop) for stop in body.get("stop") or () if stop in text]
-            if found:
-                text = text[: min(found)]
+            stops = [text.index(stop) for stop in body.get("stop") or () if stop in text]
+            if stops:
+                text = text[: min(stops)]
                 break
         return pieces(text), finish
 
     def shown(self, piece: str, _body: dict[str, Any]) -> str:
-        """A token as text: a control token has none."""
+        """Return the text of a token; control tokens have none."""
         return "" if CONTROL.fullmatch(piece) else piece
 
     def spent(self, body: dict[str, Any], prompt: str) -> int:
-        return min(int(body["max_tokens"]), len(pieces(self.said(prompt))))
+        return min(int(body["max_tokens"]), len(pieces(self.completion_of(prompt))))
 
     def events(
         self,
@@ -313,25 +315,25 @@ class FakeOpenAI(Double):
         *,
         whole: bool = False,
     ) -> dict[str, Any]:
-        said = (
-            {"message" if whole else "delta": {"role": "assistant", "content": text}}
-            if chat
-            else {"text": text}
-        )
-        likely = None
+        content: dict[str, Any] = {"text": text}
+        if chat:
+            key = "message" if whole else "delta"
+            content = {key: {"role": "assistant", "content": text}}
+        logprobs: dict[str, Any] | None = None
         if body.get("logprobs") and text:
             numbers = [LIKELIHOOD] * len(pieces(text))
-            likely = (
-                {"content": [{"logprob": number} for number in numbers]}
-                if chat
-                else {"token_logprobs": numbers}
-            )
-        return {"index": 0, **said, "logprobs": likely, "finish_reason": finish}
+            logprobs = {"token_logprobs": numbers}
+            if chat:
+                logprobs = {"content": [{"logprob": number} for number in numbers]}
+        return {"index": 0, **content, "logprobs": logprobs, "finish_reason": finish}
 
 
 @dataclass
 class FakeVllm(FakeOpenAI):
-    """vLLM: drops control tokens unless told not to, counts, guards `/v1` alone, and may have no template for chats."""
+    """vLLM: drops control tokens by default, counts tokens, protects only `/v1`.
+
+    Without `template`, it refuses chats.
+    """
 
     owner: str = "vllm"
     most_stops: int = 1000
@@ -367,8 +369,8 @@ class FakeVllm(FakeOpenAI):
     def refusal(self, body: dict[str, Any], prompt: str, *, chat: bool) -> Reply | None:
         if chat and not self.template:
             message = (
-                "As of transformers v4.44, default chat template is no longer allowed, so you must provide a chat "
-                "template if the tokenizer does not define one."
+                "As of transformers v4.44, default chat template is no longer allowed, so you must "
+                "provide a chat template if the tokenizer does not define one."
             )
             return 400, self.error(message, "BadRequestError", 400)
         return super().refusal(body, prompt, chat=chat)
@@ -385,9 +387,9 @@ _moments = itertools.count(1)
 
 @dataclass
 class FakeTgi(Double):
-    """TGI: a stop is in the text it ends, control tokens are text, and a stream's errors come after a 200.
+    """TGI: answers include their stop, control tokens are text, streams fail after a 200.
 
-    `sampled` tells for each request whether it was not answered greedily.
+    `sampled` has one entry per request: False for a greedy answer.
     """
 
     most_stops: int = 4
@@ -397,7 +399,7 @@ class FakeTgi(Double):
     def reply(self, request: Request) -> Reply | Events:
         path, body = request.path, request.body
         if request.method == "GET":
-            told = {
+            replies: dict[str, dict[str, Any]] = {
                 "/info": {
                     "model_id": self.model,
                     "model_sha": self.sha,
@@ -413,7 +415,7 @@ class FakeTgi(Double):
                     ],
                 },
             }
-            return (200, told[path]) if path in told else (404, b"")
+            return (200, replies[path]) if path in replies else (404, b"")
         if path not in ("/", "/v1/completions", "/v1/chat/completions"):
             return 404, b""
         if not self.let_in(request):
@@ -458,12 +460,14 @@ class FakeTgi(Double):
         elif not 0 < (parameters.get("top_p") or 0.5) < 1:
             wrong = "`top_p` must be > 0.0 and < 1.0"
         elif len(parameters["stop"]) > self.most_stops:
-            wrong = f"`stop` supports up to {self.most_stops} stop sequences. Given: {len(parameters['stop'])}"
+            count = len(parameters["stop"])
+            wrong = f"`stop` supports up to {self.most_stops} stop sequences. Given: {count}"
         elif not prompt:
             wrong = "`inputs` cannot be empty"
         elif tokens(prompt) + parameters["max_new_tokens"] > self.window:
             wrong = (
-                f"`inputs` tokens + `max_new_tokens` must be <= {self.window}. Given: {tokens(prompt)} `inputs` tokens "
+                f"`inputs` tokens + `max_new_tokens` must be <= {self.window}. "
+                f"Given: {tokens(prompt)} `inputs` tokens "
                 f"and {parameters['max_new_tokens']} `max_new_tokens`"
             )
         elif parameters.get("grammar") and "properties" not in parameters["grammar"]["value"]:
@@ -487,19 +491,19 @@ class FakeTgi(Double):
     def written(
         self, parameters: dict[str, Any], prompt: str
     ) -> tuple[list[tuple[str, bool]], str]:
-        """Tokens, each with whether it is a control token, and why the last is the last."""
-        found: list[tuple[str, bool]] = []
+        """Return the tokens, each with whether it is a control token, and the finish reason."""
+        answer: list[tuple[str, bool]] = []
         text = ""
-        for piece in (*pieces(self.said(prompt)), EOS):
-            found.append((piece, bool(CONTROL.fullmatch(piece))))
+        for piece in (*pieces(self.completion_of(prompt)), EOS):
+            answer.append((piece, bool(CONTROL.fullmatch(piece))))
             text += piece
-            if len(found) >= parameters["max_new_tokens"]:
-                return found, "length"
+            if len(answer) >= parameters["max_new_tokens"]:
+                return answer, "length"
             if piece == EOS:
-                return found, "eos_token"
+                return answer, "eos_token"
             if any(text.endswith(stop) for stop in parameters["stop"]):
-                return found, "stop_sequence"
-        raise AssertionError("the end of the text is the last token")
+                return answer, "stop_sequence"
+        raise AssertionError("EOS is always the last token")
 
     def native(
         self, written: list[tuple[str, bool]], finish: str, prompt: str, parameters: dict[str, Any]
@@ -536,16 +540,16 @@ class FakeTgi(Double):
             if chat:
                 delta = {"role": "assistant", "content": "" if special else piece}
                 reason = finish.replace("eos_token", "stop") if last else None
-                likely = (
-                    {"content": [{"token": piece, "logprob": LIKELIHOOD}]}
-                    if body.get("logprobs")
-                    else None
-                )
-                yield {
-                    "choices": [
-                        {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": likely}
-                    ]
+                logprobs = None
+                if body.get("logprobs"):
+                    logprobs = {"content": [{"token": piece, "logprob": LIKELIHOOD}]}
+                choice = {
+                    "index": 0,
+                    "delta": delta,
+                    "finish_reason": reason,
+                    "logprobs": logprobs,
                 }
+                yield {"choices": [choice]}
             else:
                 choice = {
                     "index": 0,
@@ -563,7 +567,7 @@ class FakeTgi(Double):
         yield DONE
 
     def _ended(self, *, openai: bool) -> Generator[Any, None, bool]:
-        """Ends the stream before its last event, where it is to; what it gives is whether it did."""
+        """End the stream early if `ending` says so; return whether it did."""
         if self.ending == "cut":
             yield CUT
         elif self.ending == "error":
@@ -577,7 +581,7 @@ class FakeTgi(Double):
 
 @dataclass
 class FakeEndpoint(Double):
-    """An endpoint whose code is its own: it streams nothing and tells nothing of itself."""
+    """An endpoint with custom code: it neither streams nor describes its model."""
 
     listed: bool = True
     indented: int | None = None
@@ -587,7 +591,7 @@ class FakeEndpoint(Double):
             return 404, b"Not Found", {"Content-Type": "text/plain"}
         if not self.let_in(request):
             return 401, {"error": "Invalid token"}
-        answer: Any = {"generated_text": self.said(request.body["inputs"])}
+        answer: Any = {"generated_text": self.completion_of(request.body["inputs"])}
         return 200, json.dumps([answer] if self.listed else answer, indent=self.indented).encode()
 
 
@@ -596,7 +600,7 @@ class FakeEndpoint(Double):
 
 @dataclass
 class FakeHub(Double):
-    """The hub: what it tells of one model, among it who serves that; `mapping` by provider, or a list."""
+    """The hub with one model; `mapping` has its providers, by name or as a list."""
 
     model: str = "bigcode/starcoder2-15b"
     key: str = "hf_token"
@@ -624,16 +628,20 @@ class FakeHub(Double):
                 {"error": message},
                 {"X-Error-Code": "RepoNotFound", "X-Error-Message": message},
             )
-        told = {"sha": self.sha, "config": self.config, "inferenceProviderMapping": self.mapping}
-        expand = [value for name, value in parse_qsl(address.query) if name == "expand[]"]
-        return 200, {"id": self.model} | {
-            name: told[name] for name in expand if told.get(name) is not None
-        }
+        facts = {"sha": self.sha, "config": self.config, "inferenceProviderMapping": self.mapping}
+        reply = {"id": self.model}
+        for name, value in parse_qsl(address.query):
+            if name == "expand[]" and facts.get(value) is not None:
+                reply[value] = facts[value]
+        return 200, reply
 
 
 @dataclass
 class FakeRouter(FakeOpenAI):
-    """The router: the providers that complete, each at its place and under its name of the model, and chats for all."""
+    """The router: each provider completes at its own path, under its own name of the model.
+
+    All of them share the path of chats.
+    """
 
     model: str = "bigcode/starcoder2-15b"
     key: str = "hf_token"
@@ -653,5 +661,5 @@ class FakeRouter(FakeOpenAI):
             return self.completed(request.body, request.body["messages"][-1]["content"], chat=True)
         if request.path not in self.places:
             return 404, {"error": "Not Found"}
-        self.others = (self.places[request.path],)
+        self.more_models = (self.places[request.path],)
         return self.completed(request.body, request.body["prompt"])

@@ -1,4 +1,4 @@
-"""How a test reads an error: its type, its message and its next step, each in full."""
+"""Checks an error in full: its type, its message and its next step."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pytest_starcoder.errors import StarcoderError
 
 
 @contextmanager
-def told(kind: type[StarcoderError], message: str, hint: str) -> Iterator[None]:
-    """The block must raise an error of exactly this kind that says exactly this."""
+def raises_error(kind: type[StarcoderError], message: str, hint: str) -> Iterator[None]:
+    """Expect an error of exactly this type, with this message and hint."""
     with pytest.raises(StarcoderError) as caught:
         yield
-    found = caught.value
-    assert (type(found), found.message, found.hint) == (kind, message, hint)
+    error = caught.value
+    assert (type(error), error.message, error.hint) == (kind, message, hint)

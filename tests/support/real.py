@@ -1,4 +1,4 @@
-"""The real servers: a llama.cpp, which the extra `embedded` brings, and an Ollama where one is installed."""
+"""Real servers: llama.cpp from the extra `embedded`, and Ollama if it is installed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RealServer:
 
 @contextlib.contextmanager
 def running_llamacpp(model: Path) -> Iterator[RealServer]:
-    """A real llama.cpp server with `model`: the embedded engine's child, used as a server of its own."""
+    """Run a real llama.cpp server: the embedded engine's child process."""
     key = "test-key"
     engine = Embedded(Settings(backend="embedded", model=str(model), threads=1))
     try:
@@ -38,7 +38,7 @@ def running_llamacpp(model: Path) -> Iterator[RealServer]:
 
 @contextlib.contextmanager
 def running_ollama(program: str, home: Path) -> Iterator[str]:
-    """The URL of a real Ollama that keeps all it has in `home`."""
+    """Run a real Ollama whose files are in `home`, and yield its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
     environment = {
@@ -62,7 +62,7 @@ def running_ollama(program: str, home: Path) -> Iterator[str]:
 
 
 def create_in_ollama(url: str, name: str, model: Path) -> str:
-    """Puts a GGUF file into a real Ollama under `name`, over its API."""
+    """Upload a GGUF file to a real Ollama as the model `name`."""
     content = model.read_bytes()
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     requests.post(f"{url}/api/blobs/{digest}", data=content, timeout=30).raise_for_status()

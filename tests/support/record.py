@@ -1,8 +1,7 @@
-"""`cd tests && python -m support.record`: makes the recordings anew, by the tests that run on real servers.
+"""Records the answers of real servers again: `cd tests && python -m support.record`.
 
-What those tests ask is what is recorded, so no list of requests can go stale.
-Nothing is written unless all of them pass. Where no `ollama` is on PATH, its
-recording stays as it is.
+The requests are those of the tests themselves, so no list of requests can become outdated.
+Nothing is written unless all tests pass. Without `ollama` on PATH, its recording stays as it is.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ import pytest
 
 from support.recordings import LLAMACPP, OLLAMA, RECORDINGS, Asked, Recording
 
-BACKENDS = Path(__file__).parents[1] / "backends"
+BACKENDS = Path(__file__).parents[1] / "model" / "backends"
 TESTS = [str(BACKENDS / "test_contract.py"), str(BACKENDS / "test_recordings.py")]
 
 
 class Recorder:
-    """Gives the tests the recordings that their relays fill."""
+    """A pytest plugin that hands the tests the recordings to fill."""
 
     def __init__(self) -> None:
         self.recordings: dict[Path, Recording] = {}
@@ -33,27 +32,28 @@ def main() -> int:
     recorder = Recorder()
     status = pytest.main(["-q", "-p", "no:cacheprovider", *TESTS], [recorder])
     if status:
-        print("Nothing is written: a recording is kept of a run that passes.")
+        print("Nothing was written, because tests failed.")
         return int(status)
     for file in (OLLAMA, LLAMACPP):
-        if file in recorder.recordings:
-            recording = recorder.recordings[file]
-            recording.server = server(recording)
-            recording.save(file)
-            print(
-                f"{file.name}: {recording.server}, {len(recording.answers)} requests, {file.stat().st_size} bytes"
-            )
-        else:
-            print(f"{file.name} stays as it is: its server was not there.")
+        recording = recorder.recordings.get(file)
+        if recording is None:
+            print(f"{file.name} stays as it is: its server is not installed.")
+            continue
+        recording.server = server_version(recording)
+        recording.save(file)
+        size = f"{len(recording.answers)} requests, {file.stat().st_size} bytes"
+        print(f"{file.name}: {recording.server}, {size}")
     return 0
 
 
-def server(recording: Recording) -> str:
-    """What gave the answers, by its own account."""
-    if told := recording.answers.get(Asked.of("GET", "/api/version", None)):
-        return f"Ollama {json.loads(told[0].chunks[0])['version']}"
-    told = recording.answers[Asked.of("GET", "/props", None)]
-    return f"llama.cpp {json.loads(told[0].chunks[0])['build_info']} in xllamacpp {version('xllamacpp')}"
+def server_version(recording: Recording) -> str:
+    """Return the name and version that the recorded server reported."""
+    answers = recording.answers.get(Asked.of("GET", "/api/version", None))
+    if answers:
+        return f"Ollama {json.loads(answers[0].chunks[0])['version']}"
+    answers = recording.answers[Asked.of("GET", "/props", None)]
+    build = json.loads(answers[0].chunks[0])["build_info"]
+    return f"llama.cpp {build} in xllamacpp {version('xllamacpp')}"
 
 
 if __name__ == "__main__":

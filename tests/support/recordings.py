@@ -1,8 +1,8 @@
-"""Real exchanges with a real server, kept in a file and replayed over real HTTP.
+"""Exchanges with real servers, recorded in files and replayed over real HTTP.
 
-`recording` stands before a server and keeps what is asked and answered,
-`replaying` answers from a file. `kept` and `replayed` are these two for a
-fixture; `python -m support.record`, run in tests/, makes the files anew.
+`recording` is a proxy of a server that records requests and answers; `replaying` answers from
+a file. `recorded` and `replayed` are their forms for fixtures. To record the files again, run
+`python -m support.record` in tests/.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ OLLAMA = FOLDER / "ollama-0.24.json"
 LLAMACPP = FOLDER / "llamacpp.json"
 
 RECORD = "cd tests && python -m support.record"
-"""The command that makes every recording anew."""
+"""The command that records all files again."""
 
 HEADERS = ("Content-Type", "Retry-After", "Transfer-Encoding")
-"""Of an answer's headers, those that a client of ours may read."""
+"""Headers of an answer that our client may read."""
 
 NEUTRAL = (
     (rb'"(created_at|modified_at|expires_at)":"[^"]+"', rb'"\1":"2026-01-01T00:00:00Z"'),
@@ -44,12 +44,12 @@ NEUTRAL = (
     (rb'[^"\s]+/blobs/', rb"/models/blobs/"),
     (rb'[^"\s]+/([\w-]+\.gguf)', rb"/models/\1"),
 )
-"""What is another at each run or on each machine (times, paths, names of the moment), and what stands there instead."""
+"""Text that differs between runs or machines (times, paths, ids), and its replacement."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request; `body` is its JSON in one spelling. Two are the same where all three are."""
+    """A request; `body` is its JSON with sorted keys."""
 
     method: str
     path: str
@@ -62,7 +62,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered; `chunks` are its own where the body was chunked, and otherwise one."""
+    """A server's answer; a body that was not chunked is a single chunk."""
 
     status: int
     headers: Mapping[str, str]
@@ -71,19 +71,19 @@ class Answer:
 
 @dataclass
 class Recording:
-    """Requests and what answered each, in the order of the answers; `server` says what gave them."""
+    """Requests, each with its answers in order; `server` is its name and version."""
 
     server: str = ""
     answers: dict[Asked, list[Answer]] = field(default_factory=dict)
 
-    def keep(self, asked: Asked, answer: Answer) -> None:
-        """Adds an answer that is another than the last one to the same request."""
-        known = self.answers.setdefault(asked, [])
-        if known[-1:] != [answer]:
-            known.append(answer)
+    def add(self, asked: Asked, answer: Answer) -> None:
+        """Add an answer, unless it equals the last one to the same request."""
+        answers = self.answers.setdefault(asked, [])
+        if answers[-1:] != [answer]:
+            answers.append(answer)
 
     def save(self, file: Path) -> None:
-        """One block a request, sorted, so that a difference shows what changed."""
+        """Write the exchanges sorted by request, so that diffs are readable."""
         exchanges = [
             {
                 "request": {
@@ -109,7 +109,7 @@ class Recording:
 
     @classmethod
     def load(cls, file: Path) -> Recording:
-        found = json.loads(file.read_text("utf-8"))
+        content = json.loads(file.read_text("utf-8"))
         answers = {
             Asked.of(**exchange["request"]): [
                 Answer(
@@ -119,21 +119,23 @@ class Recording:
                 )
                 for answer in exchange["answers"]
             ]
-            for exchange in found["exchanges"]
+            for exchange in content["exchanges"]
         }
-        return cls(found["server"], answers)
+        return cls(content["server"], answers)
 
     def missing(self, asked: Asked) -> str:
-        """What to say of a request that is not here, with what tells it from the closest that is."""
-        others = [
-            other
-            for other in self.answers
-            if (other.method, other.path) == (asked.method, asked.path)
-        ]
-        differences = sorted((_differences(asked, other) for other in others), key=len)
-        closest = f"; the closest differs in {', '.join(differences[0])}" if differences else ""
+        """Return a message about an unrecorded request that names the closest recorded one."""
+        differences: list[list[str]] = []
+        for recorded_request in self.answers:
+            address = (recorded_request.method, recorded_request.path)
+            if address == (asked.method, asked.path):
+                differences.append(_differences(asked, recorded_request))
+        closest = ""
+        if differences:
+            fewest = sorted(differences, key=len)[0]
+            closest = f"; the closest differs in {', '.join(fewest)}"
         request = f"{asked.method} {asked.path} was not recorded{closest}."
-        return f"{request} Record anew with `{RECORD}`. Asked was: {asked.body[:1000]}"
+        return f"{request} Record again with `{RECORD}`. Asked was: {asked.body[:1000]}"
 
 
 # --- recording and replaying ---------------------------------------------------------------
@@ -141,10 +143,10 @@ class Recording:
 
 @contextmanager
 def recording(target: str, into: Recording) -> Iterator[str]:
-    """The URL of a relay before the server at `target`: what is asked there goes `into` a recording.
+    """Yield the URL of a proxy of `target` that adds every exchange to a recording.
 
-    An answer is passed on once it is whole, and as it is kept: neutral. Of the
-    request's headers, such as a key, nothing is kept.
+    Answers are passed on whole, with neutral values, as they are recorded. Request headers,
+    such as a key, are not recorded.
     """
 
     def answer(asked: Asked, content: bytes, headers: Mapping[str, str]) -> Answer:
@@ -163,16 +165,15 @@ def recording(target: str, into: Recording) -> Iterator[str]:
             timeout=60,
         ) as response:
             raw = response.raw
-            chunks = (
-                raw.read_chunked(decode_content=False)
-                if raw.chunked
-                else [raw.read(decode_content=False)]
-            )
-            found = {name: response.headers[name] for name in HEADERS if name in response.headers}
-            into.keep(
-                asked, kept := Answer(response.status_code, found, tuple(map(_neutral, chunks)))
-            )
-        return kept
+            if raw.chunked:
+                chunks = raw.read_chunked(decode_content=False)
+            else:
+                chunks = [raw.read(decode_content=False)]
+            shown = {name: response.headers[name] for name in HEADERS if name in response.headers}
+            neutral = tuple(_neutral(chunk) for chunk in chunks)
+            recorded_answer = Answer(response.status_code, shown, neutral)
+        into.add(asked, recorded_answer)
+        return recorded_answer
 
     with _answering(answer) as url:
         yield url
@@ -180,35 +181,34 @@ def recording(target: str, into: Recording) -> Iterator[str]:
 
 @contextmanager
 def replaying(file: Path) -> Iterator[str]:
-    """The URL of a server that gives the answers in `file`, the last to a request again and again.
+    """Yield the URL of a server that gives the answers in `file`, repeating the last of each.
 
-    What was not recorded is answered with 501, and fails the test at the end of
-    the block, even one that took the 501 for an error it waited for.
+    A request that was not recorded is answered with 501 and fails the test at the end of the
+    block, even if the test expects an error.
     """
-    known = Recording.load(file)
+    known_exchanges = Recording.load(file)
     turns: Counter[Asked] = Counter()
     missed: list[str] = []
 
     def answer(asked: Asked, _content: bytes, _headers: Mapping[str, str]) -> Answer:
-        if asked not in known.answers:
-            missed.append(known.missing(asked))
+        if asked not in known_exchanges.answers:
+            missed.append(known_exchanges.missing(asked))
             text = json.dumps({"error": missed[-1]})
             return Answer(501, {"Content-Type": "application/json"}, (text.encode(),))
-        answers = known.answers[asked]
+        answers = known_exchanges.answers[asked]
         turns[asked] += 1
         return answers[min(turns[asked], len(answers)) - 1]
 
     with _answering(answer) as url:
         yield url
     if missed:
-        pytest.fail(
-            "\n".join([f"{file.name} is not what is asked any more.", *missed]), pytrace=False
-        )
+        message = "\n".join([f"{file.name} is outdated.", *missed])
+        pytest.fail(message, pytrace=False)
 
 
 @contextmanager
 def _answering(answer: Callable[[Asked, bytes, Mapping[str, str]], Answer]) -> Iterator[str]:
-    """The URL of a server that sends what `answer` makes of a request, its bytes and its headers."""
+    """Yield the URL of a server that sends the result of `answer(request, body, headers)`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -223,16 +223,16 @@ def _answering(answer: Callable[[Asked, bytes, Mapping[str, str]], Answer]) -> I
 
         def _send(self, content: bytes) -> None:
             asked = Asked.of(self.command, self.path, json.loads(content or b"null"))
-            found = answer(asked, content, dict(self.headers))
-            chunked = "Transfer-Encoding" in found.headers
-            self.send_response_only(found.status)
-            for name, value in found.headers.items():
+            reply = answer(asked, content, dict(self.headers))
+            chunked = "Transfer-Encoding" in reply.headers
+            self.send_response_only(reply.status)
+            for name, value in reply.headers.items():
                 self.send_header(name, value)
             if not chunked:
-                self.send_header("Content-Length", str(sum(map(len, found.chunks))))
+                self.send_header("Content-Length", str(sum(map(len, reply.chunks))))
             with contextlib.suppress(ConnectionError):
                 self.end_headers()
-                for chunk in found.chunks:
+                for chunk in reply.chunks:
                     self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
                 self.wfile.write(b"0\r\n\r\n" if chunked else b"")
 
@@ -257,14 +257,15 @@ def _read(chunk: str | dict[str, str]) -> bytes:
     return chunk.encode() if isinstance(chunk, str) else base64.b64decode(chunk["base64"])
 
 
-def _differences(one: Asked, other: Asked) -> list[str]:
-    """The names of the fields in which two bodies differ, those within an object behind its own."""
-    ours, theirs = dict(_fields(json.loads(one.body))), dict(_fields(json.loads(other.body)))
-    return [
-        name or "its body"
-        for name in sorted(ours.keys() | theirs)
-        if ours.get(name) != theirs.get(name)
-    ]
+def _differences(first: Asked, second: Asked) -> list[str]:
+    """Return the dotted names of the fields in which two bodies differ."""
+    first_fields = dict(_fields(json.loads(first.body)))
+    second_fields = dict(_fields(json.loads(second.body)))
+    differences = []
+    for name in sorted(first_fields.keys() | second_fields):
+        if first_fields.get(name) != second_fields.get(name):
+            differences.append(name or "its body")
+    return differences
 
 
 def _fields(body: Any, name: str = "") -> Iterator[tuple[str, str]]:
@@ -278,11 +279,11 @@ def _fields(body: Any, name: str = "") -> Iterator[tuple[str, str]]:
 # --- for fixtures --------------------------------------------------------------------------
 
 RECORDINGS = pytest.StashKey[dict[Path, Recording]]()
-"""Where a run of `support.record` has its recordings in pytest's configuration; no other run has any."""
+"""The recordings in pytest's configuration; only a run of `support.record` has them."""
 
 
-def kept(request: pytest.FixtureRequest, file: Path, url: str) -> str:
-    """`url`, a real server's; where recordings are being made, that of a relay that keeps what is asked for `file`."""
+def recorded(request: pytest.FixtureRequest, file: Path, url: str) -> str:
+    """Return `url`, or that of a recording proxy before it during a run of `support.record`."""
     recordings = request.config.stash.get(RECORDINGS, None)
     if recordings is None:
         return url
@@ -290,9 +291,9 @@ def kept(request: pytest.FixtureRequest, file: Path, url: str) -> str:
 
 
 def replayed(request: pytest.FixtureRequest, file: Path) -> str:
-    """The URL of a replay of `file` that lasts as long as the fixture; skipped where recordings are being made."""
+    """Return the URL of a replay of `file`; skips the test during a run of `support.record`."""
     if RECORDINGS in request.config.stash:
-        pytest.skip("the recordings are being made anew")
+        pytest.skip("the recordings are being made again")
     return _entered(request, replaying(file))
 
 

@@ -1,4 +1,4 @@
-"""A report in which every text says what it is."""
+"""A sample report in which each text names its own field."""
 
 from __future__ import annotations
 

@@ -20,16 +20,17 @@ def last(xs):
 
 
 def git(folder: Path, *arguments: str, **environment: str) -> str:
-    """What a git command says in `folder`; raises where it fails."""
-    identity = (
-        "-c",
+    """Run git in `folder` and return its output; raises CalledProcessError."""
+    settings = (
         "user.name=Ann",
-        "-c",
         "user.email=ann@example.com",
-        "-c",
         "commit.gpgsign=false",
+        "protocol.file.allow=always",
     )
-    command = ["git", *identity, "-c", "protocol.file.allow=always", *arguments]
+    command = ["git"]
+    for setting in settings:
+        command += ["-c", setting]
+    command += arguments
     done = subprocess.run(
         command,
         cwd=folder,
@@ -43,7 +44,7 @@ def git(folder: Path, *arguments: str, **environment: str) -> str:
 
 
 def repository(folder: Path, files: dict[str, str] | None = None) -> Path:
-    """A repository with one commit of `files`."""
+    """Create a repository with one commit of `files`."""
     folder.mkdir(parents=True, exist_ok=True)
     git(folder, "init", "--quiet", "--initial-branch=main")
     committed(folder, {"shop/pricing.py": PRICING} if files is None else files, "first")
@@ -63,11 +64,11 @@ def staged(folder: Path, files: dict[str, str]) -> None:
 
 
 def committed(folder: Path, files: dict[str, str], message: str) -> str:
-    """Commits `files`; the hash."""
+    """Commit `files` and return the hash."""
     staged(folder, files)
     git(folder, "commit", "--quiet", "--allow-empty", f"--message={message}")
     return git(folder, "rev-parse", "HEAD").strip()
 
 
 DIVIDES = PRICING.replace("max(1, len(xs))", "len(xs)")
-"""PRICING, in which an empty list now divides by zero: one hunk, whose added line is number 6."""
+"""PRICING with a fault: one hunk, whose added line 6 divides by zero for an empty list."""

@@ -1,4 +1,4 @@
-"""A backend in memory, and rewrites of files with it."""
+"""A backend in memory that completes and edits files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Echo:
     answer: str | Callable[[str], str]
     truncated: bool = False
     window: int = 16384
-    asked: list[Prompt] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
     label: str = "Echo"
     place: str = "memory"
 
@@ -47,7 +47,7 @@ class Echo:
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
     ) -> Completion:
-        self.asked.append(prompt)
+        self.prompts.append(prompt)
         text = self.answer(prompt.text) if callable(self.answer) else self.answer
         for stop in (*prompt.stop, *prompt.stop_tokens):
             text = text.partition(stop)[0]
@@ -82,7 +82,7 @@ def edited(
 ) -> Rewrite:
     first, last = map(int, lines.split("-"))
     return edit(
-        path, text, first, last, "Mend it.", Client(Echo(answer, truncated), Settings(family=kind))
+        path, text, first, last, "Fix it.", Client(Echo(answer, truncated), Settings(family=kind))
     )
 
 
@@ -113,7 +113,7 @@ CODE = st.one_of(
         st.sampled_from("ab=1():#'\"\\[]{},. \t\n\r\f\u2028é`<>") | st.characters(), max_size=80
     ),
     st.tuples(st.sampled_from(["\n", "\r\n"]), st.lists(st.sampled_from(LINES), max_size=9)).map(
-        lambda it: it[0].join(it[1])
+        lambda parts: parts[0].join(parts[1])
     ),
 )
 PATHS = st.sampled_from(["a.py", "a.md", "a.js"])

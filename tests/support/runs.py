@@ -1,7 +1,4 @@
-"""Whole pytest runs that several tests look at.
-
-`pytester` serves one test. Fixtures of a module use this instead.
-"""
+"""Whole pytest runs for fixtures of a module; `pytester` works for one test only."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ FOREIGN_VARIABLES = ("STARCODER_", "PYTEST_ADDOPTS", "GIT_", "XDG_", "HF_", "HUG
 
 @dataclass(frozen=True)
 class Run:
-    """A run that has ended, in `folder`."""
+    """A finished run in `folder`."""
 
     folder: Path
     result: pytest.RunResult
@@ -46,13 +43,11 @@ class Run:
         return causes
 
     def cause(self, test: str) -> dict[str, Any]:
-        """The cause of a test, by the last part of its node id."""
-        [cause] = [
-            cause
-            for cause in self.causes
-            if any(nodeid.endswith(test) for nodeid in cause["tests"])
-        ]
-        return cause
+        """Return the cause of the test whose node id ends with `test`."""
+        for cause in self.causes:
+            if any(nodeid.endswith(test) for nodeid in cause["tests"]):
+                return cause
+        raise LookupError(f"no cause of {test}")
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> None:
@@ -69,13 +64,13 @@ def home_of(folder: Path) -> Path:
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
     """Return an environment without the developer's settings, and with no server."""
-    own = {
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(FOREIGN_VARIABLES) and name not in ("CI", "BUILD_NUMBER")
     }
     return {
-        **own,
+        **inherited,
         "HOME": str(home),
         "OLLAMA_HOST": closed_port(),
         "PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:cacheprovider",

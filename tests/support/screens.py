@@ -1,7 +1,8 @@
-"""Small broken projects, and what of pytest's screen the tests compare."""
+"""Small broken projects, and the parts of pytest's output that tests compare."""
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -39,30 +40,26 @@ TWO_CAUSES = """
 
 
 def section(result: pytest.RunResult) -> list[str]:
-    """The lines of our section, times replaced, without pytest's own that follow."""
+    """Return the lines of our section with neutral times."""
     lines = [untimed(line) for line in result.outlines]
     starts = [number for number, line in enumerate(lines) if " StarCoder: " in line]
     if not starts:
         return []
     body = lines[starts[0] + 1 :]
-    end = next(
-        (number for number, line in enumerate(body) if re.match(r"[=!]{3,}", line)), len(body)
-    )
-    return [lines[starts[0]].strip("= "), *body[:end]]
+    ours = itertools.takewhile(lambda line: not re.match(r"[=!]{3,}", line), body)
+    return [lines[starts[0]].strip("= "), *ours]
 
 
 def summary(result: pytest.RunResult) -> list[str]:
-    """pytest's short summary and its last line, times replaced."""
-    lines = [
-        untimed(line).strip("= ") for line in result.outlines if not line.startswith("StarCoder: ")
-    ]
-    return (
-        lines[lines.index("short test summary info") :]
-        if "short test summary info" in lines
-        else lines[-1:]
-    )
+    """Return pytest's short summary, or else its last line, with neutral times."""
+    lines = []
+    for line in result.outlines:
+        if not line.startswith("StarCoder: "):
+            lines.append(untimed(line).strip("= "))
+    heading = "short test summary info"
+    return lines[lines.index(heading) :] if heading in lines else lines[-1:]
 
 
 def untimed(line: str) -> str:
-    """A line without what differs from run to run: times, and the addresses of objects."""
+    """Replace times and addresses of objects, which differ from run to run."""
     return re.sub(r"0x[0-9a-f]+", "0x", re.sub(r"\d+\.\d+ ?s\b", "N s", line))

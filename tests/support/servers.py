@@ -32,13 +32,12 @@ Reply = tuple[int, bytes | dict[str, Any]]
 
 @dataclass
 class FakeOllama:
-    """Speaks Ollama's API; every attribute can be changed while it runs.
+    """A server with Ollama's API; every attribute can be changed while it runs.
 
-    `answer` is what it writes, a chunk a word, as far as `num_predict` and `stop`
-    let it; `delay` the seconds before the first. `replies` gives a path another
-    reply altogether, (status, body), or a list of those for its next requests.
-    `likelihood` is the logarithm that it tells of every word, None for a server
-    that tells none. `requests` holds all that it was asked.
+    It streams `answer` word by word within `num_predict` and `stop`, after `delay` seconds.
+    `replies` overrides the reply (status, body) of a path, or lists its next replies.
+    `likelihood` is the log probability of every word; None if the server reports none.
+    `requests` are all requests so far.
     """
 
     url: str = ""
@@ -63,13 +62,13 @@ class FakeOllama:
         return [request.body["prompt"] for request in self.asked()]
 
     def other_reply(self, path: str) -> Reply | None:
-        found = self.replies.get(path)
-        if isinstance(found, list):
-            return found.pop(0) if found else None
-        return found
+        replies = self.replies.get(path)
+        if isinstance(replies, list):
+            return replies.pop(0) if replies else None
+        return replies
 
     def reply(self, request: Request) -> tuple[int, bytes]:
-        if request.path == "/api/chat":  # as one whole: other tools than ours ask for that
+        if request.path == "/api/chat":  # not streamed: other tools ask for it, ours never does
             return 200, json.dumps(self.chatted(request.body["messages"][-1]["content"])).encode()
         models = [{"name": self.model, "model": self.model, "digest": self.digest, **self.tags}]
         ps = [{**models[0], "context_length": self.loaded}] if self.loaded else []
@@ -103,17 +102,13 @@ class FakeOllama:
         words = re.findall(r"^[^ ]*| [^ ]*", text)
         limit = options.get("num_predict", len(words))
         for word in words[:limit]:
-            told = (
-                {}
-                if self.likelihood is None
-                else {"logprobs": [{"token": word, "logprob": self.likelihood}]}
-            )
-            yield {"model": self.model, "response": word, "done": False, **told}
-        evaluated = (
-            max(1, len(prompt) // 4, len(prompt.split()))
-            if self.evaluated is None
-            else self.evaluated
-        )
+            chunk: dict[str, Any] = {"model": self.model, "response": word, "done": False}
+            if self.likelihood is not None:
+                chunk["logprobs"] = [{"token": word, "logprob": self.likelihood}]
+            yield chunk
+        evaluated = self.evaluated
+        if evaluated is None:
+            evaluated = max(1, len(prompt) // 4, len(prompt.split()))
         reason = "length" if limit < len(words) else "stop"
         last = {"model": self.model, "response": "", "done": True, "done_reason": reason}
         counts = {"prompt_eval_count": evaluated, "eval_count": min(limit, len(words))}
@@ -127,7 +122,7 @@ class FakeOllama:
 
 @contextlib.contextmanager
 def fake_ollama(host: str = "127.0.0.1", **attributes: Any) -> Iterator[FakeOllama]:
-    """A server on `host`, an address of this machine, for as long as the block lasts."""
+    """Run a server on `host`, an address of this machine, for the duration of the block."""
     fake = FakeOllama(**attributes)
 
     class Handler(BaseHTTPRequestHandler):
@@ -139,20 +134,19 @@ def fake_ollama(host: str = "127.0.0.1", **attributes: Any) -> Iterator[FakeOlla
             self._answer(None)
 
         def do_POST(self) -> None:
-            self._answer(
-                json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"null")
-            )
+            content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self._answer(json.loads(content or b"null"))
 
         def _answer(self, body: Any) -> None:
             request = Request(self.command, self.path, body, dict(self.headers))
             fake.requests.append(request)
             with contextlib.suppress(ConnectionError):
-                if (other := fake.other_reply(self.path)) is not None:
-                    status, content = other
-                    self._whole(
-                        status,
-                        content if isinstance(content, bytes) else json.dumps(content).encode(),
-                    )
+                override = fake.other_reply(self.path)
+                if override is not None:
+                    status, content = override
+                    if not isinstance(content, bytes):
+                        content = json.dumps(content).encode()
+                    self._whole(status, content)
                 elif self.path == "/api/generate":
                     self._stream(body["prompt"], body.get("options", {}))
                 else:
@@ -186,7 +180,7 @@ def fake_ollama(host: str = "127.0.0.1", **attributes: Any) -> Iterator[FakeOlla
 
 @dataclass
 class Relay:
-    """Stands before a real server, passes everything on and keeps what was asked in `requests`."""
+    """A proxy of a real server that records all `requests`."""
 
     url: str = ""
     requests: list[Request] = field(default_factory=list)
@@ -197,8 +191,8 @@ class Relay:
 
 @contextlib.contextmanager
 def relay(target: str) -> Iterator[Relay]:
-    """A relay before the server at the URL `target`."""
-    seen = Relay()
+    """Run a relay before the server at the URL `target`."""
+    proxy = Relay()
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None: ...
@@ -210,24 +204,24 @@ def relay(target: str) -> Iterator[Relay]:
             self._pass_on(self.rfile.read(int(self.headers["Content-Length"])))
 
         def _pass_on(self, body: bytes) -> None:
-            seen.requests.append(
+            proxy.requests.append(
                 Request(self.command, self.path, json.loads(body or b"null"), dict(self.headers))
             )
-            there = http.client.HTTPConnection(urlsplit(target).netloc, timeout=30)
-            with contextlib.closing(there):
-                there.request(self.command, self.path, body, dict(self.headers))
-                answer = there.getresponse()
+            connection = http.client.HTTPConnection(urlsplit(target).netloc, timeout=30)
+            with contextlib.closing(connection):
+                connection.request(self.command, self.path, body, dict(self.headers))
+                answer = connection.getresponse()
                 self.send_response(answer.status)
                 self.end_headers()
                 while block := answer.read1(2**16):
                     self.wfile.write(block)
 
-    with _serving(Handler, "127.0.0.1") as seen.url:
-        yield seen
+    with _serving(Handler, "127.0.0.1") as proxy.url:
+        yield proxy
 
 
 class _Server(ThreadingHTTPServer):
-    """One that says nothing about a client that has gone."""
+    """A server that does not complain about clients that disconnect."""
 
     daemon_threads = True
 
@@ -252,7 +246,10 @@ def _serving(handler: type[BaseHTTPRequestHandler], host: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def raw_server(behave: Callable[[socket.socket], None], *, read: bool = True) -> Iterator[str]:
-    """The URL of a server that does what `behave` does with each connection, once the request is read if `read`."""
+    """Yield the URL of a server that calls `behave` with each connection.
+
+    The request is read before that if `read` is true.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     over = threading.Event()
 
@@ -280,7 +277,7 @@ def raw_server(behave: Callable[[socket.socket], None], *, read: bool = True) ->
 
 
 def _read_request(connection: socket.socket) -> None:
-    """All of it: closing before that resets the connection, and an answer can be lost."""
+    """Read a whole request: closing earlier resets the connection, which may lose the answer."""
     with connection.makefile("rb") as file:
         length = 0
         while (line := file.readline()) not in (b"\r\n", b""):
@@ -290,7 +287,7 @@ def _read_request(connection: socket.socket) -> None:
 
 
 def closed_port() -> str:
-    """A URL at which nothing listens."""
+    """Return a URL at which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
@@ -323,7 +320,7 @@ def closes(_connection: socket.socket) -> None: ...
 def answers(
     content: bytes, status: str = "200 OK", *headers: str
 ) -> Callable[[socket.socket], None]:
-    """A server that gives every request the same whole answer."""
+    """Return the behaviour of a server that answers every request alike."""
     head = "".join(
         f"{line}\r\n"
         for line in (f"HTTP/1.1 {status}", f"Content-Length: {len(content)}", *headers)
@@ -344,7 +341,10 @@ def floods(connection: socket.socket) -> None:
 
 
 def flooding(sent: list[int]) -> Callable[[socket.socket], None]:
-    """A server whose answer has no end; `sent` gets how many bytes of it went out at a time."""
+    """Return the behaviour of a server whose answer never ends.
+
+    The number of bytes of each chunk is added to `sent`.
+    """
 
     def behave(connection: socket.socket) -> None:
         connection.sendall(OK + b"\r\n")

@@ -1,4 +1,4 @@
-"""The table of settings in docs/settings.md, made from the schema."""
+"""Renders the table of settings in docs/settings.md from the schema."""
 
 from __future__ import annotations
 
@@ -18,31 +18,33 @@ VALUES = {
     "cache": ("off", "/elsewhere"),
     "confinement": ("kernel", "audit"),
 }
-"""Values of a setting of which a tracked file may choose one and not another, if that is so of it."""
+"""Values of settings to try: a tracked file may set some of them and not others."""
 
 
 def rows() -> list[str]:
-    """One row a key; its variable is STARCODER_ and the key in capitals."""
+    """Return the table: one row per key."""
     return [*HEAD, *(row(key) for key in SCHEMA)]
 
 
 def row(key: str) -> str:
-    default = getattr(Settings(), key)
-    default = ("off", "on")[default] if isinstance(default, bool) else default
-    shown = (
-        f"`{default:g}`" if isinstance(default, float) else f"`{default}`" if default != "" else ""
-    )
     name = key.replace("_", "-")
-    option = (
-        f"`--{name.removeprefix('review-')}` (review)"
-        if is_for_review(key)
-        else f"`--starcoder-{name}`"
-    )
-    return f"| `{key}` | {shown} | {SCHEMA[key].help} | {option} | {trusted(key)} |"
+    option = f"`--starcoder-{name}`"
+    if is_for_review(key):
+        option = f"`--{name.removeprefix('review-')}` (review)"
+    default = format_default(getattr(Settings(), key))
+    return f"| `{key}` | {default} | {SCHEMA[key].help} | {option} | {trusted(key)} |"
+
+
+def format_default(value: object) -> str:
+    if value == "":
+        return ""
+    if isinstance(value, bool):
+        return "`on`" if value else "`off`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
 def trusted(key: str) -> str:
-    """What a file that git tracks may do with a setting, found by asking the schema about values."""
+    """Return what a tracked file may do with a setting, by trying values."""
     reasons = {bool(SCHEMA[key].refusal(value)) for value in VALUES.get(key, ("on", "off"))}
     if reasons == {False}:
         return "set it"

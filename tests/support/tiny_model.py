@@ -1,7 +1,7 @@
-"""A GGUF of StarCoder2's shape that weighs 394 kB: true architecture and sentinels, random weights.
+"""Writes a GGUF file of 394 kB with StarCoder2's architecture and special tokens.
 
-What it answers is noise; tokens, windows, stops and capabilities are those of
-the real model, on a real llama.cpp and a real Ollama.
+Its weights are random and its answers noise, but a real llama.cpp and a real Ollama treat its
+tokens, window, stops and capabilities like those of the real model.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EMBEDDING, FEED_FORWARD, HEADS, KV_HEADS, BLOCKS = 64, 128, 4, 2, 2
 
 
 def write_tiny_model(path: Path, *, always: str | None = None, context: int = 16384) -> Path:
-    """Writes the model to `path`; with `always`, one that answers nothing but that token, whatever it is asked."""
+    """Write the model to `path`; if `always` is given, it only ever answers with that token."""
     tokens = [*STARCODER2, *_byte_characters(), *MERGED]
     control, normal = gguf.TokenType.CONTROL, gguf.TokenType.NORMAL
     writer = gguf.GGUFWriter(path, "starcoder2")
@@ -53,7 +53,7 @@ def write_tiny_model(path: Path, *, always: str | None = None, context: int = 16
         tensor("output_norm.weight", EMBEDDING, fill=1)
         tensor("output_norm.bias", EMBEDDING, fill=0)
     else:
-        # The last norm forgets what came before it, and one row of the output points where it does.
+        # The last norm ignores its input, and one row of the output matches its constant.
         output = np.zeros((len(tokens), EMBEDDING), np.float32)
         output[tokens.index(always)] = 1
         writer.add_tensor("output.weight", output)
@@ -83,7 +83,7 @@ def write_tiny_model(path: Path, *, always: str | None = None, context: int = 16
 
 
 def _byte_characters() -> list[str]:
-    """GPT-2's character for each of the 256 bytes: printable ones stand for themselves, the others start at 256."""
+    """Return GPT-2's character for each byte: itself if printable, else one from 256 on."""
     printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    others = iter(range(256, 512))
-    return [chr(byte) if byte in printable else chr(next(others)) for byte in range(256)]
+    substitutes = iter(range(256, 512))
+    return [chr(byte) if byte in printable else chr(next(substitutes)) for byte in range(256)]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.doubles import EOS, FakeOpenAI, running
-from support.errors import told
+from support.errors import raises_error
 from support.real import RealServer
 
 from pytest_starcoder.deadline import Deadline
@@ -239,7 +239,7 @@ def test_reasoning_is_left_out(double: FakeOpenAI) -> None:
 )
 def test_late_error(double: FakeOpenAI, event: Any) -> None:
     double.replies["/v1/completions"] = streamed(written("a"), event)
-    with told(BadResponse, "It says boom.", ""):
+    with raises_error(BadResponse, "It says boom.", ""):
         complete(double)
 
 

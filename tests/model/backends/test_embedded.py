@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 import xllamacpp
-from support.errors import told
+from support.errors import raises_error
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import (
@@ -238,7 +238,7 @@ def test_unloadable_file(
     file = tmp_path / "bad.gguf"
     file.write_bytes(damage(tiny_model.read_bytes()))
     backend = made(file)
-    with told(
+    with raises_error(
         BackendUnavailable,
         f"The embedded llama.cpp cannot load {file}.",
         "Is the file complete, and does llama.cpp support it? Updating xllamacpp may help.",
@@ -251,7 +251,7 @@ def test_unloadable_file(
 def test_file_is_not_gguf(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "bad.gguf"
     file.write_bytes(content)
-    with told(MissingModel, f"STARCODER_MODEL: {file} is not a GGUF file.", SET_FILE):
+    with raises_error(MissingModel, f"STARCODER_MODEL: {file} is not a GGUF file.", SET_FILE):
         made(file)
 
 
@@ -260,20 +260,20 @@ def test_missing_file(tmp_path: Path) -> None:
     message = (
         f"pyproject.toml, line 3: the model file {file} cannot be read (No such file or directory)."
     )
-    with told(MissingModel, message, SET_FILE):
+    with raises_error(MissingModel, message, SET_FILE):
         made(file, source="pyproject.toml, line 3")
 
 
 def test_unknown_home_folder() -> None:
     message = "STARCODER_MODEL: the home folder of ~nosuchuser in ~nosuchuser/x.gguf is unknown."
-    with told(ConfigError, message, "Set model to the full path of a .gguf file."):
+    with raises_error(ConfigError, message, "Set model to the full path of a .gguf file."):
         made(Path("~nosuchuser/x.gguf"))
 
 
 def test_folder_as_model(tmp_path: Path) -> None:
     folder = tmp_path / "folder.gguf"
     folder.mkdir()
-    with told(
+    with raises_error(
         MissingModel,
         f"STARCODER_MODEL: the model file {folder} cannot be read (Is a directory).",
         SET_FILE,
@@ -282,7 +282,7 @@ def test_folder_as_model(tmp_path: Path) -> None:
 
 
 def test_model_name_as_file() -> None:
-    with told(
+    with raises_error(
         ConfigError,
         "STARCODER_MODEL: the embedded engine needs a model file, and 'starcoder2:7b' is none.",
         "Set model to the path of a .gguf file, or to demo after `pip install "
@@ -298,7 +298,7 @@ def test_tilde_is_expanded(tiny_model: Path, clean_environment: Path) -> None:
 
 def test_load_timeout(tiny_model: Path) -> None:
     backend = made(tiny_model)
-    with told(
+    with raises_error(
         BackendTimeout,
         "The embedded llama.cpp did not load tiny-starcoder2.gguf within 0.01 s.",
         "Give it longer with STARCODER_TIMEOUT (seconds), or use a smaller model.",
@@ -311,7 +311,7 @@ def test_engine_not_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
-    with told(
+    with raises_error(
         MissingExtra,
         "The embedded engine is not installed.",
         "Install it with `pip install 'pytest-starcoder[embedded]'`.",

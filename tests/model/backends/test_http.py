@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from support import servers
-from support.errors import told
+from support.errors import raises_error
 from support.servers import FakeOllama, closed_port, fake_ollama, raw_server
 
 from pytest_starcoder.deadline import Deadline
@@ -38,7 +38,7 @@ LIMIT = 0.7
 NAMES = {"ollama": "Ollama", "llamacpp": "llama.cpp"}
 START = {
     "ollama": "Start Ollama with `ollama serve`, set OLLAMA_HOST to where it runs, "
-    "or set STARCODER_MODEL to a .gguf file, which needs no server.",
+    "or set STARCODER_MODEL to a .gguf file and do without a server.",
     "llamacpp": "Start it with `llama-server -m MODEL.gguf`, or set host to where it runs.",
 }
 ANOTHER = "Is another program listening there? Set host to where {name} runs."
@@ -47,7 +47,7 @@ NO_JSON = "{url} answered with %s where {name} answers with JSON: %s."
 BROKE_OFF = (
     BadResponse,
     "{name} at {url} broke off in the middle of its answer.",
-    "Check its log.",
+    "Look into its log.",
 )
 
 CELLS: dict[str, tuple[Callable[[socket.socket], None] | None, type[StarcoderError], str, str]] = {
@@ -93,7 +93,7 @@ CELLS: dict[str, tuple[Callable[[socket.socket], None] | None, type[StarcoderErr
         servers.ERROR_500,
         BadResponse,
         "{name} at {url} failed (500: boom).",
-        "Check its log.",
+        "Look into its log.",
     ),
     "cut": (servers.cuts, *BROKE_OFF),
     "closing": (servers.closes, *BROKE_OFF),
@@ -101,25 +101,25 @@ CELLS: dict[str, tuple[Callable[[socket.socket], None] | None, type[StarcoderErr
         servers.REDIRECT,
         BadResponse,
         "{url} redirects to http://127.0.0.2:9, and redirects are not followed.",
-        "Set host to the address where {name} runs.",
+        "Set host to where {name} really runs.",
     ),
     "redirect within": (
         servers.answers(b"", "302 Found", "Location: /login"),
         BadResponse,
         "{url} redirects to another page, and redirects are not followed.",
-        "Set host to the address where {name} runs.",
+        "Set host to where {name} really runs.",
     ),
 }
 
 BUSY = {
     "ollama": (
         "Ollama has too many requests waiting.",
-        "Try again in a moment, or start it with a larger OLLAMA_MAX_QUEUE.",
+        "Ask again in a moment, or start it with a larger OLLAMA_MAX_QUEUE.",
     ),
     "llamacpp": (
         "llama.cpp at {url} is not ready: server busy, please try again. maximum pending "
         "requests exceeded.",
-        "It may still be loading its model: try again in a moment.",
+        "It may still be loading its model: ask again in a moment.",
     ),
 }
 
@@ -169,7 +169,7 @@ def test_misbehaving_server(cell: str, call: Call, name: str) -> None:
         facts = {"url": url, "name": NAMES[name], "start": START[name], "path": PATHS[name, call]}
         with asking(settings(name, url)) as backend:
             started = time.monotonic()
-            with told(kind, _filled(message, facts), _filled(hint, facts)):
+            with raises_error(kind, _filled(message, facts), _filled(hint, facts)):
                 call(backend)
             assert time.monotonic() - started < LIMIT + 1
 
@@ -182,7 +182,7 @@ def test_endless_answer_is_limited(call: Callable[..., object], name: str) -> No
     sent: list[int] = []
     with raw_server(servers.flooding(sent)) as url, asking(settings(name, url)) as backend:
         message = f"The answer of {url}{PATHS[name, call]} is larger than 16 MiB."
-        with told(BadResponse, message, "Is another program listening there?"):
+        with raises_error(BadResponse, message, "Is another program listening there?"):
             call(backend, 60)
         in_the_pipe = 64 * 2**20  # what the two ends of a connection may hold at the most
         assert sum(sent) <= 16 * 2**20 + in_the_pipe
@@ -200,7 +200,7 @@ def _filled(text: str, facts: dict[str, str]) -> str:
 def test_busy_server(name: str, call: Callable[[Backend], object]) -> None:
     message, hint = BUSY[name]
     with raw_server(servers.ERROR_503) as url, asking(settings(name, url)) as backend:
-        with told(RateLimited, message.format(url=url), hint):
+        with raises_error(RateLimited, message.format(url=url), hint):
             call(backend)
         with pytest.raises(RateLimited) as caught:
             call(backend)
@@ -212,7 +212,7 @@ def test_error_in_stream(name: str) -> None:
     with (
         raw_server(servers.ERROR_LINE) as url,
         asking(settings(name, url)) as backend,
-        told(BadResponse, f"{NAMES[name]} at {url} failed (boom).", "Check its log."),
+        raises_error(BadResponse, f"{NAMES[name]} at {url} failed (boom).", "Look into its log."),
     ):
         complete(backend)
 
@@ -222,7 +222,9 @@ def test_empty_answer(name: str) -> None:
     with (
         raw_server(servers.EMPTY) as url,
         asking(settings(name, url)) as backend,
-        told(BadResponse, f"{NAMES[name]} at {url} returned an empty answer.", "Check its log."),
+        raises_error(
+            BadResponse, f"{NAMES[name]} at {url} gave an empty answer.", "Look into its log."
+        ),
     ):
         complete(backend)
 
@@ -269,7 +271,7 @@ def test_passed_deadline(ollama_double: FakeOllama) -> None:
     message = f"Ollama at {ollama_double.url} did not finish within 0 s."
     with (
         asking(settings("ollama", ollama_double.url)) as backend,
-        told(BackendTimeout, message, LONGER),
+        raises_error(BackendTimeout, message, LONGER),
     ):
         backend.identify(Deadline.after(0))
     assert ollama_double.requests == []
@@ -279,7 +281,7 @@ def test_timeout_names_its_setting() -> None:
     with (
         raw_server(servers.drips_body) as url,
         asking(settings("ollama", url)) as backend,
-        told(
+        raises_error(
             BackendTimeout,
             f"Ollama at {url} did not finish within 0.3 s.",
             "Give it longer with STARCODER_SESSION_TIMEOUT (seconds), or use a smaller model.",
@@ -390,9 +392,9 @@ def test_unavailable_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", closed_port())
     with (
         asking(settings("ollama", "http://gpu-box.example")) as backend,
-        told(
+        raises_error(
             BackendUnavailable,
-            "The proxy for http://gpu-box.example:80 does not answer.",
+            "The proxy on the way to http://gpu-box.example:80 does not answer.",
             "Check HTTP_PROXY and NO_PROXY.",
         ),
     ):
@@ -475,7 +477,7 @@ def test_untrusted_certificate(certificate: Path) -> None:
     with (
         encrypted(certificate) as url,
         asking(settings("ollama", url)) as backend,
-        told(
+        raises_error(
             BackendUnavailable,
             f"{url} has no certificate that this machine trusts.",
             "Set REQUESTS_CA_BUNDLE to the file of your own authority.",
@@ -494,7 +496,7 @@ def test_plain_server_behind_https(ollama_double: FakeOllama) -> None:
     url = ollama_double.url.replace("http", "https")
     with (
         asking(settings("ollama", url)) as backend,
-        told(
+        raises_error(
             BackendUnavailable,
             f"The server at {url} does not speak HTTPS.",
             "Write http:// in front of the host.",

@@ -18,7 +18,7 @@ from support.doubles import (
     FakeVllm,
     running,
 )
-from support.errors import told
+from support.errors import raises_error
 from support.servers import answers, fake_ollama, raw_server
 
 from pytest_starcoder.deadline import Deadline
@@ -36,7 +36,7 @@ from pytest_starcoder.model.backends.huggingface import ELSEWHERE, Endpoint, Rou
 from pytest_starcoder.model.backends.tokens import estimate
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
-from pytest_starcoder.model.prompts import family
+from pytest_starcoder.model.prompts import model_family
 from pytest_starcoder.settings import Settings
 
 NAME = "bigcode/starcoder2-15b"
@@ -92,7 +92,7 @@ def test_default_port_of_tgi(host: str) -> None:
 def test_tgi_model_and_window() -> None:
     with endpoint(FakeTgi(window=2048), model="mine") as backend:
         model = backend.inspect(backend.identify(soon()), soon())
-        assert (model.name, model.window, family(model)) == (
+        assert (model.name, model.window, model_family(model)) == (
             "bigcode/starcoder2-7b",
             2048,
             "starcoder2",
@@ -280,7 +280,7 @@ def test_endpoint_for_another_task(body: Any) -> None:
     double = FakeEndpoint(replies={"/": (200, body)})
     with (
         endpoint(double) as backend,
-        told(BadResponse, f"{double.url} gave no generated_text.", BACKEND_OPENAI),
+        raises_error(BadResponse, f"{double.url} gave no generated_text.", BACKEND_OPENAI),
     ):
         complete(backend)
 
@@ -295,7 +295,7 @@ def test_error_with_status_200() -> None:
     double = FakeEndpoint(replies={"/": (200, {"error": "boom"})})
     with (
         endpoint(double) as backend,
-        told(BadResponse, "The Hugging Face endpoint failed (boom).", LATER),
+        raises_error(BadResponse, "The Hugging Face endpoint failed (boom).", LATER),
     ):
         complete(backend)
 
@@ -503,7 +503,7 @@ def test_live_providers(mapping: Any, served: dict[str, Any]) -> None:
 def test_model_without_provider(mapping: Any) -> None:
     with (
         serving(FakeHub(mapping=mapping)) as serving_model,
-        told(UnknownModel, f"No provider serves {NAME} through Hugging Face.", ELSEWHERE),
+        raises_error(UnknownModel, f"No provider serves {NAME} through Hugging Face.", ELSEWHERE),
     ):
         serving_model.backend.identify(soon())
 
@@ -518,7 +518,7 @@ def test_model_without_provider(mapping: Any) -> None:
 def test_model_served_for_other_task(task: str, chat: bool, only: str, hint: str) -> None:
     with (
         serving(FakeHub(mapping={"together": entry(task)})) as serving_model,
-        told(
+        raises_error(
             UnknownModel,
             f"Hugging Face serves {NAME} only for {only}.",
             f"Set family to {hint}. {ELSEWHERE}",
@@ -566,7 +566,7 @@ def test_model_name_is_quoted() -> None:
 def test_missing_token() -> None:
     with (
         serving(hf_token="", api_key="sk-1") as serving_model,
-        told(
+        raises_error(
             AccessDenied,
             "Hugging Face requires a token, and none is set.",
             "Put HF_TOKEN=hf_… into the environment or into a .env that git ignores; "
@@ -759,14 +759,14 @@ def test_errors_of_hugging_face(
 ) -> None:
     with serving() as serving_model:
         serving_model.router.replies["/featherless-ai/v1/completions"] = (status, body, headers)
-        with told(kind, message.format(router=serving_model.router.url), hint):
+        with raises_error(kind, message.format(router=serving_model.router.url), hint):
             complete(serving_model.backend)
 
 
 def test_invalid_token() -> None:
     with (
         serving(hf_token="hf_wrong") as serving_model,
-        told(
+        raises_error(
             AccessDenied,
             "Hugging Face does not accept the token (401: Invalid credentials in Authorization "
             "header).",
@@ -779,7 +779,7 @@ def test_invalid_token() -> None:
 def test_hidden_model() -> None:
     with (
         serving(model="bigcode/starcode") as serving_model,
-        told(
+        raises_error(
             AccessDenied,
             "Hugging Face shows no model 'bigcode/starcode' to this token.",
             "Is its name right? A private model needs a token of its owner.",
@@ -792,7 +792,7 @@ def test_hidden_model() -> None:
 def test_endpoint_requires_token(chat: bool) -> None:
     with (
         endpoint(FakeTgi(key=TOKEN)) as backend,
-        told(
+        raises_error(
             AccessDenied,
             "The Hugging Face endpoint requires a token, and none is set.",
             "Set HF_TOKEN.",
@@ -806,7 +806,7 @@ def test_endpoint_of_another_kind() -> None:
     double = FakeVllm(replies={"/": (404, {"detail": "no such route"})})
     with (
         endpoint(double) as backend,
-        told(
+        raises_error(
             BadResponse,
             f'{double.url} does not answer like Hugging Face\'s servers (404: {{"detail": "no '
             'such route"}).',
@@ -862,7 +862,7 @@ def test_prompt_too_long_for_tgi() -> None:
     double = FakeTgi(window=1000)
     with (
         endpoint(double, model=NAME) as backend,
-        told(
+        raises_error(
             PromptTooLong,
             f"The prompt does not fit the window of {NAME} at {double.url}: Input validation "
             "error: `inputs` tokens + "
@@ -878,7 +878,7 @@ def test_prompt_too_long_for_tgi() -> None:
 def test_error_at_end_of_stream(chat: bool) -> None:
     with (
         endpoint(FakeTgi(ending="error")) as backend,
-        told(
+        raises_error(
             BadResponse,
             "The Hugging Face endpoint failed (Request failed during generation: Server error: "
             "CUDA out of memory).",

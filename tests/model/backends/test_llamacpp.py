@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from support.errors import told
+from support.errors import raises_error
 from support.real import RealServer, running_llamacpp
 from support.servers import FakeOllama, relay
 from support.tiny_model import write_tiny_model
@@ -144,7 +144,7 @@ def test_wrong_key(llamacpp: RealServer, key: str) -> None:
     backend = LlamaCpp(llamacpp.url, Settings(), key)
     message = f"llama.cpp at {llamacpp.url} refuses the key (401: Invalid API Key)."
     for ask in (lambda: backend.inspect("d", soon()), lambda: complete(backend, Prompt("a"))):
-        with told(AccessDenied, message, REFUSES_KEY):
+        with raises_error(AccessDenied, message, REFUSES_KEY):
             ask()
     backend.close()
 
@@ -167,7 +167,7 @@ def test_prompt_that_fills_the_window(
     ):
         completion = client.complete(Prompt("b" * room, max_tokens=4))
         assert completion.prompt_tokens == room
-        with told(
+        with raises_error(
             PromptTooLong,
             f"The prompt ({room + 1} characters) and an answer of 4 tokens do not fit the 4096 "
             "tokens of "
@@ -179,7 +179,7 @@ def test_prompt_that_fills_the_window(
 
 
 def test_prompt_too_long_for_server(llamacpp: RealServer, backend: LlamaCpp) -> None:
-    with told(
+    with raises_error(
         PromptTooLong,
         f"The prompt does not fit the window of the model at {llamacpp.url}: request (5000 "
         "tokens) exceeds the "
@@ -236,7 +236,7 @@ def test_server_without_models(
 ) -> None:
     ollama_double.replies["/v1/models"] = (200, listed)
     message = f"{ollama_double.url} lists no model."
-    with told(BadResponse, message, "Start it with `llama-server -m MODEL.gguf`."):
+    with raises_error(BadResponse, message, "Start it with `llama-server -m MODEL.gguf`."):
         double_backend.identify(soon())
 
 
@@ -254,14 +254,16 @@ def test_unknown_window(ollama_double: FakeOllama, double_backend: LlamaCpp) -> 
         "/v1/models": (200, {"data": [{"id": "m.gguf"}]}),
         "/tokenize": (200, {"tokens": [1, 2]}),
     }
-    with told(BadResponse, f"{ollama_double.url} does not report its window.", "Update llama.cpp."):
+    with raises_error(
+        BadResponse, f"{ollama_double.url} does not report its window.", "Update llama.cpp."
+    ):
         double_backend.inspect("d", soon())
 
 
 def test_server_that_cannot_count(ollama_double: FakeOllama, double_backend: LlamaCpp) -> None:
     ollama_double.replies["/tokenize"] = (200, {"count": 3})
     message = f"{ollama_double.url} does not count tokens as llama.cpp does."
-    with told(BadResponse, message, "Update llama.cpp."):
+    with raises_error(BadResponse, message, "Update llama.cpp."):
         double_backend.count("a", soon())
 
 
@@ -315,7 +317,7 @@ def test_errors_of_the_server(
     hint: str,
 ) -> None:
     ollama_double.replies["/v1/completions"] = (status, body)
-    with told(kind, message.format(url=ollama_double.url), hint):
+    with raises_error(kind, message.format(url=ollama_double.url), hint):
         complete(double_backend, Prompt("a"))
 
 

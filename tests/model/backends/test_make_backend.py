@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.errors import told
+from support.errors import raises_error
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import (
@@ -91,7 +91,7 @@ def test_is_model_file(model: str, file: bool) -> None:
 
 
 def test_backend_none() -> None:
-    with told(
+    with raises_error(
         BackendUnavailable,
         "The setting backend is none.",
         "Set backend to auto to use Ollama, or to embedded with model=demo or a .gguf file.",
@@ -122,7 +122,9 @@ def test_backend_names() -> None:
 )
 def test_unknown_backend(name: str, hint: str) -> None:
     settings = Settings(backend=name, sources={"backend": "pyproject.toml, line 3"})
-    with told(UnknownBackend, f"pyproject.toml, line 3: there is no backend {name!r}.", hint):
+    with raises_error(
+        UnknownBackend, f"pyproject.toml, line 3: there is no backend {name!r}.", hint
+    ):
         make_backend(settings)
 
 
@@ -220,14 +222,14 @@ def test_external_backend(plant: Plant) -> None:
     ],
 )
 def test_incomplete_backend(plant: Plant, change: str, lacks: str) -> None:
-    with told(ConfigError, f"The backend 'parrot' has no {lacks}.", REPORT):
+    with raises_error(ConfigError, f"The backend 'parrot' has no {lacks}.", REPORT):
         parrot(plant, change)
 
 
 @every_question
 def test_external_exception(plant: Plant, name: str) -> None:
     backend = parrot(plant, f"def broken(*_): raise KeyError('seed')\nParrot.{name} = broken")
-    with told(BadResponse, "The backend 'parrot' failed: KeyError: 'seed'.", REPORT):
+    with raises_error(BadResponse, "The backend 'parrot' failed: KeyError: 'seed'.", REPORT):
         ASKED[name](backend)
 
 
@@ -235,14 +237,16 @@ def test_external_exception(plant: Plant, name: str) -> None:
 def test_external_starcoder_error(plant: Plant, name: str) -> None:
     raises = "raise RateLimited('It sleeps.', 'Wake it.', retry_after=3)"
     backend = parrot(plant, f"def asleep(*_): {raises}\nParrot.{name} = asleep")
-    with told(RateLimited, "It sleeps.", "Wake it."):
+    with raises_error(RateLimited, "It sleeps.", "Wake it."):
         ASKED[name](backend)
 
 
 @pytest.mark.parametrize(("name", "kind"), PROMISED.items())
 def test_external_result_types(plant: Plant, name: str, kind: str) -> None:
     backend = parrot(plant, f"Parrot.{name} = lambda *_: None")
-    with told(BadResponse, f"The backend 'parrot' returned a NoneType, not a {kind}.", REPORT):
+    with raises_error(
+        BadResponse, f"The backend 'parrot' returned a NoneType, not a {kind}.", REPORT
+    ):
         ASKED[name](backend)
 
 
@@ -258,19 +262,21 @@ def test_ctrl_c_in_external_backend(plant: Plant, error: type[BaseException]) ->
 
 
 def test_failing_constructor(plant: Plant) -> None:
-    with told(ConfigError, "The backend 'parrot' cannot be made: OSError: no seeds.", REPORT):
+    with raises_error(
+        ConfigError, "The backend 'parrot' cannot be made: OSError: no seeds.", REPORT
+    ):
         parrot(plant, "def refuses(*_): raise OSError('no seeds')\nParrot.__init__ = refuses")
 
 
 def test_starcoder_error_of_constructor(plant: Plant) -> None:
-    with told(RateLimited, "It sleeps.", ""):
+    with raises_error(RateLimited, "It sleeps.", ""):
         parrot(plant, "def refuses(*_): raise RateLimited('It sleeps.')\nParrot.__init__ = refuses")
 
 
 def test_package_without_backend(plant: Plant) -> None:
     plant("parrot", "")
     message = "The package of the backend 'parrot' does not offer it."
-    with told(ConfigError, message, "Reinstall or remove its package."):
+    with raises_error(ConfigError, message, "Reinstall or remove its package."):
         make_backend(Settings(backend="parrot"))
 
 
@@ -284,7 +290,7 @@ def test_package_without_backend(plant: Plant) -> None:
 )
 def test_failing_import(plant: Plant, code: str, reason: str) -> None:
     plant("parrot", code)
-    with told(
+    with raises_error(
         ConfigError,
         f"The backend 'parrot' cannot be loaded: {reason}.",
         "Reinstall or remove its package.",

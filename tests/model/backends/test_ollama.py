@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.errors import told
+from support.errors import raises_error
 from support.servers import DIGEST, FakeOllama
 
 from pytest_starcoder.deadline import Deadline
@@ -115,7 +115,7 @@ def test_model_by_name(ollama_double: FakeOllama, wanted: str, listed: str) -> N
 )
 def test_tag_is_part_of_the_name(ollama_double: FakeOllama, wanted: str, listed: str) -> None:
     ollama_double.model = listed
-    with told(
+    with raises_error(
         UnknownModel,
         f"Ollama at {ollama_double.url} has no model {wanted!r}.",
         f"Fetch it with `ollama pull {wanted}`.",
@@ -128,7 +128,7 @@ def test_server_without_list(
     ollama_double: FakeOllama, backend: Ollama, body: dict[str, Any]
 ) -> None:
     ollama_double.replies["/api/tags"] = (200, body)
-    with told(
+    with raises_error(
         BadResponse,
         f"{ollama_double.url} lists no models.",
         "Is another program listening there? Set host to where Ollama runs.",
@@ -147,7 +147,7 @@ def test_tracked_remote_model(
 ) -> None:
     ollama_double.tags = {"remote_host": "https://ollama.com:443"}
     source = {"model": "pyproject.toml, line 3"}
-    with told(
+    with raises_error(
         Untrusted,
         "pyproject.toml, line 3: 'starcoder2:7b' is answered by another machine, "
         "https://ollama.com:443, "
@@ -252,7 +252,7 @@ def test_aborted_answer_is_truncated(
 
 def test_error_within_answer(ollama_double: FakeOllama, backend: Ollama) -> None:
     ollama_double.ending = "error"
-    with told(
+    with raises_error(
         BadResponse,
         f"Ollama at {ollama_double.url} failed (an error was encountered while running the model).",
         "Check its log.",
@@ -262,7 +262,7 @@ def test_error_within_answer(ollama_double: FakeOllama, backend: Ollama) -> None
 
 def test_connection_breaks_off(ollama_double: FakeOllama, backend: Ollama) -> None:
     ollama_double.ending = "cut"
-    with told(
+    with raises_error(
         BadResponse,
         f"Ollama at {ollama_double.url} broke off in the middle of its answer.",
         "Check its log.",
@@ -275,7 +275,7 @@ def test_silently_cut_prompt(
     ollama_double: FakeOllama, backend: Ollama, evaluated: int, loaded: int
 ) -> None:
     ollama_double.evaluated, ollama_double.loaded = evaluated, loaded
-    with told(
+    with raises_error(
         PromptTooLong,
         f"Ollama read {evaluated} tokens of a prompt of 12500 characters and cut the rest.",
         CUT_HINT,

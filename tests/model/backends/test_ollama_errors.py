@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from support.errors import told
+from support.errors import raises_error
 from support.servers import FakeOllama
 
 from pytest_starcoder.deadline import Deadline
@@ -240,7 +240,7 @@ def test_errors_of_ollama(
     ollama_double.replies["/api/generate"] = (status, body)
     backend = Ollama(Settings(backend="ollama", host=ollama_double.url))
     model = Model("starcoder2:7b", "d", "starcoder2", 16384)
-    with told(kind, message.format(url=ollama_double.url), hint):
+    with raises_error(kind, message.format(url=ollama_double.url), hint):
         backend.complete(Prompt("a"), model, Deadline.after(10), lambda _piece: None)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from support.errors import told
+from support.errors import raises_error
 from support.real import create_in_ollama, running_ollama
 from support.servers import relay
 from support.tiny_model import write_tiny_model
@@ -66,9 +66,9 @@ def test_version(backend: Ollama) -> None:
 def test_missing_model(real_ollama: str) -> None:
     backend = made(real_ollama, "starcoder2:7b")
     message = f"Ollama at {real_ollama} has no model 'starcoder2:7b'."
-    with told(UnknownModel, message, "Fetch it with `ollama pull starcoder2:7b`."):
+    with raises_error(UnknownModel, message, "Fetch it with `ollama pull starcoder2:7b`."):
         backend.identify(soon())
-    with told(UnknownModel, message, "Fetch it with `ollama pull starcoder2:7b`."):
+    with raises_error(UnknownModel, message, "Fetch it with `ollama pull starcoder2:7b`."):
         backend.inspect("d", soon())
     backend.close()
 
@@ -114,7 +114,7 @@ def test_larger_window_is_requested(
 
 
 def test_prompt_beyond_the_window(backend: Ollama) -> None:
-    with told(
+    with raises_error(
         PromptTooLong,
         "The prompt does not fit the window of 'tiny-starcoder2' on Ollama: "
         "the input length exceeds the context length.",

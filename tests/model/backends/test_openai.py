@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.doubles import Double, FakeOpenAI, FakeTgi, FakeVllm, running
-from support.errors import told
+from support.errors import raises_error
 from support.real import RealServer
 from support.servers import fake_ollama, relay
 
@@ -26,13 +26,13 @@ from pytest_starcoder.model.backends import make_backend
 from pytest_starcoder.model.backends.openai import START, OpenAI
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
-from pytest_starcoder.model.prompts import family
+from pytest_starcoder.model.prompts import model_family
 from pytest_starcoder.settings import Settings
 
 NAME = "bigcode/starcoder2-7b"
 MODEL = Model(NAME, "d", "", 4096)
 SET_KEY = "Set STARCODER_API_KEY to the key it was started with."
-LOG = "Check its log."
+LOG = "Look into its log."
 
 
 def soon() -> Deadline:
@@ -58,12 +58,12 @@ def complete(backend: OpenAI, prompt: Prompt | None = None) -> Completion:
 def test_only_model_is_chosen(make: Callable[[], Double]) -> None:
     with asking(make()) as backend:
         model = backend.inspect(backend.identify(soon()), soon())
-        assert (model.name, family(model)) == (NAME, "starcoder2")
+        assert (model.name, model_family(model)) == (NAME, "starcoder2")
         assert complete(backend).text == " the divisor is one too small."
 
 
 def test_configured_model_is_chosen() -> None:
-    double = FakeVllm(others=("lora-a", "lora-b"))
+    double = FakeVllm(more_models=("lora-a", "lora-b"))
     with asking(double, model="lora-b") as backend:
         assert backend.inspect("d", soon()).name == "lora-b"
         complete(backend)
@@ -80,10 +80,10 @@ def test_configured_model_is_chosen() -> None:
     ],
 )
 def test_ambiguous_model(more_models: tuple[str, ...], count: int, shown: str) -> None:
-    double = FakeVllm(others=more_models)
+    double = FakeVllm(more_models=more_models)
     with (
         asking(double) as backend,
-        told(
+        raises_error(
             UnknownModel, f"{double.url} has {count} models.", f"Set model to one of them: {shown}."
         ),
     ):
@@ -95,7 +95,9 @@ def test_unlisted_model(make: Callable[[], Double]) -> None:
     double = make()
     with (
         asking(double, model="starcoder2:7b") as backend,
-        told(UnknownModel, f"{double.url} has no model 'starcoder2:7b'.", f"It has {NAME}."),
+        raises_error(
+            UnknownModel, f"{double.url} has no model 'starcoder2:7b'.", f"It has {NAME}."
+        ),
     ):
         backend.identify(soon())
 
@@ -110,7 +112,10 @@ def test_tgi_ignores_names() -> None:
 )
 def test_server_without_models(listed: dict[str, Any]) -> None:
     double = FakeVllm(replies={"/v1/models": (200, listed)})
-    with asking(double) as backend, told(BadResponse, f"{double.url} lists no model.", START):
+    with (
+        asking(double) as backend,
+        raises_error(BadResponse, f"{double.url} lists no model.", START),
+    ):
         backend.identify(soon())
 
 
@@ -231,7 +236,7 @@ def test_key_withheld_from_tracked_host(
 def test_missing_or_wrong_key(double: Double, key: str, message: str) -> None:
     with asking(double, api_key=key) as backend:
         server = f"The OpenAI-compatible server at {double.url}"
-        with told(AccessDenied, message.format(server=server), SET_KEY):
+        with raises_error(AccessDenied, message.format(server=server), SET_KEY):
             backend.identify(soon())
 
 
@@ -239,7 +244,7 @@ def test_tgi_key() -> None:
     double = FakeTgi(key="sk-1")
     with asking(double) as backend:
         backend.identify(soon())
-        with told(AccessDenied, f"TGI at {double.url} requires a key (401).", SET_KEY):
+        with raises_error(AccessDenied, f"TGI at {double.url} requires a key (401).", SET_KEY):
             complete(backend)
 
 
@@ -318,14 +323,14 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
         {"error": {"message": "Rate limit reached.", "type": "requests"}},
         RateLimited,
         "vLLM at {url} is overloaded or still loading (429: Rate limit reached).",
-        "Try again in 1 s.",
+        "Ask again in 1 s.",
     ),
     (
         503,
         b"",
         RateLimited,
         "vLLM at {url} is overloaded or still loading (503).",
-        "Try again in 1 s.",
+        "Ask again in 1 s.",
     ),
     (
         500,
@@ -368,7 +373,7 @@ def test_errors_of_the_server(
     double = FakeVllm(replies={"/v1/completions": (status, body)})
     with (
         asking(double) as backend,
-        told(kind, message.format(url=double.url), hint.format(url=double.url)),
+        raises_error(kind, message.format(url=double.url), hint.format(url=double.url)),
     ):
         complete(backend)
 
@@ -378,7 +383,7 @@ def test_model_is_gone() -> None:
     with asking(double, model=NAME) as backend:
         backend.identify(soon())
         double.model = "another"
-        with told(
+        with raises_error(
             UnknownModel,
             f"vLLM at {double.url} does not serve {NAME!r} (404: The model `{NAME}` does not "
             "exist).",
@@ -391,7 +396,7 @@ def test_model_without_chat_template() -> None:
     double = FakeVllm(template=False)
     with (
         asking(double) as backend,
-        told(
+        raises_error(
             BadResponse,
             f"vLLM at {double.url} failed (400: As of transformers v4.44, default chat template "
             "is no longer allowed, "
@@ -418,7 +423,10 @@ def test_model_without_chat_template() -> None:
     ],
 )
 def test_errors_of_tgi(double: FakeTgi, text: str) -> None:
-    with asking(double) as backend, told(BadResponse, f"TGI at {double.url} failed ({text}).", LOG):
+    with (
+        asking(double) as backend,
+        raises_error(BadResponse, f"TGI at {double.url} failed ({text}).", LOG),
+    ):
         complete(backend, Prompt("a", stop=("1", "2", "3", "4", "5")))
 
 
@@ -426,7 +434,7 @@ def test_overloaded_tgi() -> None:
     double = FakeTgi(ending="overloaded")
     with asking(double) as backend:
         message = f"TGI at {double.url} is overloaded or still loading (Model is overloaded)."
-        with told(RateLimited, message, "Try again in 1 s."):
+        with raises_error(RateLimited, message, "Ask again in 1 s."):
             complete(backend)
         with pytest.raises(RateLimited) as caught:
             complete(backend)
@@ -437,7 +445,7 @@ def test_prompt_too_long_for_tgi() -> None:
     double = FakeTgi(window=1000)
     with (
         asking(double) as backend,
-        told(
+        raises_error(
             PromptTooLong,
             f"The prompt does not fit the window of the model at {double.url}: Input validation "
             "error: `inputs` tokens "
@@ -471,7 +479,7 @@ def test_retry_after(header: str, seconds: float) -> None:
     with asking(double) as backend, pytest.raises(RateLimited) as caught:
         complete(backend)
     assert caught.value.retry_after == seconds
-    assert caught.value.hint == f"Try again in {seconds:.3g} s."
+    assert caught.value.hint == f"Ask again in {seconds:.3g} s."
 
 
 def test_client_retries() -> None:
@@ -540,6 +548,6 @@ def test_llamacpp_refuses_the_key(llamacpp: RealServer) -> None:
     )
     with (
         closing(OpenAI(Settings(backend="openai", host=llamacpp.url, api_key="wrong"))) as backend,
-        told(AccessDenied, message, SET_KEY),
+        raises_error(AccessDenied, message, SET_KEY),
     ):
         backend.identify(soon())

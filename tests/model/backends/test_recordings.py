@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 import requests
-from support.errors import told
+from support.errors import raises_error
 from support.real import RealServer
 from support.recordings import (
     LLAMACPP,
     OLLAMA,
     RECORDINGS,
     Recording,
-    kept,
+    recorded,
     recording,
     replayed,
     replaying,
@@ -125,7 +125,7 @@ def test_unrecorded_request(tmp_path: Path) -> None:
     made.save(tmp_path / "made.json")
     message = (
         "POST /ask was not recorded; the closest differs in options.seed. "
-        "Record anew with `cd tests && python -m support.record`. "
+        "Record again with `cd tests && python -m support.record`. "
         'Asked was: {"options": {"seed": 2}}'
     )
     replay = ExitStack()
@@ -135,7 +135,7 @@ def test_unrecorded_request(tmp_path: Path) -> None:
     assert (refused.status_code, refused.json()) == (501, {"error": message})
     with pytest.raises(pytest.fail.Exception) as failed:
         replay.close()
-    assert str(failed.value) == f"made.json is not what is asked any more.\n{message}"
+    assert str(failed.value) == f"made.json is outdated.\n{message}"
 
 
 def test_key_is_not_recorded(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def ollama_url(request: pytest.FixtureRequest) -> str:
     if request.param == "ollama recorded":
         return replayed(request, OLLAMA)
     request.getfixturevalue("ollama_model")
-    return kept(request, OLLAMA, request.getfixturevalue("real_ollama"))
+    return recorded(request, OLLAMA, request.getfixturevalue("real_ollama"))
 
 
 def ollama(url: str, model: str = "tiny-starcoder2") -> Ollama:
@@ -221,7 +221,7 @@ def test_ollama_unknown_model(ollama_url: str) -> None:
         lambda: backend.inspect("d", soon()),
         lambda: complete(backend, Prompt("a", max_tokens=1), 16384),
     ):
-        with told(
+        with raises_error(
             UnknownModel,
             f"Ollama at {ollama_url} has no model 'starcoder2:7b'.",
             "Fetch it with `ollama pull starcoder2:7b`.",
@@ -230,7 +230,7 @@ def test_ollama_unknown_model(ollama_url: str) -> None:
 
 
 def test_ollama_prompt_too_long(ollama_url: str) -> None:
-    with told(
+    with raises_error(
         PromptTooLong,
         "The prompt does not fit the window of 'tiny-starcoder2' on Ollama: "
         "the input length exceeds the context length.",
@@ -240,7 +240,7 @@ def test_ollama_prompt_too_long(ollama_url: str) -> None:
 
 
 def test_ollama_refuses_a_schema(ollama_url: str) -> None:
-    with told(
+    with raises_error(
         BadResponse,
         "Ollama refuses the schema of the answer: invalid JSON schema in format.",
         "Please report this as a bug of pytest-starcoder, with Ollama's version.",
@@ -250,7 +250,7 @@ def test_ollama_refuses_a_schema(ollama_url: str) -> None:
 
 def test_ollama_is_not_llamacpp(ollama_url: str) -> None:
     backend = LlamaCpp(ollama_url, Settings())
-    with told(
+    with raises_error(
         BadResponse,
         f"{ollama_url} does not answer like llama.cpp (404: 404 page not found).",
         "Is another program listening there? Set host to where llama.cpp runs.",
@@ -266,7 +266,7 @@ def llamacpp_at(request: pytest.FixtureRequest) -> RealServer:
     if request.param == "llamacpp recorded":
         return RealServer(replayed(request, LLAMACPP), "")
     server: RealServer = request.getfixturevalue("llamacpp")
-    return RealServer(kept(request, LLAMACPP, server.url), server.key)
+    return RealServer(recorded(request, LLAMACPP, server.url), server.key)
 
 
 def llamacpp(server: RealServer) -> LlamaCpp:
@@ -276,7 +276,7 @@ def llamacpp(server: RealServer) -> LlamaCpp:
 def test_llamacpp_wrong_key(llamacpp_at: RealServer) -> None:
     """The prompt is this test's own: a recording knows a request by its body, never by its key."""
     backend = LlamaCpp(llamacpp_at.url, Settings(temperature=0), "wrong")
-    with told(
+    with raises_error(
         AccessDenied,
         f"llama.cpp at {llamacpp_at.url} refuses the key (401: Invalid API Key).",
         "Set STARCODER_API_KEY to the key it was started with (--api-key).",
@@ -285,7 +285,7 @@ def test_llamacpp_wrong_key(llamacpp_at: RealServer) -> None:
 
 
 def test_llamacpp_prompt_too_long(llamacpp_at: RealServer) -> None:
-    with told(
+    with raises_error(
         PromptTooLong,
         f"The prompt does not fit the window of the model at {llamacpp_at.url}: request (5000 "
         "tokens) exceeds the "
@@ -296,7 +296,7 @@ def test_llamacpp_prompt_too_long(llamacpp_at: RealServer) -> None:
 
 
 def test_llamacpp_refuses_chat_schema(llamacpp_at: RealServer) -> None:
-    with told(
+    with raises_error(
         BadResponse,
         f"llama.cpp at {llamacpp_at.url} failed (400: Unable to generate parser for this template. "
         "Automatic parser generation failed: JSON schema error at #: unrecognized type banana).",
@@ -321,7 +321,7 @@ def test_llamacpp_ignores_completion_schema(
 
 def test_llamacpp_is_not_ollama(llamacpp_at: RealServer) -> None:
     backend = Ollama(Settings(backend="ollama", host=llamacpp_at.url, api_key=llamacpp_at.key))
-    with told(
+    with raises_error(
         BadResponse,
         f"{llamacpp_at.url} does not answer like Ollama (404: File Not Found).",
         "Is another program listening there? Set host to where Ollama runs.",
