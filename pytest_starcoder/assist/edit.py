@@ -25,7 +25,7 @@ from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.source.diff import split_lines
 
 _REWORD = "Reword the instruction, or ask another model."
-_MORE_TOKENS = "allow it more tokens with STARCODER_MAX_TOKENS, or name fewer lines"
+_MORE_TOKENS = "allow more tokens with STARCODER_MAX_TOKENS, or name fewer lines"
 
 
 def edit(
@@ -64,10 +64,10 @@ def edit(
     code = textwrap.dedent(code.strip("\n")).rstrip()
     if not code:
         raise UnreadableAnswer(
-            f"{completion.model} wrote nothing in place of these lines.", _REWORD
+            f"{completion.model} returned no replacement for these lines.", _REWORD
         )
     if code == shown:
-        raise UnreadableAnswer(f"{completion.model} wrote these lines as they are.", _REWORD)
+        raise UnreadableAnswer(f"{completion.model} returned these lines unchanged.", _REWORD)
     code = restore_secrets(code, redacted, chosen, completion.model)
     code = textwrap.indent(code, common_margin(unify_newlines(chosen)))
     # The last line of a file may have no end; then the others tell what one looks like.

@@ -169,6 +169,6 @@ def _row_name(evaluation: Evaluation) -> str:
     if measured < evaluation.total_problems:
         remarks.append(f"{measured} of {evaluation.total_problems} problems")
     if evaluation.is_demo:
-        remarks.append("a smoke run")
+        remarks.append("an end-to-end check")
     name = evaluation.model or "recorded answers"
     return f"{name} ({', '.join(remarks)})"

@@ -41,7 +41,7 @@ SOURCES = {
     "(mbpp)",
 }
 
-PUBLISHED_HINT = "Give the file as it was published."
+PUBLISHED_HINT = "Use the published file."
 
 
 def read_problems(benchmark: str, path: Path) -> list[Problem]:
@@ -54,7 +54,7 @@ def read_problems(benchmark: str, path: Path) -> list[Problem]:
     for number, row in enumerate(rows, 1):
         missing = _missing_fields(row, benchmark)
         if missing:
-            message = f"{path}: problem {number} has no {missing}, so it is not of"
+            message = f"{path}: problem {number} has no {missing}, so it does not belong to"
             raise ConfigError(f"{message} {TITLES[benchmark]}.", hint)
     parse = _parse_humaneval
     if benchmark == "mbpp":

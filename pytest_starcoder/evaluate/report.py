@@ -47,7 +47,7 @@ def _subject(evaluation: Evaluation) -> str:
         return "recorded answers"
     subject = f"{evaluation.model} on {evaluation.backend}"
     if evaluation.is_demo:
-        subject += ", a smoke run with the demo model"
+        subject += ", an end-to-end check with the demo model"
     return subject
 
 

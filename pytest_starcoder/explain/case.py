@@ -146,7 +146,7 @@ def _join_replays(replays: Sequence[Replay]) -> Replay:
         # Causes may share neighbours.
         for outcome in replay.passing:
             passing[outcome.nodeid] = outcome
-    statement = f"{counted(len(failing), 'test')} failed again when they were run again"
+    statement = f"{counted(len(failing), 'test')} failed again when rerun"
     if passing:
         statement += f"; {counted(len(passing), 'neighbour')} passed"
     return Replay(tuple(failing), tuple(passing.values()), (statement,), tests=frozenset(tests))

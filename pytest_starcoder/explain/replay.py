@@ -30,10 +30,10 @@ TRACING_SLOWDOWN = 4
 MAX_EARLIER = 400
 """Maximum number of tests that run again to find the order that fails."""
 
-TIMED_OUT = "it had not ended when the seconds of replay_timeout were over"
+TIMED_OUT = "it was still running when replay_timeout expired"
 """Reason for a missing outcome: there was no time left."""
 
-ENDED_EARLY = "pytest ended before it had"
+ENDED_EARLY = "pytest exited before it finished"
 """Reason for a missing outcome: the process ended or crashed."""
 
 
@@ -179,7 +179,7 @@ class Replayer:
         earlier = self._earlier_tests(nodeid)
         order: tuple[str, ...] = ()
         if not earlier or self._deadline.remaining() <= 0:
-            statement = "passed when it was run again: flaky, or dependent on what is outside it"
+            statement = "passed when rerun: flaky, or dependent on something outside the test"
         elif self._fails_after(earlier, nodeid):
             guilty = self._narrow_down(earlier, nodeid)
             after = guilty[0] if len(guilty) == 1 else f"the {len(guilty)} tests before it"
@@ -187,11 +187,11 @@ class Replayer:
             order = (*guilty, nodeid)
         # The time may have run out before the test was reached.
         elif self._deadline.remaining() <= 0:
-            missed = "there was no time left to run the order that had failed"
-            statement = f"passed when it was run again; {missed}"
+            missed = "no time was left to rerun the failing order"
+            statement = f"passed when rerun; {missed}"
         else:
             conditions = "alone and in the order that had failed"
-            statement = f"passed when it was run again, {conditions}: flaky"
+            statement = f"passed when rerun, {conditions}: flaky"
         tests = frozenset([*_ids(outcome, *passing), *earlier])
         return Replay((), passing, (statement,), order, tests)
 
@@ -227,7 +227,7 @@ def _failed_again(
     failure: Failure, again: Sequence[Outcome], passing: tuple[Outcome, ...]
 ) -> Replay:
     failing = tuple(outcome for outcome in again if outcome.failed)
-    statement = "failed again when it was run again"
+    statement = "failed again when rerun"
     if len(failing) > 1:
         statement = f"{len(failing)} tests failed again"
     # A different exception may come from a different fault.

@@ -53,7 +53,7 @@ def compare_types(actual: object, expected: object) -> Iterator[str]:
     # Typically, a module was imported twice under two names.
     if kind is not expected_kind and kind.__name__ == expected_kind.__name__:
         modules = f"one from {kind.__module__} and one from {expected_kind.__module__}"
-        yield f"two types are named {kind.__name__}: {modules}"
+        yield f"two different types are named {kind.__name__}: {modules}"
         return
     name = _type_name(actual)
     expected_name = _type_name(expected)
@@ -70,7 +70,7 @@ def _forgotten_step(actual: object, expected: object) -> str:
         return "the value is a coroutine: was it awaited?"
     if type(actual) in ITERATOR_TYPES and type(expected) not in ITERATOR_TYPES:
         kind = type(actual).__name__.replace("_", " ")
-        return f"the value is a {kind}: its items were not taken"
+        return f"the value is a {kind}: was it iterated?"
     if is_instance(actual, *FUNCTION_TYPES) and not callable(expected):
         return "the value is the function itself: was it called?"
     if is_instance(actual, type) and not is_instance(expected, type):

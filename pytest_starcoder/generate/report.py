@@ -108,7 +108,7 @@ def _undrafted_lines(generated: Generated) -> Iterator[str]:
         further = len(labels) - MAX_NAMES
         if further > 0:
             names += f" and {further} more"
-        yield f"  no draft       {names}: no example, and no types that say enough"
+        yield f"  no draft       {names}: no example and no usable type hints"
 
 
 def _verbose_lines(generated: Generated) -> Iterator[str]:
@@ -120,7 +120,7 @@ def _verbose_lines(generated: Generated) -> Iterator[str]:
             after = one_line(mutant.after, 60)
             before = one_line(mutant.before, 60)
             place = f"{score.target.label}, line {mutant.line}"
-            yield f"  unnoticed      {place}: `{after}` in the place of `{before}`"
+            yield f"  survived       {place}: `{after}` instead of `{before}`"
 
 
 def _model_line(generated: Generated) -> Iterator[str]:
@@ -130,17 +130,17 @@ def _model_line(generated: Generated) -> Iterator[str]:
         tokens = counted(usage.tokens, "token")
         yield f"  asked          {generated.model}: {requests}, {tokens}, {usage.seconds:.1f} s"
     elif generated.model:
-        yield f"  asked          {generated.model}: all its answers were remembered"
+        yield f"  asked          {generated.model}: all answers were cached"
 
 
 def _remarks(generated: Generated) -> Iterator[str]:
     """Yield sentences on what was not tried."""
     if generated.over:
-        yield f"Not all was tried: {generated.over}."
+        yield f"Not everything was tried: {generated.over}."
     if generated.remark:
         subject = "No model wrote tests"
         if generated.usage.requests:
-            subject = "No model was asked further"
+            subject = "No further model calls were made"
         yield f"{subject}: {generated.remark.removesuffix('.')}."
 
 
@@ -152,7 +152,7 @@ def added_value(test: KeptTest) -> str:
     if test.lines:
         parts.append(f"covers {_line_ranges(test.lines)}")
     elif test.branch_lines:
-        parts.append(f"takes another way at {_line_ranges(test.branch_lines)}")
+        parts.append(f"takes a new branch at {_line_ranges(test.branch_lines)}")
     return ", ".join(parts) or "covers other code"
 
 

@@ -38,7 +38,7 @@ _CANONICAL_NAMES = {
 def _languages() -> dict[str, str]:
     """Map every alias that Pygments knows, such as "py3", to the name of its language."""
     # Imported late: only a few commands look for code in an answer.
-    from pygments.lexers import get_all_lexers  # type: ignore[import-untyped, unused-ignore]
+    from pygments.lexers import get_all_lexers
 
     languages = {}
     for _, aliases, _, _ in get_all_lexers(plugins=False):
@@ -432,8 +432,9 @@ def _syntax_error(code: str) -> tuple[int, str]:
     """Return the line and the message of a syntax error; line 0 if it has none."""
     invalid = re.search("[\0\ud800-\udfff]", code)
     if invalid:
-        line = len(split_lines(code[: invalid.end()]))
-        return line, "a character that is not allowed in source code"
+        return len(
+            split_lines(code[: invalid.end()])
+        ), "a character that is not allowed in source code"
     try:
         _statements(code)
     except SyntaxError as exc:

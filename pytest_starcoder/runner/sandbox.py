@@ -432,7 +432,7 @@ def _check_host(event: str, arguments: tuple[Any, ...]) -> None:
     elif event == "socket.getaddrinfo":
         host = arguments[0]
         if host not in LOCAL_HOSTS:
-            raise PermissionError(f"sandbox: {host} may not be looked up")
+            raise PermissionError(f"sandbox: {host} may not be resolved")
 
 
 class _SocketHook:

@@ -81,7 +81,7 @@ CALLS_SECONDS = 4.0
 DRAFT_SECONDS = 2.0
 """Additional time to collect the tests of drafts."""
 
-OUT_OF_TIME = "not run: the time is over"
+OUT_OF_TIME = "not run: time ran out"
 """Problem of a draft that was not judged before the deadline."""
 
 SHUTDOWN_SECONDS = 2.0

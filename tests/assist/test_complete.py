@@ -152,7 +152,7 @@ def test_syntax_error_is_a_problem() -> None:
     assert rewrite.after == MEAN.replace("sum(xs)\n", "sum(xs)\n  )(\n")
     assert (
         rewrite.problem
-        == "the file would not parse any more (line 3: unindent does not match any outer "
+        == "the file would no longer parse (line 3: unindent does not match any outer "
         "indentation level)"
     )
 

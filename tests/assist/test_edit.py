@@ -103,7 +103,7 @@ def test_fences_and_prose_are_removed(kind: str, answer: str) -> None:
 def test_answer_without_code(answer: str) -> None:
     with raises_error(
         UnreadableAnswer,
-        "echo:1b wrote nothing in place of these lines.",
+        "echo:1b returned no replacement for these lines.",
         "Reword the instruction, or ask another model.",
     ):
         edited(MEAN, "2-3", answer)
@@ -119,7 +119,7 @@ def test_answer_without_code(answer: str) -> None:
 def test_unchanged_lines(answer: str) -> None:
     with raises_error(
         UnreadableAnswer,
-        "echo:1b wrote these lines as they are.",
+        "echo:1b returned these lines unchanged.",
         "Reword the instruction, or ask another model.",
     ):
         edited(MEAN, "2-4", answer)
@@ -137,14 +137,14 @@ def test_blank_lines() -> None:
 def test_truncated_answer() -> None:
     rewrite = edited(MEAN, "2-3", "return 1", truncated=True)
     assert rewrite.problem == (
-        "the answer was cut (allow it more tokens with STARCODER_MAX_TOKENS, or name fewer lines)"
+        "the answer was cut (allow more tokens with STARCODER_MAX_TOKENS, or name fewer lines)"
     )
 
 
 def test_syntax_error_is_a_problem() -> None:
     assert (
         edited(MEAN, "2-3", "return (").problem
-        == "the file would not parse any more (line 2: '(' was never closed)"
+        == "the file would no longer parse (line 2: '(' was never closed)"
     )
 
 

@@ -46,7 +46,7 @@ def test_working_server(
             f"asks                Ollama at {ollama_double.url}   "
             "(backend is auto: Ollama, unless the model is a file)",
             "version             0.24.0",
-            "model               starcoder2:7b is available; prompts have the form of the family "
+            "model               starcoder2:7b is available; prompts have the format of the family "
             "starcoder2",
             "window              16384 tokens",
             "test                asked to continue 'def fibonacci(n):'; a model that must be "
@@ -75,7 +75,7 @@ def test_real_llamacpp(capsys: pytest.CaptureFixture[str], llamacpp: RealServer)
         "--starcoder-backend)",
     ]
     assert lines[7] == (
-        "model               tiny-starcoder2.gguf is available; prompts have the form of the "
+        "model               tiny-starcoder2.gguf is available; prompts have the format of the "
         "family starcoder2"
     )
     assert lines[8] == "window              4096 tokens"
@@ -111,7 +111,7 @@ def test_closed_port(
             f"problem             Nothing answers at {url}.",
             "next                Start Ollama with `ollama serve`, set OLLAMA_HOST to where it "
             "runs, "
-            "or set STARCODER_MODEL to a .gguf file and do without a server.",
+            "or set STARCODER_MODEL to a .gguf file, which needs no server.",
         ],
     )
 
@@ -130,7 +130,7 @@ def test_silent_model(capsys: pytest.CaptureFixture[str], ollama_double: FakeOll
     status, lines = doctor(capsys)
     assert status == 1
     assert lines[-2:] == [
-        "problem             starcoder2:7b answered with nothing.",
+        "problem             starcoder2:7b returned an empty answer.",
         "next                Choose another model, or update the server.",
     ]
 
@@ -258,7 +258,7 @@ def test_deep_output(
     assert status == 0
     assert (
         lines[0]
-        == "deep                a few questions for each check; without a GPU this takes minutes"
+        == "deep                a few questions per check; without a GPU this takes minutes"
     )
     labels = [line[:20].strip() for line in lines[1:-2]]
     assert labels == [*PROBES[:2], "special tokens", *PROBES[3:]]
@@ -468,4 +468,4 @@ def test_server_chooses_model(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     main(["doctor", "--starcoder-backend=openai", f"--starcoder-host={closed_port()}"])
-    assert "model               the one that the server has   (default)" in capsys.readouterr().out
+    assert "model               the server's only model   (default)" in capsys.readouterr().out

@@ -180,6 +180,6 @@ def test_missing_lines(file: Path, first: int, last: int, message: str) -> None:
 def test_empty_file(file: Path) -> None:
     file.write_bytes(b"")
     with raises_error(
-        ConfigError, "shop.py is empty.", 'Begin it with `starcoder ask --code "…"`.'
+        ConfigError, "shop.py is empty.", 'Start it with `starcoder ask --code "…"`.'
     ):
         read_source("shop.py").check_lines(1, 1)

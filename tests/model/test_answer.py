@@ -147,7 +147,7 @@ def test_stream_equals_answer(text: str, cuts: list[int], thought: bool) -> None
 def test_empty_answer_is_an_error(prompt: Prompt, lead: str, pieces: tuple[str, ...]) -> None:
     streamed: list[str] = []
     with raises_error(
-        UnreadableAnswer, "writer:1b answered with nothing.", "Another model may do better."
+        UnreadableAnswer, "writer:1b returned an empty answer.", "Another model may do better."
     ):
         answer(prompt, lead, Client(Writer(pieces), Settings()), streamed.append)
     assert streamed == []

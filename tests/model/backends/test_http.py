@@ -38,7 +38,7 @@ LIMIT = 0.7
 NAMES = {"ollama": "Ollama", "llamacpp": "llama.cpp"}
 START = {
     "ollama": "Start Ollama with `ollama serve`, set OLLAMA_HOST to where it runs, "
-    "or set STARCODER_MODEL to a .gguf file and do without a server.",
+    "or set STARCODER_MODEL to a .gguf file, which needs no server.",
     "llamacpp": "Start it with `llama-server -m MODEL.gguf`, or set host to where it runs.",
 }
 ANOTHER = "Is another program listening there? Set host to where {name} runs."
@@ -47,7 +47,7 @@ NO_JSON = "{url} answered with %s where {name} answers with JSON: %s."
 BROKE_OFF = (
     BadResponse,
     "{name} at {url} broke off in the middle of its answer.",
-    "Look into its log.",
+    "Check its log.",
 )
 
 CELLS: dict[str, tuple[Callable[[socket.socket], None] | None, type[StarcoderError], str, str]] = {
@@ -93,7 +93,7 @@ CELLS: dict[str, tuple[Callable[[socket.socket], None] | None, type[StarcoderErr
         servers.ERROR_500,
         BadResponse,
         "{name} at {url} failed (500: boom).",
-        "Look into its log.",
+        "Check its log.",
     ),
     "cut": (servers.cuts, *BROKE_OFF),
     "closing": (servers.closes, *BROKE_OFF),
@@ -101,25 +101,25 @@ CELLS: dict[str, tuple[Callable[[socket.socket], None] | None, type[StarcoderErr
         servers.REDIRECT,
         BadResponse,
         "{url} redirects to http://127.0.0.2:9, and redirects are not followed.",
-        "Set host to where {name} really runs.",
+        "Set host to the address where {name} runs.",
     ),
     "redirect within": (
         servers.answers(b"", "302 Found", "Location: /login"),
         BadResponse,
         "{url} redirects to another page, and redirects are not followed.",
-        "Set host to where {name} really runs.",
+        "Set host to the address where {name} runs.",
     ),
 }
 
 BUSY = {
     "ollama": (
         "Ollama has too many requests waiting.",
-        "Ask again in a moment, or start it with a larger OLLAMA_MAX_QUEUE.",
+        "Try again in a moment, or start it with a larger OLLAMA_MAX_QUEUE.",
     ),
     "llamacpp": (
         "llama.cpp at {url} is not ready: server busy, please try again. maximum pending "
         "requests exceeded.",
-        "It may still be loading its model: ask again in a moment.",
+        "It may still be loading its model: try again in a moment.",
     ),
 }
 
@@ -212,7 +212,7 @@ def test_error_in_stream(name: str) -> None:
     with (
         raw_server(servers.ERROR_LINE) as url,
         asking(settings(name, url)) as backend,
-        raises_error(BadResponse, f"{NAMES[name]} at {url} failed (boom).", "Look into its log."),
+        raises_error(BadResponse, f"{NAMES[name]} at {url} failed (boom).", "Check its log."),
     ):
         complete(backend)
 
@@ -223,7 +223,7 @@ def test_empty_answer(name: str) -> None:
         raw_server(servers.EMPTY) as url,
         asking(settings(name, url)) as backend,
         raises_error(
-            BadResponse, f"{NAMES[name]} at {url} gave an empty answer.", "Look into its log."
+            BadResponse, f"{NAMES[name]} at {url} returned an empty answer.", "Check its log."
         ),
     ):
         complete(backend)
@@ -394,7 +394,7 @@ def test_unavailable_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         asking(settings("ollama", "http://gpu-box.example")) as backend,
         raises_error(
             BackendUnavailable,
-            "The proxy on the way to http://gpu-box.example:80 does not answer.",
+            "The proxy for http://gpu-box.example:80 does not answer.",
             "Check HTTP_PROXY and NO_PROXY.",
         ),
     ):

@@ -32,7 +32,7 @@ from pytest_starcoder.settings import Settings
 NAME = "bigcode/starcoder2-7b"
 MODEL = Model(NAME, "d", "", 4096)
 SET_KEY = "Set STARCODER_API_KEY to the key it was started with."
-LOG = "Look into its log."
+LOG = "Check its log."
 
 
 def soon() -> Deadline:
@@ -323,14 +323,14 @@ TABLE: list[tuple[int, Any, type[StarcoderError], str, str]] = [
         {"error": {"message": "Rate limit reached.", "type": "requests"}},
         RateLimited,
         "vLLM at {url} is overloaded or still loading (429: Rate limit reached).",
-        "Ask again in 1 s.",
+        "Try again in 1 s.",
     ),
     (
         503,
         b"",
         RateLimited,
         "vLLM at {url} is overloaded or still loading (503).",
-        "Ask again in 1 s.",
+        "Try again in 1 s.",
     ),
     (
         500,
@@ -434,7 +434,7 @@ def test_overloaded_tgi() -> None:
     double = FakeTgi(ending="overloaded")
     with asking(double) as backend:
         message = f"TGI at {double.url} is overloaded or still loading (Model is overloaded)."
-        with raises_error(RateLimited, message, "Ask again in 1 s."):
+        with raises_error(RateLimited, message, "Try again in 1 s."):
             complete(backend)
         with pytest.raises(RateLimited) as caught:
             complete(backend)
@@ -479,7 +479,7 @@ def test_retry_after(header: str, seconds: float) -> None:
     with asking(double) as backend, pytest.raises(RateLimited) as caught:
         complete(backend)
     assert caught.value.retry_after == seconds
-    assert caught.value.hint == f"Ask again in {seconds:.3g} s."
+    assert caught.value.hint == f"Try again in {seconds:.3g} s."
 
 
 def test_client_retries() -> None:
