@@ -140,9 +140,8 @@ def test_syntax_error_is_not_written(
     assert complete(capsys, "shop.py:2", "--write") == (
         1,
         "",
-        "starcoder: Nothing was written: with the code of starcoder2:7b, the file would not parse "
-        "any more "
-        "(line 3: unmatched ')'). See it without --write, or ask another model.\n",
+        "starcoder: Nothing was written: with the code of starcoder2:7b, the file would no "
+        "longer parse (line 3: unmatched ')'). See it without --write, or ask another model.\n",
     )
     assert file.read_bytes() == MEAN
 

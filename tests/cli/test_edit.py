@@ -90,9 +90,8 @@ def test_breaking_change_is_refused(
         1,
         "",
         DIFF.replace("+    return total / len(xs) if xs else 0", "+    return total / (")
-        + "starcoder: The change by starcoder2:7b cannot be used: the file would not parse any "
-        "more "
-        "(line 3: '(' was never closed). Nothing was written. Reword the instruction, or ask "
+        + "starcoder: The change by starcoder2:7b cannot be used: the file would no "
+        "longer parse (line 3: '(' was never closed). Nothing was written. Reword the instruction, or ask "
         "another model.\n",
     )
     assert file.read_bytes() == MEAN
@@ -105,9 +104,8 @@ def test_truncated_answer_is_refused(
     screen = edit(capsys, "shop.py:3", "Fix it.", "--write", "--starcoder-max-tokens=2")
     assert screen[:2] == (1, "")
     assert screen.err.splitlines()[-1] == (
-        "starcoder: The change by starcoder2:7b cannot be used: the answer was cut (allow it more "
-        "tokens with "
-        "STARCODER_MAX_TOKENS, or name fewer lines). Nothing was written. Reword the instruction, "
+        "starcoder: The change by starcoder2:7b cannot be used: the answer was cut (allow more "
+        "tokens with STARCODER_MAX_TOKENS, or name fewer lines). Nothing was written. Reword the instruction, "
         "or ask another model."
     )
     assert file.read_bytes() == MEAN
