@@ -11,7 +11,7 @@ from pytest_starcoder.model.backends import OnText
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.code_blocks import extract_code, parsing_prefix, python_problem
 from pytest_starcoder.model.prompt import Completion
-from pytest_starcoder.model.prompts import family, render
+from pytest_starcoder.model.prompts import model_family, render
 from pytest_starcoder.text.display import one_line, printable
 
 _OPENINGS = {"html": "<!DOCTYPE html>\n"}
@@ -32,7 +32,7 @@ _SLASH_LANGUAGES = frozenset(
 )
 
 _STARCODER_COMMENT = "# Here is the correct implementation of the code exercise\n"
-"""The comment with which StarCoder's authors got its best results in Python."""
+"""The comment that StarCoder's authors measured to give the best Python."""
 
 _ASK_AGAIN = "Reword the question, or ask another model."
 _MORE_TOKENS = "Allow it more tokens with STARCODER_MAX_TOKENS, or reword the question."
@@ -43,7 +43,7 @@ def ask(question: str, client: Client, on_text: OnText) -> Completion:
 
     A base model gets the question in the form of the questions that it was trained on.
     """
-    kind = family(client.model(), client.settings.family)
+    kind = model_family(client.model(), client.settings.family)
     prompt = render(kind, "ask", question=question.strip(), title=one_line(question, 80))
     return answer(replace(prompt, max_tokens=client.settings.max_tokens), "", client, on_text)
 
@@ -54,7 +54,7 @@ def ask_for_code(question: str, language: str, client: Client) -> Code:
     Python is checked; other languages are not. Raises UnreadableAnswer if the answer has no
     code, or Python that does not parse.
     """
-    kind = family(client.model(), client.settings.family)
+    kind = model_family(client.model(), client.settings.family)
     opening = _OPENINGS.get(language, "")
     prompt = render(
         kind,
@@ -67,22 +67,21 @@ def ask_for_code(question: str, language: str, client: Client) -> Code:
     )
     prompt = replace(prompt, max_tokens=client.settings.max_tokens)
     completion = answer(prompt, "", client, lambda _piece: None)
-    # Cleaned before it is checked: what is checked is what is shown.
+    # Control characters are removed before the check, so the checked code is the shown code.
     text = printable(unify_newlines(completion.text), tabs=True)
     if completion.truncated and "\n" in text.strip():
         text = text[: text.rindex("\n") + 1]  # the last line was cut, and may parse all the same
-    if prompt.chat or "<!doctype" in text.lower():
-        opening = ""  # the page has its own
-    if language == "python":
+    is_python = language == "python"
+    is_whole = True
+    if is_python:
         code, is_whole = _python_code(text)
+    elif prompt.chat or "<!doctype" in text.lower():
+        code = extract_code(text, language)  # the page has its own opening
     else:
-        code, is_whole = extract_code(opening + text, language), True
-        if not code and opening:
-            code = extract_code(text, language)
+        code = extract_code(opening + text, language) or extract_code(text, language)
     _check_code(code, language, completion)
     is_cut = completion.truncated or not is_whole
-    is_checked = language == "python"
-    return Code(code.rstrip() + "\n", language, completion.model, checked=is_checked, cut=is_cut)
+    return Code(code.rstrip() + "\n", language, completion.model, checked=is_python, cut=is_cut)
 
 
 def _python_code(text: str) -> tuple[str, bool]:

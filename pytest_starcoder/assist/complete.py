@@ -21,10 +21,10 @@ from pytest_starcoder.assist.written_code import (
     with_line_ends_of,
 )
 from pytest_starcoder.errors import UnreadableAnswer
-from pytest_starcoder.model.client import ROOM, Client, cap_answer
+from pytest_starcoder.model.client import MAX_PROMPT_TOKENS, Client, cap_answer
 from pytest_starcoder.model.code_blocks import file_language
 from pytest_starcoder.model.prompt import Prompt
-from pytest_starcoder.model.prompts import family, render
+from pytest_starcoder.model.prompts import model_family, render
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.source.diff import split_lines
 
@@ -49,7 +49,7 @@ def complete(
     before, after = _split_at(lines, line)
     redacted = redact(text)
     shown_before, shown_after = _split_at(split_lines(redacted), line)
-    kind = family(client.model(), client.settings.family)
+    kind = model_family(client.model(), client.settings.family)
     prompt = _prompt(path, unify_newlines(shown_before), unify_newlines(shown_after), kind, client)
     completion = client.complete(prompt)
     code = code_of_answer(completion, path, text, (kind, "fill"))
@@ -83,17 +83,13 @@ def _split_at(lines: list[str], line: int) -> tuple[str, str]:
 def _prompt(path: str, before: str, after: str, kind: str, client: Client) -> Prompt:
     """Return the prompt with as much of the file around the hole as fits."""
     near, far = split_lines(before), split_lines(after)
-    stops = []
-    following = [line.rstrip() for line in far[1:] if len(line.strip()) > 3]
-    if following:
-        stops.append(f"\n{following[0]}\n")  # the model has come to the rest of the file
-    if kind == "completion" and is_python(path) and _is_in_block(before):
-        stops += _NEXT_DEFINITION  # without a hole it would write the next function, too
+    stops = _stops(path, before, far, kind)
+    repository = path.split("/")[0] if "/" in path else "project"
     while True:
         prompt = render(
             kind,
             "fill",
-            repository=path.split("/")[0] if "/" in path else "project",
+            repository=repository,
             path=path,
             language=file_language(path),
             before="".join(near),
@@ -103,9 +99,22 @@ def _prompt(path: str, before: str, after: str, kind: str, client: Client) -> Pr
             prompt = replace(prompt, stop=(*prompt.stop, *stops))
         prompt = cap_answer(prompt, client.settings)
         size = sum(map(len, near + far))
-        if size < _MIN_CONTEXT or client.fits(prompt, ROOM + prompt.max_tokens):
+        if size < _MIN_CONTEXT or client.fits(prompt, MAX_PROMPT_TOKENS + prompt.max_tokens):
             return prompt
         near, far = _shorten(near, far)
+
+
+def _stops(path: str, before: str, far: list[str], kind: str) -> list[str]:
+    """Return texts at which the model has gone beyond the hole before the lines `far`."""
+    stops: list[str] = []
+    # Short lines such as `}` also occur inside the hole.
+    following = [line.rstrip() for line in far[1:] if len(line.strip()) > 3]
+    if following:
+        stops.append(f"\n{following[0]}\n")
+    # A family that cannot fill holes would write the next function, too.
+    if kind == "completion" and is_python(path) and _is_in_block(before):
+        stops += _NEXT_DEFINITION
+    return stops
 
 
 def _is_in_block(before: str) -> bool:
@@ -145,12 +154,14 @@ class _Hole:
         head = self._head
         words = head.strip()
         rest = textwrap.indent(rest, indentation(head))
-        if words and first_line.startswith(words):  # the block repeats the line that is there
+        if words and first_line.startswith(words):  # the block repeats the existing line
             more = first_line[len(words) :]
-            more = more.lstrip() if head[-1:].isspace() else more
+            if head[-1:].isspace():
+                more = more.lstrip()
             return f"{more}\n{rest}".rstrip()
         if words and self._is_half_written():
             return f"{first_line}\n{rest}".rstrip()
+        # Models often get the indentation wrong, so each likely one is tried.
         candidates = []
         for choice in self._margins(margin, code):
             indented = textwrap.indent(code, choice)
@@ -169,12 +180,13 @@ class _Hole:
         likely = indentation(previous)
         if previous.rstrip().endswith((":", "{")):
             likely += step
-        margins = [margin or head or likely, likely, head, ""]
-        margins = [choice for choice in margins if choice.startswith(head)]
+        margins = []
+        for choice in (margin or head or likely, likely, head, ""):
+            if choice.startswith(head):
+                margins.append(choice)
         if not self._head and _DEFINITION.match(code):
             # After a blank line, a definition belongs to what follows, or to the file.
-            following = [line for line in self._after.split("\n") if line.strip()]
-            margins.insert(0, margin or (indentation(following[0]) if following else ""))
+            margins.insert(0, margin or indentation(_first_line(self._after)))
         return margins
 
     def _is_half_written(self) -> bool:
@@ -188,10 +200,14 @@ class _Hole:
         return bool(syntax_error(self._before) and syntax_error(with_body))
 
 
+def _first_line(text: str) -> str:
+    """Return the first line that is not blank; empty if there is none."""
+    return next((line for line in text.split("\n") if line.strip()), "")
+
+
 def _last_line(text: str) -> str:
-    """Return the last line that is not blank."""
-    lines = [line for line in text.split("\n") if line.strip()]
-    return lines[-1] if lines else ""
+    """Return the last line that is not blank; empty if there is none."""
+    return next((line for line in reversed(text.split("\n")) if line.strip()), "")
 
 
 def _without_repetition(before: str, code: str, after: str) -> str:
@@ -204,7 +220,7 @@ def _without_repetition(before: str, code: str, after: str) -> str:
     whole_lines = [head + lines[0], *lines[1:]]
     for number, line in enumerate(whole_lines):
         if number == 0 and head.strip():
-            continue  # it goes on in a line that is there
+            continue  # it continues an existing line
         rest = _lines_with_code("\n".join(lines[number + 1 :]))
         shared = min(len(rest), len(following) - 1)
         if line.rstrip() == following[0] and rest[:shared] == following[1 : shared + 1]:

@@ -20,7 +20,7 @@ from pytest_starcoder.assist.written_code import (
 from pytest_starcoder.errors import ConfigError, UnreadableAnswer
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.code_blocks import file_language
-from pytest_starcoder.model.prompts import FORMS, family, render
+from pytest_starcoder.model.prompts import FORMS, model_family, render
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.source.diff import split_lines
 
@@ -44,18 +44,13 @@ def edit(
     secret elsewhere.
     """
     lines = split_lines(text)
-    while first < last and not lines[first - 1].strip():
-        first += 1
-    while first < last and not lines[last - 1].strip():
-        last -= 1
+    first, last = _without_blank_ends(lines, first, last)
     chosen = "".join(lines[first - 1 : last])
     if not chosen.strip():
-        raise ConfigError(
-            f"{path} has nothing to change there: blank lines alone.", "Use `starcoder complete`."
-        )
+        raise ConfigError(f"{path} has only blank lines there.", "Use `starcoder complete`.")
     redacted = "".join(split_lines(redact(text))[first - 1 : last])
     shown = textwrap.dedent(unify_newlines(redacted)).rstrip()
-    kind = family(client.model(), client.settings.family)
+    kind = model_family(client.model(), client.settings.family)
     prompt = render(
         kind,
         "edit",
@@ -75,14 +70,27 @@ def edit(
         raise UnreadableAnswer(f"{completion.model} wrote these lines as they are.", _REWORD)
     code = restore_secrets(code, redacted, chosen, completion.model)
     code = textwrap.indent(code, common_margin(unify_newlines(chosen)))
+    # The last line of a file may have no end; then the others tell what one looks like.
     end = split_line_end(lines[last - 1])[1]
     inserted = with_line_ends_of(end or lines[0], code) + end
     after = "".join([*lines[: first - 1], inserted, *lines[last:]])
     rewrite = make_rewrite(path, text, after, inserted, completion.model)
     if completion.truncated:
         return replace(rewrite, problem=f"the answer was cut ({_MORE_TOKENS})")
-    ends_at_fence = kind == "chat" or f"\n{FENCE}" in FORMS[kind, "edit"].stop
-    if ends_at_fence and FENCE in chosen:
+    if FENCE in chosen and _ends_at_fence(kind):
         problem = f"these lines contain {FENCE}, at which an answer ends"
         return replace(rewrite, problem=problem)
     return rewrite
+
+
+def _without_blank_ends(lines: list[str], first: int, last: int) -> tuple[int, int]:
+    """Return the 1-based range without the blank lines at both ends; it keeps one line."""
+    while first < last and not lines[first - 1].strip():
+        first += 1
+    while first < last and not lines[last - 1].strip():
+        last -= 1
+    return first, last
+
+
+def _ends_at_fence(kind: str) -> bool:
+    return kind == "chat" or f"\n{FENCE}" in FORMS[kind, "edit"].stop

@@ -11,7 +11,7 @@ from contextlib import closing
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from pytest_starcoder.cli.options import add_examples, add_settings, given_settings
+from pytest_starcoder.cli.options import add_examples, add_settings, command_line_settings
 from pytest_starcoder.errors import ConfigError, Misuse, StarcoderError
 from pytest_starcoder.review.forked_call import ForkedCall
 from pytest_starcoder.review.request import ReviewInput, ReviewRequest
@@ -143,7 +143,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.background:
         from pytest_starcoder.review import background
 
-        return background.run(given_settings(arguments), is_advisory=arguments.advisory)
+        return background.run(command_line_settings(arguments), is_advisory=arguments.advisory)
     if arguments.accept:
         from pytest_starcoder.review.reviewer import accept_last_review
 
@@ -154,7 +154,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _review(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
-    options = given_settings(arguments)
+    options = command_line_settings(arguments)
     if arguments.require_model:
         options["review_require_model"] = "on"
     diff = sys.stdin.buffer.read() if arguments.diff else None

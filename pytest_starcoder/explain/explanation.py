@@ -31,7 +31,7 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement of an explanation, labelled by how far it can be believed.
+    """One statement of an explanation, labelled by how reliable it is.
 
     `kind` is its subject: seen, fact, at, calls, suspect, replay, fix, question, extra or why.
     `by` names the model of a guess. Raises ValueError for a guess without a model, and

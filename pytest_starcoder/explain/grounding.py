@@ -181,16 +181,19 @@ class Grounding:
         if _is_prose(match):
             return ""
         name = match["described"] or match["introduced"] or match["literal"] or match["name"] or ""
-        return "" if self._evidence.has_name(name.strip("()")) else self._unseen(name.rstrip("("))
+        if self._evidence.has_name(name.strip("()")):
+            return ""
+        return self._unseen(name.rstrip("("))
 
     def _check_file(self, path: str, place: str) -> str:
         self._file = path if self._evidence.has_file(path) else ""
         if not self._file:
             return self._unseen(path)
         if place.startswith("::"):
-            names = _IDENTIFIER.findall(place)
-            is_shown = all(self._evidence.has_name(name) for name in names)
-            return "" if is_shown else self._unseen(path + place)
+            for name in _IDENTIFIER.findall(place):
+                if not self._evidence.has_name(name):
+                    return self._unseen(path + place)
+            return ""
         number = re.search(r"\d+", place)
         if number and not self._evidence.has_line(int(number[0]), path):
             return self._unseen(f"{path}:{number[0]}")

@@ -62,27 +62,24 @@ def bare_value(text: str, place: Place, sign: re.Match[str], limit: int) -> Span
     operator = sign["sign"].strip()
     if operator not in _ASSIGNMENTS:
         return None
-    start = sign.end()
+    has_blanks = operator != sign["sign"]
     head = line_before(text, place.start, 300)
     starts_line = _LINE_HEAD.fullmatch(head) is not None and not head.endswith(".")
-    line = _REST_OF_LINE.match(text, start, limit) if starts_line else None
-    if line and _has_code_signs(line["value"], place):
-        return line.span("value")
+    assignment = _Assignment(text, place, operator, has_blanks, head, starts_line)
+    start = sign.end()
+    if starts_line:
+        line = _REST_OF_LINE.match(text, start, limit)
+        if line and _has_code_signs(line["value"], place):
+            return line.span("value")
     word = BARE.match(text, start, limit)
     if word is None:
         return None
+    # Inside a line, `!` and `?` end a sentence; at its start they belong to a password.
     value = word[0].rstrip(".,:;" if starts_line else ".,:;!?")
     end = start + len(value)
-    following = text[end : end + 1]
-    if not value or _is_code(value, following):
-        return None
-    if place.naming is Naming.HINT:
-        is_secret = following not in ("'", '"') and is_secret_value(value, Naming.HINT)
-    else:
-        has_blanks = operator != sign["sign"]
-        assignment = _Assignment(text, place, operator, has_blanks, head, starts_line)
-        is_secret = _is_secret(assignment, value, following)
-    return (start, end) if is_secret else None
+    if value and _is_secret(assignment, value, text[end : end + 1]):
+        return start, end
+    return None
 
 
 def _is_code(value: str, following: str) -> bool:
@@ -104,25 +101,33 @@ def _has_code_signs(value: str, place: Place) -> bool:
 
 
 def _is_secret(assignment: _Assignment, value: str, following: str) -> bool:
-    naming = assignment.place.naming
-    has_digit = _DIGIT.search(value) is not None
-    if len(value) < 8 and not (has_digit and is_secret_value(value, naming)):
+    """Return whether a word, which is `following` by a character, is a secret."""
+    if _is_code(value, following):
         return False
-    is_dotted = _DOTTED_NAME.fullmatch(value) is not None
-    if is_dotted:
+    naming = assignment.place.naming
+    if naming is Naming.HINT:
+        return following not in ("'", '"') and is_secret_value(value, naming)
+    if len(value) < 8 and not (_DIGIT.search(value) and is_secret_value(value, naming)):
+        return False
+    if _DOTTED_NAME.fullmatch(value):
         parts = value.split(".")
         return any(is_random(part) and not NAME_WITH_NUMBER.fullmatch(part) for part in parts)
     if is_random(value):
         return True
     if _NUMBER.fullmatch(value) or "->" in value or "::" in value:
         return False
-    if not _IDENTIFIER.fullmatch(value):
-        # Signs that no expression has: `correct-horse-battery-staple`, `hunter2-very-secret`.
-        if re.search(r"[=*/|%]", value[:-2]) and not has_digit:
-            return False
-        is_strong = naming is Naming.STRONG and is_secret_value(value, naming)
-        return is_strong and not value.startswith(("-", "$"))
-    return _is_secret_identifier(assignment, value, following)
+    if _IDENTIFIER.fullmatch(value):
+        return _is_secret_identifier(assignment, value, following)
+    return naming is Naming.STRONG and _is_passphrase(value)
+
+
+def _is_passphrase(value: str) -> bool:
+    """Return whether a word has signs that no expression has: `correct-horse-battery-staple`."""
+    if value.startswith(("-", "$")):
+        return False
+    if re.search(r"[=*/|%]", value[:-2]) and not _DIGIT.search(value):
+        return False
+    return is_secret_value(value, Naming.STRONG)
 
 
 def _is_secret_identifier(assignment: _Assignment, value: str, following: str) -> bool:
@@ -132,17 +137,26 @@ def _is_secret_identifier(assignment: _Assignment, value: str, following: str) -
         return False
     if assignment.operator == ":":
         return re.search(r"[a-z]\d+[a-z]", value) is not None
+    # Code has blanks around `=`; of the formats without quotes, only INI files do.
     if assignment.has_blanks:
         is_setting = assignment.operator == "=" and assignment.starts_line
         return is_setting and _is_in_ini(assignment.text, place.start)
-    if assignment.starts_line and (place.name.isupper() or _SHELL_HEAD.match(head)):
-        return True
+    if assignment.starts_line:
+        if place.name.isupper() or _SHELL_HEAD.match(head):
+            return True
+        if not head.strip():
+            return _is_alone_on_line(head, value, following)
+    return "_" not in value and not _is_in_expression(head, following)
+
+
+def _is_alone_on_line(head: str, value: str, following: str) -> bool:
+    """Return whether `name=value` is a line of a `.env` file or has another one behind it."""
     if "_" in value:
         return False
-    if assignment.starts_line and not head.strip():
-        is_whole_line = not head and following in ("\n", "\r", "")
-        return following == " " or (is_whole_line and not is_placeholder(value))
-    return not _is_in_expression(head, following)
+    if following == " ":
+        return True
+    is_whole_line = not head and following in ("\n", "\r", "")
+    return is_whole_line and not is_placeholder(value)
 
 
 def _is_in_expression(head: str, following: str) -> bool:

@@ -1,7 +1,7 @@
-"""Finds the values of secret names: what is assigned, passed, compared, returned or written beside.
+"""Finds the values of secret names: assigned, passed, compared, returned, or written beside them.
 
-Code in a dozen languages, configuration and logs share these forms, so no language is told from
-another here.
+Code in a dozen languages, configuration and logs share these forms, so the language of a text
+does not matter.
 """
 
 from __future__ import annotations
@@ -261,11 +261,19 @@ class _ValueFinder:
                 yield from self._mapped(place, start)
             return
         spans = list(self._expression(place, start))
-        yield from spans
+        if spans:
+            yield from spans
+        elif following not in ("'", '"', "`") or LITERAL.match(text, start) is None:
+            yield from self._unquoted(place, sign)
+
+    def _unquoted(self, place: Place, sign: re.Match[str]) -> Iterator[Span]:
+        """Yield a value without quotes: in a YAML block, on the next line, or on this one."""
+        text, start = self._text, sign.end()
+        operator = sign["sign"].strip()
+        following = text[start : start + 1]
         has_type = operator.startswith(":") and "=" in operator
-        is_literal = following in ("'", '"', "`") and LITERAL.match(text, start) is not None
-        if spans or is_literal or (has_type and following not in ("'", '"')):
-            return
+        if has_type and following not in ("'", '"'):
+            return  # only code has types, and code has quotes
         if operator in (":", "=") and _BLOCK_SCALAR.match(text, start):
             yield from self._block_scalar(place, text.index("\n", start) + 1)
         elif operator in (":", "=") and following in ("\n", "\r", "\\"):
@@ -337,9 +345,7 @@ class _ValueFinder:
         if default:
             yield from self._expression(place, default.end())
             return
-        call = _CALL_BEFORE.search(before.rpartition("\n")[2])
-        function = re.split(r"\.|::", call[1])[-1].lower() if call else ""
-        is_setter = function in _SETTERS
+        is_setter = _calls_setter(before)
         literal = LITERAL.match(text, comma.end())
         if literal is None:
             if is_setter and text[comma.end() : comma.end() + 1] in ("[", "("):
@@ -520,7 +526,7 @@ class _ValueFinder:
             yield from spans
 
     def _next_line(self, place: Place, start: int) -> Iterator[Span]:
-        """Yield values that stand alone on the lines after their name."""
+        """Yield values that are alone on the lines after their name."""
         text = self._text
         item = _LISTED.match(text, start)
         if item:
@@ -533,12 +539,21 @@ class _ValueFinder:
         if line is None or margin_at(text, line.start("value")) < margin_at(text, place.start):
             return
         value = line["value"]
-        is_value = _DIGIT_OR_DASH.search(value) and not _KEY_OR_CODE.match(value)
-        is_strong = place.naming is Naming.STRONG and is_value
-        if (is_strong and is_secret_value(value, place.naming)) or (
-            place.naming >= Naming.WEAK and is_random(value)
-        ):
+        is_secret = place.naming >= Naming.WEAK and is_random(value)
+        if place.naming is Naming.STRONG and not is_secret:
+            is_value = _DIGIT_OR_DASH.search(value) and not _KEY_OR_CODE.match(value)
+            is_secret = bool(is_value) and is_secret_value(value, place.naming)
+        if is_secret:
             yield line.span("value")
+
+
+def _calls_setter(before: str) -> bool:
+    """Return whether the text before a quoted name begins a call of one of _SETTERS."""
+    call = _CALL_BEFORE.search(before.rpartition("\n")[2])
+    if call is None:
+        return False
+    function = re.split(r"\.|::", call[1])[-1]
+    return function.lower() in _SETTERS
 
 
 def _shifted(span: Span, offset: int) -> Span:

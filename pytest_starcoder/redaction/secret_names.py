@@ -117,15 +117,19 @@ def rate_name(name: str) -> Naming:
         return Naming.NOTHING
     if _is_strong(words):
         return Naming.STRONG
-    if words[0] == "pass" and len(words) > 1 and _WEAK_WORDS.isdisjoint(words[1:]):
-        return Naming.NOTHING  # a verb: `pass_value`
-    last = words[-1]
-    if last.endswith(("bypass", "compass", "trespass")):
+    if _has_other_pass(words):
         return Naming.NOTHING
+    last = words[-1]
     ends_weakly = last.endswith(("token", "pass")) and len(last) <= 12  # `authtoken`
     if ends_weakly or not _WEAK_WORDS.isdisjoint(words):
         return Naming.WEAK
     return Naming.NOTHING if _HINT_WORDS.isdisjoint(words) else Naming.HINT
+
+
+def _has_other_pass(words: list[str]) -> bool:
+    """Return whether the "pass" in a name is no password: `pass_value`, `compass`."""
+    is_verb = words[0] == "pass" and len(words) > 1 and _WEAK_WORDS.isdisjoint(words[1:])
+    return is_verb or words[-1].endswith(("bypass", "compass", "trespass"))
 
 
 def _holds_something_else(words: list[str]) -> bool:

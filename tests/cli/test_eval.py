@@ -1,4 +1,4 @@
-"""`starcoder eval`: what it asks, prints and writes; what it refuses before it begins; how it is interrupted."""
+"""`starcoder eval`: requests, output and files, wrong options, interruption."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def test_every_report_form(
     assert rest[:4] == [
         "  score     pass@1 50.0 %",
         "  problems  2 of 2, 1 solved, 1 answer each",
-        "  sampling  temperature 0.2, top-p 0.95, seeds from 1, prompt and answer at most 512 tokens",
+        "  sampling  temperature 0.2, top-p 0.95, seeds from 1, prompt and answer at most 512 "
+        "tokens",
         "  failed    1 AssertionError",
     ]
     assert rest[4].startswith("  time      0 s asking, ")
@@ -105,7 +106,8 @@ def test_recorded_answers_without_model(
     assert main(["eval", "humaneval", "--data", data, "--completions", "a.jsonl"]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith(
-        "HumanEval: recorded answers\n  score     pass@1 100.0 %\n  problems  1 of 2, 1 solved, 1 answer each\n"
+        "HumanEval: recorded answers\n  score     pass@1 100.0 %\n  problems  1 of 2, 1 solved, 1 "
+        "answer each\n"
         "  time      "
     )
 
@@ -126,7 +128,8 @@ def test_interrupt_keeps_answers(
         patch.setattr(Progress, "step", interrupt)
         assert main(["eval", "humaneval", "--data", data, "--output", "kept.jsonl"]) == 130
     assert capsys.readouterr().err.endswith(
-        "The answers so far are in kept.jsonl; run the same command again to continue.\nstarcoder: interrupted.\n"
+        "The answers so far are in kept.jsonl; run the same command again to continue.\nstarcoder: "
+        "interrupted.\n"
     )
     assert len((tmp_path / "kept.jsonl").read_text().splitlines()) == 2
     assert main(["eval", "humaneval", "--data", data, "--output", "kept.jsonl"]) == 0

@@ -1,4 +1,4 @@
-"""`starcoder explain`: what a file, or one definition of it, does; `starcoder` asks, pytest is not needed."""
+"""`starcoder explain`: the explanation of a file or of one definition."""
 
 from __future__ import annotations
 

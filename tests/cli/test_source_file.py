@@ -126,7 +126,8 @@ def test_unwritable_file_stays(folder_mode: int, file_mode: int, reason: str) ->
             [sys.executable, "-c", AS_NOBODY, there], capture_output=True, text=True, check=False
         )
         assert run.stdout + run.stderr == (
-            f"{there} cannot be written ({reason}); it is as it was. Make the file and its folder writable.\n"
+            f"{there} cannot be written ({reason}); it is as it was. Make the file and its folder "
+            "writable.\n"
         )
         assert there.read_bytes() == b"x = 1\n"
         assert [path.name for path in Path(folder).iterdir()] == ["shop.py"]
