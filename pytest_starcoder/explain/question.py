@@ -46,7 +46,7 @@ def ask_why(
 ) -> Answer:
     """Ask the model of `client` why a test failed; `on_text` gets the answer as it is written.
 
-    What the answer names but was not in the prompt is marked. Raises a BackendError,
+    Names in the answer that were not in the prompt are marked. Raises a BackendError,
     or UnreadableAnswer if the answer is empty.
     """
     kind = model_family(client.model(), client.settings.family)
@@ -95,9 +95,9 @@ def preview_prompt(
 
 
 def shared_code(cases: Sequence[Case]) -> dict[str, tuple[Excerpt, ...]]:
-    """Return by test file the code of all its causes, so that their prompts can begin alike.
+    """Return the code of all causes of each test file, so that their prompts can begin alike.
 
-    A file with too much code has none.
+    Nothing is shared in a file with too much code.
     """
     files: dict[str, dict[tuple[str, int], Excerpt]] = {}
     for case in cases:
@@ -117,13 +117,16 @@ def file_of_cause(case: Case) -> str:
 
 
 class Question:
-    """A case as it is presented to a model; `parts` are its texts, the most telling first."""
+    """A case as it is presented to a model; `parts` are its texts, most important first."""
 
     def __init__(self, case: Case, redact: Redact, shared: Sequence[Excerpt]) -> None:
-        self._excerpts = {
-            (excerpt.path, excerpt.first): excerpt for excerpt in (*case.excerpts, *shared)
-        }
-        self._places = {redact(excerpt.text): place for place, excerpt in self._excerpts.items()}
+        self._excerpts: dict[tuple[str, int], Excerpt] = {}
+        self._places: dict[str, tuple[str, int]] = {}
+        # The same function may be in both.
+        for excerpt in (*case.excerpts, *shared):
+            self._excerpts[excerpt.path, excerpt.first] = excerpt
+        for place, excerpt in self._excerpts.items():
+            self._places[redact(excerpt.text)] = place
         self._redact = redact
         self._frames = case.cause.first.frames
         self._suspects = case.suspects
@@ -195,9 +198,13 @@ def _describe_test(failure: Failure) -> str:
         return text
     frame = failure.frames[0]
     # The node id has the path already.
-    is_in_test_file = failure.nodeid.startswith(f"{frame.path}::")
-    text += f" at line {frame.line}" if is_in_test_file else f" at {frame.path}, line {frame.line}"
-    return f"{text}:\n{_test_source(frame)}" if frame.source else text
+    if failure.nodeid.startswith(f"{frame.path}::"):
+        text += f" at line {frame.line}"
+    else:
+        text += f" at {frame.path}, line {frame.line}"
+    if not frame.source:
+        return text
+    return f"{text}:\n{_test_source(frame)}"
 
 
 def _describe_observations(failure: Failure) -> str:
@@ -237,7 +244,8 @@ def _traced_calls(case: Case) -> list[str]:
         place = excerpt.path, excerpt.first
         if place in first_calls:
             call = first_calls.pop(place)
-            arguments, outcome = one_line(call.arguments, 80), one_line(call.outcome, 80)
+            arguments = one_line(call.arguments, 80)
+            outcome = one_line(call.outcome, 80)
             texts.append(f"{call.function}({arguments}) {outcome}")
     return texts[:MAX_CALLS]
 
