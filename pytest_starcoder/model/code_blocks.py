@@ -358,7 +358,7 @@ def python_problem(code: str) -> str:
     if problem:
         return f"does not parse ({problem})"
     if all(_is_prose(statement) for statement in _statements(code)):
-        return "is no code"
+        return "is not code"
     return ""
 
 
@@ -435,7 +435,9 @@ def _syntax_error(code: str) -> tuple[int, str]:
     """Return the line and the message of a syntax error; line 0 if it has none."""
     invalid = re.search("[\0\ud800-\udfff]", code)
     if invalid:
-        return len(split_lines(code[: invalid.end()])), "a character that no source may have"
+        return len(
+            split_lines(code[: invalid.end()])
+        ), "a character that is not allowed in source code"
     try:
         _statements(code)
     except SyntaxError as exc:

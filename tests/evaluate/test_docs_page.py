@@ -18,7 +18,7 @@ def test_published_table() -> None:
     assert report["smoke_run"]
     assert report["problems"] == report["of"] == 164
     row = {
-        f"{report['model']} (measured here, a smoke run)": {
+        f"{report['model']} (measured here, an end-to-end check)": {
             "humaneval": round(100 * report["pass_at"]["1"], 1)
         }
     }

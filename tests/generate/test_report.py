@@ -167,9 +167,9 @@ def test_markdown_escapes() -> None:
 def test_verbose_lines() -> None:
     score = replace(GENERATED.scores[1], living=(MUTANT,))
     lines = list(terminal_lines(replace(GENERATED, scores=(score,), suspected=()), verbose=True))
-    assert "  no draft       parse: no example, and no types that say enough" in lines
+    assert "  no draft       parse: no example and no usable type hints" in lines
     assert "  not kept       test_three: fails" in lines
-    assert "  unnoticed      parse, line 14: `b` instead of `a`" in lines
+    assert "  survived       parse, line 14: `b` instead of `a`" in lines
 
 
 def test_several_files() -> None:
@@ -181,5 +181,5 @@ def test_several_files() -> None:
 
 def test_remembered_answers() -> None:
     lines = list(terminal_lines(replace(GENERATED, usage=ModelUsage())))
-    assert "  asked          starcoder2:7b: all its answers were remembered" in lines
+    assert "  asked          starcoder2:7b: all answers were cached" in lines
     assert lines[-1].startswith("No model wrote tests: ")
