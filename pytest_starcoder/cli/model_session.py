@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pytest_starcoder.cli.options import given_settings
+from pytest_starcoder.cli.options import command_line_settings
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Completion
@@ -26,7 +26,7 @@ BROKEN_PIPE_STATUS = 141
 
 def read_settings(arguments: argparse.Namespace) -> Settings:
     """Return the settings in force in the current folder, under the given options."""
-    return load_settings(Path.cwd(), given_settings(arguments))
+    return load_settings(Path.cwd(), command_line_settings(arguments))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def add_examples(parser: argparse.ArgumentParser, usage: str, *examples: str) ->
     parser.description = "\n".join(lines)
 
 
-def given_settings(arguments: argparse.Namespace) -> dict[str, str]:
+def command_line_settings(arguments: argparse.Namespace) -> dict[str, str]:
     """Return the settings that the command line sets, by key."""
     settings = {}
     for key in SCHEMA:
