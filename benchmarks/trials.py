@@ -60,21 +60,21 @@ def main() -> None:
     rate = len(edits) / seconds
     rows = [
         Row("edits", str(len(edits))),
-        Row("confinement", str(level)),
+        Row("sandbox level", str(level)),
         Row("seconds until the first is tried", f"{opened:.2f}"),
         Row("tried a second", f"{rate:.0f}", ">= 200"),
         *(Row(f"verdict: {verdict}", str(count)) for verdict, count in verdicts.most_common()),
     ]
     charts = [
         Bars(
-            "Changes tried, each by four tests",
+            "Changes tried, each with four tests",
             "a second",
             ("rate",),
             (("pytest-starcoder", (round(rate),)),),
             200,
         ),
         Bars(
-            "What they were found to be",
+            "Verdicts",
             "changes",
             ("changes",),
             tuple((str(verdict), (count,)) for verdict, count in verdicts.most_common()),

@@ -56,7 +56,8 @@ class StarCoder:
         exc = excinfo.value if isinstance(excinfo, pytest.ExceptionInfo) else excinfo
         if not isinstance(exc, BaseException):
             raise TypeError(
-                f"explain wants what pytest.raises gives, or an exception, not {type(exc).__name__}"
+                "explain takes an exception or the result of pytest.raises, "
+                f"not {type(exc).__name__}"
             )
         project = project_of(self._config)
         failure = capture_failure(exc, self.nodeid, "call", project, redactor=self._redactor)

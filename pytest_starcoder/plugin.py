@@ -91,7 +91,7 @@ class StarcoderHooks:
     def pytest_starcoder_evidence(
         self, item: pytest.Item, failure: Failure
     ) -> str | Sequence[str] | None:
-        """Return what else is known of a failure of `item`, such as the last database query.
+        """Return further evidence about a failure of `item`, such as the last database query.
 
         Called where the test ran; a conftest file is asked about tests in its folder.
         """
@@ -221,7 +221,7 @@ def _check_generate_only_options(config: pytest.Config) -> None:
     for name in GENERATE_ONLY_OPTIONS:
         if config.getoption(name):
             raise pytest.UsageError(
-                f"{name} is about generated tests. Add --starcoder-generate=FILE."
+                f"{name} has no effect without generated tests. Add --starcoder-generate=FILE."
             )
 
 

@@ -69,7 +69,7 @@ def blocks_in(language: str) -> list[Block]:
     return [block for block in ALL if block.language == language and not block.kind]
 
 
-def each(blocks: list[Block]) -> Any:
+def each(blocks: list[Block]) -> pytest.MarkDecorator:
     ids = [f"{block.page.stem}:{block.text.splitlines()[0][:30]}" for block in blocks]
     return pytest.mark.parametrize("block", blocks, ids=ids)
 

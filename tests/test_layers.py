@@ -87,7 +87,7 @@ def part_of(path: Path) -> str:
 def imports(path: Path) -> Iterator[tuple[str, bool]]:
     """Yield every imported name and whether the import is late: in a function or for types."""
     tree = ast.parse(path.read_text("utf-8"))
-    inside = set()
+    inside: set[int] = set()
     for function in ast.walk(tree):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             inside.update(id(node) for node in ast.walk(function))

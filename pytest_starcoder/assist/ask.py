@@ -11,7 +11,7 @@ from pytest_starcoder.model.backends import OnText
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.code_blocks import extract_code, parsing_prefix, python_problem
 from pytest_starcoder.model.prompt import Completion
-from pytest_starcoder.model.prompts import family, render
+from pytest_starcoder.model.prompts import model_family, render
 from pytest_starcoder.text.display import one_line, printable
 
 _OPENINGS = {"html": "<!DOCTYPE html>\n"}
@@ -43,7 +43,7 @@ def ask(question: str, client: Client, on_text: OnText) -> Completion:
 
     A base model gets the question in the form of the questions that it was trained on.
     """
-    kind = family(client.model(), client.settings.family)
+    kind = model_family(client.model(), client.settings.family)
     prompt = render(kind, "ask", question=question.strip(), title=one_line(question, 80))
     return answer(replace(prompt, max_tokens=client.settings.max_tokens), "", client, on_text)
 
@@ -54,7 +54,7 @@ def ask_for_code(question: str, language: str, client: Client) -> Code:
     Python is checked; other languages are not. Raises UnreadableAnswer if the answer has no
     code, or Python that does not parse.
     """
-    kind = family(client.model(), client.settings.family)
+    kind = model_family(client.model(), client.settings.family)
     opening = _OPENINGS.get(language, "")
     prompt = render(
         kind,

@@ -21,10 +21,10 @@ from pytest_starcoder.assist.written_code import (
     with_line_ends_of,
 )
 from pytest_starcoder.errors import UnreadableAnswer
-from pytest_starcoder.model.client import ROOM, Client, cap_answer
+from pytest_starcoder.model.client import MAX_PROMPT_TOKENS, Client, cap_answer
 from pytest_starcoder.model.code_blocks import file_language
 from pytest_starcoder.model.prompt import Prompt
-from pytest_starcoder.model.prompts import family, render
+from pytest_starcoder.model.prompts import model_family, render
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.source.diff import split_lines
 
@@ -49,7 +49,7 @@ def complete(
     before, after = _split_at(lines, line)
     redacted = redact(text)
     shown_before, shown_after = _split_at(split_lines(redacted), line)
-    kind = family(client.model(), client.settings.family)
+    kind = model_family(client.model(), client.settings.family)
     prompt = _prompt(path, unify_newlines(shown_before), unify_newlines(shown_after), kind, client)
     completion = client.complete(prompt)
     code = code_of_answer(completion, path, text, (kind, "fill"))
@@ -99,7 +99,7 @@ def _prompt(path: str, before: str, after: str, kind: str, client: Client) -> Pr
             prompt = replace(prompt, stop=(*prompt.stop, *stops))
         prompt = cap_answer(prompt, client.settings)
         size = sum(map(len, near + far))
-        if size < _MIN_CONTEXT or client.fits(prompt, ROOM + prompt.max_tokens):
+        if size < _MIN_CONTEXT or client.fits(prompt, MAX_PROMPT_TOKENS + prompt.max_tokens):
             return prompt
         near, far = _shorten(near, far)
 

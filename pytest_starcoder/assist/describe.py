@@ -12,10 +12,10 @@ from pathlib import PurePosixPath
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.model.answer import answer
 from pytest_starcoder.model.backends import OnText
-from pytest_starcoder.model.client import Client, fit
+from pytest_starcoder.model.client import Client, fit_prompt
 from pytest_starcoder.model.code_blocks import file_language
 from pytest_starcoder.model.prompt import Completion, Prompt
-from pytest_starcoder.model.prompts import FORMS, family, render
+from pytest_starcoder.model.prompts import FORMS, model_family, render
 from pytest_starcoder.model.special_tokens import neutralize
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.source.diff import split_lines
@@ -39,7 +39,7 @@ def describe(
     The second value says whether the model saw all of it: if it is too long, its middle is left
     out. Raises ConfigError if the file has no such definition.
     """
-    kind = family(client.model(), client.settings.family)
+    kind = model_family(client.model(), client.settings.family)
     source = definition(path, text, name) if name else text.strip()
     redact(text)  # also learns the secrets outside the definition
     source = redact(source)
@@ -49,7 +49,7 @@ def describe(
         code = f"{path}:\n```{file_language(path)}\n{parts[0]}\n```"
         return render(kind, "describe", name=title, code=code)
 
-    prompt = fit(render_parts, [source], client)
+    prompt = fit_prompt(render_parts, [source], client)
     completion = answer(prompt, FORMS[kind, "describe"].lead, client, on_text)
     return completion, neutralize(source) in prompt.text
 

@@ -20,7 +20,7 @@ from pytest_starcoder.assist.written_code import (
 from pytest_starcoder.errors import ConfigError, UnreadableAnswer
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.code_blocks import file_language
-from pytest_starcoder.model.prompts import FORMS, family, render
+from pytest_starcoder.model.prompts import FORMS, model_family, render
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.source.diff import split_lines
 
@@ -50,7 +50,7 @@ def edit(
         raise ConfigError(f"{path} has only blank lines there.", "Use `starcoder complete`.")
     redacted = "".join(split_lines(redact(text))[first - 1 : last])
     shown = textwrap.dedent(unify_newlines(redacted)).rstrip()
-    kind = family(client.model(), client.settings.family)
+    kind = model_family(client.model(), client.settings.family)
     prompt = render(
         kind,
         "edit",

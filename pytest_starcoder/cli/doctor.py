@@ -20,7 +20,7 @@ from pytest_starcoder.model.backends import is_model_file, make_backend
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.probe import run_probes
 from pytest_starcoder.model.prompt import Prompt
-from pytest_starcoder.model.prompts import family
+from pytest_starcoder.model.prompts import model_family
 from pytest_starcoder.settings import SCHEMA, Settings, cache_folder, project_root
 from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import one_line, printable
@@ -84,7 +84,7 @@ def _check_model(client: Client) -> None:
     _show("asks", f"{backend.label} at {backend.place}   ({_reason(client.settings)})")
     _show("version", client.version() or "unknown")
     model = client.model()
-    kind = family(model, client.settings.family)
+    kind = model_family(model, client.settings.family)
     _show("model", f"{model.name} is available; prompts have the form of the family {kind}")
     _show("window", f"{model.window} tokens")
     _show("test", f"asked to continue {TEST_PROMPT!r}; a model that must be loaded takes longer")
@@ -152,7 +152,7 @@ def _environment(client: Client) -> dict[str, object]:
         "version": client.version(),
         "model": _public_name(model.name),
         "architecture": model.architecture,
-        "family": family(model, client.settings.family),
+        "family": model_family(model, client.settings.family),
         "window": model.window,
     }
 

@@ -16,7 +16,7 @@ from pytest_starcoder.model.backends.tokens import estimate
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.json_fields import from_fields
 from pytest_starcoder.model.prompt import Model, Prompt
-from pytest_starcoder.model.prompts import family
+from pytest_starcoder.model.prompts import model_family
 from pytest_starcoder.source.git.tracking import find_repository
 
 NOTICE = "# Here is the correct implementation of the code exercise\n"
@@ -35,7 +35,7 @@ PREFIXES = {
 
 def prompt_prefix(model: Model, family_setting: str) -> str:
     """Return the prefix for a model; only the comment if it knows no form of a file."""
-    return PREFIXES.get(family(model, family_setting), NOTICE)
+    return PREFIXES.get(model_family(model, family_setting), NOTICE)
 
 
 class SampleFile:
@@ -162,7 +162,7 @@ def _ask(client: Client, problem: Problem, number: int, sampling: Sampling) -> S
     text = sampling.prefix + problem.prompt
     stop_tokens: frozenset[str] = frozenset()
     # Other models read the token as plain text.
-    if family(client.model(), client.settings.family) == "starcoder2":
+    if model_family(client.model(), client.settings.family) == "starcoder2":
         stop_tokens = CONTROL_STOPS.intersection(problem.stop)
     prompt = Prompt(
         text,

@@ -1,7 +1,7 @@
 """Turns a live exception into a `Failure`: project frames with their source, and observations.
 
-Of user code only the `repr` of compared values and the `str` of the exception run. Whatever
-they raise, a text comes out.
+The only user code that runs is the `repr` of values and the `str` of the exception. If they
+raise, a placeholder takes the place of their text.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import linecache
 from collections.abc import Iterable, Iterator, Sequence
-from types import CodeType, FrameType
+from types import CodeType, FrameType, TracebackType
 from typing import NamedTuple
 
 from pytest_starcoder.explain.assertions import (
@@ -29,10 +29,10 @@ from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.reprs import ADDRESS
 
 MAX_SOURCE_LINES = 40
-"""Maximum number of lines of one function, around the line that was executed."""
+"""Maximum number of lines of one function; those around the executed line are kept."""
 
 MAX_CALLEES = 40
-"""Maximum number of functions that are not on the traceback."""
+"""Maximum number of functions outside the traceback."""
 
 MAX_FACTS = 6
 """Maximum number of facts on one failure."""
@@ -41,7 +41,7 @@ MAX_FRAMES = 8
 """Maximum number of frames: the test, and the last ones of a deep recursion."""
 
 LINES_BEFORE = 5
-"""Lines before the failing one that are kept of a module."""
+"""Number of lines before the failing one that are kept of module-level code."""
 
 
 class Entry(NamedTuple):
@@ -63,23 +63,26 @@ def capture_failure(
 ) -> Failure:
     """Return the failure of a test, without secrets.
 
-    `comparison` is the last one that failed in the test, `executed` the code that was recorded
-    to run in it. `redactor` learns the secrets in the frames.
+    `comparison` is the last one that failed in the test; `executed` is the code that a recording
+    saw in it. `redactor` learns the secrets in the frames.
     """
     exc = _root_cause(exc, project)
     entries = list(_project_entries(exc, project))
-    frames = [_capture_frame(entry.frame.f_code, entry.line, project) for entry in entries]
-    if len(frames) > MAX_FRAMES:
-        # Of a deep recursion, its frames are all alike.
-        frames = [frames[0], *frames[1 - MAX_FRAMES :]]
+    frames = list(_capture_frames(entries, project))
     called = list(_called_frames(entries, project))
     statement = _failed_assertion(exc, entries)
     observations: list[str] = []
     if statement is not None and comparison is not None:
         observations += value_differences(statement, comparison)
-    # Without a frame of the project there are no values to look at.
+    # Without a project frame, there are no values to inspect.
     for last in entries[-1:]:
         observations += facts(exc, *last)
+    fixture = ""
+    if frames and phase in ("setup", "teardown"):
+        fixture = frames[0].function
+    asserted = ""
+    if called and statement:
+        asserted = f"{called[0].path}:{called[0].first_line}"
     failure = Failure(
         nodeid=nodeid,
         phase=phase,
@@ -89,14 +92,14 @@ def capture_failure(
         frames=(*frames, *_syntax_error_frames(exc, project)),
         callees=_callees(frames, called, executed, project),
         facts=tuple(dict.fromkeys(observations))[:MAX_FACTS],
-        fixture=frames[0].function if frames and phase in ("setup", "teardown") else "",
-        asserted=_address(called[0]) if called and statement else "",
+        fixture=fixture,
+        asserted=asserted,
     )
     return _redact(failure, entries, redactor or Redactor.from_environment())
 
 
 def _redact(failure: Failure, entries: Sequence[Entry], redactor: Redactor) -> Failure:
-    """Remove secrets from a failure: those of the environment, the variables and the source."""
+    """Remove secrets from a failure, learning first those in its variables and source."""
     for entry in entries:
         redactor.add(secret_values(entry.frame.f_locals))
         redactor.add(secret_values(entry.frame.f_globals))
@@ -105,12 +108,8 @@ def _redact(failure: Failure, entries: Sequence[Entry], redactor: Redactor) -> F
     return with_texts(failure, redactor.redact)
 
 
-def _address(frame: Frame) -> str:
-    return f"{frame.path}:{frame.first_line}"
-
-
 def _failed_assertion(exc: BaseException, entries: Sequence[Entry]) -> ast.Assert | None:
-    """Return the `assert` statement that failed, if one did."""
+    """Return the `assert` statement that failed; None for any other exception."""
     if not entries or not isinstance(exc, AssertionError):
         return None
     last = entries[-1]
@@ -129,29 +128,25 @@ def _describe(
 
 
 def failure_from_report(nodeid: str, phase: str, text: str) -> Failure:
-    """Return the failure of a test of which only the text of pytest's report is known.
-
-    It was no exception, or came too late.
-    """
-    lines = [line for line in text.splitlines() if line.strip()]
+    """Return the failure of a test without an exception, from the text of pytest's report."""
+    lines = text.rstrip().splitlines()
     message = one_line(lines[-1]) if lines else "failed without a message"
-    message = message.replace(
-        "[XPASS(strict)]", "passed, though it is marked as expected to fail (strict)"
-    ).rstrip()
+    strict = "passed, though it is marked as expected to fail (strict)"
+    message = message.replace("[XPASS(strict)]", strict).rstrip()
     return Failure(nodeid, phase, "failure", message, message)
 
 
 def _root_cause(exc: BaseException, project: Project) -> BaseException:
     """Return the first exception in the chain of causes that was raised in the project.
 
-    An error of pytest's in the collection of a file has no frame of the project, but its cause
-    has.
+    When a file cannot be collected, pytest's own error has no project frame, but its cause has.
     """
     chain = [exc]
-    while (cause := chain[-1].__cause__) is not None:
-        if any(cause is seen for seen in chain):  # a cycle; `in` would call the user's `__eq__`
-            break
+    cause = exc.__cause__
+    # The chain may be a cycle. Not `in`, which would call the user's `__eq__`.
+    while cause is not None and not any(cause is link for link in chain):
         chain.append(cause)
+        cause = cause.__cause__
     for candidate in chain:
         if any(_project_entries(candidate, project)):
             return candidate
@@ -166,7 +161,7 @@ def _message(exc: BaseException) -> str:
     if exc.__cause__ is not None:
         texts.append(f"from {_named_text(exc.__cause__)}")
     message = ", ".join(filter(None, texts))
-    # Addresses differ in every run, and would make every prompt a new one.
+    # Addresses differ in every run, so no prompt would ever be answered from the cache.
     return one_line(ADDRESS.sub("", message), 400)
 
 
@@ -175,7 +170,7 @@ def _named_text(exc: BaseException) -> str:
 
 
 def _text(exc: BaseException) -> str:
-    if type(exc).__name__ == "FixtureLookupError":  # its str shows the inside of pytest
+    if type(exc).__name__ == "FixtureLookupError":  # its str shows pytest's internals
         fixture = vars(exc).get("argname")
         if isinstance(fixture, str):
             return f"fixture {fixture!r} not found"
@@ -183,7 +178,7 @@ def _text(exc: BaseException) -> str:
         return str(exc)
     except KeyboardInterrupt:
         raise
-    except BaseException as raised:  # noqa: BLE001 - a `__str__` of the user's may raise anything
+    except BaseException as raised:  # noqa: BLE001 - a user's `__str__` may raise anything
         return f"<its str raises {type(raised).__name__}>"
 
 
@@ -194,19 +189,33 @@ def _project_entries(exc: BaseException, project: Project) -> Iterator[Entry]:
     """Yield the entries of a traceback in the project's own code, the test first.
 
     A generator expression on a line counts as part of the frame around it. The entries of an
-    exception group go on with those of its first exception.
+    exception group are followed by those of its first exception.
     """
     previous = None
-    group: BaseException | None = exc
-    while group is not None:
-        traceback = group.__traceback__
-        while traceback is not None:
-            place = traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
-            if place != previous and project.holds(place[0]):
-                previous = place
-                yield Entry(traceback.tb_frame, traceback.tb_lineno, traceback.tb_lasti)
-            traceback = traceback.tb_next
-        group = group.exceptions[0] if isinstance(group, BaseExceptionGroup) else None
+    for traceback in _traceback_entries(exc):
+        frame = traceback.tb_frame
+        file, line = frame.f_code.co_filename, traceback.tb_lineno
+        if (file, line) != previous and project.holds(file):
+            previous = file, line
+            yield Entry(frame, line, traceback.tb_lasti)
+
+
+def _traceback_entries(exc: BaseException) -> Iterator[TracebackType]:
+    traceback = exc.__traceback__
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
+    if isinstance(exc, BaseExceptionGroup):
+        yield from _traceback_entries(exc.exceptions[0])
+
+
+def _capture_frames(entries: Sequence[Entry], project: Project) -> Iterator[Frame]:
+    """Yield the frames of a traceback, at most `MAX_FRAMES`."""
+    if len(entries) > MAX_FRAMES:
+        # A deep recursion: the frames in the middle are all alike.
+        entries = [entries[0], *entries[1 - MAX_FRAMES :]]
+    for entry in entries:
+        yield _capture_frame(entry.frame.f_code, entry.line, project)
 
 
 def _called_frames(entries: Sequence[Entry], project: Project) -> Iterator[Frame]:
@@ -221,15 +230,16 @@ def _called_frames(entries: Sequence[Entry], project: Project) -> Iterator[Frame
 def _callees(
     frames: list[Frame], called: list[Frame], executed: Iterable[CodeType], project: Project
 ) -> tuple[Frame, ...]:
-    """Return the called functions, and then the others that were recorded to run."""
+    """Return the called functions, followed by other functions that were recorded."""
     callees = list(called)
     starts = {(frame.path, frame.first_line) for frame in (*frames, *called)}
-    # What was recorded comes last: most of it is far from the failure.
+    # Recorded functions come last: most are far from the failure.
     for code in executed:
-        if project.holds(code.co_filename):
-            frame = _capture_frame(code, code.co_firstlineno, project)
-            if (frame.path, frame.first_line) not in starts:
-                callees.append(frame)
+        if not project.holds(code.co_filename):
+            continue
+        frame = _capture_frame(code, code.co_firstlineno, project)
+        if (frame.path, frame.first_line) not in starts:
+            callees.append(frame)
     return tuple(callees[:MAX_CALLEES])
 
 
@@ -238,21 +248,23 @@ def _syntax_error_frames(exc: BaseException, project: Project) -> Iterator[Frame
     if not isinstance(exc, SyntaxError):
         return
     file, line = exc.filename, exc.lineno
+    # User code may raise a SyntaxError with anything as its arguments.
     if isinstance(file, str) and isinstance(line, int) and project.holds(file):
         first = max(1, line - LINES_BEFORE)
-        yield Frame(project.path_of(file), line, "<module>", first, _lines(file, first, line))
+        source = _lines(file, first, line)
+        yield Frame(project.path_of(file), line, "<module>", first, source)
 
 
 def _capture_frame(code: CodeType, line: int, project: Project) -> Frame:
-    """Return a frame with the source of its function, or a part of it around `line`."""
+    """Return a frame with the source of its function, or the part of it around `line`."""
+    last = line
     if code.co_name == "<module>":
-        first, last = max(1, line - LINES_BEFORE), line
+        first = max(1, line - LINES_BEFORE)
     else:
         first = code.co_firstlineno
-        last = line
         for _start, _end, number in code.co_lines():
             last = max(last, number or 0)
-    # Three quarters of the room is for the lines before: they led to the failure.
+    # Three quarters of the lines are before `line`: they led to the failure.
     if last - first >= MAX_SOURCE_LINES:
         first = max(first, line - MAX_SOURCE_LINES * 3 // 4)
         last = min(last, first + MAX_SOURCE_LINES - 1)

@@ -15,19 +15,20 @@ VARYING_TEXT = re.compile(
     r"0x[0-9A-Fa-f]+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
     r"|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\b\d[\w.:+-]*"
 )
-"""Addresses, UUIDs, quoted values and numbers, which differ between failures of one cause."""
+"""Addresses, UUIDs, quoted values and numbers, which vary between failures of one cause."""
 
 
 def group_failures(failures: Iterable[Failure]) -> list[Cause]:
-    """Return the causes of failures, that with the most tests first.
+    """Return the causes of failures, the one with the most tests first.
 
-    The order does not depend on which failure came first: under xdist that is chance.
+    The result does not depend on the order of `failures`.
     """
     groups: dict[tuple[object, ...], list[Failure]] = {}
-    # Sorted, because under xdist the order of failures is chance.
+    # Under xdist, failures arrive in random order.
     for failure in sorted(failures, key=_run_order):
         groups.setdefault(cause_key(failure), []).append(failure)
-    return sorted((Cause(tuple(group)) for group in groups.values()), key=cause_order)
+    causes = [Cause(tuple(group)) for group in groups.values()]
+    return sorted(causes, key=cause_order)
 
 
 def _run_order(failure: Failure) -> tuple[object, int]:
@@ -42,10 +43,10 @@ def cause_order(cause: Cause) -> tuple[int, object]:
 def group_causes(
     causes: Sequence[Cause], prime_lines: Sequence[Collection[object]]
 ) -> list[list[int]]:
-    """Return the indices of causes that turn out to be one, in groups.
+    """Return groups of indices of causes that are probably the same.
 
-    Those are assertions on the same function that share one of the most suspicious lines, which
-    `prime_lines` holds for each cause.
+    They are assertions on the same function and share one of their most suspicious lines,
+    which `prime_lines` lists for each cause.
     """
     groups: list[list[int]] = []
     for index, cause in enumerate(causes):
@@ -66,9 +67,9 @@ def _assertion(cause: Cause) -> tuple[str, str]:
 
 
 def cause_key(failure: Failure) -> tuple[object, ...]:
-    """Return what failures of one cause have in common: the exception and the line that raised it.
+    """Return a key that failures of one cause share: the exception and the line that raised it.
 
-    Failures without a project line share the fixture, and the message without varying values.
+    Failures outside the project share the fixture and the message without its varying parts.
     """
     if not failure.frames:
         message = VARYING_TEXT.sub("#", failure.message)

@@ -13,13 +13,13 @@ HOUR = 3_600.0
 DAY = 24 * HOUR
 
 REPORTED_AGE = 14 * DAY
-"""Age in seconds up to which a commit is reported."""
+"""Maximum age, in seconds, of a commit that is reported."""
 
 MAX_AGE = 90 * DAY
-"""Age in seconds up to which a commit breaks ties."""
+"""Maximum age, in seconds, of a commit that breaks ties."""
 
 MAX_BLAMED = 3
-"""Maximum number of files per cause whose lines' ages are looked up: git blame is slow."""
+"""Maximum number of files per cause for which git blame runs: it is slow."""
 
 MAX_LISTED = 4
 """Maximum number of changed lines in a sentence."""
@@ -29,7 +29,7 @@ Changed = Mapping[str, Collection[int]]
 
 
 class ChangeHistory:
-    """The changes of a project; git is asked each question once."""
+    """The changes of a project; results of git are cached."""
 
     def __init__(self, history: History, now: Callable[[], float] = time.time) -> None:
         self._history = history
@@ -40,17 +40,17 @@ class ChangeHistory:
         self._origins: dict[str, dict[int, LineOrigin]] = {}
 
     def recency(self, paths: Sequence[str]) -> dict[Line, float]:
-        """Return how recently lines were changed: 1 if uncommitted, 0.5 if on this branch.
+        """Return the recency of lines: 1 if uncommitted, 0.5 if changed on this branch.
 
-        Committed lines of the first few `paths` have up to 0.25, the younger the more.
+        Older lines of the first few `paths` have up to 0.25, the younger the more.
         """
         uncommitted = self._uncommitted()
         recency: dict[Line, float] = {}
-        # Later entries replace earlier ones: uncommitted lines win.
         for path in paths[:MAX_BLAMED]:
             for number, origin in self._blame(path).items():
                 age = self._now() - origin.time
                 recency[path, number] = 0.25 * max(0.0, 1 - age / MAX_AGE)
+        # From old to new: an uncommitted line was also changed on the branch.
         for changed, value in ((self._changed_on_branch, 0.5), (uncommitted, 1.0)):
             for path in paths:
                 for number in changed.get(path, ()):
@@ -62,7 +62,7 @@ class ChangeHistory:
         return path in self._uncommitted()
 
     def describe(self, line: Line) -> str:
-        """Return when a line was changed, for a person; empty if long ago."""
+        """Return a phrase on a line's last change; empty if it was long ago."""
         path, number = line
         if number in self._uncommitted().get(path, ()):
             return "changed since the last commit"
@@ -77,7 +77,7 @@ class ChangeHistory:
         return f"changed {_describe_age(age)}, {origin.commit}"
 
     def changed_lines(self, executed: Collection[Line]) -> tuple[str, ...]:
-        """Return a sentence on executed lines that are not committed, or else new on the branch."""
+        """Return a sentence on executed lines that are uncommitted, or else new on the branch."""
         uncommitted = self._uncommitted()
         bases = (("the last commit", uncommitted), (self._branch, self._changed_on_branch))
         for base, changed in bases:

@@ -24,10 +24,10 @@ SEE_ABOVE = "not asked, see above"
 
 
 class Conversation:
-    """Asks about causes one by one, as long as that is of use.
+    """Asks about causes one by one, and stops when further questions would be useless.
 
-    Nothing is raised: a reason not to ask is written once where the answer would be.
-    `refusal` is such a reason that is known from the start.
+    Nothing is raised: a reason not to ask is written once, in place of the answer.
+    `refusal` is such a reason that applies from the start.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Conversation:
         """Number of causes with an answer."""
 
     def connect(self, settings: Settings | StarcoderError) -> None:
-        """Connect to the model; `settings` may be the error that kept them from being read."""
+        """Connect to the model; `settings` is the error itself if they could not be read."""
         try:
             if isinstance(settings, StarcoderError):
                 raise settings
@@ -76,12 +76,16 @@ class Conversation:
     @property
     def server(self) -> str:
         """The server of the model, empty if there is no model."""
-        return self._client.backend.label if self._client and self.model else ""
+        if self._client is None or not self.model:
+            return ""
+        return self._client.backend.label
 
     @property
     def calls(self) -> int:
         """Number of requests to the model."""
-        return self._prefetched.calls + (self._client.calls if self._client else 0)
+        if self._client is None:
+            return self._prefetched.calls
+        return self._prefetched.calls + self._client.calls
 
     @property
     def outage(self) -> str:
@@ -122,7 +126,7 @@ class Conversation:
         return answer
 
     def _end_answer(self, answer: Answer) -> None:
-        """Write whose guess the answer is."""
+        """End the answer with the name of the model, and with what limits its worth."""
         self.answered += 1
         source = f"{answer.model}, a guess"
         if answer.from_cache:
@@ -139,7 +143,7 @@ class Conversation:
         return Answer(note=note)
 
     def _report_error(self, exc: BaseException) -> str:
-        """Write why there is no answer, or not a whole one, and return it."""
+        """Write why the answer is missing or incomplete, and return that reason."""
         error = _describe_error(exc)
         if self._section.end_stream(f" … ({self.model}, a guess)"):
             note = f"broken off: {error}"

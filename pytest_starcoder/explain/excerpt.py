@@ -1,13 +1,12 @@
 """Selects the code that a prompt shows: the executed lines of the most suspicious functions.
 
-A line that the failing test did not execute cannot be what it executed wrongly, so long
-functions are shown without such lines.
+Long functions are shown without the lines that the failing test did not execute.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from pytest_starcoder.explain.suspicion import Line
@@ -17,21 +16,21 @@ from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.source.syntax import syntax_tree
 
 SHORT_FUNCTION = 8
-"""Maximum number of lines of a function that is shown whole."""
+"""Maximum number of lines of a function that is shown in full."""
 
 MAX_WIDTH = 200
 """Maximum number of characters of one line."""
 
 MAX_PRIME_LINES = 4
-"""Lines that share the highest score, up to which an assertion gets more room."""
+"""Maximum number of lines with the highest score for which a failed assertion gets more room."""
 
 
 @dataclass(frozen=True)
 class Room:
     """Limits on the code that is shown, in characters.
 
-    Lines are added up to `minimum`; those whose score is at least `ratio` of the best one up to
-    `maximum`. Lines that are relevant for other reasons than the score get `related` besides.
+    Lines are added up to `minimum`, and up to `maximum` if their score is at least `ratio` of the
+    best one. Lines that share words with the test get `related` characters more.
     """
 
     minimum: int
@@ -43,17 +42,17 @@ class Room:
 NARROW_ROOM = Room(900, 0.9, 1100, 250)
 
 WIDE_ROOM = Room(4500, 0.3, 4800, 500)
-"""Room where the score says little: an assertion failed, and few lines have the highest score.
+"""Room for a failed assertion if few lines have the highest score.
 
-On the seeded edits, half of those lines were a consequence of the fault, not the fault.
+On the seeded edits of benchmarks/ranking.py, half of those lines were a consequence of the fault.
 """
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Lines of one function or top-level statement; `...` stands for lines that are left out.
+    """Lines of one function or top-level statement; `...` stands for omitted lines.
 
-    `lines` are the numbers of the lines that are shown, `first` is the first line of the unit.
+    `lines` are the numbers of the shown lines; `first` is the first line of the unit.
     """
 
     path: str
@@ -64,10 +63,10 @@ class Excerpt:
 
 @dataclass(frozen=True)
 class Unit:
-    """A function, or a statement outside of functions, which is shown as a whole or in part.
+    """A function, or a statement outside functions, which is shown in full or in part.
 
-    `head` is the line of its `def`, `body` the first line inside; `classes` are the lines of the
-    classes and functions around it.
+    `head` is the line of its `def`, after decorators; `body` is the first line inside; `classes`
+    are the lines of the classes and functions around it.
     """
 
     first: int
@@ -83,8 +82,10 @@ def choose_room(exception: str, ranked: Sequence[Line], scores: Mapping[Line, fl
         return NARROW_ROOM
     threshold = 0.99 * _best_score(ranked, scores)
     first = ranked[: MAX_PRIME_LINES + 1]
-    prime = [line for line in first if scores.get(line, 0.0) >= threshold]
-    return WIDE_ROOM if len(prime) <= MAX_PRIME_LINES else NARROW_ROOM
+    if len(first) > MAX_PRIME_LINES and scores.get(first[-1], 0.0) >= threshold:
+        # Many lines tie, so the score alone chooses enough code.
+        return NARROW_ROOM
+    return WIDE_ROOM
 
 
 def select_excerpts(
@@ -113,7 +114,7 @@ def _best_score(ranked: Sequence[Line], scores: Mapping[Line, float]) -> float:
 
 
 class _Selection:
-    """Lines that are shown, by unit; `size` is the number of characters."""
+    """Lines to show, by unit; `size` is their number of characters."""
 
     def __init__(self, sources: SourceFiles) -> None:
         self._sources = sources
@@ -131,11 +132,13 @@ class _Selection:
         if number in lines:
             return True
         added = _context(source, unit, number) - lines
-        size = sum(len(text) + 1 for text in _render(source, unit, added))
+        size = self.size
+        for text in _render(source, unit, added):
+            size += len(text) + 1
         # The first line is always shown.
-        if self._lines and self.size + size > limit:
+        if self._lines and size > limit:
             return False
-        self.size += size
+        self.size = size
         self._lines[path, unit] = lines | added
         return True
 
@@ -148,14 +151,15 @@ class _Selection:
 
 
 def _context(source: str, unit: Unit, line: int) -> set[int]:
-    """Return the lines to show with a line: a short function, else its head and the statement."""
+    """Return the lines to show with a line: a short unit, or else its head and the statement."""
+    lines = set(unit.classes)
     if unit.last - unit.first < SHORT_FUNCTION:
-        return {*range(unit.first, unit.last + 1), *unit.classes}
-    # Of a long statement, only the lines around.
+        return lines.union(range(unit.first, unit.last + 1))
+    # A long statement, such as a table, is shown in part.
     first, last = statement_at(source, line)
     first = max(first, line - 2)
     last = min(last, line + 2)
-    lines = {*unit.classes, *range(first, last + 1)}
+    lines.update(range(first, last + 1))
     if unit.body > unit.head:
         lines.add(unit.head)
         if unit.body <= unit.head + 2:  # the head takes at most two lines
@@ -164,15 +168,15 @@ def _context(source: str, unit: Unit, line: int) -> set[int]:
 
 
 def _render(source: str, unit: Unit, numbers: Set[int]) -> Iterator[str]:
-    """Yield lines without the unit's indentation, without comments and blank lines."""
+    """Yield the lines without the unit's indentation, comments and blank lines."""
     lines = split(source)
     margin = 0
     if unit.head <= len(lines):
         margin = len(_indentation(lines[unit.head - 1]))
-    inside = "    " if unit.classes else ""
+    prefix = "    " if unit.classes else ""
     previous = 0
     for number in sorted(numbers):
-        if number > len(lines):  # the file was changed meanwhile
+        if number > len(lines):  # the file has changed since
             break
         line = lines[number - 1]
         if not _has_code(line):
@@ -181,13 +185,13 @@ def _render(source: str, unit: Unit, numbers: Set[int]) -> Iterator[str]:
             yield line.strip()[:MAX_WIDTH]
             continue
         indentation = _indentation(line)
-        skipped = lines[previous : number - 1] if previous else ()
-        if any(map(_has_code, skipped)):
-            yield f"{inside}{indentation[margin:]}..."
+        if previous and any(map(_has_code, lines[previous : number - 1])):
+            yield f"{prefix}{indentation[margin:]}..."
         previous = number
-        # A line may be indented less than the unit: in a string of several lines.
+        # Lines inside a multi-line string may be indented less than the unit.
         start = min(margin, len(indentation))
-        yield inside + line[start:][:MAX_WIDTH].rstrip()
+        text = line[start : start + MAX_WIDTH].rstrip()
+        yield prefix + text
 
 
 def _has_code(line: str) -> bool:
@@ -201,28 +205,35 @@ def _indentation(line: str) -> str:
 def _units_by_line(source: str) -> dict[int, Unit]:
     """Return the innermost function around each line, or else its top-level statement."""
     tree = syntax_tree(source)
-    units = list(_units(tree.body, ())) if tree else []
+    if tree is None:
+        return {}
     by_line: dict[int, Unit] = {}
-    for unit in sorted(units, key=lambda unit: unit.first - unit.last):  # inner ones last
-        by_line.update(dict.fromkeys(range(unit.first, unit.last + 1), unit))
+    # Inner units are shorter, so they come later and replace outer ones.
+    for unit in sorted(_units(tree.body, ()), key=lambda unit: unit.first - unit.last):
+        lines = range(unit.first, unit.last + 1)
+        by_line.update(dict.fromkeys(lines, unit))
     return by_line
 
 
-def _units(body: Sequence[ast.stmt], classes: tuple[int, ...]) -> Iterator[Unit]:
+def _units(body: Iterable[ast.AST], classes: tuple[int, ...]) -> Iterator[Unit]:
     for node in body:
         if isinstance(node, Function):
-            yield _unit(node, function_lines(node), classes)
-            for inner in ast.walk(node):
-                if inner is not node and isinstance(inner, Function):
-                    yield _unit(inner, function_lines(inner), (*classes, node.lineno))
+            yield from _function_units(node, classes)
         elif isinstance(node, ast.ClassDef):
             yield from _units(node.body, (*classes, node.lineno))
-        elif isinstance(node, ast.If | ast.Try | ast.With | ast.For | ast.While):
+        # Imports are left out: they take room and explain little.
+        elif isinstance(node, ast.stmt) and not isinstance(node, ast.Import | ast.ImportFrom):
             yield _unit(node, lines_of(node), classes)
-            children = ast.iter_child_nodes(node)
-            yield from _units([child for child in children if isinstance(child, ast.stmt)], classes)
-        elif not isinstance(node, ast.Import | ast.ImportFrom):
-            yield _unit(node, lines_of(node), classes)
+            if isinstance(node, ast.If | ast.Try | ast.With | ast.For | ast.While):
+                yield from _units(ast.iter_child_nodes(node), classes)
+
+
+def _function_units(node: Function, classes: tuple[int, ...]) -> Iterator[Unit]:
+    yield _unit(node, function_lines(node), classes)
+    enclosing = (*classes, node.lineno)
+    for inner in ast.walk(node):
+        if inner is not node and isinstance(inner, Function):
+            yield _unit(inner, function_lines(inner), enclosing)
 
 
 def _unit(node: ast.stmt, lines: range, classes: tuple[int, ...]) -> Unit:

@@ -164,7 +164,7 @@ class Explainer:
         )
 
     def _replay(self, grouped: Sequence[Cause]) -> list[Replay]:
-        """Run failing tests again; a Ctrl-C goes on without that."""
+        """Run failing tests again; a Ctrl-C ends that, and the explanations follow."""
         replays = [Replay() for _ in grouped]
         if not self._settings.replay:
             return replays
@@ -180,7 +180,7 @@ class Explainer:
         return add_warnings(replays, warnings) if warnings else replays
 
     def _collect_answers(self, prefetch: Prefetch | None) -> PrefetchedAnswers:
-        """Return the answers that were asked for while tests ran."""
+        """Return the answers to questions that were asked while tests ran."""
         if prefetch is None or self._session.interrupted:
             return PrefetchedAnswers()
         deadline = Deadline.after(self._settings.session_timeout, "session_timeout")
@@ -229,7 +229,7 @@ class Explainer:
 
 
 def _closing_remarks(report: Report, answered: int, outage: str) -> list[str]:
-    """Return how much was explained at which cost, and how far it can be believed."""
+    """Return sentences on how much was explained, its cost, and how reliable it is."""
     seconds = f"{report.seconds:.1f} s."
     rerun = f"Ran {counted(report.rerun, 'test')} again." if report.rerun else ""
     checked = "`checked` is what running tests again has shown; " if report.rerun else ""

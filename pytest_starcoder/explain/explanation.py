@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Suspect:
     """A line that may be at fault.
 
-    `score` is Ochiai's, 0 to 1; `reasons` are further observations.
+    `score` is its Ochiai score, 0 to 1; `reasons` are further observations.
     """
 
     path: str
@@ -31,11 +31,11 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement of an explanation, labelled by how far it can be believed.
+    """One statement of an explanation, labelled by how reliable it is.
 
     `kind` is its subject: seen, fact, at, calls, suspect, replay, fix, question, extra or why.
     `by` names the model of a guess. Raises ValueError for a guess without a model, and
-    for anything else with one.
+    for any other statement with one.
     """
 
     kind: str
@@ -52,9 +52,9 @@ class Statement:
 
 @dataclass(frozen=True)
 class Answer:
-    """A model's answer to why a test failed, or in `note` the reason why there is none.
+    """A model's answer to why a test failed; without one, `note` gives the reason.
 
-    The fields are those of an Explanation.
+    The fields are those of `Explanation`.
     """
 
     why: str = ""
@@ -70,16 +70,16 @@ class Answer:
 class Explanation:
     """An explanation of why tests failed.
 
-    `why` is a guess of `model`, empty if no model gave one; `note` then says why
-    not. `unsupported` lists the files, lines, names and code in `why` that are not
-    in the evidence, and are marked there; `flaw` is a defect of the whole answer:
-    "repeats the question".
+    `why` is the guess of `model`; if it is empty, `note` gives the reason.
+    `unsupported` lists the files, lines, names and code in `why` that are not in
+    the evidence and are marked there; `flaw` is a defect of the whole answer, such
+    as "repeats the question".
 
     Everything else was observed, except `replay` and `fixes`, which were checked by
     running tests. `order` lists the tests to run if the first one fails only after
-    others. `calls` are functions that the failing line calls, if running the test
-    again did not show what it executes. `path` and `line` (1-based) are the place of
-    the failure; empty and 0 if it is not in the project. `nodeids` are all tests
+    other tests. `calls` are the functions that the failing line calls, unless a
+    replay showed what the test executes. `path` and `line` (1-based) are the place
+    of the failure; empty and 0 if it is outside the project. `nodeids` are all tests
     that fail for this cause.
     """
 
@@ -108,7 +108,7 @@ class Explanation:
 
     @property
     def tests_to_rerun(self) -> tuple[str, ...]:
-        """Node ids that show the failure again."""
+        """Node ids of the tests that reproduce the failure."""
         return self.order or self.nodeids[:1]
 
     @property
@@ -131,7 +131,7 @@ def describe_case(case: Case, redact: Callable[[str], str]) -> Explanation:
         nodeids=case.cause.nodeids,
         facts=(*failure.facts, *case.changed),
         frames=failure.frames,
-        # Suspects come from tracing, which knows better what was called.
+        # Suspects come from tracing, which is more precise than reading the failing line.
         calls=() if case.suspects else failure.callees,
         suspects=case.suspects,
         replay=case.replay.statements,
@@ -154,7 +154,8 @@ def _statements(explanation: Explanation) -> Iterator[Statement]:
     for suspect in explanation.suspects:
         text = f"{suspect.path}:{suspect.line}: {suspect.source}"
         if suspect.reasons:
-            text += f" ({', '.join(suspect.reasons)})"
+            reasons = ", ".join(suspect.reasons)
+            text += f" ({reasons})"
         yield Statement("suspect", text, Label.OBSERVED, path=suspect.path, line=suspect.line)
     for frame in explanation.frames:
         text = f"{frame.path}:{frame.line} in {frame.function}"
@@ -162,6 +163,10 @@ def _statements(explanation: Explanation) -> Iterator[Statement]:
     for callee in explanation.calls:
         text = f"{callee.path}:{callee.line} {callee.function}"
         yield Statement("calls", text, Label.OBSERVED, path=callee.path, line=callee.line)
+    yield from _conclusions(explanation)
+
+
+def _conclusions(explanation: Explanation) -> Iterator[Statement]:
     for text in explanation.replay:
         yield Statement("replay", text, Label.CHECKED)
     for fix in explanation.fixes.found:
@@ -186,9 +191,9 @@ def _summary(fix: Fix) -> str:
 class Report:
     """The explanations of one session, the cause with most tests first.
 
-    `failures` counts failed reports, `calls` requests to the model, `rerun` tests
-    that were run again; `seconds` is the time for all of it. `model` and `server`
-    are empty if no model was asked.
+    `failures` counts failed reports, `calls` requests to the model, and `rerun` tests
+    that were run again; `seconds` is the time that explaining took. `model` and
+    `server` are empty if no model was used.
     """
 
     explanations: tuple[Explanation, ...]

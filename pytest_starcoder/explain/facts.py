@@ -1,6 +1,6 @@
-"""Observes what the message of an exception does not say: the values at fault and their origins.
+"""Adds facts that the message of an exception lacks: the values at fault and their origins.
 
-Of user code only `__repr__` runs, and `==` of values in builtin containers.
+The only user code that runs is `__repr__`, and `==` of values in builtin containers.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.reprs import short_repr
 
 MAX_FACTS = 4
-"""Maximum number of sentences on one exception; the last place is for the values on the line."""
+"""Maximum number of sentences on one exception; the last is reserved for the line's variables."""
 
 MAX_VARIABLES = 4
-"""Maximum number of values on the line."""
+"""Maximum number of variables whose values are shown."""
 
 MAX_LENGTH = 200
 """Maximum length of a sentence."""
@@ -64,16 +64,12 @@ OBSERVERS: dict[type[BaseException], Observer] = {
 
 
 def facts(exc: BaseException, frame: types.FrameType, line: int, lasti: int) -> tuple[str, ...]:
-    """Return at most four sentences on an exception, the most telling one first. Never raises.
+    """Return at most four sentences on an exception, the most specific one first. Never raises.
 
     It was raised in `frame` at the 1-based `line` and the instruction with the index `lasti`.
     """
-    observers = [observe for kind, observe in OBSERVERS.items() if is_instance(exc, kind)][:1]
-    # After a recursion, the values show how deep it got, which changes from run to run.
-    if not is_instance(exc, RecursionError):
-        observers.append(variable_facts)
     sentences: dict[str, None] = {}
-    for observe in observers:
+    for observe in _observers(exc):
         limit = MAX_FACTS if observe is variable_facts else MAX_FACTS - 1
         try:
             for sentence in observe(RaiseSite(exc, frame, line, lasti)):
@@ -82,27 +78,44 @@ def facts(exc: BaseException, frame: types.FrameType, line: int, lasti: int) -> 
                 sentences[one_line(sentence, MAX_LENGTH)] = None
         except KeyboardInterrupt:
             raise
-        except BaseException:  # noqa: BLE001 - a repr of the user's may raise anything
+        except BaseException:  # noqa: BLE001 - a user's repr may raise anything
             continue
     return tuple(sentences)
 
 
+def _observers(exc: BaseException) -> Iterator[Observer]:
+    for kind, observe in OBSERVERS.items():
+        if is_instance(exc, kind):
+            yield observe
+            break
+    # The variables of a recursion depend on its depth, which varies from run to run.
+    if not is_instance(exc, RecursionError):
+        yield variable_facts
+
+
 def variable_facts(site: RaiseSite) -> Iterator[str]:
-    """Yield the variables on the line with their values, those in the failing part first."""
+    """Yield a sentence with the values of the line's variables, the failing part's first."""
     texts: dict[str, str] = {}
     for node in site.names():
-        name, value = ast.unparse(node), site.local_value(node)
+        name = ast.unparse(node)
+        value = site.local_value(node)
         if value is UNKNOWN or name in texts or name.startswith("__"):
             continue
-        # What such values are is clear from their names.
-        if is_instance(value, type, types.ModuleType, *FUNCTION_TYPES):
-            continue
-        text = short_repr(value)
-        # A default repr tells nothing but the class.
-        if DEFAULT_REPR.fullmatch(text) or (name == "self" and text.startswith("<")):
-            continue
-        texts[name] = text
+        text = _variable_text(name, value)
+        if text:
+            texts[name] = f"{name} = {one_line(text, 60)}"
         if len(texts) == MAX_VARIABLES:
             break
     if texts:
-        yield "with " + ", ".join(f"{name} = {one_line(text, 60)}" for name, text in texts.items())
+        yield "with " + ", ".join(texts.values())
+
+
+def _variable_text(name: str, value: object) -> str:
+    """Return the repr of a value; empty if it says no more than the name."""
+    if is_instance(value, type, types.ModuleType, *FUNCTION_TYPES):
+        return ""
+    text = short_repr(value)
+    # A default repr shows nothing but the class, and most reprs of `self` little more.
+    if DEFAULT_REPR.fullmatch(text) or (name == "self" and text.startswith("<")):
+        return ""
+    return text

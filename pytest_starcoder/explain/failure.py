@@ -9,7 +9,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Frame:
-    """One project frame of a traceback, or a project function that ran or is called.
+    """One project frame of a traceback, or a project function that ran or may be called.
 
     `path` is relative to the project's root, with forward slashes; `line` is the 1-based line
     that was executed; `source` is the enclosing function, whose first line is `first_line`.
@@ -26,19 +26,22 @@ class Frame:
         """The executed line, without its indentation; empty if the source is missing."""
         lines = self.source.splitlines()
         index = self.line - self.first_line
-        return lines[index].strip() if 0 <= index < len(lines) else ""
+        # The file may have changed since it was imported.
+        if 0 <= index < len(lines):
+            return lines[index].strip()
+        return ""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One failed test, captured live: it does not depend on how pytest printed the traceback.
+    """One failed test, captured while it ran; pytest's traceback options do not affect it.
 
     `phase` is pytest's: setup, call, teardown or collect. `seen` is one sentence on what
-    happened. `frames` run from the test to where it failed; `callees` are project functions
-    outside the traceback that the failing line calls, or that the test was recorded to execute.
+    happened. `frames` lead from the test to the failing line; `callees` are project functions
+    outside the traceback that the failing line calls or that the test was recorded to execute.
     `facts` are sentences on what was observed, `extra` those of other plugins. `fixture` is the
-    one whose setup or teardown failed; `asserted` is the one project function whose result an
-    assertion found wrong. Secrets are removed.
+    fixture whose setup or teardown failed; `asserted` is the place of the project function whose
+    result an assertion rejected. Secrets are removed.
     """
 
     nodeid: str
@@ -69,7 +72,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Cause:
-    """Failures that share a cause, in the order in which they happened; never empty."""
+    """Failures that share a cause, in order of their node ids; never empty."""
 
     failures: tuple[Failure, ...]
 
@@ -79,5 +82,5 @@ class Cause:
 
     @property
     def nodeids(self) -> tuple[str, ...]:
-        """The failed tests, each once: several subtests are one test."""
+        """The failed tests, each once: subtests have the same node id."""
         return tuple(dict.fromkeys(failure.nodeid for failure in self.failures))

@@ -1,7 +1,7 @@
-"""Marks what a model's answer names but was not shown.
+"""Marks references in a model's answer to things that the model was not shown.
 
-Files, lines, code and names are checked; numbers and prose are not. Nothing is removed:
-the reader sees what was invented.
+Files, lines, code and names are checked; numbers and prose are not. Nothing is removed, so
+that the reader sees what was invented.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NOT_SEEN = " (not in the evidence)"
 SUGGESTED = " (a suggestion)"
 
 MAX_DELAY = 300
-"""Maximum characters that are held back until a construct in them is complete."""
+"""Maximum number of characters that are held back until a reference in them is complete."""
 
 _PYTHON_NAMES = {
     *dir(builtins),
@@ -46,33 +46,39 @@ class Evidence:
         self._words = frozenset(_IDENTIFIER.findall(text))
 
     def has_file(self, path: str) -> bool:
-        """Return whether a file was shown, or its name stands in the texts.
+        """Return whether a file was shown, or its name occurs in the texts.
 
         `path` may be the last parts of a path.
         """
-        if any(_ends_with(file, path.removeprefix("./")) for file in self._files):
+        relative = path.removeprefix("./")
+        if any(_ends_with(file, relative) for file in self._files):
             return True
-        return bool(re.search(rf"(?<![\w.-]){re.escape(path)}(?![\w-])", self._text))
+        # A whole path: `cart.py` is not in `shopping-cart.py`.
+        pattern = rf"(?<![\w.-]){re.escape(path)}(?![\w-])"
+        return re.search(pattern, self._text) is not None
 
     def has_line(self, number: int, path: str = "") -> bool:
-        """Return whether a line was shown, of the file `path` or of any file."""
+        """Return whether a line of the file `path`, or of any file, was shown."""
         for file, numbers in self._files.items():
             if number in numbers and _ends_with(file, path):
                 return True
         return False
 
     def has_code(self, code: str) -> bool:
-        """Return whether code was shown, ignoring white space."""
+        """Return whether code was shown, ignoring whitespace."""
         squeezed = "".join(code.split())
         return bool(squeezed) and squeezed in self._squeezed
 
     def has_name(self, name: str) -> bool:
-        """Return whether every part of a dotted name was shown, or is one of Python's names."""
-        return all(part in self._words or part in _PYTHON_NAMES for part in name.split("."))
+        """Return whether every part of a dotted name was shown or is built into Python."""
+        for part in name.split("."):
+            if part not in self._words and part not in _PYTHON_NAMES:
+                return False
+        return True
 
 
 def _ends_with(file: str, path: str) -> bool:
-    """Return whether `file` ends with the parts of `path`; always true of an empty path."""
+    """Return whether `file` ends with the parts of `path`; always true for an empty path."""
     parts = PurePosixPath(path.replace("\\", "/")).parts
     return not parts or PurePosixPath(file).parts[-len(parts) :] == parts
 
@@ -94,7 +100,7 @@ _PLAIN_WORDS = frozenset(
     forgets misses handles python pytest
     """.split()
 )
-"""Words that follow 'the function' in a sentence and are not names."""
+"""Words that may follow 'the function' in a sentence without being its name."""
 
 _QUOTE = r"['\"\u2018\u201c]"
 _UNQUOTE = r"['\"\u2019\u201d]"
@@ -105,7 +111,7 @@ _BARE = (
     r"|(?<![\w.])[A-Za-z][a-z0-9]+[A-Z]\w*(?:\(\))?"  # camelCase
     r"|(?<![\w.])_*[a-z]\w*\d\w*"  # with a digit
 )
-"""Names that cannot be English words."""
+"""Code names that cannot be English words."""
 
 _PLACE = r":\d+(?::\d+)?|::[\w.:\[\]-]+|\"?,? (?:at |on )?lines? #?\d+"
 _RANGE = r"(?:\s*(?:-|\u2013|to|and|,)\s*#?\d+)*"
@@ -122,13 +128,13 @@ _REFERENCE = re.compile(
     rf"|(?P<word>\b(?:called|named) {_QUOTE}?)(?P<introduced>[^\W\d]\w*)"
     r"|(?P<single>(?<!\w)['\u2018](?P<literal>[^\W\d][\w.]*\(?\)?)['\u2019](?!\w))"
 )
-"""Everything in a text that is checked. URLs are names with dots, and files."""
+"""References in a text, all of which are checked. URLs match as dotted names and files."""
 
 
 class Grounding:
-    """Marks a text that arrives in pieces; the result does not depend on the pieces.
+    """Marks a text that arrives in pieces; where it is split does not affect the result.
 
-    `unsupported` lists what was marked as not in the evidence, each once.
+    `unsupported` lists the references that were marked as not in the evidence, each once.
     """
 
     def __init__(self, evidence: Evidence) -> None:
@@ -138,11 +144,11 @@ class Grounding:
         self.unsupported: list[str] = []
 
     def add(self, piece: str) -> str:
-        """Return the text that is complete by now, with marks; it may be empty."""
-        self._pending += piece
-        end = _complete_length(self._pending)
-        text, self._pending = self._pending[:end], self._pending[end:]
-        return self._mark_text(text)
+        """Return the text that is now complete, with marks; it may be empty."""
+        pending = self._pending + piece
+        end = _complete_length(pending)
+        self._pending = pending[end:]
+        return self._mark_text(pending[:end])
 
     def end(self) -> str:
         """Return the rest of the text."""
@@ -159,11 +165,13 @@ class Grounding:
             end = match.end()
             if match[0].endswith("(") and not match["single"]:
                 end -= 1  # the mark of a call comes before its arguments
-            if (match["described"] or match["introduced"]) and re.match(_UNQUOTE, text[end:]):
-                end += 1
+            is_word = match["described"] or match["introduced"]
+            if is_word and re.match(_UNQUOTE, text[end:]):
+                end += 1  # the mark comes after a closing quote
             pieces += [text[start:end], mark]
             start = end
-        return "".join([*pieces, text[start:]])
+        pieces.append(text[start:])
+        return "".join(pieces)
 
     def _check(self, match: re.Match[str]) -> str:
         """Return the mark of a reference; empty if it is in the evidence."""
@@ -174,34 +182,44 @@ class Grounding:
         if file:
             return self._check_file(file, match["place"] or "")
         if match["lines"]:
-            numbers = [int(number) for number in re.findall(r"\d+", match["lines"])]
-            if all(self._evidence.has_line(number, self._file) for number in numbers):
-                return ""
-            return self._unseen(match["lines"])
+            return self._check_lines(match["lines"])
         if _is_prose(match):
             return ""
-        name = match["described"] or match["introduced"] or match["literal"] or match["name"] or ""
-        return "" if self._evidence.has_name(name.strip("()")) else self._unseen(name.rstrip("("))
+        for group in ("described", "introduced", "literal", "name"):
+            name = match[group]
+            if name and not self._evidence.has_name(name.strip("()")):
+                return self._unseen(name.rstrip("("))
+        return ""
+
+    def _check_lines(self, reference: str) -> str:
+        # Line numbers refer to the file that the answer named last.
+        for number in re.findall(r"\d+", reference):
+            if not self._evidence.has_line(int(number), self._file):
+                return self._unseen(reference)
+        return ""
 
     def _check_file(self, path: str, place: str) -> str:
-        self._file = path if self._evidence.has_file(path) else ""
-        if not self._file:
+        if not self._evidence.has_file(path):
+            self._file = ""
             return self._unseen(path)
+        self._file = path
         if place.startswith("::"):
-            names = _IDENTIFIER.findall(place)
-            is_shown = all(self._evidence.has_name(name) for name in names)
-            return "" if is_shown else self._unseen(path + place)
+            for name in _IDENTIFIER.findall(place):
+                if not self._evidence.has_name(name):
+                    return self._unseen(path + place)
+            return ""
         number = re.search(r"\d+", place)
         if number and not self._evidence.has_line(int(number[0]), path):
             return self._unseen(f"{path}:{number[0]}")
         return ""
 
     def _check_code(self, code: str) -> str:
-        whole = re.fullmatch(rf"\s*(?P<file>{_FILE})(?P<place>:\d+(?::\d+)?|::\S+)?\s*", code)
-        if whole:
-            return self._check_file(whole["file"], whole["place"] or "")
+        reference = re.fullmatch(rf"\s*(?P<file>{_FILE})(?P<place>:\d+(?::\d+)?|::\S+)?\s*", code)
+        if reference:
+            return self._check_file(reference["file"], reference["place"] or "")
         if self._evidence.has_code(code):
             return ""
+        # The words in a string are not names.
         without_strings = re.sub(r"(['\"])(?:\\.|(?!\1).)*\1", "''", code)
         names = _IDENTIFIER.findall(without_strings)
         if not names:
@@ -209,9 +227,10 @@ class Grounding:
         for name in names:
             if not self._evidence.has_name(name):
                 return self._unseen(name)
-        # A single name that is in the evidence suggests nothing.
-        is_expression = len(_IDENTIFIER.findall(code)) > 1 or re.search(r"[^\w\s]", code)
-        return SUGGESTED if is_expression else ""
+        # New code of shown names is a suggestion, a single name is not.
+        if len(_IDENTIFIER.findall(code)) > 1 or re.search(r"[^\w\s]", code):
+            return SUGGESTED
+        return ""
 
     def _unseen(self, reference: str) -> str:
         reference = " ".join(reference.split())[:100]
@@ -225,7 +244,7 @@ def _is_prose(match: re.Match[str]) -> bool:
     word = match["described"] or match["introduced"] or ""
     if word.lower() in _PLAIN_WORDS:
         return True
-    # 'the function divides': a verb
+    # In 'the function divides', the word is a verb.
     is_verb = word.endswith("s") and "_" not in word and word.islower()
     return bool(match["described"]) and is_verb
 
@@ -239,7 +258,7 @@ _INCOMPLETE = re.compile(
 
 
 def _complete_length(text: str) -> int:
-    """Return the length of `text` up to the last white space with no open construct before it."""
+    """Return the length of `text` up to the last whitespace without an open reference before it."""
     end = _last_space(text) + 1
     if len(text) - end > MAX_DELAY:
         return len(text)
@@ -263,12 +282,15 @@ def _last_space(text: str) -> int:
 
 
 def _open_code(text: str) -> int | None:
-    """Return where code begins that has not ended: a fence, or backticks on the last line."""
+    """Return the start of unfinished code: a fence, or a backtick on the last line."""
     fences = text.count("```")
     if fences % 2:
         return text.rfind("```")
     start = text.rfind("\n") + 1
     line = text[start:]
+    # The backticks of a closing fence are no inline code.
     if fences and "```" in line:
         return None
-    return start + line.rfind("`") if line.count("`") % 2 else None
+    if line.count("`") % 2:
+        return start + line.rfind("`")
+    return None

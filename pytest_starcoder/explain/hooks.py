@@ -23,7 +23,7 @@ MAX_EVIDENCE = 2000
 """Maximum characters of one text of evidence."""
 
 PREFIX = "pytest_"
-"""What the names of hooks begin with; until version 0.2 they did not."""
+"""Prefix of our hook names. The deprecated names without it work until version 1.0."""
 
 
 class PluginManager(Protocol):
@@ -59,8 +59,11 @@ class PluginHooks:
         for hook in self._implementations("pytest_starcoder_evidence", path):
             result = self._call(hook, item=item, failure=failure)
             texts = result if isinstance(result, list | tuple) else [result]
-            evidence += [text for text in texts if isinstance(text, str) and text.strip()]
-        return tuple(str(text)[:MAX_EVIDENCE] for text in evidence)
+            for text in texts:
+                # A hook may return anything; only texts are evidence.
+                if isinstance(text, str) and text.strip():
+                    evidence.append(str(text)[:MAX_EVIDENCE])
+        return tuple(evidence)
 
     def report_explanation(self, explanation: Explanation) -> None:
         """Pass an explanation to the plugins."""
@@ -110,8 +113,9 @@ class PluginHooks:
         for plugin_name, plugin in self._plugins.list_name_plugin():
             if plugin is None or not _applies(plugin, path):
                 continue
-            if any(plugin is hooked for hooked in plugins):
-                rest = [another for another in plugins if another is not plugin]
+            # By identity, because a plugin may define equality.
+            rest = [another for another in plugins if another is not plugin]
+            if len(rest) < len(plugins):
                 call = self._plugins.subset_hook_caller(name, rest)
                 yield Implementation(f"{name} of {one_line(plugin_name)}", call)
             else:
@@ -150,6 +154,7 @@ class PluginHooks:
 def _applies(plugin: Any, path: Path | None) -> bool:
     """Return whether a plugin is for tests in `path`: a conftest file is for those beside it."""
     file = Path(getattr(plugin, "__file__", None) or "")
+    # Like `item.ihook` of pytest.
     if path is None or file.name != "conftest.py":
         return True
     return path.is_relative_to(file.parent)

@@ -12,7 +12,7 @@ from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.text.node_ids import without_group
 
 VERSION = 1
-"""Version of the schema; raised when a reader of the old one would misread the new one."""
+"""Version of the schema; incremented when a reader of the old one would misread the new one."""
 
 
 def to_json(report: Report) -> str:
@@ -30,7 +30,7 @@ def to_json(report: Report) -> str:
         "seconds": round(report.seconds, 3),
         "causes": [_cause(explanation) for explanation in report.explanations],
     }
-    # In ASCII, any reader decodes it, and lone surrogates can be written.
+    # ASCII can be decoded everywhere, and lone surrogates can be written.
     return json.dumps(record, indent=2, ensure_ascii=True) + "\n"
 
 

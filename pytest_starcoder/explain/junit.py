@@ -16,7 +16,7 @@ _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def add_explanations(xml: str, report: Report, prefix: str = "") -> str:
     """Add properties to every failed test case in `xml` that the report explains.
 
-    `prefix` is that of --junit-prefix. Anything but a JUnit file is returned unchanged.
+    `prefix` is the value of --junit-prefix. Text that is no XML is returned unchanged.
     """
     try:
         # As bytes, because lone surrogates cannot be parsed from text.
@@ -27,7 +27,7 @@ def add_explanations(xml: str, report: Report, prefix: str = "") -> str:
     for explanation in report.explanations:
         for nodeid in explanation.nodeids:
             by_test.setdefault(_test_case_names(nodeid, prefix), []).append(explanation)
-    # Unchanged files are returned as they are: parsing loses their formatting.
+    # A file without explanations is returned as it is: serializing loses its formatting.
     changed = False
     for case in root.iter("testcase"):
         explanations = by_test.get((case.get("classname", ""), case.get("name", "")))
@@ -42,7 +42,7 @@ def add_explanations(xml: str, report: Report, prefix: str = "") -> str:
 
 def _add_properties(case: ElementTree.Element, explanations: Sequence[Explanation]) -> None:
     properties = case.find("properties")
-    # Tests may have properties of their own.
+    # Tests may have set properties with `record_property`.
     if properties is None:
         properties = ElementTree.Element("properties")
         case.insert(0, properties)

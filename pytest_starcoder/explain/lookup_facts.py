@@ -27,7 +27,7 @@ from pytest_starcoder.text.display import counted
 from pytest_starcoder.text.reprs import short_repr
 
 MAX_SHOWN = 100
-"""Length from which on a container is not shown."""
+"""Length below which a container is shown."""
 
 MAX_LISTED = 8
 """Maximum number of attributes that are listed."""
@@ -36,7 +36,7 @@ EMPTY_VALUES: tuple[object, ...] = ([], (), {}, "", b"", set())
 
 
 def index_facts(site: RaiseSite) -> Iterator[str]:
-    """Yield the index that is out of range and the length of what was indexed."""
+    """Yield the index that is out of range and the length of the container."""
     for node in site.nodes(ast.Subscript, ast.Call):
         for holder, index in _indexed(site, node):
             container = plain(site.value(holder))
@@ -45,19 +45,20 @@ def index_facts(site: RaiseSite) -> Iterator[str]:
             length = len(container)
             if -length <= index < length:
                 continue
+            size = f"{text_of(holder)} has length {length}"
             if length == 0:
                 yield f"{text_of(holder)} is empty"
+            elif length < MAX_SHOWN:
+                yield f"{text_of(node)}: index {index}, but {size}: {short_repr(container)}"
             else:
-                shown = f": {short_repr(container)}" if length < MAX_SHOWN else ""
-                size = f"{text_of(holder)} has length {length}"
-                yield f"{text_of(node)}: index {index}, but {size}{shown}"
+                yield f"{text_of(node)}: index {index}, but {size}"
             yield from site.origin(holder)
             return
     yield from empty_argument_facts(site)
 
 
 def _indexed(site: RaiseSite, node: ast.Subscript | ast.Call) -> Iterator[tuple[ast.expr, Any]]:
-    """Yield what a subscript or a call of `pop` takes an item from, with the index."""
+    """Yield the container of a subscript or a call of `pop`, with the index."""
     if isinstance(node, ast.Subscript):
         yield node.value, site.value(node.slice)
     elif isinstance(node.func, ast.Attribute) and node.func.attr == "pop":
@@ -77,7 +78,7 @@ def empty_argument_facts(site: RaiseSite) -> Iterator[str]:
 
 
 def key_facts(site: RaiseSite) -> Iterator[str]:
-    """Yield the key that is missing and the nearest of those that exist."""
+    """Yield the missing key and the existing one that is nearest to it."""
     if len(site.exc.args) != 1:
         return
     [key] = site.exc.args
@@ -87,33 +88,38 @@ def key_facts(site: RaiseSite) -> Iterator[str]:
         else:  # a method such as `remove`
             holder = getattr(node.func, "value", node.func)
         container = plain(site.value(holder))
-        if type(container) not in (dict, set) or key in container:
-            continue
-        unit = "key" if type(container) is dict else "item"
-        size = counted(len(container), unit)
-        fact = f"{text_of(holder)} has {size}, not {short_repr(key)}"
-        # A near key says more than the list of all keys.
-        near = nearest_key(key, container)
-        if near:
-            yield f"{fact}; the nearest is {near}"
+        if type(container) in (dict, set) and key not in container:
+            yield from _missing_key_facts(site, holder, container, key)
             return
-        if container and type(container) is dict:
-            keys = list(islice(container, 6))
-            fact += f": {short_repr(keys)}"
-        yield fact
-        yield from site.origin(holder)
+
+
+def _missing_key_facts(
+    site: RaiseSite, holder: ast.expr, container: dict[Any, Any] | set[Any], key: Any
+) -> Iterator[str]:
+    unit = "key" if type(container) is dict else "item"
+    size = counted(len(container), unit)
+    fact = f"{text_of(holder)} has {size}, not {short_repr(key)}"
+    # A similar key is more useful than a list of all keys.
+    near = nearest_key(key, container)
+    if near:
+        yield f"{fact}; the nearest is {near}"
         return
+    if container and type(container) is dict:
+        keys = list(islice(container, 6))
+        fact += f": {short_repr(keys)}"
+    yield fact
+    yield from site.origin(holder)
 
 
 def attribute_facts(site: RaiseSite) -> Iterator[str]:
-    """Yield what a missing attribute was looked up on, or the nearest attribute."""
+    """Yield the nearest attribute, or the value that the attribute is missing on."""
     name = getattr(site.exc, "name", None)
     owner = getattr(site.exc, "obj", None)
     nodes = [node for node in site.nodes(ast.Attribute) if node.attr == name]
-    holders = [node.value for node in nodes[:1]]
-    # The owner of a missing attribute of None is None itself.
+    holder = nodes[0].value if nodes else None
+    # If user code raised the error without a name, no node has its name.
     if owner is None:
-        for holder in holders:
+        if holder is not None:
             yield f"{text_of(holder)} is None"
             yield from site.origin(holder)
         return
@@ -126,14 +132,14 @@ def attribute_facts(site: RaiseSite) -> Iterator[str]:
     if near:
         yield f"the nearest attribute is {near!r}"
         return
-    for holder in holders:
+    if holder is not None:
         yield f"{text_of(holder)} is {describe_value(owner)}"
         yield from site.origin(holder)
     yield from _listing_facts(owner, names)
 
 
 def _listing_facts(owner: object, names: list[str]) -> Iterator[str]:
-    """Yield the public attributes of an object whose class is not part of Python."""
+    """Yield the public attributes of an object whose class is not in the standard library."""
     kind = type(owner)
     if kind.__module__ in sys.stdlib_module_names:
         return
@@ -157,8 +163,8 @@ def _attribute_names(owner: object) -> Iterator[str]:
 
 
 def name_facts(site: RaiseSite) -> Iterator[str]:
-    """Yield why a name is not defined, or the nearest name that is."""
-    # Python 3.11 gives the name of an unbound local variable only in its message.
+    """Yield the reason why a name is not defined, or the nearest name that is."""
+    # In Python 3.11, only the message has the name of an unbound local variable.
     name = getattr(site.exc, "name", None) or _first_quoted(site.message)
     if not name:
         return
@@ -178,7 +184,7 @@ def name_facts(site: RaiseSite) -> Iterator[str]:
 
 
 def import_facts(site: RaiseSite) -> Iterator[str]:
-    """Yield the nearest module or name, and why the module is not the expected one."""
+    """Yield the nearest module or name, and the reason why the wrong module was imported."""
     name = getattr(site.exc, "name", None)
     if not isinstance(name, str):
         return
@@ -187,12 +193,13 @@ def import_facts(site: RaiseSite) -> Iterator[str]:
         parent, _, last = name.rpartition(".")
         near = nearest_name(last, _importable_names(site, parent))
         if near:
-            yield f"the nearest module is {f'{parent}.{near}'.lstrip('.')!r}"
+            module_name = f"{parent}.{near}" if parent else near
+            yield f"the nearest module is {module_name!r}"
         return
     module = sys.modules.get(name)
     if is_instance(module, types.ModuleType):
         yield from _shadowing_facts(site, name)
-        # importlib sets this while the module's code runs.
+        # importlib sets this flag while the module's code runs.
         if getattr(vars(module).get("__spec__"), "_initializing", False):
             yield f"{name} is only partly imported yet: the import is circular"
         imported = getattr(site.exc, "name_from", None) or _first_quoted(site.message)
@@ -202,22 +209,22 @@ def import_facts(site: RaiseSite) -> Iterator[str]:
 
 
 def _importable_names(site: RaiseSite, parent: str) -> list[str]:
-    """Return the modules in a package, or those that can be imported without one."""
-    names: list[str] = []
+    """Return the modules in the package `parent`, or top-level ones if it is empty."""
     place = site.frame.f_code.co_filename
     if parent:
         place = getattr(sys.modules.get(parent), "__file__", None) or ""
+    names: list[str] = []
     if place:
         names += [file.removesuffix(".py") for file in _file_names(Path(place).parent)]
     if not parent:
-        # A module at the top may be part of Python, or be imported already.
+        # A top-level module may be part of Python, or have been imported from elsewhere.
         names += [*sys.stdlib_module_names, *sys.modules]
-    return [name for name in names if name.isidentifier()]
+    return list(filter(str.isidentifier, names))
 
 
 def _shadowing_facts(site: RaiseSite, name: object) -> Iterator[str]:
-    """Yield that a file next to the importing one hides a standard library module."""
-    # vars, because a module may define a `__getattr__`.
+    """Yield a sentence if a file next to the importing one hides a standard library module."""
+    # vars, because a module may define `__getattr__`.
     file = vars(sys.modules.get(str(name), types)).get("__file__")
     source = Path(site.frame.f_code.co_filename)
     if name not in sys.stdlib_module_names or not isinstance(file, str):
@@ -228,13 +235,13 @@ def _shadowing_facts(site: RaiseSite, name: object) -> Iterator[str]:
 
 
 def file_facts(site: RaiseSite) -> Iterator[str]:
-    """Yield how much of a missing file's path exists."""
+    """Yield a sentence on the part of a missing file's path that exists."""
     file = getattr(site.exc, "filename", None)
     if not file or not isinstance(file, str | bytes | Path):
         return
     path = Path(os.fsdecode(file))
     source = Path(site.frame.f_code.co_filename)
-    # Tests are often started in another folder than a script.
+    # Tests often run in a different working directory than a script.
     if not path.is_absolute() and (source.parent / path).exists():
         start = "but relative paths start at the working directory"
         yield f"it exists next to {source.name}, {start}"
@@ -257,6 +264,6 @@ def _file_names(folder: Path) -> list[str]:
 
 
 def _first_quoted(message: str) -> str:
-    """Return the first name that Python's message has in quotes."""
+    """Return the first quoted name in a message; empty if it has none."""
     match = re.search(r"'(\w+)'", message)
     return match[1] if match else ""

@@ -27,6 +27,7 @@ CODE_KINDS = ("at", "calls", "suspect", "fix")
 """Kinds of statements whose text is code."""
 
 MAX_UNFOLDED_TESTS = 5
+"""Maximum number of tests that are listed without folding."""
 
 
 def to_markdown(report: Report) -> str:
@@ -52,9 +53,10 @@ def _cause(number: str, explanation: Explanation) -> list[str]:
     place = explanation.phase
     if explanation.path:
         place = f"{explanation.path}:{explanation.line} in {explanation.function}"
-    exception, tests = escape(explanation.exception), counted(len(explanation.nodeids), "test")
+    exception = escape(explanation.exception)
+    tests = counted(len(explanation.nodeids), "test")
     lines = [f"### {number} {code_span(place)} · {exception} · {tests}", ""]
-    lines += [_statement(statement) for statement in explanation.statements]
+    lines += map(_statement, explanation.statements)
     for fix in explanation.fixes.found:
         lines += ["", *code_block(fix.diff, "diff")]
     if explanation.fixes.found:
@@ -63,22 +65,29 @@ def _cause(number: str, explanation: Explanation) -> list[str]:
         lines.append(f"- *guessed* **But** it {escape(explanation.flaw)}.")
     if explanation.note:
         lines.append(f"- **No guess**: {escape(explanation.note)}")
-    nodeids = (shlex.quote(printable(nodeid)) for nodeid in explanation.tests_to_rerun)
-    command = one_line(f"pytest {' '.join(nodeids)}", 2000)
+    command = _rerun_command(explanation)
     return [*lines, "", *_tests(explanation.nodeids), "", *code_block(command, "bash"), ""]
+
+
+def _rerun_command(explanation: Explanation) -> str:
+    words = ["pytest"]
+    for nodeid in explanation.tests_to_rerun:
+        words.append(shlex.quote(printable(nodeid)))
+    return one_line(" ".join(words), 2000)
 
 
 def _statement(statement: Statement) -> str:
     label = str(statement.label)
     if statement.label is Label.GUESSED:
         label += f" by {escape(statement.by)}, machine-generated and unchecked"
-    is_code = statement.kind in CODE_KINDS
-    text = code_span(statement.text) if is_code else escape(statement.text)
+    text = escape(statement.text)
+    if statement.kind in CODE_KINDS:
+        text = code_span(statement.text)
     return f"- *{label}* **{TITLES[statement.kind]}**: {text}"
 
 
 def _tests(nodeids: tuple[str, ...]) -> list[str]:
-    """List the tests; many are folded."""
+    """List the tests; a long list is folded."""
     tests = [f"- {code_span(nodeid)}" for nodeid in nodeids]
     if len(tests) <= MAX_UNFOLDED_TESTS:
         return tests

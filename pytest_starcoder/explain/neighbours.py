@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ MAX_NEIGHBOURS = 60
 """Maximum number of neighbours of one cause."""
 
 MAX_OF_KIND = MAX_NEIGHBOURS // 3
-"""Maximum number of neighbours of one kind, such as the same function's."""
+"""Maximum number of neighbours of one kind, such as tests of the same class."""
 
 
 def choose_neighbours(
@@ -28,8 +29,8 @@ def choose_neighbours(
 ) -> list[FinishedTest]:
     """Return passing tests near a failing one: of its function, its class, its file and its module.
 
-    Of each kind the nearest come first. They execute what the failing test executes; others,
-    spread over the file, show what all tests execute. `read` returns the text of a file.
+    Near tests execute much of the same code. Tests spread over the file show which lines all
+    tests execute. `read` returns the text of a file.
     """
     path = _path(test)
     kinds: list[list[FinishedTest]] = [[], [], []]
@@ -39,8 +40,8 @@ def choose_neighbours(
     neighbours: dict[str, FinishedTest] = {}
     for tests in kinds:
         _add(neighbours, _nearest(test, tests))
-    # Tests far from the failing one run other code, and so clear the lines that all tests run.
-    in_file = [candidate for tests in kinds for candidate in tests]
+    # Tests far from the failing one run different code, which clears lines that all tests run.
+    in_file = list(chain.from_iterable(kinds))
     _add(neighbours, spread(in_file, MAX_OF_KIND))
     frames = (*failure.callees, *reversed(failure.frames))
     modules = {_module(PurePosixPath(frame.path)) for frame in frames if frame.path != path}
@@ -55,7 +56,7 @@ def _add(neighbours: dict[str, FinishedTest], tests: Iterable[FinishedTest]) -> 
 
 
 def _nearest(test: FinishedTest, tests: Sequence[FinishedTest]) -> list[FinishedTest]:
-    """Return the tests before and after one, by their names, alternately."""
+    """Return the tests just before and after a test in the order of node ids, alternately."""
     place = natural(test.nodeid)
     before = sum(natural(candidate.nodeid) < place for candidate in tests)
     by_distance = sorted(range(len(tests)), key=lambda index: abs(index + 0.5 - before))
@@ -70,7 +71,7 @@ def _tests_of_modules(
 ) -> list[FinishedTest]:
     """Return the tests in other files that mention one of the modules."""
     alternatives = "|".join(map(re.escape, sorted(modules)))
-    # Whole words: `test_shopping` does not test `shop`.
+    # Whole words only: `shopping` does not mention `shop`.
     names = re.compile(rf"\b(?:{alternatives})\b")
     files = {_path(test) for test in passed} - {path}
     mentioning = {file for file in files if names.search(read(file))}
@@ -95,10 +96,12 @@ def _module(path: PurePosixPath) -> str:
 
 
 def _distance(test: FinishedTest, candidate: FinishedTest) -> int:
-    """Return 0 for another parameter of the same test function, 1 for its class, else 2."""
+    """Return 0 for other parameters of the same function, 1 for the same class, and else 2."""
     name = test.nodeid.partition("::")[2]
     candidate_name = candidate.nodeid.partition("::")[2]
     if name.partition("[")[0] == candidate_name.partition("[")[0]:
         return 0
-    owner = name.rpartition("::")[0]
-    return 1 if owner and owner == candidate_name.rpartition("::")[0] else 2
+    test_class = name.rpartition("::")[0]
+    if test_class and test_class == candidate_name.rpartition("::")[0]:
+        return 1
+    return 2

@@ -38,7 +38,8 @@ class ReportOutputs:
             # Not imported without a report: most runs have none.
             from pytest_starcoder.explain.report_files import find_writer
 
-            self._files = [(folder / name, find_writer(Path(name))) for name in names]
+            for name in names:
+                self._files.append((folder / name, find_writer(Path(name))))
 
     @property
     def has_files(self) -> bool:
@@ -97,7 +98,11 @@ class ReportOutputs:
 
 
 def _normalize(name: str) -> Path:
-    """Return the path that pytest makes of --junitxml, before a test changes the folder."""
+    """Return the path that pytest makes of --junitxml.
+
+    Must be called before any test can change the working folder.
+    """
+    # With os.path, as pytest does: pathlib keeps `..` and raises for an unknown user.
     expanded = os.path.expanduser(os.path.expandvars(name))  # noqa: PTH111
     return Path(os.path.normpath(os.path.abspath(expanded)))  # noqa: PTH100
 

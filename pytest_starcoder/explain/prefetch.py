@@ -39,9 +39,10 @@ from pytest_starcoder.source.sources import SourceFiles
 
 
 def should_prefetch(settings: Settings) -> bool:
-    """Return whether to ask while tests run: if the setting says so, or the model runs elsewhere.
+    """Return whether to ask while tests run.
 
-    A model on this machine would slow the tests down.
+    With early=auto only a model on another machine is asked: one on this machine would
+    slow the tests down.
     """
     if settings.backend == "none" or settings.early == "off":
         return False
@@ -71,11 +72,11 @@ class Progress:
     calls: int
     questions: int
     nodeid: str = ""
-    answer: Answer = Answer()
+    answer: Answer = field(default_factory=Answer)
 
 
 _END: dict[str, Any] = {"end": True}
-"""Sent after the last failure. If the input ends without it, no answers are needed any more."""
+"""Sent after the last failure; without it, the end of the input means that the run was killed."""
 
 
 class Prefetch:

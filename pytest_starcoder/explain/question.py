@@ -16,12 +16,12 @@ from pytest_starcoder.explain.explanation import Answer
 from pytest_starcoder.explain.failure import Failure, Frame
 from pytest_starcoder.explain.grounding import Evidence, Grounding
 from pytest_starcoder.model.answer import answer
-from pytest_starcoder.model.answer_quality import clean_answer, judge
+from pytest_starcoder.model.answer_quality import clean_answer, find_flaw
 from pytest_starcoder.model.backends import OnText
 from pytest_starcoder.model.backends.tokens import estimate
-from pytest_starcoder.model.client import Client, cap_answer, fit, shorten_to_fit
+from pytest_starcoder.model.client import Client, cap_answer, fit_prompt, shorten_to_fit
 from pytest_starcoder.model.prompt import Model, Prompt
-from pytest_starcoder.model.prompts import FORMS, family, render
+from pytest_starcoder.model.prompts import FORMS, model_family, render
 from pytest_starcoder.runner.outcome import Call
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.source.diff import changed_lines
@@ -46,13 +46,13 @@ def ask_why(
 ) -> Answer:
     """Ask the model of `client` why a test failed; `on_text` gets the answer as it is written.
 
-    What the answer names but was not in the prompt is marked. Raises a BackendError,
+    Names in the answer that were not in the prompt are marked. Raises a BackendError,
     or UnreadableAnswer if the answer is empty.
     """
-    kind = family(client.model(), client.settings.family)
+    kind = model_family(client.model(), client.settings.family)
     question = Question(case, redact, shared)
     # The answer counts, too: without room for it the server would cut the prompt.
-    prompt = fit(
+    prompt = fit_prompt(
         lambda parts: question.render(kind, parts), question.parts, client, MAX_PROMPT_TOKENS
     )
     evidence = question.evidence()
@@ -63,7 +63,7 @@ def ask_why(
         stream.end()  # also shows what was written before an error
     # An empty prompt is the instruction and its worked examples.
     examples = render(kind, "explain", code="", case="").text
-    flaw = judge(completion.text, question.text, examples)
+    flaw = find_flaw(completion.text, question.text, examples)
     grounding = Grounding(evidence)
     why = (grounding.add(clean_answer(completion.text)) + grounding.end()).strip()
     if not why:
@@ -85,7 +85,7 @@ def preview_prompt(
 ) -> Prompt:
     """Return the prompt that `ask_why` would send, without a server: tokens are estimated."""
     # The form is guessed from the name: only a server knows the architecture.
-    kind = family(Model(settings.model, "", "", 0), settings.family)
+    kind = model_family(Model(settings.model, "", "", 0), settings.family)
     question = Question(case, redact, shared)
     return shorten_to_fit(
         lambda parts: cap_answer(question.render(kind, parts), settings),
@@ -95,9 +95,9 @@ def preview_prompt(
 
 
 def shared_code(cases: Sequence[Case]) -> dict[str, tuple[Excerpt, ...]]:
-    """Return by test file the code of all its causes, so that their prompts can begin alike.
+    """Return the code of all causes of each test file, so that their prompts can begin alike.
 
-    A file with too much code has none.
+    Nothing is shared in a file with too much code.
     """
     files: dict[str, dict[tuple[str, int], Excerpt]] = {}
     for case in cases:
@@ -117,13 +117,16 @@ def file_of_cause(case: Case) -> str:
 
 
 class Question:
-    """A case as it is presented to a model; `parts` are its texts, the most telling first."""
+    """A case as it is presented to a model; `parts` are its texts, most important first."""
 
     def __init__(self, case: Case, redact: Redact, shared: Sequence[Excerpt]) -> None:
-        self._excerpts = {
-            (excerpt.path, excerpt.first): excerpt for excerpt in (*case.excerpts, *shared)
-        }
-        self._places = {redact(excerpt.text): place for place, excerpt in self._excerpts.items()}
+        self._excerpts: dict[tuple[str, int], Excerpt] = {}
+        self._places: dict[str, tuple[str, int]] = {}
+        # The same function may be in both.
+        for excerpt in (*case.excerpts, *shared):
+            self._excerpts[excerpt.path, excerpt.first] = excerpt
+        for place, excerpt in self._excerpts.items():
+            self._places[redact(excerpt.text)] = place
         self._redact = redact
         self._frames = case.cause.first.frames
         self._suspects = case.suspects
@@ -195,9 +198,13 @@ def _describe_test(failure: Failure) -> str:
         return text
     frame = failure.frames[0]
     # The node id has the path already.
-    is_in_test_file = failure.nodeid.startswith(f"{frame.path}::")
-    text += f" at line {frame.line}" if is_in_test_file else f" at {frame.path}, line {frame.line}"
-    return f"{text}:\n{_test_source(frame)}" if frame.source else text
+    if failure.nodeid.startswith(f"{frame.path}::"):
+        text += f" at line {frame.line}"
+    else:
+        text += f" at {frame.path}, line {frame.line}"
+    if not frame.source:
+        return text
+    return f"{text}:\n{_test_source(frame)}"
 
 
 def _describe_observations(failure: Failure) -> str:
@@ -237,7 +244,8 @@ def _traced_calls(case: Case) -> list[str]:
         place = excerpt.path, excerpt.first
         if place in first_calls:
             call = first_calls.pop(place)
-            arguments, outcome = one_line(call.arguments, 80), one_line(call.outcome, 80)
+            arguments = one_line(call.arguments, 80)
+            outcome = one_line(call.outcome, 80)
             texts.append(f"{call.function}({arguments}) {outcome}")
     return texts[:MAX_CALLS]
 

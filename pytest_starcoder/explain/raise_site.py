@@ -24,7 +24,7 @@ from pytest_starcoder.text.display import one_line
 from pytest_starcoder.text.reprs import short_repr
 
 UNKNOWN = object()
-"""The value of an expression that cannot be looked up without running something."""
+"""The value of an expression that cannot be looked up without running code."""
 
 RUNNERS = ("_pytest", "pluggy", "unittest")
 """Packages that call tests."""
@@ -32,7 +32,7 @@ RUNNERS = ("_pytest", "pluggy", "unittest")
 SIZED = (list, tuple, dict, set, frozenset, str, bytes)
 
 Span = tuple[int | None, ...]
-"""First and last line, first and last column of a node."""
+"""First line, last line, first column and last column of a node."""
 
 
 class Assignment(NamedTuple):
@@ -42,17 +42,17 @@ class Assignment(NamedTuple):
 
 
 class RaiseSite:
-    """An exception, the frame that raised it, and the syntax tree of what failed there.
+    """An exception, the frame that raised it, and the syntax tree of the failing code.
 
     `line` is 1-based; `lasti` is the index of the failing instruction, -1 if unknown.
-    `failing` is the expression that failed, if Python recorded its position, and `statement`
+    `failing` is the expression that failed, if Python recorded its position; `statement` is
     the statement that contains it. `message` is the first argument of the exception.
     """
 
     def __init__(self, exc: BaseException, frame: types.FrameType, line: int, lasti: int) -> None:
         self.exc = exc
         self.frame = frame
-        # A copy: variables of comprehensions are added.
+        # A copy, to which the variables of comprehensions are added.
         self.locals: dict[str, Any] = dict(frame.f_locals)
         message = exc.args[0] if exc.args else None
         self.message = message if type(message) is str else ""
@@ -62,22 +62,24 @@ class RaiseSite:
         code, lasti = self._enter_comprehensions(lasti)
         nodes_by_span, self._statements = _index_nodes(self._source)
         node = nodes_by_span.get(_span_of(code, lasti))
-        # For a compound statement, Python records the place of the whole.
+        # For a compound statement, Python records the position of the whole statement.
         is_compound = hasattr(node, "body")
         self.statement = node if is_compound else _statement_at(self._statements, line)
         self.failing = None if node is self.statement else node
         self._parts = list(_head_parts(self.statement)) if self.statement else []
 
     def _enter_comprehensions(self, lasti: int) -> tuple[types.CodeType, int]:
-        """Return the code and instruction that failed, and add the variables there to `locals`.
+        """Return the code and the index of the instruction that failed.
 
-        A comprehension, a generator expression and a lambda on the line have frames of their own.
+        A comprehension, a generator expression or a lambda on the line has a frame of its own,
+        whose variables are added to `locals`.
         """
         code = self.frame.f_code
         entries = self.entries()
         for entry in entries:
             if entry.tb_frame is self.frame:
                 break
+        # The same iterator: these are the frames inside of ours.
         for entry in entries:
             inner = entry.tb_frame.f_code
             same_line = entry.tb_lineno == self._line and inner.co_filename == code.co_filename
@@ -96,12 +98,12 @@ class RaiseSite:
     # --- syntax ----------------------------------------------------------------------------
 
     def nodes(self, *kinds: type[Any]) -> list[Any]:
-        """Return the nodes of some kinds in what failed, or else in its statement."""
+        """Return the nodes of some kinds in the failing expression, or else in its statement."""
         roots = self._parts if self.failing is None else [self.failing]
         return [node for node in _walk(roots) if isinstance(node, kinds)]
 
     def names(self) -> Iterator[ast.expr]:
-        """Yield variables and attributes: of the failing part, its statement, its condition."""
+        """Yield names and attributes: of the failing part, its statement, and its condition."""
         groups: list[Iterable[ast.AST]] = [self._parts]
         if self.failing is not None:
             groups.insert(0, [self.failing])
@@ -137,7 +139,7 @@ class RaiseSite:
         return self._computed_value(node)
 
     def _computed_value(self, node: ast.AST) -> Any:
-        """Return the value of what indexes are often computed with: signs, sums and lengths."""
+        """Return the value of a negative number, a sum or a length, which are common as indexes."""
         match node:
             case ast.UnaryOp(op=ast.USub()):
                 number = self.value(node.operand)
@@ -150,7 +152,7 @@ class RaiseSite:
                     return first + sign * second
             case ast.Call(func=ast.Name(id="len"), args=[argument, *_]):
                 container = plain(self.value(argument))
-                # Builtins are not looked up: a known `len` is one of the user's.
+                # Builtins are not looked up, so a known `len` is the user's own function.
                 if type(container) in SIZED and self.value(node.func) is UNKNOWN:
                     return len(container)
         return UNKNOWN
@@ -166,27 +168,31 @@ class RaiseSite:
         return self.value(node)
 
     def describe(self, node: ast.expr) -> str:
-        """Return a sentence on the value of an expression: 'user is None'."""
+        """Return a sentence on the value of an expression, such as 'user is None'."""
         return f"{text_of(node)} is {describe_value(self.value(node))}"
 
     # --- origins ---------------------------------------------------------------------------
 
     def origin(self, node: ast.expr) -> Iterator[str]:
-        """Yield where a value came from: its last assignment, or the caller that passed it."""
-        # The origin of `order.items[0]` is that of `order`.
+        """Yield a value's last assignment, or else the caller that passed it."""
+        # `order.items[0]` comes from wherever `order` does.
         while isinstance(node, ast.Subscript | ast.Attribute):
             node = node.value
         if not isinstance(node, ast.Name) or node.id == "self":
             return
         name = node.id
+        last = None
         if name in self.frame.f_globals and name not in self.locals:
             verb = "is defined"
-            assignments = assignments_in(syntax_tree(self._source))
+            for assignment in assignments_in(syntax_tree(self._source)):
+                if assignment.name == name:
+                    last = assignment
         else:
             verb = "was assigned"
-            assignments = list(filter(self._is_past, assignments_in(self.function)))
-        assignments = [assignment for assignment in assignments if assignment.name == name]
-        for last in assignments[-1:]:
+            for assignment in assignments_in(self.function):
+                if assignment.name == name and self._is_past(assignment):
+                    last = assignment
+        if last is not None:
             statement = one_line(last.statement, 100)
             yield f"{name} {verb} at line {last.line}: {statement}"
             return
@@ -195,14 +201,16 @@ class RaiseSite:
             yield from self._passed(name)
 
     def _is_past(self, assignment: Assignment) -> bool:
+        # `for` and `with` assign before the rest of their line runs.
         if assignment.line == self._line:
             return assignment.statement.startswith(("for ", "with "))
         return assignment.line < self._line
 
     def _passed(self, name: str) -> Iterator[str]:
+        """Yield the caller that passed an argument."""
         caller = self.frame.f_back
+        # The caller to name is the function around a comprehension.
         while caller is not None and _is_anonymous(caller.f_code):
-            # A comprehension is no caller that a person would name.
             caller = caller.f_back
         if caller is None:
             return
@@ -210,9 +218,11 @@ class RaiseSite:
         if package in RUNNERS:
             yield f"{name} is a fixture value or a parameter of the test"
             return
-        place = ""
+        prefix = "line "
         file = caller.f_code.co_filename
-        prefix = "line " if file == self.frame.f_code.co_filename else f"{Path(file).name}:"
+        if file != self.frame.f_code.co_filename:
+            prefix = f"{Path(file).name}:"
+        place = ""
         for entry in self.entries():
             if entry.tb_frame is caller:
                 place = f" at {prefix}{entry.tb_lineno}"
@@ -220,12 +230,13 @@ class RaiseSite:
 
 
 def _is_anonymous(code: types.CodeType) -> bool:
-    """Return whether code is of a comprehension or lambda, whose name says nothing to a person."""
+    """Return whether code belongs to a comprehension or lambda, which has no proper name."""
     return code.co_name.startswith("<") and code.co_name != "<module>"
 
 
 def parameters(code: types.CodeType) -> tuple[str, ...]:
-    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    number = code.co_argcount + code.co_kwonlyargcount
+    return code.co_varnames[:number]
 
 
 def _walk(roots: Iterable[ast.AST]) -> Iterator[ast.AST]:
@@ -238,13 +249,15 @@ def _reading_order(node: ast.expr) -> tuple[int, int, bool]:
 
 
 def _attribute(owner: object, name: str) -> Any:
-    """Return an attribute of an instance, or the plain value that its class or a module has."""
+    """Return an attribute of an instance, its class or a module; `UNKNOWN` for descriptors."""
     if owner is UNKNOWN:
         return UNKNOWN
-    if not is_instance(owner, type) and name in attributes(owner):
-        return attributes(owner)[name]
+    if not is_instance(owner, type):
+        members = attributes(owner)
+        if name in members:
+            return members[name]
     member = inspect.getattr_static(owner, name, UNKNOWN)
-    # A property or another descriptor would run code.
+    # A property or another descriptor would run code. In a module, a function is a plain value.
     is_descriptor = inspect.getattr_static(type(member), "__get__", None) is not None
     if is_descriptor and not is_instance(owner, types.ModuleType):
         return UNKNOWN
@@ -274,13 +287,17 @@ def _enclosing_function(code: types.CodeType, line: int) -> ast.AST | None:
 
 @lru_cache(maxsize=16)  # a file with many failing tests is walked once
 def _index_nodes(source: str) -> tuple[dict[Span, ast.AST], tuple[ast.stmt, ...]]:
-    """Return the innermost node at each place of a source, and its statements."""
+    """Return the innermost node at each span of a source, and its statements."""
     tree = syntax_tree(source)
     nodes: dict[Span, ast.AST] = {}
     statements: list[ast.stmt] = []
-    for node in ast.walk(tree) if tree else ():
+    if tree is None:
+        return nodes, ()
+    for node in ast.walk(tree):
         if isinstance(node, ast.expr | ast.stmt):
-            nodes[node.lineno, node.end_lineno, node.col_offset, node.end_col_offset] = node
+            span = (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset)
+            # Inner nodes come later and replace outer ones of the same span.
+            nodes[span] = node
         if isinstance(node, ast.stmt):
             statements.append(node)
     return nodes, tuple(statements)
@@ -293,7 +310,7 @@ def _statement_at(statements: Iterable[ast.stmt], line: int) -> ast.stmt | None:
 
 
 def _head_parts(statement: ast.AST) -> Iterator[ast.AST]:
-    """Yield a statement; instead of a compound one, the parts of its head."""
+    """Yield a simple statement itself; of a compound statement, the parts of its head."""
     if not hasattr(statement, "body"):
         yield statement
         return
@@ -310,7 +327,7 @@ def _conditions(statements: Iterable[ast.stmt], raised: ast.AST) -> Iterator[ast
 
 
 def _span_of(code: types.CodeType, lasti: int) -> Span:
-    """Return the place of an instruction; empty if the interpreter has no positions."""
+    """Return the span of an instruction; empty if the interpreter recorded no positions."""
     if lasti < 0:
         return ()
     # An instruction takes two bytes.
@@ -320,29 +337,35 @@ def _span_of(code: types.CodeType, lasti: int) -> Span:
 def assignments_in(scope: ast.AST | None) -> list[Assignment]:
     """Return the assignments to plain names in a function or module, in order of their lines.
 
-    Functions and classes inside are left out.
+    Functions and classes inside are skipped: their names are not in this scope.
     """
-    assignments = []
-    waiting = list(ast.iter_child_nodes(scope)) if scope else []
+    if scope is None:
+        return []
+    assignments: list[Assignment] = []
+    waiting = list(ast.iter_child_nodes(scope))
     while waiting:
         node = waiting.pop()
-        # A nested function has names of its own.
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            continue
-        waiting.extend(ast.iter_child_nodes(node))
-        for target, statement in _targets(node):
-            for name in ast.walk(target):
-                if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
-                    assignments.append(Assignment(name.lineno, name.id, statement))
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            for alias in node.names:
-                imported = alias.asname or alias.name.partition(".")[0]
-                assignments.append(Assignment(node.lineno, imported, ast.unparse(node)))
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
+            assignments.extend(_node_assignments(node))
     return sorted(assignments)
 
 
+def _node_assignments(node: ast.AST) -> Iterator[Assignment]:
+    for target, statement in _targets(node):
+        for name in ast.walk(target):
+            # In `items[index] = 1`, both names are only read.
+            if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
+                yield Assignment(name.lineno, name.id, statement)
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        statement = ast.unparse(node)
+        for alias in node.names:
+            imported = alias.asname or alias.name.partition(".")[0]
+            yield Assignment(node.lineno, imported, statement)
+
+
 def _targets(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
-    """Yield what a node assigns to, with the text of the assignment."""
+    """Yield the targets of a node that assigns, with the text of the assignment."""
     match node:
         case ast.Assign():
             for target in node.targets:
@@ -360,7 +383,7 @@ def text_of(node: ast.AST) -> str:
 
 
 def describe_value(value: object) -> str:
-    """Return a phrase on a value: 'None', 'the int 3', 'a coroutine: was it awaited?'."""
+    """Return a phrase on a value, such as 'the int 3' or 'a coroutine: was it awaited?'."""
     if value is None:
         return "None"
     if is_instance(value, types.CoroutineType):

@@ -1,9 +1,9 @@
 """Records which functions of the project run in a test, through `sys.monitoring`.
 
-The functions are seen while they run, at a few hundredths of a passing suite's time, because
-nothing is looked at for long. Of two monitoring tools, the first sees every function of the
-process start, once each: it finds those of the project. The second counts the starts of those
-alone, and ignores a function that has run a few times until the next test begins.
+Recording costs a few percent of a passing suite's time because most events are soon disabled.
+It uses two monitoring tools. The finder sees the first start of every function in the process
+and picks out those of the project. The counter sees only these, and ignores a function that
+has run a few times until the next test begins.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from types import CodeType
 from typing import Any
 
 MAX_STARTS = 6
-"""Starts of a function in one test after which it is ignored: that costs as much as some starts."""
+"""Number of starts in one test after which a function is ignored.
+
+Not 1, because ignoring a function costs as much as several starts.
+"""
 
 TOOL_IDS = (5, 4, 3)
-"""Ids of monitoring tools, of which the first two free ones are used.
+"""Ids of monitoring tools; the first two free ones are used.
 
-0 to 2 are for debuggers, coverage and profilers; 3 is Hypothesis's.
+0 to 2 are reserved for debuggers, coverage and profilers; Hypothesis uses 3.
 """
 
 TOOL_NAME = "pytest-starcoder"
@@ -37,17 +40,17 @@ if monitoring:
 class Recording:
     """The project's functions that run between `begin` and `executed`, in any thread.
 
-    Functions are what `def`, `async def` and `lambda` make; modules, class bodies and
-    comprehensions are not. A generator or coroutine that was started before `begin` counts when
-    it is resumed, unless by an exception that is thrown into it.
+    Functions are created by `def`, `async def` and `lambda`; modules, class bodies and
+    comprehensions do not count. A generator or coroutine that was started before `begin` counts
+    when it is resumed, unless an exception is thrown into it.
     """
 
     def __init__(self, is_recorded: Callable[[str], bool], finder: int, counter: int) -> None:
-        """Record nothing yet; `start` returns a recording that does."""
+        """Create a recording that is not active; use `start` instead."""
         self._is_recorded = lru_cache(maxsize=None)(is_recorded)
         self._finder = finder
         self._counter = counter
-        # By id: the hash of a code object walks it, and equal code may be of another file.
+        # By id: hashing a code object is slow, and equal code may come from different files.
         self._codes: dict[int, CodeType] = {}
         self._starts: dict[int, int] = {}
         self._ignored: list[CodeType] = []
@@ -57,9 +60,9 @@ class Recording:
 
     @classmethod
     def start(cls, is_recorded: Callable[[str], bool]) -> Recording | None:
-        """Start to record functions of the files for which `is_recorded` is true.
+        """Start recording functions of the files for which `is_recorded` is true.
 
-        Return None on Python 3.11, and if other tools have taken the ids.
+        Return None on Python 3.11, or if other tools have taken the ids.
         """
         tools = _take_tools() if monitoring else []
         if not tools:
@@ -70,12 +73,12 @@ class Recording:
         _register_callback(recording._finder, recording._find)
         _register_callback(recording._counter, recording._count)
         monitoring.set_events(recording._finder, sum(EVENTS))
-        # Functions that an earlier tool of this id disabled would stay unseen. Slow, so once.
+        # An earlier tool with this id may have disabled events. This call is slow, so only here.
         monitoring.restart_events()
         return recording
 
     def begin(self) -> None:
-        """Forget what ran: a test starts."""
+        """Start a new test: forget the functions that ran before."""
         with self._lock:
             ignored = self._ignored
             self._ignored, self._starts = [], {}
@@ -87,14 +90,14 @@ class Recording:
         return [self._codes[key] for key in list(self._starts)]
 
     def stop(self) -> None:
-        """Stop recording and free the tools; what was recorded stays."""
+        """Stop recording and free the tools; `executed` still returns what was recorded."""
         if self._is_stopped:
             return
         self._is_stopped = True
         self._ignored.clear()
         atexit.unregister(self.stop)
         for tool in (self._finder, self._counter):
-            # Whoever frees a tool of ours leaves its events and callbacks behind.
+            # If other code freed our tool, its events and callbacks are still registered.
             if monitoring.get_tool(tool) is None:
                 monitoring.use_tool_id(tool, TOOL_NAME)
         if monitoring.get_tool(self._finder) == TOOL_NAME:
@@ -107,7 +110,7 @@ class Recording:
             _register_callback(self._counter, None)
             monitoring.free_tool_id(self._counter)
 
-    # --- called by the interpreter, in any thread, in the midst of the user's code --------------
+    # --- callbacks: the interpreter calls them in any thread, in the middle of user code --------
 
     def _find(self, code: CodeType, offset: int) -> object:
         """Pass a function of the project to the counter; the finder sees each function once."""
@@ -115,29 +118,32 @@ class Recording:
             if _is_function(code) and self._is_recorded(code.co_filename):
                 self._codes[id(code)] = code
                 self._listen(code)
-                # The counter hears of the next start, not of this one.
+                # The counter sees only the starts after this one.
                 self._starts.setdefault(id(code), 1)
-        except RecursionError:  # perhaps there is still room for the user's code
+        except RecursionError:  # the user's code may still have enough stack
             return None
         return monitoring.DISABLE
 
     def _count(self, code: CodeType, offset: int) -> None:
-        starts, key = self._starts, id(code)
-        starts[key] = count = starts.get(key, 0) + 1
+        starts = self._starts
+        key = id(code)
+        count = starts.get(key, 0) + 1
+        starts[key] = count
+        # Without waiting: a callback that blocks could deadlock the user's threads.
         if count >= MAX_STARTS and self._lock.acquire(blocking=False):
             try:
-                if starts is self._starts:  # else another thread has begun a test since
+                if starts is self._starts:  # no other thread has begun a new test
                     self._ignored.append(code)
                     self._listen(code, 0)
             finally:
                 self._lock.release()
 
     def _listen(self, code: CodeType, events: int = sum(EVENTS)) -> None:
-        """Let the counter hear of a function, or no longer with no events."""
+        """Enable the counter's events of a function; disable them if `events` is 0."""
         try:
             monitoring.set_local_events(self._counter, code, events)
         except ValueError:
-            # Somebody freed every tool: no reason to fail in the user's code.
+            # Other code freed our tool, which is no reason to fail inside the user's code.
             return
 
 
@@ -157,6 +163,7 @@ def _register_callback(tool: int, callback: Callable[[CodeType, int], object] | 
 
 
 def _is_function(code: CodeType) -> bool:
-    """Return whether `def` or `lambda` made it: other names in angle brackets are of parts."""
+    """Return whether code belongs to a `def` or `lambda`, not to a class or comprehension."""
     is_named = code.co_name[0] != "<" or code.co_name == "<lambda>"
+    # The code of a class body is not optimized.
     return is_named and bool(code.co_flags & CO_OPTIMIZED)

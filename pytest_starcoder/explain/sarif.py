@@ -13,7 +13,7 @@ from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.text.display import one_line
 
 MESSAGE_KINDS = ("seen", "fact", "replay", "fix", "question", "extra")
-"""Kinds of statements that the message of a result repeats; others are shown at their line."""
+"""Kinds of statements in the message of a result; viewers show other kinds at their line."""
 
 
 def to_sarif(report: Report) -> str:
@@ -34,7 +34,7 @@ def to_sarif(report: Report) -> str:
 
 
 def message_of(explanation: Explanation) -> str:
-    """Return on one line what was observed and checked, then the guess and its model."""
+    """Return the observed and checked statements and the guess on one line."""
     sentences = []
     for statement in explanation.statements:
         if statement.kind in MESSAGE_KINDS:
@@ -63,15 +63,13 @@ def _result(explanation: Explanation) -> dict[str, Any]:
         result["locations"] = [location(explanation.path, explanation.line)]
     if explanation.fixes.found:
         result["fixes"] = [_fix(fix) for fix in explanation.fixes.found]
-    if explanation.suspects:
-        result["relatedLocations"] = [
-            {
-                "id": number,
-                **location(suspect.path, suspect.line),
-                "message": {"text": f"suspect: {suspect.source}"},
-            }
-            for number, suspect in enumerate(explanation.suspects, 1)
-        ]
+    related = []
+    for number, suspect in enumerate(explanation.suspects, 1):
+        message = {"text": f"suspect: {suspect.source}"}
+        place = location(suspect.path, suspect.line)
+        related.append({"id": number, **place, "message": message})
+    if related:
+        result["relatedLocations"] = related
     return result
 
 
@@ -91,8 +89,7 @@ def _fix(fix: Fix) -> dict[str, Any]:
     paths = list(dict.fromkeys(edit.path for edit in fix.edits))
     if len(paths) != len(files):
         paths = [file.partition("\n")[0].removeprefix("--- a/") for file in files]
-    # The edits' paths come first: those in the diff of a file outside the root
-    # are relative to an outer folder.
+    # Paths in the diff are only a fallback: they are wrong for files outside the root.
     changes = []
     for path, file in zip(paths, files, strict=True):
         _, *hunks = re.split(r"(?m)^(?=@@ )", file)
@@ -102,7 +99,7 @@ def _fix(fix: Fix) -> dict[str, Any]:
 
 
 def _replacement(hunk: str) -> dict[str, Any]:
-    """Replace whole lines, as a hunk of a unified diff does."""
+    """Return a hunk of a unified diff as the replacement of whole lines."""
     header, *lines = hunk.removesuffix("\n").split("\n")
     first = int(header.removeprefix("@@ -").partition(" ")[0].partition(",")[0])
     before = [line[1:] for line in lines if line[:1] in (" ", "-")]
@@ -117,8 +114,8 @@ def _replacement(hunk: str) -> dict[str, Any]:
 
 
 def _fingerprint(explanation: Explanation) -> str:
-    """Hash the cause, so that it stays the same when lines move and values change."""
-    # Code hosts track results by this hash; line numbers would change with each commit.
+    """Return a hash of the cause that stays the same when lines move and values change."""
+    # Code hosts track results by this hash across commits.
     seen = re.sub(r"\d+|'[^']*'|\"[^\"]*\"", "#", explanation.seen)
     key = "\0".join((explanation.exception, explanation.path, explanation.function, seen))
     return hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()[:32]

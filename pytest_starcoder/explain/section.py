@@ -193,12 +193,15 @@ def _label(label: str) -> str:
 
 def _heading(explanation: Explanation) -> str:
     """Return where a cause fails, how, and in which test."""
+    place = ""
     if explanation.path:
         place = f"{explanation.path}:{explanation.line} in {explanation.function}"
-    else:
-        place = "" if explanation.phase == "call" else explanation.phase
+    elif explanation.phase != "call":
+        place = explanation.phase
     nodeids = explanation.nodeids
-    tests = one_line(nodeids[0], 200) if len(nodeids) == 1 else f"{len(nodeids)} tests"
+    tests = f"{len(nodeids)} tests"
+    if len(nodeids) == 1:
+        tests = one_line(nodeids[0], 200)
     return " · ".join(filter(None, [place, explanation.exception, tests]))
 
 

@@ -291,7 +291,11 @@ class ExplainPlugin:
             return {}  # the controller takes them
         attributes = vars(report)
         # Taken in the outermost wrapper, before any plugin that writes reports.
-        return {name: attributes.pop(name) for name in CARRIED_FIELDS if name in attributes}
+        carried = {}
+        for name in CARRIED_FIELDS:
+            if name in attributes:
+                carried[name] = attributes.pop(name)
+        return carried
 
     def _add_failure(self, report: AnyReport, phase: str, carried: Mapping[str, Any]) -> None:
         fields = carried.get("starcoder_failure")
@@ -311,9 +315,9 @@ class ExplainPlugin:
             self._ask_early(failure)
 
     def _ask_early(self, failure: Failure) -> None:
-        """Have a failure asked about while tests run, if that is useful.
+        """Ask about a failure while tests run, if that is useful.
 
-        Hooks that redact do not exist in the child that asks.
+        Never with hooks that redact: the child that asks does not have them.
         """
         settings = self._settings
         if isinstance(settings, StarcoderError) or settings.early == "off":
@@ -363,11 +367,11 @@ class ExplainPlugin:
             terminal.write(text, flush=True)
 
         config = self._config
+        width = config.get_terminal_writer().fullwidth
+        section = TerminalSection(write, width, live=bool(terminal.isatty))
         explainer = Explainer(
             self._finish(),
-            TerminalSection(
-                write, config.get_terminal_writer().fullwidth, live=bool(terminal.isatty)
-            ),
+            section,
             lambda heading: terminal.write_sep("=", heading, yellow=True),
             self._hooks,
             self._make_fix_search,
@@ -422,12 +426,16 @@ class ExplainPlugin:
 
 def _marker_attributes(mark: pytest.Mark) -> dict[str, bool]:
     """Return the attributes of a report for the options that a marker switches off."""
-    options = ("replay", "fix")
-    return {f"starcoder_{name}": False for name in options if not mark.kwargs.get(name, True)}
+    attributes = {}
+    for option in ("replay", "fix"):
+        if not mark.kwargs.get(option, True):
+            attributes[f"starcoder_{option}"] = False
+    return attributes
 
 
 def _assert_place(frame: FrameType | None) -> Place | None:
-    """Return where the assert is whose comparison pytest is asking about."""
+    """Return the place of the assert that is being evaluated, searching outwards from `frame`."""
+    # The rewritten assert calls this function of pytest, which calls our hook.
     while frame is not None and frame.f_code.co_name != "_call_reprcompare":
         frame = frame.f_back
     if frame is None or frame.f_back is None:

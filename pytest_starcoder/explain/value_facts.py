@@ -1,4 +1,4 @@
-"""Facts on values at fault: of a wrong type, out of a valid range, or not as asserted."""
+"""Facts on values at fault: of the wrong type, out of range, or not as asserted."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ OPERAND_MESSAGE = re.compile(
 """Messages of a TypeError about the operands of an operator."""
 
 CALL_MESSAGE = re.compile(r"([^\W\d]\w*(?:\.\w+)*)\(\) ")
-"""The name of a function at the start of a message; of a method with its class."""
+"""The name of a function, or of a class and its method, at the start of a message."""
 
 LITERAL_MESSAGE = re.compile(r"invalid literal for int|could not convert string to float")
 
 MIN_RECURSION = 10
-"""Frames of one function from which on it recurses."""
+"""Minimum number of frames of a function that is called recursive."""
 
 UNITTEST_OPERATORS = {
     "assertEqual": "==",
@@ -54,28 +54,35 @@ UNITTEST_OPERATORS = {
 def type_facts(site: RaiseSite) -> Iterator[str]:
     """Yield the operands, the signature or the value that a TypeError is about."""
     if isinstance(site.failing, OPERATIONS) or OPERAND_MESSAGE.search(site.message):
-        for node in site.nodes(*OPERATIONS):
-            yield from _operand_facts(site, node)
+        operations = site.nodes(*OPERATIONS)
+        if operations:
+            yield from _operand_facts(site, operations[0])
             return
     if "argument" in site.message:
         yield from _signature_facts(site)
     for node in _type_suspects(site):
-        value = site.value(node)
         if isinstance(node, ast.Call) and "unpack non-iterable NoneType" in site.message:
             yield f"{text_of(node)} returned None"
             return
-        if isinstance(node, ast.Constant) or value is UNKNOWN:
-            continue
-        type_name = re.escape(type(value).__name__)
-        if re.search(rf"\b{type_name}\b", site.message):
+        if _is_mentioned(site, node):
             yield site.describe(node)
             yield from site.origin(node)
             return
 
 
+def _is_mentioned(site: RaiseSite, node: ast.expr) -> bool:
+    """Return whether the message contains the type of a value that the code does not show."""
+    value = site.value(node)
+    if isinstance(node, ast.Constant) or value is UNKNOWN:
+        return False
+    type_name = re.escape(type(value).__name__)
+    return re.search(rf"\b{type_name}\b", site.message) is not None
+
+
 def _operand_facts(site: RaiseSite, node: Operation) -> Iterator[str]:
     operands = []
     for operand in _operands(node):
+        # The value of a literal is visible in the code.
         if not isinstance(operand, ast.Constant) and site.value(operand) is not UNKNOWN:
             operands.append(operand)
     if operands:
@@ -94,8 +101,8 @@ def _operands(node: Operation) -> tuple[ast.expr, ast.expr]:
 
 
 def _type_suspects(site: RaiseSite) -> Iterator[ast.expr]:
-    """Yield the expressions whose values may have a wrong type, the likeliest first."""
-    # The value on the right of `a, b = value` is the one that cannot be unpacked.
+    """Yield the expressions whose values may have the wrong type, the likeliest first."""
+    # In `a, b = value`, the value may not be iterable.
     yield from site.unpacked()
     if isinstance(site.failing, ast.Name | ast.Attribute):  # iterated over or entered
         yield site.failing
@@ -110,7 +117,7 @@ def _type_suspects(site: RaiseSite) -> Iterator[ast.expr]:
         yield from getattr(node, "args", ())
         if isinstance(node, ast.Subscript):
             yield node.slice
-    # The right side of `in` must be a container.
+    # The right side of `in` may not be a container.
     for comparison in site.nodes(ast.Compare):
         yield from comparison.comparators
     if isinstance(site.statement, ast.For):
@@ -128,9 +135,10 @@ def _signature_facts(site: RaiseSite) -> Iterator[str]:
         called = resolve_name(name, scope)
         function = entered_function(called)
         if function is not None and f"{function.__code__.co_name}()" in site.message:
-            # A class is called by its own name, not by that of its `__init__`.
-            full_name = function.__code__.co_qualname.rpartition("<locals>.")[2]
-            owner = text_of(name) if is_instance(called, type) else full_name
+            owner = function.__code__.co_qualname.rpartition("<locals>.")[2]
+            # A class is called by its own name, not by that of `__init__`.
+            if is_instance(called, type):
+                owner = text_of(name)
             yield f"the signature is {owner}({_parameter_list(function)})"
             return
         if is_instance(called, type) and "takes no arguments" in site.message:
@@ -139,14 +147,13 @@ def _signature_facts(site: RaiseSite) -> Iterator[str]:
 
 
 def _parameter_list(function: types.FunctionType) -> str:
-    """Return the parameters as the source has them.
-
-    Generated functions, such as those of dataclasses, have no source: theirs are names alone.
-    """
-    node = function_of(function.__code__)
+    """Return the parameters as written in the source, or else their names."""
+    code = function.__code__
+    node = function_of(code)
     if isinstance(node, Function):
         return ast.unparse(node.args)
-    names = list(function.__code__.co_varnames[: function.__code__.co_argcount])
+    # A generated function, such as the `__init__` of a dataclass, has no source.
+    names = list(code.co_varnames[: code.co_argcount])
     # Defaults belong to the last parameters.
     first_optional = len(names) - len(function.__defaults__ or ())
     optional = [f"{name}=…" for name in names[first_optional:]]
@@ -179,21 +186,29 @@ def value_facts(site: RaiseSite) -> Iterator[str]:
     if isinstance(site.exc, json.JSONDecodeError):
         yield from _position_facts(site.exc.doc, site.exc.pos)
         return
-    for node in site.unpacked() if "to unpack" in site.message else ():
+    if "to unpack" in site.message:
+        sentences = list(_unpacking_facts(site))
+        if sentences:
+            yield from sentences
+            return
+    for call in site.nodes(ast.Call):
+        sentences = list(_call_facts(site, call)) if call.args else []
+        if sentences:
+            yield from sentences
+            return
+    if "empty" in site.message:
+        yield from empty_argument_facts(site)
+
+
+def _unpacking_facts(site: RaiseSite) -> Iterator[str]:
+    """Yield the value that has too many or too few items to unpack."""
+    for node in site.unpacked():
         container = plain(site.value(node))
         if type(container) in (list, tuple, dict, str):
             items = counted(len(container), "item")
             yield f"{text_of(node)} has {items}: {short_repr(container)}"
             yield from site.origin(node)
             return
-    for call in site.nodes(ast.Call):
-        if call.args:
-            sentences = list(_call_facts(site, call))
-            if sentences:
-                yield from sentences
-                return
-    if "empty" in site.message:
-        yield from empty_argument_facts(site)
 
 
 def _call_facts(site: RaiseSite, call: ast.Call) -> Iterator[str]:
@@ -201,6 +216,7 @@ def _call_facts(site: RaiseSite, call: ast.Call) -> Iterator[str]:
     argument = site.value(call.args[0])
     called = site.value(call.func)
     if is_instance(called, enum.EnumMeta) and "is not a valid" in site.message:
+        # From the `__dict__`, because an enum may override iteration.
         values = list(vars(called).get("_value2member_map_") or {})
         near = nearest_key(argument, values)
         hint = f"; the nearest is {near}" if near else ""
@@ -214,7 +230,7 @@ def _call_facts(site: RaiseSite, call: ast.Call) -> Iterator[str]:
 
 
 def _quoted_value(message: str) -> str:
-    """Return the string that Python's message ends with."""
+    """Return the string literal at the end of a message; empty if there is none."""
     try:
         return str(ast.literal_eval(message.partition(": ")[2]))
     except (ValueError, SyntaxError):
@@ -222,7 +238,7 @@ def _quoted_value(message: str) -> str:
 
 
 def unicode_facts(site: RaiseSite) -> Iterator[str]:
-    """Yield the text around what cannot be decoded or encoded."""
+    """Yield the text around the position that cannot be decoded or encoded."""
     if isinstance(site.exc, UnicodeDecodeError | UnicodeEncodeError):
         yield from _position_facts(site.exc.object, site.exc.start)
 
@@ -239,10 +255,10 @@ def _position_facts(text: str | bytes, index: int) -> Iterator[str]:
 def recursion_facts(site: RaiseSite) -> Iterator[str]:
     """Yield the function that calls itself, and how its arguments change."""
     calls: dict[types.CodeType, list[types.FrameType]] = {}
-    # The functions of unittest are on the traceback, with the values as arguments.
     for entry in site.entries():
-        calls.setdefault(entry.tb_frame.f_code, []).append(entry.tb_frame)
-    # The function with most frames is the one that recurses.
+        frame = entry.tb_frame
+        calls.setdefault(frame.f_code, []).append(frame)
+    # The function with the most frames is the one that recurses.
     frames = max(calls.values(), key=len)
     if len(frames) < MIN_RECURSION:
         return
@@ -252,7 +268,7 @@ def recursion_facts(site: RaiseSite) -> Iterator[str]:
 
 
 def _progress_facts(names: Iterable[str], frames: list[types.FrameType]) -> Iterator[str]:
-    """Yield how the first argument that changes does, or else that one stays the same."""
+    """Yield the values of the first argument that changes, or else one that stays the same."""
     constants = []
     for name in names:
         if name in ("self", "cls"):
@@ -273,16 +289,18 @@ def iteration_facts(site: RaiseSite) -> Iterator[str]:
     for call in site.nodes(ast.Call):
         match call:
             case ast.Call(func=ast.Name(id="next"), args=[iterator]):
-                # A generator expression on the line is new: it had no items at all.
+                # A generator expression on the line has just been created.
                 more = "" if isinstance(iterator, ast.GeneratorExp) else "more "
                 yield f"{text_of(iterator)} has no {more}items"
                 return
 
 
 def assertion_facts(site: RaiseSite) -> Iterator[str]:
-    """Yield how the two values of a unittest assertion differ."""
+    """Yield sentences on how the two values of a unittest assertion differ."""
+    # unittest's own frames are on the traceback, with the values as arguments.
     for entry in site.entries():
-        frame, code = entry.tb_frame, entry.tb_frame.f_code
+        frame = entry.tb_frame
+        code = frame.f_code
         op = UNITTEST_OPERATORS.get(code.co_name)
         if op and frame.f_globals.get("__name__") == "unittest.case":
             _self, first, second = code.co_varnames[:3]
@@ -295,7 +313,7 @@ def assertion_facts(site: RaiseSite) -> Iterator[str]:
 
 
 def _has_expected_first(site: RaiseSite, assertion: str) -> bool:
-    """Return whether a test passes a literal first, and then something with a name in it."""
+    """Return whether a test passes a literal first, and then an expression with a name."""
     for call in site.nodes(ast.Call):
         match call:
             case ast.Call(func=ast.Attribute(attr=name), args=[first, second, *_]):

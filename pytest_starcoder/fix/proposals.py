@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pytest_starcoder.fix.places import Places, number_lines
 from pytest_starcoder.model.client import Client, cap_answer
 from pytest_starcoder.model.code_blocks import extract_code
-from pytest_starcoder.model.prompts import family, render
+from pytest_starcoder.model.prompts import model_family, render
 from pytest_starcoder.redaction.redactor import REDACTED
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.lines import split, statement_at
@@ -78,7 +78,7 @@ def proposals(
     places: Places, client: Client, sources: SourceFiles, redact: Callable[[str], str]
 ) -> list[Edit]:
     """Ask for edits of the most suspicious statements. Raises BackendError."""
-    prompt_family = family(client.model(), client.settings.family)
+    prompt_family = model_family(client.model(), client.settings.family)
     edits: dict[Edit, None] = {}  # a dict, since two holes may get the same edit
     for hole in _holes(places, sources):
         edit = _ask(hole, client, prompt_family, redact)

@@ -56,7 +56,7 @@ class JudgedDraft:
             seconds[record.nodeid] = record.seconds
         tests = {}
         for nodeid, lines in judgement.lines.items():
-            tests[nodeid] = ExecutedCode(lines, judgement.steps[nodeid], seconds[nodeid], draft)
+            tests[nodeid] = ExecutedCode(lines, judgement.arcs[nodeid], seconds[nodeid], draft)
         return cls(draft, judgement, tests)
 
     @property

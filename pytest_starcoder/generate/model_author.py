@@ -14,10 +14,10 @@ from pytest_starcoder.generate.result import ModelAnswer, ModelUsage
 from pytest_starcoder.generate.salvage import async_mark, is_test, salvage_drafts
 from pytest_starcoder.generate.statements import mentions
 from pytest_starcoder.generate.suite_score import ReadSource
-from pytest_starcoder.model.client import Client, fit
+from pytest_starcoder.model.client import Client, fit_prompt
 from pytest_starcoder.model.code_blocks import extract_code
 from pytest_starcoder.model.prompt import Completion, Prompt
-from pytest_starcoder.model.prompts import FORMS, family, render
+from pytest_starcoder.model.prompts import FORMS, model_family, render
 from pytest_starcoder.source.functions import Function
 from pytest_starcoder.source.syntax import syntax_tree
 
@@ -130,7 +130,7 @@ class ModelAuthor:
 
     @property
     def _family(self) -> str:
-        return family(self.client.model(), self.client.settings.family)
+        return model_family(self.client.model(), self.client.settings.family)
 
     @property
     def _is_instruct(self) -> bool:
@@ -183,7 +183,7 @@ class ModelAuthor:
                 gaps=redact(", ".join(gaps[:MAX_GAPS])),
             )
 
-        return fit(render_code, self._code(target), self.client)
+        return fit_prompt(render_code, self._code(target), self.client)
 
     def _code(self, target: Target) -> list[str]:
         """Return the code of a target, and with more context the whole file if it is short."""

@@ -38,7 +38,7 @@ _PLACEHOLDER = re.compile(
 )
 
 
-def judge(text: str, prompt: str, examples: str = "") -> str:
+def find_flaw(text: str, prompt: str, examples: str = "") -> str:
     """Return what is wrong with an answer, to go on from "it …"; empty if nothing is.
 
     `examples` are the worked examples at the beginning of the prompt.

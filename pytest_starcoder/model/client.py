@@ -20,7 +20,7 @@ from pytest_starcoder.settings import Settings, cache_folder
 MAX_ATTEMPTS = 3
 """Number of times that a prompt is sent if the server says that asking again can help."""
 
-ROOM = 2900
+MAX_PROMPT_TOKENS = 2900
 """Tokens of a prompt that, with its answer, fits the smallest window that servers give."""
 
 CACHE_FORMAT = 3
@@ -180,8 +180,11 @@ def _restore(kind: type[Value], fields: object) -> Value | None:
     return None
 
 
-def fit(
-    render: Callable[[list[str]], Prompt], parts: list[str], client: Client, room: int = ROOM
+def fit_prompt(
+    render: Callable[[list[str]], Prompt],
+    parts: list[str],
+    client: Client,
+    room: int = MAX_PROMPT_TOKENS,
 ) -> Prompt:
     """Render as many of `parts` as fit into `room` tokens, while the answer fits the window.
 
@@ -201,7 +204,7 @@ def fit(
 def shorten_to_fit(
     render: Callable[[list[str]], Prompt], parts: list[str], fits: Callable[[Prompt], bool]
 ) -> Prompt:
-    """Do what `fit` does, with another measure."""
+    """Do what `fit_prompt` does, with another measure."""
     for count in range(len(parts), 0, -1):
         prompt = render(parts[:count])
         if fits(prompt):

@@ -38,7 +38,7 @@ _CANONICAL_NAMES = {
 def _languages() -> dict[str, str]:
     """Map every alias that Pygments knows, such as "py3", to the name of its language."""
     # Imported late: only a few commands look for code in an answer.
-    from pygments.lexers import get_all_lexers  # type: ignore[import-untyped]
+    from pygments.lexers import get_all_lexers
 
     languages = {}
     for _, aliases, _, _ in get_all_lexers(plugins=False):

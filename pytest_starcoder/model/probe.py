@@ -18,7 +18,7 @@ from typing import Any
 from pytest_starcoder.errors import BackendTimeout, PromptTooLong, StarcoderError
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Completion, Prompt
-from pytest_starcoder.model.prompts import family
+from pytest_starcoder.model.prompts import model_family
 from pytest_starcoder.model.special_tokens import FIRST_STARCODER, STARCODER2
 
 EXPLANATION_TOKENS = (1500, 120)
@@ -56,7 +56,7 @@ def run_probes(client: Client) -> Iterator[ProbeResult]:
     `client` must not have a cache, since cached answers prove nothing, and needs a temperature of
     0, so that answers can be compared.
     """
-    kind = family(client.model(), client.settings.family)
+    kind = model_family(client.model(), client.settings.family)
 
     def ask(prompt: Prompt) -> Completion:
         return client.complete(replace(prompt, chat=kind == "chat"))

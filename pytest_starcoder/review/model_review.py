@@ -27,7 +27,7 @@ from pytest_starcoder.errors import (
 from pytest_starcoder.model.cache import Cache
 from pytest_starcoder.model.client import Client, cap_answer
 from pytest_starcoder.model.prompt import Completion, Prompt
-from pytest_starcoder.model.prompts import family, render
+from pytest_starcoder.model.prompts import model_family, render
 from pytest_starcoder.review.change import TIME_LIMIT_REACHED, Change, Hunk, Unreviewed
 from pytest_starcoder.review.finding import Finding, Severity
 from pytest_starcoder.review.remark import (
@@ -150,7 +150,7 @@ class _HunkReviewer:
         """
         model = self._client.model()
         settings = self._client.settings
-        kind = family(model, settings.family)
+        kind = model_family(model, settings.family)
         # Everything that the prompts depend on is part of the key.
         # Line numbers are relative to the hunk, so that it may move.
         added = [number - hunk.new for number in hunk.added]
@@ -178,7 +178,7 @@ class _HunkReviewer:
     # --- base models ---
 
     def _ask_for_comment(self, hunk: Hunk, kind: str) -> list[Remark]:
-        from pytest_starcoder.model.answer_quality import judge
+        from pytest_starcoder.model.answer_quality import find_flaw
 
         state = self._ask_for_state(hunk) if kind == "starcoder2" else ""
         if state == "approved":
@@ -189,7 +189,7 @@ class _HunkReviewer:
         message = clean_message(completion.text)
         if is_praise(message):
             return []
-        flaw = judge(message, prompt.text, prompt.text.rpartition("\n---\n")[0])
+        flaw = find_flaw(message, prompt.text, prompt.text.rpartition("\n---\n")[0])
         if flaw:
             raise UnreadableAnswer(f"what {completion.model} wrote {flaw}")
         severity = rate_severity(message)
@@ -240,7 +240,7 @@ class _HunkReviewer:
     # --- chat models ---
 
     def _ask_for_list(self, hunk: Hunk) -> list[Remark]:
-        from pytest_starcoder.model.answer_quality import judge
+        from pytest_starcoder.model.answer_quality import find_flaw
 
         # One request: an instruct model chooses the lines itself.
         prompt = _render("chat", "review", hunk, self._repository_name, hunk.added[0])
@@ -251,7 +251,7 @@ class _HunkReviewer:
         usable = []
         for remark in remarks:
             message = clean_message(remark.message)
-            if message and not judge(message, prompt.text):
+            if message and not find_flaw(message, prompt.text):
                 usable.append(remark._replace(message=message))
         return usable
 

@@ -1,15 +1,15 @@
 """Selects the user's pytest options for a run of ours.
 
 Options that tests, fixtures and conftests may read are kept. Options that select, order,
-distribute, repeat, measure or report tests are dropped, and so are those that make tests write
-what they expect: the user's run has just done that.
+distribute, repeat, measure or report tests are dropped. So are those that make tests write their
+expected values: the user's run has just done that.
 """
 
 from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 DROPPED_WITH_VALUE = set(
@@ -86,39 +86,42 @@ def select_arguments(
     words = deque(arguments)
     while words:
         word = words.popleft()
-        option, has_value, _ = word.partition("=")
         if word == "--":
-            break
-        takes_next = False  # the value of an option that is dropped or replaced
-        if option.startswith("--starcoder") or option == "--no-starcoder":
-            takes_next = option not in OUR_FLAGS
-            if option in OUR_OPTIONAL_VALUES:
-                takes_next = _is_value(words)
-        elif option in DROPPED_WITH_VALUE:
-            takes_next = _is_value(words) and words[0] not in test_names
-        elif option in REPORT_FOLDERS:
+            break  # only names of tests follow
+        option, has_value, _ = word.partition("=")
+        if option in REPORT_FOLDERS:
             selected.append(f"{option}={folder / option.strip('-')}")
-            takes_next = True
         elif option in REPLACED:
             selected.append(f"{option}={REPLACED[option]}")
-            takes_next = True
         elif word.startswith("-p") and not word.startswith("--"):
             plugin = words.popleft() if word == "-p" and words else word[2:]
             if plugin != "no:cacheprovider":  # the run has a temporary cache
                 selected += ["-p", plugin]
         elif not _is_dropped(option, word) and word not in test_names:
             selected.append(word)
-        if takes_next and words and not has_value:
+        if words and not has_value and _takes_value(option, words[0], test_names):
             words.popleft()
     return selected
 
 
-def _is_value(words: Sequence[str]) -> bool:
-    """Return whether the next word is the value of an option, not another option."""
-    return bool(words) and not words[0].startswith("-")
+def _is_ours(option: str) -> bool:
+    return option.startswith("--starcoder") or option == "--no-starcoder"
 
 
 def _is_dropped(option: str, word: str) -> bool:
-    if option in DROPPED_FLAGS:
+    if _is_ours(option) or option in DROPPED_FLAGS or option in DROPPED_WITH_VALUE:
         return True
     return bool(DROPPED_ATTACHED.fullmatch(word) or DROPPED_WRITES.fullmatch(option))
+
+
+def _takes_value(option: str, next_word: str, test_names: Collection[str]) -> bool:
+    """Return whether the next word is the value of an option that is dropped or replaced."""
+    is_option = next_word.startswith("-")
+    if option in OUR_OPTIONAL_VALUES:
+        return not is_option
+    if option in DROPPED_WITH_VALUE:
+        # `-n` and others work without a value too: then a test may follow.
+        return not is_option and next_word not in test_names
+    if _is_ours(option):
+        return option not in OUR_FLAGS
+    return option in REPORT_FOLDERS or option in REPLACED

@@ -1,6 +1,7 @@
-"""Compares what edited functions do, on the inputs of the tests and simple variations of them.
+"""Calls edited functions with the inputs of the tests and variations of them.
 
-It runs in the process whose code is swapped. Outcomes are texts.
+It runs in the process whose code is swapped, and describes each outcome as text, so that
+outcomes of different edits can be compared.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from functools import cached_property
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
-from pytest_starcoder.runner.code_swap import Swap, identity
+from pytest_starcoder.runner.code_swap import Swap, identity, installed_code
 from pytest_starcoder.text.reprs import short_repr
 
 MAX_RECORDED = 24
@@ -38,6 +39,7 @@ MAX_ATTRIBUTES = 6
 """Attributes shown of an object without a repr."""
 
 COROUTINE_SECONDS = 1.0
+"""Limit of an observed coroutine, in seconds of wall-clock time."""
 
 MAX_YIELDED = 200
 """Values taken from a generator."""
@@ -56,12 +58,12 @@ class Called:
         """The call as a person writes it: `mean([1, 2])`, `stack.push(3)`."""
         arguments = self.arguments
         name = self.function.__name__
-        is_method = "." in self.function.__qualname__.replace(".<locals>.", "")
+        qualified_name = self.function.__qualname__.replace(".<locals>.", "")
+        is_method = "." in qualified_name
         if is_method and arguments:
             name = f"{object_text(arguments[0])}.{name}"
             arguments = arguments[1:]
-        parts = [short_repr(value) for value in arguments]
-        parts += [f"{key}={short_repr(value)}" for key, value in self.keywords.items()]
+        parts = [*map(short_repr, arguments), *_assignments(self.keywords.items())]
         return f"{name}({', '.join(parts)})"
 
     def with_argument(self, position: int, value: object) -> Called:
@@ -76,13 +78,12 @@ class Overdue(BaseException):
 def outermost(swap: Swap) -> list[FunctionType]:
     """Return the functions whose code changes, without those defined inside another of them."""
     changed = []
+    prefixes: tuple[str, ...] = ()
     for function, code in swap.items():
-        if identity({function: code}) != identity({function: function.__code__}):
+        if identity({function: code}) != identity(installed_code([function])):
             changed.append(function)
-    inner_prefixes = tuple({f"{function.__qualname__}.<locals>." for function in changed})
-    return [
-        function for function in changed if not function.__qualname__.startswith(inner_prefixes)
-    ]
+            prefixes += (f"{function.__qualname__}.<locals>.",)
+    return [function for function in changed if not function.__qualname__.startswith(prefixes)]
 
 
 class Inputs:
@@ -122,11 +123,11 @@ class Inputs:
         calls = self._calls.setdefault(function, {})
         if len(calls) >= MAX_RECORDED:
             return
-        sys.setprofile(None)  # copying calls functions, too
+        sys.setprofile(None)  # copying the arguments calls functions too
         try:
             call = _call_in(frame, function)
             calls.setdefault(call.text, call)
-        except Exception:  # noqa: BLE001 - what cannot be copied cannot be called again
+        except Exception:  # noqa: BLE001 - without copies the call cannot be repeated
             pass
         finally:
             sys.setprofile(self._profile)
@@ -148,24 +149,24 @@ def _call_in(frame: FrameType, function: FunctionType) -> Called:
     return Called(function, copy.deepcopy(tuple(arguments)), copy.deepcopy(keywords))
 
 
-def written(call: Called) -> str:
-    """Return an import and the call as code for a test; empty if it cannot be written."""
+def code_of(call: Called) -> str:
+    """Return an import and the call as code for a test; empty if a test cannot make the call."""
     function = call.function
     if "." in function.__qualname__ or function.__module__ in (None, "__main__"):
         return ""
-    parts = []
-    for name, value in [*(("", value) for value in call.arguments), *call.keywords.items()]:
-        text = repr(value)
-        if not _is_literal_of(text, value):
-            return ""
-        parts.append(f"{name}={text}" if name else text)
+    if not all(map(_has_literal, (*call.arguments, *call.keywords.values()))):
+        return ""
+    parts = list(map(repr, call.arguments))
+    for keyword, value in call.keywords.items():
+        parts.append(f"{keyword}={value!r}")
     name = function.__name__
     return f"from {function.__module__} import {name}\n{name}({', '.join(parts)})"
 
 
-def _is_literal_of(text: str, value: object) -> bool:
+def _has_literal(value: object) -> bool:
+    """Return whether the repr of a value is a literal for it."""
     try:
-        return bool(ast.literal_eval(text) == value)
+        return bool(ast.literal_eval(repr(value)) == value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return False
 
@@ -175,8 +176,11 @@ def object_text(value: object) -> str:
     if type(value).__repr__ is not object.__repr__ or not hasattr(value, "__dict__"):
         return short_repr(value)
     attributes = itertools.islice(vars(value).items(), MAX_ATTRIBUTES)
-    parts = [f"{name}={short_repr(part)}" for name, part in attributes]
-    return f"{type(value).__name__}({', '.join(parts)})"
+    return f"{type(value).__name__}({', '.join(_assignments(attributes))})"
+
+
+def _assignments(values: Iterable[tuple[str, object]]) -> list[str]:
+    return [f"{name}={short_repr(value)}" for name, value in values]
 
 
 def outcome_of(call: Called, limit: float) -> str:
@@ -185,7 +189,7 @@ def outcome_of(call: Called, limit: float) -> str:
         arguments, keywords = copy.deepcopy((call.arguments, dict(call.keywords)))
     except Exception:  # noqa: BLE001 - somebody's __deepcopy__ may raise anything
         return "cannot be called again"
-    before = [object_text(value) for value in arguments]
+    before = list(map(object_text, arguments))
     previous = signal.signal(signal.SIGVTALRM, _raise_overdue)
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, limit, limit)
@@ -199,9 +203,14 @@ def outcome_of(call: Called, limit: float) -> str:
         return f"raises {type(exc).__name__}"
     finally:
         signal.signal(signal.SIGVTALRM, previous)
-    after = [object_text(value) for value in arguments]
-    changed = [text for text, old in zip(after, before, strict=True) if text != old]
-    return f"{outcome} and leaves {', '.join(changed)}" if changed else outcome
+    changed = []
+    for value, text_before in zip(arguments, before, strict=True):
+        text = object_text(value)
+        if text != text_before:
+            changed.append(text)
+    if changed:
+        return f"{outcome} and leaves {', '.join(changed)}"
+    return outcome
 
 
 def _result(function: FunctionType, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
@@ -223,8 +232,8 @@ def _raise_overdue(_signal: int, _frame: FrameType | None) -> None:
 def _variations(calls: Sequence[Called]) -> Iterator[Called]:
     """Yield calls with one argument changed.
 
-    First by the constants in the code, which decide something there, then by the simplest
-    changes of every call.
+    Values near the constants in the code come first, since those often decide which branch
+    is taken; then come the simplest changes of every call.
     """
     for call in calls[:1]:
         yield from itertools.islice(_near_constants(call), MAX_FROM_CONSTANTS)
@@ -243,25 +252,37 @@ def _simple_variations(call: Called) -> Iterator[Called]:
 
 def _near_constants(call: Called) -> Iterator[Called]:
     """Yield the call with an argument replaced by values near the constants in the code."""
-    constants = list(_constants(call.function.__code__))
-    numbers = [constant for constant in constants if type(constant) is int]
-    texts = []
-    for constant in constants:
-        if type(constant) is str and 0 < len(constant) <= MAX_CONSTANT_LENGTH:
+    numbers: list[int] = []
+    texts: list[str] = []
+    for constant in _constants(call.function.__code__):
+        if type(constant) is int:  # not a bool
+            numbers.append(constant)
+        elif isinstance(constant, str) and 0 < len(constant) <= MAX_CONSTANT_LENGTH:
             texts.append(constant)
     for position, value in enumerate(call.arguments):
         variants: list[object] = []
         if type(value) is int:
-            for number in numbers:
-                variants += [number, number + 1, number - 1]
-            variants += map(sum, itertools.combinations(numbers, 2))
+            variants += _near_numbers(numbers)
         elif type(value) is str:
-            variants += texts
-            variants += [f"{value}{text}{value}" for text in texts]
-            variants += [f"{value} \u00e9", f"{value}--{value}", f"{value}1"]
+            variants += _texts_with(texts, value)
         for variant in dict.fromkeys(variants):
             if variant != value:
                 yield call.with_argument(position, variant)
+
+
+def _near_numbers(numbers: Sequence[int]) -> Iterator[int]:
+    for number in numbers:
+        yield from (number, number + 1, number - 1)
+    # The code may add two of its constants up before it compares.
+    yield from map(sum, itertools.combinations(numbers, 2))
+
+
+def _texts_with(constants: Sequence[str], value: str) -> Iterator[str]:
+    """Yield the constants, the value around each, and the value with unusual characters."""
+    yield from constants
+    for constant in constants:
+        yield f"{value}{constant}{value}"
+    yield from (f"{value} \u00e9", f"{value}--{value}", f"{value}1")
 
 
 def _constants(code: CodeType) -> Iterator[object]:
@@ -280,27 +301,34 @@ def _constants(code: CodeType) -> Iterator[object]:
 
 def _variants(value: Any) -> list[Any]:
     """Return values of the same type, edge cases first."""
-    variants: list[Any] = []
     if isinstance(value, bool):
         return [not value]
+    if isinstance(value, int | float | str):
+        return _scalar_variants(value)
+    if type(value) in (list, tuple):
+        return _sequence_variants(value)
+    if type(value) is dict:
+        variants: list[Any] = [{}]
+        for key in itertools.islice(value, 2):
+            smaller = dict(value)
+            del smaller[key]
+            variants.append(smaller)
+        return variants
+    if type(value) is set:
+        return [set(), set(itertools.islice(value, 1))]
+    return []
+
+
+def _scalar_variants(value: int | float | str) -> list[Any]:
+    variants: list[Any]
     if isinstance(value, int):
         variants = [0, 1, value + 1, value - 1, 2, -value, value * 2, 10]
     elif isinstance(value, float):
         variants = [0.0, 1.0, value + 0.5, -value, value * 2]
-    elif isinstance(value, str):
+    else:
         half = value[: len(value) // 2]
         variants = ["", value[:1], value[::-1], value[1:], value + value]
         variants += [half, value.swapcase(), "a", f" {value}"]
-    elif type(value) in (list, tuple):
-        return _sequence_variants(value)
-    elif type(value) is dict:
-        without_one = [
-            {key: entry for key, entry in value.items() if key != removed}
-            for removed in itertools.islice(value, 2)
-        ]
-        return [{}, *without_one]
-    elif type(value) is set:
-        return [set(), set(itertools.islice(value, 1))]
     return [variant for variant in dict.fromkeys(variants) if variant != value]
 
 
@@ -308,7 +336,8 @@ def _sequence_variants(value: list[Any] | tuple[Any, ...]) -> list[Any]:
     items = list(value)
     variants = [[], items[:1], items[1:], items[::-1], items + items, items[:-1]]
     for index, item in enumerate(items[:2]):
+        before, after = items[:index], items[index + 1 :]
         for variant in _variants(item)[:3]:
-            variants.append([*items[:index], variant, *items[index + 1 :]])
+            variants.append([*before, variant, *after])
     variants.append(sorted(items, key=repr))
     return [type(value)(variant) for variant in variants if variant != items]

@@ -39,26 +39,22 @@ class ChildProcess:
     ) -> None:
         self._grace = grace
         self.was_killed = False
-        """Whether the grace period was too short."""
+        """True if the grace period was too short."""
         options: dict[str, Any] = {"cwd": folder, "env": dict(variables)}
         if sys.platform == "win32":
             options["stdin"] = subprocess.DEVNULL
             options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
         else:
-            # The supervisor imports nothing of ours: it has to start quickly.
-            supervisor = [
-                sys.executable,
-                "-I",
-                "-S",
-                str(Path(__file__).with_name("supervisor.py")),
-            ]
+            # Without site-packages and our package, the supervisor starts quickly.
+            script = str(Path(__file__).with_name("supervisor.py"))
             numbers = ",".join(map(str, descriptors))
+            supervisor = [sys.executable, "-I", "-S", script]
             supervisor += [str(os.getpid()), str(grace), str(temporary or ""), numbers]
             command = [*supervisor, *command]
             # The supervisor listens to this pipe, which closes however this process ends.
             options |= {"stdin": subprocess.PIPE, "bufsize": 0}
             options |= {"start_new_session": True, "pass_fds": descriptors}
-        # What the child prints is of no interest, and must not fill a pipe.
+        # Nobody reads the output of the child, and it must not fill a pipe.
         quiet = subprocess.DEVNULL
         self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet, **options)
 

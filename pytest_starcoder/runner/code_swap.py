@@ -1,28 +1,27 @@
-"""Swaps the code of live functions for edited code, so that everything holding them runs the edit.
+"""Swaps the code of live functions for edited code, wherever they are referenced.
 
-No file is written and nothing is imported. What a code object does not contain (decorators,
-default values, module constants) cannot be swapped.
+No file is written and nothing is imported. Decorators, default values and module constants are
+not part of a code object, so they cannot be swapped.
 """
 
 from __future__ import annotations
 import __future__
 
 import ast
-import functools
 import gc
 import inspect
-import operator
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType, FunctionType
 
 from pytest_starcoder.runner.messages import Replacement
 from pytest_starcoder.source.syntax import Offsets, syntax_tree
 
-FUTURE_FLAGS = functools.reduce(
-    operator.or_, [getattr(__future__, name).compiler_flag for name in __future__.all_feature_names]
-)
+FUTURE_FLAGS = 0
+"""The flags of a code object that say which `__future__` imports its file has."""
+for _name in __future__.all_feature_names:
+    FUTURE_FLAGS |= getattr(__future__, _name).compiler_flag
 
 Swap = Mapping[FunctionType, CodeType]
 """The new code of functions."""
@@ -71,8 +70,8 @@ class FileCode:
         for change in changes:
             by_function.setdefault(self._function_around(change), []).append(change)
         swap: dict[FunctionType, CodeType] = {}
-        for function, own_changes in by_function.items():
-            swap |= self._swap_function(function, own_changes)
+        for function, function_changes in by_function.items():
+            swap |= self._swap_function(function, function_changes)
         return swap
 
     def _function_around(self, change: Replacement) -> OuterFunction:
@@ -90,13 +89,15 @@ class FileCode:
         flags = live[0].__code__.co_flags & FUTURE_FLAGS
         text = self.source[outer.start : outer.end]
         names = self._names_in(outer, text, flags)
+        # From the last change to the first, which leaves earlier positions valid.
         for start, end, after in sorted(changes, reverse=True):
             text = text[: start - outer.start] + after + text[end - outer.start :]
         edited_code = _code_by_name(_compile(text, outer, self._filename, flags))
         swap: dict[FunctionType, CodeType] = {}
         for function in live:
             code = function.__code__
-            new_code = edited_code.get(names.get((code.co_qualname, code.co_firstlineno), ("", 0)))
+            name = names.get((code.co_qualname, code.co_firstlineno))
+            new_code = edited_code.get(name) if name else None
             if new_code is None or _signature(new_code) != _signature(code):
                 raise Unswappable("its function has other arguments or other outer variables")
             swap[function] = new_code
@@ -105,10 +106,11 @@ class FileCode:
     def _names_in(self, outer: OuterFunction, text: str, flags: int) -> dict[CodeName, CodeName]:
         """Return the names of the original code objects by qualified name and first line."""
         if outer not in self._names:
-            code = _code_by_name(_compile(text, outer, self._filename, flags))
-            self._names[outer] = {
-                (inner.co_qualname, inner.co_firstlineno): name for name, inner in code.items()
-            }
+            names = {}
+            code = _compile(text, outer, self._filename, flags)
+            for name, inner in _code_by_name(code).items():
+                names[inner.co_qualname, inner.co_firstlineno] = name
+            self._names[outer] = names
         return self._names[outer]
 
 
@@ -121,9 +123,14 @@ def functions_alive(is_wanted: Callable[[str], bool]) -> dict[str, list[Function
     return {filename: group for filename, group in functions.items() if is_wanted(filename)}
 
 
+def installed_code(functions: Iterable[FunctionType]) -> Swap:
+    """Return the swap that changes nothing: the code that the functions have now."""
+    return {function: function.__code__ for function in functions}
+
+
 def install(swap: Swap) -> Swap:
     """Have the functions run their new code; return the swap that restores the old one."""
-    original = {function: function.__code__ for function in swap}
+    original = installed_code(swap)
     for function, code in swap.items():
         function.__code__ = code
     return original
@@ -131,7 +138,8 @@ def install(swap: Swap) -> Swap:
 
 def identity(swap: Swap) -> object:
     """Return a value that is equal for swaps with the same instructions, on whatever lines."""
-    return tuple((id(function), _instructions(code)) for function, code in swap.items())
+    instructions = map(_instructions, swap.values())
+    return tuple(zip(map(id, swap), instructions, strict=True))
 
 
 def _instructions(code: CodeType) -> object:
@@ -168,7 +176,9 @@ def _functions_in(
 def _outer_function(
     node: ast.FunctionDef | ast.AsyncFunctionDef, classes: tuple[str, ...], offsets: Offsets
 ) -> OuterFunction:
-    line = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    line = node.lineno
+    if node.decorator_list:
+        line = node.decorator_list[0].lineno
     last = node.end_lineno or node.lineno
     return OuterFunction(
         start=offsets.of(line),
@@ -183,7 +193,9 @@ def _outer_function(
 
 def _compile(text: str, outer: OuterFunction, filename: str, flags: int) -> CodeType:
     """Compile a function's text on its own lines, within classes of the same names."""
-    headers = [f"{' ' * depth}class {name}:" for depth, name in enumerate(outer.classes)]
+    headers = []
+    for depth, name in enumerate(outer.classes):
+        headers.append(f"{' ' * depth}class {name}:")
     if outer.indent and not headers:
         headers = ["if 1:"]
     padding = outer.line - 1 - len(headers)

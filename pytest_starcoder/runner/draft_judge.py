@@ -18,6 +18,7 @@ import pytest
 from pytest_starcoder.runner.draft_modules import collect_items
 from pytest_starcoder.runner.fork_server import exit_if_forked
 from pytest_starcoder.runner.messages import DraftModule, Judgement, Record
+from pytest_starcoder.runner.outcome import Arcs, Lines
 from pytest_starcoder.runner.supervisor import descendants
 from pytest_starcoder.runner.trace import Tracer
 from pytest_starcoder.source.project import in_project
@@ -45,12 +46,14 @@ def judge_drafts(
 ) -> Judgement:
     """Run the tests of draft modules in order, then in reverse.
 
-    What they execute is recorded the first time. Modules without tests are a problem.
+    Executed lines are recorded in the first round. Modules without tests are a problem.
     """
     root = session.config.rootpath
     process = os.getpid()
     before = _surroundings()
-    names = _mentioned_names([source for _, source in modules])
+    names: set[str] = set()
+    for _, source in modules:
+        names |= _mentioned_names(source)
     globals_before = _global_state(names, root)
     items: list[pytest.Item] = []
     try:
@@ -71,7 +74,7 @@ def judge_drafts(
     return Judgement(
         rounds=(tuple(first_round), tuple(second_round)),
         lines=recorder.lines,
-        steps=recorder.steps,
+        arcs=recorder.arcs,
         side_effects=tuple(side_effects),
     )
 
@@ -80,8 +83,8 @@ class _Recorder:
     """Records the lines and arcs of the project that each test executes."""
 
     def __init__(self, root: Path, drafts: set[str]) -> None:
-        self.lines: dict[str, dict[str, frozenset[int]]] = {}
-        self.steps: dict[str, dict[str, frozenset[tuple[int, int]]]] = {}
+        self.lines: dict[str, Lines] = {}
+        self.arcs: dict[str, Arcs] = {}
         self._root = root
         self._tracer = Tracer(
             lambda filename: filename not in drafts and in_project(filename, root), record_arcs=True
@@ -101,7 +104,7 @@ class _Recorder:
             finally:
                 self._tracer.stop()
             self.lines[item.nodeid] = self._by_relative_path(self._tracer.lines)
-            self.steps[item.nodeid] = self._by_relative_path(self._tracer.arcs)
+            self.arcs[item.nodeid] = self._by_relative_path(self._tracer.arcs)
         return records
 
     def _by_relative_path(self, by_file: Mapping[str, set[T]]) -> dict[str, frozenset[T]]:
@@ -125,6 +128,7 @@ def _surroundings() -> Mapping[str, object]:
         folder = os.environ.get(name)
         if folder:
             files = map(str, Path(folder).rglob("*"))
+            # Without the temporary folders of pytest, which it keeps.
             state[f"files in {name}"] = sorted(file for file in files if "pytest-of-" not in file)
     return state
 
@@ -136,25 +140,24 @@ def _differences(before: Mapping[str, object], after: Mapping[str, object]) -> l
 # --- state that other tests see ------------------------------------------------------------
 
 
-def _mentioned_names(sources: Sequence[str]) -> set[str]:
-    """Return all names in the sources.
+def _mentioned_names(source: str) -> set[str]:
+    """Return all names in a module.
 
-    A test may change state it does not name only through the code it calls, as any caller may.
+    State that is not named there changes only through the code under test, which may do so.
     """
     names: set[str] = set()
-    for source in sources:
-        try:
-            tree = ast.parse(source)
-        except (SyntaxError, ValueError):
-            continue
-        for node in ast.walk(tree):
-            match node:
-                case ast.Name(id=name) | ast.Attribute(attr=name):
-                    names.add(name)
-                case ast.alias(name=name):
-                    names.update(name.split("."))
-                case ast.Constant(value=str(text)) if text.isidentifier():
-                    names.add(text)  # an argument of setattr or patch
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return names
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name):
+                names.add(name)
+            case ast.alias(name=name):
+                names.update(name.split("."))
+            case ast.Constant(value=str(text)) if text.isidentifier():
+                names.add(text)  # an argument of setattr or patch
     return names
 
 
@@ -168,16 +171,19 @@ def _global_state(names: set[str], root: Path) -> dict[str, object]:
         if not isinstance(module, ModuleType):
             continue
         namespace = vars(module)
-        is_mentioned = module_name.partition(".")[0] in names
-        if not is_mentioned and not in_project(namespace.get("__file__") or "", root):
+        package, _, _ = module_name.partition(".")
+        file = namespace.get("__file__") or ""
+        if package not in names and not in_project(file, root):
             continue
         for name in names & namespace.keys():
             value = namespace[name]
             state[f"{module_name}.{name}"] = _fingerprint(value)
-            if isinstance(value, type):
-                for attribute in names & vars(value).keys():
-                    key = f"{module_name}.{name}.{attribute}"
-                    state[key] = _fingerprint(vars(value)[attribute])
+            if not isinstance(value, type):
+                continue
+            attributes = vars(value)
+            for attribute in names & attributes.keys():
+                key = f"{module_name}.{name}.{attribute}"
+                state[key] = _fingerprint(attributes[attribute])
     return state
 
 

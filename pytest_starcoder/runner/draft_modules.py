@@ -35,10 +35,8 @@ def collect_items(session: pytest.Session, path: Path, source: str) -> list[pyte
     items = list(_items_in(module))
     positions = {item: position for position, item in enumerate(items)}
     plugins = session.config.pluginmanager
-    selecting = [plugins.get_plugin(name) for name in SELECTING_PLUGINS]
-    modify_items = plugins.subset_hook_caller(
-        "pytest_collection_modifyitems", [plugin for plugin in selecting if plugin is not None]
-    )
+    selecting = filter(None, map(plugins.get_plugin, SELECTING_PLUGINS))
+    modify_items = plugins.subset_hook_caller("pytest_collection_modifyitems", list(selecting))
     modify_items(session=session, config=session.config, items=items)
     # Plugins may have added or shuffled items.
     return sorted(items, key=lambda item: positions.get(item, len(positions)))

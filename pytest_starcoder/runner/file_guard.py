@@ -1,9 +1,9 @@
-"""Protects the files of other plugins: what their hooks write or remove goes to a temporary folder.
+"""Redirects the writes of plugins' hooks into a temporary folder.
 
-Our runs load the user's plugins, and some of them write reports, clear folders or count runs, in
-any hook. Tests, fixtures and modules write where they always do; only calls from a hook of a
-plugin or a conftest are redirected. Every reader of such a path in the same process then sees the
-redirected file.
+Our runs load the user's plugins, and their hooks may write reports, clear folders or count runs:
+the files of the user's own run must stay. Only calls from a hook of a plugin or a conftest are
+redirected; tests, fixtures and modules write where they always do. Every reader of a redirected
+path in this process gets the new file.
 
 It replaces functions of `os`, `io`, `shutil` and `sqlite3`. Writes by other programs are not seen.
 """
@@ -44,7 +44,7 @@ CAPABILITIES = (
     os.supports_fd,
     os.supports_effective_ids,
 )
-"""Sets of functions of `os`, by which callers such as shutil choose how to call them."""
+"""Sets of functions of `os`; callers such as shutil look into them before they pass options."""
 
 IGNORE = object()
 """Stands for a path when the call is to have no effect."""
@@ -66,7 +66,7 @@ class FileGuard:
         self._created: set[str] = set()
         """Files and folders created by tests, and temporary ones: anyone may write them."""
         self._count = 0
-        # Used by ourselves, also after they are replaced.
+        # For our own use, also after they are replaced.
         self._lstat = os.lstat
         self._mkdir = os.mkdir
         self._remove = os.remove
@@ -140,16 +140,20 @@ class FileGuard:
             return False
         if not self._exists(place) or self._is_new(place) or not self._callers.is_from_hook():
             return False
-        # In a removed folder, the files of this run are removed for good.
+        self._forget_files_in(place)
+        self._redirected[place] = self._new_place(place)
+        return True
+
+    def _forget_files_in(self, folder: str) -> None:
+        """Remove the files of this run in a removed folder for good."""
+        prefix = folder + os.sep
         for created in list(self._created):
-            if created.startswith(place + os.sep):
+            if created.startswith(prefix):
                 with contextlib.suppress(OSError):  # a folder, or already gone
                     self._remove(created)
         for redirected in list(self._redirected):
-            if redirected.startswith(place + os.sep):
+            if redirected.startswith(prefix):
                 del self._redirected[redirected]
-        self._redirected[place] = self._new_place(place)
-        return True
 
     def _new_place(self, place: str) -> str:
         """Return an unused path in our folder with the same name."""
@@ -170,9 +174,11 @@ class FileGuard:
     def _is_unguarded(self, place: str) -> bool:
         """Return whether anyone may write: our folder, devices, Python caches, temporary files."""
         our_folder = os.path.dirname(self._folder) + os.sep
-        if place.startswith((our_folder, "/dev/", "/proc/")) or f"{os.sep}__pycache__" in place:
+        if place.startswith((our_folder, "/dev/", "/proc/")):
             return True
-        # Not `gettempdir()`, which would write a file to find out.
+        if f"{os.sep}__pycache__" in place:
+            return True
+        # Not `gettempdir()`, which writes a file to test whether it can.
         temporary = os.path.join(tempfile.tempdir or "/no such folder", "")
         for created in self._created:
             is_within = place == created or place.startswith(created + os.sep)
@@ -187,7 +193,9 @@ class FileGuard:
         """Return whether this run created the file: then it may be removed."""
         if place in self._created:
             return True
-        return self._lstat(place).st_ctime >= self._started and not os.path.isdir(place)
+        # The time of a folder changes with every file in it.
+        changed = self._lstat(place).st_ctime
+        return changed >= self._started and not os.path.isdir(place)
 
     def _redirected_in(self, folder: Any) -> dict[str, str]:
         """Return the places of the redirected entries of a folder, by name."""
@@ -262,7 +270,8 @@ class FileGuard:
 
     def _guard_rename(self, real: Any) -> Any:
         def rename(source: Any, target: Any, **options: Any) -> Any:
-            if any(value is not None for value in options.values()) or not _is_path(source):
+            has_folders = any(value is not None for value in options.values())
+            if has_folders or not _is_path(source):
                 return real(source, target, **options)
             current = self._current(source)
             new_target = self._writable(target, copy=False)
@@ -289,11 +298,14 @@ class FileGuard:
     def _guard_listdir(self, real: Any) -> Any:
         def list_folder(path: Any = ".") -> Any:
             places = self._redirected_in(path)
-            names = [name for name in real(self._current(path)) if os.fsdecode(name) not in places]
+            entries = map(os.fsdecode, real(self._current(path)))
+            names = [name for name in entries if name not in places]
             for name, place in places.items():
                 if self._exists(place):
                     names.append(name)
-            return list(map(os.fsencode, names)) if isinstance(path, bytes) else names
+            if isinstance(path, bytes):
+                return list(map(os.fsencode, names))
+            return names
 
         return list_folder
 
@@ -354,9 +366,10 @@ def _replace(module: Any, name: str, guard: Callable[[Any], Any]) -> None:
         if real in functions:
             functions.add(replacement)
     setattr(module, name, replacement)
-    # Globbers of Python 3.13 captured some of them, and pathlib uses those.
-    globbers = [globber for globber in vars(glob).values() if isinstance(globber, type)]
-    for globber in globbers:
+    # Classes of `glob` in Python 3.13 hold some of the functions, and pathlib uses those classes.
+    for globber in vars(glob).values():
+        if not isinstance(globber, type):
+            continue
         method = vars(globber).get(name)
         if isinstance(method, staticmethod) and method.__func__ is real:
             setattr(globber, name, staticmethod(replacement))

@@ -34,7 +34,7 @@ KILL_ROUNDS = 50
 """How often to look for processes that a fork starts while it is being killed."""
 
 Prepare = Callable[[Command], tuple[list[Verdict], list[Candidate]]]
-"""Splits a command into verdicts known without running, and candidates to run."""
+"""Splits a command into verdicts that need no run, and candidates to run."""
 
 
 @dataclass
@@ -154,9 +154,11 @@ class ForkWatch:
     def _relay_one(self, reply: Reply) -> None:
         if not isinstance(reply, CandidateReply):
             self._replies.send(reply)
+            return
         # The tests run in the same process and may have written to the pipe: only a reply about
         # the current candidate counts.
-        elif self._numbers[self._answered : self._answered + 1] == [reply.number]:
+        current = self._numbers[self._answered : self._answered + 1]
+        if current == [reply.number]:
             self._send(reply)
             self._until = time.monotonic() + self._wait
 

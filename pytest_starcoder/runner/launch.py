@@ -10,6 +10,7 @@ from pathlib import Path
 from pytest_starcoder.runner.arguments import select_arguments
 from pytest_starcoder.source.edits.edit import Edit, apply_edits
 from pytest_starcoder.source.project import Project
+from pytest_starcoder.text.node_ids import file_of
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Launch:
 
     def _files(self, tests: Sequence[str]) -> list[str]:
         """Return the test files, to collect them whole: test names may vary between runs."""
-        files = dict.fromkeys(self.root / nodeid.partition("::")[0] for nodeid in tests)
-        existing = [str(file) for file in files if file.exists()]
-        return existing or list(map(str, files))
+        paths = dict.fromkeys(map(file_of, tests))
+        files = [self.root / path for path in paths]
+        existing = [file for file in files if file.exists()]
+        return list(map(str, existing or files))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pytest_starcoder.runner.outcome import Arcs, Lines
 from pytest_starcoder.runner.sandbox import Level, Sandbox
 
 Replacement = tuple[int, int, str]
@@ -41,7 +42,8 @@ VerdictWord = Literal[
 class WorkerJob:
     """Setup of the worker: `early` and `late` are the descriptors of its two channels.
 
-    It imports `modules` besides the tests, and drafts may stand in `folders`.
+    It imports `modules` besides the tests. `folders` are those of drafts, and `draws` says
+    whether drafts may be Hypothesis tests.
     """
 
     tests: tuple[str, ...]
@@ -65,7 +67,7 @@ class Ready:
 
     collected: frozenset[str]
     level: Level
-    imported: Mapping[str, frozenset[int]]
+    imported: Lines
     unimportable: Mapping[str, str]
     missing: Mapping[str, str] = field(default_factory=dict)
 
@@ -107,7 +109,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """A request to try candidates, `batch` of them in each fork.
+    """A request to try candidates, at most `batch` of them in each fork.
 
     A fork has `first_wait` seconds for its first reply and `wait` seconds for each further one.
     """
@@ -176,15 +178,14 @@ class Judgement:
     """The result of running a draft, or several together.
 
     `problem` is why it did not finish, or empty. `rounds` are the records of its tests, first
-    in order, then in reverse. By node id and path, `lines` are the executed lines and `steps`
-    the executed arcs (0 is the end of a call). `side_effects` names what the tests changed and
-    did not restore.
+    in order, then in reverse. `lines` and `arcs` are those of the first round, by node id.
+    `side_effects` names the state that the tests changed and did not restore.
     """
 
     problem: str = ""
     rounds: tuple[tuple[Record, ...], ...] = ()
-    lines: Mapping[str, Mapping[str, frozenset[int]]] = field(default_factory=dict)
-    steps: Mapping[str, Mapping[str, frozenset[tuple[int, int]]]] = field(default_factory=dict)
+    lines: Mapping[str, Lines] = field(default_factory=dict)
+    arcs: Mapping[str, Arcs] = field(default_factory=dict)
     side_effects: tuple[str, ...] = ()
 
 
@@ -239,7 +240,7 @@ class ObservedInputs(Reply):
 
 @dataclass(frozen=True)
 class Done(Reply):
-    """The last reply: from a fork that its part is finished, from the worker that all is."""
+    """The last reply of a fork to its part of a command, and of the worker to the command."""
 
 
 REPLIES: tuple[type[Reply], ...] = (Verdict, Behaviour, DraftVerdict, ObservedInputs, Done)

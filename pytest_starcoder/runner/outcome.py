@@ -6,6 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+Lines = Mapping[str, frozenset[int]]
+"""Executed lines by path, relative to the root."""
+
+Arcs = Mapping[str, frozenset[tuple[int, int]]]
+"""Pairs of lines that ran one after the other, by path; 0 is the end of a call."""
+
 QUICK = 3.0
 """Maximum seconds of a test that is run again."""
 
@@ -66,11 +72,9 @@ class Outcome:
 
     A test that could not be collected again is MISSING, and `message` gives the reason.
 
-    `lines` maps each project file, relative to the root, to its executed lines, `arcs` to
-    pairs of lines that ran one after the other, 0 for the end of a call. `imported` are
-    lines that ran while tests were collected, the same for all tests of a run. `seconds` is
-    the duration of all phases. `secrets` are values of secret-looking names up to then, to
-    be removed from every text.
+    `imported` are lines that ran while tests were collected, the same for all tests of a run.
+    `seconds` is the duration of all phases. `secrets` are values of secret-looking names up to
+    then, to be removed from every text.
     """
 
     nodeid: str
@@ -78,11 +82,11 @@ class Outcome:
     seconds: float = 0.0
     exception: str = ""
     message: str = ""
-    lines: Mapping[str, frozenset[int]] = field(default_factory=dict)
-    arcs: Mapping[str, frozenset[tuple[int, int]]] = field(default_factory=dict)
+    lines: Lines = field(default_factory=dict)
+    arcs: Arcs = field(default_factory=dict)
     calls: tuple[Call, ...] = ()
     types: tuple[VariableTypes, ...] = ()
-    imported: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    imported: Lines = field(default_factory=dict)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -92,6 +96,6 @@ class Outcome:
 
 @dataclass(frozen=True)
 class ExecutedLines:
-    """Lines executed outside of tests, by path: while tests were collected, or in a process."""
+    """Lines executed outside tests: while tests were collected, or in another process."""
 
-    lines: Mapping[str, frozenset[int]]
+    lines: Lines

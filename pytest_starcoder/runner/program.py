@@ -49,25 +49,31 @@ def run_program(source: str, seconds: float, min_level: Level = Level.NONE) -> P
         folder = Path(temporary).resolve()
         # Only lines that begin with the token count, so not the program's own output.
         token = secrets.token_hex(16)
-        job_file, report = folder / "job.json", folder / "report"
-        installed = (sys.prefix, sys.base_prefix, *filter(None, sys.path))
-        readable = tuple(Path(entry).resolve() for entry in installed)
-        sandbox = Sandbox(folder, readable, min_level)
-        job_file.write_bytes(encode(ProgramJob(source, seconds, report, token, sandbox)))
+        report = folder / "report"
+        sandbox = Sandbox(folder, _installed_folders(), min_level)
+        job = ProgramJob(source, seconds, report, token, sandbox)
+        job_file = folder / "job.json"
+        job_file.write_bytes(encode(job))
         script = str(Path(__file__).with_name("program_child.py"))
         command, variables = interpreter.start("-I", script, str(job_file))
-        with report.open("x+b") as file:  # opened before the program can replace it
-            with (
-                ChildProcess(
-                    command, folder, environment(variables, folder), temporary=folder
-                ) as child,
-                contextlib.suppress(subprocess.TimeoutExpired),
-            ):
+        variables = environment(variables, folder)
+        # Opened before the program can replace it.
+        with report.open("x+b") as file:
+            child = ChildProcess(command, folder, variables, temporary=folder)
+            with child, contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(seconds + STARTUP_SECONDS)
             file.seek(0)
-            lines = file.read(MAX_REPORT).decode("utf-8", "replace").splitlines()
-    answers = [line.removeprefix(token) for line in lines if line.startswith(token)]
+            text = file.read(MAX_REPORT).decode("utf-8", "replace")
+    answers = []
+    for line in text.splitlines():
+        if line.startswith(token):
+            answers.append(line.removeprefix(token))
     return _result(answers, child.returncode)
+
+
+def _installed_folders() -> tuple[Path, ...]:
+    entries = sys.prefix, sys.base_prefix, *filter(None, sys.path)
+    return tuple(Path(entry).resolve() for entry in entries)
 
 
 def _result(answers: list[str], status: int | None) -> ProgramResult:

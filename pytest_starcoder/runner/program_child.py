@@ -2,8 +2,8 @@
 
 An alarm ends the process, because the program could catch an exception. The job and the report
 are removed from their folder before the program starts, and only report lines with the job's
-token count, so a program cannot report its own verdict by accident or by guessing. One that
-searches our frames for the token still can: nothing is hidden within one process.
+token count. So a program cannot report its own verdict by accident or by guessing, but one that
+searches our frames for the token can: nothing is hidden within one process.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def main() -> None:
         with contextlib.suppress(OSError):  # Windows cannot remove an open file
             path.unlink()
 
-    write, leave = os.write, os._exit  # saved, because the program may replace these functions
+    # Saved, because the program may replace these functions.
+    write, leave = os.write, os._exit
 
     def report(text: str) -> None:
         write(descriptor, f"\n{job.token}{text}\n".encode("utf-8", "replace"))
@@ -59,13 +60,7 @@ def main() -> None:
         report(str(exc))
         return
     report(level)
-    if hasattr(os, "fork"):
-        limit_forks()
-    sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - the program uses it until its end
-    sys.path[:] = [entry for entry in sys.path if Path(entry) != Path(__file__).parent]
-    sys.argv = ["solution"]
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, job.seconds)
+    _prepare_process(job.seconds)
     try:
         exec(compile(job.source, "<solution>", "exec"), {"__name__": "__main__"})
     except BaseException as exc:  # noqa: BLE001 - whatever ends the program is the outcome
@@ -76,6 +71,19 @@ def main() -> None:
     else:
         report("passed")
     leave(0)  # threads left by the program must not keep running
+
+
+def _prepare_process(seconds: float) -> None:
+    """Limit forks and time, and hide how this process was started."""
+    if hasattr(os, "fork"):
+        limit_forks()
+    sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - the program uses it until its end
+    # Python puts the folder of this script first.
+    our_folder = Path(__file__).parent
+    sys.path[:] = [entry for entry in sys.path if Path(entry) != our_folder]
+    sys.argv = ["solution"]
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The pytest plugin inside a re-run: it traces tests and writes each outcome when it is known.
+"""The pytest plugin of a re-run: it traces tests, and writes each outcome as a test ends.
 
 `--starcoder-job=FILE` names a file with a `RerunJob`.
 """
@@ -10,8 +10,8 @@ import os
 import signal
 import sys
 from collections.abc import Generator, Iterable, Mapping
-from itertools import zip_longest
-from typing import Any, Literal
+from itertools import chain, zip_longest
+from typing import Any, Literal, TypeVar
 
 import pytest
 
@@ -27,8 +27,13 @@ from pytest_starcoder.runner.trace import TracedEnvironment, Tracer, read_proces
 from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
 
+T = TypeVar("T")
+
 MAX_MESSAGE = 1000
 """Maximum characters of an exception's message."""
+
+MAX_REASON = 200
+"""Maximum characters of the reason why the run cannot start."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,9 +53,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     try:
         return (yield)
     except Exception as exc:
-        reason = one_line(str(exc).replace(f"{job.root}{os.sep}", ""), 200)
+        message = str(exc).replace(f"{job.root}{os.sep}", "")
+        reason = redact(one_line(message, MAX_REASON))
         with contextlib.suppress(Exception):
-            job.problem.write_text(redact(reason), "utf-8")
+            job.problem.write_text(reason, "utf-8")
         raise
 
 
@@ -82,7 +88,7 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self) -> Generator[None, object, object]:
-        """Record the lines that imports execute: they may be needed by any test."""
+        """Record the lines that imports execute: any test may depend on them."""
         self._tracer.start(values=False)
         try:
             return (yield)
@@ -176,15 +182,20 @@ class Recorder:
     def _outcome(
         self, item: pytest.Item, reports: list[pytest.TestReport], exception: BaseException | None
     ) -> Outcome:
-        arcs = self._tracer.arcs.items()
+        seconds = 0.0
+        for report in reports:
+            seconds += report.duration
+        name, message = "", ""
+        if exception is not None:
+            name, message = type(exception).__name__, _message(exception)
         return Outcome(
             item.nodeid,
             _result(reports),
-            seconds=round(sum(report.duration for report in reports), 6),
-            exception="" if exception is None else type(exception).__name__,
-            message=self._redact(_message(exception)),
+            seconds=round(seconds, 6),
+            exception=name,
+            message=self._redact(message),
             lines=self._by_path(self._lines(item)),
-            arcs={self._project.path_of(file): frozenset(pairs) for file, pairs in arcs},
+            arcs=self._by_path(self._tracer.arcs),
             calls=self._calls(),
             types=self._types(),
             secrets=tuple(sorted(self._tracer.secrets)),
@@ -192,22 +203,26 @@ class Recorder:
 
     def _lines(self, item: pytest.Item) -> dict[str, set[int]]:
         """Return the lines that a test executed, and those of its fixtures."""
+        if item.nodeid not in self._job.traced:
+            return self._tracer.lines
         lines = [self._tracer.lines]
-        if item.nodeid in self._job.traced:
-            fixtures = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-            for definitions in fixtures.values():
-                for definition in definitions:
-                    if id(definition) in self._fixtures:
-                        lines.append(self._fixtures[id(definition)][1])
+        # Only Python tests have fixtures.
+        fixture_info = getattr(item, "_fixtureinfo", None)
+        fixtures = getattr(fixture_info, "name2fixturedefs", {})
+        for definition in chain.from_iterable(fixtures.values()):
+            if id(definition) in self._fixtures:
+                _, fixture_lines = self._fixtures[id(definition)]
+                lines.append(fixture_lines)
         return _unite(lines)
 
     def _calls(self) -> tuple[Call, ...]:
         calls = []
         for call in self._tracer.calls:
             code = call.code
-            function = code.co_qualname.replace(".<locals>", "")
-            arguments, outcome = self._redact(call.arguments), self._redact(call.outcome)
             path = self._project.path_of(code.co_filename)
+            function = code.co_qualname.replace(".<locals>", "")
+            arguments = self._redact(call.arguments)
+            outcome = self._redact(call.outcome)
             calls.append(Call(path, code.co_firstlineno, function, arguments, outcome))
         return tuple(calls)
 
@@ -215,15 +230,19 @@ class Recorder:
         types = []
         for code, variables in self._tracer.types.items():
             path = self._project.path_of(code.co_filename)
-            names = {name: frozenset(kinds) for name, kinds in variables.items()}
+            names = {name: frozenset(type_names) for name, type_names in variables.items()}
             types.append(VariableTypes(path, code.co_firstlineno, names))
         return tuple(types)
 
     def _redact(self, text: str) -> str:
         return redact(text, self._tracer.secrets)
 
-    def _by_path(self, lines: Mapping[str, set[int]]) -> dict[str, frozenset[int]]:
-        return {self._project.path_of(file): frozenset(numbers) for file, numbers in lines.items()}
+    def _by_path(self, by_file: Mapping[str, set[T]]) -> dict[str, frozenset[T]]:
+        """Return lines or arcs by the paths that the project uses."""
+        by_path = {}
+        for file, entries in by_file.items():
+            by_path[self._project.path_of(file)] = frozenset(entries)
+        return by_path
 
 
 def _unite(traces: Iterable[Mapping[str, set[int]]]) -> dict[str, set[int]]:
@@ -243,9 +262,7 @@ def _result(reports: list[pytest.TestReport]) -> Literal["failed", "skipped", "p
     return "passed" if "passed" in results else "failed"
 
 
-def _message(exception: BaseException | None) -> str:
-    if exception is None:
-        return ""
+def _message(exception: BaseException) -> str:
     try:
         return str(exception)[:MAX_MESSAGE].encode("utf-8", "backslashreplace").decode()
     except Exception:  # noqa: BLE001 - somebody's __str__ may raise anything

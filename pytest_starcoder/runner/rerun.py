@@ -1,8 +1,7 @@
 """Runs the user's tests again, in a child process: node ids in, outcomes out.
 
-The child has the user's plugins, environment and configuration, minus this
-plugin; what other plugins do to a run (distribute, repeat, shuffle, measure) is
-off, and no report file is written. It keeps no cache of pytest's.
+The child has the user's plugins, environment and configuration, without this plugin. Plugins
+do not distribute, repeat, shuffle or measure tests there. No report or cache is written.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import contextlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +18,7 @@ from typing import BinaryIO
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.runner.child_process import ChildProcess
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.outcome import MISSING, Call, ExecutedLines, Outcome
+from pytest_starcoder.runner.outcome import MISSING, Call, ExecutedLines, Lines, Outcome
 from pytest_starcoder.runner.protocol import (
     MAX_FILE,
     Malformed,
@@ -39,6 +38,9 @@ GRACE = 5.0
 # Maximum bytes of outcomes, per test and in total; parsed, they take ten times as much.
 MAX_OUTCOME = 1 << 17
 MAX_OUTCOMES = 1 << 28
+
+MAX_REASON = 300
+"""Characters of the reason why pytest could not be started."""
 
 STILL_RUNNING = (
     f"the tests run again were still tearing down after {GRACE:g} s and were killed: "
@@ -76,11 +78,11 @@ def rerun(
     with tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
         variables = user_variables(launch)
-        confinement = None
+        job_sandbox = None
         if sandbox is not None:
             variables = sandboxed_variables(launch, folder)
             may_read = readable(launch.root, *launch.around)
-            confinement = Sandbox(folder, may_read, sandbox)
+            job_sandbox = Sandbox(folder, may_read, sandbox)
         job = RerunJob(
             tests=tuple(tests),
             traced=frozenset({*trace, *values}),
@@ -90,14 +92,16 @@ def rerun(
             around=launch.around,
             folder=folder,
             files=launch.edited_files(edits),
-            sandbox=confinement,
+            sandbox=job_sandbox,
         )
         options = [f"--starcoder-job={job.write()}", "-p", "pytest_starcoder.runner.recorder"]
         if edits:
-            options.append("--assert=plain")  # pytest reads the files that it rewrites itself
+            # For its assertions, pytest would read the unedited file itself.
+            options.append("--assert=plain")
         command = launch.command(tests, folder, options)
         grace = GRACE if sandbox is None else 0.0
-        with job.outcomes.open("x+b") as file:  # opened before any test can replace it
+        # Opened before any test can replace it.
+        with job.outcomes.open("x+b") as file:
             child = ChildProcess(command, launch.folder, variables, grace=grace, temporary=folder)
             try:
                 with child:
@@ -115,18 +119,19 @@ def rerun(
 def select_outcomes(
     messages: Iterable[object], tests: Collection[str], project: Project
 ) -> list[Outcome]:
-    """Return the outcomes of `tests`, without those that are about files outside the project."""
+    """Return the outcomes of `tests`, except any that name files outside the project."""
     outcomes: dict[str, Outcome] = {}
-    imported: Mapping[str, frozenset[int]] = {}
+    imported: Lines = {}
     for message in messages:
         match message:
             case ExecutedLines(lines=lines):
                 if _are_of_project(lines, project):
                     imported = lines
             case Outcome(nodeid=nodeid) if nodeid in tests:
-                calls = [call.path for call in message.calls]
-                # The text of these files would be read and shown.
-                if _are_of_project([*message.lines, *message.arcs, *calls], project):
+                called_files = [call.path for call in message.calls]
+                paths = [*message.lines, *message.arcs, *called_files]
+                # The text of these files will be read and shown.
+                if _are_of_project(paths, project):
                     outcomes[nodeid] = _shown(message, imported)
     return list(outcomes.values())
 
@@ -149,16 +154,17 @@ def _all_missing(tests: Sequence[str], reason: str) -> list[Outcome]:
 def _problem(path: Path, status: int | None) -> str:
     """Return the reason why no test finished in a child."""
     with contextlib.suppress(OSError, Malformed):
-        reason = shown_text(read_regular(path).decode("utf-8", "replace"))[:300]
-        return f"pytest could not be started again: {reason}"
+        text = read_regular(path).decode("utf-8", "replace")
+        return f"pytest could not be started again: {shown_text(text)[:MAX_REASON]}"
     return f"pytest exited with status {status} before the first test had finished"
 
 
 def _are_of_project(paths: Iterable[str], project: Project) -> bool:
-    return all(project.holds(str(project.file(path))) for path in paths)
+    files = map(str, map(project.file, paths))
+    return all(map(project.holds, files))
 
 
-def _shown(outcome: Outcome, imported: Mapping[str, frozenset[int]]) -> Outcome:
+def _shown(outcome: Outcome, imported: Lines) -> Outcome:
     """Return an outcome with its imported lines, and with texts that can be shown."""
     calls = []
     for call in outcome.calls:

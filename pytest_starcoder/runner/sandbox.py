@@ -1,9 +1,9 @@
-"""A sandbox for unreviewed code: it writes into one folder only, and has no network.
+"""A sandbox for unreviewed code, which may write into one folder only and has no network.
 
 On Linux the kernel enforces it: Landlock for files and signals, a network namespace with
-only a loopback device. Elsewhere an audit hook refuses operations that Python itself is
-asked for, which stops accidents but no attacker. docs/sandbox.md has the table. Constants
-are those of Linux's landlock.h, sched.h and prctl.h.
+only a loopback device. Elsewhere an audit hook refuses operations that go through Python,
+which stops accidents but no attacker. docs/sandbox.md lists what each platform provides.
+Constants are those of Linux's landlock.h, sched.h and prctl.h.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ ALLOWED_VARIABLES = frozenset(
 ALLOWED_PREFIXES = ("LC_", "PYTHON", "CONDA_PREFIX")
 
 USER_FOLDERS = ("home", "root", "Users", "tmp", "mnt", "media", "srv", "private")
-"""Top-level folders that may hold a user's files; all others are the system's and readable."""
+"""Top-level folders that may hold a user's files; all others belong to the system."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,15 @@ def is_weaker(level: Level, reference: Level) -> bool:
 
 def readable(*folders: Path) -> tuple[Path, ...]:
     """Return what a project's tests read: these folders, the interpreter, installed packages."""
-    interpreter = (sys.prefix, sys.base_prefix, sys.exec_prefix)
-    imports = (str(Path(__file__).parents[2]), *filter(None, sys.path), site.getuserbase())
-    paths = [*folders, *map(Path, interpreter), *map(Path, imports)]
-    return tuple(dict.fromkeys(path.resolve() for path in paths if path.exists()))
+    our_package = Path(__file__).parents[2]
+    interpreter = sys.prefix, sys.base_prefix, sys.exec_prefix
+    # An empty entry means the working folder, which may be the user's home.
+    imports = *filter(None, sys.path), site.getuserbase()
+    paths: dict[Path, None] = {}
+    for path in (*folders, our_package, *map(Path, interpreter), *map(Path, imports)):
+        if path.exists():
+            paths[path.resolve()] = None
+    return tuple(paths)
 
 
 def environment(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
@@ -162,7 +167,8 @@ def _limit_resources() -> None:
             if kind is None:
                 continue
             _, hard_limit = resource.getrlimit(kind)
-            soft_limit = limit if hard_limit < 0 else min(limit, hard_limit)  # negative: no limit
+            # A negative number means no limit.
+            soft_limit = limit if hard_limit < 0 else min(limit, hard_limit)
             with contextlib.suppress(OSError, ValueError):
                 resource.setrlimit(kind, (soft_limit, hard_limit))
 
@@ -239,32 +245,47 @@ def _landlock_version() -> int:
 def _restrict_by_landlock(sandbox: Sandbox, has_own_network: bool) -> bool:
     """Return whether files and network are restricted now."""
     version = _landlock_version()
+    # Landlock is for processes that cannot gain rights, by a set-user-ID program for example.
     if version < 1 or not _prctl(PR_SET_NO_NEW_PRIVS, 1):
         return False
-    all_rights = 0
-    for since, rights in RIGHTS_BY_VERSION.items():
-        if version >= since:
-            all_rights |= rights
+    all_rights = _file_rights(version)
     blocks_tcp = version >= 4 and not has_own_network
     ruleset = _create_ruleset(version, all_rights, blocks_tcp)
     if ruleset < 0:
         return False
-    rules = dict.fromkeys((*_system_folders(), *sandbox.readable), READING)
-    for name in DEVICES:
-        rules[Path("/dev", name)] = all_rights & ~EXECUTE
-    rules[sandbox.folder.resolve()] = all_rights
-    for path, rights in rules.items():
+    for path, rights in _file_rules(sandbox, all_rights).items():
         _add_rule(ruleset, path, rights & all_rights)
     is_restricted = _syscall(RESTRICT_SELF, ruleset, 0) == 0
     os.close(ruleset)
     return is_restricted and (has_own_network or blocks_tcp)
 
 
+def _file_rights(version: int) -> int:
+    """Return all file rights that this version of Landlock knows."""
+    all_rights = 0
+    for since, rights in RIGHTS_BY_VERSION.items():
+        if version >= since:
+            all_rights |= rights
+    return all_rights
+
+
+def _file_rules(sandbox: Sandbox, all_rights: int) -> dict[Path, int]:
+    """Return the rights below each path."""
+    rules = dict.fromkeys((*_system_folders(), *sandbox.readable), READING)
+    for name in DEVICES:
+        rules[Path("/dev", name)] = all_rights & ~EXECUTE
+    # Last, because the folder may also be readable.
+    rules[sandbox.folder.resolve()] = all_rights
+    return rules
+
+
 def _create_ruleset(version: int, all_rights: int, blocks_tcp: bool) -> int:
     """Return the descriptor of a ruleset that denies everything it handles."""
     fields = [all_rights]
+    # Each version added a field at the end.
     if version >= 4:
-        fields.append(BIND_TCP | CONNECT_TCP if blocks_tcp else 0)
+        network_rights = BIND_TCP | CONNECT_TCP
+        fields.append(network_rights if blocks_tcp else 0)
     if version >= 6:
         fields.append(ABSTRACT_SOCKETS | SIGNALS)
     attributes = struct.pack(f"{len(fields)}Q", *fields)
@@ -309,11 +330,13 @@ def _enter_network_namespace() -> bool:
             Path("/proc/self/setgroups").write_text("deny", "ascii")
             Path("/proc/self/uid_map").write_text(f"{user} {user} 1", "ascii")
             Path("/proc/self/gid_map").write_text(f"{group} {group} 1", "ascii")
+    # A new namespace has a loopback device, but it is down.
+    request = struct.pack("16sH14x", b"lo", IFF_UP_RUNNING)
     with (
         contextlib.suppress(OSError),
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket,
     ):
-        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP_RUNNING))
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, request)
     return True
 
 
@@ -367,19 +390,15 @@ class _FileHook:
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, _, flags = arguments
-            if isinstance(flags, int) and flags & WRITE_FLAGS and not self._is_inside(path):
+            is_write = isinstance(flags, int) and flags & WRITE_FLAGS
+            if is_write and not self._is_inside(path):
                 raise PermissionError(f"sandbox: {os.fsdecode(path)} may not be written")
         elif event in FILE_CHANGES:
             self._check_change(event, arguments)
-        elif event in ("socket.connect", "socket.sendto", "socket.bind"):
-            address = arguments[1]
-            if isinstance(address, tuple) and str(address[0]) not in LOCAL_HOSTS:
-                raise PermissionError(f"sandbox: {address[0]} may not be reached")
-        elif event == "socket.getaddrinfo":
-            if arguments[0] not in LOCAL_HOSTS:
-                raise PermissionError(f"sandbox: {arguments[0]} may not be looked up")
+        elif event.startswith("socket."):
+            _check_host(event, arguments)
         elif event in PROGRAM_STARTS:
-            # A program would run without this hook.
+            # Another program would run without this hook.
             raise PermissionError(f"sandbox: no program may be started ({event})")
 
     def _check_change(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -405,6 +424,17 @@ class _FileHook:
         return real == self._folder or real.startswith((self._folder + os.sep, "/dev/pts/"))
 
 
+def _check_host(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in ("socket.connect", "socket.sendto", "socket.bind"):
+        address = arguments[1]
+        if isinstance(address, tuple) and str(address[0]) not in LOCAL_HOSTS:
+            raise PermissionError(f"sandbox: {address[0]} may not be reached")
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+        if host not in LOCAL_HOSTS:
+            raise PermissionError(f"sandbox: {host} may not be looked up")
+
+
 class _SocketHook:
     """Refuses to connect to socket files outside a folder."""
 
@@ -418,7 +448,7 @@ class _SocketHook:
         if not isinstance(address, str | bytes):
             return
         path = os.fsdecode(address)
-        is_abstract = path.startswith("\0")
+        is_abstract = path.startswith("\0")  # no file: those belong to a network namespace
         if not is_abstract and not os.path.realpath(path).startswith(self._prefix):
             raise PermissionError(f"sandbox: {path} may not be reached")
 

@@ -163,16 +163,16 @@ def descendants(process: int) -> list[int]:
         entries = os.listdir("/proc")  # noqa: PTH208 - only names, possibly thousands
     except OSError:
         return []
-    for entry in entries:
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/stat", "rb") as file:  # noqa: PTH123 - pathlib is slow
-                    status = file.read()
-                # The name in parentheses may contain spaces and parentheses.
-                parent = int(status.rpartition(b")")[2].split()[1])
-            except (OSError, ValueError, IndexError):
-                continue  # it has ended
-            children.setdefault(parent, []).append(int(entry))
+    for entry in filter(str.isdigit, entries):
+        try:
+            with open(f"/proc/{entry}/stat", "rb") as file:  # noqa: PTH123 - pathlib is slow
+                status = file.read()
+            # The name in parentheses may contain spaces and parentheses.
+            _, _, fields = status.rpartition(b")")
+            parent = int(fields.split()[1])
+        except (OSError, ValueError, IndexError):
+            continue  # it has ended
+        children.setdefault(parent, []).append(int(entry))
     processes = [process]
     for ancestor in processes:  # grows while it is read
         processes += children.get(ancestor, [])
@@ -234,7 +234,7 @@ def _end_like(status: int | None) -> NoReturn:
 
 def main(arguments: list[str]) -> NoReturn:
     parent, grace, temporary, descriptors, *command = arguments
-    numbers = [int(number) for number in descriptors.split(",") if number]
+    numbers = list(map(int, filter(None, descriptors.split(","))))
     status = Supervisor(int(parent), float(grace)).run(command, numbers)
     if temporary and os.getppid() != int(parent):
         import shutil

@@ -36,7 +36,7 @@ MAX_ARGUMENTS = 160
 MAX_PROCESSES = 1000
 """Maximum number of processes per test whose lines are read."""
 
-# Variables that tell the Pythons started by a test what to trace, and where to write the lines.
+# Variables for the Python processes of a test: what to trace, and where to write the lines.
 ROOT_VARIABLE = "STARCODER_TRACED_ROOT"
 FOLDER_VARIABLE = "STARCODER_TRACED_FOLDER"
 
@@ -53,10 +53,10 @@ class TracedCall:
 
 
 class Tracer:
-    """Records what runs between `start` and `stop` in files for which `is_traced(name)` is true.
+    """Records execution between `start` and `stop` in files for which `is_traced(name)` is true.
 
     `lines` maps file names to executed lines, and `calls` are in the order in which they began.
-    Both may be replaced by empty ones at any time, to separate what ran in between.
+    Both may be replaced by empty ones at any time, to separate phases of a run.
     With `record_arcs`, `arcs` are pairs of lines of which one ran right after the other in one
     call without recorded values, 0 for its end.
     `types` are the names of the types that the variables of recorded calls had at their end.
@@ -112,7 +112,8 @@ class Tracer:
             return None
         if not self._record_values:
             return self._arc_tracer() if self._record_arcs else self._trace_line
-        count = self._counts[id(code)] = self._counts.get(id(code), 0) + 1
+        count = self._counts.get(id(code), 0) + 1
+        self._counts[id(code)] = count
         is_expression = code.co_name.startswith("<")  # a lambda or comprehension
         if count > MAX_CALLS or len(self.calls) >= MAX_ALL_CALLS or is_expression:
             return self._trace_line
@@ -192,10 +193,12 @@ class Tracer:
             if name in frame.f_locals and name not in ("self", "cls"):
                 arguments.append(f"{name}={self._untraced_repr(frame.f_locals[name])}")
         text = ", ".join(arguments)
-        return text if len(text) <= MAX_ARGUMENTS else text[: MAX_ARGUMENTS - 1] + "…"
+        if len(text) > MAX_ARGUMENTS:
+            text = text[: MAX_ARGUMENTS - 1] + "…"
+        return text
 
     def _untraced_repr(self, value: object) -> str:
-        """Return `short_repr(value)`; what that executes is not part of the test."""
+        """Return `short_repr(value)`; the code that it runs is not part of the test."""
         sys.settrace(None)
         try:
             return short_repr(value)

@@ -47,6 +47,7 @@ from pytest_starcoder.runner.messages import (
     VerdictWord,
     WorkerJob,
 )
+from pytest_starcoder.runner.outcome import Lines
 from pytest_starcoder.runner.protocol import encode, shown_text
 from pytest_starcoder.runner.sandbox import (
     Level,
@@ -74,6 +75,12 @@ SLOWDOWN = 8.0
 CALL_SECONDS = 0.1
 """Limit of one observed call, in seconds of processor time."""
 
+CALLS_SECONDS = 4.0
+"""Additional time for all observed calls."""
+
+DRAFT_SECONDS = 2.0
+"""Additional time to collect the tests of drafts."""
+
 OUT_OF_TIME = "not run: the time is over"
 """Problem of a draft that was not judged before the deadline."""
 
@@ -93,7 +100,7 @@ class Trial:
 
     `verdict` is "passes", "fails" (a failing test still fails), "breaks" (a passing test
     fails), "overtime", "hung" or "crashed"; or why it was not run: "unchanged", "duplicate",
-    "unswappable" (not only inside of functions) or "invalid" (a syntax error).
+    "unswappable" (not only inside functions) or "invalid" (a syntax error).
     """
 
     edits: Edits
@@ -108,17 +115,17 @@ class Unavailable(Exception):
 class Trials:
     """A worker process that tries candidates against `tests`; use it as a context manager.
 
-    It also imports `modules`, since only imported code can be edited. Then `ran_on_import` are
-    the lines executed by imports, per path, without what a plugin imported before, and
-    `unimportable` gives the reasons of failed imports. Drafts stand in `folders`, relative to
-    the root; with `draws` they may be Hypothesis tests. `level` is the sandbox level in force.
+    It also imports `modules`, since only imported code can be edited. Then `ran_on_import` has
+    the lines executed by imports, per path, except imports by earlier plugins, and
+    `unimportable` gives the reasons of failed imports. Drafts are placed in `folders`, relative
+    to the root; with `draws` they may be Hypothesis tests. `level` is the sandbox level in force.
 
     Entering it raises Unavailable if the platform lacks fork or a sandbox of `min_level`, or
     if no test can be collected.
     """
 
     level: Level
-    ran_on_import: Mapping[str, frozenset[int]]
+    ran_on_import: Lines
     unimportable: Mapping[str, str]
 
     def __init__(
@@ -172,34 +179,37 @@ class Trials:
         return {record.nodeid: record for record in records}
 
     def try_in_functions(self, candidates: Sequence[Edits], checks: Checks) -> Iterator[Trial]:
-        """Try edits inside of functions; yield trials in any order. Duplicates are not run."""
+        """Try edits inside functions; yield trials in any order. Duplicates are not run."""
         command = self._try_command(candidates, checks, batch=BATCH_SIZE, skips_duplicates=True)
         return self._trials(self._late, command, candidates)
 
     def try_on_import(self, candidates: Sequence[Edits], checks: Checks) -> Iterator[Trial]:
         """Try edits anywhere: each candidate imports the project anew, which is slower."""
-        command = self._try_command(candidates, checks, in_functions=False)
-        command = replace(command, first_wait=command.wait + COLLECTION_SECONDS)
+        command = self._try_command(
+            candidates, checks, in_functions=False, startup=COLLECTION_SECONDS
+        )
         return self._trials(self._early, command, candidates)
 
     def run_tests(
         self, candidates: Sequence[Edits], limits: Mapping[str, float]
     ) -> list[tuple[Record, ...]]:
         """Run all tests in `limits` with each candidate; no records if they did not finish."""
-        command = self._try_command(candidates, Checks(limits), every=True)
-        wait = 2 * sum(limits.values()) + 1
-        command = replace(command, first_wait=wait, wait=wait)
-        records = {
-            trial.edits: trial.records for trial in self._trials(self._late, command, candidates)
-        }
+        wait = _wall_time(sum(limits.values()))
+        command = self._try_command(candidates, Checks(limits), wait=wait, every=True)
+        records: dict[Edits, tuple[Record, ...]] = {}
+        for trial in self._trials(self._late, command, candidates):
+            records[trial.edits] = trial.records
         return [records.get(edits, ()) for edits in candidates]
 
     def distinct(self, mutants: Sequence[Edit]) -> list[Edit]:
         """Return the mutants that can be run, without equivalents of others or of the code."""
         candidates = [(mutant,) for mutant in mutants]
+        # Without checks, every candidate that can be run passes.
         command = self._try_command(candidates, Checks({}), batch=BATCH_SIZE, skips_duplicates=True)
-        trials = self._trials(self._late, command, candidates)
-        runnable = {trial.edits[0] for trial in trials if trial.verdict == "passes"}
+        runnable = set()
+        for trial in self._trials(self._late, command, candidates):
+            if trial.verdict == "passes":
+                runnable.add(trial.edits[0])
         return [mutant for mutant in mutants if mutant in runnable]
 
     def find_killers(
@@ -212,19 +222,26 @@ class Trials:
     ) -> Iterator[tuple[Edit, frozenset[str]]]:
         """Yield each mutant with the tests that fail, in any order; read it to its end.
 
-        Only the first failing test is returned unless `every` is set. To exceed its limit, or to
-        end the process, is to fail. Some of the tests may be those of `drafts`.
+        Only the first failing test is returned unless `every` is set. A test that exceeds its
+        limit or ends the process fails. Some of the tests may be those of `drafts`.
         """
         if not limits:
             return
         candidates = [(mutant,) for mutant in mutants]
         command = self._try_command(
-            candidates, Checks(limits), batch=BATCH_SIZE, every=every, drafts=self._absolute(drafts)
+            candidates,
+            Checks(limits),
+            wait=_wall_time(sum(limits.values())),
+            startup=DRAFT_SECONDS,
+            batch=BATCH_SIZE,
+            every=every,
+            drafts=self._absolute(drafts),
         )
-        wait = 2 * sum(limits.values()) + 1
-        command = replace(command, first_wait=wait + 2, wait=wait)
         for trial in self._trials(self._late, command, candidates):
-            failed = {record.nodeid for record in trial.records if record.outcome != "passed"}
+            failed = set()
+            for record in trial.records:
+                if record.outcome != "passed":
+                    failed.add(record.nodeid)
             if trial.verdict in ("crashed", "hung"):
                 failed = set(limits)
             yield trial.edits[0], frozenset(failed)
@@ -237,7 +254,7 @@ class Trials:
         A candidate that could not be observed has no outcomes. Some of the tests may be those of
         `drafts`.
         """
-        wait = 2 * sum(checks.limits.values()) + 5
+        wait = _wall_time(sum(checks.limits.values())) + CALLS_SECONDS
         command = Observe(
             number=self._new_command_number(),
             candidates=self._number(map(_changes_in_functions, candidates)),
@@ -255,10 +272,12 @@ class Trials:
                 inputs = list(reply.inputs)
             elif isinstance(reply, Behaviour):
                 outcomes[reply.number] = reply.outcomes
-        behaviours = [outcomes.get(candidate.number, ()) for candidate in command.candidates]
-        # Callers compare them input by input.
-        complete = [behaviour if len(behaviour) == len(inputs) else () for behaviour in behaviours]
-        return inputs, complete
+        behaviours = []
+        for candidate in command.candidates:
+            behaviour = outcomes.get(candidate.number, ())
+            # Callers compare behaviours input by input, so an incomplete one is none.
+            behaviours.append(behaviour if len(behaviour) == len(inputs) else ())
+        return inputs, behaviours
 
     # --- drafts ----------------------------------------------------------------------------
 
@@ -275,15 +294,19 @@ class Trials:
         return judgement
 
     def _judge(self, groups: Sequence[Sequence[DraftModule]], limit: float) -> list[Judgement]:
-        wait = 4 * limit * max(map(len, groups), default=1) + 2
+        # Each module runs twice.
+        modules = max(map(len, groups), default=1)
+        wait = _wall_time(2 * limit * modules) + 1
+        payloads = [{"modules": self._absolute(group)} for group in groups]
         command = JudgeDrafts(
             number=self._new_command_number(),
-            candidates=self._number({"modules": self._absolute(group)} for group in groups),
+            candidates=self._number(payloads),
             first_wait=wait,
             wait=wait,
             limit=limit,
         )
-        judgements = {candidate.number: Judgement(OUT_OF_TIME) for candidate in command.candidates}
+        numbers = [candidate.number for candidate in command.candidates]
+        judgements = dict.fromkeys(numbers, Judgement(OUT_OF_TIME))
         for reply in self._replies(self._late, command):
             if isinstance(reply, DraftVerdict):
                 judgements[reply.number] = _printable_judgement(reply.judgement)
@@ -292,7 +315,10 @@ class Trials:
         return list(judgements.values())
 
     def _absolute(self, drafts: Sequence[DraftModule]) -> tuple[DraftModule, ...]:
-        return tuple((str(self._launch.root / path), source) for path, source in drafts)
+        modules = []
+        for path, source in drafts:
+            modules.append((str(self._launch.root / path), source))
+        return tuple(modules)
 
     # --- commands and replies --------------------------------------------------------------
 
@@ -302,9 +328,16 @@ class Trials:
         checks: Checks,
         *,
         in_functions: bool = True,
+        wait: float | None = None,
+        startup: float = 0.0,
         **options: Any,
     ) -> TryEdits:
-        wait = 2 * max(checks.limits.values(), default=1.0) + 1
+        """Return the command; by default, replies are awaited as long as the longest test takes.
+
+        The first reply of each fork may take `startup` seconds more.
+        """
+        if wait is None:
+            wait = _wall_time(max(checks.limits.values(), default=1.0))
         if in_functions:
             payloads = list(map(_changes_in_functions, candidates))
         else:
@@ -312,7 +345,7 @@ class Trials:
         return TryEdits(
             number=self._new_command_number(),
             candidates=self._number(payloads),
-            first_wait=wait,
+            first_wait=wait + startup,
             wait=wait,
             checks=checks,
             **options,
@@ -340,9 +373,11 @@ class Trials:
             if not isinstance(reply, Verdict):
                 continue
             edits = edits_by_number[reply.number]
-            if all(record.nodeid in tests for record in reply.records):
+            reported = {record.nodeid for record in reply.records}
+            if reported <= tests:
                 yield Trial(edits, reply.verdict, tuple(map(_printable, reply.records)))
             else:
+                # Code under test has forged the reply.
                 yield Trial(edits, "crashed")
 
     def _replies(self, channel: Channel, command: Command) -> Iterator[Reply]:
@@ -373,24 +408,21 @@ class Trials:
         late, self._late = _open_channel(stack)
         root, around = self._launch.root, self._launch.around
         job = WorkerJob(
-            self._tests,
-            root,
-            around,
-            Sandbox(folder, readable(root, *around), self._min_level),
-            early,
-            late,
-            self._modules,
-            self._folders,
-            self._draws,
+            tests=self._tests,
+            root=root,
+            around=around,
+            sandbox=Sandbox(folder, readable(root, *around), self._min_level),
+            early=early,
+            late=late,
+            modules=self._modules,
+            folders=self._folders,
+            draws=self._draws,
         )
         file = folder / "trials.json"
         file.write_bytes(encode(job))
-        options = [
-            "--assert=plain",
-            "--capture=sys",
-            *("-p", "pytest_starcoder.runner.worker"),
-            f"--starcoder-trials={file}",
-        ]
+        # Plain assertions are compiled like edited ones, so that their code can be compared.
+        options = ["--assert=plain", "--capture=sys"]
+        options += ["-p", "pytest_starcoder.runner.worker", f"--starcoder-trials={file}"]
         child = stack.enter_context(
             ChildProcess(
                 self._launch.command(self._tests, folder, options),
@@ -401,6 +433,7 @@ class Trials:
             )
         )
         stack.callback(self._shut_down, child)
+        # The child has its own copies; ours would keep the channels open when it ends.
         os.close(early)
         os.close(late)
 
@@ -432,10 +465,16 @@ class Trials:
             child.wait(SHUTDOWN_SECONDS)
 
 
+def _wall_time(seconds: float) -> float:
+    """Return how long to wait for work that may use so many seconds of processor time."""
+    return 2 * seconds + 1
+
+
 def _changes_in_functions(edits: Edits) -> dict[str, Any]:
     changes: dict[str, list[Replacement]] = {}
     for edit in edits:
-        changes.setdefault(edit.path, []).append((*edit.span, edit.after))
+        replacement = *edit.span, edit.after
+        changes.setdefault(edit.path, []).append(replacement)
     return {"changes": changes}
 
 
@@ -449,8 +488,10 @@ def _printable(record: Record) -> Record:
 
 
 def _printable_judgement(judgement: Judgement) -> Judgement:
-    rounds = tuple(tuple(map(_printable, records)) for records in judgement.rounds)
-    return replace(judgement, problem=shown_text(judgement.problem), rounds=rounds)
+    rounds = []
+    for records in judgement.rounds:
+        rounds.append(tuple(map(_printable, records)))
+    return replace(judgement, problem=shown_text(judgement.problem), rounds=tuple(rounds))
 
 
 def _open_channel(stack: contextlib.ExitStack) -> tuple[int, Channel]:

@@ -1,4 +1,4 @@
-"""The pytest plugin of the process that tries edits: each candidate in a fork, none in a file.
+"""The pytest plugin of the process that tries edits, each in a fork; no file is changed.
 
 `--starcoder-trials=FILE` names the job that `Trials` wrote. Two processes serve its commands:
 `early` is forked before the project is imported, and its forks import edited source; `late`
@@ -15,12 +15,12 @@ import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any, NoReturn
 
 import pytest
 
-from pytest_starcoder.runner.behaviour import Inputs, outcome_of, outermost, written
+from pytest_starcoder.runner.behaviour import Inputs, code_of, outcome_of, outermost
 from pytest_starcoder.runner.channel import Channel
 from pytest_starcoder.runner.code_swap import (
     FileCode,
@@ -29,6 +29,7 @@ from pytest_starcoder.runner.code_swap import (
     functions_alive,
     identity,
     install,
+    installed_code,
 )
 from pytest_starcoder.runner.draft_judge import judge_drafts
 from pytest_starcoder.runner.draft_modules import collect_items, extend_import_path
@@ -83,7 +84,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     guard_files(plugins, job.sandbox.folder / "redirected")
     worker = Worker(job)
     plugins.register(worker, "starcoder-worker")
-    plugins.register(StableNodeIds(worker.project), "starcoder-renamed")
+    plugins.register(StableNodeIds(worker.project), "starcoder-node-ids")
     plugins.register(worker.selection, "starcoder-selection")
     worker.warm_up()
     worker.split()
@@ -104,14 +105,14 @@ class Worker:
         # Commands may be long: they hold whole files, and come from our own process.
         self._early = Channel(job.early, sys.maxsize)
         self._late = Channel(job.late, sys.maxsize)
-        self._imported: dict[str, set[int]] = {}
+        self._imported: dict[str, frozenset[int]] = {}
         self._unimportable: dict[str, str] = {}
         self._task: Task | None = None
         self._runner = ItemRunner()
         self._level = enter_sandbox(job.sandbox)
 
     def warm_up(self) -> None:
-        """Import Hypothesis now: each fork would do it, and under trace it takes far longer."""
+        """Import Hypothesis before any fork; each would need it, and under trace it is slow."""
         if self._job.draws:
             self._import(HYPOTHESIS_WARMUP)
 
@@ -129,10 +130,11 @@ class Worker:
 
     def report_failure(self, exc: Exception) -> None:
         """Report that the project's own plugins cannot be loaded, except in a candidate."""
-        if self._task is None:
-            reason = str(exc).replace(str(self._job.root) + os.sep, "")
-            with contextlib.suppress(OSError):
-                self._late.send(NotReady(one_line(reason, MAX_NOTE)))
+        if self._task is not None:
+            return
+        reason = str(exc).replace(f"{self._job.root}{os.sep}", "")
+        with contextlib.suppress(OSError):  # nobody waits for it any more
+            self._late.send(NotReady(one_line(reason, MAX_NOTE)))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -151,7 +153,7 @@ class Worker:
             tracer.stop()
             _load_hypothesis_profile("JUDGED")  # after the project has loaded its own
             for file, lines in tracer.lines.items():
-                self._imported[self.project.path_of(file)] = lines
+                self._imported[self.project.path_of(file)] = frozenset(lines)
 
     def _import(self, name: str) -> None:
         try:
@@ -164,14 +166,15 @@ class Worker:
         self._runner.start(session, self.project)
         if self._task is not None:
             Trial(session, self._runner, self._task).run()
+        # Looking through all objects takes long, so it is done once, before any fork.
         compiler = SwapCompiler(self.project)
         caches = _project_caches(self.project)
         ready = Ready(
-            frozenset(self._runner.items),
-            self._level,
-            {path: frozenset(lines) for path, lines in self._imported.items()},
-            self._unimportable,
-            self.selection.missing,
+            collected=frozenset(self._runner.items),
+            level=self._level,
+            imported=self._imported,
+            unimportable=self._unimportable,
+            missing=self.selection.missing,
         )
         self._late.send(ready)
         task = serve(self._late, compiler.prepare)
@@ -216,14 +219,16 @@ class SwapCompiler:
         self._project = project
         self._functions: dict[str, list[Any]] = {}
         for filename, functions in functions_alive(project.holds).items():
-            self._functions.setdefault(os.path.normpath(filename), []).extend(functions)
+            # Imports from `.` or `..` leave such parts in the names of files.
+            path = os.path.normpath(filename)
+            self._functions.setdefault(path, []).extend(functions)
         self._files: dict[str, FileCode] = {}
         self._tried: set[object] = set()
         self.swaps: dict[int, Swap] = {}
         """The candidates of the current command that can be run, by number."""
 
     def prepare(self, command: Command) -> tuple[list[Verdict], list[Candidate]]:
-        """Return the verdicts on candidates that need not run, and the others."""
+        """Return the verdicts on candidates that need not run, and the candidates to run."""
         self.swaps = {}
         skips_duplicates = isinstance(command, TryEdits) and command.skips_duplicates
         verdicts, runnable = [], []
@@ -247,7 +252,7 @@ class SwapCompiler:
             return "invalid"
         if candidate.changes:
             code = identity(swap)
-            if code == identity({function: function.__code__ for function in swap}):
+            if code == identity(installed_code(swap)):
                 return "unchanged"
             if skips_duplicates and code in self._tried:
                 return "duplicate"
@@ -334,12 +339,14 @@ class Trial:
 
     def _observe(self, command: Observe) -> None:
         """Record the inputs of the tests, then call the functions of each candidate with them."""
-        functions = [function for swap in self._swaps.values() for function in outermost(swap)]
-        inputs = Inputs(dict.fromkeys(functions))
+        functions: set[FunctionType] = set()
+        for swap in self._swaps.values():
+            functions.update(outermost(swap))
+        inputs = Inputs(functions)
         first_swap = self._swaps[min(self._swaps)]
         # The first candidate may reach calls that the original code does not.
-        for swap in ({}, first_swap):
-            original = install(swap)
+        for recorded_swap in ({}, first_swap):
+            original = install(recorded_swap)
             for nodeid, limit in command.checks.limits.items():
                 with inputs.recording():
                     self._runner.run(nodeid, limit)
@@ -350,8 +357,10 @@ class Trial:
             outcomes = tuple(outcome_of(call, command.limit) for call in calls)
             install(original)
             self._results.send(Behaviour(candidate.number, outcomes))
-        written_inputs = tuple(Input(call.text, written(call)) for call in calls)
-        self._results.send(ObservedInputs(written_inputs))
+        observed = []
+        for call in calls:
+            observed.append(Input(call.text, code_of(call)))
+        self._results.send(ObservedInputs(tuple(observed)))
 
     def _judge(self, command: JudgeDrafts) -> None:
         for candidate in self._task.candidates:
@@ -369,8 +378,10 @@ def _project_caches(project: Project) -> list[Any]:
     """Return all `functools.cache` objects of the project's functions."""
     caches = []
     for candidate in gc.get_objects():
-        if type(candidate) is functools._lru_cache_wrapper:
-            code = getattr(getattr(candidate, "__wrapped__", None), "__code__", None)
-            if code is not None and project.holds(code.co_filename):
-                caches.append(candidate)
+        if type(candidate) is not functools._lru_cache_wrapper:
+            continue
+        function = getattr(candidate, "__wrapped__", None)
+        code = getattr(function, "__code__", None)
+        if code is not None and project.holds(code.co_filename):
+            caches.append(candidate)
     return caches

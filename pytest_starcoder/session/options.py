@@ -1,4 +1,4 @@
-"""Finds out who set one of our options: the user, or a file of the repository.
+"""The origin of our options: the user, or a file of the repository.
 
 pytest merges `addopts`, PYTEST_ADDOPTS, the command line and the `@FILE`
 arguments in all of them into one list. The result does not show whether a cloned
@@ -76,13 +76,17 @@ class Options:
 
     def _was_read(self, option: str, value: object) -> bool:
         """Return whether pytest parsed the value before any code of the project could set it."""
-        read = getattr(self._config.known_args_namespace, _destination(option), None)
-        return value in read if isinstance(read, list) else value == read
+        early_value = getattr(self._config.known_args_namespace, _destination(option), None)
+        if isinstance(early_value, list):
+            return value in early_value
+        return value == early_value
 
     def shown(self, file: Path) -> str:
         """Return the name of a file for a message."""
         root = self._config.rootpath
-        return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
+        if file.is_relative_to(root):
+            return file.relative_to(root).as_posix()
+        return str(file)
 
     def check(self) -> None:
         """Raise Untrusted if a file of the repository sets an option that changes files.

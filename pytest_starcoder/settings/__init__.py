@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pytest_starcoder.errors import ConfigError, Misuse, Untrusted
 from pytest_starcoder.settings.address import server_url
@@ -59,7 +61,7 @@ def load_settings(
 
     `options` are those of the command line by key, and `option_files` names the repository's
     file that contains the option, if one does. `tracked_text` returns the content of a tracked
-    file that counts, if that is not its current one.
+    file if another version than the current one counts.
 
     Raises ConfigError for an unknown key or bad value in any source, and Untrusted if a
     tracked file would decide where code is sent.
@@ -76,23 +78,20 @@ def load_settings(
         for key, entry in layer.items():
             if key in SCHEMA:
                 layer[key] = _parse(key, key, entry, "Fix or remove it.")
-    # Which variables of other programs count depends on the backend, so it comes first.
-    backend = Settings.backend
-    for layer in reversed(layers):
-        if "backend" in layer:
-            backend = layer["backend"].value
-    chosen: dict[str, Entry] = {}
-    for layer in reversed(layers):
-        _adopt_foreign_variables(layer, backend)
-        chosen.update(layer)
-    for key, entry in chosen.items():
+    # The backend comes first, because variables of other programs count for some backends only.
+    backend = ChainMap(*layers).get("backend")
+    for layer in layers:
+        _adopt_foreign_variables(layer, backend.value if backend else Settings.backend)
+    values: dict[str, Any] = {}
+    sources = {}
+    tracked = set()
+    for key, entry in ChainMap(*layers).items():
         if entry.tracked:
             _check_trust(key, entry)
-    return Settings(
-        **{key: entry.value for key, entry in chosen.items()},
-        sources={key: entry.source for key, entry in chosen.items()},
-        tracked=frozenset(key for key, entry in chosen.items() if entry.tracked),
-    )
+            tracked.add(key)
+        values[key] = entry.value
+        sources[key] = entry.source
+    return Settings(**values, sources=sources, tracked=frozenset(tracked))
 
 
 def _nearest_dotenv(start: Path, tracked_text: TrackedText | None) -> dict[str, Entry]:
@@ -109,7 +108,7 @@ def _nearest_dotenv(start: Path, tracked_text: TrackedText | None) -> dict[str, 
 
 
 def _nearest_table(start: Path, tracked_text: TrackedText | None) -> dict[str, Entry]:
-    """Return the entries of the nearest `pyproject.toml` that has any: an empty one is skipped."""
+    """Return the entries of the nearest `pyproject.toml` that has any."""
     for folder in settings_folders(start):
         path = folder / "pyproject.toml"
         entries = read_toml(path, ("tool", "starcoder"), tracked=True, tracked_text=tracked_text)
@@ -142,7 +141,7 @@ def _parse(key: str, name: str, entry: Entry, hint: str) -> Entry:
 
 
 def _actual(key: str, value: object) -> str:
-    """Return ", not 42" to end a sentence; empty if the value may contain a secret."""
+    """Return the end of a sentence, ", not 42"; empty if the value may contain a secret."""
     may_have_password = key == "host" and re.search("[@?#]", str(value))
     if SCHEMA[key].secret or may_have_password:
         return ""

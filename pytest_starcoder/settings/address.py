@@ -21,13 +21,7 @@ def server_url(value: object, default_port: int = 11434, *, lenient: bool = Fals
     that means every address (0.0.0.0, ::, none) becomes loopback. With `lenient`, an invalid
     port means the default one, as Ollama reads its variable. Raises ValueError.
     """
-    text = value.strip(" \t\"'") if isinstance(value, str) else ""
-    if not text:
-        raise ValueError("must be an address such as 127.0.0.1:11434 or https://gpu-box.example")
-    if re.search(r"[\s\\]", text) or not text.isprintable():
-        raise ValueError("contains a character that is not allowed in an address")
-    if "@" in text:
-        raise ValueError("must not contain a user or password; a key goes into api_key")
+    text = _checked_text(value)
     scheme, has_scheme, address = text.rpartition("://")
     if not has_scheme:
         # Ollama itself reaches only this host by https.
@@ -51,6 +45,18 @@ def server_url(value: object, default_port: int = 11434, *, lenient: bool = Fals
     if ":" in host:
         host = f"[{host}]"
     return f"{scheme}://{host}:{port}{parts.path.rstrip('/')}"
+
+
+def _checked_text(value: object) -> str:
+    """Return the text of an address without the quotes around it. Raises ValueError."""
+    text = value.strip(" \t\"'") if isinstance(value, str) else ""
+    if not text:
+        raise ValueError("must be an address such as 127.0.0.1:11434 or https://gpu-box.example")
+    if re.search(r"[\s\\]", text) or not text.isprintable():
+        raise ValueError("contains a character that is not allowed in an address")
+    if "@" in text:
+        raise ValueError("must not contain a user or password; a key goes into api_key")
+    return text
 
 
 def _bracket_ipv6(address: str) -> str:

@@ -18,7 +18,7 @@ BACKENDS = (*LOCAL_BACKENDS, "openai", "huggingface")
 """Backends of this package."""
 
 FAMILIES = ("starcoder2", "starcoder2-instruct", "starcoder", "chat", "completion")
-"""Families of models: the training of each decides the form of its prompts."""
+"""Families of models, by the form of prompts they were trained on."""
 
 MODELS = {"huggingface": "bigcode/starcoderplus", "openai": ""}
 """Default models by backend, StarCoder2 7B for the others; empty means the server's own."""
@@ -86,7 +86,7 @@ class Key:
     refusal: Callable[[Any], str] = lambda _value: ""
     """Return the reason why a tracked file may not set this value; empty if it may."""
     secret: bool = False
-    """Whether its value is never shown."""
+    """True if its value is never shown."""
 
 
 # --- values ---
@@ -196,7 +196,7 @@ def _host(value: object) -> str:
 
 
 # --- values that a tracked file may not set ---
-# They would let a repository decide where code is sent, or what untrusted code may do.
+# They would let a repository decide where code is sent, or weaken the sandbox.
 
 
 def _refuse_host(value: str) -> str:

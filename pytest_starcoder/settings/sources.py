@@ -87,14 +87,14 @@ def read_dotenv(path: Path, tracked_text: TrackedText | None = None) -> dict[str
     with installed("dotenv"):
         from dotenv import dotenv_values
 
-    # Git is called only now: most `.env` files have nothing of ours.
+    # Git is called only now, because most `.env` files have no settings of ours.
     tracked = is_tracked(path)
     hint = TRACKED_HINT if is_versioned(path) else NO_GIT_HINT
-    # ${NAME} reads the environment, keys included: a file of the repository must not.
+    # ${NAME} would read the environment, API keys included, for a file of the repository.
     values = dotenv_values(stream=io.StringIO(text), interpolate=not tracked)
     lines = _variable_lines(text)
     for name, line in lines.items():
-        # python-dotenv skips invalid lines; tokens are the business of other programs.
+        # python-dotenv skips invalid lines. Tokens may be meant for other programs.
         if values.get(name) is None and name not in HF_TOKENS:
             raise ConfigError(
                 f"{path.name}, line {line}: {name} has no value that can be read.",
@@ -163,18 +163,22 @@ def read_toml(
         line = _toml_line(text, [*table, key])
         source = f"{file_name}, line {line}" if line else file_name
         if key not in SCHEMA:
-            hint = _nearest_hint(key, repr)
-            if not table and key in ("tool", "starcoder"):
-                hint = "In this file, settings are at the top level, without a table."
-            shown_key = one_line(repr(key), 80)
-            raise ConfigError(f"{source}: there is no setting {shown_key}.", hint)
+            raise _unknown_key(key, source, table)
         entries[key] = Entry(value, source, tracked)
     return entries
 
 
+def _unknown_key(key: str, source: str, table: Sequence[str]) -> ConfigError:
+    hint = _nearest_hint(key, repr)
+    if not table and key in ("tool", "starcoder"):
+        hint = "In this file, settings are at the top level, without a table."
+    shown_key = one_line(repr(key), 80)
+    return ConfigError(f"{source}: there is no setting {shown_key}.", hint)
+
+
 def _toml_line(text: str, key: Sequence[str]) -> int:
     """Return the line that sets a dotted key, or the inline table around it; 0 if not found."""
-    # tomllib does not tell lines, so the usual ways to write a key are searched for.
+    # tomllib returns no line numbers, so search for the usual ways to write a key.
     table: list[str] = []
     for number, line in enumerate(text.split("\n"), 1):
         header = re.match(r"\s*\[([^\[\]]+)\]", line)

@@ -10,7 +10,7 @@ from support.rewrites import CODE, INSTRUCT, MEAN, PATHS, Echo, completed, parse
 
 from pytest_starcoder.assist.complete import complete
 from pytest_starcoder.errors import UnreadableAnswer
-from pytest_starcoder.model.client import ROOM, Client
+from pytest_starcoder.model.client import MAX_PROMPT_TOKENS, Client
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.schema import FAMILIES
 from pytest_starcoder.source.diff import split_lines
@@ -184,7 +184,7 @@ def test_large_file_is_shortened() -> None:
         "big.py", "".join(lines), 5000, Client(backend, Settings(family="starcoder2"))
     )
     (sent,) = backend.prompts
-    assert len(sent.text.split()) <= ROOM
+    assert len(sent.text.split()) <= MAX_PROMPT_TOKENS
     assert (
         "".join(lines[4900:5000]).rstrip("\n") + "<fim_suffix>\n" + "".join(lines[5000:5050])
         in sent.text

@@ -11,7 +11,7 @@ from pytest_starcoder.assist.describe import definition, describe
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.model.backends import OnText
-from pytest_starcoder.model.client import ROOM, Client
+from pytest_starcoder.model.client import MAX_PROMPT_TOKENS, Client
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.settings.schema import FAMILIES
@@ -189,7 +189,7 @@ def test_long_source_is_shortened() -> None:
     (sent,) = backend.prompts
     assert "first = 1\n" in sent.text
     assert "last = 3\n" in sent.text
-    assert len(sent.text.split()) <= ROOM
+    assert len(sent.text.split()) <= MAX_PROMPT_TOKENS
 
 
 def test_special_tokens_in_source() -> None:

@@ -161,7 +161,8 @@ def test_messages_about_written_fixes(session: Callable[..., Session]) -> None:
 
 def test_hooks(session: Callable[..., Session]) -> None:
     class Plugin:
-        explanations: list[Explanation] = []
+        def __init__(self) -> None:
+            self.explanations: list[Explanation] = []
 
         def pytest_starcoder_redact(self, text: str) -> str:
             return text.replace("mean", "m**n")
@@ -169,10 +170,11 @@ def test_hooks(session: Callable[..., Session]) -> None:
         def pytest_starcoder_explained(self, explanation: Explanation) -> None:
             self.explanations.append(explanation)
 
+    plugin = Plugin()
     made = session()
-    made.plugins.register(Plugin())
+    made.plugins.register(plugin)
     report = made.explain()
-    assert list(report.explanations) == Plugin.explanations
+    assert list(report.explanations) == plugin.explanations
     assert "mean" not in made.backend.prompts[0].text
     assert "mean" not in repr(report)
 

@@ -141,7 +141,7 @@ WAITS = """
 """
 
 
-@pytest.mark.parametrize("parallel", [[], pytest.param(["-n", "2"], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("parallel", [[], pytest.param(["-n", "1"], marks=pytest.mark.slow)])
 def test_question_during_a_later_test(
     pytester: pytest.Pytester, ollama_double: FakeOllama, parallel: list[str]
 ) -> None:
@@ -155,7 +155,7 @@ def test_question_during_a_later_test(
     ollama_double.answer = answer
     pytester.makepyfile(test_it=WAITS)
     options = ("--starcoder-explain", "--starcoder-early=on", "--starcoder-replay=off", *parallel)
-    result = pytester.runpytest_subprocess(*options)
+    result = pytester.runpytest(*options)
     result.assert_outcomes(failed=1, passed=1)
     assert "               (starcoder2:7b, a guess)" in section(result)
     assert len(ollama_double.prompts()) == 1

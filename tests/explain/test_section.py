@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.failures import Screen
 
@@ -213,6 +213,7 @@ def test_divided_escape_sequences() -> None:
     assert screen.text == "     why       so red it is\n"
 
 
+@settings(max_examples=40)
 @given(text=st.text(max_size=300), cuts=st.lists(st.integers(0, 300)), width=st.integers(20, 120))
 def test_division(text: str, cuts: list[int], width: int) -> None:
     whole, divided = Screen(width), Screen(width)
@@ -230,6 +231,7 @@ def test_division(text: str, cuts: list[int], width: int) -> None:
 TEXTS = st.lists(st.text(max_size=99), max_size=3).map(tuple)
 
 
+@settings(max_examples=30)
 @given(
     st.builds(
         Explanation,

@@ -274,7 +274,7 @@ def test_fixture(pytester: pytest.Pytester, project: Path) -> None:
         ),
         (
             ["--starcoder-characterise"],
-            "*--starcoder-characterise is about generated tests. Add --starcoder-generate=FILE.",
+            "*--starcoder-characterise has no effect without generated tests. Add --starcoder-generate=FILE.",
         ),
     ],
     ids=["no-file", "suffix", "no-generation"],

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.model.answer_quality import clean_answer, judge
+from pytest_starcoder.model.answer_quality import clean_answer, find_flaw
 from pytest_starcoder.model.prompts import render
 
 EXAMPLES = render("completion", "explain", code="", case="").text
@@ -46,7 +46,7 @@ QUESTION = (
     ],
 )
 def test_flawed_answer(answer: str, flaw: str) -> None:
-    assert judge(answer, QUESTION, EXAMPLES) == flaw
+    assert find_flaw(answer, QUESTION, EXAMPLES) == flaw
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_flawed_answer(answer: str, flaw: str) -> None:
     ],
 )
 def test_good_answer_is_unchanged(answer: str) -> None:
-    assert judge(answer, QUESTION, EXAMPLES) == ""
+    assert find_flaw(answer, QUESTION, EXAMPLES) == ""
     assert clean_answer(answer) == answer
 
 
@@ -90,5 +90,5 @@ def test_usable_words_are_extracted(answer: str, words: str) -> None:
 
 @given(st.text(max_size=400))
 def test_any_text_can_be_judged(text: str) -> None:
-    assert isinstance(judge(text, text, text), str)
+    assert isinstance(find_flaw(text, text, text), str)
     assert bool(clean_answer(text)) == bool(text.strip())

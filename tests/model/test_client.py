@@ -26,7 +26,7 @@ from pytest_starcoder.errors import (
 )
 from pytest_starcoder.model import client as home
 from pytest_starcoder.model.backends.tokens import CHAT_TEMPLATE_TOKENS
-from pytest_starcoder.model.client import ROOM, Client, cap_answer, fit
+from pytest_starcoder.model.client import MAX_PROMPT_TOKENS, Client, cap_answer, fit_prompt
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.settings import Settings
 
@@ -423,25 +423,25 @@ def test_parts_that_fit(chosen: Settings) -> None:
     """The room is the prompt's alone, however long its answer may be."""
     parts = ["(" * 40, ")" * 40, "+" * 40]
     with Client.from_settings(chosen) as client:
-        assert fit(lines, parts, client, 140) == lines(parts)
-        assert fit(lines, parts, client, 90) == lines(parts[:2])
-        assert fit(lines, parts, client, 60) == lines(parts[:1])
+        assert fit_prompt(lines, parts, client, 140) == lines(parts)
+        assert fit_prompt(lines, parts, client, 90) == lines(parts[:2])
+        assert fit_prompt(lines, parts, client, 60) == lines(parts[:1])
 
 
 def test_default_room(ollama_double: FakeOllama, chosen: Settings) -> None:
     parts = ["(" * 1000] * 9
     with Client.from_settings(chosen) as client:
-        prompt = fit(lines, parts, client)
+        prompt = fit_prompt(lines, parts, client)
         assert prompt == lines(parts[:2])
-        assert ROOM + 500 + CHAT_TEMPLATE_TOKENS <= 4096
+        assert MAX_PROMPT_TOKENS + 500 + CHAT_TEMPLATE_TOKENS <= 4096
     ollama_double.digest, ollama_double.window = "e" * 64, 2048
     with Client.from_settings(chosen) as client:
-        assert fit(lines, parts, client) == lines(parts[:1])
+        assert fit_prompt(lines, parts, client) == lines(parts[:1])
 
 
 def test_long_first_part_is_cut(chosen: Settings) -> None:
     with Client.from_settings(chosen) as client:
-        prompt = fit(lines, ["[" * 500 + "]" * 500, "rest"], client, 400)
+        prompt = fit_prompt(lines, ["[" * 500 + "]" * 500, "rest"], client, 400)
         assert client.fits(prompt, 400 + prompt.max_tokens)
     assert prompt.text.startswith("[[[")
     assert prompt.text.endswith("]]]")
@@ -450,11 +450,11 @@ def test_long_first_part_is_cut(chosen: Settings) -> None:
 
 def test_first_part_is_always_included(chosen: Settings) -> None:
     with Client.from_settings(chosen) as client:
-        assert len(fit(lines, ["[" * 500], client, 10).text) <= 200
+        assert len(fit_prompt(lines, ["[" * 500], client, 10).text) <= 200
 
 
 def test_answer_is_capped(chosen: Settings) -> None:
     with Client.from_settings(replace(chosen, max_tokens=50)) as client:
         assert cap_answer(Prompt("", max_tokens=400), client.settings).max_tokens == 50
         assert cap_answer(Prompt("", max_tokens=40), client.settings).max_tokens == 40
-        assert fit(lines, ["a"], client).max_tokens == 50
+        assert fit_prompt(lines, ["a"], client).max_tokens == 50

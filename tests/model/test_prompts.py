@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_starcoder.model.prompt import Model
-from pytest_starcoder.model.prompts import FORMS, family, render
+from pytest_starcoder.model.prompts import FORMS, model_family, render
 from pytest_starcoder.model.special_tokens import FIRST_STARCODER, STARCODER2
 from pytest_starcoder.settings.schema import FAMILIES
 
@@ -359,9 +359,9 @@ def test_stops_end_examples(form: str, begins: str, ends: str) -> None:
     ],
 )
 def test_detected_family(name: str, architecture: str, chat: bool, expected: str) -> None:
-    assert family(Model(name, "d", architecture, 4096, chat)) == expected
+    assert model_family(Model(name, "d", architecture, 4096, chat)) == expected
 
 
 @pytest.mark.parametrize("chosen", FAMILIES)
 def test_chosen_family_wins(chosen: str) -> None:
-    assert family(Model("starcoder2:7b", "d", "starcoder2", 4096), chosen) == chosen
+    assert model_family(Model("starcoder2:7b", "d", "starcoder2", 4096), chosen) == chosen

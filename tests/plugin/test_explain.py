@@ -71,15 +71,19 @@ def test_junit_properties(mean: Run) -> None:
     assert 'name="starcoder.guessed.why"' in xml
 
 
-def test_second_run(mean: Run, ollama_double: FakeOllama, tmp_path: Path) -> None:
+def test_second_run(
+    pytester: pytest.Pytester,
+    ollama_double: FakeOllama,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("STARCODER_CACHE", str(tmp_path / "cache"))
+    pytester.makepyfile(**MEAN)
     options = ("--starcoder-explain", "--starcoder-replay=off")
-    cache = str(tmp_path / "cache")
-    variables = {"OLLAMA_HOST": ollama_double.url, "STARCODER_CACHE": cache}
-    folder = tmp_path / "project"
-    run_pytest(folder, MEAN_FILES, options, **variables)
-    run = run_pytest(folder, {}, options, **variables)
-    assert "(starcoder2:7b, a guess, remembered)" in run.text
-    assert "1 of 1 cause, 0 model calls, N s." in run.section
+    pytester.runpytest(*options)
+    lines = section(pytester.runpytest(*options))
+    assert "               (starcoder2:7b, a guess, remembered)" in lines
+    assert "1 of 1 cause, 0 model calls, N s." in lines
     assert len(ollama_double.asked()) == 1
 
 
@@ -235,7 +239,7 @@ def test_subtests(pytester: pytest.Pytester) -> None:
     assert "     seen      number is 1, the test expects 0" in lines
 
 
-@pytest.mark.parametrize("option", ["--tb=no", "--tb=native", "-q", "-rN"])
+@pytest.mark.parametrize("option", ["--tb=no", "--tb=native"])
 def test_output_options(pytester: pytest.Pytester, option: str) -> None:
     pytester.makepyfile(**MEAN)
     lines = section(pytester.runpytest(*BARE, option))
@@ -252,14 +256,14 @@ def test_last_failed(pytester: pytest.Pytester) -> None:
 
 def test_no_terminal_plugin(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:
     pytester.makepyfile(**MEAN)
-    result = pytester.runpytest_subprocess("--starcoder-explain", "-p", "no:terminal")
+    result = pytester.runpytest("--starcoder-explain", "-p", "no:terminal")
     assert (result.ret, result.outlines, result.errlines) == (1, [], [])
     assert ollama_double.requests == []
 
 
 def test_no_assertion_rewriting(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(**MEAN)
-    result = pytester.runpytest_subprocess(*BARE, "--assert=plain")
+    result = pytester.runpytest(*BARE, "--assert=plain")
     assert "                   assert mean([1, 2, 3]) == 2" in section(result)
     assert result.ret == 1
 
@@ -273,7 +277,7 @@ def test_passing_suite(pytester: pytest.Pytester, ollama_double: FakeOllama) -> 
 
 
 @pytest.mark.parametrize(
-    "options", [["-x"], ["--maxfail=2"], ["--collect-only"], ["-k", "nothing"], ["no_such_file.py"]]
+    "options", [["--maxfail=2"], ["--collect-only"], ["-k", "nothing"], ["no_such_file.py"]]
 )
 def test_early_end(pytester: pytest.Pytester, options: list[str]) -> None:
     pytester.makepyfile(
@@ -289,7 +293,7 @@ def test_ctrl_c_in_a_test(pytester: pytest.Pytester, ollama_double: FakeOllama) 
     pytester.makepyfile(
         test_it="def test_a(): assert 0\ndef test_b(): raise KeyboardInterrupt\ndef test_c(): pass"
     )
-    result = pytester.runpytest_subprocess("-rA", "--starcoder-explain")
+    result = pytester.runpytest("-rA", "--starcoder-explain", no_reraise_ctrlc=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert f"     why       {INTERRUPTED}" in section(result)
     assert ollama_double.requests == []
@@ -390,7 +394,7 @@ RECORDED = {
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring came with Python 3.12")
-@pytest.mark.parametrize("parallel", [[], pytest.param(["-n", "2"], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("parallel", [[], pytest.param(["-n", "1"], marks=pytest.mark.slow)])
 def test_recorded_functions(pytester: pytest.Pytester, parallel: list[str]) -> None:
     """Without replay, functions that no line names are found by recording."""
     pytester.makepyfile(**RECORDED)
@@ -411,7 +415,7 @@ def test_no_recording(pytester: pytest.Pytester, options: list[str]) -> None:
             assert tools is None or [tools.get_tool(number) for number in (3, 4, 5)] == [None] * 3
         """
     )
-    pytester.runpytest_subprocess(*options).assert_outcomes(passed=1)
+    pytester.runpytest(*options).assert_outcomes(passed=1)
 
 
 def test_status_line(pytester: pytest.Pytester, ollama_double: FakeOllama) -> None:

@@ -134,7 +134,7 @@ def test_explain_argument(pytester: pytest.Pytester, ollama_double: FakeOllama) 
             assert starcoder.explain(ValueError("bad")).seen == "raised ValueError: bad"
 
         def test_other(starcoder):
-            with pytest.raises(TypeError, match="explain wants what pytest.*, not NoneType"):
+            with pytest.raises(TypeError, match="explain takes an exception .*, not NoneType"):
                 starcoder.explain(None)
         """
     )

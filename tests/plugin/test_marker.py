@@ -23,7 +23,7 @@ def no_replay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STARCODER_REPLAY", "off")
 
 
-@pytest.mark.parametrize("parallel", [[], pytest.param(["-n", "2"], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("parallel", [[], pytest.param(["-n", "1"], marks=pytest.mark.slow)])
 def test_marked_test(
     pytester: pytest.Pytester, ollama_double: FakeOllama, parallel: list[str]
 ) -> None:

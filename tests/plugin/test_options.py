@@ -11,7 +11,7 @@ from pytest_starcoder.explain import session as explain
 from pytest_starcoder.generate import session as generate
 from pytest_starcoder.runner.arguments import OUR_FLAGS, OUR_OPTIONAL_VALUES
 from pytest_starcoder.session.settings import session_settings
-from pytest_starcoder.settings import SCHEMA, Settings, is_for_review
+from pytest_starcoder.settings import SCHEMA, is_for_review
 
 VALUES = {
     "backend": ("llamacpp", "llamacpp"),
@@ -70,15 +70,13 @@ def test_marker_names() -> None:
     assert plugin.GENERATE == generate.MARKER
 
 
-@pytest.mark.parametrize("key", VALUES)
-def test_option_value(pytester: pytest.Pytester, key: str) -> None:
-    words, value = VALUES[key]
-    option = f"--starcoder-{key.replace('_', '-')}"
-    settings: Settings = session_settings(
-        pytester.parseconfig(f"{option}={words}"), tuple(plugin.SETTINGS)
-    )
-    assert getattr(settings, key) == value
-    assert settings.source(key) == option
+def test_option_values(pytester: pytest.Pytester) -> None:
+    options = {key: f"--starcoder-{key.replace('_', '-')}" for key in VALUES}
+    words = [f"{options[key]}={text}" for key, (text, _) in VALUES.items()]
+    settings = session_settings(pytester.parseconfig(*words), tuple(VALUES))
+    values = {key: getattr(settings, key) for key in VALUES}
+    assert values == {key: value for key, (_, value) in VALUES.items()}
+    assert {key: settings.source(key) for key in VALUES} == options
 
 
 def test_help(pytester: pytest.Pytester) -> None:

@@ -220,24 +220,17 @@ CONFTEST = """
     ("plugins", "options", "files"),
     [
         pytest.param(
-            "allure_pytest pytest-split pytest_csv",
-            ["--alluredir", "results", "--clean-alluredir", "--store-durations", "--csv=tests.csv"],
+            "allure_pytest pytest-split pytest_csv html html_fixtures metadata rerunfailures "
+            "pytest_jsonreport pytest_reportlog",
+            [
+                *("--alluredir", "results", "--clean-alluredir", "--store-durations"),
+                *("--csv=tests.csv", "--html=report.html", "--self-contained-html"),
+                *("--reruns=2", "--json-report", "--report-log=log.jsonl"),
+            ],
             {},
-            id="allure",
-        ),
-        pytest.param(
-            "html html_fixtures metadata",
-            ["--html=report.html", "--self-contained-html"],
-            {},
-            id="html",
+            id="reports",
         ),
         pytest.param("pytest-bdd", ["--cucumberjson=cucumber.json"], FEATURE, id="bdd"),
-        pytest.param(
-            "rerunfailures pytest_jsonreport metadata pytest_reportlog",
-            ["--reruns=2", "--json-report", "--report-log=log.jsonl"],
-            {},
-            id="rerunfailures",
-        ),
         pytest.param("xdist", [], {"conftest.py": CONFTEST}, id="conftest"),
     ],
 )
@@ -327,7 +320,7 @@ def test_plugins_stay_loaded(suite: Suite) -> None:
         }
     )
     options = [
-        *("-n2", "--max-worker-restart=0", "--dist", "loadgroup", "--randomly-dont-reorganize"),
+        *("-n1", "--max-worker-restart=0", "--dist", "loadgroup", "--randomly-dont-reorganize"),
         *("--reruns=1", "--strict-markers", "-W", "error", "--cov=.", "--cov-report="),
     ]
     text = suite.explain(*options)
@@ -355,7 +348,7 @@ def test_plugins_of_generated_tests(suite: Suite) -> None:
         }
     )
     result = suite.run(
-        "--starcoder-generate=shop.py", "--starcoder-backend=none", "-n2", "--reruns=1"
+        "--starcoder-generate=shop.py", "--starcoder-backend=none", "-n1", "--reruns=1"
     )
     text = result.stdout.str()
     assert "generated tests" in text

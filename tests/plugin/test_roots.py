@@ -81,10 +81,11 @@ def test_fix_elsewhere(
     write_project(pytester.path, *files)
     (pytester.path / "conftest.py").touch()
     monkeypatch.setenv("PYTHONPATH", str(pytester.path))
+    monkeypatch.syspath_prepend(pytester.path)
     os.chdir(pytester.path / start)
     report = pytester.path / "report.json"
     words = shlex.split(arguments)
-    result = pytester.runpytest_subprocess(
+    result = pytester.runpytest(
         *BARE, f"--starcoder-report={report}", "--starcoder-apply=yes", *words
     )
     lines = section(result)
@@ -96,15 +97,15 @@ def test_fix_elsewhere(
     assert "                 +    return sum(rows)" in lines
     assert "return sum(rows)\n" in code.read_text()
     [command] = [line.split("pytest ", 1)[1] for line in lines if line.startswith("     rerun ")]
-    again = pytester.runpytest_subprocess("-p", "no:cacheprovider", *shlex.split(command))
+    again = pytester.runpytest("-p", "no:cacheprovider", *shlex.split(command))
     again.assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize("parallel", [[], pytest.param(["-n2"], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("parallel", [[], pytest.param(["-n1"], marks=pytest.mark.slow)])
 def test_paths_in_the_section(pytester: pytest.Pytester, parallel: list[str]) -> None:
     files, _, _, arguments = LAYOUTS["config"]
     write_project(pytester.path, *files)
-    lines = section(pytester.runpytest_subprocess(*BARE, *parallel, *shlex.split(arguments)))
+    lines = section(pytester.runpytest(*BARE, *parallel, *shlex.split(arguments)))
     assert "     at        ../tests/test_stock.py:6 in test_total" in lines
     assert "     rerun     pytest -c config/pytest.ini tests/test_stock.py::test_total" in lines
     suspect = "     suspect   ../lib/stock.py:3: return sum(rows) - 1"

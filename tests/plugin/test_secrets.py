@@ -99,24 +99,22 @@ def make_secret(number: int) -> str:
     )
 
 
-def write_tests(forms: list[str]) -> tuple[str, list[str]]:
+def write_tests() -> tuple[str, list[str]]:
     """Return a test file with one test per form, each with its own secret."""
     tests, secrets = [HEAD], []
-    for number, form in enumerate(forms):
+    for number, form in enumerate(FORMS):
         secrets.append(make_secret(number))
         body = form.replace("§", secrets[-1])
         tests.append(f"def test_{number}(monkeypatch):\n    {body}\n    assert {number} == -1\n")
     return "\n\n".join(tests), secrets
 
 
-def check_nothing_shows(
-    pytester: pytest.Pytester, model: FakeOllama, forms: list[str], *options: str
-) -> None:
-    text, secrets = write_tests(forms)
+def check_nothing_shows(pytester: pytest.Pytester, model: FakeOllama) -> None:
+    text, secrets = write_tests()
     pytester.makepyfile(text)
     names = ["out.json", "out.md", "out.sarif"]
     result = pytester.runpytest_subprocess(
-        "--tb=no", "-q", *(f"--starcoder-report={name}" for name in names), *options
+        "--tb=no", "-q", *(f"--starcoder-report={name}" for name in names)
     )
     texts = {name: Path(name).read_text() for name in [*names, "summary.md"]}
     texts["prompts"] = "\n".join(str(request.body) for request in model.requests)
@@ -127,11 +125,11 @@ def check_nothing_shows(
         path.read_text("utf-8", "replace") for path in Path("cache").rglob("*") if path.is_file()
     )
     assert "[redacted]" in texts["prompts"]
-    assert len(model.prompts()) >= 0.9 * len(forms)
+    assert len(model.prompts()) >= 0.9 * len(FORMS)
     shown = {
         (name, form)
         for name, output in texts.items()
-        for form, secret in zip(forms, secrets, strict=True)
+        for form, secret in zip(FORMS, secrets, strict=True)
         if secret in output
     }
     assert shown == set()
@@ -149,14 +147,7 @@ def model(
     return ollama_double
 
 
-def test_some_forms(
-    pytester: pytest.Pytester, model: FakeOllama, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("STARCODER_REPLAY", "off")
-    check_nothing_shows(pytester, model, FORMS[::12])
-
-
 @pytest.mark.slow
 def test_all_forms(pytester: pytest.Pytester, model: FakeOllama) -> None:
     assert len(FORMS) == 60
-    check_nothing_shows(pytester, model, FORMS, "-n", "2")
+    check_nothing_shows(pytester, model)

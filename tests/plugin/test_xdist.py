@@ -109,8 +109,6 @@ def test_secrets_of_workers(run: Run) -> None:
 
 
 def test_bad_settings(pytester: pytest.Pytester) -> None:
-    result = pytester.runpytest_subprocess(
-        "-n", "2", "--starcoder-explain", "--starcoder-timeout=soon"
-    )
+    result = pytester.runpytest("-n", "2", "--starcoder-explain", "--starcoder-timeout=soon")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert result.outlines == []

@@ -13,8 +13,8 @@ from pytest_starcoder.runner.behaviour import (
     MAX_RECORDED,
     Called,
     Inputs,
+    code_of,
     outcome_of,
-    written,
 )
 
 
@@ -144,7 +144,7 @@ def test_variants(argument: object, variants: list[str]) -> None:
 
 
 def test_written_call() -> None:
-    code = written(called(plus, 3, 4, sign=-1))
+    code = code_of(called(plus, 3, 4, sign=-1))
     assert code == f"from {__name__} import plus\nplus(3, 4, sign=-1)"
-    assert written(called(plus, object())) == ""
-    assert written(called(Account.take, Account(), 2)) == ""
+    assert code_of(called(plus, object())) == ""
+    assert code_of(called(Account.take, Account(), 2)) == ""

@@ -147,7 +147,7 @@ _INSTRUCT_NAME = re.compile(_WORD.format("instruct|chat|it|assistant") + "|^star
 _BASE_NAME = re.compile(_WORD.format("base"))
 
 
-def family(model: Model, chosen: str = "auto") -> str:
+def model_family(model: Model, chosen: str = "auto") -> str:
     """Return the family of a model: `chosen`, or else by what its server and name say."""
     if chosen != "auto":
         return chosen

@@ -27,6 +27,10 @@ _KEYWORDS = frozenset(
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
+Assignment = ast.Assign | ast.AugAssign
+Operation = Assignment | ast.Return | ast.keyword | ast.Compare | ast.BinOp | ast.Subscript
+"""Nodes that use every expression in them as a value."""
+
 
 @dataclass(frozen=True)
 class Observations:
@@ -162,16 +166,7 @@ class Context:
             return parent.func is not node
         if isinstance(parent, ast.comprehension | ast.For | ast.AsyncFor):
             return parent.iter is node
-        return isinstance(
-            parent,
-            ast.Assign
-            | ast.AugAssign
-            | ast.Return
-            | ast.keyword
-            | ast.Compare
-            | ast.BinOp
-            | ast.Subscript,
-        )
+        return isinstance(parent, Operation)
 
     def types(self, node: ast.AST) -> Mapping[str, frozenset[str]]:
         """Return the observed types of the variables around a node, by name."""
@@ -218,11 +213,15 @@ class Context:
                 _add(scope.statements, self.text(node), MAX_STATEMENTS)
         owner = self.parent(outer)
         if isinstance(owner, ast.ClassDef):
-            for node in ast.walk(owner):
-                match node:
-                    case ast.Attribute(value=ast.Name(id="self"), attr=name):
-                        _add(scope.attributes, name, MAX_ATTRIBUTES)
+            _add_attributes(scope, owner)
         return scope
+
+
+def _add_attributes(scope: Scope, owner: ast.ClassDef) -> None:
+    for node in ast.walk(owner):
+        match node:
+            case ast.Attribute(value=ast.Name(id="self"), attr=name):
+                _add(scope.attributes, name, MAX_ATTRIBUTES)
 
 
 def _add(items: list[str], item: str, limit: int) -> None:
@@ -233,6 +232,14 @@ def _add(items: list[str], item: str, limit: int) -> None:
 def is_read(node: ast.expr) -> bool:
     """Return whether an expression is read, not assigned or deleted."""
     return not isinstance(getattr(node, "ctx", None), ast.Store | ast.Del)
+
+
+def called_name(node: ast.expr) -> str:
+    """Return the name of the function that a node calls; empty for a method or no call."""
+    match node:
+        case ast.Call(func=ast.Name(id=name)):
+            return name
+    return ""
 
 
 def is_docstring(node: ast.AST) -> bool:
@@ -247,9 +254,10 @@ def _with_parentheses(source: str, start: int, end: int) -> tuple[int, int] | No
         before -= 1
     while source[end : end + 1].isspace():
         end += 1
-    if before < 0 or source[before] != "(" or source[end : end + 1] != ")":
+    opening, closing = source[before : before + 1], source[end : end + 1]
+    if opening + closing != "()" or _calls(source, before):
         return None
-    return None if _calls(source, before) else (before, end + 1)
+    return before, end + 1
 
 
 def _calls(source: str, parenthesis: int) -> bool:

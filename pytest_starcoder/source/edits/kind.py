@@ -85,6 +85,11 @@ def with_costs(costs: Mapping[str, float]) -> Iterator[Replacement]:
         yield Replacement(source, cost)
 
 
+def replace_item(items: list[str], index: int, item: str) -> list[str]:
+    """Return the list with another item at `index`."""
+    return [*items[:index], item, *items[index + 1 :]]
+
+
 def drop_each(items: list[str]) -> Iterator[list[str]]:
     """Yield the list without its first item, without its second, and so on."""
     for index in range(len(items)):

@@ -53,16 +53,15 @@ def fit_expression(node: ast.expr, text: str, context: Context) -> tuple[str, in
     start, end = context.span(node)
     parent = context.parent(node)
     source = context.source
-    is_enclosed = source[start - 1 : start] == "(" and source[end : end + 1] == ")"
+    is_enclosed = source[start - 1 : start] + source[end : end + 1] == "()"
+    # The parentheses of a call or a class belong to it.
+    is_list = isinstance(parent, ast.Call | ast.ClassDef | ast.comprehension)
     is_atom = _precedence(node) == ATOM
     precedence = _text_precedence(text)
-    # The parentheses of a call or a class belong to it.
-    if (
-        is_enclosed
-        and not is_atom
-        and not isinstance(parent, ast.Call | ast.ClassDef | ast.comprehension)
-    ):
-        if precedence == ATOM and source[start - 2 : start - 1] in _BEFORE_PARENTHESIS:
+    if is_enclosed and not is_atom and not is_list:
+        # Without its parentheses, `not(a)` would become `nota`.
+        is_separated = source[start - 2 : start - 1] in _BEFORE_PARENTHESIS
+        if precedence == ATOM and is_separated:
             return text, start - 1, end + 1
         return text, start, end
     required = _required_precedence(node, parent)

@@ -21,7 +21,7 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.model.backends import Backend, make_backend
 from pytest_starcoder.model.backends.huggingface import Router
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
-from pytest_starcoder.model.prompts import family
+from pytest_starcoder.model.prompts import model_family
 from pytest_starcoder.settings import Settings
 
 TEXT = "def mean(xs):"
@@ -162,7 +162,7 @@ def test_model_facts(backend: Backend) -> None:
     model = backend.inspect("its digest", soon())
     assert model.name
     assert model.digest == "its digest"
-    assert family(model) == "starcoder2"
+    assert model_family(model) == "starcoder2"
     assert model.window >= 4096
 
 

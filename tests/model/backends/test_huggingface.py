@@ -36,7 +36,7 @@ from pytest_starcoder.model.backends.huggingface import ELSEWHERE, Endpoint, Rou
 from pytest_starcoder.model.backends.tokens import estimate
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
-from pytest_starcoder.model.prompts import family
+from pytest_starcoder.model.prompts import model_family
 from pytest_starcoder.settings import Settings
 
 NAME = "bigcode/starcoder2-15b"
@@ -92,7 +92,7 @@ def test_default_port_of_tgi(host: str) -> None:
 def test_tgi_model_and_window() -> None:
     with endpoint(FakeTgi(window=2048), model="mine") as backend:
         model = backend.inspect(backend.identify(soon()), soon())
-        assert (model.name, model.window, family(model)) == (
+        assert (model.name, model.window, model_family(model)) == (
             "bigcode/starcoder2-7b",
             2048,
             "starcoder2",

@@ -26,7 +26,7 @@ from pytest_starcoder.model.backends import make_backend
 from pytest_starcoder.model.backends.openai import START, OpenAI
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
-from pytest_starcoder.model.prompts import family
+from pytest_starcoder.model.prompts import model_family
 from pytest_starcoder.settings import Settings
 
 NAME = "bigcode/starcoder2-7b"
@@ -58,7 +58,7 @@ def complete(backend: OpenAI, prompt: Prompt | None = None) -> Completion:
 def test_only_model_is_chosen(make: Callable[[], Double]) -> None:
     with asking(make()) as backend:
         model = backend.inspect(backend.identify(soon()), soon())
-        assert (model.name, family(model)) == (NAME, "starcoder2")
+        assert (model.name, model_family(model)) == (NAME, "starcoder2")
         assert complete(backend).text == " the divisor is one too small."
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 
-from pytest_starcoder.source.edits.context import Context
+from pytest_starcoder.source.edits.context import Context, called_name
 from pytest_starcoder.source.edits.kind import (
     Replacement,
     Replacements,
     drop_each,
     kind,
+    replace_item,
     swap_neighbours,
 )
+from pytest_starcoder.source.edits.template import fill
 
 
 def _alternatives(*rows: str) -> dict[str, list[str]]:
@@ -19,8 +21,8 @@ def _alternatives(*rows: str) -> dict[str, list[str]]:
     alternatives: dict[str, list[str]] = {}
     for row in rows:
         words = row.split()
-        for index, word in enumerate(words):
-            alternatives.setdefault(word, []).extend(words[:index] + words[index + 1 :])
+        for word, alternative_words in zip(words, drop_each(words), strict=True):
+            alternatives.setdefault(word, []).extend(alternative_words)
     return alternatives
 
 
@@ -73,6 +75,9 @@ METHODS = _alternatives(
 
 WRAPPERS = "abs sorted list set str int len sum float round reversed tuple max min bool".split()
 
+STEPS = (" - 1", " + 1", "[1:]", "[:-1]")
+"""Ways in which a recursive call makes its argument smaller, or larger by mistake."""
+
 Value = ast.Name | ast.Call | ast.BinOp | ast.Subscript | ast.Attribute | ast.ListComp | ast.IfExp
 
 
@@ -92,16 +97,13 @@ def _call(node: ast.Call, context: Context, arguments: list[str]) -> str:
     return f"{context.operand(node.func)}({', '.join(arguments)})"
 
 
-def _called_name(node: ast.Call) -> str:
-    return node.func.id if isinstance(node.func, ast.Name) else ""
-
-
 @kind("other function", cost=1.5)
 def replace_function(node: ast.Call, context: Context) -> Replacements:
     """Replace `min(xs)` with `max(xs)` or another similar function."""
     if isinstance(node.func, ast.Name | ast.Attribute):
+        arguments = ", ".join(_arguments(node, context))
         for name in FUNCTIONS.get(ast.unparse(node.func), ()):
-            yield f"{name}({', '.join(_arguments(node, context))})"
+            yield f"{name}({arguments})"
 
 
 @kind("other method", cost=1.5)
@@ -111,11 +113,12 @@ def replace_method(node: ast.Call, context: Context) -> Replacements:
         owner = context.operand(node.func.value)
         arguments = ", ".join(_arguments(node, context))
         for name in METHODS.get(node.func.attr, ()):
-            if name == "insert":
-                first = "0, " if arguments else "0"
-                yield f"{owner}.insert({first}{arguments})"
-            else:
+            if name != "insert":
                 yield f"{owner}.{name}({arguments})"
+            elif arguments:
+                yield f"{owner}.insert(0, {arguments})"
+            else:
+                yield f"{owner}.insert(0)"
 
 
 @kind("arguments swapped", cost=1.6)
@@ -125,7 +128,7 @@ def swap_arguments(node: ast.Call, context: Context) -> Replacements:
     for swapped in swap_neighbours(positional):
         yield _call(node, context, swapped + _keywords(node, context))
     if len(positional) == 1 and isinstance(node.func, ast.Attribute) and not node.keywords:
-        yield f"{positional[0]}.{node.func.attr}({context.operand(node.func.value)})"
+        yield fill("{args[0]}.{func.attr}({func.value})", node, context)
 
 
 @kind("argument dropped", cost=1.9)
@@ -152,9 +155,13 @@ def pass_parameter(node: ast.Call, context: Context) -> Replacements:
 @kind("call unwrapped", cost=1.4)
 def unwrap_call(node: ast.Call, context: Context) -> Replacements:
     """Replace `f(a)` with `a`, and `a.f()` with `a`."""
+    cost = 1.4
+    if not called_name(node):
+        # An argument seldom stands for the result of a method.
+        cost = 2.0
     for value in node.args[:2]:
         if not isinstance(value, ast.Starred | ast.GeneratorExp):
-            yield Replacement(context.operand(value), 1.4 if _called_name(node) else 2.0)
+            yield Replacement(context.operand(value), cost)
     if isinstance(node.func, ast.Attribute):
         yield Replacement(context.operand(node.func.value), 1.6)
 
@@ -164,10 +171,10 @@ def wrap_in_call(node: Value, context: Context) -> Replacements:
     """Replace `a` with `abs(a)` or another call of a builtin."""
     if not context.is_value(node):
         return
-    called = _called_name(node) if isinstance(node, ast.Call) else ""
+    called, text = called_name(node), context.operand(node)
     for rank, name in enumerate(WRAPPERS):
         if name != called:
-            yield Replacement(f"{name}({context.operand(node)})", 2.3 + 0.04 * rank)
+            yield Replacement(f"{name}({text})", 2.3 + 0.04 * rank)
 
 
 @kind("method wrapped", cost=2.6)
@@ -176,26 +183,29 @@ def call_method(node: Value, context: Context) -> Replacements:
     if not context.is_value(node):
         return
     methods = ["lower", "upper", "strip", "split"]
-    name = node.id if isinstance(node, ast.Name) else ""
-    if name not in context.types(node):
+    is_observed = isinstance(node, ast.Name) and node.id in context.types(node)
+    if not is_observed:
         methods += ["copy", "keys", "values", "items"]
-    elif not context.may_be(node, name, ["str"]):
+    elif isinstance(node, ast.Name) and not context.may_be(node, node.id, ["str"]):
         return
+    text = context.enclosed(node, ast.BinOp, ast.IfExp)
     for method in methods:
-        yield f"{context.enclosed(node, ast.BinOp, ast.IfExp)}.{method}()"
+        yield f"{text}.{method}()"
 
 
 @kind("key given", cost=2.8)
 def add_option(node: ast.Call, context: Context) -> Replacements:
     """Replace `sorted(xs)` with `sorted(xs, key=len)` or another option."""
-    name = _called_name(node)
-    if name not in ("sorted", "max", "min") or len(node.args) != 1 or node.keywords:
+    name = called_name(node)
+    has_one_argument = len(node.args) == 1 and not node.keywords
+    if name not in ("sorted", "max", "min") or not has_one_argument:
         return
     options = ["default=0", "default=None"]
     if name == "sorted":
         options = ["key=len", "key=abs", "key=str", "reverse=True"]
+    argument = context.operand(node.args[0])
     for option in options:
-        yield f"{name}({context.operand(node.args[0])}, {option})"
+        yield f"{name}({argument}, {option})"
 
 
 @kind("default given", cost=2.4)
@@ -203,8 +213,9 @@ def add_default(node: ast.Call, context: Context) -> Replacements:
     """Replace `d.get(key)` with `d.get(key, 0)` or another default."""
     is_lookup = isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "pop")
     if is_lookup and len(node.args) == 1:
+        method, key = context.text(node.func), context.operand(node.args[0])
         for default in ("0", "None", '""', "[]"):
-            yield f"{context.text(node.func)}({context.operand(node.args[0])}, {default})"
+            yield f"{method}({key}, {default})"
 
 
 @kind("await dropped", cost=1.8)
@@ -225,13 +236,12 @@ def add_await(node: ast.Call, context: Context) -> Replacements:
 def replace_recursion_argument(node: ast.Call, context: Context) -> Replacements:
     """In a recursive call, pass each parameter unchanged, smaller, larger or shortened."""
     function = context.function(node)
-    if function is None or _called_name(node) != function.name:
+    if function is None or called_name(node) != function.name:
         return
     arguments = _arguments(node, context)
     names = [parameter.arg for parameter in function.args.args]
     for index, name in enumerate(names[: len(node.args)]):
-        values = [name, f"{name} - 1", f"{name} + 1", f"{name}[1:]", f"{name}[:-1]", *names]
-        for value in dict.fromkeys(values):
+        stepped = [f"{name}{step}" for step in STEPS]
+        for value in dict.fromkeys([name, *stepped, *names]):
             if value != arguments[index]:
-                changed = [*arguments[:index], value, *arguments[index + 1 :]]
-                yield _call(node, context, changed)
+                yield _call(node, context, replace_item(arguments, index, value))

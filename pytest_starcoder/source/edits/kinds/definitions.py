@@ -63,20 +63,26 @@ def create_default(node: ast.FunctionDef | ast.AsyncFunctionDef, context: Contex
     """Replace `def f(xs=[])` with `def f(xs=None)`, and create the list in the body."""
     source = context.source
     start, end = context.decorated_span(node)
-    defaults = node.args.defaults
-    parameters = [*node.args.posonlyargs, *node.args.args]
-    required = len(parameters) - len(defaults)
-    for parameter, default in zip(parameters[required:], defaults, strict=True):
-        value = context.text(default)
+    first = _first_statement(node)
+    body_start, _ = context.span(first)
+    indent = context.indent(first)
+    # Only the last parameters have defaults.
+    parameters = reversed([*node.args.posonlyargs, *node.args.args])
+    pairs = list(zip(parameters, reversed(node.args.defaults), strict=False))
+    for parameter, default in reversed(pairs):
+        name, value = parameter.arg, context.text(default)
         is_display = isinstance(default, ast.List | ast.Dict | ast.Set)
         if not is_display and value not in EMPTY_COLLECTIONS:
             continue
-        code = [statement for statement in node.body if not is_docstring(statement)]
-        first = code[0] if code else node.body[-1]
-        body_start, _ = context.span(first)
-        indent = context.indent(first)
         default_start, default_end = context.span(default)
-        name = parameter.arg
-        creation = f"if {name} is None:\n{indent}    {name} = {value}\n{indent}"
         head = source[start:default_start] + "None" + source[default_end:body_start]
+        creation = f"if {name} is None:\n{indent}    {name} = {value}\n{indent}"
         yield head + creation + source[body_start:end]
+
+
+def _first_statement(node: Function) -> ast.stmt:
+    """Return the first statement of a function after its docstring, or else its last one."""
+    for statement in node.body:
+        if not is_docstring(statement):
+            return statement
+    return node.body[-1]

@@ -11,6 +11,21 @@ from pytest_starcoder.source.edits.kind import Replacement, Replacements, kind, 
 NUMBERS = frozenset(("int", "float", "bool", "complex"))
 """Types whose values can replace each other."""
 
+CONSTANTS = {
+    "0": 2.3,
+    "1": 2.3,
+    "None": 2.6,
+    "2": 2.6,
+    "True": 2.8,
+    "False": 2.8,
+    "[]": 2.9,
+    '""': 2.9,
+}
+"""Constants that may stand for a variable, with their costs."""
+
+Reader = ast.Compare | ast.BinOp | ast.Call | ast.Slice | ast.Return
+"""Nodes in which a name and a constant are exchanged."""
+
 
 def _have_similar_types(first: str, second: str, node: ast.Name, context: Context) -> bool:
     """Return whether two variables had related types, or one of them was not observed."""
@@ -44,10 +59,7 @@ def name_constant(node: ast.Constant, context: Context) -> Replacements:
     type_name = type(node.value).__name__
     if type_name not in ("int", "str", "float"):
         return
-    if isinstance(
-        context.parent(node),
-        ast.Compare | ast.BinOp | ast.Call | ast.Subscript | ast.Slice | ast.Return | ast.Assign,
-    ):
+    if isinstance(context.parent(node), Reader | ast.Subscript | ast.Assign):
         types = NUMBERS if type_name in NUMBERS else {type_name}
         for name in context.scope(node).names:
             if context.may_be(node, name, types):
@@ -59,19 +71,8 @@ def replace_with_constant(node: ast.Name, context: Context) -> Replacements:
     """Replace a variable with `0`, `None` or another constant."""
     if not is_read(node) or context.is_called(node):
         return
-    costs = {
-        "0": 2.3,
-        "1": 2.3,
-        "None": 2.6,
-        "2": 2.6,
-        "True": 2.8,
-        "False": 2.8,
-        "[]": 2.9,
-        '""': 2.9,
-    }
-    parent = context.parent(node)
-    if isinstance(parent, ast.Compare | ast.BinOp | ast.Return | ast.Slice | ast.Call):
-        yield from with_costs(costs)
+    if isinstance(context.parent(node), Reader):
+        yield from with_costs(CONSTANTS)
 
 
 @kind("attribute", cost=1.8)

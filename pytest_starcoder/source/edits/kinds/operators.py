@@ -5,35 +5,14 @@ from __future__ import annotations
 import ast
 
 from pytest_starcoder.source.edits.context import Context
-from pytest_starcoder.source.edits.kind import Replacement, Replacements, drop_each, kind
-
-SIGNS = {
-    "Add": "+",
-    "Sub": "-",
-    "Mult": "*",
-    "Div": "/",
-    "FloorDiv": "//",
-    "Mod": "%",
-    "Pow": "**",
-    "LShift": "<<",
-    "RShift": ">>",
-    "BitAnd": "&",
-    "BitOr": "|",
-    "BitXor": "^",
-    "MatMult": "@",
-    "Lt": "<",
-    "LtE": "<=",
-    "Gt": ">",
-    "GtE": ">=",
-    "Eq": "==",
-    "NotEq": "!=",
-    "In": "in",
-    "NotIn": "not in",
-    "Is": "is",
-    "IsNot": "is not",
-    "And": "and",
-    "Or": "or",
-}
+from pytest_starcoder.source.edits.kind import (
+    Replacement,
+    Replacements,
+    drop_each,
+    kind,
+    replace_item,
+)
+from pytest_starcoder.source.edits.template import fill, sign_of
 
 COMPARISONS = {
     "<": "<=, >, >=, !=, ==",
@@ -66,12 +45,11 @@ ARITHMETIC = {
 }
 """Replacements of each arithmetic operator, likeliest first."""
 
+NEUTRAL = ("* 1", "/ 1", "// 1", "** 1", "+ 0", "- 0")
+"""Operators and right operands that have no effect."""
+
 LOOSE = (ast.BoolOp, ast.IfExp, ast.Lambda, ast.NamedExpr)
 """Operands that `and`, `or` and `not` would take apart."""
-
-
-def _sign(operator: ast.AST) -> str:
-    return SIGNS[type(operator).__name__]
 
 
 def _join(operands: list[str], signs: list[str]) -> str:
@@ -83,7 +61,7 @@ def _join(operands: list[str], signs: list[str]) -> str:
 
 def _read_comparison(node: ast.Compare, context: Context) -> tuple[list[str], list[str]]:
     operands = context.operands([node.left, *node.comparators])
-    return operands, [_sign(operator) for operator in node.ops]
+    return operands, [sign_of(operator) for operator in node.ops]
 
 
 @kind("comparison operator", cost=1.0)
@@ -92,7 +70,7 @@ def replace_comparison(node: ast.Compare, context: Context) -> Replacements:
     operands, signs = _read_comparison(node, context)
     for index, sign in enumerate(signs):
         for rank, replacement in enumerate(COMPARISONS[sign].split(", ")):
-            changed = [*signs[:index], replacement, *signs[index + 1 :]]
+            changed = replace_item(signs, index, replacement)
             yield Replacement(_join(operands, changed), 1.0 + 0.12 * rank)
 
 
@@ -116,17 +94,12 @@ def shorten_comparison(node: ast.Compare, context: Context) -> Replacements:
 @kind("arithmetic operator", cost=1.1)
 def replace_arithmetic(node: ast.BinOp, context: Context) -> Replacements:
     """Replace `a - b` with `a + b` or another operation."""
-    left = context.enclosed(node.left, ast.BinOp)
-    right = context.enclosed(node.right, ast.BinOp)
-    for rank, sign in enumerate(ARITHMETIC[_sign(node.op)].split()):
+    first = context.enclosed(node.left, ast.BinOp)
+    second = context.enclosed(node.right, ast.BinOp)
+    for rank, sign in enumerate(ARITHMETIC[sign_of(node.op)].split()):
         # An operation without effect is the kind "operand dropped".
-        if (sign, right) in NEUTRAL:
-            continue
-        yield Replacement(f"{left} {sign} {right}", 1.1 + 0.15 * rank)
-
-
-NEUTRAL = {("*", "1"), ("/", "1"), ("//", "1"), ("**", "1"), ("+", "0"), ("-", "0")}
-"""Operators and right operands that have no effect."""
+        if f"{sign} {second}" not in NEUTRAL:
+            yield Replacement(f"{first} {sign} {second}", 1.1 + 0.15 * rank)
 
 
 @kind("operand dropped", cost=1.2)
@@ -140,38 +113,32 @@ def drop_operand(node: ast.BinOp, context: Context) -> Replacements:
 def drop_inner_operand(node: ast.BinOp, context: Context) -> Replacements:
     """Replace `a ** b * c` with `a ** c`, and `a + b * c` with `a * c`."""
     if isinstance(node.left, ast.BinOp):
-        inner = node.left
-        yield f"{context.operand(inner.left)} {_sign(inner.op)} {context.operand(node.right)}"
+        yield fill("{left.left} {left.op} {right}", node, context)
     if isinstance(node.right, ast.BinOp):
-        inner = node.right
-        yield f"{context.operand(node.left)} {_sign(inner.op)} {context.operand(inner.right)}"
+        yield fill("{left} {right.op} {right.right}", node, context)
 
 
 @kind("operands swapped", cost=1.6)
 def swap_operands(node: ast.BinOp, context: Context) -> Replacements:
     """Replace `a - b` with `b - a`."""
-    if not isinstance(node.op, ast.Mult | ast.BitAnd | ast.BitOr | ast.BitXor):
-        left = context.enclosed(node.left, ast.BinOp)
-        right = context.enclosed(node.right, ast.BinOp)
-        yield f"{right} {_sign(node.op)} {left}"
+    # The order is of no effect for the rest; `+` also joins sequences.
+    if sign_of(node.op) not in ("*", "&", "|", "^"):
+        yield fill("{right:BinOp} {op} {left:BinOp}", node, context)
 
 
 @kind("grouping", cost=1.7)
 def regroup(node: ast.BinOp, context: Context) -> Replacements:
     """Replace `a - b * c` with `(a - b) * c`, and back."""
-    sign = _sign(node.op)
     if isinstance(node.right, ast.BinOp):
-        a, b, c = context.operands([node.left, node.right.left, node.right.right])
-        yield f"({a} {sign} {b}) {_sign(node.right.op)} {c}"
+        yield fill("({left} {op} {right.left}) {right.op} {right.right}", node, context)
     if isinstance(node.left, ast.BinOp):
-        a, b, c = context.operands([node.left.left, node.left.right, node.right])
-        yield f"{a} {_sign(node.left.op)} ({b} {sign} {c})"
+        yield fill("{left.left} {left.op} ({left.right} {op} {right})", node, context)
 
 
 @kind("and or", cost=1.1)
 def exchange_and_or(node: ast.BoolOp, context: Context) -> Replacements:
     """Replace `a and b` with `a or b`, and back."""
-    sign = "or" if isinstance(node.op, ast.And) else "and"
+    sign = "or" if sign_of(node.op) == "and" else "and"
     yield f" {sign} ".join(context.enclosed(value, *LOOSE) for value in node.values)
 
 
@@ -179,7 +146,7 @@ def exchange_and_or(node: ast.BoolOp, context: Context) -> Replacements:
 def drop_condition(node: ast.BoolOp, context: Context) -> Replacements:
     """Replace `a and b` with `a` or `b`."""
     for values in drop_each(context.operands(node.values)):
-        yield f" {_sign(node.op)} ".join(values)
+        yield f" {sign_of(node.op)} ".join(values)
 
 
 @kind("condition negated", cost=1.8)
@@ -187,12 +154,12 @@ def negate_operand(node: ast.BoolOp, context: Context) -> Replacements:
     """Replace `a and b` with `not a and b` or `a and not b`."""
     values = [context.enclosed(value, *LOOSE) for value in node.values]
     for index, value in enumerate(values):
-        changed = [*values[:index], f"not {value}", *values[index + 1 :]]
-        yield f" {_sign(node.op)} ".join(changed)
+        changed = replace_item(values, index, f"not {value}")
+        yield f" {sign_of(node.op)} ".join(changed)
 
 
 @kind("sign dropped", cost=1.2)
-def drop_sign(node: ast.UnaryOp, context: Context) -> Replacements:
+def dropsign_of(node: ast.UnaryOp, context: Context) -> Replacements:
     """Replace `-a` or `not a` with `a`."""
     yield context.operand(node.operand)
 
@@ -201,7 +168,7 @@ def drop_sign(node: ast.UnaryOp, context: Context) -> Replacements:
 def replace_augmented(node: ast.AugAssign, context: Context) -> Replacements:
     """Replace `a += b` with `a -= b`, another operation or `a = b`."""
     target, value = context.text(node.target), context.operand(node.value)
-    for rank, sign in enumerate(ARITHMETIC[_sign(node.op)].split()):
+    for rank, sign in enumerate(ARITHMETIC[sign_of(node.op)].split()):
         yield Replacement(f"{target} {sign}= {value}", 1.0 + 0.2 * rank)
     yield Replacement(f"{target} = {value}", 1.7, "augmented to plain")
 
@@ -210,18 +177,20 @@ def replace_augmented(node: ast.AugAssign, context: Context) -> Replacements:
 def augment(node: ast.Assign, context: Context) -> Replacements:
     """Replace `a = b` with `a += b` or another operation."""
     [target, *more] = node.targets
-    if not more and isinstance(target, ast.Name | ast.Attribute | ast.Subscript):
-        for sign, cost in {"+": 1.9, "-": 2.4, "*": 2.6, "|": 2.9}.items():
-            yield Replacement(f"{context.text(target)} {sign}= {context.operand(node.value)}", cost)
+    # `a = b = c` and `a, b = c` have no augmented form.
+    if more or not isinstance(target, ast.Name | ast.Attribute | ast.Subscript):
+        return
+    name, value = context.text(target), context.operand(node.value)
+    for sign, cost in {"+": 1.9, "-": 2.4, "*": 2.6, "|": 2.9}.items():
+        yield Replacement(f"{name} {sign}= {value}", cost)
 
 
 @kind("condition of a conditional", cost=1.4)
 def swap_conditional(node: ast.IfExp, context: Context) -> Replacements:
     """Replace `a if b else c` with `c if b else a`, `a` or `c`."""
-    body, test, orelse = context.operands([node.body, node.test, node.orelse])
-    yield f"{orelse} if {test} else {body}"
-    yield Replacement(body, 2.0)
-    yield Replacement(orelse, 2.0)
+    yield fill("{orelse} if {test} else {body}", node, context)
+    yield Replacement(context.operand(node.body), 2.0)
+    yield Replacement(context.operand(node.orelse), 2.0)
 
 
 Negatable = ast.Compare | ast.Call | ast.Name | ast.Attribute | ast.BoolOp | ast.Subscript
@@ -230,8 +199,9 @@ Negatable = ast.Compare | ast.Call | ast.Name | ast.Attribute | ast.BoolOp | ast
 @kind("negation", cost=1.4)
 def negate(node: Negatable, context: Context) -> Replacements:
     """Replace a condition or a returned value `a` with `not a`."""
-    is_returned = isinstance(context.parent(node), ast.Return)
-    if context.is_condition(node) or (
-        is_returned and isinstance(node, ast.Compare | ast.BoolOp | ast.Call)
-    ):
+    is_negatable = context.is_condition(node)
+    if isinstance(context.parent(node), ast.Return):
+        # A name or an attribute that is returned is seldom a truth value.
+        is_negatable = isinstance(node, ast.Compare | ast.BoolOp | ast.Call)
+    if is_negatable:
         yield f"not {context.enclosed(node, ast.BoolOp)}"

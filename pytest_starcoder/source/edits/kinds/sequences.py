@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from itertools import islice
 
-from pytest_starcoder.source.edits.context import Context, is_read
+from pytest_starcoder.source.edits.context import Context, called_name, is_read
 from pytest_starcoder.source.edits.kind import (
     Replacement,
     Replacements,
@@ -13,6 +13,7 @@ from pytest_starcoder.source.edits.kind import (
     kind,
     swap_neighbours,
 )
+from pytest_starcoder.source.edits.template import fill
 
 Numeric = ast.Name | ast.Call | ast.BinOp | ast.Subscript | ast.Attribute
 """Expressions that may be numbers."""
@@ -59,25 +60,31 @@ def add_one(node: Numeric, context: Context) -> Replacements:
         return
     if isinstance(node, ast.Name) and not context.may_be(node, node.id, ("int", "float")):
         return
-    parent = context.parent(node)
-    if (
-        isinstance(parent, ast.Slice | ast.Compare)
-        or (isinstance(parent, ast.Subscript) and parent.slice is node)
-        or (isinstance(parent, ast.Call) and parent.func is not node)
-    ):
-        cost = 1.8
-    elif isinstance(parent, ast.Return | ast.Assign) or (
-        isinstance(parent, ast.BinOp)
-        and isinstance(parent.op, ast.Mult | ast.Div | ast.FloorDiv | ast.Mod | ast.Pow)
-    ):
-        cost = 2.1
-    else:
+    cost = _step_cost(node, context.parent(node))
+    if cost is None:
         return
     if isinstance(node, ast.Call) and ast.unparse(node.func) not in NUMERIC_FUNCTIONS:
         cost += 0.5
     text = context.operand(node)
     yield Replacement(f"{text} + 1", cost)
     yield Replacement(f"{text} - 1", cost)
+
+
+def _step_cost(node: Numeric, parent: ast.AST | None) -> float | None:
+    """Return the cost of adding one where a number stands; None where it is seldom a fix."""
+    match parent:
+        case ast.Slice() | ast.Compare():
+            return 1.8
+        case ast.Subscript(slice=part):
+            return 1.8 if part is node else None
+        case ast.Call(func=function):
+            return 1.8 if function is not node else None
+        case ast.Return() | ast.Assign():
+            return 2.1
+        # Adding one to a sum is a kind for its constants.
+        case ast.BinOp(op=ast.Mult() | ast.Div() | ast.FloorDiv() | ast.Mod() | ast.Pow()):
+            return 2.1
+    return None
 
 
 def _bounds(node: ast.Slice, context: Context) -> tuple[str, str, str]:
@@ -162,23 +169,25 @@ def drop_index(node: ast.Subscript, context: Context) -> Replacements:
 def aggregate(node: ast.Subscript, context: Context) -> Replacements:
     """Replace `xs[0]` with `sum(xs)`, `max(xs)`, `min(xs)` or `len(xs)`."""
     if is_read(node) and not isinstance(node.slice, ast.Slice):
+        text = context.operand(node.value)
         for name in ("sum", "max", "min", "len"):
-            yield f"{name}({context.operand(node.value)})"
+            yield f"{name}({text})"
 
 
 @kind("index from the end", cost=2.0)
 def mirror_index(node: ast.Subscript, context: Context) -> Replacements:
     """Replace `a[i]` with `a[-i]` or `a[-i - 1]`."""
     if is_read(node) and isinstance(node.slice, ast.Name):
-        yield f"{context.operand(node.value)}[-{node.slice.id}]"
-        yield f"{context.operand(node.value)}[-{node.slice.id} - 1]"
+        yield fill("{value}[-{slice.id}]", node, context)
+        yield fill("{value}[-{slice.id} - 1]", node, context)
 
 
 @kind("elements swapped", cost=1.6)
 def swap_elements(node: ast.Tuple | ast.List, context: Context) -> Replacements:
     """Replace `[a, b]` with `[b, a]`."""
-    has_brackets = isinstance(node, ast.List) or context.text(node).startswith("(")
-    opening, closing = BRACKETS[type(node)] if has_brackets else ("", "")
+    opening, closing = BRACKETS[type(node)]
+    if not context.text(node).startswith(opening):
+        opening = closing = ""  # a tuple without parentheses
     for swapped in islice(swap_neighbours(context.operands(node.elts)), MAX_SWAPS):
         yield f"{opening}{', '.join(swapped)}{closing}"
 
@@ -189,19 +198,16 @@ def drop_element(node: ast.Tuple | ast.List | ast.Set, context: Context) -> Repl
     if not is_read(node) or not 1 < len(node.elts) <= MAX_DROPPED:
         return
     opening, closing = BRACKETS[type(node)]
-    comma = "," if isinstance(node, ast.Tuple) and len(node.elts) == 2 else ""
+    if isinstance(node, ast.Tuple) and len(node.elts) == 2:
+        closing = ",)"
     for elements in drop_each(context.operands(node.elts)):
-        yield f"{opening}{', '.join(elements)}{comma}{closing}"
-
-
-def _calls(node: ast.Call, name: str) -> bool:
-    return isinstance(node.func, ast.Name) and node.func.id == name
+        yield f"{opening}{', '.join(elements)}{closing}"
 
 
 @kind("range bound", cost=2.0)
 def change_range(node: ast.Call, context: Context) -> Replacements:
     """Replace `range(n)` with `range(1, n)` or another range."""
-    if not _calls(node, "range"):
+    if called_name(node) != "range":
         return
     arguments = context.operands(node.args)
     for template, cost in RANGES.get(len(arguments), {}).items():
@@ -209,9 +215,7 @@ def change_range(node: ast.Call, context: Context) -> Replacements:
 
 
 @kind("filter dropped", cost=1.8)
-def drop_filter(
-    node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, context: Context
-) -> Replacements:
+def drop_filter(node: Comprehension, context: Context) -> Replacements:
     """Replace `[a for a in b if a]` with `[a for a in b]`."""
     start, end = context.span(node)
     for generator in node.generators:
@@ -225,5 +229,6 @@ def drop_filter(
 @kind("enumerate start", cost=2.2)
 def enumerate_from_one(node: ast.Call, context: Context) -> Replacements:
     """Replace `enumerate(a)` with `enumerate(a, 1)`."""
-    if _calls(node, "enumerate") and len(node.args) == 1 and not node.keywords:
-        yield f"enumerate({context.operand(node.args[0])}, 1)"
+    has_one_argument = len(node.args) == 1 and not node.keywords
+    if called_name(node) == "enumerate" and has_one_argument:
+        yield fill("enumerate({args[0]}, 1)", node, context)

@@ -40,5 +40,8 @@ def _is_similar(first: str, second: str) -> bool:
     while first[start : start + 1] == second[start : start + 1] != "":
         start += 1
     first, second = first[start:], second[start:]
-    is_one_letter_off = first[1:] == second or first == second[1:] or first[1:] == second[1:]
-    return is_one_letter_off or (first[1::-1] == second[:2] and first[2:] == second[2:])
+    is_added = first[1:] == second
+    is_missing = first == second[1:]
+    is_replaced = first[1:] == second[1:]
+    is_exchanged = first[1::-1] == second[:2] and first[2:] == second[2:]
+    return is_added or is_missing or is_replaced or is_exchanged
