@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pytest_starcoder.model.prompt import Model
-from pytest_starcoder.model.prompts import family
+from pytest_starcoder.model.prompts import model_family
 from pytest_starcoder.review.change import Hunk
 from pytest_starcoder.review.model_review import render_prompts
 from pytest_starcoder.review.request import ReviewInput
@@ -63,4 +63,4 @@ def show_prompts(review_input: ReviewInput) -> str:
 
 def _family(review_input: ReviewInput) -> str:
     """Return the model family by the model's name alone: its server is not asked."""
-    return family(Model(review_input.settings.model, "", "", 0), review_input.settings.family)
+    return model_family(Model(review_input.settings.model, "", "", 0), review_input.settings.family)
