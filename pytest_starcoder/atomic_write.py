@@ -19,7 +19,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     The new file is readable only by its owner. Raises OSError.
     """
     folder, name = os.path.split(path)
-    partial = os.path.join(folder, f".{name[:100]}.{os.urandom(6).hex()}")
+    # Cut, because file systems limit names to 255 bytes.
+    suffix = os.urandom(6).hex()
+    partial = os.path.join(folder, f".{name[:100]}.{suffix}")
     try:
         with open(partial, "xb", opener=_open_private) as file:
             yield file

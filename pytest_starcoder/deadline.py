@@ -20,7 +20,7 @@ class Deadline:
         return cls(seconds, time.monotonic() + seconds, setting)
 
     def remaining(self) -> float:
-        """Return the seconds until then; zero or less once it has passed."""
+        """Return the seconds until the deadline; zero or less once it has passed."""
         return self.at - time.monotonic()
 
     @property

@@ -80,7 +80,7 @@ class Generation:
         except KeyboardInterrupt:  # a second one ends the whole run
             endings.insert(0, "the run was interrupted; answers of the model are remembered")
         if self.deadline.is_over:
-            endings.insert(0, f"the time was over (the setting {self.deadline.setting})")
+            endings.insert(0, f"the time limit was reached (the setting {self.deadline.setting})")
         self._confirm(selection)
         remarks = filter(None, [unimportable, requests.stop_reason])
         return Generated(

@@ -23,7 +23,7 @@ ANY_VALUE = " # or any other generated value"
 _PROBLEMS = {
     "crashed": "ends the process",
     "hung": "never ends",
-    OUT_OF_TIME: "was not run, the time was over",
+    OUT_OF_TIME: "was not run: the time limit was reached",
 }
 
 # Exceptions that no function should raise for inputs of the annotated types.

@@ -58,7 +58,7 @@ def terminal_lines(generated: Generated, *, verbose: bool = False) -> Iterator[s
     yield from _model_line(generated)
     if len(files) > 1:
         kept_tests = counted(len(generated.kept), "test")
-        yield f"  in all         {kept_tests} kept, {generated.seconds:.1f} s"
+        yield f"  in total       {kept_tests} kept, {generated.seconds:.1f} s"
     yield from _remarks(generated)
 
 
@@ -120,7 +120,7 @@ def _verbose_lines(generated: Generated) -> Iterator[str]:
             after = one_line(mutant.after, 60)
             before = one_line(mutant.before, 60)
             place = f"{score.target.label}, line {mutant.line}"
-            yield f"  unnoticed      {place}: `{after}` in the place of `{before}`"
+            yield f"  unnoticed      {place}: `{after}` instead of `{before}`"
 
 
 def _model_line(generated: Generated) -> Iterator[str]:
@@ -136,11 +136,11 @@ def _model_line(generated: Generated) -> Iterator[str]:
 def _remarks(generated: Generated) -> Iterator[str]:
     """Yield sentences on what was not tried."""
     if generated.over:
-        yield f"Not all was tried: {generated.over}."
+        yield f"Incomplete: {generated.over}."
     if generated.remark:
         subject = "No model wrote tests"
         if generated.usage.requests:
-            subject = "No model was asked further"
+            subject = "The model was not asked again"
         yield f"{subject}: {generated.remark.removesuffix('.')}."
 
 
@@ -152,7 +152,7 @@ def added_value(test: KeptTest) -> str:
     if test.lines:
         parts.append(f"covers {_line_ranges(test.lines)}")
     elif test.branch_lines:
-        parts.append(f"takes another way at {_line_ranges(test.branch_lines)}")
+        parts.append(f"takes another branch at {_line_ranges(test.branch_lines)}")
     return ", ".join(parts) or "covers other code"
 
 

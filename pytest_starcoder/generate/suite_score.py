@@ -181,7 +181,7 @@ class SuiteScore:
         gaps = self._missed_places(target)
         for mutant in self.living_in(target):
             if len(mutant.after) < MAX_GAP_LENGTH:
-                gaps.append(f"`{mutant.after}` in the place of `{mutant.before}`")
+                gaps.append(f"`{mutant.after}` instead of `{mutant.before}`")
         return gaps
 
     def _missed_places(self, target: Target) -> list[str]:

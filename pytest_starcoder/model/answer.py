@@ -30,6 +30,7 @@ def answer(prompt: Prompt, lead: str, client: Client, on_text: OnText) -> Comple
         words = clean(pending)
         if words.strip():
             has_begun = True
+            # After a lead, the space before the first word belongs to the answer.
             on_text(lead + words if lead else words.lstrip())
 
     completion = client.complete(prompt, pass_on)

@@ -1,4 +1,4 @@
-"""Judges a whole answer, and removes loops and wrapping from it.
+"""Finds flaws of a whole answer, and removes loops and wrapping from it.
 
 A base model may repeat the question, a worked example or itself; a chat model may wrap its words
 in JSON. Words that can be used are never thrown away.

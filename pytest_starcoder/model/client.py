@@ -129,7 +129,9 @@ class Client:
 
     def spent(self) -> float:
         """Return the seconds that have passed of the time allowed."""
-        return 0.0 if self._session is None else self._session.limit - self._session.remaining()
+        if self._session is None:
+            return 0.0
+        return self._session.limit - self._session.remaining()
 
     def version(self) -> str:
         """Return the server's version; empty if it does not say."""

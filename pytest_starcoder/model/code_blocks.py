@@ -63,13 +63,16 @@ def file_language(path: str) -> str:
     """Return the language of a file by its name; empty if it is unknown."""
     name = PurePosixPath(path.lower()).name
     # Most suffixes are aliases too, without the ambiguity of `*.pl` and `*.sql`.
-    language = _languages().get(name.rpartition(".")[2]) if "." in name else None
-    if language is None:
-        from pygments.lexers import find_lexer_class_for_filename
+    _, dot, suffix = name.rpartition(".")
+    languages = _languages()
+    if dot and suffix in languages:
+        return languages[suffix]
+    from pygments.lexers import find_lexer_class_for_filename
 
-        lexer = find_lexer_class_for_filename(name)
-        language = language_name(lexer.aliases[0]) if lexer and lexer.aliases else ""
-    return language
+    lexer = find_lexer_class_for_filename(name)
+    if lexer is None or not lexer.aliases:
+        return ""
+    return language_name(lexer.aliases[0])
 
 
 def _as_language(word: str) -> str:
@@ -323,8 +326,7 @@ def _unfenced_code(answer: str, language: str) -> str:
         return ""
     if language == "python":
         return _longest_python(answer)
-    page = _html_page(answer) if language == "html" else ""
-    if page:
+    if language == "html" and (page := _html_page(answer)):
         return page
     longest = ""
     for is_prose, lines in groupby(split_lines(answer), _is_sentence):
@@ -355,8 +357,9 @@ def python_problem(code: str) -> str:
         return f"does not parse (line {line}: {problem})"
     if problem:
         return f"does not parse ({problem})"
-    is_prose = all(_is_prose(statement) for statement in _statements(code))
-    return "is no code" if is_prose else ""
+    if all(_is_prose(statement) for statement in _statements(code)):
+        return "is no code"
+    return ""
 
 
 _STATEMENT_START = re.compile(
@@ -494,7 +497,9 @@ def _html_page(answer: str) -> str:
     """Return the page in an answer from its doctype to its last `</html>`; empty if cut."""
     start = _PAGE_START.search(answer)
     ends = [match.end() for match in _PAGE_END.finditer(answer)]
-    return answer[start.start() : ends[-1]] if start and ends else ""
+    if start is None or not ends:
+        return ""
+    return answer[start.start() : ends[-1]]
 
 
 _CODE_LINE = re.compile(
@@ -549,5 +554,8 @@ def _is_sentence(line: str) -> bool:
         return line.startswith("##")
     letters = [word.strip("#.,:;!?()'\"*`-").replace("'", "") for word in words]
     plain = sum(word.isalpha() for word in letters)
+    if 4 * plain < 3 * len(words):
+        return False
+    # SELECT is no beginning of a sentence.
     is_capitalized = words[0][0].isupper() and not words[0][:2].isupper()
-    return 4 * plain >= 3 * len(words) and (is_capitalized or words[-1][-1] in ".:!?")
+    return is_capitalized or words[-1][-1] in ".:!?"

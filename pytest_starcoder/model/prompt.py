@@ -57,7 +57,7 @@ class Completion:
 
 @dataclass(frozen=True)
 class Model:
-    """What a server reports about its model.
+    """A server's report about its model.
 
     `digest` changes whenever the model does. `architecture` is llama.cpp's name ("starcoder2",
     "gemma3", …), empty if the server does not report it. `window` is the maximum number of tokens

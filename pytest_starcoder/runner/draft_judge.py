@@ -134,7 +134,11 @@ def _surroundings() -> Mapping[str, object]:
 
 
 def _differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
-    return [name for name, value in before.items() if after.get(name) != value]
+    changed = []
+    for name, value in before.items():
+        if after.get(name) != value:
+            changed.append(name)
+    return changed
 
 
 # --- state that other tests see ------------------------------------------------------------

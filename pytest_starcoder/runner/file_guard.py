@@ -249,7 +249,9 @@ class FileGuard:
 
     def _guard_open(self, real: Any) -> Any:
         def open_file(file: Any, mode: str = "r", *rest: Any, **options: Any) -> Any:
-            if isinstance(mode, str) and set(mode) & set("wax+") and not options.get("opener"):
+            writes = isinstance(mode, str) and not set("wax+").isdisjoint(mode)
+            # An opener calls `os.open`, which is guarded as well.
+            if writes and not options.get("opener"):
                 file = self._writable(file, copy="w" not in mode)
             else:
                 file = self._current(file)

@@ -81,7 +81,7 @@ class Recorder:
         self._processes.mkdir()
         self._environment = TracedEnvironment(job.root, self._processes)
         self._tracer = Tracer(project.holds, record_arcs=job.record_arcs)
-        # By identity, because fixture definitions may not be hashable; they are kept alive.
+        # By identity, since fixture definitions may not be hashable. Holding them keeps ids unique.
         self._fixtures: dict[int, tuple[object, dict[str, set[int]]]] = {}
         self._reports: dict[str, list[pytest.TestReport]] = {}
         self._exceptions: dict[str, BaseException] = {}

@@ -109,8 +109,11 @@ class Supervisor:
 
     def _wait_for_child(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while self._status is None and self._command != KILL and time.monotonic() < until:
-            self._wait(min(PARENT_CHECK, max(0.0, until - time.monotonic())))
+        while self._status is None and self._command != KILL:
+            remaining = until - time.monotonic()
+            if remaining <= 0:
+                return
+            self._wait(min(PARENT_CHECK, remaining))
 
     def _reap(self) -> bool:
         """Reap all ended processes; return whether others are running."""

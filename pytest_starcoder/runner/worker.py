@@ -159,7 +159,8 @@ class Worker:
         try:
             importlib.import_module(name)
         except BaseException as exc:  # noqa: BLE001 - a module may raise anything, SystemExit too
-            self._unimportable[name] = one_line(f"{type(exc).__name__}: {exc}", MAX_NOTE)
+            reason = f"{type(exc).__name__}: {exc}"
+            self._unimportable[name] = one_line(reason, MAX_NOTE)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> NoReturn:

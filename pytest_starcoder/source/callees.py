@@ -49,8 +49,9 @@ def called_functions(
 def _calls(code: types.CodeType) -> list[ast.Call]:
     """Return the calls in a function, in the order of their lines."""
     body = function_of(code)
-    nodes = ast.walk(body) if body else ()
-    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    if body is None:
+        return []  # a lambda or a comprehension, or its source is missing
+    calls = [node for node in ast.walk(body) if isinstance(node, ast.Call)]
     return sorted(calls, key=lambda call: call.lineno)
 
 
@@ -71,7 +72,9 @@ def resolve_name(expression: ast.expr, scope: Mapping[str, Any]) -> object:
     if not isinstance(expression, ast.Attribute):
         return None
     owner = resolve_name(expression.value, scope)
-    return None if owner is None else inspect.getattr_static(owner, expression.attr, None)
+    if owner is None:
+        return None
+    return inspect.getattr_static(owner, expression.attr, None)
 
 
 def entered_function(called: object) -> types.FunctionType | None:

@@ -80,7 +80,9 @@ class FunctionInFile:
 
 def checks_in(source: str) -> Checks:
     """Return the checks of a file."""
-    tree = syntax_tree(source) if CHECK_WORD.search(source) else None
+    if not CHECK_WORD.search(source):
+        return Checks()  # most files: parsing them would take much longer
+    tree = syntax_tree(source)
     if tree is None:
         return Checks()
     functions = functions_in(source)
@@ -92,21 +94,26 @@ def checks_in(source: str) -> Checks:
             lines.update(function.lines)
         if function.has_assert:
             guarded.update(function.lines)
-    outer = [function.name in helpers for function in functions if not function.functions]
-    prevail = 0 < len(outer) <= 2 * sum(outer)
+    outer = [function for function in functions if not function.functions]
+    checking = [function for function in outer if function.name in helpers]
+    prevail = 0 < len(outer) <= 2 * len(checking)
     return Checks(frozenset(lines), frozenset(guarded), prevail)
 
 
 def related_lines(source: str) -> dict[int, frozenset[int]]:
     """Map each line to those of its innermost statement and of the block heads around it."""
     tree = syntax_tree(source)
+    if tree is None:
+        return {}
     related: dict[int, frozenset[int]] = {}
-    for statement, heads in (_enclosing_heads(tree) if tree else {}).items():
-        if not isinstance(statement, Scope):
-            lines = lines_of(statement)
-            if isinstance(statement, Compound):
-                lines = next(_heads(statement))
-            related.update(dict.fromkeys(lines, frozenset(lines).union(*heads)))
+    for statement, heads in _enclosing_heads(tree).items():
+        if isinstance(statement, Scope):
+            continue
+        lines = lines_of(statement)
+        if isinstance(statement, Compound):
+            lines = next(_heads(statement))
+        with_heads = frozenset(lines).union(*heads)
+        related.update(dict.fromkeys(lines, with_heads))
     return related
 
 
@@ -260,8 +267,10 @@ def _assertion_lines(tree: ast.Module) -> Iterator[int]:
     """Yield the lines of assertions, and of conditions that decide if an `assert` is reached."""
     for statement, heads in _enclosing_heads(tree).items():
         if _is_check(statement):
-            is_block = isinstance(statement, With)
-            yield from next(_heads(statement)) if is_block else lines_of(statement)
+            if isinstance(statement, With):
+                yield from next(_heads(statement))
+            else:
+                yield from lines_of(statement)
         if isinstance(statement, ast.Assert):
             for head in heads:
                 yield from head

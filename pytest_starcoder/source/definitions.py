@@ -61,8 +61,8 @@ def _innermost(tree: ast.Module, count: int) -> list[Definition | None]:
     """Map each line (1-based) to its innermost definition."""
     innermost: list[Definition | None] = [None] * (count + 1)
     for definition in _python_definitions(tree):  # the outer ones come first
-        last = min(definition.last, count)
-        innermost[definition.first : last + 1] = [definition] * (last + 1 - definition.first)
+        for line in range(definition.first, min(definition.last, count) + 1):
+            innermost[line] = definition
     return innermost
 
 
@@ -73,8 +73,9 @@ def _python_definitions(tree: ast.Module) -> Iterator[Definition]:
         node, prefix = pending.pop()
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                decorator_lines = [decorator.lineno for decorator in child.decorator_list]
-                first = min([child.lineno, *decorator_lines])
+                first = child.lineno
+                if child.decorator_list:
+                    first = child.decorator_list[0].lineno
                 yield Definition(prefix + child.name, first, child.end_lineno or first)
                 pending.append((child, f"{prefix}{child.name}."))
             elif isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):

@@ -16,13 +16,15 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 def functions(source: str) -> tuple[Function, ...]:
     """Return every `def` in `source`."""
     tree = syntax_tree(source)
-    nodes = ast.walk(tree) if tree else ()
-    return tuple(node for node in nodes if isinstance(node, Function))
+    if tree is None:
+        return ()
+    return tuple(node for node in ast.walk(tree) if isinstance(node, Function))
 
 
 def function_lines(node: Function) -> range:
     """Return the lines of a function, its decorators included."""
-    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    # A node begins at its `def`, not at its first decorator.
+    first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
     return range(first, lines_of(node).stop)
 
 

@@ -93,7 +93,9 @@ class LineIndex:
         A constant on a line of its own has no event, so it never counts as executed.
         """
         lines = set(executed)
-        for statement in {self.statements[line] for line in executed if line in self.statements}:
+        # A set: many executed lines belong to the same statement.
+        statements = {self.statements[line] for line in executed if line in self.statements}
+        for statement in statements:
             for number in statement:
                 if number in self.weights or number in self.names:
                     lines.add(number)
@@ -108,6 +110,7 @@ def index_lines(source: str) -> LineIndex:
     signatures = []
     none_returns = set()
     assignments: list[ast.stmt] = []
+    # Walked once for everything: a test run indexes every file that it executes.
     nodes = list(ast.walk(tree))
     for node in nodes:
         if isinstance(node, ast.Name):
@@ -126,6 +129,7 @@ def index_lines(source: str) -> LineIndex:
     for statement in assignments:
         for name in _targets(statement):
             definitions.setdefault(name, set()).update(lines_of(statement))
+            # Only the first assignment of a name counts as its table.
             entries.setdefault(name, tuple(_entries(statement)))
     return LineIndex(
         definitions,
@@ -150,6 +154,7 @@ def _weigh_lines(tree: ast.Module) -> dict[int, float]:
             weight = WEIGHTS.get(type(node))
             if weight is not None:
                 weights[node.lineno] = weights.get(node.lineno, 0.0) + weight
+        # A clause's own expressions do not count; its statements are judged anew.
         if isinstance(node, ast.ExceptHandler | ast.match_case):
             is_counted = False
         waiting.extend((child, is_counted) for child in ast.iter_child_nodes(node))

@@ -18,7 +18,9 @@ def split(source: str) -> tuple[str, ...]:
 def line_of(source: str, number: int) -> str:
     """Return a line by its number; empty if there is none."""
     lines = split(source)
-    return lines[number - 1] if 0 < number <= len(lines) else ""
+    if not 0 < number <= len(lines):
+        return ""
+    return lines[number - 1]
 
 
 def statement_at(source: str, line: int) -> tuple[int, int]:
@@ -33,7 +35,9 @@ def statement_at(source: str, line: int) -> tuple[int, int]:
 @lru_cache(maxsize=16)  # only for the few files that are shown or changed
 def _long_statements(source: str) -> dict[int, range]:
     tree = syntax_tree(source)
-    return long_statements(ast.walk(tree)) if tree else {}
+    if tree is None:
+        return {}
+    return long_statements(ast.walk(tree))
 
 
 def long_statements(nodes: Iterable[ast.AST]) -> dict[int, range]:

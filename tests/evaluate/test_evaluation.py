@@ -1,4 +1,4 @@
-"""pass@k, and what else an evaluation counts."""
+"""The counts of an evaluation, and pass@k."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def test_question_during_a_later_test(
     ollama_double.answer = answer
     pytester.makepyfile(test_it=WAITS)
     options = ("--starcoder-explain", "--starcoder-early=on", "--starcoder-replay=off", *parallel)
-    result = pytester.runpytest(*options)
+    result = pytester.runpytest_subprocess(*options)
     result.assert_outcomes(failed=1, passed=1)
     assert "               (starcoder2:7b, a guess)" in section(result)
     assert len(ollama_double.prompts()) == 1

@@ -1,4 +1,4 @@
-"""Drafts that run in sandboxed processes: what they do there, and what they must not do."""
+"""Drafts that run in sandboxed processes, harmless ones and hazards."""
 
 from __future__ import annotations
 

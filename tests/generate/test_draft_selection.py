@@ -132,7 +132,7 @@ def test_order_dependence() -> None:
         ("crashed", "ends the process"),
         ("hung", "never ends"),
         ("ImportError: no", "cannot be imported"),
-        ("not run: the time is over", "was not run, the time was over"),
+        ("not run: the time is over", "was not run: the time limit was reached"),
     ],
 )
 def test_problem_of_process(problem: str, reason: str) -> None:

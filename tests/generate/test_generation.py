@@ -108,7 +108,7 @@ def test_confirmation_out_of_time() -> None:
     draft = shop_draft("assert mean([1, 2, 3]) == 2")
     over = {"test_drafted": "not run: the time is over"}
     generated = generate([draft], bench={"failures_at_the_end": over})
-    assert reasons(generated) == {"test_drafted": "was not run, the time was over"}
+    assert reasons(generated) == {"test_drafted": "was not run: the time limit was reached"}
 
 
 def test_unimportable_module() -> None:
@@ -141,7 +141,7 @@ def test_out_of_time() -> None:
     generation = Generation(bench, bench.sources.__getitem__, Deadline.after(0, "generate_timeout"))
     generated = generation.run([shop_draft("assert mean([1, 2, 3]) == 2")])
     assert not generated.kept
-    assert generated.over == "the time was over (the setting generate_timeout)"
+    assert generated.over == "the time limit was reached (the setting generate_timeout)"
 
 
 def test_interrupted() -> None:

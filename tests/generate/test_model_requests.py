@@ -17,7 +17,7 @@ FOUR = shop_draft("assert mean([4]) == 4", name="test_four", origin=Origin.DOCTE
 
 
 class ScriptedAuthor:
-    """An author that writes `bodies`, in the place of a model."""
+    """A double of an author, which writes `bodies`."""
 
     def __init__(self, *bodies: str) -> None:
         self.bodies = [*bodies]

@@ -72,7 +72,7 @@ GENERATED = Generated(
     usage=ModelUsage(3, 120, 4.5),
     level="kernel",
     remark="the setting generate_requests (3) was reached",
-    over="the time was over (the setting generate_timeout)",
+    over="the time limit was reached (the setting generate_timeout)",
     model="starcoder2:7b",
 )
 
@@ -82,12 +82,12 @@ def test_terminal_lines() -> None:
         "shop/pricing.py  coverage 22 % -> 78 %   mutants killed 2 -> 5 of 10   "
         "2 tests kept of 5 tried   4.0 s",
         "  kept           test_one  (doctest: kills 2 mutants, covers lines 12-13, 15)",
-        "  kept           test_two  (model: takes another way at line 14)",
+        "  kept           test_two  (model: takes another branch at line 14)",
         "  rejected       2 fail",
         '  suspected bug  parse: >>> parse("3|4") raises IndexError; its docstring promises 1',
         "  asked          starcoder2:7b: 3 requests, 120 tokens, 4.5 s",
-        "Not all was tried: the time was over (the setting generate_timeout).",
-        "No model was asked further: the setting generate_requests (3) was reached.",
+        "Incomplete: the time limit was reached (the setting generate_timeout).",
+        "The model was not asked again: the setting generate_requests (3) was reached.",
     ]
 
 
@@ -99,7 +99,7 @@ def test_terminal_lines() -> None:
         ("passes only once", "2 pass only once"),
         ("is skipped", "2 are skipped"),
         ("never ends", "2 never end"),
-        ("was not run, the time was over", "2 were not run, the time was over"),
+        ("was not run: the time limit was reached", "2 were not run: the time limit was reached"),
         ("cannot be imported", "2 cannot be imported"),
         ("leaves the environment changed", "2 leave the environment changed"),
         ("contradicts its function's docstring", "2 contradict its function's docstring"),
@@ -169,14 +169,14 @@ def test_verbose_lines() -> None:
     lines = list(terminal_lines(replace(GENERATED, scores=(score,), suspected=()), verbose=True))
     assert "  no draft       parse: no example, and no types that say enough" in lines
     assert "  not kept       test_three: fails" in lines
-    assert "  unnoticed      parse, line 14: `b` in the place of `a`" in lines
+    assert "  unnoticed      parse, line 14: `b` instead of `a`" in lines
 
 
 def test_several_files() -> None:
     score = replace(GENERATED.scores[1], target=replace(PARSE, path="shop/other.py"))
     lines = list(terminal_lines(replace(GENERATED, scores=(GENERATED.scores[0], score))))
     assert lines[1].startswith("shop/other.py  coverage 0 % -> 0 %   mutants killed 0 -> 0 of 2")
-    assert "  in all         2 tests kept, 4.0 s" in lines
+    assert "  in total       2 tests kept, 4.0 s" in lines
 
 
 def test_remembered_answers() -> None:

@@ -1,4 +1,4 @@
-"""`pytest --starcoder-generate`: tests after the user's own, shown and, if asked, written."""
+"""Whole runs of `pytest --starcoder-generate`."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_written_tests(pytester: pytest.Pytester, project: Path) -> None:
     )
     (project / "other.py").write_text("def f():\n    return 1\n")
     result = run(pytester, *GENERATE, "--starcoder-write-suspected")
-    # A marker that was not asked for only says where tests go.
+    # Without the option for markers, they only place the tests.
     result.stdout.fnmatch_lines(["Written: tests/test_marked.py"])
     result.stdout.no_fnmatch_line("*other.py*")
     written = content(project)
@@ -334,7 +334,7 @@ def test_interrupted(pytester: pytest.Pytester, project: Path, ollama_double: Fa
     child.send_signal(signal.SIGINT)
     output, _ = child.communicate(timeout=60)
     reason = "the run was interrupted; answers of the model are remembered"
-    assert f"Not all was tried: {reason}." in output
+    assert f"Incomplete: {reason}." in output
     assert "shop.py  coverage" in output
     first = ollama_double.prompts()[0]
     ollama_double.delay = 0.0

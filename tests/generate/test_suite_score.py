@@ -65,7 +65,7 @@ def test_gaps() -> None:
         "the line `return quantity * one - 1`",
         "`if quantity > 10:` entered",
     ]
-    assert any(" in the place of " in gap for gap in score.gaps(PRICE))
+    assert any(" instead of " in gap for gap in score.gaps(PRICE))
 
 
 def test_ignored_mutants() -> None:

@@ -149,6 +149,10 @@ IGNORED = {
     "name as number": verdict(0, 1, "passes", records=[{**RECORD, "raised": 3}]),
     "end of no command": {"Done": {}},
     "inputs as number": {"ObservedInputs": {"inputs": 1, "command": 1}},
+    "inputs for another kind of command": {"ObservedInputs": {"inputs": [], "command": 1}},
+    "behaviour for another kind": {"Behaviour": {"number": 0, "command": 1, "outcomes": []}},
+    "judgement for another kind": judged(0, 1, problem="no test"),
+    "start of the worker": {"NotReady": {"reason": "because"}},
 }
 
 

@@ -100,11 +100,12 @@ def check_backend(settings: Settings) -> None:
 
     names = backend_names()
     if name not in names:
+        hint = f"There are {', '.join(names)}."
         similar = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-        raise UnknownBackend(
-            f"{settings.source('backend')}: there is no backend {name!r}.",
-            f"The nearest is {similar[0]!r}." if similar else f"There are {', '.join(names)}.",
-        )
+        if similar:
+            hint = f"The nearest is {similar[0]!r}."
+        source = settings.source("backend")
+        raise UnknownBackend(f"{source}: there is no backend {name!r}.", hint)
 
 
 def is_model_file(model: str) -> bool:

@@ -87,14 +87,14 @@ class Endpoint(HttpBackend):
 
     def identify(self, deadline: Deadline) -> str:
         """Return a digest of the revision that TGI reports; endpoints with custom code do not."""
-        info = self._info(deadline)
-        revision = map(info.get, ("model_id", "model_sha", "max_total_tokens"))
+        facts = self._facts(deadline)
+        revision = map(facts.get, ("model_id", "model_sha", "max_total_tokens"))
         return digest(self.place, self._settings.model, *revision)
 
     def inspect(self, digest: str, deadline: Deadline) -> Model:
-        info = self._info(deadline)
-        name = one_line(str(info.get("model_id") or self._settings.model))
-        return Model(name, digest, "", int_field(info, "max_total_tokens") or SMALLEST_WINDOW)
+        facts = self._facts(deadline)
+        name = one_line(str(facts.get("model_id") or self._settings.model))
+        return Model(name, digest, "", int_field(facts, "max_total_tokens") or SMALLEST_WINDOW)
 
     def complete(
         self, prompt: Prompt, model: Model, deadline: Deadline, on_text: OnText
@@ -106,9 +106,9 @@ class Endpoint(HttpBackend):
         return self._generate(prompt, model, deadline, on_text)
 
     def version(self, deadline: Deadline) -> str:
-        return str(self._info(deadline).get("version") or "")
+        return str(self._facts(deadline).get("version") or "")
 
-    def _info(self, deadline: Deadline) -> dict[str, Any]:
+    def _facts(self, deadline: Deadline) -> dict[str, Any]:
         """Return what TGI says about itself; empty for an endpoint of another kind."""
         try:
             return self._server.get("/info", deadline)
@@ -192,7 +192,9 @@ def _token_text(event: Mapping[str, Any]) -> str:
     token = dict_field(event, "token")
     is_end = token.get("special") and event.get("generated_text") is not None
     text = token.get("text")
-    return text if isinstance(text, str) and not is_end else ""
+    if is_end or not isinstance(text, str):
+        return ""
+    return text
 
 
 class Router(HttpBackend):
@@ -244,10 +246,10 @@ class Router(HttpBackend):
             self.identify(deadline)
         task = "conversational" if prompt.chat else "text-generation"
         if task not in self._providers:
-            served, family = ("completions", "completion") if prompt.chat else ("chats", "chat")
+            served = "completion" if prompt.chat else "chat"
             raise UnknownModel(
-                f"Hugging Face serves {self._settings.model} only for {served}.",
-                f"Set family to {family}. {ELSEWHERE}",
+                f"Hugging Face serves {self._settings.model} only for {served}s.",
+                f"Set family to {served}. {ELSEWHERE}",
             )
         provider, name = self._providers[task]
         prefix = "/v1"

@@ -34,7 +34,7 @@ from pytest_starcoder.model.special_tokens import neutralize
 
 @dataclass(frozen=True)
 class Form:
-    """How an answer ends. `lead` is its beginning, which the prompt already contains."""
+    """Limits of an answer; `lead` is its beginning, which the prompt already contains."""
 
     stop: tuple[str, ...] = ()
     stop_tokens: tuple[str, ...] = ()
@@ -163,7 +163,9 @@ def model_family(model: Model, chosen: str = "auto") -> str:
         return "chat"
     if "starcoder2" in description:
         return "starcoder2"
-    return "starcoder" if "starcoder" in description else "completion"
+    if "starcoder" in description:
+        return "starcoder"
+    return "completion"
 
 
 def render(family: str, form: str, **parts: str) -> Prompt:

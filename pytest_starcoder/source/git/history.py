@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,10 @@ _DIFF = (
     "--src-prefix=a/",
     "--dst-prefix=b/",
 )
+
+
+_ORIGIN = re.compile(r"[^ ]{40,} [^ ]* \d+(?: |$)")
+"""The first line of an entry of `git blame --porcelain`: a commit, and the old and new line."""
 
 
 class LineOrigin(NamedTuple):
@@ -92,7 +97,7 @@ class History:
                     origins[number] = LineOrigin(commit[:7], times.get(commit, 0.0))
             elif words[0] == "committer-time":
                 times[commit] = float(words[1])
-            elif len(words) >= 3 and len(words[0]) >= 40 and words[2].isdigit():
+            elif _ORIGIN.match(line):
                 commit, number = words[0], int(words[2])
         return origins
 
@@ -111,8 +116,10 @@ class History:
                 continue
             lines = changed.setdefault(parse_path(file.target_file), set())
             for hunk in file:
-                first, count = hunk.target_start, hunk.target_length
-                lines.update(range(first, first + count) if count else (first, first + 1))
+                first = hunk.target_start
+                # A hunk that only deletes has no lines of its own.
+                count = hunk.target_length or 2
+                lines.update(range(first, first + count))
         return changed
 
     def _query(self, *arguments: str) -> str:

@@ -121,7 +121,7 @@ def drop_inner_operand(node: ast.BinOp, context: Context) -> Replacements:
 @kind("operands swapped", cost=1.6)
 def swap_operands(node: ast.BinOp, context: Context) -> Replacements:
     """Replace `a - b` with `b - a`."""
-    # The order is of no effect for the rest; `+` also joins sequences.
+    # These are commutative; `+` is not, for sequences.
     if sign_of(node.op) not in ("*", "&", "|", "^"):
         yield fill("{right:BinOp} {op} {left:BinOp}", node, context)
 

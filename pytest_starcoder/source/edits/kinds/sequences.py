@@ -81,7 +81,7 @@ def _step_cost(node: Numeric, parent: ast.AST | None) -> float | None:
             return 1.8 if function is not node else None
         case ast.Return() | ast.Assign():
             return 2.1
-        # Adding one to a sum is a kind for its constants.
+        # Not in a sum: one more there is an edit of the whole sum.
         case ast.BinOp(op=ast.Mult() | ast.Div() | ast.FloorDiv() | ast.Mod() | ast.Pow()):
             return 2.1
     return None
