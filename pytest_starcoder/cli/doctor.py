@@ -1,4 +1,4 @@
-"""`starcoder doctor`: which model is used and why, whether it answers, and what to do next."""
+"""Runs `starcoder doctor`, which shows the model in use, tests it and names the next step."""
 
 from __future__ import annotations
 
@@ -102,7 +102,10 @@ def _check_model(client: Client) -> None:
 
 
 def _run_deep_check(settings: Settings, file: Path) -> None:
-    """Run every probe, at temperature 0 and with longer limits; write the results as they come."""
+    """Run every probe, and write the results as they come.
+
+    Answers are reproducible at temperature 0; the limits allow for a machine without a GPU.
+    """
     settings = replace(
         settings,
         temperature=0.0,

@@ -122,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Raise ConfigError for wrong arguments, before anything long begins."""
+    """Raise ConfigError for invalid arguments: an hour of measuring must not end in one."""
     temperature = arguments.temperature
     if arguments.greedy and (arguments.samples > 1 or temperature):
         raise ConfigError(
@@ -171,14 +171,13 @@ def _ask_model(
         path = arguments.output or Path(f"{arguments.benchmark}-{name}.jsonl")
         file = SampleFile(path, arguments.benchmark, model, sampling)
         tasks = {problem.task for problem in problems}
-        existing = [
-            sample
-            for sample in file.samples
-            if sample.task in tasks and sample.number < sampling.samples
-        ]
+        existing = 0  # the file may have answers of a larger earlier run
+        for sample in file.samples:
+            if sample.task in tasks and sample.number < sampling.samples:
+                existing += 1
         total = len(problems) * sampling.samples
         try:
-            with _progress(f"asking {model.name}", total, len(existing)) as progress:
+            with _progress(f"asking {model.name}", total, existing) as progress:
                 samples = collect_samples(client, problems, file, lambda _: progress.step())
         except KeyboardInterrupt:
             print(

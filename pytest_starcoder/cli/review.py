@@ -160,17 +160,18 @@ def _review(arguments: argparse.Namespace) -> int:
     diff = sys.stdin.buffer.read() if arguments.diff else None
     request = ReviewRequest(options, arguments.from_ref or "", arguments.to_ref or "", diff)
     arguments.selection.start(request)
-    # Import while the change is read: most people use Ollama, and requests takes its time.
+    # Import while another process reads the change: requests takes its time, and most people
+    # use Ollama.
     import_module("pytest_starcoder.model.backends.ollama")
     from pytest_starcoder.review import reviewer
     from pytest_starcoder.review.hook_terminal import HookTerminal
 
-    source: ReviewInput = arguments.selection.result()
+    review_input: ReviewInput = arguments.selection.result()
     if arguments.preview or arguments.show_prompt:
-        return _print_preview(source, is_prompt=arguments.show_prompt)
+        return _print_preview(review_input, is_prompt=arguments.show_prompt)
     with closing(HookTerminal()) as terminal:
-        result = reviewer.review(source, terminal, started)
-        status = 0 if arguments.advisory else reviewer.exit_status(result, source.settings)
+        result = reviewer.review(review_input, terminal, started)
+        status = 0 if arguments.advisory else reviewer.exit_status(result, review_input.settings)
         _print_review(result, arguments.format, status, terminal)
         return status
 
@@ -180,12 +181,14 @@ def _print_review(result: Review, name: str, status: int, terminal: HookTerminal
 
     sys.stdout.write(writer(name)(result))
     if name != "text":
+        # Another program reads standard output.
         print(summary(result), file=sys.stderr)
     elif status == 1 and os.environ.get("PRE_COMMIT") == "1":
         print(SKIP)
     for problem in (result.git_error, result.away):
         if problem:
             print(f"starcoder-review: {problem}", file=sys.stderr)
+    # Hook frameworks hide the output of a hook that passes.
     if status == 0:
         hint = " See starcoder-review --last." if result.findings else ""
         terminal.show_passed(f"StarCoder: {summary(result)}{hint}")
@@ -193,13 +196,13 @@ def _print_review(result: Review, name: str, status: int, terminal: HookTerminal
             terminal.show_passed(f"StarCoder: {result.away}")
 
 
-def _print_preview(source: ReviewInput, *, is_prompt: bool) -> int:
+def _print_preview(review_input: ReviewInput, *, is_prompt: bool) -> int:
     from pytest_starcoder.review.preview import preview, show_prompts
     from pytest_starcoder.review.reviewer import NO_GIT
 
-    sys.stdout.write(show_prompts(source) if is_prompt else preview(source))
-    if source.change.git_error:
-        print(f"starcoder-review: {source.change.git_error}", file=sys.stderr)
+    sys.stdout.write(show_prompts(review_input) if is_prompt else preview(review_input))
+    if review_input.change.git_error:
+        print(f"starcoder-review: {review_input.change.git_error}", file=sys.stderr)
         return NO_GIT
     return 0
 

@@ -250,16 +250,16 @@ def _at_push(
     if not queue.hashes() and not reports.has_any_for_a_push():
         return [], 0
     settings = _load_settings(options)  # may raise, so before any report is marked as shown
+    requires_model = settings.review_require_model
     tips = _pushed_commits(refs)
     waiting = _wait_for_reviews(queue, tips)
-    lacks_model = bool(waiting)
+    is_incomplete = bool(waiting)
     fingerprints: set[str] = set()
     shown = []
     for report in reports.show_pushed(tips):
         report.shown = _take_unseen(_open_findings(report, tips[report.hash]), fingerprints)
-        lacks_model = lacks_model or report.lacks_model
-        is_incomplete = report.lacks_model and settings.review_require_model
-        if report.needs_reading or is_incomplete:
+        is_incomplete = is_incomplete or report.lacks_model
+        if report.needs_reading or (report.lacks_model and requires_model):
             shown.append(report)
     _save_as_last(shown, git_folder)
     parts = [report.lines() for report in shown]
@@ -267,7 +267,7 @@ def _at_push(
         parts.append([f"Not reviewed yet: {_subject(commit)}" for commit in waiting])
     if _has_severe(shown, settings):
         return parts, 1
-    return parts, 3 if lacks_model and settings.review_require_model else 0
+    return parts, 3 if is_incomplete and requires_model else 0
 
 
 def _pushed_commits(refs: list[tuple[str, str]]) -> dict[str, str]:

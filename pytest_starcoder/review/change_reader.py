@@ -41,7 +41,7 @@ def read_change(
     reader = _Reader(blobs, exclude, other_sides, deadline)
     smallest_first = sorted(patches, key=lambda patch: len(patch.patch))
     for patch in smallest_first:
-        reader.learn_secrets(patch)  # first of all files: each may repeat another's secret
+        reader.learn_secrets(patch)  # of all files first: each may repeat another's secret
     # Keyed by patch rather than path: a diff from standard input may name a file twice.
     readings = {patch: reader.read(patch) for patch in smallest_first}
     hunks: list[Hunk] = []
@@ -150,8 +150,10 @@ class _Reader:
         if hunks:
             self._next_number += 1
         if unasked:
-            longest = max(len(line) for part in unasked for line in part.lines)
-            reading.skip(f"a line of {longest:,} characters", hunks=0 if hunks else 1)
+            # A part without long lines counts the whole git hunk as reviewed.
+            skipped_hunks = 0 if hunks else 1
+            longest = max(max(map(len, part.lines)) for part in unasked)
+            reading.skip(f"a line of {longest:,} characters", hunks=skipped_hunks)
 
     def _counted_lines(self, hunk: PatchHunk, path: str) -> set[int]:
         """Return the added lines to review: for a merge, those new to all its parents."""

@@ -29,19 +29,14 @@ MIN_READING = 1.0
 
 def select_change(request: ReviewRequest, environ: Mapping[str, str] = os.environ) -> ReviewInput:
     """Return the requested change. Raises ConfigError for it or for a setting."""
-    here, started = Path.cwd(), time.monotonic()
+    started = time.monotonic()
     if request.diff is not None:
-        settings = load_settings(here, request.options)
-        patches = parse_diff(request.diff)
-        title = "the diff on standard input" if patches else "an empty diff on standard input"
-        deadline = _deadline(settings, started)
-        change = read_change(title, patches, {}, _exclude(settings), deadline=deadline)
-        return ReviewInput(change, settings, tuple(find_faults(change)), repository_name=here.name)
-    repository = Repository(here)
+        return _select_diff(request.diff, request.options, started)
+    repository = Repository(Path.cwd())
     refs = range_refs(environ, request.from_ref, request.to_ref)
     if refs is not None:
         return _select_range(repository, refs, request.options, started)
-    settings = load_settings(here, request.options)
+    settings = load_settings(Path.cwd(), request.options)
     # A git that takes longer than the whole budget has failed.
     repository.timeout = settings.review_time_budget
     if environ.get("PRE_COMMIT_REMOTE_NAME") and not environ.get("PRE_COMMIT_FROM_REF"):
@@ -51,6 +46,18 @@ def select_change(request: ReviewRequest, environ: Mapping[str, str] = os.enviro
     else:
         change = staged_change(repository, settings, _deadline(settings, started))
     return _input(repository, change, settings, baseline.read(repository.top / baseline.NAME))
+
+
+def _select_diff(diff: bytes, options: Mapping[str, str], started: float) -> ReviewInput:
+    """Return the change of a diff from standard input, which needs no repository."""
+    here = Path.cwd()
+    settings = load_settings(here, options)
+    patches = parse_diff(diff)
+    title = "the diff on standard input" if patches else "an empty diff on standard input"
+    deadline = _deadline(settings, started)
+    change = read_change(title, patches, {}, _exclude(settings), deadline=deadline)
+    faults = tuple(find_faults(change))
+    return ReviewInput(change, settings, faults, repository_name=here.name)
 
 
 def _select_range(
@@ -101,9 +108,9 @@ def _input(
 def staged_change(repository: Repository, settings: Settings, deadline: float = math.inf) -> Change:
     """Return the staged change; for a merge, what the merge itself changes."""
     entries = repository.staged()
-    other_sides = [
-        added_lines(repository.staged_against(head)) for head in repository.merge_heads()
-    ]
+    other_sides = []
+    for head in repository.merge_heads():
+        other_sides.append(added_lines(repository.staged_against(head)))
     description = "what the merge itself changes" if other_sides else "what is staged"
     return _read(repository, description, entries, settings, other_sides, deadline)
 

@@ -38,40 +38,42 @@ PASSED, FAILED, NO_GIT, NO_MODEL = 0, 1, 2, 3
 """Exit statuses."""
 
 
-def review(source: ReviewInput, terminal: HookTerminal, started: float) -> Review:
+def review(review_input: ReviewInput, terminal: HookTerminal, started: float) -> Review:
     """Review a change within the time budget, and save the result.
 
     The budget began at `started` (time.monotonic), before the change was read.
     """
-    if source.change.hunks:
+    if review_input.change.hunks:
         spent = time.monotonic() - started
-        seconds = max(0.1, source.settings.review_time_budget - RESERVE - spent)
-        total = source.change.total
+        seconds = max(0.1, review_input.settings.review_time_budget - RESERVE - spent)
+        total = review_input.change.total
         with terminal.waiting(f"StarCoder reviews {counted(total, 'hunk')}") as show:
-            result = review_quietly(source, seconds, lambda done: show(f", {done} of {total} done"))
+            result = review_quietly(
+                review_input, seconds, lambda done: show(f", {done} of {total} done")
+            )
     else:
-        result = compose_review(source, ModelReview())
+        result = compose_review(review_input, ModelReview())
     seconds = time.monotonic() - started
-    result = replace(result, seconds=seconds, notes=_background_notes(source))
-    if source.store is not None:
-        source.store.save(result)
+    result = replace(result, seconds=seconds, notes=_background_notes(review_input))
+    if review_input.store is not None:
+        review_input.store.save(result)
     return result
 
 
 def review_quietly(
-    source: ReviewInput, seconds: float, progress: Callable[[int], None] = lambda _done: None
+    review_input: ReviewInput, seconds: float, progress: Callable[[int], None] = lambda _done: None
 ) -> Review:
     """Review a change within `seconds`; the result is neither shown nor saved.
 
     An internal error while asking the model never loses observed findings.
     """
     try:
-        return _review_with_model(source, seconds, progress)
+        return _review_with_model(review_input, seconds, progress)
     except ConfigError:
         raise  # the user has to fix it
     except Exception as exc:  # noqa: BLE001 - observed findings count, whatever the error
         error = StarcoderError(f"Asking the model failed: {type(exc).__name__}: {exc}.")
-        return _review_without_model(source, error)
+        return _review_without_model(review_input, error)
 
 
 def exit_status(result: Review, settings: Settings) -> int:
@@ -114,66 +116,66 @@ def accept_last_review() -> str:
 
 
 def _review_with_model(
-    source: ReviewInput, seconds: float, progress: Callable[[int], None]
+    review_input: ReviewInput, seconds: float, progress: Callable[[int], None]
 ) -> Review:
-    settings = replace(source.settings, session_timeout=seconds)
+    settings = replace(review_input.settings, session_timeout=seconds)
     try:
         backend = make_backend(settings)
     except (BackendUnavailable, MissingExtra, MissingModel) as exc:
-        return _review_without_model(source, exc)
-    cache = source.cache
+        return _review_without_model(review_input, exc)
+    cache = review_input.cache
     with Client(backend, settings, cache) as client:
         client.allow(seconds)  # the budget also covers asking for the model's name
         try:
             model = client.model()
         except StarcoderError as exc:
-            return replace(_review_without_model(source, exc), server=backend.label)
-        observed = {(finding.path, finding.line): finding for finding in source.observed}
+            return replace(_review_without_model(review_input, exc), server=backend.label)
+        observed = {(finding.path, finding.line): finding for finding in review_input.observed}
         by_model = review_hunks(
-            source.change, observed, client, cache, source.repository_name, progress
+            review_input.change, observed, client, cache, review_input.repository_name, progress
         )
-        result = compose_review(source, by_model)
+        result = compose_review(review_input, by_model)
         return replace(result, model=model.name, server=backend.label, calls=client.calls)
 
 
-def _review_without_model(source: ReviewInput, error: StarcoderError) -> Review:
+def _review_without_model(review_input: ReviewInput, error: StarcoderError) -> Review:
     by_model = ModelReview()
     by_model.away = error
     # Every hunk is listed, so that no report looks as if a model had seen it.
-    for hunk in source.change.hunks:
+    for hunk in review_input.change.hunks:
         by_model.miss(hunk, error.message)
-    return compose_review(source, by_model)
+    return compose_review(review_input, by_model)
 
 
-def _background_notes(source: ReviewInput) -> tuple[str, ...]:
+def _background_notes(review_input: ReviewInput) -> tuple[str, ...]:
     """Return the new reports of background reviews, as lines.
 
     Empty under a hook framework, which may hide them: there the post-commit hook prints them.
     """
-    if source.git_folder is None or os.environ.get("PRE_COMMIT") == "1":
+    if review_input.git_folder is None or os.environ.get("PRE_COMMIT") == "1":
         return ()
     with contextlib.suppress(OSError):
-        return tuple(background.notes(str(source.git_folder)))
+        return tuple(background.notes(str(review_input.git_folder)))
     return ()
 
 
 # --- findings to show ---
 
 
-def compose_review(source: ReviewInput, by_model: ModelReview) -> Review:
+def compose_review(review_input: ReviewInput, by_model: ModelReview) -> Review:
     """Return the review with the observed findings and a model's, worst first.
 
     Accepted and ignored findings are only counted.
     """
-    change, settings = source.change, source.settings
+    change, settings = review_input.change, review_input.settings
     marks = IgnoreMarks(change)
     min_severity = Severity[settings.review_min_severity.upper()]
     ignored = accepted = 0
     findings: list[Finding] = []
-    for finding in _merge(source.observed, by_model.findings):
+    for finding in _merge(review_input.observed, by_model.findings):
         if marks.cover(finding):
             ignored += 1
-        elif source.accepted and finding.fingerprint in source.accepted:
+        elif review_input.accepted and finding.fingerprint in review_input.accepted:
             accepted += 1
         elif finding.severity >= min_severity:
             findings.append(finding)
