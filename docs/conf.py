@@ -1,4 +1,4 @@
-"""How the pages are made into a site: `sphinx-build -W -b html docs FOLDER`, without any network."""
+"""Builds the pages without a network: `sphinx-build -W -b html docs FOLDER`."""
 
 from importlib.metadata import version as installed
 

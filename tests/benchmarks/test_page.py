@@ -18,7 +18,8 @@ RECORD = {
 }
 
 TABLE = """\
-Python 3.11.7, 2 cores. **An end-to-end check** with gemma-3-270m: it says nothing about a model's quality.
+Python 3.11.7, 2 cores. **An end-to-end check** with gemma-3-270m: \
+it says nothing about a model's quality.
 
 | | measured | asked |
 |---|---|---|

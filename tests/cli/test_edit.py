@@ -91,8 +91,8 @@ def test_breaking_change_is_refused(
         "",
         DIFF.replace("+    return total / len(xs) if xs else 0", "+    return total / (")
         + "starcoder: The change by starcoder2:7b cannot be used: the file would no "
-        "longer parse (line 3: '(' was never closed). Nothing was written. Reword the instruction, or ask "
-        "another model.\n",
+        "longer parse (line 3: '(' was never closed). Nothing was written. "
+        "Reword the instruction, or ask another model.\n",
     )
     assert file.read_bytes() == MEAN
 
@@ -105,8 +105,8 @@ def test_truncated_answer_is_refused(
     assert screen[:2] == (1, "")
     assert screen.err.splitlines()[-1] == (
         "starcoder: The change by starcoder2:7b cannot be used: the answer was cut (allow more "
-        "tokens with STARCODER_MAX_TOKENS, or name fewer lines). Nothing was written. Reword the instruction, "
-        "or ask another model."
+        "tokens with STARCODER_MAX_TOKENS, or name fewer lines). Nothing was written. "
+        "Reword the instruction, or ask another model."
     )
     assert file.read_bytes() == MEAN
 

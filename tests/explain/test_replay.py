@@ -39,7 +39,7 @@ BAD = finished("test_bad", "failed")
 class Child:
     """Stands in for the child process: `outcome` gets a test and the tests of the run."""
 
-    def __init__(self, outcome: Callable[[str, Sequence[str]], str]) -> None:
+    def __init__(self, outcome: Callable[[str, Sequence[str]], Result]) -> None:
         self.runs: list[list[str]] = []
         self._outcome = outcome
 

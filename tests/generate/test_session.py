@@ -274,7 +274,8 @@ def test_fixture(pytester: pytest.Pytester, project: Path) -> None:
         ),
         (
             ["--starcoder-characterise"],
-            "*--starcoder-characterise has no effect without generated tests. Add --starcoder-generate=FILE.",
+            "*--starcoder-characterise has no effect without generated tests. "
+            "Add --starcoder-generate=FILE.",
         ),
     ],
     ids=["no-file", "suffix", "no-generation"],

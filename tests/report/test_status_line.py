@@ -106,9 +106,14 @@ def test_control_characters() -> None:
 
 def test_error() -> None:
     terminal = Terminal()
-    with pytest.raises(KeyboardInterrupt), status_line(terminal).show("asking"):
-        terminal.wait_for("asking, 1 s")
-        assert "starcoder-status" in {thread.name for thread in threading.enumerate()}
-        raise KeyboardInterrupt
+
+    def interrupt() -> None:
+        with status_line(terminal).show("asking"):
+            terminal.wait_for("asking, 1 s")
+            assert "starcoder-status" in {thread.name for thread in threading.enumerate()}
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
     assert terminal.line == ""
     assert "starcoder-status" not in {thread.name for thread in threading.enumerate()}

@@ -217,7 +217,8 @@ def test_finding_stops_push_once(top: Path, commit: Commit, hook: Hook) -> None:
     assert status == 1
     assert FINDING in shown
     assert shown.endswith(
-        "Push again to continue: a finding stops a push only once. Accept: starcoder-review --accept\n"
+        "Push again to continue: a finding stops a push only once. "
+        "Accept: starcoder-review --accept\n"
     )
     assert hook(**push(top)) == (0, "")
 
