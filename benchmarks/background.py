@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.review import git, listening, repository
 from benchmarks.runs import median
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 
 CONFIG = """
 default_install_hook_types: [post-commit]

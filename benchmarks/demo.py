@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from benchmarks.published import Outcome, Row, options, publish
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from benchmarks.explainers import OURS, Explainer, install, questions, rivals_op
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.ranking import Case, cases, shows
 from benchmarks.runs import median, pytest
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 
 LIMIT = 30.0
 """Seconds of one run."""

@@ -19,7 +19,7 @@ from support.servers import fake_ollama
 
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import median, pytest, suite
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 
 SECRETS = (
     "s3cr3t-pa55word",

@@ -31,7 +31,7 @@ from benchmarks.explainers import (
 )
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import median, pytest, suite
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 
 DEADLINE = 3.0
 

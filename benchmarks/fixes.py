@@ -27,7 +27,7 @@ from typing import Any
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.ranking import pytest_ended
 from benchmarks.runs import median
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 
 LIMIT = 45.0
 """Seconds per run; the search in it has 15 per cause."""

@@ -32,7 +32,7 @@ from pytest_starcoder.generate.locations import Location, targets_at
 from pytest_starcoder.generate.placement import accepted_test, insert_tests
 from pytest_starcoder.generate.result import Generated
 from pytest_starcoder.generate.targets import module_name
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.settings import Settings, load_settings
 

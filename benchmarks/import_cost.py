@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import median
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 
 OTHER_BACKENDS = {
     f"pytest_starcoder.model.backends.{name}"

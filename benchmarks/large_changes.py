@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.review import REVIEW, git, run
 from pytest_starcoder.redaction.redactor import redact
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 
 NOWHERE = "http://127.0.0.1:9"
 

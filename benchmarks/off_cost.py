@@ -21,7 +21,7 @@ from benchmarks.explainers import OURS, PYTEST, RIVALS, install, rivals_option
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.rivals import environment
 from benchmarks.runs import Run, median, pytest, suite
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 
 COUNTER = """
 import json, pathlib, sys

@@ -17,7 +17,7 @@ from benchmarks.runs import pytest
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Prompt
 from pytest_starcoder.model.prompts import FORMS
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 from pytest_starcoder.settings import Settings
 
 MODULE = """

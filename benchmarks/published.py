@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_starcoder.errors import StarcoderError
-from pytest_starcoder.report.bars import Bars, check_drawable, draw
+from pytest_starcoder.report.bar_chart import Bars, check_drawable, draw
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from pytest_starcoder.explain.causes import group_failures
 from pytest_starcoder.explain.failure import Failure
 from pytest_starcoder.explain.replay import Replayer
 from pytest_starcoder.explain.suspicion import ochiai
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest
 from pytest_starcoder.source.git.history import History
@@ -68,7 +68,7 @@ import os
 import pathlib
 
 from pytest_starcoder.session.command_line import session_launch
-from pytest_starcoder.session.tests import SessionTests
+from pytest_starcoder.session.session_tests import SessionTests
 
 failures, tests = [], SessionTests()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import Run, median, pytest
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 
 CONFTEST = """
 import os

@@ -21,7 +21,7 @@ from typing import Any
 import pytest_starcoder
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from pytest_starcoder.redaction.redactor import Redactor, redact
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 
 CORPUS = Path(__file__).parents[1] / "tests" / "redaction"
 PACKAGE = Path(pytest_starcoder.__file__).parent

@@ -28,7 +28,7 @@ from typing import Any
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.rivals import NotInstalled, environment, version
 from benchmarks.runs import median
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 
 REFERENCE = """
 import git, requests, sys

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.review import REVIEW, git, run
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 
 LIMIT_WITH_MODEL = 12
 """Programs that are reviewed by a model if no limit is given."""

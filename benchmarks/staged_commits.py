@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from benchmarks.runs import median
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 from pytest_starcoder.review.change import Change
 from pytest_starcoder.review.change_selection import select_change
 from pytest_starcoder.review.request import ReviewRequest

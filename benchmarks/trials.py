@@ -13,10 +13,10 @@ from pathlib import Path
 
 from benchmarks.published import Outcome, Row, options, publish, wall_time
 from pytest_starcoder.deadline import Deadline
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.messages import Checks
 from pytest_starcoder.runner.trials import Trials
+from pytest_starcoder.runner.worker_messages import Checks
 from pytest_starcoder.source.edits import enumerate_edits
 
 CODE = """def median(values):

@@ -19,7 +19,7 @@ from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Completion, Prompt
 from pytest_starcoder.redaction.redactor import Redactor
 from pytest_starcoder.session.command_line import session_launch
-from pytest_starcoder.session.project import project_of
+from pytest_starcoder.session.project_history import project_of
 from pytest_starcoder.session.settings import session_settings
 
 

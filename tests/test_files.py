@@ -17,13 +17,13 @@ from pytest_starcoder.cli.source_file import read_source
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.evaluate.evaluation import Sample, Sampling
 from pytest_starcoder.evaluate.samples import SampleFile
+from pytest_starcoder.explain.fixes import Fix
 from pytest_starcoder.files import LeadsOutside, create_private_folder, replace_file, resolve_target
 from pytest_starcoder.fix.apply import add_test, apply
 from pytest_starcoder.model.prompt import Model
 from pytest_starcoder.report.files import write_report
 from pytest_starcoder.review import reviewer
 from pytest_starcoder.review.store import ReviewStore
-from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.sources import SourceFiles
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_starcoder.assist.written_code import Code, unify_newlines
+from pytest_starcoder.assist.model_code import Code, unify_newlines
 from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.model.answer import answer
 from pytest_starcoder.model.backends import OnText

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pytest_starcoder.assist.hidden_secrets import restore_secrets
-from pytest_starcoder.assist.written_code import (
+from pytest_starcoder.assist.model_code import (
     Rewrite,
     code_of_answer,
     common_margin,

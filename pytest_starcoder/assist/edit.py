@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pytest_starcoder.assist.hidden_secrets import restore_secrets
-from pytest_starcoder.assist.written_code import (
+from pytest_starcoder.assist.model_code import (
     FENCE,
     Rewrite,
     code_of_answer,

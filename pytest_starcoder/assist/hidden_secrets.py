@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pytest_starcoder.assist.written_code import unify_newlines
+from pytest_starcoder.assist.model_code import unify_newlines
 from pytest_starcoder.errors import UnreadableAnswer
 from pytest_starcoder.redaction.redactor import REDACTED
 

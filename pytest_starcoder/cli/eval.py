@@ -27,7 +27,7 @@ from pytest_starcoder.evaluate.samples import (
 )
 from pytest_starcoder.files import UNLINK, replace_file, resolve_target
 from pytest_starcoder.model.client import Client
-from pytest_starcoder.report.bars import check_drawable
+from pytest_starcoder.report.bar_chart import check_drawable
 from pytest_starcoder.report.progress import Progress
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.settings import Settings

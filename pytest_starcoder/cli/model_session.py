@@ -15,7 +15,7 @@ from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.model.prompt import Completion
 from pytest_starcoder.redaction.redactor import Redactor
-from pytest_starcoder.report.plain import PlainText
+from pytest_starcoder.report.answer_stream import PlainText
 from pytest_starcoder.report.status_line import StatusLine
 from pytest_starcoder.settings import Settings, load_settings
 from pytest_starcoder.text.display import printable

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pytest_starcoder.evaluate.evaluation import TITLES, Evaluation, Published
-from pytest_starcoder.report.bars import Bars, draw
+from pytest_starcoder.report.bar_chart import Bars, draw
 from pytest_starcoder.report.markdown import escape
 from pytest_starcoder.report.progress import format_duration
 from pytest_starcoder.text.display import counted

@@ -20,8 +20,8 @@ from pytest_starcoder.explain.assertions import (
 )
 from pytest_starcoder.explain.facts import facts
 from pytest_starcoder.explain.failure import Failure, Frame
+from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.redaction.redactor import Redactor, secret_values
-from pytest_starcoder.redaction.values import with_texts
 from pytest_starcoder.source.callees import called_functions
 from pytest_starcoder.source.functions import source_of
 from pytest_starcoder.source.project import Project

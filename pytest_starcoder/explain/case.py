@@ -22,6 +22,7 @@ from pytest_starcoder.explain.excerpt import (
 )
 from pytest_starcoder.explain.explanation import Suspect
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
+from pytest_starcoder.explain.fixes import Fix
 from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.explain.suspicion import (
     Line,
@@ -32,7 +33,6 @@ from pytest_starcoder.explain.suspicion import (
     relevant_lines,
     with_definitions,
 )
-from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.source.checking_code import checks_in
 from pytest_starcoder.source.functions import lines_of_tests

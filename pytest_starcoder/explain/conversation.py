@@ -11,7 +11,7 @@ from pytest_starcoder.explain.excerpt import Excerpt
 from pytest_starcoder.explain.explanation import Answer
 from pytest_starcoder.explain.prefetch import PrefetchedAnswers
 from pytest_starcoder.explain.question import ask_why
-from pytest_starcoder.explain.section import TerminalSection
+from pytest_starcoder.explain.terminal_section import TerminalSection
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.settings import Settings
 from pytest_starcoder.text.display import one_line

@@ -29,8 +29,8 @@ from pytest_starcoder.explain.equality import (
     is_trusted,
     plain,
 )
-from pytest_starcoder.explain.nearest import nearest_key
 from pytest_starcoder.explain.number_differences import NAN, compare_dates, compare_numbers
+from pytest_starcoder.explain.similar_names import nearest_key
 from pytest_starcoder.explain.text_differences import compare_bytes, compare_texts, missing_text
 from pytest_starcoder.explain.type_differences import ITERATOR_TYPES, compare_types
 from pytest_starcoder.source.callees import is_instance

@@ -25,9 +25,9 @@ from pytest_starcoder.explain.hooks import PluginHooks
 from pytest_starcoder.explain.prefetch import Prefetch, PrefetchedAnswers
 from pytest_starcoder.explain.question import file_of_cause, preview_prompt, shared_code
 from pytest_starcoder.explain.replay import Replay, Replayer, add_warnings, count_tests
-from pytest_starcoder.explain.section import TerminalSection
+from pytest_starcoder.explain.terminal_section import TerminalSection
 from pytest_starcoder.model.client import Client
-from pytest_starcoder.redaction.values import with_texts
+from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest
 from pytest_starcoder.settings import Settings

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_starcoder.explain.failure import Frame
-from pytest_starcoder.redaction.values import with_texts
+from pytest_starcoder.explain.fixes import NO_FIXES, Fix, Fixes
+from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.report.label import Label
-from pytest_starcoder.runner.fixes import NO_FIXES, Fix, Fixes
 
 if TYPE_CHECKING:
     from pytest_starcoder.explain.case import Case

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Explanation
+from pytest_starcoder.explain.fixes import Fixes
 from pytest_starcoder.model.client import Client
-from pytest_starcoder.runner.fixes import Fixes
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest
 from pytest_starcoder.settings import Settings

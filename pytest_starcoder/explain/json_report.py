@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from pytest_starcoder.explain.explanation import Explanation, Report, Statement, Suspect
-from pytest_starcoder.runner.fixes import Fix
+from pytest_starcoder.explain.fixes import Fix
 from pytest_starcoder.text.node_ids import without_group
 
 VERSION = 1

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from pytest_starcoder.explain.equality import attributes, plain
-from pytest_starcoder.explain.nearest import MAX_CANDIDATES, nearest_key, nearest_name
 from pytest_starcoder.explain.raise_site import (
     RaiseSite,
     assignments_in,
     describe_value,
     text_of,
 )
+from pytest_starcoder.explain.similar_names import MAX_CANDIDATES, nearest_key, nearest_name
 from pytest_starcoder.explain.type_differences import FUNCTION_TYPES
 from pytest_starcoder.source.callees import is_instance
 from pytest_starcoder.text.display import counted

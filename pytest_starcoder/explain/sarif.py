@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 from pytest_starcoder.explain.explanation import Explanation, Report, Statement
+from pytest_starcoder.explain.fixes import Fix
 from pytest_starcoder.report.label import Label
 from pytest_starcoder.report.sarif import artifact, location, render_log, sentence
-from pytest_starcoder.runner.fixes import Fix
 from pytest_starcoder.text.display import one_line
 
 MESSAGE_KINDS = ("seen", "fact", "replay", "fix", "question", "extra")

@@ -19,10 +19,10 @@ import pytest
 from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.complaints import Complaints
 from pytest_starcoder.explain.hooks import PluginHooks
-from pytest_starcoder.explain.outputs import ReportOutputs
-from pytest_starcoder.session.project import project_of
+from pytest_starcoder.explain.report_outputs import ReportOutputs
+from pytest_starcoder.session.project_history import project_of
+from pytest_starcoder.session.session_tests import SessionTests
 from pytest_starcoder.session.settings import session_settings
-from pytest_starcoder.session.tests import SessionTests
 from pytest_starcoder.settings import Settings
 
 if TYPE_CHECKING:
@@ -357,7 +357,7 @@ class ExplainPlugin:
         from pytest_starcoder.explain.explainer import Explainer
         from pytest_starcoder.explain.explanation import Report
         from pytest_starcoder.explain.fix_search import WriteOptions
-        from pytest_starcoder.explain.section import TerminalSection
+        from pytest_starcoder.explain.terminal_section import TerminalSection
         from pytest_starcoder.session.terminal import TerminalQuestions
 
         if not self._failures:
@@ -388,7 +388,7 @@ class ExplainPlugin:
     def _finish(self) -> FinishedSession:
         from pytest_starcoder.explain.explainer import FinishedSession
         from pytest_starcoder.session.command_line import rerun_arguments, session_launch
-        from pytest_starcoder.session.project import ProjectHistory
+        from pytest_starcoder.session.project_history import ProjectHistory
         from pytest_starcoder.source.sources import SourceFiles
 
         return FinishedSession(

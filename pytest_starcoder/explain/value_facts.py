@@ -13,8 +13,8 @@ from typing import Any
 from pytest_starcoder.explain.differences import differences
 from pytest_starcoder.explain.equality import plain
 from pytest_starcoder.explain.lookup_facts import empty_argument_facts
-from pytest_starcoder.explain.nearest import nearest_key
 from pytest_starcoder.explain.raise_site import UNKNOWN, RaiseSite, parameters, text_of
+from pytest_starcoder.explain.similar_names import nearest_key
 from pytest_starcoder.source.callees import entered_function, is_instance, resolve_name
 from pytest_starcoder.source.functions import Function, function_of
 from pytest_starcoder.text.display import counted

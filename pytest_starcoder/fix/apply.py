@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pytest_starcoder.explain.fix_search import Ask
+from pytest_starcoder.explain.fixes import Fix, Fixes
 from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file, resolve_target
 from pytest_starcoder.redaction.redactor import REDACTED
-from pytest_starcoder.runner.fixes import Fix, Fixes
 from pytest_starcoder.source.edits import apply_edits
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.git.tracking import find_repository

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.messages import Checks, Input, Record
 from pytest_starcoder.runner.rerun import rerun
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.runner.trials import Edits, Trial, Trials
+from pytest_starcoder.runner.worker_messages import Checks, Input, Record
 
 
 class Bench(Protocol):

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from pytest_starcoder.fix.places import Places, number_lines
+from pytest_starcoder.fix.edit_sites import Places, number_lines
 from pytest_starcoder.model.client import Client, cap_answer
 from pytest_starcoder.model.code_blocks import extract_code
 from pytest_starcoder.model.prompts import model_family, render

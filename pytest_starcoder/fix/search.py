@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.case import Case
+from pytest_starcoder.explain.fixes import NO_FIXES, Fix, Fixes
 from pytest_starcoder.fix.candidates import (
     PricedEdits,
     paired_edits,
@@ -22,15 +23,13 @@ from pytest_starcoder.fix.candidates import (
     single_edits,
     sorting_key,
 )
-from pytest_starcoder.fix.comparison import (
+from pytest_starcoder.fix.edit_sites import Places
+from pytest_starcoder.fix.fix_comparison import (
     ObservedEdits,
     find_question,
     simplest_of_each_behaviour,
 )
 from pytest_starcoder.fix.laboratory import Bench, Laboratory
-from pytest_starcoder.fix.places import Places
-from pytest_starcoder.runner.fixes import NO_FIXES, Fix, Fixes
-from pytest_starcoder.runner.messages import Checks, Input, Record
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.runner.trials import (
     MIN_TEST_SECONDS,
@@ -39,6 +38,7 @@ from pytest_starcoder.runner.trials import (
     Trial,
     Unavailable,
 )
+from pytest_starcoder.runner.worker_messages import Checks, Input, Record
 from pytest_starcoder.source.diff import changed_lines, make_diff
 from pytest_starcoder.source.edits import EXTENDED, apply_edits
 from pytest_starcoder.source.edits.edit import Edit

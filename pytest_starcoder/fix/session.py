@@ -11,15 +11,15 @@ from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.fix_search import FixContext, WriteOptions
+from pytest_starcoder.explain.fixes import NO_FIXES, Fix, Fixes
 from pytest_starcoder.explain.neighbours import spread
 from pytest_starcoder.explain.suspicion import Line
 from pytest_starcoder.fix.apply import add_answer, apply, confirm
+from pytest_starcoder.fix.edit_sites import PlaceFinder
 from pytest_starcoder.fix.laboratory import Laboratory, PytestLaboratory
-from pytest_starcoder.fix.places import PlaceFinder
 from pytest_starcoder.fix.proposals import proposals
 from pytest_starcoder.fix.search import EditSearch, Query, Suite
 from pytest_starcoder.model.client import Client
-from pytest_starcoder.runner.fixes import NO_FIXES, Fix, Fixes
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.text.node_ids import file_of

@@ -26,8 +26,8 @@ from pytest_starcoder.generate.rejection import (
 from pytest_starcoder.generate.result import KeptTest, RejectedDraft
 from pytest_starcoder.generate.suite_score import SuiteScore, position
 from pytest_starcoder.generate.type_hints import judged_version
-from pytest_starcoder.runner.messages import Record
 from pytest_starcoder.runner.trials import OUT_OF_TIME, Trials
+from pytest_starcoder.runner.worker_messages import Record
 from pytest_starcoder.source.edits.edit import Edit
 
 # Seconds of processor time that the test of one draft may take.

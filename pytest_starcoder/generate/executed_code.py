@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from pytest_starcoder.generate.draft import Draft, Target
-from pytest_starcoder.runner.messages import Judgement
+from pytest_starcoder.runner.worker_messages import Judgement
 
 # Line numbers by path.
 Lines = Mapping[str, frozenset[int]]

@@ -16,7 +16,7 @@ from pytest_starcoder.generate.draft import Draft, Origin, Target
 from pytest_starcoder.generate.draft_selection import DraftSelection
 from pytest_starcoder.generate.executed_code import draft_modules
 from pytest_starcoder.generate.suite_score import time_limit
-from pytest_starcoder.runner.messages import Checks
+from pytest_starcoder.runner.worker_messages import Checks
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.syntax import is_literal
 

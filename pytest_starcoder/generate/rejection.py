@@ -9,8 +9,8 @@ import re
 from pytest_starcoder.generate.draft import Draft, Origin
 from pytest_starcoder.generate.executed_code import JudgedDraft
 from pytest_starcoder.generate.statements import expects_exception
-from pytest_starcoder.runner.messages import Judgement, Record
 from pytest_starcoder.runner.trials import OUT_OF_TIME
+from pytest_starcoder.runner.worker_messages import Judgement, Record
 
 # The reason of a suspected bug whose assertion fails.
 WRONG = "is wrong"

@@ -14,8 +14,8 @@ import pytest
 from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.files import UNLINK, LeadsOutside
 from pytest_starcoder.session.command_line import session_launch
+from pytest_starcoder.session.session_tests import SessionTests
 from pytest_starcoder.session.settings import session_settings
-from pytest_starcoder.session.tests import SessionTests
 from pytest_starcoder.source.git.tracking import find_repository
 from pytest_starcoder.text.display import one_line
 
@@ -262,7 +262,7 @@ class GeneratePlugin:
     def _show(self, generated: Generated, terminal: pytest.TerminalReporter) -> None:
         from pytest_starcoder.generate.report import terminal_lines
         from pytest_starcoder.generate.suite_writer import SuiteWriter, places_of, write_hint
-        from pytest_starcoder.redaction.values import with_texts
+        from pytest_starcoder.redaction.nested_values import with_texts
 
         verbose = self._config.option.verbose > 0
         # Files keep what the code says; only what is shown is redacted.

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from pytest_starcoder.redaction.literals import Span, line_before
+from pytest_starcoder.redaction.name_places import Place
 from pytest_starcoder.redaction.patterns import lazy_pattern
-from pytest_starcoder.redaction.places import Place
 from pytest_starcoder.redaction.secret_names import Naming
 from pytest_starcoder.redaction.secret_values import (
     NAME_WITH_NUMBER,

@@ -23,8 +23,8 @@ from pytest_starcoder.redaction.literals import (
     line_before,
     margin_at,
 )
+from pytest_starcoder.redaction.name_places import Place, find_places
 from pytest_starcoder.redaction.patterns import lazy_pattern
-from pytest_starcoder.redaction.places import Place, find_places
 from pytest_starcoder.redaction.secret_names import Naming
 from pytest_starcoder.redaction.secret_values import is_harmless, is_random, is_secret_value
 

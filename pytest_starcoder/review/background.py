@@ -176,7 +176,7 @@ def _fork(lock: Lock, command: list[str], variables: dict[str, str], folder: str
 
     Forking is faster than importing `subprocess`.
     """
-    from pytest_starcoder.runner.forks import fork
+    from pytest_starcoder.runner.quiet_fork import fork
 
     if fork():
         return

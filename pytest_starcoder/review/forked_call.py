@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, BinaryIO
 
-from pytest_starcoder.runner.forks import fork
+from pytest_starcoder.runner.quiet_fork import fork
 
 
 class ForkedCall:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType, FunctionType
 
-from pytest_starcoder.runner.messages import Replacement
+from pytest_starcoder.runner.worker_messages import Replacement
 from pytest_starcoder.source.syntax import Offsets, syntax_tree
 
 FUTURE_FLAGS = 0

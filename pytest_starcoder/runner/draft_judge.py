@@ -17,10 +17,10 @@ import pytest
 
 from pytest_starcoder.runner.draft_modules import collect_items
 from pytest_starcoder.runner.fork_server import exit_if_forked
-from pytest_starcoder.runner.messages import DraftModule, Judgement, Record
 from pytest_starcoder.runner.outcome import Arcs, Lines
 from pytest_starcoder.runner.supervisor import descendants
 from pytest_starcoder.runner.trace import Tracer
+from pytest_starcoder.runner.worker_messages import DraftModule, Judgement, Record
 from pytest_starcoder.source.project import in_project
 from pytest_starcoder.text.display import one_line
 

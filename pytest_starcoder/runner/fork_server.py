@@ -14,8 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_starcoder.runner.channel import Channel
-from pytest_starcoder.runner.forks import fork
-from pytest_starcoder.runner.messages import (
+from pytest_starcoder.runner.protocol import MAX_LINE, Malformed, decode
+from pytest_starcoder.runner.quiet_fork import fork
+from pytest_starcoder.runner.sandbox import die_with_parent
+from pytest_starcoder.runner.supervisor import descendants
+from pytest_starcoder.runner.worker_messages import (
     COMMANDS,
     REPLIES,
     Candidate,
@@ -26,9 +29,6 @@ from pytest_starcoder.runner.messages import (
     Verdict,
     VerdictWord,
 )
-from pytest_starcoder.runner.protocol import MAX_LINE, Malformed, decode
-from pytest_starcoder.runner.sandbox import die_with_parent
-from pytest_starcoder.runner.supervisor import descendants
 
 KILL_ROUNDS = 50
 """How often to look for processes that a fork starts while it is being killed."""

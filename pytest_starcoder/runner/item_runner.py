@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple, NoReturn
 
 import pytest
 
-from pytest_starcoder.runner.messages import Record
 from pytest_starcoder.runner.selection import ItemProtocol
+from pytest_starcoder.runner.worker_messages import Record
 from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_starcoder.runner.arguments import select_arguments
+from pytest_starcoder.runner.pytest_arguments import select_arguments
 from pytest_starcoder.source.edits.edit import Edit, apply_edits
 from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.node_ids import file_of

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.runner.child_process import ChildProcess
+from pytest_starcoder.runner.environment import sandboxed_variables, user_variables
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import MISSING, Call, ExecutedLines, Lines, Outcome
 from pytest_starcoder.runner.protocol import (
@@ -28,7 +29,6 @@ from pytest_starcoder.runner.protocol import (
 )
 from pytest_starcoder.runner.rerun_job import RerunJob
 from pytest_starcoder.runner.sandbox import Level, Sandbox, readable
-from pytest_starcoder.runner.variables import sandboxed_variables, user_variables
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.project import Project
 

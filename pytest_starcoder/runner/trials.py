@@ -21,8 +21,19 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.runner.channel import Channel
 from pytest_starcoder.runner.child_process import ChildProcess
+from pytest_starcoder.runner.environment import sandboxed_variables
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.messages import (
+from pytest_starcoder.runner.outcome import Lines
+from pytest_starcoder.runner.protocol import encode, shown_text
+from pytest_starcoder.runner.sandbox import (
+    Level,
+    Sandbox,
+    SandboxUnavailable,
+    available,
+    check_level,
+    readable,
+)
+from pytest_starcoder.runner.worker_messages import (
     REPLIES,
     Behaviour,
     Candidate,
@@ -47,17 +58,6 @@ from pytest_starcoder.runner.messages import (
     VerdictWord,
     WorkerJob,
 )
-from pytest_starcoder.runner.outcome import Lines
-from pytest_starcoder.runner.protocol import encode, shown_text
-from pytest_starcoder.runner.sandbox import (
-    Level,
-    Sandbox,
-    SandboxUnavailable,
-    available,
-    check_level,
-    readable,
-)
-from pytest_starcoder.runner.variables import sandboxed_variables
 from pytest_starcoder.source.edits.edit import Edit
 
 Edits = tuple[Edit, ...]

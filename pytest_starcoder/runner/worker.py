@@ -36,9 +36,18 @@ from pytest_starcoder.runner.draft_modules import collect_items, extend_import_p
 from pytest_starcoder.runner.edited_source import serve_changed
 from pytest_starcoder.runner.file_guard import guard_files
 from pytest_starcoder.runner.fork_server import Task, exit_if_forked, serve
-from pytest_starcoder.runner.forks import fork
 from pytest_starcoder.runner.item_runner import MAX_NOTE, ItemRunner, limit_processor_time
-from pytest_starcoder.runner.messages import (
+from pytest_starcoder.runner.protocol import decode
+from pytest_starcoder.runner.quiet_fork import fork
+from pytest_starcoder.runner.sandbox import (
+    adopt_orphans,
+    die_with_parent,
+    enter_sandbox,
+    limit_forks,
+)
+from pytest_starcoder.runner.selection import Selection, StableNodeIds
+from pytest_starcoder.runner.trace import Tracer
+from pytest_starcoder.runner.worker_messages import (
     Behaviour,
     Candidate,
     Checks,
@@ -57,15 +66,6 @@ from pytest_starcoder.runner.messages import (
     VerdictWord,
     WorkerJob,
 )
-from pytest_starcoder.runner.protocol import decode
-from pytest_starcoder.runner.sandbox import (
-    adopt_orphans,
-    die_with_parent,
-    enter_sandbox,
-    limit_forks,
-)
-from pytest_starcoder.runner.selection import Selection, StableNodeIds
-from pytest_starcoder.runner.trace import Tracer
 from pytest_starcoder.source.project import Project
 from pytest_starcoder.text.display import one_line
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def session_launch(config: pytest.Config, environment: Mapping[str, str] | None = None) -> Launch:
     """Return how the session was started, for a child that runs its tests in the same way."""
     from pytest_starcoder.runner.launch import Launch
-    from pytest_starcoder.session.project import project_of
+    from pytest_starcoder.session.project_history import project_of
 
     folder = Path(config.invocation_params.dir)
     variable = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))

@@ -18,7 +18,7 @@ from typing import Any
 
 from pytest_starcoder.errors import ConfigError, Misuse, Untrusted
 from pytest_starcoder.settings.address import server_url
-from pytest_starcoder.settings.places import (
+from pytest_starcoder.settings.config_folders import (
     cache_folder,
     is_project,
     project_root,

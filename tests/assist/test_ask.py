@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.errors import raises_error
 
 from pytest_starcoder.assist.ask import ask, ask_for_code
-from pytest_starcoder.assist.written_code import Code
+from pytest_starcoder.assist.model_code import Code
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import PromptTooLong, UnreadableAnswer
 from pytest_starcoder.model.backends import OnText

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.published import Outcome, Row, options, publish, wall_time
-from pytest_starcoder.report.bars import Bars
+from pytest_starcoder.report.bar_chart import Bars
 
 OUTCOME = Outcome(
     "cost",

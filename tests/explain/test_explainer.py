@@ -17,11 +17,11 @@ from pytest_starcoder.explain.explainer import Explainer, FinishedSession
 from pytest_starcoder.explain.explanation import Explanation, Report
 from pytest_starcoder.explain.failure import Failure
 from pytest_starcoder.explain.fix_search import FixContext, WriteOptions
+from pytest_starcoder.explain.fixes import NO_FIXES, Fix, Fixes
 from pytest_starcoder.explain.hooks import PluginHooks
 from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.plugin import StarcoderHooks
-from pytest_starcoder.runner.fixes import NO_FIXES, Fix, Fixes
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.settings import Settings

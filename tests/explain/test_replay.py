@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ BAD = finished("test_bad", "failed")
 class Child:
     """Stands in for the child process: `outcome` gets a test and the tests of the run."""
 
-    def __init__(self, outcome: Callable[[str, Sequence[str]], Result]) -> None:
+    def __init__(self, outcome: Callable[[str, Sequence[str]], Any]) -> None:
         self.runs: list[list[str]] = []
         self._outcome = outcome
 

@@ -22,7 +22,7 @@ from pytest_starcoder.explain.junit import add_explanations
 from pytest_starcoder.explain.markdown import to_markdown
 from pytest_starcoder.explain.report_files import FORMATS, find_writer
 from pytest_starcoder.explain.sarif import to_sarif
-from pytest_starcoder.redaction.values import with_texts
+from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.report.files import write_report
 
 HOSTILE = (

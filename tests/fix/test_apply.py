@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_starcoder.explain.fixes import Fix, Fixes
 from pytest_starcoder.fix.apply import add_answer, add_test, apply, confirm
 from pytest_starcoder.redaction.redactor import REDACTED
-from pytest_starcoder.runner.fixes import Fix, Fixes
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.sources import SourceFiles
 

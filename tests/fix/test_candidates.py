@@ -6,7 +6,7 @@ from support.fake_laboratory import case_of, places_of
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.fix.candidates import MAX_LINES, paired_edits, rank_lines, single_edits
-from pytest_starcoder.fix.places import Places
+from pytest_starcoder.fix.edit_sites import Places
 from pytest_starcoder.source.sources import SourceFiles
 
 SOURCE = "def f(n):\n    if n < 3:\n        return n + 1\n    return n\n"

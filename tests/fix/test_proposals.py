@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_starcoder.fix.places import Places
+from pytest_starcoder.fix.edit_sites import Places
 from pytest_starcoder.fix.proposals import proposals
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 from pytest_starcoder.redaction.redactor import REDACTED

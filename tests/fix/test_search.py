@@ -10,11 +10,11 @@ import pytest
 from support.fake_laboratory import FakeLaboratory, case_of, places_of
 
 from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.explain.fixes import Fixes
 from pytest_starcoder.fix.laboratory import Bench
 from pytest_starcoder.fix.search import EditSearch, Query, Suite
-from pytest_starcoder.runner.fixes import Fixes
-from pytest_starcoder.runner.messages import Checks
 from pytest_starcoder.runner.trials import Edits, Trial, Unavailable
+from pytest_starcoder.runner.worker_messages import Checks
 from pytest_starcoder.source.edits.edit import Edit
 
 MEAN = "def mean(xs):\n    return sum(xs) / (len(xs) - 1)\n"

@@ -16,10 +16,10 @@ from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.fix_search import FixContext, WriteOptions
+from pytest_starcoder.explain.fixes import NO_FIXES, Fixes
 from pytest_starcoder.fix import session as session_module
 from pytest_starcoder.fix.session import FixSession
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
-from pytest_starcoder.runner.fixes import NO_FIXES, Fixes
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest
 from pytest_starcoder.settings import Settings

@@ -10,7 +10,7 @@ from support.shop import shop_draft
 
 from pytest_starcoder.generate.draft import Draft, Origin
 from pytest_starcoder.generate.rejection import broken_promise, has_assertion, run_failure
-from pytest_starcoder.runner.messages import Judgement, Record
+from pytest_starcoder.runner.worker_messages import Judgement, Record
 
 DRAFT = shop_draft("assert mean([1]) == 1")
 PASSED = Record(DRAFT.nodeid, "passed", 0.0)

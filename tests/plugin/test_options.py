@@ -9,7 +9,7 @@ from support.servers import FakeOllama
 from pytest_starcoder import plugin
 from pytest_starcoder.explain import session as explain
 from pytest_starcoder.generate import session as generate
-from pytest_starcoder.runner.arguments import OUR_FLAGS, OUR_OPTIONAL_VALUES
+from pytest_starcoder.runner.pytest_arguments import OUR_FLAGS, OUR_OPTIONAL_VALUES
 from pytest_starcoder.session.settings import session_settings
 from pytest_starcoder.settings import SCHEMA, is_for_review
 

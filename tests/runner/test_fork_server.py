@@ -16,7 +16,9 @@ pytest.importorskip("fcntl", reason="candidates are tried in forks")
 
 from pytest_starcoder.runner.channel import Channel
 from pytest_starcoder.runner.fork_server import CommandReplies, ForkWatch, end_fork
-from pytest_starcoder.runner.messages import (
+from pytest_starcoder.runner.protocol import encode
+from pytest_starcoder.runner.supervisor import descendants
+from pytest_starcoder.runner.worker_messages import (
     REPLIES,
     Behaviour,
     Candidate,
@@ -27,8 +29,6 @@ from pytest_starcoder.runner.messages import (
     TryEdits,
     Verdict,
 )
-from pytest_starcoder.runner.protocol import encode
-from pytest_starcoder.runner.supervisor import descendants
 
 
 class Watched:

@@ -22,9 +22,9 @@ pytest.importorskip("fcntl", reason="candidates are tried in forks")
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.runner import trials as trials_module
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.messages import Checks
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.runner.trials import Edits, Trials, Unavailable
+from pytest_starcoder.runner.worker_messages import Checks
 from pytest_starcoder.source.edits.edit import Edit
 
 SHOP = "def mean(xs):\n    return sum(xs) / (len(xs) - 1)\n"
@@ -405,7 +405,7 @@ import sys
 from pathlib import Path
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.messages import Checks
+from pytest_starcoder.runner.worker_messages import Checks
 from pytest_starcoder.runner.trials import Trials
 from pytest_starcoder.source.edits.edit import Edit
 

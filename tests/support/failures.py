@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
-from pytest_starcoder.explain.section import TerminalSection
+from pytest_starcoder.explain.terminal_section import TerminalSection
 from pytest_starcoder.model.backends import OnText
 from pytest_starcoder.model.prompt import Completion, Model, Prompt
 

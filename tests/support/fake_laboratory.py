@@ -10,12 +10,12 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.failure import Cause, Failure
 from pytest_starcoder.explain.replay import Replay
+from pytest_starcoder.fix.edit_sites import Places
 from pytest_starcoder.fix.laboratory import Bench
-from pytest_starcoder.fix.places import Places
-from pytest_starcoder.runner.messages import Checks, Input, Record
 from pytest_starcoder.runner.outcome import Outcome
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.runner.trials import Edits, Trial
+from pytest_starcoder.runner.worker_messages import Checks, Input, Record
 from pytest_starcoder.source.edits import apply_edits
 from pytest_starcoder.source.sources import SourceFiles
 

@@ -17,9 +17,9 @@ from pytest_starcoder.generate.bench import DraftBench
 from pytest_starcoder.generate.draft import Draft, Target
 from pytest_starcoder.generate.executed_code import ExecutedCode, JudgedDraft
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.messages import Checks, Input, Judgement, Record
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.runner.trials import Trials
+from pytest_starcoder.runner.worker_messages import Checks, Input, Judgement, Record
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.syntax import syntax_tree
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_starcoder.assist.complete import complete
 from pytest_starcoder.assist.edit import edit
-from pytest_starcoder.assist.written_code import Rewrite
+from pytest_starcoder.assist.model_code import Rewrite
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.model.backends import OnText
 from pytest_starcoder.model.client import Client

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_starcoder.runner.environment import sandboxed_variables, user_variables
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.variables import sandboxed_variables, user_variables
 
 
 def test_user_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

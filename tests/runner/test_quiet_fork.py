@@ -10,7 +10,7 @@ import pytest
 
 THREADED = """
 import os, threading
-from pytest_starcoder.runner.forks import fork
+from pytest_starcoder.runner.quiet_fork import fork
 
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 child = fork()

@@ -16,7 +16,7 @@ from pytest_starcoder.settings import (
     project_root,
     user_file,
 )
-from pytest_starcoder.settings.places import settings_folders
+from pytest_starcoder.settings.config_folders import settings_folders
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="XDG folders are POSIX")
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.report.plain import PlainText
+from pytest_starcoder.report.answer_stream import PlainText
 from pytest_starcoder.text.display import printable
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=60)  # lone surrogates as well

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_starcoder.explain.case import Case
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
-from pytest_starcoder.fix.places import PlaceFinder, Places
+from pytest_starcoder.fix.edit_sites import PlaceFinder, Places
 from pytest_starcoder.source.conventions import Conventions
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.sources import SourceFiles

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_starcoder.runner.outcome import FinishedTest
-from pytest_starcoder.session.tests import SessionTests
+from pytest_starcoder.session.session_tests import SessionTests
 
 NODEID = "a/test_it.py::test_it"
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from pytest_starcoder.explain.explanation import Explanation
+from pytest_starcoder.explain.fixes import Fix, Fixes
 from pytest_starcoder.report.label import Label
 from pytest_starcoder.report.status_line import StatusLine
-from pytest_starcoder.runner.fixes import Fix, Fixes
 from pytest_starcoder.source.diff import changed_lines
 from pytest_starcoder.text.display import counted, one_line, printable
 

@@ -12,7 +12,10 @@ pytest.importorskip("fcntl", reason="candidates are tried in forks")
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.runner.launch import Launch
-from pytest_starcoder.runner.messages import (
+from pytest_starcoder.runner.protocol import Malformed, decode, encode
+from pytest_starcoder.runner.sandbox import Level
+from pytest_starcoder.runner.trials import OUT_OF_TIME, Trial, Trials, Unavailable
+from pytest_starcoder.runner.worker_messages import (
     Checks,
     Command,
     Input,
@@ -21,9 +24,6 @@ from pytest_starcoder.runner.messages import (
     Ready,
     Record,
 )
-from pytest_starcoder.runner.protocol import Malformed, decode, encode
-from pytest_starcoder.runner.sandbox import Level
-from pytest_starcoder.runner.trials import OUT_OF_TIME, Trial, Trials, Unavailable
 from pytest_starcoder.source.edits.edit import Edit
 
 CHECKS = Checks({"t": 1.0})

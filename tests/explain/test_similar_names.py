@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pytest_starcoder.explain.nearest import nearest_key, nearest_name
+from pytest_starcoder.explain.similar_names import nearest_key, nearest_name
 
 
 def test_nearest_key_speed() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_starcoder.errors import ConfigError, MissingExtra
-from pytest_starcoder.report.bars import Bars, check_drawable, draw
+from pytest_starcoder.report.bar_chart import Bars, check_drawable, draw
 
 CHART = Bars(
     "pass@1",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_starcoder.runner.arguments import select_arguments
+from pytest_starcoder.runner.pytest_arguments import select_arguments
 
 REPORTS = Path("reports")
 

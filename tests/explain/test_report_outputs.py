@@ -12,7 +12,7 @@ from support.repositories import git
 
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.explain.explanation import Report
-from pytest_starcoder.explain.outputs import ReportOutputs
+from pytest_starcoder.explain.report_outputs import ReportOutputs
 
 FAILED = Report((replace(EXPLANATION, nodeids=("test_it.py::test_a",)),), 1)
 JUNIT = (

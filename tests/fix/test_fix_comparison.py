@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_starcoder.fix.comparison import (
+from pytest_starcoder.fix.fix_comparison import (
     NO_QUESTION,
     ObservedEdits,
     Question,
@@ -12,7 +12,7 @@ from pytest_starcoder.fix.comparison import (
     simplest_of_each_behaviour,
     write_test,
 )
-from pytest_starcoder.runner.messages import Input
+from pytest_starcoder.runner.worker_messages import Input
 from pytest_starcoder.source.edits.edit import Edit
 
 
