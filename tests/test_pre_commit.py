@@ -170,7 +170,7 @@ def test_background_hook(framework: str, tmp_path: Path, model: FakeOllama) -> N
     status, shown = run_command(folder, "git", "push", "origin", "main")
     assert status == 1, shown
     assert shown.count(FINDING) == 1
-    assert "Push again to go on" in shown
+    assert "Push again to continue" in shown
     status, shown = run_command(folder, "git", "push", "origin", "main")
     assert status == 0, shown
     assert COMMENT not in shown

@@ -41,6 +41,12 @@ def stable(output: str) -> str:
     return re.sub(r"\d+ tokens in|xllamacpp [\d.]+", "N", output).strip()
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return one cache folder, so that the demo model is assembled only once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
 def demo_project(tmp_path: Path) -> Path:
     shutil.copytree(str(files("pytest_starcoder.cli") / "demo_project"), tmp_path / "demo")
@@ -73,9 +79,9 @@ def section(output: str, end: str) -> str:
 
 
 @pytest.mark.slow
-def test_explain_screen(demo_project: Path, tmp_path: Path) -> None:
+def test_explain_screen(demo_project: Path, cache: Path) -> None:
     command, _, screen = block("output", "explain").partition("\n...\n")
-    output = run(f"STARCODER_MODEL=demo {command.removeprefix('$ ')}", demo_project, tmp_path)
+    output = run(f"STARCODER_MODEL=demo {command.removeprefix('$ ')}", demo_project, cache)
     assert stable(screen) == stable(section(output, "short test summary"))
 
 
@@ -89,24 +95,24 @@ def test_generate_screen(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_doctor_screen(demo_project: Path, tmp_path: Path) -> None:
+def test_doctor_screen(demo_project: Path, cache: Path) -> None:
     command, _, screen = block("output", "doctor").partition("\n")
-    output = run(command, demo_project, tmp_path)
+    output = run(command, demo_project, cache)
     output = output.replace(str(demo_project), "/home/you/shop")
-    output = output.replace(str(tmp_path), "/home/you/.cache")
+    output = output.replace(str(cache), "/home/you/.cache")
     assert stable(screen) == stable(output)
 
 
 @pytest.mark.slow
-def test_ask_screen(demo_project: Path, tmp_path: Path) -> None:
+def test_ask_screen(demo_project: Path, cache: Path) -> None:
     command, _, screen = block("output", "ask").partition("\n")
-    answer, _, signature = run(command, demo_project, tmp_path).partition("\nMachine-generated")
+    answer, _, signature = run(command, demo_project, cache).partition("\nMachine-generated")
     assert answer.strip()
     assert signature == screen.rstrip("\n").partition("\nMachine-generated")[2] + "\n"
 
 
 @pytest.mark.slow
-def test_review_screen(demo_project: Path, tmp_path: Path) -> None:
+def test_review_screen(demo_project: Path, cache: Path) -> None:
     repositories.repository(demo_project, {"README": "A demo.\n"})
     text = (demo_project / "pricing.py").read_text()
     changed = text.replace("return sum(prices) / (len(prices) - 1)", "return prices[len(prices)]")
@@ -114,7 +120,7 @@ def test_review_screen(demo_project: Path, tmp_path: Path) -> None:
     (demo_project / "logo.png").write_bytes(b"\0")
     repositories.staged(demo_project, {"pricing.py": changed})
     command, _, screen = block("output", "review").partition("\n")
-    assert stable(run(command, demo_project, tmp_path)) == stable(screen)
+    assert stable(run(command, demo_project, cache)) == stable(screen)
 
 
 def test_hook_ids() -> None:

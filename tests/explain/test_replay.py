@@ -177,7 +177,7 @@ def victim_after(*names: str) -> Child:
         ),
         (
             ("nobody",),
-            "passed when rerun alone and in the failing order: flaky",
+            "passed when rerun, alone and in the order that had failed: flaky",
             (),
         ),
     ],
