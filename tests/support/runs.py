@@ -93,6 +93,7 @@ def run_pytest(
         capture_output=True,
         text=True,
         timeout=120,
+        check=False,
     )
     outlines, errlines = ended.stdout.splitlines(), ended.stderr.splitlines()
     return Run(folder, pytest.RunResult(ended.returncode, outlines, errlines, 0.0))
