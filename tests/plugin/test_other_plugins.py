@@ -20,7 +20,7 @@ from threading import Thread
 import pytest
 from support.screens import section
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.ecosystem]
 
 PLUGINS = """
     allure-pytest==2.* pytest-bdd>=8 pytest-cov>=6 pytest-csv==3.* pytest-html==4.*
