@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.findings import CLEAN, FOUND, A, B, C
 
 from pytest_starcoder.errors import ConfigError
 from pytest_starcoder.review import background_worker as worker_module
@@ -23,28 +24,8 @@ from pytest_starcoder.review.commit_queue import (
     Lock,
     WaitingCommit,
 )
-from pytest_starcoder.review.finding import Finding, Review, Severity
+from pytest_starcoder.review.finding import Review
 from pytest_starcoder.review.pending_reports import CommitReport, PendingReports
-
-A, B, C = "a" * 40, "b" * 40, "c" * 40
-
-
-FINDING = Finding(
-    "shop.py",
-    6,
-    Severity.ERROR,
-    "Divides by zero.",
-    source="return sum(xs) / len(xs)",
-    definition="mean",
-    model="m",
-)
-
-
-CLEAN = Review("a title", total=1, reviewed=1, files=1, model="m", server="Ollama")
-
-
-FOUND = Review("a title", (FINDING,), total=1, reviewed=1, files=1, model="m", server="Ollama")
-
 
 AWAY = Review("a title", total=1, files=1, away="Nothing answers.")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.findings import CLEAN, FINDING, FOUND, A, B
 
 from pytest_starcoder.review.background_worker import (
     BackgroundWorker,
@@ -16,27 +17,8 @@ from pytest_starcoder.review.commit_queue import (
     CommitQueue,
     WaitingCommit,
 )
-from pytest_starcoder.review.finding import Finding, Review, Severity
+from pytest_starcoder.review.finding import Review
 from pytest_starcoder.review.pending_reports import CommitReport, PendingReports, merge_records
-
-A, B, C = "a" * 40, "b" * 40, "c" * 40
-
-
-FINDING = Finding(
-    "shop.py",
-    6,
-    Severity.ERROR,
-    "Divides by zero.",
-    source="return sum(xs) / len(xs)",
-    definition="mean",
-    model="m",
-)
-
-
-CLEAN = Review("a title", total=1, reviewed=1, files=1, model="m", server="Ollama")
-
-
-FOUND = Review("a title", (FINDING,), total=1, reviewed=1, files=1, model="m", server="Ollama")
 
 
 @pytest.fixture
