@@ -6,7 +6,7 @@ import ast
 import dataclasses
 import heapq
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -92,12 +92,8 @@ def build_cases(
     for index, (cause, replay) in enumerate(zip(causes, replays, strict=True)):
         shared = _shared_lines(executed, {index})
         cases.append(builder.build(cause, replay, shared))
-    prime_lines: list[tuple[Line, ...]] = []
-    for case in cases:
-        # Without a replay, the first line is that of the traceback, which proves little.
-        prime_lines.append(case.ranked[:1] if case.replay.failing else ())
     joined = []
-    for group in group_causes(causes, prime_lines):
+    for group in group_causes(causes, list(map(_prime_line, cases))):
         case = cases[group[0]]
         if len(group) > 1:
             cause = _join_causes([causes[index] for index in group])
@@ -105,6 +101,14 @@ def build_cases(
             case = builder.build(cause, replay, _shared_lines(executed, group))
         joined.append(case)
     return sorted(joined, key=lambda case: cause_order(case.cause))
+
+
+def _prime_line(case: Case) -> tuple[Line, ...]:
+    """Return the most suspicious line, if there is one that causes can be compared by."""
+    # Without a replay, the first line is that of the traceback, which proves little.
+    if not case.replay.failing:
+        return ()
+    return case.ranked[:1]
 
 
 def _join_causes(causes: Sequence[Cause]) -> Cause:
@@ -178,9 +182,8 @@ class _CaseBuilder:
         scores = ochiai(failing, passing)
         imported = self._imported_lines(failure, failing[0], scores) - set(scores)
         ranking = self._rank(failure, scores, imported, shared)
-        executed = [line for line in ranking.lines if line in scores]
         suspects = []
-        for line in self._suspicious_lines(executed):
+        for line in self._suspicious_lines(ranking.lines, scores):
             suspects.append(self._suspect(line, scores[line], len(passing)))
         statements = (*replay.statements, *_returned_values(failure, failing[0]))
         replay = dataclasses.replace(replay, statements=statements)
@@ -237,14 +240,21 @@ class _CaseBuilder:
         best: dict[str, float] = {}
         for (path, _), score in scores.items():
             best[path] = max(best.get(path, 0.0), score)
-        return sorted(best, key=lambda path: (path in self._test_files, -best[path], path))
+
+        def rank(path: str) -> tuple[bool, float, str]:
+            return path in self._test_files, -best[path], path
+
+        return sorted(best, key=rank)
 
     def _is_test(self, line: Line) -> bool:
         path, number = line
-        return path in self._test_files and number in self._sources.derive(path, lines_of_tests)
+        if path not in self._test_files:
+            return False
+        return number in self._sources.derive(path, lines_of_tests)
 
-    def _suspicious_lines(self, lines: Sequence[Line]) -> list[Line]:
+    def _suspicious_lines(self, ranked: Sequence[Line], executed: Container[Line]) -> list[Line]:
         """Return the first lines that can be wrong, if possible none of them an assertion."""
+        lines = [line for line in ranked if line in executed]
         # A line such as `else:` runs, but cannot be wrong.
         weighty = [line for line in lines if self._has_weight(line)]
         # Lazily, because finding checks parses each file again.
@@ -252,7 +262,7 @@ class _CaseBuilder:
         first = list(islice(suspects, MAX_SUSPECTS))
         if first:
             return first
-        return (weighty or list(lines))[:MAX_SUSPECTS]
+        return (weighty or lines)[:MAX_SUSPECTS]
 
     def _has_weight(self, line: Line) -> bool:
         path, number = line
@@ -300,7 +310,8 @@ class _CaseBuilder:
         def rank(path: str) -> tuple[bool, bool, int, str]:
             text = self._sources(path).lower()
             shared = sum(word in text for word in words)
-            return path not in executed, not self._changes.is_changed(path), -shared, path
+            is_unchanged = not self._changes.is_changed(path)
+            return path not in executed, is_unchanged, -shared, path
 
         return heapq.nsmallest(MAX_IMPORTED, paths, key=rank)
 

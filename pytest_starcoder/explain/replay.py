@@ -107,7 +107,10 @@ class Replayer:
         return replays
 
     def _passed_tests(self) -> list[FinishedTest]:
-        passed = [test for test in self._finished if test.outcome == "passed" and test.quick]
+        passed = []
+        for test in self._finished:
+            if test.outcome == "passed" and test.quick:
+                passed.append(test)
         # Under xdist, the order in which tests ran is chance.
         passed.sort(key=lambda test: natural(test.nodeid))
         return passed
@@ -182,7 +185,9 @@ class Replayer:
             statement = "passed when rerun: flaky, or dependent on something outside the test"
         elif self._fails_after(earlier, nodeid):
             guilty = self._narrow_down(earlier, nodeid)
-            after = guilty[0] if len(guilty) == 1 else f"the {len(guilty)} tests before it"
+            after = f"the {len(guilty)} tests before it"
+            if len(guilty) == 1:
+                [after] = guilty
             statement = f"passes alone and fails after {after}: dependent on the order"
             order = (*guilty, nodeid)
         # The time may have run out before the test was reached.
@@ -207,8 +212,10 @@ class Replayer:
         return earlier[-MAX_EARLIER:]
 
     def _fails_after(self, earlier: list[str], nodeid: str) -> bool:
-        ran = self._run_tests(self._launch, [*earlier, nodeid], self._deadline, warn=self._warn)
-        return any(outcome.nodeid == nodeid and outcome.failed for outcome in ran)
+        tests = [*earlier, nodeid]
+        ran = self._run_tests(self._launch, tests, self._deadline, warn=self._warn)
+        outcomes = {outcome.nodeid: outcome for outcome in ran}
+        return nodeid in outcomes and outcomes[nodeid].failed
 
     def _narrow_down(self, earlier: list[str], nodeid: str) -> list[str]:
         """Halve the tests after which a test fails, as long as one half still makes it fail."""
@@ -269,4 +276,7 @@ def add_warnings(replays: Sequence[Replay], warnings: Iterable[str]) -> list[Rep
 
 def count_tests(replays: Iterable[Replay]) -> int:
     """Return how many tests ran again."""
-    return len(frozenset[str]().union(*(replay.tests for replay in replays)))
+    tests: set[str] = set()
+    for replay in replays:  # which may share neighbours
+        tests |= replay.tests
+    return len(tests)
