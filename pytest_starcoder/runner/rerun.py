@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.runner.child_process import ChildProcess
+from pytest_starcoder.runner.edited_source import Texts
 from pytest_starcoder.runner.environment import sandboxed_variables, user_variables
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import MISSING, Call, ExecutedLines, Lines, Outcome
@@ -57,15 +58,17 @@ def rerun(
     values: Collection[str] = (),
     arcs: bool = False,
     edits: Sequence[Edit] = (),
+    files: Texts | None = None,
     sandbox: Level | None = None,
     warn: Callable[[str], object] = lambda _: None,
 ) -> list[Outcome]:
     """Run `tests` (node ids) in that order in one child until `deadline`; return their outcomes.
 
     Tests in `trace` report the lines they executed, with `arcs` in which order, and those in
-    `values` their calls as well. With `edits`, the project is imported with them; no file is
-    changed. With `sandbox`, the tests run in a sandbox of at least that level as described in
-    docs/sandbox.md, and there are no outcomes if it is not available.
+    `values` their calls as well. With `edits`, the project is imported with them, and with
+    `files` as in `Trials.run_with_files`; no file is changed. With `sandbox`, the tests run in a
+    sandbox of at least that level as described in docs/sandbox.md, and there are no outcomes if
+    it is not available.
 
     A test that has not finished by then has no outcome. One that pytest could not collect
     again is MISSING, with the reason as its message. The run is then interrupted and has
@@ -91,11 +94,11 @@ def rerun(
             root=launch.root,
             around=launch.around,
             folder=folder,
-            files=launch.edited_files(edits),
+            files={**launch.edited_files(edits), **(files or {})},
             sandbox=job_sandbox,
         )
         options = [f"--starcoder-job={job.write()}", "-p", "pytest_starcoder.runner.recorder"]
-        if edits:
+        if job.files:
             # For its assertions, pytest would read the unedited file itself.
             options.append("--assert=plain")
         command = launch.command(tests, folder, options)
