@@ -60,10 +60,10 @@ class Options:
                 places.append(files)
         if not places and self._was_read(option, value):
             # An `-o addopts=…` within addopts hides the rest: any of the files may have set it.
-            files = list(self._ini)
+            every_file = [*self._ini]
             for word in self._words:
-                files += word.files
-            places = [tuple(files)]
+                every_file += word.files
+            places = [tuple(every_file)]
         tracked = [self._tracked_file(files) for files in places]
         if not tracked or None in tracked:
             return None
