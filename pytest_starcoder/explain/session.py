@@ -125,13 +125,16 @@ class FailureCapture:
         # Attributes of a report reach the controller; user properties would reach JUnit files.
         if address != item.nodeid:
             vars(report)["starcoder_address"] = address
-        if report.when == "setup" or report.failed:
-            mark = item.get_closest_marker(MARKER)
-            if mark is not None:
-                vars(report).update(_marker_attributes(mark))
-            if call.excinfo and report.failed and (self._everything or mark):
-                exc, phase = call.excinfo.value, report.when or "call"
-                self._attach_failure(report, item, exc, address, phase)
+        # Looked up in one phase of a passed test only: the marker is rare, and tests are many.
+        if report.when != "setup" and not report.failed:
+            return
+        mark = item.get_closest_marker(MARKER)
+        if mark is not None:
+            vars(report).update(_marker_attributes(mark))
+        is_explained = self._everything or mark is not None
+        if is_explained and report.failed and call.excinfo:
+            exc, phase = call.excinfo.value, report.when or "call"
+            self._attach_failure(report, item, exc, address, phase)
 
     def _attach_failure(
         self,
@@ -164,21 +167,22 @@ class FailureCapture:
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         report = yield
+        # pytest's own `collect_one_node` reads this undocumented attribute, too.
         call = getattr(report, "call", None)
         if report.failed and self._everything and call is not None and call.excinfo:
             with self._complaints.contain(collector.nodeid):
-                from pytest_starcoder.explain.capture import capture_failure
-
-                address = self._project.address_of(collector.nodeid, collector.path)
-                failure = capture_failure(
-                    call.excinfo.value,
-                    address,
-                    "collect",
-                    self._project,
-                    redactor=self._hooks.redactor,
-                )
-                vars(report)["starcoder_failure"] = failure.to_json()
+                self._attach_collection_failure(report, collector, call.excinfo.value)
         return report
+
+    def _attach_collection_failure(
+        self, report: pytest.CollectReport, collector: pytest.Collector, exc: BaseException
+    ) -> None:
+        from pytest_starcoder.explain.capture import capture_failure
+
+        address = self._project.address_of(collector.nodeid, collector.path)
+        redactor = self._hooks.redactor
+        failure = capture_failure(exc, address, "collect", self._project, redactor=redactor)
+        vars(report)["starcoder_failure"] = failure.to_json()
 
     @pytest.hookimpl
     def pytest_sessionfinish(self) -> None:
@@ -249,6 +253,7 @@ class ExplainPlugin:
         """Return whether to record executed code, as a substitute for running tests again."""
         if isinstance(self._settings, StarcoderError) or self._settings.replay:
             return False
+        # xdist's controller runs no tests.
         runs_no_tests = not self._is_worker and self._config.getoption("numprocesses", None)
         return self._everything and not runs_no_tests
 
@@ -342,8 +347,10 @@ class ExplainPlugin:
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._is_worker:
+            return
         has_files = self._outputs is not None and self._outputs.has_files
-        if self._is_worker or not (self._failures or self._complaints or has_files):
+        if not (self._failures or self._complaints or has_files):
             return
         try:
             with self._complaints.contain("the failures"):

@@ -304,7 +304,9 @@ class Trials:
         for candidate in command.candidates:
             behaviour = outcomes.get(candidate.number, ())
             # Callers compare behaviours input by input, so an incomplete one is none.
-            behaviours.append(behaviour if len(behaviour) == len(inputs) else ())
+            if len(behaviour) != len(inputs):
+                behaviour = ()
+            behaviours.append(behaviour)
         return inputs, behaviours
 
     # --- drafts ----------------------------------------------------------------------------
@@ -322,9 +324,9 @@ class Trials:
         return judgement
 
     def _judge(self, groups: Sequence[Sequence[DraftModule]], limit: float) -> list[Judgement]:
-        # Each module runs twice.
         modules = max(map(len, groups), default=1)
-        wait = _wall_time(2 * limit * modules) + 1
+        rounds = 2 * modules  # each module runs twice, the second time in reverse order
+        wait = _wall_time(limit * rounds) + 1
         payloads = [{"modules": self._absolute(group)} for group in groups]
         command = JudgeDrafts(
             number=self._new_command_number(),
@@ -345,7 +347,8 @@ class Trials:
     def _absolute(self, drafts: Sequence[DraftModule]) -> tuple[DraftModule, ...]:
         modules = []
         for path, source in drafts:
-            modules.append((str(self._launch.root / path), source))
+            absolute = self._launch.root / path
+            modules.append((str(absolute), source))
         return tuple(modules)
 
     # --- commands and replies --------------------------------------------------------------
@@ -402,7 +405,8 @@ class Trials:
                 continue
             edits = edits_by_number[reply.number]
             if _are_among(reply.records, tests):
-                yield Trial(edits, reply.verdict, tuple(map(_printable, reply.records)))
+                records = tuple(map(_printable, reply.records))
+                yield Trial(edits, reply.verdict, records)
             else:
                 yield Trial(edits, "crashed")
 
@@ -422,6 +426,7 @@ class Trials:
                 continue
             if isinstance(reply, Done):
                 return
+            # Code under test can forge replies, also about candidates of other commands.
             if not isinstance(reply, CandidateReply) or reply.number in numbers:
                 yield reply
 
@@ -432,12 +437,12 @@ class Trials:
         folder = Path(stack.enter_context(temporary))
         early, self._early = _open_channel(stack)
         late, self._late = _open_channel(stack)
-        root, around = self._launch.root, self._launch.around
+        may_read = readable(self._launch.root, *self._launch.around)
         job = WorkerJob(
             tests=self._tests,
-            root=root,
-            around=around,
-            sandbox=Sandbox(folder, readable(root, *around), self._min_level),
+            root=self._launch.root,
+            around=self._launch.around,
+            sandbox=Sandbox(folder, may_read, self._min_level),
             early=early,
             late=late,
             modules=self._modules,
@@ -449,23 +454,20 @@ class Trials:
         # Plain assertions are compiled like edited ones, so that their code can be compared.
         options = ["--assert=plain", "--capture=sys"]
         options += ["-p", "pytest_starcoder.runner.worker", f"--starcoder-trials={file}"]
-        child = stack.enter_context(
-            ChildProcess(
-                self._launch.command(self._tests, folder, options),
-                self._launch.folder,
-                sandboxed_variables(self._launch, folder),
-                (early, late),
-                temporary=folder,
-            )
-        )
+        command = self._launch.command(self._tests, folder, options)
+        variables = sandboxed_variables(self._launch, folder)
+        descriptors = (early, late)
+        child = ChildProcess(command, self._launch.folder, variables, descriptors, temporary=folder)
+        stack.enter_context(child)
         stack.callback(self._shut_down, child)
         # The child has its own copies; ours would keep the channels open when it ends.
         os.close(early)
         os.close(late)
 
     def _wait_until_ready(self) -> Ready:
-        limit = Deadline.after(min(COLLECTION_SECONDS, self._deadline.remaining()))
-        message = self._late.receive((Ready, NotReady), limit.remaining())
+        seconds = min(COLLECTION_SECONDS, self._deadline.remaining())
+        limit = Deadline.after(seconds)
+        message = self._late.receive((Ready, NotReady), seconds)
         if message is None and limit.remaining() <= 0:
             raise Unavailable("there was not enough time to collect the tests again")
         if message is None:
@@ -477,8 +479,9 @@ class Trials:
         # A file among the tests is there to be collected once it is edited.
         expects_tests = any("::" in nodeid for nodeid in self._tests)
         if expects_tests and not message.collected:
-            reasons = "; ".join(dict.fromkeys(map(shown_text, message.missing.values())))
-            raise Unavailable(f"the tests cannot be collected again: {reasons}")
+            # Tests of one file mostly have the same reason.
+            reasons = dict.fromkeys(map(shown_text, message.missing.values()))
+            raise Unavailable(f"the tests cannot be collected again: {'; '.join(reasons)}")
         return message
 
     def _shut_down(self, child: ChildProcess) -> None:

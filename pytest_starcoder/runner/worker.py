@@ -133,9 +133,9 @@ class Worker:
             self._guard.serve(path, text)
 
     def report_failure(self, exc: Exception) -> None:
-        """Report that the project's own plugins cannot be loaded, except in a candidate."""
+        """Report that the project's own plugins cannot be loaded."""
         if self._task is not None:
-            return
+            return  # an edit may have caused it: the server reports the candidate as crashed
         reason = str(exc).replace(f"{self._job.root}{os.sep}", "")
         with contextlib.suppress(OSError):  # nobody waits for it any more
             self._late.send(NotReady(one_line(reason, MAX_NOTE)))
@@ -168,6 +168,7 @@ class Worker:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> NoReturn:
+        """Run one candidate and exit if it was imported with edits; else serve commands."""
         self._runner.start(session, self.project, self.selection.problems)
         if self._task is not None:
             Trial(session, self._runner, self._task).run()
@@ -192,14 +193,23 @@ class Worker:
         """Create a report without its text: rendering it takes longer than many a test."""
         self._runner.note_exception(call)
         outcome: Any = "passed"
-        text: Any = None
-        if call.excinfo is not None and isinstance(call.excinfo.value, pytest.skip.Exception):
-            outcome, text = "skipped", (str(item.path), 1, "")
-        elif call.excinfo is not None:
-            outcome, text = "failed", call.excinfo.typename
-        when: Any = call.when
-        times = call.duration, call.start, call.stop
-        return pytest.TestReport(item.nodeid, item.location, {}, outcome, text, when, (), *times)
+        longrepr: Any = None
+        if call.excinfo is not None:
+            if isinstance(call.excinfo.value, pytest.skip.Exception):
+                outcome, longrepr = "skipped", (str(item.path), 1, "")
+            else:
+                outcome, longrepr = "failed", call.excinfo.typename
+        return pytest.TestReport(
+            item.nodeid,
+            item.location,
+            keywords={},
+            outcome=outcome,
+            longrepr=longrepr,
+            when=call.when,  # type: ignore[arg-type]  # never "collect" here
+            duration=call.duration,
+            start=call.start,
+            stop=call.stop,
+        )
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -40,7 +40,7 @@ VerdictWord = Literal[
 
 @dataclass(frozen=True)
 class WorkerJob:
-    """Setup of the worker: `early` and `late` are the descriptors of its two channels.
+    """The setup of the worker: `early` and `late` are the descriptors of its two channels.
 
     It imports `modules` besides the tests. `folders` are those of drafts, and `draws` says
     whether drafts may be Hypothesis tests.
