@@ -12,6 +12,7 @@ from pytest_starcoder.explain.neighbours import choose_neighbours, spread
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import MISSING, FinishedTest, Outcome
 from pytest_starcoder.runner.rerun import rerun
+from pytest_starcoder.runner.rerun_job import Tracing
 from pytest_starcoder.text.display import counted, natural, one_line
 from pytest_starcoder.text.node_ids import without_parameters
 
@@ -131,10 +132,9 @@ class Replayer:
         if not failing_ids:
             return {}
         ids = [*failing_ids, *self._affordable(neighbours, failing_ids)]
-        # All tests are traced, and the failing ones record their calls as well.
-        ran = self._run_tests(
-            self._launch, ids, self._deadline, trace=ids, values=failing_ids, warn=self._warn
-        )
+        # Calls of passing tests are not shown, and recording them is slow.
+        tracing = Tracing(lines=frozenset(ids), calls=frozenset(failing_ids))
+        ran = self._run_tests(self._launch, ids, self._deadline, tracing=tracing, warn=self._warn)
         outcomes = {outcome.nodeid: outcome for outcome in ran}
         reason = TIMED_OUT if self._deadline.remaining() <= 0 else ENDED_EARLY
         for nodeid in failing_ids:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_starcoder.explain.fix_search import MakeFixSearch
     from pytest_starcoder.explain.prefetch import Prefetch
     from pytest_starcoder.explain.recording import Recording
+    from pytest_starcoder.explain.undo_search import MakeUndoSearch
     from pytest_starcoder.source.conventions import Conventions
 
 MARKER = "starcoder_explain"
@@ -124,13 +125,16 @@ class FailureCapture:
         # Attributes of a report reach the controller; user properties would reach JUnit files.
         if address != item.nodeid:
             vars(report)["starcoder_address"] = address
-        if report.when == "setup" or report.failed:
-            mark = item.get_closest_marker(MARKER)
-            if mark is not None:
-                vars(report).update(_marker_attributes(mark))
-            if call.excinfo and report.failed and (self._everything or mark):
-                exc, phase = call.excinfo.value, report.when or "call"
-                self._attach_failure(report, item, exc, address, phase)
+        # Looked up in one phase of a passed test only: the marker is rare, and tests are many.
+        if report.when != "setup" and not report.failed:
+            return
+        mark = item.get_closest_marker(MARKER)
+        if mark is not None:
+            vars(report).update(_marker_attributes(mark))
+        is_explained = self._everything or mark is not None
+        if is_explained and report.failed and call.excinfo:
+            exc, phase = call.excinfo.value, report.when or "call"
+            self._attach_failure(report, item, exc, address, phase)
 
     def _attach_failure(
         self,
@@ -163,21 +167,22 @@ class FailureCapture:
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         report = yield
+        # pytest's own `collect_one_node` reads this undocumented attribute, too.
         call = getattr(report, "call", None)
         if report.failed and self._everything and call is not None and call.excinfo:
             with self._complaints.contain(collector.nodeid):
-                from pytest_starcoder.explain.capture import capture_failure
-
-                address = self._project.address_of(collector.nodeid, collector.path)
-                failure = capture_failure(
-                    call.excinfo.value,
-                    address,
-                    "collect",
-                    self._project,
-                    redactor=self._hooks.redactor,
-                )
-                vars(report)["starcoder_failure"] = failure.to_json()
+                self._attach_collection_failure(report, collector, call.excinfo.value)
         return report
+
+    def _attach_collection_failure(
+        self, report: pytest.CollectReport, collector: pytest.Collector, exc: BaseException
+    ) -> None:
+        from pytest_starcoder.explain.capture import capture_failure
+
+        address = self._project.address_of(collector.nodeid, collector.path)
+        redactor = self._hooks.redactor
+        failure = capture_failure(exc, address, "collect", self._project, redactor=redactor)
+        vars(report)["starcoder_failure"] = failure.to_json()
 
     @pytest.hookimpl
     def pytest_sessionfinish(self) -> None:
@@ -200,11 +205,13 @@ class ExplainPlugin:
         config: pytest.Config,
         keys: Sequence[str],
         make_fix_search: MakeFixSearch,
+        make_undo_search: MakeUndoSearch,
         *,
         everything: bool,
     ) -> None:
         self._config = config
         self._make_fix_search = make_fix_search
+        self._make_undo_search = make_undo_search
         self._everything = everything
         self._is_worker = hasattr(config, "workerinput")
         self._complaints = Complaints()
@@ -246,6 +253,7 @@ class ExplainPlugin:
         """Return whether to record executed code, as a substitute for running tests again."""
         if isinstance(self._settings, StarcoderError) or self._settings.replay:
             return False
+        # xdist's controller runs no tests.
         runs_no_tests = not self._is_worker and self._config.getoption("numprocesses", None)
         return self._everything and not runs_no_tests
 
@@ -339,8 +347,10 @@ class ExplainPlugin:
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._is_worker:
+            return
         has_files = self._outputs is not None and self._outputs.has_files
-        if self._is_worker or not (self._failures or self._complaints or has_files):
+        if not (self._failures or self._complaints or has_files):
             return
         try:
             with self._complaints.contain("the failures"):
@@ -375,6 +385,7 @@ class ExplainPlugin:
             lambda heading: terminal.write_sep("=", heading, yellow=True),
             self._hooks,
             self._make_fix_search,
+            self._make_undo_search,
         )
         if config.getoption("starcoder_show_prompt"):
             return explainer.show_prompts()
@@ -401,6 +412,7 @@ class ExplainPlugin:
             conventions=self._conventions(),
             rerun_arguments=lambda nodeids: rerun_arguments(self._config, nodeids),
             interrupted=self._interrupted,
+            since=self._config.getoption("starcoder_since") or "",
         )
 
     def _conventions(self) -> Conventions:

@@ -34,7 +34,7 @@ from pytest_starcoder.runner.code_swap import (
 from pytest_starcoder.runner.draft_judge import judge_drafts
 from pytest_starcoder.runner.draft_modules import collect_items, extend_import_path
 from pytest_starcoder.runner.edited_source import serve_changed
-from pytest_starcoder.runner.file_guard import guard_files
+from pytest_starcoder.runner.file_guard import FileGuard, guard_files
 from pytest_starcoder.runner.fork_server import Task, exit_if_forked, serve
 from pytest_starcoder.runner.item_runner import MAX_NOTE, ItemRunner, limit_processor_time
 from pytest_starcoder.runner.protocol import decode
@@ -81,8 +81,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     file = Path(early_config.known_args_namespace.starcoder_trials)
     job = decode(file.read_bytes(), (WorkerJob,))
     plugins = early_config.pluginmanager
-    guard_files(plugins, job.sandbox.folder / "redirected")
-    worker = Worker(job)
+    guard = guard_files(plugins, job.sandbox.folder / "redirected")
+    worker = Worker(job, guard)
     plugins.register(worker, "starcoder-worker")
     plugins.register(StableNodeIds(worker.project), "starcoder-node-ids")
     plugins.register(worker.selection, "starcoder-selection")
@@ -98,8 +98,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 class Worker:
     """Serves commands in two processes, and runs tests in their forks."""
 
-    def __init__(self, job: WorkerJob) -> None:
+    def __init__(self, job: WorkerJob, guard: FileGuard) -> None:
         self._job = job
+        self._guard = guard
         self.project = Project(job.root, job.around)
         self.selection = Selection(job.tests)
         # Commands may be long: they hold whole files, and come from our own process.
@@ -126,12 +127,15 @@ class Worker:
             return
         self._late.close()
         self._task = serve(self._early, _run_all, late)
-        serve_changed(self._task.candidates[0].files)
+        files = self._task.candidates[0].files
+        serve_changed(files)
+        for path, text in files.items():
+            self._guard.serve(path, text)
 
     def report_failure(self, exc: Exception) -> None:
-        """Report that the project's own plugins cannot be loaded, except in a candidate."""
+        """Report that the project's own plugins cannot be loaded."""
         if self._task is not None:
-            return
+            return  # an edit may have caused it: the server reports the candidate as crashed
         reason = str(exc).replace(f"{self._job.root}{os.sep}", "")
         with contextlib.suppress(OSError):  # nobody waits for it any more
             self._late.send(NotReady(one_line(reason, MAX_NOTE)))
@@ -164,7 +168,8 @@ class Worker:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> NoReturn:
-        self._runner.start(session, self.project)
+        """Run one candidate and exit if it was imported with edits; else serve commands."""
+        self._runner.start(session, self.project, self.selection.problems)
         if self._task is not None:
             Trial(session, self._runner, self._task).run()
         # Looking through all objects takes long, so it is done once, before any fork.
@@ -188,14 +193,23 @@ class Worker:
         """Create a report without its text: rendering it takes longer than many a test."""
         self._runner.note_exception(call)
         outcome: Any = "passed"
-        text: Any = None
-        if call.excinfo is not None and isinstance(call.excinfo.value, pytest.skip.Exception):
-            outcome, text = "skipped", (str(item.path), 1, "")
-        elif call.excinfo is not None:
-            outcome, text = "failed", call.excinfo.typename
-        when: Any = call.when
-        times = call.duration, call.start, call.stop
-        return pytest.TestReport(item.nodeid, item.location, {}, outcome, text, when, (), *times)
+        longrepr: Any = None
+        if call.excinfo is not None:
+            if isinstance(call.excinfo.value, pytest.skip.Exception):
+                outcome, longrepr = "skipped", (str(item.path), 1, "")
+            else:
+                outcome, longrepr = "failed", call.excinfo.typename
+        return pytest.TestReport(
+            item.nodeid,
+            item.location,
+            keywords={},
+            outcome=outcome,
+            longrepr=longrepr,
+            when=call.when,  # type: ignore[arg-type]  # never "collect" here
+            duration=call.duration,
+            start=call.start,
+            stop=call.stop,
+        )
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -40,7 +40,7 @@ VerdictWord = Literal[
 
 @dataclass(frozen=True)
 class WorkerJob:
-    """Setup of the worker: `early` and `late` are the descriptors of its two channels.
+    """The setup of the worker: `early` and `late` are the descriptors of its two channels.
 
     It imports `modules` besides the tests. `folders` are those of drafts, and `draws` says
     whether drafts may be Hypothesis tests.
@@ -99,11 +99,15 @@ class Checks:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One thing to try: changes inside functions, files to import, or modules of drafts."""
+    """One thing to try: changes inside functions, other files, or modules of drafts.
+
+    `files` are texts by absolute path, None for a file that is to be missing. Modules among
+    them are imported from these texts, and whatever opens one of the files reads its text.
+    """
 
     number: int
     changes: Mapping[str, tuple[Replacement, ...]] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str | None] = field(default_factory=dict)
     modules: tuple[DraftModule, ...] = ()
 
 
@@ -161,8 +165,8 @@ COMMANDS: tuple[type[Command], ...] = (TryEdits, Observe, JudgeDrafts)
 class Record:
     """The outcome of one test.
 
-    `raised` names the exception, `place` is where it was raised (path and line), and `note`
-    holds the notes of the exception, or an assertion's message.
+    `raised` names the exception, `place` is where it was raised (path and line), in the function
+    of that name, and `note` holds the notes of the exception, or an assertion's message.
     """
 
     nodeid: str
@@ -171,6 +175,7 @@ class Record:
     raised: str = ""
     place: str = ""
     note: str = ""
+    function: str = ""
 
 
 @dataclass(frozen=True)
