@@ -160,7 +160,11 @@ class Search:
                 if len(parts) < 2:
                     continue
                 rest = way - {piece}
-                smallest = minimize(parts, lambda part, rest=rest: self._oracle.passes(rest | part))
+
+                def passes(part: Pieces, rest: Pieces = rest) -> bool:
+                    return self._oracle.passes(rest | part)
+
+                smallest = minimize(parts, passes)
                 way = rest | smallest
         except OutOfTime:
             pass
