@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from pytest_starcoder.culprit.bench import Bench, Oracle, OutOfTime, Verdict
 from pytest_starcoder.culprit.pieces import Piece, Pieces
 from pytest_starcoder.runner.outcome import Lines
-
-H = TypeVar("H", bound=Hashable)
 
 MAX_WAYS = 3
 """Maximum number of sets that are reported, each a way to make the test pass."""
@@ -164,17 +160,18 @@ class Search:
                 if len(parts) < 2:
                     continue
                 rest = way - {piece}
-                smallest = minimize(parts, functools.partial(self._passes_with, rest))
+
+                def passes(part: Pieces, rest: Pieces = rest) -> bool:
+                    return self._oracle.passes(rest | part)
+
+                smallest = minimize(parts, passes)
                 way = rest | smallest
         except OutOfTime:
             pass
         return way
 
-    def _passes_with(self, rest: Pieces, part: Pieces) -> bool:
-        return self._oracle.passes(rest | part)
 
-
-def minimize(pieces: Sequence[H], passes: Callable[[frozenset[H]], bool]) -> frozenset[H]:
+def minimize(pieces: Sequence[Piece], passes: Callable[[Pieces], bool]) -> Pieces:
     """Return a subset that passes although no piece can be left out, by delta debugging.
 
     All `pieces` together pass. The algorithm is ddmin of Zeller and Hildebrandt (2002).
@@ -199,7 +196,7 @@ def minimize(pieces: Sequence[H], passes: Callable[[frozenset[H]], bool]) -> fro
     return frozenset(current)
 
 
-def _divide(pieces: Sequence[H], parts: int) -> list[list[H]]:
+def _divide(pieces: Sequence[Piece], parts: int) -> list[list[Piece]]:
     chunks = []
     for index in range(parts):
         start, end = len(pieces) * index // parts, len(pieces) * (index + 1) // parts
@@ -207,13 +204,13 @@ def _divide(pieces: Sequence[H], parts: int) -> list[list[H]]:
     return chunks
 
 
-def _without(pieces: Sequence[H], excluded: Collection[H]) -> list[H]:
+def _without(pieces: Sequence[Piece], excluded: Collection[Piece]) -> list[Piece]:
     return [piece for piece in pieces if piece not in excluded]
 
 
 def _first_passing(
-    candidates: Iterable[list[H]], passes: Callable[[frozenset[H]], bool]
-) -> list[H] | None:
+    candidates: Iterable[list[Piece]], passes: Callable[[Pieces], bool]
+) -> list[Piece] | None:
     for candidate in candidates:
         if candidate and passes(frozenset(candidate)):
             return candidate
