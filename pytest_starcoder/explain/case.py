@@ -6,11 +6,12 @@ import ast
 import dataclasses
 import heapq
 from collections import Counter
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.explain.breakage import NO_BREAKAGE, Breakage
 from pytest_starcoder.explain.causes import cause_order, group_causes
 from pytest_starcoder.explain.change_history import ChangeHistory
 from pytest_starcoder.explain.excerpt import (
@@ -23,7 +24,7 @@ from pytest_starcoder.explain.excerpt import (
 from pytest_starcoder.explain.explanation import Suspect
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.fixes import Fix
-from pytest_starcoder.explain.replay import Replay
+from pytest_starcoder.explain.replay import Replay, with_order
 from pytest_starcoder.explain.suspicion import (
     Line,
     Ranking,
@@ -72,6 +73,7 @@ class Case:
     excerpts: tuple[Excerpt, ...] = ()
     fix: Fix | None = None
     changed: tuple[str, ...] = ()
+    breakage: Breakage = NO_BREAKAGE
 
 
 def build_cases(
@@ -81,34 +83,79 @@ def build_cases(
     history: History,
     test_files: Collection[str],
     deadline: Deadline | None = None,
+    breakages: Sequence[Breakage] = (),
 ) -> list[Case]:
     """Return the cases of `causes`; causes that turn out to be the same share one case.
 
+    `breakages` are the results of undoing changes, one for each cause, if that was done.
     After `deadline`, lines that only ran at import are left out: they are the least suspicious.
     """
     builder = _CaseBuilder(sources, ChangeHistory(history), test_files, deadline)
+    breakages = breakages or [NO_BREAKAGE] * len(causes)
+    causes, replays, breakages = _join_broken(causes, replays, breakages)
     executed = [_common_lines(replay) for replay in replays]
     cases = []
     for index, (cause, replay) in enumerate(zip(causes, replays, strict=True)):
         shared = _shared_lines(executed, {index})
         cases.append(builder.build(cause, replay, shared))
+    prime_lines: list[tuple[Line, ...]] = []
+    for case in cases:
+        # Without a replay, the first line is that of the traceback, which proves little.
+        prime_lines.append(case.ranked[:1] if case.replay.failing else ())
     joined = []
-    for group in group_causes(causes, list(map(_prime_line, cases))):
+    for group in group_causes(causes, prime_lines):
         case = cases[group[0]]
         if len(group) > 1:
             cause = _join_causes([causes[index] for index in group])
             replay = _join_replays([replays[index] for index in group])
             case = builder.build(cause, replay, _shared_lines(executed, group))
-        joined.append(case)
+        joined.append(_add_breakage(case, [breakages[index] for index in group], sources))
     return sorted(joined, key=lambda case: cause_order(case.cause))
 
 
-def _prime_line(case: Case) -> tuple[Line, ...]:
-    """Return the most suspicious line, if there is one that causes can be compared by."""
-    # Without a replay, the first line is that of the traceback, which proves little.
-    if not case.replay.failing:
-        return ()
-    return case.ranked[:1]
+def _join_broken(
+    causes: Sequence[Cause], replays: Sequence[Replay], breakages: Sequence[Breakage]
+) -> tuple[list[Cause], list[Replay], list[Breakage]]:
+    """Join the causes that the same changes broke, however different their failures look."""
+    groups: dict[object, list[int]] = {}
+    for index, breakage in enumerate(breakages):
+        groups.setdefault(breakage.pieces or index, []).append(index)
+    joined_causes, joined_replays, joined_breakages = [], [], []
+    for group in groups.values():
+        first = group[0]
+        cause, replay = causes[first], replays[first]
+        if len(group) > 1:
+            cause = _join_causes([causes[index] for index in group])
+            replay = _join_replays([replays[index] for index in group])
+        joined_causes.append(cause)
+        joined_replays.append(replay)
+        joined_breakages.append(breakages[first])
+    return joined_causes, joined_replays, joined_breakages
+
+
+def _add_breakage(case: Case, breakages: Sequence[Breakage], sources: SourceFiles) -> Case:
+    """Add what undoing changes has shown; the lines of the change are the first suspects."""
+    breakage = next((each for each in breakages if each.pieces), breakages[0])
+    if breakage.after and case.replay.order:
+        replay = with_order(case.replay, breakage.after)
+        case = dataclasses.replace(case, replay=replay)
+    if not breakage.pieces:
+        return dataclasses.replace(case, breakage=breakage)
+    by_line = {(suspect.path, suspect.line): suspect for suspect in case.suspects}
+    first: dict[Line, Suspect] = {}
+    for piece in breakage.pieces:
+        for number in range(piece.line, piece.last + 1):
+            line = piece.path, number
+            if line not in by_line and line not in case.scores:
+                continue
+            statement = one_line(line_of(sources(piece.path), number), 100)
+            first[line] = by_line.get(line) or Suspect(
+                piece.path, number, statement, round(case.scores[line], 4)
+            )
+    others = [suspect for line, suspect in by_line.items() if line not in first]
+    suspects = [*first.values(), *others][:MAX_SUSPECTS]
+    # The sentence on changed lines says less than what undoing them has shown.
+    return dataclasses.replace(case, suspects=tuple(suspects), changed=(), breakage=breakage)
 
 
 def _join_causes(causes: Sequence[Cause]) -> Cause:
@@ -182,8 +229,9 @@ class _CaseBuilder:
         scores = ochiai(failing, passing)
         imported = self._imported_lines(failure, failing[0], scores) - set(scores)
         ranking = self._rank(failure, scores, imported, shared)
+        executed = [line for line in ranking.lines if line in scores]
         suspects = []
-        for line in self._suspicious_lines(ranking.lines, scores):
+        for line in self._suspicious_lines(executed):
             suspects.append(self._suspect(line, scores[line], len(passing)))
         statements = (*replay.statements, *_returned_values(failure, failing[0]))
         replay = dataclasses.replace(replay, statements=statements)
@@ -240,21 +288,14 @@ class _CaseBuilder:
         best: dict[str, float] = {}
         for (path, _), score in scores.items():
             best[path] = max(best.get(path, 0.0), score)
-
-        def rank(path: str) -> tuple[bool, float, str]:
-            return path in self._test_files, -best[path], path
-
-        return sorted(best, key=rank)
+        return sorted(best, key=lambda path: (path in self._test_files, -best[path], path))
 
     def _is_test(self, line: Line) -> bool:
         path, number = line
-        if path not in self._test_files:
-            return False
-        return number in self._sources.derive(path, lines_of_tests)
+        return path in self._test_files and number in self._sources.derive(path, lines_of_tests)
 
-    def _suspicious_lines(self, ranked: Sequence[Line], executed: Container[Line]) -> list[Line]:
+    def _suspicious_lines(self, lines: Sequence[Line]) -> list[Line]:
         """Return the first lines that can be wrong, if possible none of them an assertion."""
-        lines = [line for line in ranked if line in executed]
         # A line such as `else:` runs, but cannot be wrong.
         weighty = [line for line in lines if self._has_weight(line)]
         # Lazily, because finding checks parses each file again.
@@ -262,7 +303,7 @@ class _CaseBuilder:
         first = list(islice(suspects, MAX_SUSPECTS))
         if first:
             return first
-        return (weighty or lines)[:MAX_SUSPECTS]
+        return (weighty or list(lines))[:MAX_SUSPECTS]
 
     def _has_weight(self, line: Line) -> bool:
         path, number = line
@@ -310,8 +351,7 @@ class _CaseBuilder:
         def rank(path: str) -> tuple[bool, bool, int, str]:
             text = self._sources(path).lower()
             shared = sum(word in text for word in words)
-            is_unchanged = not self._changes.is_changed(path)
-            return path not in executed, is_unchanged, -shared, path
+            return path not in executed, not self._changes.is_changed(path), -shared, path
 
         return heapq.nsmallest(MAX_IMPORTED, paths, key=rank)
 

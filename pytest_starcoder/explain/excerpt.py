@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from pytest_starcoder.explain.suspicion import Line
-from pytest_starcoder.source.functions import Function, function_lines, lines_of
+from pytest_starcoder.source.functions import Function, definition_lines, lines_of
 from pytest_starcoder.source.lines import split, statement_at
 from pytest_starcoder.source.sources import SourceFiles
 from pytest_starcoder.source.syntax import syntax_tree
@@ -233,11 +233,11 @@ def _units(body: Iterable[ast.AST], classes: tuple[int, ...]) -> Iterator[Unit]:
 
 
 def _function_units(node: Function, classes: tuple[int, ...]) -> Iterator[Unit]:
-    yield _unit(node, function_lines(node), classes)
+    yield _unit(node, definition_lines(node), classes)
     enclosing = (*classes, node.lineno)
     for inner in ast.walk(node):
         if inner is not node and isinstance(inner, Function):
-            yield _unit(inner, function_lines(inner), enclosing)
+            yield _unit(inner, definition_lines(inner), enclosing)
 
 
 def _unit(node: ast.stmt, lines: range, classes: tuple[int, ...]) -> Unit:

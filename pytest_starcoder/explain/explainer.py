@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
+from pytest_starcoder.explain.breakage import Breakage
 from pytest_starcoder.explain.case import Case, build_cases
 from pytest_starcoder.explain.causes import group_failures
 from pytest_starcoder.explain.conversation import INTERRUPTED, Conversation
@@ -26,6 +27,7 @@ from pytest_starcoder.explain.prefetch import Prefetch, PrefetchedAnswers
 from pytest_starcoder.explain.question import file_of_cause, preview_prompt, shared_code
 from pytest_starcoder.explain.replay import Replay, Replayer, add_warnings, count_tests
 from pytest_starcoder.explain.terminal_section import TerminalSection
+from pytest_starcoder.explain.undo_search import MakeUndoSearch, UndoContext
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.runner.launch import Launch
@@ -44,7 +46,8 @@ SHOW_PROMPT = "not asked: --starcoder-show-prompt"
 class FinishedSession:
     """A session whose tests have run.
 
-    `settings` is the error if they could not be read. `rerun_arguments` returns the
+    `settings` is the error if they could not be read. `since` is the commit that the user named
+    to compare with. `rerun_arguments` returns the
     arguments with which pytest runs some tests again.
     """
 
@@ -57,6 +60,7 @@ class FinishedSession:
     conventions: Conventions
     rerun_arguments: Callable[[Sequence[str]], list[str]]
     interrupted: bool = False
+    since: str = ""
 
 
 class Explainer:
@@ -69,6 +73,7 @@ class Explainer:
         write_heading: Callable[[str], None],
         hooks: PluginHooks,
         make_fix_search: MakeFixSearch,
+        make_undo_search: MakeUndoSearch,
         make_client: Callable[[Settings], Client] = Client.from_settings,
     ) -> None:
         self._session = session
@@ -76,12 +81,13 @@ class Explainer:
         self._write_heading = write_heading
         self._hooks = hooks
         self._make_fix_search = make_fix_search
+        self._make_undo_search = make_undo_search
         self._make_client = make_client
         settings = session.settings
         self._settings = settings if isinstance(settings, Settings) else Settings()
         # After a Ctrl-C the user wants the prompt back: nothing is run again.
         if session.interrupted:
-            self._settings = replace(self._settings, replay=False, fix=False)
+            self._settings = replace(self._settings, replay=False, undo=False, fix=False)
 
     def explain(self, prefetch: Prefetch | None, writing: WriteOptions) -> Report:
         """Explain all causes, and write fixes and tests as far as `writing` allows."""
@@ -167,7 +173,24 @@ class Explainer:
             session.history,
             session.conventions.files,
             Deadline.after(self._settings.replay_timeout, "replay_timeout"),
+            self._undo_changes(grouped, replays),
         )
+
+    def _undo_changes(
+        self, causes: Sequence[Cause], replays: Sequence[Replay]
+    ) -> Sequence[Breakage]:
+        """Find the changes that broke the tests, by running tests without them."""
+        session = self._session
+        context = UndoContext(
+            tests=session.tests,
+            launch=session.launch,
+            conventions=session.conventions,
+            settings=self._settings,
+            show_status=self._section.status,
+            since=session.since,
+        )
+        search = self._make_undo_search(context)
+        return search.find(list(zip(causes, replays, strict=True)))
 
     def _replay(self, grouped: Sequence[Cause]) -> list[Replay]:
         """Run failing tests again; a Ctrl-C ends that, and the explanations follow."""

@@ -12,6 +12,7 @@ from pytest_starcoder.text.display import counted, one_line, printable
 TITLES = {
     "seen": "Seen",
     "fact": "Seen",
+    "broke": "Broken by",
     "at": "At",
     "calls": "Calls",
     "suspect": "Suspect",
@@ -60,9 +61,11 @@ def _cause(number: str, explanation: Explanation) -> list[str]:
     heading = f"### {number} {code_span(place)} · {exception} · {tests}"
     lines = [heading, ""]
     lines += map(_statement, explanation.statements)
+    for piece in explanation.breakage.pieces:
+        lines += ["", *code_block(piece.diff, "diff")]
     for fix in explanation.fixes.found:
         lines += ["", *code_block(fix.diff, "diff")]
-    if explanation.fixes.found:
+    if explanation.breakage.pieces or explanation.fixes.found:
         lines.append("")
     if explanation.flaw:
         lines.append(f"- *guessed* **But** it {escape(explanation.flaw)}.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice, zip_longest
 
 from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.explain.breakage import listed_tests
 from pytest_starcoder.explain.failure import Cause, Failure
 from pytest_starcoder.explain.neighbours import choose_neighbours, spread
 from pytest_starcoder.runner.launch import Launch
@@ -107,10 +108,7 @@ class Replayer:
         return replays
 
     def _passed_tests(self) -> list[FinishedTest]:
-        passed = []
-        for test in self._finished:
-            if test.outcome == "passed" and test.quick:
-                passed.append(test)
+        passed = [test for test in self._finished if test.outcome == "passed" and test.quick]
         # Under xdist, the order in which tests ran is chance.
         passed.sort(key=lambda test: natural(test.nodeid))
         return passed
@@ -185,10 +183,7 @@ class Replayer:
             statement = "passed when rerun: flaky, or dependent on something outside the test"
         elif self._fails_after(earlier, nodeid):
             guilty = self._narrow_down(earlier, nodeid)
-            after = f"the {len(guilty)} tests before it"
-            if len(guilty) == 1:
-                [after] = guilty
-            statement = f"passes alone and fails after {after}: dependent on the order"
+            statement = order_statement(guilty)
             order = (*guilty, nodeid)
         # The time may have run out before the test was reached.
         elif self._deadline.remaining() <= 0:
@@ -212,10 +207,8 @@ class Replayer:
         return earlier[-MAX_EARLIER:]
 
     def _fails_after(self, earlier: list[str], nodeid: str) -> bool:
-        tests = [*earlier, nodeid]
-        ran = self._run_tests(self._launch, tests, self._deadline, warn=self._warn)
-        outcomes = {outcome.nodeid: outcome for outcome in ran}
-        return nodeid in outcomes and outcomes[nodeid].failed
+        ran = self._run_tests(self._launch, [*earlier, nodeid], self._deadline, warn=self._warn)
+        return any(outcome.nodeid == nodeid and outcome.failed for outcome in ran)
 
     def _narrow_down(self, earlier: list[str], nodeid: str) -> list[str]:
         """Halve the tests after which a test fails, as long as one half still makes it fail."""
@@ -228,6 +221,20 @@ class Replayer:
             else:
                 break
         return earlier
+
+
+def order_statement(earlier: Sequence[str]) -> str:
+    """Return the sentence on a test that fails after the tests `earlier` only."""
+    return f"passes alone and fails after {listed_tests(earlier)}: dependent on the order"
+
+
+def with_order(replay: Replay, earlier: Sequence[str]) -> Replay:
+    """Return the replay of a test that depends on the order with a shorter list of tests."""
+    before = order_statement(replay.order[:-1])
+    statements = []
+    for statement in replay.statements:
+        statements.append(order_statement(earlier) if statement == before else statement)
+    return replace(replay, statements=tuple(statements), order=(*earlier, replay.order[-1]))
 
 
 def _failed_again(
@@ -276,7 +283,4 @@ def add_warnings(replays: Sequence[Replay], warnings: Iterable[str]) -> list[Rep
 
 def count_tests(replays: Iterable[Replay]) -> int:
     """Return how many tests ran again."""
-    tests: set[str] = set()
-    for replay in replays:  # which may share neighbours
-        tests |= replay.tests
-    return len(tests)
+    return len(frozenset[str]().union(*(replay.tests for replay in replays)))

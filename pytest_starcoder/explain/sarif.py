@@ -12,7 +12,7 @@ from pytest_starcoder.report.label import Label
 from pytest_starcoder.report.sarif import artifact, location, render_log, sentence
 from pytest_starcoder.text.display import one_line
 
-MESSAGE_KINDS = ("seen", "fact", "replay", "fix", "question", "extra")
+MESSAGE_KINDS = ("seen", "fact", "broke", "replay", "fix", "question", "extra")
 """Kinds of statements in the message of a result; viewers show other kinds at their line."""
 
 
@@ -63,8 +63,12 @@ def _result(explanation: Explanation) -> dict[str, Any]:
         result["locations"] = [location(explanation.path, explanation.line)]
     if explanation.fixes.found:
         result["fixes"] = [_fix(fix) for fix in explanation.fixes.found]
-    related = []
-    for number, suspect in enumerate(explanation.suspects, 1):
+    related: list[dict[str, Any]] = []
+    for piece in explanation.breakage.pieces:
+        message = {"text": f"broken by: {piece.diff}"}
+        place = location(piece.path, max(piece.line, 1))
+        related.append({"id": len(related) + 1, **place, "message": message})
+    for number, suspect in enumerate(explanation.suspects, len(related) + 1):
         message = {"text": f"suspect: {suspect.source}"}
         place = location(suspect.path, suspect.line)
         related.append({"id": number, **place, "message": message})

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_starcoder.explain.fix_search import MakeFixSearch
     from pytest_starcoder.explain.prefetch import Prefetch
     from pytest_starcoder.explain.recording import Recording
+    from pytest_starcoder.explain.undo_search import MakeUndoSearch
     from pytest_starcoder.source.conventions import Conventions
 
 MARKER = "starcoder_explain"
@@ -206,11 +207,13 @@ class ExplainPlugin:
         config: pytest.Config,
         keys: Sequence[str],
         make_fix_search: MakeFixSearch,
+        make_undo_search: MakeUndoSearch,
         *,
         everything: bool,
     ) -> None:
         self._config = config
         self._make_fix_search = make_fix_search
+        self._make_undo_search = make_undo_search
         self._everything = everything
         self._is_worker = hasattr(config, "workerinput")
         self._complaints = Complaints()
@@ -384,6 +387,7 @@ class ExplainPlugin:
             lambda heading: terminal.write_sep("=", heading, yellow=True),
             self._hooks,
             self._make_fix_search,
+            self._make_undo_search,
         )
         if config.getoption("starcoder_show_prompt"):
             return explainer.show_prompts()
@@ -410,6 +414,7 @@ class ExplainPlugin:
             conventions=self._conventions(),
             rerun_arguments=lambda nodeids: rerun_arguments(self._config, nodeids),
             interrupted=self._interrupted,
+            since=self._config.getoption("starcoder_since") or "",
         )
 
     def _conventions(self) -> Conventions:

@@ -10,7 +10,9 @@ import shlex
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 
+from pytest_starcoder.explain.breakage import Breakage
 from pytest_starcoder.explain.explanation import Explanation
 from pytest_starcoder.explain.fixes import Fix, Fixes
 from pytest_starcoder.report.label import Label
@@ -27,6 +29,9 @@ MAX_CODE_LINE = 400
 
 MAX_SUSPECTS = 3
 """Maximum number of suspects on the terminal; report files have more."""
+
+MAX_PIECE_LINES = 12
+"""Maximum number of lines of a change on the terminal; report files have more."""
 
 LABELS = {
     "seen": "seen",
@@ -61,6 +66,9 @@ class TerminalSection:
         suspects = 0
         last_label = ""
         for statement in explanation.statements:
+            if statement.kind == "broke" and last_label != "broke":
+                self._show_breakage(explanation.breakage)
+                last_label = "broke"
             if statement.kind not in LABELS or statement.label is Label.GUESSED:
                 continue
             if statement.kind == "suspect":
@@ -75,6 +83,22 @@ class TerminalSection:
                 source = code[statement.path, statement.line]
                 room = self._width - INDENT - 4
                 self._code(f"    {one_line(source, room)}")
+
+    def _show_breakage(self, breakage: Breakage) -> None:
+        """Write the change that broke the tests, line by line, or why there is none."""
+        change = breakage.verdict if breakage.pieces else breakage.note
+        label = "broke"
+        for text in filter(None, [breakage.order, change]):
+            self.say(label, text)
+            label = ""
+        ways = (breakage.pieces, *breakage.either)
+        for number, piece in enumerate(chain.from_iterable(ways if breakage.pieces else ())):
+            if number or breakage.either:
+                self._code(f"  {printable(piece.path)}:{piece.line}")
+            for line in piece.diff.split("\n")[:MAX_PIECE_LINES]:
+                self._code(f"    {printable(line, tabs=True)[:MAX_CODE_LINE]}")
+        if breakage.pieces and breakage.context:
+            self.say("", breakage.context)
 
     def show_fixes(self, fixes: Fixes) -> None:
         """Write fixes, each with what running tests with it has shown."""

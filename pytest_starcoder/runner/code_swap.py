@@ -183,9 +183,15 @@ def _outer_function(
     if node.decorator_list:
         line = node.decorator_list[0].lineno
     last = node.end_lineno or node.lineno
+    first = node.body[0]
+    body = offsets.of(first.lineno, first.col_offset)
+    indentation = offsets.line(first.lineno)[: body - offsets.of(first.lineno)]
+    # Unless it follows the colon, so that whole lines are inside the body.
+    if indentation.isspace():
+        body -= len(indentation)
     return OuterFunction(
         start=offsets.of(line),
-        body=offsets.of(node.body[0].lineno, node.body[0].col_offset),
+        body=body,
         end=offsets.of(last, node.end_col_offset or 0),
         line=line,
         last=last,

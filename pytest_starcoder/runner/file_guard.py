@@ -50,9 +50,11 @@ IGNORE = object()
 """Stands for a path when the call is to have no effect."""
 
 
-def guard_files(manager: pytest.PytestPluginManager, folder: Path) -> None:
+def guard_files(manager: pytest.PytestPluginManager, folder: Path) -> FileGuard:
     """Redirect all writes of hooks of the plugins in `manager` into `folder` from now on."""
-    FileGuard(HookCallers(manager), folder).install()
+    guard = FileGuard(HookCallers(manager), folder)
+    guard.install()
+    return guard
 
 
 class FileGuard:
@@ -91,6 +93,14 @@ class FileGuard:
         _replace(os, "scandir", self._guard_scandir)
         _replace(sqlite3, "connect", self._guard_connect)
         sqlite3.dbapi2.connect = sqlite3.connect
+
+    def serve(self, path: str, text: str | None) -> None:
+        """Have every reader of a file in this process get `text`; None hides the file."""
+        place = _absolute(path)
+        self._redirected[place] = target = self._new_place(place)
+        if text is not None:
+            with open(target, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123
+                file.write(text)
 
     # --- paths ---
 

@@ -48,8 +48,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         signal.signal(signal.SIGBREAK, signal.default_int_handler)
     if job.sandbox:
         enter_sandbox(job.sandbox)
-    guard_files(early_config.pluginmanager, job.folder / "redirected")
+    guard = guard_files(early_config.pluginmanager, job.folder / "redirected")
     serve_changed(job.files)
+    for path, text in job.files.items():
+        guard.serve(path, text)
     try:
         return (yield)
     except Exception as exc:

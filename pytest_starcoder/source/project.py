@@ -56,8 +56,12 @@ class Project:
         """
         files = {path: self.file(path) for path in paths}
         for folder in (self.root, *self.around):
-            if all(file.is_relative_to(folder) for file in files.values()):
-                return {path: file.relative_to(folder).as_posix() for path, file in files.items()}
+            names = {}
+            for path, file in files.items():
+                if file.is_relative_to(folder):
+                    names[path] = file.relative_to(folder).as_posix()
+            if len(names) == len(files):
+                return names
         return {path: path for path in files}
 
     def address_of(self, nodeid: str, file: Path) -> str:
