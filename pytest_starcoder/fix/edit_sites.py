@@ -182,8 +182,8 @@ class PlaceFinder:
         words = f"{file.parent.name}_{file.stem}".split("_")
         if TEST_DATA_WORDS.isdisjoint(words) or self.is_imported_by_code(path):
             return False
-        tests = f"test_{file.stem}", f"{file.stem}_test"
-        return not any(PurePosixPath(another).stem in tests for another in self._paths)
+        stems = {PurePosixPath(another).stem for another in self._paths}
+        return stems.isdisjoint((f"test_{file.stem}", f"{file.stem}_test"))
 
     def _imports_test_support(self, path: str) -> bool:
         """Return whether a file imports test support, as code under test never does."""
