@@ -268,7 +268,7 @@ def _url_spans(text: str) -> Iterator[Span]:
 
 
 def _is_no_password(password: str, user: str) -> bool:
-    # Without a user, as in redis://:secret@host, even such a word may be meant.
+    # Redis takes a password without a user, and there even such a word may be meant.
     if user and password.lower() in _NO_PASSWORDS:
         return True
     if "/" in password and not any(char.isalnum() for char in password.partition("/")[0]):
