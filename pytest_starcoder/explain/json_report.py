@@ -53,7 +53,7 @@ def _cause(explanation: Explanation) -> dict[str, Any]:
         "rerun": [without_group(nodeid) for nodeid in explanation.tests_to_rerun],
         "statements": [_statement(statement) for statement in explanation.statements],
         "suspects": [_suspect(suspect) for suspect in explanation.suspects],
-        "fixes": [_fix(fix) for fix in fixes.found],
+        "fixes": [_fix(fix) for fix in fixes.passing],
         "question": fixes.question,
         "fixes_note": fixes.note,
         "changes_tried": fixes.tried,

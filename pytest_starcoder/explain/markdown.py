@@ -57,9 +57,9 @@ def _cause(number: str, explanation: Explanation) -> list[str]:
     tests = counted(len(explanation.nodeids), "test")
     lines = [f"### {number} {code_span(place)} · {exception} · {tests}", ""]
     lines += map(_statement, explanation.statements)
-    for fix in explanation.fixes.found:
+    for fix in explanation.fixes.passing:
         lines += ["", *code_block(fix.diff, "diff")]
-    if explanation.fixes.found:
+    if explanation.fixes.passing:
         lines.append("")
     if explanation.flaw:
         lines.append(f"- *guessed* **But** it {escape(explanation.flaw)}.")

@@ -61,8 +61,8 @@ def _result(explanation: Explanation) -> dict[str, Any]:
     }
     if explanation.path and explanation.line > 0:
         result["locations"] = [location(explanation.path, explanation.line)]
-    if explanation.fixes.found:
-        result["fixes"] = [_fix(fix) for fix in explanation.fixes.found]
+    if explanation.fixes.passing:
+        result["fixes"] = [_fix(fix) for fix in explanation.fixes.passing]
     related = []
     for number, suspect in enumerate(explanation.suspects, 1):
         message = {"text": f"suspect: {suspect.source}"}

@@ -50,9 +50,9 @@ IGNORE = object()
 """Stands for a path when the call is to have no effect."""
 
 
-def guard_files(manager: pytest.PytestPluginManager, folder: Path) -> None:
-    """Redirect all writes of hooks of the plugins in `manager` into `folder` from now on."""
-    FileGuard(HookCallers(manager), folder).install()
+def guard_files(plugins: pytest.PytestPluginManager, folder: Path) -> None:
+    """Redirect all writes of hooks of `plugins` into `folder` from now on."""
+    FileGuard(HookCallers(plugins), folder).install()
 
 
 class FileGuard:
