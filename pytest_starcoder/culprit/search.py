@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pytest_starcoder.culprit.bench import Bench, Oracle, OutOfTime, Verdict
 from pytest_starcoder.culprit.pieces import Piece, Pieces
@@ -81,6 +82,15 @@ class Search:
             return True
         near = range(piece.line - 1, piece.last + 2) if not piece.new else ()
         return not lines.isdisjoint([*range(piece.line, piece.last + 1), *near])
+
+    def is_only_test(self, found: Found) -> bool:
+        """Return whether tests or data are to blame, and no code that the test runs changed."""
+        kinds = {piece.kind for pieces in found.ways for piece in pieces}
+        if kinds != {"test"}:
+            return False
+        return not any(
+            piece.kind == "code" and self.is_executed(piece) for piece in self._in_order()
+        )
 
     def _ways(self, pieces: Sequence[Piece]) -> list[Pieces]:
         """Return the smallest sets among pieces of one kind."""
@@ -160,11 +170,13 @@ class Search:
                 if len(parts) < 2:
                     continue
                 rest = way - {piece}
-                smallest = minimize(parts, lambda part, rest=rest: self._oracle.passes(rest | part))
-                way = rest | smallest
+                way = rest | minimize(parts, partial(self._passes_with, rest))
         except OutOfTime:
             pass
         return way
+
+    def _passes_with(self, rest: Pieces, part: Pieces) -> bool:
+        return self._oracle.passes(rest | part)
 
 
 def minimize(pieces: Sequence[Piece], passes: Callable[[Pieces], bool]) -> Pieces:
