@@ -24,7 +24,7 @@ from pytest_starcoder.explain.excerpt import (
 from pytest_starcoder.explain.explanation import Suspect
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.fixes import Fix
-from pytest_starcoder.explain.replay import Replay
+from pytest_starcoder.explain.replay import Replay, with_order
 from pytest_starcoder.explain.suspicion import (
     Line,
     Ranking,
@@ -136,6 +136,9 @@ def _join_broken(
 def _add_breakage(case: Case, breakages: Sequence[Breakage], sources: SourceFiles) -> Case:
     """Add what undoing changes has shown; the lines of the change are the first suspects."""
     breakage = next((each for each in breakages if each.pieces), breakages[0])
+    if breakage.after and case.replay.order:
+        replay = with_order(case.replay, breakage.after)
+        case = dataclasses.replace(case, replay=replay)
     if not breakage.pieces:
         return dataclasses.replace(case, breakage=breakage)
     by_line = {(suspect.path, suspect.line): suspect for suspect in case.suspects}

@@ -172,6 +172,8 @@ def _statements(explanation: Explanation) -> Iterator[Statement]:
 
 
 def _broken_by(breakage: Breakage) -> Iterator[Statement]:
+    if breakage.after:
+        yield Statement("broke", breakage.order, Label.CHECKED)
     if breakage.pieces:
         first = breakage.pieces[0]
         text = breakage.verdict

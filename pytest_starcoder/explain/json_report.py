@@ -107,6 +107,8 @@ def _broke(breakage: Breakage) -> dict[str, Any]:
         "changes": breakage.total,
         "left_out": list(breakage.left_out),
         "only_test": breakage.only_test,
+        "after": [without_group(nodeid) for nodeid in breakage.after],
+        "state": breakage.state,
         "runs": breakage.tried,
         "seconds": round(breakage.seconds, 3),
         "confinement": breakage.level,

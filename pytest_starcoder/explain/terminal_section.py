@@ -65,7 +65,7 @@ class TerminalSection:
         suspects = 0
         last_label = ""
         for statement in explanation.statements:
-            if statement.kind == "broke":
+            if statement.kind == "broke" and last_label != "broke":
                 self._show_breakage(explanation.breakage)
                 last_label = "broke"
             if statement.kind not in LABELS or statement.label is Label.GUESSED:
@@ -84,7 +84,11 @@ class TerminalSection:
 
     def _show_breakage(self, breakage: Breakage) -> None:
         """Write the change that broke the tests, line by line, or why there is none."""
-        self.say("broke", breakage.verdict if breakage.pieces else breakage.note)
+        change = breakage.verdict if breakage.pieces else breakage.note
+        label = "broke"
+        for text in filter(None, [breakage.order, change]):
+            self.say(label, text)
+            label = ""
         ways = (breakage.pieces, *breakage.either)
         for number, piece in enumerate(chain.from_iterable(ways if breakage.pieces else ())):
             if number or breakage.either:
