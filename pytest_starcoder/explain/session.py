@@ -157,9 +157,11 @@ class FailureCapture:
 
         executed = self._recording.executed() if self._recording is not None else ()
         comparison = None
-        # Another comparison may have failed before, in an assert whose error was caught.
-        if self._comparison is not None and self._comparison[0] == _raise_place(exc.__traceback__):
-            comparison = self._comparison[1]
+        if self._comparison is not None:
+            place, last_comparison = self._comparison
+            # It may have failed earlier, in an assert whose error was caught.
+            if place == _raise_place(exc.__traceback__):
+                comparison = last_comparison
         redactor = self._hooks.redactor
         return capture_failure(exc, address, phase, self._project, comparison, executed, redactor)
 

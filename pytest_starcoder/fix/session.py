@@ -167,14 +167,14 @@ class FixSession:
 
 def _suite_of(context: FixContext) -> Suite:
     """Return the tests that fixes must not break."""
-    passed = []
+    passed_ids = []
+    seconds = 0.0
     for test in context.tests:
         if test.outcome == "passed" and test.allowed and test.fixable:
-            passed.append(test)
-    passed_ids = [test.nodeid for test in passed]
+            passed_ids.append(test.nodeid)
+            seconds += test.seconds
     # A suite that runs in no time says more about a change than the nearest tests alone.
-    seconds = sum(test.seconds for test in passed)
-    is_small = len(passed) <= SMALL_SUITE_TESTS and seconds <= SMALL_SUITE_SECONDS
+    is_small = len(passed_ids) <= SMALL_SUITE_TESTS and seconds <= SMALL_SUITE_SECONDS
     return Suite(
         order=[test.nodeid for test in context.tests],
         fast=passed_ids if is_small else (),

@@ -138,16 +138,18 @@ class FileGuard:
             if not self._exists(place):
                 self._created.add(place)
             return path
-        # Only a user's file, or a new one in a folder, can be redirected.
-        has_folder = self._exists(os.path.dirname(place))
-        if place in self._created or not has_folder or os.path.isdir(place):
-            return path  # let the system report that it cannot be written
+        if place in self._created or not self._is_in_folder(place):
+            return path
         target = self._new_place(place)
         if copy and self._exists(place):
             with contextlib.suppress(OSError):
                 shutil.copy2(place, target)
         self._redirected[place] = target
         return target
+
+    def _is_in_folder(self, place: str) -> bool:
+        """Return whether `place` can be a file: if not, the system is to report the error."""
+        return self._exists(os.path.dirname(place)) and not os.path.isdir(place)
 
     def _hide(self, path: Any) -> bool:
         """Mark `path` as removed if a hook removes a user's file; return whether it did."""
@@ -156,7 +158,9 @@ class FileGuard:
         place = _absolute(path)
         if self._current(path) is not path or self._is_unguarded(place):
             return False
-        if not self._exists(place) or self._is_new(place) or not self._callers.is_from_hook():
+        if not self._exists(place) or self._is_new(place):
+            return False
+        if not self._callers.is_from_hook():  # last, because it walks the stack
             return False
         self._forget_files_in(place)
         self._redirected[place] = self._new_place(place)
