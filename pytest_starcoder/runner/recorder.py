@@ -48,8 +48,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         signal.signal(signal.SIGBREAK, signal.default_int_handler)
     if job.sandbox:
         enter_sandbox(job.sandbox)
-    guard_files(early_config.pluginmanager, job.folder / "redirected")
+    guard = guard_files(early_config.pluginmanager, job.folder / "redirected")
     serve_changed(job.files)
+    guard.serve(job.files)
     try:
         return (yield)
     except Exception as exc:

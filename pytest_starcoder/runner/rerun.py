@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.runner.child_process import ChildProcess
+from pytest_starcoder.runner.edited_source import Texts
 from pytest_starcoder.runner.environment import sandboxed_variables, user_variables
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import MISSING, Call, ExecutedLines, Lines, Outcome
@@ -55,14 +56,16 @@ def rerun(
     *,
     tracing: Tracing = NO_TRACING,
     edits: Sequence[Edit] = (),
+    files: Texts | None = None,
     sandbox: Level | None = None,
     warn: Callable[[str], object] = lambda _: None,
 ) -> list[Outcome]:
     """Run `tests` (node ids) in that order in one child until `deadline`; return their outcomes.
 
-    With `edits`, the project is imported with them; no file is changed. With `sandbox`, the
-    tests run in a sandbox of at least that level as described in docs/sandbox.md, and there
-    are no outcomes if it is not available.
+    With `edits`, the project is imported with them, and with `files` as in
+    `Trials.run_with_files`; no file is changed. With `sandbox`, the tests run in a sandbox of at
+    least that level as described in docs/sandbox.md, and there are no outcomes if it is not
+    available.
 
     A test that has not finished by then has no outcome. One that pytest could not collect
     again is MISSING, with the reason as its message. The run is then interrupted and has
@@ -79,7 +82,7 @@ def rerun(
             root=launch.root,
             around=launch.around,
             folder=Path(temporary),
-            files=launch.edited_files(edits),
+            files={**launch.edited_files(edits), **(files or {})},
             sandbox=_make_sandbox(launch, Path(temporary), sandbox),
         )
         # Opened before any test can replace it.

@@ -30,8 +30,8 @@ NO_TRACING = Tracing()
 class RerunJob:
     """The tests to run, and what to record of them.
 
-    `files` are texts to import in place of files, by absolute path. `folder` is temporary,
-    and holds the files `outcomes.jsonl` and, if the run cannot start, `problem.txt`.
+    `files` are texts to use in place of files, by absolute path; None hides a file. `folder` is
+    temporary, and holds the files `outcomes.jsonl` and, if the run cannot start, `problem.txt`.
     """
 
     tests: tuple[str, ...]
@@ -39,7 +39,7 @@ class RerunJob:
     root: Path
     around: tuple[Path, ...]
     folder: Path
-    files: Mapping[str, str]
+    files: Mapping[str, str | None]
     sandbox: Sandbox | None
 
     def write(self) -> Path:
