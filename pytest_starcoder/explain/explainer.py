@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
@@ -46,9 +46,9 @@ SHOW_PROMPT = "not asked: --starcoder-show-prompt"
 class FinishedSession:
     """A session whose tests have run.
 
-    `settings` is the error if they could not be read. `since` is the commit that the user named
-    to compare with. `rerun_arguments` returns the
-    arguments with which pytest runs some tests again.
+    `settings` is the error if they could not be read. `rerun_arguments` returns the arguments
+    with which pytest runs some tests again. `since` is the commit that the user named to compare
+    with, and `passed` are those at which tests have passed before, by node id.
     """
 
     failures: Sequence[Failure]
@@ -61,6 +61,7 @@ class FinishedSession:
     rerun_arguments: Callable[[Sequence[str]], list[str]]
     interrupted: bool = False
     since: str = ""
+    passed: Mapping[str, str] = field(default_factory=dict)
 
 
 class Explainer:
@@ -188,6 +189,7 @@ class Explainer:
             settings=self._settings,
             show_status=self._section.status,
             since=session.since,
+            passed=session.passed,
         )
         search = self._make_undo_search(context)
         return search.find(list(zip(causes, replays, strict=True)))
@@ -243,7 +245,7 @@ class Explainer:
             # Only the texts for people are redacted: a redacted fix could not be applied.
             redacted = with_texts(fixes, redact)
             self._section.show_fixes(redacted)
-            best = fixes.found[0] if fixes.found else None
+            best = fixes.passing[0] if fixes.passing else None
             yield replace(explanation, fixes=redacted), replace(case, fix=best)
 
     def _show_heading(self, all_cases: Sequence[Case], model: str = "", server: str = "") -> None:

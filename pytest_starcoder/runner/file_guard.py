@@ -31,6 +31,7 @@ from typing import Any
 
 import pytest
 
+from pytest_starcoder.runner.edited_source import Texts
 from pytest_starcoder.runner.hook_callers import HookCallers
 
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -96,13 +97,20 @@ class FileGuard:
         _replace(sqlite3, "connect", self._guard_connect)
         sqlite3.dbapi2.connect = sqlite3.connect  # which Django and others call
 
-    def serve(self, path: str, text: str | None) -> None:
-        """Have every reader of a file in this process get `text`; None hides the file."""
-        place = _absolute(path)
-        self._redirected[place] = target = self._new_place(place)
-        if text is not None:
-            with open(target, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123
-                file.write(text)
+    def serve(self, files: Texts) -> None:
+        """Have every reader of these files in this process get their texts.
+
+        Modules that exist are left alone: `serve_changed` has their texts imported, and pytest
+        must find them at their own place to collect them.
+        """
+        for path, text in files.items():
+            if path.endswith(".py") and text is not None and self._exists(path):
+                continue
+            place = _absolute(path)
+            self._redirected[place] = target = self._new_place(place)
+            if text is not None:
+                with open(target, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123
+                    file.write(text)
 
     # --- paths ---
 
