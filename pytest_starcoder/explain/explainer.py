@@ -12,7 +12,6 @@ from pytest_starcoder.errors import StarcoderError
 from pytest_starcoder.explain.breakage import Breakage
 from pytest_starcoder.explain.case import Case, build_cases
 from pytest_starcoder.explain.causes import group_failures
-from pytest_starcoder.explain.conversation import INTERRUPTED, Conversation
 from pytest_starcoder.explain.explanation import (
     Answer,
     Explanation,
@@ -21,13 +20,19 @@ from pytest_starcoder.explain.explanation import (
     describe_case,
 )
 from pytest_starcoder.explain.failure import Cause, Failure
-from pytest_starcoder.explain.fix_search import FixContext, FixSearch, MakeFixSearch, WriteOptions
+from pytest_starcoder.explain.fix_interface import (
+    FixContext,
+    FixSearch,
+    MakeFixSearch,
+    WriteOptions,
+)
 from pytest_starcoder.explain.hooks import PluginHooks
+from pytest_starcoder.explain.model_questions import INTERRUPTED, ModelQuestions
 from pytest_starcoder.explain.prefetch import Prefetch, PrefetchedAnswers
 from pytest_starcoder.explain.question import file_of_cause, preview_prompt, shared_code
 from pytest_starcoder.explain.replay import Replay, Replayer, add_warnings, count_tests
 from pytest_starcoder.explain.terminal_section import TerminalSection
-from pytest_starcoder.explain.undo_search import MakeUndoSearch, UndoContext
+from pytest_starcoder.explain.undo_interface import MakeUndoSearch, UndoContext
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.runner.launch import Launch
@@ -95,30 +100,30 @@ class Explainer:
         start = time.monotonic()
         all_cases = self._gather_evidence()
         interrupted = self._session.interrupted
-        conversation = Conversation(
+        questions = ModelQuestions(
             self._section,
             self._hooks.redact,
             self._collect_answers(prefetch),
             INTERRUPTED if interrupted else "",
             self._make_client,
         )
-        with contextlib.closing(conversation):
+        with contextlib.closing(questions):
             if not interrupted:
-                conversation.connect(self._session.settings)
-            self._show_heading(all_cases, conversation.model, conversation.server)
+                questions.connect(self._session.settings)
+            self._show_heading(all_cases, questions.model, questions.server)
             # The same client, so that all questions share one time limit.
-            search = self._search_fixes(all_cases, conversation.client)
-            explanations = self._ask_about(all_cases, search, conversation)
+            search = self._search_fixes(all_cases, questions.client)
+            explanations = self._ask_about(all_cases, search, questions)
             report = Report(
                 tuple(explanations),
                 len(self._session.failures),
-                conversation.model,
-                conversation.server,
-                conversation.calls,
+                questions.model,
+                questions.server,
+                questions.calls,
                 count_tests(case.replay for case in all_cases),
                 time.monotonic() - start,
             )
-            for remark in _closing_remarks(report, conversation.answered, conversation.outage):
+            for remark in _closing_remarks(report, questions.answered, questions.outage):
                 self._section.remark(remark)
         # After the report, because files may change and the user may be asked.
         for message in search.write(explanations, writing):
@@ -126,12 +131,12 @@ class Explainer:
         return report
 
     def _ask_about(
-        self, all_cases: Sequence[Case], search: FixSearch, conversation: Conversation
+        self, all_cases: Sequence[Case], search: FixSearch, questions: ModelQuestions
     ) -> list[Explanation]:
         shared = shared_code(all_cases)
         explanations = []
         for evidence, case in self._explain_each(all_cases, search):
-            answer = conversation.ask(case, shared[file_of_cause(case)])
+            answer = questions.ask(case, shared[file_of_cause(case)])
             explanation = complete(evidence, answer)
             self._show_tests(explanation)
             self._hooks.report_explanation(explanation)
