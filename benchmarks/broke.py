@@ -19,7 +19,6 @@ import argparse
 import json
 import math
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -33,7 +32,7 @@ from benchmarks.broke_tools import (
     Observation,
     Ours,
     Tool,
-    build_wheel,
+    unpack_this_package,
 )
 from benchmarks.commit_series import lay_out_commits
 from benchmarks.named_changes import score
@@ -47,8 +46,13 @@ from pytest_starcoder.report.bar_chart import Bars
 def measure(
     tools: Sequence[Tool], bugs: Sequence[RealBug], results: Path
 ) -> dict[str, list[tuple[RealBug, Observation]]]:
-    """Return the observations of each tool; those that `results` has are not made again."""
-    known = {(one.bug, one.tool, one.version): one for one in read_results(results)}
+    """Return the observations of each tool; those that `results` has are not made again.
+
+    A run that broke is repeated.
+    """
+    known = {
+        (one.bug, one.tool, one.version): one for one in read_results(results) if not one.problem
+    }
     measured: dict[str, list[tuple[RealBug, Observation]]] = {tool.name: [] for tool in tools}
     for bug in bugs:
         for tool in tools:
@@ -90,7 +94,8 @@ def describe(bug: RealBug, observation: Observation) -> str:
     parts = [verdict]
     if result.commit is not None:
         parts.append("commit named" if result.commit else "commit NOT named")
-    parts.append(f"{result.seconds:.1f} s of search, {observation.seconds:+.1f} s")
+    parts.append(f"{result.seconds:.1f} s of search")
+    parts.append(f"{observation.seconds:+.1f} s, processor {observation.cpu:+.1f} s")
     if observation.touched:
         parts.append(f"TOUCHED {', '.join(observation.touched[:3])}")
     if observation.misplaced:
@@ -117,6 +122,7 @@ def rows(tool: str, measured: Sequence[tuple[RealBug, Observation]]) -> list[Row
     for what, seconds in (
         ("search, s, median / p90", [result.seconds for result in scores]),
         ("added to the run, s, median / p90", [one.seconds for one in ended]),
+        ("added processor time, s, median / p90", [one.cpu for one in ended]),
     ):
         if seconds:
             times = f"{median(seconds):.1f} / {ninetieth_percentile(seconds):.1f}"
@@ -198,16 +204,15 @@ def main() -> None:
         parser.error("no bug of the list is laid out there")
     folder = chosen.folders[0].resolve()
     results = chosen.results or folder / "broke.jsonl"
-    with tempfile.TemporaryDirectory() as temporary:
-        comparison = chosen.comparison if chosen.commits else ""
-        tools: list[Tool] = [Ours(build_wheel(Path(temporary)), folder / ".explained", comparison)]
-        notes = []
-        if chosen.beside:
-            try:
-                tools.append(CommitDelta.installed(folder / ".rivals"))
-            except NotInstalled as reason:
-                notes.append(f"{chosen.beside} is not installed: {reason}")
-        measured = measure(tools, bugs, results)
+    package = unpack_this_package(folder / ".explained")
+    tools: list[Tool] = [Ours(package, chosen.comparison if chosen.commits else "")]
+    notes = []
+    if chosen.beside:
+        try:
+            tools.append(CommitDelta.installed(folder / ".rivals"))
+        except NotInstalled as reason:
+            notes.append(f"{chosen.beside} is not installed: {reason}")
+    measured = measure(tools, bugs, results)
     table = [row for tool, pairs in measured.items() for row in rows(tool, pairs)]
     outcome = Outcome("broke", [*table, wall_time(started)], [bars(measured)], notes=notes)
     publish(outcome, chosen)

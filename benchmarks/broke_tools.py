@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,8 +35,9 @@ LIMIT = 600.0
 class Observation:
     """A tool's answers for a bug; `answers` has one record per cause, as in the JSON report.
 
-    `seconds` is the wall time that the search adds to a run, `touched` are the files of the
-    user's tree that it changed, and `misplaced` counts pieces whose lines do not have their text.
+    `seconds` and `cpu` are the wall and processor time that the search adds to a run, `touched`
+    are the files of the user's tree that it changed, and `misplaced` counts pieces whose lines do
+    not have their text.
     """
 
     bug: str
@@ -42,6 +45,7 @@ class Observation:
     version: str
     answers: Sequence[Mapping[str, Any]] = ()
     seconds: float = 0.0
+    cpu: float = 0.0
     touched: Sequence[str] = ()
     misplaced: int = 0
     problem: str = ""
@@ -95,29 +99,20 @@ def differing(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Ours:
-    """This package, as `wheel` has it, on top of each project's environment below `folder`."""
+    """This package, unpacked in `package`, on top of the environment of each project."""
 
-    wheel: Path
-    folder: Path
+    package: Path
     comparison: str = ""
     name: str = OURS
-    _pythons: dict[str, Path] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
-        """Return a hash of the modules in the wheel, and the comparison that was asked for."""
-        with zipfile.ZipFile(self.wheel) as archive:
-            modules = [
-                f"{member.filename} {member.CRC}"
-                for member in archive.infolist()
-                if not member.filename.partition("/")[0].endswith(".dist-info")
-            ]
-        digest = hashlib.sha256("\n".join(sorted(modules)).encode()).hexdigest()[:12]
-        return f"{digest} {self.comparison}".strip()
+        """Return the hash of the package, and the comparison that was asked for."""
+        return f"{self.package.parent.name} {self.comparison}".strip()
 
     def measure(self, bug: RealBug) -> Observation:
         """Run the tests without us, with the search off, and with it on."""
-        python = self._python(bug)
+        python = install_over(bug.venv, self.package)
         with tempfile.TemporaryDirectory() as temporary:
             tree, homes = Path(temporary, bug.project.partition("/")[2]), Path(temporary, "homes")
             shutil.copytree(bug.tree, tree, symlinks=True)
@@ -134,22 +129,21 @@ class Ours:
             off = bug.run(tree, homes / "off", "--starcoder-undo=off", *explain, python=python)
             before = fingerprints(tree)
             on = bug.run(tree, homes / "on", *searching, *explain, python=python)
-            touched = differing(before, fingerprints(tree))
-            statuses = (plain.status, off.status, on.status)
-            if statuses != (1, 1, 1) or not report.is_file():
-                problem = f"exit statuses {statuses}: {_last_line(on.output)}"
-                return Observation(bug.tree.name, self.name, self.version, problem=problem)
-            causes = json.loads(report.read_text("utf-8"))["causes"]
-            answers = [cause["broke"] for cause in causes if cause.get("broke")]
-            return Observation(
+            observation = Observation(
                 bug.tree.name,
                 self.name,
                 self.version,
-                answers,
-                on.wall - off.wall,
-                touched,
-                _misplaced(tree, answers),
+                seconds=on.wall - off.wall,
+                cpu=on.cpu - off.cpu,
+                touched=differing(before, fingerprints(tree)),
             )
+            statuses = (plain.status, off.status, on.status)
+            if statuses != (1, 1, 1) or not report.is_file():
+                problem = f"exit statuses {statuses}: {_last_line(on.output)}"
+                return replace(observation, problem=problem)
+            causes = json.loads(report.read_text("utf-8"))["causes"]
+            answers = [cause["broke"] for cause in causes if cause.get("broke")]
+            return replace(observation, answers=answers, misplaced=_misplaced(tree, answers))
 
     def _choose_comparison(self, bug: RealBug, tree: Path, home: Path, python: Path) -> list[str]:
         """Make the commits since the base the comparison, and return the options for it."""
@@ -164,35 +158,59 @@ class Ours:
             git(tree, "checkout", "--quiet", "main")
         return []
 
-    def _python(self, bug: RealBug) -> Path:
-        """Return the Python that has the project's packages and this one."""
-        if bug.project not in self._pythons:
-            self._pythons[bug.project] = install_over(
-                bug.venv, self.folder / bug.venv.name, self.wheel
-            )
-        return self._pythons[bug.project]
+
+def unpack_this_package(folder: Path) -> Path:
+    """Return `folder/HASH/package` with this checkout as a wheel installs it.
+
+    Editing the checkout then disturbs no measurement.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", temporary]
+        subprocess.run([*pip, str(ROOT)], check=True)
+        [wheel] = Path(temporary).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            members = sorted(f"{member.filename} {member.CRC}" for member in archive.infolist())
+            digest = hashlib.sha256("\n".join(members).encode()).hexdigest()[:12]
+            package = folder / digest / "package"
+            archive.extractall(package)
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(package)], check=True)
+    return package
 
 
-def build_wheel(folder: Path) -> Path:
-    """Build a wheel of this checkout in `folder`, so that editing it disturbs no measurement."""
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder)]
-    subprocess.run([*command, str(ROOT)], check=True)
-    return next(folder.glob("*.whl"))
+def install_over(venv: Path, package: Path) -> Path:
+    """Return the Python of an environment with all that `venv` has, and the unpacked `package`.
+
+    The dependencies of the package are installed into another one, once for all its versions.
+    """
+    folder = package.parent / venv.name
+    dependencies = package.parents[1] / "dependencies" / venv.name
+    [metadata] = package.glob("*.dist-info")
+    requirements = Distribution.at(metadata).requires or []
+    required = [line for line in requirements if "extra ==" not in line]
+    installed = dependencies / "requirements.txt"
+    if not installed.is_file() or installed.read_text("utf-8").splitlines() != required:
+        _create_environment(venv, dependencies, [venv])
+        pip = [str(dependencies / "bin" / "python"), "-m", "pip", "install", "-q"]
+        subprocess.run([*pip, "--disable-pip-version-check", *required], check=True)
+        installed.write_text("\n".join(required) + "\n", "utf-8")
+    if not folder.exists():
+        _create_environment(venv, folder, [dependencies, venv], package, pip=False)
+    return folder / "bin" / "python"
 
 
-def install_over(venv: Path, folder: Path, wheel: Path) -> Path:
-    """Return the Python of the environment `folder`, which has `wheel` and all that `venv` has."""
-    python = folder / "bin" / "python"
-    if not python.exists():
-        subprocess.run([str(venv / "bin" / "python"), "-m", "venv", str(folder)], check=True)
-        [packages] = venv.glob("lib/python*/site-packages")
-        [own_packages] = folder.glob("lib/python*/site-packages")
-        line = f"import site; site.addsitedir({str(packages)!r})\n"
-        (own_packages / "project.pth").write_text(line, "utf-8")
-    pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    subprocess.run([*pip, str(wheel)], check=True)
-    subprocess.run([*pip, "--force-reinstall", "--no-deps", str(wheel)], check=True)
-    return python
+def _create_environment(
+    venv: Path, folder: Path, others: Sequence[Path], *paths: Path, pip: bool = True
+) -> None:
+    """Create an environment with the Python of `venv` that also has what `others` have."""
+    options = ["--clear"] if pip else ["--clear", "--without-pip"]
+    command = [str(venv / "bin" / "python"), "-m", "venv", *options, str(folder)]
+    subprocess.run(command, check=True)
+    lines = [str(path) for path in paths]
+    for other in others:
+        [packages] = other.glob("lib/python*/site-packages")
+        lines.append(f"import site; site.addsitedir({str(packages)!r})")
+    [own_packages] = folder.glob("lib/python*/site-packages")
+    (own_packages / "others.pth").write_text("\n".join(lines) + "\n", "utf-8")
 
 
 @dataclass(frozen=True)
@@ -216,13 +234,11 @@ class CommitDelta:
             shutil.copytree(bug.tree, tree, symlinks=True)
             git(tree, "update-index", "-q", "--refresh")
             before = fingerprints(tree)
-            started = time.perf_counter()
+            command = [str(self.python), "-m", "commit_delta", "--json", str(result), "--"]
+            command += [str(bug.python), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+            started, cpu_before = time.perf_counter(), children_seconds()
             done = subprocess.run(
-                [
-                    *(str(self.python), "-m", "commit_delta", "--json", str(result), "--"),
-                    *(str(bug.python), "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-                    *bug.arguments,
-                ],
+                [*command, *bug.arguments],
                 cwd=tree,
                 # It runs the command in another folder, so the paths must be relative.
                 env={**os.environ, **bug.environment(None)},
@@ -233,16 +249,25 @@ class CommitDelta:
                 timeout=LIMIT,
                 check=False,
             )
-            seconds = time.perf_counter() - started
-            touched = differing(before, fingerprints(tree))
+            observation = Observation(
+                bug.tree.name,
+                self.name,
+                self.version,
+                seconds=time.perf_counter() - started,
+                cpu=children_seconds() - cpu_before,
+                touched=differing(before, fingerprints(tree)),
+            )
             if not result.is_file():
-                problem = _last_line(done.stderr)
-                return Observation(
-                    bug.tree.name, self.name, self.version, (), seconds, touched, problem=problem
-                )
+                return replace(observation, problem=_last_line(done.stderr))
             patch = json.loads(result.read_text("utf-8"))["patch"]
-        answer = {"pieces": list(pieces_of(patch)), "seconds": seconds}
-        return Observation(bug.tree.name, self.name, self.version, [answer], seconds, touched)
+        answer = {"pieces": list(pieces_of(patch)), "seconds": observation.seconds}
+        return replace(observation, answers=[answer])
+
+
+def children_seconds() -> float:
+    """Return the processor seconds of all processes that have ended below this one."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _last_line(output: str) -> str:
