@@ -96,7 +96,7 @@ def _bug(row: Mapping[str, Any], tree: Path, facts: Mapping[str, Any]) -> RealBu
         row["repo"],
         tree,
         facts["fault"],
-        tuple(row["tests"]),
+        tuple(_from_root(nodeid, row["files"]) for nodeid in row["tests"]),
         tuple(row["files"]),
         (*row["pytest_args"], *deselected),
         tuple(row["pythonpath"]),
@@ -104,6 +104,18 @@ def _bug(row: Mapping[str, Any], tree: Path, facts: Mapping[str, Any]) -> RealBu
         facts.get("commit", ""),
         facts.get("base", ""),
     )
+
+
+def _from_root(nodeid: str, files: Sequence[str]) -> str:
+    """Return a node id with its path from the root of the repository.
+
+    pytest writes it from the folder of its configuration file.
+    """
+    path, _, name = nodeid.partition("::")
+    for file in files:
+        if file.endswith(f"/{path}"):
+            return f"{file}::{name}"
+    return nodeid
 
 
 def git(folder: Path, *arguments: str, standard_input: str = "") -> str:

@@ -195,7 +195,7 @@ def test_bugs_that_are_laid_out(tmp_path: Path) -> None:
     row = {
         "id": "pay-1",
         "repo": "shop/pay",
-        "tests": BUG.tests,
+        "tests": ["test_pay.py::test_pay"],  # pytest.ini is in the folder of the tests
         "files": BUG.files,
         "deselect": ["tests/test_pay.py::test_slow"],
         "pytest_args": [],
