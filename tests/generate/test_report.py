@@ -174,7 +174,7 @@ def test_verbose_lines() -> None:
 
 def test_undrafted_without_hypothesis(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_starcoder.generate.report.find_spec", lambda _name: None)
-    lines = list(terminal_lines(replace(GENERATED, scores=GENERATED.scores[1:])))
+    lines = list(terminal_lines(replace(GENERATED, scores=GENERATED.scores[1:], suspected=())))
     assert (
         "  no draft       parse: no example, and Hypothesis is not installed "
         "(`pip install hypothesis`)" in lines

@@ -311,11 +311,11 @@ def test_lines_are_added_lines(top: Path, model: FakeOllama) -> None:
         ),
         (
             ["--time-budget=soon"],
-            "starcoder-review: --starcoder-review-time-budget: review_time_budget must be a number",
+            "starcoder-review: --time-budget must be a number",
         ),
         (
             ["--fail-on=huge"],
-            "starcoder-review: --starcoder-review-fail-on: review_fail_on must be one of",
+            "starcoder-review: --fail-on must be one of",
         ),
         (
             ["shop/pricing.py"],

@@ -616,12 +616,14 @@ BAD_VALUES = [
     (
         "host",
         "'box:port'",
-        "must be an address whose port is a number up to 65535, such as 127.0.0.1:11434, not 'box:port'",
+        "must be an address whose port is a number up to 65535, such as 127.0.0.1:11434, "
+        "not 'box:port'",
     ),
     (
         "host",
         "'box:99999'",
-        "must be an address whose port is a number up to 65535, such as 127.0.0.1:11434, not 'box:99999'",
+        "must be an address whose port is a number up to 65535, such as 127.0.0.1:11434, "
+        "not 'box:99999'",
     ),
     ("host", "'http://key@box'", "must not contain a user or password; a key goes into api_key"),
     (
