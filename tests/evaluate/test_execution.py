@@ -44,7 +44,8 @@ def test_endings() -> None:
 
 
 @pytest.mark.slow
-def test_hazards(tmp_path: Path) -> None:
+def test_hazards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "MAX_SECONDS", 1.0)
     victim = tmp_path / "victim"
     shell = f"['sh', '-c', 'sleep 4; echo > {victim}']"
     verdicts = verdicts_on(

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import libcst  # noqa: F401 - or each run in this process would import it anew
 import pytest
 from support.repositories import git
 from support.runs import environment, home_of
