@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_starcoder.explain.failure import Failure
     from pytest_starcoder.explain.fix_search import FixContext, FixSearch
     from pytest_starcoder.explain.session import ExplainPlugin
+    from pytest_starcoder.explain.undo_search import UndoContext, UndoSearch
     from pytest_starcoder.fixture import StarCoder
 
 SETTINGS = {
@@ -38,6 +39,8 @@ SETTINGS = {
     "replay_timeout": "maximum seconds for running tests again",
     "fix": "try edits that make failing tests pass",
     "fix_timeout": "maximum seconds for trying edits per cause",
+    "undo": "undo changes in memory to find the one that broke a test",
+    "undo_timeout": "maximum seconds for undoing changes per run",
     "fix_suite": "check a fix with all tests that passed, not only the nearest ones",
     "confinement": (
         "minimum sandbox for untrusted code (candidate fixes, generated tests): "
@@ -70,6 +73,7 @@ EXPLAIN_OPTIONS = (
     "starcoder_show_prompt",
     "starcoder_report",
     "starcoder_apply",
+    "starcoder_since",
 )
 """Options that explain every failure, marked or not."""
 
@@ -137,6 +141,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("ask", "yes"),
         help="Explain every failure and write checked fixes into the code, after asking; "
         "=yes does not ask",
+    )
+    group.addoption(
+        "--starcoder-since",
+        metavar="REF",
+        help="Explain every failure, and look for what broke it among the changes since this "
+        "commit, branch or tag",
     )
     group.addoption(
         "--starcoder-write",
@@ -252,7 +262,9 @@ def _explain_plugin(config: pytest.Config, *, everything: bool) -> ExplainPlugin
     if plugin is None:
         from pytest_starcoder.explain.session import ExplainPlugin
 
-        plugin = ExplainPlugin(config, tuple(SETTINGS), _make_fix_search, everything=everything)
+        plugin = ExplainPlugin(
+            config, tuple(SETTINGS), _make_fix_search, _make_undo_search, everything=everything
+        )
         config.pluginmanager.register(plugin, "starcoder-explain")
         config.pluginmanager.register(plugin.capture, "starcoder-capture")
     return plugin
@@ -262,6 +274,12 @@ def _make_fix_search(context: FixContext) -> FixSearch:
     from pytest_starcoder.fix.session import FixSession
 
     return FixSession(context)
+
+
+def _make_undo_search(context: UndoContext) -> UndoSearch:
+    from pytest_starcoder.culprit.session import UndoSession
+
+    return UndoSession(context)
 
 
 def _check_mark(mark: pytest.Mark, nodeid: str) -> None:

@@ -32,6 +32,9 @@ settings.load_profile("loaded")
 sys.path.append(str(Path(__file__).parents[1]))
 
 
+# Children would compile every module again, and pytest rewrite it: half the time of a run.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 HIDDEN_PREFIXES = (
     *("STARCODER_", "PYTEST_ADDOPTS", "GIT_", "XDG_", "HF_", "HUGGING", "COLUMNS"),
     *("CI", "BUILD_NUMBER"),

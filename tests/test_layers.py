@@ -27,11 +27,11 @@ FLOORS = (
 )
 """Shared parts, lowest first: a part imports only from those on lower floors."""
 
-FEATURES = {"explain", "fix", "generate", "review", "evaluate", "assist"}
+FEATURES = {"explain", "culprit", "fix", "generate", "review", "evaluate", "assist"}
 """Folders that import from the floors, and from no other feature but as `USES` says."""
 
-USES = {"fix": {"explain"}}
-"""A fix starts from what was observed of a failure."""
+USES = {"culprit": {"explain"}, "fix": {"explain"}}
+"""Both start from what was observed of a failure."""
 
 ENTRY_POINTS = {"plugin", "fixture", "cli", "__main__"}
 """Parts that may import from every feature."""

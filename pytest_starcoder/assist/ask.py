@@ -25,14 +25,14 @@ _FILES = {
     "c++": "solution_1.cpp",
 }
 _COMMENTS = {"html": ("<!--\n", "", "\n-->"), "css": ("/*\n", "", "\n*/"), "sql": ("", "-- ", "")}
-"""How a comment of a language begins, each of its lines begins, and it ends; `# ` for others."""
+"""What a comment begins with, each of its lines begins with, and it ends with."""
 
 _SLASH_LANGUAGES = frozenset(
     "javascript typescript java c c++ c# go rust php kotlin swift scala".split()
 )
 
 _STARCODER_COMMENT = "# Here is the correct implementation of the code exercise\n"
-"""The comment that StarCoder's authors measured to give the best Python."""
+"""The comment with which StarCoder's authors measured the best Python."""
 
 _ASK_AGAIN = "Reword the question, or ask another model."
 _MORE_TOKENS = "Allow more tokens with STARCODER_MAX_TOKENS, or reword the question."
@@ -67,21 +67,28 @@ def ask_for_code(question: str, language: str, client: Client) -> Code:
     )
     prompt = replace(prompt, max_tokens=client.settings.max_tokens)
     completion = answer(prompt, "", client, lambda _piece: None)
-    # Control characters are removed before the check, so the checked code is the shown code.
-    text = printable(unify_newlines(completion.text), tabs=True)
-    if completion.truncated and "\n" in text.strip():
-        text = text[: text.rindex("\n") + 1]  # the last line was cut, and may parse all the same
+    text = _whole_lines(completion)
     is_python = language == "python"
     is_whole = True
     if is_python:
         code, is_whole = _python_code(text)
-    elif prompt.chat or "<!doctype" in text.lower():
-        code = extract_code(text, language)  # the page has its own opening
     else:
+        if prompt.chat or "<!doctype" in text.lower():
+            opening = ""  # the page has its own
         code = extract_code(opening + text, language) or extract_code(text, language)
     _check_code(code, language, completion)
     is_cut = completion.truncated or not is_whole
     return Code(code.rstrip() + "\n", language, completion.model, checked=is_python, cut=is_cut)
+
+
+def _whole_lines(completion: Completion) -> str:
+    """Return the text of an answer, without a last line that the limit cut."""
+    # Control characters are removed before the check, so the checked code is the shown code.
+    text = printable(unify_newlines(completion.text), tabs=True)
+    if completion.truncated and "\n" in text.strip():
+        # Half a line may parse all the same, so the check would not notice.
+        text = text[: text.rindex("\n") + 1]
+    return text
 
 
 def _python_code(text: str) -> tuple[str, bool]:
@@ -114,10 +121,10 @@ def _request(question: str, language: str, kind: str) -> str:
         quoted = question.replace("\\", "\\\\").replace('"', "'")
         return f'"""{quoted}"""\n'
     default_line = "// " if language in _SLASH_LANGUAGES else "# "
-    begin, line, end = _COMMENTS.get(language, ("", default_line, ""))
-    lines = [f"{line}{part}".rstrip() for part in question.splitlines()]
+    begin, line_start, end = _COMMENTS.get(language, ("", default_line, ""))
+    lines = [f"{line_start}{line}".rstrip() for line in question.splitlines()]
     comment = begin + "\n".join(lines) + end
-    if line:
+    if line_start:
         comment += "\n"  # ends the comment, or a small model writes on in it
     if language == "python" and kind.startswith("starcoder"):
         return _STARCODER_COMMENT + comment

@@ -55,6 +55,7 @@ def complete(
     code = code_of_answer(completion, path, text, (kind, "fill"))
     code = restore_secrets(code, redacted, text, completion.model)
     if kind in ("chat", "starcoder2-instruct"):
+        # These models answer with a block of their own instead of continuing the text.
         code = _Hole(path, unify_newlines(before), after).fill_with(code)
     code = _without_repetition(before, code, unify_newlines(after))
     if completion.truncated and "\n" in code.strip():
@@ -63,10 +64,10 @@ def complete(
         code = _longest_valid_start(before, code, after)
     code = code.rstrip()
     if not code:
-        raise UnreadableAnswer(
-            f"{completion.model} wrote nothing there.", "Choose another line, or another model."
-        )
-    line_end = split_line_end(lines[line - 1])[1]
+        hint = "Choose another line, or another model."
+        raise UnreadableAnswer(f"{completion.model} wrote nothing there.", hint)
+    # The last line of a file may have no end; then the first line shows the file's line end.
+    _, line_end = split_line_end(lines[line - 1])
     code = with_line_ends_of(line_end or lines[0], code)
     return make_rewrite(path, text, before + code + after, code, completion.model)
 
@@ -98,7 +99,7 @@ def _prompt(path: str, before: str, after: str, kind: str, client: Client) -> Pr
         if not prompt.chat:
             prompt = replace(prompt, stop=(*prompt.stop, *stops))
         prompt = cap_answer(prompt, client.settings)
-        size = sum(map(len, near + far))
+        size = len("".join(near + far))
         if size < _MIN_CONTEXT or client.fits(prompt, MAX_PROMPT_TOKENS + prompt.max_tokens):
             return prompt
         near, far = _shorten(near, far)
@@ -107,10 +108,11 @@ def _prompt(path: str, before: str, after: str, kind: str, client: Client) -> Pr
 def _stops(path: str, before: str, far: list[str], kind: str) -> list[str]:
     """Return texts at which the model has gone beyond the hole before the lines `far`."""
     stops: list[str] = []
-    # Short lines such as `}` also occur inside the hole.
-    following = [line.rstrip() for line in far[1:] if len(line.strip()) > 3]
-    if following:
-        stops.append(f"\n{following[0]}\n")
+    for line in far[1:]:
+        # Short lines such as `}` also occur inside the hole.
+        if len(line.strip()) > 3:
+            stops.append(f"\n{line.rstrip()}\n")
+            break
     # A family that cannot fill holes would write the next function, too.
     if kind == "completion" and is_python(path) and _is_in_block(before):
         stops += _NEXT_DEFINITION
@@ -128,10 +130,14 @@ def _shorten(near: list[str], far: list[str]) -> tuple[list[str], list[str]]:
     if len(near) < 2 and len(far) < 2:
         # One line on each side: cut within it.
         near = [line[len(line) // 3 :] for line in near]
-        return near, [line[: -(len(line) // 3) or None] for line in far]
+        far = [line[: len(line) - len(line) // 3] for line in far]
+        return near, far
+    # The text before the hole says more about it, so twice as much of it stays.
     if len(near) > 2 * len(far) or len(far) < 2:
-        return near[len(near) // 3 or 1 :], far
-    return near, far[: -(len(far) // 3 or 1)]
+        removed = max(len(near) // 3, 1)
+        return near[removed:], far
+    removed = max(len(far) // 3, 1)
+    return near, far[:-removed]
 
 
 # --- the answer ---
@@ -150,43 +156,56 @@ class _Hole:
         """Return the block, indented as it continues the text before it."""
         margin = common_margin(block)
         code = textwrap.dedent(block.strip("\n")).rstrip()
-        first_line, _, rest = code.partition("\n")
-        head = self._head
-        words = head.strip()
-        rest = textwrap.indent(rest, indentation(head))
-        if words and first_line.startswith(words):  # the block repeats the existing line
-            more = first_line[len(words) :]
-            if head[-1:].isspace():
-                more = more.lstrip()
-            return f"{more}\n{rest}".rstrip()
-        if words and self._is_half_written():
-            return f"{first_line}\n{rest}".rstrip()
-        # Models often get the indentation wrong, so each likely one is tried.
-        candidates = []
-        for choice in self._margins(margin, code):
-            indented = textwrap.indent(code, choice)
-            candidates.append(f"\n{indented}" if words else indented.removeprefix(head))
+        candidates = self._continuations(code) or self._indented(code, margin)
         if is_python(self._path):
             for candidate in candidates:
                 if not syntax_error(self._before + candidate + self._after):
                     return candidate
         return candidates[0]
 
+    def _continuations(self, code: str) -> list[str]:
+        """Return the code as the rest of the existing line; nothing if that line is complete."""
+        words = self._head.strip()
+        if not words:
+            return []
+        first_line, _, rest = code.partition("\n")
+        rest = textwrap.indent(rest, indentation(self._head))
+        if first_line.startswith(words):  # the block repeats the existing line
+            first_line = first_line.removeprefix(words)
+            if self._head[-1:].isspace():
+                first_line = first_line.lstrip()
+        elif not self._is_half_written():
+            return []
+        return [f"{first_line}\n{rest}".rstrip()]
+
+    def _indented(self, code: str, margin: str) -> list[str]:
+        """Return the code with each likely indentation: models often get it wrong."""
+        candidates = []
+        for choice in self._margins(margin, code):
+            indented = textwrap.indent(code, choice)
+            if self._head.strip():
+                candidates.append(f"\n{indented}")
+            else:
+                candidates.append(indented.removeprefix(self._head))
+        return candidates
+
     def _margins(self, margin: str, code: str) -> list[str]:
         """Return the indentations that the code can have, likeliest first."""
         head = "" if self._head.strip() else self._head
-        previous = _last_line(self._before)
-        step = "\t" if "\n\t" in self._before else "    "
+        lines_before = _lines_with_code(self._before)
+        previous = lines_before[-1] if lines_before else ""
         likely = indentation(previous)
-        if previous.rstrip().endswith((":", "{")):
-            likely += step
+        if previous.endswith((":", "{")):
+            likely += "\t" if "\n\t" in self._before else "    "
         margins = []
         for choice in (margin or head or likely, likely, head, ""):
             if choice.startswith(head):
                 margins.append(choice)
         if not self._head and _DEFINITION.match(code):
             # After a blank line, a definition belongs to what follows, or to the file.
-            margins.insert(0, margin or indentation(_first_line(self._after)))
+            lines_after = _lines_with_code(self._after)
+            following = lines_after[0] if lines_after else ""
+            margins.insert(0, margin or indentation(following))
         return margins
 
     def _is_half_written(self) -> bool:
@@ -200,16 +219,6 @@ class _Hole:
         return bool(syntax_error(self._before) and syntax_error(with_body))
 
 
-def _first_line(text: str) -> str:
-    """Return the first line that is not blank; empty if there is none."""
-    return next((line for line in text.split("\n") if line.strip()), "")
-
-
-def _last_line(text: str) -> str:
-    """Return the last line that is not blank; empty if there is none."""
-    return next((line for line in reversed(text.split("\n")) if line.strip()), "")
-
-
 def _without_repetition(before: str, code: str, after: str) -> str:
     """Return `code` up to where it repeats, to its end, the text that follows it in the file."""
     following = _lines_with_code(after.partition("\n")[2])
@@ -221,9 +230,12 @@ def _without_repetition(before: str, code: str, after: str) -> str:
     for number, line in enumerate(whole_lines):
         if number == 0 and head.strip():
             continue  # it continues an existing line
+        if line.rstrip() != following[0]:
+            continue
+        # One may be longer: the answer may be cut, or the file may end.
         rest = _lines_with_code("\n".join(lines[number + 1 :]))
         shared = min(len(rest), len(following) - 1)
-        if line.rstrip() == following[0] and rest[:shared] == following[1 : shared + 1]:
+        if rest[:shared] == following[1 : shared + 1]:
             return "\n".join(lines[:number])
     return code
 

@@ -19,6 +19,7 @@ from pytest_starcoder.model.prompts import FORMS, model_family, render
 from pytest_starcoder.model.special_tokens import neutralize
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.source.diff import split_lines
+from pytest_starcoder.source.functions import definition_lines
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -68,7 +69,8 @@ def definition(path: str, text: str, name: str) -> str:
     if not matches:
         raise ConfigError(f"{path} defines no {name!r}.", _names_hint(name, list(definitions)))
     lines = split_lines(text)
-    return "\n\n".join(_source(node, lines) for node in definitions[matches[0]])
+    sources = [_source(node, lines) for node in definitions[matches[0]]]
+    return "\n\n".join(sources)
 
 
 def _names_hint(name: str, names: list[str]) -> str:
@@ -102,6 +104,7 @@ def _definitions(parent: ast.AST, prefix: str = "") -> Iterator[tuple[str, Defin
         if isinstance(node, Definition):
             children.append((f"{prefix}{node.name}", node))
         else:
+            # First, so that definitions in an `if` or `try` keep their place in the file.
             pending[:0] = ast.iter_child_nodes(node)
     yield from children
     for dotted_name, node in children:
@@ -109,5 +112,5 @@ def _definitions(parent: ast.AST, prefix: str = "") -> Iterator[tuple[str, Defin
 
 
 def _source(node: Definition, lines: list[str]) -> str:
-    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    first = definition_lines(node).start
     return textwrap.dedent("".join(lines[first - 1 : node.end_lineno])).rstrip()

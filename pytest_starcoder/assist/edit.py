@@ -48,7 +48,10 @@ def edit(
     chosen = "".join(lines[first - 1 : last])
     if not chosen.strip():
         raise ConfigError(f"{path} has only blank lines there.", "Use `starcoder complete`.")
-    redacted = "".join(split_lines(redact(text))[first - 1 : last])
+    # The whole file is redacted, because a secret may be known only by lines further up.
+    redacted_lines = split_lines(redact(text))
+    redacted = "".join(redacted_lines[first - 1 : last])
+    # The model gets the lines without their margin; it would often get the margin wrong.
     shown = textwrap.dedent(unify_newlines(redacted)).rstrip()
     kind = model_family(client.model(), client.settings.family)
     prompt = render(
@@ -62,16 +65,11 @@ def edit(
     completion = client.complete(replace(prompt, max_tokens=client.settings.max_tokens))
     code = code_of_answer(completion, path, text, (kind, "edit"))
     code = textwrap.dedent(code.strip("\n")).rstrip()
-    if not code:
-        raise UnreadableAnswer(
-            f"{completion.model} returned no replacement for these lines.", _REWORD
-        )
-    if code == shown:
-        raise UnreadableAnswer(f"{completion.model} returned these lines unchanged.", _REWORD)
+    _check_changed(code, shown, completion.model)
     code = restore_secrets(code, redacted, chosen, completion.model)
     code = textwrap.indent(code, common_margin(unify_newlines(chosen)))
-    # The last line of a file may have no end; then the others tell what one looks like.
-    end = split_line_end(lines[last - 1])[1]
+    # The last line of a file may have no end; then the first line shows the file's line end.
+    _, end = split_line_end(lines[last - 1])
     inserted = with_line_ends_of(end or lines[0], code) + end
     after = "".join([*lines[: first - 1], inserted, *lines[last:]])
     rewrite = make_rewrite(path, text, after, inserted, completion.model)
@@ -81,6 +79,14 @@ def edit(
         problem = f"these lines contain {FENCE}, at which an answer ends"
         return replace(rewrite, problem=problem)
     return rewrite
+
+
+def _check_changed(code: str, shown: str, model: str) -> None:
+    """Raise UnreadableAnswer unless the model wrote something, and something new."""
+    if not code:
+        raise UnreadableAnswer(f"{model} returned no replacement for these lines.", _REWORD)
+    if code == shown:
+        raise UnreadableAnswer(f"{model} returned these lines unchanged.", _REWORD)
 
 
 def _without_blank_ends(lines: list[str], first: int, last: int) -> tuple[int, int]:

@@ -24,7 +24,9 @@ def published_results() -> Published:
 
 def terminal_lines(evaluation: Evaluation) -> list[str]:
     """Return the lines that the terminal shows."""
-    scores = [f"pass@{k} {100 * score:.1f} %" for k, score in evaluation.pass_at().items()]
+    scores = []
+    for k, score in evaluation.pass_at().items():
+        scores.append(f"pass@{k} {100 * score:.1f} %")
     lines = [
         f"{evaluation.title}: {_subject(evaluation)}",
         f"  score     {', '.join(scores)}",
@@ -111,7 +113,9 @@ def to_markdown(evaluation: Evaluation) -> str:
 
 def markdown_table(table: Published) -> list[str]:
     """Return the lines of a Markdown table."""
-    lines = [f"| model | {' | '.join(TITLES.values())} |", f"| --- |{' ---: |' * len(TITLES)}"]
+    titles = " | ".join(TITLES.values())
+    alignment = " ---: |" * len(TITLES)
+    lines = [f"| model | {titles} |", f"| --- |{alignment}"]
     for name, row in table.rows.items():
         cells = [escape(name)]
         for benchmark in TITLES:

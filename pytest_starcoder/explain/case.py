@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.explain.breakage import NO_BREAKAGE, Breakage
 from pytest_starcoder.explain.causes import cause_order, group_causes
 from pytest_starcoder.explain.change_history import ChangeHistory
 from pytest_starcoder.explain.excerpt import (
@@ -23,7 +24,7 @@ from pytest_starcoder.explain.excerpt import (
 from pytest_starcoder.explain.explanation import Suspect
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.fixes import Fix
-from pytest_starcoder.explain.replay import Replay
+from pytest_starcoder.explain.replay import Replay, with_order
 from pytest_starcoder.explain.suspicion import (
     Line,
     Ranking,
@@ -72,6 +73,7 @@ class Case:
     excerpts: tuple[Excerpt, ...] = ()
     fix: Fix | None = None
     changed: tuple[str, ...] = ()
+    breakage: Breakage = NO_BREAKAGE
 
 
 def build_cases(
@@ -81,12 +83,16 @@ def build_cases(
     history: History,
     test_files: Collection[str],
     deadline: Deadline | None = None,
+    breakages: Sequence[Breakage] = (),
 ) -> list[Case]:
     """Return the cases of `causes`; causes that turn out to be the same share one case.
 
+    `breakages` are the results of undoing changes, one for each cause, if that was done.
     After `deadline`, lines that only ran at import are left out: they are the least suspicious.
     """
     builder = _CaseBuilder(sources, ChangeHistory(history), test_files, deadline)
+    breakages = breakages or [NO_BREAKAGE] * len(causes)
+    causes, replays, breakages = _join_broken(causes, replays, breakages)
     executed = [_common_lines(replay) for replay in replays]
     cases = []
     for index, (cause, replay) in enumerate(zip(causes, replays, strict=True)):
@@ -103,8 +109,54 @@ def build_cases(
             cause = _join_causes([causes[index] for index in group])
             replay = _join_replays([replays[index] for index in group])
             case = builder.build(cause, replay, _shared_lines(executed, group))
-        joined.append(case)
+        joined.append(_add_breakage(case, [breakages[index] for index in group], sources))
     return sorted(joined, key=lambda case: cause_order(case.cause))
+
+
+def _join_broken(
+    causes: Sequence[Cause], replays: Sequence[Replay], breakages: Sequence[Breakage]
+) -> tuple[list[Cause], list[Replay], list[Breakage]]:
+    """Join the causes that the same changes broke, however different their failures look."""
+    groups: dict[object, list[int]] = {}
+    for index, breakage in enumerate(breakages):
+        groups.setdefault(breakage.pieces or index, []).append(index)
+    joined_causes, joined_replays, joined_breakages = [], [], []
+    for group in groups.values():
+        first = group[0]
+        cause, replay = causes[first], replays[first]
+        if len(group) > 1:
+            cause = _join_causes([causes[index] for index in group])
+            replay = _join_replays([replays[index] for index in group])
+        joined_causes.append(cause)
+        joined_replays.append(replay)
+        joined_breakages.append(breakages[first])
+    return joined_causes, joined_replays, joined_breakages
+
+
+def _add_breakage(case: Case, breakages: Sequence[Breakage], sources: SourceFiles) -> Case:
+    """Add what undoing changes has shown; the lines of the change are the first suspects."""
+    breakage = next((each for each in breakages if each.pieces), breakages[0])
+    if breakage.after and case.replay.order:
+        replay = with_order(case.replay, breakage.after)
+        case = dataclasses.replace(case, replay=replay)
+    if not breakage.pieces:
+        return dataclasses.replace(case, breakage=breakage)
+    by_line = {(suspect.path, suspect.line): suspect for suspect in case.suspects}
+    first: dict[Line, Suspect] = {}
+    for piece in breakage.pieces:
+        numbers = range(piece.line, piece.last + 1)
+        executed = [number for number in numbers if (piece.path, number) in case.scores]
+        # Lines that ran at import have no score, and neither has a `def`.
+        for number in executed or numbers[:1]:
+            line = piece.path, number
+            score = round(case.scores.get(line, 0.0), 4)
+            statement = one_line(line_of(sources(piece.path), number), 100)
+            new = Suspect(piece.path, number, statement, score)
+            first[line] = by_line.get(line, new)
+    others = [suspect for line, suspect in by_line.items() if line not in first]
+    suspects = [*first.values(), *others][:MAX_SUSPECTS]
+    # The sentence on changed lines says less than what undoing them has shown.
+    return dataclasses.replace(case, suspects=tuple(suspects), changed=(), breakage=breakage)
 
 
 def _join_causes(causes: Sequence[Cause]) -> Cause:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.errors import StarcoderError
+from pytest_starcoder.explain.breakage import Breakage
 from pytest_starcoder.explain.case import Case, build_cases
 from pytest_starcoder.explain.causes import group_failures
 from pytest_starcoder.explain.conversation import INTERRUPTED, Conversation
@@ -26,6 +27,7 @@ from pytest_starcoder.explain.prefetch import Prefetch, PrefetchedAnswers
 from pytest_starcoder.explain.question import file_of_cause, preview_prompt, shared_code
 from pytest_starcoder.explain.replay import Replay, Replayer, add_warnings, count_tests
 from pytest_starcoder.explain.terminal_section import TerminalSection
+from pytest_starcoder.explain.undo_search import MakeUndoSearch, UndoContext
 from pytest_starcoder.model.client import Client
 from pytest_starcoder.redaction.nested_values import with_texts
 from pytest_starcoder.runner.launch import Launch
@@ -44,8 +46,9 @@ SHOW_PROMPT = "not asked: --starcoder-show-prompt"
 class FinishedSession:
     """A session whose tests have run.
 
-    `settings` is the error if they could not be read. `rerun_arguments` returns the
-    arguments with which pytest runs some tests again.
+    `settings` is the error if they could not be read. `rerun_arguments` returns the arguments
+    with which pytest runs some tests again. `since` is the commit that the user named to compare
+    with, and `passed` are those at which tests have passed before, by node id.
     """
 
     failures: Sequence[Failure]
@@ -57,6 +60,8 @@ class FinishedSession:
     conventions: Conventions
     rerun_arguments: Callable[[Sequence[str]], list[str]]
     interrupted: bool = False
+    since: str = ""
+    passed: Mapping[str, str] = field(default_factory=dict)
 
 
 class Explainer:
@@ -69,6 +74,7 @@ class Explainer:
         write_heading: Callable[[str], None],
         hooks: PluginHooks,
         make_fix_search: MakeFixSearch,
+        make_undo_search: MakeUndoSearch,
         make_client: Callable[[Settings], Client] = Client.from_settings,
     ) -> None:
         self._session = session
@@ -76,12 +82,13 @@ class Explainer:
         self._write_heading = write_heading
         self._hooks = hooks
         self._make_fix_search = make_fix_search
+        self._make_undo_search = make_undo_search
         self._make_client = make_client
         settings = session.settings
         self._settings = settings if isinstance(settings, Settings) else Settings()
         # After a Ctrl-C the user wants the prompt back: nothing is run again.
         if session.interrupted:
-            self._settings = replace(self._settings, replay=False, fix=False)
+            self._settings = replace(self._settings, replay=False, undo=False, fix=False)
 
     def explain(self, prefetch: Prefetch | None, writing: WriteOptions) -> Report:
         """Explain all causes, and write fixes and tests as far as `writing` allows."""
@@ -101,14 +108,7 @@ class Explainer:
             self._show_heading(all_cases, conversation.model, conversation.server)
             # The same client, so that all questions share one time limit.
             search = self._search_fixes(all_cases, conversation.client)
-            shared = shared_code(all_cases)
-            explanations: list[Explanation] = []
-            for evidence, case in self._explain_each(all_cases, search):
-                answer = conversation.ask(case, shared[file_of_cause(case)])
-                explanation = complete(evidence, answer)
-                self._show_tests(explanation)
-                self._hooks.report_explanation(explanation)
-                explanations.append(explanation)
+            explanations = self._ask_about(all_cases, search, conversation)
             report = Report(
                 tuple(explanations),
                 len(self._session.failures),
@@ -124,6 +124,19 @@ class Explainer:
         for message in search.write(explanations, writing):
             self._section.remark(message)
         return report
+
+    def _ask_about(
+        self, all_cases: Sequence[Case], search: FixSearch, conversation: Conversation
+    ) -> list[Explanation]:
+        shared = shared_code(all_cases)
+        explanations = []
+        for evidence, case in self._explain_each(all_cases, search):
+            answer = conversation.ask(case, shared[file_of_cause(case)])
+            explanation = complete(evidence, answer)
+            self._show_tests(explanation)
+            self._hooks.report_explanation(explanation)
+            explanations.append(explanation)
+        return explanations
 
     def show_prompts(self) -> Report:
         """Write the prompts instead of asking a model."""
@@ -161,7 +174,25 @@ class Explainer:
             session.history,
             session.conventions.files,
             Deadline.after(self._settings.replay_timeout, "replay_timeout"),
+            self._undo_changes(grouped, replays),
         )
+
+    def _undo_changes(
+        self, causes: Sequence[Cause], replays: Sequence[Replay]
+    ) -> Sequence[Breakage]:
+        """Find the changes that broke the tests, by running tests without them."""
+        session = self._session
+        context = UndoContext(
+            tests=session.tests,
+            launch=session.launch,
+            conventions=session.conventions,
+            settings=self._settings,
+            show_status=self._section.status,
+            since=session.since,
+            passed=session.passed,
+        )
+        search = self._make_undo_search(context)
+        return search.find(list(zip(causes, replays, strict=True)))
 
     def _replay(self, grouped: Sequence[Cause]) -> list[Replay]:
         """Run failing tests again; a Ctrl-C ends that, and the explanations follow."""
@@ -219,8 +250,11 @@ class Explainer:
 
     def _show_heading(self, all_cases: Sequence[Case], model: str = "", server: str = "") -> None:
         failures = counted(len(self._session.failures), "failure")
-        heading = f"StarCoder: {failures}, {counted(len(all_cases), 'cause')}"
-        self._write_heading(f"{heading} ({model} on {server})" if model else heading)
+        causes = counted(len(all_cases), "cause")
+        heading = f"StarCoder: {failures}, {causes}"
+        if model:
+            heading += f" ({model} on {server})"
+        self._write_heading(heading)
 
     def _show_tests(self, explanation: Explanation) -> None:
         self._section.show_tests(explanation.nodeids)
@@ -231,8 +265,10 @@ class Explainer:
 def _closing_remarks(report: Report, answered: int, outage: str) -> list[str]:
     """Return sentences on how much was explained, its cost, and how reliable it is."""
     seconds = f"{report.seconds:.1f} s."
-    rerun = f"Ran {counted(report.rerun, 'test')} again." if report.rerun else ""
-    checked = "`checked` was verified by running tests again; " if report.rerun else ""
+    rerun = checked = ""
+    if report.rerun:
+        rerun = f"Ran {counted(report.rerun, 'test')} again."
+        checked = "`checked` was verified by running tests again; "
     remarks = []
     if answered:
         total = counted(len(report.explanations), "cause")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from pytest_starcoder.explain.breakage import NO_BREAKAGE, Breakage
 from pytest_starcoder.explain.failure import Frame
 from pytest_starcoder.explain.fixes import NO_FIXES, Fix, Fixes
 from pytest_starcoder.redaction.nested_values import with_texts
@@ -33,7 +34,8 @@ class Suspect:
 class Statement:
     """One statement of an explanation, labelled by how reliable it is.
 
-    `kind` is its subject: seen, fact, at, calls, suspect, replay, fix, question, extra or why.
+    `kind` is its subject: seen, fact, broke, at, calls, suspect, replay, fix, question, extra or
+    why.
     `by` names the model of a guess. Raises ValueError for a guess without a model, and
     for any other statement with one.
     """
@@ -75,8 +77,8 @@ class Explanation:
     the evidence and are marked there; `flaw` is a defect of the whole answer, such
     as "repeats the question".
 
-    Everything else was observed, except `replay` and `fixes`, which were checked by
-    running tests. `order` lists the tests to run if the first one fails only after
+    Everything else was observed, except `breakage`, `replay` and `fixes`, which were
+    checked by running tests. `order` lists the tests to run if the first one fails only after
     other tests. `calls` are the functions that the failing line calls, unless a
     replay showed what the test executes. `path` and `line` (1-based) are the place
     of the failure; empty and 0 if it is outside the project. `nodeids` are all tests
@@ -105,6 +107,7 @@ class Explanation:
     flaw: str = ""
     unsupported: tuple[str, ...] = ()
     fixes: Fixes = NO_FIXES
+    breakage: Breakage = NO_BREAKAGE
 
     @property
     def tests_to_rerun(self) -> tuple[str, ...]:
@@ -137,6 +140,7 @@ def describe_case(case: Case, redact: Callable[[str], str]) -> Explanation:
         replay=case.replay.statements,
         order=case.replay.order,
         extra=failure.extra,
+        breakage=case.breakage,
     )
     return with_texts(explanation, redact)
 
@@ -151,6 +155,7 @@ def _statements(explanation: Explanation) -> Iterator[Statement]:
     yield Statement("seen", explanation.seen, Label.OBSERVED)
     for fact in explanation.facts:
         yield Statement("fact", fact, Label.OBSERVED)
+    yield from _broken_by(explanation.breakage)
     for suspect in explanation.suspects:
         text = f"{suspect.path}:{suspect.line}: {suspect.source}"
         if suspect.reasons:
@@ -164,6 +169,19 @@ def _statements(explanation: Explanation) -> Iterator[Statement]:
         text = f"{callee.path}:{callee.line} {callee.function}"
         yield Statement("calls", text, Label.OBSERVED, path=callee.path, line=callee.line)
     yield from _conclusions(explanation)
+
+
+def _broken_by(breakage: Breakage) -> Iterator[Statement]:
+    if breakage.after:
+        yield Statement("broke", breakage.order, Label.CHECKED)
+    if breakage.pieces:
+        first = breakage.pieces[0]
+        text = breakage.verdict
+        if breakage.context:
+            text += f" ({breakage.context})"
+        yield Statement("broke", text, Label.CHECKED, path=first.path, line=first.line)
+    elif breakage.note:
+        yield Statement("broke", breakage.note, Label.CHECKED)
 
 
 def _conclusions(explanation: Explanation) -> Iterator[Statement]:
@@ -215,7 +233,9 @@ class Report:
     @property
     def confinement(self) -> str:
         """A sentence that names the sandbox of changes that were run; empty if none were."""
-        levels = {explanation.fixes.level for explanation in self.explanations} - {""}
+        levels = {explanation.fixes.level for explanation in self.explanations}
+        levels |= {explanation.breakage.level for explanation in self.explanations}
+        levels.discard("")
         if not levels:
             return ""
         return f"Changes ran in memory, in the {' and '.join(sorted(levels))} sandbox."

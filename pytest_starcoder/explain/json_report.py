@@ -7,6 +7,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
+from pytest_starcoder.explain.breakage import Breakage, BrokenBy
 from pytest_starcoder.explain.explanation import Explanation, Report, Statement, Suspect
 from pytest_starcoder.explain.fixes import Fix
 from pytest_starcoder.text.node_ids import without_group
@@ -53,6 +54,7 @@ def _cause(explanation: Explanation) -> dict[str, Any]:
         "rerun": [without_group(nodeid) for nodeid in explanation.tests_to_rerun],
         "statements": [_statement(statement) for statement in explanation.statements],
         "suspects": [_suspect(suspect) for suspect in explanation.suspects],
+        "broke": _broke(explanation.breakage),
         "fixes": [_fix(fix) for fix in fixes.found],
         "question": fixes.question,
         "fixes_note": fixes.note,
@@ -87,6 +89,39 @@ def _suspect(suspect: Suspect) -> dict[str, Any]:
         "score": suspect.score,
         "source": suspect.source,
         "reasons": list(suspect.reasons),
+    }
+
+
+def _broke(breakage: Breakage) -> dict[str, Any]:
+    return {
+        "pieces": [_piece(piece) for piece in breakage.pieces],
+        "either": [[_piece(piece) for piece in pieces] for pieces in breakage.either],
+        "since": breakage.since,
+        "verdict": breakage.verdict if breakage.pieces else "",
+        "context": breakage.context if breakage.pieces else "",
+        "note": breakage.note,
+        "failing": list(breakage.failing),
+        "still_failing": list(breakage.still),
+        "passing": list(breakage.passing),
+        "needing": list(breakage.needing),
+        "changes": breakage.total,
+        "left_out": list(breakage.left_out),
+        "only_test": breakage.only_test,
+        "after": [without_group(nodeid) for nodeid in breakage.after],
+        "state": breakage.state,
+        "runs": breakage.tried,
+        "seconds": round(breakage.seconds, 3),
+        "confinement": breakage.level,
+    }
+
+
+def _piece(piece: BrokenBy) -> dict[str, Any]:
+    return {
+        "path": piece.path,
+        "line": piece.line,
+        "last": piece.last,
+        "diff": piece.diff,
+        "commit": piece.commit,
     }
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_starcoder.errors import StarcoderError
+from pytest_starcoder.errors import ConfigError, StarcoderError
 from pytest_starcoder.explain.complaints import Complaints
 from pytest_starcoder.explain.hooks import PluginHooks
 from pytest_starcoder.explain.report_outputs import ReportOutputs
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from pytest_starcoder.explain.fix_search import MakeFixSearch
     from pytest_starcoder.explain.prefetch import Prefetch
     from pytest_starcoder.explain.recording import Recording
+    from pytest_starcoder.explain.undo_search import MakeUndoSearch
+    from pytest_starcoder.session.passed_commits import PassedCommits
     from pytest_starcoder.source.conventions import Conventions
 
 MARKER = "starcoder_explain"
@@ -124,13 +126,16 @@ class FailureCapture:
         # Attributes of a report reach the controller; user properties would reach JUnit files.
         if address != item.nodeid:
             vars(report)["starcoder_address"] = address
-        if report.when == "setup" or report.failed:
-            mark = item.get_closest_marker(MARKER)
-            if mark is not None:
-                vars(report).update(_marker_attributes(mark))
-            if call.excinfo and report.failed and (self._everything or mark):
-                exc, phase = call.excinfo.value, report.when or "call"
-                self._attach_failure(report, item, exc, address, phase)
+        # Looked up in one phase of a passed test only: the marker is rare, and tests are many.
+        if report.when != "setup" and not report.failed:
+            return
+        mark = item.get_closest_marker(MARKER)
+        if mark is not None:
+            vars(report).update(_marker_attributes(mark))
+        is_explained = self._everything or mark is not None
+        if is_explained and report.failed and call.excinfo:
+            exc, phase = call.excinfo.value, report.when or "call"
+            self._attach_failure(report, item, exc, address, phase)
 
     def _attach_failure(
         self,
@@ -152,9 +157,11 @@ class FailureCapture:
 
         executed = self._recording.executed() if self._recording is not None else ()
         comparison = None
-        # Another comparison may have failed before, in an assert whose error was caught.
-        if self._comparison is not None and self._comparison[0] == _raise_place(exc.__traceback__):
-            comparison = self._comparison[1]
+        if self._comparison is not None:
+            place, last_comparison = self._comparison
+            # It may have failed earlier, in an assert whose error was caught.
+            if place == _raise_place(exc.__traceback__):
+                comparison = last_comparison
         redactor = self._hooks.redactor
         return capture_failure(exc, address, phase, self._project, comparison, executed, redactor)
 
@@ -163,21 +170,22 @@ class FailureCapture:
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         report = yield
+        # pytest's own `collect_one_node` reads this undocumented attribute, too.
         call = getattr(report, "call", None)
         if report.failed and self._everything and call is not None and call.excinfo:
             with self._complaints.contain(collector.nodeid):
-                from pytest_starcoder.explain.capture import capture_failure
-
-                address = self._project.address_of(collector.nodeid, collector.path)
-                failure = capture_failure(
-                    call.excinfo.value,
-                    address,
-                    "collect",
-                    self._project,
-                    redactor=self._hooks.redactor,
-                )
-                vars(report)["starcoder_failure"] = failure.to_json()
+                self._attach_collection_failure(report, collector, call.excinfo.value)
         return report
+
+    def _attach_collection_failure(
+        self, report: pytest.CollectReport, collector: pytest.Collector, exc: BaseException
+    ) -> None:
+        from pytest_starcoder.explain.capture import capture_failure
+
+        address = self._project.address_of(collector.nodeid, collector.path)
+        redactor = self._hooks.redactor
+        failure = capture_failure(exc, address, "collect", self._project, redactor=redactor)
+        vars(report)["starcoder_failure"] = failure.to_json()
 
     @pytest.hookimpl
     def pytest_sessionfinish(self) -> None:
@@ -200,11 +208,13 @@ class ExplainPlugin:
         config: pytest.Config,
         keys: Sequence[str],
         make_fix_search: MakeFixSearch,
+        make_undo_search: MakeUndoSearch,
         *,
         everything: bool,
     ) -> None:
         self._config = config
         self._make_fix_search = make_fix_search
+        self._make_undo_search = make_undo_search
         self._everything = everything
         self._is_worker = hasattr(config, "workerinput")
         self._complaints = Complaints()
@@ -215,8 +225,10 @@ class ExplainPlugin:
         self._interrupted = False
         self._prefetch: Prefetch | None = None
         self._outputs: ReportOutputs | None = None
+        self._since: str = config.getoption("starcoder_since") or ""
         self._settings: Settings | StarcoderError
         try:
+            self._check_since()
             self._outputs = self._make_outputs()
             self._settings = session_settings(config, keys)
         except StarcoderError as exc:
@@ -230,6 +242,18 @@ class ExplainPlugin:
             everything=everything,
             record=self._should_record(),
         )
+
+    def _check_since(self) -> None:
+        """Raise ConfigError if there is no commit to compare with."""
+        if not self._since or self._is_worker:
+            return
+        from pytest_starcoder.source.git.comparison import Comparer
+
+        if not Comparer(project_of(self._config).repository).commit(self._since):
+            raise ConfigError(
+                f"--starcoder-since: there is no commit {self._since!r} here.",
+                "Check the name; in CI fetch the whole history (fetch-depth: 0, or GIT_DEPTH: 0).",
+            )
 
     def _make_outputs(self) -> ReportOutputs:
         getoption = self._config.getoption
@@ -246,6 +270,7 @@ class ExplainPlugin:
         """Return whether to record executed code, as a substitute for running tests again."""
         if isinstance(self._settings, StarcoderError) or self._settings.replay:
             return False
+        # xdist's controller runs no tests.
         runs_no_tests = not self._is_worker and self._config.getoption("numprocesses", None)
         return self._everything and not runs_no_tests
 
@@ -338,9 +363,35 @@ class ExplainPlugin:
         self._interrupted = type(excinfo.value).__name__ != "Interrupted"
 
     @pytest.hookimpl
+    def pytest_sessionfinish(self) -> None:
+        if self._everything and not self._is_worker:
+            with self._complaints.contain("the tests that passed"):
+                self._remember_passed()
+
+    def _remember_passed(self) -> None:
+        """Remember at which commit tests passed, so that later changes can be undone."""
+        from pytest_starcoder.source.git.comparison import Comparer
+
+        passed = [test.nodeid for test in self._tests.finished if test.outcome == "passed"]
+        comparer = Comparer(project_of(self._config).repository)
+        if passed and comparer.is_clean():
+            self._passed_commits().add(passed, comparer.commit("HEAD"))
+
+    def _passed_commits(self) -> PassedCommits:
+        from pytest_starcoder.session.passed_commits import PassedCommits
+        from pytest_starcoder.settings import cache_folder
+
+        folder = None
+        if isinstance(self._settings, Settings) and self._settings.cache != "off":
+            folder = cache_folder(self._settings)
+        return PassedCommits(folder, self._config.rootpath)
+
+    @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._is_worker:
+            return
         has_files = self._outputs is not None and self._outputs.has_files
-        if self._is_worker or not (self._failures or self._complaints or has_files):
+        if not (self._failures or self._complaints or has_files):
             return
         try:
             with self._complaints.contain("the failures"):
@@ -375,6 +426,7 @@ class ExplainPlugin:
             lambda heading: terminal.write_sep("=", heading, yellow=True),
             self._hooks,
             self._make_fix_search,
+            self._make_undo_search,
         )
         if config.getoption("starcoder_show_prompt"):
             return explainer.show_prompts()
@@ -401,6 +453,8 @@ class ExplainPlugin:
             conventions=self._conventions(),
             rerun_arguments=lambda nodeids: rerun_arguments(self._config, nodeids),
             interrupted=self._interrupted,
+            since=self._since,
+            passed=self._passed_commits().read(),
         )
 
     def _conventions(self) -> Conventions:

@@ -65,6 +65,8 @@ class FixSession:
         """Search for fixes of a case, by enumeration and then by asking the model."""
         if self._stopped or not case.replay.failing:
             return NO_FIXES
+        if case.breakage.only_test:
+            return NO_FIXES  # the code is as it was when the test passed
         if not self._unfixable.isdisjoint(case.cause.nodeids):
             return NO_FIXES
         fixes = self._search(case)
@@ -165,14 +167,14 @@ class FixSession:
 
 def _suite_of(context: FixContext) -> Suite:
     """Return the tests that fixes must not break."""
-    passed = []
+    passed_ids = []
+    seconds = 0.0
     for test in context.tests:
         if test.outcome == "passed" and test.allowed and test.fixable:
-            passed.append(test)
-    passed_ids = [test.nodeid for test in passed]
+            passed_ids.append(test.nodeid)
+            seconds += test.seconds
     # A suite that runs in no time says more about a change than the nearest tests alone.
-    seconds = sum(test.seconds for test in passed)
-    is_small = len(passed) <= SMALL_SUITE_TESTS and seconds <= SMALL_SUITE_SECONDS
+    is_small = len(passed_ids) <= SMALL_SUITE_TESTS and seconds <= SMALL_SUITE_SECONDS
     return Suite(
         order=[test.nodeid for test in context.tests],
         fast=passed_ids if is_small else (),

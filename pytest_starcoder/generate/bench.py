@@ -11,6 +11,7 @@ from pytest_starcoder.generate.draft import Target
 from pytest_starcoder.generate.executed_code import ExecutedCode
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.rerun import rerun
+from pytest_starcoder.runner.rerun_job import Tracing
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.runner.trials import Trials
 
@@ -52,7 +53,8 @@ class DraftBench:
     ) -> dict[str, ExecutedCode]:
         """Return the code that each test of the suite executes, if it passes."""
         executions = {}
-        for test in rerun(self.launch, suite, deadline, trace=suite, arcs=True, warn=warn):
+        tracing = Tracing(lines=frozenset(suite), arcs=True)
+        for test in rerun(self.launch, suite, deadline, tracing=tracing, warn=warn):
             if test.outcome == "passed":
                 executions[test.nodeid] = ExecutedCode(test.lines, test.arcs, test.seconds)
         return executions

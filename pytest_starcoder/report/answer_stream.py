@@ -26,7 +26,8 @@ class PlainText:
         # The end of the text may be half a word or half an escape sequence.
         *words, self._word = _WORD_END.split(self._word + piece)
         if words:
-            self._write("".join(printable(word, tabs=True) for word in words))
+            shown = [printable(word, tabs=True) for word in words]
+            self._write("".join(shown))
 
     def end(self) -> None:
         """Write the last word and a newline."""

@@ -31,6 +31,7 @@ from typing import Any
 
 import pytest
 
+from pytest_starcoder.runner.edited_source import Texts
 from pytest_starcoder.runner.hook_callers import HookCallers
 
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -50,9 +51,11 @@ IGNORE = object()
 """Stands for a path when the call is to have no effect."""
 
 
-def guard_files(manager: pytest.PytestPluginManager, folder: Path) -> None:
+def guard_files(manager: pytest.PytestPluginManager, folder: Path) -> FileGuard:
     """Redirect all writes of hooks of the plugins in `manager` into `folder` from now on."""
-    FileGuard(HookCallers(manager), folder).install()
+    guard = FileGuard(HookCallers(manager), folder)
+    guard.install()
+    return guard
 
 
 class FileGuard:
@@ -92,6 +95,21 @@ class FileGuard:
         _replace(sqlite3, "connect", self._guard_connect)
         sqlite3.dbapi2.connect = sqlite3.connect
 
+    def serve(self, files: Texts) -> None:
+        """Have every reader of these files in this process get their texts.
+
+        Modules that exist are left alone: `serve_changed` has their texts imported, and pytest
+        must find them at their own place to collect them.
+        """
+        for path, text in files.items():
+            if path.endswith(".py") and text is not None and self._exists(path):
+                continue
+            place = _absolute(path)
+            self._redirected[place] = target = self._new_place(place)
+            if text is not None:
+                with open(target, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123
+                    file.write(text)
+
     # --- paths ---
 
     def _current(self, path: Any) -> Any:
@@ -120,16 +138,18 @@ class FileGuard:
             if not self._exists(place):
                 self._created.add(place)
             return path
-        # Only a user's file, or a new one in a folder, can be redirected.
-        has_folder = self._exists(os.path.dirname(place))
-        if place in self._created or not has_folder or os.path.isdir(place):
-            return path  # let the system report that it cannot be written
+        if place in self._created or not self._is_in_folder(place):
+            return path
         target = self._new_place(place)
         if copy and self._exists(place):
             with contextlib.suppress(OSError):
                 shutil.copy2(place, target)
         self._redirected[place] = target
         return target
+
+    def _is_in_folder(self, place: str) -> bool:
+        """Return whether `place` can be a file: if not, the system is to report the error."""
+        return self._exists(os.path.dirname(place)) and not os.path.isdir(place)
 
     def _hide(self, path: Any) -> bool:
         """Mark `path` as removed if a hook removes a user's file; return whether it did."""
@@ -138,7 +158,9 @@ class FileGuard:
         place = _absolute(path)
         if self._current(path) is not path or self._is_unguarded(place):
             return False
-        if not self._exists(place) or self._is_new(place) or not self._callers.is_from_hook():
+        if not self._exists(place) or self._is_new(place):
+            return False
+        if not self._callers.is_from_hook():  # last, because it walks the stack
             return False
         self._forget_files_in(place)
         self._redirected[place] = self._new_place(place)

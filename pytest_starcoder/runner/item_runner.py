@@ -6,7 +6,7 @@ import contextlib
 import copy
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Literal, NamedTuple, NoReturn
 
@@ -34,6 +34,7 @@ class Raised(NamedTuple):
     name: str = ""
     place: str = ""
     note: str = ""
+    function: str = ""
 
 
 class ItemRunner:
@@ -41,12 +42,15 @@ class ItemRunner:
 
     def __init__(self) -> None:
         self.items: dict[str, pytest.Item] = {}
+        self._problems: Mapping[str, str] = {}
         self._protocol: ItemProtocol | None = None
         self._outcomes: list[str] = []
         self._raised = Raised()
 
-    def start(self, session: pytest.Session, project: Project) -> None:
+    def start(self, session: pytest.Session, project: Project, problems: Mapping[str, str]) -> None:
+        """Prepare to run the items of a session; `problems` tells which files did not collect."""
         self.items = {item.nodeid: item for item in session.items}
+        self._problems = problems
         self._protocol = ItemProtocol(session.config, project)
 
     def note_report(self, report: pytest.TestReport) -> None:
@@ -57,28 +61,39 @@ class ItemRunner:
         """Remember the first exception of the test, and where it was raised."""
         if call.excinfo is None or self._raised.name:
             return
-        place = ""
+        place = function = ""
         if call.excinfo.traceback:
             last = call.excinfo.traceback[-1]
             place = f"{last.path}:{last.lineno + 1}"
+            function = last.name
         exception = call.excinfo.value
         note = " ".join(getattr(exception, "__notes__", ()))
         if not note and type(exception) is AssertionError:
             note = str(exception)
-        self._raised = Raised(call.excinfo.typename, place, one_line(note, MAX_NOTE))
+        self._raised = Raised(call.excinfo.typename, place, one_line(note, MAX_NOTE), function)
 
-    def run(self, nodeid: str, limit: float) -> Record:
-        """Run one test for at most `limit` seconds of processor time."""
+    def run(
+        self, nodeid: str, limit: float, following: str = "", *, in_session: bool = False
+    ) -> Record:
+        """Run one test for at most `limit` seconds of processor time.
+
+        The node id may be that of a file, which passes if its tests can be collected. Fixtures
+        that the test `following` shares stay set up, and `in_session` it also shares the values
+        of parameters.
+        """
+        if "::" not in nodeid:
+            return self._collection_record(nodeid)
         item = self.items.get(nodeid)
         if item is None or self._protocol is None:
             return Record(nodeid, "missing", 0.0)
         self._outcomes, self._raised = [], Raised()
         started = time.perf_counter()
         is_overtime = False
-        with _fresh_instance(item), _fresh_parameters(item):
+        parameters = contextlib.nullcontext() if in_session else _fresh_parameters(item)
+        with _fresh_instance(item), parameters:
             try:
                 signal.setitimer(signal.ITIMER_VIRTUAL, limit, REPEAT_SECONDS)
-                reports = self._protocol.run(item)
+                reports = self._protocol.run(item, self.items.get(following))
                 self._outcomes += [report.outcome for report in reports]
             except BaseException:  # noqa: BLE001 - code may raise anything, KeyboardInterrupt too
                 is_overtime = True
@@ -89,6 +104,12 @@ class ItemRunner:
             is_overtime = True
         outcome = "overtime" if is_overtime else self._worst_outcome()
         return Record(nodeid, outcome, time.perf_counter() - started, *self._raised)
+
+    def _collection_record(self, nodeid: str) -> Record:
+        for collector, problem in self._problems.items():
+            if collector.partition("::")[0] == nodeid:
+                return Record(nodeid, "failed", 0.0, raised=problem.partition(":")[0], note=problem)
+        return Record(nodeid, "passed", 0.0)
 
     def _worst_outcome(self) -> Literal["failed", "skipped", "passed"]:
         if "failed" in self._outcomes or not self._outcomes:

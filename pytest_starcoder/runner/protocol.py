@@ -68,7 +68,8 @@ class Malformed(ValueError):
 
 def encode(message: object) -> bytes:
     """Return the line of a message, with its newline; `decode` lists the types of its fields."""
-    return json.dumps({type(message).__name__: message}, default=_plain).encode() + b"\n"
+    line = json.dumps({type(message).__name__: message}, default=_plain)
+    return line.encode() + b"\n"
 
 
 def decode(line: bytes, kinds: tuple[type[M], ...]) -> M:
@@ -79,7 +80,9 @@ def decode(line: bytes, kinds: tuple[type[M], ...]) -> M:
     with a default may be missing.
     """
     try:
-        message = _checked(json.loads(line.decode("utf-8"), parse_constant=_refuse_constant), dict)
+        # Python's JSON also knows NaN and Infinity.
+        value = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
+        message = _checked(value, dict)
         for kind in kinds:
             if message.keys() == {kind.__name__}:
                 decoded: M = parse_value(message[kind.__name__], kind)
@@ -114,7 +117,9 @@ def _plain(value: object) -> object:
     """Convert one value that JSON does not have; its parts are converted in turn."""
     if isinstance(value, frozenset):
         return sorted(value)
-    return str(value) if isinstance(value, Path) else vars(value)
+    if isinstance(value, Path):
+        return str(value)
+    return vars(value)
 
 
 # --- files ---
@@ -125,7 +130,8 @@ def read_regular(path: Path) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | OPEN_REGULAR)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_LINE:
+        is_file = stat.S_ISREG(status.st_mode)
+        if not is_file or status.st_size > MAX_LINE:
             raise Malformed("no file, or too large")
         return file.read(MAX_LINE)
 
@@ -140,9 +146,10 @@ class MessageFile:
     def append(self, message: object) -> None:
         """Write one line. Never raises: if the file is gone, there is no reader."""
         line = memoryview(encode(message))
+        flags = os.O_WRONLY | os.O_APPEND | OPEN_REGULAR
         with contextlib.suppress(OSError):
             # Reopened each time: a test may have closed all descriptors it does not know.
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | OPEN_REGULAR)
+            descriptor = os.open(self._path, flags)
             try:
                 while line and os.path.samestat(os.fstat(descriptor), self._status):
                     line = line[os.write(descriptor, line) :]
@@ -176,7 +183,8 @@ def parse_value(value: Any, kind: Any) -> Any:
             return value
     elif kind is float:
         # An integer may have thousands of digits, too many for a float.
-        if type(value) in (int, float) and abs(value) < MAX_NUMBER:
+        is_number = type(value) in (int, float)
+        if is_number and abs(value) < MAX_NUMBER:
             return float(value)
     elif kind in (str, bool):
         return _checked(value, kind)
@@ -190,20 +198,30 @@ def parse_value(value: Any, kind: Any) -> Any:
 
 
 def _parse_collection(value: Any, kind: Any) -> Any:
+    """Convert a JSON value to a generic type, a union with None, or a literal."""
     origin = get_origin(kind)
     arguments = get_args(kind)
     if origin is Mapping:
-        entries = _checked(value, dict).items()
-        return {key: parse_value(entry, arguments[1]) for key, entry in entries}
+        _, value_kind = arguments
+        entries = _checked(value, dict)
+        return {key: parse_value(entry, value_kind) for key, entry in entries.items()}
     if origin is frozenset or (origin is tuple and arguments[-1] is Ellipsis):
-        return origin(parse_value(entry, arguments[0]) for entry in _checked(value, list))
-    if origin is tuple and len(_checked(value, list)) == len(arguments):
-        return tuple(map(parse_value, value, arguments))
+        entry_kind = arguments[0]
+        return origin(parse_value(entry, entry_kind) for entry in _checked(value, list))
+    if origin is tuple:
+        return _parse_tuple(value, arguments)
     if origin is UnionType:
         return None if value is None else parse_value(value, arguments[0])
     if origin is Literal and value in arguments:
         return value
     raise Malformed(f"no value of {kind}")
+
+
+def _parse_tuple(value: Any, kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    entries = _checked(value, list)
+    if len(entries) != len(kinds):
+        raise Malformed(f"not {len(kinds)} values")
+    return tuple(map(parse_value, entries, kinds))
 
 
 def _checked(value: Any, kind: type) -> Any:
@@ -217,7 +235,8 @@ def _parse_fields(value: Any, kind: Any) -> Any:
     entries = _checked(value, dict)
     if not _required(kind) <= entries.keys() <= types.keys():
         raise Malformed(f"not the fields of a {kind.__name__}")
-    return kind(**{name: parse_value(entry, types[name]) for name, entry in entries.items()})
+    arguments = {name: parse_value(entry, types[name]) for name, entry in entries.items()}
+    return kind(**arguments)
 
 
 _field_types = cache(get_type_hints)

@@ -48,8 +48,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         signal.signal(signal.SIGBREAK, signal.default_int_handler)
     if job.sandbox:
         enter_sandbox(job.sandbox)
-    guard_files(early_config.pluginmanager, job.folder / "redirected")
+    guard = guard_files(early_config.pluginmanager, job.folder / "redirected")
     serve_changed(job.files)
+    guard.serve(job.files)
     try:
         return (yield)
     except Exception as exc:
@@ -80,7 +81,7 @@ class Recorder:
         self._processes = job.folder / "processes"
         self._processes.mkdir()
         self._environment = TracedEnvironment(job.root, self._processes)
-        self._tracer = Tracer(project.holds, record_arcs=job.record_arcs)
+        self._tracer = Tracer(project.holds, record_arcs=job.tracing.arcs)
         # By identity, since fixture definitions may not be hashable. Holding them keeps ids unique.
         self._fixtures: dict[int, tuple[object, dict[str, set[int]]]] = {}
         self._reports: dict[str, list[pytest.TestReport]] = {}
@@ -119,12 +120,12 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def _trace_phase(self, item: pytest.Item) -> Generator[None, None, None]:
-        is_traced = item.nodeid in self._job.traced
+        is_traced = item.nodeid in self._job.tracing.lines
         environment: Any = os.environ  # a test may replace it
         if is_traced:
             with contextlib.suppress(Exception):
                 self._environment.add_to(environment)
-            self._tracer.start(values=item.nodeid in self._job.valued)
+            self._tracer.start(values=item.nodeid in self._job.tracing.calls)
         try:
             return (yield)
         finally:
@@ -203,7 +204,7 @@ class Recorder:
 
     def _lines(self, item: pytest.Item) -> dict[str, set[int]]:
         """Return the lines that a test executed, and those of its fixtures."""
-        if item.nodeid not in self._job.traced:
+        if item.nodeid not in self._job.tracing.lines:
             return self._tracer.lines
         lines = [self._tracer.lines]
         # Only Python tests have fixtures.

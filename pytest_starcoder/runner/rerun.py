@@ -10,13 +10,14 @@ import contextlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.runner.child_process import ChildProcess
+from pytest_starcoder.runner.edited_source import Texts
 from pytest_starcoder.runner.environment import sandboxed_variables, user_variables
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import MISSING, Call, ExecutedLines, Lines, Outcome
@@ -27,7 +28,7 @@ from pytest_starcoder.runner.protocol import (
     read_regular,
     shown_text,
 )
-from pytest_starcoder.runner.rerun_job import RerunJob
+from pytest_starcoder.runner.rerun_job import NO_TRACING, RerunJob, Tracing
 from pytest_starcoder.runner.sandbox import Level, Sandbox, readable
 from pytest_starcoder.source.edits.edit import Edit
 from pytest_starcoder.source.project import Project
@@ -53,19 +54,18 @@ def rerun(
     tests: Sequence[str],
     deadline: Deadline,
     *,
-    trace: Collection[str] = (),
-    values: Collection[str] = (),
-    arcs: bool = False,
+    tracing: Tracing = NO_TRACING,
     edits: Sequence[Edit] = (),
+    files: Texts | None = None,
     sandbox: Level | None = None,
     warn: Callable[[str], object] = lambda _: None,
 ) -> list[Outcome]:
     """Run `tests` (node ids) in that order in one child until `deadline`; return their outcomes.
 
-    Tests in `trace` report the lines they executed, with `arcs` in which order, and those in
-    `values` their calls as well. With `edits`, the project is imported with them; no file is
-    changed. With `sandbox`, the tests run in a sandbox of at least that level as described in
-    docs/sandbox.md, and there are no outcomes if it is not available.
+    With `edits`, the project is imported with them, and with `files` as in
+    `Trials.run_with_files`; no file is changed. With `sandbox`, the tests run in a sandbox of at
+    least that level as described in docs/sandbox.md, and there are no outcomes if it is not
+    available.
 
     A test that has not finished by then has no outcome. One that pytest could not collect
     again is MISSING, with the reason as its message. The run is then interrupted and has
@@ -76,33 +76,18 @@ def rerun(
     if launch.obstacle:
         return _all_missing(tests, launch.obstacle)
     with tempfile.TemporaryDirectory(prefix="starcoder-", ignore_cleanup_errors=True) as temporary:
-        folder = Path(temporary)
-        variables = user_variables(launch)
-        job_sandbox = None
-        if sandbox is not None:
-            variables = sandboxed_variables(launch, folder)
-            may_read = readable(launch.root, *launch.around)
-            job_sandbox = Sandbox(folder, may_read, sandbox)
         job = RerunJob(
             tests=tuple(tests),
-            traced=frozenset({*trace, *values}),
-            valued=frozenset(values),
-            record_arcs=arcs,
+            tracing=tracing,
             root=launch.root,
             around=launch.around,
-            folder=folder,
-            files=launch.edited_files(edits),
-            sandbox=job_sandbox,
+            folder=Path(temporary),
+            files={**launch.edited_files(edits), **(files or {})},
+            sandbox=_make_sandbox(launch, Path(temporary), sandbox),
         )
-        options = [f"--starcoder-job={job.write()}", "-p", "pytest_starcoder.runner.recorder"]
-        if edits:
-            # For its assertions, pytest would read the unedited file itself.
-            options.append("--assert=plain")
-        command = launch.command(tests, folder, options)
-        grace = GRACE if sandbox is None else 0.0
         # Opened before any test can replace it.
         with job.outcomes.open("x+b") as file:
-            child = ChildProcess(command, launch.folder, variables, grace=grace, temporary=folder)
+            child = _start(launch, job)
             try:
                 with child:
                     max_bytes = _wait(child, deadline, file, len(tests))
@@ -130,10 +115,30 @@ def select_outcomes(
             case Outcome(nodeid=nodeid) if nodeid in tests:
                 called_files = [call.path for call in message.calls]
                 paths = [*message.lines, *message.arcs, *called_files]
-                # The text of these files will be read and shown.
+                # Tests can forge outcomes, and the text of these files will be read and shown.
                 if _are_of_project(paths, project):
                     outcomes[nodeid] = _shown(message, imported)
     return list(outcomes.values())
+
+
+def _make_sandbox(launch: Launch, folder: Path, level: Level | None) -> Sandbox | None:
+    if level is None:
+        return None
+    return Sandbox(folder, readable(launch.root, *launch.around), level)
+
+
+def _start(launch: Launch, job: RerunJob) -> ChildProcess:
+    options = [f"--starcoder-job={job.write()}", "-p", "pytest_starcoder.runner.recorder"]
+    if job.files:
+        # To rewrite its assertions, pytest would read the unedited file itself.
+        options.append("--assert=plain")
+    variables: Mapping[str, str]
+    if job.sandbox is None:
+        variables, grace = user_variables(launch), GRACE
+    else:
+        variables, grace = sandboxed_variables(launch, job.folder), 0.0
+    command = launch.command(job.tests, job.folder, options)
+    return ChildProcess(command, launch.folder, variables, grace=grace, temporary=job.folder)
 
 
 def _wait(child: ChildProcess, deadline: Deadline, file: BinaryIO, tests: int) -> int:
@@ -152,7 +157,7 @@ def _all_missing(tests: Sequence[str], reason: str) -> list[Outcome]:
 
 
 def _problem(path: Path, status: int | None) -> str:
-    """Return the reason why no test finished in a child."""
+    """Return why no test finished in a child, from the file in which it may have said so."""
     with contextlib.suppress(OSError, Malformed):
         text = read_regular(path).decode("utf-8", "replace")
         return f"pytest could not be started again: {shown_text(text)[:MAX_REASON]}"

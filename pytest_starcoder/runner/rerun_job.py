@@ -11,22 +11,35 @@ from pytest_starcoder.runner.sandbox import Sandbox
 
 
 @dataclass(frozen=True)
+class Tracing:
+    """What tests report besides their outcomes.
+
+    Those in `lines` report the lines they executed, with `arcs` also the transitions between
+    them. Those in `calls` report their calls as well, and must be among `lines`.
+    """
+
+    lines: frozenset[str] = frozenset()
+    calls: frozenset[str] = frozenset()
+    arcs: bool = False
+
+
+NO_TRACING = Tracing()
+
+
+@dataclass(frozen=True)
 class RerunJob:
     """The tests to run, and what to record of them.
 
-    `traced` tests report their executed lines, and those in `valued` their calls as well.
-    `files` are texts to import in place of files, by absolute path. `folder` is temporary,
-    and holds the files `outcomes.jsonl` and, if the run cannot start, `problem.txt`.
+    `files` are texts to use in place of files, by absolute path; None hides a file. `folder` is
+    temporary, and holds the files `outcomes.jsonl` and, if the run cannot start, `problem.txt`.
     """
 
     tests: tuple[str, ...]
-    traced: frozenset[str]
-    valued: frozenset[str]
-    record_arcs: bool
+    tracing: Tracing
     root: Path
     around: tuple[Path, ...]
     folder: Path
-    files: Mapping[str, str]
+    files: Mapping[str, str | None]
     sandbox: Sandbox | None
 
     def write(self) -> Path:

@@ -36,7 +36,8 @@ class Selection:
     def __init__(self, tests: Sequence[str]) -> None:
         self._tests = tests
         self._collected: list[pytest.Item] = []
-        self._problems: dict[str, str] = {}
+        self.problems: dict[str, str] = {}
+        """Why collectors failed, by node id: the exception as text, as far as it is known."""
         self.missing: dict[str, str] = {}
 
     @pytest.hookimpl(tryfirst=True)
@@ -51,9 +52,9 @@ class Selection:
             lines = report.longreprtext.splitlines()
             errors = [line for line in lines if line.startswith("E ")]
             last = (errors or lines or ["it failed"])[-1]
-            self._problems[report.nodeid] = one_line(last.removeprefix("E ").strip(), 200)
+            self.problems[report.nodeid] = one_line(last.removeprefix("E ").strip(), 200)
         elif report.skipped:
-            self._problems[report.nodeid] = "it was skipped this time"
+            self.problems[report.nodeid] = "it was skipped this time"
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(
@@ -82,7 +83,7 @@ class Selection:
             session.items.append(match)
 
     def _reason(self, nodeid: str, items: Mapping[str, pytest.Item]) -> str:
-        for collector, problem in self._problems.items():
+        for collector, problem in self.problems.items():
             if nodeid == collector or nodeid.startswith(f"{collector}::"):
                 return f"{collector} cannot be collected: {problem}"
         if without_parameters(nodeid) in map(without_parameters, items):

@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +21,7 @@ from pytest_starcoder.deadline import Deadline
 from pytest_starcoder.redaction.redactor import redact
 from pytest_starcoder.runner.channel import Channel
 from pytest_starcoder.runner.child_process import ChildProcess
+from pytest_starcoder.runner.edited_source import Texts
 from pytest_starcoder.runner.environment import sandboxed_variables
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import Lines
@@ -38,6 +39,7 @@ from pytest_starcoder.runner.worker_messages import (
     Behaviour,
     Candidate,
     CandidateReply,
+    ChangedState,
     Checks,
     Command,
     Done,
@@ -106,6 +108,17 @@ class Trial:
     edits: Edits
     verdict: VerdictWord
     records: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True)
+class SessionRun:
+    """The records of tests that ran one after another.
+
+    `changed` is the state that all but the last one left changed.
+    """
+
+    records: tuple[Record, ...] = ()
+    changed: tuple[ChangedState, ...] = ()
 
 
 class Unavailable(Exception):
@@ -190,16 +203,94 @@ class Trials:
         )
         return self._trials(self._early, command, candidates)
 
+    def run_with_files(
+        self,
+        candidates: Sequence[Texts],
+        limits: Mapping[str, float],
+        *,
+        in_session: bool = False,
+    ) -> list[tuple[Record, ...]]:
+        """Run all tests in `limits` with other texts of files; no records if they did not finish.
+
+        Each candidate imports the project anew. Its texts are by absolute path, None for a file
+        that is to be missing. A file among the tests passes if it can be collected. With
+        `in_session`, the tests share fixtures of wider scope.
+        """
+        wait = _wall_time(sum(limits.values()))
+        command = TryEdits(
+            number=self._new_command_number(),
+            candidates=self._number([{"files": dict(files)} for files in candidates]),
+            first_wait=wait + COLLECTION_SECONDS,
+            wait=wait,
+            checks=Checks(limits),
+            every=True,
+            in_session=in_session,
+        )
+        records: dict[int, tuple[Record, ...]] = {}
+        for reply in self._replies(self._early, command):
+            if isinstance(reply, Verdict) and _are_among(reply.records, limits):
+                records[reply.number] = tuple(map(_printable, reply.records))
+        return [records.get(candidate.number, ()) for candidate in command.candidates]
+
     def run_tests(
         self, candidates: Sequence[Edits], limits: Mapping[str, float]
     ) -> list[tuple[Record, ...]]:
         """Run all tests in `limits` with each candidate; no records if they did not finish."""
+        trials = self.try_all(candidates, limits)
+        return [trials[edits].records if edits in trials else () for edits in candidates]
+
+    def try_all(
+        self,
+        candidates: Sequence[Edits],
+        limits: Mapping[str, float],
+        *,
+        in_session: bool = False,
+    ) -> dict[Edits, Trial]:
+        """Run all tests in `limits` with each candidate, whatever fails; return those that ran.
+
+        With `in_session`, the tests share fixtures of wider scope.
+        """
         wait = _wall_time(sum(limits.values()))
-        command = self._try_command(candidates, Checks(limits), wait=wait, every=True)
-        records: dict[Edits, tuple[Record, ...]] = {}
-        for trial in self._trials(self._late, command, candidates):
-            records[trial.edits] = trial.records
-        return [records.get(edits, ()) for edits in candidates]
+        command = self._try_command(
+            candidates, Checks(limits), wait=wait, every=True, in_session=in_session
+        )
+        return {trial.edits: trial for trial in self._trials(self._late, command, candidates)}
+
+    def run_session(
+        self,
+        limits: Mapping[str, float],
+        restored: Sequence[tuple[ChangedState, ...]] = ((),),
+        *,
+        reports_state: bool = False,
+    ) -> list[SessionRun]:
+        """Run tests in order in a process of their own, once for each entry of `restored`.
+
+        Before the last test, that state is set to what it was before the first. A run that did
+        not finish has no records.
+        """
+        wait = _wall_time(sum(limits.values()))
+        command = TryEdits(
+            number=self._new_command_number(),
+            candidates=self._number([{"restored": states} for states in restored]),
+            first_wait=wait,
+            wait=wait,
+            checks=Checks(limits),
+            every=True,
+            in_session=True,
+            reports_state=reports_state,
+        )
+        runs: dict[int, SessionRun] = {}
+        for reply in self._replies(self._late, command):
+            if isinstance(reply, Verdict) and _are_among(reply.records, limits):
+                records = tuple(map(_printable, reply.records))
+                changed = [state for state in reply.changed if self._is_of_project(state.path)]
+                runs[reply.number] = SessionRun(records, tuple(map(_shown_state, changed)))
+        return [runs.get(candidate.number, SessionRun()) for candidate in command.candidates]
+
+    def _is_of_project(self, path: str) -> bool:
+        """Return whether a path from the worker is empty or the project's: it will be read."""
+        project = self._launch.project
+        return not path or project.holds(str(project.file(path)))
 
     def distinct(self, mutants: Sequence[Edit]) -> list[Edit]:
         """Return the mutants that can be run, without equivalents of others or of the code."""
@@ -276,7 +367,9 @@ class Trials:
         for candidate in command.candidates:
             behaviour = outcomes.get(candidate.number, ())
             # Callers compare behaviours input by input, so an incomplete one is none.
-            behaviours.append(behaviour if len(behaviour) == len(inputs) else ())
+            if len(behaviour) != len(inputs):
+                behaviour = ()
+            behaviours.append(behaviour)
         return inputs, behaviours
 
     # --- drafts ----------------------------------------------------------------------------
@@ -294,9 +387,9 @@ class Trials:
         return judgement
 
     def _judge(self, groups: Sequence[Sequence[DraftModule]], limit: float) -> list[Judgement]:
-        # Each module runs twice.
         modules = max(map(len, groups), default=1)
-        wait = _wall_time(2 * limit * modules) + 1
+        rounds = 2 * modules  # each module runs twice, the second time in reverse order
+        wait = _wall_time(limit * rounds) + 1
         payloads = [{"modules": self._absolute(group)} for group in groups]
         command = JudgeDrafts(
             number=self._new_command_number(),
@@ -317,7 +410,8 @@ class Trials:
     def _absolute(self, drafts: Sequence[DraftModule]) -> tuple[DraftModule, ...]:
         modules = []
         for path, source in drafts:
-            modules.append((str(self._launch.root / path), source))
+            absolute = self._launch.root / path
+            modules.append((str(absolute), source))
         return tuple(modules)
 
     # --- commands and replies --------------------------------------------------------------
@@ -373,11 +467,10 @@ class Trials:
             if not isinstance(reply, Verdict):
                 continue
             edits = edits_by_number[reply.number]
-            reported = {record.nodeid for record in reply.records}
-            if reported <= tests:
-                yield Trial(edits, reply.verdict, tuple(map(_printable, reply.records)))
+            if _are_among(reply.records, tests):
+                records = tuple(map(_printable, reply.records))
+                yield Trial(edits, reply.verdict, records)
             else:
-                # Code under test has forged the reply.
                 yield Trial(edits, "crashed")
 
     def _replies(self, channel: Channel, command: Command) -> Iterator[Reply]:
@@ -396,6 +489,7 @@ class Trials:
                 continue
             if isinstance(reply, Done):
                 return
+            # Code under test can forge replies, also about candidates of other commands.
             if not isinstance(reply, CandidateReply) or reply.number in numbers:
                 yield reply
 
@@ -406,12 +500,12 @@ class Trials:
         folder = Path(stack.enter_context(temporary))
         early, self._early = _open_channel(stack)
         late, self._late = _open_channel(stack)
-        root, around = self._launch.root, self._launch.around
+        may_read = readable(self._launch.root, *self._launch.around)
         job = WorkerJob(
             tests=self._tests,
-            root=root,
-            around=around,
-            sandbox=Sandbox(folder, readable(root, *around), self._min_level),
+            root=self._launch.root,
+            around=self._launch.around,
+            sandbox=Sandbox(folder, may_read, self._min_level),
             early=early,
             late=late,
             modules=self._modules,
@@ -423,23 +517,20 @@ class Trials:
         # Plain assertions are compiled like edited ones, so that their code can be compared.
         options = ["--assert=plain", "--capture=sys"]
         options += ["-p", "pytest_starcoder.runner.worker", f"--starcoder-trials={file}"]
-        child = stack.enter_context(
-            ChildProcess(
-                self._launch.command(self._tests, folder, options),
-                self._launch.folder,
-                sandboxed_variables(self._launch, folder),
-                (early, late),
-                temporary=folder,
-            )
-        )
+        command = self._launch.command(self._tests, folder, options)
+        variables = sandboxed_variables(self._launch, folder)
+        descriptors = (early, late)
+        child = ChildProcess(command, self._launch.folder, variables, descriptors, temporary=folder)
+        stack.enter_context(child)
         stack.callback(self._shut_down, child)
         # The child has its own copies; ours would keep the channels open when it ends.
         os.close(early)
         os.close(late)
 
     def _wait_until_ready(self) -> Ready:
-        limit = Deadline.after(min(COLLECTION_SECONDS, self._deadline.remaining()))
-        message = self._late.receive((Ready, NotReady), limit.remaining())
+        seconds = min(COLLECTION_SECONDS, self._deadline.remaining())
+        limit = Deadline.after(seconds)
+        message = self._late.receive((Ready, NotReady), seconds)
         if message is None and limit.remaining() <= 0:
             raise Unavailable("there was not enough time to collect the tests again")
         if message is None:
@@ -448,9 +539,12 @@ class Trials:
             reason = redact(shown_text(message.reason[:MAX_REASON]))
             raise Unavailable(f"the tests cannot be collected again: {reason}")
         assert isinstance(message, Ready)
-        if self._tests and not message.collected:
-            reasons = "; ".join(dict.fromkeys(map(shown_text, message.missing.values())))
-            raise Unavailable(f"the tests cannot be collected again: {reasons}")
+        # A file among the tests is there to be collected once it is edited.
+        expects_tests = any("::" in nodeid for nodeid in self._tests)
+        if expects_tests and not message.collected:
+            # Tests of one file mostly have the same reason.
+            reasons = dict.fromkeys(map(shown_text, message.missing.values()))
+            raise Unavailable(f"the tests cannot be collected again: {'; '.join(reasons)}")
         return message
 
     def _shut_down(self, child: ChildProcess) -> None:
@@ -470,6 +564,11 @@ def _wall_time(seconds: float) -> float:
     return 2 * seconds + 1
 
 
+def _are_among(records: Iterable[Record], tests: Collection[str]) -> bool:
+    """Return whether the records are of these tests; else, code under test forged them."""
+    return all(record.nodeid in tests for record in records)
+
+
 def _changes_in_functions(edits: Edits) -> dict[str, Any]:
     changes: dict[str, list[Replacement]] = {}
     for edit in edits:
@@ -485,6 +584,10 @@ def _printable(record: Record) -> Record:
         place=shown_text(record.place),
         note=shown_text(record.note),
     )
+
+
+def _shown_state(state: ChangedState) -> ChangedState:
+    return ChangedState(shown_text(state.name), shown_text(state.path))
 
 
 def _printable_judgement(judgement: Judgement) -> Judgement:

@@ -14,6 +14,7 @@ import importlib
 import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, NoReturn
@@ -34,7 +35,7 @@ from pytest_starcoder.runner.code_swap import (
 from pytest_starcoder.runner.draft_judge import judge_drafts
 from pytest_starcoder.runner.draft_modules import collect_items, extend_import_path
 from pytest_starcoder.runner.edited_source import serve_changed
-from pytest_starcoder.runner.file_guard import guard_files
+from pytest_starcoder.runner.file_guard import FileGuard, guard_files
 from pytest_starcoder.runner.fork_server import Task, exit_if_forked, serve
 from pytest_starcoder.runner.item_runner import MAX_NOTE, ItemRunner, limit_processor_time
 from pytest_starcoder.runner.protocol import decode
@@ -46,10 +47,12 @@ from pytest_starcoder.runner.sandbox import (
     limit_forks,
 )
 from pytest_starcoder.runner.selection import Selection, StableNodeIds
+from pytest_starcoder.runner.shared_state import Snapshot
 from pytest_starcoder.runner.trace import Tracer
 from pytest_starcoder.runner.worker_messages import (
     Behaviour,
     Candidate,
+    ChangedState,
     Checks,
     Command,
     Done,
@@ -81,8 +84,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     file = Path(early_config.known_args_namespace.starcoder_trials)
     job = decode(file.read_bytes(), (WorkerJob,))
     plugins = early_config.pluginmanager
-    guard_files(plugins, job.sandbox.folder / "redirected")
-    worker = Worker(job)
+    guard = guard_files(plugins, job.sandbox.folder / "redirected")
+    worker = Worker(job, guard)
     plugins.register(worker, "starcoder-worker")
     plugins.register(StableNodeIds(worker.project), "starcoder-node-ids")
     plugins.register(worker.selection, "starcoder-selection")
@@ -98,8 +101,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 class Worker:
     """Serves commands in two processes, and runs tests in their forks."""
 
-    def __init__(self, job: WorkerJob) -> None:
+    def __init__(self, job: WorkerJob, guard: FileGuard) -> None:
         self._job = job
+        self._guard = guard
         self.project = Project(job.root, job.around)
         self.selection = Selection(job.tests)
         # Commands may be long: they hold whole files, and come from our own process.
@@ -126,12 +130,14 @@ class Worker:
             return
         self._late.close()
         self._task = serve(self._early, _run_all, late)
-        serve_changed(self._task.candidates[0].files)
+        files = self._task.candidates[0].files
+        serve_changed(files)
+        self._guard.serve(files)
 
     def report_failure(self, exc: Exception) -> None:
-        """Report that the project's own plugins cannot be loaded, except in a candidate."""
+        """Report that the project's own plugins cannot be loaded."""
         if self._task is not None:
-            return
+            return  # an edit may have caused it: the server reports the candidate as crashed
         reason = str(exc).replace(f"{self._job.root}{os.sep}", "")
         with contextlib.suppress(OSError):  # nobody waits for it any more
             self._late.send(NotReady(one_line(reason, MAX_NOTE)))
@@ -164,9 +170,10 @@ class Worker:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> NoReturn:
-        self._runner.start(session, self.project)
+        """Run one candidate and exit if it was imported with edits; else serve commands."""
+        self._runner.start(session, self.project, self.selection.problems)
         if self._task is not None:
-            Trial(session, self._runner, self._task).run()
+            Trial(session, self._runner, self._task, self.project).run()
         # Looking through all objects takes long, so it is done once, before any fork.
         compiler = SwapCompiler(self.project)
         caches = _project_caches(self.project)
@@ -179,7 +186,7 @@ class Worker:
         )
         self._late.send(ready)
         task = serve(self._late, compiler.prepare)
-        Trial(session, self._runner, task, compiler.swaps, caches).run()
+        Trial(session, self._runner, task, self.project, compiler.swaps, caches).run()
 
     @pytest.hookimpl
     def pytest_runtest_makereport(
@@ -188,14 +195,23 @@ class Worker:
         """Create a report without its text: rendering it takes longer than many a test."""
         self._runner.note_exception(call)
         outcome: Any = "passed"
-        text: Any = None
-        if call.excinfo is not None and isinstance(call.excinfo.value, pytest.skip.Exception):
-            outcome, text = "skipped", (str(item.path), 1, "")
-        elif call.excinfo is not None:
-            outcome, text = "failed", call.excinfo.typename
-        when: Any = call.when
-        times = call.duration, call.start, call.stop
-        return pytest.TestReport(item.nodeid, item.location, {}, outcome, text, when, (), *times)
+        longrepr: Any = None
+        if call.excinfo is not None:
+            if isinstance(call.excinfo.value, pytest.skip.Exception):
+                outcome, longrepr = "skipped", (str(item.path), 1, "")
+            else:
+                outcome, longrepr = "failed", call.excinfo.typename
+        return pytest.TestReport(
+            item.nodeid,
+            item.location,
+            keywords={},
+            outcome=outcome,
+            longrepr=longrepr,
+            when=call.when,  # type: ignore[arg-type]  # never "collect" here
+            duration=call.duration,
+            start=call.start,
+            stop=call.stop,
+        )
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -281,12 +297,14 @@ class Trial:
         session: pytest.Session,
         runner: ItemRunner,
         task: Task,
+        project: Project,
         swaps: Mapping[int, Swap] | None = None,
         caches: Sequence[Any] = (),
     ) -> None:
         self._session = session
         self._runner = runner
         self._task = task
+        self._project = project
         self._swaps = swaps or {}
         self._caches = caches
         self._results = Channel(task.results)
@@ -320,10 +338,14 @@ class Trial:
             for cache in self._caches:
                 cache.cache_clear()
             original = install(self._swaps.get(candidate.number, {}))
-            verdict, records = self._check(command.checks, every=command.every)
+            changed: list[ChangedState] = []
+            if command.in_session:
+                verdict, records, changed = self._run_session(candidate, command)
+            else:
+                verdict, records = self._check(command.checks, every=command.every)
             install(original)
             exit_if_forked(process)
-            self._results.send(Verdict(candidate.number, verdict, tuple(records)))
+            self._results.send(Verdict(candidate.number, verdict, tuple(records), tuple(changed)))
             if verdict == "overtime":
                 break  # pytest was interrupted somewhere: its state is unknown
 
@@ -337,6 +359,30 @@ class Trial:
             if record.outcome != "passed" and not every:
                 return "fails" if nodeid in checks.failing else "breaks", [record]
         return "passes", records
+
+    def _run_session(
+        self, candidate: Candidate, command: TryEdits
+    ) -> tuple[VerdictWord, list[Record], list[ChangedState]]:
+        """Run the checks as in a session; also return the state that differs before the last."""
+        snapshot: Snapshot | None = None
+        if command.reports_state or candidate.restored:
+            snapshot = Snapshot(self._project)
+            self._session.config.pluginmanager.register(snapshot, "starcoder-snapshot")
+        records: list[Record] = []
+        changed: list[ChangedState] = []
+        verdict: VerdictWord = "passes"
+        limits = command.checks.limits
+        for nodeid, following in zip_longest(limits, list(limits)[1:], fillvalue=""):
+            if not following and snapshot is not None:
+                changed = snapshot.changed()
+                snapshot.restore(candidate.restored)
+            record = self._runner.run(nodeid, limits[nodeid], following, in_session=True)
+            records.append(record)
+            if record.outcome == "overtime":
+                return "overtime", records, changed
+            if record.outcome != "passed":
+                verdict = "breaks"
+        return verdict, records, changed
 
     def _observe(self, command: Observe) -> None:
         """Record the inputs of the tests, then call the functions of each candidate with them."""

@@ -28,11 +28,12 @@ def session_launch(config: pytest.Config, environment: Mapping[str, str] | None 
     for argument in (*variable, *config.getini("addopts"), *config.invocation_params.args):
         words += _expand_file(str(argument), folder)
     plugins, obstacle = _plugin_options(config)
+    arguments = [*plugins, *_join_values(words, config), *_seed_options(config)]
     return Launch(
         folder=folder,
         root=config.rootpath,
         ini=config.inipath,
-        arguments=(*plugins, *_join_values(words, config), *_seed_options(config)),
+        arguments=tuple(arguments),
         positionals=tuple(map(str, config.args)),
         here_first="" in sys.path or str(folder) in sys.path,
         around=project_of(config).around,
@@ -44,10 +45,12 @@ def session_launch(config: pytest.Config, environment: Mapping[str, str] | None 
 def rerun_arguments(config: pytest.Config, nodeids: Sequence[str]) -> list[str]:
     """Return the arguments that run these tests again, from the folder pytest was started in."""
     arguments = []
-    if config.getoption("inifilename", None):
-        arguments += ["-c", str(config.getoption("inifilename"))]
-    if config.getoption("rootdir", None):
-        arguments.append(f"--rootdir={config.getoption('rootdir')}")
+    ini = config.getoption("inifilename", None)
+    if ini:
+        arguments += ["-c", str(ini)]
+    root = config.getoption("rootdir", None)
+    if root:
+        arguments.append(f"--rootdir={root}")
     seed = _seed_options(config)
     arguments += seed
     if seed and len(nodeids) > 1:
@@ -55,7 +58,9 @@ def rerun_arguments(config: pytest.Config, nodeids: Sequence[str]) -> list[str]:
     count = config.getoption("count", None)
     if _is_loaded(config, "repeat") and isinstance(count, int) and count > 1:
         arguments.append(f"--count={count}")  # pytest-repeat puts it into the names of the tests
-    return [*arguments, *(_relative_nodeid(config, nodeid) for nodeid in nodeids)]
+    for nodeid in nodeids:
+        arguments.append(_relative_nodeid(config, nodeid))
+    return arguments
 
 
 def _relative_nodeid(config: pytest.Config, nodeid: str) -> str:
@@ -110,11 +115,11 @@ def _plugin_options(config: pytest.Config) -> tuple[list[str], str]:
         if isinstance(plugin, str):
             options += ["-p", plugin]
             continue
-        if isinstance(plugin, ModuleType):
-            name = plugin.__name__
-            if name in sys.modules and name != "__main__":
-                options += ["-p", name]
-                continue
+        name = plugin.__name__ if isinstance(plugin, ModuleType) else ""
+        # A module made by hand cannot be imported again, and a child has another __main__.
+        if name in sys.modules and name != "__main__":
+            options += ["-p", name]
+            continue
         attribute = _affecting_attribute(plugin)
         if attribute:
             obstacle = (

@@ -11,7 +11,6 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,14 +55,19 @@ class Options:
         None if the user set it to this value, too.
         """
         places = []
-        for name, word_value, files in self._set_options():
-            if (name, word_value) == (option, value):
+        for name, set_value, files in self._set_options():
+            if (name, set_value) == (option, value):
                 places.append(files)
         if not places and self._was_read(option, value):
             # An `-o addopts=…` within addopts hides the rest: any of the files may have set it.
-            places = [(*self._ini, *chain.from_iterable(word.files for word in self._words))]
+            every_file = [*self._ini]
+            for word in self._words:
+                every_file += word.files
+            places = [tuple(every_file)]
         tracked = [self._tracked_file(files) for files in places]
-        return tracked[-1] if tracked and None not in tracked else None
+        if not tracked or None in tracked:
+            return None
+        return tracked[-1]  # the last one wins in pytest, too
 
     def _tracked_file(self, files: Iterable[Path]) -> Path | None:
         """Return the first of `files` that belongs to the repository."""
@@ -152,12 +156,14 @@ class Options:
         # The variable is the user's, as the command line is; a file named there may not be.
         users = list(self._expand([*variable, *line]))
         files = self._ini
-        for option, value in zip(users, [*users[1:], Word("")], strict=True):
-            # `-o addopts=…` replaces the addopts of the file.
-            if option.text in ("-o", "--override-ini") and value.text.startswith("addopts="):
-                files = (*option.files, *value.files)
-            elif option.text.startswith(("-oaddopts=", "--override-ini=addopts=")):
-                files = option.files
+        # `-o addopts=…` replaces the addopts of the file, in one word or in two.
+        previous = Word("")
+        for word in users:
+            if word.text.startswith(("-oaddopts=", "--override-ini=addopts=")):
+                files = word.files
+            elif word.text.startswith("addopts=") and previous.text in ("-o", "--override-ini"):
+                files = (*previous.files, *word.files)
+            previous = word
         yield from self._expand(self._config.getini("addopts"), files)
         yield from users
 

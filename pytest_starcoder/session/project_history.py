@@ -48,7 +48,8 @@ def _top(folder: Path) -> Path:
 
 def _is_shared(folder: Path) -> bool:
     """Return whether a folder is too general to be a project, such as the user's home folder."""
-    home, temporary = _home(), Path(tempfile.gettempdir())
+    home = _home()
+    temporary = Path(tempfile.gettempdir())
     return folder in (home, *home.parents, temporary, *temporary.parents)
 
 
@@ -85,4 +86,7 @@ class ProjectHistory(History):
 
     def _relative(self, folder: Path, changed: dict[str, set[int]]) -> dict[str, set[int]]:
         """Return the same changes by paths relative to the root."""
-        return {self._project.path_of(str(folder / path)): lines for path, lines in changed.items()}
+        relative = {}
+        for path, lines in changed.items():
+            relative[self._project.path_of(str(folder / path))] = lines
+        return relative

@@ -24,7 +24,8 @@ class SessionTests:
         if test is None:
             worker = getattr(report, "worker_id", "")
             test = FinishedTest(nodeid, report.outcome, 0.0, worker)
-        outcome = max(test.outcome, report.outcome, key=_severity)
+        # Plugins have outcomes of their own, such as "rerun", which are no pass.
+        outcome = max(test.outcome, report.outcome, key=lambda name: _SEVERITY.get(name, 2))
         if hasattr(report, "wasxfail"):
             outcome = "skipped"  # an expected failure is no example of a test that should pass
         self._tests[nodeid] = replace(
@@ -44,7 +45,3 @@ class SessionTests:
     def files(self) -> set[str]:
         """The files that contain the tests, relative to the root."""
         return {nodeid.partition("::")[0] for nodeid in self._tests}
-
-
-def _severity(outcome: str) -> int:
-    return _SEVERITY.get(outcome, 2)  # plugins have outcomes of their own, such as "rerun"

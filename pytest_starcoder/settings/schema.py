@@ -53,6 +53,8 @@ class Settings:
     early: str = "auto"
     fix: bool = True
     fix_timeout: float = 15.0
+    undo: bool = True
+    undo_timeout: float = 10.0
     fix_suite: bool = False
     confinement: str = "audit"
     generate_timeout: float = 120.0
@@ -255,6 +257,8 @@ SCHEMA: Mapping[str, Key] = {
     "replay_timeout": Key(_seconds(1, 3600), "maximum seconds for running tests again"),
     "fix": Key(_switch, "try edits that make failing tests pass"),
     "fix_timeout": Key(_seconds(1, 3600), "maximum seconds for trying edits per cause"),
+    "undo": Key(_switch, "undo changes in memory to find the one that broke a test"),
+    "undo_timeout": Key(_seconds(1, 3600), "maximum seconds for undoing changes per run"),
     "fix_suite": Key(_switch, "check a fix with all tests that passed, not only the nearest ones"),
     "confinement": Key(
         _one_of("kernel", "audit", "none"),

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_starcoder.source.functions import Function, function_lines, lines_of
+from pytest_starcoder.source.functions import Function, definition_lines, lines_of
 from pytest_starcoder.source.syntax import syntax_tree
 
 PYTEST_DECORATORS = frozenset({"given", "when", "then", "fixture", "yield_fixture"})
@@ -66,12 +66,13 @@ class FunctionInFile:
 
     @property
     def lines(self) -> range:
-        return function_lines(self.node)
+        return definition_lines(self.node)
 
     @property
     def is_called_by_pytest(self) -> bool:
         """It is a fixture or a step."""
-        return not PYTEST_DECORATORS.isdisjoint(map(last_name, self.node.decorator_list))
+        names = [last_name(decorator) for decorator in self.node.decorator_list]
+        return not PYTEST_DECORATORS.isdisjoint(names)
 
     @property
     def has_assert(self) -> bool:
@@ -89,14 +90,18 @@ def checks_in(source: str) -> Checks:
     helpers = _check_helpers(functions)
     lines = set(_assertion_lines(tree))
     guarded: set[int] = set()
+    outer_count = 0
+    helper_count = 0
     for function in functions:
-        if function.is_case or function.is_called_by_pytest or function.name in helpers:
+        is_helper = function.name in helpers
+        if function.is_case or function.is_called_by_pytest or is_helper:
             lines.update(function.lines)
         if function.has_assert:
             guarded.update(function.lines)
-    outer = [function for function in functions if not function.functions]
-    checking = [function for function in outer if function.name in helpers]
-    prevail = 0 < len(outer) <= 2 * len(checking)
+        if not function.functions:  # nested functions do not say what the file is for
+            outer_count += 1
+            helper_count += is_helper
+    prevail = 0 < outer_count <= 2 * helper_count
     return Checks(frozenset(lines), frozenset(guarded), prevail)
 
 
@@ -146,8 +151,9 @@ def _functions(
             yield FunctionInFile(child, classes, functions, is_case)
             yield from _functions(child, classes, (*functions, child.name), is_case=is_case)
         elif isinstance(child, ast.ClassDef):
-            bases = map(last_name, child.bases)
-            is_checking = is_case or any(base.endswith(CHECKING_BASES) for base in bases)
+            is_checking = is_case
+            for base in child.bases:
+                is_checking = is_checking or last_name(base).endswith(CHECKING_BASES)
             yield from _functions(child, (*classes, child.name), functions, is_case=is_checking)
         elif not isinstance(child, ast.expr):
             yield from _functions(child, classes, functions, is_case=is_case)
@@ -159,26 +165,36 @@ def _check_helpers(functions: Sequence[FunctionInFile]) -> frozenset[str]:
     They return and change nothing. Functions called only by these count too: their results
     decide the check.
     """
-    candidates = [function for function in functions if not function.name.startswith("test")]
     helpers: set[str] = set()
+    names: set[str] = set()
     silent = []
-    for function in candidates:
+    # By node, because names may be repeated.
+    calls: dict[Function, set[str]] = {}
+    for function in functions:
+        calls[function.node] = _called_names(function.node)
+        if function.name.startswith("test"):
+            continue
+        names.add(function.name)
         if function.name.lstrip("_").startswith("assert"):
             helpers.add(function.name)
         if not _has_effect(function.node):
             silent.append(function)
             if _fails(function.node):
                 helpers.add(function.name)
-    # By node, because names may be repeated.
-    calls = {function.node: _called_names(function.node) for function in functions}
+    _add_callers(helpers, silent, calls)
+    return frozenset(helpers | (names & _only_called_by(helpers, calls)))
+
+
+def _add_callers(
+    helpers: set[str], functions: Sequence[FunctionInFile], calls: Mapping[Function, set[str]]
+) -> None:
+    """Add those of `functions` that call a helper, and those that call these, and so on."""
     size = -1
-    while size != len(helpers):  # until no more callers of helpers are found
+    while size != len(helpers):
         size = len(helpers)
-        for function in silent:
+        for function in functions:
             if not helpers.isdisjoint(calls[function.node]):
                 helpers.add(function.name)
-    names = {function.name for function in candidates}
-    return frozenset(helpers | (names & _only_called_by(helpers, calls)))
 
 
 def _only_called_by(helpers: set[str], calls: Mapping[Function, set[str]]) -> set[str]:

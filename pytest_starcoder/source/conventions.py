@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import PurePosixPath
 
 from pytest_starcoder.source.checking_code import FunctionInFile, functions_in
@@ -56,8 +57,12 @@ class Conventions:
         if not TEST_FOLDERS.isdisjoint(file.parts[:-1]):
             return True
         # Both the settings and the usual names: support code follows the latter.
-        patterns = (*TEST_FILES, *set(self.patterns).difference(MATCH_ALL))
-        return any(fnmatchcase(file.name, pattern) or file.match(pattern) for pattern in patterns)
+        for pattern in (*TEST_FILES, *self.patterns):
+            if pattern in MATCH_ALL:
+                continue
+            if fnmatchcase(file.name, pattern) or file.match(pattern):
+                return True
+        return False
 
     def is_under_test_root(self, path: str) -> bool:
         """Return whether a file is below a root that is itself a test folder."""
@@ -79,15 +84,16 @@ class Conventions:
 
     def _is_test(self, function: FunctionInFile) -> bool:
         """Return whether a function is a test or belongs to a test class."""
-        if function.is_case or any(_matches(name, self.classes) for name in function.classes):
+        if function.is_case or _any_matches(function.classes, self.classes):
             return True
-        patterns = ("test", *self.functions)
-        return any(_matches(name, patterns) for name in (function.name, *function.functions))
+        # A function in a test belongs to the test.
+        names = (function.name, *function.functions)
+        return _any_matches(names, ("test", *self.functions))
 
 
-def _matches(name: str, patterns: Iterable[str]) -> bool:
+def _any_matches(names: Iterable[str], patterns: Iterable[str]) -> bool:
     """Return whether a name starts with a pattern or matches one with wildcards, as in pytest."""
-    for pattern in patterns:
+    for name, pattern in product(names, patterns):
         if set(pattern).intersection("*?["):
             if fnmatchcase(name, pattern):
                 return True

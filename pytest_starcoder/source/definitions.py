@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from pytest_starcoder.source.functions import definition_lines
 from pytest_starcoder.source.indentation import IndentedFile
 from pytest_starcoder.source.syntax import syntax_tree
 
@@ -73,10 +74,9 @@ def _python_definitions(tree: ast.Module) -> Iterator[Definition]:
         node, prefix = pending.pop()
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                first = child.lineno
-                if child.decorator_list:
-                    first = child.decorator_list[0].lineno
-                yield Definition(prefix + child.name, first, child.end_lineno or first)
-                pending.append((child, f"{prefix}{child.name}."))
+                name = prefix + child.name
+                lines = definition_lines(child)
+                yield Definition(name, lines.start, lines[-1])
+                pending.append((child, f"{name}."))
             elif isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
                 pending.append((child, prefix))  # expressions contain no definitions

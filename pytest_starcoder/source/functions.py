@@ -21,8 +21,8 @@ def functions(source: str) -> tuple[Function, ...]:
     return tuple(node for node in ast.walk(tree) if isinstance(node, Function))
 
 
-def function_lines(node: Function) -> range:
-    """Return the lines of a function, its decorators included."""
+def definition_lines(node: Function | ast.ClassDef) -> range:
+    """Return the lines of a function or class, its decorators included."""
     # A node begins at its `def`, not at its first decorator.
     first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
     return range(first, lines_of(node).stop)
@@ -44,7 +44,7 @@ def function_of(code: types.CodeType) -> Function | ast.Module | None:
     if code.co_name == "<module>":
         return syntax_tree(source)
     for node in functions(source):
-        first = function_lines(node).start
+        first = definition_lines(node).start
         # Code begins at its first decorator, the node at its `def`.
         if node.name == code.co_name and first <= code.co_firstlineno <= node.lineno:
             return node
@@ -56,5 +56,5 @@ def lines_of_tests(source: str) -> frozenset[int]:
     lines: set[int] = set()
     for node in functions(source):
         if node.name.startswith("test"):
-            lines.update(function_lines(node))
+            lines.update(definition_lines(node))
     return frozenset(lines)

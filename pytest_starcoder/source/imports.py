@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 
 from pytest_starcoder.source.checking_code import last_name
 from pytest_starcoder.source.syntax import syntax_tree
@@ -68,16 +69,21 @@ def plugin_modules(source: str) -> frozenset[str]:
     # Parsing every file that tests import takes seconds.
     if "register_assert_rewrite" not in source and "pytest_plugins" not in source:
         return frozenset()
-    names: set[str] = set()
     tree = syntax_tree(source)
-    for node in ast.walk(tree) if tree else ():
-        expressions: list[ast.expr] = []
-        if isinstance(node, ast.Call) and last_name(node.func) == "register_assert_rewrite":
-            expressions = node.args
-        elif isinstance(node, ast.Assign) and "pytest_plugins" in map(last_name, node.targets):
-            expressions = [node.value]
-        for expression in expressions:
-            for inner in ast.walk(expression):
-                if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
-                    names.add(inner.value)
+    if tree is None:
+        return frozenset()
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=function) if last_name(function) == "register_assert_rewrite":
+                for argument in node.args:
+                    names.update(_strings_in(argument))
+            case ast.Assign(targets=[target]) if last_name(target) == "pytest_plugins":
+                names.update(_strings_in(node.value))
     return frozenset(names)
+
+
+def _strings_in(expression: ast.expr) -> Iterator[str]:
+    for node in ast.walk(expression):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value

@@ -192,8 +192,10 @@ class IndentedFile:
         tops: list[int] = []
         for index, width in enumerate(self._widths):
             above = index - 1
-            is_decorated = index > 0 and self._widths[above] == width and self._attributes[above]
-            tops.append(tops[above] if is_decorated else index)
+            if index > 0 and self._attributes[above] and self._widths[above] == width:
+                tops.append(tops[above])
+            else:
+                tops.append(index)
         return tops
 
     @cached_property
@@ -209,34 +211,38 @@ class IndentedFile:
     @cached_property
     def _definitions(self) -> list[int | None]:
         """Map each line to the first line of the definition around it, or None."""
-        around: list[int | None] = []
+        count = len(self._lines)
+        around: list[int | None] = [None] * count
         # The definition around lines with the same indentation as each line, or with more.
-        same: list[int | None] = []
-        deeper: list[int | None] = []
+        same: list[int | None] = [None] * count
+        deeper: list[int | None] = [None] * count
         enclosing: list[int] = []  # lines above, each indented less than the next
         for index, width in enumerate(self._widths):
             if self._followers[index] != index:
-                for answers in (around, same, deeper):
-                    answers.append(None)
-                continue
+                continue  # a comment gets the answer of the line below it
             while enclosing and self._widths[enclosing[-1]] > width:
                 enclosing.pop()
             sibling = None
             if enclosing and self._widths[enclosing[-1]] == width:
                 sibling = enclosing.pop()
             parent = enclosing[-1] if enclosing else None
-            same.append(self._enclosed_by(parent, same, deeper) if width else None)
+            if width:
+                same[index] = self._enclosed_by(parent, same, deeper)
             above = parent if sibling is None else sibling
-            deeper.append(self._enclosed_by(above, same, deeper))
-            text = self._texts[index]
+            deeper[index] = self._enclosed_by(above, same, deeper)
             if self._begins_definition(index):
-                around.append(self._tops[index])
-            elif text == "{" or _CLOSING.match(text):
-                around.append(deeper[index])
+                around[index] = self._tops[index]
+            elif self._closes_body(index):
+                around[index] = deeper[index]
             else:
-                around.append(same[index])
+                around[index] = same[index]
             enclosing.append(index)
         return [around[follower] for follower in self._followers]
+
+    def _closes_body(self, line: int) -> bool:
+        """Return whether a line belongs to the body above it: a lone brace, or an end."""
+        text = self._texts[line]
+        return text == "{" or _CLOSING.match(text) is not None
 
     def _enclosed_by(
         self, line: int | None, same: Sequence[int | None], deeper: Sequence[int | None]
@@ -251,7 +257,9 @@ class IndentedFile:
         is_at_margin = self._widths[line] == 0
         if is_at_margin and not _CONTROL.match(text) and not _CLOSING.match(text):
             return self._tops[line]
-        return self._tops[line] if self._defines(text) else same[line]
+        if self._defines(text):
+            return self._tops[line]
+        return same[line]
 
     def _begins_definition(self, line: int) -> bool:
         """Return whether a line has the words of a definition and a body follows."""
@@ -285,25 +293,29 @@ class IndentedFile:
         last = head = self._heads[first]
         has_body = False
         for index in range(head + 1, len(self._lines)):
-            line, text = self._lines[index], self._texts[index]
-            if not text or (self._is_c and (_C_DIRECTIVE.match(line) or _C_LABEL.match(line))):
+            text = self._texts[index]
+            if not text or self._is_at_any_depth(index):
                 continue
+            if self._widths[index] < self._widths[head]:
+                break
             if self._widths[index] > self._widths[head]:
                 has_body = True
-            elif self._widths[index] < self._widths[head]:
+            elif _CLOSES_AND_CONTINUES.match(text) or self._continues(text):
+                pass
+            elif _CLOSING.match(text):
+                return index
+            elif has_body or index > last + 1 or text.endswith(";") or self._defines(text):
+                # Otherwise it is a signature over several lines that are not indented.
                 break
-            elif not self._continues(text):
-                if _CLOSING.match(text):
-                    last = index
-                    if _CLOSES_AND_CONTINUES.match(text):
-                        continue
-                    break
-                # A signature over several lines that are not indented.
-                is_signature = not has_body and index == last + 1 and not text.endswith(";")
-                if not is_signature or self._defines(text):
-                    break
             last = index
         return last
+
+    def _is_at_any_depth(self, line: int) -> bool:
+        """Return whether the indentation of a line says nothing: a directive or label of C."""
+        if not self._is_c:
+            return False
+        text = self._lines[line]
+        return bool(_C_DIRECTIVE.match(text) or _C_LABEL.match(text))
 
     def _continues(self, text: str) -> bool:
         """Return whether a line with the indentation of a definition is part of it."""

@@ -36,7 +36,7 @@ WEIGHTLESS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, a
 Entries = tuple[tuple[str, frozenset[int]], ...]
 """Keys of a table with their lines."""
 
-_BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
+_BODIES = ("body", "orelse", "finalbody")
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,11 @@ class LineIndex:
         return frozenset(lines)
 
     def _definition_lines(self, name: str, keys: Collection[str]) -> Set[int]:
-        entries = [lines for key, lines in self.entries.get(name, ()) if key in keys]
-        if entries:
-            return frozenset().union(*entries)
-        return self.definitions.get(name, frozenset())
+        lines: set[int] = set()
+        for key, entry_lines in self.entries.get(name, ()):
+            if key in keys:
+                lines |= entry_lines
+        return lines or self.definitions.get(name, frozenset())
 
     def whole_statements(self, executed: Set[int]) -> set[int]:
         """Return executed lines and the others of their statements, on which anything stands.
@@ -109,7 +110,7 @@ def index_lines(source: str) -> LineIndex:
     names: dict[int, set[str]] = {}
     signatures = []
     none_returns = set()
-    assignments: list[ast.stmt] = []
+    import_time: list[ast.stmt] = []
     # Walked once for everything: a test run indexes every file that it executes.
     nodes = list(ast.walk(tree))
     for node in nodes:
@@ -123,14 +124,8 @@ def index_lines(source: str) -> LineIndex:
         elif isinstance(node, ast.Return) and _returns_none(node):
             none_returns.add(node.lineno)
         elif isinstance(node, ast.Module | ast.ClassDef):
-            assignments += _import_time_statements(node.body)
-    definitions: dict[str, set[int]] = {}
-    entries: dict[str, Entries] = {}
-    for statement in assignments:
-        for name in _targets(statement):
-            definitions.setdefault(name, set()).update(lines_of(statement))
-            # Only the first assignment of a name counts as its table.
-            entries.setdefault(name, tuple(_entries(statement)))
+            import_time += _import_time_statements(node.body)
+    definitions, entries = _index_definitions(import_time)
     return LineIndex(
         definitions,
         entries,
@@ -140,6 +135,20 @@ def index_lines(source: str) -> LineIndex:
         _weigh_lines(tree),
         none_returns,
     )
+
+
+def _index_definitions(
+    statements: list[ast.stmt],
+) -> tuple[dict[str, set[int]], dict[str, Entries]]:
+    """Return the lines that assign each name, and the table entries by name."""
+    definitions: dict[str, set[int]] = {}
+    entries: dict[str, Entries] = {}
+    for statement in statements:
+        for name in _targets(statement):
+            definitions.setdefault(name, set()).update(lines_of(statement))
+            # Only the first assignment of a name counts as its table.
+            entries.setdefault(name, tuple(_entries(statement)))
+    return definitions, entries
 
 
 def _weigh_lines(tree: ast.Module) -> dict[int, float]:
@@ -172,12 +181,15 @@ def _entries(statement: ast.stmt) -> Iterator[tuple[str, frozenset[int]]]:
     value = getattr(statement, "value", None)
     if not isinstance(value, ast.expr) or len(lines_of(value)) < 2:
         return
-    tables = [value, *value.args] if isinstance(value, ast.Call) else [value]
+    tables = [value]
+    if isinstance(value, ast.Call):
+        tables = value.args  # such as MappingProxyType({…})
     for table in tables:
-        if isinstance(table, ast.Dict):
-            for key, entry in zip(table.keys, table.values, strict=True):
-                if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                    yield key.value, frozenset((*lines_of(key), *lines_of(entry)))
+        if not isinstance(table, ast.Dict):
+            continue
+        for key, entry in zip(table.keys, table.values, strict=True):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                yield key.value, frozenset((*lines_of(key), *lines_of(entry)))
 
 
 def _signature(node: Function) -> tuple[frozenset[int], range]:
@@ -192,11 +204,12 @@ def _import_time_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """Yield the statements of a module or class body, and those inside `if`, `try` and the like."""
     for statement in body:
         yield statement
-        if isinstance(statement, ast.If | ast.Try | ast.With | ast.For):
-            for name in _BODIES:
-                for inner in getattr(statement, name, ()):
-                    nested = inner.body if isinstance(inner, ast.ExceptHandler) else [inner]
-                    yield from _import_time_statements(nested)
+        if not isinstance(statement, ast.If | ast.Try | ast.With | ast.For):
+            continue
+        for name in _BODIES:
+            yield from _import_time_statements(getattr(statement, name, []))
+        for handler in getattr(statement, "handlers", ()):
+            yield from _import_time_statements(handler.body)
 
 
 def _targets(statement: ast.stmt) -> Iterator[str]:

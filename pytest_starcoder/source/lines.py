@@ -44,10 +44,11 @@ def long_statements(nodes: Iterable[ast.AST]) -> dict[int, range]:
     """Return the statements with several lines, by each of their lines."""
     statements: dict[int, range] = {}
     for node in nodes:  # inner ones come last, and so replace outer ones
-        if isinstance(node, ast.stmt):
-            lines = _statement_lines(node)
-            if len(lines) > 1:
-                statements.update(dict.fromkeys(lines, lines))
+        if not isinstance(node, ast.stmt):
+            continue
+        lines = _statement_lines(node)
+        if len(lines) > 1:
+            statements.update(dict.fromkeys(lines, lines))
     return statements
 
 
@@ -56,6 +57,8 @@ def _statement_lines(statement: ast.stmt) -> range:
     end = (statement.end_lineno or statement.lineno) + 1
     body = getattr(statement, "body", None) or getattr(statement, "cases", None)
     if isinstance(body, list) and body:
-        first = body[0].pattern if isinstance(body[0], ast.match_case) else body[0]
+        first = body[0]
+        if isinstance(first, ast.match_case):
+            first = first.pattern  # the case itself has no position
         end = max(statement.lineno + 1, min(first.lineno, end))
     return range(statement.lineno, end)

@@ -44,6 +44,14 @@ class Project:
             return path.relative_to(self.root).as_posix()
         return Path(os.path.relpath(path, self.root)).as_posix()
 
+    @property
+    def repository(self) -> Path:
+        """The outermost folder of the project: its repository, if it has one."""
+        for folder in self.around:
+            if self.root.is_relative_to(folder):
+                return folder
+        return self.root
+
     def file(self, path: str) -> Path:
         """Return the file at a path relative to the root."""
         return _normalize(self.root / path)
@@ -56,8 +64,12 @@ class Project:
         """
         files = {path: self.file(path) for path in paths}
         for folder in (self.root, *self.around):
-            if all(file.is_relative_to(folder) for file in files.values()):
-                return {path: file.relative_to(folder).as_posix() for path, file in files.items()}
+            names = {}
+            for path, file in files.items():
+                if file.is_relative_to(folder):
+                    names[path] = file.relative_to(folder).as_posix()
+            if len(names) == len(files):
+                return names
         return {path: path for path in files}
 
     def address_of(self, nodeid: str, file: Path) -> str:

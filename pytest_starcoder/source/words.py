@@ -27,7 +27,8 @@ def word_parts(text: str) -> frozenset[str]:
     parts: set[str] = set()
     for word in _WORD.findall(text):
         parts.add(word.lower())
-        parts.update(part.lower() for part in _PART.findall(word))
+        for part in _PART.findall(word):
+            parts.add(part.lower())
     return frozenset(parts - COMMON_WORDS)
 
 
@@ -40,7 +41,8 @@ class LineWords:
 
     def on_line(self, number: int) -> frozenset[str]:
         """Return the parts on a line; empty if there is no such line."""
+        if not 0 < number <= len(self._lines):
+            return frozenset()
         if number not in self._parts:
-            exists = 0 < number <= len(self._lines)
-            self._parts[number] = word_parts(self._lines[number - 1]) if exists else frozenset()
+            self._parts[number] = word_parts(self._lines[number - 1])
         return self._parts[number]

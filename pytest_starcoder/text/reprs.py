@@ -36,8 +36,10 @@ class _Repr(reprlib.Repr):
             raise
         except BaseException as exc:  # noqa: BLE001 - the user's __repr__ may raise anything
             return _failed_repr(x, exc)
+        if len(text) <= self.maxother:
+            return text
         half = self.maxother // 2
-        return text if len(text) <= self.maxother else f"{text[:half]}...{text[-half:]}"
+        return f"{text[:half]}...{text[-half:]}"
 
 
 def _failed_repr(value: object, exc: BaseException) -> str:

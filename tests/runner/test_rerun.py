@@ -19,6 +19,7 @@ from pytest_starcoder.runner import rerun as module
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import Call, ExecutedLines, Outcome
 from pytest_starcoder.runner.rerun import rerun, select_outcomes
+from pytest_starcoder.runner.rerun_job import Tracing
 from pytest_starcoder.runner.trace import MAX_ALL_CALLS, MAX_CALLS
 from pytest_starcoder.source import project as projects
 
@@ -53,7 +54,8 @@ class Project:
         launch = Launch(self.root, self.root, self.root / "pytest.ini", environment=environment)
         tests = [f"test_it.py::{name}" for name in names]
         deadline = Deadline.after(seconds)
-        return rerun(launch, tests, deadline, trace=tests, values=tests, warn=warn)
+        tracing = Tracing(lines=frozenset(tests), calls=frozenset(tests))
+        return rerun(launch, tests, deadline, tracing=tracing, warn=warn)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pytest_starcoder.source.edits.context import Context, Observations
 from pytest_starcoder.source.edits.edit import Edit, apply_edits, pair_edits
 from pytest_starcoder.source.edits.kind import EXTENDED, Direction, Kind, Replacement, every_kind
 from pytest_starcoder.source.edits.precedence import fit_expression
+from pytest_starcoder.source.functions import lines_of
 from pytest_starcoder.source.syntax import syntax_tree
 
 __all__ = [
@@ -81,15 +82,19 @@ def _nodes(tree: ast.Module, lines: frozenset[int]) -> Iterator[ast.expr | ast.s
     pending: list[tuple[ast.AST, bool]] = [(tree, False)]
     while pending:
         node, is_selected = pending.pop()
-        if isinstance(node, ast.stmt) and not isinstance(node, _COMPOUND):
-            span = range(node.lineno, (node.end_lineno or node.lineno) + 1)
-            is_selected = len(span) <= MAX_STATEMENT_LINES and not lines.isdisjoint(span)
+        if isinstance(node, ast.stmt):
+            # Of a compound statement only its head is selected, by the line that it begins on.
+            is_selected = not isinstance(node, _COMPOUND) and _is_selected(node, lines)
         if isinstance(node, ast.expr | ast.stmt) and (is_selected or node.lineno in lines):
             yield node
-        if isinstance(node, ast.JoinedStr):
-            continue
-        for child in ast.iter_child_nodes(node):
-            pending.append((child, is_selected and not isinstance(child, ast.stmt)))
+        if not isinstance(node, ast.JoinedStr):
+            for child in ast.iter_child_nodes(node):
+                pending.append((child, is_selected))
+
+
+def _is_selected(statement: ast.stmt, lines: frozenset[int]) -> bool:
+    span = lines_of(statement)
+    return len(span) <= MAX_STATEMENT_LINES and not lines.isdisjoint(span)
 
 
 def _edits(kind: Kind, node: ast.expr | ast.stmt, context: Context, path: str) -> Iterator[Edit]:

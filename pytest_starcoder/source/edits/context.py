@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from pytest_starcoder.source.functions import Function, definition_lines
 from pytest_starcoder.source.syntax import Offsets
 
 # A long function or a module has hundreds, and each would replace each.
@@ -24,8 +25,6 @@ _KEYWORDS = frozenset(
     "return yield in and or not if elif else while is await assert lambda for from".split()
 )
 """Words before a parenthesis that do not call what is in it."""
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 Assignment = ast.Assign | ast.AugAssign
 Operation = Assignment | ast.Return | ast.keyword | ast.Compare | ast.BinOp | ast.Subscript
@@ -173,8 +172,7 @@ class Context:
         function = self.function(node)
         if function is None:
             return {}
-        lines = [decorator.lineno for decorator in function.decorator_list]
-        return self.observed.types.get(min([function.lineno, *lines]), {})
+        return self.observed.types.get(definition_lines(function).start, {})
 
     def may_be(self, node: ast.AST, name: str, types: Iterable[str]) -> bool:
         """Return whether the variable `name` had one of `types`, or was not observed at all."""
@@ -195,26 +193,28 @@ class Context:
     def _read_scope(self, outer: ast.AST) -> Scope:
         scope = Scope()
         for node in ast.walk(outer):
-            if is_docstring(node):
-                continue
-            if isinstance(node, ast.arg) and node.arg not in ("self", "cls"):
-                _add(scope.names, node.arg, MAX_NAMES)
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                _add(scope.names, node.id, MAX_NAMES)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                if len(node.value) <= MAX_STRING_LENGTH:
-                    _add(scope.strings, node.value, MAX_STRINGS)
-            elif isinstance(node, ast.If | ast.While | ast.IfExp):
-                _add(scope.conditions, self.text(node.test), MAX_CONDITIONS)
-            elif isinstance(node, ast.Call | ast.BinOp | ast.Subscript | ast.Attribute):
-                if is_read(node):
-                    _add(scope.expressions, self.text(node), MAX_EXPRESSIONS)
-            elif isinstance(node, ast.Assign | ast.AugAssign | ast.Return | ast.Expr):
-                _add(scope.statements, self.text(node), MAX_STATEMENTS)
+            # A docstring is an expression statement, too, but is no statement to copy.
+            if not is_docstring(node):
+                self._add_node(scope, node)
         owner = self.parent(outer)
         if isinstance(owner, ast.ClassDef):
             _add_attributes(scope, owner)
         return scope
+
+    def _add_node(self, scope: Scope, node: ast.AST) -> None:
+        match node:
+            case ast.arg(arg=name) if name not in ("self", "cls"):
+                _add(scope.names, name, MAX_NAMES)
+            case ast.Name(id=name, ctx=ast.Store()):
+                _add(scope.names, name, MAX_NAMES)
+            case ast.Constant(value=str(text)) if len(text) <= MAX_STRING_LENGTH:
+                _add(scope.strings, text, MAX_STRINGS)
+            case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test):
+                _add(scope.conditions, self.text(test), MAX_CONDITIONS)
+            case ast.Call() | ast.BinOp() | ast.Subscript() | ast.Attribute() if is_read(node):
+                _add(scope.expressions, self.text(node), MAX_EXPRESSIONS)
+            case ast.Assign() | ast.AugAssign() | ast.Return() | ast.Expr():
+                _add(scope.statements, self.text(node), MAX_STATEMENTS)
 
 
 def _add_attributes(scope: Scope, owner: ast.ClassDef) -> None:
@@ -249,13 +249,14 @@ def is_docstring(node: ast.AST) -> bool:
 
 def _with_parentheses(source: str, start: int, end: int) -> tuple[int, int] | None:
     """Return the span with the parentheses directly around it; None if there are none."""
+    # The source is not sliced up to `start`: this is called for thousands of nodes.
     before = start - 1
     while before >= 0 and source[before].isspace():
         before -= 1
     while source[end : end + 1].isspace():
         end += 1
-    opening, closing = source[before : before + 1], source[end : end + 1]
-    if opening + closing != "()" or _calls(source, before):
+    is_enclosed = source[before : before + 1] == "(" and source[end : end + 1] == ")"
+    if not is_enclosed or _calls(source, before):
         return None
     return before, end + 1
 
@@ -268,4 +269,5 @@ def _calls(source: str, parenthesis: int) -> bool:
         return True
     if not before[-1:].isalnum():
         return False
-    return before.split()[-1].rpartition("(")[2] not in _KEYWORDS
+    _, _, word = before.split()[-1].rpartition("(")
+    return word not in _KEYWORDS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,18 @@ def pair_edits(edits: Sequence[Edit], limit: int) -> Iterator[tuple[Edit, Edit]]
 
     `edits` are sorted by cost.
     """
-    count = 0
+    yield from islice(_separate_pairs(edits), limit)
+
+
+def _separate_pairs(edits: Sequence[Edit]) -> Iterator[tuple[Edit, Edit]]:
+    # Along the diagonals: a small sum of the two indices stands for a small sum of the costs.
     for index_sum in range(1, 2 * len(edits) - 2):
-        for index in range(max(0, index_sum - len(edits) + 1), (index_sum + 1) // 2):
-            first, second = edits[index], edits[index_sum - index]
-            if first.path == second.path and _touch(first.span, second.span):
-                continue
-            yield first, second
-            count += 1
-            if count == limit:
-                return
+        start = max(0, index_sum - len(edits) + 1)
+        for index in range(start, (index_sum + 1) // 2):
+            first = edits[index]
+            second = edits[index_sum - index]
+            if first.path != second.path or not _touch(first.span, second.span):
+                yield first, second
 
 
 def _touch(first: tuple[int, int], second: tuple[int, int]) -> bool:

@@ -61,7 +61,7 @@ class History:
         """
         lines = self._lines_since("HEAD")
         if untracked:
-            listing = self._query("ls-files", "--others", "--exclude-standard", "-z")
+            listing = self.query("ls-files", "--others", "--exclude-standard", "-z")
             for path in listing.split("\0"):
                 if not path:
                     continue
@@ -76,17 +76,17 @@ class History:
         Return ("", {}) on that branch itself.
         """
         for branch in BASE_BRANCHES:
-            base = self._query("merge-base", "HEAD", branch).strip()
+            base = self.query("merge-base", "HEAD", branch).strip()
             if not base:
                 continue
-            if base == self._query("rev-parse", "HEAD").strip():
+            if base == self.query("rev-parse", "HEAD").strip():
                 break
             return branch, self._lines_since(base)
         return "", {}
 
     def blame(self, path: str) -> dict[int, LineOrigin]:
         """Return the origin of each committed line (1-based) of a file."""
-        output = self._query("blame", "--no-textconv", "--porcelain", "--", path)
+        output = self.query("blame", "--no-textconv", "--porcelain", "--", path)
         times: dict[str, float] = {}
         origins: dict[int, LineOrigin] = {}
         commit, number = "", 0
@@ -108,7 +108,7 @@ class History:
         """
         changed: dict[str, set[int]] = {}
         try:
-            files = parse_patch_set(self._query(*_DIFF, commit, "--"), metadata_only=True)
+            files = parse_patch_set(self.query(*_DIFF, commit, "--"), metadata_only=True)
         except ValueError:
             return {}
         for file in files:
@@ -122,7 +122,7 @@ class History:
                 lines.update(range(first, first + count))
         return changed
 
-    def _query(self, *arguments: str) -> str:
+    def query(self, *arguments: str) -> str:
         """Return git's output; empty if it fails or takes too long."""
         if self._options is None:
             names = self._output("config", "--null", "--name-only", "--list")

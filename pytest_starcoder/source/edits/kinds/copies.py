@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import permutations
 
 from pytest_starcoder.source.edits.context import Context, is_read
 from pytest_starcoder.source.edits.kind import Replacement, Replacements, kind
@@ -48,9 +49,10 @@ def _conditions(node: Condition, context: Context) -> Iterator[tuple[str, float,
     for name in scope.names:
         yield f"(not {name})", 3.5, 3.6
     for name in scope.names:
-        if context.may_be(node, name, ("int", "float")):
-            for comparison in ("> 0", "> 1", "!= 0", "== 0", "< 2"):
-                yield f"{name} {comparison}", 3.8, 3.8
+        if not context.may_be(node, name, ("int", "float")):
+            continue
+        for comparison in ("> 0", "> 1", "!= 0", "== 0", "< 2"):
+            yield f"{name} {comparison}", 3.8, 3.8
 
 
 @kind("expression copied", cost=3.0)
@@ -58,7 +60,8 @@ def copy_expression(node: Expression, context: Context) -> Replacements:
     """Replace an expression with another one of the function."""
     if not _is_copied_over(node, context):
         return
-    scope, text = context.scope(node), context.text(node)
+    scope = context.scope(node)
+    text = context.text(node)
     for expression in scope.expressions:
         if expression == text or "\n" in expression or len(expression) > MAX_COPY:
             continue
@@ -78,11 +81,9 @@ def _rename_each(expression: str, names: list[str]) -> Iterator[str]:
     """Yield the expression with one of its names replaced by another."""
     nodes = ast.walk(ast.parse(expression, mode="eval"))
     used = {node.id for node in nodes if isinstance(node, ast.Name)}
-    for name in names:
+    for name, replacement in permutations(names, 2):
         if name in used:
-            for replacement in names:
-                if replacement != name:
-                    yield re.sub(rf"\b{re.escape(name)}\b", replacement, expression)
+            yield re.sub(rf"\b{re.escape(name)}\b", replacement, expression)
 
 
 @kind("operation added", cost=3.1)
@@ -93,9 +94,10 @@ def add_operation(node: ast.Name | ast.Subscript | ast.Call, context: Context) -
     text = context.text(node)
     costs = {"+": 3.1, "-": 3.2, "*": 3.3, "//": 3.6, "%": 3.6, "/": 3.6}
     for name in context.scope(node).names:
-        if name != text:
-            for sign, cost in costs.items():
-                yield Replacement(f"{text} {sign} {name}", cost)
+        if name == text:
+            continue
+        for sign, cost in costs.items():
+            yield Replacement(f"{text} {sign} {name}", cost)
     for sign in ("*", "//", "/", "**", "%"):
         yield Replacement(f"{text} {sign} 2", 3.3)
     yield Replacement(f"-{text}", 3.1)

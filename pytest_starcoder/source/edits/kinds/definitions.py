@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 
-from pytest_starcoder.source.edits.context import Context, Function, is_docstring
+from pytest_starcoder.source.edits.context import Context, is_docstring
 from pytest_starcoder.source.edits.kind import Replacements, kind
+from pytest_starcoder.source.functions import Function
 
 METHOD_DECORATORS = ("staticmethod", "classmethod", "property")
 
@@ -35,10 +36,11 @@ def replace_decorator(
     """Replace `@staticmethod` with `@classmethod` or `@property`."""
     text = _decorated_text(node, context)
     for decorator in node.decorator_list:
-        if isinstance(decorator, ast.Name) and decorator.id in METHOD_DECORATORS:
-            for name in METHOD_DECORATORS:
-                if name != decorator.id:
-                    yield text.replace(f"@{decorator.id}", f"@{name}", 1)
+        if not isinstance(decorator, ast.Name) or decorator.id not in METHOD_DECORATORS:
+            continue
+        for name in METHOD_DECORATORS:
+            if name != decorator.id:
+                yield text.replace(f"@{decorator.id}", f"@{name}", 1)
 
 
 @kind("decorator added", cost=2.8)
@@ -66,11 +68,13 @@ def create_default(node: ast.FunctionDef | ast.AsyncFunctionDef, context: Contex
     first = _first_statement(node)
     body_start, _ = context.span(first)
     indent = context.indent(first)
+    parameters = [*node.args.posonlyargs, *node.args.args]
+    defaults = node.args.defaults
     # Only the last parameters have defaults.
-    parameters = reversed([*node.args.posonlyargs, *node.args.args])
-    pairs = list(zip(parameters, reversed(node.args.defaults), strict=False))
-    for parameter, default in reversed(pairs):
-        name, value = parameter.arg, context.text(default)
+    with_defaults = parameters[len(parameters) - len(defaults) :]
+    for parameter, default in zip(with_defaults, defaults, strict=True):
+        name = parameter.arg
+        value = context.text(default)
         is_display = isinstance(default, ast.List | ast.Dict | ast.Set)
         if not is_display and value not in EMPTY_COLLECTIONS:
             continue

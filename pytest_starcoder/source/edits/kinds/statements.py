@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from itertools import combinations
 
-from pytest_starcoder.source.edits.context import Context, Function, is_docstring
+from pytest_starcoder.source.edits.context import Context, is_docstring
 from pytest_starcoder.source.edits.kind import Replacement, Replacements, kind
+from pytest_starcoder.source.functions import Function
 
 Simple = (
     ast.Assign

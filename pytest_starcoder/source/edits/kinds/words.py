@@ -22,9 +22,10 @@ def correct_spelling(node: ast.Constant, context: Context) -> Replacements:
     candidates = {*_words(context.source), *context.observed.strings}
     similar = {candidate for candidate in candidates if _is_similar(word, candidate)}
     if word.startswith("__"):
-        similar.add(f"__{word.strip('_')}__")
-    for candidate in sorted(similar - {word}):
-        yield repr(candidate)
+        similar.add(f"__{word.strip('_')}__")  # the file may have no other such name
+    for candidate in sorted(similar):
+        if candidate != word:
+            yield repr(candidate)
 
 
 @lru_cache(maxsize=16)
@@ -36,10 +37,10 @@ def _is_similar(first: str, second: str) -> bool:
     """Return whether one letter is missing, added, replaced or exchanged with the next."""
     if abs(len(first) - len(second)) > 1 or not second.isidentifier():
         return False
-    start = 0
-    while first[start : start + 1] == second[start : start + 1] != "":
-        start += 1
-    first, second = first[start:], second[start:]
+    # Only what follows the common prefix needs to be compared.
+    while first and first[:1] == second[:1]:
+        first = first[1:]
+        second = second[1:]
     is_added = first[1:] == second
     is_missing = first == second[1:]
     is_replaced = first[1:] == second[1:]

@@ -1,0 +1,1 @@
+"""Names the change that broke a test, by undoing changes in memory."""

@@ -1,0 +1,228 @@
+"""Finds the smallest set of pieces whose undoing makes a failing test pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from pytest_starcoder.culprit.bench import Bench, Oracle, OutOfTime, Verdict
+from pytest_starcoder.culprit.pieces import Piece, Pieces
+from pytest_starcoder.runner.outcome import Lines
+
+H = TypeVar("H", bound=Hashable)
+
+MAX_WAYS = 3
+"""Maximum number of sets that are reported, each a way to make the test pass."""
+
+MAX_PAIRED = 24
+"""Maximum number of pieces of which all pairs are tried."""
+
+MAX_SINGLE_IMPORTS = 12
+"""Maximum number of pieces outside functions that are undone one by one: each takes an import."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The result of a search: sets of pieces, each of which makes the test pass when undone.
+
+    `harmless`: with all other pieces undone, the test fails as before. Without a set, `all`
+    is the verdict with everything undone. `unfinished` are the pieces among which the
+    culprit is, if time ran out; empty if it did not.
+    """
+
+    ways: tuple[Pieces, ...] = ()
+    harmless: bool = False
+    all: Verdict = Verdict.UNKNOWN
+    unfinished: Pieces = frozenset()
+
+
+class Search:
+    """Searches the pieces of one comparison by one failing test.
+
+    `executed` are the lines that the test runs, and those that ran when it was imported.
+    """
+
+    def __init__(self, bench: Bench, oracle: Oracle, executed: Lines) -> None:
+        self._bench = bench
+        self._oracle = oracle
+        self._executed = executed
+        self._suspected: Pieces = frozenset()
+
+    def find(self) -> Found:
+        """Return the smallest sets of code; of tests and data only if no code alone will do."""
+        pieces = self._in_order()
+        try:
+            for candidates in self._stages(pieces):
+                ways = self._ways(candidates)
+                if ways:
+                    return self._finish(ways, pieces)
+            verdict = self._oracle.judge(frozenset(pieces)) if pieces else Verdict.UNKNOWN
+            if verdict is Verdict.PASSES:
+                return self._finish([self._minimize(pieces)], pieces)
+            return Found(all=verdict)
+        except OutOfTime:
+            return Found(unfinished=self._suspected)
+
+    def _stages(self, pieces: Sequence[Piece]) -> Iterable[list[Piece]]:
+        for kind in ("code", "test", "data"):
+            yield [piece for piece in pieces if piece.kind == kind]
+
+    def _in_order(self) -> list[Piece]:
+        """Return all pieces, those that the test runs first."""
+        pieces: list[Piece] = []
+        for file in self._bench.files.values():
+            pieces += file.pieces
+        return sorted(pieces, key=lambda piece: not self.is_executed(piece))
+
+    def is_executed(self, piece: Piece) -> bool:
+        """Return whether the test runs lines of a piece, or those around removed ones."""
+        lines = self._executed.get(piece.path)
+        if not lines:
+            return False
+        if piece.whole:
+            return True
+        near = range(piece.line - 1, piece.last + 2) if not piece.new else ()
+        return not lines.isdisjoint([*range(piece.line, piece.last + 1), *near])
+
+    def is_only_test(self, found: Found) -> bool:
+        """Return whether tests or data are to blame, and no code that the test runs changed."""
+        kinds = {piece.kind for pieces in found.ways for piece in pieces}
+        if kinds != {"test"}:
+            return False
+        return not any(
+            piece.kind == "code" and self.is_executed(piece) for piece in self._in_order()
+        )
+
+    def _ways(self, pieces: Sequence[Piece]) -> list[Pieces]:
+        """Return the smallest sets among pieces of one kind."""
+        if not pieces:
+            return []
+        singles = [frozenset([piece]) for piece in pieces]
+        others = self._oracle.judge_in_functions(singles)
+        ways = self._passing(singles)
+        if ways:
+            return ways
+        everything = frozenset(pieces)
+        if self._oracle.passes(everything):
+            self._suspected = everything
+            return [self._minimize(pieces)]
+        # Today's tests may need some of the changes, so that undoing all gives no answer.
+        self._oracle.judge_all(others[:MAX_SINGLE_IMPORTS])
+        return self._passing(singles) or self._passing_groups(pieces)
+
+    def _passing(self, sets: Iterable[Pieces]) -> list[Pieces]:
+        verdicts = self._oracle.verdicts
+        return [pieces for pieces in sets if verdicts.get(pieces) is Verdict.PASSES]
+
+    def _passing_groups(self, pieces: Sequence[Piece]) -> list[Pieces]:
+        """Try pieces that belong together: pairs that the test runs, and those of one file."""
+        executed = [piece for piece in pieces if self.is_executed(piece)][:MAX_PAIRED]
+        pairs = []
+        for index, first in enumerate(executed):
+            pairs += [frozenset([first, second]) for second in executed[index + 1 :]]
+        self._oracle.judge_in_functions(pairs)
+        ways = self._passing(pairs)
+        if ways:
+            return ways
+        groups: list[Pieces] = []
+        if len(executed) > 2:
+            groups.append(frozenset(executed))
+        for path in dict.fromkeys(piece.path for piece in executed):
+            group = frozenset(piece for piece in pieces if piece.path == path)
+            if len(group) > 1:
+                groups.append(group)
+        for group in groups:
+            if self._oracle.passes(group):
+                self._suspected = group
+                return [self._minimize([piece for piece in pieces if piece in group])]
+        return []
+
+    def _minimize(self, pieces: Sequence[Piece]) -> Pieces:
+        """Return a smallest set, given one that makes the test pass."""
+        smallest = minimize(pieces, self._oracle.passes)
+        self._suspected = smallest
+        return smallest
+
+    def _finish(self, ways: Sequence[Pieces], pieces: Sequence[Piece]) -> Found:
+        """Narrow each way down to its lines, and see what the other pieces do."""
+        involved: Pieces = frozenset().union(*ways[:MAX_WAYS])
+        self._suspected = involved
+        rest = frozenset(pieces) - involved
+        narrowed = [self._narrow(way) for way in ways[:MAX_WAYS]]
+        harmless = False
+        if rest:
+            try:
+                verdict = self._oracle.judge(rest)
+                harmless = verdict is Verdict.FAILS
+                if verdict is Verdict.PASSES and len(narrowed) < MAX_WAYS:
+                    others = [piece for piece in pieces if piece in rest]
+                    narrowed.append(self._narrow(self._minimize(others)))
+            except OutOfTime:
+                pass
+        return Found(tuple(dict.fromkeys(narrowed)), harmless)
+
+    def _narrow(self, way: Pieces) -> Pieces:
+        """Return the part of a set that is needed, by lines instead of hunks."""
+        try:
+            for piece in sorted(way, key=lambda piece: (piece.path, piece.line)):
+                if piece.whole or piece.size <= 2:
+                    continue
+                parts = self._bench.split(piece)
+                if len(parts) < 2:
+                    continue
+                rest = way - {piece}
+                way = rest | minimize(parts, partial(self._passes_with, rest))
+        except OutOfTime:
+            pass
+        return way
+
+    def _passes_with(self, rest: Pieces, part: Pieces) -> bool:
+        return self._oracle.passes(rest | part)
+
+
+def minimize(pieces: Sequence[H], passes: Callable[[frozenset[H]], bool]) -> frozenset[H]:
+    """Return a subset that passes although no piece can be left out, by delta debugging.
+
+    All `pieces` together pass. The algorithm is ddmin of Zeller and Hildebrandt (2002).
+    """
+    current = list(pieces)
+    parts = 2
+    while len(current) >= 2:
+        chunks = _divide(current, parts)
+        smaller = _first_passing(chunks, passes)
+        if smaller is not None:
+            current, parts = smaller, 2
+            continue
+        complements = [_without(current, chunk) for chunk in chunks]
+        # With two chunks, each complement is the other chunk.
+        smaller = _first_passing(complements, passes) if parts > 2 else None
+        if smaller is not None:
+            current, parts = smaller, max(parts - 1, 2)
+        elif parts == len(current):
+            break
+        else:
+            parts = min(2 * parts, len(current))
+    return frozenset(current)
+
+
+def _divide(pieces: Sequence[H], parts: int) -> list[list[H]]:
+    chunks = []
+    for index in range(parts):
+        start, end = len(pieces) * index // parts, len(pieces) * (index + 1) // parts
+        chunks.append(list(pieces[start:end]))
+    return chunks
+
+
+def _without(pieces: Sequence[H], excluded: Collection[H]) -> list[H]:
+    return [piece for piece in pieces if piece not in excluded]
+
+
+def _first_passing(
+    candidates: Iterable[list[H]], passes: Callable[[frozenset[H]], bool]
+) -> list[H] | None:
+    for candidate in candidates:
+        if candidate and passes(frozenset(candidate)):
+            return candidate
+    return None
