@@ -245,7 +245,7 @@ class Explainer:
             # Only the texts for people are redacted: a redacted fix could not be applied.
             redacted = with_texts(fixes, redact)
             self._section.show_fixes(redacted)
-            best = fixes.found[0] if fixes.found else None
+            best = fixes.passing[0] if fixes.passing else None
             yield replace(explanation, fixes=redacted), replace(case, fix=best)
 
     def _show_heading(self, all_cases: Sequence[Case], model: str = "", server: str = "") -> None:

@@ -57,14 +57,14 @@ class Fix:
 
 @dataclass(frozen=True)
 class Fixes:
-    """The result of a search: at most three fixes that behave differently.
+    """The result of a search: `passing` are at most three fixes that behave differently.
 
     `call` is an input for which the first two differ, `outcomes` are theirs, and `answers` the
     bodies of a test for each outcome, if they can be written. `note` is why there is no fix, as
     a sentence; `level` is the sandbox level, empty if nothing was run.
     """
 
-    found: tuple[Fix, ...] = ()
+    passing: tuple[Fix, ...] = ()
     call: str = ""
     outcomes: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()

@@ -63,9 +63,9 @@ def _cause(number: str, explanation: Explanation) -> list[str]:
     lines += map(_statement, explanation.statements)
     for piece in explanation.breakage.pieces:
         lines += ["", *code_block(piece.diff, "diff")]
-    for fix in explanation.fixes.found:
+    for fix in explanation.fixes.passing:
         lines += ["", *code_block(fix.diff, "diff")]
-    if explanation.breakage.pieces or explanation.fixes.found:
+    if explanation.breakage.pieces or explanation.fixes.passing:
         lines.append("")
     if explanation.flaw:
         lines.append(f"- *guessed* **But** it {escape(explanation.flaw)}.")

@@ -61,8 +61,8 @@ def _result(explanation: Explanation) -> dict[str, Any]:
     }
     if explanation.path and explanation.line > 0:
         result["locations"] = [location(explanation.path, explanation.line)]
-    if explanation.fixes.found:
-        result["fixes"] = [_fix(fix) for fix in explanation.fixes.found]
+    if explanation.fixes.passing:
+        result["fixes"] = [_fix(fix) for fix in explanation.fixes.passing]
     related: list[dict[str, Any]] = []
     for piece in explanation.breakage.pieces:
         message = {"text": f"broken by: {piece.diff}"}

@@ -102,14 +102,14 @@ class TerminalSection:
 
     def show_fixes(self, fixes: Fixes) -> None:
         """Write fixes, each with what running tests with it has shown."""
-        for number, fix in enumerate(fixes.found):
+        for number, fix in enumerate(fixes.passing):
             self.say("or" if number else "fix", fix.verdict)
             self._show_diff(fix)
         if fixes.question:
             self.say("which?", fixes.question)
         if fixes.note:
             self.say("fix", fixes.note)
-        elif fixes.tried and not fixes.found:
+        elif fixes.tried and not fixes.passing:
             changes = counted(fixes.tried, "change")
             self.say("fix", f"none found: {changes} tried in {fixes.seconds:.1f} s")
 

@@ -70,7 +70,7 @@ class FixSession:
         if not self._unfixable.isdisjoint(case.cause.nodeids):
             return NO_FIXES
         fixes = self._search(case)
-        self._best += fixes.found[:1]
+        self._best += fixes.passing[:1]
         return fixes
 
     def write(self, explanations: Sequence[Explanation], options: WriteOptions) -> list[str]:
@@ -100,12 +100,12 @@ class FixSession:
         more_tests = self._more_failing_tests(case)
         fixes = self._try_edits(case, deadline, more_tests)
         client = self._context.client
-        if fixes.found or self._stopped or client is None:
+        if fixes.passing or self._stopped or client is None:
             return fixes
         if case.cause.first.phase != "call" or not fixes.tried:
             return fixes
         proposed = self._try_proposals(case, client, deadline, more_tests)
-        if not proposed.found:
+        if not proposed.passing:
             return fixes
         return replace(proposed, tried=fixes.tried + proposed.tried)
 

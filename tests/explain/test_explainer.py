@@ -156,7 +156,7 @@ def test_fix_is_part_of_the_question(session: Callable[..., Session]) -> None:
     assert "With this change it passes:\n```diff\n- x = 1\n+ x = 2" in (
         made.backend.prompts[0].text.replace("-x", "- x").replace("+x", "+ x")
     )
-    assert report.explanations[0].fixes.found == (FIX,)
+    assert report.explanations[0].fixes.passing == (FIX,)
     assert f"     fix       {FIX.verdict}" in made.screen.lines
 
 
