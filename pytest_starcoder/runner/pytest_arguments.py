@@ -65,7 +65,7 @@ REPLACED = {"--record-mode": "none", "--vcr-record": "none"}
 # tests/plugin/test_options.py keeps these two up to date.
 OUR_FLAGS = set(
     """
-    --starcoder-explain --starcoder-show-prompt --starcoder-write --starcoder-write-suspected
+    --starcoder-explain --starcoder-broke --starcoder-show-prompt --starcoder-write --starcoder-write-suspected
     --starcoder-generate-changed --starcoder-characterise --starcoder-require --no-starcoder
     """.split()
 )
