@@ -58,7 +58,6 @@ def run(command: str, folder: Path, cache: Path) -> str:
     environment = {**os.environ, **SCREEN, "XDG_CACHE_HOME": str(cache)}
     del environment["OLLAMA_HOST"]
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     result = subprocess.run(
         command.removeprefix("$ "),
         shell=True,
@@ -87,10 +86,10 @@ def test_explain_screen(demo_project: Path, cache: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="drafts are judged in forks")
-def test_generate_screen(tmp_path: Path) -> None:
+def test_generate_screen(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "texts.py").write_text(block("file", "texts"), "utf-8")
     command, _, screen = block("output", "generate").partition("\n...\n")
-    output = run(command, tmp_path, tmp_path)
+    output = run(command, tmp_path, cache)
     assert stable(screen) == stable(section(output, "no tests ran"))
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from pytest_starcoder.cli.model_session import read_settings
+from pytest_starcoder.cli.answer_terminal import read_settings
 from pytest_starcoder.cli.options import add_settings
 from pytest_starcoder.errors import ConfigError, StarcoderError, UnreadableAnswer
 from pytest_starcoder.files import replace_file
@@ -117,6 +117,7 @@ def _run_deep_check(settings: Settings, file: Path) -> None:
     probes: list[dict[str, object]] = []
     with Client(make_backend(settings), settings) as client:
         report = _environment(client) | {"probes": probes}
+        # Also before the first probe: a file that cannot be written is no surprise at the end.
         _write_report(report, file)
         for result in run_probes(client):
             label = PROBE_LABELS.get(result.name, result.name)
@@ -160,7 +161,9 @@ def _environment(client: Client) -> dict[str, object]:
 def _public_name(name: str) -> str:
     """Return a model's name without folders of this machine, or the registry it comes from."""
     *folders, last = name.replace("\\", "/").split("/")
-    if not folders or is_model_file(name) or re.match(r"[~.]|$|[A-Za-z]:$", folders[0]):
+    # A path begins with the home folder, a dot, the root or a drive of Windows.
+    is_path = folders and re.match(r"[~.]|$|[A-Za-z]:$", folders[0])
+    if not folders or is_path or is_model_file(name):
         return last
     owner = folders[-1]
     is_registry = re.search(r"[.:]", owner)

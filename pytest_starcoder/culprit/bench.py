@@ -35,11 +35,19 @@ class Worker(Protocol):
     """The part of `Trials` that runs tests with other code."""
 
     def try_all(
-        self, candidates: Sequence[Edits], limits: Mapping[str, float]
+        self,
+        candidates: Sequence[Edits],
+        limits: Mapping[str, float],
+        *,
+        in_session: bool = False,
     ) -> Mapping[Edits, Trial]: ...
 
     def run_with_files(
-        self, candidates: Sequence[Texts], limits: Mapping[str, float]
+        self,
+        candidates: Sequence[Texts],
+        limits: Mapping[str, float],
+        *,
+        in_session: bool = False,
     ) -> Sequence[Sequence[Record]]: ...
 
 
@@ -71,7 +79,7 @@ class Bench:
             if not any(piece.whole or piece.kind == "data" for piece in pieces):
                 edits_by_set[pieces] = self._edits(pieces)
         candidates = list(dict.fromkeys(edits_by_set.values()))
-        trials = self._worker.try_all(candidates, limits) if candidates else {}
+        trials = self._worker.try_all(candidates, limits, in_session=True)
         records: dict[Pieces, Records] = {}
         for pieces, edits in edits_by_set.items():
             trial = trials.get(edits)
@@ -88,7 +96,7 @@ class Bench:
         texts = self.texts(pieces)
         if texts is None:
             return {}
-        [records] = self._worker.run_with_files([texts], limits)
+        [records] = self._worker.run_with_files([texts], limits, in_session=True)
         return _by_test(records)
 
     def texts(self, pieces: Pieces) -> dict[str, str | None] | None:
@@ -145,7 +153,7 @@ class Bench:
         self.tried += runs
 
 
-STEADY_ROUNDS = 3
+STEADY_ROUNDS = 4
 """How often a test is run again with nothing undone, and with a set undone if that is quick."""
 
 
@@ -155,16 +163,23 @@ class Oracle:
 
     `imported` are the lines that run when the test is imported. What they have computed stays
     if functions are exchanged later, so pieces in them are undone before the import.
+    The tests in `earlier` run before it, each with its limit: it fails only after them.
     """
 
     bench: Bench
     test: str
     limit: float
     before: Record
+    earlier: Mapping[str, float] = field(default_factory=dict)
     imported: Lines = field(default_factory=dict)
     verdicts: dict[Pieces, Verdict] = field(default_factory=dict)
     _afresh: set[Pieces] = field(default_factory=set)
     _in_functions: bool = True
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits of all tests to run, in their order."""
+        return {**self.earlier, self.test: self.limit}
 
     def judge(self, pieces: Pieces) -> Verdict:
         """Return the verdict on one set."""
@@ -184,8 +199,7 @@ class Oracle:
         in_functions = [pieces for pieces in unknown if self._is_exchangeable(pieces)]
         if not in_functions:
             return unknown
-        limits = {self.test: self.limit}
-        results = self.bench.run(in_functions, limits)
+        results = self.bench.run(in_functions, self.limits)
         for pieces, records in zip(in_functions, results, strict=True):
             if records is not None:
                 self.verdicts[pieces] = self._verdict(records)
@@ -194,7 +208,7 @@ class Oracle:
     def judge_afresh(self, pieces: Pieces) -> Verdict:
         """Return the verdict on one set that is undone before the project is imported."""
         if pieces not in self._afresh:
-            records = self.bench.run_afresh(pieces, {self.test: self.limit})
+            records = self.bench.run_afresh(pieces, self.limits)
             self.verdicts[pieces] = self._verdict(records)
             self._afresh.add(pieces)
         return self.verdicts[pieces]
@@ -216,12 +230,11 @@ class Oracle:
         return True
 
     def _passes_again(self, pieces: Pieces, *, is_quick: bool) -> bool:
-        limits = {self.test: self.limit}
         records = None
         if is_quick:
-            [records] = self.bench.run([pieces], limits)
+            [records] = self.bench.run([pieces], self.limits)
         if records is None:
-            records = self.bench.run_afresh(pieces, limits)
+            records = self.bench.run_afresh(pieces, self.limits)
         return self._verdict(records) is Verdict.PASSES
 
     def _is_exchangeable(self, pieces: Pieces) -> bool:

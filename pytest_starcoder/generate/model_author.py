@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from pytest_starcoder.generate.answer_drafts import async_mark, extract_drafts, is_test
 from pytest_starcoder.generate.draft import Draft, Target, TargetKind
 from pytest_starcoder.generate.imports import Import, defined_names, imported_names
 from pytest_starcoder.generate.result import ModelAnswer, ModelUsage
-from pytest_starcoder.generate.salvage import async_mark, is_test, salvage_drafts
 from pytest_starcoder.generate.statements import mentions
 from pytest_starcoder.generate.suite_score import ReadSource
 from pytest_starcoder.model.client import Client, fit_prompt
@@ -140,7 +140,7 @@ class ModelAuthor:
         self, text: str, target: Target, model: str, label: str, before: str
     ) -> tuple[Draft, ...]:
         names = defined_names(self.read(target.path))
-        return tuple(salvage_drafts(text, target, names, model, label, before))
+        return tuple(extract_drafts(text, target, names, model, label, before))
 
     def _complete(self, prompt: Prompt) -> tuple[Completion, ModelUsage]:
         started = time.monotonic()
@@ -192,7 +192,8 @@ class ModelAuthor:
         file = re.sub(r"\n{3,}", "\n\n\n", source).strip("\n")
         definition = file
         if target.kind is not TargetKind.MODULE:
-            definition = "\n".join(source.split("\n")[target.first - 1 : target.last])
+            lines = source.split("\n")[target.first - 1 : target.last]
+            definition = "\n".join(lines)
         if len(file) > MAX_FILE_CHARACTERS:
             file = definition
         return [definition, file]
@@ -215,7 +216,8 @@ class ModelAuthor:
         shortest = sorted(nearest, key=lambda test: len(ast.dump(test)))
         codes = map(ast.unparse, shortest[:max_tests])
         before = "\n\n\n".join([head, *codes])
-        following = text.split("\n")[nearest[-1].end_lineno or 0 :]
+        end = nearest[-1].end_lineno or 0
+        following = text.split("\n")[end:]
         if not "".join(following).strip():
             # Nothing follows: the model continues the file instead of filling a gap.
             return before, ""

@@ -20,7 +20,7 @@ from pytest_starcoder.errors import (
 from pytest_starcoder.files import UNLINK, LeadsOutside, replace_file
 from pytest_starcoder.model.backends import make_backend
 from pytest_starcoder.model.client import Client
-from pytest_starcoder.review import background, baseline
+from pytest_starcoder.review import background_hook, baseline
 from pytest_starcoder.review.finding import Finding, Review, Severity
 from pytest_starcoder.review.hook_terminal import HookTerminal
 from pytest_starcoder.review.ignore_marks import IgnoreMarks
@@ -155,7 +155,7 @@ def _background_notes(review_input: ReviewInput) -> tuple[str, ...]:
     if review_input.git_folder is None or os.environ.get("PRE_COMMIT") == "1":
         return ()
     with contextlib.suppress(OSError):
-        return tuple(background.notes(str(review_input.git_folder)))
+        return tuple(background_hook.notes(str(review_input.git_folder)))
     return ()
 
 
@@ -206,7 +206,8 @@ def _merge(observed: Iterable[Finding], by_model: Iterable[Finding]) -> Iterable
     # In the order of lines, so that the first of several equal remarks stays.
     for finding in sorted(by_model, key=lambda finding: (finding.path, finding.line)):
         place = (finding.path, finding.line)
-        message = (finding.path, " ".join(re.findall(r"\w+", finding.message.lower())))
+        words = re.findall(r"\w+", finding.message.lower())
+        message = (finding.path, " ".join(words))
         existing = by_line.get(place)
         if existing is None:
             if message not in messages:

@@ -91,7 +91,11 @@ class FileCode:
         names = self._names_in(outer, text, flags)
         # From the last change to the first, which leaves earlier positions valid.
         for start, end, after in sorted(changes, reverse=True):
-            text = text[: start - outer.start] + after + text[end - outer.start :]
+            unchanged = text[: start - outer.start]
+            rest = text[end - outer.start :]
+            text = unchanged + after + rest
+        if any("\n" in after for _, _, after in changes) and not _is_alone(text, outer):
+            raise Unswappable("it adds code after the function")
         edited_code = _code_by_name(_compile(text, outer, self._filename, flags))
         swap: dict[FunctionType, CodeType] = {}
         for function in live:
@@ -120,6 +124,7 @@ def functions_alive(is_wanted: Callable[[str], bool]) -> dict[str, list[Function
     for candidate in gc.get_objects():
         if type(candidate) is FunctionType:
             functions.setdefault(candidate.__code__.co_filename, []).append(candidate)
+    # Asked once per file: most functions are not of the project.
     return {filename: group for filename, group in functions.items() if is_wanted(filename)}
 
 
@@ -197,11 +202,22 @@ def _outer_function(
     )
 
 
+def _is_alone(text: str, outer: OuterFunction) -> bool:
+    """Return whether a text is no more than one function. Raises SyntaxError."""
+    tree = syntax_tree(f"if 1:\n{text}" if outer.indent else text)
+    if tree is None:
+        raise SyntaxError("the edited function is not valid Python")
+    body = tree.body
+    if outer.indent and len(body) == 1 and isinstance(body[0], ast.If):
+        body = body[0].body
+    return len(body) == 1
+
+
 def _compile(text: str, outer: OuterFunction, filename: str, flags: int) -> CodeType:
     """Compile a function's text on its own lines, within classes of the same names."""
     headers = []
     for depth, name in enumerate(outer.classes):
-        headers.append(f"{' ' * depth}class {name}:")
+        headers.append(" " * depth + f"class {name}:")
     if outer.indent and not headers:
         headers = ["if 1:"]
     padding = outer.line - 1 - len(headers)

@@ -49,7 +49,11 @@ class FakeWorker:
         self.imports = 0
 
     def try_all(
-        self, candidates: Sequence[Edits], limits: Mapping[str, float]
+        self,
+        candidates: Sequence[Edits],
+        limits: Mapping[str, float],
+        *,
+        in_session: bool = False,
     ) -> Mapping[Edits, Trial]:
         trials = {}
         for edits in candidates:
@@ -66,7 +70,11 @@ class FakeWorker:
         return trials
 
     def run_with_files(
-        self, candidates: Sequence[Texts], limits: Mapping[str, float]
+        self,
+        candidates: Sequence[Texts],
+        limits: Mapping[str, float],
+        *,
+        in_session: bool = False,
     ) -> Sequence[Sequence[Record]]:
         results = []
         for texts in candidates:
@@ -110,7 +118,7 @@ class Desk:
         self.bench = Bench(self.worker, files, Project(ROOT), deadline)
 
     def oracle(self, imported: Lines | None = None) -> Oracle:
-        return Oracle(self.bench, TEST, 1.0, BEFORE, imported or {})
+        return Oracle(self.bench, TEST, 1.0, BEFORE, imported=imported or {})
 
     def search(self, executed: Lines | None = None, imported: Lines | None = None) -> Found:
         return Search(self.bench, self.oracle(imported), executed or {}).find()

@@ -1,14 +1,14 @@
-"""The search for the change that broke tests, as explanations see it; `culprit` implements it."""
+"""The search for the change that broke tests, an interface that `culprit` implements."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pytest_starcoder.explain.breakage import Breakage
 from pytest_starcoder.explain.failure import Cause
-from pytest_starcoder.explain.fix_search import ShowStatus
+from pytest_starcoder.explain.fix_interface import ShowStatus
 from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.runner.launch import Launch
 from pytest_starcoder.runner.outcome import FinishedTest
@@ -20,7 +20,8 @@ from pytest_starcoder.source.conventions import Conventions
 class UndoContext:
     """All that is needed to undo changes in one session.
 
-    `since` is the reference that the user named with --starcoder-since, or empty.
+    `since` is the commit that the user named with --starcoder-since, or empty. `passed` are
+    the commits at which tests have passed before, by node id.
     """
 
     tests: Sequence[FinishedTest]
@@ -29,6 +30,7 @@ class UndoContext:
     settings: Settings
     show_status: ShowStatus
     since: str = ""
+    passed: Mapping[str, str] = field(default_factory=dict)
 
 
 class UndoSearch(Protocol):
