@@ -65,8 +65,8 @@ REPLACED = {"--record-mode": "none", "--vcr-record": "none"}
 # tests/plugin/test_options.py keeps these two up to date.
 OUR_FLAGS = set(
     """
-    --starcoder-explain --starcoder-show-prompt --starcoder-write --starcoder-write-suspected
-    --starcoder-generate-changed --starcoder-characterise --starcoder-require --no-starcoder
+    --starcoder-explain --starcoder-broke --starcoder-show-prompt --starcoder-write
+    --starcoder-write-suspected --starcoder-generate-changed --starcoder-characterise --starcoder-require --no-starcoder
     """.split()
 )
 """Options of ours that take no value."""
