@@ -96,7 +96,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *BARE, *reports, "--starcoder-apply"],
         cwd=folder,
-        env={**os.environ, "COLUMNS": "100"},
+        env={**os.environ, "COLUMNS": "100", "PYTEST_ADDOPTS": "-p no:hypothesispytest"},
         capture_output=True,
         text=True,
         check=False,
