@@ -32,11 +32,19 @@ class Worker(Protocol):
     """The part of `Trials` that runs tests with other code."""
 
     def try_all(
-        self, candidates: Sequence[Edits], limits: Mapping[str, float]
+        self,
+        candidates: Sequence[Edits],
+        limits: Mapping[str, float],
+        *,
+        in_session: bool = False,
     ) -> Mapping[Edits, Trial]: ...
 
     def run_with_files(
-        self, candidates: Sequence[Texts], limits: Mapping[str, float]
+        self,
+        candidates: Sequence[Texts],
+        limits: Mapping[str, float],
+        *,
+        in_session: bool = False,
     ) -> Sequence[Sequence[Record]]: ...
 
 
@@ -63,7 +71,7 @@ class Bench:
         for pieces in sets:
             if not any(piece.whole or piece.kind == "data" for piece in pieces):
                 candidates[_edits(pieces)] = pieces
-        trials = self._worker.try_all(list(candidates), limits)
+        trials = self._worker.try_all(list(candidates), limits, in_session=True)
         records: dict[Pieces, Records] = {}
         for edits, pieces in candidates.items():
             trial = trials.get(edits)
@@ -77,7 +85,7 @@ class Bench:
         texts = self.texts(pieces)
         if texts is None:
             return {}
-        [records] = self._worker.run_with_files([texts], limits)
+        [records] = self._worker.run_with_files([texts], limits, in_session=True)
         return _by_test(records)
 
     def texts(self, pieces: Pieces) -> dict[str, str | None] | None:
@@ -106,13 +114,22 @@ class Bench:
 
 @dataclass
 class Oracle:
-    """Judges sets of pieces by one failing test; `before` is its record with nothing undone."""
+    """Judges sets of pieces by one failing test; `before` is its record with nothing undone.
+
+    The tests in `earlier` run before it, each with its limit: it fails only after them.
+    """
 
     bench: Bench
     test: str
     limit: float
     before: Record
+    earlier: Mapping[str, float] = field(default_factory=dict)
     verdicts: dict[Pieces, Verdict] = field(default_factory=dict)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits of all tests to run, in their order."""
+        return {**self.earlier, self.test: self.limit}
 
     def judge(self, pieces: Pieces) -> Verdict:
         """Return the verdict on one set."""
@@ -123,7 +140,7 @@ class Oracle:
         self.judge_in_functions(sets)
         for pieces in sets:
             if pieces not in self.verdicts:
-                records = self.bench.run_afresh(pieces, {self.test: self.limit})
+                records = self.bench.run_afresh(pieces, self.limits)
                 self.verdicts[pieces] = self._verdict(records)
         return self.verdicts
 
@@ -133,8 +150,8 @@ class Oracle:
         if not unknown:
             return []
         others = []
-        limits = {self.test: self.limit}
-        for pieces, records in zip(unknown, self.bench.run(unknown, limits), strict=True):
+        runs = self.bench.run(unknown, self.limits)
+        for pieces, records in zip(unknown, runs, strict=True):
             if records is None:
                 others.append(pieces)
             else:

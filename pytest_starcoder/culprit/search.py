@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from pytest_starcoder.culprit.bench import Bench, Oracle, OutOfTime, Verdict
 from pytest_starcoder.culprit.pieces import Piece, Pieces
 from pytest_starcoder.runner.outcome import Lines
+
+H = TypeVar("H", bound=Hashable)
 
 MAX_WAYS = 3
 """Maximum number of sets that are reported, each a way to make the test pass."""
@@ -81,6 +85,15 @@ class Search:
             return True
         near = range(piece.line - 1, piece.last + 2) if not piece.new else ()
         return not lines.isdisjoint([*range(piece.line, piece.last + 1), *near])
+
+    def is_only_test(self, found: Found) -> bool:
+        """Return whether tests or data are to blame, and no code that the test runs changed."""
+        kinds = {piece.kind for pieces in found.ways for piece in pieces}
+        if kinds != {"test"}:
+            return False
+        return not any(
+            piece.kind == "code" and self.is_executed(piece) for piece in self._in_order()
+        )
 
     def _ways(self, pieces: Sequence[Piece]) -> list[Pieces]:
         """Return the smallest sets among pieces of one kind."""
@@ -160,18 +173,16 @@ class Search:
                 if len(parts) < 2:
                     continue
                 rest = way - {piece}
-
-                def passes(part: Pieces, rest: Pieces = rest) -> bool:
-                    return self._oracle.passes(rest | part)
-
-                smallest = minimize(parts, passes)
-                way = rest | smallest
+                way = rest | minimize(parts, partial(self._passes_with, rest))
         except OutOfTime:
             pass
         return way
 
+    def _passes_with(self, rest: Pieces, part: Pieces) -> bool:
+        return self._oracle.passes(rest | part)
 
-def minimize(pieces: Sequence[Piece], passes: Callable[[Pieces], bool]) -> Pieces:
+
+def minimize(pieces: Sequence[H], passes: Callable[[frozenset[H]], bool]) -> frozenset[H]:
     """Return a subset that passes although no piece can be left out, by delta debugging.
 
     All `pieces` together pass. The algorithm is ddmin of Zeller and Hildebrandt (2002).
@@ -196,7 +207,7 @@ def minimize(pieces: Sequence[Piece], passes: Callable[[Pieces], bool]) -> Piece
     return frozenset(current)
 
 
-def _divide(pieces: Sequence[Piece], parts: int) -> list[list[Piece]]:
+def _divide(pieces: Sequence[H], parts: int) -> list[list[H]]:
     chunks = []
     for index in range(parts):
         start, end = len(pieces) * index // parts, len(pieces) * (index + 1) // parts
@@ -204,13 +215,13 @@ def _divide(pieces: Sequence[Piece], parts: int) -> list[list[Piece]]:
     return chunks
 
 
-def _without(pieces: Sequence[Piece], excluded: Collection[Piece]) -> list[Piece]:
+def _without(pieces: Sequence[H], excluded: Collection[H]) -> list[H]:
     return [piece for piece in pieces if piece not in excluded]
 
 
 def _first_passing(
-    candidates: Iterable[list[Piece]], passes: Callable[[Pieces], bool]
-) -> list[Piece] | None:
+    candidates: Iterable[list[H]], passes: Callable[[frozenset[H]], bool]
+) -> list[H] | None:
     for candidate in candidates:
         if candidate and passes(frozenset(candidate)):
             return candidate

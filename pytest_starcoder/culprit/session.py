@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 
 from pytest_starcoder.culprit.bench import Bench, Oracle, OutOfTime, Verdict, is_same_failure
 from pytest_starcoder.culprit.comparisons import Changes, Repositories
+from pytest_starcoder.culprit.new_tests import new_in_test
+from pytest_starcoder.culprit.order import Order, OrderSearch
 from pytest_starcoder.culprit.pieces import Piece, Pieces
 from pytest_starcoder.culprit.search import Found, Search
 from pytest_starcoder.deadline import Deadline
@@ -16,11 +19,13 @@ from pytest_starcoder.explain.breakage import NO_BREAKAGE, Breakage, BrokenBy
 from pytest_starcoder.explain.failure import Cause
 from pytest_starcoder.explain.replay import Replay
 from pytest_starcoder.explain.undo_search import UndoContext
-from pytest_starcoder.runner.outcome import Lines
+from pytest_starcoder.runner.outcome import Lines, Outcome
 from pytest_starcoder.runner.rerun import rerun
+from pytest_starcoder.runner.rerun_job import Tracing
 from pytest_starcoder.runner.sandbox import Level
 from pytest_starcoder.runner.trials import MIN_TEST_SECONDS, SLOWDOWN, Trials, Unavailable
 from pytest_starcoder.runner.worker_messages import Record
+from pytest_starcoder.source.sources import SourceFiles
 
 BASELINE_SECONDS = 5.0
 """Limit of one test with nothing undone, in seconds of processor time."""
@@ -31,9 +36,16 @@ MAX_NEIGHBOURS = 40
 MAX_FAILING = 60
 """Maximum number of failing tests that are run with the changes undone."""
 
+BY_CHANCE = "no change was undone: with the same tests before it, it fails by chance only"
+
 NOT_REPRODUCED = (
     "no change was undone: in the sandbox, the test does not fail as it did (it may need a "
     "service, or what another run left behind)"
+)
+
+SHALLOW = (
+    "no change was undone: this clone has no commit to compare with (fetch-depth: 0, or "
+    "GIT_DEPTH: 0, fetches the history)"
 )
 
 
@@ -42,12 +54,14 @@ class Target:
     """A cause to search for, and the test that judges: its quickest failing one.
 
     For an error of collection, that is the file. `executed` are the lines it runs or imports.
+    It fails only after the tests `earlier`, if there are any.
     """
 
     index: int
     test: str
     exception: str
     executed: Lines = field(default_factory=dict)
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass
@@ -58,6 +72,7 @@ class Named:
     found: Found
     total: int
     targets: list[Target]
+    only_test: bool
 
 
 class UndoSession:
@@ -68,6 +83,8 @@ class UndoSession:
         self._project = context.launch.project
         self._level = Level(context.settings.confinement)
         self._unfixable = {test.nodeid for test in context.tests if not test.fixable}
+        self._orders: dict[int, Order] = {}
+        """The orders that make tests fail, by the index of their cause."""
 
     def find(self, causes: Sequence[tuple[Cause, Replay]]) -> Sequence[Breakage]:
         """Return what broke each cause, in the same order."""
@@ -86,6 +103,9 @@ class UndoSession:
                 results[targets[0].index] = Breakage(note=f"no change was undone: {exc}")
             except (OSError, KeyboardInterrupt):
                 pass  # no process can be started, or the user does not want to wait
+        for index, order in self._orders.items():
+            results[index] = replace(results[index], after=order.after, state=order.state)
+        results = _each_note_once(results)
         first = results[targets[0].index]
         results[targets[0].index] = replace(first, seconds=time.monotonic() - started)
         return results
@@ -100,6 +120,10 @@ class UndoSession:
                 for path, lines in quickest.lines.items():
                     executed[path] = lines | executed.get(path, frozenset())
                 targets.append(Target(index, quickest.nodeid, quickest.exception, executed))
+            elif len(replay.order) > 1:
+                *earlier, test = replay.order
+                exception = cause.first.exception
+                targets.append(Target(index, test, exception, earlier=tuple(earlier)))
             elif cause.first.phase == "collect" and cause.nodeids[0].endswith(".py"):
                 targets.append(Target(index, cause.nodeids[0], cause.first.exception))
         return targets
@@ -113,15 +137,31 @@ class UndoSession:
         """Yield what broke the targets, as far as it is known."""
         context = self._context
         repositories = Repositories(self._project, context.conventions)
-        comparisons = repositories.comparisons(context.since)
-        changes = next((each for each in comparisons if each.files or each.left_out), None)
-        if changes is None:
-            return
         tests = [target.test for target in targets]
-        with Trials(context.launch, tests, deadline, self._level) as trials:
+        passed = [context.passed[test] for test in tests if test in context.passed]
+        comparisons = repositories.comparisons(context.since, passed)
+        changes = next((each for each in comparisons if each.files), None)
+        if changes is None and not any(target.earlier for target in targets):
+            if os.environ.get("CI") and repositories.is_shallow:
+                yield targets[0], Breakage(note=SHALLOW)
+            return
+        earlier = list(chain.from_iterable(target.earlier for target in targets))
+        collected = list(dict.fromkeys([*earlier, *tests]))
+        with Trials(context.launch, collected, deadline, self._level) as trials:
             baseline = trials.baseline(tests, BASELINE_SECONDS)
             open_targets: list[Target] = []
             for target in targets:
+                if target.earlier:
+                    order = self._find_order(target, trials, deadline)
+                    self._orders[target.index] = order
+                    if order.record is None or not self._unfixable.isdisjoint(order.after):
+                        yield target, NO_BREAKAGE if order.after else Breakage(note=BY_CHANCE)
+                    else:
+                        baseline[target.test] = order.record
+                        open_targets.append(
+                            replace(target, earlier=order.after, executed=order.executed)
+                        )
+                    continue
                 record = baseline.get(target.test)
                 if record is not None and record.outcome == "failed":
                     open_targets.append(target)
@@ -132,12 +172,31 @@ class UndoSession:
                 named, open_targets, notes = self._search_changes(
                     changes, bench, open_targets, baseline
                 )
+                yield from notes
                 for each in named:
                     breakage = self._describe(each, causes, bench, deadline, trials)
+                    breakage = _with_commits(breakage, changes, repositories)
                     for target in each.targets:
                         yield target, breakage
-                yield from notes
-                changes = next(comparisons, None)
+                changes = next((each for each in comparisons if each.files), None)
+
+    def _find_order(self, target: Target, trials: Trials, deadline: Deadline) -> Order:
+        """Find the shortest list of earlier tests after which a test fails."""
+        context = self._context
+
+        def run_afresh(tests: Sequence[str]) -> Sequence[Outcome]:
+            tracing = Tracing(lines=frozenset(tests))
+            return rerun(context.launch, tests, deadline, tracing=tracing)
+
+        limits = self._limits([*target.earlier, target.test])
+        sources = SourceFiles.below(self._project.root)
+        search = OrderSearch(trials, limits, run_afresh, sources, deadline)
+        return search.find(target.test, target.earlier)
+
+    def _limits(self, tests: Iterable[str]) -> dict[str, float]:
+        """Return the limits of tests, in seconds of processor time."""
+        seconds = {test.nodeid: test.seconds for test in self._context.tests}
+        return {test: MIN_TEST_SECONDS + SLOWDOWN * seconds.get(test, 1.0) for test in tests}
 
     def _search_changes(
         self,
@@ -154,14 +213,20 @@ class UndoSession:
         for target in targets:
             before = baseline[target.test]
             limit = MIN_TEST_SECONDS + SLOWDOWN * before.seconds
-            oracle = Oracle(bench, target.test, limit, before)
+            earlier = self._limits(target.earlier)
+            oracle = Oracle(bench, target.test, limit, before, earlier)
             known = self._known(named, oracle)
             if known is not None:
                 known.targets.append(target)
                 continue
-            found = Search(bench, oracle, target.executed).find()
-            if found.ways and not self._is_flaky(bench, oracle):
-                named.append(Named(changes, found, total, [target]))
+            search = Search(bench, oracle, target.executed)
+            found = search.find()
+            reason = new_in_test(target.test, found, changes.files)
+            if reason:
+                notes.append((target, Breakage(note=f"{reason} since {changes.since}")))
+            elif found.ways and not self._is_flaky(bench, oracle):
+                only_test = search.is_only_test(found)
+                named.append(Named(changes, found, total, [target], only_test))
             elif found.unfinished:
                 notes.append((target, _out_of_time(found, changes)))
             elif not found.ways and found.all is Verdict.FAILS:
@@ -182,7 +247,7 @@ class UndoSession:
     def _is_flaky(self, bench: Bench, oracle: Oracle) -> bool:
         """Return whether the test no longer fails with nothing undone."""
         try:
-            [records] = bench.run([frozenset()], {oracle.test: oracle.limit})
+            [records] = bench.run([frozenset()], oracle.limits)
         except OutOfTime:
             return False
         record = (records or {}).get(oracle.test)
@@ -209,12 +274,13 @@ class UndoSession:
         is_file = "::" not in named.targets[0].test
         if is_file:
             confirmed = [target.test for target in named.targets]
-            passed = set(confirmed)
+            passed, failed = set(confirmed), set[str]()
         else:
             failing_ids = list(islice((each for each in failing if each in quick), MAX_FAILING))
             neighbour_ids = list(islice(neighbours, MAX_NEIGHBOURS))
             order = [test.nodeid for test in self._context.tests]
-            wanted = {*failing_ids, *neighbour_ids}
+            earlier = chain.from_iterable(target.earlier for target in named.targets)
+            wanted = {*failing_ids, *neighbour_ids, *earlier}
             tests = [nodeid for nodeid in order if nodeid in wanted]
             outcomes = rerun(
                 self._context.launch,
@@ -224,6 +290,7 @@ class UndoSession:
                 sandbox=self._level,
             )
             passed = {outcome.nodeid for outcome in outcomes if outcome.outcome == "passed"}
+            failed = {outcome.nodeid for outcome in outcomes if outcome.failed}
             confirmed = failing_ids
             if not passed.issuperset(target.test for target in named.targets):
                 return Breakage(note="undoing changes gives different results each time")
@@ -235,10 +302,11 @@ class UndoSession:
             failing=tuple(nodeid for nodeid in confirmed if nodeid in passed),
             still=tuple(nodeid for nodeid in confirmed if nodeid not in passed),
             passing=tuple(nodeid for nodeid in neighbours if nodeid in passed),
-            needing=(),
+            needing=tuple(nodeid for nodeid in neighbours if nodeid in failed),
             total=named.total,
             files=len({file.path for file in changes.files if file.kind != "data"}),
             harmless=found.harmless,
+            only_test=named.only_test,
             left_out=changes.left_out,
             tried=bench.tried,
             level=str(trials.level),
@@ -246,6 +314,25 @@ class UndoSession:
 
     def _described(self, pieces: Pieces) -> tuple[BrokenBy, ...]:
         return tuple(map(_broken_by, _in_order(pieces)))
+
+
+def _with_commits(breakage: Breakage, changes: Changes, repositories: Repositories) -> Breakage:
+    """Add the commit that made each piece."""
+    pieces = []
+    for piece in breakage.pieces:
+        pieces.append(replace(piece, commit=repositories.commit_of(changes, piece)))
+    return replace(breakage, pieces=tuple(pieces))
+
+
+def _each_note_once(breakages: Sequence[Breakage]) -> list[Breakage]:
+    """Return the breakages without notes that an earlier one has."""
+    notes = {""}
+    different = []
+    for breakage in breakages:
+        repeated = breakage.note in notes
+        notes.add(breakage.note)
+        different.append(replace(breakage, note="") if repeated else breakage)
+    return different
 
 
 def _in_order(pieces: Iterable[Piece]) -> list[Piece]:

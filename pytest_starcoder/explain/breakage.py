@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_starcoder.text.display import counted
+
+MAX_LISTED_TESTS = 3
+"""Maximum number of earlier tests that a sentence names."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,10 @@ class Breakage:
     `total` counts the pieces that differ, in `files` files; `harmless`: with all others undone,
     the tests fail as before. `only_test`: no code that the tests execute has changed.
 
+    `after` is the shortest list of earlier tests without which the test passes; the changes are
+    undone with these run first. `state` names what they leave changed, if restoring it makes the
+    test pass.
+
     Without pieces, `note` gives the reason; it is empty where there was nothing to compare.
     `left_out` are phrases on changes that were not tried. `seconds` is the time it took, and
     `level` the sandbox level.
@@ -51,6 +59,8 @@ class Breakage:
     files: int = 0
     harmless: bool = False
     only_test: bool = False
+    after: tuple[str, ...] = ()
+    state: str = ""
     note: str = ""
     left_out: tuple[str, ...] = ()
     tried: int = 0
@@ -63,6 +73,10 @@ class Breakage:
         places = [_place(self.pieces)]
         places += map(_place, self.either)
         change = f"{', or '.join(places)}, changed since {self.since}"
+        commits = dict.fromkeys(piece.commit for piece in self.pieces)
+        if any(commits):
+            names = [_commit_name(commit) for commit in commits]
+            change = f"{', or '.join(places)}, changed by {' and '.join(names)}"
         object_ = "it" if len(self.pieces) == 1 else "these together"
         if self.either:
             object_ = "either"
@@ -78,6 +92,17 @@ class Breakage:
         if self.still:
             verb = "fails" if len(self.still) == 1 else "fail"
             text += f"; {len(self.still)} of the same cause still {verb}"
+        return text
+
+    @property
+    def order(self) -> str:
+        """The earlier tests after which it fails, and what they leave changed."""
+        if not self.after:
+            return ""
+        text = f"after {listed_tests(self.after)}"
+        if self.state:
+            leaves = "it leaves" if len(self.after) == 1 else "together they leave"
+            text += f": {leaves} {self.state} changed"
         return text
 
     @property
@@ -98,6 +123,21 @@ class Breakage:
 
 NO_BREAKAGE = Breakage()
 """The result where nothing was undone."""
+
+
+def _commit_name(commit: str) -> str:
+    """Return a hash and a subject as `hash (subject)`."""
+    if not commit:
+        return "what is not committed"
+    abbreviated, _, subject = commit.partition(" ")
+    return f"{abbreviated} ({subject})"
+
+
+def listed_tests(nodeids: Sequence[str]) -> str:
+    """Return the names of a few tests, or the number of many that precede another."""
+    if len(nodeids) > MAX_LISTED_TESTS:
+        return f"the {len(nodeids)} tests before it"
+    return " and ".join(nodeids)
 
 
 def _place(pieces: tuple[BrokenBy, ...]) -> str:

@@ -24,7 +24,7 @@ from pytest_starcoder.explain.excerpt import (
 from pytest_starcoder.explain.explanation import Suspect
 from pytest_starcoder.explain.failure import Cause, Failure, Frame
 from pytest_starcoder.explain.fixes import Fix
-from pytest_starcoder.explain.replay import Replay
+from pytest_starcoder.explain.replay import Replay, with_order
 from pytest_starcoder.explain.suspicion import (
     Line,
     Ranking,
@@ -136,19 +136,23 @@ def _join_broken(
 def _add_breakage(case: Case, breakages: Sequence[Breakage], sources: SourceFiles) -> Case:
     """Add what undoing changes has shown; the lines of the change are the first suspects."""
     breakage = next((each for each in breakages if each.pieces), breakages[0])
+    if breakage.after and case.replay.order:
+        replay = with_order(case.replay, breakage.after)
+        case = dataclasses.replace(case, replay=replay)
     if not breakage.pieces:
         return dataclasses.replace(case, breakage=breakage)
     by_line = {(suspect.path, suspect.line): suspect for suspect in case.suspects}
     first: dict[Line, Suspect] = {}
     for piece in breakage.pieces:
-        for number in range(piece.line, piece.last + 1):
+        numbers = range(piece.line, piece.last + 1)
+        executed = [number for number in numbers if (piece.path, number) in case.scores]
+        # Lines that ran at import have no score, and neither has a `def`.
+        for number in executed or numbers[:1]:
             line = piece.path, number
-            if line not in by_line and line not in case.scores:
-                continue
+            score = round(case.scores.get(line, 0.0), 4)
             statement = one_line(line_of(sources(piece.path), number), 100)
-            first[line] = by_line.get(line) or Suspect(
-                piece.path, number, statement, round(case.scores[line], 4)
-            )
+            new = Suspect(piece.path, number, statement, score)
+            first[line] = by_line.get(line, new)
     others = [suspect for line, suspect in by_line.items() if line not in first]
     suspects = [*first.values(), *others][:MAX_SUSPECTS]
     # The sentence on changed lines says less than what undoing them has shown.

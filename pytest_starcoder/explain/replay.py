@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice, zip_longest
 
 from pytest_starcoder.deadline import Deadline
+from pytest_starcoder.explain.breakage import listed_tests
 from pytest_starcoder.explain.failure import Cause, Failure
 from pytest_starcoder.explain.neighbours import choose_neighbours, spread
 from pytest_starcoder.runner.launch import Launch
@@ -182,8 +183,7 @@ class Replayer:
             statement = "passed when rerun: flaky, or dependent on something outside the test"
         elif self._fails_after(earlier, nodeid):
             guilty = self._narrow_down(earlier, nodeid)
-            after = guilty[0] if len(guilty) == 1 else f"the {len(guilty)} tests before it"
-            statement = f"passes alone and fails after {after}: dependent on the order"
+            statement = order_statement(guilty)
             order = (*guilty, nodeid)
         # The time may have run out before the test was reached.
         elif self._deadline.remaining() <= 0:
@@ -221,6 +221,20 @@ class Replayer:
             else:
                 break
         return earlier
+
+
+def order_statement(earlier: Sequence[str]) -> str:
+    """Return the sentence on a test that fails after the tests `earlier` only."""
+    return f"passes alone and fails after {listed_tests(earlier)}: dependent on the order"
+
+
+def with_order(replay: Replay, earlier: Sequence[str]) -> Replay:
+    """Return the replay of a test that depends on the order with a shorter list of tests."""
+    before = order_statement(replay.order[:-1])
+    statements = []
+    for statement in replay.statements:
+        statements.append(order_statement(earlier) if statement == before else statement)
+    return replace(replay, statements=tuple(statements), order=(*earlier, replay.order[-1]))
 
 
 def _failed_again(

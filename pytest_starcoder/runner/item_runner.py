@@ -72,10 +72,14 @@ class ItemRunner:
             note = str(exception)
         self._raised = Raised(call.excinfo.typename, place, one_line(note, MAX_NOTE), function)
 
-    def run(self, nodeid: str, limit: float) -> Record:
+    def run(
+        self, nodeid: str, limit: float, following: str = "", *, in_session: bool = False
+    ) -> Record:
         """Run one test for at most `limit` seconds of processor time.
 
-        The node id may be that of a file, which passes if its tests can be collected.
+        The node id may be that of a file, which passes if its tests can be collected. Fixtures
+        that the test `following` shares stay set up, and `in_session` it also shares the values
+        of parameters.
         """
         if "::" not in nodeid:
             return self._collection_record(nodeid)
@@ -85,10 +89,11 @@ class ItemRunner:
         self._outcomes, self._raised = [], Raised()
         started = time.perf_counter()
         is_overtime = False
-        with _fresh_instance(item), _fresh_parameters(item):
+        parameters = contextlib.nullcontext() if in_session else _fresh_parameters(item)
+        with _fresh_instance(item), parameters:
             try:
                 signal.setitimer(signal.ITIMER_VIRTUAL, limit, REPEAT_SECONDS)
-                reports = self._protocol.run(item)
+                reports = self._protocol.run(item, self.items.get(following))
                 self._outcomes += [report.outcome for report in reports]
             except BaseException:  # noqa: BLE001 - code may raise anything, KeyboardInterrupt too
                 is_overtime = True

@@ -39,6 +39,7 @@ from pytest_starcoder.runner.worker_messages import (
     Behaviour,
     Candidate,
     CandidateReply,
+    ChangedState,
     Checks,
     Command,
     Done,
@@ -107,6 +108,17 @@ class Trial:
     edits: Edits
     verdict: VerdictWord
     records: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True)
+class SessionRun:
+    """The records of tests that ran one after another.
+
+    `changed` is the state that all but the last one left changed.
+    """
+
+    records: tuple[Record, ...] = ()
+    changed: tuple[ChangedState, ...] = ()
 
 
 class Unavailable(Exception):
@@ -192,12 +204,17 @@ class Trials:
         return self._trials(self._early, command, candidates)
 
     def run_with_files(
-        self, candidates: Sequence[Texts], limits: Mapping[str, float]
+        self,
+        candidates: Sequence[Texts],
+        limits: Mapping[str, float],
+        *,
+        in_session: bool = False,
     ) -> list[tuple[Record, ...]]:
         """Run all tests in `limits` with other texts of files; no records if they did not finish.
 
         Each candidate imports the project anew. Its texts are by absolute path, None for a file
-        that is to be missing. A file among the tests passes if it can be collected.
+        that is to be missing. A file among the tests passes if it can be collected. With
+        `in_session`, the tests share fixtures of wider scope.
         """
         wait = _wall_time(sum(limits.values()))
         command = TryEdits(
@@ -207,6 +224,7 @@ class Trials:
             wait=wait,
             checks=Checks(limits),
             every=True,
+            in_session=in_session,
         )
         records: dict[int, tuple[Record, ...]] = {}
         for reply in self._replies(self._early, command):
@@ -222,12 +240,57 @@ class Trials:
         return [trials[edits].records if edits in trials else () for edits in candidates]
 
     def try_all(
-        self, candidates: Sequence[Edits], limits: Mapping[str, float]
+        self,
+        candidates: Sequence[Edits],
+        limits: Mapping[str, float],
+        *,
+        in_session: bool = False,
     ) -> dict[Edits, Trial]:
-        """Run all tests in `limits` with each candidate, whatever fails; return those that ran."""
+        """Run all tests in `limits` with each candidate, whatever fails; return those that ran.
+
+        With `in_session`, the tests share fixtures of wider scope.
+        """
         wait = _wall_time(sum(limits.values()))
-        command = self._try_command(candidates, Checks(limits), wait=wait, every=True)
+        command = self._try_command(
+            candidates, Checks(limits), wait=wait, every=True, in_session=in_session
+        )
         return {trial.edits: trial for trial in self._trials(self._late, command, candidates)}
+
+    def run_session(
+        self,
+        limits: Mapping[str, float],
+        restored: Sequence[tuple[ChangedState, ...]] = ((),),
+        *,
+        reports_state: bool = False,
+    ) -> list[SessionRun]:
+        """Run tests in order in a process of their own, once for each entry of `restored`.
+
+        Before the last test, that state is set to what it was before the first. A run that did
+        not finish has no records.
+        """
+        wait = _wall_time(sum(limits.values()))
+        command = TryEdits(
+            number=self._new_command_number(),
+            candidates=self._number([{"restored": states} for states in restored]),
+            first_wait=wait,
+            wait=wait,
+            checks=Checks(limits),
+            every=True,
+            in_session=True,
+            reports_state=reports_state,
+        )
+        runs: dict[int, SessionRun] = {}
+        for reply in self._replies(self._late, command):
+            if isinstance(reply, Verdict) and _are_among(reply.records, limits):
+                records = tuple(map(_printable, reply.records))
+                changed = [state for state in reply.changed if self._is_of_project(state.path)]
+                runs[reply.number] = SessionRun(records, tuple(map(_shown_state, changed)))
+        return [runs.get(candidate.number, SessionRun()) for candidate in command.candidates]
+
+    def _is_of_project(self, path: str) -> bool:
+        """Return whether a path from the worker is empty or the project's: it will be read."""
+        project = self._launch.project
+        return not path or project.holds(str(project.file(path)))
 
     def distinct(self, mutants: Sequence[Edit]) -> list[Edit]:
         """Return the mutants that can be run, without equivalents of others or of the code."""
@@ -521,6 +584,10 @@ def _printable(record: Record) -> Record:
         place=shown_text(record.place),
         note=shown_text(record.note),
     )
+
+
+def _shown_state(state: ChangedState) -> ChangedState:
+    return ChangedState(shown_text(state.name), shown_text(state.path))
 
 
 def _printable_judgement(judgement: Judgement) -> Judgement:

@@ -14,6 +14,7 @@ import importlib
 import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, NoReturn
@@ -46,10 +47,12 @@ from pytest_starcoder.runner.sandbox import (
     limit_forks,
 )
 from pytest_starcoder.runner.selection import Selection, StableNodeIds
+from pytest_starcoder.runner.shared_state import Snapshot
 from pytest_starcoder.runner.trace import Tracer
 from pytest_starcoder.runner.worker_messages import (
     Behaviour,
     Candidate,
+    ChangedState,
     Checks,
     Command,
     Done,
@@ -129,8 +132,7 @@ class Worker:
         self._task = serve(self._early, _run_all, late)
         files = self._task.candidates[0].files
         serve_changed(files)
-        for path, text in files.items():
-            self._guard.serve(path, text)
+        self._guard.serve(files)
 
     def report_failure(self, exc: Exception) -> None:
         """Report that the project's own plugins cannot be loaded."""
@@ -171,7 +173,7 @@ class Worker:
         """Run one candidate and exit if it was imported with edits; else serve commands."""
         self._runner.start(session, self.project, self.selection.problems)
         if self._task is not None:
-            Trial(session, self._runner, self._task).run()
+            Trial(session, self._runner, self._task, self.project).run()
         # Looking through all objects takes long, so it is done once, before any fork.
         compiler = SwapCompiler(self.project)
         caches = _project_caches(self.project)
@@ -184,7 +186,7 @@ class Worker:
         )
         self._late.send(ready)
         task = serve(self._late, compiler.prepare)
-        Trial(session, self._runner, task, compiler.swaps, caches).run()
+        Trial(session, self._runner, task, self.project, compiler.swaps, caches).run()
 
     @pytest.hookimpl
     def pytest_runtest_makereport(
@@ -295,12 +297,14 @@ class Trial:
         session: pytest.Session,
         runner: ItemRunner,
         task: Task,
+        project: Project,
         swaps: Mapping[int, Swap] | None = None,
         caches: Sequence[Any] = (),
     ) -> None:
         self._session = session
         self._runner = runner
         self._task = task
+        self._project = project
         self._swaps = swaps or {}
         self._caches = caches
         self._results = Channel(task.results)
@@ -334,10 +338,14 @@ class Trial:
             for cache in self._caches:
                 cache.cache_clear()
             original = install(self._swaps.get(candidate.number, {}))
-            verdict, records = self._check(command.checks, every=command.every)
+            changed: list[ChangedState] = []
+            if command.in_session:
+                verdict, records, changed = self._run_session(candidate, command)
+            else:
+                verdict, records = self._check(command.checks, every=command.every)
             install(original)
             exit_if_forked(process)
-            self._results.send(Verdict(candidate.number, verdict, tuple(records)))
+            self._results.send(Verdict(candidate.number, verdict, tuple(records), tuple(changed)))
             if verdict == "overtime":
                 break  # pytest was interrupted somewhere: its state is unknown
 
@@ -351,6 +359,30 @@ class Trial:
             if record.outcome != "passed" and not every:
                 return "fails" if nodeid in checks.failing else "breaks", [record]
         return "passes", records
+
+    def _run_session(
+        self, candidate: Candidate, command: TryEdits
+    ) -> tuple[VerdictWord, list[Record], list[ChangedState]]:
+        """Run the checks as in a session; also return the state that differs before the last."""
+        snapshot: Snapshot | None = None
+        if command.reports_state or candidate.restored:
+            snapshot = Snapshot(self._project)
+            self._session.config.pluginmanager.register(snapshot, "starcoder-snapshot")
+        records: list[Record] = []
+        changed: list[ChangedState] = []
+        verdict: VerdictWord = "passes"
+        limits = command.checks.limits
+        for nodeid, following in zip_longest(limits, list(limits)[1:], fillvalue=""):
+            if not following and snapshot is not None:
+                changed = snapshot.changed()
+                snapshot.restore(candidate.restored)
+            record = self._runner.run(nodeid, limits[nodeid], following, in_session=True)
+            records.append(record)
+            if record.outcome == "overtime":
+                return "overtime", records, changed
+            if record.outcome != "passed":
+                verdict = "breaks"
+        return verdict, records, changed
 
     def _observe(self, command: Observe) -> None:
         """Record the inputs of the tests, then call the functions of each candidate with them."""

@@ -83,6 +83,21 @@ class NotReady:
 
 
 @dataclass(frozen=True)
+class ChangedState:
+    """Something that tests left changed, such as DEFAULTS in flags.py.
+
+    `path` is that of its module; empty if it is not the project's own.
+    """
+
+    name: str
+    path: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.name} in {self.path}" if self.path else self.name
+
+
+@dataclass(frozen=True)
 class Checks:
     """The tests that judge a candidate, each with its limit in seconds of processor time.
 
@@ -103,12 +118,14 @@ class Candidate:
 
     `files` are texts by absolute path, None for a file that is to be missing. Modules among
     them are imported from these texts, and whatever opens one of the files reads its text.
+    `restored` is what gets its first state back before the last test of a session.
     """
 
     number: int
     changes: Mapping[str, tuple[Replacement, ...]] = field(default_factory=dict)
     files: Mapping[str, str | None] = field(default_factory=dict)
     modules: tuple[DraftModule, ...] = ()
+    restored: tuple[ChangedState, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,13 +147,17 @@ class TryEdits(Command):
     """Run the checks with each candidate, up to the first failure unless `every` is set.
 
     With `skips_duplicates`, code that was tried before is not run again. Checks may be tests
-    of `drafts`.
+    of `drafts`. With `in_session`, all of them run one after another as in a session, where
+    fixtures of wider scope are shared, and with `reports_state` also the state is reported
+    that differs before the last one.
     """
 
     checks: Checks
     every: bool = False
     skips_duplicates: bool = False
     drafts: tuple[DraftModule, ...] = ()
+    in_session: bool = False
+    reports_state: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,10 +239,14 @@ class CandidateReply(Reply):
 
 @dataclass(frozen=True)
 class Verdict(CandidateReply):
-    """The result of the checks with a candidate, or the reason why it was not run."""
+    """The result of the checks with a candidate, or the reason why it was not run.
+
+    `changed` is the state that the tests before the last one left changed.
+    """
 
     verdict: VerdictWord
     records: tuple[Record, ...] = ()
+    changed: tuple[ChangedState, ...] = ()
 
 
 @dataclass(frozen=True)
